@@ -84,7 +84,7 @@ image: release  ## what the Dockerfile makes, run in an empty read-only root, wi
 	@sh .ci/image $(BINARY)
 
 vanish:  ## 500 times killed while it writes, its disk wiped: what the replica had is there again
-	VANISH=500 cargo test --test api replica::nothing_that_was_whole -- --nocapture
+	VANISH=500 cargo test --test api replica::replicated_data_survives -- --nocapture
 
 # Each name is a module of tests; a small number of its rounds is part of `make unit` too.
 attack:  ## what must hold under attack: walls between people, outbound addresses, lost and full disks, the replica's promise (50 rounds)
@@ -92,7 +92,7 @@ attack:  ## what must hold under attack: walls between people, outbound addresse
 	ATTACK_ROUNDS=$${ATTACK_ROUNDS:-50} cargo test --test api promise:: -- --nocapture
 
 week:  ## a week on a host that sleeps and forgets its disk: woken every hour, stopped or killed, its disk wiped
-	WAKES=168 cargo test --test api replica::nothing_is_lost_over -- --nocapture
+	WAKES=168 cargo test --test api replica::many_restarts_lose_nothing -- --nocapture
 
 proxy: release  ## do streams pass a real nginx as they come (needs Debian's nginx-light)
 	@sh .ci/nginx $(BINARY)

@@ -183,47 +183,47 @@ fn feed(name: &str) {
 }
 
 #[test]
-fn sse() {
+fn mutated_sse_is_handled() {
     feed("sse");
 }
 
 #[test]
-fn streams() {
+fn mutated_streams_are_handled() {
     feed("streams");
 }
 
 #[test]
-fn provider_words() {
+fn mutated_provider_messages_are_handled() {
     feed("provider_words");
 }
 
 #[test]
-fn extract() {
+fn mutated_documents_are_handled() {
     feed("extract");
 }
 
 #[test]
-fn search() {
+fn mutated_searches_are_handled() {
     feed("search");
 }
 
 #[test]
-fn jwt() {
+fn mutated_jwts_are_handled() {
     feed("jwt");
 }
 
 #[test]
-fn settings() {
+fn mutated_settings_are_handled() {
     feed("settings");
 }
 
 #[test]
-fn demo() {
+fn mutated_demo_prompts_are_handled() {
     feed("demo");
 }
 
 #[test]
-fn every_check_has_its_fuzz_target_and_its_test() {
+fn every_check_has_a_fuzz_target_and_a_test() {
     for (name, _) in checks::ALL {
         let target =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/fuzz_targets/{name}.rs"));
@@ -237,46 +237,46 @@ fn every_check_has_its_fuzz_target_and_its_test() {
 }
 
 #[test]
-fn patterns() {
+fn mutated_patterns_are_handled() {
     feed("patterns");
 }
 
 #[test]
-fn pdf() {
+fn mutated_pdfs_are_handled() {
     feed("pdf");
 }
 
 #[test]
-fn office() {
+fn mutated_office_files_are_handled() {
     feed("office");
 }
 
 #[test]
-fn rtf() {
+fn mutated_rtf_is_handled() {
     feed("rtf");
 }
 
 #[test]
-fn mail() {
+fn mutated_mail_is_handled() {
     feed("mail");
 }
 
 #[test]
-fn archive() {
+fn mutated_archives_are_handled() {
     feed("archive");
 }
 
 #[test]
-fn replica() {
+fn mutated_replica_files_are_handled() {
     feed("replica");
 }
 
 #[test]
-fn findings() {
+fn mutated_findings_are_handled() {
     feed("findings");
 }
 
 #[test]
-fn experiments() {
+fn mutated_experiments_are_handled() {
     feed("experiments");
 }

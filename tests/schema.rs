@@ -228,7 +228,7 @@ fn check_rows(store: &Store) {
 }
 
 #[test]
-fn what_is_not_ours_or_newer_is_refused_and_left_alone() {
+fn foreign_and_newer_databases_are_refused_unchanged() {
     let mark = format!("PRAGMA application_id = {};", store::APPLICATION_ID);
     let newer = format!(
         "CREATE TABLE future (x); {mark} PRAGMA user_version = {};",
@@ -308,7 +308,7 @@ fn only_the_owner_may_read_the_files() {
 }
 
 #[test]
-fn tables_are_strict_and_what_a_person_owns_can_be_found_and_goes_with_them() {
+fn tables_are_strict_and_user_rows_are_indexed_and_cascade() {
     let folder = Folder::new();
     close(open(&folder.database()).unwrap());
     let db = Connection::open(folder.database()).unwrap();
@@ -390,7 +390,7 @@ fn child_writes_until_it_is_killed() {
 }
 
 #[test]
-fn what_was_acknowledged_survives_kill_9() {
+fn acknowledged_writes_survive_kill_9() {
     let folder = Folder::new();
     for round in 1..=3 {
         let mut child = Command::new(std::env::current_exe().unwrap())

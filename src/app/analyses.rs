@@ -1,5 +1,5 @@
-//! Analysis use cases: start, watch, read, stop, and share. The rules of a run are in `domain`, and `engine` runs
-//! it; this module checks what a caller may do.
+//! Analysis use cases: start, watch, read, stop, and share. Checks permissions; `domain` has the rules of a run, and
+//! `engine` runs it.
 
 mod check;
 mod context_allocation;
@@ -287,8 +287,8 @@ impl Analyses<'_> {
             .await?)
     }
 
-    /// Resumes detached runs that a shutdown or crash interrupted, and ends runs whose client is gone. An analysis
-    /// that cannot be read is skipped, so that it does not block the others.
+    /// Resumes detached runs after a shutdown or crash, and ends runs whose client is gone. Skips an unreadable
+    /// analysis, so that it does not block the others.
     ///
     /// # Errors
     /// Returns an error if the list of unfinished analyses cannot be read.

@@ -191,8 +191,8 @@ impl Completions<'_> {
         })
     }
 
-    // The recipe's models that no longer exist. They are reported in a header, because a stream's headers are sent
-    // before its notes are known.
+    // Returns the recipe's models that no longer exist. They are reported in a header, because a stream's headers are
+    // sent before its notes are known.
     async fn missing_members(&self, caller: &Caller, request: &Request) -> Result<Vec<String>> {
         let (Some(name), user) = (&request.recipe, &caller.user) else {
             return Ok(Vec::new());
@@ -283,7 +283,7 @@ impl Completions<'_> {
         Ok((request, context, true))
     }
 
-    /// The request to a single model, which receives the whole conversation and any fields that Quire does not
+    /// Builds the request to a single model, with the whole conversation and any fields that Quire does not
     /// interpret.
     fn single(
         &self,
@@ -399,7 +399,7 @@ fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
     }
 }
 
-/// The members chosen by the client; empty if the pattern or recipe decides.
+/// Returns the members chosen by the client; empty if the pattern or recipe decides.
 fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
     let Some(given) = passthrough.fields.get(MEMBERS_FIELD) else {
         return Ok(Vec::new());

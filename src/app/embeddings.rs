@@ -34,9 +34,9 @@ pub struct EmbeddingOutcome {
     pub ignored: Vec<String>,
 }
 
-/// The run that a call belongs to and the call's time limit.
+/// Run of a call, and the call's time limit.
 pub(super) struct EmbeddingContext<'a> {
-    /// The analysis under which the call is recorded, or an ID that belongs to no analysis.
+    /// Analysis under which the call is recorded, or an ID without an analysis.
     pub id: &'a AnalysisId,
     /// The call's position in the run.
     pub call: CallId,
@@ -45,7 +45,7 @@ pub(super) struct EmbeddingContext<'a> {
 }
 
 impl<'a> EmbeddingContext<'a> {
-    /// The context of a call that belongs to no run.
+    /// Returns the context of a call outside any run.
     pub fn alone(id: &'a AnalysisId, deadline: Option<Duration>) -> Self {
         let call = CallId {
             stage: 0,

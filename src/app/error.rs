@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns the kind under which a failed call is reported to a client that retries.
+    /// Returns the error kind of a failed call for a client that retries.
     pub(super) fn of_call(error: CallErrorKind) -> Self {
         match error {
             CallErrorKind::RateLimited => Self::TooFast,
@@ -153,7 +153,7 @@ impl Error {
         (failure.retry_after, failure.upstream_status) = (wait, status);
         failure
     }
-    /// Adds what the user can do about the error.
+    /// Adds a resolution: what the user can do about the error.
     pub fn resolve(mut self, resolution: impl Into<String>) -> Self {
         self.resolution = resolution.into();
         self

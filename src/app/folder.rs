@@ -51,7 +51,7 @@ pub fn open(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Like [`open`], for commands that need an existing installation: never creates one.
+/// Opens an existing installation and never creates one; otherwise like [`open`].
 ///
 /// # Errors
 /// The errors of [`open`], and `Missing` if there is no installation yet.
@@ -75,7 +75,7 @@ pub fn check_exists(config: &Config) -> Result<()> {
     ))
 }
 
-/// Checks that the folder may be opened: it has a database that looks sound, or nothing of value. Read-only.
+/// Checks that the folder may be opened: it has a database that looks sound, or nothing worth keeping. Read-only.
 ///
 /// # Errors
 /// `Conflict`, with the finding and the remedy.
@@ -83,7 +83,7 @@ pub fn check(config: &Config) -> Result<()> {
     soundness::check(config, config.replica.is_some())
 }
 
-/// Like [`open`], for a server, which also prepares replication if it is set.
+/// Like [`open`], for a server: also prepares replication if configured.
 ///
 /// # Errors
 /// The errors of [`open`]. Also fails if the replica cannot be used.
@@ -101,8 +101,8 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Refuses a folder that has lost its database if the replica has none to restore either, before this process
-/// registers as the replica's writer. Other files in the folder are kept when a database is restored.
+/// Refuses a folder that lost its database when the replica has none either. Runs before this process registers as
+/// the replica's writer. Restoring a database keeps the other files.
 fn check_may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());

@@ -156,7 +156,7 @@ impl Health<'_> {
         matches!(asked, Ok(Ok(()))) && tokio::fs::metadata(there).await.is_ok()
     }
 
-    /// Number of calls answered from the cache.
+    /// Returns the number of calls answered from the cache.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

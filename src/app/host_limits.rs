@@ -1,4 +1,4 @@
-//! Limits that the settings leave to the machine: how many runs, calls, and streams fit into its memory.
+//! Default limits derived from the machine's memory: concurrent runs, calls, and streams.
 
 use crate::config::ServerLimits;
 
@@ -19,7 +19,7 @@ const MIB_PER_RUN: u64 = 64;
 /// Minimum and maximum number of analyses.
 const RUNS_RANGE: (u64, u64) = (16, 64);
 
-/// Replaces limits of 0 with what the machine has room for.
+/// Replaces limits of 0 with values that fit the machine.
 pub(super) fn fill(limits: &mut ServerLimits) {
     fill_for(limits, memory_mib().unwrap_or(ASSUMED_MEMORY_MIB));
 }

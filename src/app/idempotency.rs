@@ -169,7 +169,7 @@ impl Idempotency<'_> {
         })
     }
 
-    /// Releases a claim whose request failed, so that the key may be used again.
+    /// Releases the claim of a failed request, so that the key can be reused.
     pub async fn release(&self, claim: IdempotencyClaim) {
         let (user, key) = claim.name.clone();
         let process = self.keys.process.clone();
@@ -231,7 +231,7 @@ impl Idempotency<'_> {
     }
 }
 
-// The claiming process has died, or is another server on the same store.
+// Returns the error for a claim whose process died or is another server on the same store.
 fn unknown_outcome_error() -> Error {
     let why = "another server process began to answer this request and recorded no answer";
     Error::new(Kind::Conflict, why).resolve(

@@ -141,7 +141,7 @@ impl KeyLimitService<'_> {
     }
 }
 
-/// Amounts reserved by keys and not yet recorded, so that two requests are not granted the same money.
+/// Amounts reserved by keys and not yet recorded, so that concurrent requests are not granted the same money.
 #[derive(Default)]
 pub(super) struct KeyReservations {
     held: Mutex<HashMap<KeyId, HeldFunds>>,
@@ -152,7 +152,7 @@ pub(super) struct KeyReservations {
 #[derive(Debug, Clone, Copy, Default)]
 struct HeldFunds {
     reserved: MicroDollars,
-    /// Sum of all reservations ever made, including those that have been spent since.
+    /// Cumulative sum of all reservations, including spent ones.
     total_reserved: MicroDollars,
 }
 

@@ -30,7 +30,7 @@ pub struct Mcp<'a> {
 }
 
 impl Mcp<'_> {
-    /// Answers a message; `None` for a notification. Dropping the future stops what it started.
+    /// Answers a message; `None` for a notification. Dropping the future cancels its work.
     pub async fn answer(&self, caller: &Caller, text: &str) -> Option<Value> {
         match mcp::parse_message(text) {
             Ok(McpMessage::Request { id, ask }) => {
@@ -216,7 +216,7 @@ fn analysis_json(analysis: &Analysis) -> Value {
     )
 }
 
-/// The user-facing message of an error, which a model can act on.
+/// Returns the user-facing message of an error, which a model can act on.
 fn error_text(error: &Error) -> String {
     let mut text = error.public.clone();
     for field in &error.fields {

@@ -88,7 +88,7 @@ pub struct App {
     idempotency_keys: idempotency::SharedIdempotencyKeys,
     // Amounts reserved by API keys and not yet recorded.
     key_reservations: Arc<key_limits::KeyReservations>,
-    // Set while clients are told to close their connections because another process is taking over.
+    // Set while clients are asked to close their connections because another process is taking over.
     is_leaving: AtomicBool,
     // When the server began to shut down.
     stopping_since: OnceLock<Instant>,
@@ -106,8 +106,8 @@ impl App {
         Self::of(config, opened, true)
     }
 
-    /// Opens the app for reading and deleting while a server may be using the folder, whose temporary files are
-    /// left alone.
+    /// Opens the app for reading and deleting while a server may be using the folder. Leaves the server's temporary
+    /// files alone.
     ///
     /// # Errors
     /// Same as [`folder::open_existing`].
@@ -242,11 +242,11 @@ impl App {
         self.is_demo_only() && self.allows_anonymous()
     }
 
-    /// Waits for a good moment to stop while the server is still running: until clients have been told that their
-    /// connections will close and no request is running, but at most half the shutdown timeout. Used when another
-    /// process accepts new connections.
+    /// Waits until the server can stop without failing requests: clients know that their connections will close, and
+    /// no request is running. Waits at most half the shutdown timeout. Used when another process accepts new
+    /// connections.
     pub async fn drain_clients(&self) {
-        /// Time within which an active client sends another request and sees that its connection is closing.
+        /// Time for an active client to send another request and learn that its connection is closing.
         const NOTICE_PERIOD: Duration = Duration::from_secs(1);
         /// Polling interval.
         const POLL_INTERVAL: Duration = Duration::from_millis(50);

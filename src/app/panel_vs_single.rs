@@ -54,7 +54,7 @@ pub struct TopicRow {
     /// The votes.
     pub count: TopicCount,
     /// The evaluation of the votes.
-    pub judgement: PanelJudgment,
+    pub judgment: PanelJudgment,
     /// Cost of the panels divided by the cost of the single drafts, if known.
     pub cost_multiple: Option<f64>,
 }
@@ -148,7 +148,7 @@ impl Comparisons<'_> {
         }))
     }
 
-    /// Stores a vote, which cannot be changed; the returned comparison reveals which text was which.
+    /// Stores a vote permanently; the returned comparison reveals which text was which.
     ///
     /// # Errors
     /// `Missing` if the analysis has no comparison; `Conflict` if there already is a vote.
@@ -278,7 +278,7 @@ impl TopicOrder {
         Self(topics.iter().map(|count| fold_case(&count.topic)).collect())
     }
 
-    // An empty topic stands for the total; one without a vote has nothing to judge.
+    // An empty topic stands for the total; a topic without votes has nothing to judge.
     fn correction_for(&self, topic: &str) -> several::MultiplicityCorrection {
         let place = self.0.iter().position(|one| one == topic);
         let place = match topic {
@@ -304,7 +304,7 @@ impl TopicRow {
     fn of(stricter: several::MultiplicityCorrection, count: TopicCount) -> Self {
         let (panel, single) = (count.panel_cost.dollars(), count.single_cost.dollars());
         Self {
-            judgement: count.tally.judge_with(stricter),
+            judgment: count.tally.judge_with(stricter),
             cost_multiple: (single > 0.0).then(|| panel / single),
             count,
         }

@@ -149,7 +149,7 @@ impl Recipes<'_> {
         Ok(written.await?)
     }
 
-    /// Fills in what a request leaves open, and returns the recipe and version used, such as `brief@3`.
+    /// Supplies fields that a request omits. Returns the recipe and version used, such as `brief@3`.
     ///
     /// # Errors
     /// `SignInNeeded` without a caller; `BadInput` if there is no such recipe or its prompt is not a valid
@@ -207,8 +207,7 @@ impl Recipes<'_> {
     }
 }
 
-/// Fills in what the request leaves open from a recipe. A preset in the request takes precedence over the recipe's
-/// parameters.
+/// Supplies omitted fields from a recipe. A preset in the request takes precedence over the recipe's parameters.
 ///
 /// # Errors
 /// `BadInput` if the recipe's prompt is not a valid template.

@@ -94,9 +94,9 @@ impl ReplaceDatabase {
         self.sync_folder()
     }
 
-    /// Checkpoints the old database's log into it, under both of its names. A damaged database keeps its log,
-    /// because SQLite would delete it or apply it to what is left. A sound database is not replaced as long as its
-    /// log cannot be checkpointed, because another program has it open or the disk is full.
+    /// Checkpoints the old database's log, under both of its names. A damaged database keeps its log, because SQLite
+    /// would delete it or apply it to the rest. A sound database is replaced only once its log is checkpointed; that
+    /// fails while another program has it open or the disk is full.
     fn checkpoint_log(&self) -> io::Result<()> {
         if soundness::find_damage(&self.path)?.is_some() {
             return Ok(());
@@ -200,7 +200,7 @@ fn replaced_databases(place: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(kept)
 }
 
-/// All files of replaced databases, ordered by name, so that a log comes after its database.
+/// Lists the files of replaced databases by name, so that a log comes after its database.
 fn replaced_files(place: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = place.parent().unwrap_or(Path::new("."));
     let own = place.file_name().unwrap_or_default().to_string_lossy();
@@ -284,7 +284,7 @@ mod tests {
                 .iter()
                 .take(steps)
                 .for_each(|step| step(&swap).unwrap());
-            // The next start, and the files it finds.
+            // Simulate the next start with the files that an interruption leaves.
             let expected = if steps < 4 { "old" } else { "new" };
             assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
             if steps >= 1 {

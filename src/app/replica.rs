@@ -204,14 +204,14 @@ pub(super) fn test_restore(
     sound
 }
 
-// Verifying a database leaves an empty log next to it.
+// Removes the empty log that verifying a database leaves next to it.
 fn remove_log(database: &Path) {
     for end in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", database.display()));
     }
 }
 
-/// Takes over the replica, and restores from it what is missing here.
+/// Takes over the replica and restores missing data from it.
 ///
 /// # Errors
 /// Returns an error if the replica cannot be used, or if another installation has written to it.

@@ -69,7 +69,7 @@ impl SideCharges<'_> {
         })
     }
 
-    /// Records a call under an analysis, or under an ID that belongs to no analysis.
+    /// Records a call under an analysis, or under an ID without an analysis.
     ///
     /// # Errors
     /// Returns an error if the store cannot be written.

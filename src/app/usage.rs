@@ -25,7 +25,7 @@ pub struct UsageService<'a> {
 }
 
 impl UsageService<'_> {
-    /// Returns a user's budgets and what is left of them.
+    /// Returns a user's budgets and the remaining amounts.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-/// The map of a chunk whose lines come from these files and lines, counted from 0; `None` is a line that the
-/// linker added. File names are relative to the chunk's folder.
+/// Writes the source map of a chunk. `lines` gives the source file and 0-based line of each output line; `None`
+/// marks a line that the linker added. Paths are relative to the chunk's folder.
 pub(super) fn write(lines: &[Option<(String, usize)>]) -> String {
     let mut sources: Vec<String> = Vec::new();
     let mut indexes: BTreeMap<&str, usize> = BTreeMap::new();

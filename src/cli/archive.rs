@@ -53,7 +53,7 @@ pub(super) fn import(call: &CommandCall) -> Outcome {
     report(call, file, &count_rows(&counts))
 }
 
-/// The server named on the command line, whose API key must belong to the named account.
+/// Returns the server named on the command line, whose API key must belong to the named account.
 fn named_server(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFailure> {
     let server = RemoteSession::from_settings(call, &call.config()?)?;
     if let (Some(server), Some(email)) = (&server, call.value("user")) {

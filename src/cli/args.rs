@@ -11,7 +11,7 @@ use super::{COMMANDS, Command, CommandOption};
 use crate::config::{self, Config, options};
 use crate::domain::closest::closest;
 
-/// Short options, and the long options that they stand for: the first one that the command has.
+/// Short options with their long forms; the first form that the command has applies.
 pub(super) const SHORT_OPTIONS: &[(char, &str)] = &[
     ('c', "continue"),
     ('f', "file"),
@@ -50,12 +50,12 @@ impl CommandCall {
             is_bare: false,
         }
     }
-    /// All values of an option, in order.
+    /// Returns all values of an option, in order.
     pub fn values(&self, name: &str) -> Vec<&str> {
         let same = self.options.iter().filter(|(given, _)| *given == name);
         same.map(|(_, value)| value.as_str()).collect()
     }
-    /// The last value of an option.
+    /// Returns the last value of an option.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values(name).pop()
     }
@@ -63,7 +63,7 @@ impl CommandCall {
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
-    /// The checked settings.
+    /// Loads and validates the settings.
     ///
     /// # Errors
     /// [`CommandFailure::Usage`] when a setting is invalid.
@@ -136,7 +136,7 @@ pub(super) fn parse(
     Ok(call)
 }
 
-/// The `help` command, if the arguments request it.
+/// Returns the `help` command, if the arguments request it.
 fn help_call(words: &[OsString]) -> Option<CommandCall> {
     let words = || words.iter().take_while(|word| *word != "--");
     if !words().any(|word| word == "--help" || word == "-h") {
@@ -172,7 +172,7 @@ fn next(
     })
 }
 
-/// The long option of a command that a letter stands for, or else the letter.
+/// Returns the long option for a letter, or the letter itself.
 fn long_name(letter: char, command: Option<&'static Command>) -> String {
     let own = command.map_or(&[] as &[CommandOption], |command| command.options);
     let mut names = SHORT_OPTIONS.iter().filter(|(short, _)| *short == letter);
@@ -236,7 +236,7 @@ fn flag(
     Ok(())
 }
 
-/// The message for an option that the command does not have.
+/// Returns the message for an unknown option of the command.
 fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
     let own = command.map_or(&[] as &[CommandOption], |command| command.options);
     if name.chars().count() == 1 {
@@ -272,7 +272,7 @@ fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
     format!("there is no option --{name}; {hint}")
 }
 
-/// The first command with this option.
+/// Returns the first command with this option.
 fn option_of(name: &str) -> Option<&'static Command> {
     let has = |other: &&Command| other.options.iter().any(|option| option.name == name);
     COMMANDS.iter().find(has)
@@ -326,7 +326,7 @@ mod tests {
         );
         assert_error("ask --models a", r#"ask [] [("panel", "a")] []"#);
         assert_error("ask --synthesiser a", r#"ask [] [("synthesizer", "a")] []"#);
-        // The shell expands `--file src/*.rs` to several words; those that are files belong to the option.
+        // The shell expands `--file src/*.rs` to several words; words that name files belong to the option.
         assert_error(
             "ask why --file Cargo.toml Cargo.lock no-such-file",
             r#"ask ["why", "no-such-file"] [("file", "Cargo.toml"), ("file", "Cargo.lock")] []"#,

@@ -30,7 +30,7 @@ const MAX_QUESTION_BYTES: u64 = 4 << 20;
 /// What to do while another command uses the data folder.
 pub(super) const WAIT_ADVICE: &str = "wait until it ends, or stop it";
 
-/// Runs the analysis that the arguments describe.
+/// Runs the analysis described by the arguments.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let is_named = !call.words.is_empty() && call.words != ["-"];
     let asked = match is_named {
@@ -101,7 +101,7 @@ async fn ask(
     run_request(call, home, request).await.map(drop)
 }
 
-/// The newest turn of the newest thread.
+/// Returns the newest turn of the newest thread.
 ///
 /// # Errors
 /// Returns an error if there is no thread.
@@ -115,7 +115,7 @@ pub(super) async fn newest_turn(home: &LocalSession) -> Result<String, CommandFa
     failed(question::NO_THREAD)
 }
 
-/// The request for a body, with the documents from these files.
+/// Builds the request from a body and the documents in these files.
 ///
 /// # Errors
 /// Returns an error if a value is invalid or a file cannot be read.

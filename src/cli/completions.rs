@@ -16,7 +16,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
 }
 
-/// The actions of a command: the lowercase words in its usage.
+/// Returns the actions of a command: the lowercase words in its usage.
 fn actions(command: &Command) -> Vec<&'static str> {
     let first = |part: &'static str| {
         let part = part.trim().trim_start_matches('[');
@@ -27,7 +27,7 @@ fn actions(command: &Command) -> Vec<&'static str> {
     command.usage.split('|').map(first).filter(is_act).collect()
 }
 
-/// The words that may follow a command.
+/// Returns the possible words after a command.
 fn words(command: &Command) -> Vec<&'static str> {
     let mut words = actions(command);
     if command.name == "help" {

@@ -58,7 +58,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// Adds the providers of the running server, which may have been started with other settings than this command.
+/// Adds the providers of the running server, whose settings may differ from this command's.
 fn add_server_providers(findings: &mut Vec<CheckResult>, known: &ServerModels) {
     if !known.providers.is_empty() {
         // Refers to the settings of this command.

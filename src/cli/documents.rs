@@ -33,7 +33,7 @@ enum DocumentsAction<'a> {
     Delete(&'a str),
 }
 
-/// Runs the action that the first word names.
+/// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let act = parse_action(call)?;
     let config = call.config()?;

@@ -1,4 +1,4 @@
-//! Prints what a question would cost, from the JSON of `POST /api/estimate`.
+//! Prints the estimated cost of a question, from the JSON of `POST /api/estimate`.
 
 use serde_json::Value;
 

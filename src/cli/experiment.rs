@@ -25,7 +25,7 @@ Progress goes to stderr, the result to stdout. Ctrl-C stops it and\nkeeps its re
 /// A file that runs with the demo models.
 const EXAMPLE_FILE: &str = include_str!("experiment_example.toml");
 
-/// Runs the action that the first word names.
+/// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
@@ -137,7 +137,7 @@ async fn conclude(call: &CommandCall, side: &ExperimentBackend, id: &str) -> Out
     }
 }
 
-/// The format that a file's extension means.
+/// Returns the format for a file extension.
 fn format_of(path: &str) -> Result<&'static str, CommandFailure> {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "csv" => Ok("csv"),

@@ -64,7 +64,7 @@ pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, Co
 }
 
 impl ExperimentFile {
-    /// The checked parameters.
+    /// Returns the checked parameters.
     ///
     /// # Errors
     /// Returns an error if a field is invalid.
@@ -76,7 +76,7 @@ impl ExperimentFile {
 }
 
 impl FieldLines {
-    /// An error with the line numbers of its fields.
+    /// Adds line numbers to the fields named in an error.
     pub(super) fn explain(&self, error: Error) -> CommandFailure {
         if error.kind != Kind::BadInput || error.fields.is_empty() {
             return error.into();
@@ -88,7 +88,7 @@ impl FieldLines {
         CommandFailure::Failed(fields.collect::<Vec<_>>().join("\n"))
     }
 
-    /// A server's message about invalid fields, with their line numbers.
+    /// Adds line numbers to a server's message about invalid fields.
     pub(super) fn explain_refusal(&self, why: &str) -> CommandFailure {
         let pieces = why.replace("; body.", "\nbody.");
         let located = pieces.lines().map(|piece| {
@@ -112,7 +112,7 @@ impl FieldLines {
         format!("{place}: {}: {why}", path.join("."))
     }
 
-    /// The line of a field, or of the closest one around it.
+    /// Returns the line of a field, or of its closest enclosing one.
     fn line(&self, path: &[String]) -> Option<usize> {
         let paths = (1..=path.len())
             .rev()

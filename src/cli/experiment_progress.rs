@@ -77,7 +77,7 @@ fn setting_name(setting: &Value, place: u64) -> String {
     }
 }
 
-/// Largest used share of any budget limit, 0 to 1.
+/// Returns the largest used share of any budget limit, 0 to 1.
 fn budget_share(progress: &Value, done: u64, most: u64) -> f64 {
     let of = |name: &str| {
         let limit = progress["budget"][name].as_f64();

@@ -1,4 +1,4 @@
-//! The side on which `quire experiment` works: the data folder, or a server. Both return the JSON of the API.
+//! Where `quire experiment` runs: the data folder, or a server. Both return the JSON of the API.
 
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ impl ExperimentBackend {
         Ok(Self::Local(Box::new(home)))
     }
 
-    /// Closes the data folder, or deletes the key that was created for the server.
+    /// Closes the data folder, or deletes the temporary key of the server.
     pub(super) async fn close(self) {
         match self {
             Self::Local(home) => home.app.close().await,
@@ -76,7 +76,7 @@ impl ExperimentBackend {
         }
     }
 
-    /// The newest experiments.
+    /// Returns the newest experiments.
     ///
     /// # Errors
     /// Returns an error if they cannot be read, or the server refuses.
@@ -205,7 +205,7 @@ impl ExperimentBackend {
         Ok(())
     }
 
-    /// An experiment with its report, without its cases.
+    /// Returns an experiment with its report, without its cases.
     ///
     /// # Errors
     /// Returns an error if no experiment has this ID.
@@ -216,7 +216,7 @@ impl ExperimentBackend {
         }
     }
 
-    /// An experiment as `json`, `csv`, or `markdown`.
+    /// Returns an experiment as `json`, `csv`, or `markdown`.
     ///
     /// # Errors
     /// Returns an error if no experiment has this ID, or the format is unknown.
@@ -240,7 +240,7 @@ enum ProgressSource {
 }
 
 impl ProgressSource {
-    /// The next progress event; `None` at the end.
+    /// Returns the next progress event; `None` at the end.
     async fn next(&mut self) -> Result<Option<Value>, CommandFailure> {
         match self {
             Self::Local(watch) => Ok(watch.next().await.map(|progress| json!(progress))),

@@ -15,7 +15,7 @@ const MATCH_OPTIONS: MatchOptions = MatchOptions {
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
-/// The characters that make a name a pattern.
+/// Characters with a special meaning in patterns.
 const PATTERN_CHARACTERS: [char; 3] = ['*', '?', '['];
 
 /// Whether a name is a pattern and not the name of an existing file.
@@ -23,7 +23,7 @@ pub(super) fn is_pattern(name: &str) -> bool {
     name.contains(PATTERN_CHARACTERS) && !Path::new(name).exists()
 }
 
-/// The files that match, in alphabetical order.
+/// Returns the matching files in alphabetical order.
 ///
 /// # Errors
 /// An error message when none or too many match, or too many folders would be searched.
@@ -32,7 +32,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 fn matching_files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, String> {
-    // Doubled slashes are removed, because no path that is found has them.
+    // Remove doubled slashes: found paths never contain them.
     let normal: PathBuf = Path::new(pattern).components().collect();
     let parts: Vec<String> = (normal.components())
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
@@ -55,7 +55,7 @@ fn matching_files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, St
     };
     let (mut found, mut folders) = (Vec::new(), 0);
     let walk = WalkDir::new(root).max_depth(depth).into_iter();
-    // Folders that cannot be read are skipped, as in shells.
+    // Skip unreadable folders, as shells do.
     for entry in walk.filter_entry(is_searched).flatten() {
         if entry.file_type().is_dir() {
             folders += 1;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_or_no_pattern_is_refused() {
+    fn invalid_and_too_broad_patterns_are_rejected() {
         let root = Folder::new("limits");
         let within = |pattern: &str| format!("{}/{pattern}", root.0.display());
         let refused =

@@ -65,7 +65,7 @@ impl Handover {
     /// Returns an error if the socket in the folder cannot be created.
     pub(super) fn of(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = socket_path(folder);
-        // The socket of a process that was killed.
+        // Left by a killed process.
         let _ = fs::remove_file(&path);
         let asked = UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
@@ -134,7 +134,7 @@ impl Drop for Handover {
     }
 }
 
-/// The process that serves from the folder, seen by the one that replaces it. It serves until [`Self::tell_to_stop`].
+/// The running server, as seen by the process that replaces it. It serves until [`Self::tell_to_stop`].
 pub(super) struct Predecessor {
     line: BlockingStream,
     /// Its listening sockets, in the order of its listeners.
@@ -145,7 +145,7 @@ impl Predecessor {
     /// Connects to the running server and requests its listening sockets. Blocks.
     ///
     /// # Errors
-    /// Returns an error if no process answers in the folder, or none of the expected kind.
+    /// Returns an error if no process serves this folder, or if it is not of the expected kind.
     pub(super) fn connect(folder: &Path) -> io::Result<Self> {
         let mut line = BlockingStream::connect(socket_path(folder))?;
         line.set_read_timeout(Some(IO_TIMEOUT))?;

@@ -32,7 +32,7 @@ enum HistorySide {
     Server(Box<RemoteSession>),
 }
 
-/// Runs the action that the first word names.
+/// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let act = call.words.first().map_or("list", String::as_str);
     let rest = call.words.get(1..).unwrap_or_default().join(" ");
@@ -171,7 +171,7 @@ async fn export(call: &CommandCall, side: &HistorySide, id: &str) -> Outcome {
 }
 
 impl HistorySide {
-    /// The threads that contain the words, newest first.
+    /// Searches threads for the words, newest first.
     async fn list(&self, limit: u32, words: Option<&str>) -> Result<Value, CommandFailure> {
         match self {
             Self::Server(server) => {
@@ -196,7 +196,7 @@ impl HistorySide {
         }
     }
 
-    /// A thread with its turns.
+    /// Returns a thread with its turns.
     async fn thread(&self, id: &str) -> Result<Value, CommandFailure> {
         match self {
             Self::Server(server) => server.get(&format!("/api/threads/{id}")),
@@ -208,7 +208,7 @@ impl HistorySide {
         }
     }
 
-    /// The ID that an argument names.
+    /// Resolves an argument to a thread ID; `last` is the newest thread.
     async fn thread_id(&self, word: &str) -> Result<String, CommandFailure> {
         if word != "last" {
             return match ThreadId::parse(word) {

@@ -1,4 +1,4 @@
-//! The documents that a command line names: files, file patterns, web addresses, and stdin.
+//! Documents named on the command line: files, file patterns, web addresses, and stdin.
 
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, IsTerminal as _, Read};
@@ -17,7 +17,7 @@ use crate::domain::closest::closest;
 
 /// How long to wait for piped input before the question is sent without it.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Delay before a message says that the pipe sends nothing.
+/// Delay before a message about a silent pipe.
 const PIPE_NOTICE: Duration = Duration::from_secs(1);
 
 /// A document to read.
@@ -30,7 +30,7 @@ pub(super) struct InputFile {
 enum InputSource {
     Path(PathBuf),
     Web(String),
-    /// Named as `-`.
+    /// Standard input, given as `-`.
     Stdin,
     /// Not named: input piped to the program in addition to a question.
     Pipe,
@@ -42,7 +42,7 @@ pub(super) struct OpenedInput {
     pub content: Box<dyn Read + Send>,
 }
 
-/// The documents of `--file` and, with `takes_pipe`, input that is piped in addition to a question.
+/// Reads the documents of `--file` and, with `takes_pipe`, input piped in addition to a question.
 ///
 /// # Errors
 /// Returns an error if a pattern matches no file, or stdin is named twice.
@@ -61,10 +61,10 @@ pub(super) fn from_call(
     Ok(files)
 }
 
-/// The documents with these names.
+/// Reads the documents with these names.
 ///
 /// # Errors
-/// As [`from_call`].
+/// Same as [`from_call`].
 pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailure> {
     if names.iter().filter(|name| **name == "-").count() > 1 {
         return usage("stdin can be read only once");
@@ -130,7 +130,7 @@ impl InputFile {
         }
     }
 
-    /// A failure to read this document.
+    /// Returns the error for an unreadable document.
     ///
     /// # Errors
     /// Always.
@@ -139,7 +139,7 @@ impl InputFile {
     }
 }
 
-/// The message about a file that does not exist, with the file of its folder that is probably meant.
+/// Returns the message about a missing file, suggesting the closest name in its folder.
 fn missing(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let folder = path
@@ -185,8 +185,8 @@ fn is_piped() -> bool {
     })
 }
 
-/// The piped input; `None` when it is empty, or when nothing arrives: programs that start other programs often
-/// leave a pipe open that they never write to.
+/// Reads piped input; `None` if it is empty or nothing arrives: programs often start others with an open pipe that
+/// they never write to.
 fn piped_input() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {

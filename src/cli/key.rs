@@ -20,7 +20,7 @@ pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an acco
 With QUIRE_SERVER, EMAIL may be left out: it is the account of the API key, which
 needs the scope keys.";
 
-/// Runs the action that the first word names.
+/// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let config = call.config()?;

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::app::folder;
 use crate::config::Config;
 
-/// The public address: from the settings, else the address on which the server that holds the data folder listens,
-/// else the one on which a server would listen.
+/// Returns the public address: from the settings, else that of the running server of the data folder, else the one on
+/// which a server would listen.
 pub(super) fn public_url(config: &Config) -> String {
     let usual = || {
         let port = config.ui_port.unwrap_or(config.port);
@@ -16,13 +16,13 @@ pub(super) fn public_url(config: &Config) -> String {
     config.public_url.clone().unwrap_or_else(shown)
 }
 
-/// The address of the server that holds the data folder; `None` while no server does.
+/// Returns the address of the server that holds the data folder; `None` while no server does.
 pub(super) fn running_server(config: &Config) -> Option<String> {
     let is_held = folder::is_held(&config.data_dir);
     is_held.then(|| folder::server_address(&config.data_dir))?
 }
 
-/// The URL scheme of the listeners.
+/// Returns the URL scheme of the listeners.
 pub(super) fn scheme(config: &Config) -> &'static str {
     match config.tls {
         Some(_) => "https",
@@ -30,7 +30,7 @@ pub(super) fn scheme(config: &Config) -> &'static str {
     }
 }
 
-/// The URL of an address. The unspecified address, which a browser cannot open, is replaced by the loopback
+/// Returns the URL of an address. Replaces the unspecified address, which a browser cannot open, with the loopback
 /// address.
 pub(super) fn url(scheme: &str, address: SocketAddr) -> String {
     match address.ip() {

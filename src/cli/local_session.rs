@@ -41,7 +41,7 @@ impl Drop for TemporaryFolder {
 }
 
 impl LocalSession {
-    /// For a command that runs something: opens the data folder as this account, or as its operator. Without any
+    /// Opens the data folder for a command that starts runs, as this account or as the folder's operator. Without any
     /// account, opens a temporary folder that is then deleted. `instead` is the advice shown while another process
     /// uses the folder.
     ///
@@ -76,7 +76,7 @@ impl LocalSession {
         Self::open_temporary(config).await
     }
 
-    /// For a command that stores something: opens the existing installation, unless another process uses it.
+    /// Opens the existing installation for a command that stores something, unless another process uses it.
     ///
     /// # Errors
     /// As [`Self::open_to_read`], and when the folder is in use.
@@ -101,7 +101,7 @@ impl LocalSession {
         }
     }
 
-    /// For a command that only reads or deletes: opens the existing installation, even while a server uses it.
+    /// Opens the existing installation for a command that only reads or deletes, even while a server uses it.
     ///
     /// # Errors
     /// Returns an error if there is no installation or no such account, or the account is locked.
@@ -123,7 +123,7 @@ impl LocalSession {
     /// Like `open_to_read`, but with an empty folder when there is no installation yet.
     ///
     /// # Errors
-    /// As [`Self::open_to_read`].
+    /// Same as [`Self::open_to_read`].
     pub(super) async fn open_to_read_or_empty(
         config: Config,
         account: Option<&str>,
@@ -137,7 +137,7 @@ impl LocalSession {
     }
 
     async fn open_temporary(mut config: Config) -> Result<Self, CommandFailure> {
-        // A random name, which nobody else can have created before.
+        // A random name that no other process can have created in advance.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
         let scrap = TemporaryFolder(path.clone());
         // Custom patterns are still read from the data folder.
@@ -188,7 +188,7 @@ impl LocalSession {
     }
 }
 
-/// The named account, or the operator's. `None` when no account is named and none exists.
+/// Returns the named account, or the operator's. `None` when no account is named and none exists.
 async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
         Some(email) => Some(named_account(app.accounts(), email).await?),
@@ -200,7 +200,7 @@ async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, 
     }
 }
 
-/// The account that `--as` names.
+/// Returns the account that `--as` names.
 ///
 /// # Errors
 /// Returns an error that names the option if there is no such account.
@@ -214,7 +214,7 @@ pub(super) async fn named_account(
     }
 }
 
-/// The oldest administrator whose account is not locked: the person who set up the installation.
+/// Returns the oldest administrator whose account is not locked: the person who set up the installation.
 ///
 /// # Errors
 /// Returns an error if the accounts cannot be read.

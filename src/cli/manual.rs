@@ -29,7 +29,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
 }
 
-/// All topics in reading order.
+/// Returns all topics in reading order.
 ///
 /// # Errors
 /// Returns an error if the manual in the binary is damaged.
@@ -37,7 +37,7 @@ pub(super) fn all_topics() -> Result<Vec<Topic>, CommandFailure> {
     manual::topics().or_else(|_| super::failed("the manual in this binary is damaged"))
 }
 
-/// The topic with this ID.
+/// Returns the topic with this ID.
 ///
 /// # Errors
 /// Returns an error if the manual in the binary is damaged.
@@ -45,7 +45,7 @@ pub(super) fn find_topic(id: &str) -> Result<Option<Topic>, CommandFailure> {
     Ok(all_topics()?.into_iter().find(|topic| topic.id == id))
 }
 
-/// A topic as text for a terminal that is this many columns wide; styled only when stdout is a terminal.
+/// Renders a topic for a terminal of `width` columns; styled only if stdout is a terminal.
 pub(super) fn render_topic(topic: &Topic, width: usize) -> String {
     let mut markdown = match std::io::stdout().is_terminal() {
         true => screen::markdown_renderer(width),
@@ -79,7 +79,7 @@ fn without_links(text: &str) -> String {
     out + rest
 }
 
-/// A topic as a manual page of its own.
+/// Renders a topic as a separate manual page.
 fn topic_page(topic: &Topic) -> String {
     let title = escape_roff(&topic.title);
     let mut out = format!(
@@ -113,7 +113,7 @@ fn topic_page(topic: &Topic) -> String {
     out
 }
 
-/// A line of Markdown in roff; both bold text and code are bold.
+/// Converts a line of Markdown to roff; both bold text and code are bold.
 fn to_roff(text: &str) -> String {
     let mut out = String::new();
     let mut is_bold = false;

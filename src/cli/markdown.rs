@@ -183,8 +183,8 @@ impl InlineState {
         !self.bold && !self.italic && !self.code
     }
 
-    // A word without its delimiters; `render_line` follows it. A single asterisk or underscore is a delimiter only at the
-    // edge of a word: 2*3 and snake_case are not emphasis.
+    // Renders a word without its delimiters, for `render_line`. A single asterisk or underscore is a delimiter only
+    // at the edge of a word: 2*3 and snake_case are not emphasis.
     fn render_word(&mut self, word: &str, line: &str) -> Vec<MarkdownPiece> {
         let mut out = Vec::new();
         let mut rest = word;
@@ -261,8 +261,8 @@ fn is_closed(mark: char, text: &str) -> bool {
     })
 }
 
-/// The text without the tags that it may use, with `line_break` for `<br>`, and with common entities decoded. Tags
-/// and entities in code stay.
+/// Strips the permitted tags from a text, turning `<br>` into `line_break`, and decodes common entities. Tags and
+/// entities in code stay.
 fn inline_html(text: &str, line_break: &str) -> String {
     const INLINE_TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
     let parts = text.split('`').enumerate().map(|(place, part)| {
@@ -286,7 +286,7 @@ fn inline_html(text: &str, line_break: &str) -> String {
     parts.collect::<Vec<_>>().join("`")
 }
 
-/// The entities that models write. The ampersand comes last; otherwise what it escapes would be decoded twice.
+/// Entities that models write. The ampersand is last; otherwise, its result would be decoded again.
 const ENTITIES: [(&str, &str); 10] = [
     ("&nbsp;", " "),
     ("&lt;", "<"),
@@ -300,7 +300,7 @@ const ENTITIES: [(&str, &str); 10] = [
     ("&amp;", "&"),
 ];
 
-/// Length in bytes of "12. " at the start of a line.
+/// Returns the length in bytes of "12. " at the start of a line.
 fn list_number_length(text: &str) -> Option<usize> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let rest = &text[digits..];

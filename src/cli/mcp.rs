@@ -125,7 +125,7 @@ fn write_message(answer: Option<Value>) -> Outcome {
     answer.map_or(Ok(()), print)
 }
 
-/// The lines of stdin, read by a separate thread, which ends with the process.
+/// Streams the lines of stdin, read by a separate thread, which ends with the process.
 fn stdin_lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
     std::thread::spawn(move || {

@@ -321,7 +321,7 @@ pub static COMMANDS: &[Command] = &[
     },
 ];
 
-/// Runs the command that these arguments name.
+/// Runs the command named by these arguments.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = args::parse(words).and_then(|call| {
         remote::check_use(&call)?;

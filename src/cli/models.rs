@@ -46,7 +46,7 @@ pub(super) struct ServerModels {
 }
 
 impl ServerModels {
-    /// Asks the server that is named or that holds the data folder; `None` if there is none. Blocks.
+    /// Queries the named server or the one that serves the data folder; `None` if there is none. Blocks.
     ///
     /// # Errors
     /// Returns an error if the server cannot be reached or refuses.
@@ -83,7 +83,7 @@ impl ServerModels {
     }
 }
 
-/// The message when no model is listed: the reason of each configured provider, or how to add one.
+/// Returns the message for an empty list of models: the reason of each configured provider, or how to add one.
 fn none_message(providers: &[(String, String)]) -> String {
     let lines: Vec<String> = providers
         .iter()

@@ -1,4 +1,4 @@
-//! Replaces request fields in error messages with the command-line options that set them.
+//! Replaces request fields in error messages with their command-line options.
 
 /// Fields of a request, and the options that set them.
 const FIELD_OPTIONS: &[(&str, &str)] = &[
@@ -26,8 +26,8 @@ const FIELD_OPTIONS: &[(&str, &str)] = &[
     ("password", "the password"),
 ];
 
-/// The message with options instead of fields: `body.models.0: …` becomes `--panel: …`. Several messages joined by
-/// `; ` become one line each.
+/// Replaces fields in a message with options: `body.models.0: …` becomes `--panel: …`. Splits joined messages into
+/// one line each.
 pub(super) fn with_option_names(message: &str) -> String {
     if !message.starts_with("body.") && !message.starts_with("query.") {
         return message.to_owned();

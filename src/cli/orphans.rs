@@ -17,7 +17,7 @@ The server moves files aside that no document or upload in its database refers
 to, for example after an older backup was restored. It moves them back when the
 database refers to them again, and never deletes them.";
 
-/// Runs the action that the first word names.
+/// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let names: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
     match call.words.first().map(String::as_str) {

@@ -1,5 +1,4 @@
-//! The outcome of a command, and what it prints. Errors of the app become sentences that name command-line
-//! options.
+//! The outcome of a command and its output. Errors of the app become sentences that name command-line options.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -24,7 +23,7 @@ pub(super) enum CommandFailure {
 }
 
 impl CommandFailure {
-    /// The text for stderr, and the exit code.
+    /// Returns the text for stderr, and the exit code.
     pub(super) fn into_parts(self) -> (String, u8) {
         match self {
             Self::Failed(text) => (text, 1),
@@ -47,7 +46,7 @@ pub(super) fn print(text: impl Display) -> Outcome {
     }
 }
 
-/// The text without the system's error numbers, such as ` (os error 2)`, which repeat what the words before them say.
+/// Removes the system's error numbers, such as ` (os error 2)`, which repeat the words before them.
 pub(super) fn without_error_numbers(text: &str) -> String {
     let mut pieces = text.split(" (os error ");
     let mut out = pieces.next().unwrap_or_default().to_owned();
@@ -65,7 +64,7 @@ pub(super) fn without_error_numbers(text: &str) -> String {
     out
 }
 
-/// A failure: exit code 1.
+/// Builds a failure: exit code 1.
 ///
 /// # Errors
 /// Always.
@@ -81,7 +80,7 @@ pub(super) fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
     Err(CommandFailure::Usage(text.to_string()))
 }
 
-/// The message for a model whose provider has no key; it explains where to put one.
+/// Returns the message for a model whose provider has no key; it explains where to put one.
 pub(super) fn missing_key_message(message: &str) -> Option<String> {
     let why = message.strip_prefix("needs_key: ")?;
     let provider = why.rsplit(' ').next().unwrap_or_default();
@@ -94,7 +93,7 @@ pub(super) fn missing_key_message(message: &str) -> Option<String> {
     ))
 }
 
-/// The message for an action that a command does not have. `details` lists its actions, one line each.
+/// Returns the message for an unknown action of a command. `details` lists its actions, one line each.
 pub(super) fn unknown_action(command: &str, word: &str, details: &str) -> String {
     let actions = details.lines().filter(|line| line.starts_with("  "));
     let actions = actions.filter_map(|line| line.split_whitespace().next());

@@ -22,7 +22,7 @@ pub(super) const DETAILS: &str = "  list             list built-in patterns and 
 show ID          print one with its prompts; with --json, a file to start from\n  \
 check FILE …     check TOML or JSON files; names line and field of each problem";
 
-/// Runs the action that the first word names.
+/// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     match call.words.first().map(String::as_str) {
         Some("list") | None => list(call),
@@ -61,7 +61,7 @@ fn list_patterns(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailur
     Ok(listed.collect())
 }
 
-/// The complete pattern for a row of the server's list.
+/// Fetches the complete pattern for a row of the server's list.
 fn fetch_pattern(server: &RemoteSession, row: &Value) -> Result<ListedPattern, CommandFailure> {
     let id = row["id"].as_str().unwrap_or_default();
     let mut found = server.get(&format!("/api/patterns/{}", query_text(id)))?;

@@ -24,7 +24,7 @@ pub(super) const DETAILS: &str =
   test NAME           ask it for its models
   remove NAME         remove it";
 
-/// Runs the action that the first word names.
+/// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let Some(act) = word(0) else {

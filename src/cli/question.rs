@@ -1,4 +1,4 @@
-//! The request that the options of `ask` and `chat` describe: the same JSON for the app and for a server.
+//! Builds the request from the options of `ask` and `chat`: the same JSON for the app and for a server.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use crate::domain::closest::closest;
 use crate::domain::parameters::GLOSSARY;
 use crate::domain::request::Request;
 
-/// The body of `POST /api/analyze`, without its documents.
+/// Builds the body of `POST /api/analyze`, without its documents.
 ///
 /// # Errors
 /// Returns an error if an option is invalid.
@@ -60,7 +60,7 @@ pub(super) fn request_body(call: &CommandCall, question: &str) -> Result<Value, 
     Ok(body)
 }
 
-/// The request for a body and its documents, for the app.
+/// Builds the app's request from a body and its documents.
 ///
 /// # Errors
 /// Returns an error if a value has the wrong type.
@@ -71,7 +71,7 @@ pub(super) fn to_request(mut body: Value, documents: &[String]) -> Result<Reques
     serde_json::from_value(body).or_else(|error| usage(format!("--parameter: {error}")))
 }
 
-/// The newest turn of a thread from the API.
+/// Returns the newest turn of a thread from the API.
 ///
 /// # Errors
 /// Returns an error if the thread has no turns.

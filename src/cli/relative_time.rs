@@ -11,7 +11,7 @@ const DAY: u64 = 24 * HOUR;
 /// Distance, in seconds, from which a date is clearer than a number of days.
 const DATE_THRESHOLD: u64 = 31 * DAY;
 
-/// A time relative to now, in the past or the future.
+/// Formats a time relative to now, past or future.
 pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     let (past, future) = (now.since(at), at.since(now));
     match future > past {
@@ -22,7 +22,7 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     .unwrap_or_else(|| date(at))
 }
 
-/// The time in an API field; the text itself when it is not a time.
+/// Formats the time in an API field; returns the text itself if it is not a time.
 pub(super) fn relative_text(text: Option<&str>, now: Timestamp) -> String {
     let text = text.unwrap_or_default();
     Timestamp::parse(text).map_or_else(|| text.to_owned(), |at| relative(at, now))
@@ -40,7 +40,7 @@ fn distance_text(length: Duration) -> Option<String> {
     }
 }
 
-/// The date in UTC.
+/// Formats the date in UTC.
 fn date(at: Timestamp) -> String {
     at.to_string().chars().take("2026-11-30".len()).collect()
 }

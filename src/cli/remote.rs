@@ -1,6 +1,6 @@
-//! The client of commands that run on a server: one that `QUIRE_SERVER` names, or the one that uses the same data
-//! folder. For the former, the API key comes from the environment, where the list of processes does not show it;
-//! for the latter, a key is created and then deleted.
+//! Client for commands that run on a server: the one named by `QUIRE_SERVER`, or the one that uses the same data
+//! folder. For the former, the API key comes from the environment, where the list of processes does not show it; for
+//! the latter, a temporary key is created.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ const PAGE_SIZE: u32 = 100;
 
 /// How a command behaves when QUIRE_SERVER or `--server` is set.
 pub enum ServerUse {
-    /// It uses that server; `doctor` checks it.
+    /// The command runs on that server; `doctor` checks it.
     Supported,
     /// It needs neither a server nor a data folder.
     NotNeeded,
@@ -73,7 +73,7 @@ pub(super) fn check_use(call: &CommandCall) -> Outcome {
 }
 
 impl RemoteSession {
-    /// The server that a command runs on; `None` when it opens the data folder itself.
+    /// Returns a client for the server that runs the command; `None` if the command opens the data folder itself.
     ///
     /// # Errors
     /// Returns an error if the options do not fit a server, or the account does not exist.
@@ -120,7 +120,7 @@ impl RemoteSession {
         }))
     }
 
-    /// The server that QUIRE_SERVER or `--server` names.
+    /// Returns a client for the server named by QUIRE_SERVER or `--server`.
     ///
     /// # Errors
     /// Returns an error if an account is named too.
@@ -150,7 +150,7 @@ impl RemoteSession {
         &self.address
     }
 
-    /// Deletes the key that was created for this command.
+    /// Deletes this command's temporary key.
     pub(super) async fn close(&self) {
         if let Some(key) = &self.own_key {
             let visit = RequestOrigin::local(clock::now());
@@ -173,7 +173,7 @@ impl RemoteSession {
     /// Fetches all pages of a list, returning the rows under `field`. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn list(&self, path: &str, field: &str) -> Result<Vec<Value>, CommandFailure> {
         let mut rows = Vec::new();
         let mut cursor = String::new();
@@ -190,7 +190,7 @@ impl RemoteSession {
     /// Downloads a text. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn text(&self, path: &str) -> Result<String, CommandFailure> {
         self.remote
             .text(path)
@@ -214,7 +214,7 @@ impl RemoteSession {
     /// Sends a POST request. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
         self.remote
             .post(path, body)
@@ -240,7 +240,7 @@ impl RemoteSession {
     /// Sends a PUT request. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
         self.remote
             .put(path, body)
@@ -250,7 +250,7 @@ impl RemoteSession {
     /// Sends a DELETE request. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn delete(&self, path: &str) -> Result<Value, CommandFailure> {
         self.remote
             .delete(path)
@@ -260,7 +260,7 @@ impl RemoteSession {
     /// Sends a message to the server's MCP endpoint; `None` when there is no response. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub(super) fn post_mcp(&self, message: &str) -> Result<Option<Value>, CommandFailure> {
         self.remote
             .post_message("/mcp", message)
@@ -282,7 +282,7 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// The account of the API key. With `expected`, refuses another account. Blocks.
+    /// Returns the account of the API key. With `expected`, refuses another account. Blocks.
     ///
     /// # Errors
     /// As [`Self::get`]; [`CommandFailure::Usage`] for another account.
@@ -301,7 +301,7 @@ impl RemoteSession {
         }
     }
 
-    /// The ID of the account with this email address, for administrators. Blocks.
+    /// Returns the ID of the account with this email address, for administrators. Blocks.
     ///
     /// # Errors
     /// As [`Self::get`], and when there is no such account.

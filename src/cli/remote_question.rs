@@ -150,7 +150,7 @@ impl RemoteQuestion {
     }
 }
 
-/// The newest turn of the newest thread. Blocks.
+/// Returns the newest turn of the newest thread. Blocks.
 ///
 /// # Errors
 /// Returns an error if there is no thread, or the server refuses.

@@ -1,5 +1,5 @@
-//! The display of `quire ask`: on a terminal, members as live lines and the answer as it is written; otherwise
-//! plain lines; with `--quiet`, nothing.
+//! Display of `quire ask`: on a terminal, live lines for the members and the answer as it streams; otherwise plain
+//! lines; with `--quiet`, nothing.
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
@@ -15,7 +15,7 @@ use crate::system;
 /// Columns assumed when the terminal's width is unknown.
 const DEFAULT_WIDTH: usize = 80;
 
-/// The display, and what it already shows.
+/// The display and its current content.
 pub(super) struct Screen {
     is_quiet: bool,
     live: Option<LiveLines>,
@@ -29,7 +29,7 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// `streams` is whether the answer may be shown while it is written.
+    /// Creates a display. `streams` is whether to show the answer while it is written.
     pub(super) fn new(is_quiet: bool, streams: bool) -> Self {
         let width = terminal_width();
         let is_terminal = std::io::stdout().is_terminal();
@@ -130,12 +130,12 @@ impl Screen {
     }
 }
 
-/// Width of the terminal in columns.
+/// Returns the width of the terminal in columns.
 pub(super) fn terminal_width() -> usize {
     system::terminal_width().map_or(DEFAULT_WIDTH, usize::from)
 }
 
-/// A renderer for a terminal that is this many columns wide; NO_COLOR disables styles.
+/// Creates a renderer for a terminal of `width` columns; NO_COLOR disables styles.
 pub(super) fn markdown_renderer(width: usize) -> Markdown {
     let is_colored = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Markdown::new(width, is_colored)
@@ -181,7 +181,7 @@ fn is_ending(kind: &str) -> bool {
     )
 }
 
-/// One event as a line of text; `None` for events that carry only a fragment of text.
+/// Formats an event as a line of text; `None` for text fragments.
 fn event_line(kind: &str, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let number = |name: &str| data[name].as_u64().unwrap_or_default();
@@ -219,7 +219,7 @@ fn event_line(kind: &str, data: &Value) -> Option<String> {
     })
 }
 
-/// The summary at the end: time, cost, and remarks on the answer.
+/// Formats the final summary: time, cost, and remarks on the answer.
 fn run_summary(data: &Value) -> String {
     let seconds = data["total_time_ms"].as_u64().unwrap_or_default() as f64 / 1000.0;
     let more = match data["cost_incomplete"] == true {
@@ -246,7 +246,7 @@ pub(super) fn print_progress(line: &str) {
     let _ = writeln!(stderr, "{clean}");
 }
 
-/// The first few items of a list on one line, and the number of further ones; `None` for an empty list.
+/// Joins the first few items of a list on one line, and the number of further ones; `None` for an empty list.
 pub(super) fn summarize_list(items: &[String]) -> Option<String> {
     // Maximum number of items shown.
     const MAX_SHOWN: usize = 10;

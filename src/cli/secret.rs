@@ -13,7 +13,7 @@ it is missing, put it back from a copy. Without a copy, create a new one.
 After either, everyone must sign in again, and provider keys must be entered
 again.";
 
-/// Runs the action that the first word names.
+/// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
     const CONSEQUENCE: &str =

@@ -127,8 +127,8 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
     Ok(())
 }
 
-/// Stops once the process that took over the replica has ended: nothing stores data then, and only a
-/// restart can take over. Never returns.
+/// Stops once the process that took over the replica has exited: nothing stores data then, and only a restart can
+/// take over. Never returns.
 async fn stop_when_abandoned(app: &App, stop: &Notify) {
     /// Polling interval.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -139,7 +139,7 @@ async fn stop_when_abandoned(app: &App, stop: &Notify) {
     std::future::pending().await
 }
 
-/// The error for a data folder in use, naming the process that uses it.
+/// Returns the error for a data folder in use, naming the process that uses it.
 fn in_use_message(config: &Config) -> String {
     let shown = config.data_dir.display();
     let who =
@@ -150,8 +150,7 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the process that holds the folder. That process is told to stop only when nothing in our own
-/// settings can fail anymore.
+/// Takes over from the running server, which is told to stop only once our own settings can no longer fail.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
@@ -193,7 +192,7 @@ async fn take_over(
     failed(in_use_message(config))
 }
 
-/// The offer to hand over to a successor process. If it fails, only the handover is impossible.
+/// Offers to hand over to a successor process. If it fails, only the handover is impossible.
 fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
     let sockets = listeners
         .iter()
@@ -228,7 +227,7 @@ async fn stop_after_handover(
     std::future::pending().await
 }
 
-/// The first address of these listeners that other machines can reach.
+/// Returns the first address of these listeners that other machines can reach.
 fn reachable_address(listeners: &[Listener]) -> Option<IpAddr> {
     let address = |one: &Listener| one.listener.local_addr().ok();
     let mut all = listeners
@@ -350,7 +349,7 @@ async fn bind(
         .or_else(|error| failed(bind_error(wanted, &error)))
 }
 
-/// The error for a port that cannot be used, and what to do.
+/// Returns the error for a port that cannot be used, and what to do.
 fn bind_error(wanted: SocketAddr, error: &std::io::Error) -> String {
     let port = wanted.port();
     match error.kind() {
@@ -410,7 +409,7 @@ impl Signals {
     }
 }
 
-/// The TLS certificate, if one is set.
+/// Returns the TLS certificate, if one is set.
 fn load_certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, CommandFailure> {
     let Some(files) = &config.tls else {
         return Ok(None);

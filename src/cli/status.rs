@@ -12,8 +12,8 @@ use crate::log;
 /// Maximum number of models named on one line.
 const MAX_NAMED_MODELS: usize = 3;
 
-/// Prints four lines about the server that uses the data folder: its address, the data, the accounts, and the models
-/// with the next step.
+/// Prints four lines about the data folder's server: its address, the data, the accounts, and the models with the
+/// next step.
 ///
 /// # Errors
 /// Returns an error if the data folder cannot be read.
@@ -43,7 +43,7 @@ async fn print_state(call: &CommandCall, app: &App, page: &str) -> Outcome {
     super::print(models_line(app))
 }
 
-/// Two lines about an opened installation: the location of its data, and the models that are ready.
+/// Returns two lines about an opened installation: the location of its data, and the models that are ready.
 pub(super) fn about(app: &App) -> [String; 2] {
     [data_line(&app.config), models_line(app)]
 }
@@ -89,7 +89,7 @@ fn models_line(app: &App) -> String {
     ready_line(&real, ready.count())
 }
 
-/// The line about models that are ready: the IDs of real ones, and the number of all.
+/// Returns the line about ready models: the IDs of real ones and the total number.
 fn ready_line(real: &[&str], all: usize) -> String {
     let next = "quire ask \"What is a quire?\"";
     match (real.len(), all) {
@@ -102,7 +102,7 @@ fn ready_line(real: &[&str], all: usize) -> String {
     }
 }
 
-/// Returns the line about providers that are configured but whose models are not known; `None` if there are none.
+/// Returns the line about configured providers without known models; `None` if there are none.
 fn missing_models_line(app: &App) -> Option<String> {
     let mut providers = app.models().providers(None);
     providers.retain(|provider| provider.configured);

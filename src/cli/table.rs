@@ -32,7 +32,7 @@ impl TextTable {
         self.rows.push(cells.into_iter().map(one_line).collect());
     }
 
-    /// Prints the list, or what to do when it is empty.
+    /// Prints the list, or advice if it is empty.
     ///
     /// # Errors
     /// Returns an error if stdout cannot be written.
@@ -44,7 +44,7 @@ impl TextTable {
         print(self.render(columns).trim_end_matches('\n'))
     }
 
-    /// The lines, at most `columns` wide.
+    /// Renders the lines, at most `columns` wide.
     fn render(&self, columns: Option<usize>) -> String {
         let header: Vec<String> = self
             .titles

@@ -2,17 +2,17 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The width of a text in columns.
+/// Returns the width of a text in columns.
 pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The width of a character in columns.
+/// Returns the width of a character in columns.
 pub(super) fn width_of(character: char) -> usize {
     character.width().unwrap_or(0)
 }
 
-/// The longest prefix of a line that fits a terminal of `columns` columns. The last column stays empty: a line
+/// Returns the longest prefix of a line that fits a terminal of `columns` columns. The last column stays empty: a line
 /// that wraps could not be overwritten.
 pub(super) fn truncate(line: &str, columns: usize) -> &str {
     let mut left = columns.saturating_sub(1);
@@ -24,7 +24,7 @@ pub(super) fn truncate(line: &str, columns: usize) -> &str {
     &line[..end.map_or(line.len(), |(at, _)| at)]
 }
 
-/// A line wrapped at word boundaries to fit `columns`; continuation lines are indented.
+/// Wraps a line at word boundaries to fit `columns`; continuation lines are indented.
 pub(super) fn wrap(line: &str, columns: usize) -> String {
     const HANGING_INDENT: &str = "    ";
     if width(line) <= columns || columns <= HANGING_INDENT.len() {

@@ -73,7 +73,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     table.print("No usage in these days.")
 }
 
-/// The rows from a server: all accounts for an administrator, otherwise the days of the API key's account.
+/// Fetches the rows from a server: all accounts for an administrator, otherwise the days of the API key's account.
 ///
 /// # Errors
 /// Returns an error if the server refuses, or there is no such account.

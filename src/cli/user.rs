@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::domain::key::keys_deleted;
 use crate::domain::user::User;
 
-/// Runs the action that the first word names.
+/// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let act = user_action::parse(call)?;
     let config = call.config()?;
@@ -122,7 +122,7 @@ fn user_json(user: &User) -> Value {
     })
 }
 
-/// Prints a one-time link to the page that uses it.
+/// Prints a one-time link.
 fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &str) -> Outcome {
     let url = format!("{}/login?{field}={}", public_url(config), link.token);
     user_action::print_link(call, &url, &link.token, &link.expires.to_string())?;
@@ -134,7 +134,7 @@ fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &s
     Ok(())
 }
 
-/// The password from stdin, or a generated one, and whether it was generated.
+/// Reads the password from stdin or generates one; the flag is true if it was generated.
 fn new_password(call: &CommandCall) -> Result<(String, bool), CommandFailure> {
     match user_action::password(call)? {
         Some(password) => Ok((password, false)),

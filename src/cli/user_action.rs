@@ -36,7 +36,7 @@ pub(super) enum UserAction<'a> {
     Delete(&'a str),
 }
 
-/// The action that the first word names.
+/// Parses the action named by the first word.
 ///
 /// # Errors
 /// [`CommandFailure::Usage`] for an unknown action or a missing word.
@@ -90,7 +90,7 @@ fn lock_change(disabled: bool) -> UserChange {
     }
 }
 
-/// The role of a new account.
+/// Returns the role of a new account.
 pub(super) fn new_role(call: &CommandCall) -> Role {
     match call.has("admin") {
         true => Role::Admin,
@@ -98,7 +98,7 @@ pub(super) fn new_role(call: &CommandCall) -> Role {
     }
 }
 
-/// The password from stdin; `None` when one is to be generated.
+/// Reads the password from stdin; `None` if one should be generated.
 ///
 /// # Errors
 /// Returns an error if stdin contains no password, or cannot be read.

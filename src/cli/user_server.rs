@@ -51,7 +51,8 @@ pub(super) fn perform(call: &CommandCall, server: &RemoteSession, act: UserActio
     }
 }
 
-/// Without PUBLIC_URL, the server does not know its address; the address that this command uses takes its place.
+/// Prints the link. Without PUBLIC_URL, the server does not know its address; the one that this command uses takes
+/// its place.
 fn print_link(call: &CommandCall, server: &RemoteSession, link: &Value) -> Outcome {
     let of = |name: &str| link[name].as_str().unwrap_or_default();
     let url = match link["url"].as_str() {

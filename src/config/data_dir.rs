@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_users_data_folder_unless_there_is_an_earlier_one() {
+    fn existing_data_folder_takes_precedence_over_the_platform_default() {
         let folder = |list: &[(&str, &str)], has_earlier: bool| {
             let find = |name: &str| {
                 let found = list.iter().find(|(given, _)| *given == name);

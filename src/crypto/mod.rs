@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn constant_time_comparison() {
+    fn constant_time_comparison_matches_equality() {
         for (a, b, expected) in [
             ("", "", true),
             ("ab", "ab", true),

@@ -65,19 +65,19 @@ impl Status {
 pub struct Analysis {
     /// ID of the analysis.
     pub id: AnalysisId,
-    /// Owner; none for anonymous use.
+    /// Owner; `None` for anonymous use.
     pub user: Option<UserId>,
     /// Current status.
     pub status: Status,
     /// The validated request, with its names resolved.
     pub request: Request,
-    /// Run context that the client's fields do not carry.
+    /// Run context beyond the client's fields.
     pub context: RunContext,
     /// The plan of the run.
     pub plan: Plan,
-    /// The final answer; none until it is written.
+    /// The final answer; `None` until it is written.
     pub synthesis: Option<String>,
-    /// Why the analysis failed or was cancelled.
+    /// Why the analysis failed or was canceled.
     pub error: Option<String>,
     /// Token usage of all calls.
     pub usage: Usage,
@@ -93,6 +93,6 @@ pub struct Analysis {
     pub findings: Option<Findings>,
     /// Results of the citation check, once the run is finished.
     pub citations: Option<Citations>,
-    /// SHA-256 of the share link's token; none when not shared.
+    /// SHA-256 of the share link's token; `None` if not shared.
     pub shared: Option<[u8; 32]>,
 }

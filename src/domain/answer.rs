@@ -21,15 +21,15 @@ pub struct StageAnswer {
     pub reasoning: String,
     /// Token usage.
     pub usage: Usage,
-    /// None when the price is unknown.
+    /// `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
     /// Time from the start of the call to its end, in ms.
     pub latency_ms: u64,
     /// Time from the start of the call to the first text, in ms.
     pub first_token_ms: Option<u64>,
-    /// Why the model stopped; none when the call failed.
+    /// Why the model stopped; `None` if the call failed.
     pub finish: Option<Finish>,
-    /// Why the call failed; none when it succeeded.
+    /// Why the call failed; `None` if it succeeded.
     pub error: Option<CallError>,
     /// Whether the answer came from the cache.
     pub cached: bool,
@@ -39,7 +39,7 @@ pub struct StageAnswer {
     /// Requested parameters that the model does not accept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
-    /// The planned model, when a fallback answered in its place.
+    /// The planned model, if a fallback replaced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_for: Option<String>,
     /// Failed calls to earlier models in the fallback chain, the planned model first.
@@ -62,7 +62,7 @@ pub struct FailedAttemptRecord {
     pub error: CallError,
     /// Usage that the failed call still incurred.
     pub usage: Usage,
-    /// None when the price is unknown.
+    /// `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
 }
 

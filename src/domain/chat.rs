@@ -58,7 +58,7 @@ pub struct Message {
 /// End of a prefix that the vendor's prompt cache should keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheMark {
-    /// End of the marked text, in bytes of the message's text; none for the end of the message's last block.
+    /// End of the marked text, in bytes of the message's text; `None` for the end of the message's last block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<usize>,
     /// The vendor's settings, such as the time to live.
@@ -83,7 +83,7 @@ impl Message {
 }
 
 impl Message {
-    /// Estimated token count, without images.
+    /// Returns the estimated token count, without images.
     pub fn tokens(&self) -> u64 {
         let calls = self.calls.iter();
         let calls: u64 = calls
@@ -109,7 +109,7 @@ pub struct Format {
     pub name: String,
     /// JSON schema with an object at the top level.
     pub schema: Value,
-    /// Whether the provider enforces the schema strictly; none when the client did not say.
+    /// Whether the provider enforces the schema strictly; `None` if the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
     /// Whether any JSON object is accepted because the client gave no schema.
@@ -170,7 +170,7 @@ pub struct ModelRequest {
     pub brief: Brief,
     /// Time limit for the whole call.
     pub deadline: Duration,
-    /// Required output format; none for free text.
+    /// Required output format; `None` for free text.
     pub format: Option<Format>,
     /// Tools that the model may call, shared by the calls of a run.
     pub tools: Option<Arc<Tools>>,
@@ -185,13 +185,13 @@ pub struct ModelRequest {
 }
 
 impl ModelRequest {
-    /// Estimated input tokens, without images.
+    /// Returns the estimated input tokens, without images.
     pub fn tokens(&self) -> u64 {
         let messages: u64 = self.messages.iter().map(Message::tokens).sum();
         messages + self.tools.as_deref().map_or(0, Tools::tokens)
     }
 
-    /// Whether both requests are identical in everything that is sent, so that one answer serves both.
+    /// Whether both requests send identical data, so that they can share an answer.
     pub fn is_same_question(&self, other: &ModelRequest) -> bool {
         (&self.model, &self.messages, &self.parameters)
             == (&other.model, &other.messages, &other.parameters)
@@ -320,7 +320,7 @@ pub enum Finish {
 pub struct Answer {
     /// Visible text; empty only with tool calls (otherwise an empty answer is `CallErrorKind::Empty`).
     pub text: String,
-    /// Reasoning text, where the provider returns it.
+    /// Reasoning text, if the provider returns it.
     #[serde(default)]
     pub reasoning: String,
     /// Token usage.
@@ -330,12 +330,12 @@ pub struct Answer {
     /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// Other data that the vendor sent.
+    /// Other data from the vendor.
     #[serde(default, skip_serializing_if = "Extras::is_empty")]
     pub extras: Extras,
 }
 
-/// Parts of an answer that only programs read: Quire passes them on without interpreting them.
+/// Parts of an answer for API clients only: Quire passes them on without interpreting them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Extras {
@@ -343,7 +343,7 @@ pub struct Extras {
     /// `redacted_thinking`, Responses items, OpenRouter's `reasoning_details`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasoning: Vec<Value>,
-    /// The stop sequence that ended the answer, where the vendor names it.
+    /// The stop sequence that ended the answer, if the vendor names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_sequence: Option<String>,
     /// Log probabilities of the tokens, in the format of a chat completion's `logprobs`.
@@ -425,7 +425,7 @@ impl CallError {
         }
     }
 
-    /// Returns the upstream's status for a client that named the model. None for a rejected key (401, 403, and a
+    /// Returns the upstream's status for a client that named the model. `None` for a rejected key (401, 403, and a
     /// proxy's 407): the key is this server's, and the vendors' SDKs would report the client's own key as wrong.
     pub fn client_visible_status(&self) -> Option<u16> {
         let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;

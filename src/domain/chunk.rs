@@ -134,7 +134,7 @@ pub fn is_ideograph(character: char) -> bool {
     matches!(u32::from(character), 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x2FA1F)
 }
 
-/// Length in bytes of the next passage in `rest`, which starts at offset `base` of its page.
+/// Returns the length in bytes of the next passage in `rest`, which starts at offset `base` of its page.
 fn break_position(rest: &str, layout: &Layout, base: usize) -> usize {
     let mut places = LastBreaks::default();
     let (mut characters, mut previous, mut blank) = (0, ' ', true);

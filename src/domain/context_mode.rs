@@ -56,15 +56,15 @@ pub struct DocumentSizes {
 }
 
 impl DocumentSizes {
-    /// Estimated token count, like `chat::estimate_tokens` but from lengths alone. Non-ASCII characters have two
-    /// to four bytes; three are assumed.
+    /// Returns the estimated token count, like `chat::estimate_tokens` but from lengths alone. Non-ASCII characters
+    /// have two to four bytes; three are assumed.
     pub fn tokens(self) -> u64 {
         let other = self.bytes.saturating_sub(self.chars) / 2;
         let other = other.min(self.chars);
         (self.chars - other).div_ceil(4) + other
     }
 
-    // Number of characters that fit into this many tokens.
+    // Returns the number of characters that fit into this many tokens.
     fn chars_in(self, tokens: u64) -> usize {
         let each = (self.tokens() as f64 / self.chars.max(1) as f64).max(0.25);
         (tokens as f64 / each) as usize
@@ -105,13 +105,13 @@ pub struct MemberNeeds {
 }
 
 impl MemberNeeds {
-    /// Tokens left for documents; none if the window is unknown.
+    /// Tokens left for documents; `None` if the window is unknown.
     pub fn available_tokens(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RULES_TOKENS;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
     }
 
-    /// Default number of tokens for documents: a share of the window, limited by room and budget.
+    /// Returns the default number of tokens for documents: a share of the window, limited by room and budget.
     fn window_share(self) -> Option<u64> {
         let share = self.available_tokens()?.min(self.window / WINDOW_SHARE);
         Some(share.min(self.affordable.unwrap_or(u64::MAX)))
@@ -185,7 +185,7 @@ pub fn choose_fit(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -
     }
 }
 
-/// Returns the size of a part that all of these members can read, in characters; none if one of them has too
+/// Returns the size of a part that all of these members can read, in characters; `None` if one of them has too
 /// little space.
 pub fn part_size(volume: DocumentSizes, seats: &[MemberNeeds]) -> Option<usize> {
     let room = |seat: &MemberNeeds| {

@@ -90,7 +90,7 @@ pub struct Document {
     pub words: u64,
     /// Pages without text.
     pub gaps: Vec<TextlessPage>,
-    /// Pages whose text was recognized from a scanned image, so that single letters may be wrong; ascending.
+    /// Pages with OCR text, in which single letters may be wrong; ascending.
     pub recognized: Vec<u32>,
     /// Suspected prompt injections.
     pub flags: Vec<InjectionFlag>,

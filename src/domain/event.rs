@@ -57,7 +57,7 @@ pub enum RunEvent {
         stage: String,
         model: String,
         usage: Usage,
-        /// None when the price is unknown.
+        /// `None` if the price is unknown.
         cost_usd: Option<MicroDollars>,
         latency_ms: u64,
         time_to_first_token_ms: Option<u64>,
@@ -125,7 +125,7 @@ pub struct RunEstimate {
     pub input_tokens: u64,
     /// Estimated output tokens.
     pub output_tokens: u64,
-    /// Estimated cost in dollars; none when a member's price is unknown.
+    /// Estimated cost in dollars; `None` if a member's price is unknown.
     pub cost_usd: Option<MicroDollars>,
 }
 
@@ -146,7 +146,7 @@ pub struct RunTotals {
     pub failed: u32,
     /// Whether every answer came from the cache.
     pub cached: bool,
-    /// Why the result is partial: the budget or time limit was reached. None for a complete result.
+    /// Why the result is partial: the budget or time limit was reached. `None` for a complete result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degraded: Option<String>,
     /// Notes for readers: skipped stages, dropped members, a different synthesizer.
@@ -154,7 +154,7 @@ pub struct RunTotals {
 }
 
 impl RunEvent {
-    /// Value of the `event:` field.
+    /// Returns the value of the `event:` field.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Started { .. } => "analysis.started",
@@ -190,7 +190,7 @@ pub enum StreamDelta<'a> {
 }
 
 impl<'a> StreamDelta<'a> {
-    /// Returns the delta of an event; none if streams do not show the event.
+    /// Returns the delta of an event; `None` if streams do not show the event.
     pub fn of(event: &'a RunEvent) -> Option<Self> {
         Some(match event {
             RunEvent::SynthesisDelta { text } => Self::Text(Cow::Borrowed(text)),

@@ -19,10 +19,10 @@ const ARRAY_BYTES: usize = 128;
 /// Minimum bytes of a non-empty object: a B-tree node with capacity for eleven entries.
 const OBJECT_BYTES: usize = 700;
 
-/// Upper bound on the memory in bytes that a JSON text takes as a `serde_json::Value`. One pass, no allocation;
-/// the result is meaningless for text that is not JSON.
+/// Returns an upper bound on the memory in bytes that a JSON text takes as a `serde_json::Value`. One pass, no
+/// allocation; the result is meaningless for text that is not JSON.
 pub fn estimated_memory(text: &[u8]) -> usize {
-    // String contents are stored as they are.
+    // String contents are stored unchanged.
     let mut bytes = text.len().saturating_add(VALUE_BYTES);
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {

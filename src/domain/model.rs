@@ -18,7 +18,7 @@ pub struct Model {
     pub aliases: Vec<String>,
     /// Context window in tokens, input and output together; 0 if unknown.
     pub context_window: u64,
-    /// Price; none if unknown, which is not the same as zero.
+    /// Price; `None` if unknown, which is not the same as zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
     /// Date of the price, such as `2026-11` or `2026-11-22`; empty without a price.
@@ -27,7 +27,7 @@ pub struct Model {
     /// Model family: `gpt`, `claude`, `gemini`, `llama`, … A judge should not share its author's family.
     #[serde(default)]
     pub family: String,
-    /// Whether the model accepts images; none if unknown.
+    /// Whether the model accepts images; `None` if unknown.
     #[serde(default)]
     pub vision: Option<bool>,
     /// Support for structured output.

@@ -13,7 +13,7 @@ impl MicroDollars {
     pub fn dollars(self) -> f64 {
         self.0 as f64 / 1e6
     }
-    /// Converts from dollars, rounding up so that a cost is never understated. None if negative, not finite,
+    /// Converts from dollars, rounding up so that a cost is never understated. `None` if negative, not finite,
     /// or above 1e9.
     pub fn from_dollars(dollars: f64) -> Option<Self> {
         (dollars.is_finite() && (0.0..=1e9).contains(&dollars))

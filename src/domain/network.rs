@@ -87,7 +87,7 @@ pub fn is_public(address: IpAddr) -> bool {
 
 /// Resolves a URL host that is an address literal, without DNS: bracketed IPv6, IPv4 in the forms that
 /// `inet_aton` accepts (1 to 4 parts, decimal, octal, or hexadecimal, optional final dot), and `localhost`
-/// (RFC 6761, section 6.3). None for every other name.
+/// (RFC 6761, section 6.3). `None` for every other name.
 pub fn ip_literal(host: &str) -> Option<IpAddr> {
     if let Some(inner) = host.strip_prefix('[') {
         return inner.strip_suffix(']')?.parse().map(IpAddr::V6).ok();

@@ -86,11 +86,11 @@ pub struct PanelJudgment {
     pub tally: VoteTally,
     /// Conclusion.
     pub verdict: PanelVerdict,
-    /// Win rate, with ties as half wins, 0 to 1; none without votes.
+    /// Win rate, with ties as half wins, 0 to 1; `None` without votes.
     pub win_rate: Option<f64>,
     /// 95% confidence interval of the true win rate, valid for a single look; `None` without votes.
     pub interval: Option<(f64, f64)>,
-    /// Number of further votes needed at the current rates; none if the verdict is already known or too many would
+    /// Number of further votes needed at the current rates; `None` if the verdict is already known or too many would
     /// be needed.
     pub votes_needed: Option<u64>,
 }

@@ -20,7 +20,7 @@ pub enum WeakPassword {
 }
 
 impl WeakPassword {
-    /// Message for the user.
+    /// Returns the message for the user.
     pub fn message(self) -> &'static str {
         match self {
             Self::TooShort => "the password needs at least 8 characters",

@@ -95,7 +95,7 @@ pub struct Plan {
     /// The documents split into parts, when they are read one by one before the first stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Vec<SourcePassage>>,
-    /// How passages were found by meaning, if the user enabled that.
+    /// Record of the semantic search, if the user enabled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<RetrievalRecord>,
     /// Context given to each member and, last, the synthesizer; empty without documents.
@@ -121,7 +121,7 @@ pub struct Plan {
     /// Time limits of a stage and of the run.
     #[serde(default)]
     pub times: RunDeadlines,
-    /// Required output format of the answer; none for free text.
+    /// Required output format of the answer; `None` for free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Arrangement of the stages.
@@ -133,7 +133,7 @@ pub struct Plan {
     /// The calls that compare the answers with each other and with the documents.
     #[serde(default, skip_serializing_if = "EvidencePlan::is_absent")]
     pub evidence: EvidencePlan,
-    /// Canary in the fence around the documents, which an honest answer never contains.
+    /// Canary in the fence around the documents; an honest answer never contains it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub canary: String,
     /// Notes for readers of the result that are known before the run.
@@ -142,7 +142,7 @@ pub struct Plan {
     /// The conversation, including the question as its last turn; empty for a standalone question.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
-    /// Tokens of earlier turns that each model sees, by model ID; a model that is not listed sees all.
+    /// Tokens of earlier turns shown to each model, by model ID; an unlisted model sees all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rooms: BTreeMap<String, u64>,
     /// Tools that the model writing the answer may call.
@@ -172,7 +172,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceMode {
-    /// If the run has a synthesis by a model that can judge, and the budget leaves room for it.
+    /// Only if a model that can judge writes the synthesis, and the budget allows it.
     #[default]
     Auto,
     /// If any model of the run can judge.
@@ -226,7 +226,7 @@ impl EvidencePlan {
         *self == Self::default()
     }
 
-    /// Every model that may be called.
+    /// Returns every model that may be called.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.judge.iter().chain(&self.checkers)
     }
@@ -303,18 +303,18 @@ pub(super) fn is_first(number: &u32) -> bool {
 }
 
 impl Plan {
-    /// Index of the stage of first answers, after the reading stage if there is one.
+    /// Returns the index of the stage of first answers, after the reading stage if there is one.
     pub fn first_answer_stage(&self) -> usize {
         let reads = self.stages.first().map(|stage| stage.who) == Some(StageRole::Readers);
         usize::from(reads)
     }
 
-    /// Index of the stage of an evidence call.
+    /// Returns the index of the stage of an evidence call.
     pub fn evidence_stage(&self, call: EvidenceCall) -> usize {
         self.stages.len() + call as usize
     }
 
-    /// Returns the evidence call of a stage; none for the pattern's own stages.
+    /// Returns the evidence call of a stage; `None` for the pattern's own stages.
     pub fn evidence_call(&self, stage: usize) -> Option<EvidenceCall> {
         let all = [
             EvidenceCall::Map,
@@ -325,7 +325,7 @@ impl Plan {
             .find(|&call| self.evidence_stage(call) == stage)
     }
 
-    /// Name of a stage, including the evidence stage.
+    /// Returns the name of a stage, including the evidence stage.
     pub fn stage_name(&self, stage: usize) -> Option<&str> {
         let name = self.stages.get(stage).map(|stage| stage.name.as_str());
         name.or_else(|| self.evidence_call(stage).map(|_| EVIDENCE_STAGE))
@@ -358,7 +358,7 @@ impl Plan {
         chosen.unwrap_or(&self.sources)
     }
 
-    /// Every passage given to any member.
+    /// Returns every passage given to any member.
     pub fn all_sources(&self) -> impl Iterator<Item = &SourcePassage> {
         let others = self.readings.iter().chain(&self.parts).flatten();
         self.sources.iter().chain(others)
@@ -374,7 +374,7 @@ pub fn model_of(name: &str) -> &str {
 }
 
 impl Member {
-    /// Name in events and results: the model ID, with a sample number from the second sample on.
+    /// Returns the name in events and results: the model ID, with a sample number from the second sample on.
     pub fn name(&self) -> String {
         match self.sample {
             0 => self.model.clone(),

@@ -63,7 +63,7 @@ pub struct LongCallPrice {
 const CACHE_WRITE_SURCHARGE: f64 = 0.25;
 
 impl Price {
-    /// Cost of a call. `Usage::input` includes cached tokens, which are charged at their own price.
+    /// Returns the cost of a call. `Usage::input` includes cached tokens, which are charged at their own price.
     pub fn cost(&self, usage: &Usage) -> MicroDollars {
         let cached = usage.cached.min(usage.input);
         let fresh = usage.input - cached;

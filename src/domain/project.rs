@@ -19,7 +19,7 @@ pub const MAX_PEOPLE: usize = 50;
 pub struct Project {
     /// ID of the project.
     pub id: ProjectId,
-    /// The user who created it.
+    /// The creator.
     pub owner: UserId,
     /// Name.
     pub name: String,

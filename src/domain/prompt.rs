@@ -214,7 +214,7 @@ fn fill(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     out
 }
 
-// Replaces citation marks inside a document, which could be mistaken for references to other passages. Notes may
+// Replaces citation marks inside a document, since they could be mistaken for references to other passages. Notes may
 // contain marks.
 fn neutralize_marks(source: &SourcePassage, passage: &str) -> String {
     if source.document_id.is_none() {
@@ -277,7 +277,7 @@ fn lettered_answers(peers: &[Peer], nonce: &str) -> String {
         .join("\n\n")
 }
 
-/// Letter of a member by index: A to Z, repeating after 26.
+/// Returns the letter of a member by index: A to Z, repeating after 26.
 pub fn letter(member: usize) -> char {
     (b'A' + (member % 26) as u8) as char
 }

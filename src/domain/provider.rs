@@ -36,7 +36,7 @@ const RESERVED_HEADERS: &[&str] = &[
     "proxy-connection",
 ];
 
-/// Credential headers that only an administrator may replace.
+/// Credential headers; only an administrator may replace them.
 const CREDENTIAL_HEADERS: &[&str] = &[
     "authorization",
     "x-api-key",
@@ -45,7 +45,7 @@ const CREDENTIAL_HEADERS: &[&str] = &[
     "cookie",
 ];
 
-/// Body fields that define the call and cannot be replaced.
+/// Body fields that define the call; they cannot be replaced.
 pub const FIXED_FIELDS: &[&str] = &[
     "model",
     "messages",
@@ -185,7 +185,7 @@ impl RequestExtras {
         body
     }
 
-    /// The displayable part: names without values.
+    /// Returns the displayable part: names without values.
     pub fn names(&self) -> Value {
         let shown = |headers: &BTreeMap<String, String>, body: &Map<String, Value>| {
             let headers: Vec<&String> = headers.keys().collect();
@@ -207,19 +207,19 @@ impl RequestExtras {
 pub struct StoredProvider {
     /// ID of the provider.
     pub id: ProviderId,
-    /// Owner; none if it is available to everyone.
+    /// Owner; `None` if it is available to everyone.
     pub user: Option<UserId>,
     /// Name: the first part of its models' IDs.
     pub name: String,
     /// API format; empty for the default format of a provider with this name.
     pub kind: String,
-    /// Base URL; none for a well-known provider at its default URL.
+    /// Base URL; `None` for a well-known provider at its default URL.
     pub base_url: Option<String>,
     /// Encrypted key, bound to this provider and URL; empty if it needs none.
     pub encrypted_key: String,
     /// Last characters of the key, to distinguish keys.
     pub key_suffix: String,
-    /// Model names; none for all that the provider lists.
+    /// Model names; `None` for all that the provider lists.
     pub models: Option<Vec<String>>,
     /// Maximum number of concurrent calls, if limited.
     pub concurrency: Option<usize>,
@@ -230,7 +230,8 @@ pub struct StoredProvider {
 }
 
 impl StoredProvider {
-    /// Associated data of the key's encryption: if the key is moved to another row or URL, it cannot be decrypted.
+    /// Returns the associated data of the key's encryption: if the key is moved to another row or URL, it cannot be
+    /// decrypted.
     pub fn key_context(&self) -> String {
         let base = self.base_url.as_deref().unwrap_or_default();
         format!("provider {} {} {base}", self.id, self.name)
@@ -244,7 +245,7 @@ pub fn is_name(name: &str) -> bool {
     (1..=40).contains(&name.len()) && name.chars().all(sound) && !matches!(name, "demo" | "quire")
 }
 
-/// The displayable end of a key: too short to guess the rest from; empty for keys under 16 characters.
+/// Returns the displayable end of a key: too short to guess the rest from; empty for keys under 16 characters.
 pub fn key_suffix(key: &str) -> String {
     let count = key.chars().count();
     if count < 16 {

@@ -7,8 +7,7 @@ use super::id::{DocumentId, UserId};
 
 /// Maximum number of documents that one user may have waiting.
 pub const MAX_WAITING: u64 = 100;
-/// Every n-th document served for a user is the one that has waited longest, so that small files cannot
-/// starve a large one.
+/// Every n-th turn of a user goes to the document waiting longest, so that small files cannot starve a large one.
 const OLDEST_FIRST_INTERVAL: u64 = 4;
 
 /// A document waiting to be processed.
@@ -22,7 +21,7 @@ pub struct WaitingDocument {
     pub size: u64,
 }
 
-/// Scheduling state: when each user was last served, and what is being processed.
+/// Scheduling state: each user's last turn, and the documents in progress.
 #[derive(Debug, Default)]
 pub struct ReadingQueue {
     turns_by_user: BTreeMap<UserId, ReadingTurn>,
@@ -41,7 +40,7 @@ struct ReadingTurn {
 
 impl ReadingQueue {
     /// Selects the next document when one of `readers` is free: from the user who occupies the fewest readers,
-    /// then from the one whose last turn was longest ago. None if nothing is waiting, or all waiting documents are
+    /// then from the one whose last turn was longest ago. `None` if nothing is waiting, or all waiting documents are
     /// from users who already occupy all readers but one.
     pub fn next<'a>(
         &self,
@@ -218,7 +217,7 @@ mod tests {
         fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
             let (mut waiting, mut held) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
-            // For each user who is waiting and could be served, the users served since then.
+            // For each waiting user who could be served, the users served since.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {

@@ -41,7 +41,7 @@ pub struct Recipe {
     pub shared: bool,
     /// Version number, from 1.
     pub version: u32,
-    /// Settings for fields that a request omits; `fill_prompt` is a template or empty.
+    /// Settings for omitted request fields; `fill_prompt` is a template or empty.
     pub body: Request,
     /// Creation time of the recipe.
     pub created: Timestamp,

@@ -49,7 +49,7 @@ pub struct Request {
     /// Overrides for single members, by model.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub model_parameters: BTreeMap<String, Parameters>,
-    /// Name of a preset, which the parameters override.
+    /// Name of a preset; parameters override it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
     /// Upper limit on the estimated cost of the run, in dollars.
@@ -98,19 +98,19 @@ pub struct Request {
     /// The analysis that this question follows. A validated request has none: see `RunContext::follows`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follow_up_to: Option<String>,
-    /// The thread whose latest turn this question follows; none once validated.
+    /// The thread whose latest turn this question follows; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
-    /// The turn that this question edits, as a branch next to it; none once validated.
+    /// The turn that this question edits, as a branch next to it; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit_of: Option<String>,
-    /// The stopped turn whose answer is continued in a new turn next to it; none once validated.
+    /// The stopped turn whose answer is continued in a new turn next to it; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continue_of: Option<String>,
-    /// The stopped turn from whose drafts the answer is written, in a new turn next to it; none once validated.
+    /// The stopped turn from whose drafts the answer is written, in a new turn next to it; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_from: Option<String>,
-    /// The project of a new thread; none once validated.
+    /// The project of a new thread; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// Whether a follow-up also uses the documents of the turn that it follows; true when absent.
@@ -143,14 +143,14 @@ pub struct EvidenceChoice {
 }
 
 impl EvidenceRequest {
-    /// The mode.
+    /// Returns the mode.
     pub fn mode(&self) -> EvidenceMode {
         match self {
             Self::Mode(mode) => *mode,
             Self::Detailed(choice) => choice.mode,
         }
     }
-    /// Name of the model that judges.
+    /// Returns the name of the model that judges.
     pub fn model(&self) -> Option<&str> {
         match self {
             Self::Mode(_) => None,
@@ -159,7 +159,7 @@ impl EvidenceRequest {
     }
 }
 
-/// The fields that a recipe can set; the ones that `Request::fill` copies.
+/// The fields that a recipe can set and `Request::fill` copies.
 pub const RECIPE_FIELDS: [&str; 14] = [
     "prompt",
     "models",
@@ -185,7 +185,7 @@ const FIELD_ALIASES: [(&str, &str); 4] = [
     ("options", "parameters"),
 ];
 
-/// Context of a request that the client's fields do not carry.
+/// Context of a request beyond the client's fields.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunContext {
@@ -225,10 +225,10 @@ pub struct RunContext {
     /// First answers that already exist, by member name: only the synthesis is left.
     #[serde(skip)]
     pub drafts: Vec<StageAnswer>,
-    /// The run's thread; none for a run outside the history, or one that begins a new thread.
+    /// The run's thread; `None` for a run outside the history, or one that begins a new thread.
     #[serde(skip)]
     pub thread: Option<ThreadId>,
-    /// The turn that the question follows; none for the first turn of a thread.
+    /// The turn that the question follows; `None` for the first turn of a thread.
     #[serde(skip)]
     pub follows: Option<AnalysisId>,
     /// The project of the thread that the question begins.
@@ -247,15 +247,15 @@ pub struct RunContext {
 }
 
 impl Request {
-    /// Pattern ID, or the default.
+    /// Returns the pattern ID, or the default.
     pub fn pattern(&self) -> &str {
         self.pattern.as_deref().unwrap_or(DEFAULT_PATTERN)
     }
-    /// Topic of a validated request.
+    /// Returns the topic of a validated request.
     pub fn topic(&self) -> &str {
         self.topic.as_deref().unwrap_or_default()
     }
-    /// Document IDs of a validated request, whose format is known to be valid.
+    /// Returns the document IDs of a validated request.
     pub fn documents(&self) -> Vec<DocumentId> {
         let ids = self.document_ids.iter();
         ids.filter_map(|id| DocumentId::parse(id)).collect()
@@ -267,7 +267,7 @@ impl Request {
         let judge = self.evidence.as_ref().and_then(EvidenceRequest::model);
         models.chain(judge.map(str::to_owned)).collect()
     }
-    /// Fills the settings that a recipe may hold and this request omits from `defaults`.
+    /// Supplies omitted settings from `defaults`: those that a recipe can set.
     pub fn fill(&mut self, defaults: Self) {
         if self.models.is_empty() {
             self.models = defaults.models;

@@ -49,7 +49,7 @@ impl StandingRecord {
         self.cases >= MIN_CASES
     }
 
-    /// Mean score; 0 without cases.
+    /// Returns the mean score; 0 without cases.
     pub fn mean(self) -> f64 {
         self.points / f64::from(self.cases.max(1))
     }
@@ -63,7 +63,7 @@ pub const BASES_BY_PRIORITY: [StandingBasis; 3] = [
 ];
 
 impl MemberStanding {
-    /// Returns the member's value on one basis; none if its record has too few cases.
+    /// Returns the member's value on one basis; `None` if its record has too few cases.
     pub fn value_on(&self, basis: StandingBasis) -> Option<f64> {
         let of = |record: StandingRecord| record.is_enough().then(|| record.mean());
         match basis {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_decides_before_the_catalog_where_every_group_has_one() {
+    fn experiment_record_outranks_catalog_when_every_group_has_one() {
         let groups = [vec![0], vec![1]];
         for (standings, expected) in [
             (

@@ -12,7 +12,7 @@ pub const MAX_CARRIED_TOKENS: u64 = 100_000;
 pub const UNKNOWN_WINDOW_BUDGET: u64 = 6_000;
 /// Appended to the answer of a stopped turn.
 pub const STOPPED_NOTE: &str = "\n\n(The answer was stopped here.)";
-/// Replaces the answer of a turn that has none.
+/// Placeholder for a turn without an answer.
 pub const NO_ANSWER: &str = "(This question was not answered.)";
 
 /// Maximum length of a title derived from a question, in characters.
@@ -24,7 +24,7 @@ const NOTICE_TOKENS: u64 = 24;
 /// Replaces the middle of a shortened text: the beginning gives the subject, the end the conclusion.
 const CUT_MARK: &str = "\n[… shortened …]\n";
 
-/// The earlier turns that a member sees.
+/// The earlier turns shown to a member.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CarriedTurns {
     /// The turns' messages, oldest first.
@@ -41,7 +41,7 @@ impl CarriedTurns {
         self.omitted + self.truncated > 0
     }
 
-    /// Estimated number of tokens.
+    /// Returns the estimated number of tokens.
     pub fn tokens(&self) -> u64 {
         self.messages.iter().map(Message::tokens).sum()
     }
@@ -105,7 +105,7 @@ pub fn own_tokens(turns: &[Message]) -> u64 {
     own.map(Message::tokens).sum()
 }
 
-/// Estimates the tokens that a thread takes of a context window in which its earlier turns have `room`.
+/// Estimates a thread's share of a context window with `room` tokens for earlier turns.
 pub fn thread_tokens(turns: &[Message], room: u64) -> u64 {
     own_tokens(turns) + carried_turns(&as_spoken_text(turns), room).tokens()
 }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_carried_while_it_fits() {
+    fn all_turns_are_included_if_they_fit() {
         let all = conversation(&[("Why?", "Because [A1]."), ("How?", "Thus.")]);
         let carried = carried_turns(&all, 100);
         assert_eq!(carried.messages, all);

@@ -25,7 +25,7 @@ impl Timestamp {
     pub const fn millis(self) -> i64 {
         self.0
     }
-    /// Whole seconds since 1970, rounded down.
+    /// Returns the whole seconds since 1970, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
@@ -33,7 +33,7 @@ impl Timestamp {
     pub const fn day(self) -> i64 {
         self.0.div_euclid(86_400_000)
     }
-    /// Time elapsed since `earlier`; zero if it is not earlier.
+    /// Returns the time elapsed since `earlier`; zero if it is not earlier.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0).max(0) as u64)
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn arithmetic_saturates() {
+    fn timestamp_arithmetic_saturates() {
         let moment = Timestamp::from_millis(i64::MAX);
         assert_eq!(moment + Duration::from_secs(1), moment);
         assert_eq!(

@@ -61,17 +61,17 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// Puts back a token that was taken for a request that does not count.
+    /// Returns a token to the bucket, for a request that does not count.
     pub fn refund(&mut self, rate: Rate) {
         self.level = rate.full().min(self.level + UNITS_PER_TOKEN);
     }
 
-    /// Number of whole tokens left.
+    /// Returns the number of whole tokens left.
     pub fn remaining(&self) -> u32 {
         u32::try_from(self.level / UNITS_PER_TOKEN).unwrap_or(u32::MAX)
     }
 
-    /// Time until the bucket is full.
+    /// Returns the time until the bucket is full.
     pub fn until_full(&self, rate: Rate) -> Duration {
         time_until(rate.full().saturating_sub(self.level), rate)
     }
@@ -83,7 +83,7 @@ impl TokenBucket {
         later.level == rate.full()
     }
 
-    /// Time of the last refill.
+    /// Returns the time of the last refill.
     pub fn last_refill(&self) -> Timestamp {
         self.at
     }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_taken_and_refilled() {
+    fn tokens_are_consumed_and_refilled() {
         let mut bucket = TokenBucket::full(RATE, at(0));
         let ms = Duration::from_millis;
         for (time, expected) in [

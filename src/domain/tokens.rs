@@ -43,7 +43,7 @@ impl Usage {
         }
     }
 
-    /// Sum of both usages; estimated if either is.
+    /// Returns the sum of both usages; estimated if either is.
     pub fn combined_with(&self, other: &Usage) -> Usage {
         Usage {
             input: self.input.saturating_add(other.input),

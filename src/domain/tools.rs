@@ -20,10 +20,10 @@ pub struct Tool {
     /// JSON schema of the arguments; null if there are none.
     #[serde(default)]
     pub parameters: Value,
-    /// Whether the provider enforces the schema strictly; none when the client did not say.
+    /// Whether the provider enforces the schema strictly; `None` if the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
-    /// Mark for the vendor's prompt cache; none when the client did not set one.
+    /// Mark for the vendor's prompt cache; `None` if the client did not set one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<Value>,
 }
@@ -51,13 +51,13 @@ pub struct Tools {
     /// Tool choice.
     #[serde(default)]
     pub choice: ToolChoice,
-    /// Whether several tools may be called at once; none when the client did not say.
+    /// Whether several tools may be called at once; `None` if the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel: Option<bool>,
 }
 
 impl Tools {
-    /// Estimated token count of the tool descriptions and schemas.
+    /// Returns the estimated token count of the tool descriptions and schemas.
     pub fn tokens(&self) -> u64 {
         let tools = self.list.iter();
         tools
@@ -83,7 +83,7 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
-    /// Parsed arguments; an empty object if they are not a JSON object.
+    /// Returns the parsed arguments; an empty object if they are not a JSON object.
     pub fn input(&self) -> Value {
         let value: Value = super::json::parse(&self.arguments).unwrap_or_default();
         match value.is_object() {

@@ -61,13 +61,13 @@ pub struct CallCharge {
 }
 
 impl CallCharge {
-    /// The charge reported by the provider, else tokens times price; none if neither is known.
+    /// Returns the charge reported by the provider, else tokens times price; `None` if neither is known.
     pub fn cost(&self) -> Option<MicroDollars> {
         cost(&self.bill, self.price)
     }
 }
 
-/// Cost of a bill at a price; zero if nothing was used.
+/// Returns the cost of a bill at a price; zero if nothing was used.
 pub fn cost(bill: &CallBill, price: Option<Price>) -> Option<MicroDollars> {
     let used = bill.usage.input > 0 || bill.usage.output > 0;
     let of_price = || match price {
@@ -80,7 +80,7 @@ pub fn cost(bill: &CallBill, price: Option<Price>) -> Option<MicroDollars> {
 /// Providers that run on the operator's own machines, where tokens are free of charge.
 const LOCAL_PROVIDERS: &[&str] = &["demo", "ollama", "llamacpp", "lmstudio", "vllm"];
 
-/// Price of a model; zero for local ones without an explicit price.
+/// Returns the price of a model; zero for local ones without an explicit price.
 pub fn price_of(model: &Model) -> Option<Price> {
     let free = Price {
         input: 0.0,
@@ -96,7 +96,7 @@ pub fn price_of(model: &Model) -> Option<Price> {
 /// budget is never exceeded by more than this percentage of what is reserved at once.
 pub const RESERVATION_MARGIN_PERCENT: u64 = 25;
 
-/// Output tokens at which a call with this reservation is cut off.
+/// Returns the maximum output tokens of a call with this reservation.
 pub fn with_margin(reserved: u64) -> u64 {
     reserved.saturating_add(reserved.saturating_mul(RESERVATION_MARGIN_PERCENT) / 100)
 }
@@ -141,14 +141,14 @@ pub struct UsageAmount {
 }
 
 impl UsageAmount {
-    /// Sum of both amounts.
+    /// Returns the sum of both amounts.
     pub fn saturating_add(self, other: Self) -> Self {
         Self {
             cost: self.cost.saturating_add(other.cost),
             tokens: self.tokens.saturating_add(other.tokens),
         }
     }
-    /// Difference, at least zero.
+    /// Returns the difference, at least zero.
     pub fn saturating_sub(self, other: Self) -> Self {
         Self {
             cost: MicroDollars(self.cost.0.saturating_sub(other.cost.0).max(0)),
@@ -192,7 +192,7 @@ pub struct LimitExceeded {
     pub used: u64,
     /// Additional amount requested.
     pub requested: u64,
-    /// When the limit resets; none for a run.
+    /// When the limit resets; `None` for a run.
     pub resets_at: Option<Timestamp>,
 }
 
@@ -243,7 +243,7 @@ pub fn check_limits(
             _ => (dollars(reserved.cost), dollars(wanted.cost)),
         };
         let used = spent.saturating_add(reserved);
-        // A request that uses none of a kind is not blocked by that kind's limit.
+        // A kind's limit does not block requests that use none of it.
         if wanted > 0 && used.saturating_add(wanted) > limit {
             return Err(LimitExceeded {
                 which,
@@ -293,19 +293,19 @@ pub fn parse_day(text: &str) -> Option<i64> {
     i64::try_from(since.as_secs() / 86_400).ok()
 }
 
-/// End of this moment's UTC day.
+/// Returns the end of this moment's UTC day.
 pub fn day_end(now: Timestamp) -> Timestamp {
     Timestamp::from_millis((now.day() + 1).saturating_mul(86_400_000))
 }
 
-/// End of this moment's UTC month.
+/// Returns the end of this moment's UTC month.
 pub fn month_end(now: Timestamp) -> Timestamp {
     // 31 days after the first of a month is always in the next month.
     let next = month_start(month_start(now.day()) + 31);
     Timestamp::from_millis(next.saturating_mul(86_400_000))
 }
 
-/// First day of the month that contains a day, both counted from 1970.
+/// Returns the first day of the month that contains a day, both counted from 1970.
 pub fn month_start(day: i64) -> i64 {
     day - i64::from(day_of_month(day)) + 1
 }
@@ -323,7 +323,7 @@ fn day_of_month(day: i64) -> u8 {
 }
 
 impl LimitExceeded {
-    /// Remaining amount.
+    /// Returns the remaining amount.
     pub fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }

@@ -104,7 +104,7 @@ pub struct ApiKey {
     pub created: Timestamp,
     /// Last use, to the minute.
     pub last_used: Option<Timestamp>,
-    /// Expiry; none for a key that is valid until deleted.
+    /// Expiry; `None` for a key that is valid until deleted.
     pub expires: Option<Timestamp>,
 }
 

@@ -1,5 +1,5 @@
-//! Answer cache, for exact repetitions only. The key covers everything that could change the answer, as well as
-//! the owner, so that nobody gets an answer that someone else paid for or that they may not see.
+//! Answer cache for identical calls. The key covers everything that could change the answer, and the owner, so that
+//! no one gets an answer that someone else paid for or that they may not see.
 
 mod key_fields;
 mod single_flight;
@@ -25,7 +25,7 @@ pub struct CacheLimits {
     pub ttl: Duration,
     /// Total size of all answers in bytes; the least recently used are evicted first.
     pub bytes: u64,
-    /// Whether answers that use nobody's documents or provider keys are shared among all accounts.
+    /// Whether all accounts share answers that use no user's documents or provider keys.
     pub is_shared: bool,
 }
 

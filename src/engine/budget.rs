@@ -167,7 +167,7 @@ impl ReservationLedger {
         }
     }
 
-    /// Number of users with reservations.
+    /// Returns the number of users with reservations.
     #[cfg(test)]
     pub fn holder_count(&self) -> usize {
         self.reserved().len()

@@ -56,7 +56,7 @@ pub(super) struct Journal {
     is_awaited: bool,
     /// Set for a relayed call, whose events are not stored.
     relay: Option<RelayAudience>,
-    /// Batches that are not in the store yet: the one being written and, for an awaited run, those that failed.
+    /// Unstored batches: the one being written and, for an awaited run, those that failed.
     pending: Vec<Arc<JournalBatch>>,
     /// When to retry after a failed write.
     retry_at: Option<Instant>,
@@ -118,7 +118,7 @@ impl Journal {
         })
     }
 
-    /// Makes one attempt to store what is left. Returns whether it succeeded.
+    /// Attempts once to store the remaining batches. Returns whether it succeeded.
     pub async fn store_rest(&mut self) -> bool {
         self.store_pending(&[]).await.is_ok()
     }

@@ -27,7 +27,7 @@ pub(super) struct CallLedger {
     stopped_usage: StoppedCallUsage,
 }
 
-/// A call in progress, or one that was stopped and has not been billed yet.
+/// A call in progress, or a stopped call that is not billed yet.
 pub(super) struct OpenCall {
     pub call: CallId,
     pub model: String,
@@ -272,7 +272,7 @@ impl OpenCall {
         }
     }
 
-    /// Sets the cache key, and the leader guard that other callers wait on.
+    /// Sets the cache key and the leader guard, on which other callers wait.
     pub fn with_cache_key(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
         Self {
             key,

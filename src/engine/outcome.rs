@@ -19,7 +19,7 @@ pub struct RunOutcome {
     pub unstored: Option<Unstored>,
 }
 
-/// Results of a run that could not be stored.
+/// Unstored results of a run.
 #[derive(Debug, Clone)]
 pub struct Unstored {
     /// The comparison of its answers.

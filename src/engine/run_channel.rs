@@ -12,7 +12,7 @@ use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError};
 
-/// Bytes of events that a channel keeps in memory; watchers that are further behind read the store again.
+/// Maximum bytes of events in a channel; watchers that are further behind read the store again.
 const MAX_RECENT_BYTES: usize = 128 * 1024;
 /// Maximum number of queued requests to skip a model.
 const MAX_QUEUED_SKIPS: usize = 64;
@@ -37,7 +37,7 @@ impl PublishedEvent {
         }
     }
 
-    // The text of a stored event is in memory twice.
+    // Returns the event's memory in bytes. The text of a stored event is in memory twice.
     fn bytes(&self) -> usize {
         let text = match &self.event {
             Some(
@@ -90,7 +90,7 @@ struct ChannelState {
 /// A command for a run in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RunCommand {
-    /// Finish early: write the answer from what is ready.
+    /// Finish early: write the answer from the texts available so far.
     FinishEarly,
     /// Continue without this model.
     SkipModel(String),
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relayed_call_is_held_back_until_its_watcher_has_taken_events() {
+    fn a_relayed_call_waits_until_its_watcher_reads_events() {
         let channel = RunChannel::for_passthrough();
         channel.publish_unstored(vec![piece(1, "thin")]);
         assert!(channel.has_room());

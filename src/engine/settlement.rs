@@ -18,7 +18,7 @@ use crate::store::{Store, Writer};
 const COLLECT_INTERVAL: Duration = Duration::from_millis(200);
 /// Number of calls that are written without waiting for more.
 const MAX_BATCH: usize = 256;
-/// Number of calls that may wait before new calls have to wait for them: at most 8 MB, and what a crash would forget.
+/// Maximum number of unwritten calls before new calls have to wait: at most 8 MB, which a crash would lose.
 const MAX_BACKLOG: usize = 2_048;
 /// Pause after a failed write.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
@@ -86,7 +86,7 @@ impl UsageRecorder {
         }
     }
 
-    // Calls left by a task that has not begun are written by `Engine::drain_runs`.
+    // `Engine::drain_runs` writes the calls of a task that has not started.
     fn write_after(self: &Arc<Self>, pause: Duration) {
         let settlement = self.clone();
         tokio::spawn(async move {
@@ -107,8 +107,7 @@ impl UsageRecorder {
         }
     }
 
-    /// Writes everything that is waiting, in a separate task, so that a caller that goes away does not lose any
-    /// calls.
+    /// Writes all waiting calls in a separate task, so that a caller that goes away does not lose any calls.
     pub async fn write_all(self: &Arc<Self>) {
         let settlement = self.clone();
         let writing = tokio::spawn(async move { settlement.write_waiting().await });

@@ -23,7 +23,7 @@ pub(super) struct FinishedRun {
     pub settled: Option<SettledCall>,
 }
 
-/// The part of a run that is still unstored after its answer was delivered. Its budget stays reserved until then.
+/// The unstored part of a run whose answer was delivered. Its budget stays reserved until then.
 pub(super) struct PendingStore {
     pub id: AnalysisId,
     pub journal: Journal,

@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes() {
+    fn attributes_are_parsed() {
         for (tag, name, expected) in [
             (" id=x hidden", "hidden", Some("")),
             (" ID = 'a b' /", "id", Some("a b")),

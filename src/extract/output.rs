@@ -207,7 +207,7 @@ impl<'a> Output<'a> {
     /// Adds the text of a whole file as [`Self::flow`] does, and reports its progress.
     ///
     /// # Errors
-    /// As [`Self::flow`].
+    /// Same as [`Self::flow`].
     pub fn flow_all(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
         self.sections(title, text, true)
     }

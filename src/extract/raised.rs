@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn powers_and_note_marks_are_told_apart() {
+    fn powers_and_note_marks_are_distinguished() {
         for (before, text, is_note, expected) in [
             ("About 10", "3", false, "^3"),
             ("10", "-3", false, "^-3"),

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_seen_remains() {
+    fn only_visible_text_is_kept() {
         for (text, expected) in [
             ("\u{1B}[31mERROR\u{1B}[0m disk", "ERROR disk"),
             ("\u{1B}[1;38;5;208mx\u{1B}[K", "x"),

@@ -25,7 +25,7 @@ const MAX_REFUSALS: usize = 8;
 ///
 /// # Errors
 ///
-/// When the circuit is open, the call is cancelled or out of time, or the last attempt failed.
+/// When the circuit is open, the call is canceled or out of time, or the last attempt failed.
 pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
     let (entry, origin, now) = (attempt.entry, attempt.call.origin, clock::steady());
     let admitted = entry.admit(attempt.name, origin, now);
@@ -198,7 +198,7 @@ fn with_attempts(mut error: CallError, tries: u32, next: RetryDecision) -> CallE
     error
 }
 
-/// A random number from 0 to below 1, good enough for jitter: the standard library's hasher has random keys.
+/// A random number in [0, 1), good enough for jitter: the standard library's hasher has random keys.
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     (random >> 11) as f64 / (1u64 << 53) as f64
@@ -279,7 +279,7 @@ fn unsupported_parameters(
 ///
 /// # Errors
 ///
-/// When the last attempt failed, or the call was cancelled.
+/// When the last attempt failed, or the call was canceled.
 pub(super) fn list_models(
     inner: &LlmInner,
     provider: &Provider,

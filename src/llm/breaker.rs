@@ -168,7 +168,7 @@ mod tests {
             }
         }
         assert_eq!(breaker.circuit(at(0)), CircuitView::Closed);
-        // After a cancelled trial call, the next call is the trial.
+        // After a canceled trial call, the next call is the trial.
         let mut breaker = open_breaker();
         assert!(breaker.admit(at(30)));
         breaker.record_failure(at(31), Cancelled, 1);

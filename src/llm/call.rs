@@ -13,7 +13,7 @@ use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, Mod
 ///
 /// # Errors
 ///
-/// When the model does not exist, the call is cancelled or out of time, or the provider fails.
+/// When the model does not exist, the call is canceled or out of time, or the provider fails.
 pub(super) fn run(
     inner: &LlmInner,
     wanted: &CallRequest,
@@ -49,7 +49,7 @@ pub(super) fn run(
     });
     CancelSlot::leave();
     *bill = meter.bill();
-    // The outcome of a cancelled call is arbitrary: "peer disconnected", or even a regular end.
+    // The outcome of a canceled call is arbitrary: "peer disconnected", or even a regular end.
     if slot.is_cancelled() {
         Err(transport_error::cancelled())
     } else {

@@ -123,7 +123,7 @@ impl CallThreads {
         }))
     }
 
-    /// Runs the job on a thread, now or when a slot is free; a cancelled job runs at once.
+    /// Runs the job on a thread, now or when a slot is free; a canceled job runs at once.
     ///
     /// # Errors
     ///
@@ -214,8 +214,8 @@ impl CallThreads {
         }
     }
 
-    /// Runs the queued jobs that were cancelled, on a separate thread: they send events, which may block, and the
-    /// canceller must not wait.
+    /// Runs the queued jobs that were canceled, on a separate thread: they send events, which may block, and the
+    /// canceler must not wait.
     fn run_cancelled(&self) {
         let mut queue = self.queue();
         if queue.is_removing_cancelled
@@ -314,7 +314,7 @@ mod tests {
         max_concurrent: 1,
     };
 
-    /// A job that sends its name, then waits until it is cancelled.
+    /// A job that sends its name, then waits until it is canceled.
     fn waiting_job(
         name: u32,
         tell: &mpsc::Sender<(u32, bool)>,
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queued_call_is_cancelled_immediately() {
+    fn a_queued_call_is_canceled_immediately() {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(1);
         let _busy = threads.start(WIDE_LIMITER, waiting_job(1, &tell)).unwrap();

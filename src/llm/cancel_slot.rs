@@ -96,7 +96,7 @@ impl CancelSlot {
         moment.map(|moment| moment.saturating_duration_since(clock::instant()))
     }
 
-    /// Waits for this long or until the call is cancelled; returns whether it is.
+    /// Waits for this long or until the call is canceled; returns whether it is.
     pub fn wait_or_cancelled(&self, length: Duration) -> bool {
         let guard = self.socket();
         if !self.is_cancelled() && !length.is_zero() {
@@ -124,11 +124,11 @@ impl CancelSlot {
         CURRENT_SLOT.with(|current| current.borrow().clone())
     }
 
-    /// Makes this the socket to shut down when the call is cancelled.
+    /// Makes this the socket to shut down when the call is canceled.
     ///
     /// # Errors
     ///
-    /// When the call has been cancelled.
+    /// When the call has been canceled.
     // The order matters: the handle is stored before the flag is read, and `cancel` sets the flag before it reads the
     // handle, so one of the two always sees the other.
     pub fn bind(&self, handle: &Weak<dyn ShutdownHandle>, reused: bool) -> Result<(), ureq::Error> {
@@ -142,7 +142,7 @@ impl CancelSlot {
         }
     }
 
-    /// Forgets the socket. Returns whether another call may use it: not after this call was cancelled or cut.
+    /// Forgets the socket. Returns whether another call may use it: not after this call was canceled or cut.
     pub fn unbind(&self) -> bool {
         let mut socket = self.socket();
         socket.take();
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_ends_when_the_call_is_cancelled() {
+    fn a_pause_ends_when_the_call_is_canceled() {
         let slot = Arc::new(CancelSlot::default());
         let other = slot.clone();
         let waiting = std::thread::spawn(move || other.wait_or_cancelled(Duration::from_secs(600)));

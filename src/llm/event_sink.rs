@@ -1,4 +1,4 @@
-//! Sends a call's events to its reader. Blocks while the reader is behind, until the call is cancelled.
+//! Sends a call's events to its reader. Blocks while the reader is behind, until the call is canceled.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl EventSink {
         Self { key, tell }
     }
 
-    /// Sends a piece. Drops it if the call is cancelled; cancels the call if the reader is gone.
+    /// Sends a piece. Drops it if the call is canceled; cancels the call if the reader is gone.
     pub fn send(&self, delta: Delta, slot: &CancelSlot) {
         let mut event = (self.key, CallEvent::Delta(delta));
         let mut interval = POLL_INTERVALS.0;

@@ -100,7 +100,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// As [`Self::post`].
+    /// Same as [`Self::post`].
     pub fn put(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
         let request = self.agent.put(format!("{}{path}", self.base));
         let request = self
@@ -113,7 +113,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// As [`Self::post`].
+    /// Same as [`Self::post`].
     pub fn post_message(&self, path: &str, body: &str) -> Result<Option<Value>, RemoteError> {
         let request = self.streaming_agent.post(format!("{}{path}", self.base));
         let request = self
@@ -130,7 +130,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// As [`Self::get`].
+    /// Same as [`Self::get`].
     pub fn delete(&self, path: &str) -> Result<Value, RemoteError> {
         let request = self.agent.delete(format!("{}{path}", self.base));
         read_json(self.with_key(request).call())

@@ -42,7 +42,7 @@ fn decompress<'a>(first: &'a [u8], rest: impl Read + 'a) -> Box<dyn Read + 'a> {
 ///
 /// # Errors
 ///
-/// When the connection breaks, the call is cancelled or out of time, or the response is not an answer.
+/// When the connection breaks, the call is canceled or out of time, or the response is not an answer.
 pub(super) fn receive(
     reader: &mut dyn Read,
     stream: &mut AnswerDecoder,

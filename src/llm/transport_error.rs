@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// Quire cancelled the call.
+/// Quire canceled the call.
 pub(super) fn cancelled() -> CallError {
     CallError::new(CallErrorKind::Cancelled, "stopped")
 }
@@ -180,7 +180,7 @@ pub(super) fn is_disconnect(error: &ureq::Error) -> bool {
         if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
-/// An error within the answer.
+/// Converts an I/O error while reading a response body to a [`CallError`].
 pub(super) fn io_error_in_answer(error: &io::Error) -> CallError {
     use ureq::{Error, Timeout};
     let stalled = || {

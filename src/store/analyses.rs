@@ -29,7 +29,7 @@ pub struct HistoryRow {
     pub status: Status,
     /// The request.
     pub request: Request,
-    /// Why it failed or was cancelled.
+    /// Why it failed or was canceled.
     pub error: Option<String>,
     /// Tokens of all calls.
     pub usage: Usage,

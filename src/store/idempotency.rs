@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_belongs_to_its_owner_until_it_expires() {
+    fn a_stored_response_belongs_to_its_owner_until_it_expires() {
         with_writer(|db| {
             users::insert_bootstrapping_admin(db, &user(1))?;
             users::insert(db, &user(2))?;

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_derived_is_the_same_as_read_back_from_the_rows() {
+    fn derived_rows_match_those_computed_from_stored_rows() {
         with_writer(|db| {
             let ada = user(1);
             users::insert(db, &ada)?;

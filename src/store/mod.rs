@@ -127,7 +127,7 @@ impl Store {
     /// Like [`Store::open`], with a follower that reads the log from its beginning.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// Same as [`Store::open`].
     pub fn open_followed(
         settings: &StoreSettings,
         follower: Option<Box<dyn WalFollower>>,
@@ -218,7 +218,7 @@ impl Store {
     /// Blocking [`Store::read`]: never call it on the runtime.
     ///
     /// # Errors
-    /// As [`Store::read`].
+    /// Same as [`Store::read`].
     pub fn read_now<T, F>(&self, ask: F) -> Result<T>
     where
         T: Send + 'static,
@@ -235,7 +235,7 @@ impl Store {
     /// Blocking [`Store::write`]: never call it on the runtime.
     ///
     /// # Errors
-    /// As [`Store::write`].
+    /// Same as [`Store::write`].
     pub fn write_now<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -271,7 +271,7 @@ impl Store {
     /// scan proves that it is sound again. After a commit that found no space, one page is rewritten unchanged.
     ///
     /// # Errors
-    /// As [`Store::check`].
+    /// Same as [`Store::check`].
     pub async fn probe(&self) -> Result<()> {
         let health = &self.0.health;
         if health.is_damaged() && health.begin_scan(clock::instant()) {

@@ -37,7 +37,7 @@ pub fn insert(db: &Writer, user: &User) -> Result<()> {
 /// because only the write transaction excludes a concurrent registration.
 ///
 /// # Errors
-/// As [`insert`].
+/// Same as [`insert`].
 pub fn insert_bootstrapping_admin(db: &Writer, user: &User) -> Result<Role> {
     let role = if count(db)? == 0 {
         Role::Admin
@@ -187,7 +187,7 @@ pub fn set_role(db: &Writer, id: &UserId, role: Role) -> Result<()> {
 /// Locks or unlocks an account.
 ///
 /// # Errors
-/// As [`set_role`].
+/// Same as [`set_role`].
 pub fn set_disabled(db: &Writer, id: &UserId, disabled: bool) -> Result<()> {
     db.run_one(
         "UPDATE users SET disabled = ?2 WHERE id = ?1",

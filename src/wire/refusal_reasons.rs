@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_size_of_the_context_window_is_kept() {
+    fn the_context_window_size_in_a_refusal_is_preserved() {
         for said in [
             "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens.",
             "The input (9000 tokens) is longer than the model's context length (4096 tokens).",

@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_report_replaces_only_what_it_states() {
+    fn a_later_report_replaces_only_the_counts_it_contains() {
         let details = json!({ "prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": { "cached_tokens": 80 }, "completion_tokens_details": { "reasoning_tokens": 2 }, "cost": 0.5 });
         for (later, expected) in [
             (

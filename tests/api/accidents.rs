@@ -360,7 +360,7 @@ fn a_log_of_another_database_is_refused_and_neither_changes() {
 }
 
 #[test]
-fn a_restore_beside_a_log_without_its_database_keeps_the_log() {
+fn restore_keeps_an_orphaned_wal() {
     let folder = Folder::new();
     house(&folder, 1);
     quire(&folder, &["backup", "copy.db"]);

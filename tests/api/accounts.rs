@@ -54,7 +54,7 @@ fn bearer(server: &Server, token: &Value) -> Client {
 }
 
 #[test]
-fn registration_and_its_rules() {
+fn registration_validates_its_fields() {
     let server = Server::start();
     let mut client = server.client();
     let answer = client.post(
@@ -131,7 +131,7 @@ fn registration_and_its_rules() {
 }
 
 #[test]
-fn the_index_tells_the_pages_how_to_begin() {
+fn root_returns_first_run_and_registration_mode() {
     let server = Server::with(&[("REGISTRATION", "invite")]);
     let mut client = server.client().with("accept", "application/json");
     let before = client.get("/").json();
@@ -144,7 +144,7 @@ fn the_index_tells_the_pages_how_to_begin() {
 }
 
 #[test]
-fn of_parallel_registrations_exactly_one_wins() {
+fn one_of_parallel_registrations_succeeds() {
     let server = Server::start();
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let tries: Vec<_> = (0..8)
@@ -175,7 +175,7 @@ fn of_parallel_registrations_exactly_one_wins() {
 }
 
 #[test]
-fn registration_that_is_not_open() {
+fn registration_can_be_closed_or_by_invitation() {
     let closed = Server::with(&[("REGISTRATION", "closed")]);
     register(&mut closed.client(), "a@b.co").refused(403, "FORBIDDEN");
 
@@ -202,7 +202,7 @@ fn registration_that_is_not_open() {
 }
 
 #[test]
-fn whatever_is_wrong_with_a_login_the_answer_is_the_same() {
+fn all_login_failures_return_the_same_response() {
     let server = Server::start();
     signed_in(&server, "a@b.co");
     let mut bodies = Vec::new();

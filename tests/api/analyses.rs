@@ -288,7 +288,7 @@ fn a_long_question_is_answered() {
 }
 
 #[test]
-fn a_budget_is_kept_before_anything_is_spent() {
+fn a_run_over_its_budget_is_refused_before_any_cost() {
     let provider = Provider::script([]);
     let url = provider.base_url();
     let server = server(

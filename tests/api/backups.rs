@@ -111,7 +111,7 @@ fn admin_of(server: &Server) -> crate::support::Client {
 }
 
 #[test]
-fn without_a_folder_it_says_what_to_set() {
+fn backup_without_a_folder_names_the_setting() {
     let server = Server::start();
     let mut admin = server.user("ada@example.com");
     let response = admin.get("/api/admin/backups").json();

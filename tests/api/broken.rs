@@ -11,7 +11,7 @@ use crate::support::script::{
 };
 
 #[test]
-fn the_synthesizer_reads_that_an_answer_was_cut_off() {
+fn the_synthesizer_is_informed_of_a_truncated_answer() {
     let cut = unfinished_stream("Sixty grams and")
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n";
     let provider = Provider::script([
@@ -36,7 +36,7 @@ fn the_synthesizer_reads_that_an_answer_was_cut_off() {
 }
 
 #[test]
-fn a_member_that_breaks_off_begins_again_in_the_live_stream() {
+fn an_interrupted_member_restarts_in_the_live_stream() {
     let provider = Provider::script([
         on("breaks").cut(&unfinished_stream("Sixty grams ")),
         on("breaks").sse(&answer_stream("Eighty grams.")),
@@ -70,7 +70,7 @@ fn a_member_that_breaks_off_begins_again_in_the_live_stream() {
 }
 
 #[test]
-fn a_program_that_reads_a_panel_s_answer_notices_nothing_of_it() {
+fn restarted_members_are_invisible_to_api_clients() {
     let provider = Provider::script([
         on("breaks").cut(&unfinished_stream("Sixty grams ")),
         on("breaks").sse(&answer_stream("Eighty grams.")),

@@ -71,7 +71,7 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
 }
 
 #[test]
-fn an_answer_is_for_whom_it_was_made_unless_the_team_shares() {
+fn cached_answers_are_private_unless_sharing_is_enabled() {
     for (sharing, expected) in [("off", false), ("team", true)] {
         let times = if expected { 3 } else { 4 };
         let provider = Provider::script([on("a").times(times).sse(&answer_stream("It is thin."))]);
@@ -96,7 +96,7 @@ fn an_answer_is_for_whom_it_was_made_unless_the_team_shares() {
 }
 
 #[test]
-fn the_same_call_at_the_same_time_is_made_once() {
+fn concurrent_identical_calls_are_made_once() {
     let provider = Provider::script([on("a")
         .after(std::time::Duration::from_millis(800))
         .sse(&answer_stream("It is thin."))]);

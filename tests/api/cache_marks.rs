@@ -102,7 +102,7 @@ fn marks_are_named_where_no_vendor_takes_them() {
 }
 
 #[test]
-fn a_vendor_that_refuses_marks_is_asked_without_them() {
+fn refused_cache_marks_are_omitted_on_retry() {
     let provider = Provider::answering(|asked: &ReceivedRequest| {
         match asked.body.to_string().contains("cache_control") {
             true => {

@@ -137,7 +137,7 @@ fn connections_are_closed_in_the_last_stage_too() {
 }
 
 #[test]
-fn cancelled_call_is_not_retried() {
+fn canceled_call_is_not_retried() {
     let pause = Duration::from_millis(400);
     let provider = Provider::script([on("later").header("retry-after-ms", "400").status(
         429,
@@ -155,7 +155,7 @@ fn cancelled_call_is_not_retried() {
 }
 
 #[test]
-fn a_handshake_that_never_ends_is_left_too() {
+fn cancellation_ends_a_hanging_tls_handshake() {
     // A plain-HTTP server addressed over TLS waits for a request that never comes.
     let provider = Provider::script([]);
     let known = json!([{

@@ -86,7 +86,7 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
 }
 
 #[test]
-fn what_the_demo_models_quote_is_verified() {
+fn quotations_of_demo_models_are_verified() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut person = server.user("a@example.org");
     let lease = person
@@ -114,7 +114,7 @@ fn what_the_demo_models_quote_is_verified() {
 }
 
 #[test]
-fn a_shortened_quotation_shows_what_it_leaves_out_and_one_over_a_page_break_is_found() {
+fn shortened_quotations_list_omissions_and_page_breaks_are_crossed() {
     let lease = b"The landlord shall not enter without notice. Repairs are the\x0Ctenant's if they cost less than 100 euros.";
     let answer = "“The landlord shall … enter without notice” [D1:p1], “Repairs are the tenant's if they cost less” \
         [D1:p1-2], “[r]epairs are the tenant's” [D1:p2], and “less than 1,000 euros in all” [D1:p2].";

@@ -70,7 +70,7 @@ fn chat(model: &str) -> Value {
 }
 
 #[test]
-fn a_single_model_is_asked_what_was_sent_and_nothing_else() {
+fn a_single_model_receives_the_request_unchanged() {
     let provider = echo();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -108,7 +108,7 @@ fn a_single_model_is_asked_what_was_sent_and_nothing_else() {
 }
 
 #[test]
-fn a_stream_keeps_every_rule() {
+fn streams_follow_the_openai_protocol() {
     let provider = echo();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -167,7 +167,7 @@ fn a_stream_keeps_every_rule() {
 }
 
 #[test]
-fn what_breaks_in_the_middle_is_no_clean_end() {
+fn an_interrupted_stream_ends_with_an_error() {
     let provider = echo();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -64,7 +64,7 @@ fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
 }
 
 #[test]
-fn a_flood_from_its_own_address_does_not_keep_a_browser_out() {
+fn a_login_flood_from_the_same_address_does_not_lock_out_a_known_browser() {
     let server = Server::with(LIMITS);
     let mut owner = browser(&server, "a@b.co");
     beside_a_flood(&server, "a@b.co", || {

@@ -110,7 +110,7 @@ impl Expect for Answer {
 }
 
 #[test]
-fn supported_file_types_and_encodings() {
+fn supported_file_types_and_encodings_are_read() {
     let house = TwoUsers::new();
     let utf16: Vec<u8> = "\u{FEFF}Grüße aus Köln"
         .encode_utf16()
@@ -232,7 +232,7 @@ fn hostile_file_names_are_harmless() {
 }
 
 #[test]
-fn what_cannot_be_taken_is_refused_and_leaves_nothing() {
+fn unsupported_uploads_are_refused_and_leave_no_files() {
     let house = TwoUsers::new();
     for (name, bytes, words) in [
         (
@@ -341,7 +341,7 @@ fn wait_for(done: impl Fn() -> bool) {
 }
 
 #[test]
-fn the_same_bytes_are_one_document_and_nobody_meets_another_s() {
+fn identical_uploads_are_stored_once_and_stay_private() {
     let house = TwoUsers::new();
     let text = b"# Secret\n\nThe zanzibar plan is to be kept.";
     let first = house.send(0, "a.md", text).expect(200);
@@ -423,7 +423,7 @@ fn one_search_goes_over_all_of_a_person_s_documents() {
 }
 
 #[test]
-fn delete_really_deletes() {
+fn deletion_removes_files_rows_and_search_entries() {
     let house = TwoUsers::new();
     let kept = house
         .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")

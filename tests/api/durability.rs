@@ -80,7 +80,7 @@ pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event
 }
 
 #[test]
-fn a_run_goes_on_after_the_server_was_killed() {
+fn a_run_resumes_after_the_server_is_killed() {
     let provider = Provider::script(half_then_whole());
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
@@ -92,7 +92,7 @@ fn a_run_goes_on_after_the_server_was_killed() {
 }
 
 #[test]
-fn a_run_goes_on_after_the_server_was_stopped() {
+fn a_run_resumes_after_the_server_is_stopped() {
     let provider = Provider::script(half_then_whole());
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "1")]);
@@ -146,7 +146,7 @@ fn a_second_signal_does_not_wait_for_a_run() {
 }
 
 #[test]
-fn a_request_whose_client_was_waiting_at_the_crash_is_cancelled() {
+fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
     let provider = Provider::script([
         on("quick").sse(&answer_stream("Eighty grams.")),
         on("slow").stall(&unfinished_stream("It is ")),

@@ -31,7 +31,7 @@ fn vectors() -> Provider {
 }
 
 #[test]
-fn vectors_are_passed_on_in_both_forms_and_written_down() {
+fn embeddings_are_forwarded_in_both_encodings_and_recorded() {
     let provider = vectors();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -67,7 +67,7 @@ fn vectors_are_passed_on_in_both_forms_and_written_down() {
 }
 
 #[test]
-fn what_cannot_be_had_is_said_as_clients_know_it() {
+fn embedding_errors_have_openai_format() {
     let provider = vectors();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -89,7 +89,7 @@ fn what_cannot_be_had_is_said_as_clients_know_it() {
 }
 
 #[test]
-fn many_at_once_stay_within_a_budget() {
+fn concurrent_embeddings_stay_within_a_budget() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         let body = json!({ "data": [{ "index": 0, "embedding": [0.5] }], "usage": { "prompt_tokens": 16 } });
         on("")
@@ -114,7 +114,7 @@ fn many_at_once_stay_within_a_budget() {
 }
 
 #[test]
-fn a_request_that_is_sent_again_under_its_key_is_passed_on_once() {
+fn a_repeated_idempotency_key_forwards_once() {
     let provider = vectors();
     let server = server(&provider, &[]);
     let mut owner = server.user("ada@example.com");
@@ -139,7 +139,7 @@ fn a_request_that_is_sent_again_under_its_key_is_passed_on_once() {
 }
 
 #[test]
-fn no_vectors_beyond_a_budget() {
+fn embeddings_beyond_a_budget_are_refused() {
     let provider = vectors();
     let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
     let mut client = server.user("ada@example.com");
@@ -175,7 +175,7 @@ fn picky() -> Provider {
 }
 
 #[test]
-fn a_refused_field_is_left_out_reported_and_remembered() {
+fn a_refused_field_is_omitted_reported_and_remembered() {
     let provider = picky();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

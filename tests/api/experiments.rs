@@ -88,7 +88,7 @@ fn the_better_setting_is_found() {
 }
 
 #[test]
-fn a_winner_becomes_the_default_and_is_taken_back() {
+fn a_winner_is_applied_as_default_and_reverted() {
     let provider = Provider::script(two_models());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -200,7 +200,7 @@ fn user_judges_blindly() {
 }
 
 #[test]
-fn files_come_in_and_go_out() {
+fn cases_are_imported_and_results_exported() {
     let provider = Provider::script(two_models());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -250,7 +250,7 @@ fn files_come_in_and_go_out() {
 }
 
 #[test]
-fn what_cannot_be_run_is_refused_with_its_reason() {
+fn invalid_experiments_are_refused_with_a_reason() {
     let provider = Provider::script([]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -417,7 +417,7 @@ fn concurrent_apply_and_revert_succeed_once() {
 }
 
 #[test]
-fn what_is_stopped_while_it_is_begun_does_not_run() {
+fn an_experiment_canceled_while_starting_does_not_run() {
     let provider = Provider::script(two_models());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

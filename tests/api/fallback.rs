@@ -21,7 +21,7 @@ fn events(client: &mut crate::support::Client, id: &str) -> Vec<(String, Value)>
 }
 
 #[test]
-fn another_model_answers_where_an_admin_says_so_and_it_is_told() {
+fn a_configured_fallback_answers_and_is_reported() {
     let provider = Provider::script([
         on("a").status(400, "application/json", "{}"),
         on("c").sse(&answer_stream("From the other one.")),
@@ -76,7 +76,7 @@ fn another_model_answers_where_an_admin_says_so_and_it_is_told() {
 }
 
 #[test]
-fn nobody_answers_in_another_s_place_unless_an_admin_says_so() {
+fn no_fallback_is_used_unless_configured() {
     let provider = Provider::script([
         on("a").status(400, "application/json", "{}"),
         on("b").sse(&answer_stream("From the member.")),
@@ -93,7 +93,7 @@ fn nobody_answers_in_another_s_place_unless_an_admin_says_so() {
 }
 
 #[test]
-fn the_one_answer_has_the_shape_that_was_asked_for() {
+fn the_final_answer_has_the_requested_format() {
     let provider = Provider::script([
         on("a").sse(&answer_stream("Paris is the capital.")),
         // An answer that is not JSON, then one repair.
@@ -145,7 +145,7 @@ fn the_one_answer_has_the_shape_that_was_asked_for() {
 }
 
 #[test]
-fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
+fn images_go_to_models_that_accept_them_and_others_are_reported() {
     let provider = Provider::script([
         on("gpt-4o").times(2).sse(&answer_stream("A grey field.")),
         on("own").sse(&answer_stream("A grey field.")),
@@ -198,7 +198,7 @@ fn a_picture_is_shown_to_those_that_see_and_the_others_are_named() {
 }
 
 #[test]
-fn a_stage_that_takes_too_long_goes_on_without_its_late_members() {
+fn a_stage_timeout_drops_late_members() {
     let provider = Provider::script([on("a").sse(&answer_stream("In time.")), on("late").hang()]);
     let server: Server = server(&provider, &[("STAGE_TIMEOUT", "5")]);
     let mut client = server.user("ada@example.com");

@@ -167,7 +167,7 @@ fn ask_at_once(client: &mut Client, runs: usize, models: &[&str]) {
 }
 
 #[test]
-fn each_provider_is_asked_by_no_more_than_it_has_room_for() {
+fn calls_per_provider_stay_within_its_limit() {
     let (providers, server) = crowded([1, 3], "64");
     let mut client = server.user("ada@example.com");
     ask_at_once(&mut client, 4, &["p/a", "q/b", "q/c", "q/d"]);
@@ -176,7 +176,7 @@ fn each_provider_is_asked_by_no_more_than_it_has_room_for() {
 }
 
 #[test]
-fn all_together_are_no_more_than_the_settings_say() {
+fn total_concurrent_calls_stay_within_the_setting() {
     let provider = Provider::acting(|_| on("").after(LONG).sse(&answer_stream(WORDS)));
     provider.limit_concurrency(3);
     let server = server(&provider, &[("MAX_CALLS", "3")]);

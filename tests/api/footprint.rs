@@ -31,7 +31,7 @@ fn own_kb(process: u32) -> u64 {
 }
 
 #[test]
-fn a_server_holds_little_and_a_stream_costs_little() {
+fn idle_servers_and_streams_use_few_resources() {
     let models = on("GET models").optional();
     let models = models.status(200, "application/json", "{\"data\":[]}");
     let provider = Provider::script([on("slow").hang(), models]);

@@ -54,7 +54,7 @@ fn fill(disk: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_full_disk_loses_nothing_and_is_told() {
+fn a_full_disk_loses_no_data_and_is_reported() {
     let folder = Folder::new();
     let Some((server, disk)) = on_a_small_disk(&folder) else {
         return;

@@ -38,7 +38,7 @@ fn last_sent(provider: &Provider) -> Value {
 }
 
 #[test]
-fn content_is_generated_whole_streamed_and_counted() {
+fn content_is_generated_with_and_without_streaming_and_counted() {
     let provider = acting();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -177,7 +177,7 @@ fn tools_go_both_ways_without_ids() {
 }
 
 #[test]
-fn a_key_is_taken_from_the_address_and_refusals_are_google_s() {
+fn api_key_in_the_query_is_accepted_and_errors_have_google_format() {
     let provider = acting();
     let server = server(&provider, &[]);
     let own = key(&mut server.user("ada@example.com"));
@@ -227,7 +227,7 @@ fn a_key_is_taken_from_the_address_and_refusals_are_google_s() {
 }
 
 #[test]
-fn google_s_own_fields_reach_google() {
+fn gemini_specific_fields_are_forwarded() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         let whole = json!({ "candidates": [{ "content": { "parts": [{ "text": "Mild." }] }, "finishReason": "STOP" }] });
         on("").sse(&format!("data: {whole}\n\n"))

@@ -97,7 +97,7 @@ fn an_upgrade_under_load_fails_no_request() {
 }
 
 #[test]
-fn a_restart_under_load_fails_no_request_where_the_socket_is_somebody_else_s() {
+fn a_socket_activated_restart_under_load_fails_no_request() {
     let folder = Folder::new();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut server = activated(&folder, &socket, SETTINGS);
@@ -115,7 +115,7 @@ fn a_restart_under_load_fails_no_request_where_the_socket_is_somebody_else_s() {
 }
 
 #[test]
-fn a_run_goes_on_in_the_next_process() {
+fn a_run_continues_in_the_next_process() {
     let provider = Provider::script(half_then_whole());
     let folder = Folder::new();
     let known = providers(&provider);
@@ -133,7 +133,7 @@ fn a_run_goes_on_in_the_next_process() {
 }
 
 #[test]
-fn takeover_without_a_server_or_of_the_wrong_one() {
+fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
     let folder = Folder::new();
     // With nothing to replace, it starts normally.
     let first = next(&folder, SETTINGS);

@@ -142,7 +142,7 @@ fn progress_follows_the_stages() {
 }
 
 #[test]
-fn an_analysis_can_be_taken_along_in_three_formats() {
+fn an_analysis_is_exported_in_three_formats() {
     let odd = "It is \"thin\", light,\nand 80 g.";
     let provider = Provider::script([
         on("a").sse(&answer_stream(odd)),
@@ -273,7 +273,7 @@ fn a_failed_analysis_can_be_tried_again() {
 }
 
 #[test]
-fn a_deleted_analysis_is_gone_with_everything_about_it() {
+fn deleting_an_analysis_deletes_all_its_data() {
     let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -10,7 +10,7 @@ use crate::support::script::{answer_stream, server, unfinished_stream};
 use crate::support::server::Folder;
 
 #[test]
-fn a_crash_between_the_claim_and_the_answer_does_not_pay_twice() {
+fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
     let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
         "slow" => on("").stall(&unfinished_stream("It is ")),
         _ => on("").sse(&answer_stream("It is thin.")),
@@ -59,7 +59,7 @@ fn a_crash_between_the_claim_and_the_answer_does_not_pay_twice() {
 }
 
 #[test]
-fn a_request_that_failed_gives_its_key_back() {
+fn a_failed_request_releases_its_key() {
     let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let now = failing.clone();
     let provider = Provider::answering(move |_: &ReceivedRequest| {
@@ -81,7 +81,7 @@ fn a_request_that_failed_gives_its_key_back() {
 }
 
 #[test]
-fn a_paid_answer_that_cannot_be_kept_goes_to_the_client() {
+fn an_answer_that_cannot_be_stored_is_still_delivered() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         // Longer than what is stored for a key.
         let long = format!(

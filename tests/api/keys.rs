@@ -25,7 +25,7 @@ fn ask(model: &str) -> Value {
 }
 
 #[test]
-fn a_key_opens_the_parts_that_it_is_for() {
+fn a_key_is_limited_to_its_scopes() {
     let server = Server::start();
     let mut owner = server.user("ada@example.com");
     for (scopes, open, shut) in [
@@ -98,7 +98,7 @@ fn a_key_opens_the_parts_that_it_is_for() {
 }
 
 #[test]
-fn tools_reach_no_further_than_their_key() {
+fn tools_are_limited_to_the_scopes_of_the_key() {
     let server = Server::start();
     let mut owner = server.user("ada@example.com");
     let text = b"The towers stand on a zebra.";
@@ -164,7 +164,7 @@ fn tools_reach_no_further_than_their_key() {
 }
 
 #[test]
-fn a_key_asks_the_models_that_it_may() {
+fn a_key_can_call_only_its_models() {
     let provider =
         Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = server(&provider, &[]);
@@ -206,7 +206,7 @@ fn a_key_asks_the_models_that_it_may() {
 }
 
 #[test]
-fn a_key_spends_what_it_may_and_no_more() {
+fn a_key_cannot_exceed_its_budget() {
     let provider =
         Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = priced(&provider, &[]);
@@ -257,7 +257,7 @@ fn a_key_spends_what_it_may_and_no_more() {
 }
 
 #[test]
-fn many_at_once_are_not_granted_the_same_money() {
+fn concurrent_requests_cannot_share_a_reservation() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         on("")
             .after(Duration::from_millis(300))
@@ -304,7 +304,7 @@ fn asked_at_once(server: &Server, key: &str) -> Vec<u16> {
 }
 
 #[test]
-fn programs_are_told_how_often_they_may_ask_in_their_own_words() {
+fn rate_limit_headers_use_openai_and_anthropic_names() {
     let server = Server::start();
     let mut owner = server.user("ada@example.com");
     let key = made(&mut owner, json!({}));

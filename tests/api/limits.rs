@@ -42,7 +42,7 @@ fn login(headers: &str, body: &str) -> Vec<u8> {
 }
 
 #[test]
-fn unknown_paths_and_wrong_methods() {
+fn unknown_paths_and_wrong_methods_are_refused() {
     let server = Server::start();
     let mut client = server.client();
     for path in [
@@ -88,7 +88,7 @@ fn unknown_paths_and_wrong_methods() {
 }
 
 #[test]
-fn no_path_leads_out_of_the_assets() {
+fn path_traversal_is_refused() {
     let server = Server::start();
     for path in [
         "/assets/../Cargo.toml",
@@ -109,7 +109,7 @@ fn no_path_leads_out_of_the_assets() {
 }
 
 #[test]
-fn a_body_over_the_limit_is_not_asked_for() {
+fn an_oversized_body_gets_no_100_continue() {
     let server = Server::start();
     let answer = server.raw(&login(
         "content-length: 999999\r\nexpect: 100-continue\r\n",
@@ -131,7 +131,7 @@ fn a_body_over_the_limit_is_not_asked_for() {
 }
 
 #[test]
-fn request_ids() {
+fn valid_request_ids_are_kept_and_others_replaced() {
     let server = Server::start();
     let sent = |id: &str| {
         let answer = server.client().with("x-request-id", id).get("/api/nothing");
@@ -149,7 +149,7 @@ fn request_ids() {
 }
 
 #[test]
-fn the_index_for_programs() {
+fn root_returns_json_to_api_clients_and_html_to_browsers() {
     let server = Server::with(&[("UI_PORT", "0")]);
     let index = server.client().get("/").json();
     assert_eq!(index["health"], "/api/health");
@@ -282,7 +282,7 @@ fn forwarded_addresses_count_only_from_trusted_proxies() {
 }
 
 #[test]
-fn production_asks_for_https() {
+fn production_sends_hsts() {
     let server = Server::with(&[("ENVIRONMENT", "production"), ("PASSWORD_ROUNDS", "600000")]);
     let answer = server.client().get("/api/health");
     assert!(
@@ -325,7 +325,7 @@ fn an_idle_connection_makes_room_for_a_new_one() {
 }
 
 #[test]
-fn one_connection_too_many() {
+fn connections_over_the_limit_are_refused() {
     let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let settings = [("MAX_CONNECTIONS", "2")];
     let server = script::server(&provider, &settings);

@@ -64,7 +64,7 @@ fn share(client: &mut Client) -> String {
 }
 
 #[test]
-fn a_lock_stops_runs_experiments_and_nothing_resumes() {
+fn a_lock_stops_runs_and_experiments_for_good() {
     let (folder, provider) = (Folder::new(), provider());
     let first = Executable::start(&folder, &provider, &[]);
     let mut admin = Client::new(first.address).registered("root@example.org");

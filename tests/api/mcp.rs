@@ -53,7 +53,7 @@ fn deadline_and_disconnect_stop_the_calls() {
 }
 
 #[test]
-fn a_budget_is_kept() {
+fn mcp_runs_stay_within_a_budget() {
     let provider = slow();
     let server = priced(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -70,7 +70,7 @@ fn a_budget_is_kept() {
 }
 
 #[test]
-fn pages_of_other_sites_are_refused_whatever_they_carry() {
+fn cross_origin_requests_are_refused_despite_a_valid_key() {
     let provider = slow();
     let server = server(&provider, &[("PUBLIC_URL", "https://quire.example.org")]);
     let mut owner = server.user("ada@example.com");

@@ -111,7 +111,7 @@ fn embeddings(provider: &Provider) -> usize {
 }
 
 #[test]
-fn what_words_do_not_find_is_found_by_meaning_once_a_user_chooses_it() {
+fn semantic_search_finds_other_words_once_enabled() {
     let provider = provider();
     let server = priced(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -226,7 +226,7 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
 }
 
 #[test]
-fn a_provider_that_fails_costs_the_meaning_and_not_the_answer() {
+fn a_failed_embedding_provider_disables_only_semantic_search() {
     let broken = Provider::answering(|asked: &ReceivedRequest| {
         let is_question = asked.body["input"].to_string().contains("quit");
         match asked.head.contains("/embeddings") {
@@ -248,7 +248,7 @@ fn a_provider_that_fails_costs_the_meaning_and_not_the_answer() {
 }
 
 #[test]
-fn a_key_cannot_choose_and_a_chat_model_cannot_be_chosen() {
+fn api_keys_cannot_select_the_embedding_model_and_chat_models_are_rejected() {
     let provider = provider();
     let server = priced(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -91,7 +91,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
 }
 
 #[test]
-fn an_effort_is_asked_for_in_a_word_that_the_model_knows() {
+fn an_effort_is_sent_as_a_level_that_the_model_supports() {
     let provider = Provider::script([on("gpt-5").sse(&answer_stream("Eighty grams."))]);
     let url = provider.base_url();
     let settings = [

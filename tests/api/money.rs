@@ -47,7 +47,7 @@ pub fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
 }
 
 #[test]
-fn every_call_is_written_down_however_it_ends() {
+fn every_call_is_recorded_with_its_outcome() {
     let provider = Provider::script([
         on("gpt-4o").sse(&answer_stream("It is thin.")),
         on("gpt-4.1").times(3).cut(&unfinished_stream("It is ")),
@@ -118,7 +118,7 @@ fn every_call_is_written_down_however_it_ends() {
 }
 
 #[test]
-fn a_run_beyond_a_budget_is_refused_and_told_why() {
+fn a_run_over_a_budget_is_refused_with_the_reason() {
     let provider = Provider::script([]);
     let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "100")]);
     let mut client = server.user("ada@example.com");
@@ -170,7 +170,7 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
 }
 
 #[test]
-fn a_run_that_runs_out_of_money_ends_with_the_best_it_has() {
+fn a_run_out_of_budget_ends_with_its_best_answer() {
     // The first answer uses far more than estimated.
     let dear = answer_stream("It is thin.")
         .replace("\"completion_tokens\":7", "\"completion_tokens\":900000");
@@ -246,7 +246,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
 }
 
 #[test]
-fn the_price_of_a_listed_provider_is_what_its_models_cost() {
+fn the_price_of_a_provider_applies_to_its_models() {
     let provider = Provider::script([on("any").sse(&answer_stream("It is thin."))]);
     let list = json!([{ "id": "lab", "base_url": provider.base_url(), "models": ["any"],
         "price": { "input": 1000.0, "output": 2000.0 } }])

@@ -25,7 +25,7 @@ fn names(sent: &Value) -> Vec<&Value> {
 }
 
 #[test]
-fn a_single_model_in_openais_format_is_told_who_speaks() {
+fn speaker_names_are_forwarded_to_a_single_openai_model() {
     let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("Thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -47,7 +47,7 @@ fn a_single_model_in_openais_format_is_told_who_speaks() {
 }
 
 #[test]
-fn a_model_that_refuses_names_is_asked_without_them() {
+fn refused_speaker_names_are_omitted_on_retry() {
     let provider = Provider::answering(|asked: &ReceivedRequest| {
         if names(&asked.body).iter().all(|name| name.is_null()) {
             return on("").sse(&answer_stream("Thin."));

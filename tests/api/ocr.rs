@@ -97,7 +97,7 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
             .contains("1,250 euros")
     );
 
-    // Read again, the result is the same: no page is stored twice.
+    // Reading it again gives the same result; no page is stored twice.
     let id = document["id"].as_str().expect("an id");
     let again = person
         .post(&format!("/api/documents/{id}/read"), json!({}))
@@ -109,7 +109,7 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
 }
 
 #[test]
-fn at_most_so_many_pages_are_read() {
+fn ocr_stops_at_the_page_limit() {
     let Some(program) = tesseract() else { return };
     let server = Server::with(&[
         ("DOCUMENT_OCR", "true"),
@@ -170,7 +170,7 @@ fn impostor(folder: &Folder, script: &str) -> PathBuf {
 }
 
 #[test]
-fn a_program_that_misbehaves_costs_only_its_pages() {
+fn a_failing_ocr_program_affects_only_its_pages() {
     for (script, expected) in [
         ("exec sleep 600", "OCR took more than 1 second"),
         (

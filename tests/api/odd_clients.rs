@@ -40,7 +40,7 @@ fn said(role: &str, content: Value) -> Value {
 }
 
 #[test]
-fn fields_in_other_types_and_spellings() {
+fn fields_of_other_types_and_spellings_are_accepted() {
     let cases = [
         (json!({ "stop": "" }), "/stop", Value::Null),
         (json!({ "stop": [""] }), "/stop", Value::Null),
@@ -154,7 +154,7 @@ fn a_schema_under_json_object_is_a_schema() {
 }
 
 #[test]
-fn tools_in_other_forms() {
+fn tool_variants_are_accepted() {
     let nested = json!({ "type": "function", "function": { "name": "weather", "parameters": { "type": "object" } } });
     let other = json!({ "type": "function", "function": { "name": "time" } });
     let place = "/tools/0/function/name";
@@ -203,7 +203,7 @@ fn tools_in_other_forms() {
 }
 
 #[test]
-fn conversations_in_other_forms() {
+fn conversation_variants_are_accepted() {
     let picture = |url: &str| json!({ "type": "image_url", "image_url": { "url": url } });
     let shown = |part: Value| json!([said("user", json!([{ "type": "text", "text": "a" }, part]))]);
     let url = "/messages/0/content/1/image_url/url";
@@ -279,7 +279,7 @@ fn conversations_in_other_forms() {
 }
 
 #[test]
-fn messages_in_other_forms() {
+fn anthropic_message_variants_are_accepted() {
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let usual = json!([said("user", json!("a"))]);
     let asked = |more: Value| merged(json!({ "max_tokens": 64, "messages": usual }), more);
@@ -385,7 +385,7 @@ fn messages_in_other_forms() {
 }
 
 #[test]
-fn items_in_other_forms() {
+fn responses_item_variants_are_accepted() {
     let user = said("user", json!("a"));
     let input = |items: Value| json!({ "input": items });
     let custom =

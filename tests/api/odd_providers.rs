@@ -59,7 +59,7 @@ fn zlib(body: &str) -> ScriptLine {
 }
 
 #[test]
-fn endings_in_other_words() {
+fn nonstandard_finish_reasons_are_classified() {
     let good = |model, reason: &str| {
         whole(
             model,
@@ -224,7 +224,7 @@ fn stopped_by(reason: Value) -> Value {
 }
 
 #[test]
-fn errors_inside_a_stream_in_other_shapes() {
+fn nonstandard_stream_errors_are_detected() {
     check(&[
         breaks("flag", json!({ "error": true, "message": "backend died" }), 503, FAULT),
         breaks("success", json!({ "success": false, "errors": [{ "message": "no capacity" }] }), 503, FAULT),
@@ -245,7 +245,7 @@ fn errors_inside_a_stream_in_other_shapes() {
 }
 
 #[test]
-fn reasoning_in_other_marks() {
+fn nonstandard_reasoning_marks_are_separated() {
     let parts = |parts: Value| {
         sse(&[
             chunk(json!({ "content": parts }), Value::Null),
@@ -372,7 +372,7 @@ fn reasoning_in_other_marks() {
 }
 
 #[test]
-fn streams_in_other_forms() {
+fn nonstandard_streams_are_parsed() {
     let plain = || [text(T), end("stop"), usual(), done()];
     let all = || events(&plain());
     let lines = |separator: &str| {
@@ -421,7 +421,7 @@ fn streams_in_other_forms() {
 }
 
 #[test]
-fn failures_in_other_words() {
+fn nonstandard_error_responses_are_classified() {
     let refused = |model, status: u16, body: Value, given: u16, words: &'static str| {
         both(
             model,

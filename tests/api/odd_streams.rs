@@ -43,7 +43,7 @@ fn message_stop() -> Value {
 }
 
 #[test]
-fn endings_beside_the_known_ones() {
+fn unknown_finish_reasons_are_classified() {
     let good = |model, last| whole(model, ending(T, last), COUNTED);
     check(&[
         broken("repetition", ended("repetition"), 502, BROKE),
@@ -134,7 +134,7 @@ fn said(pieces: &[&str]) -> ScriptLine {
 }
 
 #[test]
-fn reasoning_beside_the_known_marks() {
+fn irregular_reasoning_marks_are_separated() {
     let delta = |delta: Value| {
         sse(&[
             chunk(delta, Value::Null),
@@ -223,7 +223,7 @@ fn reasoning_beside_the_known_marks() {
 }
 
 #[test]
-fn tokens_beside_the_known_places() {
+fn unknown_token_count_fields_are_parsed() {
     let beside = |name: &str, value: Value| {
         let mut last = end("stop");
         last[name] = value;
@@ -363,7 +363,7 @@ fn tokens_beside_the_known_places() {
 }
 
 #[test]
-fn streams_beside_the_known_forms() {
+fn irregular_streams_are_parsed() {
     let plain = || [text(T), end("stop"), usual(), done()];
     let all = || events(&plain());
     let indented = |object: &Value| {

@@ -285,7 +285,7 @@ fn asks_a_model(route: &&&str) -> bool {
 }
 
 #[test]
-fn every_route_is_known_to_call_out_or_not_to() {
+fn every_route_is_classified_as_outbound_or_not() {
     let listed: Vec<&str> = [CALLING, STEERING, QUIET].concat();
     let mut left = listed.clone();
     for route in ROUTES {
@@ -302,7 +302,7 @@ fn every_route_is_known_to_call_out_or_not_to() {
 }
 
 #[test]
-fn what_is_listed_as_calling_out_does_and_nothing_else() {
+fn only_listed_routes_make_outbound_calls() {
     let provider = house();
     let known = providers(&provider);
     let server = Server::with(&[("QUIRE_PROVIDERS", &known), ("USE_MOCK", "true")]);

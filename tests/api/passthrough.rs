@@ -83,7 +83,7 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
 }
 
 #[test]
-fn the_other_two_apis_pass_fields_on_too() {
+fn anthropic_and_responses_apis_forward_unknown_fields() {
     let provider = picky();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -104,7 +104,7 @@ fn the_other_two_apis_pass_fields_on_too() {
 }
 
 #[test]
-fn a_refused_field_is_skipped_and_told() {
+fn a_refused_field_is_skipped_and_reported() {
     let provider = picky();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -152,7 +152,7 @@ fn models_unknown_to_the_catalog_receive_images() {
 }
 
 #[test]
-fn a_response_format_goes_out_as_it_came() {
+fn response_formats_are_forwarded_unchanged() {
     let provider = picky();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -179,7 +179,7 @@ fn a_response_format_goes_out_as_it_came() {
 }
 
 #[test]
-fn headers_and_fields_of_settings_go_with_every_request() {
+fn configured_headers_and_fields_are_sent_with_every_request() {
     let provider = picky();
     let known = json!([{
         "id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*",

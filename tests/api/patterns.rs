@@ -59,7 +59,7 @@ fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
 }
 
 #[test]
-fn one_s_own_pattern_is_kept_run_changed_and_deleted() {
+fn a_user_pattern_is_created_run_changed_and_deleted() {
     let server = Server::start();
     server.user("root@example.org");
     let mut ada = server.user("ada@example.org");
@@ -121,7 +121,7 @@ fn one_s_own_pattern_is_kept_run_changed_and_deleted() {
 }
 
 #[test]
-fn embedded_ids_are_nobody_s_and_the_team_s_are_the_admin_s() {
+fn embedded_patterns_are_read_only_and_team_patterns_belong_to_admins() {
     let server = Server::start();
     let mut root = server.user("root@example.org");
     let mut ada = server.user("ada@example.org");
@@ -154,7 +154,7 @@ fn embedded_ids_are_nobody_s_and_the_team_s_are_the_admin_s() {
 }
 
 #[test]
-fn a_check_says_where_it_is_wrong_and_keeps_nothing() {
+fn checking_a_pattern_locates_errors_and_stores_nothing() {
     let server = Server::start();
     let mut ada = server.user("ada@example.org");
     let sound = ada.post("/api/patterns/check", own("mine")).json();

@@ -168,7 +168,7 @@ fn told(client: &mut Client, id: &str) -> Vec<String> {
 }
 
 #[test]
-fn it_is_replayed_from_the_store_with_the_network_off() {
+fn stored_run_is_replayed_without_network() {
     let provider = Provider::script([
         on("a").sse(&answer_stream("It is thin.")),
         on("b").sse(&answer_stream("It is thick.")),

@@ -1,4 +1,4 @@
-//! Connections to a provider are reused, counted at the provider's own sockets. A connection used by a cancelled
+//! Connections to a provider are reused, counted at the provider's own sockets. A connection used by a canceled
 //! call is not reused, and one that the provider has closed in the meantime does not fail a call.
 
 use std::io::{Read, Write};
@@ -185,7 +185,7 @@ fn a_panel_needs_no_more_connections_than_calls_at_once() {
 }
 
 #[test]
-fn the_connection_of_a_cancelled_call_is_closed_and_not_reused() {
+fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
     let keeper = KeepAliveProvider::start(|number, _| match number {
         1 => Turn::Hangs,
         _ => Turn::Answers,
@@ -216,7 +216,7 @@ fn the_connection_of_a_cancelled_call_is_closed_and_not_reused() {
 }
 
 #[test]
-fn a_connection_that_the_provider_has_closed_costs_no_attempt() {
+fn a_closed_pooled_connection_does_not_count_as_an_attempt() {
     let keeper = KeepAliveProvider::start(|number, request| match (number, request) {
         (1, 3) => Turn::Closes,
         _ => Turn::Answers,
@@ -237,7 +237,7 @@ fn a_connection_that_the_provider_has_closed_costs_no_attempt() {
 const LONG: usize = 100_000;
 
 #[test]
-fn a_client_that_reads_late_gets_the_whole_answer() {
+fn a_slow_client_receives_the_complete_answer() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         on("").sse(&answer_stream(&"word ".repeat(LONG / 5)))
     });

@@ -140,7 +140,7 @@ fn a_killed_search_keeps_its_proposals() {
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
     let path = begun(&mut client, body());
-    // Beyond the given prompt's feedback cases: at least one proposal is stored.
+    // More evaluations than the given prompt's feedback cases, so at least one proposal is stored.
     for event in client.events(&format!("{path}/events"), None) {
         if event.data["evaluations"].as_u64() > Some(14) {
             break;
@@ -165,7 +165,7 @@ fn a_killed_search_keeps_its_proposals() {
 }
 
 #[test]
-fn what_cannot_be_improved_is_refused() {
+fn invalid_prompt_searches_are_refused() {
     let provider = Provider::script([]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

@@ -28,7 +28,7 @@ fn ids(client: &mut Client) -> Vec<String> {
 }
 
 #[test]
-fn an_admin_s_provider_is_tried_sealed_and_everybody_s() {
+fn an_admins_provider_is_tested_encrypted_and_shared() {
     let provider = Provider::script([lists(on("GET models").times(3)), on("m").sse(&hello())]);
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
@@ -117,7 +117,7 @@ fn an_admin_s_provider_is_tried_sealed_and_everybody_s() {
 }
 
 #[test]
-fn a_key_that_does_not_hold_is_not_kept() {
+fn a_rejected_provider_key_is_not_stored() {
     let words = format!("{{\"error\":{{\"message\":\"Incorrect key {KEY} of workspace Blue\"}}}}");
     let provider = Provider::script([
         on("GET models").status(401, "application/json", &words),
@@ -187,7 +187,7 @@ fn a_key_that_does_not_hold_is_not_kept() {
 }
 
 #[test]
-fn one_s_own_provider_is_nobody_else_s() {
+fn a_user_provider_is_private() {
     let provider = Provider::script([lists(on("GET models")), on("m").sse(&hello())]);
     let server = Server::with(&[
         ("ALLOW_USER_BASE_URLS", "true"),
@@ -234,7 +234,7 @@ const ODD_HOSTS: [&str; 3] = [
 ];
 
 #[test]
-fn an_address_of_one_s_own_must_be_allowed_and_public() {
+fn user_provider_addresses_must_be_allowed_and_public() {
     let closed = Server::start();
     let mut ada = closed.user("ada@example.org");
     let own = |url: &str| json!({ "name": "mine", "base_url": url, "force": false });
@@ -303,7 +303,7 @@ fn an_address_of_one_s_own_must_be_allowed_and_public() {
 }
 
 #[test]
-fn what_a_provider_says_is_for_admins() {
+fn provider_error_messages_are_shown_only_to_admins() {
     let words = "{\"error\":{\"message\":\"workspace Blue is over its limit\"}}";
     let provider = Provider::script([
         lists(on("GET models")),

@@ -115,7 +115,7 @@ const OPENAI: &str = include_str!("../data/streams/openai-text.sse");
 const DEEPSEEK: &str = include_str!("../data/streams/deepseek-reasoning.sse");
 
 #[test]
-fn recorded_streams_arrive_whole_in_any_pieces() {
+fn recorded_streams_are_complete_in_chunks_of_any_size() {
     let provider = Provider::script([
         on("a").sse(OPENAI),
         on("a").sse_in_pieces(OPENAI, 7, Duration::from_micros(50)),
@@ -223,7 +223,7 @@ fn each_provider_failure_has_a_distinct_error_kind() {
 }
 
 #[test]
-fn a_lost_count_of_tokens_does_not_lose_the_answer() {
+fn a_missing_token_count_does_not_lose_the_answer() {
     let said =
         event("hello") + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let provider = Provider::script([on("m").cut(&said)]);
@@ -327,7 +327,7 @@ fn cancel_reaches_the_provider_in_every_phase() {
             if dropped {
                 let Call { running, events } = call;
                 drop(running);
-                // It may start before it is cancelled, so it calls no provider.
+                // It may start before it is canceled, so it calls no provider.
                 let local = ModelRequest {
                     model: "demo/extract".into(),
                     ..request("")
@@ -348,7 +348,7 @@ fn cancel_reaches_the_provider_in_every_phase() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
+fn a_blocked_event_reader_delays_only_its_call() {
     let provider = Provider::script([on("m").times(2).endless(&event("x"))]);
     let llm = Llm::new(settings(&provider));
     let (tell, mut events) = mpsc::channel(1);
@@ -374,7 +374,7 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
 }
 
 #[test]
-fn call_cancelled_in_the_queue_is_never_sent() {
+fn call_canceled_in_the_queue_is_never_sent() {
     let provider = Provider::script([on("first").hang()]);
     let llm = Llm::new(LlmSettings {
         max_calls: 1,

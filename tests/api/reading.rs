@@ -64,7 +64,7 @@ fn document_shares_are_reported_before_any_cost() {
 }
 
 #[test]
-fn every_part_is_read_and_the_coverage_is_told() {
+fn every_part_is_read_and_the_coverage_is_reported() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut person = server.user("a@example.org");
     let big = person

@@ -378,7 +378,7 @@ fn opaque_reasoning_goes_through_chat_without_a_call_too() {
 }
 
 #[test]
-fn log_probabilities_come_back_whole_and_streamed() {
+fn log_probabilities_are_returned_with_and_without_streaming() {
     let token = |text: &str| json!({ "token": text, "logprob": -0.25, "bytes": [65], "top_logprobs": [{ "token": text, "logprob": -0.25, "bytes": [65] }] });
     let both = json!([token("Mild"), token(".")]);
     let given = both.clone();

@@ -41,7 +41,7 @@ fn every_field_of_a_recipe_is_kept_and_returned() {
 }
 
 #[test]
-fn a_recipe_fills_what_the_request_does_not_say() {
+fn recipes_supply_omitted_request_fields() {
     let server = Server::start();
     let mut ada = server.user("ada@example.org");
     let made = ada.post("/api/recipes", brief("gut"));
@@ -201,7 +201,7 @@ fn shared_recipe_is_usable_by_all_and_editable_by_its_owner() {
 }
 
 #[test]
-fn what_could_not_be_used_is_not_saved() {
+fn unusable_recipes_are_rejected() {
     let server = Server::start();
     let mut ada = server.user("ada@example.org");
     let own = json!({ "id": "mine", "name": "Mine", "stages": [

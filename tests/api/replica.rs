@@ -78,7 +78,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn everything_is_back_after_a_stop_on_another_disk() {
+fn replica_restores_all_data_onto_another_disk() {
     let folder = Folder::new();
     let first = start(&folder);
     let mut client = Client::new(first.address).registered("ada@example.com");
@@ -153,7 +153,7 @@ fn everything_is_back_after_a_stop_on_another_disk() {
 }
 
 #[test]
-fn a_bucket_that_fails_in_every_way_has_everything_in_the_end() {
+fn replica_catches_up_after_every_kind_of_bucket_failure() {
     let folder = Folder::new();
     let bucket = Bucket::new();
     let variables = bucket.variables();
@@ -192,7 +192,7 @@ fn a_bucket_that_fails_in_every_way_has_everything_in_the_end() {
 }
 
 #[test]
-fn a_sealed_replica_brings_the_secret_back_and_tells_nobody_else_anything() {
+fn encrypted_replica_restores_the_secret_and_reveals_nothing() {
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let folder = Folder::new();
     let replica = format!("file://{}", folder.path().join("replica").display());
@@ -261,7 +261,7 @@ fn a_sealed_replica_brings_the_secret_back_and_tells_nobody_else_anything() {
 }
 
 #[test]
-fn nothing_that_was_whole_is_lost_when_the_server_is_killed_and_the_disk_vanishes() {
+fn replicated_data_survives_a_kill_and_a_lost_disk() {
     let folder = Folder::new();
     let mut server = start(&folder);
     let mut client = Client::new(server.address).registered("ada@example.com");
@@ -397,7 +397,7 @@ fn size(folder: &Path) -> (usize, u64) {
 /// A host whose disk vanishes whenever it sleeps. Half of the sleeps are a clean stop, half a kill after the sync
 /// interval.
 #[test]
-fn nothing_is_lost_over_many_sleeps_and_the_replica_does_not_grow_without_end() {
+fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
     let folder = Folder::new();
     // `make week` wakes the host 168 times, like a user who visits once an hour.
     let wakes = std::env::var("WAKES").ok();

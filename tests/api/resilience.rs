@@ -25,7 +25,7 @@ fn twice(provider: &Provider) -> Llm {
 }
 
 #[test]
-fn what_passes_is_asked_again_and_the_bill_says_how_often() {
+fn transient_failures_are_retried_and_counted_in_the_bill() {
     let provider = Provider::script([
         on("m").status(500, JSON, "{}"),
         on("m")
@@ -44,7 +44,7 @@ fn what_passes_is_asked_again_and_the_bill_says_how_often() {
 }
 
 #[test]
-fn a_pause_that_does_not_fit_ends_the_call_and_holds_the_next_one_back() {
+fn a_retry_delay_over_the_deadline_fails_this_and_later_calls() {
     let provider = Provider::script([on("m")
         .header("retry-after", "3600")
         .status(429, JSON, "{}")]);
@@ -79,7 +79,7 @@ fn a_pause_that_does_not_fit_ends_the_call_and_holds_the_next_one_back() {
 }
 
 #[test]
-fn a_short_pause_is_waited_for_by_the_next_call_too() {
+fn later_calls_wait_for_a_short_retry_delay() {
     let provider = Provider::script([
         on("m")
             .header("retry-after-ms", "300")
@@ -179,7 +179,7 @@ fn the_circuit_counts_calls_and_not_their_tries() {
 }
 
 #[test]
-fn a_stream_that_breaks_off_is_begun_again_unless_somebody_reads_it() {
+fn an_interrupted_stream_is_retried_unless_it_was_delivered() {
     let half = event("half an answer");
     let insufficient = half.clone()
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"insufficient_system_resource\"}]}\n\ndata: [DONE]\n\n";
@@ -231,7 +231,7 @@ fn a_stream_that_breaks_off_is_begun_again_unless_somebody_reads_it() {
 }
 
 #[test]
-fn a_model_that_keeps_failing_is_left_alone_until_somebody_resets_it() {
+fn a_failing_model_is_not_called_until_its_circuit_is_reset() {
     let provider = Provider::script([
         on("m").times(5).status(500, JSON, "{}"),
         on("n").sse(&hello()),
@@ -262,7 +262,7 @@ fn a_model_that_keeps_failing_is_left_alone_until_somebody_resets_it() {
 }
 
 #[test]
-fn a_refused_parameter_is_left_out_once_remembered_and_told() {
+fn a_refused_parameter_is_skipped_remembered_and_reported() {
     let refusal = "{\"error\":{\"message\":\"Unsupported parameter\",\"type\":\"invalid_request_error\",\"param\":\"temperature\",\"code\":\"unsupported_parameter\"}}";
     let provider = Provider::script([
         on("m").status(400, JSON, refusal),

@@ -80,7 +80,7 @@ pub fn nobodys() -> BTreeMap<&'static str, String> {
 }
 
 #[test]
-fn the_document_and_the_table_agree() {
+fn the_openapi_document_lists_every_route() {
     let document = document();
     let mut left = document["paths"].as_object().unwrap().clone();
     for route in ROUTES {
@@ -126,7 +126,7 @@ fn references(value: &Value, document: &Value) {
 }
 
 #[test]
-fn nobody_gets_in_without_a_credential() {
+fn protected_routes_require_a_credential() {
     let server = Server::with(&[("ALLOW_ANONYMOUS", "false")]);
     let values = nobodys();
     for route in ROUTES {
@@ -277,7 +277,7 @@ pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
 
 /// Responses that may contain a user's data must not be stored by a shared cache.
 #[test]
-fn no_cache_keeps_what_is_private() {
+fn private_responses_are_not_cacheable() {
     let server = Server::start();
     let mut admin = server.user("root@example.org");
     let mut owner = owner(&server);
@@ -357,7 +357,7 @@ fn other_users_objects_are_not_found() {
 }
 
 #[test]
-fn answers_are_what_the_document_says() {
+fn responses_match_the_openapi_document() {
     let server = Server::start();
     let mut admin = server.user("root@example.org");
     let mut owner = owner(&server);

@@ -15,7 +15,7 @@ fn ending(text: &str, reason: &str) -> String {
 }
 
 #[test]
-fn an_answer_that_is_not_whole_is_never_given_again() {
+fn incomplete_answers_are_never_cached() {
     let endings = [
         ("busy", "insufficient_system_resource"),
         ("late", "time_limit"),
@@ -46,7 +46,7 @@ fn an_answer_that_is_not_whole_is_never_given_again() {
 }
 
 #[test]
-fn a_member_that_breaks_off_is_announced_and_asked_again() {
+fn an_interrupted_member_is_announced_and_retried() {
     let provider = Provider::script([
         on("m").sse(&ending("It is ", "abort")),
         on("m").cut(&unfinished_stream("It is still ")),
@@ -81,7 +81,7 @@ fn a_member_that_breaks_off_is_announced_and_asked_again() {
 }
 
 #[test]
-fn an_empty_answer_is_asked_for_once_more_and_not_again() {
+fn an_empty_answer_is_retried_once() {
     let provider = Provider::script([
         on("empty").times(2).sse(&ending("", "stop")),
         on("blank").times(2).sse(&ending(" \n", "stop")),

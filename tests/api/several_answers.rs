@@ -98,7 +98,7 @@ fn several(n: usize, more: Value) -> Value {
 }
 
 #[test]
-fn of_many_answers_few_are_under_way_at_once() {
+fn multiple_answers_have_limited_concurrency() {
     let provider = counting();
     provider.limit_concurrency(4);
     let server = server(&provider, &[]);
@@ -116,7 +116,7 @@ fn of_many_answers_few_are_under_way_at_once() {
 }
 
 #[test]
-fn without_room_for_all_answers_nothing_is_asked() {
+fn no_model_is_called_without_capacity_for_all_answers() {
     let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
         "slow" => on("").hang(),
         _ => on("").sse(&answer_stream("It is thin.")),
@@ -157,7 +157,7 @@ fn without_room_for_all_answers_nothing_is_asked() {
 }
 
 #[test]
-fn what_was_answered_before_one_failed_is_delivered() {
+fn answers_before_a_failure_are_delivered() {
     let count = std::sync::atomic::AtomicU32::new(0);
     let provider = Provider::answering(move |_: &ReceivedRequest| {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

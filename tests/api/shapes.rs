@@ -127,7 +127,7 @@ fn a_panel_keeps_to_the_schema_or_fails() {
 }
 
 #[test]
-fn what_a_writer_cannot_write_is_no_answer() {
+fn an_answer_in_the_wrong_format_is_an_error() {
     // Every model that could write the answer fails, and prose does not match the requested format.
     let provider = Provider::answering(|_: &ReceivedRequest| {
         on("").sse(&answer_stream("It lists two pieces."))

@@ -332,7 +332,7 @@ fn check_recorded_usage(folder: &Folder, provider: &Provider) {
         .filter(|asked| asked.head.starts_with("GET"))
         .count();
     let seen = (provider.connections() - lists) as i64;
-    // A cancelled attempt may not have opened a connection; every other attempt has.
+    // A canceled attempt may not have opened a connection; every other attempt has.
     assert!(
         (tries - stopped..=tries).contains(&seen),
         "{tries} tries, {stopped} of them stopped, {seen} connections"

@@ -95,7 +95,7 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
 }
 
 #[test]
-fn no_credit_is_said_as_openai_says_it_and_not_tried_again() {
+fn insufficient_credit_has_openai_format_and_is_not_retried() {
     let provider = Provider::answering(|asked: &ReceivedRequest| {
         let (status, error) = match asked.model().as_str() {
             "in-body" => (
@@ -124,7 +124,7 @@ fn no_credit_is_said_as_openai_says_it_and_not_tried_again() {
 }
 
 #[test]
-fn a_wait_until_a_date_is_passed_on_in_seconds() {
+fn retry_after_dates_are_converted_to_seconds() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         let at = SystemTime::now() + Duration::from_secs(40);
         on("")
@@ -142,7 +142,7 @@ fn a_wait_until_a_date_is_passed_on_in_seconds() {
 }
 
 #[test]
-fn a_panels_failure_is_quires_own() {
+fn panel_failures_have_quires_own_status() {
     let provider = failing();
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client: Client = server.user("ada@example.com");

@@ -117,7 +117,7 @@ fn events_are_numbered_and_can_be_resumed_after_each() {
 }
 
 #[test]
-fn the_pieces_join_to_what_is_stored() {
+fn streamed_deltas_join_to_the_stored_texts() {
     let provider = two();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -187,7 +187,7 @@ fn without_comments(stream: &str) -> Vec<&str> {
 }
 
 #[test]
-fn positions_outside_the_stream() {
+fn positions_outside_the_stream_are_empty_or_refused() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
     let answer = client.post("/api/analyze", short_run_with(&["demo/extract"], json!({})));
@@ -289,7 +289,7 @@ fn the_first_bytes_come_before_any_answer() {
 }
 
 #[test]
-fn cancelling_closes_the_call_and_ends_the_stream() {
+fn canceling_closes_the_call_and_ends_the_stream() {
     let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

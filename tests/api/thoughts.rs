@@ -68,7 +68,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
 }
 
 #[test]
-fn signed_blocks_are_given_to_a_client_that_has_not_asked_for_thinking() {
+fn signed_blocks_are_returned_without_a_request_for_thinking() {
     let provider = anthropic();
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");

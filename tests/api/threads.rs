@@ -117,7 +117,7 @@ fn a_follow_up_carries_questions_and_answers_and_the_panel() {
 }
 
 #[test]
-fn each_member_of_a_panel_hears_the_conversation() {
+fn each_panel_member_receives_the_conversation() {
     let provider = shouting();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -233,7 +233,7 @@ fn thread_continues_after_the_newest_turn() {
 }
 
 #[test]
-fn what_does_not_fit_is_shortened_and_reported() {
+fn oversized_conversations_are_shortened_and_reported() {
     let provider = Provider::answering(|_| on("*").sse(&answer_stream(&"word ".repeat(9_000))));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -393,7 +393,7 @@ fn turns_after_a_deleted_one_follow_the_one_before_it() {
 }
 
 #[test]
-fn a_follow_up_goes_on_after_the_server_was_killed() {
+fn a_follow_up_resumes_after_the_server_is_killed() {
     let provider = Provider::script([
         on("a").sse(&answer_stream("ALPHA")),
         on("a").stall(&unfinished_stream("BE")),

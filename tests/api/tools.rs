@@ -35,7 +35,7 @@ fn asked_with_tools(provider: &Provider) -> Vec<ReceivedRequest> {
 }
 
 #[test]
-fn a_single_model_calls_and_is_given_the_result() {
+fn a_single_model_calls_a_tool_and_receives_the_result() {
     let provider = acting();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -233,7 +233,7 @@ fn panel_advises_and_one_member_calls_tools() {
 }
 
 #[test]
-fn a_call_that_breaks_off_is_a_failure() {
+fn an_interrupted_tool_call_is_an_error() {
     let provider = Provider::answering(|_: &ReceivedRequest| -> ScriptLine {
         let whole = tool_call_stream();
         on("").cut(&whole[..whole.len() / 2])

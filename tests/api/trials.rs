@@ -253,7 +253,7 @@ fn provider_outage_pauses_the_experiment_without_penalty() {
 }
 
 #[test]
-fn a_budget_is_not_exceeded_and_people_come_first() {
+fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     let provider = Provider::answering(|asked| {
         let text = if asked.model() == "gpt-4o" {
             "It is 4."
@@ -316,7 +316,7 @@ fn silent_judge() -> Provider {
 }
 
 #[test]
-fn a_stop_reaches_a_judge_s_call() {
+fn stopping_an_experiment_cancels_judge_calls() {
     let provider = silent_judge();
     let server = server(&provider, &[("FIRST_TOKEN_TIMEOUT", "300")]);
     let mut client = server.user("ada@example.com");

@@ -1,5 +1,5 @@
-//! Provider quirks known from public bug reports, one per model, requested whole and streamed: the text, finish
-//! reason, tokens, and price that a client receives.
+//! Provider quirks known from public bug reports, one per model, each requested with and without streaming: the text,
+//! finish reason, tokens, and price that a client receives.
 
 mod cases;
 mod lines;
@@ -294,7 +294,7 @@ pub fn check(cases: &[Case]) {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_never_a_whole_one() {
+fn an_interrupted_answer_is_never_complete() {
     check(&truncated());
 }
 
@@ -333,7 +333,7 @@ fn a_price_that_is_not_known_is_not_zero() {
 }
 
 #[test]
-fn calls_are_told_apart_however_hosts_number_them() {
+fn tool_calls_are_distinguished_under_any_numbering() {
     let city = |name: &str| json!(format!("{{\"city\":\"{name}\"}}"));
     let legacy = |arguments: &str| {
         chunk(
@@ -427,7 +427,7 @@ fn calls_are_told_apart_however_hosts_number_them() {
 }
 
 #[test]
-fn reasoning_is_given_to_clients_and_sent_back_with_the_results_of_tools() {
+fn reasoning_is_returned_to_clients_and_resent_with_tool_results() {
     let details = json!([{ "type": "reasoning.encrypted", "data": "opaque", "index": 0 }]);
     let thinking = vec![
         chunk(

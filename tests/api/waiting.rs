@@ -101,7 +101,7 @@ fn waiting(user: &UserId, number: u32) -> Document {
 }
 
 #[test]
-fn a_second_person_is_not_behind_all_files_of_the_first() {
+fn a_second_user_does_not_wait_for_all_files_of_the_first() {
     let slow = Slow::with("1");
     let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
     let [mut ada, mut bob] = people;
@@ -124,7 +124,7 @@ fn a_second_person_is_not_behind_all_files_of_the_first() {
 }
 
 #[test]
-fn one_person_does_not_hold_every_reader() {
+fn one_user_does_not_occupy_every_reader() {
     let slow = Slow::with("2");
     let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
     let [mut ada, mut bob] = people;
@@ -145,7 +145,7 @@ fn one_person_does_not_hold_every_reader() {
 }
 
 #[test]
-fn a_person_s_queue_has_an_end() {
+fn the_queue_of_a_user_is_bounded() {
     let server = Server::start();
     let mut ada = server.user("ada@example.org");
     let mut bob = server.user("bob@example.org");
@@ -178,7 +178,7 @@ fn a_person_s_queue_has_an_end() {
 }
 
 #[test]
-fn the_share_that_has_been_read_is_shown_while_a_document_is_read() {
+fn reading_progress_is_shown() {
     let slow = Slow::with("1");
     let mut client = slow.server.user("ada@example.com");
     let sent = slow.send(&client, "slow words");

@@ -79,7 +79,7 @@ fn wait_reading(server: &Executable) -> u32 {
 }
 
 #[test]
-fn too_much_memory_or_computing_costs_one_document() {
+fn excessive_memory_or_cpu_use_fails_only_that_document() {
     let server = Server::with(&[("DOCUMENT_MEMORY_MB", "32"), ("DOCUMENT_CPU_SECONDS", "1")]);
     let mut person = server.user("a@example.org");
     let large = "more words than there is room for\n".repeat(900_000);
@@ -98,7 +98,7 @@ fn too_much_memory_or_computing_costs_one_document() {
 }
 
 #[test]
-fn a_reader_that_is_killed_leaves_a_reason_and_the_server() {
+fn a_killed_reader_reports_a_reason_and_leaves_the_server_running() {
     let folder = Folder::new();
     let server = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = Client::new(server.address).registered("a@example.org");
@@ -117,7 +117,7 @@ fn a_reader_that_is_killed_leaves_a_reason_and_the_server() {
 }
 
 #[test]
-fn a_server_that_is_killed_reads_on_when_it_is_back() {
+fn a_killed_server_resumes_reading_after_a_restart() {
     let folder = Folder::new();
     let first = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = Client::new(first.address).registered("a@example.org");
@@ -160,7 +160,7 @@ fn a_server_that_is_killed_reads_on_when_it_is_back() {
 
 /// Quire is updated while files are being read: these are not marked as unreadable.
 #[test]
-fn a_server_that_is_stopped_reads_on_when_it_is_back() {
+fn a_stopped_server_resumes_reading_after_a_restart() {
     let folder = Folder::new();
     let first = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = Client::new(first.address).registered("a@example.org");

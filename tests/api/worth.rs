@@ -80,7 +80,7 @@ fn id(result: &Value) -> String {
 }
 
 #[test]
-fn the_best_single_draft_is_kept_beside_the_panels_answer() {
+fn the_best_single_draft_is_stored_with_the_panels_answer() {
     let (_provider, server) = panel(1, SYNTHESIS, &[]);
     let mut client = server.user("ada@example.com");
     let result = run(&mut client, json!({}));
@@ -182,7 +182,7 @@ fn a_comparison_is_blind_until_its_one_vote() {
 }
 
 #[test]
-fn what_cannot_be_compared_blindly_is_refused_with_its_reason() {
+fn incomparable_results_are_refused_with_the_reason() {
     let (_provider, server) = panel(1, "{\"mm\": 0.1}", &[("COMPARE_EVERY", "1")]);
     let mut client = server.user("ada@example.com");
     let shaped = run(
@@ -234,7 +234,7 @@ fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
 }
 
 #[test]
-fn the_report_says_what_is_known_and_how_many_votes_are_missing() {
+fn the_report_states_the_verdict_and_missing_votes() {
     let (_provider, server) = panel(11, SYNTHESIS, &[]);
     let mut admin = server.user("ada@example.com");
     let mut client = server.user("ben@example.com");

@@ -57,7 +57,7 @@ fn a_silent_constant_is_found() {
 }
 
 #[test]
-fn every_module_says_what_it_is_for() {
+fn every_module_has_a_doc_comment() {
     let silent = sources()
         .into_iter()
         .filter(|source| !source.text.starts_with("//! "));

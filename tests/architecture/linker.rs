@@ -144,7 +144,7 @@ fn source_maps_name_file_and_line() {
 }
 
 #[test]
-fn styles_keep_what_spaces_mean() {
+fn minified_styles_keep_significant_spaces() {
     let source = "/* Why. */\n@layer a {\n  .b .c > d, e :hover { margin: calc(1px + 2px) -3px; content: \"a  ;  b\"; }\n}\n";
     let expected = "@layer a{.b .c > d,e :hover{margin:calc(1px + 2px) -3px;content:\"a  ;  b\"}}";
     assert_eq!(styles::smaller(source).unwrap(), expected);

@@ -48,7 +48,7 @@ fn imports(code: &str) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn what_scripts_import_is_exported() {
+fn every_script_import_is_exported() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/js");
     let mut paths = Vec::new();
     walk(&root, "js", &mut paths);
@@ -76,7 +76,7 @@ fn what_scripts_import_is_exported() {
 }
 
 #[test]
-fn a_comment_without_an_end_hides_an_export() {
+fn unterminated_comment_hides_an_export() {
     assert!(exports(&code("/** About. */\nexport function Chart() {}\n")).contains("Chart"));
     assert!(
         exports(&code(

@@ -25,7 +25,7 @@ fn names_the_app(source: &Source) -> bool {
 }
 
 #[test]
-fn services_hold_what_they_use() {
+fn services_do_not_depend_on_the_whole_app() {
     let all = sources();
     let (known, others): (Vec<&Source>, Vec<&Source>) = all
         .iter()

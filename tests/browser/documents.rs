@@ -180,7 +180,7 @@ const ASK: &str = "
     if (!response.ok) throw new Error(await response.text());";
 
 #[test]
-fn a_deletion_is_undone_or_says_what_quotes_the_document() {
+fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);

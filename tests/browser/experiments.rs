@@ -284,7 +284,7 @@ fn cases_come_from_a_file_and_from_the_history() {
 }
 
 #[test]
-fn an_experiment_is_stopped_and_goes_on() {
+fn an_experiment_is_stopped_and_resumed() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
     let server = Server::start();

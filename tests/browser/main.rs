@@ -138,7 +138,7 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
 }
 
 #[test]
-fn the_keyboard_alone() {
+fn a_question_is_run_with_the_keyboard_alone() {
     let Some(_turn) = turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);

@@ -10,7 +10,7 @@ use crate::server::Server;
 use crate::turn;
 
 #[test]
-fn a_visit_under_a_path() {
+fn pages_work_under_a_path() {
     if !nginx::is_installed() {
         return;
     }

@@ -37,7 +37,7 @@ fn to_the_middle(browser: &Browser, css: &str) {
 }
 
 #[test]
-fn everything_on_one_screen() {
+fn a_question_is_configured_and_run_on_one_screen() {
     let Some(_turn) = turn() else { return };
     let (server, browser) = on_one_screen(1280, false);
     browser.wait_text(".plan-summary", "to see the estimated cost");

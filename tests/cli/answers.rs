@@ -23,7 +23,7 @@ fn asked(said: Said) -> Value {
 }
 
 #[test]
-fn what_is_piped_next_to_a_question_is_a_document() {
+fn piped_input_with_a_question_is_a_document() {
     let place = Place::new();
     let words = [
         "ask",

@@ -49,7 +49,7 @@ fn a_document_comes_from_stdin() {
 }
 
 #[test]
-fn shells_take_what_completions_prints() {
+fn shells_accept_the_printed_completions() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = place.run(&["completions", shell]).expect_success();

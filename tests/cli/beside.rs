@@ -38,7 +38,7 @@ fn person(place: &Place) {
 }
 
 #[test]
-fn documents_are_listed_searched_and_deleted_beside_a_server() {
+fn documents_are_listed_searched_and_deleted_while_a_server_runs() {
     let place = Place::new();
     person(&place);
     let server = Running::start(place.quire(&["--port", "0"]));
@@ -62,7 +62,7 @@ fn documents_are_listed_searched_and_deleted_beside_a_server() {
 }
 
 #[test]
-fn experiments_and_models_are_shown_beside_a_server() {
+fn experiments_and_models_are_shown_while_a_server_runs() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let _server = Running::start(place.quire(&["--port", "0"]));
@@ -88,7 +88,7 @@ fn experiments_and_models_are_shown_beside_a_server() {
 }
 
 #[test]
-fn what_runs_something_is_sent_to_the_server_beside() {
+fn commands_that_start_runs_go_to_the_local_server() {
     let place = Place::new();
     person(&place);
     let _server = Running::start(place.quire(&["--port", "0", "--use-mock"]));

@@ -38,7 +38,7 @@ fn continue_follows_up_on_the_newest_thread() {
 }
 
 #[test]
-fn a_conversation_goes_on_line_by_line() {
+fn each_input_line_continues_the_conversation() {
     let place = place_of_ada();
     let input =
         "What is a quire?\n\nAnd a ream?\n/help\n/new\nWhat is paper?\n/quit\nNever asked\n";
@@ -75,7 +75,7 @@ fn a_conversation_goes_on_line_by_line() {
 }
 
 #[test]
-fn a_running_server_converses_too() {
+fn chat_works_with_a_running_server() {
     let (place, other) = (Place::new(), Place::new());
     let mut command = place.quire(&["serve"]);
     command.env("PORT", "0").env("USE_MOCK", "true");

@@ -180,7 +180,7 @@ fn failures_name_the_file_the_account_or_the_server() {
 }
 
 #[test]
-fn all_faults_of_the_settings_are_told_at_once() {
+fn all_settings_errors_are_reported_at_once() {
     let place = Place::new();
     std::fs::write(place.0.join("quire.conf"), "PROT = 1\nMAX_RUNS = none\n").unwrap();
     std::fs::write(place.0.join(".env"), "HOST=example.org\n").unwrap();

@@ -43,7 +43,7 @@ fn pass_on(mut client: TcpStream, to: &str) {
 }
 
 #[test]
-fn a_container_asks_for_the_health() {
+fn health_option_reports_whether_the_server_answers() {
     let place = Place::new();
     let server = Running::start(place.quire(&["--port", "0"]));
     let ask = ["doctor", "--health", "--port", port(&server.address)];
@@ -96,7 +96,7 @@ fn the_doctor_looks_through_the_public_address() {
 }
 
 #[test]
-fn another_program_on_the_port() {
+fn the_doctor_reports_another_program_on_the_port() {
     let place = Place::new();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
@@ -111,7 +111,7 @@ fn another_program_on_the_port() {
 }
 
 #[test]
-fn faults_of_the_settings_are_found() {
+fn the_doctor_finds_settings_errors() {
     let place = Place::new();
     let look = |name: &str, value: &str, code: i32, line: &str| {
         let mut command = place.quire(&["doctor", "--port", "0"]);
@@ -173,7 +173,7 @@ fn faults_of_the_settings_are_found() {
 }
 
 #[test]
-fn the_doctor_says_what_is_wrong() {
+fn the_doctor_reports_data_folder_problems() {
     let place = Place::new();
     let said = place.run(&["doctor", "--port", "0"]).expect_success();
     assert!(said.contains("is not there yet"), "{said}");
@@ -217,7 +217,7 @@ fn examined(place: &Place, settings: &[(&str, &str)]) -> Said {
 }
 
 #[test]
-fn faults_of_the_setup_are_found() {
+fn the_doctor_finds_setup_problems() {
     let place = Place::new();
     // A server on which no one has registered.
     let server = Running::start(place.quire(&["--port", "0"]));

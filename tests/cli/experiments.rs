@@ -28,7 +28,7 @@ fn written(place: &Place) {
 }
 
 #[test]
-fn an_experiment_says_what_it_takes_and_then_what_it_found() {
+fn an_experiment_prints_its_estimate_and_result() {
     let place = Place::new();
     written(&place);
     let response = place.run(&["experiment", "run", "signs.toml", "--estimate", "--json"]);
@@ -64,7 +64,7 @@ fn an_experiment_says_what_it_takes_and_then_what_it_found() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_said_with_its_place() {
+fn experiment_file_errors_name_their_location() {
     let place = Place::new();
     written(&place);
     for (name, text, words) in [

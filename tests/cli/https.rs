@@ -29,7 +29,7 @@ impl Place {
 }
 
 #[test]
-fn a_served_certificate_is_looked_at_and_read_again() {
+fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
     let place = Place::new();
     place.certify(60);
     let mut server = Running::start({
@@ -81,7 +81,7 @@ fn a_served_certificate_is_looked_at_and_read_again() {
 }
 
 #[test]
-fn what_cannot_be_shown_is_refused_at_the_start() {
+fn unusable_certificates_prevent_startup() {
     let place = Place::new();
     let start = || super::Said::of(place.sealed(&["serve", "--port", "0"]).output().unwrap());
     let said = start().refused(1);

@@ -102,7 +102,7 @@ fn models_and_documents_are_listed() {
 }
 
 #[test]
-fn a_backup_is_put_back_and_what_was_there_is_kept() {
+fn a_restore_keeps_the_previous_database() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     place.run(&["backup", "copy.db"]).expect_success();
@@ -164,7 +164,7 @@ fn a_backup_into_a_folder_is_named_by_its_time_and_counted() {
 }
 
 #[test]
-fn a_copy_of_an_older_version_is_put_back_and_brought_up_to_date() {
+fn an_older_backup_is_restored_and_migrated() {
     for version in 1..=5 {
         let place = Place::new();
         let text = format!("{}/tests/data/v{version}.sql", env!("CARGO_MANIFEST_DIR"));
@@ -194,7 +194,7 @@ fn a_copy_of_an_older_version_is_put_back_and_brought_up_to_date() {
 
 /// A database copied together with its log, as after kill -9, has some commits only in the log.
 #[test]
-fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
+fn a_restore_includes_the_wal_and_reports_removed_files() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     place.run(&["backup", "copy.db"]).expect_success();

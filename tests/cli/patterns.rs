@@ -62,7 +62,7 @@ fn patterns_are_listed_shown_and_checked() {
 }
 
 #[test]
-fn the_data_folder_s_patterns_are_there_and_bad_ones_are_told() {
+fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
     let place = Place::new();
     let folder = place.data().join("patterns");
     std::fs::create_dir_all(&folder).unwrap();

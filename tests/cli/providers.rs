@@ -41,7 +41,7 @@ fn answer(mut line: TcpStream) -> std::io::Result<()> {
 }
 
 #[test]
-fn a_running_server_notices() {
+fn a_running_server_notices_provider_changes() {
     let place = Place::new();
     let mut command = place.quire(&["--port", "0"]);
     let server = Running::start({
@@ -105,7 +105,7 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
     );
 }
 
-/// Starts a server with this key for the provider; the commands next to it have no key in their environment.
+/// Starts a server with this key for the provider; commands run alongside it have no key in their environment.
 fn server_with_key(place: &Place, key: &str) -> Running {
     let mut command = place.quire(&["--port", "0"]);
     command
@@ -129,7 +129,7 @@ fn models_with(place: &Place, words: &str) -> String {
 }
 
 #[test]
-fn commands_show_the_models_of_the_running_server_and_not_of_their_own_environment() {
+fn commands_list_the_models_of_the_running_server() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let server = server_with_key(&place, KEY);
@@ -146,7 +146,7 @@ fn commands_show_the_models_of_the_running_server_and_not_of_their_own_environme
 }
 
 #[test]
-fn a_refused_key_is_told_by_every_command() {
+fn every_command_reports_a_refused_key() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let server = server_with_key(&place, "sk-another-0123456789");

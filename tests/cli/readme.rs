@@ -123,7 +123,7 @@ fn commands_of_the_table_work() {
 }
 
 #[test]
-fn other_commands_are_sound_and_name_what_exists() {
+fn other_commands_are_valid_and_name_existing_targets() {
     for block in blocks(&readme(), "sh") {
         let read = Command::new("sh").args(["-nc", &block]).output().unwrap();
         assert!(read.status.success(), "{block}\n{read:?}");

@@ -229,7 +229,7 @@ fn commands_of_a_data_folder_refuse_a_server() {
 }
 
 #[test]
-fn a_key_without_the_scope_is_told_which_one() {
+fn a_missing_key_scope_is_named() {
     let home = Place::new();
     let mut there = elsewhere(&home);
     let key = home

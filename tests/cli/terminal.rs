@@ -45,7 +45,7 @@ fn columns(line: &str) -> usize {
 }
 
 #[test]
-fn everything_fits_80_columns() {
+fn all_output_fits_80_columns() {
     let place = Place::new();
     place
         .run(&[
@@ -150,7 +150,7 @@ fn lists_have_a_header_and_json_and_say_when_they_are_empty() {
 }
 
 #[test]
-fn quire_alone_says_four_things() {
+fn quire_without_arguments_prints_four_lines() {
     let place = Place::new();
     let mut server = Running::start({
         let mut command = place.quire(&[]);
@@ -227,7 +227,7 @@ fn data_is_kept_where_the_platform_keeps_it() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_says_what_to_do() {
+fn an_unusable_data_folder_error_names_the_setting() {
     let place = Place::new();
     std::fs::write(place.0.join("file"), "x").unwrap();
     for folder in ["file", "file/below", "/proc/nowhere", "/sys/quire"] {
@@ -242,7 +242,7 @@ fn a_folder_that_cannot_be_used_says_what_to_do() {
 }
 
 #[test]
-fn a_mistaken_setting_is_mentioned() {
+fn a_misspelled_setting_is_reported() {
     let place = Place::new();
     let mut command = place.quire(&["models"]);
     command.env("OPENAI_KEY", "sk-0123456789abcdef");

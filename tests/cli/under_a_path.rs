@@ -72,7 +72,7 @@ fn unchunked(head: &str, body: &str) -> String {
 const JSON: &str = "content-type: application/json\r\n";
 
 #[test]
-fn everything_works_under_a_path() {
+fn all_features_work_under_a_path() {
     if !nginx::is_installed() {
         return;
     }
@@ -280,7 +280,7 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
 }
 
 #[test]
-fn a_path_of_its_own_is_refused() {
+fn reserved_and_invalid_public_paths_are_refused() {
     let place = Place::new();
     for url in ["https://example.org/api", "https://example.org/a b"] {
         let said = place.run(&["doctor", "--public-url", url]).refused(2);

@@ -248,7 +248,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
 }
 
 #[test]
-fn damage_costs_no_more_than_the_document() {
+fn damaged_files_affect_only_their_document() {
     let mut faults = Vec::new();
     for (kind, files) in whole() {
         let mut chance = Chance(kind.bytes().map(u64::from).sum());

@@ -89,7 +89,7 @@ pub fn pack(entries: &[Entry]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_packed_is_found_again() {
+fn packed_entries_round_trip() {
     let entries = vec![
         ("mimetype".to_owned(), b"application/epub+zip".to_vec()),
         ("a/b.xml".to_owned(), b"<a>".repeat(500)),

@@ -148,7 +148,7 @@ fn tries(program: &Program, slow: &str) {
 }
 
 #[test]
-fn openai_for_python() {
+fn openai_python_library_works() {
     let mut seen = OPENAI.to_vec();
     seen.extend([
         ("responses stream", "It is thin. 18"),
@@ -167,7 +167,7 @@ fn openai_for_python() {
 }
 
 #[test]
-fn openai_for_node() {
+fn openai_node_library_works() {
     let program = Program {
         runs: "node/node_modules",
         script: "openai_node.mjs",
@@ -177,7 +177,7 @@ fn openai_for_node() {
 }
 
 #[test]
-fn anthropic_for_python() {
+fn anthropic_python_library_works() {
     let program = Program {
         runs: "clients/bin/python",
         script: "anthropic_python.py",
@@ -202,7 +202,7 @@ fn anthropic_for_python() {
 }
 
 #[test]
-fn the_ai_sdk_by_vercel() {
+fn vercel_ai_sdk_works() {
     let program = Program {
         runs: "node/node_modules",
         script: "ai_sdk.mjs",
@@ -224,7 +224,7 @@ fn the_ai_sdk_by_vercel() {
 }
 
 #[test]
-fn langchain() {
+fn langchain_works() {
     let program = Program {
         runs: "clients/bin/python",
         script: "langchain_chat.py",
@@ -247,7 +247,7 @@ fn langchain() {
 }
 
 #[test]
-fn llm_on_a_terminal() {
+fn llm_command_works() {
     let program = Program {
         runs: "clients/bin/llm",
         script: "llm_cli.sh",
@@ -269,7 +269,7 @@ fn llm_on_a_terminal() {
 }
 
 #[test]
-fn aichat_on_a_terminal() {
+fn aichat_command_works() {
     let program = Program {
         runs: "aichat/bin/aichat",
         script: "aichat.sh",
@@ -288,7 +288,7 @@ fn aichat_on_a_terminal() {
 }
 
 #[test]
-fn the_official_mcp_client() {
+fn official_mcp_client_works() {
     let program = Program {
         runs: "clients/bin/python",
         script: "mcp_python.py",

@@ -115,7 +115,7 @@ fn temporary_failures_are_retried_after_the_stated_delay_and_lasting_ones_are_no
 }
 
 #[test]
-fn a_stream_that_breaks_is_never_taken_for_an_answer() {
+fn an_interrupted_stream_is_never_a_complete_answer() {
     let Some((mock, mut asking)) = started() else {
         return;
     };

@@ -49,7 +49,8 @@ export function spentOf(spent) {
 export const perCase = ({ cost_usd: usd, latency_ms: ms }) => [cost(usd), duration(ms)].filter(Boolean).join(", ");
 
 /**
- * Names settings by their differences: `name(setting)` in a phrase, `parts(setting)` as `[dial, words]`.
+ * Returns functions that describe a configuration by the parameters that vary: `name` as a phrase, `parts` as
+ * `[label, value]` pairs.
  * `axes` is the search space; `models` are the known models, for their names.
  */
 export function namer(axes, models = []) {

@@ -2,7 +2,7 @@
 import { el } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
 
-/** The vote of a result as a table, with what decided it. */
+/** Table of a result's votes, with how the winner was decided. */
 export function Ballot({ choices, sentence: how, unread, not_asked: unasked, saved }) {
   const head = ["Answer", "Votes", "Members"];
   const row = ({ choice, votes, letters }) => el("tr", null,

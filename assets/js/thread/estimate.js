@@ -1,5 +1,5 @@
-// The estimated cost of a question, requested from the server whenever the selection changes: a short price, and
-// anything that blocks the run.
+// The estimated cost of a question, requested from the server whenever the selection changes: the price in short
+// form, and anything that blocks the run.
 import { post } from "../api.js";
 import { money, sentence } from "../format.js";
 

@@ -7,8 +7,8 @@ import { openDialog } from "../parts/dialog.js";
 import { toast } from "../parts/toast.js";
 
 /**
- * Opens the dialog for a thread and its last turn, the analysis `run`; `many` whether the thread has other turns. Keeps
- * `shared` of both up to date.
+ * Opens the dialog for a thread and its last turn, the analysis `run`; `many` is true if the thread has other turns.
+ * Keeps `shared` of both up to date.
  */
 export function shareThread({ thread, run, many }) {
   const links = [[thread, `/api/threads/${encodeURIComponent(thread.thread_id)}/share`], [run, `/api/analyses/${encodeURIComponent(run.id)}/share`]];

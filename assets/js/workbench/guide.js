@@ -1,4 +1,4 @@
-// The steps of a guided question, or all of them on one page, until its run starts.
+// Question form before the run starts: step by step, or all steps on one page.
 import { get } from "../api.js";
 import { fill } from "../dom.js";
 import { plural } from "../format.js";

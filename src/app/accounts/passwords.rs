@@ -150,7 +150,7 @@ fn start(rounds: u32) -> PasswordQueue {
     }
 }
 
-/// The thread's loop; ends when the last sender is dropped. A job whose caller has gone is skipped.
+/// Runs the thread's loop until the last sender is dropped. A job whose caller has gone is skipped.
 fn run_worker(tickets: &Receiver<()>, lanes: [&Receiver<PasswordJob>; 2], rounds: u32) {
     for () in tickets {
         let Some(job) = lanes.into_iter().find_map(|lane| lane.try_recv().ok()) else {

@@ -144,8 +144,8 @@ impl Accounts {
         Ok(devices)
     }
 
-    /// Records that a user cannot sign in, so that an administrator can create a reset link. The result and the
-    /// time taken are the same whether or not the account exists.
+    /// Records a forgotten password, so that an administrator can create a reset link. The result and the time taken
+    /// are the same whether or not the account exists.
     ///
     /// # Errors
     /// `TooFast` after many requests. Also returns any error from the store.

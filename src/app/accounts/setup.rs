@@ -55,8 +55,8 @@ impl FirstAdminRule {
         })
     }
 
-    /// Returns what a registration with this token claims. `is_local` is whether it comes from this machine, as
-    /// far as can be determined.
+    /// Returns the rights that a registration with this token gets. `is_local` is whether it comes from this machine,
+    /// as far as can be determined.
     ///
     /// # Errors
     /// `Forbidden` if the token is wrong.
@@ -84,7 +84,7 @@ impl FirstAdminRule {
     }
 }
 
-/// The error for a remote registration on an installation where the first account becomes the administrator.
+/// Returns the error for a remote registration on an installation where the first account becomes the administrator.
 pub(super) fn not_local_error() -> Error {
     Error::new(
         Kind::Forbidden,
@@ -96,7 +96,7 @@ pub(super) fn not_local_error() -> Error {
     )
 }
 
-/// The error for using a setup token once there is an administrator.
+/// Returns the error for using a setup token once there is an administrator.
 pub(super) fn setup_done_error() -> Error {
     Error::new(Kind::Forbidden, "this server has an administrator already")
         .resolve("register without the setup token, or sign in")

@@ -30,7 +30,7 @@ const MAX_MEMBERS: usize = 16;
 pub(super) const MAX_DOCUMENTS: usize = 100;
 /// Maximum length of a topic in characters.
 const MAX_TOPIC: usize = 60;
-/// Error kind for a model whose provider has no API key.
+/// Error kind of a model whose provider has no API key.
 const NEEDS_KEY_KIND: &str = "needs_key";
 /// Number of members in an automatically selected panel.
 const DEFAULT_PANEL: usize = 3;
@@ -182,7 +182,7 @@ impl Analyses<'_> {
         Ok(models)
     }
 
-    // Selects the models that the request leaves open, among those that the API key allows.
+    // Selects the models that the request does not specify, among those that the API key allows.
     async fn select_allowed_models(
         &self,
         caller: Option<&Caller>,
@@ -305,8 +305,7 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // The topic of a request that specifies none: the pattern's family, so that votes are counted per kind of
-    // question.
+    // Returns the default topic of a request: the pattern's family, so that votes are counted per kind of question.
     async fn category_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
         let found = self.patterns.find(user, id).await?;
         Ok(found.map_or_else(String::new, |pattern| pattern.category.clone()))
@@ -370,7 +369,7 @@ impl Analyses<'_> {
     }
 }
 
-// The default task of a pattern that needs only documents and no question.
+// Returns the default task of a pattern that needs only documents and no question.
 fn default_task(request: &Request) -> Option<&'static str> {
     let has_documents = !request.document_ids.is_empty() || request.document_id.is_some();
     if !has_documents || !request.prompt.trim().is_empty() {

@@ -281,7 +281,7 @@ impl Analyses<'_> {
     }
 }
 
-// Describes what was read, if that is not everything.
+// Describes which part of the documents was read, unless all were.
 fn reading_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
     let chars: u64 = sources
         .iter()
@@ -294,8 +294,8 @@ fn reading_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
     )
 }
 
-// Tokens of documents that half of the budget pays for, assuming that every member and the synthesis read the same
-// amount; the other half is for the answers.
+// Returns the document tokens that half of the budget pays for, assuming that every member and the synthesis read the
+// same amount; the other half is for the answers.
 fn affordable_input_tokens(
     new: &CheckedRequest,
     price: Option<&Price>,
@@ -308,7 +308,7 @@ fn affordable_input_tokens(
     Some((dollars / input * 1e6) as u64)
 }
 
-// The size of all passages in tokens, including their frames.
+// Returns the size of all passages in tokens, including their frames.
 fn passage_budget(choice: &FitChoice) -> usize {
     match choice.fit {
         Fit::Whole => 2 * choice.chars + context_mode::PASSAGES_BUDGET,

@@ -16,7 +16,7 @@ use crate::domain::usage;
 const MAX_CHECKERS: usize = 4;
 
 impl Analyses<'_> {
-    /// The evidence calls for a run with these models, which are its members followed by the synthesizer.
+    /// Plans the evidence calls of a run. `models` are its members followed by the synthesizer.
     pub(super) fn evidence_plan(
         &self,
         user: Option<&UserId>,
@@ -55,7 +55,7 @@ impl Analyses<'_> {
         }
     }
 
-    // Runs of API clients are not compared unless requested: nobody reads the result, and it costs money.
+    // Runs of API clients are compared only on request: most clients ignore the result, and it costs money.
     fn evidence_mode(&self, new: &CheckedRequest) -> (EvidenceMode, &'static str) {
         if new.context.passed_on {
             return (EvidenceMode::Off, "one model answered a program");
@@ -110,13 +110,14 @@ impl Analyses<'_> {
                 *plan = without;
                 Ok(fewer)
             }
-            // The evidence calls are not what exceeds the budget.
+            // The run exceeds the budget even without the evidence calls.
             Err(_) => Ok(calls),
         }
     }
 }
 
-// The synthesizer or, if the request insists, the strongest model of the panel. Demo models never judge.
+// Chooses the judge: the synthesizer or, if the request insists, the strongest model of the panel. Demo models never
+// judge.
 fn choose_judge(models: &[Model], mode: EvidenceMode) -> Option<Model> {
     let writer = models.last().filter(|model| !model.mock);
     let others = models.iter().filter(|model| !model.mock);

@@ -121,7 +121,7 @@ fn check_room(turns: u64) -> Result<()> {
 }
 
 impl CarriedThread {
-    /// Fills in what the request leaves open, after applying its recipe, if any.
+    /// Supplies fields that the request omits, after applying its recipe, if any.
     pub(super) fn fill(mut self, request: &mut Request, context: &mut RunContext) -> Vec<String> {
         if let Some(stopped) = self.stopped.take() {
             stopped.fill(request, context);
@@ -180,7 +180,7 @@ impl RequestedPosition {
         beside.is_none() && follows.is_none() && self.thread.is_none() && self.project.is_none()
     }
 
-    /// The stopped turns to continue and to write from.
+    /// Returns the stopped turn to continue and the one whose drafts to use.
     fn stopped(&self) -> (Option<&AnalysisId>, Option<&AnalysisId>) {
         (self.continue_of.as_ref(), self.write_from.as_ref())
     }
@@ -319,8 +319,7 @@ impl CarriedThread {
     }
 }
 
-// The thread and the turn that a request follows, or the name of the field that does not refer to anything of this
-// user's.
+// Returns the thread and turn that a request follows, or the name of the field that refers to nothing of this user's.
 fn requested_position(
     db: &Reader,
     user: &UserId,
@@ -346,7 +345,7 @@ fn requested_position(
     Ok(Ok((Some(row.id), newest)))
 }
 
-// The analysis that supplies the settings, and the documents of the single-model turn itself.
+// Returns the analysis that supplies the settings, and the documents of the single-model turn itself.
 fn settings_of(
     db: &Reader,
     user: &UserId,
@@ -374,7 +373,8 @@ fn settings_of(
     Ok((Some(first), documents))
 }
 
-// The project's instructions, anything that preceded the first turn (in an imported conversation), and each turn.
+// Returns the project's instructions, anything that preceded the first turn (in an imported conversation), and each
+// turn.
 fn turns_of(
     db: &Reader,
     user: &UserId,
@@ -413,7 +413,7 @@ fn turns_of(
     Ok(system)
 }
 
-// The text that a stopped turn has produced so far.
+// Returns the text that a stopped turn has produced so far.
 fn stopped_answer(db: &Reader, turn: &TurnRow) -> crate::store::Result<String> {
     let answers = match turn.status {
         Status::Cancelled => analyses::answers_of(db, &turn.id)?,

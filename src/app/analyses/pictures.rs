@@ -14,7 +14,7 @@ use crate::domain::model::Model;
 /// Maximum number of images in a run; every call carries all of them.
 const MAX_PICTURES: usize = 4;
 
-/// The material of a plan besides the question.
+/// Images that a plan's documents contribute, with warnings about them.
 #[derive(Debug, Default)]
 pub(super) struct DocumentImages {
     pub pictures: Vec<PlanImage>,
@@ -92,8 +92,8 @@ impl Analyses<'_> {
         })
     }
 
-    /// Reads the bytes of a plan's images. An image that was deleted in the meantime fails the run: an answer
-    /// about something other than what was shown would be worse.
+    /// Reads the bytes of a plan's images. Fails the run if an image was deleted in the meantime: an answer about
+    /// other material than the user selected would be worse.
     ///
     /// # Errors
     /// Returns an error if an image is gone or cannot be read.
@@ -123,7 +123,7 @@ mod tests {
     use crate::domain::time::Timestamp;
 
     #[test]
-    fn who_cannot_see_is_named() {
+    fn models_without_image_support_are_named_in_a_note() {
         let model = |id: &str, vision: Option<bool>| Model {
             id: id.into(),
             vision,

@@ -37,7 +37,7 @@ struct PlanParts {
     pattern: String,
     members: Vec<Member>,
     synthesizer: Member,
-    /// The stages, without those that read documents in parts.
+    /// Stages other than those that read documents in parts.
     stages: Vec<Stage>,
     arrangement: Arrangement,
     standings: Vec<MemberStanding>,
@@ -195,7 +195,7 @@ impl Analyses<'_> {
         ids.into_iter().filter_map(note).collect()
     }
 
-    // Each member with its parameters, its current price, and its fallbacks.
+    // Returns each member with its parameters, its current price, and its fallbacks.
     fn members(
         &self,
         user: Option<&UserId>,
@@ -229,7 +229,7 @@ impl Analyses<'_> {
         models.iter().map(member).collect()
     }
 
-    // The models that answer, and the one that writes the synthesis. A model specified by the user is never
+    // Selects the models that answer and the one that writes the synthesis. A model specified by the user is never
     // replaced; specified models beyond what the arrangement needs are not called.
     fn panel_ids(&self, user: Option<&UserId>, new: &CheckedRequest, way: Arrangement) -> PanelIds {
         let panel: Vec<Model> = new
@@ -285,8 +285,8 @@ impl Analyses<'_> {
         }
     }
 
-    // The strongest available model that is not a member, otherwise the strongest member; one that has just failed
-    // only if there is no other. A paid model never summarizes a panel of demo algorithms, nor an algorithm a
+    // Chooses the strongest available model outside the panel, otherwise the strongest member; a model that has just
+    // failed only as a last resort. A paid model never summarizes a panel of demo algorithms, nor an algorithm a
     // panel of models.
     fn choose_synthesizer(&self, user: Option<&UserId>, new: &CheckedRequest) -> String {
         let members = &new.request.models;
@@ -296,8 +296,8 @@ impl Analyses<'_> {
             .filter_map(|id| self.llm.find(user, id))
             .collect();
         let demo = panel.iter().all(|model| model.mock);
-        // A model that is not in the catalog is not preferred to the panel's: nothing is known about it, and
-        // without a known price, no budget can be enforced.
+        // Never prefer an uncataloged model to a panel member: its strength is unknown and, without a price, no
+        // budget can be enforced.
         let is_known = |model: &Model| {
             let is_priced = usage::price_of(model).is_some();
             model.mock || model.strength > ASSUMED_STRENGTH && (is_priced || new.budget.is_none())
@@ -323,8 +323,8 @@ impl Analyses<'_> {
             .map_or_else(|| members[0].clone(), |model| model.id.clone())
     }
 
-    // Unpredictable to the authors of the documents, yet stable when the same user asks about the same documents
-    // again, so that the prompt prefix stays identical and cacheable.
+    // Derives a delimiter secret that document authors cannot predict but that stays the same when a user asks about
+    // the same documents again, so that the prompt prefix stays cacheable.
     fn secret_of(&self, what: &str, user: Option<&UserId>, new: &CheckedRequest) -> String {
         let mut hasher = sha256::Hasher::new();
         hasher.update(what.as_bytes());
@@ -342,7 +342,7 @@ fn has_images(new: &CheckedRequest) -> bool {
     new.context.turns.iter().any(|turn| !turn.images.is_empty())
 }
 
-// The stage in which the synthesizer breaks a tie, if the catalog does not rank all members.
+// Returns the stage in which the synthesizer breaks a tie, if the catalog does not rank all members.
 fn tie_stage(way: Arrangement, standings: &[MemberStanding]) -> Option<Stage> {
     let may_stay_tied = way == Arrangement::Vote && !standing::separates_all(standings);
     may_stay_tied.then(ballot::tie_stage)

@@ -61,7 +61,7 @@ impl Analyses<'_> {
             .reserve_passthrough_funds(caller, &plan, &calls, now)
             .await
         {
-            // Calls that have ended may have used less than is still reserved for them.
+            // Completed calls may have used less than is still reserved for them.
             Err(error) if error.kind == Kind::BudgetExceeded => {
                 self.engine.record_passthrough_usage().await;
                 self.reserve_passthrough_funds(caller, &plan, &calls, now)

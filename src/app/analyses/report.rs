@@ -107,7 +107,7 @@ mod tests {
     use crate::domain::time::Timestamp;
 
     #[test]
-    fn about_one_in_so_many_is_drawn() {
+    fn analyses_are_sampled_at_the_configured_rate() {
         let drawn = |every: u64| {
             let ids = (0..2_000_u32).map(|n| {
                 AnalysisId::new(Timestamp::from_millis(i64::from(n)), u128::from(n) * 977)

@@ -67,7 +67,7 @@ impl Analyses<'_> {
         })
     }
 
-    /// Finishes early: writes the answer from what is ready.
+    /// Finishes early: writes the answer from the texts available so far.
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis; `Conflict` if no member has answered yet, or if the run is
@@ -116,7 +116,7 @@ impl Analyses<'_> {
     }
 }
 
-// The context of a rerun: the conversation, with a changed question replacing the old one.
+// Returns the context of a rerun: the conversation, with a changed question replacing the old one.
 fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
     check_conversation(&old.context)?;
     let mut context = RunContext {

@@ -193,7 +193,7 @@ impl Analyses<'_> {
         let id = run.id.clone();
         let entry = (!run.background)
             .then(|| audit_entry(analysis.created, run.user.as_ref(), "analysis.start", &id));
-        // Created before the run is stored, so that a client disconnecting in the meantime stops it too.
+        // Created before the run is stored, so that a client that disconnects in between also stops it.
         let guard = (!analysis.request.detached)
             .then(|| CancelOnDrop::new(self.engine.clone(), id.clone()));
         let insert = Box::new(move |db: &Writer| {

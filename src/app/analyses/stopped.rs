@@ -106,7 +106,7 @@ fn conflict<T>(why: &str, what: &str) -> Result<T> {
     Err(Error::new(Kind::Conflict, why).resolve(what))
 }
 
-// The synthesis if there is one, otherwise the longest draft.
+// Returns the synthesis if there is one, otherwise the longest draft.
 fn chosen_answer<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a StageAnswer> {
     let is_wanted = |one: &&StageAnswer| {
         let (own, wanted) = (model_of(one), model.unwrap_or_default());
@@ -119,8 +119,8 @@ fn chosen_answer<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<
         .max_by_key(|one| (one.stage, one.text.len()))
 }
 
-/// Prepares a plan that begins with drafts: its members are those that wrote them, and only the synthesis is left.
-/// Returns the drafts in their slots.
+/// Prepares a plan that starts from drafts: the members are their authors, and only the synthesis is left. Returns
+/// the drafts by slot.
 pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<StageAnswer> {
     let last = plan.stages.pop();
     plan.stages.truncate(1);
@@ -141,12 +141,12 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
     seated
 }
 
-// A fallback wrote in place of the planned model.
+// Whether this model wrote the text, possibly as a fallback for the planned one.
 fn is_by_model(draft: &StageAnswer, name: &str) -> bool {
     draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
 }
 
-// The newest text of each member, as a first answer that incurs no further cost.
+// Returns each member's newest text as a first answer that incurs no further cost.
 fn drafts_of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
     let is_draft = |one: &&StageAnswer| {
         let stage = plan.stages.get(one.stage);
@@ -176,7 +176,7 @@ fn drafts_of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
     drafts
 }
 
-// The model name without the sample number.
+// Returns the model name without the sample number.
 fn model_of(answer: &StageAnswer) -> &str {
     answer.model.split('#').next().unwrap_or_default()
 }

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_and_circles_are_no_threads() {
+    fn malformed_and_cyclic_exports_yield_no_threads() {
         let circle =
             json!({"current_node": "a", "mapping": {"a": {"parent": "a", "message": null}}});
         for value in [

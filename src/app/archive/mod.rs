@@ -71,8 +71,7 @@ pub type Counts = Vec<(String, TableCount)>;
 pub struct ExportOutcome {
     /// Counts per table.
     pub counts: Counts,
-    /// Originals that are missing or have a different size, as text. The latter are included in the archive as
-    /// they are.
+    /// Messages about originals that are missing or differ in size; the latter are archived unchanged.
     pub faulty: Vec<String>,
 }
 

@@ -47,7 +47,7 @@ fn place(scratch: &Scratch) -> ArchivePaths {
 }
 
 #[test]
-fn a_conversation_with_a_row_that_does_not_fit_leaves_nothing_behind() {
+fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     let scratch = Scratch::new("unfit");
     let place = place(&scratch);
     let user = person(&place, 1);

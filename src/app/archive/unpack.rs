@@ -39,7 +39,7 @@ type TarReader = Archive<GzDecoder<BufReader<File>>>;
 /// What the first pass learned about the archive's IDs.
 #[derive(Default)]
 struct KnownIds {
-    /// IDs that belong to something else here, with their replacements.
+    /// IDs already used by something else in this database, with their replacements.
     renamed: BTreeMap<String, String>,
     /// IDs that already exist.
     present: BTreeSet<String>,
@@ -164,7 +164,7 @@ fn scan_ids(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds
     Ok(ids)
 }
 
-// Decides what an ID is mapped to: itself, the ID of an existing item, or a new one.
+// Maps an ID: itself, the ID of an existing item, or a new one.
 fn resolve_id_conflicts(
     place: &ArchivePaths,
     user: &UserId,
@@ -212,7 +212,7 @@ fn resolve_id_conflicts(
     Ok(())
 }
 
-// The replacement for an ID that another user already uses here; deterministic, so that a second import recognizes
+// Derives a replacement for an ID that another user already uses; deterministic, so that a second import recognizes
 // it.
 fn derived_id(user: &UserId, id: &str) -> String {
     let (kind, old) = id.split_once('_').unwrap_or(("x", id));
@@ -350,7 +350,7 @@ fn free_name(
     Ok(())
 }
 
-// IDs also occur in texts and in JSON within texts; every renamed one is replaced.
+// Renames IDs, including those in texts and in JSON within texts.
 fn rename_ids(row: &mut Map<String, Value>, ids: &KnownIds) {
     if ids.renamed.is_empty() {
         return;

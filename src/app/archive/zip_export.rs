@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conversations_are_told_from_other_files() {
+    fn conversation_files_are_recognized_by_name() {
         for (name, expected) in [
             ("conversations.json", true),
             ("export/conversations.json", true),

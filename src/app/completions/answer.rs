@@ -35,7 +35,7 @@ pub struct Completion {
     pub dropped: Vec<String>,
     /// Whether the run is stored.
     pub is_stored: bool,
-    /// The counts of a vote and what decided it: `2/3; decided_by=votes`.
+    /// Vote counts and the deciding rule: `2/3; decided_by=votes`.
     pub vote: Option<String>,
 }
 

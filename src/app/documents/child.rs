@@ -64,7 +64,7 @@ pub(super) enum ChildExit {
     StoppedByReceiver,
 }
 
-/// How a process ended that left no outcome.
+/// How a process without an outcome ended.
 pub(super) struct EarlyExit {
     pub status: ExitStatus,
     /// The beginning of its stderr.
@@ -73,7 +73,7 @@ pub(super) struct EarlyExit {
     pub is_late: bool,
 }
 
-/// The arguments of a process that reads a document.
+/// Returns the arguments of a process that reads a document.
 fn reading(job: &ReadRequest) -> io::Result<Vec<String>> {
     Ok(vec![ARGUMENT.to_owned(), serde_json::to_string(job)?])
 }
@@ -200,7 +200,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ChildReader {
-    /// A reader that acts for nobody yet.
+    /// Creates a reader without an owner.
     pub fn new(program: PathBuf, budget: ReadBudget) -> Self {
         Self {
             program,

@@ -17,10 +17,9 @@ use crate::domain::id::UserId;
 
 use tokio::sync::Semaphore;
 
-/// Number of bytes that the reader may write beyond the limit, so that text cut off there still counts as too
-/// long.
+/// Bytes that the reader may write beyond the limit, so that text cut off there still counts as too long.
 const READ_MARGIN: usize = 256 << 10;
-/// Bytes that a page adds to its text: the line that names it.
+/// Overhead per page, in bytes: the line with its name.
 const PAGE_OVERHEAD: usize = 16;
 
 /// Limits concurrent reads: a few in total, one per user.
@@ -38,7 +37,7 @@ impl ReadingPermits {
         }
     }
 
-    // The user's semaphore; dropped when no read of the user is running or waiting.
+    // Returns the user's semaphore, which is dropped once none of the user's files is being read or waiting.
     fn of(&self, user: &UserId) -> Arc<Semaphore> {
         let mut own = self.per_user.lock().unwrap_or_else(PoisonError::into_inner);
         own.retain(|_, turn| turn.strong_count() > 0);
@@ -117,7 +116,7 @@ impl DocumentService {
     }
 }
 
-/// The error for files that together contain more text than a request may have.
+/// Returns the error for files whose combined text exceeds the request limit.
 pub fn too_much_text_error() -> Error {
     Error::new(
         Kind::TooLarge,

@@ -61,7 +61,7 @@ const MAX_GUEST_DOCUMENTS: u32 = 3;
 /// Maximum size of a guest's file in bytes: the largest that the pages send in a single request.
 const MAX_GUEST_FILE: u64 = 4 << 20;
 
-/// The document use cases, with the thread that stores new documents and those that read them.
+/// Document use cases, with the thread that stores new documents and the threads that read them.
 pub struct DocumentService {
     store: Store,
     originals: OriginalFiles,
@@ -252,8 +252,7 @@ impl DocumentService {
         self.reader.running.users()
     }
 
-    /// The share of a document's file that has been read, 0 to 1; `None` while it waits, or if the reader does not
-    /// know yet.
+    /// Returns the read progress of a document, 0 to 1; `None` while it is queued or the total is unknown.
     pub fn share_read(&self, id: &DocumentId) -> Option<f64> {
         self.readers.share_read(id)
     }
@@ -440,9 +439,8 @@ impl DocumentService {
         }
     }
 
-    /// Moves files aside that no row refers to, and restores those that a row refers to again. Never deletes
-    /// anything that its owner did not delete. Runs on the thread that stores files, so that it cannot encounter a
-    /// half-stored one.
+    /// Moves aside files without a database row, and restores those whose row exists again. Never deletes anything
+    /// that its owner did not delete. Runs on the storing thread, so it never sees a half-stored file.
     ///
     /// # Errors
     /// Returns an error if the store or the folders cannot be read.

@@ -16,7 +16,7 @@ use crate::{log, system};
 
 /// Maximum size of the text of one page, in bytes. A densely printed page has about 10 KB.
 const MAX_TEXT_BYTES: u64 = 256 << 10;
-/// Time in which the program must list its languages, in seconds.
+/// Timeout for listing the program's languages, in seconds.
 const LIST_SECONDS: u32 = 10;
 /// The environment variable that names the folder of the language data.
 const DATA_VARIABLE: &str = "TESSDATA_PREFIX";
@@ -38,7 +38,7 @@ pub enum Ocr {
 pub struct OcrProgram {
     settings: OcrConfig,
     program: PathBuf,
-    /// Folder of its language data, where it is not the usual one.
+    /// Folder of the language data, if not the default.
     data: Option<PathBuf>,
     /// The requested languages that are installed.
     languages: Vec<String>,
@@ -150,7 +150,7 @@ impl OcrProgram {
         Ok(found)
     }
 
-    /// Maximum number of pages per document.
+    /// Returns the maximum number of pages per document.
     pub(super) fn max_pages(&self) -> usize {
         self.settings.max_pages
     }
@@ -209,7 +209,7 @@ impl OcrProgram {
         })
     }
 
-    /// Why the program failed, as the predicate of a sentence.
+    /// Describes why the program failed, as the predicate of a sentence.
     fn failure(&self, early: &EarlyExit, seconds: u32) -> String {
         let line = early
             .complaint
@@ -259,7 +259,7 @@ fn check_data_folder(data_dir: &Path) -> Result<(), String> {
     }
 }
 
-/// The absolute path of the executable: the given one, or the first on the PATH.
+/// Returns the absolute path of the executable: the given one, or the first on the PATH.
 fn executable(given: Option<&Path>) -> Result<PathBuf, String> {
     let is_program = |path: &Path| {
         let about = std::fs::metadata(path);

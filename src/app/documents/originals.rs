@@ -76,8 +76,7 @@ impl OriginalFiles {
     }
 }
 
-/// Returns an error if a file's size differs from the recorded one, which means that it was damaged by a disk or a
-/// copy.
+/// Returns an error if a file's size differs from the recorded one: the disk or a copy damaged it.
 ///
 /// # Errors
 /// `Unavailable`, with both sizes and what to do.

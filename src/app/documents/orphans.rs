@@ -1,6 +1,6 @@
-//! Files that no database row refers to: moved aside, listed, restored when the row exists again, and deleted only
-//! when an administrator names them. They are left behind by an older backup, a wrong mount, or a crash; the
-//! current database does not prove that they are unwanted.
+//! Files without a database row: moved aside, listed, restored when the row exists again, and deleted only when an
+//! administrator names them. An older backup, a wrong mount, or a crash leaves them behind; the current database does
+//! not prove that they are unwanted.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
@@ -20,8 +20,7 @@ use crate::store::{Store, documents, uploads};
 pub const FOLDER_NAME: &str = "orphans";
 /// Minimum retention of orphans, in days. After that, they stay until an administrator deletes them.
 pub const RETENTION_DAYS: u64 = 30;
-/// Age in minutes, since the last change, below which a file is left alone: another process may be about to store
-/// its row.
+/// Minimum age in minutes before a file is moved aside: another process may be about to store its row.
 pub const GRACE_MINUTES: u64 = 10;
 /// `GRACE_MINUTES` as a duration.
 const GRACE_PERIOD: Duration = Duration::from_secs(GRACE_MINUTES * 60);
@@ -81,11 +80,11 @@ impl Orphan {
 /// The differences between the rows of the database and the files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FileComparison {
-    /// Documents whose file is neither in its place nor among the orphans.
+    /// Documents whose file is missing, even among the orphans.
     pub missing: Vec<String>,
     /// Documents whose file differs in size from the recorded one, with both sizes in bytes.
     pub damaged: Vec<String>,
-    /// Document files and upload folders that no row refers to, still in their place.
+    /// Document files and upload folders without a row, not yet moved aside.
     pub unowned: Vec<String>,
     /// Files that were moved aside.
     pub orphans: Vec<Orphan>,
@@ -145,8 +144,8 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     })
 }
 
-/// Restores files that a row refers to again, and moves aside files that no row refers to. Returns the number of
-/// files moved aside and restored. Blocks.
+/// Restores files whose row exists again, and moves aside files without a row. Returns the number of files moved
+/// aside and restored. Blocks.
 ///
 /// # Errors
 /// Returns an error if the store or a folder cannot be read. A single file that cannot be moved stays and is only

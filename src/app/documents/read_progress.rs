@@ -1,5 +1,4 @@
-//! How much of a file has been read, shown to users who wait for it. Kept in memory: after a restart, the file is
-//! read from the beginning.
+//! Read progress of files, shown to users who wait. Kept in memory: after a restart, reading starts over.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -17,7 +16,7 @@ impl ReadProgress {
         self.done.store(done.min(total), Relaxed);
     }
 
-    /// The share that has been read, 0 to 1; `None` until the reader knows the total.
+    /// Returns the progress, 0 to 1; `None` until the reader knows the total.
     pub fn share(&self) -> Option<f64> {
         let (done, total) = (self.done.load(Relaxed), self.total.load(Relaxed));
         (total > 0).then(|| (done.min(total) as f64) / total as f64)
@@ -29,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_known_once_the_whole_is() {
+    fn progress_is_known_once_the_total_is() {
         let progress = ReadProgress::default();
         assert_eq!(progress.share(), None);
         progress.set(3, 4);

@@ -110,8 +110,7 @@ impl ReaderPool {
         told
     }
 
-    /// The share of a document's file that has been read, 0 to 1; `None` if it is not being read or the share is
-    /// not known yet.
+    /// Returns the read progress of a document, 0 to 1; `None` if it is not being read or the total is unknown.
     pub fn share_read(&self, id: &DocumentId) -> Option<f64> {
         self.0.state().progress.get(id)?.share()
     }
@@ -205,7 +204,7 @@ impl ReaderPoolShared {
         }
     }
 
-    // The next document in order that no thread is reading. If there is none, this thread counts as ended.
+    // Returns the next queued document that no thread is reading. Without one, this thread counts as ended.
     fn next(&self) -> Option<Document> {
         let mut state = self.state();
         while !state.stopping {

@@ -18,8 +18,8 @@ use crate::log;
 /// The recognized text of a document's scanned pages, by page number.
 pub(super) type RecognizedPages = BTreeMap<u32, String>;
 
-/// Recognizes the scanned pages that `report` names, and brings the report up to date. `goes_on` is asked before each
-/// page: the document may have been deleted. Blocks.
+/// Recognizes the scanned pages listed in `report` and updates the report. Before each page, `goes_on` checks that
+/// the document still exists. Blocks.
 ///
 /// # Errors
 /// Returns an error if a process is stopped from here.
@@ -109,7 +109,7 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// The text of one page, or why there is none.
+    /// Returns the text of one page, or why there is none.
     fn page(&self, page: u32) -> io::Result<Result<String, String>> {
         let image = match self.is_picture {
             true => Some(std::fs::read(self.path)?),
@@ -174,7 +174,7 @@ impl Merge {
         }
     }
 
-    /// The recognized pages before this one, then the page itself, with the text recognized on it.
+    /// Returns the recognized pages before this one and the page itself, with its recognized text.
     pub fn page(&mut self, mut page: PageText) -> Vec<PageText> {
         let mut pages = self.before(page.number);
         if let Some(text) = self.recognized.remove(&page.number) {
@@ -184,7 +184,7 @@ impl Merge {
         pages
     }
 
-    /// The recognized pages after the last page of the file.
+    /// Returns the recognized pages after the last page of the file.
     pub fn rest(&mut self) -> Vec<PageText> {
         self.before(u32::MAX)
     }

@@ -81,7 +81,7 @@ pub struct PassageSearch<'a> {
 struct WordHits {
     /// Rows with their hits, best first.
     hits: Vec<(i64, SearchHit)>,
-    /// The share of the query, by weight, in the passage that contains the most of it.
+    /// Largest weighted share of the query found in one passage.
     coverage: f64,
 }
 

@@ -73,7 +73,7 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
     }
 }
 
-/// The error for exceeding a user's maximum number of unread documents.
+/// Returns the error for exceeding a user's maximum number of unread documents.
 pub(super) fn queue_full() -> Error {
     let why = format!("{MAX_WAITING} of your documents are waiting to be read");
     let mut full = Error::new(Kind::TooFast, why).resolve("wait until some of them have been read");

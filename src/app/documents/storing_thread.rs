@@ -1,5 +1,5 @@
-//! The single thread that stores files, one after another, so that a caller that disconnects cannot separate a
-//! file's bytes from its row. Users take turns, so that one user's many files do not delay another's.
+//! The thread that stores files, one at a time, so that a disconnecting caller cannot separate a file's bytes from
+//! its row. Users take turns, so that one user's many files do not delay another's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -200,7 +200,7 @@ mod tests {
         UserId::new(Timestamp::from_millis(1), n)
     }
 
-    /// Queues work without waiting for its result.
+    /// Polls once, then drops the future; returns the error kind if it was refused.
     async fn left<T>(work: impl Future<Output = Result<T>>) -> Option<Kind> {
         let mut work = Box::pin(work);
         let state = std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx))).await;

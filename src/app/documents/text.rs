@@ -1,5 +1,4 @@
-//! Writes a document's text to the store, page by page as it is read, so that memory usage depends on neither its
-//! length nor its reader.
+//! Streams a document's text to the store page by page: memory usage depends on neither its length nor its reader.
 
 use std::path::Path;
 

@@ -95,7 +95,7 @@ impl IncomingFile {
         })
     }
 
-    /// Makes writes fail that would use up the reserve on the store's disk.
+    /// Fails writes that would use up the reserve on the store's disk.
     ///
     /// # Errors
     /// `Unavailable` if only the reserve is left.
@@ -126,7 +126,7 @@ impl IncomingFile {
         self.file.write_all(bytes).await.map_err(from_io)
     }
 
-    /// Number of bytes received so far.
+    /// Returns the number of bytes received so far.
     pub fn size(&self) -> u64 {
         self.size
     }

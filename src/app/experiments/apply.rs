@@ -182,7 +182,7 @@ impl Experiments<'_> {
     }
 }
 
-/// Derives a recipe name from an experiment's, which may contain characters that a recipe's must not.
+/// Derives a recipe name from an experiment's name, replacing characters that recipes do not allow.
 fn recipe_name(name: &str) -> String {
     let plain: String = name.chars().filter(|&c| c != '@').take(MAX_NAME).collect();
     match plain.trim() {

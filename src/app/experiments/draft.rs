@@ -1,5 +1,5 @@
-//! Turns a request into a runnable experiment: expands and prices the configurations, reports errors, and
-//! forecasts what it could show before anything is spent.
+//! Turns a request into a runnable experiment: expands and prices the configurations, reports errors, and forecasts
+//! the result before anything is spent.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ pub struct ExperimentParams {
     pub seed: Option<u64>,
 }
 
-/// A valid experiment and what it is expected to use.
+/// A valid experiment and its expected usage.
 #[derive(Debug, Clone)]
 pub struct ExperimentForecast {
     /// The complete specification.
@@ -285,8 +285,8 @@ impl Experiments<'_> {
         Ok(loads)
     }
 
-    // Upper bound on the cost of judging an answer, if there is a judge; the inner `Option` is `None` if its price
-    // is unknown.
+    // Returns an upper bound on the cost of judging an answer, if there is a judge; the inner `Option` is `None` if
+    // its price is unknown.
     fn judge_costs(
         &self,
         user: &UserId,
@@ -395,7 +395,7 @@ fn check_objective(objective: &Objective) -> Result<()> {
     Err(Error::field(&["body", "objective"], "value_error", why))
 }
 
-// Something must bound the experiment: if nothing costs money, the number of evaluations does.
+// Checks that something bounds the experiment: if nothing costs money, the number of evaluations does.
 fn check_budget(
     spec: &mut ExperimentSpec,
     loads: &[EvaluationCost],

@@ -29,7 +29,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     }
     let least = |of: &dyn Fn(&TrialOutcome) -> u64| {
         let dearest = design.declared.iter().map(of).max().unwrap_or(0);
-        // Two evaluations must fit into what the reserve leaves.
+        // Two evaluations must fit into the budget minus the reserve.
         (dearest as f64 * 2.0 / (1.0 - reserved_fraction(design))).ceil() as u64
     };
     let cost = budget.cost.map(|_| {
@@ -129,7 +129,7 @@ mod tests {
     use crate::domain::money::MicroDollars;
 
     #[test]
-    fn too_few_cases_are_said_to_show_nothing() {
+    fn too_few_cases_cause_a_warning() {
         let of = |compared| warnings(50, compared, 2, 1_000).join(" ");
         assert!(
             of(5).contains("too few to show any difference"),

@@ -189,8 +189,8 @@ pub(super) fn nonce() -> Result<String> {
     Ok(crypto::hex(&crypto::random_number()?.to_be_bytes()[..8]))
 }
 
-/// Upper bound on a judge's input tokens: the longest question, its reference answer, two answers cut to their
-/// maximum length, in a script with as many tokens per character as the questions, and our own instructions.
+/// Returns an upper bound on a judge's input tokens: the longest question, its reference answer, two answers cut to
+/// their maximum length, in a script with as many tokens per character as the questions, and our own instructions.
 pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
     let tokens = |case: &Case| {
         let question = estimate_tokens(&case.prompt);
@@ -207,8 +207,8 @@ pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
     cases.iter().map(tokens).max().unwrap_or(INSTRUCTION_TOKENS)
 }
 
-/// Upper bound on the cost of judging one answer with this many input tokens; `None` if the judge's price is
-/// unknown.
+/// Returns an upper bound on the cost of judging one answer with this many input tokens; `None` if the judge's price
+/// is unknown.
 pub(super) fn max_cost(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> Option<JudgeCost> {
     let usage = crate::domain::chat::Usage {
         input: asked,
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_judge_is_never_asked_more_than_was_reckoned_with() {
+    fn judge_prompts_stay_within_the_estimated_tokens() {
         let nonce = nonce().expect("a nonce");
         let judge = JudgeSpec {
             kind: JudgeMode::Pairwise,

@@ -94,7 +94,7 @@ impl ExperimentWatch {
 }
 
 impl Experiments<'_> {
-    /// Forecasts what an experiment would cost and could show. Spends and stores nothing.
+    /// Forecasts an experiment's cost and detectable difference. Spends and stores nothing.
     ///
     /// # Errors
     /// `BadInput` with the invalid field. Also returns any error from the store.
@@ -211,7 +211,7 @@ impl Experiments<'_> {
                 }
             });
             written.await?;
-            // One that was just starting is registered by now, or will see that it is canceled.
+            // An experiment that was just starting is registered by now, or will see that it is canceled.
             self.stop_and_wait(id).await;
         }
         Ok(self.find(&caller.user, id).await?.state)

@@ -98,7 +98,7 @@ fn best(
     })
 }
 
-// The index with the highest mean; none if several have it, or if it is 0.
+// Returns the index with the highest mean; `None` if several have it, or if it is 0.
 fn best_mean(means: &[(usize, f64)]) -> Option<usize> {
     let &(place, best) = means.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let first = means
@@ -128,7 +128,7 @@ fn remaining_evaluations(
     Some((each * more as f64 / 1e3 / super::MAX_CONCURRENT as f64).ceil() as u64)
 }
 
-/// Number of further evaluations within the budget, at the average cost so far.
+/// Returns the number of further evaluations within the budget, at the average cost so far.
 fn affordable_evaluations(budget: &ExperimentBudget, spent: &TrialOutcome, done: usize) -> usize {
     let parts = [
         (

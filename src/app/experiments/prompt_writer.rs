@@ -131,7 +131,7 @@ impl ExperimentRunner<'_> {
     }
 }
 
-/// Upper bound on the usage of one proposal; `None` if the writer's price is unknown.
+/// Returns an upper bound on the usage of one proposal; `None` if the writer's price is unknown.
 pub(super) fn max_cost(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, u64) {
     let shown =
         |text: &str| estimate_tokens(&text.chars().take(MAX_PROMPT_LENGTH).collect::<String>());

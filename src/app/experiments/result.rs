@@ -140,7 +140,7 @@ fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment)
     }
 }
 
-/// The largest possible difference between two settings: a pairwise judge gives the current one 0.5.
+/// Returns the largest possible difference between two settings: a pairwise judge gives the current one 0.5.
 fn max_difference(experiment: &Experiment) -> f64 {
     let judge = experiment.spec.evaluator.judge();
     let is_pairwise = judge.is_some_and(|judge| judge.kind == JudgeMode::Pairwise);

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_is_waited_out_and_other_refusals_are_not() {
+    fn only_a_full_queue_is_retried() {
         let path = std::env::temp_dir().join(format!("quire-waits-{}", std::process::id()));
         let folder = Folder(path);
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,4 +1,4 @@
-//! Checks, before anything is opened, what a data folder contains under the names that Quire uses. Read-only.
+//! Checks the contents of a data folder under the names that Quire uses, before opening anything. Read-only.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -17,7 +17,7 @@ const CHECKED_FILES: &[&str] = &[
     "lock",
 ];
 
-/// Refuses a folder in which something else has the name of one of Quire's folders or files.
+/// Refuses a folder in which one of Quire's folders or files has the wrong type.
 ///
 /// # Errors
 /// `Conflict`, with the finding and the remedy.
@@ -81,7 +81,7 @@ fn check_folders(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The error for a link in place of a folder or file, whose target is gone or on a disk that is not mounted.
+/// Returns the error for a dangling link in place of a folder or file: its target is gone or not mounted.
 fn dangling_link_error(path: &Path) -> Error {
     let target = fs::read_link(path).unwrap_or_default();
     let text = format!(

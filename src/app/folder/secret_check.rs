@@ -229,7 +229,7 @@ fn compare(store: &Store, secret: &str) -> Result<SecretComparison> {
     }
 }
 
-// A full disk must not prevent startup: the next start stores the check value.
+// Stores the check value. A full disk must not prevent startup: the next start stores it.
 fn record_check(store: &Store, secret: &str) {
     let value = secret::check_value(secret);
     if let Err(error) = store.write_now(move |db| settings::set(db, SETTING_NAME, &value)) {

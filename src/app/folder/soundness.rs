@@ -60,8 +60,8 @@ impl fmt::Display for DatabaseDamage {
     }
 }
 
-/// Refuses a data folder that contains data but no database that looks sound. `replicated` means that a missing
-/// database is about to be restored from the replica.
+/// Refuses a data folder with data but without a valid-looking database. `replicated` means that a missing database
+/// is about to be restored from the replica.
 ///
 /// # Errors
 /// `Conflict`, with the finding and the remedy; `Internal` if the folder cannot be read.
@@ -91,7 +91,7 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     }
 }
 
-/// The error for a database that could not be opened, with the remedy.
+/// Returns the error for a database that could not be opened, with the remedy.
 pub(in crate::app) fn open_error(folder: &Path, error: &OpenError) -> Error {
     let shown = folder.display();
     match error {
@@ -112,7 +112,8 @@ pub(in crate::app) fn open_error(folder: &Path, error: &OpenError) -> Error {
     }
 }
 
-/// Reads from each table that startup needs, so that damage is found before any request is served.
+/// Reads from each table that startup needs, to find damage before any request is served. is found before any request
+/// is served.
 ///
 /// # Errors
 /// `Conflict` if a page of the database is damaged; `Internal` if it cannot be read for another reason.
@@ -168,7 +169,7 @@ fn refusal(folder: &Path, damage: DatabaseDamage, found: &[String], logs: &[Path
     ))
 }
 
-/// Lists what the folder contains that a new installation would not have.
+/// Lists contents that a new installation would not have.
 fn existing_entries(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (name, what) in [("documents", "documents"), ("uploads", "uploads in parts")] {
@@ -214,7 +215,7 @@ fn contains_file(folder: &Path) -> bool {
     })
 }
 
-/// Non-empty logs, which contain the database's last changes.
+/// Returns the non-empty logs, which contain the database's last changes.
 pub(in crate::app) fn log_files(folder: &Path) -> Vec<PathBuf> {
     let log = |end: &str| PathBuf::from(format!("{}{end}", super::database(folder).display()));
     let mut logs = vec![log("-wal"), log("-journal")];

@@ -181,7 +181,7 @@ impl MeaningSearch<'_> {
     }
 }
 
-// The choice sends every document to a provider and spends money later, so only a signed-in user may make it.
+// Only a signed-in user may choose a model: the choice sends every document to a provider and costs money.
 fn require_session(caller: &Caller) -> Result<()> {
     match caller.key {
         None => Ok(()),

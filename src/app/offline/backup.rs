@@ -21,7 +21,7 @@ use crate::store::{
 pub struct WrittenBackup {
     /// The verified content of the copy.
     pub copy: Verified,
-    /// Documents whose original, which is not part of the copy, is missing or differs in size.
+    /// Documents whose original (not part of the copy) is missing or differs in size.
     pub faulty: Vec<String>,
 }
 

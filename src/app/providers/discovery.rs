@@ -36,7 +36,7 @@ impl ProviderDiscovery<'_> {
         Ok(())
     }
 
-    /// The number of stored providers, including those of users, when they were last loaded.
+    /// Returns the version of the stored providers, including users' own, when they were last loaded.
     pub fn stored_version(&self) -> i64 {
         self.loaded_version.lock().map_or(0, |known| known.0)
     }

@@ -1,4 +1,4 @@
-//! Determines whose providers a request concerns, and who is recorded as the author of a change.
+//! Owner of the providers that a request concerns, and the recorded author of a change.
 
 use crate::app::Result;
 use crate::app::accounts::require_session;

@@ -142,7 +142,7 @@ impl RecipeEditor<'_> {
         Ok(recipe)
     }
 
-    /// Rejects a recipe that could not currently be used, and a shared one that refers to things only its owner
+    /// Rejects a recipe that is currently unusable, or that is shared although it refers to things only its owner
     /// has. A recipe that is only renamed or shared may refer to models that no longer exist.
     async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
         let mut request = Request {

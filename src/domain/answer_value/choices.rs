@@ -1,4 +1,4 @@
-//! Reads the options that a question lists, which of them an answer chooses, and yes-or-no answers.
+//! Reads a question's options, an answer's choice among them, and yes-or-no answers.
 
 use super::markup::strip_markup;
 
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn yes_and_no_are_words_of_their_own() {
+    fn yes_and_no_match_only_whole_words() {
         for (said, expected) in [
             ("Yes", Some(true)),
             ("No, it is not", Some(false)),

@@ -4,7 +4,7 @@ use super::markup;
 
 /// Maximum length of a closing statement, in characters.
 const MAX_STATEMENT_CHARS: usize = 80;
-/// Maximum number of words of an answer's only line for the line to count as a statement without a marker.
+/// An answer of one line with at most this many words counts as a final statement even without a marker.
 const FEW_WORDS: usize = 4;
 
 const ANSWER_MARKERS: &[&str] = &[
@@ -50,7 +50,7 @@ pub struct ClosingStatement {
     pub is_prose: bool,
 }
 
-/// Returns an answer's closing statement; none when it is not clear.
+/// Returns an answer's closing statement; `None` if it is not clear.
 pub fn of(answer: &str) -> Option<ClosingStatement> {
     let lines: Vec<&str> = answer
         .lines()

@@ -154,7 +154,7 @@ pub fn parse_compact_date(text: &str) -> Option<String> {
         .flatten()
 }
 
-/// Reads a time of day, such as "14:30"; the whole text must match. None for a bare number.
+/// Reads a time of day, such as "14:30"; the whole text must match. `None` for a bare number.
 pub fn parse_clock_time(text: &str) -> Option<String> {
     let lower = text.trim().to_lowercase().replace(' ', "");
     match lower.as_str() {
@@ -342,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_come_into_one_form() {
+    fn dates_are_normalized() {
         for (text, expected) in [
             ("3 April 2026", Some("2026-04-03")),
             ("April 3, 2026", Some("2026-04-03")),
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_digits_are_a_date_where_one_is_asked_for() {
+    fn eight_digits_are_a_date_only_if_the_question_asks_for_one() {
         for (text, expected) in [
             ("20260504", Some("2026-05-04")),
             ("20261304", None),
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_day_come_into_one_form() {
+    fn times_of_day_are_normalized() {
         for (text, expected) in [
             ("2:30 pm", Some("14:30")),
             ("2:30 p.m.", Some("14:30")),

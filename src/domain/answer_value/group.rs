@@ -35,7 +35,7 @@ pub fn group_equal(values: &[AnswerValue]) -> Vec<usize> {
     renumber_groups(&joined)
 }
 
-/// Returns the closing statement that all of these answers share, in its normal form. None if the statements
+/// Returns the closing statement that all of these answers share, in its normal form. `None` if the statements
 /// differ, an answer has none, or there are fewer than two answers.
 pub fn common_value(question: &str, answers: &[&str]) -> Option<AnswerValue> {
     let reader = AnswerReader::new(question);

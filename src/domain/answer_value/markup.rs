@@ -65,7 +65,7 @@ pub fn to_plain_text(text: &str) -> String {
     strip_markup(&words.join(" ")).to_owned()
 }
 
-/// The argument of the last `\boxed{…}` in a text.
+/// Returns the argument of the last `\boxed{…}` in a text.
 pub fn boxed_content(text: &str) -> Option<&str> {
     let start = text.rfind("\\boxed{")?;
     braced_argument(&text[start + "\\boxed".len()..]).map(|(inner, _)| inner)

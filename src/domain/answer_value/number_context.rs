@@ -19,13 +19,13 @@ const DOUBTS: &[&str] = &[
 /// Negations directly before a number in languages without spaces.
 const ATTACHED_DENIALS: &[&str] = &["不是", "并非", "不等于", "不", "非"];
 const ATTACHED_DENIALS_BEHIND: &[&str] = &["ではな", "ではあり", "じゃな"];
-/// Prepositions and similar words whose number is not the stated one: "18 of 20", "18 for 3 people".
+/// Prepositions and similar words; the number after them is not the stated one: "18 of 20", "18 for 3 people".
 const PREPOSITIONS: &[&str] = &[
     "of", "from", "for", "in", "at", "by", "with", "per", "after", "before", "since", "until",
     "on", "out", "during", "see", "step", "page", "each", "every", "versus", "vs", "von", "aus",
     "für", "bei", "nach", "vor", "seit", "mit", "pro", "im", "am", "pour", "sur", "avec", "dans",
 ];
-/// Words after which such a preposition introduces a result: "a total of 18", "results in 18".
+/// Words before such a preposition that make its number the result: "a total of 18", "results in 18".
 const RESULT_INTRODUCTIONS: &[&str] = &[
     "total",
     "sum",
@@ -59,9 +59,9 @@ const REFUTING_WORDS: &[&str] = &[
     "nicht",
     "faux",
 ];
-/// Words that end what a denial before them refers to: "not 6 but 5".
+/// Words that end the scope of a denial: "not 6 but 5".
 const DENIAL_ENDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
-/// What joins two numbers so that neither of them is stated: "5 or 6", "4-5", "4, 5".
+/// Separators that leave neither of two numbers stated: "5 or 6", "4-5", "4, 5".
 const ALTERNATIVES: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
 ];
@@ -110,7 +110,7 @@ const COMPARATIVES: &[&str] = &[
 ];
 /// Number of words before a number in which a denial is looked for.
 const MAX_WORD_DISTANCE: usize = 4;
-/// Most words between two numbers that one word joins: a unit and the word.
+/// Maximum number of words between two joined numbers: a unit and the joining word.
 const MAX_JOINING_WORDS: usize = 3;
 
 /// Whether the words before a number put it in a prepositional phrase, rather than introduce a result.
@@ -147,7 +147,7 @@ pub fn is_different(one: f64, other: f64) -> bool {
     (one - other).abs() > f64::EPSILON * one.abs().max(other.abs())
 }
 
-// The words of the clause that ends here, the nearest first.
+// Returns the words of the clause that ends here, the nearest first.
 fn nearest_words(before: &str) -> Vec<String> {
     let clause = before.rsplit(['.', ';', ':', '!', '?', '\n']).next();
     let words = clause.unwrap_or_default().split_whitespace().rev();

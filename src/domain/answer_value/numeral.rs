@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numerals_of_every_spelling_are_read() {
+    fn every_numeral_spelling_is_parsed() {
         for (text, value, rest) in [
             ("5", "5", ""),
             (".5 l", "0.5", " l"),
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_not_read() {
+    fn invalid_and_ambiguous_numerals_are_rejected() {
         for text in [
             "", "x", "1.2.3", "1,2,3", "1,23,4", "1/0", "1e99", "1.234.56",
         ] {

@@ -95,7 +95,7 @@ fn thousands_number(text: &str) -> Option<(Option<f64>, usize)> {
     fits.then(|| (digits.parse().ok(), end + 4))
 }
 
-// A numeral that is too large to be exact, or not a number at all, and its length in bytes.
+// Returns a numeral that is too large to be exact, or not a number at all, and its length in bytes.
 fn inexact_number(text: &str) -> (Option<f64>, usize) {
     let is_part =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '+' | '-' | '/' | '½');

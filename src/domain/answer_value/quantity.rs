@@ -48,7 +48,7 @@ pub struct Quantity {
     pub amount: Ratio,
     /// The unit.
     pub unit: ValueUnit,
-    /// The number as written, before conversion ("3" of "3 hours"); none for a sum.
+    /// The number as written, before conversion ("3" of "3 hours"); `None` for a sum.
     pub written_amount: Option<Ratio>,
     /// The unit's words or symbol as written.
     pub label: String,
@@ -152,8 +152,7 @@ impl Quantity {
         })
     }
 
-    /// Whether this is an amount in cents that equals the other, in a currency that has cents: "50 cents",
-    /// "$0.50".
+    /// Whether this amount in cents equals the other, in a currency with cents: "50 cents", "$0.50".
     pub fn is_cents_of(&self, other: &Self) -> bool {
         let has_cents =
             other.unit.is_money && CURRENCIES_WITH_CENTS.contains(&other.unit.base.as_str());

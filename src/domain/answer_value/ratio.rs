@@ -22,7 +22,7 @@ impl Ratio {
         }
     }
 
-    /// Creates a fraction; none if the denominator is 0 or a part is too large.
+    /// Creates a fraction; `None` if the denominator is 0 or a part is too large.
     pub fn new(numerator: i128, denominator: i128) -> Option<Self> {
         if denominator == 0 || numerator == i128::MIN || denominator == i128::MIN {
             return None;
@@ -63,7 +63,7 @@ impl Ratio {
         Self::new(numerator, denominator)
     }
 
-    /// The quotient; none if `other` is 0.
+    /// The quotient; `None` if `other` is 0.
     pub fn checked_div(self, other: Self) -> Option<Self> {
         self.checked_mul(Self::new(other.denominator, other.numerator)?)
     }

@@ -18,7 +18,7 @@ const COMMA_LANGUAGES: &[&str] = &[
 ];
 /// Words that ask for a date.
 const DATE_WORDS: &[&str] = &["date", "day", "when", "yyyymmdd", "datum", "wann", "tag"];
-/// Words that make "pounds" an amount of money, and words that make it a weight.
+/// Words indicating that "pounds" means money, and words indicating weight.
 const MONEY_WORDS: &[&str] = &[
     "£", "gbp", "sterling", "cost", "costs", "price", "pay", "paid", "pays", "spend", "spent",
     "earn", "earns", "money", "fee", "salary",
@@ -34,7 +34,7 @@ const MAX_STATEMENT_LENGTH: usize = 2_000;
 const MAX_NAME_LENGTH: usize = 24;
 /// Maximum length of a case-sensitive symbol, in letters.
 const MAX_SYMBOL_LENGTH: usize = 2;
-/// Remarks in parentheses behind a number that leave it as it is.
+/// Remarks in parentheses after a number that do not change it.
 const NEUTRAL_REMARKS: &[&str] = &[
     "rounded",
     "rounded up",
@@ -116,7 +116,7 @@ impl AnswerReader {
         reader
     }
 
-    /// Reads an answer's closing statement; none if there is none or it contradicts itself.
+    /// Reads an answer's closing statement; `None` if there is none or it contradicts itself.
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
         let statement = closing::of(answer).or_else(|| self.labeled_line(answer))?;
         let value = self.parse_statement(&statement.text)?;
@@ -295,7 +295,7 @@ const LABELS: &[&str] = &[
     "q", "question", "problem", "exercise", "task", "frage", "aufgabe", "pregunta", "domanda",
 ];
 
-// Returns the label at the start of a question, such as "q7" for "Q7:", without spaces; none if another question
+// Returns the label at the start of a question, such as "q7" for "Q7:", without spaces; `None` if another question
 // with a label follows.
 fn question_label(question: &str) -> Option<String> {
     let label = |line: &str| -> Option<String> {

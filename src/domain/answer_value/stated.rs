@@ -1,4 +1,4 @@
-//! The number that a text states, as opposed to one that it negates, uses as a bound, or lists among several.
+//! Finds the number that a text states, not one that it negates, uses as a bound, or lists among several.
 
 use super::number_context::{
     is_bound, is_bound_behind, is_denied, is_different, is_in_prepositional_phrase,
@@ -7,7 +7,7 @@ use super::number_context::{
 use super::placed_number::{PlacedNumber, find_numbers};
 use super::{closing, dates, markup};
 
-/// Words with which a text retracts a number.
+/// Words that retract a number.
 const CORRECTION_WORDS: &[&str] = &[
     "no",
     "wait",
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_number_that_is_stated_is_found() {
+    fn the_last_stated_number_is_found() {
         let mut wrong = Vec::new();
         for (text, expected) in [
             ("not 5", None),

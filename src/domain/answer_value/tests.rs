@@ -396,7 +396,7 @@ fn spellings_of_one_value_are_the_same() {
 }
 
 #[test]
-fn what_may_differ_is_kept_apart() {
+fn possibly_different_values_are_never_merged() {
     for (question, one, other) in DIFFERENT {
         let reader = AnswerReader::new(question);
         let (left, right) = (reader.parse_statement(one), reader.parse_statement(other));
@@ -412,7 +412,7 @@ fn what_may_differ_is_kept_apart() {
 }
 
 #[test]
-fn what_leaves_something_out_joins_only_what_agrees() {
+fn incomplete_values_join_only_one_compatible_group() {
     let reader = AnswerReader::new(HOURS);
     for (answers, groups) in [
         (vec!["5", "$5", "5 dollars"], vec![0, 0, 0]),
@@ -432,7 +432,7 @@ fn what_leaves_something_out_joins_only_what_agrees() {
 }
 
 #[test]
-fn whole_answers_are_read_by_what_they_state_in_closing() {
+fn full_answers_are_read_from_their_closing_statement() {
     for (question, answer, expected) in [
         (TEA, "Because …\n\n**Answer: B**", Some("B")),
         (TEA, "Final answer: (b) black coffee.", Some("B")),

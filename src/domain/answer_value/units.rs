@@ -72,7 +72,7 @@ impl ValueUnit {
     }
 
     /// Reads a unit: a known name or symbol, a ratio of two units, or else one to three words, which equal only
-    /// themselves. None if the text cannot be a unit.
+    /// themselves. `None` if the text cannot be a unit.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() {
@@ -91,7 +91,7 @@ impl ValueUnit {
         }
     }
 
-    /// Reads the currency before a number; none if the text is not a currency.
+    /// Reads the currency before a number; `None` if the text is not a currency.
     pub fn currency(text: &str) -> Option<Self> {
         let lower = text.trim().to_lowercase();
         let lower = lower.trim_end_matches('.');
@@ -104,7 +104,7 @@ impl ValueUnit {
         })
     }
 
-    /// Reads a unit or currency of the tables in any case, as in field names ("power_kw"); none if the text is
+    /// Reads a unit or currency of the tables in any case, as in field names ("power_kw"); `None` if the text is
     /// neither.
     pub fn read_case_insensitive(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_converted_where_that_is_exact() {
+    fn units_are_converted_only_exactly() {
         for (text, base, factor) in [
             ("hours", "s", "3600"),
             ("Stunden", "s", "3600"),

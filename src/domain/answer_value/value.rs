@@ -24,7 +24,7 @@ pub enum AnswerValue {
 /// A number as an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberValue {
-    /// The name that the number is assigned to: "x" in "x = 5".
+    /// Variable name of the number: "x" in "x = 5".
     pub name: Option<String>,
     /// The amount.
     pub quantity: Quantity,

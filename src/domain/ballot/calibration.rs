@@ -70,7 +70,7 @@ impl VoteCalibration {
         )
     }
 
-    /// Describes the rate in a sentence; none until there are enough decided votes.
+    /// Describes the rate in a sentence; `None` until there are enough decided votes.
     pub fn sentence(self) -> Option<String> {
         if self.decided_votes < MIN_DECIDED {
             return None;

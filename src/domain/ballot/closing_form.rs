@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instruction_is_a_sentence_of_its_own() {
+    fn format_instructions_must_be_separate_sentences() {
         for (wording, form) in [
             ("How far? Reply with only the number.", ClosingForm::Number),
             ("Price? Only the number.", ClosingForm::Number),

@@ -24,21 +24,21 @@ pub struct BallotCount {
 }
 
 impl BallotCount {
-    /// Number of choices that share the highest count; more than one means a tie.
+    /// Returns the number of choices that share the highest count; more than one means a tie.
     pub fn leader_count(&self) -> usize {
         let most = self.choices.first().map_or(0, |choice| choice.voters.len());
         let leads = |choice: &&VoteChoice| choice.voters.len() == most;
         self.choices.iter().take_while(leads).count()
     }
 
-    /// Number of readable votes.
+    /// Returns the number of readable votes.
     pub fn votes_cast(&self) -> usize {
         self.choices.iter().map(|choice| choice.voters.len()).sum()
     }
 }
 
 impl VoteChoice {
-    /// The voters' letters: "A, C".
+    /// Returns the voters' letters: "A, C".
     pub fn voter_letters(&self) -> String {
         let letters: Vec<String> = self
             .voters
@@ -49,7 +49,7 @@ impl VoteChoice {
     }
 }
 
-/// Counts these members' answers. None if no answer can be read.
+/// Counts these members' answers. `None` if no answer can be read.
 pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
     let reader = AnswerReader::new(question);
     let mut tally = BallotCount {
@@ -108,7 +108,7 @@ mod tests {
     const CHOICE_QUESTION: &str = "What is best?\nA) tea\nB) black coffee\nC) water";
 
     #[test]
-    fn answers_come_into_one_form() {
+    fn answers_are_normalized() {
         for (question, answer, expected) in [
             (CHOICE_QUESTION, "Because …\n\n**Answer: B**", Some("B")),
             (
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vote_is_for_an_answer_whatever_its_spelling() {
+    fn different_spellings_count_as_the_same_vote() {
         const CITY_QUESTION: &str = "Which?\nA) Rome\nB) Paris\nC) Berlin";
         for (question, one, other) in [
             (CITY_QUESTION, "Paris (B)", "B"),

@@ -73,7 +73,7 @@ pub fn check_votable(format: &Format) -> Result<(), String> {
     })
 }
 
-/// Returns the winner's answer as the requested JSON object. None if its value does not fit the schema, or is a
+/// Returns the winner's answer as the requested JSON object. `None` if its value does not fit the schema, or is a
 /// number in a unit that the field does not hold (see `requested_number`). `values` are those of the winner's
 /// voters.
 pub fn object(
@@ -138,7 +138,7 @@ fn single_property(format: &Format) -> Option<(String, Value)> {
     is_simple.then_some((name, schema))
 }
 
-// Returns a full date in JSON Schema's `date` format; none for "3/4/2026", whose order is unknown.
+// Returns a full date in JSON Schema's `date` format; `None` for "3/4/2026", whose order is unknown.
 fn whole_date(value: &AnswerValue) -> Option<String> {
     let AnswerValue::Date(date) = value else {
         return None;
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_winners_words_close_as_the_question_asks() {
+    fn the_winning_text_ends_in_the_requested_form() {
         for (question, text, expected) in [
             (
                 "How many?",
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_asked_for_in_words_is_given() {
+    fn a_closing_form_described_in_the_question_is_used() {
         const LETTERS_SCHEMA: &str = "A) x\nB) y\nC) z";
         for (wording, text, expected) in [
             ("Reply with only the letter.", "So.\n\nAnswer: B", "B"),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_alone_is_in_what_the_question_asks_for() {
+    fn bare_numbers_use_the_unit_of_the_question() {
         const ONLY_INSTRUCTION: &str = "Reply with only the number.";
         for (question, instruction, answer, expected) in [
             ("How far, in meters?", ONLY_INSTRUCTION, "5 km", "5000"),
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_requested_object_holds_the_value() {
+    fn requested_objects_contain_the_winning_value() {
         let of = |kind: Value| {
             format(
                 json!({"type": "object", "properties": {"result": kind}, "required": ["result"]}),
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_given_in_the_unit_that_is_requested() {
+    fn numbers_are_converted_to_the_requested_unit() {
         for (question, name, votes, expected) in [
             ("Q?", "n", ["50%", "1/2"], Some("0.5")),
             ("Q?", "n", ["1/2", "50%"], Some("0.5")),
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_value_cannot_fill_is_refused() {
+    fn schemas_that_one_value_cannot_fill_are_rejected() {
         let two = json!({"a": {"type": "string"}, "b": {"type": "string"}});
         let refused = format(json!({"type": "object", "properties": two, "required": ["a", "b"]}));
         assert!(check_votable(&refused).is_err());

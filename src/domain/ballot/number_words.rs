@@ -17,7 +17,7 @@ const PART_WORDS: &[(&str, i64)] = &[
 ];
 /// Words for a part of 1 as a number from 0 to 1.
 const SHARE_WORDS: &[&str] = &["share", "fraction", "probability", "proportion"];
-/// Words for what a number counts.
+/// Words for counted things.
 const SCALE_WORDS: &[(&str, i64)] = &[
     ("thousand", 1_000),
     ("thousands", 1_000),
@@ -73,7 +73,7 @@ pub struct NumberWords {
     pub is_decimal: bool,
     /// The scale of the number, such as millions.
     pub scale: Option<Ratio>,
-    /// Currencies whose hundredths are requested.
+    /// Currencies requested in hundredths.
     pub hundredths: Option<&'static [&'static str]>,
     /// Units usually used for this kind of quantity, such as years for an age.
     pub kinds: Vec<ValueUnit>,
@@ -116,7 +116,7 @@ impl NumberWords {
         }
     }
 
-    /// Combines these findings with those of `other`, which fill in what these leave open.
+    /// Combines these findings with `other`, which supplies only missing details.
     pub fn merge(self, other: Self) -> Self {
         let says_part = self.parts.is_some() || self.is_share || self.is_decimal;
         Self {
@@ -136,7 +136,7 @@ impl NumberWords {
         }
     }
 
-    /// The factors of the units that have this base unit.
+    /// Returns the factors of the units that have this base unit.
     pub fn factors<'a>(&'a self, base: &'a str) -> impl Iterator<Item = Ratio> + 'a {
         let of_base = self.units.iter().filter(move |unit| unit.base == base);
         of_base.map(|unit| unit.factor)
@@ -277,7 +277,7 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     (unit, 1)
 }
 
-// In lower case, without the underscores and capitals that join words in names.
+// Splits a name into lowercase words at underscores and capitals.
 fn words_of_name(name: &str) -> Vec<String> {
     let mut spaced = String::new();
     let mut before = ' ';

@@ -68,7 +68,7 @@ pub struct Ballots<'a> {
     pub tie_answer: Option<&'a str>,
 }
 
-/// Decides a vote. None if no answer can be read.
+/// Decides a vote. `None` if no answer can be read.
 pub fn decide_vote(ballots: Ballots<'_>) -> Option<VoteOutcome> {
     let count = count::count(ballots.question, ballots.answers)?;
     let tied = &count.choices[..count.leader_count()];
@@ -113,7 +113,7 @@ fn break_tie(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision)
 }
 
 impl VoteOutcome {
-    /// The winning choice.
+    /// Returns the winning choice.
     pub fn winner(&self) -> &VoteChoice {
         &self.count.choices[self.winner]
     }
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_says_the_counts_and_what_decided() {
+    fn the_summary_states_the_counts_and_the_tie_breaker() {
         let models = ["p/a", "p/b", "p/c"].map(str::to_owned);
         for (standings, answer, parts) in [
             (

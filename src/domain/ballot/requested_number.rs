@@ -20,8 +20,8 @@ pub struct RequestedNumber {
 }
 
 impl RequestedNumber {
-    /// Reads a property's name ("distanceKm", "price_cents"), then its title and description for what the name
-    /// leaves open, then the question for what the property leaves open.
+    /// Reads the requested unit from a property's name ("distanceKm", "price_cents"), then its title and description,
+    /// then the question; each supplies only details still missing.
     pub fn of(name: &str, schema: &Value, question: &str) -> Self {
         let texts = ["title", "description"].map(|part| schema[part].as_str().unwrap_or_default());
         let described = NumberWords::of_description(&words_of_text(&texts.join(" ")));
@@ -31,7 +31,8 @@ impl RequestedNumber {
         }
     }
 
-    /// The number to give for the winner of a vote whose voters stated `values`; none if it would be wrong.
+    /// Converts the winning number to the requested form; `None` if it would be wrong. `values` are those that the
+    /// winner's voters stated.
     pub fn number_for(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
         let AnswerValue::Number(number) = value else {
             return None;
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn money_is_given_in_what_the_field_states() {
+    fn money_is_converted_to_the_unit_of_the_field() {
         for (name, vote, expected) in [
             ("price", "$1.2k", Some("1200")),
             ("price_usd", "$1,200", Some("1200")),
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_and_shares_are_told_apart() {
+    fn percentages_and_fractions_are_distinguished() {
         for votes in [["0.5", "50%"], ["50 %", "½"], ["50%", "1/2"]] {
             for name in ["percent", "share_percent", "pct", "discountPercentage"] {
                 let found = requested_number_for("Q?", name, &json!({}), &votes);
@@ -395,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_in_what_the_question_asks_for_or_not_given() {
+    fn numbers_use_the_unit_of_the_question_or_are_omitted() {
         const WALK_QUESTION: &str = "It takes 2 hours to walk 5 km.";
         const CAR_QUESTION: &str = "A car drives 60 km in 1 hour.";
         for (question, name, vote, expected) in [

@@ -14,14 +14,14 @@ pub struct StoredVote {
     pub outcome: VoteOutcome,
     /// Members that were not called because they could not change the result.
     pub skipped_members: Vec<usize>,
-    /// Estimated cost of the skipped calls; none if a price is unknown.
+    /// Estimated cost of the skipped calls; `None` if a price is unknown.
     pub saved_cost: Option<MicroDollars>,
     /// Why the synthesizer's answer did not break a tie.
     pub unbroken_reason: Option<&'static str>,
 }
 
 impl StoredVote {
-    /// Recounts the votes of a run. None for other arrangements, and while no vote can be read.
+    /// Recounts the votes of a run. `None` for other arrangements, and while no vote can be read.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         let first = plan.first_answer_stage();
         let votes: Vec<(usize, &str)> = answers

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cheap_members_are_asked_first_and_unknown_prices_last() {
+    fn cheap_members_are_called_first_and_unpriced_ones_last() {
         let price = |output: f64| {
             Some(Price {
                 input: 1.0,
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_stops_when_the_rest_cannot_change_the_winner() {
+    fn voting_stops_once_the_winner_is_decided() {
         for (votes, missing, expected) in [
             (vec!["5", "5"], 1, true),
             (vec!["5", "6"], 1, false),
@@ -72,7 +72,7 @@ mod tests {
 
     /// No remaining answer can change a result that counts as decided.
     #[test]
-    fn a_decided_result_stands_whatever_the_rest_says() {
+    fn no_remaining_vote_changes_a_decided_result() {
         let answers = [
             "5",
             "$5",

@@ -10,7 +10,7 @@ use crate::domain::parameters::{EFFORTS, GLOSSARY};
 /// Maximum token count; a higher one is assumed to be a typo.
 const MAX_TOKENS: u64 = 1_000_000_000;
 
-/// Deserializes one row. Records an error and returns none when the value is not a valid row.
+/// Deserializes one row. Records an error and returns `None` if the value is not a valid row.
 pub(super) fn parse_row(value: Value, place: &str, errors: &mut Vec<String>) -> Option<CatalogRow> {
     if !value.is_object() {
         // Serde would accept a list as an object with its fields in order.

@@ -8,9 +8,9 @@ fn catalog_with(text: &str) -> Catalog {
     Catalog::new(CatalogSheet::parse(text).unwrap())
 }
 
-fn described_model(catalogue: &Catalog, id: &str) -> Model {
+fn described_model(catalog: &Catalog, id: &str) -> Model {
     let (provider, name) = id.split_once('/').unwrap();
-    catalogue.describe(provider, name, ListedFacts::default())
+    catalog.describe(provider, name, ListedFacts::default())
 }
 
 /// Model names used by the predecessor and in common use, with the models they may refer to.
@@ -67,13 +67,13 @@ const OLD_NAMES: &[(&str, &[&str])] = &[
 fn the_built_in_sheet_is_valid() {
     let sheet = CatalogSheet::read(BUILT_IN_SHEET, &BTreeMap::new());
     let sheet = sheet.unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
-    let catalogue = catalog_with("{}");
+    let catalog = catalog_with("{}");
     let mut taken = std::collections::BTreeSet::new();
     assert!((60..200).contains(&sheet.len()), "{} models", sheet.len());
     for row in &sheet.rows {
         let (provider, name) = row.id.split_once('/').unwrap();
-        let model = described_model(&catalogue, &row.id);
-        assert!(catalogue.can_chat(name), "{}", row.id);
+        let model = described_model(&catalog, &row.id);
+        assert!(catalog.can_chat(name), "{}", row.id);
         assert_eq!(
             model.price.is_some(),
             !model.price_of.is_empty(),
@@ -108,11 +108,11 @@ fn the_built_in_sheet_is_valid() {
 
 #[test]
 fn every_old_name_resolves_at_each_configured_provider() {
-    let catalogue = catalog_with("{}");
+    let catalog = catalog_with("{}");
     for (provider, names) in OLD_NAMES {
-        let models: Vec<Model> = catalogue
+        let models: Vec<Model> = catalog
             .names_of(provider)
-            .map(|name| described_model(&catalogue, &format!("{provider}/{name}")))
+            .map(|name| described_model(&catalog, &format!("{provider}/{name}")))
             .collect();
         for name in *names {
             let named = |model: &Model| {
@@ -138,7 +138,7 @@ fn a_row_inherits_missing_fields_from_its_class() {
 
 #[test]
 fn admin_rows_replace_and_add() {
-    let catalogue = catalog_with(
+    let catalog = catalog_with(
         r#"{"classes": {"ours": {"family": "llama", "structured": "tool", "context_window": 9000}},
             "not_chat": ["Secret"],
             "models": [
@@ -149,7 +149,7 @@ fn admin_rows_replace_and_add() {
               {"id": "office/small", "like": "ours", "context_window": 1000}
             ]}"#,
     );
-    let model = described_model(&catalogue, "openai/gpt-5");
+    let model = described_model(&catalog, "openai/gpt-5");
     // The price comes from the provider, which gives no date for it; everything else stays.
     assert_eq!(model.price.unwrap().input, 1.0);
     assert_eq!(
@@ -161,15 +161,15 @@ fn admin_rows_replace_and_add() {
         ("", "GPT-5", 400_000)
     );
     assert_eq!(
-        described_model(&catalogue, "openai/gpt-5-mini").price_of,
+        described_model(&catalog, "openai/gpt-5-mini").price_of,
         "2026-11-20"
     );
     assert!(
-        described_model(&catalogue, "openai/gpt-4o")
+        described_model(&catalog, "openai/gpt-4o")
             .aliases
             .is_empty()
     );
-    let big = described_model(&catalogue, "office/big");
+    let big = described_model(&catalog, "office/big");
     assert_eq!(
         (
             big.name.as_str(),
@@ -180,16 +180,16 @@ fn admin_rows_replace_and_add() {
         ("The big one", Structured::Tool, 9_000, "office")
     );
     assert_eq!(
-        described_model(&catalogue, "office/small").context_window,
+        described_model(&catalog, "office/small").context_window,
         1_000
     );
     assert_eq!(
-        catalogue.names_of("office").collect::<Vec<_>>(),
+        catalog.names_of("office").collect::<Vec<_>>(),
         ["big", "small"]
     );
-    let openai: Vec<&str> = catalogue.names_of("openai").collect();
+    let openai: Vec<&str> = catalog.names_of("openai").collect();
     assert_eq!(openai.iter().filter(|name| **name == "gpt-5").count(), 1);
-    assert!(!catalogue.can_chat("top-secret-1") && !catalogue.can_chat("text-embedding-3"));
+    assert!(!catalog.can_chat("top-secret-1") && !catalog.can_chat("text-embedding-3"));
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn invalid_rows_are_rejected_with_a_reason() {
 
 #[test]
 fn unknown_facts_are_not_guessed_from_a_name() {
-    let catalogue = catalog_with("{}");
+    let catalog = catalog_with("{}");
     for (id, family) in [
         ("openai/gpt-99-ultra", "gpt"),
         ("openrouter/meta-llama/llama-9", "llama"),
@@ -307,7 +307,7 @@ fn unknown_facts_are_not_guessed_from_a_name() {
         ("x/gpt-oss-999b", "gpt"),
         ("x/whatever", ""),
     ] {
-        let model = described_model(&catalogue, id);
+        let model = described_model(&catalog, id);
         assert_eq!(model.family, family, "{id}");
         assert_eq!(
             (
@@ -325,8 +325,8 @@ fn unknown_facts_are_not_guessed_from_a_name() {
 
 #[test]
 fn a_local_model_is_found_without_its_tag() {
-    let catalogue = catalog_with(r#"{"models": [{"id": "ollama/gemma3:4b", "strength": 7}]}"#);
-    let model = described_model(&catalogue, "ollama/gemma3:27b-it-qat");
+    let catalog = catalog_with(r#"{"models": [{"id": "ollama/gemma3:4b", "strength": 7}]}"#);
+    let model = described_model(&catalog, "ollama/gemma3:27b-it-qat");
     assert_eq!(
         (
             model.id.as_str(),
@@ -341,25 +341,25 @@ fn a_local_model_is_found_without_its_tag() {
             "gemma"
         )
     );
-    let model = described_model(&catalogue, "ollama/gemma3:4b");
+    let model = described_model(&catalog, "ollama/gemma3:4b");
     assert_eq!((model.strength, model.vision), (7, Some(true)));
     // For a local server, the server's class supplies the parameters of all of its models.
-    let model = described_model(&catalogue, "ollama/somebody/else:1b");
+    let model = described_model(&catalog, "ollama/somebody/else:1b");
     assert_eq!(
         (model.structured, model.thinking, model.vision),
         (Structured::Native, Thinking::Unknown, None)
     );
     assert_eq!(model.tags, ["offline"]);
     // The server's models are installed by the operator and unknown until the server is queried.
-    assert_eq!(catalogue.names_of("ollama").count(), 0);
+    assert_eq!(catalog.names_of("ollama").count(), 0);
     // For a hosted provider, the tag is part of the name: a free variant has a different price.
-    let model = described_model(&catalogue, "openrouter/z-ai/glm-5.3:free");
+    let model = described_model(&catalog, "openrouter/z-ai/glm-5.3:free");
     assert_eq!(model.price, None);
 }
 
 #[test]
 fn provider_data_ranks_between_the_two_sheets() {
-    let catalogue = catalog_with(r#"{"models": [{"id": "openai/gpt-5", "context_window": 5}]}"#);
+    let catalog = catalog_with(r#"{"models": [{"id": "openai/gpt-5", "context_window": 5}]}"#);
     let seen = || ListedFacts {
         context_window: Some(7),
         price: Some((
@@ -373,11 +373,11 @@ fn provider_data_ranks_between_the_two_sheets() {
         vision: Some(false),
         parameters: Some(vec!["top_k".into()]),
     };
-    let model = catalogue.describe("openai", "gpt-5", seen());
+    let model = catalog.describe("openai", "gpt-5", seen());
     assert_eq!((model.context_window, model.price.unwrap().input), (5, 9.0));
     assert_eq!(model.price_of, "2026-11-23");
     assert!(model.vision == Some(true) && !model.parameters.contains(&"top_k".to_owned()));
-    let model = catalogue.describe("openai", "new", seen());
+    let model = catalog.describe("openai", "new", seen());
     assert_eq!(
         (model.context_window, model.parameters),
         (7, vec!["top_k".to_owned()])

@@ -72,7 +72,7 @@ fn headings_start_passages_and_name_them() {
 }
 
 #[test]
-fn the_page_title_stands_in_for_a_heading() {
+fn page_title_is_the_heading_of_pages_without_one() {
     let titled = PageText {
         title: "Sheet 1".into(),
         ..page("a | b")

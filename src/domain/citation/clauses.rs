@@ -6,8 +6,8 @@ use super::plain_word::PlainWord;
 /// Number of characters searched before and after a quotation.
 const MAX_CHARS_BEFORE: usize = 40;
 const MAX_CHARS_AFTER: usize = 24;
-/// Number of characters searched before a quotation in Chinese and Burmese, whose negations are single characters
-/// that also occur in many other words.
+/// Number of characters searched before a quotation in Chinese or Burmese: their negations are single characters that
+/// also occur in many other words.
 const MAX_CHARS_NEAR: usize = 3;
 
 /// Negations in Thai, Lao, and Khmer, which precede the negated words.

@@ -21,7 +21,7 @@ const WORDS_PER_ERROR: usize = 8;
 const MIN_SLIP_LETTERS: usize = 5;
 /// Maximum quotation length in words; longer quotations are not matched.
 const MAX_WORDS: usize = 400;
-/// Minimum number of words without their accents that shows that a writer omitted all accents.
+/// Minimum number of unaccented words from which we conclude that the writer omits accents.
 const MIN_UNACCENTED: usize = 2;
 
 /// Where a quotation was found.
@@ -37,7 +37,7 @@ pub struct QuoteMatch {
 
 /// Finds a quotation verbatim in a text and returns its byte range.
 ///
-/// None if a word, number, or symbol differs, or if the quotation is shortened with an ellipsis, since the omitted
+/// `None` if a word, number, or symbol differs, or if the quotation is shortened with an ellipsis, since the omitted
 /// words may reverse its meaning. Accepts texts of any language and length; a quotation of more than 400 words is
 /// not found. For several quotations from one text, prepare the text once and use [`locate`].
 pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
@@ -138,7 +138,7 @@ fn locate_shortened(
     None
 }
 
-/// The differences that a comparison may still accept, and the number accepted so far.
+/// Tolerance of a comparison: the differences still allowed, and those accepted so far.
 #[derive(Debug, Clone, Copy)]
 struct Tolerance {
     /// Number of letter errors that may still be accepted.

@@ -19,7 +19,7 @@ const ZERO_DIGITS: &[u32] = &[
     0x0E50, 0x0ED0, 0x0F20, 0x1040, 0x17E0, 0x1810,
 ];
 
-/// Returns the ASCII digit of a character, including `３`, `𝟑`, and `٣`; none for superscripts and subscripts.
+/// Returns the ASCII digit of a character, including `３`, `𝟑`, and `٣`; `None` for superscripts and subscripts.
 pub(super) fn to_ascii_digit(c: char) -> Option<char> {
     if c.is_ascii() {
         return c.is_ascii_digit().then_some(c);

@@ -181,7 +181,7 @@ pub(super) fn fold_word(raw: &str) -> String {
     out
 }
 
-/// Returns the word without accents, from its plain form; none if it has no accent.
+/// Returns the word without accents, from its plain form; `None` if it has no accent.
 pub(super) fn without_accents(plain: &str) -> Option<String> {
     if plain.is_ascii() {
         return None;

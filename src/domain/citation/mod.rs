@@ -60,7 +60,7 @@ pub enum CitationState {
 pub struct Citation {
     /// Stage index.
     pub stage: usize,
-    /// Member index; none for the synthesis.
+    /// Member index; `None` for the synthesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<usize>,
     /// The mark in canonical form: `D1:p4`.
@@ -85,8 +85,7 @@ pub struct Citation {
     /// The continuation of the quoted words on the next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued: Option<PageSpan>,
-    /// The words of the page that the quotation omits, one entry per ellipsis: at most 8 entries of 300
-    /// characters.
+    /// Page words omitted by the quotation, one entry per ellipsis: at most 8 entries of 300 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }
@@ -116,13 +115,13 @@ pub struct Citations {
 pub struct CitingText<'a> {
     /// Stage index.
     pub stage: usize,
-    /// Member index; none for the synthesis.
+    /// Member index; `None` for the synthesis.
     pub member: Option<usize>,
     /// The text.
     pub text: &'a str,
 }
 
-/// A page that a citation names.
+/// A cited page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CitedPage {
     /// The page's text.
@@ -131,7 +130,7 @@ pub struct CitedPage {
     pub is_recognized: bool,
 }
 
-/// Checks every citation in the texts. `page` returns the text of a page, or none if it no longer exists.
+/// Checks every citation in the texts. `page` returns the text of a page, or `None` if it no longer exists.
 pub fn check_citations<'a>(
     plan: &Plan,
     texts: impl IntoIterator<Item = CitingText<'a>>,

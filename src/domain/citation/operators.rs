@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_are_read_and_the_same_characters_as_punctuation_are_not() {
+    fn operators_are_distinguished_from_punctuation() {
         for (text, expected) in [
             ("a wall of 6' and 5\"", "′″"),
             (

@@ -12,9 +12,9 @@ const MAX_NUMBER_LINE: usize = 24;
 pub(super) struct PageBreak {
     /// The joined text.
     pub text: String,
-    /// Range of the joined text that comes from the first page, in bytes.
+    /// Byte range of the first page's part in the joined text.
     first: Range<usize>,
-    /// Offset in the second page's text where its part begins.
+    /// Start of the second page's part, as an offset in its text.
     second: usize,
 }
 
@@ -33,7 +33,7 @@ impl PageBreak {
         }
     }
 
-    /// Splits a range into its parts on the first and the second page; none if it does not cross the break.
+    /// Splits a range into its parts on the first and the second page; `None` if it does not cross the break.
     pub fn split_range(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
         let border = self.first.len();
         let reaches_over = range.start < border && range.end > border + 1;

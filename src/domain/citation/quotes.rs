@@ -1,4 +1,4 @@
-//! Finds the quotations in an answer and the citation that belongs to each.
+//! Pairs each quotation in an answer with its citation.
 
 use super::marks::{CitationMark, MarkGroup};
 use super::words::words;
@@ -101,7 +101,7 @@ fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-// Returns where a quotation mark opened before this text closes; skips quotations within the text.
+// Returns the position at which a quotation opened before this text closes; skips nested quotations.
 fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
     let mut depth = 0;
     let mut before = None;

@@ -31,7 +31,7 @@ const ASCII_SYMBOLS: &[(&str, &str)] = &[
     (":=", "≔"),
 ];
 
-/// Symbols that belong to the adjacent number, so that a quotation must not end between them.
+/// Symbols that are part of the adjacent number, so that a quotation must not end between them.
 const BOUND_SYMBOLS: &[char] = &[
     '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
     '!', '|', '′', '″', '△', '▲', '▽', '▼',
@@ -96,7 +96,7 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
 }
 
 impl Symbol {
-    /// A symbol in normalized form that is written with the same characters.
+    /// Creates a symbol whose normalized form equals its spelling.
     pub fn of(plain: String) -> Self {
         Self {
             length: plain.chars().count(),
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_beside_figures_are_words_and_punctuation_is_not() {
+    fn signs_next_to_numbers_are_distinguished_from_punctuation() {
         for (text, expected) in [
             ("fell to -5 and −5", "--"),
             ("5-10, 5–10, 5 – 10, 5%-10%", "---%-%"),

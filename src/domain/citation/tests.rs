@@ -53,7 +53,7 @@ fn citation_states(text: &str) -> Vec<CitationState> {
 }
 
 #[test]
-fn each_citation_is_what_it_is() {
+fn each_citation_gets_its_state() {
     use CitationState::{Cited, Elsewhere, NotFound, Unknown, Verified};
     for (text, expected) in [
         ("It says “a deposit of 900 euros” [D1:p1].", vec![Verified]),

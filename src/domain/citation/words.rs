@@ -27,7 +27,7 @@ impl ComparableText {
         }
     }
 
-    /// Prepares text that character recognition found in a scanned image.
+    /// Prepares OCR text.
     pub fn recognized(text: &str) -> Self {
         Self {
             is_recognized: true,
@@ -35,7 +35,7 @@ impl ComparableText {
         }
     }
 
-    /// The words in text order.
+    /// Returns the words in text order.
     pub fn words(&self) -> &[PlainWord] {
         &self.words
     }
@@ -145,7 +145,7 @@ const SCALE_WORDS: &[&str] = &[
     "k",
 ];
 
-// Marks words that form one number or one word with the word before.
+// Marks words that continue the preceding number or word.
 fn bind_words(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len() {
         let (before, word) = (&words[at - 1], &words[at]);

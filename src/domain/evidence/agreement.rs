@@ -86,12 +86,12 @@ impl DraftAgreement {
         }
     }
 
-    /// Number of claims on the judge's list.
+    /// Returns the number of claims on the judge's list.
     pub fn listed_claims(&self) -> usize {
         self.claims + self.dropped
     }
 
-    /// Share of the listed claims that every first answer makes, 0 to 1; 0 without claims.
+    /// Returns the share of the listed claims that every first answer makes, 0 to 1; 0 without claims.
     pub fn shared_fraction(&self) -> f64 {
         match self.listed_claims() {
             0 => 0.0,
@@ -154,7 +154,7 @@ fn says_the_same(claim: &EvidenceClaim) -> bool {
     })
 }
 
-/// Returns the closing answer that all first answers share, in its normal form; none if one lacks such a line or
+/// Returns the closing answer that all first answers share, in its normal form; `None` if one lacks such a line or
 /// they differ.
 pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<String> {
     let drafts = first_answers(plan, answers);
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_closing_line_stands_at_the_end() {
+    fn only_the_last_line_is_a_closing_line() {
         for (text, expected) in [
             ("So it is.\n\n**Answer:** 12", Some("**Answer:** 12")),
             ("Antwort: ja\n", Some("Antwort: ja")),

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_claims_something_is_a_sentence() {
+    fn only_statements_count_as_sentences() {
         for (text, expected) in [
             (
                 "*Local demo algorithm (x), not a language model.*\n\nThe fee is 40 euros.",

@@ -135,7 +135,7 @@ impl<'a> QuoteContext<'a> {
         }
     }
 
-    /// Returns why the quoted words do not support a sentence in this context; none if nothing objects.
+    /// Returns why the quoted words do not support a sentence in this context; `None` if nothing objects.
     pub fn objection(&self, sentence: &str) -> Option<String> {
         let has = |text: &str, words: &[&str]| {
             let mut all = tokens(text).into_iter();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_surrounds_words_can_take_them_back() {
+    fn context_can_retract_a_quotation() {
         for (text, expected) in [
             ("False: the lease ends on 30 June 2027.", "question"),
             (
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_elsewhere_or_in_the_sentence_too_takes_nothing_back() {
+    fn unrelated_or_repeated_conditions_retract_nothing() {
         for (text, sentence) in [
             (
                 "Here the lease ends on 30 June 2027. It may be renewed.",

@@ -14,7 +14,7 @@ const MIN_STEM_CHARS: usize = 4;
 pub(super) struct PlacedClaim<'a> {
     /// The claim, in the judge's words.
     pub text: &'a str,
-    /// Index in the map; none if the claim is left out.
+    /// Index in the map; `None` if the claim is left out.
     pub claim: Option<usize>,
     /// Index of the answer's sentence that the judge names for the claim.
     pub sentence: Option<usize>,

@@ -119,7 +119,7 @@ const PART_WORDS: &[&str] = &[
 /// Chinese and Japanese numerals.
 const CJK_NUMERALS: &str = "一二三四五六七八九十百千万萬亿億两兩半〇零";
 
-/// Returns why words quoted for a sentence do not support it; none if nothing objects.
+/// Returns why words quoted for a sentence do not support it; `None` if nothing objects.
 pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
     let negates = |text: &str| {
         let mut words = tokens(text).into_iter();

@@ -20,7 +20,7 @@ use crate::domain::plan::EvidenceCall;
 
 /// Why a run stored before judges existed has no map.
 pub const OLDER_RUN_REASON: &str = "this result was made by an older version";
-/// Why a run that ended early has no map.
+/// Reason for the missing map of a run that ended early.
 const RUN_ENDED_REASON: &str = "the run ended before the answers were compared";
 
 /// Builds the map of a run from its plan, the answers of all its calls, and the final answer.
@@ -171,8 +171,8 @@ fn find_claim(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) ->
         .position(|claim| kinds(&claim.stances) == own && repeats(text, &claim.text))
 }
 
-/// Returns the stance of every first answer on a claim, silent unless its quoted words were found, with the number
-/// of the judge's denials that do not count and of its assertions whose words were not found.
+/// Returns every first answer's stance on a claim: silent unless its quoted words were found. Also counts the judge's
+/// denials that do not count and its assertions whose words were not found.
 fn stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],

@@ -23,7 +23,7 @@ pub(super) enum TextBlockKind {
     Row,
 }
 
-/// The blocks of a text in order.
+/// Returns the blocks of a text in order.
 pub(super) fn parse_blocks(markdown: &str) -> Vec<MarkdownBlock> {
     let mut found: Vec<MarkdownBlock> = Vec::new();
     let (mut fenced, mut open) = (false, false);

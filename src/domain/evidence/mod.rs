@@ -57,13 +57,13 @@ pub struct EvidenceMap {
     /// Why the map is missing or incomplete, for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The model that compared the answers.
+    /// The judge, which compared the answers.
     pub judge: Option<String>,
-    /// The model that compared the answer with the documents.
+    /// The checker, which compared the answer with the documents.
     pub checker: Option<String>,
     /// Known cost of both calls.
     pub cost_usd: MicroDollars,
-    /// Similarity of the first answers' wording, 0 to 1; independent of meaning. None with fewer than two answers.
+    /// Similarity of the first answers' wording, 0 to 1; independent of meaning. `None` with fewer than two answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub similarity: Option<f64>,
     /// The members' claims, in the judge's words.
@@ -120,7 +120,7 @@ pub enum Stance {
     Unconfirmed,
     /// The member states the opposite; the quoted words were found in its text.
     Denies,
-    /// Neither, or no words that show a stance.
+    /// Neither, or no quotation shows a stance.
     #[default]
     Silent,
 }
@@ -201,7 +201,7 @@ pub enum SupportLevel {
     Cited,
     /// Quotes words that were found in a cited passage.
     Quoted,
-    /// A model found that a cited passage says the same, and quoted words that were found there.
+    /// A model confirmed the sentence with a quotation found in a cited passage.
     Supported,
     /// `Supported`, and members of at least two models make the claim in their first answers while none denies it and
     /// no other member's quoted words conflict with the sentence.
@@ -263,13 +263,13 @@ pub struct SentenceSupport {
     /// Index of the claim that the sentence makes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<usize>,
-    /// The checker's finding, after our rules; none if the sentence was not checked.
+    /// The checker's finding, after our rules; `None` if the sentence was not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Entailment>,
     /// Number of the passage that the verdict is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passage: Option<u32>,
-    /// The passage's words that the verdict quotes.
+    /// The verdict's quotation from the passage.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quote: String,
     /// Why the level is not higher, if a rule or the passage prevents it.

@@ -37,7 +37,7 @@ pub struct FirstAnswer<'a> {
     pub text: &'a str,
 }
 
-/// The first answers of a run, by letter.
+/// Returns the first answers of a run, by letter.
 pub fn first_answers<'a>(
     plan: &Plan,
     answers: impl IntoIterator<Item = &'a StageAnswer>,
@@ -105,7 +105,7 @@ Under \"blind_spots\", list what the question needs and no text covers.";
 const COMPARISON_ANSWER_PROMPT: &str =
     " Where the final answer makes a claim, copy its sentence letter by letter as \"answer\".";
 
-/// Renders the checker's prompt; none if no sentence of the answer cites a passage that was given.
+/// Renders the checker's prompt; `None` if no sentence of the answer cites a passage that was given.
 pub fn passage_check(
     plan: &Plan,
     answer: &str,

@@ -17,7 +17,7 @@ const MAX_BLIND_SPOTS: usize = 8;
 const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
 const MAX_STANCES: usize = 16;
-/// Letter that stands for no member.
+/// Placeholder letter for an unknown member.
 const UNKNOWN_MEMBER: char = '?';
 
 /// The parsed reply of a judge.
@@ -180,7 +180,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_reply_is_read_whatever_surrounds_it() {
+    fn replies_are_parsed_with_any_surrounding_text() {
         let reply = json!({ "claims": [{
             "text": "It ends\nin June.", "answer": "The lease ends in June.",
             "stances": [
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_against_a_claim_is_kept_without_a_name() {
+    fn denials_by_unknown_members_are_kept() {
         let reply = json!({ "claims": [{ "text": "It ends.", "stances": [
             { "member": "nobody", "stance": "denies" }, { "member": "Text B:", "stance": "contradicts" },
         ] }], "contradictions": [{ "claim": -1, "why": "dates" }, "they differ"] });

@@ -1,5 +1,5 @@
-//! Objections to a judgment: what a sentence says that the words quoted for it do not. A rule can only lower a
-//! judgment; the absence of objections proves nothing.
+//! Objections to a judgment: content of a sentence that its quoted words lack. A rule can only lower a judgment; the
+//! absence of objections proves nothing.
 
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
     found.or_else(|| foreign::objection(sentence, quote))
 }
 
-/// Returns why the numbers, dates, or names of two statements differ; none if they do not.
+/// Returns why the numbers, dates, or names of two statements differ; `None` if they do not.
 pub(super) fn difference(one: &str, other: &str) -> Option<String> {
     let rules: [fn(&SentenceAndQuote) -> Option<String>; 4] =
         [figure_mismatch, unit_mismatch, date_mismatch, name_mismatch];

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::citation::ComparableText;
 
 /// Returns the similarity of the texts' wording, 0 to 1: the Dice coefficient of their distinct words, averaged
-/// over all pairs of texts. None with fewer than two texts that have words.
+/// over all pairs of texts. `None` with fewer than two texts that have words.
 pub fn similarity(texts: &[&str]) -> Option<f64> {
     let bags: Vec<BTreeSet<String>> = texts
         .iter()

@@ -1,4 +1,4 @@
-//! How well each sentence of an answer is supported by the passages that it cites.
+//! Rates how well the cited passages support each sentence of an answer.
 
 use super::answer;
 use super::read::JudgedVerdict;

@@ -1,4 +1,4 @@
-//! Maps of whole runs: what is kept of a judge's reply, what is dropped, and that nothing is made up.
+//! Evidence maps of complete runs: which parts of a judge's reply are kept, and that nothing is made up.
 
 mod agreement;
 mod pairs;
@@ -116,7 +116,7 @@ fn lease_example() -> (Plan, Value, Value) {
 }
 
 #[test]
-fn a_map_keeps_what_was_found_and_drops_the_rest() {
+fn evidence_map_keeps_only_located_quotations() {
     let (plan, judge, checker) = lease_example();
     let map = run_evidence(&plan, &DRAFTS, ANSWER, Some(&judge), Some(&checker));
     assert_eq!(
@@ -297,7 +297,7 @@ fn two_dates_are_a_contradiction_and_two_spellings_are_none() {
 }
 
 #[test]
-fn the_checker_is_asked_about_cited_sentences_alone() {
+fn the_checker_gets_only_cited_sentences() {
     let (plan, ..) = lease_example();
     let checker = &plan.evidence.checkers[0];
     let asked = |answer: &str| passage_check(&plan, answer, checker, std::time::Duration::ZERO);

@@ -168,7 +168,7 @@ const FRACTION_WORDS: [(&[&str], f64); 4] = [
     (&["tenth", "zehntel"], 0.1),
 ];
 
-/// The value of a number word, in English or German.
+/// Returns the value of a number word, in English or German.
 fn number_word(word: &str) -> Option<f64> {
     let one = |word: &str| ONES_WORDS.iter().position(|names| names.contains(&word));
     let ten = |word: &str| TENS_WORDS.iter().find(|(names, _)| names.contains(&word));

@@ -1,4 +1,4 @@
-//! Looks up the words that a model quotes in the text that it names. Words that are not there do not count.
+//! Looks up a model's quotations in the named text. Quotations not found there do not count.
 
 use crate::domain::citation::{self, ComparableText};
 
@@ -66,7 +66,7 @@ impl<'a> SearchedText<'a> {
 }
 
 impl FoundQuote<'_> {
-    /// Returns why the words, in their context, do not support a sentence; none if no rule objects.
+    /// Returns why the words, in their context, do not support a sentence; `None` if no rule objects.
     pub fn objection(&self, sentence: &str) -> Option<String> {
         if self.is_negated() {
             return Some("the quoted words leave out a negation".to_owned());

@@ -10,7 +10,7 @@ use crate::domain::plan::model_of;
 /// Minimum number of models whose members must make a claim.
 const MIN_MODELS: usize = 2;
 
-/// Marks the sentences that a member denies, and raises the level of those that members of several models make.
+/// Marks sentences that a member denies, and raises the level of sentences supported by several models.
 pub(super) fn weigh_support(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
     let EvidenceMap {
         claims,
@@ -111,8 +111,8 @@ fn opposing_member(
     })
 }
 
-/// Returns the number of models whose members make all the claims of a sentence in words that support it. Samples
-/// of one model share its mistakes and count once.
+/// Returns the number of models whose quoted words support all claims of a sentence. Samples of one model share its
+/// mistakes and count once.
 ///
 /// # Errors
 /// Returns a rule's reason if members make the claims but the rule objects to their words.

@@ -20,13 +20,13 @@ const RESAMPLES: usize = 500;
 pub struct Calibration {
     /// Number of pairs judged by both.
     pub labels: usize,
-    /// Cohen's kappa with linear weights, ties ranked between the two sides; none when undefined.
+    /// Cohen's kappa with linear weights, ties ranked between the two sides; `None` if undefined.
     pub kappa: Option<f64>,
     /// 95% bootstrap confidence interval of kappa, resampling pairs.
     pub interval: Option<(f64, f64)>,
     /// Fraction of pairs on which the two differ, 0 to 1.
     pub errors: Option<f64>,
-    /// Whether the scores are trusted; none with too few labels.
+    /// Whether the scores are trusted; `None` with too few labels.
     pub trusted: Option<bool>,
     /// The conclusion as text.
     pub words: String,

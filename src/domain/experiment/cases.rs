@@ -23,7 +23,7 @@ const DOCUMENT_COLUMNS: &[&str] = &["documents", "document_ids"];
 /// An error in a file of cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CasesError {
-    /// Line number, from 1; none for the file as a whole.
+    /// Line number, from 1; `None` for the file as a whole.
     pub line: Option<usize>,
     /// Description of the error.
     pub why: String,
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_several_makers() {
+    fn json_cases_from_other_tools_are_parsed() {
         for (text, prompt, expected) in [
             (r#"{"prompt":"a","expected":"b"}"#, "a", Some("b")),
             (r#"[{"question":"a","answer":7}]"#, "a", Some("7")),

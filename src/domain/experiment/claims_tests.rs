@@ -103,7 +103,7 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
 /// The detectable difference stated before a run is found at the stated rate, including the choice of the leader
 /// and early stopping.
 #[test]
-fn the_promised_difference_is_found_at_the_promised_rate() {
+fn the_stated_difference_is_detected_at_the_stated_rate() {
     const RUNS: u64 = 400;
     let told = power::of(ScoreKind::YesNo, 60);
     let difference = told.difference.expect("enough cases");
@@ -118,7 +118,7 @@ fn the_promised_difference_is_found_at_the_promised_rate() {
 
 /// Of two equal configurations, one is called better in at most 5% of races, however often the race is observed.
 #[test]
-fn two_equal_settings_are_not_told_apart() {
+fn equal_configurations_are_called_different_in_at_most_5_percent() {
     const RUNS: u64 = 600;
     let wrong = (0..RUNS).filter(|&seed| {
         let (_, verdict) = run_race(yes_or_no_scores(&[0.6, 0.6], 100, seed), 200, seed);

@@ -187,8 +187,8 @@ fn exact_text(text: &str) -> String {
     fold_text(words.join(" ").trim_end_matches(['.', '!']))
 }
 
-/// The answer's number and the expected one: in base units where both state a quantity of the same unit, else as
-/// they are written. A percentage is compared with a plain number in both readings: 50 % is 50, and 0.5.
+/// Pairs the answer's number with the expected one: in base units if both state a quantity of the same unit, else as
+/// written. A percentage is compared with a plain number in both readings: 50 % is 50, and 0.5.
 fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     let reader = AnswerReader::new(&case.prompt);
     let (ours, theirs) = (reader.read(answer), reader.parse_statement(expected));
@@ -210,7 +210,7 @@ fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     pairs
 }
 
-/// Returns the option that an answer's final statement gives, or else the one that the answer names.
+/// Returns the option in an answer's final statement, or else the one named in the answer.
 fn stated_option(case: &Case, answer: &str) -> Option<char> {
     if let Some(AnswerValue::Choice(label)) = AnswerReader::new(&case.prompt).read(answer) {
         return Some(label);
@@ -229,7 +229,7 @@ fn option_of(case: &Case, text: &str) -> Option<char> {
     }
 }
 
-/// The larger of token F1 and ROUGE-L, both harmonic means of precision and recall.
+/// Returns the larger of token F1 and ROUGE-L, both harmonic means of precision and recall.
 fn word_overlap(answer: &str, expected: &str) -> f64 {
     let (ours, theirs) = (words(answer), words(expected));
     if ours.is_empty() || theirs.is_empty() {
@@ -257,7 +257,7 @@ fn words(text: &str) -> Vec<String> {
     words.take(MAX_WORDS).map(str::to_lowercase).collect()
 }
 
-/// Length of the longest common subsequence.
+/// Returns the length of the longest common subsequence.
 fn longest_common_subsequence(ours: &[String], theirs: &[String]) -> usize {
     let mut row = vec![0; theirs.len() + 1];
     for word in ours {

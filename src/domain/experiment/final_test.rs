@@ -17,7 +17,7 @@ use crate::domain::statistics::proportions;
 
 /// Significance level of the comparison, two-sided.
 pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
-/// Part of the level that goes to the test after each block.
+/// Significance level spent on the test after each block.
 const EARLY_LEVEL: f64 = 0.005;
 /// Maximum number of cases for the exact test over all sign combinations.
 const MAX_FLIPPED_CASES: usize = 12;
@@ -205,7 +205,7 @@ mod tests {
     /// A difference between equal configurations is reported in at most 5% of cases, with early checks and a last
     /// one.
     #[test]
-    fn equal_settings_are_told_apart_in_at_most_one_of_twenty() {
+    fn equal_configurations_differ_significantly_in_at_most_5_percent() {
         const SIMULATED_RUNS: usize = 2_000;
         let mut chance = Random::new(41);
         for cases in [20, 90] {

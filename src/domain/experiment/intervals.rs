@@ -7,8 +7,8 @@ use crate::domain::statistics::{betting, paired, proportions};
 const ERROR_RATE: f64 = 0.05;
 /// Smallest nonzero value: the accuracy of the intervals.
 const NEAR_ZERO: f64 = 1e-6;
-/// Part of the error probability of a mean difference of equal sizes that goes to the rate of differing cases; the
-/// rest goes to the last test (`final_test`), so that both always agree.
+/// Share of a mean difference's error probability, for equal sizes, assigned to the rate of differing cases; the rest
+/// goes to the last test (`final_test`), so that both always agree.
 const DIFFERING_RATE_PART: f64 = 0.1;
 /// Minimum number of cases for which Student's t is valid for differences of graded scores.
 const MANY_DIFFERENCES: usize = 30;

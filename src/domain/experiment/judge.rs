@@ -20,7 +20,7 @@ pub(super) struct Ranking {
     pub beaten: Vec<(usize, Elimination)>,
 }
 
-/// Mean value of a configuration over the first `cases` cases.
+/// Returns the mean value of a configuration over the first `cases` cases.
 pub(super) fn mean_of(seen: &Observations, arm: usize, cases: usize) -> f64 {
     paired::mean(&seen.values(arm, cases))
 }
@@ -84,7 +84,7 @@ pub(super) struct Outlook {
     pub gain: f64,
 }
 
-/// Estimates the outlook by bootstrap. None with too few cases.
+/// Estimates the outlook by bootstrap. `None` with too few cases.
 pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> Option<Outlook> {
     if cases < MIN_CASES {
         return None;

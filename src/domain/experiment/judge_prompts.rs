@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_judge_is_not_told_who_wrote_what_and_cannot_be_locked_out() {
+    fn judge_prompts_hide_authors_fence_answers_and_are_bounded() {
         let long = "x ".repeat(20_000);
         let text = pairwise_prompt(
             &case(),

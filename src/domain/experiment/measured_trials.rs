@@ -76,7 +76,7 @@ impl<'a> MeasuredTrials<'a> {
         self.differences_on(arm, other, self.race.race_and_holdout_cases().0)
     }
 
-    /// Number of answers that the judge could not judge.
+    /// Returns the number of answers that the judge could not judge.
     pub(super) fn unjudged(self) -> usize {
         let cells = self.failed.iter();
         cells.filter(|cell| self.is_unjudged(**cell)).count()

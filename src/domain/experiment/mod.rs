@@ -96,7 +96,7 @@ pub enum Objective {
 }
 
 impl Objective {
-    /// Value in dollars of `points` over all questions that the winner will answer; none when the request
+    /// Value in dollars of `points` over all questions that the winner will answer; `None` if the request
     /// does not define it.
     pub fn value_of_points(&self, points: f64) -> Option<MicroDollars> {
         match self {

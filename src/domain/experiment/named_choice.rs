@@ -38,7 +38,7 @@ const EXCLUDING_WORDS: &[&str] = &[
     "nicht",
     "cannot",
 ];
-/// Words between two letters, neither of which is then chosen.
+/// Words between two letters; with one of them, neither letter is chosen.
 const JOINING_WORDS: &[&str] = &["or", "and", "oder", "und", "&", "/", "nor"];
 /// Number of words searched for a refutation or exclusion.
 const MAX_WORD_DISTANCE: usize = 3;

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flip_is_a_tie_and_odd_matches_are_taken_or_refused() {
+    fn inconsistent_judgments_are_ties_and_invalid_matches_are_rejected() {
         use Preferred::{First, Neither, Second};
         assert_eq!(Preferred::of_both_orders(First, Second), First);
         assert_eq!(Preferred::of_both_orders(Second, First), Second);

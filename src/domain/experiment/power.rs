@@ -54,7 +54,7 @@ impl ScoreKind {
             Self::Priced | Self::Graded => FinalTest::Student,
         }
     }
-    /// Largest possible difference between two configurations.
+    /// Returns the largest possible difference between two configurations.
     fn max_difference(self) -> f64 {
         match self {
             Self::Preference => 0.5,
@@ -91,7 +91,7 @@ pub struct Power {
     pub level: f64,
     /// Rate at which `difference` is found.
     pub power: f64,
-    /// Smallest difference that is detected at this rate, in points; none if even the largest is not.
+    /// Smallest difference that is detected at this rate, in points; `None` if even the largest is not.
     pub difference: Option<f64>,
     /// Detection rates of other differences.
     pub rates: Vec<FoundRate>,
@@ -234,7 +234,7 @@ mod tests {
 
     /// The stated power holds in a longer simulation with a different seed, within 0.05.
     #[test]
-    fn what_is_promised_is_what_a_longer_simulation_finds() {
+    fn stated_power_holds_in_a_longer_simulation() {
         for kind in KINDS {
             for cases in [12, 60, 150] {
                 let told = of(kind, cases);

@@ -24,7 +24,7 @@ pub struct PersonPreference {
     pub words: String,
 }
 
-/// Estimates the preference. None with too few verdicts on this pair.
+/// Estimates the preference. `None` with too few verdicts on this pair.
 pub fn of(
     race: &SuccessiveHalving,
     leader: usize,

@@ -37,7 +37,7 @@ pub struct Reflection {
 /// The answer to a reflection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Proposal {
-    /// Index of the proposed prompt on its axis; none if the reply contained no prompt.
+    /// Index of the proposed prompt on its axis; `None` if the reply contained no prompt.
     pub place: Option<usize>,
     /// Usage of writing the proposal.
     pub bill: JudgeCost,

@@ -6,7 +6,7 @@
 use super::design::Design;
 use crate::domain::statistics::random::Random;
 
-/// Fraction of the tried configurations that counts as good.
+/// Fraction of the tried configurations considered good.
 const GOOD_FRACTION: f64 = 0.25;
 
 /// Selects up to `most` configurations, including the current one: all if they fit, otherwise greedily those
@@ -78,7 +78,8 @@ fn value_slot(place: Option<usize>) -> usize {
     place.map_or(0, |place| place + 1)
 }
 
-/// Smoothed frequency of each value of an axis among these configurations, with one pseudo-count per value.
+/// Returns the smoothed frequency of each value of an axis among these configurations, with one pseudo-count per
+/// value.
 fn histogram(design: &Design, of: &[(usize, f64)], axis: usize) -> Vec<f64> {
     let values = design
         .arms

@@ -22,7 +22,7 @@ const OWN_EFFECT_VARIANCE: f64 = 0.002;
 /// Prior variance of the effect of a parameter value.
 const VALUE_EFFECT_VARIANCE: f64 = 0.001;
 
-/// Predicts the levels of these configurations relative to the average of all tried ones. None when there are
+/// Predicts the levels of these configurations relative to the average of all tried ones. `None` if there are
 /// too many or no values are shared; the means over the common cases then determine the ranking.
 pub(super) fn estimate_quality(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let all = seen.order.len();
@@ -42,7 +42,7 @@ pub(super) fn estimate_quality(seen: &Observations, arms: &[usize]) -> Option<Ve
     arms.iter().map(level).collect()
 }
 
-/// For each axis on which some but not all configurations share a value, the value index of each configuration.
+/// Returns the configurations' value indices on each axis where some but not all share a value.
 fn shared_values(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
     let axes = seen.design.arms.first().map_or(0, |arm| arm.0.len());
     let places = |axis: usize| -> Vec<usize> {
@@ -150,7 +150,7 @@ fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
     levels
 }
 
-/// Prior covariance of the configurations.
+/// Returns the prior covariance of the configurations.
 fn prior(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
     let size = axes.first().map_or(0, |places| places.len());
     let mut prior = SquareMatrix::new(size);
@@ -229,7 +229,7 @@ impl SquareMatrix {
         }
         product
     }
-    /// Trace of the product of two matrices.
+    /// Returns the trace of the product of two matrices.
     fn trace_with(&self, other: &Self) -> f64 {
         let (ours, theirs) = (&self.cells[..], &other.cells[..]);
         let mut sum = 0.0;
@@ -347,13 +347,13 @@ mod tests {
     }
 
     #[test]
-    fn what_settings_share_is_used() {
+    fn shared_values_improve_predictions() {
         let (predicted, plain) = level_errors(0.05, 0.0);
         assert!(predicted < 0.6 * plain, "{}", predicted / plain);
     }
 
     #[test]
-    fn what_is_solved_solves() {
+    fn solutions_satisfy_their_linear_systems() {
         let mut chance = Random::new(8);
         let mut left = SquareMatrix::new(7);
         left.cells

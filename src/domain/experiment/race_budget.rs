@@ -9,7 +9,7 @@ use crate::domain::money::MicroDollars;
 /// Fraction of the budget reserved for the holdout comparison.
 const HOLDOUT_RESERVE: f64 = 0.2;
 
-/// Returns the number of configurations, including those that a prompt search may add.
+/// Returns the number of configurations, including possible additions by a prompt search.
 pub fn configuration_count(design: &Design) -> usize {
     let searched = |search: SearchDesign| search.given + search.most.max(2);
     design.search.map_or(design.arms.len(), searched)

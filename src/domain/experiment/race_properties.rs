@@ -5,7 +5,7 @@ use crate::domain::statistics::betting;
 
 /// With any size, budget, result order, and interruptions, the race ends the same way.
 #[test]
-fn races_killed_anywhere_end_as_unbroken_ones() {
+fn interrupted_races_end_like_uninterrupted_ones() {
     let mut chance = Random::new(21);
     for seed in 0..15 {
         let axes = [
@@ -48,7 +48,7 @@ fn races_killed_anywhere_end_as_unbroken_ones() {
 
 /// With identical configurations, the current one stays and none is eliminated.
 #[test]
-fn of_settings_that_answer_alike_the_current_one_stays() {
+fn the_current_configuration_wins_among_identical_ones() {
     let arms = grid(&[3, 4]);
     let mut chance = Random::new(22);
     for seed in 0..50 {
@@ -76,7 +76,7 @@ fn of_settings_that_answer_alike_the_current_one_stays() {
 /// Checked after every outcome of a race with optional stopping and elimination, a 95% interval misses the true
 /// value in at most 5% of cases.
 #[test]
-fn intervals_hold_while_the_race_is_looked_at() {
+fn intervals_hold_under_continuous_monitoring() {
     let worth = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];
     let arms = grid(&[6]);
     let mut chance = Random::new(23);
@@ -109,7 +109,7 @@ fn intervals_hold_while_the_race_is_looked_at() {
 
 /// An experiment that ended under earlier rules keeps its verdict and outcomes.
 #[test]
-fn a_stored_verdict_stays() {
+fn a_stored_verdict_is_kept() {
     let arms = grid(&[2]);
     let stored: Vec<(Trial, TrialOutcome)> = [(0, 3), (1, 3), (1, 7), (0, 7)]
         .map(|(arm, case)| (Trial { arm, case }, paid_outcome(0.5, 10)))

@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 pub enum ExperimentState {
     /// Running, or waiting for idle capacity.
     Running,
-    /// Stopped by a problem that a user can fix; can be resumed.
+    /// Paused by a problem that a user can fix; can be resumed.
     Paused,
     /// Finished with a verdict.
     Completed,
@@ -104,7 +104,7 @@ pub struct Evaluation {
     pub trial: Trial,
     /// The analysis that produced the answer.
     pub analysis: AnalysisId,
-    /// Outcome; none while in progress.
+    /// Outcome; `None` while in progress.
     pub outcome: Option<TrialOutcome>,
     /// Why there is no answer.
     pub error: Option<String>,
@@ -121,7 +121,7 @@ pub struct Judgment {
     pub second: usize,
     /// Preferred side.
     pub preferred: super::pairwise::Preferred,
-    /// The judging model; none for a user.
+    /// The judging model; `None` for a user.
     pub judge: Option<String>,
 }
 
@@ -167,7 +167,7 @@ pub struct Applied {
     pub name: String,
     /// Whether it is the user's default recipe for requests that name none.
     pub default: bool,
-    /// The previous default recipe; none if there was none.
+    /// The previous default recipe; `None` if there was none.
     pub before: Option<RecipeId>,
     /// Whether the recipe was created to apply the configuration.
     pub new: bool,

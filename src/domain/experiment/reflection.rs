@@ -15,7 +15,7 @@ const PROMPT_DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 pub struct Failure<'a> {
     /// The case.
     pub case: &'a Case,
-    /// The answer; none if the call failed.
+    /// The answer; `None` if the call failed.
     pub answer: Option<String>,
     /// The answer's score, 0 to 1.
     pub score: f64,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_usable_prompt_is_taken() {
+    fn only_usable_prompts_are_accepted() {
         let taken =
             parse_proposal("Hm, <prompt> is… <prompt>\nThink. {{question}}\n</prompt> Done.");
         assert_eq!(taken, Ok("Think. {{question}}".to_owned()));

@@ -19,7 +19,7 @@ pub struct RepeatedCases {
     pub given: usize,
     /// Number of cases that repeat an earlier one.
     pub repeats: usize,
-    /// Number of repeats whose expected answer differs from that of the first.
+    /// Number of repeats with a different expected answer than the first.
     pub conflicts: usize,
 }
 
@@ -28,7 +28,7 @@ impl RepeatedCases {
     pub fn is_empty(&self) -> bool {
         self.repeats == 0
     }
-    /// Returns a warning about removed cases; none if no case was removed.
+    /// Returns a warning about removed cases; `None` if no case was removed.
     pub fn warning(&self) -> Option<String> {
         let one = self.count_text()?;
         let other = match self.conflicts {
@@ -67,8 +67,8 @@ const QUESTION_ENDS: [char; 12] = [
     '.', '?', '!', ',', ';', ':', '…', '。', '？', '！', '¿', '¡',
 ];
 
-/// Returns a key that is equal for cases that ask the same: the question with its documents, ignoring case,
-/// spaces, final punctuation, compatibility forms, and invisible characters.
+/// Returns a key shared by cases with the same question: the question with its documents, ignoring case, spaces,
+/// final punctuation, compatibility forms, and invisible characters.
 pub fn question_key(case: &Case) -> String {
     let visible = case.prompt.chars().filter(|c| !is_invisible(*c));
     let composed: String = visible.nfkc().collect();

@@ -28,7 +28,7 @@ const MIN_RESAMPLED: usize = 6;
 pub struct ExperimentReport {
     /// Summary sentence.
     pub sentence: String,
-    /// Holdout comparison of leader and current configuration; none while the race runs.
+    /// Holdout comparison of leader and current configuration; `None` while the race runs.
     pub finding: Option<HoldoutFinding>,
     /// Why the race ended.
     pub stop: Option<StopReason>,
@@ -57,9 +57,9 @@ pub struct ConfigurationRow {
     pub place: usize,
     /// Parameter values.
     pub setting: Value,
-    /// Index of the configuration whose prompt was improved to create this one; none if it was given.
+    /// Index of the configuration whose prompt was improved to create this one; `None` if it was given.
     pub parent: Option<usize>,
-    /// Mean value over the configuration's cases in the race; none if never tried.
+    /// Mean value over the configuration's cases in the race; `None` if never tried.
     pub mean: Option<f64>,
     /// 95% confidence interval of the true mean at this number of cases.
     pub interval: Option<(f64, f64)>,
@@ -132,8 +132,8 @@ pub struct Strength {
 }
 
 impl ExperimentReport {
-    /// Index of the configuration to use: the leader, unless it did not score higher than the current one in
-    /// the final comparison.
+    /// Returns the index of the recommended configuration: the leader, unless it did not score higher than the
+    /// current one in the final comparison.
     pub fn recommended(&self) -> Option<usize> {
         let is_refuted = self.difference.is_some_and(|one| one.mean <= 1e-9);
         match is_refuted {

@@ -101,7 +101,7 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
 }
 
 #[test]
-fn the_front_holds_what_nothing_beats() {
+fn pareto_front_contains_only_undominated_configurations() {
     let race = run_race(60, plain_outcome);
     let report = build_report(
         &race,
@@ -125,7 +125,7 @@ fn the_front_holds_what_nothing_beats() {
 }
 
 #[test]
-fn the_dial_that_matters_comes_first() {
+fn parameters_are_ordered_by_importance() {
     let report = build_report(
         &run_race(60, plain_outcome),
         &space(),
@@ -146,7 +146,7 @@ fn the_dial_that_matters_comes_first() {
 }
 
 #[test]
-fn settings_that_are_equal_are_not_told_apart() {
+fn equal_configurations_are_not_distinguished() {
     let mut distinguished = 0;
     for shift in 0..20 {
         let same = |_: usize, case: usize, noise: f64| {
@@ -177,7 +177,7 @@ fn settings_that_are_equal_are_not_told_apart() {
 }
 
 #[test]
-fn everybody_who_fell_away_is_in_one_round() {
+fn each_eliminated_configuration_is_in_exactly_one_round() {
     let race = run_race(60, plain_outcome);
     let report = build_report(
         &race,
@@ -240,7 +240,7 @@ fn a_race_that_has_not_begun_says_so() {
 }
 
 #[test]
-fn what_never_differed_is_not_said_to_be_the_same_for_sure() {
+fn intervals_of_constant_differences_are_not_empty() {
     let race = run_race(24, |arm, case, _| {
         let hard = if case % 2 == 0 { 1.0 } else { 0.0 };
         outcome(if arm == 0 { 0.0 } else { hard }, 1, 1)
@@ -291,7 +291,7 @@ fn report_of(
 }
 
 #[test]
-fn what_was_not_measured_has_no_leader() {
+fn failed_evaluations_yield_no_leader() {
     let race = two_configuration_race(10, |_, _| 0.0);
     let failed: BTreeSet<Trial> = race.results().keys().copied().collect();
     let all = report_of(&race, &failed, Baseline::Current);
@@ -313,7 +313,7 @@ fn what_was_not_measured_has_no_leader() {
 
 /// Trials with an unreadable judge reply are no measurement; only judged trials count.
 #[test]
-fn what_the_judge_could_not_judge_is_no_measurement() {
+fn unreadable_judgments_are_not_measurements() {
     let unreadable = |race: &SuccessiveHalving, of: fn(usize) -> bool| -> BTreeSet<Trial> {
         let cells = race.results().keys().copied();
         cells
@@ -375,7 +375,7 @@ fn what_the_judge_could_not_judge_is_no_measurement() {
 
 /// A single configuration does not lead, and a paused experiment is not reported as running.
 #[test]
-fn one_setting_alone_does_not_lead() {
+fn a_single_configuration_does_not_lead() {
     let mut design = run_race(1, plain_outcome).design().clone();
     design.arms.truncate(2);
     design.declared.truncate(2);
@@ -405,7 +405,7 @@ fn one_setting_alone_does_not_lead() {
 
 /// A tie is not a lead, and a configuration that the user did not name is not the current one.
 #[test]
-fn the_current_setting_leads_only_with_a_lead() {
+fn ties_are_not_reported_as_leads() {
     let none = BTreeSet::new();
     for (of, baseline, begin) in [
         (
@@ -455,7 +455,7 @@ fn the_current_setting_leads_only_with_a_lead() {
 
 /// A leader that scored lower on the holdout is neither reported as leading nor recommended.
 #[test]
-fn a_lead_that_did_not_hold_up_is_not_used() {
+fn a_leader_refuted_by_the_holdout_is_not_recommended() {
     let race = run_race(60, |arm, case, _| {
         outcome(f64::from(u8::from((case + arm) % 3 > 0)), 1, 1)
     });

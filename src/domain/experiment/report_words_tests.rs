@@ -20,7 +20,7 @@ fn priced(indifference: f64, objective: Objective) -> String {
 }
 
 #[test]
-fn a_sentence_says_what_a_difference_is_of_and_whether_it_matters() {
+fn sentences_state_the_measure_and_the_relevance_of_a_difference() {
     let plain = priced(0.02, Objective::Quality);
     assert!(
         !plain.contains("matters") && !plain.contains("subtracting"),
@@ -44,7 +44,7 @@ fn a_sentence_says_what_a_difference_is_of_and_whether_it_matters() {
 }
 
 #[test]
-fn a_difference_stays_within_its_reach_and_what_was_not_compared_has_no_score() {
+fn differences_are_bounded_and_uncompared_configurations_have_no_score() {
     let race = two_configuration_race(12, |arm, case| match (arm, case % 10) {
         (0, _) => 0.5,
         (_, 0) => 0.0,

@@ -85,7 +85,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn rules_and_judges_are_told_apart_by_their_kind() {
+    fn evaluator_kind_distinguishes_rules_from_judges() {
         for (text, is_judge) in [
             (json!({"kind": "exact"}), false),
             (

@@ -31,7 +31,7 @@ pub struct Effect {
     pub value: Value,
     /// Mean of the configurations with this value.
     pub mean: f64,
-    /// 95% confidence interval of the mean over cases; none for a single case.
+    /// 95% confidence interval of the mean over cases; `None` for a single case.
     pub interval: Option<(f64, f64)>,
     /// Number of configurations with this value.
     pub settings: usize,

@@ -115,7 +115,7 @@ fn default_proposals() -> usize {
 #[serde(transparent)]
 pub struct SearchSpace(pub Vec<Axis>);
 
-/// A configuration: for each axis, the index of its value, or none if the default applies.
+/// A configuration: for each axis, the index of its value, or `None` if the default applies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Configuration(pub Vec<Option<usize>>);
@@ -147,7 +147,7 @@ impl SearchSpace {
         let legal = all.iter().map(|places| self.make_valid(places, takes));
         Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
     }
-    /// Returns the value of a configuration's parameter; none at the default.
+    /// Returns the value of a configuration's parameter; `None` at the default.
     pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
         let axis = self.0.iter().position(|axis| axis.dial == dial)?;
         let place = (*arm.0.get(axis)?)?;
@@ -156,7 +156,7 @@ impl SearchSpace {
             .get(place)
             .filter(|value| !value.is_null())
     }
-    /// The search for better prompts, if any.
+    /// Returns the search for better prompts, if any.
     pub fn improvement(&self) -> Option<&Improvement> {
         self.0.iter().find_map(|axis| axis.improve.as_ref())
     }
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn only_legal_settings_are_tried_and_each_once() {
+    fn each_valid_configuration_is_enumerated_once() {
         let space = space(json!([
             {"dial": "model", "values": ["a/warm", "b/thinks", ["a/warm", "b/thinks"]]},
             {"dial": "temperature", "values": [null, 0.0, 1.0]},
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_tried_is_refused() {
+    fn invalid_search_spaces_are_rejected() {
         for (axes, error) in [
             (json!([]), ExperimentError::Empty("axis")),
             (

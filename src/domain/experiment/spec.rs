@@ -58,7 +58,7 @@ pub struct ExperimentSpec {
 pub struct PromptProposal {
     /// Index of the configuration that the prompt improves.
     pub parent: usize,
-    /// The prompt; none if the reply contained none.
+    /// The prompt; `None` if the reply contained none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// Why the reply was rejected.
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_goes_before_what_holds_for_all() {
+    fn varied_values_override_fixed_ones() {
         let spec = spec(
             json!([
                 {"dial": "model", "values": ["p/a", ["p/a", "p/b", "p/c"]]},
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_current_setting_is_one_of_the_settings() {
+    fn the_current_configuration_is_enumerated() {
         let axes = json!([
             {"dial": "model", "values": ["p/a", "p/b"]}, {"dial": "temperature", "values": [0, 1]},
         ]);

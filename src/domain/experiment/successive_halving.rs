@@ -35,7 +35,7 @@ const INITIAL_CONFIGURATIONS: usize = 16;
 const PROPOSED_PER_STEP: usize = 8;
 /// Number of cases on which a proposed configuration is first tried.
 const FIRST_TRY_CASES: usize = 4;
-/// Divisor of the number of cases seen so far that gives the number of new cases until the next check.
+/// Cases until the next check, as a divisor of the number seen so far.
 const CHECK_DIVISOR: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,7 +73,7 @@ pub struct SuccessiveHalving {
     cases_met: usize,
     /// Trials handed out but not yet recorded.
     batch: Vec<Trial>,
-    /// For each configuration, the one from which it was derived.
+    /// Parent of each configuration.
     parents: Vec<Option<usize>>,
     /// Number of proposals made.
     proposals_made: usize,
@@ -150,7 +150,7 @@ impl SuccessiveHalving {
         }
         race
     }
-    /// Ends the race with a stored verdict that these outcomes led to in an earlier version.
+    /// Ends the race with the stored verdict of an earlier version on these outcomes.
     pub fn close(
         mut self,
         results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
@@ -211,15 +211,15 @@ impl SuccessiveHalving {
         }
         true
     }
-    /// Total usage so far; its score is unused.
+    /// Returns the total usage so far; its score is unused.
     pub fn spent(&self) -> TrialOutcome {
         self.spent
     }
-    /// Current status of each configuration.
+    /// Returns the current status of each configuration.
     pub fn states(&self) -> &[ConfigurationState] {
         &self.seen.states
     }
-    /// All recorded outcomes.
+    /// Returns all recorded outcomes.
     pub fn results(&self) -> &BTreeMap<Trial, TrialOutcome> {
         &self.seen.results
     }
@@ -438,7 +438,8 @@ impl SuccessiveHalving {
         let worth = self.seen.design.objective.value_of_points(gain);
         worth.is_some_and(|worth| worth.dollars() < price)
     }
-    /// Number of possible comparisons with the best configuration, for the correction of the error probability.
+    /// Returns the number of possible comparisons with the best configuration, for the correction of the error
+    /// probability.
     fn comparisons(&self) -> usize {
         if self.seen.design.search.is_some() {
             return configuration_count(&self.seen.design).max(2) - 1;

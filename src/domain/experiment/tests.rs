@@ -77,7 +77,7 @@ fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
 
 /// The race continues exactly as long as the expected gain is worth its price.
 #[test]
-fn it_ends_when_going_on_costs_more_than_it_can_bring() {
+fn race_stops_when_the_expected_gain_is_below_its_price() {
     let arms = grid(&[6]);
     let mut chance = Random::new(8);
     let truth = truth::draw(&arms, 200, USUAL, &mut || chance.next_normal());
@@ -144,7 +144,7 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
 
 /// With equal configurations, a winner is declared in at most a tenth of the races.
 #[test]
-fn of_equal_settings_none_is_declared_the_winner() {
+fn no_winner_is_declared_among_equal_configurations() {
     let arms = grid(&[8]);
     let mut wrong = 0;
     let mut chance = Random::new(4);
@@ -173,7 +173,7 @@ fn of_equal_settings_none_is_declared_the_winner() {
 /// The best configuration is eliminated in at most a tenth of the races, and eliminated ones were below the
 /// leader.
 #[test]
-fn elimination_never_drops_what_still_reaches_the_leader() {
+fn elimination_seldom_drops_the_best_configuration() {
     // The top two are equal: a race between them seldom ends early, so the others are evaluated on many cases.
     let worth = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
     let arms = grid(&[6]);
@@ -210,7 +210,7 @@ fn elimination_never_drops_what_still_reaches_the_leader() {
 /// Interrupted after any outcome and resumed, the race takes the same course to the same end. The longer race is
 /// resumed after every fifth outcome: resuming replays everything before.
 #[test]
-fn a_resumed_race_ends_as_an_unbroken_one() {
+fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
     for (axes, evaluations, every) in [(vec![4, 3, 2], 120, 1), (vec![5, 5, 4, 3], 400, 5)] {
         let arms = grid(&axes);
         let mut chance = Random::new(6);
@@ -301,7 +301,7 @@ fn a_large_space_is_searched() {
 }
 
 #[test]
-fn a_clear_winner_is_found_and_said() {
+fn a_clear_winner_is_found_and_reported() {
     let arms = grid(&[4]);
     let mut truth = truth::draw(&arms, 60, USUAL, &mut || 0.0);
     let mut chance = Random::new(1);

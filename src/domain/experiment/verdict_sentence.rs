@@ -15,11 +15,11 @@ use crate::domain::statistics::paired::{self, PairedDifference};
 /// Values closer than this are equal; the rest is floating-point noise.
 const SCORE_TOLERANCE: f64 = 1e-9;
 
-/// The configuration that the leader is compared with.
+/// The leader's baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Baseline {
-    /// The configuration that the user said is in use.
+    /// The user's current configuration.
     Current,
     /// The first configuration, because the user named none.
     First,
@@ -154,7 +154,7 @@ impl RaceResult<'_> {
         }
     }
 
-    /// No configuration was found to be better than the baseline.
+    /// Describes the verdict that no configuration was found to be better than the baseline.
     fn baseline_stays(&self, leader: usize, stop: StopReason) -> String {
         let (baseline, own) = (self.baseline.capital(), self.values(leader));
         let shared = |other: usize| plural(self.measured.differences(leader, other).len());
@@ -234,7 +234,7 @@ impl RaceResult<'_> {
         )
     }
 
-    // Describes what is subtracted from the compared scores.
+    // Describes the penalty subtracted from the compared scores.
     fn price_phrase(&self) -> &'static str {
         match self.halving.design().objective {
             Objective::Weighted { dollar, second, .. } if dollar > 0.0 && second > 0.0 => {

@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_export_says_what_the_map_rests_on_and_no_more() {
+    fn exports_state_exactly_the_recorded_evidence() {
         let found: Findings = serde_json::from_value(serde_json::json!({
             "notes": ["a note"],
             "evidence": {
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_judge_no_word_speaks_of_agreement() {
+    fn exports_without_a_judge_do_not_mention_agreement() {
         let mut map = EvidenceMap::without_judge(
             EvidenceStatus::NoJudge,
             "demo models compare words, not meaning",

@@ -24,7 +24,7 @@ fn claims_of_an_older_version_are_dropped_and_figures_kept() {
 }
 
 #[test]
-fn the_lists_hold_what_the_map_shows() {
+fn lists_match_the_evidence_map() {
     let evidence = json!({
         "status": "judged",
         "claims": [

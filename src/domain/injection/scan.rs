@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn most_planted_orders_and_almost_nothing_else_are_flagged() {
+    fn most_injections_and_few_other_texts_are_flagged() {
         let injected = texts(INJECTED);
         let missed: Vec<&&str> = injected
             .iter()

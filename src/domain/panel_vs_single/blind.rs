@@ -108,8 +108,8 @@ fn answer_lines(text: &str) -> Vec<&str> {
     kept
 }
 
-/// Level and lowercase text of a Markdown heading. A bold line with a known title counts as a heading of the
-/// lowest level.
+/// Returns the level and lowercase text of a Markdown heading. A bold line with a known title counts as a heading of
+/// the lowest level.
 pub(in crate::domain) fn heading(line: &str) -> Option<(usize, String)> {
     let line = line.trim();
     let depth = line.bytes().take_while(|&byte| byte == b'#').count();
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_reveals_the_panel_is_removed() {
+    fn only_traces_of_the_panel_are_removed() {
         for (text, expected) in [
             (
                 "## Answer\nPaper is 0.1 mm thick (B) [1].\n\n### Why\nIt was measured (A, C).\n\n## Where the members agree\nAll (A).",

@@ -43,7 +43,7 @@ mod tests {
     const USERS: usize = 400;
 
     #[test]
-    fn the_shares_add_up_to_the_whole() {
+    fn error_shares_sum_to_at_most_1() {
         let sum: f64 = (0..10_000)
             .map(|place| 1.0 / MultiplicityCorrection::for_topic(place, 2).0)
             .sum();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn at_most_5_percent_of_users_with_20_topics_see_a_false_pays() {
+    fn at_most_5_percent_of_users_with_20_topics_see_a_false_verdict() {
         let one_after_another = |_: &mut Random| (0..TOPICS * VOTES).map(|at| at / VOTES).collect();
         let mixed = |chance: &mut Random| {
             let mut order: Vec<usize> = (0..TOPICS * VOTES).map(|at| at / VOTES).collect();

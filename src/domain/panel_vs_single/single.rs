@@ -10,7 +10,7 @@ use crate::domain::statistics::random::Random;
 /// would have gotten from one model, not the luckiest of several.
 pub const SELECTION_RULE: &str = "the first answer of the member with the best record in the user's experiments or blind votes; without records, of the one ranked strongest in the catalog, then of the most expensive; where none of this ranks them, of a member drawn at random";
 
-/// The draft that represents a single model.
+/// The draft chosen to represent a single model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SingleDraft {
     /// Index among the answers.
@@ -112,7 +112,8 @@ pub fn best_draft(
     }
 }
 
-/// Cost of an answer without the cache. A cached answer was free, but comparing its price would be meaningless.
+/// Returns the cost of an answer without the cache. A cached answer was free, but comparing its price would be
+/// meaningless.
 pub fn cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> {
     if !answer.cached {
         return answer.cost;
@@ -121,7 +122,7 @@ pub fn cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> {
     answer.usage.charged.or_else(listed)
 }
 
-/// Cost of all calls without the cache, including failed ones; none if any is unknown.
+/// Returns the cost of all calls without the cache, including failed ones; `None` if any is unknown.
 pub fn total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDollars> {
     answers.iter().try_fold(MicroDollars(0), |sum, answer| {
         let earlier = answer.earlier.iter().map(|one| one.cost);

@@ -236,7 +236,7 @@ fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
 }
 
 #[test]
-fn sentences_state_only_what_is_known() {
+fn sentences_state_only_known_facts() {
     for (tally, multiple, parts) in [
         (
             VoteTally::default(),

@@ -39,7 +39,7 @@ pub struct CallEstimate {
     pub input_tokens: u64,
     /// Estimated output tokens.
     pub output_tokens: u64,
-    /// Estimated cost; none when the price is unknown.
+    /// Estimated cost; `None` if the price is unknown.
     pub cost_usd: Option<MicroDollars>,
     /// Upper bound of input and output tokens, which a budget must cover.
     pub upper_bound_tokens: u64,
@@ -168,7 +168,7 @@ fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
     std::iter::once(vector).chain(rewriting).collect()
 }
 
-// The calls that compare answers: each reads every first answer, the synthesis, or the cited passages.
+// Returns the calls that compare answers: each reads every first answer, the synthesis, or the cited passages.
 fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     let Some(judge) = &plan.evidence.judge else {
         return Vec::new();
@@ -236,7 +236,7 @@ fn beginning_tokens(plan: &Plan, sources: &[SourcePassage]) -> u64 {
     estimate_tokens(&prompt::system_message(sources, &plan.nonce, &plan.canary).text)
 }
 
-/// Upper bound of the first stage.
+/// Returns an upper bound of the first stage.
 pub fn first_bound(calls: &[CallEstimate]) -> UsageAmount {
     let stage = calls.first().map(|call| call.stage.as_str());
     let first = calls.iter().filter(|call| Some(&*call.stage) == stage);
@@ -248,7 +248,7 @@ pub fn first_bound(calls: &[CallEstimate]) -> UsageAmount {
     })
 }
 
-/// Upper bound of the total cost; none if any price is unknown.
+/// Returns an upper bound of the total cost; `None` if any price is unknown.
 pub fn upper_bound(calls: &[CallEstimate]) -> Option<MicroDollars> {
     let mut bounds = calls.iter().map(|call| call.upper_bound_usd);
     bounds.try_fold(MicroDollars(0), |sum, bound| {
@@ -256,13 +256,13 @@ pub fn upper_bound(calls: &[CallEstimate]) -> Option<MicroDollars> {
     })
 }
 
-/// Sum of the known costs.
+/// Returns the sum of the known costs.
 pub fn known_cost(calls: &[CallEstimate]) -> MicroDollars {
     let costs = calls.iter().filter_map(|call| call.cost_usd);
     costs.fold(MicroDollars(0), MicroDollars::saturating_add)
 }
 
-/// Total of all calls. The cost is none if any member's price is unknown.
+/// Returns the total of all calls. The cost is `None` if any member's price is unknown.
 pub fn total(calls: &[CallEstimate]) -> RunEstimate {
     let cost = calls
         .iter()

@@ -17,7 +17,7 @@ const MAX_PANEL: u32 = 16;
 /// Maximum number of use cases or limitations.
 const MAX_ENTRIES: usize = 12;
 
-/// Words that occupy an ID's position in a URL path.
+/// Reserved IDs: URL paths use these words in an ID's position.
 const RESERVED_IDS: &[&str] = &["suggest", "check"];
 
 /// Headings from which a result is parsed; a synthesis without them is still an answer.
@@ -303,7 +303,7 @@ fn stages(
     stages
 }
 
-/// Default task of a stage.
+/// Returns the default task of a stage.
 fn default_task(at: usize, who: StageRole, prompt: &str) -> Task {
     match who {
         StageRole::Synthesizer => Task::Synthesize,

@@ -108,7 +108,7 @@ pub struct CallReservation {
     pub input_tokens: u64,
     /// Output tokens.
     pub output_tokens: u64,
-    /// Cost; none when the price is unknown.
+    /// Cost; `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
 }
 
@@ -149,7 +149,7 @@ pub enum RunInput {
     FinishEarly,
     /// A user skips this model in the current stage.
     SkipModel(String),
-    /// The run is cancelled, with the reason.
+    /// The run is canceled, with the reason.
     Cancelled(String),
 }
 
@@ -181,7 +181,7 @@ pub enum RunOutput {
 /// Result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatternOutcome {
-    /// Completed, failed, or cancelled.
+    /// Completed, failed, or canceled.
     pub status: Status,
     /// The final answer.
     pub synthesis: Option<String>,

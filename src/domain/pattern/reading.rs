@@ -36,7 +36,7 @@ pub fn stage() -> Stage {
     }
 }
 
-/// Maximum characters of the notes on one of `parts` parts.
+/// Returns the maximum characters of the notes on one of `parts` parts.
 pub fn notes_budget(parts: usize) -> usize {
     (TOTAL_NOTES_CHARS / parts.max(1)).min(MAX_NOTES_CHARS)
 }
@@ -70,7 +70,7 @@ pub struct ReadCoverage {
 }
 
 impl ReadCoverage {
-    /// Computes the coverage; none if no documents are read in parts.
+    /// Computes the coverage; `None` if no documents are read in parts.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         if plan.parts.is_empty() {
             return None;

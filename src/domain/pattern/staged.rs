@@ -72,7 +72,7 @@ struct StagedCall {
     until: Timestamp,
     first_token: Option<u64>,
     shown: bool,
-    /// Whether a piece of the answer has arrived, which means that the prompt has been read.
+    /// Whether part of the answer has arrived, which means that the prompt has been read.
     has_read: bool,
     /// Number of restarts of the answer.
     restarts: u32,

@@ -16,8 +16,8 @@ pub struct QuestionMeaning {
     pub rewriting: String,
 }
 
-/// Share of a question's words, by weight, in the best passage, below which the words are a weak match and the
-/// search relies more on meaning.
+/// If the best passage covers less than this weighted share of the question's words, keyword matches count as weak
+/// and semantic search gets more weight.
 pub const WEAK_COVERAGE: f64 = 0.55;
 /// How quickly the weight falls with rank: the paper's `k`, chosen for short lists.
 const RANK_OFFSET: f64 = 10.0;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn words_decide_where_they_are_found_and_meaning_where_they_are_not() {
+    fn semantic_search_gets_more_weight_if_keywords_match_weakly() {
         let rankings = |is_weak| Rankings {
             words: vec!["a", "b", "c"],
             rewriting: Vec::new(),

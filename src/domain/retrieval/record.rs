@@ -13,7 +13,7 @@ pub const RETRIEVAL_STAGE_NUMBER: usize = 1_000;
 /// Maximum number of output tokens of a rewriting call: leaves room for a model that reasons a little first.
 pub const REWRITING_TOKENS: u32 = 400;
 
-/// The prompt that has a question rewritten for the search.
+/// Returns the prompt for rewriting a question for the search.
 pub fn rewriting_prompt(question: &str) -> String {
     format!(
         "A full-text search finds no passage with the words of the question below. Write up to 15 other words that a \
@@ -36,8 +36,7 @@ pub struct RetrievalRecord {
     /// Whether the question's words hardly occur in the documents, so that the nearest neighbors in meaning were
     /// added.
     pub is_weak: bool,
-    /// The model that rewrites, or rewrote, the question if its words hardly occur; `None` for a panel of demo
-    /// models.
+    /// The model for rewriting a question whose words hardly occur; `None` for a panel of demo models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewriter: Option<RewriterModel>,
     /// The reworded question; empty if it was not rewritten.
@@ -45,7 +44,7 @@ pub struct RetrievalRecord {
     pub rewriting: String,
     /// Usage of the calls made.
     pub usage: Usage,
-    /// Cost of those whose price is known.
+    /// Cost of the calls with a known price.
     pub cost: MicroDollars,
     /// Whether a call with an unknown price was made.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -74,12 +73,12 @@ impl RetrievalRecord {
         }
     }
 
-    /// The cost of all calls made; `None` if a price is unknown.
+    /// Returns the cost of all calls made; `None` if a price is unknown.
     pub fn known_cost(&self) -> Option<MicroDollars> {
         (!self.is_cost_incomplete).then_some(self.cost)
     }
 
-    /// The note shown with the result.
+    /// Returns the note shown with the result.
     pub fn note(&self) -> String {
         if !self.failure.is_empty() {
             return format!("passages were ranked by words alone: {}", self.failure);
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_note_says_what_was_done() {
+    fn the_note_describes_the_search() {
         let record = RetrievalRecord {
             model: "p/vec".into(),
             passages: 9,

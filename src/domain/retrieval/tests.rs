@@ -69,7 +69,7 @@ fn documents_that_fit_are_included_whole_in_order() {
 }
 
 #[test]
-fn a_long_document_contributes_its_beginning_and_hits() {
+fn a_long_document_contributes_its_start_and_hits() {
     check(&[candidate("a", 50, &[40, 7])], 5_400, "1a0 2a7 3a40");
     check(&[candidate("a", 50, &[40, 7])], 2_200, "1a7 2a40");
     check(&[candidate("a", 50, &[])], 3_300, "1a0 2a1 3a2");

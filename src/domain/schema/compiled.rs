@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// Maximum number of remembered texts.
 const MAX_KNOWN_TEXTS: usize = 64;
-/// Size in bytes up to which a schema without regular expressions compiles in well under a millisecond.
+/// Maximum size in bytes of a schema without regular expressions that compiles in well under a millisecond.
 const SMALL_SCHEMA_BYTES: usize = 2 * 1024;
 
 /// The shared compiled form; empty until first needed. It adds nothing to the schema, so all values are equal.
@@ -27,7 +27,7 @@ struct SharedSchema {
 }
 
 impl Compiled {
-    /// The validator of this schema, compiled at the first call.
+    /// Returns the validator of this schema, compiled at the first call.
     ///
     /// # Errors
     /// Returns in one phrase why the schema is not valid.

@@ -20,7 +20,7 @@ const MAX_PAIRS: usize = 200_000;
 /// Maximum nesting of schema applications.
 const MAX_NESTED: usize = 400;
 
-/// Rejects validations that could take too long.
+/// Rejects a validation that could take too long.
 ///
 /// # Errors
 /// Fails with a short description when the bound is exceeded.
@@ -37,7 +37,7 @@ pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
 
 struct EffortMeter<'a> {
     root: &'a Value,
-    /// Steps by the addresses of a schema and a value; none while being computed.
+    /// Steps by the addresses of a schema and a value; `None` while being computed.
     known: HashMap<(usize, usize), Option<u64>>,
 }
 
@@ -46,7 +46,7 @@ fn address(value: &Value) -> usize {
 }
 
 impl<'a> EffortMeter<'a> {
-    // None: too many steps.
+    // Returns the number of steps; `None` if there are too many.
     fn steps(&mut self, schema: &'a Value, value: &'a Value, nested: usize) -> Option<u64> {
         let Some(rules) = schema.as_object() else {
             return Some(1);
@@ -209,8 +209,8 @@ fn can_backtrack(pattern: &str) -> bool {
     })
 }
 
-/// Upper bound on the number of positions of an expression active at once: its length, with counted repetitions
-/// unrolled.
+/// Returns an upper bound on the number of positions of an expression active at once: its length, with counted
+/// repetitions unrolled.
 fn max_positions(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| {
         let (count, _) = rest.split_once('}')?;

@@ -5,7 +5,7 @@ use super::{QueryPart, SearchQuery};
 /// Maximum number of required words; the rest of a pasted text is ignored.
 const MAX_REQUIRED: usize = 16;
 
-/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. None when there is nothing
+/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. `None` if there is nothing
 /// to search for, as in `the`.
 pub fn every_word(text: &str) -> Option<String> {
     let mut groups = Vec::new();

@@ -120,7 +120,7 @@ fn lower(letters: &[char]) -> String {
 }
 
 /// Replaces letters that are not a base letter with marks by their ASCII spelling, as used on keyboards without
-/// them; none if there are none.
+/// them; `None` if there are none.
 pub(super) fn spelled_out(word: &str) -> Option<String> {
     if word.is_ascii() {
         return None;
@@ -148,7 +148,7 @@ pub(super) fn spelled_out(word: &str) -> Option<String> {
     (out != word).then_some(out)
 }
 
-/// Replaces umlauts with two letters: `Kuendigung`; none if there are none.
+/// Replaces umlauts with two letters: `Kuendigung`; `None` if there are none.
 pub(super) fn without_umlauts(word: &str) -> Option<String> {
     if !word.contains(['ä', 'ö', 'ü', 'Ä', 'Ö', 'Ü']) {
         return None;

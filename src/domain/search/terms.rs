@@ -112,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text(text in "\\PC{0,80}") {
+        fn arbitrary_text_is_split_into_terms(text in "\\PC{0,80}") {
             index_terms(&text);
         }
     }

@@ -11,7 +11,7 @@ pub enum Weight {
     Quadratic,
 }
 
-/// Cohen's kappa (1960; weighted, 1968) of pairs of labels from 0 up to but excluding `kinds`. None without pairs,
+/// Cohen's kappa (1960; weighted, 1968) of pairs of labels from 0 up to but excluding `kinds`. `None` without pairs,
 /// with a label out of range, or if chance agreement is complete.
 pub fn cohen_kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Option<f64> {
     if pairs.is_empty() || pairs.iter().any(|&(a, b)| a >= kinds || b >= kinds) {

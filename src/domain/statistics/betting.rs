@@ -31,7 +31,7 @@ impl OneSidedBet {
             max_capital: 1.0,
         }
     }
-    /// Bets on a value whose expected ratio to its hypothetical mean is 1.
+    /// Bets on a value with an expected ratio of 1 to its hypothetical mean.
     fn add(&mut self, ratio: f64) {
         if self.max_capital > CAPITAL_LIMIT {
             return;
@@ -124,7 +124,7 @@ mod tests {
     /// Checked after each of 200 values, the test rejects a true hypothesis in at most 5% of the runs, and the
     /// interval misses the mean in at most 5%.
     #[test]
-    fn it_holds_at_all_times_at_once() {
+    fn error_rates_hold_after_every_value() {
         const SIMULATED_RUNS: usize = 600;
         for ties in [0.0, 0.5] {
             let (mut rejected, mut missed) = (0, 0);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn it_narrows_and_most_near_the_ends() {
+    fn interval_narrows_and_most_near_the_bounds() {
         let mut chance = Random::new(32);
         for (rate, most) in [(0.05, 0.25), (0.5, 0.45), (0.9, 0.3)] {
             let score = |_| f64::from(u8::from(chance.next_unit() < rate));

@@ -34,7 +34,7 @@ pub fn standard_deviation(values: &[f64]) -> f64 {
     (squares / (values.len() - 1) as f64).sqrt()
 }
 
-/// Student's t-test over paired differences. None for fewer than two cases. Identical differences have no
+/// Student's t-test over paired differences. `None` for fewer than two cases. Identical differences have no
 /// variance: if they are not 0, the p-value is that of the sign test, and the interval is a point.
 pub fn paired_t_test(differences: &[f64], confidence: f64) -> Option<PairedDifference> {
     let cases = differences.len();

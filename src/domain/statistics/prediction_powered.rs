@@ -28,7 +28,7 @@ pub struct SharpenedMean {
 }
 
 /// Estimates the mean label from pairs of (label, prediction) and the predictions for the other cases. The labeled
-/// cases must be a random sample of all. None with too few labels.
+/// cases must be a random sample of all. `None` with too few labels.
 pub fn sharpened_mean(
     labeled: &[(f64, f64)],
     others: &[f64],

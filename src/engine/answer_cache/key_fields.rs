@@ -133,7 +133,7 @@ fn message_texts(messages: &[Message], of_system: bool) -> Value {
         .collect()
 }
 
-// The images, each with the index of the message it belongs to.
+// Returns the images, each with the index of the message it belongs to.
 fn image_hashes(messages: &[Message]) -> Value {
     let mut all = Vec::new();
     for (turn, message) in messages.iter().enumerate() {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_change_an_answer_does_not_change_the_key() {
+    fn fields_that_cannot_change_the_answer_are_not_in_the_key() {
         let one = CanonicalFields::from_request("e", &request());
         let mut other = request();
         other.deadline = Duration::from_secs(9);

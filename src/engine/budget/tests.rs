@@ -159,7 +159,7 @@ proptest! {
 }
 
 #[test]
-fn what_cannot_be_reckoned_is_refused_where_dollars_are_bound() {
+fn unpriced_calls_are_refused_under_a_dollar_limit() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -42,7 +42,7 @@ impl FollowedCalls {
         self.waiting.remove(&call);
     }
 
-    /// Waits for the next call whose wait is over, or forever if there is none. Cancel-safe.
+    /// Returns the next call that is done waiting; never returns if there is none. Cancel-safe.
     pub async fn next(&mut self) -> Option<(CallId, ModelRequest)> {
         loop {
             match self.leader_ended.join_next().await {

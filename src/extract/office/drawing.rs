@@ -81,8 +81,7 @@ impl Series {
 
     /// `Sales | Q1: 4.3 | Q2: 2.5`
     fn line(self) -> Option<String> {
-        // Without a name, or with categories that do not match the values one to one, the values are
-        // written alone.
+        // Without one category per value, write only the values.
         let paired = self.categories.len() == self.values.len();
         let values = self.values.iter().enumerate().map(|(at, value)| {
             if paired {

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_nowhere_else_remains() {
+    fn only_headers_not_repeated_in_the_text_are_kept() {
         let mut lines = MarginLines::default();
         for line in [
             "Ref 4711/B",

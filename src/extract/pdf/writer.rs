@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_cut_by_a_page_end_is_whole() {
+    fn words_split_across_pages_are_joined() {
         for (page, next, expected, rest) in [
             (
                 "the respon-",

@@ -42,7 +42,7 @@ pub async fn start(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, 
 /// `POST /api/orchestrator/analyze`: the same as [`start`], with `results` as a list.
 ///
 /// # Errors
-/// As [`start`].
+/// Same as [`start`].
 pub async fn orchestrate(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     run(cx, caller, ResultsShape::List).await
 }

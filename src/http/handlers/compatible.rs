@@ -37,7 +37,7 @@ pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `POST /v1/completions`: OpenAI text completions.
 ///
 /// # Errors
-/// As [`chat`].
+/// Same as [`chat`].
 pub async fn complete(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let requests = completions::parse_requests(&body).map_err(invalid_field)?;
@@ -47,7 +47,7 @@ pub async fn complete(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// `POST /v1/responses`: OpenAI responses.
 ///
 /// # Errors
-/// As [`chat`].
+/// Same as [`chat`].
 pub async fn responses(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
     let request = responses::read(&body).map_err(invalid_field)?;
@@ -57,7 +57,7 @@ pub async fn responses(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
 /// `POST /v1/messages`: Anthropic messages.
 ///
 /// # Errors
-/// As [`chat`].
+/// Same as [`chat`].
 pub async fn messages(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
     let request = anthropic::parse_request(&body, true).map_err(invalid_field)?;
@@ -87,7 +87,7 @@ async fn read_body(cx: &mut RequestContext, caller: &Caller) -> Result<Value, Ap
 /// Runs one or several requests and responds with their answers.
 ///
 /// # Errors
-/// As [`chat`].
+/// Same as [`chat`].
 pub(super) async fn respond(
     cx: RequestContext,
     caller: Caller,

@@ -168,7 +168,7 @@ pub async fn set_compare_interval(
 }
 
 fn row_json(row: &TopicRow) -> Value {
-    let (count, judged) = (&row.count, &row.judgement);
+    let (count, judged) = (&row.count, &row.judgment);
     json!({
         "topic": count.topic,
         "votes": count.tally.votes(),

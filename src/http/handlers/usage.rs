@@ -115,7 +115,7 @@ async fn all_users_grouped(
 /// `GET /api/usage/calls`: the log of model calls, newest first.
 ///
 /// # Errors
-/// As [`show`].
+/// Same as [`show`].
 pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = cursor.map(|text| text.parse::<i64>()).transpose();

@@ -165,7 +165,7 @@ mod tests {
     use crate::llm::demo::tests::{brief, gpl};
 
     #[test]
-    fn collects_what_to_check() {
+    fn points_to_check_are_listed() {
         let text = "The fee is 40 euros. It may rise later this year. We always deliver perfect goods. \
                     Notice of termination must be given 30 days before the contract ends. \
                     Notice of termination must be given 60 days before the contract ends.";

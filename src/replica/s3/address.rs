@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_to_set() {
+    fn errors_name_the_missing_variable() {
         for (text, variables, expected) in [
             (
                 "s3://bucket",

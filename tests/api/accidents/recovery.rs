@@ -88,7 +88,7 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
 }
 
 #[test]
-fn what_its_owner_deletes_is_gone_at_once() {
+fn deleted_documents_are_removed_immediately() {
     let folder = Folder::new();
     let server = start(&folder);
     let mut ada = Client::new(server.address).registered("ada@example.com");

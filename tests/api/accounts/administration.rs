@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn administration() {
+fn administrators_manage_accounts() {
     let server = Server::start();
     let mut admin = server.user("admin@b.co");
     let mut user = server.user("a@b.co");
@@ -86,7 +86,7 @@ fn administration() {
 }
 
 #[test]
-fn the_configuration_is_told_without_values() {
+fn configuration_is_shown_without_secrets() {
     let server = Server::with(&[("OPENAI_API_KEY", "sk-very-secret-value-123456")]);
     let mut admin = server.user("admin@b.co");
     let answer = admin.get("/api/admin/config");
@@ -103,7 +103,7 @@ fn the_configuration_is_told_without_values() {
 }
 
 #[test]
-fn sessions_are_told_and_ended_from_elsewhere() {
+fn sessions_are_listed_and_ended_from_another_session() {
     let server = Server::start();
     let here = signed_in(&server, "ada@example.org");
     let mut there = server.client().with("user-agent", "A browser elsewhere");

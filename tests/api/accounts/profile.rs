@@ -120,7 +120,7 @@ fn passwords_are_changed_and_reset() {
 }
 
 #[test]
-fn ones_own_profile() {
+fn user_can_update_own_profile() {
     let server = Server::start();
     let mut user = server.user("a@b.co");
     server.user("taken@b.co");

@@ -32,7 +32,7 @@ fn refresh_rotates_and_reuse_ends_the_session() {
 }
 
 #[test]
-fn refresh_without_and_with_a_wrong_token() {
+fn refresh_requires_a_valid_token() {
     let server = Server::start();
     let tokens = signed_in(&server, "a@b.co");
     server

@@ -53,7 +53,7 @@ fn a_run_completes_with_the_members_that_answer() {
 }
 
 #[test]
-fn when_nobody_answers_each_reason_is_told() {
+fn run_without_any_answer_reports_each_reason() {
     let provider = Provider::script([
         on("a").status(
             401,
@@ -80,7 +80,7 @@ fn when_nobody_answers_each_reason_is_told() {
 }
 
 #[test]
-fn nonsense_from_a_provider_fails_its_member_and_nobody_else() {
+fn malformed_provider_responses_fail_only_their_member() {
     let half = unfinished_stream("It is ");
     let provider = Provider::script([
         on("html").status(200, "text/html", "<html><body>Sign in</body></html>"),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn parts_out_of_order_and_resumed() {
+fn upload_parts_arrive_out_of_order_and_resume() {
     let house = TwoUsers::new();
     let text = "part ".repeat(500);
     let announced = |size: usize, chunk: usize, total: u32| json!({"fileName": "../long.txt", "fileSize": size, "chunkSize": chunk, "totalChunks": total});
@@ -72,7 +72,7 @@ fn parts_out_of_order_and_resumed() {
 }
 
 #[test]
-fn without_a_credential_nothing_is_taken() {
+fn uploads_without_a_credential_are_refused() {
     let house = TwoUsers::new();
     let form = Form::default().file("file", "a.txt", b"words").end();
     let answer = house
@@ -84,7 +84,7 @@ fn without_a_credential_nothing_is_taken() {
 }
 
 #[test]
-fn an_account_takes_its_documents_along() {
+fn deleting_an_account_deletes_its_documents() {
     let house = TwoUsers::new();
     let mine = house.send(0, "a.txt", b"mine").expect(200);
     house.send(1, "b.txt", b"theirs").expect(200);
@@ -97,7 +97,7 @@ fn an_account_takes_its_documents_along() {
 }
 
 #[test]
-fn a_picture_is_kept_as_it_is_and_a_damaged_one_says_so() {
+fn images_are_stored_unchanged_and_damaged_ones_are_reported() {
     let house = TwoUsers::new();
     let picture = include_bytes!("../../data/screenshot.png");
     let kept = house.send(0, "a.txt", picture).json();
@@ -114,7 +114,7 @@ fn a_picture_is_kept_as_it_is_and_a_damaged_one_says_so() {
 }
 
 #[test]
-fn a_document_is_looked_into_page_by_page_and_read_again() {
+fn document_pages_are_shown_and_the_document_is_reread() {
     let house = TwoUsers::new();
     let text = b"caf\xe9 one\x0C\x0Cthree pages";
     let sent = house.send(0, "menu.txt", text).json();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn bodies_that_are_not_what_they_should_be() {
+fn malformed_bodies_are_refused() {
     let server = Server::start();
     let mut client = server.client();
     let mut send =
@@ -95,7 +95,7 @@ fn endless_bodies_are_refused() {
 }
 
 #[test]
-fn slow_senders() {
+fn slow_senders_time_out() {
     let server = Server::with(&[
         ("HEADER_TIMEOUT", "1"),
         ("BODY_TIMEOUT", "1"),
@@ -158,7 +158,7 @@ fn readable(socket: &TcpStream) -> bool {
 }
 
 #[test]
-fn headers_that_are_too_large_or_lie() {
+fn oversized_and_inconsistent_headers_are_refused() {
     let server = Server::start();
     let large = format!(
         "GET / HTTP/1.1\r\nhost: x\r\nx-large: {}\r\n\r\n",

@@ -8,7 +8,7 @@ fn written(call: Value) -> Vec<Value> {
 }
 
 #[test]
-fn calls_in_other_forms() {
+fn nonstandard_tool_calls_are_parsed() {
     const OSLO: &str = "{\"city\":\"Oslo\"}";
     const ROME: &str = "{\"city\":\"Rome\"}";
     let nested = |arguments: Value| json!({ "index": 0, "id": "a1", "type": "function", "function": { "name": "weather", "arguments": arguments } });
@@ -189,7 +189,7 @@ fn calls_in_other_forms() {
 }
 
 #[test]
-fn reasoning_is_given_on_whatever_its_field_is_called() {
+fn reasoning_is_forwarded_from_every_known_field() {
     let names = [
         "reasoning_content",
         "reasoning",

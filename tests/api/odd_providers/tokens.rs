@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn tokens_and_prices_in_other_places() {
+fn nonstandard_token_counts_and_prices_are_parsed() {
     let with = |extra: Value| {
         let mut last = end("stop");
         for (name, value) in extra.as_object().unwrap() {

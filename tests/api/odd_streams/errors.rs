@@ -8,7 +8,7 @@ fn breaks(model: &'static str, last: Value, status: u16, words: &'static str) ->
 }
 
 #[test]
-fn errors_in_a_stream_beside_the_known_shapes() {
+fn irregular_stream_errors_are_detected() {
     let raw = |model, last: &str, status, words| {
         let body = events(&[text(HALF)]) + last;
         broken(model, on("").sse(&body), status, words)
@@ -127,7 +127,7 @@ fn errors_in_a_stream_beside_the_known_shapes() {
 }
 
 #[test]
-fn calls_beside_the_known_forms() {
+fn irregular_tool_calls_are_parsed() {
     const OSLO: &str = "{\"city\":\"Oslo\"}";
     const ROME: &str = "{\"city\":\"Rome\"}";
     let list = |calls: Value| chunk(json!({ "tool_calls": calls }), Value::Null);

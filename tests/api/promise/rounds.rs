@@ -288,8 +288,8 @@ fn change(
     moment
 }
 
-/// Each life has its own data folder, so that no round depends on how many came before. `ATTACK_ROUNDS` sets the
-/// number of rounds, `ATTACK_SEED` the first seed.
+/// Each server lifetime has its own data folder, so that no round depends on how many came before. `ATTACK_ROUNDS`
+/// sets the number of rounds, `ATTACK_SEED` the first seed.
 fn rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);

@@ -85,7 +85,7 @@ fn temporary_failures_are_retried() {
 }
 
 #[test]
-fn a_call_that_waits_to_try_again_can_be_cancelled() {
+fn a_call_that_waits_to_try_again_can_be_canceled() {
     let provider = Provider::script([on("m").status(503, "application/json", "{}")]);
     let patient = Duration::from_secs(10);
     let llm = Llm::new(LlmSettings {
@@ -100,7 +100,7 @@ fn a_call_that_waits_to_try_again_can_be_cancelled() {
 }
 
 #[test]
-fn a_field_that_a_model_refuses_is_left_out_and_remembered() {
+fn a_field_refused_by_a_model_is_omitted_and_remembered() {
     let refusal = "{\"error\":{\"message\":\"Unsupported parameter\",\"param\":\"temperature\",\"code\":\"unsupported_parameter\"}}";
     let provider = Provider::script([
         on("m").status(400, "application/json", refusal),
@@ -147,7 +147,7 @@ fn unknown_model_is_unavailable() {
 /// On the small stack of a call's thread, with the largest possible input: an overflow would abort the whole
 /// program.
 #[test]
-fn demo_models_stream_what_they_answer() {
+fn demo_models_stream_their_answer() {
     const TEXT: &str = include_str!("../../data/documents/gpl-3.txt");
     let provider = Provider::script([]);
     let llm = Llm::new(settings(&provider));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn threads_are_found_by_what_was_answered_page_by_page() {
+fn threads_are_searched_by_answer_text_page_by_page() {
     let provider = Provider::answering(|asked| {
         let question = said(asked).pop().unwrap().1;
         let fact = if question.contains("alpha") {
@@ -92,7 +92,7 @@ fn a_thread_or_one_turn_is_shared_and_exported() {
 }
 
 #[test]
-fn nobody_follows_up_on_the_thread_of_another() {
+fn other_users_threads_cannot_be_continued() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
     let one = ask(&mut client, json!({"prompt": "What is a quire?"}));

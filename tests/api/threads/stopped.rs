@@ -27,7 +27,7 @@ fn halfway() -> Vec<ScriptLine> {
 }
 
 #[test]
-fn a_stopped_run_keeps_what_is_written() {
+fn a_stopped_run_keeps_partial_answers() {
     let provider = Provider::script(halfway());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -100,7 +100,7 @@ fn the_answer_is_written_from_finished_and_stopped_drafts() {
 }
 
 #[test]
-fn a_stopped_synthesis_goes_on_from_its_drafts() {
+fn a_stopped_synthesis_resumes_from_its_drafts() {
     let provider = Provider::script([
         on("a").sse(&answer_stream("Eighty grams.")),
         on("b").sse(&answer_stream("It is thin.")),

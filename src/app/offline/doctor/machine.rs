@@ -1,5 +1,4 @@
-//! Checks of the machine: clock, open files, and memory. Relies on what the system reports; if it reports nothing,
-//! there is no finding.
+//! Checks of the machine: clock, open files, and memory. Values that the system does not report yield no finding.
 
 use super::{CheckResult, CheckState, finding};
 use crate::app::host_limits::CONTAINER_LIMITS;

@@ -190,8 +190,7 @@ fn certificate(files: &Files, now: Timestamp) -> CheckResult {
     finding("certificate", state, text)
 }
 
-/// Checks the public address through any proxy: whether it leads to this server, and whether events arrive as they
-/// are sent.
+/// Checks that the public address leads to this server, through any proxy, and that events arrive without buffering.
 fn check_public_url(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
     if !is_serving {
         let text =

@@ -9,10 +9,10 @@ use crate::app::folder::{OTHER_FOLDER, io_reason};
 use crate::store;
 
 const NAME: &str = "data folder";
-/// Size of a test write in bytes: what a small upload and the database log need.
+/// Size of a test write in bytes: enough for a small upload and the database log.
 const ROOM: usize = 16 << 20;
 
-/// Checks a data folder, on whose disk the server wants `floor` free bytes.
+/// Checks that the data folder is usable and that its disk has `floor` bytes free.
 pub(super) fn data_folder(folder: &Path, floor: u64) -> CheckResult {
     let shown = folder.display();
     let unusable = |error: &io::Error| {

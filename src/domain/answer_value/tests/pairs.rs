@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn pairs_from_outside_are_read_right() {
+fn external_pairs_are_classified_correctly() {
     let (mut same, mut different, mut wrong) = (0, 0, Vec::new());
     let pairs = include_str!("../../../../tests/data/answers/pairs.tsv");
     for line in pairs.lines().filter(|line| !line.starts_with('#')) {

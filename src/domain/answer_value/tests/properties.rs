@@ -23,7 +23,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn the_normal_form_is_its_own(said in text(), question in text()) {
+    fn normalization_is_idempotent(said in text(), question in text()) {
         let reader = AnswerReader::new(&question);
         if let Some(value) = reader.parse_statement(&said) {
             let form = value.to_string();

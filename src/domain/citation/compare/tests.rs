@@ -14,7 +14,7 @@ fn find_in_page(quote: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn what_stands_there_is_found_whatever_the_noise() {
+fn quotations_are_found_despite_case_punctuation_and_line_breaks() {
     for quote in [
         "shall not exceed 3.5 tonnes of carbon",
         "SHALL NOT  EXCEED 3.5 tonnes",
@@ -36,7 +36,7 @@ fn what_stands_there_is_found_whatever_the_noise() {
 }
 
 #[test]
-fn small_changes_that_turn_the_meaning_are_seen() {
+fn small_changes_of_meaning_are_detected() {
     for (page, quote) in [
         (
             "The landlord shall not enter without notice of a day.",
@@ -93,7 +93,7 @@ fn small_changes_that_turn_the_meaning_are_seen() {
 }
 
 #[test]
-fn what_was_changed_is_not_found() {
+fn altered_quotations_are_not_found() {
     for quote in [
         "shall exceed 3.5 tonnes of carbon",
         "shall not exceed 35 tonnes of carbon",
@@ -113,7 +113,7 @@ fn what_was_changed_is_not_found() {
 }
 
 #[test]
-fn a_lost_sign_a_split_word_and_a_lost_case_are_seen() {
+fn lost_signs_split_words_and_lost_case_are_detected() {
     for (page, quote) in [
         (
             "Its rating is BB- by both of the agencies.",

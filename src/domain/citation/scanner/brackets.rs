@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brackets_of_values_count_and_those_of_asides_do_not() {
+    fn brackets_count_around_values_but_not_around_asides() {
         for (text, expected) in [
             ("p in [0,1] and q in [0, 1)", "[][)"),
             ("r in ]0,1[ and (−∞, 5]", "][(]"),

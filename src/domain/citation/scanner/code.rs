@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn punctuation_inside_names_counts_and_elsewhere_it_does_not() {
+    fn punctuation_counts_only_inside_names() {
         for (text, expected) in [
             ("see https://a-b.example/c_d?x=1#y.", "://-./_?=#"),
             ("<info@a.example>, (x.y@b.example)", "@..@."),

@@ -13,7 +13,7 @@ const SHARED: (usize, usize) = (2, 3);
 /// Minimum number of terms that the statements share.
 const MIN_TERMS: usize = 2;
 
-/// Returns why two statements cannot both be right, if they seem to be about the same thing; none if no rule finds
+/// Returns why two statements cannot both be right, if they seem to be about the same thing; `None` if no rule finds
 /// a conflict.
 pub(in super::super) fn conflict(sentence: &str, said: &str) -> Option<String> {
     let (pair, turned) = (

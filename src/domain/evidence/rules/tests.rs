@@ -1,9 +1,9 @@
-//! Tests of each rule: on what it should catch, and on the same content in other words.
+//! Tests of each rule: it detects its mismatch and accepts paraphrases.
 
 use super::*;
 
 #[test]
-fn each_rule_objects_to_what_it_is_for() {
+fn each_rule_detects_its_kind_of_mismatch() {
     for (sentence, quote, expected) in [
         (
             "The pump is covered for 24 months.",
@@ -177,7 +177,7 @@ fn each_rule_objects_to_what_it_is_for() {
 }
 
 #[test]
-fn no_rule_objects_to_the_same_in_other_words() {
+fn no_rule_objects_to_a_paraphrase() {
     for (sentence, quote) in [
         (
             "The lease ends on 30 June 2027 [D1:p4] (A, B).",

@@ -280,7 +280,7 @@ fn a_denial_without_words_that_were_found_rules_agreement_out() {
 }
 
 #[test]
-fn a_passage_that_is_said_to_contradict_rules_support_out() {
+fn contradicting_passage_rules_out_support() {
     let passages = [
         PAYS,
         "Correction: it is the buyer who pays the shipping costs.",
@@ -322,7 +322,7 @@ fn a_passage_that_is_said_to_contradict_rules_support_out() {
 }
 
 #[test]
-fn a_level_says_what_the_checker_found() {
+fn support_reasons_state_the_verdict_of_the_checker() {
     let passage = "The tenant may not sublet the flat.";
     let plan = plan(2, &[passage], 4);
     let reason = |verdict: &str, quote: &str| {

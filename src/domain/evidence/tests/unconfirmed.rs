@@ -23,7 +23,7 @@ fn stances(map: &EvidenceMap, claim: usize) -> Vec<Stance> {
 }
 
 #[test]
-fn what_the_judge_says_and_no_rule_confirms_is_neither_silence_nor_one_members_point() {
+fn unconfirmed_stances_count_neither_as_silence_nor_as_a_unique_point() {
     let plan = plan(3, &[], 4);
     let said = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", LEASE[member]));
     let judge = json!({ "claims": [{ "text": LEASE[0], "stances": said }] });

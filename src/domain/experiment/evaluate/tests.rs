@@ -216,7 +216,7 @@ fn answers_get_the_score_that_they_should() {
 }
 
 #[test]
-fn what_could_score_nothing_is_refused() {
+fn unusable_evaluators_are_rejected() {
     let bad = Evaluator::Regex {
         pattern: Some("(".to_owned()),
     };

@@ -7,7 +7,7 @@ use super::super::{JudgeCost, Trial};
 use super::{RacePhase, SuccessiveHalving};
 
 impl SuccessiveHalving {
-    /// Fraction of the budget that is reserved in the current phase.
+    /// Returns the fraction of the budget that is reserved in the current phase.
     pub(super) fn reserved_fraction(&self) -> f64 {
         if matches!(self.phase, RacePhase::Confirm(..)) {
             0.0
@@ -44,7 +44,7 @@ impl SuccessiveHalving {
         let mut limits = limits(&self.seen.design.budget).into_iter().zip(wants);
         limits.all(|(limit, want)| limit.is_none_or(|limit| want <= limit * kept))
     }
-    /// Estimated number of evaluations that the race can still afford, from average or declared usage.
+    /// Returns the estimated number of evaluations that the race can still afford, from average or declared usage.
     pub(super) fn remaining_evaluations(&self) -> usize {
         let done = self.seen.results.len() as u64;
         let usual = if done > 0 {
@@ -66,7 +66,7 @@ impl SuccessiveHalving {
         }
         left.max(0.0) as usize
     }
-    /// Remaining fraction of the race's budget, at most 1.
+    /// Returns the remaining fraction of the race's budget, at most 1.
     pub(super) fn remaining_share(&self) -> f64 {
         let gone = usage_amounts(&self.spent, self.seen.results.len() as u64);
         let parts = limits(&self.seen.design.budget).into_iter().zip(gone);

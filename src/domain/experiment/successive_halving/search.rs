@@ -62,11 +62,11 @@ impl SuccessiveHalving {
         self.advance();
         true
     }
-    /// For each configuration, the one from which it was derived.
+    /// Returns each configuration's parent.
     pub fn parents(&self) -> &[Option<usize>] {
         &self.parents
     }
-    /// Number of proposals made.
+    /// Returns the number of proposals made.
     pub fn proposals(&self) -> usize {
         self.proposals_made
     }

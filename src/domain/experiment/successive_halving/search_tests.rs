@@ -94,7 +94,7 @@ fn an_interrupted_search_has_the_same_family() {
 }
 
 #[test]
-fn a_search_that_cannot_be_paid_ends_and_odd_proposals_are_taken() {
+fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
     for evaluations in 0..12 {
         let script = Script {
             evaluations,

@@ -38,7 +38,7 @@ impl StagedRun {
         price.is_some_and(is_cheaper) && estimate_tokens(&beginning.text) >= MIN_CACHED_TOKENS
     }
 
-    /// Makes the calls that waited for another call to read the prefix or to end.
+    /// Starts the calls that waited for another call to cache the prefix or end.
     pub(super) fn release_held_back(&mut self, now: Timestamp) {
         if self.held_back.is_empty() {
             return;

@@ -7,11 +7,11 @@ use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
-/// Divisor of the run's time that gives the share reserved for the synthesis.
+/// Fraction of the run's time reserved for the synthesis, as a divisor.
 const SYNTHESIS_RESERVE: u32 = 5;
 
 impl StagedRun {
-    /// Time left for a call that starts now: the lesser of the stage's and the run's remaining time.
+    /// Returns the time left for a call that starts now: the lesser of the stage's and the run's remaining time.
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
         let times = self.state.plan.times;
         let (stage, run) = (seconds(times.stage), seconds(times.run));
@@ -24,7 +24,7 @@ impl StagedRun {
         of_stage.min(of_run)
     }
 
-    /// Remaining time of the run.
+    /// Returns the remaining time of the run.
     pub(super) fn run_time_left(&self, now: Timestamp) -> Duration {
         seconds(self.state.plan.times.run).saturating_sub(now.since(self.time_limit_start))
     }

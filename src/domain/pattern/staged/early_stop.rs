@@ -10,7 +10,7 @@ use crate::domain::pattern::CallId;
 use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 
-/// What follows a stage in which all calls are settled.
+/// Next step after a stage whose calls are all settled.
 enum NextStage {
     /// This stage.
     EnterStage(usize),
@@ -27,7 +27,7 @@ struct AgreementVerdict {
 }
 
 impl StagedRun {
-    /// Returns the stage after this one; none if the run ends here or continues in another way.
+    /// Returns the stage after this one; `None` if the run ends here or continues in another way.
     pub(super) fn stage_after(&mut self, now: Timestamp, stage: usize) -> Option<usize> {
         if self.state.is_vote() && stage == self.state.plan.first_answer_stage() {
             self.close_vote(now);
@@ -43,7 +43,7 @@ impl StagedRun {
         }
     }
 
-    // Decides what follows a stage.
+    // Decides the next step after a stage.
     fn next_stage(&mut self, now: Timestamp, stage: usize) -> NextStage {
         let stages = self.state.plan.stages.len();
         let (way, first) = (
@@ -103,7 +103,7 @@ impl StagedRun {
         }
     }
 
-    // Decided by the judge's comparison; without one, only by the closing lines.
+    // Returns the agreement of the drafts: by the judge's comparison or, without one, by the closing lines.
     fn agreement(&self, threshold: f64) -> AgreementVerdict {
         let plan = &self.state.plan;
         let answers: Vec<StageAnswer> = self.answers().cloned().collect();
@@ -136,7 +136,7 @@ impl StagedRun {
         }
     }
 
-    /// Ends a run that cannot continue with its best answer.
+    /// Ends a run that cannot continue, with its best answer as the result.
     pub(super) fn best_so_far(&mut self, now: Timestamp, reason: String) {
         let Some(best) = self.state.best_answer() else {
             let error = format!("there is no answer: {reason}");

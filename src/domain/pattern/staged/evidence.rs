@@ -61,7 +61,7 @@ impl EvidencePhase {
         !self.awaiting_reservation.is_empty()
     }
 
-    /// The earliest deadline of an open call.
+    /// Returns the earliest deadline of an open call.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.open.values().map(|open| open.until).min()
     }
@@ -124,7 +124,7 @@ impl StagedRun {
         self.outputs.push_back(RunOutput::Reserve { stage, calls });
     }
 
-    /// Makes the call whose reservation was granted.
+    /// Starts the call whose reservation was granted.
     pub(super) fn evidence_granted(&mut self, now: Timestamp) {
         let Some(call) = self.evidence.awaiting_reservation.pop_front() else {
             return;
@@ -190,7 +190,7 @@ impl StagedRun {
         self.evidence_over(now);
     }
 
-    /// Stops the open calls of a run that is cancelled.
+    /// Stops the open calls of a run that is canceled.
     pub(super) fn stop_evidence(&mut self) {
         for (id, _) in std::mem::take(&mut self.evidence.open) {
             self.outputs.push_back(RunOutput::Stop(id));
@@ -304,7 +304,7 @@ impl StagedRun {
         })
     }
 
-    // Builds a call's request; none if the call is not planned or there is nothing to compare.
+    // Builds a call's request; `None` if the call is not planned or there is nothing to compare.
     fn evidence_request(
         &self,
         call: EvidenceCall,

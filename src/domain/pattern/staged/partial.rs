@@ -40,7 +40,7 @@ impl StagedRun {
         run
     }
 
-    /// Keeps the text that the open calls have written so far, before they are stopped.
+    /// Keeps the partial texts of open calls before they are stopped.
     pub(super) fn keep_partial(&mut self, now: Timestamp, reason: &str) {
         let stage = self.state.stage;
         let open = self

@@ -144,7 +144,7 @@ impl StagedRun {
             true => text,
             false => format!("{begun}{text}"),
         });
-        // Cancelled before the start: no time has passed.
+        // Canceled before the start: no time has passed.
         let began = if self.started == Timestamp::default() {
             now
         } else {

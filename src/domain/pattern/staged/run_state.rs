@@ -86,7 +86,7 @@ impl RunState {
         }
     }
 
-    // The model in a member's slot: the planned one, or the last fallback used.
+    // Returns the model in a member's slot: the planned one, or the last fallback used.
     fn model_in_slot(&self, member: usize) -> &Member {
         let planned = &self.slots()[member];
         let turned = self.fallbacks_used.get(&member).copied().unwrap_or(0);
@@ -96,7 +96,7 @@ impl RunState {
         fallback.unwrap_or(planned)
     }
 
-    /// Number of fallbacks of a member.
+    /// Returns the number of fallbacks of a member.
     pub fn fallbacks_of(&self, member: usize) -> usize {
         self.slots()
             .get(member)
@@ -139,7 +139,7 @@ impl RunState {
         let mut peers: Vec<Peer> = Vec::new();
         let mut own = None;
         let newest = self.newest_before(self.stage);
-        // Critiques that no revision used are shown along with the texts that they criticize.
+        // Unused critiques are shown with the texts they criticize.
         let unheeded = newest.filter(|&stage| self.is_last() && self.is_review(stage));
         let read = match unheeded {
             Some(reviewed) => self.newest_answers_before(reviewed),
@@ -335,7 +335,7 @@ impl RunState {
         prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)
     }
 
-    /// Converts a text to the final answer: unchanged, or the JSON in it if a format is requested; none if it
+    /// Converts a text to the final answer: unchanged, or the JSON in it if a format is requested; `None` if it
     /// does not conform.
     pub fn to_requested_format(&self, text: &str) -> Option<String> {
         match &self.plan.format {
@@ -428,13 +428,13 @@ impl RunState {
             .collect()
     }
 
-    /// Builds the request that a member would get in a stage from the results so far.
+    /// Builds a member's request in a stage from the results so far.
     pub fn build_request(&mut self, stage: usize, member: usize) -> ModelRequest {
         self.stage = stage;
         self.request(member, Duration::ZERO)
     }
 
-    /// The `analysis.started` event.
+    /// Returns the `analysis.started` event.
     pub fn announcement(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
         // Votes are counted; a synthesizer is planned only if it may have to break a tie.
@@ -483,7 +483,7 @@ impl RunState {
             .collect()
     }
 
-    /// Number of answers and failures in the current stage.
+    /// Returns the number of answers and failures in the current stage.
     pub fn answered_and_failed(&self) -> (usize, usize) {
         let all = self.results.values();
         let of_stage = all.filter(|result| result.stage == self.stage);

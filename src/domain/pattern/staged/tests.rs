@@ -275,7 +275,7 @@ fn first_answers_are_independent_and_later_readers_see_letters_only() {
 }
 
 #[test]
-fn a_revision_holds_the_first_answer_and_the_own_review_apart() {
+fn revision_prompt_separates_the_draft_from_the_review() {
     let mut machine = new_run(plan_of_four());
     machine.handle(at(0), RunInput::Started);
     for (stage, text) in [(0, "first"), (1, "review")] {
@@ -305,7 +305,7 @@ fn a_revision_holds_the_first_answer_and_the_own_review_apart() {
 }
 
 #[test]
-fn a_failed_member_is_dropped_and_the_run_goes_on() {
+fn a_failed_member_is_dropped_and_the_run_continues() {
     let mut machine = new_run(plan_of_four());
     outputs_as_text(&mut machine, 0, RunInput::Started);
     outputs_as_text(&mut machine, 1, answered(0, 0, "A"));
@@ -323,7 +323,7 @@ fn a_failed_member_is_dropped_and_the_run_goes_on() {
 }
 
 #[test]
-fn a_stage_that_gives_nothing_lets_the_one_before_flow_on() {
+fn a_failed_stage_passes_on_the_previous_answers() {
     let mut machine = new_run(plan_of_four());
     outputs_as_text(&mut machine, 0, RunInput::Started);
     for member in 0..3 {
@@ -347,7 +347,7 @@ fn a_stage_that_gives_nothing_lets_the_one_before_flow_on() {
 }
 
 #[test]
-fn nobody_answered_is_a_failure_with_every_reason() {
+fn run_without_any_answer_fails_with_every_reason() {
     let mut machine = new_run(two_stage_plan(&["a", "b"], "s"));
     outputs_as_text(&mut machine, 0, RunInput::Started);
     outputs_as_text(&mut machine, 1, failed(0, 0));
@@ -385,7 +385,7 @@ fn another_member_writes_when_the_synthesizer_fails() {
 }
 
 #[test]
-fn cancelling_stops_every_open_call_and_nothing_follows() {
+fn canceling_stops_every_open_call_and_nothing_follows() {
     let mut machine = new_run(two_stage_plan(&["a", "b"], "s"));
     outputs_as_text(&mut machine, 0, RunInput::Started);
     outputs_as_text(&mut machine, 1, answered(0, 0, "x"));
@@ -400,7 +400,7 @@ fn cancelling_stops_every_open_call_and_nothing_follows() {
 }
 
 #[test]
-fn a_call_that_never_ends_is_given_up() {
+fn a_call_that_never_ends_times_out() {
     let mut machine = new_run(two_stage_plan(&["a"], "s"));
     outputs_as_text(&mut machine, 0, RunInput::Started);
     let RunOutput::Wait(Some(until)) = machine.poll() else {
@@ -419,7 +419,7 @@ fn a_call_that_never_ends_is_given_up() {
 }
 
 #[test]
-fn a_restored_run_asks_only_what_is_missing() {
+fn a_restored_run_makes_only_missing_calls() {
     let mut first = new_run(plan_of_four());
     let mut outputs = Vec::new();
     for input in [

@@ -91,7 +91,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn no_text_makes_it_panic(one in text(), other in text()) {
+    fn arbitrary_text_never_panics(one in text(), other in text()) {
         let prepared = ComparableText::of(&one);
         for found in [locate(&other, &prepared), locate(&one, &prepared)].into_iter().flatten() {
             prop_assert!(one.get(found.start..found.end).is_some(), "{:?}", found);
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_verified_reads_like_the_quotation(
+    fn verified_text_has_the_letters_of_the_quotation(
         before in "[a-d0-9 .,%$€/-]{0,12}",
         quote in "([a-d0-9éñÄ²½ .,;:%$€/^→∈()\n-]|H₂){1,24}",
         behind in "[a-d0-9 .,%$€/-]{0,12}",

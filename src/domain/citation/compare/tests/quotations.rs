@@ -83,7 +83,7 @@ fn true_quotations_are_verified() {
 }
 
 #[test]
-fn an_ellipsis_shows_what_it_leaves_out() {
+fn omitted_words_of_an_ellipsis_are_reported() {
     for (text, quote, expected) in [
         (
             "The landlord shall not enter without notice of a day.",
@@ -126,7 +126,7 @@ fn an_ellipsis_shows_what_it_leaves_out() {
 }
 
 #[test]
-fn letters_may_slip_only_where_the_text_was_recognized() {
+fn letter_errors_are_tolerated_only_in_ocr_text() {
     let text = "the rest was payable within thirty days of delivery to the port of München";
     for quote in [
         "the rest was payable within thirty days of delivcry to the port",

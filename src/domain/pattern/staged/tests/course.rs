@@ -146,7 +146,7 @@ fn a_chain_has_an_end_and_is_resumed_where_it_was() {
 }
 
 #[test]
-fn a_fallback_without_money_drops_its_member_and_nobody_else() {
+fn an_unaffordable_fallback_drops_only_its_member() {
     let mut run = new_run(plan_with_fallbacks());
     outputs_as_text(&mut run, 0, RunInput::Started);
     run.handle(at(1), broken_stream(0, 0));
@@ -197,7 +197,7 @@ fn call_limits_s(outputs: &[RunOutput]) -> Vec<u64> {
 }
 
 #[test]
-fn a_call_has_what_its_stage_and_its_run_have_left() {
+fn call_timeout_is_the_time_left_in_its_stage_and_run() {
     let mut run = run_with_limits(plan_of_four(), 100, 1_000);
     run.handle(at(0), RunInput::Started);
     assert_eq!(call_limits_s(&drain(&mut run)), [100, 100, 100]);
@@ -260,7 +260,7 @@ fn a_run_whose_writers_all_fail_keeps_the_best_draft() {
 }
 
 #[test]
-fn a_shape_is_asked_of_the_one_answer_only() {
+fn response_format_applies_only_to_the_final_answer() {
     let format = Format {
         name: "answer".into(),
         schema: serde_json::json!({ "type": "object" }),

@@ -94,7 +94,7 @@ fn a_model_that_failed_before_is_not_the_judge() {
 }
 
 #[test]
-fn totals_hold_the_cost_of_the_comparison() {
+fn totals_include_the_cost_of_the_comparison() {
     let mut run = new_run(judged_plan());
     synthesis_texts(&mut run);
     run.handle(at(3), answered(MAP_STAGE, 0, &judge_reply("denies")));
@@ -108,7 +108,7 @@ fn totals_hold_the_cost_of_the_comparison() {
 }
 
 #[test]
-fn whatever_happens_to_the_comparison_the_answer_stays() {
+fn a_failed_comparison_keeps_the_answer() {
     let late = Duration::from_secs(600);
     for (input, why) in [
         (failed(MAP_STAGE, 0), "busy"),
@@ -139,7 +139,7 @@ fn whatever_happens_to_the_comparison_the_answer_stays() {
 }
 
 #[test]
-fn a_budget_without_room_spares_the_comparison_alone() {
+fn an_exhausted_budget_skips_only_the_comparison() {
     let mut run = new_run(judged_plan());
     run.handle(at(0), RunInput::Started);
     let mut reserved = 0;
@@ -179,7 +179,7 @@ fn a_budget_without_room_spares_the_comparison_alone() {
 }
 
 #[test]
-fn a_restored_run_compares_what_is_not_compared_yet() {
+fn a_restored_run_resumes_its_comparison() {
     let kept = |run: &mut StagedRun, inputs: Vec<RunInput>| {
         let mut kept = Vec::new();
         for input in inputs {
@@ -220,7 +220,7 @@ fn a_restored_run_compares_what_is_not_compared_yet() {
 }
 
 #[test]
-fn a_cascade_asks_the_judge_before_it_decides() {
+fn a_cascade_calls_the_judge_before_it_decides() {
     for (texts, said, expected) in [
         (
             ["The fee is 30 euros.", "In all, The fee is 30 euros."],
@@ -249,7 +249,7 @@ fn a_cascade_asks_the_judge_before_it_decides() {
 }
 
 #[test]
-fn a_cascade_whose_judge_fails_goes_by_the_closing_lines() {
+fn a_cascade_without_a_judgment_compares_closing_lines() {
     // A draft that was not compared before is compared once it is the answer.
     for (text, expected) in [
         ("Measured.\nAnswer: 30", "call 2 s"),
@@ -273,7 +273,7 @@ fn a_cascade_whose_judge_fails_goes_by_the_closing_lines() {
 }
 
 #[test]
-fn who_wants_the_answer_now_does_not_wait_for_the_judge() {
+fn finish_early_does_not_wait_for_the_judge() {
     let mut run = new_run(cascade_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answered(0, 0, "The fee is 30 euros."));

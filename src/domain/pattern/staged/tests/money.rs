@@ -1,9 +1,9 @@
-//! What calls cost, and runs whose money is used up.
+//! Tests of call costs and exhausted budgets.
 
 use super::*;
 
 #[test]
-fn what_the_cache_gives_is_free() {
+fn cached_answers_are_free() {
     let mut capped = new_run(Plan {
         budget: Some(MicroDollars(30)),
         ..two_stage_plan(&["a", "b"], "s")
@@ -33,7 +33,7 @@ fn what_the_cache_gives_is_free() {
 }
 
 #[test]
-fn a_failed_call_costs_what_it_took() {
+fn a_failed_call_is_billed_for_its_tokens() {
     let mut run = new_run(two_stage_plan(&["a", "b"], "s"));
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answered(0, 0, "x"));
@@ -61,7 +61,7 @@ fn a_failed_call_costs_what_it_took() {
 }
 
 #[test]
-fn a_run_without_money_ends_with_the_best_it_has() {
+fn a_run_out_of_budget_ends_with_its_best_answer() {
     let denied = || RunInput::Denied("the money is used up".into());
     let mut poor = new_run(plan_of_four());
     poor.handle(at(0), RunInput::Started);

@@ -39,7 +39,7 @@ fn calls(outputs: &[RunOutput]) -> Vec<&ModelRequest> {
 }
 
 #[test]
-fn each_part_is_read_once_and_the_notes_stand_for_it() {
+fn each_part_is_read_once_and_replaced_by_its_notes() {
     let mut machine = new_run(in_parts(two_stage_plan(&["a", "b"], "s"), 3));
     machine.handle(at(0), RunInput::Started);
     let began = drain(&mut machine);
@@ -83,7 +83,7 @@ fn each_part_is_read_once_and_the_notes_stand_for_it() {
 }
 
 #[test]
-fn who_cannot_read_a_part_is_stood_in_for_and_what_nobody_reads_is_named() {
+fn unread_parts_go_to_another_reader_or_are_reported() {
     let mut machine = new_run(in_parts(two_stage_plan(&["a", "b"], "s"), 2));
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
@@ -112,7 +112,7 @@ fn who_cannot_read_a_part_is_stood_in_for_and_what_nobody_reads_is_named() {
 }
 
 #[test]
-fn nothing_read_is_no_answer() {
+fn a_run_that_read_no_part_fails() {
     let mut machine = new_run(in_parts(two_stage_plan(&["a"], "s"), 2));
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
@@ -125,7 +125,7 @@ fn nothing_read_is_no_answer() {
 }
 
 #[test]
-fn a_run_that_was_interrupted_reads_on_where_it_was() {
+fn an_interrupted_run_resumes_reading() {
     let plan = in_parts(plan_of_four(), 3);
     let mut machine = new_run(plan.clone());
     machine.handle(at(0), RunInput::Started);
@@ -148,7 +148,7 @@ fn a_run_that_was_interrupted_reads_on_where_it_was() {
 }
 
 #[test]
-fn a_hurry_waits_for_the_first_answers() {
+fn finish_early_waits_for_the_first_answers() {
     let mut machine = new_run(in_parts(plan_of_four(), 2));
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
@@ -173,7 +173,7 @@ fn a_hurry_waits_for_the_first_answers() {
 }
 
 #[test]
-fn one_member_is_left_out_at_the_persons_wish() {
+fn one_member_is_skipped_on_request() {
     let mut machine = new_run(plan_of_four());
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);

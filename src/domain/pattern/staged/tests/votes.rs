@@ -28,7 +28,7 @@ fn notes(machine: &mut StagedRun) -> String {
 }
 
 #[test]
-fn a_majority_is_asked_first_and_the_rest_only_if_it_can_change_the_result() {
+fn a_majority_is_called_first_and_the_rest_only_if_needed() {
     let mut run = new_run(vote_plan(&["a", "b", "c"]));
     let started = outputs_as_text(&mut run, 0, RunInput::Started);
     assert_eq!(started, ["+initial", "call 0 a", "call 0 b"]);
@@ -77,7 +77,7 @@ fn a_majority_is_asked_first_and_the_rest_only_if_it_can_change_the_result() {
 }
 
 #[test]
-fn a_tie_of_equal_members_is_broken_by_the_synthesizer_whose_words_are_not_the_answer() {
+fn the_synthesizer_breaks_a_tie_without_writing_the_answer() {
     let mut run = new_run(vote_plan(&["a", "b"]));
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answered(0, 0, "Five.\nAnswer: 5"));
@@ -126,7 +126,7 @@ fn standings_break_a_tie_without_a_call() {
 }
 
 #[test]
-fn a_tie_that_nobody_breaks_is_drawn_and_the_notes_say_so() {
+fn an_unbroken_tie_is_drawn_and_reported() {
     let mut run = new_run(vote_plan(&["a", "b"]));
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
@@ -174,7 +174,7 @@ fn a_resumed_vote_decides_the_same() {
 }
 
 #[test]
-fn a_budget_that_ends_in_the_first_wave_counts_what_there_is() {
+fn a_budget_spent_in_the_first_wave_counts_the_votes_so_far() {
     let mut run = new_run(vote_plan(&["a", "b", "c"]));
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));

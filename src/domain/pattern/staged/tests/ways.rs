@@ -21,7 +21,7 @@ fn outcome(machine: &mut StagedRun) -> PatternOutcome {
 use crate::domain::pattern::PatternOutcome;
 
 #[test]
-fn one_model_alone_gives_the_answer() {
+fn a_single_model_gives_the_answer() {
     let mut machine = new_run(one_stage_plan(
         &["a"],
         StageRole::Synthesizer,
@@ -42,7 +42,7 @@ fn one_model_alone_gives_the_answer() {
 }
 
 #[test]
-fn one_model_alone_that_fails_says_why() {
+fn a_failed_single_model_reports_its_error() {
     let mut machine = new_run(one_stage_plan(
         &["a"],
         StageRole::Synthesizer,
@@ -79,7 +79,7 @@ fn votes_are_counted_without_another_call() {
 }
 
 #[test]
-fn answers_that_cannot_be_counted_are_shown_and_not_guessed() {
+fn unparseable_votes_are_shown_not_guessed() {
     let mut machine = new_run(one_stage_plan(
         &["a", "b"],
         StageRole::Members,
@@ -109,7 +109,7 @@ fn cascade_plan() -> Plan {
 }
 
 #[test]
-fn drafts_that_agree_spare_the_stronger_model() {
+fn agreeing_drafts_skip_the_stronger_model() {
     let mut run = new_run(cascade_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answered(0, 0, "Measured.\nAnswer: 4"));
@@ -147,7 +147,7 @@ fn drafts_that_agree_spare_the_stronger_model() {
 }
 
 #[test]
-fn first_answers_that_agree_spare_the_critique_where_that_is_wanted() {
+fn agreeing_first_answers_skip_the_critique_if_enabled() {
     for (bar, answer, next) in [
         (None, "Answer: 4", "+meta"),
         (Some(0.9), "Answer: 4", "+ultra"),
@@ -174,7 +174,7 @@ fn first_answers_that_agree_spare_the_critique_where_that_is_wanted() {
 }
 
 #[test]
-fn a_restored_run_is_spared_the_same_stages() {
+fn a_restored_run_skips_the_same_stages() {
     let plan = Plan {
         agreement: Some(0.9),
         ..plan_of_four()
@@ -198,7 +198,7 @@ fn a_restored_run_is_spared_the_same_stages() {
 }
 
 #[test]
-fn the_synthesis_begins_with_what_is_ready() {
+fn finish_early_synthesizes_the_available_answers() {
     let mut run = new_run(plan_of_four());
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answered(0, 1, "B"));
@@ -230,7 +230,7 @@ fn the_synthesis_begins_with_what_is_ready() {
 }
 
 #[test]
-fn a_synthesis_of_texts_that_nobody_revised_reads_the_critiques_too() {
+fn synthesis_without_revisions_includes_the_critiques() {
     let mut plan = plan_of_four();
     plan.stages.remove(2);
     let mut machine = new_run(plan);
@@ -283,7 +283,7 @@ fn a_synthesis_of_texts_that_nobody_revised_reads_the_critiques_too() {
 }
 
 #[test]
-fn samples_of_one_model_are_members_of_their_own() {
+fn each_sample_of_a_model_is_a_separate_member() {
     let mut plan = two_stage_plan(&["a", "a", "a"], "a");
     for (sample, member) in (0..).zip(&mut plan.members) {
         member.sample = sample;
@@ -309,7 +309,7 @@ fn samples_of_one_model_are_members_of_their_own() {
 }
 
 #[test]
-fn a_long_beginning_is_read_once_before_the_siblings_go_out() {
+fn long_shared_prefix_is_sent_once_before_parallel_calls() {
     let mut plan = two_stage_plan(&["a", "a", "b"], "s");
     plan.members[1].sample = 1;
     plan.sources = vec![SourcePassage {
@@ -356,7 +356,7 @@ fn a_long_beginning_is_read_once_before_the_siblings_go_out() {
 }
 
 #[test]
-fn a_beginning_is_kept_for_whoever_reads_it_again() {
+fn prompt_prefix_is_cached_when_a_later_call_reuses_it() {
     let source = SourcePassage {
         number: 1,
         document: "a.txt".into(),
@@ -392,7 +392,7 @@ fn a_beginning_is_kept_for_whoever_reads_it_again() {
 }
 
 #[test]
-fn whoever_obeys_a_document_is_read_by_nobody() {
+fn members_that_obey_a_document_are_excluded() {
     let mut plan = two_stage_plan(&["a", "b"], "s");
     plan.canary = "c4n4ry".into();
     plan.sources = vec![SourcePassage {
