@@ -18,7 +18,7 @@ use crate::store::{Store, Writer};
 const COLLECT_INTERVAL: Duration = Duration::from_millis(200);
 /// Number of calls that are written without waiting for more.
 const MAX_BATCH: usize = 256;
-/// Number of calls that may wait before new calls have to wait for them: at most 8 MB, and what a crash would forget.
+/// Number of calls that may wait before new calls have to wait for them: this is what a crash would forget.
 const MAX_BACKLOG: usize = 2_048;
 /// Pause after a failed write.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
