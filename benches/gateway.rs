@@ -27,8 +27,11 @@ use tokio::net::TcpStream;
 
 /// Number of connections, and the model that their requests name.
 const ROWS: [(usize, &str); 3] = [(1, "16x0"), (50, "16x0"), (500, "16x100")];
+/// Measuring time of a row.
 const LENGTH: Duration = Duration::from_secs(4);
+/// Time before it that lets connections open; counted too.
 const WARM: Duration = Duration::from_secs(1);
+
 fn main() {
     pin(std::process::id(), "1-1023");
     let upstream = Upstream::start();
@@ -285,7 +288,7 @@ fn row(target: &Target, connections: usize, model: &str, floor: Option<&Figures>
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = (process.map(ticks_of_family).zip(before))
         .map_or(0.0, |(after, before)| (after - before) as f64 * 10.0);
-    let all = took.len().max(1) as f64;
+    let all = took.len() as f64;
     let middle = |times: Vec<f64>| match times.is_empty() {
         true => f64::NAN,
         false => median(times),
@@ -294,7 +297,11 @@ fn row(target: &Target, connections: usize, model: &str, floor: Option<&Figures>
         per_second: all / seconds,
         median: middle(took),
         first: middle(first),
-        cpu: cpu / all,
+        // Unknown without a measured process, without a complete stream, and below one tick of the clock.
+        cpu: match cpu > 0.0 && all > 0.0 {
+            true => cpu / all,
+            false => f64::NAN,
+        },
         memory: memory.join().unwrap_or(f64::NAN),
     };
     println!(

@@ -20,12 +20,12 @@ pub fn run(job: &str) -> ExitCode {
     let Ok(job) = serde_json::from_str::<ReadRequest>(job) else {
         return ExitCode::from(2);
     };
-    let walls = SandboxLimits {
+    let limits = SandboxLimits {
         memory: job.memory,
         cpu_s: job.cpu_s,
         wall_s: job.wall_s,
     };
-    if enter_sandbox(&walls).is_err() {
+    if enter_sandbox(&limits).is_err() {
         return ExitCode::from(3);
     }
     match read(&job) {

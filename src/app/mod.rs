@@ -22,6 +22,7 @@ pub mod health;
 mod host_limits;
 mod housekeeping;
 pub mod idempotency;
+pub mod input_file;
 mod key_limits;
 mod locks;
 pub mod mcp;

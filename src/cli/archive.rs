@@ -13,6 +13,7 @@ use super::text_width::truncate;
 use super::{CommandFailure, Outcome, block_on, download, failed, print, usage};
 use crate::app::accounts::Accounts;
 use crate::app::archive::{self, Counts};
+use crate::app::input_file;
 use crate::domain::id::UserId;
 
 /// Writes the archive.
@@ -38,14 +39,14 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
 pub(super) fn import(call: &CommandCall) -> Outcome {
     let file = file_argument(call)?;
     if let Some(server) = named_server(call)? {
-        let opened = std::fs::File::open(file)
+        let opened = input_file::open(Path::new(file))
             .or_else(|error| failed(format!("cannot read {file}: {error}")))?;
         let imported = server.upload("/api/users/me/import", "import", opened)?;
         let counts = imported["counts"].as_object().cloned().unwrap_or_default();
         return report(call, file, &counts.into_iter().collect::<Vec<_>>());
     }
     let user = account_id(call)?;
-    if let Err(error) = std::fs::File::open(file) {
+    if let Err(error) = input_file::open(Path::new(file)) {
         return failed(format!("cannot read {file}: {error}"));
     }
     let place = archive::open(&call.config()?)?;

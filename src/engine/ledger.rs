@@ -84,8 +84,8 @@ impl CallLedger {
         open.running.is_some().then_some(open.call)
     }
 
-    /// Returns the additional reservation that a call needs once it exceeds its current one: [`OUTPUT_RESERVATION_STEP`] output
-    /// tokens.
+    /// Returns the additional reservation that a call needs once it exceeds its current one:
+    /// [`OUTPUT_RESERVATION_STEP`] output tokens.
     pub fn needed_reservation(&self, number: u64) -> Option<CallReservation> {
         let open = self.open.get(&number)?;
         let is_over = open

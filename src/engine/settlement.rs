@@ -18,7 +18,7 @@ use crate::store::{Store, Writer};
 const COLLECT_INTERVAL: Duration = Duration::from_millis(200);
 /// Number of calls that are written without waiting for more.
 const MAX_BATCH: usize = 256;
-/// Maximum number of unwritten calls before new calls have to wait: at most 8 MB, which a crash would lose.
+/// Maximum number of unwritten calls before new calls have to wait: this is what a crash would lose.
 const MAX_BACKLOG: usize = 2_048;
 /// Pause after a failed write.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);

@@ -120,8 +120,8 @@ impl RegisteredProvider {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the circuit breaker for admission. Each admitted call must be reported once to `record_success` or `record_failure`,
-    /// whatever its number of attempts.
+    /// Asks the circuit breaker for admission. Each admitted call must be reported once to `record_success` or
+    /// `record_failure`, whatever its number of attempts.
     ///
     /// # Errors
     ///

@@ -73,8 +73,8 @@ impl CertificateResolver {
     /// or `None` when nothing has changed.
     ///
     /// # Errors
-    /// As [`CertificateResolver::open`]. The previous certificate stays in use, and the same files are not tried again until they
-    /// change.
+    /// As [`CertificateResolver::open`]. The previous certificate stays in use, and the same files are not tried again
+    /// until they change.
     pub fn refresh(&self, in_any_case: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
         // Taken before reading, so that a change during the read is noticed the next time.
         let stamps = self.files.stamps();

@@ -1,5 +1,8 @@
 //! `quire export` and `quire import`, from one data folder to another.
 
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use super::{Place, Said};
@@ -81,6 +84,31 @@ fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
         said.contains("original files of its documents (1)"),
         "{said}"
     );
+}
+
+#[test]
+fn a_pipe_is_neither_imported_nor_restored_and_never_waited_for() {
+    let place = with_account("ada@example.com");
+    let pipe = place.0.join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for words in [
+        &["import", "--user", "ada@example.com", "pipe"][..],
+        &["restore", "pipe", "--replace"],
+    ] {
+        let mut child = place.quire(words).stderr(Stdio::piped()).spawn().unwrap();
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begun.elapsed() > Duration::from_secs(20) {
+                child.kill().unwrap();
+                panic!("{words:?} waits for the pipe");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let said = Said::of(child.wait_with_output().unwrap());
+        assert_eq!(said.code, Some(1), "{words:?}: {said:?}");
+        assert!(said.err.contains("it is a pipe"), "{words:?}: {said:?}");
+    }
 }
 
 #[test]

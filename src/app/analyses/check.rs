@@ -15,7 +15,7 @@ use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
 use crate::domain::request::{EvidenceChoice, EvidenceRequest, Request, RunContext};
-use crate::domain::user::Caller;
+use crate::domain::user::{Caller, Role};
 use crate::store::documents;
 use fields::{
     check_budget, check_documents, check_format, check_parameters, check_prompt, check_ranges,
@@ -88,7 +88,7 @@ impl Analyses<'_> {
         let mut notes = self.skip_missing_models(user, &mut request, &context.inherited)?;
         notes.extend(left_out);
         self.select_allowed_models(caller, &mut request).await?;
-        let models = self.check_names(user, &mut request, &mut faults).await?;
+        let models = self.check_names(caller, &mut request, &mut faults).await?;
         check_parameters(&mut request, context.passed_on, &mut faults);
         let documents = check_documents(&mut request, &mut faults);
         let budget = check_budget(request.budget_usd, &mut faults);
@@ -149,11 +149,12 @@ impl Analyses<'_> {
     /// Replaces model names with full IDs and returns the models.
     async fn check_names(
         &self,
-        user: Option<&UserId>,
+        caller: Option<&Caller>,
         request: &mut Request,
         errors: &mut Vec<FieldError>,
     ) -> Result<Vec<Model>> {
-        let mut models = self.check_models(user, &request.models, errors);
+        let user = caller.map(|caller| &caller.user);
+        let mut models = self.check_models(caller, &request.models, errors);
         request.models = models.iter().map(|model| model.id.clone()).collect();
         if let Some(name) = request.ultra_model.take() {
             let ultra = self.check_model(user, &name, &["body", "ultra_model"], errors);
@@ -204,26 +205,21 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    fn no_model_message(&self, user: Option<&UserId>) -> String {
-        let mut providers = self.models.providers(user);
+    fn no_model_message(&self, caller: Option<&Caller>) -> String {
+        let mut providers = self.models.providers(caller.map(|caller| &caller.user));
         providers.retain(|provider| provider.configured);
         let names: Vec<&str> = providers.iter().map(|one| one.id.as_str()).collect();
-        match names.is_empty() {
-            true => "no model is available: configure a provider or switch the demo models on"
-                .to_owned(),
-            false => format!(
-                "no model is available: none of {} is ready; `quire models` says why",
-                names.join(", ")
-            ),
-        }
+        let is_guest = caller.is_none_or(|caller| caller.role == Role::Guest);
+        no_model_text(&names, is_guest)
     }
 
     fn check_models(
         &self,
-        user: Option<&UserId>,
+        caller: Option<&Caller>,
         names: &[String],
         errors: &mut Vec<FieldError>,
     ) -> Vec<Model> {
+        let user = caller.map(|caller| &caller.user);
         let chosen = if names.is_empty() {
             self.models.default_panel(user)
         } else {
@@ -233,7 +229,7 @@ impl Analyses<'_> {
             errors.push(field_error(
                 &["body", "models"],
                 "value_error",
-                &self.no_model_message(user),
+                &self.no_model_message(caller),
             ));
         }
         if chosen.len() > MAX_MEMBERS {
@@ -369,6 +365,20 @@ impl Analyses<'_> {
     }
 }
 
+// Says why no model can be called, given the configured providers. Guests can change nothing and learn no names.
+fn no_model_text(providers: &[&str], is_guest: bool) -> String {
+    match (is_guest, providers.is_empty()) {
+        (true, _) => "no model is available; an administrator can configure a provider".to_owned(),
+        (false, true) => {
+            "no model is available: configure a provider or switch the demo models on".to_owned()
+        }
+        (false, false) => format!(
+            "no model is available: no model of {} is ready; see the Models page or run quire models",
+            providers.join(", ")
+        ),
+    }
+}
+
 // Returns the default task of a pattern that needs only documents and no question.
 fn default_task(request: &Request) -> Option<&'static str> {
     let has_documents = !request.document_ids.is_empty() || request.document_id.is_some();
@@ -394,4 +404,23 @@ fn invalid_request(errors: Vec<FieldError>) -> Error {
         format!("{NEEDS_KEY_KIND}: {}", why.join("; ")),
     )
     .resolve("add a provider with its key, or choose demo models")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_model_is_explained_without_names_for_guests() {
+        let providers = ["openai", "local"];
+        let why = no_model_text(&providers, false);
+        assert!(why.contains("no model of openai, local is ready"), "{why}");
+        assert!(why.contains("Models page"), "{why}");
+        let why = no_model_text(&providers, true);
+        let names_none = |word: &&str| !why.contains(*word);
+        assert!(
+            providers.iter().chain(&["quire models"]).all(names_none),
+            "{why}"
+        );
+    }
 }

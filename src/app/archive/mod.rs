@@ -11,7 +11,6 @@ mod rows;
 mod unpack;
 mod zip_export;
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::{Error, Kind, Result, documents, folder};
+use super::{Error, Kind, Result, documents, folder, input_file};
 use crate::app::documents::{DocumentService, ReceivedFile, TemporaryFile};
 use crate::clock;
 use crate::config::Config;
@@ -207,7 +206,7 @@ impl ArchivePaths {
     /// `BadRequest` for any other file; `TooLarge` if the file, or one row or conversation in it, exceeds a limit.
     /// Length limits are checked before anything is changed.
     pub fn import(&self, user: &UserId, from: &Path, progress: Progress<'_>) -> Result<Counts> {
-        let mut file = File::open(from).map_err(unreadable_error)?;
+        let mut file = input_file::open(from).map_err(unreadable_error)?;
         let mut first = [0; 2];
         let length = file.read(&mut first).map_err(unreadable_error)?;
         match &first[..length] {

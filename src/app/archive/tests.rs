@@ -107,7 +107,7 @@ fn person(place: &ArchivePaths, n: u128) -> UserId {
 
 fn archive(scratch: &Scratch, schema: u32, files: &[(&str, Vec<u8>)]) -> PathBuf {
     let path = scratch.0.join("hostile.tar.gz");
-    let file = File::create(&path).expect("a file");
+    let file = std::fs::File::create(&path).expect("a file");
     let mut tar = Builder::new(GzEncoder::new(file, Compression::fast()));
     let mut first = manifest("x@example.com");
     first.schema = schema;

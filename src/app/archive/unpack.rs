@@ -386,8 +386,8 @@ fn replace_ids(text: &str, renamed: &BTreeMap<String, String>) -> Option<String>
     (done > 0).then(|| out + &text[done..])
 }
 
-// Stores an original if the hash matches, and this import inserted its document or the folder has lost the file. `None`: already present, or
-// unknown.
+// Stores an original if the hash matches, and this import inserted its document or the folder has lost the file.
+// `None`: already present, or unknown.
 fn original(
     place: &ArchivePaths,
     user: &UserId,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::app::documents::orphans;
 use crate::app::folder::{self, soundness};
 use crate::app::replace_database::{ReplaceDatabase, ReplacedFiles};
-use crate::app::{Error, Kind, Result};
+use crate::app::{Error, Kind, Result, input_file};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
@@ -78,14 +78,15 @@ pub struct RestoreOutcome {
 /// name. Blocks.
 ///
 /// # Errors
-/// `Missing` if the copy cannot be read; `Conflict` while a server holds the folder, or if there is a database and `replace` is not set; `Internal` if
-/// the copy is damaged or cannot be put in place. In all these cases, the folder is unchanged.
+/// `Missing` if the copy cannot be read; `Conflict` while a server holds the folder, or if there is a database and
+/// `replace` is not set; `Internal` if the copy is damaged or cannot be put in place. In all these cases, the folder
+/// is unchanged.
 pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOutcome> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
         return Err(folder::in_use_error(folder).resolve("stop it first"));
     };
-    if let Err(error) = std::fs::File::open(from) {
+    if let Err(error) = input_file::open(from) {
         let text = format!("cannot read {}: {error}", from.display());
         return Err(Error::new(Kind::Missing, text));
     }
@@ -132,7 +133,7 @@ fn copy_and_verify(from: &Path, part: &Path) -> Result<Verified> {
     let copied = |end: &str| {
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let mut from = std::fs::File::open(with_suffix(from, end))?;
+        let mut from = input_file::open(&with_suffix(from, end))?;
         let mut file = options.open(with_suffix(part, end))?;
         std::io::copy(&mut from, &mut file)?;
         file.sync_all()
@@ -165,4 +166,24 @@ fn with_suffix(path: &Path, end: &str) -> PathBuf {
 /// Includes the complete error, because it is for the operator who starts the server.
 fn open_error(error: OpenError) -> Error {
     Error::new(Kind::Internal, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_refused_at_once() {
+        let folder = std::env::temp_dir().join(format!("quire-restore-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (pipe, part) = (folder.join("pipe.db"), folder.join("part"));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let (send, receive) = std::sync::mpsc::channel();
+        std::thread::spawn(move || send.send(copy_and_verify(&pipe, &part).map(|_| ())));
+        let refused = receive.recv_timeout(std::time::Duration::from_secs(20));
+        let error = refused.expect("no answer").unwrap_err();
+        assert!(error.public.contains("is a pipe"), "{error:?}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

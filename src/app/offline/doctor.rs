@@ -269,26 +269,29 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
         .and_then(|all| all.first().map(|(_, entry)| entry.at));
     // Once the store is closed, all data is in the single file that is then read completely.
     store.close().await;
-    findings.push(match store::verify(&settings.path) {
-        Ok(sound) => finding(
-            "database",
-            CheckState::Ok,
-            format!(
-                "it is sound: version {}, {} bytes",
-                sound.version, sound.bytes
-            ),
-        ),
+    findings.push(check_soundness(&settings.path));
+    (findings, newest)
+}
+
+/// Reads the whole database file, to find damage anywhere in it.
+fn check_soundness(path: &Path) -> CheckResult {
+    let (state, text) = match store::verify(path) {
+        Ok(sound) => {
+            let (version, bytes) = (sound.version, sound.bytes);
+            let text = format!("it is sound: version {version}, {bytes} bytes");
+            (CheckState::Ok, text)
+        }
         Err(BackupError::Damaged(why)) => {
             let why = why.lines().collect::<Vec<_>>().join(" ");
             let text = format!(
                 "it is damaged: {why}. Copy the data folder first, then restore the newest backup: quire restore FILE \
                  --replace"
             );
-            finding("database", CheckState::Failed, text)
+            (CheckState::Failed, text)
         }
-        Err(error) => finding("database", CheckState::Failed, error.to_string()),
-    });
-    (findings, newest)
+        Err(error) => (CheckState::Failed, error.to_string()),
+    };
+    finding("database", state, text)
 }
 
 async fn tables(store: &Store, config: &Config) -> Result<()> {

@@ -148,21 +148,37 @@ fn normalize_char(c: char) -> char {
     }
 }
 
+/// Functions whose subscript is a base.
+const LOGARITHMS: &[&str] = &["log", "lb", "ld"];
+
 // Replaces subscript digits after a letter, as in H₂O and x₁, with plain digits. After a digit they are the base of
-// the number.
+// the number. Before a digit they stay, because x₁2 is not x12; the base of a logarithm is separated by a space,
+// because log₂8 is not log28.
 fn with_plain_subscripts(text: &str) -> String {
-    let mut is_behind_letter = false;
-    text.chars()
-        .map(|c| {
-            let digit = match c {
-                '\u{2080}'..='\u{2089}' => char::from_digit(c as u32 - 0x2080, 10),
-                _ => None,
-            };
-            let plain = digit.filter(|_| is_behind_letter);
-            is_behind_letter = c.is_alphabetic() || plain.is_some();
-            plain.unwrap_or(c)
-        })
-        .collect()
+    let is_subscript = |c: char| matches!(c, '\u{2080}'..='\u{2089}');
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(start) = rest.find(is_subscript) {
+        let (before, from) = rest.split_at(start);
+        let length = from.find(|c| !is_subscript(c)).unwrap_or(from.len());
+        let (run, behind) = from.split_at(length);
+        out.push_str(before);
+        rest = behind;
+        let letters = out.rsplit(|c: char| !c.is_alphabetic()).next();
+        let letters = letters.unwrap_or_default().to_lowercase();
+        let is_base = LOGARITHMS.contains(&letters.as_str());
+        if letters.is_empty() || !is_base && behind.starts_with(|c: char| c.is_ascii_digit()) {
+            out.push_str(run);
+            continue;
+        }
+        let digits = run
+            .chars()
+            .filter_map(|c| char::from_digit(c as u32 - 0x2080, 10));
+        out.extend(digits);
+        if is_base && behind.starts_with(char::is_alphanumeric) {
+            out.push(' ');
+        }
+    }
+    out + rest
 }
 
 // Replaces "sqrt(2)" with "√2".

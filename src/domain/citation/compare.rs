@@ -89,8 +89,8 @@ fn find_whole(
 fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
     let before = text.get(start.checked_sub(1)?)?;
     let is_next = text[start].is_after_space;
-    (is_next && NEGATIONS_BEFORE.contains(&before.plain.as_str()))
-        .then_some(before.start..before.end)
+    let is_negation = !before.is_number_sign && NEGATIONS_BEFORE.contains(&before.plain.as_str());
+    (is_next && is_negation).then_some(before.start..before.end)
 }
 
 // Returns the words between the ellipses of a quotation.
@@ -293,11 +293,14 @@ fn is_case_bearing(one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
 
 /// Minimum length of an identifier with capitals inside, in letters; shorter ones may be units.
 const MIN_CAMEL: usize = 5;
+/// Minimum number of letters before the first capital of an identifier; brands such as iPhone have one.
+const MIN_CAMEL_START: usize = 2;
 
 // Whether this is an identifier such as `userName`, which is not `username`.
 fn is_camel(word: &PlainWord) -> bool {
     let is_camel = |cased: &String| {
-        cased.starts_with(char::is_lowercase)
+        let start = cased.chars().take_while(|c| c.is_lowercase());
+        start.count() >= MIN_CAMEL_START
             && cased.chars().count() >= MIN_CAMEL
             && cased.chars().all(char::is_alphanumeric)
     };

@@ -33,6 +33,8 @@ pub struct PlainWord {
     pub(super) is_initial: bool,
     /// Whether it is in capitals between words that are not.
     pub(super) is_acronym: bool,
+    /// Whether it is the number sign `№`, or "No" in its place, which would otherwise count as a negation.
+    pub(super) is_number_sign: bool,
     /// The number without the separator, if its language and unit make that a group separator: `5000` for `5.000
     /// Euro` in German.
     pub(super) without_grouping: Option<String>,

@@ -250,6 +250,7 @@ impl<'a> Scanner<'a> {
                 is_symbol: !part.starts_with(char::is_alphanumeric),
                 is_bound_to_previous: index > 0,
                 is_reference: is_enclosed(self.text[offset..].chars().next()),
+                is_number_sign: self.text[offset..].starts_with('№'),
                 ..PlainWord::default()
             });
         }

@@ -48,6 +48,7 @@ pub fn words(text: &str) -> Vec<PlainWord> {
     mark_groups(&mut words);
     mark_acronyms(&mut words);
     mark_initials(&mut words, text);
+    mark_number_signs(&mut words, text);
     bind_words(&mut words, text);
     bind_struck(&mut words);
     words
@@ -162,6 +163,20 @@ fn mark_initials(words: &mut [PlainWord], text: &str) {
     for word in words {
         let is_one = word.plain.chars().count() == 1 && word.is_capital();
         word.is_initial = is_one && text[word.end..].starts_with('.');
+    }
+}
+
+// Marks "No" before digits as a number sign, but only with a capital in the middle of a sentence: "no 5G coverage"
+// and "No 2 people are alike" are negations. "No. 5" needs no mark, because its period separates the words.
+fn mark_number_signs(words: &mut [PlainWord], text: &str) {
+    for at in 1..words.len().saturating_sub(1) {
+        let (before, word) = (&words[at - 1], &words[at]);
+        let gap = text.get(before.end..word.start).unwrap_or_default();
+        let is_inside =
+            !before.is_symbol && gap.chars().all(|c| matches!(c, ' ' | '\u{A0}' | ',' | '('));
+        let is_number = words[at + 1].plain.bytes().all(|b| b.is_ascii_digit());
+        let is_sign = word.case_preserved.as_deref() == Some("No") && is_inside && is_number;
+        words[at].is_number_sign |= is_sign;
     }
 }
 

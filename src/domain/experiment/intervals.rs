@@ -23,7 +23,7 @@ pub fn mean_interval(values: &[f64]) -> (f64, f64) {
     if values.iter().all(|&one| one == 0.0 || one == 1.0) {
         let hits = values.iter().filter(|&&one| one == 1.0).count() as u64;
         let rate = match is_few {
-            true => proportions::blaker,
+            true => proportions::blaker_interval,
             false => proportions::wilson_interval,
         };
         return rate(hits, values.len() as u64, 1.0 - ERROR_RATE);

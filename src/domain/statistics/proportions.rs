@@ -31,12 +31,12 @@ pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64,
     (from, to)
 }
 
-/// Step by which the search for the ends of [`blaker`] advances: the accuracy of the interval.
+/// Step by which the search for the ends of [`blaker_interval`] advances: the accuracy of the interval.
 const BLAKER_STEP: f64 = 5e-4;
 
-/// Exact interval by acceptability (Blaker 2000): inside [`clopper_pearson_interval`], a tenth narrower with few cases, and its coverage
-/// is at least nominal, too. The work grows with the square of the cases. (0, 1) without cases.
-pub fn blaker(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
+/// Blaker's exact interval (2000): within [`clopper_pearson_interval`], a tenth narrower with few cases; its coverage
+/// is at least nominal. The work grows with the square of the cases. (0, 1) without cases.
+pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (mut from, mut to) = clopper_pearson_interval(hits, cases, confidence);
     let is_refuted = |rate: f64| acceptability(hits, cases, rate) < 1.0 - confidence;
     while hits > 0 && from + BLAKER_STEP < to && is_refuted(from + BLAKER_STEP) {

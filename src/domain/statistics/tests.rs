@@ -151,7 +151,7 @@ fn intervals_cover_at_their_nominal_rate() {
 fn blakers_interval_is_exact_and_narrower() {
     for cases in 1..=8_u64 {
         let intervals: Vec<(f64, f64)> = (0..=cases)
-            .map(|hits| proportions::blaker(hits, cases, 0.95))
+            .map(|hits| proportions::blaker_interval(hits, cases, 0.95))
             .collect();
         let mut width = (0.0, 0.0);
         for (hits, &(from, to)) in intervals.iter().enumerate() {

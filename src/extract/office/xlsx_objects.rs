@@ -13,12 +13,16 @@ const MAX_BYTES: usize = 256 << 10;
 /// Adds the text of the objects to which a sheet's part refers.
 pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
     let most = text.len() + MAX_BYTES;
-    for link in relations(zip, part) {
+    let links = relations(zip, part);
+    let has_threads = links
+        .iter()
+        .any(|link| link.kind == "threadedComment" && zip.find(&link.target).is_some());
+    for link in links {
         let Some(mut xml) = Xml::part(zip, &link.target) else {
             continue;
         };
         match link.kind.as_str() {
-            "comments" => comments(&mut xml, text, most),
+            "comments" => comments(&mut xml, has_threads, text, most),
             "threadedComment" => threads(&mut xml, text, most),
             "drawing" => shapes(zip, &link.target, &mut xml, text, most),
             _ => {}
@@ -26,7 +30,9 @@ pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
     }
 }
 
-fn comments(xml: &mut Xml<'_>, text: &mut String, most: usize) {
+/// Adds the comments. With `has_threads`, those that are copies of threads for old programs are left out, because
+/// the threads themselves are read.
+fn comments(xml: &mut Xml<'_>, has_threads: bool, text: &mut String, most: usize) {
     while let Some(piece) = xml.next() {
         if let XmlPiece::Open(tag) = piece
             && tag.name() == "comment"
@@ -35,8 +41,7 @@ fn comments(xml: &mut Xml<'_>, text: &mut String, most: usize) {
             let mut words = String::new();
             rich_text(xml, &mut words);
             let place = tag.get("ref").unwrap_or_default();
-            // The copy of a threaded comment for old programs.
-            if !words.starts_with("[Threaded comment]") {
+            if !(has_threads && words.starts_with("[Threaded comment]")) {
                 text.push_str(&format!("\n[comment on {place}: {}]", one_line(&words)));
             }
         }
@@ -90,5 +95,45 @@ fn shapes(zip: &Zip<'_>, part: &str, xml: &mut Xml<'_>, text: &mut String, most:
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extract::zip::pack;
+
+    fn text_of(relations: &[(&str, &str)], parts: &[(&str, &str)]) -> String {
+        let links = relations.iter().map(|(kind, target)| {
+            format!(r#"<Relationship Id="r" Type="x/{kind}" Target="{target}"/>"#)
+        });
+        let links: String = links.collect();
+        let links = format!("<Relationships>{links}</Relationships>");
+        let mut all = vec![("xl/_rels/s.xml.rels", links.as_bytes())];
+        all.extend(parts.iter().map(|(name, text)| (*name, text.as_bytes())));
+        let bytes = pack(&all);
+        let mut text = String::new();
+        read(&Zip::open(&bytes), "xl/s.xml", &mut text);
+        text
+    }
+
+    #[test]
+    fn a_copy_of_a_thread_is_left_out_only_if_the_thread_is_there() {
+        let comments = (
+            "xl/c.xml",
+            "<comments><comment ref='A1'><text><t>[Threaded comment] Is it due?</t></text></comment></comments>",
+        );
+        let thread = (
+            "xl/t.xml",
+            "<ThreadedComments><threadedComment ref='A1'><text>Is it due?</text></threadedComment></ThreadedComments>",
+        );
+        let (old, new) = (("comments", "c.xml"), ("threadedComment", "t.xml"));
+        let kept = "\n[comment on A1: [Threaded comment] Is it due?]";
+        assert_eq!(text_of(&[old], &[comments]), kept);
+        let once = "\n[comment on A1: Is it due?]";
+        assert_eq!(text_of(&[old, new], &[comments, thread]), once);
+        assert_eq!(text_of(&[new, old], &[comments, thread]), once);
+        // The relation leads nowhere.
+        assert_eq!(text_of(&[old, new], &[comments]), kept);
     }
 }

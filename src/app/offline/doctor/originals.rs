@@ -5,6 +5,8 @@ use crate::app::documents::orphans::{self, FileComparison, GRACE_MINUTES, Orphan
 use crate::config::Config;
 use crate::store::Store;
 
+/// The subject of these checks.
+const SUBJECT: &str = "originals";
 /// Maximum number of names listed in one finding.
 const MAX_NAMES: usize = 20;
 
@@ -17,20 +19,26 @@ pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> 
         Ok(Err(error)) => {
             let why = error.private.unwrap_or(error.public);
             let text = format!("cannot compare files and rows: {why}");
-            vec![finding("originals", CheckState::Failed, text)]
+            vec![finding(SUBJECT, CheckState::Failed, text)]
         }
-        Err(error) => vec![finding("originals", CheckState::Failed, error.to_string())],
+        Err(error) => vec![finding(SUBJECT, CheckState::Failed, error.to_string())],
     }
 }
 
 fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
-    let name = "originals";
-    let mut findings = Vec::new();
-    let names = joined_names(&compared.missing);
-    let documents = documents_have(compared.missing.len());
-    findings.push(match (compared.missing.len(), has_replica) {
+    let mut findings = vec![missing_files(&compared.missing, has_replica)];
+    findings.extend(damaged_files(&compared.damaged, has_replica));
+    findings.extend(unowned_files(&compared.unowned));
+    findings.extend(files_moved_aside(&compared.orphans));
+    findings
+}
+
+fn missing_files(missing: &[String], has_replica: bool) -> CheckResult {
+    let names = joined_names(missing);
+    let documents = documents_have(missing.len());
+    match (missing.len(), has_replica) {
         (0, _) => finding(
-            name,
+            SUBJECT,
             CheckState::Ok,
             "every document has its file (sizes are compared; to compare the content too, run sha256sum on a file in \
              the folder documents: GET /api/documents/ID shows the sha256 it should have)",
@@ -39,53 +47,55 @@ fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
             let text = format!(
                 "{documents} no file here yet; the server fetches it from the replica: {names}"
             );
-            finding(name, CheckState::Warning, text)
+            finding(SUBJECT, CheckState::Warning, text)
         }
         (_, false) => {
             let text = format!(
                 "{documents} lost the original file; restore the folder documents from a copy, or import an archive of quire export that has it: {names}"
             );
-            finding(name, CheckState::Failed, text)
+            finding(SUBJECT, CheckState::Failed, text)
         }
-    });
-    if !compared.damaged.is_empty() {
-        let text = format!(
-            "{} a damaged file; {}: {}",
-            documents_have(compared.damaged.len()),
-            match has_replica {
-                true => "move each elsewhere, and the server fetches it from the replica",
-                false => "restore each in the folder documents from a copy",
-            },
-            joined_names(&compared.damaged)
-        );
-        findings.push(finding(name, CheckState::Failed, text));
     }
-    if !compared.unowned.is_empty() {
-        let text = format!(
-            "{} to no document or upload; the server moves each aside at a start or within an hour, once \
-             it has not changed for {GRACE_MINUTES} minutes: {}",
-            match compared.unowned.len() {
-                1 => "1 file belongs".to_owned(),
-                more => format!("{more} files belong"),
-            },
-            joined_names(&compared.unowned)
-        );
-        findings.push(finding(name, CheckState::Warning, text));
-    }
-    if !compared.orphans.is_empty() {
-        let names: Vec<String> = compared.orphans.iter().map(with_date).collect();
-        let text = format!(
-            "{} moved aside. A file comes back when the database refers to it again; it is kept for \
-             {RETENTION_DAYS} days at least, and then until it is deleted with quire orphans delete NAME: {}",
-            match compared.orphans.len() {
-                1 => "1 file was".to_owned(),
-                more => format!("{more} files were"),
-            },
-            joined_names(&names)
-        );
-        findings.push(finding(name, CheckState::Warning, text));
-    }
-    findings
+}
+
+fn damaged_files(damaged: &[String], has_replica: bool) -> Option<CheckResult> {
+    let text = format!(
+        "{} a damaged file; {}: {}",
+        documents_have(damaged.len()),
+        match has_replica {
+            true => "move each elsewhere, and the server fetches it from the replica",
+            false => "restore each in the folder documents from a copy",
+        },
+        joined_names(damaged)
+    );
+    (!damaged.is_empty()).then(|| finding(SUBJECT, CheckState::Failed, text))
+}
+
+fn unowned_files(unowned: &[String]) -> Option<CheckResult> {
+    let text = format!(
+        "{} to no document or upload; the server moves each aside at a start or within an hour, once it has not \
+         changed for {GRACE_MINUTES} minutes: {}",
+        match unowned.len() {
+            1 => "1 file belongs".to_owned(),
+            more => format!("{more} files belong"),
+        },
+        joined_names(unowned)
+    );
+    (!unowned.is_empty()).then(|| finding(SUBJECT, CheckState::Warning, text))
+}
+
+fn files_moved_aside(orphans: &[Orphan]) -> Option<CheckResult> {
+    let names: Vec<String> = orphans.iter().map(with_date).collect();
+    let text = format!(
+        "{} moved aside. A file comes back when the database refers to it again; it is kept for {RETENTION_DAYS} \
+         days at least, and then until it is deleted with quire orphans delete NAME: {}",
+        match orphans.len() {
+            1 => "1 file was".to_owned(),
+            more => format!("{more} files were"),
+        },
+        joined_names(&names)
+    );
+    (!orphans.is_empty()).then(|| finding(SUBJECT, CheckState::Warning, text))
 }
 
 fn documents_have(count: usize) -> String {

@@ -1,4 +1,5 @@
-//! Setup checks: whether there is an administrator, and whether the server in `QUIRE_SERVER` is usable.
+//! Setup checks: whether there is an administrator, whether the secrets can be guessed, and whether the server in
+//! `QUIRE_SERVER` is usable.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +32,7 @@ pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResu
     Some(finding("accounts", CheckState::Warning, text))
 }
 
-/// Words of examples and habits that make a secret guessable.
+/// Words of examples and habits, which add nothing to a secret.
 const GUESSABLE: &[&str] = &[
     "changeme",
     "change-me",
@@ -44,6 +45,8 @@ const GUESSABLE: &[&str] = &[
 ];
 /// Number of different characters that a random secret of 16 characters or more exceeds.
 const FEW_CHARACTERS: usize = 7;
+/// Minimum length of what must remain of a secret without such words, in characters.
+const MIN_REMAINDER: usize = 16;
 
 /// Checks whether the secrets in the settings can be guessed; their length is checked when settings are read.
 pub(super) fn weak_secrets(config: &Config) -> Vec<CheckResult> {
@@ -65,8 +68,12 @@ pub(super) fn weak_secrets(config: &Config) -> Vec<CheckResult> {
 
 fn is_guessable(secret: &str) -> bool {
     let secret = secret.to_lowercase();
-    let characters: BTreeSet<char> = secret.chars().collect();
-    characters.len() <= FEW_CHARACTERS || GUESSABLE.iter().any(|word| secret.contains(word))
+    let rest = GUESSABLE
+        .iter()
+        .fold(secret.clone(), |rest, word| rest.replace(word, ""));
+    let characters: BTreeSet<char> = rest.chars().collect();
+    let is_short = rest.len() < secret.len() && rest.chars().count() < MIN_REMAINDER;
+    characters.len() <= FEW_CHARACTERS || is_short
 }
 
 /// Checks the server that the CLI's commands use. Blocks.
@@ -116,6 +123,8 @@ mod tests {
             "ChangeMe-ChangeMe",
             "my-quire-secret-2026",
             "a-Password-for-quire",
+            "password-8402957316840",
+            "secretsecretsecret-aaaabbbbccccdddd",
         ] {
             assert!(is_guessable(secret), "{secret}");
         }
@@ -123,6 +132,8 @@ mod tests {
             "0f2b7c9d4e6a81350f2b7c9d4e6a8135",
             "8402957316840295",
             "Tr4verse-Orchid-Lamp",
+            "quire-secret-0f2b7c9d4e6a81350f2b7c9d4e6a81350f2b7c9d4e6a81350f2b7c9d4e6a8135",
+            "example-Tr4verse-Orchid-Lamp",
         ] {
             assert!(!is_guessable(secret), "{secret}");
         }

@@ -341,3 +341,51 @@ fn numbers_of_references_and_list_items_may_be_left_out() {
         assert!(verify(page, page).is_some(), "{page}");
     }
 }
+
+#[test]
+fn a_number_sign_is_not_a_negation() {
+    for (page, quote) in [
+        ("See rule № 5 of the house for guests.", "5 of the house"),
+        ("See rule № A-12 of the house.", "A-12 of the house"),
+        ("See rule No. 5 of the house for guests.", "5 of the house"),
+        ("See rule No 5 of the house for guests.", "5 of the house"),
+    ] {
+        assert!(verify(page, quote).is_some(), "{page}");
+    }
+    // A number may also be negated.
+    for (page, quote) in [
+        (
+            "There is no 5G coverage in the valley.",
+            "5G coverage in the valley",
+        ),
+        ("There are no 2 people alike in it.", "2 people alike in it"),
+        ("It rains. No 2 people are alike.", "2 people are alike"),
+        ("There is no house on the hill.", "house on the hill"),
+    ] {
+        let found = locate(quote, &ComparableText::of(page)).unwrap();
+        assert!(!found.omitted.is_empty(), "{page}");
+    }
+    assert!(verify("See rule № 5 of the house.", "rule No. 5 of the house").is_some());
+}
+
+#[test]
+fn a_brand_matches_in_lowercase_but_an_identifier_does_not() {
+    for (page, quote) in [
+        ("The iPhone was shown in May.", "the iphone was shown"),
+        (
+            "All of their eCommerce grew in May.",
+            "their ecommerce grew",
+        ),
+    ] {
+        assert!(verify(page, quote).is_some(), "{page}");
+    }
+    for (page, quote) in [
+        (
+            "The field userName is read in May.",
+            "field username is read",
+        ),
+        ("The field isOpen is read in May.", "field isopen is read"),
+    ] {
+        assert_eq!(verify(page, quote), None, "{page}");
+    }
+}
