@@ -82,8 +82,8 @@ pub struct SandboxLimits {
 ///
 /// # Errors
 /// Returns an error if a resource limit cannot be set.
-pub fn enter_sandbox(walls: &SandboxLimits) -> std::io::Result<bool> {
-    set_limits(walls)?;
+pub fn enter_sandbox(limits: &SandboxLimits) -> std::io::Result<bool> {
+    set_limits(limits)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(filter().is_some())
 }

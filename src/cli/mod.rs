@@ -264,7 +264,7 @@ pub static COMMANDS: &[Command] = &[
         server: Unsupported("it lists files of a data folder; run it where that folder is"), run: orphans::run,
     },
     Command {
-        name: "secret", usage: "new|accept", summary: "create a new secret for a data folder that has lost its own, or accept a changed one",
+        name: "secret", usage: "new|accept", summary: "create a new secret for a data folder without one, or accept a changed one",
         details: secret::DETAILS,
         options: &[], server: Unsupported("it changes a file of a data folder; run it where that folder is"), run: secret::run,
     },

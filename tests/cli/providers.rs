@@ -158,7 +158,7 @@ fn every_command_reports_a_refused_key() {
     let shown = place.run(&[]).expect_success();
     assert!(shown.contains("No model of openai is ready"), "{shown}");
     let asked = place.run(&["ask", "Why?", "--quiet"]).refused(2);
-    assert!(asked.contains("none of openai is ready"), "{asked}");
+    assert!(asked.contains("no model of openai is ready"), "{asked}");
     let said = place.run(&["doctor", "--port", &port]).expect_success();
     let line = "warning  provider: openai of the running server: its list";
     assert!(said.contains(line), "{said}");
