@@ -160,7 +160,10 @@ function sheet({ run, models, own }, titled = false) {
       : "The run ended before the synthesis was written. The members' answers until then are kept.");
   }
   return el("article", { class: "sheet", "aria-label": "Answer" },
-    titled && el("header", { class: "member-head" }, el("div", { class: "member-title" }, el("h2", null, "Answer"))),
+    // The tab is the title, but the headings of the text need one above them.
+    titled
+      ? el("header", { class: "member-head" }, el("div", { class: "member-title" }, el("h2", null, "Answer")))
+      : el("h2", { class: "visually-hidden" }, "Answer"),
     Remarks(member),
     el("div", { class: "prose reading" }, withoutTitle(markdown(member.text, Citer(run, null)))),
     el("footer", { class: "sheet-end" },
