@@ -70,7 +70,13 @@ async fn speak(socket: &mut TcpStream, tokens: usize, pause: Duration) -> std::i
     let mut next = Instant::now() + thinking;
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    let event = chunk("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"token \"}}]}\n\n");
+    // Complete, because some gateways refuse chunks without an ID, time, or model.
+    let head_fields =
+        "\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\"";
+    let event = chunk(&format!(
+        "data: {{{head_fields},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"token \"}},\
+         \"finish_reason\":null}}]}}\n\n"
+    ));
     let mut sent = head.to_owned();
     for _ in 0..tokens {
         if !pause.is_zero() {
@@ -82,8 +88,9 @@ async fn speak(socket: &mut TcpStream, tokens: usize, pause: Duration) -> std::i
         sent += &event;
     }
     let end = format!(
-        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\n\
-         data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":{tokens}}}}}\n\n\
+        "data: {{{head_fields},\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\n\
+         data: {{{head_fields},\"choices\":[],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":{tokens},\
+         \"total_tokens\":{tokens}}}}}\n\n\
          data: [DONE]\n\n"
     );
     sent += &chunk(&end);
