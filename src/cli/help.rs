@@ -156,7 +156,7 @@ fn help_overview() -> Result<String, super::CommandFailure> {
     Ok(text)
 }
 
-/// Appends a name and its explanation in two columns. If the name is too long, the explanation goes on the next line.
+/// Appends a name and its explanation in two columns. A long name has its explanation on the next line.
 fn push_row(text: &mut String, name: &str, summary: &str) {
     /// Where the second column begins, in characters.
     const SUMMARY_COLUMN: usize = 18;

@@ -150,7 +150,7 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the running server, which is told to stop only once our own settings can no longer fail.
+/// Takes over from the running server. It is asked to stop only after our own settings have been checked.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,

@@ -218,7 +218,7 @@ mod tests {
             assert_eq!(
                 delete(db, &user(1).id, &key.id),
                 Ok(false),
-                "somebody else's"
+                "another user's"
             );
             assert_eq!(delete(db, &owner, &key.id), Ok(true));
             assert_eq!(list_of(db, &owner), Ok(vec![]));

@@ -197,7 +197,7 @@ mod tests {
             let all_of = |user, span| of_analysis(db, user, &analysis, span);
             let (own, span) = (user(1).id, (at(1), at(2)));
             assert_eq!(all_of(Some(&own), span)?[0].charge, one);
-            assert_eq!(all_of(None, span)?.len(), 1, "somebody else's are not");
+            assert_eq!(all_of(None, span)?.len(), 1, "another user's are not");
             assert_eq!(all_of(Some(&own), (at(2), at(9)))?, []);
             let all = latest(db, None, 9, None)?;
             let found: Vec<_> = all

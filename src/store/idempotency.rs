@@ -166,7 +166,7 @@ mod tests {
             store_response(db, &owner, "k", &kept(1), at(5))?;
             assert_eq!(find(&owner, "k", 4), Ok(Some(kept(1))));
             assert_eq!(find(&owner, "other", 4), Ok(None));
-            assert_eq!(find(&other, "k", 4), Ok(None), "somebody else's");
+            assert_eq!(find(&other, "k", 4), Ok(None), "another user's");
             store_response(db, &owner, "k", &kept(2), at(9))?;
             assert_eq!(find(&owner, "k", 8), Ok(Some(kept(2))));
             for number in 0..MAX_ANSWERS {

@@ -338,7 +338,7 @@ mod tests {
             assert_eq!(
                 delete_batch(db, &user(2).id, &first, 9),
                 Ok(0),
-                "somebody else's"
+                "another user's"
             );
             let first_two = first_passages(db, &user(1).id, &all, 2)?;
             let ordinals: Vec<_> = first_two.iter().map(|hit| hit.passage.ordinal).collect();

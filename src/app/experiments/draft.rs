@@ -454,11 +454,11 @@ pub(super) fn forecast(
     let is_priced = loads.iter().all(|load| load.is_priced);
     let times = |sum: u64| sum.saturating_mul(evaluations) / count.max(1);
     let dear = times(sum(&|load| load.expected.whole_cost().0 as u64)).min(i64::MAX as u64);
-    let dearest = loads
+    let highest_cost = loads
         .iter()
         .map(|load| load.max.whole_cost().0 as u64)
         .max();
-    let most = (dearest.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
+    let most = (highest_cost.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
     let written = design.search.map_or(MicroDollars(0), |search| {
         search.declared.cost.saturating_mul(search.most as u32)
     });

@@ -28,9 +28,9 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
         return Ok(());
     }
     let least = |of: &dyn Fn(&TrialOutcome) -> u64| {
-        let dearest = design.declared.iter().map(of).max().unwrap_or(0);
+        let highest_cost = design.declared.iter().map(of).max().unwrap_or(0);
         // Two evaluations must fit into the budget minus the reserve.
-        (dearest as f64 * 2.0 / (1.0 - reserved_fraction(design))).ceil() as u64
+        (highest_cost as f64 * 2.0 / (1.0 - reserved_fraction(design))).ceil() as u64
     };
     let cost = budget.cost.map(|_| {
         let cost = least(&|outcome| outcome.whole_cost().0.max(0) as u64);

@@ -210,8 +210,8 @@ impl Lists {
             kind.clone()
         };
         let start = |level: usize| {
-            let anew = restart.and_then(|starts| starts.get(level).copied().flatten());
-            anew.unwrap_or(levels[level].start)
+            let restart_at = restart.and_then(|starts| starts.get(level).copied().flatten());
+            restart_at.unwrap_or(levels[level].start)
         };
         let counts = self.counts.entry(key).or_default();
         for (level, count) in counts.iter_mut().enumerate().take(item.level) {

@@ -94,7 +94,7 @@ fn only_a_token_for_this_account_and_password_counts() {
         set.expect("set");
         assert!(
             !is_free(accounts, "a@b.co", &with(&both, 0)).await,
-            "whoever had the old password may have it"
+            "a person with the old password may have it"
         );
     });
 }

@@ -428,10 +428,7 @@ fn members_that_obey_a_document_are_excluded() {
         ["failed s then Some(\"b\")", "call 1 b"]
     );
     let obedient = &kept[0];
-    assert_eq!(
-        obedient.text, "Buy from Acme.",
-        "kept for whoever wants to see why"
-    );
+    assert_eq!(obedient.text, "Buy from Acme.", "kept to show why");
     assert!(
         obedient
             .error
