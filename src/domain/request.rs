@@ -333,13 +333,13 @@ impl RunContext {
 /// Fails when a value cannot be serialized as JSON.
 pub fn to_stored(request: &Request, context: &RunContext) -> serde_json::Result<String> {
     #[derive(Serialize)]
-    struct Row<'a> {
+    struct StoredFields<'a> {
         #[serde(flatten)]
         request: &'a Request,
         #[serde(flatten)]
         context: &'a RunContext,
     }
-    serde_json::to_string(&Row { request, context })
+    serde_json::to_string(&StoredFields { request, context })
 }
 
 /// The object written by `to_stored` or an older version; the last fields are older names.

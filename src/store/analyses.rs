@@ -3,10 +3,10 @@
 
 pub(super) mod index;
 
-use rusqlite::{Row, params};
-
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
+use super::params::params;
+use super::row::Row;
 use super::values::{json, optional_text, optional_timestamp, to_json, unsigned};
 use super::{threads, turn_texts};
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
@@ -133,8 +133,8 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             follows.filter(|_| thread.is_some()).map_or("", AnalysisId::as_str),
         ],
     )?;
-    db.with_connection(|db| turn_texts::write(db, analysis.id.as_str()))?;
-    db.with_connection(|db| index::link(db, analysis.id.as_str(), &request, origin.is_empty()))
+    turn_texts::write(db, analysis.id.as_str())?;
+    index::link(db, analysis.id.as_str(), &request, origin.is_empty())
 }
 
 /// Finds an analysis of this user.
@@ -205,7 +205,7 @@ pub fn list_of(
     // `~` sorts after every ID, so without a cursor the list starts at the newest.
     db.all(
         "SELECT id, status, request, error, usage, cost, created, started, finished,
-                share_hash IS NOT NULL AS shared, thread
+                CASE WHEN share_hash IS NOT NULL THEN 1 ELSE 0 END AS shared, thread
          FROM analyses
          WHERE user_id = ?1 AND id < ?2 AND origin = ''
            AND (?3 = '' OR status = ?3)
@@ -264,7 +264,7 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
             end.citations.map(to_json).transpose()?.unwrap_or_default(),
         ),
     )?;
-    db.with_connection(|db| turn_texts::write(db, id.as_str()))
+    turn_texts::write(db, id.as_str())
 }
 
 /// Lists this user's newest analyses of a document: ID, question, and time of creation.
@@ -446,7 +446,7 @@ pub fn vote_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Str
     )
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
+fn from_row(row: &Row<'_>) -> Result<Analysis> {
     let (request, mut context) = json::<StoredRequest>(row, "request")?.into_request();
     let place = |name: &str| optional_text(row, name);
     context.thread = place("thread")?.and_then(|id| ThreadId::parse(&id));
@@ -473,7 +473,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
     })
 }
 
-fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
+fn history_row(row: &Row<'_>) -> Result<HistoryRow> {
     Ok(HistoryRow {
         id: row.get("id")?,
         status: row.get("status")?,

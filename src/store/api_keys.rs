@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use rusqlite::Row;
-
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::row::Row;
 use super::users;
 use super::values::{json, optional_timestamp, to_integer, to_json};
 use crate::domain::id::{KeyId, UserId};
@@ -139,8 +138,8 @@ pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) -> Result<()> {
 /// Returns an error if the database cannot be read.
 pub fn spent(db: &Reader, id: &KeyId, today: i64) -> Result<(MicroDollars, MicroDollars)> {
     db.query_one(
-        "SELECT coalesce(sum(CASE WHEN day = ?2 THEN cost ELSE 0 END), 0) AS today,
-             coalesce(sum(cost), 0) AS whole
+        "SELECT CAST(coalesce(sum(CASE WHEN day = ?2 THEN cost ELSE 0 END), 0) AS BIGINT) AS today,
+             CAST(coalesce(sum(cost), 0) AS BIGINT) AS whole
          FROM key_usage WHERE key_id = ?1",
         (id, today),
         |row| Ok((row.get("today")?, row.get("whole")?)),
@@ -154,7 +153,7 @@ const NO_LIMIT: MicroDollars = MicroDollars(-1);
 const COLUMNS: usize = 12;
 
 /// Reads columns by position, as `users::from_columns` does for the same reason.
-fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
+fn from_row(row: &Row<'_>) -> Result<ApiKey> {
     Ok(ApiKey {
         id: row.get(0)?,
         user: row.get(1)?,

@@ -1,12 +1,12 @@
 //! Exports and imports the rows of a user's tables for archives: out as JSON objects, in through the list of existing
 //! columns. Does not know the archive format.
 
-use rusqlite::types::{Value as Cell, ValueRef};
-use rusqlite::{Row, params_from_iter};
 use serde_json::{Map, Number, Value};
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
+use super::params::Value as Cell;
+use super::row::Row;
 use super::version::VERSION;
 use super::{
     analyses, comparisons, documents, experiments, patterns, projects, recipes, threads, turn_texts,
@@ -200,18 +200,18 @@ pub fn for_each_row(
     db.each(table.rows, [user], |row| Ok(take(row_object(row, table)?)))
 }
 
-fn row_object(row: &Row<'_>, table: &ArchiveTable) -> rusqlite::Result<Map<String, Value>> {
-    let names = row.as_ref().column_names();
+fn row_object(row: &Row<'_>, table: &ArchiveTable) -> Result<Map<String, Value>> {
     let mut object = Map::new();
-    for (place, name) in names.into_iter().enumerate() {
+    let columns = (0..).map_while(|place| Some((place, row.name(place)?)));
+    for (place, name) in columns {
         if table.excluded_columns.contains(&name) {
             continue;
         }
-        let value = match row.get_ref(place)? {
-            ValueRef::Integer(number) => Value::from(number),
-            ValueRef::Real(number) => Number::from_f64(number).map_or(Value::Null, Value::Number),
-            ValueRef::Text(text) => Value::from(String::from_utf8_lossy(text).into_owned()),
-            ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+        let value = match row.value(place)? {
+            Cell::Integer(number) => Value::from(number),
+            Cell::Real(number) => Number::from_f64(number).map_or(Value::Null, Value::Number),
+            Cell::Text(text) => Value::from(text),
+            Cell::Null | Cell::Blob(_) => Value::Null,
         };
         object.insert(name.to_owned(), value);
     }
@@ -236,11 +236,7 @@ pub fn owner_of(db: &Reader, table: &ArchiveTable, id: &str) -> Result<Option<St
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
-    let mut names = db.all(
-        "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
-        [table.name],
-        |row| row.get::<_, String>(0),
-    )?;
+    let mut names = db.columns(table.name)?;
     names.retain(|name| name == "user_id" || !table.excluded_columns.contains(&name.as_str()));
     Ok(names)
 }
@@ -262,8 +258,8 @@ pub fn insert_row(
     let (mut names, mut cells) = (Vec::new(), Vec::new());
     for name in &columns {
         let cell = match row.remove(name) {
-            _ if name == "user_id" => Cell::Text(user.as_str().to_owned()),
-            Some(value) => to_sql_value(value),
+            _ if name == "user_id" => Value::from(user.as_str()),
+            Some(value) => value,
             None => continue,
         };
         names.push(name.as_str());
@@ -271,12 +267,15 @@ pub fn insert_row(
     }
     let marks: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
     let sql = format!(
-        "INSERT OR IGNORE INTO {} ({}) VALUES ({})",
+        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING",
         table.name,
         names.join(", "),
         marks.join(", ")
     );
-    let added = match db.run(&sql, params_from_iter(cells)) {
+    let added = match db.run(
+        &sql,
+        cells.iter().map(cell_of).collect::<Vec<_>>().as_slice(),
+    ) {
         Ok(added) => added > 0,
         // No later row could be stored either.
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => {
@@ -301,21 +300,21 @@ pub fn insert_row(
 // Writes data derived from a row that is not in the archive. When this fails, the row itself is unreadable.
 fn update_indexes(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
     match table.name {
-        "analyses" => db.with_connection(|db| {
+        "analyses" => {
             analyses::index::write(db, id)?;
             turn_texts::ensure_thread(db, id)
-        }),
-        "comparisons" => db.with_connection(|db| comparisons::fold_topic(db, id)),
+        }
+        "comparisons" => comparisons::fold_topic(db, id),
         "threads" => threads::complete_imported(db, id),
         "project_documents" => projects::remove_foreign_documents(db, id),
         _ => Ok(()),
     }
 }
 
-fn to_sql_value(value: Value) -> Cell {
+fn cell_of(value: &Value) -> Cell<'_> {
     match value {
         Value::String(text) => Cell::Text(text),
-        Value::Bool(flag) => Cell::Integer(i64::from(flag)),
+        Value::Bool(flag) => Cell::Integer(i64::from(*flag)),
         Value::Number(number) => match number.as_i64() {
             Some(number) => Cell::Integer(number),
             None => number.as_f64().map_or(Cell::Null, Cell::Real),
@@ -398,8 +397,7 @@ pub fn for_each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &s
         "SELECT question, synthesis FROM analyses WHERE user_id = ?1",
         [user],
         |row| {
-            let text = |place| row.get_ref(place)?.as_str().map_err(rusqlite::Error::from);
-            take(text(0)?, text(1)?);
+            take(row.text(0)?, row.text(1)?);
             Ok(true)
         },
     )

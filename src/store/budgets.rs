@@ -31,8 +31,10 @@ pub fn put(db: &Writer, user: &UserId, limits: &UserLimits) -> Result<()> {
     let dollars = |amount: Option<MicroDollars>| amount.map_or(-1, |amount| amount.0.max(0));
     let tokens = |count: Option<u64>| count.map_or(-1, to_integer);
     db.run(
-        "INSERT OR REPLACE INTO budgets (user_id, day_cost, month_cost, day_tokens, month_tokens)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO budgets (user_id, day_cost, month_cost, day_tokens, month_tokens)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (user_id) DO UPDATE SET day_cost = excluded.day_cost, month_cost = excluded.month_cost,
+             day_tokens = excluded.day_tokens, month_tokens = excluded.month_tokens",
         (
             user,
             dollars(limits.day_cost),

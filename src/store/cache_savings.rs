@@ -34,8 +34,9 @@ pub fn add_hit(
     db.run(
         "INSERT INTO savings (user_id, day, model, hits, cost, unpriced, tokens)
          VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6)
-         ON CONFLICT (user_id, day, model) DO UPDATE SET hits = hits + 1, cost = cost + excluded.cost,
-             unpriced = unpriced + excluded.unpriced, tokens = tokens + excluded.tokens",
+         ON CONFLICT (user_id, day, model) DO UPDATE SET hits = savings.hits + 1,
+             cost = savings.cost + excluded.cost, unpriced = savings.unpriced + excluded.unpriced,
+             tokens = savings.tokens + excluded.tokens",
         (
             user,
             day,
@@ -54,9 +55,10 @@ pub fn add_hit(
 /// Returns an error if the database cannot be read.
 pub fn total(db: &Reader, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
     db.query_optional(
-        "SELECT coalesce(sum(hits), 0) AS hits, coalesce(sum(cost), 0) AS cost,
-                coalesce(sum(unpriced), 0) AS unpriced, coalesce(sum(tokens), 0) AS tokens
-         FROM savings WHERE (?1 IS NULL OR user_id = ?1) AND day BETWEEN ?2 AND ?3",
+        "SELECT CAST(coalesce(sum(hits), 0) AS BIGINT) AS hits, CAST(coalesce(sum(cost), 0) AS BIGINT) AS cost,
+                CAST(coalesce(sum(unpriced), 0) AS BIGINT) AS unpriced,
+                CAST(coalesce(sum(tokens), 0) AS BIGINT) AS tokens
+         FROM savings WHERE (CAST(?1 AS TEXT) IS NULL OR user_id = ?1) AND day BETWEEN ?2 AND ?3",
         (user, from, to),
         |row| {
             Ok(Savings {

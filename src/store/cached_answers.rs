@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Row;
-
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
+use super::row::Row;
 use super::values::{json, to_integer, to_json, unsigned};
 use crate::domain::chat::Answer;
 use crate::domain::id::UserId;
@@ -157,8 +156,8 @@ pub struct CacheSelection {
 /// Returns an error if the database cannot be written.
 pub fn clear(db: &Writer, which: &CacheSelection) -> Result<usize> {
     db.run(
-        "DELETE FROM answer_cache WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR model = ?2)
-             AND (?3 IS NULL OR created < ?3)",
+        "DELETE FROM answer_cache WHERE (CAST(?1 AS TEXT) IS NULL OR user_id = ?1)
+             AND (CAST(?2 AS TEXT) IS NULL OR model = ?2) AND (CAST(?3 AS BIGINT) IS NULL OR created < ?3)",
         (&which.user, &which.model, which.before),
     )
 }
@@ -197,8 +196,9 @@ pub fn fields_of(
 /// Returns an error if the database cannot be read.
 pub fn stats(db: &Reader) -> Result<CacheStats> {
     db.query_optional(
-        "SELECT count(*) AS entries, coalesce(sum(bytes), 0) AS bytes, coalesce(sum(hits), 0) AS hits,
-                coalesce(sum(CASE WHEN cost > 0 THEN cost * hits ELSE 0 END), 0) AS saved
+        "SELECT count(*) AS entries, CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes,
+                CAST(coalesce(sum(hits), 0) AS BIGINT) AS hits,
+                CAST(coalesce(sum(CASE WHEN cost > 0 THEN cost * hits ELSE 0 END), 0) AS BIGINT) AS saved
          FROM answer_cache",
         [],
         |row| {
@@ -213,7 +213,7 @@ pub fn stats(db: &Reader) -> Result<CacheStats> {
     .ok_or(StoreError::Missing)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<CachedAnswer> {
+fn from_row(row: &Row<'_>) -> Result<CachedAnswer> {
     let cost: i64 = row.get("cost")?;
     Ok(CachedAnswer {
         model: row.get("model")?,

@@ -1,9 +1,9 @@
 //! The call log: rows are appended, read, and eventually deleted. Permanent sums are in `usage`.
 
-use rusqlite::{Row, params};
-
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::params::params;
+use super::row::Row;
 use super::values::{optional_text, to_integer, to_json, unsigned};
 use crate::domain::chat::{CallBill, Usage};
 use crate::domain::id::{AnalysisId, UserId};
@@ -79,7 +79,7 @@ pub fn latest(
     before: Option<i64>,
 ) -> Result<Vec<CallRecord>> {
     db.all(
-        "SELECT * FROM calls WHERE (?1 IS NULL OR user_id = ?1) AND id < ?2 ORDER BY id DESC LIMIT ?3",
+        "SELECT * FROM calls WHERE (CAST(?1 AS TEXT) IS NULL OR user_id = ?1) AND id < ?2 ORDER BY id DESC LIMIT ?3",
         (user, before.unwrap_or(i64::MAX), limit),
         from_row,
     )
@@ -97,14 +97,14 @@ pub fn of_analysis(
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Vec<CallRecord>> {
     db.all(
-        "SELECT * FROM calls WHERE user_id IS ?1 AND at BETWEEN ?2 AND ?3 AND analysis_id = ?4
+        "SELECT * FROM calls WHERE user_id IS NOT DISTINCT FROM ?1 AND at BETWEEN ?2 AND ?3 AND analysis_id = ?4
          ORDER BY at, id LIMIT 2000",
         (user, from, to, analysis),
         from_row,
     )
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
+fn from_row(row: &Row<'_>) -> Result<CallRecord> {
     let known = |value: i64| (value >= 0).then_some(value);
     let price = optional_text(row, "price")?;
     Ok(CallRecord {

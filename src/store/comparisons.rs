@@ -1,12 +1,14 @@
 //! Blind comparisons of a panel's answer with a single draft, and their votes. The texts are stored with their
 //! analysis; this table only records which ones they were and in which order they were shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, Row, params};
+use serde::Deserialize;
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
+use super::params::params;
+use super::row::Row;
 use super::settings;
 use super::values::{optional_timestamp, unsigned};
 use crate::domain::case_folding::fold_case;
@@ -19,6 +21,8 @@ use crate::domain::time::Timestamp;
 
 /// Maximum number of votes searched for repeated questions, oldest first.
 const MAX_VOTES: u32 = 20_000;
+/// Maximum number of topics in a list.
+const MAX_TOPICS: usize = 500;
 
 /// A blind comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,12 +120,17 @@ pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub(super) fn fold_topic(db: &Connection, analysis: &str) -> rusqlite::Result<()> {
-    let mut query = db.prepare_cached("SELECT topic FROM comparisons WHERE analysis_id = ?1")?;
-    let topic: String = query.query_row([analysis], |row| row.get(0))?;
-    db.prepare_cached("UPDATE comparisons SET topic_folded = ?2 WHERE analysis_id = ?1")?
-        .execute([analysis, &fold_case(&topic)])
-        .map(drop)
+pub(super) fn fold_topic(db: &Writer, analysis: &str) -> Result<()> {
+    let topic: String = db.query_one(
+        "SELECT topic FROM comparisons WHERE analysis_id = ?1",
+        [analysis],
+        |row| row.get(0),
+    )?;
+    db.run(
+        "UPDATE comparisons SET topic_folded = ?2 WHERE analysis_id = ?1",
+        (analysis, fold_case(&topic)),
+    )
+    .map(drop)
 }
 
 /// Finds the comparison of this user's analysis.
@@ -197,7 +206,8 @@ pub fn store_vote(
     }
 }
 
-/// Counts blind votes by topic, most votes first, or all together. A user's first vote on a question counts.
+/// Counts blind votes by topic, most votes first, or all together. A user's first vote on a question counts: votes on
+/// one question depend on each other. By topic, a question counts once in each.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -206,95 +216,100 @@ pub fn blind_votes(
     scope: &ComparisonScope,
     by_topic: bool,
 ) -> Result<Vec<TopicCount>> {
-    db.all(
-        "SELECT CASE WHEN ?5 THEN min(topic) ELSE '' END AS of_topic,
-                coalesce(min(decided), 0) AS first,
-                coalesce(sum(choice = 'panel'), 0) AS wins, coalesce(sum(choice = 'tie'), 0) AS ties,
-                coalesce(sum(choice = 'single'), 0) AS losses,
-                count(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN 1 END) AS priced,
-                coalesce(sum(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN panel_cost END), 0) AS panel,
-                coalesce(sum(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN single_cost END), 0) AS single
-         FROM comparisons
-         WHERE choice <> '' AND (?1 IS NULL OR user_id = ?1) AND (?2 = '' OR topic_folded = ?2)
-           AND (?3 = '' OR pattern = ?3) AND decided >= ?4
-           AND analysis_id NOT IN (SELECT value FROM json_each(?6))
-         GROUP BY CASE WHEN ?5 THEN topic_folded ELSE '' END
-         ORDER BY count(*) DESC, of_topic LIMIT 500",
-        params![
-            scope.user,
-            fold_case(&scope.topic),
-            scope.pattern,
-            scope.since,
-            by_topic,
-            repeated_questions(db, scope, by_topic)?
-        ],
-        |row| {
-            Ok(TopicCount {
-                topic: row.get("of_topic")?,
-                tally: VoteTally {
-                    wins: unsigned(row, "wins")?,
-                    ties: unsigned(row, "ties")?,
-                    losses: unsigned(row, "losses")?,
-                },
-                first_vote: Timestamp::from_millis(row.get("first")?),
-                priced_votes: unsigned(row, "priced")?,
-                panel_cost: row.get("panel")?,
-                single_cost: row.get("single")?,
-                ..TopicCount::default()
-            })
-        },
-    )
-}
-
-// A vote, with the fields that identify its question.
-struct VotedQuestion {
-    analysis: String,
-    asked: (UserId, String, String),
-    case: Case,
-}
-
-// Returns the analyses with a vote on a question that the same user has voted on before, as a JSON array: votes on
-// one question depend on each other. By topic, a question counts once in each.
-fn repeated_questions(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<String> {
-    let votes = db.all(
-        "SELECT c.analysis_id, c.user_id, CASE WHEN ?5 THEN c.topic_folded ELSE '' END AS of_topic,
-                coalesce(a.follows, '') AS follows, coalesce(json_extract(a.request, '$.prompt'), '') AS prompt,
-                coalesce(json_extract(a.request, '$.document_ids'), '[]') AS documents
+    let mut counts: BTreeMap<String, TopicCount> = BTreeMap::new();
+    let mut repeats = RepeatedQuestions::default();
+    db.each(
+        "SELECT c.user_id, c.topic, c.topic_folded, c.choice, c.decided, c.panel_cost, c.single_cost,
+                a.follows, a.request
          FROM comparisons c JOIN analyses a ON a.id = c.analysis_id
-         WHERE c.choice <> '' AND (?1 IS NULL OR c.user_id = ?1) AND (?2 = '' OR c.topic_folded = ?2)
-           AND (?3 = '' OR c.pattern = ?3) AND c.decided >= ?4
-         ORDER BY c.decided, c.analysis_id LIMIT ?6",
-        params![
-            scope.user,
+         WHERE c.choice <> '' AND (CAST(?1 AS TEXT) IS NULL OR c.user_id = ?1)
+           AND (?2 = '' OR c.topic_folded = ?2) AND (?3 = '' OR c.pattern = ?3) AND c.decided >= ?4
+         ORDER BY c.decided, c.analysis_id",
+        (
+            &scope.user,
             fold_case(&scope.topic),
-            scope.pattern,
+            &scope.pattern,
             scope.since,
-            by_topic,
-            MAX_VOTES
-        ],
+        ),
         |row| {
-            let documents: String = row.get("documents")?;
-            Ok(VotedQuestion {
-                analysis: row.get("analysis_id")?,
-                asked: (row.get("user_id")?, row.get("of_topic")?, row.get("follows")?),
-                case: Case {
-                    prompt: row.get("prompt")?,
-                    documents: serde_json::from_str(&documents).unwrap_or_default(),
-                    ..Case::default()
-                },
-            })
+            let group: String = match by_topic {
+                true => row.get("topic_folded")?,
+                false => String::new(),
+            };
+            if !repeats.contains(row, &group)? {
+                add_vote(counts.entry(group).or_default(), row, by_topic)?;
+            }
+            Ok(true)
         },
     )?;
-    let mut known = BTreeSet::new();
-    let repeats: Vec<String> = votes
-        .into_iter()
-        .filter(|vote| !vote.case.prompt.is_empty())
-        .filter_map(|vote| {
-            let is_new = known.insert((vote.asked, question_key(&vote.case)));
-            (!is_new).then_some(vote.analysis)
-        })
-        .collect();
-    Ok(serde_json::json!(repeats).to_string())
+    let mut counts: Vec<TopicCount> = counts.into_values().collect();
+    counts.sort_by(|a, b| {
+        let votes = |count: &TopicCount| count.tally.wins + count.tally.ties + count.tally.losses;
+        votes(b).cmp(&votes(a)).then_with(|| a.topic.cmp(&b.topic))
+    });
+    counts.truncate(MAX_TOPICS);
+    Ok(counts)
+}
+
+fn add_vote(count: &mut TopicCount, row: &Row<'_>, by_topic: bool) -> Result<()> {
+    let tally = &mut count.tally;
+    let is_first = tally.wins + tally.ties + tally.losses == 0;
+    match row.text("choice")? {
+        "panel" => tally.wins += 1,
+        "tie" => tally.ties += 1,
+        _ => tally.losses += 1,
+    }
+    let topic = row.text("topic")?;
+    if by_topic && (is_first || topic < count.topic.as_str()) {
+        count.topic = topic.to_owned();
+    }
+    if is_first {
+        count.first_vote = row.get("decided")?;
+    }
+    let (panel, single): (MicroDollars, MicroDollars) =
+        (row.get("panel_cost")?, row.get("single_cost")?);
+    if panel.0 >= 0 && single.0 > 0 {
+        count.priced_votes += 1;
+        count.panel_cost.0 += panel.0;
+        count.single_cost.0 += single.0;
+    }
+    Ok(())
+}
+
+/// The questions that were voted on so far, each with its user, topic, and the turn it follows.
+#[derive(Default)]
+struct RepeatedQuestions {
+    known: BTreeSet<((UserId, String, String), String)>,
+    votes: u32,
+}
+
+/// The parts of a stored request that identify a question.
+#[derive(Default, Deserialize)]
+struct VotedQuestion {
+    #[serde(default)]
+    prompt: String,
+    document_ids: Option<Vec<String>>,
+}
+
+impl RepeatedQuestions {
+    /// Whether the question of this vote was voted on before. Remembers it.
+    fn contains(&mut self, row: &Row<'_>, group: &str) -> Result<bool> {
+        self.votes += 1;
+        if self.votes > MAX_VOTES {
+            return Ok(false);
+        }
+        let asked: VotedQuestion = serde_json::from_str(row.text("request")?).unwrap_or_default();
+        let case = Case {
+            prompt: asked.prompt,
+            documents: asked.document_ids.unwrap_or_default(),
+            ..Case::default()
+        };
+        if case.prompt.is_empty() {
+            return Ok(false);
+        }
+        let asked = (row.get("user_id")?, group.to_owned(), row.get("follows")?);
+        Ok(!self.known.insert((asked, question_key(&case))))
+    }
 }
 
 /// Counts "helpful" votes by topic or all together; they are separate from blind votes.
@@ -307,12 +322,13 @@ pub fn helpful_votes(
     by_topic: bool,
 ) -> Result<Vec<TopicCount>> {
     db.all(
-        "SELECT CASE WHEN ?5 THEN min(a.topic) ELSE '' END AS of_topic,
-                sum(v.choice = 'helpful') AS helpful, sum(v.choice = 'not_helpful') AS not_helpful
+        "SELECT CASE WHEN ?5 = 1 THEN min(a.topic) ELSE '' END AS of_topic,
+                count(CASE WHEN v.choice = 'helpful' THEN 1 END) AS helpful,
+                count(CASE WHEN v.choice = 'not_helpful' THEN 1 END) AS not_helpful
          FROM votes v JOIN analyses a ON a.id = v.analysis_id
-         WHERE v.choice IN ('helpful', 'not_helpful') AND (?1 IS NULL OR v.user_id = ?1)
+         WHERE v.choice IN ('helpful', 'not_helpful') AND (CAST(?1 AS TEXT) IS NULL OR v.user_id = ?1)
            AND (?2 = '' OR a.topic_folded = ?2) AND (?3 = '' OR a.pattern = ?3) AND v.created >= ?4
-         GROUP BY CASE WHEN ?5 THEN a.topic_folded ELSE '' END
+         GROUP BY CASE WHEN ?5 = 1 THEN a.topic_folded ELSE '' END
          ORDER BY count(*) DESC, of_topic LIMIT 500",
         params![
             scope.user,
@@ -332,8 +348,8 @@ pub fn helpful_votes(
     )
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Comparison> {
-    let cost = |column: &str| -> rusqlite::Result<Option<MicroDollars>> {
+fn from_row(row: &Row<'_>) -> Result<Comparison> {
+    let cost = |column: &str| -> Result<Option<MicroDollars>> {
         let cost: MicroDollars = row.get(column)?;
         Ok((cost.0 >= 0).then_some(cost))
     };

@@ -1,25 +1,24 @@
-//! Configured connections as used by the topic files: `Reader` queries, `Writer` also changes. Writing through a
-//! `Reader` does not compile, and its connection is also read-only.
+//! Connections as used by the topic files: `Reader` queries, `Writer` also changes. Writing through a `Reader` does not
+//! compile, and its connection is also read-only. The statements are in the SQL that both engines understand.
 
-use std::cell::Cell;
 use std::ops::Deref;
 use std::path::Path;
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row};
-
-use super::error::{Result, StoreError};
+use super::error::{OpenError, Result, StoreError};
+use super::params::Params;
+use super::row::Row;
+use super::sqlite;
+use super::sqlite::connection::SqliteConnection;
 
 /// Read-only connection.
-pub struct Reader {
-    connection: Connection,
-    is_broken: Cell<bool>,
-    is_damaged: Cell<bool>,
-}
+pub struct Reader(Connection);
 
 /// Read-write connection. Only the writer thread has one.
 pub struct Writer(Reader);
+
+enum Connection {
+    Sqlite(SqliteConnection),
+}
 
 impl Deref for Writer {
     type Target = Reader;
@@ -29,21 +28,23 @@ impl Deref for Writer {
 }
 
 impl Reader {
-    /// Opens a read-only connection.
+    /// Opens a read-only connection to a SQLite file.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened.
-    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -512;")?;
-        Ok(Self::new(connection))
+    pub(super) fn open_sqlite(path: &Path) -> Result<Self> {
+        Ok(Self(Connection::Sqlite(SqliteConnection::open_reader(
+            path,
+        )?)))
     }
 
-    fn new(connection: Connection) -> Self {
-        Self {
-            connection,
-            is_broken: Cell::new(false),
-            is_damaged: Cell::new(false),
+    /// The connection to a SQLite file, for what only that engine has.
+    ///
+    /// # Errors
+    /// Returns an error with another engine.
+    pub(super) fn sqlite(&self) -> Result<&SqliteConnection> {
+        match &self.0 {
+            Connection::Sqlite(connection) => Ok(connection),
         }
     }
 
@@ -55,13 +56,14 @@ impl Reader {
         &self,
         sql: &str,
         params: impl Params,
-        from_row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+        from_row: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        let answer = self.connection.prepare_cached(sql).and_then(|mut query| {
-            let mut rows = query.query(params)?;
-            rows.next()?.map(from_row).transpose()
-        });
-        self.note_failure(answer)
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.query(sql, &params, |rows| {
+                let row = rows.next()?;
+                row.map(|row| from_row(&Row::of_sqlite(row))).transpose()
+            }),
+        }
     }
 
     /// Returns the only row of a query that always has one.
@@ -72,28 +74,10 @@ impl Reader {
         &self,
         sql: &str,
         params: impl Params,
-        from_row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+        from_row: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
         self.query_optional(sql, params, from_row)?
             .ok_or(StoreError::Missing)
-    }
-
-    /// Runs a rarely needed query that returns one row, without caching its statement or the pages it reads.
-    ///
-    /// # Errors
-    /// Returns an error if the database cannot be read.
-    pub(super) fn run_rarely(&self, sql: &str) -> Result<()> {
-        let answer = self.connection.query_row(sql, [], |_| Ok(()));
-        self.note_failure(answer)?;
-        self.free_cache()
-    }
-
-    /// Frees the page cache, which is filled again when needed.
-    ///
-    /// # Errors
-    /// Returns an error if SQLite refuses.
-    pub(super) fn free_cache(&self) -> Result<()> {
-        self.note_failure(self.connection.release_memory())
     }
 
     /// Returns all rows. The query contains the limit.
@@ -104,13 +88,14 @@ impl Reader {
         &self,
         sql: &str,
         params: impl Params,
-        from_row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        mut from_row: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let answer = self
-            .connection
-            .prepare_cached(sql)
-            .and_then(|mut query| query.query_map(params, from_row)?.collect());
-        self.note_failure(answer)
+        let mut found = Vec::new();
+        self.each(sql, params, |row| {
+            found.push(from_row(row)?);
+            Ok(true)
+        })?;
+        Ok(found)
     }
 
     /// Visits rows until `take` returns false, without collecting them.
@@ -121,18 +106,38 @@ impl Reader {
         &self,
         sql: &str,
         params: impl Params,
-        mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<bool>,
+        mut take: impl FnMut(&Row<'_>) -> Result<bool>,
     ) -> Result<()> {
-        let answer = self.connection.prepare_cached(sql).and_then(|mut query| {
-            let mut rows = query.query(params)?;
-            while let Some(row) = rows.next()? {
-                if !take(row)? {
-                    break;
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.query(sql, &params, |rows| {
+                while let Some(row) = rows.next()? {
+                    if !take(&Row::of_sqlite(row))? {
+                        break;
+                    }
                 }
-            }
-            Ok(())
-        });
-        self.note_failure(answer)
+                Ok(())
+            }),
+        }
+    }
+
+    /// Names of a table's columns, in order. The table is one of the schema's, never from a request.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub(super) fn columns(&self, table: &'static str) -> Result<Vec<String>> {
+        match &self.0 {
+            Connection::Sqlite(_) => self.all(sqlite::COLUMNS_QUERY, [table], |row| row.get(0)),
+        }
+    }
+
+    /// Frees the page cache, which is filled again when needed.
+    ///
+    /// # Errors
+    /// Returns an error if the engine refuses.
+    pub(super) fn free_cache(&self) -> Result<()> {
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.free_cache(),
+        }
     }
 
     /// Runs a transaction statement; for the threads.
@@ -140,11 +145,9 @@ impl Reader {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub(super) fn run_control(&self, sql: &'static str) -> Result<()> {
-        let answer = self
-            .connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute([]));
-        self.note_failure(answer).map(drop)
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.execute(sql, &[]).map(drop),
+        }
     }
 
     /// Runs setup statements, once per connection.
@@ -152,80 +155,54 @@ impl Reader {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub(super) fn run_batch(&self, sql: &str) -> Result<()> {
-        let answer = self.connection.execute_batch(sql);
-        self.note_failure(answer)
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.execute_batch(sql),
+        }
     }
 
     /// Whether a transaction is open. Some failures end one implicitly.
     pub(super) fn in_transaction(&self) -> bool {
-        !self.connection.is_autocommit()
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.in_transaction(),
+        }
     }
 
     /// Number of rows changed by this connection since it was opened.
     pub(super) fn rows_changed(&self) -> u64 {
-        self.connection.total_changes()
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.rows_changed(),
+        }
     }
 
     /// Whether the connection must be discarded.
     pub(super) fn is_broken(&self) -> bool {
-        self.is_broken.get()
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.is_broken(),
+        }
     }
 
     /// Whether a damaged page was read.
     pub(super) fn is_damaged(&self) -> bool {
-        self.is_damaged.get()
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.is_damaged(),
+        }
     }
 
     pub(super) fn mark_broken(&self) {
-        self.is_broken.set(true);
-    }
-
-    fn note_failure<T>(&self, answer: rusqlite::Result<T>) -> Result<T> {
-        answer.map_err(|error| {
-            let lasting = matches!(
-                error.sqlite_error_code(),
-                Some(
-                    ErrorCode::SystemIoFailure
-                        | ErrorCode::DatabaseCorrupt
-                        | ErrorCode::NotADatabase
-                        | ErrorCode::CannotOpen
-                        | ErrorCode::OutOfMemory
-                )
-            );
-            if lasting {
-                self.mark_broken();
-            }
-            let code = error.sqlite_error_code();
-            if matches!(
-                code,
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            ) {
-                self.is_damaged.set(true);
-            }
-            error.into()
-        })
+        match &self.0 {
+            Connection::Sqlite(connection) => connection.mark_broken(),
+        }
     }
 }
 
 impl Writer {
-    /// Opens the read-write connection.
+    /// Opens the read-write connection to a SQLite file.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened or configured.
-    pub(super) fn open(path: &Path, followed: bool) -> rusqlite::Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let connection = connect(path, flags)?;
-        // WAL: readers never wait for the writer. FULL: acknowledged changes survive a power cut; group
-        // commit pays for it. secure_delete: deleted data is overwritten, not only unlinked.
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA secure_delete = ON; PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304;",
-        )?;
-        if followed {
-            // The log may be truncated only after the follower has read it.
-            connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
-        }
-        Ok(Self(Reader::new(connection)))
+    pub(super) fn open_sqlite(path: &Path, followed: bool) -> std::result::Result<Self, OpenError> {
+        let connection = SqliteConnection::open_writer(path, followed)?;
+        Ok(Self(Reader(Connection::Sqlite(connection))))
     }
 
     /// Changes rows and returns their number.
@@ -233,23 +210,19 @@ impl Writer {
     /// # Errors
     /// Returns an error if the database cannot be written.
     pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
-        let answer = self
-            .connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(params));
-        self.note_failure(answer)
+        match &self.0.0 {
+            Connection::Sqlite(connection) => connection.execute(sql, &params),
+        }
     }
 
-    /// Runs several statements within the current transaction.
+    /// Like [`Writer::run`], for a statement that is not worth keeping prepared.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub(super) fn with_connection<T>(
-        &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T> {
-        let answer = work(&self.connection);
-        self.note_failure(answer)
+    pub(super) fn run_rarely(&self, sql: &str, params: impl Params) -> Result<usize> {
+        match &self.0.0 {
+            Connection::Sqlite(connection) => connection.execute_rarely(sql, &params),
+        }
     }
 
     /// Changes exactly one row.
@@ -261,48 +234,5 @@ impl Writer {
             0 => Err(StoreError::Missing),
             _ => Ok(()),
         }
-    }
-
-    pub(super) fn connection(&mut self) -> &mut Connection {
-        &mut self.0.connection
-    }
-}
-
-fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    // Without SQLITE_OPEN_URI, so that a path is taken literally, whatever characters it contains.
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    // First, because every later statement may find the file locked.
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(128);
-    // Without it, SQLite plans for the bound values and so replans at every call of a cached statement, which took
-    // 95% of the time of a lookup by key.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;")?;
-    Ok(connection)
-}
-
-#[cfg(test)]
-mod tests {
-    use rusqlite::StatementStatus;
-
-    use super::super::tests::{user, with_writer};
-    use super::super::users;
-
-    #[test]
-    fn a_cached_statement_is_planned_once() {
-        with_writer(|db| {
-            users::insert(db, &user(1))?;
-            let sql = "SELECT u.id FROM users u LEFT JOIN sessions s ON s.user_id = u.id
-                       WHERE u.id = ?1 AND u.disabled = 0";
-            for n in 1..20 {
-                let found =
-                    db.query_optional(sql, [user(n % 2).id], |row| row.get::<_, String>(0))?;
-                assert_eq!(found.is_some(), n % 2 == 1);
-            }
-            let statement = db.connection.prepare_cached(sql)?;
-            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
-            assert_eq!(statement.get_status(StatementStatus::Run), 19);
-            Ok(())
-        });
     }
 }

@@ -1,11 +1,11 @@
 //! Documents and their text by page. The original bytes are in the data folder, not here.
 
-use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::passages;
+use super::row::Row;
 use super::values::{json, optional_text, to_integer, to_json, unsigned};
 use crate::domain::chunk::PageText;
 use crate::domain::context_mode::DocumentSizes;
@@ -55,9 +55,9 @@ pub fn insert(
 /// Returns an error if the database cannot be read.
 pub fn has_fewer(db: &Reader, user: &UserId, most: u32) -> Result<bool> {
     db.query_one(
-        "SELECT count(*) < ?2 FROM documents WHERE user_id = ?1",
-        (user, most),
-        |row| row.get(0),
+        "SELECT count(*) FROM documents WHERE user_id = ?1",
+        [user],
+        |row| Ok(row.get::<_, i64>(0)? < i64::from(most)),
     )
 }
 
@@ -121,7 +121,8 @@ pub fn add_text(
     )?;
     for page in pages {
         db.run(
-            "INSERT OR REPLACE INTO document_pages (document_id, page, text, title) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO document_pages (document_id, page, text, title) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (document_id, page) DO UPDATE SET text = excluded.text, title = excluded.title",
             (id, page.number, &page.text, &page.title),
         )?;
     }
@@ -259,7 +260,8 @@ pub fn text_size(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<D
         }));
     }
     db.query_optional(
-        "SELECT coalesce(sum(length(text)), 0) AS chars, coalesce(sum(length(CAST(text AS BLOB))), 0) AS bytes
+        "SELECT CAST(coalesce(sum(length(text)), 0) AS BIGINT) AS chars,
+             CAST(coalesce(sum(octet_length(text)), 0) AS BIGINT) AS bytes
          FROM document_pages WHERE document_id = ?1",
         [id],
         |row| {
@@ -317,7 +319,8 @@ pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn version(db: &Reader) -> Result<(i64, i64, String)> {
-    let sql = "SELECT count(*), coalesce(max(rowid), 0), coalesce(max(id), '') FROM documents";
+    // The sum of the times differs if one was deleted and another, older one was imported.
+    let sql = "SELECT count(*), CAST(coalesce(sum(created), 0) AS BIGINT), coalesce(max(id), '') FROM documents";
     db.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
@@ -367,7 +370,7 @@ pub fn is_recognized(db: &Reader, user: &UserId, id: &DocumentId, page: u32) -> 
     Ok(document.is_some_and(|document| document.recognized.contains(&page)))
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Document> {
+fn from_row(row: &Row<'_>) -> Result<Document> {
     let stored: Vec<StoredGap> = json(row, "gaps")?;
     let (recognized, gaps): (Vec<StoredGap>, Vec<StoredGap>) =
         stored.into_iter().partition(|one| one.recognized);

@@ -1,4 +1,4 @@
-//! Store errors. SQLite's own messages go only to the log, because they contain SQL and paths.
+//! Store errors. The engines' own messages go only to the log, because they contain SQL and paths.
 
 use std::fmt;
 
@@ -36,30 +36,6 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
-        use rusqlite::ffi;
-        let Some(cause) = error.sqlite_error() else {
-            return match error {
-                rusqlite::Error::QueryReturnedNoRows => Self::Missing,
-                other => Self::Failed(other.to_string()),
-            };
-        };
-        match (cause.code, cause.extended_code) {
-            (DatabaseBusy | DatabaseLocked, _) => Self::Busy,
-            // `SQLITE_IOERR_SHMSIZE`: the WAL index could not grow.
-            (DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
-            // The parent row is gone: deleted while work for it was still running.
-            (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Missing,
-            (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
-                Self::Conflict("such a row")
-            }
-            _ => Self::Failed(error.to_string()),
-        }
-    }
-}
 
 impl StoreError {
     /// Names the object of a conflict.
@@ -115,13 +91,20 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-impl From<rusqlite::Error> for OpenError {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase};
-        match error.sqlite_error_code() {
-            Some(DatabaseBusy | DatabaseLocked) => Self::Busy,
-            Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),
-            _ => Self::Failed(error.to_string()),
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Busy => Self::Busy,
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            error => Self::Failed(error.to_string()),
         }
     }
 }

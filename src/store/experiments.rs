@@ -1,10 +1,12 @@
 //! Experiments: their specification, cases, the result of each configuration on each case, and verdicts of users
 //! and judges.
 
-use rusqlite::Row;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::row::Row;
 use super::values::{json, optional_text, optional_timestamp, to_json, unsigned};
 use crate::domain::experiment::record::{
     Applied, Evaluation, Experiment, ExperimentState, ExperimentSummary, Judging, Judgment,
@@ -94,11 +96,11 @@ pub fn list_of(
 ) -> Result<Vec<ExperimentSummary>> {
     db.all(
         "SELECT e.id, e.name, e.status, e.verdict, e.created, e.finished,
-                json_array_length(e.design, '$.arms') AS arms,
+                e.design,
                 (SELECT count(*) FROM experiment_cases c WHERE c.experiment_id = e.id) AS cases,
                 (SELECT count(*) FROM experiment_results r
                  WHERE r.experiment_id = e.id AND r.number > 0) AS evaluations,
-                (SELECT coalesce(sum(r.cost + r.judge_cost), 0) FROM experiment_results r
+                (SELECT CAST(coalesce(sum(r.cost + r.judge_cost), 0) AS BIGINT) FROM experiment_results r
                  WHERE r.experiment_id = e.id) AS cost
          FROM experiments e WHERE e.user_id = ?1 AND e.id < ?2 ORDER BY e.id DESC LIMIT ?3",
         (user, cursor.map_or("~", ExperimentId::as_str), limit),
@@ -107,7 +109,7 @@ pub fn list_of(
                 id: row.get("id")?,
                 name: row.get("name")?,
                 state: row.get("status")?,
-                arms: place_column(row, "arms")?,
+                arms: json::<ArmCount>(row, "design")?.arms.len(),
                 cases: place_column(row, "cases")?,
                 evaluations: unsigned(row, "evaluations")?,
                 cost: row.get("cost")?,
@@ -178,7 +180,7 @@ pub fn store_started(
     db.run(
         "INSERT INTO experiment_results (experiment_id, arm, place, analysis_id) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (experiment_id, arm, place) DO UPDATE SET analysis_id = excluded.analysis_id
-         WHERE number = 0",
+         WHERE experiment_results.number = 0",
         (id, cell.arm as i64, cell.case as i64, analysis),
     )
     .map(drop)
@@ -321,7 +323,8 @@ pub fn store_judgment(
     db.run(
         "INSERT INTO experiment_judgments (experiment_id, place, first, second, judge, preferred, created)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT DO UPDATE SET preferred = excluded.preferred, created = excluded.created",
+         ON CONFLICT (experiment_id, place, first, second, judge) DO UPDATE SET
+             preferred = excluded.preferred, created = excluded.created",
         (
             id,
             judgment.case as i64,
@@ -356,21 +359,24 @@ pub fn judgments_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Judgment>> {
     )
 }
 
-fn place_column(row: &Row<'_>, column: &str) -> rusqlite::Result<usize> {
+/// The part of a design that a list of experiments shows.
+#[derive(Deserialize)]
+struct ArmCount {
+    arms: Vec<IgnoredAny>,
+}
+
+fn place_column(row: &Row<'_>, column: &str) -> Result<usize> {
     Ok(unsigned(row, column)? as usize)
 }
 
-fn optional_json<T: serde::de::DeserializeOwned>(
-    row: &Row<'_>,
-    column: &str,
-) -> rusqlite::Result<Option<T>> {
+fn optional_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<Option<T>> {
     match optional_text(row, column)? {
         Some(_) => json(row, column).map(Some),
         None => Ok(None),
     }
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Experiment> {
+fn from_row(row: &Row<'_>) -> Result<Experiment> {
     Ok(Experiment {
         id: row.get("id")?,
         user: row.get("user_id")?,

@@ -47,14 +47,14 @@ pub fn claim(
     (since, now): (Timestamp, Timestamp),
 ) -> Result<KeyLookup> {
     let found = db.query_optional(
-        "SELECT request, headers, CAST(body AS TEXT), status FROM idempotency
+        "SELECT request, headers, body, status FROM idempotency
          WHERE user_id = ?1 AND key = ?2 AND created > ?3",
         (user, key, since),
         |row| {
             let kept = StoredResponse {
                 request: row.get(0)?,
                 headers: row.get(1)?,
-                body: row.get(2)?,
+                body: text_of(row.bytes(2)?),
             };
             Ok((kept, row.get::<_, u16>(3)?))
         },
@@ -73,6 +73,10 @@ pub fn claim(
     Ok(KeyLookup::Claimed)
 }
 
+fn text_of(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}
+
 /// Claims a key unconditionally.
 ///
 /// # Errors
@@ -85,8 +89,10 @@ pub fn take_over(
     now: Timestamp,
 ) -> Result<()> {
     db.run(
-        "INSERT OR REPLACE INTO idempotency (user_id, key, request, status, headers, created)
-         VALUES (?1, ?2, ?3, 0, ?4, ?5)",
+        "INSERT INTO idempotency (user_id, key, request, status, headers, created)
+         VALUES (?1, ?2, ?3, 0, ?4, ?5)
+         ON CONFLICT (user_id, key) DO UPDATE SET request = excluded.request, status = excluded.status,
+             headers = excluded.headers, body = excluded.body, created = excluded.created",
         (user, key, request, process, now),
     )
     .map(drop)
@@ -116,13 +122,15 @@ pub fn store_response(
     now: Timestamp,
 ) -> Result<()> {
     db.run(
-        "INSERT OR REPLACE INTO idempotency (user_id, key, request, status, headers, body, created)
-         VALUES (?1, ?2, ?3, 200, ?4, CAST(?5 AS BLOB), ?6)",
-        (user, key, kept.request, &kept.headers, &kept.body, now),
+        "INSERT INTO idempotency (user_id, key, request, status, headers, body, created)
+         VALUES (?1, ?2, ?3, 200, ?4, ?5, ?6)
+         ON CONFLICT (user_id, key) DO UPDATE SET request = excluded.request, status = excluded.status,
+             headers = excluded.headers, body = excluded.body, created = excluded.created",
+        (user, key, kept.request, &kept.headers, kept.body.as_bytes(), now),
     )?;
     db.run(
         "DELETE FROM idempotency WHERE user_id = ?1 AND key IN
-             (SELECT key FROM idempotency WHERE user_id = ?1 ORDER BY created DESC LIMIT -1 OFFSET ?2)",
+             (SELECT key FROM idempotency WHERE user_id = ?1 ORDER BY created DESC LIMIT 1000000 OFFSET ?2)",
         (user, MAX_ANSWERS),
     )
     .map(drop)

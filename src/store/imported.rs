@@ -95,7 +95,7 @@ pub fn add_threads(
         }
         outcomes.push(outcome);
     }
-    db.with_connection(|db| turn_texts::add_missing(db, user, &texts))?;
+    turn_texts::add_missing(db, user, &texts)?;
     Ok(outcomes)
 }
 
@@ -107,8 +107,8 @@ fn add_thread(db: &Writer, user: &UserId, thread: &ImportedThread) -> Result<Imp
         }
     }
     let mut fits = db.run(
-        "INSERT OR IGNORE INTO threads (id, user_id, title, title_folded, created, updated)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO threads (id, user_id, title, title_folded, created, updated)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
         (
             &thread.id,
             user,
@@ -139,9 +139,10 @@ fn add_thread(db: &Writer, user: &UserId, thread: &ImportedThread) -> Result<Imp
 /// Adds a turn with its links and answers. Returns false if a row conflicts.
 fn add_turn(db: &Writer, user: &UserId, thread: &ThreadId, turn: &ImportedTurn) -> Result<bool> {
     let added = db.run(
-        "INSERT OR IGNORE INTO analyses (id, user_id, status, pattern, question, question_folded, request, plan,
+        "INSERT INTO analyses (id, user_id, status, pattern, question, question_folded, request, plan,
              synthesis, created, started, finished, topic, topic_folded, thread, follows)
-         VALUES (?1, ?2, 'completed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?9, ?10, ?10, ?11, ?12)",
+         VALUES (?1, ?2, 'completed', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?9, ?10, ?10, ?11, ?12)
+         ON CONFLICT DO NOTHING",
         (
             &turn.id,
             user,
@@ -160,12 +161,12 @@ fn add_turn(db: &Writer, user: &UserId, thread: &ThreadId, turn: &ImportedTurn) 
     if added == 0 {
         return Ok(false);
     }
-    db.with_connection(|db| analyses::index::link_models(db, turn.id.as_str(), &turn.models))?;
+    analyses::index::link_models(db, turn.id.as_str(), &turn.models)?;
     for answer in &turn.stage_answers {
         let place = (answer.stage as i64, answer.member as i64);
         let added = db.run(
-            "INSERT OR IGNORE INTO stage_answers (analysis_id, stage, member, model, answer)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO stage_answers (analysis_id, stage, member, model, answer)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
             (&turn.id, place.0, place.1, &answer.model, &answer.json),
         )?;
         if added == 0 {
@@ -246,10 +247,8 @@ mod tests {
             let written = derived_rows(db)?;
             assert_eq!(written.len(), 4 + 8 + 4 + 2);
             for id in db.all("SELECT id FROM analyses", [], |row| row.get::<_, String>(0))? {
-                db.with_connection(|db| {
-                    analyses::index::write(db, &id)?;
-                    turn_texts::ensure_thread(db, &id)
-                })?;
+                analyses::index::write(db, &id)?;
+                turn_texts::ensure_thread(db, &id)?;
             }
             assert_eq!(derived_rows(db)?, written);
             Ok(())

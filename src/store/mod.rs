@@ -9,7 +9,6 @@ pub mod analyses;
 pub mod api_keys;
 pub mod archive;
 pub mod audit;
-mod backup;
 pub mod budgets;
 pub mod cache_savings;
 pub mod cached_answers;
@@ -22,15 +21,14 @@ pub mod documents;
 mod error;
 pub mod events;
 pub mod experiments;
-mod first_pages;
 mod health;
 pub mod idempotency;
 pub mod imported;
 pub mod invites;
 mod job_queue;
 pub mod meaning_search;
-mod migrate;
 pub mod model_records;
+mod params;
 pub mod passage_vectors;
 pub mod passages;
 pub mod password_resets;
@@ -40,9 +38,11 @@ pub mod providers;
 mod readers;
 pub mod reading_queue;
 pub mod recipes;
+mod row;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in_networks;
+mod sqlite;
 pub mod thread_list;
 pub mod threads;
 pub mod turn_texts;
@@ -51,8 +51,6 @@ pub mod usage;
 pub mod users;
 mod values;
 mod version;
-mod wal_check;
-mod wal_follower;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -62,14 +60,15 @@ use std::sync::mpsc::sync_channel;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
+use sqlite::{backup, first_pages, migrate, wal_follower};
 
-pub use backup::{BackupError, Verified, checkpoint_log, verify};
 pub use connection::{Reader, Writer};
 pub use disk_reserve::{DiskState, inspect_disk};
 pub use error::{OpenError, Result, StoreError};
+pub use sqlite::backup::{BackupError, Verified, checkpoint_log, verify};
+pub use sqlite::wal_check::check_log;
+pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};
 pub use version::{APPLICATION_ID, VERSION};
-pub use wal_check::check_log;
-pub use wal_follower::{HeldSnapshot, WalFollower};
 
 /// Location of the database.
 #[derive(Debug, Clone)]
@@ -80,7 +79,7 @@ pub struct StoreSettings {
 
 /// Version of the linked SQLite.
 pub fn engine_version() -> &'static str {
-    rusqlite::version()
+    sqlite::version()
 }
 
 /// Handle of the database. Cheap to clone; the threads end when it is closed or the last clone is dropped.
@@ -140,8 +139,8 @@ impl Store {
         {
             return Err(OpenError::Failed(format!("{}: {error}", path.display())));
         }
-        let mut db = Writer::open(&path, followed)?;
-        let saved = migrate::migrate(db.connection(), &path)?;
+        let db = Writer::open_sqlite(&path, followed)?;
+        let saved = migrate::migrate(&db, &path)?;
 
         let log = wal_follower::WalLog::new(&path, &db, follower);
         let changes = Arc::new(job_queue::WriteQueue::new());
@@ -154,7 +153,7 @@ impl Store {
             .name("quire-writer".into())
             .stack_size(512 * 1024)
             .spawn(move || {
-                let reopen = || Ok(Writer::open(&file, followed)?);
+                let reopen = || Ok(Writer::open_sqlite(&file, followed)?);
                 writer::run_writer(db, log, &queue, &told, &taken, reopen);
                 end.send_replace(true);
             })

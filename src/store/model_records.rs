@@ -1,11 +1,14 @@
 //! How often each model was right in a user's own data: scores of single models in experiments, and blind votes on
 //! single drafts. Also the votes of panels on cases with a known answer.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
 
 use super::analyses;
 use super::connection::Reader;
 use super::error::Result;
+use super::row::Row;
 use super::values::json;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::experiment::Case;
@@ -15,10 +18,10 @@ use crate::domain::standing::StandingRecord;
 /// Maximum number of the newest experiments that count.
 const MAX_EXPERIMENTS: u32 = 20;
 /// Maximum number of their evaluations that count.
-const MAX_EVALUATIONS: u32 = 2_000;
+const MAX_EVALUATIONS: usize = 2_000;
 
 /// Maximum number of the newest scored votes that count.
-const MAX_VOTES: u32 = 300;
+const MAX_VOTES: usize = 300;
 
 /// A vote on a case of an experiment with an expected answer.
 #[derive(Debug, Clone)]
@@ -49,37 +52,8 @@ pub struct ModelRecords {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecords> {
-    let distinct: BTreeSet<&str> = models.iter().copied().collect();
-    // The request without its model identifies the question with its documents and settings.
-    let experiments = db.all(
-        "WITH found AS (
-             SELECT json_extract(a.request, '$.models[0]') AS model,
-                    json_remove(a.request, '$.models', '$.budget_usd', '$.ultra_model') AS setting,
-                    coalesce(json_extract(c.body, '$.prompt') || coalesce(json_extract(c.body, '$.documents'), ''),
-                             r.analysis_id) AS question,
-                    r.score AS score
-             FROM (SELECT id FROM experiments WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2) e
-             JOIN experiment_results r ON r.experiment_id = e.id
-             JOIN analyses a ON a.id = r.analysis_id
-             LEFT JOIN experiment_cases c ON c.experiment_id = r.experiment_id AND c.place = r.place
-             WHERE r.number > 0 AND r.error = '' AND json_array_length(a.request, '$.models') = 1
-             LIMIT ?3),
-         of_panel AS (SELECT * FROM found WHERE model IN (SELECT value FROM json_each(?4))),
-         common AS (SELECT setting FROM of_panel GROUP BY setting HAVING count(DISTINCT model) = ?5),
-         in_settings AS (
-             SELECT model, question, avg(score) AS score FROM of_panel
-             WHERE setting IN (SELECT setting FROM common) GROUP BY model, question, setting),
-         by_question AS (SELECT model, avg(score) AS score FROM in_settings GROUP BY model, question)
-         SELECT model, sum(score) AS points, count(*) AS cases FROM by_question GROUP BY model LIMIT 1000",
-        (
-            user,
-            MAX_EXPERIMENTS,
-            MAX_EVALUATIONS,
-            serde_json::json!(distinct).to_string(),
-            distinct.len() as i64,
-        ),
-        standing_row,
-    )?;
+    let wanted: BTreeSet<&str> = models.iter().copied().collect();
+    let experiments = answered_questions(db, user, &wanted)?;
     let votes = db.all(
         "SELECT model, sum(CASE choice WHEN 'single' THEN 1.0 WHEN 'tie' THEN 0.5 ELSE 0.0 END) AS points,
                 count(*) AS cases
@@ -88,7 +62,7 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
         standing_row,
     )?;
     Ok(ModelRecords {
-        experiments: experiments.into_iter().collect(),
+        experiments: standings(&experiments, wanted.len()),
         votes: votes.into_iter().collect(),
     })
 }
@@ -98,19 +72,31 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
-    let found: Vec<(AnalysisId, Case, Plan, f64)> = db.all(
-        "SELECT a.id, c.body AS asked, a.plan, r.score
+    let mut found: Vec<(AnalysisId, Case, Plan, f64)> = Vec::new();
+    // Rows of an experiment follow each other, so its specification is parsed once.
+    let mut current = (String::new(), false);
+    db.each(
+        "SELECT a.id, c.body AS asked, a.plan, r.score, e.id AS experiment, e.body AS specification
          FROM (SELECT id, body FROM experiments WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2) e
          JOIN experiment_results r ON r.experiment_id = e.id
          JOIN experiment_cases c ON c.experiment_id = e.id AND c.place = r.place
          JOIN analyses a ON a.id = r.analysis_id
          WHERE r.number > 0 AND r.error = '' AND a.pattern = 'vote' AND r.score IN (0.0, 1.0)
-           AND json_extract(e.body, '$.evaluator.kind') IN ('exact', 'contains', 'number', 'choice', 'regex')
-         ORDER BY e.id DESC, r.number DESC LIMIT ?3",
-        (user, MAX_EXPERIMENTS, MAX_VOTES),
+         ORDER BY e.id DESC, r.number DESC",
+        (user, MAX_EXPERIMENTS),
         |row| {
-            let (id, score) = (row.get("id")?, row.get("score")?);
-            Ok((id, json(row, "asked")?, json(row, "plan")?, score))
+            let experiment = row.text("experiment")?;
+            if current.0 != experiment {
+                current = (
+                    experiment.to_owned(),
+                    is_rule_scored(row.text("specification")?),
+                );
+            }
+            if current.1 {
+                let (id, score) = (row.get("id")?, row.get("score")?);
+                found.push((id, json(row, "asked")?, json(row, "plan")?, score));
+            }
+            Ok(found.len() < MAX_VOTES)
         },
     )?;
     found
@@ -126,7 +112,115 @@ pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
         .collect()
 }
 
-fn standing_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, StandingRecord)> {
+/// Whether an experiment's answers are compared with an expected one, rather than judged.
+fn is_rule_scored(specification: &str) -> bool {
+    let parsed: Option<Value> = serde_json::from_str(specification).ok();
+    let kind = parsed
+        .as_ref()
+        .and_then(|spec| spec["evaluator"]["kind"].as_str());
+    kind.is_some_and(|kind| ["exact", "contains", "number", "choice", "regex"].contains(&kind))
+}
+
+/// A score of a single model on a question.
+struct ScoredAnswer {
+    model: String,
+    /// The request without its model.
+    setting: String,
+    question: String,
+    score: f64,
+}
+
+/// Reads the scores of experiments whose configuration called only one model, if it is one of these.
+fn answered_questions(
+    db: &Reader,
+    user: &UserId,
+    wanted: &BTreeSet<&str>,
+) -> Result<Vec<ScoredAnswer>> {
+    let (mut found, mut seen) = (Vec::new(), 0);
+    db.each(
+        "SELECT a.request, c.body AS asked, r.analysis_id, r.score
+         FROM (SELECT id FROM experiments WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2) e
+         JOIN experiment_results r ON r.experiment_id = e.id
+         JOIN analyses a ON a.id = r.analysis_id
+         LEFT JOIN experiment_cases c ON c.experiment_id = r.experiment_id AND c.place = r.place
+         WHERE r.number > 0 AND r.error = ''",
+        (user, MAX_EXPERIMENTS),
+        |row| {
+            let Ok(Value::Object(mut request)) = serde_json::from_str(row.text("request")?) else {
+                return Ok(true);
+            };
+            let models = request.remove("models");
+            let Some([Value::String(model)]) =
+                models.as_ref().and_then(Value::as_array).map(Vec::as_slice)
+            else {
+                return Ok(true);
+            };
+            seen += 1;
+            if wanted.contains(model.as_str()) {
+                request.remove("budget_usd");
+                request.remove("ultra_model");
+                let asked: Option<String> = row.get("asked")?;
+                let asked = asked.as_deref().and_then(question_of);
+                found.push(ScoredAnswer {
+                    model: model.clone(),
+                    setting: Value::Object(request).to_string(),
+                    question: match asked {
+                        Some(question) => question,
+                        None => row.get("analysis_id")?,
+                    },
+                    score: row.get("score")?,
+                });
+            }
+            Ok(seen < MAX_EVALUATIONS)
+        },
+    )?;
+    Ok(found)
+}
+
+/// Identifies the question of a case: its prompt and documents.
+fn question_of(case: &str) -> Option<String> {
+    let case: Value = serde_json::from_str(case).ok()?;
+    let documents = match &case["documents"] {
+        Value::Null => String::new(),
+        documents => documents.to_string(),
+    };
+    Some(format!("{}{documents}", case["prompt"].as_str()?))
+}
+
+/// Averages the scores of each model: first those of a question with the same settings, then those of a question.
+/// Only settings with which all models answered count.
+fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, StandingRecord> {
+    let mut asked: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for answer in answers {
+        asked
+            .entry(&answer.setting)
+            .or_default()
+            .insert(&answer.model);
+    }
+    // By model, question, and setting: sum and number of the scores.
+    let mut scores: BTreeMap<(&str, &str, &str), (f64, f64)> = BTreeMap::new();
+    for answer in answers {
+        if asked[answer.setting.as_str()].len() == models {
+            let key = (&*answer.model, &*answer.question, &*answer.setting);
+            let sum = scores.entry(key).or_default();
+            *sum = (sum.0 + answer.score, sum.1 + 1.0);
+        }
+    }
+    let mut questions: BTreeMap<(&str, &str), (f64, f64)> = BTreeMap::new();
+    for ((model, question, _), (sum, count)) in scores {
+        let mean = questions.entry((model, question)).or_default();
+        *mean = (mean.0 + sum / count, mean.1 + 1.0);
+    }
+    let mut records: HashMap<String, StandingRecord> = HashMap::new();
+    for ((model, _), (sum, count)) in questions {
+        let record = records.entry(model.to_owned()).or_default();
+        record.points += sum / count;
+        record.cases += 1;
+    }
+    records
+}
+
+fn standing_row(row: &Row<'_>) -> Result<(String, StandingRecord)> {
     let record = StandingRecord {
         points: row.get("points")?,
         cases: row.get("cases")?,

@@ -4,7 +4,7 @@
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::passages::PassageScope;
-use super::values::to_json;
+use super::values::unsigned;
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::meaning::similarity;
 
@@ -69,9 +69,10 @@ pub fn unembedded(
 /// Returns an error if the database cannot be written.
 pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8]) -> Result<()> {
     db.run(
-        "INSERT OR REPLACE INTO passage_vectors (passage_id, model, vector)
+        "INSERT INTO passage_vectors (passage_id, model, vector)
          SELECT p.id, ?2, ?4 FROM passages p JOIN meaning_search m ON m.user_id = p.user_id AND m.model = ?2
-         WHERE p.id = ?3 AND p.user_id = ?1",
+         WHERE p.id = ?3 AND p.user_id = ?1
+         ON CONFLICT (passage_id, model) DO UPDATE SET vector = excluded.vector",
         (user, model, row, vector),
     )
     .map(drop)
@@ -84,7 +85,8 @@ pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8])
 pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProgress> {
     let found = db.query_optional(
         "SELECT count(*), count(v.passage_id),
-             coalesce(sum(CASE WHEN v.passage_id IS NULL THEN length(p.text) + length(p.heading) END), 0)
+             CAST(coalesce(
+                 sum(CASE WHEN v.passage_id IS NULL THEN length(p.text) + length(p.heading) END), 0) AS BIGINT)
          FROM passages p LEFT JOIN passage_vectors v ON v.passage_id = p.id AND v.model = ?2
          WHERE p.user_id = ?1",
         (user, model),
@@ -109,7 +111,7 @@ pub fn delete_batch(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<bo
     let deleted = db.run(
         "DELETE FROM passage_vectors WHERE (passage_id, model) IN (
              SELECT v.passage_id, v.model FROM passages p JOIN passage_vectors v ON v.passage_id = p.id
-             WHERE p.user_id = ?1 AND v.model IS NOT ?2 LIMIT ?3
+             WHERE p.user_id = ?1 AND v.model IS DISTINCT FROM ?2 LIMIT ?3
          )",
         (user, kept, VECTORS_PER_DELETE),
     )?;
@@ -140,16 +142,19 @@ pub fn count(
     documents: &[DocumentId],
     model: &str,
 ) -> Result<(u64, u64)> {
-    let found = db.query_optional(
-        "SELECT count(*), count(v.passage_id)
-         FROM passages p LEFT JOIN passage_vectors v
-             ON v.passage_id = p.id AND v.model = ?3 AND length(v.vector) > 0
-         WHERE p.user_id = ?1 AND p.document_id IN (SELECT value FROM json_each(?2))",
-        (user, to_json(&documents)?, model),
-        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
-    )?;
-    let (passages, embedded) = found.unwrap_or_default();
-    Ok((passages.unsigned_abs(), embedded.unsigned_abs()))
+    let mut counted = (0, 0);
+    for document in documents {
+        let (passages, embedded) = db.query_one(
+            "SELECT count(*), count(v.passage_id)
+             FROM passages p LEFT JOIN passage_vectors v
+                 ON v.passage_id = p.id AND v.model = ?3 AND length(v.vector) > 0
+             WHERE p.user_id = ?1 AND p.document_id = ?2",
+            (user, document, model),
+            |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)),
+        )?;
+        counted = (counted.0 + passages, counted.1 + embedded);
+    }
+    Ok(counted)
 }
 
 /// Finds the passages in the scope that are nearest to a vector, nearest first, as pairs of row and similarity.
@@ -188,7 +193,7 @@ pub fn similarity_of(
     let found = db.query_optional(
         "SELECT vector FROM passage_vectors WHERE passage_id = ?1 AND model = ?2",
         (row, model),
-        |row| Ok(similarity(row.get_ref(0)?.as_blob()?, vector)),
+        |row| Ok(similarity(row.bytes(0)?, vector)),
     )?;
     Ok(found.flatten())
 }
@@ -211,7 +216,7 @@ fn for_each_vector(
                 let id = row.get(0)?;
                 if scope.contains(id) {
                     seen += 1;
-                    take(id, row.get_ref(1)?.as_blob()?);
+                    take(id, row.bytes(1)?);
                 }
                 Ok(seen < MAX_COMPARED)
             },

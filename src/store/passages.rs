@@ -1,10 +1,9 @@
-//! Passages of documents and the full-text search over them. The only file with SQLite-specific SQL.
-
-use rusqlite::Row;
+//! Passages of documents and the full-text search over them. How an engine searches is in its folder.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::values::to_json;
+use super::row::Row;
+use super::sqlite::search;
 use crate::domain::document::{Passage, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::index_terms;
@@ -61,14 +60,27 @@ impl PassageScope {
             None => db.each(
                 "SELECT id FROM passages WHERE user_id = ?1 ORDER BY id",
                 [user],
-                |row| ids.add(row.get(0)?),
+                |row| {
+                    ids.add(row.get(0)?);
+                    Ok(true)
+                },
             )?,
-            Some(documents) => db.each(
-                "SELECT id FROM passages
-                 WHERE document_id IN (SELECT value FROM json_each(?2)) AND user_id = ?1 ORDER BY id",
-                (user, to_json(&documents)?),
-                |row| ids.add(row.get(0)?),
-            )?,
+            Some(documents) => {
+                let mut found = Vec::new();
+                for document in documents {
+                    db.each(
+                        "SELECT id FROM passages WHERE document_id = ?2 AND user_id = ?1",
+                        (user, document),
+                        |row| {
+                            found.push(row.get(0)?);
+                            Ok(true)
+                        },
+                    )?;
+                }
+                found.sort_unstable();
+                found.dedup();
+                found.into_iter().for_each(|id| ids.add(id));
+            }
         }
         let runs = ids.0;
         Ok(Self {
@@ -107,12 +119,11 @@ struct TermRuns(Vec<(i64, i64)>);
 
 impl TermRuns {
     // Numbers must ascend.
-    fn add(&mut self, id: i64) -> rusqlite::Result<bool> {
+    fn add(&mut self, id: i64) {
         match self.0.last_mut() {
             Some((_, last)) if *last + 1 == id => *last = id,
             _ => self.0.push((id, id)),
         }
-        Ok(true)
     }
 }
 
@@ -137,13 +148,11 @@ fn merge_runs(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
 /// Returns an error if the part is not a valid expression or the database cannot be read.
 pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, most: u64) -> Result<u64> {
     let mut found = 0;
-    let sql =
-        "SELECT rowid FROM passages_fts WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
-    for &(first, last) in &scope.ranges {
+    for &range in &scope.ranges {
         if found < most {
-            db.each(sql, (part, first, last), |row| {
-                found += u64::from(scope.contains(row.get(0)?));
-                Ok(found < most)
+            search::each_passage(db, part, range, |id| {
+                found += u64::from(scope.contains(id));
+                found < most
             })?;
         }
     }
@@ -162,17 +171,13 @@ pub fn matches(
     most: usize,
 ) -> Result<Vec<(i64, f64)>> {
     let mut found: Vec<(i64, f64)> = Vec::new();
-    // A word in the heading counts less than one in the text. bm25() is lower for better matches.
-    let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8) FROM passages_fts
-               WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
-    for &(first, last) in &scope.ranges {
+    for &range in &scope.ranges {
         if found.len() < most {
-            db.each(sql, (part, first, last), |row| {
-                let id = row.get(0)?;
+            search::each_scored_passage(db, part, range, |id, score| {
                 if scope.contains(id) {
-                    found.push((id, row.get(1)?));
+                    found.push((id, score));
                 }
-                Ok(found.len() < most)
+                found.len() < most
             })?;
         }
     }
@@ -192,7 +197,8 @@ pub fn matches(
 /// Returns an error if the database cannot be read.
 pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<SearchHit>> {
     db.query_optional(
-        "SELECT d.name, p.*, 0.0 AS score FROM passages p JOIN documents d ON d.id = p.document_id
+        "SELECT p.document_id, d.name, p.ordinal, p.page, p.start_byte, p.end_byte, p.heading, p.text
+         FROM passages p JOIN documents d ON d.id = p.document_id
          WHERE p.id = ?2 AND p.user_id = ?1",
         (user, row),
         from_row,
@@ -210,14 +216,18 @@ pub fn first_passages(
     documents: &[DocumentId],
     limit: u32,
 ) -> Result<Vec<SearchHit>> {
-    db.all(
-        "SELECT d.name, p.*, 0.0 AS score
-         FROM passages p JOIN documents d ON d.id = p.document_id
-         WHERE p.user_id = ?1 AND p.document_id IN (SELECT value FROM json_each(?2))
-         ORDER BY p.document_id, p.ordinal LIMIT ?3",
-        (user, to_json(&documents)?, limit),
-        from_row,
-    )
+    let mut documents: Vec<&DocumentId> = documents.iter().collect();
+    documents.sort_unstable();
+    documents.dedup();
+    let mut found = Vec::new();
+    for document in documents {
+        let left = limit - (found.len() as u32).min(limit);
+        if left == 0 {
+            break;
+        }
+        found.extend(hits_from(db, user, document, 0, left)?);
+    }
+    Ok(found)
 }
 
 /// Lists passages of a document of this user from an ordinal on, in text order.
@@ -231,14 +241,24 @@ pub fn passages_from(
     from: u32,
     limit: u32,
 ) -> Result<Vec<Passage>> {
-    let hits = db.all(
-        "SELECT d.name, p.*, 0.0 AS score
+    let hits = hits_from(db, user, document, from, limit)?;
+    Ok(hits.into_iter().map(|hit| hit.passage).collect())
+}
+
+fn hits_from(
+    db: &Reader,
+    user: &UserId,
+    document: &DocumentId,
+    from: u32,
+    limit: u32,
+) -> Result<Vec<SearchHit>> {
+    db.all(
+        "SELECT p.document_id, d.name, p.ordinal, p.page, p.start_byte, p.end_byte, p.heading, p.text
          FROM passages p JOIN documents d ON d.id = p.document_id
          WHERE p.user_id = ?1 AND p.document_id = ?2 AND p.ordinal >= ?3 ORDER BY p.ordinal LIMIT ?4",
         (user, document, from, limit),
         from_row,
-    )?;
-    Ok(hits.into_iter().map(|hit| hit.passage).collect())
+    )
 }
 
 /// Deletes up to `most` passages of a document of this user and returns their number. Removing every word from the
@@ -256,7 +276,7 @@ pub fn delete_batch(db: &Writer, user: &UserId, document: &DocumentId, most: u32
     )
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<SearchHit> {
+fn from_row(row: &Row<'_>) -> Result<SearchHit> {
     Ok(SearchHit {
         document: row.get("document_id")?,
         name: row.get("name")?,
@@ -268,7 +288,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<SearchHit> {
             heading: row.get("heading")?,
             text: row.get("text")?,
         },
-        score: row.get("score")?,
+        score: 0.0,
     })
 }
 
@@ -359,7 +379,7 @@ mod tests {
     fn runs_are_joined_over_the_smallest_gaps() {
         let mut runs = TermRuns::default();
         for id in [1, 2, 3, 7, 8, 20] {
-            runs.add(id).expect("no row is read");
+            runs.add(id);
         }
         assert_eq!(runs.0, [(1, 3), (7, 8), (20, 20)]);
         assert_eq!(merge_runs(&runs.0), runs.0);

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use rusqlite::Row;
-
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::row::Row;
 use super::values::{json, to_json};
 use crate::domain::id::UserId;
 use crate::domain::pattern::Pattern;
@@ -42,7 +41,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<StoredPatter
 /// Returns an error if the database cannot be read.
 pub fn count(db: &Reader, owner: Option<&UserId>) -> Result<i64> {
     db.query_one(
-        "SELECT COUNT(*) FROM patterns WHERE user_id IS ?1",
+        "SELECT COUNT(*) FROM patterns WHERE user_id IS NOT DISTINCT FROM ?1",
         [owner],
         |row| row.get(0),
     )
@@ -85,7 +84,7 @@ pub fn delete(db: &Writer, id: &str) -> Result<()> {
     db.run_one("DELETE FROM patterns WHERE id = ?1", [id])
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredPattern> {
+fn from_row(row: &Row<'_>) -> Result<StoredPattern> {
     let owner: Option<UserId> = row.get("user_id")?;
     Ok(StoredPattern {
         pattern: Arc::new(json(row, "body")?),

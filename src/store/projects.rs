@@ -1,9 +1,8 @@
 //! Projects, their documents, and the users they are shared with.
 
-use rusqlite::Row;
-
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::row::Row;
 use super::values::unsigned;
 use crate::domain::id::{DocumentId, ProjectId, UserId};
 use crate::domain::project::{MAX_PEOPLE, MAX_PROJECT_DOCUMENTS, Project};
@@ -191,7 +190,7 @@ fn with_documents_and_people(db: &Reader, project: Project) -> Result<Project> {
     })
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Project> {
+fn from_row(row: &Row<'_>) -> Result<Project> {
     Ok(Project {
         id: row.get("id")?,
         owner: row.get("user_id")?,

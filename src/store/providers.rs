@@ -2,6 +2,7 @@
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::row::Row;
 use super::values::{json, to_json};
 use crate::domain::id::{ProviderId, UserId};
 use crate::domain::provider::StoredProvider;
@@ -42,7 +43,7 @@ pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
     db.run_one(
         "UPDATE providers SET kind = ?3, base_url = ?4, sealed_key = ?5, key_end = ?6, models = ?7,
              concurrency = ?8, changed = ?9
-         WHERE id = ?1 AND user_id IS ?2",
+         WHERE id = ?1 AND user_id IS NOT DISTINCT FROM ?2",
         (
             &provider.id,
             &provider.user,
@@ -63,7 +64,7 @@ pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
 /// Returns an error if the database cannot be read.
 pub fn list_of(db: &Reader, user: Option<&UserId>) -> Result<Vec<StoredProvider>> {
     db.all(
-        "SELECT * FROM providers WHERE user_id IS ?1 ORDER BY name LIMIT 1000",
+        "SELECT * FROM providers WHERE user_id IS NOT DISTINCT FROM ?1 ORDER BY name LIMIT 1000",
         [user],
         from_row,
     )
@@ -79,7 +80,7 @@ pub fn by_id(
     id: &ProviderId,
 ) -> Result<Option<StoredProvider>> {
     db.query_optional(
-        "SELECT * FROM providers WHERE id = ?1 AND user_id IS ?2",
+        "SELECT * FROM providers WHERE id = ?1 AND user_id IS NOT DISTINCT FROM ?2",
         (id, user),
         from_row,
     )
@@ -115,13 +116,13 @@ pub fn version(db: &Reader) -> Result<(i64, i64)> {
 /// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: Option<&UserId>, id: &ProviderId) -> Result<bool> {
     let deleted = db.run(
-        "DELETE FROM providers WHERE id = ?1 AND user_id IS ?2",
+        "DELETE FROM providers WHERE id = ?1 AND user_id IS NOT DISTINCT FROM ?2",
         (id, user),
     )?;
     Ok(deleted > 0)
 }
 
-fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredProvider> {
+fn from_row(row: &Row<'_>) -> Result<StoredProvider> {
     let base_url: String = row.get("base_url")?;
     let models: Vec<String> = json(row, "models")?;
     let concurrency: i64 = row.get("concurrency")?;

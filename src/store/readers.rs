@@ -42,7 +42,7 @@ impl ManageConnection for Connect {
     type Error = StoreError;
 
     fn connect(&self) -> Result<Reader> {
-        Ok(Reader::open(&self.0)?)
+        Reader::open_sqlite(&self.0)
     }
     fn is_valid(&self, db: &mut Reader) -> Result<()> {
         db.query_one("SELECT 1", [], |_| Ok(()))

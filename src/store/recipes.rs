@@ -1,9 +1,8 @@
 //! Recipes and their versions. Versions are immutable.
 
-use rusqlite::Row;
-
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::row::Row;
 use super::values::{json, to_json};
 use crate::domain::id::{RecipeId, UserId};
 use crate::domain::recipe::Recipe;
@@ -162,7 +161,7 @@ pub fn delete(db: &Writer, id: &RecipeId) -> Result<()> {
     db.run_one("DELETE FROM recipes WHERE id = ?1", [id])
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Recipe> {
+fn from_row(row: &Row<'_>) -> Result<Recipe> {
     let created: Timestamp = row.get("created")?;
     Ok(Recipe {
         id: row.get("id")?,

@@ -1,9 +1,8 @@
 //! Sessions of browsers and API clients. Only token hashes are stored.
 
-use rusqlite::Row;
-
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::row::Row;
 use super::users;
 use super::values::optional_timestamp;
 use crate::domain::id::{SessionId, UserId};
@@ -155,7 +154,7 @@ pub fn delete_expired(db: &Writer, now: Timestamp) -> Result<usize> {
 const COLUMNS: usize = 9;
 
 /// Reads columns by position, as `users::from_columns` does for the same reason.
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Session> {
+fn from_row(row: &Row<'_>) -> Result<Session> {
     let previous: Option<Hash> = row.get(3)?;
     Ok(Session {
         id: row.get(0)?,

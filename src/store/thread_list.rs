@@ -1,12 +1,12 @@
 //! The list of a user's threads, and its filters.
 
-use rusqlite::params;
+use std::collections::HashSet;
 
 use super::analyses::HistoryFilter;
 use super::connection::Reader;
 use super::error::Result;
-use super::threads::{THREAD_COLUMNS, ThreadRow, from_row};
-use super::values::to_json;
+use super::params::{ToValue, Value};
+use super::threads::{THREAD_COLUMNS, ThreadRow, by_id, from_row};
 use crate::domain::analysis::Status;
 use crate::domain::case_folding::fold_case;
 use crate::domain::id::{ProjectId, ThreadId, UserId};
@@ -29,6 +29,20 @@ pub struct ThreadFilter {
     pub found: Option<(Vec<ThreadId>, String)>,
 }
 
+/// The filter's conditions; the parameters are those of [`list_of`].
+const CONDITIONS: &str = "t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
+   AND (?4 = '' OR t.project = ?4)
+   AND (?5 < 0 OR t.pinned = ?5) AND (?6 < 0 OR t.archived = ?6)
+   AND (?7 < 0 OR ?7 = CASE WHEN t.share_hash IS NOT NULL OR EXISTS (
+       SELECT 1 FROM analyses a WHERE a.thread = t.id AND a.share_hash IS NOT NULL) THEN 1 ELSE 0 END)
+   AND (?8 = 0 OR EXISTS (
+       SELECT 1 FROM analyses a WHERE a.thread = t.id
+         AND (?9 = '' OR a.status = ?9) AND (?10 = '' OR a.pattern = ?10)
+         AND (?11 = '' OR EXISTS (
+             SELECT 1 FROM analysis_models m WHERE m.analysis_id = a.id AND m.model = ?11))
+         AND a.created >= ?12 AND a.created < ?13))
+ ORDER BY t.updated DESC, t.id DESC";
+
 /// Lists the user's threads, newest first, older than the cursor.
 ///
 /// # Errors
@@ -42,45 +56,49 @@ pub fn list_of(
 ) -> Result<Vec<ThreadRow>> {
     // -1 for either; `~` sorts after every ID.
     let choice = |wanted: Option<bool>| wanted.map_or(-1, i64::from);
-    let (found, title) = filter.found.clone().unwrap_or_default();
     let turn = filter.turn.clone().unwrap_or_default();
-    db.all(
-        &format!(
-            "SELECT {THREAD_COLUMNS} FROM threads t
-             WHERE t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
-               AND (?4 = '' OR t.project = ?4)
-               AND (?5 < 0 OR t.pinned = ?5) AND (?6 < 0 OR t.archived = ?6)
-               AND (?7 = 0 OR t.id IN (SELECT value FROM json_each(?8))
-                    OR (?9 <> '' AND instr(t.title_folded, ?9) > 0))
-               AND (?11 < 0 OR ?11 = (t.share_hash IS NOT NULL OR EXISTS (
-                   SELECT 1 FROM analyses a WHERE a.thread = t.id AND a.share_hash IS NOT NULL)))
-               AND (?12 = 0 OR EXISTS (
-                   SELECT 1 FROM analyses a WHERE a.thread = t.id
-                     AND (?13 = '' OR a.status = ?13) AND (?14 = '' OR a.pattern = ?14)
-                     AND (?15 = '' OR EXISTS (
-                         SELECT 1 FROM analysis_models m WHERE m.analysis_id = a.id AND m.model = ?15))
-                     AND a.created >= ?16 AND a.created < ?17))
-             ORDER BY t.updated DESC, t.id DESC LIMIT ?10"
-        ),
-        params![
-            user,
-            cursor.map_or(Timestamp::from_millis(i64::MAX), |(updated, _)| *updated),
-            cursor.map_or("~", |(_, id)| id.as_str()),
-            filter.project.as_ref().map_or("", ProjectId::as_str),
-            choice(filter.pinned),
-            choice(filter.archived),
-            filter.found.is_some(),
-            to_json(&found)?,
-            fold_case(&title),
-            limit,
-            choice(filter.shared),
-            filter.turn.is_some(),
-            turn.status.map_or("", Status::as_str),
-            turn.pattern.as_deref().unwrap_or_default(),
-            turn.model.as_deref().unwrap_or_default(),
-            turn.from.unwrap_or_default(),
-            turn.to.unwrap_or(Timestamp::from_millis(i64::MAX)),
-        ],
-        from_row,
-    )
+    let mut params = vec![
+        user.to_value(),
+        Value::Integer(cursor.map_or(i64::MAX, |(updated, _)| updated.millis())),
+        Value::Text(cursor.map_or("~", |(_, id)| id.as_str())),
+        Value::Text(filter.project.as_ref().map_or("", ProjectId::as_str)),
+        Value::Integer(choice(filter.pinned)),
+        Value::Integer(choice(filter.archived)),
+        Value::Integer(choice(filter.shared)),
+        Value::Integer(i64::from(filter.turn.is_some())),
+        Value::Text(turn.status.map_or("", Status::as_str)),
+        Value::Text(turn.pattern.as_deref().unwrap_or_default()),
+        Value::Text(turn.model.as_deref().unwrap_or_default()),
+        Value::Integer(turn.from.map_or(0, Timestamp::millis)),
+        Value::Integer(turn.to.map_or(i64::MAX, Timestamp::millis)),
+    ];
+    if let Some((ids, title)) = &filter.found {
+        return found_of(db, user, limit, params.as_slice(), (ids, title));
+    }
+    params.push(limit.to_value());
+    let sql = format!("SELECT {THREAD_COLUMNS} FROM threads t WHERE {CONDITIONS} LIMIT ?14");
+    db.all(&sql, params.as_slice(), from_row)
+}
+
+/// Lists those of the threads that are among `ids`, or whose title contains the text.
+fn found_of(
+    db: &Reader,
+    user: &UserId,
+    limit: u32,
+    params: &[Value<'_>],
+    (ids, title): (&[ThreadId], &str),
+) -> Result<Vec<ThreadRow>> {
+    let ids: HashSet<&str> = ids.iter().map(ThreadId::as_str).collect();
+    let title = fold_case(title);
+    let mut found: Vec<ThreadId> = Vec::new();
+    let sql = format!("SELECT t.id, t.title_folded FROM threads t WHERE {CONDITIONS}");
+    db.each(&sql, params, |row| {
+        let has_title = !title.is_empty() && row.text(1)?.contains(&title);
+        if has_title || ids.contains(row.text(0)?) {
+            found.push(row.get(0)?);
+        }
+        Ok(found.len() < limit as usize)
+    })?;
+    let rows = found.iter().map(|id| by_id(db, user, id));
+    rows.filter_map(Result::transpose).collect()
 }

@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 
-use rusqlite::Row;
+use serde::Deserialize;
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
+use super::row::Row;
 use super::values::{json, optional_text, unsigned};
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::answer::partial_text;
@@ -100,7 +101,7 @@ pub struct ThreadChange {
 /// The columns of `threads t` that `from_row` reads.
 pub(super) const THREAD_COLUMNS: &str = "t.*,
     (SELECT count(*) FROM analyses a WHERE a.thread = t.id) AS turns,
-    (SELECT coalesce(sum(a.cost), 0) FROM analyses a WHERE a.thread = t.id) AS cost,
+    (SELECT CAST(coalesce(sum(a.cost), 0) AS BIGINT) FROM analyses a WHERE a.thread = t.id) AS cost,
     (SELECT max(a.id) FROM analyses a WHERE a.thread = t.id) AS newest,
     (SELECT a.status FROM analyses a WHERE a.thread = t.id ORDER BY a.id DESC LIMIT 1) AS status";
 
@@ -136,7 +137,8 @@ pub(super) fn add_to_thread(
         return Ok(Some(thread));
     };
     db.run_one(
-        "UPDATE threads SET updated = max(updated, ?3) WHERE id = ?2 AND user_id = ?1",
+        "UPDATE threads SET updated = CASE WHEN updated < ?3 THEN ?3 ELSE updated END
+         WHERE id = ?2 AND user_id = ?1",
         (user, thread, analysis.created),
     )?;
     if let Some(parent) = &context.follows {
@@ -169,12 +171,12 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<ThreadR
 pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow>> {
     let mut turns = db.all(
         "SELECT id, follows, question, status, synthesis, error, pattern, created,
-                json_extract(plan, '$.members') AS members
+                plan
          FROM analyses WHERE thread = ?2 AND user_id = ?1 ORDER BY id LIMIT ?3",
         (user, id, MAX_TURNS as i64),
         |row| {
             Ok(TurnRow {
-                members: json(row, "members")?,
+                members: json::<PlannedMembers>(row, "plan")?.members,
                 ..turn_from_row(row)?
             })
         },
@@ -360,12 +362,18 @@ pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, ThreadId
     )
 }
 
-fn parent_of_row(row: &Row<'_>) -> rusqlite::Result<Option<AnalysisId>> {
+/// The part of a plan that a list of turns shows.
+#[derive(Deserialize)]
+struct PlannedMembers {
+    members: Vec<Member>,
+}
+
+fn parent_of_row(row: &Row<'_>) -> Result<Option<AnalysisId>> {
     let follows = optional_text(row, "follows")?;
     Ok(follows.and_then(|id| AnalysisId::parse(&id)))
 }
 
-fn turn_from_row(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
+fn turn_from_row(row: &Row<'_>) -> Result<TurnRow> {
     Ok(TurnRow {
         id: row.get("id")?,
         parent: parent_of_row(row)?,
@@ -380,7 +388,7 @@ fn turn_from_row(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
     })
 }
 
-pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<ThreadRow> {
+pub(super) fn from_row(row: &Row<'_>) -> Result<ThreadRow> {
     let project = optional_text(row, "project")?;
     let newest: Option<AnalysisId> = row.get("newest")?;
     let status: Option<Status> = row.get("status")?;

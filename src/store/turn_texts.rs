@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
-
-use super::connection::Reader;
+use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::params::{ToValue, Value};
+use super::sqlite::search;
 use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::search::index_terms;
@@ -34,26 +34,24 @@ pub struct TurnMatch {
 ///
 /// # Errors
 /// Returns an error if there is no such analysis, or the database cannot be written.
-pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
-    let mut query = db.prepare_cached(
+pub(super) fn write(db: &Writer, id: &str) -> Result<()> {
+    let found: Option<(String, String, String)> = db.query_optional(
         "SELECT user_id, question, synthesis FROM analyses
          WHERE id = ?1 AND thread <> '' AND user_id IS NOT NULL",
+        [id],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    let found = query.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-    let Some((owner, question, answer)): Option<(String, String, String)> = found.optional()?
-    else {
+    let Some((owner, question, answer)) = found else {
         return Ok(());
     };
     let (question, answer) = (indexed_beginning(&question), indexed_beginning(&answer));
-    let terms = terms_of(question, answer);
-    db.prepare_cached("DELETE FROM turn_texts WHERE analysis_id = ?1")?
-        .execute([id])?;
-    db.prepare_cached(
+    db.run("DELETE FROM turn_texts WHERE analysis_id = ?1", [id])?;
+    db.run(
         "INSERT INTO turn_texts (analysis_id, owner, question, answer, terms)
          VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute([id, &owner, question, answer, &terms])?;
-    Ok(())
+        (id, owner, question, answer, terms_of(question, answer)),
+    )
+    .map(drop)
 }
 
 /// Adds the text of turns that do not have any yet. Each statement adds many rows, because FTS5 writes its changes
@@ -62,27 +60,30 @@ pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
 /// # Errors
 /// Returns an error if a turn has its text already, there is no such analysis, or the database cannot be written.
 pub(super) fn add_missing(
-    db: &Connection,
+    db: &Writer,
     user: &UserId,
     turns: &[(&AnalysisId, &str, &str)],
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     for turns in turns.chunks(MAX_ROWS) {
         let row = |n: usize| format!("(?{}, ?1, ?{}, ?{}, ?{})", n + 2, n + 3, n + 4, n + 5);
         let rows: Vec<String> = (0..turns.len()).map(|place| row(place * 4)).collect();
-        let mut statement = db.prepare(&format!(
+        let sql = format!(
             "INSERT INTO turn_texts (analysis_id, owner, question, answer, terms) VALUES {}",
             rows.join(", ")
-        ))?;
-        statement.raw_bind_parameter(1, user)?;
-        for (place, (id, question, answer)) in turns.iter().enumerate() {
-            let (question, answer) = (indexed_beginning(question), indexed_beginning(answer));
-            let terms = terms_of(question, answer);
-            let first = place * 4 + 2;
-            for (column, text) in [id.as_str(), question, answer, &terms].iter().enumerate() {
-                statement.raw_bind_parameter(first + column, text)?;
-            }
+        );
+        let texts: Vec<(&str, &str, &str, String)> = turns
+            .iter()
+            .map(|(id, question, answer)| {
+                let (question, answer) = (indexed_beginning(question), indexed_beginning(answer));
+                (id.as_str(), question, answer, terms_of(question, answer))
+            })
+            .collect();
+        let mut params = vec![user.to_value()];
+        for (id, question, answer, terms) in &texts {
+            params.extend([*id, *question, *answer].map(Value::Text));
+            params.push(Value::Text(terms));
         }
-        statement.raw_execute()?;
+        db.run_rarely(&sql, params.as_slice())?;
     }
     Ok(())
 }
@@ -98,20 +99,20 @@ fn terms_of(question: &str, answer: &str) -> String {
 ///
 /// # Errors
 /// Returns an error if there is no such analysis, or the database cannot be written.
-pub(super) fn ensure_thread(db: &Connection, id: &str) -> rusqlite::Result<()> {
-    let mut query = db.prepare_cached(
-        "SELECT user_id, question, created, EXISTS (
+pub(super) fn ensure_thread(db: &Writer, id: &str) -> Result<()> {
+    let found: Option<(String, String, i64, bool)> = db.query_optional(
+        "SELECT user_id, question, created, CASE WHEN EXISTS (
              SELECT 1 FROM threads t WHERE t.id = thread AND t.user_id = analyses.user_id
-         ) FROM analyses WHERE id = ?1 AND user_id IS NOT NULL AND origin = ''",
+         ) THEN 1 ELSE 0 END
+         FROM analyses WHERE id = ?1 AND user_id IS NOT NULL AND origin = ''",
+        [id],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
     )?;
-    let found = query.query_row([id], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-    });
-    let Some((user, question, created, is_threaded)): Option<(String, String, i64, bool)> =
-        found.optional()?
-    else {
-        db.prepare_cached("UPDATE analyses SET thread = '', follows = '' WHERE id = ?1")?
-            .execute([id])?;
+    let Some((user, question, created, is_threaded)) = found else {
+        db.run(
+            "UPDATE analyses SET thread = '', follows = '' WHERE id = ?1",
+            [id],
+        )?;
         return Ok(());
     };
     if let (false, Some(analysis)) = (is_threaded, AnalysisId::parse(id)) {
@@ -119,14 +120,15 @@ pub(super) fn ensure_thread(db: &Connection, id: &str) -> rusqlite::Result<()> {
             ThreadId::from_first_analysis(&analysis),
             title_of(&question),
         );
-        let folded = fold_case(&title);
-        db.prepare_cached(
+        db.run(
             "INSERT INTO threads (id, user_id, title, title_folded, created, updated)
              VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
-        )?
-        .execute(params![&thread, &user, &title, &folded, created])?;
-        db.prepare_cached("UPDATE analyses SET thread = ?2, follows = '' WHERE id = ?1")?
-            .execute(params![id, &thread])?;
+            (&thread, &user, &title, fold_case(&title), created),
+        )?;
+        db.run(
+            "UPDATE analyses SET thread = ?2, follows = '' WHERE id = ?1",
+            (id, &thread),
+        )?;
     }
     write(db, id)
 }
@@ -141,25 +143,14 @@ pub fn best_by_thread(
     user: &UserId,
     expression: &str,
 ) -> Result<HashMap<ThreadId, i64>> {
-    let ulid = user.as_str().trim_start_matches("user_");
-    let whole = format!("owner : \"{ulid}\" AND {{question answer terms}} : ({expression})");
     let mut best = HashMap::new();
-    db.each(
-        "SELECT a.thread, x.id
-         FROM turns_fts f
-         JOIN turn_texts x ON x.id = f.rowid
-         JOIN analyses a ON a.id = x.analysis_id
-         WHERE turns_fts MATCH ?1 AND a.user_id = ?2 ORDER BY f.rank LIMIT ?3",
-        (whole, user, MAX_MATCHES),
-        |row| {
-            let thread: String = row.get(0)?;
-            if let Some(thread) = ThreadId::parse(&thread) {
-                let row = row.get(1)?;
-                best.entry(thread).or_insert(row);
-            }
-            Ok(true)
-        },
-    )?;
+    search::each_turn(db, user.as_str(), expression, MAX_MATCHES, |row| {
+        if let Some(thread) = ThreadId::parse(row.text(0)?) {
+            let row = row.get(1)?;
+            best.entry(thread).or_insert(row);
+        }
+        Ok(true)
+    })?;
     Ok(best)
 }
 

@@ -1,9 +1,8 @@
 //! Chunked uploads: their declaration and the parts that have arrived. The bytes are in the data folder.
 
-use rusqlite::Row;
-
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::row::Row;
 use super::values::{to_integer, unsigned};
 use crate::domain::id::{UploadId, UserId};
 use crate::domain::time::Timestamp;
@@ -159,7 +158,7 @@ pub fn ids(db: &Reader) -> Result<Vec<UploadId>> {
     db.all("SELECT id FROM uploads ORDER BY id", [], |row| row.get(0))
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Upload> {
+fn from_row(row: &Row<'_>) -> Result<Upload> {
     Ok(Upload {
         id: row.get("id")?,
         user: row.get("user_id")?,

@@ -1,9 +1,9 @@
 //! Usage of each user per model and day: sums that are kept forever.
 
-use rusqlite::params;
-
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::params::params;
+use super::row::Row;
 use super::values::{to_integer, unsigned};
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
@@ -111,10 +111,10 @@ pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result
 /// Returns an error if the database cannot be read.
 pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<UserUsage>> {
     db.all(
-        "SELECT user_id, max(day) AS day, '' AS model, sum(calls) AS calls, sum(input) AS input,
-             sum(output) AS output, sum(cost) AS cost, sum(failed) AS failed, sum(cached) AS cached,
-             sum(reasoning) AS reasoning, sum(unpriced) AS unpriced, sum(estimated) AS estimated,
-             sum(own_key) AS own_key
+        "SELECT user_id, max(day) AS day, '' AS model, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(input) AS BIGINT) AS input,
+             CAST(sum(output) AS BIGINT) AS output, CAST(sum(cost) AS BIGINT) AS cost, CAST(sum(failed) AS BIGINT) AS failed, CAST(sum(cached) AS BIGINT) AS cached,
+             CAST(sum(reasoning) AS BIGINT) AS reasoning, CAST(sum(unpriced) AS BIGINT) AS unpriced, CAST(sum(estimated) AS BIGINT) AS estimated,
+             CAST(sum(own_key) AS BIGINT) AS own_key
          FROM usage WHERE day BETWEEN ?1 AND ?2
          GROUP BY user_id ORDER BY sum(cost) DESC, user_id LIMIT 20000",
         (from_day, to_day),
@@ -133,10 +133,10 @@ pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<UserUsage>>
 /// Returns an error if the database cannot be read.
 pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<DailyUsage>> {
     db.all(
-        "SELECT day, model, sum(calls) AS calls, sum(input) AS input, sum(output) AS output,
-             sum(cost) AS cost, sum(failed) AS failed, sum(cached) AS cached,
-             sum(reasoning) AS reasoning, sum(unpriced) AS unpriced, sum(estimated) AS estimated,
-             sum(own_key) AS own_key
+        "SELECT day, model, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(input) AS BIGINT) AS input, CAST(sum(output) AS BIGINT) AS output,
+             CAST(sum(cost) AS BIGINT) AS cost, CAST(sum(failed) AS BIGINT) AS failed, CAST(sum(cached) AS BIGINT) AS cached,
+             CAST(sum(reasoning) AS BIGINT) AS reasoning, CAST(sum(unpriced) AS BIGINT) AS unpriced, CAST(sum(estimated) AS BIGINT) AS estimated,
+             CAST(sum(own_key) AS BIGINT) AS own_key
          FROM usage WHERE day BETWEEN ?1 AND ?2
          GROUP BY day, model ORDER BY day DESC, model LIMIT 20000",
         (from_day, to_day),
@@ -152,8 +152,8 @@ pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<DailyU
 pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<UserSpending> {
     let since = |from: i64| {
         db.query_one(
-            "SELECT coalesce(sum(cost - own_key), 0) AS cost,
-                 coalesce(sum(input + output), 0) AS tokens
+            "SELECT CAST(coalesce(sum(cost - own_key), 0) AS BIGINT) AS cost,
+                 CAST(coalesce(sum(input + output), 0) AS BIGINT) AS tokens
              FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3",
             (user, from, today),
             |row| {
@@ -170,7 +170,7 @@ pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<UserSpending> {
     })
 }
 
-fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<DailyUsage> {
+fn from_row(row: &Row<'_>) -> Result<DailyUsage> {
     Ok(DailyUsage {
         day: row.get("day")?,
         model: row.get("model")?,

@@ -1,10 +1,9 @@
 //! Accounts.
 
-use rusqlite::Row;
-
 use super::comparisons;
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
+use super::row::Row;
 use super::values::optional_timestamp;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
@@ -60,7 +59,7 @@ pub fn insert_bootstrapping_admin(db: &Writer, user: &User) -> Result<Role> {
 /// Returns an error if the database cannot be read.
 pub fn has_admin(db: &Reader) -> Result<bool> {
     db.query_one(
-        "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin')",
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM users WHERE role = 'admin') THEN 1 ELSE 0 END",
         [],
         |row| row.get(0),
     )
@@ -229,7 +228,7 @@ fn check_admin_remains(db: &Writer) -> Result<()> {
     left.ok_or(StoreError::Conflict("last admin"))
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
+fn from_row(row: &Row<'_>) -> Result<User> {
     from_columns(row, 0)
 }
 
@@ -238,7 +237,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
 ///
 /// # Errors
 /// Returns an error if a column has an invalid value.
-pub(super) fn from_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<User> {
+pub(super) fn from_columns(row: &Row<'_>, first: usize) -> Result<User> {
     Ok(User {
         id: row.get(first)?,
         email: row.get(first + 1)?,

@@ -1,11 +1,11 @@
 //! Column encodings of `domain` types: IDs and names as text, timestamps and money as integers, 0 or the empty text
 //! for `None`, lists and trees as JSON.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Row, RowIndex, types::Type};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::error::{Result, StoreError};
+use super::params::{FromValue, ToValue, Value};
+use super::row::{Column, Row};
 use crate::domain::analysis::Status;
 use crate::domain::document::DocumentStatus;
 use crate::domain::experiment::pairwise::Preferred;
@@ -21,14 +21,17 @@ use crate::domain::user::Role;
 
 macro_rules! as_text {
     ($($name:ty),*) => {$(
-        impl ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                Ok(ToSqlOutput::from(self.as_str()))
+        impl ToValue for $name {
+            fn to_value(&self) -> Value<'_> {
+                Value::Text(self.as_str())
             }
         }
-        impl FromSql for $name {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                <$name>::parse(value.as_str()?).ok_or(FromSqlError::InvalidType)
+        impl FromValue for $name {
+            fn from_value(value: Value<'_>) -> Option<Self> {
+                match value {
+                    Value::Text(text) => <$name>::parse(text),
+                    _ => None,
+                }
             }
         }
     )*};
@@ -53,38 +56,30 @@ as_text!(
     Role
 );
 
-impl ToSql for Timestamp {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::from(self.millis()))
-    }
+macro_rules! as_integer {
+    ($($name:ty, $to:expr, $from:expr);*) => {$(
+        impl ToValue for $name {
+            fn to_value(&self) -> Value<'_> {
+                Value::Integer($to(self))
+            }
+        }
+        impl FromValue for $name {
+            fn from_value(value: Value<'_>) -> Option<Self> {
+                i64::from_value(value).map($from)
+            }
+        }
+    )*};
 }
-
-impl FromSql for Timestamp {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_i64().map(Self::from_millis)
-    }
-}
-
-impl ToSql for MicroDollars {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::from(self.0))
-    }
-}
-
-impl FromSql for MicroDollars {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_i64().map(Self)
-    }
-}
+as_integer!(
+    Timestamp, |time: &Timestamp| time.millis(), Timestamp::from_millis;
+    MicroDollars, |amount: &MicroDollars| amount.0, MicroDollars
+);
 
 /// Reads an optional timestamp: 0 means none.
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
-pub(super) fn optional_timestamp(
-    row: &Row<'_>,
-    column: impl RowIndex,
-) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn optional_timestamp(row: &Row<'_>, column: impl Column) -> Result<Option<Timestamp>> {
     let millis: i64 = row.get(column)?;
     Ok((millis != 0).then(|| Timestamp::from_millis(millis)))
 }
@@ -93,10 +88,7 @@ pub(super) fn optional_timestamp(
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
-pub(super) fn optional_text(
-    row: &Row<'_>,
-    column: impl RowIndex,
-) -> rusqlite::Result<Option<String>> {
+pub(super) fn optional_text(row: &Row<'_>, column: impl Column) -> Result<Option<String>> {
     let text: String = row.get(column)?;
     Ok((!text.is_empty()).then_some(text))
 }
@@ -105,7 +97,7 @@ pub(super) fn optional_text(
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
-pub(super) fn unsigned(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: impl Column) -> Result<u64> {
     row.get::<_, i64>(column).map(|count| count.max(0) as u64)
 }
 
@@ -118,15 +110,8 @@ pub(super) fn to_integer(count: u64) -> i64 {
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
-pub(super) fn json<T: DeserializeOwned>(
-    row: &Row<'_>,
-    column: impl RowIndex,
-) -> rusqlite::Result<T> {
-    let index = column.idx(row.as_ref())?;
-    let text = row.get_ref(index)?.as_str()?;
-    serde_json::from_str(text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
-    })
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: impl Column) -> Result<T> {
+    serde_json::from_str(row.text(column)?).map_err(|error| StoreError::Failed(error.to_string()))
 }
 
 /// Encodes a value as JSON text.

@@ -8,7 +8,7 @@ use super::connection::Writer;
 use super::error::{Result, StoreError};
 use super::health::StoreHealth;
 use super::job_queue::WriteQueue;
-use super::wal_follower::{HeldSnapshot, WalLog};
+use super::sqlite::wal_follower::{HeldSnapshot, WalLog};
 use crate::clock;
 
 /// Limit on jobs per commit. More would delay the first one without gain.

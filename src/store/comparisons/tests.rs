@@ -15,7 +15,7 @@ fn insert_comparison(db: &Writer, n: u32, owner: u32, topic: &str) -> Result<()>
          VALUES (?1, ?2, '{}', '{}', ?3, ?4, 'gut')",
         (analysis_id(n), user(owner).id, at(1), topic),
     )?;
-    db.with_connection(|db| analyses::index::write(db, analysis_id(n).as_str()))
+    analyses::index::write(db, analysis_id(n).as_str())
 }
 
 fn comparison(n: u32, owner: u32, topic: &str, costs: (i64, i64)) -> Comparison {

@@ -9,7 +9,7 @@ use std::{fmt, io};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::version::{APPLICATION_ID, VERSION};
+use crate::store::version::{APPLICATION_ID, VERSION};
 
 /// Why a backup failed or is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,11 @@ impl Verified {
 /// # Errors
 /// `Exists` if the name is taken; `NoSpace` if there is not enough space; `Damaged` if the copy is not valid or
 /// does not have as many rows in each table as the snapshot; another error if reading or writing fails.
-pub(super) fn copy(from: &Path, to: &Path, replace: bool) -> Result<Verified, BackupError> {
+pub(in crate::store) fn copy(
+    from: &Path,
+    to: &Path,
+    replace: bool,
+) -> Result<Verified, BackupError> {
     if !replace && to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
@@ -124,7 +128,7 @@ fn check_space(source: &Connection, to: &Path) -> Result<(), BackupError> {
 }
 
 /// Checks the whole database, including its log. Blocks.
-pub(super) fn is_intact(path: &Path) -> bool {
+pub(in crate::store) fn is_intact(path: &Path) -> bool {
     let read = || {
         let db = Connection::open_with_flags(path, read_only())?;
         db.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -286,7 +290,7 @@ impl Drop for PartialBackup {
 ///
 /// # Errors
 /// Returns an error if it exists or cannot be created.
-pub(super) fn private_file(path: &Path) -> io::Result<File> {
+pub(in crate::store) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

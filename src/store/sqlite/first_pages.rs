@@ -1,7 +1,7 @@
 //! A quick check of a database: reads the first page of each table of the schema.
 
-use super::connection::Reader;
-use super::error::Result;
+use crate::store::connection::Reader;
+use crate::store::error::Result;
 
 /// Reads a row of every table that the schema creates, except those of full-text search itself. Written out,
 /// because deriving it from the schema took half of all instructions of a start; a test compares the two.
@@ -11,9 +11,10 @@ const FIRST_PAGES_QUERY: &str = include_str!("first_pages.sql");
 ///
 /// # Errors
 /// Returns an error if a table is missing or its first page cannot be read.
-pub(super) fn read(db: &Reader) -> Result<()> {
+pub(in crate::store) fn read(db: &Reader) -> Result<()> {
     // A connection that does not find a table may have cached the momentary contents of a damaged or half-written file.
-    db.run_rarely(FIRST_PAGES_QUERY)
+    db.sqlite()?
+        .query_rarely(FIRST_PAGES_QUERY)
         .inspect_err(|_| db.mark_broken())
 }
 
@@ -21,11 +22,10 @@ pub(super) fn read(db: &Reader) -> Result<()> {
 mod tests {
     use rusqlite::Connection;
 
-    use super::super::StoreSettings;
     use super::super::migrate::CURRENT_SCHEMA;
-    use super::super::tests::Folder;
     use super::*;
-    use crate::store::Store;
+    use crate::store::tests::Folder;
+    use crate::store::{Store, StoreSettings};
 
     const PAGE_BYTES: usize = 4096;
 
@@ -54,7 +54,7 @@ mod tests {
         let expected = format!("SELECT\n{}\n", rows.join(",\n"));
         assert_eq!(
             FIRST_PAGES_QUERY, expected,
-            "src/store/first_pages.sql must be:\n{expected}"
+            "src/store/sqlite/first_pages.sql must be:\n{expected}"
         );
         Ok(())
     }

@@ -9,8 +9,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::OpenError;
-use super::version::APPLICATION_ID;
+use crate::store::error::OpenError;
+use crate::store::version::APPLICATION_ID;
 
 /// Maximum number of the file's accounts that are looked up after applying the log.
 const MAX_COMPARED: u32 = 1_000;

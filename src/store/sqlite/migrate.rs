@@ -7,17 +7,19 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::error::OpenError;
-use super::version::{APPLICATION_ID, VERSION};
-use super::{analyses, backup, comparisons};
+use super::backup;
+use crate::store::connection::Writer;
+use crate::store::error::{OpenError, Result};
+use crate::store::version::{APPLICATION_ID, VERSION};
+use crate::store::{analyses, comparisons};
 
 /// The current schema.
-pub(super) const CURRENT_SCHEMA: &str = include_str!("../../schema.sql");
+pub(in crate::store) const CURRENT_SCHEMA: &str = include_str!("../../../schema.sql");
 
 /// Oldest version that exists.
 const OLDEST_VERSION: u32 = 1;
 
-type MigrationStep = fn(&Transaction<'_>) -> rusqlite::Result<()>;
+type MigrationStep = fn(&Writer) -> Result<()>;
 
 /// The step at index n migrates version `OLDEST_VERSION + n` to the next. Never change a released one.
 const MIGRATION_STEPS: &[MigrationStep] = &[
@@ -35,8 +37,8 @@ const MIGRATION_STEPS: &[MigrationStep] = &[
 
 const _: () = assert!(VERSION == OLDEST_VERSION + MIGRATION_STEPS.len() as u32);
 
-fn votes_and_encodings(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(
+fn votes_and_encodings(db: &Writer) -> Result<()> {
+    db.run_batch(
         "ALTER TABLE documents ADD COLUMN encoding TEXT NOT NULL DEFAULT '';
          CREATE TABLE votes (
              analysis_id TEXT    NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
@@ -49,8 +51,8 @@ fn votes_and_encodings(db: &Transaction<'_>) -> rusqlite::Result<()> {
     )
 }
 
-fn providers_and_money(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(
+fn providers_and_money(db: &Writer) -> Result<()> {
+    db.run_batch(
         "ALTER TABLE usage ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
          ALTER TABLE usage ADD COLUMN cached INTEGER NOT NULL DEFAULT 0;
          ALTER TABLE usage ADD COLUMN reasoning INTEGER NOT NULL DEFAULT 0;
@@ -105,8 +107,8 @@ fn providers_and_money(db: &Transaction<'_>) -> rusqlite::Result<()> {
     )
 }
 
-fn panels(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(
+fn panels(db: &Writer) -> Result<()> {
+    db.run_batch(
         "ALTER TABLE analyses ADD COLUMN findings TEXT NOT NULL DEFAULT '';
          ALTER TABLE analyses ADD COLUMN topic TEXT NOT NULL DEFAULT '';
          ALTER TABLE analyses ADD COLUMN parent TEXT NOT NULL DEFAULT '';
@@ -166,8 +168,8 @@ fn panels(db: &Transaction<'_>) -> rusqlite::Result<()> {
     )
 }
 
-fn documents(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(
+fn documents(db: &Writer) -> Result<()> {
+    db.run_batch(
         "ALTER TABLE documents ADD COLUMN gaps TEXT NOT NULL DEFAULT '[]';
          ALTER TABLE documents ADD COLUMN flags TEXT NOT NULL DEFAULT '[]';
          CREATE INDEX documents_open ON documents (id) WHERE status = 'processing';
@@ -198,8 +200,8 @@ fn documents(db: &Transaction<'_>) -> rusqlite::Result<()> {
     )
 }
 
-fn experiments(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(
+fn experiments(db: &Writer) -> Result<()> {
+    db.run_batch(
         "ALTER TABLE users ADD COLUMN recipe TEXT NOT NULL DEFAULT '';
          ALTER TABLE analyses ADD COLUMN origin TEXT NOT NULL DEFAULT '';
          CREATE INDEX analyses_origin ON analyses (origin, id) WHERE origin <> '';
@@ -276,8 +278,8 @@ fn experiments(db: &Transaction<'_>) -> rusqlite::Result<()> {
     )
 }
 
-fn sign_in_networks(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(
+fn sign_in_networks(db: &Writer) -> Result<()> {
+    db.run_batch(
         "CREATE TABLE sign_in_networks (
              user_id TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
              network TEXT    NOT NULL,
@@ -287,8 +289,8 @@ fn sign_in_networks(db: &Transaction<'_>) -> rusqlite::Result<()> {
     )
 }
 
-fn folded_text_and_links(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(
+fn folded_text_and_links(db: &Writer) -> Result<()> {
+    db.run_batch(
         "ALTER TABLE analyses ADD COLUMN question_folded TEXT NOT NULL DEFAULT '';
          ALTER TABLE analyses ADD COLUMN topic_folded TEXT NOT NULL DEFAULT '';
          ALTER TABLE comparisons ADD COLUMN topic_folded TEXT NOT NULL DEFAULT '';
@@ -304,10 +306,7 @@ fn folded_text_and_links(db: &Transaction<'_>) -> rusqlite::Result<()> {
          ) STRICT, WITHOUT ROWID;
          CREATE INDEX analysis_documents_analysis ON analysis_documents (analysis_id);",
     )?;
-    let column = |sql: &str| -> rusqlite::Result<Vec<String>> {
-        let mut query = db.prepare(sql)?;
-        query.query_map([], |row| row.get(0))?.collect()
-    };
+    let column = |sql: &str| -> Result<Vec<String>> { db.all(sql, [], |row| row.get(0)) };
     for id in column("SELECT id FROM analyses")? {
         analyses::index::write(db, &id)?;
     }
@@ -317,15 +316,15 @@ fn folded_text_and_links(db: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn no_leases(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(
+fn no_leases(db: &Writer) -> Result<()> {
+    db.run_batch(
         "ALTER TABLE analyses DROP COLUMN lease_owner;
          ALTER TABLE analyses DROP COLUMN lease_until;",
     )
 }
 
-fn meaning_search(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(
+fn meaning_search(db: &Writer) -> Result<()> {
+    db.run_batch(
         "CREATE TABLE meaning_search (
              user_id TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
              model   TEXT    NOT NULL,
@@ -345,26 +344,28 @@ enum FileState {
 /// # Errors
 /// `Newer`, `Foreign`, or `Damaged` for a file that must not be touched; otherwise when the backup or migration
 /// fails.
-pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
-    let saved = match inspect(db)? {
+pub(in crate::store) fn migrate(
+    db: &Writer,
+    path: &Path,
+) -> std::result::Result<Option<PathBuf>, OpenError> {
+    let connection = db.sqlite()?.raw();
+    let saved = match inspect(connection)? {
         FileState::Version(VERSION) => return Ok(None),
         FileState::Version(old) => Some(back_up_before(path, old)?),
         FileState::Empty => None,
     };
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Rolled back when dropped without a commit.
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     // Check again inside the transaction: another process may have migrated first.
-    match inspect(&transaction)? {
+    match inspect(connection)? {
         FileState::Version(VERSION) => return Ok(saved),
-        FileState::Empty => transaction.execute_batch(CURRENT_SCHEMA)?,
+        FileState::Empty => connection.execute_batch(CURRENT_SCHEMA)?,
         FileState::Version(old) => {
             for step in &MIGRATION_STEPS[(old - OLDEST_VERSION) as usize..] {
-                step(&transaction)?;
+                step(db)?;
             }
-            let strays: i64 = transaction.query_row(
-                "SELECT count(*) FROM pragma_foreign_key_check",
-                [],
-                |row| row.get(0),
-            )?;
+            let sql = "SELECT count(*) FROM pragma_foreign_key_check";
+            let strays: i64 = connection.query_row(sql, [], |row| row.get(0))?;
             if strays > 0 {
                 return Err(OpenError::Damaged(format!(
                     "{strays} rows have no parent row"
@@ -372,13 +373,13 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<Option<PathBuf
             }
         }
     }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(saved)
 }
 
-fn inspect(db: &Connection) -> Result<FileState, OpenError> {
+fn inspect(db: &Connection) -> std::result::Result<FileState, OpenError> {
     let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let (mark, version) = (number("application_id")?, number("user_version")?);
@@ -401,7 +402,7 @@ fn inspect(db: &Connection) -> Result<FileState, OpenError> {
 }
 
 /// Makes a verified copy next to the database, with the versions in its name.
-fn back_up_before(path: &Path, old: u32) -> Result<PathBuf, OpenError> {
+fn back_up_before(path: &Path, old: u32) -> std::result::Result<PathBuf, OpenError> {
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
     let name = (1..1000)
         .map(|number| match number {

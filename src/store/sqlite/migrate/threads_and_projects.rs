@@ -1,7 +1,7 @@
 //! Step 9 to 10 of the schema.
 
-use rusqlite::Transaction;
-
+use crate::store::connection::Writer;
+use crate::store::error::Result;
 use crate::store::turn_texts;
 
 /// Threads, projects, and the index of their texts.
@@ -79,17 +79,17 @@ END;";
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
-pub(super) fn add_threads_and_projects(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(TABLE_STATEMENTS)?;
+pub(super) fn add_threads_and_projects(db: &Writer) -> Result<()> {
+    db.run_batch(TABLE_STATEMENTS)?;
     // A thousand at a time, so that a large history is not held in memory.
     let mut after = String::new();
     loop {
-        let mut query = db.prepare_cached(
+        let ids: Vec<String> = db.all(
             "SELECT id FROM analyses WHERE id > ?1 AND user_id IS NOT NULL AND origin = ''
              ORDER BY id LIMIT 1000",
+            [&after],
+            |row| row.get(0),
         )?;
-        let ids = query.query_map([&after], |row| row.get(0))?;
-        let ids = ids.collect::<rusqlite::Result<Vec<String>>>()?;
         let Some(last) = ids.last() else {
             return Ok(());
         };

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::connection::{Reader, Writer};
-use super::error::{Result, StoreError};
+use crate::store::connection::{Reader, Writer};
+use crate::store::error::{Result, StoreError};
 
 /// Size in bytes above which the log is checkpointed after the follower has read it, as SQLite does automatically
 /// without a follower.
@@ -42,7 +42,7 @@ impl HeldSnapshot {
 }
 
 /// The log and its follower.
-pub(super) struct WalLog {
+pub(in crate::store) struct WalLog {
     database: PathBuf,
     path: PathBuf,
     follower: Option<Box<dyn WalFollower>>,
@@ -52,7 +52,7 @@ pub(super) struct WalLog {
 }
 
 impl WalLog {
-    pub(super) fn new(
+    pub(in crate::store) fn new(
         database: &Path,
         db: &Writer,
         follower: Option<Box<dyn WalFollower>>,
@@ -71,7 +71,7 @@ impl WalLog {
     }
 
     /// Lets the follower read the log.
-    pub(super) fn look(&mut self, db: &Writer) {
+    pub(in crate::store) fn look(&mut self, db: &Writer) {
         let Some(follower) = &mut self.follower else {
             return;
         };
@@ -85,7 +85,7 @@ impl WalLog {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub(super) fn look_and_checkpoint(&mut self, db: &Writer) -> Result<()> {
+    pub(in crate::store) fn look_and_checkpoint(&mut self, db: &Writer) -> Result<()> {
         self.look(db);
         let length = std::fs::metadata(&self.path).map_or(0, |data| data.len());
         match length > LARGE_LOG_BYTES {
@@ -98,7 +98,7 @@ impl WalLog {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub(super) fn checkpoint(&mut self, db: &Writer) -> Result<()> {
+    pub(in crate::store) fn checkpoint(&mut self, db: &Writer) -> Result<()> {
         self.look(db);
         self.empty_log(db)
     }
@@ -119,15 +119,15 @@ impl WalLog {
     ///
     /// # Errors
     /// `Busy` while another connection uses the log; otherwise when the database cannot be read or written.
-    pub(super) fn hold_file(&mut self, db: &Writer) -> Result<HeldSnapshot> {
+    pub(in crate::store) fn hold_file(&mut self, db: &Writer) -> Result<HeldSnapshot> {
         self.look(db);
         self.empty_log(db)?;
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
-        let reader = Reader::open(&self.database)?;
+        let reader = Reader::open_sqlite(&self.database)?;
         reader.run_batch("BEGIN")?;
         // With an empty log this reads from the file itself, which no checkpoint may then change.
-        let number = |sql| reader.query_one(sql, [], |row| row.get(0));
-        number("SELECT count(*) FROM sqlite_schema").map(|_: u32| ())?;
+        let number = |sql| reader.query_one(sql, [], |row| row.get::<_, u32>(0));
+        number("SELECT count(*) FROM sqlite_schema")?;
         let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
         if std::fs::metadata(&self.path).is_ok_and(|data| data.len() > 0) {
             // Another process has written since.

@@ -1,0 +1,96 @@
+//! A row of a result, whichever engine it comes from. Values are read in place; only an owned type allocates.
+
+use super::error::{Result, StoreError};
+use super::params::{FromValue, Value, conversion_error};
+use super::sqlite::SqliteRow;
+
+/// A row. Valid until the next one is fetched.
+pub struct Row<'r>(RowSource<'r>);
+
+enum RowSource<'r> {
+    Sqlite(&'r SqliteRow<'r>),
+}
+
+/// A column, by position or name.
+pub trait Column {
+    /// Returns the column's position.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such column.
+    fn position(self, row: &Row<'_>) -> Result<usize>;
+}
+
+impl Column for usize {
+    fn position(self, _: &Row<'_>) -> Result<usize> {
+        Ok(self)
+    }
+}
+
+impl Column for &str {
+    fn position(self, row: &Row<'_>) -> Result<usize> {
+        row.position_of(self)
+            .ok_or_else(|| StoreError::Failed(format!("no column {self}")))
+    }
+}
+
+impl<'r> Row<'r> {
+    pub(super) fn of_sqlite(row: &'r SqliteRow<'r>) -> Self {
+        Self(RowSource::Sqlite(row))
+    }
+
+    /// Reads a column.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such column or its value has another type.
+    pub(super) fn get<C: Column, T: FromValue>(&self, column: C) -> Result<T> {
+        let position = column.position(self)?;
+        T::from_value(self.value(position)?).ok_or_else(|| conversion_error(position))
+    }
+
+    /// Reads a text in place.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such column or it is not text.
+    pub(super) fn text(&self, column: impl Column) -> Result<&str> {
+        let position = column.position(self)?;
+        match self.value(position)? {
+            Value::Text(text) => Ok(text),
+            _ => Err(conversion_error(position)),
+        }
+    }
+
+    /// Reads bytes in place.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such column or it has no bytes.
+    pub(super) fn bytes(&self, column: impl Column) -> Result<&[u8]> {
+        let position = column.position(self)?;
+        match self.value(position)? {
+            Value::Blob(bytes) => Ok(bytes),
+            _ => Err(conversion_error(position)),
+        }
+    }
+
+    /// Returns the value in a position.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such column or its text is not valid.
+    pub(super) fn value(&self, position: usize) -> Result<Value<'_>> {
+        match &self.0 {
+            RowSource::Sqlite(row) => super::sqlite::value_of(row, position),
+        }
+    }
+
+    /// Name of the column in a position, if there is one.
+    pub(super) fn name(&self, position: usize) -> Option<&str> {
+        match &self.0 {
+            RowSource::Sqlite(row) => row.as_ref().column_name(position).ok(),
+        }
+    }
+
+    fn position_of(&self, name: &str) -> Option<usize> {
+        match &self.0 {
+            RowSource::Sqlite(row) => row.as_ref().column_index(name).ok(),
+        }
+    }
+}

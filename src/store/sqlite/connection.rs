@@ -1,0 +1,288 @@
+//! Connections to a SQLite file, as configured for reading and for writing, and their rows.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Rows, Statement};
+
+use crate::store::error::{Result, StoreError};
+use crate::store::params::{Params, Value};
+
+/// A row of SQLite.
+pub(in crate::store) type SqliteRow<'r> = rusqlite::Row<'r>;
+
+/// A connection, with what its failures mean for the next user.
+pub(in crate::store) struct SqliteConnection {
+    connection: Connection,
+    is_broken: Cell<bool>,
+    is_damaged: Cell<bool>,
+}
+
+/// A parameter, in the form that SQLite binds.
+struct Bound<'a>(Value<'a>);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Integer(number),
+            Value::Real(number) => ValueRef::Real(number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Reads a column of a row.
+///
+/// # Errors
+/// Returns an error if there is no such column or its text is not UTF-8.
+pub(in crate::store) fn value_of<'r>(row: &'r SqliteRow<'_>, position: usize) -> Result<Value<'r>> {
+    Ok(match row.get_ref(position)? {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) => Value::Text(
+            std::str::from_utf8(text).map_err(|error| StoreError::Failed(error.to_string()))?,
+        ),
+        ValueRef::Blob(bytes) => Value::Blob(bytes),
+    })
+}
+
+/// Binds all parameters of a statement.
+fn bind(statement: &mut Statement<'_>, params: &impl Params) -> Result<()> {
+    let mut place = 0;
+    params.each(&mut |value| {
+        place += 1;
+        Ok(statement.raw_bind_parameter(place, Bound(value))?)
+    })?;
+    match statement.parameter_count() == place {
+        true => Ok(()),
+        false => Err(StoreError::Failed(format!(
+            "{place} parameters for a statement with {}",
+            statement.parameter_count()
+        ))),
+    }
+}
+
+impl SqliteConnection {
+    /// Opens a read-only connection.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be opened.
+    pub(in crate::store) fn open_reader(path: &Path) -> rusqlite::Result<Self> {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -512;")?;
+        Ok(Self::new(connection))
+    }
+
+    /// Opens the read-write connection.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be opened or configured.
+    pub(in crate::store) fn open_writer(path: &Path, followed: bool) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = connect(path, flags)?;
+        // WAL: readers never wait for the writer. FULL: acknowledged changes survive a power cut; group
+        // commit pays for it. secure_delete: deleted data is overwritten, not only unlinked.
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA secure_delete = ON; PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304;",
+        )?;
+        if followed {
+            // The log may be truncated only after the follower has read it.
+            connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
+        }
+        Ok(Self::new(connection))
+    }
+
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            is_broken: Cell::new(false),
+            is_damaged: Cell::new(false),
+        }
+    }
+
+    /// Runs a query and passes its rows to `take`.
+    ///
+    /// # Errors
+    /// Returns an error of `take`, or if the database cannot be read.
+    pub(in crate::store) fn query<T>(
+        &self,
+        sql: &str,
+        params: &impl Params,
+        take: impl FnOnce(&mut SqliteRows<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut query = self.noted(self.connection.prepare_cached(sql))?;
+        bind(&mut query, params)?;
+        let mut rows = SqliteRows {
+            connection: self,
+            rows: query.raw_query(),
+        };
+        take(&mut rows)
+    }
+
+    /// Changes rows and returns their number.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written.
+    pub(in crate::store) fn execute(&self, sql: &str, params: &impl Params) -> Result<usize> {
+        let mut statement = self.noted(self.connection.prepare_cached(sql))?;
+        bind(&mut statement, params)?;
+        self.noted(statement.raw_execute())
+    }
+
+    /// Runs statements without parameters and results.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read or written.
+    pub(in crate::store) fn execute_batch(&self, sql: &str) -> Result<()> {
+        self.noted(self.connection.execute_batch(sql))
+    }
+
+    /// Changes rows by a statement that is not worth keeping.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written.
+    pub(in crate::store) fn execute_rarely(
+        &self,
+        sql: &str,
+        params: &impl Params,
+    ) -> Result<usize> {
+        let mut statement = self.noted(self.connection.prepare(sql))?;
+        bind(&mut statement, params)?;
+        self.noted(statement.raw_execute())
+    }
+
+    /// Runs a rarely needed query that returns one row, without caching its statement or the pages it reads.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub(in crate::store) fn query_rarely(&self, sql: &str) -> Result<()> {
+        self.noted(self.connection.query_row(sql, [], |_| Ok(())))?;
+        self.free_cache()
+    }
+
+    /// Frees the page cache, which is filled again when needed.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite refuses.
+    pub(in crate::store) fn free_cache(&self) -> Result<()> {
+        self.noted(self.connection.release_memory())
+    }
+
+    /// Whether a transaction is open. Some failures end one implicitly.
+    pub(in crate::store) fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Number of rows changed by this connection since it was opened.
+    pub(in crate::store) fn rows_changed(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
+    /// Whether the connection must be discarded.
+    pub(in crate::store) fn is_broken(&self) -> bool {
+        self.is_broken.get()
+    }
+
+    /// Whether a damaged page was read.
+    pub(in crate::store) fn is_damaged(&self) -> bool {
+        self.is_damaged.get()
+    }
+
+    pub(in crate::store) fn mark_broken(&self) {
+        self.is_broken.set(true);
+    }
+
+    /// The connection itself, for what only SQLite has.
+    pub(in crate::store) fn raw(&self) -> &Connection {
+        &self.connection
+    }
+
+    fn noted<T>(&self, answer: rusqlite::Result<T>) -> Result<T> {
+        answer.map_err(|error| {
+            let code = error.sqlite_error_code();
+            let is_lasting = matches!(
+                code,
+                Some(
+                    ErrorCode::SystemIoFailure
+                        | ErrorCode::DatabaseCorrupt
+                        | ErrorCode::NotADatabase
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::OutOfMemory
+                )
+            );
+            if is_lasting {
+                self.mark_broken();
+            }
+            if matches!(
+                code,
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ) {
+                self.is_damaged.set(true);
+            }
+            error.into()
+        })
+    }
+}
+
+/// The rows of a query, one at a time.
+pub(in crate::store) struct SqliteRows<'c, 's> {
+    connection: &'c SqliteConnection,
+    rows: Rows<'s>,
+}
+
+impl<'s> SqliteRows<'_, 's> {
+    /// Fetches the next row, if there is one.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub(in crate::store) fn next(&mut self) -> Result<Option<&SqliteRow<'s>>> {
+        let answer = self.rows.next();
+        self.connection.noted(answer)
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // Without SQLITE_OPEN_URI, so that a path is taken literally, whatever characters it contains.
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // First, because every later statement may find the file locked.
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    // Without it, SQLite plans for the bound values and so replans at every call of a cached statement, which took
+    // 95% of the time of a lookup by key.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;")?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use crate::store::tests::{user, with_writer};
+    use crate::store::users;
+
+    #[test]
+    fn a_cached_statement_is_planned_once() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            let sql = "SELECT u.id FROM users u LEFT JOIN sessions s ON s.user_id = u.id
+                       WHERE u.id = ?1 AND u.disabled = 0";
+            for n in 1..20 {
+                let found =
+                    db.query_optional(sql, [user(n % 2).id], |row| row.get::<_, String>(0))?;
+                assert_eq!(found.is_some(), n % 2 == 1);
+            }
+            let statement = db.sqlite()?.raw().prepare_cached(sql)?;
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+            assert_eq!(statement.get_status(StatementStatus::Run), 19);
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,62 @@
+//! Full-text search with FTS5. Triggers of the schema keep the index in step with the tables.
+
+use crate::store::connection::Reader;
+use crate::store::error::Result;
+use crate::store::row::Row;
+
+/// Passes the passages of a range of rows that match a part of a query to `take`, until it returns false.
+///
+/// # Errors
+/// Returns an error if the part is not a valid expression or the database cannot be read.
+pub(in crate::store) fn each_passage(
+    db: &Reader,
+    part: &str,
+    (first, last): (i64, i64),
+    mut take: impl FnMut(i64) -> bool,
+) -> Result<()> {
+    let sql =
+        "SELECT rowid FROM passages_fts WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
+    db.each(sql, (part, first, last), |row| Ok(take(row.get(0)?)))
+}
+
+/// Like [`each_passage`], with the score of each passage, higher for a better match.
+///
+/// # Errors
+/// Returns an error if the part is not a valid expression or the database cannot be read.
+pub(in crate::store) fn each_scored_passage(
+    db: &Reader,
+    part: &str,
+    (first, last): (i64, i64),
+    mut take: impl FnMut(i64, f64) -> bool,
+) -> Result<()> {
+    // A word in the heading counts less than one in the text. bm25() is lower for better matches.
+    let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8) FROM passages_fts
+               WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
+    db.each(sql, (part, first, last), |row| {
+        Ok(take(row.get(0)?, row.get(1)?))
+    })
+}
+
+/// Passes the thread and the row of a user's matching turns to `take`, best first, until it returns false.
+///
+/// # Errors
+/// Returns an error if the expression is not valid or the database cannot be read.
+pub(in crate::store) fn each_turn(
+    db: &Reader,
+    user: &str,
+    expression: &str,
+    most: u32,
+    take: impl FnMut(&Row<'_>) -> Result<bool>,
+) -> Result<()> {
+    let ulid = user.trim_start_matches("user_");
+    let whole = format!("owner : \"{ulid}\" AND {{question answer terms}} : ({expression})");
+    db.each(
+        "SELECT a.thread, x.id
+         FROM turns_fts f
+         JOIN turn_texts x ON x.id = f.rowid
+         JOIN analyses a ON a.id = x.analysis_id
+         WHERE turns_fts MATCH ?1 AND a.user_id = ?2 ORDER BY f.rank LIMIT ?3",
+        (whole, user, most),
+        take,
+    )
+}
