@@ -1,0 +1,107 @@
+//! A PostgreSQL server of its own in a temporary folder, reachable only through a socket there.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A running server; stopped and removed at the end.
+pub struct Cluster {
+    folder: PathBuf,
+    programs: PathBuf,
+}
+
+/// The folder of the newest installed server's programs.
+fn programs() -> PathBuf {
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter(|folder| folder.join("initdb").exists())
+        .collect();
+    found.sort();
+    found.pop().expect("PostgreSQL is not installed: run .ci/tools, or apt-get install postgresql")
+}
+
+/// A command that runs as `postgres` if this process is root, which the server's programs refuse.
+fn command(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
+    if let Some((user, group)) = postgres_user().filter(|_| is_root()) {
+        command.gid(group).uid(user);
+    }
+    command
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+fn postgres_user() -> Option<(u32, u32)> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = users.lines().find(|line| line.starts_with("postgres:"))?;
+    let mut fields = line.split(':').skip(2);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+impl Cluster {
+    pub fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("quire-postgres-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        if let Some((user, group)) = postgres_user().filter(|_| is_root()) {
+            std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
+        }
+        let cluster = Self { folder, programs: programs() };
+        let data = cluster.folder.join("data");
+        let made = command(&cluster.programs.join("initdb"), &cluster.folder)
+            .args(["-A", "trust", "-U", "quire", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .arg(&data)
+            .status()
+            .unwrap();
+        assert!(made.success(), "initdb failed");
+        let options = format!(
+            "-c listen_addresses= -c unix_socket_directories={} -c fsync=off -c shared_buffers=16MB",
+            cluster.folder.display()
+        );
+        let started = cluster.control(&["-w", "-o", &options, "start"]);
+        assert!(started, "the server did not start: {}/log", cluster.folder.display());
+        cluster
+    }
+
+    fn control(&self, arguments: &[&str]) -> bool {
+        let status = command(&self.programs.join("pg_ctl"), &self.folder)
+            .arg("-D")
+            .arg(self.folder.join("data"))
+            .arg("-l")
+            .arg(self.folder.join("log"))
+            .args(arguments)
+            .status();
+        status.is_ok_and(|status| status.success())
+    }
+
+    /// Runs a script and returns its error messages.
+    pub fn run(&self, script: &str) -> String {
+        let mut psql = Command::new(self.programs.join("psql"))
+            .args(["-X", "-q", "-U", "quire", "-d", "postgres", "-f", "-", "-h"])
+            .arg(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = psql.stdin.take().unwrap();
+        let script = script.to_owned();
+        let writer = std::thread::spawn(move || input.write_all(script.as_bytes()));
+        let output = psql.wait_with_output().unwrap();
+        writer.join().unwrap().unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.control(&["-m", "immediate", "stop"]);
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}

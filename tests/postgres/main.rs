@@ -1,0 +1,101 @@
+//! Whether the store's statements are valid in PostgreSQL, with the schema translated for it: every one that is not in
+//! an engine's folder is prepared there.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod cluster;
+#[path = "../../src/store/postgres/schema.rs"]
+#[allow(dead_code, reason = "its own tests run elsewhere")]
+mod schema;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cluster::Cluster;
+
+/// What the program puts into a statement with a name in braces.
+const FILLED: &[(&str, &str)] = &[
+    ("FROM {} WHERE", "FROM analyses WHERE"),
+    ("{named} = ", "id = "),
+    ("VALUES {}", "VALUES (?2, ?1, ?3, ?4, ?5)"),
+    ("INSERT INTO {} ({}) VALUES ({})", "INSERT INTO votes (analysis_id) VALUES (?1)"),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        match path.is_dir() {
+            true if !["sqlite", "postgres"].contains(&name) => sources(&path, found),
+            false if name.ends_with(".rs") && name != "tests.rs" => found.push(path),
+            _ => {}
+        }
+    }
+}
+
+/// The string literals of a source file before its tests, with the word before each.
+fn literals(text: &str) -> Vec<(String, String)> {
+    let own = text.split("#[cfg(test)]").next().unwrap();
+    let code: Vec<&str> = own.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    let mut found = Vec::new();
+    let mut parts = code.split('"');
+    let mut before = parts.next().unwrap().to_owned();
+    while let (Some(literal), Some(after)) = (parts.next(), parts.next()) {
+        found.push((before, literal.split_whitespace().collect::<Vec<_>>().join(" ")));
+        before = after.to_owned();
+    }
+    found
+}
+
+/// Every statement of the store that both engines must understand.
+fn statements() -> Vec<String> {
+    let mut paths = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"), &mut paths);
+    let mut constants = BTreeMap::new();
+    let mut found = Vec::new();
+    for path in &paths {
+        for (before, literal) in literals(&std::fs::read_to_string(path).unwrap()) {
+            if let Some(name) = before.trim_end().strip_suffix(": &str =") {
+                constants.insert(name.split_whitespace().last().unwrap().to_owned(), literal.clone());
+            }
+            let starts = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "WITH "];
+            if starts.iter().any(|start| literal.starts_with(start)) {
+                found.push(literal);
+            }
+        }
+    }
+    for statement in &mut found {
+        for (name, text) in &constants {
+            *statement = statement.replace(&format!("{{{name}}}"), text);
+        }
+        for (pattern, filling) in FILLED {
+            *statement = statement.replace(pattern, filling);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_shared_statement_is_valid_in_postgresql() {
+    let statements = statements();
+    assert!(statements.len() > 200, "{}", statements.len());
+    let incomplete: Vec<_> = statements.iter().filter(|sql| sql.contains('{')).collect();
+    assert!(incomplete.is_empty(), "FILLED lacks what is put into {incomplete:#?}");
+
+    let cluster = Cluster::start();
+    let schema = include_str!("../../schema.sql");
+    assert_eq!(cluster.run(&schema::translated(schema)), "");
+    let lines: Vec<String> = (0..)
+        .zip(&statements)
+        .map(|(number, sql)| format!("PREPARE s{number} AS {};\n", sql.replace('?', "$")))
+        .collect();
+    let errors = cluster.run(&lines.concat());
+    let mut faults = Vec::new();
+    for error in errors.lines().filter(|line| line.contains("ERROR")) {
+        let line = error.split(':').nth(2).and_then(|number| number.parse::<usize>().ok());
+        let sql = line.and_then(|line| lines.get(line - 1)).map_or("", String::as_str);
+        faults.push(format!("{error}\n    {sql}"));
+    }
+    assert!(errors.is_empty(), "{}\n{errors}", faults.join("\n"));
+}
