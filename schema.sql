@@ -1,5 +1,6 @@
 -- The current schema. A new database is created from this file; an older one is migrated by the steps in
--- src/store/migrate.rs, and tests/schema.rs proves that both ways give the same result.
+-- src/store/sqlite/migrate.rs, and tests/schema.rs proves that both ways give the same result. PostgreSQL gets its
+-- tables and indexes too, translated by src/store/postgres/schema.rs.
 --
 -- IDs are ULIDs with a prefix: text that sorts by time. Times are milliseconds since 1970, 0 for none. Money is in
 -- micro-dollars. Only SQL that SQLite and PostgreSQL share is used, except STRICT, WITHOUT ROWID, and the full-text

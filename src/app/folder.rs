@@ -18,7 +18,7 @@ use crate::clock;
 use crate::config::{Config, ReplicaConfig};
 use crate::domain::time::Timestamp;
 use crate::replica::names::Inventory;
-use crate::store::{Store, StoreSettings};
+use crate::store::{OpenError, Store, StoreError, StoreSettings};
 pub use paths::database;
 use secret_check::OpenedBy;
 pub use secret_check::{accept_secret, new_secret};
@@ -66,13 +66,34 @@ pub fn open_existing(config: &Config) -> Result<OpenedFolder> {
 /// `Missing` if there is none; `Conflict` if the folder has lost its database.
 pub fn check_exists(config: &Config) -> Result<()> {
     soundness::check(config, config.replica.is_some())?;
-    if config.replica.is_some() || database(&config.data_dir).exists() {
+    if config.replica.is_some() || has_database(config) {
         return Ok(());
     }
     let text = format!("there is no database in {} yet", config.data_dir.display());
     Err(Error::new(Kind::Missing, text).resolve(
         "`quire serve` and `quire user add` create one; QUIRE_DATA names the folder of another installation",
     ))
+}
+
+/// Whether there is a database: on a server, it is created when it is opened.
+pub fn has_database(config: &Config) -> bool {
+    config.database_url.is_some() || database(&config.data_dir).exists()
+}
+
+/// Opens the database without a replica, in the folder or on the server of `DATABASE_URL`.
+///
+/// # Errors
+/// Returns an error if it cannot be opened.
+pub(super) fn open_store(config: &Config) -> std::result::Result<Store, OpenError> {
+    match &config.database_url {
+        Some(address) => {
+            let authorities = config.authorities.as_deref();
+            Store::open_postgres(address.expose(), authorities, &config.data_dir)
+        }
+        None => Store::open(&StoreSettings {
+            path: database(&config.data_dir),
+        }),
+    }
 }
 
 /// Checks that the folder may be opened: it has a database that looks sound, or nothing worth keeping. Read-only.
@@ -131,15 +152,37 @@ fn open_with(
     let prepared = prepare(config)?;
     let is_fetched = !was_there && database(folder).exists();
     let follower = prepared.as_ref().map(replica::PreparedReplica::follower);
-    let path = database(folder);
-    let store = Store::open_followed(&StoreSettings { path }, follower)
-        .map_err(|error| soundness::open_error(folder, &error))?;
+    let store = match follower {
+        None => open_store(config),
+        follower => Store::open_followed(
+            &StoreSettings {
+                path: database(folder),
+            },
+            follower,
+        ),
+    };
+    let store = store.map_err(|error| soundness::open_error(config, &error))?;
+    if opener == OpenedBy::Server {
+        claim(&store)?;
+    }
     soundness::check_tables(folder, &store)?;
     let secret = secret_check::of(config, &store, is_fetched, opener)?;
     Ok(OpenedFolder {
         store,
         secret,
         prepared,
+    })
+}
+
+/// Makes this process the only server of a database on a server.
+fn claim(store: &Store) -> Result<()> {
+    store.claim().map_err(|error| match error {
+        StoreError::Conflict(_) => Error::new(
+            Kind::Conflict,
+            "another Quire server uses the database of DATABASE_URL",
+        )
+        .resolve("Stop it first: several servers on one database are not supported yet."),
+        error => error.into(),
     })
 }
 

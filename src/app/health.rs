@@ -20,6 +20,8 @@ pub struct DatabaseHealth {
     pub error: Option<String>,
     /// The engine and its version.
     pub engine: String,
+    /// Whether it is a file of this process, not a server.
+    pub is_embedded: bool,
 }
 
 /// Statistics for this process from the operating system.
@@ -145,7 +147,8 @@ impl Health<'_> {
                 }
                 other => other.to_string(),
             }),
-            engine: format!("SQLite {}", store::engine_version()),
+            engine: self.store.engine().to_owned(),
+            is_embedded: self.store.is_embedded(),
         }
     }
 
@@ -153,7 +156,8 @@ impl Health<'_> {
     pub async fn probe_database(&self) -> bool {
         let asked = tokio::time::timeout(Duration::from_secs(5), self.store.probe()).await;
         let there = folder::database(self.data_dir);
-        matches!(asked, Ok(Ok(()))) && tokio::fs::metadata(there).await.is_ok()
+        matches!(asked, Ok(Ok(())))
+            && (!self.store.is_embedded() || tokio::fs::metadata(there).await.is_ok())
     }
 
     /// Returns the number of calls answered from the cache.

@@ -55,7 +55,7 @@ impl LocalSession {
         instead: &str,
     ) -> Result<Self, CommandFailure> {
         folder::check(&config)?;
-        if folder::database(&config.data_dir).exists() {
+        if folder::has_database(&config) {
             let Some(lock) = folder::lock(&config.data_dir)? else {
                 return Err(folder::in_use_error(&config.data_dir)
                     .resolve(instead)
@@ -129,7 +129,7 @@ impl LocalSession {
         account: Option<&str>,
     ) -> Result<Self, CommandFailure> {
         folder::check(&config)?;
-        let is_there = folder::database(&config.data_dir).exists();
+        let is_there = folder::has_database(&config);
         match is_there || account.is_some() {
             true => Self::open_to_read(config, account).await,
             false => Self::open_temporary(config).await,
@@ -146,6 +146,7 @@ impl LocalSession {
             config.patterns = Some(patterns);
         }
         config.data_dir = path;
+        config.database_url = None;
         config.replica = None;
         // No one ever signs in with this password.
         config.password_rounds = 1;

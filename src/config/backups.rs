@@ -1,4 +1,4 @@
-//! Settings of backups and the replica. Only parses the values; opens nothing.
+//! Settings of the database's place, backups, and the replica. Only parses the values; opens nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +30,33 @@ pub struct ReplicaConfig {
     pub key: Option<Secret>,
     /// Continue with the local data even if the replica contains changes that it lacks.
     pub overwrite: bool,
+}
+
+/// Address of the database on a PostgreSQL server. An address of another kind has no effect, as the predecessor's
+/// `sqlite:///file`: the database is then in the data folder.
+pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
+    let address = checker.given("DATABASE_URL")?;
+    if !["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| address.starts_with(scheme))
+    {
+        let warning = format!(
+            "DATABASE_URL ({}) has no effect: it is not an address of PostgreSQL, and a SQLite database is in QUIRE_DATA",
+            checker.source("DATABASE_URL")
+        );
+        checker.gathered.warnings.push(warning);
+        return None;
+    }
+    for name in ["QUIRE_REPLICA", "QUIRE_BACKUP_DIR"] {
+        if checker.given(name).is_some() {
+            checker.error(
+                name,
+                "copies only a database in QUIRE_DATA. With DATABASE_URL, use the PostgreSQL server's own replication and \
+                 backups",
+            );
+        }
+    }
+    Some(Secret::new(address))
 }
 
 pub(super) fn replica(checker: &mut Checker) -> Option<ReplicaConfig> {

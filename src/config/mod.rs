@@ -50,6 +50,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Folder for everything that Quire stores.
     pub data_dir: PathBuf,
+    /// Address of the PostgreSQL database; `None` for a file in the data folder.
+    pub database_url: Option<Secret>,
     /// A running server that commands use.
     pub server: Option<String>,
     /// Program that reads documents; `None` for Quire itself. Set only in tests.
@@ -376,6 +378,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         ui_port: ui_port(checker),
         tls: tls::files(checker),
         data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
+        database_url: backups::database_url(checker),
         server: checker.url("QUIRE_SERVER"),
         reader: None,
         patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),

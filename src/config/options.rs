@@ -86,6 +86,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("QUIRE_TLS_CERT", &[], ValueKind::Path, "", "certificate chain as PEM: the ports then serve HTTPS; reloaded when the file changes and on SIGHUP"),
     row("QUIRE_TLS_KEY", &[], ValueKind::Path, "", "unencrypted key of that certificate as PEM"),
     row("QUIRE_DATA", &["DATA_DIR"], ValueKind::Path, "", "folder for everything Quire stores; default: ./quire-data if it exists, otherwise $XDG_DATA_HOME/quire or ~/.local/share/quire"),
+    row("DATABASE_URL", &[], ValueKind::Secret, "", "PostgreSQL server for the database, as postgres://user:password@host/name; unset: a file in QUIRE_DATA"),
     row("QUIRE_SERVER", &[], ValueKind::Url, "", "address of a running server that the commands use instead of a data folder, with the API key in the environment variable QUIRE_API_KEY"),
     row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], ValueKind::Secret, "", "signs sessions and encrypts stored keys, at least 16 characters; if unset, created at the first start in the data folder"),
     row("QUIRE_REPLICA", &[], ValueKind::Text, "", "where everything is copied to, and restored from if the data folder has no database: s3://bucket/prefix or file:///folder"),
@@ -204,7 +205,6 @@ pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
 /// Names used by Quire's predecessor, and their replacements.
 #[rustfmt::skip]
 pub static REPLACED_SETTINGS: &[(&str, &str)] = &[
-    ("DATABASE_URL", "Quire stores its database in QUIRE_DATA"),
     ("REDIS_URL", "the cache is part of Quire's own database"),
     ("REDIS_HOST", "the cache is part of Quire's own database"),
     ("JWT_ALGORITHM", "tokens are always signed with HS256"),

@@ -129,6 +129,23 @@ fn port_in_the_environment_listens_on_all_interfaces() {
 }
 
 #[test]
+fn a_database_on_a_server_excludes_copies_of_a_file() {
+    let address = ("DATABASE_URL", "postgres://quire:geheim@db.internal/quire");
+    let config = from_environment(&[address]);
+    assert_eq!(
+        config.database_url.as_ref().map(Secret::expose),
+        Some(address.1)
+    );
+    assert!(!format!("{config:?}").contains("geheim"));
+    assert_eq!(from_environment(&[]).database_url, None);
+    for copies in ["QUIRE_REPLICA", "QUIRE_BACKUP_DIR"] {
+        let found = faults(&[address, (copies, "file:///backups")]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(copies), "{found:?}");
+    }
+}
+
+#[test]
 fn the_predecessors_names_are_accepted() {
     let config = from_environment(&[
         ("JWT_SECRET", "0123456789abcdef"),
@@ -140,7 +157,7 @@ fn the_predecessors_names_are_accepted() {
             "CORS_ORIGINS",
             r#"["http://localhost:3000", "https://A.example/"]"#,
         ),
-        ("DATABASE_URL", "postgres://x"),
+        ("DATABASE_URL", "sqlite:///./app.db"),
         ("ANTHROPIC_API_KEY", "sk"),
     ]);
     assert_eq!(config.secret.map(|s| s.expose().len()), Some(16));

@@ -9,7 +9,8 @@ use super::params::Value as Cell;
 use super::row::Row;
 use super::version::VERSION;
 use super::{
-    analyses, comparisons, documents, experiments, patterns, projects, recipes, threads, turn_texts,
+    analyses, comparisons, documents, experiments, patterns, projects, recipes, search, threads,
+    turn_texts,
 };
 use crate::domain::analysis::StageAnswer;
 use crate::domain::document::DocumentStatus;
@@ -272,10 +273,8 @@ pub fn insert_row(
         names.join(", "),
         marks.join(", ")
     );
-    let added = match db.run(
-        &sql,
-        cells.iter().map(cell_of).collect::<Vec<_>>().as_slice(),
-    ) {
+    let cells: Vec<Cell<'_>> = cells.iter().map(cell_of).collect();
+    let added = match db.attempt(|db| db.run(&sql, cells.as_slice())) {
         Ok(added) => added > 0,
         // No later row could be stored either.
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => {
@@ -284,7 +283,7 @@ pub fn insert_row(
         // A value of the wrong type is the archive's fault: skip the row and continue.
         Err(_) => false,
     };
-    if added && update_indexes(db, table, &id).is_err() {
+    if added && db.attempt(|db| update_indexes(db, table, &id)).is_err() {
         // Both indexed tables have one row per ID.
         let named = table.parent.unwrap_or("id");
         let sql = format!(
@@ -305,6 +304,7 @@ fn update_indexes(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
             turn_texts::ensure_thread(db, id)
         }
         "comparisons" => comparisons::fold_topic(db, id),
+        "passages" => search::index_passages(db, id),
         "threads" => threads::complete_imported(db, id),
         "project_documents" => projects::remove_foreign_documents(db, id),
         _ => Ok(()),

@@ -131,7 +131,7 @@ pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
     let large = db.run(
         "DELETE FROM answer_cache WHERE key IN (
              SELECT key FROM (
-                 SELECT key, sum(bytes) OVER (ORDER BY used DESC, key) AS filled FROM answer_cache
+                 SELECT key, CAST(sum(bytes) OVER (ORDER BY used DESC, key) AS BIGINT) AS filled FROM answer_cache
              ) AS newest WHERE filled > ?1
          )",
         [to_integer(max_bytes)],

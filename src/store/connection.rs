@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::error::{OpenError, Result, StoreError};
 use super::params::Params;
+use super::postgres::{self, PostgresServer, PostgresSession};
 use super::row::Row;
 use super::sqlite;
 use super::sqlite::connection::SqliteConnection;
@@ -18,6 +19,16 @@ pub struct Writer(Reader);
 
 enum Connection {
     Sqlite(SqliteConnection),
+    Postgres(PostgresSession),
+}
+
+/// The kind of a connection's database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// The embedded one: a file.
+    Sqlite,
+    /// A server.
+    Postgres,
 }
 
 impl Deref for Writer {
@@ -45,6 +56,25 @@ impl Reader {
     pub(super) fn sqlite(&self) -> Result<&SqliteConnection> {
         match &self.0 {
             Connection::Sqlite(connection) => Ok(connection),
+            Connection::Postgres(_) => Err(StoreError::Failed(
+                "this needs the embedded database, not PostgreSQL".into(),
+            )),
+        }
+    }
+
+    /// Opens a session for queries.
+    ///
+    /// # Errors
+    /// `Busy` if the server cannot be reached.
+    pub(super) fn open_postgres(server: &PostgresServer) -> Result<Self> {
+        Ok(Self(Connection::Postgres(server.connect(false)?)))
+    }
+
+    /// The kind of the database.
+    pub(super) fn kind(&self) -> EngineKind {
+        match &self.0 {
+            Connection::Sqlite(_) => EngineKind::Sqlite,
+            Connection::Postgres(_) => EngineKind::Postgres,
         }
     }
 
@@ -62,6 +92,10 @@ impl Reader {
             Connection::Sqlite(connection) => connection.query(sql, &params, |rows| {
                 let row = rows.next()?;
                 row.map(|row| from_row(&Row::of_sqlite(row))).transpose()
+            }),
+            Connection::Postgres(session) => session.query(sql, &params, |rows| {
+                let row = rows.next()?;
+                row.map(|row| from_row(&Row::of_postgres(row))).transpose()
             }),
         }
     }
@@ -117,6 +151,14 @@ impl Reader {
                 }
                 Ok(())
             }),
+            Connection::Postgres(session) => session.query(sql, &params, |rows| {
+                while let Some(row) = rows.next()? {
+                    if !take(&Row::of_postgres(row))? {
+                        break;
+                    }
+                }
+                Ok(())
+            }),
         }
     }
 
@@ -125,9 +167,11 @@ impl Reader {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub(super) fn columns(&self, table: &'static str) -> Result<Vec<String>> {
-        match &self.0 {
-            Connection::Sqlite(_) => self.all(sqlite::COLUMNS_QUERY, [table], |row| row.get(0)),
-        }
+        let sql = match self.kind() {
+            EngineKind::Sqlite => sqlite::COLUMNS_QUERY,
+            EngineKind::Postgres => postgres::COLUMNS_QUERY,
+        };
+        self.all(sql, [table], |row| row.get(0))
     }
 
     /// Frees the page cache, which is filled again when needed.
@@ -137,6 +181,7 @@ impl Reader {
     pub(super) fn free_cache(&self) -> Result<()> {
         match &self.0 {
             Connection::Sqlite(connection) => connection.free_cache(),
+            Connection::Postgres(_) => Ok(()),
         }
     }
 
@@ -147,6 +192,7 @@ impl Reader {
     pub(super) fn run_control(&self, sql: &'static str) -> Result<()> {
         match &self.0 {
             Connection::Sqlite(connection) => connection.execute(sql, &[]).map(drop),
+            Connection::Postgres(session) => session.control(sql),
         }
     }
 
@@ -157,6 +203,7 @@ impl Reader {
     pub(super) fn run_batch(&self, sql: &str) -> Result<()> {
         match &self.0 {
             Connection::Sqlite(connection) => connection.execute_batch(sql),
+            Connection::Postgres(session) => session.execute_batch(sql),
         }
     }
 
@@ -164,6 +211,7 @@ impl Reader {
     pub(super) fn in_transaction(&self) -> bool {
         match &self.0 {
             Connection::Sqlite(connection) => connection.in_transaction(),
+            Connection::Postgres(session) => session.in_transaction(),
         }
     }
 
@@ -171,6 +219,7 @@ impl Reader {
     pub(super) fn rows_changed(&self) -> u64 {
         match &self.0 {
             Connection::Sqlite(connection) => connection.rows_changed(),
+            Connection::Postgres(session) => session.rows_changed(),
         }
     }
 
@@ -178,6 +227,7 @@ impl Reader {
     pub(super) fn is_broken(&self) -> bool {
         match &self.0 {
             Connection::Sqlite(connection) => connection.is_broken(),
+            Connection::Postgres(session) => session.is_broken(),
         }
     }
 
@@ -185,12 +235,14 @@ impl Reader {
     pub(super) fn is_damaged(&self) -> bool {
         match &self.0 {
             Connection::Sqlite(connection) => connection.is_damaged(),
+            Connection::Postgres(_) => false,
         }
     }
 
     pub(super) fn mark_broken(&self) {
         match &self.0 {
             Connection::Sqlite(connection) => connection.mark_broken(),
+            Connection::Postgres(session) => session.mark_broken(),
         }
     }
 }
@@ -205,6 +257,35 @@ impl Writer {
         Ok(Self(Reader(Connection::Sqlite(connection))))
     }
 
+    /// Opens the session for changes.
+    ///
+    /// # Errors
+    /// `Busy` if the server cannot be reached.
+    pub(super) fn open_postgres(server: &PostgresServer) -> Result<Self> {
+        Ok(Self(Reader(Connection::Postgres(server.connect(true)?))))
+    }
+
+    /// Runs statements whose failure the caller wants to survive. In PostgreSQL, an error spoils the transaction unless
+    /// it is rolled back to a savepoint; in SQLite, a failed statement has no effect anyway, and a savepoint would make
+    /// the full-text index write for each.
+    ///
+    /// # Errors
+    /// The error of `work`, or if the database cannot be written.
+    pub(super) fn attempt<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        if self.kind() == EngineKind::Sqlite {
+            return work(self);
+        }
+        self.run_control("SAVEPOINT attempt")?;
+        let went = work(self);
+        if went.is_err() && self.in_transaction() {
+            self.run_control("ROLLBACK TO attempt")?;
+        }
+        if self.in_transaction() {
+            self.run_control("RELEASE attempt")?;
+        }
+        went
+    }
+
     /// Changes rows and returns their number.
     ///
     /// # Errors
@@ -212,6 +293,7 @@ impl Writer {
     pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
         match &self.0.0 {
             Connection::Sqlite(connection) => connection.execute(sql, &params),
+            Connection::Postgres(session) => session.execute(sql, &params),
         }
     }
 
@@ -222,6 +304,7 @@ impl Writer {
     pub(super) fn run_rarely(&self, sql: &str, params: impl Params) -> Result<usize> {
         match &self.0.0 {
             Connection::Sqlite(connection) => connection.execute_rarely(sql, &params),
+            Connection::Postgres(session) => session.execute_rarely(sql, &params),
         }
     }
 

@@ -6,6 +6,7 @@ use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::passages;
 use super::row::Row;
+use super::search;
 use super::values::{json, optional_text, to_integer, to_json, unsigned};
 use crate::domain::chunk::PageText;
 use crate::domain::context_mode::DocumentSizes;
@@ -126,9 +127,10 @@ pub fn add_text(
             (id, page.number, &page.text, &page.title),
         )?;
     }
-    found
-        .iter()
-        .try_for_each(|passage| passages::insert(db, user, id, passage))
+    for passage in found {
+        passages::insert(db, user, id, passage)?;
+    }
+    search::index_passages(db, id.as_str())
 }
 
 /// Finds one page of a document of this user.
@@ -187,9 +189,10 @@ fn put_text(
             (&document.id, page, text),
         )?;
     }
-    passages
-        .iter()
-        .try_for_each(|passage| passages::insert(db, &document.user, &document.id, passage))
+    for passage in passages {
+        passages::insert(db, &document.user, &document.id, passage)?;
+    }
+    search::index_passages(db, document.id.as_str())
 }
 
 /// Finds a document of this user.

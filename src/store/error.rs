@@ -9,7 +9,7 @@ pub enum StoreError {
     Missing,
     /// It already exists; the text names the object.
     Conflict(&'static str),
-    /// Another process locked the database for longer than Quire waits.
+    /// Another process locked the database for longer than Quire waits, or its server cannot be reached.
     Busy,
     /// The disk is full.
     Full,

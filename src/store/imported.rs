@@ -179,7 +179,7 @@ fn add_turn(db: &Writer, user: &UserId, thread: &ThreadId, turn: &ImportedTurn) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::{at, user, with_writer};
+    use crate::store::tests::{Folder, at, user, with_writer};
     use crate::store::{Reader, users};
 
     fn thread(n: u32, stage_answers: usize) -> ImportedThread {
@@ -271,7 +271,8 @@ mod tests {
 
     #[test]
     fn the_full_text_index_is_written_once_for_many() {
-        with_writer(|db| {
+        let folder = Folder::new();
+        let written = folder.open_file().write_now(|db| {
             let ada = user(1);
             users::insert(db, &ada)?;
             let threads: Vec<ImportedThread> = (0..60).map(|n| thread(n, 1)).collect();
@@ -281,5 +282,6 @@ mod tests {
             assert!(segments <= 1, "{segments} segments");
             Ok(())
         });
+        written.expect("the test's statements");
     }
 }

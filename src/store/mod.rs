@@ -1,5 +1,6 @@
-//! SQLite storage. The only folder that contains SQL: one writer thread, up to two reader threads, and one file per topic
-//! with one function per query. Decides nothing about features.
+//! Storage in SQLite or PostgreSQL. The only folder that contains SQL: one writer thread, a few reader threads, and one
+//! file per topic with one function per query, in the SQL that both engines understand. What only one engine has is in
+//! its folder. Decides nothing about features.
 //!
 //! A closure passed to `read` or `write` runs within one transaction, possibly shared with closures that waited at
 //! the same time. It runs on a thread of the store, so it must own the values it uses; if its caller goes away, a
@@ -16,8 +17,10 @@ pub mod call_log;
 pub mod commit_times;
 pub mod comparisons;
 mod connection;
+mod disk;
 mod disk_reserve;
 pub mod documents;
+mod engine;
 mod error;
 pub mod events;
 pub mod experiments;
@@ -33,12 +36,14 @@ pub mod passage_vectors;
 pub mod passages;
 pub mod password_resets;
 pub mod patterns;
+mod postgres;
 pub mod projects;
 pub mod providers;
 mod readers;
 pub mod reading_queue;
 pub mod recipes;
 mod row;
+mod search;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in_networks;
@@ -60,7 +65,8 @@ use std::sync::mpsc::sync_channel;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
-use sqlite::{backup, first_pages, migrate, wal_follower};
+use engine::OpenedDatabase;
+use sqlite::{backup, wal_follower};
 
 pub use connection::{Reader, Writer};
 pub use disk_reserve::{DiskState, inspect_disk};
@@ -69,6 +75,11 @@ pub use sqlite::backup::{BackupError, Verified, checkpoint_log, verify};
 pub use sqlite::wal_check::check_log;
 pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};
 pub use version::{APPLICATION_ID, VERSION};
+
+/// Attempts to claim a database that another server has.
+const CLAIM_ATTEMPTS: u32 = 20;
+/// Pause between two of them.
+const CLAIM_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Location of the database.
 #[derive(Debug, Clone)]
@@ -99,6 +110,8 @@ enum WriteKind {
 
 struct StoreInner {
     path: PathBuf,
+    engine: String,
+    connector: Arc<engine::Connector>,
     backup_before_migration: Option<PathBuf>,
     readers: readers::ReadPool,
     write_queue: Arc<job_queue::WriteQueue<writer::WriteJob>>,
@@ -131,38 +144,54 @@ impl Store {
         settings: &StoreSettings,
         follower: Option<Box<dyn WalFollower>>,
     ) -> std::result::Result<Self, OpenError> {
-        let followed = follower.is_some();
-        let path = settings.path.clone();
-        // Create the file here, because the log and its index inherit the database's mode.
-        if let Err(error) = backup::private_file(&path)
-            && error.kind() != std::io::ErrorKind::AlreadyExists
-        {
-            return Err(OpenError::Failed(format!("{}: {error}", path.display())));
-        }
-        let db = Writer::open_sqlite(&path, followed)?;
-        let saved = migrate::migrate(&db, &path)?;
+        let opened = OpenedDatabase::sqlite(&settings.path, follower.is_some())?;
+        let log = wal_follower::WalLog::new(&settings.path, &opened.db, follower);
+        Self::start(opened, Some(log), settings.path.clone())
+    }
 
-        let log = wal_follower::WalLog::new(&path, &db, follower);
+    /// Connects to a PostgreSQL server, creating the tables first. `authorities`, PEM text, replace the built-in
+    /// certificate authorities. `folder` is the data folder, whose disk is watched. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the server cannot be reached, or the database is newer or another program's.
+    pub fn open_postgres(
+        address: &str,
+        authorities: Option<&str>,
+        folder: &Path,
+    ) -> std::result::Result<Self, OpenError> {
+        let opened = OpenedDatabase::postgres(address, authorities)?;
+        Self::start(opened, None, folder.join("quire.db"))
+    }
+
+    /// Starts the writer's thread.
+    fn start(
+        opened: OpenedDatabase,
+        log: Option<wal_follower::WalLog>,
+        path: PathBuf,
+    ) -> std::result::Result<Self, OpenError> {
         let changes = Arc::new(job_queue::WriteQueue::new());
         let health = Arc::new(health::StoreHealth::default());
         let (end, done) = watch::channel(false);
         let times = Arc::new(commit_times::CommitTimes::default());
         let taken = Arc::clone(&times);
-        let (queue, told, file) = (Arc::clone(&changes), Arc::clone(&health), path.clone());
+        let (queue, told) = (Arc::clone(&changes), Arc::clone(&health));
+        let (db, connector) = (opened.db, Arc::clone(&opened.connector));
         std::thread::Builder::new()
             .name("quire-writer".into())
             .stack_size(512 * 1024)
             .spawn(move || {
-                let reopen = || Ok(Writer::open_sqlite(&file, followed)?);
+                let reopen = || connector.writer();
                 writer::run_writer(db, log, &queue, &told, &taken, reopen);
                 end.send_replace(true);
             })
             .map_err(|error| OpenError::Failed(format!("no thread: {error}")))?;
-        let readers = readers::ReadPool::new(path.clone(), Arc::clone(&health));
+        let readers = readers::ReadPool::new(Arc::clone(&opened.connector), Arc::clone(&health));
         Ok(Self(
             Arc::new(StoreInner {
                 path,
-                backup_before_migration: saved,
+                engine: opened.engine,
+                connector: opened.connector,
+                backup_before_migration: opened.backup,
                 readers,
                 write_queue: changes,
                 commit_queue: done,
@@ -171,6 +200,35 @@ impl Store {
             }),
             WriteKind::Any,
         ))
+    }
+
+    /// The engine and its version, as in `PostgreSQL 15.18`.
+    pub fn engine(&self) -> &str {
+        &self.0.engine
+    }
+
+    /// Whether the database is a file of this process, not a server.
+    pub fn is_embedded(&self) -> bool {
+        matches!(*self.0.connector, engine::Connector::Sqlite { .. })
+    }
+
+    /// Claims a database on a server for this process, for as long as the store is open: only one server may carry
+    /// out its runs. A file needs no claim, because the data folder has a lock. Blocks.
+    ///
+    /// # Errors
+    /// `Conflict` if another server has claimed it.
+    pub fn claim(&self) -> Result<()> {
+        let mut attempts = 0..CLAIM_ATTEMPTS;
+        while self.0.connector.must_claim() {
+            match self.write_now(engine::claim) {
+                // The server before this one may be about to close.
+                Err(StoreError::Conflict(_)) if attempts.next().is_some() => {
+                    std::thread::sleep(CLAIM_PAUSE);
+                }
+                claimed => return claimed,
+            }
+        }
+        Ok(())
     }
 
     /// Path of the backup made before a migration, if there was one.
@@ -284,12 +342,11 @@ impl Store {
             });
             let _ = scan.await;
         }
-        self.read(first_pages::read).await?;
+        self.read(engine::read_tables).await?;
         let writing = Self(Arc::clone(&self.0), WriteKind::NoChange);
         writing.write(|_| Ok(())).await?;
         if health.is_out_of_space() {
-            let same = format!("PRAGMA user_version = {VERSION}");
-            match writing.write(move |db| db.run_batch(&same)).await {
+            match writing.write(engine::rewrite_version).await {
                 Ok(()) => health.record_successful_commit(),
                 // Reported as a problem of the disk, not of the database.
                 Err(StoreError::Full) => {}
@@ -304,47 +361,11 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be read for a reason other than damage.
     pub fn find_damage(&self) -> Result<Option<String>> {
-        self.read_now(|db| match first_pages::read(db) {
+        self.read_now(|db| match engine::read_tables(db) {
             Err(error) if db.is_damaged() => Ok(Some(error.to_string())),
             Err(StoreError::Failed(why)) if why.contains("no such table") => Ok(Some(why)),
             read => read.map(|()| None),
         })
-    }
-
-    /// Reserves disk space from now on: below `floor` free bytes nothing large is accepted, and half as much is kept in
-    /// reserve for [`Store::for_freeing`]. 0 reserves nothing. Blocks.
-    pub fn reserve_disk_space(&self, floor: u64) {
-        if let Some(folder) = self.0.path.parent() {
-            let _ = self
-                .0
-                .health
-                .disk_watch
-                .set(disk_reserve::DiskWatch::watch(folder, floor));
-        }
-    }
-
-    /// State of the disk; `None` when it is not watched.
-    pub fn disk(&self) -> Option<DiskState> {
-        self.0
-            .health
-            .disk_watch
-            .get()
-            .map(disk_reserve::DiskWatch::disk)
-    }
-
-    /// Whether the disk reserve has been released and must be restored.
-    pub fn lacks_reserve(&self) -> bool {
-        let room = self.0.health.disk_watch.get();
-        room.is_some_and(disk_reserve::DiskWatch::lacks_reserve)
-    }
-
-    /// Restores a released reserve if there is space. Blocks. Returns whether it did.
-    pub fn restore_reserve(&self) -> bool {
-        self.0
-            .health
-            .disk_watch
-            .get()
-            .is_some_and(disk_reserve::DiskWatch::restore_reserve)
     }
 
     /// Returns a handle for changes that a full disk must not prevent, such as deleting: the reserve is released for
@@ -439,7 +460,12 @@ impl Store {
     /// # Errors
     /// [`BackupError`] when there is no copy, or it is not valid.
     pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
-        backup::copy(&self.0.path, to, replace)
+        match *self.0.connector {
+            engine::Connector::Sqlite { .. } => backup::copy(&self.0.path, to, replace),
+            engine::Connector::Postgres { .. } => Err(BackupError::Failed(
+                "the database is on a PostgreSQL server: copy it with pg_dump".into(),
+            )),
+        }
     }
 
     /// Refuses new changes, makes queued ones, and lets the follower read the log before emptying it. Reads

@@ -55,8 +55,9 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
     let wanted: BTreeSet<&str> = models.iter().copied().collect();
     let experiments = answered_questions(db, user, &wanted)?;
     let votes = db.all(
-        "SELECT model, sum(CASE choice WHEN 'single' THEN 1.0 WHEN 'tie' THEN 0.5 ELSE 0.0 END) AS points,
-                count(*) AS cases
+        "SELECT model, count(*) AS cases,
+                CAST(sum(CASE choice WHEN 'single' THEN 1.0 WHEN 'tie' THEN 0.5 ELSE 0.0 END)
+                    AS DOUBLE PRECISION) AS points
          FROM comparisons WHERE user_id = ?1 AND choice <> '' GROUP BY model LIMIT 1000",
         [user],
         standing_row,

@@ -3,12 +3,12 @@
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::row::Row;
-use super::sqlite::search;
+use super::search;
 use crate::domain::document::{Passage, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::index_terms;
 
-/// Inserts a passage; triggers add it to the index.
+/// Inserts a passage. After the last one of a document, the caller must call [`search::index_passages`].
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -330,29 +330,29 @@ mod tests {
                 hits.map(|hit| Ok(hit?.expect("a passage").passage.text))
                     .collect()
             };
-            assert_eq!(found(&both, "ubertragung")?.len(), 3);
-            assert_eq!(found(&all, "ubertragung")?.len(), 2);
-            assert_eq!(found(&[], "ubertragung")?, [""; 0]);
-            assert_eq!(found(&both, "cafe OR \"tee\"")?, ["Café und Tee"]);
-            assert_eq!(found(&both, "kaffee")?, [""; 0]);
-            assert_eq!(found(&both, "uebertragung")?.len(), 2, "written out");
+            assert_eq!(found(&both, "\"ubertragung\"")?.len(), 3);
+            assert_eq!(found(&all, "\"ubertragung\"")?.len(), 2);
+            assert_eq!(found(&[], "\"ubertragung\"")?, [""; 0]);
+            assert_eq!(found(&both, "\"cafe\" OR \"tee\"")?, ["Café und Tee"]);
+            assert_eq!(found(&both, "\"kaffee\"")?, [""; 0]);
+            assert_eq!(found(&both, "\"uebertragung\"")?.len(), 2, "written out");
             let (mine, theirs) = (
                 PassageScope::of(db, &user(1).id, None)?,
                 PassageScope::of(db, &user(2).id, None)?,
             );
             assert_eq!((mine.len(), theirs.len()), (4, 1));
             for (scope, word, most, expected) in [
-                (&mine, "ubertragung", 9, 3),
-                (&mine, "ubertragung", 2, 2),
-                (&mine, "tee", 9, 1),
-                (&mine, "kaffee", 9, 0),
-                (&theirs, "ubertragung", 9, 1),
-                (&theirs, "tee", 9, 0),
+                (&mine, "\"ubertragung\"", 9, 3),
+                (&mine, "\"ubertragung\"", 2, 2),
+                (&mine, "\"tee\"", 9, 1),
+                (&mine, "\"kaffee\"", 9, 0),
+                (&theirs, "\"ubertragung\"", 9, 1),
+                (&theirs, "\"tee\"", 9, 0),
             ] {
                 assert_eq!(frequency(db, scope, word, most)?, expected, "{word}");
             }
             assert!(matches(db, &mine, "\"open", 9).is_err());
-            let row = matches(db, &theirs, "ubertragung", 9)?[0].0;
+            let row = matches(db, &theirs, "\"ubertragung\"", 9)?[0].0;
             assert_eq!(by_row(db, &user(1).id, row), Ok(None), "another person's");
 
             assert_eq!(
@@ -370,7 +370,7 @@ mod tests {
             for gone in [2, 1, 0] {
                 assert_eq!(delete_batch(db, &user(1).id, &first, 2), Ok(gone));
             }
-            assert_eq!(found(&both, "ubertragung")?, ["Ubertragung"]);
+            assert_eq!(found(&both, "\"ubertragung\"")?, ["Ubertragung"]);
             Ok(())
         });
     }

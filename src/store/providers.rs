@@ -175,7 +175,7 @@ mod tests {
             );
             insert(db, &house)?;
             insert(db, &own)?;
-            let again = insert(db, &provider(3, None, "box"));
+            let again = db.attempt(|db| insert(db, &provider(3, None, "box")));
             assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
             assert_eq!(list_of(db, None)?, std::slice::from_ref(&house));
             assert_eq!(by_id(db, Some(&ada), &own.id)?, Some(own.clone()));

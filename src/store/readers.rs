@@ -1,28 +1,22 @@
-//! Up to two reader threads, each with a pooled read-only connection while there is work. Queries start them; a failed
+//! A few reader threads, each with a pooled read-only connection while there is work. Queries start them; a failed
 //! connection is replaced.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use r2d2::{ManageConnection, Pool};
+use r2d2::{ManageConnection, Pool, PooledConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::connection::Reader;
+use super::engine::Connector;
 use super::error::{Result, StoreError};
 use super::health::StoreHealth;
 use super::job_queue::WriteQueue;
 
-/// Maximum number of reader threads; on two cores, four were slower.
-const MAX_READERS: u32 = 2;
 /// Stack size in bytes, the same as for the writer's thread: enough for SQLite and a stored plan, which needs
 /// large stack frames in an unoptimized build. Untouched pages cost no memory; the default is 2 MiB.
 const STACK_BYTES: usize = 512 * 1024;
-/// Limit on waiting queries that share one transaction: opening one costs as much as a row. Small, because a slow
-/// query delays the others.
-const MAX_QUERIES_PER_SNAPSHOT: usize = 4;
-
 /// A caller's query. If it receives an error instead of a connection, it passes the error on.
 pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
 
@@ -30,19 +24,20 @@ pub(super) struct ReadPool {
     pub(super) queue: Arc<WriteQueue<Job>>,
     pool: Pool<Connect>,
     started: Mutex<u32>,
+    connector: Arc<Connector>,
     /// Holds one extra reference for each query without a result.
     unanswered: Arc<()>,
     health: Arc<StoreHealth>,
 }
 
-struct Connect(PathBuf);
+struct Connect(Arc<Connector>);
 
 impl ManageConnection for Connect {
     type Connection = Reader;
     type Error = StoreError;
 
     fn connect(&self) -> Result<Reader> {
-        Reader::open_sqlite(&self.0)
+        self.0.reader()
     }
     fn is_valid(&self, db: &mut Reader) -> Result<()> {
         db.query_one("SELECT 1", [], |_| Ok(()))
@@ -53,16 +48,16 @@ impl ManageConnection for Connect {
 }
 
 impl ReadPool {
-    pub(super) fn new(path: PathBuf, health: Arc<StoreHealth>) -> Self {
+    pub(super) fn new(connector: Arc<Connector>, health: Arc<StoreHealth>) -> Self {
         let pool = Pool::builder()
-            .max_size(MAX_READERS)
+            .max_size(connector.max_readers())
             // An idle server keeps no connection, and thus no page cache.
             .min_idle(Some(0))
             .idle_timeout(Some(Duration::from_secs(60)))
             .max_lifetime(None)
             // A local file does not disappear between two queries; failures are noticed when they happen.
             .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(10))
+            .connection_timeout(connector.connect_timeout())
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .thread_pool(Arc::new(
                 ScheduledThreadPool::builder()
@@ -70,11 +65,12 @@ impl ReadPool {
                     .thread_name_pattern("quire-pool")
                     .build(),
             ))
-            .build_unchecked(Connect(path));
+            .build_unchecked(Connect(Arc::clone(&connector)));
         Self {
             queue: Arc::new(WriteQueue::new()),
             pool,
             started: Mutex::new(0),
+            connector,
             unanswered: Arc::new(()),
             health,
         }
@@ -107,16 +103,16 @@ impl ReadPool {
     fn start_thread_if_needed(&self) {
         let unanswered = Arc::strong_count(&self.unanswered) - 1;
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        if *started >= MAX_READERS || *started as usize >= unanswered {
+        if *started >= self.connector.max_readers() || *started as usize >= unanswered {
             return;
         }
         *started += 1;
         let (queue, pool) = (Arc::clone(&self.queue), self.pool.clone());
-        let health = Arc::clone(&self.health);
+        let (health, connector) = (Arc::clone(&self.health), Arc::clone(&self.connector));
         let thread = std::thread::Builder::new()
             .name(format!("quire-reader-{started}"))
             .stack_size(STACK_BYTES)
-            .spawn(move || run(&queue, &pool, &health));
+            .spawn(move || run(&queue, &pool, &health, &connector));
         if thread.is_err() && *started == 1 {
             // No thread would ever answer: refuse instead of letting callers wait.
             self.queue.close();
@@ -124,9 +120,9 @@ impl ReadPool {
     }
 }
 
-fn run(queue: &WriteQueue<Job>, pool: &Pool<Connect>, health: &StoreHealth) {
-    while let Some(jobs) = queue.take(MAX_QUERIES_PER_SNAPSHOT) {
-        match pool.get() {
+fn run(queue: &WriteQueue<Job>, pool: &Pool<Connect>, health: &StoreHealth, connector: &Connector) {
+    while let Some(jobs) = queue.take(connector.queries_per_snapshot()) {
+        match sound_connection(pool) {
             Ok(db) => {
                 health.record_read(true);
                 let mut jobs = jobs;
@@ -134,15 +130,27 @@ fn run(queue: &WriteQueue<Job>, pool: &Pool<Connect>, health: &StoreHealth) {
                     answer_jobs(&db, health, jobs);
                     jobs = match db.is_broken() {
                         true => Vec::new(),
-                        false => queue.take_waiting(MAX_QUERIES_PER_SNAPSHOT),
+                        false => queue.take_waiting(connector.queries_per_snapshot()),
                     };
                 }
                 note_health(health, &db);
             }
             Err(error) => {
                 health.record_read(false);
-                refuse_jobs(jobs, &StoreError::Failed(error.to_string()));
+                refuse_jobs(jobs, &connector.refusal(&error));
             }
+        }
+    }
+}
+
+/// Takes a connection that was not lost while it was unused.
+fn sound_connection(
+    pool: &Pool<Connect>,
+) -> std::result::Result<PooledConnection<Connect>, r2d2::Error> {
+    loop {
+        let db = pool.get()?;
+        if !db.is_broken() {
+            return Ok(db);
         }
     }
 }

@@ -208,13 +208,13 @@ mod tests {
             let mut first = recipe(1, 2, "brief", true);
             insert(db, &first)?;
             insert(db, &recipe(2, 1, "brief", false))?;
-            let again = insert(db, &recipe(3, 1, "brief", false));
+            let again = db.attempt(|db| insert(db, &recipe(3, 1, "brief", false)));
             assert_eq!(again, Err(StoreError::Conflict("a recipe of this name")));
             first.version = 2;
             first.saved = at(50);
             first.body.pattern = Some("critique".into());
             add_version(db, &first)?;
-            let twice = add_version(db, &first);
+            let twice = db.attempt(|db| add_version(db, &first));
             assert_eq!(twice, Err(StoreError::Conflict("this version")));
             let of_ada = by_name_or_id(db, &ada, "brief")?;
             assert_eq!(of_ada.len(), 2);

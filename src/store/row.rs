@@ -2,13 +2,15 @@
 
 use super::error::{Result, StoreError};
 use super::params::{FromValue, Value, conversion_error};
-use super::sqlite::SqliteRow;
+use super::postgres::{self, PostgresRow};
+use super::sqlite::{self, SqliteRow};
 
 /// A row. Valid until the next one is fetched.
 pub struct Row<'r>(RowSource<'r>);
 
 enum RowSource<'r> {
     Sqlite(&'r SqliteRow<'r>),
+    Postgres(&'r PostgresRow),
 }
 
 /// A column, by position or name.
@@ -36,6 +38,10 @@ impl Column for &str {
 impl<'r> Row<'r> {
     pub(super) fn of_sqlite(row: &'r SqliteRow<'r>) -> Self {
         Self(RowSource::Sqlite(row))
+    }
+
+    pub(super) fn of_postgres(row: &'r PostgresRow) -> Self {
+        Self(RowSource::Postgres(row))
     }
 
     /// Reads a column.
@@ -77,7 +83,8 @@ impl<'r> Row<'r> {
     /// Returns an error if there is no such column or its text is not valid.
     pub(super) fn value(&self, position: usize) -> Result<Value<'_>> {
         match &self.0 {
-            RowSource::Sqlite(row) => super::sqlite::value_of(row, position),
+            RowSource::Sqlite(row) => sqlite::value_of(row, position),
+            RowSource::Postgres(row) => postgres::value_of(row, position),
         }
     }
 
@@ -85,12 +92,17 @@ impl<'r> Row<'r> {
     pub(super) fn name(&self, position: usize) -> Option<&str> {
         match &self.0 {
             RowSource::Sqlite(row) => row.as_ref().column_name(position).ok(),
+            RowSource::Postgres(row) => row.columns().get(position).map(|column| column.name()),
         }
     }
 
     fn position_of(&self, name: &str) -> Option<usize> {
         match &self.0 {
             RowSource::Sqlite(row) => row.as_ref().column_index(name).ok(),
+            RowSource::Postgres(row) => {
+                let mut columns = row.columns().iter();
+                columns.position(|column| column.name() == name)
+            }
         }
     }
 }

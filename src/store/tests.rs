@@ -1,42 +1,14 @@
 //! Guarantees for every closure: its own transaction, even when several share a commit.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+mod folder;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Role, User};
-
-/// A temporary folder, removed at the end.
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    pub(super) fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "quire-store-{}-{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
-    }
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-    pub(super) fn open(&self) -> Store {
-        let path = self.0.join("quire.db");
-        Store::open(&StoreSettings { path }).expect("a fresh store")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+pub(super) use folder::Folder;
 
 pub(super) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -174,7 +146,7 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
 fn a_commit_without_space_is_reported_until_one_succeeds() {
     for floor in [0, 1] {
         let folder = Folder::new();
-        let store = folder.open();
+        let store = folder.open_file();
         store.reserve_disk_space(floor);
         let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
         store.write_now(add_change(1)).expect("room");
@@ -203,7 +175,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
 #[test]
 fn a_probe_detects_free_space() {
     let folder = Folder::new();
-    let store = folder.open();
+    let store = folder.open_file();
     store.reserve_disk_space(0);
     let failed = store.write_now(|_| Err::<(), _>(StoreError::Full));
     assert_eq!(failed, Err(StoreError::Full));
@@ -256,7 +228,7 @@ fn grouped_async_callers_each_get_their_own_result() {
 #[test]
 fn a_reader_cannot_write() {
     let folder = Folder::new();
-    let store = folder.open();
+    let store = folder.open_file();
     let answer = store.read_now(|db| db.run_batch("DELETE FROM users"));
     assert!(matches!(answer, Err(StoreError::Failed(why)) if why.contains("readonly")));
 }
@@ -348,7 +320,7 @@ fn a_second_thread_starts_only_for_a_query_that_would_wait() {
 #[test]
 fn pages_are_reread_only_after_the_cache_is_freed() {
     let folder = Folder::new();
-    let store = folder.open();
+    let store = folder.open_file();
     let look = || {
         store.write_now(|db| {
             let before = read_call_count();
@@ -366,8 +338,8 @@ fn pages_are_reread_only_after_the_cache_is_freed() {
 #[test]
 fn a_briefly_empty_file_is_read_again() {
     let folder = Folder::new();
-    block_on(folder.open().close());
-    let store = folder.open();
+    block_on(folder.open_file().close());
+    let store = folder.open_file();
     let path = folder.path().join("quire.db");
     let sound = std::fs::read(&path).expect("the database");
     std::fs::write(&path, b"").expect("written");
@@ -385,7 +357,7 @@ fn a_briefly_empty_file_is_read_again() {
 #[test]
 fn closing_finishes_queued_jobs_and_empties_the_log() {
     let folder = Folder::new();
-    let store = folder.open();
+    let store = folder.open_file();
     block_on(async {
         let last = store.write(add_change(1));
         tokio::pin!(last);
@@ -403,13 +375,13 @@ fn closing_finishes_queued_jobs_and_empties_the_log() {
     });
     let log = std::fs::metadata(folder.path().join("quire.db-wal"));
     assert_eq!(log.map(|log| log.len()).unwrap_or(0), 0);
-    assert_eq!(numbers(&folder.open()), ["Person 1"]);
+    assert_eq!(numbers(&folder.open_file()), ["Person 1"]);
 }
 
 #[test]
 fn a_backup_is_complete_during_writes_and_replaces_nothing() {
     let folder = Folder::new();
-    let store = folder.open();
+    let store = folder.open_file();
     store.write_now(add_change(1)).expect("an insert");
     let busy = store.clone();
     let busy = std::thread::spawn(move || {
@@ -439,7 +411,7 @@ fn a_backup_is_complete_during_writes_and_replaces_nothing() {
 #[test]
 fn every_copy_is_a_consistent_snapshot_of_a_busy_database() {
     let folder = Folder::new();
-    let store = folder.open();
+    let store = folder.open_file();
     store.write_now(add_change(1)).expect("an insert");
     let (busy, done) = (store.clone(), Arc::new(AtomicBool::new(false)));
     let seen = Arc::clone(&done);
@@ -467,7 +439,7 @@ fn every_copy_is_a_consistent_snapshot_of_a_busy_database() {
 #[test]
 fn a_damaged_or_foreign_backup_is_rejected() {
     let folder = Folder::new();
-    let store = folder.open();
+    let store = folder.open_file();
     (1..100).for_each(|n| assert!(store.write_now(add_change(n)).is_ok()));
     let copy = folder.path().join("copy.db");
     store.backup(&copy, false).expect("a backup");

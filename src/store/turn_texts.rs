@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::params::{ToValue, Value};
-use super::sqlite::search;
+use super::search;
 use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::search::index_terms;
@@ -45,13 +45,14 @@ pub(super) fn write(db: &Writer, id: &str) -> Result<()> {
         return Ok(());
     };
     let (question, answer) = (indexed_beginning(&question), indexed_beginning(&answer));
+    let terms = terms_of(question, answer);
     db.run("DELETE FROM turn_texts WHERE analysis_id = ?1", [id])?;
     db.run(
         "INSERT INTO turn_texts (analysis_id, owner, question, answer, terms)
          VALUES (?1, ?2, ?3, ?4, ?5)",
-        (id, owner, question, answer, terms_of(question, answer)),
-    )
-    .map(drop)
+        (id, owner, question, answer, &terms),
+    )?;
+    search::index_turn(db, id, (question, answer, &terms))
 }
 
 /// Adds the text of turns that do not have any yet. Each statement adds many rows, because FTS5 writes its changes
@@ -84,6 +85,9 @@ pub(super) fn add_missing(
             params.push(Value::Text(terms));
         }
         db.run_rarely(&sql, params.as_slice())?;
+        for (id, question, answer, terms) in &texts {
+            search::index_turn(db, id, (question, answer, terms))?;
+        }
     }
     Ok(())
 }

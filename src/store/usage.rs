@@ -111,9 +111,11 @@ pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result
 /// Returns an error if the database cannot be read.
 pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<UserUsage>> {
     db.all(
-        "SELECT user_id, max(day) AS day, '' AS model, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(input) AS BIGINT) AS input,
-             CAST(sum(output) AS BIGINT) AS output, CAST(sum(cost) AS BIGINT) AS cost, CAST(sum(failed) AS BIGINT) AS failed, CAST(sum(cached) AS BIGINT) AS cached,
-             CAST(sum(reasoning) AS BIGINT) AS reasoning, CAST(sum(unpriced) AS BIGINT) AS unpriced, CAST(sum(estimated) AS BIGINT) AS estimated,
+        "SELECT user_id, max(day) AS day, '' AS model, CAST(sum(calls) AS BIGINT) AS calls,
+             CAST(sum(input) AS BIGINT) AS input, CAST(sum(output) AS BIGINT) AS output,
+             CAST(sum(cost) AS BIGINT) AS cost, CAST(sum(failed) AS BIGINT) AS failed,
+             CAST(sum(cached) AS BIGINT) AS cached, CAST(sum(reasoning) AS BIGINT) AS reasoning,
+             CAST(sum(unpriced) AS BIGINT) AS unpriced, CAST(sum(estimated) AS BIGINT) AS estimated,
              CAST(sum(own_key) AS BIGINT) AS own_key
          FROM usage WHERE day BETWEEN ?1 AND ?2
          GROUP BY user_id ORDER BY sum(cost) DESC, user_id LIMIT 20000",
@@ -133,10 +135,11 @@ pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<UserUsage>>
 /// Returns an error if the database cannot be read.
 pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<DailyUsage>> {
     db.all(
-        "SELECT day, model, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(input) AS BIGINT) AS input, CAST(sum(output) AS BIGINT) AS output,
-             CAST(sum(cost) AS BIGINT) AS cost, CAST(sum(failed) AS BIGINT) AS failed, CAST(sum(cached) AS BIGINT) AS cached,
-             CAST(sum(reasoning) AS BIGINT) AS reasoning, CAST(sum(unpriced) AS BIGINT) AS unpriced, CAST(sum(estimated) AS BIGINT) AS estimated,
-             CAST(sum(own_key) AS BIGINT) AS own_key
+        "SELECT day, model, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(input) AS BIGINT) AS input,
+             CAST(sum(output) AS BIGINT) AS output, CAST(sum(cost) AS BIGINT) AS cost,
+             CAST(sum(failed) AS BIGINT) AS failed, CAST(sum(cached) AS BIGINT) AS cached,
+             CAST(sum(reasoning) AS BIGINT) AS reasoning, CAST(sum(unpriced) AS BIGINT) AS unpriced,
+             CAST(sum(estimated) AS BIGINT) AS estimated, CAST(sum(own_key) AS BIGINT) AS own_key
          FROM usage WHERE day BETWEEN ?1 AND ?2
          GROUP BY day, model ORDER BY day DESC, model LIMIT 20000",
         (from_day, to_day),

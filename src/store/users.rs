@@ -307,7 +307,7 @@ mod tests {
                 ..user(1)
             };
             assert_eq!(by_id(db, &id), Ok(Some(expected)));
-            let taken = set_profile(db, &id, "Ada", "person2@example.org");
+            let taken = db.attempt(|db| set_profile(db, &id, "Ada", "person2@example.org"));
             assert_eq!(taken, Err(StoreError::Conflict("email")));
             assert_eq!(
                 record_login(db, &user(9).id, at(1)),

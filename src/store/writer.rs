@@ -39,13 +39,16 @@ pub(super) enum WriteJob {
 }
 
 impl WriteJob {
-    fn on_log(self, db: &Writer, log: &mut WalLog) {
-        match self {
-            Self::Change(_) => {}
-            Self::FreeCache(answer) => answer(db.free_cache()),
-            Self::Checkpoint(answer) => answer(log.checkpoint(db)),
-            Self::NotifyFollower(answer) => answer(log.look_and_checkpoint(db)),
-            Self::HoldFile(answer) => answer(log.hold_file(db)),
+    /// Runs a command. Without a log, as with a server, there is nothing to empty or to follow.
+    fn on_log(self, db: &Writer, log: Option<&mut WalLog>) {
+        match (self, log) {
+            (Self::Change(_), _) => {}
+            (Self::FreeCache(answer), _) => answer(db.free_cache()),
+            (Self::Checkpoint(answer), Some(log)) => answer(log.checkpoint(db)),
+            (Self::NotifyFollower(answer), Some(log)) => answer(log.look_and_checkpoint(db)),
+            (Self::HoldFile(answer), Some(log)) => answer(log.hold_file(db)),
+            (Self::Checkpoint(answer) | Self::NotifyFollower(answer), None) => answer(Ok(())),
+            (Self::HoldFile(answer), None) => answer(db.sqlite().and(Err(StoreError::Busy))),
         }
     }
 }
@@ -72,7 +75,7 @@ pub(super) fn work<T: Send + 'static>(
 /// Runs until the queue is closed and empty. Reports each commit's outcome to `health` and its duration to `times`.
 pub(super) fn run_writer(
     db: Writer,
-    log: WalLog,
+    log: Option<WalLog>,
     queue: &WriteQueue<WriteJob>,
     health: &StoreHealth,
     times: &CommitTimes,
@@ -89,7 +92,7 @@ pub(super) fn run_writer(
 
 fn process_jobs(
     mut db: Writer,
-    mut log: WalLog,
+    mut log: Option<WalLog>,
     queue: &WriteQueue<WriteJob>,
     health: &StoreHealth,
     times: &CommitTimes,
@@ -109,15 +112,17 @@ fn process_jobs(
                 // The command must include all changes queued before it.
                 other => {
                     commit_group(&db, std::mem::take(&mut group), health, times);
-                    other.on_log(&db, &mut log);
+                    other.on_log(&db, log.as_mut());
                 }
             }
         }
         commit_group(&db, group, health, times);
     }
     // There is no one left to report to; if this fails, the log is replayed at the next start.
-    let _ = db.run_batch("PRAGMA optimize;");
-    let _ = log.checkpoint(&db);
+    if let Some(mut log) = log {
+        let _ = db.run_batch("PRAGMA optimize;");
+        let _ = log.checkpoint(&db);
+    }
 }
 
 fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &CommitTimes) {

@@ -50,7 +50,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("ureq", &["llm", "replica"]),
     ("hyper", &["http"]), ("hyper_util", &["http"]), ("http_body_util", &["http"]),
     ("multer", &["http"]), ("rust_embed", &["http"]),
-    ("ring", &["crypto"]), ("rustls", &["tls"]), ("tokio_rustls", &["http"]),
+    ("ring", &["crypto"]), ("rustls", &["tls", "store"]), ("tokio_rustls", &["http", "store"]), ("tokio_postgres", &["store"]), ("webpki_roots", &["store"]),
     ("html_escape", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]), ("jsonschema", &["domain"]), ("pulldown_cmark", &["domain"]), ("statrs", &["domain"]), ("ulid", &["domain"]),

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running server; stopped and removed at the end.
 pub struct Cluster {
@@ -20,13 +21,18 @@ fn programs() -> PathBuf {
         .filter(|folder| folder.join("initdb").exists())
         .collect();
     found.sort();
-    found.pop().expect("PostgreSQL is not installed: run .ci/tools, or apt-get install postgresql")
+    found
+        .pop()
+        .expect("PostgreSQL is not installed: run .ci/tools, or apt-get install postgresql")
 }
 
 /// A command that runs as `postgres` if this process is root, which the server's programs refuse.
 fn command(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     if let Some((user, group)) = postgres_user().filter(|_| is_root()) {
         command.gid(group).uid(user);
     }
@@ -46,27 +52,69 @@ fn postgres_user() -> Option<(u32, u32)> {
 
 impl Cluster {
     pub fn start() -> Self {
-        let folder = std::env::temp_dir().join(format!("quire-postgres-{}", std::process::id()));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("quire-postgres-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         if let Some((user, group)) = postgres_user().filter(|_| is_root()) {
             std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
         }
-        let cluster = Self { folder, programs: programs() };
+        let cluster = Self {
+            folder,
+            programs: programs(),
+        };
         let data = cluster.folder.join("data");
         let made = command(&cluster.programs.join("initdb"), &cluster.folder)
-            .args(["-A", "trust", "-U", "quire", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .args([
+                "-A",
+                "trust",
+                "-U",
+                "quire",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+                "-D",
+            ])
             .arg(&data)
             .status()
             .unwrap();
         assert!(made.success(), "initdb failed");
+        cluster.begin();
+        cluster
+    }
+
+    /// Starts the server's processes.
+    pub fn begin(&self) {
         let options = format!(
             "-c listen_addresses= -c unix_socket_directories={} -c fsync=off -c shared_buffers=16MB",
-            cluster.folder.display()
+            self.folder.display()
         );
-        let started = cluster.control(&["-w", "-o", &options, "start"]);
-        assert!(started, "the server did not start: {}/log", cluster.folder.display());
-        cluster
+        let started = self.control(&["-w", "-o", &options, "start"]);
+        assert!(started, "see {}/log", self.folder.display());
+    }
+
+    /// Stops the server's processes at once, which closes all connections.
+    pub fn halt(&self) {
+        assert!(
+            self.control(&["-w", "-m", "immediate", "stop"]),
+            "it does not stop"
+        );
+    }
+
+    /// The address of a database.
+    pub fn address(&self, database: &str) -> String {
+        format!(
+            "postgres://quire@/{database}?host={}",
+            self.folder.display()
+        )
+    }
+
+    /// The folder, in which the tests may write.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn control(&self, arguments: &[&str]) -> bool {
@@ -101,7 +149,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.control(&["-m", "immediate", "stop"]);
+        self.control(&["-w", "-m", "immediate", "stop"]);
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,24 +1,35 @@
-//! Whether the store's statements are valid in PostgreSQL, with the schema translated for it: every one that is not in
-//! an engine's folder is prepared there.
+//! The store on a PostgreSQL server that the tests start themselves. This file prepares every statement that is not in
+//! an engine's folder there, with the schema translated for it.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod cluster;
+mod commands;
 #[path = "../../src/store/postgres/schema.rs"]
-#[allow(dead_code, reason = "its own tests run elsewhere")]
 mod schema;
+mod store;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cluster::Cluster;
 
+/// Fails if a parameter has a type in which the program sends no value, as NUMERIC after an uncast sum.
+const PARAMETER_CHECK: &str = "DO $$ DECLARE found TEXT; BEGIN
+    SELECT string_agg(statement, E'\\n') INTO found FROM pg_prepared_statements
+    WHERE NOT parameter_types <@ ARRAY['bigint', 'integer', 'text', 'bytea', 'double precision']::regtype[];
+    IF found IS NOT NULL THEN RAISE EXCEPTION 'a parameter has another type: %', found; END IF;
+END $$;";
+
 /// What the program puts into a statement with a name in braces.
 const FILLED: &[(&str, &str)] = &[
     ("FROM {} WHERE", "FROM analyses WHERE"),
     ("{named} = ", "id = "),
     ("VALUES {}", "VALUES (?2, ?1, ?3, ?4, ?5)"),
-    ("INSERT INTO {} ({}) VALUES ({})", "INSERT INTO votes (analysis_id) VALUES (?1)"),
+    (
+        "INSERT INTO {} ({}) VALUES ({})",
+        "INSERT INTO votes (analysis_id) VALUES (?1)",
+    ),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -36,13 +47,19 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The string literals of a source file before its tests, with the word before each.
 fn literals(text: &str) -> Vec<(String, String)> {
     let own = text.split("#[cfg(test)]").next().unwrap();
-    let code: Vec<&str> = own.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code: Vec<&str> = own
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
     let code = code.join("\n");
     let mut found = Vec::new();
     let mut parts = code.split('"');
     let mut before = parts.next().unwrap().to_owned();
     while let (Some(literal), Some(after)) = (parts.next(), parts.next()) {
-        found.push((before, literal.split_whitespace().collect::<Vec<_>>().join(" ")));
+        found.push((
+            before,
+            literal.split_whitespace().collect::<Vec<_>>().join(" "),
+        ));
         before = after.to_owned();
     }
     found
@@ -51,15 +68,27 @@ fn literals(text: &str) -> Vec<(String, String)> {
 /// Every statement of the store that both engines must understand.
 fn statements() -> Vec<String> {
     let mut paths = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"), &mut paths);
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"),
+        &mut paths,
+    );
     let mut constants = BTreeMap::new();
     let mut found = Vec::new();
     for path in &paths {
         for (before, literal) in literals(&std::fs::read_to_string(path).unwrap()) {
             if let Some(name) = before.trim_end().strip_suffix(": &str =") {
-                constants.insert(name.split_whitespace().last().unwrap().to_owned(), literal.clone());
+                constants.insert(
+                    name.split_whitespace().last().unwrap().to_owned(),
+                    literal.clone(),
+                );
             }
-            let starts = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "WITH "];
+            let starts = [
+                "SELECT ",
+                "INSERT INTO ",
+                "UPDATE ",
+                "DELETE FROM ",
+                "WITH ",
+            ];
             if starts.iter().any(|start| literal.starts_with(start)) {
                 found.push(literal);
             }
@@ -81,7 +110,10 @@ fn every_shared_statement_is_valid_in_postgresql() {
     let statements = statements();
     assert!(statements.len() > 200, "{}", statements.len());
     let incomplete: Vec<_> = statements.iter().filter(|sql| sql.contains('{')).collect();
-    assert!(incomplete.is_empty(), "FILLED lacks what is put into {incomplete:#?}");
+    assert!(
+        incomplete.is_empty(),
+        "FILLED lacks what is put into {incomplete:#?}"
+    );
 
     let cluster = Cluster::start();
     let schema = include_str!("../../schema.sql");
@@ -90,11 +122,16 @@ fn every_shared_statement_is_valid_in_postgresql() {
         .zip(&statements)
         .map(|(number, sql)| format!("PREPARE s{number} AS {};\n", sql.replace('?', "$")))
         .collect();
-    let errors = cluster.run(&lines.concat());
+    let errors = cluster.run(&format!("{}{PARAMETER_CHECK}", lines.concat()));
     let mut faults = Vec::new();
     for error in errors.lines().filter(|line| line.contains("ERROR")) {
-        let line = error.split(':').nth(2).and_then(|number| number.parse::<usize>().ok());
-        let sql = line.and_then(|line| lines.get(line - 1)).map_or("", String::as_str);
+        let line = error
+            .split(':')
+            .nth(2)
+            .and_then(|number| number.parse::<usize>().ok());
+        let sql = line
+            .and_then(|line| lines.get(line - 1))
+            .map_or("", String::as_str);
         faults.push(format!("{error}\n    {sql}"));
     }
     assert!(errors.is_empty(), "{}\n{errors}", faults.join("\n"));

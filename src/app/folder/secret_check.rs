@@ -11,7 +11,7 @@ use crate::crypto::secret::{self, Unusable};
 use crate::crypto::vault::Vault;
 use crate::domain::provider::StoredProvider;
 use crate::log;
-use crate::store::{OpenError, Store, StoreSettings, providers, settings, users};
+use crate::store::{Store, providers, settings, users};
 
 /// Name of the setting that stores the check value for the database's secret.
 const SETTING_NAME: &str = "secret_check";
@@ -179,14 +179,12 @@ fn accept_unless_served(config: &Config) -> Result<()> {
 /// # Errors
 /// `Conflict` if the file cannot be a secret; `Internal` if the database cannot be opened or written to.
 pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
-    let folder = &config.data_dir;
-    let path = super::database(folder);
     let used = read(config)?;
-    if !path.exists() {
+    if !super::has_database(config) {
         return Ok(());
     }
-    let store = Store::open(&StoreSettings { path });
-    let store = store.map_err(|error: OpenError| super::soundness::open_error(folder, &error))?;
+    let store =
+        super::open_store(config).map_err(|error| super::soundness::open_error(config, &error))?;
     let value = secret::check_value(&used);
     let noted = store.write_now(move |db| settings::set(db, SETTING_NAME, &value));
     store.close_to_changes();

@@ -69,9 +69,12 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
     entries::check(folder)?;
     let path = super::database(folder);
+    if config.database_url.is_some() {
+        return check_no_file(&path);
+    }
     let Some(damage) = find_damage(&path).map_err(Error::internal)? else {
         journal_check::check(&path)?;
-        return crate::store::check_log(&path).map_err(|error| open_error(folder, &error));
+        return crate::store::check_log(&path).map_err(|error| open_error(config, &error));
     };
     let logs = log_files(folder);
     let found = existing_entries(folder);
@@ -91,8 +94,44 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     }
 }
 
+/// Refuses a data folder with a database of its own, which a server's database would silently replace.
+fn check_no_file(path: &Path) -> Result<()> {
+    match path.exists() {
+        false => Ok(()),
+        true => {
+            let text = format!("DATABASE_URL is set, but {} exists", path.display());
+            Err(Error::new(Kind::Conflict, text).resolve(
+                "Unset DATABASE_URL to use this file, or set QUIRE_DATA to another folder. Moving a database to \
+                 PostgreSQL is not supported yet.",
+            ))
+        }
+    }
+}
+
+/// Returns the error for a database on a server that could not be opened.
+fn server_error(error: &OpenError) -> Error {
+    let text = format!("the database of DATABASE_URL: {error}");
+    match error {
+        OpenError::Foreign => Error::new(
+            Kind::Conflict,
+            "the database of DATABASE_URL has tables of another program",
+        )
+        .resolve("Create a database for Quire alone, or give its user a schema of its own."),
+        OpenError::Busy => Error::new(
+            Kind::Unavailable,
+            "the PostgreSQL server of DATABASE_URL cannot be reached or refuses the connection",
+        )
+        .resolve("Check the address, the password, and that the server runs."),
+        _ => Error::new(Kind::Internal, text),
+    }
+}
+
 /// Returns the error for a database that could not be opened, with the remedy.
-pub(in crate::app) fn open_error(folder: &Path, error: &OpenError) -> Error {
+pub(in crate::app) fn open_error(config: &Config, error: &OpenError) -> Error {
+    if config.database_url.is_some() {
+        return server_error(error);
+    }
+    let folder = &config.data_dir;
     let shown = folder.display();
     match error {
         // Both files may be sound, so only the operator can decide which one to keep.

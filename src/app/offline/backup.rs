@@ -31,6 +31,7 @@ pub struct WrittenBackup {
 /// `Missing` if there is no database; `Conflict` if the folder has lost it or the copy's name is taken;
 /// `Unavailable` if the disk is full.
 pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup> {
+    check_is_embedded(config)?;
     let path = folder::database(&config.data_dir);
     soundness::check(config, false)?;
     if !path.exists() {
@@ -82,6 +83,7 @@ pub struct RestoreOutcome {
 /// `replace` is not set; `Internal` if the copy is damaged or cannot be put in place. In all these cases, the folder
 /// is unchanged.
 pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOutcome> {
+    check_is_embedded(config)?;
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
         return Err(folder::in_use_error(folder).resolve("stop it first"));
@@ -124,6 +126,17 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
     // After the replacement, nothing is left to remove.
     let _ = remove_partial_copy(&part);
     restored
+}
+
+/// Refuses to copy or replace a database on a server.
+fn check_is_embedded(config: &Config) -> Result<()> {
+    match config.database_url.is_some() {
+        false => Ok(()),
+        true => Err(
+            Error::new(Kind::Conflict, "the database is on a PostgreSQL server")
+                .resolve("use pg_dump and pg_restore"),
+        ),
+    }
 }
 
 /// Copies a database and its log into one file, and verifies that file.

@@ -19,7 +19,7 @@ use crate::crypto::secret;
 use crate::domain::pattern::stored::PatternOrigin;
 use crate::domain::time::Timestamp;
 use crate::llm::Llm;
-use crate::store::{self, BackupError, Store, StoreSettings, audit};
+use crate::store::{self, BackupError, Store, audit};
 
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +112,11 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
         return findings;
     }
     let mut newest = None;
-    if data_folder::database(&config.data_dir).exists() {
-        findings.push(check_secret(config));
+    if data_folder::has_database(config) {
+        // A database on a server may be new, and then there is no secret yet.
+        if config.database_url.is_none() || secret::path(&config.data_dir).exists() {
+            findings.push(check_secret(config));
+        }
         let (found, at) = database(config).await;
         findings.extend(found);
         newest = at;
@@ -226,13 +229,10 @@ async fn check_network(config: &Config) -> Vec<CheckResult> {
 
 /// Returns the findings, and the time of the newest audit log entry.
 async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
-    let settings = StoreSettings {
-        path: data_folder::database(&config.data_dir),
-    };
-    let store = match Store::open(&settings) {
+    let store = match data_folder::open_store(config) {
         Ok(store) => store,
         Err(error) => {
-            let error = data_folder::soundness::open_error(&config.data_dir, &error);
+            let error = data_folder::soundness::open_error(config, &error);
             let text = format!("{}. {}", error.public, error.resolution);
             let found = finding("database", CheckState::Failed, text);
             return (vec![found], None);
@@ -252,7 +252,10 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
         return (findings, None);
     }
     findings.push(match store.probe().await {
-        Ok(()) => finding("database", CheckState::Ok, "it can be read and written"),
+        Ok(()) => {
+            let text = format!("it can be read and written ({})", store.engine());
+            finding("database", CheckState::Ok, text)
+        }
         Err(error) => finding("database", CheckState::Failed, error.to_string()),
     });
     findings.extend(setup::accounts(&store, config).await);
@@ -269,7 +272,9 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
         .and_then(|all| all.first().map(|(_, entry)| entry.at));
     // Once the store is closed, all data is in the single file that is then read completely.
     store.close().await;
-    findings.push(check_soundness(&settings.path));
+    if store.is_embedded() {
+        findings.push(check_soundness(&data_folder::database(&config.data_dir)));
+    }
     (findings, newest)
 }
 

@@ -266,6 +266,11 @@ impl SearchQuery {
     }
 }
 
+/// The words of a text, in lowercase and without diacritics, for an index that does not split texts itself.
+pub fn folded_words(text: &str) -> impl Iterator<Item = String> {
+    words(text).map(plain_lowercase)
+}
+
 fn words(text: &str) -> impl Iterator<Item = &str> {
     spans(text).map(|(start, end)| &text[start..end])
 }

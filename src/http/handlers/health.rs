@@ -104,6 +104,10 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
         database.error = Some("it does not answer".into());
     }
     let works = database.error.is_none();
+    let engine = match database.is_embedded {
+        true => "sqlite",
+        false => "postgresql",
+    };
     let fault = database.error.as_ref();
     let fault = fault.map(|fault| format!("the database does not work: {fault}"));
     let (replica, disk) = (app.health().replica(), app.health().disk());
@@ -119,7 +123,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
         "uptime_seconds": uptime(app).as_secs(),
         "database": {
             "status": if works { "ok" } else { "error" },
-            "type": "sqlite",
+            "type": engine,
             "engine": database.engine,
         },
         "cache": {
@@ -128,7 +132,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
                 (true, true) => "disabled",
                 (true, false) => "ok",
             },
-            "type": "sqlite",
+            "type": engine,
             "ttl_seconds": config.cache_ttl.as_secs(),
         },
         "resources": {
@@ -218,7 +222,6 @@ const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
 /// Python packages of the predecessor that have no replacement, and why.
 const UNUSED_PACKAGES: &[(&str, &str)] = &[
     ("redis", "not used: the cache is part of the database"),
-    ("psycopg2", "not used: the database is SQLite"),
     ("celery", "not used: runs are tasks of this process"),
     ("sentry_sdk", "not used: errors go to the log"),
 ];
@@ -226,9 +229,28 @@ const UNUSED_PACKAGES: &[(&str, &str)] = &[
 fn dependencies_json(database: &DatabaseHealth, works: bool) -> Value {
     let row = |available: bool, required: bool, served_by: &str| json!({"available": available, "required": required, "served_by": served_by});
     let mut all = Map::new();
-    let sqlite = format!("rusqlite {} / {}", env!("QUIRE_RUSQLITE"), database.engine);
-    for name in ["sqlalchemy", "alembic", "aiosqlite"] {
-        all.insert(name.into(), row(works, true, &sqlite));
+    let library = match database.is_embedded {
+        true => format!("rusqlite {}", env!("QUIRE_RUSQLITE")),
+        false => "tokio-postgres".to_owned(),
+    };
+    let served = format!("{library} / {}", database.engine);
+    for name in ["sqlalchemy", "alembic"] {
+        all.insert(name.into(), row(works, true, &served));
+    }
+    let engines = [
+        ("aiosqlite", true, "SQLite"),
+        ("psycopg2", false, "PostgreSQL"),
+    ];
+    for (name, is_embedded, engine) in engines {
+        let used = match is_embedded == database.is_embedded {
+            true => row(works, true, &served),
+            false => row(
+                false,
+                false,
+                &format!("not used: the database is not {engine}"),
+            ),
+        };
+        all.insert(name.into(), used);
     }
     for (name, required, by) in REPLACED_PACKAGES {
         all.insert((*name).into(), row(true, *required, by));

@@ -265,12 +265,14 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 mod tests {
     use rusqlite::StatementStatus;
 
-    use crate::store::tests::{user, with_writer};
+    use crate::store::tests::{Folder, user};
     use crate::store::users;
 
     #[test]
     fn a_cached_statement_is_planned_once() {
-        with_writer(|db| {
+        let folder = Folder::new();
+        let store = folder.open_file();
+        let counted = store.write_now(|db| {
             users::insert(db, &user(1))?;
             let sql = "SELECT u.id FROM users u LEFT JOIN sessions s ON s.user_id = u.id
                        WHERE u.id = ?1 AND u.disabled = 0";
@@ -284,5 +286,6 @@ mod tests {
             assert_eq!(statement.get_status(StatementStatus::Run), 19);
             Ok(())
         });
+        counted.expect("the test's statements");
     }
 }

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn damage_to_any_table_is_found() {
         let folder = Folder::new();
-        folder.open().close_to_changes();
+        folder.open_file().close_to_changes();
         let path = folder.path().join("quire.db");
         let sound = std::fs::read(&path).expect("a database");
         let tables = table_roots(&path).expect("tables");
@@ -89,6 +89,6 @@ mod tests {
             store.close_to_changes();
         }
         std::fs::write(&path, sound).expect("written");
-        assert_eq!(folder.open().find_damage(), Ok(None));
+        assert_eq!(folder.open_file().find_damage(), Ok(None));
     }
 }

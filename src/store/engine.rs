@@ -1,0 +1,208 @@
+//! Where a store's connections come from, and the few things that the threads do differently for each engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use super::connection::{EngineKind, Reader, Writer};
+use super::error::{OpenError, Result, StoreError};
+use super::postgres::{self, PostgresServer};
+use super::sqlite::{backup, first_pages, migrate};
+use super::version::VERSION;
+
+/// Opens connections to one database.
+pub(super) enum Connector {
+    /// A file.
+    Sqlite {
+        path: PathBuf,
+        /// Whether a replica follows its log.
+        followed: bool,
+    },
+    /// A server.
+    Postgres {
+        server: Box<PostgresServer>,
+        /// Whether the writer holds the lock that only one Quire server can have.
+        is_claimed: AtomicBool,
+    },
+}
+
+/// A connector with the first connection for changes.
+pub(super) struct OpenedDatabase {
+    pub(super) connector: Arc<Connector>,
+    pub(super) db: Writer,
+    /// Path of the backup made before a migration, if there was one.
+    pub(super) backup: Option<PathBuf>,
+    /// The engine and its version.
+    pub(super) engine: String,
+}
+
+impl OpenedDatabase {
+    /// Opens a file, creating or migrating it first.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the file is unusable, newer, or locked, or the migration fails.
+    pub(super) fn sqlite(path: &Path, followed: bool) -> std::result::Result<Self, OpenError> {
+        // Create the file here, because the log and its index inherit the database's mode.
+        if let Err(error) = backup::private_file(path)
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(OpenError::Failed(format!("{}: {error}", path.display())));
+        }
+        let db = Writer::open_sqlite(path, followed)?;
+        let backup = migrate::migrate(&db, path)?;
+        let path = path.to_owned();
+        Ok(Self {
+            connector: Arc::new(Connector::Sqlite { path, followed }),
+            db,
+            backup,
+            engine: format!("SQLite {}", super::engine_version()),
+        })
+    }
+
+    /// Connects to a server, creating the tables first.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the server cannot be reached, or the database is newer or another program's.
+    pub(super) fn postgres(
+        address: &str,
+        authorities: Option<&str>,
+    ) -> std::result::Result<Self, OpenError> {
+        // On a thread of its own, because a session waits for its answers in a way that a task must not.
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| Self::connect_and_create(address, authorities));
+            opening
+                .join()
+                .unwrap_or_else(|_| Err(OpenError::Failed("the connection panicked".into())))
+        })
+    }
+
+    fn connect_and_create(
+        address: &str,
+        authorities: Option<&str>,
+    ) -> std::result::Result<Self, OpenError> {
+        let address = postgres::address::PostgresAddress::parse(address, authorities)?;
+        let server = Box::new(PostgresServer::new(address)?);
+        let db = Writer::open_postgres(&server)?;
+        postgres::migrate::migrate(&db, migrate::CURRENT_SCHEMA)?;
+        let engine = postgres::migrate::server_version(&db)?;
+        let is_claimed = AtomicBool::new(false);
+        Ok(Self {
+            connector: Arc::new(Connector::Postgres { server, is_claimed }),
+            db,
+            backup: None,
+            engine,
+        })
+    }
+}
+
+impl Connector {
+    /// Opens a connection for queries.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be opened.
+    pub(super) fn reader(&self) -> Result<Reader> {
+        match self {
+            Self::Sqlite { path, .. } => Reader::open_sqlite(path),
+            Self::Postgres { server, .. } => Reader::open_postgres(server),
+        }
+    }
+
+    /// Opens the connection for changes, after an earlier one broke.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be opened, or another server has claimed it.
+    pub(super) fn writer(&self) -> Result<Writer> {
+        match self {
+            Self::Sqlite { path, followed } => Ok(Writer::open_sqlite(path, *followed)?),
+            Self::Postgres { server, is_claimed } => {
+                let db = Writer::open_postgres(server)?;
+                match is_claimed.load(SeqCst) && !postgres::migrate::claim(&db)? {
+                    // Perhaps by an earlier session of this one, which its server has not noticed to be lost.
+                    true => Err(StoreError::Busy),
+                    false => Ok(db),
+                }
+            }
+        }
+    }
+
+    /// Maximum number of reader threads. With a file on two cores, four were slower; with a server they mostly wait.
+    pub(super) fn max_readers(&self) -> u32 {
+        match self {
+            Self::Sqlite { .. } => 2,
+            Self::Postgres { .. } => 4,
+        }
+    }
+
+    /// Limit on waiting queries that share one transaction. With a file, opening one costs as much as a row; it is
+    /// small, because a slow query delays the others. With a server, a failed query would spoil it for the others.
+    pub(super) fn queries_per_snapshot(&self) -> usize {
+        match self {
+            Self::Sqlite { .. } => 4,
+            Self::Postgres { .. } => 1,
+        }
+    }
+
+    /// Time that a query waits for a connection. Short for a server, so that a caller soon knows that it is away.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        match self {
+            Self::Sqlite { .. } => Duration::from_secs(10),
+            Self::Postgres { .. } => Duration::from_secs(2),
+        }
+    }
+
+    /// The error for queries that get no connection.
+    pub(super) fn refusal(&self, error: &r2d2::Error) -> StoreError {
+        match self {
+            Self::Sqlite { .. } => StoreError::Failed(error.to_string()),
+            Self::Postgres { .. } => StoreError::Busy,
+        }
+    }
+
+    /// Remembers that the writer must hold the lock of the one server, and whether it may be without.
+    pub(super) fn must_claim(&self) -> bool {
+        match self {
+            // The data folder has a lock of its own.
+            Self::Sqlite { .. } => false,
+            Self::Postgres { is_claimed, .. } => {
+                is_claimed.store(true, SeqCst);
+                true
+            }
+        }
+    }
+}
+
+/// Reads the first page of each table, or with a server from one table.
+///
+/// # Errors
+/// Returns an error if a table is missing or cannot be read.
+pub(super) fn read_tables(db: &Reader) -> Result<()> {
+    match db.kind() {
+        EngineKind::Sqlite => first_pages::read(db),
+        EngineKind::Postgres => db
+            .query_optional("SELECT 1 FROM users LIMIT 1", [], |_| Ok(()))
+            .map(drop),
+    }
+}
+
+/// Writes something that changes nothing, to find out whether there is room again.
+///
+/// # Errors
+/// `Full` if there is not; otherwise when the database cannot be written.
+pub(super) fn rewrite_version(db: &Writer) -> Result<()> {
+    match db.kind() {
+        EngineKind::Sqlite => db.run_batch(&format!("PRAGMA user_version = {VERSION}")),
+        EngineKind::Postgres => db.run_batch(postgres::REWRITE),
+    }
+}
+
+/// Claims the database for this server, so that no other one carries out its runs.
+///
+/// # Errors
+/// `Conflict` if another server has it.
+pub(super) fn claim(db: &Writer) -> Result<()> {
+    match postgres::migrate::claim(db)? {
+        true => Ok(()),
+        false => Err(StoreError::Conflict("another server")),
+    }
+}

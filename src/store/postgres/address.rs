@@ -1,0 +1,103 @@
+//! The address of a database, as in `postgres://user:password@host/name`, and how to connect to it.
+
+use std::time::Duration;
+
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::{Client, Config};
+
+use super::tls::Encryption;
+use crate::store::error::OpenError;
+
+/// Time to wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time after which a connection whose packets are not confirmed is lost.
+const TCP_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pause before an idle connection is probed.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// A valid address.
+#[derive(Clone)]
+pub struct PostgresAddress {
+    config: Config,
+    encryption: Encryption,
+}
+
+impl PostgresAddress {
+    /// Parses an address and sets what Quire requires of a connection. Unless the address has an `sslmode`, a
+    /// connection to another machine is encrypted. `authorities`, PEM text, replace the built-in ones.
+    ///
+    /// # Errors
+    /// Returns an error, without the password, if the address or an authority is not valid.
+    pub fn parse(text: &str, authorities: Option<&str>) -> Result<Self, OpenError> {
+        let refused = |error: tokio_postgres::Error| {
+            OpenError::Failed(format!("it is not an address of PostgreSQL: {error}"))
+        };
+        let mut config: Config = text.parse().map_err(refused)?;
+        if !text.contains("sslmode=") {
+            let is_here = config.get_hosts().iter().all(is_this_machine);
+            config.ssl_mode(if is_here {
+                SslMode::Disable
+            } else {
+                SslMode::Require
+            });
+        }
+        config
+            .application_name("quire")
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_user_timeout(TCP_TIMEOUT)
+            .keepalives(true)
+            .keepalives_idle(KEEPALIVE_IDLE)
+            // After a failover, not the server that has become a replica.
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        let encryption = Encryption::new(authorities)
+            .map_err(|why| OpenError::Failed(format!("QUIRE_CA_FILE: {why}")))?;
+        Ok(Self { config, encryption })
+    }
+
+    /// Connects. The connection lives in a task of the current runtime, which ends with the client.
+    ///
+    /// # Errors
+    /// Returns an error if the server cannot be reached or refuses.
+    pub(super) async fn connect(self) -> Result<Client, tokio_postgres::Error> {
+        let (client, connection) = self.config.connect(self.encryption).await?;
+        drop(tokio::task::spawn(connection));
+        Ok(client)
+    }
+}
+
+fn is_this_machine(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => {
+            let ip = name.parse::<std::net::IpAddr>();
+            name == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+        }
+        Host::Unix(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_to_other_machines_are_encrypted() {
+        for (address, mode) in [
+            ("postgres://q:p@db.internal/quire", SslMode::Require),
+            ("postgres://q:p@127.0.0.1/quire", SslMode::Disable),
+            ("postgres://q@/quire?host=/run/postgresql", SslMode::Disable),
+            (
+                "postgres://q:p@db.internal/quire?sslmode=disable",
+                SslMode::Disable,
+            ),
+            (
+                "postgres://q:p@127.0.0.1/quire?sslmode=require",
+                SslMode::Require,
+            ),
+        ] {
+            let parsed = PostgresAddress::parse(address, None).expect("valid");
+            assert_eq!(parsed.config.get_ssl_mode(), mode, "{address}");
+        }
+        let refused = PostgresAddress::parse("postgres://q:geheim@h:port/x", None);
+        assert!(refused.is_err_and(|error| !error.to_string().contains("geheim")));
+    }
+}

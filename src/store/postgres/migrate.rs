@@ -1,0 +1,104 @@
+//! Brings an empty database to the current schema. Refuses one that is newer or belongs to another program.
+
+use std::time::Duration;
+
+use super::schema;
+use crate::store::connection::Writer;
+use crate::store::error::{OpenError, Result, StoreError};
+use crate::store::version::VERSION;
+
+/// Number of the lock under which the schema is created, the same for every Quire.
+const SCHEMA_LOCK: i64 = 0x5175_6972_6501;
+/// First number of the lock that only one server has; the second is that of the schema.
+const SERVER_LOCK: i32 = 0x5175_6972;
+/// Pause between two attempts to get the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// Number of attempts: a minute.
+const LOCK_ATTEMPTS: u32 = 300;
+
+/// Creates the tables if there are none.
+///
+/// # Errors
+/// `Newer`, `Foreign`, or `Damaged` for a database that must not be touched; `Busy` if another process keeps the
+/// lock; otherwise when the database cannot be written.
+pub(in crate::store) fn migrate(
+    db: &Writer,
+    sqlite_schema: &str,
+) -> std::result::Result<(), OpenError> {
+    for _ in 0..LOCK_ATTEMPTS {
+        db.run_control("BEGIN")?;
+        // Tried rather than waited for, so that no transaction stays open while another process works.
+        let sql = "SELECT CASE WHEN pg_try_advisory_xact_lock(?1) THEN 1 ELSE 0 END";
+        if db.query_one(sql, [SCHEMA_LOCK], |row| row.get::<_, bool>(0))? {
+            let done = create(db, sqlite_schema);
+            db.run_control(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+            return done;
+        }
+        db.run_control("ROLLBACK")?;
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Err(OpenError::Busy)
+}
+
+fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError> {
+    match version(db)? {
+        Some(VERSION) => Ok(()),
+        Some(found) if found > VERSION => Err(OpenError::Newer {
+            found,
+            known: VERSION,
+        }),
+        Some(found) => Err(OpenError::Damaged(format!(
+            "it claims to have version {found}"
+        ))),
+        None if has_tables(db)? => Err(OpenError::Foreign),
+        None => {
+            db.run_batch(&schema::translated(sqlite_schema))?;
+            db.run_batch("CREATE TABLE quire_schema (version BIGINT NOT NULL)")?;
+            db.run(
+                "INSERT INTO quire_schema (version) VALUES (?1)",
+                [i64::from(VERSION)],
+            )?;
+            Ok(())
+        }
+    }
+}
+
+/// Version of the schema, if it is one of Quire.
+fn version(db: &Writer) -> Result<Option<u32>> {
+    let sql = "SELECT 1 FROM information_schema.tables
+               WHERE table_schema = current_schema() AND table_name = 'quire_schema'";
+    match db.query_optional(sql, [], |_| Ok(()))? {
+        None => Ok(None),
+        Some(()) => db.query_optional("SELECT version FROM quire_schema", [], |row| row.get(0)),
+    }
+}
+
+fn has_tables(db: &Writer) -> Result<bool> {
+    let sql =
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema()";
+    db.query_one(sql, [], |row| Ok(row.get::<_, i64>(0)? > 0))
+}
+
+/// Version of the server, as in `PostgreSQL 15.18`.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub(in crate::store) fn server_version(db: &Writer) -> Result<String> {
+    let sql = "SELECT current_setting('server_version')";
+    let version: String = db.query_one(sql, [], |row| row.get(0))?;
+    let number = version.split(' ').next().map(str::to_owned);
+    number
+        .map(|number| format!("PostgreSQL {number}"))
+        .ok_or_else(|| StoreError::Failed("the server has no version".into()))
+}
+
+/// Takes the lock that one server has for as long as its session for changes lasts. Returns false if another server
+/// has it.
+///
+/// # Errors
+/// Returns an error if the server cannot be reached.
+pub(in crate::store) fn claim(db: &Writer) -> Result<bool> {
+    let sql =
+        "SELECT CASE WHEN pg_try_advisory_lock(?1, hashtext(current_schema())) THEN 1 ELSE 0 END";
+    db.query_one(sql, [SERVER_LOCK], |row| row.get(0))
+}

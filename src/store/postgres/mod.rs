@@ -1,0 +1,26 @@
+//! The engine for PostgreSQL: sessions, their rows and errors, the schema, and full-text search.
+//!
+//! All sessions of a store share one thread for their sockets. A statement is run from a thread of the store, which
+//! waits for the answer with a deadline.
+
+pub(super) mod address;
+mod errors;
+mod io_thread;
+pub(super) mod migrate;
+mod row;
+pub(super) mod schema;
+pub(super) mod search;
+pub(super) mod session;
+mod tls;
+mod words;
+
+pub(super) use row::value_of;
+pub(super) use session::{PostgresServer, PostgresSession};
+pub(super) use tokio_postgres::Row as PostgresRow;
+
+/// Writes a row without changing it.
+pub(super) const REWRITE: &str = "UPDATE quire_schema SET version = version";
+
+/// Lists the columns of a table, in order.
+pub(super) const COLUMNS_QUERY: &str = "SELECT CAST(column_name AS TEXT) FROM information_schema.columns
+    WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = ?1 ORDER BY ordinal_position";

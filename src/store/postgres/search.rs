@@ -1,0 +1,110 @@
+//! Full-text search with a GIN index over our own words. It finds candidates and ranks them roughly;
+//! `domain::search::bm25` decides their order.
+
+use super::words::{query, vector};
+use crate::store::connection::{Reader, Writer};
+use crate::store::error::Result;
+use crate::store::row::Row;
+
+/// Passes the passages of a range of rows that match a part of a query to `take`, until it returns false.
+///
+/// # Errors
+/// Returns an error if the part is not a valid expression or the database cannot be read.
+pub(in crate::store) fn each_passage(
+    db: &Reader,
+    part: &str,
+    (first, last): (i64, i64),
+    mut take: impl FnMut(i64) -> bool,
+) -> Result<()> {
+    db.each(
+        "SELECT id FROM passage_words
+         WHERE words @@ CAST(CAST(?1 AS TEXT) AS tsquery) AND id BETWEEN ?2 AND ?3 ORDER BY id",
+        (query(part)?, first, last),
+        |row| Ok(take(row.get(0)?)),
+    )
+}
+
+/// Like [`each_passage`], with the score of each passage, higher for a better match.
+///
+/// # Errors
+/// Returns an error if the part is not a valid expression or the database cannot be read.
+pub(in crate::store) fn each_scored_passage(
+    db: &Reader,
+    part: &str,
+    (first, last): (i64, i64),
+    mut take: impl FnMut(i64, f64) -> bool,
+) -> Result<()> {
+    // Weights of D, C (terms), B (text), and A (heading); 1 divides by the logarithm of the length.
+    db.each(
+        "SELECT id, ts_rank('{0.1, 0.8, 1.0, 0.6}', words, CAST(CAST(?1 AS TEXT) AS tsquery), 1)
+         FROM passage_words
+         WHERE words @@ CAST(CAST(?1 AS TEXT) AS tsquery) AND id BETWEEN ?2 AND ?3 ORDER BY id",
+        (query(part)?, first, last),
+        |row| Ok(take(row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Passes the thread and the row of a user's matching turns to `take`, best first, until it returns false.
+///
+/// # Errors
+/// Returns an error if the expression is not valid or the database cannot be read.
+pub(in crate::store) fn each_turn(
+    db: &Reader,
+    user: &str,
+    expression: &str,
+    most: u32,
+    take: impl FnMut(&Row<'_>) -> Result<bool>,
+) -> Result<()> {
+    db.each(
+        "SELECT a.thread, w.id
+         FROM turn_words w JOIN turn_texts x ON x.id = w.id JOIN analyses a ON a.id = x.analysis_id
+         WHERE w.words @@ CAST(CAST(?1 AS TEXT) AS tsquery) AND w.user_id = ?2 AND a.user_id = ?2
+         ORDER BY ts_rank(w.words, CAST(CAST(?1 AS TEXT) AS tsquery), 1) DESC, w.id LIMIT ?3",
+        (query(expression)?, user, most),
+        take,
+    )
+}
+
+/// Indexes the passages of a document that are not in the index yet.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(in crate::store) fn index_passages(db: &Writer, document: &str) -> Result<()> {
+    let missing: Vec<(i64, String)> = db.all(
+        "SELECT p.id, p.heading, p.text, p.terms
+         FROM passages p LEFT JOIN passage_words w ON w.id = p.id
+         WHERE p.document_id = ?1 AND w.id IS NULL",
+        [document],
+        |row| {
+            let columns = [
+                (row.text(1)?, 'A'),
+                (row.text(2)?, 'B'),
+                (row.text(3)?, 'C'),
+            ];
+            Ok((row.get(0)?, vector(&columns)))
+        },
+    )?;
+    missing.into_iter().try_for_each(|(id, words)| {
+        let sql =
+            "INSERT INTO passage_words (id, words) VALUES (?1, CAST(CAST(?2 AS TEXT) AS tsvector))";
+        db.run(sql, (id, words)).map(drop)
+    })
+}
+
+/// Indexes the text of a turn, which is in `turn_texts` already.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(in crate::store) fn index_turn(
+    db: &Writer,
+    analysis: &str,
+    (question, answer, terms): (&str, &str, &str),
+) -> Result<()> {
+    let words = vector(&[(question, 'B'), (answer, 'B'), (terms, 'C')]);
+    db.run(
+        "INSERT INTO turn_words (id, user_id, words)
+         SELECT id, owner, CAST(CAST(?2 AS TEXT) AS tsvector) FROM turn_texts WHERE analysis_id = ?1",
+        (analysis, words),
+    )
+    .map(drop)
+}

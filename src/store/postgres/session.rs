@@ -1,0 +1,263 @@
+//! A session: one connection to the server, with its prepared statements and the state of its transaction.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::Stream;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, RowStream, Statement};
+
+use super::address::PostgresAddress;
+use super::errors::meaning;
+use super::io_thread::IoThread;
+use super::row::EncodedParam;
+use crate::store::error::{OpenError, Result, StoreError};
+use crate::store::params::{Params, Value};
+
+/// Time after which a statement without an answer is given up, with its session. The server itself ends a statement
+/// of a transaction earlier.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
+/// Limit on prepared statements per session; above it, all are prepared again when needed.
+const MAX_STATEMENTS: usize = 400;
+/// Begins a transaction. The limits hold until its end, so that a pooler may give the connection to others.
+const BEGIN_WRITE: &str =
+    "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '10s'";
+/// Begins a transaction that sees one state of the database.
+const BEGIN_READ: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '30s'";
+
+/// Opens sessions on a server.
+pub(in crate::store) struct PostgresServer {
+    address: PostgresAddress,
+    thread: Arc<IoThread>,
+}
+
+impl PostgresServer {
+    /// Prepares for sessions; connects to nothing yet.
+    ///
+    /// # Errors
+    /// Returns an error if the address is not valid or no thread can be started.
+    pub(in crate::store) fn new(address: PostgresAddress) -> std::result::Result<Self, OpenError> {
+        let thread = Arc::new(IoThread::start()?);
+        Ok(Self { address, thread })
+    }
+
+    /// Opens a session, for reading only or for changes as well.
+    ///
+    /// # Errors
+    /// `Busy` if the server cannot be reached or refuses.
+    pub(in crate::store) fn connect(&self, writes: bool) -> Result<PostgresSession> {
+        let address = self.address.clone();
+        // On the sockets' thread, which then owns the connection.
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        self.thread.handle().spawn(async move {
+            let _ = answer.send(address.connect().await);
+        });
+        let client = match answered.recv_timeout(ANSWER_DEADLINE) {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => return Err(meaning(&error).0),
+            Err(_) => return Err(StoreError::Busy),
+        };
+        Ok(PostgresSession {
+            client,
+            thread: Arc::clone(&self.thread),
+            statements: RefCell::default(),
+            writes,
+            is_broken: Cell::new(false),
+            in_transaction: Cell::new(false),
+            rows_changed: Cell::new(0),
+        })
+    }
+}
+
+/// A session, used by one thread at a time.
+pub(in crate::store) struct PostgresSession {
+    client: Client,
+    thread: Arc<IoThread>,
+    statements: RefCell<HashMap<String, Statement>>,
+    writes: bool,
+    is_broken: Cell<bool>,
+    in_transaction: Cell<bool>,
+    rows_changed: Cell<u64>,
+}
+
+impl PostgresSession {
+    /// Runs a query and passes its rows to `take`, which must not use the session.
+    ///
+    /// # Errors
+    /// Returns an error of `take`, or if the database cannot be read.
+    pub(in crate::store) fn query<T>(
+        &self,
+        sql: &str,
+        params: &impl Params,
+        take: impl FnOnce(&mut PostgresRows<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let statement = self.prepared(sql)?;
+        let values = values_of(&statement, params)?;
+        let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
+        let stream = pin!(self.answer(self.client.query_raw(&statement, values))?);
+        take(&mut PostgresRows {
+            session: self,
+            stream,
+            current: None,
+        })
+    }
+
+    /// Changes rows and returns their number.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written.
+    pub(in crate::store) fn execute(&self, sql: &str, params: &impl Params) -> Result<usize> {
+        let statement = self.prepared(sql)?;
+        self.execute_statement(&statement, params)
+    }
+
+    /// Changes rows by a statement that is not worth keeping.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written.
+    pub(in crate::store) fn execute_rarely(
+        &self,
+        sql: &str,
+        params: &impl Params,
+    ) -> Result<usize> {
+        let statement = self.answer(self.client.prepare(&numbered(sql)))?;
+        self.execute_statement(&statement, params)
+    }
+
+    fn execute_statement(&self, statement: &Statement, params: &impl Params) -> Result<usize> {
+        let values = values_of(statement, params)?;
+        let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
+        let rows = self.answer(self.client.execute_raw(statement, values))?;
+        self.rows_changed.set(self.rows_changed.get() + rows);
+        usize::try_from(rows).map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// Runs statements without parameters and results.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read or written.
+    pub(in crate::store) fn execute_batch(&self, sql: &str) -> Result<()> {
+        self.answer(self.client.batch_execute(sql))
+    }
+
+    /// Begins, ends, or marks a transaction.
+    ///
+    /// # Errors
+    /// Returns an error if the server cannot be reached or refuses.
+    pub(in crate::store) fn control(&self, sql: &str) -> Result<()> {
+        let sql = match (sql.starts_with("BEGIN"), self.writes) {
+            (true, true) => BEGIN_WRITE,
+            (true, false) => BEGIN_READ,
+            (false, _) => sql,
+        };
+        self.execute_batch(sql)?;
+        match sql {
+            "COMMIT" | "ROLLBACK" => self.in_transaction.set(false),
+            BEGIN_WRITE | BEGIN_READ => self.in_transaction.set(true),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction is open. A broken session has none.
+    pub(in crate::store) fn in_transaction(&self) -> bool {
+        self.in_transaction.get() && !self.is_broken()
+    }
+
+    /// Number of rows changed by this session.
+    pub(in crate::store) fn rows_changed(&self) -> u64 {
+        self.rows_changed.get()
+    }
+
+    /// Whether the session must be discarded.
+    pub(in crate::store) fn is_broken(&self) -> bool {
+        self.is_broken.get() || self.client.is_closed()
+    }
+
+    pub(in crate::store) fn mark_broken(&self) {
+        self.is_broken.set(true);
+    }
+
+    fn prepared(&self, sql: &str) -> Result<Statement> {
+        if let Some(known) = self.statements.borrow().get(sql) {
+            return Ok(known.clone());
+        }
+        let statement = self.answer(self.client.prepare(&numbered(sql)))?;
+        let mut statements = self.statements.borrow_mut();
+        if statements.len() >= MAX_STATEMENTS {
+            statements.clear();
+        }
+        statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// Waits for the server's answer.
+    fn answer<T>(
+        &self,
+        asking: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        let handle = self.thread.handle();
+        let answer = handle.block_on(async { tokio::time::timeout(ANSWER_DEADLINE, asking).await });
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                let (error, is_lasting) = meaning(&error);
+                if is_lasting {
+                    self.mark_broken();
+                }
+                Err(error)
+            }
+            Err(_) => {
+                self.mark_broken();
+                Err(StoreError::Busy)
+            }
+        }
+    }
+}
+
+/// The rows of a query, one at a time.
+pub(in crate::store) struct PostgresRows<'s> {
+    session: &'s PostgresSession,
+    stream: Pin<&'s mut RowStream>,
+    current: Option<Row>,
+}
+
+impl PostgresRows<'_> {
+    /// Fetches the next row, if there is one.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub(in crate::store) fn next(&mut self) -> Result<Option<&Row>> {
+        let stream = &mut self.stream;
+        let next = poll_fn(|context| stream.as_mut().poll_next(context));
+        let next = async move { next.await.transpose() };
+        self.current = self.session.answer(next)?;
+        Ok(self.current.as_ref())
+    }
+}
+
+/// Names the parameters as PostgreSQL does: `?1` becomes `$1`. No statement has a question mark in a text.
+fn numbered(sql: &str) -> String {
+    sql.replace('?', "$")
+}
+
+fn values_of<'a>(statement: &Statement, params: &'a impl Params) -> Result<Vec<EncodedParam<'a>>> {
+    let mut values = Vec::with_capacity(statement.params().len());
+    params.each(&mut |value: Value<'a>| {
+        values.push(EncodedParam(value));
+        Ok(())
+    })?;
+    match values.len() == statement.params().len() {
+        true => Ok(values),
+        false => Err(StoreError::Failed(format!(
+            "{} parameters for a statement with {}",
+            values.len(),
+            statement.params().len()
+        ))),
+    }
+}

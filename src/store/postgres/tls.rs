@@ -1,0 +1,131 @@
+//! Encryption of a connection to the server. Its certificate is always verified.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::crypto::ring as primitives;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
+use tokio_rustls::TlsConnector;
+
+/// Makes encrypted connections.
+#[derive(Clone)]
+pub(super) struct Encryption(TlsConnector);
+
+impl Encryption {
+    /// Trusts these authorities, PEM text, instead of the built-in ones.
+    ///
+    /// # Errors
+    /// Returns an error if the text has no valid certificate.
+    pub(super) fn new(authorities: Option<&str>) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        match authorities {
+            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Some(pem) => {
+                for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                    let certificate = certificate.map_err(|error| error.to_string())?;
+                    roots.add(certificate).map_err(|error| error.to_string())?;
+                }
+            }
+        }
+        let provider = Arc::new(primitives::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+}
+
+/// Encryption for one host.
+pub(super) struct HostEncryption {
+    connector: TlsConnector,
+    /// `None` for a socket in the file system, which needs no encryption.
+    host: Option<ServerName<'static>>,
+}
+
+impl<S> MakeTlsConnect<S> for Encryption
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = EncryptedStream<S>;
+    type TlsConnect = HostEncryption;
+    type Error = Infallible;
+
+    fn make_tls_connect(&mut self, host: &str) -> Result<HostEncryption, Self::Error> {
+        Ok(HostEncryption {
+            connector: self.0.clone(),
+            host: ServerName::try_from(host.to_owned()).ok(),
+        })
+    }
+}
+
+impl<S> TlsConnect<S> for HostEncryption
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = EncryptedStream<S>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<EncryptedStream<S>>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        Box::pin(async move {
+            let host = self.host.ok_or(io::ErrorKind::InvalidInput)?;
+            let stream = self.connector.connect(host, stream).await?;
+            Ok(EncryptedStream(stream))
+        })
+    }
+}
+
+/// An encrypted connection.
+pub(super) struct EncryptedStream<S>(tokio_rustls::client::TlsStream<S>);
+
+impl<S> tokio_postgres::tls::TlsStream for EncryptedStream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl<S> AsyncRead for EncryptedStream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl<S> AsyncWrite for EncryptedStream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}

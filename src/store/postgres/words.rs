@@ -1,0 +1,105 @@
+//! Texts as lists of words for the full-text index, and search expressions in its syntax. The words are folded here, so
+//! that a search finds the same on every server, whatever its dictionaries.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::domain::search::folded_words;
+use crate::store::error::{Result, StoreError};
+
+/// Distance between the positions of two columns, so that no phrase goes from one to the next.
+const COLUMN_GAP: u32 = 16;
+
+/// Writes the words of columns, each with the label of its weight, as the text of a `tsvector`.
+pub(super) fn vector(columns: &[(&str, char)]) -> String {
+    let mut places: BTreeMap<String, Vec<(u32, char)>> = BTreeMap::new();
+    let mut position = 0;
+    for (text, label) in columns {
+        for word in folded_words(text).filter(|word| !word.is_empty()) {
+            position += 1;
+            places.entry(word).or_default().push((position, *label));
+        }
+        position += COLUMN_GAP;
+    }
+    let mut out = String::new();
+    for (word, places) in places {
+        // Only letters, digits, and marks: nothing to escape.
+        let _ = write!(out, "'{word}':");
+        for (number, (position, label)) in places.iter().enumerate() {
+            let comma = if number > 0 { "," } else { "" };
+            let _ = write!(out, "{comma}{position}{label}");
+        }
+        out.push(' ');
+    }
+    out
+}
+
+/// Translates an expression that `domain::search` built, with quoted phrases, `*`, AND, OR, and parentheses, to the
+/// text of a `tsquery`.
+///
+/// # Errors
+/// Returns an error if it contains anything else.
+pub(super) fn query(expression: &str) -> Result<String> {
+    let refused = || StoreError::Failed("not a valid search expression".to_owned());
+    let mut out = String::new();
+    let mut rest = expression.trim_start();
+    while let Some(first) = rest.chars().next() {
+        rest = match first {
+            '"' => {
+                let (phrase, after) = rest[1..].split_once('"').ok_or_else(refused)?;
+                let after_star = after.strip_prefix('*');
+                push_phrase(phrase, after_star.is_some(), &mut out).ok_or_else(refused)?;
+                after_star.unwrap_or(after)
+            }
+            '(' | ')' => {
+                out.push(first);
+                &rest[1..]
+            }
+            _ if rest.starts_with("AND ") => {
+                out.push_str(" & ");
+                &rest[4..]
+            }
+            _ if rest.starts_with("OR ") => {
+                out.push_str(" | ");
+                &rest[3..]
+            }
+            _ => return Err(refused()),
+        }
+        .trim_start();
+    }
+    match out.is_empty() {
+        true => Err(refused()),
+        false => Ok(out),
+    }
+}
+
+/// Appends a phrase, whose last word may be only the beginning of a word. `None` if it has no words.
+fn push_phrase(phrase: &str, is_prefix: bool, out: &mut String) -> Option<()> {
+    let words: Vec<String> = folded_words(phrase)
+        .filter(|word| !word.is_empty())
+        .map(|word| format!("'{word}'"))
+        .collect();
+    let star = if is_prefix { ":*" } else { "" };
+    out.push_str(&format!("({}{star})", words.join(" <-> ")));
+    (!words.is_empty()).then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_folded_and_keep_their_positions() {
+        let words = vector(&[("Écu", 'A'), ("an écu, it's", 'B')]);
+        assert_eq!(words, "'an':18B 'ecu':1A,19B 'it':20B 's':21B ");
+    }
+
+    #[test]
+    fn expressions_are_translated_or_refused() {
+        let both = query("(\"fee\" OR \"user name\"*) AND \"Tür\"").expect("valid");
+        assert_eq!(both, "(('fee') | ('user' <-> 'name':*)) & ('tur')");
+        for bad in ["", "fee", "\"fee", "\"\"", "\"fee\" NEAR \"x\""] {
+            assert!(query(bad).is_err(), "{bad}");
+        }
+    }
+}

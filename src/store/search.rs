@@ -1,0 +1,77 @@
+//! Full-text search by the engine of a connection.
+
+use super::connection::{EngineKind, Reader, Writer};
+use super::error::Result;
+use super::row::Row;
+use super::{postgres, sqlite};
+
+/// Passes the passages of a range of rows that match a part of a query to `take`, until it returns false.
+///
+/// # Errors
+/// Returns an error if the part is not a valid expression or the database cannot be read.
+pub(super) fn each_passage(
+    db: &Reader,
+    part: &str,
+    range: (i64, i64),
+    take: impl FnMut(i64) -> bool,
+) -> Result<()> {
+    match db.kind() {
+        EngineKind::Sqlite => sqlite::search::each_passage(db, part, range, take),
+        EngineKind::Postgres => postgres::search::each_passage(db, part, range, take),
+    }
+}
+
+/// Like [`each_passage`], with the score of each passage, higher for a better match.
+///
+/// # Errors
+/// Returns an error if the part is not a valid expression or the database cannot be read.
+pub(super) fn each_scored_passage(
+    db: &Reader,
+    part: &str,
+    range: (i64, i64),
+    take: impl FnMut(i64, f64) -> bool,
+) -> Result<()> {
+    match db.kind() {
+        EngineKind::Sqlite => sqlite::search::each_scored_passage(db, part, range, take),
+        EngineKind::Postgres => postgres::search::each_scored_passage(db, part, range, take),
+    }
+}
+
+/// Passes the thread and the row of a user's matching turns to `take`, best first, until it returns false.
+///
+/// # Errors
+/// Returns an error if the expression is not valid or the database cannot be read.
+pub(super) fn each_turn(
+    db: &Reader,
+    user: &str,
+    expression: &str,
+    most: u32,
+    take: impl FnMut(&Row<'_>) -> Result<bool>,
+) -> Result<()> {
+    match db.kind() {
+        EngineKind::Sqlite => sqlite::search::each_turn(db, user, expression, most, take),
+        EngineKind::Postgres => postgres::search::each_turn(db, user, expression, most, take),
+    }
+}
+
+/// Indexes the passages of a document that were inserted since the last call. SQLite does it by triggers.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(super) fn index_passages(db: &Writer, document: &str) -> Result<()> {
+    match db.kind() {
+        EngineKind::Sqlite => Ok(()),
+        EngineKind::Postgres => postgres::search::index_passages(db, document),
+    }
+}
+
+/// Indexes the text of a turn, which was just inserted. SQLite does it by triggers.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(super) fn index_turn(db: &Writer, analysis: &str, texts: (&str, &str, &str)) -> Result<()> {
+    match db.kind() {
+        EngineKind::Sqlite => Ok(()),
+        EngineKind::Postgres => postgres::search::index_turn(db, analysis, texts),
+    }
+}

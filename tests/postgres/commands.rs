@@ -1,0 +1,47 @@
+//! The commands of the real program with DATABASE_URL.
+
+use std::process::Command;
+
+use super::cluster::Cluster;
+
+/// Runs a command and returns whether it succeeded, and what it printed.
+fn quire(cluster: &Cluster, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_quire"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", cluster.folder())
+        .env("QUIRE_DATA", cluster.folder().join("quire"))
+        .env("DATABASE_URL", cluster.address("postgres"))
+        .env("ENVIRONMENT", "test")
+        .env("PASSWORD_ROUNDS", "1000")
+        .env("USE_MOCK", "true")
+        .env("DISCOVER_LOCAL", "false")
+        .output()
+        .unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&printed).into_owned(),
+    )
+}
+
+#[test]
+fn commands_use_the_server_and_refuse_what_needs_a_file() {
+    let cluster = Cluster::start();
+    // Without an account, a run is not stored, neither on the server nor in a folder.
+    let (works, printed) = quire(&cluster, &["ask", "What is a levy?"]);
+    assert!(works && printed.contains("no account yet"), "{printed}");
+    let (works, printed) = quire(&cluster, &["user", "add", "ada@example.org", "--admin"]);
+    assert!(works, "{printed}");
+    let (works, printed) = quire(&cluster, &["ask", "What is a levy?"]);
+    assert!(works && !printed.contains("no account yet"), "{printed}");
+    let (_, printed) = quire(&cluster, &["doctor"]);
+    assert!(
+        printed.contains("read and written (PostgreSQL"),
+        "{printed}"
+    );
+    let copy = cluster.folder().join("copy.db");
+    let (works, printed) = quire(&cluster, &["backup", copy.to_str().unwrap()]);
+    assert!(!works && printed.contains("pg_dump"), "{printed}");
+    assert!(!cluster.folder().join("quire/quire.db").exists());
+}

@@ -1,0 +1,188 @@
+//! What the store promises, on a PostgreSQL server: the same as with a file, and recovery when the server was away.
+
+use quire::domain::chunk::PageText;
+use quire::domain::document::{Document, DocumentStatus, Passage};
+use quire::domain::id::{DocumentId, UserId};
+use quire::domain::time::Timestamp;
+use quire::domain::user::{Role, User};
+use quire::store::passages::{PassageScope, frequency, matches};
+use quire::store::{OpenError, Store, StoreError, documents, settings, users};
+
+use super::cluster::Cluster;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn user(number: u32) -> User {
+    User {
+        id: UserId::new(at(1_000), u128::from(number)),
+        email: format!("person{number}@example.org"),
+        name: format!("Person {number}"),
+        password_hash: "$x$".into(),
+        role: Role::User,
+        disabled: false,
+        created: at(1_000),
+        last_login: None,
+    }
+}
+
+fn open(cluster: &Cluster, database: &str) -> Result<Store, OpenError> {
+    Store::open_postgres(&cluster.address(database), None, cluster.folder())
+}
+
+fn close(store: &Store) {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    runtime.block_on(store.close());
+}
+
+#[test]
+fn changes_are_kept_and_failures_have_the_same_meaning_as_with_a_file() {
+    let cluster = Cluster::start();
+    let store = open(&cluster, "postgres").unwrap();
+    assert!(
+        store.engine().starts_with("PostgreSQL 1"),
+        "{}",
+        store.engine()
+    );
+    store.write_now(|db| users::insert(db, &user(1))).unwrap();
+    let again = store.write_now(|db| users::insert(db, &user(1)));
+    assert_eq!(again, Err(StoreError::Conflict("email")));
+    let gone = store.write_now(|db| users::record_login(db, &user(2).id, at(5)));
+    assert_eq!(gone, Err(StoreError::Missing));
+    // A text has no U+0000 there.
+    store
+        .write_now(|db| settings::set(db, "a\0b", "c\0d"))
+        .unwrap();
+    let value = store.read_now(|db| settings::get(db, "a\u{FFFD}b"));
+    assert_eq!(value.unwrap().as_deref(), Some("c\u{FFFD}d"));
+    close(&store);
+    drop(store);
+    let store = open(&cluster, "postgres").unwrap();
+    assert_eq!(
+        store.read_now(|db| users::by_id(db, &user(1).id)),
+        Ok(Some(user(1)))
+    );
+}
+
+fn passage(ordinal: u32, text: &str) -> Passage {
+    Passage {
+        ordinal,
+        page: 1,
+        start: 0,
+        end: text.len() as u32,
+        heading: "Über die Gebühren".into(),
+        text: text.into(),
+    }
+}
+
+#[test]
+fn passages_are_found_by_words_prefixes_and_phrases() {
+    let cluster = Cluster::start();
+    let store = open(&cluster, "postgres").unwrap();
+    store
+        .write_now(|db| {
+            users::insert(db, &user(1))?;
+            let document = Document {
+                id: DocumentId::new(at(1), 1),
+                user: user(1).id,
+                name: "fees.txt".into(),
+                content_type: "text/plain".into(),
+                kind: "text".into(),
+                encoding: None,
+                size: 1,
+                sha256: "0".into(),
+                status: DocumentStatus::Processing,
+                message: String::new(),
+                pages: 1,
+                words: 9,
+                gaps: Vec::new(),
+                recognized: Vec::new(),
+                flags: Vec::new(),
+                created: at(1),
+            };
+            documents::insert(
+                db,
+                &document,
+                &[],
+                &[passage(1, "The annual fee is due in May.")],
+            )?;
+            let page = PageText {
+                number: 1,
+                title: String::new(),
+                text: "x".into(),
+            };
+            let more = [
+                passage(2, "The fee is annual, as every fee."),
+                passage(3, "Nothing else"),
+            ];
+            documents::add_text(db, (&user(1).id, &document.id), 1, &[page], &more)
+        })
+        .unwrap();
+    let found = |part: &'static str| {
+        store
+            .read_now(move |db| {
+                let scope = PassageScope::of(db, &user(1).id, None)?;
+                let rows = matches(db, &scope, part, 10)?;
+                assert_eq!(frequency(db, &scope, part, 10)?, rows.len() as u64);
+                let best = rows.iter().map(|(_, score)| *score).fold(0.0, f64::max);
+                assert!(rows.is_empty() || best == 1.0, "{rows:?}");
+                Ok(rows.len())
+            })
+            .unwrap()
+    };
+    assert_eq!(found("\"fee\""), 2);
+    assert_eq!(found("\"annual fee\""), 1);
+    assert_eq!(found("\"annu\"*"), 2);
+    assert_eq!(found("\"gebuhren\""), 3);
+    assert_eq!(found("\"absent\""), 0);
+    let deleted =
+        store.write_now(|db| documents::delete(db, &user(1).id, &DocumentId::new(at(1), 1)));
+    assert_eq!(deleted, Ok(true));
+    assert_eq!(found("\"fee\""), 0);
+}
+
+#[test]
+fn a_server_that_was_away_is_used_again_without_a_restart() {
+    let cluster = Cluster::start();
+    let store = open(&cluster, "postgres").unwrap();
+    store.write_now(|db| users::insert(db, &user(1))).unwrap();
+    assert_eq!(store.read_now(users::count), Ok(1));
+    cluster.halt();
+    assert_eq!(
+        store.write_now(|db| users::insert(db, &user(2))),
+        Err(StoreError::Busy)
+    );
+    assert_eq!(store.read_now(users::count), Err(StoreError::Busy));
+    assert!(store.check().is_err());
+    cluster.begin();
+    store.write_now(|db| users::insert(db, &user(3))).unwrap();
+    assert_eq!(store.read_now(users::count), Ok(2));
+    assert_eq!(store.check(), Ok(()));
+}
+
+#[test]
+fn only_one_server_has_a_database_and_a_foreign_one_is_refused() {
+    let cluster = Cluster::start();
+    let first = open(&cluster, "postgres").unwrap();
+    assert_eq!(first.claim(), Ok(()));
+    let second = open(&cluster, "postgres").unwrap();
+    assert_eq!(second.claim(), Err(StoreError::Conflict("another server")));
+    close(&first);
+    drop(first);
+    assert_eq!(second.claim(), Ok(()));
+
+    assert_eq!(cluster.run("CREATE DATABASE other;"), "");
+    assert_eq!(cluster.run("\\c other\nCREATE TABLE notes (id INT);"), "");
+    assert_eq!(open(&cluster, "other").err(), Some(OpenError::Foreign));
+    assert_eq!(cluster.run("UPDATE quire_schema SET version = 1000;"), "");
+    let newer = open(&cluster, "postgres").err();
+    assert!(
+        matches!(newer, Some(OpenError::Newer { found: 1000, .. })),
+        "{newer:?}"
+    );
+    cluster.halt();
+    assert_eq!(open(&cluster, "postgres").err(), Some(OpenError::Busy));
+    cluster.begin();
+}
