@@ -4,6 +4,7 @@
 pub mod client;
 pub mod executable;
 pub mod line;
+mod postgres;
 pub mod provider;
 pub mod s3;
 pub mod script;

@@ -38,6 +38,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+        super::postgres::remove(&self.0);
     }
 }
 
@@ -198,6 +199,9 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
     // This process is the test, not a `quire` executable that could be started to read a document.
     let program = reader.first().map(|(_, program)| *program);
     config.reader = Some(program.unwrap_or(env!("CARGO_BIN_EXE_quire")).into());
+    if config.replica.is_none() && config.backups.is_none() {
+        config.database_url = super::postgres::address(folder.path()).map(config::Secret::new);
+    }
     config
 }
 
