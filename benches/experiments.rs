@@ -64,7 +64,7 @@ fn main() {
         ("graded", ScoreKind::Graded),
     ] {
         for cases in [30, 60, 150] {
-            let response = power::of(scores, cases);
+            let response = power::comparison_power(scores, cases);
             let Some(difference) = response.difference else {
                 continue;
             };

@@ -50,7 +50,7 @@ fn main() {
     });
     let question = "What does the licence say about source code that is conveyed over a network?";
     report("a question for the index", question.len(), 1, || {
-        black_box(SearchQuery::of(question));
+        black_box(SearchQuery::parse(question));
     });
 }
 

@@ -331,13 +331,13 @@ impl Analyses<'_> {
             return self.fail(id, "its account is locked").await;
         }
         let calls = estimate::estimate_calls(&analysis.plan);
-        let forecast = estimate::total(&calls);
+        let forecast = estimate::total_estimate(&calls);
         let bound = estimate::upper_bound(&calls).unwrap_or_default();
         let (cache, cache_age) = (analysis.plan.cache, cache_age(&analysis.plan));
         let pictures = self
             .pictures(analysis.user.as_ref(), &analysis.plan)
             .await?;
-        let terms = RunTerms::of(&analysis.plan, &answers);
+        let terms = RunTerms::from_plan(&analysis.plan, &answers);
         let machine = match analysis.started {
             None => StagedRun::new(id.clone(), analysis.plan, forecast),
             Some(started) => {
@@ -374,7 +374,7 @@ impl Analyses<'_> {
             let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
             let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
             let started = analysis.started.unwrap_or(now);
-            let found = Findings::of(&analysis.plan, &answers, None);
+            let found = Findings::from_answers(&analysis.plan, &answers, None);
             let machine = StagedRun::restore(
                 id.clone(),
                 analysis.plan,

@@ -24,7 +24,7 @@ pub use answer::Completion;
 
 pub use crate::engine::StreamPermit;
 use crate::llm::{Llm, Retired};
-use crate::wire::serve_openai::{ChatRequest, shown};
+use crate::wire::serve_openai::{ChatRequest, sanitize_field_name};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
 
 /// Prefix for the names of patterns and recipes.
@@ -205,8 +205,8 @@ impl Completions<'_> {
         let is_missing = |name: &String| self.llm.find(Some(user), name).is_none();
         let models = models.iter().filter(|name| is_missing(name));
         let writer = writer.iter().filter(|name| is_missing(name));
-        let models = models.map(|name| format!("models: {}", shown(name)));
-        let writer = writer.map(|name| format!("ultra_model: {}", shown(name)));
+        let models = models.map(|name| format!("models: {}", sanitize_field_name(name)));
+        let writer = writer.map(|name| format!("ultra_model: {}", sanitize_field_name(name)));
         Ok(models.chain(writer).collect())
     }
 
@@ -229,7 +229,7 @@ impl Completions<'_> {
                 || is_panel && [MEMBERS_FIELD, SETTINGS_FIELD].contains(&name.as_str())
                 || is_effort(name))
         });
-        let mut unread: Vec<String> = names.map(|name| shown(name)).collect();
+        let mut unread: Vec<String> = names.map(|name| sanitize_field_name(name)).collect();
         // The name of a tool result is known from its call.
         let is_speaker = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
         if kind != Some(ApiFormat::OpenAi) && asked.turns.iter().any(is_speaker) {

@@ -17,7 +17,7 @@ use crate::domain::user::Caller;
 use crate::llm::Llm;
 use crate::log;
 use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
-use crate::wire::serve_openai::shown;
+use crate::wire::serve_openai::sanitize_field_name;
 
 /// The result of an embeddings call.
 #[derive(Debug, Clone)]
@@ -143,7 +143,12 @@ impl EmbeddingService<'_> {
         let (tokens, cost) = (charge.bill.usage.input, charge.cost());
         let written = charges.record(caller, context.id, charge).await;
         let embedded = result.map_err(Error::of_call)?;
-        ignored.extend(embedded.omitted.iter().map(|name| shown(name)));
+        ignored.extend(
+            embedded
+                .omitted
+                .iter()
+                .map(|name| sanitize_field_name(name)),
+        );
         // The vectors have been paid for, so a failure to record the call must not withhold them.
         let is_recorded = written.is_ok();
         if let Err(fault) = written {

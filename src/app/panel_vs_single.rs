@@ -81,7 +81,7 @@ impl Comparisons<'_> {
     ) -> Result<ComparisonView> {
         let report = self.analyses.show(caller, id).await?;
         let (analysis, draft) = (&report.analysis, report.best_single());
-        AnswerPair::of(analysis, draft)
+        AnswerPair::new(analysis, draft)
             .map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
         let draft = draft.ok_or_else(Error::missing)?;
         let new = Comparison {
@@ -93,8 +93,8 @@ impl Comparisons<'_> {
             stage: draft.stage,
             member: draft.member,
             panel_first: crypto::random_number()? & 1 == 0,
-            panel_cost: single::total(&analysis.plan, &report.answers),
-            single_cost: single::cost(&analysis.plan, draft),
+            panel_cost: single::uncached_total(&analysis.plan, &report.answers),
+            single_cost: single::uncached_cost(&analysis.plan, draft),
             created: now,
             choice: None,
         };
@@ -134,7 +134,7 @@ impl Comparisons<'_> {
         let of = (comparison.stage, comparison.member);
         let mut answers = report.answers.iter();
         let draft = answers.find(|answer| (answer.stage, answer.member) == of);
-        let AnswerPair { panel, single } = AnswerPair::of(&report.analysis, draft)
+        let AnswerPair { panel, single } = AnswerPair::new(&report.analysis, draft)
             .map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
         let (left, right) = if comparison.panel_first {
             (panel, single)
@@ -219,7 +219,7 @@ impl Comparisons<'_> {
             .store
             .read(move |db| model_records::scored_votes(db, &user));
         let votes = votes.await?.into_iter().filter_map(case_vote);
-        Ok(VoteCalibration::of(votes))
+        Ok(VoteCalibration::from_votes(votes))
     }
 
     /// Evaluates the votes.
@@ -258,7 +258,7 @@ impl Comparisons<'_> {
 }
 
 fn case_vote(vote: ScoredVote) -> Option<CaseVote> {
-    let outcome = StoredVote::of(&vote.plan, &vote.answers)?.outcome;
+    let outcome = StoredVote::recount(&vote.plan, &vote.answers)?.outcome;
     Some(CaseVote {
         question: question_key(&vote.case),
         votes_cast: outcome.count.votes_cast(),

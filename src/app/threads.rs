@@ -94,7 +94,7 @@ impl Threads<'_> {
                 filter.found = Some((ids, words.trim().to_owned()));
             }
             let rows = thread_list::list_of(db, &user, limit, cursor.as_ref(), &filter)?;
-            let search = words.as_deref().map(SearchQuery::of);
+            let search = words.as_deref().map(SearchQuery::parse);
             let mut listed = Vec::new();
             for row in rows {
                 let hit = match best.get(&row.id) {
@@ -345,7 +345,7 @@ mod tests {
             question: "How large?".to_owned(),
             answer: text,
         };
-        let snippet = Snippet::of(&SearchQuery::of("größe paper"), hit).expect("a match");
+        let snippet = Snippet::of(&SearchQuery::parse("größe paper"), hit).expect("a match");
         assert!(snippet.is_answer);
         assert!(snippet.text.chars().count() <= SNIPPET_CHARS.1);
         let marked: Vec<&str> = snippet

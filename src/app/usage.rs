@@ -179,8 +179,14 @@ impl UsageService<'_> {
         };
         let house = calls.iter().filter(|call| !is_own(call));
         let house: Vec<CallEstimate> = house.cloned().collect();
-        let (expected, first) = (estimate::total(calls), estimate::first_bound(calls));
-        let (paid, paid_first) = (estimate::known_cost(&house), estimate::first_bound(&house));
+        let (expected, first) = (
+            estimate::total_estimate(calls),
+            estimate::first_stage_bound(calls),
+        );
+        let (paid, paid_first) = (
+            estimate::known_cost(&house),
+            estimate::first_stage_bound(&house),
+        );
         UsageAmount {
             cost: paid.max(paid_first.cost),
             tokens: first

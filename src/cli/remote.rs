@@ -105,7 +105,7 @@ impl RemoteSession {
             scopes: KEY_SCOPES.map(str::to_owned).to_vec(),
             ..NewKey::default()
         };
-        let caller = Caller::of(user.id, user.role);
+        let caller = Caller::for_user(user.id, user.role);
         let visit = RequestOrigin::local(clock::now());
         let (key, known) = accounts.make_key(&caller.user, wanted, &visit).await?;
         let remote = Remote::new(&address, &key, config.authorities.clone());

@@ -429,8 +429,8 @@ impl CallError {
     /// proxy's 407): the key is this server's, and the vendors' SDKs would report the client's own key as wrong.
     pub fn client_visible_status(&self) -> Option<u16> {
         let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;
-        let is_own = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
-        is_own.then_some(status)
+        let is_own_status = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
+        is_own_status.then_some(status)
     }
 
     /// Adds the upstream's own message to the reason for a rejection: it names the offending field, and client

@@ -61,7 +61,8 @@ impl Preference {
     /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         let all = [Self::Panel, Self::Single, Self::Tie];
-        all.into_iter().find(|one| one.as_str() == text)
+        all.into_iter()
+            .find(|preference| preference.as_str() == text)
     }
 }
 

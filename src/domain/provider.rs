@@ -194,7 +194,7 @@ impl RequestExtras {
         };
         let models = self.model_settings.iter();
         let models: Map<String, Value> = models
-            .map(|(name, one)| (name.clone(), shown(&one.headers, &one.body)))
+            .map(|(name, additions)| (name.clone(), shown(&additions.headers, &additions.body)))
             .collect();
         let mut all = shown(&self.headers, &self.body);
         all["model_settings"] = models.into();

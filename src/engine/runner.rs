@@ -53,7 +53,7 @@ pub(super) async fn run(
     )
     .with_awaited(run.is_awaited)
     .into_passthrough(run.relay);
-    let mut hurried = false;
+    let mut finishes_early = false;
     let turn = loop {
         if is_relayed {
             // It already holds a relayed-call slot.
@@ -65,13 +65,13 @@ pub(super) async fn run(
                 RunCommand::Checkpoint => return None,
                 // Driven without a slot, since it makes no calls.
                 RunCommand::Cancel(_) => break None,
-                RunCommand::FinishEarly => hurried = true,
+                RunCommand::FinishEarly => finishes_early = true,
                 // No model has been called yet.
                 RunCommand::SkipModel(_) => {}
             },
         }
     };
-    if hurried {
+    if finishes_early {
         // Repeat the command for the runner.
         channel.request_finish_early();
     }

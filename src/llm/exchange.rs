@@ -94,7 +94,7 @@ pub(super) fn ask_once(
     if stream.was_closed() {
         attempt.entry.record_missing_opening_tag(attempt.name);
     }
-    let (has_begun, ended) = (stream.has_begun(), stream.ended());
+    let (has_begun, ended) = (stream.has_begun(), stream.regular_finish());
     let is_streamed = stream.is_streamed();
     let result = received.and_then(|()| {
         let (held, result) = match attempt.slot.is_cut() {

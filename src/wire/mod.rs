@@ -191,23 +191,23 @@ pub fn request(
     let (path, mut body) = match kind {
         ApiFormat::OpenAi => (
             "chat/completions".to_owned(),
-            openai::body(name, request, capabilities, quirks),
+            openai::request_body(name, request, capabilities, quirks),
         ),
         ApiFormat::Responses => (
             "responses".to_owned(),
-            responses::body(name, request, capabilities),
+            responses::request_body(name, request, capabilities),
         ),
         ApiFormat::Anthropic => (
             "messages".to_owned(),
-            anthropic::body(name, request, capabilities),
+            anthropic::request_body(name, request, capabilities),
         ),
         ApiFormat::Gemini => (
             gemini::model_path(name),
-            gemini::body(request, capabilities),
+            gemini::request_body(request, capabilities),
         ),
         ApiFormat::Ollama => (
             "api/chat".to_owned(),
-            ollama::body(name, request, capabilities),
+            ollama::request_body(name, request, capabilities),
         ),
     };
     passthrough::add_fields(kind, &mut body, request, capabilities);
@@ -299,7 +299,7 @@ impl AnswerDecoder {
                 }
             }
         }
-        builder.take()
+        builder.take_deltas()
     }
 
     /// Decodes a complete response: a server that does not stream sends one JSON object.
@@ -322,7 +322,7 @@ impl AnswerDecoder {
             ApiFormat::Gemini => gemini::read_whole(builder, &value),
             ApiFormat::Ollama => ollama::read_whole(builder, &value),
         }
-        builder.take()
+        builder.take_deltas()
     }
 
     /// Whether no further event can change the answer.
@@ -336,8 +336,8 @@ impl AnswerDecoder {
     }
 
     /// The finish reason, if the answer ended regularly.
-    pub fn ended(&self) -> Option<Finish> {
-        self.builder.ended()
+    pub fn regular_finish(&self) -> Option<Finish> {
+        self.builder.regular_finish()
     }
 
     /// Whether any text, reasoning, or tool call has arrived.

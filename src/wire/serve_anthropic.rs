@@ -7,7 +7,7 @@ use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model_i
 use super::serve_call;
 use super::serve_content::{parse_content, parse_marked_content};
 use super::serve_error::{RequestError, invalid};
-use super::serve_parameters::{flag, parameters};
+use super::serve_parameters::{parse_flag, parse_parameters};
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, cache_marks, passthrough};
 use crate::domain::chat::{Finish, Message, MessageRole, Usage};
@@ -44,24 +44,24 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
-    let mut asked = ChatRequest {
+    let mut request = ChatRequest {
         model: model_id(fields)?,
-        stream: flag(fields, "stream")?,
+        stream: parse_flag(fields, "stream")?,
         usage: true,
-        parameters: parameters(fields)?,
+        parameters: parse_parameters(fields)?,
         shows_thinking: fields
             .get("thinking")
             .is_some_and(|thinking| thinking.is_object() && thinking["type"] != "disabled"),
         ..ChatRequest::default()
     };
     let format = fields.get("output_config").map(|config| &config["format"]);
-    asked.format = format.and_then(wanted_format);
-    if needs_limit && asked.parameters.max_tokens.is_none() {
+    request.format = format.and_then(wanted_format);
+    if needs_limit && request.parameters.max_tokens.is_none() {
         return invalid("max_tokens", "max_tokens is required");
     }
     let system = parse_marked_content(fields.get("system").unwrap_or(&Value::Null))?;
     if !system.text.is_empty() {
-        asked.turns.push(Message {
+        request.turns.push(Message {
             cache_marks: system.cache_marks,
             ..Message::new(MessageRole::System, system.text)
         });
@@ -79,19 +79,19 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
             Some("system") => MessageRole::System,
             _ => return invalid("messages", "each message needs a role: user or assistant"),
         };
-        add_message(&mut asked.turns, role, &message["content"])?;
+        add_message(&mut request.turns, role, &message["content"])?;
     }
-    check_turns(&asked.turns)?;
-    asked.add_tools(serve_tools::read(fields, ToolShape::Anthropic)?);
-    asked.passthrough =
+    check_turns(&request.turns)?;
+    request.add_tools(serve_tools::parse_tools(fields, ToolShape::Anthropic)?);
+    request.passthrough =
         passthrough::read_fields(ApiFormat::Anthropic, fields, KNOWN_FIELDS, PROVIDER_FIELDS)?;
     // An effort level can express neither adaptive thinking nor an exact number of tokens.
     let is_exact = |it: &&Value| it["type"] == "adaptive" || it["type"] == "enabled";
     if let Some(thinking) = fields.get("thinking").filter(is_exact) {
-        let further = &mut asked.passthrough.fields;
+        let further = &mut request.passthrough.fields;
         further.insert("thinking".into(), thinking.clone());
     }
-    Ok(asked)
+    Ok(request)
 }
 
 // A schema has no name in this API, but must have one in the chat API.

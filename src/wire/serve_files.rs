@@ -1,4 +1,4 @@
-//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `parse_file` and
+//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `file` and
 //! `input_file` parts. Extracts them, and inserts their text in their place once it has been read.
 
 use serde_json::{Value, json};

@@ -48,7 +48,7 @@ pub fn openai_row(listed: &ServedModel) -> Value {
             "modality": modality, "input_modalities": inputs, "output_modalities": ["text"],
             "tokenizer": "Other", "instruct_type": null,
         },
-        "pricing": listed.model.and_then(|model| model.price).map(pricing),
+        "pricing": listed.model.and_then(|model| model.price).map(encode_pricing),
         "top_provider": {
             "context_length": context, "max_completion_tokens": most, "is_moderated": false,
         },
@@ -77,7 +77,7 @@ fn nonzero(count: u64) -> Option<u64> {
 }
 
 // US dollars per token, as a string, because OpenRouter avoids floats.
-fn pricing(price: Price) -> Value {
+fn encode_pricing(price: Price) -> Value {
     let mut prices = Map::new();
     let mut tell = |name: &str, dollars: f64| {
         prices.insert(name.to_owned(), json!(per_token(dollars)));

@@ -152,7 +152,7 @@ impl CarriedThread {
         context.turns = self.turns;
         let question = match context.begun.as_str() {
             "" => request.prompt.clone(),
-            begun => thread::continuation(&request.prompt, begun),
+            begun => thread::continuation_prompt(&request.prompt, begun),
         };
         let question = Message::new(MessageRole::User, question);
         if !context.turns.is_empty() {

@@ -35,7 +35,7 @@ impl Analyses<'_> {
             reads_peers,
             history_tokens: &nothing,
         };
-        let instructions = thread::own_tokens(&new.context.turns);
+        let instructions = thread::system_tokens(&new.context.turns);
         let mut rooms = BTreeMap::new();
         for member in members.iter().chain([synthesizer]) {
             let seat = self.assign_readers(user, new, member, &panel, texts);
@@ -64,7 +64,7 @@ impl Analyses<'_> {
 
 /// Notes for the result about turns of the thread that some models do not see.
 pub(super) fn history_notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<String> {
-    let spoken = thread::as_spoken_text(turns);
+    let spoken = thread::earlier_messages(turns);
     let note = |(model, room): (&String, &u64)| {
         let seen = thread::carried_turns(&spoken, *room);
         seen.is_reduced().then(|| {

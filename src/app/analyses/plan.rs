@@ -62,7 +62,7 @@ impl Analyses<'_> {
     ) -> Result<Plan> {
         let pattern = self.patterns.find(user, new.request.pattern()).await?;
         let pattern = pattern.ok_or_else(Error::missing)?;
-        let way = arrange::arrangement(&pattern, new.request.depth.unwrap_or_default());
+        let way = arrange::arrangement_at_depth(&pattern, new.request.depth.unwrap_or_default());
         let PanelIds {
             members,
             synthesizer: writer,
@@ -76,7 +76,7 @@ impl Analyses<'_> {
         let standings = self
             .member_standings(user, &models[..members.len()])
             .await?;
-        let mut stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
+        let mut stages = arrange::stages_at_depth(&pattern, new.request.depth.unwrap_or_default());
         stages.extend(tie_stage(way, &standings));
         let rooms = self.history_budgets(user, new, (&members, &synthesizer), stages.len() > 1);
         let panel = PlannedPanel {
@@ -135,13 +135,15 @@ impl Analyses<'_> {
             pattern,
             question: match new.context.begun.as_str() {
                 "" => new.request.prompt.clone(),
-                begun => thread::continuation(&new.request.prompt, begun),
+                begun => thread::continuation_prompt(&new.request.prompt, begun),
             },
             members,
             synthesizer,
             stages: match given.parts.is_empty() {
                 true => stages,
-                false => std::iter::once(reading::stage()).chain(stages).collect(),
+                false => std::iter::once(reading::reading_stage())
+                    .chain(stages)
+                    .collect(),
             },
             arrangement: way,
             agreement: match way {

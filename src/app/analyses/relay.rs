@@ -72,7 +72,7 @@ impl Analyses<'_> {
         let id = AnalysisId::new(now, crypto::random_number()?);
         let audience = match plan.is_live && held.is_none() {
             true => RelayAudience::Watcher,
-            false => RelayAudience::Nobody,
+            false => RelayAudience::NoWatcher,
         };
         let run = RunSpec {
             id: id.clone(),
@@ -82,8 +82,8 @@ impl Analyses<'_> {
             cache: plan.cache,
             cache_age: cache_age(&plan),
             pictures: Vec::new(),
-            terms: RunTerms::of(&plan, &[]),
-            machine: StagedRun::new(id.clone(), plan, estimate::total(&calls)),
+            terms: RunTerms::from_plan(&plan, &[]),
+            machine: StagedRun::new(id.clone(), plan, estimate::total_estimate(&calls)),
             last_event: 0,
             known: Vec::new(),
             background: false,

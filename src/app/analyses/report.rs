@@ -84,7 +84,7 @@ impl Analyses<'_> {
             ComparisonOffer::AtInterval(own) => own.unwrap_or(self.compare_every),
         };
         report.comparison_offered = is_sampled(&report.analysis.id, every)
-            && AnswerPair::of(&report.analysis, report.best_single()).is_ok();
+            && AnswerPair::new(&report.analysis, report.best_single()).is_ok();
         report
     }
 }

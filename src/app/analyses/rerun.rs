@@ -153,7 +153,7 @@ impl EarlierRun {
     /// Requests and answers that the new plan can reuse. Calls are compared in full when they are made.
     pub fn reusable_answers(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
         match self.can_reuse(plan) {
-            true => StagedRun::asked(&self.plan, &self.answers),
+            true => StagedRun::reusable_calls(&self.plan, &self.answers),
             false => Vec::new(),
         }
     }

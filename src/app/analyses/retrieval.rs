@@ -48,7 +48,7 @@ impl Analyses<'_> {
                 scopes: Vec::new(),
                 has_limits: true,
             }),
-            ..Caller::of(user.clone(), Role::User)
+            ..Caller::for_user(user.clone(), Role::User)
         };
         let asked = QuestionSearch {
             caller: &caller,

@@ -147,10 +147,10 @@ impl Analyses<'_> {
             }
             _ => None,
         };
-        let forecast = estimate::total(&calls);
+        let forecast = estimate::total_estimate(&calls);
         let analysis = queued_analysis(id.clone(), user.clone(), new, plan.clone(), now);
         let (cache, cache_age) = (plan.cache, cache_age(&plan));
-        let terms = RunTerms::of(&plan, &drafts);
+        let terms = RunTerms::from_plan(&plan, &drafts);
         let known = earlier.map_or_else(Vec::new, |earlier| earlier.reusable_answers(&plan));
         let machine = match drafts.is_empty() {
             true => StagedRun::new(id.clone(), plan, forecast),

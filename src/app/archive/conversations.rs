@@ -18,7 +18,7 @@ use crate::crypto::{random_number, sha256};
 use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::json;
 use crate::domain::request::to_stored;
-use crate::domain::thread::{MAX_TITLE, title_of};
+use crate::domain::thread::{MAX_TITLE, derive_title};
 use crate::domain::time::Timestamp;
 use crate::store::archive;
 use crate::store::imported::{self, ImportOutcome, ImportedAnswer, ImportedThread, ImportedTurn};
@@ -160,7 +160,7 @@ impl<'a> HistoryImport<'a> {
             turns.push(imported_turn(id(turn, made), follows, one)?);
         }
         let title = match thread.title.as_str() {
-            "" => title_of(&first.question),
+            "" => derive_title(&first.question),
             title => title.chars().take(MAX_TITLE).collect(),
         };
         let created = first.created.unwrap_or_else(clock::now);
@@ -204,7 +204,7 @@ fn single_turn_thread(one: &ForeignConversation) -> Result<ImportedThread> {
     let id = AnalysisId::new(made, random_number()?);
     Ok(ImportedThread {
         id: ThreadId::from_first_analysis(&id),
-        title: title_of(&one.question),
+        title: derive_title(&one.question),
         created: made,
         updated: made,
         turns: vec![imported_turn(id, None, one)?],

@@ -110,7 +110,7 @@ fn vote(ended: &RunOutcome) -> Option<String> {
         outcome,
         skipped_members: not_asked,
         ..
-    } = StoredVote::of(&ended.plan, &ended.answers)?;
+    } = StoredVote::recount(&ended.plan, &ended.answers)?;
     let (votes, cast) = (outcome.winner().voters.len(), outcome.count.votes_cast());
     let unasked = match not_asked.len() {
         0 => String::new(),

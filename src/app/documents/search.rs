@@ -93,7 +93,7 @@ impl<'a> PassageSearch<'a> {
 
     /// Parses a question for a search by its words and its meaning.
     pub fn with_meaning(words: &'a str, meaning: Option<&'a QuestionMeaning>) -> Self {
-        let query = SearchQuery::of(words);
+        let query = SearchQuery::parse(words);
         Self {
             words,
             query,
@@ -255,7 +255,7 @@ fn merge_meaning(
     };
     let mut hits: HashMap<i64, SearchHit> = found.hits.into_iter().collect();
     if rankings.is_weak && !meaning.rewriting.is_empty() {
-        let query = SearchQuery::of(&meaning.rewriting);
+        let query = SearchQuery::parse(&meaning.rewriting);
         let rewritten = word_hits(db, user, scope, &query, MIN_RANKED)?;
         rankings.rewriting = rewritten.hits.iter().map(|(row, _)| *row).collect();
         for (row, hit) in rewritten.hits {

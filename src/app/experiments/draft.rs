@@ -258,7 +258,7 @@ impl Experiments<'_> {
             let forecast = analyses.forecast(Some(caller), request, context).await;
             let forecast = forecast.map_err(|error| locate_in_configuration(error, place))?;
             let (calls, stages) = (&forecast.calls, forecast.plan.stages.len() as u64);
-            let expected = estimate::total(calls);
+            let expected = estimate::total_estimate(calls);
             let bound = estimate::upper_bound(calls);
             let tokens = calls.iter().map(|call| call.upper_bound_tokens);
             let tokens = tokens.fold(0, u64::saturating_add);
@@ -466,7 +466,7 @@ pub(super) fn forecast(
     let most = spec.budget.cost.map_or(most, |limit| most.min(limit.0));
     let dear = dear.saturating_add(written.0 as u64).min(i64::MAX as u64);
     let scores = spec.evaluator.score_kind().with_objective(&spec.objective);
-    let power = power::of(scores, final_cases(&design));
+    let power = power::comparison_power(scores, final_cases(&design));
     ExperimentForecast {
         stopping: stopping(&spec, &design),
         warnings: (spec.repeated.warning().into_iter())

@@ -41,6 +41,6 @@ pub fn read_file(text: &str) -> Result<(Value, BTreeMap<String, usize>)> {
             .map(|value| (value, BTreeMap::new()))
             .map_err(|error| fault(error.line(), format!("not JSON: {error}")));
     }
-    let document = toml_text::read(text).map_err(|error| fault(error.line, error.message))?;
+    let document = toml_text::parse_toml(text).map_err(|error| fault(error.line, error.message))?;
     Ok((document.value, document.lines))
 }

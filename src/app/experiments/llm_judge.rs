@@ -87,7 +87,7 @@ impl LlmJudge<'_> {
             .and_then(|text| checked_reply(judge_prompts::parse_preference(&text)));
         Ok(match (once, turned) {
             (Ok(once), Ok(turned)) => JudgeOpinion {
-                result: Ok(Preferred::of_both_orders(once, turned)),
+                result: Ok(Preferred::from_both_orders(once, turned)),
                 is_flipped: once != turned.swapped(),
                 cost: bill,
             },

@@ -122,13 +122,14 @@ fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment)
     let warning = match experiment.spec.repeated.is_empty() {
         true => repeated_cases::remove_repeated(cases.clone())
             .1
-            .warning_of_earlier(),
+            .earlier_version_warning(),
         false => experiment.spec.repeated.warning(),
     };
     ExperimentView {
         calibration,
-        preference: (report.leader)
-            .and_then(|leader| preference::of(&race, leader, &judgments, baseline)),
+        preference: (report.leader).and_then(|leader| {
+            preference::estimate_preference(&race, leader, &judgments, baseline)
+        }),
         report,
         warnings: warning.into_iter().collect(),
         progress: ExperimentProgress::of(&experiment.spec, &race),

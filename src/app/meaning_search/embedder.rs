@@ -167,7 +167,7 @@ impl MeaningSearch<'_> {
             texts: passages.iter().map(text).collect(),
             ..EmbeddingRequest::default()
         };
-        let caller = Caller::of(work.user.clone(), Role::User);
+        let caller = Caller::for_user(work.user.clone(), Role::User);
         let found = self.embeddings.embed(&caller, asked).await?;
         let bytes = |vector| normalize(vector).map_or_else(Vec::new, |vector| to_bytes(&vector));
         Ok(found.embedded.vectors.into_iter().map(bytes).collect())

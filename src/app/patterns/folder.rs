@@ -77,7 +77,7 @@ pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
         (value, json_positions::lines_by_path(text))
     } else {
         let document =
-            toml_text::read(text).map_err(|fault| unreadable(fault.line, fault.message))?;
+            toml_text::parse_toml(text).map_err(|fault| unreadable(fault.line, fault.message))?;
         (document.value, document.lines)
     };
     // A missing field has no line, but the table that lacks it does.
@@ -94,7 +94,7 @@ pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
         line: line(&fault.place),
         ..PatternProblem::from(fault)
     };
-    match file::read(&value) {
+    match file::parse_pattern(&value) {
         Ok(pattern) => {
             let warnings = file::warnings(&pattern);
             Ok((pattern, warnings.into_iter().map(told).collect()))

@@ -35,10 +35,10 @@ impl HousePatterns {
         self.all.get_or_init(|| {
             let mut all: Vec<StoredPattern> = embedded()
                 .into_iter()
-                .map(|pattern| StoredPattern::house(pattern, PatternOrigin::Embedded))
+                .map(|pattern| StoredPattern::without_owner(pattern, PatternOrigin::Embedded))
                 .collect();
             for pattern in self.folder.iter().cloned() {
-                let kept = StoredPattern::house(pattern, PatternOrigin::Folder);
+                let kept = StoredPattern::without_owner(pattern, PatternOrigin::Folder);
                 match all.iter_mut().find(|known| known.id() == kept.id()) {
                     Some(known) => *known = kept,
                     None => all.push(kept),

@@ -1,10 +1,10 @@
 //! Reduces an answer's markup to plain text: Markdown emphasis, LaTeX, and full-width characters.
 
 /// Maximum nesting depth of braces.
-const MAX_DEPTH: usize = 16;
+const MAX_BRACE_DEPTH: usize = 16;
 
 /// LaTeX commands and the text they represent. Where one name is a prefix of another, the longer one comes first.
-const COMMANDS: &[(&str, &str)] = &[
+const LATEX_COMMANDS: &[(&str, &str)] = &[
     ("\\approx", "≈"),
     ("\\times", "×"),
     ("\\cdot", "·"),
@@ -36,7 +36,7 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// Commands that are replaced by their argument.
-const WRAPPERS: &[&str] = &[
+const WRAPPER_COMMANDS: &[&str] = &[
     "\\text",
     "\\mathrm",
     "\\mathbf",
@@ -50,7 +50,7 @@ const WRAPPERS: &[&str] = &[
 ];
 
 /// LaTeX commands for fractions.
-const FRACTIONS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
+const FRACTION_COMMANDS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 
 /// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus
 /// stays because it belongs to a number; so does an exclamation mark after a digit.
@@ -60,7 +60,7 @@ pub fn to_plain_text(text: &str) -> String {
         .replace('℃', "°C")
         .replace('℉', "°F")
         .replace('…', "...");
-    let text = with_written_roots(&remove_latex(&with_plain_subscripts(&text)));
+    let text = replace_sqrt_calls(&remove_latex(&flatten_subscripts(&text)));
     let words: Vec<&str> = text.split_whitespace().collect();
     strip_markup(&words.join(" ")).to_owned()
 }
@@ -149,12 +149,12 @@ fn normalize_char(c: char) -> char {
 }
 
 /// Functions whose subscript is a base.
-const LOGARITHMS: &[&str] = &["log", "lb", "ld"];
+const LOGARITHM_NAMES: &[&str] = &["log", "lb", "ld"];
 
 // Replaces subscript digits after a letter, as in H₂O and x₁, with plain digits. After a digit they are the base of
 // the number. Before a digit they stay, because x₁2 is not x12; the base of a logarithm is separated by a space,
 // because log₂8 is not log28.
-fn with_plain_subscripts(text: &str) -> String {
+fn flatten_subscripts(text: &str) -> String {
     let is_subscript = |c: char| matches!(c, '\u{2080}'..='\u{2089}');
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(start) = rest.find(is_subscript) {
@@ -165,7 +165,7 @@ fn with_plain_subscripts(text: &str) -> String {
         rest = behind;
         let letters = out.rsplit(|c: char| !c.is_alphabetic()).next();
         let letters = letters.unwrap_or_default().to_lowercase();
-        let is_base = LOGARITHMS.contains(&letters.as_str());
+        let is_base = LOGARITHM_NAMES.contains(&letters.as_str());
         if letters.is_empty() || !is_base && behind.starts_with(|c: char| c.is_ascii_digit()) {
             out.push_str(run);
             continue;
@@ -182,7 +182,7 @@ fn with_plain_subscripts(text: &str) -> String {
 }
 
 // Replaces "sqrt(2)" with "√2".
-fn with_written_roots(text: &str) -> String {
+fn replace_sqrt_calls(text: &str) -> String {
     const ROOT: &str = "sqrt(";
     let Some((before, rest)) = text.split_once(ROOT) else {
         return text.to_owned();
@@ -192,7 +192,7 @@ fn with_written_roots(text: &str) -> String {
         Some((inner, after))
             if !is_word && !inner.is_empty() && inner.chars().all(char::is_alphanumeric) =>
         {
-            format!("{before}√{inner}{}", with_written_roots(after))
+            format!("{before}√{inner}{}", replace_sqrt_calls(after))
         }
         _ => text.to_owned(),
     }
@@ -213,7 +213,7 @@ fn remove_latex(text: &str) -> String {
         return text.to_owned();
     }
     let mut text = expand_roots(&expand_fractions(text, 0), 0);
-    for (command, shown) in COMMANDS {
+    for (command, shown) in LATEX_COMMANDS {
         text = text.replace(command, shown);
     }
     text = unwrap_commands(&text);
@@ -230,11 +230,11 @@ fn is_set_notation(text: &str) -> bool {
 }
 
 fn expand_fractions(text: &str, depth: usize) -> String {
-    let next = FRACTIONS
+    let next = FRACTION_COMMANDS
         .iter()
         .filter_map(|name| Some((text.find(name)?, name.len())))
         .min();
-    let Some((start, length)) = next.filter(|_| depth < MAX_DEPTH) else {
+    let Some((start, length)) = next.filter(|_| depth < MAX_BRACE_DEPTH) else {
         return text.to_owned();
     };
     let (before, rest) = (&text[..start], &text[start + length..]);
@@ -256,10 +256,10 @@ fn expand_fractions(text: &str, depth: usize) -> String {
     expand_fractions(&format!("{before}{space}{shown}{rest}"), depth + 1)
 }
 
-// Replaces "\sqrt{2}" with "√2". A root with a degree stays as it is.
+// Replaces "\sqrt{2}" with "√2". A root with a degree is unchanged.
 fn expand_roots(text: &str, depth: usize) -> String {
     const ROOT: &str = "\\sqrt";
-    let start = text.find(ROOT).filter(|_| depth < MAX_DEPTH);
+    let start = text.find(ROOT).filter(|_| depth < MAX_BRACE_DEPTH);
     let parts =
         start.and_then(|start| Some((start, braced_argument(&text[start + ROOT.len()..])?)));
     let Some((start, (inner, rest))) = parts else {
@@ -297,8 +297,8 @@ fn braced_argument(text: &str) -> Option<(&str, &str)> {
 
 fn unwrap_commands(text: &str) -> String {
     let mut text = text.to_owned();
-    for _ in 0..MAX_DEPTH {
-        let found = WRAPPERS.iter().find_map(|name| {
+    for _ in 0..MAX_BRACE_DEPTH {
+        let found = WRAPPER_COMMANDS.iter().find_map(|name| {
             let start = text.find(&format!("{name}{{"))?;
             let (inner, rest) = braced_argument(&text[start + name.len()..])?;
             Some(format!("{} {inner} {rest}", &text[..start]))

@@ -6,13 +6,13 @@ use super::count::BallotCount;
 use crate::domain::answer_value::AnswerValue;
 use crate::domain::money::Price;
 
-/// Members in call order, cheapest first, so that skipped calls are the expensive ones; a member without a known
+/// Returns the members in call order, cheapest first, so that skipped calls are the expensive ones; a member without a known
 /// price counts as expensive. Equal prices keep the order of the panel.
-pub fn calling_order(prices: &[Option<Price>]) -> Vec<usize> {
+pub fn call_order(prices: &[Option<Price>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..prices.len()).collect();
     let price =
         |member: usize| prices[member].map_or(f64::INFINITY, |price| price.input + price.output);
-    order.sort_by(|&one, &other| price(one).total_cmp(&price(other)));
+    order.sort_by(|&a, &b| price(a).total_cmp(&price(b)));
     order
 }
 
@@ -47,7 +47,7 @@ mod tests {
             })
         };
         assert_eq!(
-            calling_order(&[price(9.0), None, price(1.0), price(9.0)]),
+            call_order(&[price(9.0), None, price(1.0), price(9.0)]),
             [2, 0, 3, 1]
         );
     }

@@ -14,7 +14,7 @@ fn described_model(catalog: &Catalog, id: &str) -> Model {
 }
 
 /// Model names used by the predecessor and in common use, with the models they may refer to.
-const OLD_NAMES: &[(&str, &[&str])] = &[
+const LEGACY_MODEL_NAMES: &[(&str, &[&str])] = &[
     (
         "openai",
         &[
@@ -88,8 +88,8 @@ fn the_built_in_sheet_is_valid() {
             .parameters
             .iter()
             .any(|name| name == "reasoning_effort");
-        let is_told = !matches!(model.thinking, Thinking::Fixed | Thinking::Unknown);
-        assert_eq!(takes, is_told, "{}", row.id);
+        let is_specified = !matches!(model.thinking, Thinking::Fixed | Thinking::Unknown);
+        assert_eq!(takes, is_specified, "{}", row.id);
         // On a hosted provider, an old name maps to one model; on a local server, to any that is installed.
         if !sheet.servers.contains_key(provider) {
             for alias in &model.aliases {
@@ -109,7 +109,7 @@ fn the_built_in_sheet_is_valid() {
 #[test]
 fn every_old_name_resolves_at_each_configured_provider() {
     let catalog = catalog_with("{}");
-    for (provider, names) in OLD_NAMES {
+    for (provider, names) in LEGACY_MODEL_NAMES {
         let models: Vec<Model> = catalog
             .names_of(provider)
             .map(|name| described_model(&catalog, &format!("{provider}/{name}")))

@@ -54,7 +54,7 @@ const NEGATING_ENDINGS: &[&str] = &[
 const NEGATIONS_AFTER: &[&str] = &["ไม่", "หรือไม่", "มิได้", "吗", "嗎", "与否", "與否", "否"];
 
 /// Whether the words from `start` to `end` are part of a clause whose negation is outside of them.
-pub(super) fn leaves_out_negation(text: &[PlainWord], start: usize, end: usize) -> bool {
+pub(super) fn omits_negation(text: &[PlainWord], start: usize, end: usize) -> bool {
     let joined = |at: usize| text.get(at).is_some_and(|word| word.is_joined);
     let mut first = start;
     while joined(first) && first > 0 && start - first < MAX_CHARS_BEFORE {
@@ -73,9 +73,13 @@ pub(super) fn leaves_out_negation(text: &[PlainWord], start: usize, end: usize) 
     before.iter().rev().take(MAX_CHARS_NEAR).any(is_near)
         || NEGATIONS_BEFORE
             .iter()
-            .any(|one| spelled_before.contains(one))
-        || NEGATING_ENDINGS.iter().any(|one| after.contains(one))
-        || NEGATIONS_AFTER.iter().any(|one| after.starts_with(one))
+            .any(|negation| spelled_before.contains(negation))
+        || NEGATING_ENDINGS
+            .iter()
+            .any(|negation| after.contains(negation))
+        || NEGATIONS_AFTER
+            .iter()
+            .any(|negation| after.starts_with(negation))
 }
 
 /// Whether a word continues the clause of the word before it, given the text between them.

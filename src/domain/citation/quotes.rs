@@ -8,7 +8,7 @@ const MIN_WORDS: usize = 3;
 /// Maximum distance in bytes between a quotation and its citation.
 const MAX_DISTANCE: usize = 240;
 /// Maximum length of a quotation in bytes.
-const MAX_QUOTE: usize = 4_000;
+const MAX_QUOTE_BYTES: usize = 4_000;
 /// Opening quotation marks with their closing marks; the first closing mark is the usual one.
 const QUOTE_PAIRS: [(char, &[char]); 11] = [
     ('“', &['”', '“']),
@@ -76,7 +76,7 @@ fn is_number(cite: &MarkGroup) -> bool {
 fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
-    let open = |c: char| QUOTE_PAIRS.iter().any(|(one, _)| *one == c);
+    let open = |c: char| QUOTE_PAIRS.iter().any(|(opening, _)| *opening == c);
     while let Some(length) = text[at..].find(open) {
         let start = at + length;
         let Some(mark) = text[start..].chars().next() else {
@@ -84,10 +84,10 @@ fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
         };
         let inside = start + mark.len_utf8();
         at = inside;
-        let Some((_, closing)) = QUOTE_PAIRS.iter().find(|(one, _)| *one == mark) else {
+        let Some((_, closing)) = QUOTE_PAIRS.iter().find(|(opening, _)| *opening == mark) else {
             continue;
         };
-        let limit = text.floor_char_boundary((inside + MAX_QUOTE).min(text.len()));
+        let limit = text.floor_char_boundary((inside + MAX_QUOTE_BYTES).min(text.len()));
         let limit = text[inside..limit]
             .find("\n\n")
             .map_or(limit, |end| inside + end);

@@ -93,12 +93,12 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             return;
         }
-        if let Some(bracket) = self.brackets.at(self.at) {
-            self.push_sign(signs::Symbol::of(bracket.to_string()), offset);
+        if let Some(bracket) = self.brackets.bracket_at(self.at) {
+            self.push_sign(signs::Symbol::from_plain(bracket.to_string()), offset);
         } else if self.drops_underscore(c) {
             self.at += self.underscore_length();
-        } else if let Some(sign) = self.code.at(self.at) {
-            self.push_sign(signs::Symbol::of(sign.to_owned()), offset);
+        } else if let Some(sign) = self.code.sign_at(self.at) {
+            self.push_sign(signs::Symbol::from_plain(sign.to_owned()), offset);
         } else if let Some(length) = self.note_length(c) {
             self.close_word();
             self.at += length;
@@ -171,7 +171,7 @@ impl<'a> Scanner<'a> {
     // Reads a number if one begins here; returns whether it did.
     fn open_figure(&mut self) -> bool {
         // In a list of values, a comma is no decimal separator.
-        let limit = self.brackets.limit(self.at, self.chars.len());
+        let limit = self.brackets.number_end(self.at, self.chars.len());
         let rest = &self.chars[self.at..limit.max(self.at + 1)];
         let first = rest.first().map(|&(_, c)| c);
         let before = self.at.checked_sub(1).map(|at| self.chars[at].1);
@@ -294,7 +294,7 @@ impl<'a> Scanner<'a> {
 
     fn is_in_brackets(&self, start: usize) -> bool {
         let at = self.chars.partition_point(|&(offset, _)| offset < start);
-        self.brackets.holds(at)
+        self.brackets.contains(at)
     }
 
     fn is_in_reference(&self, start: usize) -> bool {

@@ -44,9 +44,9 @@ pub(super) fn is_bound(plain: &str) -> bool {
     first.is_some_and(|c| is_currency(c) || BOUND_SYMBOLS.contains(&c)) && chars.next().is_none()
 }
 
-/// The symbol at position `at`, if there is one.
+/// Reads the symbol at position `at`, if there is one.
 pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
-    let place = SignContext::of(chars, at)?;
+    let place = SignContext::new(chars, at)?;
     if let Some(sign) = place.ascii_symbol() {
         return Some(sign);
     }
@@ -97,7 +97,7 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
 
 impl Symbol {
     /// Creates a symbol whose normalized form equals its spelling.
-    pub fn of(plain: String) -> Self {
+    pub fn from_plain(plain: String) -> Self {
         Self {
             length: plain.chars().count(),
             plain,
@@ -145,7 +145,7 @@ struct SignContext<'a> {
 }
 
 impl<'a> SignContext<'a> {
-    fn of(chars: &'a [(usize, char)], at: usize) -> Option<Self> {
+    fn new(chars: &'a [(usize, char)], at: usize) -> Option<Self> {
         let &(_, char) = chars.get(at)?;
         let (left, rest) = (&chars[..at], &chars[at + 1..]);
         let before = left.last().map(|&(_, c)| c);

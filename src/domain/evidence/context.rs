@@ -123,7 +123,7 @@ pub(super) struct QuoteContext<'a> {
 
 impl<'a> QuoteContext<'a> {
     /// Creates the context of the quotation at the byte range `start..end`.
-    pub fn of(text: &'a str, start: usize, end: usize) -> Self {
+    pub fn new(text: &'a str, start: usize, end: usize) -> Self {
         let begin = sentence_start(text, start);
         let over = sentence_end(text, end);
         let earlier = text[..begin].trim_end_matches(|c: char| c.is_whitespace() || is_end(c));
@@ -184,16 +184,16 @@ fn is_end(c: char) -> bool {
 
 // Returns the start of the sentence at this position. A period inside a number or a word ends nothing.
 fn sentence_start(text: &str, place: usize) -> usize {
-    let least = text.ceil_char_boundary(place.saturating_sub(CONTEXT_BYTES));
+    let earliest = text.ceil_char_boundary(place.saturating_sub(CONTEXT_BYTES));
     let mut behind = text[place..].chars().next();
-    for (at, c) in text[least..place].char_indices().rev() {
+    for (at, c) in text[earliest..place].char_indices().rev() {
         let is_bound = behind.is_none_or(|next| next.is_whitespace() || !next.is_ascii());
         if c == '\n' || (is_end(c) && is_bound) {
-            return least + at + c.len_utf8();
+            return earliest + at + c.len_utf8();
         }
         behind = Some(c);
     }
-    least
+    earliest
 }
 
 // Returns the end of the sentence at this position, after its period.
@@ -217,7 +217,7 @@ mod tests {
     fn find_condition(text: &str, sentence: &str) -> Option<String> {
         let words = "the lease ends on 30 June 2027";
         let start = text.find(words).expect("the words");
-        QuoteContext::of(text, start, start + words.len()).objection(sentence)
+        QuoteContext::new(text, start, start + words.len()).objection(sentence)
     }
 
     #[test]

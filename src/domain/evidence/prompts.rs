@@ -64,7 +64,7 @@ pub(super) fn letter_order(plan: &Plan, count: usize) -> Vec<usize> {
 }
 
 /// Renders the judge's prompt; without a final answer, only the first answers are compared.
-pub fn comparison(
+pub fn comparison_request(
     plan: &Plan,
     drafts: &[FirstAnswer<'_>],
     answer: Option<&str>,
@@ -88,7 +88,7 @@ pub fn comparison(
     if answer.is_some() {
         text += COMPARISON_ANSWER_PROMPT;
     }
-    judge_request(judge, text, "panel_map", map_schema(), deadline)
+    judge_request(judge, text, "panel_map", claims_schema(), deadline)
 }
 
 const COMPARISON_PROMPT: &str = "Compare the texts. List the claims that matter for the question, the most important first, at most 24. A claim is \
@@ -106,7 +106,7 @@ const COMPARISON_ANSWER_PROMPT: &str =
     " Where the final answer makes a claim, copy its sentence letter by letter as \"answer\".";
 
 /// Renders the checker's prompt; `None` if no sentence of the answer cites a passage that was given.
-pub fn passage_check(
+pub fn passage_check_request(
     plan: &Plan,
     answer: &str,
     checker: &Member,
@@ -211,14 +211,14 @@ fn fenced(name: &str, text: &str, plan: &Plan) -> String {
     format!("----- {name} {nonce} -----\n{text}\n----- end of {name} {nonce} -----")
 }
 
-fn truncate(text: &str, most: usize) -> String {
-    match text.trim().char_indices().nth(most) {
+fn truncate(text: &str, max_chars: usize) -> String {
+    match text.trim().char_indices().nth(max_chars) {
         None => text.trim().to_owned(),
         Some((end, _)) => format!("{} …", &text.trim()[..end]),
     }
 }
 
-fn map_schema() -> Value {
+fn claims_schema() -> Value {
     let stance = json!({
         "type": "object",
         "properties": {

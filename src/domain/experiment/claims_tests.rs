@@ -6,8 +6,8 @@ use crate::domain::experiment::report::mean_interval;
 
 /// Scores of configurations that are right at these rates, independently.
 fn yes_or_no_scores(rates: &[f64], cases: usize, seed: u64) -> Vec<Vec<f64>> {
-    let mut chance = Random::new(seed);
-    let mut score = |rate: f64| f64::from(u8::from(chance.next_unit() < rate));
+    let mut random = Random::new(seed);
+    let mut score = |rate: f64| f64::from(u8::from(random.next_unit() < rate));
     let rows = rates
         .iter()
         .map(|&rate| (0..cases).map(|_| score(rate)).collect());
@@ -70,14 +70,14 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
     for graded in [false, true] {
         let (mut covered, mut all, mut width) = (0.0, 0.0, 0.0);
         for seed in 0..150 {
-            let mut chance = Random::new(seed ^ 0xC0);
-            let worth: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * chance.next_normal()).collect();
+            let mut random = Random::new(seed ^ 0xC0);
+            let worth: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * random.next_normal()).collect();
             let scores = match graded {
                 false => yes_or_no_scores(&worth, 120, seed),
                 true => {
-                    let hard: Vec<f64> = (0..120).map(|_| 0.1 * chance.next_normal()).collect();
+                    let hard: Vec<f64> = (0..120).map(|_| 0.1 * random.next_normal()).collect();
                     let mut score =
-                        |worth: f64, hard: f64| worth + hard + 0.12 * chance.next_normal();
+                        |worth: f64, hard: f64| worth + hard + 0.12 * random.next_normal();
                     let rows = worth.iter().map(|&worth| {
                         let row = hard.iter().map(|&hard| score(worth, hard).clamp(0.0, 1.0));
                         row.collect()
@@ -105,7 +105,7 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
 #[test]
 fn the_stated_difference_is_detected_at_the_stated_rate() {
     const RUNS: u64 = 400;
-    let told = power::of(ScoreKind::YesNo, 60);
+    let told = power::comparison_power(ScoreKind::YesNo, 60);
     let difference = told.difference.expect("enough cases");
     let rates = [0.5 - difference / 2.0, 0.5 + difference / 2.0];
     let found = (0..RUNS).filter(|&seed| {

@@ -32,14 +32,15 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
         "error",
     ]);
     let mut out = head.join(",") + "\r\n";
-    for one in evaluations {
-        let (Some(outcome), Some(case)) = (one.outcome, cases.get(one.trial.case)) else {
+    for evaluation in evaluations {
+        let (Some(outcome), Some(case)) = (evaluation.outcome, cases.get(evaluation.trial.case))
+        else {
             continue;
         };
-        let Some(arm) = experiment.design.arms.get(one.trial.arm) else {
+        let Some(arm) = experiment.design.arms.get(evaluation.trial.arm) else {
             continue;
         };
-        let mut row = vec![one.trial.arm.to_string()];
+        let mut row = vec![evaluation.trial.arm.to_string()];
         let space = &experiment.spec.space;
         row.extend(dials.iter().map(|&dial| match space.value(arm, dial) {
             None => String::new(),
@@ -47,7 +48,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
             Some(other) => other.to_string(),
         }));
         row.extend([
-            one.trial.case.to_string(),
+            evaluation.trial.case.to_string(),
             case.prompt.clone(),
             case.expected.clone().unwrap_or_default(),
             case.label.clone().unwrap_or_default(),
@@ -55,7 +56,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
             format!("{:.6}", outcome.cost.dollars()),
             outcome.tokens.to_string(),
             outcome.latency_ms.to_string(),
-            one.error.clone().unwrap_or_default(),
+            evaluation.error.clone().unwrap_or_default(),
         ]);
         let cells: Vec<String> = row.iter().map(|text| csv_cell(text)).collect();
         out += &cells.join(",");

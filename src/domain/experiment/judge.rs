@@ -91,10 +91,10 @@ pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> O
     }
     let design = &seen.design;
     let values: Vec<Vec<f64>> = ranking.iter().map(|&arm| seen.values(arm, cases)).collect();
-    let mut chance = Random::new(design.seed ^ cases as u64);
+    let mut random = Random::new(design.seed ^ cases as u64);
     let (mut held, mut gain) = (0, 0.0);
     for _ in 0..RESAMPLES {
-        let drawn: Vec<usize> = (0..cases).map(|_| chance.below(cases)).collect();
+        let drawn: Vec<usize> = (0..cases).map(|_| random.below(cases)).collect();
         let mean =
             |values: &Vec<f64>| drawn.iter().map(|&case| values[case]).sum::<f64>() / cases as f64;
         let leader = mean(&values[0]);

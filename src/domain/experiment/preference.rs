@@ -25,7 +25,7 @@ pub struct PersonPreference {
 }
 
 /// Estimates the preference. `None` with too few verdicts on this pair.
-pub fn of(
+pub fn estimate_preference(
     race: &SuccessiveHalving,
     leader: usize,
     judgments: &[Judgment],
@@ -81,24 +81,24 @@ fn clamp_interval((from, to): (f64, f64)) -> (f64, f64) {
     (from.max(-1.0), to.min(1.0))
 }
 
-fn preference_sentence(one: &SharpenedMean, baseline: &str) -> String {
-    let finding = match one.interval {
+fn preference_sentence(estimate: &SharpenedMean, baseline: &str) -> String {
+    let finding = match estimate.interval {
         (from, _) if from > 0.0 => format!("You prefer the leader to {baseline}"),
         (_, to) if to < 0.0 => format!("You prefer {baseline} to the leader"),
         _ => format!("Your verdicts do not yet show which you prefer, the leader or {baseline}"),
     };
-    let ((from, to), (alone_from, alone_to)) = (one.interval, one.labels_alone);
-    let besides = match one.weight {
+    let ((from, to), (alone_from, alone_to)) = (estimate.interval, estimate.labels_alone);
+    let besides = match estimate.weight {
         0.0 => String::new(),
         _ => format!(
             ", sharpened by the scores of {} other cases; your verdicts alone would give {alone_from:+.2} to \
              {alone_to:+.2}",
-            one.predictions
+            estimate.predictions
         ),
     };
     format!(
         "{finding}: {:+.2} on a scale from -1 to 1, likely between {from:+.2} and {to:+.2}, from {} verdicts of \
          yours{besides}.",
-        one.mean, one.labels
+        estimate.mean, estimate.labels
     )
 }

@@ -37,8 +37,13 @@ pub(super) fn estimate_quality(seen: &Observations, arms: &[usize]) -> Option<Ve
     if sharing.is_empty() {
         return None;
     }
-    let found = predict(&CenteredScores::of(&values), &sharing);
-    let level = |arm: &usize| tried.iter().position(|one| one == arm).map(|at| found[at]);
+    let found = predict_levels(&CenteredScores::from_values(&values), &sharing);
+    let level = |arm: &usize| {
+        tried
+            .iter()
+            .position(|candidate| candidate == arm)
+            .map(|at| found[at])
+    };
     arms.iter().map(level).collect()
 }
 
@@ -71,7 +76,7 @@ struct CenteredScores {
 
 impl CenteredScores {
     /// Computes the statistics. Each configuration has outcomes for a prefix of the cases.
-    fn of(values: &[Vec<f64>]) -> Self {
+    fn from_values(values: &[Vec<f64>]) -> Self {
         let size = values.len();
         let mut seen = Self {
             information: SquareMatrix::new(size),
@@ -99,7 +104,7 @@ impl CenteredScores {
             for &one in &there {
                 for &other in &there {
                     let own = if one == other { 1.0 } else { 0.0 };
-                    *seen.information.at(one, other) += cases * (own - share);
+                    *seen.information.cell_mut(one, other) += cases * (own - share);
                 }
             }
             from = depth;
@@ -108,7 +113,7 @@ impl CenteredScores {
     }
 }
 
-fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
+fn predict_levels(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
     let size = seen.above.len();
     // Configuration effects are one more axis, on which all values are distinct.
     let own: Vec<usize> = (0..size).collect();
@@ -125,13 +130,13 @@ fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
         }
     };
     let mut variances: Vec<f64> = (0..axes.len()).map(usual).collect();
-    let mut chance = NOISE_VARIANCE;
+    let mut random = NOISE_VARIANCE;
     let mut levels = vec![0.0; size];
     for _ in 0..EM_STEPS {
-        let prior = prior(&axes, &variances);
+        let prior = prior_covariance(&axes, &variances);
         // (chance + known × prior)⁻¹ times `above`, and times `information`.
         let mut left = seen.information.multiply(&prior);
-        (0..size).for_each(|at| *left.at(at, at) += chance);
+        (0..size).for_each(|at| *left.cell_mut(at, at) += random);
         let (pull, weight) = left.solve(&seen.above, &seen.information);
         levels = prior.multiply_vector(&pull);
         for (axis, places) in axes.iter().enumerate() {
@@ -144,14 +149,14 @@ fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
         let again = seen.information.multiply_vector(&levels);
         let rest: f64 = (0..size).map(|at| levels[at] * again[at]).sum();
         let explained = weight.trace_with(&prior);
-        let sum = seen.squares - 2.0 * fitted + rest + chance * explained;
-        chance = (sum.max(0.0) + PRIOR_WEIGHT * NOISE_VARIANCE) / (seen.count + PRIOR_WEIGHT);
+        let sum = seen.squares - 2.0 * fitted + rest + random * explained;
+        random = (sum.max(0.0) + PRIOR_WEIGHT * NOISE_VARIANCE) / (seen.count + PRIOR_WEIGHT);
     }
     levels
 }
 
 /// Returns the prior covariance of the configurations.
-fn prior(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
+fn prior_covariance(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
     let size = axes.first().map_or(0, |places| places.len());
     let mut prior = SquareMatrix::new(size);
     for (&places, variance) in axes.iter().zip(variances) {
@@ -207,7 +212,7 @@ impl SquareMatrix {
             cells: vec![0.0; size * size],
         }
     }
-    fn at(&mut self, row: usize, column: usize) -> &mut f64 {
+    fn cell_mut(&mut self, row: usize, column: usize) -> &mut f64 {
         &mut self.cells[row * self.size + column]
     }
     fn row(&self, row: usize) -> &[f64] {
@@ -223,7 +228,7 @@ impl SquareMatrix {
             for (middle, &factor) in self.row(row).iter().enumerate() {
                 if factor != 0.0 {
                     let target = &mut product.cells[row * self.size..(row + 1) * self.size];
-                    add(target, factor, other.row(middle));
+                    add_scaled(target, factor, other.row(middle));
                 }
             }
         }
@@ -261,12 +266,12 @@ impl SquareMatrix {
             for row in (0..size).filter(|&row| row != step) {
                 let factor = -self.cells[row * size + step] / pivot;
                 if factor != 0.0 {
-                    add(
+                    add_scaled(
                         &mut self.cells[row * size + step..(row + 1) * size],
                         factor,
                         &own[step..],
                     );
-                    add(&mut other[row * size..(row + 1) * size], factor, &theirs);
+                    add_scaled(&mut other[row * size..(row + 1) * size], factor, &theirs);
                     vector[row] += factor * vector[step];
                 }
             }
@@ -284,7 +289,7 @@ impl SquareMatrix {
 
 // Nearly all of a race's time is spent in these loops. They use indices instead of chained iterators, so that they
 // are also fast without optimization: in tests, which simulate thousands of races.
-fn add(target: &mut [f64], factor: f64, source: &[f64]) {
+fn add_scaled(target: &mut [f64], factor: f64, source: &[f64]) {
     let size = target.len().min(source.len());
     let mut at = 0;
     while at < size {
@@ -293,10 +298,10 @@ fn add(target: &mut [f64], factor: f64, source: &[f64]) {
     }
 }
 
-fn swap_rows(cells: &mut [f64], size: usize, one: usize, other: usize) {
-    if one != other {
-        let (upper, lower) = cells.split_at_mut(one.max(other) * size);
-        upper[one.min(other) * size..][..size].swap_with_slice(&mut lower[..size]);
+fn swap_rows(cells: &mut [f64], size: usize, first: usize, second: usize) {
+    if first != second {
+        let (upper, lower) = cells.split_at_mut(first.max(second) * size);
+        upper[first.min(second) * size..][..size].swap_with_slice(&mut lower[..size]);
     }
 }
 
@@ -308,25 +313,25 @@ mod tests {
     /// Squared errors of the levels relative to the truth: predicted, and by plain means.
     fn level_errors(shared: f64, own: f64) -> (f64, f64) {
         let (mut predicted, mut plain) = (0.0, 0.0);
-        let mut chance = Random::new(7);
+        let mut random = Random::new(7);
         for _ in 0..100 {
             let axes: Vec<Vec<usize>> = vec![
                 (0..24).map(|at| at / 6).collect(),
                 (0..24).map(|at| at % 6).collect(),
             ];
-            let worth: Vec<f64> = (0..10).map(|_| shared * chance.next_normal()).collect();
+            let worth: Vec<f64> = (0..10).map(|_| shared * random.next_normal()).collect();
             let mut truth: Vec<f64> = (0..24)
-                .map(|at| worth[axes[0][at]] + worth[4 + axes[1][at]] + own * chance.next_normal())
+                .map(|at| worth[axes[0][at]] + worth[4 + axes[1][at]] + own * random.next_normal())
                 .collect();
             center_columns(&mut truth);
             let values: Vec<Vec<f64>> = (truth.iter())
                 .map(|level| {
                     (0..3)
-                        .map(|_| level + 0.15 * chance.next_normal())
+                        .map(|_| level + 0.15 * random.next_normal())
                         .collect()
                 })
                 .collect();
-            let mut levels = predict(&CenteredScores::of(&values), &axes);
+            let mut levels = predict_levels(&CenteredScores::from_values(&values), &axes);
             let mut means: Vec<f64> = (values.iter())
                 .map(|own| own.iter().sum::<f64>() / own.len() as f64)
                 .collect();
@@ -354,18 +359,18 @@ mod tests {
 
     #[test]
     fn solutions_satisfy_their_linear_systems() {
-        let mut chance = Random::new(8);
+        let mut random = Random::new(8);
         let mut left = SquareMatrix::new(7);
         left.cells
             .iter_mut()
-            .for_each(|cell| *cell = chance.next_normal());
-        *left.at(0, 0) = 0.0;
+            .for_each(|cell| *cell = random.next_normal());
+        *left.cell_mut(0, 0) = 0.0;
         let mut right = SquareMatrix::new(7);
         right
             .cells
             .iter_mut()
-            .for_each(|cell| *cell = chance.next_normal());
-        let vector: Vec<f64> = (0..7).map(|_| chance.next_normal()).collect();
+            .for_each(|cell| *cell = random.next_normal());
+        let vector: Vec<f64> = (0..7).map(|_| random.next_normal()).collect();
         let copy = SquareMatrix {
             size: 7,
             cells: left.cells.clone(),

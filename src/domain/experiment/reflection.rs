@@ -6,7 +6,7 @@ use super::prompt_search::MAX_PROMPT_LENGTH;
 use crate::domain::recipe::QUESTION_PLACEHOLDER;
 
 /// Maximum number of characters shown of a question, an expected answer, or an answer.
-const MAX_SHOWN: usize = 2_000;
+const MAX_SHOWN_CHARS: usize = 2_000;
 /// Delimiters around the proposed prompt.
 const PROMPT_DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 
@@ -79,7 +79,7 @@ pub fn parse_proposal(reply: &str) -> Result<String, &'static str> {
 fn fenced(name: &str, text: &str, nonce: &str) -> String {
     let shown: String = text
         .chars()
-        .take(MAX_SHOWN.max(MAX_PROMPT_LENGTH))
+        .take(MAX_SHOWN_CHARS.max(MAX_PROMPT_LENGTH))
         .collect();
     // A text that contains the nonce could close its own fence.
     let shown = shown.replace(nonce, "");

@@ -44,10 +44,10 @@ fn run_race(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> Suc
         search: None,
         arms,
     });
-    let mut chance = Random::new(9);
-    while let RaceStep::Evaluate(cells) = race.next() {
-        for cell in cells {
-            race.record(cell, of(cell.arm, cell.case, chance.next_normal()));
+    let mut random = Random::new(9);
+    while let RaceStep::Evaluate(trials) = race.next() {
+        for trial in trials {
+            race.record(trial, of(trial.arm, trial.case, random.next_normal()));
         }
     }
     race
@@ -274,9 +274,9 @@ fn two_configuration_race(cases: usize, of: impl Fn(usize, usize) -> f64) -> Suc
     design.declared.truncate(2);
     design.cases = cases;
     let mut race = SuccessiveHalving::new(design);
-    while let RaceStep::Evaluate(cells) = race.next() {
-        for cell in cells {
-            race.record(cell, outcome(of(cell.arm, cell.case), 1, 1));
+    while let RaceStep::Evaluate(trials) = race.next() {
+        for trial in trials {
+            race.record(trial, outcome(of(trial.arm, trial.case), 1, 1));
         }
     }
     race
@@ -303,7 +303,7 @@ fn failed_evaluations_yield_no_leader() {
         (all.leader, all.finding, all.recommended()),
         (None, Some(HoldoutFinding::NotTested), None)
     );
-    let some: BTreeSet<Trial> = failed.into_iter().filter(|cell| cell.arm == 1).collect();
+    let some: BTreeSet<Trial> = failed.into_iter().filter(|trial| trial.arm == 1).collect();
     let words = report_of(&race, &some, Baseline::Current).sentence;
     assert!(
         words.ends_with("10 of 20 evaluations failed and count as a score of 0."),
@@ -315,9 +315,9 @@ fn failed_evaluations_yield_no_leader() {
 #[test]
 fn unreadable_judgments_are_not_measurements() {
     let unreadable = |race: &SuccessiveHalving, of: fn(usize) -> bool| -> BTreeSet<Trial> {
-        let cells = race.results().keys().copied();
-        cells
-            .filter(|cell| cell.arm == 1 && of(cell.case))
+        let trials = race.results().keys().copied();
+        trials
+            .filter(|trial| trial.arm == 1 && of(trial.case))
             .collect()
     };
     // As the race records it: 0.5 for the current configuration by definition, and for trials that could not be
@@ -381,11 +381,11 @@ fn a_single_configuration_does_not_lead() {
     design.declared.truncate(2);
     design.cases = 20;
     let mut race = SuccessiveHalving::new(design);
-    let RaceStep::Evaluate(cells) = race.next() else {
+    let RaceStep::Evaluate(trials) = race.next() else {
         panic!("it has begun");
     };
-    for cell in cells.into_iter().filter(|cell| cell.arm == 0) {
-        race.record(cell, outcome(0.5, 1, 1));
+    for trial in trials.into_iter().filter(|trial| trial.arm == 0) {
+        race.record(trial, outcome(0.5, 1, 1));
     }
     let found = report_of(&race, &BTreeSet::new(), Baseline::First);
     assert!(
@@ -475,7 +475,7 @@ fn a_leader_refuted_by_the_holdout_is_not_recommended() {
     let results: Vec<_> = race
         .results()
         .iter()
-        .map(|(cell, one)| (*cell, *one))
+        .map(|(trial, one)| (*trial, *one))
         .collect();
     let race = SuccessiveHalving::new(race.design().clone()).close(results, verdict);
     let found = report_of(&race, &BTreeSet::new(), Baseline::Current);

@@ -76,7 +76,7 @@ pub(super) fn influences(
             .collect();
         let between: f64 = effects
             .iter()
-            .map(|one| one.settings as f64 * (one.mean - middle).powi(2))
+            .map(|value_effect| value_effect.settings as f64 * (value_effect.mean - middle).powi(2))
             .sum();
         found.push(Influence {
             dial: axis.dial,

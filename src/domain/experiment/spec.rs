@@ -125,10 +125,10 @@ impl ExperimentSpec {
         }
         let fits = |arm: &Configuration, is_lenient: bool| {
             self.space.0.iter().zip(&arm.0).all(|(axis, place)| {
-                let wanted = self.current.get(&axis.dial).unwrap_or(&axis.values[0]);
+                let requested = self.current.get(&axis.dial).unwrap_or(&axis.values[0]);
                 match place.and_then(|place| axis.values.get(place)) {
-                    Some(value) => value == wanted,
-                    None => wanted.is_null() || is_lenient,
+                    Some(value) => value == requested,
+                    None => requested.is_null() || is_lenient,
                 }
             })
         };

@@ -137,15 +137,15 @@ impl SuccessiveHalving {
             }
         };
         catch_up(&mut race);
-        for &(cell, outcome) in &results {
-            race.record(cell, outcome);
+        for &(trial, outcome) in &results {
+            race.record(trial, outcome);
             catch_up(&mut race);
         }
         // Outcomes from an earlier version, whose races ran in a different order, are used when the race requests
         // them.
         let known: BTreeMap<Trial, TrialOutcome> = results.into_iter().collect();
-        while let Some((cell, outcome)) = race.next_known_trial(&known) {
-            race.record(cell, outcome);
+        while let Some((trial, outcome)) = race.next_known_trial(&known) {
+            race.record(trial, outcome);
             catch_up(&mut race);
         }
         race
@@ -157,13 +157,13 @@ impl SuccessiveHalving {
         verdict: RaceVerdict,
     ) -> Self {
         let arms = self.seen.states.len();
-        for (cell, outcome) in results.into_iter().filter(|(cell, _)| cell.arm < arms) {
-            if self.seen.results.insert(cell, outcome).is_none() {
+        for (trial, outcome) in results.into_iter().filter(|(trial, _)| trial.arm < arms) {
+            if self.seen.results.insert(trial, outcome).is_none() {
                 self.spent = add_usage(self.spent, outcome);
             }
         }
         for arm in 0..arms {
-            let is_tried = self.seen.results.keys().any(|cell| cell.arm == arm);
+            let is_tried = self.seen.results.keys().any(|trial| trial.arm == arm);
             self.seen.states[arm] = match self.seen.states[arm] {
                 ConfigurationState::Untried if is_tried => ConfigurationState::SetAside,
                 fate => fate,
@@ -184,26 +184,26 @@ impl SuccessiveHalving {
         }
     }
     /// Records an outcome. Returns false and changes nothing if the trial is not open.
-    pub fn record(&mut self, cell: Trial, outcome: TrialOutcome) -> bool {
-        if !self.batch.contains(&cell) {
+    pub fn record(&mut self, trial: Trial, outcome: TrialOutcome) -> bool {
+        if !self.batch.contains(&trial) {
             return false;
         }
-        self.seen.results.insert(cell, outcome);
+        self.seen.results.insert(trial, outcome);
         self.spent = add_usage(self.spent, outcome);
-        self.seen.states[cell.arm] = match self.seen.states[cell.arm] {
-            ConfigurationState::Untried if !self.is_on_trial(cell.arm) => {
+        self.seen.states[trial.arm] = match self.seen.states[trial.arm] {
+            ConfigurationState::Untried if !self.is_on_trial(trial.arm) => {
                 ConfigurationState::Racing
             }
             fate => fate,
         };
-        self.batch.retain(|open| *open != cell);
+        self.batch.retain(|open| *open != trial);
         // Only a call that exceeded its declared bound can make open trials unaffordable; cases at the end of
         // the batch are then dropped.
         while !self.batch.is_empty()
             && !self.can_afford(self.batch.iter().copied(), self.reserved_fraction())
         {
-            let last = self.batch.last().map(|cell| cell.case);
-            self.batch.retain(|cell| Some(cell.case) != last);
+            let last = self.batch.last().map(|trial| trial.case);
+            self.batch.retain(|trial| Some(trial.case) != last);
         }
         if self.batch.is_empty() {
             self.count_met();
@@ -242,7 +242,7 @@ impl SuccessiveHalving {
         known: &BTreeMap<Trial, TrialOutcome>,
     ) -> Option<(Trial, TrialOutcome)> {
         let mut open = self.batch.iter();
-        open.find_map(|cell| Some((*cell, *known.get(cell)?)))
+        open.find_map(|trial| Some((*trial, *known.get(trial)?)))
     }
     /// Cases of the current phase.
     fn current_cases(&self) -> &[usize] {
@@ -255,8 +255,8 @@ impl SuccessiveHalving {
     /// Counts the cases of the round for which all its configurations have outcomes.
     fn count_met(&mut self) {
         let known = |&&case: &&usize| {
-            let cell = |&arm: &usize| self.seen.results.contains_key(&Trial { arm, case });
-            self.round.arms.iter().all(cell)
+            let trial = |&arm: &usize| self.seen.results.contains_key(&Trial { arm, case });
+            self.round.arms.iter().all(trial)
         };
         let cases = self
             .current_cases()
@@ -328,7 +328,7 @@ impl SuccessiveHalving {
         let mut batch = Vec::new();
         for &case in cases {
             let row = self.round.arms.iter().map(|&arm| Trial { arm, case });
-            let row = row.filter(|cell| !self.seen.results.contains_key(cell));
+            let row = row.filter(|trial| !self.seen.results.contains_key(trial));
             if !self.can_afford(
                 batch.iter().copied().chain(row.clone()),
                 self.reserved_fraction(),
@@ -351,7 +351,7 @@ impl SuccessiveHalving {
             .map(|&arm| (arm, judge::mean_of(&self.seen, arm, glance)))
             .collect();
         let newcomers = if half_left {
-            proposals::next(&self.seen.design, &scores, PROPOSED_PER_STEP)
+            proposals::propose_configurations(&self.seen.design, &scores, PROPOSED_PER_STEP)
         } else {
             Vec::new()
         };

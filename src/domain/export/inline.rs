@@ -140,7 +140,7 @@ pub fn bracketed_formulas(text: &str) -> String {
             .and_then(|rest| rest.strip_suffix("\\]"));
         match inner {
             _ if is_code => out.push_str(line),
-            // `\[` opens a formula only on a line of its own; elsewhere it is an ordinary bracket.
+            // `\[` opens a formula only on a separate line; elsewhere it is an ordinary bracket.
             Some(inner) => out.push_str(&format!("$${inner}$$\n")),
             None if bare == "\\[" || (is_formula && bare == "\\]") => {
                 is_formula = !is_formula;

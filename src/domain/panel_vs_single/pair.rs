@@ -46,7 +46,7 @@ impl AnswerPair {
     /// # Errors
     /// Fails when the analysis has no answer or draft, its answer has a structured format, only one model was
     /// called, or the texts are empty or equal.
-    pub fn of(analysis: &Analysis, draft: Option<&StageAnswer>) -> Result<Self, NotComparable> {
+    pub fn new(analysis: &Analysis, draft: Option<&StageAnswer>) -> Result<Self, NotComparable> {
         let plan = &analysis.plan;
         let (Status::Completed, Some(synthesis), Some(draft)) =
             (analysis.status, &analysis.synthesis, draft)

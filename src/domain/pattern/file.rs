@@ -42,7 +42,7 @@ pub struct PatternError {
 ///
 /// # Errors
 /// Returns every error found: missing, unknown, or invalid fields, or stages that cannot be run.
-pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
+pub fn parse_pattern(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     let mut faults = Vec::new();
     let Some(tree) = value.as_object() else {
         return Err(vec![add_error("", "a pattern must be an object")]);
@@ -64,7 +64,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
         "limitations",
         "stages",
     ]);
-    let id = fields.text("id", 40, None);
+    let id = fields.text_field("id", 40, None);
     if !id.is_empty() && !is_id(&id) {
         let why = "must have 2 to 40 lowercase letters, digits, _ and -";
         fields.add_error(
@@ -72,16 +72,16 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
             &format!("an id {why}, start with a letter or digit, and not be suggest or check"),
         );
     }
-    let name = fields.text("name", 80, None);
-    let arrangement = fields.keyword("arrangement").unwrap_or_default();
+    let name = fields.text_field("name", 80, None);
+    let arrangement = fields.keyword_field("arrangement").unwrap_or_default();
     let mut pattern = Pattern {
-        description: fields.text("description", 600, Some("")),
-        category: fields.text("category", 40, Some("Own")),
+        description: fields.text_field("description", 600, Some("")),
+        category: fields.text_field("category", 40, Some("Own")),
         arrangement,
-        complexity: fields.text("complexity", 6, Some("medium")),
-        panel: fields.panel(arrangement),
-        use_cases: fields.list("use_cases"),
-        limitations: fields.list("limitations"),
+        complexity: fields.text_field("complexity", 6, Some("medium")),
+        panel: fields.panel_field(arrangement),
+        use_cases: fields.list_field("use_cases"),
+        limitations: fields.list_field("limitations"),
         stages: Vec::new(),
         id,
         name,
@@ -89,7 +89,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     if !["low", "medium", "high"].contains(&pattern.complexity.as_str()) {
         fields.add_error("complexity", "must be low, medium or high");
     }
-    pattern.stages = stages(tree, arrangement, &mut faults);
+    pattern.stages = parse_stages(tree, arrangement, &mut faults);
     if faults.is_empty() {
         faults = pattern.errors();
     }
@@ -145,18 +145,20 @@ impl Pattern {
         self.check_flow(&mut faults);
         for (at, stage) in self.stages.iter().enumerate() {
             let place = format!("stages.{at}.prompt");
-            let holes = prompt::placeholders_in(&stage.prompt);
-            if let Some(hole) = holes
+            let placeholders = prompt::placeholders_in(&stage.prompt);
+            if let Some(placeholder) = placeholders
                 .iter()
-                .find(|hole| !prompt::PLACEHOLDER_NAMES.contains(hole))
+                .find(|placeholder| !prompt::PLACEHOLDER_NAMES.contains(placeholder))
             {
                 let known = prompt::PLACEHOLDER_NAMES.join("}, {");
                 faults.push(add_error(
                     &place,
-                    &format!("unknown placeholder {{{hole}}}; the available ones are {{{known}}}"),
+                    &format!(
+                        "unknown placeholder {{{placeholder}}}; the available ones are {{{known}}}"
+                    ),
                 ));
             }
-            let needs = |name: &str| holes.contains(&name);
+            let needs = |name: &str| placeholders.contains(&name);
             // Patterns must keep the first answers independent.
             if at == 0
                 && ["peers", "reviews", "own", "own_initial"]
@@ -234,7 +236,7 @@ impl Pattern {
     }
 }
 
-fn stages(
+fn parse_stages(
     tree: &Map<String, Value>,
     arrangement: Arrangement,
     faults: &mut Vec<PatternError>,
@@ -268,7 +270,7 @@ fn stages(
             errors: faults,
         };
         fields.reject_unknown(&["name", "who", "task", "help", "prompt"]);
-        let name = fields.text("name", 24, None);
+        let name = fields.text_field("name", 24, None);
         if names.contains(&name) {
             fields.add_error("name", "two stages have the same name");
         }
@@ -280,18 +282,18 @@ fn stages(
             );
         }
         names.push(name.clone());
-        let prompt = fields.text("prompt", MAX_PROMPT, None);
+        let prompt = fields.text_field("prompt", MAX_PROMPT, None);
         let ends =
             at + 1 == list.len() && !matches!(arrangement, Arrangement::Single | Arrangement::Vote);
-        let who = fields.keyword("who").unwrap_or(if ends {
+        let who = fields.keyword_field("who").unwrap_or(if ends {
             StageRole::Synthesizer
         } else {
             StageRole::Members
         });
         let task = fields
-            .keyword("task")
+            .keyword_field("task")
             .unwrap_or_else(|| default_task(at, who, &prompt));
-        let help = fields.text("help", 300, Some(""));
+        let help = fields.text_field("help", 300, Some(""));
         stages.push(StageText {
             name,
             who,
@@ -345,7 +347,7 @@ impl TableFields<'_> {
         }
     }
 
-    fn text(&mut self, name: &str, most: usize, default: Option<&str>) -> String {
+    fn text_field(&mut self, name: &str, most: usize, default: Option<&str>) -> String {
         match (self.table.get(name), default) {
             (Some(Value::String(text)), _) if text.chars().count() > most => {
                 self.add_error(name, &format!("at most {most} characters"));
@@ -373,7 +375,7 @@ impl TableFields<'_> {
     }
 
     /// Parses one word of a closed list.
-    fn keyword<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+    fn keyword_field<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let value = self.table.get(name)?;
         match serde_json::from_value(value.clone()) {
             Ok(word) => Some(word),
@@ -389,7 +391,7 @@ impl TableFields<'_> {
         }
     }
 
-    fn list(&mut self, name: &str) -> Vec<String> {
+    fn list_field(&mut self, name: &str) -> Vec<String> {
         let Some(value) = self.table.get(name) else {
             return Vec::new();
         };
@@ -411,7 +413,7 @@ impl TableFields<'_> {
         }
     }
 
-    fn panel(&mut self, arrangement: Arrangement) -> (u32, u32) {
+    fn panel_field(&mut self, arrangement: Arrangement) -> (u32, u32) {
         let usual = match arrangement {
             Arrangement::Single => (1, 1),
             Arrangement::Cascade => (2, 2),

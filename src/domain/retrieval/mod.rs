@@ -146,7 +146,7 @@ fn select_passages<'a>(
         if !new || passage_cost(passage) > left {
             continue;
         }
-        let shingles = Shingles::of(&passage.text);
+        let shingles = Shingles::from_text(&passage.text);
         if taken
             .iter()
             .all(|known| !known.is_near_duplicate(&shingles))

@@ -175,7 +175,7 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
 
 /// An estimate as JSON.
 pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
-    let total = estimate::total(&forecast.calls);
+    let total = estimate::total_estimate(&forecast.calls);
     let too_small = forecast.too_small.iter();
     let too_small =
         too_small.map(|(model, window)| json!({"model": model, "context_window": window}));

@@ -57,7 +57,7 @@ pub fn full_json(report: &AnalysisReport) -> Value {
         body.extend(summary);
         body.insert("sources".into(), json!(sources(&report.analysis.plan)));
         body.insert("fits".into(), json!(report.analysis.plan.fits));
-        let coverage = ReadCoverage::of(&report.analysis.plan, &report.answers);
+        let coverage = ReadCoverage::from_answers(&report.analysis.plan, &report.answers);
         body.insert("coverage".into(), json!(coverage.map(coverage_json)));
         body.insert("failures".into(), json!(report.failures()));
         body.insert("vote".into(), json!(report.vote));
@@ -233,7 +233,7 @@ pub fn rerun_forecast_json(rerun: &RerunForecast) -> Value {
         let stage = &plan.stages[answer.stage];
         json!({ "stage": stage.name, "model": answer.model })
     };
-    let total = estimate::total(calls);
+    let total = estimate::total_estimate(calls);
     json!({
         "status": "success", "pattern": plan.pattern, "ultra_model": plan.synthesizer.model,
         "models": plan.members.iter().map(Member::name).collect::<Vec<_>>(),

@@ -30,7 +30,7 @@ use crate::wire::{
 /// budget is too small, `UpstreamFailed` or `Unavailable` when there is no answer.
 pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
-    let request = openai::read(&body).map_err(invalid_field)?;
+    let request = openai::parse_request(&body).map_err(invalid_field)?;
     respond(cx, caller, &body, vec![request], ClientApi::Chat).await
 }
 
@@ -50,7 +50,7 @@ pub async fn complete(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// Same as [`chat`].
 pub async fn responses(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
-    let request = responses::read(&body).map_err(invalid_field)?;
+    let request = responses::parse_request(&body).map_err(invalid_field)?;
     respond(cx, caller, &body, vec![request], ClientApi::Responses).await
 }
 
@@ -236,7 +236,12 @@ async fn run_one(
     frame.completed = Some(clock::now().millis() / 1_000);
     let text = response_body(api, &frame, &completion).to_string();
     let reply = Reply::bytes(text.clone(), "application/json");
-    ignored.extend(completion.dropped.iter().map(|name| openai::shown(name)));
+    ignored.extend(
+        completion
+            .dropped
+            .iter()
+            .map(|name| openai::sanitize_field_name(name)),
+    );
     let reply = add_result_headers(reply, cx, &completion);
     Ok((with_headers(reply, &ignored), text))
 }

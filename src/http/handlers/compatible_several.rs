@@ -22,7 +22,7 @@ use crate::http::sse::{self, SseEvent};
 use crate::wire::serve_openai::{
     self as openai, ChatRequest, ChunkFrame, MAX_CHOICES, RequestError,
 };
-use crate::wire::serve_several::{chunks, joined};
+use crate::wire::serve_several::{encode_chunks, join_answers};
 
 /// Maximum number of concurrent runs per request.
 const MAX_CONCURRENT: usize = 4;
@@ -94,7 +94,7 @@ pub(super) async fn run(
     let ignored = ignored_fields(&choices);
     let first = choices.first().map(|choice| choice.id.to_string());
     let bodies = choices.into_iter().map(|one| (one.index, one.body));
-    let mut body = joined(bodies, openai::tokens(&sum.usage));
+    let mut body = join_answers(bodies, openai::encode_usage(&sum.usage));
     let mut headers = vec![("x-quire-analysis", first.unwrap_or_default())];
     if !ignored.is_empty() {
         headers.push(("x-quire-ignored", ignored.join(", ")));
@@ -185,7 +185,12 @@ async fn run_one(
     let completion = Completion::of(&ended, is_passthrough)?;
     frame.id = compatible_shape::id_of(api, &begun.id);
     frame.completed = Some(clock::now().millis() / 1_000);
-    ignored.extend(completion.dropped.iter().map(|name| openai::shown(name)));
+    ignored.extend(
+        completion
+            .dropped
+            .iter()
+            .map(|name| openai::sanitize_field_name(name)),
+    );
     Ok(Choice {
         index: 0,
         id: begun.id,
@@ -223,7 +228,7 @@ fn stream_reply(cx: &RequestContext, body: &Value, with_usage: bool) -> Reply {
         name: "".into(),
         data,
     };
-    let mut events: Vec<SseEvent> = chunks(body, with_usage)
+    let mut events: Vec<SseEvent> = encode_chunks(body, with_usage)
         .iter()
         .map(|chunk| event(chunk.to_string()))
         .collect();

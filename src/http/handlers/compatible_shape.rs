@@ -52,11 +52,11 @@ pub(super) fn frame_of(cx: &RequestContext, request: &ChatRequest) -> ChunkFrame
 pub(super) fn response_body(api: ClientApi, frame: &ChunkFrame, completion: &Completion) -> Value {
     let result = result_of(completion);
     match api {
-        ClientApi::Chat => openai::completion(frame, &result),
+        ClientApi::Chat => openai::encode_completion(frame, &result),
         ClientApi::Completions => {
             completions::encode_completion(frame, result.text, result.finish, result.usage)
         }
-        ClientApi::Responses => responses::response(frame, "completed", Some(&result)),
+        ClientApi::Responses => responses::encode_response(frame, "completed", Some(&result)),
         ClientApi::Messages => anthropic::encode_message(frame, &result),
         ClientApi::Gemini => gemini::encode_answer(frame, &result),
     }

@@ -122,7 +122,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let votes = calibration.sentence().map(|sentence| {
         json!({
             "decided": calibration.decided_votes, "right": calibration.correct, "ties": calibration.ties,
-            "interval": calibration.interval(), "sentence": sentence, "rule": calibration::ACCURACY_RULE,
+            "interval": calibration.interval(), "sentence": sentence, "rule": calibration::ACCURACY_EXPLANATION,
         })
     });
     let topics: Vec<Value> = verdicts.topics.iter().map(row_json).collect();

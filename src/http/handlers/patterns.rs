@@ -192,7 +192,7 @@ fn parse_body(body: Map<String, Value>) -> Result<ParsedPattern, Vec<PatternProb
             }]),
         };
     }
-    let pattern = file::read(&Value::Object(body));
+    let pattern = file::parse_pattern(&Value::Object(body));
     let pattern = pattern.map_err(|problems| {
         problems
             .into_iter()

@@ -261,7 +261,7 @@ fn only_accepted_parameters_are_sent_under_the_providers_names() {
             refused: owned(refused),
             ..ModelCapabilities::default()
         };
-        super::body("m", &request_of(parameters.clone()), &capabilities, quirks)
+        super::request_body("m", &request_of(parameters.clone()), &capabilities, quirks)
     };
     let plain = PLAIN_QUIRKS;
     let all = body(&[], &[], plain);

@@ -118,8 +118,8 @@ impl SuccessiveHalving {
     fn cases_seen(&self) -> usize {
         let seen = |case: &usize| {
             let arms = 0..self.seen.states.len();
-            let mut cells = arms.map(|arm| Trial { arm, case: *case });
-            cells.any(|cell| self.seen.results.contains_key(&cell))
+            let mut trials = arms.map(|arm| Trial { arm, case: *case });
+            trials.any(|trial| self.seen.results.contains_key(&trial))
         };
         let last = self.seen.order.iter().rposition(seen);
         last.map_or(0, |last| last + 1)

@@ -80,11 +80,11 @@ fn an_interrupted_search_has_the_same_family() {
                 known,
                 whole.proposals.iter().copied(),
             );
-            for (cell, outcome) in &whole.results[stop..] {
+            for (trial, outcome) in &whole.results[stop..] {
                 while let RaceStep::Propose(_) = race.next() {
                     assert!(race.propose(whole.proposals[race.proposals()]));
                 }
-                assert!(race.record(*cell, *outcome), "{seed} {stop} {cell:?}");
+                assert!(race.record(*trial, *outcome), "{seed} {stop} {trial:?}");
             }
             assert_eq!(race.next(), whole.race.next(), "{seed} {stop}");
             assert_eq!(race.parents(), whole.race.parents());
@@ -120,8 +120,8 @@ fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
                 assert!(race.propose(experiment::prompt_search::Proposal { place, bill }));
                 proposed += 1;
             }
-            RaceStep::Evaluate(cells) => {
-                assert!(race.record(cells[0], experiment::TrialOutcome::default()));
+            RaceStep::Evaluate(trials) => {
+                assert!(race.record(trials[0], experiment::TrialOutcome::default()));
             }
         }
     }
