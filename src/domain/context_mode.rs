@@ -132,9 +132,9 @@ pub struct FitChoice {
 /// Chooses the context of one member. Never `Parts`, which is a decision for the whole panel.
 pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeeds) -> FitChoice {
     let room = needs.available_tokens();
-    let given = |fit, chars, why: String| FitChoice { fit, chars, why };
+    let choice = |fit, chars, why: String| FitChoice { fit, chars, why };
     let unknown = PASSAGES_BUDGET as u64;
-    let most = match (requested, room) {
+    let max_chars = match (requested, room) {
         (ContextMode::Whole, _) => MAX_CHARS,
         (ContextMode::Passages, _) => 0,
         (_, None) => unknown,
@@ -144,8 +144,8 @@ pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeed
         }
     };
     let fits = room.is_none_or(|room| size.tokens() <= room);
-    if size.chars <= most.max(FIT_STEPS[3] as u64) && fits {
-        return given(Fit::Whole, size.chars as usize, String::new());
+    if size.chars <= max_chars.max(FIT_STEPS[3] as u64) && fits {
+        return choice(Fit::Whole, size.chars as usize, String::new());
     }
     let why = match room {
         Some(room) if requested != ContextMode::Passages && !fits => format!(
@@ -156,7 +156,7 @@ pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeed
         _ if requested == ContextMode::Passages => String::new(),
         None if requested == ContextMode::Auto => "its context window is unknown".to_owned(),
         _ => format!(
-            "the documents have {} characters, more than the limit of {most} for whole documents{}",
+            "the documents have {} characters, more than the limit of {max_chars} for whole documents{}",
             size.chars,
             if requested == ContextMode::Auto {
                 " by default"
@@ -173,11 +173,11 @@ pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeed
             _ => needs.window_share().map_or(0, |share| size.chars_in(share)),
         };
         let chars = share.clamp(PASSAGES_BUDGET, chars.min(MAX_CHARS as usize));
-        return given(Fit::Passages, chars, why);
+        return choice(Fit::Passages, chars, why);
     }
     match FIT_STEPS.into_iter().find(|&step| step <= chars) {
-        Some(step) => given(Fit::Trimmed, step, why),
-        None => given(Fit::Cannot, 0, why),
+        Some(step) => choice(Fit::Trimmed, step, why),
+        None => choice(Fit::Cannot, 0, why),
     }
 }
 

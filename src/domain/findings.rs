@@ -133,14 +133,14 @@ fn contradiction_sides(evidence: &EvidenceMap, contradiction: &ClaimContradictio
         .any(|side| stance(side.letter) == Some(Stance::Denies));
     let mut sides: Vec<(Option<Stance>, Side)> = Vec::new();
     for side in &contradiction.sides {
-        let taken = stance(side.letter).filter(|_| is_denied);
+        let opposing_stance = stance(side.letter).filter(|_| is_denied);
         let known = sides
             .iter_mut()
-            .find(|(known, _)| taken.is_some() && *known == taken);
+            .find(|(known, _)| opposing_stance.is_some() && *known == opposing_stance);
         match known {
             Some((_, known)) => drop(known.letters.insert(side.letter)),
             None => sides.push((
-                taken,
+                opposing_stance,
                 Side {
                     letters: BTreeSet::from([side.letter]),
                     says: side.quote.clone(),

@@ -18,9 +18,9 @@ impl Network {
             None => (text, None),
         };
         let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(most);
-        (bits <= most).then_some(Self { address, bits })
+        let max_bits = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(max_bits);
+        (bits <= max_bits).then_some(Self { address, bits })
     }
 
     /// Whether the network contains the address. An IPv4-mapped IPv6 address counts as IPv4.

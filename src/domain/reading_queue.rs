@@ -218,29 +218,29 @@ mod tests {
         #[test]
         fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
-            let (mut waiting, mut held) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
+            let (mut waiting, mut occupied) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
             // For each waiting user who could be served, the users served since.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {
                 match event {
                     Event::Upload(owner, size) => waiting.push(document(number as u32, owner, size)),
-                    Event::Finish(at) if at < held.len() => turns.end(&held.remove(at)),
+                    Event::Finish(at) if at < occupied.len() => turns.end(&occupied.remove(at)),
                     Event::Finish(_) => {}
                 }
                 turns.update_waiting(&waiting);
-                while held.len() < readers {
+                while occupied.len() < readers {
                     let Some(next) = turns.next(&waiting, readers).cloned() else {
-                        let holds = |user: &UserId| held.iter().filter(|other| *other == user).count();
+                        let holds = |user: &UserId| occupied.iter().filter(|other| *other == user).count();
                         prop_assert!(waiting.iter().all(|queued| holds(&queued.user) >= share));
                         break;
                     };
                     turns.begin(&next.user);
-                    held.push(next.user.clone());
+                    occupied.push(next.user.clone());
                     waiting.retain(|queued| queued.id != next.id);
                     since.remove(&next.user);
                     for queued in &waiting {
-                        let holds = held.iter().filter(|other| **other == queued.user).count();
+                        let holds = occupied.iter().filter(|other| **other == queued.user).count();
                         if holds == 0 && queued.user != next.user {
                             let served = since.entry(queued.user.clone()).or_default();
                             prop_assert!(!served.contains(&next.user), "{} twice before {}", next.user, queued.user);
@@ -249,14 +249,14 @@ mod tests {
                     let people: BTreeSet<UserId> =
                         waiting.iter().map(|queued| queued.user.clone()).collect();
                     for person in people {
-                        if person != next.user && !held.contains(&person) {
+                        if person != next.user && !occupied.contains(&person) {
                             since.entry(person).or_default().push(next.user.clone());
                         }
                     }
                 }
-                let most = held.iter().map(|user| held.iter().filter(|other| *other == user).count());
-                let most = most.max().unwrap_or(0);
-                prop_assert!(readers == 1 || most < readers, "one person holds {} readers", most);
+                let max_occupied = occupied.iter().map(|user| occupied.iter().filter(|other| *other == user).count());
+                let max_occupied = max_occupied.max().unwrap_or(0);
+                prop_assert!(readers == 1 || max_occupied < readers, "one person holds {} readers", max_occupied);
             }
         }
 

@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn extreme_rates_neither_overflow_nor_divide_by_zero() {
-        let most = Rate::per_minute(u32::MAX);
-        let mut bucket = TokenBucket::full(most, at(i64::MIN));
-        assert_eq!(bucket.take(most, at(i64::MAX)), Ok(()));
+        let max_rate = Rate::per_minute(u32::MAX);
+        let mut bucket = TokenBucket::full(max_rate, at(i64::MIN));
+        assert_eq!(bucket.take(max_rate, at(i64::MAX)), Ok(()));
         let none = Rate::per_minute(0);
         let mut bucket = TokenBucket::full(none, at(0));
         assert_eq!(bucket.take(none, at(0)), Ok(()));

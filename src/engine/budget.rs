@@ -273,8 +273,8 @@ impl BudgetReservation {
     /// # Errors
     /// The reason, if a budget has no room, or if a dollar budget applies and a price is unknown.
     pub async fn reserve(&mut self, calls: &[(CallReservation, bool)]) -> Result<(), String> {
-        let held: Vec<(CallId, ReservedCall)> = calls.iter().map(reserved_call).collect();
-        let requested = held
+        let reserved_calls: Vec<(CallId, ReservedCall)> = calls.iter().map(reserved_call).collect();
+        let requested = reserved_calls
             .iter()
             .fold(ReservedCall::default(), |sum, (_, reservation)| {
                 sum.saturating_add(reservation)
@@ -301,9 +301,9 @@ impl BudgetReservation {
                 .grant(user, requested.amount, unpriced(true))
                 .await?;
         }
-        for ((call, held), (claim, _)) in held.into_iter().zip(calls) {
+        for ((call, reserved_calls), (claim, _)) in reserved_calls.into_iter().zip(calls) {
             let sum = self.open.entry(call).or_default();
-            *sum = sum.saturating_add(&held);
+            *sum = sum.saturating_add(&reserved_calls);
             sum.output = sum.output.saturating_add(claim.output_tokens);
             sum.is_bound |= is_bound;
         }
@@ -312,8 +312,8 @@ impl BudgetReservation {
 
     /// Returns the output tokens reserved for a call; `None` if no budget applies.
     pub fn reserved_output(&self, call: CallId) -> Option<u64> {
-        let held = self.open.get(&call).filter(|held| held.is_bound);
-        held.map(|held| held.output)
+        let reserved = self.open.get(&call).filter(|reserved| reserved.is_bound);
+        reserved.map(|reserved| reserved.output)
     }
 
     /// Reserves additional output for a call in progress.
@@ -330,8 +330,8 @@ impl BudgetReservation {
     /// Ends a call that cost this amount.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
         self.spent = self.spent.saturating_add(cost);
-        if let Some(held) = self.open.remove(&call) {
-            self.over = self.over.saturating_add(held.amount);
+        if let Some(reserved) = self.open.remove(&call) {
+            self.over = self.over.saturating_add(reserved.amount);
         }
     }
 
@@ -385,12 +385,12 @@ fn reserved_call((claim, own_key): &(CallReservation, bool)) -> (CallId, Reserve
         cost: if *own_key { MicroDollars(0) } else { cost },
         tokens: claim.input_tokens.saturating_add(claim.output_tokens),
     };
-    let held = ReservedCall {
+    let reserved = ReservedCall {
         amount,
         cost,
         ..ReservedCall::default()
     };
-    (claim.call, held)
+    (claim.call, reserved)
 }
 
 #[cfg(test)]

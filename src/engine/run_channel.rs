@@ -234,10 +234,10 @@ impl RunChannel {
         let mut state = self.state();
         if self.is_passthrough && !state.recent.is_empty() {
             state.bytes = 0;
-            let taken = std::mem::take(&mut state.recent);
+            let events = std::mem::take(&mut state.recent);
             drop(state);
             self.events_taken.notify_one();
-            return WatchPosition::Events(taken.into());
+            return WatchPosition::Events(events.into());
         }
         if after >= state.last {
             return if state.is_over {
@@ -367,10 +367,10 @@ mod tests {
         assert!(channel.has_room());
         channel.publish_unstored(vec![piece(2, &"x".repeat(MAX_RECENT_BYTES))]);
         assert!(!channel.has_room());
-        let WatchPosition::Events(taken) = channel.events_after(0) else {
+        let WatchPosition::Events(events) = channel.events_after(0) else {
             panic!("there are two");
         };
-        assert_eq!(taken.len(), 2);
+        assert_eq!(events.len(), 2);
         assert!(channel.has_room());
         assert!(matches!(channel.events_after(2), WatchPosition::UpToDate));
         channel.close();

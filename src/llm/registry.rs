@@ -286,7 +286,7 @@ impl RegisteredProvider {
 
 /// Full description of a failure.
 fn describe_failure(error: &CallError) -> String {
-    match error.said.as_str() {
+    match error.upstream_message.as_str() {
         "" => error.detail.clone(),
         said => format!("{}: {said}", error.detail),
     }

@@ -261,7 +261,7 @@ impl AnswerBuilder {
     /// Takes the pieces that arrived since the last call.
     pub fn take_deltas(&mut self) -> Vec<Delta> {
         let mut out = Vec::new();
-        let shown = (self.text.len(), self.reasoning.len());
+        let emitted = (self.text.len(), self.reasoning.len());
         for piece in std::mem::take(&mut self.new_pieces) {
             match piece {
                 ThinkPiece::Text(text) => {
@@ -274,13 +274,13 @@ impl AnswerBuilder {
                 }
                 ThinkPiece::BlockEnd(item) => out.push(Delta::ReasoningBlock(item)),
                 // The reader already sees the marker in the text, and can tell where the answer begins.
-                ThinkPiece::Closed(close) if self.keeps_shown && shown.0 > 0 => {
+                ThinkPiece::Closed(close) if self.keeps_shown && emitted.0 > 0 => {
                     self.text.push_str(close);
                     out.push(Delta::Text(close.to_owned()));
                 }
                 ThinkPiece::Closed(_) => {
                     out.clear();
-                    if shown != (0, 0) {
+                    if emitted != (0, 0) {
                         out.push(Delta::Restart);
                     }
                     let text = std::mem::take(&mut self.text);
@@ -316,7 +316,7 @@ impl AnswerBuilder {
             return (Vec::new(), Err(fault));
         }
         std::mem::take(&mut self.splitter).finish(&mut self.new_pieces);
-        let mut held = self.take_deltas();
+        let mut deltas = self.take_deltas();
         // Quire may have added a tool to enforce a schema; the arguments of its call are the answer.
         if request.tools.is_none()
             && request.format.is_some()
@@ -324,7 +324,7 @@ impl AnswerBuilder {
             && let Some(arguments) = self.calls.take_arguments()
         {
             self.text.push_str(&arguments);
-            held.push(Delta::Text(arguments));
+            deltas.push(Delta::Text(arguments));
             self.finish = self.finish.map(|finish| match finish {
                 Finish::ToolCalls => Finish::Stop,
                 other => other,
@@ -333,9 +333,9 @@ impl AnswerBuilder {
         let result = self.answer(request);
         if matches!(&result, Err(error) if error.kind == CallErrorKind::Empty) {
             // Only whitespace: emitting it would prevent a retry.
-            held.clear();
+            deltas.clear();
         }
-        (held, result)
+        (deltas, result)
     }
 
     fn answer(mut self, request: &ModelRequest) -> Result<Answer, CallError> {

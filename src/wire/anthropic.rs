@@ -96,14 +96,14 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_m
             true => json!({ "type": "object", "properties": {} }),
             false => tool.parameters.clone(),
         };
-        let mut given = json!({ "name": tool.name, "input_schema": schema });
+        let mut encoded = json!({ "name": tool.name, "input_schema": schema });
         if !tool.description.is_empty() {
-            given["description"] = json!(tool.description);
+            encoded["description"] = json!(tool.description);
         }
         if let Some(mark) = tool.cache_control.as_ref().filter(|_| takes_marks) {
-            given[cache_marks::CACHE_FIELD] = mark.clone();
+            encoded[cache_marks::CACHE_FIELD] = mark.clone();
         }
-        given
+        encoded
     };
     body.insert("tools".into(), tools.list.iter().map(tool).collect());
     let mut choice = match &tools.choice {
@@ -180,10 +180,15 @@ fn content_blocks(turn: &PromptTurn) -> Vec<Value> {
 
 fn max_tokens(request: &ModelRequest, capabilities: &ModelCapabilities) -> u64 {
     let own = request.parameters.max_tokens.map(u64::from);
-    let known = Some(capabilities.max_output).filter(|most| *most > 0);
-    let most =
-        own.unwrap_or_else(|| known.map_or(DEFAULT_OUTPUT, |most| most.min(MAX_DEFAULT_OUTPUT)));
-    known.map_or(most, |known| most.min(known)).max(1)
+    let known = Some(capabilities.max_output).filter(|model_limit| *model_limit > 0);
+    let model_limit = own.unwrap_or_else(|| {
+        known.map_or(DEFAULT_OUTPUT, |model_limit| {
+            model_limit.min(MAX_DEFAULT_OUTPUT)
+        })
+    });
+    known
+        .map_or(model_limit, |known| model_limit.min(known))
+        .max(1)
 }
 
 fn output_config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
@@ -260,13 +265,13 @@ fn add_thinking(
         let known = Some(capabilities.max_output).filter(|output_limit| *output_limit > 0);
         *output_limit = (*output_limit + budget).min(known.unwrap_or(u64::MAX));
     }
-    let given = budget.min(output_limit.saturating_sub(1));
-    if given < MIN_THINKING_BUDGET {
+    let granted = budget.min(output_limit.saturating_sub(1));
+    if granted < MIN_THINKING_BUDGET {
         return false;
     }
     body.insert(
         "thinking".into(),
-        json!({ "type": "enabled", "budget_tokens": given }),
+        json!({ "type": "enabled", "budget_tokens": granted }),
     );
     true
 }

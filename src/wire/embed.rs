@@ -303,7 +303,7 @@ mod tests {
             dimensions: Some(2),
             ..EmbeddingRequest::default()
         };
-        for (kind, path, place, given) in [
+        for (kind, path, place, response) in [
             (
                 ApiFormat::OpenAi,
                 "embeddings",
@@ -325,10 +325,10 @@ mod tests {
         ] {
             let (at, body) = build_request(kind, "m", &asked).expect("it has embeddings");
             assert_eq!((at.as_str(), body.pointer(place)), (path, Some(&json!(2))));
-            let told = parse_answer(kind, 2, &given).expect("vectors");
-            assert_eq!(told.vectors, [[1.0, 2.0], [3.0, 4.0]]);
-            assert_eq!(told.tokens.is_some(), kind != ApiFormat::Gemini);
-            assert_eq!(parse_answer(kind, 3, &given), None, "one is missing");
+            let answer = parse_answer(kind, 2, &response).expect("vectors");
+            assert_eq!(answer.vectors, [[1.0, 2.0], [3.0, 4.0]]);
+            assert_eq!(answer.tokens.is_some(), kind != ApiFormat::Gemini);
+            assert_eq!(parse_answer(kind, 3, &response), None, "one is missing");
             assert_eq!(parse_answer(kind, 2, &json!({ "error": "x" })), None);
         }
         assert_eq!(build_request(ApiFormat::Anthropic, "m", &asked), None);

@@ -93,8 +93,9 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools) {
 
 fn encode_turn(request: &ModelRequest, turn: &PromptTurn) -> Value {
     if let Some(id) = turn.result_of {
-        let given = json!({ "name": tool_name(request, id), "response": { "result": turn.text } });
-        return json!({ "role": "user", "parts": [{ "functionResponse": given }] });
+        let response =
+            json!({ "name": tool_name(request, id), "response": { "result": turn.text } });
+        return json!({ "role": "user", "parts": [{ "functionResponse": response }] });
     }
     let role = if turn.is_model { "model" } else { "user" };
     let mut parts: Vec<Value> = turn

@@ -72,8 +72,8 @@ fn parse_row(model: &Value) -> Option<ListedModel> {
     listed.price = parse_price(&model["pricing"]);
     let inputs = model["architecture"]["input_modalities"].as_array();
     listed.vision = inputs.map(|inputs| inputs.iter().any(|input| input == "image"));
-    let takes = model["supported_parameters"].as_array();
-    for field in takes.into_iter().flatten().filter_map(Value::as_str) {
+    let supported = model["supported_parameters"].as_array();
+    for field in supported.into_iter().flatten().filter_map(Value::as_str) {
         let known = match field {
             "reasoning" => "reasoning_effort",
             "temperature" | "top_p" | "top_k" | "max_tokens" | "stop" | "seed"

@@ -323,7 +323,7 @@ fn interpret(error: &Value, status: Option<u16>) -> CallError {
             "{}{number}",
             known.unwrap_or_else(|| default_message(kind).to_owned())
         ),
-        said: text,
+        upstream_message: text,
     }
 }
 

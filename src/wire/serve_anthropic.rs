@@ -95,9 +95,9 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
 }
 
 // A schema has no name in this API, but must have one in the chat API.
-fn wanted_format(given: &Value) -> Option<Value> {
-    (given["type"] == "json_schema").then(|| {
-        let inner = json!({ "name": "answer", "schema": given["schema"], "strict": true });
+fn wanted_format(format: &Value) -> Option<Value> {
+    (format["type"] == "json_schema").then(|| {
+        let inner = json!({ "name": "answer", "schema": format["schema"], "strict": true });
         json!({ "type": "json_schema", "json_schema": inner })
     })
 }
@@ -107,18 +107,18 @@ fn wanted_format(given: &Value) -> Option<Value> {
 fn add_message(
     turns: &mut Vec<Message>,
     role: MessageRole,
-    given: &Value,
+    message: &Value,
 ) -> Result<(), RequestError> {
-    let mut blocks = given.as_array().map_or(&[][..], Vec::as_slice);
+    let mut blocks = message.as_array().map_or(&[][..], Vec::as_slice);
     while let Some(at) = (1..blocks.len()).find(|&at| {
         role == MessageRole::Assistant && is_block(&blocks[at]) && !is_block(&blocks[at - 1])
     }) {
         parse_turn(turns, role, &json!(blocks[..at]))?;
         blocks = &blocks[at..];
     }
-    match given {
+    match message {
         Value::Array(_) => parse_turn(turns, role, &json!(blocks)),
-        _ => parse_turn(turns, role, given),
+        _ => parse_turn(turns, role, message),
     }
 }
 
@@ -126,9 +126,9 @@ fn add_message(
 fn parse_turn(
     turns: &mut Vec<Message>,
     role: MessageRole,
-    given: &Value,
+    message: &Value,
 ) -> Result<(), RequestError> {
-    let blocks = given.as_array().map_or(&[][..], Vec::as_slice);
+    let blocks = message.as_array().map_or(&[][..], Vec::as_slice);
     let is = |block: &Value, kind: &str| block["type"] == kind;
     let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
     let mut called_mark = None;
@@ -162,10 +162,10 @@ fn parse_turn(
             rest.push(block.clone());
         }
     }
-    let is_plain = given.is_string() || rest.len() == blocks.len();
+    let is_plain = message.is_string() || rest.len() == blocks.len();
     if is_plain || !rest.is_empty() || !calls.is_empty() || !thoughts.is_empty() {
-        let whole = Value::Array(rest);
-        let mut found = parse_marked_content(if is_plain { given } else { &whole })?;
+        let content = Value::Array(rest);
+        let mut found = parse_marked_content(if is_plain { message } else { &content })?;
         found.cache_marks.extend(called_mark);
         // Signed blocks are Anthropic's own; unsigned ones come from another vendor's model.
         let unsigned = |block: &&Value| block["signature"].as_str().is_none_or(str::is_empty);

@@ -166,7 +166,7 @@ fn convert_messages(body: &Value) -> Result<Value, RequestError> {
 fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
     let text = |text: &str| vec![json!({ "text": text })];
     let why = "it must be a string, or an object with parts: a list of objects or of strings";
-    let given = match content {
+    let list = match content {
         Value::Null => return Ok(Vec::new()),
         Value::String(words) => return Ok(text(words)),
         Value::Object(fields) if fields.contains_key("parts") => &content["parts"],
@@ -183,7 +183,7 @@ fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, Req
         Value::Object(_) => Ok(part.clone()),
         _ => invalid(field, why),
     };
-    match given {
+    match list {
         Value::Null => Ok(Vec::new()),
         Value::Array(parts) => parts.iter().map(to_part).collect(),
         only => Ok(vec![to_part(only)?]),
@@ -374,14 +374,14 @@ fn last_frame(frame: &ChunkFrame, mut parts: Vec<Value>, answer: &CompleteAnswer
         }
         part
     }));
-    let mut whole = encode_frame(frame, parts);
-    whole["candidates"][0]["finishReason"] = json!(match answer.finish {
+    let mut encoded = encode_frame(frame, parts);
+    encoded["candidates"][0]["finishReason"] = json!(match answer.finish {
         Finish::Stop | Finish::ToolCalls => "STOP",
         Finish::Length => "MAX_TOKENS",
         Finish::ContentFilter => "SAFETY",
     });
-    whole["usageMetadata"] = encode_usage(answer.usage);
-    whole
+    encoded["usageMetadata"] = encode_usage(answer.usage);
+    encoded
 }
 
 fn encode_frame(frame: &ChunkFrame, parts: Vec<Value>) -> Value {

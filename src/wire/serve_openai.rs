@@ -56,15 +56,15 @@ pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
 }
 
 /// The requested schema; `None` if the field requests none.
-fn requested_format(given: Option<&Value>) -> Option<Value> {
-    let given = given.filter(|given| !given.is_null() && **given != json!({}))?;
+fn requested_format(format: Option<&Value>) -> Option<Value> {
+    let format = format.filter(|format| !format.is_null() && **format != json!({}))?;
     // Together, Fireworks, and llama.cpp use this form.
-    let schema = given.get("schema").filter(|schema| schema.is_object());
+    let schema = format.get("schema").filter(|schema| schema.is_object());
     Some(match schema {
-        Some(schema) if given["type"] == "json_object" => {
+        Some(schema) if format["type"] == "json_object" => {
             json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } })
         }
-        _ => given.clone(),
+        _ => format.clone(),
     })
 }
 

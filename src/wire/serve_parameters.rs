@@ -13,8 +13,8 @@ use crate::domain::parameters::{EFFORTS, Parameters};
 ///
 /// When a field has the wrong type or is out of range; the error names it.
 pub(super) fn parse_parameters(fields: &Map<String, Value>) -> Result<Parameters, RequestError> {
-    let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
-    let number = |name: &'static str| match given(name) {
+    let field = |name: &str| fields.get(name).filter(|value| !value.is_null());
+    let number = |name: &'static str| match field(name) {
         None => Ok(None),
         Some(value) => match value.as_f64() {
             Some(number) => Ok(Some(number)),
@@ -23,10 +23,10 @@ pub(super) fn parse_parameters(fields: &Map<String, Value>) -> Result<Parameters
     };
     let mut max_tokens = None;
     for name in ["max_completion_tokens", "max_tokens", "max_output_tokens"] {
-        let count = parse_count(given(name).filter(|count| !is_unlimited(count)), name)?;
+        let count = parse_count(field(name).filter(|count| !is_unlimited(count)), name)?;
         max_tokens = max_tokens.or(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
     }
-    let seed = match given("seed") {
+    let seed = match field("seed") {
         None => None,
         Some(value) => match value.as_i64().or_else(|| integral_float(value)) {
             Some(seed) => Some(seed),
@@ -36,9 +36,9 @@ pub(super) fn parse_parameters(fields: &Map<String, Value>) -> Result<Parameters
     Ok(Parameters {
         temperature: number("temperature")?,
         top_p: number("top_p")?,
-        top_k: parse_top_k(given("top_k"))?,
+        top_k: parse_top_k(field("top_k"))?,
         max_tokens,
-        stop: parse_stop_sequences(given("stop").or_else(|| given("stop_sequences")))?,
+        stop: parse_stop_sequences(field("stop").or_else(|| field("stop_sequences")))?,
         seed,
         presence_penalty: number("presence_penalty")?.filter(|&value| value != 0.0),
         frequency_penalty: number("frequency_penalty")?.filter(|&value| value != 0.0),
@@ -98,11 +98,11 @@ fn is_unlimited(count: &Value) -> bool {
 }
 
 // -1 and 0 mean no limit, the usual default.
-fn parse_top_k(given: Option<&Value>) -> Result<Option<u32>, RequestError> {
-    if given.is_some_and(|value| *value == -1 || *value == 0) {
+fn parse_top_k(field: Option<&Value>) -> Result<Option<u32>, RequestError> {
+    if field.is_some_and(|value| *value == -1 || *value == 0) {
         return Ok(None);
     }
-    let count = parse_count(given, "top_k")?;
+    let count = parse_count(field, "top_k")?;
     Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
@@ -150,8 +150,8 @@ pub(super) fn parse_flag(
     }
 }
 
-fn parse_stop_sequences(given: Option<&Value>) -> Result<Vec<String>, RequestError> {
-    let list = match given {
+fn parse_stop_sequences(field: Option<&Value>) -> Result<Vec<String>, RequestError> {
+    let list = match field {
         None => return Ok(Vec::new()),
         // An empty stop sequence never matches; web forms send one for an empty field.
         Some(Value::String(one)) if one.is_empty() => return Ok(Vec::new()),

@@ -131,10 +131,10 @@ fn with_input_param(mut error: RequestError) -> RequestError {
 }
 
 // This API's schema is flat; the chat API nests it one level deeper.
-fn parse_format(given: &Value) -> Option<Value> {
-    match given["type"].as_str()? {
+fn parse_format(format: &Value) -> Option<Value> {
+    match format["type"].as_str()? {
         "json_schema" => Some(json!({
-            "type": "json_schema", "json_schema": { "name": given["name"], "schema": given["schema"], "strict": given["strict"] },
+            "type": "json_schema", "json_schema": { "name": format["name"], "schema": format["schema"], "strict": format["strict"] },
         })),
         "json_object" => Some(json!({ "type": "json_object" })),
         _ => None,
@@ -162,9 +162,9 @@ fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
         true => &item["name"],
         false => &own,
     };
-    let given = ["input", "action", "operation"].into_iter();
-    let given = { given }.find(|name| !item[*name].is_null());
-    let arguments = given.map_or(json!({}), |name| json!({ name: item[name] }));
+    let input_field = ["input", "action", "operation"].into_iter();
+    let input_field = { input_field }.find(|name| !item[*name].is_null());
+    let arguments = input_field.map_or(json!({}), |name| json!({ name: item[name] }));
     serve_call::parse_call(&item["call_id"], name, &arguments)
 }
 

@@ -21,19 +21,19 @@ pub(super) fn response_settings(
     fields: &Map<String, Value>,
     offered: &OfferedTools,
 ) -> Map<String, Value> {
-    let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
+    let field = |name: &str| fields.get(name).filter(|value| !value.is_null());
     let mut settings = Map::new();
     if let Value::Object(defaults) = default_settings() {
         for (name, absent) in defaults {
-            let value = given(&name).cloned().unwrap_or(absent);
+            let value = field(&name).cloned().unwrap_or(absent);
             settings.insert(name, value);
         }
     }
-    let mut text = given("text").cloned().unwrap_or_else(|| json!({}));
+    let mut text = field("text").cloned().unwrap_or_else(|| json!({}));
     if text["format"].is_null() {
         text["format"] = json!({ "type": "text" });
     }
-    let reasoning = |name: &str| given("reasoning").map_or(Value::Null, |it| it[name].clone());
+    let reasoning = |name: &str| field("reasoning").map_or(Value::Null, |it| it[name].clone());
     let tools = offered.tools.as_deref();
     let tools: Vec<Value> = tools
         .map_or(&[][..], |tools| &tools.list)
@@ -42,7 +42,7 @@ pub(super) fn response_settings(
         .collect();
     let choice = match tools.is_empty() {
         true => json!("auto"),
-        false => given("tool_choice").cloned().unwrap_or(json!("auto")),
+        false => field("tool_choice").cloned().unwrap_or(json!("auto")),
     };
     let rest = [
         ("text", text),

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 /// Joins complete answers, each with its index; the ID is that of the first. `usage` is the total.
 pub fn join_answers(wholes: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
     let (mut choices, mut first) = (Vec::new(), None);
-    for (index, mut whole) in wholes {
-        let mut choice = whole["choices"][0].take();
+    for (index, mut answer) in wholes {
+        let mut choice = answer["choices"][0].take();
         choice["index"] = json!(index);
         choices.push(choice);
-        first.get_or_insert(whole);
+        first.get_or_insert(answer);
     }
     let mut joined = first.unwrap_or_default();
     joined["choices"] = Value::Array(choices);
@@ -79,15 +79,18 @@ mod tests {
             (&all["id"], &all["choices"][1]["index"]),
             (&json!("a"), &json!(2))
         );
-        let told = encode_chunks(&all, true);
-        assert_eq!(told.len(), 5);
-        assert_eq!(told[2]["choices"][0]["delta"]["content"], "b");
+        let stream_chunks = encode_chunks(&all, true);
+        assert_eq!(stream_chunks.len(), 5);
+        assert_eq!(stream_chunks[2]["choices"][0]["delta"]["content"], "b");
         assert_eq!(
-            told[3]["choices"][0],
+            stream_chunks[3]["choices"][0],
             json!({ "index": 2, "delta": {}, "logprobs": null, "finish_reason": "stop" })
         );
         assert_eq!(
-            (&told[4]["choices"], &told[4]["usage"]["total_tokens"]),
+            (
+                &stream_chunks[4]["choices"],
+                &stream_chunks[4]["usage"]["total_tokens"]
+            ),
             (&json!([]), &json!(9))
         );
     }

@@ -55,27 +55,29 @@ pub fn parse_tools(
         return invalid("tools", format!("at most {MAX_TOOLS} tools are passed on"));
     }
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
-    for given in list {
-        match (given["type"].as_str(), shape) {
-            (None, ToolShape::Nested) if given["function"].is_object() => {
-                kept.push(parse_tool(given, shape)?)
+    for declaration in list {
+        match (declaration["type"].as_str(), shape) {
+            (None, ToolShape::Nested) if declaration["function"].is_object() => {
+                kept.push(parse_tool(declaration, shape)?)
             }
             (Some("function"), ToolShape::Nested | ToolShape::Flat)
-            | (None | Some("custom"), ToolShape::Anthropic) => kept.push(parse_tool(given, shape)?),
+            | (None | Some("custom"), ToolShape::Anthropic) => {
+                kept.push(parse_tool(declaration, shape)?)
+            }
             (kind, _) => {
                 let kind = kind.unwrap_or("a tool without a type");
                 left_out.push(format!("tools: {}", truncate_name(kind)));
             }
         }
     }
-    let mut given = fields.get("tool_choice").unwrap_or(&Value::Null);
-    if given["type"] == "allowed_tools" {
+    let mut declaration = fields.get("tool_choice").unwrap_or(&Value::Null);
+    if declaration["type"] == "allowed_tools" {
         // The chat API nests the list one level deeper.
-        let allowed = given.get("allowed_tools").unwrap_or(given);
+        let allowed = declaration.get("allowed_tools").unwrap_or(declaration);
         kept.retain(|tool| is_allowed(allowed, &tool.name));
-        given = &allowed["mode"];
+        declaration = &allowed["mode"];
     }
-    let choice = parse_choice(given, shape)?;
+    let choice = parse_choice(declaration, shape)?;
     if let ToolChoice::Named(name) = &choice
         && !kept.iter().any(|tool| tool.name == *name)
     {
@@ -116,11 +118,11 @@ fn truncate_name(text: &str) -> String {
         .collect()
 }
 
-fn parse_tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
+fn parse_tool(declaration: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
     // Clients that use both of OpenAI's APIs mix up the two forms.
-    let inner = match &given["function"] {
+    let inner = match &declaration["function"] {
         inner @ Value::Object(_) if shape != ToolShape::Anthropic => inner,
-        _ => given,
+        _ => declaration,
     };
     let schema = match shape {
         ToolShape::Nested | ToolShape::Flat => "parameters",
@@ -150,20 +152,20 @@ fn parse_tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
         description: description.to_owned(),
         parameters,
         strict: inner["strict"].as_bool(),
-        cache_control: cache_marks::block_mark(given)?,
+        cache_control: cache_marks::block_mark(declaration)?,
     })
 }
 
-fn parse_choice(given: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
-    let word = match (given, shape) {
+fn parse_choice(choice: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
+    let word = match (choice, shape) {
         (Value::Null, _) => return Ok(ToolChoice::Auto),
         (Value::String(word), ToolShape::Nested | ToolShape::Flat) => word.as_str(),
-        (Value::Object(_), _) => given["type"].as_str().unwrap_or_default(),
+        (Value::Object(_), _) => choice["type"].as_str().unwrap_or_default(),
         _ => "",
     };
     let name = match shape {
-        ToolShape::Nested => &given["function"]["name"],
-        _ => &given["name"],
+        ToolShape::Nested => &choice["function"]["name"],
+        _ => &choice["name"],
     };
     match (word, name.as_str()) {
         ("auto", _) => Ok(ToolChoice::Auto),

@@ -268,7 +268,7 @@ mod tests {
             next.map(|event| (event.event, event.data))
                 .collect::<Vec<_>>()
         };
-        let told = |events: &[(&str, &str)]| {
+        let to_owned_events = |events: &[(&str, &str)]| {
             let owned = events
                 .iter()
                 .map(|(name, data)| ((*name).to_owned(), (*data).to_owned()));
@@ -277,21 +277,21 @@ mod tests {
         for (stream, expected) in [
             (
                 "data: {\"a\":1}\ndata: {\"b\":2}\ndata: [DONE]\n",
-                told(&[("", "{\"a\":1}"), ("", "{\"b\":2}"), ("", "[DONE]")]),
+                to_owned_events(&[("", "{\"a\":1}"), ("", "{\"b\":2}"), ("", "[DONE]")]),
             ),
             (
                 "event: a\ndata: {}\nevent: b\ndata: {}\n",
-                told(&[("a", "{}"), ("b", "{}")]),
+                to_owned_events(&[("a", "{}"), ("b", "{}")]),
             ),
-            ("data: {}\nevent: a\n\n", told(&[("a", "{}")])),
+            ("data: {}\nevent: a\n\n", to_owned_events(&[("a", "{}")])),
             (
                 "data: {\ndata: \"a\": 1}\n\n",
-                told(&[("", "{\n\"a\": 1}")]),
+                to_owned_events(&[("", "{\n\"a\": 1}")]),
             ),
-            ("data: {\"a\":1}", told(&[("", "{\"a\":1}")])),
-            ("data: {}\n\ndata: {\"a\":", told(&[("", "{}")])),
-            ("data: [DONE]", told(&[("", "[DONE]")])),
-            ("data: words", told(&[])),
+            ("data: {\"a\":1}", to_owned_events(&[("", "{\"a\":1}")])),
+            ("data: {}\n\ndata: {\"a\":", to_owned_events(&[("", "{}")])),
+            ("data: [DONE]", to_owned_events(&[("", "[DONE]")])),
+            ("data: words", to_owned_events(&[])),
         ] {
             assert_eq!(whole(stream), expected, "{stream:?}");
         }

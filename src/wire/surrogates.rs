@@ -24,7 +24,7 @@ impl PendingSurrogates {
         while let Some(at) = rest.find('\\') {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
-            let taken = match surrogate(rest) {
+            let length_consumed = match surrogate(rest) {
                 Some(first @ 0xD800..=0xDBFF) => match surrogate(&rest[6..]) {
                     Some(0xDC00..=0xDFFF) => {
                         out.push_str(&rest[..12]);
@@ -51,7 +51,7 @@ impl PendingSurrogates {
                     length
                 }
             };
-            rest = &rest[taken..];
+            rest = &rest[length_consumed..];
         }
         out.push_str(rest);
         Cow::Owned(out)

@@ -69,9 +69,9 @@ fn decode(kind: ApiFormat, pieces: &[&[u8]], request: &ModelRequest) -> Decoded 
             deltas.extend(stream.push(&event));
         }
     }
-    let (held, result) = stream.finish(request);
+    let (remaining, result) = stream.finish(request);
     let (mut text, mut reasoning) = (String::new(), String::new());
-    for delta in deltas.into_iter().chain(held) {
+    for delta in deltas.into_iter().chain(remaining) {
         match delta {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
@@ -173,7 +173,7 @@ fn recordings() -> Vec<(&'static str, ApiFormat, String)> {
 fn recorded_answers_are_complete() {
     let request = request_with(Parameters::default());
     // Beginning of the text, minimum bytes of reasoning, and token counts: input, output, cached, reasoning.
-    for (request_with, begins, thinks, counts) in [
+    for (recording, begins, thinks, counts) in [
         ("redacted", "I notice that you've sent", 0, (92, 189, 0, 0)),
         ("compaction", "Hello! 👋", 0, (55_377, 91, 55_096, 0)),
         ("thinking", "925", 70, (69, 53, 0, 0)),
@@ -194,24 +194,24 @@ fn recorded_answers_are_complete() {
         ("openrouter", "", 20, (78, 37, 0, 22)),
         ("ollama", "The sky", 3, (26, 282, 0, 0)),
     ] {
-        let (_, kind, body) = find(request_with);
+        let (_, kind, body) = find(recording);
         let (text, reasoning, result) = decode(kind, &[body.as_bytes()], &request);
-        let answer = result.unwrap_or_else(|error| panic!("{request_with}: {error:?}"));
+        let answer = result.unwrap_or_else(|error| panic!("{recording}: {error:?}"));
         assert!(
             answer.text.starts_with(begins),
-            "{request_with}: {:?}",
+            "{recording}: {:?}",
             answer.text
         );
         assert_eq!(
             (&answer.text, &answer.reasoning),
             (&text, &reasoning),
-            "{request_with}"
+            "{recording}"
         );
-        assert!(reasoning.len() >= thinks, "{request_with}: {reasoning:?}");
+        assert!(reasoning.len() >= thinks, "{recording}: {reasoning:?}");
         let usage = answer.usage;
         let found = (usage.input, usage.output, usage.cached, usage.reasoning);
-        assert_eq!((found, usage.estimated), (counts, false), "{request_with}");
-        assert_eq!(answer.finish, Finish::Stop, "{request_with}");
+        assert_eq!((found, usage.estimated), (counts, false), "{recording}");
+        assert_eq!(answer.finish, Finish::Stop, "{recording}");
     }
     let (_, kind, body) = find("openrouter");
     let charged = decode(kind, &[body.as_bytes()], &request)
@@ -314,8 +314,8 @@ fn recordings_decode_byte_by_byte() {
     let request = request_with(Parameters::default());
     for (name, kind, body) in recordings() {
         let single: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
-        let whole = decode(kind, &[body.as_bytes()], &request);
-        assert_eq!(decode(kind, &single, &request), whole, "{name}");
+        let unsplit = decode(kind, &[body.as_bytes()], &request);
+        assert_eq!(decode(kind, &single, &request), unsplit, "{name}");
     }
 }
 

@@ -299,7 +299,7 @@ fn invalid_experiments_are_refused_with_a_reason() {
         (
             "current",
             json!({ "model": "p/x" }),
-            "not among the settings",
+            "not among the configurations",
         ),
         ("budget", json!({ "cost_usd": 1 }), "the price of a model"),
         ("budget", json!({ "cost_usd": -1 }), "at least 0"),

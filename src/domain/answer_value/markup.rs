@@ -160,13 +160,13 @@ fn flatten_subscripts(text: &str) -> String {
     while let Some(start) = rest.find(is_subscript) {
         let (before, from) = rest.split_at(start);
         let length = from.find(|c| !is_subscript(c)).unwrap_or(from.len());
-        let (run, behind) = from.split_at(length);
+        let (run, after_run) = from.split_at(length);
         out.push_str(before);
-        rest = behind;
+        rest = after_run;
         let letters = out.rsplit(|c: char| !c.is_alphabetic()).next();
         let letters = letters.unwrap_or_default().to_lowercase();
         let is_base = LOGARITHM_NAMES.contains(&letters.as_str());
-        if letters.is_empty() || !is_base && behind.starts_with(|c: char| c.is_ascii_digit()) {
+        if letters.is_empty() || !is_base && after_run.starts_with(|c: char| c.is_ascii_digit()) {
             out.push_str(run);
             continue;
         }
@@ -174,7 +174,7 @@ fn flatten_subscripts(text: &str) -> String {
             .chars()
             .filter_map(|c| char::from_digit(c as u32 - 0x2080, 10));
         out.extend(digits);
-        if is_base && behind.starts_with(char::is_alphanumeric) {
+        if is_base && after_run.starts_with(char::is_alphanumeric) {
             out.push(' ');
         }
     }
@@ -213,8 +213,8 @@ fn remove_latex(text: &str) -> String {
         return text.to_owned();
     }
     let mut text = expand_roots(&expand_fractions(text, 0), 0);
-    for (command, shown) in LATEX_COMMANDS {
-        text = text.replace(command, shown);
+    for (command, replacement) in LATEX_COMMANDS {
+        text = text.replace(command, replacement);
     }
     text = unwrap_commands(&text);
     // "10^{3}" becomes "10^3".
@@ -244,7 +244,7 @@ fn expand_fractions(text: &str, depth: usize) -> String {
         return text.to_owned();
     };
     let is_number = |part: &str| part.trim().chars().all(|c| c.is_ascii_digit());
-    let shown = match is_number(above) && is_number(below) {
+    let replacement = match is_number(above) && is_number(below) {
         true => format!("{}/{}", above.trim(), below.trim()),
         false => format!("({above})/({below})"),
     };
@@ -253,7 +253,7 @@ fn expand_fractions(text: &str, depth: usize) -> String {
     } else {
         ""
     };
-    expand_fractions(&format!("{before}{space}{shown}{rest}"), depth + 1)
+    expand_fractions(&format!("{before}{space}{replacement}{rest}"), depth + 1)
 }
 
 // Replaces "\sqrt{2}" with "√2". A root with a degree is unchanged.
@@ -266,11 +266,11 @@ fn expand_roots(text: &str, depth: usize) -> String {
         return text.to_owned();
     };
     let is_single = !inner.is_empty() && inner.chars().all(char::is_alphanumeric);
-    let shown = match is_single {
+    let replacement = match is_single {
         true => format!("√{inner}"),
         false => format!("√({inner})"),
     };
-    expand_roots(&format!("{}{shown}{rest}", &text[..start]), depth + 1)
+    expand_roots(&format!("{}{replacement}{rest}", &text[..start]), depth + 1)
 }
 
 // Splits off one argument: a group in braces or a single character.

@@ -205,9 +205,9 @@ fn is_verb(word: &str) -> bool {
 }
 
 /// "is wrong", "isn't right", "cannot be it". A "not" directly before the next number denies that one.
-pub fn is_refuted(behind: &str, has_next: bool) -> bool {
-    let end = behind.find(['.', ',', ';', ':', '!', '?', '\n', '(']);
-    let clause = &behind[..end.unwrap_or(behind.len())];
+pub fn is_refuted(after: &str, has_next: bool) -> bool {
+    let end = after.find(['.', ',', ';', ':', '!', '?', '\n', '(']);
+    let clause = &after[..end.unwrap_or(after.len())];
     let words: Vec<String> = clause.split_whitespace().map(strip_punctuation).collect();
     let last = words
         .len()
@@ -215,7 +215,7 @@ pub fn is_refuted(behind: &str, has_next: bool) -> bool {
         .filter(|_| has_next && end.is_none());
     if ATTACHED_NEGATIONS_AFTER
         .iter()
-        .any(|word| behind.starts_with(word))
+        .any(|word| after.starts_with(word))
     {
         return true;
     }
@@ -276,12 +276,12 @@ pub fn is_bound(before: &str) -> bool {
 }
 
 /// "5 or more", "5+", "5 at most".
-pub fn is_bound_after(behind: &str) -> bool {
-    if behind.starts_with('+') || behind.trim_start().starts_with('±') {
+pub fn is_bound_after(after: &str) -> bool {
+    if after.starts_with('+') || after.trim_start().starts_with('±') {
         return true;
     }
-    let end = behind.find(['.', ',', ';', ':', '!', '?', '\n']);
-    let clause = &behind[..end.unwrap_or(behind.len())];
+    let end = after.find(['.', ',', ';', ':', '!', '?', '\n']);
+    let clause = &after[..end.unwrap_or(after.len())];
     let words: Vec<String> = clause
         .split_whitespace()
         .take(MAX_DENIAL_DISTANCE)

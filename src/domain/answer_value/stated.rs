@@ -122,8 +122,8 @@ fn number_stated_in(text: &str) -> Option<f64> {
     (!is_one_of_several && !is_bound).then_some(all[stated].number)
 }
 
-// Returns the last number of this number's sentence that is not in a prepositional phrase; if there is only one
-// number, returns it anyway.
+// Returns the last number in the sentence of `last` that is not in a prepositional phrase; the only number of a
+// sentence counts even if it is.
 fn last_in_sentence<'a>(
     last: usize,
     denied: &[bool],

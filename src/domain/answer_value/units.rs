@@ -61,12 +61,12 @@ const MAX_WORDS: usize = 3;
 const MAX_UNIT_LENGTH: usize = 40;
 
 impl ValueUnit {
-    /// Returns the unit of a number that has none.
+    /// Creates the unit of a plain number.
     pub const fn dimensionless() -> Self {
         Self::unlisted(String::new())
     }
 
-    /// Whether there is no unit.
+    /// Whether this is the unit of a plain number.
     pub const fn is_dimensionless(&self) -> bool {
         self.base.is_empty()
     }

@@ -106,7 +106,7 @@ pub fn leading_number(text: &str) -> Option<(Ratio, &str)> {
             look_up(SCALE_WORDS, &next).or_else(|| look_up(FRACTION_WORDS, &next))?;
             (1, rest)
         }
-        _ => hundreds_after(&first, rest)?,
+        _ => number_below_hundred(&first, rest)?,
     };
     let (number, rest) = compound_number(number, rest);
     match next_word(rest)
@@ -152,7 +152,7 @@ fn compound_number(first: i64, rest: &str) -> (i64, &str) {
             _ => rest,
         };
         let part = next_word(following)
-            .and_then(|(next, after)| hundreds_after(&next.to_lowercase(), after));
+            .and_then(|(next, after)| number_below_hundred(&next.to_lowercase(), after));
         if let Some((part, after)) = part {
             let is_free = group % 100 == 0 && (part < 100) && (group == 0 || part > 0);
             if !is_free {
@@ -164,7 +164,7 @@ fn compound_number(first: i64, rest: &str) -> (i64, &str) {
     (whole + group, rest)
 }
 
-fn hundreds_after<'a>(first: &str, rest: &'a str) -> Option<(i64, &'a str)> {
+fn number_below_hundred<'a>(first: &str, rest: &'a str) -> Option<(i64, &'a str)> {
     if let Some(number) = look_up(SMALL_NUMBER_WORDS, first) {
         return Some((number, rest));
     }

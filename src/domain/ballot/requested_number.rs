@@ -42,12 +42,12 @@ impl RequestedNumber {
         if quantity.unit.is_dimensionless() {
             return self.to_unitless(number, values, scale);
         }
-        let given = self.to_requested_unit(number)?;
+        let converted = self.to_requested_unit(number)?;
         match scale {
             // "$5" in a field of millions: five million, or five millionths of a million?
             Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
-            Some(scale) => given.checked_div(scale),
-            None => Some(given),
+            Some(scale) => converted.checked_div(scale),
+            None => Some(converted),
         }
     }
 

@@ -6,8 +6,8 @@ use super::count::BallotCount;
 use crate::domain::answer_value::AnswerValue;
 use crate::domain::money::Price;
 
-/// Returns the members in call order, cheapest first, so that skipped calls are the expensive ones; a member without a known
-/// price counts as expensive. Equal prices keep the order of the panel.
+/// Returns the members in call order, cheapest first, so that skipped calls are the expensive ones; a member without a
+/// known price counts as expensive. Equal prices keep the order of the panel.
 pub fn call_order(prices: &[Option<Price>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..prices.len()).collect();
     let price =
@@ -27,9 +27,9 @@ pub fn is_decided(count: Option<&BallotCount>, missing: usize) -> bool {
         let forms: BTreeSet<String> = values.iter().map(ToString::to_string).collect();
         if forms.len() == 1 { values.len() } else { 0 }
     };
-    let most = count.choices.iter().map(|choice| firm(&choice.values));
-    let most = most.max().unwrap_or_default();
-    most > count.votes_cast() - most + missing
+    let max_votes = count.choices.iter().map(|choice| firm(&choice.values));
+    let max_votes = max_votes.max().unwrap_or_default();
+    max_votes > count.votes_cast() - max_votes + missing
 }
 
 #[cfg(test)]

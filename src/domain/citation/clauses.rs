@@ -60,14 +60,14 @@ pub(super) fn omits_negation(text: &[PlainWord], start: usize, end: usize) -> bo
     while joined(first) && first > 0 && start - first < MAX_CHARS_BEFORE {
         first -= 1;
     }
-    let behind = (end..end + MAX_CHARS_AFTER)
+    let words_after = (end..end + MAX_CHARS_AFTER)
         .take_while(|&at| joined(at))
         .count();
     let spelled = |words: &[PlainWord]| -> String {
         let letters = words.iter().map(|word| word.plain.as_str());
         letters.collect()
     };
-    let (before, after) = (&text[first..start], spelled(&text[end..end + behind]));
+    let (before, after) = (&text[first..start], spelled(&text[end..end + words_after]));
     let is_near = |word: &PlainWord| NEGATING_CHARACTERS.contains(&word.plain.as_str());
     let spelled_before = spelled(before);
     before.iter().rev().take(MAX_CHARS_NEAR).any(is_near)
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn part_of_a_clause_keeps_its_negation() {
-        for (text, part, whole) in [
+        for (text, part, expected) in [
             (
                 "ระบบนี้ไม่ปลอดภัยสำหรับผู้ใช้ทั่วไป",
                 "ปลอดภัยสำหรับผู้ใช้ทั่วไป",
@@ -135,7 +135,7 @@ mod tests {
             ),
         ] {
             assert_eq!(verify(text, part), None, "{part}");
-            assert!(verify(text, whole).is_some(), "{whole}");
+            assert!(verify(text, expected).is_some(), "{expected}");
         }
         assert!(verify("この契約は有効であり、更新されない。", "この契約は有効").is_some());
         assert!(verify("หน้านี้ปลอดภัย แต่ไม่เร็ว", "ปลอดภัย").is_some());

@@ -47,13 +47,13 @@ pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
 
 /// Finds a quotation in a prepared text, complete or shortened.
 pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
-    let whole = ComparableText::from_text(quote);
-    if whole.words.is_empty() || whole.words.len() > MAX_WORDS {
+    let comparable_quote = ComparableText::from_text(quote);
+    if comparable_quote.words.is_empty() || comparable_quote.words.len() > MAX_WORDS {
         return None;
     }
-    let tolerance = Tolerance::for_texts(&whole, text);
+    let tolerance = Tolerance::for_texts(&comparable_quote, text);
     // An ellipsis that also occurs in the text omits nothing.
-    if let Some((start, end)) = find_whole(&whole.words, &text.words, tolerance) {
+    if let Some((start, end)) = find_whole(&comparable_quote.words, &text.words, tolerance) {
         return Some(QuoteMatch {
             start: text.words[start].start,
             end: text.words[end - 1].end,
@@ -117,14 +117,14 @@ fn locate_shortened(
         let mut omitted_ranges: Vec<Range<usize>> = negation_before(text, at).into_iter().collect();
         let is_whole = others.iter().all(|fragment| {
             let limit = (end + MAX_GAP + fragment.len()).min(text.len());
-            let Some((next, behind, still_left)) = find_first(fragment, text, end..limit, left)
+            let Some((next, after, still_left)) = find_first(fragment, text, end..limit, left)
             else {
                 return false;
             };
             if next > end {
                 omitted_ranges.push(text[end - 1].end..text[next].start);
             }
-            (end, left) = (behind, still_left);
+            (end, left) = (after, still_left);
             true
         });
         if is_whole {

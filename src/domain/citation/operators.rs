@@ -40,8 +40,8 @@ impl OperatorContext<'_> {
         self.chars.get(self.at + ahead).map(|&(_, c)| c)
     }
 
-    fn char_behind(&self, behind: usize) -> Option<char> {
-        let at = self.at.checked_sub(behind)?;
+    fn char_behind(&self, distance: usize) -> Option<char> {
+        let at = self.at.checked_sub(distance)?;
         self.chars.get(at).map(|&(_, c)| c)
     }
 
@@ -96,14 +96,14 @@ impl OperatorContext<'_> {
 
     fn is_closing(&self, marks: &[char]) -> bool {
         let mut closed = 0;
-        for behind in 2..MAX_QUOTED_DISTANCE {
-            let Some(c) = self.char_behind(behind) else {
+        for distance in 2..MAX_QUOTED_DISTANCE {
+            let Some(c) = self.char_behind(distance) else {
                 return false;
             };
             if !marks.contains(&c) {
                 continue;
             }
-            let before = self.char_behind(behind + 1);
+            let before = self.char_behind(distance + 1);
             let opens =
                 before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | ',' | '!' | '?'));
             if opens && closed == 0 {
@@ -113,7 +113,7 @@ impl OperatorContext<'_> {
                 closed -= 1;
             } else if before.is_none_or(|c| to_ascii_digit(c).is_none())
                 && !self
-                    .char_behind(behind - 1)
+                    .char_behind(distance - 1)
                     .is_some_and(char::is_alphanumeric)
             {
                 closed += 1;
@@ -134,7 +134,8 @@ impl OperatorContext<'_> {
                         at: self.at - behind,
                     }
                     .opens_bars()
-                    && (1..behind).all(|between| self.char_behind(between).is_some_and(is_barred))
+                    && (1..behind)
+                        .all(|between| self.char_behind(between).is_some_and(can_be_between_bars))
             })
     }
 
@@ -166,7 +167,7 @@ impl OperatorContext<'_> {
                 .all(char::is_whitespace)
         };
         let length = (1..=MAX_BARRED_LENGTH)
-            .take_while(|&ahead| self.char_ahead(ahead).is_some_and(is_barred))
+            .take_while(|&ahead| self.char_ahead(ahead).is_some_and(can_be_between_bars))
             .count();
         let is_closed = length > 0
             && self.char_ahead(length + 1) == Some('|')
@@ -191,7 +192,7 @@ impl OperatorContext<'_> {
     }
 }
 
-fn is_barred(c: char) -> bool {
+fn can_be_between_bars(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '-' | '−' | '+' | '.' | ',' | '/' | '^' | '_')
 }
 

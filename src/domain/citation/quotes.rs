@@ -159,8 +159,8 @@ fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -
     let within = |from: usize, to: usize, stop: &str| {
         to - from <= MAX_DISTANCE && !text[from..to].contains(stop)
     };
-    let behind = cites.iter().position(|cite| cite.start >= end);
-    let behind = behind.filter(|&index| within(end, cites[index].start, "\n\n"));
+    let next_index = cites.iter().position(|cite| cite.start >= end);
+    let next_index = next_index.filter(|&index| within(end, cites[index].start, "\n\n"));
     let is_inside = |cite: &MarkGroup| cite.start >= start && cite.end <= end;
     let inside = cites
         .iter()
@@ -169,12 +169,12 @@ fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -
     let last = cites
         .iter()
         .rposition(|cite| is_inside(cite) && is_end(cite));
-    let is_mark_behind = behind.is_some_and(|index| !is_number(&cites[index]));
+    let is_mark_behind = next_index.is_some_and(|index| !is_number(&cites[index]));
     let before = cites.iter().rposition(|cite| cite.end <= start);
     let before = before.filter(|&index| within(cites[index].end, start, "\n"));
     match is_mark_behind {
-        true => inside.or(behind),
-        false => inside.or(last).or(behind).or(before),
+        true => inside.or(next_index),
+        false => inside.or(last).or(next_index).or(before),
     }
 }
 

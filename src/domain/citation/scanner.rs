@@ -262,11 +262,11 @@ impl<'a> Scanner<'a> {
             .open
             .as_ref()
             .is_some_and(|open| open.raw.ends_with(char::is_alphabetic));
-        let mut behind = self.chars[self.at + 1..].iter().map(|&(_, c)| c);
+        let mut following = self.chars[self.at + 1..].iter().map(|&(_, c)| c);
         matches!(c, '-' | '\u{2010}' | '\u{AD}')
             && is_open
-            && matches!(behind.next(), Some('\n' | '\r'))
-            && behind
+            && matches!(following.next(), Some('\n' | '\r'))
+            && following
                 .find(|c| !c.is_whitespace())
                 .is_some_and(char::is_lowercase)
     }
@@ -360,14 +360,14 @@ fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
                 .iter()
                 .all(|mark| matches!(mark, CitationMark::Number(_)));
             let before = text[..group.start].chars().next_back();
-            let behind = text[group.end..].trim_start().chars().next();
+            let next_char = text[group.end..].trim_start().chars().next();
             let is_index = brackets::is_index_base(text[..group.start].chars().rev());
             let is_omissible = !is_index
                 && (before.is_some_and(|c| {
                     c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"')
                 }) || is_referring(&text[..group.start])
-                    && behind.is_some_and(char::is_alphabetic)
-                    || behind.is_none_or(|c| {
+                    && next_char.is_some_and(char::is_alphabetic)
+                    || next_char.is_none_or(|c| {
                         matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '[')
                     }));
             (!is_number || is_omissible).then_some((group.start, group.end, is_number))

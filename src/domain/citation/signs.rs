@@ -192,8 +192,9 @@ impl<'a> SignContext<'a> {
             .find(|(spelled, _)| self.starts_with(spelled))?;
         let length = spelled.chars().count();
         // In `x <-5`, `<` compares with a negative number.
-        let behind = self.rest.get(length - 1).map(|&(_, c)| c);
-        let is_comparison = *spelled == "<-" && behind.is_some_and(|c| to_ascii_digit(c).is_some());
+        let following = self.rest.get(length - 1).map(|&(_, c)| c);
+        let is_comparison =
+            *spelled == "<-" && following.is_some_and(|c| to_ascii_digit(c).is_some());
         (!is_comparison && !self.is_bullet).then(|| Symbol {
             length,
             plain: (*plain).to_owned(),
@@ -312,7 +313,7 @@ impl<'a> SignContext<'a> {
             .rest
             .get(inside.len())
             .is_some_and(|&(_, c)| matches!(c, ')' | '）'));
-        let behind: String = self
+        let following: String = self
             .rest
             .iter()
             .skip(inside.len() + 1)
@@ -321,7 +322,7 @@ impl<'a> SignContext<'a> {
             .collect();
         let is_scaled = SCALE_WORDS
             .iter()
-            .any(|scale| behind.trim_start().to_lowercase().starts_with(scale));
+            .any(|scale| following.trim_start().to_lowercase().starts_with(scale));
         let is_amount = inside.iter().any(|&c| to_ascii_digit(c).is_some());
         let is_row = self
             .second_before

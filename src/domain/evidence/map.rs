@@ -196,19 +196,19 @@ fn claim_stances(
             ..MemberStance::default()
         })
         .collect();
-    for given in claim
+    for judged in claim
         .stances
         .iter()
-        .filter(|given| given.stance != Stance::Silent)
+        .filter(|judged| judged.stance != Stance::Silent)
     {
-        let place = (given.letter as usize).checked_sub('A' as usize);
+        let place = (judged.letter as usize).checked_sub('A' as usize);
         let index = place.and_then(|place| order.get(place)).copied();
         let Some((index, found)) =
-            index.and_then(|index| Some((index, searched[index].find(&given.quote)?)))
+            index.and_then(|index| Some((index, searched[index].find(&judged.quote)?)))
         else {
             continue;
         };
-        let (kind, why) = match given.stance {
+        let (kind, why) = match judged.stance {
             Stance::Asserts => match found.objection(&claim.text) {
                 Some(why) => (Stance::Unconfirmed, why),
                 None => (Stance::Asserts, String::new()),
@@ -229,7 +229,7 @@ fn claim_stances(
             stance.lowered.clear();
         }
     }
-    let given =
+    let judged =
         |kind: Stance| (claim.stances.iter()).filter(move |reported| reported.stance == kind);
     let counted = |kinds: &[Stance]| {
         let counted = stances
@@ -237,9 +237,9 @@ fn claim_stances(
             .filter(|reported| kinds.contains(&reported.stance));
         counted.count()
     };
-    let ineffective_denials = given(Stance::Denies).count() - counted(&[Stance::Denies]);
+    let ineffective_denials = judged(Stance::Denies).count() - counted(&[Stance::Denies]);
     let asserted = counted(&[Stance::Asserts, Stance::Unconfirmed]);
-    let unfound = given(Stance::Asserts).count() - asserted;
+    let unfound = judged(Stance::Asserts).count() - asserted;
     (stances, ineffective_denials, unfound)
 }
 
@@ -267,11 +267,11 @@ fn relate_claims(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[
         let why = reported.filter_map(|entry| entry.objection).next();
         let (asserting, denying) = stance_counts(claim);
         // Two members that both assert a claim can contradict each other only in numbers, dates, or names.
-        let apart = why.is_some() && denying == 0 && is_disputed(claim);
-        if (asserting > 0 && denying > 0) || apart {
+        let differs = why.is_some() && denying == 0 && is_disputed(claim);
+        if (asserting > 0 && denying > 0) || differs {
             let is_side = |entry: &&MemberStance| match entry.stance {
                 Stance::Silent => false,
-                Stance::Unconfirmed => apart,
+                Stance::Unconfirmed => differs,
                 Stance::Asserts | Stance::Denies => true,
             };
             let sides = claim.stances.iter().filter(is_side);

@@ -76,8 +76,8 @@ pub fn comparison_request(
         fenced("question", &truncate(&plan.question, QUESTION_BUDGET), plan)
     );
     for (place, index) in letter_order(plan, drafts.len()).into_iter().enumerate() {
-        let shown = prompt::without_model_names(drafts[index].text);
-        text += &fenced(&format!("text {}", letter(place)), &shown, plan);
+        let draft_text = prompt::without_model_names(drafts[index].text);
+        text += &fenced(&format!("text {}", letter(place)), &draft_text, plan);
         text += "\n\n";
     }
     if let Some(answer) = answer {

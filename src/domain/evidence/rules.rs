@@ -383,17 +383,17 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
             false => word.clone(),
         })
     };
-    let same = |one: Option<String>, other: Option<String>| match (one, other) {
-        (Some(one), Some(other)) => is_same_word(&one, &other),
-        (one, other) => one == other,
+    let same = |left: Option<String>, right: Option<String>| match (left, right) {
+        (Some(left), Some(right)) => is_same_word(&left, &right),
+        (left, right) => left == right,
     };
     let replaces = |&at: &usize, &other: &usize| {
         let before =
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, at.checked_sub(1));
-        let behind =
+        let after =
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, Some(at + 1));
         same(before(&own, &ours, at), before(&quoted, &theirs, other))
-            && same(behind(&own, &ours, at), behind(&quoted, &theirs, other))
+            && same(after(&own, &ours, at), after(&quoted, &theirs, other))
     };
     let mut pairs = ours
         .iter()

@@ -100,9 +100,9 @@ fn end_of_sentence(
             '"' | '”' | '“' | '’' | '\'' | ')' | '«' | '»' | '」' | '』'
         )
     };
-    let behind = at + mark.len_utf8();
-    let closing = text[behind..].chars().take_while(is_closing);
-    let after = behind + closing.map(char::len_utf8).sum::<usize>();
+    let after_mark = at + mark.len_utf8();
+    let closing = text[after_mark..].chars().take_while(is_closing);
+    let after = after_mark + closing.map(char::len_utf8).sum::<usize>();
     if enclosed.iter().any(|&(from, to)| from < at && after <= to) {
         return None;
     }
@@ -124,7 +124,7 @@ fn end_of_sentence(
         _ if next.starts_with(char::is_lowercase) => true,
         '…' => !next.is_empty() && !next.starts_with(char::is_uppercase),
         '.' if text[..at].ends_with('.') => next.starts_with(|c: char| c.is_ascii_digit()),
-        '.' => after == behind && cited == 0 && is_abbreviated(&text[start..at], next),
+        '.' => after == after_mark && cited == 0 && is_abbreviated(&text[start..at], next),
         '!' | '?' => COMPANY_ABBREVIATIONS.contains(&first_word(next).as_str()),
         _ => false,
     };
@@ -179,13 +179,13 @@ fn mark_length(rest: &str) -> usize {
     loop {
         let ahead = rest[end..].trim_start();
         let skipped = rest[end..].len() - ahead.len();
-        let (close, most) = match ahead.chars().next() {
+        let (close, max_length) = match ahead.chars().next() {
             Some('[') => (']', MAX_MARK_LENGTH),
             Some('【') => ('】', MAX_MARK_LENGTH),
             Some('(') => (')', MAX_LETTERS_LENGTH),
             _ => return end,
         };
-        let Some(length) = ahead.find(close).filter(|&length| length <= most) else {
+        let Some(length) = ahead.find(close).filter(|&length| length <= max_length) else {
             return end;
         };
         let length = length + close.len_utf8();

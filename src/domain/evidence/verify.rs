@@ -52,10 +52,10 @@ impl<'a> SearchedText<'a> {
         let words = self.text.get(start..end)?;
         let before = self.text.get(..start)?.rfind(CLAUSE_END_MARKS);
         let begin = before.map_or(0, |at| self.text.ceil_char_boundary(at + 1));
-        let behind = self.text.get(end..)?.find(CLAUSE_END_MARKS);
+        let clause_end = self.text.get(end..)?.find(CLAUSE_END_MARKS);
         let clause = self
             .text
-            .get(begin..behind.map_or(self.text.len(), |at| end + at))?;
+            .get(begin..clause_end.map_or(self.text.len(), |at| end + at))?;
         let context = QuoteContext::new(self.text, start, end);
         Some(FoundQuote {
             words,

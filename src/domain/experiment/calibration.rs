@@ -165,12 +165,12 @@ mod tests {
     fn a_conclusion_from_scores_that_are_not_trusted_says_so() {
         let found = calibrate(&[(First, Second); 24]);
         assert_eq!((found.trusted, found.interval), (Some(false), None));
-        let words =
-            found.qualify_conclusion("model p/b is better than the first setting.".to_owned());
+        let words = found
+            .qualify_conclusion("model p/b is better than the first configuration.".to_owned());
         assert_eq!(
             words,
             "Not trusted, because the scores agree poorly with your judgments on 24 pairs (\u{3ba} 0.00): model p/b is \
-             better than the first setting."
+             better than the first configuration."
         );
         let trusted = judged(300, 0.8);
         assert_eq!(trusted.qualify_conclusion("It is.".to_owned()), "It is.");

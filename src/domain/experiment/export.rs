@@ -72,7 +72,7 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
     let _ = writeln!(out, "# {}\n\n{}\n", spec.name, report.sentence);
     let _ = writeln!(
         out,
-        "*{} settings, {} cases, {} · {}*\n",
+        "*{} configurations, {} cases, {} · {}*\n",
         experiment.design.arms.len(),
         cases.len(),
         experiment.state.as_str(),
@@ -84,13 +84,13 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
     };
     let _ = write!(
         out,
-        "## Leaderboard\n\n| | setting | {mean} | 95 % | cases | $ per case | s per case | status |\n|--:|---|--:|---|--:|--:|--:|---|\n"
+        "## Leaderboard\n\n| | configuration | {mean} | 95 % | cases | $ per case | s per case | status |\n|--:|---|--:|---|--:|--:|--:|---|\n"
     );
     for (rank, row) in report.leaderboard.iter().enumerate() {
         out += &row_line(experiment, report, rank + 1, row);
     }
-    out += "\nThe intervals cover the true mean in 95 of 100 settings. \"Set aside\" \
-            means dropped when only some settings could continue, not shown to be worse.\n";
+    out += "\nThe intervals cover the true mean in 95 of 100 configurations. \"Set aside\" \
+            means dropped when only some configurations could continue, not shown to be worse.\n";
     if !report.sensitivity.is_empty() {
         out += "\n## Sensitivity\n\n| parameter | share of variation | value | mean | 95 % |\n|---|--:|---|--:|---|\n";
     }
@@ -121,7 +121,7 @@ fn row_line(
     if row.place == report.current {
         name += match experiment.spec.baseline() {
             Baseline::Current => " (in use)",
-            Baseline::First => " (the first setting)",
+            Baseline::First => " (the first configuration)",
         };
     }
     let number = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());

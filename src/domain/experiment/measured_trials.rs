@@ -34,10 +34,10 @@ impl<'a> MeasuredTrials<'a> {
         if verdict.difference.is_none() || self.unjudged() == 0 {
             return verdict;
         }
-        let (order, held) = self.race.race_and_holdout_cases();
+        let (order, holdout) = self.race.race_and_holdout_cases();
         let cases = match configuration_count(self.race.design()) {
             2 => order,
-            _ => held,
+            _ => holdout,
         };
         let current = self.race.design().current;
         let differences = self.differences_on(verdict.leader, current, cases);
@@ -87,12 +87,12 @@ impl<'a> MeasuredTrials<'a> {
     pub(super) fn judged_counts(self) -> (usize, usize) {
         let current = self.race.design().current;
         let has_current = self.failed.iter().any(|trial| trial.arm == current);
-        let given = self.race.results().keys().filter(|trial| {
+        let submitted = self.race.results().keys().filter(|trial| {
             let is_failed = self.failed.contains(trial) && !self.is_unjudged(**trial);
             (has_current || trial.arm != current) && !is_failed
         });
-        let given = given.count();
-        (given.saturating_sub(self.unjudged()), given)
+        let submitted = submitted.count();
+        (submitted.saturating_sub(self.unjudged()), submitted)
     }
 
     fn differences_on(self, arm: usize, other: usize, cases: &[usize]) -> Vec<f64> {

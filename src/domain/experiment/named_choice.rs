@@ -115,17 +115,17 @@ fn is_refuted(words: &[&str], at: usize) -> bool {
     if words[at].ends_with(['.', ',', ';', '!', '?']) {
         return false;
     }
-    let behind: Vec<String> = words[at + 1..]
+    let following: Vec<String> = words[at + 1..]
         .iter()
         .take(MAX_WORD_DISTANCE)
         .map(|word| normalize_word(word))
         .collect();
     let is_denial = |word: &str| word.ends_with("n't") || word.ends_with("n’t");
-    let Some(verb) = behind.first() else {
+    let Some(verb) = following.first() else {
         return false;
     };
     (REFUTING_VERBS.contains(&verb.as_str()) || is_denial(verb))
-        && behind
+        && following
             .iter()
             .any(|word| REFUTING_WORDS.contains(&word.as_str()) || is_denial(word))
 }

@@ -50,7 +50,7 @@ impl Preferred {
     /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         let all = [Self::First, Self::Second, Self::Neither];
-        all.into_iter().find(|one| one.as_str() == text)
+        all.into_iter().find(|preferred| preferred.as_str() == text)
     }
     /// Returns the preference with the sides swapped.
     pub fn swapped(self) -> Self {
@@ -138,18 +138,21 @@ struct PairCount {
 
 fn solve(configurations: usize, matches: &[Match], pseudo_wins: f64) -> (Vec<f64>, f64) {
     let mut pairs = std::collections::BTreeMap::<(usize, usize), PairCount>::new();
-    for one in matches {
-        let turned = one.first > one.second;
-        let key = (one.first.min(one.second), one.first.max(one.second));
+    for comparison in matches {
+        let is_swapped = comparison.first > comparison.second;
+        let key = (
+            comparison.first.min(comparison.second),
+            comparison.first.max(comparison.second),
+        );
         let count = pairs.entry(key).or_insert(PairCount {
             first: pseudo_wins,
             ties: 0.0,
             second: pseudo_wins,
         });
-        match one.preferred {
+        match comparison.preferred {
             Preferred::Neither => count.ties += 1.0,
-            Preferred::First if turned => count.second += 1.0,
-            Preferred::Second if !turned => count.second += 1.0,
+            Preferred::First if is_swapped => count.second += 1.0,
+            Preferred::Second if !is_swapped => count.second += 1.0,
             _ => count.first += 1.0,
         }
     }
@@ -177,8 +180,11 @@ fn solve(configurations: usize, matches: &[Match], pseudo_wins: f64) -> (Vec<f64
                 force[setting] = (won[setting] / weight[setting]).clamp(1e-9, 1e9);
             }
         }
-        let middle = force.iter().map(|one| one.ln()).sum::<f64>() / configurations.max(1) as f64;
-        force.iter_mut().for_each(|one| *one /= middle.exp());
+        let middle =
+            force.iter().map(|strength| strength.ln()).sum::<f64>() / configurations.max(1) as f64;
+        force
+            .iter_mut()
+            .for_each(|strength| *strength /= middle.exp());
         let mut room = 0.0;
         for (&(i, j), count) in &pairs {
             let root = (force[i] * force[j]).sqrt();
@@ -196,7 +202,7 @@ fn solve(configurations: usize, matches: &[Match], pseudo_wins: f64) -> (Vec<f64
             break;
         }
     }
-    (force.iter().map(|one| one.ln()).collect(), nu)
+    (force.iter().map(|strength| strength.ln()).collect(), nu)
 }
 
 #[cfg(test)]
@@ -217,20 +223,20 @@ mod tests {
                     (3, Preferred::Neither),
                     (4, Preferred::Second),
                 ] {
-                    let one = Match {
+                    let comparison = Match {
                         case: 0,
                         first: number(0),
                         second: number(1),
                         preferred,
                     };
-                    matches.extend((0..number(place)).map(|_| one));
+                    matches.extend((0..number(place)).map(|_| comparison));
                 }
             }
             let theirs: Vec<f64> = row["strengths"]
                 .as_array()
                 .expect("a list")
                 .iter()
-                .map(|one| one.as_f64().expect("a number"))
+                .map(|value| value.as_f64().expect("a number"))
                 .collect();
             let (ours, ties) = solve(theirs.len(), &matches, 0.0);
             for (our, their) in ours.iter().zip(&theirs) {
@@ -274,11 +280,11 @@ mod tests {
             .flat_map(|second| (0..second).map(move |first| (first, second)))
             .filter(|(first, second)| found.strengths[*first] > found.strengths[*second]);
         assert!(swapped.count() <= 1, "{:?}", found.strengths);
-        let held = planted
+        let covered = planted
             .iter()
             .zip(&found.intervals)
-            .filter(|(one, (from, to))| from <= one && *one <= to);
-        assert!(held.count() >= 6, "{found:?}");
+            .filter(|(strength, (from, to))| from <= strength && *strength <= to);
+        assert!(covered.count() >= 6, "{found:?}");
         assert!((found.ties - 0.5).abs() < 0.15, "{}", found.ties);
     }
 
@@ -289,16 +295,31 @@ mod tests {
         assert_eq!(Preferred::from_both_orders(Second, First), Second);
         assert_eq!(Preferred::from_both_orders(First, First), Neither);
         assert_eq!(Preferred::from_both_orders(Neither, First), Neither);
-        let one = Match {
+        let comparison = Match {
             case: 0,
             first: 0,
             second: 1,
             preferred: First,
         };
-        assert!(fit(1, &[one], 1).is_err());
-        assert!(fit(2, &[Match { second: 0, ..one }], 1).is_err());
-        let never_lost = fit(3, &[one; 9], 1).expect("sound");
-        assert!(never_lost.strengths.iter().all(|one| one.is_finite()));
+        assert!(fit(1, &[comparison], 1).is_err());
+        assert!(
+            fit(
+                2,
+                &[Match {
+                    second: 0,
+                    ..comparison
+                }],
+                1
+            )
+            .is_err()
+        );
+        let never_lost = fit(3, &[comparison; 9], 1).expect("sound");
+        assert!(
+            never_lost
+                .strengths
+                .iter()
+                .all(|strength| strength.is_finite())
+        );
         assert!(never_lost.strengths[0] > never_lost.strengths[1]);
         assert!(fit(2, &[], 1).expect("nothing was compared").strengths == [0.0, 0.0]);
     }

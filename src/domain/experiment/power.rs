@@ -105,9 +105,9 @@ impl Power {
             ScoreKind::Preference => "the exact sign test of the cases that are not ties",
             ScoreKind::Priced | ScoreKind::Graded => "Student's t-test of the paired differences",
         };
-        let setting = match configuration_count(design) {
-            2 => "The other setting",
-            _ => "A setting that leads the race",
+        let configuration = match configuration_count(design) {
+            2 => "The other configuration",
+            _ => "A configuration that leads the race",
         };
         let budget = &design.budget;
         // Before a run, only an upper bound of an evaluation's usage is known.
@@ -132,12 +132,12 @@ impl Power {
             .rates
             .iter()
             .rev()
-            .find(|one| one.difference < difference);
-        let other = other.map_or_else(String::new, |one| {
+            .find(|detection| detection.difference < difference);
+        let other = other.map_or_else(String::new, |detection| {
             format!(
                 "; one that is better by {:.2}, in {:.0} of 100",
-                one.difference,
-                one.rate * 100.0
+                detection.difference,
+                detection.rate * 100.0
             )
         });
         let assumption = match self.scores {
@@ -149,7 +149,7 @@ impl Power {
             ScoreKind::Graded => "differences on single cases deviate by 0.25",
         };
         format!(
-            "{begin} {setting} is found to be better in {:.0} of 100 experiments if it is better by \
+            "{begin} {configuration} is found to be better in {:.0} of 100 experiments if it is better by \
              {difference:.3}{other}. This assumes that {assumption}.",
             self.power * 100.0
         )
@@ -244,14 +244,14 @@ mod tests {
     fn stated_power_holds_in_a_longer_simulation() {
         for kind in KINDS {
             for cases in [12, 60, 150] {
-                let told = comparison_power(kind, cases);
-                let difference = told.difference.expect("enough cases");
+                let stated = comparison_power(kind, cases);
+                let difference = stated.difference.expect("enough cases");
                 let found = detection_rate(kind, cases, difference, 3_000, 77);
                 assert!(
                     (found - REQUIRED_POWER).abs() < 0.05,
                     "{kind:?} {cases}: {found}"
                 );
-                for one in &told.rates {
+                for one in &stated.rates {
                     let found = detection_rate(kind, cases, one.difference, 3_000, 78);
                     assert!((found - one.rate).abs() < 0.05, "{kind:?} {one:?} {found}");
                 }

@@ -32,17 +32,18 @@ pub fn estimate_preference(
     baseline: Baseline,
 ) -> Option<PersonPreference> {
     let current = race.design().current;
-    let own = judgments.iter().filter(|one| {
-        one.judge.is_none() && (one.first, one.second) == (leader.min(current), leader.max(current))
+    let own = judgments.iter().filter(|judgment| {
+        judgment.judge.is_none()
+            && (judgment.first, judgment.second) == (leader.min(current), leader.max(current))
     });
     let labels: BTreeMap<usize, f64> = own
-        .map(|one| {
-            let first = match one.preferred {
+        .map(|judgment| {
+            let first = match judgment.preferred {
                 Preferred::First => 1.0,
                 Preferred::Neither => 0.0,
                 Preferred::Second => -1.0,
             };
-            (one.case, if leader < current { first } else { -first })
+            (judgment.case, if leader < current { first } else { -first })
         })
         .collect();
     let score = |arm: usize, case: usize| {
@@ -51,12 +52,13 @@ pub fn estimate_preference(
     };
     let (mut labeled, mut others) = (Vec::new(), Vec::new());
     for case in 0..race.design().cases {
-        let Some((one, other)) = score(leader, case).zip(score(current, case)) else {
+        let Some((leader_score, current_score)) = score(leader, case).zip(score(current, case))
+        else {
             continue;
         };
         match labels.get(&case) {
-            Some(&label) => labeled.push((label, one - other)),
-            None => others.push(one - other),
+            Some(&label) => labeled.push((label, leader_score - current_score)),
+            None => others.push(leader_score - current_score),
         }
     }
     let estimate = sharpened_mean(&labeled, &others, 0.95).filter(|_| leader != current)?;

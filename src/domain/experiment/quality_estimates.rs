@@ -24,16 +24,19 @@ const VALUE_EFFECT_VARIANCE: f64 = 0.001;
 
 /// Predicts the levels of these configurations relative to the average of all tried ones. `None` if there are
 /// too many or no values are shared; the means over the common cases then determine the ranking.
-pub(super) fn estimate_quality(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
-    let all = seen.order.len();
-    let tried: Vec<usize> = (0..seen.design.arms.len())
-        .filter(|&arm| seen.states[arm] != super::design::ConfigurationState::Untried)
+pub(super) fn estimate_quality(observations: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
+    let all = observations.order.len();
+    let tried: Vec<usize> = (0..observations.design.arms.len())
+        .filter(|&arm| observations.states[arm] != super::design::ConfigurationState::Untried)
         .collect();
     if tried.len() > MAX_CONFIGURATIONS || tried.len() < 3 {
         return None;
     }
-    let values: Vec<Vec<f64>> = tried.iter().map(|&arm| seen.values(arm, all)).collect();
-    let sharing = shared_values(seen, &tried);
+    let values: Vec<Vec<f64>> = tried
+        .iter()
+        .map(|&arm| observations.values(arm, all))
+        .collect();
+    let sharing = shared_values(observations, &tried);
     if sharing.is_empty() {
         return None;
     }
@@ -48,10 +51,15 @@ pub(super) fn estimate_quality(seen: &Observations, arms: &[usize]) -> Option<Ve
 }
 
 /// Returns the configurations' value indices on each axis where some but not all share a value.
-fn shared_values(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
-    let axes = seen.design.arms.first().map_or(0, |arm| arm.0.len());
+fn shared_values(observations: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
+    let axes = observations
+        .design
+        .arms
+        .first()
+        .map_or(0, |arm| arm.0.len());
     let places = |axis: usize| -> Vec<usize> {
-        let place = |&arm: &usize| seen.design.arms[arm].0[axis].map_or(0, |place| place + 1);
+        let place =
+            |&arm: &usize| observations.design.arms[arm].0[axis].map_or(0, |place| place + 1);
         tried.iter().map(place).collect()
     };
     let useful = |places: &Vec<usize>| {
@@ -101,10 +109,10 @@ impl CenteredScores {
             });
             let cases = (depth - from) as f64;
             seen.count += cases * (there.len() as f64 - 1.0);
-            for &one in &there {
-                for &other in &there {
-                    let own = if one == other { 1.0 } else { 0.0 };
-                    *seen.information.cell_mut(one, other) += cases * (own - share);
+            for &row_arm in &there {
+                for &column_arm in &there {
+                    let own = if row_arm == column_arm { 1.0 } else { 0.0 };
+                    *seen.information.cell_mut(row_arm, column_arm) += cases * (own - share);
                 }
             }
             from = depth;
@@ -176,8 +184,8 @@ fn prior_covariance(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
 /// Returns, for one axis, the number of values, the sum of squared pulls per value, and the sum of the weights of
 /// configurations that share a value.
 fn axis_statistics(places: &[usize], pull: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
-    let most = places.iter().max().map_or(0, |most| most + 1);
-    let mut pulls: Vec<Option<f64>> = vec![None; most];
+    let value_count = places.iter().max().map_or(0, |value_count| value_count + 1);
+    let mut pulls: Vec<Option<f64>> = vec![None; value_count];
     for (&place, pull) in places.iter().zip(pull) {
         *pulls[place].get_or_insert(0.0) += pull;
     }

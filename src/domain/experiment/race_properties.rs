@@ -26,23 +26,23 @@ fn interrupted_races_end_like_uninterrupted_ones() {
             .collect();
         let outcome =
             |trial: Trial| paid_outcome(truth.scores[trial.arm][trial.case], prices[trial.arm]);
-        let mut whole = SuccessiveHalving::new(design.clone());
-        let mut broken = SuccessiveHalving::new(design.clone());
+        let mut uninterrupted = SuccessiveHalving::new(design.clone());
+        let mut interrupted = SuccessiveHalving::new(design.clone());
         let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
-        while let RaceStep::Evaluate(trials) = whole.next() {
-            assert!(whole.record(trials[0], outcome(trials[0])));
+        while let RaceStep::Evaluate(trials) = uninterrupted.next() {
+            assert!(uninterrupted.record(trials[0], outcome(trials[0])));
         }
-        while let RaceStep::Evaluate(trials) = broken.next() {
+        while let RaceStep::Evaluate(trials) = interrupted.next() {
             let trial = trials[random.below(trials.len())];
-            assert!(broken.record(trial, outcome(trial)));
+            assert!(interrupted.record(trial, outcome(trial)));
             stored.push((trial, outcome(trial)));
             if random.below(40) == 0 {
-                broken = SuccessiveHalving::resume(design.clone(), stored.iter().copied());
+                interrupted = SuccessiveHalving::resume(design.clone(), stored.iter().copied());
             }
         }
-        assert_eq!(broken.next(), whole.next(), "{seed}");
-        assert_eq!(broken.states(), whole.states(), "{seed}");
-        assert_eq!(broken.results(), whole.results(), "{seed}");
+        assert_eq!(interrupted.next(), uninterrupted.next(), "{seed}");
+        assert_eq!(interrupted.states(), uninterrupted.states(), "{seed}");
+        assert_eq!(interrupted.results(), uninterrupted.results(), "{seed}");
     }
 }
 
@@ -95,9 +95,9 @@ fn intervals_hold_under_continuous_monitoring() {
             for (arm, worth) in worth.iter().enumerate() {
                 let values = race.values(arm, 80);
                 // Each interval is one-sided: it misses if it is entirely below or above the true value.
-                let turned: Vec<f64> = values.iter().map(|value| 1.0 - value).collect();
+                let mirrored: Vec<f64> = values.iter().map(|value| 1.0 - value).collect();
                 let is_missed = betting::is_below(&values, (0.0, 1.0), *worth, 0.025)
-                    || betting::is_below(&turned, (0.0, 1.0), 1.0 - worth, 0.025);
+                    || betting::is_below(&mirrored, (0.0, 1.0), 1.0 - worth, 0.025);
                 sound[arm] &= !is_missed;
             }
         }

@@ -77,13 +77,13 @@ pub fn parse_proposal(reply: &str) -> Result<String, &'static str> {
 }
 
 fn fenced(name: &str, text: &str, nonce: &str) -> String {
-    let shown: String = text
+    let excerpt: String = text
         .chars()
         .take(MAX_SHOWN_CHARS.max(MAX_PROMPT_LENGTH))
         .collect();
     // A text that contains the nonce could close its own fence.
-    let shown = shown.replace(nonce, "");
-    format!("----- {name} {nonce} -----\n{shown}\n----- end of {name} {nonce} -----\n\n")
+    let excerpt = excerpt.replace(nonce, "");
+    format!("----- {name} {nonce} -----\n{excerpt}\n----- end of {name} {nonce} -----\n\n")
 }
 
 #[cfg(test)]
@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn only_usable_prompts_are_accepted() {
-        let taken =
+        let parsed =
             parse_proposal("Hm, <prompt> is… <prompt>\nThink. {{question}}\n</prompt> Done.");
-        assert_eq!(taken, Ok("Think. {{question}}".to_owned()));
+        assert_eq!(parsed, Ok("Think. {{question}}".to_owned()));
         let long = format!(
             "<prompt>{{{{question}}}}{}</prompt>",
             "x".repeat(MAX_PROMPT_LENGTH)

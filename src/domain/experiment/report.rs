@@ -366,17 +366,17 @@ fn round_reports(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> 
     let depths: BTreeSet<usize> = tried.iter().map(|&arm| depth(arm)).collect();
     let round = |cases: usize| {
         let fell = |is: fn(&ConfigurationState) -> bool| {
-            let here = tried.iter().copied().filter(|&arm| depth(arm) == cases);
-            here.filter(|&arm| is(&race.states()[arm])).collect()
+            let in_round = tried.iter().copied().filter(|&arm| depth(arm) == cases);
+            in_round.filter(|&arm| is(&race.states()[arm])).collect()
         };
         let set_aside: Vec<usize> = fell(|fate| *fate == ConfigurationState::SetAside);
         let beaten: Vec<usize> = fell(|fate| matches!(fate, ConfigurationState::Beaten(_)));
         let on = |arm: &usize| depth(*arm) >= cases;
-        let gone = |arm: &usize| set_aside.contains(arm) || beaten.contains(arm);
+        let is_eliminated = |arm: &usize| set_aside.contains(arm) || beaten.contains(arm);
         RoundReport {
             cases,
             left: (tried.iter().copied())
-                .filter(|arm| on(arm) && !gone(arm))
+                .filter(|arm| on(arm) && !is_eliminated(arm))
                 .collect(),
             set_aside,
             beaten,

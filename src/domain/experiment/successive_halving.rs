@@ -86,7 +86,7 @@ impl SuccessiveHalving {
     pub fn new(design: Design) -> Self {
         let mut order: Vec<usize> = (0..design.cases).collect();
         Random::new(design.seed).shuffle(&mut order);
-        let held = order.split_off(design.cases - holdout_cases(&design));
+        let holdout = order.split_off(design.cases - holdout_cases(&design));
         let mut race = Self {
             spent: ZERO_USAGE,
             phase: RacePhase::Race,
@@ -102,7 +102,7 @@ impl SuccessiveHalving {
             feedback: 0,
             seen: Observations {
                 order,
-                holdout: held,
+                holdout: holdout,
                 results: BTreeMap::new(),
                 states: vec![ConfigurationState::Untried; design.arms.len()],
                 design,
@@ -277,23 +277,26 @@ impl SuccessiveHalving {
         }
         let arms = self.seen.design.arms.len();
         if self.seen.design.search.is_some() {
-            let most = (self.remaining_evaluations() / 2).clamp(1, INITIAL_CONFIGURATIONS + 1);
-            self.begin_search(proposals::first_configurations(&self.seen.design, most));
+            let max_count = (self.remaining_evaluations() / 2).clamp(1, INITIAL_CONFIGURATIONS + 1);
+            self.begin_search(proposals::first_configurations(
+                &self.seen.design,
+                max_count,
+            ));
         } else if arms == 2 {
             self.phase = RacePhase::Pair;
             self.round.arms = vec![0, 1];
             self.round.end = final_test::next_check(0).min(self.seen.order.len());
         } else if arms <= ALL_UP_TO {
             // If the budget does not cover all: the current configuration and as many others as possible.
-            let most = (self.remaining_evaluations() / 2).max(2);
-            self.round.arms = proposals::first_configurations(&self.seen.design, most);
+            let max_count = (self.remaining_evaluations() / 2).max(2);
+            self.round.arms = proposals::first_configurations(&self.seen.design, max_count);
             self.round.end = 1;
         } else {
             self.phase = RacePhase::Explore;
-            let most = (self.remaining_evaluations() / 3).clamp(2, INITIAL_CONFIGURATIONS + 1);
-            self.round.arms = proposals::first_configurations(&self.seen.design, most);
+            let max_count = (self.remaining_evaluations() / 3).clamp(2, INITIAL_CONFIGURATIONS + 1);
+            self.round.arms = proposals::first_configurations(&self.seen.design, max_count);
             self.round.end = FIRST_TRY_CASES
-                .min((self.remaining_evaluations() / (3 * most)).max(1))
+                .min((self.remaining_evaluations() / (3 * max_count)).max(1))
                 .min(self.seen.order.len());
         }
         self.advance();
@@ -431,8 +434,8 @@ impl SuccessiveHalving {
         judge::outlook(&self.seen, left, depth)
             .is_some_and(|outlook| self.costs_more(outlook.gain, left.len(), depth))
     }
-    fn costs_more(&self, gain: f64, settings: usize, depth: usize) -> bool {
-        let open = settings * (self.seen.order.len() - depth);
+    fn costs_more(&self, gain: f64, count: usize, depth: usize) -> bool {
+        let open = count * (self.seen.order.len() - depth);
         let usual = self.spent.whole_cost().dollars() / self.seen.results.len().max(1) as f64;
         let price = usual * open.min(self.remaining_evaluations()) as f64;
         let worth = self.seen.design.objective.value_of_points(gain);
@@ -462,18 +465,20 @@ impl SuccessiveHalving {
     /// Returns the number of configurations that continue: all if the budget covers them on all cases; otherwise
     /// as many as it covers if their number falls in inverse proportion to the cases, down to two. Sequential
     /// halving in continuous form: the ranking improves with each case, not only at each halving.
-    fn carried_over(&self, most: usize, depth: usize) -> usize {
+    fn carried_over(&self, max_count: usize, depth: usize) -> usize {
         let left = self.remaining_evaluations();
         let open = self.seen.order.len() - depth;
-        if left >= most * open {
-            return most;
+        if left >= max_count * open {
+            return max_count;
         }
-        let takes = |settings: usize| -> f64 {
+        let cost_of = |count: usize| -> f64 {
             let later = (depth + 1..=self.seen.order.len())
-                .map(|cases| (settings * (depth + 1)) as f64 / cases as f64);
-            later.take_while(|&settings| settings >= 2.0).sum()
+                .map(|cases| (count * (depth + 1)) as f64 / cases as f64);
+            later.take_while(|&count| count >= 2.0).sum()
         };
-        let carried = (2..=most).rev().find(|&some| takes(some) <= left as f64);
-        carried.unwrap_or(2.min(most))
+        let carried = (2..=max_count)
+            .rev()
+            .find(|&some| cost_of(some) <= left as f64);
+        carried.unwrap_or(2.min(max_count))
     }
 }

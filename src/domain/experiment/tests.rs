@@ -217,31 +217,32 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
         let arms = grid(&axes);
         let mut random = Random::new(6);
         let truth = truth::draw(&arms, 40, USUAL, &mut || random.next_normal());
-        let mut whole = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
-        let verdict = run(&mut whole, &truth);
-        let mut broken = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
+        let mut uninterrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
+        let verdict = run(&mut uninterrupted, &truth);
+        let mut interrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
         let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
         let resumed = loop {
-            match broken.next() {
+            match interrupted.next() {
                 RaceStep::Done(verdict) => break verdict,
                 RaceStep::Propose(_) => unreachable!("nothing is searched"),
                 RaceStep::Evaluate(trials) => {
                     // Outcomes arrive in any order.
                     let trial = trials[random.below(trials.len())];
                     let outcome = paid_outcome(truth.scores[trial.arm][trial.case], 0);
-                    assert!(broken.record(trial, outcome));
-                    assert!(!broken.record(trial, outcome), "a second time");
+                    assert!(interrupted.record(trial, outcome));
+                    assert!(!interrupted.record(trial, outcome), "a second time");
                     stored.push((trial, outcome));
                     if stored.len().is_multiple_of(every) {
-                        let (design, stored) = (broken.design().clone(), stored.iter().copied());
-                        broken = SuccessiveHalving::resume(design, stored);
+                        let (design, stored) =
+                            (interrupted.design().clone(), stored.iter().copied());
+                        interrupted = SuccessiveHalving::resume(design, stored);
                     }
                 }
             }
         };
         assert_eq!(resumed, verdict);
-        assert_eq!(broken.states(), whole.states());
-        assert_eq!(broken.results(), whole.results());
+        assert_eq!(interrupted.states(), uninterrupted.states());
+        assert_eq!(interrupted.results(), uninterrupted.results());
     }
 }
 
@@ -262,12 +263,12 @@ fn the_budget_is_never_overrun_beyond_one_call() {
             let before = race.spent().cost.0;
             let trial = trials[0];
             assert!(before + 1_000 <= limit, "{before} of {limit}");
-            let most = if honest { 1_000 } else { 5_000 };
+            let max_cost = if honest { 1_000 } else { 5_000 };
             race.record(
                 trial,
                 paid_outcome(
                     truth.scores[trial.arm][trial.case],
-                    random.below(most) as i64 + 1,
+                    random.below(max_cost) as i64 + 1,
                 ),
             );
             assert!(!honest || race.spent().cost.0 <= limit);

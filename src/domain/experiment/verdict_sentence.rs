@@ -29,14 +29,14 @@ impl Baseline {
     /// Returns the baseline's name for use within a sentence.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Current => "your current setting",
-            Self::First => "the first setting",
+            Self::Current => "your current configuration",
+            Self::First => "the first configuration",
         }
     }
     fn capitalized_name(self) -> &'static str {
         match self {
-            Self::Current => "Your current setting",
-            Self::First => "The first setting",
+            Self::Current => "Your current configuration",
+            Self::First => "The first configuration",
         }
     }
 }
@@ -72,9 +72,9 @@ impl RaceResult<'_> {
             return format!("Nothing was measured: {evaluations} failed.{running}");
         }
         if self.measured.is_empty() {
-            let (judged, given) = self.measured.judged_counts();
+            let (judged, submitted) = self.measured.judged_counts();
             return format!(
-                "Nothing was compared: the judge's verdict could be read for {judged} of {given} answers.{running}"
+                "Nothing was compared: the judge's verdict could be read for {judged} of {submitted} answers.{running}"
             );
         }
         if let ([only], None) = (&self.measured.arms()[..], self.verdict)
@@ -88,7 +88,7 @@ impl RaceResult<'_> {
         }
         let found = match (self.leader, self.verdict) {
             (None, Some(_)) => {
-                "Nothing was evaluated: the budget does not cover one case of every setting."
+                "Nothing was evaluated: the budget does not cover one case of every configuration."
                     .to_owned()
             }
             (None, None) => return "Nothing has been evaluated yet.".to_owned(),
@@ -103,9 +103,9 @@ impl RaceResult<'_> {
         let judged = match unjudged {
             0 => String::new(),
             _ => {
-                let (judged, given) = self.measured.judged_counts();
+                let (judged, submitted) = self.measured.judged_counts();
                 format!(
-                    " The judge's verdict could be read for {judged} of {given} answers; the others are not counted."
+                    " The judge's verdict could be read for {judged} of {submitted} answers; the others are not counted."
                 )
             }
         };
@@ -119,7 +119,10 @@ impl RaceResult<'_> {
                 "{} leads after {cases} so far.",
                 self.configuration_name(leader)
             ),
-            tied => format!("{} settings share the lead after {cases} so far.", tied + 1),
+            tied => format!(
+                "{} configurations share the lead after {cases} so far.",
+                tied + 1
+            ),
         }
     }
 
@@ -171,14 +174,16 @@ impl RaceResult<'_> {
         let cases = plural_suffix(own.len());
         let (mean, priced) = (paired::mean(&own), self.price_phrase());
         match (&others[..], &self.tied_with(leader)[..]) {
-            ([], _) => format!("{baseline} was compared with none: no other setting was tried."),
+            ([], _) => {
+                format!("{baseline} was compared with none: no other configuration was tried.")
+            }
             ([one], [_]) => format!(
                 "{baseline} and {} are tied: both scored {mean:.2}{priced} on average on {}.",
                 self.configuration_name(*one),
                 shared(*one)
             ),
             (others, [_, ..]) => format!(
-                "{baseline} is tied with {} of the {} other settings that were tried: each scored {mean:.2}{priced} on \
+                "{baseline} is tied with {} of the {} other configurations that were tried: each scored {mean:.2}{priced} on \
                  average on {cases}.",
                 self.tied_with(leader).len(),
                 others.len()
@@ -205,7 +210,7 @@ impl RaceResult<'_> {
                 }
             }
             (others, []) => format!(
-                "{baseline} leads the race after {cases}: none of the {} other settings that were tried was found \
+                "{baseline} leads the race after {cases}: none of the {} other configurations that were tried was found \
                  to be better.",
                 others.len()
             ),
@@ -258,14 +263,17 @@ impl RaceResult<'_> {
 
     // Says whether a proven difference is too small to matter to the user.
     fn relevance_phrase(&self, difference: &PairedDifference) -> String {
-        let least = self.halving.design().indifference;
-        let most = difference.interval.0.abs().max(difference.interval.1.abs());
-        let what = match (most < least, difference.mean.abs() < least) {
+        let threshold = self.halving.design().indifference;
+        let max_difference = difference.interval.0.abs().max(difference.interval.1.abs());
+        let what = match (
+            max_difference < threshold,
+            difference.mean.abs() < threshold,
+        ) {
             (true, _) => "All of that is",
             (false, true) => "The average is",
             (false, false) => return String::new(),
         };
-        format!(" {what} below {least:.2}, the smallest difference that matters here.")
+        format!(" {what} below {threshold:.2}, the smallest difference that matters here.")
     }
 
     fn configuration_name(&self, arm: usize) -> String {
@@ -282,8 +290,9 @@ impl RaceResult<'_> {
                 .len()
         };
         let is_tied = |arm: &usize| {
-            let apart = self.measured.differences(leader, *arm);
-            let is_same = !apart.is_empty() && paired::mean(&apart).abs() <= SCORE_TOLERANCE;
+            let paired_differences = self.measured.differences(leader, *arm);
+            let is_same = !paired_differences.is_empty()
+                && paired::mean(&paired_differences).abs() <= SCORE_TOLERANCE;
             *arm != leader && is_same && made(*arm) == made(leader)
         };
         (0..self.halving.states().len()).filter(is_tied).collect()

@@ -95,8 +95,8 @@ fn bare_link(rest: &str, before: Option<char>) -> Token {
     let ends = |letter: char| letter.is_whitespace() || "<>\"'`".contains(letter);
     let address = rest.split(ends).next()?;
     let address = address.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '*', '_']);
-    let shown = escape(address);
-    let html = format!("<a href=\"{shown}\" rel=\"noreferrer\">{shown}</a>");
+    let escaped = escape(address);
+    let html = format!("<a href=\"{escaped}\" rel=\"noreferrer\">{escaped}</a>");
     Some((html, address.len()))
 }
 

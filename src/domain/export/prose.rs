@@ -314,14 +314,14 @@ impl<'a> ProseWriter<'a> {
         let Some((start, address)) = self.open.pop() else {
             return;
         };
-        let (words, shown) = (self.out.split_off(start), escape(&address));
+        let (words, escaped_address) = (self.out.split_off(start), escape(&address));
         self.out.push_str(&match is_web(&address) {
-            true if words == shown => format!("<a href=\"{shown}\" rel=\"noreferrer\">{shown}</a>"),
+            true if words == escaped_address => format!("<a href=\"{escaped_address}\" rel=\"noreferrer\">{escaped_address}</a>"),
             true => format!(
-                "<a href=\"{shown}\" rel=\"noreferrer\">{words}</a> <small>({shown})</small>"
+                "<a href=\"{escaped_address}\" rel=\"noreferrer\">{words}</a> <small>({escaped_address})</small>"
             ),
-            false if words == shown => words,
-            false => format!("{words} ({shown})"),
+            false if words == escaped_address => words,
+            false => format!("{words} ({escaped_address})"),
         });
     }
 

@@ -86,9 +86,9 @@ fn answer_lines(text: &str) -> Vec<&str> {
     // Heading level of the section being removed.
     let mut aside = None;
     for (index, line) in lines.iter().enumerate() {
-        let here = headings.get(index).and_then(Option::as_ref);
+        let heading_here = headings.get(index).and_then(Option::as_ref);
         if let Some((first, level)) = begin {
-            let ended = index > first && here.is_some_and(|(deep, _)| *deep <= level);
+            let ended = index > first && heading_here.is_some_and(|(deep, _)| *deep <= level);
             if ended {
                 break;
             }
@@ -97,7 +97,7 @@ fn answer_lines(text: &str) -> Vec<&str> {
             }
             continue;
         }
-        if let Some((deep, _)) = here {
+        if let Some((deep, _)) = heading_here {
             let over = aside.is_some_and(|level| *deep <= level);
             aside = is(index, ASIDE_HEADINGS).or(aside.filter(|_| !over));
         }

@@ -59,10 +59,10 @@ impl AnswerPair {
         if plan.members.len() < 2 && plan.stages.len() < 2 {
             return Err(NotComparable::OnlyOneModel);
         }
-        let shown = |text: &str| anonymized(text, &plan.question, plan.members.len());
+        let anonymize = |text: &str| anonymized(text, &plan.question, plan.members.len());
         let pair = Self {
-            panel: shown(synthesis),
-            single: shown(&draft.text),
+            panel: anonymize(synthesis),
+            single: anonymize(&draft.text),
         };
         if pair.panel.is_empty() || pair.single.is_empty() || pair.panel == pair.single {
             return Err(NotComparable::SameText);

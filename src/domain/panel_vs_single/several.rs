@@ -62,11 +62,11 @@ mod tests {
         order: impl Fn(&mut Random) -> Vec<usize>,
     ) -> f64 {
         let mut known: HashMap<(VoteTally, usize), bool> = HashMap::new();
-        let mut fooled = 0;
+        let mut misled_users = 0;
         for _ in 0..USERS {
             let mut tallies = [VoteTally::default(); TOPICS + 1];
             let mut seen: Vec<usize> = Vec::new();
-            fooled += u32::from(order(random).into_iter().any(|topic| {
+            misled_users += u32::from(order(random).into_iter().any(|topic| {
                 if !seen.contains(&topic) {
                     seen.push(topic);
                 }
@@ -82,7 +82,7 @@ mod tests {
                     let topics = if is_corrected { seen.len() } else { 1 };
                     let key = (*tally, if topics < 2 { usize::MAX } else { at });
                     let (wins, losses) = (tally.wins as f64, tally.losses as f64);
-                    let shown = || {
+                    let shows_pays = || {
                         verdict(
                             wins,
                             0.0,
@@ -92,11 +92,11 @@ mod tests {
                     };
                     *known
                         .entry(key)
-                        .or_insert_with(|| shown() == PanelVerdict::Pays)
+                        .or_insert_with(|| shows_pays() == PanelVerdict::Pays)
                 })
             }));
         }
-        f64::from(fooled) / USERS as f64
+        f64::from(misled_users) / USERS as f64
     }
 
     #[test]

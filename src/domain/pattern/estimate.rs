@@ -114,15 +114,15 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
                 .parameters
                 .max_tokens
                 .map_or(TYPICAL_ANSWER_TOKENS, u64::from);
-            let most = documents + own + texts * MAX_PEER_TOKENS;
+            let upper_bound = documents + own + texts * MAX_PEER_TOKENS;
             calls.push(CallEstimate {
                 stage: stage.name.clone(),
                 model: member.name(),
                 input_tokens: input,
                 output_tokens: output,
                 cost_usd: cost(member, input, output),
-                upper_bound_tokens: most + max_output_tokens(member),
-                upper_bound_usd: cost(member, most, max_output_tokens(member)),
+                upper_bound_tokens: upper_bound + max_output_tokens(member),
+                upper_bound_usd: cost(member, upper_bound, max_output_tokens(member)),
             });
         }
     }
@@ -181,15 +181,15 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     let own = prompts::INSTRUCTION_TOKENS + estimate_tokens(&plan.question);
     let call = |member: &Member, texts: u64, passages: u64| {
         let input = own + texts * TYPICAL_ANSWER_TOKENS.min(MAX_PEER_TOKENS) + passages;
-        let most = own + texts * MAX_PEER_TOKENS + passages;
+        let upper_bound = own + texts * MAX_PEER_TOKENS + passages;
         CallEstimate {
             stage: EVIDENCE_STAGE.to_owned(),
             model: member.name(),
             input_tokens: input,
             output_tokens: prompts::REPLY_TOKENS,
             cost_usd: cost(member, input, prompts::REPLY_TOKENS),
-            upper_bound_tokens: most + max_output_tokens(member),
-            upper_bound_usd: cost(member, most, max_output_tokens(member)),
+            upper_bound_tokens: upper_bound + max_output_tokens(member),
+            upper_bound_usd: cost(member, upper_bound, max_output_tokens(member)),
         }
     };
     let mut calls = Vec::new();
@@ -203,8 +203,8 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
         .map(|source| estimate_tokens(&source.text))
         .sum();
     if let Some(checker) = plan.evidence.checkers.first().filter(|_| passages > 0) {
-        let most = prompts::PASSAGES_BUDGET as u64 / 4;
-        calls.push(call(checker, 1, passages.min(most)));
+        let upper_bound = prompts::PASSAGES_BUDGET as u64 / 4;
+        calls.push(call(checker, 1, passages.min(upper_bound)));
     }
     calls
 }

@@ -45,7 +45,7 @@ pub struct PatternError {
 pub fn parse_pattern(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     let mut faults = Vec::new();
     let Some(tree) = value.as_object() else {
-        return Err(vec![add_error("", "a pattern must be an object")]);
+        return Err(vec![pattern_error("", "a pattern must be an object")]);
     };
     let mut fields = TableFields {
         table: tree,
@@ -140,7 +140,7 @@ impl Pattern {
     pub fn errors(&self) -> Vec<PatternError> {
         let mut faults = Vec::new();
         if self.stages.is_empty() {
-            return vec![add_error("stages", "there are no stages")];
+            return vec![pattern_error("stages", "there are no stages")];
         }
         self.check_flow(&mut faults);
         for (at, stage) in self.stages.iter().enumerate() {
@@ -151,7 +151,7 @@ impl Pattern {
                 .find(|placeholder| !prompt::PLACEHOLDER_NAMES.contains(placeholder))
             {
                 let known = prompt::PLACEHOLDER_NAMES.join("}, {");
-                faults.push(add_error(
+                faults.push(pattern_error(
                     &place,
                     &format!(
                         "unknown placeholder {{{placeholder}}}; the available ones are {{{known}}}"
@@ -165,19 +165,19 @@ impl Pattern {
                     .iter()
                     .any(|name| needs(name))
             {
-                faults.push(add_error(
+                faults.push(pattern_error(
                     &place,
                     "first answers must not see each other, and members have no earlier answer of their own",
                 ));
             }
             if at == 0 && !needs("question") {
-                faults.push(add_error(
+                faults.push(pattern_error(
                     &place,
                     "the first stage must contain the placeholder {question}",
                 ));
             }
             if stage.who == StageRole::Synthesizer && !needs("peers") {
-                faults.push(add_error(
+                faults.push(pattern_error(
                     &place,
                     "the synthesis must contain the placeholder {peers}",
                 ));
@@ -196,7 +196,7 @@ impl Pattern {
                     let why = format!(
                         "the arrangement {name} must have exactly one stage, with who = members"
                     );
-                    errors.push(add_error("stages", &why));
+                    errors.push(pattern_error("stages", &why));
                 }
                 return;
             }
@@ -205,10 +205,10 @@ impl Pattern {
                 let why = format!(
                     "the arrangement {name} must have two stages: first members, then synthesiser"
                 );
-                errors.push(add_error("stages", &why));
+                errors.push(pattern_error("stages", &why));
             }
             Arrangement::Staged if last == 0 => {
-                errors.push(add_error(
+                errors.push(pattern_error(
                     "stages",
                     "a members stage must precede the synthesis",
                 ));
@@ -218,11 +218,11 @@ impl Pattern {
         for (at, stage) in self.stages.iter().enumerate() {
             if stage.task == Task::Read || stage.name == reading::READING_STAGE {
                 let why = "reading in parts is added automatically for long documents";
-                errors.push(add_error(&format!("stages.{at}"), why));
+                errors.push(pattern_error(&format!("stages.{at}"), why));
             }
         }
         if self.stages[last].who != StageRole::Synthesizer {
-            errors.push(add_error(
+            errors.push(pattern_error(
                 &place,
                 "the last stage must have who = synthesiser",
             ));
@@ -230,7 +230,7 @@ impl Pattern {
         for (at, stage) in self.stages[..last].iter().enumerate() {
             if stage.who != StageRole::Members {
                 let why = "every stage before the last must have who = members";
-                errors.push(add_error(&format!("stages.{at}.who"), why));
+                errors.push(pattern_error(&format!("stages.{at}.who"), why));
             }
         }
     }
@@ -244,16 +244,19 @@ fn parse_stages(
     let list = match tree.get("stages") {
         Some(Value::Array(list)) if !list.is_empty() => list,
         Some(Value::Array(_)) | None => {
-            faults.push(add_error("stages", "there are no stages"));
+            faults.push(pattern_error("stages", "there are no stages"));
             return Vec::new();
         }
         Some(_) => {
-            faults.push(add_error("stages", "must be a list of stages"));
+            faults.push(pattern_error("stages", "must be a list of stages"));
             return Vec::new();
         }
     };
     if list.len() > MAX_STAGES {
-        faults.push(add_error("stages", &format!("at most {MAX_STAGES} stages")));
+        faults.push(pattern_error(
+            "stages",
+            &format!("at most {MAX_STAGES} stages"),
+        ));
         return Vec::new();
     }
     let mut names: Vec<String> = Vec::new();
@@ -261,7 +264,7 @@ fn parse_stages(
     for (at, stage) in list.iter().enumerate() {
         let place = format!("stages.{at}");
         let Some(tree) = stage.as_object() else {
-            faults.push(add_error(&place, "a stage must be an object"));
+            faults.push(pattern_error(&place, "a stage must be an object"));
             continue;
         };
         let mut fields = TableFields {
@@ -330,7 +333,7 @@ struct TableFields<'a> {
 impl TableFields<'_> {
     fn add_error(&mut self, name: &str, message: &str) {
         let place = format!("{}{name}", self.place);
-        self.errors.push(add_error(&place, message));
+        self.errors.push(pattern_error(&place, message));
     }
 
     fn reject_unknown(&mut self, known: &[&str]) {
@@ -339,18 +342,18 @@ impl TableFields<'_> {
             .keys()
             .filter(|name| !known.contains(&name.as_str()));
         for name in strange.take(5).cloned().collect::<Vec<_>>() {
-            let shown: String = name.chars().take(40).collect();
+            let excerpt: String = name.chars().take(40).collect();
             self.add_error(
-                &shown,
+                &excerpt,
                 &format!("is unknown; the available fields are {}", known.join(", ")),
             );
         }
     }
 
-    fn text_field(&mut self, name: &str, most: usize, default: Option<&str>) -> String {
+    fn text_field(&mut self, name: &str, max_chars: usize, default: Option<&str>) -> String {
         match (self.table.get(name), default) {
-            (Some(Value::String(text)), _) if text.chars().count() > most => {
-                self.add_error(name, &format!("at most {most} characters"));
+            (Some(Value::String(text)), _) if text.chars().count() > max_chars => {
+                self.add_error(name, &format!("at most {max_chars} characters"));
                 String::new()
             }
             (Some(Value::String(text)), _) if text.contains('\0') => {
@@ -435,7 +438,7 @@ impl TableFields<'_> {
     }
 }
 
-fn add_error(place: &str, message: &str) -> PatternError {
+fn pattern_error(place: &str, message: &str) -> PatternError {
     PatternError {
         place: place.to_owned(),
         message: message.to_owned(),

@@ -216,10 +216,10 @@ fn can_backtrack(pattern: &str) -> bool {
 fn max_positions(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| {
         let (count, _) = rest.split_once('}')?;
-        let most = count
+        let repetitions = count
             .split(',')
             .filter_map(|number| number.trim().parse().ok());
-        most.max()
+        repetitions.max()
     });
     let (sum, product) = counts.fold((0u64, 1u64), |(sum, product), count: u64| {
         (

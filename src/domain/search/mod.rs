@@ -118,23 +118,18 @@ impl SearchQuery {
                 if !words[at].2.starts_with(wanted[0].as_str()) {
                     continue;
                 }
-                let Some(here) = words.get(at..at + wanted.len()) else {
+                let Some(candidate) = words.get(at..at + wanted.len()) else {
                     continue;
                 };
                 let last = wanted.len() - 1;
-                let same =
-                    wanted
-                        .iter()
-                        .zip(here)
-                        .enumerate()
-                        .all(|(place, (want, (_, _, have)))| {
-                            have == want
-                                || (part.is_prefix
-                                    && place == last
-                                    && have.starts_with(want.as_str()))
-                        });
+                let same = wanted.iter().zip(candidate).enumerate().all(
+                    |(place, (want, (_, _, have)))| {
+                        have == want
+                            || (part.is_prefix && place == last && have.starts_with(want.as_str()))
+                    },
+                );
                 if same {
-                    let end = here[last].1;
+                    let end = candidate[last].1;
                     found.push(TermMatch {
                         start,
                         end,
@@ -199,16 +194,16 @@ impl SearchQuery {
                 is_gram: false,
             });
         }
-        if let Some(whole) = terms::joined_words(token) {
-            self.add_prefix_term(lowercase_term(&whole));
+        if let Some(joined) = terms::joined_words(token) {
+            self.add_prefix_term(lowercase_term(&joined));
         }
     }
 
     fn add_word(&mut self, word: &str, small: &dyn Fn(&str) -> bool) {
-        let whole = lowercase_term(word);
+        let term = lowercase_term(word);
         // A single letter is not distinctive; a single digit is.
-        let telling = whole.chars().count() > 1 || whole.chars().all(char::is_numeric);
-        if !telling || small(&whole) {
+        let telling = term.chars().count() > 1 || term.chars().all(char::is_numeric);
+        if !telling || small(&term) {
             return;
         }
         let parts = scripts::camel_case_parts(word);
@@ -226,15 +221,12 @@ impl SearchQuery {
             });
             long.into_iter().for_each(|part| self.add_prefix_term(part));
         }
-        for other in [
-            scripts::spelled_out(&whole),
-            scripts::without_umlauts(&whole),
-        ] {
+        for other in [scripts::spelled_out(&term), scripts::without_umlauts(&term)] {
             other
                 .into_iter()
                 .for_each(|other| self.add_prefix_term(other));
         }
-        self.add_prefix_term(whole);
+        self.add_prefix_term(term);
     }
 
     /// Adds a word as a prefix without its ending, since words in European languages are inflected. Measured on

@@ -85,17 +85,17 @@ const STOP_WORD_LISTS: [StopWords; 8] = [
 /// default. A single match proves nothing: "war" is a stop word in German.
 pub(super) fn lists_for(words: &[String]) -> Vec<StopWords> {
     let count = |list: StopWords| words.iter().filter(|word| is_in_list(list, word)).count();
-    let most = STOP_WORD_LISTS
+    let max_matches = STOP_WORD_LISTS
         .iter()
         .map(|list| count(list))
         .max()
         .unwrap_or(0);
-    if most < 2 {
+    if max_matches < 2 {
         return vec![ENGLISH_STOP_WORDS];
     }
     STOP_WORD_LISTS
         .into_iter()
-        .filter(|list| count(list) == most)
+        .filter(|list| count(list) == max_matches)
         .collect()
 }
 

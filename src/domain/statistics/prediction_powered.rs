@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn a_judge_narrows_the_interval_and_keeps_its_coverage() {
-        for (right, most) in [(0.95, 0.6), (0.9, 0.7), (0.7, 0.85), (0.0, 1.05)] {
+        for (right, max_width) in [(0.95, 0.6), (0.9, 0.7), (0.7, 0.85), (0.0, 1.05)] {
             let (coverage, width) = measure_coverage(right);
             assert!((0.93..=0.97).contains(&coverage), "{right}: {coverage}");
-            assert!(width < most, "{right}: {width}");
+            assert!(width < max_width, "{right}: {width}");
         }
     }
 

@@ -29,8 +29,8 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 #[track_caller]
 fn assert_close(ours: f64, theirs: f64, what: &Value) {
-    let apart = (ours - theirs).abs() / theirs.abs().max(1.0);
-    assert!(apart < 1e-8, "{ours} instead of {theirs}: {what}");
+    let relative_error = (ours - theirs).abs() / theirs.abs().max(1.0);
+    assert!(relative_error < 1e-8, "{ours} instead of {theirs}: {what}");
 }
 
 // The function that `normal_quantile` inverts.
@@ -164,8 +164,11 @@ fn blakers_interval_is_exact_and_narrower() {
             let wide = proportions::clopper_pearson_interval(hits as u64, cases, 0.95);
             assert!(wide.0 <= from && to <= wide.1, "{hits} of {cases}");
             width = (width.0 + to - from, width.1 + wide.1 - wide.0);
-            let turned = intervals[cases as usize - hits];
-            assert!((from - (1.0 - turned.1)).abs() < 2e-3, "{hits} of {cases}");
+            let mirrored = intervals[cases as usize - hits];
+            assert!(
+                (from - (1.0 - mirrored.1)).abs() < 2e-3,
+                "{hits} of {cases}"
+            );
         }
         assert!(width.0 < width.1, "{cases}: {width:?}");
         for step in 1..200_u32 {

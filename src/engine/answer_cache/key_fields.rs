@@ -73,8 +73,8 @@ impl CanonicalFields {
     /// Returns a short hash of each field, stored to explain later misses.
     pub fn hashes(&self) -> BTreeMap<String, String> {
         let hash = |value: &Value| {
-            let whole = crypto::sha256::hash(value.to_string().as_bytes());
-            crypto::hex(&whole[..6])
+            let digest = crypto::sha256::hash(value.to_string().as_bytes());
+            crypto::hex(&digest[..6])
         };
         (self.0.iter())
             .map(|(name, value)| ((*name).to_owned(), hash(value)))

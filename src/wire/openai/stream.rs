@@ -189,10 +189,14 @@ fn read_tool_call(builder: &mut AnswerBuilder, call: &Value) {
         _ => call,
     };
     let names = ["arguments", "parameters", "input", "args"].map(|name| &function[name]);
-    let given = names.into_iter().find(|given| !given.is_null());
-    let arguments = match given {
+    let arguments_field = names
+        .into_iter()
+        .find(|arguments_field| !arguments_field.is_null());
+    let arguments = match arguments_field {
         Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
-        Some(given @ (Value::Object(_) | Value::Array(_))) => Cow::Owned(given.to_string()),
+        Some(arguments_field @ (Value::Object(_) | Value::Array(_))) => {
+            Cow::Owned(arguments_field.to_string())
+        }
         _ => Cow::Borrowed(""),
     };
     let id = match &call["id"] {

@@ -175,12 +175,12 @@ impl ResponseEvents {
             reasoning: "",
             ..*answer
         };
-        let whole = encode_response(&self.frame, "completed", Some(&answer));
+        let response = encode_response(&self.frame, "completed", Some(&answer));
         let last = match answer.finish {
             Finish::Length => "response.incomplete",
             _ => "response.completed",
         };
-        events.push(self.numbered_event(last, json!({ "response": whole })));
+        events.push(self.numbered_event(last, json!({ "response": response })));
         events
     }
 

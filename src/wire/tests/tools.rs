@@ -267,10 +267,10 @@ fn invalid_calls_are_not_answers() {
     ] {
         let text = chunk(called(arguments), json!(finish)) + "data: [DONE]\n\n";
         let result = decode(ApiFormat::OpenAi, &[text.as_bytes()], &ask).2;
-        let told = result
+        let outcome = result
             .map(|answer| answer.calls.len())
             .map_err(|error| error.kind);
-        assert_eq!(told, expected, "{arguments} {finish}");
+        assert_eq!(outcome, expected, "{arguments} {finish}");
     }
     // A call in a truncated line does not count.
     let text = chunk(called("{\"a\":1}"), Value::Null);

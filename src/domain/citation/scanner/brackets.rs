@@ -218,8 +218,8 @@ impl BracketCursor<'_> {
         let is_touched = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));
         let far_before = (0..self.at).rev().map_while(|at| self.get(at));
         let far_before = far_before.take(3).find(|c| !c.is_whitespace());
-        let behind = self.get(end + 1);
-        let far_behind = self.get(self.skip_spaces(end + 1));
+        let after = self.get(end + 1);
+        let second_after = self.get(self.skip_spaces(end + 1));
         let is_factor = |c: char| matches!(c, '×' | '·' | '*' | '÷' | '⋅');
         let raises = |c: char| {
             matches!(c, '^' | '/' | '!' | '′')
@@ -227,8 +227,8 @@ impl BracketCursor<'_> {
         };
         is_touched
             || far_before.is_some_and(is_factor)
-            || behind.is_some_and(|c| raises(c) || c.is_alphanumeric())
-            || far_behind.is_some_and(is_factor)
+            || after.is_some_and(|c| raises(c) || c.is_alphanumeric())
+            || second_after.is_some_and(is_factor)
     }
 
     fn closing_bracket(&self, open: char, close: char) -> Option<usize> {

@@ -16,7 +16,7 @@ const MIN_TERMS: usize = 2;
 /// Returns why two statements cannot both be right, if they seem to be about the same thing; `None` if no rule finds
 /// a conflict.
 pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> {
-    let (pair, turned) = (
+    let (pair, reversed_pair) = (
         SentenceAndQuote::new(sentence, other),
         SentenceAndQuote::new(other, sentence),
     );
@@ -39,7 +39,7 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
     }
     // A statement that lacks a number or a date of the other does not conflict with it.
     let both = |rule: fn(&SentenceAndQuote) -> Option<String>| {
-        rule(&pair).and_then(|why| rule(&turned).map(|_| why))
+        rule(&pair).and_then(|why| rule(&reversed_pair).map(|_| why))
     };
     let found = negation_mismatch(&pair)
         .or_else(|| direction_mismatch(&pair))

@@ -54,30 +54,30 @@ impl SuccessiveHalving {
         } else {
             mean_declared_usage(&self.seen.design)
         };
-        let gone = usage_amounts(&self.spent, done);
+        let used = usage_amounts(&self.spent, done);
         let mut left = f64::from(u32::MAX);
-        for ((limit, gone), usual) in budget_limits(&self.seen.design.budget)
+        for ((limit, used), usual) in budget_limits(&self.seen.design.budget)
             .into_iter()
-            .zip(gone)
+            .zip(used)
             .zip(usual)
         {
             if let Some(limit) = limit.filter(|_| usual > 0.0) {
                 left =
-                    left.min((limit * (1.0 - reserved_fraction(&self.seen.design)) - gone) / usual);
+                    left.min((limit * (1.0 - reserved_fraction(&self.seen.design)) - used) / usual);
             }
         }
         left.max(0.0) as usize
     }
     /// Returns the remaining fraction of the race's budget, at most 1.
     pub(super) fn remaining_share(&self) -> f64 {
-        let gone = usage_amounts(&self.spent, self.seen.results.len() as u64);
+        let used = usage_amounts(&self.spent, self.seen.results.len() as u64);
         let parts = budget_limits(&self.seen.design.budget)
             .into_iter()
-            .zip(gone);
+            .zip(used);
         parts
-            .filter_map(|(limit, gone)| {
+            .filter_map(|(limit, used)| {
                 limit.map(|limit| {
-                    1.0 - gone / (limit * (1.0 - reserved_fraction(&self.seen.design))).max(1e-9)
+                    1.0 - used / (limit * (1.0 - reserved_fraction(&self.seen.design))).max(1e-9)
                 })
             })
             .fold(1.0, f64::min)

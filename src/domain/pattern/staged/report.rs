@@ -76,7 +76,7 @@ impl StagedRun {
     /// Returns the requests and answers of a run, so that a rerun can reuse them.
     pub fn reusable_calls(plan: &Plan, results: &[StageAnswer]) -> Vec<(ModelRequest, Answer)> {
         let answered = Self::answered_requests(plan, results).into_iter();
-        let given = |(result, request): (StageAnswer, ModelRequest)| {
+        let to_answer = |(result, request): (StageAnswer, ModelRequest)| {
             let answer = Answer {
                 finish: result.finish?,
                 text: result.text,
@@ -87,7 +87,7 @@ impl StagedRun {
             };
             Some((request, answer))
         };
-        answered.filter_map(given).collect()
+        answered.filter_map(to_answer).collect()
     }
 
     // Sends a cached or withheld answer in one piece.

@@ -68,10 +68,12 @@ impl RunState {
             let voted = |model: &str| voters.iter().any(|voter| voter.model == model);
             return first.filter(|writer| !voted(&writer.model)).collect();
         }
-        let most = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
+        let max_attempts = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
         let mut writers: Vec<&Member> = Vec::new();
         for writer in first.chain(stand_ins) {
-            if writers.len() < most && writers.iter().all(|other| other.model != writer.model) {
+            if writers.len() < max_attempts
+                && writers.iter().all(|other| other.model != writer.model)
+            {
                 writers.push(writer);
             }
         }
@@ -473,7 +475,7 @@ impl RunState {
             let reason = &result.error.as_ref()?.detail;
             Some(format!("{model} was dropped in stage {stage}: {reason}"))
         };
-        let turned = |result: &StageAnswer| {
+        let fallback_note = |result: &StageAnswer| {
             let (model, planned) = (&result.model, result.fallback_for.as_ref()?);
             let reason = &result.earlier.first()?.error.detail;
             Some(format!(
@@ -481,7 +483,7 @@ impl RunState {
             ))
         };
         let all = self.results.values();
-        all.flat_map(|result| [turned(result), note(result)])
+        all.flat_map(|result| [fallback_note(result), note(result)])
             .flatten()
             .collect()
     }
