@@ -305,7 +305,7 @@ impl Driver {
     async fn handle_call_event(&mut self, event: Option<(u64, CallEvent)>) {
         let Some((number, event)) = event else { return };
         if let Some(more) = self.process_call_event(number, event) {
-            self.extend(number, more).await;
+            self.extend_reservation(number, more).await;
         }
     }
 
@@ -347,7 +347,7 @@ impl Driver {
     }
 
     // An answer without its own limit continues as long as its budgets have room.
-    async fn extend(&mut self, number: u64, more: CallReservation) {
+    async fn extend_reservation(&mut self, number: u64, more: CallReservation) {
         let own = self
             .shared
             .llm

@@ -286,7 +286,7 @@ impl AnswerDecoder {
             }
         };
         match joined_json::split_objects(&event.data) {
-            None => read(self.kind, builder, event),
+            None => decode_event(self.kind, builder, event),
             Some(parts) => {
                 for data in parts {
                     let event = event.event.clone();
@@ -295,7 +295,7 @@ impl AnswerDecoder {
                         data,
                         id: None,
                     };
-                    read(self.kind, builder, &part);
+                    decode_event(self.kind, builder, &part);
                 }
             }
         }
@@ -382,7 +382,7 @@ impl AnswerDecoder {
 }
 
 /// Decodes an event of an API format.
-fn read(kind: ApiFormat, builder: &mut AnswerBuilder, event: &sse::SseFrame) {
+fn decode_event(kind: ApiFormat, builder: &mut AnswerBuilder, event: &sse::SseFrame) {
     match kind {
         ApiFormat::OpenAi => openai::read_event(builder, event),
         ApiFormat::Responses => responses::read_event(builder, event),

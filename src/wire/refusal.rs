@@ -12,7 +12,7 @@ use crate::domain::chat::{CallError, CallErrorKind};
 /// Interprets a response with an error status. `headers` returns a header by its lowercase name.
 pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) -> CallError {
     let parsed: Value = crate::domain::json::parse(body).unwrap_or_default();
-    let mut error = interpret(inner_error(&parsed), Some(status));
+    let mut error = build_call_error(inner_error(&parsed), Some(status));
     let number = |name: &str| {
         let value = headers(name)?.trim().parse::<f64>().ok()?;
         (0.0..1e9).contains(&value).then_some(value)
@@ -52,7 +52,7 @@ fn google_delay(error: &Value) -> Option<u64> {
 
 /// Interprets an error sent instead of a chunk of the answer.
 pub(super) fn parse_stream_error(error: &Value) -> CallError {
-    interpret(error, None)
+    build_call_error(error, None)
 }
 
 /// Fields of which every frame of an answer contains at least one, in any API format.
@@ -294,7 +294,7 @@ fn inner_error(body: &Value) -> &Value {
     reported_error(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
 }
 
-fn interpret(error: &Value, status: Option<u16>) -> CallError {
+fn build_call_error(error: &Value, status: Option<u16>) -> CallError {
     // OpenRouter puts the upstream status in the body, vLLM's code is a status, and some servers send it as text.
     let number = |name: &str| {
         let code =

@@ -147,7 +147,7 @@ pub fn parse_date(text: &str) -> Option<String> {
 pub fn parse_compact_date(text: &str) -> Option<String> {
     let text = text.trim();
     let is_written_so = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
-    let part = |from: usize, to: usize| number(text.get(from..to)?, to - from);
+    let part = |from: usize, to: usize| parse_bounded_number(text.get(from..to)?, to - from);
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
     is_written_so
         .then(|| format_day(Some(year), month, day))
@@ -186,8 +186,14 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
     };
     let (hour, minute) = match parts {
         Some((_, minute)) if minute.len() != 2 => return None,
-        Some((hour, minute)) => (number(hour, 2)?, number(minute, 2)?),
-        None => (number(digits, 2).filter(|_| half.is_some())?, 0),
+        Some((hour, minute)) => (
+            parse_bounded_number(hour, 2)?,
+            parse_bounded_number(minute, 2)?,
+        ),
+        None => (
+            parse_bounded_number(digits, 2).filter(|_| half.is_some())?,
+            0,
+        ),
     };
     let is_twelfth = (1..=12).contains(&hour);
     let hour = match half {
@@ -211,7 +217,11 @@ fn parse_numeric_date(text: &str) -> Option<String> {
     if let Some((year, rest)) = text.split_once('年') {
         let (month, day) = rest.split_once('月')?;
         let day = day.strip_suffix('日')?;
-        return format_day(Some(number(year, 4)?), number(month, 2)?, number(day, 2)?);
+        return format_day(
+            Some(parse_bounded_number(year, 4)?),
+            parse_bounded_number(month, 2)?,
+            parse_bounded_number(day, 2)?,
+        );
     }
     let mark = text.chars().find(|c| !c.is_ascii_digit())?;
     if !matches!(mark, '-' | '/' | '.') {
@@ -220,14 +230,21 @@ fn parse_numeric_date(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split(mark).map(str::trim).collect();
     match *parts.as_slice() {
         // "2026/04" could be a fraction.
-        [year, month] if year.len() == 4 && mark == '-' => {
-            format_month(number(year, 4)?, number(month, 2)?)
-        }
-        [year, month, day] if year.len() == 4 => {
-            format_day(Some(number(year, 4)?), number(month, 2)?, number(day, 2)?)
-        }
+        [year, month] if year.len() == 4 && mark == '-' => format_month(
+            parse_bounded_number(year, 4)?,
+            parse_bounded_number(month, 2)?,
+        ),
+        [year, month, day] if year.len() == 4 => format_day(
+            Some(parse_bounded_number(year, 4)?),
+            parse_bounded_number(month, 2)?,
+            parse_bounded_number(day, 2)?,
+        ),
         [first, second, year] if year.len() == 4 => {
-            let (first, second, year) = (number(first, 2)?, number(second, 2)?, number(year, 4)?);
+            let (first, second, year) = (
+                parse_bounded_number(first, 2)?,
+                parse_bounded_number(second, 2)?,
+                parse_bounded_number(year, 4)?,
+            );
             let day_first = format_day(Some(year), second, first);
             let month_first = format_day(Some(year), first, second);
             match (day_first, month_first) {
@@ -252,8 +269,8 @@ fn parse_spelled_date(text: &str) -> Option<String> {
             (&mut month, found + 1)
         } else if let Some(found) = index_in_table(&WEEKDAYS, token) {
             (&mut weekday, found)
-        } else if token.len() == 4 && number(token, 4).is_some() {
-            (&mut year, number(token, 4)?)
+        } else if token.len() == 4 && parse_bounded_number(token, 4).is_some() {
+            (&mut year, parse_bounded_number(token, 4)?)
         } else {
             (&mut day, parse_ordinal(token)?)
         };
@@ -286,15 +303,18 @@ fn parse_ordinal(token: &str) -> Option<u32> {
     let digits = ["st", "nd", "rd", "th", "er"]
         .into_iter()
         .find_map(|end| token.strip_suffix(end));
-    number(digits.unwrap_or(token), 2)
+    parse_bounded_number(digits.unwrap_or(token), 2)
 }
 
 fn parse_number_pair(text: &str, mark: char) -> Option<(u32, u32)> {
     let (left, right) = text.split_once(mark)?;
-    Some((number(left, 2)?, number(right, 2)?))
+    Some((
+        parse_bounded_number(left, 2)?,
+        parse_bounded_number(right, 2)?,
+    ))
 }
 
-fn number(digits: &str, max_digits: usize) -> Option<u32> {
+fn parse_bounded_number(digits: &str, max_digits: usize) -> Option<u32> {
     let is_number =
         (1..=max_digits).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| digits.parse().ok()).flatten()

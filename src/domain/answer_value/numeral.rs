@@ -52,7 +52,7 @@ pub fn leading_number(text: &str, separators: Separators) -> Option<(Ratio, &str
     let token = leading_digits(text);
     let mut value = parse_grouped_number(token, separators)?;
     let mut rest = &text[token.len()..];
-    if let Some((power, after)) = exponent(rest) {
+    if let Some((power, after)) = parse_power_of_ten(rest) {
         (value, rest) = (value.checked_mul(Ratio::power_of_ten(power)?)?, after);
     } else if let Some((power, after)) = parse_superscript(rest) {
         (value, rest) = (value.checked_pow(power)?, after);
@@ -184,7 +184,7 @@ fn parse_decimal_number(whole: &str, part: &str) -> Option<Ratio> {
 }
 
 // Reads the power of ten in "e3", "× 10^3", or "x 10³".
-fn exponent(rest: &str) -> Option<(i32, &str)> {
+fn parse_power_of_ten(rest: &str) -> Option<(i32, &str)> {
     if let Some(power) = rest.strip_prefix(['e', 'E'])
         && let Some((power, after)) = parse_signed_exponent(power)
     {

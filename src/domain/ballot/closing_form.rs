@@ -26,7 +26,7 @@ impl ClosingForm {
             Self::Boxed
         } else if demands_any(wording, JSON_PHRASES) {
             Self::Json
-        } else if let Some(instruction) = instruction(wording) {
+        } else if let Some(instruction) = find_instruction(wording) {
             let words = lowercase_words(instruction);
             match words
                 .iter()
@@ -183,7 +183,7 @@ const FILLER_WORDS: &[&str] = &[
 
 // Returns the sentence that permits only a short answer: one made up entirely of such words, or one with a verb
 // such as "reply" followed by "only".
-fn instruction(wording: &str) -> Option<&str> {
+fn find_instruction(wording: &str) -> Option<&str> {
     let mut sentences = wording.split_inclusive(['.', '!', '?', ';', '\n']);
     sentences
         .find(|sentence| is_instruction(sentence) || demands_any(sentence, BARE_ANSWER_PHRASES))

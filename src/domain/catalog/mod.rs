@@ -54,15 +54,18 @@ impl CatalogSheet {
     /// Returns every error found: not a JSON object, unknown fields, too many rows, unknown classes, or
     /// values out of range.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        Self::read(text, &Self::built_in().classes)
+        Self::parse_with_classes(text, &Self::built_in().classes)
     }
 
     fn built_in() -> Self {
-        Self::read(BUILT_IN_SHEET, &BTreeMap::new()).expect("a test reads this file")
+        Self::parse_with_classes(BUILT_IN_SHEET, &BTreeMap::new()).expect("a test reads this file")
     }
 
     /// Parses a sheet. `known` holds the classes that rows may use in addition to the sheet's own.
-    fn read(text: &str, known: &BTreeMap<String, CatalogRow>) -> Result<Self, Vec<String>> {
+    fn parse_with_classes(
+        text: &str,
+        known: &BTreeMap<String, CatalogRow>,
+    ) -> Result<Self, Vec<String>> {
         let no_sheet = |why: &str| vec![format!("not a model sheet: {why}")];
         if !text.trim_start().starts_with('{') {
             return Err(no_sheet("it must be an object"));

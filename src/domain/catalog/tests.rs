@@ -65,7 +65,7 @@ const LEGACY_MODEL_NAMES: &[(&str, &[&str])] = &[
 
 #[test]
 fn the_built_in_sheet_is_valid() {
-    let sheet = CatalogSheet::read(BUILT_IN_SHEET, &BTreeMap::new());
+    let sheet = CatalogSheet::parse_with_classes(BUILT_IN_SHEET, &BTreeMap::new());
     let sheet = sheet.unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
     let catalog = catalog_with("{}");
     let mut used_names = std::collections::BTreeSet::new();

@@ -216,7 +216,7 @@ impl<'a> CitationChecker<'a> {
             };
             let both = PageBreak::between(&one.text, &other.text);
             let is_recognized = one.is_recognized && other.is_recognized;
-            let Some(found) = locate(quote, &comparable(&both.text, is_recognized)) else {
+            let Some(found) = locate(quote, &prepare_page_text(&both.text, is_recognized)) else {
                 continue;
             };
             if let Some((part, rest)) = both.split_range(&(found.start..found.end)) {
@@ -277,7 +277,7 @@ impl<'a> CitationChecker<'a> {
             self.cached_page = Some(CachedPage {
                 document: id.clone(),
                 page,
-                comparable: comparable(&text, is_recognized),
+                comparable: prepare_page_text(&text, is_recognized),
                 text,
             });
         }
@@ -286,7 +286,7 @@ impl<'a> CitationChecker<'a> {
 }
 
 // In recognized text, single letters may be wrong and accents missing.
-fn comparable(text: &str, is_recognized: bool) -> ComparableText {
+fn prepare_page_text(text: &str, is_recognized: bool) -> ComparableText {
     match is_recognized {
         true => ComparableText::from_ocr_text(text),
         false => ComparableText::from_text(text),

@@ -60,7 +60,7 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
             omitted: negation_before(&text.words, start).into_iter().collect(),
         });
     }
-    let fragments = fragments(quote);
+    let fragments = split_at_ellipses(quote);
     // A single word could occur anywhere.
     if fragments.len() < 2 || fragments.iter().any(|words| words.len() < 2) {
         return None;
@@ -94,7 +94,7 @@ fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
 }
 
 // Returns the words between the ellipses of a quotation.
-fn fragments(quote: &str) -> Vec<Vec<PlainWord>> {
+fn split_at_ellipses(quote: &str) -> Vec<Vec<PlainWord>> {
     let mut quote = quote.replace('⋯', "…");
     for spelled in [
         ". . . .", ". . .", "....", "...", "……", "[ … ]", "[…]", "(…)",
@@ -230,7 +230,7 @@ fn find_first(
     } = range;
     (from..to).find_map(|start| {
         let mut left = tolerance;
-        let end = start + matches(quote, &text[start..to], &mut left)?;
+        let end = start + match_length(quote, &text[start..to], &mut left)?;
         let is_cut = text[start].is_bound_to_previous
             || text.get(end).is_some_and(|word| word.is_bound_to_previous)
             || (text[end - 1].is_ideograph && negates_before(&text[end..]))
@@ -240,7 +240,11 @@ fn find_first(
 }
 
 // Returns the number of words matched at the start of the text, if it starts with the quoted words.
-fn matches(quote: &[PlainWord], text: &[PlainWord], tolerance: &mut Tolerance) -> Option<usize> {
+fn match_length(
+    quote: &[PlainWord],
+    text: &[PlainWord],
+    tolerance: &mut Tolerance,
+) -> Option<usize> {
     let (mut quote_index, mut text_index) = (0, 0);
     while quote_index < quote.len() {
         let (quoted, word) = (&quote[quote_index], text.get(text_index)?);

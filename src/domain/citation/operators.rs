@@ -15,13 +15,13 @@ pub(super) fn read_operator(chars: &[(usize, char)], at: usize) -> Option<Symbol
     let place = OperatorContext { chars, at };
     let c = place.char_ahead(0)?;
     let (length, plain) = match c {
-        '~' => place.tilde()?,
-        '!' => (1, place.exclamation()?),
+        '~' => place.tilde_operator()?,
+        '!' => (1, place.exclamation_operator()?),
         '#' => (1, place.is_sharp().then_some("#")?),
         '\'' | '’' => (1, place.is_prime(&['\'', '‘', '’']).then_some("′")?),
         '"' | '”' => (1, place.is_prime(&['"', '“', '”', '„']).then_some("″")?),
         '|' => (1, place.is_bar().then_some("|")?),
-        _ if is_pictograph(c) && !place.is_ornament(c) => return Some(place.pictograph(c)),
+        _ if is_pictograph(c) && !place.is_ornament(c) => return Some(place.read_pictograph(c)),
         _ => return None,
     };
     Some(Symbol {
@@ -46,7 +46,7 @@ impl OperatorContext<'_> {
     }
 
     // `~~` around struck text, or a negation before a name.
-    fn tilde(&self) -> Option<(usize, &'static str)> {
+    fn tilde_operator(&self) -> Option<(usize, &'static str)> {
         if self.char_behind(1) == Some('~') {
             return None;
         }
@@ -58,7 +58,7 @@ impl OperatorContext<'_> {
     }
 
     // A factorial after a number or a variable, or a negation before a name.
-    fn exclamation(&self) -> Option<&'static str> {
+    fn exclamation_operator(&self) -> Option<&'static str> {
         let is_free = self
             .char_behind(1)
             .is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '{' | '=' | '&' | '|'));
@@ -183,7 +183,7 @@ impl OperatorContext<'_> {
         is_first && matches!(c, '\u{2700}'..='\u{27BF}')
     }
 
-    fn pictograph(&self, c: char) -> Symbol {
+    fn read_pictograph(&self, c: char) -> Symbol {
         let is_modifier = |c: &char| matches!(c, '\u{1F3FB}'..='\u{1F3FF}');
         Symbol {
             length: 1 + usize::from(self.char_ahead(1).as_ref().is_some_and(is_modifier)),

@@ -56,7 +56,9 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
             '/' | '∕' => '/',
             _ => '-',
         },
-        '-' | '‐' | '‑' | '‒' | '–' | '—' | '―' | '−' | '﹣' => place.dash()?,
+        '-' | '‐' | '‑' | '‒' | '–' | '—' | '―' | '−' | '﹣' => {
+            place.normalized_dash()?
+        }
         '/' | '⁄' | '∕' => place.between('/', |c| c.is_alphanumeric() || is_figure_end(c))?,
         ':' | '∶' => place.between(':', |c| to_ascii_digit(c).is_some())?,
         '*' | '·' | '∙' | '⋅' | '∗' | 'x' | 'X' => place.multiplication_sign()?,
@@ -91,7 +93,7 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
                 false => plain.to_string(),
             },
         }
-        .composed(),
+        .with_combining_stroke(),
     )
 }
 
@@ -105,7 +107,7 @@ impl Symbol {
     }
 
     // Combines `=` and a stroke through it into `≠`.
-    fn composed(self) -> Self {
+    fn with_combining_stroke(self) -> Self {
         use unicode_normalization::UnicodeNormalization;
         Self {
             plain: self.plain.nfc().collect(),
@@ -210,7 +212,7 @@ impl<'a> SignContext<'a> {
     }
 
     // A minus, the dash of a range, or the sign of a grade or an ionic charge.
-    fn dash(&self) -> Option<char> {
+    fn normalized_dash(&self) -> Option<char> {
         let is_end = self.next.is_none_or(|c| !c.is_alphanumeric() && c != '-');
         let is_wide = matches!(self.char, '—' | '―');
         if self.char == '−' && !self.is_bullet || is_end && self.is_behind_grade(is_wide) {

@@ -73,15 +73,15 @@ pub fn comparison_request(
 ) -> ModelRequest {
     let mut text = format!(
         "The question that the texts answer:\n{}\n\n",
-        fenced("question", &truncate(&plan.question, QUESTION_BUDGET), plan)
+        fence_text("question", &truncate(&plan.question, QUESTION_BUDGET), plan)
     );
     for (place, index) in letter_order(plan, drafts.len()).into_iter().enumerate() {
         let draft_text = prompt::without_model_names(drafts[index].text);
-        text += &fenced(&format!("text {}", letter(place)), &draft_text, plan);
+        text += &fence_text(&format!("text {}", letter(place)), &draft_text, plan);
         text += "\n\n";
     }
     if let Some(answer) = answer {
-        text += &fenced("final answer", &truncate(answer, PEER_BUDGET), plan);
+        text += &fence_text("final answer", &truncate(answer, PEER_BUDGET), plan);
         text += "\n\n";
     }
     text += COMPARISON_PROMPT;
@@ -135,7 +135,7 @@ pub fn passage_check_request(
     let mut text = String::new();
     for number in numbers {
         let passage = support::passage_text(plan, number).unwrap_or_default();
-        text += &fenced(
+        text += &fence_text(
             &format!("passage {number}"),
             &truncate(passage, share),
             plan,
@@ -147,7 +147,7 @@ pub fn passage_check_request(
         format!("{}. (passages {}) {sentence}", index + 1, cites.join(", "))
     });
     let lines: Vec<String> = lines.collect();
-    text += &fenced("sentences", &lines.join("\n"), plan);
+    text += &fence_text("sentences", &lines.join("\n"), plan);
     text += "\n\n";
     text += PASSAGE_CHECK_PROMPT;
     Some(judge_request(
@@ -202,7 +202,7 @@ fn judge_request(
 }
 
 // Members have seen the nonce: a text that repeats it could close its own fence.
-fn fenced(name: &str, text: &str, plan: &Plan) -> String {
+fn fence_text(name: &str, text: &str, plan: &Plan) -> String {
     let nonce = &plan.nonce;
     let text = match nonce.is_empty() {
         true => text.to_owned(),

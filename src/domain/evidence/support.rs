@@ -86,7 +86,7 @@ pub(super) fn passage_text(plan: &Plan, number: u32) -> Option<&str> {
 
 // Whether every quotation in the sentence occurs in one of the cited passages.
 fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
-    let quotes: Vec<&str> = quotations(sentence)
+    let quotes: Vec<&str> = find_quotations(sentence)
         .into_iter()
         .filter(|quote| ComparableText::from_text(quote).words().len() >= MIN_WORDS)
         .collect();
@@ -99,7 +99,7 @@ fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
     !quotes.is_empty() && quotes.iter().all(stands)
 }
 
-fn quotations(sentence: &str) -> Vec<&str> {
+fn find_quotations(sentence: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = sentence;
     while let Some((at, open)) = rest

@@ -78,7 +78,7 @@ impl Evaluator {
             Self::Regex {
                 pattern: Some(pattern),
             } => {
-                compile(pattern).map_err(ExperimentError::Evaluator)?;
+                compile_pattern(pattern).map_err(ExperimentError::Evaluator)?;
                 false
             }
             Self::Schema { schema, compiled } => {
@@ -109,7 +109,7 @@ impl Evaluator {
                     return error("the expected answer is not a letter");
                 }
                 Self::Regex { .. } => {
-                    compile(expected).map_err(|why| {
+                    compile_pattern(expected).map_err(|why| {
                         ExperimentError::Evaluator(format!("case {}: {why}", place + 1))
                     })?;
                 }
@@ -132,7 +132,7 @@ impl Evaluator {
                     .into_iter()
                     .any(is_near)
             }
-            Self::Regex { pattern } => compile(pattern.as_deref().unwrap_or(expected))
+            Self::Regex { pattern } => compile_pattern(pattern.as_deref().unwrap_or(expected))
                 .is_ok_and(|pattern| pattern.is_match(answer)),
             Self::Schema { schema, compiled } => schema::find_json(answer)
                 .is_some_and(|value| compiled.validate(schema, &value).is_ok()),
@@ -146,7 +146,7 @@ impl Evaluator {
     }
 }
 
-fn compile(pattern: &str) -> Result<Regex, String> {
+fn compile_pattern(pattern: &str) -> Result<Regex, String> {
     if pattern.len() > MAX_PATTERN_BYTES {
         return Err("the pattern is longer than 4 KiB".to_owned());
     }

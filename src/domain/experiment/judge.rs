@@ -27,7 +27,7 @@ pub(super) fn mean_of(observations: &Observations, arm: usize, cases: usize) -> 
 
 /// Ranks configurations evaluated on the same cases. The probability that the best one is eliminated is at
 /// most the design's `wrong` over all looks, split evenly over the `comparisons` (Bonferroni).
-pub(super) fn rank(
+pub(super) fn rank_configurations(
     observations: &Observations,
     arms: &[usize],
     cases: usize,

@@ -385,7 +385,7 @@ impl SuccessiveHalving {
             return;
         }
         let looks = self.comparisons();
-        let standing = judge::rank(&self.seen, &comparable, depth, looks);
+        let standing = judge::rank_configurations(&self.seen, &comparable, depth, looks);
         for (arm, elimination) in &standing.beaten {
             self.seen.states[*arm] = ConfigurationState::Beaten(*elimination);
         }

@@ -161,7 +161,7 @@ impl StagedRun {
         }
         match input {
             RunInput::Started => self.start(now),
-            RunInput::Delta(call, delta) => self.delta(now, call, delta),
+            RunInput::Delta(call, delta) => self.forward_delta(now, call, delta),
             RunInput::Answered {
                 call,
                 answer,
@@ -186,7 +186,7 @@ impl StagedRun {
                 self.call_ended(now, call, Err(error), took);
             }
             RunInput::Tick => {
-                self.expire(now);
+                self.expire_late_calls(now);
                 self.expire_evidence(now);
             }
             RunInput::Granted if self.evidence.is_awaiting_reservation() => {

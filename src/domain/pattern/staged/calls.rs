@@ -11,7 +11,7 @@ use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
 impl StagedRun {
-    pub(super) fn call(&mut self, now: Timestamp, member: usize) {
+    pub(super) fn start_call(&mut self, now: Timestamp, member: usize) {
         let seconds = self.state.member(member).parameters.timeout_s;
         let limit = seconds.map_or(DEFAULT_CALL_TIMEOUT, |seconds| {
             Duration::from_secs(seconds.into())
@@ -58,7 +58,7 @@ impl StagedRun {
         self.open_calls.insert(member, open);
     }
 
-    pub(super) fn delta(&mut self, now: Timestamp, call: CallId, delta: Delta) {
+    pub(super) fn forward_delta(&mut self, now: Timestamp, call: CallId, delta: Delta) {
         if call.stage != self.state.stage {
             return;
         }

@@ -54,7 +54,7 @@ impl StagedRun {
     }
 
     /// Ends calls past their deadline to which the LLM client did not respond.
-    pub(super) fn expire(&mut self, now: Timestamp) {
+    pub(super) fn expire_late_calls(&mut self, now: Timestamp) {
         let late: Vec<usize> = self
             .open_calls
             .iter()

@@ -68,12 +68,10 @@ impl RunState {
             let voted = |model: &str| voters.iter().any(|voter| voter.model == model);
             return first.filter(|writer| !voted(&writer.model)).collect();
         }
-        let max_attempts = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
+        let limit = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
         let mut writers: Vec<&Member> = Vec::new();
         for writer in first.chain(stand_ins) {
-            if writers.len() < max_attempts
-                && writers.iter().all(|other| other.model != writer.model)
-            {
+            if writers.len() < limit && writers.iter().all(|other| other.model != writer.model) {
                 writers.push(writer);
             }
         }
@@ -201,10 +199,7 @@ impl RunState {
                 false => totals.failed += 1,
             }
             totals.failed += result.earlier.len() as u32;
-            let earlier = result
-                .earlier
-                .iter()
-                .map(|attempt| (&attempt.usage, attempt.cost));
+            let earlier = result.earlier.iter().map(|call| (&call.usage, call.cost));
             for (usage, cost) in earlier.chain([(&result.usage, result.cost)]) {
                 totals.usage = totals.usage.combined_with(usage);
                 match cost {
