@@ -249,7 +249,7 @@ pub fn check_limits(
                 which,
                 limit,
                 used,
-                requested: requested,
+                requested,
                 resets_at: Some(resets_at),
             });
         }

@@ -102,7 +102,7 @@ impl SuccessiveHalving {
             feedback: 0,
             seen: Observations {
                 order,
-                holdout: holdout,
+                holdout,
                 results: BTreeMap::new(),
                 states: vec![ConfigurationState::Untried; design.arms.len()],
                 design,
