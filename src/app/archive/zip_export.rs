@@ -41,7 +41,7 @@ pub(super) fn import_zip(
     from.read_to_end(&mut bytes).map_err(unreadable_error)?;
     let zip = Zip::open(&bytes);
     // A damaged file would yield only some of the conversations, which would look like all of them.
-    if zip.repaired {
+    if zip.is_repaired {
         return Err(unreadable_error("the ZIP file is damaged"));
     }
     let is_wanted = |entry: &&zip::Entry| is_conversations(&entry.name);
