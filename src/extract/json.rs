@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn one_line_json_is_indented() {
-        let long = format!(
+        let one_line = format!(
             r#"{{"name":"Zo\u00eb \ud83d\ude00 \"q\" \u0007","list":[1,2.50,[]],"pad":"{}"}}"#,
             "x".repeat(120)
         );
-        let (text, notes) = render(&long, 10_000, 64);
+        let (text, notes) = render(&one_line, 10_000, 64);
         assert!(notes.is_empty());
         assert!(text.starts_with("{\n  \"name\": \"Zoë 😀 \\\"q\\\" \\u0007\",\n  \"list\": [\n    1,\n    2.50,\n    []\n  ],\n"), "{text}");
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());

@@ -36,7 +36,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
     let strings = Strings::read(part_of_kind("sharedStrings"), out);
     let sizes = sheets.iter().map(|(_, target)| size_of_part(zip, target));
     let mut reader = XlsxReader {
-        bytes_before: 0,
+        bytes_read: 0,
         size: sizes.fold(0, usize::saturating_add),
         shapes: Shapes::read(part_of_kind("styles")),
         strings,
@@ -52,9 +52,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         if reader.sheet(zip, &name, &target, out).is_err() {
             break;
         }
-        reader.bytes_before = reader
-            .bytes_before
-            .saturating_add(size_of_part(zip, &target));
+        reader.bytes_read = reader.bytes_read.saturating_add(size_of_part(zip, &target));
     }
     if reader.uncached_formulas > 0 {
         out.note(format!(
@@ -150,16 +148,14 @@ impl Strings {
         let Some(&end) = self.ends.get(index) else {
             return "";
         };
-        let start = index
-            .checked_sub(1)
-            .map_or(0, |bytes_before| self.ends[bytes_before]);
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.text[start as usize..end as usize]
     }
 }
 
 struct XlsxReader {
     /// Number of bytes in the sheets read so far.
-    bytes_before: usize,
+    bytes_read: usize,
     /// Number of bytes in all sheets.
     size: usize,
     shapes: Shapes,
@@ -259,10 +255,7 @@ impl XlsxReader {
                     }
                     self.rows_left -= 1;
                     sheet.end_row();
-                    out.progress(
-                        self.bytes_before.saturating_add(xml.progress().0),
-                        self.size,
-                    );
+                    out.progress(self.bytes_read.saturating_add(xml.progress().0), self.size);
                     if sheet.text.len() > PAGE_BYTES {
                         sheet.flush(out)?;
                     }
