@@ -66,12 +66,12 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
     };
     let config = call.config()?;
     let restored = backup::restore(&config, Path::new(file), call.has("replace"))?;
-    let (copy, swapped) = (restored.copy, restored.replaced);
-    let before = swapped.kept.map_or_else(String::new, |kept| {
+    let (copy, replacement) = (restored.copy, restored.replaced);
+    let kept_note = replacement.kept.map_or_else(String::new, |kept| {
         format!("; the replaced database is {}", kept.display())
     });
     print(format!(
-        "{file}: {} bytes with {} rows, checked and in place{before}",
+        "{file}: {} bytes with {} rows, checked and in place{kept_note}",
         copy.bytes,
         copy.all_rows()
     ))?;
@@ -95,7 +95,7 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
              be entered again",
         )?;
     }
-    for old in swapped.deleted {
+    for old in replacement.deleted {
         print(format!("removed, of those kept earlier: {}", old.display()))?;
     }
     Ok(())

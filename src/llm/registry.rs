@@ -320,10 +320,10 @@ impl ProviderRecord {
         let held = self.models.iter().map(|(name, record)| {
             let throttled = record.throttled_until.filter(|until| *until > now);
             let circuit = match record.circuit(user, now) {
-                CircuitView::Open(until) => CircuitView::Open(clock::shown(until)),
+                CircuitView::Open(until) => CircuitView::Open(clock::to_wall_clock(until)),
                 other => other,
             };
-            (name.clone(), circuit, throttled.map(clock::shown))
+            (name.clone(), circuit, throttled.map(clock::to_wall_clock))
         });
         held.filter(|(_, circuit, throttled)| {
             *circuit != CircuitView::Closed || throttled.is_some()

@@ -269,7 +269,7 @@ fn invalid_experiments_are_refused_with_a_reason() {
         (
             "space",
             json!([{ "dial": "model", "values": ["p/a"] }]),
-            "only one setting",
+            "only one configuration",
         ),
         (
             "space",

@@ -147,6 +147,6 @@ fn source_maps_name_file_and_line() {
 fn minified_styles_keep_significant_spaces() {
     let source = "/* Why. */\n@layer a {\n  .b .c > d, e :hover { margin: calc(1px + 2px) -3px; content: \"a  ;  b\"; }\n}\n";
     let expected = "@layer a{.b .c > d,e :hover{margin:calc(1px + 2px) -3px;content:\"a  ;  b\"}}";
-    assert_eq!(styles::smaller(source).unwrap(), expected);
-    assert!(styles::smaller("/* a").is_err() && styles::smaller("a { content: 'b").is_err());
+    assert_eq!(styles::minify(source).unwrap(), expected);
+    assert!(styles::minify("/* a").is_err() && styles::minify("a { content: 'b").is_err());
 }

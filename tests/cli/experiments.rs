@@ -58,7 +58,7 @@ fn an_experiment_prints_its_estimate_and_result() {
         ran.out.contains("# Signs") && ran.out.contains("## Leaderboard"),
         "{ran:?}"
     );
-    assert!(ran.err.contains("2 settings, 6 cases"), "{ran:?}");
+    assert!(ran.err.contains("2 configurations, 6 cases"), "{ran:?}");
     let sheet = std::fs::read_to_string(place.0.join("found.csv")).unwrap();
     assert!(sheet.lines().count() > 4, "{sheet}");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::compatible_hold::{HoldResult, wait_for_start};
-use super::compatible_shape::{ClientApi, result_of};
+use super::compatible_shape::{ClientApi, complete_answer};
 use crate::app::analyses::{CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
 use crate::app::completions::{Completion, StartedCompletion};
 use crate::app::{Error, Kind};
@@ -142,12 +142,12 @@ impl StreamDialect {
             }
             Self::Responses(events) => {
                 events.complete_at(clock::now().millis() / 1_000);
-                named_events(events.end_events(&result_of(completion)))
+                named_events(events.end_events(&complete_answer(completion)))
             }
-            Self::Messages(events) => named_events(events.end_events(&result_of(completion))),
+            Self::Messages(events) => named_events(events.end_events(&complete_answer(completion))),
             Self::Gemini(frame) => vec![unnamed_event(&gemini::end_frame(
                 frame,
-                &result_of(completion),
+                &complete_answer(completion),
             ))],
         }
     }
@@ -259,9 +259,9 @@ impl CompletionStream {
         Self {
             request_id: cx.id.clone(),
             watch,
-            guard: started.begun.guard,
+            guard: started.run.guard,
             held: Vec::new(),
-            run: Some(started.begun.finished),
+            run: Some(started.run.finished),
             outcome: None,
             dialect,
             is_panel: started.is_panel,
@@ -288,7 +288,7 @@ impl CompletionStream {
                     .wait_for_outcome()
                     .await
                     .ok_or_else(server_stopped_error)?;
-                Completion::of(&ended, self.is_passthrough)?;
+                Completion::from_outcome(&ended, self.is_passthrough)?;
                 Ok(())
             }
         }
@@ -378,7 +378,7 @@ impl CompletionStream {
         let Some(ended) = self.wait_for_outcome().await else {
             return self.fail_stream(&server_stopped_error().into());
         };
-        match Completion::of(&ended, self.is_passthrough) {
+        match Completion::from_outcome(&ended, self.is_passthrough) {
             Ok(completion) => {
                 let mut events = Vec::new();
                 // The answer of a vote arrives all at once.

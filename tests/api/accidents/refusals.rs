@@ -262,7 +262,7 @@ fn a_database_of_another_program_is_refused_and_does_not_change() {
         );
         db.execute_batch(&sql).unwrap();
         drop(db);
-        refused_by_all(&folder, "is a database of another program");
+        refused_by_all(&folder, "belongs to another program");
         let said = refused(command(&folder, &["serve"]));
         assert!(said.contains("set QUIRE_DATA to another folder"), "{said}");
         let db = rusqlite::Connection::open(&there).unwrap();
@@ -375,7 +375,7 @@ fn refused_with(folder: &Folder, secret: &str) {
         command.env("QUIRE_SECRET", secret);
         let said = refused(command);
         for part in [
-            "QUIRE_SECRET is not the secret that this database was used with",
+            "QUIRE_SECRET does not match this database",
             "the stored provider key",
             "Put the earlier secret back",
             "quire secret accept",
@@ -451,10 +451,7 @@ fn changed_secret_without_encrypted_keys_signs_all_users_out() {
     fs::write(data(&folder).join("secret"), OTHER).unwrap();
     // A command's environment may lack the server's secret; the command then continues without one.
     let said = refused(command(&folder, &["user", "list"]));
-    assert!(
-        said.contains("is not the secret that this database was used with"),
-        "{said}"
-    );
+    assert!(said.contains("does not match this database"), "{said}");
     let server = start(&folder);
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
     stop(server);
