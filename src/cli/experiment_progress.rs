@@ -72,7 +72,7 @@ fn setting_name(setting: &Value, place: u64) -> String {
     });
     let values: Vec<String> = values.collect();
     match values.is_empty() {
-        true => format!("setting {place}"),
+        true => format!("configuration {place}"),
         false => values.join(", "),
     }
 }

@@ -169,7 +169,7 @@ fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
     // A server of an older version has no control socket.
     std::fs::remove_file(&socket).unwrap();
     let said = refused(&[]);
-    assert!(said.contains("does not hand over"), "{said}");
+    assert!(said.contains("the handover failed"), "{said}");
     assert!(said.contains(&format!("process {}", second.id())), "{said}");
     assert_eq!(second.known(&client).get("/health").status, 200);
 }

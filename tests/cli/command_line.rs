@@ -133,7 +133,7 @@ fn wrong_command_lines_are_refused_with_2() {
         (&["orphans", "delete"], "needs the name of a file"),
         (&["secret", "nwe"], "did you mean new?"),
         (&["man", "moeny"], "did you mean money?"),
-        (&["backup"], "needs the file to write"),
+        (&["backup"], "needs a file to write"),
         (&["help", "nothing"], "there is no command"),
         (&["--config", "nowhere.conf"], "cannot read nowhere.conf"),
     ] {

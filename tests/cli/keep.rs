@@ -221,7 +221,10 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
         let said = place.run(&["restore", file, "--replace"]).expect_success();
         let people = place.run(&["user", "list"]).expect_success();
         assert_eq!(people.contains("later@b.co"), round % 2 == 0, "{round}");
-        assert_eq!(said.contains("removed, of those kept earlier"), round > 2);
+        assert_eq!(
+            said.contains("removed an older replaced database"),
+            round > 2
+        );
     }
     let names = std::fs::read_dir(data).unwrap();
     let names: Vec<_> = names

@@ -89,7 +89,7 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
     assert_eq!(asked.code, Some(0), "{}", asked.err);
     for (words, why) in [
         (&["patterns", "show", "nobody"][..], "no pattern \"nobody\""),
-        (&["patterns", "show"], "the pattern's id is missing"),
+        (&["patterns", "show"], "the pattern's ID is missing"),
         (&["patterns", "check"], "needs a file"),
         (&["patterns", "bake"], "no action `bake`"),
         (&["patterns", "check", "nowhere.toml"], "is invalid"),
