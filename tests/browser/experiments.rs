@@ -23,7 +23,7 @@ fn begin(browser: &Browser, server: &Server, evaluations: &str) {
     until("the demo's cases", || {
         (browser.count(".case-row") == 24).then_some(())
     });
-    assert_eq!(browser.text(".setting-count"), "8 settings to try.");
+    assert_eq!(browser.text(".setting-count"), "8 configurations to try.");
     browser.run(WRITE, json!(["Evaluations", evaluations]));
     browser.press("Estimate cost");
     browser.wait(".detectable");
@@ -207,7 +207,7 @@ fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     browser.press("Change and run again");
     browser.wait(".experiment-part");
     assert_eq!(browser.count(".case-row"), 24);
-    assert_eq!(browser.text(".setting-count"), "8 settings to try.");
+    assert_eq!(browser.text(".setting-count"), "8 configurations to try.");
     browser.press("Estimate cost");
     browser.wait(".detectable");
     browser.go(&here);
@@ -336,7 +336,7 @@ fn experiments_need_an_account() {
     browser.go(&server.address("/experiments"));
     browser.wait_text("main", "Sign in");
     let response: Value = browser.value("document.querySelector('main h1').textContent");
-    assert_eq!(response, json!("Find out which setting is best for you"));
+    assert_eq!(response, json!("Find out which configuration is best for you"));
 }
 
 /// Answers as an expensive model that knows the answers, a cheap one that does not, or a judge that reads them.

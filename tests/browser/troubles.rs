@@ -101,7 +101,7 @@ fn drawn_where_it_failed(browser: &Browser) {
 fn named(browser: &Browser) {
     let whole = browser.text(".results-container");
     for words in [
-        "spare answered in the place of",
+        "spare answered in place of",
         "prices are unknown",
         "How this answer was produced",
     ] {
@@ -147,7 +147,7 @@ fn fallback_model_is_named_during_the_run() {
         seen["failed"],
         "Called more than once. far/spare takes its place."
     );
-    assert_eq!(seen["running"], "in the place of far/broken");
+    assert_eq!(seen["running"], "in place of far/broken");
     assert_eq!(
         seen["words"],
         json!([instead, { "model": "far/steady", "letter": "B", "insteadOf": "", "text": "" }])

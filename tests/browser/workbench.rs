@@ -93,7 +93,7 @@ fn a_question_is_configured_and_run_on_one_screen() {
         json!(""),
         "what was sent is no draft any more"
     );
-    browser.wait_text(".model-about", "tokens a second lately");
+    browser.wait_text(".model-about", "tokens per second recently");
     browser.fill(".prompt-input", QUESTION);
     browser.wait_text(".plan-summary", "based on recent runs");
     browser.press("Step by step");
