@@ -87,10 +87,10 @@ fn overhead(program: &Program, upstream: &Upstream, people: &[String]) {
         )
     });
     let first = |seen: &[Seen]| median(seen.iter().map(|seen| millis(seen.first)).collect());
-    let whole = median(straight.iter().map(|seen| millis(seen.whole)).collect());
+    let full = median(straight.iter().map(|seen| millis(seen.whole)).collect());
     let mut added: Vec<f64> = through
         .iter()
-        .map(|seen| (millis(seen.whole) - whole) / TOKENS as f64)
+        .map(|seen| (millis(seen.whole) - full) / TOKENS as f64)
         .collect();
     added.sort_by(f64::total_cmp);
     let (direct, quire) = (first(&straight), first(&through));
@@ -138,10 +138,10 @@ fn many_streams(
             let mut good = 0;
             for call in calls {
                 let text = call.await.expect("a caller ends").unwrap_or_default();
-                let whole = text.matches("event: member.completed").count() >= MEMBERS
+                let full = text.matches("event: member.completed").count() >= MEMBERS
                     && text.contains("event: analysis.completed")
                     && !text.contains("member.failed");
-                good += usize::from(whole);
+                good += usize::from(full);
             }
             good
         })
@@ -194,27 +194,27 @@ fn all(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<Seen> {
                 let asking = asking(number);
                 tokio::spawn(async move {
                     tokio::time::sleep(length * number as u32 / STREAMS as u32).await;
-                    let mut seen = Vec::new();
+                    let mut observed = Vec::new();
                     for round in 0..ROUNDS {
                         let one = follow(&asking).await.expect("a stream comes to its end");
                         if round > 0 {
-                            seen.push(one);
+                            observed.push(one);
                         }
                     }
-                    seen
+                    observed
                 })
             })
             .collect();
-        let mut seen = Vec::new();
+        let mut visited = Vec::new();
         for caller in callers {
-            seen.extend(caller.await.expect("a caller ends"));
+            visited.extend(caller.await.expect("a caller ends"));
         }
-        seen
+        visited
     })
 }
 
 async fn follow((address, request, first, last, end): &Asking) -> std::io::Result<Seen> {
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     socket.write_all(request.as_bytes()).await?;
@@ -226,7 +226,7 @@ async fn follow((address, request, first, last, end): &Asking) -> std::io::Resul
         if read == 0 {
             break;
         }
-        let now = begun.elapsed();
+        let now = start.elapsed();
         // A marker may span two pieces, so search again from slightly before the new piece.
         let from = text.len().saturating_sub(64);
         text.push_str(&String::from_utf8_lossy(&piece[..read]));

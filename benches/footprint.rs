@@ -115,11 +115,11 @@ fn forget(file: &Path) -> bool {
             "status=none",
         ])
         .status();
-    let kept = Command::new("fincore")
+    let stored = Command::new("fincore")
         .args(["--bytes", "--noheadings", "--output", "RES"])
         .arg(file)
         .output();
-    kept.is_ok_and(|kept| String::from_utf8_lossy(&kept.stdout).trim() == "0")
+    stored.is_ok_and(|stored| String::from_utf8_lossy(&stored.stdout).trim() == "0")
 }
 
 fn memory(report: &mut Report, quire: &Path, hello: &Path) {
@@ -185,8 +185,8 @@ fn opened(address: SocketAddr, request: &str) -> TcpStream {
     stream.write_all(request.as_bytes()).expect("a request");
     let mut first = [0; 512];
     let read = stream.read(&mut first).expect("an answer");
-    let said = String::from_utf8_lossy(&first[..read]);
-    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    let text = String::from_utf8_lossy(&first[..read]);
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     stream
 }
 
@@ -277,8 +277,8 @@ fn limited(quire: &Path) {
     );
     assert!(models.contains("demo/"), "no demo models: {models}");
     let begun = Instant::now();
-    let asked = r#"{"prompt":"Is it thin?","models":["demo/extract","demo/phrases","demo/sceptic"],"pattern":"summarize"}"#;
-    let answer = post(program.address, "/api/analyze", &token, asked);
+    let ask_body = r#"{"prompt":"Is it thin?","models":["demo/extract","demo/phrases","demo/sceptic"],"pattern":"summarize"}"#;
+    let answer = post(program.address, "/api/analyze", &token, ask_body);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     println!(
         "  an analysis by 3 demo members    {:8.2} s",

@@ -193,9 +193,9 @@ fn started(
     // Before it starts threads and processes of its own, which inherit this.
     pin(child.0.id(), "0");
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let begun = Instant::now();
+    let start = Instant::now();
     while Plain::connect(address).is_err() {
-        if begun.elapsed() > Duration::from_secs(60) {
+        if start.elapsed() > Duration::from_secs(60) {
             println!("{name}: did not start");
             return None;
         }
@@ -279,13 +279,13 @@ fn row(target: &Target, connections: usize, model: &str, floor: Option<&Figures>
         process.map_or(0.0, pss_of_family)
     });
     let before = process.map(ticks_of_family);
-    let begun = Instant::now();
+    let start = Instant::now();
     let Driven {
         took,
         first,
         failed,
     } = drive(target, connections, model);
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = start.elapsed().as_secs_f64();
     let cpu = (process.map(ticks_of_family).zip(before))
         .map_or(0.0, |(after, before)| (after - before) as f64 * 10.0);
     let all = took.len() as f64;
@@ -364,19 +364,19 @@ fn drive(target: &Target, connections: usize, model: &str) -> Driven {
 async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -> Driven {
     let (mut driven, mut kept) = (Driven::default(), None);
     while !stop.load(Ordering::Relaxed) {
-        let begun = Instant::now();
+        let start = Instant::now();
         let stream = match kept.take() {
             Some(stream) => Ok(stream),
             None => TcpStream::connect(address).await,
         };
         let answered = match stream {
-            Ok(stream) => once(stream, &request, begun).await,
+            Ok(stream) => once(stream, &request, start).await,
             Err(_) => None,
         };
         match answered {
             Some((first, stream)) => {
                 driven.first.push(first);
-                driven.took.push(begun.elapsed().as_secs_f64() * 1_000.0);
+                driven.took.push(start.elapsed().as_secs_f64() * 1_000.0);
                 kept = stream;
             }
             None => {

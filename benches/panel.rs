@@ -160,7 +160,7 @@ impl Bench {
     /// Makes the same calls without Quire: all calls of a stage at once, one stage after the other.
     fn straight(&self, members: usize) -> f64 {
         let address = self.upstream.address;
-        let begun = Instant::now();
+        let start = Instant::now();
         runtime().block_on(async {
             for calls in stages(members) {
                 let body = json!({ "model": "20x0", "stream": true, "messages": [] }).to_string();
@@ -173,16 +173,16 @@ impl Bench {
                 }
             }
         });
-        millis(begun.elapsed())
+        millis(start.elapsed())
     }
 
     fn timed(&self, request: String) -> f64 {
-        let begun = Instant::now();
+        let start = Instant::now();
         let answer = runtime()
             .block_on(whole(self.program.address, request))
             .expect("an answer");
         assert!(answer.contains("200 OK"), "{answer}");
-        millis(begun.elapsed())
+        millis(start.elapsed())
     }
 
     fn asking(&self, number: usize, models: &[String], cache: &str) -> String {
@@ -220,10 +220,10 @@ fn lookups(path: PathBuf) -> (f64, f64) {
         .prepare("SELECT model, answer, cost, fields FROM answer_cache WHERE key = ?1")
         .expect("a statement");
     let mut row = |key: &String| {
-        let begun = Instant::now();
+        let start = Instant::now();
         let answer: String = look.query_row([key], |row| row.get(1)).expect("a row");
         black_box(answer);
-        millis(begun.elapsed())
+        millis(start.elapsed())
     };
     let (store, runtime) = (
         Store::open(&StoreSettings { path }).expect("the program's store"),

@@ -291,7 +291,7 @@ fn row(peer: &Peer, program: &Path) {
         .collect();
     std::thread::sleep(Duration::from_secs(2));
     let full = pss_of_family(process);
-    let kept = held.len();
+    let stored = held.len();
     drop(held);
     let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n{more}\r\n");
     let (health, _) = measure(running.address, process, &get(peer.health, ""));
@@ -315,8 +315,8 @@ fn row(peer: &Peer, program: &Path) {
         peer.name,
         median(times),
         disk(&root(peer, program)),
-        if kept < STREAMS {
-            format!("   only {kept} connections were taken")
+        if stored < STREAMS {
+            format!("   only {stored} connections were taken")
         } else {
             String::new()
         }
@@ -350,9 +350,9 @@ fn disk(path: &Path) -> f64 {
         .args(["--dereference-args", "--summarize", "--bytes"])
         .arg(path)
         .output();
-    let said = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
-    let bytes = said
+    let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let bytes = text
         .ok()
-        .and_then(|said| said.split_whitespace().next()?.parse::<f64>().ok());
+        .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
     bytes.map_or(f64::NAN, |bytes| bytes / 1_048_576.0)
 }

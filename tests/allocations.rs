@@ -145,8 +145,8 @@ fn a_relayed_call_stays_within_its_budget() {
         ("RATE_LIMIT", "1000000"),
     ]);
     let mut client = server.user("ada@example.com");
-    let made = client.post("/api/users/me/api-keys", json!({ "name": "k" }));
-    let key = made.json()["key"].as_str().unwrap().to_owned();
+    let created = client.post("/api/users/me/api-keys", json!({ "name": "k" }));
+    let key = created.json()["key"].as_str().unwrap().to_owned();
     let messages = json!([{ "role": "user", "content": "Is it thin?" }]);
     let body = json!({ "model": "p/a", "stream": true, "messages": messages }).to_string();
     let request = format!(

@@ -99,8 +99,8 @@ fn damage(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
         1 if at < bytes.len() => bytes[at] = chance.next() as u8,
         2 => drop(bytes.drain(from..to)),
         3 => {
-            let again = bytes[from..to].to_vec();
-            bytes.splice(at..at, again);
+            let second = bytes[from..to].to_vec();
+            bytes.splice(at..at, second);
         }
         4 => {
             let other = &seeds[chance.below(seeds.len())];

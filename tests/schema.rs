@@ -139,13 +139,13 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
         check_rows(&store);
         close(store);
 
-        let again = open(&folder.database()).unwrap();
+        let second = open(&folder.database()).unwrap();
         assert_eq!(
-            again.backup_before_migration(),
+            second.backup_before_migration(),
             None,
             "nothing to migrate any more"
         );
-        check_rows(&again);
+        check_rows(&second);
     }
 }
 
@@ -418,8 +418,8 @@ fn acknowledged_writes_survive_kill_9() {
         output.read_to_end(&mut rest).unwrap();
         let rest = String::from_utf8_lossy(&rest).into_owned();
         // The last line may be truncated, so its number may be the prefix of another.
-        let whole = rest.rfind('\n').map_or("", |end| &rest[..end]);
-        acknowledged.extend(whole.lines().filter_map(key_of));
+        let full = rest.rfind('\n').map_or("", |end| &rest[..end]);
+        acknowledged.extend(full.lines().filter_map(key_of));
         assert!(acknowledged.len() >= 100 * round, "the child wrote");
 
         let store = open(&folder.database()).unwrap();

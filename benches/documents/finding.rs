@@ -60,7 +60,7 @@ pub fn speed() {
         .iter()
         .flat_map(|article| article.paragraphs())
         .cycle();
-    let begun = Instant::now();
+    let start = Instant::now();
     let (mut written, mut number) = (0, 0);
     while written < SIZE {
         number += 1;
@@ -70,7 +70,7 @@ pub fn speed() {
             &mut paragraphs,
         );
     }
-    let took = begun.elapsed().as_secs_f64();
+    let took = start.elapsed().as_secs_f64();
     let rate = written as f64 / 1e6 / took;
     println!(
         "text made searchable             {rate:>6.1} MB/s, {:.0} MB (goal: 10)",

@@ -25,9 +25,9 @@ struct Row {
 
 fn row(sample: &Sample) -> Option<Row> {
     let reference = sample.reference()?;
-    let begun = Instant::now();
+    let start = Instant::now();
     let (report, pages) = sample.read().ok()?;
-    let took = begun.elapsed();
+    let took = start.elapsed();
     let text: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
     Some(Row {
         path: sample.path.clone(),
@@ -79,12 +79,12 @@ fn kb(path: &str, name: &str) -> Option<u64> {
 /// Returns the processes started by the server, from any of its threads.
 fn children(parent: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{parent}/task"));
-    let listed = threads
+    let list = threads
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    let text: Vec<String> = listed.collect();
+    let text: Vec<String> = list.collect();
     text.join(" ")
         .split_whitespace()
         .filter_map(|number| number.parse().ok())
@@ -124,20 +124,20 @@ pub fn book(quire: &Path) {
         let (token, bytes) = (token.clone(), book.bytes.clone());
         std::thread::spawn(move || upload(address, &token, "book.pdf", &bytes))
     };
-    let mut seen = Seen::default();
+    let mut observed = Seen::default();
     while !id.is_finished() {
-        seen.look(&program);
+        observed.look(&program);
         std::thread::sleep(LOOK);
     }
     let id = id.join().unwrap();
     let stored = begun.elapsed();
     let read = loop {
-        seen.look(&program);
-        let shown = show(address, &token, &id);
-        if shown["status"] != "processing" {
-            break shown;
+        observed.look(&program);
+        let body = show(address, &token, &id);
+        if body["status"] != "processing" {
+            break body;
         }
-        assert!(begun.elapsed() < Duration::from_secs(300), "{shown}");
+        assert!(begun.elapsed() < Duration::from_secs(300), "{body}");
         std::thread::sleep(LOOK);
     };
     let took = begun.elapsed();
@@ -152,7 +152,7 @@ pub fn book(quire: &Path) {
         stored.as_secs_f64(),
         took.as_secs_f64()
     );
-    match seen.reader {
+    match observed.reader {
         0 => println!("  reader process                 none was seen"),
         peak => println!(
             "  reader process, peak           {:6.1} MB   (goal: under 80 MB)",
@@ -162,7 +162,7 @@ pub fn book(quire: &Path) {
     println!(
         "  server: idle {:.1} MB, peak {:.1} MB, after {:.1} MB   (goal: within 2 MB of idle)",
         mb(idle),
-        mb(seen.server),
+        mb(observed.server),
         mb(program.pss_kb())
     );
 }

@@ -72,8 +72,8 @@ fn drive(address: SocketAddr, request: &str, stop: &AtomicBool, done: &AtomicU64
 fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) {
     answer.clear();
     let mut piece = [0; 16384];
-    let mut whole = usize::MAX;
-    while answer.len() < whole {
+    let mut full = usize::MAX;
+    while answer.len() < full {
         let read = stream.read(&mut piece).expect("an answer comes");
         assert!(
             read > 0,
@@ -81,11 +81,11 @@ fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) {
             String::from_utf8_lossy(answer)
         );
         answer.extend_from_slice(&piece[..read]);
-        if whole == usize::MAX
+        if full == usize::MAX
             && let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n")
         {
             match content_length(&answer[..end]) {
-                Some(length) => whole = end + 4 + length,
+                Some(length) => full = end + 4 + length,
                 None if answer.ends_with(b"\r\n0\r\n\r\n") => return,
                 None => {}
             }

@@ -152,9 +152,9 @@ fn house(folder: &Folder, documents: usize) -> (Client, Vec<String>) {
 }
 
 fn kept(said: &str) -> String {
-    let kept = said.split("the replaced database is ").nth(1);
-    let kept = kept.unwrap_or_else(|| panic!("{said}"));
-    kept.lines().next().unwrap().trim().to_owned()
+    let stored = said.split("the replaced database is ").nth(1);
+    let saved = stored.unwrap_or_else(|| panic!("{said}"));
+    saved.lines().next().unwrap().trim().to_owned()
 }
 
 #[test]
@@ -181,14 +181,14 @@ fn a_restored_older_copy_costs_no_original_and_no_upload() {
     );
     assert_eq!(sent.status, 200, "{}", sent.text());
     stop(server);
-    let said = quire(&folder, &["restore", "copy.db", "--replace"]);
+    let output = quire(&folder, &["restore", "copy.db", "--replace"]);
     settle(&folder);
     let aside = files(&data(&folder).join("orphans"));
     assert_eq!(aside.len(), 4, "three documents and one part: {aside:?}");
     let server = start(&folder);
     all_there(&mut server.known(&ada), &ids[..1]);
     stop(server);
-    quire(&folder, &["restore", &kept(&said), "--replace"]);
+    quire(&folder, &["restore", &kept(&output), "--replace"]);
     let server = start(&folder);
     let mut ada = server.known(&ada);
     all_there(&mut ada, &ids);
@@ -218,8 +218,8 @@ fn refused_by_all(folder: &Folder, why: &str) {
         &["backup", "other.db"],
         &["ask", "Who?", "--quiet"],
     ] {
-        let said = refused(command(folder, words));
-        assert!(said.contains(why), "{words:?}: {said}");
+        let message = refused(command(folder, words));
+        assert!(message.contains(why), "{words:?}: {message}");
         assert_eq!(contents(folder), before, "{words:?}");
     }
     let mut replicated = command(folder, &["serve"]);
@@ -272,27 +272,27 @@ fn a_database_that_is_empty_or_cut_off_or_something_else_is_refused() {
     let folder = Folder::new();
     let (ada, ids) = house(&folder, 2);
     age(&folder);
-    let there = data(&folder).join("quire.db");
-    let whole = fs::read(&there).unwrap();
+    let path = data(&folder).join("quire.db");
+    let full = fs::read(&path).unwrap();
     for (bytes, why) in [
         (&[][..], "is empty"),
-        (&whole[..4096], "is cut off"),
-        (&whole[..whole.len() - 4096], "is cut off"),
-        (&whole[..50], "is cut off"),
+        (&full[..4096], "is cut off"),
+        (&full[..full.len() - 4096], "is cut off"),
+        (&full[..50], "is cut off"),
         (
             &b"this is not a database, it is a text"[..],
             "is not an SQLite database",
         ),
     ] {
-        fs::write(&there, bytes).unwrap();
+        fs::write(&path, bytes).unwrap();
         refused_by_all(&folder, why);
     }
     // Restoring a backup is the way out, and it keeps the files that were there.
-    fs::write(&there, &whole).unwrap();
+    fs::write(&path, &full).unwrap();
     quire(&folder, &["backup", "copy.db"]);
-    fs::write(&there, b"").unwrap();
-    let said = quire(&folder, &["restore", "copy.db", "--replace"]);
-    assert!(Path::new(&kept(&said)).exists(), "{said}");
+    fs::write(&path, b"").unwrap();
+    let output = quire(&folder, &["restore", "copy.db", "--replace"]);
+    assert!(Path::new(&kept(&output)).exists(), "{output}");
     let server = start(&folder);
     all_there(&mut server.known(&ada), &ids);
 }
@@ -370,12 +370,12 @@ fn restore_keeps_an_orphaned_wal() {
     let log = data(&folder).join("quire.db-wal");
     let committed = fs::read(&log).unwrap();
     fs::remove_file(data(&folder).join("quire.db")).unwrap();
-    let said = quire(&folder, &["restore", "copy.db"]);
+    let output = quire(&folder, &["restore", "copy.db"]);
     settle(&folder);
     let logs = files(&data(&folder).join("orphans"));
     assert!(
         logs.iter().any(|path| fs::read(path).unwrap() == committed),
-        "{said} {logs:?}"
+        "{output} {logs:?}"
     );
 }
 

@@ -124,8 +124,8 @@ fn registration_validates_its_fields() {
             "role",
         ),
     ] {
-        let refused = client.post("/api/auth/register", body.clone());
-        let text = refused.refused(status, code).to_string();
+        let response = client.post("/api/auth/register", body.clone());
+        let text = response.refused(status, code).to_string();
         assert!(text.contains(part), "{body}: {text}");
     }
 }
@@ -315,8 +315,8 @@ fn cookies_without_the_prefix_open_nothing_over_https() {
         .refused(400, "BAD_REQUEST");
     assert_eq!(browser.post("/api/auth/refresh", json!({})).status, 200);
     assert_eq!(browser.post("/api/auth/logout", json!({})).status, 200);
-    let kept: Vec<_> = browser.cookies.keys().collect();
-    assert_eq!(kept, ["__Host-quire_device"], "what opens something");
+    let stored: Vec<_> = browser.cookies.keys().collect();
+    assert_eq!(stored, ["__Host-quire_device"], "what opens something");
 }
 
 /// Anyone who knew the password may have created a key.
@@ -340,10 +340,10 @@ fn a_reset_deletes_api_keys_unless_they_are_kept() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["api_keys_deleted"].clone()
     };
-    let made = person
+    let created = person
         .post("/api/users/me/api-keys", json!({"name": "ci"}))
         .json();
-    let mut program = bearer(&server, &made["key"]);
+    let mut program = bearer(&server, &created["key"]);
     assert_eq!(program.get("/api/documents").status, 200);
     assert_eq!(reset(json!({"keep_api_keys": true})), 0);
     assert_eq!(program.get("/api/documents").status, 200);

@@ -223,8 +223,8 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
         ),
     ] {
         let answer = client.post("/api/analyze", body);
-        let refused = answer.refused(422, "VALIDATION_ERROR");
-        let loc: Vec<_> = refused["detail"][0]["loc"]
+        let refusal = answer.refused(422, "VALIDATION_ERROR");
+        let loc: Vec<_> = refusal["detail"][0]["loc"]
             .as_array()
             .unwrap()
             .iter()
@@ -233,10 +233,10 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
                     .map_or_else(|| part.to_string(), str::to_owned)
             })
             .collect();
-        assert_eq!(loc.join(" "), format!("body {place}"), "{refused}");
+        assert_eq!(loc.join(" "), format!("body {place}"), "{refusal}");
         assert!(
-            refused["detail"][0]["msg"].as_str().unwrap().contains(word),
-            "{word}: {refused}"
+            refusal["detail"][0]["msg"].as_str().unwrap().contains(word),
+            "{word}: {refusal}"
         );
     }
     for path in [
@@ -265,10 +265,14 @@ fn all_errors_of_a_request_are_reported_at_once() {
     let (_server, mut client) = alone();
     let faults =
         json!({"prompt": "", "pattern": "none", "parameters": {"temperature": 3, "top_p": 2}});
-    let refused = client
+    let response = client
         .post("/api/analyze", faults)
         .refused(422, "VALIDATION_ERROR");
-    assert_eq!(refused["detail"].as_array().unwrap().len(), 4, "{refused}");
+    assert_eq!(
+        response["detail"].as_array().unwrap().len(),
+        4,
+        "{response}"
+    );
 }
 
 #[test]
@@ -304,10 +308,10 @@ fn a_run_over_its_budget_is_refused_before_any_cost() {
             "/api/analyze",
             short_run_with(&[model], json!({"budget_usd": 0.000_001})),
         );
-        let refused = answer.refused(402, "BUDGET_EXCEEDED");
+        let refusal = answer.refused(402, "BUDGET_EXCEEDED");
         assert!(
-            refused["message"].as_str().unwrap().contains(word),
-            "{refused}"
+            refusal["message"].as_str().unwrap().contains(word),
+            "{refusal}"
         );
     }
     assert!(provider.asked().is_empty());
@@ -414,10 +418,13 @@ fn passages_enter_the_prompt_inside_the_fence() {
     let document = ada.upload("/api/upload-document", "paper.txt", text).json();
     let asking = short_run_with(&["p/a"], json!({"document_ids": [document["document_id"]]}));
     let mut bob = server.user("bob@example.com");
-    let refused = bob
+    let response = bob
         .post("/api/analyze", asking.clone())
         .refused(422, "VALIDATION_ERROR");
-    assert_eq!(refused["detail"][0]["loc"], json!(["body", "document_ids"]));
+    assert_eq!(
+        response["detail"][0]["loc"],
+        json!(["body", "document_ids"])
+    );
     assert!(provider.asked().is_empty(), "nothing was sent");
     assert_eq!(ada.post("/api/analyze", asking).status, 200);
     let sent = provider.asked();

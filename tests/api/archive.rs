@@ -40,7 +40,7 @@ fn imported_requests_are_validated_before_a_rerun() {
     let mut ada = here.user("ada@example.com");
     let body = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "self" });
     let done = ada.post("/api/analyze", body).json();
-    let again = format!(
+    let second = format!(
         "/api/analyses/{}/retry",
         done["analysis_id"].as_str().unwrap()
     );
@@ -60,23 +60,23 @@ fn imported_requests_are_validated_before_a_rerun() {
     ] {
         let mut bob = there.user(&format!("bob{n}@example.com"));
         let hostile = changed(&archive, |request| request[field] = value.clone());
-        let took = bob.upload("/api/users/me/import", "a.tar.gz", &hostile);
+        let uploaded = bob.upload("/api/users/me/import", "a.tar.gz", &hostile);
         assert_eq!(
-            took.json()["counts"]["analyses"]["added"],
+            uploaded.json()["counts"]["analyses"]["added"],
             1,
             "{field}: {}",
-            took.text()
+            uploaded.text()
         );
-        let listed = bob.get("/api/analyses").json();
-        let id = listed["analyses"][0]["id"]
+        let list = bob.get("/api/analyses").json();
+        let id = list["analyses"][0]["id"]
             .as_str()
-            .or(listed["analyses"][0]["analysis_id"].as_str());
-        let again = id.map_or(again.clone(), |id| format!("/api/analyses/{id}/retry"));
-        let refused = bob.post(&again, json!({}));
+            .or(list["analyses"][0]["analysis_id"].as_str());
+        let repeated = id.map_or(second.clone(), |id| format!("/api/analyses/{id}/retry"));
+        let response = bob.post(&repeated, json!({}));
         assert!(
-            [400, 422].contains(&refused.status),
+            [400, 422].contains(&response.status),
             "{field}: {}",
-            refused.text()
+            response.text()
         );
     }
 }
@@ -98,13 +98,13 @@ fn an_archive_goes_from_one_server_to_another() {
     assert!(archive.header("cache-control").contains("no-store"));
 
     let mut bob = there.user("bob@example.com");
-    let took = bob.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
-    assert_eq!(took.status, 200, "{}", took.text());
+    let uploaded = bob.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
+    assert_eq!(uploaded.status, 200, "{}", uploaded.text());
     assert_eq!(
-        took.json()["counts"]["analyses"]["added"],
+        uploaded.json()["counts"]["analyses"]["added"],
         1,
         "{}",
-        took.text()
+        uploaded.text()
     );
     let shown = bob.get(&format!("/api/analyses/{id}")).json();
     assert_eq!(
@@ -140,28 +140,28 @@ fn imported_conversations_can_be_viewed_and_rerun() {
     let server = Server::start();
     let mut ada = server.user("ada@example.com");
     let line = json!({ "prompt": "Which?", "model_responses": { "gpt-4": "One.", "claude": "Two." }, "ultra_response": "Both." });
-    let took = ada.upload(
+    let uploaded = ada.upload(
         "/api/users/me/import",
         "old.json",
         line.to_string().as_bytes(),
     );
     assert_eq!(
-        took.json()["counts"]["analyses"]["added"],
+        uploaded.json()["counts"]["analyses"]["added"],
         1,
         "{}",
-        took.text()
+        uploaded.text()
     );
-    let listed = ada.get("/api/analyses").json();
-    let id = listed["analyses"][0]["id"]
+    let list = ada.get("/api/analyses").json();
+    let id = list["analyses"][0]["id"]
         .as_str()
-        .or(listed["analyses"][0]["analysis_id"].as_str());
-    let id = id.unwrap_or_else(|| panic!("{listed}")).to_owned();
-    let shown = ada.get(&format!("/api/analyses/{id}"));
-    assert_eq!(shown.status, 200, "{}", shown.text());
+        .or(list["analyses"][0]["analysis_id"].as_str());
+    let id = id.unwrap_or_else(|| panic!("{list}")).to_owned();
+    let formatted = ada.get(&format!("/api/analyses/{id}"));
+    assert_eq!(formatted.status, 200, "{}", formatted.text());
     assert!(
-        shown.text().contains("imported/gpt-4") && shown.text().contains("Two."),
+        formatted.text().contains("imported/gpt-4") && formatted.text().contains("Two."),
         "{}",
-        shown.text()
+        formatted.text()
     );
     for format in ["json", "csv", "markdown", "html"] {
         let response = ada.get(&format!("/api/analyses/{id}/export?format={format}"));
@@ -280,12 +280,12 @@ fn decompression_bomb_stays_within_the_memory_limit() {
     ] {
         let archive = bomb(&first, file, table, begin, "{\"\":0},", size);
         assert!(archive.len() < 1 << 20, "{name}: {} bytes", archive.len());
-        let took = ada.upload(path, "bomb.tar.gz", &archive);
+        let uploaded = ada.upload(path, "bomb.tar.gz", &archive);
         let (code, word) = match refused {
             true => (413, "PAYLOAD_TOO_LARGE"),
             false => (400, "BAD_REQUEST"),
         };
-        took.refused(code, word);
+        uploaded.refused(code, word);
         let peak = status(server.id(), "VmHWM:");
         assert!(
             peak - before <= MEMORY,
@@ -344,14 +344,14 @@ fn threads_and_projects_move_with_their_turns() {
 
     let mut bob = to.user("bob@example.com");
     for (added, present) in [(1, 0), (0, 1)] {
-        let took = bob
+        let uploaded = bob
             .upload("/api/users/me/import", "a.tar.gz", &archive)
             .json();
-        let counts = &took["counts"]["threads"];
+        let counts = &uploaded["counts"]["threads"];
         assert_eq!(
             (&counts["added"], &counts["present"]),
             (&json!(added), &json!(present)),
-            "{took}"
+            "{uploaded}"
         );
     }
     assert_eq!(bob.get(&path).json(), before);

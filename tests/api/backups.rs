@@ -28,9 +28,9 @@ fn names(folder: &std::path::Path) -> Vec<String> {
 fn copies_are_made_when_due_and_the_newest_kept() {
     let place = Folder::new();
     let folder = place.path().join("copies");
-    let shown = folder.display().to_string();
+    let body = folder.display().to_string();
     let settings = [
-        ("QUIRE_BACKUP_DIR", shown.as_str()),
+        ("QUIRE_BACKUP_DIR", body.as_str()),
         ("QUIRE_BACKUP_EVERY", "24"),
         ("QUIRE_BACKUP_KEEP", "2"),
     ];
@@ -50,16 +50,16 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     look(&server, start + 25 * hour);
     look(&server, start + 50 * hour);
     // The oldest of three is deleted, and no other file is.
-    let left = names(&folder);
-    let wanted = [
+    let remaining = names(&folder);
+    let expected = [
         "notes.txt",
         "quire-2020.db",
         "quire-2026-11-24T13-00-00-000Z.db",
         "quire-2026-11-25T14-00-00-000Z.db",
         "quire.db",
     ];
-    assert_eq!(left, wanted);
-    let copy = rusqlite::Connection::open(folder.join(&left[3])).unwrap();
+    assert_eq!(remaining, expected);
+    let copy = rusqlite::Connection::open(folder.join(&remaining[3])).unwrap();
     let people: u32 = copy
         .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
         .unwrap();
@@ -70,13 +70,13 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     let data = server.stop();
     let server = Server::in_folder(data, &settings);
     look(&server, start + 51 * hour);
-    assert!(names(&folder).contains(&left[2]));
+    assert!(names(&folder).contains(&remaining[2]));
 
-    let made = admin_of(&server).post("/api/admin/backup", json!({}));
-    assert_eq!(made.status, 201, "{}", made.text());
-    let made = made.json();
-    assert_eq!(made["folder"]["last"]["rows"]["users"], 1, "{made}");
-    assert_eq!(made["folder"]["copies"].as_array().unwrap().len(), 2);
+    let created = admin_of(&server).post("/api/admin/backup", json!({}));
+    assert_eq!(created.status, 201, "{}", created.text());
+    let new_one = created.json();
+    assert_eq!(new_one["folder"]["last"]["rows"]["users"], 1, "{new_one}");
+    assert_eq!(new_one["folder"]["copies"].as_array().unwrap().len(), 2);
     let mut admin = admin_of(&server);
     let audit = admin.get("/api/admin/audit").text();
     assert!(audit.contains("backup.made"));
@@ -96,8 +96,8 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "a file").unwrap();
     let refused = admin.post("/api/admin/backup", json!({}));
-    let said = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
-    assert!(said.contains("the backup failed: "), "{said}");
+    let error = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
+    assert!(error.contains("the backup failed: "), "{error}");
     let response = admin.get("/api/admin/backups").json();
     assert!(
         response["folder"]["last"]["error"].is_string(),
@@ -117,6 +117,6 @@ fn backup_without_a_folder_names_the_setting() {
     let response = admin.get("/api/admin/backups").json();
     assert_eq!(response, json!({ "folder": null, "replica": null }));
     let refused = admin.post("/api/admin/backup", json!({}));
-    let said = refused.refused(409, "CONFLICT")["resolution"].to_string();
-    assert!(said.contains("QUIRE_BACKUP_DIR"), "{said}");
+    let error = refused.refused(409, "CONFLICT")["resolution"].to_string();
+    assert!(error.contains("QUIRE_BACKUP_DIR"), "{error}");
 }

@@ -21,11 +21,14 @@ fn the_synthesizer_is_informed_of_a_truncated_answer() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let more = json!({ "ultra_model": "p/writer", "async": true });
-    let id = id_of(&client.post("/api/analyze", short_run_with(&["p/long", "p/whole"], more)));
+    let extra = json!({ "ultra_model": "p/writer", "async": true });
+    let id = id_of(&client.post(
+        "/api/analyze",
+        short_run_with(&["p/long", "p/whole"], extra),
+    ));
     assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
-    let asked = provider.asked();
-    let prompt = asked.last().unwrap().body["messages"].to_string();
+    let requests = provider.asked();
+    let prompt = requests.last().unwrap().body["messages"].to_string();
     let announced = "(This answer was cut off by its length limit.)";
     assert_eq!(prompt.matches(announced).count(), 1, "{prompt}");
     let (before, _) = prompt.split_once(announced).unwrap();

@@ -37,10 +37,10 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
         (json!({ "cache_max_age_s": 3600 }), true),
         (json!({ "cache_max_age_s": 0 }), false),
     ] {
-        let shown = run(&mut ada, &models, mode.clone());
-        assert_eq!(first_is_cached(&shown), expected, "{mode}");
-        assert_eq!(shown["cost_usd"] == json!(0.0), expected, "{mode}");
-        let counted = shown["model_responses"]["openai/gpt-4o"].clone();
+        let output = run(&mut ada, &models, mode.clone());
+        assert_eq!(first_is_cached(&output), expected, "{mode}");
+        assert_eq!(output["cost_usd"] == json!(0.0), expected, "{mode}");
+        let counted = output["model_responses"]["openai/gpt-4o"].clone();
         assert_eq!(counted, "It is thin.");
     }
     assert_eq!(provider.asked().len(), 4);
@@ -63,9 +63,9 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
     assert_eq!(bob.delete("/api/users/me/cache").json()["removed"], 0);
     assert_eq!(ada.delete("/api/users/me/cache").json()["removed"], 1);
     // The savings are still reported.
-    let left = ada.get("/api/cache/stats").json();
+    let remaining = ada.get("/api/cache/stats").json();
     assert_eq!(
-        (&left["entries"], &left["saved"]),
+        (&remaining["entries"], &remaining["saved"]),
         (&json!(0), &stats["saved"])
     );
 }
@@ -89,8 +89,8 @@ fn cached_answers_are_private_unless_sharing_is_enabled() {
             let document = client
                 .upload("/api/upload-document", name, b"The paper is 4 mm thick.")
                 .json();
-            let more = json!({ "document_ids": [document["id"]] });
-            assert!(!first_is_cached(&run(client, &["p/a"], more)));
+            let extra = json!({ "document_ids": [document["id"]] });
+            assert!(!first_is_cached(&run(client, &["p/a"], extra)));
         }
     }
 }
@@ -109,9 +109,12 @@ fn concurrent_identical_calls_are_made_once() {
     let cached: Vec<bool> = ids
         .iter()
         .map(|id| {
-            let shown = wait_until_ended(&mut ada, id);
-            assert_eq!(shown["model_responses"]["p/a"], "It is thin.", "{shown}");
-            first_is_cached(&shown)
+            let analysis = wait_until_ended(&mut ada, id);
+            assert_eq!(
+                analysis["model_responses"]["p/a"], "It is thin.",
+                "{analysis}"
+            );
+            first_is_cached(&analysis)
         })
         .collect();
     assert_eq!(cached.iter().filter(|cached| **cached).count(), 3);
@@ -128,9 +131,9 @@ fn waiting_request_takes_over_when_the_leader_fails_or_disconnects() {
     provider.wait_called("a");
     let second = id_of(&ada.post("/api/analyze", body()));
     ada.post(&analysis_path(&first, "/cancel"), json!({}));
-    let shown = wait_until_ended(&mut ada, &second);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert!(!first_is_cached(&shown));
+    let analysis = wait_until_ended(&mut ada, &second);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    assert!(!first_is_cached(&analysis));
 }
 
 #[test]
@@ -153,15 +156,15 @@ fn cache_misses_are_explained() {
         json!({ "parameters": { "temperature": 0.9 } }),
     );
     assert_eq!(why(&mut ada, &warm)["differs"], json!(["temperature"]));
-    let again = run(&mut ada, &["p/a"], json!({}));
-    let response = why(&mut ada, &again);
+    let second = run(&mut ada, &["p/a"], json!({}));
+    let response = why(&mut ada, &second);
     assert_eq!(
         (&response["hit"], &response["why"]),
         (&json!(true), &json!("given again"))
     );
     let key = response["key"].as_str().unwrap();
     let mut bob = server.client().registered("bob@example.com");
-    let id = again["id"].as_str().unwrap();
+    let id = second["id"].as_str().unwrap();
     bob.get(&analysis_path(id, "/cache"))
         .refused(404, "NOT_FOUND");
     assert_eq!(ada.delete(&format!("/api/cache/{key}")).status, 200);

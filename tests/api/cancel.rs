@@ -87,9 +87,9 @@ fn leave(
             200
         );
     }
-    let left = provider.wait_for_disconnects(hanging);
-    assert_eq!(left.len(), hanging, "{left:?}");
-    let last = left.iter().map(|(_, at)| *at).max().unwrap();
+    let remaining = provider.wait_for_disconnects(hanging);
+    assert_eq!(remaining.len(), hanging, "{remaining:?}");
+    let last = remaining.iter().map(|(_, at)| *at).max().unwrap();
     last.saturating_duration_since(gone)
 }
 
@@ -105,8 +105,8 @@ fn check(lines: &[ScriptLine], body: Value) {
                 let both = served(lines, tls);
                 let mut client = both.1.user("ada@example.com");
                 took.push(leave(&both, &mut client, caller, &body));
-                let shown = newest(&mut client);
-                assert_eq!(shown["status"], "cancelled", "{caller:?}: {shown}");
+                let view = newest(&mut client);
+                assert_eq!(view["status"], "cancelled", "{caller:?}: {view}");
                 both.0.wait_idle();
                 if took[round] <= PROMISED {
                     break;

@@ -39,8 +39,8 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
         "document_ids": [lease["id"]], "pattern": "summarize", "depth": "quick"});
     let done = person.post("/api/analyze", body).json();
     let id = done["analysis_id"].as_str().expect("an id").to_owned();
-    let asked = &provider.asked()[0].body;
-    let system = asked["messages"][0]["content"]
+    let request = &provider.asked()[0].body;
+    let system = request["messages"][0]["content"]
         .as_str()
         .expect("a text")
         .to_owned();

@@ -78,22 +78,25 @@ fn conversations_end_as_vendors_let_them_end() {
     let provider = plain();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
-    let said = |role: &str, content: Value| json!({ "role": role, "content": content });
+    let message = |role: &str, content: Value| json!({ "role": role, "content": content });
     let picture = json!([{ "type": "text", "text": "" }]);
     for (messages, roles) in [
         (
             json!([
-                said("user", json!("a")),
-                said("assistant", json!("The answer is"))
+                message("user", json!("a")),
+                message("assistant", json!("The answer is"))
             ]),
             vec!["user", "assistant"],
         ),
-        (json!([said("system", json!("You greet."))]), vec!["system"]),
+        (
+            json!([message("system", json!("You greet."))]),
+            vec!["system"],
+        ),
         (
             json!([
-                said("user", json!("a")),
-                said("assistant", Value::Null),
-                said("user", json!("b"))
+                message("user", json!("a")),
+                message("assistant", Value::Null),
+                message("user", json!("b"))
             ]),
             vec!["user", "assistant", "user"],
         ),
@@ -114,9 +117,9 @@ fn conversations_end_as_vendors_let_them_end() {
     }
     for messages in [
         json!([]),
-        json!([said("user", json!(""))]),
-        json!([said("user", picture)]),
-        json!([said("user", json!([{ "type": "text", "text": null }]))]),
+        json!([message("user", json!(""))]),
+        json!([message("user", picture)]),
+        json!([message("user", json!([{ "type": "text", "text": null }]))]),
     ] {
         let answer = client.post(
             "/v1/chat/completions",
@@ -129,7 +132,7 @@ fn conversations_end_as_vendors_let_them_end() {
         );
     }
     // A panel needs a question, so the system message becomes part of it.
-    let body = json!({ "model": "quire/gut", "messages": [said("user", json!("What is it?")), said("assistant", json!("It is a"))] });
+    let body = json!({ "model": "quire/gut", "messages": [message("user", json!("What is it?")), message("assistant", json!("It is a"))] });
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
@@ -216,10 +219,14 @@ fn addresses_and_keys_as_clients_write_them() {
         "{}",
         answer.text()
     );
-    let made = key(&mut client);
+    let created = key(&mut client);
     for name in ["x-api-key", "api-key", "x-goog-api-key"] {
         assert_eq!(
-            server.client().with(name, &made).get("/v1/models").status,
+            server
+                .client()
+                .with(name, &created)
+                .get("/v1/models")
+                .status,
             200,
             "{name}"
         );
@@ -291,7 +298,7 @@ fn a_response_object_repeats_its_request() {
         "model": "p/any", "input": "Is it thin?", "instructions": "Be brief.", "temperature": 0.5,
         "metadata": { "a": "b" }, "tools": [{ "type": "function", "name": "f", "parameters": {} }],
     });
-    let whole = client.post("/v1/responses", body.clone()).json();
+    let full = client.post("/v1/responses", body.clone()).json();
     let key = key(&mut client);
     let (_, events) = lines(
         &server,
@@ -301,7 +308,7 @@ fn a_response_object_repeats_its_request() {
     );
     let events = data(&events);
     let (first, last) = (&events[0]["response"], &events.last().unwrap()["response"]);
-    for response in [&whole, first, last] {
+    for response in [&full, first, last] {
         for (name, value) in [
             ("instructions", json!("Be brief.")),
             ("temperature", json!(0.5)),
@@ -317,7 +324,7 @@ fn a_response_object_repeats_its_request() {
         assert_eq!(response["tools"][0]["name"], "f");
     }
     assert!(first["completed_at"].is_null());
-    for response in [&whole, last] {
+    for response in [&full, last] {
         assert!(
             response["completed_at"].as_i64() >= response["created_at"].as_i64(),
             "{response}"
@@ -331,7 +338,7 @@ fn a_message_has_every_field_of_its_schema() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({ "model": "p/any", "max_tokens": 50, "messages": user() });
-    let whole = client.post("/v1/messages", body.clone()).json();
+    let full = client.post("/v1/messages", body.clone()).json();
     let has = |value: &Value, names: &[&str]| {
         let missing: Vec<_> = names
             .iter()
@@ -339,8 +346,8 @@ fn a_message_has_every_field_of_its_schema() {
             .collect();
         assert!(missing.is_empty(), "{missing:?} are missing in {value}");
     };
-    has(&whole, &["stop_details", "container", "stop_sequence"]);
-    has(&whole["content"][0], &["citations"]);
+    has(&full, &["stop_details", "container", "stop_sequence"]);
+    has(&full["content"][0], &["citations"]);
     let usage = [
         "cache_creation",
         "inference_geo",
@@ -348,7 +355,7 @@ fn a_message_has_every_field_of_its_schema() {
         "server_tool_use",
         "service_tier",
     ];
-    has(&whole["usage"], &usage);
+    has(&full["usage"], &usage);
     let key = key(&mut client);
     let (_, events) = lines(
         &server,

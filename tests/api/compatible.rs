@@ -26,10 +26,10 @@ fn echo() -> Provider {
 }
 
 pub fn key(client: &mut Client) -> String {
-    let made = client
+    let created = client
         .post("/api/users/me/api-keys", json!({ "name": "sdk" }))
         .json();
-    made["key"].as_str().unwrap().to_owned()
+    created["key"].as_str().unwrap().to_owned()
 }
 
 /// Returns the lines of a stream without the keep-alive lines.
@@ -48,9 +48,9 @@ pub fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, V
     // In chunked encoding, each chunk size is a separate line.
     let is_size =
         |line: &&str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let kept = rest.lines().map(|line| line.trim_end_matches('\r'));
-    let kept = kept.filter(|line| !line.is_empty() && *line != ":" && !is_size(line));
-    (head.to_owned(), kept.map(str::to_owned).collect())
+    let stored = rest.lines().map(|line| line.trim_end_matches('\r'));
+    let saved = stored.filter(|line| !line.is_empty() && *line != ":" && !is_size(line));
+    (head.to_owned(), saved.map(str::to_owned).collect())
 }
 
 pub fn data(lines: &[String]) -> Vec<Value> {
@@ -87,8 +87,8 @@ fn a_single_model_receives_the_request_unchanged() {
     assert_eq!(response["usage"]["total_tokens"], 18);
     assert_eq!(answer.header("x-quire-ignored"), "");
     assert_eq!(answer.header("x-quire-panel"), "p/any");
-    let asked = provider.asked();
-    let sent = &asked.last().unwrap().body;
+    let requests = provider.asked();
+    let sent = &requests.last().unwrap().body;
     let roles: Vec<_> = sent["messages"]
         .as_array()
         .unwrap()
@@ -346,13 +346,18 @@ fn a_request_that_is_sent_again_under_its_key_is_answered_once() {
         client.post("/v1/chat/completions", body)
     };
     let first = send("one", chat("p/any"));
-    let again = send("one", chat("p/any"));
-    assert_eq!((first.status, again.status), (200, 200), "{}", again.text());
-    assert_eq!(first.text(), again.text());
-    assert_eq!(again.header("idempotent-replayed"), "true");
+    let second = send("one", chat("p/any"));
+    assert_eq!(
+        (first.status, second.status),
+        (200, 200),
+        "{}",
+        second.text()
+    );
+    assert_eq!(first.text(), second.text());
+    assert_eq!(second.header("idempotent-replayed"), "true");
     assert_eq!(
         first.header("x-quire-analysis"),
-        again.header("x-quire-analysis")
+        second.header("x-quire-analysis")
     );
     assert_eq!(provider.asked().len(), 1);
     let other = send("one", chat("p/other"));

@@ -27,15 +27,15 @@ fn question(number: usize) -> Value {
 }
 
 fn spent(owner: &mut Client) -> f64 {
-    let listed = owner.get("/api/usage/calls?limit=200").json();
-    let calls = listed["calls"].as_array().unwrap().iter();
+    let list = owner.get("/api/usage/calls?limit=200").json();
+    let calls = list["calls"].as_array().unwrap().iter();
     calls.map(|call| call["cost_usd"].as_f64().unwrap()).sum()
 }
 
 fn api_key(owner: &mut Client, body: Value) -> String {
-    let made = owner.post("/api/users/me/api-keys", body);
-    assert!(made.status < 300, "{}", made.text());
-    made.json()["key"].as_str().unwrap().to_owned()
+    let created = owner.post("/api/users/me/api-keys", body);
+    assert!(created.status < 300, "{}", created.text());
+    created.json()["key"].as_str().unwrap().to_owned()
 }
 
 /// Sends 33 requests at once. Returns the status and finish reason of each.
@@ -47,8 +47,11 @@ fn at_once(server: &Server, key: &str) -> Vec<(u16, Value)> {
         (answer.status, finish)
     };
     std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..33).map(|n| scope.spawn(move || ask(n))).collect();
-        asked.into_iter().map(|one| one.join().unwrap()).collect()
+        let requests: Vec<_> = (0..33).map(|n| scope.spawn(move || ask(n))).collect();
+        requests
+            .into_iter()
+            .map(|one| one.join().unwrap())
+            .collect()
     })
 }
 
@@ -61,11 +64,11 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
     let budget = 10.0 * (450.0 * PRICE.0 + 16.0 * PRICE.1) / 1e6;
     for (email, by_key) in [("ada@example.com", true), ("bob@example.com", false)] {
         let mut owner = server.user(email);
-        let wanted = match by_key {
+        let expected = match by_key {
             true => json!({ "name": "k", "budget_usd": budget }),
             false => json!({ "name": "k" }),
         };
-        let key = api_key(&mut owner, wanted);
+        let key = api_key(&mut owner, expected);
         if !by_key {
             let id = owner.get("/api/users/me").json()["id"]
                 .as_str()

@@ -28,8 +28,8 @@ fn browser(server: &Server, email: &str) -> Client {
     assert_eq!(login(&mut browser, email, PASSWORD).status, 200);
     let signed_out = browser.post("/api/auth/logout", json!({}));
     assert_eq!(signed_out.status, 200, "{}", signed_out.text());
-    let kept: Vec<&str> = browser.cookies.keys().map(String::as_str).collect();
-    assert_eq!(kept, [NAME], "what signing out leaves");
+    let stored: Vec<&str> = browser.cookies.keys().map(String::as_str).collect();
+    assert_eq!(stored, [NAME], "what signing out leaves");
     browser
 }
 
@@ -49,8 +49,8 @@ fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
                 }
             });
         }
-        let begun = Instant::now();
-        while refused.load(Relaxed) < 1000 && begun.elapsed() < Duration::from_secs(60) {
+        let start = Instant::now();
+        while refused.load(Relaxed) < 1000 && start.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(20));
         }
         // Caught here, so that a failure also stops the flood.

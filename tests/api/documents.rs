@@ -128,20 +128,20 @@ fn supported_file_types_and_encodings_are_read() {
         ("data", br#"{"a": [1, 2]}"#.to_vec(), "json", "utf-8"),
         ("main.rs", b"fn main() {}".to_vec(), "source", "utf-8"),
     ] {
-        let kept = house.send(0, name, &bytes).expect(200);
+        let stored = house.send(0, name, &bytes).expect(200);
         assert_eq!(
-            (&kept["kind"], &kept["encoding"]),
+            (&stored["kind"], &stored["encoding"]),
             (&kind.into(), &encoding.into()),
-            "{name}: {kept}"
+            "{name}: {stored}"
         );
         assert_eq!(
-            (&kept["status"], &kept["size"]),
+            (&stored["status"], &stored["size"]),
             (&"processed".into(), &bytes.len().into()),
             "{name}"
         );
-        assert_eq!(kept["id"], kept["document_id"]);
-        let path = format!("/api/documents/{}", kept["id"].as_str().expect("an id"));
-        assert_eq!(house.get(0, &path).expect(200), kept);
+        assert_eq!(stored["id"], stored["document_id"]);
+        let path = format!("/api/documents/{}", stored["id"].as_str().expect("an id"));
+        assert_eq!(house.get(0, &path).expect(200), stored);
         assert_eq!(
             house.get(0, &format!("{path}/content")).bytes,
             bytes,
@@ -183,15 +183,15 @@ fn hostile_file_names_are_harmless() {
     .into_iter()
     .enumerate()
     {
-        let kept = house
+        let stored = house
             .send(0, name, format!("words {number}").as_bytes())
             .expect(200);
-        assert_eq!(kept["filename"], expected, "{name}");
+        assert_eq!(stored["filename"], expected, "{name}");
         let content = house.get(
             0,
             &format!(
                 "/api/documents/{}/content",
-                kept["id"].as_str().expect("an id")
+                stored["id"].as_str().expect("an id")
             ),
         );
         assert_eq!(content.status, 200);
@@ -425,10 +425,10 @@ fn one_search_goes_over_all_of_a_person_s_documents() {
 #[test]
 fn deletion_removes_files_rows_and_search_entries() {
     let house = TwoUsers::new();
-    let kept = house
+    let stored = house
         .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
         .expect(200);
-    let path = format!("/api/documents/{}", kept["id"].as_str().expect("an id"));
+    let path = format!("/api/documents/{}", stored["id"].as_str().expect("an id"));
     let search = |words: &str| house.get(0, &format!("{path}/search?q={words}"));
     assert_eq!(
         search("zanzibar").expect(200)["results"][0]["heading"],
@@ -450,6 +450,6 @@ fn deletion_removes_files_rows_and_search_entries() {
         house
             .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
             .expect(200)["id"],
-        kept["id"]
+        stored["id"]
     );
 }

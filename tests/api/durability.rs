@@ -27,18 +27,19 @@ fn asked_for_models(starts: usize) -> ScriptLine {
 /// ID and the events received so far.
 pub fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
     let id = begin(client, &["p/quick", "p/slow"]);
-    let mut seen = Vec::new();
+    let mut observed = Vec::new();
     for event in client.events(&analysis_path(&id, "/events"), None) {
-        seen.push(event);
+        observed.push(event);
         let has = |name: &str, model: &str| {
-            seen.iter()
+            observed
+                .iter()
                 .any(|event: &Event| event.name == name && event.data["model"] == model)
         };
         if has("member.completed", "p/quick") && has("member.delta", "p/slow") {
-            return (id, seen);
+            return (id, observed);
         }
     }
-    panic!("the run is over already: {seen:?}");
+    panic!("the run is over already: {observed:?}");
 }
 
 pub fn half_then_whole() -> Vec<ScriptLine> {
@@ -52,9 +53,9 @@ pub fn half_then_whole() -> Vec<ScriptLine> {
 
 /// Checks that a run has resumed after a restart from the last event, without repeating completed calls.
 pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
-    let shown = wait_until_ended(client, id);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    let answers = &shown["model_responses"];
+    let analysis = wait_until_ended(client, id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    let answers = &analysis["model_responses"];
     assert_eq!(
         (&answers["p/quick"], &answers["p/slow"]),
         (&json!("Eighty grams."), &json!("It is thin."))
@@ -72,11 +73,11 @@ pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event
     assert_eq!(rest, all[seen.len()..]);
     let joined = &texts(&all).0[&("initial".to_owned(), "p/slow".to_owned())];
     assert_eq!(joined, "It is thin.");
-    let asked = provider
+    let requests = provider
         .asked()
         .into_iter()
         .filter(|asked| asked.body["model"] == "quick");
-    assert_eq!(asked.count(), 1);
+    assert_eq!(requests.count(), 1);
 }
 
 #[test]
@@ -119,9 +120,9 @@ fn a_stop_lets_a_run_finish_that_is_nearly_done() {
     first.signal("-TERM");
     assert_eq!(first.code(), Some(0));
     let second = Executable::start(&folder, &provider, &[]);
-    let shown = second.known(&client).get(&analysis_path(&id, "")).json();
+    let body = second.known(&client).get(&analysis_path(&id, "")).json();
     assert_eq!(
-        (&shown["status"], &shown["model_responses"]["p/a"]),
+        (&body["status"], &body["model_responses"]["p/a"]),
         (&json!("completed"), &json!("It is thin."))
     );
 }
@@ -192,10 +193,10 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
     assert!(waiting.join().unwrap().contains("analysis.started"));
     let second = Executable::start(&folder, &provider, &[]);
     let mut client = second.known(&client);
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["status"], "cancelled");
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["status"], "cancelled");
     assert_eq!(
-        shown["error"],
+        analysis["error"],
         "the server stopped while a client was waiting for this analysis"
     );
     let last = client
@@ -204,10 +205,10 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
         .unwrap();
     assert_eq!(
         (last.name.as_str(), &last.data["reason"]),
-        ("analysis.cancelled", &shown["error"])
+        ("analysis.cancelled", &analysis["error"])
     );
     // The completed answer was paid for.
-    assert_eq!(shown["usage"]["output"], 7, "{shown}");
+    assert_eq!(analysis["usage"]["output"], 7, "{analysis}");
     assert_eq!(
         (&last.data["answered"], &last.data["usage"]["output"]),
         (&json!(1), &json!(7))
@@ -256,13 +257,13 @@ fn a_run_survives_being_killed_again_and_again() {
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let more = json!({"async": true, "cache": "off", "ultra_model": "p/writer"});
+    let extra = json!({"async": true, "cache": "off", "ultra_model": "p/writer"});
     let answer = client.post(
         "/api/analyze",
-        short_run_with(&["p/a", "demo/extract"], more),
+        short_run_with(&["p/a", "demo/extract"], extra),
     );
     let id = answer.json()["analysis_id"].as_str().unwrap().to_owned();
-    let mut seen: Vec<Event> = Vec::new();
+    let mut observed: Vec<Event> = Vec::new();
     let mut server = first;
     for mark in [
         "analysis.started",
@@ -271,31 +272,31 @@ fn a_run_survives_being_killed_again_and_again() {
         "synthesis.delta",
         "synthesis.delta",
     ] {
-        let last = seen.last().and_then(|event| event.id);
+        let last = observed.last().and_then(|event| event.id);
         for event in client.events(&analysis_path(&id, "/events"), last) {
             let reached = event.name == mark;
-            seen.push(event);
+            observed.push(event);
             if reached {
                 break;
             }
         }
-        assert_eq!(seen.last().unwrap().name, mark);
+        assert_eq!(observed.last().unwrap().name, mark);
         server.kill();
         server = Executable::start(&folder, &provider, &[]);
         client = server.known(&client);
     }
-    let last = seen.last().and_then(|event| event.id);
-    seen.extend(client.events(&analysis_path(&id, "/events"), last));
-    whole(&seen);
+    let last = observed.last().and_then(|event| event.id);
+    observed.extend(client.events(&analysis_path(&id, "/events"), last));
+    whole(&observed);
     let stored: Vec<Event> = client
         .events(&analysis_path(&id, "/events"), None)
         .collect();
-    assert_eq!(stored, seen, "what was seen is what is stored");
-    let (members, synthesis) = texts(&seen);
+    assert_eq!(stored, observed, "what was seen is what is stored");
+    let (members, synthesis) = texts(&observed);
     assert_eq!(members[&("initial".to_owned(), "p/a".to_owned())], member);
-    let shown = client.get(&analysis_path(&id, "")).json();
+    let body = client.get(&analysis_path(&id, "")).json();
     assert_eq!(
-        (&shown["status"], &shown["ultra_response"]),
+        (&body["status"], &body["ultra_response"]),
         (&json!("completed"), &json!(writer))
     );
     assert_eq!(synthesis, writer);

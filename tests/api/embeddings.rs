@@ -106,8 +106,8 @@ fn concurrent_embeddings_stay_within_a_budget() {
         client.post("/v1/embeddings", body.clone()).status
     };
     let answered = std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
-        let statuses = asked.into_iter().map(|one| one.join().unwrap());
+        let requests: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        let statuses = requests.into_iter().map(|one| one.join().unwrap());
         statuses.filter(|status| *status == 200).count()
     });
     assert_eq!((answered, provider.asked().len()), (1, 1));

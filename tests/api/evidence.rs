@@ -113,8 +113,8 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     let place = |name: &str| events.iter().rposition(|(one, _)| one == name).unwrap();
     assert!(place("synthesis.delta") < place("evidence_ready"));
     assert_eq!(place("evidence_ready") + 1, place("analysis.completed"));
-    let shown = wait_until_ended(&mut ada, &id);
-    let map = &shown["evidence"];
+    let analysis = wait_until_ended(&mut ada, &id);
+    let map = &analysis["evidence"];
     assert_eq!(events[place("evidence_ready")].1["evidence"], *map);
     assert_eq!(
         (&map["status"], &map["judge"], &map["checker"]),
@@ -181,16 +181,16 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     };
     let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
     assert!(
-        near(costs(&|_| true), shown["cost_usd"].as_f64().unwrap()),
+        near(costs(&|_| true), analysis["cost_usd"].as_f64().unwrap()),
         "{calls}"
     );
     assert!(map["cost_usd"].as_f64().unwrap() > 0.0);
-    let timeline = shown["timeline"].as_array().unwrap().iter();
+    let timeline = analysis["timeline"].as_array().unwrap().iter();
     assert_eq!(
         timeline.filter(|call| call["stage"] == "evidence").count(),
         2
     );
-    let stages = shown["findings"]["stages"].as_array().unwrap();
+    let stages = analysis["findings"]["stages"].as_array().unwrap();
     assert_eq!(stages.last().unwrap()["stage"], "evidence");
     assert!(near(
         stages.last().unwrap()["cost_usd"].as_f64().unwrap(),
@@ -198,7 +198,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     ));
 
     // Older clients find the claims in the existing lists, and exports include them.
-    let old = &shown["findings"]["contradictions"][0]["sides"];
+    let old = &analysis["findings"]["contradictions"][0]["sides"];
     assert_eq!(old[1]["says"], "runs until 31 March 2028");
     for format in ["markdown", "html"] {
         let text = ada
@@ -303,19 +303,19 @@ fn failed_judge_does_not_affect_the_answer() {
         let server = priced(&provider, &[ON]);
         let mut ada = server.user("ada@example.com");
         let id = id_of(&ada.post("/api/analyze", request(json!({}))));
-        let shown = wait_until_ended(&mut ada, &id);
+        let analysis = wait_until_ended(&mut ada, &id);
         assert_eq!(
-            (&shown["status"], &shown["synthesis"]),
+            (&analysis["status"], &analysis["synthesis"]),
             (&json!("completed"), &json!(ANSWER))
         );
         assert_eq!(
-            shown["evidence"]["status"], "failed",
+            analysis["evidence"]["status"], "failed",
             "{}",
-            shown["evidence"]
+            analysis["evidence"]
         );
-        let reason = shown["evidence"]["reason"].as_str().unwrap();
+        let reason = analysis["evidence"]["reason"].as_str().unwrap();
         assert!(reason.contains(why), "{reason}");
-        assert_eq!(shown["failures"], json!([]), "no member failed");
+        assert_eq!(analysis["failures"], json!([]), "no member failed");
         let text = ada
             .get(&analysis_path(&id, "/export?format=markdown"))
             .text();
@@ -348,12 +348,15 @@ fn a_comparison_survives_a_killed_server() {
     provider.wait_hanging(1);
     first.kill();
     let questions = |provider: &Provider| {
-        let asked = provider.asked();
-        asked.iter().filter(|one| !question(one).is_empty()).count()
+        let requests = provider.asked();
+        requests
+            .iter()
+            .filter(|one| !question(one).is_empty())
+            .count()
     };
     let before = questions(&provider);
-    let again = Provider::answering(panel);
-    let url = again.base_url();
+    let repeated = Provider::answering(panel);
+    let url = repeated.base_url();
     let settings = [
         ON,
         ("OPENAI_API_KEY", "sk-test"),
@@ -361,14 +364,14 @@ fn a_comparison_survives_a_killed_server() {
     ];
     let second = Executable::with(&folder, &settings);
     let mut ada = second.known(&ada);
-    let shown = wait_until_ended(&mut ada, &id);
+    let analysis = wait_until_ended(&mut ada, &id);
     assert_eq!(
-        (&shown["status"], &shown["evidence"]["status"]),
+        (&analysis["status"], &analysis["evidence"]["status"]),
         (&json!("completed"), &json!("judged")),
-        "{shown}"
+        "{analysis}"
     );
     assert_eq!(
-        (before, questions(&again)),
+        (before, questions(&repeated)),
         (4, 1),
         "only the comparison is repeated"
     );
@@ -384,13 +387,13 @@ fn a_cascade_follows_the_judge_and_api_clients_can_request_the_map() {
     let mut ada = server.user("ada@example.com");
     let body = request(json!({ "pattern": "cascade", "cache": "off" }));
     let id = id_of(&ada.post("/api/analyze", body));
-    let shown = wait_until_ended(&mut ada, &id);
-    let notes = shown["notes"].to_string();
+    let analysis = wait_until_ended(&mut ada, &id);
+    let notes = analysis["notes"].to_string();
     assert!(
         notes.contains("contradict each other in 1, as compared by openai/gpt-4.1"),
         "{notes}"
     );
-    assert_eq!(shown["synthesis"], ANSWER);
+    assert_eq!(analysis["synthesis"], ANSWER);
     let judged = || {
         provider
             .asked()

@@ -34,9 +34,9 @@ fn body(cases: usize) -> Value {
 }
 
 fn begun(client: &mut Client, body: Value) -> String {
-    let begun = client.post("/api/experiments", body);
-    assert_eq!(begun.status, 201, "{}", begun.text());
-    let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
+    let started = client.post("/api/experiments", body);
+    assert_eq!(started.status, 201, "{}", started.text());
+    let id = started.json()["experiment_id"].as_str().unwrap().to_owned();
     format!("/api/experiments/{id}")
 }
 
@@ -71,11 +71,11 @@ fn the_better_setting_is_found() {
         assert!(words.contains(part), "no {part} in {words}");
     }
     let path = begun(&mut client, body(30));
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed");
+    let analysis = ended(&mut client, &path);
+    assert_eq!(analysis["status"], "completed");
     // No setting was declared as current, so the page must not claim one is.
     assert_eq!(
-        (&response.json()["baseline"], &shown["baseline"]),
+        (&response.json()["baseline"], &analysis["baseline"]),
         (&json!("first"), &json!("first"))
     );
     let mut named = body(30);
@@ -83,8 +83,8 @@ fn the_better_setting_is_found() {
     let response = client.post("/api/experiments/estimate", named);
     assert_eq!(response.json()["baseline"], "current");
     // An overwhelming difference ends it early: 16 cases of 30.
-    assert_eq!(shown["progress"]["evaluations"], 32);
-    assert_eq!(shown["progress"]["best"]["place"], 1);
+    assert_eq!(analysis["progress"]["evaluations"], 32);
+    assert_eq!(analysis["progress"]["best"]["place"], 1);
 }
 
 #[test]
@@ -93,12 +93,12 @@ fn a_winner_is_applied_as_default_and_reverted() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let path = begun(&mut client, body(30));
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["report"]["finding"], "better");
-    let sentence = shown["report"]["sentence"].as_str().unwrap();
+    let analysis = ended(&mut client, &path);
+    assert_eq!(analysis["report"]["finding"], "better");
+    let sentence = analysis["report"]["sentence"].as_str().unwrap();
     assert!(sentence.contains("p/bright is better"), "{sentence}");
     assert_eq!(
-        shown["report"]["leaderboard"][0]["setting"]["model"],
+        analysis["report"]["leaderboard"][0]["setting"]["model"],
         "p/bright"
     );
 
@@ -172,8 +172,8 @@ fn user_judges_blindly() {
         let right = next["left"]["text"] == "It is 4.";
         lefts += u64::from(right);
         let preferred = if right { "left" } else { "right" };
-        let said = json!({ "token": next["token"], "preferred": preferred });
-        next = client.post(&duel, said).json();
+        let message = json!({ "token": next["token"], "preferred": preferred });
+        next = client.post(&duel, message).json();
         assert!(next["done"] == true || next["judged"] == judged, "{next}");
     }
     assert_eq!(next, json!({ "done": true }));
@@ -218,10 +218,10 @@ fn cases_are_imported_and_results_exported() {
         Some(("text/csv", b"a,b\n1,2\n")),
     );
     bad.refused(422, "VALIDATION_ERROR");
-    let mut asked = body(1);
-    asked["cases"] = cases;
-    asked["evaluator"] = json!({ "kind": "likeness" });
-    let path = begun(&mut client, asked);
+    let mut request = body(1);
+    request["cases"] = cases;
+    request["evaluator"] = json!({ "kind": "likeness" });
+    let path = begun(&mut client, request);
     ended(&mut client, &path);
     let sheet = client.get(&format!("{path}/export?format=csv"));
     assert!(
@@ -314,9 +314,9 @@ fn invalid_experiments_are_refused_with_a_reason() {
         ("evaluator", json!({ "kind": "luck" }), "luck"),
         ("mood", json!(1), "mood"),
     ] {
-        let mut asked = body(3);
-        asked[field] = value.clone();
-        let refusal = client.post("/api/experiments/estimate", asked);
+        let mut request = body(3);
+        request[field] = value.clone();
+        let refusal = client.post("/api/experiments/estimate", request);
         refusal.refused(422, "VALIDATION_ERROR");
         assert!(
             refusal.text().contains(words),
@@ -347,11 +347,11 @@ fn a_budget_that_compares_nothing_is_refused() {
                 format!("{seconds} seconds"),
             ),
         ] {
-            let mut asked = body(12);
-            asked["space"] = json!([{ "dial": "model", "values": models }]);
-            asked["budget"] = budget.clone();
+            let mut request = body(12);
+            request["space"] = json!([{ "dial": "model", "values": models }]);
+            request["budget"] = budget.clone();
             for path in ["/api/experiments/estimate", "/api/experiments"] {
-                let refusal = client.post(path, asked.clone());
+                let refusal = client.post(path, request.clone());
                 refusal.refused(422, "VALIDATION_ERROR");
                 let text = refusal.text();
                 assert!(

@@ -52,9 +52,9 @@ fn a_configured_fallback_answers_and_is_reported() {
         .refused(403, "FORBIDDEN");
 
     let id = begin(&mut admin, &["p/a", "p/b"]);
-    let shown = wait_until_ended(&mut admin, &id);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    let answers = &shown["results"]["stages"][0]["answers"];
+    let analysis = wait_until_ended(&mut admin, &id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    let answers = &analysis["results"]["stages"][0]["answers"];
     let first = &answers[0];
     assert_eq!(
         (&first["model"], &first["fallback_for"]),
@@ -84,8 +84,8 @@ fn no_fallback_is_used_unless_configured() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/a", "p/b"]);
-    let shown = wait_until_ended(&mut client, &id);
-    let first = &shown["results"]["stages"][0]["answers"][0];
+    let analysis = wait_until_ended(&mut client, &id);
+    let first = &analysis["results"]["stages"][0]["answers"][0];
     assert_eq!(
         (&first["model"], &first["status"]),
         (&json!("p/a"), &json!("failed"))
@@ -108,22 +108,26 @@ fn the_final_answer_has_the_requested_format() {
     });
     let format =
         json!({ "type": "json_schema", "json_schema": { "name": "place", "schema": schema } });
-    let wanted = short_run_with(
+    let expected = short_run_with(
         &["p/a"],
         json!({ "response_format": format, "ultra_model": "p/a", "async": true }),
     );
-    let id = id_of(&client.post("/api/analyze", wanted));
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["structured"], json!({ "city": "Paris" }), "{shown}");
-    let asked = provider.asked();
-    assert_eq!(asked.len(), 3);
+    let id = id_of(&client.post("/api/analyze", expected));
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(
+        analysis["structured"],
+        json!({ "city": "Paris" }),
+        "{analysis}"
+    );
+    let requests = provider.asked();
+    assert_eq!(requests.len(), 3);
     // The first answers are free text.
     assert!(
-        !asked[0].body.to_string().contains("city"),
+        !requests[0].body.to_string().contains("city"),
         "{}",
-        asked[0].body
+        requests[0].body
     );
-    assert!(asked[1].body.to_string().contains("city"));
+    assert!(requests[1].body.to_string().contains("city"));
     // A pattern without a synthesis model cannot produce the format, and the answer says so.
     let plain = short_run_with(
         &["demo/extract"],
@@ -170,11 +174,11 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
         .upload("/api/upload-document", "screen.png", bytes)
         .json();
     assert_eq!(document["status"], "processed", "{document}");
-    let wanted = short_run_with(
+    let requested = short_run_with(
         &["openai/gpt-4o", "p/blind", "p/own"],
         json!({ "document_ids": [document["id"]], "ultra_model": "openai/gpt-4o", "async": true }),
     );
-    let id = id_of(&client.post("/api/analyze", wanted));
+    let id = id_of(&client.post("/api/analyze", requested));
     assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
     let mut saw = Vec::new();
     for asked in provider.asked() {
@@ -203,9 +207,9 @@ fn a_stage_timeout_drops_late_members() {
     let server: Server = server(&provider, &[("STAGE_TIMEOUT", "5")]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/a", "p/late"]);
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    let late = &shown["results"]["stages"][0]["answers"][1];
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    let late = &analysis["results"]["stages"][0]["answers"][1];
     assert_eq!(late["status"], "failed");
     assert!(late["error"].as_str().unwrap().contains("time"), "{late}");
     provider.wait_idle();

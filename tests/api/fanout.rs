@@ -115,21 +115,21 @@ fn any_mix_and_order_of_failures_ends() {
         let mut client = server.user("ada@example.com");
         let models: Vec<String> = names.iter().map(|name| format!("p/{name}")).collect();
         let models: Vec<&str> = models.iter().map(String::as_str).collect();
-        let more = json!({"async": true, "cache": "off", "ultra_model": "p/last"});
-        let id = id_of(&client.post("/api/analyze", short_run_with(&models, more)));
+        let extra = json!({"async": true, "cache": "off", "ultra_model": "p/last"});
+        let id = id_of(&client.post("/api/analyze", short_run_with(&models, extra)));
         let events: Vec<Event> = client
             .events(&analysis_path(&id, "/events"), None)
             .collect();
         check(&events);
-        let shown = wait_until_ended(&mut client, &id);
+        let analysis = wait_until_ended(&mut client, &id);
         let answers = members
             .iter()
             .any(|(fate, _)| matches!(fate, Fate::Answers | Fate::Slow));
         if answers && matches!(last.0, Fate::Answers | Fate::Slow) {
-            prop_assert_eq!(&shown["status"], "completed");
+            prop_assert_eq!(&analysis["status"], "completed");
         }
         if !answers {
-            prop_assert_eq!(&shown["status"], "failed");
+            prop_assert_eq!(&analysis["status"], "failed");
         }
         provider.wait_idle();
         Ok(())
@@ -160,9 +160,9 @@ fn crowded(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
 fn ask_at_once(client: &mut Client, runs: usize, models: &[&str]) {
     let ids: Vec<String> = (0..runs).map(|_| begin(client, models)).collect();
     for id in ids {
-        let shown = wait_until_ended(client, &id);
-        assert_eq!(shown["status"], "completed", "{shown}");
-        assert_eq!(shown["failures"], json!([]), "{shown}");
+        let analysis = wait_until_ended(client, &id);
+        assert_eq!(analysis["status"], "completed", "{analysis}");
+        assert_eq!(analysis["failures"], json!([]), "{analysis}");
     }
 }
 

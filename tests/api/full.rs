@@ -38,8 +38,8 @@ fn on_a_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
     ];
     let server = Executable::by(command, folder, &settings);
     // The path as the server sees it.
-    let seen = PathBuf::from(format!("/proc/{}/root", server.id()));
-    let disk = seen.join(data.strip_prefix("/").unwrap());
+    let observed = PathBuf::from(format!("/proc/{}/root", server.id()));
+    let disk = observed.join(data.strip_prefix("/").unwrap());
     Some((server, disk))
 }
 
@@ -76,16 +76,16 @@ fn a_full_disk_loses_no_data_and_is_reported() {
         }
         Some(answer)
     });
-    let refused = refused.expect("a full disk refuses at last");
-    let said = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
-    assert!(said.contains("disk is full"), "{said}");
+    let refusal = refused.expect("a full disk refuses at last");
+    let error = refusal.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
+    assert!(error.contains("disk is full"), "{error}");
     // Existing data can still be read.
     assert_eq!(client.get("/api/users/me").json()["name"], json!(last));
 
     let text = "All of it is thin.\n".repeat(20_000);
-    let refused = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
-    assert_eq!(refused.status, 503, "{}", refused.text());
-    assert!(refused.text().contains("room"), "{}", refused.text());
+    let response = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
+    assert_eq!(response.status, 503, "{}", response.text());
+    assert!(response.text().contains("room"), "{}", response.text());
 
     let ask = json!({"prompt": "Is it thin?", "models": ["demo/extract"], "cache": "off"});
     let refused = client.post("/api/analyze", ask.clone());
@@ -103,8 +103,8 @@ fn a_full_disk_loses_no_data_and_is_reported() {
     // With free space it recovers by itself.
     fs::remove_file(&filling).unwrap();
     assert_eq!(named(&mut client, "After").status, 200);
-    let taken = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
-    assert_eq!(taken.status, 200, "{}", taken.text());
+    let uploaded = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
+    assert_eq!(uploaded.status, 200, "{}", uploaded.text());
     let answer = client.post("/api/analyze", ask);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let copy = client.get("/api/admin/backup");
@@ -113,13 +113,13 @@ fn a_full_disk_loses_no_data_and_is_reported() {
     let path = folder.path().join("copy.db");
     fs::write(&path, &copy.bytes).unwrap();
     let copy = rusqlite::Connection::open(&path).unwrap();
-    let whole: String = copy
+    let full: String = copy
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
     let name: String = copy
         .query_row("SELECT name FROM users", [], |row| row.get(0))
         .unwrap();
-    assert_eq!((whole.as_str(), name.as_str()), ("ok", "After"));
+    assert_eq!((full.as_str(), name.as_str()), ("ok", "After"));
     // No partial files are left.
     let parts: Vec<_> = fs::read_dir(disk.join("tmp")).unwrap().flatten().collect();
     assert!(parts.is_empty(), "{parts:?}");
@@ -151,9 +151,9 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
     let ids: Vec<String> = (0..4)
         .map(|n| {
             let name = format!("{n}.txt");
-            let taken = client.upload("/api/upload-document", &name, text(n).as_bytes());
-            assert_eq!(taken.status, 200, "{}", taken.text());
-            taken.json()["document_id"].as_str().unwrap().to_owned()
+            let uploaded = client.upload("/api/upload-document", &name, text(n).as_bytes());
+            assert_eq!(uploaded.status, 200, "{}", uploaded.text());
+            uploaded.json()["document_id"].as_str().unwrap().to_owned()
         })
         .collect();
     let filling = fill(&disk);
@@ -181,8 +181,8 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
             .open(&filling)
             .and_then(|mut file| file.write_all(&vec![7; 1 << 20]));
     }
-    let refused = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
-    refused.refused(503, "SERVICE_UNAVAILABLE");
+    let response = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
+    response.refused(503, "SERVICE_UNAVAILABLE");
     let ask = json!({"prompt": "Is it thin?", "models": ["demo/extract"], "cache": "off"});
     client
         .post("/api/analyze", ask)
@@ -258,9 +258,9 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
     let text: String = (0..60_000)
         .map(|n| format!("Sheet {n} is thin. "))
         .collect();
-    let taken = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
-    assert_eq!(taken.status, 200, "{}", taken.text());
-    let id = taken.json()["document_id"].as_str().unwrap().to_owned();
+    let uploaded = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
+    assert_eq!(uploaded.status, 200, "{}", uploaded.text());
+    let id = uploaded.json()["document_id"].as_str().unwrap().to_owned();
     let path = format!("/api/documents/{id}/text");
     let read = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(50));

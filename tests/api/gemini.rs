@@ -122,11 +122,11 @@ fn content_is_generated_with_and_without_streaming_and_counted() {
         json!({ "contents": "Warm?" }),
     );
     assert_eq!(response.status, 200, "{}", response.text());
-    let listed = client.get("/v1beta/models").json();
-    let mut names = listed["models"].as_array().unwrap().iter();
+    let list = client.get("/v1beta/models").json();
+    let mut names = list["models"].as_array().unwrap().iter();
     assert!(
         names.any(|row| row["name"] == "models/quire/summarize"),
-        "{listed}"
+        "{list}"
     );
 }
 
@@ -229,8 +229,8 @@ fn api_key_in_the_query_is_accepted_and_errors_have_google_format() {
 #[test]
 fn gemini_specific_fields_are_forwarded() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
-        let whole = json!({ "candidates": [{ "content": { "parts": [{ "text": "Mild." }] }, "finishReason": "STOP" }] });
-        on("").sse(&format!("data: {whole}\n\n"))
+        let full = json!({ "candidates": [{ "content": { "parts": [{ "text": "Mild." }] }, "finishReason": "STOP" }] });
+        on("").sse(&format!("data: {full}\n\n"))
     });
     let known = json!([{ "id": "g", "kind": "gemini", "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
     let server = Server::with(&[("QUIRE_PROVIDERS", &known.to_string())]);

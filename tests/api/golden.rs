@@ -136,8 +136,8 @@ fn streams_match_golden_files() {
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&file, &response).unwrap();
         }
-        let kept = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(response, kept, "{name}: look at it, then UPDATE_GOLDEN=1");
+        let stored = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(response, stored, "{name}: look at it, then UPDATE_GOLDEN=1");
     }
 }
 

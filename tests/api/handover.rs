@@ -42,7 +42,7 @@ fn under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
     let people: Vec<Client> = (0..20)
         .map(|n| Client::new(address).registered(&format!("p{n}@example.com")))
         .collect();
-    let left = std::thread::scope(|scope| {
+    let remaining = std::thread::scope(|scope| {
         for (n, person) in people.into_iter().enumerate() {
             let (over, answered) = (&over, &answered);
             scope.spawn(move || {
@@ -65,12 +65,12 @@ fn under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
                 }
             });
         }
-        let left = change();
+        let left_over = change();
         over.store(true, Relaxed);
-        left
+        left_over
     });
     assert!(answered.load(Relaxed) >= 20);
-    left
+    remaining
 }
 
 #[test]
@@ -141,9 +141,9 @@ fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // A process that cannot apply its own settings leaves the running one in place.
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let refused = |more: &[(&str, &str)]| {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let response = |more: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
         command.args(["serve", "--take-over"]).env_clear();
         command.envs([
@@ -156,8 +156,8 @@ fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let said = refused(&[("PORT", &port)]);
-    assert!(said.contains("cannot listen on 127.0.0.1"), "{said}");
+    let message = response(&[("PORT", &port)]);
+    assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     let mut client = Client::new(first.address);
     assert_eq!(client.get("/health").status, 200);
     // A client that connects and sends nothing does not block others.
@@ -168,8 +168,8 @@ fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
     assert_eq!(second.known(&client).get("/health").status, 200);
     // A server of an older version has no control socket.
     std::fs::remove_file(&socket).unwrap();
-    let said = refused(&[]);
-    assert!(said.contains("the handover failed"), "{said}");
-    assert!(said.contains(&format!("process {}", second.id())), "{said}");
+    let text = response(&[]);
+    assert!(text.contains("the handover failed"), "{text}");
+    assert!(text.contains(&format!("process {}", second.id())), "{text}");
     assert_eq!(second.known(&client).get("/health").status, 200);
 }

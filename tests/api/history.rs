@@ -32,7 +32,7 @@ fn the_list_is_paged_searched_and_filtered() {
     let provider = Provider::script([on("bad").status(400, "text/plain", "no")]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let mut made: Vec<String> = [
+    let mut created: Vec<String> = [
         "Why is tea green?",
         "Why is ink 100% black?",
         "Who_binds a book?",
@@ -44,7 +44,7 @@ fn the_list_is_paged_searched_and_filtered() {
     client
         .post("/api/analyze", short_run(&["p/bad"]))
         .refused(503, "SERVICE_UNAVAILABLE");
-    made.reverse();
+    created.reverse();
 
     let mut pages = Vec::new();
     let mut cursor = String::new();
@@ -57,7 +57,7 @@ fn the_list_is_paged_searched_and_filtered() {
         }
     }
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
-    assert_eq!(pages.concat()[1..], made, "newest first");
+    assert_eq!(pages.concat()[1..], created, "newest first");
     for (query, found) in [
         ("q=tea", vec![1, 4]),
         ("q=TEA", vec![1, 4]),
@@ -83,7 +83,10 @@ fn the_list_is_paged_searched_and_filtered() {
         ("to=2020-01-01T00:00:00Z", vec![]),
     ] {
         let list = client.get(&format!("/api/analyses?{query}")).json();
-        let expected: Vec<&String> = found.into_iter().map(|index: usize| &made[index]).collect();
+        let expected: Vec<&String> = found
+            .into_iter()
+            .map(|index: usize| &created[index])
+            .collect();
         assert_eq!(ids(&list).iter().collect::<Vec<_>>(), expected, "{query}");
     }
     assert_eq!(
@@ -163,10 +166,10 @@ fn an_analysis_is_exported_in_three_formats() {
         assert!(file.header("content-type").starts_with(kind));
         file
     };
-    let whole = export("?format=json", "json", "application/json").json();
-    assert_eq!(whole["model_responses"]["p/a"], odd);
-    assert_eq!(whole["ultra_response"], ultra);
-    assert_eq!(export("", "json", "application/json").json(), whole);
+    let full = export("?format=json", "json", "application/json").json();
+    assert_eq!(full["model_responses"]["p/a"], odd);
+    assert_eq!(full["ultra_response"], ultra);
+    assert_eq!(export("", "json", "application/json").json(), full);
     let csv = export("?format=csv", "csv", "text/csv").text();
     assert!(csv.starts_with("stage,letter,model,status,text,"), "{csv}");
     assert!(
@@ -205,10 +208,10 @@ fn a_shared_analysis_can_be_read_without_an_account_until_the_link_is_revoked() 
             .to_owned()
     };
     let first = format!("/api/shared/{}", share());
-    let shown = nobody.get(&first);
-    assert_eq!(shown.status, 200, "{}", shown.text());
-    assert_eq!(shown.json()["prompt"], "What may be shared?");
-    assert!(!shown.text().contains("ada@example.com") && !shown.text().contains("user_"));
+    let body = nobody.get(&first);
+    assert_eq!(body.status, 200, "{}", body.text());
+    assert_eq!(body.json()["prompt"], "What may be shared?");
+    assert!(!body.text().contains("ada@example.com") && !body.text().contains("user_"));
     nobody
         .get(&analysis_path(&id, ""))
         .refused(401, "UNAUTHENTICATED");
@@ -259,11 +262,11 @@ fn a_failed_analysis_can_be_tried_again() {
     let failed = ids(&client.get("/api/analyses").json()).remove(0);
     let answer = client.post(&analysis_path(&failed, "/retry"), json!({}));
     assert_eq!(answer.status, 202, "{}", answer.text());
-    let again = id_of(&answer);
-    assert_ne!(again, failed);
-    let shown = wait_until_ended(&mut client, &again);
+    let second = id_of(&answer);
+    assert_ne!(second, failed);
+    let analysis = wait_until_ended(&mut client, &second);
     assert_eq!(
-        (&shown["status"], &shown["model_responses"]["p/a"]),
+        (&analysis["status"], &analysis["model_responses"]["p/a"]),
         (&json!("completed"), &json!("Thin."))
     );
     assert_eq!(

@@ -70,8 +70,8 @@ fn sign_in_over_https_sets_secure_cookies() {
     }
     // An upload larger than one record and one buffer.
     let text = "All of this is sealed on its way. ".repeat(20_000);
-    let kept = client.upload("/api/upload-document", "long.txt", text.as_bytes());
-    assert!(kept.status < 300, "{}", kept.text());
+    let stored = client.upload("/api/upload-document", "long.txt", text.as_bytes());
+    assert!(stored.status < 300, "{}", stored.text());
     let page = client.get("/");
     assert_eq!(page.status, 200);
 }
@@ -105,8 +105,8 @@ fn certificate_renewal_keeps_open_streams() {
     assert!(first.is_some(), "the stream has begun");
 
     let newer = put(server.folder());
-    let shown = server.tls.as_ref().unwrap();
-    let until = shown.refresh(true, quire::clock::now()).unwrap();
+    let body = server.tls.as_ref().unwrap();
+    let until = body.refresh(true, quire::clock::now()).unwrap();
     assert!(until.is_some());
 
     let status = |root: &str| Client::over_tls(server.address, root).try_status("/health");

@@ -11,9 +11,9 @@ use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
 
 fn made(client: &mut Client, body: Value) -> String {
-    let made = client.post("/api/users/me/api-keys", body);
-    assert_eq!(made.status, 201, "{}", made.text());
-    made.json()["key"].as_str().unwrap().to_owned()
+    let created = client.post("/api/users/me/api-keys", body);
+    assert_eq!(created.status, 201, "{}", created.text());
+    created.json()["key"].as_str().unwrap().to_owned()
 }
 
 fn with(server: &Server, key: &str) -> Client {
@@ -85,9 +85,9 @@ fn a_key_is_limited_to_its_scopes() {
             assert_eq!(client.get(path).status, 200, "{scopes} {path}");
         }
         for path in shut {
-            let refused = client.get(path);
-            assert_eq!(refused.status, 403, "{scopes} {path}");
-            assert!(refused.text().contains("scope"), "{}", refused.text());
+            let response = client.get(path);
+            assert_eq!(response.status, 403, "{scopes} {path}");
+            assert!(response.text().contains("scope"), "{}", response.text());
         }
     }
     let wrong = owner.post(
@@ -104,30 +104,31 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
     let text = b"The towers stand on a zebra.";
     let document = owner.upload("/api/upload-document", "a.txt", text).json();
     let id = document["document_id"].as_str().unwrap();
-    let asked = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "gut" });
-    let done = owner.post("/api/analyze", asked).json();
+    let request = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "gut" });
+    let done = owner.post("/api/analyze", request).json();
     let chat = made(&mut owner, json!({ "scopes": ["chat"] }));
     let reader = made(&mut owner, json!({ "scopes": ["chat", "documents"] }));
-    let whole = made(&mut owner, json!({}));
+    let full = made(&mut owner, json!({}));
     let consult = |more: Value| {
-        let mut said =
+        let mut message =
             json!({ "question": "Is it thin?", "models": ["demo/extract"], "depth": "quick" });
-        said.as_object_mut()
+        message
+            .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        ("consult", said)
+        ("consult", message)
     };
     let search = || ("search_documents", json!({ "query": "zebra" }));
     let status = |id: &Value| ("analysis_status", json!({ "analysis_id": id }));
     for (key, (tool, said), allowed) in [
         (&chat, search(), false),
         (&reader, search(), true),
-        (&whole, search(), true),
+        (&full, search(), true),
         (&chat, consult(json!({})), true),
         (&chat, consult(json!({ "documents": [id] })), false),
         (&reader, consult(json!({ "documents": [id] })), true),
         (&chat, status(&done["analysis_id"]), false),
-        (&whole, status(&done["analysis_id"]), true),
+        (&full, status(&done["analysis_id"]), true),
     ] {
         let call = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -187,20 +188,23 @@ fn a_key_can_call_only_its_models() {
         client.post("/v1/chat/completions", ask("p/cheap")).status,
         200
     );
-    let refused = client.post("/v1/chat/completions", ask("p/dear"));
-    assert_eq!(refused.status, 403, "{}", refused.text());
-    assert!(refused.text().contains("p/dear"), "{}", refused.text());
+    let response = client.post("/v1/chat/completions", ask("p/dear"));
+    assert_eq!(response.status, 403, "{}", response.text());
+    assert!(response.text().contains("p/dear"), "{}", response.text());
     // A default panel is chosen from the allowed models.
     let answer = client.post("/v1/chat/completions", ask("quire/gut"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
     assert_eq!(client.post("/api/analyze", body).status, 403);
-    let asked: Vec<String> = provider
+    let requests: Vec<String> = provider
         .asked()
         .iter()
         .map(ReceivedRequest::model)
         .collect();
-    assert!(asked.iter().all(|model| model == "cheap"), "{asked:?}");
+    assert!(
+        requests.iter().all(|model| model == "cheap"),
+        "{requests:?}"
+    );
     let started = client.post("/api/experiments", json!({}));
     assert!(started.status >= 400);
 }
@@ -232,9 +236,9 @@ fn a_key_cannot_exceed_its_budget() {
             break;
         }
     }
-    let refused = refused.expect("the amount ends");
-    assert_eq!(refused.status, 429, "{}", refused.text());
-    assert!(refused.text().contains("API key"), "{}", refused.text());
+    let refusal = refused.expect("the amount ends");
+    assert_eq!(refusal.status, 429, "{}", refusal.text());
+    assert!(refusal.text().contains("API key"), "{}", refusal.text());
     assert!(provider.asked().len() > 1);
     // Another key of the same user is not affected.
     let free = made(&mut owner, json!({}));
@@ -245,8 +249,8 @@ fn a_key_cannot_exceed_its_budget() {
         200
     );
     // Without a price, a budget cannot be enforced.
-    let refused = client.post("/v1/chat/completions", ask("p/unpriced"));
-    assert_eq!(refused.status, 429, "{}", refused.text());
+    let response = client.post("/v1/chat/completions", ask("p/unpriced"));
+    assert_eq!(response.status, 429, "{}", response.text());
     let shown = owner.get("/api/users/me/api-keys").json();
     let rows = shown["api_keys"].as_array().unwrap();
     assert!(
@@ -293,13 +297,16 @@ fn asked_at_once(server: &Server, key: &str) -> Vec<u16> {
         with(server, key).post("/v1/chat/completions", body).status
     };
     std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..12)
+        let requests: Vec<_> = (0..12)
             .map(|n| {
                 let ask = &ask;
                 scope.spawn(move || ask(n))
             })
             .collect();
-        asked.into_iter().map(|one| one.join().unwrap()).collect()
+        requests
+            .into_iter()
+            .map(|one| one.join().unwrap())
+            .collect()
     })
 }
 
@@ -339,8 +346,8 @@ fn a_key_manages_keys_only_with_the_scope_for_it() {
     plain.delete(&victim).refused(403, "FORBIDDEN");
     let create = json!({ "name": "more" });
     for client in [&mut plain, &mut keeper] {
-        let refused = client.post("/api/users/me/api-keys", create.clone());
-        refused.refused(403, "FORBIDDEN");
+        let response = client.post("/api/users/me/api-keys", create.clone());
+        response.refused(403, "FORBIDDEN");
     }
     // A program may always delete its own key.
     assert_eq!(plain.delete(&own).status, 200);

@@ -77,13 +77,10 @@ fn unknown_paths_and_wrong_methods_are_refused() {
         (200, "GET, HEAD, DELETE, OPTIONS")
     );
     safe(&answer);
-    let whole = client.get("/");
+    let full = client.get("/");
     let head = client.send("HEAD", "/", None);
     assert_eq!((head.status, head.bytes.len()), (200, 0));
-    assert_eq!(
-        head.header("content-length"),
-        whole.header("content-length")
-    );
+    assert_eq!(head.header("content-length"), full.header("content-length"));
     safe(&head);
 }
 
@@ -170,13 +167,13 @@ fn root_returns_json_to_api_clients_and_html_to_browsers() {
 fn cors_allows_only_configured_origins() {
     let server = Server::with(&[("CORS_ORIGINS", "https://app.example.org")]);
     let ask = |origin: &str| server.client().with("origin", origin).get("/api/models");
-    let listed = ask("https://app.example.org");
+    let list = ask("https://app.example.org");
     assert_eq!(
-        listed.header("access-control-allow-origin"),
+        list.header("access-control-allow-origin"),
         "https://app.example.org"
     );
-    assert_eq!(listed.header("access-control-allow-credentials"), "true");
-    assert!(listed.header("vary").contains("origin"));
+    assert_eq!(list.header("access-control-allow-credentials"), "true");
+    assert!(list.header("vary").contains("origin"));
     for foreign in [
         "https://evil.example",
         "null",

@@ -25,10 +25,10 @@ fn provider() -> Provider {
 
 /// Number of calls made for the user, without the model list that a server requests at startup.
 fn calls(provider: &Provider) -> usize {
-    let asked = provider.asked();
+    let requests = provider.asked();
     let of_person =
         |one: &&ReceivedRequest| ["slow", "quick", "other"].contains(&one.model().as_str());
-    asked.iter().filter(of_person).count()
+    requests.iter().filter(of_person).count()
 }
 
 fn id_of(client: &mut Client) -> String {
@@ -47,17 +47,17 @@ fn long_experiment(client: &mut Client) -> String {
     let cases: Vec<Value> = (0..60)
         .map(|n| json!({ "prompt": format!("How thick is sheet {n}?"), "expected": "thick" }))
         .collect();
-    let asked = json!({ "name": "long", "evaluator": { "kind": "contains" }, "cases": cases,
+    let request = json!({ "name": "long", "evaluator": { "kind": "contains" }, "cases": cases,
         "budget": { "evaluations": 200 }, "space": [{ "dial": "model", "values": ["p/quick", "p/other"] }] });
-    let begun = client.post("/api/experiments", asked);
-    assert!(begun.status < 300, "{}", begun.text());
-    begun.json()["experiment_id"].as_str().unwrap().to_owned()
+    let started = client.post("/api/experiments", request);
+    assert!(started.status < 300, "{}", started.text());
+    started.json()["experiment_id"].as_str().unwrap().to_owned()
 }
 
 fn share(client: &mut Client) -> String {
-    let mut asked = short_run(&["p/quick"]);
-    asked["cache"] = json!("off");
-    let done = client.post("/api/analyze", asked).json();
+    let mut request = short_run(&["p/quick"]);
+    request["cache"] = json!("off");
+    let done = client.post("/api/analyze", request).json();
     let id = done["analysis_id"].as_str().unwrap();
     let shared = client.post(&analysis_path(id, "/share"), json!({})).json();
     format!("/api/shared/{}", shared["token"].as_str().unwrap())
@@ -98,10 +98,10 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     lock(&mut admin, &user, false);
     assert_eq!(admin.get(&link).status, 200, "and open again afterwards");
     let mut person = second.known(&person);
-    let shown = person.get(&format!("/api/experiments/{experiment}")).json();
+    let body = person.get(&format!("/api/experiments/{experiment}")).json();
     // Paused if it reached its next evaluation before it was told to stop.
     let stopped = ["cancelled", "paused"].map(Value::from);
-    assert!(stopped.contains(&shown["status"]), "{shown}");
+    assert!(stopped.contains(&body["status"]), "{body}");
     assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
     assert_eq!(
         calls(&provider),
@@ -137,8 +137,8 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let ada = users.iter().find(|one| one["email"] == "ada@example.org");
     lock(&mut admin, ada.unwrap()["id"].as_str().unwrap(), false);
     let mut person = second.known(&person);
-    let shown = person.get(&format!("/api/experiments/{experiment}")).json();
-    assert_eq!(shown["status"], "cancelled", "{shown}");
+    let body = person.get(&format!("/api/experiments/{experiment}")).json();
+    assert_eq!(body["status"], "cancelled", "{body}");
     assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
 }
 
@@ -177,9 +177,14 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
         "<html><body>{}</body></html>",
         "<p>It is <b>thin</b>.</p>\n".repeat(300_000)
     );
-    let taken = person.upload("/api/upload-document", "long.html", long.as_bytes());
-    assert_eq!(taken.json()["status"], "processing", "{}", taken.text());
-    let document = taken.json()["document_id"].as_str().unwrap().to_owned();
+    let uploaded = person.upload("/api/upload-document", "long.html", long.as_bytes());
+    assert_eq!(
+        uploaded.json()["status"],
+        "processing",
+        "{}",
+        uploaded.text()
+    );
+    let document = uploaded.json()["document_id"].as_str().unwrap().to_owned();
     let reader = wait("read", || reader_of(server.id()));
     // A process stopped by SIGSTOP cannot end by itself, only by a kill.
     let stopped = Command::new("kill")

@@ -92,7 +92,7 @@ fn no_operation_reaches_another_users_data() {
     let mut owner = owner(&server);
     let before = everything(&mut owner);
     let document = document();
-    let mut asked = 0;
+    let mut request_count = 0;
     for (path, operations) in document["paths"].as_object().expect("paths") {
         let filled = filled(path, &owner.values)
             .replace("{key}", "0123456789abcdef")
@@ -109,17 +109,20 @@ fn no_operation_reaches_another_users_data() {
                 continue;
             }
             let row = (&*verb.to_uppercase(), &*filled);
-            let shown = format!("{} {filled}", row.0);
-            let email = format!("other{asked}@example.org");
+            let formatted = format!("{} {filled}", row.0);
+            let email = format!("other{request_count}@example.org");
             let mut other = server.user(&email);
             let (status, text) = ask(&mut other, &document, row, operation, &owner.values);
-            assert!(status < 500, "{shown}: {status} {text}");
-            assert!(access == "link" || !text.contains(RARE), "{shown}: {text}");
+            assert!(status < 500, "{formatted}: {status} {text}");
+            assert!(
+                access == "link" || !text.contains(RARE),
+                "{formatted}: {text}"
+            );
             if access == "admin" {
-                assert_eq!(status, 403, "{shown}: {text}");
+                assert_eq!(status, 403, "{formatted}: {text}");
             }
             if access == "user" && path.contains("{id}") {
-                assert!((400..500).contains(&status), "{shown}: {status} {text}");
+                assert!((400..500).contains(&status), "{formatted}: {status} {text}");
             }
             let (status, text) = ask(
                 &mut server.client(),
@@ -128,14 +131,17 @@ fn no_operation_reaches_another_users_data() {
                 operation,
                 &owner.values,
             );
-            assert!(access == "link" || !text.contains(RARE), "{shown}: {text}");
+            assert!(
+                access == "link" || !text.contains(RARE),
+                "{formatted}: {text}"
+            );
             if access == "user" || access == "admin" {
-                assert_eq!(status, 401, "{shown}: {text}");
+                assert_eq!(status, 401, "{formatted}: {text}");
             }
-            asked += 1;
+            request_count += 1;
         }
     }
-    assert!(asked > 130, "{asked}");
+    assert!(request_count > 130, "{request_count}");
     for (path, was) in before {
         assert_eq!(
             owner.client.get(&path).text(),

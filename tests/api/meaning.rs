@@ -73,25 +73,25 @@ const QUESTION: &str = "How can somebody quit early?";
 fn wait_for(client: &mut Client, state: &str) -> Value {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
-        let shown = client.get("/api/meaning-search").json();
-        if shown["state"] == state {
-            return shown;
+        let body = client.get("/api/meaning-search").json();
+        if body["state"] == state {
+            return body;
         }
-        assert!(Instant::now() < until, "{shown}");
+        assert!(Instant::now() < until, "{body}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 fn ask(client: &mut Client, document: &str) -> Value {
-    let more = json!({
+    let extra = json!({
         "prompt": QUESTION, "document_ids": [document], "async": true, "cache": "off", "reading": "passages",
     });
-    let begun = client.post(
+    let started = client.post(
         "/api/analyze",
-        short_run_with(&["openai/gpt-4o-mini"], more),
+        short_run_with(&["openai/gpt-4o-mini"], extra),
     );
-    assert_eq!(begun.status, 202, "{}", begun.text());
-    wait_until_ended(client, &id_of(&begun))
+    assert_eq!(started.status, 202, "{}", started.text());
+    wait_until_ended(client, &id_of(&started))
 }
 
 fn reads_clause_60(shown: &Value) -> bool {
@@ -106,8 +106,10 @@ fn upload(client: &mut Client, text: &str) -> String {
 }
 
 fn embeddings(provider: &Provider) -> usize {
-    let asked = provider.asked().into_iter();
-    asked.filter(|one| one.head.contains("/embeddings")).count()
+    let requests = provider.asked().into_iter();
+    requests
+        .filter(|one| one.head.contains("/embeddings"))
+        .count()
 }
 
 #[test]
@@ -144,7 +146,7 @@ fn semantic_search_finds_other_words_once_enabled() {
         "prompt": QUESTION, "document_ids": [document], "models": ["openai/gpt-4o-mini"],
         "pattern": "summarize", "reading": "passages",
     });
-    let asked = embeddings(&provider);
+    let requests = embeddings(&provider);
     let estimate = client.post("/api/estimate", body).json();
     let calls = estimate["calls"].as_array().unwrap();
     let of_retrieval: Vec<&Value> = calls
@@ -152,7 +154,7 @@ fn semantic_search_finds_other_words_once_enabled() {
         .filter(|one| one["stage"] == "retrieval")
         .collect();
     assert_eq!(of_retrieval.len(), 2, "{estimate}");
-    assert_eq!(embeddings(&provider), asked, "an estimate makes no call");
+    assert_eq!(embeddings(&provider), requests, "an estimate makes no call");
 
     let after = ask(&mut client, &document);
     assert!(reads_clause_60(&after), "{}", after["sources"]);
@@ -182,9 +184,9 @@ fn semantic_search_finds_other_words_once_enabled() {
         (&off["state"], &off["embedded"]),
         (&json!("off"), &json!(0))
     );
-    let asked = embeddings(&provider);
+    let request = embeddings(&provider);
     assert!(!reads_clause_60(&ask(&mut client, &document)));
-    assert_eq!(embeddings(&provider), asked);
+    assert_eq!(embeddings(&provider), request);
 }
 
 #[test]
@@ -241,10 +243,10 @@ fn a_failed_embedding_provider_disables_only_semantic_search() {
     let model = json!({ "model": "openai/text-embedding-3-small" });
     assert_eq!(client.put("/api/meaning-search", model).status, 200);
     wait_for(&mut client, "ready");
-    let shown = ask(&mut client, &document);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert!(shown["retrieval"]["error"].is_string(), "{shown}");
-    assert!(shown["notes"].to_string().contains("ranked by words alone"));
+    let view = ask(&mut client, &document);
+    assert_eq!(view["status"], "completed", "{view}");
+    assert!(view["retrieval"]["error"].is_string(), "{view}");
+    assert!(view["notes"].to_string().contains("ranked by words alone"));
 }
 
 #[test]
@@ -284,10 +286,10 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
         "name": "search_documents", "arguments": { "query": "quit early", "limit": 3 } } });
     let found = |client: &mut Client| {
         let (all, one) = (client.get(in_all).json(), client.get(&in_one).json());
-        let told = client.post("/mcp", tool.clone()).json();
+        let response = client.post("/mcp", tool.clone()).json();
         let finds = |found: &Value| found.to_string().contains("Clause 60.");
         assert_eq!(all["meaning"], one["meaning"]);
-        ([finds(&all), finds(&one), finds(&told)], all)
+        ([finds(&all), finds(&one), finds(&response)], all)
     };
     let (finds, all) = found(&mut client);
     assert_eq!((finds, &all["meaning"]), ([false; 3], &Value::Null));

@@ -15,8 +15,8 @@ const LIST: &str = r#"{"data": [
     {"id": "text-embedding-9"}]}"#;
 
 fn told(client: &mut Client, id: &str) -> Value {
-    let listed = client.get("/api/available-models").json();
-    let mut models = listed.as_array().unwrap().iter();
+    let list = client.get("/api/available-models").json();
+    let mut models = list.as_array().unwrap().iter();
     models
         .find(|model| model["id"] == id)
         .cloned()
@@ -100,9 +100,9 @@ fn an_effort_is_sent_as_a_level_that_the_model_supports() {
     ];
     let server = server(&provider, &settings);
     let mut client = server.user("ada@example.com");
-    let wanted = json!({ "parameters": { "reasoning_effort": "max", "temperature": 0.5 } });
+    let expected = json!({ "parameters": { "reasoning_effort": "max", "temperature": 0.5 } });
     // An old name refers to the current model.
-    let answer = client.post("/api/analyze", short_run_with(&["gpt5"], wanted));
+    let answer = client.post("/api/analyze", short_run_with(&["gpt5"], expected));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = provider.asked().remove(0).body;
     assert_eq!(body["reasoning_effort"], "high", "{body}");

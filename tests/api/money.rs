@@ -12,8 +12,8 @@ use crate::support::{Client, Server};
 
 /// Returns this user's calls, oldest first: model, outcome, and whether they are estimated.
 fn calls(client: &mut Client) -> Vec<(String, String, bool, Value)> {
-    let listed = client.get("/api/usage/calls").json();
-    let calls = listed["calls"].as_array().unwrap().iter().rev();
+    let list = client.get("/api/usage/calls").json();
+    let calls = list["calls"].as_array().unwrap().iter().rev();
     let line = |call: &Value| {
         (
             call["model"].as_str().unwrap().to_owned(),
@@ -111,8 +111,8 @@ fn every_call_is_recorded_with_its_outcome() {
         "{usage}"
     );
     assert_eq!(usage["budget"]["reserved"]["tokens"], 0, "{usage}");
-    let shown = client.get(&analysis_path(&id, "")).json();
-    assert!(near(&shown["cost_usd"]), "{shown}");
+    let body = client.get(&analysis_path(&id, "")).json();
+    assert!(near(&body["cost_usd"]), "{body}");
     let text = client.get("/api/usage?format=csv").text();
     assert_eq!(text.lines().count(), 5, "{text}");
 }
@@ -128,13 +128,13 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
     assert_eq!(estimate["allowed"], false, "{estimate}");
     assert!(estimate["upper_bound_usd"].as_f64() >= estimate["cost_usd"].as_f64());
     let answer = client.post("/api/analyze", short_run(&["openai/gpt-4o"]));
-    let refused = answer.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
+    let refusal = answer.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
     for word in [
         "day's token budget of 100 tokens",
         "100 tokens left",
         "resets at",
     ] {
-        assert!(refused.contains(word), "{refused}");
+        assert!(refusal.contains(word), "{refusal}");
     }
 
     // An administrator removes the limit for one user and sets a dollar budget instead; one model has no known
@@ -146,8 +146,8 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
     let path = format!("/api/admin/users/{me}/budget");
     let set = client.put(&path, json!({"day_usd": 0.01})).json();
     assert_eq!(set["limits"]["day_tokens"], Value::Null, "{set}");
-    let refused = client.post("/api/analyze", short_run(&["p/unpriced"]));
-    let refused = refused.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
+    let response = client.post("/api/analyze", short_run(&["p/unpriced"]));
+    let refused = response.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
     assert!(refused.contains("p/unpriced"), "{refused}");
     client
         .put(&path, json!({"day_usd": -1}))
@@ -177,10 +177,10 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
     let provider = Provider::script([on("gpt-4o").sse(&dear)]);
     let server = priced(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let more = json!({
+    let extra = json!({
         "budget_usd": 1, "async": true, "ultra_model": "openai/gpt-4o-mini", "cache": "off",
     });
-    let started = client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], more));
+    let started = client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], extra));
     let id = id_of(&started);
     let last = client
         .events(&analysis_path(&id, "/events"), None)
@@ -194,8 +194,8 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
     );
     let why = last.data["degraded"].as_str().unwrap();
     assert!(why.contains("budget of this analysis of 1.00 USD"), "{why}");
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["ultra_response"], "It is thin.", "{shown}");
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["ultra_response"], "It is thin.", "{analysis}");
     assert_eq!(provider.asked().len(), 1);
 }
 
@@ -220,11 +220,11 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
             .status,
         200
     );
-    let begun: Vec<_> = (0..5)
+    let started: Vec<_> = (0..5)
         .map(|n| {
-            let more =
+            let extra =
                 json!({"async": true, "cache": "off", "prompt": format!("How thick is it? {n}")});
-            client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], more))
+            client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], extra))
         })
         .filter(|answer| answer.status == 202)
         .map(|answer| id_of(&answer))
@@ -234,7 +234,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
     let reserved = usage["budget"]["reserved"]["cost_usd"].as_f64().unwrap();
     assert!(reserved > 0.0 && reserved <= bound * 2.5, "{usage}");
     assert_eq!(provider.asked().len(), 2);
-    for id in begun {
+    for id in started {
         client.post(&analysis_path(&id, "/cancel"), json!({}));
     }
     let usage = client.get("/api/usage").json();

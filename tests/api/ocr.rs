@@ -18,9 +18,9 @@ fn read(person: &mut Client, name: &str, bytes: &[u8]) -> Value {
     let sent = person.upload("/api/upload-document", name, bytes).json();
     let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
     loop {
-        let shown = person.get(&path).json();
-        if shown["status"] != "processing" {
-            return shown;
+        let body = person.get(&path).json();
+        if body["status"] != "processing" {
+            return body;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
@@ -74,12 +74,12 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
         (2, false, "the cellar is part of the lease"),
         (3, true, "deposit is 2,500 euros"),
     ] {
-        let shown = page(&mut person, &document, number);
+        let body = page(&mut person, &document, number);
         assert!(
-            shown["text"].as_str().expect("a text").contains(words),
-            "{shown}"
+            body["text"].as_str().expect("a text").contains(words),
+            "{body}"
         );
-        assert_eq!(shown["ocr"], is_recognized, "{shown}");
+        assert_eq!(body["ocr"], is_recognized, "{body}");
     }
     let found = person.get("/api/search?q=deposit").json();
     assert_eq!(found["documents"][0]["results"][0]["page"], 3, "{found}");
@@ -99,11 +99,11 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
 
     // Reading it again gives the same result; no page is stored twice.
     let id = document["id"].as_str().expect("an id");
-    let again = person
+    let second = person
         .post(&format!("/api/documents/{id}/read"), json!({}))
         .json();
     assert_eq!(
-        (&again["ocr"], &again["words"]),
+        (&second["ocr"], &second["words"]),
         (&document["ocr"], &document["words"])
     );
 }

@@ -142,8 +142,8 @@ fn a_schema_under_json_object_is_a_schema() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let schema = json!({ "type": "object", "properties": { "thin": { "type": "boolean" } }, "required": ["thin"] });
-    let wanted = json!({ "response_format": { "type": "json_object", "schema": schema } });
-    let answer = client.post(CHAT, chat(wanted));
+    let expected = json!({ "response_format": { "type": "json_object", "schema": schema } });
+    let answer = client.post(CHAT, chat(expected));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let sent = last_sent(&provider);
     assert_eq!(
@@ -205,7 +205,7 @@ fn tool_variants_are_accepted() {
 #[test]
 fn conversation_variants_are_accepted() {
     let picture = |url: &str| json!({ "type": "image_url", "image_url": { "url": url } });
-    let shown = |part: Value| json!([said("user", json!([{ "type": "text", "text": "a" }, part]))]);
+    let body = |part: Value| json!([said("user", json!([{ "type": "text", "text": "a" }, part]))]);
     let url = "/messages/0/content/1/image_url/url";
     let jpeg = json!("data:image/jpeg;base64,/9j/4AAQ");
     let call = |arguments: Value| json!({ "role": "assistant", "content": null, "tool_calls": [{ "id": "1", "type": "function", "function": { "name": "weather", "arguments": arguments } }] });
@@ -222,17 +222,17 @@ fn conversation_variants_are_accepted() {
     ]);
     let cases = [
         (
-            shown(picture("DATA:image/jpg;base64,/9j/4AAQ")),
+            body(picture("DATA:image/jpg;base64,/9j/4AAQ")),
             url,
             jpeg.clone(),
         ),
         (
-            shown(picture("data:image/jpeg;name=a.jpg;base64,/9j/4AAQ")),
+            body(picture("data:image/jpeg;name=a.jpg;base64,/9j/4AAQ")),
             url,
             jpeg.clone(),
         ),
         (
-            shown(json!({ "type": "image_url", "image_url": "data:image/jpeg;base64,/9j/4AAQ" })),
+            body(json!({ "type": "image_url", "image_url": "data:image/jpeg;base64,/9j/4AAQ" })),
             url,
             jpeg,
         ),
@@ -282,7 +282,7 @@ fn conversation_variants_are_accepted() {
 fn anthropic_message_variants_are_accepted() {
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let usual = json!([said("user", json!("a"))]);
-    let asked = |more: Value| merged(json!({ "max_tokens": 64, "messages": usual }), more);
+    let request_for = |more: Value| merged(json!({ "max_tokens": 64, "messages": usual }), more);
     let use_of = |input: Value| {
         said(
             "assistant",
@@ -312,69 +312,73 @@ fn anthropic_message_variants_are_accepted() {
         "/v1/messages?beta=true",
         &[
             (
-                asked(json!({ "system": "" })),
+                request_for(json!({ "system": "" })),
                 "/messages/0/role",
                 json!("user"),
             ),
             (
-                asked(json!({ "system": [], "tools": [], "tool_choice": { "type": "auto" } })),
+                request_for(
+                    json!({ "system": [], "tools": [], "tool_choice": { "type": "auto" } }),
+                ),
                 "/messages/0/role",
                 json!("user"),
             ),
             (
-                asked(
+                request_for(
                     json!({ "system": [{ "type": "text", "text": "Be brief.", "cache_control": { "type": "ephemeral" } }] }),
                 ),
                 "/messages/0/content",
                 json!("Be brief."),
             ),
             (
-                asked(
+                request_for(
                     json!({ "max_tokens": 64.0, "stop_sequences": null, "temperature": null, "stream": null }),
                 ),
                 "/max_tokens",
                 json!(64),
             ),
             (
-                asked(
+                request_for(
                     json!({ "messages": [said("user", json!("a")), searched, said("user", json!("c"))] }),
                 ),
                 "/messages/1",
                 said("assistant", json!("b")),
             ),
             (
-                asked(json!({ "messages": [said("user", json!("a")), said("user", json!("b"))] })),
+                request_for(
+                    json!({ "messages": [said("user", json!("a")), said("user", json!("b"))] }),
+                ),
                 "/messages/1/content",
                 json!("b"),
             ),
             (
-                asked(
+                request_for(
                     json!({ "messages": [said("user", json!("a")), said("assistant", json!("{"))] }),
                 ),
                 "/messages/1/role",
                 json!("assistant"),
             ),
             (
-                asked(
+                request_for(
                     json!({ "tools": tools, "messages": [said("user", json!("a")), use_of(Value::Null), result(json!({ "is_error": true }))] }),
                 ),
                 "/messages/2/tool_call_id",
                 json!("t1"),
             ),
             (
-                asked(
+                request_for(
                     json!({ "tools": tools, "messages": [said("user", json!("a")), use_of(json!({})), result(json!({ "content": [{ "type": "text", "text": "x" }] }))] }),
                 ),
                 "/messages/2/content",
                 json!("x"),
             ),
             (
-                asked(json!({ "thinking": { "type": "disabled" } })),
+                request_for(json!({ "thinking": { "type": "disabled" } })),
                 "/reasoning_effort",
                 json!("none"),
             ),
             (
-                asked(
+                request_for(
                     json!({ "metadata": { "user_id": "u" }, "service_tier": "auto", "container": null }),
                 ),
                 "/messages/0/content",
@@ -392,7 +396,7 @@ fn responses_item_variants_are_accepted() {
         json!({ "type": "custom_tool_call", "call_id": "1", "name": "apply_patch", "input": "p" });
     let done = json!({ "type": "custom_tool_call_output", "call_id": "1", "output": "ok" });
     let shell = json!({ "type": "local_shell_call", "call_id": "1", "status": "completed", "action": { "type": "exec", "command": ["ls"] } });
-    let listed = json!({ "type": "local_shell_call_output", "call_id": "1", "output": "x" });
+    let list = json!({ "type": "local_shell_call_output", "call_id": "1", "output": "x" });
     let search = json!({ "type": "web_search_call", "id": "w", "status": "completed", "action": { "type": "search", "query": "q" } });
     let thought =
         json!({ "type": "reasoning", "id": "r", "summary": [], "encrypted_content": "x" });
@@ -415,7 +419,7 @@ fn responses_item_variants_are_accepted() {
                 json!({ "name": "apply_patch", "arguments": "{\"input\":\"p\"}" }),
             ),
             (
-                input(json!([user, shell, listed])),
+                input(json!([user, shell, list])),
                 "/messages/2",
                 json!({ "role": "tool", "tool_call_id": "1", "content": "x" }),
             ),

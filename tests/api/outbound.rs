@@ -286,19 +286,19 @@ fn asks_a_model(route: &&&str) -> bool {
 
 #[test]
 fn every_route_is_classified_as_outbound_or_not() {
-    let listed: Vec<&str> = [CALLING, STEERING, QUIET].concat();
-    let mut left = listed.clone();
+    let list: Vec<&str> = [CALLING, STEERING, QUIET].concat();
+    let mut remaining = list.clone();
     for route in ROUTES {
-        let shown = format!("{} {}", route.verb.as_str(), route.path);
-        let is_known = listed.contains(&shown.as_str());
-        left.retain(|known| *known != shown);
-        let is_plain = shown.starts_with("GET ") || shown.starts_with("DELETE ");
+        let formatted = format!("{} {}", route.verb.as_str(), route.path);
+        let is_known = list.contains(&formatted.as_str());
+        remaining.retain(|known| *known != formatted);
+        let is_plain = formatted.starts_with("GET ") || formatted.starts_with("DELETE ");
         assert!(
             is_known || is_plain,
-            "{shown} is new: can it make the server call out? Say so in tests/api/outbound.rs."
+            "{formatted} is new: can it make the server call out? Say so in tests/api/outbound.rs."
         );
     }
-    assert!(left.is_empty(), "no such routes: {left:?}");
+    assert!(remaining.is_empty(), "no such routes: {remaining:?}");
 }
 
 #[test]
@@ -308,26 +308,32 @@ fn only_listed_routes_make_outbound_calls() {
     let server = Server::with(&[("QUIRE_PROVIDERS", &known), ("USE_MOCK", "true")]);
     let mut admin = server.user("root@example.org");
     for (number, route) in CALLING.iter().filter(asks_a_model).enumerate() {
-        let mut asked = 0;
+        let mut requests = 0;
         let model = format!("p/m{number}");
-        let answer = provoke(&mut admin, route, &model, || asked = provider.asked().len());
+        let answer = provoke(&mut admin, route, &model, || {
+            requests = provider.asked().len()
+        });
         assert!(answer.status < 300, "{route}: {}", answer.text());
-        assert!(provider.asked().len() > asked, "{route}: {}", answer.text());
+        assert!(
+            provider.asked().len() > requests,
+            "{route}: {}",
+            answer.text()
+        );
     }
     // An administrator's provider may be on this machine.
     let own = json!({ "name": "box", "base_url": provider.base_url() });
     let added = admin.post("/api/admin/providers", own);
     assert_eq!(added.status, 201, "{}", added.text());
-    let asked = provider.asked().len();
+    let request_count = provider.asked().len();
     let values = crate::routes::nobodys();
     for route in ROUTES {
-        let shown = format!("{} {}", route.verb.as_str(), route.path);
-        if !CALLING.contains(&shown.as_str()) && !shown.ends_with("/logout") {
+        let formatted = format!("{} {}", route.verb.as_str(), route.path);
+        if !CALLING.contains(&formatted.as_str()) && !formatted.ends_with("/logout") {
             let path = crate::routes::asked(route, &values);
             crate::routes::call(&mut admin, route, &path);
         }
     }
-    assert_eq!(provider.asked().len(), asked);
+    assert_eq!(provider.asked().len(), request_count);
 }
 
 /// Returns a server whose user has a provider at each of these addresses, stored without the API: a name that
@@ -413,29 +419,30 @@ fn force_keeps_no_address_that_the_guard_refuses() {
     server.user("root@example.org");
     let mut user = server.user("ada@example.org");
     let own = "/api/users/me/providers";
-    let kept = json!({ "name": "kept", "base_url": "http://192.0.2.7.invalid/v1", "force": true });
-    let kept = user.post(own, kept);
-    assert_eq!(kept.status, 201, "{}", kept.text());
-    let id = kept.json()["provider"]["id"].as_str().unwrap().to_owned();
+    let stored =
+        json!({ "name": "kept", "base_url": "http://192.0.2.7.invalid/v1", "force": true });
+    let saved = user.post(own, stored);
+    assert_eq!(saved.status, 201, "{}", saved.text());
+    let id = saved.json()["provider"]["id"].as_str().unwrap().to_owned();
     // Names that this machine cannot resolve cannot be tested, and may be accepted.
     let is_known = |url: &String| {
         let host = url.trim_start_matches("http://").trim_end_matches("/v1");
         !host.starts_with("ip6-") && !host.contains("localdomain") || host.to_socket_addrs().is_ok()
     };
     for url in urls(canary.port).into_iter().filter(is_known) {
-        let said = user
+        let error = user
             .post(own, json!({ "name": "x", "base_url": url, "force": true }))
             .refused(422, "VALIDATION_ERROR")
             .to_string();
-        assert!(!said.contains("force it"), "{url}: {said}");
+        assert!(!error.contains("force it"), "{url}: {error}");
         user.put(
             &format!("{own}/{id}"),
             json!({ "base_url": url, "force": true }),
         )
         .refused(422, "VALIDATION_ERROR");
     }
-    let listed = user.get(own).json()["providers"].clone();
-    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
-    assert_eq!(listed[0]["base_url"], "http://192.0.2.7.invalid/v1");
+    let list = user.get(own).json()["providers"].clone();
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(list[0]["base_url"], "http://192.0.2.7.invalid/v1");
     assert_eq!(canary.heard(), 0);
 }

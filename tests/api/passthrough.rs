@@ -92,13 +92,16 @@ fn anthropic_and_responses_apis_forward_unknown_fields() {
     assert_eq!(client.post("/v1/messages", message).status, 200);
     let response = json!({ "model": "p/mine", "input": "Is it thin?", "min_p": 0.2, "user": "u" });
     assert_eq!(client.post("/v1/responses", response).status, 200);
-    let asked = provider.asked();
+    let requests = provider.asked();
     assert_eq!(
-        (&asked[0].body["min_p"], &asked[0].body["service_tier"]),
+        (
+            &requests[0].body["min_p"],
+            &requests[0].body["service_tier"]
+        ),
         (&json!(0.1), &Value::Null)
     );
     assert_eq!(
-        (&asked[1].body["min_p"], &asked[1].body["user"]),
+        (&requests[1].body["min_p"], &requests[1].body["user"]),
         (&json!(0.2), &json!("u"))
     );
 }
@@ -173,8 +176,8 @@ fn response_formats_are_forwarded_unchanged() {
         let body = ask_with("p/shapeless", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
-        let said = &answer.json()["choices"][0]["message"]["content"];
-        assert_eq!(*said, "{\"thin\": true}");
+        let message = &answer.json()["choices"][0]["message"]["content"];
+        assert_eq!(*message, "{\"thin\": true}");
     }
 }
 
@@ -191,13 +194,13 @@ fn configured_headers_and_fields_are_sent_with_every_request() {
     let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &known)]);
     let mut client = server.user("ada@example.com");
     for model in ["p/mine", "p/slow"] {
-        let more = json!({ "provider": { "data_collection": "allow", "sort": "price" } });
-        let answer = client.post("/v1/chat/completions", ask_with(model, more));
+        let extra = json!({ "provider": { "data_collection": "allow", "sort": "price" } });
+        let answer = client.post("/v1/chat/completions", ask_with(model, extra));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    let asked = provider.asked();
-    let (mine, slow) = (&asked[0], &asked[1]);
-    let head = |asked: &ReceivedRequest| asked.head.to_ascii_lowercase();
+    let requests = provider.asked();
+    let (mine, slow) = (&requests[0], &requests[1]);
+    let head = |requests: &ReceivedRequest| requests.head.to_ascii_lowercase();
     assert!(head(mine).contains("x-team: paper") && head(slow).contains("x-team: slow"));
     assert!(
         head(mine).contains("authorization: token t"),
@@ -226,24 +229,24 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         ],
     );
     let mut admin = server.user("admin@example.org");
-    let wanted = json!({
+    let expected = json!({
         "name": "box", "kind": "openai", "base_url": provider.base_url(), "api_key": "sk-box-key", "force": true,
         "headers": { "X-Secret": "hush-hush" }, "body": { "keep": { "token": "hush-too" } },
         "model_settings": { "slow": { "body": { "service_tier": "flex" } } },
     });
-    let made = admin.post("/api/admin/providers", wanted);
-    assert_eq!(made.status, 201, "{}", made.text());
-    let shown = &made.json()["provider"];
+    let created = admin.post("/api/admin/providers", expected);
+    assert_eq!(created.status, 201, "{}", created.text());
+    let shown = &created.json()["provider"];
     assert_eq!(shown["added"]["headers"], json!(["x-secret"]), "{shown}");
     assert_eq!(
         shown["added"]["model_settings"]["slow"]["body"],
         json!(["service_tier"])
     );
     assert_eq!(shown["has_key"], true);
-    let listed = admin.get("/api/admin/providers").text();
+    let list = admin.get("/api/admin/providers").text();
     assert!(
-        !made.text().contains("hush") && !listed.contains("hush"),
-        "{listed}"
+        !created.text().contains("hush") && !list.contains("hush"),
+        "{list}"
     );
     let id = shown["id"].as_str().unwrap().to_owned();
     let count = provider.asked().len();
@@ -267,9 +270,9 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         let mut admin = admin.clone();
         admin.put(&format!("/api/admin/providers/{id}"), body)
     };
-    let kept = change(json!({ "concurrency": 3, "force": true }));
+    let stored = change(json!({ "concurrency": 3, "force": true }));
     assert_eq!(
-        kept.json()["provider"]["added"]["headers"],
+        stored.json()["provider"]["added"]["headers"],
         json!(["x-secret"])
     );
     let moved =

@@ -176,8 +176,11 @@ fn a_panel_needs_no_more_connections_than_calls_at_once() {
     let keeper = KeepAliveProvider::start(|_, _| Turn::Answers);
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
-    let more = json!({ "pattern": "critique", "ultra_model": "p/w" });
-    let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b", "p/c"], more));
+    let extra = json!({ "pattern": "critique", "ultra_model": "p/w" });
+    let answer = client.post(
+        "/api/analyze",
+        short_run_with(&["p/a", "p/b", "p/c"], extra),
+    );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let (connections, requests) = keeper.counts();
     assert!(requests >= 7, "three members, two rounds, and a synthesis");
@@ -227,10 +230,10 @@ fn a_closed_pooled_connection_does_not_count_as_an_attempt() {
         ask(&mut client, false);
     }
     assert_eq!(keeper.counts().0, 2);
-    let listed = client.get("/api/usage/calls").json();
-    let calls = listed["calls"].as_array().unwrap();
-    assert_eq!(calls.len(), 5, "{listed}");
-    assert!(calls.iter().all(|call| call["tries"] == 1), "{listed}");
+    let list = client.get("/api/usage/calls").json();
+    let calls = list["calls"].as_array().unwrap();
+    assert_eq!(calls.len(), 5, "{list}");
+    assert!(calls.iter().all(|call| call["tries"] == 1), "{list}");
 }
 
 /// Bytes of text in one long stream.

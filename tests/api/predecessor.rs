@@ -36,12 +36,12 @@ fn without_a_provider_its_models_lack_a_key_and_are_not_unknown() {
     let mut client = server.user("ada@example.com");
     for name in ["gpt4o", "gpt-4", "claude3opus", "claude-3", "gemini-1.5"] {
         let body = json!({ "prompt": "Is it thin?", "models": [name] });
-        let refused = client
+        let response = client
             .post("/api/analyze", body)
             .refused(503, "SERVICE_UNAVAILABLE");
         assert!(
-            refused["message"].as_str().unwrap().contains("needs_key"),
-            "{refused}"
+            response["message"].as_str().unwrap().contains("needs_key"),
+            "{response}"
         );
         let messages = json!([{ "role": "user", "content": "Is it thin?" }]);
         let body = json!({ "model": name, "messages": messages });

@@ -34,13 +34,13 @@ fn every_question_carries_instructions_and_documents() {
     assert_eq!(one["metadata"]["document_ids"], json!([document]), "{one}");
     let follow = json!({"prompt": "Why?", "follow_up_to": one["analysis_id"], "cache": "off"});
     client.post("/api/analyze", follow);
-    let asked = provider.asked();
-    assert_eq!(asked.len(), 2);
-    for asked in &asked {
-        let rules = asked.body["messages"][0]["content"].as_str().unwrap();
+    let requests = provider.asked();
+    assert_eq!(requests.len(), 2);
+    for requests in &requests {
+        let rules = requests.body["messages"][0]["content"].as_str().unwrap();
         assert!(rules.contains("Answer in rhymes."), "{rules}");
         assert!(rules.contains("made in Basel"), "{rules}");
-        assert_eq!(asked.body.to_string().matches("rhymes").count(), 1);
+        assert_eq!(requests.body.to_string().matches("rhymes").count(), 1);
     }
     let list = client
         .get(&format!("/api/threads?project={project}"))

@@ -48,13 +48,13 @@ fn whole_at(client: &mut Client) -> String {
 
 /// Polls the health until it satisfies a condition.
 fn until(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let begun = std::time::Instant::now();
+    let start = std::time::Instant::now();
     loop {
         let health = health(client);
         if wanted(&health) {
             return health;
         }
-        assert!(begun.elapsed() < PATIENCE, "never {what}: {health}");
+        assert!(start.elapsed() < PATIENCE, "never {what}: {health}");
         std::thread::sleep(Duration::from_millis(30));
     }
 }
@@ -75,12 +75,12 @@ fn is_whole_after(health: &Value, moment: &str) -> bool {
 }
 
 fn upload(client: &mut Client, name: &str, bytes: &[u8]) -> Option<String> {
-    let taken = client.upload("/api/upload-document", name, bytes);
-    if taken.status != 200 {
-        assert_eq!(taken.status, 503, "{}", taken.text());
+    let uploaded = client.upload("/api/upload-document", name, bytes);
+    if uploaded.status != 200 {
+        assert_eq!(uploaded.status, 503, "{}", uploaded.text());
         return None;
     }
-    let taken = taken.json();
+    let taken = uploaded.json();
     let id = taken["document_id"].as_str().or(taken["id"].as_str());
     Some(id.unwrap().to_owned())
 }

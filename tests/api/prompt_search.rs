@@ -12,8 +12,8 @@ use crate::support::server::Folder;
 
 fn prompt(asked: &ReceivedRequest) -> String {
     let messages = asked.body["messages"].as_array().into_iter().flatten();
-    let said = messages.filter_map(|message| message["content"].as_str());
-    said.collect::<Vec<_>>().join("\n")
+    let text = messages.filter_map(|message| message["content"].as_str());
+    text.collect::<Vec<_>>().join("\n")
 }
 
 /// Provider with a model that is right when told to check, and a writer whose first reply is unusable and whose
@@ -56,9 +56,9 @@ fn body() -> Value {
 }
 
 fn begun(client: &mut Client, body: Value) -> String {
-    let begun = client.post("/api/experiments", body);
-    assert_eq!(begun.status, 201, "{}", begun.text());
-    let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
+    let started = client.post("/api/experiments", body);
+    assert_eq!(started.status, 201, "{}", started.text());
+    let id = started.json()["experiment_id"].as_str().unwrap().to_owned();
     format!("/api/experiments/{id}")
 }
 
@@ -80,20 +80,20 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     assert!(stopping.contains("up to 3 better prompts"), "{stopping}");
 
     let path = begun(&mut client, body());
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert_eq!(shown["report"]["finding"], "better", "{shown}");
+    let analysis = ended(&mut client, &path);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    assert_eq!(analysis["report"]["finding"], "better", "{analysis}");
     // The first reply was refused; the second is a valid prompt, which leaves no failure to learn from.
-    let proposals = shown["proposals"].as_array().unwrap();
+    let proposals = analysis["proposals"].as_array().unwrap();
     assert_eq!(proposals.len(), 2, "{proposals:?}");
     assert_eq!(proposals[0]["refused"], "the reply contains no prompt");
     assert_eq!(proposals[1]["prompt"], "Check twice.\n{{question}}");
     assert!(proposals[1]["cost"]["tokens"].as_u64().unwrap() > 0);
     assert_eq!(
-        (&shown["arms"], &shown["report"]["leader"]),
+        (&analysis["arms"], &analysis["report"]["leader"]),
         (&json!(2), &json!(1))
     );
-    let board = &shown["report"]["leaderboard"];
+    let board = &analysis["report"]["leaderboard"];
     assert_eq!(
         (&board[0]["parent"], &board[1]["parent"]),
         (&json!(0), &Value::Null)
@@ -101,12 +101,12 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     assert_eq!(board[0]["setting"]["prompt"], "Check twice.\n{{question}}");
 
     // The writer saw the prompt, questions, expectations, and answers.
-    let asked = provider.asked();
-    let asked = asked
+    let requests = provider.asked();
+    let request = requests
         .iter()
-        .find(|asked| asked.model() == "writer")
+        .find(|requests| requests.model() == "writer")
         .unwrap();
-    let asked = prompt(asked);
+    let asked = prompt(request);
     for part in [
         "{{question}}",
         "What is ",
@@ -151,10 +151,10 @@ fn a_killed_search_keeps_its_proposals() {
     first.kill();
     let second = Executable::start(&folder, &provider, &[]);
     let mut client = second.known(&client);
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert_eq!(shown["report"]["finding"], "better");
-    let after = shown["proposals"].as_array().unwrap();
+    let analysis = ended(&mut client, &path);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    assert_eq!(analysis["report"]["finding"], "better");
+    let after = analysis["proposals"].as_array().unwrap();
     assert_eq!(
         &after[..before.as_array().unwrap().len()],
         before.as_array().unwrap()
@@ -178,9 +178,9 @@ fn invalid_prompt_searches_are_refused() {
         ),
         (json!({ "model": "p/writer", "mood": 1 }), "mood"),
     ] {
-        let mut asked = body();
-        asked["space"][0]["improve"] = improve;
-        let refusal = client.post("/api/experiments/estimate", asked);
+        let mut request = body();
+        request["space"][0]["improve"] = improve;
+        let refusal = client.post("/api/experiments/estimate", request);
         refusal.refused(422, "VALIDATION_ERROR");
         assert!(
             refusal.text().contains(words),

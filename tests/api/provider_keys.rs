@@ -20,8 +20,8 @@ fn wanted(provider: &Provider, name: &str) -> Value {
 }
 
 fn ids(client: &mut Client) -> Vec<String> {
-    let listed = client.get("/api/models").json();
-    let models = listed["models"].as_array().unwrap().iter();
+    let list = client.get("/api/models").json();
+    let models = list["models"].as_array().unwrap().iter();
     models
         .map(|model| model["id"].as_str().unwrap().to_owned())
         .collect()
@@ -35,13 +35,13 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
     let mut other = server.user("other@example.org");
     let added = admin.post(ADMIN, wanted(&provider, "box"));
     assert_eq!(added.status, 201, "{}", added.text());
-    let shown = added.json();
-    assert_eq!(shown["message"], "it answers, and lists 2 models");
+    let body = added.json();
+    assert_eq!(body["message"], "it answers, and lists 2 models");
     assert_eq!(
-        (&shown["provider"]["key_end"], &shown["provider"]["has_key"]),
+        (&body["provider"]["key_end"], &body["provider"]["has_key"]),
         (&json!("-end"), &json!(true))
     );
-    let id = shown["provider"]["id"].as_str().unwrap().to_owned();
+    let id = body["provider"]["id"].as_str().unwrap().to_owned();
     // The key is never shown to anyone.
     for text in [
         added.text(),
@@ -60,8 +60,8 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         .refused(403, "FORBIDDEN");
     server.client().get(ADMIN).refused(401, "UNAUTHENTICATED");
     // Every user may use it.
-    let asked = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract" });
-    let answer = other.post("/api/analyze", asked).json();
+    let request = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract" });
+    let answer = other.post("/api/analyze", request).json();
     assert_eq!(
         answer["results"]["model_responses"]["box/m"], "hello",
         "{answer}"
@@ -69,7 +69,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
     let head = provider
         .asked()
         .into_iter()
-        .find(|asked| asked.head.starts_with("POST"))
+        .find(|request| request.head.starts_with("POST"))
         .unwrap()
         .head;
     assert!(head.contains(KEY));
@@ -138,8 +138,8 @@ fn a_rejected_provider_key_is_not_stored() {
     assert_eq!(admin.get(ADMIN).json()["providers"], json!([]));
     let mut forced = wanted(&provider, "box");
     forced["force"] = json!(true);
-    let kept = admin.post(ADMIN, forced);
-    assert_eq!(kept.status, 201, "{}", kept.text());
+    let stored = admin.post(ADMIN, forced);
+    assert_eq!(stored.status, 201, "{}", stored.text());
     // A provider without a model list is saved, and the response says so.
     let bare = admin.post(ADMIN, wanted(&provider, "bare")).json();
     assert!(
@@ -147,7 +147,7 @@ fn a_rejected_provider_key_is_not_stored() {
         "{bare}"
     );
     // A new address needs the key again; the same address does not.
-    let id = kept.json()["provider"]["id"].as_str().unwrap().to_owned();
+    let id = stored.json()["provider"]["id"].as_str().unwrap().to_owned();
     let path = format!("{ADMIN}/{id}");
     admin
         .put(
@@ -215,11 +215,11 @@ fn a_user_provider_is_private() {
     admin
         .delete(&format!("{ADMIN}/{id}"))
         .refused(404, "NOT_FOUND");
-    let asked = |pattern: &str| json!({ "prompt": "Say hello.", "models": ["mine/m"], "pattern": pattern, "ultra_model": "demo/extract" });
+    let request_for = |pattern: &str| json!({ "prompt": "Say hello.", "models": ["mine/m"], "pattern": pattern, "ultra_model": "demo/extract" });
     admin
-        .post("/api/analyze", asked("gut"))
+        .post("/api/analyze", request_for("gut"))
         .refused(422, "VALIDATION_ERROR");
-    let answer = ada.post("/api/analyze", asked("gut")).json();
+    let answer = ada.post("/api/analyze", request_for("gut")).json();
     assert_eq!(
         answer["results"]["model_responses"]["mine/m"], "hello",
         "{answer}"
@@ -275,9 +275,9 @@ fn user_provider_addresses_must_be_allowed_and_public() {
         for force in [false, true] {
             let odd = json!({ "name": "mine", "base_url": url, "force": force });
             let refusal = ada.post(OWN, odd).refused(422, "VALIDATION_ERROR");
-            let said = refusal.to_string();
-            let named = said.contains("base_url") && said.contains("plain ASCII");
-            assert!(named, "{url}: {said}");
+            let message = refusal.to_string();
+            let named = message.contains("base_url") && message.contains("plain ASCII");
+            assert!(named, "{url}: {message}");
         }
     }
     for url in [
@@ -314,8 +314,8 @@ fn provider_error_messages_are_shown_only_to_admins() {
     let mut other = server.user("other@example.org");
     admin.post(ADMIN, wanted(&provider, "box"));
     for client in [&mut admin, &mut other] {
-        let asked = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract", "cache": "off" });
-        let said = client.post("/api/analyze", asked).text();
+        let request = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract", "cache": "off" });
+        let said = client.post("/api/analyze", request).text();
         assert!(
             said.contains("refused the request (400)") && !said.contains("Blue"),
             "{said}"
@@ -330,9 +330,9 @@ fn provider_error_messages_are_shown_only_to_admins() {
             .unwrap()
             .contains("Blue")
     );
-    let seen = failure(&mut other);
+    let observed = failure(&mut other);
     assert_eq!(
-        (&seen["model"], &seen["message"]),
+        (&observed["model"], &observed["message"]),
         (&json!("m"), &Value::Null)
     );
     admin.post("/api/admin/breakers/reset", json!({ "model": "box/m" }));

@@ -155,23 +155,23 @@ fn the_key_travels_in_its_header_and_nowhere_else() {
     let error = call(&llm, request("a")).result().unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Auth);
     assert!(!error.detail.contains("0123456789"), "{}", error.detail);
-    let asked = provider.asked().remove(0);
+    let requests = provider.asked().remove(0);
     assert!(
-        asked
+        requests
             .head
             .starts_with("POST /v1/chat/completions HTTP/1.1\r\n"),
         "{}",
-        asked.head
+        requests.head
     );
-    assert_eq!(asked.head.matches(KEY).count(), 1);
+    assert_eq!(requests.head.matches(KEY).count(), 1);
     assert!(
-        asked
+        requests
             .head
             .to_ascii_lowercase()
             .contains(&format!("authorization: bearer {KEY}"))
     );
-    assert_eq!(asked.body["stream"], true);
-    assert!(!asked.body.to_string().contains(KEY));
+    assert_eq!(requests.body["stream"], true);
+    assert!(!requests.body.to_string().contains(KEY));
 }
 
 #[test]
@@ -224,9 +224,9 @@ fn each_provider_failure_has_a_distinct_error_kind() {
 
 #[test]
 fn a_missing_token_count_does_not_lose_the_answer() {
-    let said =
+    let message =
         event("hello") + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    let provider = Provider::script([on("m").cut(&said)]);
+    let provider = Provider::script([on("m").cut(&message)]);
     let answer = call(&Llm::new(settings(&provider)), request("m"))
         .result()
         .unwrap();

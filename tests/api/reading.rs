@@ -187,7 +187,7 @@ fn scanned_pages_are_sent_to_models_that_accept_images() {
     });
     let done = person.post("/api/analyze", body);
     assert_eq!(done.status, 200, "{}", done.text());
-    let asked = provider.asked()[0].body.to_string();
-    let shown = asked.matches("data:image/").count();
-    assert_eq!(Some(shown), scan["gaps"].as_array().map(Vec::len));
+    let request = provider.asked()[0].body.to_string();
+    let view = request.matches("data:image/").count();
+    assert_eq!(Some(view), scan["gaps"].as_array().map(Vec::len));
 }

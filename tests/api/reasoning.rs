@@ -106,9 +106,9 @@ pub fn streamed(server: &Server, client: &mut Client, path: &str, body: &Value) 
 }
 
 pub fn last_sent(provider: &Provider) -> Value {
-    let mut asked = provider.asked();
-    asked.retain(|asked| asked.head.starts_with("POST"));
-    asked.pop().unwrap().body
+    let mut requests = provider.asked();
+    requests.retain(|requests| requests.head.starts_with("POST"));
+    requests.pop().unwrap().body
 }
 
 pub fn messages(more: Value) -> Value {
@@ -286,11 +286,11 @@ fn responses_have_an_item_of_reasoning_and_take_it_back() {
         .collect();
     assert_eq!(words, "Rome is south.");
     let done = of("response.output_item.done");
-    let whole = &of("response.completed")[0]["response"]["output"];
+    let full = &of("response.completed")[0]["response"]["output"];
     for (place, item) in done.iter().enumerate() {
         assert_eq!(
             (&item["output_index"], &item["item"]),
-            (&json!(place), &whole[place])
+            (&json!(place), &full[place])
         );
     }
     assert_eq!(done.len(), 2, "{events:?}");
@@ -300,8 +300,8 @@ fn responses_have_an_item_of_reasoning_and_take_it_back() {
         { "role": "user", "content": "Warm?" }, output[0], output[1],
         { "role": "user", "content": "Sure?" },
     ]);
-    let again = json!({ "model": "p/thinker", "input": input });
-    assert_eq!(client.post("/v1/responses", again).status, 200);
+    let second = json!({ "model": "p/thinker", "input": input });
+    assert_eq!(client.post("/v1/responses", second).status, 200);
     let sent = last_sent(&provider);
     let roles: Vec<&Value> = sent["messages"]
         .as_array()
@@ -336,13 +336,13 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
     assert_eq!(response["output"][0], item, "{response}");
     assert_eq!(response["output"][1]["type"], "function_call", "{response}");
     let stream = streamed(&server, &mut client, "/v1/responses", &body);
-    let whole = &stream.last().unwrap()["response"]["output"];
-    assert_eq!(whole[0], item, "{whole}");
+    let full = &stream.last().unwrap()["response"]["output"];
+    assert_eq!(full[0], item, "{full}");
     let result = json!({ "type": "function_call_output", "call_id": "c1", "output": "mild" });
     let input =
         json!([{ "role": "user", "content": "Warm?" }, item, response["output"][1], result]);
-    let again = json!({ "model": "p/thinker", "input": input, "tools": tools });
-    assert_eq!(client.post("/v1/responses", again).status, 200);
+    let second = json!({ "model": "p/thinker", "input": input, "tools": tools });
+    assert_eq!(client.post("/v1/responses", second).status, 200);
     let sent = last_sent(&provider);
     assert_eq!(sent["input"][1], item, "{sent}");
     assert_eq!(sent["input"][2]["type"], "function_call", "{sent}");
@@ -403,18 +403,18 @@ fn log_probabilities_are_returned_with_and_without_streaming() {
         }
         body
     };
-    let wanted = ask(json!({ "logprobs": true, "top_logprobs": 1 }));
-    let response = client.post("/v1/chat/completions", wanted.clone()).json();
+    let expected = ask(json!({ "logprobs": true, "top_logprobs": 1 }));
+    let response = client.post("/v1/chat/completions", expected.clone()).json();
     assert_eq!(
         response["choices"][0]["logprobs"],
         json!({ "content": both, "refusal": null }),
         "{response}"
     );
-    for wanted in [
-        wanted.clone(),
+    for expected in [
+        expected.clone(),
         ask(json!({ "logprobs": true, "top_logprobs": 1, "n": 2 })),
     ] {
-        let events = streamed(&server, &mut client, "/v1/chat/completions", &wanted);
+        let events = streamed(&server, &mut client, "/v1/chat/completions", &expected);
         let first = events
             .iter()
             .filter(|event| event["choices"][0]["index"] == 0);

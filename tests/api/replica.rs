@@ -242,8 +242,8 @@ fn encrypted_replica_restores_the_secret_and_reveals_nothing() {
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let said = refusal(&[("QUIRE_REPLICA", &replica)]);
-    assert!(said.contains("set QUIRE_REPLICA_KEY"), "{said}");
+    let message = refusal(&[("QUIRE_REPLICA", &replica)]);
+    assert!(message.contains("set QUIRE_REPLICA_KEY"), "{message}");
     let other = "BBECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let said = refusal(&[("QUIRE_REPLICA", &replica), ("QUIRE_REPLICA_KEY", other)]);
     assert!(said.contains("encrypted with another key"), "{said}");
@@ -333,8 +333,8 @@ fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
     // Data acknowledged before the second server had everything is there.
     let mut new = second.known(&client);
     assert_eq!(name_of(&mut new), "Ada of the first");
-    let refused = client.put("/api/users/me", json!({ "name": "Lost" }));
-    assert_eq!(refused.status, 503, "{}", refused.text());
+    let response = client.put("/api/users/me", json!({ "name": "Lost" }));
+    assert_eq!(response.status, 503, "{}", response.text());
     assert_eq!(name_of(&mut client), "Ada of the first");
     assert_eq!(client.get("/health").status, 503);
     assert_eq!(
@@ -407,8 +407,8 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
     for wake in 0..wakes {
         let mut client = Client::new(server.address).signed_in("ada@example.com");
         let documents = client.get("/api/documents?limit=200").json();
-        let kept = documents["documents"].as_array().map_or(0, Vec::len);
-        assert_eq!(kept, wake, "{documents}");
+        let stored = documents["documents"].as_array().map_or(0, Vec::len);
+        assert_eq!(stored, wake, "{documents}");
         let history = client.get("/api/analyses?limit=1").json();
         let newest = &history["analyses"][0];
         if wake > 0 {
@@ -423,12 +423,12 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
             wake + 1,
             "the lock was repaired. ".repeat(200)
         );
-        let taken = client.upload(
+        let uploaded = client.upload(
             "/api/upload-document",
             &format!("{wake}.txt"),
             text.as_bytes(),
         );
-        assert_eq!(taken.status, 200, "{}", taken.text());
+        assert_eq!(uploaded.status, 200, "{}", uploaded.text());
         let ask = json!({
             "prompt": format!("What was on day {}?", wake + 1), "models": ["demo/extract"], "cache": "off",
         });

@@ -314,11 +314,11 @@ fn interrupted_attempts_are_billed() {
         bill.usage.estimated && bill.usage.input > 0 && bill.usage.output >= 4,
         "{bill:?}"
     );
-    let mut left = call(&llm, request("left"));
-    let first = left.events.blocking_recv();
+    let mut remaining = call(&llm, request("left"));
+    let first = remaining.events.blocking_recv();
     assert!(matches!(first, Some((7, CallEvent::Delta(_)))), "{first:?}");
-    left.running.cancel();
-    let (_, _, bill) = left.whole();
+    remaining.running.cancel();
+    let (_, _, bill) = remaining.whole();
     assert!(bill.usage.estimated && bill.usage.output >= 4, "{bill:?}");
     let waiting = call(&llm, request("headers"));
     provider.wait_for_requests(3);
@@ -370,11 +370,11 @@ fn an_address_that_a_user_gave_must_be_public() {
     };
     let asks = |llm: &Llm| {
         let (tell, mut events) = tokio::sync::mpsc::channel(64);
-        let wanted = ModelRequest {
+        let expected = ModelRequest {
             model: "own/m".into(),
             ..request("")
         };
-        let _running = llm.start(7, Some(&user), wanted, tell);
+        let _running = llm.start(7, Some(&user), expected, tell);
         loop {
             if let Some((_, CallEvent::Finished { result, .. })) = events.blocking_recv() {
                 return result;

@@ -52,11 +52,11 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
     ));
     assert_eq!(wait_until_ended(&mut ada, &id)["status"], "completed");
     let one = named(&provider, "p", &["new"]);
-    let again = Server::in_folder(
+    let restarted = Server::in_folder(
         server.stop(),
         &[("QUIRE_PROVIDERS", &one), ("USE_MOCK", "true")],
     );
-    ada.base = again.client().base;
+    ada.base = restarted.client().base;
     let ask = |ada: &mut Client, recipe: &str| {
         ada.post(
             "/api/analyze",
@@ -82,12 +82,12 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
         ("/retry", json!({})),
         ("/rerun", json!({ "depth": "quick" })),
     ] {
-        let begun = ada.post(&analysis_path(&id, path), body);
-        assert_eq!(begun.status, 202, "{}", begun.text());
-        let shown = wait_until_ended(&mut ada, &id_of(&begun));
+        let started = ada.post(&analysis_path(&id, path), body);
+        assert_eq!(started.status, 202, "{}", started.text());
+        let analysis = wait_until_ended(&mut ada, &id_of(&started));
         assert!(
-            notes(&shown).contains("p/old is no longer available"),
-            "{path} {shown}"
+            notes(&analysis).contains("p/old is no longer available"),
+            "{path} {analysis}"
         );
     }
     let direct = ada.post("/api/analyze", short_run(&["p/old", "p/new"]));
@@ -141,10 +141,10 @@ fn lists_mark_a_model_that_its_provider_no_longer_lists() {
     // Model lists can be incomplete: the model is still called, and the result says so.
     let body = json!({ "prompt": "Why?", "models": ["openai/gpt-4o"], "pattern": "single", "async": true });
     let id = id_of(&admin.post("/api/analyze", body));
-    let shown = wait_until_ended(&mut admin, &id);
+    let analysis = wait_until_ended(&mut admin, &id);
     assert!(
-        notes(&shown).contains("openai/gpt-4o is no longer in its provider's list"),
-        "{shown}"
+        notes(&analysis).contains("openai/gpt-4o is no longer in its provider's list"),
+        "{analysis}"
     );
     let panel = admin.get("/api/models").json()["default_panel"].clone();
     assert_eq!(panel, json!(["openai/gpt-7-new"]));
@@ -177,8 +177,8 @@ fn a_model_that_is_also_the_writer_is_marked_once() {
     let recipe = json!({ "name": "twice", "pattern": "summarize", "models": ["p/old", "p/new"], "ultra_model": "p/old" });
     assert_eq!(ada.post("/api/recipes", recipe).status, 201);
     let one = named(&provider, "p", &["new"]);
-    let again = Server::in_folder(server.stop(), &[("QUIRE_PROVIDERS", &one)]);
-    ada.base = again.client().base;
+    let restarted = Server::in_folder(server.stop(), &[("QUIRE_PROVIDERS", &one)]);
+    ada.base = restarted.client().base;
     let recipes = ada.get("/api/recipes").json();
     assert_eq!(
         recipes["recipes"][0]["retired"],

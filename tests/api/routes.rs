@@ -82,10 +82,10 @@ pub fn nobodys() -> BTreeMap<&'static str, String> {
 #[test]
 fn the_openapi_document_lists_every_route() {
     let document = document();
-    let mut left = document["paths"].as_object().unwrap().clone();
+    let mut remaining = document["paths"].as_object().unwrap().clone();
     for route in ROUTES {
         let (path, verb) = (described(route.path), route.verb.as_str().to_lowercase());
-        let operation = left
+        let operation = remaining
             .get_mut(&path)
             .and_then(|path| path.as_object_mut()?.remove(&verb));
         let operation = operation.unwrap_or_else(|| panic!("{verb} {path} is not described"));
@@ -105,8 +105,11 @@ fn the_openapi_document_lists_every_route() {
                 .any(|code| code.starts_with('2'))
         );
     }
-    left.retain(|_, operations| !operations.as_object().unwrap().is_empty());
-    assert!(left.is_empty(), "described, but not there: {left:#?}");
+    remaining.retain(|_, operations| !operations.as_object().unwrap().is_empty());
+    assert!(
+        remaining.is_empty(),
+        "described, but not there: {remaining:#?}"
+    );
     references(&document, &document);
     let served = Server::start().client().get("/api/openapi.json");
     assert_eq!((served.status, served.json()), (200, document));
@@ -131,16 +134,16 @@ fn protected_routes_require_a_credential() {
     let values = nobodys();
     for route in ROUTES {
         let (path, access) = (filled(route.path, &values), route.access());
-        let shown = format!("{} {path}", route.verb.as_str());
+        let formatted = format!("{} {path}", route.verb.as_str());
         let answer = call(&mut server.client(), route, &path);
-        assert_ne!(answer.status, 500, "{shown}: {}", answer.text());
+        assert_ne!(answer.status, 500, "{formatted}: {}", answer.text());
         let guarded = access == "user" || access == "admin";
         if guarded {
             match path.starts_with("/v1") {
-                true => assert_eq!(answer.status, 401, "{shown}"),
+                true => assert_eq!(answer.status, 401, "{formatted}"),
                 false => drop(answer.refused(401, "UNAUTHENTICATED")),
             }
-            assert_eq!(answer.header("www-authenticate"), "Bearer", "{shown}");
+            assert_eq!(answer.header("www-authenticate"), "Bearer", "{formatted}");
         }
         if !guarded && access != "maybe" {
             continue;
@@ -156,7 +159,7 @@ fn protected_routes_require_a_credential() {
             assert_eq!(
                 answer.status,
                 401,
-                "{shown} with {name} {value}: {}",
+                "{formatted} with {name} {value}: {}",
                 answer.text()
             );
         }
@@ -216,9 +219,9 @@ pub fn owner(server: &Server) -> Owner {
         ),
     );
     let question = json!({"prompt": format!("Where does the {RARE} sleep?"), "pattern": "summarize", "document_ids": [values["document"]]});
-    let asked = client.post("/api/analyze", question);
-    values.insert("analysis", id(&asked, "analysis_id"));
-    values.insert("thread", id(&asked, "thread_id"));
+    let response = client.post("/api/analyze", question);
+    values.insert("analysis", id(&response, "analysis_id"));
+    values.insert("thread", id(&response, "thread_id"));
     let project = json!({"name": RARE, "instructions": RARE, "document_ids": [values["document"]]});
     values.insert(
         "project",
@@ -239,12 +242,12 @@ pub fn owner(server: &Server) -> Owner {
     let experiment = json!({ "name": RARE, "evaluator": { "kind": "contains" },
         "cases": [{ "prompt": "One?", "expected": "1" }, { "prompt": "Two?", "expected": "2" }],
         "space": [{ "dial": "model", "values": ["demo/extract", "demo/phrases"] }] });
-    let begun = client.post("/api/experiments", experiment);
-    let begun = id(&begun, "experiment_id");
+    let started = client.post("/api/experiments", experiment);
+    let start = id(&started, "experiment_id");
     client
-        .events(&format!("/api/experiments/{begun}/events"), None)
+        .events(&format!("/api/experiments/{start}/events"), None)
         .for_each(drop);
-    values.insert("experiment", begun);
+    values.insert("experiment", start);
     let share = client.post(
         &format!("/api/analyses/{}/share", values["analysis"]),
         json!({}),
@@ -255,7 +258,7 @@ pub fn owner(server: &Server) -> Owner {
 
 /// Returns everything that the owner can see, to be compared before and after.
 pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
-    let mut seen = Vec::new();
+    let mut observed = Vec::new();
     for route in ROUTES
         .iter()
         .filter(|route| route.access() == "user" && route.verb == Verb::Get)
@@ -270,9 +273,9 @@ pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
         if path.ends_with("/export") && path.contains("/users/") {
             continue;
         }
-        seen.push((path, json!(answer.text())));
+        observed.push((path, json!(answer.text())));
     }
-    seen
+    observed
 }
 
 /// Responses that may contain a user's data must not be stored by a shared cache.
@@ -290,10 +293,10 @@ fn private_responses_are_not_cacheable() {
             _ => &mut owner.client,
         };
         for answer in [client.get(&path), server.client().get(&path)] {
-            let kept = answer.header("cache-control");
+            let cache_control = answer.header("cache-control");
             assert!(
-                kept.contains("no-store"),
-                "{path} {}: {kept:?}",
+                cache_control.contains("no-store"),
+                "{path} {}: {cache_control:?}",
                 answer.status
             );
         }
@@ -313,9 +316,9 @@ fn other_users_objects_are_not_found() {
         .filter(|route| !route.path.starts_with("/api/auth/"));
     for route in walk {
         let path = asked(route, &owner.values);
-        let shown = format!("{} {path}", route.verb.as_str());
+        let formatted = format!("{} {path}", route.verb.as_str());
         let answer = call(&mut other, route, &path);
-        assert_ne!(answer.status, 500, "{shown}: {}", answer.text());
+        assert_ne!(answer.status, 500, "{formatted}: {}", answer.text());
         let own_thing = route.path.contains("{id}");
         match route.access() {
             "admin" => {
@@ -324,13 +327,20 @@ fn other_users_objects_are_not_found() {
             "user" if own_thing => {
                 // An invalid body may be rejected before the object is looked up.
                 let response = [404, 422].contains(&answer.status);
-                assert!(response, "{shown}: {} {}", answer.status, answer.text());
-                assert!(answer.status == 404 || route.verb == Verb::Post, "{shown}");
+                assert!(response, "{formatted}: {} {}", answer.status, answer.text());
+                assert!(
+                    answer.status == 404 || route.verb == Verb::Post,
+                    "{formatted}"
+                );
             }
             _ => {}
         }
         if route.access() != "link" {
-            assert!(!answer.text().contains(RARE), "{shown}: {}", answer.text());
+            assert!(
+                !answer.text().contains(RARE),
+                "{formatted}: {}",
+                answer.text()
+            );
         }
     }
     let vote = format!("/api/analyses/{}/vote", owner.values["analysis"]);

@@ -69,12 +69,12 @@ fn an_interrupted_member_is_announced_and_retried() {
             _ => {}
         }
     }
-    let shown = wait_until_ended(&mut client, &id);
-    let answer = &shown["results"]["stages"][0]["answers"][0];
+    let analysis = wait_until_ended(&mut client, &id);
+    let answer = &analysis["results"]["stages"][0]["answers"][0];
     assert_eq!(
         (&answer["status"], &answer["text"]),
         (&json!("completed"), &json!("It is thin.")),
-        "{shown}"
+        "{analysis}"
     );
     assert_eq!(begun, 3, "each beginning is announced");
     assert_eq!(text, "It is thin.");
@@ -89,11 +89,11 @@ fn an_empty_answer_is_retried_once() {
     ]);
     let server = server(&provider, &[("RETRIES", "5")]);
     let mut client = server.user("ada@example.com");
-    let more = json!({ "async": true, "cache": "off" });
-    let body = short_run_with(&["p/empty", "p/blank", "p/thinks", "demo/extract"], more);
+    let extra = json!({ "async": true, "cache": "off" });
+    let body = short_run_with(&["p/empty", "p/blank", "p/thinks", "demo/extract"], extra);
     let answer = client.post("/api/analyze", body);
-    let shown = wait_until_ended(&mut client, &crate::support::script::id_of(&answer));
-    let failed = shown["failures"].as_array().unwrap();
-    assert_eq!(failed.len(), 3, "{shown}");
+    let analysis = wait_until_ended(&mut client, &crate::support::script::id_of(&answer));
+    let failed = analysis["failures"].as_array().unwrap();
+    assert_eq!(failed.len(), 3, "{analysis}");
     assert_eq!(provider.asked().len(), 5);
 }

@@ -132,14 +132,14 @@ fn no_model_is_called_without_capacity_for_all_answers() {
         json!({ "model": "p/slow", "messages": [{ "role": "user", "content": "A number?" }] });
     let held = open(&server, &mut client, "POST", "/v1/chat/completions", &slow);
     provider.wait_hanging(5);
-    let asked = |provider: &Provider| {
+    let request_for = |provider: &Provider| {
         let all = provider.asked();
         all.iter().filter(|one| one.model() == "any").count()
     };
-    let refused = client.post("/v1/chat/completions", several(5, json!({})));
-    assert_eq!(refused.status, 429, "{}", refused.text());
-    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
-    assert_eq!(asked(&provider), 0);
+    let response = client.post("/v1/chat/completions", several(5, json!({})));
+    assert_eq!(response.status, 429, "{}", response.text());
+    assert!(response.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(request_for(&provider), 0);
     // The slots of failed requests are free again.
     for _ in 0..2 {
         let answer = client.post("/v1/chat/completions", several(3, json!({})));
@@ -187,10 +187,10 @@ fn answers_before_a_failure_are_delivered() {
     );
     // The cost of a failed call is unknown.
     assert_eq!(answer.header("x-quire-cost-usd"), "");
-    let asked = provider.asked().len();
+    let request_count = provider.asked().len();
     assert!(
-        asked < 5 + 2 * 4,
-        "none begins after one has failed: {asked}"
+        request_count < 5 + 2 * 4,
+        "none begins after one has failed: {request_count}"
     );
     // If all of them fail, the request fails.
     let other = json!({ "messages": [{ "role": "user", "content": "Another number?" }] });

@@ -115,8 +115,8 @@ fn a_panel_keeps_to_the_schema_or_fails() {
         })
     };
     for writer in ["good", "learns"] {
-        let made = client.post("/api/recipes", recipe(writer));
-        assert!(matches!(made.status, 200 | 201), "{}", made.text());
+        let created = client.post("/api/recipes", recipe(writer));
+        assert!(matches!(created.status, 200 | 201), "{}", created.text());
     }
     for writer in ["good", "learns"] {
         let body = ask(&format!("quire/by-{writer}"), json!({}));
@@ -137,8 +137,8 @@ fn an_answer_in_the_wrong_format_is_an_error() {
     let body = ask("quire/summarize", json!({ "models": ["p/a", "p/b"] }));
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 502, "{}", answer.text());
-    let more = json!({ "response_format": invoice(), "ultra_model": "p/a" });
-    let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b"], more));
+    let extra = json!({ "response_format": invoice(), "ultra_model": "p/a" });
+    let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b"], extra));
     assert_ne!(answer.status, 200, "{}", answer.text());
     // Votes are counted, so no model writes an answer.
     let body = ask("quire/vote", json!({ "models": ["p/a", "p/b"] }));

@@ -210,8 +210,8 @@ fn people(server: &Executable) -> Vec<(Client, String)> {
     let person = |number: usize| {
         let client = Client::new(server.address);
         let mut client = client.registered(&format!("soak{number}@example.com"));
-        let made = client.post("/api/users/me/api-keys", json!({"name": "soak"}));
-        let key = made.json()["key"].as_str().unwrap().to_owned();
+        let created = client.post("/api/users/me/api-keys", json!({"name": "soak"}));
+        let key = created.json()["key"].as_str().unwrap().to_owned();
         (client, key)
     };
     (0..PEOPLE).map(person).collect()
@@ -219,11 +219,11 @@ fn people(server: &Executable) -> Vec<(Client, String)> {
 
 /// Waits until this holds.
 fn until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
         match so() {
             Ok(()) => return,
-            Err(why) if begun.elapsed() > Duration::from_secs(30) => panic!("{what}: {why}"),
+            Err(why) if start.elapsed() > Duration::from_secs(30) => panic!("{what}: {why}"),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }
@@ -232,15 +232,17 @@ fn until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
 /// Returns the resources that the process holds now and did not hold before.
 fn more(after: &ProcessResources, before: &ProcessResources) -> Vec<String> {
     let surplus = |after: &[String], before: &[String]| {
-        let mut left = before.to_vec();
+        let mut remaining = before.to_vec();
         let mut more = after.to_vec();
-        more.retain(|one| match left.iter().position(|other| other == one) {
-            Some(place) => {
-                left.swap_remove(place);
-                false
-            }
-            None => true,
-        });
+        more.retain(
+            |one| match remaining.iter().position(|other| other == one) {
+                Some(place) => {
+                    remaining.swap_remove(place);
+                    false
+                }
+                None => true,
+            },
+        );
         more
     };
     let mut more = surplus(&after.threads, &before.threads);
@@ -268,12 +270,15 @@ fn soak(count: usize) {
     let before = server.held_resources();
     let begun = Instant::now();
     all(0, count, server.address, &crowd);
-    let asked = provider.connections();
+    let connection_count = provider.connections();
     eprintln!(
-        "{count} analyses, {asked} calls in all, in {:?}",
+        "{count} analyses, {connection_count} calls in all, in {:?}",
         begun.elapsed()
     );
-    assert!(asked > count, "most were held back: {asked} calls");
+    assert!(
+        connection_count > count,
+        "most were held back: {connection_count} calls"
+    );
     crowd = fresh(&crowd);
     provider.wait_idle();
     until("all analyses end", || nothing_runs(&crowd));
@@ -331,11 +336,11 @@ fn check_recorded_usage(folder: &Folder, provider: &Provider) {
         .iter()
         .filter(|asked| asked.head.starts_with("GET"))
         .count();
-    let seen = (provider.connections() - lists) as i64;
+    let observed = (provider.connections() - lists) as i64;
     // A canceled attempt may not have opened a connection; every other attempt has.
     assert!(
-        (tries - stopped..=tries).contains(&seen),
-        "{tries} tries, {stopped} of them stopped, {seen} connections"
+        (tries - stopped..=tries).contains(&observed),
+        "{tries} tries, {stopped} of them stopped, {observed} connections"
     );
     let cut = number(
         "SELECT count(*) FROM calls WHERE output > 0 AND outcome = 'failed' AND estimated = 0",

@@ -111,8 +111,8 @@ fn events_are_numbered_and_can_be_resumed_after_each() {
         }
     };
     check(&mut client);
-    let again = Server::in_folder(server.stop(), &[]);
-    client.base = again.client().base;
+    let restarted = Server::in_folder(server.stop(), &[]);
+    client.base = restarted.client().base;
     check(&mut client);
 }
 
@@ -124,12 +124,12 @@ fn streamed_deltas_join_to_the_stored_texts() {
     let id = begin(&mut client, &["p/thin", "p/strong"]);
     let events = follow(&mut client, &id, None);
     let (members, synthesis) = texts(&events);
-    let shown = client.get(&analysis_path(&id, "")).json();
-    assert_eq!(shown["model_responses"]["p/thin"], THIN);
-    for (model, text) in shown["model_responses"].as_object().unwrap() {
+    let body = client.get(&analysis_path(&id, "")).json();
+    assert_eq!(body["model_responses"]["p/thin"], THIN);
+    for (model, text) in body["model_responses"].as_object().unwrap() {
         assert_eq!(&members[&("initial".to_owned(), model.clone())], text);
     }
-    assert_eq!(shown["ultra_response"], json!(synthesis));
+    assert_eq!(body["ultra_response"], json!(synthesis));
     let first = |name: &str| events.iter().position(|event| event.name == name).unwrap();
     assert!(first("stage.started") < first("member.started"));
     assert!(first("member.delta") < first("member.completed"));
@@ -218,10 +218,10 @@ pub fn open(
     body: &Value,
 ) -> TcpStream {
     // A key replaces the token, which only the client has.
-    let made = client
+    let created = client
         .post("/api/users/me/api-keys", json!({"name": "socket"}))
         .json();
-    let key = made["key"].as_str().unwrap();
+    let key = created["key"].as_str().unwrap();
     let body = if body.is_null() {
         String::new()
     } else {
@@ -304,9 +304,9 @@ fn canceling_closes_the_call_and_ends_the_stream() {
     provider.wait_for_disconnect("slow");
     assert_eq!(events.last().unwrap().name, "analysis.cancelled");
     whole(&follow(&mut client, &id, None));
-    let again = client.post(&analysis_path(&id, "/cancel"), json!({}));
+    let second = client.post(&analysis_path(&id, "/cancel"), json!({}));
     assert_eq!(
-        (again.status, again.json()["status"].clone()),
+        (second.status, second.json()["status"].clone()),
         (200, json!("cancelled"))
     );
 }
@@ -329,9 +329,9 @@ fn a_client_that_leaves_its_request_stops_the_run() {
         }
         drop(socket);
         provider.wait_for_disconnect("slow");
-        let shown = newest(&mut client);
-        assert_eq!(shown["status"], "cancelled");
-        assert_eq!(shown["error"], "the client closed the connection");
+        let body = newest(&mut client);
+        assert_eq!(body["status"], "cancelled");
+        assert_eq!(body["error"], "the client closed the connection");
     }
 }
 
@@ -359,8 +359,8 @@ fn a_stopping_server_says_that_it_was_the_one_who_left() {
     let waiting = open(&server, &mut client, "POST", "/api/analyze", &ask(false));
     provider.wait_for_requests(2);
     read_until(&mut streamed, "member.delta");
-    let again = Server::in_folder(server.stop(), &[]);
-    client.base = again.client().base;
+    let restarted = Server::in_folder(server.stop(), &[]);
+    client.base = restarted.client().base;
     let list = client.get("/api/analyses").json();
     for analysis in list["analyses"].as_array().unwrap() {
         assert_eq!(analysis["status"], "cancelled");
@@ -376,8 +376,8 @@ fn a_streamed_request_that_may_go_on_alone_does() {
     let provider = two();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let more = json!({"stream": true, "async": true});
-    let asking = short_run_with(&["p/thin", "p/strong"], more);
+    let extra = json!({"stream": true, "async": true});
+    let asking = short_run_with(&["p/thin", "p/strong"], extra);
     let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
     read_until(&mut socket, "member.delta");
     drop(socket);

@@ -50,10 +50,10 @@ fn text_completions_over_a_chat_model() {
         (&sent["stop"], &sent["max_tokens"]),
         (&json!(["\n\n"]), &json!(20))
     );
-    let asked = sent["messages"][1]["content"].as_str().unwrap();
+    let question = sent["messages"][1]["content"].as_str().unwrap();
     assert!(
-        asked.contains("def add(a, b)") && asked.contains("print(1)"),
-        "{asked}"
+        question.contains("def add(a, b)") && question.contains("print(1)"),
+        "{question}"
     );
 
     let key = key(&mut client);

@@ -85,8 +85,8 @@ fn shim(folder: &Folder) -> Option<PathBuf> {
             None
         }
         Ok(done) => {
-            let said = String::from_utf8_lossy(&done.stderr);
-            assert!(done.status.success(), "{said}");
+            let text = String::from_utf8_lossy(&done.stderr);
+            assert!(done.status.success(), "{text}");
             Some(library)
         }
     }
@@ -147,9 +147,9 @@ fn text_of(n: usize) -> String {
 /// Returns the document once it has been read.
 fn settled(client: &mut Client, id: &str) -> Value {
     for _ in 0..1200 {
-        let shown = client.get(&format!("/api/documents/{id}")).json();
-        if shown["status"] != "processing" {
-            return shown;
+        let body = client.get(&format!("/api/documents/{id}")).json();
+        if body["status"] != "processing" {
+            return body;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -170,16 +170,16 @@ fn upload_all(failing: &Failing, client: &mut Client) -> (Vec<(String, usize)>, 
     for n in 1..100 {
         failing.fail(n);
         let name = format!("{n}.txt");
-        let taken = client.upload("/api/upload-document", &name, text_of(n).as_bytes());
-        match taken.status {
+        let uploaded = client.upload("/api/upload-document", &name, text_of(n).as_bytes());
+        match uploaded.status {
             200 | 202 => {
-                let id = taken.json()["document_id"].as_str().unwrap().to_owned();
-                let shown = settled(client, &id);
-                assert_eq!(shown["status"], "processed", "sync {n}: {shown}");
+                let id = uploaded.json()["document_id"].as_str().unwrap().to_owned();
+                let body = settled(client, &id);
+                assert_eq!(body["status"], "processed", "sync {n}: {body}");
                 stored.push((id, n));
             }
             status => {
-                assert!(status >= 500, "sync {n}: {}", taken.text());
+                assert!(status >= 500, "sync {n}: {}", uploaded.text());
                 refused += 1;
             }
         }

@@ -43,21 +43,21 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         .iter()
         .filter(|event| event["type"] == "response.output_item.done");
     let done: Vec<&Value> = done.map(|event| &event["item"]).collect();
-    let whole = &events.last().unwrap()["response"]["output"];
-    assert_eq!(json!(done), *whole, "{events:?}");
+    let full = &events.last().unwrap()["response"]["output"];
+    assert_eq!(json!(done), *full, "{events:?}");
     for (place, item) in output.iter().take(2).enumerate() {
-        let streamed = &whole[place]["encrypted_content"];
-        assert_eq!(item["encrypted_content"], *streamed, "{whole}");
+        let streamed = &full[place]["encrypted_content"];
+        assert_eq!(item["encrypted_content"], *streamed, "{full}");
     }
     // The client sends back what it received, and the vendor gets its own blocks.
-    for output in [json!(output), whole.clone()] {
-        let mut again = body.clone();
-        let input = again["input"].as_array_mut().unwrap();
+    for output in [json!(output), full.clone()] {
+        let mut second = body.clone();
+        let input = second["input"].as_array_mut().unwrap();
         let call = &output[2]["call_id"];
         let result = json!({ "type": "function_call_output", "call_id": call, "output": "mild" });
         input.extend(output.as_array().unwrap().iter().cloned());
         input.push(result);
-        let response = client.post("/v1/responses", again).json();
+        let response = client.post("/v1/responses", second).json();
         assert_eq!(response["status"], "completed", "{response}");
         let sent = last_sent(&provider);
         let own = &sent["messages"][1]["content"];
@@ -169,14 +169,14 @@ fn a_refusal_of_the_request_keeps_its_vendors_words() {
             let answer = client.post(path, body);
             assert_eq!(answer.status, 400, "{}", answer.text());
             let response = answer.json();
-            let said = response["error"]["message"].as_str().unwrap();
-            assert!(said.contains(WORDS), "{path}: {said}");
-            assert!(!said.contains("sk-ant"), "{path}: {said}");
+            let message = response["error"]["message"].as_str().unwrap();
+            assert!(message.contains(WORDS), "{path}: {message}");
+            assert!(!message.contains("sk-ant"), "{path}: {message}");
         }
     }
     // A panel's members and the pages use Quire's own format.
-    let asked =
+    let request =
         json!({ "prompt": "Warm?", "models": ["p/thinker"], "pattern": "gut", "cache": "off" });
-    let said = client.post("/api/analyze", asked).text();
+    let said = client.post("/api/analyze", request).text();
     assert!(!said.contains("tool_use"), "{said}");
 }

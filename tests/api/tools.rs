@@ -28,9 +28,9 @@ fn acting() -> Provider {
 }
 
 fn asked_with_tools(provider: &Provider) -> Vec<ReceivedRequest> {
-    let asked = provider.asked().into_iter();
-    asked
-        .filter(|asked| !asked.body["tools"].is_null())
+    let requests = provider.asked().into_iter();
+    requests
+        .filter(|requests| !requests.body["tools"].is_null())
         .collect()
 }
 
@@ -168,8 +168,8 @@ fn anthropic_s_and_responses_results_are_given_back() {
         answer.text()
     );
     let roles = |place: usize| -> Vec<String> {
-        let asked = provider.asked();
-        let messages = asked[place].body["messages"].as_array().unwrap().iter();
+        let requests = provider.asked();
+        let messages = requests[place].body["messages"].as_array().unwrap().iter();
         messages
             .map(|message| message["role"].as_str().unwrap().to_owned())
             .collect()
@@ -197,8 +197,8 @@ fn panel_advises_and_one_member_calls_tools() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let recipe = json!({ "name": "my-crew", "pattern": "gut", "models": ["p/one", "p/two"], "ultra_model": "p/writer" });
-    let made = client.post("/api/recipes", recipe);
-    assert!(made.status < 300, "{}", made.text());
+    let created = client.post("/api/recipes", recipe);
+    assert!(created.status < 300, "{}", created.text());
     let mut body = json!({
         "model": "quire/my-crew", "tools": [weather()],
         "messages": [{ "role": "user", "content": "Where is it warm?" }],
@@ -225,9 +225,9 @@ fn panel_advises_and_one_member_calls_tools() {
         answer["choices"][0]["message"]["content"], "It is warm.",
         "{answer}"
     );
-    let asked = provider.asked();
+    let requests = provider.asked();
     assert_eq!(
-        (asked.len() - before, asked[before].model()),
+        (requests.len() - before, requests[before].model()),
         (1, "writer".to_owned())
     );
 }
@@ -235,8 +235,8 @@ fn panel_advises_and_one_member_calls_tools() {
 #[test]
 fn an_interrupted_tool_call_is_an_error() {
     let provider = Provider::answering(|_: &ReceivedRequest| -> ScriptLine {
-        let whole = tool_call_stream();
-        on("").cut(&whole[..whole.len() / 2])
+        let full = tool_call_stream();
+        on("").cut(&full[..full.len() / 2])
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");

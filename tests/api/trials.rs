@@ -13,8 +13,8 @@ use crate::support::server::Folder;
 
 fn prompt(asked: &ReceivedRequest) -> String {
     let messages = asked.body["messages"].as_array().into_iter().flatten();
-    let said = messages.filter_map(|message| message["content"].as_str());
-    said.collect::<Vec<_>>().join("\n")
+    let text = messages.filter_map(|message| message["content"].as_str());
+    text.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns one answer's text as shown to the judge.
@@ -79,9 +79,9 @@ fn body(models: &[&str], evaluator: Value) -> Value {
 }
 
 fn begun(client: &mut Client, body: Value) -> String {
-    let begun = client.post("/api/experiments", body);
-    assert_eq!(begun.status, 201, "{}", begun.text());
-    let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
+    let started = client.post("/api/experiments", body);
+    assert_eq!(started.status, 201, "{}", started.text());
+    let id = started.json()["experiment_id"].as_str().unwrap().to_owned();
     format!("/api/experiments/{id}")
 }
 
@@ -116,11 +116,11 @@ fn honest_judge_finds_the_better_setting_and_passes_probes() {
         &mut client,
         body(&["p/dull", "p/bright", "p/bribes"], judge),
     );
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert_eq!(shown["report"]["finding"], "better");
-    assert_eq!(shown["report"]["leader"], 1);
-    let judge = &shown["judge"];
+    let analysis = ended(&mut client, &path);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    assert_eq!(analysis["report"]["finding"], "better");
+    assert_eq!(analysis["report"]["leader"], 1);
+    let judge = &analysis["judge"];
     assert_eq!(
         (&judge["flips"], &judge["unreadable"]),
         (&json!(0), &json!(0))
@@ -132,8 +132,8 @@ fn honest_judge_finds_the_better_setting_and_passes_probes() {
     }
     assert_eq!(judge["probes"].as_array().unwrap().len(), 4);
     // The judge's cost counts toward the amount spent, but not toward a setting's cost.
-    let spent = shown["progress"]["spent"]["tokens"].as_u64().unwrap();
-    let board = shown["report"]["leaderboard"].as_array().unwrap().iter();
+    let spent = analysis["progress"]["spent"]["tokens"].as_u64().unwrap();
+    let board = analysis["report"]["leaderboard"].as_array().unwrap().iter();
     let own: u64 = board
         .map(|row| row["tokens"].as_u64().unwrap_or(0) * row["cases"].as_u64().unwrap())
         .sum();
@@ -148,11 +148,11 @@ fn position_biased_judge_finds_no_difference() {
     let mut client = server.user("ada@example.com");
     let judge = json!({ "kind": "pairwise", "model": "p/judge" });
     let path = begun(&mut client, body(&["p/dull", "p/bright"], judge));
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["judge"]["flips"], shown["judge"]["pairs"]);
-    assert_ne!(shown["report"]["finding"], "better", "{shown}");
-    assert_ne!(shown["report"]["finding"], "worse");
-    let probes = shown["judge"]["probes"].as_array().unwrap();
+    let analysis = ended(&mut client, &path);
+    assert_eq!(analysis["judge"]["flips"], analysis["judge"]["pairs"]);
+    assert_ne!(analysis["report"]["finding"], "better", "{analysis}");
+    assert_ne!(analysis["report"]["finding"], "worse");
+    let probes = analysis["judge"]["probes"].as_array().unwrap();
     let blind = probes
         .iter()
         .find(|probe| probe["bias"] == "blindness")
@@ -167,16 +167,16 @@ fn marks_are_scores() {
     let mut client = server.user("ada@example.com");
     let judge = json!({ "kind": "rubric", "model": "p/judge" });
     let path = begun(&mut client, body(&["p/dull", "p/bright"], judge.clone()));
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["report"]["leader"], 1, "{shown}");
-    let board = &shown["report"]["leaderboard"];
+    let analysis = ended(&mut client, &path);
+    assert_eq!(analysis["report"]["leader"], 1, "{analysis}");
+    let board = &analysis["report"]["leaderboard"];
     assert!(board[0]["mean"].as_f64().unwrap() > 0.9);
     // An accuracy below 5 caps the total at 4 of 10.
     assert!(board[1]["mean"].as_f64().unwrap() < 0.34);
     for (model, words) in [("demo/extract", "demo algorithm"), ("nobody/x", "no model")] {
-        let mut asked = body(&["p/dull", "p/bright"], judge.clone());
-        asked["evaluator"]["model"] = json!(model);
-        let refusal = client.post("/api/experiments", asked);
+        let mut request = body(&["p/dull", "p/bright"], judge.clone());
+        request["evaluator"]["model"] = json!(model);
+        let refusal = client.post("/api/experiments", request);
         refusal.refused(422, "VALIDATION_ERROR");
         assert!(refusal.text().contains(words), "{}", refusal.text());
     }
@@ -237,9 +237,9 @@ fn provider_outage_pauses_the_experiment_without_penalty() {
         &mut client,
         body(&["p/dull", "p/bright"], json!({ "kind": "number" })),
     );
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "paused", "{shown}");
-    let why = shown["error"].as_str().unwrap();
+    let analysis = ended(&mut client, &path);
+    assert_eq!(analysis["status"], "paused", "{analysis}");
+    let why = analysis["error"].as_str().unwrap();
     assert!(why.contains("in a row failed"), "{why}");
     failing.store(false, std::sync::atomic::Ordering::SeqCst);
     let reset = client.post("/api/admin/breakers/reset", json!({}));
@@ -275,27 +275,27 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     );
     let mut client = server.user("ada@example.com");
     let models = ["openai/gpt-4o-mini", "openai/gpt-4o"];
-    let mut asked = body(&models, json!({ "kind": "number" }));
-    asked["budget"] = json!({ "cost_usd": 0.3 });
-    asked["base"] = json!({ "parameters": { "max_tokens": 50 } });
+    let mut request = body(&models, json!({ "kind": "number" }));
+    request["budget"] = json!({ "cost_usd": 0.3 });
+    request["base"] = json!({ "parameters": { "max_tokens": 50 } });
     let response = client
-        .post("/api/experiments/estimate", asked.clone())
+        .post("/api/experiments/estimate", request.clone())
         .json();
     let most = response["cost_usd"]["at_most"].as_f64().unwrap();
     assert!(most > 0.0 && most <= 0.3, "{response}");
-    let mut poor = asked.clone();
+    let mut poor = request.clone();
     poor["budget"] = json!({ "cost_usd": 0.00002 });
-    let path = begun(&mut client, asked);
+    let path = begun(&mut client, request);
     // While it runs, it does not delay interactive requests.
     let answer = client.post(
         "/api/analyze",
         json!({ "prompt": "And?", "models": ["p/x"], "depth": "quick" }),
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let shown = ended(&mut client, &path);
-    let spent = shown["progress"]["spent"]["cost_usd"].as_f64().unwrap();
-    assert!(spent > 0.0 && spent <= 0.3, "{shown}");
-    assert_eq!(shown["report"]["leader"], 1);
+    let analysis = ended(&mut client, &path);
+    let spent = analysis["progress"]["spent"]["cost_usd"].as_f64().unwrap();
+    assert!(spent > 0.0 && spent <= 0.3, "{analysis}");
+    assert_eq!(analysis["report"]["leader"], 1);
     // An experiment that cannot pay for a single evaluation does none and reports it.
     let path = begun(&mut client, poor);
     let shown = ended(&mut client, &path);

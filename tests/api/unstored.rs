@@ -84,14 +84,14 @@ fn a_streamed_completion_is_delivered_to_its_end() {
     assert_eq!(answer.status, 200);
     let text = answer.text();
     let pieces = text.lines().filter_map(|line| line.strip_prefix("data: {"));
-    let said: String = pieces
+    let message: String = pieces
         .map(|piece| serde_json::from_str::<Value>(&format!("{{{piece}")).unwrap())
         .filter_map(|piece| {
             let delta = &piece["choices"][0]["delta"]["content"];
             delta.as_str().map(str::to_owned)
         })
         .collect();
-    assert_eq!(said, TEXT, "{text}");
+    assert_eq!(message, TEXT, "{text}");
     assert!(text.contains("\"finish_reason\":\"stop\""), "{text}");
     assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
 }

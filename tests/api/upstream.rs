@@ -143,8 +143,8 @@ pub fn playing(cases: &[Case]) -> (Provider, Server) {
         { "id": "ol", "kind": "ollama", "base_url": format!("{base}/ol"), "models": of("ol/") },
         { "id": "rs", "kind": "responses", "base_url": format!("{base}/rs/v1"), "api_key": "k", "models": of("rs/") },
     ]);
-    let listed = known.as_array_mut().unwrap();
-    listed.retain(|provider| provider["models"] != json!([]));
+    let list = known.as_array_mut().unwrap();
+    list.retain(|provider| provider["models"] != json!([]));
     let price = json!({ "input": 1000, "output": 10000, "cached_input": 100 });
     let priced = |case: &Case| json!({ "id": case.id(), "price": price, "context_window": 32000 });
     let priced: Vec<Value> = cases
@@ -216,8 +216,8 @@ fn check_whole(case: &Case, client: &mut Client) {
         }
         Refused(status, words) => {
             assert_eq!(answer.status, status, "{model}: {response}");
-            let said = response["error"]["message"].to_string();
-            assert!(said.contains(words), "{model}: {response}");
+            let message = response["error"]["message"].to_string();
+            assert!(message.contains(words), "{model}: {response}");
         }
         Broken(..) => panic!("{model}: a whole answer does not break off"),
     }
@@ -465,9 +465,9 @@ fn reasoning_is_returned_to_clients_and_resent_with_tool_results() {
         response["choices"][0]["message"]["content"], T,
         "{response}"
     );
-    let mut asked = provider.asked();
-    asked.retain(|asked| asked.head.starts_with("POST"));
-    let sent = &asked[1].body["messages"][1];
+    let mut requests = provider.asked();
+    requests.retain(|requests| requests.head.starts_with("POST"));
+    let sent = &requests[1].body["messages"][1];
     assert_eq!(sent["reasoning_content"], "I need the weather.", "{sent}");
     assert_eq!(sent["reasoning_details"], details, "{sent}");
 }

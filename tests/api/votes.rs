@@ -58,8 +58,8 @@ fn equivalent_spellings_count_as_one_vote_and_end_voting_early() {
     );
     // The stored result has the same counts.
     let id = result["analysis_id"].as_str().unwrap();
-    let shown = client.get(&format!("/api/analyses/{id}")).json();
-    assert_eq!(shown["ballot"], *ballot);
+    let body = client.get(&format!("/api/analyses/{id}")).json();
+    assert_eq!(body["ballot"], *ballot);
 }
 
 #[test]

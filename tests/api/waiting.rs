@@ -31,8 +31,8 @@ impl Slow {
         let folder = Folder::new();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         for name in ["begun", "go"] {
-            let made = Command::new("mkfifo").arg(at(name)).status().unwrap();
-            assert!(made.success());
+            let created = Command::new("mkfifo").arg(at(name)).status().unwrap();
+            assert!(created.success());
         }
         let script = format!(
             "#!/bin/sh\nword=$(head -n 1 < /proc/self/fd/0)\necho $word >> {}\n\
@@ -68,8 +68,8 @@ impl Slow {
     /// Returns all of this user's documents once none is being read.
     fn settled(&self, client: &mut Client) -> Vec<Value> {
         loop {
-            let listed = client.get("/api/documents").json();
-            let all = listed["documents"].as_array().unwrap().clone();
+            let list = client.get("/api/documents").json();
+            let all = list["documents"].as_array().unwrap().clone();
             if all.iter().all(|one| one["status"] != "processing") {
                 return all;
             }
@@ -79,9 +79,9 @@ impl Slow {
 }
 
 fn waiting(user: &UserId, number: u32) -> Document {
-    let made = Timestamp::from_millis(i64::from(number) + 1);
+    let new_one = Timestamp::from_millis(i64::from(number) + 1);
     Document {
-        id: DocumentId::new(made, number.into()),
+        id: DocumentId::new(new_one, number.into()),
         user: user.clone(),
         name: format!("{number}.txt"),
         content_type: "application/octet-stream".to_owned(),
@@ -96,7 +96,7 @@ fn waiting(user: &UserId, number: u32) -> Document {
         gaps: Vec::new(),
         recognized: Vec::new(),
         flags: Vec::new(),
-        created: made,
+        created: new_one,
     }
 }
 
@@ -158,13 +158,13 @@ fn the_queue_of_a_user_is_bounded() {
         (0..MAX_WAITING as u32).try_for_each(|n| documents::insert(db, &waiting(&id, n), &[], &[]))
     });
     rows.unwrap();
-    let refused = ada.upload("/api/upload-document", "a.txt", b"one too many");
-    refused.refused(429, "RATE_LIMITED");
-    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+    let response = ada.upload("/api/upload-document", "a.txt", b"one too many");
+    response.refused(429, "RATE_LIMITED");
+    assert!(response.header("retry-after").parse::<u32>().unwrap() > 0);
     assert!(
-        refused.text().contains("waiting to be read"),
+        response.text().contains("waiting to be read"),
         "{}",
-        refused.text()
+        response.text()
     );
     let files = |folder: &str| {
         std::fs::read_dir(server.folder().join(folder))
@@ -173,8 +173,8 @@ fn the_queue_of_a_user_is_bounded() {
     };
     assert_eq!((files("documents"), files("tmp")), (0, 0));
     // Other users are not refused because of it.
-    let taken = bob.upload("/api/upload-document", "b.txt", b"his first");
-    assert!(taken.status < 300, "{}", taken.text());
+    let uploaded = bob.upload("/api/upload-document", "b.txt", b"his first");
+    assert!(uploaded.status < 300, "{}", uploaded.text());
 }
 
 #[test]
@@ -183,16 +183,16 @@ fn reading_progress_is_shown() {
     let mut client = slow.server.user("ada@example.com");
     let sent = slow.send(&client, "slow words");
     slow.begun();
-    let shown = loop {
-        let listed = client.get("/api/documents").json();
-        let one = listed["documents"][0].clone();
+    let body = loop {
+        let list = client.get("/api/documents").json();
+        let one = list["documents"][0].clone();
         if !one["share_read"].is_null() {
             break one;
         }
         std::thread::yield_now();
     };
     assert_eq!(
-        (&shown["status"], &shown["share_read"]),
+        (&body["status"], &body["share_read"]),
         (&"processing".into(), &0.25.into())
     );
     slow.go();

@@ -29,9 +29,9 @@ fn slow_page(megabytes: usize) -> Vec<u8> {
 fn settled(person: &mut Client, document: &Value) -> Value {
     let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
     for _ in 0..1_200 {
-        let shown = person.get(&path).json();
-        if shown["status"] != "processing" {
-            return shown;
+        let body = person.get(&path).json();
+        if body["status"] != "processing" {
+            return body;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -126,9 +126,11 @@ fn a_killed_server_resumes_reading_after_a_restart() {
         .collect();
     let sent = person.upload(UPLOAD, "long.html", &slow_page(LONG)).json();
     assert_eq!(sent["status"], "processing", "{sent}");
-    let asked =
+    let request =
         json!({"prompt": "What is c?", "models": ["demo/extract"], "document_ids": [sent["id"]]});
-    person.post("/api/analyze", asked).refused(409, "CONFLICT");
+    person
+        .post("/api/analyze", request)
+        .refused(409, "CONFLICT");
     let reader = wait_reading(&first);
     first.kill();
     for _ in 0..200 {
@@ -154,8 +156,8 @@ fn a_killed_server_resumes_reading_after_a_restart() {
         .json();
     let pages = pages["pages"].as_array().expect("pages").len();
     assert_eq!(Some(pages as u64), read["pages"].as_u64());
-    let again = person.upload(UPLOAD, "text.txt", text.as_bytes()).json();
-    assert_eq!(settled(&mut person, &again)["words"], 400_000 * 6);
+    let repeated = person.upload(UPLOAD, "text.txt", text.as_bytes()).json();
+    assert_eq!(settled(&mut person, &repeated)["words"], 400_000 * 6);
 }
 
 /// Quire is updated while files are being read: these are not marked as unreadable.

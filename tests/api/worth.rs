@@ -56,14 +56,15 @@ fn voted(client: &mut Client, mut more: Value, preferred: &str) -> String {
     let number = ASKED.fetch_add(1, Ordering::Relaxed);
     more["prompt"] = json!(format!("How thin is paper of kind {number}?"));
     let id = id(&run(client, more));
-    let shown = client
+    let body = client
         .post(&analysis_path(&id, "/comparison"), json!({}))
         .json();
     let choice = match preferred {
         "tie" => "tie",
         preferred => {
-            let left = shown["left"]["text"] == if preferred == "panel" { PANEL } else { SINGLE };
-            if left { "left" } else { "right" }
+            let remaining =
+                body["left"]["text"] == if preferred == "panel" { PANEL } else { SINGLE };
+            if remaining { "left" } else { "right" }
         }
     };
     let vote = client.post(
@@ -90,8 +91,8 @@ fn the_best_single_draft_is_stored_with_the_panels_answer() {
     assert!(single["text"].as_str().unwrap().contains("0.1 mm"));
     assert!(single["cost_usd"].as_f64().unwrap() > 0.0);
     assert_eq!(result["comparison_offered"], false);
-    let shown = client.get(&analysis_path(&id(&result), "")).json();
-    assert_eq!(shown["best_single"], *single);
+    let body = client.get(&analysis_path(&id(&result), "")).json();
+    assert_eq!(body["best_single"], *single);
 }
 
 #[test]
@@ -110,8 +111,8 @@ fn a_comparison_is_blind_until_its_one_vote() {
         .post(&analysis_path(&id, "/comparison/vote"), vote.clone())
         .refused(404, "NOT_FOUND");
 
-    let made = client.post(&path, json!({}));
-    assert_eq!(made.status, 200, "{}", made.text());
+    let created = client.post(&path, json!({}));
+    assert_eq!(created.status, 200, "{}", created.text());
     for betraying in [
         "gpt",
         "panel",
@@ -122,20 +123,20 @@ fn a_comparison_is_blind_until_its_one_vote() {
         "cost",
     ] {
         assert!(
-            !made.text().contains(betraying),
+            !created.text().contains(betraying),
             "{betraying}: {}",
-            made.text()
+            created.text()
         );
     }
-    let shown = made.json();
-    let mut texts = [&shown["left"]["text"], &shown["right"]["text"]];
+    let body = created.json();
+    let mut texts = [&body["left"]["text"], &body["right"]["text"]];
     texts.sort_by_key(|text| text.to_string());
     assert_eq!(texts, [SINGLE, PANEL]);
-    assert_eq!(shown["reveal"], Value::Null);
-    assert_eq!(client.get(&path).json(), shown, "its order stays");
+    assert_eq!(body["reveal"], Value::Null);
+    assert_eq!(client.get(&path).json(), body, "its order stays");
     assert_eq!(
         client.post(&path, json!({})).json(),
-        shown,
+        body,
         "its order stays"
     );
 
@@ -156,7 +157,7 @@ fn a_comparison_is_blind_until_its_one_vote() {
         .post(&analysis_path(&id, "/comparison/vote"), vote.clone())
         .json()["reveal"]
         .clone();
-    let left_is_panel = shown["left"]["text"] == PANEL;
+    let left_is_panel = body["left"]["text"] == PANEL;
     assert_eq!(reveal["choice"], "left");
     assert_eq!(
         reveal["preferred"],
@@ -173,9 +174,9 @@ fn a_comparison_is_blind_until_its_one_vote() {
         "{reveal}"
     );
     for again in ["left", "right", "tie"] {
-        let again = json!({"choice": again});
+        let second = json!({"choice": again});
         client
-            .post(&analysis_path(&id, "/comparison/vote"), again)
+            .post(&analysis_path(&id, "/comparison/vote"), second)
             .refused(409, "CONFLICT");
     }
     assert_eq!(client.get(&path).json()["reveal"], reveal);
@@ -189,21 +190,21 @@ fn incomparable_results_are_refused_with_the_reason() {
         &mut client,
         json!({"response_format": {"type": "json_object"}}),
     );
-    let refused = client.post(&analysis_path(&id(&shaped), "/comparison"), json!({}));
-    let text = refused.text();
-    refused.refused(409, "CONFLICT");
+    let response = client.post(&analysis_path(&id(&shaped), "/comparison"), json!({}));
+    let text = response.text();
+    response.refused(409, "CONFLICT");
     assert!(text.contains("requested format"), "{text}");
     assert_eq!(shaped["comparison_offered"], false);
     let failed = client.post("/api/analyze", short_run_with(&["p/none"], json!({})));
     assert_eq!(failed.status, 503);
-    let listed = client.get("/api/analyses?status=failed").json();
-    let failed = listed["analyses"][0]["id"].as_str().unwrap().to_owned();
+    let list = client.get("/api/analyses?status=failed").json();
+    let failed = list["analyses"][0]["id"].as_str().unwrap().to_owned();
     client
         .post(&analysis_path(&failed, "/comparison"), json!({}))
         .refused(409, "CONFLICT");
-    let shown = client.get(&analysis_path(&failed, "")).json();
+    let body = client.get(&analysis_path(&failed, "")).json();
     assert_eq!(
-        (&shown["best_single"], &shown["comparison_offered"]),
+        (&body["best_single"], &body["comparison_offered"]),
         (&Value::Null, &json!(false))
     );
 }
@@ -214,8 +215,8 @@ fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
     let mut client = server.user("ada@example.com");
     assert_eq!(run(&mut client, json!({}))["comparison_offered"], true);
     let id = voted(&mut client, json!({}), "tie");
-    let shown = client.get(&analysis_path(&id, "")).json();
-    assert_eq!(shown["comparison_offered"], false);
+    let body = client.get(&analysis_path(&id, "")).json();
+    assert_eq!(body["comparison_offered"], false);
     let shown = client.get("/api/worth").json();
     assert_eq!(
         (&shown["compare_every"], &shown["compare_every_own"]),

@@ -191,16 +191,16 @@ impl Modules {
 /// Returns the groups of files that are mutually reachable.
 fn circles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach = |from: &String| {
-        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut observed: BTreeSet<String> = BTreeSet::new();
         let mut open = vec![from.clone()];
         while let Some(node) = open.pop() {
             for next in edges.get(&node).into_iter().flatten() {
-                if seen.insert(next.clone()) {
+                if observed.insert(next.clone()) {
                     open.push(next.clone());
                 }
             }
         }
-        seen
+        observed
     };
     let reached: BTreeMap<&String, BTreeSet<String>> =
         edges.keys().map(|from| (from, reach(from))).collect();

@@ -262,17 +262,17 @@ fn imports_go_down_only() {
 
 /// Returns a node that is reachable from itself, if there is one.
 fn cycle(edges: &BTreeSet<(String, String)>) -> Option<String> {
-    let mut left = edges.clone();
+    let mut remaining = edges.clone();
     loop {
-        let sources: BTreeSet<String> = left.iter().map(|(from, _)| from.clone()).collect();
-        let before = left.len();
+        let sources: BTreeSet<String> = remaining.iter().map(|(from, _)| from.clone()).collect();
+        let before = remaining.len();
         // A node without outgoing edges cannot be part of a cycle.
-        left.retain(|(_, to)| sources.contains(to));
-        if left.is_empty() {
+        remaining.retain(|(_, to)| sources.contains(to));
+        if remaining.is_empty() {
             return None;
         }
-        if left.len() == before {
-            return left.first().map(|(from, _)| from.clone());
+        if remaining.len() == before {
+            return remaining.first().map(|(from, _)| from.clone());
         }
     }
 }

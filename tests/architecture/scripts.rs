@@ -14,8 +14,8 @@ fn code(text: &str) -> String {
     let mut parts = text.split("/*");
     let first = parts.next().unwrap_or_default().to_owned();
     let rest = parts.map(|part| part.split_once("*/").map_or("", |(_, code)| code));
-    let whole = rest.fold(first, |whole, part| whole + part);
-    let lines = whole
+    let full = rest.fold(first, |whole, part| whole + part);
+    let lines = full
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")

@@ -40,7 +40,7 @@ fn files(folder: &Path, found: &mut BTreeSet<String>) {
 #[test]
 fn vendored_files_are_the_ones_that_were_made() {
     let sums = fs::read_to_string(folder().join("SHA256SUMS")).unwrap();
-    let mut listed = BTreeSet::from(["README.md".to_owned(), "SHA256SUMS".to_owned()]);
+    let mut list = BTreeSet::from(["README.md".to_owned(), "SHA256SUMS".to_owned()]);
     for line in sums.lines() {
         let (sum, name) = line.split_once("  ").unwrap();
         let bytes = fs::read(folder().join(name)).unwrap();
@@ -51,11 +51,11 @@ fn vendored_files_are_the_ones_that_were_made() {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         assert_eq!(hex, sum, "assets/vendor/{name} was changed by hand");
-        listed.insert(name.to_owned());
+        list.insert(name.to_owned());
     }
     let mut present = BTreeSet::new();
     files(&folder(), &mut present);
-    assert_eq!(present, listed);
+    assert_eq!(present, list);
 }
 
 #[test]
@@ -67,8 +67,8 @@ fn vendored_libraries_name_their_versions_and_licenses() {
     files(&folder(), &mut present);
     for name in present.iter().filter(|name| name.ends_with(".js")) {
         let text = fs::read_to_string(folder().join(name)).unwrap();
-        let said = text.split_whitespace().skip(1).take(2).collect::<Vec<_>>();
-        let [package, version] = said[..] else {
+        let message = text.split_whitespace().skip(1).take(2).collect::<Vec<_>>();
+        let [package, version] = message[..] else {
             panic!("assets/vendor/{name} does not begin with its package and version");
         };
         let version = version.trim_end_matches(';');

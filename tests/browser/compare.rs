@@ -97,8 +97,8 @@ fn blind_comparison_is_revealed_after_the_vote() {
         browser.wait_text("#toasts", "Saved");
         browser.reload();
         browser.wait("table");
-        let kept = browser.value(&format!("{OFTEN}.value"));
-        assert_eq!(kept, json!("0"));
+        let stored = browser.value(&format!("{OFTEN}.value"));
+        assert_eq!(stored, json!("0"));
         browser.run(EVERY_TIME, json!([]));
         browser.wait_text("#toasts", "Saved");
         assert_eq!(browser.console_errors(), Vec::<String>::new());

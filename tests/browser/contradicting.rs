@@ -11,13 +11,13 @@ const SYNTHESIS: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2]
 pub const ARABIC: &str = "المضخة تعطي أربعين لترا في الدقيقة.";
 
 fn says(body: &Value) -> Answer {
-    let asked = body["messages"].to_string();
+    let question = body["messages"].to_string();
     let text = match body["model"].as_str().unwrap_or_default() {
-        "lead" if asked.contains("Compare the texts") => judged(body),
-        _ if asked.contains("Compare each numbered sentence") => checked(body),
+        "lead" if question.contains("Compare the texts") => judged(body),
+        _ if question.contains("Compare each numbered sentence") => checked(body),
         "lead" => SYNTHESIS.to_owned(),
-        "a" if asked.contains("Criticise") => REVIEW.to_owned(),
-        _ if asked.contains("Criticise") => "## On answer A\nNothing to say.".to_owned(),
+        "a" if question.contains("Criticise") => REVIEW.to_owned(),
+        _ if question.contains("Criticise") => "## On answer A\nNothing to say.".to_owned(),
         "a" => format!(
             "The pump delivers 40 litres a minute [D1:p2]. The valve was made in Österreich.\n\n{ARABIC}\n\n| Part | Made in |\n|---|---|\n| Valve | Österreich |\n\n```python\nprint(40 * 60)\n```\n\n$$Q = \\frac{{V}}{{t}}$$"
         ),

@@ -103,10 +103,10 @@ impl Browser {
             self.profile.join("profile").display()
         ));
         args.push(format!("--window-size={width},{height}"));
-        let wanted = json!({ "capabilities": { "alwaysMatch": {
+        let expected = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": { "args": args }, "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let session = self.call("POST", "/session", Some(wanted));
+        let session = self.call("POST", "/session", Some(expected));
         let id = session["sessionId"]
             .as_str()
             .expect("a session has an id")

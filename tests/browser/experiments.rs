@@ -270,9 +270,9 @@ fn cases_come_from_a_file_and_from_the_history() {
     browser.wait_text(".case-editor", "4 cases, 3 with an expected answer");
     // A draft survives a reload.
     until("the draft to be kept", || {
-        let kept =
+        let stored =
             browser.value("sessionStorage.getItem('quire.experiment-draft')?.includes('spare')");
-        (kept == json!(true)).then_some(())
+        (stored == json!(true)).then_some(())
     });
     browser.reload();
     browser.wait(".experiment-part");
@@ -336,14 +336,17 @@ fn experiments_need_an_account() {
     browser.go(&server.address("/experiments"));
     browser.wait_text("main", "Sign in");
     let response: Value = browser.value("document.querySelector('main h1').textContent");
-    assert_eq!(response, json!("Find out which configuration is best for you"));
+    assert_eq!(
+        response,
+        json!("Find out which configuration is best for you")
+    );
 }
 
 /// Answers as an expensive model that knows the answers, a cheap one that does not, or a judge that reads them.
 fn judged_models(asked: &Value) -> Answer {
     let messages = asked["messages"].as_array().into_iter().flatten();
-    let said: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();
-    let prompt = said.join("\n");
+    let message: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();
+    let prompt = message.join("\n");
     let part = |letter: &str| {
         let from = prompt.find(&format!("----- answer {letter} "));
         let to = prompt.find(&format!("----- end of answer {letter} "));

@@ -60,11 +60,11 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.wait_text(".row-title", &QUESTION[..60]);
     browser.click(".row-title");
     browser.wait(".answer > .blk");
-    let again = browser.text(".answer");
-    let beginning: String = flat(&again).chars().take(200).collect();
+    let second = browser.text(".answer");
+    let beginning: String = flat(&second).chars().take(200).collect();
     assert!(
         flat(&synthesis).contains(&beginning),
-        "what was written is read again after a restart: {again}"
+        "what was written is read again after a restart: {second}"
     );
 
     account_menu(&browser, "Sign out");
@@ -156,9 +156,9 @@ fn see_the_results(browser: &Browser) {
     browser.click(".sheet .citation");
     browser.wait("mark.cited");
     let passage = flat(&browser.text("mark.cited"));
-    let whole = flat(&std::fs::read_to_string(document("gpl-3.txt")).unwrap());
+    let full = flat(&std::fs::read_to_string(document("gpl-3.txt")).unwrap());
     assert!(
-        passage.len() > 50 && whole.contains(&passage),
+        passage.len() > 50 && full.contains(&passage),
         "the passage stands in the document: {passage}"
     );
     browser.keys(&[], keys::ESCAPE);

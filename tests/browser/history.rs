@@ -89,11 +89,11 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
             browser.wait(".row-leaving");
             browser.press("Quire");
             until("the server to know", || {
-                let left = browser.run(
+                let remaining = browser.run(
                     "return (await (await fetch('/api/analyses')).json()).analyses.length;",
                     json!([]),
                 );
-                (left == json!(3)).then_some(())
+                (remaining == json!(3)).then_some(())
             });
         }
         assert_eq!(browser.console_errors(), Vec::<String>::new());

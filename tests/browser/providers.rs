@@ -81,9 +81,9 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     browser.wait_text("section[aria-label=Fallbacks]", "Saved");
     browser.reload();
     browser.wait("section[aria-label=Fallbacks] textarea");
-    let kept =
+    let stored =
         browser.value("document.querySelector('section[aria-label=Fallbacks] textarea').value");
-    assert_eq!(kept, json!("far/model > far/other"));
+    assert_eq!(stored, json!("far/model > far/other"));
 
     browser.press("Budget");
     browser.wait(".budget-form");

@@ -315,8 +315,8 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
 fn admin_sees_server_statistics_and_accounts() {
     let Some(_turn) = turn() else { return };
     let copies = std::env::temp_dir().join(format!("quire-copies-{}", std::process::id()));
-    let shown = copies.display().to_string();
-    let server = Server::start_with(vec![("QUIRE_BACKUP_DIR", shown)]);
+    let body = copies.display().to_string();
+    let server = Server::start_with(vec![("QUIRE_BACKUP_DIR", body)]);
     let axe = axe();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -347,10 +347,10 @@ fn admin_sees_server_statistics_and_accounts() {
     browser.press("Back up now");
     browser.wait_text("body", "Backed up: ");
     browser.wait_text(".backup-list", "quire-2");
-    let listed = browser.text(".backup-list");
+    let list = browser.text(".backup-list");
     for copy in std::fs::read_dir(&copies).unwrap() {
         let name = copy.unwrap().file_name().into_string().unwrap();
-        assert!(listed.contains(&name), "{name} is not in {listed}");
+        assert!(list.contains(&name), "{name} is not in {list}");
     }
     std::fs::remove_dir_all(&copies).unwrap();
     browser.screenshot("administration-backup");

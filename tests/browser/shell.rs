@@ -52,12 +52,12 @@ fn shell_opens_offline() {
     sign_up(&browser, &server);
     browser.go(&server.address("/analyze"));
     browser.wait("main h1");
-    let kept = "const names = await caches.keys();
+    let stored = "const names = await caches.keys();
         let count = 0;
         for (const name of names) count += (await (await caches.open(name)).keys()).length;
         return count > 5;";
     crate::driver::until("the shell to be kept", || {
-        (browser.run(kept, json!([])) == json!(true)).then_some(())
+        (browser.run(stored, json!([])) == json!(true)).then_some(())
     });
     let personal = "const names = await caches.keys();
         const paths = [];
@@ -108,8 +108,8 @@ fn threads_are_readable_offline_until_sign_out() {
     browser.reload();
     browser.wait(".answer > .blk");
     crate::driver::until("the thread to be kept", || {
-        let kept = browser.run(KEPT, json!([])).to_string();
-        (kept.contains("/api/threads/thread_") && kept.contains("/api/analyses/")).then_some(())
+        let stored = browser.run(KEPT, json!([])).to_string();
+        (stored.contains("/api/threads/thread_") && stored.contains("/api/analyses/")).then_some(())
     });
     let answer = browser.text(".answer");
     // Not by emulation, which does not affect the service worker's own requests.

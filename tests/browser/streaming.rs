@@ -43,8 +43,8 @@ fn manner(model: &str) -> (f64, usize, bool) {
 fn streaming_provider(models: &[String]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let listed: Vec<Value> = models.iter().map(|id| json!({ "id": id })).collect();
-    let list = json!({ "object": "list", "data": listed }).to_string();
+    let entries: Vec<Value> = models.iter().map(|id| json!({ "id": id })).collect();
+    let list = json!({ "object": "list", "data": entries }).to_string();
     std::thread::spawn(move || {
         for line in listener.incoming().flatten() {
             let list = list.clone();
@@ -77,8 +77,8 @@ fn serve(mut line: TcpStream, list: &str) -> std::io::Result<()> {
             list.len()
         );
     }
-    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let model = asked["model"].as_str().unwrap_or_default();
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let model = request["model"].as_str().unwrap_or_default();
     if model.starts_with("broken") {
         let body = r#"{"error":{"message":"it broke down"}}"#;
         return write!(
@@ -259,10 +259,10 @@ fn a_board_of_sixteen_members_draws_each_once_a_frame() {
     for (rate, what) in [(1, "this machine"), (4, "a device four times slower")] {
         browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": rate }));
         let before = spent(&browser);
-        let told = browser.run(BOARD, json!([3000]));
+        let response = browser.run(BOARD, json!([3000]));
         let after = spent(&browser);
         let figures = |name: &str| -> Vec<f64> {
-            let all = told[name].as_array().into_iter().flatten();
+            let all = response[name].as_array().into_iter().flatten();
             all.filter_map(Value::as_f64).collect()
         };
         let (taken, tasks) = (figures("taken"), figures("tasks"));
@@ -277,9 +277,15 @@ fn a_board_of_sixteen_members_draws_each_once_a_frame() {
             tasks.last().unwrap_or(&0.0),
             (after("TaskDuration") - before("TaskDuration")) * 1000.0 / taken.len() as f64,
         );
-        assert!(told["rows"].as_u64() > Some(0), "they write: {told}");
-        assert_eq!(told["row"], 1, "a text changes once a frame: {told}");
-        sizes.push(told["nodes"].clone());
+        assert!(
+            response["rows"].as_u64() > Some(0),
+            "they write: {response}"
+        );
+        assert_eq!(
+            response["row"], 1,
+            "a text changes once a frame: {response}"
+        );
+        sizes.push(response["nodes"].clone());
     }
     assert_eq!(sizes[0], sizes[1], "the board does not grow");
     browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": 1 }));

@@ -230,12 +230,12 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     browser.wait_text("[aria-label^='Pattern:']", "Vote");
     browser.click(".send");
     answered(&browser, 1);
-    let asked = browser.run(
+    let result = browser.run(
         "const { analyses } = await (await fetch('/api/analyses')).json(); return analyses[0];",
         json!([]),
     );
-    assert_eq!(asked["pattern"], "vote");
-    assert_eq!(asked["models"].as_array().unwrap().len(), 3);
+    assert_eq!(result["pattern"], "vote");
+    assert_eq!(result["models"].as_array().unwrap().len(), 3);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 

@@ -99,13 +99,13 @@ fn drawn_where_it_failed(browser: &Browser) {
 }
 
 fn named(browser: &Browser) {
-    let whole = browser.text(".results-container");
+    let full = browser.text(".results-container");
     for words in [
         "spare answered in place of",
         "prices are unknown",
         "How this answer was produced",
     ] {
-        assert!(whole.contains(words), "no {words} in {whole}");
+        assert!(full.contains(words), "no {words} in {full}");
     }
     browser.press("All answers");
     let combined = browser.text(".combined");
@@ -140,20 +140,20 @@ fn fallback_model_is_named_during_the_run() {
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
-    let seen = browser.run(FROM_EVENTS, json!([]));
+    let observed = browser.run(FROM_EVENTS, json!([]));
     let instead =
         json!({ "model": "far/last", "letter": "A", "insteadOf": "far/broken", "text": "Forty." });
     assert_eq!(
-        seen["failed"],
+        observed["failed"],
         "Called more than once. far/spare takes its place."
     );
-    assert_eq!(seen["running"], "in place of far/broken");
+    assert_eq!(observed["running"], "in place of far/broken");
     assert_eq!(
-        seen["words"],
+        observed["words"],
         json!([instead, { "model": "far/steady", "letter": "B", "insteadOf": "", "text": "" }])
     );
     assert_eq!(
-        seen["writer"],
+        observed["writer"],
         json!({ "model": "far/last", "insteadOf": "far/steady" })
     );
 }

@@ -60,8 +60,8 @@ fn visit(style: PathStyle) {
     browser.click(".send");
     let answered = || {
         browser.wait(".turn.last[data-status=completed] .answer");
-        let start = format!("{base}/t/thread_");
-        assert!(browser.url().starts_with(&start), "{}", browser.url());
+        let prefix = format!("{base}/t/thread_");
+        assert!(browser.url().starts_with(&prefix), "{}", browser.url());
     };
     answered();
     browser.reload();
@@ -76,15 +76,16 @@ fn visit(style: PathStyle) {
         json!([]),
     );
     assert_eq!(scope, json!(format!("{base}/")));
-    let kept = browser.run(
+    let stored = browser.run(
         "return (await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map((one) => one.url)))).flat();",
         json!([]),
     );
-    let kept: Vec<Value> = kept.as_array().cloned().unwrap_or_default();
+    let saved: Vec<Value> = stored.as_array().cloned().unwrap_or_default();
     assert!(
-        kept.iter()
+        saved
+            .iter()
             .all(|url| url.as_str().is_some_and(|url| url.starts_with(&base))),
-        "{kept:?}"
+        "{saved:?}"
     );
     // When the proxy is bypassed, the pages redirect below the path.
     browser.go(&server.address("/documents"));

@@ -92,8 +92,8 @@ fn result_pages_stay_within_their_network_budget() {
     let server = Server::start();
     let browser = Browser::open(390, 844, false);
     sign_up(&browser, &server);
-    let made = browser.run(ASK, json!([]));
-    let address = |name: &str| server.address(made[name].as_str().unwrap());
+    let response = browser.run(ASK, json!([]));
+    let address = |name: &str| server.address(response[name].as_str().unwrap());
     without_cache(&browser);
     browser.cdp(
         "Network.emulateNetworkConditions",
@@ -138,14 +138,14 @@ fn other_pages_stay_within_their_network_budget() {
     sign_up(&browser, &server);
     browser.run(ASK, json!([]));
     without_cache(&browser);
-    let more = [
+    let extra = [
         "/welcome",
         "/manual",
         "/manual/money",
         "/analyze?begin",
         "/history?q=licence",
     ];
-    for path in EVERY_PAGE.iter().chain(&more) {
+    for path in EVERY_PAGE.iter().chain(&extra) {
         browser.go(&server.address(path));
         browser.wait("main h1, main h2");
         let all = all_requests(&browser);

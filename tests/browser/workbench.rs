@@ -67,8 +67,9 @@ fn a_question_is_configured_and_run_on_one_screen() {
     browser.fill(".save-recipe input", "everybody");
     browser.press("Save");
     browser.wait(".recipe-selector");
-    let kept = browser.value("document.querySelector('.recipe-selector').selectedOptions[0].text");
-    assert_eq!(kept, json!("everybody"));
+    let stored =
+        browser.value("document.querySelector('.recipe-selector').selectedOptions[0].text");
+    assert_eq!(stored, json!("everybody"));
 
     // After closing the window and opening another one, the text is still there.
     browser.run("sessionStorage.clear();", json!([]));

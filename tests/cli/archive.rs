@@ -20,8 +20,8 @@ fn well(said: Said) -> String {
 }
 
 fn counts(said: Said) -> Value {
-    let said: Value = serde_json::from_str(&said.expect_success()).unwrap();
-    said["counts"].clone()
+    let message: Value = serde_json::from_str(&said.expect_success()).unwrap();
+    message["counts"].clone()
 }
 
 /// Returns a place with an account that has an analysis over a document, and history that uses a recipe.
@@ -32,7 +32,7 @@ fn lived_in() -> Place {
         "The lease of the mill ends in 2031. The lock is repaired each spring.\n",
     )
     .unwrap();
-    let words = [
+    let args = [
         "ask",
         "When does the lease end?",
         "--file",
@@ -41,7 +41,7 @@ fn lived_in() -> Place {
         "demo/extract,demo/merge",
         "--quiet",
     ];
-    well(place.run(&words));
+    well(place.run(&args));
     place
 }
 
@@ -54,10 +54,10 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
     std::fs::remove_dir_all(&originals).unwrap();
     std::fs::create_dir(&originals).unwrap();
     let doctor = ["doctor", "--port", "0"];
-    let said = place.run(&doctor);
+    let output = place.run(&doctor);
     assert!(
-        said.out.contains("1 document has lost the original file"),
-        "{said:?}"
+        output.out.contains("1 document has lost the original file"),
+        "{output:?}"
     );
     let import = [
         "import",
@@ -66,11 +66,11 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
         "ada.tar.gz",
         "--json",
     ];
-    let again = || counts(place.run(&import))["original documents"].clone();
-    assert_eq!(again()["added"], 1);
+    let rerun = || counts(place.run(&import))["original documents"].clone();
+    assert_eq!(rerun()["added"], 1);
     let said = place.run(&doctor).expect_success();
     assert!(said.contains("every document has its file"), "{said}");
-    assert_eq!(again()["present"], 1);
+    assert_eq!(rerun()["present"], 1);
 }
 
 #[test]
@@ -79,10 +79,10 @@ fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
     well(place.run(&["backup", "copy.db"]));
     let other = Place::new();
     let copy = place.0.join("copy.db");
-    let said = well(other.run(&["restore", copy.to_str().unwrap()]));
+    let message = well(other.run(&["restore", copy.to_str().unwrap()]));
     assert!(
-        said.contains("original files of its documents (1)"),
-        "{said}"
+        message.contains("original files of its documents (1)"),
+        "{message}"
     );
 }
 
@@ -90,24 +90,24 @@ fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
 fn a_pipe_is_neither_imported_nor_restored_and_never_waited_for() {
     let place = with_account("ada@example.com");
     let pipe = place.0.join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    assert!(made.unwrap().success());
+    let created = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(created.unwrap().success());
     for words in [
         &["import", "--user", "ada@example.com", "pipe"][..],
         &["restore", "pipe", "--replace"],
     ] {
         let mut child = place.quire(words).stderr(Stdio::piped()).spawn().unwrap();
-        let begun = Instant::now();
+        let start = Instant::now();
         while child.try_wait().unwrap().is_none() {
-            if begun.elapsed() > Duration::from_secs(20) {
+            if start.elapsed() > Duration::from_secs(20) {
                 child.kill().unwrap();
                 panic!("{words:?} waits for the pipe");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let said = Said::of(child.wait_with_output().unwrap());
-        assert_eq!(said.code, Some(1), "{words:?}: {said:?}");
-        assert!(said.err.contains("it is a pipe"), "{words:?}: {said:?}");
+        let output = Said::of(child.wait_with_output().unwrap());
+        assert_eq!(output.code, Some(1), "{words:?}: {output:?}");
+        assert!(output.err.contains("it is a pipe"), "{words:?}: {output:?}");
     }
 }
 
@@ -140,27 +140,27 @@ fn export_and_import_are_complete_and_idempotent() {
         assert_eq!(took[table]["added"], out[table]["added"], "{table}: {took}");
         assert_eq!(took[table]["refused"], 0, "{table}: {took}");
     }
-    let again = counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    let second = counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
     assert_eq!(
-        (&again["analyses"]["added"], &again["analyses"]["present"]),
+        (&second["analyses"]["added"], &second["analyses"]["present"]),
         (&0.into(), &1.into()),
-        "{again}"
+        "{second}"
     );
     assert_eq!(
         (
-            &again["passages"]["added"],
-            &again["original documents"]["added"]
+            &second["passages"]["added"],
+            &second["original documents"]["added"]
         ),
         (&0.into(), &0.into()),
-        "{again}"
+        "{second}"
     );
     // It is found, and its bytes are complete.
     let found = other.run(&["documents", "search", "lock"]).expect_success();
     assert!(found.contains("lease.txt"), "{found}");
-    let kept: Vec<_> = std::fs::read_dir(other.data().join("documents"))
+    let stored: Vec<_> = std::fs::read_dir(other.data().join("documents"))
         .unwrap()
         .collect();
-    assert_eq!(kept.len(), 1);
+    assert_eq!(stored.len(), 1);
 }
 
 #[test]
@@ -204,18 +204,18 @@ fn conversations_from_elsewhere_become_history() {
 nonsense
 "#;
     std::fs::write(place.0.join("old.jsonl"), lines).unwrap();
-    let words = ["import", "--user", "ada@example.com", "old.jsonl", "--json"];
-    let took = counts(place.run(&words));
+    let args = ["import", "--user", "ada@example.com", "old.jsonl", "--json"];
+    let took = counts(place.run(&args));
     assert_eq!(
         (&took["analyses"]["added"], &took["analyses"]["refused"]),
         (&2.into(), &1.into()),
         "{took}"
     );
-    let again = counts(place.run(&words));
+    let second = counts(place.run(&args));
     assert_eq!(
-        (&again["analyses"]["added"], &again["analyses"]["present"]),
+        (&second["analyses"]["added"], &second["analyses"]["present"]),
         (&0.into(), &2.into()),
-        "{again}"
+        "{second}"
     );
     // Exported, then imported elsewhere.
     well(place.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
@@ -271,34 +271,34 @@ fn originals_that_are_short_or_lost_are_named() {
     let file = std::fs::read_dir(&documents).unwrap().next().unwrap();
     let file = file.unwrap().path();
     let id = file.file_name().unwrap().to_str().unwrap().to_owned();
-    let whole = std::fs::read(&file).unwrap();
+    let full = std::fs::read(&file).unwrap();
     let export = |to: &str| place.run(&["export", "--user", "ada@example.com", to]);
     let backup = |to: &str| place.run(&["backup", to]);
     well(export("whole.tar.gz"));
-    let said = backup("whole.db");
+    let message = backup("whole.db");
     assert!(
-        said.code == Some(0) && !said.err.contains("damaged"),
-        "{said:?}"
+        message.code == Some(0) && !message.err.contains("damaged"),
+        "{message:?}"
     );
 
-    std::fs::write(&file, &whole[..10]).unwrap();
-    let bytes = format!("10 of {} bytes", whole.len());
+    std::fs::write(&file, &full[..10]).unwrap();
+    let bytes = format!("10 of {} bytes", full.len());
     let why = export("short.tar.gz").refused(1);
     for part in [&id, "lease.txt", &bytes, "short.tar.gz is written"] {
         assert!(why.contains(part), "{part}: {why}");
     }
-    let said = backup("short.db");
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let text = backup("short.db");
+    assert_eq!(text.code, Some(0), "{text:?}");
     assert!(
-        said.err.contains(&id) && said.err.contains(&bytes),
-        "{said:?}"
+        text.err.contains(&id) && text.err.contains(&bytes),
+        "{text:?}"
     );
 
     std::fs::remove_file(&file).unwrap();
     let why = export("lost.tar.gz").refused(1);
     assert!(why.contains(&id) && why.contains("lost"), "{why}");
-    let said = place.run(&["backup", "lost.db", "--json"]).expect_success();
-    let said: Value = serde_json::from_str(&said).unwrap();
+    let output = place.run(&["backup", "lost.db", "--json"]).expect_success();
+    let said: Value = serde_json::from_str(&output).unwrap();
     let named = said["faulty_originals"][0].as_str().unwrap();
     assert!(named.contains(&id) && named.contains("lost"), "{said}");
 }
@@ -335,23 +335,23 @@ fn conversations_of_other_programs_become_threads() {
         ("c.json", webui, 1),
     ] {
         std::fs::write(place.0.join(name), export.to_string()).unwrap();
-        let words = ["import", "--user", "ada@example.com", name, "--json"];
+        let args = ["import", "--user", "ada@example.com", name, "--json"];
         assert_eq!(
-            counts(place.run(&words))["analyses"]["added"],
+            counts(place.run(&args))["analyses"]["added"],
             added,
             "{name}"
         );
-        let again = counts(place.run(&words));
+        let second = counts(place.run(&args));
         assert_eq!(
-            (&again["analyses"]["added"], &again["analyses"]["present"]),
+            (&second["analyses"]["added"], &second["analyses"]["present"]),
             (&0.into(), &1.into()),
             "{name}"
         );
     }
-    let listed = well(place.run(&["history", "--json"]));
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    let threads = listed["threads"].as_array().unwrap();
-    assert_eq!(threads.len(), 3, "{listed}");
+    let output = well(place.run(&["history", "--json"]));
+    let list: Value = serde_json::from_str(&output).unwrap();
+    let threads = list["threads"].as_array().unwrap();
+    assert_eq!(threads.len(), 3, "{list}");
     let paper = threads
         .iter()
         .find(|thread| thread["title"] == "Paper sizes")

@@ -23,7 +23,7 @@ prompt = "Is the garden worth it?"
 
 fn person(place: &Place) {
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let words = [
+    let args = [
         "ask",
         "Who repairs it?",
         "--file",
@@ -33,7 +33,7 @@ fn person(place: &Place) {
         "--quiet",
     ];
     place
-        .run_with(&words, "The lock is repaired by the water board.\n")
+        .run_with(&args, "The lock is repaired by the water board.\n")
         .expect_success();
 }
 
@@ -46,9 +46,9 @@ fn documents_are_listed_searched_and_deleted_while_a_server_runs() {
         .run(&["documents", "search", "water", "board"])
         .expect_success();
     assert!(found.contains("stdin.txt, page 1:"), "{found}");
-    let listed = place.run(&["documents", "list", "--json"]).expect_success();
-    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
-    let id = listed["documents"][0]["id"].as_str().unwrap();
+    let output = place.run(&["documents", "list", "--json"]).expect_success();
+    let list: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let id = list["documents"][0]["id"].as_str().unwrap();
     place.run(&["documents", "delete", id]).expect_success();
     let none = place.run(&["documents"]).expect_success();
     assert!(none.starts_with("No documents yet."), "{none}");
@@ -66,15 +66,15 @@ fn experiments_and_models_are_shown_while_a_server_runs() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let _server = Running::start(place.quire(&["--port", "0"]));
-    let listed = place.run(&["experiment", "list"]).expect_success();
-    assert!(listed.starts_with("No experiments yet."), "{listed}");
+    let output = place.run(&["experiment", "list"]).expect_success();
+    assert!(output.starts_with("No experiments yet."), "{output}");
     assert!(
         place
             .run(&["models"])
             .expect_success()
             .contains("demo/extract")
     );
-    let shown = place
+    let body = place
         .run(&[
             "experiment",
             "show",
@@ -82,8 +82,8 @@ fn experiments_and_models_are_shown_while_a_server_runs() {
         ])
         .refused(1);
     assert!(
-        shown.contains("not found") || shown.contains("there is no"),
-        "{shown}"
+        body.contains("not found") || body.contains("there is no"),
+        "{body}"
     );
 }
 
@@ -98,12 +98,12 @@ fn commands_that_start_runs_go_to_the_local_server() {
     assert!(ran.out.contains("# sums"), "{ran:?}");
     assert!(ran.err.contains("stored as experiment_"), "{ran:?}");
     let nowhere = "experiment_01ARZ3NDEKTSV4RRFFQ69G0000";
-    let said = place.run(&["experiment", "resume", nowhere]).refused(1);
-    assert!(said.contains("the server refused"), "{said}");
+    let error = place.run(&["experiment", "resume", nowhere]).refused(1);
+    assert!(error.contains("the server refused"), "{error}");
     let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";
-    let said = place.run_with(&["mcp"], request);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.out.contains("list_patterns"), "{said:?}");
+    let output = place.run_with(&["mcp"], request);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.out.contains("list_patterns"), "{output:?}");
     // The commands' temporary keys have been deleted.
     let keys = place.run(&["key", "list", "a@b.co"]).expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
@@ -131,10 +131,10 @@ fn commands_that_only_read_make_no_folder() {
         &["export", "--user", "a@b.co", "a.tar.gz"],
         &["secret", "new"],
     ] {
-        let said = place.run(words).refused(1);
+        let error = place.run(words).refused(1);
         assert!(
-            said.contains("there is no database in"),
-            "{words:?}: {said}"
+            error.contains("there is no database in"),
+            "{words:?}: {error}"
         );
         assert!(!place.data().exists(), "{words:?}");
     }

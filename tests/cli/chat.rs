@@ -23,15 +23,15 @@ fn continue_follows_up_on_the_newest_thread() {
     let place = place_of_ada();
     let none = place.run(&["ask", "-c", "And a ream?"]).refused(1);
     assert!(none.contains("no thread to continue"), "{none}");
-    let one = ask(
+    let answer = ask(
         &place,
         &["What is a quire?", "--panel", "demo/extract,demo/phrases"],
     );
     let two = ask(&place, &["-c", "And a ream?"]);
-    assert_eq!(two["thread_id"], one["thread_id"]);
+    assert_eq!(two["thread_id"], answer["thread_id"]);
     assert_eq!(
         (&two["turn"], &two["models"]),
-        (&Value::from(2), &one["models"])
+        (&Value::from(2), &answer["models"])
     );
     let three = ask(&place, &["--continue", "And a sheet?"]);
     assert_eq!(three["branch"]["of"], two["analysis_id"]);
@@ -42,20 +42,20 @@ fn each_input_line_continues_the_conversation() {
     let place = place_of_ada();
     let input =
         "What is a quire?\n\nAnd a ream?\n/help\n/new\nWhat is paper?\n/quit\nNever asked\n";
-    let said = place.run_with(
+    let output = place.run_with(
         &["chat", "--panel", "demo/extract", "--depth", "quick"],
         input,
     );
-    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(output.code, Some(0), "{output:?}");
     assert!(
-        !said.out.trim().is_empty() && !said.out.contains('\x1b'),
+        !output.out.trim().is_empty() && !output.out.contains('\x1b'),
         "{}",
-        said.out
+        output.out
     );
     assert!(
-        said.err.contains("/quit ends") && said.err.contains("a new thread"),
+        output.err.contains("/quit ends") && output.err.contains("a new thread"),
         "{}",
-        said.err
+        output.err
     );
     let four = ask(&place, &["-c", "And ink?"]);
     assert_eq!(four["turn"], 2, "the thread that /new began");
@@ -90,7 +90,7 @@ fn chat_works_with_a_running_server() {
         command.env("QUIRE_API_KEY", key.trim());
         Said::of(super::fed(command, input))
     };
-    let words = [
+    let args = [
         "chat",
         "--server",
         &url,
@@ -98,8 +98,8 @@ fn chat_works_with_a_running_server() {
         "demo/extract",
         "--quiet",
     ];
-    let said = with_key(&words, "What is a quire?\nAnd a ream?\n");
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let message = with_key(&args, "What is a quire?\nAnd a ream?\n");
+    assert_eq!(message.code, Some(0), "{message:?}");
     let words = [
         "ask",
         "-c",

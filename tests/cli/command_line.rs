@@ -39,8 +39,8 @@ fn help_is_printed_from_the_tables() {
     }
     for topic in quire::http::manual::topics().unwrap() {
         assert!(overview.contains(&topic.id), "{overview}");
-        let shown = place.run(&["help", &topic.id]).expect_success();
-        assert!(shown.contains(&topic.title), "{shown}");
+        let output = place.run(&["help", &topic.id]).expect_success();
+        assert!(output.contains(&topic.title), "{output}");
         let page = place.run(&["man", &topic.id]).expect_success();
         assert!(page.starts_with(".TH QUIRE-"), "{page}");
     }

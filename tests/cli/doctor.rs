@@ -52,8 +52,8 @@ fn health_option_reports_whether_the_server_answers() {
     let ask: Vec<String> = ask.map(str::to_owned).into();
     server.ended();
     let ask: Vec<&str> = ask.iter().map(String::as_str).collect();
-    let said = place.run(&ask).refused(1);
-    assert!(said.contains("no answer from 127.0.0.1"), "{said}");
+    let error = place.run(&ask).refused(1);
+    assert!(error.contains("no answer from 127.0.0.1"), "{error}");
     let said = place.run(&["doctor", "--health", "--port", "0"]).refused(1);
     assert!(said.contains("set PORT"), "{said}");
 }
@@ -72,7 +72,7 @@ fn the_doctor_looks_through_the_public_address() {
             &url,
         ])
     };
-    let said = look(&server.address).expect_success();
+    let message = look(&server.address).expect_success();
     for line in [
         "ok       port: Quire",
         "ok       clock",
@@ -80,17 +80,17 @@ fn the_doctor_looks_through_the_public_address() {
         "leads to Quire",
         "ok       streaming: events arrive as they are sent",
     ] {
-        assert!(said.contains(line), "{line} in {said}");
+        assert!(message.contains(line), "{line} in {message}");
     }
-    let said = look(&holding_back(server.address.clone()));
-    assert_eq!(said.code, Some(1), "{said:?}");
+    let text = look(&holding_back(server.address.clone()));
+    assert_eq!(text.code, Some(1), "{text:?}");
     assert!(
-        said.out.contains("broken   streaming") && said.out.contains("proxy_buffering off"),
-        "{said:?}"
+        text.out.contains("broken   streaming") && text.out.contains("proxy_buffering off"),
+        "{text:?}"
     );
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let other = taken.local_addr().unwrap().to_string();
-    drop(taken);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = listener.local_addr().unwrap().to_string();
+    drop(listener);
     let said = look(&other);
     assert!(said.out.contains("broken   public address"), "{said:?}");
 }
@@ -105,9 +105,12 @@ fn the_doctor_reports_another_program_on_the_port() {
             let _ = client.write_all(b"220 mail.example ESMTP\r\n");
         }
     });
-    let said = place.run(&["doctor", "--port", port(&address)]);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.out.contains("taken by another program"), "{said:?}");
+    let output = place.run(&["doctor", "--port", port(&address)]);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(
+        output.out.contains("taken by another program"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -175,8 +178,8 @@ fn the_doctor_finds_settings_errors() {
 #[test]
 fn the_doctor_reports_data_folder_problems() {
     let place = Place::new();
-    let said = place.run(&["doctor", "--port", "0"]).expect_success();
-    assert!(said.contains("is not there yet"), "{said}");
+    let output = place.run(&["doctor", "--port", "0"]).expect_success();
+    assert!(output.contains("is not there yet"), "{output}");
     assert!(!place.data().exists(), "looking makes nothing");
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let said = place.run(&["doctor", "--port", "0"]).expect_success();
@@ -223,11 +226,12 @@ fn the_doctor_finds_setup_problems() {
     let server = Running::start(place.quire(&["--port", "0"]));
     server.signal("-TERM");
     server.ended();
-    let said = examined(&place, &[]);
+    let output = examined(&place, &[]);
     assert!(
-        said.out
+        output
+            .out
             .contains("warning  accounts: there is no administrator yet"),
-        "{said:?}"
+        "{output:?}"
     );
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let file = place.0.join("file");
@@ -286,8 +290,8 @@ fn a_server_elsewhere_is_examined() {
         ("http://127.0.0.1:1", key, "cannot be reached"),
     ] {
         let settings = [("QUIRE_SERVER", address), ("QUIRE_API_KEY", key)];
-        let said = examined(&place, &settings);
-        assert!(said.out.contains(found), "{found}: {said:?}");
+        let output = examined(&place, &settings);
+        assert!(output.out.contains(found), "{found}: {output:?}");
     }
     assert!(!place.data().exists());
 }
@@ -311,6 +315,9 @@ fn a_provider_that_refuses_its_key_is_found() {
         }
     });
     let settings = [("OPENAI_BASE_URL", &*base), ("OPENAI_API_KEY", "sk-wrong")];
-    let said = examined(&place, &settings);
-    assert!(said.out.contains("warning  provider: openai: "), "{said:?}");
+    let output = examined(&place, &settings);
+    assert!(
+        output.out.contains("warning  provider: openai: "),
+        "{output:?}"
+    );
 }

@@ -78,9 +78,9 @@ fn experiment_file_errors_name_their_location() {
         ),
     ] {
         std::fs::write(place.0.join(name), text).unwrap();
-        let said = place.run(&["experiment", "run", name]);
-        assert_eq!(said.code, Some(1), "{said:?}");
-        assert!(said.err.contains(words), "{name}: {said:?}");
+        let output = place.run(&["experiment", "run", name]);
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.err.contains(words), "{name}: {output:?}");
     }
     for words in [
         &["experiment"][..],

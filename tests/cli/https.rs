@@ -84,8 +84,8 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
 fn unusable_certificates_prevent_startup() {
     let place = Place::new();
     let start = || super::Said::of(place.sealed(&["serve", "--port", "0"]).output().unwrap());
-    let said = start().refused(1);
-    assert!(said.contains("cannot read chain.pem"), "{said}");
+    let error = start().refused(1);
+    assert!(error.contains("cannot read chain.pem"), "{error}");
     place.certify(0);
     let said = start().refused(1);
     assert!(

@@ -263,10 +263,10 @@ fn examples_in_the_manual_run() {
         .env("QUIRE_PROVIDERS", &json[0])
         .env("QUIRE_MODELS_FILE", "models.json");
     command.env("LAB_KEY", "k").env("CONNECT_TIMEOUT", "1");
-    let listed = command.output().unwrap();
-    let shown = String::from_utf8_lossy(&listed.stdout);
+    let list = command.output().unwrap();
+    let body = String::from_utf8_lossy(&list.stdout);
     assert!(
-        listed.status.success() && shown.contains("lab/qwen3"),
-        "{listed:?}"
+        list.status.success() && body.contains("lab/qwen3"),
+        "{list:?}"
     );
 }

@@ -23,14 +23,14 @@ pub struct Nginx {
 
 /// Whether nginx is installed; if not, prints that the test is skipped.
 pub fn is_installed() -> bool {
-    let asked = Command::new("nginx")
+    let output = Command::new("nginx")
         .arg("-v")
         .stderr(Stdio::null())
         .status();
-    if asked.is_err() {
+    if output.is_err() {
         eprintln!("skipped: there is no nginx on this machine (make test installs it)");
     }
-    asked.is_ok()
+    output.is_ok()
 }
 
 /// Returns a port that nothing listens on.

@@ -7,10 +7,10 @@ const SOUND: &str = "id = \"mine\"\nname = \"Mine\"\n[[stages]]\nname = \"initia
 #[test]
 fn patterns_are_listed_shown_and_checked() {
     let place = Place::new();
-    let listed = place.run(&["patterns", "list"]);
-    assert_eq!(listed.code, Some(0), "{}", listed.err);
+    let output = place.run(&["patterns", "list"]);
+    assert_eq!(output.code, Some(0), "{}", output.err);
     for id in ["critique", "fact_check", "stakeholder"] {
-        assert!(listed.out.contains(id), "{id}: {}", listed.out);
+        assert!(output.out.contains(id), "{id}: {}", output.out);
     }
     assert!(!place.data().exists(), "looking makes nothing");
     let shown = place.run(&["patterns", "show", "critique"]);
@@ -68,25 +68,25 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
-    let listed = place.run(&["patterns"]);
-    assert_eq!(listed.code, Some(0));
+    let output = place.run(&["patterns"]);
+    assert_eq!(output.code, Some(0));
     assert!(
-        listed
+        output
             .out
             .lines()
             .any(|line| line.starts_with("mine ") && line.ends_with("the folder")),
         "{}",
-        listed.out
+        output.out
     );
     assert!(
-        listed
+        output
             .err
             .contains("bad.toml: line 1: invalid basic string"),
         "{}",
-        listed.err
+        output.err
     );
-    let asked = place.run(&["ask", "What is a quire?", "--pattern", "mine"]);
-    assert_eq!(asked.code, Some(0), "{}", asked.err);
+    let requests = place.run(&["ask", "What is a quire?", "--pattern", "mine"]);
+    assert_eq!(requests.code, Some(0), "{}", requests.err);
     for (words, why) in [
         (&["patterns", "show", "nobody"][..], "no pattern \"nobody\""),
         (&["patterns", "show"], "the pattern's ID is missing"),
@@ -110,8 +110,8 @@ fn the_doctor_says_which_patterns_are_left_out() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
-    let said = place.run(&["doctor", "--port", "0"]);
-    let text = format!("{}{}", said.out, said.err);
+    let output = place.run(&["doctor", "--port", "0"]);
+    let text = format!("{}{}", output.out, output.err);
     assert!(text.contains("one is read from the folder"), "{text}");
     assert!(text.contains("bad.toml: line 1"), "{text}");
 }

@@ -36,14 +36,14 @@ fn a_running_server_answers_and_keeps_it() {
         "The lease of the mill ends in 2031.\n",
     )
     .unwrap();
-    let words = [
+    let args = [
         "When does the lease end?",
         "--file",
         "lease.txt",
         "--quiet",
         "--json",
     ];
-    let answer = Said::of(ask(&other, &server, &key, &words).output().unwrap()).expect_success();
+    let answer = Said::of(ask(&other, &server, &key, &args).output().unwrap()).expect_success();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["status"], "completed");
     assert!(
@@ -63,14 +63,14 @@ fn a_running_server_answers_and_keeps_it() {
 fn remote_errors_are_explained() {
     let (place, other) = (Place::new(), Place::new());
     let (server, key) = served(&place);
-    let refused = |key: &str, words: &[&str], code| {
+    let response = |key: &str, words: &[&str], code| {
         Said::of(ask(&other, &server, key, words).output().unwrap()).refused(code)
     };
-    let why = refused("quire_wrong", &["Why?"], 1);
+    let why = response("quire_wrong", &["Why?"], 1);
     assert!(why.contains("QUIRE_API_KEY"), "{why}");
-    let why = refused(&key, &["Why?", "--pattern", "nonsense"], 2);
+    let why = response(&key, &["Why?", "--pattern", "nonsense"], 2);
     assert!(why.contains("--pattern: must be one of"), "{why}");
-    let why = refused(&key, &["Why?", "--file", "missing.txt"], 1);
+    let why = response(&key, &["Why?", "--file", "missing.txt"], 1);
     assert!(why.contains("missing.txt"), "{why}");
     let mut nowhere = other.quire(&["ask", "Why?", "--server", "http://127.0.0.1:1"]);
     let why = Said::of(nowhere.output().unwrap()).refused(1);
@@ -109,7 +109,10 @@ fn ctrl_c_stops_the_run_on_the_server() {
         .args(["-INT", &id])
         .status()
         .unwrap();
-    let said = Said::of(child.wait_with_output().unwrap());
+    let output = Said::of(child.wait_with_output().unwrap());
     // Stopped, unless it had ended before the signal arrived.
-    assert!(said.code == Some(130) || said.code == Some(0), "{said:?}");
+    assert!(
+        output.code == Some(130) || output.code == Some(0),
+        "{output:?}"
+    );
 }

@@ -23,9 +23,9 @@ fn the_server_says_where_it_is_and_stops_in_order() {
         // The command line works while it is running.
         place.run(&["user", "list"]).expect_success();
         server.signal(signal);
-        let said = server.ended();
-        assert_eq!(said.code, Some(0), "{said:?}");
-        assert!(said.err.contains("stopped"), "{said:?}");
+        let message = server.ended();
+        assert_eq!(message.code, Some(0), "{message:?}");
+        assert!(message.err.contains("stopped"), "{message:?}");
     }
     assert_eq!(
         std::fs::metadata(place.data().join("secret"))
@@ -61,8 +61,8 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_port_in_use_is_reported() {
     let place = Place::new();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
     let err = place.run(&["--port", &port]).refused(1);
     assert!(
         err.contains(&format!(

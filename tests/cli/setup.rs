@@ -119,10 +119,10 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     err.read_to_string(&mut log).unwrap();
     assert!(!log.contains(&token), "{log}");
     // With an administrator, it is not mentioned.
-    let mut again = Running::start(exposed(&place));
-    again.signal("-TERM");
+    let mut restarted = Running::start(exposed(&place));
+    restarted.signal("-TERM");
     let mut rest = String::new();
-    again.out.read_to_string(&mut rest).unwrap();
+    restarted.out.read_to_string(&mut rest).unwrap();
     assert!(
         !rest.contains("setup") && !rest.contains("administrator"),
         "{rest}"
@@ -208,10 +208,10 @@ fn the_machine_makes_an_administrator_and_loopback_stays_as_it_was() {
     assert_eq!(response["user"]["role"], "admin", "{response}");
     drop(server);
     let other = Place::new();
-    let said = other
+    let message = other
         .run(&["user", "add", "root@example.com", "--admin"])
         .expect_success();
-    assert!(said.contains("admin"), "{said}");
+    assert!(message.contains("admin"), "{message}");
     let server = Running::start(exposed(&other));
     let (_, response) = register(&server, "eve@example.com", None);
     assert_eq!(response["user"]["role"], "user", "{response}");
@@ -245,10 +245,10 @@ fn a_short_setup_token_is_refused_and_render_makes_one() {
     let place = Place::new();
     let mut command = exposed(&place);
     command.env("QUIRE_SETUP_TOKEN", "short");
-    let said = super::Said::of(command.output().unwrap()).refused(2);
+    let error = super::Said::of(command.output().unwrap()).refused(2);
     assert!(
-        said.contains("QUIRE_SETUP_TOKEN") && said.contains("16 characters"),
-        "{said}"
+        error.contains("QUIRE_SETUP_TOKEN") && error.contains("16 characters"),
+        "{error}"
     );
     let render = Path::new(env!("CARGO_MANIFEST_DIR")).join("render.yaml");
     let text = std::fs::read_to_string(render).unwrap();

@@ -142,10 +142,10 @@ fn lists_have_a_header_and_json_and_say_when_they_are_empty() {
             "{words:?}: {json}"
         );
     }
-    let listed = place.run(&["user", "list"]).expect_success();
+    let output = place.run(&["user", "list"]).expect_success();
     assert!(
-        listed.contains("just now") && listed.contains("never"),
-        "{listed}"
+        output.contains("just now") && output.contains("never"),
+        "{output}"
     );
 }
 
@@ -233,10 +233,10 @@ fn an_unusable_data_folder_error_names_the_setting() {
     for folder in ["file", "file/below", "/proc/nowhere", "/sys/quire"] {
         let mut command = place.quire(&["serve", "--port", "0"]);
         command.env("QUIRE_DATA", folder);
-        let said = Said::of(command.output().unwrap()).refused(1);
+        let error = Said::of(command.output().unwrap()).refused(1);
         assert!(
-            said.contains(folder) && said.contains("--data or QUIRE_DATA"),
-            "{folder}: {said}"
+            error.contains(folder) && error.contains("--data or QUIRE_DATA"),
+            "{folder}: {error}"
         );
     }
 }

@@ -116,8 +116,8 @@ fn under_a_path(style: PathStyle) {
         let first = get(path, "accept: text/html\r\n");
         let etag = first.head.lines().find(|line| line.starts_with("etag: "));
         let etag = etag.unwrap_or_else(|| panic!("{path}: {}", first.head));
-        let again = etag.replace("etag", "accept: text/html\r\nif-none-match") + "\r\n";
-        get(path, &again).is(304)
+        let second = etag.replace("etag", "accept: text/html\r\nif-none-match") + "\r\n";
+        get(path, &second).is(304)
     };
     for path in ["/login", "/manifest.webmanifest", "/api/openapi.json"] {
         assert!(unchanged(path), "{style:?}: {path}");
@@ -172,13 +172,13 @@ fn under_a_path(style: PathStyle) {
     // Addresses in responses.
     let asked =
         json!({"prompt": "Why?", "models": ["demo/extract"], "depth": "quick", "async": true});
-    let begun = post("/api/analyze", &format!("{JSON}{cookie}"), asked);
+    let started = post("/api/analyze", &format!("{JSON}{cookie}"), asked);
     assert!(
-        begun.head.contains("location: /quire/api/analyses/"),
+        started.head.contains("location: /quire/api/analyses/"),
         "{}",
-        begun.head
+        started.head
     );
-    let begun = begun.json();
+    let begun = started.json();
     for (field, end) in [("results_url", ""), ("events_url", "/events")] {
         let id = begun["analysis_id"].as_str().unwrap();
         assert_eq!(
@@ -283,7 +283,7 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
 fn reserved_and_invalid_public_paths_are_refused() {
     let place = Place::new();
     for url in ["https://example.org/api", "https://example.org/a b"] {
-        let said = place.run(&["doctor", "--public-url", url]).refused(2);
-        assert!(said.contains("--public-url"), "{said}");
+        let error = place.run(&["doctor", "--public-url", url]).refused(2);
+        assert!(error.contains("--public-url"), "{error}");
     }
 }

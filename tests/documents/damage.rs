@@ -114,8 +114,8 @@ fn harm(bytes: &mut Vec<u8>, chance: &mut Chance) {
         3 => bytes.truncate(at),
         4 => bytes[block].fill(0),
         5 => {
-            let again = bytes[block.clone()].to_vec();
-            bytes.splice(at..at, again);
+            let second = bytes[block.clone()].to_vec();
+            bytes.splice(at..at, second);
         }
         // Nested or long where a single item was expected.
         6 => {

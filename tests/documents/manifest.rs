@@ -97,7 +97,7 @@ impl Sample {
 #[test]
 fn every_file_is_in_the_table_and_has_a_licence() {
     let samples = samples();
-    let listed: Vec<&str> = samples.iter().map(|sample| sample.path.as_str()).collect();
+    let list: Vec<&str> = samples.iter().map(|sample| sample.path.as_str()).collect();
     for sample in &samples {
         assert!(folder().join(&sample.path).is_file(), "{}", sample.path);
         assert!(
@@ -112,10 +112,7 @@ fn every_file_is_in_the_table_and_has_a_licence() {
         for file in std::fs::read_dir(&kind).unwrap() {
             let file = file.unwrap().path();
             let name = file.strip_prefix(folder()).unwrap().to_str().unwrap();
-            assert!(
-                listed.contains(&name),
-                "{name} is in no row of MANIFEST.toml"
-            );
+            assert!(list.contains(&name), "{name} is in no row of MANIFEST.toml");
         }
     }
 }

@@ -34,12 +34,12 @@ pub fn open(bytes: &[u8]) -> Option<Vec<Entry>> {
         let local = number(bytes, at + 42, 4)?;
         let start = local + 30 + number(bytes, local + 26, 2)? + number(bytes, local + 28, 2)?;
         let inside = bytes.get(start..start + packed)?;
-        let mut whole = Vec::new();
+        let mut full = Vec::new();
         match method {
-            0 => whole.extend_from_slice(inside),
-            _ => drop(DeflateDecoder::new(inside).read_to_end(&mut whole).ok()?),
+            0 => full.extend_from_slice(inside),
+            _ => drop(DeflateDecoder::new(inside).read_to_end(&mut full).ok()?),
         }
-        entries.push((name, whole));
+        entries.push((name, full));
         at += 46 + long + number(bytes, at + 30, 2)? + number(bytes, at + 32, 2)?;
     }
     Some(entries)

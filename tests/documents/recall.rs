@@ -41,11 +41,11 @@ fn most_words_are_found() {
             "{kind}: {} files, median {median:.3}, under 0.9: {low:?}",
             rows.len()
         );
-        let wanted = match kind.as_str() {
+        let expected = match kind.as_str() {
             "all" | "pdf" => MEDIAN,
             _ => MEDIAN_OF_A_KIND,
         };
-        assert!(median >= wanted, "{kind}: median {median:.3}");
+        assert!(median >= expected, "{kind}: median {median:.3}");
         // In a small group, two files exceed this share: for example, sheets of only times, which the other
         // program formats in the American style.
         assert!(

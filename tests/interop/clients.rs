@@ -92,8 +92,8 @@ fn tried(program: &Program) -> Option<Provider> {
         ],
     );
     let mut client = Client::new(server.address).registered("ada@example.com");
-    let made = client.post("/api/users/me/api-keys", json!({ "name": "sdk" }));
-    let made = made.json();
+    let created = client.post("/api/users/me/api-keys", json!({ "name": "sdk" }));
+    let new_one = created.json();
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/interop/clients")
         .join(program.script);
@@ -119,7 +119,7 @@ fn tried(program: &Program) -> Option<Provider> {
     };
     let out = command
         .env("QUIRE_URL", format!("http://{}", server.address))
-        .env("QUIRE_KEY", made["key"].as_str().unwrap())
+        .env("QUIRE_KEY", new_one["key"].as_str().unwrap())
         .env("QUIRE_PROGRAM", env!("CARGO_BIN_EXE_quire"))
         .env("QUIRE_DATA", folder.path().join("other"))
         .env("USE_MOCK", "true")
@@ -130,14 +130,14 @@ fn tried(program: &Program) -> Option<Provider> {
         String::from_utf8_lossy(&out.stderr),
     );
     assert!(out.status.success(), "{said}\n{complaint}");
-    let seen: BTreeMap<&str, &str> = said
+    let observed: BTreeMap<&str, &str> = said
         .lines()
         .filter_map(|line| line.split_once(": "))
         .map(|(check, seen)| (check, seen.trim()))
         .collect();
     let expected: BTreeMap<&str, &str> = program.seen.iter().copied().collect();
-    assert_eq!(seen, expected, "{}\n{complaint}", program.script);
-    eprintln!("{}: {} checks", program.script, seen.len());
+    assert_eq!(observed, expected, "{}\n{complaint}", program.script);
+    eprintln!("{}: {} checks", program.script, observed.len());
     Some(provider)
 }
 
@@ -149,8 +149,8 @@ fn tries(program: &Program, slow: &str) {
 
 #[test]
 fn openai_python_library_works() {
-    let mut seen = OPENAI.to_vec();
-    seen.extend([
+    let mut observed = OPENAI.to_vec();
+    observed.extend([
         ("responses stream", "It is thin. 18"),
         ("tools", "{\"place\":\"Rome\"} 2 It is warm."),
         ("responses tools", "function_call weather"),
@@ -161,7 +161,7 @@ fn openai_python_library_works() {
     let program = Program {
         runs: "clients/bin/python",
         script: "openai_python.py",
-        seen: seen.leak(),
+        seen: observed.leak(),
     };
     tries(&program, "slow-openai");
 }

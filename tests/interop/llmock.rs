@@ -143,8 +143,8 @@ fn judged_well_strictly(mock: &Mock, what: &str) {
         .args(["report", "--strict", "--url", &mock.url])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&report.stdout);
-    assert!(report.status.success(), "{what}: {said}");
+    let text = String::from_utf8_lossy(&report.stdout);
+    assert!(report.status.success(), "{what}: {text}");
 }
 
 /// Faults that a retry overcomes, each with its number of occurrences: streams that break before, within, and

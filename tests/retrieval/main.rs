@@ -64,8 +64,10 @@ fn other_documents_do_not_change_a_search_within_one() {
     let id = shelf.put(0, 1, &report);
     let questions: Vec<&String> = articles.iter().flat_map(set::Article::questions).collect();
     let ask = |shelf: &set::Shelf| -> Vec<Vec<(u32, f64)>> {
-        let asked = questions.iter().step_by(20);
-        asked.map(|question| shelf.ask(0, &id, question)).collect()
+        let sampled = questions.iter().step_by(20);
+        sampled
+            .map(|question| shelf.ask(0, &id, question))
+            .collect()
     };
     let alone = ask(&shelf);
     assert!(alone.iter().all(|hits| !hits.is_empty()));

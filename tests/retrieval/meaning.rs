@@ -40,7 +40,7 @@ fn vectors() -> Vec<Vec<f32>> {
 
 fn questions(name: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Vec<Asked> {
     let text = String::from_utf8(file(name)).unwrap();
-    let asked = |line: &str| {
+    let request_for = |line: &str| {
         let (paragraph, text) = line.split_once('\t').unwrap();
         Asked {
             text: text.to_owned(),
@@ -48,7 +48,7 @@ fn questions(name: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Vec<As
             vector: vectors.next().unwrap(),
         }
     };
-    text.lines().map(asked).collect()
+    text.lines().map(request_for).collect()
 }
 
 /// Stores one document whose pages are the paragraphs, all with vectors.
@@ -84,8 +84,8 @@ fn quality(store: &Store, owner: &UserId, all: &[Asked], by_meaning: bool) -> Qu
             PassageSearch::with_meaning(&words, meaning).hits(db, &owner, None, 50)
         };
         let hits = store.read_now(ask).unwrap();
-        let wanted = asked.paragraph + 1;
-        quality.add(hits.iter().position(|hit| hit.passage.page == wanted));
+        let expected = asked.paragraph + 1;
+        quality.add(hits.iter().position(|hit| hit.passage.page == expected));
     }
     quality
 }

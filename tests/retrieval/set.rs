@@ -213,9 +213,8 @@ impl Library {
                     article.questions.iter().map(move |asked| (article, asked))
                 });
                 for (article, (question, page)) in questions.step_by(step) {
-                    let wanted = (article.title.clone(), *page);
-                    let rank =
-                        |found: Vec<(String, u32)>| found.iter().position(|hit| *hit == wanted);
+                    let key = (article.title.clone(), *page);
+                    let rank = |found: Vec<(String, u32)>| found.iter().position(|hit| *hit == key);
                     ours.add(rank(self.ours(owner, question)));
                     plain.add(rank(find_plain(&self.plain, language, question)));
                 }
@@ -287,8 +286,8 @@ pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Qua
     let mut questions: Vec<(&String, u32)> = Vec::new();
     let mut before = 0;
     for article in &articles {
-        let asked = article.questions.iter();
-        questions.extend(asked.map(|(question, page)| (question, before + page)));
+        let sampled = article.questions.iter();
+        questions.extend(sampled.map(|(question, page)| (question, before + page)));
         before += article.paragraphs.len() as u32;
     }
     let (mut ours, mut plain) = (Quality::default(), Quality::default());

@@ -15,10 +15,10 @@ fn a_missing_secret_cannot_be_accepted() {
     let secret = data(&folder).join("secret");
     let away = folder.path().join("away");
     fs::rename(&secret, &away).unwrap();
-    let said = refused(command(&folder, &["secret", "accept"]));
+    let message = refused(command(&folder, &["secret", "accept"]));
     assert!(
-        said.contains("is missing") && said.contains("run quire secret new"),
-        "{said}"
+        message.contains("is missing") && message.contains("run quire secret new"),
+        "{message}"
     );
     assert!(!secret.exists());
     fs::rename(&away, &secret).unwrap();
@@ -41,17 +41,17 @@ fn a_folder_with_only_leftovers_is_no_new_installation() {
         ),
     ] {
         let folder = Folder::new();
-        let left = data(&folder).join(name);
-        fs::create_dir_all(left.parent().unwrap()).unwrap();
-        fs::write(&left, "left").unwrap();
-        let said = refused(command(&folder, &["serve"]));
+        let path = data(&folder).join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "left").unwrap();
+        let message = refused(command(&folder, &["serve"]));
         assert!(
-            said.contains("has no database")
-                && said.contains(shown)
-                && said.contains("quire restore"),
-            "{name}: {said}"
+            message.contains("has no database")
+                && message.contains(shown)
+                && message.contains("quire restore"),
+            "{name}: {message}"
         );
-        assert_eq!(fs::read(&left).unwrap(), b"left", "{name}");
+        assert_eq!(fs::read(&path).unwrap(), b"left", "{name}");
         assert!(!data(&folder).join("quire.db").exists(), "{name}");
     }
 }
@@ -80,12 +80,12 @@ fn a_database_without_one_of_its_tables_is_refused() {
         .unwrap();
     drop(db);
     for words in [&["serve"][..], &["user", "list"], &["models"]] {
-        let said = refused(command(&folder, words));
+        let message = refused(command(&folder, words));
         assert!(
-            said.contains("quire.db is damaged: ")
-                && said.contains("users")
-                && said.contains("quire restore"),
-            "{words:?}: {said}"
+            message.contains("quire.db is damaged: ")
+                && message.contains("users")
+                && message.contains("quire restore"),
+            "{words:?}: {message}"
         );
     }
 }
@@ -108,8 +108,8 @@ fn damaged_original_is_reported_and_not_served() {
             "{text}"
         );
     }
-    let whole = ada.get(&format!("/api/documents/{}/content", ids[2]));
-    assert_eq!(whole.status, 200);
+    let full = ada.get(&format!("/api/documents/{}/content", ids[2]));
+    assert_eq!(full.status, 200);
     stop(server);
     let said = command(&folder, &["doctor", "--port", "0"])
         .output()

@@ -10,12 +10,12 @@ fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
     let old = fs::read(&secret).unwrap();
     fs::remove_file(&secret).unwrap();
     for words in [&["serve"][..], &["provider", "list"], &["user", "list"]] {
-        let said = refused(command(&folder, words));
+        let message = refused(command(&folder, words));
         assert!(
-            said.contains("secret")
-                && said.contains("signed out")
-                && said.contains("quire secret new"),
-            "{said}"
+            message.contains("secret")
+                && message.contains("signed out")
+                && message.contains("quire secret new"),
+            "{message}"
         );
         assert!(!secret.exists());
     }
@@ -96,8 +96,8 @@ fn deleted_documents_are_removed_immediately() {
     let first = upload(&mut ada, 0);
     upload(&mut bob, 1);
     assert_eq!(ada.delete(&format!("/api/documents/{first}")).status, 200);
-    let left = files(&data(&folder).join("documents"));
-    assert_eq!(left.len(), 1, "{left:?}");
+    let remaining = files(&data(&folder).join("documents"));
+    assert_eq!(remaining.len(), 1, "{remaining:?}");
     let announced = json!({"fileName": "a.txt", "fileSize": 3, "chunkSize": 3, "totalChunks": 1});
     let session = bob.post("/api/create-document-session", announced).json();
     let session = session["sessionId"].as_str().unwrap().to_owned();
@@ -115,8 +115,8 @@ fn deleted_documents_are_removed_immediately() {
     assert_eq!(files(&data(&folder).join("uploads")).len(), 1);
     quire(&folder, &["user", "delete", "bob@example.com", "--yes"]);
     for part in ["documents", "uploads", "orphans"] {
-        let left = files(&data(&folder).join(part));
-        assert!(left.is_empty(), "{part}: {left:?}");
+        let left_over = files(&data(&folder).join(part));
+        assert!(left_over.is_empty(), "{part}: {left_over:?}");
     }
 }
 
@@ -154,9 +154,9 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     let aside = text.lines().find(|line| line.contains(stray)).unwrap();
     assert!(aside.contains("quire orphans delete"), "{text}");
     // Orphans are listed; they are deleted only by name, and early only on explicit request.
-    let listed = quire(&folder, &["orphans", "list", "--json"]);
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    assert_eq!(listed["orphans"][0]["name"], stray, "{listed}");
+    let list = quire(&folder, &["orphans", "list", "--json"]);
+    let entries: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(entries["orphans"][0]["name"], stray, "{entries}");
     let early = refused(command(&folder, &["orphans", "delete", stray]));
     assert!(early.contains("30 days"), "{early}");
     refused(command(
@@ -170,8 +170,8 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     ));
     quire(&folder, &["orphans", "delete", stray, "--early"]);
     assert_eq!(files(&data(&folder).join("orphans")), Vec::<PathBuf>::new());
-    let kept: Vec<_> = ids[1..].iter().map(|id| documents.join(id)).collect();
-    assert!(kept.iter().all(|path| path.exists()));
+    let stored: Vec<_> = ids[1..].iter().map(|id| documents.join(id)).collect();
+    assert!(stored.iter().all(|path| path.exists()));
 }
 
 /// The documented recovery: the database comes from the replica, and the files still in the folder are kept.

@@ -41,28 +41,28 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
     let (ada, ids) = house(&folder, 1);
     age(&folder);
     quire(&folder, &["backup", "copy.db"]);
-    let there = data(&folder).join("quire.db");
-    let sound = fs::read(&there).unwrap();
+    let path = data(&folder).join("quire.db");
+    let sound = fs::read(&path).unwrap();
     for table in ["", "users", "documents", "providers", "budgets", "votes"] {
         let mut damaged = sound.clone();
         match table {
             // The rest of the first page after the header: the list of all tables.
             "" => damaged[100..PAGE].fill(0xff),
             table => {
-                let page = page_of(&there, table);
+                let page = page_of(&path, table);
                 damaged[(page - 1) * PAGE..page * PAGE].fill(0xff);
             }
         }
-        fs::write(&there, &damaged).unwrap();
+        fs::write(&path, &damaged).unwrap();
         let before = valuables(&folder);
         for words in [&["serve"][..], &["user", "list"], &["provider", "list"]] {
-            let said = refused(command(&folder, words));
+            let message = refused(command(&folder, words));
             for part in [
                 "quire.db is damaged",
                 "malformed",
                 "quire restore FILE --replace",
             ] {
-                assert!(said.contains(part), "{table} {words:?}: {said}");
+                assert!(message.contains(part), "{table} {words:?}: {message}");
             }
             assert!(
                 valuables(&folder) == before,
@@ -76,12 +76,12 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
             text.contains("quire restore FILE --replace"),
             "{table}: {text}"
         );
-        fs::write(&there, &sound).unwrap();
+        fs::write(&path, &sound).unwrap();
     }
     // The remedy that the message names works.
     let mut damaged = sound;
     damaged[100..PAGE].fill(0xff);
-    fs::write(&there, &damaged).unwrap();
+    fs::write(&path, &damaged).unwrap();
     let said = quire(&folder, &["restore", "copy.db", "--replace"]);
     assert!(fs::read(kept(&said)).unwrap() == damaged);
     let server = start(&folder);
@@ -93,18 +93,18 @@ fn a_database_that_lacks_a_table_is_refused() {
     let folder = Folder::new();
     let (ada, ids) = house(&folder, 1);
     age(&folder);
-    let there = data(&folder).join("quire.db");
+    let path = data(&folder).join("quire.db");
     for table in ["recipes", "idempotency", "sign_in_networks"] {
         let rename = |from: &str, to: &str| {
-            let db = rusqlite::Connection::open(&there).unwrap();
+            let db = rusqlite::Connection::open(&path).unwrap();
             let sql = format!("ALTER TABLE {from} RENAME TO {to}");
             db.execute_batch(&sql).unwrap();
         };
         rename(table, "elsewhere");
         for words in [&["serve"][..], &["user", "list"]] {
-            let said = refused(command(&folder, words));
+            let message = refused(command(&folder, words));
             let why = format!("no such table: {table}");
-            assert!(said.contains(&why), "{words:?}: {said}");
+            assert!(message.contains(&why), "{words:?}: {message}");
         }
         rename("elsewhere", table);
     }
@@ -138,8 +138,8 @@ fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     fs::write(&journal, bytes).unwrap();
     refused_by_all(&folder, "belongs to another database");
     let before = contents(&folder);
-    let said = refused(command(&folder, &["restore", "copy.db", "--replace"]));
-    assert!(said.contains("belongs to another database"), "{said}");
+    let message = refused(command(&folder, &["restore", "copy.db", "--replace"]));
+    assert!(message.contains("belongs to another database"), "{message}");
     command(&folder, &["doctor"]).output().unwrap();
     assert_eq!(contents(&folder), before);
     fs::remove_file(&journal).unwrap();
@@ -156,8 +156,8 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     for name in ["quire.db", "quire.db-wal", "secret", "lock"] {
         let there = data(&folder).join(name);
         let was_there = fs::rename(&there, &away).is_ok();
-        let made = Command::new("mkfifo").arg(&there).status().unwrap();
-        assert!(made.success(), "{name}");
+        let created = Command::new("mkfifo").arg(&there).status().unwrap();
+        assert!(created.success(), "{name}");
         for words in [
             &["serve"][..],
             &["user", "list"],
@@ -210,8 +210,8 @@ fn a_folder_in_the_place_of_the_database_is_refused() {
     fs::rename(&there, &away).unwrap();
     fs::create_dir(&there).unwrap();
     refused_by_all(&folder, "is a folder, not a file");
-    let said = refused(command(&folder, &["serve"]));
-    assert!(said.contains("Move that folder elsewhere"), "{said}");
+    let message = refused(command(&folder, &["serve"]));
+    assert!(message.contains("Move that folder elsewhere"), "{message}");
     fs::remove_dir(&there).unwrap();
     fs::rename(&away, &there).unwrap();
     all_there(&mut start(&folder).known(&ada), &ids);
@@ -228,8 +228,8 @@ fn a_file_in_the_place_of_a_folder_is_refused() {
         let was_there = fs::rename(&there, &away).is_ok();
         fs::write(&there, "in the way").unwrap();
         refused_by_all(&folder, &format!("{name} is a file"));
-        let said = refused(command(&folder, &["serve"]));
-        assert!(said.contains("Move the file elsewhere"), "{said}");
+        let message = refused(command(&folder, &["serve"]));
+        assert!(message.contains("Move the file elsewhere"), "{message}");
         fs::remove_file(&there).unwrap();
         if was_there {
             fs::rename(&away, &there).unwrap();
@@ -242,10 +242,10 @@ fn a_file_in_the_place_of_a_folder_is_refused() {
 fn a_data_folder_that_is_a_file_is_refused() {
     let folder = Folder::new();
     fs::write(data(&folder), "a file").unwrap();
-    let said = refused(command(&folder, &["serve"]));
+    let message = refused(command(&folder, &["serve"]));
     assert!(
-        said.contains("is a file") && said.contains("QUIRE_DATA"),
-        "{said}"
+        message.contains("is a file") && message.contains("QUIRE_DATA"),
+        "{message}"
     );
     assert_eq!(fs::read(data(&folder)).unwrap(), b"a file");
 }
@@ -255,17 +255,20 @@ fn a_database_of_another_program_is_refused_and_does_not_change() {
     for journal in ["delete", "wal"] {
         let folder = Folder::new();
         fs::create_dir(data(&folder)).unwrap();
-        let there = data(&folder).join("quire.db");
-        let db = rusqlite::Connection::open(&there).unwrap();
+        let path = data(&folder).join("quire.db");
+        let db = rusqlite::Connection::open(&path).unwrap();
         let sql = format!(
             "PRAGMA journal_mode = {journal}; CREATE TABLE songs (title); INSERT INTO songs VALUES (zeroblob(9999));"
         );
         db.execute_batch(&sql).unwrap();
         drop(db);
         refused_by_all(&folder, "is a database of another program");
-        let said = refused(command(&folder, &["serve"]));
-        assert!(said.contains("set QUIRE_DATA to another folder"), "{said}");
-        let db = rusqlite::Connection::open(&there).unwrap();
+        let message = refused(command(&folder, &["serve"]));
+        assert!(
+            message.contains("set QUIRE_DATA to another folder"),
+            "{message}"
+        );
+        let db = rusqlite::Connection::open(&path).unwrap();
         let mode: String = db
             .query_row("PRAGMA journal_mode", [], |row| row.get(0))
             .unwrap();
@@ -289,14 +292,14 @@ fn invalid_secret_is_refused_unless_explicitly_replaced() {
         fs::write(&secret, bytes).unwrap();
         let before = contents(&folder);
         for words in [&["serve"][..], &["provider", "list"], &["user", "list"]] {
-            let said = refused(command(&folder, words));
+            let message = refused(command(&folder, words));
             for part in [
                 why,
                 "Put the file back",
                 "quire secret new",
                 "everyone must sign in again",
             ] {
-                assert!(said.contains(part), "{words:?}: {said}");
+                assert!(message.contains(part), "{words:?}: {message}");
             }
             assert_eq!(contents(&folder), before, "{words:?}");
         }
@@ -373,7 +376,7 @@ fn refused_with(folder: &Folder, secret: &str) {
     for words in [&["serve"][..], &["user", "list"], &["provider", "list"]] {
         let mut command = command(folder, words);
         command.env("QUIRE_SECRET", secret);
-        let said = refused(command);
+        let message = refused(command);
         for part in [
             "QUIRE_SECRET is not the secret that this database was used with",
             "the stored provider key",
@@ -381,9 +384,9 @@ fn refused_with(folder: &Folder, secret: &str) {
             "quire secret accept",
             "everyone must sign in again",
         ] {
-            assert!(said.contains(part), "{words:?}: {said}");
+            assert!(message.contains(part), "{words:?}: {message}");
         }
-        assert!(!said.contains(secret), "{said}");
+        assert!(!message.contains(secret), "{message}");
     }
 }
 
@@ -428,10 +431,10 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     assert_eq!(health["status"], "warning", "{health}");
     let message = health["message"].as_str().unwrap();
     assert!(message.contains("enter its key again"), "{health}");
-    let asked = serde_json::json!({
+    let request = serde_json::json!({
         "model": "lab/m", "messages": [{"role": "user", "content": "Say hello."}]
     });
-    let said = ada.post("/v1/chat/completions", asked).text();
+    let said = ada.post("/v1/chat/completions", request).text();
     assert!(said.contains("enter its key again"), "{said}");
     stop(server);
     let mut doctor = command(&folder, &["doctor", "--port", "0"]);
@@ -450,10 +453,10 @@ fn changed_secret_without_encrypted_keys_signs_all_users_out() {
     let before = check_value(&folder).unwrap();
     fs::write(data(&folder).join("secret"), OTHER).unwrap();
     // A command's environment may lack the server's secret; the command then continues without one.
-    let said = refused(command(&folder, &["user", "list"]));
+    let message = refused(command(&folder, &["user", "list"]));
     assert!(
-        said.contains("is not the secret that this database was used with"),
-        "{said}"
+        message.contains("is not the secret that this database was used with"),
+        "{message}"
     );
     let server = start(&folder);
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);

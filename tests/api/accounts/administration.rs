@@ -63,9 +63,9 @@ fn administrators_manage_accounts() {
     login(&mut server.client(), "a@b.co", PASSWORD).refused(403, "FORBIDDEN");
     assert_eq!(admin.put(&path, json!({"disabled": false})).status, 200);
 
-    let made = admin.post("/api/admin/users", json!({"email": "c@b.co"}));
-    assert_eq!(made.status, 201);
-    let password = made.json()["password"]
+    let created = admin.post("/api/admin/users", json!({"email": "c@b.co"}));
+    assert_eq!(created.status, 201);
+    let password = created.json()["password"]
         .as_str()
         .expect("made up")
         .to_owned();
@@ -127,9 +127,9 @@ fn sessions_are_listed_and_ended_from_another_session() {
         .get("/api/users/me")
         .refused(401, "UNAUTHENTICATED");
 
-    let again = login(&mut there, "ada@example.org", PASSWORD).json();
+    let second = login(&mut there, "ada@example.org", PASSWORD).json();
     assert_eq!(ada.delete("/api/users/me/sessions").json()["ended"], 1);
-    bearer(&server, &again["access_token"])
+    bearer(&server, &second["access_token"])
         .get("/api/users/me")
         .refused(401, "UNAUTHENTICATED");
     assert_eq!(ada.get("/api/users/me").status, 200, "this one stays");

@@ -36,8 +36,8 @@ fn attempts_are_slowed_per_account() {
 #[test]
 fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
     let role = |server: &Server, mut client: Client, email: &str| {
-        let made = register(&mut client, email);
-        assert_eq!(made.status, 200, "{}", made.text());
+        let created = register(&mut client, email);
+        assert_eq!(created.status, 200, "{}", created.text());
         login(&mut server.client(), email, PASSWORD).json()["user"]["role"].clone()
     };
     let trusted = Server::with(&[("TRUSTED_PROXIES", "127.0.0.1")]);

@@ -6,16 +6,16 @@ use super::*;
 fn keys_are_shown_once_and_end_when_deleted() {
     let server = Server::start();
     let mut owner = server.user("a@b.co");
-    let made = owner.post("/api/users/me/api-keys", json!({"name": "ci"}));
-    assert_eq!(made.status, 201, "{}", made.text());
+    let created = owner.post("/api/users/me/api-keys", json!({"name": "ci"}));
+    assert_eq!(created.status, 201, "{}", created.text());
     let (key, id) = (
-        made.json()["key"].as_str().expect("a key").to_owned(),
-        made.json()["api_key"]["id"].clone(),
+        created.json()["key"].as_str().expect("a key").to_owned(),
+        created.json()["api_key"]["id"].clone(),
     );
     assert!(key.starts_with("quire_"));
-    let listed = owner.get("/api/users/me/api-keys");
-    assert_eq!(listed.json()["api_keys"][0]["id"], id);
-    assert!(!listed.text().contains(&key), "never again");
+    let list = owner.get("/api/users/me/api-keys");
+    assert_eq!(list.json()["api_keys"][0]["id"], id);
+    assert!(!list.text().contains(&key), "never again");
     let path = format!("/api/users/me/api-keys/{}", id.as_str().expect("an id"));
     for (name, value) in [
         ("x-api-key", key.clone()),

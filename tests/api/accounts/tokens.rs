@@ -11,9 +11,9 @@ fn refresh_rotates_and_reuse_ends_the_session() {
     assert_eq!(one.status, 200, "{}", one.text());
     let one = one.json();
     assert_ne!(one["refresh_token"], zero["refresh_token"]);
-    let again = refresh(&mut client, &zero["refresh_token"]).json();
+    let second = refresh(&mut client, &zero["refresh_token"]).json();
     assert_eq!(
-        again["refresh_token"], one["refresh_token"],
+        second["refresh_token"], one["refresh_token"],
         "within the grace both end up with the same"
     );
     let two = refresh(&mut client, &one["refresh_token"]).json();
@@ -79,8 +79,8 @@ fn sign_out_invalidates_tokens_immediately() {
         200,
         "by the refresh cookie alone"
     );
-    let kept: Vec<_> = browser.cookies.keys().collect();
-    assert_eq!(kept, ["quire_device"], "both tokens are taken back");
+    let stored: Vec<_> = browser.cookies.keys().collect();
+    assert_eq!(stored, ["quire_device"], "both tokens are taken back");
 }
 
 #[test]

@@ -75,8 +75,8 @@ fn run_without_any_answer_reports_each_reason() {
     }
     // A provider's message about its key is not shown to all users.
     assert!(!message.contains("bad key"), "{message}");
-    let listed = client.get("/api/analyses?status=failed").json();
-    assert_eq!(listed["analyses"].as_array().unwrap().len(), 1);
+    let list = client.get("/api/analyses?status=failed").json();
+    assert_eq!(list["analyses"].as_array().unwrap().len(), 1);
 }
 
 #[test]

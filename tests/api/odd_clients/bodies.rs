@@ -157,22 +157,25 @@ fn keys_as_clients_send_them() {
     let provider = plain();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let made = key(&mut client);
-    let bearer = format!("bearer  {made} ");
+    let created = key(&mut client);
+    let bearer = format!("bearer  {created} ");
     for (headers, status) in [
         (vec![("authorization", bearer.as_str())], 200),
-        (vec![("authorization", "Bearer"), ("x-api-key", &made)], 200),
+        (
+            vec![("authorization", "Bearer"), ("x-api-key", &created)],
+            200,
+        ),
         (
             vec![("authorization", "Bearer "), ("x-api-key", "quire_wrong")],
             401,
         ),
         (
-            vec![("authorization", "Bearer wrong"), ("x-api-key", &made)],
+            vec![("authorization", "Bearer wrong"), ("x-api-key", &created)],
             401,
         ),
         (vec![("authorization", "Bearer ")], 401),
         (vec![("authorization", "Basic eDp5")], 401),
-        (vec![("authorization", &made)], 401),
+        (vec![("authorization", &created)], 401),
     ] {
         let mut stranger = server.client();
         for (name, value) in &headers {

@@ -93,8 +93,8 @@ impl Model {
                 }
             }
             _ => {
-                let mut kept = self.documents.iter_mut();
-                let Some((id, row)) = kept.find(|(_, row)| row.2.is_none()) else {
+                let mut stored = self.documents.iter_mut();
+                let Some((id, row)) = stored.find(|(_, row)| row.2.is_none()) else {
                     return;
                 };
                 if client.delete(&format!("/api/documents/{id}")).status == 200 {
@@ -113,15 +113,15 @@ impl Model {
         let back = self.names.iter().position(|(known, _)| name == *known);
         assert!(back >= sure, "{context}: the name {name} is back");
         self.names.truncate(back.map_or(0, |at| at + 1));
-        let listed = client.get("/api/documents?limit=200").json();
-        let listed: Vec<String> = listed["documents"]
+        let list = client.get("/api/documents?limit=200").json();
+        let entries: Vec<String> = list["documents"]
             .as_array()
             .unwrap()
             .iter()
             .map(|one| one["id"].as_str().unwrap().to_owned())
             .collect();
         for (id, (bytes, stored, deleted)) in &self.documents {
-            let is_listed = listed.contains(id);
+            let is_listed = entries.contains(id);
             let is_gone = deleted.as_ref().is_some_and(|at| at.as_str() < moment);
             assert!(!(is_gone && is_listed), "{context}: {id} was deleted");
             if stored.as_str() < moment && deleted.is_none() {
@@ -137,7 +137,7 @@ impl Model {
         self.documents.retain(|id, row| {
             row.2 = None;
             // For a document not yet reported as replicated, the row may exist alone.
-            listed.contains(id) && content(client, id) == (200, row.0.clone())
+            entries.contains(id) && content(client, id) == (200, row.0.clone())
         });
         promised
     }

@@ -399,8 +399,8 @@ fn get(request: &Request, key: &str, state: &State) -> Answer {
         return error(404, "NoSuchKey", "The specified key does not exist.");
     };
     let mark = format!("\"{}\"", &hash(bytes)[..32]);
-    let wanted = request.header("if-match");
-    if !wanted.is_empty() && wanted != mark {
+    let expected = request.header("if-match");
+    if !expected.is_empty() && expected != mark {
         return error(412, "PreconditionFailed", "It is another.");
     }
     let headers = format!("etag: {mark}\r\n");
@@ -424,11 +424,11 @@ fn list(request: &Request, state: &State) -> Answer {
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult>".to_owned();
     let mut last = String::new();
     for (key, bytes) in found.by_ref().take(state.page) {
-        let shown = key.replace('&', "&amp;").replace('<', "&lt;");
+        let body = key.replace('&', "&amp;").replace('<', "&lt;");
         let bytes = bytes.len();
         write!(
             text,
-            "<Contents><Key>{shown}</Key><Size>{bytes}</Size></Contents>"
+            "<Contents><Key>{body}</Key><Size>{bytes}</Size></Contents>"
         )
         .unwrap();
         last.clone_from(key);

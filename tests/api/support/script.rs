@@ -85,8 +85,8 @@ pub fn short_run_with(models: &[&str], more: Value) -> Value {
 /// Starts a run that continues without a client, and returns its ID.
 pub fn begin(client: &mut Client, models: &[&str]) -> String {
     // Without the cache, so that the provider sees every call.
-    let more = json!({"async": true, "cache": "off"});
-    let answer = client.post("/api/analyze", short_run_with(models, more));
+    let extra = json!({"async": true, "cache": "off"});
+    let answer = client.post("/api/analyze", short_run_with(models, extra));
     assert_eq!(answer.status, 202, "{}", answer.text());
     id_of(&answer)
 }
@@ -103,7 +103,7 @@ pub fn analysis_path(id: &str, what: &str) -> String {
 /// Waits until an analysis has ended, and returns it.
 pub fn wait_until_ended(client: &mut Client, id: &str) -> Value {
     for _ in client.events(&analysis_path(id, "/events"), None) {}
-    let shown = client.get(&analysis_path(id, "")).json();
-    assert!(!shown["finished_at"].is_null(), "{shown}");
-    shown
+    let body = client.get(&analysis_path(id, "")).json();
+    assert!(!body["finished_at"].is_null(), "{body}");
+    body
 }

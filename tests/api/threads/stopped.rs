@@ -31,18 +31,18 @@ fn a_stopped_run_keeps_partial_answers() {
     let provider = Provider::script(halfway());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let shown = stopped(&mut client, &provider);
-    assert_eq!(shown["status"], "cancelled");
+    let body = stopped(&mut client, &provider);
+    assert_eq!(body["status"], "cancelled");
     let answers = json!({"p/a": "Eighty grams.", "p/b": "It is thin, "});
-    assert_eq!(shown["model_responses"], answers, "{shown}");
-    let states = shown["results"]["stages"][0]["answers"]
+    assert_eq!(body["model_responses"], answers, "{body}");
+    let states = body["results"]["stages"][0]["answers"]
         .as_array()
         .unwrap()
         .iter();
     let states: Vec<&Value> = states.map(|answer| &answer["status"]).collect();
     assert_eq!(states, ["completed", "stopped"]);
-    assert_eq!(shown["failures"], json!([]), "a stop is no failure");
-    let turns = thread(&mut client, &shown)["turns"].clone();
+    assert_eq!(body["failures"], json!([]), "a stop is no failure");
+    let turns = thread(&mut client, &body)["turns"].clone();
     assert_eq!(turns[0]["answer"], Value::Null);
     assert_eq!(turns[0]["partial"], "Eighty grams.");
 }
@@ -64,10 +64,10 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
         .get(&analysis_path(new["analysis_id"].as_str().unwrap(), ""))
         .json();
     assert_eq!(shown["prompt"], "How thick is it?");
-    let asked = said(&provider.asked().pop().unwrap()).pop().unwrap().1;
+    let requests = said(&provider.asked().pop().unwrap()).pop().unwrap().1;
     assert!(
-        asked.contains("How thick is it?") && asked.contains("It is thin, "),
-        "{asked}"
+        requests.contains("How thick is it?") && requests.contains("It is thin, "),
+        "{requests}"
     );
     let body = json!({"continue_of": new["analysis_id"]});
     client.post("/api/analyze", body).refused(409, "CONFLICT");
@@ -90,12 +90,12 @@ fn the_answer_is_written_from_finished_and_stopped_drafts() {
     let new = ask(&mut client, body);
     assert_eq!(new["synthesis"], "Thin: eighty grams.");
     assert_eq!(new["model_responses"], old["model_responses"]);
-    let asked = provider.asked();
-    assert_eq!(asked.len(), 3, "only the synthesis is asked for");
-    let asked = said(&asked[2]).pop().unwrap().1;
+    let requests = provider.asked();
+    assert_eq!(requests.len(), 3, "only the synthesis is asked for");
+    let request = said(&requests[2]).pop().unwrap().1;
     assert!(
-        asked.contains("Eighty grams.") && asked.contains("It is thin,"),
-        "{asked}"
+        request.contains("Eighty grams.") && request.contains("It is thin,"),
+        "{request}"
     );
 }
 
@@ -124,9 +124,9 @@ fn a_stopped_synthesis_resumes_from_its_drafts() {
     assert_eq!(new["synthesis"], "Thin: eighty grams.");
     assert_eq!(new["model_responses"], old["model_responses"]);
     assert_eq!(new["metadata"]["begun"], "Thin: ");
-    let asked = provider.asked();
-    assert_eq!(asked.len(), 4, "no draft is asked for again");
-    let last = said(&asked[3]).pop().unwrap().1;
+    let requests = provider.asked();
+    assert_eq!(requests.len(), 4, "no draft is asked for again");
+    let last = said(&requests[3]).pop().unwrap().1;
     assert!(
         last.contains("Eighty grams.") && last.contains("Thin: "),
         "{last}"
