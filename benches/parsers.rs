@@ -32,7 +32,7 @@ fn main() {
         decode(STREAM, 100);
     });
     report("chat completion, whole reads", STREAM.len(), events, || {
-        complete(STREAM);
+        check_complete(STREAM);
     });
     report("events written", STREAM.len(), events, || {
         let mut out = Vec::with_capacity(STREAM.len());
@@ -43,10 +43,10 @@ fn main() {
     });
     let limits = ReadLimits::default();
     report("plain text and its passages", TEXT.len(), 1, || {
-        black_box(split_into_passages(&read(TEXT, "gpl-3.txt", &limits)));
+        black_box(split_into_passages(&read_pages(TEXT, "gpl-3.txt", &limits)));
     });
     report("HTML", PAGE.len(), 1, || {
-        black_box(read(PAGE, "page.html", &limits));
+        black_box(read_pages(PAGE, "page.html", &limits));
     });
     let question = "What does the licence say about source code that is conveyed over a network?";
     report("a question for the index", question.len(), 1, || {
@@ -54,7 +54,7 @@ fn main() {
     });
 }
 
-fn read(bytes: &[u8], name: &str, limits: &ReadLimits) -> Vec<PageText> {
+fn read_pages(bytes: &[u8], name: &str, limits: &ReadLimits) -> Vec<PageText> {
     let mut pages = Vec::new();
     let input = FileInput {
         bytes,
@@ -80,7 +80,7 @@ fn decode(stream: &str, read: usize) {
     }
 }
 
-fn complete(body: &str) {
+fn check_complete(body: &str) {
     let mut decoder = SseDecoder::new(1 << 20);
     let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
     for piece in body.as_bytes().chunks(READ) {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::family::{family, pss_of_family};
+use support::family::{process_family, pss_of_family};
 use support::pressure::measure;
 use support::{Folder, ask, binary, field, median, post};
 
@@ -57,7 +57,7 @@ static PEERS: &[Peer] = &[
             command
         },
         health: "/api/health",
-        login: Some(bearer),
+        login: Some(sign_in),
         read: "/api/users/me",
         stream: "/api/health",
     },
@@ -74,7 +74,7 @@ static PEERS: &[Peer] = &[
             command
         },
         health: "/api/health",
-        login: Some(bearer),
+        login: Some(sign_in),
         read: "/api/users/me",
         stream: "/api/events",
     },
@@ -185,7 +185,7 @@ static PEERS: &[Peer] = &[
     },
 ];
 
-fn bearer(address: SocketAddr) -> String {
+fn sign_in(address: SocketAddr) -> String {
     let answer = post(address, "/api/auth/login", "", ACCOUNT);
     format!("Bearer {}", field(&answer, "access_token"))
 }
@@ -207,7 +207,7 @@ fn main() {
             place => Path::new("target/peers").join(place),
         };
         if program.metadata().is_ok_and(|meta| meta.len() > 0) {
-            row(peer, &std::path::absolute(&program).expect("a path"));
+            measure_row(peer, &std::path::absolute(&program).expect("a path"));
         } else {
             println!("{:<22} left out: the registry did not give it", peer.name);
         }
@@ -224,7 +224,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for process in family(self.child.id()).into_iter().rev() {
+        for process in process_family(self.child.id()).into_iter().rev() {
             let _ = Command::new("kill")
                 .args(["-9", &process.to_string()])
                 .status();
@@ -268,7 +268,7 @@ fn start(peer: &Peer, program: &Path, number: usize) -> Option<Running> {
     None
 }
 
-fn row(peer: &Peer, program: &Path) {
+fn measure_row(peer: &Peer, program: &Path) {
     // The first start reads the program from disk and is not counted.
     let times: Vec<f64> = (0..=STARTS)
         .filter_map(|number| start(peer, program, number))
@@ -287,7 +287,7 @@ fn row(peer: &Peer, program: &Path) {
     std::thread::sleep(Duration::from_secs(3));
     let idle = pss_of_family(process);
     let held: Vec<TcpStream> = (0..STREAMS)
-        .filter_map(|_| hold(running.address, peer.stream))
+        .filter_map(|_| hold_connection(running.address, peer.stream))
         .collect();
     std::thread::sleep(Duration::from_secs(2));
     let full = pss_of_family(process);
@@ -314,7 +314,7 @@ fn row(peer: &Peer, program: &Path) {
         "{:<22} {:>9.0} {idle:>8.1} {full:>9.1} {:>9.1} {health:>10.0} {login:>9} {read:>9}{}",
         peer.name,
         median(times),
-        disk(&root(peer, program)),
+        disk_mb(&disk_root(peer, program)),
         if stored < STREAMS {
             format!("   only {stored} connections were taken")
         } else {
@@ -324,7 +324,7 @@ fn row(peer: &Peer, program: &Path) {
 }
 
 // Opens a connection, sends a request, and keeps the connection open once it is answered.
-fn hold(address: SocketAddr, path: &str) -> Option<TcpStream> {
+fn hold_connection(address: SocketAddr, path: &str) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream
         .set_read_timeout(Some(Duration::from_secs(30)))
@@ -335,7 +335,7 @@ fn hold(address: SocketAddr, path: &str) -> Option<TcpStream> {
 }
 
 // Returns what to measure on disk: the binary itself, or else the program's folder without its interpreter.
-fn root(peer: &Peer, program: &Path) -> PathBuf {
+fn disk_root(peer: &Peer, program: &Path) -> PathBuf {
     let is_one_file =
         peer.place.is_empty() || peer.place.starts_with("bin/") || peer.name == "PocketBase";
     if is_one_file {
@@ -345,7 +345,7 @@ fn root(peer: &Peer, program: &Path) -> PathBuf {
     Path::new("target/peers").join(folder)
 }
 
-fn disk(path: &Path) -> f64 {
+fn disk_mb(path: &Path) -> f64 {
     let said = Command::new("du")
         .args(["--dereference-args", "--summarize", "--bytes"])
         .arg(path)

@@ -26,7 +26,7 @@ struct Counting;
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-fn count(size: usize) {
+fn count_allocation(size: usize) {
     ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
     BYTES.fetch_add(size as u64, Ordering::Relaxed);
 }
@@ -34,14 +34,14 @@ fn count(size: usize) {
 // SAFETY: forwards every call unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
+        count_allocation(layout.size());
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         unsafe { System.dealloc(block, layout) }
     }
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
+        count_allocation(size);
         unsafe { System.realloc(block, layout, size) }
     }
 }
@@ -102,13 +102,13 @@ fn read_request(socket: &mut TcpStream, buffer: &mut [u8]) -> bool {
             continue;
         };
         let (head, body) = (&text[..end], &text[end + 4..]);
-        if head.starts_with(b"GET") || is_whole(head, body) {
+        if head.starts_with(b"GET") || is_complete(head, body) {
             return true;
         }
     }
 }
 
-fn is_whole(head: &[u8], body: &[u8]) -> bool {
+fn is_complete(head: &[u8], body: &[u8]) -> bool {
     const NAME: &[u8] = b"content-length:";
     let at = head
         .windows(NAME.len())
@@ -122,7 +122,7 @@ fn is_whole(head: &[u8], body: &[u8]) -> bool {
 }
 
 /// Sends a request and reads its stream to the end.
-fn ask(socket: &mut TcpStream, request: &[u8], buffer: &mut [u8]) {
+fn send_and_drain(socket: &mut TcpStream, request: &[u8], buffer: &mut [u8]) {
     socket.write_all(request).unwrap();
     let mut filled = 0;
     while !buffer[..filled].ends_with(b"0\r\n\r\n") {
@@ -156,14 +156,14 @@ fn a_relayed_call_stays_within_its_budget() {
     );
     let (mut socket, mut buffer) = (server.connect(), vec![0; 64 * 1024]);
     for _ in 0..WARM {
-        ask(&mut socket, request.as_bytes(), &mut buffer);
+        send_and_drain(&mut socket, request.as_bytes(), &mut buffer);
     }
     let before = (
         ALLOCATIONS.load(Ordering::Relaxed),
         BYTES.load(Ordering::Relaxed),
     );
     for _ in 0..COUNTED {
-        ask(&mut socket, request.as_bytes(), &mut buffer);
+        send_and_drain(&mut socket, request.as_bytes(), &mut buffer);
     }
     let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before.0) / COUNTED;
     let bytes = (BYTES.load(Ordering::Relaxed) - before.1) / COUNTED;

@@ -16,7 +16,7 @@ const BATCH: usize = 128 << 10;
 const DOCUMENT: usize = 1 << 20;
 
 /// Measures search quality on all public questions.
-pub fn quality() {
+pub fn measure_search_quality() {
     let folder = Folder::new("finding");
     let library = Library::new(&folder.0);
     let (mut ours, mut plain) = (Quality::default(), Quality::default());
@@ -45,16 +45,16 @@ pub fn quality() {
 
 /// Indexes 50 MB of real paragraphs, repeated as needed, through cutter, terms, index, and store; then searches
 /// them.
-pub fn speed() {
+pub fn measure_indexing_speed() {
     let folder = Folder::new("indexing");
     let path = folder.0.join("quire.db");
     let store = Store::open(&StoreSettings { path }).unwrap();
-    let owner = set::person(1);
+    let owner = set::test_user(1);
     let row = owner.clone();
     store.write_now(move |db| users::insert(db, &row)).unwrap();
     let articles: Vec<_> = ["en", "de", "es"]
         .into_iter()
-        .flat_map(set::articles)
+        .flat_map(set::load_articles)
         .collect();
     let mut paragraphs = articles
         .iter()
@@ -64,9 +64,9 @@ pub fn speed() {
     let (mut written, mut number) = (0, 0);
     while written < SIZE {
         number += 1;
-        written += put(
+        written += index_document(
             &store,
-            &set::document(&owner, number, "text"),
+            &set::test_document(&owner, number, "text"),
             &mut paragraphs,
         );
     }
@@ -99,7 +99,7 @@ pub fn speed() {
 }
 
 /// Indexes one document of many pages in batches. Returns the size of its text in bytes.
-fn put<'a>(
+fn index_document<'a>(
     store: &Store,
     document: &quire::domain::document::Document,
     paragraphs: &mut impl Iterator<Item = &'a String>,

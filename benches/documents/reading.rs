@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::book;
-use crate::manifest::{Sample, samples};
+use crate::manifest::{Sample, load_samples};
 use crate::support::{Folder, Program, ask, sign_up};
-use crate::words::{count, recall};
+use crate::words::{recall, word_counts};
 
 const PAGES: usize = 2_000;
 /// Interval between two samples of the processes.
@@ -23,7 +23,7 @@ struct Row {
     took: Duration,
 }
 
-fn row(sample: &Sample) -> Option<Row> {
+fn measure_file(sample: &Sample) -> Option<Row> {
     let reference = sample.reference()?;
     let start = Instant::now();
     let (report, pages) = sample.read().ok()?;
@@ -32,17 +32,19 @@ fn row(sample: &Sample) -> Option<Row> {
     Some(Row {
         path: sample.path.clone(),
         words: report.words as usize,
-        recall: recall(&count(&text.join("\n")), &count(&reference)),
+        recall: recall(&word_counts(&text.join("\n")), &word_counts(&reference)),
         took,
     })
 }
 
 /// Prints one line per file, then one per kind.
-pub fn table() {
+pub fn print_table() {
     let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     println!("word recall, file by file     words   recall      time");
-    for sample in samples() {
-        let Some(row) = row(&sample) else { continue };
+    for sample in load_samples() {
+        let Some(row) = measure_file(&sample) else {
+            continue;
+        };
         println!(
             "  {:<48} {:>7}   {:>5.3}   {:>6.1} ms",
             row.path,
@@ -70,7 +72,7 @@ pub fn table() {
 }
 
 /// Returns a value in kB from a file in /proc.
-fn kb(path: &str, name: &str) -> Option<u64> {
+fn proc_value_kb(path: &str, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse().ok()
@@ -101,7 +103,7 @@ struct Seen {
 impl Seen {
     fn look(&mut self, program: &Program) {
         for child in children(program.child.id()) {
-            let peak = kb(&format!("/proc/{child}/status"), "VmHWM:");
+            let peak = proc_value_kb(&format!("/proc/{child}/status"), "VmHWM:");
             self.reader = self.reader.max(peak.unwrap_or(0));
         }
         self.server = self.server.max(program.pss_kb());
@@ -133,7 +135,7 @@ pub fn book(quire: &Path) {
     let stored = begun.elapsed();
     let read = loop {
         observed.look(&program);
-        let body = show(address, &token, &id);
+        let body = get_document(address, &token, &id);
         if body["status"] != "processing" {
             break body;
         }
@@ -167,14 +169,14 @@ pub fn book(quire: &Path) {
     );
 }
 
-fn show(address: SocketAddr, token: &str, id: &str) -> serde_json::Value {
+fn get_document(address: SocketAddr, token: &str, id: &str) -> serde_json::Value {
     let request = format!(
         "GET /api/documents/{id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
     );
-    body(&ask(address, &request).expect("an answer"))
+    json_body(&ask(address, &request).expect("an answer"))
 }
 
-fn body(answer: &str) -> serde_json::Value {
+fn json_body(answer: &str) -> serde_json::Value {
     let json = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
     serde_json::from_str(json).unwrap_or_else(|_| panic!("{answer}"))
 }
@@ -197,7 +199,7 @@ fn upload(address: SocketAddr, token: &str, name: &str, bytes: &[u8]) -> String 
     stream.write_all(tail.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let answer = body(&answer);
+    let answer = json_body(&answer);
     answer["id"]
         .as_str()
         .unwrap_or_else(|| panic!("{answer}"))

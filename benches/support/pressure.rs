@@ -21,7 +21,7 @@ pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
     // the bottleneck.
     let request = request.to_owned();
     let (flag, count) = (stop.clone(), done.clone());
-    let client = std::thread::spawn(move || drive(address, &request, &flag, &count));
+    let client = std::thread::spawn(move || drive_load(address, &request, &flag, &count));
     std::thread::sleep(Duration::from_millis(500));
     let (first, ticks, begun) = (
         done.load(Ordering::Relaxed),
@@ -42,7 +42,7 @@ pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
     )
 }
 
-fn drive(address: SocketAddr, request: &str, stop: &AtomicBool, done: &AtomicU64) {
+fn drive_load(address: SocketAddr, request: &str, stop: &AtomicBool, done: &AtomicU64) {
     let mut connections: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
             let stream = TcpStream::connect(address).expect("a connection");

@@ -56,16 +56,20 @@ async fn serve(
 ) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
     loop {
-        let (tokens, pause) = asked(&mut socket).await?;
+        let (tokens, pause) = read_request(&mut socket).await?;
         let now = counts.0.fetch_add(1, Ordering::SeqCst) + 1;
         counts.1.fetch_max(now, Ordering::SeqCst);
-        let spoken = speak(&mut socket, tokens, pause).await;
+        let spoken = write_stream(&mut socket, tokens, pause).await;
         counts.0.fetch_sub(1, Ordering::SeqCst);
         spoken?;
     }
 }
 
-async fn speak(socket: &mut TcpStream, tokens: usize, pause: Duration) -> std::io::Result<()> {
+async fn write_stream(
+    socket: &mut TcpStream,
+    tokens: usize,
+    pause: Duration,
+) -> std::io::Result<()> {
     let thinking = if pause.is_zero() { pause } else { THINKING };
     let mut next = Instant::now() + thinking;
     let head =
@@ -73,7 +77,7 @@ async fn speak(socket: &mut TcpStream, tokens: usize, pause: Duration) -> std::i
     // Complete, because some gateways refuse chunks without an ID, time, or model.
     let head_fields =
         "\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\"";
-    let event = chunk(&format!(
+    let event = chat_chunk(&format!(
         "data: {{{head_fields},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"token \"}},\
          \"finish_reason\":null}}]}}\n\n"
     ));
@@ -93,17 +97,17 @@ async fn speak(socket: &mut TcpStream, tokens: usize, pause: Duration) -> std::i
          \"total_tokens\":{tokens}}}}}\n\n\
          data: [DONE]\n\n"
     );
-    sent += &chunk(&end);
+    sent += &chat_chunk(&end);
     sent += "0\r\n\r\n";
     // What is sent at once arrives at once.
     socket.write_all(sent.as_bytes()).await
 }
 
-fn chunk(text: &str) -> String {
+fn chat_chunk(text: &str) -> String {
     format!("{:x}\r\n{text}\r\n", text.len())
 }
 
-async fn asked(socket: &mut TcpStream) -> std::io::Result<(usize, Duration)> {
+async fn read_request(socket: &mut TcpStream) -> std::io::Result<(usize, Duration)> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {

@@ -38,7 +38,7 @@ fn refresh(client: &mut Client, token: &Value) -> Answer {
 }
 
 /// Signs in to a new account and returns the response, without keeping cookies.
-fn signed_in(server: &Server, email: &str) -> Value {
+fn sign_in(server: &Server, email: &str) -> Value {
     let mut client = server.client();
     assert_eq!(register(&mut client, email).status, 200);
     let answer = login(&mut client, email, PASSWORD);
@@ -46,7 +46,7 @@ fn signed_in(server: &Server, email: &str) -> Value {
     answer.json()
 }
 
-fn bearer(server: &Server, token: &Value) -> Client {
+fn bearer_client(server: &Server, token: &Value) -> Client {
     let token = token.as_str().expect("a token");
     server
         .client()
@@ -204,7 +204,7 @@ fn registration_can_be_closed_or_by_invitation() {
 #[test]
 fn all_login_failures_return_the_same_response() {
     let server = Server::start();
-    signed_in(&server, "a@b.co");
+    sign_in(&server, "a@b.co");
     let mut bodies = Vec::new();
     for (email, password) in [
         ("a@b.co", OTHER),
@@ -227,7 +227,7 @@ fn all_login_failures_return_the_same_response() {
 #[test]
 fn a_login_answers_programs_and_browsers() {
     let server = Server::start();
-    let body = signed_in(&server, "a@b.co");
+    let body = sign_in(&server, "a@b.co");
     assert_eq!(
         (&body["token_type"], &body["expires_in"]),
         (&json!("bearer"), &json!(900))
@@ -270,7 +270,7 @@ fn a_login_answers_programs_and_browsers() {
     assert_eq!(browser.get("/api/users/me").json()["email"], "a@b.co");
 
     let https = Server::with(&[("PUBLIC_URL", "https://quire.example")]);
-    signed_in(&https, "a@b.co");
+    sign_in(&https, "a@b.co");
     let answer = login(&mut https.client(), "a@b.co", PASSWORD);
     let sent: Vec<_> = answer
         .headers
@@ -298,7 +298,7 @@ fn a_login_answers_programs_and_browsers() {
 #[test]
 fn cookies_without_the_prefix_open_nothing_over_https() {
     let server = Server::with(&[("PUBLIC_URL", "https://quire.example")]);
-    signed_in(&server, "a@b.co");
+    sign_in(&server, "a@b.co");
     let mut browser = server.client();
     assert_eq!(login(&mut browser, "a@b.co", PASSWORD).status, 200);
     assert_eq!(browser.get("/api/users/me").status, 200);
@@ -343,7 +343,7 @@ fn a_reset_deletes_api_keys_unless_they_are_kept() {
     let created = person
         .post("/api/users/me/api-keys", json!({"name": "ci"}))
         .json();
-    let mut program = bearer(&server, &created["key"]);
+    let mut program = bearer_client(&server, &created["key"]);
     assert_eq!(program.get("/api/documents").status, 200);
     assert_eq!(reset(json!({"keep_api_keys": true})), 0);
     assert_eq!(program.get("/api/documents").status, 200);
@@ -357,7 +357,7 @@ fn a_reset_deletes_api_keys_unless_they_are_kept() {
 #[test]
 fn other_sites_cannot_act_for_a_browser() {
     let server = Server::start();
-    signed_in(&server, "a@b.co");
+    sign_in(&server, "a@b.co");
     let mut browser = server.client();
     login(&mut browser, "a@b.co", PASSWORD);
     let own = format!("http://{}", server.address);

@@ -15,7 +15,7 @@ use crate::support::{Client, Server};
 
 const DEMO: [&str; 3] = ["demo/extract", "demo/phrases", "demo/sceptic"];
 
-fn keys(value: &Value) -> Vec<&str> {
+fn object_keys(value: &Value) -> Vec<&str> {
     value
         .as_object()
         .unwrap()
@@ -25,14 +25,14 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 /// Checks that a value has at least these fields.
-fn has(value: &Value, fields: &str) {
+fn check_fields(value: &Value, fields: &str) {
     for field in fields.split(' ') {
         assert!(value.get(field).is_some(), "no {field} in {value}");
     }
 }
 
 /// Returns a server and its only user.
-fn alone() -> (Server, Client) {
+fn server_with_user() -> (Server, Client) {
     let server = Server::start();
     let client = server.user("ada@example.com");
     (server, client)
@@ -48,7 +48,7 @@ fn three_demo_models_answer_in_the_contracts_shape() {
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
-    has(
+    check_fields(
         &body,
         "status analysis_id results model_responses ultra_response performance metadata",
     );
@@ -56,20 +56,20 @@ fn three_demo_models_answer_in_the_contracts_shape() {
         (&body["status"], &body["metadata"]["pattern"]),
         (&json!("success"), &json!("confidence"))
     );
-    has(
+    check_fields(
         &body["metadata"],
         "pattern timestamp models_used ultra_model parameters cached document_ids",
     );
-    has(
+    check_fields(
         &body["results"],
         "model_responses ultra_response performance stages",
     );
-    has(
+    check_fields(
         &body["performance"],
         "total_time_seconds model_times token_counts cost_usd",
     );
     assert_eq!(body["metadata"]["models_used"], json!(DEMO));
-    assert_eq!(keys(&body["model_responses"]), DEMO);
+    assert_eq!(object_keys(&body["model_responses"]), DEMO);
     for field in ["model_responses", "ultra_response", "performance"] {
         assert_eq!(body[field], body["results"][field]);
     }
@@ -106,7 +106,7 @@ fn the_predecessors_names_are_understood() {
     let [entry] = body["results"].as_array().unwrap().as_slice() else {
         panic!("{body}");
     };
-    has(
+    check_fields(
         entry,
         "model provider status content usage cost_usd latency_ms",
     );
@@ -262,7 +262,7 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
 
 #[test]
 fn all_errors_of_a_request_are_reported_at_once() {
-    let (_server, mut client) = alone();
+    let (_server, mut client) = server_with_user();
     let faults =
         json!({"prompt": "", "pattern": "none", "parameters": {"temperature": 3, "top_p": 2}});
     let response = client
@@ -277,7 +277,7 @@ fn all_errors_of_a_request_are_reported_at_once() {
 
 #[test]
 fn a_long_question_is_answered() {
-    let (_server, mut client) = alone();
+    let (_server, mut client) = server_with_user();
     let prompt = "The river rose by two metres in one night. ".repeat(1_200);
     assert!(prompt.len() > 50_000);
     let answer = client.post(

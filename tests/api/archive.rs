@@ -11,7 +11,7 @@ use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 /// Returns the archive with a change applied to every stored request.
-fn changed(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
+fn edit_archive(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
     let mut from = tar::Archive::new(GzDecoder::new(archive));
     let mut to = tar::Builder::new(GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     for entry in from.entries().unwrap() {
@@ -59,7 +59,7 @@ fn imported_requests_are_validated_before_a_rerun() {
         ),
     ] {
         let mut bob = there.user(&format!("bob{n}@example.com"));
-        let hostile = changed(&archive, |request| request[field] = value.clone());
+        let hostile = edit_archive(&archive, |request| request[field] = value.clone());
         let uploaded = bob.upload("/api/users/me/import", "a.tar.gz", &hostile);
         assert_eq!(
             uploaded.json()["counts"]["analyses"]["added"],
@@ -195,7 +195,7 @@ fn an_administrator_takes_a_copy_of_the_database() {
 const MEMORY: u64 = 256 << 20;
 
 /// Returns the value of a line in /proc/PID/status, in bytes.
-fn status(process: u32, name: &str) -> u64 {
+fn process_status_bytes(process: u32, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
     let kb = line.split_whitespace().nth(1).unwrap();
@@ -250,7 +250,7 @@ fn decompression_bomb_stays_within_the_memory_limit() {
     let server = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut ada = Client::new(server.address).registered("ada@example.com");
     let first = manifest(&mut ada);
-    let before = status(server.id(), "VmRSS:");
+    let before = process_status_bytes(server.id(), "VmRSS:");
     let path = "/api/users/me/import";
     let file = tar::EntryType::Regular;
     let row = "{\"id\":\"document_01ARYZ6S410000000000000000\",\"name\":[";
@@ -286,7 +286,7 @@ fn decompression_bomb_stays_within_the_memory_limit() {
             false => (400, "BAD_REQUEST"),
         };
         uploaded.refused(code, word);
-        let peak = status(server.id(), "VmHWM:");
+        let peak = process_status_bytes(server.id(), "VmHWM:");
         assert!(
             peak - before <= MEMORY,
             "{name}: {} MiB",
@@ -322,7 +322,7 @@ fn decompression_bomb_stays_within_the_memory_limit() {
         "{}",
         took.text()
     );
-    let peak = status(server.id(), "VmHWM:");
+    let peak = process_status_bytes(server.id(), "VmHWM:");
     eprintln!("an import took at most {} MiB", (peak - before) >> 20);
     assert!(peak - before <= MEMORY, "{} MiB", (peak - before) >> 20);
 }

@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::support::server::{Folder, Server};
 
 /// Makes the server check whether a backup is due, as it does regularly.
-fn look(server: &Server, now: Timestamp) {
+fn run_backup_check(server: &Server, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
     runtime.block_on(server.app.backups().make_when_due(now));
 }
 
-fn names(folder: &std::path::Path) -> Vec<String> {
+fn file_names(folder: &std::path::Path) -> Vec<String> {
     let files = fs::read_dir(folder).unwrap().flatten();
     let mut names: Vec<_> = files
         .map(|file| file.file_name().to_string_lossy().into_owned())
@@ -44,13 +44,13 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     }
     let hour = Duration::from_secs(3600);
     let start = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
-    look(&server, start);
-    look(&server, start + hour);
-    assert_eq!(names(&folder).len(), 4);
-    look(&server, start + 25 * hour);
-    look(&server, start + 50 * hour);
+    run_backup_check(&server, start);
+    run_backup_check(&server, start + hour);
+    assert_eq!(file_names(&folder).len(), 4);
+    run_backup_check(&server, start + 25 * hour);
+    run_backup_check(&server, start + 50 * hour);
     // The oldest of three is deleted, and no other file is.
-    let remaining = names(&folder);
+    let remaining = file_names(&folder);
     let expected = [
         "notes.txt",
         "quire-2020.db",
@@ -69,15 +69,15 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     // A restart does not begin with a backup.
     let data = server.stop();
     let server = Server::in_folder(data, &settings);
-    look(&server, start + 51 * hour);
-    assert!(names(&folder).contains(&remaining[2]));
+    run_backup_check(&server, start + 51 * hour);
+    assert!(file_names(&folder).contains(&remaining[2]));
 
-    let created = admin_of(&server).post("/api/admin/backup", json!({}));
+    let created = admin_client(&server).post("/api/admin/backup", json!({}));
     assert_eq!(created.status, 201, "{}", created.text());
     let new_one = created.json();
     assert_eq!(new_one["folder"]["last"]["rows"]["users"], 1, "{new_one}");
     assert_eq!(new_one["folder"]["copies"].as_array().unwrap().len(), 2);
-    let mut admin = admin_of(&server);
+    let mut admin = admin_client(&server);
     let audit = admin.get("/api/admin/audit").text();
     assert!(audit.contains("backup.made"));
     let refused = admin.post("/api/admin/backup", json!({"to": "replica"}));
@@ -106,7 +106,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     assert!(response["folder"]["error"].is_string(), "{response}");
 }
 
-fn admin_of(server: &Server) -> crate::support::Client {
+fn admin_client(server: &Server) -> crate::support::Client {
     server.client().signed_in("ada@example.com")
 }
 

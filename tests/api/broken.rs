@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::compatible::{data, key, lines};
-use crate::stream::{texts, whole};
+use crate::compatible::{data_objects, key, stream_lines};
+use crate::stream::{check_complete_stream, texts};
 use crate::support::provider::{Provider, on};
 use crate::support::script::{
     analysis_path, answer_stream, begin, id_of, server, short_run_with, unfinished_stream,
@@ -51,7 +51,7 @@ fn an_interrupted_member_restarts_in_the_live_stream() {
     let events: Vec<_> = client
         .events(&analysis_path(&id, "/events"), None)
         .collect();
-    whole(&events);
+    check_complete_stream(&events);
     let started = events
         .iter()
         .filter(|event| event.name == "member.started" && event.data["model"] == "p/breaks");
@@ -91,9 +91,9 @@ fn restarted_members_are_invisible_to_api_clients() {
         "model": "quire/summarize", "stream": true, "models": ["p/breaks", "p/steady"],
         "messages": [{ "role": "user", "content": "How thick is the paper?" }],
     });
-    let (head, all) = lines(&server, &own, "/v1/chat/completions", &body);
+    let (head, all) = stream_lines(&server, &own, "/v1/chat/completions", &body);
     assert!(head.contains("200"), "{head}");
-    let chunks = data(&all);
+    let chunks = data_objects(&all);
     let pieces = chunks
         .iter()
         .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());

@@ -8,7 +8,7 @@ use crate::support::script::{
     analysis_path, answer_stream, id_of, server, short_run_with, wait_until_ended,
 };
 
-fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
+fn run_analysis(client: &mut Client, models: &[&str], more: Value) -> Value {
     let mut body = short_run_with(models, more);
     body["async"] = json!(true);
     let id = id_of(&client.post("/api/analyze", body));
@@ -37,7 +37,7 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
         (json!({ "cache_max_age_s": 3600 }), true),
         (json!({ "cache_max_age_s": 0 }), false),
     ] {
-        let output = run(&mut ada, &models, mode.clone());
+        let output = run_analysis(&mut ada, &models, mode.clone());
         assert_eq!(first_is_cached(&output), expected, "{mode}");
         assert_eq!(output["cost_usd"] == json!(0.0), expected, "{mode}");
         let counted = output["model_responses"]["openai/gpt-4o"].clone();
@@ -78,9 +78,13 @@ fn cached_answers_are_private_unless_sharing_is_enabled() {
         let server = server(&provider, &[("CACHE_SHARING", sharing)]);
         let mut ada = server.user("ada@example.com");
         let mut bob = server.client().registered("bob@example.com");
-        assert!(!first_is_cached(&run(&mut ada, &["p/a"], json!({}))));
+        assert!(!first_is_cached(&run_analysis(
+            &mut ada,
+            &["p/a"],
+            json!({})
+        )));
         assert_eq!(
-            first_is_cached(&run(&mut bob, &["p/a"], json!({}))),
+            first_is_cached(&run_analysis(&mut bob, &["p/a"], json!({}))),
             expected
         );
         // An answer that draws on a user's documents is cached only for that user.
@@ -90,7 +94,7 @@ fn cached_answers_are_private_unless_sharing_is_enabled() {
                 .upload("/api/upload-document", name, b"The paper is 4 mm thick.")
                 .json();
             let extra = json!({ "document_ids": [document["id"]] });
-            assert!(!first_is_cached(&run(client, &["p/a"], extra)));
+            assert!(!first_is_cached(&run_analysis(client, &["p/a"], extra)));
         }
     }
 }
@@ -145,18 +149,18 @@ fn cache_misses_are_explained() {
         let id = shown["id"].as_str().unwrap();
         client.get(&analysis_path(id, "/cache")).json()["calls"][0].clone()
     };
-    let first = run(&mut ada, &["p/a"], json!({}));
+    let first = run_analysis(&mut ada, &["p/a"], json!({}));
     assert_eq!(
         why(&mut ada, &first)["why"],
         "nothing was cached at that time"
     );
-    let warm = run(
+    let warm = run_analysis(
         &mut ada,
         &["p/a"],
         json!({ "parameters": { "temperature": 0.9 } }),
     );
     assert_eq!(why(&mut ada, &warm)["differs"], json!(["temperature"]));
-    let second = run(&mut ada, &["p/a"], json!({}));
+    let second = run_analysis(&mut ada, &["p/a"], json!({}));
     let response = why(&mut ada, &second);
     assert_eq!(
         (&response["hit"], &response["why"]),

@@ -9,7 +9,7 @@ use crate::support::script::{analysis_path, answer_stream, server};
 const LEASE: &[u8] =
     b"The tenant pays a deposit of 900 euros.\x0CRepairs under 100 euros are the tenant's.";
 
-fn states(shown: &Value) -> Vec<(String, String)> {
+fn citation_states(shown: &Value) -> Vec<(String, String)> {
     let items = shown["citations"]["items"]
         .as_array()
         .expect("citations")
@@ -59,7 +59,7 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
         .iter()
         .map(|(mark, state)| ((*mark).to_owned(), (*state).to_owned()))
         .collect();
-    assert_eq!(states(&shown), expected, "{}", shown["citations"]);
+    assert_eq!(citation_states(&shown), expected, "{}", shown["citations"]);
     let first = &shown["citations"]["items"][0];
     let page = person
         .get(&format!(
@@ -129,7 +129,10 @@ fn shortened_quotations_list_omissions_and_page_breaks_are_crossed() {
     let done = person.post("/api/analyze", body).json();
     let id = done["analysis_id"].as_str().expect("an id").to_owned();
     let shown = person.get(&analysis_path(&id, "")).json();
-    let found: Vec<String> = states(&shown).into_iter().map(|(_, state)| state).collect();
+    let found: Vec<String> = citation_states(&shown)
+        .into_iter()
+        .map(|(_, state)| state)
+        .collect();
     assert_eq!(
         found,
         ["shortened", "verified", "verified", "not_found"],

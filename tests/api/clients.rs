@@ -6,38 +6,41 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
+use crate::compatible::{data_objects, key, stream_lines};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 
 /// A model that answers anything; the tests inspect the requests that the provider received.
-pub fn plain() -> Provider {
+pub fn plain_provider() -> Provider {
     Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")))
 }
 
-pub fn user() -> Value {
+pub fn user_message() -> Value {
     json!([{ "role": "user", "content": "Is it thin?" }])
 }
 
-pub fn chat(more: Value) -> Value {
-    merged(json!({ "model": "p/any", "messages": user() }), more)
+pub fn chat_request(more: Value) -> Value {
+    merge_objects(
+        json!({ "model": "p/any", "messages": user_message() }),
+        more,
+    )
 }
 
-pub fn merged(mut body: Value, more: Value) -> Value {
+pub fn merge_objects(mut body: Value, more: Value) -> Value {
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
 }
 
-pub fn last_sent(provider: &Provider) -> Value {
+pub fn last_request_body(provider: &Provider) -> Value {
     provider.asked().last().unwrap().body.clone()
 }
 
 #[test]
 fn empty_fields_are_treated_as_absent() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     for (more, sent) in [
@@ -56,14 +59,14 @@ fn empty_fields_are_treated_as_absent() {
             Value::Null,
         ),
     ] {
-        let answer = client.post("/v1/chat/completions", chat(more.clone()));
+        let answer = client.post("/v1/chat/completions", chat_request(more.clone()));
         assert_eq!(answer.status, 200, "{more}: {}", answer.text());
         assert!(!answer.headers.contains_key("x-quire-ignored"), "{more}");
-        let body = last_sent(&provider);
+        let body = last_request_body(&provider);
         assert_eq!(body["max_tokens"], sent, "{more}: {body}");
         assert!(body["tools"].is_null(), "{more}: {body}");
     }
-    let messages = json!({ "model": "p/any", "max_tokens": -1, "messages": user() });
+    let messages = json!({ "model": "p/any", "max_tokens": -1, "messages": user_message() });
     let answer = client.post("/v1/messages", messages);
     assert_eq!(
         answer.status,
@@ -75,7 +78,7 @@ fn empty_fields_are_treated_as_absent() {
 
 #[test]
 fn conversations_end_as_vendors_let_them_end() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let message = |role: &str, content: Value| json!({ "role": role, "content": content });
@@ -103,10 +106,10 @@ fn conversations_end_as_vendors_let_them_end() {
     ] {
         let answer = client.post(
             "/v1/chat/completions",
-            chat(json!({ "messages": messages })),
+            chat_request(json!({ "messages": messages })),
         );
         assert_eq!(answer.status, 200, "{messages}: {}", answer.text());
-        let body = last_sent(&provider);
+        let body = last_request_body(&provider);
         let sent: Vec<_> = body["messages"]
             .as_array()
             .unwrap()
@@ -123,7 +126,7 @@ fn conversations_end_as_vendors_let_them_end() {
     ] {
         let answer = client.post(
             "/v1/chat/completions",
-            chat(json!({ "messages": messages })),
+            chat_request(json!({ "messages": messages })),
         );
         assert_eq!(
             (answer.status, answer.json()["error"]["param"].clone()),
@@ -139,10 +142,10 @@ fn conversations_end_as_vendors_let_them_end() {
 
 #[test]
 fn body_may_have_a_byte_order_mark_or_compression() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let text = chat(json!({})).to_string();
+    let text = chat_request(json!({})).to_string();
     let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
     let answer = client.send(
         "POST",
@@ -171,7 +174,7 @@ fn body_may_have_a_byte_order_mark_or_compression() {
 
 #[test]
 fn addresses_and_keys_as_clients_write_them() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for path in [
@@ -180,7 +183,7 @@ fn addresses_and_keys_as_clients_write_them() {
         "/v1//chat/completions",
         "/chat/completions",
     ] {
-        let answer = client.post(path, chat(json!({})));
+        let answer = client.post(path, chat_request(json!({})));
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     }
     for (path, right) in [
@@ -254,10 +257,10 @@ fn legacy_functions_are_called_and_answered_in_their_own_form() {
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let functions = json!([{ "name": "weather", "parameters": { "type": "object" } }]);
-    let mut body = chat(json!({ "functions": functions, "function_call": "auto" }));
+    let mut body = chat_request(json!({ "functions": functions, "function_call": "auto" }));
     let answer = client.post("/v1/chat/completions", body.clone());
     assert_eq!(
-        last_sent(&provider)["tools"][0]["function"]["name"],
+        last_request_body(&provider)["tools"][0]["function"]["name"],
         "weather"
     );
     let choice = &answer.json()["choices"][0];
@@ -283,7 +286,7 @@ fn legacy_functions_are_called_and_answered_in_their_own_form() {
         "{}",
         answer.text()
     );
-    let sent = &last_sent(&provider)["messages"];
+    let sent = &last_request_body(&provider)["messages"];
     assert_eq!(sent[1]["tool_calls"][0]["id"], sent[2]["tool_call_id"]);
     body["messages"] = json!([{ "role": "function", "name": "other", "content": "21" }]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 400);
@@ -291,7 +294,7 @@ fn legacy_functions_are_called_and_answered_in_their_own_form() {
 
 #[test]
 fn a_response_object_repeats_its_request() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({
@@ -300,13 +303,13 @@ fn a_response_object_repeats_its_request() {
     });
     let full = client.post("/v1/responses", body.clone()).json();
     let key = key(&mut client);
-    let (_, events) = lines(
+    let (_, events) = stream_lines(
         &server,
         &key,
         "/v1/responses",
-        &merged(body, json!({ "stream": true })),
+        &merge_objects(body, json!({ "stream": true })),
     );
-    let events = data(&events);
+    let events = data_objects(&events);
     let (first, last) = (&events[0]["response"], &events.last().unwrap()["response"]);
     for response in [&full, first, last] {
         for (name, value) in [
@@ -334,10 +337,10 @@ fn a_response_object_repeats_its_request() {
 
 #[test]
 fn a_message_has_every_field_of_its_schema() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = json!({ "model": "p/any", "max_tokens": 50, "messages": user() });
+    let body = json!({ "model": "p/any", "max_tokens": 50, "messages": user_message() });
     let full = client.post("/v1/messages", body.clone()).json();
     let has = |value: &Value, names: &[&str]| {
         let missing: Vec<_> = names
@@ -357,13 +360,13 @@ fn a_message_has_every_field_of_its_schema() {
     ];
     has(&full["usage"], &usage);
     let key = key(&mut client);
-    let (_, events) = lines(
+    let (_, events) = stream_lines(
         &server,
         &key,
         "/v1/messages",
-        &merged(body, json!({ "stream": true })),
+        &merge_objects(body, json!({ "stream": true })),
     );
-    let events = data(&events);
+    let events = data_objects(&events);
     has(&events[0]["message"]["usage"], &usage);
     let delta = events
         .iter()

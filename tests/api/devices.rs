@@ -20,7 +20,7 @@ fn login(client: &mut Client, email: &str, password: &str) -> Answer {
 }
 
 /// Returns a browser with an account, signed out again.
-fn browser(server: &Server, email: &str) -> Client {
+fn known_browser(server: &Server, email: &str) -> Client {
     let mut browser = server.client();
     let account = json!({"email": email, "password": PASSWORD});
     assert_eq!(browser.post("/api/auth/register", account).status, 200);
@@ -34,7 +34,7 @@ fn browser(server: &Server, email: &str) -> Client {
 }
 
 /// Guesses continuously from the same address, twenty at a time, while `owner` runs.
-fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
+fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
     let (ended, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..20 {
@@ -66,8 +66,8 @@ fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
 #[test]
 fn a_login_flood_from_the_same_address_does_not_lock_out_a_known_browser() {
     let server = Server::with(LIMITS);
-    let mut owner = browser(&server, "a@b.co");
-    beside_a_flood(&server, "a@b.co", || {
+    let mut owner = known_browser(&server, "a@b.co");
+    run_during_flood(&server, "a@b.co", || {
         for number in 0..15 {
             let began = Instant::now();
             let answer = login(&mut owner, "a@b.co", PASSWORD);
@@ -86,7 +86,7 @@ fn a_login_flood_from_the_same_address_does_not_lock_out_a_known_browser() {
 #[test]
 fn requests_of_a_browser_are_counted_apart_from_its_address() {
     let server = Server::with(&[("RATE_LIMIT", "5")]);
-    let owner = browser(&server, "a@b.co");
+    let owner = known_browser(&server, "a@b.co");
     let mut stranger = server.client();
     assert!((0..20).any(|_| stranger.get("/api/models").status == 429));
     let mut forger = owner.clone();
@@ -103,7 +103,7 @@ fn requests_of_a_browser_are_counted_apart_from_its_address() {
 #[test]
 fn a_stolen_cookie_opens_nothing_and_its_guesses_are_bounded() {
     let server = Server::with(LIMITS);
-    let mut thief = browser(&server, "a@b.co");
+    let mut thief = known_browser(&server, "a@b.co");
     thief.get("/api/users/me").refused(401, "UNAUTHENTICATED");
     let answer = thief.post("/api/auth/refresh", json!({}));
     answer.refused(400, "BAD_REQUEST");

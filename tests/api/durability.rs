@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::stream::{texts, whole};
+use crate::stream::{check_complete_stream, texts};
 use crate::support::Client;
 use crate::support::client::Event;
 use crate::support::executable::Executable;
@@ -16,7 +16,7 @@ use crate::support::script::{
 use crate::support::server::Folder;
 
 /// Every start of the executable requests the provider's model list once.
-fn asked_for_models(starts: usize) -> ScriptLine {
+fn model_list_line(starts: usize) -> ScriptLine {
     on("GET models")
         .times(starts)
         .optional()
@@ -25,7 +25,7 @@ fn asked_for_models(starts: usize) -> ScriptLine {
 
 /// Starts a run of two members: one has answered, the other hangs in the middle of its answer. Returns the run's
 /// ID and the events received so far.
-pub fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
+pub fn start_half_finished_run(client: &mut Client) -> (String, Vec<Event>) {
     let id = begin(client, &["p/quick", "p/slow"]);
     let mut observed = Vec::new();
     for event in client.events(&analysis_path(&id, "/events"), None) {
@@ -42,17 +42,17 @@ pub fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
     panic!("the run is over already: {observed:?}");
 }
 
-pub fn half_then_whole() -> Vec<ScriptLine> {
+pub fn interrupted_then_complete_lines() -> Vec<ScriptLine> {
     vec![
         on("quick").sse(&answer_stream("Eighty grams.")),
         on("slow").stall(&unfinished_stream("It is ")),
         on("slow").sse(&answer_stream("It is thin.")),
-        asked_for_models(2),
+        model_list_line(2),
     ]
 }
 
 /// Checks that a run has resumed after a restart from the last event, without repeating completed calls.
-pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
+pub fn check_resumed(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
     let analysis = wait_until_ended(client, id);
     assert_eq!(analysis["status"], "completed", "{analysis}");
     let answers = &analysis["model_responses"];
@@ -82,27 +82,27 @@ pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event
 
 #[test]
 fn a_run_resumes_after_the_server_is_killed() {
-    let provider = Provider::script(half_then_whole());
+    let provider = Provider::script(interrupted_then_complete_lines());
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let (id, seen) = interrupted(&mut client);
+    let (id, seen) = start_half_finished_run(&mut client);
     first.kill();
     let second = Executable::start(&folder, &provider, &[]);
-    went_on(&mut second.known(&client), &provider, &id, &seen);
+    check_resumed(&mut second.known(&client), &provider, &id, &seen);
 }
 
 #[test]
 fn a_run_resumes_after_the_server_is_stopped() {
-    let provider = Provider::script(half_then_whole());
+    let provider = Provider::script(interrupted_then_complete_lines());
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "1")]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let (id, seen) = interrupted(&mut client);
+    let (id, seen) = start_half_finished_run(&mut client);
     first.signal("-TERM");
     assert_eq!(first.code(), Some(0));
     let second = Executable::start(&folder, &provider, &[]);
-    went_on(&mut second.known(&client), &provider, &id, &seen);
+    check_resumed(&mut second.known(&client), &provider, &id, &seen);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_stop_lets_a_run_finish_that_is_nearly_done() {
     let pause = Duration::from_millis(40);
     let provider = Provider::script([
         on("a").sse_in_pieces(&answer_stream("It is thin."), 64, pause),
-        asked_for_models(2),
+        model_list_line(2),
     ]);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
@@ -131,7 +131,7 @@ fn a_stop_lets_a_run_finish_that_is_nearly_done() {
 fn a_second_signal_does_not_wait_for_a_run() {
     let provider = Provider::script([
         on("slow").stall(&unfinished_stream("It is ")),
-        asked_for_models(1),
+        model_list_line(1),
     ]);
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "600")]);
@@ -151,7 +151,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
     let provider = Provider::script([
         on("quick").sse(&answer_stream("Eighty grams.")),
         on("slow").stall(&unfinished_stream("It is ")),
-        asked_for_models(2),
+        model_list_line(2),
     ]);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
@@ -220,7 +220,7 @@ fn runs_that_waited_for_their_turn_are_not_forgotten() {
     let provider = Provider::script([
         on("first").stall(&unfinished_stream("It is ")),
         on("first").sse(&answer_stream("It is thin.")),
-        asked_for_models(2),
+        model_list_line(2),
     ]);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[("MAX_RUNS", "1")]);
@@ -252,7 +252,7 @@ fn a_run_survives_being_killed_again_and_again() {
     let provider = Provider::script([
         slowly("a", member),
         slowly("writer", writer),
-        asked_for_models(9),
+        model_list_line(9),
     ]);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
@@ -287,7 +287,7 @@ fn a_run_survives_being_killed_again_and_again() {
     }
     let last = observed.last().and_then(|event| event.id);
     observed.extend(client.events(&analysis_path(&id, "/events"), last));
-    whole(&observed);
+    check_complete_stream(&observed);
     let stored: Vec<Event> = client
         .events(&analysis_path(&id, "/events"), None)
         .collect();

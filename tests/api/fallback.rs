@@ -10,12 +10,12 @@ use crate::support::script::{
 };
 use crate::support::server::Folder;
 
-fn named<'a>(events: &'a [(String, Value)], name: &str) -> Vec<&'a Value> {
+fn events_named<'a>(events: &'a [(String, Value)], name: &str) -> Vec<&'a Value> {
     let of_name = events.iter().filter(|(found, _)| found == name);
     of_name.map(|(_, data)| data).collect()
 }
 
-fn events(client: &mut crate::support::Client, id: &str) -> Vec<(String, Value)> {
+fn event_list(client: &mut crate::support::Client, id: &str) -> Vec<(String, Value)> {
     let all = client.events(&analysis_path(id, "/events"), None);
     all.map(|event| (event.name, event.data)).collect()
 }
@@ -63,15 +63,15 @@ fn a_configured_fallback_answers_and_is_reported() {
     );
     assert_eq!(first["earlier"][0]["model"], "p/a");
     assert_eq!(answers[1]["fallback_for"], Value::Null);
-    let all = events(&mut admin, &id);
-    let failed = named(&all, "member.failed");
+    let all = event_list(&mut admin, &id);
+    let failed = events_named(&all, "member.failed");
     assert_eq!(failed[0]["fallback"], "p/c", "{failed:?}");
-    let completed = named(&all, "member.completed");
+    let completed = events_named(&all, "member.completed");
     assert!(
         completed.iter().any(|one| one["fallback_for"] == "p/a"),
         "{completed:?}"
     );
-    let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
+    let notes = events_named(&all, "analysis.completed")[0]["notes"].to_string();
     assert!(notes.contains("p/c takes its place"), "{notes}");
 }
 
@@ -136,8 +136,8 @@ fn the_final_answer_has_the_requested_format() {
     let id = id_of(&client.post("/api/analyze", plain));
     let shown = wait_until_ended(&mut client, &id);
     assert_eq!(shown["structured"], Value::Null);
-    let all = events(&mut client, &id);
-    let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
+    let all = event_list(&mut client, &id);
+    let notes = events_named(&all, "analysis.completed")[0]["notes"].to_string();
     assert!(
         notes.contains("demo/merge") && notes.contains("JSON"),
         "{notes}"
@@ -193,8 +193,8 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
     // A model unknown to the catalog gets the image; only models known not to accept images are skipped.
     let expected = [("blind", 0), ("gpt-4o", 1), ("gpt-4o", 1), ("own", 1)];
     assert_eq!(saw, expected.map(|(name, count)| (name.to_owned(), count)));
-    let all = events(&mut client, &id);
-    let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
+    let all = event_list(&mut client, &id);
+    let notes = events_named(&all, "analysis.completed")[0]["notes"].to_string();
     assert!(
         notes.contains("p/blind") && !notes.contains("p/own") && notes.contains("screen.png"),
         "{notes}"

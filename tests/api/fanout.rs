@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-use crate::stream::whole;
+use crate::stream::check_complete_stream;
 use crate::support::client::Event;
 use crate::support::provider::{Provider, ScriptLine, on};
 use crate::support::script::{
@@ -36,7 +36,7 @@ enum Fate {
     Lies,
 }
 
-fn fate() -> impl Strategy<Value = Fate> + Clone {
+fn any_fate() -> impl Strategy<Value = Fate> + Clone {
     prop_oneof![
         4 => Just(Fate::Answers),
         2 => Just(Fate::Slow),
@@ -50,7 +50,7 @@ fn fate() -> impl Strategy<Value = Fate> + Clone {
     ]
 }
 
-fn line(model: &str, fate: Fate, delay: u64) -> ScriptLine {
+fn scripted_line(model: &str, fate: Fate, delay: u64) -> ScriptLine {
     let line = on(model).after(Duration::from_millis(delay));
     match fate {
         Fate::Answers => line.sse(&answer_stream(WORDS)),
@@ -67,8 +67,8 @@ fn line(model: &str, fate: Fate, delay: u64) -> ScriptLine {
 }
 
 /// Every started member has exactly one outcome, and so does the run.
-fn check(events: &[Event]) {
-    whole(events);
+fn check_outcomes(events: &[Event]) {
+    check_complete_stream(events);
     let mut under_way: BTreeMap<(String, String), i32> = BTreeMap::new();
     for event in events {
         let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
@@ -88,7 +88,7 @@ fn check(events: &[Event]) {
 
 #[test]
 fn any_mix_and_order_of_failures_ends() {
-    let member = (fate(), 0..60_u64);
+    let member = (any_fate(), 0..60_u64);
     let runs = proptest::collection::vec(member.clone(), 1..6);
     let mut runner = TestRunner::new(Config {
         cases: 14,
@@ -102,9 +102,9 @@ fn any_mix_and_order_of_failures_ends() {
         let mut lines: Vec<ScriptLine> = names
             .iter()
             .zip(&members)
-            .map(|(name, (fate, delay))| line(name, *fate, *delay).times(9).optional())
+            .map(|(name, (fate, delay))| scripted_line(name, *fate, *delay).times(9).optional())
             .collect();
-        lines.push(line("last", last.0, last.1).times(9).optional());
+        lines.push(scripted_line("last", last.0, last.1).times(9).optional());
         let provider = Provider::script(lines);
         let settings = [
             ("RETRIES", "0"),
@@ -120,7 +120,7 @@ fn any_mix_and_order_of_failures_ends() {
         let events: Vec<Event> = client
             .events(&analysis_path(&id, "/events"), None)
             .collect();
-        check(&events);
+        check_outcomes(&events);
         let analysis = wait_until_ended(&mut client, &id);
         let answers = members
             .iter()
@@ -138,7 +138,7 @@ fn any_mix_and_order_of_failures_ends() {
 }
 
 /// Returns providers with this many slots each and a server; every call takes long enough to be counted.
-fn crowded(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
+fn crowded_server(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
     let providers = rooms.map(|room| {
         let provider = Provider::acting(|_| on("").after(LONG).sse(&answer_stream(WORDS)));
         provider.limit_concurrency(room);
@@ -168,7 +168,7 @@ fn ask_at_once(client: &mut Client, runs: usize, models: &[&str]) {
 
 #[test]
 fn calls_per_provider_stay_within_its_limit() {
-    let (providers, server) = crowded([1, 3], "64");
+    let (providers, server) = crowded_server([1, 3], "64");
     let mut client = server.user("ada@example.com");
     ask_at_once(&mut client, 4, &["p/a", "q/b", "q/c", "q/d"]);
     assert_eq!(providers[0].connections(), 4);

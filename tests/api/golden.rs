@@ -5,26 +5,26 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::compatible::{key, lines};
+use crate::compatible::{key, stream_lines};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server, tool_call_stream, unfinished_stream};
 
 // Masks IDs and times, which differ in each run.
-fn masked(line: &str) -> String {
+fn mask_line(line: &str) -> String {
     let Some(data) = line.strip_prefix("data: ") else {
         return line.to_owned();
     };
     match serde_json::from_str::<Value>(data) {
         Ok(mut value) => {
-            mask(&mut value);
+            mask_values(&mut value);
             format!("data: {value}")
         }
         Err(_) => line.to_owned(),
     }
 }
 
-fn mask(value: &mut Value) {
+fn mask_values(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -39,11 +39,11 @@ fn mask(value: &mut Value) {
                         let kind = text.split(['-', '_']).next().unwrap_or_default();
                         *value = json!(format!("{kind}*"));
                     }
-                    _ => mask(value),
+                    _ => mask_values(value),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Array(items) => items.iter_mut().for_each(mask_values),
         _ => {}
     }
 }
@@ -127,10 +127,10 @@ fn streams_match_golden_files() {
     ] {
         let mut body = body;
         body["stream"] = json!(true);
-        let (_, response) = lines(&server, &key, path, &body);
+        let (_, response) = stream_lines(&server, &key, path, &body);
         // How the text is split into pieces is random.
-        let response: Vec<String> = response.iter().map(|line| masked(line)).collect();
-        let response = joined(response).join("\n") + "\n";
+        let response: Vec<String> = response.iter().map(|line| mask_line(line)).collect();
+        let response = merge_deltas(response).join("\n") + "\n";
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/{name}.sse"));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -142,7 +142,7 @@ fn streams_match_golden_files() {
 }
 
 // Merges consecutive pieces of text, and drops the numbers of the events after them from the comparison.
-fn joined(response: Vec<String>) -> Vec<String> {
+fn merge_deltas(response: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut open: Option<Value> = None;
     let close = |open: &mut Option<Value>, out: &mut Vec<String>| {

@@ -12,7 +12,7 @@ use crate::support::{Client, Server};
 
 const TICKS: &str = "/api/internal/ticks";
 
-fn authority() -> CertificateParams {
+fn certificate_authority() -> CertificateParams {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params
@@ -20,10 +20,10 @@ fn authority() -> CertificateParams {
 
 /// Writes the key and chain of a certificate for this machine, issued by an intermediate one. Returns the root
 /// certificate.
-fn put(folder: &Path) -> String {
+fn write_certificate(folder: &Path) -> String {
     let key = || KeyPair::generate().unwrap();
-    let root = CertifiedIssuer::self_signed(authority(), key()).unwrap();
-    let middle = CertifiedIssuer::signed_by(authority(), key(), &root).unwrap();
+    let root = CertifiedIssuer::self_signed(certificate_authority(), key()).unwrap();
+    let middle = CertifiedIssuer::signed_by(certificate_authority(), key(), &root).unwrap();
     let own = key();
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let leaf = CertificateParams::new(names).unwrap();
@@ -36,7 +36,7 @@ fn put(folder: &Path) -> String {
 
 fn start(settings: &[(&str, &str)]) -> (Server, String) {
     let folder = Folder::new();
-    let root = put(folder.path());
+    let root = write_certificate(folder.path());
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (chain, key) = (path("chain.pem"), path("key.pem"));
     let mut all = vec![
@@ -104,7 +104,7 @@ fn certificate_renewal_keeps_open_streams() {
     let first = stream.next();
     assert!(first.is_some(), "the stream has begun");
 
-    let newer = put(server.folder());
+    let newer = write_certificate(server.folder());
     let body = server.tls.as_ref().unwrap();
     let until = body.refresh(true, quire::clock::now()).unwrap();
     assert!(until.is_some());

@@ -26,7 +26,7 @@ const SECURITY: &[(&str, &str)] = &[
     ("x-xss-protection", "1; mode=block"),
 ];
 
-fn safe(answer: &Answer) {
+fn check_security_headers(answer: &Answer) {
     for (name, value) in SECURITY {
         assert_eq!(answer.header(name), *value, "{name}");
     }
@@ -54,7 +54,7 @@ fn unknown_paths_and_wrong_methods_are_refused() {
     ] {
         let answer = client.get(path);
         answer.refused(404, "NOT_FOUND");
-        safe(&answer);
+        check_security_headers(&answer);
     }
     // In a browser, such an address returns the page, which explains it in words.
     let mut browser = client.fresh().with("accept", "text/html,*/*;q=0.8");
@@ -62,7 +62,7 @@ fn unknown_paths_and_wrong_methods_are_refused() {
         let answer = browser.get(path);
         assert_eq!(answer.status, 404, "{path}");
         assert!(answer.text().contains("<main id=\"main\""), "{path}");
-        safe(&answer);
+        check_security_headers(&answer);
     }
     for path in ["/api/nothing", "/v1/nothing", "/assets/x"] {
         assert!(!browser.get(path).text().contains("<main"), "{path}");
@@ -70,18 +70,18 @@ fn unknown_paths_and_wrong_methods_are_refused() {
     let answer = client.delete("/api/health");
     answer.refused(405, "METHOD_NOT_ALLOWED");
     assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
-    safe(&answer);
+    check_security_headers(&answer);
     let answer = client.send("OPTIONS", "/api/documents/x", None);
     assert_eq!(
         (answer.status, answer.header("allow")),
         (200, "GET, HEAD, DELETE, OPTIONS")
     );
-    safe(&answer);
+    check_security_headers(&answer);
     let full = client.get("/");
     let head = client.send("HEAD", "/", None);
     assert_eq!((head.status, head.bytes.len()), (200, 0));
     assert_eq!(head.header("content-length"), full.header("content-length"));
-    safe(&head);
+    check_security_headers(&head);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn rate_limits_are_enforced_and_reported() {
     }
     let answer = client.get("/api/models");
     answer.refused(429, "RATE_LIMITED");
-    safe(&answer);
+    check_security_headers(&answer);
     let wait: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(answer.header("x-ratelimit-remaining"), "0");
@@ -290,7 +290,7 @@ fn production_sends_hsts() {
 }
 
 /// Sends a request on a connection that stays open.
-fn ask(socket: &mut TcpStream) -> String {
+fn send_request(socket: &mut TcpStream) -> String {
     let request = b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut piece = [0; 4096];
     match socket
@@ -306,17 +306,17 @@ fn ask(socket: &mut TcpStream) -> String {
 fn an_idle_connection_makes_room_for_a_new_one() {
     let server = Server::with(&[("MAX_CONNECTIONS", "2")]);
     let (mut one, mut two) = (server.connect(), server.connect());
-    assert!(ask(&mut one).starts_with("HTTP/1.1 200"));
-    assert!(ask(&mut two).starts_with("HTTP/1.1 200"));
+    assert!(send_request(&mut one).starts_with("HTTP/1.1 200"));
+    assert!(send_request(&mut two).starts_with("HTTP/1.1 200"));
     let mut three = server.connect();
-    assert!(ask(&mut three).starts_with("HTTP/1.1 200"));
+    assert!(send_request(&mut three).starts_with("HTTP/1.1 200"));
     assert_eq!(
         rest(&mut one),
         "",
         "the one that was idle longest is closed"
     );
     assert!(
-        ask(&mut two).starts_with("HTTP/1.1 200"),
+        send_request(&mut two).starts_with("HTTP/1.1 200"),
         "the other is not"
     );
 }
@@ -329,7 +329,7 @@ fn connections_over_the_limit_are_refused() {
     let mut person = server.user("a@example.org");
     let events = analysis_path(&begin(&mut person, &["p/slow"]), "/events");
     let mut open = || {
-        let mut socket = stream::open(&server, &mut person, "GET", &events, &Value::Null);
+        let mut socket = stream::open_stream(&server, &mut person, "GET", &events, &Value::Null);
         read_until(&mut socket, "It is");
         socket
     };
@@ -341,7 +341,7 @@ fn connections_over_the_limit_are_refused() {
     // The slot is free again once the server has seen the close.
     let free = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
-        ask(&mut server.connect()).starts_with("HTTP/1.1 200")
+        send_request(&mut server.connect()).starts_with("HTTP/1.1 200")
     });
     assert!(free);
 }
@@ -370,6 +370,6 @@ fn one_address_cannot_hold_all_connections() {
     });
     from_elsewhere.set_nonblocking(false).unwrap();
     let mut other = from_elsewhere;
-    assert!(ask(&mut other).starts_with("HTTP/1.1 200"));
+    assert!(send_request(&mut other).starts_with("HTTP/1.1 200"));
     drop(held);
 }

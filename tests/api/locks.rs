@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::stream::{open, read_until};
+use crate::stream::{open_stream, read_until};
 use crate::support::executable::Executable;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
@@ -31,7 +31,7 @@ fn calls(provider: &Provider) -> usize {
     requests.iter().filter(of_person).count()
 }
 
-fn id_of(client: &mut Client) -> String {
+fn user_id(client: &mut Client) -> String {
     let me = client.get("/api/users/me").json();
     me["user_id"].as_str().unwrap().to_owned()
 }
@@ -69,7 +69,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     let first = Executable::start(&folder, &provider, &[]);
     let mut admin = Client::new(first.address).registered("root@example.org");
     let mut person = Client::new(first.address).registered("ada@example.org");
-    let user = id_of(&mut person);
+    let user = user_id(&mut person);
     let link = share(&mut person);
     let run = begin(&mut person, &["p/slow"]);
     provider.wait_called("slow");
@@ -156,7 +156,7 @@ fn reader_of(server: u32) -> Option<u32> {
 }
 
 /// Waits for a condition that normally holds within a second.
-fn wait<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
     for _ in 0..30_000 {
         if let Some(found) = found() {
             return found;
@@ -172,7 +172,7 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
     let server = Executable::start(&folder, &provider, &[]);
     let mut admin = Client::new(server.address).registered("root@example.org");
     let mut person = Client::new(server.address).registered("ada@example.org");
-    let user = id_of(&mut person);
+    let user = user_id(&mut person);
     let long = format!(
         "<html><body>{}</body></html>",
         "<p>It is <b>thin</b>.</p>\n".repeat(300_000)
@@ -185,7 +185,7 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
         uploaded.text()
     );
     let document = uploaded.json()["document_id"].as_str().unwrap().to_owned();
-    let reader = wait("read", || reader_of(server.id()));
+    let reader = wait_for("read", || reader_of(server.id()));
     // A process stopped by SIGSTOP cannot end by itself, only by a kill.
     let stopped = Command::new("kill")
         .args(["-STOP", &reader.to_string()])
@@ -195,7 +195,7 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
     assert_eq!(reader_of(server.id()), Some(reader));
 
     lock(&mut admin, &user, true);
-    wait("killed", || reader_of(server.id()).is_none().then_some(()));
+    wait_for("killed", || reader_of(server.id()).is_none().then_some(()));
     let database = rusqlite::Connection::open(folder.path().join("data/quire.db")).unwrap();
     let status: String = database
         .query_row(
@@ -223,7 +223,7 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
     let server = server(&provider, &[]);
     let mut admin = server.user("root@example.org");
     let mut person = server.user("ada@example.org");
-    let user = id_of(&mut person);
+    let user = user_id(&mut person);
     let message = json!([{ "role": "user", "content": "Is it thin?" }]);
     let chat = json!({ "model": "p/slow", "messages": message });
     // A different question, because identical requests share one call.
@@ -231,21 +231,21 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
     let streamed = json!({ "model": "p/slow", "messages": other, "stream": true });
     let embedded = json!({ "model": "p/slow", "input": "thin" });
     let mut calls = [
-        open(&server, &mut person, "POST", "/v1/chat/completions", &chat),
-        open(
+        open_stream(&server, &mut person, "POST", "/v1/chat/completions", &chat),
+        open_stream(
             &server,
             &mut person,
             "POST",
             "/v1/chat/completions",
             &streamed,
         ),
-        open(&server, &mut person, "POST", "/v1/embeddings", &embedded),
+        open_stream(&server, &mut person, "POST", "/v1/embeddings", &embedded),
     ];
     provider.wait_for_requests(3);
     read_until(&mut calls[1], "It is");
     let run = begin(&mut person, &["p/slow"]);
     let path = analysis_path(&run, "/events");
-    let mut events = open(&server, &mut person, "GET", &path, &Value::Null);
+    let mut events = open_stream(&server, &mut person, "GET", &path, &Value::Null);
     provider.wait_for_requests(4);
     read_until(&mut events, "It is");
 
@@ -296,7 +296,7 @@ fn an_administrator_who_deletes_their_own_account_gets_an_answer() {
     let server = Server::start();
     let mut first = server.user("root@example.org");
     let second = server.user("ada@example.org");
-    let (own, other) = (id_of(&mut first), id_of(&mut second.clone()));
+    let (own, other) = (user_id(&mut first), user_id(&mut second.clone()));
     let promoted = first.put(
         &format!("/api/admin/users/{other}"),
         json!({ "role": "admin" }),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::compatible::key;
-use crate::money::priced;
+use crate::money::priced_server;
 use crate::support::line::{ScriptLine, on};
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, id_of, short_run_with, wait_until_ended};
@@ -82,7 +82,7 @@ fn wait_for(client: &mut Client, state: &str) -> Value {
     }
 }
 
-fn ask(client: &mut Client, document: &str) -> Value {
+fn ask_about(client: &mut Client, document: &str) -> Value {
     let extra = json!({
         "prompt": QUESTION, "document_ids": [document], "async": true, "cache": "off", "reading": "passages",
     });
@@ -94,7 +94,7 @@ fn ask(client: &mut Client, document: &str) -> Value {
     wait_until_ended(client, &id_of(&started))
 }
 
-fn reads_clause_60(shown: &Value) -> bool {
+fn contains_clause_60(shown: &Value) -> bool {
     shown["sources"].to_string().contains("Clause 60.")
 }
 
@@ -115,7 +115,7 @@ fn embeddings(provider: &Provider) -> usize {
 #[test]
 fn semantic_search_finds_other_words_once_enabled() {
     let provider = provider();
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let document = upload(&mut client, &lease());
     let off = client.get("/api/meaning-search").json();
@@ -123,8 +123,8 @@ fn semantic_search_finds_other_words_once_enabled() {
         (&off["state"], &off["model"]),
         (&json!("off"), &Value::Null)
     );
-    let before = ask(&mut client, &document);
-    assert!(!reads_clause_60(&before), "{}", before["sources"]);
+    let before = ask_about(&mut client, &document);
+    assert!(!contains_clause_60(&before), "{}", before["sources"]);
     assert_eq!(before["retrieval"], Value::Null);
     assert_eq!(embeddings(&provider), 0, "off by default");
 
@@ -156,8 +156,8 @@ fn semantic_search_finds_other_words_once_enabled() {
     assert_eq!(of_retrieval.len(), 2, "{estimate}");
     assert_eq!(embeddings(&provider), requests, "an estimate makes no call");
 
-    let after = ask(&mut client, &document);
-    assert!(reads_clause_60(&after), "{}", after["sources"]);
+    let after = ask_about(&mut client, &document);
+    assert!(contains_clause_60(&after), "{}", after["sources"]);
     let retrieval = &after["retrieval"];
     assert_eq!(retrieval["model"], model, "{retrieval}");
     assert_eq!(retrieval["weak"], true, "{retrieval}");
@@ -185,7 +185,7 @@ fn semantic_search_finds_other_words_once_enabled() {
         (&json!("off"), &json!(0))
     );
     let request = embeddings(&provider);
-    assert!(!reads_clause_60(&ask(&mut client, &document)));
+    assert!(!contains_clause_60(&ask_about(&mut client, &document)));
     assert_eq!(embeddings(&provider), request);
 }
 
@@ -198,7 +198,7 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
             _ => on("").hang(),
         }
     });
-    let server = priced(&hangs, &[]);
+    let server = priced_server(&hangs, &[]);
     let mut client = server.user("ada@example.com");
     upload(&mut client, &lease());
     let chosen = client.put(
@@ -237,13 +237,13 @@ fn a_failed_embedding_provider_disables_only_semantic_search() {
             false => on("").sse(&answer_stream("It is in the lease.")),
         }
     });
-    let server = priced(&broken, &[]);
+    let server = priced_server(&broken, &[]);
     let mut client = server.user("ada@example.com");
     let document = upload(&mut client, &lease());
     let model = json!({ "model": "openai/text-embedding-3-small" });
     assert_eq!(client.put("/api/meaning-search", model).status, 200);
     wait_for(&mut client, "ready");
-    let view = ask(&mut client, &document);
+    let view = ask_about(&mut client, &document);
     assert_eq!(view["status"], "completed", "{view}");
     assert!(view["retrieval"]["error"].is_string(), "{view}");
     assert!(view["notes"].to_string().contains("ranked by words alone"));
@@ -252,7 +252,7 @@ fn a_failed_embedding_provider_disables_only_semantic_search() {
 #[test]
 fn api_keys_cannot_select_the_embedding_model_and_chat_models_are_rejected() {
     let provider = provider();
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for (body, status) in [
         (json!({ "model": "demo/merge" }), 404),
@@ -277,7 +277,7 @@ fn api_keys_cannot_select_the_embedding_model_and_chat_models_are_rejected() {
 #[test]
 fn searches_of_a_user_who_chose_a_model_find_other_words() {
     let provider = provider();
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let document = upload(&mut client, &lease());
     let in_all = "/api/search?q=quit%20early";
@@ -340,7 +340,7 @@ fn a_search_whose_model_fails_finds_by_words() {
             false => embedded(asked),
         }
     });
-    let server = priced(&broken, &[]);
+    let server = priced_server(&broken, &[]);
     let mut client = server.user("ada@example.com");
     upload(&mut client, &lease());
     assert_eq!(

@@ -14,7 +14,7 @@ const LIST: &str = r#"{"data": [
     {"id": "gpt-4o", "pricing": {"prompt": "0.000009", "completion": "0.00001"}},
     {"id": "text-embedding-9"}]}"#;
 
-fn told(client: &mut Client, id: &str) -> Value {
+fn model_entry(client: &mut Client, id: &str) -> Value {
     let list = client.get("/api/available-models").json();
     let mut models = list.as_array().unwrap().iter();
     models
@@ -43,7 +43,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
     );
     let mut admin = server.user("admin@example.org");
     assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
-    let new = told(&mut admin, "openai/new-one");
+    let new = model_entry(&mut admin, "openai/new-one");
     assert_eq!(
         (
             &new["context_window"],
@@ -59,7 +59,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
         ),
         "{new}"
     );
-    let known = told(&mut admin, "openai/gpt-5");
+    let known = model_entry(&mut admin, "openai/gpt-5");
     assert_eq!(
         (
             &known["price"]["input"],
@@ -80,13 +80,16 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
         assert_eq!(model["price_of"].as_str().unwrap().len(), 10, "{model}");
         assert_ne!(model["price_of"], "2026-11-20");
     }
-    let set = told(&mut admin, "openai/gpt-4o");
+    let set = model_entry(&mut admin, "openai/gpt-4o");
     assert_eq!(
         (&set["price"]["input"], &set["price_of"], &set["vision"]),
         (&json!(1.0), &json!("2026-11-20"), &json!(true)),
         "{set}"
     );
-    assert_eq!(told(&mut admin, "openai/text-embedding-9"), Value::Null);
+    assert_eq!(
+        model_entry(&mut admin, "openai/text-embedding-9"),
+        Value::Null
+    );
     std::fs::remove_file(&sheet).unwrap();
 }
 

@@ -25,7 +25,7 @@ fn calls(client: &mut Client) -> Vec<(String, String, bool, Value)> {
     calls.map(line).collect()
 }
 
-fn of<'a>(
+fn call_of<'a>(
     calls: &'a [(String, String, bool, Value)],
     model: &str,
 ) -> &'a (String, String, bool, Value) {
@@ -36,7 +36,7 @@ fn of<'a>(
 }
 
 /// Returns a server with this provider in the place of OpenAI, whose prices are known.
-pub fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
+pub fn priced_server(provider: &Provider, more: &[(&str, &str)]) -> Server {
     let url = provider.base_url();
     let mut all = vec![
         ("OPENAI_API_KEY", "sk-test"),
@@ -54,7 +54,7 @@ fn every_call_is_recorded_with_its_outcome() {
         on("broken").status(400, "application/json", "{}"),
         on("gpt-4o-mini").stall(&unfinished_stream("It is quite ")),
     ]);
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let models = [
         "openai/gpt-4o",
@@ -84,7 +84,7 @@ fn every_call_is_recorded_with_its_outcome() {
 
     let all = calls(&mut client);
     assert_eq!(all.len(), 4, "{all:?}");
-    let (_, outcome, estimated, call) = of(&all, "openai/gpt-4o");
+    let (_, outcome, estimated, call) = call_of(&all, "openai/gpt-4o");
     assert_eq!((outcome.as_str(), *estimated), ("answered", false));
     // 11 tokens at 2.5 and 7 at 10 dollars per million.
     assert_eq!(call["cost_usd"], json!(0.000_098));
@@ -93,10 +93,10 @@ fn every_call_is_recorded_with_its_outcome() {
         ("openai/gpt-4o-mini", "cancelled", true),
         ("openai/broken", "failed", false),
     ] {
-        let found = of(&all, model);
+        let found = call_of(&all, model);
         assert_eq!((found.1.as_str(), found.2), (ended, estimated), "{found:?}");
     }
-    let cost = |model: &str| of(&all, model).3["cost_usd"].as_f64().unwrap();
+    let cost = |model: &str| call_of(&all, model).3["cost_usd"].as_f64().unwrap();
     assert!(cost("openai/gpt-4.1") > 0.0 && cost("openai/gpt-4o-mini") > 0.0);
     assert_eq!(cost("openai/broken"), 0.0);
 
@@ -120,7 +120,7 @@ fn every_call_is_recorded_with_its_outcome() {
 #[test]
 fn a_run_over_a_budget_is_refused_with_the_reason() {
     let provider = Provider::script([]);
-    let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "100")]);
+    let server = priced_server(&provider, &[("BUDGET_DAY_TOKENS", "100")]);
     let mut client = server.user("ada@example.com");
     let estimate = client
         .post("/api/estimate", short_run(&["openai/gpt-4o"]))
@@ -175,7 +175,7 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
     let dear = answer_stream("It is thin.")
         .replace("\"completion_tokens\":7", "\"completion_tokens\":900000");
     let provider = Provider::script([on("gpt-4o").sse(&dear)]);
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let extra = json!({
         "budget_usd": 1, "async": true, "ultra_model": "openai/gpt-4o-mini", "cache": "off",
@@ -202,7 +202,7 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
 #[test]
 fn runs_at_once_cannot_spend_the_same_money_twice() {
     let provider = Provider::script([on("gpt-4o").hang().times(8).optional()]);
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let me = client.get("/api/users/me").json()["id"]
         .as_str()

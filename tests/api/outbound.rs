@@ -148,7 +148,7 @@ impl Canary {
 }
 
 /// A provider that answers every request.
-fn house() -> Provider {
+fn local_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         if asked.head.starts_with("GET") {
             return on("").status(200, "application/json", "{\"data\":[{\"id\":\"m\"}]}");
@@ -190,7 +190,7 @@ fn document_with_meaning(client: &mut Client, model: &str) -> String {
     panic!("never ready: {}", client.get("/api/meaning-search").text());
 }
 
-fn ended(client: &mut Client, path: &str) {
+fn wait_until_ended(client: &mut Client, path: &str) {
     client
         .events(&format!("{path}/events"), None)
         .for_each(drop);
@@ -198,7 +198,12 @@ fn ended(client: &mut Client, path: &str) {
 
 /// Makes one request to a route that calls a model, as this client, and waits for the work that it started.
 /// `before` is called right before the request.
-fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce()) -> Answer {
+fn call_model_route(
+    client: &mut Client,
+    route: &str,
+    model: &str,
+    before: impl FnOnce(),
+) -> Answer {
     let (verb, path) = route.split_once(' ').unwrap();
     let chat = json!({ "model": model, "max_tokens": 9, "messages": [{ "role": "user", "content": "2 and 2?" }] });
     let alone = |models: &[&str]| {
@@ -211,7 +216,7 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
         let mut body = alone(&[model]);
         body["async"] = json!(true);
         let id = id_of(&client.post("/api/analyze", body));
-        ended(client, &analysis_path(&id, ""));
+        wait_until_ended(client, &analysis_path(&id, ""));
         id
     };
     let (path, body) = match path {
@@ -257,7 +262,7 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
         "/api/experiments/{id}/resume" => {
             let begun = client.post("/api/experiments", experiment(&format!("{model}-fails")));
             let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
-            ended(client, &format!("/api/experiments/{id}"));
+            wait_until_ended(client, &format!("/api/experiments/{id}"));
             client.post("/api/admin/breakers/reset", json!({}));
             (path.replace("{id}", &id), json!({}))
         }
@@ -273,14 +278,14 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
     let response: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
     let started = |name: &str| response[name].as_str().map(str::to_owned);
     if let Some(id) = started("experiment_id") {
-        ended(client, &format!("/api/experiments/{id}"));
+        wait_until_ended(client, &format!("/api/experiments/{id}"));
     } else if let Some(id) = started("analysis_id") {
-        ended(client, &analysis_path(&id, ""));
+        wait_until_ended(client, &analysis_path(&id, ""));
     }
     answer
 }
 
-fn asks_a_model(route: &&&str) -> bool {
+fn calls_a_model(route: &&&str) -> bool {
     !route.contains("/providers") && !route.contains("health-check")
 }
 
@@ -303,14 +308,14 @@ fn every_route_is_classified_as_outbound_or_not() {
 
 #[test]
 fn only_listed_routes_make_outbound_calls() {
-    let provider = house();
+    let provider = local_provider();
     let known = providers(&provider);
     let server = Server::with(&[("QUIRE_PROVIDERS", &known), ("USE_MOCK", "true")]);
     let mut admin = server.user("root@example.org");
-    for (number, route) in CALLING.iter().filter(asks_a_model).enumerate() {
+    for (number, route) in CALLING.iter().filter(calls_a_model).enumerate() {
         let mut requests = 0;
         let model = format!("p/m{number}");
-        let answer = provoke(&mut admin, route, &model, || {
+        let answer = call_model_route(&mut admin, route, &model, || {
             requests = provider.asked().len()
         });
         assert!(answer.status < 300, "{route}: {}", answer.text());
@@ -325,12 +330,12 @@ fn only_listed_routes_make_outbound_calls() {
     let added = admin.post("/api/admin/providers", own);
     assert_eq!(added.status, 201, "{}", added.text());
     let request_count = provider.asked().len();
-    let values = crate::routes::nobodys();
+    let values = crate::routes::unknown_ids();
     for route in ROUTES {
         let formatted = format!("{} {}", route.verb.as_str(), route.path);
         if !CALLING.contains(&formatted.as_str()) && !formatted.ends_with("/logout") {
-            let path = crate::routes::asked(route, &values);
-            crate::routes::call(&mut admin, route, &path);
+            let path = crate::routes::fill_path_and_query(route, &values);
+            crate::routes::call_route(&mut admin, route, &path);
         }
     }
     assert_eq!(provider.asked().len(), request_count);
@@ -338,7 +343,7 @@ fn only_listed_routes_make_outbound_calls() {
 
 /// Returns a server whose user has a provider at each of these addresses, stored without the API: a name that
 /// resolved elsewhere when it was saved, or a row of an older version.
-fn smuggled(urls: &[String]) -> (Server, Client, Client) {
+fn server_with_user_providers(urls: &[String]) -> (Server, Client, Client) {
     let settings = [("ALLOW_USER_BASE_URLS", "true"), ("USE_MOCK", "true")];
     let server = Server::with(&settings);
     server.user("root@example.org");
@@ -368,7 +373,7 @@ fn smuggled(urls: &[String]) -> (Server, Client, Client) {
     (server, admin, user)
 }
 
-fn urls(port: u16) -> Vec<String> {
+fn private_urls(port: u16) -> Vec<String> {
     let hosts = LOOPBACK.iter().chain(PRIVATE);
     hosts
         .map(|host| format!("http://{host}:{port}/v1"))
@@ -378,17 +383,17 @@ fn urls(port: u16) -> Vec<String> {
 #[test]
 fn no_route_reaches_a_private_address_of_a_user_s_provider() {
     let canary = Canary::new();
-    let urls = urls(canary.port);
-    let (_server, mut admin, user) = smuggled(&urls);
+    let urls = private_urls(canary.port);
+    let (_server, mut admin, user) = server_with_user_providers(&urls);
     let walk = |mut user: Client, number: usize, url: &str| {
-        for (at, route) in CALLING.iter().filter(asks_a_model).enumerate() {
+        for (at, route) in CALLING.iter().filter(calls_a_model).enumerate() {
             // An experiment waits between failures, so it is tested only with the first URL.
             if route.contains("/experiments") && number > 0 {
                 continue;
             }
             // A separate model for each, because an open circuit breaker would hide a call.
             let model = format!("s{number}/m{at}");
-            let answer = provoke(&mut user, route, &model, || ());
+            let answer = call_model_route(&mut user, route, &model, || ());
             assert_ne!(answer.status, 500, "{route} {url}: {}", answer.text());
         }
         let id = format!("provider_01ARYZ6S4100000000000{number:05}");
@@ -429,7 +434,7 @@ fn force_keeps_no_address_that_the_guard_refuses() {
         let host = url.trim_start_matches("http://").trim_end_matches("/v1");
         !host.starts_with("ip6-") && !host.contains("localdomain") || host.to_socket_addrs().is_ok()
     };
-    for url in urls(canary.port).into_iter().filter(is_known) {
+    for url in private_urls(canary.port).into_iter().filter(is_known) {
         let error = user
             .post(own, json!({ "name": "x", "base_url": url, "force": true }))
             .refused(422, "VALIDATION_ERROR")

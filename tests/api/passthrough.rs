@@ -9,19 +9,19 @@ use crate::support::script::{answer_stream, server};
 
 const PICTURE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-fn ask(model: &str) -> Value {
+fn ask_body(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] })
 }
 
-fn ask_with(model: &str, more: Value) -> Value {
-    let mut body = ask(model);
+fn ask_body_with(model: &str, more: Value) -> Value {
+    let mut body = ask_body(model);
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
 }
 
-fn seeing(model: &str) -> Value {
+fn image_body(model: &str) -> Value {
     let parts = json!([
         { "type": "text", "text": "What is this?" },
         { "type": "image_url", "image_url": { "url": PICTURE } },
@@ -30,7 +30,7 @@ fn seeing(model: &str) -> Value {
 }
 
 /// A provider that does not know `min_p` and does not accept images for the model `blind`.
-fn picky() -> Provider {
+fn strict_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let body = &asked.body;
         let refuse = |message: &str| {
@@ -55,7 +55,7 @@ fn picky() -> Provider {
 
 #[test]
 fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let fields = json!({
@@ -63,7 +63,10 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
         "repetition_penalty": 1.1, "chat_template_kwargs": { "enable_thinking": false },
         "guided_choice": ["a", "b"], "user": "u-1", "stop": ["a", "b", "c", "d", "e"], "temperature": 3.5,
     });
-    let answer = client.post("/v1/chat/completions", ask_with("p/mine", fields.clone()));
+    let answer = client.post(
+        "/v1/chat/completions",
+        ask_body_with("p/mine", fields.clone()),
+    );
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "");
     let sent = &provider.asked()[0].body;
@@ -72,7 +75,7 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
     }
     // Quire's own fields are unchanged, and no model is called that was not requested.
     let own = json!({ "stream": false, "api_key": "sk-other", "models": ["p/dear"], "seed": 5 });
-    let answer = client.post("/v1/chat/completions", ask_with("p/mine", own));
+    let answer = client.post("/v1/chat/completions", ask_body_with("p/mine", own));
     assert_eq!(answer.header("x-quire-ignored"), "api_key, models");
     let sent = &provider.asked()[1].body;
     assert_eq!((&sent["stream"], &sent["seed"]), (&json!(true), &json!(5)));
@@ -84,7 +87,7 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
 
 #[test]
 fn anthropic_and_responses_apis_forward_unknown_fields() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let message = json!({ "model": "p/mine", "max_tokens": 9, "min_p": 0.1, "service_tier": "auto",
@@ -108,10 +111,10 @@ fn anthropic_and_responses_apis_forward_unknown_fields() {
 
 #[test]
 fn a_refused_field_is_skipped_and_reported() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = ask_with("p/picky", json!({ "min_p": 0.1, "top_a": 0.2 }));
+    let body = ask_body_with("p/picky", json!({ "min_p": 0.1, "top_a": 0.2 }));
     for asked in [2, 3] {
         let mut body = body.clone();
         body["seed"] = json!(asked);
@@ -130,10 +133,10 @@ fn a_refused_field_is_skipped_and_reported() {
 
 #[test]
 fn models_unknown_to_the_catalog_receive_images() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[("OPENAI_API_KEY", "sk-test")]);
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/v1/chat/completions", seeing("p/mine"));
+    let answer = client.post("/v1/chat/completions", image_body("p/mine"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let sent = &provider.asked()[0].body;
     assert_eq!(
@@ -141,10 +144,10 @@ fn models_unknown_to_the_catalog_receive_images() {
         PICTURE
     );
     // Once a model turns out not to accept images, this is remembered.
-    let answer = client.post("/v1/chat/completions", seeing("p/blind"));
+    let answer = client.post("/v1/chat/completions", image_body("p/blind"));
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert_eq!(provider.asked().len(), 2);
-    let answer = client.post("/v1/chat/completions", seeing("p/blind"));
+    let answer = client.post("/v1/chat/completions", image_body("p/blind"));
     assert_eq!(answer.status, 400);
     assert!(
         answer.text().contains("does not accept images"),
@@ -156,7 +159,7 @@ fn models_unknown_to_the_catalog_receive_images() {
 
 #[test]
 fn response_formats_are_forwarded_unchanged() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let schema = json!({
@@ -168,12 +171,12 @@ fn response_formats_are_forwarded_unchanged() {
         json!({ "type": "json_schema", "json_schema": { "name": "sheet", "schema": schema, "strict": true } }),
     ] {
         let count = provider.asked().len();
-        let body = ask_with("p/mine", json!({ "response_format": format }));
+        let body = ask_body_with("p/mine", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(provider.asked()[count].body["response_format"], format);
         // A model that refuses the field gets the format as an instruction.
-        let body = ask_with("p/shapeless", json!({ "response_format": format }));
+        let body = ask_body_with("p/shapeless", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
         let message = &answer.json()["choices"][0]["message"]["content"];
@@ -183,7 +186,7 @@ fn response_formats_are_forwarded_unchanged() {
 
 #[test]
 fn configured_headers_and_fields_are_sent_with_every_request() {
-    let provider = picky();
+    let provider = strict_provider();
     let known = json!([{
         "id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*",
         "headers": { "X-Team": "paper", "Authorization": "Token t" },
@@ -195,7 +198,7 @@ fn configured_headers_and_fields_are_sent_with_every_request() {
     let mut client = server.user("ada@example.com");
     for model in ["p/mine", "p/slow"] {
         let extra = json!({ "provider": { "data_collection": "allow", "sort": "price" } });
-        let answer = client.post("/v1/chat/completions", ask_with(model, extra));
+        let answer = client.post("/v1/chat/completions", ask_body_with(model, extra));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let requests = provider.asked();
@@ -220,7 +223,7 @@ fn configured_headers_and_fields_are_sent_with_every_request() {
 
 #[test]
 fn headers_and_fields_of_stored_providers_are_write_only() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(
         &provider,
         &[
@@ -250,7 +253,7 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
     );
     let id = shown["id"].as_str().unwrap().to_owned();
     let count = provider.asked().len();
-    let answer = admin.post("/v1/chat/completions", ask("box/slow"));
+    let answer = admin.post("/v1/chat/completions", ask_body("box/slow"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let sent = provider.asked()[count].clone();
     assert!(
@@ -299,14 +302,14 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
 
 #[test]
 fn missing_image_support_is_reported_before_any_cost() {
-    let provider = picky();
+    let provider = strict_provider();
     let sheet = json!({ "models": [{ "id": "p/text", "vision": false }, { "id": "p/words", "vision": false }] });
     let folder = crate::support::server::Folder::new();
     let path = folder.path().join("models.json");
     std::fs::write(&path, sheet.to_string()).unwrap();
     let server = server(&provider, &[("QUIRE_MODELS", path.to_str().unwrap())]);
     let mut client = server.user("ada@example.com");
-    let mut body = seeing("quire/summarize");
+    let mut body = image_body("quire/summarize");
     body["models"] = json!(["p/text", "p/words"]);
     let answer = client.post("/v1/chat/completions", body.clone());
     // The synthesizer is also known not to accept images, so no model is called.

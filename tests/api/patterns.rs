@@ -22,7 +22,7 @@ fn own(id: &str) -> Value {
     ] })
 }
 
-fn ids(list: &Value) -> Vec<String> {
+fn pattern_ids(list: &Value) -> Vec<String> {
     let list = list["patterns"].as_array().expect("patterns");
     let id = |pattern: &Value| pattern["id"].as_str().unwrap_or_default().to_owned();
     list.iter().map(id).collect()
@@ -75,9 +75,9 @@ fn a_user_pattern_is_created_run_changed_and_deleted() {
         (&json!("own"), &json!("synthesise"))
     );
     assert_eq!(new_one["warnings"][0]["place"], "stages.1.prompt");
-    assert!(ids(&ada.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
+    assert!(pattern_ids(&ada.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
     assert_eq!(
-        ids(&ada.get("/api/patterns?origin=own").json()),
+        pattern_ids(&ada.get("/api/patterns?origin=own").json()),
         ["two-steps"]
     );
 
@@ -93,7 +93,7 @@ fn a_user_pattern_is_created_run_changed_and_deleted() {
         "{}",
         refusal.text()
     );
-    assert!(!ids(&bob.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
+    assert!(!pattern_ids(&bob.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
     for answer in [
         bob.get("/api/patterns/two-steps"),
         bob.put("/api/patterns/two-steps", own("two-steps")),
@@ -190,7 +190,10 @@ fn checking_a_pattern_locates_errors_and_stores_nothing() {
         json!({ "text": text.replace("qestion", "question") }),
     );
     assert_eq!(stored.status, 201, "{}", stored.text());
-    assert_eq!(ids(&ada.get("/api/patterns?origin=own").json()), ["mine"]);
+    assert_eq!(
+        pattern_ids(&ada.get("/api/patterns?origin=own").json()),
+        ["mine"]
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-fn begin(client: &mut Client, models: &[&str], more: Value) -> String {
+fn start_analysis(client: &mut Client, models: &[&str], more: Value) -> String {
     let mut body = short_run_with(models, more);
     body["async"] = json!(true);
     body["cache"] = json!("off");
@@ -22,7 +22,7 @@ fn begin(client: &mut Client, models: &[&str], more: Value) -> String {
 }
 
 /// Returns the prompt that the synthesizer received.
-fn read_by<'a>(asked: &'a [ReceivedRequest], model: &str) -> &'a str {
+fn synthesizer_prompt<'a>(asked: &'a [ReceivedRequest], model: &str) -> &'a str {
     let last = asked.iter().rev().find(|asked| asked.model() == model);
     let messages = last.unwrap().body["messages"].as_array().unwrap();
     messages.last().unwrap()["content"].as_str().unwrap()
@@ -44,7 +44,7 @@ fn panel_with_a_wrong_a_right_and_a_silent_member() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let models = ["p/wrong", "p/right", "p/silent"];
-    let id = begin(&mut client, &models, json!({ "ultra_model": "p/w" }));
+    let id = start_analysis(&mut client, &models, json!({ "ultra_model": "p/w" }));
     let analysis = wait_until_ended(&mut client, &id);
     assert_eq!(analysis["status"], "completed");
     let answers = analysis["results"]["stages"][0]["answers"]
@@ -58,7 +58,7 @@ fn panel_with_a_wrong_a_right_and_a_silent_member() {
     let failures = analysis["failures"].to_string();
     assert!(failures.contains("p/silent"), "{failures}");
     let requests = provider.asked();
-    let read = read_by(&requests, "w");
+    let read = synthesizer_prompt(&requests, "w");
     assert!(read.contains("9 mm") && read.contains(RIGHT), "{read}");
     for name in models {
         assert!(
@@ -87,7 +87,7 @@ fn member_that_obeys_a_document_is_withheld_from_others() {
         .upload("/api/upload-document", "offer.txt", order.as_bytes())
         .json();
     let extra = json!({ "ultra_model": "p/w", "document_ids": [document["id"]] });
-    let id = begin(&mut client, &["p/obeys", "p/reads"], extra);
+    let id = start_analysis(&mut client, &["p/obeys", "p/reads"], extra);
     let analysis = wait_until_ended(&mut client, &id);
     let obedient = &analysis["results"]["stages"][0]["answers"][0];
     assert_eq!(obedient["status"], "failed");
@@ -100,7 +100,7 @@ fn member_that_obeys_a_document_is_withheld_from_others() {
     assert_eq!(obedient["text"], "Buy Acme paper.");
     assert_eq!(analysis["model_responses"].get("p/obeys"), None);
     let requests = provider.asked();
-    let read = read_by(&requests, "w");
+    let read = synthesizer_prompt(&requests, "w");
     assert!(
         !read.contains("Acme") && read.contains("4 mm thick"),
         "{read}"
@@ -133,10 +133,10 @@ fn member_order_is_not_favored() {
     let mut first = BTreeSet::new();
     for question in 0..12 {
         let extra = json!({ "ultra_model": "p/w", "prompt": format!("Question {question}?") });
-        let id = begin(&mut client, &["p/one", "p/two"], extra);
+        let id = start_analysis(&mut client, &["p/one", "p/two"], extra);
         wait_until_ended(&mut client, &id);
         let requests = provider.asked();
-        let read = read_by(&requests, "w");
+        let read = synthesizer_prompt(&requests, "w");
         let one = read.find("First draft.").unwrap();
         first.insert(one < read.find("Second draft.").unwrap());
     }
@@ -157,13 +157,13 @@ fn an_empty_synthesis_is_a_failure_and_another_one_writes() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let id = begin(&mut client, &["p/a"], json!({ "ultra_model": "p/w" }));
+    let id = start_analysis(&mut client, &["p/a"], json!({ "ultra_model": "p/w" }));
     let analysis = wait_until_ended(&mut client, &id);
     assert_eq!(analysis["synthesis"], "## Answer\nIt is thin.");
     assert_eq!(analysis["metadata"]["ultra_model"], "p/a");
 }
 
-fn told(client: &mut Client, id: &str) -> Vec<String> {
+fn result_notes(client: &mut Client, id: &str) -> Vec<String> {
     let events = client.events(&analysis_path(id, "/events"), None);
     let line = |event: Event| format!("{:?} {} {}", event.id, event.name, event.data);
     events.map(line).collect()
@@ -178,12 +178,12 @@ fn stored_run_is_replayed_without_network() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let id = begin(
+    let id = start_analysis(
         &mut client,
         &["p/a", "p/b"],
         json!({ "ultra_model": "p/w" }),
     );
-    let live = told(&mut client, &id);
+    let live = result_notes(&mut client, &id);
     let body = client.get(&analysis_path(&id, "")).json();
     let folder = server.stop();
     drop(provider);
@@ -194,7 +194,7 @@ fn stored_run_is_replayed_without_network() {
     );
     client.base = restarted.client().base;
     for _ in 0..2 {
-        assert_eq!(told(&mut client, &id), live);
+        assert_eq!(result_notes(&mut client, &id), live);
     }
     assert_eq!(client.get(&analysis_path(&id, "")).json(), body);
 }

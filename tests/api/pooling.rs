@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::compatible::key;
-use crate::stream::open;
+use crate::stream::open_stream;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{self, answer_stream, short_run_with, unfinished_stream};
@@ -53,11 +53,11 @@ impl KeepAliveProvider {
         std::thread::spawn(move || {
             for socket in listener.incoming() {
                 let (socket, all) = (socket.unwrap(), all.clone());
-                let number = count(&all, |counted| {
+                let number = update_counts(&all, |counted| {
                     counted.connections += 1;
                     counted.connections
                 });
-                std::thread::spawn(move || keep(socket, number, act, &all));
+                std::thread::spawn(move || serve_connection(socket, number, act, &all));
             }
         });
         Self { address, counted }
@@ -86,22 +86,22 @@ impl KeepAliveProvider {
     }
 }
 
-fn count<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -> T) -> T {
+fn update_counts<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -> T) -> T {
     let changed = change(&mut all.0.lock().unwrap());
     all.1.notify_all();
     changed
 }
 
-fn keep(
+fn serve_connection(
     mut socket: TcpStream,
     number: usize,
     act: ConnectionScript,
     all: &(Mutex<Counted>, Condvar),
 ) {
     let mut request = 0;
-    while read(&mut socket) {
+    while read_request(&mut socket) {
         request += 1;
-        count(all, |counted| counted.requests += 1);
+        update_counts(all, |counted| counted.requests += 1);
         let turn = act(number, request);
         if turn == Turn::Closes {
             return;
@@ -118,11 +118,11 @@ fn keep(
             break;
         }
     }
-    count(all, |counted| counted.closed += 1);
+    update_counts(all, |counted| counted.closed += 1);
 }
 
 /// Reads one request. Returns false once the client has closed the connection.
-fn read(socket: &mut TcpStream) -> bool {
+fn read_request(socket: &mut TcpStream) -> bool {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
@@ -140,19 +140,19 @@ fn read(socket: &mut TcpStream) -> bool {
     }
 }
 
-fn chat(stream: bool) -> Value {
+fn chat_request(stream: bool) -> Value {
     let messages = json!([{ "role": "user", "content": "How thick is it?" }]);
     json!({ "model": "p/a", "messages": messages, "stream": stream })
 }
 
-fn ask(client: &mut Client, stream: bool) {
-    let answer = client.post("/v1/chat/completions", chat(stream));
+fn send_chat(client: &mut Client, stream: bool) {
+    let answer = client.post("/v1/chat/completions", chat_request(stream));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(answer.text().contains("thin"), "{}", answer.text());
 }
 
 fn ask_for(client: &mut Client, word: &str) {
-    let answer = client.post("/v1/chat/completions", chat(false));
+    let answer = client.post("/v1/chat/completions", chat_request(false));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(answer.text().contains(word));
 }
@@ -163,7 +163,7 @@ fn calls_one_after_the_other_share_one_connection() {
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
     for number in 0..6 {
-        ask(&mut client, number % 2 == 0);
+        send_chat(&mut client, number % 2 == 0);
     }
     let (connections, requests) = keeper.counts();
     // The first start requests the model list.
@@ -196,7 +196,7 @@ fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
     let server = keeper.server();
     let own = key(&mut server.user("ada@example.com"));
     let before = keeper.counts().1;
-    let body = chat(true).to_string();
+    let body = chat_request(true).to_string();
     let mut socket = server.connect();
     let sent = socket.write_all(
         format!(
@@ -213,8 +213,8 @@ fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
     drop(socket);
     keeper.wait("the end of the connection", |counted| counted.closed >= 1);
     let mut client = Client::new(server.address).with("authorization", &format!("Bearer {own}"));
-    ask(&mut client, true);
-    ask(&mut client, false);
+    send_chat(&mut client, true);
+    send_chat(&mut client, false);
     assert_eq!(keeper.counts().0, 2);
 }
 
@@ -227,7 +227,7 @@ fn a_closed_pooled_connection_does_not_count_as_an_attempt() {
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
     for _ in 0..5 {
-        ask(&mut client, false);
+        send_chat(&mut client, false);
     }
     assert_eq!(keeper.counts().0, 2);
     let list = client.get("/api/usage/calls").json();
@@ -246,12 +246,12 @@ fn a_slow_client_receives_the_complete_answer() {
     });
     let server = script::server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
-    let mut socket = open(
+    let mut socket = open_stream(
         &server,
         &mut client,
         "POST",
         "/v1/chat/completions",
-        &chat(true),
+        &chat_request(true),
     );
     // Meanwhile, other requests are served.
     provider.wait_for_requests(1);

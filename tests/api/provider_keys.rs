@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::providers::hello;
+use crate::providers::hello_stream;
 use crate::support::provider::{Provider, on};
 use crate::support::{Client, Server};
 
@@ -11,15 +11,17 @@ const LIST: &str = "{\"data\":[{\"id\":\"m\"},{\"id\":\"n\"}]}";
 const ADMIN: &str = "/api/admin/providers";
 const OWN: &str = "/api/users/me/providers";
 
-fn lists(provider: crate::support::provider::ScriptLine) -> crate::support::provider::ScriptLine {
+fn model_list_provider(
+    provider: crate::support::provider::ScriptLine,
+) -> crate::support::provider::ScriptLine {
     provider.status(200, "application/json", LIST)
 }
 
-fn wanted(provider: &Provider, name: &str) -> Value {
+fn new_provider_body(provider: &Provider, name: &str) -> Value {
     json!({ "name": name, "base_url": provider.base_url(), "api_key": KEY })
 }
 
-fn ids(client: &mut Client) -> Vec<String> {
+fn provider_ids(client: &mut Client) -> Vec<String> {
     let list = client.get("/api/models").json();
     let models = list["models"].as_array().unwrap().iter();
     models
@@ -29,11 +31,14 @@ fn ids(client: &mut Client) -> Vec<String> {
 
 #[test]
 fn an_admins_provider_is_tested_encrypted_and_shared() {
-    let provider = Provider::script([lists(on("GET models").times(3)), on("m").sse(&hello())]);
+    let provider = Provider::script([
+        model_list_provider(on("GET models").times(3)),
+        on("m").sse(&hello_stream()),
+    ]);
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let mut other = server.user("other@example.org");
-    let added = admin.post(ADMIN, wanted(&provider, "box"));
+    let added = admin.post(ADMIN, new_provider_body(&provider, "box"));
     assert_eq!(added.status, 201, "{}", added.text());
     let body = added.json();
     assert_eq!(body["message"], "it answers, and lists 2 models");
@@ -56,7 +61,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         .delete(&format!("{ADMIN}/{id}"))
         .refused(403, "FORBIDDEN");
     other
-        .post(ADMIN, wanted(&provider, "mine"))
+        .post(ADMIN, new_provider_body(&provider, "mine"))
         .refused(403, "FORBIDDEN");
     server.client().get(ADMIN).refused(401, "UNAUTHENTICATED");
     // Every user may use it.
@@ -75,7 +80,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
     assert!(head.contains(KEY));
     // Two providers with the same name are a conflict.
     admin
-        .post(ADMIN, wanted(&provider, "box"))
+        .post(ADMIN, new_provider_body(&provider, "box"))
         .refused(409, "CONFLICT");
     assert_eq!(
         admin.post(&format!("{ADMIN}/{id}/test"), json!({})).status,
@@ -105,12 +110,12 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         .with("authorization", &format!("Bearer {token}"));
     admin.post("/api/llm/health-check", json!({}));
     assert!(
-        ids(&mut admin).contains(&"box/m".to_owned()),
+        provider_ids(&mut admin).contains(&"box/m".to_owned()),
         "{:?}",
-        ids(&mut admin)
+        provider_ids(&mut admin)
     );
     assert_eq!(admin.delete(&format!("{ADMIN}/{id}")).status, 200);
-    assert!(!ids(&mut admin).contains(&"box/m".to_owned()));
+    assert!(!provider_ids(&mut admin).contains(&"box/m".to_owned()));
     admin
         .delete(&format!("{ADMIN}/{id}"))
         .refused(404, "NOT_FOUND");
@@ -123,12 +128,12 @@ fn a_rejected_provider_key_is_not_stored() {
         on("GET models").status(401, "application/json", &words),
         on("GET models").status(401, "application/json", &words),
         on("GET models").status(404, "application/json", "{}"),
-        lists(on("GET models")),
+        model_list_provider(on("GET models")),
     ]);
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let refusal = admin
-        .post(ADMIN, wanted(&provider, "box"))
+        .post(ADMIN, new_provider_body(&provider, "box"))
         .refused(422, "VALIDATION_ERROR");
     assert!(
         refusal.to_string().contains("does not accept the key"),
@@ -136,12 +141,14 @@ fn a_rejected_provider_key_is_not_stored() {
     );
     assert!(!refusal.to_string().contains("0123456789"));
     assert_eq!(admin.get(ADMIN).json()["providers"], json!([]));
-    let mut forced = wanted(&provider, "box");
+    let mut forced = new_provider_body(&provider, "box");
     forced["force"] = json!(true);
     let stored = admin.post(ADMIN, forced);
     assert_eq!(stored.status, 201, "{}", stored.text());
     // A provider without a model list is saved, and the response says so.
-    let bare = admin.post(ADMIN, wanted(&provider, "bare")).json();
+    let bare = admin
+        .post(ADMIN, new_provider_body(&provider, "bare"))
+        .json();
     assert!(
         bare["message"].as_str().unwrap().contains("no list"),
         "{bare}"
@@ -188,19 +195,22 @@ fn a_rejected_provider_key_is_not_stored() {
 
 #[test]
 fn a_user_provider_is_private() {
-    let provider = Provider::script([lists(on("GET models")), on("m").sse(&hello())]);
+    let provider = Provider::script([
+        model_list_provider(on("GET models")),
+        on("m").sse(&hello_stream()),
+    ]);
     let server = Server::with(&[
         ("ALLOW_USER_BASE_URLS", "true"),
         ("OUTBOUND_ALLOW", "127.0.0.0/8"),
     ]);
     let mut admin = server.user("admin@example.org");
     let mut ada = server.user("ada@example.org");
-    let added = ada.post(OWN, wanted(&provider, "mine"));
+    let added = ada.post(OWN, new_provider_body(&provider, "mine"));
     assert_eq!(added.status, 201, "{}", added.text());
     let id = added.json()["provider"]["id"].as_str().unwrap().to_owned();
-    assert!(ids(&mut ada).contains(&"mine/m".to_owned()));
-    assert!(!ids(&mut admin).contains(&"mine/m".to_owned()));
-    assert!(!ids(&mut server.client()).contains(&"mine/m".to_owned()));
+    assert!(provider_ids(&mut ada).contains(&"mine/m".to_owned()));
+    assert!(!provider_ids(&mut admin).contains(&"mine/m".to_owned()));
+    assert!(!provider_ids(&mut server.client()).contains(&"mine/m".to_owned()));
     assert_eq!(
         ada.get("/api/llm/status").json()["providers"]["mine"]["own"],
         true
@@ -306,13 +316,13 @@ fn user_provider_addresses_must_be_allowed_and_public() {
 fn provider_error_messages_are_shown_only_to_admins() {
     let words = "{\"error\":{\"message\":\"workspace Blue is over its limit\"}}";
     let provider = Provider::script([
-        lists(on("GET models")),
+        model_list_provider(on("GET models")),
         on("m").times(2).status(400, "application/json", words),
     ]);
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let mut other = server.user("other@example.org");
-    admin.post(ADMIN, wanted(&provider, "box"));
+    admin.post(ADMIN, new_provider_body(&provider, "box"));
     for client in [&mut admin, &mut other] {
         let request = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract", "cache": "off" });
         let said = client.post("/api/analyze", request).text();

@@ -64,7 +64,7 @@ fn name_of(client: &mut Client) -> Value {
     answer.json()["name"].clone()
 }
 
-fn files(folder: &Path) -> Vec<String> {
+fn list_files(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder)
         .map(|entries| {
             entries
@@ -147,7 +147,7 @@ fn replica_restores_all_data_onto_another_disk() {
     assert_eq!(client.delete(&format!("/api/documents/{id}")).status, 200);
     wait_whole(&mut client);
     assert_eq!(
-        files(&folder.path().join("replica/documents")),
+        list_files(&folder.path().join("replica/documents")),
         Vec::<String>::new()
     );
 }
@@ -451,7 +451,7 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
     let database = fs::metadata(folder.path().join("data/quire.db"))
         .unwrap()
         .len();
-    let originals = files_of(&folder);
+    let originals = stored_file_count(&folder);
     eprintln!(
         "{wakes} wakes: {} files and {} KB in the replica beside {originals} originals, the database {} KB; \
          the slowest start {} ms",
@@ -464,6 +464,6 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
     assert!(files - originals < 200, "{files} files");
 }
 
-fn files_of(folder: &Folder) -> usize {
-    files(&folder.path().join("replica/documents")).len()
+fn stored_file_count(folder: &Folder) -> usize {
+    list_files(&folder.path().join("replica/documents")).len()
 }

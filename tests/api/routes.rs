@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Server};
 
-pub fn document() -> Value {
+pub fn openapi_document() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/openapi.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn described(path: &str) -> String {
+fn documented_path(path: &str) -> String {
     path.replace("*}", "}")
 }
 
 /// Returns the route's path with its placeholders filled in.
-pub fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
+pub fn fill_path(path: &str, values: &BTreeMap<&str, String>) -> String {
     let kind = match path {
         _ if path.contains("/api-keys/") => "key",
         _ if path.contains("/users/") => "user",
@@ -42,23 +42,23 @@ pub fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
 }
 
 /// The same, with the query that some routes need.
-pub fn asked(route: &Route, values: &BTreeMap<&str, String>) -> String {
+pub fn fill_path_and_query(route: &Route, values: &BTreeMap<&str, String>) -> String {
     let question = match route.path {
         "/api/documents/{id}/search" | "/api/search" => "?q=towers",
         "/api/patterns/suggest" => "?prompt=check+the+facts",
         _ => "",
     };
-    filled(route.path, values) + question
+    fill_path(route.path, values) + question
 }
 
-pub fn call(client: &mut Client, route: &Route, path: &str) -> Answer {
+pub fn call_route(client: &mut Client, route: &Route, path: &str) -> Answer {
     match route.verb {
         Verb::Get | Verb::Delete => client.send(route.verb.as_str(), path, None),
         _ => client.json(route.verb.as_str(), path, &json!({})),
     }
 }
 
-pub fn nobodys() -> BTreeMap<&'static str, String> {
+pub fn unknown_ids() -> BTreeMap<&'static str, String> {
     let id = |kind: &'static str| (kind, format!("{kind}_01ARYZ6S410000000000000000"));
     let mut values = BTreeMap::from(
         [
@@ -81,10 +81,13 @@ pub fn nobodys() -> BTreeMap<&'static str, String> {
 
 #[test]
 fn the_openapi_document_lists_every_route() {
-    let document = document();
+    let document = openapi_document();
     let mut remaining = document["paths"].as_object().unwrap().clone();
     for route in ROUTES {
-        let (path, verb) = (described(route.path), route.verb.as_str().to_lowercase());
+        let (path, verb) = (
+            documented_path(route.path),
+            route.verb.as_str().to_lowercase(),
+        );
         let operation = remaining
             .get_mut(&path)
             .and_then(|path| path.as_object_mut()?.remove(&verb));
@@ -110,20 +113,24 @@ fn the_openapi_document_lists_every_route() {
         remaining.is_empty(),
         "described, but not there: {remaining:#?}"
     );
-    references(&document, &document);
+    check_references(&document, &document);
     let served = Server::start().client().get("/api/openapi.json");
     assert_eq!((served.status, served.json()), (200, document));
 }
 
 /// Checks that every reference resolves.
-fn references(value: &Value, document: &Value) {
+fn check_references(value: &Value, document: &Value) {
     if let Some(target) = value.get("$ref") {
         let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{target}");
     }
     match value {
-        Value::Object(map) => map.values().for_each(|value| references(value, document)),
-        Value::Array(list) => list.iter().for_each(|value| references(value, document)),
+        Value::Object(map) => map
+            .values()
+            .for_each(|value| check_references(value, document)),
+        Value::Array(list) => list
+            .iter()
+            .for_each(|value| check_references(value, document)),
         _ => {}
     }
 }
@@ -131,11 +138,11 @@ fn references(value: &Value, document: &Value) {
 #[test]
 fn protected_routes_require_a_credential() {
     let server = Server::with(&[("ALLOW_ANONYMOUS", "false")]);
-    let values = nobodys();
+    let values = unknown_ids();
     for route in ROUTES {
-        let (path, access) = (filled(route.path, &values), route.access());
+        let (path, access) = (fill_path(route.path, &values), route.access());
         let formatted = format!("{} {path}", route.verb.as_str());
-        let answer = call(&mut server.client(), route, &path);
+        let answer = call_route(&mut server.client(), route, &path);
         assert_ne!(answer.status, 500, "{formatted}: {}", answer.text());
         let guarded = access == "user" || access == "admin";
         if guarded {
@@ -155,7 +162,7 @@ fn protected_routes_require_a_credential() {
             ("x-api-key", "x"),
             ("cookie", "quire_access=x"),
         ] {
-            let answer = call(&mut server.client().with(name, value), route, &path);
+            let answer = call_route(&mut server.client().with(name, value), route, &path);
             assert_eq!(
                 answer.status,
                 401,
@@ -257,13 +264,13 @@ pub fn owner(server: &Server) -> Owner {
 }
 
 /// Returns everything that the owner can see, to be compared before and after.
-pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
+pub fn owner_view(owner: &mut Owner) -> Vec<(String, Value)> {
     let mut observed = Vec::new();
     for route in ROUTES
         .iter()
         .filter(|route| route.access() == "user" && route.verb == Verb::Get)
     {
-        let path = filled(route.path, &owner.values);
+        let path = fill_path(route.path, &owner.values);
         if path.ends_with("/events") || path.contains("/stream/") || path.ends_with("/search") {
             continue;
         }
@@ -287,7 +294,7 @@ fn private_responses_are_not_cacheable() {
     let gets = ROUTES.iter().filter(|route| route.verb == Verb::Get);
     let private = gets.filter(|route| route.access() != "open" || route.path == "/metrics");
     for route in private {
-        let path = asked(route, &owner.values);
+        let path = fill_path_and_query(route, &owner.values);
         let client = match route.access() {
             "admin" => &mut admin,
             _ => &mut owner.client,
@@ -308,16 +315,16 @@ fn other_users_objects_are_not_found() {
     let server = Server::start();
     server.user("root@example.org");
     let mut owner = owner(&server);
-    let before = everything(&mut owner);
+    let before = owner_view(&mut owner);
     let mut other = server.user("other@example.org");
     // Signing out would end the test.
     let walk = ROUTES
         .iter()
         .filter(|route| !route.path.starts_with("/api/auth/"));
     for route in walk {
-        let path = asked(route, &owner.values);
+        let path = fill_path_and_query(route, &owner.values);
         let formatted = format!("{} {path}", route.verb.as_str());
-        let answer = call(&mut other, route, &path);
+        let answer = call_route(&mut other, route, &path);
         assert_ne!(answer.status, 500, "{formatted}: {}", answer.text());
         let own_thing = route.path.contains("{id}");
         match route.access() {
@@ -371,9 +378,9 @@ fn responses_match_the_openapi_document() {
     let server = Server::start();
     let mut admin = server.user("root@example.org");
     let mut owner = owner(&server);
-    let document = document();
+    let document = openapi_document();
     for route in ROUTES.iter().filter(|route| route.verb == Verb::Get) {
-        let path = asked(route, &owner.values);
+        let path = fill_path_and_query(route, &owner.values);
         if path.ends_with("/events") || path.contains("/stream/") {
             continue;
         }
@@ -383,7 +390,7 @@ fn responses_match_the_openapi_document() {
         };
         let answer = client.get(&path);
         let code = answer.status.to_string();
-        let responses = &document["paths"][&described(route.path)]["get"]["responses"];
+        let responses = &document["paths"][&documented_path(route.path)]["get"]["responses"];
         let content = &responses[&code]["content"];
         assert!(
             content.is_object(),
@@ -406,11 +413,11 @@ fn responses_match_the_openapi_document() {
             None => panic!("{path}: {kind} is not described"),
         };
         if kind == "application/json" {
-            fits(&answer.json(), schema, &document, &path);
+            check_schema(&answer.json(), schema, &document, &path);
         }
     }
     let wrong = server.client().post("/api/auth/login", json!({"email": 7}));
-    fits(
+    check_schema(
         &wrong.json(),
         &json!({"$ref": "#/components/schemas/Error"}),
         &document,
@@ -420,10 +427,10 @@ fn responses_match_the_openapi_document() {
 
 /// Checks a value against the part of JSON Schema that the document uses. An unlisted field is an error too,
 /// because the document would omit it.
-fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
+fn check_schema(value: &Value, schema: &Value, document: &Value, place: &str) {
     if let Some(target) = schema.get("$ref") {
         let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();
-        return fits(value, document.pointer(pointer).unwrap(), document, place);
+        return check_schema(value, document.pointer(pointer).unwrap(), document, place);
     }
     if schema.get("oneOf").is_some() {
         return;
@@ -454,7 +461,7 @@ fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
     assert!(types.iter().any(is), "{place}: {value} is no {types:?}");
     if let Some(list) = value.as_array() {
         for (number, item) in list.iter().enumerate() {
-            fits(
+            check_schema(
                 item,
                 &schema["items"],
                 document,
@@ -480,8 +487,10 @@ fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
             known.and_then(|known| known.get(name)),
             schema.get("additionalProperties"),
         ) {
-            (Some(schema), _) => fits(item, schema, document, &place),
-            (None, Some(schema)) if schema.is_object() => fits(item, schema, document, &place),
+            (Some(schema), _) => check_schema(item, schema, document, &place),
+            (None, Some(schema)) if schema.is_object() => {
+                check_schema(item, schema, document, &place)
+            }
             (None, _) => assert!(known.is_none(), "{place} is not described"),
         }
     }

@@ -9,7 +9,7 @@ use crate::support::script::{
 };
 
 /// Returns a stream with this text and finish reason.
-fn ending(text: &str, reason: &str) -> String {
+fn stream_ending(text: &str, reason: &str) -> String {
     let end = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] });
     format!("{}data: {end}\n\ndata: [DONE]\n\n", unfinished_stream(text))
 }
@@ -24,7 +24,7 @@ fn incomplete_answers_are_never_cached() {
     ];
     let mut lines = Vec::new();
     for (model, reason) in endings {
-        lines.push(on(model).sse(&ending("It is ", reason)));
+        lines.push(on(model).sse(&stream_ending("It is ", reason)));
         lines.push(on(model).sse(&answer_stream("Thin.")));
     }
     let provider = Provider::script(lines);
@@ -48,7 +48,7 @@ fn incomplete_answers_are_never_cached() {
 #[test]
 fn an_interrupted_member_is_announced_and_retried() {
     let provider = Provider::script([
-        on("m").sse(&ending("It is ", "abort")),
+        on("m").sse(&stream_ending("It is ", "abort")),
         on("m").cut(&unfinished_stream("It is still ")),
         on("m").sse(&answer_stream("It is thin.")),
     ]);
@@ -83,9 +83,9 @@ fn an_interrupted_member_is_announced_and_retried() {
 #[test]
 fn an_empty_answer_is_retried_once() {
     let provider = Provider::script([
-        on("empty").times(2).sse(&ending("", "stop")),
-        on("blank").times(2).sse(&ending(" \n", "stop")),
-        on("thinks").times(1).sse(&ending("", "length")),
+        on("empty").times(2).sse(&stream_ending("", "stop")),
+        on("blank").times(2).sse(&stream_ending(" \n", "stop")),
+        on("thinks").times(1).sse(&stream_ending("", "length")),
     ]);
     let server = server(&provider, &[("RETRIES", "5")]);
     let mut client = server.user("ada@example.com");

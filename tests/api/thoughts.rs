@@ -4,11 +4,12 @@
 use serde_json::{Value, json};
 
 use crate::reasoning::{
-    anthropic, collected, last_sent, messages, named, redacted, speaking, streamed, thought,
+    anthropic, collected, last_request_body, messages, named_events, redacted, speaking, streamed,
+    thought,
 };
 use crate::support::provider::{Provider, ReceivedRequest, on};
 
-fn tools() -> Value {
+fn tool_definitions() -> Value {
     json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }])
 }
 
@@ -18,7 +19,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let body = json!({
-        "model": "p/thinker", "input": [{ "role": "user", "content": "Warm?" }], "tools": tools(),
+        "model": "p/thinker", "input": [{ "role": "user", "content": "Warm?" }], "tools": tool_definitions(),
         "include": ["reasoning.encrypted_content"], "reasoning": { "effort": "high" }, "store": false,
     });
     let response = client.post("/v1/responses", body.clone()).json();
@@ -35,7 +36,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         assert!(content.contains(sealed), "{item}");
     }
     assert_ne!(output[0]["id"], output[1]["id"], "{response}");
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     let effort = (&sent["thinking"]["type"], &sent["output_config"]["effort"]);
     assert_eq!(effort, (&json!("adaptive"), &json!("high")), "{sent}");
     let events = streamed(&server, &mut client, "/v1/responses", &body);
@@ -59,7 +60,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         input.push(result);
         let response = client.post("/v1/responses", second).json();
         assert_eq!(response["status"], "completed", "{response}");
-        let sent = last_sent(&provider);
+        let sent = last_request_body(&provider);
         let own = &sent["messages"][1]["content"];
         assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
         assert_eq!(own[2]["type"], "tool_use", "{sent}");
@@ -85,7 +86,7 @@ fn signed_blocks_are_returned_without_a_request_for_thinking() {
     turns.push(json!({ "role": "assistant", "content": content }));
     turns.push(json!({ "role": "user", "content": result }));
     assert_eq!(client.post("/v1/messages", body).status, 200);
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     let own = &sent["messages"][1]["content"];
     assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
 }
@@ -113,7 +114,7 @@ fn blocks_between_words_and_calls_keep_their_place() {
         json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use" }, "usage": { "output_tokens": 5 } }),
         json!({ "type": "message_stop" }),
     ];
-    let provider = Provider::answering(move |_: &ReceivedRequest| named(&events));
+    let provider = Provider::answering(move |_: &ReceivedRequest| named_events(&events));
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
@@ -135,7 +136,7 @@ fn blocks_between_words_and_calls_keep_their_place() {
         turns.push(json!({ "role": "assistant", "content": blocks }));
         turns.push(json!({ "role": "user", "content": result }));
         assert_eq!(client.post("/v1/messages", body).status, 200);
-        let sent = last_sent(&provider);
+        let sent = last_request_body(&provider);
         let turns = sent["messages"].as_array().unwrap()[1..].iter();
         let turns = turns.filter(|turn| turn["role"] == "assistant");
         let parts = turns.flat_map(|turn| turn["content"].as_array().unwrap());

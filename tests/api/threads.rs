@@ -15,16 +15,18 @@ use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 /// A provider whose models repeat the question in capital letters.
-fn shouting() -> Provider {
+fn shouting_provider() -> Provider {
     Provider::answering(|asked| {
-        let question = said(asked).pop().map_or_else(String::new, |(_, text)| text);
+        let question = messages_of(asked)
+            .pop()
+            .map_or_else(String::new, |(_, text)| text);
         let last = question.lines().last().unwrap_or_default();
         on("*").sse(&answer_stream(&last.to_uppercase()))
     })
 }
 
 /// Returns a request's messages with their roles, without the system message.
-fn said(asked: &ReceivedRequest) -> Vec<(String, String)> {
+fn messages_of(asked: &ReceivedRequest) -> Vec<(String, String)> {
     let messages = asked.body["messages"].as_array().cloned();
     let messages = messages.unwrap_or_default().into_iter();
     messages
@@ -36,47 +38,47 @@ fn said(asked: &ReceivedRequest) -> Vec<(String, String)> {
         .collect()
 }
 
-fn system(asked: &ReceivedRequest) -> String {
+fn system_message(asked: &ReceivedRequest) -> String {
     let first = &asked.body["messages"][0];
     assert_eq!(first["role"], "system", "{first}");
     first["content"].as_str().unwrap().to_owned()
 }
 
 /// Returns a first question to one model.
-fn first(prompt: &str) -> Value {
+fn first_question(prompt: &str) -> Value {
     json!({
         "prompt": prompt, "models": ["p/a"], "pattern": "plain", "cache": "off", "ultra_model": "p/a",
     })
 }
 
-fn ask(client: &mut Client, body: Value) -> Value {
+fn ask_and_wait(client: &mut Client, body: Value) -> Value {
     let answer = client.post("/api/analyze", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
-fn follow(client: &mut Client, turn: &Value, prompt: &str) -> Value {
+fn follow_up(client: &mut Client, turn: &Value, prompt: &str) -> Value {
     let body = json!({"prompt": prompt, "follow_up_to": turn["analysis_id"], "cache": "off"});
-    ask(client, body)
+    ask_and_wait(client, body)
 }
 
-fn thread(client: &mut Client, turn: &Value) -> Value {
+fn get_thread(client: &mut Client, turn: &Value) -> Value {
     let id = turn["thread_id"].as_str().unwrap();
     client.get(&format!("/api/threads/{id}")).json()
 }
 
 #[test]
 fn a_follow_up_carries_questions_and_answers_and_the_panel() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let answer = ask(&mut client, first("alpha"));
+    let answer = ask_and_wait(&mut client, first_question("alpha"));
     assert_eq!(
         (&answer["turn"], &answer["branch"]["of"]),
         (&json!(1), &Value::Null)
     );
-    let two = follow(&mut client, &answer, "beta");
-    let three = follow(&mut client, &two, "gamma");
+    let two = follow_up(&mut client, &answer, "beta");
+    let three = follow_up(&mut client, &two, "gamma");
     assert_eq!(three["turn"], 3);
     assert_eq!(three["thread_id"], answer["thread_id"]);
     assert_eq!(
@@ -91,7 +93,7 @@ fn a_follow_up_carries_questions_and_answers_and_the_panel() {
     assert_eq!(three["metadata"]["pattern"], "plain", "its pattern");
 
     let last = provider.asked().pop().unwrap();
-    let texts: Vec<(String, String)> = said(&last);
+    let texts: Vec<(String, String)> = messages_of(&last);
     let pairs: Vec<(&str, &str)> = texts
         .iter()
         .map(|(role, text)| (role.as_str(), text.as_str()))
@@ -107,7 +109,7 @@ fn a_follow_up_carries_questions_and_answers_and_the_panel() {
         ]
     );
 
-    let body = thread(&mut client, &answer);
+    let body = get_thread(&mut client, &answer);
     assert_eq!(body["title"], "alpha");
     let turns = body["turns"].as_array().unwrap();
     assert_eq!(turns.len(), 3);
@@ -118,29 +120,34 @@ fn a_follow_up_carries_questions_and_answers_and_the_panel() {
 
 #[test]
 fn each_panel_member_receives_the_conversation() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({
         "prompt": "alpha", "models": ["p/a", "p/b"], "ultra_model": "demo/merge", "pattern": "gut",
         "depth": "full", "cache": "off",
     });
-    let one = ask(&mut client, body);
+    let one = ask_and_wait(&mut client, body);
     let before = provider.asked().len();
-    let two = follow(&mut client, &one, "beta");
+    let two = follow_up(&mut client, &one, "beta");
     assert_eq!(two["metadata"]["models_used"], json!(["p/a", "p/b"]));
     assert_eq!(two["metadata"]["depth"], "full");
     let answer = one["ultra_response"].as_str().unwrap().to_owned();
     let requests = provider.asked().split_off(before);
     assert!(requests.len() >= 4, "{}", requests.len());
     for requests in &requests {
-        let texts = said(requests);
+        let texts = messages_of(requests);
         assert_eq!(texts[0], ("user".to_owned(), "alpha".to_owned()));
         assert_eq!(texts[1], ("assistant".to_owned(), answer.clone()));
         assert!(texts[2].1.contains("beta"), "{texts:?}");
     }
     // For prompt caches, the instructions and the conversation before the question are identical in every call.
-    let prefix = |requests: &ReceivedRequest| (system(requests), said(requests)[..2].to_vec());
+    let prefix = |requests: &ReceivedRequest| {
+        (
+            system_message(requests),
+            messages_of(requests)[..2].to_vec(),
+        )
+    };
     assert!(
         requests
             .iter()
@@ -150,40 +157,40 @@ fn each_panel_member_receives_the_conversation() {
 
 #[test]
 fn a_question_to_one_model_does_not_change_the_panel() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({
         "prompt": "alpha", "models": ["p/a", "p/b"], "ultra_model": "demo/merge", "pattern": "gut",
         "cache": "off",
     });
-    let answer = ask(&mut client, body);
+    let answer = ask_and_wait(&mut client, body);
     let aside = json!({
         "prompt": "why?", "follow_up_to": answer["analysis_id"], "models": ["p/b"], "cache": "off",
     });
-    let aside = ask(&mut client, aside);
+    let aside = ask_and_wait(&mut client, aside);
     assert_eq!(aside["metadata"]["models_used"], json!(["p/b"]));
     assert_eq!(aside["metadata"]["arrangement"], "single");
     assert_eq!(aside["ultra_response"], aside["model_responses"]["p/b"]);
-    let next = follow(&mut client, &aside, "gamma");
+    let next = follow_up(&mut client, &aside, "gamma");
     assert_eq!(next["metadata"]["models_used"], json!(["p/a", "p/b"]));
     assert_eq!(next["turn"], 3);
 }
 
 #[test]
 fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let answer = ask(&mut client, first("alpha"));
-    let two = follow(&mut client, &answer, "beta");
+    let answer = ask_and_wait(&mut client, first_question("alpha"));
+    let two = follow_up(&mut client, &answer, "beta");
     let body = json!({"prompt": "delta", "edit_of": two["analysis_id"], "cache": "off"});
-    let other = ask(&mut client, body);
+    let other = ask_and_wait(&mut client, body);
     assert_eq!(
         other["branch"],
         json!({"of": answer["analysis_id"], "index": 2, "count": 2})
     );
-    let texts = said(&provider.asked().pop().unwrap());
+    let texts = messages_of(&provider.asked().pop().unwrap());
     let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(
         texts,
@@ -200,15 +207,15 @@ fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
         (&analysis["turn"], &analysis["prompt"]),
         (&json!(2), &json!("beta"))
     );
-    let texts = said(&provider.asked().pop().unwrap());
+    let texts = messages_of(&provider.asked().pop().unwrap());
     assert_eq!(texts.len(), 3, "{texts:?}");
 
     // A first question can be edited too.
     let body = json!({"prompt": "omega", "edit_of": answer["analysis_id"], "cache": "off"});
-    let root = ask(&mut client, body);
+    let root = ask_and_wait(&mut client, body);
     assert_eq!(root["branch"], json!({"of": null, "index": 2, "count": 2}));
     assert_eq!(root["metadata"]["models_used"], json!(["p/a"]));
-    let view = thread(&mut client, &answer);
+    let view = get_thread(&mut client, &answer);
     let branches = view["turns"].as_array().unwrap().iter();
     let branches: Vec<Value> = branches.map(|turn| turn["branch"].clone()).collect();
     let branch = |index: u32, count: u32| json!({"index": index, "count": count});
@@ -228,10 +235,10 @@ fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
 fn thread_continues_after_the_newest_turn() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let answer = ask(&mut client, json!({"prompt": "What is a quire?"}));
-    let two = follow(&mut client, &answer, "And a ream?");
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow_up(&mut client, &answer, "And a ream?");
     let body = json!({"prompt": "And a sheet?", "thread": answer["thread_id"]});
-    let three = ask(&mut client, body);
+    let three = ask_and_wait(&mut client, body);
     assert_eq!(three["branch"]["of"], two["analysis_id"]);
     assert_eq!(three["turn"], 3);
 }
@@ -241,8 +248,8 @@ fn oversized_conversations_are_shortened_and_reported() {
     let provider = Provider::answering(|_| on("*").sse(&answer_stream(&"word ".repeat(9_000))));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let answer = ask(&mut client, first("alpha"));
-    let two = follow(&mut client, &answer, "beta");
+    let answer = ask_and_wait(&mut client, first_question("alpha"));
+    let two = follow_up(&mut client, &answer, "beta");
     let note = two["notes"].as_array().unwrap().iter();
     let found = note
         .filter_map(Value::as_str)
@@ -252,7 +259,7 @@ fn oversized_conversations_are_shortened_and_reported() {
         "{}",
         two["notes"]
     );
-    let texts = said(&provider.asked().pop().unwrap());
+    let texts = messages_of(&provider.asked().pop().unwrap());
     assert!(
         texts[1].1.contains("[… shortened …]"),
         "{}",
@@ -264,26 +271,26 @@ fn oversized_conversations_are_shortened_and_reported() {
 
 #[test]
 fn documents_stay_with_the_thread_and_keep_their_marks() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let text = b"The paper is 0.1 mm thick. It is made in Basel.";
     let stored = client
         .upload("/api/upload-document", "paper.txt", text)
         .json();
-    let mut body = first("alpha");
+    let mut body = first_question("alpha");
     body["document_ids"] = json!([stored["document_id"]]);
-    let answer = ask(&mut client, body);
-    let two = follow(&mut client, &answer, "beta");
+    let answer = ask_and_wait(&mut client, body);
+    let two = follow_up(&mut client, &answer, "beta");
     assert_eq!(
         two["metadata"]["document_ids"],
         json!([stored["document_id"]])
     );
     let requests = provider.asked();
-    assert!(system(&requests[0]).contains("made in Basel"));
+    assert!(system_message(&requests[0]).contains("made in Basel"));
     assert_eq!(
-        system(&requests[0]),
-        system(&requests[1]),
+        system_message(&requests[0]),
+        system_message(&requests[1]),
         "fence, canary, marks: all the same"
     );
 
@@ -291,12 +298,12 @@ fn documents_stay_with_the_thread_and_keep_their_marks() {
         "prompt": "gamma", "follow_up_to": two["analysis_id"], "keep_documents": false, "cache": "off",
     });
     assert_eq!(
-        ask(&mut client, without)["metadata"]["document_ids"],
+        ask_and_wait(&mut client, without)["metadata"]["document_ids"],
         json!([])
     );
     let path = format!("/api/documents/{}", stored["document_id"].as_str().unwrap());
     assert_eq!(client.delete(&path).status, 200);
-    let four = follow(&mut client, &two, "delta");
+    let four = follow_up(&mut client, &two, "delta");
     assert_eq!(four["metadata"]["document_ids"], json!([]));
     assert!(
         four["notes"].to_string().contains("was deleted"),
@@ -309,8 +316,8 @@ fn documents_stay_with_the_thread_and_keep_their_marks() {
 fn a_thread_is_renamed_pinned_archived_and_deleted() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let answer = ask(&mut client, json!({"prompt": "What is a quire?"}));
-    follow(&mut client, &answer, "And a ream?");
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
+    follow_up(&mut client, &answer, "And a ream?");
     let path = format!("/api/threads/{}", answer["thread_id"].as_str().unwrap());
     let changed = client.json("PATCH", &path, &json!({"title": " Paper ", "pinned": true}));
     assert_eq!(changed.status, 200, "{}", changed.text());
@@ -330,7 +337,7 @@ fn a_thread_is_renamed_pinned_archived_and_deleted() {
         (&json!(2), &json!("completed"))
     );
     assert!(entries["cost_usd"].is_number(), "{entries}");
-    let model = thread(&mut client, &answer)["turns"][0]["models"][0].clone();
+    let model = get_thread(&mut client, &answer)["turns"][0]["models"][0].clone();
     let model = model.as_str().unwrap();
     for (query, found) in [
         ("?shared=true", 0),
@@ -383,11 +390,11 @@ fn a_thread_is_renamed_pinned_archived_and_deleted() {
 fn turns_after_a_deleted_one_follow_the_one_before_it() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let answer = ask(&mut client, json!({"prompt": "What is a quire?"}));
-    let two = follow(&mut client, &answer, "And a ream?");
-    let three = follow(&mut client, &two, "And a sheet?");
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow_up(&mut client, &answer, "And a ream?");
+    let three = follow_up(&mut client, &two, "And a sheet?");
     client.delete(&analysis_path(two["analysis_id"].as_str().unwrap(), ""));
-    let turns = thread(&mut client, &answer)["turns"].clone();
+    let turns = get_thread(&mut client, &answer)["turns"].clone();
     assert_eq!(turns.as_array().unwrap().len(), 2);
     assert_eq!(turns[1]["parent"], answer["analysis_id"]);
     for turn in [&answer, &three] {
@@ -410,7 +417,7 @@ fn a_follow_up_resumes_after_the_server_is_killed() {
     let folder = Folder::new();
     let killed = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(killed.address).registered("ada@example.com");
-    let answer = ask(&mut client, first("alpha"));
+    let answer = ask_and_wait(&mut client, first_question("alpha"));
     let body = json!({
         "prompt": "beta", "follow_up_to": answer["analysis_id"], "cache": "off", "async": true,
     });
@@ -429,13 +436,17 @@ fn a_follow_up_resumes_after_the_server_is_killed() {
         .into_iter()
         .filter(|asked| asked.body["model"] == "a")
         .collect();
-    assert_eq!(said(&calls[1]), said(&calls[2]), "the same request");
-    assert_eq!(said(&calls[2]).len(), 3);
+    assert_eq!(
+        messages_of(&calls[1]),
+        messages_of(&calls[2]),
+        "the same request"
+    );
+    assert_eq!(messages_of(&calls[2]).len(), 3);
 }
 
 #[test]
 fn programs_group_the_answers_of_a_panel_in_a_thread() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let (mut ada, mut bob) = (server.user("a@example.org"), server.user("b@example.org"));
     let body = json!({

@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
+use crate::compatible::{data_objects, key, stream_lines};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest, ScriptLine};
 use crate::support::script::{answer_stream, server, tool_call_stream};
 
-fn weather() -> Value {
+fn weather_tool() -> Value {
     json!({ "type": "function", "function": {
         "name": "weather", "description": "The weather of a place.",
         "parameters": { "type": "object", "properties": { "place": { "type": "string" } } },
@@ -16,7 +16,7 @@ fn weather() -> Value {
 }
 
 /// A provider that calls the tool in two pieces, unless the request contains its result.
-fn acting() -> Provider {
+fn tool_calling_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let messages = asked.body["messages"].as_array().unwrap();
         let has_result = messages.iter().any(|message| message["role"] == "tool");
@@ -36,11 +36,11 @@ fn asked_with_tools(provider: &Provider) -> Vec<ReceivedRequest> {
 
 #[test]
 fn a_single_model_calls_a_tool_and_receives_the_result() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let mut body = json!({
-        "model": "p/any", "tools": [weather()], "tool_choice": "required",
+        "model": "p/any", "tools": [weather_tool()], "tool_choice": "required",
         "messages": [{ "role": "user", "content": "Where is it warm?" }],
     });
     let answer = client.post("/v1/chat/completions", body.clone()).json();
@@ -56,7 +56,7 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
     let sent = &provider.asked()[0].body;
     assert_eq!(
         (&sent["tools"][0], &sent["tool_choice"]),
-        (&weather(), &json!("required"))
+        (&weather_tool(), &json!("required"))
     );
 
     let messages = body["messages"].as_array_mut().unwrap();
@@ -80,7 +80,7 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
 
 #[test]
 fn tool_calls_are_streamed_in_each_api_format() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
@@ -88,9 +88,10 @@ fn tool_calls_are_streamed_in_each_api_format() {
     let flat = json!({ "type": "function", "name": "weather", "parameters": { "type": "object" } });
     let own = json!({ "name": "weather", "input_schema": { "type": "object" } });
 
-    let body = json!({ "model": "p/any", "stream": true, "tools": [weather()], "messages": user });
-    let (_, response) = lines(&server, &key, "/v1/chat/completions", &body);
-    let chunks = data(&response);
+    let body =
+        json!({ "model": "p/any", "stream": true, "tools": [weather_tool()], "messages": user });
+    let (_, response) = stream_lines(&server, &key, "/v1/chat/completions", &body);
+    let chunks = data_objects(&response);
     let calls: Vec<&Value> = chunks
         .iter()
         .flat_map(|chunk| {
@@ -112,7 +113,7 @@ fn tool_calls_are_streamed_in_each_api_format() {
 
     let body =
         json!({ "model": "p/any", "stream": true, "tools": [flat], "input": "Where is it warm?" });
-    let events = data(&lines(&server, &key, "/v1/responses", &body).1);
+    let events = data_objects(&stream_lines(&server, &key, "/v1/responses", &body).1);
     let last = &events.last().unwrap()["response"];
     assert_eq!(
         (&last["status"], &last["output"][0]["type"]),
@@ -126,7 +127,7 @@ fn tool_calls_are_streamed_in_each_api_format() {
     assert_eq!(done[0]["arguments"], "{\"place\":\"Rome\"}");
 
     let body = json!({ "model": "p/any", "stream": true, "max_tokens": 100, "tools": [own], "messages": user });
-    let events = data(&lines(&server, &key, "/v1/messages", &body).1);
+    let events = data_objects(&stream_lines(&server, &key, "/v1/messages", &body).1);
     let starts: Vec<&Value> = events
         .iter()
         .filter(|event| event["type"] == "content_block_start")
@@ -144,7 +145,7 @@ fn tool_calls_are_streamed_in_each_api_format() {
 
 #[test]
 fn anthropic_s_and_responses_results_are_given_back() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/messages", json!({
@@ -193,14 +194,14 @@ fn anthropic_s_and_responses_results_are_given_back() {
 
 #[test]
 fn panel_advises_and_one_member_calls_tools() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let recipe = json!({ "name": "my-crew", "pattern": "gut", "models": ["p/one", "p/two"], "ultra_model": "p/writer" });
     let created = client.post("/api/recipes", recipe);
     assert!(created.status < 300, "{}", created.text());
     let mut body = json!({
-        "model": "quire/my-crew", "tools": [weather()],
+        "model": "quire/my-crew", "tools": [weather_tool()],
         "messages": [{ "role": "user", "content": "Where is it warm?" }],
     });
     let answer = client.post("/v1/chat/completions", body.clone()).json();
@@ -240,7 +241,7 @@ fn an_interrupted_tool_call_is_an_error() {
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = json!({ "model": "p/any", "tools": [weather()], "messages": [{ "role": "user", "content": "Where?" }] });
+    let body = json!({ "model": "p/any", "tools": [weather_tool()], "messages": [{ "role": "user", "content": "Where?" }] });
     let answer = client.post("/v1/chat/completions", body);
     assert!(answer.status >= 500, "{}", answer.text());
 }

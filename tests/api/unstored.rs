@@ -30,7 +30,7 @@ fn mend_store(server: &Server) {
         .unwrap();
 }
 
-fn started() -> (Provider, Server, Client) {
+fn start_servers() -> (Provider, Server, Client) {
     let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream(TEXT)));
     let server = server(&provider, &[]);
     let client = server.user("ada@example.com");
@@ -38,13 +38,13 @@ fn started() -> (Provider, Server, Client) {
     (provider, server, client)
 }
 
-fn chat(stream: bool) -> Value {
+fn chat_request(stream: bool) -> Value {
     let messages = json!([{ "role": "user", "content": "How thick is it?" }]);
     json!({ "model": "p/a", "messages": messages, "stream": stream })
 }
 
 /// Waits for this many recorded calls, and returns them.
-fn recorded(client: &mut Client, count: usize) -> Value {
+fn wait_for_calls(client: &mut Client, count: usize) -> Value {
     for _ in 0..1_200 {
         let found = client.get("/api/usage/calls").json();
         if found["calls"]
@@ -60,8 +60,8 @@ fn recorded(client: &mut Client, count: usize) -> Value {
 
 #[test]
 fn a_whole_completion_is_delivered_and_recorded_later() {
-    let (_provider, server, mut client) = started();
-    let answer = client.post("/v1/chat/completions", chat(false));
+    let (_provider, server, mut client) = start_servers();
+    let answer = client.post("/v1/chat/completions", chat_request(false));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
     assert_eq!(body["choices"][0]["message"]["content"], TEXT);
@@ -71,7 +71,7 @@ fn a_whole_completion_is_delivered_and_recorded_later() {
     let calls = client.get("/api/usage/calls").json();
     assert_eq!(calls["calls"], json!([]), "the store is broken");
     mend_store(&server);
-    let calls = recorded(&mut client, 1);
+    let calls = wait_for_calls(&mut client, 1);
     assert_eq!(calls["calls"][0]["model"], "p/a", "{calls}");
     let days = client.get("/api/usage").json();
     assert!(days.to_string().contains("p/a"), "{days}");
@@ -79,8 +79,8 @@ fn a_whole_completion_is_delivered_and_recorded_later() {
 
 #[test]
 fn a_streamed_completion_is_delivered_to_its_end() {
-    let (_provider, _server, mut client) = started();
-    let answer = client.post("/v1/chat/completions", chat(true));
+    let (_provider, _server, mut client) = start_servers();
+    let answer = client.post("/v1/chat/completions", chat_request(true));
     assert_eq!(answer.status, 200);
     let text = answer.text();
     let pieces = text.lines().filter_map(|line| line.strip_prefix("data: {"));
@@ -98,7 +98,7 @@ fn a_streamed_completion_is_delivered_to_its_end() {
 
 #[test]
 fn a_waiting_panel_is_delivered_whole_and_as_events() {
-    let (_provider, _server, mut client) = started();
+    let (_provider, _server, mut client) = start_servers();
     let body = short_run(&["p/a", "p/b"]);
     let answer = client.post("/api/analyze", body.clone());
     assert_eq!(answer.status, 200, "{}", answer.text());

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
+use crate::compatible::{data_objects, key, stream_lines};
 use crate::support::line::ScriptLine;
 use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::{Client, Server};
@@ -224,7 +224,7 @@ fn check_whole(case: &Case, client: &mut Client) {
 }
 
 fn check_streamed(case: &Case, server: &Server, key: &str) {
-    let (head, lines) = lines(server, key, "/v1/chat/completions", &asked(case, true));
+    let (head, lines) = stream_lines(server, key, "/v1/chat/completions", &asked(case, true));
     let model = case.model;
     let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
     if let Refused(expected, words) = case.stream {
@@ -237,7 +237,7 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
         return;
     }
     assert_eq!(status, 200, "{model}: {lines:?}");
-    let chunks = data(&lines);
+    let chunks = data_objects(&lines);
     let choices = || chunks.iter().map(|chunk| &chunk["choices"][0]);
     let text: String = choices()
         .filter_map(|choice| choice["delta"]["content"].as_str())

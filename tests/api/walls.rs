@@ -26,7 +26,7 @@ fn slow_page(megabytes: usize) -> Vec<u8> {
 }
 
 /// Returns the document once it has been read or has failed.
-fn settled(person: &mut Client, document: &Value) -> Value {
+fn wait_until_processed(person: &mut Client, document: &Value) -> Value {
     let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
     for _ in 0..1_200 {
         let body = person.get(&path).json();
@@ -38,7 +38,7 @@ fn settled(person: &mut Client, document: &Value) -> Value {
     panic!("it is never settled: {}", person.get(&path).text());
 }
 
-fn failed_for(document: &Value, reason: &str) {
+fn check_failed_for(document: &Value, reason: &str) {
     let message = document["message"].as_str().expect("a message");
     assert_eq!(document["status"], "failed", "{document}");
     assert!(message.contains(reason), "{message}");
@@ -46,7 +46,7 @@ fn failed_for(document: &Value, reason: &str) {
 }
 
 /// Returns the processes that this server has started to read documents.
-fn reading(server: u32) -> Vec<u32> {
+fn reader_processes(server: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
         let name = entry.file_name();
@@ -70,7 +70,7 @@ fn wait_reading(server: &Executable) -> u32 {
             std::fs::read_to_string(format!("/proc/{process}/status"))
                 .is_ok_and(|status| status.contains("Seccomp:\t2"))
         };
-        if let Some(process) = reading(server.id()).into_iter().find(walled) {
+        if let Some(process) = reader_processes(server.id()).into_iter().find(walled) {
             return process;
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -84,17 +84,23 @@ fn excessive_memory_or_cpu_use_fails_only_that_document() {
     let mut person = server.user("a@example.org");
     let large = "more words than there is room for\n".repeat(900_000);
     let sent = person.upload(UPLOAD, "large.txt", large.as_bytes()).json();
-    failed_for(&settled(&mut person, &sent), "more than 32 MB of memory");
+    check_failed_for(
+        &wait_until_processed(&mut person, &sent),
+        "more than 32 MB of memory",
+    );
     let small = person.upload(UPLOAD, "small.txt", b"few words").json();
-    assert_eq!(settled(&mut person, &small)["words"], 2);
+    assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
     drop(server);
 
     let server = Server::with(&[("DOCUMENT_CPU_SECONDS", "1")]);
     let mut person = server.user("a@example.org");
     let sent = person.upload(UPLOAD, "slow.html", &slow_page(LONG)).json();
-    failed_for(&settled(&mut person, &sent), "more than 1 seconds");
+    check_failed_for(
+        &wait_until_processed(&mut person, &sent),
+        "more than 1 seconds",
+    );
     let small = person.upload(UPLOAD, "small.txt", b"few words").json();
-    assert_eq!(settled(&mut person, &small)["words"], 2);
+    assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
 }
 
 #[test]
@@ -111,9 +117,9 @@ fn a_killed_reader_reports_a_reason_and_leaves_the_server_running() {
         .status();
     assert!(killed.expect("kill").success());
     let sent = sending.join().expect("an answer");
-    failed_for(&settled(&mut person, &sent), "stopped");
+    check_failed_for(&wait_until_processed(&mut person, &sent), "stopped");
     let small = person.upload(UPLOAD, "small.txt", b"few words").json();
-    assert_eq!(settled(&mut person, &small)["words"], 2);
+    assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
 }
 
 #[test]
@@ -146,7 +152,7 @@ fn a_killed_server_resumes_reading_after_a_restart() {
 
     let second = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = second.known(&person);
-    let read = settled(&mut person, &sent);
+    let read = wait_until_processed(&mut person, &sent);
     assert_eq!(read["status"], "processed", "{read}");
     let pages = person
         .get(&format!(
@@ -157,7 +163,10 @@ fn a_killed_server_resumes_reading_after_a_restart() {
     let pages = pages["pages"].as_array().expect("pages").len();
     assert_eq!(Some(pages as u64), read["pages"].as_u64());
     let repeated = person.upload(UPLOAD, "text.txt", text.as_bytes()).json();
-    assert_eq!(settled(&mut person, &repeated)["words"], 400_000 * 6);
+    assert_eq!(
+        wait_until_processed(&mut person, &repeated)["words"],
+        400_000 * 6
+    );
 }
 
 /// Quire is updated while files are being read: these are not marked as unreadable.
@@ -174,6 +183,6 @@ fn a_stopped_server_resumes_reading_after_a_restart() {
 
     let second = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = second.known(&person);
-    let read = settled(&mut person, &sent);
+    let read = wait_until_processed(&mut person, &sent);
     assert_eq!(read["status"], "processed", "{read}");
 }

@@ -8,14 +8,14 @@ use crate::support::script::{
     analysis_path, answer_stream, id_of, server, short_run_with, wait_until_ended,
 };
 
-fn stages(shown: &Value) -> Vec<&str> {
+fn stage_names(shown: &Value) -> Vec<&str> {
     let stages = shown["results"]["stages"].as_array().unwrap().iter();
     stages
         .map(|stage| stage["name"].as_str().unwrap())
         .collect()
 }
 
-fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
+fn run_analysis(client: &mut Client, models: &[&str], more: Value) -> Value {
     let mut body = short_run_with(models, more);
     body["async"] = json!(true);
     let id = id_of(&client.post("/api/analyze", body));
@@ -34,17 +34,17 @@ fn depth_follows_the_request() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     // Quick mode calls only the model that would write the answer.
-    let quick = run(
+    let quick = run_analysis(
         &mut client,
         &["p/a"],
         json!({ "depth": "quick", "pattern": "critique", "ultra_model": "p/a" }),
     );
-    assert_eq!(stages(&quick), ["initial"]);
+    assert_eq!(stage_names(&quick), ["initial"]);
     assert_eq!(quick["synthesis"], "Thin.");
     assert_eq!(quick["metadata"]["arrangement"], "single");
     // A model that is not on the panel is never called as a replacement.
     let extra = json!({ "pattern": "single", "ultra_model": "demo/merge", "cache": "off" });
-    let single = run(&mut client, &["demo/extract"], extra);
+    let single = run_analysis(&mut client, &["demo/extract"], extra);
     assert_eq!(
         single["metadata"]["ultra_model"], "demo/extract",
         "{single}"
@@ -55,7 +55,10 @@ fn depth_follows_the_request() {
         ("full", &["initial", "meta", "hyper", "ultra"]),
     ] {
         let more = json!({ "depth": depth, "pattern": "critique" });
-        assert_eq!(stages(&run(&mut client, &demo, more)), expected);
+        assert_eq!(
+            stage_names(&run_analysis(&mut client, &demo, more)),
+            expected
+        );
     }
     client
         .post(
@@ -79,7 +82,7 @@ fn agreeing_first_answers_skip_the_critique() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let extra = json!({ "depth": "full", "pattern": "critique", "stop_when_agreed": 0.9 });
-    let output = run(&mut client, &["p/a", "p/b"], extra);
+    let output = run_analysis(&mut client, &["p/a", "p/b"], extra);
     assert_eq!(output["status"], "completed", "{output}");
     let models_asked: Vec<usize> = output["results"]["stages"]
         .as_array()
@@ -215,7 +218,7 @@ fn rerun_calls_only_affected_models() {
     let mut client = server.user("ada@example.com");
     // Without the cache, so that known answers come from the earlier run.
     let extra = json!({ "ultra_model": "p/w", "cache": "off" });
-    let first = run(&mut client, &["p/a", "p/b"], extra);
+    let first = run_analysis(&mut client, &["p/a", "p/b"], extra);
     let id = first["id"].as_str().unwrap().to_owned();
     let mut rerun = |changes: Value| {
         let started = client.post(&analysis_path(&id, "/rerun"), changes);

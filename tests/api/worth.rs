@@ -16,7 +16,7 @@ const SYNTHESIS: &str =
 
 /// A synthesizer and two members with known prices, the second stronger and more expensive. Each is called in this
 /// many runs.
-fn panel(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
+fn panel_servers(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
     let dear = "As ChatGPT, I say: 0.1 mm.\n\n## Not known\nThe brand.";
     let provider = Provider::script([
         on("gpt-4o-mini")
@@ -36,7 +36,7 @@ fn panel(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, 
     (provider, server)
 }
 
-fn run(client: &mut Client, more: Value) -> Value {
+fn run_panel(client: &mut Client, more: Value) -> Value {
     let mut body = short_run_with(
         &["openai/gpt-4o-mini", "openai/gpt-4o"],
         json!({"ultra_model": "openai/gpt-4.1", "cache": "off"}),
@@ -50,12 +50,12 @@ fn run(client: &mut Client, more: Value) -> Value {
 }
 
 /// Asks a question, compares, votes, and returns the ID.
-fn voted(client: &mut Client, mut more: Value, preferred: &str) -> String {
+fn run_and_vote(client: &mut Client, mut more: Value, preferred: &str) -> String {
     // Several votes on one question count once.
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let number = ASKED.fetch_add(1, Ordering::Relaxed);
     more["prompt"] = json!(format!("How thin is paper of kind {number}?"));
-    let id = id(&run(client, more));
+    let id = analysis_id(&run_panel(client, more));
     let body = client
         .post(&analysis_path(&id, "/comparison"), json!({}))
         .json();
@@ -76,30 +76,30 @@ fn voted(client: &mut Client, mut more: Value, preferred: &str) -> String {
     id
 }
 
-fn id(result: &Value) -> String {
+fn analysis_id(result: &Value) -> String {
     result["analysis_id"].as_str().unwrap().to_owned()
 }
 
 #[test]
 fn the_best_single_draft_is_stored_with_the_panels_answer() {
-    let (_provider, server) = panel(1, SYNTHESIS, &[]);
+    let (_provider, server) = panel_servers(1, SYNTHESIS, &[]);
     let mut client = server.user("ada@example.com");
-    let result = run(&mut client, json!({}));
+    let result = run_panel(&mut client, json!({}));
     let single = &result["best_single"];
     assert_eq!(single["model"], "openai/gpt-4o");
     assert_eq!(single["letter"], "B");
     assert!(single["text"].as_str().unwrap().contains("0.1 mm"));
     assert!(single["cost_usd"].as_f64().unwrap() > 0.0);
     assert_eq!(result["comparison_offered"], false);
-    let body = client.get(&analysis_path(&id(&result), "")).json();
+    let body = client.get(&analysis_path(&analysis_id(&result), "")).json();
     assert_eq!(body["best_single"], *single);
 }
 
 #[test]
 fn a_comparison_is_blind_until_its_one_vote() {
-    let (_provider, server) = panel(1, SYNTHESIS, &[]);
+    let (_provider, server) = panel_servers(1, SYNTHESIS, &[]);
     let mut client = server.user("ada@example.com");
-    let id = id(&run(&mut client, json!({"topic": "paper"})));
+    let id = analysis_id(&run_panel(&mut client, json!({"topic": "paper"})));
     let path = analysis_path(&id, "/comparison");
     assert_eq!(
         client.get(&path).json()["left"],
@@ -184,13 +184,16 @@ fn a_comparison_is_blind_until_its_one_vote() {
 
 #[test]
 fn incomparable_results_are_refused_with_the_reason() {
-    let (_provider, server) = panel(1, "{\"mm\": 0.1}", &[("COMPARE_EVERY", "1")]);
+    let (_provider, server) = panel_servers(1, "{\"mm\": 0.1}", &[("COMPARE_EVERY", "1")]);
     let mut client = server.user("ada@example.com");
-    let shaped = run(
+    let shaped = run_panel(
         &mut client,
         json!({"response_format": {"type": "json_object"}}),
     );
-    let response = client.post(&analysis_path(&id(&shaped), "/comparison"), json!({}));
+    let response = client.post(
+        &analysis_path(&analysis_id(&shaped), "/comparison"),
+        json!({}),
+    );
     let text = response.text();
     response.refused(409, "CONFLICT");
     assert!(text.contains("requested format"), "{text}");
@@ -211,10 +214,13 @@ fn incomparable_results_are_refused_with_the_reason() {
 
 #[test]
 fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
-    let (_provider, server) = panel(4, SYNTHESIS, &[("COMPARE_EVERY", "1")]);
+    let (_provider, server) = panel_servers(4, SYNTHESIS, &[("COMPARE_EVERY", "1")]);
     let mut client = server.user("ada@example.com");
-    assert_eq!(run(&mut client, json!({}))["comparison_offered"], true);
-    let id = voted(&mut client, json!({}), "tie");
+    assert_eq!(
+        run_panel(&mut client, json!({}))["comparison_offered"],
+        true
+    );
+    let id = run_and_vote(&mut client, json!({}), "tie");
     let body = client.get(&analysis_path(&id, "")).json();
     assert_eq!(body["comparison_offered"], false);
     let shown = client.get("/api/worth").json();
@@ -227,7 +233,10 @@ fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
     for (wanted, offered) in [(json!(0), false), (json!(null), true)] {
         let set = other.json("PUT", "/api/worth", &json!({"compare_every": wanted}));
         assert_eq!(set.json()["compare_every_own"], json!(!offered));
-        assert_eq!(run(&mut other, json!({}))["comparison_offered"], offered);
+        assert_eq!(
+            run_panel(&mut other, json!({}))["comparison_offered"],
+            offered
+        );
     }
     other
         .json("PUT", "/api/worth", &json!({"compare_every": 10_001}))
@@ -236,7 +245,7 @@ fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
 
 #[test]
 fn the_report_states_the_verdict_and_missing_votes() {
-    let (_provider, server) = panel(11, SYNTHESIS, &[]);
+    let (_provider, server) = panel_servers(11, SYNTHESIS, &[]);
     let mut admin = server.user("ada@example.com");
     let mut client = server.user("ben@example.com");
     let empty = client.get("/api/worth").json();
@@ -253,9 +262,9 @@ fn the_report_states_the_verdict_and_missing_votes() {
 
     let paper = json!({"topic": "paper"});
     for _ in 0..6 {
-        voted(&mut client, paper.clone(), "panel");
+        run_and_vote(&mut client, paper.clone(), "panel");
     }
-    let liked = voted(&mut client, json!({}), "single");
+    let liked = run_and_vote(&mut client, json!({}), "single");
     client.post(
         &analysis_path(&liked, "/vote"),
         json!({"choice": "helpful"}),
@@ -302,7 +311,7 @@ fn the_report_states_the_verdict_and_missing_votes() {
     assert!(1.5 < multiple && multiple < 4.0, "{multiple}");
 
     for more in 1..5 {
-        voted(&mut client, paper.clone(), "panel");
+        run_and_vote(&mut client, paper.clone(), "panel");
         // A single topic in the report still counts as one of two.
         let report = client.get("/api/worth?topic=Paper").json();
         let verdict = if more < 4 { "unknown" } else { "pays" };

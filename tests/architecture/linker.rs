@@ -15,7 +15,7 @@ use module::Module;
 
 type BuildResult<T> = Result<T, Box<dyn std::error::Error>>;
 
-fn shown(source: &str) -> Vec<(String, usize)> {
+fn stripped_lines(source: &str) -> Vec<(String, usize)> {
     let lines = script::lines(source).expect(source);
     lines
         .into_iter()
@@ -53,7 +53,7 @@ fn comments_and_indentation_are_left_out_and_nothing_else() {
             .into_iter()
             .map(|(text, line)| (text.to_owned(), line))
             .collect();
-        assert_eq!(shown(source), expected, "{source}");
+        assert_eq!(stripped_lines(source), expected, "{source}");
     }
     for unfinished in ["a('b", "a(`b", "a = /b", "/* a", "f() {"] {
         assert!(script::lines(unfinished).is_err(), "{unfinished}");

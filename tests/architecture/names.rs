@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{holds, is_word, sources};
+use super::{assert_no_violations, is_word, sources};
 
 /// Names that may be reused, with the reason.
 const REUSED: &[&str] = &[
@@ -39,6 +39,6 @@ fn type_names_are_unique() {
     let reused = places.iter().filter(|(_, places)| places.len() > 1);
     let (known, reused): (Vec<_>, Vec<_>) = reused.partition(|(name, _)| REUSED.contains(name));
     let error = |(name, places): &(&&str, &Vec<String>)| format!("{name}: {}", places.join(", "));
-    holds(reused.iter().map(error).collect());
+    assert_no_violations(reused.iter().map(error).collect());
     assert_eq!(known.len(), REUSED.len(), "a name is not reused any more");
 }

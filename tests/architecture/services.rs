@@ -1,7 +1,7 @@
 //! Services hold their dependencies: only the composition root, and work that outlives a request, uses the whole
 //! `App`.
 
-use super::{Source, holds, is_word, sources};
+use super::{Source, assert_no_violations, is_word, sources};
 
 /// The files of `app` that may name `App`.
 const COMPOSITION: &[&str] = &[
@@ -32,6 +32,6 @@ fn services_do_not_depend_on_the_whole_app() {
         .filter(|source| source.layer() == "app" && names_the_app(source))
         .partition(|source| COMPOSITION.contains(&source.name.as_str()));
     let error = |source: &&Source| format!("{} names App: hold what it uses", source.name);
-    holds(others.iter().map(error).collect());
+    assert_no_violations(others.iter().map(error).collect());
     assert_eq!(known.len(), COMPOSITION.len(), "a file names it no more");
 }

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys, until};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::*;
 use crate::server::{Answer, Server, provider};
-use crate::turn;
+use crate::wait_for_turn;
 
 const SECOND: &str = "The valve was made in Österreich. The pump delivers 40 litres a minute.";
 const ANSWER: &str = "It says “The pump delivers 40 litres a minute” [D1:p2]. Elsewhere it says “The pump delivers 90 litres a minute” [D1:p2]. In short “The pump … a minute” [D1:p2]. Nobody knows more [D7:p1].";
@@ -36,7 +36,7 @@ const CHECKED: &str = "
       return new Response(JSON.stringify(told), { status: 200, headers: { 'content-type': 'application/json' } });
     };";
 
-fn citing(_: &Value) -> Answer {
+fn citing_answer(_: &Value) -> Answer {
     let piece = json!({"choices": [{"index": 0, "delta": {"content": ANSWER}}]});
     let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
     (
@@ -46,17 +46,17 @@ fn citing(_: &Value) -> Answer {
     )
 }
 
-fn far() -> Vec<(&'static str, String)> {
-    let address = provider(&["one"], citing);
+fn far_settings() -> Vec<(&'static str, String)> {
+    let address = provider(&["one"], citing_answer);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["one"] }]);
     vec![("QUIRE_PROVIDERS", providers.to_string())]
 }
 
 #[test]
 fn citation_opens_its_page_and_shows_its_check() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let server = Server::start_with(far());
+    let server = Server::start_with(far_settings());
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
         if dark {
@@ -101,7 +101,7 @@ fn citation_opens_its_page_and_shows_its_check() {
             check_accessibility(&browser, axe.as_deref(), "a cited page");
         }
         browser.keys(&[], keys::ESCAPE);
-        until("the dialog to close", || {
+        wait_until("the dialog to close", || {
             (browser.count("dialog") == 0).then_some(())
         });
         assert!(
@@ -112,7 +112,7 @@ fn citation_opens_its_page_and_shows_its_check() {
         browser.click(".sheet .citation.doubtful");
         browser.wait_text("dialog", "Quotation not found on this page.");
         browser.keys(&[], keys::ESCAPE);
-        until("the dialog to close", || {
+        wait_until("the dialog to close", || {
             (browser.count("dialog") == 0).then_some(())
         });
         browser.click(".sheet .citation.doubtful ~ .citation.doubtful");
@@ -126,7 +126,7 @@ fn citation_opens_its_page_and_shows_its_check() {
 }
 
 /// Writes the model data: one model has a large context, the other a very small one.
-fn known(folder: &std::path::Path) -> String {
+fn write_model_data(folder: &std::path::Path) -> String {
     let sheet = json!({ "models": [
         { "id": "far/large", "name": "Large", "context_window": 200_000, "max_output": 4_000, "price": { "input": 1.0, "output": 2.0 } },
         { "id": "far/tiny", "name": "Tiny", "context_window": 5_000, "max_output": 1_000, "price": { "input": 1.0, "output": 2.0 } },
@@ -139,18 +139,18 @@ fn known(folder: &std::path::Path) -> String {
 
 #[test]
 fn document_shares_per_member_are_shown_before_any_cost() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let address = provider(&["large", "tiny"], citing);
+    let address = provider(&["large", "tiny"], citing_answer);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["large", "tiny"] }]);
     let folder = std::env::temp_dir().join(format!("quire-models-{}", std::process::id()));
     let server = Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),
-        ("QUIRE_MODELS_FILE", known(&folder)),
+        ("QUIRE_MODELS_FILE", write_model_data(&folder)),
     ]);
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    let licence = std::fs::read_to_string(document("gpl-3.txt")).unwrap();
+    let licence = std::fs::read_to_string(test_document("gpl-3.txt")).unwrap();
     browser.run(UPLOAD, json!(["licence.txt", licence]));
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");

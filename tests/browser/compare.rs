@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, until};
+use crate::driver::{Browser, wait_until};
 use crate::pages::*;
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Asks `args[0]` about the only document and opens the result.
 const ASK: &str = "
@@ -24,7 +24,7 @@ const EVERY_TIME: &str = "const often = [...document.querySelectorAll('select')]
 
 #[test]
 fn blind_comparison_is_revealed_after_the_vote() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start_with(vec![("COMPARE_EVERY", "1".into())]);
     for (width, height, dark) in [(1280, 900, false), (375, 720, true)] {
@@ -70,25 +70,29 @@ fn blind_comparison_is_revealed_after_the_vote() {
         assert_eq!(wide, json!(true), "nothing sticks out");
         browser.press("First is better");
         browser.wait(".compare-choice");
-        let response = flat(&browser.text(".dialog"));
+        let response = normalize_space(&browser.text(".dialog"));
         assert!(response.contains("was the panel's"), "{response}");
         assert!(response.contains("pumps: Unknown, about"), "{response}");
         check_accessibility(&browser, axe.as_deref(), "what was chosen");
         browser.picture_of_window(&format!("compared-{width}"));
         browser.press("Done");
-        until("the offer to go, since there is a vote", || {
+        wait_until("the offer to go, since there is a vote", || {
             (!browser.shows(".offer")).then_some(())
         });
 
         // Pressing it again shows the result without another vote.
         browser.press("Blind test");
         browser.wait(".compare-choice");
-        assert_eq!(flat(&browser.text(".compare-choice")), choice(&response));
+        assert_eq!(
+            normalize_space(&browser.text(".compare-choice")),
+            button_for(&response)
+        );
         browser.press("Done");
 
         browser.go(&server.address("/settings"));
         browser.wait("table");
-        let row = flat(&browser.text("section[aria-label='Is the panel worth it?'] table"));
+        let row =
+            normalize_space(&browser.text("section[aria-label='Is the panel worth it?'] table"));
         let votes = if dark { "pumps 2" } else { "pumps 1" };
         assert!(row.contains(votes) && row.contains("more needed"), "{row}");
         check_accessibility(&browser, axe.as_deref(), "whether the panel pays");
@@ -105,7 +109,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
     }
 }
 
-fn choice(response: &str) -> String {
+fn button_for(response: &str) -> String {
     let start = response.find("You preferred").unwrap();
     response[start..=start + response[start..].find('.').unwrap()].to_owned()
 }

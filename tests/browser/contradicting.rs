@@ -10,11 +10,11 @@ const REVIEW: &str = "## On answer B\n1. claim: \"The pump delivers 90 litres a 
 const SYNTHESIS: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2] (A, C). It must be drained before frost (C).";
 pub const ARABIC: &str = "المضخة تعطي أربعين لترا في الدقيقة.";
 
-fn says(body: &Value) -> Answer {
+fn contradicting_answer(body: &Value) -> Answer {
     let question = body["messages"].to_string();
     let text = match body["model"].as_str().unwrap_or_default() {
-        "lead" if question.contains("Compare the texts") => judged(body),
-        _ if question.contains("Compare each numbered sentence") => checked(body),
+        "lead" if question.contains("Compare the texts") => judge_reply(body),
+        _ if question.contains("Compare each numbered sentence") => checker_reply(body),
         "lead" => SYNTHESIS.to_owned(),
         "a" if question.contains("Criticise") => REVIEW.to_owned(),
         _ if question.contains("Criticise") => "## On answer A\nNothing to say.".to_owned(),
@@ -45,7 +45,7 @@ fn last_message(body: &Value) -> &str {
 }
 
 /// Returns the judge's reply. The letters are shuffled, so each stance is derived from the text itself.
-fn judged(body: &Value) -> String {
+fn judge_reply(body: &Value) -> String {
     let prompt = last_message(body);
     let text = |letter: char| {
         let begin = prompt.find(&format!("----- text {letter} "));
@@ -83,7 +83,7 @@ fn judged(body: &Value) -> String {
 }
 
 /// Returns the checker's reply: each passage entails each sentence, with a quote from one of them.
-fn checked(body: &Value) -> String {
+fn checker_reply(body: &Value) -> String {
     let prompt = last_message(body);
     let sentences = prompt.lines().filter_map(|line| {
         let (number, rest) = line.split_once(". (passages ")?;
@@ -104,12 +104,12 @@ pub const ASK: &str = "
 
 /// Starts a server whose panel contradicts itself, without a judge.
 pub fn contradicting_without_judge() -> Server {
-    contradicting("off")
+    contradicting_server("off")
 }
 
 /// Starts a server whose panel contradicts itself.
-pub fn contradicting(evidence: &str) -> Server {
-    let address = provider(&["a", "b", "c", "lead"], says);
+pub fn contradicting_server(evidence: &str) -> Server {
+    let address = provider(&["a", "b", "c", "lead"], contradicting_answer);
     let providers = json!([{ "id": "p", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["a", "b", "c", "lead"] }]);
     Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),
@@ -118,7 +118,7 @@ pub fn contradicting(evidence: &str) -> Server {
 }
 
 /// Signs in, creates a result, and returns its ID.
-pub fn asked(browser: &Browser, server: &Server) -> String {
+pub fn create_result(browser: &Browser, server: &Server) -> String {
     sign_up(browser, server);
     browser.run(
         UPLOAD,

@@ -3,10 +3,10 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, keys, until};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::*;
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Builds a text of about 9 MB and returns its last line.
 const LARGE: &str = "
@@ -36,7 +36,7 @@ const DROP: &str = "
 
 #[test]
 fn several_files_and_an_interrupted_large_upload() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -68,7 +68,7 @@ fn several_files_and_an_interrupted_large_upload() {
     browser.run(BREAK_THE_LINE, json!([]));
     browser.run(LARGE, json!([]));
     browser.wait_text(".upload-state", "The upload will resume automatically");
-    until("the large one", || {
+    wait_until("the large one", || {
         let found = browser.text(".document-list");
         (found.contains("large.txt") && found.contains("words")).then_some(())
     });
@@ -76,7 +76,7 @@ fn several_files_and_an_interrupted_large_upload() {
         browser.value("window.lost").as_u64().unwrap() >= 8,
         "it was sent in parts"
     );
-    until("it is read", || {
+    wait_until("it is read", || {
         (browser.count(".row[data-status=processed]") == 3).then_some(())
     });
     assert_eq!(
@@ -92,7 +92,7 @@ const PAGES: &str = "First page, plain.\u{c}Zweite Seite: größte Übelkeit —
 
 #[test]
 fn a_document_opens_at_the_place_its_address_names() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -152,7 +152,7 @@ const LATIN: &str = "
 
 #[test]
 fn document_is_reread_in_another_encoding() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -181,7 +181,7 @@ const ASK: &str = "
 
 #[test]
 fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -201,7 +201,7 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
     browser.click("[aria-label='Delete notes.md']");
     browser.wait_text(".toast", "notes.md deleted.");
     browser.click(".rail a[href='/history']");
-    until("leaving the page ends the time for second thoughts", || {
+    wait_until("leaving the page ends the time for second thoughts", || {
         (browser.value(LEFT) == json!(0)).then_some(())
     });
 
@@ -215,7 +215,7 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
     browser.picture_of_window("delete-quoted");
     browser.click("dialog .danger");
     browser.wait(".empty");
-    until("it is gone", || {
+    wait_until("it is gone", || {
         (browser.value(LEFT) == json!(0)).then_some(())
     });
     assert_eq!(browser.console_errors(), Vec::<String>::new());

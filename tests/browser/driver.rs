@@ -55,7 +55,7 @@ impl Browser {
         std::fs::create_dir_all(profile.join("downloads")).unwrap();
         // chromedriver picks a port that is free for one IP version and gives up if it is taken for the other.
         let (driver, port) = (0..5)
-            .find_map(|_| started())
+            .find_map(|_| start_driver())
             .expect("chromedriver says its port");
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -122,7 +122,7 @@ impl Browser {
     /// Waits until this download is complete, and returns its content.
     pub fn downloaded(&self, ending: &str) -> String {
         let folder = self.downloads();
-        until(&format!("a download .{ending}"), || {
+        wait_until(&format!("a download .{ending}"), || {
             let entries = std::fs::read_dir(&folder).ok()?;
             let file = entries
                 .flatten()
@@ -209,7 +209,7 @@ impl Browser {
 
     /// Waits until it is visible.
     pub fn wait(&self, css: &str) {
-        until_or(
+        wait_until_or(
             || format!("{css} in {}", self.url()),
             || self.shows(css).then_some(()),
         );
@@ -217,7 +217,7 @@ impl Browser {
 
     /// Waits until its text contains these words.
     pub fn wait_text(&self, css: &str, words: &str) {
-        until_or(
+        wait_until_or(
             || format!("“{words}” in {css}; there is: {}", self.text("main")),
             || self.text(css).contains(words).then_some(()),
         );
@@ -276,7 +276,7 @@ impl Browser {
             }
             None
         };
-        until_or(
+        wait_until_or(
             || format!("{action} {what} in {}: {}", self.url(), self.text("main")),
             attempt,
         );
@@ -391,7 +391,7 @@ impl Drop for Browser {
     }
 }
 
-fn started() -> Option<(Child, u16)> {
+fn start_driver() -> Option<(Child, u16)> {
     let mut driver = Command::new(chromedriver().unwrap())
         .arg("--port=0")
         .stdout(Stdio::piped())
@@ -417,12 +417,12 @@ fn announced_port(driver: &mut Child) -> Option<u16> {
 }
 
 /// Polls until `ask` returns a value.
-pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
-    until_or(|| what.to_owned(), ask)
+pub fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_until_or(|| what.to_owned(), ask)
 }
 
-/// Like [`until`], for descriptions that need calls to the browser: created only if the value never arrives.
-fn until_or<T>(what: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
+/// Like [`wait_until`], for descriptions that need calls to the browser: created only if the value never arrives.
+fn wait_until_or<T>(what: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys, until};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::*;
 use crate::server::{Answer, Server, provider};
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Fills in the field with this label.
 const WRITE: &str = "
@@ -16,11 +16,11 @@ const WRITE: &str = "
     input.dispatchEvent(new Event('input', { bubbles: true }));";
 
 /// Starts the demo's experiment with a maximum number of evaluations.
-fn begin(browser: &Browser, server: &Server, evaluations: &str) {
+fn start_demo_experiment(browser: &Browser, server: &Server, evaluations: &str) {
     browser.go(&server.address("/experiments?new=1"));
     browser.wait(".experiment-part");
     browser.press("Try with demo models");
-    until("the demo's cases", || {
+    wait_until("the demo's cases", || {
         (browser.count(".case-row") == 24).then_some(())
     });
     assert_eq!(browser.text(".setting-count"), "8 configurations to try.");
@@ -31,7 +31,7 @@ fn begin(browser: &Browser, server: &Server, evaluations: &str) {
 
 #[test]
 fn an_experiment_from_the_demo_to_its_result() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -49,8 +49,8 @@ fn an_experiment_from_the_demo_to_its_result() {
     browser.wait_text(".error-message", "at least one model");
     check_accessibility(&browser, axe.as_deref(), "a new experiment");
 
-    begin(&browser, &server, "64");
-    let response = flat(&browser.text(".estimate"));
+    start_demo_experiment(&browser, &server, "64");
+    let response = normalize_space(&browser.text(".estimate"));
     for words in [
         "Settings 8",
         "of them held back",
@@ -71,7 +71,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     browser.wait_text(".experiment-progress", "Best so far");
     browser.picture_of_window("experiment-running");
     browser.wait(".verdict");
-    read_it(&browser);
+    check_report(&browser);
     check_accessibility(&browser, axe.as_deref(), "a result");
     browser.screenshot("experiment-result");
     judge_blind(&browser, axe.as_deref());
@@ -98,7 +98,7 @@ fn an_experiment_from_the_demo_to_its_result() {
 }
 
 /// Checks the summary, the charts by keyboard, the tables behind them, and the answers of a case.
-fn read_it(browser: &Browser) {
+fn check_report(browser: &Browser) {
     assert!(browser.text(".verdict-words").len() > 40);
     browser.wait(".chart-picture .point");
     let shown =
@@ -131,14 +131,14 @@ fn read_it(browser: &Browser) {
     );
 
     browser.press("Setup");
-    let setup = flat(&browser.text(".setup"));
+    let setup = normalize_space(&browser.text(".setup"));
     assert!(
         setup.contains("Prompt for all The Lindqvist workshop"),
         "{setup}"
     );
 
     browser.click(".case-result summary");
-    until("both answers of a case", || {
+    wait_until("both answers of a case", || {
         (browser.count(".case-answers .compare-side .prose") == 2).then_some(())
     });
     let text = browser.text(".case-answers .compare-side");
@@ -164,17 +164,17 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
     }
     let before = browser.text(".duel .compare");
     browser.keys(&[], "s");
-    until("another pair", || {
+    wait_until("another pair", || {
         (browser.text(".duel .compare") != before).then_some(())
     });
     browser.wait_text(".duel", "6 of ");
     browser.keys(&[], keys::ESCAPE);
-    until("the dialog to go", || {
+    wait_until("the dialog to go", || {
         (browser.count(".dialog") == 0).then_some(())
     });
     browser.wait_text(".judge-known", "Bradley–Terry strength");
     check_accessibility(browser, axe, "what the verdicts come to");
-    until("the focus to come back", || {
+    wait_until("the focus to come back", || {
         (focused(browser) == "Start judging").then_some(())
     });
 }
@@ -192,7 +192,7 @@ fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     assert_ne!(browser.value(DEFAULT), Value::Null);
     check_accessibility(browser, axe, "a result that is applied");
     browser.press("Revert");
-    until("it to be taken back", || {
+    wait_until("it to be taken back", || {
         (browser.count(".applied") == 0).then_some(())
     });
     assert_eq!(browser.value(DEFAULT), Value::Null);
@@ -216,7 +216,7 @@ fn apply_and_export(browser: &Browser, axe: Option<&str>) {
 
 #[test]
 fn cases_come_from_a_file_and_from_the_history() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -264,12 +264,12 @@ fn cases_come_from_a_file_and_from_the_history() {
     check_accessibility(&browser, axe.as_deref(), "picking from the history");
     browser.click(".history-pick input");
     browser.press("Add selected");
-    until("the case from the history", || {
+    wait_until("the case from the history", || {
         (browser.count(".case-row") == 4).then_some(())
     });
     browser.wait_text(".case-editor", "4 cases, 3 with an expected answer");
     // A draft survives a reload.
-    until("the draft to be kept", || {
+    wait_until("the draft to be kept", || {
         let stored =
             browser.value("sessionStorage.getItem('quire.experiment-draft')?.includes('spare')");
         (stored == json!(true)).then_some(())
@@ -285,19 +285,19 @@ fn cases_come_from_a_file_and_from_the_history() {
 
 #[test]
 fn an_experiment_is_stopped_and_resumed() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(375, 760, false);
     sign_up(&browser, &server);
-    begin(&browser, &server, "60");
+    start_demo_experiment(&browser, &server, "60");
     browser.press("Start experiment");
     browser.wait(".experiment-progress");
     let here = browser.url();
     browser.go(&server.address("/experiments"));
     browser.wait(".row[data-status='running']");
     let before = browser.text(".row");
-    until("news of what runs", || {
+    wait_until("news of what runs", || {
         (browser.text(".row") != before).then_some(())
     });
     browser.go(&here);
@@ -319,7 +319,7 @@ fn an_experiment_is_stopped_and_resumed() {
     browser.wait(".verdict");
     browser.click("[aria-label='Delete this experiment']");
     browser.wait_text("main", "No experiments yet");
-    until("it to be gone for good", || {
+    wait_until("it to be gone for good", || {
         let response =
             browser.value("(await (await fetch('/api/experiments')).json()).experiments");
         (response == json!([])).then_some(())
@@ -330,7 +330,7 @@ fn an_experiment_is_stopped_and_resumed() {
 /// A visitor without an account sees an explanation.
 #[test]
 fn experiments_need_an_account() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/experiments"));
@@ -374,7 +374,7 @@ fn judged_models(asked: &Value) -> Answer {
 
 #[test]
 fn model_judge_is_shown_with_its_errors() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let address = provider(&["dull", "bright", "judge"], judged_models);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["dull", "bright", "judge"] }]);
     let priced = |name: &str, price: f64| json!({ "id": format!("far/{name}"), "price": { "input": price, "output": price }, "price_of": "2026-11-20" });
@@ -419,12 +419,12 @@ fn model_judge_is_shown_with_its_errors() {
     browser.run(WRITE, json!(["US dollars", "2"]));
     browser.press("Estimate cost");
     browser.wait(".detectable");
-    let response = flat(&browser.text(".estimate"));
+    let response = normalize_space(&browser.text(".estimate"));
     assert!(response.contains("Cost about $"), "{response}");
     browser.press("Start experiment");
     browser.wait(".status-word.completed");
     browser.wait_text(".verdict", "far/bright is better");
-    let response = flat(&browser.text("main"));
+    let response = normalize_space(&browser.text("main"));
     for words in [
         "far/judge compared",
         "in both orders",

@@ -53,16 +53,16 @@ static RUNNING: Mutex<u32> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
 /// Waits until a browser may be started.
-fn turn() -> Option<Turn> {
-    turn_of(1)
+fn wait_for_turn() -> Option<Turn> {
+    wait_for_slots(1)
 }
 
-/// Like [`turn`], for a test that needs a fast page: no other browser runs at the same time.
-fn turn_alone() -> Option<Turn> {
-    turn_of(BROWSERS)
+/// Like [`wait_for_turn`], for a test that needs a fast page: no other browser runs at the same time.
+fn wait_for_exclusive_turn() -> Option<Turn> {
+    wait_for_slots(BROWSERS)
 }
 
-fn turn_of(count: u32) -> Option<Turn> {
+fn wait_for_slots(count: u32) -> Option<Turn> {
     if driver::chromedriver().is_none() {
         assert!(
             std::env::var_os("BROWSER").is_none_or(|wish| wish != "1"),
@@ -86,7 +86,7 @@ impl Drop for Turn {
 
 #[test]
 fn a_phone_in_the_dark_and_a_wide_screen() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(375, 812, true);
     sign_up(&browser, &server);
@@ -95,7 +95,7 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
     assert!(browser.shows(".mobile-menu") && !browser.shows("nav"));
     browser.click(".mobile-menu");
     browser.wait("nav");
-    guided(&browser);
+    open_guided_page(&browser);
     assert!(
         !browser.shows("nav"),
         "the drawer closes behind the chosen page"
@@ -139,7 +139,7 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
 
 #[test]
 fn a_question_is_run_with_the_keyboard_alone() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -183,7 +183,7 @@ fn a_question_is_run_with_the_keyboard_alone() {
 
 #[test]
 fn hostile_texts_stay_text() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -220,7 +220,7 @@ fn hostile_texts_stay_text() {
 
 #[test]
 fn accessible_in_every_state() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -271,7 +271,7 @@ fn accessible_in_every_state() {
 
 #[test]
 fn without_an_account() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/"));
@@ -319,7 +319,7 @@ fn without_an_account() {
 
 #[test]
 fn the_server_restarts_during_a_run() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let mut server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -327,7 +327,7 @@ fn the_server_restarts_during_a_run() {
         UPLOAD,
         json!([
             "licence.txt",
-            std::fs::read_to_string(document("gpl-3.txt")).unwrap()
+            std::fs::read_to_string(test_document("gpl-3.txt")).unwrap()
         ]),
     );
     browser.go(&server.address("/analyze"));

@@ -8,7 +8,9 @@ use crate::server::Server;
 
 #[test]
 fn the_manual_is_read_and_searched_without_an_account() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     let server = Server::start();
     for (width, dark) in [(1280, false), (360, true)] {
         let browser = Browser::open(width, 800, dark);

@@ -39,7 +39,7 @@ pub const HOSTILE_UPLOAD: &str = "
     if (!response.ok) throw new Error(await response.text());";
 
 /// Returns the path of a real document from the test data.
-pub fn document(name: &str) -> String {
+pub fn test_document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/documents")
         .join(name);
@@ -47,7 +47,7 @@ pub fn document(name: &str) -> String {
 }
 
 /// Returns the text with whitespace normalized.
-pub fn flat(text: &str) -> String {
+pub fn normalize_space(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -79,7 +79,7 @@ pub fn sign_in(browser: &Browser, server: &Server) {
 }
 
 /// Opens the guided page from the account's menu.
-pub fn guided(browser: &Browser) {
+pub fn open_guided_page(browser: &Browser) {
     account_menu(browser, "Guided question");
     browser.wait(".intro-step");
 }

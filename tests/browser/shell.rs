@@ -8,7 +8,9 @@ use crate::server::Server;
 
 #[test]
 fn palette_and_shortcuts_work_by_keyboard() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     for (width, dark) in [(1280, false), (375, true)] {
         let server = Server::start();
         let browser = Browser::open(width, 800, dark);
@@ -46,7 +48,9 @@ fn palette_and_shortcuts_work_by_keyboard() {
 
 #[test]
 fn shell_opens_offline() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     let server = Server::start();
     let browser = Browser::open(1280, 800, false);
     sign_up(&browser, &server);
@@ -56,7 +60,7 @@ fn shell_opens_offline() {
         let count = 0;
         for (const name of names) count += (await (await caches.open(name)).keys()).length;
         return count > 5;";
-    crate::driver::until("the shell to be kept", || {
+    crate::driver::wait_until("the shell to be kept", || {
         (browser.run(stored, json!([])) == json!(true)).then_some(())
     });
     let personal = "const names = await caches.keys();
@@ -84,7 +88,9 @@ const KEPT: &str = "
 
 #[test]
 fn threads_are_readable_offline_until_sign_out() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     let mut server = Server::start();
     let browser = Browser::open(1440, 900, false);
     sign_up(&browser, &server);
@@ -98,7 +104,7 @@ fn threads_are_readable_offline_until_sign_out() {
     browser.go(&address);
     browser.wait(".answer > .blk");
     // The service worker serves the page from the second visit on.
-    crate::driver::until("the worker", || {
+    crate::driver::wait_until("the worker", || {
         let active = browser.run(
             "return Boolean(navigator.serviceWorker.controller);",
             json!([]),
@@ -107,7 +113,7 @@ fn threads_are_readable_offline_until_sign_out() {
     });
     browser.reload();
     browser.wait(".answer > .blk");
-    crate::driver::until("the thread to be kept", || {
+    crate::driver::wait_until("the thread to be kept", || {
         let stored = browser.run(KEPT, json!([])).to_string();
         (stored.contains("/api/threads/thread_") && stored.contains("/api/analyses/")).then_some(())
     });
@@ -124,7 +130,7 @@ fn threads_are_readable_offline_until_sign_out() {
     browser.wait(".answer > .blk");
     crate::pages::account_menu(&browser, "Sign out");
     browser.wait_text("h1", "Sign in");
-    crate::driver::until("nothing to be kept", || {
+    crate::driver::wait_until("nothing to be kept", || {
         let names =
             "return (await caches.keys()).filter((name) => name.startsWith('quire-threads-'));";
         (browser.run(names, json!([])) == json!([])).then_some(())
@@ -133,7 +139,9 @@ fn threads_are_readable_offline_until_sign_out() {
 
 #[test]
 fn code_is_highlighted_and_answers_are_announced_by_sentence() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     let server = Server::start();
     let browser = Browser::open(1280, 800, true);
     browser.go(&server.address("/login"));

@@ -3,24 +3,24 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, until};
+use crate::driver::{Browser, wait_until};
 use crate::nginx::{self, Nginx, PATH, PathStyle};
-use crate::pages::{EMAIL, PASSWORD, account_menu, document};
+use crate::pages::{EMAIL, PASSWORD, account_menu, test_document};
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 #[test]
 fn pages_work_under_a_path() {
     if !nginx::is_installed() {
         return;
     }
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     for style in [PathStyle::PassedOn, PathStyle::Removed] {
-        visit(style);
+        check_pages_under_path(style);
     }
 }
 
-fn visit(style: PathStyle) {
+fn check_pages_under_path(style: PathStyle) {
     let port = nginx::free_port();
     let base = format!("http://127.0.0.1:{port}{PATH}");
     let server = Server::start_with(vec![
@@ -47,14 +47,14 @@ fn visit(style: PathStyle) {
 
     browser.click(".rail a[href='/quire/documents']");
     browser.wait(".drop-zone");
-    browser.fill("input[type=file]", &document("gpl-3.txt"));
+    browser.fill("input[type=file]", &test_document("gpl-3.txt"));
     browser.wait_text(".row", "gpl-3.txt");
     assert_eq!(browser.url(), format!("{base}/documents"));
 
     browser.go(&format!("{base}/"));
     browser.wait(".composer");
     browser.fill(".composer-text", "What is a quire of paper?");
-    until("Send to be ready", || {
+    wait_until("Send to be ready", || {
         (browser.count(".send:not(:disabled)") == 1).then_some(())
     });
     browser.click(".send");
@@ -89,13 +89,13 @@ fn visit(style: PathStyle) {
     );
     // When the proxy is bypassed, the pages redirect below the path.
     browser.go(&server.address("/documents"));
-    until("the same page below the path", || {
+    wait_until("the same page below the path", || {
         (browser.url() == server.address("/quire/documents")).then_some(())
     });
     browser.go(&format!("{base}/manual"));
     browser.wait(".manual-list a");
     account_menu(&browser, "Sign out");
-    until("the sign-in page", || {
+    wait_until("the sign-in page", || {
         (browser.url() != format!("{base}/manual")).then_some(())
     });
     assert!(browser.url().starts_with(&base), "{}", browser.url());

@@ -10,7 +10,7 @@ use super::{Place, Running, Said};
 
 const LOCK: &str = "The lock of the north canal is repaired by the water board each spring.\n";
 
-fn place_of_ada() -> Place {
+fn place_with_ada() -> Place {
     let place = Place::new();
     place
         .run(&["user", "add", "ada@example.com", "--admin"])
@@ -18,7 +18,7 @@ fn place_of_ada() -> Place {
     place
 }
 
-fn asked(said: Said) -> Value {
+fn result_of(said: Said) -> Value {
     serde_json::from_str(&said.expect_success()).unwrap()
 }
 
@@ -36,7 +36,7 @@ fn piped_input_with_a_question_is_a_document() {
         "-q",
         "--json",
     ];
-    let result = asked(place.run_with(&args, LOCK));
+    let result = result_of(place.run_with(&args, LOCK));
     assert!(
         result["synthesis"]
             .as_str()
@@ -52,7 +52,7 @@ fn piped_input_with_a_question_is_a_document() {
     std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
     let mut command = place.quire(&args);
     command.stdin(std::fs::File::open(place.0.join("lock.txt")).unwrap());
-    let result = asked(Said::of(command.output().unwrap()));
+    let result = result_of(Said::of(command.output().unwrap()));
     assert!(
         result["synthesis"]
             .as_str()
@@ -60,13 +60,13 @@ fn piped_input_with_a_question_is_a_document() {
             .contains("water board"),
         "{result}"
     );
-    let result = asked(place.run_with(&args, ""));
+    let result = result_of(place.run_with(&args, ""));
     assert!(!result.to_string().contains("water board"), "{result}");
 }
 
 #[test]
 fn several_files_are_read_by_words_and_by_pattern() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     for (name, text) in [
         ("a.md", "Alpha leaks.\n"),
         ("b.md", "Beta is dry.\n"),
@@ -113,7 +113,7 @@ fn several_files_are_read_by_words_and_by_pattern() {
         "-q",
         "--json",
     ];
-    let result = asked(place.run(&args));
+    let result = result_of(place.run(&args));
     assert!(result.to_string().contains(&id), "{result}");
 }
 
@@ -158,7 +158,7 @@ fn a_web_address_is_read_if_it_may_be() {
     assert!(refusal.contains("not public; OUTBOUND_ALLOW"), "{refusal}");
     let mut command = place.quire(&args);
     command.env("OUTBOUND_ALLOW", "127.0.0.0/8");
-    let result = asked(Said::of(command.output().unwrap()));
+    let result = result_of(Said::of(command.output().unwrap()));
     assert!(
         result["synthesis"]
             .as_str()
@@ -170,7 +170,7 @@ fn a_web_address_is_read_if_it_may_be() {
 
 #[test]
 fn an_estimate_spends_nothing_and_parameters_arrive() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     let args = ["ask", "Why?", "-m", "demo/extract", "--estimate"];
     let text = place.run(&args).expect_success();
     assert!(
@@ -211,13 +211,13 @@ fn an_estimate_spends_nothing_and_parameters_arrive() {
         "--parameter",
         "max_tokens=50",
     ];
-    let result = asked(place.run(&words));
+    let result = result_of(place.run(&words));
     assert!(result.to_string().contains("\"max_tokens\":50"), "{result}");
 }
 
 #[test]
 fn next_to_a_server_questions_go_through_it() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     let mut command = place.quire(&["serve", "--port", "0"]);
     command.env("USE_MOCK", "true");
     let _server = Running::start(command);
@@ -232,7 +232,7 @@ fn next_to_a_server_questions_go_through_it() {
         "-q",
         "--json",
     ];
-    let result = asked(place.run(&args));
+    let result = result_of(place.run(&args));
     assert!(
         result["synthesis"]
             .as_str()
@@ -249,7 +249,7 @@ fn next_to_a_server_questions_go_through_it() {
         "-q",
         "--json",
     ];
-    assert_eq!(asked(place.run(&words))["turn"], 2);
+    assert_eq!(result_of(place.run(&words))["turn"], 2);
     place.run(&["documents", "add", "lock.txt"]);
     let output = place.run_with(&["chat", "-c", "-q"], "Why?\n");
     assert_eq!(output.code, Some(0), "{output:?}");
@@ -267,7 +267,7 @@ fn next_to_a_server_questions_go_through_it() {
 
 #[test]
 fn quire_server_serves_every_command_that_can_use_one() {
-    let (place, other) = (place_of_ada(), Place::new());
+    let (place, other) = (place_with_ada(), Place::new());
     let mut command = place.quire(&["serve", "--port", "0"]);
     command.env("USE_MOCK", "true");
     let server = Running::start(command);
@@ -302,7 +302,7 @@ fn quire_server_serves_every_command_that_can_use_one() {
             .contains("lock.txt, page 1:")
     );
     assert!(run(&["models"]).expect_success().contains("demo/extract"));
-    let result = asked(run(&[
+    let result = result_of(run(&[
         "ask",
         "Who repairs it?",
         "--document",
@@ -349,7 +349,7 @@ fn quire_server_serves_every_command_that_can_use_one() {
 
 #[test]
 fn the_history_is_listed_read_searched_and_exported() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     place
         .run(&["ask", "What is a quire?", "-m", "demo/extract", "-q"])
         .expect_success();

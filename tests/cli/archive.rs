@@ -7,26 +7,26 @@ use serde_json::Value;
 
 use super::{Place, Said};
 
-fn with_account(email: &str) -> Place {
+fn place_with_account(email: &str) -> Place {
     let place = Place::new();
     let added = place.run(&["user", "add", email, "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
     place
 }
 
-fn well(said: Said) -> String {
+fn successful_output(said: Said) -> String {
     assert_eq!(said.code, Some(0), "{said:?}");
     said.out
 }
 
-fn counts(said: Said) -> Value {
+fn import_counts(said: Said) -> Value {
     let message: Value = serde_json::from_str(&said.expect_success()).unwrap();
     message["counts"].clone()
 }
 
 /// Returns a place with an account that has an analysis over a document, and history that uses a recipe.
-fn lived_in() -> Place {
-    let place = with_account("ada@example.com");
+fn place_with_history() -> Place {
+    let place = place_with_account("ada@example.com");
     std::fs::write(
         place.0.join("lease.txt"),
         "The lease of the mill ends in 2031. The lock is repaired each spring.\n",
@@ -41,15 +41,15 @@ fn lived_in() -> Place {
         "demo/extract,demo/merge",
         "--quiet",
     ];
-    well(place.run(&args));
+    successful_output(place.run(&args));
     place
 }
 
 #[test]
 fn an_import_brings_back_an_original_that_the_folder_has_lost() {
-    let place = lived_in();
+    let place = place_with_history();
     let export = ["export", "--user", "ada@example.com", "ada.tar.gz"];
-    well(place.run(&export));
+    successful_output(place.run(&export));
     let originals = place.data().join("documents");
     std::fs::remove_dir_all(&originals).unwrap();
     std::fs::create_dir(&originals).unwrap();
@@ -66,7 +66,7 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
         "ada.tar.gz",
         "--json",
     ];
-    let rerun = || counts(place.run(&import))["original documents"].clone();
+    let rerun = || import_counts(place.run(&import))["original documents"].clone();
     assert_eq!(rerun()["added"], 1);
     let said = place.run(&doctor).expect_success();
     assert!(said.contains("every document has its file"), "{said}");
@@ -75,11 +75,11 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
 
 #[test]
 fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
-    let place = lived_in();
-    well(place.run(&["backup", "copy.db"]));
+    let place = place_with_history();
+    successful_output(place.run(&["backup", "copy.db"]));
     let other = Place::new();
     let copy = place.0.join("copy.db");
-    let message = well(other.run(&["restore", copy.to_str().unwrap()]));
+    let message = successful_output(other.run(&["restore", copy.to_str().unwrap()]));
     assert!(
         message.contains("original files of its documents (1)"),
         "{message}"
@@ -88,7 +88,7 @@ fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
 
 #[test]
 fn a_pipe_is_neither_imported_nor_restored_and_never_waited_for() {
-    let place = with_account("ada@example.com");
+    let place = place_with_account("ada@example.com");
     let pipe = place.0.join("pipe");
     let created = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(created.unwrap().success());
@@ -113,10 +113,10 @@ fn a_pipe_is_neither_imported_nor_restored_and_never_waited_for() {
 
 #[test]
 fn export_and_import_are_complete_and_idempotent() {
-    let place = lived_in();
+    let place = place_with_history();
     let file = place.0.join("ada.tar.gz");
     let file = file.to_str().unwrap();
-    let out = counts(place.run(&["export", "--user", "ada@example.com", file, "--json"]));
+    let out = import_counts(place.run(&["export", "--user", "ada@example.com", file, "--json"]));
     assert_eq!(
         (&out["analyses"]["added"], &out["documents"]["added"]),
         (&1.into(), &1.into()),
@@ -127,8 +127,8 @@ fn export_and_import_are_complete_and_idempotent() {
         .run(&["export", "--user", "ada@example.com", file])
         .refused(1);
 
-    let other = with_account("bob@example.com");
-    let took = counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    let other = place_with_account("bob@example.com");
+    let took = import_counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
     for table in [
         "analyses",
         "documents",
@@ -140,7 +140,7 @@ fn export_and_import_are_complete_and_idempotent() {
         assert_eq!(took[table]["added"], out[table]["added"], "{table}: {took}");
         assert_eq!(took[table]["refused"], 0, "{table}: {took}");
     }
-    let second = counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    let second = import_counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
     assert_eq!(
         (&second["analyses"]["added"], &second["analyses"]["present"]),
         (&0.into(), &1.into()),
@@ -165,12 +165,12 @@ fn export_and_import_are_complete_and_idempotent() {
 
 #[test]
 fn the_same_things_belong_to_two_people_of_one_place() {
-    let place = lived_in();
+    let place = place_with_history();
     let file = place.0.join("ada.tar.gz");
     let file = file.to_str().unwrap();
-    well(place.run(&["export", "--user", "ada@example.com", file]));
-    well(place.run(&["user", "add", "bob@example.com"]));
-    let took = counts(place.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    successful_output(place.run(&["export", "--user", "ada@example.com", file]));
+    successful_output(place.run(&["user", "add", "bob@example.com"]));
+    let took = import_counts(place.run(&["import", "--user", "bob@example.com", file, "--json"]));
     assert_eq!(
         (
             &took["analyses"]["added"],
@@ -198,30 +198,30 @@ fn the_same_things_belong_to_two_people_of_one_place() {
 
 #[test]
 fn conversations_from_elsewhere_become_history() {
-    let place = with_account("ada@example.com");
+    let place = place_with_account("ada@example.com");
     let lines = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Why is the sky blue?"},{"role":"assistant","content":"Rayleigh."}]}
 {"prompt":"Which?","model_responses":{"gpt-4":"One."},"ultra_response":"Both.","timestamp":"2024-05-01T10:00:00Z"}
 nonsense
 "#;
     std::fs::write(place.0.join("old.jsonl"), lines).unwrap();
     let args = ["import", "--user", "ada@example.com", "old.jsonl", "--json"];
-    let took = counts(place.run(&args));
+    let took = import_counts(place.run(&args));
     assert_eq!(
         (&took["analyses"]["added"], &took["analyses"]["refused"]),
         (&2.into(), &1.into()),
         "{took}"
     );
-    let second = counts(place.run(&args));
+    let second = import_counts(place.run(&args));
     assert_eq!(
         (&second["analyses"]["added"], &second["analyses"]["present"]),
         (&0.into(), &2.into()),
         "{second}"
     );
     // Exported, then imported elsewhere.
-    well(place.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
-    let other = with_account("bob@example.com");
+    successful_output(place.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
+    let other = place_with_account("bob@example.com");
     let file = place.0.join("ada.tar.gz");
-    let took = counts(other.run(&[
+    let took = import_counts(other.run(&[
         "import",
         "--user",
         "bob@example.com",
@@ -237,7 +237,7 @@ nonsense
 
 #[test]
 fn invalid_archive_changes_nothing() {
-    let place = with_account("ada@example.com");
+    let place = place_with_account("ada@example.com");
     for (name, bytes) in [
         ("empty", &b""[..]),
         ("text", b"hello"),
@@ -266,7 +266,7 @@ fn invalid_archive_changes_nothing() {
 /// silently.
 #[test]
 fn originals_that_are_short_or_lost_are_named() {
-    let place = lived_in();
+    let place = place_with_history();
     let documents = place.data().join("documents");
     let file = std::fs::read_dir(&documents).unwrap().next().unwrap();
     let file = file.unwrap().path();
@@ -274,7 +274,7 @@ fn originals_that_are_short_or_lost_are_named() {
     let full = std::fs::read(&file).unwrap();
     let export = |to: &str| place.run(&["export", "--user", "ada@example.com", to]);
     let backup = |to: &str| place.run(&["backup", to]);
-    well(export("whole.tar.gz"));
+    successful_output(export("whole.tar.gz"));
     let message = backup("whole.db");
     assert!(
         message.code == Some(0) && !message.err.contains("damaged"),
@@ -305,7 +305,7 @@ fn originals_that_are_short_or_lost_are_named() {
 
 #[test]
 fn conversations_of_other_programs_become_threads() {
-    let place = with_account("ada@example.com");
+    let place = place_with_account("ada@example.com");
     let node = |id: &str, parent: Value, role: &str, text: &str| {
         serde_json::json!({"id": id, "parent": parent, "message": {
             "author": {"role": role}, "create_time": 1_700_000_000.5,
@@ -337,18 +337,18 @@ fn conversations_of_other_programs_become_threads() {
         std::fs::write(place.0.join(name), export.to_string()).unwrap();
         let args = ["import", "--user", "ada@example.com", name, "--json"];
         assert_eq!(
-            counts(place.run(&args))["analyses"]["added"],
+            import_counts(place.run(&args))["analyses"]["added"],
             added,
             "{name}"
         );
-        let second = counts(place.run(&args));
+        let second = import_counts(place.run(&args));
         assert_eq!(
             (&second["analyses"]["added"], &second["analyses"]["present"]),
             (&0.into(), &1.into()),
             "{name}"
         );
     }
-    let output = well(place.run(&["history", "--json"]));
+    let output = successful_output(place.run(&["history", "--json"]));
     let list: Value = serde_json::from_str(&output).unwrap();
     let threads = list["threads"].as_array().unwrap();
     assert_eq!(threads.len(), 3, "{list}");
@@ -357,7 +357,8 @@ fn conversations_of_other_programs_become_threads() {
         .find(|thread| thread["title"] == "Paper sizes")
         .unwrap();
     assert_eq!(paper["turns"], 2, "{paper}");
-    let shown = well(place.run(&["history", "show", paper["thread_id"].as_str().unwrap()]));
+    let shown =
+        successful_output(place.run(&["history", "show", paper["thread_id"].as_str().unwrap()]));
     let places = [
         "What is a quire?",
         "24 sheets.",
@@ -366,10 +367,10 @@ fn conversations_of_other_programs_become_threads() {
     ]
     .map(|text| shown.find(text).unwrap());
     assert!(places.is_sorted(), "{shown}");
-    let found = well(place.run(&["history", "search", "sticks"]));
+    let found = successful_output(place.run(&["history", "search", "sticks"]));
     assert!(found.contains("Glue"), "{found}");
     // An imported thread can be continued.
     let words = ["ask", "-c", "Why?", "-m", "demo/extract", "-q", "--json"];
-    let next: Value = serde_json::from_str(&well(place.run(&words))).unwrap();
+    let next: Value = serde_json::from_str(&successful_output(place.run(&words))).unwrap();
     assert_eq!(next["status"], "completed", "{next}");
 }

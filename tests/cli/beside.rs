@@ -21,7 +21,7 @@ prompt = "Is the house worth it?"
 prompt = "Is the garden worth it?"
 "#;
 
-fn person(place: &Place) {
+fn create_account(place: &Place) {
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let args = [
         "ask",
@@ -40,7 +40,7 @@ fn person(place: &Place) {
 #[test]
 fn documents_are_listed_searched_and_deleted_while_a_server_runs() {
     let place = Place::new();
-    person(&place);
+    create_account(&place);
     let server = Running::start(place.quire(&["--port", "0"]));
     let found = place
         .run(&["documents", "search", "water", "board"])
@@ -90,7 +90,7 @@ fn experiments_and_models_are_shown_while_a_server_runs() {
 #[test]
 fn commands_that_start_runs_go_to_the_local_server() {
     let place = Place::new();
-    person(&place);
+    create_account(&place);
     let _server = Running::start(place.quire(&["--port", "0", "--use-mock"]));
     std::fs::write(place.0.join("sums.toml"), SUMS).unwrap();
     let ran = place.run(&["experiment", "run", "sums.toml", "--evaluations", "4"]);

@@ -5,14 +5,14 @@ use serde_json::Value;
 use super::{Place, Running, Said};
 
 /// A data folder with an account, so that runs are stored.
-fn place_of_ada() -> Place {
+fn place_with_ada() -> Place {
     let place = Place::new();
     let added = place.run(&["user", "add", "ada@example.com", "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
     place
 }
 
-fn ask(place: &Place, words: &[&str]) -> Value {
+fn ask_json(place: &Place, words: &[&str]) -> Value {
     let mut all = vec!["ask", "--quiet", "--json"];
     all.extend_from_slice(words);
     serde_json::from_str(&place.run(&all).expect_success()).unwrap()
@@ -20,26 +20,26 @@ fn ask(place: &Place, words: &[&str]) -> Value {
 
 #[test]
 fn continue_follows_up_on_the_newest_thread() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     let none = place.run(&["ask", "-c", "And a ream?"]).refused(1);
     assert!(none.contains("no thread to continue"), "{none}");
-    let answer = ask(
+    let answer = ask_json(
         &place,
         &["What is a quire?", "--panel", "demo/extract,demo/phrases"],
     );
-    let two = ask(&place, &["-c", "And a ream?"]);
+    let two = ask_json(&place, &["-c", "And a ream?"]);
     assert_eq!(two["thread_id"], answer["thread_id"]);
     assert_eq!(
         (&two["turn"], &two["models"]),
         (&Value::from(2), &answer["models"])
     );
-    let three = ask(&place, &["--continue", "And a sheet?"]);
+    let three = ask_json(&place, &["--continue", "And a sheet?"]);
     assert_eq!(three["branch"]["of"], two["analysis_id"]);
 }
 
 #[test]
 fn each_input_line_continues_the_conversation() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     let input =
         "What is a quire?\n\nAnd a ream?\n/help\n/new\nWhat is paper?\n/quit\nNever asked\n";
     let output = place.run_with(
@@ -57,7 +57,7 @@ fn each_input_line_continues_the_conversation() {
         "{}",
         output.err
     );
-    let four = ask(&place, &["-c", "And ink?"]);
+    let four = ask_json(&place, &["-c", "And ink?"]);
     assert_eq!(four["turn"], 2, "the thread that /new began");
     assert_eq!(four["models"], serde_json::json!(["demo/extract"]));
     // A failed question does not end the conversation.
@@ -88,7 +88,7 @@ fn chat_works_with_a_running_server() {
     let with_key = |words: &[&str], input: &str| {
         let mut command = other.quire(words);
         command.env("QUIRE_API_KEY", key.trim());
-        Said::of(super::fed(command, input))
+        Said::of(super::run_with_input(command, input))
     };
     let args = [
         "chat",

@@ -7,24 +7,24 @@ use std::path::Path;
 
 use super::{Place, Running, Said};
 
-fn port(address: &str) -> &str {
+fn port_of(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
 }
 
 /// A proxy that forwards requests, one per connection, and returns each response only when it is complete.
-fn holding_back(to: String) -> String {
+fn start_buffering_proxy(to: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let to = to.clone();
-            std::thread::spawn(move || pass_on(client, &to));
+            std::thread::spawn(move || forward_request(client, &to));
         }
     });
     address
 }
 
-fn pass_on(mut client: TcpStream, to: &str) {
+fn forward_request(mut client: TcpStream, to: &str) {
     let mut head = Vec::new();
     let mut piece = [0; 4096];
     while !head.windows(4).any(|four| four == b"\r\n\r\n") {
@@ -46,7 +46,7 @@ fn pass_on(mut client: TcpStream, to: &str) {
 fn health_option_reports_whether_the_server_answers() {
     let place = Place::new();
     let server = Running::start(place.quire(&["--port", "0"]));
-    let ask = ["doctor", "--health", "--port", port(&server.address)];
+    let ask = ["doctor", "--health", "--port", port_of(&server.address)];
     assert_eq!(place.run(&ask).expect_success(), "ok\n");
     server.signal("-TERM");
     let ask: Vec<String> = ask.map(str::to_owned).into();
@@ -67,7 +67,7 @@ fn the_doctor_looks_through_the_public_address() {
         place.run(&[
             "doctor",
             "--port",
-            port(&server.address),
+            port_of(&server.address),
             "--public-url",
             &url,
         ])
@@ -82,7 +82,7 @@ fn the_doctor_looks_through_the_public_address() {
     ] {
         assert!(message.contains(line), "{line} in {message}");
     }
-    let text = look(&holding_back(server.address.clone()));
+    let text = look(&start_buffering_proxy(server.address.clone()));
     assert_eq!(text.code, Some(1), "{text:?}");
     assert!(
         text.out.contains("broken   streaming") && text.out.contains("proxy_buffering off"),
@@ -105,7 +105,7 @@ fn the_doctor_reports_another_program_on_the_port() {
             let _ = client.write_all(b"220 mail.example ESMTP\r\n");
         }
     });
-    let output = place.run(&["doctor", "--port", port(&address)]);
+    let output = place.run(&["doctor", "--port", port_of(&address)]);
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(
         output.out.contains("taken by another program"),
@@ -213,7 +213,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// Runs the doctor with these settings.
-fn examined(place: &Place, settings: &[(&str, &str)]) -> Said {
+fn run_doctor(place: &Place, settings: &[(&str, &str)]) -> Said {
     let mut command = place.quire(&["doctor", "--port", "0"]);
     command.envs(settings.iter().copied());
     Said::of(command.output().unwrap())
@@ -226,7 +226,7 @@ fn the_doctor_finds_setup_problems() {
     let server = Running::start(place.quire(&["--port", "0"]));
     server.signal("-TERM");
     server.ended();
-    let output = examined(&place, &[]);
+    let output = run_doctor(&place, &[]);
     assert!(
         output
             .out
@@ -258,17 +258,17 @@ fn the_doctor_finds_setup_problems() {
             "warning  data folder: nowhere is not there yet",
         ),
     ] {
-        let said = examined(&place, settings);
+        let said = run_doctor(&place, settings);
         assert!(said.out.contains(found), "{settings:?}: {said:?}");
         let is_broken = said.out.contains("broken ");
         assert_eq!(said.code, Some(i32::from(is_broken)), "{said:?}");
     }
     place.run(&["backup", &folder_text]).expect_success();
-    let said = examined(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
+    let said = run_doctor(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
     assert!(said.out.contains("ok       backups: "), "{said:?}");
     let copy = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
     std::fs::write(copy.path(), "this is not a database").unwrap();
-    let said = examined(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
+    let said = run_doctor(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
     assert!(said.out.contains("broken   backups: "), "{said:?}");
 }
 
@@ -290,7 +290,7 @@ fn a_server_elsewhere_is_examined() {
         ("http://127.0.0.1:1", key, "cannot be reached"),
     ] {
         let settings = [("QUIRE_SERVER", address), ("QUIRE_API_KEY", key)];
-        let output = examined(&place, &settings);
+        let output = run_doctor(&place, &settings);
         assert!(output.out.contains(found), "{found}: {output:?}");
     }
     assert!(!place.data().exists());
@@ -315,7 +315,7 @@ fn a_provider_that_refuses_its_key_is_found() {
         }
     });
     let settings = [("OPENAI_BASE_URL", &*base), ("OPENAI_API_KEY", "sk-wrong")];
-    let output = examined(&place, &settings);
+    let output = run_doctor(&place, &settings);
     assert!(
         output.out.contains("warning  provider: openai: "),
         "{output:?}"

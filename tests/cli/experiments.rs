@@ -18,7 +18,7 @@ dial = "model"
 values = ["demo/phrases", "demo/sceptic"]
 "#;
 
-fn written(place: &Place) {
+fn write_experiment_files(place: &Place) {
     let mut cases = String::from("question,id\n");
     for n in 0..6 {
         cases += &format!("\"Is house {n}, the old one, worth it?\",{n}\n");
@@ -30,7 +30,7 @@ fn written(place: &Place) {
 #[test]
 fn an_experiment_prints_its_estimate_and_result() {
     let place = Place::new();
-    written(&place);
+    write_experiment_files(&place);
     let response = place.run(&["experiment", "run", "signs.toml", "--estimate", "--json"]);
     assert_eq!(response.code, Some(0), "{response:?}");
     let estimate: serde_json::Value = serde_json::from_str(&response.out).unwrap();
@@ -66,7 +66,7 @@ fn an_experiment_prints_its_estimate_and_result() {
 #[test]
 fn experiment_file_errors_name_their_location() {
     let place = Place::new();
-    written(&place);
+    write_experiment_files(&place);
     for (name, text, words) in [
         ("a.toml", "name = ", "line 1"),
         ("b.toml", "cases_file = \"nowhere.csv\"", "nowhere.csv"),

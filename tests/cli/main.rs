@@ -63,7 +63,7 @@ impl Place {
         Said::of(self.quire(words).output().unwrap())
     }
     fn run_with(&self, words: &[&str], input: &str) -> Said {
-        Said::of(fed(self.quire(words), input))
+        Said::of(run_with_input(self.quire(words), input))
     }
 }
 
@@ -74,7 +74,7 @@ impl Drop for Place {
 }
 
 /// Runs a command with this input on stdin.
-fn fed(mut command: Command, input: &str) -> Output {
+fn run_with_input(mut command: Command, input: &str) -> Output {
     let pipes = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

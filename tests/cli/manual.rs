@@ -70,7 +70,7 @@ pub fn commands(block: &str) -> Vec<String> {
 }
 
 /// Returns the problem with a `quire` command line: a command or an option that does not exist.
-fn wrong_call(line: &str) -> Option<String> {
+fn command_problem(line: &str) -> Option<String> {
     let (_, call) = line
         .split_once("quire ")
         .filter(|(before, _)| before.is_empty() || before.ends_with([' ', '(', '"']))?;
@@ -115,7 +115,7 @@ fn commands_and_options_that_are_named_exist() {
             .filter(|line| !line.contains("docker") && !line.contains("litestream"));
         faults.extend(
             wrong
-                .filter_map(|line| wrong_call(line))
+                .filter_map(|line| command_problem(line))
                 .map(|why| format!("{name}: {why}")),
         );
         for target in lines.iter().filter_map(|line| line.strip_prefix("make ")) {
@@ -157,7 +157,7 @@ fn settings_and_addresses_that_are_named_exist() {
             let is_path = ["/api/", "/v1/"]
                 .iter()
                 .any(|start| path.starts_with(start));
-            if is_path && !ROUTES.iter().any(|route| fits(route.path, path)) {
+            if is_path && !ROUTES.iter().any(|route| matches_route(route.path, path)) {
                 faults.push(format!("{name}: no address {path}"));
             }
         }
@@ -174,7 +174,7 @@ fn settings_and_addresses_that_are_named_exist() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-fn fits(route: &str, path: &str) -> bool {
+fn matches_route(route: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (route.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
@@ -189,17 +189,17 @@ fn fits(route: &str, path: &str) -> bool {
 
 /// Returns the sources without tests, with multi-line string literals joined.
 fn sources() -> String {
-    fn walk(folder: &Path, all: &mut Vec<PathBuf>) {
+    fn collect_files(folder: &Path, all: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             match path.is_dir() {
-                true => walk(&path, all),
+                true => collect_files(&path, all),
                 false => all.push(path),
             }
         }
     }
     let mut paths = Vec::new();
-    walk(&Path::new(ROOT).join("src"), &mut paths);
+    collect_files(&Path::new(ROOT).join("src"), &mut paths);
     let mut joined = String::new();
     for path in paths {
         let text = std::fs::read_to_string(path).unwrap();

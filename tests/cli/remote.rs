@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Place, Running, Said};
 
 /// Returns a server with an account, and its API key.
-fn served(place: &Place) -> (Running, String) {
+fn start_server(place: &Place) -> (Running, String) {
     let mut command = place.quire(&["serve"]);
     command.env("PORT", "0").env("USE_MOCK", "true");
     let server = Running::start(command);
@@ -18,7 +18,12 @@ fn served(place: &Place) -> (Running, String) {
     (server, key.trim().to_owned())
 }
 
-fn ask(other: &Place, server: &Running, key: &str, words: &[&str]) -> std::process::Command {
+fn ask_command(
+    other: &Place,
+    server: &Running,
+    key: &str,
+    words: &[&str],
+) -> std::process::Command {
     let url = format!("http://{}", server.address);
     let mut all = vec!["ask", "--server", &url, "--panel", "demo/extract"];
     all.extend_from_slice(words);
@@ -30,7 +35,7 @@ fn ask(other: &Place, server: &Running, key: &str, words: &[&str]) -> std::proce
 #[test]
 fn a_running_server_answers_and_keeps_it() {
     let (place, other) = (Place::new(), Place::new());
-    let (server, key) = served(&place);
+    let (server, key) = start_server(&place);
     std::fs::write(
         other.0.join("lease.txt"),
         "The lease of the mill ends in 2031.\n",
@@ -43,7 +48,8 @@ fn a_running_server_answers_and_keeps_it() {
         "--quiet",
         "--json",
     ];
-    let answer = Said::of(ask(&other, &server, &key, &args).output().unwrap()).expect_success();
+    let answer =
+        Said::of(ask_command(&other, &server, &key, &args).output().unwrap()).expect_success();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["status"], "completed");
     assert!(
@@ -53,7 +59,7 @@ fn a_running_server_answers_and_keeps_it() {
     // Nothing is left behind on the client's machine.
     assert!(!other.data().exists());
     let words = ["When does the lease end?", "--depth", "quick"];
-    let said = Said::of(ask(&other, &server, &key, &words).output().unwrap());
+    let said = Said::of(ask_command(&other, &server, &key, &words).output().unwrap());
     assert_eq!(said.code, Some(0));
     assert!(said.err.contains("demo/extract answered"), "{}", said.err);
     assert!(!said.out.trim().is_empty());
@@ -62,9 +68,9 @@ fn a_running_server_answers_and_keeps_it() {
 #[test]
 fn remote_errors_are_explained() {
     let (place, other) = (Place::new(), Place::new());
-    let (server, key) = served(&place);
+    let (server, key) = start_server(&place);
     let response = |key: &str, words: &[&str], code| {
-        Said::of(ask(&other, &server, key, words).output().unwrap()).refused(code)
+        Said::of(ask_command(&other, &server, key, words).output().unwrap()).refused(code)
     };
     let why = response("quire_wrong", &["Why?"], 1);
     assert!(why.contains("QUIRE_API_KEY"), "{why}");
@@ -83,9 +89,9 @@ fn remote_errors_are_explained() {
 #[test]
 fn ctrl_c_stops_the_run_on_the_server() {
     let (place, other) = (Place::new(), Place::new());
-    let (server, key) = served(&place);
+    let (server, key) = start_server(&place);
     let question = "Is it thin? ".repeat(400);
-    let mut command = ask(
+    let mut command = ask_command(
         &other,
         &server,
         &key,

@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::{Place, Running, Said, fed};
+use super::{Place, Running, Said, run_with_input};
 
 /// Returns a server with an administrator, and that user's unrestricted key.
-fn served(place: &Place) -> (Running, String) {
+fn start_server(place: &Place) -> (Running, String) {
     let server = Running::start(place.quire(&["--port", "0", "--use-mock"]));
     place
         .run(&["user", "add", "ada@example.com", "--admin"])
@@ -44,8 +44,8 @@ impl Elsewhere {
     }
 }
 
-fn elsewhere(home: &Place) -> Elsewhere {
-    let (server, key) = served(home);
+fn remote_place(home: &Place) -> Elsewhere {
+    let (server, key) = start_server(home);
     Elsewhere {
         place: Place::new(),
         server,
@@ -56,7 +56,7 @@ fn elsewhere(home: &Place) -> Elsewhere {
 #[test]
 fn accounts_are_managed_on_a_server() {
     let home = Place::new();
-    let remote = elsewhere(&home);
+    let remote = remote_place(&home);
     let added = remote.json(&["user", "add", "bob@example.com", "--name", "Bob", "--json"]);
     assert_eq!(added["name"], "Bob");
     assert!(added["password"].as_str().unwrap().len() > 8, "{added}");
@@ -93,7 +93,7 @@ fn accounts_are_managed_on_a_server() {
 #[test]
 fn keys_providers_patterns_and_usage_come_from_a_server() {
     let home = Place::new();
-    let remote = elsewhere(&home);
+    let remote = remote_place(&home);
     let keys = remote.json(&["key", "list", "--json"]);
     let id = keys["keys"][0]["id"].as_str().unwrap();
     let output = remote
@@ -145,7 +145,7 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
 #[test]
 fn archives_and_backups_come_from_a_server() {
     let home = Place::new();
-    let remote = elsewhere(&home);
+    let remote = remote_place(&home);
     remote.run(&["ask", "Why?", "-m", "demo/extract", "-q"]);
     remote.run(&["export", "all.tar.gz"]).expect_success();
     let twice = remote.run(&["export", "all.tar.gz"]).refused(1);
@@ -177,7 +177,7 @@ fn archives_and_backups_come_from_a_server() {
 #[test]
 fn experiments_and_tools_run_on_a_server() {
     let home = Place::new();
-    let remote = elsewhere(&home);
+    let remote = remote_place(&home);
     let example = remote.run(&["experiment", "example"]).expect_success();
     std::fs::write(remote.place.0.join("example.toml"), example).unwrap();
     let args = ["experiment", "run", "example.toml", "--estimate", "--json"];
@@ -201,7 +201,10 @@ fn experiments_and_tools_run_on_a_server() {
         "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}",
         "{",
     ];
-    let output = Said::of(fed(remote.command(&["mcp"]), &(messages.join("\n") + "\n")));
+    let output = Said::of(run_with_input(
+        remote.command(&["mcp"]),
+        &(messages.join("\n") + "\n"),
+    ));
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.out.contains("list_patterns"), "{output:?}");
     assert!(output.out.contains("-32700"), "{output:?}");
@@ -235,7 +238,7 @@ fn commands_of_a_data_folder_refuse_a_server() {
 #[test]
 fn a_missing_key_scope_is_named() {
     let home = Place::new();
-    let mut remote = elsewhere(&home);
+    let mut remote = remote_place(&home);
     let key = home
         .run(&["key", "add", "ada@example.com"])
         .expect_success();

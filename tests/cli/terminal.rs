@@ -6,7 +6,7 @@ use std::process::Command;
 use super::{Place, Running, Said};
 
 /// Returns a command's output on a terminal of 80 columns.
-fn on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> String {
+fn run_on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> String {
     let own = place.quire(&[]);
     let shell = format!("stty cols 80 rows 24; {line}");
     let mut command = Command::new("script");
@@ -31,7 +31,7 @@ fn on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> Strin
 }
 
 /// Returns the width of a line in columns, without escape sequences.
-fn columns(line: &str) -> usize {
+fn line_width(line: &str) -> usize {
     let mut count = 0;
     let mut letters = line.chars();
     while let Some(letter) = letters.next() {
@@ -88,8 +88,8 @@ fn all_output_fits_80_columns() {
         "quire ask 'What is *paper* made of?' -m demo/extract",
     ] {
         for colors in [&[][..], &[("NO_COLOR", "1")]] {
-            let text = on_terminal(&place, line, colors);
-            let wide: Vec<&str> = text.lines().filter(|line| columns(line) > 80).collect();
+            let text = run_on_terminal(&place, line, colors);
+            let wide: Vec<&str> = text.lines().filter(|line| line_width(line) > 80).collect();
             assert!(wide.is_empty(), "{line}: {wide:?}");
             let is_styled = ["\x1b[1m", "\x1b[3m", "\x1b[36m"]
                 .iter()
@@ -102,7 +102,7 @@ fn all_output_fits_80_columns() {
 #[test]
 fn the_answer_comes_before_the_summary() {
     let place = Place::new();
-    let text = on_terminal(
+    let text = run_on_terminal(
         &place,
         "quire ask 'What is a quire of paper?' -m demo/extract",
         &[],

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::nginx::{self, Nginx, PATH, PathStyle};
-use super::{Place, Running, Said, fed};
+use super::{Place, Running, Said, run_with_input};
 
 /// A response: status, head, and body.
 struct Answered {
@@ -26,7 +26,7 @@ impl Answered {
 }
 
 /// Sends a request with these header lines to a local port.
-fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answered {
+fn send_request(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answered {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let length = body.len();
     write!(
@@ -90,9 +90,11 @@ fn under_a_path(style: PathStyle) {
     command.env("QUIRE_SETUP_TOKEN", "a-token-for-the-first");
     let server = Running::start(command);
     let _nginx = Nginx::start(port, &server.address, style);
-    let get = |path: &str, headers: &str| send(port, "GET", &format!("{PATH}{path}"), headers, "");
+    let get = |path: &str, headers: &str| {
+        send_request(port, "GET", &format!("{PATH}{path}"), headers, "")
+    };
     let post = |path: &str, headers: &str, body: Value| {
-        send(
+        send_request(
             port,
             "POST",
             &format!("{PATH}{path}"),
@@ -236,7 +238,7 @@ fn under_a_path(style: PathStyle) {
         "{said:?}"
     );
     let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";
-    let said = Said::of(fed(at_server(&["mcp"]), request));
+    let said = Said::of(run_with_input(at_server(&["mcp"]), request));
     assert!(said.out.contains("list_patterns"), "{said:?}");
     let server_port = server.address.rsplit_once(':').unwrap().1;
     let said = place.run(&["doctor", "--port", server_port, "--public-url", &base]);
@@ -260,7 +262,7 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
         let server = Running::start(command);
         let port = server.address.rsplit_once(':').unwrap().1.parse().unwrap();
         let person = json!({"email": "ada@example.org", "password": "Tr4verse-Orchid", "setup_token": "a-token-for-the-first"});
-        send(
+        send_request(
             port,
             "POST",
             "/api/auth/register",
@@ -268,7 +270,7 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
             &person.to_string(),
         );
         let person = json!({"email": person["email"], "password": person["password"]});
-        let entered = send(port, "POST", "/api/auth/login", JSON, &person.to_string());
+        let entered = send_request(port, "POST", "/api/auth/login", JSON, &person.to_string());
         let access = format!("set-cookie: {prefix}quire_access=");
         let line = (entered.head.lines()).find(|line| line.starts_with(&access));
         let line = line.unwrap_or_else(|| panic!("{}", entered.head));

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::samples;
-use crate::words::{count, recall};
+use crate::manifest::load_samples;
+use crate::words::{recall, word_counts};
 
 /// Minimum median recall of all files and of the PDFs, and of every other kind. It is lower for web pages, because
 /// unlike pandoc the reader leaves out menus.
@@ -16,7 +16,7 @@ const FEW: f64 = 0.08;
 #[test]
 fn most_words_are_found() {
     let mut by_kind: BTreeMap<String, Vec<(f64, String)>> = BTreeMap::new();
-    for sample in samples() {
+    for sample in load_samples() {
         let Some(reference) = sample.reference() else {
             continue;
         };
@@ -24,7 +24,7 @@ fn most_words_are_found() {
             continue;
         };
         let text: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
-        let got = recall(&count(&text.join("\n")), &count(&reference));
+        let got = recall(&word_counts(&text.join("\n")), &word_counts(&reference));
         let row = (got, sample.path.clone());
         for kind in [sample.folder(), "all"] {
             by_kind

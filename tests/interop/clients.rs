@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::mock::installed;
+use crate::mock::find_program;
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::line::{ScriptLine, on};
@@ -75,8 +75,8 @@ fn provider() -> Provider {
 
 /// Runs a client and checks its results. Returns the provider that was called; `None` if the client is not
 /// installed.
-fn tried(program: &Program) -> Option<Provider> {
-    let runs = installed(program.runs)?;
+fn run_client(program: &Program) -> Option<Provider> {
+    let runs = find_program(program.runs)?;
     let provider = provider();
     let folder = Folder::new();
     let server = Executable::start(
@@ -141,8 +141,8 @@ fn tried(program: &Program) -> Option<Provider> {
     Some(provider)
 }
 
-fn tries(program: &Program, slow: &str) {
-    if let Some(provider) = tried(program) {
+fn check_client(program: &Program, slow: &str) {
+    if let Some(provider) = run_client(program) {
         provider.wait_for_disconnect(slow);
     }
 }
@@ -163,7 +163,7 @@ fn openai_python_library_works() {
         script: "openai_python.py",
         seen: observed.leak(),
     };
-    tries(&program, "slow-openai");
+    check_client(&program, "slow-openai");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn openai_node_library_works() {
         script: "openai_node.mjs",
         seen: &OPENAI,
     };
-    tries(&program, "slow-node");
+    check_client(&program, "slow-node");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn anthropic_python_library_works() {
             ("left", "true"),
         ],
     };
-    tries(&program, "slow-anthropic");
+    check_client(&program, "slow-anthropic");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn vercel_ai_sdk_works() {
             ("left", "true"),
         ],
     };
-    tries(&program, "slow-ai");
+    check_client(&program, "slow-ai");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn langchain_works() {
             ("left", "true"),
         ],
     };
-    tries(&program, "slow-langchain");
+    check_client(&program, "slow-langchain");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn llm_command_works() {
             ),
         ],
     };
-    tried(&program);
+    run_client(&program);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn aichat_command_works() {
             ("cut", "exit 0"),
         ],
     };
-    tried(&program);
+    run_client(&program);
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn official_mcp_client_works() {
             ("stdio unknown model", "true"),
         ],
     };
-    tried(&program);
+    run_client(&program);
 }
 
 const TOOLS: &str = "analysis_status consult list_patterns search_documents";

@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn attempts_are_slowed_per_account() {
     let server = Server::with(&[("LOGIN_LIMIT", "3"), ("TRUSTED_PROXIES", "127.0.0.1")]);
-    signed_in(&server, "a@b.co");
-    signed_in(&server, "b@b.co");
+    sign_in(&server, "a@b.co");
+    sign_in(&server, "b@b.co");
     let stranger = || server.client().with("x-forwarded-for", "192.0.2.1");
     for _ in 0..3 {
         login(&mut stranger(), "a@b.co", OTHER).refused(401, "UNAUTHENTICATED");
@@ -141,7 +141,7 @@ fn an_attack_from_many_addresses_does_not_lock_the_owner_out() {
         let mut client = server.client().with("x-forwarded-for", address);
         login(&mut client, "a@b.co", password).status
     };
-    signed_in(&server, "a@b.co");
+    sign_in(&server, "a@b.co");
     for own in ["198.51.100.7", "2001:db8:7:7::1"] {
         assert_eq!(from(own, PASSWORD), 200);
     }

@@ -46,7 +46,10 @@ fn a_run_completes_with_the_members_that_answer() {
         (&of("p/good")["content"], &of("p/good")["usage"]["output"]),
         (&json!("Eighty grams."), &json!(7))
     );
-    assert_eq!(keys(&body["model_responses"]), ["demo/extract", "p/good"]);
+    assert_eq!(
+        object_keys(&body["model_responses"]),
+        ["demo/extract", "p/good"]
+    );
     let failures = client.get(&analysis_path(&id_of(&answer), "")).json()["failures"].clone();
     assert_eq!(failures.as_array().unwrap().len(), 2, "{failures}");
     provider.wait_for_disconnect("slow");
@@ -113,7 +116,7 @@ fn malformed_provider_responses_fail_only_their_member() {
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
-    assert_eq!(keys(&body["model_responses"]), ["demo/extract"]);
+    assert_eq!(object_keys(&body["model_responses"]), ["demo/extract"]);
     for entry in body["results"].as_array().unwrap() {
         let error = entry["error"].as_str().unwrap_or_default();
         assert_eq!(
@@ -128,7 +131,10 @@ fn malformed_provider_responses_fail_only_their_member() {
     }
     let beside = beside.join().unwrap();
     assert_eq!(
-        (beside.status, keys(&beside.json()["model_responses"]).len()),
+        (
+            beside.status,
+            object_keys(&beside.json()["model_responses"]).len()
+        ),
         (200, 2)
     );
 }

@@ -48,7 +48,7 @@ fn malformed_bodies_are_refused() {
             assert_eq!(error["detail"][0]["loc"][0], "body", "{body}");
         }
         assert!(!answer.text().contains("internal"), "{body}");
-        safe(&answer);
+        check_security_headers(&answer);
     }
     let deep = "[".repeat(15_000);
     send("application/json", &deep).refused(400, "BAD_REQUEST");
@@ -137,7 +137,7 @@ fn slow_headers_do_not_extend_the_time_limit() {
         if socket
             .write_all(format!("x-{number}: 1\r\n").as_bytes())
             .is_err()
-            || readable(&socket)
+            || is_readable(&socket)
         {
             answer = rest(&mut socket);
             break;
@@ -150,7 +150,7 @@ fn slow_headers_do_not_extend_the_time_limit() {
     );
 }
 
-fn readable(socket: &TcpStream) -> bool {
+fn is_readable(socket: &TcpStream) -> bool {
     socket.set_nonblocking(true).unwrap();
     let peeked = socket.peek(&mut [0]);
     socket.set_nonblocking(false).unwrap();

@@ -4,31 +4,39 @@ use super::*;
 
 #[test]
 fn unsupported_content_is_refused_rather_than_dropped() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for (path, body, param) in [
         (CHAT, json!({ "messages": "a" }), "messages"),
-        (CHAT, chat(json!({ "temperature": "0.7" })), "temperature"),
-        (CHAT, chat(json!({ "max_tokens": "256" })), "max_tokens"),
-        (CHAT, chat(json!({ "stream": "false" })), "stream"),
-        (CHAT, chat(json!({ "stop": [null] })), "stop"),
         (
             CHAT,
-            chat(json!({ "messages": [said("human", json!("a"))] })),
+            chat_request(json!({ "temperature": "0.7" })),
+            "temperature",
+        ),
+        (
+            CHAT,
+            chat_request(json!({ "max_tokens": "256" })),
+            "max_tokens",
+        ),
+        (CHAT, chat_request(json!({ "stream": "false" })), "stream"),
+        (CHAT, chat_request(json!({ "stop": [null] })), "stop"),
+        (
+            CHAT,
+            chat_request(json!({ "messages": [message("human", json!("a"))] })),
             "messages",
         ),
         (
             CHAT,
-            chat(
-                json!({ "messages": [said("user", json!([{ "type": "input_audio", "input_audio": { "data": "AA", "format": "wav" } }]))] }),
+            chat_request(
+                json!({ "messages": [message("user", json!([{ "type": "input_audio", "input_audio": { "data": "AA", "format": "wav" } }]))] }),
             ),
             "messages",
         ),
         (
             CHAT,
-            chat(
-                json!({ "messages": [said("user", json!([{ "type": "image_url", "image_url": { "url": "https://example.org/x.png" } }]))] }),
+            chat_request(
+                json!({ "messages": [message("user", json!([{ "type": "image_url", "image_url": { "url": "https://example.org/x.png" } }]))] }),
             ),
             "messages",
         ),
@@ -36,7 +44,7 @@ fn unsupported_content_is_refused_rather_than_dropped() {
         ("/v1/responses", json!({ "input": "" }), "input"),
         (
             "/v1/responses",
-            json!({ "input": [said("user", json!([{ "type": "input_audio" }]))] }),
+            json!({ "input": [message("user", json!([{ "type": "input_audio" }]))] }),
             "input",
         ),
         (
@@ -65,7 +73,10 @@ fn unsupported_content_is_refused_rather_than_dropped() {
             "background",
         ),
     ] {
-        let answer = client.post(path, merged(json!({ "model": "p/any" }), body.clone()));
+        let answer = client.post(
+            path,
+            merge_objects(json!({ "model": "p/any" }), body.clone()),
+        );
         let found = &answer.json()["error"]["param"];
         assert_eq!(
             (answer.status, found),
@@ -79,10 +90,10 @@ fn unsupported_content_is_refused_rather_than_dropped() {
 
 #[test]
 fn bodies_as_clients_send_them() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let text = chat(json!({})).to_string();
+    let text = chat_request(json!({})).to_string();
     let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(text.as_bytes()).unwrap();
     let packed = packed.finish().unwrap();
@@ -145,7 +156,9 @@ fn bodies_as_clients_send_them() {
     }
     for model in [" p/any ", "p/any"] {
         assert_eq!(
-            client.post(CHAT, chat(json!({ "model": model }))).status,
+            client
+                .post(CHAT, chat_request(json!({ "model": model })))
+                .status,
             200,
             "{model:?}"
         );
@@ -154,7 +167,7 @@ fn bodies_as_clients_send_them() {
 
 #[test]
 fn keys_as_clients_send_them() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let created = key(&mut client);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{content, is_whole_after, now, until, upload, whole_at};
+use super::{current_time, document_content, is_whole_after, upload, wait_for_health, whole_at};
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::s3::{Bucket, BucketFault};
@@ -81,7 +81,7 @@ impl Model {
             0 | 1 => {
                 let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
                 if answer.status == 200 {
-                    self.names.push((number.to_string(), now()));
+                    self.names.push((number.to_string(), current_time()));
                 }
             }
             2 | 3 => {
@@ -89,7 +89,7 @@ impl Model {
                 let mut bytes = format!("Sheet {number}. ").into_bytes();
                 bytes.resize(length.max(bytes.len()), b'a');
                 if let Some(id) = upload(client, &format!("{number}.txt"), &bytes) {
-                    self.documents.insert(id, (bytes, now(), None));
+                    self.documents.insert(id, (bytes, current_time(), None));
                 }
             }
             _ => {
@@ -98,7 +98,7 @@ impl Model {
                     return;
                 };
                 if client.delete(&format!("/api/documents/{id}")).status == 200 {
-                    row.2 = Some(now());
+                    row.2 = Some(current_time());
                 }
             }
         }
@@ -127,7 +127,7 @@ impl Model {
             if stored.as_str() < moment && deleted.is_none() {
                 promised += 1;
                 assert!(is_listed, "{context}: {id} of {stored} is missing");
-                let (status, found) = content(client, id);
+                let (status, found) = document_content(client, id);
                 assert!(
                     status == 200 && found == *bytes,
                     "{context}: the original of {id}: {status}"
@@ -137,7 +137,7 @@ impl Model {
         self.documents.retain(|id, row| {
             row.2 = None;
             // For a document not yet reported as replicated, the row may exist alone.
-            entries.contains(id) && content(client, id) == (200, row.0.clone())
+            entries.contains(id) && document_content(client, id) == (200, row.0.clone())
         });
         promised
     }
@@ -222,8 +222,8 @@ impl ReplicatedFolder {
             let number = chance.below(files.len() as u64) as usize;
             let _ = fs::remove_file(files[number].path());
         }
-        let lost = now();
-        until(client, "whole after a loss", |health| {
+        let lost = current_time();
+        wait_for_health(client, "whole after a loss", |health| {
             is_whole_after(health, &lost)
         });
     }
@@ -256,7 +256,7 @@ fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
 }
 
 /// Makes changes with a fault in between. Returns the last `whole_at`, empty if there was none.
-fn change(
+fn change_with_fault(
     life: &ReplicatedFolder,
     client: &mut Client,
     model: &mut Model,
@@ -282,7 +282,7 @@ fn change(
         // Killed at the very moment when the replication time advances.
         life.heal();
         let before = whole_at(client);
-        let health = until(client, "whole", |health| is_whole_after(health, &before));
+        let health = wait_for_health(client, "whole", |health| is_whole_after(health, &before));
         moment = health["replica"]["whole_at"].as_str().unwrap().to_owned();
     }
     moment
@@ -290,7 +290,7 @@ fn change(
 
 /// Each server lifetime has its own data folder, so that no round depends on how many came before. `ATTACK_ROUNDS`
 /// sets the number of rounds, `ATTACK_SEED` the first seed.
-fn rounds(life: impl Fn() -> ReplicatedFolder) {
+fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);
     let first = number("ATTACK_SEED").unwrap_or(15);
@@ -301,20 +301,20 @@ fn rounds(life: impl Fn() -> ReplicatedFolder) {
         let (mut chance, mut model) = (SeededRandom(seed), Model::default());
         let mut server = life.start();
         let mut client = Client::new(server.address).registered("ada@example.com");
-        let begun = now();
-        until(&mut client, "whole", |health| {
+        let begun = current_time();
+        wait_for_health(&mut client, "whole", |health| {
             is_whole_after(health, &begun)
         });
         for round in 0..ROUNDS_OF_A_LIFE.min(rounds - done) {
-            let moment = change(&life, &mut client, &mut model, &mut chance);
+            let moment = change_with_fault(&life, &mut client, &mut model, &mut chance);
             server.kill();
             life.heal();
             server = life.start_again();
             client = server.known(&client);
             let context = format!("round {round} of seed {seed}, whole at {moment}");
             promised += model.check(&mut client, &moment, &context);
-            let back = now();
-            until(&mut client, "whole again", |health| {
+            let back = current_time();
+            wait_for_health(&mut client, "whole again", |health| {
                 is_whole_after(health, &back)
             });
         }
@@ -326,11 +326,11 @@ fn rounds(life: impl Fn() -> ReplicatedFolder) {
 /// `make attack` runs 50 rounds.
 #[test]
 fn replicated_data_is_restored_after_a_kill_and_any_fault() {
-    rounds(ReplicatedFolder::on_a_small_disk);
+    run_rounds(ReplicatedFolder::on_a_small_disk);
 }
 
 /// `make attack` runs 50 rounds.
 #[test]
 fn data_replicated_to_a_bucket_is_restored_after_an_outage() {
-    rounds(ReplicatedFolder::with_a_bucket);
+    run_rounds(ReplicatedFolder::with_a_bucket);
 }

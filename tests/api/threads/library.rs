@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn threads_are_searched_by_answer_text_page_by_page() {
     let provider = Provider::answering(|asked| {
-        let question = said(asked).pop().unwrap().1;
+        let question = messages_of(asked).pop().unwrap().1;
         let fact = if question.contains("alpha") {
             "A kestrel hovers."
         } else {
@@ -16,7 +16,7 @@ fn threads_are_searched_by_answer_text_page_by_page() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for prompt in ["alpha", "beta", "gamma"] {
-        ask(&mut client, first(prompt));
+        ask_and_wait(&mut client, first_question(prompt));
     }
     let found = client.get("/api/threads?q=kestrel+submarine").json();
     assert_eq!(found["threads"], json!([]), "every word is required");
@@ -58,8 +58,8 @@ fn threads_are_searched_by_answer_text_page_by_page() {
 fn a_thread_or_one_turn_is_shared_and_exported() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let answer = ask(&mut client, json!({"prompt": "What is a quire?"}));
-    let two = follow(&mut client, &answer, "And a ream?");
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow_up(&mut client, &answer, "And a ream?");
     let path = format!("/api/threads/{}", answer["thread_id"].as_str().unwrap());
     let link = client.post(&format!("{path}/share"), json!({})).json();
     let shared = format!("/api/shared/{}", link["token"].as_str().unwrap());
@@ -95,7 +95,7 @@ fn a_thread_or_one_turn_is_shared_and_exported() {
 fn other_users_threads_cannot_be_continued() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let answer = ask(&mut client, json!({"prompt": "What is a quire?"}));
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
     let mut other = server.user("bob@example.com");
     for (field, id) in [
         ("follow_up_to", &answer["analysis_id"]),
