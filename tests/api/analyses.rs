@@ -134,7 +134,7 @@ fn the_predecessors_names_are_understood() {
         (&json!("demo/merge"), &json!(0.5))
     );
     assert_eq!(metadata["document_ids"], json!([document["document_id"]]));
-    assert_eq!(provider.asked()[0].body["temperature"], json!(0.5));
+    assert_eq!(provider.requests()[0].body["temperature"], json!(0.5));
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn a_run_over_its_budget_is_refused_before_any_cost() {
             "{refusal}"
         );
     }
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn anonymous_runs_use_only_demo_models_and_stop_with_the_client() {
             .post("/api/analyze", body)
             .refused(401, "UNAUTHENTICATED");
     }
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]
@@ -373,7 +373,7 @@ fn the_same_request_again_is_answered_from_the_cache() {
         let body = answer.json();
         assert_eq!(body["metadata"]["cached"], json!(cached), "{more}");
         assert_eq!(body["model_responses"]["p/a"], "Thin.");
-        assert_eq!(provider.asked().len(), calls, "{more}");
+        assert_eq!(provider.requests().len(), calls, "{more}");
     };
     ask(&mut ada, json!({}), false, 1);
     ask(&mut ada, json!({}), true, 1);
@@ -406,7 +406,7 @@ fn failed_and_partial_answers_are_not_cached() {
             status
         );
     }
-    assert_eq!(provider.asked().len(), 3);
+    assert_eq!(provider.requests().len(), 3);
 }
 
 #[test]
@@ -425,9 +425,9 @@ fn passages_enter_the_prompt_inside_the_fence() {
         response["detail"][0]["loc"],
         json!(["body", "document_ids"])
     );
-    assert!(provider.asked().is_empty(), "nothing was sent");
+    assert!(provider.requests().is_empty(), "nothing was sent");
     assert_eq!(ada.post("/api/analyze", asking).status, 200);
-    let sent = provider.asked();
+    let sent = provider.requests();
     let prompt: String = sent[0].body["messages"]
         .as_array()
         .unwrap()
@@ -480,7 +480,7 @@ fn a_run_waits_for_its_turn_and_too_many_are_turned_away() {
             "cancelled"
         );
     }
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
     client.post(&analysis_path(&first, "/cancel"), json!({}));
     assert_eq!(
         wait_until_ended(&mut client, &second)["status"],

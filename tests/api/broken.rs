@@ -27,7 +27,7 @@ fn the_synthesizer_is_informed_of_a_truncated_answer() {
         short_run_with(&["p/long", "p/whole"], extra),
     ));
     assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
-    let requests = provider.asked();
+    let requests = provider.requests();
     let prompt = requests.last().unwrap().body["messages"].to_string();
     let announced = "(This answer was cut off by its length limit.)";
     assert_eq!(prompt.matches(announced).count(), 1, "{prompt}");

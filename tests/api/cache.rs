@@ -43,7 +43,7 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
         let counted = output["model_responses"]["openai/gpt-4o"].clone();
         assert_eq!(counted, "It is thin.");
     }
-    assert_eq!(provider.asked().len(), 4);
+    assert_eq!(provider.requests().len(), 4);
     let stats = ada.get("/api/cache/stats").json();
     // The provider's answer, and the demo model's answer.
     assert_eq!(stats["entries"], 2, "{stats}");
@@ -122,7 +122,7 @@ fn concurrent_identical_calls_are_made_once() {
         })
         .collect();
     assert_eq!(cached.iter().filter(|cached| **cached).count(), 3);
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
 }
 
 #[test]

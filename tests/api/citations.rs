@@ -39,7 +39,7 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
         "document_ids": [lease["id"]], "pattern": "summarize", "depth": "quick"});
     let done = person.post("/api/analyze", body).json();
     let id = done["analysis_id"].as_str().expect("an id").to_owned();
-    let request = &provider.asked()[0].body;
+    let request = &provider.requests()[0].body;
     let system = request["messages"][0]["content"]
         .as_str()
         .expect("a text")

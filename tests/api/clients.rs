@@ -35,7 +35,7 @@ pub fn merge_objects(mut body: Value, more: Value) -> Value {
 }
 
 pub fn last_request_body(provider: &Provider) -> Value {
-    provider.asked().last().unwrap().body.clone()
+    provider.requests().last().unwrap().body.clone()
 }
 
 #[test]

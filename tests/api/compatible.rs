@@ -87,7 +87,7 @@ fn a_single_model_receives_the_request_unchanged() {
     assert_eq!(response["usage"]["total_tokens"], 18);
     assert_eq!(answer.header("x-quire-ignored"), "");
     assert_eq!(answer.header("x-quire-panel"), "p/any");
-    let requests = provider.asked();
+    let requests = provider.requests();
     let sent = &requests.last().unwrap().body;
     let roles: Vec<_> = sent["messages"]
         .as_array()
@@ -359,15 +359,15 @@ fn a_request_that_is_sent_again_under_its_key_is_answered_once() {
         first.header("x-quire-analysis"),
         second.header("x-quire-analysis")
     );
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
     let other = send("one", chat_request("p/other"));
     assert_eq!(other.status, 400, "{}", other.text());
     assert_eq!(send("two", chat_request("p/any")).status, 200);
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
     // A failed call is tried again.
     for _ in 0..2 {
         assert_eq!(send("three", chat_request("p/refused")).status, 400);
     }
-    assert_eq!(provider.asked().len(), 4);
+    assert_eq!(provider.requests().len(), 4);
     assert_eq!(send("a b", chat_request("p/any")).status, 400);
 }

@@ -74,7 +74,7 @@ pub fn check_resumed(client: &mut Client, provider: &Provider, id: &str, seen: &
     let joined = &texts(&all).0[&("initial".to_owned(), "p/slow".to_owned())];
     assert_eq!(joined, "It is thin.");
     let requests = provider
-        .asked()
+        .requests()
         .into_iter()
         .filter(|asked| asked.body["model"] == "quick");
     assert_eq!(requests.count(), 1);

@@ -47,7 +47,7 @@ fn embeddings_are_forwarded_in_both_encodings_and_recorded() {
         "{answer}"
     );
     assert_eq!(answer["usage"]["prompt_tokens"], 9);
-    let sent = &provider.asked()[0].body;
+    let sent = &provider.requests()[0].body;
     assert_eq!(
         (&sent["model"], &sent["dimensions"]),
         (&json!("vec"), &json!(2))
@@ -110,7 +110,7 @@ fn concurrent_embeddings_stay_within_a_budget() {
         let statuses = requests.into_iter().map(|one| one.join().unwrap());
         statuses.filter(|status| *status == 200).count()
     });
-    assert_eq!((answered, provider.asked().len()), (1, 1));
+    assert_eq!((answered, provider.requests().len()), (1, 1));
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn a_repeated_idempotency_key_forwards_once() {
     assert_eq!((first.status, first.text()), (200, again.text()));
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(ask(0, "b").status, 400);
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
     // Another API key of the same user may be restricted, so it learns nothing.
     assert_eq!(ask(1, "a").status, 200);
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn embeddings_beyond_a_budget_are_refused() {
         3,
         "{statuses:?}"
     );
-    assert_eq!(provider.asked().len(), 3);
+    assert_eq!(provider.requests().len(), 3);
 }
 
 /// Refuses two fields with the vendors' own error messages.
@@ -186,6 +186,6 @@ fn a_refused_field_is_omitted_reported_and_remembered() {
         let mut ignored: Vec<&str> = answer.header("x-quire-ignored").split(", ").collect();
         ignored.sort_unstable();
         assert_eq!(ignored, ["dimensions", "encoding_format"]);
-        assert_eq!(provider.asked().len(), asked, "remembered");
+        assert_eq!(provider.requests().len(), asked, "remembered");
     }
 }

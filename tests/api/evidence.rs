@@ -356,7 +356,7 @@ fn a_comparison_survives_a_killed_server() {
     provider.wait_hanging(1);
     first.kill();
     let questions = |provider: &Provider| {
-        let requests = provider.asked();
+        let requests = provider.requests();
         requests
             .iter()
             .filter(|one| !question_of(one).is_empty())
@@ -404,7 +404,7 @@ fn a_cascade_follows_the_judge_and_api_clients_can_request_the_map() {
     assert_eq!(analysis["synthesis"], ANSWER);
     let judged = || {
         provider
-            .asked()
+            .requests()
             .iter()
             .filter(|asked| is_comparison(asked))
             .count()

@@ -324,7 +324,7 @@ fn invalid_experiments_are_refused_with_a_reason() {
             refusal.text()
         );
     }
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     let refusal = client.post("/api/experiments/estimate", asked);
     refusal.refused(422, "VALIDATION_ERROR");
     assert!(refusal.text().contains("tokens"), "{}", refusal.text());
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 /// Returns the statuses of these requests, sent at once.

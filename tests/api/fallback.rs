@@ -119,7 +119,7 @@ fn the_final_answer_has_the_requested_format() {
         json!({ "city": "Paris" }),
         "{analysis}"
     );
-    let requests = provider.asked();
+    let requests = provider.requests();
     assert_eq!(requests.len(), 3);
     // The first answers are free text.
     assert!(
@@ -181,7 +181,7 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
     let id = id_of(&client.post("/api/analyze", requested));
     assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
     let mut saw = Vec::new();
-    for asked in provider.asked() {
+    for asked in provider.requests() {
         let pictures = asked
             .body
             .to_string()

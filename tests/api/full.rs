@@ -36,7 +36,7 @@ fn start_on_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
         ("RATE_LIMIT", "100000"),
         ("MIN_FREE_MB", "8"),
     ];
-    let server = Executable::by(command, folder, &settings);
+    let server = Executable::from_command(command, folder, &settings);
     // The path as the server sees it.
     let observed = PathBuf::from(format!("/proc/{}/root", server.id()));
     let disk = observed.join(data.strip_prefix("/").unwrap());

@@ -34,7 +34,7 @@ fn tool_calling_provider() -> Provider {
 }
 
 fn last_request_body(provider: &Provider) -> Value {
-    provider.asked().pop().unwrap().body
+    provider.requests().pop().unwrap().body
 }
 
 #[test]

@@ -23,7 +23,7 @@ const SETTINGS: &[(&str, &str)] = &[("USE_MOCK", "true"), ("RATE_LIMIT", "100000
 fn start_replacement(folder: &Folder, settings: &[(&str, &str)]) -> Executable {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
     command.args(["serve", "--take-over"]);
-    Executable::by(command, folder, settings)
+    Executable::from_command(command, folder, settings)
 }
 
 /// Starts a process with an already open socket, as systemd does.
@@ -36,7 +36,7 @@ fn start_with_socket(
     let line = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve 3<&0 </dev/null";
     command.args(["-c", line, env!("CARGO_BIN_EXE_quire")]);
     command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
-    Executable::by(command, folder, settings)
+    Executable::from_command(command, folder, settings)
 }
 
 /// Runs `change` while users write and read, each on both new and reused connections. The test fails if a request

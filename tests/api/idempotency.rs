@@ -35,7 +35,7 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
     let _ = asking.join();
     // A server requests the model list when it starts; that is not a model call.
     let calls = || {
-        let requests = provider.asked().into_iter();
+        let requests = provider.requests().into_iter();
         requests
             .filter(|requests| requests.head.starts_with("POST"))
             .count()
@@ -103,5 +103,5 @@ fn an_answer_that_cannot_be_stored_is_still_delivered() {
     // The repeated request is not paid for a second time.
     let second = client.post("/v1/chat/completions", body);
     assert_eq!(second.status, 409, "{}", second.text());
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
 }

@@ -201,7 +201,7 @@ fn a_key_can_call_only_its_models() {
     let body = json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
     assert_eq!(client.post("/api/analyze", body).status, 403);
     let requests: Vec<String> = provider
-        .asked()
+        .requests()
         .iter()
         .map(ReceivedRequest::model)
         .collect();
@@ -233,7 +233,8 @@ fn a_key_cannot_exceed_its_budget() {
     for _ in 0..30 {
         let mut other = body.clone();
         // A different question each time, because a cached answer costs nothing.
-        other["messages"][0]["content"] = json!(format!("Is it thin? {}", provider.asked().len()));
+        other["messages"][0]["content"] =
+            json!(format!("Is it thin? {}", provider.requests().len()));
         let answer = client.post("/v1/chat/completions", other);
         if answer.status != 200 {
             refused = Some(answer);
@@ -243,7 +244,7 @@ fn a_key_cannot_exceed_its_budget() {
     let refusal = refused.expect("the amount ends");
     assert_eq!(refusal.status, 429, "{}", refusal.text());
     assert!(refusal.text().contains("API key"), "{}", refusal.text());
-    assert!(provider.asked().len() > 1);
+    assert!(provider.requests().len() > 1);
     // Another key of the same user is not affected.
     let free = create_key(&mut owner, json!({}));
     assert_eq!(
@@ -281,14 +282,14 @@ fn concurrent_requests_cannot_share_a_reservation() {
     let budget = format!("/api/admin/users/{}/budget", bob.trim_matches('"'));
     assert_eq!(ada.put(&budget, json!({ "day_usd": 0.0025 })).status, 200);
     for key in [of_the_key, of_the_person] {
-        let before = provider.asked().len();
+        let before = provider.requests().len();
         let statuses = ask_at_once(&server, &key);
         let answered = statuses.iter().filter(|status| **status == 200).count();
         assert!((1..=2).contains(&answered), "{statuses:?}");
         // Not a 503, since waiting does not help and a program would retry forever.
         let refused = statuses.iter().filter(|status| **status == 429).count();
         assert_eq!(answered + refused, statuses.len(), "{statuses:?}");
-        assert_eq!(provider.asked().len() - before, answered);
+        assert_eq!(provider.requests().len() - before, answered);
     }
 }
 

@@ -25,7 +25,7 @@ fn provider() -> Provider {
 
 /// Number of calls made for the user, without the model list that a server requests at startup.
 fn calls(provider: &Provider) -> usize {
-    let requests = provider.asked();
+    let requests = provider.requests();
     let of_person =
         |one: &&ReceivedRequest| ["slow", "quick", "other"].contains(&one.model().as_str());
     requests.iter().filter(of_person).count()

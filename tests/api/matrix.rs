@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::routes::{RARE, fill_path, openapi_document, owner, owner_view};
+use crate::routes::{RARE, fill_path, openapi, owner, owner_view};
 use crate::support::{Client, Server};
 
 /// Returns the ID of one of the owner's objects, by its field name in a request body.
@@ -97,7 +97,7 @@ fn no_operation_reaches_another_users_data() {
     server.user("root@example.org");
     let mut owner = owner(&server);
     let before = owner_view(&mut owner);
-    let document = openapi_document();
+    let document = openapi();
     let mut request_count = 0;
     for (path, operations) in document["paths"].as_object().expect("paths") {
         let filled = fill_path(path, &owner.values)

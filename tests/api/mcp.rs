@@ -64,7 +64,7 @@ fn mcp_runs_stay_within_a_budget() {
     };
     let answer = client.post("/mcp", ask(0.000_001)).json();
     assert_eq!(answer["result"]["isError"], true, "{answer}");
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
     let answer = client.post("/mcp", ask(1.0)).json();
     assert_eq!(answer["result"]["isError"], false, "{answer}");
 }

@@ -106,7 +106,7 @@ fn upload(client: &mut Client, text: &str) -> String {
 }
 
 fn embeddings(provider: &Provider) -> usize {
-    let requests = provider.asked().into_iter();
+    let requests = provider.requests().into_iter();
     requests
         .filter(|one| one.head.contains("/embeddings"))
         .count()

@@ -107,7 +107,7 @@ fn an_effort_is_sent_as_a_level_that_the_model_supports() {
     // An old name refers to the current model.
     let answer = client.post("/api/analyze", short_run_with(&["gpt5"], expected));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let body = provider.asked().remove(0).body;
+    let body = provider.requests().remove(0).body;
     assert_eq!(body["reasoning_effort"], "high", "{body}");
     assert!(body["temperature"].is_null(), "{body}");
 }

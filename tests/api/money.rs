@@ -166,7 +166,7 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
     assert_eq!(client.get("/api/usage?user=all").json()["users"], json!([]));
     let together = client.get("/api/usage?user=all&group=day").json();
     assert_eq!(together["usage"], json!([]));
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
     assert!(why.contains("budget of this analysis of 1.00 USD"), "{why}");
     let analysis = wait_until_ended(&mut client, &id);
     assert_eq!(analysis["ultra_response"], "It is thin.", "{analysis}");
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
     let usage = client.get("/api/usage").json();
     let reserved = usage["budget"]["reserved"]["cost_usd"].as_f64().unwrap();
     assert!(reserved > 0.0 && reserved <= bound * 2.5, "{usage}");
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
     for id in started {
         client.post(&analysis_path(&id, "/cancel"), json!({}));
     }

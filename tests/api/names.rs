@@ -72,11 +72,11 @@ fn refused_speaker_names_are_omitted_on_retry() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for model in ["p/groq", "p/mistral", "p/openai"] {
-        let before = provider.asked().len();
+        let before = provider.requests().len();
         let answer = client.post(CHAT, chat_request(model));
         assert_eq!(answer.status, 200, "{model}: {}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "messages.name", "{model}");
-        assert_eq!(provider.asked().len(), before + 2, "{model}");
+        assert_eq!(provider.requests().len(), before + 2, "{model}");
     }
 }
 

@@ -351,7 +351,7 @@ fn nonstandard_reasoning_marks_are_separated() {
             said(&["Use `<think>` and `</think>`. ", T]),
             COUNTED,
         )
-        .giving("Use `<think>` and `</think>`. Seven plus five is twelve."),
+        .expecting("Use `<think>` and `</think>`. Seven plus five is twelve."),
         whole(
             "ol/marks",
             ollama(&[
@@ -407,7 +407,7 @@ fn nonstandard_streams_are_parsed() {
         whole("message-behind", sse(&[text("Seven plus "), text("five is twelve."), second, usual(), done()]), COUNTED),
         whole("other-choice", sse(&[text("Seven plus "), json!({ "choices": [{ "index": 1, "delta": { "content": "Or else." }, "finish_reason": null }] }), text("five is twelve."), end("stop"), usual(), done()]), COUNTED),
         whole("filter-first", sse(&[json!({ "choices": [], "prompt_filter_results": [{ "prompt_index": 0 }], "usage": null }), text(T), end("stop"), usual(), done()]), COUNTED),
-        whole("nul", said(&["Seven\u{0} plus five is 😀 twelve."]), COUNTED).giving("Seven\u{0} plus five is 😀 twelve."),
+        whole("nul", said(&["Seven\u{0} plus five is 😀 twelve."]), COUNTED).expecting("Seven\u{0} plus five is 😀 twelve."),
         whole("zlib", zlib(&all()), COUNTED),
         whole("content-object", sse(&[chunk(json!({ "content": { "type": "text", "text": T } }), Value::Null), end("stop"), usual(), done()]), COUNTED),
         whole("an/data-only", on("").sse(&events(&[started(json!({ "input_tokens": 100 })), block(T), stopped("end_turn", json!({ "output_tokens": 7 })), message_stop()])), COUNTED),

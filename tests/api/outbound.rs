@@ -139,7 +139,7 @@ impl Canary {
     }
 
     /// Returns the number of connections so far. They are accepted in order, so no earlier one is missed.
-    fn heard(self) -> usize {
+    fn connection_count(self) -> usize {
         use std::io::Write;
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
         socket.write_all(b"DONE").unwrap();
@@ -316,11 +316,11 @@ fn only_listed_routes_make_outbound_calls() {
         let mut requests = 0;
         let model = format!("p/m{number}");
         let answer = call_model_route(&mut admin, route, &model, || {
-            requests = provider.asked().len()
+            requests = provider.requests().len()
         });
         assert!(answer.status < 300, "{route}: {}", answer.text());
         assert!(
-            provider.asked().len() > requests,
+            provider.requests().len() > requests,
             "{route}: {}",
             answer.text()
         );
@@ -329,16 +329,16 @@ fn only_listed_routes_make_outbound_calls() {
     let own = json!({ "name": "box", "base_url": provider.base_url() });
     let added = admin.post("/api/admin/providers", own);
     assert_eq!(added.status, 201, "{}", added.text());
-    let request_count = provider.asked().len();
+    let request_count = provider.requests().len();
     let values = crate::routes::unknown_ids();
     for route in ROUTES {
         let formatted = format!("{} {}", route.verb.as_str(), route.path);
         if !CALLING.contains(&formatted.as_str()) && !formatted.ends_with("/logout") {
-            let path = crate::routes::fill_path_and_query(route, &values);
+            let path = crate::routes::url_of(route, &values);
             crate::routes::call_route(&mut admin, route, &path);
         }
     }
-    assert_eq!(provider.asked().len(), request_count);
+    assert_eq!(provider.requests().len(), request_count);
 }
 
 /// Returns a server whose user has a provider at each of these addresses, stored without the API: a name that
@@ -414,7 +414,7 @@ fn no_route_reaches_a_private_address_of_a_user_s_provider() {
         }
     });
     assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
-    assert_eq!(canary.heard(), 0);
+    assert_eq!(canary.connection_count(), 0);
 }
 
 #[test]
@@ -449,5 +449,5 @@ fn force_keeps_no_address_that_the_guard_refuses() {
     let list = user.get(own).json()["providers"].clone();
     assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
     assert_eq!(list[0]["base_url"], "http://192.0.2.7.invalid/v1");
-    assert_eq!(canary.heard(), 0);
+    assert_eq!(canary.connection_count(), 0);
 }

@@ -69,7 +69,7 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "");
-    let sent = &provider.asked()[0].body;
+    let sent = &provider.requests()[0].body;
     for (name, value) in fields.as_object().unwrap() {
         assert_eq!(&sent[name], value, "{name} of {sent}");
     }
@@ -77,7 +77,7 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
     let own = json!({ "stream": false, "api_key": "sk-other", "models": ["p/dear"], "seed": 5 });
     let answer = client.post("/v1/chat/completions", ask_body_with("p/mine", own));
     assert_eq!(answer.header("x-quire-ignored"), "api_key, models");
-    let sent = &provider.asked()[1].body;
+    let sent = &provider.requests()[1].body;
     assert_eq!((&sent["stream"], &sent["seed"]), (&json!(true), &json!(5)));
     assert_eq!(
         (&sent["api_key"], &sent["models"]),
@@ -95,7 +95,7 @@ fn anthropic_and_responses_apis_forward_unknown_fields() {
     assert_eq!(client.post("/v1/messages", message).status, 200);
     let response = json!({ "model": "p/mine", "input": "Is it thin?", "min_p": 0.2, "user": "u" });
     assert_eq!(client.post("/v1/responses", response).status, 200);
-    let requests = provider.asked();
+    let requests = provider.requests();
     assert_eq!(
         (
             &requests[0].body["min_p"],
@@ -122,9 +122,9 @@ fn a_refused_field_is_skipped_and_reported() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "min_p");
         // The second request does not try again.
-        assert_eq!(provider.asked().len(), asked);
+        assert_eq!(provider.requests().len(), asked);
     }
-    let sent = &provider.asked()[2].body;
+    let sent = &provider.requests()[2].body;
     assert_eq!(
         (&sent["min_p"], &sent["top_a"]),
         (&Value::Null, &json!(0.2))
@@ -138,7 +138,7 @@ fn models_unknown_to_the_catalog_receive_images() {
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/chat/completions", image_body("p/mine"));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = &provider.asked()[0].body;
+    let sent = &provider.requests()[0].body;
     assert_eq!(
         sent["messages"][0]["content"][1]["image_url"]["url"],
         PICTURE
@@ -146,7 +146,7 @@ fn models_unknown_to_the_catalog_receive_images() {
     // Once a model turns out not to accept images, this is remembered.
     let answer = client.post("/v1/chat/completions", image_body("p/blind"));
     assert_eq!(answer.status, 400, "{}", answer.text());
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
     let answer = client.post("/v1/chat/completions", image_body("p/blind"));
     assert_eq!(answer.status, 400);
     assert!(
@@ -154,7 +154,7 @@ fn models_unknown_to_the_catalog_receive_images() {
         "{}",
         answer.text()
     );
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
 }
 
 #[test]
@@ -170,11 +170,11 @@ fn response_formats_are_forwarded_unchanged() {
         json!({ "type": "json_object" }),
         json!({ "type": "json_schema", "json_schema": { "name": "sheet", "schema": schema, "strict": true } }),
     ] {
-        let count = provider.asked().len();
+        let count = provider.requests().len();
         let body = ask_body_with("p/mine", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
-        assert_eq!(provider.asked()[count].body["response_format"], format);
+        assert_eq!(provider.requests()[count].body["response_format"], format);
         // A model that refuses the field gets the format as an instruction.
         let body = ask_body_with("p/shapeless", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
@@ -201,7 +201,7 @@ fn configured_headers_and_fields_are_sent_with_every_request() {
         let answer = client.post("/v1/chat/completions", ask_body_with(model, extra));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    let requests = provider.asked();
+    let requests = provider.requests();
     let (mine, slow) = (&requests[0], &requests[1]);
     let head = |requests: &ReceivedRequest| requests.head.to_ascii_lowercase();
     assert!(head(mine).contains("x-team: paper") && head(slow).contains("x-team: slow"));
@@ -252,10 +252,10 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         "{list}"
     );
     let id = shown["id"].as_str().unwrap().to_owned();
-    let count = provider.asked().len();
+    let count = provider.requests().len();
     let answer = admin.post("/v1/chat/completions", ask_body("box/slow"));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = provider.asked()[count].clone();
+    let sent = provider.requests()[count].clone();
     assert!(
         sent.head
             .to_ascii_lowercase()
@@ -321,11 +321,11 @@ fn missing_image_support_is_reported_before_any_cost() {
         "{}",
         answer.text()
     );
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
     // A model with unknown capabilities is tried, and only it gets the image.
     body["models"] = json!(["p/text", "p/mine"]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 200);
-    for asked in provider.asked() {
+    for asked in provider.requests() {
         let is_shown = asked.body.to_string().contains("image_url");
         assert!(!is_shown || asked.model() != "text", "{}", asked.body);
     }
@@ -365,7 +365,7 @@ fn a_budget_of_thinking_reaches_an_unknown_model() {
         let answer = client.post("/v1/messages", message);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "");
-        let sent = &provider.asked()[0].body;
+        let sent = &provider.requests()[0].body;
         assert_eq!(sent["thinking"], thinking, "{sent}");
         assert_eq!(sent["output_config"], Value::Null, "{sent}");
     }

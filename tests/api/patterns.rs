@@ -256,7 +256,7 @@ fn the_arrangements_run_by_their_patterns() {
     assert!(own.contains("Thin."), "{own}");
     assert_eq!(run("single", question, &["p/q"], "p/q"), "Alone.");
     // The requests match the pattern files.
-    let requests = provider.asked();
+    let requests = provider.requests();
     let message = |words: &str| {
         requests
             .iter()

@@ -57,7 +57,7 @@ fn panel_with_a_wrong_a_right_and_a_silent_member() {
     assert_eq!(states, ["completed", "completed", "failed"]);
     let failures = analysis["failures"].to_string();
     assert!(failures.contains("p/silent"), "{failures}");
-    let requests = provider.asked();
+    let requests = provider.requests();
     let read = synthesizer_prompt(&requests, "w");
     assert!(read.contains("9 mm") && read.contains(RIGHT), "{read}");
     for name in models {
@@ -99,7 +99,7 @@ fn member_that_obeys_a_document_is_withheld_from_others() {
     // Kept for users to see, but read by no model.
     assert_eq!(obedient["text"], "Buy Acme paper.");
     assert_eq!(analysis["model_responses"].get("p/obeys"), None);
-    let requests = provider.asked();
+    let requests = provider.requests();
     let read = synthesizer_prompt(&requests, "w");
     assert!(
         !read.contains("Acme") && read.contains("4 mm thick"),
@@ -135,7 +135,7 @@ fn member_order_is_not_favored() {
         let extra = json!({ "ultra_model": "p/w", "prompt": format!("Question {question}?") });
         let id = start_analysis(&mut client, &["p/one", "p/two"], extra);
         wait_until_ended(&mut client, &id);
-        let requests = provider.asked();
+        let requests = provider.requests();
         let read = synthesizer_prompt(&requests, "w");
         let one = read.find("First draft.").unwrap();
         first.insert(one < read.find("Second draft.").unwrap());

@@ -102,5 +102,8 @@ fn an_alias_means_the_newest_model_that_its_provider_lists() {
         json!({ "model": "gpt4o", "messages": [{ "role": "user", "content": "Is it thin?" }] });
     let answer = admin.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(provider.asked().last().unwrap().body["model"], "gpt-7-new");
+    assert_eq!(
+        provider.requests().last().unwrap().body["model"],
+        "gpt-7-new"
+    );
 }

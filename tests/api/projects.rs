@@ -34,7 +34,7 @@ fn every_question_carries_instructions_and_documents() {
     assert_eq!(one["metadata"]["document_ids"], json!([document]), "{one}");
     let follow = json!({"prompt": "Why?", "follow_up_to": one["analysis_id"], "cache": "off"});
     client.post("/api/analyze", follow);
-    let requests = provider.asked();
+    let requests = provider.requests();
     assert_eq!(requests.len(), 2);
     for requests in &requests {
         let rules = requests.body["messages"][0]["content"].as_str().unwrap();
@@ -56,7 +56,7 @@ fn every_question_carries_instructions_and_documents() {
     );
     let follow = json!({"prompt": "How?", "thread": one["thread_id"], "cache": "off"});
     client.post("/api/analyze", follow);
-    let last = provider.asked().pop().unwrap().body.to_string();
+    let last = provider.requests().pop().unwrap().body.to_string();
     assert!(
         last.contains("in prose") && !last.contains("rhymes"),
         "{last}"

@@ -101,7 +101,7 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     assert_eq!(board[0]["setting"]["prompt"], "Check twice.\n{{question}}");
 
     // The writer saw the prompt, questions, expectations, and answers.
-    let requests = provider.asked();
+    let requests = provider.requests();
     let request = requests
         .iter()
         .find(|requests| requests.model() == "writer")
@@ -159,7 +159,7 @@ fn a_killed_search_keeps_its_proposals() {
         &after[..before.as_array().unwrap().len()],
         before.as_array().unwrap()
     );
-    let writers = provider.asked();
+    let writers = provider.requests();
     let writers = writers.iter().filter(|asked| asked.model() == "writer");
     assert_eq!(writers.count(), 2, "no proposal is written twice");
 }
@@ -192,5 +192,5 @@ fn invalid_prompt_searches_are_refused() {
     asked["budget"] = json!({ "cost_usd": 1 });
     let refusal = client.post("/api/experiments/estimate", asked);
     assert!(refusal.text().contains("price of"), "{}", refusal.text());
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }

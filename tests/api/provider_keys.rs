@@ -72,7 +72,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         "{answer}"
     );
     let head = provider
-        .asked()
+        .requests()
         .into_iter()
         .find(|request| request.head.starts_with("POST"))
         .unwrap()

@@ -158,7 +158,7 @@ fn the_key_travels_in_its_header_and_nowhere_else() {
     let error = start_call(&llm, model_request("a")).result().unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Auth);
     assert!(!error.detail.contains("0123456789"), "{}", error.detail);
-    let requests = provider.asked().remove(0);
+    let requests = provider.requests().remove(0);
     assert!(
         requests
             .head
@@ -392,5 +392,5 @@ fn call_canceled_in_the_queue_is_never_sent() {
     assert_eq!(second.kind(), CallErrorKind::Cancelled);
     first.running.cancel();
     assert_eq!(first.kind(), CallErrorKind::Cancelled);
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
 }

@@ -195,7 +195,7 @@ fn scanned_pages_are_sent_to_models_that_accept_images() {
     });
     let done = person.post("/api/analyze", body);
     assert_eq!(done.status, 200, "{}", done.text());
-    let request = provider.asked()[0].body.to_string();
+    let request = provider.requests()[0].body.to_string();
     let view = request.matches("data:image/").count();
     assert_eq!(Some(view), scan["gaps"].as_array().map(Vec::len));
 }

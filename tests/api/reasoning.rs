@@ -106,7 +106,7 @@ pub fn streamed(server: &Server, client: &mut Client, path: &str, body: &Value) 
 }
 
 pub fn last_request_body(provider: &Provider) -> Value {
-    let mut requests = provider.asked();
+    let mut requests = provider.requests();
     requests.retain(|requests| requests.head.starts_with("POST"));
     requests.pop().unwrap().body
 }

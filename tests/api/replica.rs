@@ -156,7 +156,7 @@ fn replica_restores_all_data_onto_another_disk() {
 fn replica_catches_up_after_every_kind_of_bucket_failure() {
     let folder = Folder::new();
     let bucket = Bucket::new();
-    let variables = bucket.variables();
+    let variables = bucket.environment();
     let mut settings = vec![
         ("QUIRE_REPLICA", "s3://copies/team one"),
         ("QUIRE_SECRET", "0123456789abcdef0123456789abcdef"),

@@ -64,7 +64,7 @@ fn a_retry_delay_over_the_deadline_fails_this_and_later_calls() {
     // The next run does not call the provider at all.
     let error = start_call(&llm, model_request("m")).whole().1.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::RateLimited);
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
     let state = |llm: &Llm| llm.providers(None).remove(0);
     assert_eq!(state(&llm).status, "throttled");
     assert!(
@@ -295,7 +295,7 @@ fn a_refused_parameter_is_skipped_remembered_and_reported() {
         CallErrorKind::Rejected
     );
     let sent: Vec<bool> = provider
-        .asked()
+        .requests()
         .iter()
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
@@ -416,7 +416,7 @@ fn an_address_that_a_user_gave_must_be_public() {
             error.detail
         );
     }
-    assert_eq!(provider.asked().len(), 0);
+    assert_eq!(provider.requests().len(), 0);
     // Where allowed, the provider is called.
     let llm = Llm::new(LlmSettings {
         allowed: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],

@@ -159,7 +159,7 @@ fn a_model_that_is_named_twice_gives_two_samples() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let texts = answer.json()["model_responses"].clone();
     assert_eq!(texts, json!({ "p/m": "Thin.", "p/m#2": "Thin." }));
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
     let body = json!({
         "model": "quire/summarize", "models": ["p/m", "p/m"],
         "messages": [{ "role": "user", "content": "How thick is the paper?" }],

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Server};
 
-pub fn openapi_document() -> Value {
+pub fn openapi() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/openapi.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn documented_path(path: &str) -> String {
+fn doc_path(path: &str) -> String {
     path.replace("*}", "}")
 }
 
@@ -42,7 +42,7 @@ pub fn fill_path(path: &str, values: &BTreeMap<&str, String>) -> String {
 }
 
 /// The same, with the query that some routes need.
-pub fn fill_path_and_query(route: &Route, values: &BTreeMap<&str, String>) -> String {
+pub fn url_of(route: &Route, values: &BTreeMap<&str, String>) -> String {
     let question = match route.path {
         "/api/documents/{id}/search" | "/api/search" => "?q=towers",
         "/api/patterns/suggest" => "?prompt=check+the+facts",
@@ -81,14 +81,11 @@ pub fn unknown_ids() -> BTreeMap<&'static str, String> {
 
 #[test]
 fn the_openapi_document_lists_every_route() {
-    let document = openapi_document();
-    let mut remaining = document["paths"].as_object().unwrap().clone();
+    let document = openapi();
+    let mut rest = document["paths"].as_object().unwrap().clone();
     for route in ROUTES {
-        let (path, verb) = (
-            documented_path(route.path),
-            route.verb.as_str().to_lowercase(),
-        );
-        let operation = remaining
+        let (path, verb) = (doc_path(route.path), route.verb.as_str().to_lowercase());
+        let operation = rest
             .get_mut(&path)
             .and_then(|path| path.as_object_mut()?.remove(&verb));
         let operation = operation.unwrap_or_else(|| panic!("{verb} {path} is not described"));
@@ -108,29 +105,22 @@ fn the_openapi_document_lists_every_route() {
                 .any(|code| code.starts_with('2'))
         );
     }
-    remaining.retain(|_, operations| !operations.as_object().unwrap().is_empty());
-    assert!(
-        remaining.is_empty(),
-        "described, but not there: {remaining:#?}"
-    );
-    check_references(&document, &document);
+    rest.retain(|_, operations| !operations.as_object().unwrap().is_empty());
+    assert!(rest.is_empty(), "described, but not there: {rest:#?}");
+    check_refs(&document, &document);
     let served = Server::start().client().get("/api/openapi.json");
     assert_eq!((served.status, served.json()), (200, document));
 }
 
 /// Checks that every reference resolves.
-fn check_references(value: &Value, document: &Value) {
+fn check_refs(value: &Value, document: &Value) {
     if let Some(target) = value.get("$ref") {
         let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{target}");
     }
     match value {
-        Value::Object(map) => map
-            .values()
-            .for_each(|value| check_references(value, document)),
-        Value::Array(list) => list
-            .iter()
-            .for_each(|value| check_references(value, document)),
+        Value::Object(map) => map.values().for_each(|value| check_refs(value, document)),
+        Value::Array(list) => list.iter().for_each(|value| check_refs(value, document)),
         _ => {}
     }
 }
@@ -141,16 +131,16 @@ fn protected_routes_require_a_credential() {
     let values = unknown_ids();
     for route in ROUTES {
         let (path, access) = (fill_path(route.path, &values), route.access());
-        let formatted = format!("{} {path}", route.verb.as_str());
+        let label = format!("{} {path}", route.verb.as_str());
         let answer = call_route(&mut server.client(), route, &path);
-        assert_ne!(answer.status, 500, "{formatted}: {}", answer.text());
+        assert_ne!(answer.status, 500, "{label}: {}", answer.text());
         let guarded = access == "user" || access == "admin";
         if guarded {
             match path.starts_with("/v1") {
-                true => assert_eq!(answer.status, 401, "{formatted}"),
+                true => assert_eq!(answer.status, 401, "{label}"),
                 false => drop(answer.refused(401, "UNAUTHENTICATED")),
             }
-            assert_eq!(answer.header("www-authenticate"), "Bearer", "{formatted}");
+            assert_eq!(answer.header("www-authenticate"), "Bearer", "{label}");
         }
         if !guarded && access != "maybe" {
             continue;
@@ -166,7 +156,7 @@ fn protected_routes_require_a_credential() {
             assert_eq!(
                 answer.status,
                 401,
-                "{formatted} with {name} {value}: {}",
+                "{label} with {name} {value}: {}",
                 answer.text()
             );
         }
@@ -294,7 +284,7 @@ fn private_responses_are_not_cacheable() {
     let gets = ROUTES.iter().filter(|route| route.verb == Verb::Get);
     let private = gets.filter(|route| route.access() != "open" || route.path == "/metrics");
     for route in private {
-        let path = fill_path_and_query(route, &owner.values);
+        let path = url_of(route, &owner.values);
         let client = match route.access() {
             "admin" => &mut admin,
             _ => &mut owner.client,
@@ -322,10 +312,10 @@ fn other_users_objects_are_not_found() {
         .iter()
         .filter(|route| !route.path.starts_with("/api/auth/"));
     for route in walk {
-        let path = fill_path_and_query(route, &owner.values);
-        let formatted = format!("{} {path}", route.verb.as_str());
+        let path = url_of(route, &owner.values);
+        let label = format!("{} {path}", route.verb.as_str());
         let answer = call_route(&mut other, route, &path);
-        assert_ne!(answer.status, 500, "{formatted}: {}", answer.text());
+        assert_ne!(answer.status, 500, "{label}: {}", answer.text());
         let own_thing = route.path.contains("{id}");
         match route.access() {
             "admin" => {
@@ -334,20 +324,13 @@ fn other_users_objects_are_not_found() {
             "user" if own_thing => {
                 // An invalid body may be rejected before the object is looked up.
                 let response = [404, 422].contains(&answer.status);
-                assert!(response, "{formatted}: {} {}", answer.status, answer.text());
-                assert!(
-                    answer.status == 404 || route.verb == Verb::Post,
-                    "{formatted}"
-                );
+                assert!(response, "{label}: {} {}", answer.status, answer.text());
+                assert!(answer.status == 404 || route.verb == Verb::Post, "{label}");
             }
             _ => {}
         }
         if route.access() != "link" {
-            assert!(
-                !answer.text().contains(RARE),
-                "{formatted}: {}",
-                answer.text()
-            );
+            assert!(!answer.text().contains(RARE), "{label}: {}", answer.text());
         }
     }
     let vote = format!("/api/analyses/{}/vote", owner.values["analysis"]);
@@ -378,9 +361,9 @@ fn responses_match_the_openapi_document() {
     let server = Server::start();
     let mut admin = server.user("root@example.org");
     let mut owner = owner(&server);
-    let document = openapi_document();
+    let document = openapi();
     for route in ROUTES.iter().filter(|route| route.verb == Verb::Get) {
-        let path = fill_path_and_query(route, &owner.values);
+        let path = url_of(route, &owner.values);
         if path.ends_with("/events") || path.contains("/stream/") {
             continue;
         }
@@ -390,7 +373,7 @@ fn responses_match_the_openapi_document() {
         };
         let answer = client.get(&path);
         let code = answer.status.to_string();
-        let responses = &document["paths"][&documented_path(route.path)]["get"]["responses"];
+        let responses = &document["paths"][&doc_path(route.path)]["get"]["responses"];
         let content = &responses[&code]["content"];
         assert!(
             content.is_object(),

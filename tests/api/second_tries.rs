@@ -42,7 +42,7 @@ fn incomplete_answers_are_never_cached() {
         assert_ne!(texts[0], thin, "{reason}");
         assert_eq!(texts[1..], [thin.clone(), thin], "{reason}");
     }
-    assert_eq!(provider.asked().len(), endings.len() * 2);
+    assert_eq!(provider.requests().len(), endings.len() * 2);
 }
 
 #[test]
@@ -95,5 +95,5 @@ fn an_empty_answer_is_retried_once() {
     let analysis = wait_until_ended(&mut client, &crate::support::script::id_of(&answer));
     let failed = analysis["failures"].as_array().unwrap();
     assert_eq!(failed.len(), 3, "{analysis}");
-    assert_eq!(provider.asked().len(), 5);
+    assert_eq!(provider.requests().len(), 5);
 }

@@ -31,7 +31,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
         .map(|it| it["message"]["content"].as_str().unwrap())
         .collect();
     assert_eq!(
-        (choices.len(), texts.len(), provider.asked().len()),
+        (choices.len(), texts.len(), provider.requests().len()),
         (3, 3, 3),
         "{response}"
     );
@@ -112,7 +112,7 @@ fn multiple_answers_have_limited_concurrency() {
         "{response}"
     );
     assert_eq!(response.get("incomplete"), None);
-    assert_eq!(provider.asked().len(), 16);
+    assert_eq!(provider.requests().len(), 16);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn no_model_is_called_without_capacity_for_all_answers() {
     let held = open_stream(&server, &mut client, "POST", "/v1/chat/completions", &slow);
     provider.wait_hanging(5);
     let request_for = |provider: &Provider| {
-        let all = provider.asked();
+        let all = provider.requests();
         all.iter().filter(|one| one.model() == "any").count()
     };
     let response = client.post("/v1/chat/completions", several_answers_body(5, json!({})));
@@ -187,7 +187,7 @@ fn answers_before_a_failure_are_delivered() {
     );
     // The cost of a failed call is unknown.
     assert_eq!(answer.header("x-quire-cost-usd"), "");
-    let request_count = provider.asked().len();
+    let request_count = provider.requests().len();
     assert!(
         request_count < 5 + 2 * 4,
         "none begins after one has failed: {request_count}"

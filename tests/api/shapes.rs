@@ -74,7 +74,7 @@ fn one_model_keeps_to_a_schema_that_a_library_wrote() {
             "{model}"
         );
     }
-    let sent = &provider.asked()[0].body["response_format"]["json_schema"];
+    let sent = &provider.requests()[0].body["response_format"]["json_schema"];
     assert_eq!(
         sent["schema"],
         invoice_schema()["json_schema"]["schema"],
@@ -104,7 +104,7 @@ fn schemas_that_cannot_be_used_are_refused_before_anything_is_spent() {
         let answer = client.post("/v1/chat/completions", body);
         assert!(matches!(answer.status, 400 | 422), "{}", answer.text());
     }
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]

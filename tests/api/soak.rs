@@ -332,7 +332,7 @@ fn check_recorded_usage(folder: &Folder, provider: &Provider) {
         number(&format!("{theirs} AND outcome = 'cancelled'")),
     );
     let lists = provider
-        .asked()
+        .requests()
         .iter()
         .filter(|asked| asked.head.starts_with("GET"))
         .count();

@@ -120,7 +120,7 @@ fn insufficient_credit_has_openai_format_and_is_not_retried() {
         assert_eq!(answer.json()["error"]["code"], "insufficient_quota");
         assert_eq!(answer.header("x-should-retry"), "false", "{model}");
     }
-    assert_eq!(provider.asked().len(), 3);
+    assert_eq!(provider.requests().len(), 3);
 }
 
 #[test]

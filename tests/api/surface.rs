@@ -20,7 +20,7 @@ pub fn counting() -> Provider {
 }
 
 fn last_request_body(provider: &Provider) -> Value {
-    provider.asked().last().unwrap().body.clone()
+    provider.requests().last().unwrap().body.clone()
 }
 
 #[test]
@@ -290,5 +290,5 @@ fn a_message_may_name_many_stop_sequences() {
     });
     let response = client.post("/v1/messages", body);
     assert_eq!(response.status, 200, "{}", response.text());
-    assert_eq!(provider.asked()[0].body["stop"], json!(stops));
+    assert_eq!(provider.requests()[0].body["stop"], json!(stops));
 }

@@ -100,7 +100,7 @@ struct Failing {
 }
 
 impl Failing {
-    fn of(files: &str) -> Option<Self> {
+    fn for_files(files: &str) -> Option<Self> {
         let folder = Folder::new();
         let library = compile_shim(&folder)?;
         let count = folder.path().join("count");
@@ -218,7 +218,7 @@ fn file_count(folder: &Path) -> usize {
 }
 
 fn an_upload_survives(of: &str, expected: usize) {
-    let Some(failing) = Failing::of(of) else {
+    let Some(failing) = Failing::for_files(of) else {
         return;
     };
     let mut client = Client::new(failing.server.address).registered("ada@example.com");
@@ -258,7 +258,7 @@ fn a_document_whose_row_cannot_be_synced_is_refused_or_read_all_the_same() {
 
 #[test]
 fn a_change_whose_commit_cannot_be_synced_is_refused_and_leaves_nothing() {
-    let Some(failing) = Failing::of("/data/quire.db-wal") else {
+    let Some(failing) = Failing::for_files("/data/quire.db-wal") else {
         return;
     };
     let mut client = Client::new(failing.server.address).registered("ada@example.com");

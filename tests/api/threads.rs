@@ -92,7 +92,7 @@ fn a_follow_up_carries_questions_and_answers_and_the_panel() {
     );
     assert_eq!(three["metadata"]["pattern"], "plain", "its pattern");
 
-    let last = provider.asked().pop().unwrap();
+    let last = provider.requests().pop().unwrap();
     let texts: Vec<(String, String)> = messages_of(&last);
     let pairs: Vec<(&str, &str)> = texts
         .iter()
@@ -128,12 +128,12 @@ fn each_panel_member_receives_the_conversation() {
         "depth": "full", "cache": "off",
     });
     let one = ask_and_wait(&mut client, body);
-    let before = provider.asked().len();
+    let before = provider.requests().len();
     let two = follow_up(&mut client, &one, "beta");
     assert_eq!(two["metadata"]["models_used"], json!(["p/a", "p/b"]));
     assert_eq!(two["metadata"]["depth"], "full");
     let answer = one["ultra_response"].as_str().unwrap().to_owned();
-    let requests = provider.asked().split_off(before);
+    let requests = provider.requests().split_off(before);
     assert!(requests.len() >= 4, "{}", requests.len());
     for requests in &requests {
         let texts = messages_of(requests);
@@ -190,7 +190,7 @@ fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
         other["branch"],
         json!({"of": answer["analysis_id"], "index": 2, "count": 2})
     );
-    let texts = messages_of(&provider.asked().pop().unwrap());
+    let texts = messages_of(&provider.requests().pop().unwrap());
     let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(
         texts,
@@ -207,7 +207,7 @@ fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
         (&analysis["turn"], &analysis["prompt"]),
         (&json!(2), &json!("beta"))
     );
-    let texts = messages_of(&provider.asked().pop().unwrap());
+    let texts = messages_of(&provider.requests().pop().unwrap());
     assert_eq!(texts.len(), 3, "{texts:?}");
 
     // A first question can be edited too.
@@ -259,7 +259,7 @@ fn oversized_conversations_are_shortened_and_reported() {
         "{}",
         two["notes"]
     );
-    let texts = messages_of(&provider.asked().pop().unwrap());
+    let texts = messages_of(&provider.requests().pop().unwrap());
     assert!(
         texts[1].1.contains("[… shortened …]"),
         "{}",
@@ -286,7 +286,7 @@ fn documents_stay_with_the_thread_and_keep_their_marks() {
         two["metadata"]["document_ids"],
         json!([stored["document_id"]])
     );
-    let requests = provider.asked();
+    let requests = provider.requests();
     assert!(system_message(&requests[0]).contains("made in Basel"));
     assert_eq!(
         system_message(&requests[0]),
@@ -432,7 +432,7 @@ fn a_follow_up_resumes_after_the_server_is_killed() {
         (&json!(2), &json!("BETA"))
     );
     let calls: Vec<ReceivedRequest> = provider
-        .asked()
+        .requests()
         .into_iter()
         .filter(|asked| asked.body["model"] == "a")
         .collect();

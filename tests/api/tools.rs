@@ -28,7 +28,7 @@ fn tool_calling_provider() -> Provider {
 }
 
 fn asked_with_tools(provider: &Provider) -> Vec<ReceivedRequest> {
-    let requests = provider.asked().into_iter();
+    let requests = provider.requests().into_iter();
     requests
         .filter(|requests| !requests.body["tools"].is_null())
         .collect()
@@ -53,7 +53,7 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
         (&calls[1]["id"], calls.as_array().unwrap().len()),
         (&json!("c2"), 2)
     );
-    let sent = &provider.asked()[0].body;
+    let sent = &provider.requests()[0].body;
     assert_eq!(
         (&sent["tools"][0], &sent["tool_choice"]),
         (&weather_tool(), &json!("required"))
@@ -70,7 +70,7 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
         answer["choices"][0]["message"]["content"], "It is warm.",
         "{answer}"
     );
-    let sent = &provider.asked()[1].body["messages"];
+    let sent = &provider.requests()[1].body["messages"];
     assert_eq!(sent[1]["tool_calls"], calls);
     assert_eq!(
         (&sent[2]["role"], &sent[2]["tool_call_id"]),
@@ -169,7 +169,7 @@ fn anthropic_s_and_responses_results_are_given_back() {
         answer.text()
     );
     let roles = |place: usize| -> Vec<String> {
-        let requests = provider.asked();
+        let requests = provider.requests();
         let messages = requests[place].body["messages"].as_array().unwrap().iter();
         messages
             .map(|message| message["role"].as_str().unwrap().to_owned())
@@ -212,7 +212,7 @@ fn panel_advises_and_one_member_calls_tools() {
     let acted = asked_with_tools(&provider);
     assert_eq!(acted.len(), 1, "advisers are offered none");
     assert_eq!(acted[0].model(), "writer");
-    let before = provider.asked().len();
+    let before = provider.requests().len();
     assert!(before >= 3);
 
     // With the tool's result, only the acting model continues.
@@ -226,7 +226,7 @@ fn panel_advises_and_one_member_calls_tools() {
         answer["choices"][0]["message"]["content"], "It is warm.",
         "{answer}"
     );
-    let requests = provider.asked();
+    let requests = provider.requests();
     assert_eq!(
         (requests.len() - before, requests[before].model()),
         (1, "writer".to_owned())

@@ -85,7 +85,7 @@ pub fn ended(reason: &str) -> ScriptLine {
 }
 
 impl Case {
-    pub fn giving(mut self, text: &'static str) -> Self {
+    pub fn expecting(mut self, text: &'static str) -> Self {
         (self.whole, self.stream) = (Answer(text, "stop"), Answer(text, "stop"));
         self
     }
@@ -465,7 +465,7 @@ fn reasoning_is_returned_to_clients_and_resent_with_tool_results() {
         response["choices"][0]["message"]["content"], T,
         "{response}"
     );
-    let mut requests = provider.asked();
+    let mut requests = provider.requests();
     requests.retain(|requests| requests.head.starts_with("POST"));
     let sent = &requests[1].body["messages"][1];
     assert_eq!(sent["reasoning_content"], "I need the weather.", "{sent}");

@@ -37,7 +37,7 @@ fn equivalent_spellings_count_as_one_vote_and_end_voting_early() {
     ]);
     let mut client = server.user("ada@example.com");
     let result = run_vote(&mut client, &["p/a", "p/b", "p/c"], json!({}));
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
     assert_eq!(result["ultra_response"], "By the list.\nAnswer: $1,200.00");
     let ballot = &result["ballot"];
     assert_eq!(
@@ -72,7 +72,7 @@ fn all_members_are_called_on_request() {
         &["p/a", "p/b", "p/c"],
         json!({"adaptive": false}),
     );
-    assert_eq!(provider.asked().len(), 3);
+    assert_eq!(provider.requests().len(), 3);
     assert_eq!(result["ballot"]["votes"], 3);
     assert_eq!(result["ballot"]["saved"], Value::Null);
 }
@@ -116,7 +116,7 @@ fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
     let result = run_vote(&mut client, &["p/a", "p/b"], json!({"ultra_model": "p/w"}));
     assert_eq!(result["ballot"]["decided_by"], "synthesizer", "{result}");
     assert_eq!(result["ultra_response"], "I counted six.\nAnswer: 6");
-    let read = provider.asked().pop().unwrap().body.to_string();
+    let read = provider.requests().pop().unwrap().body.to_string();
     assert!(
         read.contains("I counted five.") && read.contains("I counted six."),
         "{read}"

@@ -54,19 +54,19 @@ impl Slow {
         std::thread::spawn(move || client.upload("/api/upload-document", "a.txt", text.as_bytes()))
     }
     /// Waits until a slow file is being read.
-    fn begun(&self) {
+    fn wait_until_paused(&self) {
         std::fs::read_to_string(self.folder.path().join("begun")).unwrap();
     }
     /// Releases a paused file.
-    fn go(&self) {
+    fn release(&self) {
         std::fs::write(self.folder.path().join("go"), "go\n").unwrap();
     }
-    fn order(&self) -> Vec<String> {
+    fn reading_order(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.folder.path().join("order")).unwrap();
         text.lines().map(str::to_owned).collect()
     }
     /// Returns all of this user's documents once none is being read.
-    fn settled(&self, client: &mut Client) -> Vec<Value> {
+    fn documents_when_idle(&self, client: &mut Client) -> Vec<Value> {
         loop {
             let list = client.get("/api/documents").json();
             let all = list["documents"].as_array().unwrap().clone();
@@ -106,7 +106,7 @@ fn a_second_user_does_not_wait_for_all_files_of_the_first() {
     let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
     let [mut ada, mut bob] = people;
     let mut sent = vec![slow.send(&ada, "slow one\n")];
-    slow.begun();
+    slow.wait_until_paused();
     for number in 0..4 {
         let text = format!("ada{number}\n{}", "more ".repeat(100 - number));
         sent.push(slow.send(&ada, &text));
@@ -116,11 +116,17 @@ fn a_second_user_does_not_wait_for_all_files_of_the_first() {
     }
     let bobs = slow.send(&bob, "bob\n");
     assert_eq!(bobs.join().unwrap().json()["status"], "processing");
-    slow.go();
-    let (adas, bobs) = (slow.settled(&mut ada), slow.settled(&mut bob));
+    slow.release();
+    let (adas, bobs) = (
+        slow.documents_when_idle(&mut ada),
+        slow.documents_when_idle(&mut bob),
+    );
     assert_eq!((adas.len(), bobs.len()), (5, 1));
     // Ada's smallest document is next, and her oldest gets its turn.
-    assert_eq!(slow.order()[..4], ["slow one", "bob", "ada3", "ada2"]);
+    assert_eq!(
+        slow.reading_order()[..4],
+        ["slow one", "bob", "ada3", "ada2"]
+    );
 }
 
 #[test]
@@ -129,19 +135,23 @@ fn one_user_does_not_occupy_every_reader() {
     let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
     let [mut ada, mut bob] = people;
     let sent = [slow.send(&ada, "slow one\n"), slow.send(&ada, "slow two\n")];
-    slow.begun();
+    slow.wait_until_paused();
     for one in sent {
         assert_eq!(one.join().unwrap().json()["status"], "processing");
     }
-    assert_eq!(slow.order().len(), 1, "the other reader is kept for others");
+    assert_eq!(
+        slow.reading_order().len(),
+        1,
+        "the other reader is kept for others"
+    );
     // Both of Ada's documents are stuck, and Bob's is read.
     slow.send(&bob, "bob\n").join().unwrap();
-    let bobs = slow.settled(&mut bob);
+    let bobs = slow.documents_when_idle(&mut bob);
     assert_eq!(bobs[0]["status"], "processed", "{}", bobs[0]);
-    slow.go();
-    slow.begun();
-    slow.go();
-    assert_eq!(slow.settled(&mut ada).len(), 2);
+    slow.release();
+    slow.wait_until_paused();
+    slow.release();
+    assert_eq!(slow.documents_when_idle(&mut ada).len(), 2);
 }
 
 #[test]
@@ -182,7 +192,7 @@ fn reading_progress_is_shown() {
     let slow = Slow::with("1");
     let mut client = slow.server.user("ada@example.com");
     let sent = slow.send(&client, "slow words");
-    slow.begun();
+    slow.wait_until_paused();
     let body = loop {
         let list = client.get("/api/documents").json();
         let one = list["documents"][0].clone();
@@ -195,8 +205,8 @@ fn reading_progress_is_shown() {
         (&body["status"], &body["share_read"]),
         (&"processing".into(), &0.25.into())
     );
-    slow.go();
+    slow.release();
     assert_eq!(sent.join().unwrap().status, 200);
-    let all = slow.settled(&mut client);
+    let all = slow.documents_when_idle(&mut client);
     assert_eq!(all[0]["share_read"], Value::Null, "{all:?}");
 }

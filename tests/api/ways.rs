@@ -188,11 +188,11 @@ fn a_rerun_keeps_the_conversation_its_question_ends() {
             "And back?",
         ),
     ] {
-        let before = provider.asked().len();
+        let before = provider.requests().len();
         let started = client.post(&analysis_path(&id, "/rerun"), changes);
         assert_eq!(started.status, 202, "{}", started.text());
         wait_until_ended(&mut client, &id_of(&started));
-        for request in &provider.asked()[before..] {
+        for request in &provider.requests()[before..] {
             let body = request.body.to_string();
             for part in [
                 "Which ferries go to Texel?",
@@ -202,7 +202,7 @@ fn a_rerun_keeps_the_conversation_its_question_ends() {
                 assert!(body.contains(part), "{part} is not in {body}");
             }
         }
-        assert!(provider.asked().len() > before);
+        assert!(provider.requests().len() > before);
     }
 }
 

@@ -96,7 +96,7 @@ fn citation_opens_its_page_and_shows_its_check() {
             "The pump delivers 40 litres a minute"
         );
         browser.wait_text(".verified-words", "Quotation verified.");
-        browser.picture_of_window(if dark { "citation-phone" } else { "citation" });
+        browser.screenshot_window(if dark { "citation-phone" } else { "citation" });
         if !dark {
             check_accessibility(&browser, axe.as_deref(), "a cited page");
         }
@@ -167,7 +167,7 @@ fn document_shares_per_member_are_shown_before_any_cost() {
     browser.press("Next");
     browser.wait_text(".plan-summary", "token");
     assert_eq!(browser.count(".plan-table"), 0);
-    assert!(!browser.shows(".reading-selector"));
+    assert!(!browser.is_visible(".reading-selector"));
     browser.click(".document-checkbox");
     browser.wait(".plan-table");
     browser.wait_text(".plan-table", "Whole documents");

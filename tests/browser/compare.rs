@@ -65,7 +65,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
             assert!(!shown.contains(betraying), "{betraying} in {shown}");
         }
         check_accessibility(&browser, axe.as_deref(), "a comparison");
-        browser.picture_of_window(&format!("compare-{width}"));
+        browser.screenshot_window(&format!("compare-{width}"));
         let wide = browser.value("document.documentElement.scrollWidth <= innerWidth");
         assert_eq!(wide, json!(true), "nothing sticks out");
         browser.press("First is better");
@@ -74,10 +74,10 @@ fn blind_comparison_is_revealed_after_the_vote() {
         assert!(response.contains("was the panel's"), "{response}");
         assert!(response.contains("pumps: Unknown, about"), "{response}");
         check_accessibility(&browser, axe.as_deref(), "what was chosen");
-        browser.picture_of_window(&format!("compared-{width}"));
+        browser.screenshot_window(&format!("compared-{width}"));
         browser.press("Done");
         wait_until("the offer to go, since there is a vote", || {
-            (!browser.shows(".offer")).then_some(())
+            (!browser.is_visible(".offer")).then_some(())
         });
 
         // Pressing it again shows the result without another vote.

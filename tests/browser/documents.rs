@@ -212,7 +212,7 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
     browser.wait_text("dialog", "1 analysis still quotes it");
     browser.wait_text("dialog", "How much does the pump deliver?");
     check_accessibility(&browser, axe().as_deref(), "what quotes a document");
-    browser.picture_of_window("delete-quoted");
+    browser.screenshot_window("delete-quoted");
     browser.click("dialog .danger");
     browser.wait(".empty");
     wait_until("it is gone", || {

@@ -203,7 +203,7 @@ impl Browser {
     }
 
     /// Whether the first matching element is visible.
-    pub fn shows(&self, css: &str) -> bool {
+    pub fn is_visible(&self, css: &str) -> bool {
         self.run("const found = document.querySelector(args[0]); return Boolean(found && found.checkVisibility({ visibilityProperty: true }));", json!([css])) == json!(true)
     }
 
@@ -211,7 +211,7 @@ impl Browser {
     pub fn wait(&self, css: &str) {
         wait_until_or(
             || format!("{css} in {}", self.url()),
-            || self.shows(css).then_some(()),
+            || self.is_visible(css).then_some(()),
         );
     }
 
@@ -303,18 +303,18 @@ impl Browser {
         let size = self.cdp("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
         let height = size["height"].as_f64().unwrap_or(900.0).min(4000.0);
         let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
-        self.shoot(
+        self.save_screenshot(
             name,
             json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
         );
     }
 
     /// Takes a screenshot of the visible part.
-    pub fn picture_of_window(&self, name: &str) {
-        self.shoot(name, json!({ "format": "png" }));
+    pub fn screenshot_window(&self, name: &str) {
+        self.save_screenshot(name, json!({ "format": "png" }));
     }
 
-    fn shoot(&self, name: &str, how: Value) {
+    fn save_screenshot(&self, name: &str, how: Value) {
         // A toast would cover part of the screenshot.
         self.run(
             "document.getElementById('toasts')?.replaceChildren();",

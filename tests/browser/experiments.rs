@@ -69,7 +69,7 @@ fn an_experiment_from_the_demo_to_its_result() {
 
     browser.wait(".experiment-progress");
     browser.wait_text(".experiment-progress", "Best so far");
-    browser.picture_of_window("experiment-running");
+    browser.screenshot_window("experiment-running");
     browser.wait(".verdict");
     check_report(&browser);
     check_accessibility(&browser, axe.as_deref(), "a result");
@@ -155,7 +155,7 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
         "{shown}"
     );
     check_accessibility(browser, axe, "a pair to be judged");
-    browser.picture_of_window("experiment-duel");
+    browser.screenshot_window("experiment-duel");
     // Strengths are shown once six cases have been compared.
     let verdicts = ["1", "t", keys::RIGHT, "1", "2", "1"];
     for (key, said) in verdicts.into_iter().zip(1..) {

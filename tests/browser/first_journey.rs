@@ -16,7 +16,7 @@ fn from_the_first_account_to_the_exported_answer() {
 
     browser.go(&server.address("/"));
     browser.wait(".intro-step");
-    assert!(browser.shows("nav") && !browser.shows(".mobile-menu"));
+    assert!(browser.is_visible("nav") && !browser.is_visible(".mobile-menu"));
     browser.press("Create the first account");
     browser.wait_text("h1", "Create the first account");
     browser.fill("input[name=name]", "Ada");
@@ -140,7 +140,7 @@ fn check_results(browser: &Browser) {
     }
     browser.press("Answer");
     assert!(browser.text(".sheet .prose").len() > 500);
-    browser.picture_of_window("result");
+    browser.screenshot_window("result");
     browser.press("All answers");
     assert_eq!(browser.count(".combined-member"), 3);
     browser.press("Side by Side");

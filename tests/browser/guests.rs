@@ -22,7 +22,7 @@ fn a_visitor_tries_a_document_without_an_account() {
     );
     browser.wait_text(".row", "gpl-3.txt");
     browser.wait_text(".rail-person", "Guest");
-    browser.picture_of_window("guest-documents");
+    browser.screenshot_window("guest-documents");
     browser.press("Ask");
     browser.wait_text(".composer", "1 document");
     browser.fill(".composer-text", "Who may change the licence?");
@@ -33,7 +33,7 @@ fn a_visitor_tries_a_document_without_an_account() {
         json!(false),
         "a public link needs an account"
     );
-    browser.picture_of_window("guest-answer");
+    browser.screenshot_window("guest-answer");
     browser.click(".rail-person");
     browser.press("Leave and delete all");
     browser.wait(".intro-step");
@@ -62,5 +62,5 @@ fn the_guided_page_takes_a_visitors_document() {
     browser.wait_text(".document-choice", "gpl-3.txt");
     browser.press("Run with 1 document");
     browser.wait(".results-container");
-    browser.picture_of_window("guest-guided");
+    browser.screenshot_window("guest-guided");
 }

@@ -92,12 +92,12 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
     sign_up(&browser, &server);
     browser.go(&server.address("/documents"));
     browser.wait(".drop-zone");
-    assert!(browser.shows(".mobile-menu") && !browser.shows("nav"));
+    assert!(browser.is_visible(".mobile-menu") && !browser.is_visible("nav"));
     browser.click(".mobile-menu");
     browser.wait("nav");
     open_guided_page(&browser);
     assert!(
-        !browser.shows("nav"),
+        !browser.is_visible("nav"),
         "the drawer closes behind the chosen page"
     );
     assert!(brightness(&browser) < 60, "dark by the system's wish");
@@ -132,7 +132,7 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
     for path in EVERY_PAGE {
         browser.go(&server.address(path));
         browser.wait("main h1, main h2");
-        assert!(browser.shows("nav") && !browser.shows(".mobile-menu"));
+        assert!(browser.is_visible("nav") && !browser.is_visible(".mobile-menu"));
     }
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

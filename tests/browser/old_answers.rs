@@ -61,5 +61,5 @@ fn an_answer_is_found_again() {
     );
     browser.go(&server.address("/history"));
     browser.wait(".row");
-    assert!(!browser.shows(".preview"), "there is no room for it");
+    assert!(!browser.is_visible(".preview"), "there is no room for it");
 }

@@ -64,12 +64,12 @@ fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
         check_width(&browser, "the map");
 
         browser.press("Contradictions");
-        assert!(!browser.shows(".map-alone .map-claim"));
+        assert!(!browser.is_visible(".map-alone .map-claim"));
         browser.click(".map-conflict td:nth-of-type(2) button");
         browser.wait(".revealed");
         let here = browser.value("document.activeElement.textContent");
         assert!(here.as_str().unwrap().contains("90 litres"), "{here}");
-        browser.picture_of_window(&format!("revealed-{width}"));
+        browser.screenshot_window(&format!("revealed-{width}"));
         check_accessibility(&browser, axe.as_deref(), "a revealed sentence");
         browser.press("Back to the map");
         browser.wait(".map-table");
@@ -318,7 +318,7 @@ fn rerun_with_a_change_shows_its_estimate_first() {
         );
         check_accessibility(&browser, axe.as_deref(), "run again");
         browser.prefer(dark, false);
-        browser.picture_of_window(&format!("rerun-{width}"));
+        browser.screenshot_window(&format!("rerun-{width}"));
         // With another panel, only the first answers of the remaining members are known.
         choose_change(&browser, "models");
         browser.wait_text(".rerun-plan", "Add or remove a model");
@@ -360,7 +360,7 @@ fn shared_result_is_public_until_its_link_is_revoked() {
     let first = owner.text(".share-body code");
     check_accessibility(&owner, axe.as_deref(), "a share link");
     owner.prefer(false, false);
-    owner.picture_of_window("share");
+    owner.screenshot_window("share");
     owner.press("Done");
 
     let reader = Browser::open(375, 780, true);
@@ -392,7 +392,7 @@ fn shared_result_is_public_until_its_link_is_revoked() {
     reader.wait_text("h1", "This link no longer works");
     check_accessibility(&reader, axe.as_deref(), "a link that was taken back");
     reader.prefer(true, false);
-    reader.picture_of_window("share-gone");
+    reader.screenshot_window("share-gone");
     owner.press("Stop sharing");
     owner.wait_text("#toasts", "The link no longer works");
     assert_eq!(owner.console_errors(), Vec::<String>::new());

@@ -23,7 +23,7 @@ fn palette_and_shortcuts_work_by_keyboard() {
             browser.value("document.activeElement.getAttribute('role')"),
             json!("combobox")
         );
-        browser.picture_of_window(&format!("palette-{width}"));
+        browser.screenshot_window(&format!("palette-{width}"));
         browser.fill(".palette-field", "hist");
         browser.wait_text("[role=option][aria-selected=true]", "Search history");
         browser.keys(&[], keys::ENTER);
@@ -32,7 +32,7 @@ fn palette_and_shortcuts_work_by_keyboard() {
         // Letter keys outside of fields.
         browser.keys(&[], "?");
         browser.wait_text("dialog h2", "Keyboard shortcuts");
-        browser.picture_of_window(&format!("shortcuts-{width}"));
+        browser.screenshot_window(&format!("shortcuts-{width}"));
         browser.keys(&[], keys::ESCAPE);
         browser.keys(&[], "g");
         browser.keys(&[], "u");
@@ -76,7 +76,7 @@ fn shell_opens_offline() {
     browser.reload();
     browser.wait(".site-header");
     browser.wait("main h1");
-    browser.picture_of_window("offline");
+    browser.screenshot_window("offline");
 }
 
 /// The cached paths for the signed-in user.
@@ -124,7 +124,7 @@ fn threads_are_readable_offline_until_sign_out() {
     browser.wait(".answer > .blk");
     assert_eq!(browser.text(".answer"), answer);
     browser.wait_text(".offline-banner", "cannot be reached");
-    browser.picture_of_window("offline-thread");
+    browser.screenshot_window("offline-thread");
     server.restart();
     browser.reload();
     browser.wait(".answer > .blk");
@@ -187,6 +187,6 @@ fn code_is_highlighted_and_answers_are_announced_by_sentence() {
         response["said"],
         json!(["", "It is thin.", "It is thin.", "And so on."])
     );
-    browser.picture_of_window("code-dark");
+    browser.screenshot_window("code-dark");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

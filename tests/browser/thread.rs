@@ -85,7 +85,7 @@ fn a_conversation_with_follow_ups_and_branches() {
         "the question can be written at once"
     );
     check_accessibility(&browser, axe.as_deref(), "a new question");
-    browser.picture_of_window("thread-new");
+    browser.screenshot_window("thread-new");
     browser.wait_text(".composer-price", "Write a question");
     browser.run(WATCH_SHIFTS, json!([]));
     ask_in_composer(&browser, FIRST);
@@ -99,7 +99,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     assert!(title.as_str().unwrap().starts_with(FIRST), "{title}");
     browser.wait_text(".rail-threads", "How much does the pump");
     check_accessibility(&browser, axe.as_deref(), "an answer");
-    browser.picture_of_window("thread-answer");
+    browser.screenshot_window("thread-answer");
 
     // A follow-up by keyboard; the panel is kept.
     browser.fill(".composer-text", SECOND);
@@ -180,7 +180,7 @@ fn a_conversation_on_a_phone_in_the_dark() {
     check_width(&browser, "an answer");
     check_accessibility(&browser, axe.as_deref(), "an answer on a phone");
     browser.prefer(true, false);
-    browser.picture_of_window("thread-phone");
+    browser.screenshot_window("thread-phone");
     browser.click(".bar-ring");
     browser.wait_text("dialog", "steady-2");
     check_accessibility(&browser, axe.as_deref(), "the evidence on a phone");
@@ -190,7 +190,7 @@ fn a_conversation_on_a_phone_in_the_dark() {
     check_accessibility(&browser, axe.as_deref(), "the drawer");
     browser.press("New question");
     browser.wait_text("h1", "Ask a panel of models");
-    assert!(!browser.shows("nav"), "the drawer closes");
+    assert!(!browser.is_visible("nav"), "the drawer closes");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
@@ -214,7 +214,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     browser.click(".model-row");
     assert_eq!(browser.count(".picked"), 3);
     browser.wait_text(".sheet-total", "3 models");
-    browser.picture_of_window("thread-panel");
+    browser.screenshot_window("thread-panel");
     browser.press("Use panel");
     browser.wait_text("[aria-label^='Panel:']", "3 models");
     assert!(focused(&browser).starts_with("Panel:"), "the focus returns");
@@ -225,7 +225,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     check_accessibility(&browser, axe.as_deref(), "the pattern as a sheet");
     browser.press("Vote");
     browser.press("Quick");
-    browser.picture_of_window("thread-pattern");
+    browser.screenshot_window("thread-pattern");
     browser.press("Use pattern");
     browser.wait_text("[aria-label^='Pattern:']", "Vote");
     browser.click(".send");
@@ -281,7 +281,7 @@ fn stopped_run_is_not_shown_as_an_error() {
         assert_eq!(texts, json!([true, true]));
         check_width(&browser, "a stopped run");
         check_accessibility(&browser, axe.as_deref(), "a stopped run");
-        browser.picture_of_window(&format!("thread-stopped-{width}"));
+        browser.screenshot_window(&format!("thread-stopped-{width}"));
         // It survives a reload.
         browser.reload();
         browser.wait_text(".stopped-head", "You stopped this run");
@@ -308,7 +308,7 @@ fn sixteen_members_cause_no_layout_shift() {
         (filled == json!(16)).then_some(())
     });
     check_accessibility(&browser, axe().as_deref(), "sixteen members");
-    browser.picture_of_window("thread-sixteen");
+    browser.screenshot_window("thread-sixteen");
     let sum = layout_shift(&browser);
     assert!(sum <= 0.05, "the page moves while it is read: {sum}");
     browser.press("Stop");

@@ -187,7 +187,7 @@ fn panel_is_chosen_from_many_models_by_keyboard() {
         (browser.count(".model-item") == 4).then_some(())
     });
     check_accessibility(&browser, axe().as_deref(), "a panel out of many");
-    browser.picture_of_window("many-models");
+    browser.screenshot_window("many-models");
 
     // From the question to the answer by keyboard only.
     browser.reload();

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
 const LOCK: &str = "The lock of the north canal is repaired by the water board each spring.\n";
 
@@ -18,7 +18,7 @@ fn place_with_ada() -> Place {
     place
 }
 
-fn result_of(said: Said) -> Value {
+fn result_of(said: CommandOutput) -> Value {
     serde_json::from_str(&said.expect_success()).unwrap()
 }
 
@@ -52,7 +52,7 @@ fn piped_input_with_a_question_is_a_document() {
     std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
     let mut command = place.quire(&args);
     command.stdin(std::fs::File::open(place.0.join("lock.txt")).unwrap());
-    let result = result_of(Said::of(command.output().unwrap()));
+    let result = result_of(CommandOutput::from_output(command.output().unwrap()));
     assert!(
         result["synthesis"]
             .as_str()
@@ -158,7 +158,7 @@ fn a_web_address_is_read_if_it_may_be() {
     assert!(refusal.contains("not public; OUTBOUND_ALLOW"), "{refusal}");
     let mut command = place.quire(&args);
     command.env("OUTBOUND_ALLOW", "127.0.0.0/8");
-    let result = result_of(Said::of(command.output().unwrap()));
+    let result = result_of(CommandOutput::from_output(command.output().unwrap()));
     assert!(
         result["synthesis"]
             .as_str()
@@ -289,7 +289,7 @@ fn quire_server_serves_every_command_that_can_use_one() {
         let mut command = other.quire(words);
         command.env("QUIRE_SERVER", format!("http://{}", server.address));
         command.env("QUIRE_API_KEY", &key);
-        Said::of(command.output().unwrap())
+        CommandOutput::from_output(command.output().unwrap())
     };
     std::fs::write(other.0.join("lock.txt"), LOCK).unwrap();
     let added = run(&["documents", "add", "lock.txt"]);
@@ -344,7 +344,7 @@ fn quire_server_serves_every_command_that_can_use_one() {
             .expect_success()
             .contains("deleted")
     );
-    assert!(!other.data().exists(), "nothing is left behind");
+    assert!(!other.data_folder().exists(), "nothing is left behind");
 }
 
 #[test]

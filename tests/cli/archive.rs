@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Place, Said};
+use super::{CommandOutput, Place};
 
 fn place_with_account(email: &str) -> Place {
     let place = Place::new();
@@ -14,12 +14,12 @@ fn place_with_account(email: &str) -> Place {
     place
 }
 
-fn successful_output(said: Said) -> String {
+fn successful_output(said: CommandOutput) -> String {
     assert_eq!(said.code, Some(0), "{said:?}");
     said.out
 }
 
-fn import_counts(said: Said) -> Value {
+fn import_counts(said: CommandOutput) -> Value {
     let message: Value = serde_json::from_str(&said.expect_success()).unwrap();
     message["counts"].clone()
 }
@@ -50,7 +50,7 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
     let place = place_with_history();
     let export = ["export", "--user", "ada@example.com", "ada.tar.gz"];
     successful_output(place.run(&export));
-    let originals = place.data().join("documents");
+    let originals = place.data_folder().join("documents");
     std::fs::remove_dir_all(&originals).unwrap();
     std::fs::create_dir(&originals).unwrap();
     let doctor = ["doctor", "--port", "0"];
@@ -105,7 +105,7 @@ fn a_pipe_is_neither_imported_nor_restored_and_never_waited_for() {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let output = Said::of(child.wait_with_output().unwrap());
+        let output = CommandOutput::from_output(child.wait_with_output().unwrap());
         assert_eq!(output.code, Some(1), "{words:?}: {output:?}");
         assert!(output.err.contains("it is a pipe"), "{words:?}: {output:?}");
     }
@@ -157,7 +157,7 @@ fn export_and_import_are_complete_and_idempotent() {
     // It is found, and its bytes are complete.
     let found = other.run(&["documents", "search", "lock"]).expect_success();
     assert!(found.contains("lease.txt"), "{found}");
-    let stored: Vec<_> = std::fs::read_dir(other.data().join("documents"))
+    let stored: Vec<_> = std::fs::read_dir(other.data_folder().join("documents"))
         .unwrap()
         .collect();
     assert_eq!(stored.len(), 1);
@@ -267,7 +267,7 @@ fn invalid_archive_changes_nothing() {
 #[test]
 fn originals_that_are_short_or_lost_are_named() {
     let place = place_with_history();
-    let documents = place.data().join("documents");
+    let documents = place.data_folder().join("documents");
     let file = std::fs::read_dir(&documents).unwrap().next().unwrap();
     let file = file.unwrap().path();
     let id = file.file_name().unwrap().to_str().unwrap().to_owned();

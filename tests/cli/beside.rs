@@ -52,10 +52,10 @@ fn documents_are_listed_searched_and_deleted_while_a_server_runs() {
     place.run(&["documents", "delete", id]).expect_success();
     let none = place.run(&["documents"]).expect_success();
     assert!(none.starts_with("No documents yet."), "{none}");
-    assert!(!place.data().join("documents").join(id).exists());
+    assert!(!place.data_folder().join("documents").join(id).exists());
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
     // The server's uploads in progress are left alone.
-    let on_its_way = place.data().join("tmp").join("0123456789abcdef");
+    let on_its_way = place.data_folder().join("tmp").join("0123456789abcdef");
     std::fs::write(&on_its_way, "half").unwrap();
     place.run(&["documents"]).expect_success();
     assert!(on_its_way.exists());
@@ -136,7 +136,7 @@ fn commands_that_only_read_make_no_folder() {
             error.contains("there is no database in"),
             "{words:?}: {error}"
         );
-        assert!(!place.data().exists(), "{words:?}");
+        assert!(!place.data_folder().exists(), "{words:?}");
     }
     for words in [
         &["models"][..],
@@ -146,6 +146,6 @@ fn commands_that_only_read_make_no_folder() {
         &["help"],
     ] {
         place.run(words).expect_success();
-        assert!(!place.data().exists(), "{words:?}");
+        assert!(!place.data_folder().exists(), "{words:?}");
     }
 }

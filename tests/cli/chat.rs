@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
 /// A data folder with an account, so that runs are stored.
 fn place_with_ada() -> Place {
@@ -88,7 +88,7 @@ fn chat_works_with_a_running_server() {
     let with_key = |words: &[&str], input: &str| {
         let mut command = other.quire(words);
         command.env("QUIRE_API_KEY", key.trim());
-        Said::of(super::run_with_input(command, input))
+        CommandOutput::from_output(super::run_with_input(command, input))
     };
     let args = [
         "chat",
@@ -111,5 +111,5 @@ fn chat_works_with_a_running_server() {
     ];
     let answer: Value = serde_json::from_str(&with_key(&words, "").expect_success()).unwrap();
     assert_eq!(answer["turn"], 3);
-    assert!(!other.data().exists());
+    assert!(!other.data_folder().exists());
 }

@@ -2,7 +2,7 @@
 
 use quire::config::options;
 
-use super::{Place, Said};
+use super::{CommandOutput, Place};
 
 #[test]
 fn help_is_printed_from_the_tables() {
@@ -186,7 +186,7 @@ fn all_settings_errors_are_reported_at_once() {
     std::fs::write(place.0.join(".env"), "HOST=example.org\n").unwrap();
     let mut command = place.quire(&["serve", "--config", "quire.conf", "--cache-ttl", "-1"]);
     command.env("JWT_SECRET", "short").env("LOG_LEVEL", "loud");
-    let err = Said::of(command.output().unwrap()).refused(2);
+    let err = CommandOutput::from_output(command.output().unwrap()).refused(2);
     for error in [
         "quire.conf line 1: there is no setting PROT",
         "MAX_RUNS (file quire.conf): \"none\"",
@@ -198,5 +198,5 @@ fn all_settings_errors_are_reported_at_once() {
         assert!(err.contains(error), "{error} in {err}");
     }
     assert!(!err.contains("short"), "{err}");
-    assert!(!place.data().exists(), "nothing was begun");
+    assert!(!place.data_folder().exists(), "nothing was begun");
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
 fn port_of(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
@@ -50,7 +50,7 @@ fn health_option_reports_whether_the_server_answers() {
     assert_eq!(place.run(&ask).expect_success(), "ok\n");
     server.signal("-TERM");
     let ask: Vec<String> = ask.map(str::to_owned).into();
-    server.ended();
+    server.wait_for_exit();
     let ask: Vec<&str> = ask.iter().map(String::as_str).collect();
     let error = place.run(&ask).refused(1);
     assert!(error.contains("no answer from 127.0.0.1"), "{error}");
@@ -118,7 +118,7 @@ fn the_doctor_finds_settings_errors() {
     let place = Place::new();
     let look = |name: &str, value: &str, code: i32, line: &str| {
         let mut command = place.quire(&["doctor", "--port", "0"]);
-        let said = Said::of(command.env(name, value).output().unwrap());
+        let said = CommandOutput::from_output(command.env(name, value).output().unwrap());
         assert_eq!(said.code, Some(code), "{name}: {said:?}");
         assert!(said.out.contains(line), "{line} in {said:?}");
         assert!(!said.out.contains("os error"), "{said:?}");
@@ -180,7 +180,7 @@ fn the_doctor_reports_data_folder_problems() {
     let place = Place::new();
     let output = place.run(&["doctor", "--port", "0"]).expect_success();
     assert!(output.contains("is not there yet"), "{output}");
-    assert!(!place.data().exists(), "looking makes nothing");
+    assert!(!place.data_folder().exists(), "looking makes nothing");
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let said = place.run(&["doctor", "--port", "0"]).expect_success();
     for line in [
@@ -191,15 +191,19 @@ fn the_doctor_reports_data_folder_problems() {
     ] {
         assert!(said.contains(line), "{line} in {said}");
     }
-    set_mode(&place.data().join("secret"), 0o644);
+    set_mode(&place.data_folder().join("secret"), 0o644);
     let said = place.run(&["doctor", "--port", "0"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
         said.out.contains("broken   secret") && said.err.contains("one check failed"),
         "{said:?}"
     );
-    set_mode(&place.data().join("secret"), 0o600);
-    std::fs::write(place.data().join("quire.db"), "this is not a database").unwrap();
+    set_mode(&place.data_folder().join("secret"), 0o600);
+    std::fs::write(
+        place.data_folder().join("quire.db"),
+        "this is not a database",
+    )
+    .unwrap();
     let said = place.run(&["doctor", "--port", "0"]);
     assert!(
         said.code == Some(1) && said.out.contains("broken   database"),
@@ -213,10 +217,10 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// Runs the doctor with these settings.
-fn run_doctor(place: &Place, settings: &[(&str, &str)]) -> Said {
+fn run_doctor(place: &Place, settings: &[(&str, &str)]) -> CommandOutput {
     let mut command = place.quire(&["doctor", "--port", "0"]);
     command.envs(settings.iter().copied());
-    Said::of(command.output().unwrap())
+    CommandOutput::from_output(command.output().unwrap())
 }
 
 #[test]
@@ -225,7 +229,7 @@ fn the_doctor_finds_setup_problems() {
     // A server on which no one has registered.
     let server = Running::start(place.quire(&["--port", "0"]));
     server.signal("-TERM");
-    server.ended();
+    server.wait_for_exit();
     let output = run_doctor(&place, &[]);
     assert!(
         output
@@ -293,7 +297,7 @@ fn a_server_elsewhere_is_examined() {
         let output = run_doctor(&place, &settings);
         assert!(output.out.contains(found), "{found}: {output:?}");
     }
-    assert!(!place.data().exists());
+    assert!(!place.data_folder().exists());
 }
 
 #[test]

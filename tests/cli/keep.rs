@@ -201,7 +201,7 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     place.run(&["backup", "copy.db"]).expect_success();
-    let data = place.data();
+    let data = place.data_folder();
     let reader = rusqlite::Connection::open(data.join("quire.db")).unwrap();
     // While the database is open elsewhere, the log is not checkpointed at the end of a command.
     let count = |db: &rusqlite::Connection| {
@@ -264,8 +264,12 @@ fn a_backup_is_a_database_that_opens() {
         .run(&["backup", "copy.db", "--replace"])
         .expect_success();
     let other = Place::new();
-    std::fs::create_dir(other.data()).unwrap();
-    std::fs::copy(place.0.join("copy.db"), other.data().join("quire.db")).unwrap();
+    std::fs::create_dir(other.data_folder()).unwrap();
+    std::fs::copy(
+        place.0.join("copy.db"),
+        other.data_folder().join("quire.db"),
+    )
+    .unwrap();
     // Without its matching secret, only with an explicit option.
     assert!(other.run(&["user", "list"]).refused(1).contains("secret"));
     other.run(&["secret", "new"]).expect_success();
@@ -281,7 +285,7 @@ fn a_backup_is_a_database_that_opens() {
 fn a_newer_database_is_refused() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let path = place.data().join("quire.db");
+    let path = place.data_folder().join("quire.db");
     // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());

@@ -12,7 +12,7 @@ fn patterns_are_listed_shown_and_checked() {
     for id in ["critique", "fact_check", "stakeholder"] {
         assert!(output.out.contains(id), "{id}: {}", output.out);
     }
-    assert!(!place.data().exists(), "looking makes nothing");
+    assert!(!place.data_folder().exists(), "looking makes nothing");
     let shown = place.run(&["patterns", "show", "critique"]);
     assert!(
         shown.out.contains("verdict: supported | contradicted"),
@@ -64,7 +64,7 @@ fn patterns_are_listed_shown_and_checked() {
 #[test]
 fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
     let place = Place::new();
-    let folder = place.data().join("patterns");
+    let folder = place.data_folder().join("patterns");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
@@ -106,7 +106,7 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
 #[test]
 fn the_doctor_says_which_patterns_are_left_out() {
     let place = Place::new();
-    let folder = place.data().join("patterns");
+    let folder = place.data_folder().join("patterns");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
 const KEY: &str = "sk-cli-0123456789-secret-wxyz";
 
@@ -60,7 +60,7 @@ fn a_running_server_notices_provider_changes() {
         "--key-env",
         "BOX_KEY",
     ]);
-    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
+    CommandOutput::from_output(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
     // The server notices the new provider within ten seconds and requests its models by itself.
     let body = |wanted: bool| {
         let limit = Instant::now() + Duration::from_secs(60);
@@ -88,7 +88,7 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
         "BOX_KEY",
     ];
     let mut add = place.quire(&args);
-    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
+    CommandOutput::from_output(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
     let mut command = place.quire(&["--port", "0"]);
     command.env("DISCOVER_LOCAL", "false");
     let mut server = Running::start(command);

@@ -35,7 +35,7 @@ fn a_question_is_answered_without_an_account_and_nothing_stays() {
         "{}",
         output.err
     );
-    assert!(!place.data().exists());
+    assert!(!place.data_folder().exists());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
 /// Returns a server with an account, and its API key.
 fn start_server(place: &Place) -> (Running, String) {
@@ -49,7 +49,8 @@ fn a_running_server_answers_and_keeps_it() {
         "--json",
     ];
     let answer =
-        Said::of(ask_command(&other, &server, &key, &args).output().unwrap()).expect_success();
+        CommandOutput::from_output(ask_command(&other, &server, &key, &args).output().unwrap())
+            .expect_success();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["status"], "completed");
     assert!(
@@ -57,9 +58,10 @@ fn a_running_server_answers_and_keeps_it() {
         "{answer}"
     );
     // Nothing is left behind on the client's machine.
-    assert!(!other.data().exists());
+    assert!(!other.data_folder().exists());
     let words = ["When does the lease end?", "--depth", "quick"];
-    let said = Said::of(ask_command(&other, &server, &key, &words).output().unwrap());
+    let said =
+        CommandOutput::from_output(ask_command(&other, &server, &key, &words).output().unwrap());
     assert_eq!(said.code, Some(0));
     assert!(said.err.contains("demo/extract answered"), "{}", said.err);
     assert!(!said.out.trim().is_empty());
@@ -70,7 +72,8 @@ fn remote_errors_are_explained() {
     let (place, other) = (Place::new(), Place::new());
     let (server, key) = start_server(&place);
     let response = |key: &str, words: &[&str], code| {
-        Said::of(ask_command(&other, &server, key, words).output().unwrap()).refused(code)
+        CommandOutput::from_output(ask_command(&other, &server, key, words).output().unwrap())
+            .refused(code)
     };
     let why = response("quire_wrong", &["Why?"], 1);
     assert!(why.contains("QUIRE_API_KEY"), "{why}");
@@ -79,7 +82,7 @@ fn remote_errors_are_explained() {
     let why = response(&key, &["Why?", "--file", "missing.txt"], 1);
     assert!(why.contains("missing.txt"), "{why}");
     let mut nowhere = other.quire(&["ask", "Why?", "--server", "http://127.0.0.1:1"]);
-    let why = Said::of(nowhere.output().unwrap()).refused(1);
+    let why = CommandOutput::from_output(nowhere.output().unwrap()).refused(1);
     assert!(why.contains("cannot reach the server"), "{why}");
     other
         .run(&["ask", "Why?", "--server", "x", "--as", "a@b.example"])
@@ -115,7 +118,7 @@ fn ctrl_c_stops_the_run_on_the_server() {
         .args(["-INT", &id])
         .status()
         .unwrap();
-    let output = Said::of(child.wait_with_output().unwrap());
+    let output = CommandOutput::from_output(child.wait_with_output().unwrap());
     // Stopped, unless it had ended before the signal arrived.
     assert!(
         output.code == Some(130) || output.code == Some(0),

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Place, Running, Said, run_with_input};
+use super::{CommandOutput, Place, Running, run_with_input};
 
 /// Returns a server with an administrator, and that user's unrestricted key.
 fn start_server(place: &Place) -> (Running, String) {
@@ -20,13 +20,13 @@ fn start_server(place: &Place) -> (Running, String) {
 }
 
 /// Another machine, whose commands use the server.
-struct Elsewhere {
+struct RemoteHome {
     place: Place,
     server: Running,
     key: String,
 }
 
-impl Elsewhere {
+impl RemoteHome {
     fn command(&self, words: &[&str]) -> std::process::Command {
         let mut command = self.place.quire(words);
         command
@@ -34,8 +34,8 @@ impl Elsewhere {
             .env("QUIRE_API_KEY", &self.key);
         command
     }
-    fn run(&self, words: &[&str]) -> Said {
-        Said::of(self.command(words).output().unwrap())
+    fn run(&self, words: &[&str]) -> CommandOutput {
+        CommandOutput::from_output(self.command(words).output().unwrap())
     }
     fn json(&self, words: &[&str]) -> Value {
         let output = self.run(words);
@@ -44,9 +44,9 @@ impl Elsewhere {
     }
 }
 
-fn remote_place(home: &Place) -> Elsewhere {
+fn remote_place(home: &Place) -> RemoteHome {
     let (server, key) = start_server(home);
-    Elsewhere {
+    RemoteHome {
         place: Place::new(),
         server,
         key,
@@ -201,7 +201,7 @@ fn experiments_and_tools_run_on_a_server() {
         "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}",
         "{",
     ];
-    let output = Said::of(run_with_input(
+    let output = CommandOutput::from_output(run_with_input(
         remote.command(&["mcp"]),
         &(messages.join("\n") + "\n"),
     ));
@@ -223,16 +223,16 @@ fn commands_of_a_data_folder_refuse_a_server() {
     ] {
         let mut command = place.quire(words);
         command.env("QUIRE_SERVER", "http://127.0.0.1:1");
-        let error = Said::of(command.output().unwrap()).refused(2);
+        let error = CommandOutput::from_output(command.output().unwrap()).refused(2);
         assert!(error.contains("does not work with --server"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
     for words in [&["help"][..], &["version"], &["experiment", "example"]] {
         let mut command = place.quire(words);
         command.env("QUIRE_SERVER", "http://127.0.0.1:1");
-        Said::of(command.output().unwrap()).expect_success();
+        CommandOutput::from_output(command.output().unwrap()).expect_success();
     }
-    assert!(!place.data().exists());
+    assert!(!place.data_folder().exists());
 }
 
 #[test]

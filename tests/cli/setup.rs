@@ -113,7 +113,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
         "{response}"
     );
     assert_eq!(api_index(&server)["needs_setup_token"], false);
-    let mut err = server.errors();
+    let mut err = server.stderr_lines();
     server.signal("-TERM");
     let mut log = String::new();
     err.read_to_string(&mut log).unwrap();
@@ -152,7 +152,7 @@ fn lost_disk_does_not_let_a_stranger_become_administrator() {
         let (_, response) = register(&server, "ada@example.com", Some("owner-only-0123456789"));
         assert_eq!(response["user"]["role"], "admin", "{response}");
         drop(server);
-        std::fs::remove_dir_all(place.data()).unwrap();
+        std::fs::remove_dir_all(place.data_folder()).unwrap();
     }
 }
 
@@ -245,7 +245,7 @@ fn a_short_setup_token_is_refused_and_render_makes_one() {
     let place = Place::new();
     let mut command = exposed_command(&place);
     command.env("QUIRE_SETUP_TOKEN", "short");
-    let error = super::Said::of(command.output().unwrap()).refused(2);
+    let error = super::CommandOutput::from_output(command.output().unwrap()).refused(2);
     assert!(
         error.contains("QUIRE_SETUP_TOKEN") && error.contains("16 characters"),
         "{error}"

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::nginx::{self, Nginx, PATH, PathStyle};
-use super::{Place, Running, Said, run_with_input};
+use super::{CommandOutput, Place, Running, run_with_input};
 
 /// A response: status, head, and body.
 struct Answered {
@@ -228,7 +228,7 @@ fn under_a_path(style: PathStyle) {
             .env("QUIRE_API_KEY", key.trim());
         command
     };
-    let said = Said::of(
+    let said = CommandOutput::from_output(
         at_server(&["ask", "Why?", "-m", "demo/extract"])
             .output()
             .unwrap(),
@@ -238,7 +238,7 @@ fn under_a_path(style: PathStyle) {
         "{said:?}"
     );
     let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";
-    let said = Said::of(run_with_input(at_server(&["mcp"]), request));
+    let said = CommandOutput::from_output(run_with_input(at_server(&["mcp"]), request));
     assert!(said.out.contains("list_patterns"), "{said:?}");
     let server_port = server.address.rsplit_once(':').unwrap().1;
     let said = place.run(&["doctor", "--port", server_port, "--public-url", &base]);

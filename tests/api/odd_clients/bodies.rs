@@ -85,7 +85,7 @@ fn unsupported_content_is_refused_rather_than_dropped() {
             answer.text()
         );
     }
-    assert!(provider.asked().is_empty(), "none of these was sent on");
+    assert!(provider.requests().is_empty(), "none of these was sent on");
 }
 
 #[test]

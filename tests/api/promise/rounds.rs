@@ -76,7 +76,7 @@ struct Model {
 }
 
 impl Model {
-    fn act(&mut self, client: &mut Client, chance: &mut SeededRandom, number: u64) {
+    fn make_change(&mut self, client: &mut Client, chance: &mut SeededRandom, number: u64) {
         match chance.below(5) {
             0 | 1 => {
                 let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
@@ -178,7 +178,7 @@ impl ReplicatedFolder {
         let Some(bucket) = &self.bucket else {
             return super::start(&self.folder, &[]);
         };
-        let variables = bucket.variables();
+        let variables = bucket.environment();
         let mut settings = vec![("QUIRE_REPLICA", "s3://copies/life")];
         let own = variables
             .iter()
@@ -191,7 +191,7 @@ impl ReplicatedFolder {
     fn start_again(&self) -> Executable {
         fs::remove_dir_all(self.folder.path().join("data")).unwrap();
         match &self.bucket {
-            Some(bucket) => bucket.lose("life/quire-holder"),
+            Some(bucket) => bucket.delete_behind_server("life/quire-holder"),
             None => {
                 let _ = fs::remove_file(self.folder.path().join("replica/quire-holder"));
             }
@@ -273,7 +273,7 @@ fn change_with_fault(
             life.heal();
         }
         let number = chance.below(1 << 30);
-        model.act(client, chance, number);
+        model.make_change(client, chance, number);
         if chance.below(3) == 0 {
             moment = whole_at(client);
         }

@@ -128,7 +128,7 @@ fn a_field_refused_by_a_model_is_omitted_and_remembered() {
     assert!(start_call(&llm, warm("m")).result().is_ok());
     assert!(start_call(&llm, warm("m")).result().is_ok());
     let sent: Vec<bool> = provider
-        .asked()
+        .requests()
         .iter()
         .map(|asked| asked.body["temperature"].is_number())
         .collect();

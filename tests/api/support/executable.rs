@@ -25,10 +25,10 @@ impl Executable {
     /// Starts one with these settings in addition to the test defaults.
     pub fn with(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let command = Command::new(env!("CARGO_BIN_EXE_quire"));
-        Self::by(command, folder, settings)
+        Self::from_command(command, folder, settings)
     }
     /// Starts one with this command.
-    pub fn by(mut command: Command, folder: &Folder, settings: &[(&str, &str)]) -> Self {
+    pub fn from_command(mut command: Command, folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let mut child = command
             .env_clear()
             .env("ENVIRONMENT", "test")

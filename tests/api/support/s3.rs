@@ -96,7 +96,7 @@ impl Bucket {
     }
 
     /// Returns the environment variables needed to reach it.
-    pub fn variables(&self) -> Vec<(&'static str, String)> {
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
             ("AWS_ACCESS_KEY_ID", KEY.to_owned()),
@@ -121,17 +121,17 @@ impl Bucket {
     }
 
     /// Deletes a file behind the server's back.
-    pub fn lose(&self, key: &str) {
+    pub fn delete_behind_server(&self, key: &str) {
         self.state.lock().unwrap().files.remove(key);
     }
 
     /// Sets the number of names per page of a listing.
-    pub fn page(&self, names: usize) {
+    pub fn set_page_size(&self, names: usize) {
         self.state.lock().unwrap().page = names;
     }
 
     /// Sets how conditional requests are handled.
-    pub fn conditions(&self, conditions: Conditions) {
+    pub fn set_conditions(&self, conditions: Conditions) {
         self.state.lock().unwrap().conditions = conditions;
     }
 
@@ -147,7 +147,7 @@ impl Bucket {
     }
 
     /// Returns the method and path of each request since the previous call.
-    pub fn asked(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().asked)
     }
 }

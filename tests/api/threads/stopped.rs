@@ -64,7 +64,7 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
         .get(&analysis_path(new["analysis_id"].as_str().unwrap(), ""))
         .json();
     assert_eq!(shown["prompt"], "How thick is it?");
-    let requests = messages_of(&provider.asked().pop().unwrap())
+    let requests = messages_of(&provider.requests().pop().unwrap())
         .pop()
         .unwrap()
         .1;
@@ -77,7 +77,7 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
     // The full answer becomes the context, and the panel has both members again.
     let body = json!({"prompt": "And then?", "follow_up_to": new["analysis_id"], "models": ["p/b"], "cache": "off"});
     ask_and_wait(&mut client, body);
-    let carried = messages_of(&provider.asked().pop().unwrap());
+    let carried = messages_of(&provider.requests().pop().unwrap());
     assert_eq!(carried[1].1, "It is thin, as paper is.");
 }
 
@@ -93,7 +93,7 @@ fn the_answer_is_written_from_finished_and_stopped_drafts() {
     let new = ask_and_wait(&mut client, body);
     assert_eq!(new["synthesis"], "Thin: eighty grams.");
     assert_eq!(new["model_responses"], old["model_responses"]);
-    let requests = provider.asked();
+    let requests = provider.requests();
     assert_eq!(requests.len(), 3, "only the synthesis is asked for");
     let request = messages_of(&requests[2]).pop().unwrap().1;
     assert!(
@@ -127,7 +127,7 @@ fn a_stopped_synthesis_resumes_from_its_drafts() {
     assert_eq!(new["synthesis"], "Thin: eighty grams.");
     assert_eq!(new["model_responses"], old["model_responses"]);
     assert_eq!(new["metadata"]["begun"], "Thin: ");
-    let requests = provider.asked();
+    let requests = provider.requests();
     assert_eq!(requests.len(), 4, "no draft is asked for again");
     let last = messages_of(&requests[3]).pop().unwrap().1;
     assert!(

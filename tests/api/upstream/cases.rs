@@ -326,7 +326,7 @@ pub(super) fn streams() -> Vec<Case> {
         whole("empty-data", on("").sse(&(events(&[text("Seven plus ")]) + "data:\n\ndata: \n\n" + &events(&[text("five is twelve."), end("stop"), usual(), done()]))), COUNTED),
         whole("keep-alive", on("").sse(&("data: : keep-alive\n\nevent: ping\ndata: {}\n\n: soon\n\n".to_owned() + &events(&plain()))), COUNTED),
         whole("done-quoted", sse(&[text(T), end("stop"), usual(), json!("\"[DONE]\" ")]), COUNTED),
-        whole("surrogates", on("").sse(&("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Seven plus five is twelve\\ud83d\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\ude00\"}}]}\n\n".to_owned() + &events(&plain()[1..]))), COUNTED).giving("Seven plus five is twelve😀"),
+        whole("surrogates", on("").sse(&("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Seven plus five is twelve\\ud83d\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\ude00\"}}]}\n\n".to_owned() + &events(&plain()[1..]))), COUNTED).expecting("Seven plus five is twelve😀"),
         whole("gzip", gzip(&events(&plain())), COUNTED),
         whole("null-fields", sse(&[json!({ "choices": null, "usage": null }), json!({ "choices": [{ "index": 0, "delta": null }] }), text(T), end("stop"), usual(), done()]), COUNTED),
         whole("index-1", on("").sse(&events(&plain()).replace("\"index\":0", "\"index\":1")), COUNTED),
