@@ -26,11 +26,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Number of connections, and the model that their requests name.
-const ROWS: [(usize, &str); 3] = [(1, "16x0"), (50, "16x0"), (500, "16x100")];
+const CONNECTION_ROWS: [(usize, &str); 3] = [(1, "16x0"), (50, "16x0"), (500, "16x100")];
 /// Measuring time of a row.
-const LENGTH: Duration = Duration::from_secs(4);
+const ROW_DURATION: Duration = Duration::from_secs(4);
 /// Time before it that lets connections open; counted too.
-const WARM: Duration = Duration::from_secs(1);
+const WARM_UP: Duration = Duration::from_secs(1);
 
 fn main() {
     pin_to_cores(std::process::id(), "1-1023");
@@ -80,12 +80,12 @@ fn main() {
 
 fn measure_rows(target: &Target, floor: &[Figures]) -> Vec<Figures> {
     let one = |(at, &(count, model))| measure_row(target, count, model, floor.get(at));
-    ROWS.iter().enumerate().map(one).collect()
+    CONNECTION_ROWS.iter().enumerate().map(one).collect()
 }
 
 /// Prints the ratio of Quire's figures to another gateway's.
 fn print_ratios(name: &str, ours: &[Figures], theirs: &[Figures]) {
-    for ((count, _), (our, their)) in ROWS.iter().zip(ours.iter().zip(theirs)) {
+    for ((count, _), (our, their)) in CONNECTION_ROWS.iter().zip(ours.iter().zip(theirs)) {
         if their.median.is_nan() {
             println!(
                 "Quire / {name} at {count}: no ratios, because none of its streams was complete"
@@ -280,7 +280,7 @@ fn measure_row(
     let process = target.process;
     // While the streams are open.
     let memory = std::thread::spawn(move || {
-        std::thread::sleep(WARM + LENGTH / 2);
+        std::thread::sleep(WARM_UP + ROW_DURATION / 2);
         process.map_or(0.0, pss_of_family)
     });
     let before = process.map(ticks_of_family);
@@ -353,7 +353,7 @@ fn drive_load(target: &Target, connections: usize, model: &str) -> Driven {
             let (address, stop, request) = (target.address, stop.clone(), request.clone());
             tasks.push(tokio::spawn(client(address, request, stop)));
         }
-        tokio::time::sleep(WARM + LENGTH).await;
+        tokio::time::sleep(WARM_UP + ROW_DURATION).await;
         stop.store(true, Ordering::Relaxed);
         let mut all = Driven::default();
         for task in tasks {
@@ -400,7 +400,7 @@ async fn time_request(
     request: &str,
     begun: Instant,
 ) -> Option<(f64, Option<TcpStream>)> {
-    const END: &[u8] = b"0\r\n\r\n";
+    const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
     stream.write_all(request.as_bytes()).await.ok()?;
     let (mut text, mut first) = (Vec::with_capacity(8 * 1024), None);
     let limit = Duration::from_secs(60);
@@ -411,7 +411,7 @@ async fn time_request(
         if first.is_none() && has(b"token \"") {
             first = Some(begun.elapsed().as_secs_f64() * 1_000.0);
         }
-        let is_over = text.ends_with(END);
+        let is_over = text.ends_with(LAST_CHUNK);
         if is_over || read == 0 {
             let first = first.filter(|_| has(b"[DONE]"))?;
             return Some((first, is_over.then_some(stream)));

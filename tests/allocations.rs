@@ -50,9 +50,9 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 /// Requests before counting starts, so that connections, threads, and caches exist.
-const WARM: u64 = 50;
+const WARM_UP_REQUESTS: u64 = 50;
 /// Requests counted.
-const COUNTED: u64 = 200;
+const COUNTED_REQUESTS: u64 = 200;
 /// Allocation budget of one streamed answer of 16 tokens, less than twice the value measured on 1 December 2026
 /// (664 allocations of 150 KB, debug build).
 const MAX_ALLOCATIONS: u64 = 950;
@@ -60,7 +60,7 @@ const MAX_ALLOCATIONS: u64 = 950;
 const MAX_BYTES: u64 = 225_000;
 
 const TOKEN: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"token \"}}]}\n\n";
-const END: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+const STREAM_END: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
                    data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":16}}\n\n\
                    data: [DONE]\n\n";
 
@@ -68,7 +68,7 @@ const END: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason
 fn provider() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let body = TOKEN.repeat(16) + END;
+    let body = TOKEN.repeat(16) + STREAM_END;
     let answer: &'static str = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()
@@ -155,18 +155,18 @@ fn a_relayed_call_stays_within_its_budget() {
         body.len()
     );
     let (mut socket, mut buffer) = (server.connect(), vec![0; 64 * 1024]);
-    for _ in 0..WARM {
+    for _ in 0..WARM_UP_REQUESTS {
         send_and_drain(&mut socket, request.as_bytes(), &mut buffer);
     }
     let before = (
         ALLOCATIONS.load(Ordering::Relaxed),
         BYTES.load(Ordering::Relaxed),
     );
-    for _ in 0..COUNTED {
+    for _ in 0..COUNTED_REQUESTS {
         send_and_drain(&mut socket, request.as_bytes(), &mut buffer);
     }
-    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before.0) / COUNTED;
-    let bytes = (BYTES.load(Ordering::Relaxed) - before.1) / COUNTED;
+    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before.0) / COUNTED_REQUESTS;
+    let bytes = (BYTES.load(Ordering::Relaxed) - before.1) / COUNTED_REQUESTS;
     eprintln!("a relayed call: {allocations} allocations, {bytes} bytes");
     assert!(
         allocations <= MAX_ALLOCATIONS,

@@ -12,7 +12,7 @@ use std::path::Path;
 const MAX_BYTES: usize = 4096;
 
 /// Fragments that are hard for parsers.
-const SPICES: &[&[u8]] = &[
+const HARD_FRAGMENTS: &[&[u8]] = &[
     b"\n\n",
     b"\r\n",
     b"\r",
@@ -109,7 +109,7 @@ fn damage_bytes(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
         }
         5 => bytes.truncate(at),
         _ => {
-            let spice = SPICES[chance.below(SPICES.len())];
+            let spice = HARD_FRAGMENTS[chance.below(HARD_FRAGMENTS.len())];
             bytes.splice(at..at, spice.to_vec());
         }
     }

@@ -13,7 +13,7 @@ use quire::store::{self, OpenError, Store, StoreError, StoreSettings, VERSION};
 use rusqlite::Connection;
 
 /// Every past schema version: its number and a database of it, as SQL.
-const OLD: &[(u32, &str)] = &[
+const OLD_SCHEMAS: &[(u32, &str)] = &[
     (1, include_str!("data/v1.sql")),
     (2, include_str!("data/v2.sql")),
     (3, include_str!("data/v3.sql")),
@@ -30,8 +30,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        static NEXT_FOLDER: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT_FOLDER.fetch_add(1, Ordering::Relaxed);
         let path =
             std::env::temp_dir().join(format!("quire-schema-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
@@ -102,7 +102,7 @@ fn the_schema_is_the_oldest_one_and_all_steps() {
     close(open_store(&fresh).unwrap());
     let expected = schema_objects(&Connection::open(&fresh).unwrap());
     assert!(expected.len() > 30, "{}", expected.len());
-    for (version, sql) in OLD {
+    for (version, sql) in OLD_SCHEMAS {
         let old = folder.0.join(format!("v{version}.db"));
         let before = schema_objects(&write_database(&old, sql));
         assert_ne!(before, expected, "version {version} is an old one");
@@ -117,13 +117,13 @@ fn the_schema_is_the_oldest_one_and_all_steps() {
 
 #[test]
 fn every_old_version_is_kept_here() {
-    let versions: Vec<u32> = OLD.iter().map(|(version, _)| *version).collect();
+    let versions: Vec<u32> = OLD_SCHEMAS.iter().map(|(version, _)| *version).collect();
     assert_eq!(versions, (1..VERSION).collect::<Vec<_>>());
 }
 
 #[test]
 fn an_old_database_opens_with_its_rows_after_a_backup() {
-    for (version, sql) in OLD {
+    for (version, sql) in OLD_SCHEMAS {
         let folder = Folder::new();
         drop(write_database(&folder.database(), sql));
         let store = open_store(&folder.database()).unwrap();
@@ -358,12 +358,12 @@ fn tables_are_strict_and_user_rows_are_indexed_and_cascade() {
     }
 }
 
-const CHILD: &str = "QUIRE_SCHEMA_TEST_CHILD";
+const CHILD_VARIABLE: &str = "QUIRE_SCHEMA_TEST_CHILD";
 
 /// Not a test itself: the body of the process that is killed. Does nothing without the variable.
 #[test]
 fn child_writes_until_it_is_killed() {
-    let Ok(path) = std::env::var(CHILD) else {
+    let Ok(path) = std::env::var(CHILD_VARIABLE) else {
         return;
     };
     let store = open_store(Path::new(&path)).unwrap();
@@ -400,7 +400,7 @@ fn acknowledged_writes_survive_kill_9() {
                 "--nocapture",
                 "--test-threads=1",
             ])
-            .env(CHILD, folder.database())
+            .env(CHILD_VARIABLE, folder.database())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

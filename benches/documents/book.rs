@@ -8,8 +8,8 @@ use flate2::write::ZlibEncoder;
 
 const TEXT: &str = include_str!("../../tests/data/documents/gpl-3.txt");
 /// Lines per page, and words per line.
-const LINES: usize = 58;
-const WORDS: usize = 15;
+const LINES_PER_PAGE: usize = 58;
+const WORDS_PER_LINE: usize = 15;
 /// Pages per node of the page tree.
 const PAGES_PER_NODE: usize = 50;
 
@@ -83,8 +83,8 @@ pub fn make(pages: usize) -> Book {
         let mut kids = Vec::new();
         for page in 0..here {
             let mut content = "BT /F 9 Tf 11 TL 50 780 Td\n".to_owned();
-            for _ in 0..LINES {
-                let words: Vec<&str> = source.by_ref().take(WORDS).collect();
+            for _ in 0..LINES_PER_PAGE {
+                let words: Vec<&str> = source.by_ref().take(WORDS_PER_LINE).collect();
                 content.push_str(&text_array(&words));
                 count += words.len();
             }

@@ -10,9 +10,9 @@ use quire::store::{Store, StoreSettings, documents, users};
 use crate::set::{self, Library, Quality};
 use crate::support::Folder;
 
-const SIZE: usize = 50 << 20;
+const INDEXED_BYTES: usize = 50 << 20;
 /// Batch size in bytes, the same as the server uses for uploads.
-const BATCH: usize = 128 << 10;
+const BATCH_BYTES: usize = 128 << 10;
 const DOCUMENT: usize = 1 << 20;
 
 /// Measures search quality on all public questions.
@@ -62,7 +62,7 @@ pub fn measure_indexing_speed() {
         .cycle();
     let start = Instant::now();
     let (mut written, mut number) = (0, 0);
-    while written < SIZE {
+    while written < INDEXED_BYTES {
         number += 1;
         written += index_document(
             &store,
@@ -112,7 +112,7 @@ fn index_document<'a>(
     let (mut size, mut number) = (0, 0);
     while size < DOCUMENT {
         let (mut batch, mut pages, mut passages) = (0, Vec::new(), Vec::new());
-        while batch < BATCH {
+        while batch < BATCH_BYTES {
             number += 1;
             let text = paragraphs
                 .by_ref()

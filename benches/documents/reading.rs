@@ -14,7 +14,7 @@ use crate::words::{recall, word_counts};
 
 const PAGES: usize = 2_000;
 /// Interval between two samples of the processes.
-const LOOK: Duration = Duration::from_millis(10);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 struct Row {
     path: String,
@@ -129,7 +129,7 @@ pub fn book(quire: &Path) {
     let mut observed = Seen::default();
     while !id.is_finished() {
         observed.look(&program);
-        std::thread::sleep(LOOK);
+        std::thread::sleep(SAMPLE_INTERVAL);
     }
     let id = id.join().unwrap();
     let stored = begun.elapsed();
@@ -140,7 +140,7 @@ pub fn book(quire: &Path) {
             break body;
         }
         assert!(begun.elapsed() < Duration::from_secs(300), "{body}");
-        std::thread::sleep(LOOK);
+        std::thread::sleep(SAMPLE_INTERVAL);
     };
     let took = begun.elapsed();
     std::thread::sleep(Duration::from_secs(3));

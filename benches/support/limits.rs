@@ -10,7 +10,7 @@ pub struct Limits {
     pub starter: PathBuf,
 }
 
-const MEMORY: &str = "536870912";
+const MEMORY_LIMIT: &str = "536870912";
 
 impl Limits {
     /// Returns `None` if this machine does not permit it.
@@ -21,7 +21,7 @@ impl Limits {
             if root.join("cgroup.controllers").exists() {
                 vec![(
                     root.join(&name),
-                    vec![("cpu.max", "10000 100000"), ("memory.max", MEMORY)],
+                    vec![("cpu.max", "10000 100000"), ("memory.max", MEMORY_LIMIT)],
                 )]
             } else {
                 vec![
@@ -34,7 +34,7 @@ impl Limits {
                     ),
                     (
                         root.join("memory").join(&name),
-                        vec![("memory.limit_in_bytes", MEMORY)],
+                        vec![("memory.limit_in_bytes", MEMORY_LIMIT)],
                     ),
                 ]
             };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::family::ticks_of_family;
 
 const CONNECTIONS: usize = 32;
-const LENGTH: Duration = Duration::from_secs(4);
+const MEASURE_DURATION: Duration = Duration::from_secs(4);
 
 /// Returns requests per second, and the program's CPU time per request in microseconds.
 pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
@@ -28,7 +28,7 @@ pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
         ticks_of_family(process),
         Instant::now(),
     );
-    std::thread::sleep(LENGTH);
+    std::thread::sleep(MEASURE_DURATION);
     let requests = (done.load(Ordering::Relaxed) - first) as f64;
     let (seconds, ticks) = (
         begun.elapsed().as_secs_f64(),

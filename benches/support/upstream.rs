@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
 /// Delay from the request to the first token.
-pub const THINKING: Duration = Duration::from_millis(20);
+pub const FIRST_TOKEN_DELAY: Duration = Duration::from_millis(20);
 
 /// The provider; it runs until the bench ends.
 pub struct Upstream {
@@ -70,7 +70,11 @@ async fn write_stream(
     tokens: usize,
     pause: Duration,
 ) -> std::io::Result<()> {
-    let thinking = if pause.is_zero() { pause } else { THINKING };
+    let thinking = if pause.is_zero() {
+        pause
+    } else {
+        FIRST_TOKEN_DELAY
+    };
     let mut next = Instant::now() + thinking;
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";

@@ -99,6 +99,6 @@ mod tests {
     fn a_setting_is_named_by_its_values() {
         let setting = json!({ "model": "p/a", "temperature": 0.7 });
         assert_eq!(setting_name(&setting, 3), "p/a, 0.7");
-        assert_eq!(setting_name(&json!({}), 3), "setting 3");
+        assert_eq!(setting_name(&json!({}), 3), "configuration 3");
     }
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::support::client::PASSWORD;
 use super::support::{Answer, Client, Server};
 
-const OTHER: &str = "An0ther-Password";
+const OTHER_PASSWORD: &str = "An0ther-Password";
 
 fn register(client: &mut Client, email: &str) -> Answer {
     client.post(
@@ -207,7 +207,7 @@ fn all_login_failures_return_the_same_response() {
     sign_in(&server, "a@b.co");
     let mut bodies = Vec::new();
     for (email, password) in [
-        ("a@b.co", OTHER),
+        ("a@b.co", OTHER_PASSWORD),
         ("nobody@b.co", PASSWORD),
         ("nonsense", "x"),
         ("", ""),
@@ -332,7 +332,7 @@ fn a_reset_deletes_api_keys_unless_they_are_kept() {
     );
     let mut reset = |more: Value| {
         let link = admin.post(&path, json!({})).json();
-        let mut body = json!({"token": link["token"], "new_password": OTHER});
+        let mut body = json!({"token": link["token"], "new_password": OTHER_PASSWORD});
         body.as_object_mut()
             .expect("an object")
             .extend(more.as_object().expect("one").clone());

@@ -11,7 +11,7 @@ use crate::support::provider::{Provider, ScriptLine, on};
 use crate::support::script::{analysis_path, begin, server, short_run_with, unfinished_stream};
 use crate::support::{Client, Server};
 
-const PROMISED: Duration = Duration::from_millis(250);
+const MAX_CLOSE_TIME: Duration = Duration::from_millis(250);
 /// The limit applies to the server; a machine that is busy with other work may exceed it once, but not every time.
 const ROUNDS: usize = 3;
 
@@ -111,13 +111,13 @@ fn check_cancellation(lines: &[ScriptLine], body: Value) {
                 let view = newest_ended(&mut client);
                 assert_eq!(view["status"], "cancelled", "{caller:?}: {view}");
                 both.0.wait_idle();
-                if took[round] <= PROMISED {
+                if took[round] <= MAX_CLOSE_TIME {
                     break;
                 }
             }
             eprintln!("{caller:?}, TLS {tls}: {took:?}");
             assert!(
-                took.iter().any(|took| *took <= PROMISED),
+                took.iter().any(|took| *took <= MAX_CLOSE_TIME),
                 "{caller:?}, TLS {tls}: {took:?}"
             );
         }

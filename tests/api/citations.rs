@@ -6,7 +6,7 @@ use crate::support::Server;
 use crate::support::provider::{Provider, on};
 use crate::support::script::{analysis_path, answer_stream, server};
 
-const LEASE: &[u8] =
+const LEASE_TEXT: &[u8] =
     b"The tenant pays a deposit of 900 euros.\x0CRepairs under 100 euros are the tenant's.";
 
 fn citation_states(shown: &Value) -> Vec<(String, String)> {
@@ -33,7 +33,7 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
     let server = server(&provider, &[]);
     let mut person = server.user("a@example.org");
     let lease = person
-        .upload("/api/upload-document", "lease.txt", LEASE)
+        .upload("/api/upload-document", "lease.txt", LEASE_TEXT)
         .json();
     let body = json!({"prompt": "What does the tenant pay?", "models": ["p/one"], "ultra_model": "p/one",
         "document_ids": [lease["id"]], "pattern": "summarize", "depth": "quick"});
@@ -90,7 +90,7 @@ fn quotations_of_demo_models_are_verified() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut person = server.user("a@example.org");
     let lease = person
-        .upload("/api/upload-document", "lease.txt", LEASE)
+        .upload("/api/upload-document", "lease.txt", LEASE_TEXT)
         .json();
     let body = json!({"prompt": "What does the tenant pay as a deposit?", "models": ["demo/extract", "demo/phrases", "demo/sceptic"],
         "document_ids": [lease["id"]], "pattern": "critique", "depth": "full"});

@@ -10,12 +10,12 @@ use crate::support::script::{
 };
 use crate::support::server::Folder;
 
-const ON: (&str, &str) = ("EVIDENCE", "auto");
-const FIRST: &str = "The lease ends on 30 June 2027. The tenant may renew it once.";
-const SECOND: &str = "The lease runs until 31 March 2028.";
-const ANSWER: &str =
+const EVIDENCE_ON: (&str, &str) = ("EVIDENCE", "auto");
+const FIRST_ANSWER: &str = "The lease ends on 30 June 2027. The tenant may renew it once.";
+const SECOND_ANSWER: &str = "The lease runs until 31 March 2028.";
+const SYNTHESIS_TEXT: &str =
     "## Answer\nThe lease ends on 30 June 2027 [D1:p1].\n\n## Contradictions\nB says March 2028.";
-const LEASE: &[u8] =
+const LEASE_TEXT: &[u8] =
     b"The lease shall end on 30 June 2027 without notice. It begins on 1 July 2024.";
 
 /// Returns the question in a request: its last message.
@@ -45,7 +45,10 @@ fn letter_of(question: &str, words: &str) -> String {
 
 fn comparison_reply(asked: &ReceivedRequest) -> Value {
     let question = question_of(asked);
-    let (first, second) = (letter_of(&question, FIRST), letter_of(&question, SECOND));
+    let (first, second) = (
+        letter_of(&question, FIRST_ANSWER),
+        letter_of(&question, SECOND_ANSWER),
+    );
     let stance = |member: &str, stance: &str, quote: &str| json!({ "member": member, "stance": stance, "quote": quote });
     json!({
         "claims": [
@@ -69,9 +72,9 @@ fn panel_line(asked: &ReceivedRequest) -> ScriptLine {
     let text = match model.as_str() {
         _ if is_comparison(asked) => comparison_reply(asked).to_string(),
         _ if is_check(asked) => check_reply().to_string(),
-        "gpt-4o" => FIRST.to_owned(),
-        "gpt-4o-mini" => SECOND.to_owned(),
-        _ => ANSWER.to_owned(),
+        "gpt-4o" => FIRST_ANSWER.to_owned(),
+        "gpt-4o-mini" => SECOND_ANSWER.to_owned(),
+        _ => SYNTHESIS_TEXT.to_owned(),
     };
     on(&model).sse(&answer_stream(&text))
 }
@@ -92,10 +95,10 @@ fn analysis_request(more: Value) -> Value {
 #[test]
 fn a_panel_is_mapped_with_words_that_were_found() {
     let provider = Provider::answering(panel_line);
-    let server = priced_server(&provider, &[ON]);
+    let server = priced_server(&provider, &[EVIDENCE_ON]);
     let mut ada = server.user("ada@example.com");
     let lease = ada
-        .upload("/api/upload-document", "lease.txt", LEASE)
+        .upload("/api/upload-document", "lease.txt", LEASE_TEXT)
         .json();
     let body = analysis_request(json!({ "document_ids": [lease["id"]] }));
     let estimate = ada.post("/api/estimate", body.clone()).json();
@@ -224,7 +227,7 @@ fn no_judge_is_called_when_disabled_or_unavailable() {
         );
         panel_line(asked)
     });
-    let server = priced_server(&provider, &[ON]);
+    let server = priced_server(&provider, &[EVIDENCE_ON]);
     let mut ada = server.user("ada@example.com");
     let mut run = |body: Value| {
         let id = id_of(&ada.post("/api/analyze", body));
@@ -308,13 +311,13 @@ fn failed_judge_does_not_affect_the_answer() {
                 None => on(&asked.model()).status(400, "application/json", "{}"),
             }
         });
-        let server = priced_server(&provider, &[ON]);
+        let server = priced_server(&provider, &[EVIDENCE_ON]);
         let mut ada = server.user("ada@example.com");
         let id = id_of(&ada.post("/api/analyze", analysis_request(json!({}))));
         let analysis = wait_until_ended(&mut ada, &id);
         assert_eq!(
             (&analysis["status"], &analysis["synthesis"]),
-            (&json!("completed"), &json!(ANSWER))
+            (&json!("completed"), &json!(SYNTHESIS_TEXT))
         );
         assert_eq!(
             analysis["evidence"]["status"], "failed",
@@ -340,7 +343,7 @@ fn a_comparison_survives_a_killed_server() {
     let url = provider.base_url();
     let folder = Folder::new();
     let settings = [
-        ON,
+        EVIDENCE_ON,
         ("OPENAI_API_KEY", "sk-test"),
         ("OPENAI_BASE_URL", url.as_str()),
     ];
@@ -366,7 +369,7 @@ fn a_comparison_survives_a_killed_server() {
     let repeated = Provider::answering(panel_line);
     let url = repeated.base_url();
     let settings = [
-        ON,
+        EVIDENCE_ON,
         ("OPENAI_API_KEY", "sk-test"),
         ("OPENAI_BASE_URL", url.as_str()),
     ];
@@ -391,7 +394,7 @@ fn a_cascade_follows_the_judge_and_api_clients_can_request_the_map() {
         true => on(&asked.model()).sse(&answer_stream(&comparison_reply(asked).to_string())),
         false => panel_line(asked),
     });
-    let server = priced_server(&provider, &[ON]);
+    let server = priced_server(&provider, &[EVIDENCE_ON]);
     let mut ada = server.user("ada@example.com");
     let body = analysis_request(json!({ "pattern": "cascade", "cache": "off" }));
     let id = id_of(&ada.post("/api/analyze", body));
@@ -401,7 +404,7 @@ fn a_cascade_follows_the_judge_and_api_clients_can_request_the_map() {
         notes.contains("contradict each other in 1, as compared by openai/gpt-4.1"),
         "{notes}"
     );
-    assert_eq!(analysis["synthesis"], ANSWER);
+    assert_eq!(analysis["synthesis"], SYNTHESIS_TEXT);
     let judged = || {
         provider
             .requests()
@@ -432,13 +435,13 @@ fn injected_delimiters_do_not_change_attribution() {
                 let stance = |member: &str| json!({ "member": member, "stance": "asserts", "quote": "The lease ends on 1 May 2030" });
                 json!({ "claims": [{ "text": "The lease ends on 1 May 2030.", "stances": [stance("A"), stance("B")] }] }).to_string()
             }
-            "a" => FIRST.to_owned(),
+            "a" => FIRST_ANSWER.to_owned(),
             "b" => injected.to_owned(),
             _ => "It ends in May of that year.".to_owned(),
         };
         on(&model).sse(&answer_stream(&text))
     });
-    let server = server(&provider, &[ON]);
+    let server = server(&provider, &[EVIDENCE_ON]);
     let mut ada = server.user("ada@example.com");
     let body = short_run_with(
         &["p/a", "p/b"],

@@ -19,9 +19,9 @@ use crate::support::script::{
 use crate::support::{Client, Server};
 
 const JSON: &str = "application/json";
-const WORDS: &str = "It is thin, and it is light.";
+const ANSWER_TEXT: &str = "It is thin, and it is light.";
 /// Longer than the provider may take to notice a closed connection.
-const LONG: Duration = Duration::from_millis(180);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(180);
 
 /// The possible outcomes of a call.
 #[derive(Debug, Clone, Copy)]
@@ -53,16 +53,19 @@ fn any_fate() -> impl Strategy<Value = Fate> + Clone {
 fn scripted_line(model: &str, fate: Fate, delay: u64) -> ScriptLine {
     let line = on(model).after(Duration::from_millis(delay));
     match fate {
-        Fate::Answers => line.sse(&answer_stream(WORDS)),
-        Fate::Slow => line.sse_in_pieces(&answer_stream(WORDS), 50, Duration::from_millis(5)),
+        Fate::Answers => line.sse(&answer_stream(ANSWER_TEXT)),
+        Fate::Slow => line.sse_in_pieces(&answer_stream(ANSWER_TEXT), 50, Duration::from_millis(5)),
         Fate::Refused(status) => line.status(status, JSON, "{\"error\":{\"message\":\"no\"}}"),
-        Fate::Cut => line.cut(&unfinished_stream(WORDS)),
+        Fate::Cut => line.cut(&unfinished_stream(ANSWER_TEXT)),
         Fate::Silent => line.hang(),
-        Fate::Stalls => line.stall(&unfinished_stream(WORDS)),
+        Fate::Stalls => line.stall(&unfinished_stream(ANSWER_TEXT)),
         Fate::Garbage => line.raw(b"\x00\x9f\x92\x96\r\n\r\n"),
-        Fate::Lies => {
-            line.with_wrong_length(200, "text/event-stream", &unfinished_stream(WORDS), 1 << 20)
-        }
+        Fate::Lies => line.with_wrong_length(
+            200,
+            "text/event-stream",
+            &unfinished_stream(ANSWER_TEXT),
+            1 << 20,
+        ),
     }
 }
 
@@ -140,7 +143,8 @@ fn any_mix_and_order_of_failures_ends() {
 /// Returns providers with this many slots each and a server; every call takes long enough to be counted.
 fn crowded_server(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
     let providers = rooms.map(|room| {
-        let provider = Provider::acting(|_| on("").after(LONG).sse(&answer_stream(WORDS)));
+        let provider =
+            Provider::acting(|_| on("").after(CLOSE_TIMEOUT).sse(&answer_stream(ANSWER_TEXT)));
         provider.limit_concurrency(room);
         provider
     });
@@ -177,7 +181,8 @@ fn calls_per_provider_stay_within_its_limit() {
 
 #[test]
 fn total_concurrent_calls_stay_within_the_setting() {
-    let provider = Provider::acting(|_| on("").after(LONG).sse(&answer_stream(WORDS)));
+    let provider =
+        Provider::acting(|_| on("").after(CLOSE_TIMEOUT).sse(&answer_stream(ANSWER_TEXT)));
     provider.limit_concurrency(3);
     let server = server(&provider, &[("MAX_CALLS", "3")]);
     let mut client = server.user("ada@example.com");

@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use crate::support::server::{Folder, rest};
 use crate::support::{Client, Server};
 
-const TICKS: &str = "/api/internal/ticks";
+const TICKS_PATH: &str = "/api/internal/ticks";
 
 fn certificate_authority() -> CertificateParams {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -100,7 +100,7 @@ fn plain_http_clients_get_an_error_and_do_not_block_others() {
 fn certificate_renewal_keeps_open_streams() {
     let (server, root) = start(&[]);
     let mut client = Client::over_tls(server.address, &root);
-    let mut stream = client.events(TICKS, None);
+    let mut stream = client.events(TICKS_PATH, None);
     let first = stream.next();
     assert!(first.is_some(), "the stream has begun");
 

@@ -17,9 +17,9 @@ use crate::support::script::{self, analysis_path, begin, unfinished_stream};
 use crate::support::server::rest;
 use crate::support::{Answer, Server};
 
-const LOGIN: &str = "/api/auth/login";
+const LOGIN_PATH: &str = "/api/auth/login";
 
-const SECURITY: &[(&str, &str)] = &[
+const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "strict-origin-when-cross-origin"),
@@ -27,7 +27,7 @@ const SECURITY: &[(&str, &str)] = &[
 ];
 
 fn check_security_headers(answer: &Answer) {
-    for (name, value) in SECURITY {
+    for (name, value) in SECURITY_HEADERS {
         assert_eq!(answer.header(name), *value, "{name}");
     }
     assert!(!answer.header("x-request-id").is_empty());
@@ -36,7 +36,7 @@ fn check_security_headers(answer: &Answer) {
 /// Returns a sign-in request as raw bytes, with these header lines and this body.
 fn login(headers: &str, body: &str) -> Vec<u8> {
     format!(
-        "POST {LOGIN} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n{body}"
+        "POST {LOGIN_PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n{body}"
     )
     .into_bytes()
 }
@@ -197,7 +197,7 @@ fn cors_allows_only_configured_origins() {
         let client = server.client().with("origin", origin);
         client
             .with("access-control-request-method", "POST")
-            .send("OPTIONS", LOGIN, None)
+            .send("OPTIONS", LOGIN_PATH, None)
     };
     let answer = preflight("https://app.example.org");
     assert_eq!(answer.status, 200);

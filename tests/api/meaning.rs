@@ -12,7 +12,7 @@ use crate::support::script::{answer_stream, id_of, short_run_with, wait_until_en
 use crate::support::{Client, Server};
 
 /// The synonyms that each dimension of a vector represents.
-const MEANINGS: [&[&str]; 4] = [
+const SYNONYMS: [&[&str]; 4] = [
     &["notice", "terminate", "cancel", "quit"],
     &["rent", "pay", "fee"],
     &["dog", "pet", "animal"],
@@ -22,7 +22,7 @@ const MEANINGS: [&[&str]; 4] = [
 fn vector(text: &str) -> Vec<f64> {
     let text = text.to_lowercase();
     let count = |words: &&[&str]| words.iter().filter(|word| text.contains(**word)).count();
-    let mut vector: Vec<f64> = MEANINGS.iter().map(|words| count(words) as f64).collect();
+    let mut vector: Vec<f64> = SYNONYMS.iter().map(|words| count(words) as f64).collect();
     // Every text gets a nonzero vector.
     vector.push(0.1);
     vector

@@ -7,7 +7,7 @@ use crate::support::Client;
 use crate::support::provider::{Provider, on};
 use crate::support::script::{answer_stream, server, short_run_with};
 
-const LIST: &str = r#"{"data": [
+const MODEL_LIST: &str = r#"{"data": [
     {"id": "new-one", "context_length": 64000, "architecture": {"input_modalities": ["text", "image"]},
      "pricing": {"prompt": "0.000002", "completion": "0.000004"}, "supported_parameters": ["temperature", "max_tokens"]},
     {"id": "gpt-5", "pricing": {"prompt": "0.000009", "completion": "0.00001"}},
@@ -25,7 +25,7 @@ fn model_entry(client: &mut Client, id: &str) -> Value {
 
 #[test]
 fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_sheet() {
-    let provider = Provider::script([on("GET models").status(200, "application/json", LIST)]);
+    let provider = Provider::script([on("GET models").status(200, "application/json", MODEL_LIST)]);
     let url = provider.base_url();
     let sheet = std::env::temp_dir().join(format!("quire-sheet-{}.json", std::process::id()));
     let own = json!({ "models": [

@@ -9,7 +9,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 use crate::upstream::{anthropic, block, started, stopped};
 
-const CHAT: &str = "/v1/chat/completions";
+const CHAT_PATH: &str = "/v1/chat/completions";
 
 fn chat_request(model: &str) -> Value {
     json!({ "model": model, "messages": [
@@ -29,7 +29,7 @@ fn speaker_names_are_forwarded_to_a_single_openai_model() {
     let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("Thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let answer = client.post(CHAT, chat_request("p/any"));
+    let answer = client.post(CHAT_PATH, chat_request("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "");
     let sent = last_request_body(&provider);
@@ -42,11 +42,14 @@ fn speaker_names_are_forwarded_to_a_single_openai_model() {
     // Names make it a different question.
     let mut other = chat_request("p/any");
     other["messages"][1]["name"] = json!("Eve");
-    assert_eq!(client.post(CHAT, other).header("x-quire-cache"), "miss");
+    assert_eq!(
+        client.post(CHAT_PATH, other).header("x-quire-cache"),
+        "miss"
+    );
     for odd in [json!(7), json!("x".repeat(300))] {
         let mut body = chat_request("p/any");
         body["messages"][1]["name"] = odd;
-        assert_eq!(client.post(CHAT, body).status, 400);
+        assert_eq!(client.post(CHAT_PATH, body).status, 400);
     }
 }
 
@@ -73,7 +76,7 @@ fn refused_speaker_names_are_omitted_on_retry() {
     let mut client = server.user("ada@example.com");
     for model in ["p/groq", "p/mistral", "p/openai"] {
         let before = provider.requests().len();
-        let answer = client.post(CHAT, chat_request(model));
+        let answer = client.post(CHAT_PATH, chat_request(model));
         assert_eq!(answer.status, 200, "{model}: {}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "messages.name", "{model}");
         assert_eq!(provider.requests().len(), before + 2, "{model}");
@@ -92,7 +95,7 @@ fn ignored_speaker_names_are_reported() {
     });
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
-    let answer = client.post(CHAT, chat_request("p/any"));
+    let answer = client.post(CHAT_PATH, chat_request("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "messages.name");
     // The tool name is taken from its call.
@@ -102,6 +105,6 @@ fn ignored_speaker_names_are_reported() {
         { "role": "assistant", "content": null, "tool_calls": [{ "id": "a", "type": "function", "function": { "name": "weather", "arguments": "{}" } }] },
         { "role": "tool", "tool_call_id": "a", "name": "weather", "content": "mild" },
     ]);
-    let answer = client.post(CHAT, body);
+    let answer = client.post(CHAT_PATH, body);
     assert_eq!(answer.header("x-quire-ignored"), "", "{}", answer.text());
 }

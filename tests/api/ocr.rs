@@ -9,9 +9,9 @@ use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 /// Scans on pages 1, 3, and 4 (which is white), and printed text on page 2.
-const SCAN: &[u8] = include_bytes!("../data/ocr/scan.pdf");
+const SCANNED_PDF: &[u8] = include_bytes!("../data/ocr/scan.pdf");
 /// An image file with one line of text.
-const IMAGE: &[u8] = include_bytes!("../data/ocr/page.png");
+const IMAGE_FILE: &[u8] = include_bytes!("../data/ocr/page.png");
 
 /// Uploads a file and returns the document once it has been read.
 fn upload_and_read(person: &mut Client, name: &str, bytes: &[u8]) -> Value {
@@ -54,7 +54,7 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
     let Some(program) = tesseract() else { return };
     let server = Server::with(&[("DOCUMENT_OCR", "true"), ("OCR_PROGRAM", &program)]);
     let mut person = server.user("a@example.org");
-    let document = upload_and_read(&mut person, "lease.pdf", SCAN);
+    let document = upload_and_read(&mut person, "lease.pdf", SCANNED_PDF);
     let message = document["message"].as_str().expect("a message");
     assert!(
         message.contains("2 pages read with OCR (tesseract)"),
@@ -84,7 +84,7 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
     let found = person.get("/api/search?q=deposit").json();
     assert_eq!(found["documents"][0]["results"][0]["page"], 3, "{found}");
 
-    let image = upload_and_read(&mut person, "rent.png", IMAGE);
+    let image = upload_and_read(&mut person, "rent.png", IMAGE_FILE);
     let message = image["message"].as_str().expect("a message");
     assert!(
         message.contains("shown to models that accept images; 1 page read with OCR"),
@@ -117,7 +117,7 @@ fn ocr_stops_at_the_page_limit() {
         ("OCR_MAX_PAGES", "1"),
     ]);
     let mut person = server.user("a@example.org");
-    let document = upload_and_read(&mut person, "lease.pdf", SCAN);
+    let document = upload_and_read(&mut person, "lease.pdf", SCANNED_PDF);
     assert_eq!(document["ocr"], json!([1]));
     let reasons = gap_reasons(&document);
     assert_eq!(reasons.len(), 2);
@@ -143,13 +143,13 @@ fn without_ocr_scans_stay_pages_without_text() {
     ] {
         let server = Server::with(&settings);
         let mut person = server.user("a@example.org");
-        let document = upload_and_read(&mut person, "lease.pdf", SCAN);
+        let document = upload_and_read(&mut person, "lease.pdf", SCANNED_PDF);
         assert_eq!(gap_reasons(&document), [expected; 3], "{document}");
         assert_eq!(
             (&document["status"], &document["ocr"]),
             (&json!("processed"), &json!([]))
         );
-        let image = upload_and_read(&mut person, "rent.png", IMAGE);
+        let image = upload_and_read(&mut person, "rent.png", IMAGE_FILE);
         assert_eq!(
             image["gaps"].as_array().map(Vec::len),
             Some(settings.len() / 2),
@@ -195,7 +195,7 @@ fn a_failing_ocr_program_affects_only_its_pages() {
             ("OCR_PAGE_SECONDS", "1"),
         ]);
         let mut person = server.user("a@example.org");
-        let document = upload_and_read(&mut person, "lease.pdf", SCAN);
+        let document = upload_and_read(&mut person, "lease.pdf", SCANNED_PDF);
         assert_eq!(
             (&document["status"], &document["pages"]),
             (&json!("processed"), &json!(1))
@@ -221,7 +221,7 @@ fn a_program_that_ignores_its_time_limit_is_killed() {
         ("OCR_PAGE_SECONDS", "1"),
     ]);
     let mut person = server.user("a@example.org");
-    let document = upload_and_read(&mut person, "rent.png", IMAGE);
+    let document = upload_and_read(&mut person, "rent.png", IMAGE_FILE);
     let reasons = gap_reasons(&document);
     assert!(
         reasons[0].ends_with("OCR took more than 1 second"),
@@ -247,7 +247,7 @@ fn the_program_cannot_read_or_write_the_servers_files() {
         ("OCR_PROGRAM", program.to_str().expect("a path")),
     ]);
     let mut person = server.user("a@example.org");
-    let document = upload_and_read(&mut person, "rent.png", IMAGE);
+    let document = upload_and_read(&mut person, "rent.png", IMAGE_FILE);
     assert_eq!(
         get_page(&mut person, &document, 1)["text"],
         "nothing found",

@@ -11,7 +11,7 @@ use crate::clients::{chat_request, last_request_body, merge_objects, plain_provi
 use crate::compatible::key;
 use crate::support::script::server;
 
-const CHAT: &str = "/v1/chat/completions";
+const CHAT_PATH: &str = "/v1/chat/completions";
 
 /// Sends each request and compares the field that the provider received; null if the field was not sent.
 fn check_sent_fields(path: &str, cases: &[(Value, &str, Value)]) {
@@ -128,7 +128,7 @@ fn fields_of_other_types_and_spellings_are_accepted() {
     let cases: Vec<_> = { cases.into_iter() }
         .map(|(more, place, sent)| (chat_request(more), place, sent))
         .collect();
-    check_sent_fields(CHAT, &cases);
+    check_sent_fields(CHAT_PATH, &cases);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_schema_under_json_object_is_a_schema() {
     let mut client = server.user("ada@example.com");
     let schema = json!({ "type": "object", "properties": { "thin": { "type": "boolean" } }, "required": ["thin"] });
     let expected = json!({ "response_format": { "type": "json_object", "schema": schema } });
-    let answer = client.post(CHAT, chat_request(expected));
+    let answer = client.post(CHAT_PATH, chat_request(expected));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let sent = last_request_body(&provider);
     assert_eq!(
@@ -199,7 +199,7 @@ fn tool_variants_are_accepted() {
     let cases: Vec<_> = { cases.into_iter() }
         .map(|(more, place, sent)| (chat_request(more), place, sent))
         .collect();
-    check_sent_fields(CHAT, &cases);
+    check_sent_fields(CHAT_PATH, &cases);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn conversation_variants_are_accepted() {
     let cases: Vec<_> = { cases.into_iter() }
         .map(|(messages, place, sent)| (json!({ "messages": messages }), place, sent))
         .collect();
-    check_sent_fields(CHAT, &cases);
+    check_sent_fields(CHAT_PATH, &cases);
 }
 
 #[test]

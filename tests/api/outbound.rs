@@ -15,7 +15,7 @@ use crate::support::{Answer, Client, Server};
 
 /// Routes that make the server connect to a provider.
 #[rustfmt::skip]
-const CALLING: &[&str] = &[
+const CALLING_ROUTES: &[&str] = &[
     "POST /api/users/me/providers", "PUT /api/users/me/providers/{id}", "POST /api/users/me/providers/{id}/test",
     "POST /api/admin/providers", "PUT /api/admin/providers/{id}", "POST /api/admin/providers/{id}/test",
     "POST /api/llm/health-check",
@@ -29,15 +29,15 @@ const CALLING: &[&str] = &[
 
 /// Routes that control a run started by one of those; its calls belong to that run.
 #[rustfmt::skip]
-const STEERING: &[&str] = &[
+const CONTROL_ROUTES: &[&str] = &[
     "POST /api/analyses/{id}/synthesize", "POST /api/analyses/{id}/leave-out", "POST /api/analyses/{id}/cancel",
     "POST /api/experiments/{id}/cancel",
 ];
 
-/// Routes with a body that never make outbound calls. A GET or DELETE that does belongs in `CALLING`, which the
+/// Routes with a body that never make outbound calls. A GET or DELETE that does belongs in `CALLING_ROUTES`, which the
 /// last test verifies.
 #[rustfmt::skip]
-const QUIET: &[&str] = &[
+const QUIET_ROUTES: &[&str] = &[
     "PATCH /api/threads/{id}", "POST /api/threads/{id}/share", "POST /api/projects", "PATCH /api/projects/{id}",
     "POST /api/auth/register", "POST /api/auth/guest", "POST /api/auth/login", "POST /api/auth/refresh", "POST /api/auth/logout",
     "POST /api/auth/request-password-reset", "POST /api/auth/reset-password-request", "POST /api/auth/reset-password",
@@ -291,7 +291,7 @@ fn calls_a_model(route: &&&str) -> bool {
 
 #[test]
 fn every_route_is_classified_as_outbound_or_not() {
-    let list: Vec<&str> = [CALLING, STEERING, QUIET].concat();
+    let list: Vec<&str> = [CALLING_ROUTES, CONTROL_ROUTES, QUIET_ROUTES].concat();
     let mut remaining = list.clone();
     for route in ROUTES {
         let formatted = format!("{} {}", route.verb.as_str(), route.path);
@@ -312,7 +312,7 @@ fn only_listed_routes_make_outbound_calls() {
     let known = providers(&provider);
     let server = Server::with(&[("QUIRE_PROVIDERS", &known), ("USE_MOCK", "true")]);
     let mut admin = server.user("root@example.org");
-    for (number, route) in CALLING.iter().filter(calls_a_model).enumerate() {
+    for (number, route) in CALLING_ROUTES.iter().filter(calls_a_model).enumerate() {
         let mut requests = 0;
         let model = format!("p/m{number}");
         let answer = call_model_route(&mut admin, route, &model, || {
@@ -333,7 +333,7 @@ fn only_listed_routes_make_outbound_calls() {
     let values = crate::routes::unknown_ids();
     for route in ROUTES {
         let formatted = format!("{} {}", route.verb.as_str(), route.path);
-        if !CALLING.contains(&formatted.as_str()) && !formatted.ends_with("/logout") {
+        if !CALLING_ROUTES.contains(&formatted.as_str()) && !formatted.ends_with("/logout") {
             let path = crate::routes::url_of(route, &values);
             crate::routes::call_route(&mut admin, route, &path);
         }
@@ -386,7 +386,7 @@ fn no_route_reaches_a_private_address_of_a_user_s_provider() {
     let urls = private_urls(canary.port);
     let (_server, mut admin, user) = server_with_user_providers(&urls);
     let walk = |mut user: Client, number: usize, url: &str| {
-        for (at, route) in CALLING.iter().filter(calls_a_model).enumerate() {
+        for (at, route) in CALLING_ROUTES.iter().filter(calls_a_model).enumerate() {
             // An experiment waits between failures, so it is tested only with the first URL.
             if route.contains("/experiments") && number > 0 {
                 continue;

@@ -7,7 +7,7 @@ use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 
-const PICTURE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const IMAGE_URL: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 fn ask_body(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] })
@@ -24,7 +24,7 @@ fn ask_body_with(model: &str, more: Value) -> Value {
 fn image_body(model: &str) -> Value {
     let parts = json!([
         { "type": "text", "text": "What is this?" },
-        { "type": "image_url", "image_url": { "url": PICTURE } },
+        { "type": "image_url", "image_url": { "url": IMAGE_URL } },
     ]);
     json!({ "model": model, "messages": [{ "role": "user", "content": parts }] })
 }
@@ -141,7 +141,7 @@ fn models_unknown_to_the_catalog_receive_images() {
     let sent = &provider.requests()[0].body;
     assert_eq!(
         sent["messages"][0]["content"][1]["image_url"]["url"],
-        PICTURE
+        IMAGE_URL
     );
     // Once a model turns out not to accept images, this is remembered.
     let answer = client.post("/v1/chat/completions", image_body("p/blind"));

@@ -28,14 +28,14 @@ fn synthesizer_prompt<'a>(asked: &'a [ReceivedRequest], model: &str) -> &'a str 
     messages.last().unwrap()["content"].as_str().unwrap()
 }
 
-const WRONG: &str = "The paper is 9 mm thick, says Claude.";
-const RIGHT: &str = "The paper is 4 mm thick.";
+const WRONG_ANSWER: &str = "The paper is 9 mm thick, says Claude.";
+const RIGHT_ANSWER: &str = "The paper is 4 mm thick.";
 
 #[test]
 fn panel_with_a_wrong_a_right_and_a_silent_member() {
     let provider = Provider::script([
-        on("wrong").sse(&answer_stream(WRONG)),
-        on("right").sse(&answer_stream(RIGHT)),
+        on("wrong").sse(&answer_stream(WRONG_ANSWER)),
+        on("right").sse(&answer_stream(RIGHT_ANSWER)),
         on("silent").times(2).sse(&answer_stream("")),
         on("w").sse(&answer_stream(
             "## Answer\n4 mm (B).\n## Contradictions\nA says 9 mm.",
@@ -59,7 +59,10 @@ fn panel_with_a_wrong_a_right_and_a_silent_member() {
     assert!(failures.contains("p/silent"), "{failures}");
     let requests = provider.requests();
     let read = synthesizer_prompt(&requests, "w");
-    assert!(read.contains("9 mm") && read.contains(RIGHT), "{read}");
+    assert!(
+        read.contains("9 mm") && read.contains(RIGHT_ANSWER),
+        "{read}"
+    );
     for name in models {
         assert!(
             !read.contains(name),

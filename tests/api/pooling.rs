@@ -15,7 +15,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{self, answer_stream, short_run_with, unfinished_stream};
 use crate::support::{Client, Server};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How the provider handles a request, by the number of its connection and of the request on it, both from 1.
 type ConnectionScript = fn(usize, usize) -> Turn;
@@ -81,7 +81,7 @@ impl KeepAliveProvider {
     fn wait(&self, what: &str, so: impl Fn(&Counted) -> bool) {
         let (counted, changed) = &*self.counted;
         let guard = counted.lock().unwrap();
-        let waited = changed.wait_timeout_while(guard, PATIENCE, |counted| !so(counted));
+        let waited = changed.wait_timeout_while(guard, WAIT_TIMEOUT, |counted| !so(counted));
         assert!(!waited.unwrap().1.timed_out(), "waited in vain for {what}");
     }
 }
@@ -237,12 +237,12 @@ fn a_closed_pooled_connection_does_not_count_as_an_attempt() {
 }
 
 /// Bytes of text in one long stream.
-const LONG: usize = 100_000;
+const LONG_STREAM_BYTES: usize = 100_000;
 
 #[test]
 fn a_slow_client_receives_the_complete_answer() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
-        on("").sse(&answer_stream(&"word ".repeat(LONG / 5)))
+        on("").sse(&answer_stream(&"word ".repeat(LONG_STREAM_BYTES / 5)))
     });
     let server = script::server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
@@ -265,5 +265,5 @@ fn a_slow_client_receives_the_complete_answer() {
         text += &String::from_utf8_lossy(&buffer[..read]);
     }
     assert!(text.contains("[DONE]"));
-    assert_eq!(text.matches("word").count(), LONG / 5);
+    assert_eq!(text.matches("word").count(), LONG_STREAM_BYTES / 5);
 }

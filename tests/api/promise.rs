@@ -12,7 +12,7 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn start(folder: &Folder, more: &[(&str, &str)]) -> Executable {
     let replica = format!("file://{}", folder.path().join("replica").display());
@@ -54,7 +54,7 @@ fn wait_for_health(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> b
         if wanted(&health) {
             return health;
         }
-        assert!(start.elapsed() < PATIENCE, "never {what}: {health}");
+        assert!(start.elapsed() < WAIT_TIMEOUT, "never {what}: {health}");
         std::thread::sleep(Duration::from_millis(30));
     }
 }

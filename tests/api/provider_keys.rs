@@ -6,19 +6,19 @@ use crate::providers::hello_stream;
 use crate::support::provider::{Provider, on};
 use crate::support::{Client, Server};
 
-const KEY: &str = "sk-house-0123456789-secret-end";
-const LIST: &str = "{\"data\":[{\"id\":\"m\"},{\"id\":\"n\"}]}";
-const ADMIN: &str = "/api/admin/providers";
-const OWN: &str = "/api/users/me/providers";
+const PROVIDER_KEY: &str = "sk-house-0123456789-secret-end";
+const MODEL_LIST: &str = "{\"data\":[{\"id\":\"m\"},{\"id\":\"n\"}]}";
+const ADMIN_PATH: &str = "/api/admin/providers";
+const USER_PATH: &str = "/api/users/me/providers";
 
 fn model_list_provider(
     provider: crate::support::provider::ScriptLine,
 ) -> crate::support::provider::ScriptLine {
-    provider.status(200, "application/json", LIST)
+    provider.status(200, "application/json", MODEL_LIST)
 }
 
 fn new_provider_body(provider: &Provider, name: &str) -> Value {
-    json!({ "name": name, "base_url": provider.base_url(), "api_key": KEY })
+    json!({ "name": name, "base_url": provider.base_url(), "api_key": PROVIDER_KEY })
 }
 
 fn provider_ids(client: &mut Client) -> Vec<String> {
@@ -38,7 +38,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let mut other = server.user("other@example.org");
-    let added = admin.post(ADMIN, new_provider_body(&provider, "box"));
+    let added = admin.post(ADMIN_PATH, new_provider_body(&provider, "box"));
     assert_eq!(added.status, 201, "{}", added.text());
     let body = added.json();
     assert_eq!(body["message"], "it answers, and lists 2 models");
@@ -50,20 +50,23 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
     // The key is never shown to anyone.
     for text in [
         added.text(),
-        admin.get(ADMIN).text(),
+        admin.get(ADMIN_PATH).text(),
         admin.get("/api/admin/audit").text(),
         admin.get("/api/llm/status").text(),
     ] {
         assert!(!text.contains("0123456789"), "{text}");
     }
-    other.get(ADMIN).refused(403, "FORBIDDEN");
+    other.get(ADMIN_PATH).refused(403, "FORBIDDEN");
     other
-        .delete(&format!("{ADMIN}/{id}"))
+        .delete(&format!("{ADMIN_PATH}/{id}"))
         .refused(403, "FORBIDDEN");
     other
-        .post(ADMIN, new_provider_body(&provider, "mine"))
+        .post(ADMIN_PATH, new_provider_body(&provider, "mine"))
         .refused(403, "FORBIDDEN");
-    server.client().get(ADMIN).refused(401, "UNAUTHENTICATED");
+    server
+        .client()
+        .get(ADMIN_PATH)
+        .refused(401, "UNAUTHENTICATED");
     // Every user may use it.
     let request = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract" });
     let answer = other.post("/api/analyze", request).json();
@@ -77,13 +80,15 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         .find(|request| request.head.starts_with("POST"))
         .unwrap()
         .head;
-    assert!(head.contains(KEY));
+    assert!(head.contains(PROVIDER_KEY));
     // Two providers with the same name are a conflict.
     admin
-        .post(ADMIN, new_provider_body(&provider, "box"))
+        .post(ADMIN_PATH, new_provider_body(&provider, "box"))
         .refused(409, "CONFLICT");
     assert_eq!(
-        admin.post(&format!("{ADMIN}/{id}/test"), json!({})).status,
+        admin
+            .post(&format!("{ADMIN_PATH}/{id}/test"), json!({}))
+            .status,
         200
     );
     // After a restart it still exists, and the key appears nowhere on disk.
@@ -114,16 +119,17 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         "{:?}",
         provider_ids(&mut admin)
     );
-    assert_eq!(admin.delete(&format!("{ADMIN}/{id}")).status, 200);
+    assert_eq!(admin.delete(&format!("{ADMIN_PATH}/{id}")).status, 200);
     assert!(!provider_ids(&mut admin).contains(&"box/m".to_owned()));
     admin
-        .delete(&format!("{ADMIN}/{id}"))
+        .delete(&format!("{ADMIN_PATH}/{id}"))
         .refused(404, "NOT_FOUND");
 }
 
 #[test]
 fn a_rejected_provider_key_is_not_stored() {
-    let words = format!("{{\"error\":{{\"message\":\"Incorrect key {KEY} of workspace Blue\"}}}}");
+    let words =
+        format!("{{\"error\":{{\"message\":\"Incorrect key {PROVIDER_KEY} of workspace Blue\"}}}}");
     let provider = Provider::script([
         on("GET models").status(401, "application/json", &words),
         on("GET models").status(401, "application/json", &words),
@@ -133,21 +139,21 @@ fn a_rejected_provider_key_is_not_stored() {
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let refusal = admin
-        .post(ADMIN, new_provider_body(&provider, "box"))
+        .post(ADMIN_PATH, new_provider_body(&provider, "box"))
         .refused(422, "VALIDATION_ERROR");
     assert!(
         refusal.to_string().contains("does not accept the key"),
         "{refusal}"
     );
     assert!(!refusal.to_string().contains("0123456789"));
-    assert_eq!(admin.get(ADMIN).json()["providers"], json!([]));
+    assert_eq!(admin.get(ADMIN_PATH).json()["providers"], json!([]));
     let mut forced = new_provider_body(&provider, "box");
     forced["force"] = json!(true);
-    let stored = admin.post(ADMIN, forced);
+    let stored = admin.post(ADMIN_PATH, forced);
     assert_eq!(stored.status, 201, "{}", stored.text());
     // A provider without a model list is saved, and the response says so.
     let bare = admin
-        .post(ADMIN, new_provider_body(&provider, "bare"))
+        .post(ADMIN_PATH, new_provider_body(&provider, "bare"))
         .json();
     assert!(
         bare["message"].as_str().unwrap().contains("no list"),
@@ -155,7 +161,7 @@ fn a_rejected_provider_key_is_not_stored() {
     );
     // A new address needs the key again; the same address does not.
     let id = stored.json()["provider"]["id"].as_str().unwrap().to_owned();
-    let path = format!("{ADMIN}/{id}");
+    let path = format!("{ADMIN_PATH}/{id}");
     admin
         .put(
             &path,
@@ -169,7 +175,9 @@ fn a_rejected_provider_key_is_not_stored() {
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json()["provider"]["concurrency"], 2);
     let nobody = json!({ "name": "gone", "base_url": "http://127.0.0.1:1/v1" });
-    admin.post(ADMIN, nobody).refused(422, "VALIDATION_ERROR");
+    admin
+        .post(ADMIN_PATH, nobody)
+        .refused(422, "VALIDATION_ERROR");
     for (body, field) in [
         (json!({ "name": "Box", "base_url": "http://h/v1" }), "name"),
         (json!({ "name": "demo", "base_url": "http://h/v1" }), "name"),
@@ -188,7 +196,9 @@ fn a_rejected_provider_key_is_not_stored() {
             "api_key",
         ),
     ] {
-        let refusal = admin.post(ADMIN, body).refused(422, "VALIDATION_ERROR");
+        let refusal = admin
+            .post(ADMIN_PATH, body)
+            .refused(422, "VALIDATION_ERROR");
         assert_eq!(refusal["detail"][0]["loc"][1], field, "{refusal}");
     }
 }
@@ -205,7 +215,7 @@ fn a_user_provider_is_private() {
     ]);
     let mut admin = server.user("admin@example.org");
     let mut ada = server.user("ada@example.org");
-    let added = ada.post(OWN, new_provider_body(&provider, "mine"));
+    let added = ada.post(USER_PATH, new_provider_body(&provider, "mine"));
     assert_eq!(added.status, 201, "{}", added.text());
     let id = added.json()["provider"]["id"].as_str().unwrap().to_owned();
     assert!(provider_ids(&mut ada).contains(&"mine/m".to_owned()));
@@ -220,10 +230,10 @@ fn a_user_provider_is_private() {
         Value::Null
     );
     admin
-        .delete(&format!("{OWN}/{id}"))
+        .delete(&format!("{USER_PATH}/{id}"))
         .refused(404, "NOT_FOUND");
     admin
-        .delete(&format!("{ADMIN}/{id}"))
+        .delete(&format!("{ADMIN_PATH}/{id}"))
         .refused(404, "NOT_FOUND");
     let request_for = |pattern: &str| json!({ "prompt": "Say hello.", "models": ["mine/m"], "pattern": pattern, "ultra_model": "demo/extract" });
     admin
@@ -249,16 +259,16 @@ fn user_provider_addresses_must_be_allowed_and_public() {
     let mut ada = closed.user("ada@example.org");
     let own = |url: &str| json!({ "name": "mine", "base_url": url, "force": false });
     let refusal = ada
-        .post(OWN, own("https://models.example.org/v1"))
+        .post(USER_PATH, own("https://models.example.org/v1"))
         .refused(422, "VALIDATION_ERROR");
     assert!(
         refusal.to_string().contains("only administrators"),
         "{refusal}"
     );
     // A user's provider cannot be on this machine either, which is the server's.
-    ada.post(OWN, json!({ "name": "ollama" }))
+    ada.post(USER_PATH, json!({ "name": "ollama" }))
         .refused(422, "VALIDATION_ERROR");
-    let response = ada.get(OWN).json();
+    let response = ada.get(USER_PATH).json();
     assert_eq!(response["takes_addresses"], false);
     let names = |response: &Value| {
         let known = response["known"].as_array().unwrap().iter();
@@ -268,23 +278,23 @@ fn user_provider_addresses_must_be_allowed_and_public() {
     assert!(!names(&response).contains(&json!("ollama")), "{response}");
     let open = Server::with(&[("ALLOW_USER_BASE_URLS", "true")]);
     let mut ada = open.user("ada@example.org");
-    assert!(names(&ada.get(OWN).json()).contains(&json!("azure")));
+    assert!(names(&ada.get(USER_PATH).json()).contains(&json!("azure")));
     // A key has its own field, because an address is shown and logged.
     let keyed =
         json!({ "name": "x", "kind": "openai", "base_url": "https://api.example/v1?key=sk-1" });
-    let refusal = ada.post(OWN, keyed).refused(422, "VALIDATION_ERROR");
+    let refusal = ada.post(USER_PATH, keyed).refused(422, "VALIDATION_ERROR");
     assert!(refusal.to_string().contains("its own field"), "{refusal}");
     // A well-known local provider name does not bypass the check either.
     for name in ["ollama", "lmstudio", "llamacpp", "vllm"] {
         let refusal = ada
-            .post(OWN, json!({ "name": name }))
+            .post(USER_PATH, json!({ "name": name }))
             .refused(422, "VALIDATION_ERROR");
         assert!(refusal.to_string().contains("private network"), "{refusal}");
     }
     for url in ODD_HOSTS {
         for force in [false, true] {
             let odd = json!({ "name": "mine", "base_url": url, "force": force });
-            let refusal = ada.post(OWN, odd).refused(422, "VALIDATION_ERROR");
+            let refusal = ada.post(USER_PATH, odd).refused(422, "VALIDATION_ERROR");
             let message = refusal.to_string();
             let named = message.contains("base_url") && message.contains("plain ASCII");
             assert!(named, "{url}: {message}");
@@ -303,7 +313,9 @@ fn user_provider_addresses_must_be_allowed_and_public() {
         "http://2130706433/v1",
         "http://0x7f.1/v1",
     ] {
-        let refusal = ada.post(OWN, own(url)).refused(422, "VALIDATION_ERROR");
+        let refusal = ada
+            .post(USER_PATH, own(url))
+            .refused(422, "VALIDATION_ERROR");
         let said = refusal.to_string();
         assert!(
             said.contains("private network") || said.contains("not known"),
@@ -322,7 +334,7 @@ fn provider_error_messages_are_shown_only_to_admins() {
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let mut other = server.user("other@example.org");
-    admin.post(ADMIN, new_provider_body(&provider, "box"));
+    admin.post(ADMIN_PATH, new_provider_body(&provider, "box"));
     for client in [&mut admin, &mut other] {
         let request = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract", "cache": "off" });
         let said = client.post("/api/analyze", request).text();

@@ -16,22 +16,22 @@ use tokio::sync::mpsc;
 
 use crate::support::provider::{Provider, ScriptLine, on};
 
-const KEY: &str = "sk-test-0123456789abcdefghij";
-const SHORT: Duration = Duration::from_millis(300);
-const LONG: Duration = Duration::from_secs(30);
+const PROVIDER_KEY: &str = "sk-test-0123456789abcdefghij";
+const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
+const LONG_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub fn llm_settings(provider: &Provider) -> LlmSettings {
     LlmSettings {
         providers: vec![llm::Provider {
             id: "p".into(),
             base_url: Some(provider.base_url()),
-            api_key: Some(KEY.into()),
+            api_key: Some(PROVIDER_KEY.into()),
             reach: AddressReach::Anywhere,
             ..llm::Provider::default()
         }],
         demo: true,
-        first_token: LONG,
-        idle: LONG,
+        first_token: LONG_TIMEOUT,
+        idle: LONG_TIMEOUT,
         retries: 0,
         retry_pause: Duration::from_millis(5),
         demo_pause: Duration::ZERO,
@@ -45,7 +45,7 @@ pub fn model_request(model: &str) -> ModelRequest {
         messages: vec![Message::new(MessageRole::User, "Say hello.")],
         parameters: Parameters::default(),
         brief: Brief::default(),
-        deadline: LONG,
+        deadline: LONG_TIMEOUT,
         format: None,
         tools: None,
         passthrough: None,
@@ -145,7 +145,8 @@ fn recorded_streams_are_complete_in_chunks_of_any_size() {
 
 #[test]
 fn the_key_travels_in_its_header_and_nowhere_else() {
-    let says_it = format!("{{\"error\":{{\"message\":\"Incorrect API key provided: {KEY}\"}}}}");
+    let says_it =
+        format!("{{\"error\":{{\"message\":\"Incorrect API key provided: {PROVIDER_KEY}\"}}}}");
     let provider = Provider::script([
         on("a").sse(&hello_stream()),
         on("a").status(401, "application/json", &says_it),
@@ -166,15 +167,15 @@ fn the_key_travels_in_its_header_and_nowhere_else() {
         "{}",
         requests.head
     );
-    assert_eq!(requests.head.matches(KEY).count(), 1);
+    assert_eq!(requests.head.matches(PROVIDER_KEY).count(), 1);
     assert!(
         requests
             .head
             .to_ascii_lowercase()
-            .contains(&format!("authorization: bearer {KEY}"))
+            .contains(&format!("authorization: bearer {PROVIDER_KEY}"))
     );
     assert_eq!(requests.body["stream"], true);
-    assert!(!requests.body.to_string().contains(KEY));
+    assert!(!requests.body.to_string().contains(PROVIDER_KEY));
 }
 
 #[test]
@@ -282,8 +283,8 @@ fn silent_provider_times_out() {
         ),
     ]);
     let quick = LlmSettings {
-        first_token: SHORT,
-        idle: SHORT,
+        first_token: SHORT_TIMEOUT,
+        idle: SHORT_TIMEOUT,
         ..llm_settings(&provider)
     };
     let llm = Llm::new(quick);
@@ -299,7 +300,7 @@ fn silent_provider_times_out() {
     }
     let patient = Llm::new(llm_settings(&provider));
     let short = ModelRequest {
-        deadline: SHORT,
+        deadline: SHORT_TIMEOUT,
         format: None,
         tools: None,
         passthrough: None,

@@ -193,12 +193,12 @@ fn replica_catches_up_after_every_kind_of_bucket_failure() {
 
 #[test]
 fn encrypted_replica_restores_the_secret_and_reveals_nothing() {
-    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const REPLICA_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let folder = Folder::new();
     let replica = format!("file://{}", folder.path().join("replica").display());
     let settings = [
         ("QUIRE_REPLICA", replica.as_str()),
-        ("QUIRE_REPLICA_KEY", KEY),
+        ("QUIRE_REPLICA_KEY", REPLICA_KEY),
         ("USE_MOCK", "true"),
     ];
     let first = Executable::with(&folder, &settings);

@@ -175,7 +175,7 @@ pub struct Owner {
     pub values: BTreeMap<&'static str, String>,
 }
 
-pub const RARE: &str = "Zwiebelturmfledermaus";
+pub const RARE_WORD: &str = "Zwiebelturmfledermaus";
 
 pub fn owner(server: &Server) -> Owner {
     let mut client = server.user("owner@example.org");
@@ -188,15 +188,15 @@ pub fn owner(server: &Server) -> Owner {
             .to_owned()
     };
     values.insert("user", id(&client.get("/api/users/me"), "user_id"));
-    client.put("/api/users/me", json!({"name": RARE}));
-    let text = format!("The {RARE} sleeps in towers. It was counted 17 times in 2024.");
+    client.put("/api/users/me", json!({"name": RARE_WORD}));
+    let text = format!("The {RARE_WORD} sleeps in towers. It was counted 17 times in 2024.");
     let answer = client.upload(
         "/api/upload-document",
-        &format!("{RARE}.txt"),
+        &format!("{RARE_WORD}.txt"),
         text.as_bytes(),
     );
     values.insert("document", id(&answer, "document_id"));
-    let key = client.post("/api/users/me/api-keys", json!({"name": RARE}));
+    let key = client.post("/api/users/me/api-keys", json!({"name": RARE_WORD}));
     values.insert(
         "key",
         id(
@@ -207,7 +207,7 @@ pub fn owner(server: &Server) -> Owner {
             "id",
         ),
     );
-    let session = json!({"fileName": format!("{RARE}.md"), "fileSize": 10, "chunkSize": 10, "totalChunks": 1});
+    let session = json!({"fileName": format!("{RARE_WORD}.md"), "fileSize": 10, "chunkSize": 10, "totalChunks": 1});
     values.insert(
         "upload",
         id(
@@ -215,28 +215,32 @@ pub fn owner(server: &Server) -> Owner {
             "sessionId",
         ),
     );
-    let question = json!({"prompt": format!("Where does the {RARE} sleep?"), "pattern": "summarize", "document_ids": [values["document"]]});
+    let question = json!({"prompt": format!("Where does the {RARE_WORD} sleep?"), "pattern": "summarize", "document_ids": [values["document"]]});
     let response = client.post("/api/analyze", question);
     values.insert("analysis", id(&response, "analysis_id"));
     values.insert("thread", id(&response, "thread_id"));
-    let project = json!({"name": RARE, "instructions": RARE, "document_ids": [values["document"]]});
+    let project =
+        json!({"name": RARE_WORD, "instructions": RARE_WORD, "document_ids": [values["document"]]});
     values.insert(
         "project",
         id(&client.post("/api/projects", project), "project_id"),
     );
-    let pattern = json!({"id": "owners", "name": RARE, "stages": [
+    let pattern = json!({"id": "owners", "name": RARE_WORD, "stages": [
         {"name": "initial", "prompt": "{question}"}, {"name": "ultra", "prompt": "{peers}"}]});
     let answer = client.post("/api/patterns", pattern);
     assert_eq!(answer.status, 201, "{}", answer.text());
     values.insert("pattern", "owners".to_owned());
     let recipe = client
-        .post("/api/recipes", json!({"name": RARE, "pattern": "owners"}))
+        .post(
+            "/api/recipes",
+            json!({"name": RARE_WORD, "pattern": "owners"}),
+        )
         .json();
     values.insert(
         "recipe",
         recipe["recipe"]["id"].as_str().unwrap().to_owned(),
     );
-    let experiment = json!({ "name": RARE, "evaluator": { "kind": "contains" },
+    let experiment = json!({ "name": RARE_WORD, "evaluator": { "kind": "contains" },
         "cases": [{ "prompt": "One?", "expected": "1" }, { "prompt": "Two?", "expected": "2" }],
         "space": [{ "dial": "model", "values": ["demo/extract", "demo/phrases"] }] });
     let started = client.post("/api/experiments", experiment);
@@ -330,7 +334,11 @@ fn other_users_objects_are_not_found() {
             _ => {}
         }
         if route.access() != "link" {
-            assert!(!answer.text().contains(RARE), "{label}: {}", answer.text());
+            assert!(
+                !answer.text().contains(RARE_WORD),
+                "{label}: {}",
+                answer.text()
+            );
         }
     }
     let vote = format!("/api/analyses/{}/vote", owner.values["analysis"]);
@@ -344,7 +352,7 @@ fn other_users_objects_are_not_found() {
     let stolen = json!({"prompt": "What does it say?", "document_ids": [owner.values["document"]]});
     let answer = other.post("/api/analyze", stolen);
     assert!(
-        [404, 422].contains(&answer.status) && !answer.text().contains(RARE),
+        [404, 422].contains(&answer.status) && !answer.text().contains(RARE_WORD),
         "{}",
         answer.text()
     );

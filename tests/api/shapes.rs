@@ -24,8 +24,8 @@ fn invoice_schema() -> Value {
     } } })
 }
 
-const GOOD: &str = "{\"lines\": [{\"sku\": \"AB\", \"count\": 2}], \"kind\": \"in\"}";
-const BAD: &str = "{\"lines\": [{\"sku\": \"ab\", \"count\": 2}]}";
+const VALID_ANSWER: &str = "{\"lines\": [{\"sku\": \"AB\", \"count\": 2}], \"kind\": \"in\"}";
+const INVALID_ANSWER: &str = "{\"lines\": [{\"sku\": \"ab\", \"count\": 2}]}";
 
 fn ask_body(model: &str, more: Value) -> Value {
     let mut body = json!({
@@ -48,12 +48,12 @@ fn structured_provider() -> Provider {
             return on("").sse(&answer_stream("It lists two pieces."));
         }
         match asked.model().as_str() {
-            "good" => on("").sse(&answer_stream(GOOD)),
+            "good" => on("").sse(&answer_stream(VALID_ANSWER)),
             "fenced" => on("").sse(&answer_stream(&format!(
-                "Here it is:\n```json\n{GOOD}\n```\nDone."
+                "Here it is:\n```json\n{VALID_ANSWER}\n```\nDone."
             ))),
-            "learns" if is_again => on("").sse(&answer_stream(GOOD)),
-            "learns" => on("").sse(&answer_stream(BAD)),
+            "learns" if is_again => on("").sse(&answer_stream(VALID_ANSWER)),
+            "learns" => on("").sse(&answer_stream(INVALID_ANSWER)),
             _ => on("").sse(&answer_stream("It lists two pieces.")),
         }
     })
@@ -70,7 +70,7 @@ fn one_model_keeps_to_a_schema_that_a_library_wrote() {
         // Only the object.
         assert_eq!(
             answer.json()["choices"][0]["message"]["content"],
-            GOOD,
+            VALID_ANSWER,
             "{model}"
         );
     }
@@ -126,7 +126,10 @@ fn a_panel_keeps_to_the_schema_or_fails() {
         let body = ask_body(&format!("quire/by-{writer}"), json!({}));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{writer}: {}", answer.text());
-        assert_eq!(answer.json()["choices"][0]["message"]["content"], GOOD);
+        assert_eq!(
+            answer.json()["choices"][0]["message"]["content"],
+            VALID_ANSWER
+        );
     }
 }
 

@@ -19,7 +19,7 @@ use crate::support::server::Folder;
 const JSON: &str = "application/json";
 const PEOPLE: usize = 6;
 /// Concurrent analyses per user; the limit is 24.
-const AT_ONCE: usize = 10;
+const CONCURRENT_RUNS: usize = 10;
 const SETTINGS: &[(&str, &str)] = &[
     ("RATE_LIMIT", "1000000"),
     ("LOGIN_LIMIT", "100000"),
@@ -187,7 +187,7 @@ fn read_rest(socket: &mut TcpStream) -> String {
 /// Runs all analyses from `first` on, many at once.
 fn run_all_analyses(first: usize, count: usize, address: SocketAddr, people: &[(Client, String)]) {
     let next = Arc::new(AtomicUsize::new(first));
-    let workers: Vec<_> = (0..PEOPLE * AT_ONCE)
+    let workers: Vec<_> = (0..PEOPLE * CONCURRENT_RUNS)
         .map(|worker| {
             let ((mut client, key), next) = (people[worker % PEOPLE].clone(), next.clone());
             std::thread::spawn(move || {

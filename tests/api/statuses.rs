@@ -9,7 +9,7 @@ use crate::support::Client;
 use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::script::server;
 
-const PATHS: [&str; 4] = [
+const API_PATHS: [&str; 4] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/responses",
@@ -17,7 +17,7 @@ const PATHS: [&str; 4] = [
 ];
 
 /// A vendor's status, the status returned to the client, and the error types in OpenAI's and Anthropic's formats.
-const STATUSES: &[(u16, u16, &str, &str)] = &[
+const STATUS_CASES: &[(u16, u16, &str, &str)] = &[
     (400, 400, "invalid_request_error", "invalid_request_error"),
     // The refused key is this server's, not the client's.
     (401, 502, "api_error", "api_error"),
@@ -69,8 +69,8 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     let mut wrong = Vec::new();
-    for (place, path) in PATHS.iter().enumerate() {
-        for (status, given, openai, anthropic) in STATUSES {
+    for (place, path) in API_PATHS.iter().enumerate() {
+        for (status, given, openai, anthropic) in STATUS_CASES {
             for stream in [false, true] {
                 // A separate model for each, so that none waits for another's limit.
                 let model = format!("p/{status}-{place}-{stream}");
@@ -114,8 +114,8 @@ fn insufficient_credit_has_openai_format_and_is_not_retried() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for (model, status) in [("plain", 402), ("in-body", 402), ("quota", 429)] {
-        let body = request_body(PATHS[0], &format!("p/{model}"), false);
-        let answer = client.post(PATHS[0], body);
+        let body = request_body(API_PATHS[0], &format!("p/{model}"), false);
+        let answer = client.post(API_PATHS[0], body);
         assert_eq!(answer.status, status, "{}", answer.text());
         assert_eq!(answer.json()["error"]["code"], "insufficient_quota");
         assert_eq!(answer.header("x-should-retry"), "false", "{model}");
@@ -134,7 +134,7 @@ fn retry_after_dates_are_converted_to_seconds() {
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     for (model, stream) in [("p/a", false), ("p/b", true)] {
-        let answer = client.post(PATHS[0], request_body(PATHS[0], model, stream));
+        let answer = client.post(API_PATHS[0], request_body(API_PATHS[0], model, stream));
         assert_eq!(answer.status, 429, "{}", answer.text());
         let wait: u64 = answer.header("retry-after").parse().unwrap();
         assert!((35..=41).contains(&wait), "{wait} s");
@@ -146,8 +146,8 @@ fn panel_failures_have_quires_own_status() {
     let provider = failing_provider();
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client: Client = server.user("ada@example.com");
-    let mut body = request_body(PATHS[0], "quire/gut", false);
+    let mut body = request_body(API_PATHS[0], "quire/gut", false);
     body["models"] = json!(["p/404-panel"]);
-    let answer = client.post(PATHS[0], body);
+    let answer = client.post(API_PATHS[0], body);
     assert_eq!(answer.status, 400, "{}", answer.text());
 }

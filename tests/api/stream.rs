@@ -15,20 +15,25 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-const ENDS: [&str; 3] = [
+const FINAL_EVENTS: [&str; 3] = [
     "analysis.completed",
     "analysis.failed",
     "analysis.cancelled",
 ];
-const THIN: &str = "It is thin, and it is light, and it takes ink well on both of its sides.";
-const STRONG: &str = "It is strong; nobody has torn it yet, whatever they say about its edges.";
+const THIN_ANSWER: &str =
+    "It is thin, and it is light, and it takes ink well on both of its sides.";
+const STRONG_ANSWER: &str =
+    "It is strong; nobody has torn it yet, whatever they say about its edges.";
 
 fn slow_line(model: &str, text: &str) -> ScriptLine {
     on(model).sse_in_pieces(&answer_stream(text), 90, Duration::from_millis(12))
 }
 
 fn two_member_provider() -> Provider {
-    Provider::script([slow_line("thin", THIN), slow_line("strong", STRONG)])
+    Provider::script([
+        slow_line("thin", THIN_ANSWER),
+        slow_line("strong", STRONG_ANSWER),
+    ])
 }
 
 fn follow_events(client: &mut Client, id: &str, after: Option<u64>) -> Vec<Event> {
@@ -45,9 +50,9 @@ pub fn check_complete_stream(events: &[Event]) {
     assert_eq!(events[0].name, "analysis.started");
     let ends = events
         .iter()
-        .filter(|event| ENDS.contains(&event.name.as_str()));
+        .filter(|event| FINAL_EVENTS.contains(&event.name.as_str()));
     assert_eq!(ends.count(), 1);
-    assert!(ENDS.contains(&events.last().unwrap().name.as_str()));
+    assert!(FINAL_EVENTS.contains(&events.last().unwrap().name.as_str()));
 }
 
 /// Returns the stage and the member of an event.
@@ -131,7 +136,7 @@ fn streamed_deltas_join_to_the_stored_texts() {
     let events = follow_events(&mut client, &id, None);
     let (members, synthesis) = texts(&events);
     let body = client.get(&analysis_path(&id, "")).json();
-    assert_eq!(body["model_responses"]["p/thin"], THIN);
+    assert_eq!(body["model_responses"]["p/thin"], THIN_ANSWER);
     for (model, text) in body["model_responses"].as_object().unwrap() {
         assert_eq!(&members[&("initial".to_owned(), model.clone())], text);
     }

@@ -151,9 +151,9 @@ fn blocks_between_words_and_calls_keep_their_place() {
 
 #[test]
 fn a_refusal_of_the_request_keeps_its_vendors_words() {
-    const WORDS: &str = "messages.1.content.0: expected `thinking`, found `tool_use`";
+    const VENDOR_ERROR: &str = "messages.1.content.0: expected `thinking`, found `tool_use`";
     let provider = Provider::answering(|_: &ReceivedRequest| {
-        let error = json!({ "type": "invalid_request_error", "message": format!("{WORDS} sk-ant-api03-0123456789abcdef") });
+        let error = json!({ "type": "invalid_request_error", "message": format!("{VENDOR_ERROR} sk-ant-api03-0123456789abcdef") });
         let body = json!({ "type": "error", "error": error });
         on("").status(400, "application/json", &body.to_string())
     });
@@ -171,7 +171,7 @@ fn a_refusal_of_the_request_keeps_its_vendors_words() {
             assert_eq!(answer.status, 400, "{}", answer.text());
             let response = answer.json();
             let message = response["error"]["message"].as_str().unwrap();
-            assert!(message.contains(WORDS), "{path}: {message}");
+            assert!(message.contains(VENDOR_ERROR), "{path}: {message}");
             assert!(!message.contains("sk-ant"), "{path}: {message}");
         }
     }

@@ -9,7 +9,7 @@ use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::script::{answer_stream, server, short_run};
 use crate::support::{Client, Server};
 
-const TEXT: &str = "The paper is 0.08 mm thick.";
+const ANSWER_TEXT: &str = "The paper is 0.08 mm thick.";
 
 fn database(server: &Server) -> rusqlite::Connection {
     let db = rusqlite::Connection::open(server.folder().join("quire.db")).unwrap();
@@ -31,7 +31,8 @@ fn mend_store(server: &Server) {
 }
 
 fn start_servers() -> (Provider, Server, Client) {
-    let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream(TEXT)));
+    let provider =
+        Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream(ANSWER_TEXT)));
     let server = server(&provider, &[]);
     let client = server.user("ada@example.com");
     break_store(&server);
@@ -64,7 +65,7 @@ fn a_whole_completion_is_delivered_and_recorded_later() {
     let answer = client.post("/v1/chat/completions", chat_request(false));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
-    assert_eq!(body["choices"][0]["message"]["content"], TEXT);
+    assert_eq!(body["choices"][0]["message"]["content"], ANSWER_TEXT);
     assert_eq!(body["choices"][0]["finish_reason"], "stop");
     assert_eq!(body["usage"]["completion_tokens"], 7);
     assert_eq!(answer.header("x-quire-panel"), "p/a");
@@ -91,7 +92,7 @@ fn a_streamed_completion_is_delivered_to_its_end() {
             delta.as_str().map(str::to_owned)
         })
         .collect();
-    assert_eq!(message, TEXT, "{text}");
+    assert_eq!(message, ANSWER_TEXT, "{text}");
     assert!(text.contains("\"finish_reason\":\"stop\""), "{text}");
     assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
 }
@@ -111,7 +112,10 @@ fn a_waiting_panel_is_delivered_whole_and_as_events() {
         "{body_of}"
     );
     // Both members and the synthesis, none of which reached the store.
-    assert!(body_of.to_string().matches(TEXT).count() >= 2, "{body_of}");
+    assert!(
+        body_of.to_string().matches(ANSWER_TEXT).count() >= 2,
+        "{body_of}"
+    );
     let mut streamed = body;
     streamed["stream"] = json!(true);
     streamed["prompt"] = json!("How thick is the other paper?");

@@ -16,7 +16,7 @@ use crate::support::server::{Folder, READER};
 use crate::support::{Answer, Client, Server};
 
 /// The report of a reader that has read a quarter of the file: the message's length, then the message.
-const QUARTER: &str = r#"\041\000\000\000{"progress":{"done":1,"total":4}}"#;
+const QUARTER_READ_FRAME: &str = r#"\041\000\000\000{"progress":{"done":1,"total":4}}"#;
 
 /// A server whose reader records the first word of each file and pauses at one that begins with `slow` until
 /// released.
@@ -36,7 +36,7 @@ impl Slow {
         }
         let script = format!(
             "#!/bin/sh\nword=$(head -n 1 < /proc/self/fd/0)\necho $word >> {}\n\
-             case $word in slow*) printf '{QUARTER}'; echo $word > {}; read go < {} ;; esac\nexec {} \"$@\"\n",
+             case $word in slow*) printf '{QUARTER_READ_FRAME}'; echo $word > {}; read go < {} ;; esac\nexec {} \"$@\"\n",
             at("order"),
             at("begun"),
             at("go"),

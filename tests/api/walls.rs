@@ -9,11 +9,11 @@ use crate::support::executable::Executable;
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
-const UPLOAD: &str = "/api/upload-document";
+const UPLOAD_PATH: &str = "/api/upload-document";
 
 /// Size in megabytes of a page that takes longer to read than an upload waits. A debug build reads about one
 /// megabyte per second, so a larger page would only slow down the other tests.
-const LONG: usize = if cfg!(debug_assertions) { 10 } else { 24 };
+const SLOW_PAGE_MB: usize = if cfg!(debug_assertions) { 10 } else { 24 };
 
 /// Returns a page that takes long to read on any machine: at least a second per ten megabytes.
 fn slow_page(megabytes: usize) -> Vec<u8> {
@@ -83,23 +83,27 @@ fn excessive_memory_or_cpu_use_fails_only_that_document() {
     let server = Server::with(&[("DOCUMENT_MEMORY_MB", "32"), ("DOCUMENT_CPU_SECONDS", "1")]);
     let mut person = server.user("a@example.org");
     let large = "more words than there is room for\n".repeat(900_000);
-    let sent = person.upload(UPLOAD, "large.txt", large.as_bytes()).json();
+    let sent = person
+        .upload(UPLOAD_PATH, "large.txt", large.as_bytes())
+        .json();
     check_failed_for(
         &wait_until_processed(&mut person, &sent),
         "more than 32 MB of memory",
     );
-    let small = person.upload(UPLOAD, "small.txt", b"few words").json();
+    let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
     assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
     drop(server);
 
     let server = Server::with(&[("DOCUMENT_CPU_SECONDS", "1")]);
     let mut person = server.user("a@example.org");
-    let sent = person.upload(UPLOAD, "slow.html", &slow_page(LONG)).json();
+    let sent = person
+        .upload(UPLOAD_PATH, "slow.html", &slow_page(SLOW_PAGE_MB))
+        .json();
     check_failed_for(
         &wait_until_processed(&mut person, &sent),
         "more than 1 seconds",
     );
-    let small = person.upload(UPLOAD, "small.txt", b"few words").json();
+    let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
     assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
 }
 
@@ -110,7 +114,7 @@ fn a_killed_reader_reports_a_reason_and_leaves_the_server_running() {
     let mut person = Client::new(server.address).registered("a@example.org");
     let mut other = person.clone();
     let sending =
-        std::thread::spawn(move || other.upload(UPLOAD, "slow.html", &slow_page(8)).json());
+        std::thread::spawn(move || other.upload(UPLOAD_PATH, "slow.html", &slow_page(8)).json());
     let reader = wait_reading(&server);
     let killed = std::process::Command::new("kill")
         .args(["-9", &reader.to_string()])
@@ -118,7 +122,7 @@ fn a_killed_reader_reports_a_reason_and_leaves_the_server_running() {
     assert!(killed.expect("kill").success());
     let sent = sending.join().expect("an answer");
     check_failed_for(&wait_until_processed(&mut person, &sent), "stopped");
-    let small = person.upload(UPLOAD, "small.txt", b"few words").json();
+    let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
     assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
 }
 
@@ -130,7 +134,9 @@ fn a_killed_server_resumes_reading_after_a_restart() {
     let text: String = (0..400_000)
         .map(|n| format!("line {n} of a long text\n"))
         .collect();
-    let sent = person.upload(UPLOAD, "long.html", &slow_page(LONG)).json();
+    let sent = person
+        .upload(UPLOAD_PATH, "long.html", &slow_page(SLOW_PAGE_MB))
+        .json();
     assert_eq!(sent["status"], "processing", "{sent}");
     let request =
         json!({"prompt": "What is c?", "models": ["demo/extract"], "document_ids": [sent["id"]]});
@@ -162,7 +168,9 @@ fn a_killed_server_resumes_reading_after_a_restart() {
         .json();
     let pages = pages["pages"].as_array().expect("pages").len();
     assert_eq!(Some(pages as u64), read["pages"].as_u64());
-    let repeated = person.upload(UPLOAD, "text.txt", text.as_bytes()).json();
+    let repeated = person
+        .upload(UPLOAD_PATH, "text.txt", text.as_bytes())
+        .json();
     assert_eq!(
         wait_until_processed(&mut person, &repeated)["words"],
         400_000 * 6
@@ -175,7 +183,9 @@ fn a_stopped_server_resumes_reading_after_a_restart() {
     let folder = Folder::new();
     let first = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = Client::new(first.address).registered("a@example.org");
-    let sent = person.upload(UPLOAD, "long.html", &slow_page(LONG)).json();
+    let sent = person
+        .upload(UPLOAD_PATH, "long.html", &slow_page(SLOW_PAGE_MB))
+        .json();
     assert_eq!(sent["status"], "processing", "{sent}");
     wait_reading(&first);
     first.signal("-TERM");

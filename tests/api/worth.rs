@@ -8,10 +8,10 @@ use crate::support::provider::{Provider, on};
 use crate::support::script::{analysis_path, answer_stream, id_of, server, short_run_with};
 use crate::support::{Client, Server};
 
-const PANEL: &str = "Paper is 0.1 mm thick.";
-const SINGLE: &str = "I say: 0.1 mm.";
+const PANEL_TEXT: &str = "Paper is 0.1 mm thick.";
+const SINGLE_TEXT: &str = "I say: 0.1 mm.";
 
-const SYNTHESIS: &str =
+const SYNTHESIS_TEXT: &str =
     "## Answer\nPaper is 0.1 mm thick (A, B).\n\n## Where the members agree\nAll (A).";
 
 /// A synthesizer and two members with known prices, the second stronger and more expensive. Each is called in this
@@ -52,8 +52,8 @@ fn run_panel(client: &mut Client, more: Value) -> Value {
 /// Asks a question, compares, votes, and returns the ID.
 fn run_and_vote(client: &mut Client, mut more: Value, preferred: &str) -> String {
     // Several votes on one question count once.
-    static ASKED: AtomicUsize = AtomicUsize::new(0);
-    let number = ASKED.fetch_add(1, Ordering::Relaxed);
+    static QUESTION: AtomicUsize = AtomicUsize::new(0);
+    let number = QUESTION.fetch_add(1, Ordering::Relaxed);
     more["prompt"] = json!(format!("How thin is paper of kind {number}?"));
     let id = analysis_id(&run_panel(client, more));
     let body = client
@@ -62,8 +62,12 @@ fn run_and_vote(client: &mut Client, mut more: Value, preferred: &str) -> String
     let choice = match preferred {
         "tie" => "tie",
         preferred => {
-            let remaining =
-                body["left"]["text"] == if preferred == "panel" { PANEL } else { SINGLE };
+            let remaining = body["left"]["text"]
+                == if preferred == "panel" {
+                    PANEL_TEXT
+                } else {
+                    SINGLE_TEXT
+                };
             if remaining { "left" } else { "right" }
         }
     };
@@ -82,7 +86,7 @@ fn analysis_id(result: &Value) -> String {
 
 #[test]
 fn the_best_single_draft_is_stored_with_the_panels_answer() {
-    let (_provider, server) = panel_servers(1, SYNTHESIS, &[]);
+    let (_provider, server) = panel_servers(1, SYNTHESIS_TEXT, &[]);
     let mut client = server.user("ada@example.com");
     let result = run_panel(&mut client, json!({}));
     let single = &result["best_single"];
@@ -97,7 +101,7 @@ fn the_best_single_draft_is_stored_with_the_panels_answer() {
 
 #[test]
 fn a_comparison_is_blind_until_its_one_vote() {
-    let (_provider, server) = panel_servers(1, SYNTHESIS, &[]);
+    let (_provider, server) = panel_servers(1, SYNTHESIS_TEXT, &[]);
     let mut client = server.user("ada@example.com");
     let id = analysis_id(&run_panel(&mut client, json!({"topic": "paper"})));
     let path = analysis_path(&id, "/comparison");
@@ -131,7 +135,7 @@ fn a_comparison_is_blind_until_its_one_vote() {
     let body = created.json();
     let mut texts = [&body["left"]["text"], &body["right"]["text"]];
     texts.sort_by_key(|text| text.to_string());
-    assert_eq!(texts, [SINGLE, PANEL]);
+    assert_eq!(texts, [SINGLE_TEXT, PANEL_TEXT]);
     assert_eq!(body["reveal"], Value::Null);
     assert_eq!(client.get(&path).json(), body, "its order stays");
     assert_eq!(
@@ -157,7 +161,7 @@ fn a_comparison_is_blind_until_its_one_vote() {
         .post(&analysis_path(&id, "/comparison/vote"), vote.clone())
         .json()["reveal"]
         .clone();
-    let left_is_panel = body["left"]["text"] == PANEL;
+    let left_is_panel = body["left"]["text"] == PANEL_TEXT;
     assert_eq!(reveal["choice"], "left");
     assert_eq!(
         reveal["preferred"],
@@ -214,7 +218,7 @@ fn incomparable_results_are_refused_with_the_reason() {
 
 #[test]
 fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
-    let (_provider, server) = panel_servers(4, SYNTHESIS, &[("COMPARE_EVERY", "1")]);
+    let (_provider, server) = panel_servers(4, SYNTHESIS_TEXT, &[("COMPARE_EVERY", "1")]);
     let mut client = server.user("ada@example.com");
     assert_eq!(
         run_panel(&mut client, json!({}))["comparison_offered"],
@@ -245,7 +249,7 @@ fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
 
 #[test]
 fn the_report_states_the_verdict_and_missing_votes() {
-    let (_provider, server) = panel_servers(11, SYNTHESIS, &[]);
+    let (_provider, server) = panel_servers(11, SYNTHESIS_TEXT, &[]);
     let mut admin = server.user("ada@example.com");
     let mut client = server.user("ben@example.com");
     let empty = client.get("/api/worth").json();

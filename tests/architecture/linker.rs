@@ -24,22 +24,23 @@ fn stripped_lines(source: &str) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn comments_and_indentation_are_left_out_and_nothing_else() {
+fn comments_and_redundant_spaces_are_left_out_and_nothing_else() {
     for (source, expected) in [
         (
             "// Why.\nconst a = 1; // so\n\n  b();\n",
-            vec![("const a = 1;", 1), ("b();", 3)],
+            vec![("const a=1;", 1), ("b();", 3)],
         ),
-        (
-            "/** About\n * it. */\nf(/* no */ 1);\n",
-            vec![("f( 1);", 2)],
-        ),
+        ("/** About\n * it. */\nf(/* no */ 1);\n", vec![("f(1);", 2)]),
         (
             "a('//', \"/*\", `// ${ { b: `}` }.b } */`);",
-            vec![("a('//', \"/*\", `// ${ { b: `}` }.b } */`);", 0)],
+            vec![("a('//',\"/*\",`// ${{b:`}`}.b} */`);", 0)],
         ),
-        ("a = /[/\"]'\\//g; // end", vec![("a = /[/\"]'\\//g;", 0)]),
-        ("a = b / c / 'd // e';", vec![("a = b / c / 'd // e';", 0)]),
+        ("a = /[/\"]'\\//g; // end", vec![("a=/[/\"]'\\//g;", 0)]),
+        ("a = b / c / 'd // e';", vec![("a=b / c / 'd // e';", 0)]),
+        (
+            "a - -b + (c ? .5 : d);\ne = f ? `x ${ g } y` : 'h , i';",
+            vec![("a - -b +(c?.5:d);", 0), ("e=f?`x ${g} y`:'h , i';", 1)],
+        ),
         (
             "return /\"/.test(a) // end",
             vec![("return /\"/.test(a)", 0)],
@@ -77,7 +78,7 @@ fn imports_read_from_the_objects_of_modules_and_exports_are_listed() {
             "}",
             "const g = 1;",
             "class H extends Error {}",
-            "const i = 2;",
+            "const i=2;",
         ]
     );
     assert_eq!(

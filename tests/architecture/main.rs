@@ -45,7 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// External crates, and the only places that may name them.
 #[rustfmt::skip]
-const OWNED: &[(&str, &[&str])] = &[
+const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]), ("r2d2", &["store"]), ("scheduled_thread_pool", &["store"]),
     ("ureq", &["llm", "replica"]),
     ("hyper", &["http"]), ("hyper_util", &["http"]), ("http_body_util", &["http"]),
@@ -62,7 +62,7 @@ const OWNED: &[(&str, &[&str])] = &[
 
 /// Strings, and the only files that may contain them.
 #[rustfmt::skip]
-const CONFINED: &[(&str, &[&str])] = &[
+const CONFINED_STRINGS: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["clock.rs"]),
     ("Instant::now", &["clock.rs"]),
     // Every task has an owner that waits for it.
@@ -282,7 +282,7 @@ fn each_external_crate_has_one_owner() {
     let mut faults = Vec::new();
     for source in sources() {
         for (number, line) in source.code() {
-            for (name, owners) in OWNED {
+            for (name, owners) in CRATE_OWNERS {
                 let named = imported_names(line, &format!("{name}::")).len()
                     + usize::from(line.trim() == format!("use {name};"));
                 if named > 0 && !owners.contains(&source.layer()) {
@@ -292,7 +292,7 @@ fn each_external_crate_has_one_owner() {
                     ));
                 }
             }
-            for (text, owners) in CONFINED {
+            for (text, owners) in CONFINED_STRINGS {
                 let own = owners.iter().any(|owner| {
                     source.name == *owner
                         || (owner.ends_with('/') && source.name.starts_with(owner))

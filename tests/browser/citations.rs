@@ -8,10 +8,10 @@ use crate::pages::*;
 use crate::server::{Answer, Server, provider};
 use crate::wait_for_turn;
 
-const SECOND: &str = "The valve was made in Österreich. The pump delivers 40 litres a minute.";
-const ANSWER: &str = "It says “The pump delivers 40 litres a minute” [D1:p2]. Elsewhere it says “The pump delivers 90 litres a minute” [D1:p2]. In short “The pump … a minute” [D1:p2]. Nobody knows more [D7:p1].";
+const SECOND_PAGE: &str = "The valve was made in Österreich. The pump delivers 40 litres a minute.";
+const ANSWER_TEXT: &str = "It says “The pump delivers 40 litres a minute” [D1:p2]. Elsewhere it says “The pump delivers 90 litres a minute” [D1:p2]. In short “The pump … a minute” [D1:p2]. Nobody knows more [D7:p1].";
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'summarize', models: ['far/one'], ultra_model: 'far/one', document_ids: [documents[0].id] }) });
@@ -19,7 +19,7 @@ const ASK: &str = "
     return (await response.json()).analysis_id;";
 
 /// The check results of the four citations, as stored with an analysis.
-const CHECKED: &str = "
+const CHECKED_CITATIONS: &str = "
     const real = window.fetch;
     window.fetch = async (address, options) => {
       const response = await real(address, options);
@@ -37,7 +37,7 @@ const CHECKED: &str = "
     };";
 
 fn citing_answer(_: &Value) -> Answer {
-    let piece = json!({"choices": [{"index": 0, "delta": {"content": ANSWER}}]});
+    let piece = json!({"choices": [{"index": 0, "delta": {"content": ANSWER_TEXT}}]});
     let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
     (
         "200 OK",
@@ -64,15 +64,15 @@ fn citation_opens_its_page_and_shows_its_check() {
         } else {
             sign_up(&browser, &server);
             browser.run(
-                UPLOAD,
-                json!(["pump.txt", format!("First page.\u{c}{SECOND}")]),
+                UPLOAD_SCRIPT,
+                json!(["pump.txt", format!("First page.\u{c}{SECOND_PAGE}")]),
             );
         }
-        let id = browser.run(ASK, json!([]));
+        let id = browser.run(ASK_SCRIPT, json!([]));
         browser.go(&server.address("/history"));
         browser.wait(".row");
-        let start = SECOND.find("The pump").unwrap();
-        browser.run(CHECKED, json!([start, SECOND.len() - 1]));
+        let start = SECOND_PAGE.find("The pump").unwrap();
+        browser.run(CHECKED_CITATIONS, json!([start, SECOND_PAGE.len() - 1]));
         // Without a reload, which would discard the injected answer.
         browser.run(
             "const link = document.createElement('a'); link.href = `/analyze?id=${args[0]}`; document.querySelector('main').append(link); link.click();",
@@ -151,7 +151,7 @@ fn document_shares_per_member_are_shown_before_any_cost() {
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     let licence = std::fs::read_to_string(test_document("gpl-3.txt")).unwrap();
-    browser.run(UPLOAD, json!(["licence.txt", licence]));
+    browser.run(UPLOAD_SCRIPT, json!(["licence.txt", licence]));
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
     browser.press("Start");

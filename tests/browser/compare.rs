@@ -8,18 +8,18 @@ use crate::server::Server;
 use crate::wait_for_turn;
 
 /// Asks `args[0]` about the only document and opens the result.
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: args[0], pattern: 'analyze', topic: 'pumps', document_ids: [documents[0].document_id ?? documents[0].id] }) });
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-const OFTEN: &str =
+const READ_FREQUENCY_SCRIPT: &str =
     "[...document.querySelectorAll('select')].find((one) => one.options[1]?.text === 'Never')";
-const NEVER: &str = "const often = [...document.querySelectorAll('select')].find((one) => one.options[1]?.text === 'Never');
+const CHOOSE_NEVER_SCRIPT: &str = "const often = [...document.querySelectorAll('select')].find((one) => one.options[1]?.text === 'Never');
     often.value = '0'; often.dispatchEvent(new Event('change'));";
-const EVERY_TIME: &str = "const often = [...document.querySelectorAll('select')].find((one) => one.options[1]?.text === 'Never');
+const CHOOSE_EVERY_TIME_SCRIPT: &str = "const often = [...document.querySelectorAll('select')].find((one) => one.options[1]?.text === 'Never');
     often.value = '1'; often.dispatchEvent(new Event('change'));";
 
 #[test]
@@ -34,7 +34,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
         } else {
             sign_up(&browser, &server);
             browser.run(
-                UPLOAD,
+                UPLOAD_SCRIPT,
                 json!([
                     "notes.md",
                     "# Notes\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees. The pump was made in 2019.\n"
@@ -46,7 +46,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
             true => "How much does the pump deliver a minute?",
             false => "How much does the pump deliver?",
         };
-        let id = browser.run(ASK, json!([question]));
+        let id = browser.run(ASK_SCRIPT, json!([question]));
         let id = id.as_str().unwrap();
         browser.go(&server.address(&format!("/analyze?id={id}")));
         browser.wait(".offer");
@@ -97,13 +97,13 @@ fn blind_comparison_is_revealed_after_the_vote() {
         assert!(row.contains(votes) && row.contains("more needed"), "{row}");
         check_accessibility(&browser, axe.as_deref(), "whether the panel pays");
         browser.screenshot(&format!("worth-{width}"));
-        browser.run(NEVER, json!([]));
+        browser.run(CHOOSE_NEVER_SCRIPT, json!([]));
         browser.wait_text("#toasts", "Saved");
         browser.reload();
         browser.wait("table");
-        let stored = browser.value(&format!("{OFTEN}.value"));
+        let stored = browser.value(&format!("{READ_FREQUENCY_SCRIPT}.value"));
         assert_eq!(stored, json!("0"));
-        browser.run(EVERY_TIME, json!([]));
+        browser.run(CHOOSE_EVERY_TIME_SCRIPT, json!([]));
         browser.wait_text("#toasts", "Saved");
         assert_eq!(browser.console_errors(), Vec::<String>::new());
     }

@@ -3,23 +3,23 @@
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
-use crate::pages::{UPLOAD, sign_up};
+use crate::pages::{UPLOAD_SCRIPT, sign_up};
 use crate::server::{Answer, Server, provider};
 
-const REVIEW: &str = "## On answer B\n1. claim: \"The pump delivers 90 litres a minute\"\n   verdict: contradicted\n   evidence: \"The pump delivers 40 litres a minute\" [D1:p2]\n   fix: The pump delivers 40 litres a minute\n\n## Missing from all\nNobody says what it costs.";
-const SYNTHESIS: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2] (A, C). It must be drained before frost (C).";
-pub const ARABIC: &str = "المضخة تعطي أربعين لترا في الدقيقة.";
+const REVIEW_TEXT: &str = "## On answer B\n1. claim: \"The pump delivers 90 litres a minute\"\n   verdict: contradicted\n   evidence: \"The pump delivers 40 litres a minute\" [D1:p2]\n   fix: The pump delivers 40 litres a minute\n\n## Missing from all\nNobody says what it costs.";
+const SYNTHESIS_TEXT: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2] (A, C). It must be drained before frost (C).";
+pub const ARABIC_CLAIM: &str = "المضخة تعطي أربعين لترا في الدقيقة.";
 
 fn contradicting_answer(body: &Value) -> Answer {
     let question = body["messages"].to_string();
     let text = match body["model"].as_str().unwrap_or_default() {
         "lead" if question.contains("Compare the texts") => judge_reply(body),
         _ if question.contains("Compare each numbered sentence") => checker_reply(body),
-        "lead" => SYNTHESIS.to_owned(),
-        "a" if question.contains("Criticise") => REVIEW.to_owned(),
+        "lead" => SYNTHESIS_TEXT.to_owned(),
+        "a" if question.contains("Criticise") => REVIEW_TEXT.to_owned(),
         _ if question.contains("Criticise") => "## On answer A\nNothing to say.".to_owned(),
         "a" => format!(
-            "The pump delivers 40 litres a minute [D1:p2]. The valve was made in Österreich.\n\n{ARABIC}\n\n| Part | Made in |\n|---|---|\n| Valve | Österreich |\n\n```python\nprint(40 * 60)\n```\n\n$$Q = \\frac{{V}}{{t}}$$"
+            "The pump delivers 40 litres a minute [D1:p2]. The valve was made in Österreich.\n\n{ARABIC_CLAIM}\n\n| Part | Made in |\n|---|---|\n| Valve | Österreich |\n\n```python\nprint(40 * 60)\n```\n\n$$Q = \\frac{{V}}{{t}}$$"
         ),
         "b" => {
             "The pump delivers 90 litres a minute. The valve was made in Österreich.".to_owned()
@@ -95,7 +95,7 @@ fn checker_reply(body: &Value) -> String {
     json!({"verdicts": sentences.collect::<Vec<Value>>()}).to_string()
 }
 
-pub const ASK: &str = "
+pub const ASK_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'critique', models: ['p/a', 'p/b', 'p/c'], ultra_model: 'p/lead', document_ids: [documents[0].id] }) });
@@ -121,12 +121,12 @@ pub fn contradicting_server(evidence: &str) -> Server {
 pub fn create_result(browser: &Browser, server: &Server) -> String {
     sign_up(browser, server);
     browser.run(
-        UPLOAD,
+        UPLOAD_SCRIPT,
         json!([
             "pump.txt",
             "First page.\u{c}The valve was made in Österreich. The pump delivers 40 litres a minute."
         ]),
     );
-    let id = browser.run(ASK, json!([]));
+    let id = browser.run(ASK_SCRIPT, json!([]));
     id.as_str().unwrap().to_owned()
 }

@@ -9,7 +9,7 @@ use crate::server::Server;
 use crate::wait_for_turn;
 
 /// Builds a text of about 9 MB and returns its last line.
-const LARGE: &str = "
+const LARGE_FILE_SCRIPT: &str = "
     const line = 'The pump delivers 40 litres a minute, and the valve holds. ';
     const text = '# Log\\n\\n' + (line.repeat(20) + '\\n\\n').repeat(7500) + 'The very last line.\\n';
     const files = new DataTransfer();
@@ -28,7 +28,7 @@ const BREAK_THE_LINE: &str = "
       return real(address, options);
     };";
 
-const DROP: &str = "
+const DROP_SCRIPT: &str = "
     const files = new DataTransfer();
     for (const [name, text] of args) files.items.add(new File([text], name));
     const zone = document.querySelector('.drop-zone');
@@ -43,7 +43,7 @@ fn several_files_and_an_interrupted_large_upload() {
     browser.go(&server.address("/documents"));
     browser.wait(".empty");
     browser.run(
-        DROP,
+        DROP_SCRIPT,
         json!([
             ["one.md", "# One\n\nThe first of them.\n"],
             ["two.txt", "The second of them.\n"],
@@ -66,7 +66,7 @@ fn several_files_and_an_interrupted_large_upload() {
     browser.wait_text(".document-list", "two.txt");
 
     browser.run(BREAK_THE_LINE, json!([]));
-    browser.run(LARGE, json!([]));
+    browser.run(LARGE_FILE_SCRIPT, json!([]));
     browser.wait_text(".upload-state", "The upload will resume automatically");
     wait_until("the large one", || {
         let found = browser.text(".document-list");
@@ -98,7 +98,7 @@ fn a_document_opens_at_the_place_its_address_names() {
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     let stored = browser.run(
-        &format!("{UPLOAD} return await response.json();"),
+        &format!("{UPLOAD_SCRIPT} return await response.json();"),
         json!(["pages.txt", PAGES]),
     );
     assert_eq!(stored["pages"], 3, "{stored}");
@@ -115,12 +115,12 @@ fn a_document_opens_at_the_place_its_address_names() {
     browser.screenshot("document-place");
 
     browser.click(".page-text");
-    browser.keys(&[], keys::RIGHT);
+    browser.keys(&[], keys::ARROW_RIGHT);
     browser.wait_text(".page-text", "Third and last page.");
     assert!(browser.url().contains("page=3"), "{}", browser.url());
     assert_eq!(browser.count("[aria-label='Next page']:disabled"), 1);
-    browser.keys(&[], keys::LEFT);
-    browser.keys(&[], keys::LEFT);
+    browser.keys(&[], keys::ARROW_LEFT);
+    browser.keys(&[], keys::ARROW_LEFT);
     browser.wait_text(".page-text", "First page, plain.");
     browser.reload();
     browser.wait_text(".page-text", "First page, plain.");
@@ -142,7 +142,7 @@ fn a_document_opens_at_the_place_its_address_names() {
     phone.screenshot("document-place-phone");
 }
 
-const LATIN: &str = "
+const LATIN_FILE_SCRIPT: &str = "
     const form = new FormData();
     const bytes = Uint8Array.from('Die Gr\\u00f6\\u00dfe der Pumpe z\\u00e4hlt f\\u00fcr die Stra\\u00dfe.\\n', (c) => c.charCodeAt(0));
     form.append('file', new File([bytes], 'groesse.txt'));
@@ -156,7 +156,7 @@ fn document_is_reread_in_another_encoding() {
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    let stored = browser.run(LATIN, json!([]));
+    let stored = browser.run(LATIN_FILE_SCRIPT, json!([]));
     let id = stored["document_id"].as_str().unwrap();
     browser.go(&server.address(&format!("/documents?id={id}")));
     browser.wait_text(".page-text", "Größe");
@@ -171,9 +171,10 @@ fn document_is_reread_in_another_encoding() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-const LEFT: &str = "(await (await fetch('/api/documents')).json()).documents.length";
+const DOCUMENT_COUNT_SCRIPT: &str =
+    "(await (await fetch('/api/documents')).json()).documents.length";
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'summarize', document_ids: [documents[0].id] }) });
@@ -189,24 +190,28 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
         "notes.md",
         "# Notes\n\nThe pump delivers 40 litres a minute.\n"
     ]);
-    browser.run(UPLOAD, notes.clone());
+    browser.run(UPLOAD_SCRIPT, notes.clone());
     browser.go(&server.address("/documents"));
     browser.click("[aria-label='Delete notes.md']");
     browser.wait_text(".toast", "notes.md deleted.");
     assert_eq!(browser.count(".row"), 0);
     browser.press("Undo");
     browser.wait_text(".row", "notes.md");
-    assert_eq!(browser.value(LEFT), json!(1), "it never went");
+    assert_eq!(
+        browser.value(DOCUMENT_COUNT_SCRIPT),
+        json!(1),
+        "it never went"
+    );
 
     browser.click("[aria-label='Delete notes.md']");
     browser.wait_text(".toast", "notes.md deleted.");
     browser.click(".rail a[href='/history']");
     wait_until("leaving the page ends the time for second thoughts", || {
-        (browser.value(LEFT) == json!(0)).then_some(())
+        (browser.value(DOCUMENT_COUNT_SCRIPT) == json!(0)).then_some(())
     });
 
-    browser.run(UPLOAD, notes);
-    browser.run(ASK, json!([]));
+    browser.run(UPLOAD_SCRIPT, notes);
+    browser.run(ASK_SCRIPT, json!([]));
     browser.go(&server.address("/documents"));
     browser.click("[aria-label='Delete notes.md']");
     browser.wait_text("dialog", "1 analysis still quotes it");
@@ -216,7 +221,7 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
     browser.click("dialog .danger");
     browser.wait(".empty");
     wait_until("it is gone", || {
-        (browser.value(LEFT) == json!(0)).then_some(())
+        (browser.value(DOCUMENT_COUNT_SCRIPT) == json!(0)).then_some(())
     });
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use ureq::Agent;
 
 /// Maximum wait for anything to appear. It is generous, because only failures use it up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// Keys that are not characters.
@@ -19,8 +19,8 @@ pub mod keys {
     pub const ENTER: &str = "\u{e007}";
     pub const SPACE: &str = " ";
     pub const ESCAPE: &str = "\u{e00c}";
-    pub const LEFT: &str = "\u{e012}";
-    pub const RIGHT: &str = "\u{e014}";
+    pub const ARROW_LEFT: &str = "\u{e012}";
+    pub const ARROW_RIGHT: &str = "\u{e014}";
     pub const DELETE: &str = "\u{e017}";
     pub const CONTROL: &str = "\u{e009}";
 }
@@ -59,7 +59,7 @@ impl Browser {
             .expect("chromedriver says its port");
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE * 2))
+            .timeout_global(Some(WAIT_TIMEOUT * 2))
             .build()
             .new_agent();
         let mut browser = Self {
@@ -423,7 +423,7 @@ pub fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
 
 /// Like [`wait_until`], for descriptions that need calls to the browser: created only if the value never arrives.
 fn wait_until_or<T>(what: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + WAIT_TIMEOUT;
     loop {
         if let Some(answer) = ask() {
             return answer;

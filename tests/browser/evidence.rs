@@ -8,7 +8,7 @@ use crate::pages::{axe, check_accessibility, sign_in};
 use crate::wait_for_turn;
 
 /// For each paragraph of the answer, whether it is faded.
-const FAINT: &str = "[...document.querySelectorAll('.answer > .blk > p')].map((p) => getComputedStyle(p).color !== getComputedStyle(document.querySelector('.turn h1, .bubble, main')).color)";
+const FADED_SCRIPT: &str = "[...document.querySelectorAll('.answer > .blk > p')].map((p) => getComputedStyle(p).color !== getComputedStyle(document.querySelector('.turn h1, .bubble, main')).color)";
 
 #[test]
 fn the_filters_of_the_evidence_filter_the_text() {
@@ -52,7 +52,7 @@ fn the_filters_of_the_evidence_filter_the_text() {
         browser.press("Said by one");
         browser.wait_text(place, "The answer does not mention them");
         assert_eq!(browser.count(&pressed), 1, "one filter at a time");
-        assert_eq!(browser.value(FAINT), json!([true]));
+        assert_eq!(browser.value(FADED_SCRIPT), json!([true]));
         browser.press("Not covered");
         browser.wait_text(place, "Nobody names a price.");
         browser.press("Not covered");

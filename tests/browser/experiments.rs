@@ -9,7 +9,7 @@ use crate::server::{Answer, Server, provider};
 use crate::wait_for_turn;
 
 /// Fills in the field with this label.
-const WRITE: &str = "
+const WRITE_SCRIPT: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = document.getElementById(label.htmlFor);
     input.value = args[1];
@@ -24,7 +24,7 @@ fn start_demo_experiment(browser: &Browser, server: &Server, evaluations: &str) 
         (browser.count(".case-row") == 24).then_some(())
     });
     assert_eq!(browser.text(".setting-count"), "8 configurations to try.");
-    browser.run(WRITE, json!(["Evaluations", evaluations]));
+    browser.run(WRITE_SCRIPT, json!(["Evaluations", evaluations]));
     browser.press("Estimate cost");
     browser.wait(".detectable");
 }
@@ -61,7 +61,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     }
     check_accessibility(&browser, axe.as_deref(), "an estimate");
     browser.screenshot("experiment-new");
-    browser.run(WRITE, json!(["Name", "Another name"]));
+    browser.run(WRITE_SCRIPT, json!(["Name", "Another name"]));
     browser.wait_text(".estimate-body", "Estimate again");
     browser.press("Estimate cost");
     browser.wait(".detectable");
@@ -115,7 +115,7 @@ fn check_report(browser: &Browser) {
         json!([]),
     );
     let first = browser.text(".chart-readout");
-    browser.keys(&[], keys::RIGHT);
+    browser.keys(&[], keys::ARROW_RIGHT);
     let second = browser.text(".chart-readout");
     assert!(
         first.starts_with("1. ") && second.starts_with("2. "),
@@ -157,7 +157,7 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
     check_accessibility(browser, axe, "a pair to be judged");
     browser.screenshot_window("experiment-duel");
     // Strengths are shown once six cases have been compared.
-    let verdicts = ["1", "t", keys::RIGHT, "1", "2", "1"];
+    let verdicts = ["1", "t", keys::ARROW_RIGHT, "1", "2", "1"];
     for (key, said) in verdicts.into_iter().zip(1..) {
         browser.keys(&[], key);
         browser.wait_text(".duel", &format!("{said} of "));
@@ -181,7 +181,7 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
 
 /// Sets the winner as the default and reverts it, exports it, and builds a similar experiment.
 fn apply_and_export(browser: &Browser, axe: Option<&str>) {
-    const DEFAULT: &str = "(await (await fetch('/api/recipes')).json()).default";
+    const DEFAULT_RECIPE_SCRIPT: &str = "(await (await fetch('/api/recipes')).json()).default";
     // Content above would end up under the header.
     browser.run("scrollTo(0, 0);", json!([]));
     browser.press("Use as default");
@@ -189,13 +189,13 @@ fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     check_accessibility(browser, axe, "the winner as the default");
     browser.press("Save");
     browser.wait_text(".applied", "Another name@1");
-    assert_ne!(browser.value(DEFAULT), Value::Null);
+    assert_ne!(browser.value(DEFAULT_RECIPE_SCRIPT), Value::Null);
     check_accessibility(browser, axe, "a result that is applied");
     browser.press("Revert");
     wait_until("it to be taken back", || {
         (browser.count(".applied") == 0).then_some(())
     });
-    assert_eq!(browser.value(DEFAULT), Value::Null);
+    assert_eq!(browser.value(DEFAULT_RECIPE_SCRIPT), Value::Null);
 
     browser.press("Export as CSV");
     let rows = browser.downloaded("csv");
@@ -416,7 +416,7 @@ fn model_judge_is_shown_with_its_errors() {
         "const select = [...document.querySelectorAll('.evaluator-more select')][0]; select.value = args[0]; select.dispatchEvent(new Event('change'));",
         json!(["far/judge"]),
     );
-    browser.run(WRITE, json!(["US dollars", "2"]));
+    browser.run(WRITE_SCRIPT, json!(["US dollars", "2"]));
     browser.press("Estimate cost");
     browser.wait(".detectable");
     let response = normalize_space(&browser.text(".estimate"));

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::driver::{Browser, keys, wait_until};
-use crate::pages::{QUESTION, UPLOAD, focused, sign_up};
+use crate::pages::{QUESTION, UPLOAD_SCRIPT, focused, sign_up};
 use crate::server::Server;
 use crate::wait_for_turn;
 
@@ -50,7 +50,7 @@ fn keyboard_focus_is_never_lost() {
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.run(
-        UPLOAD,
+        UPLOAD_SCRIPT,
         json!(["notes.md", "The pump delivers forty litres."]),
     );
     browser.run(

@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 
 use crate::driver::{Browser, wait_until};
-use crate::pages::{QUESTION, UPLOAD, sign_in, sign_up};
+use crate::pages::{QUESTION, UPLOAD_SCRIPT, sign_in, sign_up};
 use crate::server::Server;
 use crate::wait_for_turn;
 
 /// Asks, shares, and compares before the screenshots are taken; returns the analysis and the link's token.
-const FILL: &str = "
+const FILL_SCRIPT: &str = "
     const send = async (method, path, body) => {
       const response = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
       if (!response.ok) throw new Error(await response.text());
@@ -25,7 +25,7 @@ const FILL: &str = "
     const link = await send('POST', `/api/analyses/${told.analysis_id}/share`, {});
     return { id: told.analysis_id, thread: told.thread_id, document: documents[0], link: link.token };";
 
-const NOTES: &str = "# Notes on the pump\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees.\n\n## Upkeep\n\nThe seal is changed once a year.\n";
+const NOTES_FILE: &str = "# Notes on the pump\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees.\n\n## Upkeep\n\nThe seal is changed once a year.\n";
 
 fn page_addresses(known: &Value) -> Vec<(&'static str, String)> {
     let of = |name: &str| known[name].as_str().unwrap_or_default().to_owned();
@@ -83,8 +83,8 @@ fn every_page_wide_and_narrow_light_and_dark() {
         take_screenshots(&browser, "login", width);
         if known.is_null() {
             sign_up(&browser, &server);
-            browser.run(UPLOAD, json!(["notes.md", NOTES]));
-            known = browser.run(FILL, json!([QUESTION]));
+            browser.run(UPLOAD_SCRIPT, json!(["notes.md", NOTES_FILE]));
+            known = browser.run(FILL_SCRIPT, json!([QUESTION]));
         } else {
             sign_in(&browser, &server);
         }

@@ -175,7 +175,7 @@ fn a_question_is_run_with_the_keyboard_alone() {
         browser.text(".facts")
     );
     tab_to(&browser, "Answer");
-    browser.keys(&[], keys::LEFT);
+    browser.keys(&[], keys::ARROW_LEFT);
     assert_eq!(focused(&browser), "All answers (Combined)");
     assert!(browser.count(".combined-member") > 0);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
@@ -187,7 +187,7 @@ fn hostile_texts_stay_text() {
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    browser.run(HOSTILE_UPLOAD, json!([]));
+    browser.run(HOSTILE_UPLOAD_SCRIPT, json!([]));
     browser.go(&server.address("/documents"));
     browser.wait_text(".row", "<img src=x onerror=");
     browser.go(&server.address("/analyze"));
@@ -229,7 +229,7 @@ fn accessible_in_every_state() {
     check_accessibility(&browser, axe.as_deref(), "first account");
     sign_up(&browser, &server);
     browser.run(
-        UPLOAD,
+        UPLOAD_SCRIPT,
         json!([
             "notes.md",
             "# Notes\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees.\n"
@@ -324,7 +324,7 @@ fn the_server_restarts_during_a_run() {
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.run(
-        UPLOAD,
+        UPLOAD_SCRIPT,
         json!([
             "licence.txt",
             std::fs::read_to_string(test_document("gpl-3.txt")).unwrap()

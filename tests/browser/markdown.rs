@@ -95,7 +95,7 @@ fn shared_renderer_cases_are_rendered_as_expected() {
 
 /// Streams a text one letter at a time. Returns which delimiters were briefly visible, whether the first paragraph
 /// stayed the same node, and whether the final state equals a full render.
-const GROW: &str = "
+const STREAM_SCRIPT: &str = "
     const { GrowingText } = await import(base + 'parts/growing.js');
     const [text] = args;
     const growing = GrowingText((label) => (/^D1:p\\d+$/.test(label) ? [document.createElement('cite')] : null));
@@ -115,7 +115,7 @@ const GROW: &str = "
     whole.append(...growing.node.querySelectorAll('.prose > *'));
     return { flashes: [...flashes], moved, end: canonical(whole), want: canonical(await shown(text, (label) => (/^D1:p\\d+$/.test(label) ? [document.createElement('cite')] : null))) };";
 
-const GROWN: &str = "The **pump** delivers `40 l` a minute, *as [the sheet](https://a.example/sheet) says* [D1:p4].\n\n\
+const STREAMED_TEXT: &str = "The **pump** delivers `40 l` a minute, *as [the sheet](https://a.example/sheet) says* [D1:p4].\n\n\
     ## What ~~may~~ will fail\n\n1. **Frost** below 5 degrees\n2. A `valve`\n\n| part | price |\n|---|---|\n| a **b** | `5` |\n\n\
     ```rust\nfn a() {}\n```\n\nSo ***all*** is well.\n";
 
@@ -124,7 +124,7 @@ fn streamed_text_never_flashes_delimiters() {
     let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = open_module_page(&server);
-    let response = browser.run(&module_script(GROW), json!([GROWN]));
+    let response = browser.run(&module_script(STREAM_SCRIPT), json!([STREAMED_TEXT]));
     assert_eq!(response["flashes"], json!([]));
     // Once, when the text is complete and settles.
     assert!(
@@ -138,7 +138,7 @@ fn streamed_text_never_flashes_delimiters() {
 
 /// Renders a text of 200 KB. Returns the number of blocks at first and at the end, and the longest task in
 /// between.
-const LONG: &str = "
+const LONG_TEXT_SCRIPT: &str = "
     const { markdown } = await import(base + 'parts/markdown.js');
     let longest = 0;
     new PerformanceObserver((list) => {
@@ -161,7 +161,7 @@ fn a_long_text_is_shown_in_pieces() {
     let browser = open_module_page(&server);
     let piece = "## Part\n\nThe **pump** delivers [40](https://a.example/x) litres *a minute*. See `code` and so on.\n\n- one\n- two, and $x^2$\n\n";
     let text = piece.repeat(200_000 / piece.len());
-    let response = browser.run(&module_script(LONG), json!([text]));
+    let response = browser.run(&module_script(LONG_TEXT_SCRIPT), json!([text]));
     let blocks = 3 * (200_000 / piece.len()) as u64;
     assert_eq!(response["blocks"], json!(blocks), "all of it in the end");
     let at_once = response["atOnce"]["blocks"].as_u64().unwrap();
@@ -171,7 +171,7 @@ fn a_long_text_is_shown_in_pieces() {
         at_once, response["atOnce"]["ms"], response["whole"], response["longest"]
     );
     let lines = "*a ".repeat(20_000);
-    let response = browser.run(&module_script(LONG), json!([lines]));
+    let response = browser.run(&module_script(LONG_TEXT_SCRIPT), json!([lines]));
     eprintln!("`*a ` 20,000 times: {} ms", response["whole"]);
     assert_eq!(response["blocks"], json!(1));
 }

@@ -25,13 +25,13 @@ pub const EVERY_PAGE: [&str; 10] = [
 ];
 
 /// Uploads `args[1]` as a file named `args[0]`.
-pub const UPLOAD: &str = "
+pub const UPLOAD_SCRIPT: &str = "
     const form = new FormData();
     form.append('file', new File([args[1]], args[0]));
     const response = await fetch('/api/upload-document', { method: 'POST', body: form });
     if (!response.ok) throw new Error(await response.text());";
 
-pub const HOSTILE_UPLOAD: &str = "
+pub const HOSTILE_UPLOAD_SCRIPT: &str = "
     const text = '# Report\\n\\nThe beacon ![beacon](https://attacker.example/p.png) costs 12 euros. <script>alert(1)</script> What does it say? [Say](javascript:alert(1)) more.\\n';
     const form = new FormData();
     form.append('file', new File([text], '<img src=x onerror=alert(1)>.md'));

@@ -8,7 +8,7 @@ use crate::server::{Server, provider};
 use crate::wait_for_turn;
 
 /// Replaces the text in the field with this label.
-const WRITE: &str = "
+const WRITE_SCRIPT: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = label ? document.getElementById(label.htmlFor) : document.querySelector(args[0]);
     input.value = args[1];
@@ -16,7 +16,7 @@ const WRITE: &str = "
     input.dispatchEvent(new Event('change', { bubbles: true }));";
 
 fn write_text(browser: &Browser, field: &str, text: &str) {
-    browser.run(WRITE, json!([field, text]));
+    browser.run(WRITE_SCRIPT, json!([field, text]));
 }
 
 /// An element behind the header cannot be clicked.

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::contradicting::{
-    ARABIC, ASK, contradicting_server, contradicting_without_judge, create_result,
+    ARABIC_CLAIM, ASK_SCRIPT, contradicting_server, contradicting_without_judge, create_result,
 };
 use crate::driver::{Browser, wait_until};
 use crate::pages::*;
@@ -267,7 +267,7 @@ fn answer_is_exported_as_printable_html() {
         "drained before frost",
         "90 litres",
         "id=\"source-1\"",
-        ARABIC,
+        ARABIC_CLAIM,
         "What it took",
     ] {
         assert!(page.contains(words), "no {words} in the page");
@@ -304,7 +304,7 @@ fn rerun_with_a_change_shows_its_estimate_first() {
             false => create_result(&browser, &server),
             true => {
                 sign_in(&browser, &server);
-                let id = browser.run(ASK, json!([]));
+                let id = browser.run(ASK_SCRIPT, json!([]));
                 id.as_str().unwrap().to_owned()
             }
         };

@@ -80,7 +80,7 @@ fn shell_opens_offline() {
 }
 
 /// The cached paths for the signed-in user.
-const KEPT: &str = "
+const CACHED_PATHS_SCRIPT: &str = "
     const paths = [];
     for (const name of (await caches.keys()).filter((name) => name.startsWith('quire-threads-')))
       for (const request of await (await caches.open(name)).keys()) paths.push(new URL(request.url).pathname);
@@ -114,7 +114,7 @@ fn threads_are_readable_offline_until_sign_out() {
     browser.reload();
     browser.wait(".answer > .blk");
     crate::driver::wait_until("the thread to be kept", || {
-        let stored = browser.run(KEPT, json!([])).to_string();
+        let stored = browser.run(CACHED_PATHS_SCRIPT, json!([])).to_string();
         (stored.contains("/api/threads/thread_") && stored.contains("/api/analyses/")).then_some(())
     });
     let answer = browser.text(".answer");

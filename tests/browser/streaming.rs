@@ -12,7 +12,7 @@ use crate::pages::{axe, check_accessibility, sign_up};
 use crate::server::Server;
 use crate::{wait_for_exclusive_turn, wait_for_turn};
 
-const WORDS: [&str; 12] = [
+const STREAMED_WORDS: [&str; 12] = [
     "the ",
     "pump ",
     "delivers ",
@@ -101,7 +101,7 @@ fn write_pieces(
     for number in 0..count {
         let due = began + Duration::from_secs_f64(number as f64 / rate);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let piece = json!({ "choices": [{ "index": 0, "delta": { "content": WORDS[number % WORDS.len()] } }] });
+        let piece = json!({ "choices": [{ "index": 0, "delta": { "content": STREAMED_WORDS[number % STREAMED_WORDS.len()] } }] });
         write!(line, "data: {piece}\n\n")?;
     }
     if cut {
@@ -118,7 +118,7 @@ pub fn server_with(models: &[String]) -> Server {
     Server::start_with(vec![("QUIRE_PROVIDERS", providers.to_string())])
 }
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(args[0]) });
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
@@ -127,7 +127,7 @@ const ASK: &str = "
 fn start_and_watch(browser: &Browser, server: &Server, models: &[String], depth: &str) -> String {
     let panel: Vec<String> = models.iter().map(|model| format!("far/{model}")).collect();
     let id = browser.run(
-        ASK,
+        ASK_SCRIPT,
         json!([{ "prompt": "How much does the pump deliver?", "pattern": "summarize", "depth": depth, "models": panel, "ultra_model": "far/steady", "async": true }]),
     );
     let id = id.as_str().unwrap().to_owned();
@@ -137,7 +137,7 @@ fn start_and_watch(browser: &Browser, server: &Server, models: &[String], depth:
 }
 
 /// The page's frame times while it is watched, in milliseconds, sorted.
-const FRAMES: &str = "
+const WATCH_FRAMES_SCRIPT: &str = "
     const taken = [];
     const end = performance.now() + args[0];
     await new Promise((done) => {
@@ -152,7 +152,7 @@ const FRAMES: &str = "
 /// checked, because they also depend on the machine and its other load.
 fn measure_frames(browser: &Browser, what: &str) -> u64 {
     let before = main_thread_seconds(browser);
-    let response = browser.run(FRAMES, json!([2500]));
+    let response = browser.run(WATCH_FRAMES_SCRIPT, json!([2500]));
     let after = main_thread_seconds(browser);
     let taken = response["taken"].as_array().unwrap();
     let taken: Vec<f64> = taken.iter().filter_map(Value::as_f64).collect();
@@ -209,7 +209,7 @@ fn page_stays_responsive_with_sixteen_streaming_members() {
 
 /// Observes the board of a thread for a while: the text changes per animation frame, the frame times, and long
 /// tasks.
-const BOARD: &str = "
+const WATCH_BOARD_SCRIPT: &str = "
     const rows = document.querySelector('.board.rows');
     const tasks = [];
     const watcher = new PerformanceObserver((list) => tasks.push(...list.getEntries().map((one) => one.duration)));
@@ -263,7 +263,7 @@ fn a_board_of_sixteen_members_draws_each_once_a_frame() {
     for (rate, what) in [(1, "this machine"), (4, "a device four times slower")] {
         browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": rate }));
         let before = main_thread_seconds(&browser);
-        let response = browser.run(BOARD, json!([3000]));
+        let response = browser.run(WATCH_BOARD_SCRIPT, json!([3000]));
         let after = main_thread_seconds(&browser);
         let figures = |name: &str| -> Vec<f64> {
             let all = response[name].as_array().into_iter().flatten();

@@ -9,8 +9,8 @@ use crate::server::Server;
 use crate::streaming::server_with;
 use crate::wait_for_turn;
 
-const FIRST: &str = "How much does the pump deliver, and when may it fail?";
-const SECOND: &str = "And below zero?";
+const FIRST_QUESTION: &str = "How much does the pump deliver, and when may it fail?";
+const SECOND_QUESTION: &str = "And below zero?";
 
 /// Sums the page's layout shifts from its start; `args[0]` is the name under which the sum is kept.
 const WATCH_SHIFTS: &str = "
@@ -88,7 +88,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     browser.screenshot_window("thread-new");
     browser.wait_text(".composer-price", "Write a question");
     browser.run(WATCH_SHIFTS, json!([]));
-    ask_in_composer(&browser, FIRST);
+    ask_in_composer(&browser, FIRST_QUESTION);
     browser.wait(".board .col");
     wait_for_answers(&browser, 1);
     let sum = layout_shift(&browser);
@@ -96,16 +96,19 @@ fn a_conversation_with_follow_ups_and_branches() {
     assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
     assert!(answer_top(&browser) <= 180.0, "{}", answer_top(&browser));
     let title = browser.value("document.title");
-    assert!(title.as_str().unwrap().starts_with(FIRST), "{title}");
+    assert!(
+        title.as_str().unwrap().starts_with(FIRST_QUESTION),
+        "{title}"
+    );
     browser.wait_text(".rail-threads", "How much does the pump");
     check_accessibility(&browser, axe.as_deref(), "an answer");
     browser.screenshot_window("thread-answer");
 
     // A follow-up by keyboard; the panel is kept.
-    browser.fill(".composer-text", SECOND);
+    browser.fill(".composer-text", SECOND_QUESTION);
     browser.keys(&[keys::CONTROL], keys::ENTER);
     wait_for_answers(&browser, 2);
-    assert_eq!(browser.text(".turn.last .bubble"), SECOND);
+    assert_eq!(browser.text(".turn.last .bubble"), SECOND_QUESTION);
     assert!(normalize_space(&browser.text(".turn.last .view-tabs")).contains("Members 3"));
 
     // Create another version of the second question.
@@ -117,7 +120,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     wait_for_answers(&browser, 2);
     browser.click("[aria-label='Previous version']");
     browser.wait_text(".turn.last .branch", "1/2");
-    assert_eq!(browser.text(".turn.last .bubble"), SECOND);
+    assert_eq!(browser.text(".turn.last .bubble"), SECOND_QUESTION);
     assert!(focused(&browser).contains("Next version"));
     browser.reload();
     wait_for_answers(&browser, 2);
@@ -156,7 +159,10 @@ fn rename_and_find(browser: &Browser) {
     browser.wait(".thread-bar [role=menu]:not([hidden])");
     browser.press("Markdown");
     let text = browser.downloaded("md");
-    assert!(text.contains(FIRST) && text.contains(SECOND), "{text}");
+    assert!(
+        text.contains(FIRST_QUESTION) && text.contains(SECOND_QUESTION),
+        "{text}"
+    );
 }
 
 #[test]
@@ -170,7 +176,7 @@ fn a_conversation_on_a_phone_in_the_dark() {
     check_accessibility(&browser, axe.as_deref(), "a new question on a phone");
     browser.prefer(true, false);
     browser.run(WATCH_SHIFTS, json!([]));
-    ask_in_composer(&browser, FIRST);
+    ask_in_composer(&browser, FIRST_QUESTION);
     browser.wait(".board .col.chosen");
     check_width(&browser, "a run");
     wait_for_answers(&browser, 1);
@@ -202,7 +208,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     let server = server_with(&model_ids(&names));
     let browser = Browser::open(1440, 900, false);
     new_question(&browser, &server, &names[..2]);
-    browser.fill(".composer-text", FIRST);
+    browser.fill(".composer-text", FIRST_QUESTION);
     browser.click("[aria-label^='Panel:']");
     browser.wait(".panel-sheet");
     assert_eq!(browser.count(".picked"), 2);
@@ -254,7 +260,10 @@ fn stopped_run_is_not_shown_as_an_error() {
             browser.wait(".composer");
             browser.wait_text("[aria-label^='Panel:']", "2 models");
         }
-        ask_in_composer(&browser, &format!("{FIRST} At a width of {width}?"));
+        ask_in_composer(
+            &browser,
+            &format!("{FIRST_QUESTION} At a width of {width}?"),
+        );
         browser.wait_text(".live", "Done");
         wait_until("both write", || {
             let written = browser.value(
@@ -300,7 +309,7 @@ fn sixteen_members_cause_no_layout_shift() {
     let panel: Vec<&str> = names.iter().map(String::as_str).collect();
     new_question(&browser, &server, &panel);
     browser.run(WATCH_SHIFTS, json!([]));
-    ask_in_composer(&browser, FIRST);
+    ask_in_composer(&browser, FIRST_QUESTION);
     wait_until("sixteen rows that fill", || {
         let filled = browser.value(
             "[...document.querySelectorAll('.rows .col-tail')].filter((row) => row.textContent.length > 20).length",
@@ -325,18 +334,18 @@ fn a_guided_result_is_continued() {
     let id = browser.run(
         "const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt: args[0], pattern: 'summarize', models: ['far/steady-1', 'far/steady-2'] }) });
          return (await response.json()).analysis_id;",
-        json!([FIRST]),
+        json!([FIRST_QUESTION]),
     );
     browser.go(&server.address(&format!("/analyze?id={}", id.as_str().unwrap())));
     browser.wait(".results-container");
     browser.wait(".follow-up .composer");
     check_accessibility(&browser, axe().as_deref(), "a guided result");
-    ask_in_composer(&browser, SECOND);
+    ask_in_composer(&browser, SECOND_QUESTION);
     wait_for_answers(&browser, 2);
     assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
     let questions = browser
         .value("[...document.querySelectorAll('.bubble')].map((one) => one.innerText.trim())");
-    assert_eq!(questions, json!([FIRST, SECOND]));
+    assert_eq!(questions, json!([FIRST_QUESTION, SECOND_QUESTION]));
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 

@@ -8,7 +8,7 @@ use crate::pages::{QUESTION, axe, check_accessibility, sign_up};
 use crate::server::{Answer, Server, provider, refusing_provider};
 use crate::wait_for_turn;
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const send = async (method, path, body) => {
       const response = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
       if (!response.ok) throw new Error(await response.text());
@@ -20,7 +20,7 @@ const ASK: &str = "
       ultra_model: 'far/steady', parameters: { temperature: 0.5 }, async: true });
     return told.analysis_id;";
 
-const SHARE: &str = "
+const SHARE_SCRIPT: &str = "
     const response = await fetch(`/api/analyses/${args[0]}/share`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).token;";
@@ -64,7 +64,7 @@ fn fallback_models_are_named_everywhere() {
     ]);
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    let id = browser.run(ASK, json!([]));
+    let id = browser.run(ASK_SCRIPT, json!([]));
     let id = id.as_str().unwrap();
     browser.go(&server.address(&format!("/analyze?id={id}")));
     browser.wait(".results-container");
@@ -73,7 +73,7 @@ fn fallback_models_are_named_everywhere() {
     check_accessibility(&browser, axe().as_deref(), "a stand-in");
     check_failed_call_mark(&browser);
 
-    let token = browser.run(SHARE, json!([id]));
+    let token = browser.run(SHARE_SCRIPT, json!([id]));
     browser.go(&server.address(&format!("/share/{}", token.as_str().unwrap())));
     browser.wait(".results-container");
     check_fallback_names(&browser);

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::driver::{Browser, wait_until};
-use crate::nginx::{self, Nginx, PATH, PathStyle};
+use crate::nginx::{self, Nginx, PUBLIC_PATH, PathStyle};
 use crate::pages::{EMAIL, PASSWORD, account_menu, test_document};
 use crate::server::Server;
 use crate::wait_for_turn;
@@ -22,7 +22,7 @@ fn pages_work_under_a_path() {
 
 fn check_pages_under_path(style: PathStyle) {
     let port = nginx::free_port();
-    let base = format!("http://127.0.0.1:{port}{PATH}");
+    let base = format!("http://127.0.0.1:{port}{PUBLIC_PATH}");
     let server = Server::start_with(vec![
         ("PUBLIC_URL", base.clone()),
         ("TRUSTED_PROXIES", "127.0.0.1".to_owned()),

@@ -20,7 +20,7 @@ const MAX_TOP: f64 = 180.0;
 /// Maximum sum of layout shifts while a page loads.
 const MAX_SHIFT: f64 = 0.05;
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'What speaks for and against a longer licence?', pattern: 'critique', models: ['demo/extract', 'demo/phrases', 'demo/sceptic'] }) });
     if (!response.ok) throw new Error(await response.text());
@@ -33,7 +33,7 @@ const ASK: &str = "
     };";
 
 /// Records when the answer appears on the page, and sums the layout shifts.
-const NOTE: &str = "new MutationObserver((_, watcher) => {
+const OBSERVE_SCRIPT: &str = "new MutationObserver((_, watcher) => {
     if (!document.querySelector('.answer p, .sheet .prose p')) return;
     watcher.disconnect();
     window.readableAt = performance.now();
@@ -65,7 +65,7 @@ fn without_cache(browser: &Browser) {
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
     browser.cdp(
         "Page.addScriptToEvaluateOnNewDocument",
-        json!({ "source": NOTE }),
+        json!({ "source": OBSERVE_SCRIPT }),
     );
 }
 
@@ -92,7 +92,7 @@ fn result_pages_stay_within_their_network_budget() {
     let server = Server::start();
     let browser = Browser::open(390, 844, false);
     sign_up(&browser, &server);
-    let response = browser.run(ASK, json!([]));
+    let response = browser.run(ASK_SCRIPT, json!([]));
     let address = |name: &str| server.address(response[name].as_str().unwrap());
     without_cache(&browser);
     browser.cdp(
@@ -136,7 +136,7 @@ fn other_pages_stay_within_their_network_budget() {
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    browser.run(ASK, json!([]));
+    browser.run(ASK_SCRIPT, json!([]));
     without_cache(&browser);
     let extra = [
         "/welcome",

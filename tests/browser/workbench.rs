@@ -10,7 +10,7 @@ use crate::streaming::server_with;
 use crate::wait_for_turn;
 
 /// Drops a file of this name and text on the middle of the page.
-const DROP: &str = "
+const DROP_SCRIPT: &str = "
     const data = new DataTransfer();
     data.items.add(new File([args[1]], args[0]));
     const target = document.querySelector('main');
@@ -130,7 +130,7 @@ fn a_file_dropped_in_any_step() {
     browser.press("Start");
     browser.fill(".prompt-input", "How much does the pump deliver?");
     browser.run(
-        DROP,
+        DROP_SCRIPT,
         json!([
             "pump.md",
             "# Pump\n\nThe pump delivers 40 litres a minute.\n"
@@ -143,7 +143,7 @@ fn a_file_dropped_in_any_step() {
     browser.press("Next");
     browser.wait_text(".document-choice", "pump.md");
     browser.run(
-        DROP,
+        DROP_SCRIPT,
         json!(["tank.md", "# Tank\n\nThe tank holds 900 litres.\n"]),
     );
     wait_until("both are chosen", || {
@@ -225,7 +225,10 @@ fn slow_connection(browser: &Browser, ms: u32) {
 fn press_is_not_lost_while_code_loads() {
     let Some(_turn) = wait_for_turn() else { return };
     let (server, browser) = open_single_page(1280, false);
-    browser.run(DROP, json!(["pump.txt", "It delivers forty litres."]));
+    browser.run(
+        DROP_SCRIPT,
+        json!(["pump.txt", "It delivers forty litres."]),
+    );
     browser.wait(".document-choice .document-checkbox:checked");
     browser.cdp("Network.enable", json!({}));
     // The service worker's own connection is neither blocked nor slowed.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{CommandOutput, Place, Running};
 
-const LOCK: &str = "The lock of the north canal is repaired by the water board each spring.\n";
+const LOCK_TEXT: &str = "The lock of the north canal is repaired by the water board each spring.\n";
 
 fn place_with_ada() -> Place {
     let place = Place::new();
@@ -36,7 +36,7 @@ fn piped_input_with_a_question_is_a_document() {
         "-q",
         "--json",
     ];
-    let result = result_of(place.run_with(&args, LOCK));
+    let result = result_of(place.run_with(&args, LOCK_TEXT));
     assert!(
         result["synthesis"]
             .as_str()
@@ -49,7 +49,7 @@ fn piped_input_with_a_question_is_a_document() {
         "several words are one question"
     );
     // Also from a file; an empty pipe adds nothing.
-    std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
+    std::fs::write(place.0.join("lock.txt"), LOCK_TEXT).unwrap();
     let mut command = place.quire(&args);
     command.stdin(std::fs::File::open(place.0.join("lock.txt")).unwrap());
     let result = result_of(CommandOutput::from_output(command.output().unwrap()));
@@ -136,8 +136,8 @@ fn a_web_address_is_read_if_it_may_be() {
                         .to_owned()
                 }
                 _ => format!(
-                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{LOCK}",
-                    LOCK.len()
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{LOCK_TEXT}",
+                    LOCK_TEXT.len()
                 ),
             };
             socket.write_all(answer.as_bytes()).unwrap();
@@ -221,7 +221,7 @@ fn next_to_a_server_questions_go_through_it() {
     let mut command = place.quire(&["serve", "--port", "0"]);
     command.env("USE_MOCK", "true");
     let _server = Running::start(command);
-    std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
+    std::fs::write(place.0.join("lock.txt"), LOCK_TEXT).unwrap();
     let args = [
         "ask",
         "Who repairs it?",
@@ -291,7 +291,7 @@ fn quire_server_serves_every_command_that_can_use_one() {
         command.env("QUIRE_API_KEY", &key);
         CommandOutput::from_output(command.output().unwrap())
     };
-    std::fs::write(other.0.join("lock.txt"), LOCK).unwrap();
+    std::fs::write(other.0.join("lock.txt"), LOCK_TEXT).unwrap();
     let added = run(&["documents", "add", "lock.txt"]);
     let id = added.out.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");

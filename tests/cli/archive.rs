@@ -284,7 +284,7 @@ fn originals_that_are_short_or_lost_are_named() {
     std::fs::write(&file, &full[..10]).unwrap();
     let bytes = format!("10 of {} bytes", full.len());
     let why = export("short.tar.gz").refused(1);
-    for part in [&id, "lease.txt", &bytes, "short.tar.gz is written"] {
+    for part in [&id, "lease.txt", &bytes, "short.tar.gz was written"] {
         assert!(why.contains(part), "{part}: {why}");
     }
     let text = backup("short.db");

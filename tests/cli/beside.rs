@@ -3,7 +3,7 @@
 
 use super::{Place, Running};
 
-const SUMS: &str = r#"
+const EXPERIMENT_FILE: &str = r#"
 name = "sums"
 
 [evaluator]
@@ -92,7 +92,7 @@ fn commands_that_start_runs_go_to_the_local_server() {
     let place = Place::new();
     create_account(&place);
     let _server = Running::start(place.quire(&["--port", "0", "--use-mock"]));
-    std::fs::write(place.0.join("sums.toml"), SUMS).unwrap();
+    std::fs::write(place.0.join("sums.toml"), EXPERIMENT_FILE).unwrap();
     let ran = place.run(&["experiment", "run", "sums.toml", "--evaluations", "4"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.contains("# sums"), "{ran:?}");

@@ -53,7 +53,7 @@ fn each_input_line_continues_the_conversation() {
         output.out
     );
     assert!(
-        output.err.contains("/quit ends") && output.err.contains("a new thread"),
+        output.err.contains("/quit exits") && output.err.contains("new thread"),
         "{}",
         output.err
     );

@@ -102,7 +102,7 @@ fn wrong_command_lines_are_refused_with_2() {
             "--budget must be an amount",
         ),
         (&["ask", "q", "--depth", "deep"], "--depth must be"),
-        (&["history", "show"], "needs a thread's id"),
+        (&["history", "show"], "needs a thread's ID"),
         (&["documents", "add"], "documents add needs a file"),
         (&["usr", "list"], "did you mean `quire user`?"),
         (&["user", "lst"], "did you mean list?"),

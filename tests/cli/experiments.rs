@@ -2,7 +2,7 @@
 
 use crate::Place;
 
-const SUMS: &str = r#"
+const EXPERIMENT_FILE: &str = r#"
 name = "Signs"
 cases_file = "questions.csv"
 
@@ -24,7 +24,7 @@ fn write_experiment_files(place: &Place) {
         cases += &format!("\"Is house {n}, the old one, worth it?\",{n}\n");
     }
     std::fs::write(place.0.join("questions.csv"), cases).unwrap();
-    std::fs::write(place.0.join("signs.toml"), SUMS).unwrap();
+    std::fs::write(place.0.join("signs.toml"), EXPERIMENT_FILE).unwrap();
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn an_experiment_prints_its_estimate_and_result() {
         ran.out.contains("# Signs") && ran.out.contains("## Leaderboard"),
         "{ran:?}"
     );
-    assert!(ran.err.contains("2 settings, 6 cases"), "{ran:?}");
+    assert!(ran.err.contains("2 configurations, 6 cases"), "{ran:?}");
     let sheet = std::fs::read_to_string(place.0.join("found.csv")).unwrap();
     assert!(sheet.lines().count() > 4, "{sheet}");
 }

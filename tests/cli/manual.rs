@@ -13,7 +13,7 @@ use crate::Place;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Uppercase words that look like settings but belong to other programs or to a request.
-const OTHERS: &[&str] = &[
+const FOREIGN_NAMES: &[&str] = &[
     "AF_INET",
     "AF_INET6",
     "AF_UNIX",
@@ -149,7 +149,10 @@ fn settings_and_addresses_that_are_named_exist() {
             let is_code = quire::http::error::ERROR_TABLE
                 .iter()
                 .any(|row| row.2 == word);
-            if is_setting && !is_code && options::setting(word).is_none() && !OTHERS.contains(&word)
+            if is_setting
+                && !is_code
+                && options::setting(word).is_none()
+                && !FOREIGN_NAMES.contains(&word)
             {
                 faults.push(format!("{name}: no setting {word}"));
             }

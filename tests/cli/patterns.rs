@@ -2,7 +2,7 @@
 
 use crate::Place;
 
-const SOUND: &str = "id = \"mine\"\nname = \"Mine\"\n[[stages]]\nname = \"initial\"\nprompt = \"{question}\"\n[[stages]]\nname = \"ultra\"\nprompt = \"{peers}\"\n";
+const VALID_PATTERN: &str = "id = \"mine\"\nname = \"Mine\"\n[[stages]]\nname = \"initial\"\nprompt = \"{question}\"\n[[stages]]\nname = \"ultra\"\nprompt = \"{peers}\"\n";
 
 #[test]
 fn patterns_are_listed_shown_and_checked() {
@@ -37,10 +37,10 @@ fn patterns_are_listed_shown_and_checked() {
         checked.out
     );
 
-    std::fs::write(place.0.join("a.toml"), SOUND).unwrap();
+    std::fs::write(place.0.join("a.toml"), VALID_PATTERN).unwrap();
     std::fs::write(
         place.0.join("b.toml"),
-        SOUND.replace("{question}", "{qestion}"),
+        VALID_PATTERN.replace("{question}", "{qestion}"),
     )
     .unwrap();
     let checked = place.run(&["patterns", "check", "a.toml", "b.toml"]);
@@ -66,7 +66,7 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
     let place = Place::new();
     let folder = place.data_folder().join("patterns");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
+    std::fs::write(folder.join("mine.toml"), VALID_PATTERN).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
     let output = place.run(&["patterns"]);
     assert_eq!(output.code, Some(0));
@@ -108,7 +108,7 @@ fn the_doctor_says_which_patterns_are_left_out() {
     let place = Place::new();
     let folder = place.data_folder().join("patterns");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
+    std::fs::write(folder.join("mine.toml"), VALID_PATTERN).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
     let output = place.run(&["doctor", "--port", "0"]);
     let text = format!("{}{}", output.out, output.err);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{CommandOutput, Place, Running};
 
-const KEY: &str = "sk-cli-0123456789-secret-wxyz";
+const PROVIDER_KEY: &str = "sk-cli-0123456789-secret-wxyz";
 
 /// Starts a provider that lists two models to callers with the key, until the test program ends.
 fn provider() -> String {
@@ -29,7 +29,7 @@ fn answer(mut line: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
     }
-    let (status, body) = match head.contains(&format!("Bearer {KEY}\r\n")) {
+    let (status, body) = match head.contains(&format!("Bearer {PROVIDER_KEY}\r\n")) {
         true => ("200 OK", r#"{"data":[{"id":"m"},{"id":"n"}]}"#),
         false => ("401 Unauthorized", r#"{"error":{"message":"no such key"}}"#),
     };
@@ -60,7 +60,7 @@ fn a_running_server_notices_provider_changes() {
         "--key-env",
         "BOX_KEY",
     ]);
-    CommandOutput::from_output(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
+    CommandOutput::from_output(add.env("BOX_KEY", PROVIDER_KEY).output().unwrap()).expect_success();
     // The server notices the new provider within ten seconds and requests its models by itself.
     let body = |wanted: bool| {
         let limit = Instant::now() + Duration::from_secs(60);
@@ -88,7 +88,7 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
         "BOX_KEY",
     ];
     let mut add = place.quire(&args);
-    CommandOutput::from_output(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
+    CommandOutput::from_output(add.env("BOX_KEY", PROVIDER_KEY).output().unwrap()).expect_success();
     let mut command = place.quire(&["--port", "0"]);
     command.env("DISCOVER_LOCAL", "false");
     let mut server = Running::start(command);
@@ -132,7 +132,7 @@ fn models_with(place: &Place, words: &str) -> String {
 fn commands_list_the_models_of_the_running_server() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let server = server_with_key(&place, KEY);
+    let server = server_with_key(&place, PROVIDER_KEY);
     let port = server.address.rsplit_once(':').unwrap().1.to_owned();
     let output = models_with(&place, "openai/m");
     assert!(!output.contains("demo/"), "{output}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::nginx::{self, Nginx, PATH, PathStyle};
+use super::nginx::{self, Nginx, PUBLIC_PATH, PathStyle};
 use super::{CommandOutput, Place, Running, run_with_input};
 
 /// A response: status, head, and body.
@@ -84,20 +84,20 @@ fn all_features_work_under_a_path() {
 fn under_a_path(style: PathStyle) {
     let place = Place::new();
     let port = nginx::free_port();
-    let base = format!("http://127.0.0.1:{port}{PATH}");
+    let base = format!("http://127.0.0.1:{port}{PUBLIC_PATH}");
     let mut command = place.quire(&["--port", "0", "--use-mock", "--public-url", &base]);
     command.env("TRUSTED_PROXIES", "127.0.0.1");
     command.env("QUIRE_SETUP_TOKEN", "a-token-for-the-first");
     let server = Running::start(command);
     let _nginx = Nginx::start(port, &server.address, style);
     let get = |path: &str, headers: &str| {
-        send_request(port, "GET", &format!("{PATH}{path}"), headers, "")
+        send_request(port, "GET", &format!("{PUBLIC_PATH}{path}"), headers, "")
     };
     let post = |path: &str, headers: &str, body: Value| {
         send_request(
             port,
             "POST",
-            &format!("{PATH}{path}"),
+            &format!("{PUBLIC_PATH}{path}"),
             headers,
             &body.to_string(),
         )
@@ -185,7 +185,7 @@ fn under_a_path(style: PathStyle) {
         let id = begun["analysis_id"].as_str().unwrap();
         assert_eq!(
             begun[field],
-            format!("{PATH}/api/analyses/{id}{end}"),
+            format!("{PUBLIC_PATH}/api/analyses/{id}{end}"),
             "{begun}"
         );
     }
@@ -194,7 +194,7 @@ fn under_a_path(style: PathStyle) {
     let link = format!("{base}/login?invite=");
     assert!(url.starts_with(&link), "{}", invited.body);
     let path_of = |answered: &Answered| answered.json()["path"].as_str().unwrap().to_owned();
-    let host = base.strip_suffix(PATH).unwrap();
+    let host = base.strip_suffix(PUBLIC_PATH).unwrap();
     assert_eq!(format!("{host}{}", path_of(&invited)), url);
     let share = format!(
         "/api/analyses/{}/share",

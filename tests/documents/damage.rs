@@ -1,7 +1,7 @@
 //! Two hundred damaged files of each kind, the same every time: bits flipped, blocks cut, doubled, or cleared, and
 //! fragments inserted that are hard to parse. In archives, the content of entries is damaged. Each is read in a
 //! process like the server's, and none may make it panic, crash, or exceed its limits. `make mutations` reads all
-//! of them; a test run reads `FEW` of each, or as many as `DAMAGED=1000` sets.
+//! of them; a test run reads `ORDINARY_ROUNDS` of each, or as many as `DAMAGED=1000` sets.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use crate::manifest::load_samples;
 use crate::pack;
 
 /// Number of files of each kind in an ordinary run.
-const FEW: usize = 25;
+const ORDINARY_ROUNDS: usize = 25;
 /// Maximum size in bytes; larger files only take longer.
 const MAX_BYTES: usize = 100 << 10;
 
@@ -174,7 +174,9 @@ pub fn valid_files() -> Vec<(String, Vec<File>)> {
 
 pub fn round_count() -> usize {
     let response = std::env::var("DAMAGED").ok();
-    response.and_then(|text| text.parse().ok()).unwrap_or(FEW)
+    response
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(ORDINARY_ROUNDS)
 }
 
 /// Runs the reading process on a file. Returns what is wrong with its output, if anything.

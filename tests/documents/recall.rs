@@ -8,10 +8,10 @@ use crate::words::{recall, word_counts};
 
 /// Minimum median recall of all files and of the PDFs, and of every other kind. It is lower for web pages, because
 /// unlike pandoc the reader leaves out menus.
-const MEDIAN: f64 = 0.97;
-const MEDIAN_OF_A_KIND: f64 = 0.95;
+const MIN_MEDIAN: f64 = 0.97;
+const MIN_MEDIAN_PER_KIND: f64 = 0.95;
 /// Share of files that may have a recall below 0.9.
-const FEW: f64 = 0.08;
+const MAX_LOW_SHARE: f64 = 0.08;
 
 #[test]
 fn most_words_are_found() {
@@ -42,14 +42,14 @@ fn most_words_are_found() {
             rows.len()
         );
         let expected = match kind.as_str() {
-            "all" | "pdf" => MEDIAN,
-            _ => MEDIAN_OF_A_KIND,
+            "all" | "pdf" => MIN_MEDIAN,
+            _ => MIN_MEDIAN_PER_KIND,
         };
         assert!(median >= expected, "{kind}: median {median:.3}");
         // In a small group, two files exceed this share: for example, sheets of only times, which the other
         // program formats in the American style.
         assert!(
-            low.len() as f64 <= (FEW * rows.len() as f64).max(2.0),
+            low.len() as f64 <= (MAX_LOW_SHARE * rows.len() as f64).max(2.0),
             "{kind}: {low:?}"
         );
     }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::mock::{Asking, Mock, QUESTION};
 
-const SAID: &str = "A tenth of a millimetre; “80 g/m²” is usual — и всё.";
-const THOUGHT: &str = "Eighty grams a square metre, so about a tenth.";
+const ANSWER_TEXT: &str = "A tenth of a millimetre; “80 g/m²” is usual — и всё.";
+const REASONING_TEXT: &str = "Eighty grams a square metre, so about a tenth.";
 
 fn start_mock() -> Option<(Mock, Asking)> {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/fixtures.json");
@@ -42,12 +42,12 @@ fn every_api_format_is_parsed() {
     let shown = asking.panel(&panel, "openai/says");
     assert_eq!(shown["status"], "completed", "{shown:#}");
     assert_eq!(shown["failures"], json!([]));
-    assert_eq!(shown["ultra_response"], SAID);
+    assert_eq!(shown["ultra_response"], ANSWER_TEXT);
     for model in panel {
         let answer = Asking::answer(&shown, model);
         let (text, thought) = match model.ends_with("/thinks") {
-            true => ("A tenth of a millimetre.", THOUGHT),
-            false => (SAID, ""),
+            true => ("A tenth of a millimetre.", REASONING_TEXT),
+            false => (ANSWER_TEXT, ""),
         };
         assert_eq!(answer["text"], text, "{model}");
         assert_eq!(answer["reasoning"], thought, "{model}");

@@ -40,13 +40,13 @@ fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
 
 #[test]
 fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
-    const MANY: usize = 300;
+    const MANY_FILES: usize = 300;
     let folder = Folder::new();
     folder_with_documents(&folder, 0);
     let documents = data_folder(&folder).join("documents");
     // IDs in the server's format, with no rows for any of them.
     let name = |n: usize| format!("document_01ARZ3NDEKTSV4RRFFQ69G{:04}", n);
-    for n in 0..MANY {
+    for n in 0..MANY_FILES {
         fs::write(documents.join(name(n)), text_of_document(n)).unwrap();
     }
     backdate_files(&folder);
@@ -58,7 +58,9 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
             .spawn()
             .unwrap();
         // Kill it after another share has been moved, or when nothing is left to move.
-        while list_files(&orphans).len() < step * MANY / 7 && child.try_wait().unwrap().is_none() {
+        while list_files(&orphans).len() < step * MANY_FILES / 7
+            && child.try_wait().unwrap().is_none()
+        {
             std::thread::yield_now();
         }
         child.kill().unwrap();
@@ -70,12 +72,16 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
             .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
             .collect();
         names.sort();
-        assert_eq!(names, (0..MANY).map(name).collect::<Vec<_>>(), "{step}");
+        assert_eq!(
+            names,
+            (0..MANY_FILES).map(name).collect::<Vec<_>>(),
+            "{step}"
+        );
     }
     stop(start(&folder));
     assert_eq!(
         (list_files(&documents).len(), list_files(&orphans).len()),
-        (0, MANY)
+        (0, MANY_FILES)
     );
     for path in list_files(&orphans) {
         let text = fs::read_to_string(&path).unwrap();

@@ -15,7 +15,7 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-const PAGE: usize = 4096;
+const PAGE_SIZE: usize = 4096;
 
 /// Returns the number of a table's first page.
 fn first_page_of(database: &Path, table: &str) -> usize {
@@ -48,10 +48,10 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
         let mut damaged = sound.clone();
         match table {
             // The rest of the first page after the header: the list of all tables.
-            "" => damaged[100..PAGE].fill(0xff),
+            "" => damaged[100..PAGE_SIZE].fill(0xff),
             table => {
                 let page = first_page_of(&path, table);
-                damaged[(page - 1) * PAGE..page * PAGE].fill(0xff);
+                damaged[(page - 1) * PAGE_SIZE..page * PAGE_SIZE].fill(0xff);
             }
         }
         fs::write(&path, &damaged).unwrap();
@@ -81,7 +81,7 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
     }
     // The remedy that the message names works.
     let mut damaged = sound;
-    damaged[100..PAGE].fill(0xff);
+    damaged[100..PAGE_SIZE].fill(0xff);
     fs::write(&path, &damaged).unwrap();
     let said = run_command(&folder, &["restore", "copy.db", "--replace"]);
     assert!(fs::read(replaced_database_path(&said)).unwrap() == damaged);
@@ -128,11 +128,11 @@ fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     bytes[22] = 2;
     bytes[26] = 0x10;
     bytes.extend_from_slice(&[0, 0, 0, 1]);
-    bytes.extend_from_slice(&[0xee; PAGE]);
+    bytes.extend_from_slice(&[0xee; PAGE_SIZE]);
     // The page checksum: every 200th byte, counted from the end.
-    let sum = (1..PAGE)
+    let sum = (1..PAGE_SIZE)
         .rev()
-        .filter(|at| (PAGE - at).is_multiple_of(200))
+        .filter(|at| (PAGE_SIZE - at).is_multiple_of(200))
         .count()
         * 0xee;
     bytes.extend_from_slice(&u32::try_from(sum).unwrap().to_be_bytes());
@@ -325,8 +325,8 @@ fn invalid_secret_is_refused_unless_explicitly_replaced() {
     );
 }
 
-const ONE: &str = "0123456789abcdef0123456789abcdef";
-const OTHER: &str = "fedcba9876543210fedcba9876543210";
+const FIRST_SECRET: &str = "0123456789abcdef0123456789abcdef";
+const OTHER_SECRET: &str = "fedcba9876543210fedcba9876543210";
 
 fn secret_variable(secret: &str) -> Vec<(&str, &str)> {
     let mut settings = SETTINGS.to_vec();
@@ -394,24 +394,24 @@ fn check_refused(folder: &Folder, secret: &str) {
 #[test]
 fn changed_secret_with_encrypted_keys_needs_confirmation() {
     let folder = Folder::new();
-    let server = Executable::with(&folder, &secret_variable(ONE));
+    let server = Executable::with(&folder, &secret_variable(FIRST_SECRET));
     let ada = Client::new(server.address).registered("ada@example.com");
     stop(server);
-    store_encrypted_key(&folder, ONE);
+    store_encrypted_key(&folder, FIRST_SECRET);
     let noted = check_value(&folder).unwrap();
-    assert!(!noted.contains(ONE));
-    check_refused(&folder, OTHER);
+    assert!(!noted.contains(FIRST_SECRET));
+    check_refused(&folder, OTHER_SECRET);
     // A database from before check values existed: its encrypted keys reveal the mismatch.
     forget_check_value(&folder);
-    check_refused(&folder, OTHER);
+    check_refused(&folder, OTHER_SECRET);
     assert_eq!(check_value(&folder), None, "a refusal notes nothing");
-    let server = Executable::with(&folder, &secret_variable(ONE));
+    let server = Executable::with(&folder, &secret_variable(FIRST_SECRET));
     assert_eq!(server.known(&ada).get("/api/users/me").status, 200);
     stop(server);
     assert_eq!(check_value(&folder).unwrap(), noted);
 
     let mut doctor = command(&folder, &["doctor", "--port", "0"]);
-    let said = doctor.env("QUIRE_SECRET", OTHER).output().unwrap();
+    let said = doctor.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
     let text = String::from_utf8(said.stdout).unwrap();
     let line = text
         .lines()
@@ -422,9 +422,9 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     );
 
     let mut accept = command(&folder, &["secret", "accept"]);
-    let said = accept.env("QUIRE_SECRET", OTHER).output().unwrap();
+    let said = accept.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
     assert!(said.status.success());
-    let server = Executable::with(&folder, &secret_variable(OTHER));
+    let server = Executable::with(&folder, &secret_variable(OTHER_SECRET));
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
     let mut ada = Client::new(server.address).signed_in("ada@example.com");
     // The key encrypted with the earlier secret is lost, and no request is sent without it.
@@ -439,12 +439,12 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     assert!(said.contains("enter its key again"), "{said}");
     stop(server);
     let mut doctor = command(&folder, &["doctor", "--port", "0"]);
-    let said = doctor.env("QUIRE_SECRET", OTHER).output().unwrap();
+    let said = doctor.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
     let text = String::from_utf8(said.stdout).unwrap();
     let mut lines = text.lines();
     let line = lines.find(|line| line.starts_with("broken   secret"));
     assert!(line.is_some_and(|line| line.contains("lab")), "{text}");
-    check_refused(&folder, ONE);
+    check_refused(&folder, FIRST_SECRET);
 }
 
 #[test]
@@ -452,7 +452,7 @@ fn changed_secret_without_encrypted_keys_signs_all_users_out() {
     let folder = Folder::new();
     let (ada, _) = folder_with_documents(&folder, 0);
     let before = check_value(&folder).unwrap();
-    fs::write(data_folder(&folder).join("secret"), OTHER).unwrap();
+    fs::write(data_folder(&folder).join("secret"), OTHER_SECRET).unwrap();
     // A command's environment may lack the server's secret; the command then continues without one.
     let message = run_refused(command(&folder, &["user", "list"]));
     assert!(

@@ -9,8 +9,8 @@ fn attempts_are_slowed_per_account() {
     sign_in(&server, "b@b.co");
     let stranger = || server.client().with("x-forwarded-for", "192.0.2.1");
     for _ in 0..3 {
-        login(&mut stranger(), "a@b.co", OTHER).refused(401, "UNAUTHENTICATED");
-        login(&mut server.client(), "a@b.co", OTHER).refused(401, "UNAUTHENTICATED");
+        login(&mut stranger(), "a@b.co", OTHER_PASSWORD).refused(401, "UNAUTHENTICATED");
+        login(&mut server.client(), "a@b.co", OTHER_PASSWORD).refused(401, "UNAUTHENTICATED");
     }
     let slowed = login(&mut stranger(), "A@b.co", PASSWORD);
     slowed.refused(429, "RATE_LIMITED");
@@ -24,7 +24,7 @@ fn attempts_are_slowed_per_account() {
         "others are not in the way"
     );
     let statuses: Vec<u16> = (0..20)
-        .map(|n| login(&mut server.client(), &format!("{n}@b.co"), OTHER).status)
+        .map(|n| login(&mut server.client(), &format!("{n}@b.co"), OTHER_PASSWORD).status)
         .collect();
     assert!(
         statuses.contains(&429),
@@ -147,7 +147,7 @@ fn an_attack_from_many_addresses_does_not_lock_the_owner_out() {
     }
     let mut strangers =
         (0..=255_u8).flat_map(|a| (0..=255_u8).map(move |b| format!("203.0.{a}.{b}")));
-    let mut guess = || from(&strangers.next().expect("an address"), OTHER);
+    let mut guess = || from(&strangers.next().expect("an address"), OTHER_PASSWORD);
     assert!(
         (0..2_000).any(|_| guess() == 429),
         "guesses are not bounded"

@@ -26,7 +26,7 @@ fn keys_are_shown_once_and_end_when_deleted() {
         program
             .post("/api/users/me/api-keys", json!({"name": "more"}))
             .refused(403, "FORBIDDEN");
-        let change = json!({"current_password": PASSWORD, "new_password": OTHER});
+        let change = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
         program
             .post("/api/users/me/change-password", change)
             .refused(403, "FORBIDDEN");
@@ -54,7 +54,7 @@ fn passwords_are_changed_and_reset() {
     let path = "/api/users/me/change-password";
     user.post(
         path,
-        json!({"current_password": OTHER, "new_password": OTHER}),
+        json!({"current_password": OTHER_PASSWORD, "new_password": OTHER_PASSWORD}),
     )
     .refused(400, "BAD_REQUEST");
     user.post(
@@ -65,7 +65,7 @@ fn passwords_are_changed_and_reset() {
     assert_eq!(
         user.post(
             path,
-            json!({"current_password": PASSWORD, "new_password": OTHER})
+            json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD})
         )
         .status,
         200
@@ -114,7 +114,7 @@ fn passwords_are_changed_and_reset() {
     };
     reset("weak").refused(400, "BAD_REQUEST");
     assert_eq!(reset(PASSWORD).status, 200);
-    reset(OTHER).refused(400, "BAD_REQUEST");
+    reset(OTHER_PASSWORD).refused(400, "BAD_REQUEST");
     user.get("/api/users/me").refused(401, "UNAUTHENTICATED");
     assert_eq!(login(&mut server.client(), "a@b.co", PASSWORD).status, 200);
 }

@@ -22,7 +22,13 @@ fn upload_parts_arrive_out_of_order_and_resume() {
             .text("sessionId", id)
             .text("chunkIndex", &number)
             .file("chunk", "blob", bytes.as_bytes());
-        house.ask(who, "POST", "/api/upload-document-chunk", FORM, &form.end())
+        house.ask(
+            who,
+            "POST",
+            "/api/upload-document-chunk",
+            FORM_TYPE,
+            &form.end(),
+        )
     };
     let finalize = |who| {
         house.post(
@@ -60,7 +66,7 @@ fn upload_parts_arrive_out_of_order_and_resume() {
         .post(
             0,
             "/api/create-document-session",
-            announced(LIMIT + 1, LIMIT + 1, 1),
+            announced(UPLOAD_LIMIT + 1, UPLOAD_LIMIT + 1, 1),
         )
         .refused_with(413, &["larger"]);
     house
@@ -75,10 +81,11 @@ fn upload_parts_arrive_out_of_order_and_resume() {
 fn uploads_without_a_credential_are_refused() {
     let house = TwoUsers::new();
     let form = Form::default().file("file", "a.txt", b"words").end();
-    let answer = house
-        .server
-        .client()
-        .send("POST", "/api/upload-document", Some((FORM, &form)));
+    let answer =
+        house
+            .server
+            .client()
+            .send("POST", "/api/upload-document", Some((FORM_TYPE, &form)));
     answer.refused(401, "UNAUTHENTICATED");
     assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
 }

@@ -7,7 +7,7 @@ fn malformed_bodies_are_refused() {
     let server = Server::start();
     let mut client = server.client();
     let mut send =
-        |kind: &str, body: &str| client.send("POST", LOGIN, Some((kind, body.as_bytes())));
+        |kind: &str, body: &str| client.send("POST", LOGIN_PATH, Some((kind, body.as_bytes())));
     for (body, status, code, word) in [
         ("", 400, "BAD_REQUEST", "empty"),
         ("{\"email\": ", 400, "BAD_REQUEST", "line 1 column 10"),
@@ -61,7 +61,7 @@ fn malformed_bodies_are_refused() {
     }
     let bytes = b"{\"email\":\"\xff\"}";
     client
-        .send("POST", LOGIN, Some(("application/json", bytes)))
+        .send("POST", LOGIN_PATH, Some(("application/json", bytes)))
         .refused(400, "BAD_REQUEST");
 }
 
@@ -240,7 +240,7 @@ fn heads_that_two_servers_read_differently_are_refused() {
         ] {
             assert!(answer.contains(part), "{lines:?}: {answer}");
         }
-        for (name, value) in SECURITY {
+        for (name, value) in SECURITY_HEADERS {
             assert!(
                 answer.contains(&format!("{name}: {value}")),
                 "{lines:?}: {answer}"

@@ -8,33 +8,37 @@ fn unsupported_content_is_refused_rather_than_dropped() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for (path, body, param) in [
-        (CHAT, json!({ "messages": "a" }), "messages"),
+        (CHAT_PATH, json!({ "messages": "a" }), "messages"),
         (
-            CHAT,
+            CHAT_PATH,
             chat_request(json!({ "temperature": "0.7" })),
             "temperature",
         ),
         (
-            CHAT,
+            CHAT_PATH,
             chat_request(json!({ "max_tokens": "256" })),
             "max_tokens",
         ),
-        (CHAT, chat_request(json!({ "stream": "false" })), "stream"),
-        (CHAT, chat_request(json!({ "stop": [null] })), "stop"),
         (
-            CHAT,
+            CHAT_PATH,
+            chat_request(json!({ "stream": "false" })),
+            "stream",
+        ),
+        (CHAT_PATH, chat_request(json!({ "stop": [null] })), "stop"),
+        (
+            CHAT_PATH,
             chat_request(json!({ "messages": [message("human", json!("a"))] })),
             "messages",
         ),
         (
-            CHAT,
+            CHAT_PATH,
             chat_request(
                 json!({ "messages": [message("user", json!([{ "type": "input_audio", "input_audio": { "data": "AA", "format": "wav" } }]))] }),
             ),
             "messages",
         ),
         (
-            CHAT,
+            CHAT_PATH,
             chat_request(
                 json!({ "messages": [message("user", json!([{ "type": "image_url", "image_url": { "url": "https://example.org/x.png" } }]))] }),
             ),
@@ -138,7 +142,7 @@ fn bodies_as_clients_send_them() {
         (("accept", "*/*"), json_type, twice.as_bytes(), 200),
     ] {
         let mut client = client.clone().with(header.0, header.1);
-        let answer = client.send("POST", CHAT, Some((kind, bytes)));
+        let answer = client.send("POST", CHAT_PATH, Some((kind, bytes)));
         assert_eq!(
             answer.status,
             status,
@@ -157,7 +161,7 @@ fn bodies_as_clients_send_them() {
     for model in [" p/any ", "p/any"] {
         assert_eq!(
             client
-                .post(CHAT, chat_request(json!({ "model": model })))
+                .post(CHAT_PATH, chat_request(json!({ "model": model })))
                 .status,
             200,
             "{model:?}"

@@ -158,10 +158,10 @@ fn unknown_model_is_unavailable() {
 /// program.
 #[test]
 fn demo_models_stream_their_answer() {
-    const TEXT: &str = include_str!("../../data/documents/gpl-3.txt");
+    const LARGE_TEXT: &str = include_str!("../../data/documents/gpl-3.txt");
     let provider = Provider::script([]);
     let llm = Llm::new(llm_settings(&provider));
-    let paragraphs = TEXT.split("\n\n").cycle().take(600);
+    let paragraphs = LARGE_TEXT.split("\n\n").cycle().take(600);
     let source = |(number, text): (usize, &str)| SourcePassage {
         number: number as u32 + 1,
         document: "gpl-3.txt".into(),
@@ -180,10 +180,10 @@ fn demo_models_stream_their_answer() {
                     task,
                     question: "What must be done when source code is conveyed? ".repeat(1_000),
                     sources: sources.clone(),
-                    own: Some(TEXT.to_owned()),
+                    own: Some(LARGE_TEXT.to_owned()),
                     peers: vec![Peer {
                         letter: 'A',
-                        text: TEXT.to_owned(),
+                        text: LARGE_TEXT.to_owned(),
                     }],
                     reviews: Vec::new(),
                 };
