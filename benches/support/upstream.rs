@@ -103,7 +103,7 @@ async fn write_stream(
     );
     sent += &chat_chunk(&end);
     sent += "0\r\n\r\n";
-    // What is sent at once arrives at once.
+    // A single write, so that tokens without a pause arrive together.
     socket.write_all(sent.as_bytes()).await
 }
 

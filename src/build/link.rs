@@ -121,8 +121,8 @@ impl<'a> Linker<'a> {
             direct: self.direct()?,
         };
         for (chunk, objects) in &written.direct {
-            let list = objects.iter().cloned().collect::<Vec<_>>().join(", ");
-            let _ = writeln!(written.text, "import {{ {list} }} from \"./{chunk}.js\";");
+            let list = objects.iter().cloned().collect::<Vec<_>>().join(",");
+            let _ = writeln!(written.text, "import{{{list}}}from\"./{chunk}.js\";");
             written.lines.push(None);
         }
         for path in &self.chunk.modules {
@@ -131,8 +131,8 @@ impl<'a> Linker<'a> {
         let objects = self.chunk.modules.iter().map(|path| object_name(path));
         let _ = writeln!(
             written.text,
-            "export {{ {} }};",
-            objects.collect::<Vec<_>>().join(", ")
+            "export{{{}}};",
+            objects.collect::<Vec<_>>().join(",")
         );
         Ok(written)
     }
@@ -158,11 +158,7 @@ impl<'a> Linker<'a> {
     }
 
     fn module(&self, module: &Module, written: &mut ChunkText<'_>) -> BuildResult<()> {
-        let _ = writeln!(
-            written.text,
-            "const {} = (() => {{",
-            object_name(&module.path)
-        );
+        let _ = writeln!(written.text, "const {}=(()=>{{", object_name(&module.path));
         written.lines.push(None);
         for line in &module.lines {
             let text = self.loaded(module, &line.text)?;
@@ -174,10 +170,10 @@ impl<'a> Linker<'a> {
             .iter()
             .map(|(public, local)| match public == local {
                 true => public.clone(),
-                false => format!("{public}: {local}"),
+                false => format!("{public}:{local}"),
             });
-        let exports = exports.collect::<Vec<_>>().join(", ");
-        let _ = writeln!(written.text, "return {{ {exports} }};\n}})();");
+        let exports = exports.collect::<Vec<_>>().join(",");
+        let _ = writeln!(written.text, "return{{{exports}}};\n}})();");
         written.lines.extend([None, None]);
         Ok(())
     }
@@ -191,7 +187,7 @@ impl<'a> Linker<'a> {
         for address in loads(&text)? {
             let path = resolve(&module.path, &address);
             let call = format!(
-                "import(\"./{}.js\").then((chunk) => chunk.{})",
+                "import(\"./{}.js\").then((chunk)=>chunk.{})",
                 self.home(&path)?,
                 object_name(&path)
             );

@@ -73,7 +73,7 @@ fn the_better_setting_is_found() {
     let path = start_experiment(&mut client, experiment_body(30));
     let analysis = wait_until_ended(&mut client, &path);
     assert_eq!(analysis["status"], "completed");
-    // No setting was declared as current, so the page must not claim one is.
+    // No configuration was declared as current, so the page must not claim that one is.
     assert_eq!(
         (&response.json()["baseline"], &analysis["baseline"]),
         (&json!("first"), &json!("first"))
@@ -333,7 +333,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let many: Vec<String> = (0..70).map(|n| format!("p/m{n}")).collect();
-    // Two settings share the whole budget; more settings get what the reserve leaves.
+    // Two configurations share the whole budget; more of them get what the reserve leaves.
     for (models, least, seconds) in [(&many[..2], 2, 30), (&many[..], 3, 38)] {
         for (budget, words) in [
             (json!({ "evaluations": 1 }), format!("{least} evaluations")),
@@ -372,7 +372,7 @@ fn a_budget_that_compares_nothing_is_refused() {
             assert_eq!(response.status, 200, "{}", response.text());
         }
     }
-    // A budget too small for any trial, in a space so large that settings are sampled from it.
+    // A budget too small for any trial, in a space so large that configurations are sampled from it.
     let mut asked = experiment_body(12);
     asked["space"] = json!([{ "dial": "model", "values": many }]);
     asked["budget"] = json!({ "tokens": 10 });

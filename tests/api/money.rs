@@ -35,7 +35,7 @@ fn call_of<'a>(
     one
 }
 
-/// Returns a server with this provider in the place of OpenAI, whose prices are known.
+/// Returns a server with this provider in place of OpenAI, whose prices are known.
 pub fn priced_server(provider: &Provider, more: &[(&str, &str)]) -> Server {
     let url = provider.base_url();
     let mut all = vec![

@@ -69,10 +69,10 @@ fn imports_read_from_the_objects_of_modules_and_exports_are_listed() {
     assert_eq!(
         texts,
         [
-            "const { a, b: c } = $dom;",
-            "const all = $parts_x_y;",
-            "const { default: Reader } = $vendor_reader;",
-            "const { d } = $parts_d;",
+            "const{a,b:c}=$dom;",
+            "const all=$parts_x_y;",
+            "const{default:Reader}=$vendor_reader;",
+            "const{d}=$parts_d;",
             "async function f() {",
             "return import(\"./later.js\");",
             "}",

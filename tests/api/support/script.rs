@@ -13,7 +13,7 @@ pub fn answer_stream(text: &str) -> String {
            data: [DONE]\n\n"
 }
 
-/// Like [`saying`], without the end of the stream.
+/// Like [`answer_stream`], without the end of the stream.
 pub fn unfinished_stream(text: &str) -> String {
     let piece = |word: &str| {
         let piece = json!({"choices": [{"index": 0, "delta": {"content": word}}]});
@@ -73,7 +73,7 @@ pub fn short_run(models: &[&str]) -> Value {
     })
 }
 
-/// Like [`short`], with additional fields.
+/// Like [`short_run`], with additional fields.
 pub fn short_run_with(models: &[&str], more: Value) -> Value {
     let mut body = short_run(models);
     for (name, value) in more.as_object().unwrap() {
