@@ -263,7 +263,7 @@ fn measure_limited_host(quire: &Path) {
     drop(first);
     let silent = Silent::new(&limits.starter);
     let program = &silent.program;
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let account = r#"{"email":"bench@example.org","password":"Tr4verse-Orchid"}"#;
     let token = field(
         &post(program.address, "/api/auth/login", "", account),
@@ -271,7 +271,7 @@ fn measure_limited_host(quire: &Path) {
     );
     println!(
         "  a login                          {:8.2} s",
-        seconds(begun)
+        seconds(started_at)
     );
     let begun = Instant::now();
     let models = get(program.address, "/api/available-models");

@@ -128,12 +128,12 @@ impl Bench {
             }
             good
         });
-        let took = begun.elapsed().as_secs_f64();
+        let duration = begun.elapsed().as_secs_f64();
         let all = at_once * rounds;
         println!(
             "  {at_once:3} at once   {:6.1} analyses a second   {:6.2} ms each   {good} of {all} whole",
-            all as f64 / took,
-            took * 1e3 / all as f64
+            all as f64 / duration,
+            duration * 1e3 / all as f64
         );
     }
 
@@ -243,12 +243,12 @@ fn measure_lookups(path: PathBuf) -> (f64, f64) {
     );
     let find = |key: &String| {
         let (key, now) = (key.clone(), clock::now());
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let found =
             store.read(move |db| cached_answers::look_up(db, &key, now, Timestamp::default()));
         let found = runtime.block_on(found).expect("a store that answers");
         assert!(black_box(found).is_some(), "it was kept");
-        milliseconds(begun.elapsed())
+        milliseconds(started_at.elapsed())
     };
     let found = median(keys.iter().map(find).collect());
     (found, median(keys.iter().map(&mut row).collect()))

@@ -241,7 +241,7 @@ fn start(peer: &Peer, program: &Path, number: usize) -> Option<Running> {
         .ok()?
         .port();
     let mut command = (peer.command)(program, &folder.0, port);
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -258,9 +258,9 @@ fn start(peer: &Peer, program: &Path, number: usize) -> Option<Running> {
         "GET {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
         peer.health
     );
-    while begun.elapsed() < Duration::from_secs(60) {
+    while started_at.elapsed() < Duration::from_secs(60) {
         if ask(running.address, &request).is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-            running.took = begun.elapsed();
+            running.took = started_at.elapsed();
             return Some(running);
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -299,13 +299,13 @@ fn measure_row(peer: &Peer, program: &Path) {
         post(running.address, "/api/auth/register", "", ACCOUNT);
         let mut credential = String::new();
         let logins = (0..9).map(|_| {
-            let begun = Instant::now();
+            let started_at = Instant::now();
             credential = login(running.address);
-            begun.elapsed().as_secs_f64() * 1e3
+            started_at.elapsed().as_secs_f64() * 1e3
         });
-        let took = median(logins.collect());
+        let duration = median(logins.collect());
         let request = get(peer.read, &format!("authorization: {credential}\r\n"));
-        (took, measure(running.address, process, &request).0)
+        (duration, measure(running.address, process, &request).0)
     });
     let (login, read) = signed.map_or(("-".to_owned(), "-".to_owned()), |(login, read)| {
         (format!("{login:.0}"), format!("{read:.0}"))
@@ -346,11 +346,12 @@ fn disk_root(peer: &Peer, program: &Path) -> PathBuf {
 }
 
 fn disk_mb(path: &Path) -> f64 {
-    let said = Command::new("du")
+    let output_text = Command::new("du")
         .args(["--dereference-args", "--summarize", "--bytes"])
         .arg(path)
         .output();
-    let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let text =
+        output_text.map(|output_text| String::from_utf8_lossy(&output_text.stdout).into_owned());
     let bytes = text
         .ok()
         .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());

@@ -70,8 +70,8 @@ pub fn measure_indexing_speed() {
             &mut paragraphs,
         );
     }
-    let took = start.elapsed().as_secs_f64();
-    let rate = written as f64 / 1e6 / took;
+    let duration = start.elapsed().as_secs_f64();
+    let rate = written as f64 / 1e6 / duration;
     println!(
         "text made searchable             {rate:>6.1} MB/s, {:.0} MB (goal: 10)",
         written as f64 / 1e6
@@ -80,12 +80,12 @@ pub fn measure_indexing_speed() {
     let questions = articles.iter().flat_map(|article| article.questions());
     for question in questions.step_by(5) {
         let (owner, question) = (owner.id.clone(), question.clone());
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let ask = move |db: &quire::store::Reader| {
             PassageSearch::new(&question).hits(db, &owner, None, 50)
         };
         let hits = store.read_now(ask).unwrap();
-        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        times.push(started_at.elapsed().as_secs_f64() * 1e3);
         assert!(!hits.is_empty());
     }
     times.sort_by(f64::total_cmp);

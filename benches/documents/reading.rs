@@ -27,13 +27,13 @@ fn measure_file(sample: &Sample) -> Option<Row> {
     let reference = sample.reference()?;
     let start = Instant::now();
     let (report, pages) = sample.read().ok()?;
-    let took = start.elapsed();
+    let duration = start.elapsed();
     let text: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
     Some(Row {
         path: sample.path.clone(),
         words: report.words as usize,
         recall: recall(&word_counts(&text.join("\n")), &word_counts(&reference)),
-        took,
+        took: duration,
     })
 }
 
@@ -120,7 +120,7 @@ pub fn book(quire: &Path) {
     upload(program.address, &token, "small.pdf", &book::make(3).bytes);
     std::thread::sleep(Duration::from_secs(3));
     let idle = program.pss_kb();
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let address = program.address;
     let id = {
         let (token, bytes) = (token.clone(), book.bytes.clone());
@@ -132,17 +132,17 @@ pub fn book(quire: &Path) {
         std::thread::sleep(SAMPLE_INTERVAL);
     }
     let id = id.join().unwrap();
-    let stored = begun.elapsed();
+    let stored = started_at.elapsed();
     let read = loop {
         observed.look(&program);
         let body = get_document(address, &token, &id);
         if body["status"] != "processing" {
             break body;
         }
-        assert!(begun.elapsed() < Duration::from_secs(300), "{body}");
+        assert!(started_at.elapsed() < Duration::from_secs(300), "{body}");
         std::thread::sleep(SAMPLE_INTERVAL);
     };
-    let took = begun.elapsed();
+    let duration = started_at.elapsed();
     std::thread::sleep(Duration::from_secs(3));
     let mb = |kb: u64| kb as f64 / 1024.0;
     println!(
@@ -152,7 +152,7 @@ pub fn book(quire: &Path) {
         read["pages"],
         read["words"],
         stored.as_secs_f64(),
-        took.as_secs_f64()
+        duration.as_secs_f64()
     );
     match observed.reader {
         0 => println!("  reader process                 none was seen"),

@@ -247,7 +247,8 @@ impl ScriptReader {
             .into_iter()
             .flatten()
             .any(|sign| PUNCTUATION.contains(sign));
-        !self.text.is_empty() && !(self.is_top && is_statement) && is_next_to_punctuation
+        let is_in_statement = self.is_top && is_statement;
+        is_next_to_punctuation && !is_in_statement && !self.text.is_empty()
     }
 
     /// Whether a slash here begins a regular expression: nothing before it is a value that could be divided.

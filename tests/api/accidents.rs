@@ -50,10 +50,10 @@ fn command(folder: &Folder, words: &[&str]) -> Command {
 
 /// Runs a command that must succeed and returns its output.
 fn run_command(folder: &Folder, words: &[&str]) -> String {
-    let said = command(folder, words).output().unwrap();
-    let text = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(said.status.success(), "{words:?}: {text}");
-    String::from_utf8(said.stdout).unwrap()
+    let output_text = command(folder, words).output().unwrap();
+    let text = String::from_utf8_lossy(&output_text.stderr).into_owned();
+    assert!(output_text.status.success(), "{words:?}: {text}");
+    String::from_utf8(output_text.stdout).unwrap()
 }
 
 /// Runs a command that must fail and returns its error output. A server that starts anyway fails the test.
@@ -231,13 +231,13 @@ fn check_all_commands_refuse(folder: &Folder, why: &str) {
     let mut replicated = command(folder, &["serve"]);
     let replica = folder.path().join("replica");
     replicated.env("QUIRE_REPLICA", format!("file://{}", replica.display()));
-    let said = run_refused(replicated);
-    assert!(said.contains(why), "{said}");
+    let output_text = run_refused(replicated);
+    assert!(output_text.contains(why), "{output_text}");
     assert_eq!(folder_contents(folder), before, "with a replica");
     let mut doctor = command(folder, &["doctor"]);
-    let said = doctor.output().unwrap();
-    assert_eq!(said.status.code(), Some(1));
-    let text = String::from_utf8(said.stdout).unwrap();
+    let said_text = doctor.output().unwrap();
+    assert_eq!(said_text.status.code(), Some(1));
+    let text = String::from_utf8(said_text.stdout).unwrap();
     assert!(
         text.contains("broken   database") && text.contains(why),
         "{text}"
@@ -337,9 +337,9 @@ fn a_log_without_its_database_is_refused_and_kept() {
 fn a_log_of_another_database_is_refused_and_neither_changes() {
     let folder = Folder::new();
     let (ada, ids) = folder_with_documents(&folder, 2);
-    let there = data_folder(&folder).join("quire.db");
+    let target = data_folder(&folder).join("quire.db");
     let log = data_folder(&folder).join("quire.db-wal");
-    let sound = fs::read(&there).unwrap();
+    let sound = fs::read(&target).unwrap();
 
     let elsewhere = Folder::new();
     let server = start(&elsewhere);
@@ -360,7 +360,7 @@ fn a_log_of_another_database_is_refused_and_neither_changes() {
         fs::write(&log, &other).unwrap();
         check_all_commands_refuse(&folder, "do not belong together");
         assert_eq!(fs::read(&log).unwrap(), other);
-        assert!(fs::read(&there).unwrap() == sound, "the database changed");
+        assert!(fs::read(&target).unwrap() == sound, "the database changed");
     }
     fs::remove_file(&log).unwrap();
     let _ = fs::remove_file(data_folder(&folder).join("quire.db-shm"));

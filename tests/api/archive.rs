@@ -106,9 +106,9 @@ fn an_archive_goes_from_one_server_to_another() {
         "{}",
         uploaded.text()
     );
-    let shown = bob.get(&format!("/api/analyses/{id}")).json();
+    let view = bob.get(&format!("/api/analyses/{id}")).json();
     assert_eq!(
-        (&shown["synthesis"], &shown["status"]),
+        (&view["synthesis"], &view["status"]),
         (&done["synthesis"], &json!("completed"))
     );
     assert!(bob.get("/api/recipes").text().contains("mine"));
@@ -119,8 +119,8 @@ fn an_archive_goes_from_one_server_to_another() {
     // On the server that the archive came from, another user gets its contents under new IDs, and only once.
     let mut carl = here.user("carl@example.com");
     for (added, present) in [(1, 0), (0, 1)] {
-        let took = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
-        let counts = took.json()["counts"].clone();
+        let stored = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
+        let counts = stored.json()["counts"].clone();
         for table in ["analyses", "recipes"] {
             let (new, old) = (&counts[table]["added"], &counts[table]["present"]);
             assert_eq!(
@@ -233,14 +233,14 @@ fn bomb(
     header.set_path(name).unwrap();
     header.set_cksum();
     let many = piece.repeat((1 << 20) / piece.len());
-    let more = std::iter::repeat_with(|| many.as_bytes()).take((size as usize >> 19) + 1);
-    let more = more.fold(begin.as_bytes().to_vec(), |mut all, piece| {
+    let extra = std::iter::repeat_with(|| many.as_bytes()).take((size as usize >> 19) + 1);
+    let rest_of_body = extra.fold(begin.as_bytes().to_vec(), |mut all, piece| {
         if all.len() < size as usize {
             all.extend_from_slice(piece);
         }
         all
     });
-    to.append(&header, &more[..size as usize]).unwrap();
+    to.append(&header, &rest_of_body[..size as usize]).unwrap();
     to.into_inner().unwrap().finish().unwrap()
 }
 
@@ -314,13 +314,13 @@ fn decompression_bomb_stays_within_the_memory_limit() {
     let other = json!({"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}],
         "more": [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]});
     let list = format!("[{}{other}]", format!("{other},").repeat(2_000));
-    let took = ada.upload(path, "list.json", list.as_bytes());
-    let counts = &took.json()["counts"]["analyses"];
+    let stored = ada.upload(path, "list.json", list.as_bytes());
+    let counts = &stored.json()["counts"]["analyses"];
     assert_eq!(
-        (took.status, &counts["added"]),
+        (stored.status, &counts["added"]),
         (200, &json!(1)),
         "{}",
-        took.text()
+        stored.text()
     );
     let peak = process_status_bytes(server.id(), "VmHWM:");
     eprintln!("an import took at most {} MiB", (peak - before) >> 20);

@@ -86,12 +86,12 @@ fn restarted_members_are_invisible_to_api_clients() {
             .sse(&answer_stream("Eighty grams, both say.")),
     ]);
     let server = server(&provider, &[]);
-    let own = key(&mut server.user("ada@example.com"));
+    let own_key = key(&mut server.user("ada@example.com"));
     let body = json!({
         "model": "quire/summarize", "stream": true, "models": ["p/breaks", "p/steady"],
         "messages": [{ "role": "user", "content": "How thick is the paper?" }],
     });
-    let (head, all) = stream_lines(&server, &own, "/v1/chat/completions", &body);
+    let (head, all) = stream_lines(&server, &own_key, "/v1/chat/completions", &body);
     assert!(head.contains("200"), "{head}");
     let chunks = data_objects(&all);
     let pieces = chunks

@@ -58,8 +58,8 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
     bob.get("/api/cache/stats").refused(403, "FORBIDDEN");
     let other = json!({ "model": "openai/gpt-4.1" });
     assert_eq!(ada.post("/api/cache/clear", other).json()["removed"], 0);
-    let own = json!({ "model": "openai/gpt-4o" });
-    assert_eq!(ada.post("/api/cache/clear", own).json()["removed"], 1);
+    let own_body = json!({ "model": "openai/gpt-4o" });
+    assert_eq!(ada.post("/api/cache/clear", own_body).json()["removed"], 1);
     assert_eq!(bob.delete("/api/users/me/cache").json()["removed"], 0);
     assert_eq!(ada.delete("/api/users/me/cache").json()["removed"], 1);
     // The savings are still reported.

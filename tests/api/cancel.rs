@@ -103,22 +103,22 @@ fn is_provider_model(model: &Value) -> bool {
 fn check_cancellation(lines: &[ScriptLine], body: Value) {
     for tls in [false, true] {
         for caller in [Caller::Streaming, Caller::Waiting, Caller::Stopping] {
-            let mut took = Vec::new();
+            let mut uploaded = Vec::new();
             for round in 0..ROUNDS {
                 let both = start_servers(lines, tls);
                 let mut client = both.1.user("ada@example.com");
-                took.push(disconnect_and_measure(&both, &mut client, caller, &body));
+                uploaded.push(disconnect_and_measure(&both, &mut client, caller, &body));
                 let view = newest_ended(&mut client);
                 assert_eq!(view["status"], "cancelled", "{caller:?}: {view}");
                 both.0.wait_idle();
-                if took[round] <= MAX_CLOSE_TIME {
+                if uploaded[round] <= MAX_CLOSE_TIME {
                     break;
                 }
             }
-            eprintln!("{caller:?}, TLS {tls}: {took:?}");
+            eprintln!("{caller:?}, TLS {tls}: {uploaded:?}");
             assert!(
-                took.iter().any(|took| *took <= MAX_CLOSE_TIME),
-                "{caller:?}, TLS {tls}: {took:?}"
+                uploaded.iter().any(|uploaded| *uploaded <= MAX_CLOSE_TIME),
+                "{caller:?}, TLS {tls}: {uploaded:?}"
             );
         }
     }
@@ -161,11 +161,11 @@ fn canceled_call_is_not_retried() {
 fn cancellation_ends_a_hanging_tls_handshake() {
     // A plain-HTTP server addressed over TLS waits for a request that never comes.
     let provider = Provider::script([]);
-    let known = json!([{
+    let known_entries = json!([{
         "id": "p", "base_url": provider.base_url().replace("http:", "https:"), "models": "*"
     }]);
     let settings = [
-        ("QUIRE_PROVIDERS", known.to_string()),
+        ("QUIRE_PROVIDERS", known_entries.to_string()),
         ("USE_MOCK", "true".to_owned()),
     ];
     let settings = settings

@@ -72,8 +72,8 @@ fn a_login_flood_from_the_same_address_does_not_lock_out_a_known_browser() {
             let began = Instant::now();
             let answer = login(&mut owner, "a@b.co", PASSWORD);
             assert_eq!(answer.status, 200, "{number}: {}", answer.text());
-            let took = began.elapsed();
-            assert!(took < Duration::from_secs(3), "{number}: {took:?}");
+            let duration = began.elapsed();
+            assert!(duration < Duration::from_secs(3), "{number}: {duration:?}");
             let renewed = owner.post("/api/auth/refresh", json!({}));
             assert_eq!(renewed.status, 200, "{number}: {}", renewed.text());
             let out = owner.post("/api/auth/logout", json!({}));
@@ -111,10 +111,10 @@ fn a_stolen_cookie_opens_nothing_and_its_guesses_are_bounded() {
     for _ in 0..12 {
         login(&mut thief, "a@b.co", "An0ther-Password").refused(401, "UNAUTHENTICATED");
     }
-    let took = began.elapsed();
+    let duration = began.elapsed();
     assert!(
-        took > Duration::from_secs(5),
-        "two of them took turns: {took:?}"
+        duration > Duration::from_secs(5),
+        "two of them took turns: {duration:?}"
     );
 }
 

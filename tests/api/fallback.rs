@@ -134,8 +134,8 @@ fn the_final_answer_has_the_requested_format() {
         json!({ "response_format": { "type": "json_object" }, "async": true }),
     );
     let id = id_of(&client.post("/api/analyze", plain));
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["structured"], Value::Null);
+    let result = wait_until_ended(&mut client, &id);
+    assert_eq!(result["structured"], Value::Null);
     let all = event_list(&mut client, &id);
     let notes = events_named(&all, "analysis.completed")[0]["notes"].to_string();
     assert!(
@@ -157,8 +157,8 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
     ]);
     let folder = Folder::new();
     let sheet = folder.path().join("models.json");
-    let known = json!({ "models": [{ "id": "p/blind", "vision": false }] });
-    std::fs::write(&sheet, known.to_string()).unwrap();
+    let known_entries = json!({ "models": [{ "id": "p/blind", "vision": false }] });
+    std::fs::write(&sheet, known_entries.to_string()).unwrap();
     let url = provider.base_url();
     let server = server(
         &provider,

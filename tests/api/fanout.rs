@@ -148,13 +148,13 @@ fn crowded_server(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server)
         provider.limit_concurrency(room);
         provider
     });
-    let known = json!([
+    let known_entries = json!([
         {"id": "p", "base_url": providers[0].base_url(), "models": "*", "concurrency": rooms[0]},
         {"id": "q", "base_url": providers[1].base_url(), "models": "*", "concurrency": rooms[1]},
     ])
     .to_string();
     let server = Server::with(&[
-        ("QUIRE_PROVIDERS", &known),
+        ("QUIRE_PROVIDERS", &known_entries),
         ("USE_MOCK", "true"),
         ("MAX_CALLS", max_calls),
     ]);

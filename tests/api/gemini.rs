@@ -78,9 +78,9 @@ fn content_is_generated_with_and_without_streaming_and_counted() {
         "{sent}"
     );
 
-    let own = key(&mut client);
+    let own_key = key(&mut client);
     let address = path("streamGenerateContent") + "?alt=sse";
-    let (_, all) = stream_lines(&server, &own, &address, &question_request());
+    let (_, all) = stream_lines(&server, &own_key, &address, &question_request());
     assert!(
         !all.iter()
             .any(|line| line.contains("[DONE]") || line.starts_with("event:")),
@@ -180,26 +180,26 @@ fn tools_go_both_ways_without_ids() {
 fn api_key_in_the_query_is_accepted_and_errors_have_google_format() {
     let provider = tool_calling_provider();
     let server = server(&provider, &[]);
-    let own = key(&mut server.user("ada@example.com"));
+    let own_key = key(&mut server.user("ada@example.com"));
     let path = "/v1beta/models/p/any:generateContent";
     let mut nobody = Client::new(server.address);
     let body = json!({ "contents": "Warm?" });
     for (address, status, name) in [
-        (format!("{path}?key={own}"), 200, ""),
+        (format!("{path}?key={own_key}"), 200, ""),
         (path.to_owned(), 401, "UNAUTHENTICATED"),
         (format!("{path}?key=quire_wrong"), 401, "UNAUTHENTICATED"),
         (
-            format!("/v1beta/models/p/any:embed?key={own}"),
+            format!("/v1beta/models/p/any:embed?key={own_key}"),
             404,
             "NOT_FOUND",
         ),
         (
-            format!("/v1beta/models/nobody:generateContent?key={own}"),
+            format!("/v1beta/models/nobody:generateContent?key={own_key}"),
             404,
             "NOT_FOUND",
         ),
         (
-            format!("/v1beta/models/p/any:streamGenerateContent?key={own}"),
+            format!("/v1beta/models/p/any:streamGenerateContent?key={own_key}"),
             400,
             "INVALID_ARGUMENT",
         ),
@@ -214,7 +214,7 @@ fn api_key_in_the_query_is_accepted_and_errors_have_google_format() {
             );
         }
     }
-    let mut header = Client::new(server.address).with("x-goog-api-key", &own);
+    let mut header = Client::new(server.address).with("x-goog-api-key", &own_key);
     assert_eq!(header.post(path, body).status, 200);
     let wrong = json!({ "contents": [{ "role": "user", "parts": [{ "fileData": {} }] }] });
     let answer = header.post(path, wrong);
@@ -232,8 +232,8 @@ fn gemini_specific_fields_are_forwarded() {
         let full = json!({ "candidates": [{ "content": { "parts": [{ "text": "Mild." }] }, "finishReason": "STOP" }] });
         on("").sse(&format!("data: {full}\n\n"))
     });
-    let known = json!([{ "id": "g", "kind": "gemini", "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
-    let server = Server::with(&[("QUIRE_PROVIDERS", &known.to_string())]);
+    let known_entries = json!([{ "id": "g", "kind": "gemini", "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
+    let server = Server::with(&[("QUIRE_PROVIDERS", &known_entries.to_string())]);
     let mut client = server.user("ada@example.com");
     let safety = json!([{ "category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE" }]);
     let mut body = question_request();

@@ -62,7 +62,7 @@ fn streams_match_golden_files() {
     let user = json!([{ "role": "user", "content": "Is it thin?" }]);
     let nested = json!([{ "type": "function", "function": { "name": "weather" } }]);
     let flat = json!([{ "type": "function", "name": "weather" }]);
-    let own = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
+    let own_body = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     for (name, path, body) in [
         (
             "chat",
@@ -92,7 +92,7 @@ fn streams_match_golden_files() {
         (
             "messages-whole",
             "/v1/messages",
-            json!({ "model": "p/whole", "max_tokens": 99, "messages": user, "tools": own }),
+            json!({ "model": "p/whole", "max_tokens": 99, "messages": user, "tools": own_body }),
         ),
         (
             "responses",
@@ -117,7 +117,7 @@ fn streams_match_golden_files() {
         (
             "messages-tools",
             "/v1/messages",
-            json!({ "model": "p/tools", "max_tokens": 99, "messages": user, "tools": own }),
+            json!({ "model": "p/tools", "max_tokens": 99, "messages": user, "tools": own_body }),
         ),
         (
             "messages-broken",
@@ -169,13 +169,13 @@ fn merge_deltas(response: Vec<String>) -> Vec<String> {
         });
         match (place, &mut open) {
             (Some(place), Some(before)) if before.pointer(place).is_some_and(Value::is_string) => {
-                let more = value
+                let extra = value
                     .pointer(place)
                     .and_then(Value::as_str)
                     .unwrap_or_default()
                     .to_owned();
                 if let Some(text) = before.pointer_mut(place) {
-                    *text = json!(format!("{}{more}", text.as_str().unwrap_or_default()));
+                    *text = json!(format!("{}{extra}", text.as_str().unwrap_or_default()));
                 }
             }
             (Some(_), _) => {

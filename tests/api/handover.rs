@@ -69,9 +69,9 @@ fn run_under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
                 }
             });
         }
-        let left_over = change();
+        let remaining_files = change();
         over.store(true, Relaxed);
-        left_over
+        remaining_files
     });
     assert!(answered.load(Relaxed) >= 20);
     remaining
@@ -122,9 +122,9 @@ fn a_socket_activated_restart_under_load_fails_no_request() {
 fn a_run_continues_in_the_next_process() {
     let provider = Provider::script(interrupted_then_complete_lines());
     let folder = Folder::new();
-    let known = providers(&provider);
+    let known_providers = providers(&provider);
     let settings = [
-        ("QUIRE_PROVIDERS", known.as_str()),
+        ("QUIRE_PROVIDERS", known_providers.as_str()),
         ("SHUTDOWN_TIMEOUT", "1"),
         ("USE_MOCK", "true"),
     ];

@@ -24,13 +24,13 @@ fn write_certificate(folder: &Path) -> String {
     let key = || KeyPair::generate().unwrap();
     let root = CertifiedIssuer::self_signed(certificate_authority(), key()).unwrap();
     let middle = CertifiedIssuer::signed_by(certificate_authority(), key(), &root).unwrap();
-    let own = key();
+    let own_key = key();
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let leaf = CertificateParams::new(names).unwrap();
-    let leaf = leaf.signed_by(&own, &middle).unwrap();
+    let leaf = leaf.signed_by(&own_key, &middle).unwrap();
     let chain = format!("{}{}", leaf.pem(), middle.pem());
     std::fs::write(folder.join("chain.pem"), chain).unwrap();
-    std::fs::write(folder.join("key.pem"), own.serialize_pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), own_key.serialize_pem()).unwrap();
     root.pem()
 }
 

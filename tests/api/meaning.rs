@@ -219,10 +219,10 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
     assert_eq!(ready["embedded"], ready["passages"]);
     // Documents uploaded later get vectors too.
     upload(&mut client, "Pets: one dog is allowed.");
-    let more = wait_for(&mut client, "ready");
+    let extra = wait_for(&mut client, "ready");
     let until = Instant::now() + Duration::from_secs(20);
     while client.get("/api/meaning-search").json()["embedded"] == ready["embedded"] {
-        assert!(Instant::now() < until, "{more}");
+        assert!(Instant::now() < until, "{extra}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

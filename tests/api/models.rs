@@ -28,10 +28,10 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
     let provider = Provider::script([on("GET models").status(200, "application/json", MODEL_LIST)]);
     let url = provider.base_url();
     let sheet = std::env::temp_dir().join(format!("quire-sheet-{}.json", std::process::id()));
-    let own = json!({ "models": [
+    let own_body = json!({ "models": [
         { "id": "openai/gpt-4o", "price": { "input": 1, "output": 2 }, "price_of": "2026-11-20", "aliases": ["house"] },
     ] });
-    std::fs::write(&sheet, own.to_string()).unwrap();
+    std::fs::write(&sheet, own_body.to_string()).unwrap();
     let server = server(
         &provider,
         &[

@@ -147,8 +147,8 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
     let set = client.put(&path, json!({"day_usd": 0.01})).json();
     assert_eq!(set["limits"]["day_tokens"], Value::Null, "{set}");
     let response = client.post("/api/analyze", short_run(&["p/unpriced"]));
-    let refused = response.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
-    assert!(refused.contains("p/unpriced"), "{refused}");
+    let rejected = response.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
+    assert!(rejected.contains("p/unpriced"), "{rejected}");
     client
         .put(&path, json!({"day_usd": -1}))
         .refused(422, "VALIDATION_ERROR");

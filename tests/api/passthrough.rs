@@ -74,8 +74,9 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
         assert_eq!(&sent[name], value, "{name} of {sent}");
     }
     // Quire's own fields are unchanged, and no model is called that was not requested.
-    let own = json!({ "stream": false, "api_key": "sk-other", "models": ["p/dear"], "seed": 5 });
-    let answer = client.post("/v1/chat/completions", ask_body_with("p/mine", own));
+    let own_body =
+        json!({ "stream": false, "api_key": "sk-other", "models": ["p/dear"], "seed": 5 });
+    let answer = client.post("/v1/chat/completions", ask_body_with("p/mine", own_body));
     assert_eq!(answer.header("x-quire-ignored"), "api_key, models");
     let sent = &provider.requests()[1].body;
     assert_eq!((&sent["stream"], &sent["seed"]), (&json!(true), &json!(5)));
@@ -187,14 +188,14 @@ fn response_formats_are_forwarded_unchanged() {
 #[test]
 fn configured_headers_and_fields_are_sent_with_every_request() {
     let provider = strict_provider();
-    let known = json!([{
+    let known_entries = json!([{
         "id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*",
         "headers": { "X-Team": "paper", "Authorization": "Token t" },
         "body": { "provider": { "data_collection": "deny" } },
         "model_settings": { "slow": { "headers": { "x-team": "slow" }, "body": { "service_tier": "flex" } } },
     }])
     .to_string();
-    let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &known)]);
+    let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &known_entries)]);
     let mut client = server.user("ada@example.com");
     for model in ["p/mine", "p/slow"] {
         let extra = json!({ "provider": { "data_collection": "allow", "sort": "price" } });
@@ -239,19 +240,19 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
     });
     let created = admin.post("/api/admin/providers", expected);
     assert_eq!(created.status, 201, "{}", created.text());
-    let shown = &created.json()["provider"];
-    assert_eq!(shown["added"]["headers"], json!(["x-secret"]), "{shown}");
+    let view = &created.json()["provider"];
+    assert_eq!(view["added"]["headers"], json!(["x-secret"]), "{view}");
     assert_eq!(
-        shown["added"]["model_settings"]["slow"]["body"],
+        view["added"]["model_settings"]["slow"]["body"],
         json!(["service_tier"])
     );
-    assert_eq!(shown["has_key"], true);
+    assert_eq!(view["has_key"], true);
     let list = admin.get("/api/admin/providers").text();
     assert!(
         !created.text().contains("hush") && !list.contains("hush"),
         "{list}"
     );
-    let id = shown["id"].as_str().unwrap().to_owned();
+    let id = view["id"].as_str().unwrap().to_owned();
     let count = provider.requests().len();
     let answer = admin.post("/v1/chat/completions", ask_body("box/slow"));
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -295,8 +296,8 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
     change(json!({ "body": { "messages": [] }, "force": true })).refused(422, "VALIDATION_ERROR");
     // A user who is not an administrator authenticates with a key only.
     let mut bob = server.client().registered("bob@example.com");
-    let own = json!({ "name": "mine", "base_url": provider.base_url(), "headers": { "Authorization": "x" }, "force": true });
-    bob.post("/api/users/me/providers", own)
+    let own_body = json!({ "name": "mine", "base_url": provider.base_url(), "headers": { "Authorization": "x" }, "force": true });
+    bob.post("/api/users/me/providers", own_body)
         .refused(422, "VALIDATION_ERROR");
 }
 
@@ -355,8 +356,8 @@ fn a_budget_of_thinking_reaches_an_unknown_model() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         on("").sse("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Thin.\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
     });
-    let own = json!([{ "id": "an", "kind": "anthropic", "base_url": provider.base_url(), "api_key": "k", "models": ["mine"] }]);
-    let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &own.to_string())]);
+    let own_body = json!([{ "id": "an", "kind": "anthropic", "base_url": provider.base_url(), "api_key": "k", "models": ["mine"] }]);
+    let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &own_body.to_string())]);
     let mut client = server.user("ada@example.com");
     let thinking = json!({ "type": "enabled", "budget_tokens": 5_000 });
     for system in [json!("Be brief."), Value::Null] {

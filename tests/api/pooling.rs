@@ -194,13 +194,13 @@ fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
         _ => Turn::Answers,
     });
     let server = keeper.server();
-    let own = key(&mut server.user("ada@example.com"));
+    let own_key = key(&mut server.user("ada@example.com"));
     let before = keeper.counts().1;
     let body = chat_request(true).to_string();
     let mut socket = server.connect();
     let sent = socket.write_all(
         format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own}\r\n\
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own_key}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
@@ -212,7 +212,8 @@ fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
     assert!(socket.read(&mut first).unwrap() > 0);
     drop(socket);
     keeper.wait("the end of the connection", |counted| counted.closed >= 1);
-    let mut client = Client::new(server.address).with("authorization", &format!("Bearer {own}"));
+    let mut client =
+        Client::new(server.address).with("authorization", &format!("Bearer {own_key}"));
     send_chat(&mut client, true);
     send_chat(&mut client, false);
     assert_eq!(keeper.counts().0, 2);

@@ -100,8 +100,11 @@ fn a_project_is_shared_with_people_of_the_server() {
         .refused(403, "FORBIDDEN");
     assert_eq!(bob.delete(&project_path(&project)).status, 404);
     let stored = bob.upload("/api/upload-document", "b.txt", b"Bob's paper.");
-    let own = json!({"document_ids": [stored.json()["document_id"]]});
-    assert_eq!(bob.json("PATCH", &project_path(&project), &own).status, 200);
+    let own_body = json!({"document_ids": [stored.json()["document_id"]]});
+    assert_eq!(
+        bob.json("PATCH", &project_path(&project), &own_body).status,
+        200
+    );
     // Ada's questions do not use Bob's document, and the result reports it.
     let of_ada = json!({"prompt": "What is a ream?", "project": project});
     let of_ada = ada.post("/api/analyze", of_ada).json();

@@ -95,9 +95,9 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     let folder = Folder::new();
     let server = start(&folder, &[]);
     let mut client = Client::new(server.address).registered("ada@example.com");
-    let begun = current_time();
+    let started = current_time();
     wait_for_health(&mut client, "whole", |health| {
-        is_whole_after(health, &begun)
+        is_whole_after(health, &started)
     });
     // Rows can be replicated, originals cannot.
     let place = folder.path().join("replica/documents");

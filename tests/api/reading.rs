@@ -76,24 +76,24 @@ fn every_part_is_read_and_the_coverage_is_reported() {
         .json();
     let body = ask_body(&[&big["id"]], "parts", &["demo/extract", "demo/phrases"]);
     let done = person.post("/api/analyze", body).json();
-    let shown = person
+    let view = person
         .get(&format!(
             "/api/analyses/{}",
             done["analysis_id"].as_str().expect("an id")
         ))
         .json();
-    let coverage = &shown["coverage"];
+    let coverage = &view["coverage"];
     assert!(coverage["parts"].as_u64() > Some(2), "{coverage}");
     assert_eq!(coverage["read"], coverage["parts"]);
     assert_eq!(coverage["missing"], json!([]));
-    let stages = shown["results"]["stages"].as_array().expect("stages");
+    let stages = view["results"]["stages"].as_array().expect("stages");
     assert_eq!(stages[0]["name"], "reading");
     assert_eq!(
         stages[0]["answers"].as_array().map(Vec::len),
         coverage["parts"].as_u64().map(|n| n as usize)
     );
     assert_eq!(stages[1]["answers"].as_array().map(Vec::len), Some(2));
-    let covered = shown["sources"].as_array().expect("sources");
+    let covered = view["sources"].as_array().expect("sources");
     let last = covered.last().expect("some");
     assert_eq!(
         last["page"]
@@ -103,7 +103,7 @@ fn every_part_is_read_and_the_coverage_is_reported() {
         last["mark"].as_str()
     );
     assert!(
-        shown["results"]["ultra_response"]
+        view["results"]["ultra_response"]
             .as_str()
             .is_some_and(|text| !text.is_empty())
     );

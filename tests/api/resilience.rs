@@ -373,7 +373,7 @@ fn keep_alives_do_not_extend_the_timeout() {
 fn an_address_that_a_user_gave_must_be_public() {
     let provider = Provider::script([on("m").sse(&hello_stream())]);
     let user = UserId::new(Timestamp::from_millis(1), 1);
-    let own = |base_url: String| llm::Provider {
+    let own_body = |base_url: String| llm::Provider {
         id: "own".into(),
         base_url: Some(base_url),
         owner: Some(user.clone()),
@@ -406,7 +406,7 @@ fn an_address_that_a_user_gave_must_be_public() {
         let llm = Llm::new(llm_settings(&provider));
         llm.set_providers(
             ProviderSource::Stored,
-            vec![own(format!("http://{host}:{port}"))],
+            vec![own_body(format!("http://{host}:{port}"))],
         );
         let error = asks(&llm).unwrap_err();
         assert_eq!(
@@ -422,7 +422,7 @@ fn an_address_that_a_user_gave_must_be_public() {
         allowed: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
         ..llm_settings(&provider)
     });
-    llm.set_providers(ProviderSource::Stored, vec![own(provider.base_url())]);
+    llm.set_providers(ProviderSource::Stored, vec![own_body(provider.base_url())]);
     assert!(asks(&llm).is_ok());
     assert!(llm.uses_own_key(Some(&user), "own/m") && !llm.uses_own_key(Some(&user), "p/m"));
     assert_eq!(llm.find(None, "own/m").map(|model| model.id), None);

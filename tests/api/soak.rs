@@ -233,8 +233,8 @@ fn wait_until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
 fn leaked_resources(after: &ProcessResources, before: &ProcessResources) -> Vec<String> {
     let surplus = |after: &[String], before: &[String]| {
         let mut remaining = before.to_vec();
-        let mut more = after.to_vec();
-        more.retain(
+        let mut extra = after.to_vec();
+        extra.retain(
             |one| match remaining.iter().position(|other| other == one) {
                 Some(place) => {
                     remaining.swap_remove(place);
@@ -243,11 +243,11 @@ fn leaked_resources(after: &ProcessResources, before: &ProcessResources) -> Vec<
                 None => true,
             },
         );
-        more
+        extra
     };
-    let mut more = surplus(&after.threads, &before.threads);
-    more.extend(surplus(&after.files, &before.files));
-    more
+    let mut rest_of_body = surplus(&after.threads, &before.threads);
+    rest_of_body.extend(surplus(&after.files, &before.files));
+    rest_of_body
 }
 
 fn soak(count: usize) {
@@ -268,12 +268,12 @@ fn soak(count: usize) {
     crowd = fresh(&crowd);
     std::thread::sleep(Duration::from_millis(500));
     let before = server.held_resources();
-    let begun = Instant::now();
+    let started_at = Instant::now();
     run_all_analyses(0, count, server.address, &crowd);
     let connection_count = provider.connections();
     eprintln!(
         "{count} analyses, {connection_count} calls in all, in {:?}",
-        begun.elapsed()
+        started_at.elapsed()
     );
     assert!(
         connection_count > count,
@@ -284,8 +284,8 @@ fn soak(count: usize) {
     wait_until("all analyses end", || nothing_runs(&crowd));
     drop(crowd);
     wait_until("everything is given back", || {
-        let more = leaked_resources(&server.held_resources(), &before);
-        more.is_empty().then_some(()).ok_or(format!("{more:?}"))
+        let extra = leaked_resources(&server.held_resources(), &before);
+        extra.is_empty().then_some(()).ok_or(format!("{extra:?}"))
     });
     // Shutdown would wait for a run that is still held, for as long as the settings allow.
     let begun = Instant::now();

@@ -86,7 +86,7 @@ fn tool_calls_are_streamed_in_each_api_format() {
     let key = key(&mut client);
     let user = json!([{ "role": "user", "content": "Where is it warm?" }]);
     let flat = json!({ "type": "function", "name": "weather", "parameters": { "type": "object" } });
-    let own = json!({ "name": "weather", "input_schema": { "type": "object" } });
+    let own_body = json!({ "name": "weather", "input_schema": { "type": "object" } });
 
     let body =
         json!({ "model": "p/any", "stream": true, "tools": [weather_tool()], "messages": user });
@@ -126,7 +126,7 @@ fn tool_calls_are_streamed_in_each_api_format() {
         .collect();
     assert_eq!(done[0]["arguments"], "{\"place\":\"Rome\"}");
 
-    let body = json!({ "model": "p/any", "stream": true, "max_tokens": 100, "tools": [own], "messages": user });
+    let body = json!({ "model": "p/any", "stream": true, "max_tokens": 100, "tools": [own_body], "messages": user });
     let events = data_objects(&stream_lines(&server, &key, "/v1/messages", &body).1);
     let starts: Vec<&Value> = events
         .iter()

@@ -260,11 +260,11 @@ fn provider_outage_pauses_the_experiment_without_penalty() {
     let reset = client.post("/api/admin/breakers/reset", json!({}));
     assert_eq!(reset.status, 200, "{}", reset.text());
     client.post(&format!("{path}/resume"), json!({}));
-    let shown = wait_until_ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    let board = shown["report"]["leaderboard"].as_array().unwrap();
-    assert!(board.iter().all(|row| row["failed"] == 0), "{shown}");
-    assert_eq!(shown["report"]["finding"], "better");
+    let result = wait_until_ended(&mut client, &path);
+    assert_eq!(result["status"], "completed", "{result}");
+    let board = result["report"]["leaderboard"].as_array().unwrap();
+    assert!(board.iter().all(|row| row["failed"] == 0), "{result}");
+    assert_eq!(result["report"]["finding"], "better");
 }
 
 #[test]
@@ -313,12 +313,12 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     assert_eq!(analysis["report"]["leader"], 1);
     // An experiment that cannot pay for a single evaluation does none and reports it.
     let path = start_experiment(&mut client, poor);
-    let shown = wait_until_ended(&mut client, &path);
+    let result = wait_until_ended(&mut client, &path);
     assert_eq!(
-        (&shown["status"], &shown["progress"]["evaluations"]),
+        (&result["status"], &result["progress"]["evaluations"]),
         (&json!("completed"), &json!(0))
     );
-    assert_eq!(shown["report"]["finding"], "not_tested");
+    assert_eq!(result["report"]["finding"], "not_tested");
 }
 
 /// A provider whose members answer at once according to their names, and whose judge returns nothing.

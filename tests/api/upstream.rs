@@ -136,14 +136,14 @@ pub fn playing(cases: &[Case]) -> (Provider, Server) {
             .collect();
         ids
     };
-    let mut known = json!([
+    let mut known_entries = json!([
         { "id": "up", "kind": "openai", "base_url": format!("{base}/v1"), "models": of("up/") },
         { "id": "an", "kind": "anthropic", "base_url": format!("{base}/an/v1"), "api_key": "k", "models": of("an/") },
         { "id": "ge", "kind": "gemini", "base_url": format!("{base}/ge/v1beta"), "api_key": "k", "models": of("ge/") },
         { "id": "ol", "kind": "ollama", "base_url": format!("{base}/ol"), "models": of("ol/") },
         { "id": "rs", "kind": "responses", "base_url": format!("{base}/rs/v1"), "api_key": "k", "models": of("rs/") },
     ]);
-    let list = known.as_array_mut().unwrap();
+    let list = known_entries.as_array_mut().unwrap();
     list.retain(|provider| provider["models"] != json!([]));
     let price = json!({ "input": 1000, "output": 10000, "cached_input": 100 });
     let priced = |case: &Case| json!({ "id": case.id(), "price": price, "context_window": 32000 });
@@ -156,7 +156,7 @@ pub fn playing(cases: &[Case]) -> (Provider, Server) {
     let file = folder.path().join("models.json");
     std::fs::write(&file, json!({ "models": priced }).to_string()).unwrap();
     let server = Server::with(&[
-        ("QUIRE_PROVIDERS", &known.to_string()),
+        ("QUIRE_PROVIDERS", &known_entries.to_string()),
         ("QUIRE_MODELS_FILE", file.to_str().unwrap()),
         ("USE_MOCK", "true"),
         ("CACHE_TTL", "0"),

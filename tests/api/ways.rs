@@ -54,9 +54,9 @@ fn depth_follows_the_request() {
         ("standard", &["initial", "meta", "ultra"][..]),
         ("full", &["initial", "meta", "hyper", "ultra"]),
     ] {
-        let more = json!({ "depth": depth, "pattern": "critique" });
+        let rest_of_body = json!({ "depth": depth, "pattern": "critique" });
         assert_eq!(
-            stage_names(&run_analysis(&mut client, &demo, more)),
+            stage_names(&run_analysis(&mut client, &demo, rest_of_body)),
             expected
         );
     }

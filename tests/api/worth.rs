@@ -227,9 +227,9 @@ fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
     let id = run_and_vote(&mut client, json!({}), "tie");
     let body = client.get(&analysis_path(&id, "")).json();
     assert_eq!(body["comparison_offered"], false);
-    let shown = client.get("/api/worth").json();
+    let view = client.get("/api/worth").json();
     assert_eq!(
-        (&shown["compare_every"], &shown["compare_every_own"]),
+        (&view["compare_every"], &view["compare_every_own"]),
         (&json!(1), &json!(false))
     );
     // Each user can change the setting.
@@ -359,6 +359,6 @@ fn a_topic_is_short_and_printable() {
     let body = short_run_with(&["demo/extract"], json!({"topic": "  Tea  "}));
     let answer = client.post("/api/analyze", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let shown = client.get(&analysis_path(&id_of(&answer), "")).json();
-    assert_eq!(shown["topic"], "Tea");
+    let view = client.get(&analysis_path(&id_of(&answer), "")).json();
+    assert_eq!(view["topic"], "Tea");
 }

@@ -59,10 +59,10 @@ fn blind_comparison_is_revealed_after_the_vote() {
         browser.run("scrollTo(0, 0);", json!([]));
         browser.press("Compare now");
         browser.wait(".compare");
-        let shown = browser.text(".dialog");
-        assert!(shown.contains("40 litres"), "{shown}");
+        let result = browser.text(".dialog");
+        assert!(result.contains("40 litres"), "{result}");
         for betraying in ["Ultra", "Extract", "Passages", "members agree", "(A"] {
-            assert!(!shown.contains(betraying), "{betraying} in {shown}");
+            assert!(!result.contains(betraying), "{betraying} in {result}");
         }
         check_accessibility(&browser, axe.as_deref(), "a comparison");
         browser.screenshot_window(&format!("compare-{width}"));

@@ -52,7 +52,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     start_demo_experiment(&browser, &server, "64");
     let response = normalize_space(&browser.text(".estimate"));
     for words in [
-        "Settings 8",
+        "Configurations 8",
         "of them held back",
         "no cost",
         "30 cases or more",
@@ -103,7 +103,7 @@ fn check_report(browser: &Browser) {
     browser.wait(".chart-picture .point");
     let shown =
         browser.value("document.querySelector('.chart-picture').querySelectorAll('.point').length");
-    assert_eq!(shown, json!(8), "a row for every setting");
+    assert_eq!(shown, json!(8), "a row for every configuration");
     let stops = browser.value("[...document.querySelectorAll('.chart-picture')].map((picture) => picture.querySelectorAll('[tabindex=\"0\"]').length)");
     let stops = stops.as_array().unwrap();
     assert!(

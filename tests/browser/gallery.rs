@@ -74,21 +74,21 @@ fn take_screenshots(browser: &Browser, name: &str, width: u32) {
 fn every_page_wide_and_narrow_light_and_dark() {
     let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
-    let mut known = json!(null);
+    let mut known_entries = json!(null);
     for (width, height) in [(1280, 900), (375, 780)] {
         let browser = Browser::open(width, height, false);
         browser.go(&server.address("/"));
         take_screenshots(&browser, "landing", width);
         browser.go(&server.address("/login"));
         take_screenshots(&browser, "login", width);
-        if known.is_null() {
+        if known_entries.is_null() {
             sign_up(&browser, &server);
             browser.run(UPLOAD_SCRIPT, json!(["notes.md", NOTES_FILE]));
-            known = browser.run(FILL_SCRIPT, json!([QUESTION]));
+            known_entries = browser.run(FILL_SCRIPT, json!([QUESTION]));
         } else {
             sign_in(&browser, &server);
         }
-        for (name, address) in page_addresses(&known) {
+        for (name, address) in page_addresses(&known_entries) {
             browser.go(&server.address(&address));
             take_screenshots(&browser, name, width);
         }

@@ -146,7 +146,7 @@ fn a_question_is_run_with_the_keyboard_alone() {
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
     browser.keys(&[], keys::TAB);
-    assert!(focused(&browser).contains("Skip to the content"));
+    assert!(focused(&browser).contains("Skip to content"));
     tab_to(&browser, "Start");
     browser.keys(&[], keys::ENTER);
     browser.wait(".prompt-input");

@@ -107,9 +107,9 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
         let owed = "return localStorage.getItem('quire.deletions');";
         browser.run(owed, json!([])).is_null().then_some(())
     });
-    let there =
+    let result =
         "const r = await fetch('/api/patterns'); return (await r.text()).includes('House rules');";
-    assert_eq!(browser.run(there, json!([])), json!(false));
+    assert_eq!(browser.run(result, json!([])), json!(false));
     // If the request did arrive, the next page gets the response that nothing is left to delete.
     let mut complaints = browser.console_errors();
     complaints.retain(|one| !(one.contains("/api/patterns/house_rules") && one.contains("404")));

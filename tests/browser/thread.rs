@@ -59,9 +59,9 @@ pub fn ask_in_composer(browser: &Browser, words: &str) {
 /// Waits until this many turns are shown and the last has ended.
 fn wait_for_answers(browser: &Browser, turns: u64) {
     wait_until(&format!("{turns} turns with an answer"), || {
-        let there = browser.count(".turn") == turns
+        let is_shown = browser.count(".turn") == turns
             && browser.count(".turn.last[data-status=completed] .answer") == 1;
-        there.then_some(())
+        is_shown.then_some(())
     });
 }
 

@@ -68,8 +68,11 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
     ];
     let rerun = || import_counts(place.run(&import))["original documents"].clone();
     assert_eq!(rerun()["added"], 1);
-    let said = place.run(&doctor).expect_success();
-    assert!(said.contains("every document has its file"), "{said}");
+    let output_text = place.run(&doctor).expect_success();
+    assert!(
+        output_text.contains("every document has its file"),
+        "{output_text}"
+    );
     assert_eq!(rerun()["present"], 1);
 }
 
@@ -128,7 +131,7 @@ fn export_and_import_are_complete_and_idempotent() {
         .refused(1);
 
     let other = place_with_account("bob@example.com");
-    let took = import_counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    let counts = import_counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
     for table in [
         "analyses",
         "documents",
@@ -137,8 +140,11 @@ fn export_and_import_are_complete_and_idempotent() {
         "stage_answers",
         "original documents",
     ] {
-        assert_eq!(took[table]["added"], out[table]["added"], "{table}: {took}");
-        assert_eq!(took[table]["refused"], 0, "{table}: {took}");
+        assert_eq!(
+            counts[table]["added"], out[table]["added"],
+            "{table}: {counts}"
+        );
+        assert_eq!(counts[table]["refused"], 0, "{table}: {counts}");
     }
     let second = import_counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
     assert_eq!(
@@ -170,14 +176,14 @@ fn the_same_things_belong_to_two_people_of_one_place() {
     let file = file.to_str().unwrap();
     successful_output(place.run(&["export", "--user", "ada@example.com", file]));
     successful_output(place.run(&["user", "add", "bob@example.com"]));
-    let took = import_counts(place.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    let counts = import_counts(place.run(&["import", "--user", "bob@example.com", file, "--json"]));
     assert_eq!(
         (
-            &took["analyses"]["added"],
-            &took["stage_answers"]["refused"]
+            &counts["analyses"]["added"],
+            &counts["stage_answers"]["refused"]
         ),
         (&1.into(), &0.into()),
-        "{took}"
+        "{counts}"
     );
     let theirs = place
         .run(&["documents", "list", "--as", "bob@example.com", "--json"])
@@ -205,11 +211,11 @@ nonsense
 "#;
     std::fs::write(place.0.join("old.jsonl"), lines).unwrap();
     let args = ["import", "--user", "ada@example.com", "old.jsonl", "--json"];
-    let took = import_counts(place.run(&args));
+    let counts = import_counts(place.run(&args));
     assert_eq!(
-        (&took["analyses"]["added"], &took["analyses"]["refused"]),
+        (&counts["analyses"]["added"], &counts["analyses"]["refused"]),
         (&2.into(), &1.into()),
-        "{took}"
+        "{counts}"
     );
     let second = import_counts(place.run(&args));
     assert_eq!(
@@ -221,7 +227,7 @@ nonsense
     successful_output(place.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
     let other = place_with_account("bob@example.com");
     let file = place.0.join("ada.tar.gz");
-    let took = import_counts(other.run(&[
+    let taken_counts = import_counts(other.run(&[
         "import",
         "--user",
         "bob@example.com",
@@ -229,9 +235,12 @@ nonsense
         "--json",
     ]));
     assert_eq!(
-        (&took["analyses"]["added"], &took["stage_answers"]["added"]),
+        (
+            &taken_counts["analyses"]["added"],
+            &taken_counts["stage_answers"]["added"]
+        ),
         (&2.into(), &3.into()),
-        "{took}"
+        "{taken_counts}"
     );
 }
 
@@ -298,9 +307,12 @@ fn originals_that_are_short_or_lost_are_named() {
     let why = export("lost.tar.gz").refused(1);
     assert!(why.contains(&id) && why.contains("lost"), "{why}");
     let output = place.run(&["backup", "lost.db", "--json"]).expect_success();
-    let said: Value = serde_json::from_str(&output).unwrap();
-    let named = said["faulty_originals"][0].as_str().unwrap();
-    assert!(named.contains(&id) && named.contains("lost"), "{said}");
+    let output_text: Value = serde_json::from_str(&output).unwrap();
+    let named = output_text["faulty_originals"][0].as_str().unwrap();
+    assert!(
+        named.contains(&id) && named.contains("lost"),
+        "{output_text}"
+    );
 }
 
 #[test]
@@ -357,7 +369,7 @@ fn conversations_of_other_programs_become_threads() {
         .find(|thread| thread["title"] == "Paper sizes")
         .unwrap();
     assert_eq!(paper["turns"], 2, "{paper}");
-    let shown =
+    let result =
         successful_output(place.run(&["history", "show", paper["thread_id"].as_str().unwrap()]));
     let places = [
         "What is a quire?",
@@ -365,8 +377,8 @@ fn conversations_of_other_programs_become_threads() {
         "And a ream?",
         "20 quires.",
     ]
-    .map(|text| shown.find(text).unwrap());
-    assert!(places.is_sorted(), "{shown}");
+    .map(|text| result.find(text).unwrap());
+    assert!(places.is_sorted(), "{result}");
     let found = successful_output(place.run(&["history", "search", "sticks"]));
     assert!(found.contains("Glue"), "{found}");
     // An imported thread can be continued.

@@ -71,12 +71,15 @@ fn shells_accept_the_printed_completions() {
     }
     let request = "source ./bash; COMP_WORDS=(quire patterns ch); COMP_CWORD=2; _quire; \
                  echo ${COMPREPLY[@]}; COMP_WORDS=(quire ask --qu); _quire; echo ${COMPREPLY[@]}";
-    let said = std::process::Command::new("bash")
+    let output_text = std::process::Command::new("bash")
         .args(["-c", request])
         .current_dir(&place.0)
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&said.stdout), "check\n--quiet\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output_text.stdout),
+        "check\n--quiet\n"
+    );
     let err = place.run(&["completions", "tcsh"]).refused(2);
     assert!(err.contains("bash, zsh, or fish"), "{err}");
     assert!(

@@ -61,16 +61,18 @@ fn each_input_line_continues_the_conversation() {
     assert_eq!(four["turn"], 2, "the thread that /new began");
     assert_eq!(four["models"], serde_json::json!(["demo/extract"]));
     // A failed question does not end the conversation.
-    let said = place.run_with(&["chat", "--quiet", "--panel", "demo/none"], "Why?\nHow?\n");
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let command_output =
+        place.run_with(&["chat", "--quiet", "--panel", "demo/none"], "Why?\nHow?\n");
+    assert_eq!(command_output.code, Some(0), "{command_output:?}");
     assert_eq!(
-        said.err
+        command_output
+            .err
             .lines()
             .filter(|line| line.contains("no model is called"))
             .count(),
         2,
         "{}",
-        said.err
+        command_output.err
     );
 }
 

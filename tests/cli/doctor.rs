@@ -54,8 +54,8 @@ fn health_option_reports_whether_the_server_answers() {
     let ask: Vec<&str> = ask.iter().map(String::as_str).collect();
     let error = place.run(&ask).refused(1);
     assert!(error.contains("no answer from 127.0.0.1"), "{error}");
-    let said = place.run(&["doctor", "--health", "--port", "0"]).refused(1);
-    assert!(said.contains("set PORT"), "{said}");
+    let command_output = place.run(&["doctor", "--health", "--port", "0"]).refused(1);
+    assert!(command_output.contains("set PORT"), "{command_output}");
 }
 
 #[test]
@@ -91,8 +91,11 @@ fn the_doctor_looks_through_the_public_address() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let other = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let said = look(&other);
-    assert!(said.out.contains("broken   public address"), "{said:?}");
+    let command_output = look(&other);
+    assert!(
+        command_output.out.contains("broken   public address"),
+        "{command_output:?}"
+    );
 }
 
 #[test]
@@ -118,10 +121,20 @@ fn the_doctor_finds_settings_errors() {
     let place = Place::new();
     let look = |name: &str, value: &str, code: i32, line: &str| {
         let mut command = place.quire(&["doctor", "--port", "0"]);
-        let said = CommandOutput::from_output(command.env(name, value).output().unwrap());
-        assert_eq!(said.code, Some(code), "{name}: {said:?}");
-        assert!(said.out.contains(line), "{line} in {said:?}");
-        assert!(!said.out.contains("os error"), "{said:?}");
+        let command_output = CommandOutput::from_output(command.env(name, value).output().unwrap());
+        assert_eq!(
+            command_output.code,
+            Some(code),
+            "{name}: {command_output:?}"
+        );
+        assert!(
+            command_output.out.contains(line),
+            "{line} in {command_output:?}"
+        );
+        assert!(
+            !command_output.out.contains("os error"),
+            "{command_output:?}"
+        );
     };
     let wrong = "warning  settings: OPENAI_KEY (environment) has no effect";
     look("OPENAI_KEY", "sk-1", 0, wrong);
@@ -182,21 +195,21 @@ fn the_doctor_reports_data_folder_problems() {
     assert!(output.contains("is not there yet"), "{output}");
     assert!(!place.data_folder().exists(), "looking makes nothing");
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let said = place.run(&["doctor", "--port", "0"]).expect_success();
+    let command_output = place.run(&["doctor", "--port", "0"]).expect_success();
     for line in [
         "ok       data folder",
         "ok       secret",
         "ok       database: it is sound",
         "warning  providers",
     ] {
-        assert!(said.contains(line), "{line} in {said}");
+        assert!(command_output.contains(line), "{line} in {command_output}");
     }
     set_mode(&place.data_folder().join("secret"), 0o644);
-    let said = place.run(&["doctor", "--port", "0"]);
-    assert_eq!(said.code, Some(1), "{said:?}");
+    let said_text = place.run(&["doctor", "--port", "0"]);
+    assert_eq!(said_text.code, Some(1), "{said_text:?}");
     assert!(
-        said.out.contains("broken   secret") && said.err.contains("one check failed"),
-        "{said:?}"
+        said_text.out.contains("broken   secret") && said_text.err.contains("one check failed"),
+        "{said_text:?}"
     );
     set_mode(&place.data_folder().join("secret"), 0o600);
     std::fs::write(
@@ -262,14 +275,24 @@ fn the_doctor_finds_setup_problems() {
             "warning  data folder: nowhere is not there yet",
         ),
     ] {
-        let said = run_doctor(&place, settings);
-        assert!(said.out.contains(found), "{settings:?}: {said:?}");
-        let is_broken = said.out.contains("broken ");
-        assert_eq!(said.code, Some(i32::from(is_broken)), "{said:?}");
+        let command_output = run_doctor(&place, settings);
+        assert!(
+            command_output.out.contains(found),
+            "{settings:?}: {command_output:?}"
+        );
+        let is_broken = command_output.out.contains("broken ");
+        assert_eq!(
+            command_output.code,
+            Some(i32::from(is_broken)),
+            "{command_output:?}"
+        );
     }
     place.run(&["backup", &folder_text]).expect_success();
-    let said = run_doctor(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
-    assert!(said.out.contains("ok       backups: "), "{said:?}");
+    let said_text = run_doctor(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
+    assert!(
+        said_text.out.contains("ok       backups: "),
+        "{said_text:?}"
+    );
     let copy = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
     std::fs::write(copy.path(), "this is not a database").unwrap();
     let said = run_doctor(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);

@@ -48,21 +48,21 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
         super::CommandOutput::from_output(command.env("PORT", &port).output().unwrap())
     };
     assert_eq!(ask(&["doctor", "--health"]).expect_success().trim(), "ok");
-    let said = ask(&["doctor"]).out;
+    let output_text = ask(&["doctor"]).out;
     assert!(
-        said.contains("ok       certificate: the one in chain.pem is valid until"),
-        "{said}"
+        output_text.contains("ok       certificate: the one in chain.pem is valid until"),
+        "{output_text}"
     );
     let answered = concat!("Quire ", env!("CARGO_PKG_VERSION"), " serves at 0.0.0.0:");
-    assert!(said.contains(answered), "{said}");
+    assert!(output_text.contains(answered), "{output_text}");
 
     place.write_certificate(5);
     server.signal("-HUP");
     logged("certificate reloaded");
-    let said = ask(&["doctor"]).out;
+    let said_text = ask(&["doctor"]).out;
     assert!(
-        said.contains("warning  certificate: the certificate in chain.pem expires in"),
-        "{said}"
+        said_text.contains("warning  certificate: the certificate in chain.pem expires in"),
+        "{said_text}"
     );
     assert_eq!(ask(&["doctor", "--health"]).expect_success().trim(), "ok");
     fs::write(place.0.join("key.pem"), "no key").unwrap();
@@ -94,13 +94,13 @@ fn unusable_certificates_prevent_startup() {
     let error = start().refused(1);
     assert!(error.contains("cannot read chain.pem"), "{error}");
     place.write_certificate(0);
-    let said = start().refused(1);
+    let output_text = start().refused(1);
     assert!(
-        said.contains("the certificate in chain.pem expired at"),
-        "{said}"
+        output_text.contains("the certificate in chain.pem expired at"),
+        "{output_text}"
     );
     let mut half = place.quire(&["serve", "--port", "0"]);
     half.env("QUIRE_TLS_CERT", "chain.pem");
-    let said = super::CommandOutput::from_output(half.output().unwrap()).err;
-    assert!(said.contains("set QUIRE_TLS_KEY"), "{said}");
+    let said_text = super::CommandOutput::from_output(half.output().unwrap()).err;
+    assert!(said_text.contains("set QUIRE_TLS_KEY"), "{said_text}");
 }

@@ -154,8 +154,8 @@ fn a_backup_into_a_folder_is_named_by_its_time_and_counted() {
     std::fs::create_dir(place.0.join("copies")).unwrap();
     let output = place.run(&["backup", "copies"]).expect_success();
     assert!(output.contains("as many as in the database"), "{output}");
-    let said = place.run(&["backup", "copies", "--json"]).expect_success();
-    let response: Value = serde_json::from_str(&said).unwrap();
+    let output_text = place.run(&["backup", "copies", "--json"]).expect_success();
+    let response: Value = serde_json::from_str(&output_text).unwrap();
     assert_eq!(response["rows"]["users"], 1, "{response}");
     let file = response["file"].as_str().unwrap();
     assert!(

@@ -69,10 +69,10 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let begun = Instant::now();
+        let started_at = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
-                begun.elapsed() < Duration::from_secs(20),
+                started_at.elapsed() < Duration::from_secs(20),
                 "nginx does not start"
             );
             std::thread::sleep(Duration::from_millis(50));

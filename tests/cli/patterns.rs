@@ -13,11 +13,11 @@ fn patterns_are_listed_shown_and_checked() {
         assert!(output.out.contains(id), "{id}: {}", output.out);
     }
     assert!(!place.data_folder().exists(), "looking makes nothing");
-    let shown = place.run(&["patterns", "show", "critique"]);
+    let result = place.run(&["patterns", "show", "critique"]);
     assert!(
-        shown.out.contains("verdict: supported | contradicted"),
+        result.out.contains("verdict: supported | contradicted"),
         "{}",
-        shown.out
+        result.out
     );
 
     // The JSON output is valid as a file.
@@ -94,11 +94,11 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
         (&["patterns", "bake"], "no action `bake`"),
         (&["patterns", "check", "nowhere.toml"], "is invalid"),
     ] {
-        let said = place.run(words);
+        let command_output = place.run(words);
         assert!(
-            said.code > Some(0) && said.err.contains(why),
+            command_output.code > Some(0) && command_output.err.contains(why),
             "{words:?}: {}",
-            said.err
+            command_output.err
         );
     }
 }

@@ -136,13 +136,13 @@ fn commands_list_the_models_of_the_running_server() {
     let port = server.address.rsplit_once(':').unwrap().1.to_owned();
     let output = models_with(&place, "openai/m");
     assert!(!output.contains("demo/"), "{output}");
-    let shown = place.run(&[]).expect_success();
-    assert!(shown.contains("Ready: openai/m"), "{shown}");
-    assert_eq!(shown.lines().count(), 4, "{shown}");
-    let said = place.run(&["doctor", "--port", &port]).expect_success();
+    let result = place.run(&[]).expect_success();
+    assert!(result.contains("Ready: openai/m"), "{result}");
+    assert_eq!(result.lines().count(), 4, "{result}");
+    let output_text = place.run(&["doctor", "--port", &port]).expect_success();
     let line = "ok       provider: openai of the running server";
-    assert!(said.contains(line), "{said}");
-    assert!(!said.contains("none is configured"), "{said}");
+    assert!(output_text.contains(line), "{output_text}");
+    assert!(!output_text.contains("none is configured"), "{output_text}");
 }
 
 #[test]
@@ -162,9 +162,9 @@ fn every_command_reports_a_refused_key() {
         requests.contains("no model of openai is ready"),
         "{requests}"
     );
-    let said = place.run(&["doctor", "--port", &port]).expect_success();
+    let output_text = place.run(&["doctor", "--port", &port]).expect_success();
     let line = "warning  provider: openai of the running server: its list";
-    assert!(said.contains(line), "{said}");
+    assert!(output_text.contains(line), "{output_text}");
 }
 
 #[test]

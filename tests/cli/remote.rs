@@ -60,11 +60,15 @@ fn a_running_server_answers_and_keeps_it() {
     // Nothing is left behind on the client's machine.
     assert!(!other.data_folder().exists());
     let words = ["When does the lease end?", "--depth", "quick"];
-    let said =
+    let command_output =
         CommandOutput::from_output(ask_command(&other, &server, &key, &words).output().unwrap());
-    assert_eq!(said.code, Some(0));
-    assert!(said.err.contains("demo/extract answered"), "{}", said.err);
-    assert!(!said.out.trim().is_empty());
+    assert_eq!(command_output.code, Some(0));
+    assert!(
+        command_output.err.contains("demo/extract answered"),
+        "{}",
+        command_output.err
+    );
+    assert!(!command_output.out.trim().is_empty());
 }
 
 #[test]

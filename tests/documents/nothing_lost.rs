@@ -26,7 +26,7 @@ fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
         let _ = writeln!(text, "{}\n{}", page.title, page.text);
         true
     });
-    let said = match report {
+    let output_text = match report {
         Ok(report) => {
             let gaps = report.gaps.iter().map(|gap| gap.why.clone());
             report
@@ -39,7 +39,7 @@ fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
         }
         Err(why) => why.message(),
     };
-    (text, said)
+    (text, output_text)
 }
 
 /// Returns a container with these files, without compression.

@@ -68,10 +68,10 @@ fn seven_vendors_answer_in_one_panel() {
         json!({"type": "reply", "text": format!("{name} says: a tenth of a millimetre."), "match": {"model": name}})
     };
     set_behaviors(&mock, json!(PANEL.map(says)));
-    let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
-    assert_eq!(shown["status"], "completed", "{shown:#}");
+    let result = asking.panel(&PANEL, "openai/gpt-4o-mini");
+    assert_eq!(result["status"], "completed", "{result:#}");
     for model in PANEL {
-        let answer = Asking::answer(&shown, model);
+        let answer = Asking::answer(&result, model);
         let name = model.split_once('/').unwrap().1;
         let text = format!("{name} says: a tenth of a millimetre.");
         assert_eq!(answer["text"], text, "{answer:#}");
@@ -101,15 +101,19 @@ fn temporary_failures_are_retried_after_the_stated_delay_and_lasting_ones_are_no
             fail(PANEL[5], 400, 1),
         ]),
     );
-    let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
-    assert_eq!(shown["status"], "completed", "{shown:#}");
+    let result = asking.panel(&PANEL, "openai/gpt-4o-mini");
+    assert_eq!(result["status"], "completed", "{result:#}");
     for (place, model) in PANEL.iter().enumerate() {
         let expected = if place == 4 || place == 5 {
             "failed"
         } else {
             "completed"
         };
-        assert_eq!(Asking::answer(&shown, model)["status"], expected, "{model}");
+        assert_eq!(
+            Asking::answer(&result, model)["status"],
+            expected,
+            "{model}"
+        );
     }
     check_judgment(&mock);
 }
@@ -127,9 +131,9 @@ fn an_interrupted_stream_is_never_a_complete_answer() {
             json!({"type": "stream_fault", "kind": kind, "after_chunks": 2, "stall_seconds": 6, "times": 3, "match": {"model": name}})
         };
         set_behaviors(&mock, json!(vendors.map(error)));
-        let shown = asking.panel(&vendors, "openai/gpt-4o-mini");
+        let result = asking.panel(&vendors, "openai/gpt-4o-mini");
         for model in vendors {
-            let answer = Asking::answer(&shown, model);
+            let answer = Asking::answer(&result, model);
             assert_eq!(answer["status"], "failed", "{kind}: {answer:#}");
         }
         mock.post("/_llmock/reset", &json!({}));
@@ -189,9 +193,9 @@ fn llmock_strict_check_reports_no_problem() {
             error
         });
         set_behaviors(&mock, scripted.collect());
-        let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
+        let result = asking.panel(&PANEL, "openai/gpt-4o-mini");
         for (model, error) in PANEL.iter().zip(faults) {
-            let answer = Asking::answer(&shown, model);
+            let answer = Asking::answer(&result, model);
             // Silence before the first token has used up the time needed for a retry.
             let is_given_up = error["kind"] == "stall" && answer["text"] == "";
             assert!(

@@ -42,10 +42,10 @@ impl Mock {
             child,
             url: format!("http://127.0.0.1:{port}"),
         };
-        let begun = Instant::now();
+        let started_at = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
-                begun.elapsed() < Duration::from_secs(30),
+                started_at.elapsed() < Duration::from_secs(30),
                 "{program} does not listen"
             );
             std::thread::sleep(Duration::from_millis(20));

@@ -117,11 +117,11 @@ fn damaged_original_is_reported_and_not_served() {
     let full = ada.get(&format!("/api/documents/{}/content", ids[2]));
     assert_eq!(full.status, 200);
     stop(server);
-    let said = command(&folder, &["doctor", "--port", "0"])
+    let output_text = command(&folder, &["doctor", "--port", "0"])
         .output()
         .unwrap();
-    assert_eq!(said.status.code(), Some(1));
-    let text = String::from_utf8(said.stdout).unwrap();
+    assert_eq!(output_text.status.code(), Some(1));
+    let text = String::from_utf8(output_text.stdout).unwrap();
     let line = text
         .lines()
         .find(|line| line.starts_with("broken   originals"))

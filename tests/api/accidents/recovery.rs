@@ -19,15 +19,15 @@ fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
         );
         assert!(!secret.exists());
     }
-    let said = command(&folder, &["doctor"]).output().unwrap();
-    let text = String::from_utf8(said.stdout).unwrap();
+    let output_text = command(&folder, &["doctor"]).output().unwrap();
+    let text = String::from_utf8(output_text.stdout).unwrap();
     assert!(text.contains("broken   secret"), "{text}");
     assert!(!secret.exists());
     run_command(&folder, &["secret", "new"]);
     let new = fs::read(&secret).unwrap();
     assert_ne!(old, new);
-    let said = run_refused(command(&folder, &["secret", "new"]));
-    assert!(said.contains("already exists"), "{said}");
+    let said_text = run_refused(command(&folder, &["secret", "new"]));
+    assert!(said_text.contains("already exists"), "{said_text}");
     assert_eq!(fs::read(&secret).unwrap(), new);
     let server = start(&folder);
     ada = server.known(&ada);
@@ -124,8 +124,8 @@ fn deleted_documents_are_removed_immediately() {
     assert_eq!(list_files(&data_folder(&folder).join("uploads")).len(), 1);
     run_command(&folder, &["user", "delete", "bob@example.com", "--yes"]);
     for part in ["documents", "uploads", "orphans"] {
-        let left_over = list_files(&data_folder(&folder).join(part));
-        assert!(left_over.is_empty(), "{part}: {left_over:?}");
+        let remaining_files = list_files(&data_folder(&folder).join(part));
+        assert!(remaining_files.is_empty(), "{part}: {remaining_files:?}");
     }
 }
 
@@ -138,10 +138,13 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     let stray = "document_01ARZ3NDEKTSV4RRFFQ69G0000";
     fs::write(documents.join(stray), "stray").unwrap();
     let doctor = || {
-        let said = command(&folder, &["doctor", "--port", "0"])
+        let output_text = command(&folder, &["doctor", "--port", "0"])
             .output()
             .unwrap();
-        (said.status.code(), String::from_utf8(said.stdout).unwrap())
+        (
+            output_text.status.code(),
+            String::from_utf8(output_text.stdout).unwrap(),
+        )
     };
     let (code, text) = doctor();
     assert_eq!(code, Some(1), "{text}");

@@ -83,8 +83,8 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
     let mut damaged = sound;
     damaged[100..PAGE_SIZE].fill(0xff);
     fs::write(&path, &damaged).unwrap();
-    let said = run_command(&folder, &["restore", "copy.db", "--replace"]);
-    assert!(fs::read(replaced_database_path(&said)).unwrap() == damaged);
+    let output_text = run_command(&folder, &["restore", "copy.db", "--replace"]);
+    assert!(fs::read(replaced_database_path(&output_text)).unwrap() == damaged);
     let server = start(&folder);
     check_documents(&mut server.known(&ada), &ids);
 }
@@ -155,9 +155,9 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     backdate_files(&folder);
     let away = folder.path().join("away");
     for name in ["quire.db", "quire.db-wal", "secret", "lock"] {
-        let there = data_folder(&folder).join(name);
-        let was_there = fs::rename(&there, &away).is_ok();
-        let created = Command::new("mkfifo").arg(&there).status().unwrap();
+        let target = data_folder(&folder).join(name);
+        let was_there = fs::rename(&target, &away).is_ok();
+        let created = Command::new("mkfifo").arg(&target).status().unwrap();
         assert!(created.success(), "{name}");
         for words in [
             &["serve"][..],
@@ -173,9 +173,9 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
         }
         let doctor = run_with_timeout(command(&folder, &["doctor"]));
         assert_eq!(doctor.1, Some(1), "{name}: {}", doctor.0);
-        fs::remove_file(&there).unwrap();
+        fs::remove_file(&target).unwrap();
         if was_there {
-            fs::rename(&away, &there).unwrap();
+            fs::rename(&away, &target).unwrap();
         }
     }
     check_documents(&mut start(&folder).known(&ada), &ids);
@@ -225,15 +225,15 @@ fn a_file_in_the_place_of_a_folder_is_refused() {
     backdate_files(&folder);
     let away = folder.path().join("away");
     for name in ["documents", "uploads", "orphans", "tmp"] {
-        let there = data_folder(&folder).join(name);
-        let was_there = fs::rename(&there, &away).is_ok();
-        fs::write(&there, "in the way").unwrap();
+        let target = data_folder(&folder).join(name);
+        let was_there = fs::rename(&target, &away).is_ok();
+        fs::write(&target, "in the way").unwrap();
         check_all_commands_refuse(&folder, &format!("{name} is a file"));
         let message = run_refused(command(&folder, &["serve"]));
         assert!(message.contains("Move the file elsewhere"), "{message}");
-        fs::remove_file(&there).unwrap();
+        fs::remove_file(&target).unwrap();
         if was_there {
-            fs::rename(&away, &there).unwrap();
+            fs::rename(&away, &target).unwrap();
         }
     }
     check_documents(&mut start(&folder).known(&ada), &ids);
@@ -353,11 +353,11 @@ fn store_encrypted_key(folder: &Folder, secret: &str) {
     );
     add.env("QUIRE_SECRET", secret)
         .env("LAB_KEY", "sk-0123456789");
-    let said = add.output().unwrap();
+    let output_text = add.output().unwrap();
     assert!(
-        said.status.success(),
+        output_text.status.success(),
         "{}",
-        String::from_utf8_lossy(&said.stderr)
+        String::from_utf8_lossy(&output_text.stderr)
     );
 }
 
@@ -411,8 +411,8 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     assert_eq!(check_value(&folder).unwrap(), noted);
 
     let mut doctor = command(&folder, &["doctor", "--port", "0"]);
-    let said = doctor.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
-    let text = String::from_utf8(said.stdout).unwrap();
+    let output_text = doctor.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
+    let text = String::from_utf8(output_text.stdout).unwrap();
     let line = text
         .lines()
         .find(|line| line.starts_with("broken   secret"));
@@ -422,8 +422,8 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     );
 
     let mut accept = command(&folder, &["secret", "accept"]);
-    let said = accept.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
-    assert!(said.status.success());
+    let said_text = accept.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
+    assert!(said_text.status.success());
     let server = Executable::with(&folder, &secret_variable(OTHER_SECRET));
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
     let mut ada = Client::new(server.address).signed_in("ada@example.com");

@@ -106,8 +106,8 @@ fn configuration_is_shown_without_secrets() {
 fn sessions_are_listed_and_ended_from_another_session() {
     let server = Server::start();
     let here = sign_in(&server, "ada@example.org");
-    let mut there = server.client().with("user-agent", "A browser elsewhere");
-    let elsewhere = login(&mut there, "ada@example.org", PASSWORD).json();
+    let mut position = server.client().with("user-agent", "A browser elsewhere");
+    let elsewhere = login(&mut position, "ada@example.org", PASSWORD).json();
     let mut stranger = bearer_client(
         &server,
         &sign_in(&server, "bob@example.org")["access_token"],
@@ -127,7 +127,7 @@ fn sessions_are_listed_and_ended_from_another_session() {
         .get("/api/users/me")
         .refused(401, "UNAUTHENTICATED");
 
-    let second = login(&mut there, "ada@example.org", PASSWORD).json();
+    let second = login(&mut position, "ada@example.org", PASSWORD).json();
     assert_eq!(ada.delete("/api/users/me/sessions").json()["ended"], 1);
     bearer_client(&server, &second["access_token"])
         .get("/api/users/me")

@@ -80,7 +80,7 @@ fn passwords_are_changed_and_reset() {
         .refused(401, "UNAUTHENTICATED");
     login(&mut server.client(), "a@b.co", PASSWORD).refused(401, "UNAUTHENTICATED");
 
-    let known = server.client().post(
+    let known_entries = server.client().post(
         "/api/auth/request-password-reset",
         json!({"email": "a@b.co"}),
     );
@@ -89,11 +89,11 @@ fn passwords_are_changed_and_reset() {
         json!({}),
     );
     assert_eq!(
-        (known.status, known.bytes.clone()),
+        (known_entries.status, known_entries.bytes.clone()),
         (200, unknown.bytes),
         "the same words"
     );
-    assert!(known.text().contains("instructions"));
+    assert!(known_entries.text().contains("instructions"));
     let resets = admin.get("/api/admin/password-resets").json();
     assert_eq!(
         resets["password_resets"].as_array().map(Vec::len),

@@ -301,9 +301,9 @@ fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
         let (mut chance, mut model) = (SeededRandom(seed), Model::default());
         let mut server = life.start();
         let mut client = Client::new(server.address).registered("ada@example.com");
-        let begun = current_time();
+        let started = current_time();
         wait_for_health(&mut client, "whole", |health| {
-            is_whole_after(health, &begun)
+            is_whole_after(health, &started)
         });
         for round in 0..ROUNDS_OF_A_LIFE.min(rounds - done) {
             let moment = change_with_fault(&life, &mut client, &mut model, &mut chance);

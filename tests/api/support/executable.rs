@@ -17,8 +17,11 @@ pub struct Executable {
 impl Executable {
     /// Starts one that calls this provider, in addition to the demo models.
     pub fn start(folder: &Folder, provider: &Provider, settings: &[(&str, &str)]) -> Self {
-        let known = providers(provider);
-        let mut all = vec![("QUIRE_PROVIDERS", known.as_str()), ("USE_MOCK", "true")];
+        let known_providers = providers(provider);
+        let mut all = vec![
+            ("QUIRE_PROVIDERS", known_providers.as_str()),
+            ("USE_MOCK", "true"),
+        ];
         all.extend_from_slice(settings);
         Self::with(folder, &all)
     }

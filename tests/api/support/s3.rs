@@ -433,9 +433,9 @@ fn list(request: &Request, state: &State) -> Answer {
         .unwrap();
         last.clone_from(key);
     }
-    let more = found.next().is_some();
-    write!(text, "<IsTruncated>{more}</IsTruncated>").unwrap();
-    if more {
+    let extra = found.next().is_some();
+    write!(text, "<IsTruncated>{extra}</IsTruncated>").unwrap();
+    if extra {
         let last = last.replace('&', "&amp;").replace('<', "&lt;");
         write!(
             text,

@@ -56,10 +56,13 @@ pub fn providers(provider: &Provider) -> String {
 
 /// Returns a server with these settings and this provider.
 pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
-    let known = providers(provider);
+    let known_providers = providers(provider);
     let authority = provider.authority();
     let authority = authority.as_ref().map(|path| path.to_str().unwrap());
-    let mut all = vec![("QUIRE_PROVIDERS", known.as_str()), ("USE_MOCK", "true")];
+    let mut all = vec![
+        ("QUIRE_PROVIDERS", known_providers.as_str()),
+        ("USE_MOCK", "true"),
+    ];
     all.extend(authority.map(|path| ("QUIRE_CA_FILE", path)));
     all.extend_from_slice(settings);
     Server::with(&all)

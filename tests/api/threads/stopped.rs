@@ -60,10 +60,10 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
     let new = ask_and_wait(&mut client, body);
     assert_eq!(new["synthesis"], "It is thin, as paper is.");
     assert_eq!(new["branch"], json!({"of": null, "index": 2, "count": 2}));
-    let shown = client
+    let view = client
         .get(&analysis_path(new["analysis_id"].as_str().unwrap(), ""))
         .json();
-    assert_eq!(shown["prompt"], "How thick is it?");
+    assert_eq!(view["prompt"], "How thick is it?");
     let requests = messages_of(&provider.requests().pop().unwrap())
         .pop()
         .unwrap()
