@@ -124,8 +124,8 @@ impl<'a> Linker<'a> {
             imports: self.collect_imports()?,
         };
         for (chunk, objects) in &written.imports {
-            let list = objects.iter().cloned().collect::<Vec<_>>().join(", ");
-            let _ = writeln!(written.text, "import {{ {list} }} from \"./{chunk}.js\";");
+            let list = objects.iter().cloned().collect::<Vec<_>>().join(",");
+            let _ = writeln!(written.text, "import{{{list}}}from\"./{chunk}.js\";");
             written.lines.push(None);
         }
         for path in &self.chunk.modules {
@@ -134,8 +134,8 @@ impl<'a> Linker<'a> {
         let objects = self.chunk.modules.iter().map(|path| object_name(path));
         let _ = writeln!(
             written.text,
-            "export {{ {} }};",
-            objects.collect::<Vec<_>>().join(", ")
+            "export{{{}}};",
+            objects.collect::<Vec<_>>().join(",")
         );
         Ok(written)
     }
@@ -161,11 +161,7 @@ impl<'a> Linker<'a> {
     }
 
     fn write_module(&self, module: &Module, written: &mut ChunkText<'_>) -> BuildResult<()> {
-        let _ = writeln!(
-            written.text,
-            "const {} = (() => {{",
-            object_name(&module.path)
-        );
+        let _ = writeln!(written.text, "const {}=(()=>{{", object_name(&module.path));
         written.lines.push(None);
         for line in &module.lines {
             let text = self.rewrite_loads(module, &line.text)?;
@@ -177,10 +173,10 @@ impl<'a> Linker<'a> {
             .iter()
             .map(|(public, local)| match public == local {
                 true => public.clone(),
-                false => format!("{public}: {local}"),
+                false => format!("{public}:{local}"),
             });
-        let exports = exports.collect::<Vec<_>>().join(", ");
-        let _ = writeln!(written.text, "return {{ {exports} }};\n}})();");
+        let exports = exports.collect::<Vec<_>>().join(",");
+        let _ = writeln!(written.text, "return{{{exports}}};\n}})();");
         written.lines.extend([None, None]);
         Ok(())
     }
@@ -194,7 +190,7 @@ impl<'a> Linker<'a> {
         for address in loads(&text)? {
             let path = resolve(&module.path, &address);
             let call = format!(
-                "import(\"./{}.js\").then((chunk) => chunk.{})",
+                "import(\"./{}.js\").then((chunk)=>chunk.{})",
                 self.chunk_of(&path)?,
                 object_name(&path)
             );

@@ -114,13 +114,13 @@ impl Module {
         let object = self.add_import(from)?;
         let pattern =
             if let Some(list) = names.strip_prefix("{ ").and_then(|n| n.strip_suffix(" }")) {
-                format!("{{ {} }}", list.replace(" as ", ": "))
+                format!("{{{}}}", list.replace(" as ", ":").replace(", ", ","))
             } else if let Some(name) = names.strip_prefix("* as ") {
-                identifier(name)?.to_owned()
+                format!(" {}", identifier(name)?)
             } else {
-                format!("{{ default: {} }}", identifier(names)?)
+                format!("{{default:{}}}", identifier(names)?)
             };
-        Ok(format!("const {pattern} = {object};"))
+        Ok(format!("const{pattern}={object};"))
     }
 
     /// Parses an `convert_export` whose keyword was read. Returns the declaration, or what is left of it.
@@ -137,8 +137,8 @@ impl Module {
             let object = self.add_import(from)?;
             self.add_exports(names)?;
             return Ok(format!(
-                "const {{ {} }} = {object};",
-                names.replace(" as ", ": ")
+                "const{{{}}}={object};",
+                names.replace(" as ", ":").replace(", ", ",")
             ));
         }
         let declaration = rest.strip_prefix("async ").unwrap_or(rest);

@@ -1,5 +1,6 @@
-//! Reads a JavaScript file into lines without comments, blank lines, and indentation. Keeps every line break, so
-//! that no statement ends elsewhere and each line of the result comes from one line of the source.
+//! Reads a JavaScript file into lines without comments, blank lines, indentation, and spaces next to punctuation.
+//! Keeps every line break, so that no statement ends elsewhere and each line of the result comes from one line of the
+//! source.
 
 use super::BuildResult;
 
@@ -18,6 +19,10 @@ const BEFORE_REGEX: [&str; 8] = [
     "return", "typeof", "case", "in", "of", "await", "yield", "void",
 ];
 
+/// Punctuation next to which a space has no meaning. Without the signs that a neighbor could change: `+`, `-`, `/`, and
+/// the dot.
+const PUNCTUATION: &str = "{}()[];,:?=><&|*%!";
+
 /// The lines of a script.
 ///
 /// # Errors
@@ -26,6 +31,7 @@ pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
     let mut reader = ScriptReader::new(source);
     while let Some(character) = reader.peek(0) {
         match character {
+            ' ' if reader.is_redundant_space() => reader.next += 1,
             '/' if reader.peek(1) == Some('/') => reader.line_comment(),
             '/' if reader.peek(1) == Some('*') => reader.block_comment()?,
             '/' if reader.begins_regex() => reader.copy_regex()?,
@@ -233,6 +239,20 @@ impl ScriptReader {
                 Some(_) => self.copy(),
             }
         }
+    }
+
+    /// Whether the space here is next to punctuation. Import and export statements keep theirs, because they are parsed
+    /// later (`module.rs`).
+    fn is_redundant_space(&self) -> bool {
+        let keyword = self.text.split(' ').next().unwrap_or_default();
+        let is_statement = matches!(keyword, "import" | "export");
+        let neighbors = [self.text.chars().next_back(), self.peek(1)];
+        let is_next_to_punctuation = neighbors
+            .into_iter()
+            .flatten()
+            .any(|sign| PUNCTUATION.contains(sign));
+        let is_in_statement = self.is_top && is_statement;
+        is_next_to_punctuation && !is_in_statement && !self.text.is_empty()
     }
 
     /// Whether a slash here begins a regular expression: nothing before it is a value that could be divided.

@@ -30,8 +30,8 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
         return report(call, file, &count_rows(&outcome.counts));
     };
     Err(CommandFailure::Failed(format!(
-        "{file} is written, but not complete: {faulty}. Put the files back into the folder documents from a copy, and \
-         export again. quire doctor lists all"
+        "{file} was written, but it is incomplete: {faulty}. Restore the files in the folder documents from a copy, and \
+         export again. quire doctor lists them all"
     )))
 }
 

@@ -18,10 +18,10 @@ use crate::config::Config;
 use crate::log;
 
 /// The help text of `quire chat` besides the options.
-pub(super) const DETAILS: &str = "Each line is a question that follows the one before, with the same panel. With\n--continue, the conversation continues the newest thread. Ctrl-C stops\nan answer, and at the prompt ends the program. Commands:\n  /new   begin a new thread\n  /help  list the commands\n  /quit  end; so does the end of the input";
+pub(super) const DETAILS: &str = "Each line is a question that follows up on the one before, with the same panel. With\n--continue, the conversation continues the newest thread. Ctrl-C stops\nan answer, and at the prompt ends the program. Commands:\n  /new   start a new thread\n  /help  list the commands\n  /quit  exit; so does the end of the input";
 
 /// The commands of the conversation, in one line.
-const COMMANDS_HINT: &str = "/new begins a new thread, /quit ends";
+const COMMANDS_HINT: &str = "/new starts a new thread, /quit exits";
 /// Maximum number of lines read ahead of the conversation.
 const MAX_WAITING_LINES: usize = 16;
 
@@ -78,7 +78,7 @@ async fn converse(call: &CommandCall, config: &Config, backend: &ChatBackend) ->
             "/quit" | "/exit" => return Ok(()),
             "/new" => {
                 follows = None;
-                print_progress("a new thread begins");
+                print_progress("new thread");
             }
             word if word.starts_with('/') && !word.contains(char::is_whitespace) => {
                 print_progress(COMMANDS_HINT);

@@ -72,7 +72,7 @@ fn parse_action(call: &CommandCall) -> Result<DocumentsAction<'_>, CommandFailur
         ("search", [_, ..]) => Ok(DocumentsAction::Search(rest.join(" "))),
         ("delete", [id]) => Ok(DocumentsAction::Delete(id)),
         ("search", []) => usage("documents search needs the words to find"),
-        ("delete", _) => usage("documents delete needs the id of one document"),
+        ("delete", _) => usage("documents delete needs the ID of one document"),
         ("list", _) => usage("documents list takes no further words"),
         (other, _) => usage(unknown_action("documents", other, DETAILS)),
     }
@@ -168,7 +168,7 @@ fn document_id(text: &str) -> Result<DocumentId, CommandFailure> {
     DocumentId::parse(text).map_or_else(
         || {
             usage(format!(
-                "\"{text}\" is not the id of a document; `quire documents list` lists them"
+                "\"{text}\" is not the ID of a document; `quire documents list` lists them"
             ))
         },
         Ok,

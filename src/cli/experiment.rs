@@ -44,7 +44,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     if let ("show" | "resume", Some(id)) = (word, call.words.get(1))
         && ExperimentId::parse(id).is_none()
     {
-        return usage(format!("\"{id}\" is not the id of an experiment"));
+        return usage(format!("\"{id}\" is not the ID of an experiment"));
     }
     block_on(async {
         let runs = !matches!(word, "list" | "show");
@@ -67,7 +67,7 @@ async fn perform(call: &CommandCall, backend: &ExperimentBackend, word: &str) ->
         }
         ("run", None) => usage("experiment run needs a file: quire experiment run sums.toml"),
         _ => usage(format!(
-            "experiment {word} needs an id; see quire experiment list"
+            "experiment {word} needs an ID; see quire experiment list"
         )),
     }
 }
@@ -109,7 +109,7 @@ fn print_forecast(forecast: &Value) {
     print_progress(&text(&forecast["detectable"]["sentence"]));
     print_progress(&text(&forecast["stopping"]));
     for warning in forecast["warnings"].as_array().into_iter().flatten() {
-        print_progress(&format!("mind: {}", text(warning)));
+        print_progress(&format!("note: {}", text(warning)));
     }
 }
 

@@ -74,7 +74,7 @@ fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, Str
         }
         if found.len() > MAX_FILES {
             return Err(format!(
-                "{pattern} matches more than {MAX_FILES} files, which are the most that are read"
+                "{pattern} matches more than {MAX_FILES} files; name fewer"
             ));
         }
     }

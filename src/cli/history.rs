@@ -39,7 +39,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     match (action, rest.as_str()) {
         ("list", "") => {}
         ("show" | "export", "") => {
-            return usage(format!("history {action} needs a thread's id, or last"));
+            return usage(format!("history {action} needs a thread's ID, or last"));
         }
         ("search", "") => return usage("history search needs the words to find"),
         ("show" | "export" | "search", _) => {}
@@ -223,7 +223,7 @@ impl HistoryBackend {
             return match ThreadId::parse(word) {
                 Some(id) => Ok(id.to_string()),
                 None => usage(format!(
-                    "\"{}\" is not the id of a thread; `quire history` lists them",
+                    "\"{}\" is not the ID of a thread; `quire history` lists them",
                     remove_control_characters(word)
                 )),
             };

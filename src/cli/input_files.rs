@@ -202,7 +202,9 @@ fn piped_input() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
     });
     let mut arrived = receiver.recv_timeout(PIPE_NOTICE_DELAY);
     if arrived.is_err() {
-        screen::print_progress("waiting for a document on stdin; < /dev/null asks without one");
+        screen::print_progress(
+            "waiting for a document on stdin; add < /dev/null to ask without one",
+        );
         arrived = receiver.recv_timeout(PIPE_TIMEOUT - PIPE_NOTICE_DELAY);
     }
     match arrived {

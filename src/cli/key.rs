@@ -40,7 +40,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(if action == "delete" { 3 } else { 2 })?;
     let id = match (action, word(2)) {
         ("delete", None) => {
-            return usage("the key's id is missing; `quire key list EMAIL` lists them");
+            return usage("the key's ID is missing; `quire key list EMAIL` lists them");
         }
         (_, id) => id.unwrap_or_default(),
     };
@@ -101,7 +101,7 @@ fn perform_at_server(call: &CommandCall, server: &RemoteSession, action: &str) -
                  settings page",
             );
         }
-        ("delete", []) => return usage("the key's id is missing; `quire key list` lists them"),
+        ("delete", []) => return usage("the key's ID is missing; `quire key list` lists them"),
         ("delete", [id]) => (None, *id),
         ("delete", [email, id, ..]) => (Some(*email), *id),
         (_, words) => (words.first().copied(), ""),

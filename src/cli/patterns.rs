@@ -20,7 +20,7 @@ use crate::domain::pattern::stored::PatternOrigin;
 
 pub(super) const DETAILS: &str = "  list             list built-in patterns and those in the folder QUIRE_PATTERNS\n  \
 show ID          print one with its prompts; with --json, a file to start from\n  \
-check FILE …     check TOML or JSON files; names line and field of each problem";
+check FILE …     check TOML or JSON files; reports line and field of each problem";
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
@@ -107,7 +107,7 @@ fn list(call: &CommandCall) -> Outcome {
 fn show(call: &CommandCall) -> Outcome {
     call.limit_words(2)?;
     let Some(id) = call.words.get(1) else {
-        return usage("the pattern's id is missing; `quire patterns list` lists them");
+        return usage("the pattern's ID is missing; `quire patterns list` lists them");
     };
     let all = list_patterns(call)?;
     let Some(listed) = all.iter().find(|listed| listed.pattern.id == *id) else {
@@ -122,7 +122,7 @@ fn show(call: &CommandCall) -> Outcome {
         return print_json(&json!(**pattern));
     }
     print_wrapped(format_args!(
-        "{} ({}, {})\n{}\n\nGood for: {}\nBad at: {}\nPanel: {} to {} members",
+        "{} ({}, {})\n{}\n\nGood for: {}\nLimitations: {}\nPanel: {} to {} members",
         pattern.name,
         pattern.category,
         pattern.arrangement.as_str(),

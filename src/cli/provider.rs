@@ -131,7 +131,7 @@ async fn perform(
 }
 
 fn unknown_provider<T>(name: &str) -> Result<T, CommandFailure> {
-    failed(format!("there is no added provider {name}"))
+    failed(format!("no provider named {name} has been added"))
 }
 
 fn perform_at_server(

@@ -96,8 +96,8 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     }
     if app.is_abandoned() {
         return failed(
-            "the quire that took over the replica no longer answers: this one has stopped, because it stores nothing \
-             any more\nstart it again (a supervisor does so by itself): it then takes the replica over",
+            "the process that took over the replica no longer responds; this one has stopped, because it could no \
+             longer store anything\nrestart it (a supervisor does so automatically): it then takes over the replica",
         );
     }
     log::info("stopped", &[]);
@@ -162,7 +162,7 @@ async fn take_over(
     const POLL_INTERVAL: Duration = Duration::from_millis(10);
     let mut predecessor = handover::Predecessor::connect(&config.data_dir).or_else(|error| {
         let held = in_use_message(config);
-        failed(format!("{held}\nit does not hand over: {error}"))
+        failed(format!("{held}\nthe handover failed: {error}"))
     })?;
     let expected = [Some(config.port), config.ui_port].into_iter().flatten();
     let expected = expected.map(|port| SocketAddr::new(config.host, port));
@@ -258,11 +258,11 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
     let mut lines = match setup {
         FirstAdminRule::FirstAccount => {
             return Ok(vec![format!(
-                "There is no account yet: the first one that is created at {page} becomes the administrator"
+                "There is no account yet. The first one created at {page} becomes the administrator"
             )]);
         }
         FirstAdminRule::Token { token, is_generated: true } => vec![
-            "There is no administrator yet. This link makes one, until it is used or the server starts again:"
+            "There is no administrator yet. This link creates one; it is valid until it is used or the server restarts:"
                 .to_owned(),
             format!("  {page}#setup={token}"),
         ],
@@ -273,7 +273,9 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
     if config.public_url.is_none()
         && reachable_address(listeners).is_some_and(|ip| ip.is_unspecified())
     {
-        lines.push("From another machine, put this one's name or address in the link".to_owned());
+        lines.push(
+            "From another machine, put this machine's name or address into the link".to_owned(),
+        );
     }
     if config.registration == Registration::Open {
         let text =
@@ -293,9 +295,11 @@ fn warn_of_data_loss(config: &Config) {
             "a disk mounted at {} (docker run -v quire:/data, a `disk` in render.yaml)",
             config.data_dir.display()
         );
-        log::warn("one line fixes it", &[("either", &disk)]);
         let replica = "QUIRE_REPLICA=s3://bucket/prefix with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, outside Amazon, AWS_ENDPOINT_URL";
-        log::warn("one line fixes it", &[("or", &replica)]);
+        log::warn(
+            "to keep data, mount a disk or set up a replica",
+            &[("disk", &disk), ("replica", &replica)],
+        );
     }
 }
 
@@ -312,7 +316,7 @@ async fn bind_listeners(
     let mut lines = vec![format!("Quire is listening on {scheme}://{address}")];
     if address.ip().is_unspecified() {
         lines.push(format!(
-            "That is every network interface of this machine; on the machine itself, open {}",
+            "This means every network interface of this machine; on the machine itself, open {}",
             url(scheme, address)
         ));
     }
@@ -328,7 +332,7 @@ async fn bind_listeners(
             index: false,
             tls,
         });
-        lines.push(format!("Its pages are on {}", url(scheme, address)));
+        lines.push(format!("The web interface is at {}", url(scheme, address)));
     }
     Ok((listeners, lines))
 }
@@ -365,7 +369,7 @@ fn bind_error(requested: SocketAddr, error: &std::io::Error) -> String {
             port.checked_add(1).unwrap_or(8080)
         ),
         ErrorKind::PermissionDenied => format!(
-            "cannot listen on {requested}: ports below 1024 need a privilege\n\
+            "cannot listen on {requested}: ports below 1024 require privileges\n\
              choose a higher one with --port, or put a proxy in front: quire help hosts"
         ),
         ErrorKind::AddrNotAvailable => format!(
@@ -493,7 +497,7 @@ async fn run_housekeeping(app: &Arc<App>) {
 async fn log_failure(work: impl Future<Output = crate::app::Result<()>>) {
     if let Err(error) = work.await {
         log::error(
-            "upkeep failed",
+            "housekeeping failed",
             &[("why", &error.private.unwrap_or(error.public))],
         );
     }

@@ -56,7 +56,7 @@ async fn perform(
                 .set_password(None, &user.id, &password, keep_keys, &origin)
                 .await?;
             print(format!(
-                "{} has a new password; all sessions are ended, {}",
+                "{} has a new password; all sessions have ended, {}",
                 user.email,
                 keys_deleted(deleted)
             ))?;
