@@ -62,7 +62,8 @@ impl Analyses<'_> {
     ) -> Result<Plan> {
         let pattern = self.patterns.find(user, new.request.pattern()).await?;
         let pattern = pattern.ok_or_else(Error::missing)?;
-        let arrangement = arrange::arrangement_at_depth(&pattern, new.request.depth.unwrap_or_default());
+        let arrangement =
+            arrange::arrangement_at_depth(&pattern, new.request.depth.unwrap_or_default());
         let PanelIds {
             members,
             synthesizer: writer,

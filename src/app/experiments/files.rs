@@ -43,6 +43,7 @@ pub fn read_file(text: &str) -> Result<(Value, BTreeMap<String, usize>)> {
             .map(|value| (value, BTreeMap::new()))
             .map_err(|error| parse_error(error.line(), format!("not JSON: {error}")));
     }
-    let document = toml_text::parse_toml(text).map_err(|error| parse_error(error.line, error.message))?;
+    let document =
+        toml_text::parse_toml(text).map_err(|error| parse_error(error.line, error.message))?;
     Ok((document.value, document.lines))
 }

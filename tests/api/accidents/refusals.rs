@@ -455,7 +455,10 @@ fn changed_secret_without_encrypted_keys_signs_all_users_out() {
     fs::write(data_folder(&folder).join("secret"), OTHER_SECRET).unwrap();
     // A command's environment may lack the server's secret; the command then continues without one.
     let message = run_refused(command(&folder, &["user", "list"]));
-    assert!(message.contains("does not match this database"), "{message}");
+    assert!(
+        message.contains("does not match this database"),
+        "{message}"
+    );
     let server = start(&folder);
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
     stop(server);
