@@ -12,7 +12,7 @@ use quire::llm::{self, CallEvent, CircuitView, Llm, LlmSettings, ProviderSource}
 
 use tokio::sync::mpsc;
 
-use crate::providers::{Call, call, event, hello, request, settings};
+use crate::providers::{Call, call, event, hello, request, runtime, settings};
 use crate::support::provider::{Provider, ReceivedRequest, on};
 
 const JSON: &str = "application/json";
@@ -132,6 +132,7 @@ fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
             ..request("m")
         };
         let (tell, events) = mpsc::channel(64);
+        let _on = runtime().enter();
         let running = llm.start(7, Some(user), request, tell);
         Call { running, events }
             .whole()
@@ -374,6 +375,7 @@ fn an_address_that_a_user_gave_must_be_public() {
             model: "own/m".into(),
             ..request("")
         };
+        let _on = runtime().enter();
         let _running = llm.start(7, Some(&user), wanted, tell);
         loop {
             if let Some((_, CallEvent::Finished { result, .. })) = events.blocking_recv() {
