@@ -237,3 +237,125 @@ impl ResponseBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn deadlines(answer: Duration, write: Duration) -> HeadDeadlines {
+        HeadDeadlines {
+            answer: clock::instant() + answer,
+            write,
+        }
+    }
+
+    fn request(body: Vec<u8>) -> Request<Full<Bytes>> {
+        Request::post("/").body(Full::from(body)).unwrap()
+    }
+
+    /// A connection to a server that answers every request with these bytes, and leaves it open.
+    async fn answering(answer: &'static str) -> Box<ProviderConnection> {
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            while far.read(&mut buffer).await.is_ok_and(|read| read > 0) {
+                far.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        opened(near).await
+    }
+
+    async fn opened(stream: DuplexStream) -> Box<ProviderConnection> {
+        let opened = ProviderConnection::open(Box::new(stream)).await;
+        opened.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    async fn body_of(mut connection: Box<ProviderConnection>, idle: Duration) -> ResponseBody {
+        let sent = connection.send(request(b"x".to_vec()), deadlines(LONG, LONG));
+        let body = sent.await.unwrap().into_body();
+        let now = clock::instant();
+        ResponseBody::new(connection, body, now + LONG, now + idle)
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_one_call_after_the_other() {
+        let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n";
+        let mut connection = answering(answer).await;
+        for _ in 0..3 {
+            let mut body = body_of(connection, LONG).await;
+            let mut text = Vec::new();
+            // Chunks that have arrived together are one piece.
+            assert_eq!(body.read_piece(&mut text).await, Ok(7));
+            assert_eq!(body.read_piece(&mut text).await, Ok(0));
+            assert_eq!(text, b"one two");
+            connection = body.into_connection().unwrap();
+            assert!(connection.is_usable().await);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_body_ends_at_its_deadline_and_its_connection_is_not_reused() {
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
+        let mut body = body_of(answering(answer).await, LONG).await;
+        let mut text = Vec::new();
+        assert_eq!(body.read_piece(&mut text).await, Ok(4));
+        body.set_read_deadline(clock::instant() + SHORT);
+        let stalled = body.read_piece(&mut text).await;
+        assert_eq!(stalled, Err(BodyError::Stalled));
+        body.call_deadline = clock::instant();
+        let late = body.read_piece(&mut text).await;
+        assert_eq!(late, Err(BodyError::OutOfTime));
+        assert!(body.into_connection().is_none());
+    }
+
+    #[tokio::test]
+    async fn errors_come_after_the_bytes_before_them() {
+        let answer =
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\nnonsense\r\n";
+        let mut body = body_of(answering(answer).await, LONG).await;
+        let mut text = Vec::new();
+        assert_eq!(body.read_piece(&mut text).await, Ok(3));
+        let malformed = body.read_piece(&mut text).await;
+        assert_eq!(malformed, Err(BodyError::Protocol));
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_takes_no_bytes_or_sends_none_times_out() {
+        // Nobody reads at the other end.
+        let (near, _far) = tokio::io::duplex(64);
+        let mut connection = opened(near).await;
+        let large = request(vec![b'x'; 64 * 1024]);
+        let sent = connection.send(large, deadlines(LONG, SHORT)).await;
+        assert!(matches!(sent, Err(TransportError::AnswerTimeout)));
+        let (near, _far) = tokio::io::duplex(64 * 1024);
+        let mut connection = opened(near).await;
+        let sent = connection.send(request(Vec::new()), deadlines(SHORT, LONG));
+        assert!(matches!(sent.await, Err(TransportError::AnswerTimeout)));
+    }
+
+    #[tokio::test]
+    async fn only_a_silent_reused_connection_is_stale() {
+        for (is_reused, answer, expected) in [
+            (false, "", false),
+            (true, "", true),
+            (true, "HTTP/1.1 2", false),
+        ] {
+            let (near, mut far) = tokio::io::duplex(64 * 1024);
+            let mut connection = opened(near).await;
+            connection.is_reused = is_reused;
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                let _ = far.read(&mut buffer).await;
+                let _ = far.write_all(answer.as_bytes()).await;
+            });
+            let sent = connection.send(request(Vec::new()), deadlines(LONG, LONG));
+            let error = sent.await.unwrap_err();
+            assert_eq!(connection.was_stale(&error), expected, "{answer} {error:?}");
+        }
+    }
+}

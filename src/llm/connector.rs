@@ -184,3 +184,74 @@ fn tls_connector(authorities: Option<&str>) -> Result<TlsConnector, TransportErr
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn connector() -> Connector {
+        Connector::new(&LlmSettings::default())
+    }
+
+    #[tokio::test]
+    async fn the_guard_is_asked_before_a_connection_is_opened() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let uri: Uri = format!("http://{address}/v1").parse().unwrap();
+        let connector = connector();
+        let _ = connector.proxy.set(None);
+        let refused = connector.connect(&uri, AddressReach::Public).await;
+        assert!(matches!(refused, Err(TransportError::NotPublic)));
+        assert!(
+            connector
+                .connect(&uri, AddressReach::Anywhere)
+                .await
+                .is_ok()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_proxy_tunnels_only_what_may_reach_any_address() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let proxy = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(socket.read_u8().await.unwrap());
+            }
+            let opened = b"HTTP/1.1 200 Connection established\r\n\r\nthrough";
+            socket.write_all(opened).await.unwrap();
+            String::from_utf8(head).unwrap()
+        };
+        let connector = connector();
+        let known = Proxy::new(&format!("http://{address}")).unwrap();
+        let _ = connector.proxy.set(Some(known));
+        // The name is resolved by the proxy.
+        let uri: Uri = "http://model.invalid:81/v1".parse().unwrap();
+        let connecting = connector.connect(&uri, AddressReach::Anywhere);
+        let (head, stream) = tokio::join!(proxy, connecting);
+        assert!(head.starts_with("CONNECT model.invalid:81 HTTP/1.1\r\n"));
+        let mut first = [0; 7];
+        let mut stream = stream.unwrap_or_else(|error| panic!("{error:?}"));
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"through");
+        assert!(connector.proxy(&uri, AddressReach::Public).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_next_address_is_tried() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = closed.local_addr().unwrap();
+        let limit = Duration::from_secs(600);
+        assert!(open_socket(&[closed, open], limit).await.is_ok());
+        let refused = open_socket(&[closed], limit).await;
+        assert!(matches!(refused, Err(TransportError::Io(error))
+            if error.kind() == io::ErrorKind::ConnectionRefused));
+    }
+}
