@@ -11,9 +11,10 @@ const MAX_WAITING: usize = 1024;
 
 /// Admits calls and queues them.
 #[derive(Clone)]
-pub(super) struct CallQueue(Arc<Mutex<QueueState>>);
+pub(super) struct CallQueue(Arc<Mutex<CallSlots>>);
 
-struct QueueState {
+/// Which calls run and which wait.
+struct CallSlots {
     max_concurrent: usize,
     busy: usize,
     /// Number of running calls by provider limiter; limiters without any are absent.
@@ -68,7 +69,7 @@ impl Drop for QueuePlace<'_> {
 impl CallQueue {
     /// Creates a queue that admits at most this many calls at once.
     pub fn new(most: usize) -> Self {
-        Self(Arc::new(Mutex::new(QueueState {
+        Self(Arc::new(Mutex::new(CallSlots {
             max_concurrent: most.max(1),
             busy: 0,
             calls_per_limiter: BTreeMap::new(),
@@ -136,12 +137,12 @@ impl CallQueue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, QueueState> {
+    fn state(&self) -> MutexGuard<'_, CallSlots> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl QueueState {
+impl CallSlots {
     fn has_room(&self, limiter: ProviderLimiter) -> bool {
         let busy = self.calls_per_limiter.get(&limiter.id).copied();
         self.busy < self.max_concurrent && busy.unwrap_or(0) < limiter.max_concurrent.max(1)

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 
 use super::deadline_timer::DeadlineTimer;
 use super::provider_socket::{ByteStream, ProviderSocket, SocketActivity};
-use super::transport_error::{BodyError, TransportError};
+use super::transport_error::{ReadError, TransportError};
 use crate::clock;
 
 /// Maximum size of a response's head, and of the buffer that it is read into, in bytes.
@@ -139,7 +139,7 @@ pub(super) struct ResponseBody {
     read_deadline: Instant,
     is_complete: bool,
     /// An error after bytes that are passed on first.
-    failed: Option<BodyError>,
+    failed: Option<ReadError>,
 }
 
 impl ResponseBody {
@@ -174,7 +174,7 @@ impl ResponseBody {
     /// # Errors
     ///
     /// When the connection breaks, a deadline passes, or the framing is malformed.
-    pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, BodyError> {
+    pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -195,7 +195,7 @@ impl ResponseBody {
         piece: &mut Vec<u8>,
         start: usize,
         context: &mut Context<'_>,
-    ) -> Poll<Result<usize, BodyError>> {
+    ) -> Poll<Result<usize, ReadError>> {
         // Whether the connection was driven since the body was last found empty.
         let mut is_driven = false;
         while piece.len() - start < PIECE_BYTES {
@@ -230,10 +230,10 @@ impl ResponseBody {
         Poll::Ready(Err(self.timeout(clock::instant())))
     }
 
-    fn timeout(&self, now: Instant) -> BodyError {
+    fn timeout(&self, now: Instant) -> ReadError {
         match now >= self.call_deadline {
-            true => BodyError::OutOfTime,
-            false => BodyError::Stalled,
+            true => ReadError::OutOfTime,
+            false => ReadError::Stalled,
         }
     }
 }
@@ -306,10 +306,10 @@ mod tests {
         assert_eq!(body.read_piece(&mut text).await, Ok(4));
         body.set_read_deadline(clock::instant() + SHORT);
         let stalled = body.read_piece(&mut text).await;
-        assert_eq!(stalled, Err(BodyError::Stalled));
+        assert_eq!(stalled, Err(ReadError::Stalled));
         body.call_deadline = clock::instant();
         let late = body.read_piece(&mut text).await;
-        assert_eq!(late, Err(BodyError::OutOfTime));
+        assert_eq!(late, Err(ReadError::OutOfTime));
         assert!(body.into_connection().is_none());
     }
 
@@ -321,7 +321,7 @@ mod tests {
         let mut text = Vec::new();
         assert_eq!(body.read_piece(&mut text).await, Ok(3));
         let malformed = body.read_piece(&mut text).await;
-        assert_eq!(malformed, Err(BodyError::Protocol));
+        assert_eq!(malformed, Err(ReadError::Protocol));
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 use hyper::http::uri::Scheme;
+use rustls::crypto::ring as primitives;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -176,7 +177,7 @@ fn tls_connector(authorities: Option<&str>) -> Result<TlsConnector, TransportErr
             .roots
             .extend_from_slice(webpki_roots::TLS_SERVER_ROOTS),
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(primitives::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| TransportError::Insecure)?
@@ -246,8 +247,10 @@ mod tests {
     async fn the_next_address_is_tried() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = listener.local_addr().unwrap();
-        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let closed = closed.local_addr().unwrap();
+        let closed = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap()
+        };
         let limit = Duration::from_secs(600);
         assert!(open_socket(&[closed, open], limit).await.is_ok());
         let refused = open_socket(&[closed], limit).await;

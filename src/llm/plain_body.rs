@@ -1,11 +1,14 @@
 //! A response body without compression. Quire does not request any, but some servers send it anyway.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 
-use super::response_reader::{MAX_ANSWER, PieceSource};
-use super::transport_error::BodyError;
+use super::transport_error::ReadError;
+
+/// Maximum size of an answer, in bytes: far more than any model writes.
+pub(super) const MAX_ANSWER: usize = 8 << 20;
 
 /// First bytes of every gzip stream, and of no text.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
@@ -13,6 +16,18 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZLIB_MAGIC: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
 /// Maximum number of compressed bytes that are processed at once: they become at most a thousand times as many.
 const MAX_STEP: usize = 256;
+
+/// Supplies a body piece by piece.
+pub(super) trait PieceSource {
+    /// Appends the bytes that have arrived. Returns their number; zero at the end.
+    fn read_piece(
+        &mut self,
+        piece: &mut Vec<u8>,
+    ) -> impl Future<Output = Result<usize, ReadError>> + Send;
+
+    /// Allows this much time until the next piece.
+    fn allow(&mut self, time: Duration);
+}
 
 /// A body that is decompressed, if necessary, as it arrives.
 pub(super) struct PlainBody<S> {
@@ -39,7 +54,7 @@ impl<S: PieceSource> PlainBody<S> {
     }
 
     /// Allows this much time until the next piece.
-    pub fn allow(&mut self, time: std::time::Duration) {
+    pub fn allow(&mut self, time: Duration) {
         self.source.allow(time);
     }
 
@@ -48,7 +63,7 @@ impl<S: PieceSource> PlainBody<S> {
     /// # Errors
     ///
     /// When the connection breaks or a deadline passes, the compressed data is damaged, or the body is too large.
-    pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, BodyError> {
+    pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
         piece.clear();
         while piece.is_empty() && !self.is_over {
             let is_first = self.arrived == 0;
@@ -64,7 +79,7 @@ impl<S: PieceSource> PlainBody<S> {
             }
             if let Some(decompressor) = &mut self.decompressor {
                 if self.arrived > MAX_ANSWER {
-                    return Err(BodyError::TooLarge);
+                    return Err(ReadError::TooLarge);
                 }
                 *piece = decompressor.push(piece)?;
             }
@@ -91,15 +106,15 @@ impl Decompressor {
     }
 
     /// Decompresses a piece; an empty one is the end.
-    fn push(&mut self, packed: &[u8]) -> Result<Vec<u8>, BodyError> {
+    fn push(&mut self, packed: &[u8]) -> Result<Vec<u8>, ReadError> {
         for step in packed.chunks(MAX_STEP) {
             let written = match self {
                 Self::Gzip(decoder) => decoder.write_all(step).and_then(|()| decoder.flush()),
                 Self::Zlib(decoder) => decoder.write_all(step).and_then(|()| decoder.flush()),
             };
-            written.map_err(|_| BodyError::Broken)?;
+            written.map_err(|_| ReadError::Broken)?;
             if self.plain().len() > MAX_ANSWER {
-                return Err(BodyError::TooLarge);
+                return Err(ReadError::TooLarge);
             }
         }
         if packed.is_empty() {
@@ -107,7 +122,7 @@ impl Decompressor {
                 Self::Gzip(decoder) => decoder.try_finish(),
                 Self::Zlib(decoder) => decoder.try_finish(),
             };
-            ended.map_err(|_| BodyError::Broken)?;
+            ended.map_err(|_| ReadError::Broken)?;
         }
         Ok(std::mem::take(self.plain()))
     }
@@ -122,8 +137,6 @@ impl Decompressor {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use flate2::Compression;
     use flate2::write::{GzEncoder, ZlibEncoder};
 
@@ -133,7 +146,7 @@ mod tests {
     struct Pieces<'a>(&'a [u8], usize);
 
     impl PieceSource for Pieces<'_> {
-        async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, BodyError> {
+        async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
             let read = self.0.len().min(self.1);
             piece.extend_from_slice(&self.0[..read]);
             self.0 = &self.0[read..];
@@ -143,7 +156,7 @@ mod tests {
         fn allow(&mut self, _time: Duration) {}
     }
 
-    async fn read_all(body: &[u8], size: usize) -> (Vec<u8>, Result<usize, BodyError>) {
+    async fn read_all(body: &[u8], size: usize) -> (Vec<u8>, Result<usize, ReadError>) {
         let mut body = PlainBody::new(Pieces(body, size));
         let (mut all, mut piece) = (Vec::new(), Vec::new());
         loop {
@@ -193,11 +206,11 @@ mod tests {
         let plain = vec![b'x'; MAX_ANSWER + 1];
         let packed = gzip(&plain);
         let (_, failed) = read_all(&packed, packed.len()).await;
-        assert_eq!(failed, Err(BodyError::TooLarge));
+        assert_eq!(failed, Err(ReadError::TooLarge));
         let packed = gzip(b"some text that is cut off");
         let (_, failed) = read_all(&packed[..packed.len() / 2], 10_000).await;
-        assert_eq!(failed, Err(BodyError::Broken));
+        assert_eq!(failed, Err(ReadError::Broken));
         let (_, failed) = read_all(b"\x1f\x8b\x08 not compressed at all", 10_000).await;
-        assert_eq!(failed, Err(BodyError::Broken));
+        assert_eq!(failed, Err(ReadError::Broken));
     }
 }

@@ -15,8 +15,8 @@ use hyper::{Method, Request, Uri};
 use super::connection::{HeadDeadlines, ProviderConnection, ResponseBody};
 use super::connection_pool::{ConnectionPool, Origin};
 use super::connector::Connector;
-use super::response_reader::PieceSource;
-use super::transport_error::{BodyError, TransportError};
+use super::plain_body::PieceSource;
+use super::transport_error::{ReadError, TransportError};
 use super::{LlmSettings, USER_AGENT};
 use crate::clock;
 use crate::domain::network::AddressReach;
@@ -57,7 +57,7 @@ pub(super) struct ProviderBody {
 }
 
 /// The parts of a request's address.
-struct Target {
+struct RequestTarget {
     uri: Uri,
     origin: Origin,
 }
@@ -82,7 +82,7 @@ impl ProviderClient {
         &self,
         mut request: ProviderRequest,
     ) -> Result<ProviderResponse, TransportError> {
-        let target = Target::of(&mut request)?;
+        let target = RequestTarget::of(&mut request)?;
         let deadlines = HeadDeadlines {
             answer: request.deadline.min(request.first_byte),
             write: self.idle,
@@ -127,7 +127,7 @@ impl ProviderClient {
 
     async fn open(
         &self,
-        target: &Target,
+        target: &RequestTarget,
         deadline: Instant,
     ) -> Result<Box<ProviderConnection>, TransportError> {
         let opening = async {
@@ -140,7 +140,7 @@ impl ProviderClient {
     }
 }
 
-impl Target {
+impl RequestTarget {
     fn of(request: &mut ProviderRequest) -> Result<Self, TransportError> {
         let uri = Uri::try_from(std::mem::take(&mut request.url));
         let uri = uri.map_err(|_| TransportError::BadAddress)?;
@@ -229,7 +229,7 @@ fn without_credentials(authority: &Authority) -> &str {
 }
 
 impl PieceSource for ProviderBody {
-    async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, BodyError> {
+    async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
         self.body.read_piece(piece).await
     }
 

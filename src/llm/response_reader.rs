@@ -5,30 +5,16 @@ use std::time::Duration;
 
 use super::cancel_slot::CancelSlot;
 use super::output_estimate::AnswerProgress;
-use super::plain_body::PlainBody;
-use super::transport_error::{self, BodyError};
+use super::plain_body::{MAX_ANSWER, PieceSource, PlainBody};
+use super::transport_error;
 use crate::domain::chat::{CallError, Delta};
 use crate::wire::sse::{self, MalformedStream, SseFrame};
 use crate::wire::{AnswerDecoder, json_lines};
 
-/// Maximum size of an answer, in bytes: far more than any model writes.
-pub(super) const MAX_ANSWER: usize = 8 << 20;
 /// Maximum size of one event, and of an error body, in bytes.
 pub(super) const MAX_EVENT: usize = 1 << 20;
 /// Size from which a text is processed on a thread of its own, in bytes: parsing it takes milliseconds.
 pub(super) const LARGE_TEXT: usize = 256 << 10;
-
-/// Supplies a body piece by piece.
-pub(super) trait PieceSource {
-    /// Appends the bytes that have arrived. Returns their number; zero at the end.
-    fn read_piece(
-        &mut self,
-        piece: &mut Vec<u8>,
-    ) -> impl Future<Output = Result<usize, BodyError>> + Send;
-
-    /// Allows this much time until the next piece.
-    fn allow(&mut self, time: Duration);
-}
 
 /// Receives the pieces of an answer.
 pub(super) trait DeltaSink {
@@ -291,10 +277,11 @@ impl JoinedDeltas {
 mod tests {
     use super::*;
     use crate::domain::chat::CallErrorKind;
+    use crate::llm::transport_error::ReadError;
     use crate::wire::ApiFormat;
 
     impl PieceSource for &[u8] {
-        async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, BodyError> {
+        async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
             let read = self.len().min(4096);
             piece.extend_from_slice(&self[..read]);
             *self = &self[read..];

@@ -36,7 +36,7 @@ pub(super) enum TransportError {
 
 /// Why a response body is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BodyError {
+pub(super) enum ReadError {
     /// The whole call is out of time.
     OutOfTime,
     /// Nothing arrived for too long.
@@ -80,7 +80,7 @@ impl From<hyper::Error> for TransportError {
     }
 }
 
-impl From<hyper::Error> for BodyError {
+impl From<hyper::Error> for ReadError {
     fn from(error: hyper::Error) -> Self {
         match io_cause(&error) {
             Some(io) if is_malformed(io) => Self::Protocol,
@@ -164,20 +164,20 @@ impl TransportError {
     }
 }
 
-impl From<BodyError> for CallError {
-    fn from(error: BodyError) -> Self {
+impl From<ReadError> for CallError {
+    fn from(error: ReadError) -> Self {
         let (kind, detail) = match error {
-            BodyError::OutOfTime => return timed_out(),
-            BodyError::TooLarge => return too_large(),
-            BodyError::Stalled => (
+            ReadError::OutOfTime => return timed_out(),
+            ReadError::TooLarge => return too_large(),
+            ReadError::Stalled => (
                 CallErrorKind::Timeout,
                 "the provider stopped sending in the middle of the answer",
             ),
-            BodyError::Protocol => (
+            ReadError::Protocol => (
                 CallErrorKind::Malformed,
                 "the provider does not speak valid HTTP",
             ),
-            BodyError::Broken => (
+            ReadError::Broken => (
                 CallErrorKind::Truncated,
                 "the connection broke in the middle of the answer",
             ),
