@@ -32,7 +32,7 @@ pub(super) struct FailedExchange {
     pub refused_field: Option<String>,
     /// Whether a retry cannot help, whatever the kind of error.
     pub is_permanent: bool,
-    /// Whether the guard refused the address: see `guard`.
+    /// Whether the guard refused the address: see `address_guard`.
     pub is_not_public: bool,
     /// Whether the answer had begun.
     pub has_answer_begun: bool,
