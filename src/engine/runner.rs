@@ -32,7 +32,7 @@ use crate::store::StoreError;
 /// How long events are batched before they are written and published: one write for many deltas, and still faster
 /// than people read.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
-/// Number of call events buffered here before the call threads block.
+/// Number of call events buffered here before the calls wait.
 const MAX_WAITING_EVENTS: usize = 64;
 /// Time limit for the bills of stopped calls; after that, the run's end is written without them.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);

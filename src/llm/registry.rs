@@ -42,7 +42,7 @@ const MAX_RECORDED_MODELS: usize = 256;
 pub(super) struct RegisteredProvider {
     pub provider: Provider,
     pub source: ProviderSource,
-    /// Its key in the limits of `threads`.
+    /// Its key in the limits of `call_queue`.
     pub limiter_id: u64,
     state: Mutex<ProviderRecord>,
 }

@@ -2,6 +2,7 @@
 
 mod retries;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use quire::domain::chat::{
@@ -12,6 +13,7 @@ use quire::domain::model::Availability;
 use quire::domain::network::AddressReach;
 use quire::domain::parameters::Parameters;
 use quire::llm::{self, CallEvent, Llm, LlmSettings, RunningCall};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
 
 use crate::support::provider::{Provider, ScriptLine, on};
@@ -61,8 +63,22 @@ pub struct Call {
     pub events: mpsc::Receiver<(u64, CallEvent)>,
 }
 
+/// The runtime on which the calls of these tests run, on a thread of its own.
+pub fn runtime() -> &'static Handle {
+    static RUNTIME: OnceLock<Handle> = OnceLock::new();
+    let start = || {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        handle
+    };
+    RUNTIME.get_or_init(start)
+}
+
 pub fn start_call(llm: &Llm, request: ModelRequest) -> Call {
     let (tell, events) = mpsc::channel(64);
+    let _on = runtime().enter();
     Call {
         running: llm.start(7, None, request, tell),
         events,
@@ -338,6 +354,7 @@ fn cancel_reaches_the_provider_in_every_phase() {
                     model: "demo/extract".into(),
                     ..model_request("")
                 };
+                let _on = runtime().enter();
                 let spare = llm.start(0, None, local, mpsc::channel(1).0);
                 spare.cancel();
                 call = Call {
@@ -357,6 +374,7 @@ fn cancel_reaches_the_provider_in_every_phase() {
 fn a_blocked_event_reader_delays_only_its_call() {
     let provider = Provider::script([on("m").times(2).endless(&delta_event("x"))]);
     let llm = Llm::new(llm_settings(&provider));
+    let _on = runtime().enter();
     let (tell, mut events) = mpsc::channel(1);
     let running = llm.start(7, None, model_request("m"), tell);
     provider.wait_for_requests(1);

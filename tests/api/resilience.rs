@@ -12,7 +12,7 @@ use quire::llm::{self, CallEvent, CircuitView, Llm, LlmSettings, ProviderSource}
 
 use tokio::sync::mpsc;
 
-use crate::providers::{Call, delta_event, hello_stream, llm_settings, model_request, start_call};
+use crate::providers::{Call, delta_event, hello_stream, llm_settings, model_request, runtime, start_call};
 use crate::support::provider::{Provider, ReceivedRequest, on};
 
 const JSON: &str = "application/json";
@@ -132,6 +132,7 @@ fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
             ..model_request("m")
         };
         let (tell, events) = mpsc::channel(64);
+        let _on = runtime().enter();
         let running = llm.start(7, Some(user), request, tell);
         Call { running, events }
             .whole()
@@ -385,6 +386,7 @@ fn an_address_that_a_user_gave_must_be_public() {
             model: "own/m".into(),
             ..model_request("")
         };
+        let _on = runtime().enter();
         let _running = llm.start(7, Some(&user), expected, tell);
         loop {
             if let Some((_, CallEvent::Finished { result, .. })) = events.blocking_recv() {

@@ -48,9 +48,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]), ("r2d2", &["store"]), ("scheduled_thread_pool", &["store"]),
     ("ureq", &["llm", "replica"]),
-    ("hyper", &["http"]), ("hyper_util", &["http"]), ("http_body_util", &["http"]),
+    ("hyper", &["http", "llm"]), ("hyper_util", &["http", "llm"]), ("http_body_util", &["http", "llm"]),
     ("multer", &["http"]), ("rust_embed", &["http"]),
-    ("ring", &["crypto"]), ("rustls", &["tls"]), ("tokio_rustls", &["http"]),
+    ("ring", &["crypto"]), ("rustls", &["tls", "llm"]), ("tokio_rustls", &["http", "llm"]), ("webpki_roots", &["llm"]),
     ("html_escape", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]), ("jsonschema", &["domain"]), ("pulldown_cmark", &["domain"]), ("statrs", &["domain"]), ("ulid", &["domain"]),
@@ -66,16 +66,16 @@ const CONFINED_STRINGS: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["clock.rs"]),
     ("Instant::now", &["clock.rs"]),
     // Every task has an owner that waits for it.
-    ("tokio::spawn", &["http/server.rs", "engine/"]),
+    ("tokio::spawn", &["http/server.rs", "engine/", "llm/call.rs"]),
     ("println!", &[]),
     ("unsafe ", &["system.rs"]),
-    // Outbound connections are checked in `llm::guard`. The replica's bucket and the doctor's own server are the
+    // Outbound connections are checked in `llm::address_guard`. The replica's bucket and the doctor's own server are the
     // operator's choice; `discover` connects only to this machine.
-    ("TcpStream::connect", &["llm/discover.rs", "app/offline/doctor/health.rs"]),
+    ("TcpStream::connect", &["llm/connector.rs", "llm/discover.rs", "app/offline/doctor/health.rs"]),
     ("UdpSocket", &[]),
-    ("config_builder", &["llm/transport.rs", "replica/s3/client.rs"]),
+    ("config_builder", &["llm/blocking_client.rs", "replica/s3/client.rs"]),
     ("new_with_defaults", &[]), ("new_with_config", &[]), ("new_agent", &["replica/s3/client.rs"]),
-    ("with_parts", &["llm/transport.rs"]),
+    ("with_parts", &["llm/blocking_client.rs"]),
     ("ureq::get", &[]), ("ureq::post", &[]), ("ureq::put", &[]), ("ureq::head", &[]), ("ureq::run", &[]),
 ];
 

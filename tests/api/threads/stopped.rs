@@ -10,8 +10,10 @@ fn stop_halfway(client: &mut Client, provider: &Provider) -> Value {
     });
     let id = id_of(&client.post("/api/analyze", body));
     provider.wait_hanging(1);
+    let mut awaited = vec![("member.completed", "p/a"), ("member.delta", "p/b")];
     for event in client.events(&analysis_path(&id, "/events"), None) {
-        if event.name == "member.delta" && event.data["model"] == "p/b" {
+        awaited.retain(|(name, model)| event.name != *name || event.data["model"] != *model);
+        if awaited.is_empty() {
             break;
         }
     }
