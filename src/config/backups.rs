@@ -35,7 +35,7 @@ pub struct ReplicaConfig {
 /// Address of the database on a PostgreSQL server. An address of another kind has no effect, as the predecessor's
 /// `sqlite:///file`: the database is then in the data folder.
 pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
-    let address = checker.given("DATABASE_URL")?;
+    let address = checker.configured("DATABASE_URL")?;
     if !["postgres://", "postgresql://"]
         .iter()
         .any(|scheme| address.starts_with(scheme))
@@ -48,7 +48,7 @@ pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
         return None;
     }
     for name in ["QUIRE_REPLICA", "QUIRE_BACKUP_DIR"] {
-        if checker.given(name).is_some() {
+        if checker.configured(name).is_some() {
             checker.error(
                 name,
                 "copies only a database in QUIRE_DATA. With DATABASE_URL, use the PostgreSQL server's own replication and \
@@ -61,17 +61,17 @@ pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
 
 pub(super) fn replica(checker: &mut Checker) -> Option<ReplicaConfig> {
     Some(ReplicaConfig {
-        address: checker.given("QUIRE_REPLICA")?,
+        address: checker.configured("QUIRE_REPLICA")?,
         window: checker.seconds("QUIRE_REPLICA_WINDOW"),
         keep: usize::try_from(checker.number("QUIRE_REPLICA_KEEP")).unwrap_or(usize::MAX),
-        key: checker.given("QUIRE_REPLICA_KEY").map(Secret::new),
+        key: checker.configured("QUIRE_REPLICA_KEY").map(Secret::new),
         overwrite: checker.switch("QUIRE_REPLICA_OVERWRITE").unwrap_or(false),
     })
 }
 
 pub(super) fn backups(checker: &mut Checker) -> Option<BackupConfig> {
     Some(BackupConfig {
-        folder: PathBuf::from(checker.given("QUIRE_BACKUP_DIR")?),
+        folder: PathBuf::from(checker.configured("QUIRE_BACKUP_DIR")?),
         every: Duration::from_secs(3600)
             .saturating_mul(checker.number("QUIRE_BACKUP_EVERY") as u32),
         keep: usize::try_from(checker.number("QUIRE_BACKUP_KEEP")).unwrap_or(usize::MAX),

@@ -15,7 +15,7 @@ fn from_environment(list: &[(&str, &str)]) -> Config {
     load(&layers).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-fn faults(list: &[(&str, &str)]) -> Vec<String> {
+fn errors(list: &[(&str, &str)]) -> Vec<String> {
     let layers = ConfigLayers {
         environment: pairs(list),
         ..ConfigLayers::default()
@@ -37,14 +37,14 @@ fn the_admins_models_are_read_and_validated() {
         r#"{"models": [{"id": "a/b", "cost": 1}, {"id": "c"}]}"#,
     )
     .unwrap();
-    let found = faults(&[("QUIRE_MODELS", &setting)]);
+    let found = errors(&[("QUIRE_MODELS", &setting)]);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(
         found[0].starts_with("QUIRE_MODELS") && found[0].contains("unknown field `cost`"),
         "{found:?}"
     );
     std::fs::remove_file(&path).unwrap();
-    assert!(faults(&[("QUIRE_MODELS", &setting)])[0].contains("cannot read"));
+    assert!(errors(&[("QUIRE_MODELS", &setting)])[0].contains("cannot read"));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_database_on_a_server_excludes_copies_of_a_file() {
     assert!(!format!("{config:?}").contains("geheim"));
     assert_eq!(from_environment(&[]).database_url, None);
     for copies in ["QUIRE_REPLICA", "QUIRE_BACKUP_DIR"] {
-        let found = faults(&[address, (copies, "file:///backups")]);
+        let found = errors(&[address, (copies, "file:///backups")]);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with(copies), "{found:?}");
     }
@@ -200,7 +200,7 @@ fn secrets_are_never_printed() {
         ("SMTP_URL", "smtp://u:very-secret-text-3@h"),
     ]);
     assert!(!format!("{config:?}").contains("very-secret"));
-    let short = faults(&[("JWT_SECRET", "very-secret")]);
+    let short = errors(&[("JWT_SECRET", "very-secret")]);
     assert!(
         short[0].starts_with("JWT_SECRET (environment): it needs at least 16"),
         "{short:?}"
@@ -343,7 +343,7 @@ fn invalid_provider_lists_are_rejected() {
             "unknown field `price`",
         ),
     ] {
-        let errors = faults(&[("QUIRE_PROVIDERS", list)]);
+        let errors = errors(&[("QUIRE_PROVIDERS", list)]);
         assert!(errors[0].contains(why), "{list}: {errors:?}");
     }
 }

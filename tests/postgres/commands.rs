@@ -29,19 +29,22 @@ fn quire(cluster: &Cluster, arguments: &[&str]) -> (bool, String) {
 fn commands_use_the_server_and_refuse_what_needs_a_file() {
     let cluster = Cluster::start();
     // Without an account, a run is not stored, neither on the server nor in a folder.
-    let (works, printed) = quire(&cluster, &["ask", "What is a levy?"]);
-    assert!(works && printed.contains("no account yet"), "{printed}");
-    let (works, printed) = quire(&cluster, &["user", "add", "ada@example.org", "--admin"]);
-    assert!(works, "{printed}");
-    let (works, printed) = quire(&cluster, &["ask", "What is a levy?"]);
-    assert!(works && !printed.contains("no account yet"), "{printed}");
+    let (succeeded, printed) = quire(&cluster, &["ask", "What is a levy?"]);
+    assert!(succeeded && printed.contains("no account yet"), "{printed}");
+    let (succeeded, printed) = quire(&cluster, &["user", "add", "ada@example.org", "--admin"]);
+    assert!(succeeded, "{printed}");
+    let (succeeded, printed) = quire(&cluster, &["ask", "What is a levy?"]);
+    assert!(
+        succeeded && !printed.contains("no account yet"),
+        "{printed}"
+    );
     let (_, printed) = quire(&cluster, &["doctor"]);
     assert!(
         printed.contains("read and written (PostgreSQL"),
         "{printed}"
     );
     let copy = cluster.folder().join("copy.db");
-    let (works, printed) = quire(&cluster, &["backup", copy.to_str().unwrap()]);
-    assert!(!works && printed.contains("pg_dump"), "{printed}");
+    let (succeeded, printed) = quire(&cluster, &["backup", copy.to_str().unwrap()]);
+    assert!(!succeeded && printed.contains("pg_dump"), "{printed}");
     assert!(!cluster.folder().join("quire/quire.db").exists());
 }

@@ -123,7 +123,7 @@ fn every_shared_statement_is_valid_in_postgresql() {
         .map(|(number, sql)| format!("PREPARE s{number} AS {};\n", sql.replace('?', "$")))
         .collect();
     let errors = cluster.run(&format!("{}{PARAMETER_CHECK}", lines.concat()));
-    let mut faults = Vec::new();
+    let mut reports = Vec::new();
     for error in errors.lines().filter(|line| line.contains("ERROR")) {
         let line = error
             .split(':')
@@ -132,7 +132,7 @@ fn every_shared_statement_is_valid_in_postgresql() {
         let sql = line
             .and_then(|line| lines.get(line - 1))
             .map_or("", String::as_str);
-        faults.push(format!("{error}\n    {sql}"));
+        reports.push(format!("{error}\n    {sql}"));
     }
-    assert!(errors.is_empty(), "{}\n{errors}", faults.join("\n"));
+    assert!(errors.is_empty(), "{}\n{errors}", reports.join("\n"));
 }
