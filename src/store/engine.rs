@@ -12,7 +12,7 @@ use super::sqlite::{backup, first_pages, migrate};
 use super::version::VERSION;
 
 /// Opens connections to one database.
-pub(super) enum Connector {
+pub(super) enum DatabaseConnector {
     /// A file.
     Sqlite {
         path: PathBuf,
@@ -29,7 +29,7 @@ pub(super) enum Connector {
 
 /// A connector with the first connection for changes.
 pub(super) struct OpenedDatabase {
-    pub(super) connector: Arc<Connector>,
+    pub(super) connector: Arc<DatabaseConnector>,
     pub(super) db: Writer,
     /// Path of the backup made before a migration, if there was one.
     pub(super) backup: Option<PathBuf>,
@@ -53,7 +53,7 @@ impl OpenedDatabase {
         let backup = migrate::migrate(&db, path)?;
         let path = path.to_owned();
         Ok(Self {
-            connector: Arc::new(Connector::Sqlite { path, followed }),
+            connector: Arc::new(DatabaseConnector::Sqlite { path, followed }),
             db,
             backup,
             engine: format!("SQLite {}", super::engine_version()),
@@ -88,7 +88,7 @@ impl OpenedDatabase {
         let engine = postgres::migrate::server_version(&db)?;
         let is_claimed = AtomicBool::new(false);
         Ok(Self {
-            connector: Arc::new(Connector::Postgres { server, is_claimed }),
+            connector: Arc::new(DatabaseConnector::Postgres { server, is_claimed }),
             db,
             backup: None,
             engine,
@@ -96,7 +96,7 @@ impl OpenedDatabase {
     }
 }
 
-impl Connector {
+impl DatabaseConnector {
     /// Opens a connection for queries.
     ///
     /// # Errors

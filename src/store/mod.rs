@@ -111,7 +111,7 @@ enum WriteKind {
 struct StoreInner {
     path: PathBuf,
     engine: String,
-    connector: Arc<engine::Connector>,
+    connector: Arc<engine::DatabaseConnector>,
     backup_before_migration: Option<PathBuf>,
     readers: readers::ReadPool,
     write_queue: Arc<job_queue::WriteQueue<writer::WriteJob>>,
@@ -209,7 +209,7 @@ impl Store {
 
     /// Whether the database is a file of this process, not a server.
     pub fn is_embedded(&self) -> bool {
-        matches!(*self.0.connector, engine::Connector::Sqlite { .. })
+        matches!(*self.0.connector, engine::DatabaseConnector::Sqlite { .. })
     }
 
     /// Claims a database on a server for this process, for as long as the store is open: only one server may carry
@@ -461,8 +461,8 @@ impl Store {
     /// [`BackupError`] when there is no copy, or it is not valid.
     pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
         match *self.0.connector {
-            engine::Connector::Sqlite { .. } => backup::copy(&self.0.path, to, replace),
-            engine::Connector::Postgres { .. } => Err(BackupError::Failed(
+            engine::DatabaseConnector::Sqlite { .. } => backup::copy(&self.0.path, to, replace),
+            engine::DatabaseConnector::Postgres { .. } => Err(BackupError::Failed(
                 "the database is on a PostgreSQL server: copy it with pg_dump".into(),
             )),
         }

@@ -9,7 +9,7 @@ use r2d2::{ManageConnection, Pool, PooledConnection};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::connection::Reader;
-use super::engine::Connector;
+use super::engine::DatabaseConnector;
 use super::error::{Result, StoreError};
 use super::health::StoreHealth;
 use super::job_queue::WriteQueue;
@@ -24,13 +24,13 @@ pub(super) struct ReadPool {
     pub(super) queue: Arc<WriteQueue<Job>>,
     pool: Pool<Connect>,
     started: Mutex<u32>,
-    connector: Arc<Connector>,
+    connector: Arc<DatabaseConnector>,
     /// Holds one extra reference for each query without a result.
     unanswered: Arc<()>,
     health: Arc<StoreHealth>,
 }
 
-struct Connect(Arc<Connector>);
+struct Connect(Arc<DatabaseConnector>);
 
 impl ManageConnection for Connect {
     type Connection = Reader;
@@ -48,7 +48,7 @@ impl ManageConnection for Connect {
 }
 
 impl ReadPool {
-    pub(super) fn new(connector: Arc<Connector>, health: Arc<StoreHealth>) -> Self {
+    pub(super) fn new(connector: Arc<DatabaseConnector>, health: Arc<StoreHealth>) -> Self {
         let pool = Pool::builder()
             .max_size(connector.max_readers())
             // An idle server keeps no connection, and thus no page cache.
@@ -120,7 +120,12 @@ impl ReadPool {
     }
 }
 
-fn run(queue: &WriteQueue<Job>, pool: &Pool<Connect>, health: &StoreHealth, connector: &Connector) {
+fn run(
+    queue: &WriteQueue<Job>,
+    pool: &Pool<Connect>,
+    health: &StoreHealth,
+    connector: &DatabaseConnector,
+) {
     while let Some(jobs) = queue.take(connector.queries_per_snapshot()) {
         match sound_connection(pool) {
             Ok(db) => {
