@@ -12,7 +12,9 @@ use quire::llm::{self, CallEvent, CircuitView, Llm, LlmSettings, ProviderSource}
 
 use tokio::sync::mpsc;
 
-use crate::providers::{Call, delta_event, hello_stream, llm_settings, model_request, runtime, start_call};
+use crate::providers::{
+    Call, delta_event, hello_stream, llm_settings, model_request, runtime, start_call,
+};
 use crate::support::provider::{Provider, ReceivedRequest, on};
 
 const JSON: &str = "application/json";
