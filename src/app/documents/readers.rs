@@ -14,6 +14,7 @@ use super::deletion;
 use super::ocr::Ocr;
 use super::originals::OriginalFiles;
 use super::read_progress::ReadProgress;
+use super::retries::with_retries;
 use super::text::{self, ReadEnd};
 use crate::app::{Error, Result};
 use crate::domain::document::{Document, DocumentStatus};
@@ -22,13 +23,6 @@ use crate::domain::reading_queue::{ReadingQueue, WaitingDocument};
 use crate::extract::child_protocol::ReadRefusal;
 use crate::log;
 use crate::store::{Store, StoreError, documents, reading_queue, users};
-
-/// Pauses before each retry of a server-side failure: a disk that refuses one write often accepts the next.
-const RETRY_PAUSES: [Duration; 3] = [
-    Duration::from_millis(50),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-];
 
 /// Number of documents with scanned pages that are read at once. Their pages take turns, so that a long scan does not
 /// delay another user's short one.
@@ -218,7 +212,8 @@ impl ReaderPoolShared {
             Ok(Some(outcome)) => self.announce(state, &id, &outcome),
             Ok(None) => self.queue_for_ocr(state, &document),
             Err(fault) if !state.stopping => {
-                state.waiting.remove(&id);
+                // Callers wait until the status is stored.
+                let waiting = state.waiting.remove(&id);
                 drop(state);
                 // A locked account's document waits until the account is unlocked.
                 if self.is_locked(&user) || self.give_up(document) {
@@ -230,6 +225,7 @@ impl ReaderPoolShared {
                     "cannot read a document",
                     &[("document", &id), ("fault", &fault)],
                 );
+                drop(waiting);
             }
             Err(_) => drop(state.waiting.remove(&id)),
         }
@@ -454,53 +450,5 @@ impl ReaderPoolShared {
         }
         self.discard(user, id)?;
         Ok(Some(ReadOutcome::Unsupported(message)))
-    }
-}
-
-// Retries the work until it succeeds, pausing before each retry; `wait` returns whether to continue.
-fn with_retries<T>(
-    wait: &mut dyn FnMut(Duration) -> bool,
-    work: &mut dyn FnMut() -> Result<T>,
-) -> Result<T> {
-    let mut last = work();
-    for pause in RETRY_PAUSES {
-        if last.is_ok() || !wait(pause) {
-            break;
-        }
-        last = work();
-    }
-    last
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_single_disk_failure_is_retried() {
-        for (failures, goes_on, calls, succeeds) in [
-            (0, true, 1, true),
-            (1, true, 2, true),
-            (3, true, 4, true),
-            (9, true, 4, false),
-            (1, false, 1, false),
-        ] {
-            let (mut called, mut waited) = (0, Vec::new());
-            let outcome = with_retries(
-                &mut |pause| {
-                    waited.push(pause);
-                    goes_on
-                },
-                &mut || {
-                    called += 1;
-                    match called <= failures {
-                        true => Err(Error::internal("EIO")),
-                        false => Ok(()),
-                    }
-                },
-            );
-            assert_eq!((called, outcome.is_ok()), (calls, succeeds), "{failures}");
-            assert_eq!(waited, RETRY_PAUSES[..waited.len()]);
-        }
     }
 }
