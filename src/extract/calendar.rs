@@ -1,5 +1,5 @@
 //! Calendars (iCalendar, RFC 5545) and address cards (vCard, RFC 6350): one entry per line, with folded lines
-//! joined, escapes decoded, and times written out. Images are left out, with a note.
+//! joined, escapes decoded, and times written out. Images and attached files are left out, with a note.
 
 /// Maximum length of a line in bytes; a longer one is cut.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -21,7 +21,7 @@ pub fn looks_like(text: &str) -> bool {
 /// The entries as text, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let mut out = String::new();
-    let (mut pictures, mut times) = (0, 0);
+    let (mut files, mut times) = (0, 0);
     for line in unfolded(text) {
         let Some((name, parameters, value)) = entry(&line) else {
             continue;
@@ -39,19 +39,24 @@ pub fn render(text: &str) -> (String, Vec<String>) {
             "END" => times -= usize::from(times > 0 && value.eq_ignore_ascii_case("VTIMEZONE")),
             // Time zone rules contain no times of events.
             _ if times > 0 || SKIPPED.contains(&name.as_str()) => {}
-            _ if value.len() > 200 && parameters.to_ascii_uppercase().contains("ENCODING=B")
-                || value.starts_with("data:") =>
-            {
-                pictures += 1;
-            }
+            _ if is_file(&parameters, &value) => files += 1,
             _ => out.push_str(&shown(&name, &parameters, &value)),
         }
     }
     let mut notes = Vec::new();
-    if pictures > 0 {
-        notes.push(format!("pictures and sounds left out: {pictures}"));
+    if files > 0 {
+        notes.push(format!(
+            "pictures, sounds, and attached files left out: {files}"
+        ));
     }
     (out.trim().to_owned(), notes)
+}
+
+/// Whether a value is the content of a file. `ENCODING=B` and `ENCODING=BASE64` mean the same.
+fn is_file(parameters: &str, value: &str) -> bool {
+    let mut parameters = parameters.split(';');
+    parameters.any(|one| one.to_ascii_uppercase().starts_with("ENCODING=B"))
+        || value.starts_with("data:")
 }
 
 /// The lines with their continuations.

@@ -137,6 +137,13 @@ impl NotebookText {
             text => joined(text),
         };
         let whole = terminal::plain(&whole);
+        let whole = match output["evalue"].as_str() {
+            // The trace usually ends with the message.
+            Some(message) if !whole.contains(message) => {
+                format!("{whole}\n{}: {message}", joined(&output["ename"]))
+            }
+            _ => whole.into_owned(),
+        };
         let end = whole.floor_char_boundary(MAX_OUTPUT_BYTES.min(whole.len()));
         self.cut += usize::from(end < whole.len());
         self.block(&format!("Output:\n{}", whole[..end].trim_end()), &whole);

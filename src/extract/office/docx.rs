@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::body::{BodyText, ParagraphRole, TableCell, one_line};
 use super::docx_notes::notes;
-use super::docx_parts::{DocxOmitted, form_box, is_page, margins, page_text};
+use super::docx_parts::{DocxOmitted, form_box, form_choice, is_page, margins, page_text};
 use super::drawing;
 use super::margins::MarginLines;
 use super::package::{Relation, relations};
@@ -209,6 +209,8 @@ impl DocxWord<'_, '_, '_> {
             }
             "altChunk" => self.chunk(tag)?,
             "checkBox" => self.write(form_box(xml)),
+            "ddList" => self.write(&form_choice(xml)),
+            "subDoc" => self.omitted.parts += 1,
             "del" => {
                 self.omitted.deleted += 1;
                 xml.skip();

@@ -1,7 +1,7 @@
 //! The text of charts and diagrams, which are separate parts of the container.
 
 use super::body::one_line;
-use super::package::Relation;
+use super::package::{Relation, relations};
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
@@ -17,10 +17,23 @@ pub fn referred(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
         tag.prefixed("dm")
     };
     let link = id.and_then(|id| links.iter().find(|link| link.id == id));
-    let Some(xml) = link.and_then(|link| Xml::part(zip, &link.target)) else {
+    let Some((link, xml)) = link.and_then(|link| Some((link, Xml::part(zip, &link.target)?)))
+    else {
         return Vec::new();
     };
-    if is_chart { chart(xml) } else { diagram(xml) }
+    if !is_chart {
+        return diagram(xml);
+    }
+    let mut lines = chart(xml);
+    // Text boxes that were drawn onto the chart.
+    for link in relations(zip, &link.target) {
+        if link.kind == "chartUserShapes"
+            && let Some(xml) = Xml::part(zip, &link.target)
+        {
+            lines.extend(diagram(xml));
+        }
+    }
+    lines
 }
 
 /// A chart's title, and each series with its categories and values.

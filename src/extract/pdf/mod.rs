@@ -10,6 +10,7 @@ mod cmap;
 mod collections;
 mod encoding;
 mod font;
+mod graphics_state;
 mod hyphens;
 mod interpret;
 mod layers;
@@ -21,6 +22,7 @@ mod outline;
 mod overprint;
 mod page_frame;
 mod program;
+mod programs;
 mod running_heads;
 mod scan;
 mod script;
@@ -113,6 +115,9 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         ));
     }
     omitted.report(out);
+    if programs::has_any(&pdf) {
+        out.note("the programs (JavaScript) in the file are not read".to_owned());
+    }
     let has_words = out.words > 0;
     files.read(out);
     if nameless && !has_words && out.words == 0 {
@@ -126,6 +131,8 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
 struct PdfOmitted {
     layers: Vec<u32>,
     hidden: Vec<u32>,
+    pictures: Vec<u32>,
+    media: Vec<u32>,
     recognized: Vec<u32>,
 }
 
@@ -137,6 +144,13 @@ impl PdfOmitted {
         if canvas.hidden > 0 {
             self.hidden.push(page);
         }
+        if canvas.has_media {
+            self.media.push(page);
+        }
+        // A scan is a gap, or its text is recognized.
+        if canvas.pictures > 0 && canvas.covered < SCAN && !canvas.is_recognized {
+            self.pictures.push(page);
+        }
     }
 
     fn report(&self, out: &mut Output<'_>) {
@@ -146,6 +160,8 @@ impl PdfOmitted {
                 "layers that are switched off are left out on ",
             ),
             (&self.hidden, "invisible text is left out on "),
+            (&self.pictures, "pictures whose inside is not read are on "),
+            (&self.media, "recordings and 3D models are not read on "),
             (
                 &self.recognized,
                 "single letters may be wrong where text was recognized in scans: ",
