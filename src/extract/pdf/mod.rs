@@ -85,13 +85,14 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
                 "page {number} is too crowded; only a part of it is read"
             ));
         }
-        omitted.count(number, &canvas);
+        let reason = Reason::of(&canvas);
+        omitted.count(number, &canvas, reason.is_some());
         if canvas.is_recognized {
             out.recognized(number);
             omitted.recognized.push(number);
         }
         let (_, height) = page_frame::upright(page);
-        if let Some(reason) = Reason::of(&canvas) {
+        if let Some(reason) = reason {
             nameless |= reason.why == NAMELESS;
             out.gap(number, reason.why, reason.page_image);
         }
@@ -137,7 +138,7 @@ struct PdfOmitted {
 }
 
 impl PdfOmitted {
-    fn count(&mut self, page: u32, canvas: &PageCanvas<'_>) {
+    fn count(&mut self, page: u32, canvas: &PageCanvas<'_>, is_gap: bool) {
         if canvas.has_layers_off {
             self.layers.push(page);
         }
@@ -147,8 +148,7 @@ impl PdfOmitted {
         if canvas.has_media {
             self.media.push(page);
         }
-        // A scan is a gap, or its text is recognized.
-        if canvas.pictures > 0 && canvas.covered < SCAN && !canvas.is_recognized {
+        if canvas.pictures > 0 && !is_gap && !canvas.is_recognized {
             self.pictures.push(page);
         }
     }

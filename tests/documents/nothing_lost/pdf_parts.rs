@@ -204,6 +204,20 @@ fn pdfs_lose_no_part() {
             "picture",
         ),
         (
+            "a picture behind the text",
+            pdf(
+                &format!("{BODY} q 400 0 0 400 0 0 cm /X Do Q"),
+                "",
+                "/Resources << /Font << /F 5 0 R >> /XObject << /X 7 0 R >> >>",
+                &[
+                    "<< >>",
+                    "<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 /Length 1 >>\nstream\nx\nendstream",
+                ],
+            ),
+            "",
+            "picture",
+        ),
+        (
             "an inline picture",
             pdf(
                 &format!("{BODY} q 300 0 0 300 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID x EI Q"),
