@@ -1,11 +1,11 @@
 // Formats numbers, times, and text in the browser's language.
 
-const whole = new Intl.NumberFormat();
-const one = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const integerFormat = new Intl.NumberFormat();
+const decimalFormat = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /** 1234 → 1,234 */
 export function count(number) {
-  return whole.format(number ?? 0);
+  return integerFormat.format(number ?? 0);
 }
 
 /** count(1, "page") → "1 page"; count(2, "page") → "2 pages" */
@@ -16,7 +16,7 @@ export function plural(number, noun, nouns = `${noun}s`) {
 /** Milliseconds → "0.4 s", "12 s", "2 min 5 s" */
 export function duration(ms) {
   if (ms === null || ms === undefined) return "";
-  if (ms < 10_000) return `${one.format(ms / 1000)} s`;
+  if (ms < 10_000) return `${decimalFormat.format(ms / 1000)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
@@ -54,8 +54,8 @@ export function short(number) {
 /** Bytes → "12 KB" */
 export function bytes(size) {
   if (size < 1000) return plural(size, "byte");
-  if (size < 1_000_000) return `${one.format(size / 1000)} KB`;
-  return `${one.format(size / 1_000_000)} MB`;
+  if (size < 1_000_000) return `${decimalFormat.format(size / 1000)} KB`;
+  return `${decimalFormat.format(size / 1_000_000)} MB`;
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });

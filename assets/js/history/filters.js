@@ -5,29 +5,29 @@ import { plural } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
 import { nameOf } from "../parts/model-name.js";
 
-const TYPING_MS = 250;
-const NAMES = ["q", "show", "project", "status", "pattern", "model", "from", "to"];
+const TYPING_PAUSE_MS = 250;
+const FILTER_NAMES = ["q", "show", "project", "status", "pattern", "model", "from", "to"];
 const STATES = [["", "Any state"], ["completed", "Complete"], ["running", "Running"], ["queued", "Queued"], ["failed", "Failed"], ["cancelled", "Stopped"]];
 const SEGMENTS = [["", "All"], ["pinned", "Pinned"], ["archived", "Archived"], ["shared", "Shared"]];
 
 /** Reads the filter from URL parameters. */
 export function filterOf(params) {
-  const filter = Object.fromEntries(NAMES.map((name) => [name, params[name] ?? ""]));
+  const filter = Object.fromEntries(FILTER_NAMES.map((name) => [name, params[name] ?? ""]));
   if (!SEGMENTS.some(([name]) => name === filter.show)) filter.show = "";
   return filter;
 }
 
 /** The URL for a filter. */
 export function addressOf(filter) {
-  const query = new URLSearchParams(NAMES.filter((name) => filter[name]).map((name) => [name, filter[name]]));
+  const query = new URLSearchParams(FILTER_NAMES.filter((name) => filter[name]).map((name) => [name, filter[name]]));
   return query.size > 0 ? `/history?${query}` : "/history";
 }
 
 /** The filter as the server expects it; dates are in the user's time zone. */
 export function queryOf({ show, ...filter }) {
-  const start = (day, later) => {
-    const [year, month, date] = day.split("-").map(Number);
-    const moment = new Date(year, month - 1, date + later);
+  const start = (dateField, extraDays) => {
+    const [year, month, date] = dateField.split("-").map(Number);
+    const moment = new Date(year, month - 1, date + extraDays);
     return Number.isNaN(moment.getTime()) ? "" : moment.toISOString();
   };
   return { ...filter, ...(show && { [show]: true }), from: filter.from && start(filter.from, 0), to: filter.to && start(filter.to, 1) };
@@ -35,7 +35,7 @@ export function queryOf({ show, ...filter }) {
 
 /** Whether the filter excludes anything. */
 export function isNarrow(filter) {
-  return NAMES.some((name) => filter[name]);
+  return FILTER_NAMES.some((name) => filter[name]);
 }
 
 /** Whether a thread still belongs to the segment. */
@@ -51,24 +51,24 @@ export function Filters({ filter, patterns, models, projects, onChange }) {
   const id = uid("search");
   const search = el("input", { type: "search", id, value: filter.q, autocomplete: "off", maxlength: 200, "aria-label": "Search questions and answers", placeholder: "Search questions and answers", on: { input: () => {
     clearTimeout(timer);
-    timer = setTimeout(() => take("q", search.value.trim()), TYPING_MS);
+    timer = setTimeout(() => setFilter("q", search.value.trim()), TYPING_PAUSE_MS);
   } } });
-  const segments = SEGMENTS.map(([name, label]) => button(label, { class: "segment", "aria-pressed": String(filter.show === name), data: { show: name }, on: { click: () => take("show", name) } }));
-  const project = projects.length > 0 && el("select", { class: "history-project", "aria-label": "Project", on: { change: () => take("project", project.value) } },
+  const segments = SEGMENTS.map(([name, label]) => button(label, { class: "segment", "aria-pressed": String(filter.show === name), data: { show: name }, on: { click: () => setFilter("show", name) } }));
+  const project = projects.length > 0 && el("select", { class: "history-project", "aria-label": "Project", on: { change: () => setFilter("project", project.value) } },
     [["", "All projects"], ...projects.map((each) => [each.project_id, each.name])].map(([value, name]) => el("option", { value, selected: value === filter.project }, name)));
-  const pick = (name, label, options) => {
+  const selectField = (name, label, options) => {
     // The value in an old link may no longer be an option.
-    const known = options.some(([value]) => value === filter[name]) ? options : [...options, [filter[name], filter[name]]];
-    const choice = Choice(label, { value: filter[name], on: { change: () => take(name, choice.input.value) } }, known);
+    const choices = options.some(([value]) => value === filter[name]) ? options : [...options, [filter[name], filter[name]]];
+    const choice = Choice(label, { value: filter[name], on: { change: () => setFilter(name, choice.input.value) } }, choices);
     return choice;
   };
-  const day = (name, label) => Field(label, { type: "date", value: filter[name], on: { change: ({ target }) => take(name, target.value) } });
+  const dateField = (name, label) => Field(label, { type: "date", value: filter[name], on: { change: ({ target }) => setFilter(name, target.value) } });
   const fields = {
-    status: pick("status", "State", STATES),
-    pattern: pick("pattern", "Pattern", [["", "Any pattern"], ...patterns.map((each) => [each.id, each.name])]),
-    model: pick("model", "Model", [["", "Any model"], ...models.map((each) => [each.id, nameOf(each.id, models).name])]),
-    from: day("from", "From"),
-    to: day("to", "Until"),
+    status: selectField("status", "State", STATES),
+    pattern: selectField("pattern", "Pattern", [["", "Any pattern"], ...patterns.map((each) => [each.id, each.name])]),
+    model: selectField("model", "Model", [["", "Any model"], ...models.map((each) => [each.id, nameOf(each.id, models).name])]),
+    from: dateField("from", "From"),
+    to: dateField("to", "Until"),
   };
   const summary = el("summary", null);
   const reset = button("Clear", { class: "link-button", on: { click: clear } });
@@ -77,32 +77,32 @@ export function Filters({ filter, patterns, models, projects, onChange }) {
   const node = el("form", { class: "history-search", role: "search", on: { submit: (event) => {
     event.preventDefault();
     clearTimeout(timer);
-    take("q", search.value.trim());
+    setFilter("q", search.value.trim());
   } } }, el("div", { class: "search-box" }, icon("search"), search),
   el("div", { class: "history-segments" }, el("div", { class: "segments", role: "group", "aria-label": "Threads" }, segments), project), more);
-  tell();
+  updateControls();
   return { node, clear };
 
-  function take(name, value) {
+  function setFilter(name, value) {
     if (filter[name] === value) return;
     filter[name] = value;
-    tell();
+    updateControls();
     onChange();
   }
 
-  function tell() {
-    const set = Object.keys(fields).filter((name) => filter[name]).length;
-    summary.textContent = set > 0 ? `Narrowed by ${plural(set, "filter")}` : "Filter";
-    reset.hidden = set === 0;
+  function updateControls() {
+    const activeCount = Object.keys(fields).filter((name) => filter[name]).length;
+    summary.textContent = activeCount > 0 ? plural(activeCount, "filter") : "Filter";
+    reset.hidden = activeCount === 0;
     for (const segment of segments) segment.setAttribute("aria-pressed", String(segment.dataset.show === filter.show));
   }
 
   function clear() {
-    for (const name of NAMES) filter[name] = "";
+    for (const name of FILTER_NAMES) filter[name] = "";
     search.value = "";
     if (project) project.value = "";
     for (const field of Object.values(fields)) field.input.value = "";
-    tell();
+    updateControls();
     onChange();
   }
 }

@@ -17,19 +17,19 @@ export function view({ stored, page, span }, { signal, note }) {
   const body = el("div", { class: "document-body" });
   show(stored);
 
-  function show(now) {
-    draw(now);
-    follow(now, { signal, onNews: draw });
+  function show(current) {
+    draw(current);
+    follow(current, { signal, onNews: draw });
   }
 
-  function draw(now) {
-    const again = ReadAgain(now, { signal, onRead: show });
-    if (now.status !== "processed") {
-      const state = el("p", { class: now.status === "failed" ? "error-message" : "notice", role: "status" }, describe(now));
-      return fill(body, state, now.status === "failed" && again);
+  function draw(current) {
+    const readAgain = ReadAgain(current, { signal, onRead: show });
+    if (current.status !== "processed") {
+      const state = el("p", { class: current.status === "failed" ? "error-message" : "notice", role: "status" }, describe(current));
+      return fill(body, state, current.status === "failed" && readAgain);
     }
-    const shown = DocumentView(now, { page, span, signal, onTurn: (at, mark) => note(addressOf(idOf(now), at, mark)) });
-    fill(body, again, shown.node);
+    const documentView = DocumentView(current, { page, span, signal, onTurn: (pageNumber, mark) => note(addressOf(idOf(current), pageNumber, mark)) });
+    fill(body, readAgain, documentView.node);
   }
 
   return el("section", { class: "page document-page" },

@@ -6,7 +6,7 @@ import { exactly, plural, sentence, when } from "../format.js";
 import { addressOf } from "../parts/document-link.js";
 import { MeaningSearch } from "../parts/meaning-search.js";
 import { SearchAll } from "../parts/search-all.js";
-import { takesGuests } from "../parts/guest.js";
+import { acceptsGuests } from "../parts/guest.js";
 import { deleteDocument } from "../parts/document-delete.js";
 import { describe, follow, idOf, nameOf } from "../parts/reading.js";
 import { Empty } from "../parts/states.js";
@@ -15,14 +15,14 @@ import { user } from "../state.js";
 import * as one from "./document.js";
 
 export async function load(params, signal) {
-  if (!user.get()) return visit(signal);
+  if (!user.get()) return loadForVisitor(signal);
   if (params.id) return { one: await one.load(params, signal) };
   return { q: params.q ?? "", ...(await get("/api/documents", { query: { limit: 200 }, signal })) };
 }
 
 // Documents have an owner, so visitors have none. Only the offline demo allows visitors here.
-async function visit(signal) {
-  if (!(await takesGuests(signal))) throw new ApiProblem(401, null);
+async function loadForVisitor(signal) {
+  if (!(await acceptsGuests(signal))) throw new ApiProblem(401, null);
   return { q: "", documents: [] };
 }
 
@@ -43,20 +43,20 @@ export function view(data, context) {
   }
 
   function Row(stored) {
-    let row = build(stored);
-    follow(stored, { signal, onNews: (now) => {
+    let row = buildRow(stored);
+    follow(stored, { signal, onNews: (current) => {
       if (!row.isConnected) return;
       // Keep the focus in the row when an update replaces it.
-      const held = row.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
-      const fresh = build(now);
-      row.replaceWith(fresh);
-      row = fresh;
-      if (held) [...row.querySelectorAll("[aria-label]")].find((node) => node.getAttribute("aria-label") === held)?.focus();
+      const focusedLabel = row.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
+      const updated = buildRow(current);
+      row.replaceWith(updated);
+      row = updated;
+      if (focusedLabel) [...row.querySelectorAll("[aria-label]")].find((node) => node.getAttribute("aria-label") === focusedLabel)?.focus();
     } });
     return row;
   }
 
-  function build(stored) {
+  function buildRow(stored) {
     const row = DocumentRow(stored, () => deleteDocument(stored, { signal, hide: () => {
       const next = row.nextElementSibling ?? row.previousElementSibling;
       const after = row.nextElementSibling;
@@ -72,7 +72,7 @@ export function view(data, context) {
     return row;
   }
 
-  function add(stored) {
+  function addRow(stored) {
     [...list.children].find((row) => row.dataset.id === idOf(stored))?.remove();
     list.prepend(Row(stored));
     drawEmpty();
@@ -80,7 +80,7 @@ export function view(data, context) {
 
   return el("section", { class: "page documents-page" },
     el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Only you can open them. Administrators cannot.")),
-    DocumentUpload({ onDone: add, signal }), search.node, MeaningSearch({ signal }), empty, el("div", { class: "document-list" }, list));
+    DocumentUpload({ onDone: addRow, signal }), search.node, MeaningSearch({ signal }), empty, el("div", { class: "document-list" }, list));
 }
 
 function DocumentRow(stored, drop) {
@@ -100,9 +100,9 @@ function DocumentRow(stored, drop) {
 }
 
 function Troubles({ gaps = [], flags = [] }) {
-  const why = [...new Set(gaps.map((gap) => sentence(gap.why)))];
+  const reasons = [...new Set(gaps.map((gap) => sentence(gap.why)))];
   return [
-    gaps.length > 0 && el("p", { class: "fine warn" }, `${plural(gaps.length, "page")} without text (${pagesOf(gaps)}): ${why.slice(0, 2).join(" ")}`),
+    gaps.length > 0 && el("p", { class: "fine warn" }, `${plural(gaps.length, "page")} without text (${pagesOf(gaps)}): ${reasons.slice(0, 2).join(" ")}`),
     flags.length > 0 && el("p", { class: "fine warn" }, `Reads like instructions to a model on ${pagesOf(flags)}: treated as text.`),
   ];
 }
@@ -110,7 +110,7 @@ function Troubles({ gaps = [], flags = [] }) {
 // "page 3", "pages 3, 4 and 12 more"
 function pagesOf(places) {
   const pages = [...new Set(places.map((place) => place.page))];
-  const named = pages.slice(0, 4).join(", ");
+  const listed = pages.slice(0, 4).join(", ");
   const more = pages.length > 4 ? ` and ${pages.length - 4} more` : "";
-  return `${pages.length === 1 ? "page" : "pages"} ${named}${more}`;
+  return `${pages.length === 1 ? "page" : "pages"} ${listed}${more}`;
 }

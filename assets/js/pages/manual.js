@@ -6,33 +6,33 @@ import { markdown } from "../parts/markdown.js";
 import { EmptyPage } from "../parts/states.js";
 import { styled } from "../styles.js";
 
-const MAX_FOUND = 30;
+const MAX_RESULTS = 30;
 // Number of characters shown around a match.
-const AROUND = 80;
+const CONTEXT_LENGTH = 80;
 
 let topics = null;
 
 export async function load({ topic, q }, signal) {
   const address = new URL("../../manual.json", import.meta.url);
-  const [list] = await Promise.all([topics ?? fetch(address, { signal }).then(read), styled("manual")]);
+  const [list] = await Promise.all([topics ?? fetch(address, { signal }).then(parseResponse), styled("manual")]);
   topics = list;
   return { list, topic, words: q ?? "" };
 }
 
-function read(answer) {
+function parseResponse(answer) {
   if (!answer.ok) throw new Error("The manual could not be loaded. Reload the page.");
   return answer.json();
 }
 
 export function view({ list, topic, words }, { note }) {
-  const chosen = list.find((one) => one.id === topic);
-  if (topic && !chosen) {
-    return EmptyPage("No such topic", "The manual has no topic of this name.", link("/manual", "All topics", { class: "button primary" }));
+  const current = list.find((entry) => entry.id === topic);
+  if (topic && !current) {
+    return EmptyPage("No such topic", "The manual has no topic with this name.", link("/manual", "All topics", { class: "button primary" }));
   }
   const body = el("div", { class: "manual-body" });
   const draw = (text) => {
-    const wanted = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    fill(body, wanted.length > 0 ? Found(search(list, wanted)) : chosen ? Topic(chosen) : Topics(list));
+    const terms = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    fill(body, terms.length > 0 ? Results(search(list, terms)) : current ? Topic(current) : Topics(list));
   };
   const field = el("input", {
     type: "search", value: words, placeholder: "Search the manual", "aria-label": "Search the manual",
@@ -42,25 +42,25 @@ export function view({ list, topic, words }, { note }) {
     } },
   });
   draw(words);
-  if (chosen) document.title = `${chosen.title} · Quire manual`;
+  if (current) document.title = `${current.title} · Quire manual`;
   return el("div", { class: "manual-page" },
-    el("h1", null, chosen ? link("/manual", "Manual") : "Manual"),
+    el("h1", null, current ? link("/manual", "Manual") : "Manual"),
     field,
-    el("div", { class: "manual-columns" }, chosen && Contents(list, chosen), body));
+    el("div", { class: "manual-columns" }, current && Contents(list, current), body));
 }
 
-function Contents(list, chosen) {
-  return el("nav", { class: "manual-topics", "aria-label": "Topics" }, el("ul", null, list.map((one) =>
-    el("li", null, link(`/manual/${one.id}`, one.title, one === chosen ? { "aria-current": "page" } : {})))));
+function Contents(list, current) {
+  return el("nav", { class: "manual-topics", "aria-label": "Topics" }, el("ul", null, list.map((entry) =>
+    el("li", null, link(`/manual/${entry.id}`, entry.title, entry === current ? { "aria-current": "page" } : {})))));
 }
 
 function Topics(list) {
-  return el("ul", { class: "manual-list" }, list.map((one) =>
-    el("li", null, el("h2", null, link(`/manual/${one.id}`, one.title)), markdown(one.summary))));
+  return el("ul", { class: "manual-list" }, list.map((entry) =>
+    el("li", null, el("h2", null, link(`/manual/${entry.id}`, entry.title)), markdown(entry.summary))));
 }
 
-function Topic(one) {
-  const article = el("article", { class: "prose" }, el("h2", null, one.title), markdown(one.text.replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`)));
+function Topic(entry) {
+  const article = el("article", { class: "prose" }, el("h2", null, entry.title), markdown(entry.text.replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`)));
   // Markdown links open outside the application; links to other topics do not.
   for (const anchor of article.querySelectorAll("a[target]")) {
     if (anchor.origin !== location.origin) continue;
@@ -81,10 +81,10 @@ function slug(text) {
 // Sections that contain every word; matches in headings come first.
 function search(list, words) {
   const sections = list.flatMap(sectionsOf).map((section) => ({ ...section, low: `${section.topic.title} ${section.heading} ${section.text}`.toLowerCase() }));
-  const fits = sections.filter((section) => words.every((word) => section.low.includes(word)));
+  const matches = sections.filter((section) => words.every((word) => section.low.includes(word)));
   const inHeading = (section) => words.some((word) => `${section.topic.title} ${section.heading}`.toLowerCase().includes(word));
-  fits.sort((one, other) => Number(inHeading(other)) - Number(inHeading(one)));
-  return fits.slice(0, MAX_FOUND).map((section) => ({ ...section, excerpt: excerpt(section.text, words[0]) }));
+  matches.sort((entry, other) => Number(inHeading(other)) - Number(inHeading(entry)));
+  return matches.slice(0, MAX_RESULTS).map((section) => ({ ...section, excerpt: excerpt(section.text, words[0]) }));
 }
 
 function sectionsOf(topic) {
@@ -100,12 +100,12 @@ function sectionsOf(topic) {
 function excerpt(text, word) {
   const plain = text.replace(/[`*]|\]\([^)]*\)|\[/g, "").trim();
   const at = Math.max(0, plain.toLowerCase().indexOf(word));
-  const from = Math.max(0, at - AROUND);
-  const cut = plain.slice(from, at + 2 * AROUND);
+  const from = Math.max(0, at - CONTEXT_LENGTH);
+  const cut = plain.slice(from, at + 2 * CONTEXT_LENGTH);
   return `${from > 0 ? "…" : ""}${cut}${from + cut.length < plain.length ? "…" : ""}`;
 }
 
-function Found(sections) {
+function Results(sections) {
   if (sections.length === 0) return el("p", { role: "status" }, "No matches. Try fewer or other words.");
   const address = ({ topic, heading }) => `/manual/${topic.id}${heading ? `#${slug(heading)}` : ""}`;
   return el("ul", { class: "manual-list" }, sections.map((section) => el("li", null,

@@ -8,7 +8,7 @@ import { snippet } from "./spans.js";
 import { Failure, Loading } from "./states.js";
 
 // Hits shown per document; the rest can be found by searching within it.
-const SHOWN = 3;
+const HITS_PER_DOCUMENT = 3;
 
 /** Returns `{node}`; searches for `words` immediately, if there are any. `onSearch(words)` is called on every search. */
 export function SearchAll({ words = "", signal, onSearch }) {
@@ -17,38 +17,38 @@ export function SearchAll({ words = "", signal, onSearch }) {
   const node = el("div", { class: "search-all" },
     el("form", { class: "inline-form", role: "search", on: { submit: (event) => {
       event.preventDefault();
-      find();
+      search();
     } } }, field.node, button("Search", { type: "submit", class: "secondary" })),
     hits);
-  let asked = new AbortController();
-  if (words) find();
+  let controller = new AbortController();
+  if (words) search();
 
-  async function find() {
-    asked.abort();
-    asked = new AbortController();
-    const mine = AbortSignal.any([signal, asked.signal]);
+  async function search() {
+    controller.abort();
+    controller = new AbortController();
+    const requestSignal = AbortSignal.any([signal, controller.signal]);
     const q = field.input.value.trim();
     onSearch(q);
     if (!q) return fill(hits);
     fill(hits, Loading("Searching"));
     try {
-      const told = await get("/api/search", { query: { q }, signal: mine });
+      const response = await get("/api/search", { query: { q }, signal: requestSignal });
       fill(hits,
-        el("p", { class: "fine" }, told.count === 0 ? `Nothing found for “${q}”.` : `${plural(told.count, "passage")} in ${plural(told.documents.length, "document")}.`),
-        told.meaning?.error && el("p", { class: "fine warn" }, `Searched by words alone: ${told.meaning.error}`),
-        told.documents.map(Found));
+        el("p", { class: "fine" }, response.count === 0 ? `Nothing found for “${q}”.` : `${plural(response.count, "passage")} in ${plural(response.documents.length, "document")}.`),
+        response.meaning?.error && el("p", { class: "fine warn" }, `Searched by words only: ${response.meaning.error}`),
+        response.documents.map(DocumentHits));
     } catch (problem) {
-      if (!mine.aborted) fill(hits, Failure(problem, find));
+      if (!requestSignal.aborted) fill(hits, Failure(problem, search));
     }
   }
   return { node };
 }
 
-function Found({ document_id: id, name, results }) {
-  const more = results.length - SHOWN;
+function DocumentHits({ document_id: id, name, results }) {
+  const more = results.length - HITS_PER_DOCUMENT;
   return el("section", { class: "found", "aria-label": name },
     el("h2", { dir: "auto" }, name),
-    results.slice(0, SHOWN).map((hit) => el("blockquote", { class: "hit", dir: "auto" },
+    results.slice(0, HITS_PER_DOCUMENT).map((hit) => el("blockquote", { class: "hit", dir: "auto" },
       link(addressOf(id, hit.page, hit), [`Page ${hit.page}`, hit.heading].filter(Boolean).join(" · ")),
       el("p", null, snippet(hit.text, hit.matches)))),
     more > 0 && el("p", { class: "fine" }, link(addressOf(id), plural(more, "more passage"))));

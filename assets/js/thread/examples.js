@@ -11,7 +11,7 @@ const EXAMPLES = [
 export function Examples({ choose }) {
   return el("section", { class: "examples", "aria-labelledby": "examples-title" },
     el("h2", { id: "examples-title" }, "Examples"),
-    el("ul", null, EXAMPLES.map(([sign, title, question, pattern, name]) => el("li", null,
+    el("ul", null, EXAMPLES.map(([iconName, title, question, pattern, name]) => el("li", null,
       button(`${title} ${question} ${name}`, { class: "example", on: { click: () => choose({ question, pattern }) } },
-        icon(sign), el("strong", null, title), " ", el("span", { class: "example-question" }, question), " ", el("span", { class: "fine" }, name))))));
+        icon(iconName), el("strong", null, title), " ", el("span", { class: "example-question" }, question), " ", el("span", { class: "fine" }, name))))));
 }

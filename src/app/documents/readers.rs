@@ -96,19 +96,19 @@ impl ReaderPoolState {
 }
 
 impl ReaderPool {
-    /// Creates a pool that reads up to `most` documents concurrently; `shelf` holds the originals.
+    /// Creates a pool that reads up to `max_readers` documents concurrently; `originals` holds the originals.
     pub fn new(
         store: Store,
-        shelf: OriginalFiles,
+        originals: OriginalFiles,
         (reader, ocr): (ChildReader, Arc<Ocr>),
-        most: usize,
+        max_readers: usize,
     ) -> Self {
         Self(Arc::new(ReaderPoolShared {
             store,
-            originals: shelf,
+            originals,
             reader,
             ocr,
-            max_readers: most,
+            max_readers,
             state: Mutex::default(),
             child_gone: Condvar::new(),
             ended: Notify::new(),
@@ -117,18 +117,15 @@ impl ReaderPool {
 
     /// Resolves when this document has been read. Must be called before `work`.
     pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<ReadOutcome> {
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let mut state = self.0.state();
         // Drop waiters that gave up on a document that will never be read because it was deleted first.
         state
             .waiting
-            .retain(|_, all| all.iter().any(|one| !one.sender.is_closed()));
+            .retain(|_, all| all.iter().any(|waiter| !waiter.sender.is_closed()));
         let all = state.waiting.entry(id.clone()).or_default();
-        all.push(Waiter {
-            sender: tell,
-            is_new,
-        });
-        told
+        all.push(Waiter { sender, is_new });
+        receiver
     }
 
     /// Returns the read progress of a document, 0 to 1; `None` if it is not being read or the total is unknown.
@@ -197,18 +194,18 @@ impl ReaderPoolShared {
     fn read_all(self: &Arc<Self>, lane: Lane) {
         while let Some(document) = self.next(lane) {
             let work = std::panic::AssertUnwindSafe(|| self.read_with_retries(&document, lane));
-            let ended = std::panic::catch_unwind(work)
+            let outcome = std::panic::catch_unwind(work)
                 .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
-            self.end(document, lane, ended);
+            self.end(document, lane, outcome);
         }
     }
 
-    fn end(self: &Arc<Self>, document: Document, lane: Lane, ended: Result<Option<ReadOutcome>>) {
+    fn end(self: &Arc<Self>, document: Document, lane: Lane, outcome: Result<Option<ReadOutcome>>) {
         let (id, user) = (document.id.clone(), document.user.clone());
         let mut state = self.state();
         state.turns_of(lane).end(&user);
         state.progress.remove(&id);
-        match ended {
+        match outcome {
             Ok(Some(outcome)) => self.announce(state, &id, &outcome),
             Ok(None) => self.queue_for_ocr(state, &document),
             Err(fault) if !state.stopping => {
@@ -242,9 +239,9 @@ impl ReaderPoolShared {
         state.reading.retain(|other| other != id);
         drop(state);
         self.ended.notify_one();
-        for one in waiting {
+        for waiter in waiting {
             // A caller that has stopped waiting reads the document's status.
-            let _ = one.sender.send(outcome.clone());
+            let _ = waiter.sender.send(outcome.clone());
         }
     }
 
@@ -285,7 +282,7 @@ impl ReaderPoolShared {
             let next = state.ocr_turns.next(&scans, OCR_DOCUMENTS).cloned();
             state.scans = scans;
             let Some(next) = next else { break };
-            state.scans.retain(|one| one.id != next.id);
+            state.scans.retain(|document| document.id != next.id);
             state.ocr_turns.begin(&next.user);
             drop(state);
             let found = self.waiting(&next.user, &next.id);
@@ -314,7 +311,7 @@ impl ReaderPoolShared {
             state = self.state();
             match found {
                 Ok(mut waiting) => {
-                    waiting.retain(|one| !state.reading.contains(&one.id));
+                    waiting.retain(|document| !state.reading.contains(&document.id));
                     state.turns.update_waiting(&waiting);
                     match state.turns.next(&waiting, self.max_readers) {
                         Some(next) => {
@@ -327,7 +324,7 @@ impl ReaderPoolShared {
                             }
                             state = self.state();
                             state.turns.end(&next.user);
-                            state.reading.retain(|other| *other != next.id);
+                            state.reading.retain(|id| *id != next.id);
                         }
                         // More documents may have arrived during the query.
                         None if state.calls != calls => {}
@@ -372,8 +369,8 @@ impl ReaderPoolShared {
     }
 
     fn read_with_retries(&self, document: &Document, lane: Lane) -> Result<Option<ReadOutcome>> {
-        let mut is_worth_it = |pause| self.wait(pause) && !self.is_locked(&document.user);
-        with_retries(&mut is_worth_it, &mut || self.read(document.clone(), lane))
+        let mut should_retry = |pause| self.wait(pause) && !self.is_locked(&document.user);
+        with_retries(&mut should_retry, &mut || self.read(document.clone(), lane))
     }
 
     // A server-side failure says nothing about the file, so its owner may have it read again.
@@ -438,12 +435,12 @@ impl ReaderPoolShared {
             ReadEnd::Refused(..) | ReadEnd::Stored => return Ok(Some(ReadOutcome::Stored)),
         };
         // Only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
-        let is_told = |one: &Waiter| one.is_new && !one.sender.is_closed();
+        let is_waited_for = |waiter: &Waiter| waiter.is_new && !waiter.sender.is_closed();
         let waiting = |state: &ReaderPoolState| {
             state
                 .waiting
                 .get(&id)
-                .is_some_and(|all| all.iter().any(is_told))
+                .is_some_and(|all| all.iter().any(is_waited_for))
         };
         if !waiting(&self.state()) {
             return Ok(Some(ReadOutcome::Stored));

@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn a_single_disk_failure_is_retried() {
-        for (failures, goes_on, calls, succeeds) in [
+        for (failures, keeps_going, calls, succeeds) in [
             (0, true, 1, true),
             (1, true, 2, true),
             (3, true, 4, true),
@@ -47,7 +47,7 @@ mod tests {
             let outcome = with_retries(
                 &mut |pause| {
                     waited.push(pause);
-                    goes_on
+                    keeps_going
                 },
                 &mut || {
                     called += 1;

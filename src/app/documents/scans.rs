@@ -33,7 +33,7 @@ pub(super) fn explain_without_ocr(ocr: &Ocr, report: &mut ReadReport) {
     (report.gaps.iter_mut())
         .filter(|gap| gap.picture)
         .for_each(|gap| add_reason(gap, why));
-    settle(report, &RecognizedPages::new());
+    move_recognized_pages(report, &RecognizedPages::new());
 }
 
 // An image file is its own page. Models with vision receive it in any case.
@@ -47,8 +47,8 @@ fn list_image(report: &mut ReadReport) {
     }
 }
 
-/// Recognizes the scanned pages listed in `report` and updates the report: up to `room` bytes of text. Before each
-/// page, `goes_on` checks that the document still exists. Blocks.
+/// Recognizes the scanned pages listed in `report` and updates the report: up to `remaining` bytes of text. Before each
+/// page, `keeps_going` checks that the document still exists. Blocks.
 ///
 /// # Errors
 /// Returns an error if a process is stopped from here.
@@ -56,8 +56,8 @@ pub(super) fn recognize(
     (program, reader): (&OcrProgram, &ChildReader),
     path: &Path,
     report: &mut ReadReport,
-    mut room: usize,
-    goes_on: &mut dyn FnMut() -> bool,
+    mut remaining: usize,
+    keeps_going: &mut dyn FnMut() -> bool,
 ) -> io::Result<RecognizedPages> {
     let mut pages = RecognizedPages::new();
     list_image(report);
@@ -70,7 +70,7 @@ pub(super) fn recognize(
     let count = report.gaps.iter().filter(|gap| gap.picture).count();
     let mut done = 0;
     for gap in report.gaps.iter_mut().filter(|gap| gap.picture) {
-        if !goes_on() {
+        if !keeps_going() {
             break;
         }
         let recognized = match done < program.max_pages() {
@@ -91,9 +91,11 @@ pub(super) fn recognize(
         };
         match recognized {
             Ok(text) if text.is_empty() => add_reason(gap, "OCR found no text"),
-            Ok(text) if text.len() > room => add_reason(gap, "the document's text is too long"),
+            Ok(text) if text.len() > remaining => {
+                add_reason(gap, "the document's text is too long")
+            }
             Ok(text) => {
-                room -= text.len();
+                remaining -= text.len();
                 pages.insert(gap.page, text);
             }
             Err(why) => add_reason(gap, &why),
@@ -101,7 +103,7 @@ pub(super) fn recognize(
         done += 1;
         reader.progress.set(done as u64, count as u64);
     }
-    settle(report, &pages);
+    move_recognized_pages(report, &pages);
     Ok(pages)
 }
 
@@ -136,7 +138,7 @@ fn add_reason(gap: &mut TextlessPage, why: &str) {
 }
 
 /// Moves the recognized pages from the gaps to the text.
-fn settle(report: &mut ReadReport, pages: &RecognizedPages) {
+fn move_recognized_pages(report: &mut ReadReport, pages: &RecognizedPages) {
     report.gaps.retain(|gap| !pages.contains_key(&gap.page));
     if report.kind == PICTURE {
         // The page of an image file cannot be rendered from it: the file itself is shown.

@@ -70,9 +70,15 @@ pub(super) fn read_scan(
         (&mut read.ended, ocr, read.outcome)
     {
         // The limit applies to all text of a document.
-        let room = reader.budget.text.saturating_sub(read.bytes);
-        let mut goes_on = || exists(store, &document);
-        let scanned = scans::recognize((program, &reader), path, report, room, &mut goes_on);
+        let remaining = reader.budget.text.saturating_sub(read.bytes);
+        let mut keeps_going = || exists(store, &document);
+        let scanned = scans::recognize(
+            (program, &reader),
+            path,
+            report,
+            remaining,
+            &mut keeps_going,
+        );
         let scanned = scanned.map_err(from_io)?;
         if !scanned.is_empty() {
             // Passages are in the order of their pages, so the document is read once more. That takes less time than
@@ -170,18 +176,18 @@ fn store_pages(
     if !begin(store, document)? {
         return Ok(stored);
     }
-    let mut intake = PageWriter::new(store, document);
+    let mut writer = PageWriter::new(store, document);
     let mut merge = Merge::new(recognized);
     let hints = (&*document.name, document.encoding.as_deref());
     let ended = reader.read(path, hints, &mut |page| {
         stored.bytes += page.text.len();
-        merge.page(page).into_iter().all(|page| intake.add(page))
+        merge.page(page).into_iter().all(|page| writer.add(page))
     });
     stored.ended = ended.map_err(from_io)?;
     if matches!(stored.ended, ChildExit::Read(_)) {
-        merge.rest().into_iter().all(|page| intake.add(page));
+        merge.rest().into_iter().all(|page| writer.add(page));
     }
-    (stored.pages, stored.flags, stored.outcome) = intake.end()?;
+    (stored.pages, stored.flags, stored.outcome) = writer.end()?;
     stored.added = merge.added;
     Ok(stored)
 }
@@ -256,14 +262,14 @@ impl<'a> PageWriter<'a> {
         let passages = std::mem::take(&mut self.passages);
         self.bytes = 0;
         self.pages_written += pages.len() as u32;
-        let (user, id, taken) = (
+        let (user, id, pages_written) = (
             self.document.user.clone(),
             self.document.id.clone(),
             self.pages_written,
         );
-        let written = self
-            .store
-            .write_now(move |db| documents::add_text(db, (&user, &id), taken, &pages, &passages));
+        let written = self.store.write_now(move |db| {
+            documents::add_text(db, (&user, &id), pages_written, &pages, &passages)
+        });
         match written {
             Ok(()) => true,
             Err(StoreError::Missing) => {
@@ -282,8 +288,8 @@ impl<'a> PageWriter<'a> {
         if self.outcome.is_none() && !self.pages.is_empty() {
             self.write();
         }
-        let (taken, flags) = (self.pages_written, self.flags);
-        let there = self.outcome.unwrap_or(Ok(true))?;
-        Ok((taken, flags, there))
+        let (pages_written, flags) = (self.pages_written, self.flags);
+        let exists = self.outcome.unwrap_or(Ok(true))?;
+        Ok((pages_written, flags, exists))
     }
 }

@@ -1,7 +1,7 @@
 //! Chooses between the plain text and the web page of an email that has both.
 
 use super::header::{self, MailField};
-use super::{decoded, plain, split_parts};
+use super::{decode_body, decode_text, split_parts};
 use crate::extract::{ReadLimits, html};
 
 /// A part: its header fields and its body.
@@ -22,7 +22,7 @@ pub(super) fn fuller<'p, 'a>(
     if !matches!(&*kind.value, "text/plain" | "") {
         return chosen;
     }
-    let text = plain(&decoded(&chosen.0, chosen.1), kind.get("charset"));
+    let text = decode_text(&decode_body(&chosen.0, chosen.1), kind.get("charset"));
     let words = text.split_whitespace().count();
     let pages = all
         .iter()
@@ -38,7 +38,7 @@ fn page_words(fields: &[MailField<'_>], body: &[u8], depth: usize) -> usize {
     let kind = header::parameters(fields, "content-type");
     match (&*kind.value, kind.get("boundary")) {
         ("text/html", _) => {
-            let page = plain(&decoded(fields, body), kind.get("charset"));
+            let page = decode_text(&decode_body(fields, body), kind.get("charset"));
             let text = html::body(&page, ReadLimits::default().text, false).text;
             text.split_whitespace().count()
         }

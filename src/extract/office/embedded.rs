@@ -4,7 +4,7 @@
 use super::package::Relation;
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
-use crate::extract::{FileInput, inner};
+use crate::extract::{FileInput, read_inner};
 
 /// Maximum number of embedded files read from one part.
 const MAX_FILES: usize = 200;
@@ -13,10 +13,10 @@ const MAX_FILES: usize = 200;
 pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     let files = links
         .iter()
-        .filter(|link| unread(link).is_some() || matches!(&*link.kind, "package" | "aFChunk"));
+        .filter(|link| unread_kind(link).is_some() || matches!(&*link.kind, "package" | "aFChunk"));
     for link in files.take(MAX_FILES) {
         let name = link.target.rsplit('/').next().unwrap_or_default();
-        if let Some(what) = unread(link) {
+        if let Some(what) = unread_kind(link) {
             out.note(format!("{what} {name} is not read"));
             continue;
         }
@@ -32,7 +32,7 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
             encoding: None,
             limits: &limits,
         };
-        if let Err(reason) = inner(&file, out) {
+        if let Err(reason) = read_inner(&file, out) {
             out.note(format!("embedded file {name}: {}", reason.message()));
         }
         if out.is_full() {
@@ -42,7 +42,7 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
 }
 
 /// The name of a kind of relation whose target is not read.
-fn unread(link: &Relation) -> Option<&'static str> {
+fn unread_kind(link: &Relation) -> Option<&'static str> {
     match &*link.kind {
         "oleObject" => Some("the embedded object"),
         // Slides refer to a recording twice: as a video or audio, and as media.

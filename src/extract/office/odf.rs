@@ -5,10 +5,10 @@ mod tables;
 
 use std::collections::HashMap;
 
-use super::body::{BodyText, ParagraphRole, one_line};
+use super::body::{BodyText, ParagraphRole, to_one_line};
 use super::margins::MarginLines;
 use super::odf_objects::{OdfObject, OdfObjects, content_of, report_programs};
-use super::odf_parts::{CoveredColumns, OdfOmitted, Repeated, inside, is_hidden, margins};
+use super::odf_parts::{CoveredColumns, OdfOmitted, Repeated, is_hidden, margins, text_and_child};
 use super::odf_styles::OdfStyles;
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
@@ -46,7 +46,7 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
         styles: OdfStyles::default(),
         open: Vec::new(),
         lists: 0,
-        fresh_item: false,
+        starts_item: false,
         cell: Repeated::default(),
         row_repeats: 1,
         rows_left: *rows_left,
@@ -54,7 +54,7 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
         number: 0,
         page_title: String::new(),
         tables: 0,
-        header: false,
+        in_header: false,
         notes: 0,
         shapes: 0,
         pictures: 0,
@@ -75,7 +75,7 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
     *rows_left = reader.rows_left;
     let (omitted, objects) = (reader.omitted, reader.objects);
     omitted.report(out);
-    if xml.broken() {
+    if xml.is_broken() {
         damaged(out, "its text is read only up to the damage");
     }
     for folder in objects.folders() {
@@ -86,7 +86,7 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
             out.note(format!("the embedded object {folder} is not read"));
             continue;
         }
-        pictures += out.within(&folder, |out| read_content(zip, &folder, rows_left, out));
+        pictures += out.read_inside(&folder, |out| read_content(zip, &folder, rows_left, out));
     }
     pictures
 }
@@ -111,7 +111,7 @@ struct OdfReader<'z, 'o, 's> {
     styles: OdfStyles,
     open: Vec<OdfParagraph>,
     lists: usize,
-    fresh_item: bool,
+    starts_item: bool,
     cell: Repeated,
     row_repeats: usize,
     rows_left: usize,
@@ -119,7 +119,7 @@ struct OdfReader<'z, 'o, 's> {
     number: u32,
     page_title: String,
     tables: usize,
-    header: bool,
+    in_header: bool,
     notes: usize,
     /// Depth of the open lists of shapes that lie on a sheet, outside its cells.
     shapes: usize,
@@ -143,10 +143,10 @@ impl OdfReader<'_, '_, '_> {
                 XmlPiece::Close(name) => {
                     self.close(&name)?;
                     if matches!(&*name, "p" | "h" | "table-row") {
-                        self.body.progress(xml.share());
+                        self.body.progress(xml.progress());
                     }
                 }
-                XmlPiece::Text(text) => self.write(&text),
+                XmlPiece::Text(text) => self.write_text(&text),
             }
         }
         Ok(())
@@ -154,7 +154,7 @@ impl OdfReader<'_, '_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        let rest = self.margins.rest();
+        let rest = self.margins.take_labeled();
         if self.kind == OdfSort::Text {
             for line in rest {
                 self.body.paragraph(&line, &ParagraphRole::Plain)?;
@@ -164,7 +164,7 @@ impl OdfReader<'_, '_, '_> {
     }
 
     /// Writes text with whitespace collapsed to one space; further spaces are encoded as tags.
-    fn write(&mut self, text: &str) {
+    fn write_text(&mut self, text: &str) {
         let Some(paragraph) = self.open.last_mut() else {
             return;
         };
@@ -185,7 +185,7 @@ impl OdfReader<'_, '_, '_> {
         }
     }
 
-    fn put(&mut self, character: char, times: usize) {
+    fn push_character(&mut self, character: char, times: usize) {
         if let Some(paragraph) = self.open.last_mut() {
             paragraph.runs.flush(&mut paragraph.text);
             paragraph
@@ -201,24 +201,24 @@ impl OdfReader<'_, '_, '_> {
             "paragraph-properties" | "text-properties" | "table-properties" => {
                 self.styles.define(tag);
             }
-            "text" | "spreadsheet" | "presentation" => self.begin(tag),
+            "text" | "spreadsheet" | "presentation" => self.set_kind(tag),
             "p" | "h" => self.open_paragraph(tag)?,
             "span" => self.open_span(tag, xml),
-            "s" => self.put(' ', number("c").unwrap_or(1)),
-            "tab" => self.put('\t', 1),
-            "line-break" => self.put('\n', 1),
+            "s" => self.push_character(' ', number("c").unwrap_or(1)),
+            "tab" => self.push_character('\t', 1),
+            "line-break" => self.push_character('\n', 1),
             "soft-page-break" if self.open.len() < 2 => self.split()?,
             "list" => self.lists += 1,
-            "list-item" | "list-header" => self.fresh_item = true,
+            "list-item" | "list-header" => self.starts_item = true,
             "note" => self.open_note(xml),
-            "annotation" => self.comment(xml),
+            "annotation" => self.add_comment(xml),
             "table" | "table-row" | "table-header-rows" | "table-cell" | "covered-table-cell" => {
-                self.open_part_of_table(tag, xml);
+                self.open_table_element(tag, xml);
             }
             "page" => self.open_page(tag),
             "header-decl" | "footer-decl" => {
                 let name = tag.get("name").unwrap_or_default();
-                self.footers.insert(name, one_line(&xml.inside()));
+                self.footers.insert(name, to_one_line(&xml.inner_text()));
             }
             "shapes" => self.shapes += 1,
             "table-column" => {
@@ -231,14 +231,14 @@ impl OdfReader<'_, '_, '_> {
             }
             "notes" => self.notes += 1,
             "image" => self.pictures += 1,
-            "tracked-changes" => self.omitted.deletions(xml),
+            "tracked-changes" => self.omitted.skip_deletions(xml),
             "object" | "object-ole" => self.object(tag, xml),
             "plugin" | "applet" | "floating-frame" => self.name_file(tag),
             "section" | "hidden-text" if is_hidden(tag) => {
                 self.omitted.hidden += 1;
                 xml.skip();
             }
-            "forms" => self.omitted.controls(xml),
+            "forms" => self.omitted.skip_controls(xml),
             "binary-data" | "settings" | "master-styles" | "date-time" | "page-number"
             | "script" => {
                 xml.skip();
@@ -265,7 +265,7 @@ impl OdfReader<'_, '_, '_> {
         self.number += 1;
         self.page_title.clear();
         if self.styles.hides(tag) {
-            self.body.remark(format!(
+            self.body.add_note(format!(
                 "slide {} is hidden in the presentation",
                 self.number
             ));
@@ -274,7 +274,7 @@ impl OdfReader<'_, '_, '_> {
             // Written once, on the first slide that shows it.
             let words = tag.get(used).and_then(|name| self.footers.remove(&name));
             if let Some(words) = words.filter(|words| !words.is_empty()) {
-                self.body.note(format!("[{what}: {words}]"));
+                self.body.add_footnote(format!("[{what}: {words}]"));
             }
         }
     }
@@ -283,9 +283,9 @@ impl OdfReader<'_, '_, '_> {
     fn object(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         match self.objects.take(self.zip, tag) {
             OdfObject::Formula(words) if self.open.is_empty() => {
-                self.body.note(format!("[formula: {words}]"));
+                self.body.add_footnote(format!("[formula: {words}]"));
             }
-            OdfObject::Formula(words) => self.write(&format!(" [formula: {words}] ")),
+            OdfObject::Formula(words) => self.write_text(&format!(" [formula: {words}] ")),
             OdfObject::Later => {}
             OdfObject::Unread => self.omitted.objects += 1,
         }
@@ -300,11 +300,11 @@ impl OdfReader<'_, '_, '_> {
         } else {
             "the embedded page"
         };
-        self.body.remark(format!("{what} {target} is not read"));
+        self.body.add_note(format!("{what} {target} is not read"));
     }
 
     /// Handles the element that determines whether the file is a text, a sheet, or a presentation.
-    fn begin(&mut self, tag: &Tag) {
+    fn set_kind(&mut self, tag: &Tag) {
         if !self.open.is_empty() || self.number > 0 {
             return;
         }
@@ -332,7 +332,7 @@ impl OdfReader<'_, '_, '_> {
             ParagraphRole::Heading(level.unwrap_or(1))
         } else if style == "Title" {
             ParagraphRole::Heading(1)
-        } else if self.lists > 0 && std::mem::take(&mut self.fresh_item) {
+        } else if self.lists > 0 && std::mem::take(&mut self.starts_item) {
             ParagraphRole::Item(self.lists - 1, "-".to_owned())
         } else {
             ParagraphRole::Plain
@@ -353,7 +353,7 @@ impl OdfReader<'_, '_, '_> {
             "list" => self.lists = self.lists.saturating_sub(1),
             "table-cell" | "covered-table-cell" => self.close_cell()?,
             "table-row" => self.close_row()?,
-            "table-header-rows" => self.header = false,
+            "table-header-rows" => self.in_header = false,
             "table" => self.close_table()?,
             "notes" => self.notes = self.notes.saturating_sub(1),
             "shapes" => self.shapes = self.shapes.saturating_sub(1),
@@ -388,7 +388,7 @@ impl OdfReader<'_, '_, '_> {
             return Ok(());
         }
         if self.shapes > 0 {
-            self.body.note(one_line(text));
+            self.body.add_footnote(to_one_line(text));
             return Ok(());
         }
         if self.notes > 0 {
@@ -397,7 +397,7 @@ impl OdfReader<'_, '_, '_> {
                 .paragraph(&format!("Speaker notes: {text}"), &ParagraphRole::Plain);
         }
         if self.page_title == "?" {
-            self.page_title = one_line(text).chars().take(300).collect();
+            self.page_title = to_one_line(text).chars().take(300).collect();
             role = ParagraphRole::Heading(1);
         }
         self.body.paragraph(text, &role)
@@ -418,19 +418,19 @@ impl OdfReader<'_, '_, '_> {
     }
 
     fn open_note(&mut self, xml: &mut Xml<'_>) {
-        let (mark, text) = inside(xml, "note-citation");
-        self.write(&format!("[^{mark}]"));
+        let (mark, text) = text_and_child(xml, "note-citation");
+        self.write_text(&format!("[^{mark}]"));
         if !text.is_empty() {
-            self.body.note(format!("[^{mark}]: {text}"));
+            self.body.add_footnote(format!("[^{mark}]: {text}"));
         }
     }
 
-    fn comment(&mut self, xml: &mut Xml<'_>) {
-        let (author, text) = inside(xml, "creator");
+    fn add_comment(&mut self, xml: &mut Xml<'_>) {
+        let (author, text) = text_and_child(xml, "creator");
         if text.is_empty() {
             return;
         }
-        self.body.note(match author.is_empty() {
+        self.body.add_footnote(match author.is_empty() {
             true => format!("[comment: {text}]"),
             false => format!("[comment by {author}: {text}]"),
         });
@@ -451,7 +451,7 @@ impl OdfReader<'_, '_, '_> {
             } else {
                 "an empty slide"
             };
-            self.body.gap(number, why);
+            self.body.add_gap(number, why);
         }
         Ok(())
     }

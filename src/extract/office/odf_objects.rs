@@ -1,7 +1,7 @@
 //! What an OpenDocument file contains besides its own text: embedded formulas, charts, sheets, and texts, which are
 //! folders of the package with a content of their own, and programs, which are only named.
 
-use super::body::one_line;
+use super::body::to_one_line;
 use super::package::resolve;
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::output::Output;
@@ -70,7 +70,7 @@ fn formula(xml: &mut Xml<'_>) -> Option<String> {
     while let Some(piece) = xml.next() {
         match piece {
             XmlPiece::Open(tag) if !is_formula && tag.name() != "math" => return None,
-            XmlPiece::Open(tag) if tag.name() == "annotation" => source = xml.inside(),
+            XmlPiece::Open(tag) if tag.name() == "annotation" => source = xml.inner_text(),
             XmlPiece::Open(_) => is_formula = true,
             XmlPiece::Text(text) if signs.len() < MAX_FORMULA_BYTES => {
                 signs.push_str(&text);
@@ -79,7 +79,7 @@ fn formula(xml: &mut Xml<'_>) -> Option<String> {
             _ => {}
         }
     }
-    let words = one_line(if source.trim().is_empty() {
+    let words = to_one_line(if source.trim().is_empty() {
         &signs
     } else {
         &source

@@ -14,8 +14,8 @@ const MAX_STYLES: usize = 50_000;
 pub struct OdfStyles {
     /// The style whose properties are being read.
     name: String,
-    breaking: HashSet<String>,
-    hidden: HashSet<String>,
+    break_styles: HashSet<String>,
+    hidden_styles: HashSet<String>,
     /// Text styles that raise, lower, or strike out.
     runs: HashMap<String, RunStyle>,
 }
@@ -28,11 +28,11 @@ impl OdfStyles {
 
     /// Records properties of the style.
     pub fn define(&mut self, tag: &Tag) {
-        if self.breaking.len() + self.hidden.len() > MAX_STYLES {
+        if self.break_styles.len() + self.hidden_styles.len() > MAX_STYLES {
             return;
         }
         if tag.get("break-before").as_deref() == Some("page") {
-            self.breaking.insert(self.name.clone());
+            self.break_styles.insert(self.name.clone());
         }
         let run = run_style(tag);
         if run != RunStyle::default() && self.runs.len() < MAX_STYLES {
@@ -40,18 +40,18 @@ impl OdfStyles {
         }
         let display = tag.get("display");
         if matches!(display.as_deref(), Some("none" | "false")) {
-            self.hidden.insert(self.name.clone());
+            self.hidden_styles.insert(self.name.clone());
         }
     }
 
     /// Whether a page ends before a paragraph of this style.
     pub fn breaks(&self, name: &str) -> bool {
-        self.breaking.contains(name)
+        self.break_styles.contains(name)
     }
 
     /// Whether the style that a tag names hides its text.
     pub fn hides(&self, tag: &Tag) -> bool {
-        self.hidden
+        self.hidden_styles
             .contains(&tag.get("style-name").unwrap_or_default())
     }
 

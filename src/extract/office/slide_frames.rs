@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::body::one_line;
+use super::body::to_one_line;
 use super::package::{Relation, relations};
 use super::xml::{Xml, XmlPiece};
 use crate::extract::zip::Zip;
@@ -82,7 +82,7 @@ fn shown_text(xml: &mut Xml<'_>) -> Vec<String> {
                 "t" => inside = false,
                 "p" => line.push(' '),
                 "sp" => {
-                    let words = one_line(&line);
+                    let words = to_one_line(&line);
                     if !is_placeholder && !words.is_empty() {
                         lines.push(words);
                     }

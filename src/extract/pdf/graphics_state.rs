@@ -52,7 +52,7 @@ impl GraphicsState {
 
     /// Moves to a line that starts at this distance from the beginning of the current one.
     pub fn next_line(&mut self, x: f64, y: f64) {
-        let line = Matrix::shift(x, y).then(self.line);
+        let line = Matrix::translation(x, y).then(self.line);
         if line.is_sane() {
             (self.text, self.line) = (line, line);
         }
@@ -61,8 +61,8 @@ impl GraphicsState {
     /// Moves along the line.
     pub fn advance(&mut self, length: f64) {
         let moved = match &self.font {
-            Some(font) if font.vertical => Matrix::shift(0.0, length),
-            _ => Matrix::shift(length * self.stretch, 0.0),
+            Some(font) if font.vertical => Matrix::translation(0.0, length),
+            _ => Matrix::translation(length * self.stretch, 0.0),
         };
         let text = moved.then(self.text);
         if text.is_sane() {

@@ -1,13 +1,13 @@
 //! Tables of OpenDocument files, which are also the sheets of a workbook.
 
-use super::super::body::{ParagraphRole, TableCell, one_line};
+use super::super::body::{ParagraphRole, TableCell, to_one_line};
 use super::super::odf_parts::{CoveredColumns, Repeated, content};
 use super::super::xml::{Tag, Xml};
 use super::{MAX_REPEATS, OdfReader, OdfSort};
 use crate::extract::output::OutputFull;
 
 impl OdfReader<'_, '_, '_> {
-    pub(super) fn open_part_of_table(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
+    pub(super) fn open_table_element(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         let number = |name: &str| tag.get(name).and_then(|count| count.parse::<usize>().ok());
         match tag.name() {
             "table" => self.open_table(tag, xml),
@@ -16,9 +16,9 @@ impl OdfReader<'_, '_, '_> {
                 self.covered.column = 0;
                 let visibility = tag.get("visibility");
                 self.is_hidden_row = matches!(visibility.as_deref(), Some("collapse" | "filter"));
-                self.body.open_row(self.header);
+                self.body.open_row(self.in_header);
             }
-            "table-header-rows" => self.header = true,
+            "table-header-rows" => self.in_header = true,
             "table-cell" | "covered-table-cell" => {
                 let times = number("number-columns-repeated").unwrap_or(1).max(1);
                 let rows = number("number-rows-spanned").unwrap_or(1);
@@ -41,7 +41,7 @@ impl OdfReader<'_, '_, '_> {
                 self.number += 1;
                 return xml.skip();
             }
-            self.body.title = one_line(&tag.get("name").unwrap_or_default());
+            self.body.title = to_one_line(&tag.get("name").unwrap_or_default());
         }
         self.tables += 1;
         self.covered = CoveredColumns::default();
@@ -76,7 +76,7 @@ impl OdfReader<'_, '_, '_> {
         self.rows_left -= if filled { times } else { 0 };
         self.body.close_row_times(if filled { times } else { 1 })?;
         if self.kind == OdfSort::Sheets && self.body.is_long() {
-            let next = self.body.next();
+            let next = self.body.next_page();
             return self.body.end_page(next);
         }
         Ok(())
@@ -87,10 +87,10 @@ impl OdfReader<'_, '_, '_> {
         self.body.close_table()?;
         if self.kind == OdfSort::Sheets && self.tables == 0 {
             self.number += 1;
-            let next = self.body.next();
+            let next = self.body.next_page();
             if self.body.is_blank() {
                 let why = format!("the sheet {} is empty", self.body.title);
-                self.body.gap(next, &why);
+                self.body.add_gap(next, &why);
                 return Ok(());
             }
             return self.body.end_page(next);
