@@ -125,9 +125,7 @@ pub fn add_text(
             (id, page.number, &page.text, &page.title),
         )?;
     }
-    found
-        .iter()
-        .try_for_each(|passage| passages::insert(db, user, id, passage))
+    passages::insert(db, user, id, found)
 }
 
 /// Finds one page of a document of this user.
@@ -186,9 +184,7 @@ fn put_text(
             (&document.id, page, text),
         )?;
     }
-    passages
-        .iter()
-        .try_for_each(|passage| passages::insert(db, &document.user, &document.id, passage))
+    passages::insert(db, &document.user, &document.id, passages)
 }
 
 /// Finds a document of this user.
