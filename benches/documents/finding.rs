@@ -12,7 +12,7 @@ use crate::support::Folder;
 
 const INDEXED_BYTES: usize = 50 << 20;
 /// Batch size in bytes, the same as the server uses for uploads.
-const BATCH_BYTES: usize = 128 << 10;
+const BATCH_BYTES: usize = 256 << 10;
 const DOCUMENT: usize = 1 << 20;
 
 /// Measures search quality on all public questions.

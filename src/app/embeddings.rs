@@ -98,16 +98,7 @@ impl EmbeddingService<'_> {
         })?;
         let estimated_tokens: u64 = request.texts.iter().map(|text| estimate_tokens(text)).sum();
         let price = usage::price_of(&model);
-        let bill = |tokens: u64, estimated: bool| CallBill {
-            usage: Usage {
-                input: tokens,
-                estimated,
-                ..Usage::default()
-            },
-            tries: 1,
-            ..CallBill::default()
-        };
-        let expected = usage::cost(&bill(estimated_tokens, true), price);
+        let expected = usage::cost(&token_bill(estimated_tokens, true), price);
         let charges = self.charges;
         let _reserved = charges
             .reserve(caller, &model.id, (expected, estimated_tokens), started)
@@ -121,12 +112,12 @@ impl EmbeddingService<'_> {
             None => calling.await,
         };
         let bill = match &result {
-            Ok(embedded) => bill(
+            Ok(embedded) => token_bill(
                 embedded.tokens.unwrap_or(estimated_tokens),
                 embedded.tokens.is_none(),
             ),
             // A refused call costs nothing.
-            Err(_) => bill(0, false),
+            Err(_) => token_bill(0, false),
         };
         let charge = CallCharge {
             call: context.call,
@@ -164,6 +155,19 @@ impl EmbeddingService<'_> {
             is_recorded,
             ignored,
         })
+    }
+}
+
+/// The bill of one call that read this many tokens.
+fn token_bill(tokens: u64, estimated: bool) -> CallBill {
+    CallBill {
+        usage: Usage {
+            input: tokens,
+            estimated,
+            ..Usage::default()
+        },
+        tries: 1,
+        ..CallBill::default()
     }
 }
 

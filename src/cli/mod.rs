@@ -21,6 +21,7 @@ mod help;
 mod history;
 mod input_files;
 mod key;
+mod listeners;
 mod live_progress;
 mod local_address;
 mod local_session;

@@ -1,17 +1,16 @@
 //! `quire serve`: opens the app, binds the ports, serves until a signal, and shuts down cleanly.
 
 use std::future::Future;
-use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::args::CommandCall;
+use super::listeners::bind_listeners;
 use super::local_address::running_server;
 use super::{
     CommandFailure, Outcome, block_on, failed, handover, print, runtime, scheme, status, url,
@@ -300,84 +299,6 @@ fn warn_of_data_loss(config: &Config) {
             "to keep data, mount a disk or set up a replica",
             &[("disk", &disk), ("replica", &replica)],
         );
-    }
-}
-
-/// Uses the sockets that were passed to us, binds the missing ports, and returns the addresses to print.
-async fn bind_listeners(
-    config: &Config,
-    tls: Option<Arc<CertificateResolver>>,
-    open: Vec<Option<StdListener>>,
-) -> Result<(Vec<Listener>, Vec<String>), CommandFailure> {
-    let mut open = open.into_iter();
-    let (listener, address) = bind(config.host, config.port, open.next().flatten()).await?;
-    let index = config.ui_port.is_some();
-    let scheme = scheme(config);
-    let mut lines = vec![format!("Quire is listening on {scheme}://{address}")];
-    if address.ip().is_unspecified() {
-        lines.push(format!(
-            "This means every network interface of this machine; on the machine itself, open {}",
-            url(scheme, address)
-        ));
-    }
-    let mut listeners = vec![Listener {
-        listener,
-        index,
-        tls: tls.clone(),
-    }];
-    if let Some(port) = config.ui_port {
-        let (listener, address) = bind(config.host, port, open.next().flatten()).await?;
-        listeners.push(Listener {
-            listener,
-            index: false,
-            tls,
-        });
-        lines.push(format!("The web interface is at {}", url(scheme, address)));
-    }
-    Ok((listeners, lines))
-}
-
-async fn bind(
-    host: IpAddr,
-    port: u16,
-    open: Option<StdListener>,
-) -> Result<(TcpListener, SocketAddr), CommandFailure> {
-    let requested = SocketAddr::new(host, port);
-    let bound = async {
-        let listener = match open {
-            Some(socket) => {
-                socket.set_nonblocking(true)?;
-                TcpListener::from_std(socket)?
-            }
-            None => TcpListener::bind(requested).await?,
-        };
-        let address = listener.local_addr()?;
-        Ok::<_, std::io::Error>((listener, address))
-    };
-    bound
-        .await
-        .or_else(|error| failed(bind_error(requested, &error)))
-}
-
-/// Returns the error for a port that cannot be used, and what to do.
-fn bind_error(requested: SocketAddr, error: &std::io::Error) -> String {
-    let port = requested.port();
-    match error.kind() {
-        ErrorKind::AddrInUse => format!(
-            "cannot listen on {requested}: port {port} is in use by another program\n\
-             choose another one with --port, such as --port {}; --port 0 takes a free one",
-            port.checked_add(1).unwrap_or(8080)
-        ),
-        ErrorKind::PermissionDenied => format!(
-            "cannot listen on {requested}: ports below 1024 require privileges\n\
-             choose a higher one with --port, or put a proxy in front: quire help hosts"
-        ),
-        ErrorKind::AddrNotAvailable => format!(
-            "cannot listen on {requested}: this machine does not have the address {}\n\
-             choose another one with --host; 0.0.0.0 means every network interface",
-            requested.ip()
-        ),
-        _ => format!("cannot listen on {requested}: {error}"),
     }
 }
 

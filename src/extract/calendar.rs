@@ -1,5 +1,5 @@
 //! Calendars (iCalendar, RFC 5545) and address cards (vCard, RFC 6350): one entry per line, with folded lines
-//! joined, escapes decoded, and times written out. Images are left out, with a note.
+//! joined, escapes decoded, and times written out. Images and attached files are left out, with a note.
 
 /// Maximum length of a line in bytes; a longer one is cut.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -42,19 +42,24 @@ pub fn render(text: &str) -> (String, Vec<String>) {
             }
             // Time zone rules contain no times of events.
             _ if time_zone_depth > 0 || SKIPPED_PROPERTIES.contains(&name.as_str()) => {}
-            _ if value.len() > 200 && parameters.to_ascii_uppercase().contains("ENCODING=B")
-                || value.starts_with("data:") =>
-            {
-                attachments += 1;
-            }
+            _ if is_file(&parameters, &value) => attachments += 1,
             _ => out.push_str(&format_property(&name, &parameters, &value)),
         }
     }
     let mut notes = Vec::new();
     if attachments > 0 {
-        notes.push(format!("pictures and sounds left out: {attachments}"));
+        notes.push(format!(
+            "pictures, sounds, and attached files left out: {attachments}"
+        ));
     }
     (out.trim().to_owned(), notes)
+}
+
+/// Whether a value is the content of a file. `ENCODING=B` and `ENCODING=BASE64` mean the same.
+fn is_file(parameters: &str, value: &str) -> bool {
+    let mut parameters = parameters.split(';');
+    parameters.any(|parameter| parameter.to_ascii_uppercase().starts_with("ENCODING=B"))
+        || value.starts_with("data:")
 }
 
 /// The lines with their continuations.
@@ -184,7 +189,7 @@ fn format_times(value: &str, parameters: &str) -> String {
         }
         let zone = parameters
             .split(';')
-            .find_map(|format_one| format_one.strip_prefix("TZID="));
+            .find_map(|parameter| parameter.strip_prefix("TZID="));
         let zone = if clock.ends_with('Z') {
             Some("UTC")
         } else {

@@ -71,7 +71,7 @@ pub fn render(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
 /// Converts a page without putting its title above the text.
 pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut tokens = Tokens::new(page, is_xml);
-    let (mut deleted, mut reading_aids, mut hidden, mut media) = (0, 0, 0, 0);
+    let (mut deleted, mut reading_aids, mut hidden, mut media, mut pictures) = (0, 0, 0, 0, 0);
     let mut writer = HtmlTextWriter::default();
     let mut dropped: Option<Dropped> = None;
     let mut dropping = true;
@@ -94,7 +94,8 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
             }
             if open.ends_with(&token) {
                 let resume = open.unclosed && matches!(token, Token::Open { .. });
-                hidden += usize::from(open.has_text && !is_not_displayed(&open.name));
+                hidden +=
+                    usize::from(open.has_text && !open.has_choice && !is_not_displayed(&open.name));
                 dropped = None;
                 if resume {
                     tokens.rewind(position);
@@ -103,6 +104,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
             continue;
         }
         media += usize::from(is_media(&token));
+        pictures += usize::from(is_unnamed_picture(&token));
         match &token {
             Token::Open { name, attributes }
                 if is_dropped(name, attributes) && (dropping || is_code(name)) =>
@@ -115,6 +117,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
                     after: tokens.position(),
                     unclosed: UNCLOSED_ELEMENTS.contains(&name.as_str()),
                     chosen: false,
+                    has_choice: false,
                     has_text: false,
                 });
             }
@@ -127,6 +130,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
         (reading_aids, "reading aids above characters"),
         (hidden, "menus, footers, and hidden parts"),
         (media, "videos, audio, and other embedded content"),
+        (pictures, "pictures without a description"),
     ] {
         if count > 0 {
             page_text.notes.push(format!("{what} left out: {count}"));
@@ -147,21 +151,23 @@ fn is_media(token: &Token) -> bool {
     };
     match name.as_str() {
         "video" | "audio" => true,
-        "iframe" | "object" | "embed" => ["src", "data", "srcdoc"]
+        "iframe" | "object" | "embed" | "frame" => ["src", "data", "srcdoc"]
             .iter()
             .any(|name| attribute(attributes, name).is_some_and(|value| !value.is_empty())),
         _ => false,
     }
 }
 
-/// Whether an element's text is not displayed, or is noted in another way.
+/// Whether the element is a picture about which the page says nothing. An empty description marks decoration.
+fn is_unnamed_picture(token: &Token) -> bool {
+    matches!(token, Token::Open { name, attributes } if name == "img" && attribute(attributes, "alt").is_none())
+}
+
+/// Whether an element's text repeats what is displayed, or is noted in another way.
 fn is_not_displayed(name: &str) -> bool {
     matches!(
         name,
-        "template"
-            | "noscript"
-            | "svg"
-            | "select"
+        "svg"
             | "datalist"
             | "del"
             | "rt"
@@ -170,9 +176,6 @@ fn is_not_displayed(name: &str) -> bool {
             | "annotation-xml"
             | "iframe"
             | "object"
-            | "canvas"
-            | "noembed"
-            | "noframes"
     )
 }
 
@@ -183,10 +186,8 @@ fn is_dropped(name: &str, attributes: &str) -> bool {
     let hidden = || {
         attribute(attributes, "hidden").is_some_and(|value| value != "until-found")
             || attribute(attributes, "style").is_some_and(|style| {
-                style
-                    .replace(' ', "")
-                    .to_ascii_lowercase()
-                    .contains("display:none")
+                let style = style.replace(' ', "").to_ascii_lowercase();
+                style.contains("display:none") || style.contains("visibility:hidden")
             })
     };
     DROPPED_ELEMENTS.contains(&name) || (!matches!(name, "html" | "body") && hidden())
@@ -200,6 +201,8 @@ struct Dropped {
     unclosed: bool,
     /// Whether the selected option of a menu, or the text of a drawing, is open.
     chosen: bool,
+    /// Whether the text of a drawing or of a selected option was written.
+    has_choice: bool,
     has_text: bool,
 }
 
@@ -220,7 +223,10 @@ impl Dropped {
                 self.chosen = attribute(attributes, "selected").is_some();
                 None
             }
-            Token::Text(text) if std::mem::take(&mut self.chosen) => Some(format!(" {text} ")),
+            Token::Text(text) if std::mem::take(&mut self.chosen) => {
+                self.has_choice = true;
+                Some(format!(" {text} "))
+            }
             _ => None,
         }
     }

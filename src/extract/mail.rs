@@ -1,6 +1,7 @@
 //! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their names. If a
 //! text comes in two forms, the plain one is used. Follows no links and fetches nothing.
 
+mod alternatives;
 mod flowed;
 mod header;
 pub(super) mod mailbox;
@@ -157,7 +158,9 @@ impl Mail {
                 });
             }
             "text/calendar" if !attachments => {
-                self.push_text(&calendar::render(&decode_text(&content, kind.get("charset"))).0);
+                let (text, notes) = calendar::render(&decode_text(&content, kind.get("charset")));
+                self.push_text(&text);
+                self.notes.extend(notes);
             }
             // Styles, scripts, and fonts of a saved page.
             _ if is_styling(media) && disposition.value != "attachment" => {}
@@ -211,7 +214,8 @@ impl Mail {
             "text/calendar" => 4,
             _ => 3,
         };
-        if let Some((fields, body)) = parts.iter().min_by_key(rank) {
+        let chosen = parts.iter().min_by_key(rank);
+        if let Some((fields, body)) = chosen.map(|plain| alternatives::fuller(plain, &parts)) {
             self.read_part(fields, body, level + 1);
         }
         // An invitation's time and place are only in its calendar part.

@@ -23,6 +23,7 @@ mod picture;
 mod raised;
 mod rtf;
 mod rtf_encodings;
+mod rtf_omitted;
 #[cfg(test)]
 mod samples;
 mod subtitles;

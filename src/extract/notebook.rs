@@ -137,6 +137,13 @@ impl NotebookText {
             text => join_text(text),
         };
         let plain_text = terminal::plain(&plain_text);
+        let plain_text = match output["evalue"].as_str() {
+            // The trace usually ends with the message.
+            Some(message) if !plain_text.contains(message) => {
+                format!("{plain_text}\n{}: {message}", join_text(&output["ename"]))
+            }
+            _ => plain_text.into_owned(),
+        };
         let end = plain_text.floor_char_boundary(MAX_OUTPUT_BYTES.min(plain_text.len()));
         self.cut_outputs += usize::from(end < plain_text.len());
         self.push_block(

@@ -10,6 +10,7 @@ use super::office::{BodyText, MarginLines, ParagraphRole};
 use super::output::{Output, OutputFull};
 use super::raised::{RunBuffer, RunStyle, Script};
 use super::rtf_encodings::{encoding_of_charset, encoding_of_code_page};
+use super::rtf_omitted::RtfOmitted;
 use super::{FileInput, Unreadable};
 
 /// Maximum depth of nested groups.
@@ -25,8 +26,6 @@ const SKIPPED_GROUPS: &[&str] = &[
     "info",
     "fldinst",
     "sp",
-    "listtext",
-    "pntext",
     "xe",
     "tc",
     "nonesttables",
@@ -63,24 +62,8 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
     // Full: the limit is reached; the text so far has been passed on.
     let _: Result<(), OutputFull> = rtf.walk(input.bytes);
     let omitted = rtf.omitted;
-    for (count, what) in [
-        (omitted.hidden, "hidden or deleted passages left out"),
-        (omitted.pictures, "pictures whose inside is not read"),
-        (omitted.objects, "embedded objects not read"),
-    ] {
-        if count > 0 {
-            out.note(format!("{what}: {count}"));
-        }
-    }
+    omitted.report(out);
     Ok(())
-}
-
-/// Omitted content, for the notes.
-#[derive(Debug, Clone, Copy, Default)]
-struct RtfOmitted {
-    hidden: usize,
-    pictures: usize,
-    objects: usize,
 }
 
 #[derive(Clone, Default)]
@@ -93,6 +76,12 @@ struct RtfState {
     fallback_chars: Option<usize>,
     outline: Option<usize>,
     note: Option<usize>,
+    /// Whether the note is a comment, which has no mark in the text.
+    is_comment: bool,
+    /// Start of the number or sign of a list item in the paragraph's text.
+    mark: Option<usize>,
+    /// Whether a group holds the same text twice: for old programs, which is skipped, and in Unicode.
+    is_double: bool,
     style: RunStyle,
     /// The kind of header or footer that the text is in; `None` for the document's text.
     margin: Option<&'static str>,
@@ -167,11 +156,24 @@ impl Rtf<'_, '_> {
         if let (Some(start), None) = (self.state.note, before.note) {
             let start = self.text.floor_char_boundary(start.min(self.text.len()));
             let words = self.text.split_off(start);
-            self.notes += 1;
-            let number = self.notes;
-            self.text.push_str(&format!("[^{number}]"));
             let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-            self.body.add_footnote(format!("[^{number}]: {words}"));
+            if self.state.is_comment {
+                self.body.add_footnote(format!("[comment: {words}]"));
+            } else {
+                self.notes += 1;
+                let number = self.notes;
+                self.text.push_str(&format!("[^{number}]"));
+                self.body.add_footnote(format!("[^{number}]: {words}"));
+            }
+        }
+        if let (Some(start), None) = (self.state.mark, before.mark) {
+            let start = self.text.floor_char_boundary(start.min(self.text.len()));
+            let mark = self.text.split_off(start);
+            // Signs are in a symbol font.
+            match mark.trim() {
+                mark if mark.contains(char::is_alphanumeric) => self.text += &format!("{mark} "),
+                _ => self.text.push_str("- "),
+            }
         }
         // A paragraph's role outlives the group that sets it.
         let outline = self.state.outline;
@@ -269,7 +271,7 @@ impl Rtf<'_, '_> {
                 }
             }
             b'*' => {
-                let known: [&[u8]; 2] = [b"*\\shpinst", b"*\\footnote"];
+                let known: [&[u8]; 4] = [b"*\\shpinst", b"*\\footnote", b"*\\annotation", b"*\\ud"];
                 self.state.is_skipped |= !known.iter().any(|word| rest.starts_with(word));
             }
             b'~' => self.push_byte(b' '),
@@ -324,12 +326,24 @@ impl Rtf<'_, '_> {
             }
             "cell" | "nestcell" => self.end_cell(),
             "row" => self.end_row()?,
-            "footnote" => {
+            "footnote" | "annotation" if !self.state.is_skipped => {
                 self.runs.flush(&mut self.text);
                 self.state.style = RunStyle::default();
                 self.state.note = Some(self.text.len());
+                self.state.is_comment = word == "annotation";
                 self.state.outline = None;
             }
+            "listtext" | "pntext" if !self.state.is_skipped => {
+                self.runs.flush(&mut self.text);
+                self.state.mark = Some(self.text.len());
+            }
+            "upr" if !self.state.is_skipped => {
+                (self.state.is_double, self.state.is_skipped) = (true, true)
+            }
+            "ud" if self.state.is_double => self.state.is_skipped = false,
+            // Check boxes and lists; the text of other fields is in the document.
+            "fftype" => self.omitted.fields += usize::from(number.unwrap_or(0) > 0),
+            "mmath" => self.omitted.formulas += usize::from(!self.state.is_skipped),
             "fonttbl" => (self.state.in_font_table, self.state.is_skipped) = (true, true),
             "f" | "deff" => self.state.font = number.unwrap_or(0),
             "fcharset" if self.state.in_font_table => {

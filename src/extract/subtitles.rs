@@ -15,15 +15,16 @@ pub fn is_subtitles(text: &str) -> bool {
         || start_time(first).is_some()
 }
 
-/// The text, with one cue per line.
-pub fn render(text: &str) -> String {
-    let mut out = String::new();
+/// The text, with one cue per line, and notes for the user.
+pub fn render(text: &str) -> (String, Vec<String>) {
+    let (mut out, mut comments) = (String::new(), 0);
     for block in text.split("\n\n") {
         let lines: Vec<&str> = block
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
         let Some(at) = lines.iter().position(|line| start_time(line).is_some()) else {
+            comments += usize::from(lines.first().is_some_and(|line| line.starts_with("NOTE")));
             continue;
         };
         let words: Vec<String> = lines[at + 1..]
@@ -36,7 +37,11 @@ pub fn render(text: &str) -> String {
             out.push_str(&format!("[{start}] {}\n", words.trim()));
         }
     }
-    out
+    let notes = match comments {
+        0 => Vec::new(),
+        count => vec![format!("notes of the authors left out: {count}")],
+    };
+    (out, notes)
 }
 
 /// The start of a cue, to the second.
@@ -90,12 +95,14 @@ mod tests {
         let film = "1\n00:00:01,000 --> 00:00:03,500\n<i>Welcome back to</i>\nthe {\\an8}hearing.\n\n2\n00:00:03,600 --> 00:00:06,000\nNo.\n";
         assert!(is_subtitles(film));
         assert_eq!(
-            render(film),
+            render(film).0,
             "[00:00:01] Welcome back to the hearing.\n[00:00:03] No.\n"
         );
         let talk = "WEBVTT\n\nNOTE made by machine\n\n00:00.000 --> 00:04.000 align:start\n<v Ada>The budget &amp; more.</v>\n";
         assert!(is_subtitles(talk));
-        assert_eq!(render(talk), "[00:00] Ada: The budget & more.\n");
+        let (text, notes) = render(talk);
+        assert_eq!(text, "[00:00] Ada: The budget & more.\n");
+        assert_eq!(notes, ["notes of the authors left out: 1"]);
         assert!(!is_subtitles("1\nplain words"));
     }
 }

@@ -73,12 +73,10 @@ fn render(
             let (text, notes) = calendar::render(&text);
             ("calendar", String::new(), text, notes)
         }
-        TextKind::Subtitles => (
-            "subtitles",
-            String::new(),
-            subtitles::render(&text),
-            Vec::new(),
-        ),
+        TextKind::Subtitles => {
+            let (text, notes) = subtitles::render(&text);
+            ("subtitles", String::new(), text, notes)
+        }
         TextKind::Plain(kind @ "markdown") => {
             let extension = input
                 .name

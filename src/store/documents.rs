@@ -127,9 +127,7 @@ pub fn add_text(
             (id, page.number, &page.text, &page.title),
         )?;
     }
-    for passage in found {
-        passages::insert(db, user, id, passage)?;
-    }
+    passages::insert(db, user, id, found)?;
     search::index_passages(db, id.as_str())
 }
 
@@ -189,9 +187,7 @@ fn put_text(
             (&document.id, page, text),
         )?;
     }
-    for passage in passages {
-        passages::insert(db, &document.user, &document.id, passage)?;
-    }
+    passages::insert(db, &document.user, &document.id, passages)?;
     search::index_passages(db, document.id.as_str())
 }
 

@@ -274,7 +274,7 @@ fn invalid_experiments_are_refused_with_a_reason() {
         (
             "space",
             json!([{ "dial": "model", "values": ["nobody/x", "p/a"] }]),
-            "setting 1",
+            "configuration 1",
         ),
         (
             "space",

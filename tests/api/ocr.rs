@@ -16,9 +16,12 @@ const IMAGE_FILE: &[u8] = include_bytes!("../data/ocr/page.png");
 /// Uploads a file and returns the document once it has been read.
 fn upload_and_read(person: &mut Client, name: &str, bytes: &[u8]) -> Value {
     let sent = person.upload("/api/upload-document", name, bytes).json();
-    let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
+    wait_until_read(person, sent["id"].as_str().expect("an id"))
+}
+
+fn wait_until_read(person: &mut Client, id: &str) -> Value {
     loop {
-        let body = person.get(&path).json();
+        let body = person.get(&format!("/api/documents/{id}")).json();
         if body["status"] != "processing" {
             return body;
         }
@@ -99,9 +102,8 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
 
     // Reading it again gives the same result; no page is stored twice.
     let id = document["id"].as_str().expect("an id");
-    let second = person
-        .post(&format!("/api/documents/{id}/read"), json!({}))
-        .json();
+    person.post(&format!("/api/documents/{id}/read"), json!({}));
+    let second = wait_until_read(&mut person, id);
     assert_eq!(
         (&second["ocr"], &second["words"]),
         (&document["ocr"], &document["words"])
@@ -254,4 +256,115 @@ fn the_program_cannot_read_or_write_the_servers_files() {
         "{document}"
     );
     assert!(!written.exists());
+}
+
+/// A PDF whose first page has these lines of text, followed by scanned pages.
+fn scans_after_text(lines: &[&str], scans: usize) -> Vec<u8> {
+    let pages: Vec<String> = (0..=scans)
+        .map(|page| format!("{} 0 R", 6 + page))
+        .collect();
+    let lines: String = lines
+        .iter()
+        .map(|line| format!("({line}) Tj T* "))
+        .collect();
+    let stream = |about: &str, content: &str| {
+        let length = content.len();
+        format!("<< {about} /Length {length} >>\nstream\n{content}\nendstream")
+    };
+    let page = |content: u8| {
+        format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 400] /Contents {content} 0 R \
+             /Resources << /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> \
+             /XObject << /I 5 0 R >> >> >>"
+        )
+    };
+    let mut objects = vec![
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        format!(
+            "<< /Type /Pages /Kids [{}] /Count {} >>",
+            pages.join(" "),
+            scans + 1
+        ),
+        stream("", &format!("BT /F 2 Tf 2.4 TL 20 380 Td {lines}ET")),
+        stream("", "400 0 0 400 0 0 cm /I Do"),
+        stream(
+            "/Type /XObject /Subtype /Image /Width 64 /Height 64 /ColorSpace /DeviceGray /BitsPerComponent 8",
+            &"@".repeat(64 * 64),
+        ),
+        page(3),
+    ];
+    objects.extend((0..scans).map(|_| page(4)));
+    let mut file = "%PDF-1.7\n".to_owned();
+    for (index, object) in objects.iter().enumerate() {
+        file += &format!("{} 0 obj\n{object}\nendobj\n", index + 1);
+    }
+    // The reader rebuilds the table of objects.
+    (file + "trailer << /Root 1 0 R >>\n%%EOF").into_bytes()
+}
+
+/// The limit on a document's text applies to its own and its recognized text together.
+#[test]
+fn recognized_text_counts_towards_the_limit_on_text() {
+    let folder = Folder::new();
+    // Each scan has 200 KiB of text.
+    let words = "echo aword".to_owned() + &" bword".repeat(340) + "\n";
+    let program = fake_tesseract(&folder, &words.repeat(100));
+    let server = Server::with(&[
+        ("DOCUMENT_OCR", "true"),
+        ("OCR_PROGRAM", program.to_str().expect("a path")),
+        ("DOCUMENT_TEXT_MB", "1"),
+    ]);
+    let mut person = server.user("a@example.org");
+    // And the first page 30 KB: only the five scans alone would fit into 1 MiB.
+    let line = "own words ".repeat(20);
+    let document = upload_and_read(
+        &mut person,
+        "long.pdf",
+        &scans_after_text(&[line.as_str(); 150], 5),
+    );
+    assert_eq!(document["ocr"], json!([2, 3, 4, 5]), "{document}");
+    let reasons = gap_reasons(&document);
+    assert!(
+        reasons.len() == 1 && reasons[0].ends_with("the document's text is too long"),
+        "{reasons:?}"
+    );
+}
+
+/// A page takes seconds, and many may wait: other documents are read in the meantime, even with one reader.
+#[test]
+fn other_documents_are_read_while_scans_wait_for_ocr() {
+    let folder = Folder::new();
+    let program = fake_tesseract(&folder, "exec sleep 3600");
+    let server = Server::with(&[
+        ("DOCUMENT_OCR", "true"),
+        ("OCR_PROGRAM", program.to_str().expect("a path")),
+        ("OCR_PAGE_SECONDS", "3600"),
+        ("DOCUMENT_READERS", "1"),
+    ]);
+    let mut people = [server.user("a@example.org"), server.user("b@example.org")];
+    let mut scans = Vec::new();
+    // Two are read at a time, of one user each; the last one waits.
+    for (number, owner) in [0, 1, 0].into_iter().enumerate() {
+        let scan = scans_after_text(&[&format!("scan number {number}")], 1);
+        let name = format!("scan{number}.pdf");
+        let sent = people[owner].upload("/api/upload-document", &name, &scan);
+        let id = sent.json()["id"].as_str().expect("an id").to_owned();
+        scans.push((owner, format!("/api/documents/{id}")));
+    }
+    for person in &mut people {
+        let document = upload_and_read(person, "note.txt", b"read at once");
+        assert_eq!(document["status"], "processed", "{document}");
+    }
+    for (owner, path) in &scans {
+        let body = people[*owner].get(path).json();
+        assert_eq!(body["status"], "processing", "{body}");
+        // The text around the scanned pages is there already.
+        let text = people[*owner].get(&format!("{path}/pages/1")).json();
+        let text = text["text"].as_str().expect("a text");
+        assert!(text.starts_with("scan number"), "{text}");
+    }
+    for (owner, path) in &scans {
+        let deleted = people[*owner].delete(path);
+        assert_eq!(deleted.status, 200);
+    }
 }

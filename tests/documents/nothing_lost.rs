@@ -1,11 +1,18 @@
 //! No content is lost silently: each kind of content that a file can have is planted in a small file, and must be
 //! either in the text or named in the notes.
 
+mod archive_parts;
 mod books_and_slides;
+mod office_parts;
 mod open_documents;
+mod open_parts;
+mod pdf_parts;
 mod pdfs;
+mod text_parts;
 mod texts;
+mod web_and_mail;
 mod word;
+mod word_parts;
 mod workbooks;
 
 use std::fmt::Write as _;

@@ -25,6 +25,10 @@ END $$;";
 const FILLED: &[(&str, &str)] = &[
     ("FROM {} WHERE", "FROM analyses WHERE"),
     ("{named} = ", "id = "),
+    (
+        "heading, text, terms) VALUES {}",
+        "heading, text, terms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    ),
     ("VALUES {}", "VALUES (?2, ?1, ?3, ?4, ?5)"),
     (
         "INSERT INTO {} ({}) VALUES ({})",

@@ -12,6 +12,7 @@ pub mod orphans;
 mod parts;
 mod read_progress;
 mod readers;
+mod retries;
 mod scans;
 mod search;
 mod settings;

@@ -1,6 +1,7 @@
 //! Reads stored documents that have not been read yet, a few at a time. The queue is in the store, so none is lost
 //! in a crash and none waits in memory; `domain::reading_queue` decides the order. Threads start when there is
-//! work and end when there is none.
+//! work and end when there is none. Documents with scanned pages go on to OCR, which has threads of its own: a page
+//! takes seconds, and other documents must not wait for it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -13,21 +14,28 @@ use super::deletion;
 use super::ocr::Ocr;
 use super::originals::OriginalFiles;
 use super::read_progress::ReadProgress;
-use super::text;
+use super::retries::with_retries;
+use super::text::{self, ReadEnd};
 use crate::app::{Error, Result};
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
-use crate::domain::reading_queue::ReadingQueue;
+use crate::domain::reading_queue::{ReadingQueue, WaitingDocument};
 use crate::extract::child_protocol::ReadRefusal;
 use crate::log;
 use crate::store::{Store, StoreError, documents, reading_queue, users};
 
-/// Pauses before each retry of a server-side failure: a disk that refuses one write often accepts the next.
-const RETRY_PAUSES: [Duration; 3] = [
-    Duration::from_millis(50),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-];
+/// Number of documents with scanned pages that are read at once. Their pages take turns, so that a long scan does not
+/// delay another user's short one.
+const OCR_DOCUMENTS: usize = 2;
+
+/// What a thread does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// Reads documents, except for their scanned pages.
+    Text,
+    /// Reads documents with scanned pages.
+    Ocr,
+}
 
 /// The outcome of reading a document, for callers that wait for it.
 #[derive(Debug, Clone)]
@@ -62,16 +70,29 @@ struct ReaderPoolShared {
 
 #[derive(Default)]
 struct ReaderPoolState {
-    /// Documents being read.
+    /// Documents being read, or waiting for OCR.
     reading: Vec<DocumentId>,
+    /// Documents that have been read except for their scanned pages.
+    scans: Vec<WaitingDocument>,
     /// Read progress of each of them.
     progress: BTreeMap<DocumentId, Arc<ReadProgress>>,
     turns: ReadingQueue,
+    ocr_turns: ReadingQueue,
     waiting: BTreeMap<DocumentId, Vec<Waiter>>,
     threads: usize,
+    ocr_threads: usize,
     /// Number of calls of `work`.
     calls: u64,
     stopping: bool,
+}
+
+impl ReaderPoolState {
+    fn turns_of(&mut self, lane: Lane) -> &mut ReadingQueue {
+        match lane {
+            Lane::Text => &mut self.turns,
+            Lane::Ocr => &mut self.ocr_turns,
+        }
+    }
 }
 
 impl ReaderPool {
@@ -127,15 +148,23 @@ impl ReaderPool {
         if state.stopping || state.threads >= self.0.max_readers {
             return Ok(());
         }
-        let shared = self.0.clone();
-        std::thread::Builder::new()
-            .name("quire-reading".into())
-            .stack_size(256 << 10)
-            .spawn(move || shared.read_all())
-            .map_err(Error::internal)?;
+        start(&self.0, Lane::Text).map_err(Error::internal)?;
         state.threads += 1;
         Ok(())
     }
+}
+
+fn start(shared: &Arc<ReaderPoolShared>, lane: Lane) -> std::io::Result<()> {
+    let shared = shared.clone();
+    let name = match lane {
+        Lane::Text => "quire-reading",
+        Lane::Ocr => "quire-ocr",
+    };
+    std::thread::Builder::new()
+        .name(name.into())
+        .stack_size(256 << 10)
+        .spawn(move || shared.read_all(lane))
+        .map(drop)
 }
 
 impl Drop for ReaderPool {
@@ -143,7 +172,7 @@ impl Drop for ReaderPool {
         let mut state = self.0.state();
         state.stopping = true;
         self.0.child_gone.notify_all();
-        while state.threads > 0 {
+        while state.threads + state.ocr_threads > 0 {
             self.0.reader.running.stop();
             // Another thread may be starting a process, so check repeatedly.
             let pause = std::time::Duration::from_millis(50);
@@ -162,47 +191,117 @@ impl ReaderPoolShared {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn read_all(&self) {
-        while let Some(document) = self.next() {
-            let (id, user) = (document.id.clone(), document.user.clone());
-            let work = std::panic::AssertUnwindSafe(|| self.read_with_retries(&document));
+    fn read_all(self: &Arc<Self>, lane: Lane) {
+        while let Some(document) = self.next(lane) {
+            let work = std::panic::AssertUnwindSafe(|| self.read_with_retries(&document, lane));
             let outcome = std::panic::catch_unwind(work)
                 .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
-            let mut state = self.state();
-            state.turns.end(&user);
-            state.progress.remove(&id);
-            let stopping = state.stopping;
-            let waiting = state.waiting.remove(&id).unwrap_or_default();
-            match outcome {
-                Ok(outcome) => {
-                    state.reading.retain(|other| *other != id);
-                    drop(state);
-                    self.ended.notify_one();
-                    for waiter in waiting {
-                        // A caller that has stopped waiting reads the document's status.
-                        let _ = waiter.sender.send(outcome.clone());
-                    }
-                }
-                Err(fault) if !stopping => {
-                    drop(state);
-                    // A locked account's document waits until the account is unlocked.
-                    if self.is_locked(&user) || self.give_up(document) {
-                        self.state().reading.retain(|other| *other != id);
-                    }
-                    // Otherwise, it stays marked as being read, so that it is not retried endlessly; the next
-                    // start tries again.
-                    log::error(
-                        "cannot read a document",
-                        &[("document", &id), ("fault", &fault)],
-                    );
-                }
-                Err(_) => {}
-            }
+            self.end(document, lane, outcome);
         }
     }
 
+    fn end(self: &Arc<Self>, document: Document, lane: Lane, outcome: Result<Option<ReadOutcome>>) {
+        let (id, user) = (document.id.clone(), document.user.clone());
+        let mut state = self.state();
+        state.turns_of(lane).end(&user);
+        state.progress.remove(&id);
+        match outcome {
+            Ok(Some(outcome)) => self.announce(state, &id, &outcome),
+            Ok(None) => self.queue_for_ocr(state, &document),
+            Err(fault) if !state.stopping => {
+                // Callers wait until the status is stored.
+                let waiting = state.waiting.remove(&id);
+                drop(state);
+                // A locked account's document waits until the account is unlocked.
+                if self.is_locked(&user) || self.give_up(document) {
+                    self.state().reading.retain(|other| *other != id);
+                }
+                // Otherwise, it stays marked as being read, so that it is not retried endlessly; the next
+                // start tries again.
+                log::error(
+                    "cannot read a document",
+                    &[("document", &id), ("fault", &fault)],
+                );
+                drop(waiting);
+            }
+            Err(_) => drop(state.waiting.remove(&id)),
+        }
+    }
+
+    // Tells callers that wait for a document that nothing more happens to it.
+    fn announce(
+        &self,
+        mut state: MutexGuard<'_, ReaderPoolState>,
+        id: &DocumentId,
+        outcome: &ReadOutcome,
+    ) {
+        let waiting = state.waiting.remove(id).unwrap_or_default();
+        state.reading.retain(|other| other != id);
+        drop(state);
+        self.ended.notify_one();
+        for waiter in waiting {
+            // A caller that has stopped waiting reads the document's status.
+            let _ = waiter.sender.send(outcome.clone());
+        }
+    }
+
+    fn queue_for_ocr(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, ReaderPoolState>,
+        document: &Document,
+    ) {
+        state.scans.push(WaitingDocument {
+            id: document.id.clone(),
+            user: document.user.clone(),
+            size: document.size,
+        });
+        if state.ocr_threads >= OCR_DOCUMENTS {
+            return;
+        }
+        state.ocr_threads += 1;
+        drop(state);
+        // Without another thread, other documents have to wait.
+        if start(self, Lane::Ocr).is_err() {
+            self.read_all(Lane::Ocr);
+        }
+    }
+
+    fn next(&self, lane: Lane) -> Option<Document> {
+        match lane {
+            Lane::Text => self.next_unread(),
+            Lane::Ocr => self.next_scan(),
+        }
+    }
+
+    // Returns the next document that waits for OCR. Without one, this thread counts as ended.
+    fn next_scan(&self) -> Option<Document> {
+        let mut state = self.state();
+        while !state.stopping {
+            let scans = std::mem::take(&mut state.scans);
+            state.ocr_turns.update_waiting(&scans);
+            let next = state.ocr_turns.next(&scans, OCR_DOCUMENTS).cloned();
+            state.scans = scans;
+            let Some(next) = next else { break };
+            state.scans.retain(|document| document.id != next.id);
+            state.ocr_turns.begin(&next.user);
+            drop(state);
+            let found = self.waiting(&next.user, &next.id);
+            if found.is_some() {
+                return found;
+            }
+            // It was deleted in the meantime.
+            state = self.state();
+            state.ocr_turns.end(&next.user);
+            self.announce(state, &next.id, &ReadOutcome::Stored);
+            state = self.state();
+        }
+        state.ocr_threads -= 1;
+        self.child_gone.notify_all();
+        None
+    }
+
     // Returns the next queued document that no thread is reading. Without one, this thread counts as ended.
-    fn next(&self) -> Option<Document> {
+    fn next_unread(&self) -> Option<Document> {
         let mut state = self.state();
         while !state.stopping {
             let calls = state.calls;
@@ -269,9 +368,9 @@ impl ReaderPoolShared {
             .stopping
     }
 
-    fn read_with_retries(&self, document: &Document) -> Result<ReadOutcome> {
+    fn read_with_retries(&self, document: &Document, lane: Lane) -> Result<Option<ReadOutcome>> {
         let mut should_retry = |pause| self.wait(pause) && !self.is_locked(&document.user);
-        with_retries(&mut should_retry, &mut || self.read(document.clone()))
+        with_retries(&mut should_retry, &mut || self.read(document.clone(), lane))
     }
 
     // A server-side failure says nothing about the file, so its owner may have it read again.
@@ -314,7 +413,8 @@ impl ReaderPoolShared {
         Ok(())
     }
 
-    fn read(&self, document: Document) -> Result<ReadOutcome> {
+    // Returns the outcome, or `None` if scanned pages remain to be read with OCR.
+    fn read(&self, document: Document, lane: Lane) -> Result<Option<ReadOutcome>> {
         let path = self.originals.fetch_blocking(&document.id)?;
         if let Ok(about) = std::fs::metadata(&path) {
             super::originals::check_size(&document, about.len())?;
@@ -324,13 +424,15 @@ impl ReaderPoolShared {
         state.progress.insert(document.id.clone(), progress.clone());
         drop(state);
         let reader = self.reader.reporting(progress);
-        let (refused, id, user) = (
-            text::read_document(&self.store, (&reader, &self.ocr), document.clone(), &path)?,
-            document.id,
-            document.user,
-        );
-        let Some((ReadRefusal::Unsupported | ReadRefusal::Empty, message)) = refused else {
-            return Ok(ReadOutcome::Stored);
+        let (id, user) = (document.id.clone(), document.user.clone());
+        let ended = match lane {
+            Lane::Text => text::read_document(&self.store, (&reader, &self.ocr), document, &path)?,
+            Lane::Ocr => text::read_scan(&self.store, (&reader, &self.ocr), document, &path)?,
+        };
+        let message = match ended {
+            ReadEnd::HasScans => return Ok(None),
+            ReadEnd::Refused(ReadRefusal::Unsupported | ReadRefusal::Empty, message) => message,
+            ReadEnd::Refused(..) | ReadEnd::Stored => return Ok(Some(ReadOutcome::Stored)),
         };
         // Only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
         let is_waited_for = |waiter: &Waiter| waiter.is_new && !waiter.sender.is_closed();
@@ -341,57 +443,9 @@ impl ReaderPoolShared {
                 .is_some_and(|all| all.iter().any(is_waited_for))
         };
         if !waiting(&self.state()) {
-            return Ok(ReadOutcome::Stored);
+            return Ok(Some(ReadOutcome::Stored));
         }
         self.discard(user, id)?;
-        Ok(ReadOutcome::Unsupported(message))
-    }
-}
-
-// Retries the work until it succeeds, pausing before each retry; `wait` returns whether to continue.
-fn with_retries<T>(
-    wait: &mut dyn FnMut(Duration) -> bool,
-    work: &mut dyn FnMut() -> Result<T>,
-) -> Result<T> {
-    let mut last = work();
-    for pause in RETRY_PAUSES {
-        if last.is_ok() || !wait(pause) {
-            break;
-        }
-        last = work();
-    }
-    last
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_single_disk_failure_is_retried() {
-        for (failures, keeps_going, calls, succeeds) in [
-            (0, true, 1, true),
-            (1, true, 2, true),
-            (3, true, 4, true),
-            (9, true, 4, false),
-            (1, false, 1, false),
-        ] {
-            let (mut called, mut waited) = (0, Vec::new());
-            let outcome = with_retries(
-                &mut |pause| {
-                    waited.push(pause);
-                    keeps_going
-                },
-                &mut || {
-                    called += 1;
-                    match called <= failures {
-                        true => Err(Error::internal("EIO")),
-                        false => Ok(()),
-                    }
-                },
-            );
-            assert_eq!((called, outcome.is_ok()), (calls, succeeds), "{failures}");
-            assert_eq!(waited, RETRY_PAUSES[..waited.len()]);
-        }
+        Ok(Some(ReadOutcome::Unsupported(message)))
     }
 }

@@ -18,43 +18,49 @@ use crate::log;
 /// The recognized text of a document's scanned pages, by page number.
 pub(super) type RecognizedPages = BTreeMap<u32, String>;
 
-/// Recognizes the scanned pages listed in `report` and updates the report. Before each page, `keeps_going` checks that
-/// the document still exists. Blocks.
-///
-/// # Errors
-/// Returns an error if a process is stopped from here.
-pub(super) fn recognize(
-    ocr: &Ocr,
-    reader: &ChildReader,
-    path: &Path,
-    report: &mut ReadReport,
-    keeps_going: &mut dyn FnMut() -> bool,
-) -> io::Result<RecognizedPages> {
-    let mut pages = RecognizedPages::new();
+/// Whether a file has pages to read with OCR.
+pub(super) fn has_scans(report: &ReadReport) -> bool {
+    report.kind == PICTURE || report.gaps.iter().any(|gap| gap.picture)
+}
+
+/// Adds to a file's scanned pages why they are not read with OCR, if it is switched on but cannot be used.
+pub(super) fn explain_without_ocr(ocr: &Ocr, report: &mut ReadReport) {
+    if !matches!(ocr, Ocr::Unusable(_)) {
+        return;
+    }
+    list_image(report);
+    let why = "OCR is switched on, but cannot be used on this server";
+    (report.gaps.iter_mut())
+        .filter(|gap| gap.picture)
+        .for_each(|gap| add_reason(gap, why));
+    move_recognized_pages(report, &RecognizedPages::new());
+}
+
+// An image file is its own page. Models with vision receive it in any case.
+fn list_image(report: &mut ReadReport) {
     if report.kind == PICTURE {
-        // An image file is its own page. Models with vision receive it in any case.
         report.gaps.push(TextlessPage {
             page: 1,
             why: "a picture".to_owned(),
             picture: true,
         });
     }
-    let program = match ocr {
-        _ if !report.gaps.iter().any(|gap| gap.picture) => return Ok(pages),
-        Ocr::Off => {
-            report.gaps.retain(|_| report.kind != PICTURE);
-            return Ok(pages);
-        }
-        Ocr::Unusable(_) => {
-            let why = "OCR is switched on, but cannot be used on this server";
-            (report.gaps.iter_mut())
-                .filter(|gap| gap.picture)
-                .for_each(|gap| add_reason(gap, why));
-            move_recognized_pages(report, &pages);
-            return Ok(pages);
-        }
-        Ocr::Ready(program) => program,
-    };
+}
+
+/// Recognizes the scanned pages listed in `report` and updates the report: up to `remaining` bytes of text. Before each
+/// page, `keeps_going` checks that the document still exists. Blocks.
+///
+/// # Errors
+/// Returns an error if a process is stopped from here.
+pub(super) fn recognize(
+    (program, reader): (&OcrProgram, &ChildReader),
+    path: &Path,
+    report: &mut ReadReport,
+    mut remaining: usize,
+    keeps_going: &mut dyn FnMut() -> bool,
+) -> io::Result<RecognizedPages> {
+    let mut pages = RecognizedPages::new();
+    list_image(report);
     let scan = Scan {
         program,
         reader,
@@ -62,7 +68,6 @@ pub(super) fn recognize(
         is_picture: report.kind == PICTURE,
     };
     let count = report.gaps.iter().filter(|gap| gap.picture).count();
-    let mut remaining = reader.budget.text;
     let mut done = 0;
     for gap in report.gaps.iter_mut().filter(|gap| gap.picture) {
         if !keeps_going() {

@@ -180,17 +180,27 @@ fn a_document_can_be_read_again_after_a_server_failure() {
         let original = installation.path.join("documents").join(stored.id.as_str());
         let aside = installation.path.join("aside");
         std::fs::rename(&original, &aside).expect("away");
-        let failed = documents.read_again(&me, &stored.id, None).await;
-        let failed = failed.expect("a document");
+        let failed = read_again(&documents, &me, &stored.id).await;
         assert_eq!((failed.status, failed.pages), (DocumentStatus::Failed, 0));
         assert!(failed.message.contains("again"), "{}", failed.message);
         let (_, pages) = documents.text(&me, &stored.id).await.expect("its text");
         assert_eq!(pages, []);
 
         std::fs::rename(&aside, &original).expect("back");
-        let read = documents.read_again(&me, &stored.id, None).await;
-        assert_eq!(read.expect("a document").words, 3);
+        let read = read_again(&documents, &me, &stored.id).await;
+        assert_eq!(read.words, 3);
     });
+}
+
+/// Has a document read again and waits until that has ended, however long it takes.
+async fn read_again(documents: &DocumentService, me: &UserId, id: &DocumentId) -> Document {
+    let again = documents.read_again(me, id, None).await;
+    let mut shown = again.expect("a document");
+    while shown.status == DocumentStatus::Processing {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        shown = documents.show(me, id).await.expect("a document");
+    }
+    shown
 }
 
 #[test]

@@ -14,29 +14,71 @@ use crate::extract::ReadReport;
 use crate::extract::child_protocol::ReadRefusal;
 use crate::store::{Store, StoreError, documents, passages};
 
-/// Bytes of text written per transaction, so that other writes can take turns.
-const BATCH_BYTES: usize = 128 << 10;
+/// Bytes of text written per transaction. Large enough that waiting for the disk is a small part, and small enough that
+/// other writes take turns: about 20 ms of computing.
+const BATCH_BYTES: usize = 256 << 10;
 /// Approximate maximum number of possible prompt injections recorded per document.
 const MAX_FLAGS: usize = 50;
 /// Passages removed from the index per transaction.
 const PASSAGES_PER_DELETE: u32 = 200;
 
-/// Reads a document and sets its status to `processed` or `failed`. Returns the refusal if the file could not be
-/// read.
+/// How reading a document ended.
+pub(super) enum ReadEnd {
+    /// Its text and status are stored, or it no longer exists.
+    Stored,
+    /// The file could not be read, with the reason; the status is stored.
+    Refused(ReadRefusal, String),
+    /// It has scanned pages to read with OCR, and the rest of its text is stored.
+    HasScans,
+}
+
+/// Reads a document and sets its status to `processed` or `failed`, unless it has pages for OCR.
 ///
 /// # Errors
 /// Returns an error if the store cannot be written or the reading process fails.
 pub(super) fn read_document(
     store: &Store,
     (reader, ocr): (&ChildReader, &Ocr),
-    mut document: Document,
+    document: Document,
     path: &Path,
-) -> Result<Option<(ReadRefusal, String)>> {
+) -> Result<ReadEnd> {
     let reader = reader.of(&document.user);
     let mut read = store_pages(store, &reader, &document, path, RecognizedPages::new())?;
     if let (ChildExit::Read(report), true) = (&mut read.ended, read.outcome) {
+        if matches!(ocr, Ocr::Ready(_)) && scans::has_scans(report) {
+            return Ok(ReadEnd::HasScans);
+        }
+        scans::explain_without_ocr(ocr, report);
+    }
+    finish(store, document, read)
+}
+
+/// Reads a document whose scanned pages are to be read with OCR, and sets its status to `processed` or `failed`. It is
+/// read from the beginning, so that nothing about it is kept in memory while it waits.
+///
+/// # Errors
+/// Returns an error if the store cannot be written or a process fails.
+pub(super) fn read_scan(
+    store: &Store,
+    (reader, ocr): (&ChildReader, &Ocr),
+    document: Document,
+    path: &Path,
+) -> Result<ReadEnd> {
+    let reader = reader.of(&document.user);
+    let mut read = store_pages(store, &reader, &document, path, RecognizedPages::new())?;
+    if let (ChildExit::Read(report), Ocr::Ready(program), true) =
+        (&mut read.ended, ocr, read.outcome)
+    {
+        // The limit applies to all text of a document.
+        let remaining = reader.budget.text.saturating_sub(read.bytes);
         let mut keeps_going = || exists(store, &document);
-        let scanned = scans::recognize(ocr, &reader, path, report, &mut keeps_going);
+        let scanned = scans::recognize(
+            (program, &reader),
+            path,
+            report,
+            remaining,
+            &mut keeps_going,
+        );
         let scanned = scanned.map_err(from_io)?;
         if !scanned.is_empty() {
             // Passages are in the order of their pages, so the document is read once more. That takes less time than
@@ -51,31 +93,36 @@ pub(super) fn read_document(
             }
         }
     }
+    finish(store, document, read)
+}
+
+// Stores the outcome of a read.
+fn finish(store: &Store, mut document: Document, read: StoredPages) -> Result<ReadEnd> {
     let (pages, flags, outcome) = (read.pages, read.flags, read.outcome);
-    let refused = match (read.ended, outcome) {
+    let end = match (read.ended, outcome) {
         // The document was deleted in the meantime, or its account was locked, in which case it is read after the
         // account is unlocked.
-        (_, false) => return Ok(None),
+        (_, false) => return Ok(ReadEnd::Stored),
         (ChildExit::Read(report), true) => {
             describe(&mut document, report);
             document.flags = flags;
-            None
+            ReadEnd::Stored
         }
         (ChildExit::Refused(reason, message), true) => {
             document.status = DocumentStatus::Failed;
             document.message.clone_from(&message);
             document.encoding = None;
-            Some((reason, message))
+            ReadEnd::Refused(reason, message)
         }
-        (ChildExit::StoppedByReceiver, true) => None,
+        (ChildExit::StoppedByReceiver, true) => ReadEnd::Stored,
     };
-    if refused.is_some() && pages > 0 {
+    if matches!(end, ReadEnd::Refused(..)) && pages > 0 {
         // The text before the failure may be truncated anywhere, so no answer may be based on it.
         begin(store, &document)?;
         document.pages = 0;
     }
     match store.write_now(move |db| documents::store_read_result(db, &document)) {
-        Ok(()) | Err(StoreError::Missing) => Ok(refused),
+        Ok(()) | Err(StoreError::Missing) => Ok(end),
         Err(other) => Err(other.into()),
     }
 }
@@ -103,6 +150,8 @@ struct StoredPages {
     pages: u32,
     /// Number of pages that have only recognized text.
     added: u32,
+    /// Size of the file's own text, in bytes.
+    bytes: usize,
     flags: Vec<InjectionFlag>,
     /// Whether the document still exists.
     outcome: bool,
@@ -120,6 +169,7 @@ fn store_pages(
         ended: ChildExit::StoppedByReceiver,
         pages: 0,
         added: 0,
+        bytes: 0,
         flags: Vec::new(),
         outcome: false,
     };
@@ -130,6 +180,7 @@ fn store_pages(
     let mut merge = Merge::new(recognized);
     let hints = (&*document.name, document.encoding.as_deref());
     let ended = reader.read(path, hints, &mut |page| {
+        stored.bytes += page.text.len();
         merge.page(page).into_iter().all(|page| writer.add(page))
     });
     stored.ended = ended.map_err(from_io)?;

@@ -271,6 +271,12 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
+    /// Whether the open cell has no text yet.
+    pub fn cell_is_blank(&mut self) -> bool {
+        let cell = self.table().and_then(|table| table.row.last());
+        cell.is_some_and(String::is_empty)
+    }
+
     /// Whether any cell of the open row has text.
     pub fn row_is_filled(&mut self) -> bool {
         self.table()

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 
 use super::body::{BodyText, ParagraphRole, TableCell, to_one_line};
 use super::docx_notes::notes;
-use super::docx_parts::{DocxOmitted, alt_chunk_text, check_box_text, is_text_part, margins};
+use super::docx_parts::{
+    DocxOmitted, alt_chunk_text, check_box_text, form_choice, is_text_part, margins,
+};
 use super::drawing;
 use super::margins::MarginLines;
 use super::package::{Relation, relations};
@@ -210,6 +212,8 @@ impl DocxWord<'_, '_, '_> {
             }
             "altChunk" => self.insert_alt_chunk(tag)?,
             "checkBox" => self.write_text(check_box_text(xml)),
+            "ddList" => self.write_text(&form_choice(xml)),
+            "subDoc" => self.omitted.parts += 1,
             "del" => {
                 self.omitted.deleted += 1;
                 xml.skip();

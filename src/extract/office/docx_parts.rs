@@ -22,6 +22,8 @@ pub struct DocxOmitted {
     pub hidden: usize,
     /// Characters of symbol fonts.
     pub symbols: usize,
+    /// Parts of a master document, which are files of their own.
+    pub parts: usize,
 }
 
 impl DocxOmitted {
@@ -34,6 +36,7 @@ impl DocxOmitted {
             ),
             (self.hidden, "hidden passages left out"),
             (self.symbols, "characters of symbol fonts without a text"),
+            (self.parts, "parts in other files, not read"),
         ] {
             if count > 0 {
                 out.note(format!("{what}: {count}"));
@@ -96,4 +99,23 @@ pub fn check_box_text(xml: &mut Xml<'_>) -> &'static str {
     } else {
         "[ ]"
     }
+}
+
+/// The selected entry of a form's drop-down list; the first one unless another was selected.
+pub fn form_choice(xml: &mut Xml<'_>) -> String {
+    let outside = xml.depth() - 1;
+    let (mut default, mut selected, mut entries) = (0, None, Vec::new());
+    while xml.depth() > outside {
+        let Some(piece) = xml.next() else { break };
+        let XmlPiece::Open(tag) = piece else { continue };
+        let value = tag.get("val").unwrap_or_default();
+        match tag.name() {
+            "default" => default = value.parse().unwrap_or(0),
+            "result" => selected = value.parse().ok(),
+            "listEntry" => entries.push(value),
+            _ => {}
+        }
+    }
+    let at: usize = selected.unwrap_or(default);
+    entries.into_iter().nth(at).unwrap_or_default()
 }

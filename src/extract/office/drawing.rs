@@ -1,7 +1,7 @@
 //! The text of charts and diagrams, which are separate parts of the container.
 
 use super::body::to_one_line;
-use super::package::Relation;
+use super::package::{Relation, relations};
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
@@ -17,14 +17,23 @@ pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<Stri
         tag.prefixed("dm")
     };
     let link = id.and_then(|id| links.iter().find(|link| link.id == id));
-    let Some(xml) = link.and_then(|link| Xml::part(zip, &link.target)) else {
+    let Some((link, xml)) = link.and_then(|link| Some((link, Xml::part(zip, &link.target)?)))
+    else {
         return Vec::new();
     };
-    if is_chart {
-        chart_lines(xml)
-    } else {
-        diagram_lines(xml)
+    if !is_chart {
+        return diagram_lines(xml);
     }
+    let mut lines = chart_lines(xml);
+    // Text boxes that were drawn onto the chart.
+    for link in relations(zip, &link.target) {
+        if link.kind == "chartUserShapes"
+            && let Some(xml) = Xml::part(zip, &link.target)
+        {
+            lines.extend(diagram_lines(xml));
+        }
+    }
+    lines
 }
 
 /// A chart's title, and each series with its categories and values.

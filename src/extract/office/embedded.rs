@@ -11,17 +11,18 @@ const MAX_FILES: usize = 200;
 
 /// Reads the files that a part embeds.
 pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
-    let files = links.iter().filter(|link| {
-        unread_kind(&link.kind).is_some() || matches!(&*link.kind, "package" | "aFChunk")
-    });
+    let files = links
+        .iter()
+        .filter(|link| unread_kind(link).is_some() || matches!(&*link.kind, "package" | "aFChunk"));
     for link in files.take(MAX_FILES) {
         let name = link.target.rsplit('/').next().unwrap_or_default();
-        if let Some(what) = unread_kind(&link.kind) {
+        if let Some(what) = unread_kind(link) {
             out.note(format!("{what} {name} is not read"));
             continue;
         }
         let limits = *out.limits();
         let Some(entry) = zip.find(&link.target) else {
+            out.note(format!("embedded file {name} is missing"));
             continue;
         };
         let (bytes, _) = zip.read(entry, limits.input);
@@ -41,13 +42,16 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
 }
 
 /// The name of a kind of relation whose target is not read.
-fn unread_kind(kind: &str) -> Option<&'static str> {
-    match kind {
+fn unread_kind(link: &Relation) -> Option<&'static str> {
+    match &*link.kind {
         "oleObject" => Some("the embedded object"),
         // Slides refer to a recording twice: as a video or audio, and as media.
         "video" | "audio" | "media" => Some("the recording"),
         "vbaProject" => Some("the program"),
-        "control" | "activeXControlBinary" => Some("the form control"),
+        "model3d" => Some("the 3D model"),
+        "control" | "activeXControlBinary" | "ctrlProp" => Some("the form control"),
+        // Handwriting has the same kind of relation as data that is not shown.
+        "customXml" if link.target.contains("/ink/") => Some("the handwriting"),
         _ => None,
     }
 }

@@ -12,10 +12,13 @@ mod merged;
 mod number_pattern;
 mod numbers;
 mod odf;
+mod odf_objects;
 mod odf_parts;
+mod odf_styles;
 mod package;
 mod pptx;
 mod sheet_cells;
+mod slide_frames;
 mod styles;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,15 @@
 //! OpenDocument texts, sheets, and slides, which share one markup. Omits deleted and hidden text, with a note;
 //! notes and comments follow their paragraph.
 
-use std::collections::{HashMap, HashSet};
+mod tables;
 
-use super::body::{BodyText, ParagraphRole, TableCell, to_one_line};
+use std::collections::HashMap;
+
+use super::body::{BodyText, ParagraphRole, to_one_line};
 use super::margins::MarginLines;
-use super::odf_parts::{
-    CoveredColumns, OdfOmitted, Repeated, formula, is_hidden, margins, run_style, text_and_child,
-};
+use super::odf_objects::{OdfObject, OdfObjects, content_of, report_programs};
+use super::odf_parts::{CoveredColumns, OdfOmitted, Repeated, is_hidden, margins, text_and_child};
+use super::odf_styles::OdfStyles;
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
 use crate::extract::output::{Output, OutputFull};
@@ -18,50 +20,75 @@ use crate::extract::zip::Zip;
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 /// Maximum number of repetitions of a cell or a row; a higher count marks the empty rest of a sheet.
 const MAX_REPEATS: usize = 1_000;
-/// Maximum number of styles read.
-const MAX_STYLES: usize = 50_000;
+/// Maximum nesting depth of objects that are read inside others.
+const MAX_OBJECT_DEPTH: usize = 3;
 
-/// Reads the content of the container.
+/// Reads the content of the container, and that of the objects embedded in it.
 pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
-    let Some(mut xml) = Xml::part(zip, "content.xml") else {
+    report_programs(zip, out);
+    let mut rows_left = rows;
+    let pictures = read_content(zip, "", &mut rows_left, out);
+    if rows_left == 0 {
+        out.note(format!("only the first {rows} rows are shown"));
+    }
+    Pictures(pictures)
+}
+
+/// Reads the content of the package or of an object's folder in it. Returns the number of pictures.
+fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Output<'_>) -> usize {
+    let Some(mut xml) = Xml::part(zip, &content_of(folder)) else {
         damaged(out, "its content is missing");
-        return Pictures(0);
+        return 0;
     };
     let mut reader = OdfReader {
+        zip,
         body: BodyText::new(out, true),
-        break_styles: HashSet::new(),
-        hidden_styles: HashSet::new(),
-        style: String::new(),
+        styles: OdfStyles::default(),
         open: Vec::new(),
         lists: 0,
         starts_item: false,
         cell: Repeated::default(),
         row_repeats: 1,
-        rows_left: rows,
+        rows_left: *rows_left,
         kind: OdfSort::Text,
         number: 0,
         page_title: String::new(),
         tables: 0,
         in_header: false,
         notes: 0,
+        shapes: 0,
         pictures: 0,
-        runs: HashMap::new(),
         spans: Vec::new(),
-        margins: margins(zip),
+        margins: match folder {
+            "" => margins(zip),
+            _ => MarginLines::default(),
+        },
+        footers: HashMap::new(),
         covered: CoveredColumns::default(),
         is_hidden_row: false,
         omitted: OdfOmitted::default(),
+        objects: OdfObjects::default(),
     };
     // Full: the limit is reached; the text so far has been passed on.
     let _: Result<(), OutputFull> = reader.walk(&mut xml).and_then(|()| reader.finish());
-    let (pictures, rows_left) = (reader.pictures, reader.rows_left);
-    if rows_left == 0 {
-        out.note(format!("only the first {rows} rows are shown"));
-    }
+    let mut pictures = reader.pictures;
+    *rows_left = reader.rows_left;
+    let (omitted, objects) = (reader.omitted, reader.objects);
+    omitted.report(out);
     if xml.is_broken() {
         damaged(out, "its text is read only up to the damage");
     }
-    Pictures(pictures)
+    for folder in objects.folders() {
+        if out.is_full() {
+            break;
+        }
+        if out.depth() >= MAX_OBJECT_DEPTH {
+            out.note(format!("the embedded object {folder} is not read"));
+            continue;
+        }
+        pictures += out.read_inside(&folder, |out| read_content(zip, &folder, rows_left, out));
+    }
+    pictures
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +105,10 @@ struct OdfParagraph {
     role: ParagraphRole,
 }
 
-struct OdfReader<'o, 's> {
+struct OdfReader<'z, 'o, 's> {
+    zip: &'z Zip<'z>,
     body: BodyText<'o, 's>,
-    break_styles: HashSet<String>,
-    hidden_styles: HashSet<String>,
-    style: String,
+    styles: OdfStyles,
     open: Vec<OdfParagraph>,
     lists: usize,
     starts_item: bool,
@@ -95,18 +121,21 @@ struct OdfReader<'o, 's> {
     tables: usize,
     in_header: bool,
     notes: usize,
+    /// Depth of the open lists of shapes that lie on a sheet, outside its cells.
+    shapes: usize,
     pictures: usize,
-    /// Text styles that raise, lower, or strike out.
-    runs: HashMap<String, RunStyle>,
     /// The styles of the open spans.
     spans: Vec<RunStyle>,
     margins: MarginLines,
+    /// Headers and footers of slides by name, until a slide shows them.
+    footers: HashMap<String, String>,
     covered: CoveredColumns,
     is_hidden_row: bool,
     omitted: OdfOmitted,
+    objects: OdfObjects,
 }
 
-impl OdfReader<'_, '_> {
+impl OdfReader<'_, '_, '_> {
     fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         while let Some(piece) = xml.next() {
             match piece {
@@ -120,7 +149,6 @@ impl OdfReader<'_, '_> {
                 XmlPiece::Text(text) => self.write_text(&text),
             }
         }
-        self.omitted.report(&mut self.body);
         Ok(())
     }
 
@@ -169,8 +197,10 @@ impl OdfReader<'_, '_> {
     fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         let number = |name: &str| tag.get(name).and_then(|count| count.parse::<usize>().ok());
         match tag.name() {
-            "style" => self.style = tag.get("name").unwrap_or_default(),
-            "paragraph-properties" | "text-properties" | "table-properties" => self.style(tag),
+            "style" => self.styles.begin(tag.get("name").unwrap_or_default()),
+            "paragraph-properties" | "text-properties" | "table-properties" => {
+                self.styles.define(tag);
+            }
             "text" | "spreadsheet" | "presentation" => self.set_kind(tag),
             "p" | "h" => self.open_paragraph(tag)?,
             "span" => self.open_span(tag, xml),
@@ -185,18 +215,16 @@ impl OdfReader<'_, '_> {
             "table" | "table-row" | "table-header-rows" | "table-cell" | "covered-table-cell" => {
                 self.open_table_element(tag, xml);
             }
-            "page" => {
-                self.number += 1;
-                self.page_title.clear();
-                let hidden = self
-                    .hidden_styles
-                    .contains(&tag.get("style-name").unwrap_or_default());
-                if hidden {
-                    self.body.add_note(format!(
-                        "slide {} is hidden in the presentation",
-                        self.number
-                    ));
-                }
+            "page" => self.open_page(tag),
+            "header-decl" | "footer-decl" => {
+                let name = tag.get("name").unwrap_or_default();
+                self.footers.insert(name, to_one_line(&xml.inner_text()));
+            }
+            "shapes" => self.shapes += 1,
+            "table-column" => {
+                let visibility = tag.get("visibility");
+                let is_hidden = matches!(visibility.as_deref(), Some("collapse" | "filter"));
+                self.omitted.hidden_columns += usize::from(is_hidden);
             }
             "frame" if tag.get("class").as_deref() == Some("title") => {
                 self.page_title = "?".to_owned()
@@ -204,10 +232,8 @@ impl OdfReader<'_, '_> {
             "notes" => self.notes += 1,
             "image" => self.pictures += 1,
             "tracked-changes" => self.omitted.skip_deletions(xml),
-            "object" | "object-ole" => {
-                self.omitted.objects += 1;
-                xml.skip();
-            }
+            "object" | "object-ole" => self.object(tag, xml),
+            "plugin" | "applet" | "floating-frame" => self.name_file(tag),
             "section" | "hidden-text" if is_hidden(tag) => {
                 self.omitted.hidden += 1;
                 xml.skip();
@@ -223,62 +249,58 @@ impl OdfReader<'_, '_> {
     }
 
     fn open_span(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
-        let name = tag.get("style-name").unwrap_or_default();
-        if self.hidden_styles.contains(&name) {
+        if self.styles.hides(tag) {
             self.omitted.hidden += 1;
             return xml.skip();
         }
         let outer = self.spans.last().copied().unwrap_or_default();
-        let own = self.runs.get(&name).copied().unwrap_or_default();
+        let own = self.styles.run(tag);
         self.spans.push(RunStyle {
             script: own.script.or(outer.script),
             struck: own.struck || outer.struck,
         });
     }
 
-    fn open_table_element(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
-        let number = |name: &str| tag.get(name).and_then(|count| count.parse::<usize>().ok());
-        match tag.name() {
-            "table" => self.open_table(tag, xml),
-            "table-row" => {
-                self.row_repeats = number("number-rows-repeated").unwrap_or(1);
-                self.covered.column = 0;
-                let visibility = tag.get("visibility");
-                self.is_hidden_row = matches!(visibility.as_deref(), Some("collapse" | "filter"));
-                self.body.open_row(self.in_header);
+    fn open_page(&mut self, tag: &Tag) {
+        self.number += 1;
+        self.page_title.clear();
+        if self.styles.hides(tag) {
+            self.body.add_note(format!(
+                "slide {} is hidden in the presentation",
+                self.number
+            ));
+        }
+        for (used, what) in [("use-header-name", "header"), ("use-footer-name", "footer")] {
+            // Written once, on the first slide that shows it.
+            let words = tag.get(used).and_then(|name| self.footers.remove(&name));
+            if let Some(words) = words.filter(|words| !words.is_empty()) {
+                self.body.add_footnote(format!("[{what}: {words}]"));
             }
-            "table-header-rows" => self.in_header = true,
-            "table-cell" | "covered-table-cell" => {
-                let times = number("number-columns-repeated").unwrap_or(1).max(1);
-                let rows = number("number-rows-spanned").unwrap_or(1);
-                let is_covered = tag.name() == "covered-table-cell";
-                self.cell = Repeated {
-                    times,
-                    continues: self.covered.next(is_covered, rows, times),
-                    formula: formula(tag),
-                };
-                self.body.open_cell();
-            }
-            _ => {}
         }
     }
 
-    /// Records a style that inserts a page break before its paragraphs or hides them.
-    fn style(&mut self, tag: &Tag) {
-        if self.break_styles.len() + self.hidden_styles.len() > MAX_STYLES {
-            return;
+    /// Reads a formula in place, and keeps other objects for later.
+    fn object(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
+        match self.objects.take(self.zip, tag) {
+            OdfObject::Formula(words) if self.open.is_empty() => {
+                self.body.add_footnote(format!("[formula: {words}]"));
+            }
+            OdfObject::Formula(words) => self.write_text(&format!(" [formula: {words}] ")),
+            OdfObject::Later => {}
+            OdfObject::Unread => self.omitted.objects += 1,
         }
-        if tag.get("break-before").as_deref() == Some("page") {
-            self.break_styles.insert(self.style.clone());
-        }
-        let run = run_style(tag);
-        if run != RunStyle::default() && self.runs.len() < MAX_STYLES {
-            self.runs.insert(self.style.clone(), run);
-        }
-        let display = tag.get("display");
-        if matches!(display.as_deref(), Some("none" | "false")) {
-            self.hidden_styles.insert(self.style.clone());
-        }
+        xml.skip();
+    }
+
+    /// Names a recording or a page that is shown in the text.
+    fn name_file(&mut self, tag: &Tag) {
+        let target = tag.get("href").unwrap_or_default();
+        let what = if tag.name() == "plugin" {
+            "the recording"
+        } else {
+            "the embedded page"
+        };
+        self.body.add_note(format!("{what} {target} is not read"));
     }
 
     /// Handles the element that determines whether the file is a text, a sheet, or a presentation.
@@ -298,7 +320,7 @@ impl OdfReader<'_, '_> {
         let style = tag.get("style-name").unwrap_or_default();
         if self.open.is_empty()
             && self.kind == OdfSort::Text
-            && self.break_styles.contains(&style)
+            && self.styles.breaks(&style)
             && !self.body.is_blank()
         {
             self.body.break_page(false)?;
@@ -334,6 +356,7 @@ impl OdfReader<'_, '_> {
             "table-header-rows" => self.in_header = false,
             "table" => self.close_table()?,
             "notes" => self.notes = self.notes.saturating_sub(1),
+            "shapes" => self.shapes = self.shapes.saturating_sub(1),
             "page" => self.end_page()?,
             _ => {}
         }
@@ -362,6 +385,10 @@ impl OdfReader<'_, '_> {
             return Ok(());
         }
         if text.is_empty() {
+            return Ok(());
+        }
+        if self.shapes > 0 {
+            self.body.add_footnote(to_one_line(text));
             return Ok(());
         }
         if self.notes > 0 {
@@ -407,73 +434,6 @@ impl OdfReader<'_, '_> {
             true => format!("[comment: {text}]"),
             false => format!("[comment by {author}: {text}]"),
         });
-    }
-
-    fn open_table(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
-        if self.kind == OdfSort::Sheets && self.tables == 0 {
-            let hidden = self
-                .hidden_styles
-                .contains(&tag.get("style-name").unwrap_or_default());
-            if hidden {
-                self.omitted.sheets += 1;
-                self.number += 1;
-                return xml.skip();
-            }
-            self.body.title = to_one_line(&tag.get("name").unwrap_or_default());
-        }
-        self.tables += 1;
-        self.covered = CoveredColumns::default();
-        self.body.open_table(self.kind == OdfSort::Sheets);
-    }
-
-    fn close_cell(&mut self) -> Result<(), OutputFull> {
-        let Repeated {
-            times,
-            continues,
-            formula,
-        } = std::mem::take(&mut self.cell);
-        if let Some(formula) = formula {
-            self.body.paragraph(&formula, &ParagraphRole::Plain)?;
-        }
-        // The markup lists spanned cells separately.
-        self.body.close_cell(TableCell {
-            spans: 0,
-            continues,
-        });
-        if times > 1 {
-            self.body.repeat_cell((times - 1).min(MAX_REPEATS));
-        }
-        Ok(())
-    }
-
-    fn close_row(&mut self) -> Result<(), OutputFull> {
-        // Only rows with text count; the empty rest of a sheet may declare a million rows.
-        let times = self.row_repeats.min(self.rows_left).min(MAX_REPEATS);
-        let filled = self.body.row_is_filled();
-        self.omitted.hidden_rows += usize::from(filled && self.is_hidden_row);
-        self.rows_left -= if filled { times } else { 0 };
-        self.body.close_row_times(if filled { times } else { 1 })?;
-        if self.kind == OdfSort::Sheets && self.body.is_long() {
-            let next = self.body.next_page();
-            return self.body.end_page(next);
-        }
-        Ok(())
-    }
-
-    fn close_table(&mut self) -> Result<(), OutputFull> {
-        self.tables = self.tables.saturating_sub(1);
-        self.body.close_table()?;
-        if self.kind == OdfSort::Sheets && self.tables == 0 {
-            self.number += 1;
-            let next = self.body.next_page();
-            if self.body.is_blank() {
-                let why = format!("the sheet {} is empty", self.body.title);
-                self.body.add_gap(next, &why);
-                return Ok(());
-            }
-            return self.body.end_page(next);
-        }
-        Ok(())
     }
 
     fn end_page(&mut self) -> Result<(), OutputFull> {

@@ -1,10 +1,10 @@
 //! Parts of OpenDocument files besides the main text: text styles, headers and footers, cells spanned from above,
 //! and counts of omitted content.
 
-use super::body::{BodyText, to_one_line};
+use super::body::to_one_line;
 use super::margins::MarginLines;
 use super::xml::{Tag, Xml, XmlPiece};
-use crate::extract::raised::{RunStyle, Script};
+use crate::extract::output::Output;
 use crate::extract::zip::Zip;
 
 /// Maximum size of a note, in bytes.
@@ -22,6 +22,8 @@ pub struct OdfOmitted {
     pub hidden: usize,
     /// Hidden rows, which are read nevertheless.
     pub hidden_rows: usize,
+    /// Hidden columns, which are read nevertheless.
+    pub hidden_columns: usize,
     controls: usize,
     /// Embedded objects.
     pub objects: usize,
@@ -29,7 +31,7 @@ pub struct OdfOmitted {
 
 impl OdfOmitted {
     /// Adds the notes.
-    pub fn report(&self, body: &mut BodyText<'_, '_>) {
+    pub fn report(&self, out: &mut Output<'_>) {
         for (count, what) in [
             (self.sheets, "hidden sheets omitted"),
             (
@@ -38,11 +40,12 @@ impl OdfOmitted {
             ),
             (self.hidden, "hidden passages left out"),
             (self.hidden_rows, "hidden rows, which are read"),
+            (self.hidden_columns, "hidden columns, which are read"),
             (self.controls, "form controls not read"),
             (self.objects, "embedded objects not read"),
         ] {
             if count > 0 {
-                body.add_note(format!("{what}: {count}"));
+                out.note(format!("{what}: {count}"));
             }
         }
     }
@@ -84,8 +87,8 @@ pub struct Repeated {
     pub times: usize,
     /// Whether a cell in a row above spans it.
     pub continues: bool,
-    /// The formula of a cell without a stored value.
-    pub formula: Option<String>,
+    /// What a cell without a text contains: its formula if it has no stored value, and otherwise the value.
+    pub content: Option<String>,
 }
 
 /// The columns of the open table that cells in rows above span.
@@ -119,34 +122,24 @@ pub fn is_hidden(tag: &Tag) -> bool {
     tag.name() == "hidden-text" || tag.get("display").as_deref() == Some("none")
 }
 
-/// The formula of a cell that has no stored value, such as `=SUM([.B1:.B2])`.
-pub fn formula(cell: &Tag) -> Option<String> {
-    let formula = cell
-        .get("formula")
-        .filter(|_| cell.get("value-type").is_none())?;
+/// What a cell contains according to its attributes: its formula, such as `=SUM([.B1:.B2])`, if it has no stored value,
+/// and otherwise the value. Programs write the value as text, too; a few files have only the attribute.
+pub fn content(cell: &Tag) -> Option<String> {
+    if cell.get("value-type").is_some() {
+        return [
+            "string-value",
+            "date-value",
+            "time-value",
+            "boolean-value",
+            "value",
+        ]
+        .iter()
+        .find_map(|name| cell.get(name));
+    }
+    let formula = cell.get("formula")?;
     // The prefix names the syntax.
     let start = formula.find('=')?;
     Some(formula[start..].to_owned())
-}
-
-/// How a text style differs from normal text: `super 58%`, `-33% 58%`, or a line through.
-pub fn run_style(tag: &Tag) -> RunStyle {
-    let position = tag.get("text-position").unwrap_or_default();
-    let shift = position.split(' ').next().unwrap_or_default();
-    let percent: f64 = shift.trim_end_matches('%').parse().unwrap_or(0.0);
-    let line = tag
-        .get("text-line-through-style")
-        .or_else(|| tag.get("text-line-through-type"));
-    RunStyle {
-        script: if shift == "super" || percent > 0.0 {
-            Some(Script::Raised)
-        } else if shift == "sub" || percent < 0.0 {
-            Some(Script::Lowered)
-        } else {
-            None
-        },
-        struck: line.is_some_and(|line| line != "none"),
-    }
 }
 
 /// The headers and footers, which are defined in the page styles.

@@ -1,9 +1,10 @@
 //! Presentations: each slide is a page under its own title, with tables, charts, diagrams, speaker notes, and
-//! comments. Omits dates, footers, slide numbers, and the text of layouts.
+//! comments. Writes footers and the text of layouts once, and omits dates and slide numbers.
 
 use super::body::{BodyText, ParagraphRole, TableCell, to_one_line};
 use super::drawing;
 use super::package::{Relation, relations};
+use super::slide_frames::SlideFrames;
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded};
 use crate::extract::output::{Output, OutputFull};
@@ -24,6 +25,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
             .filter(|link| link.kind == "vbaProject"),
     );
     let slides = slides(zip, part, out);
+    let mut frames = SlideFrames::default();
     for (index, slide) in slides.iter().enumerate() {
         out.progress(index, slides.len());
         let number = index as u32 + 1;
@@ -36,6 +38,12 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         reader.walk(&mut xml);
         reader.add_notes(&links);
         let (shown, blank) = (reader.pictures, reader.is_blank());
+        frames.add_layout(zip, &links);
+        if !blank {
+            for line in frames.fresh(std::mem::take(&mut reader.footers)) {
+                reader.write_paragraph(&line, &ParagraphRole::Plain);
+            }
+        }
         let (hidden, mut body, title) = (reader.hidden, reader.body, reader.title);
         pictures += shown;
         body.title = if title.is_empty() {
@@ -119,7 +127,9 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
 enum PlaceholderType {
     Title,
     Body,
-    /// Date, footer, or slide number: the same on every slide.
+    /// Footer or header: usually the same on every slide.
+    Footer,
+    /// Date or slide number.
     Frame,
     Other,
 }
@@ -141,6 +151,7 @@ struct Slide<'a, 'o, 's> {
     pictures: usize,
     hidden: bool,
     blank: bool,
+    footers: Vec<String>,
 }
 
 impl<'a, 'o, 's> Slide<'a, 'o, 's> {
@@ -162,6 +173,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             pictures: 0,
             hidden: false,
             blank: true,
+            footers: Vec::new(),
         }
     }
 
@@ -197,7 +209,8 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             "ph" => {
                 self.place = match tag.get("type").as_deref() {
                     Some("title" | "ctrTitle") => PlaceholderType::Title,
-                    Some("dt" | "ftr" | "hdr" | "sldNum" | "sldImg") => PlaceholderType::Frame,
+                    Some("ftr" | "hdr") => PlaceholderType::Footer,
+                    Some("dt" | "sldNum" | "sldImg") => PlaceholderType::Frame,
                     Some("body") | None => PlaceholderType::Body,
                     Some(_) => PlaceholderType::Other,
                 };
@@ -284,6 +297,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
         }
         match self.place {
             PlaceholderType::Frame => {}
+            PlaceholderType::Footer => self.footers.push(to_one_line(&text)),
             PlaceholderType::Title => {
                 if self.title.is_empty() {
                     self.title = to_one_line(&text).chars().take(300).collect();

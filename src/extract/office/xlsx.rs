@@ -22,6 +22,8 @@ const MAX_SHEETS: usize = 2_000;
 const PAGE_BYTES: usize = 128 << 10;
 /// Maximum number of columns read; the format allows four times as many, which sheets do not use in practice.
 const MAX_COLUMNS: usize = 4_096;
+/// Maximum number of messages about cells read from one sheet.
+const MAX_HINTS: usize = 1_000;
 /// Maximum number of empty cells kept before a distant cell.
 const MAX_EMPTY_CELLS: usize = 64;
 
@@ -60,9 +62,10 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
             reader.uncached_formulas
         ));
     }
-    for part in parts {
-        embedded::read(zip, &relations(zip, &part), out);
-    }
+    let macros = links.iter().filter(|link| link.kind == "vbaProject");
+    let mut files: Vec<Relation> = macros.cloned().collect();
+    files.extend(parts.iter().flat_map(|part| relations(zip, part)));
+    embedded::read(zip, &files, out);
     let pictures = zip
         .entries
         .iter()
@@ -99,8 +102,13 @@ fn sheets(
                 }
                 let id = tag.prefixed("id");
                 let link = links.iter().find(|link| Some(&link.id) == id.as_ref());
-                if let Some(link) = link.filter(|link| link.kind == "worksheet") {
-                    sheets.push((name, link.target.clone()));
+                match link.map(|link| (&*link.kind, &link.target)) {
+                    Some(("worksheet" | "chartsheet", target)) => {
+                        sheets.push((name, target.clone()));
+                    }
+                    // Macros and dialogs of old versions are sheets, too.
+                    Some(_) => out.note(format!("the sheet {name} is a program and is not read")),
+                    None => damaged(out, &format!("the sheet {name} is missing")),
                 }
             }
             _ => {}
@@ -179,6 +187,8 @@ struct XlsxSheet {
     merged: MergedCells,
     margins: MarginLines,
     notes: Vec<String>,
+    /// Messages that appear when their cells are selected.
+    hints: Vec<String>,
 }
 
 impl XlsxSheet {
@@ -189,6 +199,24 @@ impl XlsxSheet {
             cell.insert_str(0, "[hidden row] ");
         }
         self.grid.row(&self.row, false, &mut self.text);
+    }
+
+    /// Keeps the message of a rule for the values of cells.
+    fn hint(&mut self, rule: &Tag) {
+        let words = ["promptTitle", "prompt"].map(|name| rule.get(name).unwrap_or_default());
+        let words = to_one_line(&words.join(" "));
+        if !words.is_empty() && self.hints.len() < MAX_HINTS {
+            let place = rule.get("sqref").unwrap_or_default();
+            self.hints.push(format!("[hint on {place}: {words}]"));
+        }
+    }
+
+    /// Adds what is not in cells: messages, headers, and footers.
+    fn add_surroundings(&mut self) {
+        for line in self.hints.drain(..).chain(self.margins.take_labeled()) {
+            self.text.push('\n');
+            self.text.push_str(&line);
+        }
     }
 
     fn flush(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
@@ -245,6 +273,7 @@ impl XlsxReader {
                             .margins
                             .add_line(&margin_text(&xml.inner_text()), "footer");
                     }
+                    "dataValidation" => sheet.hint(&tag),
                     "c" => self.cell(&tag, &mut xml, &mut sheet.row),
                     _ => {}
                 },
@@ -271,10 +300,7 @@ impl XlsxReader {
             );
         }
         xlsx_objects::read(zip, part, &mut sheet.text);
-        for line in sheet.margins.take_labeled() {
-            sheet.text.push('\n');
-            sheet.text.push_str(&line);
-        }
+        sheet.add_surroundings();
         sheet.notes.drain(..).for_each(|note| out.note(note));
         if sheet.text.trim().is_empty() && sheet.parts == 0 {
             out.gap(out.next(), format!("the sheet {name} is empty"), false);

@@ -6,6 +6,7 @@ use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as Bytes};
 use super::canvas::{Glyph, PageCanvas};
 use super::matrix::Matrix;
 use super::operands::{decode_text, matrix, rectangle};
+use crate::extract::html;
 
 /// Maximum number of ancestors of a field.
 const MAX_PARENTS: usize = 12;
@@ -28,6 +29,8 @@ pub enum AnnotationText<'a> {
     Comment(String, bool),
     /// An attached file.
     File(Dict<'a>),
+    /// A recording or a 3D model.
+    Media,
 }
 
 /// Classifies an annotation.
@@ -35,7 +38,8 @@ pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     let subtype = annotation.get::<Name<'_>>("Subtype");
     match subtype.as_deref() {
         Some(b"Widget") => classify_field(annotation),
-        Some(b"Link" | b"Popup" | b"Screen" | b"PrinterMark" | b"TrapNet" | b"Redact") | None => {
+        Some(b"RichMedia" | b"Screen" | b"Movie" | b"Sound" | b"3D") => AnnotationText::Media,
+        Some(b"Link" | b"Popup" | b"PrinterMark" | b"TrapNet" | b"Redact") | None => {
             AnnotationText::Appearance(String::new())
         }
         Some(b"FileAttachment") => match annotation.get::<Dict<'a>>("FS") {
@@ -49,13 +53,34 @@ pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
 
 /// The comment with its author, or an empty text.
 fn comment_text(annotation: &Dict<'_>) -> String {
-    let text = one_line(&string_entry(annotation, "Contents"));
+    let mut text = one_line(&string_entry(annotation, "Contents"));
+    if text.is_empty() {
+        text = one_line(&rich(annotation.get::<Object<'_>>("RC")));
+    }
     let author = one_line(&string_entry(annotation, "T"));
     match (text.is_empty(), author.is_empty()) {
         (true, _) => text,
         (false, true) => format!("[comment: {text}]"),
         (false, false) => format!("[comment by {author}: {text}]"),
     }
+}
+
+/// Whether an annotation has a text that it would show.
+pub fn has_text(annotation: &Dict<'_>) -> bool {
+    match text(annotation) {
+        AnnotationText::Appearance(text) | AnnotationText::Comment(text, _) => {
+            !text.trim().is_empty()
+        }
+        _ => false,
+    }
+}
+
+/// The words of a formatted text, which is a web page.
+fn rich(value: Option<Object<'_>>) -> String {
+    let page = value
+        .map(|value| display_value(&value, None))
+        .unwrap_or_default();
+    html::body(&page, MAX_CHARS, true).text
 }
 
 fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
@@ -91,13 +116,26 @@ fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
             };
             let value = value
                 .map(|value| display_value(&value, options.as_ref()))
-                .unwrap_or_default();
+                .filter(|value| !value.is_empty())
+                .unwrap_or_else(|| rich(inherited(annotation, "RV")));
             let is_list = &*kind == b"Ch" && flags & COMBO == 0;
             AnnotationText::Appearance(match options {
                 Some(options) if is_list => list_options(&options, &value),
                 _ => value,
             })
         }
+        Some(b"Btn") => {
+            let look = annotation.get::<Dict<'a>>("MK");
+            let caption = look.map(|look| string_entry(&look, "CA"));
+            AnnotationText::Appearance(caption.unwrap_or_default())
+        }
+        Some(b"Sig") => AnnotationText::Appearance(match value {
+            Some(Object::Dict(signature)) => {
+                let name = one_line(&string_entry(&signature, "Name"));
+                format!("[signature: {name}]").replace(": ]", "]")
+            }
+            _ => String::new(),
+        }),
         _ => AnnotationText::Appearance(String::new()),
     }
 }

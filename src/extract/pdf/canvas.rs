@@ -34,6 +34,10 @@ pub struct PageCanvas<'a> {
     pub has_layers_off: bool,
     /// Number of characters without a text, not counting spaces.
     pub unmapped: usize,
+    /// Number of images that are large enough to show something.
+    pub pictures: usize,
+    /// Whether the page plays a recording or shows a 3D model.
+    pub has_media: bool,
     /// Share of the page that images cover, 0 to 1.
     pub image_share: f64,
     /// The largest image, with the share of the page that it covers.

@@ -12,6 +12,7 @@ use super::annotations::{self, AnnotationText};
 use super::attachments::Attachments;
 use super::canvas::{Glyph, PageCanvas};
 use super::font::{Font, ShownGlyph};
+use super::graphics_state::GraphicsState;
 use super::layers::Layers;
 use super::marks::{MarkedContent, replacement};
 use super::matrix::Matrix;
@@ -32,6 +33,8 @@ const MAX_FORM_DEPTH: usize = 12;
 const MAX_STATES: usize = 512;
 /// Maximum character spacing, in multiples of the font size, that does not count as a space between words.
 const MAX_CHARACTER_SPACING: f64 = 0.4;
+/// Share of a page from which an image is more than an ornament, 0 to 1.
+const MIN_PICTURE: f64 = 0.01;
 /// Maximum number of fonts cached across pages.
 const MAX_FONTS: usize = 200;
 
@@ -70,10 +73,12 @@ pub fn interpret_page<'a>(
     let (width, height) = upright_size(page);
     let mut canvas = runner.canvas;
     choose_invisible(&mut canvas);
+    let before = canvas.glyphs.len();
     canvas.glyphs.retain(|glyph| {
         let inside = |at: f64, size: f64| (-0.1 * size..=1.1 * size).contains(&at);
         inside(glyph.x, width) && inside(glyph.y, height)
     });
+    canvas.hidden_count += before - canvas.glyphs.len();
     canvas.glyphs = overprint::remove_duplicates(std::mem::take(&mut canvas.glyphs));
     canvas
 }
@@ -91,40 +96,6 @@ fn choose_invisible(canvas: &mut PageCanvas<'_>) {
         canvas.glyphs.extend(invisible);
     } else {
         canvas.hidden_count = invisible.len();
-    }
-}
-
-#[derive(Clone)]
-struct GraphicsState {
-    map: Matrix,
-    text: Matrix,
-    line: Matrix,
-    font: Option<Rc<Font>>,
-    size: f64,
-    spacing: f64,
-    word_spacing: f64,
-    stretch: f64,
-    leading: f64,
-    rise: f64,
-    /// Whether the text is drawn invisibly: rendering mode 3 (ISO 32000-1, 9.3.6).
-    is_invisible: bool,
-}
-
-impl GraphicsState {
-    fn new(map: Matrix) -> Self {
-        Self {
-            map,
-            text: Matrix::IDENTITY,
-            line: Matrix::IDENTITY,
-            font: None,
-            size: 0.0,
-            spacing: 0.0,
-            word_spacing: 0.0,
-            stretch: 1.0,
-            leading: 0.0,
-            rise: 0.0,
-            is_invisible: false,
-        }
     }
 }
 
@@ -170,6 +141,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                         state.map = map;
                     }
                 }
+                b"BI" => self.picture(&state, None),
                 b"Do" => self.draw_object(&instruction, resources, &state, depth),
                 b"BDC" => {
                     let is_off = self.layers.hides_mark(&instruction, resources);
@@ -231,17 +203,17 @@ impl<'a> PageInterpreter<'_, 'a> {
                 if operator == b"TD" {
                     state.leading = -y;
                 }
-                next_line(state, x, y);
+                state.next_line(x, y);
             }
-            b"T*" => next_line(state, 0.0, -state.leading),
+            b"T*" => state.next_line(0.0, -state.leading),
             b"Tj" => self.show_all(instruction, state),
             b"'" => {
-                next_line(state, 0.0, -state.leading);
+                state.next_line(0.0, -state.leading);
                 self.show_all(instruction, state);
             }
             b"\"" => {
                 [state.word_spacing, state.spacing] = numbers(instruction);
-                next_line(state, 0.0, -state.leading);
+                state.next_line(0.0, -state.leading);
                 self.show_all(instruction, state);
             }
             b"TJ" => {
@@ -253,7 +225,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                         Object::String(bytes) => self.show(bytes.as_bytes(), state),
                         Object::Number(number) => {
                             let back = -number.as_f64() / 1_000.0 * state.size;
-                            advance(state, back);
+                            state.advance(back);
                         }
                         _ => {}
                     }
@@ -332,7 +304,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         if vertical {
             state.text = Matrix::translation(0.0, length).then(state.text);
         } else {
-            advance(state, length);
+            state.advance(length);
         }
     }
 
@@ -392,20 +364,25 @@ impl<'a> PageInterpreter<'_, 'a> {
             return;
         }
         match stream.dict().get::<Name<'_>>("Subtype").as_deref() {
-            Some(b"Image") => {
-                let share = (state.map.area_factor() / self.area).min(1.0);
-                self.canvas.image_share += share;
-                if self
-                    .canvas
-                    .largest_image
-                    .as_ref()
-                    .is_none_or(|(most, _)| *most < share)
-                {
-                    self.canvas.largest_image = Some((share, stream));
-                }
-            }
+            Some(b"Image") => self.picture(state, Some(stream)),
             Some(b"Form") => self.draw_form(&stream, resources, state, depth),
             _ => {}
+        }
+    }
+
+    /// Records an image; one inside the content stream has no stream of its own.
+    fn picture(&mut self, state: &GraphicsState, stream: Option<Stream<'a>>) {
+        let share = (state.map.area_factor() / self.area).min(1.0);
+        let canvas = &mut self.canvas;
+        canvas.pictures += usize::from(share >= MIN_PICTURE);
+        let Some(stream) = stream else { return };
+        canvas.image_share += share;
+        if canvas
+            .largest_image
+            .as_ref()
+            .is_none_or(|(most, _)| *most < share)
+        {
+            canvas.largest_image = Some((share, stream));
         }
     }
 
@@ -447,6 +424,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         if annotation.get::<u32>("F").unwrap_or(0) & HIDDEN != 0
             || self.layers.hides_object(annotation)
         {
+            self.canvas.hidden_count += usize::from(annotations::has_text(annotation));
             return;
         }
         let before = self.canvas.glyphs.len();
@@ -456,6 +434,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                 annotations::place_text(&mut self.canvas, annotation, mark, base);
             }
             AnnotationText::File(file) => files.add(&file),
+            AnnotationText::Media => self.canvas.has_media = true,
             AnnotationText::Appearance(value) | AnnotationText::Comment(value, true) => {
                 self.draw_appearance(annotation, base, resources);
                 if self.canvas.glyphs.len() == before && !value.trim().is_empty() {
@@ -476,23 +455,5 @@ impl<'a> PageInterpreter<'_, 'a> {
             let state = GraphicsState::new(fit.then(base));
             self.draw_form(&stream, resources, &state, 1);
         }
-    }
-}
-
-fn next_line(state: &mut GraphicsState, x: f64, y: f64) {
-    let line = Matrix::translation(x, y).then(state.line);
-    if line.is_sane() {
-        (state.text, state.line) = (line, line);
-    }
-}
-
-fn advance(state: &mut GraphicsState, length: f64) {
-    let moved = match &state.font {
-        Some(font) if font.vertical => Matrix::translation(0.0, length),
-        _ => Matrix::translation(length * state.stretch, 0.0),
-    };
-    let text = moved.then(state.text);
-    if text.is_sane() {
-        state.text = text;
     }
 }

@@ -10,6 +10,7 @@ mod cmap;
 mod collections;
 mod encoding;
 mod font;
+mod graphics_state;
 mod hyphens;
 mod interpret;
 mod layers;
@@ -21,6 +22,7 @@ mod outline;
 mod overprint;
 mod page_frame;
 mod program;
+mod programs;
 mod running_heads;
 mod scan;
 mod script;
@@ -83,13 +85,14 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
                 "page {number} is too crowded; only a part of it is read"
             ));
         }
-        omitted.count(number, &canvas);
+        let reason = GapReason::from_canvas(&canvas);
+        omitted.count(number, &canvas, reason.is_some());
         if canvas.is_recognized {
             out.recognized(number);
             omitted.recognized.push(number);
         }
         let (_, height) = page_frame::upright_size(page);
-        if let Some(reason) = GapReason::from_canvas(&canvas) {
+        if let Some(reason) = reason {
             lacks_character_map |= reason.why == NO_CHARACTER_MAP;
             out.gap(number, reason.why, reason.page_image);
         }
@@ -113,6 +116,9 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         ));
     }
     omitted.report(out);
+    if programs::has_any(&pdf) {
+        out.note("the programs (JavaScript) in the file are not read".to_owned());
+    }
     let has_words = out.words > 0;
     files.read(out);
     if lacks_character_map && !has_words && out.words == 0 {
@@ -126,16 +132,24 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
 struct PdfOmitted {
     layers: Vec<u32>,
     hidden: Vec<u32>,
+    pictures: Vec<u32>,
+    media: Vec<u32>,
     recognized: Vec<u32>,
 }
 
 impl PdfOmitted {
-    fn count(&mut self, page: u32, canvas: &PageCanvas<'_>) {
+    fn count(&mut self, page: u32, canvas: &PageCanvas<'_>, is_gap: bool) {
         if canvas.has_layers_off {
             self.layers.push(page);
         }
         if canvas.hidden_count > 0 {
             self.hidden.push(page);
+        }
+        if canvas.has_media {
+            self.media.push(page);
+        }
+        if canvas.pictures > 0 && !is_gap && !canvas.is_recognized {
+            self.pictures.push(page);
         }
     }
 
@@ -146,6 +160,8 @@ impl PdfOmitted {
                 "layers that are switched off are left out on ",
             ),
             (&self.hidden, "invisible text is left out on "),
+            (&self.pictures, "pictures whose inside is not read are on "),
+            (&self.media, "recordings and 3D models are not read on "),
             (
                 &self.recognized,
                 "single letters may be wrong where text was recognized in scans: ",

@@ -1,0 +1,52 @@
+//! Chooses between the plain text and the web page of an email that has both.
+
+use super::header::{self, MailField};
+use super::{decode_body, decode_text, split_parts};
+use crate::extract::{ReadLimits, html};
+
+/// A part: its header fields and its body.
+type MailPart<'a> = (Vec<MailField<'a>>, &'a [u8]);
+
+/// Number of words by which a web page may exceed the plain text before it counts as fuller.
+const MARGIN_WORDS: usize = 20;
+/// Maximum depth of nested parts in which a web page is looked for.
+const MAX_DEPTH: usize = 3;
+
+/// Returns the plain part, or the one with a web page that has more than twice as many words: some programs write only
+/// a notice into the plain part.
+pub(super) fn fuller<'p, 'a>(
+    chosen: &'p MailPart<'a>,
+    all: &'p [MailPart<'a>],
+) -> &'p MailPart<'a> {
+    let kind = header::parameters(&chosen.0, "content-type");
+    if !matches!(&*kind.value, "text/plain" | "") {
+        return chosen;
+    }
+    let text = decode_text(&decode_body(&chosen.0, chosen.1), kind.get("charset"));
+    let words = text.split_whitespace().count();
+    let pages = all
+        .iter()
+        .map(|part| (page_words(&part.0, part.1, 0), part));
+    match pages.max_by_key(|(count, _)| *count) {
+        Some((count, part)) if count > 2 * words + MARGIN_WORDS => part,
+        _ => chosen,
+    }
+}
+
+/// Number of words of the web page in a part.
+fn page_words(fields: &[MailField<'_>], body: &[u8], depth: usize) -> usize {
+    let kind = header::parameters(fields, "content-type");
+    match (&*kind.value, kind.get("boundary")) {
+        ("text/html", _) => {
+            let page = decode_text(&decode_body(fields, body), kind.get("charset"));
+            let text = html::body(&page, ReadLimits::default().text, false).text;
+            text.split_whitespace().count()
+        }
+        (media, Some(boundary)) if media.starts_with("multipart/") && depth < MAX_DEPTH => {
+            let parts = split_parts(body, boundary).into_iter().map(header::split);
+            let counts = parts.map(|(fields, body)| page_words(&fields, body, depth + 1));
+            counts.max().unwrap_or(0)
+        }
+        _ => 0,
+    }
+}

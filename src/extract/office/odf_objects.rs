@@ -1,0 +1,102 @@
+//! What an OpenDocument file contains besides its own text: embedded formulas, charts, sheets, and texts, which are
+//! folders of the package with a content of their own, and programs, which are only named.
+
+use super::body::to_one_line;
+use super::package::resolve;
+use super::xml::{Tag, Xml, XmlPiece};
+use crate::extract::output::Output;
+use crate::extract::zip::Zip;
+
+/// Maximum number of objects read.
+const MAX_OBJECTS: usize = 500;
+/// Maximum size of a formula, in bytes.
+const MAX_FORMULA_BYTES: usize = 16 << 10;
+
+/// The objects of a file that are yet to be read.
+#[derive(Default)]
+pub struct OdfObjects {
+    /// Their folders in the package.
+    folders: Vec<String>,
+}
+
+/// What becomes of an embedded object.
+pub enum OdfObject {
+    /// A formula, as its author wrote it.
+    Formula(String),
+    /// It has a text of its own, which follows that of the file.
+    Later,
+    /// It cannot be read.
+    Unread,
+}
+
+impl OdfObjects {
+    /// Looks at the object to which a tag refers.
+    pub fn take(&mut self, zip: &Zip<'_>, tag: &Tag) -> OdfObject {
+        let folder = resolve("", &tag.get("href").unwrap_or_default());
+        let part = content_of(&folder);
+        let Some(mut xml) = Xml::part(zip, &part).filter(|_| !folder.is_empty()) else {
+            return OdfObject::Unread;
+        };
+        match formula(&mut xml) {
+            Some(formula) => OdfObject::Formula(formula),
+            None if self.folders.len() >= MAX_OBJECTS => OdfObject::Unread,
+            None => {
+                self.folders.push(folder);
+                OdfObject::Later
+            }
+        }
+    }
+
+    /// The folders of the objects whose text follows that of the file, each once.
+    pub fn folders(mut self) -> Vec<String> {
+        let mut seen = std::collections::HashSet::new();
+        self.folders.retain(|folder| seen.insert(folder.clone()));
+        self.folders
+    }
+}
+
+/// The path of the content of the package, or of an object's folder in it.
+pub fn content_of(folder: &str) -> String {
+    match folder {
+        "" => "content.xml".to_owned(),
+        folder => format!("{folder}/content.xml"),
+    }
+}
+
+/// The source of a formula, or its signs one after the other; `None` if the object is something else.
+fn formula(xml: &mut Xml<'_>) -> Option<String> {
+    let (mut signs, mut source) = (String::new(), String::new());
+    let mut is_formula = false;
+    while let Some(piece) = xml.next() {
+        match piece {
+            XmlPiece::Open(tag) if !is_formula && tag.name() != "math" => return None,
+            XmlPiece::Open(tag) if tag.name() == "annotation" => source = xml.inner_text(),
+            XmlPiece::Open(_) => is_formula = true,
+            XmlPiece::Text(text) if signs.len() < MAX_FORMULA_BYTES => {
+                signs.push_str(&text);
+                signs.push(' ');
+            }
+            _ => {}
+        }
+    }
+    let words = to_one_line(if source.trim().is_empty() {
+        &signs
+    } else {
+        &source
+    });
+    is_formula.then_some(words)
+}
+
+/// Names the programs in the package.
+pub fn report_programs(zip: &Zip<'_>, out: &mut Output<'_>) {
+    for entry in &zip.entries {
+        let name = entry.name.as_str();
+        // The lists of the modules in a library.
+        let is_list = ["-lb.xml", "-lc.xml"].iter().any(|end| name.ends_with(end));
+        let is_program = (name.starts_with("Basic/") && name.ends_with(".xml") && !is_list)
+            || (name.starts_with("Scripts/") && !name.ends_with('/'));
+        if is_program {
+            out.note(format!("the program {name} is not read"));
+        }
+    }
+}
