@@ -28,9 +28,9 @@ use crate::store::{Store, StoreError, documents, reading_queue, users};
 /// delay another user's short one.
 const OCR_DOCUMENTS: usize = 2;
 
-/// What a thread does.
+/// What a thread reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lane {
+enum ReadingStage {
     /// Reads documents, except for their scanned pages.
     Text,
     /// Reads documents with scanned pages.
@@ -87,10 +87,10 @@ struct ReaderPoolState {
 }
 
 impl ReaderPoolState {
-    fn turns_of(&mut self, lane: Lane) -> &mut ReadingQueue {
-        match lane {
-            Lane::Text => &mut self.turns,
-            Lane::Ocr => &mut self.ocr_turns,
+    fn turns_of(&mut self, stage: ReadingStage) -> &mut ReadingQueue {
+        match stage {
+            ReadingStage::Text => &mut self.turns,
+            ReadingStage::Ocr => &mut self.ocr_turns,
         }
     }
 }
@@ -148,22 +148,22 @@ impl ReaderPool {
         if state.stopping || state.threads >= self.0.max_readers {
             return Ok(());
         }
-        start(&self.0, Lane::Text).map_err(Error::internal)?;
+        start(&self.0, ReadingStage::Text).map_err(Error::internal)?;
         state.threads += 1;
         Ok(())
     }
 }
 
-fn start(shared: &Arc<ReaderPoolShared>, lane: Lane) -> std::io::Result<()> {
+fn start(shared: &Arc<ReaderPoolShared>, stage: ReadingStage) -> std::io::Result<()> {
     let shared = shared.clone();
-    let name = match lane {
-        Lane::Text => "quire-reading",
-        Lane::Ocr => "quire-ocr",
+    let name = match stage {
+        ReadingStage::Text => "quire-reading",
+        ReadingStage::Ocr => "quire-ocr",
     };
     std::thread::Builder::new()
         .name(name.into())
         .stack_size(256 << 10)
-        .spawn(move || shared.read_all(lane))
+        .spawn(move || shared.read_all(stage))
         .map(drop)
 }
 
@@ -191,19 +191,24 @@ impl ReaderPoolShared {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn read_all(self: &Arc<Self>, lane: Lane) {
-        while let Some(document) = self.next(lane) {
-            let work = std::panic::AssertUnwindSafe(|| self.read_with_retries(&document, lane));
+    fn read_all(self: &Arc<Self>, stage: ReadingStage) {
+        while let Some(document) = self.next(stage) {
+            let work = std::panic::AssertUnwindSafe(|| self.read_with_retries(&document, stage));
             let outcome = std::panic::catch_unwind(work)
                 .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
-            self.end(document, lane, outcome);
+            self.end(document, stage, outcome);
         }
     }
 
-    fn end(self: &Arc<Self>, document: Document, lane: Lane, outcome: Result<Option<ReadOutcome>>) {
+    fn end(
+        self: &Arc<Self>,
+        document: Document,
+        stage: ReadingStage,
+        outcome: Result<Option<ReadOutcome>>,
+    ) {
         let (id, user) = (document.id.clone(), document.user.clone());
         let mut state = self.state();
-        state.turns_of(lane).end(&user);
+        state.turns_of(stage).end(&user);
         state.progress.remove(&id);
         match outcome {
             Ok(Some(outcome)) => self.announce(state, &id, &outcome),
@@ -261,15 +266,15 @@ impl ReaderPoolShared {
         state.ocr_threads += 1;
         drop(state);
         // Without another thread, other documents have to wait.
-        if start(self, Lane::Ocr).is_err() {
-            self.read_all(Lane::Ocr);
+        if start(self, ReadingStage::Ocr).is_err() {
+            self.read_all(ReadingStage::Ocr);
         }
     }
 
-    fn next(&self, lane: Lane) -> Option<Document> {
-        match lane {
-            Lane::Text => self.next_unread(),
-            Lane::Ocr => self.next_scan(),
+    fn next(&self, stage: ReadingStage) -> Option<Document> {
+        match stage {
+            ReadingStage::Text => self.next_unread(),
+            ReadingStage::Ocr => self.next_scan(),
         }
     }
 
@@ -368,9 +373,15 @@ impl ReaderPoolShared {
             .stopping
     }
 
-    fn read_with_retries(&self, document: &Document, lane: Lane) -> Result<Option<ReadOutcome>> {
+    fn read_with_retries(
+        &self,
+        document: &Document,
+        stage: ReadingStage,
+    ) -> Result<Option<ReadOutcome>> {
         let mut should_retry = |pause| self.wait(pause) && !self.is_locked(&document.user);
-        with_retries(&mut should_retry, &mut || self.read(document.clone(), lane))
+        with_retries(&mut should_retry, &mut || {
+            self.read(document.clone(), stage)
+        })
     }
 
     // A server-side failure says nothing about the file, so its owner may have it read again.
@@ -414,7 +425,7 @@ impl ReaderPoolShared {
     }
 
     // Returns the outcome, or `None` if scanned pages remain to be read with OCR.
-    fn read(&self, document: Document, lane: Lane) -> Result<Option<ReadOutcome>> {
+    fn read(&self, document: Document, stage: ReadingStage) -> Result<Option<ReadOutcome>> {
         let path = self.originals.fetch_blocking(&document.id)?;
         if let Ok(about) = std::fs::metadata(&path) {
             super::originals::check_size(&document, about.len())?;
@@ -425,9 +436,13 @@ impl ReaderPoolShared {
         drop(state);
         let reader = self.reader.reporting(progress);
         let (id, user) = (document.id.clone(), document.user.clone());
-        let ended = match lane {
-            Lane::Text => text::read_document(&self.store, (&reader, &self.ocr), document, &path)?,
-            Lane::Ocr => text::read_scan(&self.store, (&reader, &self.ocr), document, &path)?,
+        let ended = match stage {
+            ReadingStage::Text => {
+                text::read_document(&self.store, (&reader, &self.ocr), document, &path)?
+            }
+            ReadingStage::Ocr => {
+                text::read_scan(&self.store, (&reader, &self.ocr), document, &path)?
+            }
         };
         let message = match ended {
             ReadEnd::HasScans => return Ok(None),
