@@ -26,7 +26,7 @@ export function List({ patterns: known, recipes: kept, standard }) {
   function draw() {
     const words = search.input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = patterns.filter((one) => {
-      const text = [one.name, one.description, one.category, ...one.use_cases].join(" ").toLowerCase();
+      const text = [one.name, one.summary, one.description, one.category, ...one.use_cases].join(" ").toLowerCase();
       return words.every((word) => text.includes(word));
     });
     const own = fits.filter((one) => one.origin === "own");
@@ -57,7 +57,7 @@ function Card(pattern) {
     Flow(pattern, { small: true }),
     el("p", { class: "pattern-kind" }, [pattern.category, ORIGINS[pattern.origin]].filter(Boolean).join(" · ")),
     el("h3", null, link(`/orchestrator?pattern=${encodeURIComponent(pattern.id)}`, pattern.name)),
-    el("p", { class: "pattern-about" }, pattern.description),
+    el("p", { class: "pattern-about" }, pattern.summary || pattern.description),
     el("p", { class: "fine" }, [panelWords(pattern.recommended_panel), EFFORT[pattern.complexity] ?? pattern.complexity].filter(Boolean).join(" · ")));
 }
 

@@ -86,7 +86,7 @@ export async function open(bound) {
         copy.pattern = pattern.id;
         draw();
       }, pattern.recommended_panel ? Flow(pattern, { small: true }) : null,
-      el("span", { class: "pick-head" }, el("strong", null, name), " ", cost), " ", el("span", { class: "pick-about" }, pattern.description));
+      el("span", { class: "pick-head" }, el("strong", null, name), " ", cost), " ", el("span", { class: "pick-about" }, pattern.summary || pattern.description));
     }));
   }
 
