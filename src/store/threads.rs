@@ -17,6 +17,9 @@ use crate::domain::plan::Member;
 use crate::domain::thread::{MAX_TURNS, title_of};
 use crate::domain::time::Timestamp;
 
+/// Number of characters in the beginning of an answer: enough for a heading and a sentence.
+const ANSWER_BEGINNING: i64 = 1_000;
+
 /// A thread without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
@@ -205,6 +208,38 @@ pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<A
         "SELECT id FROM analyses WHERE thread = ?2 AND user_id = ?1 ORDER BY id DESC LIMIT 1",
         (user, id),
         |row| row.get(0),
+    )
+}
+
+/// Returns the beginning of a turn's answer; `None` without an answer.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result<Option<String>> {
+    let found = db.query_optional(
+        "SELECT substr(synthesis, 1, ?3) AS answer FROM analyses WHERE id = ?2 AND user_id = ?1",
+        (user, turn, ANSWER_BEGINNING),
+        |row| optional_text(row, "answer"),
+    )?;
+    Ok(found.flatten())
+}
+
+/// Returns what the turns of this user in a project have cost since a point in time.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn spent_in_project(
+    db: &Reader,
+    user: &UserId,
+    project: &ProjectId,
+    since: Timestamp,
+) -> Result<MicroDollars> {
+    db.query_one(
+        "SELECT coalesce(sum(a.cost), 0) AS cost
+         FROM threads t JOIN analyses a ON a.thread = t.id
+         WHERE t.user_id = ?1 AND t.project = ?2 AND a.user_id = ?1 AND a.created >= ?3",
+        (user, project, since),
+        |row| row.get("cost"),
     )
 }
 

@@ -69,6 +69,38 @@ fn every_question_carries_instructions_and_documents() {
 }
 
 #[test]
+fn a_project_reports_what_its_questions_cost_this_month() {
+    let provider = Provider::answering(|_| on("*").sse(&answer_stream("Yes.")));
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let project = created(&mut client, json!({"name": "Paper", "members": []}));
+    let spent = |client: &mut Client| {
+        let shown = client.get(&about(&project)).json();
+        shown["spent_this_month_usd"].as_f64().unwrap()
+    };
+    assert_eq!(spent(&mut client), 0.0);
+    let mut cost = 0.0;
+    for project in [json!(project), Value::Null] {
+        let body = json!({
+            "prompt": "Where?", "models": ["p/a"], "pattern": "plain", "ultra_model": "p/a", "cache": "off",
+            "project": project,
+        });
+        let asked = client.post("/api/analyze", body).json();
+        let id = asked["analysis_id"].as_str().unwrap();
+        let stored = client.get(&format!("/api/analyses/{id}")).json();
+        if !project.is_null() {
+            cost = stored["cost_usd"].as_f64().unwrap();
+        }
+    }
+    assert!(cost > 0.0);
+    assert_eq!(
+        spent(&mut client),
+        cost,
+        "questions outside the project are left out"
+    );
+}
+
+#[test]
 fn a_project_is_shared_with_people_of_the_server() {
     let server = Server::start();
     let mut ada = server.user("ada@example.com");

@@ -242,7 +242,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 fn uses_json(uses: &[DocumentUse]) -> Vec<Value> {
     let to_json = |one: &DocumentUse| {
         let question: String = one.question.chars().take(200).collect();
-        json!({"id": one.analysis, "question": question, "created_at": one.created})
+        json!({"id": one.analysis, "thread_id": one.thread, "question": question, "created_at": one.created})
     };
     uses.iter().map(to_json).collect()
 }
