@@ -70,6 +70,20 @@ export function when(rfc3339) {
   return `${today ? "today" : day.format(date)}, ${clock.format(date)}`;
 }
 
+const ofYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long" });
+const ofAny = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+
+/** "Today", "Yesterday", "November 12", or with the year if it is another one. */
+export function date(rfc3339) {
+  const then = new Date(rfc3339);
+  if (Number.isNaN(then.getTime())) return "";
+  const now = new Date();
+  const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
+  if (then.toDateString() === now.toDateString()) return "Today";
+  if (then.toDateString() === yesterday.toDateString()) return "Yesterday";
+  return (then.getFullYear() === now.getFullYear() ? ofYear : ofAny).format(then);
+}
+
 /** The full date and time, with nothing left out. */
 export function exactly(rfc3339) {
   const date = new Date(rfc3339);

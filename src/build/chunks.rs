@@ -50,6 +50,7 @@ const SHARED: &[(&str, &[&str])] = &[
         &[
             "js/parts/document-link.js",
             "js/parts/exports.js",
+            "js/parts/found-document.js",
             "js/parts/spans.js",
             "js/parts/undo.js",
             "js/workbench/speed.js",

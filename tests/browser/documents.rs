@@ -53,17 +53,20 @@ fn several_files_and_an_interrupted_large_upload() {
     browser.wait_text(".document-list", "one.md");
     browser.wait_text(".document-list", "two.txt");
     browser.wait_text(".upload-failed", "three.txt This file is empty.");
-    browser.fill("input[type=search]", "second");
-    browser.press("Search");
+    browser.fill(".documents-find input", "second");
     browser.wait_text(".found", "The second of them.");
     assert_eq!(browser.text(".found mark"), "second");
+    assert!(!browser.shows(".document-row"), "no name contains the word");
     assert!(browser.url().ends_with("/documents?q=second"));
     check_accessibility(&browser, axe().as_deref(), "documents");
     browser.screenshot("documents");
     browser.click(".found .hit a");
     browser.wait("mark.cited");
-    browser.press("All documents");
     browser.wait_text(".document-list", "two.txt");
+    assert_eq!(
+        browser.text(".document-row:has([aria-current]) a"),
+        "two.txt"
+    );
 
     browser.run(BREAK_THE_LINE, json!([]));
     browser.run(LARGE, json!([]));
@@ -125,8 +128,9 @@ fn a_document_opens_at_the_place_its_address_names() {
     browser.reload();
     browser.wait_text(".page-text", "First page, plain.");
 
-    browser.fill("input[type=search]", "pump litres");
-    browser.press("Search");
+    browser.click("[aria-label='Search this document']");
+    browser.fill(".search-inside input", "pump litres");
+    browser.click(".search-inside button");
     browser.wait_text(".hits", "1 passage found");
     browser.click(".hit .link-button");
     browser.wait_text("mark.cited", "The pump delivers 40 litres.");
@@ -179,6 +183,12 @@ const ASK: &str = "
       body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'summarize', document_ids: [documents[0].id] }) });
     if (!response.ok) throw new Error(await response.text());";
 
+/// Chooses "Delete" in the menu of the only document.
+fn delete(browser: &Browser) {
+    browser.click("[aria-label='Actions for notes.md']");
+    browser.click(".document-row [role=menuitem][aria-label='Delete']");
+}
+
 #[test]
 fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
     let Some(_turn) = turn() else { return };
@@ -191,14 +201,14 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
     ]);
     browser.run(UPLOAD, notes.clone());
     browser.go(&server.address("/documents"));
-    browser.click("[aria-label='Delete notes.md']");
+    delete(&browser);
     browser.wait_text(".toast", "notes.md deleted.");
     assert_eq!(browser.count(".row"), 0);
     browser.press("Undo");
     browser.wait_text(".row", "notes.md");
     assert_eq!(browser.value(LEFT), json!(1), "it never went");
 
-    browser.click("[aria-label='Delete notes.md']");
+    delete(&browser);
     browser.wait_text(".toast", "notes.md deleted.");
     browser.click(".rail a[href='/history']");
     until("leaving the page ends the time for second thoughts", || {
@@ -208,7 +218,7 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
     browser.run(UPLOAD, notes);
     browser.run(ASK, json!([]));
     browser.go(&server.address("/documents"));
-    browser.click("[aria-label='Delete notes.md']");
+    delete(&browser);
     browser.wait_text("dialog", "1 analysis still quotes it");
     browser.wait_text("dialog", "How much does the pump deliver?");
     check_accessibility(&browser, axe().as_deref(), "what quotes a document");

@@ -34,7 +34,7 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.wait(".drop-zone");
     browser.fill("input[type=file]", &document("gpl-3.txt"));
     browser.wait_text(".row", "gpl-3.txt");
-    browser.press("View text");
+    browser.click(".document-row a");
     browser.wait_text(".page-text", "GNU GENERAL PUBLIC LICENSE");
     browser.keys(&[], keys::ESCAPE);
 

@@ -1,4 +1,4 @@
-// The search page over all threads: search, open, pin, archive, export, and delete threads.
+// The search page over all threads and documents: search, open, pin, archive, export, and delete threads.
 import { get } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
@@ -6,6 +6,7 @@ import { addressOf, filterOf, Filters, isNarrow, isShown, queryOf } from "../his
 import { Groups } from "../history/groups.js";
 import { listenForKeys } from "../history/keys.js";
 import { Leaving } from "../history/leaving.js";
+import { Passages } from "../history/passages.js";
 import { Preview } from "../history/preview.js";
 import { pathOf, Row } from "../history/row.js";
 import { isGoing } from "../parts/owed.js";
@@ -34,7 +35,8 @@ export async function load(params, signal) {
   return { filter, told, patterns, models, projects };
 }
 
-function fetchPage(filter, cursor, signal) {
+async function fetchPage(filter, cursor, signal) {
+  if (filter.in === "documents") return { threads: [], next_cursor: null };
   return get("/api/threads", { query: { ...queryOf(filter), cursor, limit: PAGE }, signal });
 }
 
@@ -48,7 +50,9 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
   let asked = new AbortController();
   signal.addEventListener("abort", () => asked.abort(), { once: true });
   const filters = Filters({ filter, patterns, models, projects, onChange: find });
+  const passages = Passages({ signal, onAll: () => button("All documents", { class: "secondary", on: { click: () => filters.take("in", "documents") } }) });
   show(told);
+  findPassages();
   preview.watch(groups.node);
   preview.first(groups.node, filter.q);
   listenForKeys({ rows: groups.rows, remove: (row) => row.drop?.(), signal });
@@ -64,6 +68,13 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
     note(addressOf(filter));
     known.length = 0;
     groups.clear();
+    findPassages();
+    if (filter.in === "documents") {
+      fill(below);
+      preview.first(groups.node, filter.q);
+      keysHelp.hidden = true;
+      return;
+    }
     fill(below, Loading("Searching"));
     try {
       await flush();
@@ -75,6 +86,14 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
     }
   }
 
+  // The documents below the threads, or alone; a search of questions or answers has none.
+  async function findPassages() {
+    if (!filter.q || filter.in === "questions" || filter.in === "answers") return passages.clear();
+    const alone = filter.in === "documents";
+    const count = await passages.find(filter.q, alone);
+    if (alone) announce(count > 0 ? `${plural(count, "document")} found.` : "Nothing found.");
+  }
+
   function show(page) {
     const there = page.threads.filter((one) => !isGoing(pathOf(one)));
     known.push(...there);
@@ -82,14 +101,15 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
     fill(below);
     keysHelp.hidden = groups.rows().length === 0;
     if (page.next_cursor) fill(below, button("Show more", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
-    else if (groups.rows().length === 0) fill(below, Nothing());
+    else if (groups.rows().length === 0 && filter.in !== "documents") fill(below, Nothing());
   }
 
   function Nothing() {
     if (!isNarrow(filter)) return Empty("No threads yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/", "New question", { class: "button primary" }));
     const all = button("Show all", { class: "secondary", on: { click: filters.clear } });
     if (EMPTY[filter.show] && !isNarrow({ ...filter, show: "" })) return Empty(...EMPTY[filter.show], all);
-    const words = filter.q ? `No question or answer has “${filter.q}” in it${isNarrow({ ...filter, q: "" }) ? " and fits the filters" : ""}.` : "No thread fits these filters.";
+    const place = { questions: "question", answers: "answer" }[filter.in] ?? "question or answer";
+    const words = filter.q ? `No ${place} has “${filter.q}” in it${isNarrow({ ...filter, q: "" }) ? " and fits the filters" : ""}.` : "No thread fits these filters.";
     return Empty("Nothing found", words, all);
   }
 
@@ -137,6 +157,6 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
   return el("section", { class: "page history-page" },
     el("header", { class: "page-head" }, el("h1", null, "Search")),
     el("div", { class: "history-columns" },
-      el("div", { class: "history-list" }, filters.node, groups.node, below, keysHelp),
+      el("div", { class: "history-list" }, filters.node, groups.node, below, passages.node, keysHelp),
       preview.node));
 }

@@ -1,7 +1,7 @@
 // A project: its threads, the instructions and documents that apply to every question in it, and its members.
 import { call, get, remove } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
-import { exactly, plural, sentence, when } from "../format.js";
+import { date, exactly, money, plural, sentence } from "../format.js";
 import { confirm, openDialog } from "../parts/dialog.js";
 import { DocumentPicker } from "../parts/document-picker.js";
 import { Field } from "../parts/field.js";
@@ -14,6 +14,7 @@ import { startThread } from "../thread/start.js";
 import { Composer } from "../thread/composer.js";
 
 const PAGE = 50;
+const STATUS = { queued: "Queued", running: "Running", failed: "Failed", cancelled: "Stopped" };
 
 export const kind = "thread";
 
@@ -24,12 +25,12 @@ export async function load({ id }, signal) {
       if (problem.status !== 404) throw problem;
       return null;
     }),
-    get("/api/threads", { query: { project: id, limit: PAGE }, signal }).catch(() => ({ threads: [] })),
+    get("/api/threads", { query: { project: id, limit: PAGE, answers: true }, signal }).catch(() => ({ threads: [] })),
     get("/api/available-models", { signal }), get("/api/orchestrator/patterns", { signal }),
     get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents),
     styled("thread"), styled("sheets"),
   ]);
-  return { path, project, threads: threads.threads, models, patterns, documents };
+  return { path, project, spent: project?.spent_this_month_usd ?? 0, threads: threads.threads, models, patterns, documents };
 }
 
 export function view(data, context) {
@@ -52,7 +53,7 @@ export function view(data, context) {
       { label: "Share with people", icon: "share", act: () => share(page) },
       { label: "Delete project", icon: "trash", look: "danger", act: () => drop(page) },
     ], { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
-    fill(side, Instructions(page), el("hr"), Documents(page),
+    fill(side, Instructions(page), el("hr"), Documents(page), el("hr"), Spent(data.spent, now),
       now.members?.length > 0 && [el("hr"), el("p", { class: "sheet-label" }, "Shared with"), el("ul", null, now.members.map((each) => el("li", null, each.email ?? each.name ?? String(each))))]);
   }
 
@@ -72,13 +73,13 @@ export function view(data, context) {
 function Threads(threads) {
   if (threads.length === 0) return el("p", { class: "fine" }, "No threads yet. Questions here include the project's instructions and documents.");
   return el("ul", { class: "thread-list" }, threads.map((each) => el("li", null, el("a", { href: `/t/${encodeURIComponent(each.thread_id)}` }, icon("speech"),
-    el("span", { class: "thread-words" }, el("strong", { dir: "auto" }, each.title), el("span", { class: "fine" }, plural(each.turns ?? 1, "turn"))), el("time", { class: "fine", datetime: each.updated_at, title: exactly(each.updated_at) }, when(each.updated_at))))));
+    el("span", { class: "thread-words" }, el("strong", { dir: "auto" }, each.title), el("span", { class: "fine", dir: "auto" }, each.answer ?? STATUS[each.newest?.status] ?? "No answer")), el("time", { class: "fine", datetime: each.updated_at, title: exactly(each.updated_at) }, date(each.updated_at))))));
 }
 
 function Instructions({ data, change }) {
   const now = data.project;
   const edit = button("Edit", { class: "quiet", on: { click: async () => {
-    const field = Field("Instructions", { rows: 8, value: now.instructions ?? "", maxLength: 20_000, dir: "auto" }, "Added to every question in this project.");
+    const field = Field("Instructions", { rows: 8, value: now.instructions ?? "", maxLength: 8000, dir: "auto" }, "Added to every question in this project.");
     const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
       event.preventDefault();
       if (await change({ instructions: field.input.value.trim() })) form.closest("dialog").close("");
@@ -102,6 +103,11 @@ function Documents({ data, context, change }) {
   return [el("h2", { class: "sheet-label" }, "Documents in every question"),
     named.length > 0 ? el("ul", { class: "project-documents" }, named.map((each) => el("li", null, icon("document"), el("span", null, el("span", { class: "attachment-name" }, each.filename ?? each.name), el("span", { class: "fine" }, plural(each.pages ?? 1, "page")))))) : el("p", { class: "fine" }, "None yet."),
     data.project.own !== false && add];
+}
+
+// Of a shared project, only the user's own questions are known here.
+function Spent(usd, { members }) {
+  return el("p", { class: "project-spent" }, el("span", null, members?.length > 0 ? "You spent this month" : "Spent this month"), el("b", null, usd > 0 ? money(usd) : "$0.00"));
 }
 
 async function rename({ data, change }) {
