@@ -32,6 +32,12 @@ export function money(usd) {
   return `$${dollars.toPrecision(2)}`;
 }
 
+/** The cost of many calls, some of which may have no known price: "$0.00", "$1.20", "over $1.20", "price unknown". */
+export function spentWords({ cost_usd: usd, unpriced }) {
+  if (!(Number(usd) > 0)) return unpriced ? "price unknown" : "$0.00";
+  return unpriced ? `over ${money(usd)}` : money(usd);
+}
+
 /** The cost, prefixed with "about" if the token counts are estimates. */
 export function cost(usd, usage) {
   return usage?.estimated && Number(usd) > 0 ? `≈ ${money(usd)}` : money(usd);
@@ -89,6 +95,9 @@ export function exactly(rfc3339) {
   const date = new Date(rfc3339);
   return Number.isNaN(date.getTime()) ? "" : full.format(date);
 }
+
+/** "price unknown" → "Price unknown" */
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Server messages are lowercase without a period; pages show full sentences. */
 export function sentence(text) {

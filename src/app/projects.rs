@@ -71,7 +71,8 @@ impl Projects<'_> {
         found.ok_or_else(Error::missing)
     }
 
-    /// Returns what the caller's questions in a project have cost in this month, in UTC.
+    /// Returns what the caller's questions in a project have cost in this month, in UTC, and whether the price of a
+    /// call is unknown.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -80,7 +81,7 @@ impl Projects<'_> {
         caller: &Caller,
         id: &ProjectId,
         now: Timestamp,
-    ) -> Result<MicroDollars> {
+    ) -> Result<(MicroDollars, bool)> {
         let (user, id) = (caller.user.clone(), id.clone());
         let since = Timestamp::from_millis(month_start(now.day()) * DAY_MS);
         let spent = self

@@ -224,7 +224,8 @@ pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result
     Ok(found.flatten())
 }
 
-/// Returns what the turns of this user in a project have cost since a point in time.
+/// Returns what the turns of this user in a project have cost since a point in time, and whether the price of one of
+/// their calls is unknown.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -233,13 +234,18 @@ pub fn spent_in_project(
     user: &UserId,
     project: &ProjectId,
     since: Timestamp,
-) -> Result<MicroDollars> {
+) -> Result<(MicroDollars, bool)> {
     db.query_one(
-        "SELECT coalesce(sum(a.cost), 0) AS cost
-         FROM threads t JOIN analyses a ON a.thread = t.id
-         WHERE t.user_id = ?1 AND t.project = ?2 AND a.user_id = ?1 AND a.created >= ?3",
+        "WITH turns AS (
+             SELECT a.id, a.cost FROM threads t JOIN analyses a ON a.thread = t.id
+             WHERE t.user_id = ?1 AND t.project = ?2 AND a.user_id = ?1 AND a.created >= ?3
+         )
+         SELECT coalesce(sum(cost), 0) AS cost, EXISTS (
+             SELECT 1 FROM calls c WHERE c.user_id = ?1 AND c.at >= ?3 AND c.cost < 0
+                AND c.analysis_id IN (SELECT id FROM turns)
+         ) AS unpriced FROM turns",
         (user, project, since),
-        |row| row.get("cost"),
+        |row| Ok((row.get("cost")?, row.get("unpriced")?)),
     )
 }
 

@@ -76,7 +76,8 @@ fn a_project_reports_what_its_questions_cost_this_month() {
     let project = created(&mut client, json!({"name": "Paper", "members": []}));
     let spent = |client: &mut Client| {
         let shown = client.get(&about(&project)).json();
-        shown["spent_this_month_usd"].as_f64().unwrap()
+        assert_eq!(shown["spent_this_month"]["unpriced"], false, "{shown}");
+        shown["spent_this_month"]["cost_usd"].as_f64().unwrap()
     };
     assert_eq!(spent(&mut client), 0.0);
     let mut cost = 0.0;

@@ -51,7 +51,7 @@ export function isShown(thread, { show, q }) {
 export function Filters({ filter, patterns, models, projects, onChange }) {
   let timer = 0;
   const id = uid("search");
-  const search = el("input", { type: "search", id, value: filter.q, autocomplete: "off", maxlength: 200, "aria-label": "Search questions, answers, and documents", placeholder: "Search questions, answers, and documents", on: { input: () => {
+  const search = el("input", { type: "search", id, value: filter.q, autocomplete: "off", maxlength: 200, "aria-label": "Search questions, answers, and documents", placeholder: "Search", on: { input: () => {
     clearTimeout(timer);
     timer = setTimeout(() => take("q", search.value.trim()), TYPING_MS);
   } } });

@@ -1,9 +1,9 @@
-// The manual: a list of topics, single topics, and a search over all of them. The text is the same as that of
-// `quire help`.
+// The manual: a list of topics, single topics, and a search over all of them, which loads the other topics. The text is
+// the same as that of `quire help`.
 import { pathOf, within } from "../base.js";
 import { el, fill, link } from "../dom.js";
 import { markdown } from "../parts/markdown.js";
-import { EmptyPage } from "../parts/states.js";
+import { EmptyPage, Failure } from "../parts/states.js";
 import { styled } from "../styles.js";
 
 const MAX_FOUND = 30;
@@ -13,26 +13,40 @@ const AROUND = 80;
 let topics = null;
 
 export async function load({ topic, q }, signal) {
-  const address = new URL("../../manual.json", import.meta.url);
-  const [list] = await Promise.all([topics ?? fetch(address, { signal }).then(read), styled("manual")]);
+  const [list] = await Promise.all([topics ?? fetchFile("manual.json", signal).then((answer) => answer.json()), styled("manual")]);
   topics = list;
+  const needed = q ? list : list.filter((one) => one.id === topic);
+  await Promise.all(needed.map((one) => withText(one, signal)));
   return { list, topic, words: q ?? "" };
 }
 
-function read(answer) {
+async function fetchFile(name, signal) {
+  const answer = await fetch(new URL(`../../${name}`, import.meta.url), { signal });
   if (!answer.ok) throw new Error("The manual could not be loaded. Reload the page.");
-  return answer.json();
+  return answer;
 }
 
-export function view({ list, topic, words }, { note }) {
+// Each text is fetched once.
+async function withText(one, signal) {
+  one.text ??= await (await fetchFile(`manual/${one.id}.md`, signal)).text();
+}
+
+export function view({ list, topic, words }, { note, signal }) {
   const chosen = list.find((one) => one.id === topic);
   if (topic && !chosen) {
     return EmptyPage("No such topic", "The manual has no topic of this name.", link("/manual", "All topics", { class: "button primary" }));
   }
   const body = el("div", { class: "manual-body" });
-  const draw = (text) => {
+  const draw = async (text) => {
     const wanted = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    fill(body, wanted.length > 0 ? Found(search(list, wanted)) : chosen ? Topic(chosen) : Topics(list));
+    if (wanted.length === 0) return fill(body, chosen ? Topic(chosen) : Topics(list));
+    try {
+      if (list.some((one) => one.text === undefined)) await Promise.all(list.map((one) => withText(one, signal)));
+      // The field may have changed meanwhile.
+      if (text === field.value) fill(body, Found(search(list, wanted)));
+    } catch (problem) {
+      if (!signal.aborted) fill(body, Failure(problem, () => draw(field.value)));
+    }
   };
   const field = el("input", {
     type: "search", value: words, placeholder: "Search the manual", "aria-label": "Search the manual",

@@ -1,7 +1,7 @@
 // A project: its threads, the instructions and documents that apply to every question in it, and its members.
 import { call, get, remove } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
-import { date, exactly, money, plural, sentence } from "../format.js";
+import { date, exactly, plural, sentence, spentWords } from "../format.js";
 import { confirm, openDialog } from "../parts/dialog.js";
 import { DocumentPicker } from "../parts/document-picker.js";
 import { Field } from "../parts/field.js";
@@ -30,7 +30,7 @@ export async function load({ id }, signal) {
     get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents),
     styled("thread"), styled("sheets"),
   ]);
-  return { path, project, spent: project?.spent_this_month_usd ?? 0, threads: threads.threads, models, patterns, documents };
+  return { path, project, spent: project?.spent_this_month ?? null, threads: threads.threads, models, patterns, documents };
 }
 
 export function view(data, context) {
@@ -39,8 +39,7 @@ export function view(data, context) {
   document.title = `${project.name} · Quire`;
   const bar = el("header", { class: "thread-bar" });
   const side = el("aside", { class: "project-side", "aria-label": "Project" });
-  const composer = Composer({ data: { ...data, project: project.project_id }, context, last: () => null, send: (body) => startThread(body, context) });
-  composer.input.placeholder = `Ask in ${project.name}`;
+  const composer = Composer({ data: { ...data, project: project.project_id, included: () => includedIn(data), placeholder: `Ask in ${project.name}` }, context, last: () => null, send: (body) => startThread(body, context) });
   const page = { data, context, draw, change };
   draw();
   return el("div", { class: "thread-page project-page" }, bar, el("div", { class: "thread-wide turn-cols" },
@@ -53,13 +52,14 @@ export function view(data, context) {
       { label: "Share with people", icon: "share", act: () => share(page) },
       { label: "Delete project", icon: "trash", look: "danger", act: () => drop(page) },
     ], { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
-    fill(side, Instructions(page), el("hr"), Documents(page), el("hr"), Spent(data.spent, now),
+    fill(side, Instructions(page), el("hr"), Documents(page), data.spent && [el("hr"), Spent(data.spent, now)],
       now.members?.length > 0 && [el("hr"), el("p", { class: "sheet-label" }, "Shared with"), el("ul", null, now.members.map((each) => el("li", null, each.email ?? each.name ?? String(each))))]);
   }
 
   async function change(body) {
     try {
       data.project = await call("PATCH", data.path, { body });
+      composer.draw();
       draw();
       refresh();
       return true;
@@ -68,6 +68,12 @@ export function view(data, context) {
       return false;
     }
   }
+}
+
+// The documents that a question of this user in the project includes: only their own.
+function includedIn({ project, documents }) {
+  const ids = new Set(project.document_ids ?? []);
+  return documents.map((each) => each.document_id ?? each.id).filter((id) => ids.has(id));
 }
 
 function Threads(threads) {
@@ -90,7 +96,7 @@ function Instructions({ data, change }) {
 }
 
 function Documents({ data, context, change }) {
-  const ids = new Set(data.project.document_ids ?? []);
+  const ids = new Set(includedIn(data));
   const named = data.documents.filter((each) => ids.has(each.document_id ?? each.id));
   const add = button("Add documents", { class: "quiet", on: { click: async () => {
     const chosen = new Set(ids);
@@ -106,8 +112,8 @@ function Documents({ data, context, change }) {
 }
 
 // Of a shared project, only the user's own questions are known here.
-function Spent(usd, { members }) {
-  return el("p", { class: "project-spent" }, el("span", null, members?.length > 0 ? "You spent this month" : "Spent this month"), el("b", null, usd > 0 ? money(usd) : "$0.00"));
+function Spent(spent, { members }) {
+  return el("p", { class: "project-spent" }, el("span", null, members?.length > 0 ? "You spent this month" : "Spent this month"), el("b", null, spentWords(spent)));
 }
 
 async function rename({ data, change }) {

@@ -56,7 +56,7 @@ export function Composer({ data, context, send, last }) {
   takeDrops();
   written();
   draw();
-  return { node, focus: () => input.focus({ preventScroll: true }), take, follow, only, pushBack, input, isEmpty: () => input.value === "" };
+  return { node, focus: () => input.focus({ preventScroll: true }), take, follow, only, pushBack, input, draw, isEmpty: () => input.value === "" };
 
   function request() {
     return { ...requestOf({ ...draft, prompt: input.value }), ...(single ? { models: [single] } : {}) };
@@ -86,7 +86,7 @@ export function Composer({ data, context, send, last }) {
   function ready() {
     const running = after?.run() ? !isOver(after.run()) : Boolean(after && after.turn.status === "running");
     go.disabled = busy || running || files.uploading() || !input.value.trim() || (!single && draft.models.size === 0);
-    input.placeholder = !after ? "Ask anything, or drop files here" : running ? "Ask a follow-up when the answer is ready" : "Ask a follow-up";
+    input.placeholder = !after ? data.placeholder ?? "Ask anything, or drop files here" : running ? "Ask a follow-up when the answer is ready" : "Ask a follow-up";
   }
 
   function tell({ words, warn = "" }) {
@@ -106,7 +106,8 @@ export function Composer({ data, context, send, last }) {
     const name = data.patterns.find((each) => each.id === draft.pattern)?.name.replace(/ Analysis$/, "") ?? draft.pattern;
     fill(pattern, icon("flow"), el("span", null, name));
     pattern.setAttribute("aria-label", `Pattern: ${name}`);
-    const count = draft.documents.size;
+    // A project's documents are added to the question by the server.
+    const count = new Set([...draft.documents, ...(data.included?.() ?? [])]).size;
     fill(documents, icon("document"), el("span", { class: "chip-word" }, count > 0 ? plural(count, "document") : "Documents"), count > 0 && el("span", { class: "chip-number" }, String(count)), el("span", null, "+"));
     documents.setAttribute("aria-label", count > 0 ? `Documents: ${plural(count, "document")} +` : "Documents +");
     ready();

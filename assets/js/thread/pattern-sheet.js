@@ -62,7 +62,7 @@ export async function open(bound) {
   function drawDepths() {
     const nodes = DEPTHS.map(([id, name]) => {
       const price = el("span", { class: "depth-price" }, "…");
-      tell({ depth: id, pattern: copy.pattern }, (told) => (price.textContent = [told.price, told.time].filter(Boolean).join(" · ")), () => (price.textContent = ""));
+      tell({ depth: id, pattern: copy.pattern }, (told) => (price.textContent = [told.time ? told.price.replace("price unknown", "") : told.price, told.time].filter(Boolean).join(" · ")), () => (price.textContent = ""));
       return Radio(copy.depth === id, "segment", () => {
         copy.depth = id;
         draw();

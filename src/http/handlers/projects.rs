@@ -59,8 +59,9 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let (projects, id) = (cx.app.projects(), project_id(&cx)?);
     let project = projects.show(&caller, &id).await?;
     let spent = projects.spent_this_month(&caller, &id, clock::now());
+    let (usd, is_unpriced) = spent.await?;
     let mut body = project_json(&project, &caller);
-    body["spent_this_month_usd"] = json!(spent.await?);
+    body["spent_this_month"] = json!({ "cost_usd": usd, "unpriced": is_unpriced });
     Ok(Reply::json(&body))
 }
 
