@@ -32,9 +32,9 @@ export function money(usd) {
   return `$${dollars.toPrecision(2)}`;
 }
 
-/** The cost of many calls, some of which may have no known price: "$0.00", "$1.20", "over $1.20", "price unknown". */
+/** The cost of many calls, some of which may have no known price: "$0.00", "$1.20", "over $1.20", "cost unknown". */
 export function spentWords({ cost_usd: usd, unpriced }) {
-  if (!(Number(usd) > 0)) return unpriced ? "price unknown" : "$0.00";
+  if (!(Number(usd) > 0)) return unpriced ? "cost unknown" : "$0.00";
   return unpriced ? `over ${money(usd)}` : money(usd);
 }
 
@@ -96,7 +96,7 @@ export function exactly(rfc3339) {
   return Number.isNaN(date.getTime()) ? "" : full.format(date);
 }
 
-/** "price unknown" → "Price unknown" */
+/** "cost unknown" → "Cost unknown" */
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Server messages are lowercase without a period; pages show full sentences. */

@@ -22,6 +22,7 @@ mod manual;
 mod markdown;
 mod old_answers;
 mod pages;
+mod projects;
 mod providers;
 mod rest;
 mod results;

@@ -5,6 +5,7 @@ import { el, icon, link } from "../dom.js";
 import { excerpt } from "../format.js";
 import { addressOf } from "../parts/document-link.js";
 import { Letter } from "../parts/letter.js";
+import { nameOf } from "../parts/model-name.js";
 import { fromStored, letterAt } from "../parts/run-model.js";
 
 // From the best to the worst: the first state of a place's quotations is shown.
@@ -18,12 +19,12 @@ const VERDICTS = [
 
 /** `{nodes, answer}`: what to show next to this page, and the URL of the answer. */
 export async function evidenceOf(analysis, { document, page, span, signal }) {
-  const run = await runOf(analysis, signal);
+  const [run, models] = await Promise.all([runOf(analysis, signal), get("/api/available-models", { signal })]);
   const places = placesOf(run);
   const at = places.findIndex((place) => place.document === document && place.page === page && isSame(place, span));
   const answer = run.thread ? `/t/${encodeURIComponent(run.thread)}?turn=${encodeURIComponent(run.id)}` : `/analyze?id=${encodeURIComponent(run.id)}`;
   const nodes = [
-    at >= 0 && [Verdict(places[at]), el("hr"), QuotedBy(places[at], run), el("hr")],
+    at >= 0 && [Verdict(places[at]), el("hr"), QuotedBy(places[at], run, models), el("hr")],
     el("h2", { class: "sheet-label cited-label" }, "Cited in"), el("p", { class: "cited" }, link(answer, excerpt(run.prompt, 90), { class: "cited-in", dir: "auto" })),
     places.length > 0 && [el("hr"), Steps(places, at, run)],
   ];
@@ -62,13 +63,13 @@ function Verdict(place) {
   return el("div", { class: `verdict ${state}` }, el("p", { class: "verdict-title" }, icon(sign), title), el("p", { class: "fine" }, `Page ${place.page} ${words}`));
 }
 
-function QuotedBy({ items }, run) {
+function QuotedBy({ items }, run, models) {
   const members = run.models.map((model, place) => [letterAt(place), model]).filter(([letter, model]) => items.some((item) => [letter, model].includes(item.where?.member ?? item.where?.model)));
   const inAnswer = items.some((item) => !item.where || typeof item.where === "string" || item.where.final);
   return [
     el("h2", { class: "sheet-label" }, "Quoted by"),
     el("ul", { class: "quoted-by" },
-      members.map(([letter, model]) => el("li", null, Letter(letter), el("span", null, model.split("/").at(-1)))),
+      members.map(([letter, model]) => el("li", null, Letter(letter), el("span", null, nameOf(model, models).name))),
       inAnswer && el("li", null, el("span", { class: "letter none" }, icon("pen")), el("span", null, "The answer"))),
   ];
 }

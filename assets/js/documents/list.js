@@ -74,14 +74,14 @@ export function DocumentList({ documents, projects, words, current, signal, onEm
   function hide(row, isOpen) {
     const after = row.nextElementSibling;
     const next = after ?? row.previousElementSibling;
-    const open = isOpen && onGone();
+    const reopen = isOpen ? onGone() : null;
     row.remove();
     tell();
     (next?.querySelector("a, button") ?? upload.querySelector("input")).focus();
     return () => {
       if (after?.isConnected) after.before(row);
       else rows.append(row);
-      open?.();
+      reopen?.();
       tell();
     };
   }

@@ -3,7 +3,7 @@ import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { plural } from "../format.js";
 import { FoundDocument } from "../parts/found-document.js";
-import { Failure, Loading } from "../parts/states.js";
+import { Empty, Failure, Loading } from "../parts/states.js";
 
 // Documents shown below threads.
 const BESIDE = 3;
@@ -31,6 +31,10 @@ export function Passages({ signal, onAll }) {
     try {
       const { documents, meaning } = await get("/api/search", { query: { q: words }, signal: mine });
       node.hidden = !alone && documents.length === 0;
+      if (alone && documents.length === 0) {
+        fill(node, Empty("Nothing found", `No document has “${words}” in it.`));
+        return 0;
+      }
       const shown = alone ? documents : documents.slice(0, BESIDE);
       fill(node, el("h2", { class: "history-count" }, plural(documents.length, "document")),
         meaning?.error && el("p", { class: "fine warn" }, `Searched by words alone: ${meaning.error}`),

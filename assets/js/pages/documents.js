@@ -7,6 +7,7 @@ import { load as loadOne, Viewer } from "../documents/viewer.js";
 import { takesGuests } from "../parts/guest.js";
 import { idOf } from "../parts/reading.js";
 import { Empty } from "../parts/states.js";
+import { knownProjects } from "../shell/threads.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
 
@@ -15,9 +16,9 @@ export const kind = "documents";
 
 export async function load(params, signal) {
   if (!user.get()) return visit(signal);
-  const [{ documents }, { projects }, open] = await Promise.all([
+  const [{ documents }, projects, open] = await Promise.all([
     get("/api/documents", { query: { limit: 200 }, signal }),
-    get("/api/projects", { signal }).catch(() => ({ projects: [] })),
+    knownProjects(signal),
     params.id ? loadOne(params, signal) : null,
     styled("documents"),
   ]);

@@ -12,7 +12,7 @@ import { pathOf, Row } from "../history/row.js";
 import { isGoing } from "../parts/owed.js";
 import { Empty, Failure, Loading } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
-import { refresh } from "../shell/threads.js";
+import { knownProjects, refresh } from "../shell/threads.js";
 import { styled } from "../styles.js";
 
 const PAGE = 30;
@@ -25,11 +25,11 @@ const EMPTY = {
 
 export async function load(params, signal) {
   const filter = filterOf(params);
-  const [told, patterns, models, { projects }] = await Promise.all([
+  const [told, patterns, models, projects] = await Promise.all([
     fetchPage(filter, "", signal),
-    get("/api/orchestrator/patterns", { signal }),
+    get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
     get("/api/available-models", { signal }),
-    get("/api/projects", { signal }).catch(() => ({ projects: [] })),
+    knownProjects(signal),
     styled("results"), styled("sheets"), styled("history"),
   ]);
   return { filter, told, patterns, models, projects };

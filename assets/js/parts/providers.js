@@ -16,13 +16,13 @@ const WORDS = {
 };
 
 /** Props: `path`, `told` (the response of `path`), `states` (the providers of `/api/llm/status`), `title`, `lead`, `signal`, `actions`. */
-export function Providers({ path, told, states, title, lead, signal, actions }) {
+export function Providers({ path, told, states, title, lead, signal, actions, open = false }) {
   const list = el("ul", { class: "rows provider-list" });
   const message = el("div", { class: "step-message", role: "status" });
   let providers = told.providers;
   draw();
   return el("section", { class: "card providers", "aria-label": title },
-    el("h2", null, title), el("p", null, lead), list, message, actions?.(refresh), AddForm(told, add));
+    el("h2", null, title), el("p", null, lead), list, message, actions?.(refresh), AddForm(told, add, open));
 
   function draw() {
     const mine = new Set(providers.map((provider) => provider.name));
@@ -57,7 +57,9 @@ export function Providers({ path, told, states, title, lead, signal, actions }) 
     for (const name of Object.keys(states)) delete states[name];
     Object.assign(states, status.providers);
     draw();
-    if (said) fill(message, el("p", { class: "notice" }, sentence(said)));
+    if (!said) return;
+    fill(message, el("p", { class: "notice" }, sentence(said)));
+    message.scrollIntoView({ block: "nearest" });
   }
 
   async function act(work) {
@@ -139,7 +141,7 @@ function Trouble(state) {
   ];
 }
 
-function AddForm(told, add) {
+function AddForm(told, add, open) {
   const known = told.known.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : each.name]);
   if (told.takes_addresses) known.push([OTHER, "Other (by address)"]);
   const which = Choice("Provider", { value: known[0]?.[0], on: { change: show } }, known);
@@ -154,7 +156,15 @@ function AddForm(told, add) {
     el("label", { class: "check" }, force, "Save even if it cannot be reached"),
     message, button("Save and test", { type: "submit", class: "secondary" }));
   show();
-  return el("details", { class: "add-provider" }, el("summary", null, "Add a provider"), form);
+  const node = el("details", { class: "add-provider", open }, el("summary", null, "Add a provider"), form);
+  // The page was opened to add one.
+  if (open) {
+    requestAnimationFrame(() => {
+      node.scrollIntoView({ block: "center" });
+      which.input.focus({ preventScroll: true });
+    });
+  }
+  return node;
 
   function chosen() {
     return told.known.find((each) => each.name === which.input.value);

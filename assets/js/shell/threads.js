@@ -32,6 +32,18 @@ export async function refresh() {
   }
 }
 
+/** The projects that the rail fetches, so that a page need not fetch them again. */
+export function knownProjects(signal) {
+  return new Promise((resolve) => {
+    const heard = new AbortController();
+    recent.watch((known) => {
+      if (!known) return;
+      heard.abort();
+      resolve(known.projects);
+    }, AbortSignal.any([signal, heard.signal]));
+  });
+}
+
 const DAY_MS = 86_400_000;
 
 /** Threads by the day of their last activity: `[title, threads]`, pinned ones first. */

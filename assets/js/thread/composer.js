@@ -1,5 +1,6 @@
 // The composer: the question's text, what answers it (panel, pattern, documents), the estimated cost, and Send. In
 // a thread it keeps the previous turn's selection; only changes are sent with a follow-up.
+import { get } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence } from "../format.js";
 import { Mark } from "../parts/letter.js";
@@ -92,6 +93,7 @@ export function Composer({ data, context, send, last }) {
   function tell({ words, warn = "" }) {
     price.textContent = words;
     price.classList.toggle("hint", /^(Write|Choose)/.test(words));
+    price.classList.toggle("unknown", words === "price unknown");
     warning.hidden = !warn;
     warning.textContent = warn;
   }
@@ -258,12 +260,31 @@ export function Composer({ data, context, send, last }) {
     input.setSelectionRange(text.length, text.length);
   }
 
-  /** Uses an example: its question and pattern. */
-  function take({ question, pattern: wanted }) {
+  /** Uses an example: its question, pattern, and document, which is uploaded unless it is there already. */
+  async function take({ question, pattern: wanted, file = null }) {
     input.value = question;
     if (data.patterns.some((each) => each.id === wanted)) draft.pattern = wanted;
     written();
     draw();
+    if (file && !(await bring(file))) return;
     node.requestSubmit();
+  }
+
+  // Whether the question has the example's document now.
+  async function bring(file) {
+    busy = true;
+    ready();
+    try {
+      const [brought, { documents: stored }] = await Promise.all([file(), get("/api/documents", { query: { limit: 200 }, signal })]);
+      const same = stored.find((each) => each.filename === brought.name && each.status === "processed");
+      if (same) attached(same);
+      else await files.add([brought]);
+    } catch (problem) {
+      if (!signal.aborted) fill(message, Alert({ ...problem, message: sentence(problem.message) }));
+    } finally {
+      busy = false;
+      ready();
+    }
+    return draft.documents.size > 0;
   }
 }
