@@ -47,7 +47,7 @@ export function view(data, context) {
 
   function draw() {
     const now = data.project;
-    fill(bar, el("h1", { dir: "auto" }, now.name), el("span", { class: "grow" }), now.own && Menu("More", [
+    fill(bar, el("h1", { dir: "auto" }, now.name), el("span", { class: "grow" }), Shared(page), now.own && Menu("More", [
       { label: "Rename", icon: "pen", act: () => rename(page) },
       { label: "Share with people", icon: "share", act: () => share(page) },
       { label: "Delete project", icon: "trash", look: "danger", act: () => drop(page) },
@@ -109,6 +109,13 @@ function Documents({ data, context, change }) {
   return [el("h2", { class: "sheet-label" }, "Documents in every question"),
     named.length > 0 ? el("ul", { class: "project-documents" }, named.map((each) => el("li", null, icon("document"), el("span", null, el("span", { class: "attachment-name" }, each.filename ?? each.name), el("span", { class: "fine" }, plural(each.pages ?? 1, "page")))))) : el("p", { class: "fine" }, "None yet."),
     data.project.own !== false && add];
+}
+
+function Shared(page) {
+  const { own, members = [] } = page.data.project;
+  if (!own) return el("span", { class: "fine" }, "Shared with you");
+  return members.length > 0 && button(`Shared with ${plural(members.length, "person", "people")}`, { class: "quiet bar-wide", on: { click: () => share(page) } },
+    icon("share"), `Shared with ${plural(members.length, "person", "people")}`);
 }
 
 // Of a shared project, only the user's own questions are known here.

@@ -1,6 +1,5 @@
 // The composer: the question's text, what answers it (panel, pattern, documents), the estimated cost, and Send. In
 // a thread it keeps the previous turn's selection; only changes are sent with a follow-up.
-import { get } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence } from "../format.js";
 import { Mark } from "../parts/letter.js";
@@ -260,31 +259,20 @@ export function Composer({ data, context, send, last }) {
     input.setSelectionRange(text.length, text.length);
   }
 
-  /** Uses an example: its question, pattern, and document, which is uploaded unless it is there already. */
-  async function take({ question, pattern: wanted, file = null }) {
+  /** Uses an example: its question, its pattern, and what `bring` attaches. */
+  async function take({ question, pattern: wanted, bring = null }) {
     input.value = question;
     if (data.patterns.some((each) => each.id === wanted)) draft.pattern = wanted;
     written();
     draw();
-    if (file && !(await bring(file))) return;
-    node.requestSubmit();
-  }
-
-  // Whether the question has the example's document now.
-  async function bring(file) {
-    busy = true;
-    ready();
-    try {
-      const [brought, { documents: stored }] = await Promise.all([file(), get("/api/documents", { query: { limit: 200 }, signal })]);
-      const same = stored.find((each) => each.filename === brought.name && each.status === "processed");
-      if (same) attached(same);
-      else await files.add([brought]);
-    } catch (problem) {
-      if (!signal.aborted) fill(message, Alert({ ...problem, message: sentence(problem.message) }));
-    } finally {
+    if (bring) {
+      busy = true;
+      ready();
+      await bring({ add: files.add, attached, signal }).catch((problem) => signal.aborted || fill(message, Alert(problem)));
       busy = false;
       ready();
+      if (draft.documents.size === 0) return;
     }
-    return draft.documents.size > 0;
+    node.requestSubmit();
   }
 }

@@ -1,6 +1,8 @@
 // Three example questions; each says what it demonstrates and starts a run. The first brings its document, because
 // citations need one.
-import { button, el, icon } from "../dom.js";
+import { get } from "../api.js";
+import { button, el, icon, link } from "../dom.js";
+import { user } from "../state.js";
 
 const EXAMPLES = [
   ["document", "Read a contract", "How long does it run, how can it be ended, and what limits the liability?", "", "Sample contract, 3 pages", sample],
@@ -8,16 +10,31 @@ const EXAMPLES = [
   ["search", "Check a claim", "Is cold storage really cheaper than standard storage once retrievals are counted?", "fact_check", "Fact check"],
 ];
 
-/** The examples; `choose({question, pattern, file})` is called when one is clicked; `file()` resolves to its document. */
+/** The examples; `choose({question, pattern, bring})` is called when one is clicked; `bring` attaches its document. */
 export function Examples({ choose }) {
   return el("section", { class: "examples", "aria-labelledby": "examples-title" },
     el("h2", { id: "examples-title" }, "Examples"),
-    el("ul", null, EXAMPLES.map(([sign, title, question, pattern, name, file]) => el("li", null,
-      button(`${title} ${question} ${name}`, { class: "example", on: { click: () => choose({ question, pattern, file }) } },
+    el("ul", null, EXAMPLES.map(([sign, title, question, pattern, name, bring]) => el("li", null,
+      button(`${title} ${question} ${name}`, { class: "example", on: { click: () => choose({ question, pattern, bring }) } },
         icon(sign), el("strong", null, title), " ", el("span", { class: "example-question" }, question), " ", el("span", { class: "fine" }, name))))));
 }
 
-async function sample() {
-  const answer = await fetch(new URL("../../samples/contract.txt", import.meta.url));
-  return new File([await answer.blob()], "sample-contract.txt", { type: "text/plain" });
+// The document is uploaded unless it is there already.
+async function sample({ add, attached, signal }) {
+  const [answer, { documents }] = await Promise.all([
+    fetch(new URL("../../samples/contract.txt", import.meta.url), { signal }), get("/api/documents", { query: { limit: 200 }, signal }),
+  ]);
+  const name = "sample-contract.txt";
+  const same = documents.find((each) => each.filename === name && each.status === "processed");
+  if (same) attached(same);
+  else await add([new File([await answer.blob()], name, { type: "text/plain" })]);
+}
+
+/** As long as there are only demo algorithms: where real models come from. Guests cannot add any. */
+export function Setup(models) {
+  const me = user.get();
+  if (me?.role === "guest" || models.some((model) => model.available && !model.mock)) return "";
+  const isAdmin = me?.role === "admin";
+  return el("p", { class: "fine setup-hint" }, "Only demo algorithms answer so far. ",
+    link(isAdmin ? "/welcome" : "/settings?add=provider", isAdmin ? "Set up this server" : "Add a provider"));
 }

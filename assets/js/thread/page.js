@@ -1,15 +1,14 @@
 // The thread page: its bar, its turns, and the composer below. Tracks which branch is shown; each turn draws
 // itself.
 import { post } from "../api.js";
-import { announce, el, fill, keepPlace, link } from "../dom.js";
+import { announce, el, fill, keepPlace } from "../dom.js";
 import { sentence } from "../format.js";
 import { toast } from "../parts/toast.js";
 import { refresh } from "../shell/threads.js";
 import { clearDraft } from "../workbench/draft.js";
-import { remember, user } from "../state.js";
+import { remember } from "../state.js";
 import { ThreadBar } from "./bar.js";
 import { Composer } from "./composer.js";
-import { Examples } from "./examples.js";
 import { listenForKeys } from "./keys.js";
 import { TurnView } from "./turn.js";
 import { newest, newestBelow, pathTo, versionsOf } from "./tree.js";
@@ -38,7 +37,7 @@ export function ThreadPage(data, context) {
     fill(hello,
       el("h1", null, "Ask a panel of models"),
       el("p", null, "Several models answer on their own and review each other. One writes the answer, with every quote checked."));
-    page.append(Examples({ data, choose: composer.take }), Setup(data.models));
+    import("./examples.js").then(({ Examples, Setup }) => page.classList.contains("new") && page.append(Examples({ choose: composer.take }), Setup(data.models)), () => {});
     // The router inserts the page and focuses its start after this function returns.
     requestAnimationFrame(() => context.signal.aborted || composer.focus());
   }
@@ -154,13 +153,4 @@ export function ThreadPage(data, context) {
     keepPlace();
     refresh();
   }
-}
-
-// As long as there are only demo algorithms, says where real models come from. Guests cannot add any.
-function Setup(models) {
-  const me = user.get();
-  if (me?.role === "guest" || models.some((model) => model.available && !model.mock)) return el("p", { hidden: true });
-  const isAdmin = me?.role === "admin";
-  return el("p", { class: "fine setup-hint" }, "Only demo algorithms answer so far. ",
-    link(isAdmin ? "/welcome" : "/settings?add=provider", isAdmin ? "Set up this server" : "Add a provider"));
 }
