@@ -103,6 +103,7 @@ const SHARED: &[(&str, &[&str])] = &[
             "js/thread/panel-sheet.js",
             "js/thread/pattern-sheet.js",
             "js/thread/documents-sheet.js",
+            "js/thread/project-sheet.js",
         ],
     ),
     ("palette", &["js/shell/palette.js"]),

@@ -12,8 +12,8 @@ const MAX_FIRST_PAGE: usize = 34_000;
 const MAX_THREAD: usize = 86_000;
 /// Compressed bytes of the guided page, before a run.
 const MAX_GUIDED: usize = 54_000;
-/// Compressed bytes of a project, which has the composer and the documents at once.
-const MAX_PROJECT: usize = 105_000;
+/// Compressed bytes of a project: a thread's page with more around it.
+const MAX_PROJECT: usize = 90_000;
 /// Compressed bytes of any other page.
 const MAX_PAGE: usize = 84_000;
 /// Files of a page: scripts, style sheets, and the HTML.

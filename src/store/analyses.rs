@@ -283,13 +283,8 @@ pub fn using_document(
          WHERE d.document_id = ?2 AND a.user_id = ?1 ORDER BY d.analysis_id DESC LIMIT ?3",
         (user, document, limit),
         |row| {
-            let thread: String = row.get(1)?;
-            Ok((
-                row.get(0)?,
-                ThreadId::parse(&thread),
-                row.get(2)?,
-                row.get(3)?,
-            ))
+            let thread = ThreadId::parse(&row.get::<_, String>(1)?);
+            Ok((row.get(0)?, thread, row.get(2)?, row.get(3)?))
         },
     )
 }

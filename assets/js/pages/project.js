@@ -3,7 +3,6 @@ import { call, get, remove } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { date, exactly, plural, sentence, spentWords } from "../format.js";
 import { confirm, openDialog } from "../parts/dialog.js";
-import { DocumentPicker } from "../parts/document-picker.js";
 import { Field } from "../parts/field.js";
 import { Menu } from "../parts/menu.js";
 import { EmptyPage } from "../parts/states.js";
@@ -28,7 +27,7 @@ export async function load({ id }, signal) {
     get("/api/threads", { query: { project: id, limit: PAGE, answers: true }, signal }).catch(() => ({ threads: [] })),
     get("/api/available-models", { signal }), get("/api/orchestrator/patterns", { signal }),
     get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents),
-    styled("thread"), styled("sheets"),
+    styled("thread"),
   ]);
   return { path, project, spent: project?.spent_this_month ?? null, threads: threads.threads, models, patterns, documents };
 }
@@ -99,12 +98,8 @@ function Documents({ data, context, change }) {
   const ids = new Set(includedIn(data));
   const named = data.documents.filter((each) => ids.has(each.document_id ?? each.id));
   const add = button("Add documents", { class: "quiet", on: { click: async () => {
-    const chosen = new Set(ids);
-    const picker = DocumentPicker({ documents: data.documents, chosen, signal: context.signal, onChange() {} });
-    const done = button("Save", { class: "primary", on: { click: async () => {
-      if (await change({ document_ids: [...chosen] })) done.closest("dialog").close("");
-    } } });
-    await openDialog("Documents in every question", el("div", { class: "document-sheet" }, picker.node), { kind: "bottom wide-sheet", foot: el("div", { class: "sheet-foot" }, el("span", { class: "grow" }), done) });
+    const { open } = await import("../thread/project-sheet.js");
+    open({ documents: data.documents, ids, signal: context.signal, save: (chosen) => change({ document_ids: chosen }) });
   } } }, icon("plus"), "Add documents");
   return [el("h2", { class: "sheet-label" }, "Documents in every question"),
     named.length > 0 ? el("ul", { class: "project-documents" }, named.map((each) => el("li", null, icon("document"), el("span", null, el("span", { class: "attachment-name" }, each.filename ?? each.name), el("span", { class: "fine" }, plural(each.pages ?? 1, "page")))))) : el("p", { class: "fine" }, "None yet."),
