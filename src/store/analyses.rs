@@ -267,7 +267,10 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
     db.with_connection(|db| turn_texts::write(db, id.as_str()))
 }
 
-/// Lists this user's newest analyses of a document: ID, thread, question, and time of creation.
+/// An analysis of a document: ID, thread, question, and time of creation.
+pub type UsingRow = (AnalysisId, Option<ThreadId>, String, Timestamp);
+
+/// Lists this user's newest analyses of a document.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -276,7 +279,7 @@ pub fn using_document(
     user: &UserId,
     document: &DocumentId,
     limit: u32,
-) -> Result<Vec<(AnalysisId, Option<ThreadId>, String, Timestamp)>> {
+) -> Result<Vec<UsingRow>> {
     db.all(
         "SELECT a.id, a.thread, a.question, a.created
          FROM analysis_documents d JOIN analyses a ON a.id = d.analysis_id

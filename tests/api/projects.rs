@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::money::priced;
 use crate::support::provider::{Provider, on};
 use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
@@ -71,34 +72,32 @@ fn every_question_carries_instructions_and_documents() {
 #[test]
 fn a_project_reports_what_its_questions_cost_this_month() {
     let provider = Provider::answering(|_| on("*").sse(&answer_stream("Yes.")));
-    let server = server(&provider, &[]);
+    let server = priced(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let project = created(&mut client, json!({"name": "Paper", "members": []}));
-    let spent = |client: &mut Client| {
-        let shown = client.get(&about(&project)).json();
-        assert_eq!(shown["spent_this_month"]["unpriced"], false, "{shown}");
-        shown["spent_this_month"]["cost_usd"].as_f64().unwrap()
-    };
-    assert_eq!(spent(&mut client), 0.0);
-    let mut cost = 0.0;
-    for project in [json!(project), Value::Null] {
+    let project = created(&mut client, json!({"name": "Paper"}));
+    let spent =
+        |client: &mut Client| client.get(&about(&project)).json()["spent_this_month"].clone();
+    let ask = |client: &mut Client, model: &str, project: Value| {
         let body = json!({
-            "prompt": "Where?", "models": ["p/a"], "pattern": "plain", "ultra_model": "p/a", "cache": "off",
+            "prompt": "Where?", "models": [model], "pattern": "plain", "ultra_model": model, "cache": "off",
             "project": project,
         });
         let asked = client.post("/api/analyze", body).json();
         let id = asked["analysis_id"].as_str().unwrap();
-        let stored = client.get(&format!("/api/analyses/{id}")).json();
-        if !project.is_null() {
-            cost = stored["cost_usd"].as_f64().unwrap();
-        }
-    }
-    assert!(cost > 0.0);
+        client.get(&format!("/api/analyses/{id}")).json()["cost_usd"].clone()
+    };
     assert_eq!(
         spent(&mut client),
-        cost,
-        "questions outside the project are left out"
+        json!({"cost_usd": 0.0, "unpriced": false})
     );
+    ask(&mut client, "openai/gpt-4o", Value::Null);
+    let cost = ask(&mut client, "openai/gpt-4o", json!(project));
+    assert!(cost.as_f64() > Some(0.0), "{cost}");
+    let known = json!({"cost_usd": cost, "unpriced": false});
+    assert_eq!(spent(&mut client), known, "without the question outside");
+    ask(&mut client, "p/a", json!(project));
+    let over = json!({"cost_usd": cost, "unpriced": true});
+    assert_eq!(spent(&mut client), over);
 }
 
 #[test]
