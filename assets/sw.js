@@ -1,6 +1,6 @@
 // Keeps the pages usable offline. Caches the page shell with the scripts and styles it was seen to load, by
 // version, and the threads that a signed-in user has read. The page opens that user's cache and deletes it on
-// sign-out; without such a cache, nothing personal is kept. The base path and the prefix of the cache names are
+// sign-out; without such a cache, nothing personal is cached. The base path and the prefix of the cache names are
 // the same as in js/base.js.
 const BASE = location.pathname.replace(/\/sw\.js$/, "");
 const PREFIX = BASE ? `quire@${BASE}:` : "quire-";
@@ -11,9 +11,9 @@ const THREADS = `${PREFIX}threads-`;
 // The API paths that a thread page reads.
 const READ = /^\/api\/(users\/me|threads(\/[^/]+)?|analyses\/[^/]+|available-models|orchestrator\/patterns|documents|projects)$/;
 // Maximum number of responses cached per user; the least recently read is dropped first.
-const MOST = 120;
+const MAX_CACHED = 120;
 // Size in bytes above which a response is not cached.
-const LARGEST = 2_000_000;
+const MAX_SIZE = 2_000_000;
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([SHELL, `${ASSETS}__TREE__/app/core.js`])).then(() => self.skipWaiting()));
@@ -25,8 +25,8 @@ self.addEventListener("activate", (event) => {
 });
 
 self.addEventListener("message", (event) => {
-  const wanted = (event.data?.keep ?? []).filter((address) => new URL(address).origin === location.origin).slice(0, 400);
-  event.waitUntil(caches.open(CACHE).then((cache) => Promise.all(wanted.map(async (address) => {
+  const addresses = (event.data?.keep ?? []).filter((address) => new URL(address).origin === location.origin).slice(0, 400);
+  event.waitUntil(caches.open(CACHE).then((cache) => Promise.all(addresses.map(async (address) => {
     if (!(await cache.match(address))) await cache.add(address).catch(() => {});
   }))));
 });
@@ -46,46 +46,46 @@ self.addEventListener("fetch", (event) => {
 });
 
 async function asset(request, address) {
-  const kept = await caches.match(request);
+  const cached = await caches.match(request);
   // Files under a versioned URL never change.
-  if (kept && address.pathname.startsWith(`${ASSETS}__TREE__/`)) return kept;
+  if (cached && address.pathname.startsWith(`${ASSETS}__TREE__/`)) return cached;
   try {
-    const answer = await fetch(request);
-    if (answer.ok && address.pathname.startsWith(`${ASSETS}__TREE__/`)) {
+    const response = await fetch(request);
+    if (response.ok && address.pathname.startsWith(`${ASSETS}__TREE__/`)) {
       const cache = await caches.open(CACHE);
-      await cache.put(request, answer.clone());
+      await cache.put(request, response.clone());
     }
-    return answer;
-  } catch (away) {
-    if (kept) return kept;
-    throw away;
+    return response;
+  } catch (error) {
+    if (cached) return cached;
+    throw error;
   }
 }
 
 // Network first; the cache is used only when offline.
 async function read(event) {
   try {
-    const answer = await fetch(event.request);
-    if (answer.ok) event.waitUntil(keep(event.request, answer.clone()).catch(() => {}));
-    return answer;
-  } catch (away) {
+    const response = await fetch(event.request);
+    if (response.ok) event.waitUntil(keep(event.request, response.clone()).catch(() => {}));
+    return response;
+  } catch (error) {
     const name = await ownCache();
-    const kept = name && (await (await caches.open(name)).match(event.request, { ignoreVary: true }));
-    if (kept) return kept;
-    throw away;
+    const cached = name && (await (await caches.open(name)).match(event.request, { ignoreVary: true }));
+    if (cached) return cached;
+    throw error;
   }
 }
 
-async function keep(request, answer) {
-  const body = await answer.blob();
+async function keep(request, response) {
+  const body = await response.blob();
   const name = await ownCache();
-  if (!name || body.size > LARGEST) return;
+  if (!name || body.size > MAX_SIZE) return;
   const cache = await caches.open(name);
   // Deleted first, so that the keys stay ordered by when they were last read.
   await cache.delete(request, { ignoreVary: true });
   await cache.put(request, new Response(body, { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } }));
   const all = await cache.keys();
-  for (const old of all.slice(0, Math.max(0, all.length - MOST))) await cache.delete(old);
+  for (const old of all.slice(0, Math.max(0, all.length - MAX_CACHED))) await cache.delete(old);
 }
 
 // The cache of the signed-in user, whose name only the page knows; none if nobody is signed in.

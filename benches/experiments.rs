@@ -41,20 +41,20 @@ fn main() {
         (&[0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.75][..], 600, 0.0),
     ] {
         let name = format!("{rates:?}, {evaluations} evaluations: found better");
-        let found = found(&|chance| yes_or_no(rates, 200, chance), evaluations);
+        let found = run_experiments(&|chance| yes_or_no(rates, 200, chance), evaluations);
         row(name, found.better, least, f64::MAX);
     }
     for settings in [2, 3, 8, 24] {
-        for (kind, draw) in kinds() {
+        for (kind, draw) in score_kinds() {
             let scores = |chance: &mut Random| draw(&vec![0.0; settings], 120, chance);
-            let found = found(&scores, 60 * settings as u64);
+            let found = run_experiments(&scores, 60 * settings as u64);
             let name = format!("{settings} equal settings, {kind}: better or worse");
             row(name, found.better + found.worse, 0.0, 0.05);
         }
     }
-    for (kind, draw) in kinds() {
+    for (kind, draw) in score_kinds() {
         for (settings, evaluations) in [(2, 160), (4, 160), (8, 240), (24, 480)] {
-            let (covered, width) = coverage(draw, settings, evaluations);
+            let (covered, width) = measure_coverage(draw, settings, evaluations);
             let name = format!("{settings} settings, {kind}: intervals cover (width {width:.2})");
             row(name, covered, 0.93, 0.97);
         }
@@ -64,7 +64,7 @@ fn main() {
         ("graded", ScoreKind::Graded),
     ] {
         for cases in [30, 60, 150] {
-            let response = power::of(scores, cases);
+            let response = power::comparison_power(scores, cases);
             let Some(difference) = response.difference else {
                 continue;
             };
@@ -74,20 +74,20 @@ fn main() {
                     cases,
                     chance,
                 ),
-                _ => graded(&[0.0, difference], cases, chance),
+                _ => draw_graded_scores(&[0.0, difference], cases, chance),
             };
-            let found = found(&draw, 2 * cases as u64).better;
+            let found = run_experiments(&draw, 2 * cases as u64).better;
             let name = format!("{kind}, {cases} cases: a promised {difference:.2} is found");
             row(name, found, response.power - 0.05, response.power + 0.05);
         }
     }
     for right in [0.9, 0.7, 0.0] {
-        let (covered, width) = sharpening(right);
+        let (covered, width) = simulate_label_judge(right);
         let name = format!("30 labels, judge right {right}: coverage (width x{width:.2})");
         row(name, covered, 0.93, 0.97);
     }
     for settings in [3, 4, 8] {
-        let (race, even) = regrets(settings, 20 * settings as u64);
+        let (race, even) = measure_regrets(settings, 20 * settings as u64);
         let name = format!("{settings} settings, graded: regret over that of an even split");
         row(name, race / even, 0.0, 1.0);
     }
@@ -114,7 +114,7 @@ fn main() {
 /// Simulates a judge that repeats labels of -1, 0, and 1 with probability `right` and otherwise answers 1. Returns
 /// the coverage of the interval from 30 labels and 170 predictions, and the ratio of its width to that from the
 /// labels alone.
-fn sharpening(right: f64) -> (f64, f64) {
+fn simulate_label_judge(right: f64) -> (f64, f64) {
     let mut chance = Random::new(51);
     let mut drawn = || {
         let label = match chance.next_unit() {
@@ -144,14 +144,14 @@ fn sharpening(right: f64) -> (f64, f64) {
 }
 
 /// Returns the regret of taking the leader, and that of taking the best after an even split of all evaluations.
-fn regrets(settings: usize, evaluations: u64) -> (f64, f64) {
+fn measure_regrets(settings: usize, evaluations: u64) -> (f64, f64) {
     let (mut race, mut even) = (0.0, 0.0);
     for seed in 0..RUNS {
         let mut chance = Random::new(seed ^ 0xE7);
         let effects: Vec<f64> = (0..settings).map(|_| 0.05 * chance.next_normal()).collect();
-        let scores = graded(&effects, 120, &mut chance);
+        let scores = draw_graded_scores(&effects, 120, &mut chance);
         let best = effects.iter().copied().fold(f64::MIN, f64::max);
-        race += best - effects[raced(&scores, evaluations, seed).1.leader];
+        race += best - effects[run_race(&scores, evaluations, seed).1.leader];
         let each = evaluations as usize / settings;
         let mut mean = |scores: &Vec<f64>| -> f64 {
             (0..each).map(|_| scores[chance.below(scores.len())]).sum()
@@ -204,12 +204,12 @@ fn prompts(evaluations: u64, skill: f64) -> PromptsFound {
 
 type Draw = fn(&[f64], usize, &mut Random) -> Vec<Vec<f64>>;
 
-fn kinds() -> [(&'static str, Draw); 2] {
+fn score_kinds() -> [(&'static str, Draw); 2] {
     let yes: Draw = |effects, cases, chance| {
         let rates: Vec<f64> = effects.iter().map(|one| 0.6 + one).collect();
         yes_or_no(&rates, cases, chance)
     };
-    [("yes or no", yes), ("graded", graded)]
+    [("yes or no", yes), ("graded", draw_graded_scores)]
 }
 
 /// Returns binary scores of settings that are right at these rates, independently.
@@ -223,7 +223,7 @@ fn yes_or_no(rates: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> 
 
 /// Returns scores of settings with these effects on cases of varying difficulty. Differences on a case have a
 /// standard deviation of 0.25, as those of model answers do.
-fn graded(effects: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> {
+fn draw_graded_scores(effects: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> {
     let hard: Vec<f64> = (0..cases).map(|_| 0.1 * chance.next_normal()).collect();
     let noise = 0.25 / 2_f64.sqrt();
     let mut score = |effect: f64, hard: f64| 0.5 + effect + hard + noise * chance.next_normal();
@@ -241,11 +241,11 @@ struct Findings {
     worse: f64,
 }
 
-fn found(draw: &dyn Fn(&mut Random) -> Vec<Vec<f64>>, evaluations: u64) -> Findings {
+fn run_experiments(draw: &dyn Fn(&mut Random) -> Vec<Vec<f64>>, evaluations: u64) -> Findings {
     let mut findings = Findings::default();
     for seed in 0..RUNS {
         let scores = draw(&mut Random::new(seed));
-        let (_, verdict) = raced(&scores, evaluations, seed);
+        let (_, verdict) = run_race(&scores, evaluations, seed);
         match verdict.finding {
             HoldoutFinding::Better => findings.better += 1.0 / RUNS as f64,
             HoldoutFinding::Worse => findings.worse += 1.0 / RUNS as f64,
@@ -256,7 +256,7 @@ fn found(draw: &dyn Fn(&mut Random) -> Vec<Vec<f64>>, evaluations: u64) -> Findi
 }
 
 /// Returns the share of the leaderboard's intervals that contain the truth, and their average width.
-fn coverage(draw: Draw, settings: usize, evaluations: u64) -> (f64, f64) {
+fn measure_coverage(draw: Draw, settings: usize, evaluations: u64) -> (f64, f64) {
     let (mut covered, mut width, mut all) = (0, 0.0, 0);
     for seed in 0..RUNS / 2 {
         let mut chance = Random::new(seed ^ 0xC0);
@@ -267,7 +267,7 @@ fn coverage(draw: Draw, settings: usize, evaluations: u64) -> (f64, f64) {
         } else {
             0.5
         };
-        let (race, _) = raced(&scores, evaluations, seed);
+        let (race, _) = run_race(&scores, evaluations, seed);
         for (arm, effect) in effects.iter().enumerate() {
             let values = race.values(arm, 120);
             if values.is_empty() {
@@ -285,7 +285,7 @@ fn coverage(draw: Draw, settings: usize, evaluations: u64) -> (f64, f64) {
     )
 }
 
-fn raced(scores: &[Vec<f64>], evaluations: u64, seed: u64) -> (SuccessiveHalving, RaceVerdict) {
+fn run_race(scores: &[Vec<f64>], evaluations: u64, seed: u64) -> (SuccessiveHalving, RaceVerdict) {
     let arms = scores.len();
     let mut race = SuccessiveHalving::new(Design {
         arms: (0..arms)

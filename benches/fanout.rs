@@ -33,10 +33,10 @@ fn main() {
     let upstream = Upstream::start();
     let folder = Folder::new("fanout");
     let program = start(&binary, &folder, &upstream);
-    let people = keys(program.address);
-    overhead(&program, &upstream, &people);
+    let people = create_users(program.address);
+    measure_overhead(&program, &upstream, &people);
     for (streams, goal) in [(500, "at most 40 MB"), (1000, "no failure")] {
-        many_streams(&program, &upstream, &people, streams, goal);
+        measure_many_streams(&program, &upstream, &people, streams, goal);
     }
 }
 
@@ -58,7 +58,7 @@ fn start(binary: &std::path::Path, folder: &Folder, upstream: &Upstream) -> Prog
 }
 
 /// Creates enough users to stay within the limit of concurrent analyses; returns their API keys.
-fn keys(address: SocketAddr) -> Vec<String> {
+fn create_users(address: SocketAddr) -> Vec<String> {
     let key = |number| new_key(address, &sign_up(address, &format!("bench{number}")));
     (0..1000 / MEMBERS / MAX_PER_USER).map(key).collect()
 }
@@ -69,13 +69,13 @@ struct Seen {
     whole: Duration,
 }
 
-fn overhead(program: &Program, upstream: &Upstream, people: &[String]) {
-    let straight = all(STREAMS, |_| {
+fn measure_overhead(program: &Program, upstream: &Upstream, people: &[String]) {
+    let straight = run_callers(STREAMS, |_| {
         let body = json!({"model": format!("{TOKENS}x10"), "stream": true, "messages": []});
-        let request = request("/v1/chat/completions", "", &body.to_string());
+        let request = build_request("/v1/chat/completions", "", &body.to_string());
         (upstream.address, request, "\"content\"", "[DONE]", "[DONE]")
     });
-    let through = all(STREAMS, |number| {
+    let through = run_callers(STREAMS, |number| {
         let request = analyze(people, number, &[format!("p/{TOKENS}x10")]);
         let (first, last) = ("event: member.delta", "event: member.completed");
         (
@@ -86,11 +86,16 @@ fn overhead(program: &Program, upstream: &Upstream, people: &[String]) {
             "event: analysis.completed",
         )
     });
-    let first = |seen: &[Seen]| median(seen.iter().map(|seen| millis(seen.first)).collect());
-    let whole = median(straight.iter().map(|seen| millis(seen.whole)).collect());
+    let first = |seen: &[Seen]| median(seen.iter().map(|seen| milliseconds(seen.first)).collect());
+    let full = median(
+        straight
+            .iter()
+            .map(|seen| milliseconds(seen.whole))
+            .collect(),
+    );
     let mut added: Vec<f64> = through
         .iter()
-        .map(|seen| (millis(seen.whole) - whole) / TOKENS as f64)
+        .map(|seen| (milliseconds(seen.whole) - full) / TOKENS as f64)
         .collect();
     added.sort_by(f64::total_cmp);
     let (direct, quire) = (first(&straight), first(&through));
@@ -106,13 +111,13 @@ fn overhead(program: &Program, upstream: &Upstream, people: &[String]) {
     );
 }
 
-fn millis(length: Duration) -> f64 {
+fn milliseconds(length: Duration) -> f64 {
     length.as_secs_f64() * 1e3
 }
 
 /// Runs this many member streams at once and reports the resources they use above idle, and whether each
 /// completes.
-fn many_streams(
+fn measure_many_streams(
     program: &Program,
     upstream: &Upstream,
     people: &[String],
@@ -132,16 +137,16 @@ fn many_streams(
                         .map(|member| format!("p/40x20{member}"))
                         .collect();
                     let request = analyze(&people, number, &models);
-                    tokio::spawn(whole(address, request))
+                    tokio::spawn(read_response(address, request))
                 })
                 .collect();
             let mut good = 0;
             for call in calls {
                 let text = call.await.expect("a caller ends").unwrap_or_default();
-                let whole = text.matches("event: member.completed").count() >= MEMBERS
+                let full = text.matches("event: member.completed").count() >= MEMBERS
                     && text.contains("event: analysis.completed")
                     && !text.contains("member.failed");
-                good += usize::from(whole);
+                good += usize::from(full);
             }
             good
         })
@@ -172,10 +177,10 @@ fn analyze(people: &[String], number: usize, models: &[String]) -> String {
         "pattern": "summarize", "stream": true, "cache": "off",
     });
     let key = format!("x-api-key: {}\r\n", people[number % people.len()]);
-    request("/api/analyze", &key, &body.to_string())
+    build_request("/api/analyze", &key, &body.to_string())
 }
 
-fn request(path: &str, more: &str, body: &str) -> String {
+fn build_request(path: &str, more: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\n{more}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -186,7 +191,7 @@ fn request(path: &str, more: &str, body: &str) -> String {
 type Asking = (SocketAddr, String, &'static str, &'static str, &'static str);
 
 /// Runs this many concurrent callers with evenly staggered starts, each with one stream after the other.
-fn all(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<Seen> {
+fn run_callers(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<Seen> {
     let length = Duration::from_millis(TOKENS as u64 * 10);
     runtime().block_on(async {
         let callers: Vec<_> = (0..callers)
@@ -194,27 +199,29 @@ fn all(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<Seen> {
                 let asking = asking(number);
                 tokio::spawn(async move {
                     tokio::time::sleep(length * number as u32 / STREAMS as u32).await;
-                    let mut seen = Vec::new();
+                    let mut observed = Vec::new();
                     for round in 0..ROUNDS {
-                        let one = follow(&asking).await.expect("a stream comes to its end");
+                        let one = follow_stream(&asking)
+                            .await
+                            .expect("a stream comes to its end");
                         if round > 0 {
-                            seen.push(one);
+                            observed.push(one);
                         }
                     }
-                    seen
+                    observed
                 })
             })
             .collect();
-        let mut seen = Vec::new();
+        let mut visited = Vec::new();
         for caller in callers {
-            seen.extend(caller.await.expect("a caller ends"));
+            visited.extend(caller.await.expect("a caller ends"));
         }
-        seen
+        visited
     })
 }
 
-async fn follow((address, request, first, last, end): &Asking) -> std::io::Result<Seen> {
-    let begun = Instant::now();
+async fn follow_stream((address, request, first, last, end): &Asking) -> std::io::Result<Seen> {
+    let start = Instant::now();
     let mut socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     socket.write_all(request.as_bytes()).await?;
@@ -226,7 +233,7 @@ async fn follow((address, request, first, last, end): &Asking) -> std::io::Resul
         if read == 0 {
             break;
         }
-        let now = begun.elapsed();
+        let now = start.elapsed();
         // A marker may span two pieces, so search again from slightly before the new piece.
         let from = text.len().saturating_sub(64);
         text.push_str(&String::from_utf8_lossy(&piece[..read]));
@@ -243,7 +250,7 @@ async fn follow((address, request, first, last, end): &Asking) -> std::io::Resul
     }
 }
 
-async fn whole(address: SocketAddr, request: String) -> std::io::Result<String> {
+async fn read_response(address: SocketAddr, request: String) -> std::io::Result<String> {
     let mut socket = TcpStream::connect(address).await?;
     socket.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();

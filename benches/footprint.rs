@@ -37,19 +37,19 @@ const DEMO: (&str, &str) = ("USE_MOCK", "true");
 
 fn main() {
     let (quire, hello) = binaries();
-    println!("load of the machine before: {}", load());
+    println!("load of the machine before: {}", load_average());
     let mut report = Report::new(BUDGETS);
-    starts(&mut report, &quire, &hello);
-    memory(&mut report, &quire, &hello);
+    measure_starts(&mut report, &quire, &hello);
+    measure_memory(&mut report, &quire, &hello);
     let size =
         |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len()) as f64 / 1_048_576.0;
     report.row("binary", size(&quire), Some(size(&hello)));
-    limited(&quire);
-    println!("load of the machine after: {}", load());
+    measure_limited_host(&quire);
+    println!("load of the machine after: {}", load_average());
     report.end();
 }
 
-fn load() -> String {
+fn load_average() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or_default().to_owned()
 }
@@ -58,7 +58,7 @@ fn milliseconds(program: &Program) -> f64 {
     program.first_answer.as_secs_f64() * 1e3
 }
 
-fn starts(report: &mut Report, quire: &Path, hello: &Path) {
+fn measure_starts(report: &mut Report, quire: &Path, hello: &Path) {
     let folder = Folder::new("footprint");
     drop(Program::start(quire, Some(&folder.0), "/api/health", &[]));
     // Alternate between the two, so that both run under the same conditions.
@@ -88,7 +88,10 @@ fn starts(report: &mut Report, quire: &Path, hello: &Path) {
         let copy = folder.0.join("cold");
         std::fs::copy(binary, &copy).ok()?;
         let all: Option<Vec<f64>> = (0..STARTS / 2)
-            .map(|_| forget(&copy).then(|| milliseconds(&Program::start(&copy, data, path, &[]))))
+            .map(|_| {
+                drop_page_cache(&copy)
+                    .then(|| milliseconds(&Program::start(&copy, data, path, &[])))
+            })
             .collect();
         all.map(median)
     };
@@ -105,7 +108,7 @@ fn starts(report: &mut Report, quire: &Path, hello: &Path) {
 }
 
 // Drops a file's pages from the page cache. Returns whether it worked.
-fn forget(file: &Path) -> bool {
+fn drop_page_cache(file: &Path) -> bool {
     let _ = Command::new("dd")
         .arg(format!("of={}", file.display()))
         .args([
@@ -115,14 +118,14 @@ fn forget(file: &Path) -> bool {
             "status=none",
         ])
         .status();
-    let kept = Command::new("fincore")
+    let stored = Command::new("fincore")
         .args(["--bytes", "--noheadings", "--output", "RES"])
         .arg(file)
         .output();
-    kept.is_ok_and(|kept| String::from_utf8_lossy(&kept.stdout).trim() == "0")
+    stored.is_ok_and(|stored| String::from_utf8_lossy(&stored.stdout).trim() == "0")
 }
 
-fn memory(report: &mut Report, quire: &Path, hello: &Path) {
+fn measure_memory(report: &mut Report, quire: &Path, hello: &Path) {
     let idle = |program: &Program| {
         std::thread::sleep(Duration::from_secs(3));
         program.pss_kb() as f64 / 1024.0
@@ -148,11 +151,12 @@ fn memory(report: &mut Report, quire: &Path, hello: &Path) {
         (1_000, "an event stream of 1,000"),
     ] {
         let bare = Program::start(hello, None, "/", &[]);
-        let (floor, held) = each(&bare, count, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+        let (floor, held) =
+            memory_per_connection(&bare, count, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
         drop(held);
         drop(bare);
         let silent = Silent::new(quire);
-        let (ours, held) = each(&silent.program, count, &silent.request);
+        let (ours, held) = memory_per_connection(&silent.program, count, &silent.request);
         report.row(name, ours, Some(floor));
         drop(held);
         if count == 1_000 {
@@ -169,24 +173,24 @@ fn memory(report: &mut Report, quire: &Path, hello: &Path) {
 }
 
 // Returns the memory per open connection in KB, and the connections.
-fn each(program: &Program, count: usize, request: &str) -> (f64, Vec<TcpStream>) {
+fn memory_per_connection(program: &Program, count: usize, request: &str) -> (f64, Vec<TcpStream>) {
     std::thread::sleep(Duration::from_secs(2));
     let before = program.pss_kb();
     let held: Vec<_> = (0..count)
-        .map(|_| opened(program.address, request))
+        .map(|_| open_connection(program.address, request))
         .collect();
     std::thread::sleep(Duration::from_secs(3));
     let grown = program.pss_kb().saturating_sub(before);
     (grown as f64 / count as f64, held)
 }
 
-fn opened(address: SocketAddr, request: &str) -> TcpStream {
+fn open_connection(address: SocketAddr, request: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.write_all(request.as_bytes()).expect("a request");
     let mut first = [0; 512];
     let read = stream.read(&mut first).expect("an answer");
-    let said = String::from_utf8_lossy(&first[..read]);
-    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    let text = String::from_utf8_lossy(&first[..read]);
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     stream
 }
 
@@ -243,7 +247,7 @@ impl Silent {
 
 // Measures what a user gets from a host with a tenth of a CPU and 512 MB. Times are only printed; failures fail
 // the run.
-fn limited(quire: &Path) {
+fn measure_limited_host(quire: &Path) {
     let folder = Folder::new("limited");
     let Some(limits) = Limits::new(&folder.0, quire) else {
         println!("under 0.1 CPU and 512 MB: not measured: no control group may be made here");
@@ -259,7 +263,7 @@ fn limited(quire: &Path) {
     drop(first);
     let silent = Silent::new(&limits.starter);
     let program = &silent.program;
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let account = r#"{"email":"bench@example.org","password":"Tr4verse-Orchid"}"#;
     let token = field(
         &post(program.address, "/api/auth/login", "", account),
@@ -267,7 +271,7 @@ fn limited(quire: &Path) {
     );
     println!(
         "  a login                          {:8.2} s",
-        seconds(begun)
+        seconds(started_at)
     );
     let begun = Instant::now();
     let models = get(program.address, "/api/available-models");
@@ -277,8 +281,8 @@ fn limited(quire: &Path) {
     );
     assert!(models.contains("demo/"), "no demo models: {models}");
     let begun = Instant::now();
-    let asked = r#"{"prompt":"Is it thin?","models":["demo/extract","demo/phrases","demo/sceptic"],"pattern":"summarize"}"#;
-    let answer = post(program.address, "/api/analyze", &token, asked);
+    let ask_body = r#"{"prompt":"Is it thin?","models":["demo/extract","demo/phrases","demo/sceptic"],"pattern":"summarize"}"#;
+    let answer = post(program.address, "/api/analyze", &token, ask_body);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     println!(
         "  an analysis by 3 demo members    {:8.2} s",
@@ -286,7 +290,7 @@ fn limited(quire: &Path) {
     );
     let begun = Instant::now();
     let held: Vec<_> = (0..100)
-        .map(|_| opened(program.address, &silent.request))
+        .map(|_| open_connection(program.address, &silent.request))
         .collect();
     println!(
         "  100 event streams opened in      {:8.2} s",

@@ -26,14 +26,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Number of connections, and the model that their requests name.
-const ROWS: [(usize, &str); 3] = [(1, "16x0"), (50, "16x0"), (500, "16x100")];
+const CONNECTION_ROWS: [(usize, &str); 3] = [(1, "16x0"), (50, "16x0"), (500, "16x100")];
 /// Measuring time of a row.
-const LENGTH: Duration = Duration::from_secs(4);
+const ROW_DURATION: Duration = Duration::from_secs(4);
 /// Time before it that lets connections open; counted too.
-const WARM: Duration = Duration::from_secs(1);
+const WARM_UP: Duration = Duration::from_secs(1);
 
 fn main() {
-    pin(std::process::id(), "1-1023");
+    pin_to_cores(std::process::id(), "1-1023");
     let upstream = Upstream::start();
     println!(
         "{:<18} {:>5} {:>10} {:>10} {:>9} {:>9} {:>8} {:>9} {:>8}",
@@ -54,10 +54,10 @@ fn main() {
         headers: String::new(),
         process: None,
     };
-    let floor = rows(&straight, &[]);
+    let floor = measure_rows(&straight, &[]);
     let folder = Folder::new("gateway");
-    let program = quire(&folder, &upstream);
-    pin(program.child.id(), "0");
+    let program = start_quire(&folder, &upstream);
+    pin_to_cores(program.child.id(), "0");
     let key = new_key(program.address, &sign_up(program.address, "bench"));
     let target = Target {
         name: "Quire".to_owned(),
@@ -66,26 +66,26 @@ fn main() {
         headers: format!("authorization: Bearer {key}\r\n"),
         process: Some(program.child.id()),
     };
-    let ours = rows(&target, &floor);
+    let ours = measure_rows(&target, &floor);
     drop(program);
     for peer in [aichat, crabllm, portkey, litellm] {
         let Some((target, child)) = peer(&folder.0, upstream.address) else {
             continue;
         };
-        let theirs = rows(&target, &floor);
+        let theirs = measure_rows(&target, &floor);
         drop(child);
-        ratios(&target.name, &ours, &theirs);
+        print_ratios(&target.name, &ours, &theirs);
     }
 }
 
-fn rows(target: &Target, floor: &[Figures]) -> Vec<Figures> {
-    let one = |(at, &(count, model))| row(target, count, model, floor.get(at));
-    ROWS.iter().enumerate().map(one).collect()
+fn measure_rows(target: &Target, floor: &[Figures]) -> Vec<Figures> {
+    let one = |(at, &(count, model))| measure_row(target, count, model, floor.get(at));
+    CONNECTION_ROWS.iter().enumerate().map(one).collect()
 }
 
 /// Prints the ratio of Quire's figures to another gateway's.
-fn ratios(name: &str, ours: &[Figures], theirs: &[Figures]) {
-    for ((count, _), (our, their)) in ROWS.iter().zip(ours.iter().zip(theirs)) {
+fn print_ratios(name: &str, ours: &[Figures], theirs: &[Figures]) {
+    for ((count, _), (our, their)) in CONNECTION_ROWS.iter().zip(ours.iter().zip(theirs)) {
         if their.median.is_nan() {
             println!(
                 "Quire / {name} at {count}: no ratios, because none of its streams was complete"
@@ -126,7 +126,7 @@ struct Target {
 
 /// Confines a process to these cores, so that "a second on one core" is what one core does. Without `taskset` or a
 /// second core, it runs on all.
-fn pin(process: u32, cores: &str) {
+fn pin_to_cores(process: u32, cores: &str) {
     let process = process.to_string();
     let _ = Command::new("taskset")
         .args(["--all-tasks", "--pid", "--cpu-list", cores, &process])
@@ -148,7 +148,7 @@ impl Drop for Peer {
     }
 }
 
-fn quire(folder: &Folder, upstream: &Upstream) -> Program {
+fn start_quire(folder: &Folder, upstream: &Upstream) -> Program {
     let providers = json!([{
         "id": "p", "base_url": format!("http://{}/v1", upstream.address), "models": "*",
         "concurrency": 1000,
@@ -167,7 +167,7 @@ fn quire(folder: &Folder, upstream: &Upstream) -> Program {
     Program::start(&binary(), Some(&folder.0), "/api/health", &settings)
 }
 
-fn installed(path: &str) -> Option<PathBuf> {
+fn find_installed(path: &str) -> Option<PathBuf> {
     let path = Path::new("target/peers").join(path);
     path.exists()
         .then(|| std::path::absolute(&path).expect("a path"))
@@ -179,7 +179,7 @@ fn free_port() -> u16 {
 }
 
 // Starts a gateway and waits until it listens. Returns `None` if it never does.
-fn started(
+fn start_gateway(
     name: &str,
     mut command: Command,
     port: u16,
@@ -191,11 +191,11 @@ fn started(
         .stdin(Stdio::null());
     let child = Peer(quiet.spawn().ok()?);
     // Before it starts threads and processes of its own, which inherit this.
-    pin(child.0.id(), "0");
+    pin_to_cores(child.0.id(), "0");
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let begun = Instant::now();
+    let start = Instant::now();
     while Plain::connect(address).is_err() {
-        if begun.elapsed() > Duration::from_secs(60) {
+        if start.elapsed() > Duration::from_secs(60) {
             println!("{name}: did not start");
             return None;
         }
@@ -212,7 +212,7 @@ fn started(
 }
 
 fn aichat(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
-    let binary = installed("bin/aichat")?;
+    let binary = find_installed("bin/aichat")?;
     let config = format!(
         "model: p:16x0\nclients:\n- type: openai-compatible\n  name: p\n  api_base: http://{upstream}/v1\n  \
          api_key: sk-any\n  models:\n  - name: 16x0\n  - name: 16x100\n"
@@ -223,11 +223,11 @@ fn aichat(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     command
         .env("AICHAT_CONFIG_DIR", folder)
         .args(["--serve", &format!("127.0.0.1:{port}")]);
-    started("aichat --serve", command, port, "p:")
+    start_gateway("aichat --serve", command, port, "p:")
 }
 
 fn crabllm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
-    let binary = installed("bin/crabllm")?;
+    let binary = find_installed("bin/crabllm")?;
     let port = free_port();
     let config = format!(
         "listen = \"127.0.0.1:{port}\"\n[providers.p]\nkind = \"openai\"\napi_key = \"sk-any\"\n\
@@ -237,23 +237,23 @@ fn crabllm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     std::fs::write(&file, config).ok()?;
     let mut command = Command::new(binary);
     command.arg("serve").arg("--config").arg(&file);
-    started("crabllm", command, port, "")
+    start_gateway("crabllm", command, port, "")
 }
 
 fn portkey(_: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
-    let script = installed("portkey/node_modules/@portkey-ai/gateway/build/start-server.js")?;
+    let script = find_installed("portkey/node_modules/@portkey-ai/gateway/build/start-server.js")?;
     let port = free_port();
     let mut command = Command::new("node");
     command.arg(script).arg(format!("--port={port}"));
     command.arg("--headless");
-    let (mut target, peer) = started("Portkey's gateway", command, port, "")?;
+    let (mut target, peer) = start_gateway("Portkey's gateway", command, port, "")?;
     target.headers +=
         &format!("x-portkey-provider: openai\r\nx-portkey-custom-host: http://{upstream}/v1\r\n");
     Some((target, peer))
 }
 
 fn litellm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
-    let binary = installed("litellm/bin/litellm")?;
+    let binary = find_installed("litellm/bin/litellm")?;
     let model = |name: &str| {
         format!(
             "- model_name: {name}\n  litellm_params:\n    model: openai/{name}\n    \
@@ -267,25 +267,30 @@ fn litellm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     let mut command = Command::new(binary);
     command.arg("--config").arg(&file);
     command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-    started("LiteLLM's proxy", command, port, "")
+    start_gateway("LiteLLM's proxy", command, port, "")
 }
 
 /// Measures one row and prints it.
-fn row(target: &Target, connections: usize, model: &str, floor: Option<&Figures>) -> Figures {
+fn measure_row(
+    target: &Target,
+    connections: usize,
+    model: &str,
+    floor: Option<&Figures>,
+) -> Figures {
     let process = target.process;
     // While the streams are open.
     let memory = std::thread::spawn(move || {
-        std::thread::sleep(WARM + LENGTH / 2);
+        std::thread::sleep(WARM_UP + ROW_DURATION / 2);
         process.map_or(0.0, pss_of_family)
     });
     let before = process.map(ticks_of_family);
-    let begun = Instant::now();
+    let start = Instant::now();
     let Driven {
         took,
         first,
         failed,
-    } = drive(target, connections, model);
-    let seconds = begun.elapsed().as_secs_f64();
+    } = drive_load(target, connections, model);
+    let seconds = start.elapsed().as_secs_f64();
     let cpu = (process.map(ticks_of_family).zip(before))
         .map_or(0.0, |(after, before)| (after - before) as f64 * 10.0);
     let all = took.len() as f64;
@@ -332,7 +337,7 @@ struct Driven {
     failed: usize,
 }
 
-fn drive(target: &Target, connections: usize, model: &str) -> Driven {
+fn drive_load(target: &Target, connections: usize, model: &str) -> Driven {
     let stop = Arc::new(AtomicBool::new(false));
     let model = format!("{}{model}", target.prefix);
     let body = json!({ "model": model, "stream": true, "messages": [{ "role": "user", "content": "Is it thin?" }] }).to_string();
@@ -348,7 +353,7 @@ fn drive(target: &Target, connections: usize, model: &str) -> Driven {
             let (address, stop, request) = (target.address, stop.clone(), request.clone());
             tasks.push(tokio::spawn(client(address, request, stop)));
         }
-        tokio::time::sleep(WARM + LENGTH).await;
+        tokio::time::sleep(WARM_UP + ROW_DURATION).await;
         stop.store(true, Ordering::Relaxed);
         let mut all = Driven::default();
         for task in tasks {
@@ -364,19 +369,19 @@ fn drive(target: &Target, connections: usize, model: &str) -> Driven {
 async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -> Driven {
     let (mut driven, mut kept) = (Driven::default(), None);
     while !stop.load(Ordering::Relaxed) {
-        let begun = Instant::now();
+        let start = Instant::now();
         let stream = match kept.take() {
             Some(stream) => Ok(stream),
             None => TcpStream::connect(address).await,
         };
         let answered = match stream {
-            Ok(stream) => once(stream, &request, begun).await,
+            Ok(stream) => time_request(stream, &request, start).await,
             Err(_) => None,
         };
         match answered {
             Some((first, stream)) => {
                 driven.first.push(first);
-                driven.took.push(begun.elapsed().as_secs_f64() * 1_000.0);
+                driven.took.push(start.elapsed().as_secs_f64() * 1_000.0);
                 kept = stream;
             }
             None => {
@@ -390,12 +395,12 @@ async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -
 
 // Returns the milliseconds to the first token, and the connection if it stays open; `None` if the stream was
 // incomplete.
-async fn once(
+async fn time_request(
     mut stream: TcpStream,
     request: &str,
     begun: Instant,
 ) -> Option<(f64, Option<TcpStream>)> {
-    const END: &[u8] = b"0\r\n\r\n";
+    const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
     stream.write_all(request.as_bytes()).await.ok()?;
     let (mut text, mut first) = (Vec::with_capacity(8 * 1024), None);
     let limit = Duration::from_secs(60);
@@ -406,7 +411,7 @@ async fn once(
         if first.is_none() && has(b"token \"") {
             first = Some(begun.elapsed().as_secs_f64() * 1_000.0);
         }
-        let is_over = text.ends_with(END);
+        let is_over = text.ends_with(LAST_CHUNK);
         if is_over || read == 0 {
             let first = first.filter(|_| has(b"[DONE]"))?;
             return Some((first, is_over.then_some(stream)));

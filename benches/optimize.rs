@@ -37,8 +37,8 @@ fn main() {
             for seed in 0..RUNS {
                 let mut chance = Random::new(seed);
                 let truth = truth::draw(&arms, CASES, spread, &mut || chance.next_normal());
-                even += truth.regret(evenly(&truth, evaluations, &mut chance)) / RUNS as f64;
-                let one = truth.regret(raced(&truth, &arms, evaluations, seed));
+                even += truth.regret(even_leader(&truth, evaluations, &mut chance)) / RUNS as f64;
+                let one = truth.regret(race_leader(&truth, &arms, evaluations, seed));
                 race += one / RUNS as f64;
                 written.push(serde_json::json!({
                     "name": name, "evaluations": evaluations, "axes": axes, "arms": arms, "race": one,
@@ -58,7 +58,7 @@ fn main() {
     }
 }
 
-fn raced(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usize {
+fn race_leader(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usize {
     let nothing = TrialOutcome {
         score: 0.0,
         cost: MicroDollars(0),
@@ -105,7 +105,7 @@ fn raced(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usi
 
 /// Returns the setting with the best mean after each was tried on the same number of cases, drawn separately for
 /// each setting.
-fn evenly(truth: &Truth, evaluations: u64, chance: &mut Random) -> usize {
+fn even_leader(truth: &Truth, evaluations: u64, chance: &mut Random) -> usize {
     let each = evaluations as usize / truth.scores.len();
     let means: Vec<f64> = truth
         .scores

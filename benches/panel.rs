@@ -57,13 +57,13 @@ fn main() {
     };
     println!("one analysis after the other, four stages, a provider without delay");
     for members in [1, 2, 3, 4, 8, 16] {
-        bench.one_after_the_other(members);
+        bench.measure_sequential(members);
     }
     println!("analyses at once, three members, four stages");
     for at_once in [1, 10, 50, 100, MAX_AT_ONCE] {
-        bench.at_once(at_once);
+        bench.measure_concurrent(at_once);
     }
-    bench.hits();
+    bench.measure_cache_hits();
 }
 
 struct Bench {
@@ -75,30 +75,34 @@ struct Bench {
 }
 
 impl Bench {
-    fn one_after_the_other(&self, members: usize) {
-        let models = panel(members);
+    fn measure_sequential(&self, members: usize) {
+        let models = member_names(members);
         let through = median(
             (0..RUNS)
-                .map(|number| self.timed(self.asking(number, &models, "off")))
+                .map(|number| self.time_request(self.ask_request(number, &models, "off")))
                 .collect(),
         );
-        let straight = median((0..RUNS).map(|_| self.straight(members)).collect());
+        let straight = median(
+            (0..RUNS)
+                .map(|_| self.measure_direct_calls(members))
+                .collect(),
+        );
         println!(
             "  {members:2} members, {:2} calls   through Quire {through:6.2} ms   the calls alone {straight:6.2} ms   own cost {:6.2} ms   {:.1} x",
-            stages(members).iter().sum::<usize>(),
+            calls_per_stage(members).iter().sum::<usize>(),
             through - straight,
             through / straight
         );
     }
 
-    fn at_once(&self, at_once: usize) {
-        let models = panel(3);
+    fn measure_concurrent(&self, at_once: usize) {
+        let models = member_names(3);
         let rounds = (200 / at_once).max(1);
         let (address, begun) = (self.program.address, Instant::now());
         let requests: Vec<Vec<String>> = (0..at_once)
             .map(|caller| {
                 (0..rounds)
-                    .map(|round| self.asking(caller + round * at_once, &models, "off"))
+                    .map(|round| self.ask_request(caller + round * at_once, &models, "off"))
                     .collect()
             })
             .collect();
@@ -109,7 +113,7 @@ impl Bench {
                     tokio::spawn(async move {
                         let mut good = 0;
                         for request in requests {
-                            let answer = whole(address, request).await.unwrap_or_default();
+                            let answer = read_response(address, request).await.unwrap_or_default();
                             good += usize::from(
                                 answer.contains("200 OK") && answer.contains("ultra_response"),
                             );
@@ -124,19 +128,19 @@ impl Bench {
             }
             good
         });
-        let took = begun.elapsed().as_secs_f64();
+        let duration = begun.elapsed().as_secs_f64();
         let all = at_once * rounds;
         println!(
             "  {at_once:3} at once   {:6.1} analyses a second   {:6.2} ms each   {good} of {all} whole",
-            all as f64 / took,
-            took * 1e3 / all as f64
+            all as f64 / duration,
+            duration * 1e3 / all as f64
         );
     }
 
-    fn hits(&self) {
-        let models = panel(1);
+    fn measure_cache_hits(&self) {
+        let models = member_names(1);
         let asking = |number: usize| {
-            self.asking_with(
+            self.ask_request_with(
                 0,
                 &models,
                 "on",
@@ -144,13 +148,21 @@ impl Bench {
                 &format!("Question {number}?"),
             )
         };
-        let misses = median((0..RUNS).map(|number| self.timed(asking(number))).collect());
-        let hits = median((0..RUNS).map(|number| self.timed(asking(number))).collect());
+        let misses = median(
+            (0..RUNS)
+                .map(|number| self.time_request(asking(number)))
+                .collect(),
+        );
+        let hits = median(
+            (0..RUNS)
+                .map(|number| self.time_request(asking(number)))
+                .collect(),
+        );
         println!(
             "an analysis of two calls   asked {misses:.2} ms   from the cache {hits:.2} ms   {:.2} x",
             hits / misses
         );
-        let (found, row) = lookups(self.folder.0.join("quire.db"));
+        let (found, row) = measure_lookups(self.folder.0.join("quire.db"));
         println!(
             "one stored answer   looked up {found:.4} ms   its bare row {row:.4} ms   {:.1} x",
             found / row
@@ -158,38 +170,38 @@ impl Bench {
     }
 
     /// Makes the same calls without Quire: all calls of a stage at once, one stage after the other.
-    fn straight(&self, members: usize) -> f64 {
+    fn measure_direct_calls(&self, members: usize) -> f64 {
         let address = self.upstream.address;
-        let begun = Instant::now();
+        let start = Instant::now();
         runtime().block_on(async {
-            for calls in stages(members) {
+            for calls in calls_per_stage(members) {
                 let body = json!({ "model": "20x0", "stream": true, "messages": [] }).to_string();
-                let request = request("/v1/chat/completions", "", &body);
+                let request = build_request("/v1/chat/completions", "", &body);
                 let calls: Vec<_> = (0..calls)
-                    .map(|_| tokio::spawn(whole(address, request.clone())))
+                    .map(|_| tokio::spawn(read_response(address, request.clone())))
                     .collect();
                 for call in calls {
                     call.await.expect("a caller ends").expect("an answer");
                 }
             }
         });
-        millis(begun.elapsed())
+        milliseconds(start.elapsed())
     }
 
-    fn timed(&self, request: String) -> f64 {
-        let begun = Instant::now();
+    fn time_request(&self, request: String) -> f64 {
+        let start = Instant::now();
         let answer = runtime()
-            .block_on(whole(self.program.address, request))
+            .block_on(read_response(self.program.address, request))
             .expect("an answer");
         assert!(answer.contains("200 OK"), "{answer}");
-        millis(begun.elapsed())
+        milliseconds(start.elapsed())
     }
 
-    fn asking(&self, number: usize, models: &[String], cache: &str) -> String {
-        self.asking_with(number, models, cache, "critique", "How thick is the paper?")
+    fn ask_request(&self, number: usize, models: &[String], cache: &str) -> String {
+        self.ask_request_with(number, models, cache, "critique", "How thick is the paper?")
     }
 
-    fn asking_with(
+    fn ask_request_with(
         &self,
         number: usize,
         models: &[String],
@@ -202,13 +214,13 @@ impl Bench {
             "cache": cache,
         });
         let key = format!("x-api-key: {}\r\n", self.people[number % self.people.len()]);
-        request("/api/analyze", &key, &body.to_string())
+        build_request("/api/analyze", &key, &body.to_string())
     }
 }
 
 /// Measures how long the engine takes to find a stored answer, compared with the lower bound: reading the same row
 /// by key on this thread with a prepared statement.
-fn lookups(path: PathBuf) -> (f64, f64) {
+fn measure_lookups(path: PathBuf) -> (f64, f64) {
     let bare = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .expect("the program's store");
     let keys: Vec<String> = bare
@@ -220,10 +232,10 @@ fn lookups(path: PathBuf) -> (f64, f64) {
         .prepare("SELECT model, answer, cost, fields FROM answer_cache WHERE key = ?1")
         .expect("a statement");
     let mut row = |key: &String| {
-        let begun = Instant::now();
+        let start = Instant::now();
         let answer: String = look.query_row([key], |row| row.get(1)).expect("a row");
         black_box(answer);
-        millis(begun.elapsed())
+        milliseconds(start.elapsed())
     };
     let (store, runtime) = (
         Store::open(&StoreSettings { path }).expect("the program's store"),
@@ -231,19 +243,19 @@ fn lookups(path: PathBuf) -> (f64, f64) {
     );
     let find = |key: &String| {
         let (key, now) = (key.clone(), clock::now());
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let found =
             store.read(move |db| cached_answers::look_up(db, &key, now, Timestamp::default()));
         let found = runtime.block_on(found).expect("a store that answers");
         assert!(black_box(found).is_some(), "it was kept");
-        millis(begun.elapsed())
+        milliseconds(started_at.elapsed())
     };
     let found = median(keys.iter().map(find).collect());
     (found, median(keys.iter().map(&mut row).collect()))
 }
 
 /// Calls of each stage. A single member has no one to critique.
-fn stages(members: usize) -> Vec<usize> {
+fn calls_per_stage(members: usize) -> Vec<usize> {
     match members {
         1 => vec![1, 1],
         _ => vec![members, members, members, 1],
@@ -251,20 +263,20 @@ fn stages(members: usize) -> Vec<usize> {
 }
 
 /// Members with distinct names, because a panel does not call a model twice.
-fn panel(members: usize) -> Vec<String> {
+fn member_names(members: usize) -> Vec<String> {
     (0..members)
         .map(|member| format!("p/{}x0", 20 + member))
         .collect()
 }
 
-fn request(path: &str, more: &str, body: &str) -> String {
+fn build_request(path: &str, more: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\n{more}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-async fn whole(address: SocketAddr, request: String) -> std::io::Result<String> {
+async fn read_response(address: SocketAddr, request: String) -> std::io::Result<String> {
     let mut socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     socket.write_all(request.as_bytes()).await?;
@@ -273,6 +285,6 @@ async fn whole(address: SocketAddr, request: String) -> std::io::Result<String> 
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn millis(length: Duration) -> f64 {
+fn milliseconds(length: Duration) -> f64 {
     length.as_secs_f64() * 1e3
 }

@@ -15,46 +15,60 @@ use quire::extract::{FileInput, ReadLimits, extract};
 use quire::wire::sse::{SseDecoder, encode};
 use quire::wire::{AnswerDecoder, ApiFormat};
 
-const STREAM: &str = include_str!("../tests/data/streams/deepseek-reasoning.sse");
-const TEXT: &[u8] = include_bytes!("../tests/data/documents/gpl-3.txt");
-const PAGE: &[u8] = include_bytes!("../tests/data/documents/libffi-the-basics.html");
+const STREAM_BYTES: &str = include_str!("../tests/data/streams/deepseek-reasoning.sse");
+const TEXT_FILE: &[u8] = include_bytes!("../tests/data/documents/gpl-3.txt");
+const HTML_PAGE: &[u8] = include_bytes!("../tests/data/documents/libffi-the-basics.html");
 /// Duration of each measurement, and of the warm-up before it.
-const LENGTH: Duration = Duration::from_millis(700);
+const MEASURE_DURATION: Duration = Duration::from_millis(700);
 /// Bytes per read from a socket.
-const READ: usize = 8 * 1024;
+const READ_SIZE: usize = 8 * 1024;
 
 fn main() {
-    let events = STREAM.matches("\n\n").count();
-    report("events, whole reads", STREAM.len(), events, || {
-        decode(STREAM, READ);
+    let events = STREAM_BYTES.matches("\n\n").count();
+    report("events, whole reads", STREAM_BYTES.len(), events, || {
+        decode(STREAM_BYTES, READ_SIZE);
     });
-    report("events, 100 bytes at a time", STREAM.len(), events, || {
-        decode(STREAM, 100);
-    });
-    report("chat completion, whole reads", STREAM.len(), events, || {
-        complete(STREAM);
-    });
-    report("events written", STREAM.len(), events, || {
-        let mut out = Vec::with_capacity(STREAM.len());
-        for (number, line) in STREAM.lines().enumerate() {
+    report(
+        "events, 100 bytes at a time",
+        STREAM_BYTES.len(),
+        events,
+        || {
+            decode(STREAM_BYTES, 100);
+        },
+    );
+    report(
+        "chat completion, whole reads",
+        STREAM_BYTES.len(),
+        events,
+        || {
+            check_complete(STREAM_BYTES);
+        },
+    );
+    report("events written", STREAM_BYTES.len(), events, || {
+        let mut out = Vec::with_capacity(STREAM_BYTES.len());
+        for (number, line) in STREAM_BYTES.lines().enumerate() {
             encode(&mut out, number as u64, "stage.delta", line);
         }
         black_box(out);
     });
     let limits = ReadLimits::default();
-    report("plain text and its passages", TEXT.len(), 1, || {
-        black_box(split_into_passages(&read(TEXT, "gpl-3.txt", &limits)));
+    report("plain text and its passages", TEXT_FILE.len(), 1, || {
+        black_box(split_into_passages(&read_pages(
+            TEXT_FILE,
+            "gpl-3.txt",
+            &limits,
+        )));
     });
-    report("HTML", PAGE.len(), 1, || {
-        black_box(read(PAGE, "page.html", &limits));
+    report("HTML", HTML_PAGE.len(), 1, || {
+        black_box(read_pages(HTML_PAGE, "page.html", &limits));
     });
     let question = "What does the licence say about source code that is conveyed over a network?";
     report("a question for the index", question.len(), 1, || {
-        black_box(SearchQuery::of(question));
+        black_box(SearchQuery::parse(question));
     });
 }
 
-fn read(bytes: &[u8], name: &str, limits: &ReadLimits) -> Vec<PageText> {
+fn read_pages(bytes: &[u8], name: &str, limits: &ReadLimits) -> Vec<PageText> {
     let mut pages = Vec::new();
     let input = FileInput {
         bytes,
@@ -80,10 +94,10 @@ fn decode(stream: &str, read: usize) {
     }
 }
 
-fn complete(body: &str) {
+fn check_complete(body: &str) {
     let mut decoder = SseDecoder::new(1 << 20);
     let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
-    for piece in body.as_bytes().chunks(READ) {
+    for piece in body.as_bytes().chunks(READ_SIZE) {
         decoder.push(piece);
         while let Ok(Some(event)) = decoder.next_event() {
             black_box(stream.push(&event));
@@ -94,7 +108,7 @@ fn complete(body: &str) {
         messages: Vec::new(),
         parameters: Parameters::default(),
         brief: Brief::default(),
-        deadline: LENGTH,
+        deadline: MEASURE_DURATION,
         format: None,
         tools: None,
         passthrough: None,
@@ -110,7 +124,7 @@ fn report(name: &str, bytes: usize, units: usize, run: impl Fn()) {
     for measured in [false, true] {
         rounds = 0;
         let start = Instant::now();
-        while start.elapsed() < LENGTH {
+        while start.elapsed() < MEASURE_DURATION {
             run();
             rounds += 1;
         }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::family::{family, pss_of_family};
+use support::family::{process_family, pss_of_family};
 use support::pressure::measure;
 use support::{Folder, ask, binary, field, median, post};
 
@@ -57,7 +57,7 @@ static PEERS: &[Peer] = &[
             command
         },
         health: "/api/health",
-        login: Some(bearer),
+        login: Some(sign_in),
         read: "/api/users/me",
         stream: "/api/health",
     },
@@ -74,7 +74,7 @@ static PEERS: &[Peer] = &[
             command
         },
         health: "/api/health",
-        login: Some(bearer),
+        login: Some(sign_in),
         read: "/api/users/me",
         stream: "/api/events",
     },
@@ -185,7 +185,7 @@ static PEERS: &[Peer] = &[
     },
 ];
 
-fn bearer(address: SocketAddr) -> String {
+fn sign_in(address: SocketAddr) -> String {
     let answer = post(address, "/api/auth/login", "", ACCOUNT);
     format!("Bearer {}", field(&answer, "access_token"))
 }
@@ -207,7 +207,7 @@ fn main() {
             place => Path::new("target/peers").join(place),
         };
         if program.metadata().is_ok_and(|meta| meta.len() > 0) {
-            row(peer, &std::path::absolute(&program).expect("a path"));
+            measure_row(peer, &std::path::absolute(&program).expect("a path"));
         } else {
             println!("{:<22} left out: the registry did not give it", peer.name);
         }
@@ -224,7 +224,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for process in family(self.child.id()).into_iter().rev() {
+        for process in process_family(self.child.id()).into_iter().rev() {
             let _ = Command::new("kill")
                 .args(["-9", &process.to_string()])
                 .status();
@@ -241,7 +241,7 @@ fn start(peer: &Peer, program: &Path, number: usize) -> Option<Running> {
         .ok()?
         .port();
     let mut command = (peer.command)(program, &folder.0, port);
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -258,9 +258,9 @@ fn start(peer: &Peer, program: &Path, number: usize) -> Option<Running> {
         "GET {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
         peer.health
     );
-    while begun.elapsed() < Duration::from_secs(60) {
+    while started_at.elapsed() < Duration::from_secs(60) {
         if ask(running.address, &request).is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-            running.took = begun.elapsed();
+            running.took = started_at.elapsed();
             return Some(running);
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -268,7 +268,7 @@ fn start(peer: &Peer, program: &Path, number: usize) -> Option<Running> {
     None
 }
 
-fn row(peer: &Peer, program: &Path) {
+fn measure_row(peer: &Peer, program: &Path) {
     // The first start reads the program from disk and is not counted.
     let times: Vec<f64> = (0..=STARTS)
         .filter_map(|number| start(peer, program, number))
@@ -287,11 +287,11 @@ fn row(peer: &Peer, program: &Path) {
     std::thread::sleep(Duration::from_secs(3));
     let idle = pss_of_family(process);
     let held: Vec<TcpStream> = (0..STREAMS)
-        .filter_map(|_| hold(running.address, peer.stream))
+        .filter_map(|_| hold_connection(running.address, peer.stream))
         .collect();
     std::thread::sleep(Duration::from_secs(2));
     let full = pss_of_family(process);
-    let kept = held.len();
+    let stored = held.len();
     drop(held);
     let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n{more}\r\n");
     let (health, _) = measure(running.address, process, &get(peer.health, ""));
@@ -299,13 +299,13 @@ fn row(peer: &Peer, program: &Path) {
         post(running.address, "/api/auth/register", "", ACCOUNT);
         let mut credential = String::new();
         let logins = (0..9).map(|_| {
-            let begun = Instant::now();
+            let started_at = Instant::now();
             credential = login(running.address);
-            begun.elapsed().as_secs_f64() * 1e3
+            started_at.elapsed().as_secs_f64() * 1e3
         });
-        let took = median(logins.collect());
+        let duration = median(logins.collect());
         let request = get(peer.read, &format!("authorization: {credential}\r\n"));
-        (took, measure(running.address, process, &request).0)
+        (duration, measure(running.address, process, &request).0)
     });
     let (login, read) = signed.map_or(("-".to_owned(), "-".to_owned()), |(login, read)| {
         (format!("{login:.0}"), format!("{read:.0}"))
@@ -314,9 +314,9 @@ fn row(peer: &Peer, program: &Path) {
         "{:<22} {:>9.0} {idle:>8.1} {full:>9.1} {:>9.1} {health:>10.0} {login:>9} {read:>9}{}",
         peer.name,
         median(times),
-        disk(&root(peer, program)),
-        if kept < STREAMS {
-            format!("   only {kept} connections were taken")
+        disk_mb(&disk_root(peer, program)),
+        if stored < STREAMS {
+            format!("   only {stored} connections were taken")
         } else {
             String::new()
         }
@@ -324,7 +324,7 @@ fn row(peer: &Peer, program: &Path) {
 }
 
 // Opens a connection, sends a request, and keeps the connection open once it is answered.
-fn hold(address: SocketAddr, path: &str) -> Option<TcpStream> {
+fn hold_connection(address: SocketAddr, path: &str) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream
         .set_read_timeout(Some(Duration::from_secs(30)))
@@ -335,7 +335,7 @@ fn hold(address: SocketAddr, path: &str) -> Option<TcpStream> {
 }
 
 // Returns what to measure on disk: the binary itself, or else the program's folder without its interpreter.
-fn root(peer: &Peer, program: &Path) -> PathBuf {
+fn disk_root(peer: &Peer, program: &Path) -> PathBuf {
     let is_one_file =
         peer.place.is_empty() || peer.place.starts_with("bin/") || peer.name == "PocketBase";
     if is_one_file {
@@ -345,14 +345,15 @@ fn root(peer: &Peer, program: &Path) -> PathBuf {
     Path::new("target/peers").join(folder)
 }
 
-fn disk(path: &Path) -> f64 {
-    let said = Command::new("du")
+fn disk_mb(path: &Path) -> f64 {
+    let output_text = Command::new("du")
         .args(["--dereference-args", "--summarize", "--bytes"])
         .arg(path)
         .output();
-    let said = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
-    let bytes = said
+    let text =
+        output_text.map(|output_text| String::from_utf8_lossy(&output_text.stdout).into_owned());
+    let bytes = text
         .ok()
-        .and_then(|said| said.split_whitespace().next()?.parse::<f64>().ok());
+        .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
     bytes.map_or(f64::NAN, |bytes| bytes / 1_048_576.0)
 }

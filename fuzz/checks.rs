@@ -256,8 +256,8 @@ pub fn findings(bytes: &[u8]) {
     .into_iter()
     .map(answer)
     .collect();
-    let found = Findings::of(&plan, &answers, Some(&text));
-    assert_eq!(Findings::of(&plan, &answers, Some(&text)), found);
+    let found = Findings::from_answers(&plan, &answers, Some(&text));
+    assert_eq!(Findings::from_answers(&plan, &answers, Some(&text)), found);
     let letters = found.consensus.iter().flat_map(|point| &point.letters);
     assert!(
         letters.clone().all(|letter| ('A'..='C').contains(letter)),
@@ -268,7 +268,7 @@ pub fn findings(bytes: &[u8]) {
 /// A query is never interpreted as search syntax.
 pub fn search(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let query = SearchQuery::of(&text);
+    let query = SearchQuery::parse(&text);
     index_terms(&text);
     for found in query.find_matches(&text) {
         assert!(text.get(found.start..found.end).is_some());

@@ -35,7 +35,7 @@ use flate2::{Compression, GzBuilder};
 
 /// Size, in bytes, above which a file is not compressed with Zopfli. Only libraries that few pages load are
 /// larger.
-const MAX_ZOPFLI: usize = 110_000;
+const MAX_ZOPFLI_BYTES: usize = 110_000;
 /// Zopfli iterations in release builds: more take longer and save less than 0.1%.
 const RELEASE_ROUNDS: u64 = 5;
 /// Zopfli iterations in debug builds, whose tests count the bytes of a page: a few parts per thousand larger, in a
@@ -50,7 +50,7 @@ fn main() -> BuildResult<()> {
     println!("cargo::rerun-if-changed=src/build");
     println!("cargo::rerun-if-changed=src/config/options.rs");
     println!("cargo::rerun-if-changed=Cargo.lock");
-    versions(&[
+    export_versions(&[
         "hyper",
         "multer",
         "ring",
@@ -63,11 +63,11 @@ fn main() -> BuildResult<()> {
         println!("{line}");
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    patterns(Path::new("assets/patterns"), &out.join("patterns.json"))?;
+    write_patterns(Path::new("assets/patterns"), &out.join("patterns.json"))?;
     minify_json(Path::new("assets/models.json"), &out.join("models.json"))?;
 
     let mut paths = Vec::new();
-    walk(Path::new("assets"), &mut paths)?;
+    collect_paths(Path::new("assets"), &mut paths)?;
     paths.sort();
     let mut files = paths
         .iter()
@@ -75,7 +75,7 @@ fn main() -> BuildResult<()> {
         .collect::<BuildResult<Vec<_>>>()?;
     let manual = manual::manual(Path::new("assets/manual"), Path::new("assets/openapi.json"))?;
     files.extend(manual);
-    let tree = hash(&files);
+    let tree = hash_files(&files);
     println!("cargo::rustc-env=QUIRE_TREE={tree}");
 
     let folder = out.join("assets");
@@ -88,19 +88,19 @@ fn main() -> BuildResult<()> {
     let rounds = zopfli_rounds(is_debug);
     for (name, bytes) in &files {
         // Source maps name the modules; only debug builds serve them, for the browser's tools and for tests.
-        if !pages.holds(name) || is_debug && name.ends_with(".js") {
-            put(&folder, name, &with_tree_hash(name, bytes, &tree)?, rounds)?;
+        if !pages.contains(name) || is_debug && name.ends_with(".js") {
+            write_gzipped(&folder, name, &with_tree_hash(name, bytes, &tree)?, rounds)?;
         }
     }
     for (name, text) in pages.files(&tree) {
-        put(&folder, &name, text.as_bytes(), rounds)?;
+        write_gzipped(&folder, &name, text.as_bytes(), rounds)?;
     }
     fs::write(out.join("preloads.txt"), pages.preloads(&tree)?)?;
     Ok(())
 }
 
 /// Exports the dependency versions that `/health` reports, from the lock file, which tells what is really linked.
-fn versions(names: &[&str]) -> BuildResult<()> {
+fn export_versions(names: &[&str]) -> BuildResult<()> {
     let lock = toml::from_str::<serde_json::Value>(&fs::read_to_string("Cargo.lock")?)?;
     let packages = lock["package"]
         .as_array()
@@ -116,12 +116,12 @@ fn versions(names: &[&str]) -> BuildResult<()> {
 
 /// Collects every file that is served unchanged. Patterns and the catalog are for the program only, and the manual
 /// is built from its files.
-fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> BuildResult<()> {
+fn collect_paths(folder: &Path, paths: &mut Vec<PathBuf>) -> BuildResult<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
             if !["assets/patterns", "assets/manual"].contains(&path.to_str().unwrap_or_default()) {
-                walk(&path, paths)?;
+                collect_paths(&path, paths)?;
             }
         } else if path != Path::new("assets/models.json") {
             paths.push(path);
@@ -138,7 +138,7 @@ fn public_name(path: &Path) -> BuildResult<String> {
 }
 
 /// FNV-1a over names and contents: it distinguishes versions and need not resist forgery.
-fn hash(files: &[(String, Vec<u8>)]) -> String {
+fn hash_files(files: &[(String, Vec<u8>)]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut add = |bytes: &[u8]| {
         for byte in bytes {
@@ -178,13 +178,19 @@ fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
 
 /// Writes a file gzipped, without a timestamp, so that the same content gives the same bytes. Files that every
 /// page loads are compressed with Zopfli, which takes much longer and saves another 4%.
-fn put(folder: &Path, name: &str, bytes: &[u8], rounds: Option<NonZeroU64>) -> BuildResult<()> {
+fn write_gzipped(
+    folder: &Path,
+    name: &str,
+    bytes: &[u8],
+    rounds: Option<NonZeroU64>,
+) -> BuildResult<()> {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap_or(folder))?;
     let mut file = fs::File::create(path)?;
-    let is_of_pages = name.ends_with(".html") || name.ends_with(".css") || name.starts_with("app/");
-    let is_worth_it = is_of_pages && !name.ends_with(".map") && bytes.len() < MAX_ZOPFLI;
-    if let Some(iteration_count) = rounds.filter(|_| is_worth_it) {
+    let is_page_asset =
+        name.ends_with(".html") || name.ends_with(".css") || name.starts_with("app/");
+    let uses_zopfli = is_page_asset && !name.ends_with(".map") && bytes.len() < MAX_ZOPFLI_BYTES;
+    if let Some(iteration_count) = rounds.filter(|_| uses_zopfli) {
         let options = zopfli::Options {
             iteration_count,
             ..zopfli::Options::default()
@@ -207,7 +213,7 @@ fn minify_json(path: &Path, out: &Path) -> BuildResult<()> {
 }
 
 /// Writes all patterns as one JSON list, ordered by file name.
-fn patterns(folder: &Path, out: &Path) -> BuildResult<()> {
+fn write_patterns(folder: &Path, out: &Path) -> BuildResult<()> {
     let mut paths = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
         .collect::<BuildResult<Vec<_>>>()?;

@@ -15,7 +15,7 @@ pub fn now() -> Timestamp {
         .unwrap_or_default();
     let now = Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     #[cfg(test)]
-    let now = now + jump::of_this_thread();
+    let now = now + jump::offset();
     now
 }
 
@@ -25,7 +25,7 @@ pub fn instant() -> Instant {
 }
 
 /// Monotonic clock as a moment: the wall-clock time at first use plus the time elapsed since. Never store it;
-/// display it only through [`shown`].
+/// display it only through [`to_wall_clock`].
 pub fn steady() -> Timestamp {
     static FIRST: OnceLock<(Timestamp, Instant)> = OnceLock::new();
     let (wall, since) = FIRST.get_or_init(|| (now(), instant()));
@@ -33,7 +33,7 @@ pub fn steady() -> Timestamp {
 }
 
 /// Converts a steady moment to wall-clock time, assuming that the clock is not set in between.
-pub fn shown(moment: Timestamp) -> Timestamp {
+pub fn to_wall_clock(moment: Timestamp) -> Timestamp {
     let (wall, steady) = (now(), steady());
     wall + moment.since(steady) - steady.since(moment)
 }
@@ -76,12 +76,12 @@ pub mod jump {
     }
 
     /// Returns the offset of this thread's wall clock.
-    pub fn of_this_thread() -> Duration {
+    pub fn offset() -> Duration {
         JUMP.get()
     }
 
     /// Sets the offset.
-    pub fn by(length: Duration) {
+    pub fn set_offset(length: Duration) {
         JUMP.set(length);
     }
 }
@@ -95,12 +95,15 @@ mod tests {
         let year = Duration::from_secs(365 * 86_400);
         let watch = Stopwatch::start();
         let (wall, first) = (now(), steady());
-        jump::by(year);
+        jump::set_offset(year);
         assert!(now().since(wall) >= year);
         assert!(steady().since(first) < year && watch.now().since(wall) < year);
         assert!(steady() >= first);
         let soon = steady() + Duration::from_secs(60);
-        assert!(shown(soon).since(wall) > year, "shown by the new time");
-        jump::by(Duration::ZERO);
+        assert!(
+            to_wall_clock(soon).since(wall) > year,
+            "shown by the new time"
+        );
+        jump::set_offset(Duration::ZERO);
     }
 }

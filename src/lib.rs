@@ -10,7 +10,7 @@
 //!    MIDDLE                        │   │
 //!    (execution)                engine │            runs the state machines
 //!                               │   │  │
-//!    EDGES                    llm  store  crypto    ureq │ SQLite │ ring
+//!    EDGES                    llm  store  crypto    hyper │ SQLite │ ring
 //!    (I/O)                      │    │      │
 //!    PURE                      wire  │   extract    bytes ⇄ values; file → text
 //!    (no I/O, no clock)          └─► domain ◄┘      types and rules

@@ -94,7 +94,7 @@ fn text_line(time: &str, level: LogLevel, message: &str, fields: &[Field]) -> St
     let mut line = format!("{time} {:5} ", level.as_str());
     escape(&mut line, message);
     for (name, value) in fields {
-        let value = shown(name, *value);
+        let value = loggable_value(name, *value);
         let _ = write!(line, " {name}=");
         if value.is_empty() || value.contains([' ', '=', '"']) {
             line.push('"');
@@ -122,7 +122,7 @@ fn json_line(time: &str, level: LogLevel, message: &str, fields: &[Field]) -> St
     pair("level", level.as_str());
     pair("message", message);
     for (name, value) in fields {
-        pair(name, &shown(name, *value));
+        pair(name, &loggable_value(name, *value));
     }
     line.push_str("}\n");
     line
@@ -131,8 +131,8 @@ fn json_line(time: &str, level: LogLevel, message: &str, fields: &[Field]) -> St
 /// Length limit of a value, in characters; the rest rarely helps.
 const MAX_VALUE_CHARS: usize = 1000;
 
-fn shown(name: &str, value: &dyn Display) -> String {
-    const HIDDEN: &[&str] = &[
+fn loggable_value(name: &str, value: &dyn Display) -> String {
+    const HIDDEN_NAMES: &[&str] = &[
         "password",
         "secret",
         "token",
@@ -140,7 +140,7 @@ fn shown(name: &str, value: &dyn Display) -> String {
         "cookie",
         "api_key",
     ];
-    if HIDDEN.iter().any(|part| name.contains(part)) {
+    if HIDDEN_NAMES.iter().any(|part| name.contains(part)) {
         return "***".to_owned();
     }
     let text = value.to_string();
@@ -153,10 +153,14 @@ fn shown(name: &str, value: &dyn Display) -> String {
 
 /// Redacts texts with a known key or token prefix, which may occur in messages from other programs.
 fn redact(text: &str) -> String {
-    const BEGINNINGS: &[&str] = &["quire_", "sk-", "eyJ"];
+    const TOKEN_PREFIXES: &[&str] = &["quire_", "sk-", "eyJ"];
     let mut safe = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = BEGINNINGS.iter().filter_map(|start| rest.find(start)).min() {
+    while let Some(at) = TOKEN_PREFIXES
+        .iter()
+        .filter_map(|start| rest.find(start))
+        .min()
+    {
         let token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let end = rest[at..]
             .find(|c| !token(c))
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn values_are_bounded() {
         assert_eq!(
-            shown("a", &"é".repeat(5000)).chars().count(),
+            loggable_value("a", &"é".repeat(5000)).chars().count(),
             MAX_VALUE_CHARS
         );
     }

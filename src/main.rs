@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let worker = match arguments.next() {
         Some(first) if first == ARGUMENT => Some(quire::worker::run as fn(&str) -> ExitCode),
-        Some(first) if first == OCR_ARGUMENT => Some(quire::worker::recognize as _),
+        Some(first) if first == OCR_ARGUMENT => Some(quire::worker::run_ocr as _),
         _ => None,
     };
     if let Some(worker) = worker {

@@ -28,7 +28,7 @@ pub fn run(job: &str) -> ExitCode {
     if enter_sandbox(&limits).is_err() {
         return ExitCode::from(3);
     }
-    match read(&job) {
+    match read_document(&job) {
         Ok(()) => ExitCode::SUCCESS,
         // Uses the allocator's own message, so that the parent treats both the same way.
         Err(error) if error.kind() == ErrorKind::OutOfMemory => {
@@ -41,7 +41,7 @@ pub fn run(job: &str) -> ExitCode {
 }
 
 /// Becomes the OCR program of the job, inside the sandbox for programs. Returns only if that fails.
-pub fn recognize(job: &str) -> ExitCode {
+pub fn run_ocr(job: &str) -> ExitCode {
     let Ok(job) = serde_json::from_str::<OcrRequest>(job) else {
         return ExitCode::from(2);
     };
@@ -69,10 +69,13 @@ pub fn recognize(job: &str) -> ExitCode {
     ExitCode::from(127)
 }
 
-fn read(job: &ReadRequest) -> std::io::Result<()> {
+fn read_document(job: &ReadRequest) -> std::io::Result<()> {
     let mut bytes = Vec::new();
-    let most = job.limits.input as u64 + 1;
-    std::io::stdin().lock().take(most).read_to_end(&mut bytes)?;
+    let max_bytes = job.limits.input as u64 + 1;
+    std::io::stdin()
+        .lock()
+        .take(max_bytes)
+        .read_to_end(&mut bytes)?;
     let mut out = std::io::BufWriter::with_capacity(64 << 10, std::io::stdout().lock());
     if let Some(page) = job.picture {
         let found = catch_unwind(AssertUnwindSafe(|| page_picture(&bytes, page)));

@@ -12,7 +12,7 @@ use std::path::Path;
 const MAX_BYTES: usize = 4096;
 
 /// Fragments that are hard for parsers.
-const SPICES: &[&[u8]] = &[
+const HARD_FRAGMENTS: &[&[u8]] = &[
     b"\n\n",
     b"\r\n",
     b"\r",
@@ -91,7 +91,7 @@ impl Chance {
     }
 }
 
-fn damage(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
+fn damage_bytes(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
     let at = chance.below(bytes.len() + 1);
     let (from, to) = chance.span(bytes);
     match chance.below(7) {
@@ -99,8 +99,8 @@ fn damage(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
         1 if at < bytes.len() => bytes[at] = chance.next() as u8,
         2 => drop(bytes.drain(from..to)),
         3 => {
-            let again = bytes[from..to].to_vec();
-            bytes.splice(at..at, again);
+            let second = bytes[from..to].to_vec();
+            bytes.splice(at..at, second);
         }
         4 => {
             let other = &seeds[chance.below(seeds.len())];
@@ -109,7 +109,7 @@ fn damage(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
         }
         5 => bytes.truncate(at),
         _ => {
-            let spice = SPICES[chance.below(SPICES.len())];
+            let spice = HARD_FRAGMENTS[chance.below(HARD_FRAGMENTS.len())];
             bytes.splice(at..at, spice.to_vec());
         }
     }
@@ -117,7 +117,7 @@ fn damage(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
 }
 
 /// Returns the beginnings, middles, and ends of the real files under tests/data.
-fn seeds() -> Vec<Vec<u8>> {
+fn load_seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = vec![
         b"What does \"clause 7\" say about (damages OR costs)?".to_vec(),
         b"PORT = 8080\nHOST=\"127.0.0.1\" # here\nCORS_ORIGINS = https://a.example, https://b.example\n".to_vec(),
@@ -152,7 +152,7 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn feed(name: &str) {
+fn feed_mutated(name: &str) {
     let (_, check) = checks::ALL
         .iter()
         .find(|(known, _)| *known == name)
@@ -161,14 +161,14 @@ fn feed(name: &str) {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(600);
-    let seeds = seeds();
+    let seeds = load_seeds();
     let mut chance = Chance(name.bytes().map(u64::from).sum());
     for round in 0..rounds {
         let mut bytes = seeds[round % seeds.len()].clone();
         // The first round uses every seed unchanged.
         if round >= seeds.len() {
             for _ in 0..=chance.below(6) {
-                damage(&mut bytes, &seeds, &mut chance);
+                damage_bytes(&mut bytes, &seeds, &mut chance);
             }
         }
         let input = bytes.clone();
@@ -184,42 +184,42 @@ fn feed(name: &str) {
 
 #[test]
 fn mutated_sse_is_handled() {
-    feed("sse");
+    feed_mutated("sse");
 }
 
 #[test]
 fn mutated_streams_are_handled() {
-    feed("streams");
+    feed_mutated("streams");
 }
 
 #[test]
 fn mutated_provider_messages_are_handled() {
-    feed("provider_words");
+    feed_mutated("provider_words");
 }
 
 #[test]
 fn mutated_documents_are_handled() {
-    feed("extract");
+    feed_mutated("extract");
 }
 
 #[test]
 fn mutated_searches_are_handled() {
-    feed("search");
+    feed_mutated("search");
 }
 
 #[test]
 fn mutated_jwts_are_handled() {
-    feed("jwt");
+    feed_mutated("jwt");
 }
 
 #[test]
 fn mutated_settings_are_handled() {
-    feed("settings");
+    feed_mutated("settings");
 }
 
 #[test]
 fn mutated_demo_prompts_are_handled() {
-    feed("demo");
+    feed_mutated("demo");
 }
 
 #[test]
@@ -238,45 +238,45 @@ fn every_check_has_a_fuzz_target_and_a_test() {
 
 #[test]
 fn mutated_patterns_are_handled() {
-    feed("patterns");
+    feed_mutated("patterns");
 }
 
 #[test]
 fn mutated_pdfs_are_handled() {
-    feed("pdf");
+    feed_mutated("pdf");
 }
 
 #[test]
 fn mutated_office_files_are_handled() {
-    feed("office");
+    feed_mutated("office");
 }
 
 #[test]
 fn mutated_rtf_is_handled() {
-    feed("rtf");
+    feed_mutated("rtf");
 }
 
 #[test]
 fn mutated_mail_is_handled() {
-    feed("mail");
+    feed_mutated("mail");
 }
 
 #[test]
 fn mutated_archives_are_handled() {
-    feed("archive");
+    feed_mutated("archive");
 }
 
 #[test]
 fn mutated_replica_files_are_handled() {
-    feed("replica");
+    feed_mutated("replica");
 }
 
 #[test]
 fn mutated_findings_are_handled() {
-    feed("findings");
+    feed_mutated("findings");
 }
 
 #[test]
 fn mutated_experiments_are_handled() {
-    feed("experiments");
+    feed_mutated("experiments");
 }

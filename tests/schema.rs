@@ -13,7 +13,7 @@ use quire::store::{self, OpenError, Store, StoreError, StoreSettings, VERSION};
 use rusqlite::Connection;
 
 /// Every past schema version: its number and a database of it, as SQL.
-const OLD: &[(u32, &str)] = &[
+const OLD_SCHEMAS: &[(u32, &str)] = &[
     (1, include_str!("data/v1.sql")),
     (2, include_str!("data/v2.sql")),
     (3, include_str!("data/v3.sql")),
@@ -30,8 +30,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        static NEXT_FOLDER: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT_FOLDER.fetch_add(1, Ordering::Relaxed);
         let path =
             std::env::temp_dir().join(format!("quire-schema-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
@@ -48,7 +48,7 @@ impl Drop for Folder {
     }
 }
 
-fn open(path: &Path) -> Result<Store, OpenError> {
+fn open_store(path: &Path) -> Result<Store, OpenError> {
     Store::open(&StoreSettings {
         path: path.to_owned(),
     })
@@ -62,14 +62,14 @@ fn close(store: Store) {
 }
 
 /// Creates a database by running the schema SQL directly, without Quire.
-fn written(path: &Path, sql: &str) -> Connection {
+fn write_database(path: &Path, sql: &str) -> Connection {
     let db = Connection::open(path).unwrap();
     db.execute_batch(sql).unwrap();
     db
 }
 
 /// Returns every table, index, and trigger by name, with its SQL in normalized layout.
-fn shape(db: &Connection) -> BTreeMap<String, String> {
+fn schema_objects(db: &Connection) -> BTreeMap<String, String> {
     let mut query = db
         .prepare("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema")
         .unwrap();
@@ -77,11 +77,11 @@ fn shape(db: &Connection) -> BTreeMap<String, String> {
         .query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
         .unwrap();
     rows.map(Result::unwrap)
-        .map(|(name, sql)| (name, plain(&sql)))
+        .map(|(name, sql)| (name, normalize_sql(&sql)))
         .collect()
 }
 
-fn plain(sql: &str) -> String {
+fn normalize_sql(sql: &str) -> String {
     let lines = sql
         .lines()
         .map(|line| line.split("--").next().unwrap_or_default());
@@ -99,16 +99,16 @@ fn plain(sql: &str) -> String {
 fn the_schema_is_the_oldest_one_and_all_steps() {
     let folder = Folder::new();
     let fresh = folder.0.join("fresh.db");
-    close(open(&fresh).unwrap());
-    let expected = shape(&Connection::open(&fresh).unwrap());
+    close(open_store(&fresh).unwrap());
+    let expected = schema_objects(&Connection::open(&fresh).unwrap());
     assert!(expected.len() > 30, "{}", expected.len());
-    for (version, sql) in OLD {
+    for (version, sql) in OLD_SCHEMAS {
         let old = folder.0.join(format!("v{version}.db"));
-        let before = shape(&written(&old, sql));
+        let before = schema_objects(&write_database(&old, sql));
         assert_ne!(before, expected, "version {version} is an old one");
-        close(open(&old).unwrap());
+        close(open_store(&old).unwrap());
         assert_eq!(
-            shape(&Connection::open(&old).unwrap()),
+            schema_objects(&Connection::open(&old).unwrap()),
             expected,
             "from version {version}"
         );
@@ -117,16 +117,16 @@ fn the_schema_is_the_oldest_one_and_all_steps() {
 
 #[test]
 fn every_old_version_is_kept_here() {
-    let versions: Vec<u32> = OLD.iter().map(|(version, _)| *version).collect();
+    let versions: Vec<u32> = OLD_SCHEMAS.iter().map(|(version, _)| *version).collect();
     assert_eq!(versions, (1..VERSION).collect::<Vec<_>>());
 }
 
 #[test]
 fn an_old_database_opens_with_its_rows_after_a_backup() {
-    for (version, sql) in OLD {
+    for (version, sql) in OLD_SCHEMAS {
         let folder = Folder::new();
-        drop(written(&folder.database(), sql));
-        let store = open(&folder.database()).unwrap();
+        drop(write_database(&folder.database(), sql));
+        let store = open_store(&folder.database()).unwrap();
         let saved = store.backup_before_migration().unwrap().to_owned();
         let copy = store::verify(&saved).unwrap();
         assert_eq!(copy.version, *version);
@@ -139,13 +139,13 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
         check_rows(&store);
         close(store);
 
-        let again = open(&folder.database()).unwrap();
+        let second = open_store(&folder.database()).unwrap();
         assert_eq!(
-            again.backup_before_migration(),
+            second.backup_before_migration(),
             None,
             "nothing to migrate any more"
         );
-        check_rows(&again);
+        check_rows(&second);
     }
 }
 
@@ -252,9 +252,9 @@ fn foreign_and_newer_databases_are_refused_unchanged() {
         ("", Ok(())),
     ] {
         let folder = Folder::new();
-        let before = shape(&written(&folder.database(), sql));
-        assert_eq!(open(&folder.database()).map(close), expected, "{sql}");
-        let after = shape(&Connection::open(folder.database()).unwrap());
+        let before = schema_objects(&write_database(&folder.database(), sql));
+        assert_eq!(open_store(&folder.database()).map(close), expected, "{sql}");
+        let after = schema_objects(&Connection::open(folder.database()).unwrap());
         assert_eq!(after == before, expected.is_err(), "{sql}");
         assert_eq!(
             std::fs::read_dir(&folder.0)
@@ -277,11 +277,11 @@ fn foreign_and_newer_databases_are_refused_unchanged() {
     )
     .unwrap();
     assert!(matches!(
-        open(&folder.database()).map(close),
+        open_store(&folder.database()).map(close),
         Err(OpenError::Damaged(_))
     ));
     assert!(matches!(
-        open(&folder.0.join("no/such/folder/quire.db")).map(close),
+        open_store(&folder.0.join("no/such/folder/quire.db")).map(close),
         Err(OpenError::Failed(_))
     ));
 }
@@ -291,7 +291,7 @@ fn foreign_and_newer_databases_are_refused_unchanged() {
 fn only_the_owner_may_read_the_files() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
-    let store = open(&folder.database()).unwrap();
+    let store = open_store(&folder.database()).unwrap();
     store
         .write_now(|db| store::settings::set(db, "a", "b"))
         .unwrap();
@@ -310,7 +310,7 @@ fn only_the_owner_may_read_the_files() {
 #[test]
 fn tables_are_strict_and_user_rows_are_indexed_and_cascade() {
     let folder = Folder::new();
-    close(open(&folder.database()).unwrap());
+    close(open_store(&folder.database()).unwrap());
     let db = Connection::open(folder.database()).unwrap();
     let names = |sql: &str| -> Vec<String> {
         let mut query = db.prepare(sql).unwrap();
@@ -358,15 +358,15 @@ fn tables_are_strict_and_user_rows_are_indexed_and_cascade() {
     }
 }
 
-const CHILD: &str = "QUIRE_SCHEMA_TEST_CHILD";
+const CHILD_VARIABLE: &str = "QUIRE_SCHEMA_TEST_CHILD";
 
 /// Not a test itself: the body of the process that is killed. Does nothing without the variable.
 #[test]
 fn child_writes_until_it_is_killed() {
-    let Ok(path) = std::env::var(CHILD) else {
+    let Ok(path) = std::env::var(CHILD_VARIABLE) else {
         return;
     };
-    let store = open(Path::new(&path)).unwrap();
+    let store = open_store(Path::new(&path)).unwrap();
     let writer = |lane: u32| {
         let store = store.clone();
         std::thread::spawn(move || {
@@ -400,7 +400,7 @@ fn acknowledged_writes_survive_kill_9() {
                 "--nocapture",
                 "--test-threads=1",
             ])
-            .env(CHILD, folder.database())
+            .env(CHILD_VARIABLE, folder.database())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -408,7 +408,7 @@ fn acknowledged_writes_survive_kill_9() {
         let mut acknowledged = Vec::new();
         let mut line = String::new();
         while acknowledged.len() < 100 * round && output.read_line(&mut line).unwrap() > 0 {
-            acknowledged.extend(key_of(&line));
+            acknowledged.extend(column_key(&line));
             line.clear();
         }
         // `Child::kill` sends SIGKILL: no handler, no destructor, no final flush.
@@ -418,11 +418,11 @@ fn acknowledged_writes_survive_kill_9() {
         output.read_to_end(&mut rest).unwrap();
         let rest = String::from_utf8_lossy(&rest).into_owned();
         // The last line may be truncated, so its number may be the prefix of another.
-        let whole = rest.rfind('\n').map_or("", |end| &rest[..end]);
-        acknowledged.extend(whole.lines().filter_map(key_of));
+        let full = rest.rfind('\n').map_or("", |end| &rest[..end]);
+        acknowledged.extend(full.lines().filter_map(column_key));
         assert!(acknowledged.len() >= 100 * round, "the child wrote");
 
-        let store = open(&folder.database()).unwrap();
+        let store = open_store(&folder.database()).unwrap();
         let missing = store.read_now(move |db| {
             let lost = |key: &String| {
                 let both = [key.clone(), format!("{key}-too")];
@@ -456,7 +456,7 @@ fn acknowledged_writes_survive_kill_9() {
     }
 }
 
-fn key_of(line: &str) -> Option<String> {
+fn column_key(line: &str) -> Option<String> {
     // The test harness may print text before ours on the same line.
     let (_, key) = line.trim_end().split_once("acknowledged ")?;
     Some(key.to_owned())

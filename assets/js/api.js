@@ -16,7 +16,7 @@ export class ApiProblem extends Error {
 }
 
 function messageOf(status, body) {
-  if (status === 0) return "Quire cannot be reached. Check that the server runs and that you are connected";
+  if (status === 0) return "Quire cannot be reached. Check that the server is running and that you are connected";
   if (Array.isArray(body?.detail)) {
     return body.detail.map((part) => [fieldOf(part.loc), part.msg].filter(Boolean).join(": ")).join("; ");
   }
@@ -50,8 +50,8 @@ async function send(method, path, { body, query, signal, keepalive, accept = "ap
   }
   const headers = { accept };
   // The browser sets the content type of a form, including the boundary; a file already has its type.
-  const own = body instanceof FormData || body instanceof Blob;
-  if (body !== undefined && !own) headers["content-type"] = "application/json";
+  const isPrepared = body instanceof FormData || body instanceof Blob;
+  if (body !== undefined && !isPrepared) headers["content-type"] = "application/json";
   try {
     const response = await fetch(address, {
       method,
@@ -59,7 +59,7 @@ async function send(method, path, { body, query, signal, keepalive, accept = "ap
       signal,
       keepalive,
       credentials: "same-origin",
-      body: body === undefined || own ? body : JSON.stringify(body),
+      body: body === undefined || isPrepared ? body : JSON.stringify(body),
     });
     // When the server is unreachable, the service worker responds from its cache.
     online.set(!response.headers.has("x-quire-kept"));

@@ -41,10 +41,10 @@ function append(node, children) {
 
 /** Replaces all children of `node`. If one of them had the focus, it moves to the enclosing landmark. */
 export function fill(node, ...children) {
-  const within = node.contains(document.activeElement) && document.activeElement !== node;
+  const hadFocus = node.contains(document.activeElement) && document.activeElement !== node;
   node.replaceChildren();
   append(node, children);
-  if (within) keepPlace(node);
+  if (hadFocus) keepPlace(node);
   return node;
 }
 

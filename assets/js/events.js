@@ -4,21 +4,21 @@
 import { call, get } from "./api.js";
 import { within } from "./base.js";
 
-const NAMES = [
+const EVENT_NAMES = [
   "analysis.started", "stage.started", "member.started", "member.delta", "member.reasoning",
   "member.completed", "member.failed", "stage.completed", "synthesis.delta",
   "analysis.completed", "analysis.failed", "analysis.cancelled",
 ];
-const LAST = new Set(["analysis.completed", "analysis.failed", "analysis.cancelled"]);
-const MAX_PAUSE = 15_000;
+const FINAL_EVENTS = new Set(["analysis.completed", "analysis.failed", "analysis.cancelled"]);
+const MAX_RETRY_DELAY_MS = 15_000;
 
 /**
  * Calls `onEvent(name, data)` once for every event in order; `onLine(connected)` when the connection is
- * lost or restored; `onGone(problem)` when there is nothing (any more) to follow.
+ * lost or restored; `onGone(problem)` when there are no events to follow (any more).
  */
 export function follow(id, { onEvent, onLine, onGone, signal }) {
   let last = 0;
-  let pause = 500;
+  let retryDelay = 500;
   let source = null;
   let timer = 0;
 
@@ -33,7 +33,7 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
   function open() {
     source = new EventSource(within(`/api/analyses/${encodeURIComponent(id)}/events?after=${last}`));
     source.onopen = () => {
-      pause = 500;
+      retryDelay = 500;
       onLine?.(true);
     };
     source.onerror = () => {
@@ -41,34 +41,34 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
       onLine?.(false);
       // CONNECTING means that the browser retries; CLOSED means that the response was not an event
       // stream.
-      if (source.readyState === EventSource.CLOSED) askThenReopen();
+      if (source.readyState === EventSource.CLOSED) checkThenReopen();
     };
-    for (const name of NAMES) source.addEventListener(name, (event) => receive(name, event));
+    for (const name of EVENT_NAMES) source.addEventListener(name, (event) => receive(name, event));
   }
 
   function receive(name, event) {
     const number = Number(event.lastEventId);
     if (number && number <= last) return;
     last = number || last + 1;
-    if (LAST.has(name)) stop();
+    if (FINAL_EVENTS.has(name)) stop();
     onEvent(name, JSON.parse(event.data));
   }
 
   // Sends an ordinary request first: it renews an expired session and distinguishes a deleted analysis from a lost
   // connection.
-  function askThenReopen() {
+  function checkThenReopen() {
     source.close();
     timer = setTimeout(async () => {
-      pause = Math.min(pause * 2, MAX_PAUSE);
+      retryDelay = Math.min(retryDelay * 2, MAX_RETRY_DELAY_MS);
       try {
         await get(`/api/analyses/${encodeURIComponent(id)}`, { signal });
       } catch (problem) {
         if (signal.aborted) return;
         if (problem.status === 404 || problem.status === 401 || problem.status === 403) return onGone?.(problem);
-        return askThenReopen();
+        return checkThenReopen();
       }
       open();
-    }, pause);
+    }, retryDelay);
   }
 }
 
@@ -83,7 +83,7 @@ export async function startHere(request, signal) {
   return async ({ onEvent, onGone }) => {
     try {
       const ended = await readEvents(response.body.pipeThrough(new TextDecoderStream()).getReader(), onEvent);
-      if (!ended) throw new Error("the line to the server broke, and without an account a run cannot be picked up again");
+      if (!ended) throw new Error("the connection to the server was lost, and a run without an account cannot be resumed");
     } catch (problem) {
       if (!signal.aborted) onGone(problem);
     }
@@ -92,19 +92,19 @@ export async function startHere(request, signal) {
 
 // Reads events until the stream ends. Returns whether the run's final event was among them.
 async function readEvents(reader, onEvent) {
-  let rest = "";
+  let buffer = "";
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return false;
-    rest += value;
-    for (let end = rest.indexOf("\n\n"); end >= 0; end = rest.indexOf("\n\n")) {
-      const lines = rest.slice(0, end).split("\n");
-      rest = rest.slice(end + 2);
+    buffer += value;
+    for (let end = buffer.indexOf("\n\n"); end >= 0; end = buffer.indexOf("\n\n")) {
+      const lines = buffer.slice(0, end).split("\n");
+      buffer = buffer.slice(end + 2);
       const field = (name) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
       const [name, data] = [field("event"), field("data")];
       if (!name || !data) continue;
       onEvent(name, JSON.parse(data));
-      if (LAST.has(name)) return true;
+      if (FINAL_EVENTS.has(name)) return true;
     }
   }
 }

@@ -1,11 +1,11 @@
 // Formats numbers, times, and text in the browser's language.
 
-const whole = new Intl.NumberFormat();
-const one = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const integerFormat = new Intl.NumberFormat();
+const decimalFormat = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /** 1234 → 1,234 */
 export function count(number) {
-  return whole.format(number ?? 0);
+  return integerFormat.format(number ?? 0);
 }
 
 /** count(1, "page") → "1 page"; count(2, "page") → "2 pages" */
@@ -16,7 +16,7 @@ export function plural(number, noun, nouns = `${noun}s`) {
 /** Milliseconds → "0.4 s", "12 s", "2 min 5 s" */
 export function duration(ms) {
   if (ms === null || ms === undefined) return "";
-  if (ms < 10_000) return `${one.format(ms / 1000)} s`;
+  if (ms < 10_000) return `${decimalFormat.format(ms / 1000)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
@@ -60,8 +60,8 @@ export function short(number) {
 /** Bytes → "12 KB" */
 export function bytes(size) {
   if (size < 1000) return plural(size, "byte");
-  if (size < 1_000_000) return `${one.format(size / 1000)} KB`;
-  return `${one.format(size / 1_000_000)} MB`;
+  if (size < 1_000_000) return `${decimalFormat.format(size / 1000)} KB`;
+  return `${decimalFormat.format(size / 1_000_000)} MB`;
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
@@ -76,8 +76,8 @@ export function when(rfc3339) {
   return `${today ? "today" : day.format(date)}, ${clock.format(date)}`;
 }
 
-const ofYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long" });
-const ofAny = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long" });
+const fullDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 
 /** "Today", "Yesterday", "November 12", or with the year if it is another one. */
 export function date(rfc3339) {
@@ -87,7 +87,7 @@ export function date(rfc3339) {
   const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
   if (then.toDateString() === now.toDateString()) return "Today";
   if (then.toDateString() === yesterday.toDateString()) return "Yesterday";
-  return (then.getFullYear() === now.getFullYear() ? ofYear : ofAny).format(then);
+  return (then.getFullYear() === now.getFullYear() ? dayOfYear : fullDay).format(then);
 }
 
 /** The full date and time, with nothing left out. */

@@ -12,7 +12,7 @@ const thread = () => import("./pages/thread.js");
 
 // Path, title, access, and module. A last segment that starts with a colon is a parameter. Access is "anyone",
 // "user", or "demo"; the last admits visitors of the offline demo too, which the page itself checks.
-const TABLE = [
+const ROUTES = [
   ["/", "Quire", "anyone", () => (user.get() || signedInBefore() ? thread() : import("./pages/landing.js"))],
   ["/t/:id", "Thread", "user", thread],
   ["/projects/:id", "Project", "user", () => import("./pages/project.js")],
@@ -33,15 +33,15 @@ const TABLE = [
   ["/share/:token", "Shared analysis", "anyone", () => import("./pages/share.js")],
 ];
 
-let leaving = new AbortController();
-let shown = "";
+let pageController = new AbortController();
+let currentAddress = "";
 
 /** Handles links and the back button, and shows the first page. */
 export function start() {
   // For proxies that strip it, the server also answers without the path of its public address. A browser that
   // bypassed the proxy is redirected below that path.
   if (pathOf() === null) return location.replace(within(location.pathname) + location.search + location.hash);
-  document.addEventListener("click", followLink);
+  document.addEventListener("click", handleLinkClick);
   window.addEventListener("popstate", () => show());
   return show();
 }
@@ -54,26 +54,26 @@ export function go(address, { replace = false } = {}) {
 }
 
 // Changes the URL without leaving the page, for state that a reload or a link should restore.
-function note(address) {
+function replaceAddress(address) {
   history.replaceState(null, "", within(address));
-  shown = location.pathname + location.search;
+  currentAddress = location.pathname + location.search;
   mark();
 }
 
-function followLink(event) {
+function handleLinkClick(event) {
   const anchor = event.target.closest?.("a[href]");
   if (!anchor || event.defaultPrevented || event.button !== 0) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || anchor.target || anchor.download) return;
   const address = new URL(anchor.href);
-  if (address.origin !== location.origin || address.hash || !find(pathOf(address))) return;
+  if (address.origin !== location.origin || address.hash || !findRoute(pathOf(address))) return;
   event.preventDefault();
   go(pathOf(address) + address.search);
 }
 
-function find(path) {
+function findRoute(path) {
   if (path === null) return null;
   const clean = path.replace(/\/+$/, "") || "/";
-  for (const [pattern, title, access, load] of TABLE) {
+  for (const [pattern, title, access, load] of ROUTES) {
     const [fixed, parameter] = pattern.split("/:");
     if (!parameter && pattern === clean) return { title, access, load, params: {} };
     if (parameter && clean.startsWith(`${fixed}/`)) {
@@ -84,11 +84,11 @@ function find(path) {
 }
 
 async function show() {
-  leaving.abort();
-  leaving = new AbortController();
-  const { signal } = leaving;
+  pageController.abort();
+  pageController = new AbortController();
+  const { signal } = pageController;
   const main = document.getElementById("main");
-  const route = find(pathOf());
+  const route = findRoute(pathOf());
   if (!route) {
     document.documentElement.dataset.page = "";
     document.title = "Page not found · Quire";
@@ -98,25 +98,25 @@ async function show() {
   }
   const query = Object.fromEntries(new URLSearchParams(location.search));
   // A page that loads quickly shows no loading indicator.
-  const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
+  const loadingTimer = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
   try {
     // Without an earlier sign-in, public pages skip this request: its 401 would be logged as an error.
-    const asked = !user.get() && (route.access === "user" || signedInBefore()) ? whoAmI(signal) : null;
+    const userRequest = !user.get() && (route.access === "user" || signedInBefore()) ? whoAmI(signal) : null;
     // Data that does not depend on the user is loaded while the session is checked.
-    const early = asked && signedInBefore() ? ahead(route, { ...route.params, ...query }, signal) : null;
-    early?.catch(() => {});
-    await asked;
+    const earlyData = userRequest && signedInBefore() ? loadEarly(route, { ...route.params, ...query }, signal) : null;
+    earlyData?.catch(() => {});
+    await userRequest;
     if (route.access === "user" && !user.get()) return askToSignIn();
     const page = await route.load();
-    const data = (user.get() && (await early)) || (await page.load({ ...route.params, ...query }, signal));
-    clearTimeout(patience);
+    const data = (user.get() && (await earlyData)) || (await page.load({ ...route.params, ...query }, signal));
+    clearTimeout(loadingTimer);
     if (signal.aborted) return;
     document.documentElement.dataset.page = page.kind ?? "";
     document.title = route.title === "Quire" ? "Quire: many models, one answer" : `${route.title} · Quire`;
-    fill(main, page.view(data, { signal, go, note }));
-    arrive(main, route.title);
+    fill(main, page.view(data, { signal, go, note: replaceAddress }));
+    focusPage(main, route.title);
   } catch (problem) {
-    clearTimeout(patience);
+    clearTimeout(loadingTimer);
     if (signal.aborted) return;
     if (problem.status === 401 && route.access !== "anyone") return askToSignIn();
     document.documentElement.dataset.page ??= "";
@@ -125,7 +125,7 @@ async function show() {
 }
 
 // Loads the page's data in advance if it does not depend on the user; otherwise returns null.
-async function ahead(route, params, signal) {
+async function loadEarly(route, params, signal) {
   const page = await route.load();
   return page.early ? page.load(params, signal) : null;
 }
@@ -137,15 +137,15 @@ function askToSignIn() {
 
 // Moves screen readers and the keyboard to the start of the new page, except on the first load, where the browser
 // has already done so.
-function arrive(main, title) {
+function focusPage(main, title) {
   mark();
   const here = location.pathname + location.search;
-  if (shown && shown !== here) {
+  if (currentAddress && currentAddress !== here) {
     main.focus({ preventScroll: true });
     window.scrollTo(0, 0);
     announce(title);
   }
   // The focused element was removed when the page was redrawn.
-  else if (shown && document.activeElement === document.body) main.focus({ preventScroll: true });
-  shown = here;
+  else if (currentAddress && document.activeElement === document.body) main.focus({ preventScroll: true });
+  currentAddress = here;
 }

@@ -32,5 +32,5 @@ listen(go);
 start().then(() => {
   // Nothing on the page depends on these.
   keepShell();
-  import("./parts/owed.js").then(({ payAll }) => user.watch((person) => person && payAll()));
+  import("./parts/owed.js").then(({ resendDeletions }) => user.watch((person) => person && resendDeletions()));
 });

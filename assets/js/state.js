@@ -2,7 +2,7 @@
 // cannot read.
 
 /** Creates an observable value. */
-export function value(initial) {
+export function observable(initial) {
   let current = initial;
   const watchers = new Set();
   return {
@@ -21,10 +21,10 @@ export function value(initial) {
 }
 
 /** The signed-in user, or null. */
-export const user = value(null);
+export const user = observable(null);
 
 /** Whether the device is online and the last request reached the server. */
-export const online = value(navigator.onLine);
+export const online = observable(navigator.onLine);
 
 /** Reads a stored JSON value; anything unreadable counts as absent. */
 export function recall(key, area = localStorage) {

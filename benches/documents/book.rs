@@ -8,8 +8,8 @@ use flate2::write::ZlibEncoder;
 
 const TEXT: &str = include_str!("../../tests/data/documents/gpl-3.txt");
 /// Lines per page, and words per line.
-const LINES: usize = 58;
-const WORDS: usize = 15;
+const LINES_PER_PAGE: usize = 58;
+const WORDS_PER_LINE: usize = 15;
 /// Pages per node of the page tree.
 const PAGES_PER_NODE: usize = 50;
 
@@ -52,7 +52,7 @@ fn words() -> impl Iterator<Item = &'static str> {
 }
 
 /// A `TJ` array such as `[(ex)-12(ample )]TJ`: pieces of three letters with kerning between them.
-fn line(words: &[&str]) -> String {
+fn text_array(words: &[&str]) -> String {
     let text = words.join(" ");
     let pieces: Vec<String> = text
         .as_bytes()
@@ -83,9 +83,9 @@ pub fn make(pages: usize) -> Book {
         let mut kids = Vec::new();
         for page in 0..here {
             let mut content = "BT /F 9 Tf 11 TL 50 780 Td\n".to_owned();
-            for _ in 0..LINES {
-                let words: Vec<&str> = source.by_ref().take(WORDS).collect();
-                content.push_str(&line(&words));
+            for _ in 0..LINES_PER_PAGE {
+                let words: Vec<&str> = source.by_ref().take(WORDS_PER_LINE).collect();
+                content.push_str(&text_array(&words));
                 count += words.len();
             }
             content.push_str("ET");
@@ -111,7 +111,7 @@ pub fn make(pages: usize) -> Book {
     assert_eq!(tree, root, "objects are numbered as they are written");
     let catalog = writer.object(format!("<</Type/Catalog/Pages {tree} 0 R>>").as_bytes());
     Book {
-        bytes: end(writer, catalog),
+        bytes: finish_pdf(writer, catalog),
         words: count,
     }
 }
@@ -130,7 +130,7 @@ fn stream(content: &[u8], packed: bool) -> Vec<u8> {
     body
 }
 
-fn end(writer: Writer, catalog: usize) -> Vec<u8> {
+fn finish_pdf(writer: Writer, catalog: usize) -> Vec<u8> {
     let Writer { mut bytes, places } = writer;
     let start = bytes.len();
     let size = places.len() + 1;

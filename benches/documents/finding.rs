@@ -10,13 +10,13 @@ use quire::store::{Store, StoreSettings, documents, users};
 use crate::set::{self, Library, Quality};
 use crate::support::Folder;
 
-const SIZE: usize = 50 << 20;
+const INDEXED_BYTES: usize = 50 << 20;
 /// Batch size in bytes, the same as the server uses for uploads.
-const BATCH: usize = 128 << 10;
+const BATCH_BYTES: usize = 128 << 10;
 const DOCUMENT: usize = 1 << 20;
 
 /// Measures search quality on all public questions.
-pub fn quality() {
+pub fn measure_search_quality() {
     let folder = Folder::new("finding");
     let library = Library::new(&folder.0);
     let (mut ours, mut plain) = (Quality::default(), Quality::default());
@@ -45,33 +45,33 @@ pub fn quality() {
 
 /// Indexes 50 MB of real paragraphs, repeated as needed, through cutter, terms, index, and store; then searches
 /// them.
-pub fn speed() {
+pub fn measure_indexing_speed() {
     let folder = Folder::new("indexing");
     let path = folder.0.join("quire.db");
     let store = Store::open(&StoreSettings { path }).unwrap();
-    let owner = set::person(1);
+    let owner = set::test_user(1);
     let row = owner.clone();
     store.write_now(move |db| users::insert(db, &row)).unwrap();
     let articles: Vec<_> = ["en", "de", "es"]
         .into_iter()
-        .flat_map(set::articles)
+        .flat_map(set::load_articles)
         .collect();
     let mut paragraphs = articles
         .iter()
         .flat_map(|article| article.paragraphs())
         .cycle();
-    let begun = Instant::now();
+    let start = Instant::now();
     let (mut written, mut number) = (0, 0);
-    while written < SIZE {
+    while written < INDEXED_BYTES {
         number += 1;
-        written += put(
+        written += index_document(
             &store,
-            &set::document(&owner, number, "text"),
+            &set::test_document(&owner, number, "text"),
             &mut paragraphs,
         );
     }
-    let took = begun.elapsed().as_secs_f64();
-    let rate = written as f64 / 1e6 / took;
+    let duration = start.elapsed().as_secs_f64();
+    let rate = written as f64 / 1e6 / duration;
     println!(
         "text made searchable             {rate:>6.1} MB/s, {:.0} MB (goal: 10)",
         written as f64 / 1e6
@@ -80,12 +80,12 @@ pub fn speed() {
     let questions = articles.iter().flat_map(|article| article.questions());
     for question in questions.step_by(5) {
         let (owner, question) = (owner.id.clone(), question.clone());
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let ask = move |db: &quire::store::Reader| {
             PassageSearch::new(&question).hits(db, &owner, None, 50)
         };
         let hits = store.read_now(ask).unwrap();
-        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        times.push(started_at.elapsed().as_secs_f64() * 1e3);
         assert!(!hits.is_empty());
     }
     times.sort_by(f64::total_cmp);
@@ -99,7 +99,7 @@ pub fn speed() {
 }
 
 /// Indexes one document of many pages in batches. Returns the size of its text in bytes.
-fn put<'a>(
+fn index_document<'a>(
     store: &Store,
     document: &quire::domain::document::Document,
     paragraphs: &mut impl Iterator<Item = &'a String>,
@@ -112,7 +112,7 @@ fn put<'a>(
     let (mut size, mut number) = (0, 0);
     while size < DOCUMENT {
         let (mut batch, mut pages, mut passages) = (0, Vec::new(), Vec::new());
-        while batch < BATCH {
+        while batch < BATCH_BYTES {
             number += 1;
             let text = paragraphs
                 .by_ref()

@@ -22,11 +22,11 @@ fn main() {
         return finding();
     }
     finding();
-    reading::table();
+    reading::print_table();
     reading::book(&support::binary());
 }
 
 fn finding() {
-    finding::quality();
-    finding::speed();
+    finding::measure_search_quality();
+    finding::measure_indexing_speed();
 }

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::book;
-use crate::manifest::{Sample, samples};
+use crate::manifest::{Sample, load_samples};
 use crate::support::{Folder, Program, ask, sign_up};
-use crate::words::{count, recall};
+use crate::words::{recall, word_counts};
 
 const PAGES: usize = 2_000;
 /// Interval between two samples of the processes.
-const LOOK: Duration = Duration::from_millis(10);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 struct Row {
     path: String,
@@ -23,26 +23,28 @@ struct Row {
     took: Duration,
 }
 
-fn row(sample: &Sample) -> Option<Row> {
+fn measure_file(sample: &Sample) -> Option<Row> {
     let reference = sample.reference()?;
-    let begun = Instant::now();
+    let start = Instant::now();
     let (report, pages) = sample.read().ok()?;
-    let took = begun.elapsed();
+    let duration = start.elapsed();
     let text: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
     Some(Row {
         path: sample.path.clone(),
         words: report.words as usize,
-        recall: recall(&count(&text.join("\n")), &count(&reference)),
-        took,
+        recall: recall(&word_counts(&text.join("\n")), &word_counts(&reference)),
+        took: duration,
     })
 }
 
 /// Prints one line per file, then one per kind.
-pub fn table() {
+pub fn print_table() {
     let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     println!("word recall, file by file     words   recall      time");
-    for sample in samples() {
-        let Some(row) = row(&sample) else { continue };
+    for sample in load_samples() {
+        let Some(row) = measure_file(&sample) else {
+            continue;
+        };
         println!(
             "  {:<48} {:>7}   {:>5.3}   {:>6.1} ms",
             row.path,
@@ -70,7 +72,7 @@ pub fn table() {
 }
 
 /// Returns a value in kB from a file in /proc.
-fn kb(path: &str, name: &str) -> Option<u64> {
+fn proc_value_kb(path: &str, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse().ok()
@@ -79,12 +81,12 @@ fn kb(path: &str, name: &str) -> Option<u64> {
 /// Returns the processes started by the server, from any of its threads.
 fn children(parent: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{parent}/task"));
-    let listed = threads
+    let list = threads
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    let text: Vec<String> = listed.collect();
+    let text: Vec<String> = list.collect();
     text.join(" ")
         .split_whitespace()
         .filter_map(|number| number.parse().ok())
@@ -101,7 +103,7 @@ struct Seen {
 impl Seen {
     fn look(&mut self, program: &Program) {
         for child in children(program.child.id()) {
-            let peak = kb(&format!("/proc/{child}/status"), "VmHWM:");
+            let peak = proc_value_kb(&format!("/proc/{child}/status"), "VmHWM:");
             self.reader = self.reader.max(peak.unwrap_or(0));
         }
         self.server = self.server.max(program.pss_kb());
@@ -118,29 +120,29 @@ pub fn book(quire: &Path) {
     upload(program.address, &token, "small.pdf", &book::make(3).bytes);
     std::thread::sleep(Duration::from_secs(3));
     let idle = program.pss_kb();
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let address = program.address;
     let id = {
         let (token, bytes) = (token.clone(), book.bytes.clone());
         std::thread::spawn(move || upload(address, &token, "book.pdf", &bytes))
     };
-    let mut seen = Seen::default();
+    let mut observed = Seen::default();
     while !id.is_finished() {
-        seen.look(&program);
-        std::thread::sleep(LOOK);
+        observed.look(&program);
+        std::thread::sleep(SAMPLE_INTERVAL);
     }
     let id = id.join().unwrap();
-    let stored = begun.elapsed();
+    let stored = started_at.elapsed();
     let read = loop {
-        seen.look(&program);
-        let shown = show(address, &token, &id);
-        if shown["status"] != "processing" {
-            break shown;
+        observed.look(&program);
+        let body = get_document(address, &token, &id);
+        if body["status"] != "processing" {
+            break body;
         }
-        assert!(begun.elapsed() < Duration::from_secs(300), "{shown}");
-        std::thread::sleep(LOOK);
+        assert!(started_at.elapsed() < Duration::from_secs(300), "{body}");
+        std::thread::sleep(SAMPLE_INTERVAL);
     };
-    let took = begun.elapsed();
+    let duration = started_at.elapsed();
     std::thread::sleep(Duration::from_secs(3));
     let mb = |kb: u64| kb as f64 / 1024.0;
     println!(
@@ -150,9 +152,9 @@ pub fn book(quire: &Path) {
         read["pages"],
         read["words"],
         stored.as_secs_f64(),
-        took.as_secs_f64()
+        duration.as_secs_f64()
     );
-    match seen.reader {
+    match observed.reader {
         0 => println!("  reader process                 none was seen"),
         peak => println!(
             "  reader process, peak           {:6.1} MB   (goal: under 80 MB)",
@@ -162,19 +164,19 @@ pub fn book(quire: &Path) {
     println!(
         "  server: idle {:.1} MB, peak {:.1} MB, after {:.1} MB   (goal: within 2 MB of idle)",
         mb(idle),
-        mb(seen.server),
+        mb(observed.server),
         mb(program.pss_kb())
     );
 }
 
-fn show(address: SocketAddr, token: &str, id: &str) -> serde_json::Value {
+fn get_document(address: SocketAddr, token: &str, id: &str) -> serde_json::Value {
     let request = format!(
         "GET /api/documents/{id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
     );
-    body(&ask(address, &request).expect("an answer"))
+    json_body(&ask(address, &request).expect("an answer"))
 }
 
-fn body(answer: &str) -> serde_json::Value {
+fn json_body(answer: &str) -> serde_json::Value {
     let json = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
     serde_json::from_str(json).unwrap_or_else(|_| panic!("{answer}"))
 }
@@ -197,7 +199,7 @@ fn upload(address: SocketAddr, token: &str, name: &str, bytes: &[u8]) -> String 
     stream.write_all(tail.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let answer = body(&answer);
+    let answer = json_body(&answer);
     answer["id"]
         .as_str()
         .unwrap_or_else(|| panic!("{answer}"))

@@ -8,7 +8,7 @@ pub fn ticks_of_family(process: u32) -> u64 {
         let field = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
         field(11).unwrap_or(0) + field(12).unwrap_or(0)
     };
-    family(process).into_iter().map(of).sum()
+    process_family(process).into_iter().map(of).sum()
 }
 
 /// Returns the sum of their proportional set sizes, in MB.
@@ -25,11 +25,11 @@ pub fn pss_of_family(process: u32) -> f64 {
             .and_then(|kb| kb.parse::<f64>().ok())
             .unwrap_or(0.0)
     };
-    family(process).into_iter().map(of).sum::<f64>() / 1_024.0
+    process_family(process).into_iter().map(of).sum::<f64>() / 1_024.0
 }
 
 /// Returns a process and its descendants.
-pub fn family(process: u32) -> Vec<u32> {
+pub fn process_family(process: u32) -> Vec<u32> {
     let path = format!("/proc/{process}/task/{process}/children");
     let children = std::fs::read_to_string(path).unwrap_or_default();
     let children = children

@@ -10,40 +10,40 @@ pub struct Limits {
     pub starter: PathBuf,
 }
 
-const MEMORY: &str = "536870912";
+const MEMORY_LIMIT: &str = "536870912";
 
 impl Limits {
     /// Returns `None` if this machine does not permit it.
     pub fn new(folder: &Path, binary: &Path) -> Option<Self> {
         let name = format!("quire-bench-{}", std::process::id());
         let root = Path::new("/sys/fs/cgroup");
-        let wanted: Vec<(PathBuf, Vec<(&str, &str)>)> = if root.join("cgroup.controllers").exists()
-        {
-            vec![(
-                root.join(&name),
-                vec![("cpu.max", "10000 100000"), ("memory.max", MEMORY)],
-            )]
-        } else {
-            vec![
-                (
-                    root.join("cpu").join(&name),
-                    vec![
-                        ("cpu.cfs_period_us", "100000"),
-                        ("cpu.cfs_quota_us", "10000"),
-                    ],
-                ),
-                (
-                    root.join("memory").join(&name),
-                    vec![("memory.limit_in_bytes", MEMORY)],
-                ),
-            ]
-        };
+        let expected: Vec<(PathBuf, Vec<(&str, &str)>)> =
+            if root.join("cgroup.controllers").exists() {
+                vec![(
+                    root.join(&name),
+                    vec![("cpu.max", "10000 100000"), ("memory.max", MEMORY_LIMIT)],
+                )]
+            } else {
+                vec![
+                    (
+                        root.join("cpu").join(&name),
+                        vec![
+                            ("cpu.cfs_period_us", "100000"),
+                            ("cpu.cfs_quota_us", "10000"),
+                        ],
+                    ),
+                    (
+                        root.join("memory").join(&name),
+                        vec![("memory.limit_in_bytes", MEMORY_LIMIT)],
+                    ),
+                ]
+            };
         let mut limits = Self {
             groups: Vec::new(),
             starter: folder.join("limited"),
         };
         let mut script = "#!/bin/sh\n".to_owned();
-        for (group, settings) in wanted {
+        for (group, settings) in expected {
             fs::create_dir(&group).ok()?;
             limits.groups.push(group.clone());
             for (file, value) in settings {

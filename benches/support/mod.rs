@@ -164,13 +164,13 @@ pub fn sign_up(address: SocketAddr, name: &str) -> String {
 
 /// Creates an API key for the account with this access token.
 pub fn new_key(address: SocketAddr, token: &str) -> String {
-    let made = post(
+    let created = post(
         address,
         "/api/users/me/api-keys",
         token,
         r#"{"name":"bench"}"#,
     );
-    field(&made, "key")
+    field(&created, "key")
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

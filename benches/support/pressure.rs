@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::family::ticks_of_family;
 
 const CONNECTIONS: usize = 32;
-const LENGTH: Duration = Duration::from_secs(4);
+const MEASURE_DURATION: Duration = Duration::from_secs(4);
 
 /// Returns requests per second, and the program's CPU time per request in microseconds.
 pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
@@ -21,14 +21,14 @@ pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
     // the bottleneck.
     let request = request.to_owned();
     let (flag, count) = (stop.clone(), done.clone());
-    let client = std::thread::spawn(move || drive(address, &request, &flag, &count));
+    let client = std::thread::spawn(move || drive_load(address, &request, &flag, &count));
     std::thread::sleep(Duration::from_millis(500));
     let (first, ticks, begun) = (
         done.load(Ordering::Relaxed),
         ticks_of_family(process),
         Instant::now(),
     );
-    std::thread::sleep(LENGTH);
+    std::thread::sleep(MEASURE_DURATION);
     let requests = (done.load(Ordering::Relaxed) - first) as f64;
     let (seconds, ticks) = (
         begun.elapsed().as_secs_f64(),
@@ -42,7 +42,7 @@ pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
     )
 }
 
-fn drive(address: SocketAddr, request: &str, stop: &AtomicBool, done: &AtomicU64) {
+fn drive_load(address: SocketAddr, request: &str, stop: &AtomicBool, done: &AtomicU64) {
     let mut connections: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
             let stream = TcpStream::connect(address).expect("a connection");
@@ -72,8 +72,8 @@ fn drive(address: SocketAddr, request: &str, stop: &AtomicBool, done: &AtomicU64
 fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) {
     answer.clear();
     let mut piece = [0; 16384];
-    let mut whole = usize::MAX;
-    while answer.len() < whole {
+    let mut full = usize::MAX;
+    while answer.len() < full {
         let read = stream.read(&mut piece).expect("an answer comes");
         assert!(
             read > 0,
@@ -81,11 +81,11 @@ fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) {
             String::from_utf8_lossy(answer)
         );
         answer.extend_from_slice(&piece[..read]);
-        if whole == usize::MAX
+        if full == usize::MAX
             && let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n")
         {
             match content_length(&answer[..end]) {
-                Some(length) => whole = end + 4 + length,
+                Some(length) => full = end + 4 + length,
                 None if answer.ends_with(b"\r\n0\r\n\r\n") => return,
                 None => {}
             }

@@ -57,9 +57,9 @@ pub fn searched(script: Script) -> Searched {
             RaceStep::Done(verdict) => {
                 let place = |arm: usize| race.design().arms[arm].0[0].unwrap_or(0);
                 return Searched {
-                    leader: worth(prompts[place(verdict.leader)]),
-                    current: worth(prompts[0]),
-                    given: worth(prompts[0]).max(worth(prompts[1])),
+                    leader: prompt_quality(prompts[place(verdict.leader)]),
+                    current: prompt_quality(prompts[0]),
+                    given: prompt_quality(prompts[0]).max(prompt_quality(prompts[1])),
                     race,
                     verdict,
                     proposals,
@@ -68,7 +68,7 @@ pub fn searched(script: Script) -> Searched {
             }
             RaceStep::Propose(wanted) => {
                 let parent = race.design().arms[wanted.parent].0[0].unwrap_or(0);
-                let prompt = improved(prompts[parent], &wanted, script, proposals.len());
+                let prompt = propose_prompt(prompts[parent], &wanted, script, proposals.len());
                 let place = prompts.iter().position(|&known| known == prompt);
                 let place = place.unwrap_or(prompts.len());
                 if place == prompts.len() {
@@ -84,8 +84,8 @@ pub fn searched(script: Script) -> Searched {
             RaceStep::Evaluate(cells) => {
                 let cell = cells[0];
                 let place = race.design().arms[cell.arm].0[0].unwrap_or(0);
-                let rate = rate(prompts[place], cell.case);
-                let luck = unit(script.seed, prompts[place] << 20 | cell.case as u64);
+                let rate = success_rate(prompts[place], cell.case);
+                let luck = uniform(script.seed, prompts[place] << 20 | cell.case as u64);
                 let outcome = TrialOutcome {
                     score: f64::from(u8::from(luck < rate)),
                     ..TrialOutcome::default()
@@ -123,20 +123,23 @@ pub fn design(script: Script, given: usize) -> Design {
     }
 }
 
-fn rate(prompt: u64, case: usize) -> f64 {
+fn success_rate(prompt: u64, case: usize) -> f64 {
     match prompt >> (case % PHRASES) & 1 {
         1 => RATES.0,
         _ => RATES.1,
     }
 }
 
-fn worth(prompt: u64) -> f64 {
-    (0..PHRASES).map(|case| rate(prompt, case)).sum::<f64>() / PHRASES as f64
+fn prompt_quality(prompt: u64) -> f64 {
+    (0..PHRASES)
+        .map(|case| success_rate(prompt, case))
+        .sum::<f64>()
+        / PHRASES as f64
 }
 
-fn improved(prompt: u64, wanted: &Reflection, script: Script, number: usize) -> u64 {
+fn propose_prompt(prompt: u64, wanted: &Reflection, script: Script, number: usize) -> u64 {
     let useless = 1 << (PHRASES + number);
-    let is_right = unit(script.seed, 0xA11 + number as u64) < script.skill;
+    let is_right = uniform(script.seed, 0xA11 + number as u64) < script.skill;
     let missing = wanted.shown_trials.iter().map(|cell| cell.case % PHRASES);
     let mut missing = missing.filter(|phrase| prompt >> phrase & 1 == 0);
     match missing.next() {
@@ -146,7 +149,7 @@ fn improved(prompt: u64, wanted: &Reflection, script: Script, number: usize) -> 
 }
 
 /// Returns a uniform number derived from a seed and an index (splitmix64).
-fn unit(seed: u64, place: u64) -> f64 {
+fn uniform(seed: u64, place: u64) -> f64 {
     let mut z =
         seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place.wrapping_mul(0xD1B5_4A32_D192_ED03);
     for factor in [0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB] {

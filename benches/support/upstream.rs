@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
 /// Delay from the request to the first token.
-pub const THINKING: Duration = Duration::from_millis(20);
+pub const FIRST_TOKEN_DELAY: Duration = Duration::from_millis(20);
 
 /// The provider; it runs until the bench ends.
 pub struct Upstream {
@@ -56,24 +56,32 @@ async fn serve(
 ) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
     loop {
-        let (tokens, pause) = asked(&mut socket).await?;
+        let (tokens, pause) = read_request(&mut socket).await?;
         let now = counts.0.fetch_add(1, Ordering::SeqCst) + 1;
         counts.1.fetch_max(now, Ordering::SeqCst);
-        let spoken = speak(&mut socket, tokens, pause).await;
+        let spoken = write_stream(&mut socket, tokens, pause).await;
         counts.0.fetch_sub(1, Ordering::SeqCst);
         spoken?;
     }
 }
 
-async fn speak(socket: &mut TcpStream, tokens: usize, pause: Duration) -> std::io::Result<()> {
-    let thinking = if pause.is_zero() { pause } else { THINKING };
+async fn write_stream(
+    socket: &mut TcpStream,
+    tokens: usize,
+    pause: Duration,
+) -> std::io::Result<()> {
+    let thinking = if pause.is_zero() {
+        pause
+    } else {
+        FIRST_TOKEN_DELAY
+    };
     let mut next = Instant::now() + thinking;
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     // Complete, because some gateways refuse chunks without an ID, time, or model.
     let head_fields =
         "\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\"";
-    let event = chunk(&format!(
+    let event = chat_chunk(&format!(
         "data: {{{head_fields},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"token \"}},\
          \"finish_reason\":null}}]}}\n\n"
     ));
@@ -93,17 +101,17 @@ async fn speak(socket: &mut TcpStream, tokens: usize, pause: Duration) -> std::i
          \"total_tokens\":{tokens}}}}}\n\n\
          data: [DONE]\n\n"
     );
-    sent += &chunk(&end);
+    sent += &chat_chunk(&end);
     sent += "0\r\n\r\n";
-    // What is sent at once arrives at once.
+    // A single write, so that tokens without a pause arrive together.
     socket.write_all(sent.as_bytes()).await
 }
 
-fn chunk(text: &str) -> String {
+fn chat_chunk(text: &str) -> String {
     format!("{:x}\r\n{text}\r\n", text.len())
 }
 
-async fn asked(socket: &mut TcpStream) -> std::io::Result<(usize, Duration)> {
+async fn read_request(socket: &mut TcpStream) -> std::io::Result<(usize, Duration)> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {

@@ -132,14 +132,14 @@ impl AccountSettings {
     ///
     /// # Errors
     /// Returns an error if the system provides no random numbers.
-    pub fn of(config: &Config, secret: &str) -> Result<Self> {
+    pub fn from_config(config: &Config, secret: &str) -> Result<Self> {
         Ok(Self {
             data_dir: config.data_dir.clone(),
             secret: secret.to_owned(),
             password_rounds: config.password_rounds,
             login_per_minute: config.limits.login_per_minute,
             registration: config.registration,
-            setup: FirstAdminRule::of(config)?,
+            setup: FirstAdminRule::from_config(config)?,
         })
     }
 }
@@ -150,7 +150,7 @@ impl Accounts {
     /// # Errors
     /// Same as [`folder::open`].
     pub fn open(config: &Config) -> Result<Self> {
-        Self::of(config, folder::open(config)?)
+        Self::from_folder(config, folder::open(config)?)
     }
 
     /// Like `open`, but creates nothing.
@@ -158,11 +158,11 @@ impl Accounts {
     /// # Errors
     /// Same as [`folder::open_existing`].
     pub fn open_existing(config: &Config) -> Result<Self> {
-        Self::of(config, folder::open_existing(config)?)
+        Self::from_folder(config, folder::open_existing(config)?)
     }
 
-    fn of(config: &Config, opened: folder::OpenedFolder) -> Result<Self> {
-        let settings = AccountSettings::of(config, &opened.secret)?;
+    fn from_folder(config: &Config, opened: folder::OpenedFolder) -> Result<Self> {
+        let settings = AccountSettings::from_config(config, &opened.secret)?;
         Ok(Self::new(opened.store, &settings))
     }
 
@@ -196,14 +196,14 @@ impl Accounts {
         &self,
         email: &str,
         password: &str,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<SignedIn> {
         let account = Email::parse(email).map(|email| email.as_str().to_owned());
         // An invalid address is counted too, under the text as typed, truncated.
-        let tried = account
+        let attempted = account
             .clone()
             .unwrap_or_else(|| email.chars().take(254).collect());
-        let mut attempt = self.register_attempt(Some(&tried), visit).await?;
+        let mut attempt = self.register_attempt(Some(&attempted), origin).await?;
         self.await_turn(&mut attempt).await?;
         let user = match account {
             Some(ref address) => {
@@ -216,13 +216,13 @@ impl Accounts {
         };
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         // A password longer than any account can have is not hashed.
-        let fits = password.len() <= 1024
+        let is_match = password.len() <= 1024
             && self
                 .passwords
-                .verify(password, stored, attempt.lane)
+                .verify(password, stored, attempt.priority)
                 .await?;
-        let Some(user) = user.filter(|_| fits) else {
-            self.record_failed_login(account, visit).await?;
+        let Some(user) = user.filter(|_| is_match) else {
+            self.record_failed_login(account, origin).await?;
             return Err(wrong_login_error());
         };
         self.refund_attempt(&attempt);
@@ -231,52 +231,52 @@ impl Accounts {
                 Error::new(Kind::Forbidden, "this account is locked").resolve("ask an admin")
             );
         }
-        let better = match self.passwords.is_outdated(&user.password_hash) {
+        let new_hash = match self.passwords.is_outdated(&user.password_hash) {
             true => Some(self.passwords.hash(password).await?),
             false => None,
         };
-        self.begin_session(user, better, visit).await
+        self.begin_session(user, new_hash, origin).await
     }
 
     async fn begin_session(
         &self,
         mut user: User,
-        better: Option<String>,
-        visit: &RequestOrigin,
+        new_hash: Option<String>,
+        origin: &RequestOrigin,
     ) -> Result<SignedIn> {
-        let id = SessionId::new(visit.now, random_number()?);
-        let checked = user.password_hash.clone();
-        if let Some(hash) = &better {
+        let id = SessionId::new(origin.now, random_number()?);
+        let verified_hash = user.password_hash.clone();
+        if let Some(hash) = &new_hash {
             user.password_hash.clone_from(hash);
         }
-        let signed_in = self.tokens(user, id, 0, visit)?;
+        let signed_in = self.tokens(user, id, 0, origin)?;
         let session = Session {
             id: signed_in.session.clone(),
             user: signed_in.user.id.clone(),
             refresh_hash: token::hash(&signed_in.refresh_token),
             previous_refresh_hash: None,
-            created: visit.now,
-            expires: visit.now + REFRESH_TOKEN_LIFETIME,
+            created: origin.now,
+            expires: origin.now + REFRESH_TOKEN_LIFETIME,
             revoked: None,
-            client: visit
+            client: origin
                 .client
                 .chars()
                 .filter(|c| !c.is_control())
                 .take(200)
                 .collect(),
         };
-        let entry = visit.entry(Some(&session.user), "session.started", session.id.as_str());
-        let now = visit.now;
-        let network = visit
+        let entry = origin.entry(Some(&session.user), "session.started", session.id.as_str());
+        let now = origin.now;
+        let network = origin
             .peer
             .map(|peer| login_limits::network(peer).to_string());
-        let begun = self
+        let is_created = self
             .freeing_store
             .write(move |db| {
                 // The password may have been changed while it was being verified. A change ends all sessions, so
                 // no session may start after it.
                 let user = users::by_id(db, &session.user)?;
-                if user.is_none_or(|user| user.disabled || user.password_hash != checked) {
+                if user.is_none_or(|user| user.disabled || user.password_hash != verified_hash) {
                     return Ok(false);
                 }
                 sessions::insert(db, &session)?;
@@ -284,14 +284,14 @@ impl Accounts {
                 if let Some(network) = &network {
                     sign_in_networks::remember(db, &session.user, network, now)?;
                 }
-                if let Some(hash) = &better {
+                if let Some(hash) = &new_hash {
                     users::set_password_hash(db, &session.user, hash)?;
                 }
                 audit::append(db, &entry)?;
                 Ok(true)
             })
             .await?;
-        if begun {
+        if is_created {
             Ok(signed_in)
         } else {
             Err(wrong_login_error())
@@ -303,16 +303,16 @@ impl Accounts {
     ///
     /// # Errors
     /// `SignInNeeded` if the token is not valid.
-    pub async fn refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<SignedIn> {
+    pub async fn refresh(&self, presented: &str, origin: &RequestOrigin) -> Result<SignedIn> {
         let (id, renewals) = self
             .refresh_token
             .read(presented)
             .ok_or_else(sign_in_again_error)?;
         let id = SessionId::parse(id).ok_or_else(sign_in_again_error)?;
         let next = token::hash(&self.refresh_token.token(id.as_str(), renewals + 1));
-        let shown = token::hash(presented);
-        let (now, session) = (visit.now, id.clone());
-        let reused = visit.entry(None, "session.reused", id.as_str());
+        let presented_hash = token::hash(presented);
+        let (now, session) = (origin.now, id.clone());
+        let reused = origin.entry(None, "session.reused", id.as_str());
         let user = self
             .freeing_store
             .write(move |db| {
@@ -322,16 +322,17 @@ impl Accounts {
                 if session.expires <= now {
                     return Ok(None);
                 }
-                if crypto::same(&session.refresh_hash, &shown) {
+                if crypto::constant_time_eq(&session.refresh_hash, &presented_hash) {
                     sessions::rotate(db, &session.id, &next, now, now + REFRESH_TOKEN_LIFETIME)?;
                     return Ok(Some(user));
                 }
-                let graced = session
+                let in_grace = session
                     .previous_refresh_hash
                     .is_some_and(|(previous, replaced)| {
-                        crypto::same(&previous, &shown) && now.since(replaced) <= REFRESH_GRACE
+                        crypto::constant_time_eq(&previous, &presented_hash)
+                            && now.since(replaced) <= REFRESH_GRACE
                     });
-                if graced && crypto::same(&session.refresh_hash, &next) {
+                if in_grace && crypto::constant_time_eq(&session.refresh_hash, &next) {
                     return Ok(Some(user));
                 }
                 sessions::revoke(db, &session.id, now)?;
@@ -346,7 +347,7 @@ impl Accounts {
             })
             .await?;
         match user {
-            Some(user) => self.tokens(user, id, renewals + 1, visit),
+            Some(user) => self.tokens(user, id, renewals + 1, origin),
             None => {
                 self.caller_cache.clear();
                 Err(sign_in_again_error())
@@ -358,33 +359,33 @@ impl Accounts {
     ///
     /// # Errors
     /// Returns an error if the store fails.
-    pub async fn logout(&self, caller: &Caller, visit: &RequestOrigin) -> Result<()> {
+    pub async fn logout(&self, caller: &Caller, origin: &RequestOrigin) -> Result<()> {
         let Some(session) = caller.session.clone() else {
             return Err(
                 Error::new(Kind::BadRequest, "an API key has no session to end")
                     .resolve("delete the key to end its use"),
             );
         };
-        self.end_session(session, visit).await
+        self.end_session(session, origin).await
     }
 
     /// Ends the session of a refresh token, for a browser whose access token has expired.
     ///
     /// # Errors
     /// Returns an error if the store fails.
-    pub async fn logout_by_refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<()> {
+    pub async fn logout_by_refresh(&self, presented: &str, origin: &RequestOrigin) -> Result<()> {
         let session = self
             .refresh_token
             .read(presented)
             .and_then(|(id, _)| SessionId::parse(id));
-        self.end_session(session.ok_or_else(sign_in_again_error)?, visit)
+        self.end_session(session.ok_or_else(sign_in_again_error)?, origin)
             .await
     }
 
-    async fn end_session(&self, session: SessionId, visit: &RequestOrigin) -> Result<()> {
+    async fn end_session(&self, session: SessionId, origin: &RequestOrigin) -> Result<()> {
         let (now, entry) = (
-            visit.now,
-            visit.entry(None, "session.ended", session.as_str()),
+            origin.now,
+            origin.entry(None, "session.ended", session.as_str()),
         );
         self.freeing_store
             .write(move |db| {
@@ -410,12 +411,12 @@ impl Accounts {
     /// # Errors
     /// Returns an error if the store fails.
     pub async fn delete_expired(&self, now: Timestamp) -> Result<()> {
-        let gone = self
+        let deleted = self
             .freeing_store
             .write(move |db| sessions::delete_expired(db, now))
             .await?;
-        if gone > 0 {
-            log::debug("expired sessions removed", &[("count", &gone)]);
+        if deleted > 0 {
+            log::debug("expired sessions removed", &[("count", &deleted)]);
         }
         Ok(())
     }
@@ -430,9 +431,9 @@ impl Accounts {
         user: User,
         session: SessionId,
         renewals: u64,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<SignedIn> {
-        let now = visit.now;
+        let now = origin.now;
         let id = crate::domain::id::ulid(now, random_number()?);
         let claims = jwt::Claims::access(
             user.id.as_str(),
@@ -444,7 +445,7 @@ impl Accounts {
         Ok(SignedIn {
             access_token: self.jwt.sign(&claims),
             refresh_token: self.refresh_token.token(session.as_str(), renewals),
-            device_cookie: self.device_cookie(&user, &session, visit),
+            device_cookie: self.device_cookie(&user, &session, origin),
             user,
             session,
         })
@@ -454,9 +455,9 @@ impl Accounts {
     async fn record_failed_login(
         &self,
         account: Option<String>,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<()> {
-        let entry = visit.entry(None, "login.failed", &account.unwrap_or_default());
+        let entry = origin.entry(None, "login.failed", &account.unwrap_or_default());
         Ok(self
             .freeing_store
             .write(move |db| audit::append(db, &entry))

@@ -79,11 +79,11 @@ impl Accounts {
         actor: Option<&UserId>,
         new: NewAccount,
         role: Role,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<User> {
         // The command line may create the first administrator.
         let claim = AdminClaim::FirstAccount;
-        self.create(new, actor, (role, claim), None, visit).await
+        self.create(new, actor, (role, claim), None, origin).await
     }
 
     /// Changes the role of an account, or locks or unlocks it, effective immediately.
@@ -95,11 +95,11 @@ impl Accounts {
         actor: Option<&UserId>,
         id: &UserId,
         change: UserChange,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<User> {
         let entry = audit::AuditEntry {
             detail: describe(change),
-            ..visit.entry(actor, "account.managed", id.as_str())
+            ..origin.entry(actor, "account.managed", id.as_str())
         };
         let id = id.clone();
         let user = self.store.write(move |db| {
@@ -125,9 +125,9 @@ impl Accounts {
         &self,
         actor: Option<&UserId>,
         id: &UserId,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<()> {
-        let entry = visit.entry(actor, "account.deleted", id.as_str());
+        let entry = origin.entry(actor, "account.deleted", id.as_str());
         let (store, data, id) = (
             self.freeing_store.clone(),
             self.data_dir.clone(),
@@ -150,18 +150,18 @@ impl Accounts {
         id: &UserId,
         new: &str,
         keep_keys: bool,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<usize> {
         let hash = self.checked_password_hash(new).await?;
-        let entry = visit.entry(actor, "password.set", id.as_str());
-        let (id, now) = (id.clone(), visit.now);
-        let set = self.store.write(move |db| {
+        let entry = origin.entry(actor, "password.set", id.as_str());
+        let (id, now) = (id.clone(), origin.now);
+        let updated = self.store.write(move |db| {
             users::set_password_hash(db, &id, &hash)?;
             let deleted = revoke_access(db, &id, keep_keys, now)?;
             audit::append(db, &entry)?;
             Ok(deleted)
         });
-        let deleted = set.await.map_err(account_error)?;
+        let deleted = updated.await.map_err(account_error)?;
         self.caller_cache.clear();
         Ok(deleted)
     }
@@ -174,17 +174,17 @@ impl Accounts {
         &self,
         actor: Option<&UserId>,
         id: &UserId,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<OneTimeLink> {
-        let link = new_one_time_link(visit.now, RESET_LINK_LIFETIME)?;
-        let (hash, expires, now) = (token::hash(&link.token), link.expires, visit.now);
-        let entry = visit.entry(actor, "password.link_made", id.as_str());
+        let link = new_one_time_link(origin.now, RESET_LINK_LIFETIME)?;
+        let (hash, expires, now) = (token::hash(&link.token), link.expires, origin.now);
+        let entry = origin.entry(actor, "password.link_made", id.as_str());
         let id = id.clone();
-        let put = self.store.write(move |db| {
+        let written = self.store.write(move |db| {
             password_resets::put(db, &id, &hash, now, expires)?;
             audit::append(db, &entry)
         });
-        put.await.map_err(account_error)?;
+        written.await.map_err(account_error)?;
         Ok(link)
     }
 
@@ -207,7 +207,7 @@ impl Accounts {
         &self,
         actor: Option<&UserId>,
         email: Option<&str>,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<OneTimeLink> {
         let email = match email {
             None => String::new(),
@@ -221,14 +221,14 @@ impl Accounts {
                     )
                 })?,
         };
-        let link = new_one_time_link(visit.now, INVITE_LIFETIME)?;
-        let (hash, expires, now) = (token::hash(&link.token), link.expires, visit.now);
-        let entry = visit.entry(actor, "invite.made", &email);
-        let put = self.store.write(move |db| {
+        let link = new_one_time_link(origin.now, INVITE_LIFETIME)?;
+        let (hash, expires, now) = (token::hash(&link.token), link.expires, origin.now);
+        let entry = origin.entry(actor, "invite.made", &email);
+        let written = self.store.write(move |db| {
             invites::put(db, &hash, &email, now, expires)?;
             audit::append(db, &entry)
         });
-        put.await?;
+        written.await?;
         Ok(link)
     }
 

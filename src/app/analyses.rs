@@ -7,7 +7,7 @@ mod conversation;
 mod evidence;
 mod follow_up;
 mod forecast;
-mod history_rooms;
+mod history_budgets;
 mod pictures;
 mod plan;
 mod relay;
@@ -122,24 +122,24 @@ impl Analyses<'_> {
         &self,
         caller: Option<&Caller>,
         id: &AnalysisId,
-        ended: RunOutcome,
+        outcome: RunOutcome,
     ) -> Result<AnalysisReport> {
         let user = caller.map(|caller| caller.user.clone());
-        self.report(user, id.clone(), Some(ended)).await
+        self.report(user, id.clone(), Some(outcome)).await
     }
 
     async fn report(
         &self,
         user: Option<UserId>,
         id: AnalysisId,
-        ended: Option<RunOutcome>,
+        outcome: Option<RunOutcome>,
     ) -> Result<AnalysisReport> {
         let found = self.store.read(move |db| {
             let Some(analysis) = analyses::by_id(db, user.as_ref(), &id)? else {
                 return Ok(None);
             };
             let answers = analyses::answers_of(db, &id)?;
-            let asked = match &user {
+            let offer = match &user {
                 Some(user) if !comparisons::is_decided(db, &id)? => {
                     ComparisonOffer::AtInterval(comparisons::compare_interval(db, user)?)
                 }
@@ -148,19 +148,19 @@ impl Analyses<'_> {
             let calls = calls_of(db, &analysis)?;
             let vote = user.as_ref().map(|user| analyses::vote_of(db, user, &id));
             let vote = vote.transpose()?.flatten();
-            let place = user.as_ref().map(|user| threads::place_of(db, user, &id));
-            let place = place.transpose()?.flatten();
-            Ok(Some((analysis, answers, calls, asked, vote, place)))
+            let position = user.as_ref().map(|user| threads::place_of(db, user, &id));
+            let position = position.transpose()?.flatten();
+            Ok(Some((analysis, answers, calls, offer, vote, position)))
         });
-        let (mut analysis, mut answers, calls, asked, vote, place) =
+        let (mut analysis, mut answers, calls, offer, vote, position) =
             found.await?.ok_or_else(Error::missing)?;
-        if let Some(ended) = ended {
-            unstored::complete(&mut analysis, &mut answers, ended);
+        if let Some(outcome) = outcome {
+            unstored::fill_from_outcome(&mut analysis, &mut answers, outcome);
         }
-        let report = self.report_of(analysis, answers, calls, asked);
+        let report = self.report_of(analysis, answers, calls, offer);
         Ok(AnalysisReport {
             vote,
-            place,
+            place: position,
             ..report
         })
     }
@@ -205,12 +205,12 @@ impl Analyses<'_> {
         id: &AnalysisId,
         after: u64,
     ) -> Result<RunWatch> {
-        let (user, wanted) = (caller.map(|caller| caller.user.clone()), id.clone());
-        let known = self
+        let (user, target_id) = (caller.map(|caller| caller.user.clone()), id.clone());
+        let status = self
             .store
-            .read(move |db| analyses::status_of(db, user.as_ref(), &wanted))
+            .read(move |db| analyses::status_of(db, user.as_ref(), &target_id))
             .await?;
-        known.ok_or_else(Error::missing)?;
+        status.ok_or_else(Error::missing)?;
         Ok(self.engine.watch(id.clone(), after))
     }
 
@@ -305,13 +305,13 @@ impl Analyses<'_> {
     }
 
     async fn resume_one(&self, id: AnalysisId) -> Result<()> {
-        let wanted = id.clone();
+        let target_id = id.clone();
         let found = self.store.read(move |db| {
-            let analysis = analyses::load_unfinished(db, &wanted)?;
+            let analysis = analyses::load_unfinished(db, &target_id)?;
             Ok((
                 analysis,
-                analyses::answers_of(db, &wanted)?,
-                events::last_seq(db, &wanted)?,
+                analyses::answers_of(db, &target_id)?,
+                events::last_seq(db, &target_id)?,
             ))
         });
         let (Some(analysis), answers, last_event) = found.await? else {
@@ -331,13 +331,13 @@ impl Analyses<'_> {
             return self.fail(id, "its account is locked").await;
         }
         let calls = estimate::estimate_calls(&analysis.plan);
-        let forecast = estimate::total(&calls);
+        let forecast = estimate::total_estimate(&calls);
         let bound = estimate::upper_bound(&calls).unwrap_or_default();
         let (cache, cache_age) = (analysis.plan.cache, cache_age(&analysis.plan));
         let pictures = self
             .pictures(analysis.user.as_ref(), &analysis.plan)
             .await?;
-        let terms = RunTerms::of(&analysis.plan, &answers);
+        let terms = RunTerms::from_plan(&analysis.plan, &answers);
         let machine = match analysis.started {
             None => StagedRun::new(id.clone(), analysis.plan, forecast),
             Some(started) => {
@@ -370,11 +370,11 @@ impl Analyses<'_> {
     // Ends a run that is not being driven. The answers received so far are paid for and count.
     async fn fail(&self, id: AnalysisId, reason: &str) -> Result<()> {
         let reason = reason.to_owned();
-        let ended = self.store.write(move |db| {
+        let outcome = self.store.write(move |db| {
             let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
             let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
             let started = analysis.started.unwrap_or(now);
-            let found = Findings::of(&analysis.plan, &answers, None);
+            let found = Findings::from_answers(&analysis.plan, &answers, None);
             let machine = StagedRun::restore(
                 id.clone(),
                 analysis.plan,
@@ -404,10 +404,10 @@ impl Analyses<'_> {
             }
             Ok(())
         });
-        match ended.await {
+        match outcome.await {
             // Already over: another task got there first.
             Err(StoreError::Missing) => Ok(()),
-            ended => Ok(ended?),
+            outcome => Ok(outcome?),
         }
     }
 }

@@ -44,11 +44,11 @@ impl Accounts {
     pub async fn create_key(
         &self,
         caller: &Caller,
-        wanted: NewKey,
-        visit: &RequestOrigin,
+        params: NewKey,
+        origin: &RequestOrigin,
     ) -> Result<(String, ApiKey)> {
         require_session(caller, "make further keys")?;
-        self.make_key(&caller.user, wanted, visit).await
+        self.make_key(&caller.user, params, origin).await
     }
 
     /// Creates a key for the command line, under the same rules.
@@ -58,14 +58,14 @@ impl Accounts {
     pub async fn make_key(
         &self,
         user: &UserId,
-        wanted: NewKey,
-        visit: &RequestOrigin,
+        params: NewKey,
+        origin: &RequestOrigin,
     ) -> Result<(String, ApiKey)> {
-        let (scopes, confines) = checked_key_params(&wanted)?;
-        let (name, days) = (wanted.name.trim(), wanted.days);
+        let (scopes, limits) = checked_key_params(&params)?;
+        let (name, days) = (params.name.trim(), params.days);
         let text = token::new_key().map_err(Error::internal)?;
         let key = ApiKey {
-            id: KeyId::new(visit.now, random_number()?),
+            id: KeyId::new(origin.now, random_number()?),
             user: user.clone(),
             name: if name.is_empty() {
                 "API key".to_owned()
@@ -75,14 +75,14 @@ impl Accounts {
             prefix: text.chars().take(token::KEY_PREFIX.len() + 6).collect(),
             hash: token::hash(&text),
             scopes,
-            limits: confines,
-            created: visit.now,
+            limits,
+            created: origin.now,
             last_used: None,
-            expires: days.map(|days| visit.now + Duration::from_secs(u64::from(days) * 86_400)),
+            expires: days.map(|days| origin.now + Duration::from_secs(u64::from(days) * 86_400)),
         };
-        let entry = visit.entry(Some(user), "key.created", key.id.as_str());
+        let entry = origin.entry(Some(user), "key.created", key.id.as_str());
         let row = key.clone();
-        let made = self.store.write(move |db| {
+        let created = self.store.write(move |db| {
             if api_keys::list_of(db, &row.user)?.len() >= MAX_KEYS {
                 return Ok(false);
             }
@@ -90,7 +90,7 @@ impl Accounts {
             audit::append(db, &entry)?;
             Ok(true)
         });
-        if !made.await? {
+        if !created.await? {
             return Err(Error::new(
                 Kind::BadRequest,
                 format!("an account may have {MAX_KEYS} keys"),
@@ -116,15 +116,20 @@ impl Accounts {
     ///
     /// # Errors
     /// `Missing` if there is no such key; `Forbidden` if the caller uses another API key without the `keys` scope.
-    pub async fn delete_key(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
+    pub async fn delete_key(
+        &self,
+        caller: &Caller,
+        id: &str,
+        origin: &RequestOrigin,
+    ) -> Result<()> {
         let missing = || Error::new(Kind::Missing, "there is no such key");
         let id = KeyId::parse(id).ok_or_else(missing)?;
-        let with = caller.key.as_ref().filter(|with| with.id != id);
-        if with.is_some_and(|with| !with.has_scope(KeyScope::Keys)) {
+        let used_key = caller.key.as_ref().filter(|used_key| used_key.id != id);
+        if used_key.is_some_and(|used_key| !used_key.has_scope(KeyScope::Keys)) {
             let why = "an API key without the scope keys can delete only itself";
             return Err(Error::new(Kind::Forbidden, why));
         }
-        let entry = visit.entry(Some(&caller.user), "key.deleted", id.as_str());
+        let entry = origin.entry(Some(&caller.user), "key.deleted", id.as_str());
         let user = caller.user.clone();
         let deleted = self.freeing_store.write(move |db| {
             let deleted = api_keys::delete(db, &user, &id)?;
@@ -139,46 +144,46 @@ impl Accounts {
     }
 }
 
-fn checked_key_params(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
-    let wrong = |field: &str, why: String| Error::field(&["body", field], "value_error", why);
-    let name = wanted.name.trim();
+fn checked_key_params(params: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
+    let error = |field: &str, why: String| Error::field(&["body", field], "value_error", why);
+    let name = params.name.trim();
     if name.chars().count() > 100 || name.chars().any(char::is_control) {
         let why = "a name has at most 100 characters and no control characters";
-        return Err(wrong("name", why.to_owned()));
+        return Err(error("name", why.to_owned()));
     }
-    if (wanted.days).is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
+    if (params.days).is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
         let why = format!("a key is valid for 1 to {MAX_DAYS} days");
-        return Err(wrong("expires_in_days", why));
+        return Err(error("expires_in_days", why));
     }
     let mut scopes = Vec::new();
-    for name in &wanted.scopes {
+    for name in &params.scopes {
         let scope = KeyScope::parse(name).ok_or_else(|| {
-            let known = KeyScope::ALL.map(KeyScope::as_str).join(", ");
-            wrong("scopes", format!("a scope must be one of {known}"))
+            let scope_names = KeyScope::ALL.map(KeyScope::as_str).join(", ");
+            error("scopes", format!("a scope must be one of {scope_names}"))
         })?;
         if !scopes.contains(&scope) {
             scopes.push(scope);
         }
     }
-    let sound = |model: &String| {
+    let is_valid = |model: &String| {
         !model.trim().is_empty() && model.len() <= 200 && !model.chars().any(char::is_control)
     };
-    if wanted.models.len() > MAX_MODELS || !wanted.models.iter().all(sound) {
+    if params.models.len() > MAX_MODELS || !params.models.iter().all(is_valid) {
         let why = format!("at most {MAX_MODELS} model ids, or prefixes of ids followed by *");
-        return Err(wrong("models", why));
+        return Err(error("models", why));
     }
     let amount = |field: &str, dollars: Option<f64>| match dollars.map(MicroDollars::from_dollars) {
-        Some(None) => Err(wrong(field, "must be at least 0".to_owned())),
+        Some(None) => Err(error(field, "must be at least 0".to_owned())),
         amount => Ok(amount.flatten()),
     };
-    let confines = KeyLimits {
-        models: wanted
+    let limits = KeyLimits {
+        models: params
             .models
             .iter()
             .map(|model| model.trim().to_owned())
             .collect(),
-        daily_budget: amount("day_budget_usd", wanted.daily_budget_usd)?,
-        total_budget: amount("budget_usd", wanted.total_budget_usd)?,
+        daily_budget: amount("day_budget_usd", params.daily_budget_usd)?,
+        total_budget: amount("budget_usd", params.total_budget_usd)?,
     };
-    Ok((scopes, confines))
+    Ok((scopes, limits))
 }

@@ -58,7 +58,7 @@ pub struct BackupFolder {
 /// The server's record of its backups.
 #[derive(Default)]
 pub(super) struct BackupStatus {
-    underway: AtomicBool,
+    is_running: AtomicBool,
     last: Mutex<Option<BackupAttempt>>,
     // `None` until the folder has been read.
     due: Mutex<Option<Timestamp>>,
@@ -104,22 +104,22 @@ pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
 }
 
 /// Writes a backup and prunes the oldest ones. Blocks.
-fn make(
+fn write_and_prune(
     store: &Store,
-    wanted: &BackupConfig,
+    config: &BackupConfig,
     now: Timestamp,
 ) -> std::result::Result<Verified, String> {
-    let folder = &wanted.folder;
+    let folder = &config.folder;
     let failed = |error: io::Error| format!("{}: {error}", folder.display());
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder.create(folder).map_err(failed)?;
-    let made = store.backup(&folder.join(name_of(now)), false);
-    let verified = made.map_err(|error: BackupError| format!("{}: {error}", folder.display()))?;
+    let result = store.backup(&folder.join(name_of(now)), false);
+    let verified = result.map_err(|error: BackupError| format!("{}: {error}", folder.display()))?;
     for old in copies(folder)
         .map_err(failed)?
         .into_iter()
-        .skip(wanted.keep)
+        .skip(config.keep)
     {
         fs::remove_file(folder.join(old.name)).map_err(failed)?;
     }
@@ -144,12 +144,12 @@ impl Backups<'_> {
     /// `Conflict` if no folder is set or a backup is running; `Unavailable` if the backup fails.
     pub async fn make_now(
         &self,
-        by: &UserId,
-        visit: &RequestOrigin,
+        actor: &UserId,
+        origin: &RequestOrigin,
         now: Timestamp,
     ) -> Result<BackupFolder> {
         self.write_backup(now).await?;
-        let entry = visit.entry(Some(by), "backup.made", "");
+        let entry = origin.entry(Some(actor), "backup.made", "");
         self.store
             .write(move |db| audit::append(db, &entry).map(drop))
             .await?;
@@ -174,17 +174,17 @@ impl Backups<'_> {
 
     /// Writes a backup if the newest one is old enough. Otherwise cheap; does nothing if no folder is set.
     pub async fn make_when_due(&self, now: Timestamp) {
-        let Some(wanted) = self.config else {
+        let Some(config) = self.config else {
             return;
         };
         let due = *self.due();
         let due = match due {
             Some(due) => due,
             None => {
-                let newest = copies(&wanted.folder)
+                let newest = copies(&config.folder)
                     .ok()
                     .and_then(|all| Some(all.first()?.at));
-                let due = newest.map_or(now, |newest| newest + wanted.every);
+                let due = newest.map_or(now, |newest| newest + config.every);
                 *self.due() = Some(due);
                 due
             }
@@ -209,12 +209,12 @@ impl Backups<'_> {
     ///
     /// # Errors
     /// `Unavailable` if the copy cannot be written or verified.
-    pub async fn download(&self, by: &UserId, visit: &RequestOrigin) -> Result<TemporaryFile> {
+    pub async fn download(&self, actor: &UserId, origin: &RequestOrigin) -> Result<TemporaryFile> {
         let name = crypto::hex(&crypto::random::<16>()?);
         let path = self.data_dir.join("tmp").join(format!("backup-{name}"));
         let (store, entry) = (
             self.store.clone(),
-            visit.entry(Some(by), "backup.downloaded", ""),
+            origin.entry(Some(actor), "backup.downloaded", ""),
         );
         let work = move || {
             let file = TemporaryFile::new(path);
@@ -231,12 +231,12 @@ impl Backups<'_> {
     ///
     /// # Errors
     /// `Conflict` if no replica is set.
-    pub async fn send_snapshot(&self, by: &UserId, visit: &RequestOrigin) -> Result<()> {
+    pub async fn send_snapshot(&self, actor: &UserId, origin: &RequestOrigin) -> Result<()> {
         let Some(replica) = self.replica else {
             return Err(Error::new(Kind::Conflict, "no replica is set")
                 .resolve("set QUIRE_REPLICA, or download a copy"));
         };
-        let entry = visit.entry(Some(by), "backup.made", "replica");
+        let entry = origin.entry(Some(actor), "backup.made", "replica");
         self.store
             .write(move |db| audit::append(db, &entry).map(drop))
             .await?;
@@ -245,21 +245,22 @@ impl Backups<'_> {
     }
 
     async fn write_backup(&self, now: Timestamp) -> Result<Verified> {
-        let wanted = self.settings()?.clone();
-        if self.status.underway.swap(true, Relaxed) {
+        let config = self.settings()?.clone();
+        if self.status.is_running.swap(true, Relaxed) {
             let error = Error::new(Kind::Conflict, "a backup is already running");
             return Err(error.resolve("wait until it has finished"));
         }
-        let (store, every) = (self.store.clone(), wanted.every);
-        let made = tokio::task::spawn_blocking(move || make(&store, &wanted, now)).await;
-        self.status.underway.store(false, Relaxed);
-        let made = made.map_err(Error::internal)?;
+        let (store, every) = (self.store.clone(), config.every);
+        let result =
+            tokio::task::spawn_blocking(move || write_and_prune(&store, &config, now)).await;
+        self.status.is_running.store(false, Relaxed);
+        let result = result.map_err(Error::internal)?;
         let mut last = self.status.last.lock().unwrap_or_else(|e| e.into_inner());
         *last = Some(BackupAttempt {
             at: now,
-            rows: made.clone().map(|verified| verified.rows),
+            rows: result.clone().map(|verified| verified.rows),
         });
-        let verified = made.map_err(backup_failed)?;
+        let verified = result.map_err(backup_failed)?;
         *self.due() = Some(now + every);
         Ok(verified)
     }

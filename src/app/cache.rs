@@ -62,11 +62,11 @@ impl CacheService<'_> {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub async fn clear(&self, which: CacheSelection) -> Result<usize> {
+    pub async fn clear(&self, selection: CacheSelection) -> Result<usize> {
         Ok(self
             .store
             .for_freeing()
-            .write(move |db| cached_answers::clear(db, &which))
+            .write(move |db| cached_answers::clear(db, &selection))
             .await?)
     }
 
@@ -103,8 +103,9 @@ impl CacheService<'_> {
             .cache_misses(&caller.user, &requests, report.analysis.created)
             .await?;
         let look = |((call, _), (key, miss)): ((CallId, ModelRequest), (String, CacheMiss))| {
-            let is_it = |one: &&StageAnswer| (one.stage, one.member) == (call.stage, call.member);
-            let answer = report.answers.iter().find(is_it)?.clone();
+            let is_answer_of_call =
+                |answer: &&StageAnswer| (answer.stage, answer.member) == (call.stage, call.member);
+            let answer = report.answers.iter().find(is_answer_of_call)?.clone();
             Some(CacheLookup {
                 miss: (!answer.cached).then_some(miss),
                 answer,

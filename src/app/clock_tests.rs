@@ -51,17 +51,17 @@ fn a_run_survives_setting_the_clock_forward() {
             ..Request::default()
         };
         let analyses = app.analyses();
-        let begun = analyses
+        let run = analyses
             .start(None, request, RunContext::default(), clock::now())
             .await
             .unwrap();
-        let mut watch = app.engine.watch(begun.id.clone(), 0);
+        let mut watch = app.engine.watch(run.id.clone(), 0);
         // Its calls are running.
         let first = watch.next().await.unwrap();
         assert!(first.is_some());
-        clock::jump::by(ONE_YEAR);
-        let outcome = begun.finished.outcome().await.unwrap().result;
-        clock::jump::by(Duration::ZERO);
+        clock::jump::set_offset(ONE_YEAR);
+        let outcome = run.finished.outcome().await.unwrap().result;
+        clock::jump::set_offset(Duration::ZERO);
         assert_eq!(outcome.status, Status::Completed, "{:?}", outcome.error);
         assert!(outcome.totals.total_time_ms < 3_600_000);
         app.close().await;

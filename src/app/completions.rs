@@ -24,7 +24,7 @@ pub use answer::Completion;
 
 pub use crate::engine::StreamPermit;
 use crate::llm::{Llm, Retired};
-use crate::wire::serve_openai::{ChatRequest, shown};
+use crate::wire::serve_openai::{ChatRequest, sanitize_field_name};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
 
 /// Prefix for the names of patterns and recipes.
@@ -69,7 +69,7 @@ pub struct ModelName {
 /// A started completion.
 pub struct StartedCompletion {
     /// The run.
-    pub begun: StartedRun,
+    pub run: StartedRun,
     /// Fields of the request that no provider receives.
     pub ignored: Vec<String>,
     /// Whether a panel answers rather than a single model.
@@ -89,9 +89,9 @@ impl Completions<'_> {
         let ready = self.llm.models(Some(user)).into_iter();
         let ready =
             ready.filter(|(model, state)| *state == Availability::Ready && limits.allow(&model.id));
-        let named = |model| self.model_name_of(caller, model);
-        let mut names: Vec<ModelName> = ready.map(|(model, _)| named(model)).collect();
-        let ours = |id: String, created| ModelName {
+        let model_name = |model| self.model_name_of(caller, model);
+        let mut names: Vec<ModelName> = ready.map(|(model, _)| model_name(model)).collect();
+        let panel_name = |id: String, created| ModelName {
             model: None,
             id: format!("{PANEL_NAME_PREFIX}{id}"),
             owner: "quire".to_owned(),
@@ -103,14 +103,14 @@ impl Completions<'_> {
         let recipes = self.recipes.list(user).await?;
         for recipe in recipes {
             if !patterns.contains(&recipe.name) {
-                let gone = self.models.retired_of(user, &recipe.body).into_iter();
+                let retired = self.models.retired_of(user, &recipe.body).into_iter();
                 names.push(ModelName {
-                    retired_members: gone.map(|(name, _)| name).collect(),
-                    ..ours(recipe.name, Some(recipe.created))
+                    retired_members: retired.map(|(name, _)| name).collect(),
+                    ..panel_name(recipe.name, Some(recipe.created))
                 });
             }
         }
-        names.extend(patterns.into_iter().map(|id| ours(id, None)));
+        names.extend(patterns.into_iter().map(|id| panel_name(id, None)));
         Ok(names)
     }
 
@@ -135,8 +135,8 @@ impl Completions<'_> {
     ///
     /// # Errors
     /// The errors of `start` if there is no free slot; nothing is started.
-    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<StreamPermit> {
-        self.analyses.reserve_streams(caller, places)
+    pub fn reserve(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
+        self.analyses.reserve_streams(caller, count)
     }
 
     fn model_name_of(&self, caller: &Caller, model: Model) -> ModelName {
@@ -158,14 +158,14 @@ impl Completions<'_> {
     pub async fn start(
         &self,
         caller: &Caller,
-        asked: ChatRequest,
+        chat_request: ChatRequest,
         thread: Option<&str>,
         now: Timestamp,
-        held: Option<&StreamPermit>,
+        reserved: Option<&StreamPermit>,
     ) -> Result<StartedCompletion> {
-        let mut ignored = asked.ignored.clone();
-        ignored.extend(self.unsupported_fields(caller, &asked));
-        let (request, mut context, is_panel) = Box::pin(self.request(caller, asked)).await?;
+        let mut ignored = chat_request.ignored.clone();
+        ignored.extend(self.unsupported_fields(caller, &chat_request));
+        let (request, mut context, is_panel) = Box::pin(self.request(caller, chat_request)).await?;
         if let Some(thread) = thread.filter(|_| is_panel) {
             Box::pin(self.analyses.join_thread(caller, thread, &mut context)).await?;
         }
@@ -174,17 +174,17 @@ impl Completions<'_> {
         let is_passthrough = context.passed_on;
         // Boxed, because the request waits for its first token in this future and would otherwise keep the memory
         // of everything before it (measured: 62 KB).
-        let begun = match is_panel {
+        let run = match is_panel {
             true => Box::pin(self.analyses.start(Some(caller), request, context, now)).await?,
             false => {
                 let relayed = self
                     .analyses
-                    .run_passthrough(caller, request, context, now, held);
+                    .run_passthrough(caller, request, context, now, reserved);
                 Box::pin(relayed).await?
             }
         };
         Ok(StartedCompletion {
-            begun,
+            run,
             ignored,
             is_panel,
             is_passthrough,
@@ -205,37 +205,37 @@ impl Completions<'_> {
         let is_missing = |name: &String| self.llm.find(Some(user), name).is_none();
         let models = models.iter().filter(|name| is_missing(name));
         let writer = writer.iter().filter(|name| is_missing(name));
-        let models = models.map(|name| format!("models: {}", shown(name)));
-        let writer = writer.map(|name| format!("ultra_model: {}", shown(name)));
+        let models = models.map(|name| format!("models: {}", sanitize_field_name(name)));
+        let writer = writer.map(|name| format!("ultra_model: {}", sanitize_field_name(name)));
         Ok(models.chain(writer).collect())
     }
 
     // Fields that no provider receives: a panel calls several providers, and not every provider uses the client's
     // API format.
-    fn unsupported_fields(&self, caller: &Caller, asked: &ChatRequest) -> Vec<String> {
-        let kind = self.llm.kind_of(Some(&caller.user), &asked.model);
+    fn unsupported_fields(&self, caller: &Caller, chat_request: &ChatRequest) -> Vec<String> {
+        let kind = self.llm.kind_of(Some(&caller.user), &chat_request.model);
         let reaches = |name: &str| {
-            kind.is_some_and(|kind| passthrough::is_sent_to(kind, &asked.passthrough, name))
+            kind.is_some_and(|kind| passthrough::is_sent_to(kind, &chat_request.passthrough, name))
         };
-        let is_panel = asked.model.starts_with(PANEL_NAME_PREFIX);
+        let is_panel = chat_request.model.starts_with(PANEL_NAME_PREFIX);
         // A thinking budget reaches every provider, if only as an effort level.
         let is_effort = |name: &str| {
-            let value = asked.passthrough.fields.get("thinking");
-            name == "thinking" && value.is_some_and(|it| it["type"] == "enabled")
+            let value = chat_request.passthrough.fields.get("thinking");
+            name == "thinking" && value.is_some_and(|field| field["type"] == "enabled")
         };
-        let names = asked.passthrough.fields.keys();
+        let names = chat_request.passthrough.fields.keys();
         let names = names.filter(|name| {
             !(reaches(name)
                 || is_panel && [MEMBERS_FIELD, SETTINGS_FIELD].contains(&name.as_str())
                 || is_effort(name))
         });
-        let mut unread: Vec<String> = names.map(|name| shown(name)).collect();
+        let mut unread: Vec<String> = names.map(|name| sanitize_field_name(name)).collect();
         // The name of a tool result is known from its call.
         let is_speaker = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
-        if kind != Some(ApiFormat::OpenAi) && asked.turns.iter().any(is_speaker) {
+        if kind != Some(ApiFormat::OpenAi) && chat_request.turns.iter().any(is_speaker) {
             unread.push("messages.name".to_owned());
         }
-        let marks = cache_marks::has_marks(&asked.turns, asked.tools.as_deref());
+        let marks = cache_marks::has_marks(&chat_request.turns, chat_request.tools.as_deref());
         if kind != Some(ApiFormat::Anthropic) && marks {
             unread.push("cache_control".to_owned());
         }
@@ -246,37 +246,37 @@ impl Completions<'_> {
     async fn request(
         &self,
         caller: &Caller,
-        asked: ChatRequest,
+        chat_request: ChatRequest,
     ) -> Result<(Request, RunContext, bool)> {
-        let turns = asked.turns.iter().rev();
-        let mut said =
+        let turns = chat_request.turns.iter().rev();
+        let mut questions =
             turns.filter(|turn| turn.role == MessageRole::User && !turn.text.trim().is_empty());
-        let question = said.next().map(|turn| turn.text.clone());
+        let question = questions.next().map(|turn| turn.text.clone());
         let request = Request {
             prompt: question.unwrap_or_else(|| "(no question in words)".to_owned()),
-            parameters: asked.parameters,
-            response_format: asked.format,
+            parameters: chat_request.parameters,
+            response_format: chat_request.format,
             ..Request::default()
         };
         let context = RunContext {
-            turns: asked.turns,
-            tools: asked.tools,
-            sample: asked.sample,
-            is_live: asked.stream,
+            turns: chat_request.turns,
+            tools: chat_request.tools,
+            sample: chat_request.sample,
+            is_live: chat_request.stream,
             ..RunContext::default()
         };
-        let Some(name) = asked.model.strip_prefix(PANEL_NAME_PREFIX) else {
-            let passthrough = asked.passthrough;
-            let single = self.single(caller, &asked.model, passthrough, request, context);
+        let Some(name) = chat_request.model.strip_prefix(PANEL_NAME_PREFIX) else {
+            let passthrough = chat_request.passthrough;
+            let single = self.single(caller, &chat_request.model, passthrough, request, context);
             return single.map(|(request, context)| (request, context, false));
         };
-        if asked.choices > 1 {
+        if chat_request.choices > 1 {
             let why = "a panel gives one answer: n above 1 is for single models";
             return Err(Error::field(&["n"], "value_error", why));
         }
-        let members = members(&asked.passthrough)?;
+        let members = members(&chat_request.passthrough)?;
         let request = Request {
-            evidence: Some(evidence(&asked.passthrough)?),
+            evidence: Some(evidence(&chat_request.passthrough)?),
             ..request
         };
         let (request, context) = self.panel(caller, name, members, request, context).await?;
@@ -295,20 +295,20 @@ impl Completions<'_> {
     ) -> Result<(Request, RunContext)> {
         let user = Some(&caller.user);
         let model = self.llm.find(user, name).ok_or_else(|| {
-            let known = self.llm.model_without_key(user, name);
-            known.map_or_else(
+            let keyless = self.llm.model_without_key(user, name);
+            keyless.map_or_else(
                 || unknown_model_error(name),
-                |known| missing_key_error(name, &known),
+                |keyless| missing_key_error(name, &keyless),
             )
         })?;
-        let shows = context.turns.iter().any(|turn| !turn.images.is_empty());
-        if shows && model.rejects_images() {
+        let has_images = context.turns.iter().any(|turn| !turn.images.is_empty());
+        if has_images && model.rejects_images() {
             let why = format!("{} does not accept images", model.id);
             return Err(
                 Error::new(Kind::BadRequest, why).resolve("choose a model that accepts images")
             );
         }
-        context.passthrough = Some(Arc::new(passthrough)).filter(|given| !given.fields.is_empty());
+        context.passthrough = Some(Arc::new(passthrough)).filter(|value| !value.fields.is_empty());
         context.passed_on = true;
         // The whole conversation is passed on; the question only names the run.
         if let Some((end, _)) = request.prompt.char_indices().nth(MAX_PROMPT) {
@@ -383,13 +383,13 @@ impl Completions<'_> {
 
 // API clients wait for the end of the run, so its answers are compared only on request, with `quire.evidence`.
 fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
-    let given = passthrough
+    let value = passthrough
         .fields
         .get(SETTINGS_FIELD)
-        .map(|own| &own["evidence"]);
-    match given.filter(|given| !given.is_null()) {
+        .map(|settings| &settings["evidence"]);
+    match value.filter(|value| !value.is_null()) {
         None => Ok(EvidenceRequest::Mode(EvidenceMode::Off)),
-        Some(given) => serde_json::from_value(given.clone()).map_err(|why| {
+        Some(value) => serde_json::from_value(value.clone()).map_err(|why| {
             Error::field(
                 &[SETTINGS_FIELD, "evidence"],
                 "value_error",
@@ -401,10 +401,10 @@ fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
 
 /// Returns the members chosen by the client; empty if the pattern or recipe decides.
 fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
-    let Some(given) = passthrough.fields.get(MEMBERS_FIELD) else {
+    let Some(value) = passthrough.fields.get(MEMBERS_FIELD) else {
         return Ok(Vec::new());
     };
-    let list = given.as_array().map_or(&[][..], Vec::as_slice);
+    let list = value.as_array().map_or(&[][..], Vec::as_slice);
     let names = list.iter().map(|name| name.as_str().map(str::to_owned));
     let names: Option<Vec<String>> = names.collect();
     names.filter(|names| !names.is_empty()).ok_or_else(|| {
@@ -419,39 +419,40 @@ fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
 /// A panel answers the last turn. A prefill (an answer that the client has already begun) becomes part of the
 /// question.
 fn end_with_question(request: &mut Request, context: &mut RunContext) {
-    let mut begun = Vec::new();
+    let mut prefill = Vec::new();
     while let Some(turn) = context
         .turns
         .pop_if(|turn| turn.role == MessageRole::Assistant && turn.calls.is_empty())
     {
-        begun.push(turn.text);
+        prefill.push(turn.text);
     }
-    if begun.is_empty() {
+    if prefill.is_empty() {
         return;
     }
-    begun.reverse();
-    let begun = begun.join("\n\n");
+    prefill.reverse();
+    let prefill = prefill.join("\n\n");
     let Some(last) = context
         .turns
         .last_mut()
         .filter(|turn| turn.result_of.is_none())
     else {
-        request.prompt.clone_from(&begun);
-        context.turns.push(Message::new(MessageRole::User, begun));
+        request.prompt.clone_from(&prefill);
+        context.turns.push(Message::new(MessageRole::User, prefill));
         return;
     };
-    let asked = &last.text;
-    last.text =
-        format!("{asked}\n\nThe answer has begun. Continue it from exactly this point:\n{begun}");
+    let question = &last.text;
+    last.text = format!(
+        "{question}\n\nThe answer has begun. Continue it from exactly this point:\n{prefill}"
+    );
     request.prompt.clone_from(&last.text);
 }
 
 /// Returns the approximate number of tokens in a conversation.
-pub fn estimated_tokens(asked: &ChatRequest) -> u64 {
-    let turns = asked.turns.iter();
+pub fn estimated_tokens(chat_request: &ChatRequest) -> u64 {
+    let turns = chat_request.turns.iter();
     // Overhead per turn.
     let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
-    turns + asked.tools.as_deref().map_or(0, Tools::tokens)
+    turns + chat_request.tools.as_deref().map_or(0, Tools::tokens)
 }
 
 fn is_tool_result(turn: &Message) -> bool {

@@ -17,7 +17,7 @@ use crate::domain::user::Caller;
 use crate::llm::Llm;
 use crate::log;
 use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
-use crate::wire::serve_openai::shown;
+use crate::wire::serve_openai::sanitize_field_name;
 
 /// The result of an embeddings call.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub(super) struct EmbeddingContext<'a> {
 
 impl<'a> EmbeddingContext<'a> {
     /// Returns the context of a call outside any run.
-    pub fn alone(id: &'a AnalysisId, deadline: Option<Duration>) -> Self {
+    pub fn outside_run(id: &'a AnalysisId, deadline: Option<Duration>) -> Self {
         let call = CallId {
             stage: 0,
             member: 0,
@@ -71,11 +71,11 @@ impl EmbeddingService<'_> {
     pub async fn embed(
         &self,
         caller: &Caller,
-        asked: EmbeddingRequest,
+        request: EmbeddingRequest,
     ) -> Result<EmbeddingOutcome> {
         // No analysis has this ID: the record has no parent.
         let id = AnalysisId::new(clock::now(), crypto::random_number()?);
-        self.embed_for(caller, asked, EmbeddingContext::alone(&id, None))
+        self.embed_for(caller, request, EmbeddingContext::outside_run(&id, None))
             .await
     }
 
@@ -86,17 +86,17 @@ impl EmbeddingService<'_> {
     pub(super) async fn embed_for(
         &self,
         caller: &Caller,
-        asked: EmbeddingRequest,
+        request: EmbeddingRequest,
         context: EmbeddingContext<'_>,
     ) -> Result<EmbeddingOutcome> {
-        let (user, begun) = (&caller.user, clock::now());
-        let found = self.llm.find(Some(user), &asked.model);
+        let (user, started) = (&caller.user, clock::now());
+        let found = self.llm.find(Some(user), &request.model);
         let model = found.filter(|model| !model.mock).ok_or_else(|| {
-            let why = format!("there is no embedding model {:?}", asked.model);
+            let why = format!("there is no embedding model {:?}", request.model);
             Error::new(Kind::Missing, why)
                 .resolve("name it with its provider, such as openai/text-embedding-3-small")
         })?;
-        let guess: u64 = asked.texts.iter().map(|text| estimate_tokens(text)).sum();
+        let estimated_tokens: u64 = request.texts.iter().map(|text| estimate_tokens(text)).sum();
         let price = usage::price_of(&model);
         let bill = |tokens: u64, estimated: bool| CallBill {
             usage: Usage {
@@ -107,34 +107,37 @@ impl EmbeddingService<'_> {
             tries: 1,
             ..CallBill::default()
         };
-        let expected = usage::cost(&bill(guess, true), price);
+        let expected = usage::cost(&bill(estimated_tokens, true), price);
         let charges = self.charges;
         let _reserved = charges
-            .reserve(caller, &model.id, (expected, guess), begun)
+            .reserve(caller, &model.id, (expected, estimated_tokens), started)
             .await?;
-        let mut ignored = embed::ignored_fields(self.llm.kind_of(Some(user), &model.id), &asked);
-        let calling = self.llm.embed(Some(user), &model.id, asked);
+        let mut ignored = embed::ignored_fields(self.llm.kind_of(Some(user), &model.id), &request);
+        let calling = self.llm.embed(Some(user), &model.id, request);
         let result = match context.deadline {
             Some(deadline) => timeout(deadline, calling)
                 .await
-                .unwrap_or_else(|_| Err(too_slow(deadline))),
+                .unwrap_or_else(|_| Err(timeout_error(deadline))),
             None => calling.await,
         };
         let bill = match &result {
-            Ok(embedded) => bill(embedded.tokens.unwrap_or(guess), embedded.tokens.is_none()),
+            Ok(embedded) => bill(
+                embedded.tokens.unwrap_or(estimated_tokens),
+                embedded.tokens.is_none(),
+            ),
             // A refused call costs nothing.
             Err(_) => bill(0, false),
         };
         let charge = CallCharge {
             call: context.call,
             model: model.id.clone(),
-            at: begun,
+            at: started,
             ended: match result {
                 Ok(_) => CallEnd::Answered,
                 Err(_) => CallEnd::Failed,
             },
             bill: CallBill {
-                latency_ms: clock::now().since(begun).as_millis() as u64,
+                latency_ms: clock::now().since(started).as_millis() as u64,
                 ..bill
             },
             price,
@@ -143,7 +146,12 @@ impl EmbeddingService<'_> {
         let (tokens, cost) = (charge.bill.usage.input, charge.cost());
         let written = charges.record(caller, context.id, charge).await;
         let embedded = result.map_err(Error::of_call)?;
-        ignored.extend(embedded.omitted.iter().map(|name| shown(name)));
+        ignored.extend(
+            embedded
+                .omitted
+                .iter()
+                .map(|name| sanitize_field_name(name)),
+        );
         // The vectors have been paid for, so a failure to record the call must not withhold them.
         let is_recorded = written.is_ok();
         if let Err(fault) = written {
@@ -159,7 +167,7 @@ impl EmbeddingService<'_> {
     }
 }
 
-fn too_slow(deadline: Duration) -> CallError {
+fn timeout_error(deadline: Duration) -> CallError {
     let why = format!("it took longer than {} seconds", deadline.as_secs());
     CallError::new(CallErrorKind::Timeout, why)
 }

@@ -114,10 +114,10 @@ impl Error {
             .resolve("send an access token, an API key or the session cookie")
     }
     /// Creates the error for one invalid field.
-    pub fn field(place: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn field(location: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         let field = FieldError {
-            location: place.iter().map(|&part| part.to_owned()).collect(),
+            location: location.iter().map(|&part| part.to_owned()).collect(),
             message,
             kind,
         };

@@ -42,18 +42,18 @@ impl Fallbacks<'_> {
     /// `BadInput` for an unknown or repeated model, or too many of them.
     pub async fn set(
         &self,
-        wanted: Chains,
+        requested: Chains,
         actor: &UserId,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<Chains> {
-        if wanted.len() > MAX_CHAINS_AND_MODELS.0 {
+        if requested.len() > MAX_CHAINS_AND_MODELS.0 {
             return Err(chain_error(&format!(
                 "at most {} models can have a chain",
                 MAX_CHAINS_AND_MODELS.0
             )));
         }
         let mut chains = Chains::new();
-        for (model, names) in &wanted {
+        for (model, names) in &requested {
             let id = self.known_model_id(model)?;
             if names.len() > MAX_CHAINS_AND_MODELS.1 {
                 return Err(chain_error(&format!(
@@ -76,7 +76,7 @@ impl Fallbacks<'_> {
             }
         }
         let text = serde_json::to_string(&chains).map_err(Error::internal)?;
-        let entry = visit.entry(Some(actor), "fallbacks.changed", SETTING_NAME);
+        let entry = origin.entry(Some(actor), "fallbacks.changed", SETTING_NAME);
         let write = move |db: &crate::store::Writer| {
             settings::set(db, SETTING_NAME, &text)?;
             audit::append(db, &entry)

@@ -135,7 +135,7 @@ fn open_with(
     let store = Store::open_followed(&StoreSettings { path }, follower)
         .map_err(|error| soundness::open_error(folder, &error))?;
     soundness::check_tables(folder, &store)?;
-    let secret = secret_check::of(config, &store, is_fetched, opener)?;
+    let secret = secret_check::check_and_load(config, &store, is_fetched, opener)?;
     Ok(OpenedFolder {
         store,
         secret,
@@ -167,8 +167,8 @@ pub fn delete_orphans(
 
 /// Returns the error for an action that is not allowed while a server uses the folder.
 pub fn in_use_error(folder: &Path) -> Error {
-    let who = lock_holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
-    let text = format!("a server is using {}{who}", folder.display());
+    let process = lock_holder(folder).map_or_else(String::new, |process| format!(" ({process})"));
+    let text = format!("a server is using {}{process}", folder.display());
     Error::new(Kind::Conflict, text)
 }
 
@@ -217,7 +217,7 @@ fn lock_line(folder: &Path, number: usize) -> Option<String> {
 /// # Errors
 /// `Internal` if the folder or its lock file cannot be created or locked.
 pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
-    let unusable = |error: std::io::Error| {
+    let unusable_error = |error: std::io::Error| {
         let (shown, why) = (folder.display(), io_reason(&error));
         let text = format!("cannot write to the data folder {shown}: {why}");
         Error::new(Kind::Internal, text).resolve(OTHER_FOLDER)
@@ -228,7 +228,7 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
         .create(true)
         .append(true)
         .open(folder.join("lock"))
-        .map_err(unusable)?;
+        .map_err(unusable_error)?;
     match file.try_lock() {
         Ok(()) => {
             // Shown to a process that is refused. The lock is valid without it, so a full disk does not matter.
@@ -239,7 +239,7 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
             Ok(Some(FolderLock(file)))
         }
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
+        Err(TryLockError::Error(error)) => Err(unusable_error(error)),
     }
 }
 
@@ -259,8 +259,8 @@ pub(super) fn io_reason(error: &std::io::Error) -> String {
 /// Creates the folder if it is missing.
 fn create(folder: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
-    let made = builder.recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| {
+    let created = builder.recursive(true).mode(0o700).create(folder);
+    created.map_err(|error| {
         let shown = folder.display();
         let text = match folder.is_file() {
             true => format!("the data folder {shown} is a file"),
@@ -293,9 +293,9 @@ mod tests {
         let first = lock(&folder).expect("a folder");
         assert!(first.is_some());
         assert!(lock(&folder).expect("a folder").is_none());
-        let who = format!("process {}, since 2", std::process::id());
-        let said = lock_holder(&folder).expect("who");
-        assert!(said.starts_with(&who), "{said}");
+        let process = format!("process {}, since 2", std::process::id());
+        let holder = lock_holder(&folder).expect("who");
+        assert!(holder.starts_with(&process), "{holder}");
         drop(first);
         assert!(lock(&folder).expect("a folder").is_some());
         // Overwritten, not appended.

@@ -151,9 +151,9 @@ impl Health<'_> {
 
     /// Runs a query, so that `database` is up to date. Gives up after five seconds.
     pub async fn probe_database(&self) -> bool {
-        let asked = tokio::time::timeout(Duration::from_secs(5), self.store.probe()).await;
-        let there = folder::database(self.data_dir);
-        matches!(asked, Ok(Ok(()))) && tokio::fs::metadata(there).await.is_ok()
+        let outcome = tokio::time::timeout(Duration::from_secs(5), self.store.probe()).await;
+        let path = folder::database(self.data_dir);
+        matches!(outcome, Ok(Ok(()))) && tokio::fs::metadata(path).await.is_ok()
     }
 
     /// Returns the number of calls answered from the cache.
@@ -202,10 +202,10 @@ fn by_model(days: Vec<DailyUsage>) -> Vec<DailyUsage> {
         sum.output += day.output;
         sum.cost = sum.cost.saturating_add(day.cost);
     }
-    let named = models
+    let rows = models
         .into_iter()
         .map(|(model, sum)| DailyUsage { model, ..sum });
-    named.collect()
+    rows.collect()
 }
 
 impl ProcessStats {

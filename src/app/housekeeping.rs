@@ -50,10 +50,10 @@ impl App {
         self.documents().resume().await?;
         self.documents().expire_uploads(now).await?;
         self.documents().tidy(now).await?;
-        let most = self.config.cache_bytes;
+        let max_bytes = self.config.cache_bytes;
         let store = self.store.for_freeing();
         let deleted = store
-            .write(move |db| cached_answers::purge(db, now, most))
+            .write(move |db| cached_answers::purge(db, now, max_bytes))
             .await?;
         store
             .write(move |db| {

@@ -19,9 +19,9 @@ use crate::store::idempotency::{self, KeyLookup, StoredResponse};
 /// How long a key returns the same response.
 pub const RESPONSE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Maximum size of a stored response, in bytes.
-const MAX_ANSWER_BYTES: usize = 4 << 20;
+const MAX_RESPONSE_BYTES: usize = 4 << 20;
 /// Maximum number of remembered keys whose responses could not be stored.
-const MAX_LOST: usize = 4096;
+const MAX_LOST_RESPONSES: usize = 4096;
 
 /// The idempotency keys in use in this process.
 pub(super) type SharedIdempotencyKeys = Arc<IdempotencyKeys>;
@@ -107,23 +107,23 @@ impl Idempotency<'_> {
         }
         // A response to one API key is not valid for another, which may have different limits.
         let name = match &caller.key {
-            Some(with) => format!("{} {key}", with.id),
+            Some(used_key) => format!("{} {key}", used_key.id),
             None => key.to_owned(),
         };
         let claim = self.take(&caller.user, &name, token::hash(request))?;
         let ((user, name), request) = (claim.name.clone(), claim.request);
         let process = self.keys.process.clone();
         let found = self.store.write(move |db| {
-            let place = (&user, name.as_str());
+            let claim_key = (&user, name.as_str());
             let times = (now - RESPONSE_LIFETIME, now);
-            let found = idempotency::claim(db, place, request, &process, times)?;
+            let found = idempotency::claim(db, claim_key, request, &process, times)?;
             match &found {
                 // This process dropped the claim: its client disconnected, and the calls were stopped.
                 KeyLookup::Claim {
-                    request: of,
-                    process: by,
-                } if *of == request && *by == process => {
-                    idempotency::take_over(db, place, request, &process, now)?;
+                    request: claimed_request,
+                    process: holder,
+                } if *claimed_request == request && *holder == process => {
+                    idempotency::take_over(db, claim_key, request, &process, now)?;
                     Ok(KeyLookup::Claimed)
                 }
                 _ => Ok(found),
@@ -131,11 +131,14 @@ impl Idempotency<'_> {
         });
         match found.await? {
             KeyLookup::Claimed => Ok(IdempotencyLookup::Claimed(claim)),
-            KeyLookup::Answered(kept) if kept.request == request => {
-                let headers = serde_json::from_str(&kept.headers).map_err(Error::internal)?;
-                Ok(IdempotencyLookup::StoredResponse(headers, kept.body))
+            KeyLookup::Answered(response) if response.request == request => {
+                let headers = serde_json::from_str(&response.headers).map_err(Error::internal)?;
+                Ok(IdempotencyLookup::StoredResponse(headers, response.body))
             }
-            KeyLookup::Claim { request: of, .. } if of == request => Err(unknown_outcome_error()),
+            KeyLookup::Claim {
+                request: claimed_request,
+                ..
+            } if claimed_request == request => Err(unknown_outcome_error()),
             KeyLookup::Answered(_) | KeyLookup::Claim { .. } => {
                 let why = "this idempotency key was used for another request";
                 Err(Error::new(Kind::BadRequest, why).resolve("use a new key for each request"))
@@ -187,47 +190,47 @@ impl Idempotency<'_> {
 
     /// Stores the response to a request. Returns false on failure: the response has been paid for, so the client
     /// still receives it, and the key is refused from then on.
-    pub async fn keep_answer(
+    pub async fn store_response(
         &self,
         claim: IdempotencyClaim,
         headers: &[(String, String)],
         body: String,
         now: Timestamp,
     ) -> bool {
-        let kept = self.store_answer(&claim, headers, body, now).await;
-        if let Err(why) = &kept {
+        let stored = self.try_store_response(&claim, headers, body, now).await;
+        if let Err(why) = &stored {
             log::error(
                 "answer not stored under its idempotency key",
                 &[("fault", why)],
             );
             let mut states = self.keys.states();
-            if states.len() >= MAX_LOST {
+            if states.len() >= MAX_LOST_RESPONSES {
                 states.retain(|_, state| *state == KeyState::Answering);
             }
             states.insert(claim.name.clone(), KeyState::OutcomeUnknown);
         }
-        kept.is_ok()
+        stored.is_ok()
     }
 
-    async fn store_answer(
+    async fn try_store_response(
         &self,
         claim: &IdempotencyClaim,
         headers: &[(String, String)],
         body: String,
         now: Timestamp,
     ) -> std::result::Result<(), String> {
-        if body.len() > MAX_ANSWER_BYTES {
+        if body.len() > MAX_RESPONSE_BYTES {
             return Err(format!("{} bytes are too many", body.len()));
         }
-        let kept = StoredResponse {
+        let response = StoredResponse {
             request: claim.request,
             headers: serde_json::to_string(headers).map_err(|error| error.to_string())?,
             body,
         };
         let (user, key) = claim.name.clone();
-        let kept =
-            (self.store).write(move |db| idempotency::store_response(db, &user, &key, &kept, now));
-        kept.await.map_err(|error| format!("{error:?}"))
+        let response = (self.store)
+            .write(move |db| idempotency::store_response(db, &user, &key, &response, now));
+        response.await.map_err(|error| format!("{error:?}"))
     }
 }
 

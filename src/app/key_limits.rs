@@ -108,36 +108,36 @@ impl KeyLimitService<'_> {
     ) -> Result<KeyReservation> {
         let _asking = self.reservations.reserving.lock().await;
         // Read before the store: any reservation released in between will have been recorded by then.
-        let held = self.reservations.held(key);
-        let wanted = key.clone();
+        let reserved = self.reservations.held(key);
+        let key_id = key.clone();
         let read = self
             .store
-            .read(move |db| api_keys::spent(db, &wanted, now.day()));
-        let (today, whole) = read.await?;
-        let mut room: Option<MicroDollars> = None;
+            .read(move |db| api_keys::spent(db, &key_id, now.day()));
+        let (today, total) = read.await?;
+        let mut remaining: Option<MicroDollars> = None;
         let limits = [
             (today, key_limits.daily_budget, "today"),
-            (whole, key_limits.total_budget, "in all"),
+            (total, key_limits.total_budget, "in all"),
         ];
         for (spent, limit, when) in limits {
-            let taken = spent.saturating_add(held);
+            let committed = spent.saturating_add(reserved);
             let Some(limit) = limit else { continue };
-            let needed = taken.saturating_add(cost);
+            let needed = committed.saturating_add(cost);
             if needed <= limit {
-                let left = MicroDollars(limit.0 - needed.0);
-                room = Some(room.map_or(left, |room| room.min(left)));
+                let rest = MicroDollars(limit.0 - needed.0);
+                remaining = Some(remaining.map_or(rest, |remaining| remaining.min(rest)));
                 continue;
             }
             let why = format!(
                 "this may cost up to {:.4} USD; {:.4} of this API key's {:.4} {when} are spent or reserved",
                 cost.dollars(),
-                taken.dollars(),
+                committed.dollars(),
                 limit.dollars(),
             );
             return Err(Error::new(Kind::BudgetExceeded, why)
                 .resolve("its owner can create a key with a larger budget"));
         }
-        Ok(self.reservations.hold_funds(key, cost, room))
+        Ok(self.reservations.hold_funds(key, cost, remaining))
     }
 }
 
@@ -168,12 +168,12 @@ pub(super) struct KeyReservation {
 }
 
 impl KeyReservations {
-    fn held_funds(&self) -> MutexGuard<'_, HashMap<KeyId, HeldFunds>> {
+    fn lock_funds(&self) -> MutexGuard<'_, HashMap<KeyId, HeldFunds>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self, key: &KeyId) -> MicroDollars {
-        self.held_funds()
+        self.lock_funds()
             .get(key)
             .map(|held| held.reserved)
             .unwrap_or_default()
@@ -183,17 +183,17 @@ impl KeyReservations {
         self: &Arc<Self>,
         key: &KeyId,
         cost: MicroDollars,
-        room: Option<MicroDollars>,
+        remaining: Option<MicroDollars>,
     ) -> KeyReservation {
-        let mut all = self.held_funds();
-        let held = all.entry(key.clone()).or_default();
-        held.add(cost);
+        let mut all = self.lock_funds();
+        let funds = all.entry(key.clone()).or_default();
+        funds.add(cost);
         KeyReservation {
             reservations: self.clone(),
             key: key.clone(),
             cost: Mutex::new(cost),
-            remaining: room,
-            total_at_start: held.total_reserved,
+            remaining,
+            total_at_start: funds.total_reserved,
         }
     }
 }
@@ -217,20 +217,20 @@ impl KeyReservation {
 
 impl KeyFunds for KeyReservation {
     fn extend(&self, cost: MicroDollars) -> std::result::Result<(), String> {
-        let mut all = self.reservations.held_funds();
-        let held = all.entry(self.key.clone()).or_default();
+        let mut all = self.reservations.lock_funds();
+        let funds = all.entry(self.key.clone()).or_default();
         // Everything reserved since then may have been spent by now; none of it has been returned.
-        let since = MicroDollars(held.total_reserved.0.saturating_sub(self.total_at_start.0));
+        let since = MicroDollars(funds.total_reserved.0.saturating_sub(self.total_at_start.0));
         if self
             .remaining
-            .is_some_and(|room| since.saturating_add(cost) > room)
+            .is_some_and(|remaining| since.saturating_add(cost) > remaining)
         {
             return Err("this API key's budget is used up".to_owned());
         }
-        held.add(cost);
+        funds.add(cost);
         drop(all);
-        let mut own = self.cost();
-        *own = own.saturating_add(cost);
+        let mut own_cost = self.cost();
+        *own_cost = own_cost.saturating_add(cost);
         Ok(())
     }
 }
@@ -238,7 +238,7 @@ impl KeyFunds for KeyReservation {
 impl Drop for KeyReservation {
     fn drop(&mut self) {
         let cost = *self.cost();
-        let mut all = self.reservations.held_funds();
+        let mut all = self.reservations.lock_funds();
         if let Some(held) = all.get_mut(&self.key) {
             held.reserved.0 -= cost.0;
             if held.reserved.0 <= 0 {
@@ -253,7 +253,8 @@ fn forbidden_model<'a>(limits: &KeyLimits, plan: &'a Plan) -> Option<&'a str> {
     let members = plan.members.iter().chain(&plan.readers);
     let members = members.chain(std::iter::once(&plan.synthesizer));
     let members = members.chain(plan.evidence.members());
-    let mut asked = members.flat_map(|one| std::iter::once(one).chain(&one.fallbacks));
-    let found = asked.find(|one| !limits.allow(&one.model));
-    found.map(|one| one.model.as_str())
+    let mut used_members =
+        members.flat_map(|member| std::iter::once(member).chain(&member.fallbacks));
+    let found = used_members.find(|member| !limits.allow(&member.model));
+    found.map(|member| member.model.as_str())
 }

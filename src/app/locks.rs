@@ -124,20 +124,20 @@ mod tests {
             let mut watch = std::pin::pin!(watch.watch_accounts());
             let mut is_waiting = async || {
                 let poll = |cx: &mut std::task::Context<'_>| {
-                    let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                         watch.as_mut().poll(cx)
                     }));
-                    Poll::Ready(looked.is_ok_and(|poll| poll.is_pending()))
+                    Poll::Ready(polled.is_ok_and(|poll| poll.is_pending()))
                 };
                 std::future::poll_fn(poll).await
             };
             assert!(is_waiting().await, "idle");
             assert!(is_waiting().await, "still idle");
             let user = UserId::new(clock::now(), 1);
-            let mark = app.accounts().mark();
-            let present = app.accounts().enter(&user, mark).await.unwrap();
+            let mark = app.accounts().current_epoch();
+            let guard = app.accounts().enter(&user, mark).await.unwrap();
             assert!(!is_waiting().await, "what is in flight is looked after");
-            drop(present);
+            drop(guard);
         });
     }
 }

@@ -69,8 +69,8 @@ impl Mcp<'_> {
                 let id = AnalysisId::parse(&id).ok_or_else(Error::missing)?;
                 let analysis = self.analyses.show(caller, &id).await?.analysis;
                 // A key may look up analyses that it started itself, whatever its scopes.
-                let with = caller.key.as_ref().map(|key| &key.id);
-                if analysis.context.key.as_ref() != with {
+                let key_id = caller.key.as_ref().map(|key| &key.id);
+                if analysis.context.key.as_ref() != key_id {
                     check_scope(caller, KeyScope::Analyze)?;
                 }
                 Ok(analysis_json(&analysis))
@@ -110,12 +110,16 @@ impl Mcp<'_> {
             .analyses
             .start(Some(caller), request, RunContext::default(), clock::now())
             .await?;
-        let ended = finished.outcome().await;
+        let outcome = finished.outcome().await;
         if let Some(guard) = &mut guard {
             guard.disarm();
         }
-        let report = match ended {
-            Some(ended) => self.analyses.show_ended(Some(caller), &id, *ended).await?,
+        let report = match outcome {
+            Some(outcome) => {
+                self.analyses
+                    .show_ended(Some(caller), &id, *outcome)
+                    .await?
+            }
             None => self.analyses.show(caller, &id).await?,
         };
         match report.analysis.status {
@@ -139,8 +143,8 @@ impl Mcp<'_> {
         let all = self.patterns.visible(Some(&caller.user)).await?;
         let rows: Vec<Value> = all
             .iter()
-            .map(|kept| {
-                let pattern = &kept.pattern;
+            .map(|stored| {
+                let pattern = &stored.pattern;
                 json!({
                     "id": pattern.id, "name": pattern.name, "description": pattern.description,
                     "good_for": pattern.use_cases, "bad_at": pattern.limitations,
@@ -149,7 +153,7 @@ impl Mcp<'_> {
             .collect();
         let lines: Vec<String> = all
             .iter()
-            .map(|kept| format!("{}: {}", kept.pattern.id, kept.pattern.description))
+            .map(|stored| format!("{}: {}", stored.pattern.id, stored.pattern.description))
             .collect();
         Ok(mcp::tool_result(
             &lines.join("\n"),
@@ -220,8 +224,8 @@ fn analysis_json(analysis: &Analysis) -> Value {
 fn error_text(error: &Error) -> String {
     let mut text = error.public.clone();
     for field in &error.fields {
-        let place = field.location.last().map_or("", |name| name);
-        text = format!("{text}; {place}: {}", field.message);
+        let field_name = field.location.last().map_or("", |name| name);
+        text = format!("{text}; {field_name}: {}", field.message);
     }
     text
 }

@@ -75,7 +75,7 @@ pub struct App {
     // Encrypts provider keys.
     vault: Vault,
     // The built-in patterns and those from the folder.
-    patterns: patterns::HousePatterns,
+    patterns: patterns::InstallationPatterns,
     accounts: accounts::Accounts,
     documents: documents::DocumentService,
     // Ensures that archives are imported one at a time.
@@ -104,7 +104,7 @@ impl App {
     /// Same as [`folder::open`].
     pub fn open(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open(&config)?;
-        Self::of(config, opened, true)
+        Self::from_opened(config, opened, true)
     }
 
     /// Opens the app for reading and deleting while a server may be using the folder. Leaves the server's temporary
@@ -114,7 +114,7 @@ impl App {
     /// Same as [`folder::open_existing`].
     pub fn open_alongside_server(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_existing(&config)?;
-        Self::of(config, opened, false)
+        Self::from_opened(config, opened, false)
     }
 
     /// Opens the app for a server, with replication if a replica is set. Blocks while the replica is restored.
@@ -131,10 +131,14 @@ impl App {
         {
             crate::log::warn(disk_space::RESERVE_BLOCKED, &[]);
         }
-        Self::of(config, opened, true)
+        Self::from_opened(config, opened, true)
     }
 
-    fn of(mut config: Config, opened: folder::OpenedFolder, is_alone: bool) -> Result<Arc<Self>> {
+    fn from_opened(
+        mut config: Config,
+        opened: folder::OpenedFolder,
+        is_alone: bool,
+    ) -> Result<Arc<Self>> {
         host_limits::fill(&mut config.limits);
         let folder::OpenedFolder {
             store,
@@ -142,7 +146,7 @@ impl App {
             prepared,
         } = opened;
         let patterns = patterns::open(&config);
-        let settings = accounts::AccountSettings::of(&config, &secret)?;
+        let settings = accounts::AccountSettings::from_config(&config, &secret)?;
         let accounts = accounts::Accounts::new(store.clone(), &settings);
         let settings = documents::settings(&config)?;
         if is_alone {
@@ -253,9 +257,9 @@ impl App {
         const POLL_INTERVAL: Duration = Duration::from_millis(50);
         self.is_leaving.store(true, Relaxed);
         let limit = self.config.limits.shutdown_timeout / 2;
-        let begun = clock::instant();
+        let started = clock::instant();
         tokio::time::sleep(NOTICE_PERIOD.min(limit)).await;
-        while !self.engine.has_no_interactive_run() && begun.elapsed() < limit {
+        while !self.engine.has_no_interactive_run() && started.elapsed() < limit {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
@@ -274,8 +278,8 @@ impl App {
     /// Rejects new runs, waits for running ones, leaves the rest for the next start, and closes the store.
     pub async fn close(self: &Arc<Self>) {
         let since = *self.stopping_since.get_or_init(clock::instant);
-        let used = clock::instant().saturating_duration_since(since);
-        let limit = self.config.limits.shutdown_timeout.saturating_sub(used);
+        let elapsed = clock::instant().saturating_duration_since(since);
+        let limit = self.config.limits.shutdown_timeout.saturating_sub(elapsed);
         self.engine.drain_runs(limit).await;
         self.finish_replica(since + self.config.limits.shutdown_timeout)
             .await;

@@ -81,8 +81,8 @@ impl Comparisons<'_> {
     ) -> Result<ComparisonView> {
         let report = self.analyses.show(caller, id).await?;
         let (analysis, draft) = (&report.analysis, report.best_single());
-        AnswerPair::of(analysis, draft)
-            .map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
+        AnswerPair::new(analysis, draft)
+            .map_err(|error| Error::new(Kind::Conflict, error.to_string()))?;
         let draft = draft.ok_or_else(Error::missing)?;
         let new = Comparison {
             analysis: id.clone(),
@@ -93,8 +93,8 @@ impl Comparisons<'_> {
             stage: draft.stage,
             member: draft.member,
             panel_first: crypto::random_number()? & 1 == 0,
-            panel_cost: single::total(&analysis.plan, &report.answers),
-            single_cost: single::cost(&analysis.plan, draft),
+            panel_cost: single::uncached_total(&analysis.plan, &report.answers),
+            single_cost: single::uncached_cost(&analysis.plan, draft),
             created: now,
             choice: None,
         };
@@ -131,11 +131,11 @@ impl Comparisons<'_> {
             return Ok(None);
         };
         // The draft chosen at the time, even if another is the strongest now.
-        let of = (comparison.stage, comparison.member);
+        let position = (comparison.stage, comparison.member);
         let mut answers = report.answers.iter();
-        let draft = answers.find(|answer| (answer.stage, answer.member) == of);
-        let AnswerPair { panel, single } = AnswerPair::of(&report.analysis, draft)
-            .map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
+        let draft = answers.find(|answer| (answer.stage, answer.member) == position);
+        let AnswerPair { panel, single } = AnswerPair::new(&report.analysis, draft)
+            .map_err(|error| Error::new(Kind::Conflict, error.to_string()))?;
         let (left, right) = if comparison.panel_first {
             (panel, single)
         } else {
@@ -159,8 +159,8 @@ impl Comparisons<'_> {
         side: ComparisonSide,
         now: Timestamp,
     ) -> Result<ComparisonView> {
-        let shown = self.existing(caller, id).await?;
-        let choice = shown.comparison.preference(side);
+        let view = self.existing(caller, id).await?;
+        let choice = view.comparison.preference(side);
         let entry = audit::AuditEntry {
             at: now,
             actor: Some(caller.user.clone()),
@@ -168,9 +168,9 @@ impl Comparisons<'_> {
             target: id.as_str().to_owned(),
             ..audit::AuditEntry::default()
         };
-        let (user, wanted) = (caller.user.clone(), id.clone());
+        let (user, analysis_id) = (caller.user.clone(), id.clone());
         let decided = self.store.write(move |db| {
-            comparisons::store_vote(db, &user, &wanted, choice, now)?;
+            comparisons::store_vote(db, &user, &analysis_id, choice, now)?;
             audit::append(db, &entry)
         });
         match decided.await {
@@ -192,20 +192,23 @@ impl Comparisons<'_> {
     /// Returns an error if the database cannot be read.
     pub async fn compare_interval(&self, caller: &Caller) -> Result<(u64, bool)> {
         let user = caller.user.clone();
-        let own = self
+        let user_interval = self
             .store
             .read(move |db| comparisons::compare_interval(db, &user));
-        let own = own.await?;
-        Ok((own.unwrap_or(self.compare_every), own.is_some()))
+        let user_interval = user_interval.await?;
+        Ok((
+            user_interval.unwrap_or(self.compare_every),
+            user_interval.is_some(),
+        ))
     }
 
     /// Sets the interval; `None` restores the server default.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub async fn set_compare_interval(&self, caller: &Caller, every: Option<u64>) -> Result<()> {
+    pub async fn set_compare_interval(&self, caller: &Caller, interval: Option<u64>) -> Result<()> {
         let user = caller.user.clone();
-        let set = move |db: &Writer| comparisons::set_compare_interval(db, &user, every);
+        let set = move |db: &Writer| comparisons::set_compare_interval(db, &user, interval);
         Ok(self.store.write(set).await?)
     }
 
@@ -219,7 +222,7 @@ impl Comparisons<'_> {
             .store
             .read(move |db| model_records::scored_votes(db, &user));
         let votes = votes.await?.into_iter().filter_map(case_vote);
-        Ok(VoteCalibration::of(votes))
+        Ok(VoteCalibration::from_votes(votes))
     }
 
     /// Evaluates the votes.
@@ -229,36 +232,36 @@ impl Comparisons<'_> {
     pub async fn verdicts(&self, scope: ComparisonScope) -> Result<Verdicts> {
         let topic = fold_case(&scope.topic);
         let found = self.store.read(move |db| {
-            let of = |by_topic| -> std::result::Result<_, StoreError> {
+            let votes = |by_topic| -> std::result::Result<_, StoreError> {
                 let blind = comparisons::blind_votes(db, &scope, by_topic)?;
                 Ok((blind, comparisons::helpful_votes(db, &scope, by_topic)?))
             };
             // A topic shown alone is still one of several that the user can look at.
-            let every = ComparisonScope {
+            let all_topics = ComparisonScope {
                 topic: String::new(),
                 ..scope.clone()
             };
             Ok((
-                of(false)?,
-                of(true)?,
-                comparisons::blind_votes(db, &every, true)?,
+                votes(false)?,
+                votes(true)?,
+                comparisons::blind_votes(db, &all_topics, true)?,
             ))
         });
-        let ((all, all_helped), (topics, helped), every) = found.await?;
-        let order = TopicOrder::of(every);
+        let ((all, all_helped), (topics, helped), all_topics) = found.await?;
+        let order = TopicOrder::of(all_topics);
         let overall = join_counts(all, all_helped).pop().unwrap_or_default();
-        let stricter = order.correction_for(&topic);
+        let correction = order.correction_for(&topic);
         let row =
             |count: TopicCount| TopicRow::of(order.correction_for(&fold_case(&count.topic)), count);
         Ok(Verdicts {
-            overall: TopicRow::of(stricter, overall),
+            overall: TopicRow::of(correction, overall),
             topics: join_counts(topics, helped).into_iter().map(row).collect(),
         })
     }
 }
 
 fn case_vote(vote: ScoredVote) -> Option<CaseVote> {
-    let outcome = StoredVote::of(&vote.plan, &vote.answers)?.outcome;
+    let outcome = StoredVote::recount(&vote.plan, &vote.answers)?.outcome;
     Some(CaseVote {
         question: question_key(&vote.case),
         votes_cast: outcome.count.votes_cast(),
@@ -301,10 +304,10 @@ impl Comparison {
 }
 
 impl TopicRow {
-    fn of(stricter: several::MultiplicityCorrection, count: TopicCount) -> Self {
+    fn of(correction: several::MultiplicityCorrection, count: TopicCount) -> Self {
         let (panel, single) = (count.panel_cost.dollars(), count.single_cost.dollars());
         Self {
-            judgment: count.tally.judge_with(stricter),
+            judgment: count.tally.judge_with(correction),
             cost_multiple: (single > 0.0).then(|| panel / single),
             count,
         }
@@ -314,14 +317,15 @@ impl TopicRow {
 // Merges topics that differ only in case.
 fn join_counts(blind: Vec<TopicCount>, helped: Vec<TopicCount>) -> Vec<TopicCount> {
     let mut all = blind;
-    for one in helped {
-        let topic = fold_case(&one.topic);
-        let same = |known: &&mut TopicCount| fold_case(&known.topic) == topic;
-        match all.iter_mut().find(same) {
-            Some(known) => {
-                (known.helpful, known.not_helpful) = (one.helpful, one.not_helpful);
+    for topic_count in helped {
+        let topic = fold_case(&topic_count.topic);
+        let has_same_topic = |existing: &&mut TopicCount| fold_case(&existing.topic) == topic;
+        match all.iter_mut().find(has_same_topic) {
+            Some(existing) => {
+                (existing.helpful, existing.not_helpful) =
+                    (topic_count.helpful, topic_count.not_helpful);
             }
-            None => all.push(one),
+            None => all.push(topic_count),
         }
     }
     all

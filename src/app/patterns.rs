@@ -1,13 +1,13 @@
 //! Patterns: those available to a user, and storage of custom ones. `domain::pattern` validates their content.
 
 pub mod folder;
-pub mod house;
+pub mod installation;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-pub use house::HousePatterns;
+pub use installation::InstallationPatterns;
 
 use super::accounts::RequestOrigin;
 use super::{Error, Kind, Result};
@@ -29,16 +29,16 @@ const MAX_LISTED: u32 = 200;
 pub struct Patterns<'a> {
     pub(super) store: &'a Store,
     /// Built-in patterns and those from the folder.
-    pub(super) house: &'a HousePatterns,
+    pub(super) installation: &'a InstallationPatterns,
 }
 
 /// Loads the patterns from the folder, and logs any problems.
-pub(super) fn open(config: &Config) -> HousePatterns {
-    let (house, problems) = HousePatterns::open(config);
+pub(super) fn open(config: &Config) -> InstallationPatterns {
+    let (installation, problems) = InstallationPatterns::open(config);
     for problem in &problems {
         log::warn("a pattern is left out", &[("fault", problem)]);
     }
-    house
+    installation
 }
 
 impl Patterns<'_> {
@@ -47,17 +47,17 @@ impl Patterns<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub async fn visible(&self, user: Option<&UserId>) -> Result<Vec<StoredPattern>> {
-        let mut all = self.house.all().to_vec();
+        let mut all = self.installation.all().to_vec();
         let Some(user) = user.cloned() else {
             return Ok(all);
         };
         let stored = self
             .store
             .read(move |db| patterns::visible(db, &user, MAX_LISTED));
-        for kept in stored.await? {
+        for stored in stored.await? {
             // A file added later overrides a stored pattern with the same ID.
-            if self.find_house_pattern(kept.id()).is_none() {
-                all.push(kept);
+            if self.find_installed_pattern(stored.id()).is_none() {
+                all.push(stored);
             }
         }
         Ok(all)
@@ -69,7 +69,7 @@ impl Patterns<'_> {
     /// Returns an error if the database cannot be read.
     pub async fn find(&self, user: Option<&UserId>, id: &str) -> Result<Option<Arc<Pattern>>> {
         let found = self.find_stored(user, id).await?;
-        Ok(found.map(|kept| kept.pattern))
+        Ok(found.map(|stored| stored.pattern))
     }
 
     /// Like [`Self::find`], with its origin.
@@ -81,8 +81,8 @@ impl Patterns<'_> {
         user: Option<&UserId>,
         id: &str,
     ) -> Result<Option<StoredPattern>> {
-        if let Some(kept) = self.find_house_pattern(id) {
-            return Ok(Some(kept.clone()));
+        if let Some(stored) = self.find_installed_pattern(id) {
+            return Ok(Some(stored.clone()));
         }
         let Some(user) = user.cloned() else {
             return Ok(None);
@@ -98,7 +98,10 @@ impl Patterns<'_> {
     /// Returns an error if the database cannot be read.
     pub async fn ids(&self, user: Option<&UserId>) -> Result<Vec<String>> {
         let visible = self.visible(user).await?;
-        Ok(visible.iter().map(|kept| kept.id().to_owned()).collect())
+        Ok(visible
+            .iter()
+            .map(|stored| stored.id().to_owned())
+            .collect())
     }
 
     /// Stores a pattern: the user's own or, with `team`, everyone's.
@@ -111,22 +114,22 @@ impl Patterns<'_> {
         caller: &Caller,
         pattern: Pattern,
         team: bool,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<StoredPattern> {
         if team {
             allow_team(caller)?;
         }
-        if self.find_house_pattern(&pattern.id).is_some() {
+        if self.find_installed_pattern(&pattern.id).is_some() {
             return Err(id_taken_error(&pattern.id));
         }
         let owner = (!team).then(|| caller.user.clone());
-        let entry = visit.entry(Some(&caller.user), "pattern.added", &pattern.id);
-        let (stored, of, now) = (pattern.clone(), owner.clone(), visit.now);
+        let entry = origin.entry(Some(&caller.user), "pattern.added", &pattern.id);
+        let (stored, count_owner, now) = (pattern.clone(), owner.clone(), origin.now);
         let written = self.store.write(move |db| {
-            if patterns::count(db, of.as_ref())? >= MAX_PER_OWNER {
+            if patterns::count(db, count_owner.as_ref())? >= MAX_PER_OWNER {
                 return Ok(false);
             }
-            patterns::insert(db, &stored, of.as_ref(), now)?;
+            patterns::insert(db, &stored, count_owner.as_ref(), now)?;
             audit::append(db, &entry)?;
             Ok(true)
         });
@@ -142,7 +145,7 @@ impl Patterns<'_> {
                 PatternOrigin::Own
             },
             owner,
-            changed: Some(visit.now),
+            changed: Some(origin.now),
         })
     }
 
@@ -156,15 +159,15 @@ impl Patterns<'_> {
         caller: &Caller,
         id: &str,
         pattern: Pattern,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<StoredPattern> {
-        let kept = self.find_own(caller, id).await?;
+        let current = self.find_own(caller, id).await?;
         if pattern.id != id {
             let why = format!("must be {id}: an id stays; add a pattern for another one");
             return Err(Error::field(&["body", "id"], "value_error", why));
         }
-        let entry = visit.entry(Some(&caller.user), "pattern.changed", id);
-        let (stored, now) = (pattern.clone(), visit.now);
+        let entry = origin.entry(Some(&caller.user), "pattern.changed", id);
+        let (stored, now) = (pattern.clone(), origin.now);
         let written = self.store.write(move |db| {
             patterns::change(db, &stored, now)?;
             audit::append(db, &entry)
@@ -172,8 +175,8 @@ impl Patterns<'_> {
         written.await?;
         Ok(StoredPattern {
             pattern: Arc::new(pattern),
-            changed: Some(visit.now),
-            ..kept
+            changed: Some(origin.now),
+            ..current
         })
     }
 
@@ -181,9 +184,9 @@ impl Patterns<'_> {
     ///
     /// # Errors
     /// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it.
-    pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
+    pub async fn delete(&self, caller: &Caller, id: &str, origin: &RequestOrigin) -> Result<()> {
         self.find_own(caller, id).await?;
-        let entry = visit.entry(Some(&caller.user), "pattern.deleted", id);
+        let entry = origin.entry(Some(&caller.user), "pattern.deleted", id);
         let id = id.to_owned();
         let store = self.store.for_freeing();
         let written = store.write(move |db| {
@@ -198,20 +201,23 @@ impl Patterns<'_> {
     /// # Errors
     /// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it.
     pub async fn find_own(&self, caller: &Caller, id: &str) -> Result<StoredPattern> {
-        let kept = self.find_stored(Some(&caller.user), id).await?;
-        let kept = kept.ok_or_else(Error::missing)?;
-        match kept.origin {
+        let stored = self.find_stored(Some(&caller.user), id).await?;
+        let stored = stored.ok_or_else(Error::missing)?;
+        match stored.origin {
             PatternOrigin::Own => {}
             PatternOrigin::Team => allow_team(caller)?,
             PatternOrigin::Embedded | PatternOrigin::Folder => {
-                return Err(read_only_error(kept.origin));
+                return Err(read_only_error(stored.origin));
             }
         }
-        Ok(kept)
+        Ok(stored)
     }
 
-    fn find_house_pattern(&self, id: &str) -> Option<&StoredPattern> {
-        self.house.all().iter().find(|kept| kept.id() == id)
+    fn find_installed_pattern(&self, id: &str) -> Option<&StoredPattern> {
+        self.installation
+            .all()
+            .iter()
+            .find(|stored| stored.id() == id)
     }
 }
 
@@ -227,7 +233,7 @@ fn allow_team(caller: &Caller) -> Result<()> {
 }
 
 fn read_only_error(origin: PatternOrigin) -> Error {
-    let (why, what) = match origin {
+    let (why, remedy) = match origin {
         PatternOrigin::Folder => (
             "comes from a file",
             "change the file and start the server again",
@@ -237,7 +243,7 @@ fn read_only_error(origin: PatternOrigin) -> Error {
             "add a pattern with a different id",
         ),
     };
-    Error::new(Kind::Forbidden, format!("this pattern {why}")).resolve(what)
+    Error::new(Kind::Forbidden, format!("this pattern {why}")).resolve(remedy)
 }
 
 fn id_taken_error(id: &str) -> Error {

@@ -100,7 +100,7 @@ impl Projects<'_> {
         change: ProjectChange,
         now: Timestamp,
     ) -> Result<Project> {
-        let change = CheckedChange::of(change)?;
+        let change = CheckedChange::validate(change)?;
         let Some(name) = change.name.clone() else {
             let why = "a project needs a name";
             return Err(Error::field(&["body", "name"], "missing", why));
@@ -121,9 +121,9 @@ impl Projects<'_> {
                 return Ok(Err(too_many_error()));
             }
             projects::insert(db, &project)?;
-            if let Err(refused) = change.fill(db, &user, &project)? {
+            if let Err(error) = change.fill(db, &user, &project)? {
                 projects::delete(db, &user, &project.id)?;
-                return Ok(Err(refused));
+                return Ok(Err(error));
             }
             Ok(projects::by_id(db, &user, &project.id)?.ok_or_else(Error::missing))
         });
@@ -144,7 +144,7 @@ impl Projects<'_> {
         now: Timestamp,
     ) -> Result<Project> {
         let project = self.show(caller, id).await?;
-        let change = CheckedChange::of(change)?;
+        let change = CheckedChange::validate(change)?;
         let is_owner = project.owner == caller.user;
         if !is_owner && change.is_for_owner() {
             let why = "only the owner of a project can change it";
@@ -153,8 +153,8 @@ impl Projects<'_> {
         }
         let user = caller.user.clone();
         let written = self.store.write(move |db| {
-            if let Err(refused) = change.fill(db, &user, &project)? {
-                return Ok(Err(refused));
+            if let Err(error) = change.fill(db, &user, &project)? {
+                return Ok(Err(error));
             }
             if is_owner {
                 let name = change.name.as_ref().unwrap_or(&project.name);
@@ -180,13 +180,13 @@ impl Projects<'_> {
 }
 
 impl CheckedChange {
-    fn of(change: ProjectChange) -> Result<Self> {
-        let documents = change.documents.map(checked_documents).transpose()?;
-        let people = change.people.map(checked_people).transpose()?;
+    fn validate(change: ProjectChange) -> Result<Self> {
+        let documents = change.documents.map(parse_documents).transpose()?;
+        let people = change.people.map(parse_people).transpose()?;
         Ok(Self {
-            name: change.name.as_deref().map(checked_name).transpose()?,
+            name: change.name.as_deref().map(validate_name).transpose()?,
             instructions: (change.instructions)
-                .map(checked_instructions)
+                .map(validate_instructions)
                 .transpose()?,
             documents,
             people,
@@ -204,20 +204,20 @@ impl CheckedChange {
         user: &UserId,
         project: &Project,
     ) -> crate::store::Result<Result<()>> {
-        if let Some(wanted) = &self.documents {
-            for id in wanted {
+        if let Some(documents) = &self.documents {
+            for id in documents {
                 if documents::by_id(db, user, id)?.is_none() {
                     let why = format!("there is no document {id}");
-                    let place = &["body", "document_ids"];
-                    return Ok(Err(Error::field(place, "unknown_document", why)));
+                    let location = &["body", "document_ids"];
+                    return Ok(Err(Error::field(location, "unknown_document", why)));
                 }
             }
-            projects::set_documents(db, user, &project.id, wanted)?;
+            projects::set_documents(db, user, &project.id, documents)?;
         }
         if let Some(emails) = &self.people {
             match find_people(db, emails)? {
                 Ok(people) => projects::set_people(db, project, &people)?,
-                Err(refused) => return Ok(Err(refused)),
+                Err(error) => return Ok(Err(error)),
             }
         }
         Ok(Ok(()))
@@ -234,64 +234,64 @@ fn find_people(db: &Reader, emails: &[Email]) -> crate::store::Result<Result<Vec
                     "no account on this server has the address {}",
                     email.as_str()
                 );
-                let place = &["body", "members"];
-                return Ok(Err(Error::field(place, "unknown_user", why)));
+                let location = &["body", "members"];
+                return Ok(Err(Error::field(location, "unknown_user", why)));
             }
         }
     }
     Ok(Ok(people))
 }
 
-fn checked_name(name: &str) -> Result<String> {
+fn validate_name(name: &str) -> Result<String> {
     let name = name.trim();
-    let place = &["body", "name"];
+    let location = &["body", "name"];
     if name.is_empty() {
-        return Err(Error::field(place, "missing", "the name is empty"));
+        return Err(Error::field(location, "missing", "the name is empty"));
     }
     if name.chars().count() > MAX_NAME {
         let why = format!("at most {MAX_NAME} characters");
-        return Err(Error::field(place, "too_long", why));
+        return Err(Error::field(location, "too_long", why));
     }
     if name.chars().any(char::is_control) {
         let why = "a name has no control characters";
-        return Err(Error::field(place, "value_error", why));
+        return Err(Error::field(location, "value_error", why));
     }
     Ok(name.to_owned())
 }
 
-fn checked_instructions(text: String) -> Result<String> {
-    let place = &["body", "instructions"];
+fn validate_instructions(text: String) -> Result<String> {
+    let location = &["body", "instructions"];
     if text.chars().count() > MAX_INSTRUCTIONS {
         let why = format!("at most {MAX_INSTRUCTIONS} characters");
-        return Err(Error::field(place, "too_long", why));
+        return Err(Error::field(location, "too_long", why));
     }
     if text.contains('\0') {
         let why = "the instructions contain a NUL character";
-        return Err(Error::field(place, "value_error", why));
+        return Err(Error::field(location, "value_error", why));
     }
     Ok(text)
 }
 
-fn checked_documents(ids: Vec<String>) -> Result<Vec<DocumentId>> {
-    let place = &["body", "document_ids"];
+fn parse_documents(ids: Vec<String>) -> Result<Vec<DocumentId>> {
+    let location = &["body", "document_ids"];
     if ids.len() > MAX_PROJECT_DOCUMENTS {
         let why = format!("at most {MAX_PROJECT_DOCUMENTS} documents");
-        return Err(Error::field(place, "too_long", why));
+        return Err(Error::field(location, "too_long", why));
     }
     let parsed = ids.iter().map(|id| DocumentId::parse(id));
     let parsed: Option<Vec<DocumentId>> = parsed.collect();
-    parsed.ok_or_else(|| Error::field(place, "value_error", "not a document's id"))
+    parsed.ok_or_else(|| Error::field(location, "value_error", "not a document's id"))
 }
 
-fn checked_people(emails: Vec<String>) -> Result<Vec<Email>> {
-    let place = &["body", "members"];
+fn parse_people(emails: Vec<String>) -> Result<Vec<Email>> {
+    let location = &["body", "members"];
     if emails.len() > MAX_PEOPLE {
         let why = format!("at most {MAX_PEOPLE} people");
-        return Err(Error::field(place, "too_long", why));
+        return Err(Error::field(location, "too_long", why));
     }
     let parsed = emails.iter().map(|email| Email::parse(email));
     let parsed: Option<Vec<Email>> = parsed.collect();
-    parsed.ok_or_else(|| Error::field(place, "value_error", "not an email address"))
+    parsed.ok_or_else(|| Error::field(location, "value_error", "not an email address"))
 }
 
 fn too_many_error() -> Error {

@@ -63,9 +63,9 @@ struct ProviderTrial {
 }
 
 impl ProviderTrial {
-    fn without_test(said: String) -> Self {
+    fn without_test(message: String) -> Self {
         Self {
-            message: said,
+            message,
             models: None,
         }
     }
@@ -103,7 +103,7 @@ impl Providers<'_> {
         if self.takes_addresses(scope) {
             return all.collect();
         }
-        all.filter(|known| !known.is_local && known.base_url.is_some())
+        all.filter(|existing| !existing.is_local && existing.base_url.is_some())
             .collect()
     }
 
@@ -116,33 +116,33 @@ impl Providers<'_> {
         &self,
         scope: &ProviderScope,
         name: &str,
-        wanted: ProviderParams,
-        visit: &RequestOrigin,
+        params: ProviderParams,
+        origin: &RequestOrigin,
     ) -> Result<(StoredProvider, String)> {
         if !is_name(name) {
             let why = "1 to 40 lowercase letters, digits, - and _; not demo or quire";
             return Err(field_error("name", why));
         }
-        let known = self.list(scope).await?;
-        let most = if scope.owner().is_some() {
+        let existing = self.list(scope).await?;
+        let limit = if scope.owner().is_some() {
             MAX_SHARED_AND_OWN.1
         } else {
             MAX_SHARED_AND_OWN.0
         };
-        if known.len() >= most {
+        if existing.len() >= limit {
             return Err(field_error(
                 "name",
-                &format!("there are {most} providers already"),
+                &format!("there are {limit} providers already"),
             ));
         }
-        if known.iter().any(|other| other.name == name) {
+        if existing.iter().any(|other| other.name == name) {
             return Err(
                 Error::new(Kind::Conflict, "a provider of this name already exists")
                     .resolve("change that one, or choose another name"),
             );
         }
         let blank = StoredProvider {
-            id: ProviderId::new(visit.now, random_number()?),
+            id: ProviderId::new(origin.now, random_number()?),
             user: scope.owner().cloned(),
             name: name.to_owned(),
             kind: String::new(),
@@ -151,20 +151,20 @@ impl Providers<'_> {
             key_suffix: String::new(),
             models: None,
             concurrency: None,
-            created: visit.now,
-            changed: visit.now,
+            created: origin.now,
+            changed: origin.now,
         };
         let none = Secrets::default();
-        let (provider, tried) = self.validate_and_test(scope, blank, none, wanted).await?;
-        let entry = visit.entry(scope.actor(), "provider.added", provider.id.as_str());
+        let (provider, trial) = self.validate_and_test(scope, blank, none, params).await?;
+        let entry = origin.entry(scope.actor(), "provider.added", provider.id.as_str());
         let row = provider.clone();
         let insert = move |db: &crate::store::Writer| {
             providers::insert(db, &row)?;
             audit::append(db, &entry)
         };
         self.store.write(insert).await?;
-        self.finish_change(&provider, tried.models).await?;
-        Ok((provider, tried.message))
+        self.finish_change(&provider, trial.models).await?;
+        Ok((provider, trial.message))
     }
 
     /// Changes a provider if it still responds.
@@ -176,46 +176,46 @@ impl Providers<'_> {
         &self,
         scope: &ProviderScope,
         id: &str,
-        wanted: ProviderParams,
-        visit: &RequestOrigin,
+        params: ProviderParams,
+        origin: &RequestOrigin,
     ) -> Result<(StoredProvider, String)> {
         let old = self.find(scope, id).await?;
         let had_key = !old.encrypted_key.is_empty();
-        let moves = wanted.base_url.as_ref().is_some_and(|url| {
+        let is_address_changed = params.base_url.as_ref().is_some_and(|url| {
             Some(url.trim_end_matches('/')).filter(|url| !url.is_empty()) != old.base_url.as_deref()
         });
-        if moves && had_key && wanted.api_key.is_none() {
+        if is_address_changed && had_key && params.api_key.is_none() {
             let why =
                 "a new address needs the key again: a stored key is never sent to another address";
             return Err(field_error("api_key", why));
         }
         let secrets = self.secrets(&old);
-        if secrets.is_lost && wanted.api_key.is_none() {
+        if secrets.is_lost && params.api_key.is_none() {
             let why = "the stored key cannot be decrypted with this installation's secret; enter it again";
             return Err(field_error("api_key", why));
         }
-        let repeats =
-            wanted.headers.is_some() && wanted.body.is_some() && wanted.model_settings.is_some();
-        if moves && !secrets.extras.is_empty() && !repeats {
+        let repeats_extras =
+            params.headers.is_some() && params.body.is_some() && params.model_settings.is_some();
+        if is_address_changed && !secrets.extras.is_empty() && !repeats_extras {
             let why = "a new address needs headers, body, and model_settings again, because they may hold secrets";
             return Err(field_error("headers", why));
         }
         let changed = StoredProvider {
-            changed: visit.now,
+            changed: origin.now,
             ..old
         };
-        let (provider, tried) = self
-            .validate_and_test(scope, changed, secrets, wanted)
+        let (provider, trial) = self
+            .validate_and_test(scope, changed, secrets, params)
             .await?;
-        let entry = visit.entry(scope.actor(), "provider.changed", provider.id.as_str());
+        let entry = origin.entry(scope.actor(), "provider.changed", provider.id.as_str());
         let row = provider.clone();
         let update = move |db: &crate::store::Writer| {
             providers::update(db, &row)?;
             audit::append(db, &entry)
         };
         self.store.write(update).await?;
-        self.finish_change(&provider, tried.models).await?;
-        Ok((provider, tried.message))
+        self.finish_change(&provider, trial.models).await?;
+        Ok((provider, trial.message))
     }
 
     async fn finish_change(
@@ -239,11 +239,11 @@ impl Providers<'_> {
         &self,
         scope: &ProviderScope,
         id: &str,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<()> {
         let id = parse_id(id)?;
         let owner = scope.owner().cloned();
-        let entry = visit.entry(scope.actor(), "provider.removed", id.as_str());
+        let entry = origin.entry(scope.actor(), "provider.removed", id.as_str());
         let delete = move |db: &crate::store::Writer| {
             let deleted = providers::delete(db, owner.as_ref(), &id)?;
             if deleted {
@@ -264,9 +264,9 @@ impl Providers<'_> {
     /// `Missing` if there is no such provider; `BadInput` if the test fails.
     pub async fn test(&self, scope: &ProviderScope, id: &str) -> Result<String> {
         let stored = self.find(scope, id).await?;
-        let asked = self.llm.test(self.llm_provider(&stored)).await;
-        let count = asked.map(|listed| listed.len());
-        count.map(model_count).map_err(|failed| test_error(&failed))
+        let listed = self.llm.test(self.llm_provider(&stored)).await;
+        let count = listed.map(|listed| listed.len());
+        count.map(model_count).map_err(|error| test_error(&error))
     }
 
     async fn find(&self, scope: &ProviderScope, id: &str) -> Result<StoredProvider> {
@@ -281,18 +281,18 @@ impl Providers<'_> {
         scope: &ProviderScope,
         mut provider: StoredProvider,
         old: Secrets,
-        wanted: ProviderParams,
+        params: ProviderParams,
     ) -> Result<(StoredProvider, ProviderTrial)> {
-        self.apply_params(scope, &mut provider, &wanted)?;
-        let key = match wanted.api_key {
-            Some(key) => checked_key(key)?,
+        self.apply_params(scope, &mut provider, &params)?;
+        let key = match params.api_key {
+            Some(key) => validate_key(key)?,
             None => old.key,
         };
         provider.key_suffix = key_suffix(&key);
         let extras = RequestExtras {
-            headers: wanted.headers.unwrap_or(old.extras.headers),
-            body: wanted.body.unwrap_or(old.extras.body),
-            model_settings: wanted.model_settings.unwrap_or(old.extras.model_settings),
+            headers: params.headers.unwrap_or(old.extras.headers),
+            body: params.body.unwrap_or(old.extras.body),
+            model_settings: params.model_settings.unwrap_or(old.extras.model_settings),
         };
         let may_sign = scope.owner().is_none();
         let extras = extras
@@ -308,7 +308,7 @@ impl Providers<'_> {
             true => String::new(),
             false => self.vault.seal(&provider.key_context(), &secrets)?,
         };
-        let tried = match self.llm.test(self.llm_provider(&provider)).await {
+        let trial = match self.llm.test(self.llm_provider(&provider)).await {
             Ok(listed) => ProviderTrial {
                 message: model_count(listed.len()),
                 models: Some(listed),
@@ -321,31 +321,31 @@ impl Providers<'_> {
                     "stored; it has no list of models to test the key with".to_owned(),
                 )
             }
-            Err(TestError { error, may_keep }) if wanted.force && may_keep => {
+            Err(TestError { error, may_keep }) if params.force && may_keep => {
                 ProviderTrial::without_test(format!(
                     "stored without a successful test: {}",
                     error.detail
                 ))
             }
-            Err(failed) => return Err(test_error(&failed)),
+            Err(error) => return Err(test_error(&error)),
         };
-        Ok((provider, tried))
+        Ok((provider, trial))
     }
 
     fn apply_params(
         &self,
         scope: &ProviderScope,
         provider: &mut StoredProvider,
-        wanted: &ProviderParams,
+        params: &ProviderParams,
     ) -> Result<()> {
-        if let Some(kind) = &wanted.kind {
+        if let Some(kind) = &params.kind {
             if !kind.is_empty() && wire::ApiFormat::parse(kind).is_none() {
                 let names = wire::ApiFormat::ALL.map(wire::ApiFormat::as_str).join(", ");
                 return Err(field_error("kind", &format!("must be one of {names}")));
             }
             provider.kind = kind.clone();
         }
-        if let Some(url) = &wanted.base_url {
+        if let Some(url) = &params.base_url {
             provider.base_url = match url.trim() {
                 "" => None,
                 // A query string is shown and logged like the rest of a URL, so it must not contain a key.
@@ -367,22 +367,22 @@ impl Providers<'_> {
                 "is needed: no well-known provider has this name",
             ));
         }
-        let at_home = llm::is_local(&provider.name) && provider.base_url.is_none();
-        if (provider.base_url.is_some() || at_home) && !self.takes_addresses(scope) {
+        let has_local_address = llm::is_local(&provider.name) && provider.base_url.is_none();
+        if (provider.base_url.is_some() || has_local_address) && !self.takes_addresses(scope) {
             let why = "only administrators may add providers at custom addresses";
             return Err(field_error("base_url", why));
         }
-        if let Some(models) = &wanted.models {
-            let sound = |name: &String| {
+        if let Some(models) = &params.models {
+            let is_valid_name = |name: &String| {
                 !name.trim().is_empty() && name.len() <= 200 && !name.chars().any(char::is_control)
             };
-            if models.len() > MAX_MODELS || !models.iter().all(sound) {
+            if models.len() > MAX_MODELS || !models.iter().all(is_valid_name) {
                 return Err(field_error("models", "a list of at most 1000 names"));
             }
             provider.models = Some(models.clone()).filter(|models| !models.is_empty());
         }
-        if let Some(most) = wanted.concurrency {
-            provider.concurrency = Some(most.min(MAX_CALLS)).filter(|most| *most > 0);
+        if let Some(limit) = params.concurrency {
+            provider.concurrency = Some(limit.min(MAX_CALLS)).filter(|limit| *limit > 0);
         }
         Ok(())
     }
@@ -421,7 +421,7 @@ impl Providers<'_> {
     }
 }
 
-fn checked_key(key: String) -> Result<String> {
+fn validate_key(key: String) -> Result<String> {
     let key = key.trim().to_owned();
     if key.len() > MAX_KEY_CHARS || !key.chars().all(|c| c.is_ascii_graphic()) {
         return Err(field_error(
@@ -440,16 +440,16 @@ fn model_count(models: usize) -> String {
     }
 }
 
-fn test_error(failed: &TestError) -> Error {
-    let place = match failed.error.kind {
+fn test_error(error: &TestError) -> Error {
+    let field = match error.error.kind {
         CallErrorKind::Auth => "api_key",
         _ => "base_url",
     };
-    let advice = match failed.may_keep {
+    let advice = match error.may_keep {
         true => "correct it, or store it without a test (force, or --force on the command line)",
         false => "use a public address, or ask an administrator to add the provider",
     };
-    field_error(place, &failed.error.detail).resolve(advice)
+    field_error(field, &error.error.detail).resolve(advice)
 }
 
 fn field_error(field: &str, why: &str) -> Error {

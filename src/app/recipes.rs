@@ -42,10 +42,10 @@ impl Recipes<'_> {
     /// `Missing` if there is none; `Conflict` if the name is ambiguous. Also fails if the store cannot be read.
     pub async fn find(&self, user: &UserId, reference: &str) -> Result<Recipe> {
         let (name, version) = recipe::parse_reference(reference);
-        let (of, named) = (user.clone(), name.to_owned());
+        let (owner, wanted_name) = (user.clone(), name.to_owned());
         let found = self
             .store
-            .read(move |db| recipes::by_name_or_id(db, &of, &named));
+            .read(move |db| recipes::by_name_or_id(db, &owner, &wanted_name));
         let mut found = found.await?;
         if found.is_empty() {
             return Err(Error::missing());
@@ -59,7 +59,7 @@ impl Recipes<'_> {
             return Err(Error::new(Kind::Conflict, why).resolve("name it by its id"));
         }
         let newest = found.swap_remove(0);
-        let Some(version) = version.filter(|wanted| *wanted != newest.version) else {
+        let Some(version) = version.filter(|number| *number != newest.version) else {
             return Ok(newest);
         };
         let id = newest.id.clone();
@@ -87,7 +87,7 @@ impl Recipes<'_> {
         &self,
         caller: &Caller,
         reference: Option<&str>,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<Option<Recipe>> {
         let recipe = match reference {
             Some(reference) => Some(self.find(&caller.user, reference).await?),
@@ -95,7 +95,7 @@ impl Recipes<'_> {
         };
         let id = recipe.as_ref().map(|recipe| recipe.id.clone());
         let target = id.as_ref().map_or("none", RecipeId::as_str);
-        let entry = visit.entry(Some(&caller.user), "recipe.default", target);
+        let entry = origin.entry(Some(&caller.user), "recipe.default", target);
         let user = caller.user.clone();
         let written = self.store.write(move |db| {
             recipes::set_default(db, &user, id.as_ref())?;
@@ -125,8 +125,8 @@ impl Recipes<'_> {
         let recipe = self.find(&caller.user, id).await?;
         if recipe.owner != caller.user {
             let why = "a shared recipe can be changed only by its owner";
-            let what = "save a copy under a name of your own";
-            return Err(Error::new(Kind::Forbidden, why).resolve(what));
+            let remedy = "save a copy under a name of your own";
+            return Err(Error::new(Kind::Forbidden, why).resolve(remedy));
         }
         Ok(recipe)
     }
@@ -135,12 +135,12 @@ impl Recipes<'_> {
     ///
     /// # Errors
     /// The errors of `find_own`. Also returns any error from the store.
-    pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
+    pub async fn delete(&self, caller: &Caller, id: &str, origin: &RequestOrigin) -> Result<()> {
         let recipe = match caller.role {
             Role::Admin => self.find(&caller.user, id).await?,
             Role::User | Role::Guest => self.find_own(caller, id).await?,
         };
-        let entry = visit.entry(Some(&caller.user), "recipe.deleted", recipe.id.as_str());
+        let entry = origin.entry(Some(&caller.user), "recipe.deleted", recipe.id.as_str());
         let store = self.store.for_freeing();
         let written = store.write(move |db| {
             recipes::delete(db, &recipe.id)?;
@@ -188,8 +188,8 @@ impl Recipes<'_> {
         request: &mut Request,
         context: &mut RunContext,
     ) -> Result<Option<String>> {
-        let says_how = !request.models.is_empty() || request.pattern.is_some();
-        let Some(caller) = caller.filter(|_| !says_how && context.experiment.is_none()) else {
+        let is_specific = !request.models.is_empty() || request.pattern.is_some();
+        let Some(caller) = caller.filter(|_| !is_specific && context.experiment.is_none()) else {
             return Ok(None);
         };
         let Some(id) = self.default_of(&caller.user).await? else {

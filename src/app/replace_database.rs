@@ -160,13 +160,16 @@ pub(super) fn remove_interrupted(place: &Path) -> io::Result<()> {
     let is_used = |path: &Path| inode(path).is_ok_and(|it| used.contains(&Some(it)));
     for path in replaced_files(place)? {
         let name = path.display().to_string();
-        let of_none = ["-wal", "-shm", "-journal"]
+        let is_without_database = ["-wal", "-shm", "-journal"]
             .iter()
             .find_map(|end| name.strip_suffix(end))
             .is_some_and(|database| !Path::new(database).exists());
         let is_empty = fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0);
         let is_index = name.ends_with("-shm");
-        if name.ends_with(".part") || is_used(&path) || of_none && (is_empty || is_index) {
+        if name.ends_with(".part")
+            || is_used(&path)
+            || is_without_database && (is_empty || is_index)
+        {
             fs::remove_file(&path)?;
         }
     }
@@ -176,14 +179,14 @@ pub(super) fn remove_interrupted(place: &Path) -> io::Result<()> {
 /// Removes the oldest replaced databases and returns their paths. Failing to remove one does not fail the restore.
 fn delete_oldest(place: &Path) -> Vec<PathBuf> {
     let mut kept = replaced_databases(place).unwrap_or_default();
-    let many = kept.len().saturating_sub(MAX_KEPT);
-    kept.truncate(many);
+    let excess = kept.len().saturating_sub(MAX_KEPT);
+    kept.truncate(excess);
     kept.retain(|old| {
-        let gone = fs::remove_file(old).is_ok();
+        let is_removed = fs::remove_file(old).is_ok();
         for end in ["-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(with_suffix(old, end));
         }
-        gone
+        is_removed
     });
     kept
 }

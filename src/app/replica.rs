@@ -137,9 +137,9 @@ pub(super) fn fetch(
     if path.exists() && !replaces {
         return Ok(None);
     }
-    let begun = clock::instant();
+    let started = clock::instant();
     let part = path.with_extension("db.fetched");
-    let fetched = restore(target, &part).map_err(|fault| target_error(replica, &fault))?;
+    let fetched = restore(target, &part).map_err(|error| target_error(replica, &error))?;
     let Some(restored) = fetched else {
         log::info(
             "the replica contains no database yet",
@@ -147,7 +147,7 @@ pub(super) fn fetch(
         );
         return Ok(None);
     };
-    let place = || {
+    let put_in_place = || {
         verify(&part).map_err(|error| error.to_string())?;
         if path.exists() {
             let swap = ReplaceDatabase::new(part.clone(), path.clone(), clock::now());
@@ -160,7 +160,7 @@ pub(super) fn fetch(
         let folder = std::fs::File::open(&config.data_dir).map_err(|error| error.to_string())?;
         folder.sync_all().map_err(|error| error.to_string())
     };
-    place().map_err(|why| {
+    put_in_place().map_err(|why| {
         let _ = std::fs::remove_file(&part);
         target_error(replica, &TargetError::Refused(why))
     })?;
@@ -173,7 +173,7 @@ pub(super) fn fetch(
             ("replica", &replica.address),
             ("bytes", &restored.bytes),
             ("changes", &restored.changes),
-            ("ms", &(clock::instant() - begun).as_millis()),
+            ("ms", &(clock::instant() - started).as_millis()),
         ],
     );
     Ok(Some(restored))
@@ -191,17 +191,18 @@ pub(super) fn test_restore(
     std::fs::create_dir_all(&folder).map_err(Error::internal)?;
     let part = folder.join(format!("rehearsal-{}.db", std::process::id()));
     let target = target(config, replica)?;
-    let restored = restore(&*target, &part).map_err(|fault| target_error(replica, &fault));
-    let sound = restored.and_then(|restored| {
-        let sound = restored
+    let restored = restore(&*target, &part).map_err(|error| target_error(replica, &error));
+    let verified = restored.and_then(|restored| {
+        let verified = restored
             .as_ref()
             .map_or(Ok(()), |_| verify(&part).map(drop));
-        sound.map_err(|error| target_error(replica, &TargetError::Refused(error.to_string())))?;
+        verified
+            .map_err(|error| target_error(replica, &TargetError::Refused(error.to_string())))?;
         Ok(restored)
     });
     remove_log(&part);
     let _ = std::fs::remove_file(part);
-    sound
+    verified
 }
 
 // Removes the empty log that verifying a database leaves next to it.
@@ -216,14 +217,14 @@ fn remove_log(database: &Path) {
 /// # Errors
 /// Returns an error if the replica cannot be used, or if another installation has written to it.
 pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<PreparedReplica> {
-    let faulty = |error: TargetError| target_error(replica, &error);
+    let to_error = |error: TargetError| target_error(replica, &error);
     let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = database(data).exists();
     // A database that was handed over is completely contained in the replica.
     let replaces = has_database && !replica.overwrite && ownership::is_handed_over(data);
     let may_go_on = !has_database || replica.overwrite || replaces;
-    if !may_go_on && !ownership::is_known(&*target, data).map_err(faulty)? {
+    if !may_go_on && !ownership::is_known(&*target, data).map_err(to_error)? {
         let text = format!(
             "another installation has written to the replica {} since {} did",
             replica.address,
@@ -235,8 +236,9 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
         ));
     }
     let id = crypto::hex(&crypto::random::<16>()?);
-    let (holder, before) = ReplicaLease::claim(Arc::clone(&target), id, data).map_err(faulty)?;
-    if before == PreviousHolder::Unresponsive {
+    let (holder, previous) =
+        ReplicaLease::claim(Arc::clone(&target), id, data).map_err(to_error)?;
+    if previous == PreviousHolder::Unresponsive {
         log::warn(
             "the previous writer has not released the replica",
             &[("replica", &replica.address)],
@@ -244,12 +246,12 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     }
     fetch_secret(config, replica, &*target)?;
     let fetched = fetch(config, replica, &*target, replaces)?;
-    let newest = Inventory::list(&*target).map_err(faulty)?.newest();
-    let whole = fetched
+    let newest = Inventory::list(&*target).map_err(to_error)?.newest();
+    let is_complete = fetched
         .as_ref()
         .is_some_and(|restored| restored.damage.is_empty() && restored.position == newest);
-    let continues = whole && before == PreviousHolder::Released;
-    let newest = match before {
+    let continues = is_complete && previous == PreviousHolder::Released;
+    let newest = match previous {
         PreviousHolder::Released => newest,
         PreviousHolder::Unresponsive => newest + NUMBERING_GAP,
     };
@@ -263,8 +265,8 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
         restored_from,
     };
     let shared = SpoolShared::new(newest, !continues);
-    let goes_along = replica.key.is_some() && config.secret.is_none();
-    let secret = goes_along.then(|| data.join("secret"));
+    let is_replicated = replica.key.is_some() && config.secret.is_none();
+    let secret = is_replicated.then(|| data.join("secret"));
     Ok(PreparedReplica {
         settings,
         shared,
@@ -288,8 +290,8 @@ impl PreparedReplica {
         if let Some(secret) = &self.secret
             && let Ok(file) = std::fs::File::open(secret)
         {
-            let put = self.settings.target.put(SECRET_NOTE, &file, false);
-            put.map_err(|error| {
+            let upload = self.settings.target.put(SECRET_NOTE, &file, false);
+            upload.map_err(|error| {
                 Error::new(Kind::Internal, format!("cannot use the replica: {error}"))
             })?;
         }

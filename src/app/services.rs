@@ -53,7 +53,7 @@ impl App {
     pub fn patterns(&self) -> Patterns<'_> {
         Patterns {
             store: &self.store,
-            house: &self.patterns,
+            installation: &self.patterns,
         }
     }
 

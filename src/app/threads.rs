@@ -107,7 +107,7 @@ impl Threads<'_> {
                 filter.found = Some((ids, title.to_owned()));
             }
             let rows = thread_list::list_of(db, &user, limit, cursor.as_ref(), &filter)?;
-            let search = words.as_deref().map(SearchQuery::of);
+            let search = words.as_deref().map(SearchQuery::parse);
             let mut listed = Vec::new();
             for row in rows {
                 let hit = match best.get(&row.id) {
@@ -171,7 +171,7 @@ impl Threads<'_> {
         id: &ThreadId,
         mut change: ThreadChange,
     ) -> Result<ThreadRow> {
-        change.title = change.title.as_deref().map(checked_title).transpose()?;
+        change.title = change.title.as_deref().map(validate_title).transpose()?;
         let (user, id) = (caller.user.clone(), id.clone());
         let written = self.store.write(move |db| {
             if let Some(Some(project)) = &change.project
@@ -338,19 +338,19 @@ fn excerpt(text: &str, at: usize) -> (&str, usize) {
     (&text[start..end], start)
 }
 
-fn checked_title(title: &str) -> Result<String> {
+fn validate_title(title: &str) -> Result<String> {
     let title = title.trim();
-    let place = &["body", "title"];
+    let location = &["body", "title"];
     if title.is_empty() {
-        return Err(Error::field(place, "missing", "the title is empty"));
+        return Err(Error::field(location, "missing", "the title is empty"));
     }
     if title.chars().count() > MAX_TITLE {
         let why = format!("at most {MAX_TITLE} characters");
-        return Err(Error::field(place, "too_long", why));
+        return Err(Error::field(location, "too_long", why));
     }
     if title.chars().any(char::is_control) {
         let why = "a title has no control characters";
-        return Err(Error::field(place, "value_error", why));
+        return Err(Error::field(location, "value_error", why));
     }
     Ok(title.to_owned())
 }
@@ -371,7 +371,7 @@ mod tests {
             question: "How large?".to_owned(),
             answer: text,
         };
-        let query = SearchQuery::of("größe paper");
+        let query = SearchQuery::parse("größe paper");
         let snippet = Snippet::of(&query, hit, SearchScope::Everything).expect("a match");
         assert!(snippet.is_answer);
         assert!(snippet.text.chars().count() <= SNIPPET_CHARS.1);
@@ -385,9 +385,9 @@ mod tests {
 
     #[test]
     fn titles_are_trimmed_and_bounded() {
-        assert_eq!(checked_title("  Paper \n"), Ok("Paper".to_owned()));
+        assert_eq!(validate_title("  Paper \n"), Ok("Paper".to_owned()));
         for bad in ["", "  ", "a\u{7}b", &"x".repeat(MAX_TITLE + 1)] {
-            assert!(checked_title(bad).is_err(), "{bad:?}");
+            assert!(validate_title(bad).is_err(), "{bad:?}");
         }
     }
 }

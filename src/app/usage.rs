@@ -92,11 +92,11 @@ impl UsageService<'_> {
     pub async fn budget(&self, user: &UserId) -> Result<Option<UserLimits>> {
         let user = user.clone();
         let found = self.store.read(move |db| {
-            let known = users::by_id(db, &user)?.is_some();
-            Ok((known, budgets::for_user(db, &user)?))
+            let exists = users::by_id(db, &user)?.is_some();
+            Ok((exists, budgets::for_user(db, &user)?))
         });
-        let (known, limits) = found.await?;
-        known.then_some(limits).ok_or_else(no_account_error)
+        let (exists, limits) = found.await?;
+        exists.then_some(limits).ok_or_else(no_account_error)
     }
 
     /// Sets a user's limits, or removes them so that the server's limits apply.
@@ -105,17 +105,17 @@ impl UsageService<'_> {
     /// `Missing` if there is no such account.
     pub async fn set_budget(
         &self,
-        by: &UserId,
+        actor: &UserId,
         user: &UserId,
         limits: Option<UserLimits>,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<()> {
         self.budget(user).await?;
         let action = match limits {
             Some(_) => "budget.set",
             None => "budget.removed",
         };
-        let mut entry = visit.entry(Some(by), action, user.as_str());
+        let mut entry = origin.entry(Some(actor), action, user.as_str());
         if let Some(limits) = &limits {
             entry.detail = serde_json::to_string(limits).map_err(Error::internal)?;
         }
@@ -167,8 +167,8 @@ impl UsageService<'_> {
                 "ask an administrator to lift the budget",
             ));
         }
-        let wanted = self.expected_usage(Some(user), calls);
-        check_limits(&limits, &spent, reserved, wanted, now).map_err(limit_error)
+        let expected_usage = self.expected_usage(Some(user), calls);
+        check_limits(&limits, &spent, reserved, expected_usage, now).map_err(limit_error)
     }
 
     // Returns the expected usage of a run, but at least the amount reserved for its first stage: with less, it
@@ -177,10 +177,16 @@ impl UsageService<'_> {
         let is_own = |call: &&CallEstimate| {
             user.is_some_and(|user| self.llm.uses_own_key(Some(user), &call.model))
         };
-        let house = calls.iter().filter(|call| !is_own(call));
-        let house: Vec<CallEstimate> = house.cloned().collect();
-        let (expected, first) = (estimate::total(calls), estimate::first_bound(calls));
-        let (paid, paid_first) = (estimate::known_cost(&house), estimate::first_bound(&house));
+        let shared_calls = calls.iter().filter(|call| !is_own(call));
+        let shared_calls: Vec<CallEstimate> = shared_calls.cloned().collect();
+        let (expected, first) = (
+            estimate::total_estimate(calls),
+            estimate::first_stage_bound(calls),
+        );
+        let (paid, paid_first) = (
+            estimate::known_cost(&shared_calls),
+            estimate::first_stage_bound(&shared_calls),
+        );
         UsageAmount {
             cost: paid.max(paid_first.cost),
             tokens: first

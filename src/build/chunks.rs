@@ -8,7 +8,7 @@ use super::module::Module;
 
 /// Chunks that several pages share, with the modules they are for. Each also holds what these modules import,
 /// unless an earlier chunk has it. Every other module that is loaded with `import()` gets its own chunk.
-const SHARED: &[(&str, &[&str])] = &[
+const SHARED_CHUNKS: &[(&str, &[&str])] = &[
     (
         "core",
         &[
@@ -138,21 +138,21 @@ pub(super) struct Chunk {
 pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>> {
     let mut planner = Planner {
         modules,
-        placed: BTreeSet::new(),
-        open: Vec::new(),
+        assigned: BTreeSet::new(),
+        visiting: Vec::new(),
     };
     let mut chunks = Vec::new();
-    for (name, roots) in SHARED {
-        chunks.push(planner.chunk(name, roots)?);
+    for (name, roots) in SHARED_CHUNKS {
+        chunks.push(planner.assign_chunk(name, roots)?);
     }
     let loaded: BTreeSet<&str> = modules
         .values()
         .flat_map(|module| module.loads.iter().map(String::as_str))
-        .filter(|path| !planner.placed.contains(*path))
+        .filter(|path| !planner.assigned.contains(*path))
         .collect();
     let mut users: BTreeMap<String, &str> = BTreeMap::new();
     for root in &loaded {
-        for path in planner.needed(&[root])? {
+        for path in planner.dependencies(&[root])? {
             if let Some(other) = users.insert(path.clone(), root) {
                 return Err(format!(
                     "assets/{path} would be in the chunks of {other} and {root}: add it to a shared one in src/build/chunks.rs"
@@ -163,9 +163,12 @@ pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>
     }
     for root in loaded {
         let name = root.trim_start_matches("js/").trim_end_matches(".js");
-        chunks.push(planner.chunk(&name.replace('/', "-"), &[root])?);
+        chunks.push(planner.assign_chunk(&name.replace('/', "-"), &[root])?);
     }
-    match modules.keys().find(|path| !planner.placed.contains(*path)) {
+    match modules
+        .keys()
+        .find(|path| !planner.assigned.contains(*path))
+    {
         Some(path) => Err(format!("assets/{path}: no page loads this module").into()),
         None => Ok(chunks),
     }
@@ -173,15 +176,15 @@ pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>
 
 struct Planner<'a> {
     modules: &'a BTreeMap<String, Module>,
-    placed: BTreeSet<String>,
+    assigned: BTreeSet<String>,
     /// Modules being visited, to find cycles.
-    open: Vec<String>,
+    visiting: Vec<String>,
 }
 
 impl Planner<'_> {
-    fn chunk(&mut self, name: &str, roots: &[&str]) -> BuildResult<Chunk> {
-        let modules = self.needed(roots)?;
-        self.placed.extend(modules.iter().cloned());
+    fn assign_chunk(&mut self, name: &str, roots: &[&str]) -> BuildResult<Chunk> {
+        let modules = self.dependencies(roots)?;
+        self.assigned.extend(modules.iter().cloned());
         Ok(Chunk {
             name: name.to_owned(),
             modules,
@@ -190,7 +193,7 @@ impl Planner<'_> {
 
     /// These modules and everything that they import, except what earlier chunks contain, in the order in which a
     /// browser runs them.
-    fn needed(&mut self, roots: &[&str]) -> BuildResult<Vec<String>> {
+    fn dependencies(&mut self, roots: &[&str]) -> BuildResult<Vec<String>> {
         let mut found = Vec::new();
         for root in roots {
             self.visit(root, &mut found)?;
@@ -199,21 +202,21 @@ impl Planner<'_> {
     }
 
     fn visit(&mut self, path: &str, found: &mut Vec<String>) -> BuildResult<()> {
-        if self.placed.contains(path) || found.iter().any(|one| one == path) {
+        if self.assigned.contains(path) || found.iter().any(|visited| visited == path) {
             return Ok(());
         }
-        if self.open.iter().any(|one| one == path) {
-            return Err(format!("assets/{path} imports itself: {:?}", self.open).into());
+        if self.visiting.iter().any(|visited| visited == path) {
+            return Err(format!("assets/{path} imports itself: {:?}", self.visiting).into());
         }
         let modules = self.modules;
         let module = modules
             .get(path)
-            .ok_or_else(|| format!("there is no assets/{path}: {:?}", self.open.last()))?;
-        self.open.push(path.to_owned());
+            .ok_or_else(|| format!("there is no assets/{path}: {:?}", self.visiting.last()))?;
+        self.visiting.push(path.to_owned());
         for import in &module.imports {
             self.visit(import, found)?;
         }
-        self.open.pop();
+        self.visiting.pop();
         found.push(path.to_owned());
         Ok(())
     }

@@ -8,8 +8,8 @@ use std::process::Command;
 /// `unknown`.
 pub(super) fn instructions() -> Vec<String> {
     let mut lines = vec!["cargo::rerun-if-env-changed=QUIRE_COMMIT".to_owned()];
-    let given = std::env::var("QUIRE_COMMIT").ok();
-    let mut commit = given.filter(|text| !text.is_empty());
+    let configured = std::env::var("QUIRE_COMMIT").ok();
+    let mut commit = configured.filter(|text| !text.is_empty());
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     // If the sources were copied into another repository, its commit is not ours.
     let is_ours = || git(&["rev-parse", "--show-prefix"]).is_some_and(|prefix| prefix.is_empty());
@@ -30,8 +30,8 @@ pub(super) fn instructions() -> Vec<String> {
 }
 
 /// The output of git, or `None` without git or a repository.
-fn git(words: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(words).output().ok()?;
+fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(args).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     output.status.success().then_some(text)
 }

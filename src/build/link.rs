@@ -31,7 +31,7 @@ pub(super) fn link(
     chunks: &[Chunk],
 ) -> BuildResult<Vec<LinkedChunk>> {
     check_names(modules)?;
-    let homes: BTreeMap<&str, &str> = chunks
+    let chunk_names: BTreeMap<&str, &str> = chunks
         .iter()
         .flat_map(|chunk| {
             chunk
@@ -42,24 +42,27 @@ pub(super) fn link(
         .collect();
     let mut linked: Vec<LinkedChunk> = Vec::new();
     for chunk in chunks {
-        let one = Linker {
+        let linked_text = Linker {
             modules,
-            homes: &homes,
+            chunk_names: &chunk_names,
             chunk,
         }
         .write()?;
-        let mut needs: BTreeSet<String> =
-            one.direct.keys().map(|name| (*name).to_owned()).collect();
-        for before in linked
+        let mut needs: BTreeSet<String> = linked_text
+            .imports
+            .keys()
+            .map(|name| (*name).to_owned())
+            .collect();
+        for earlier in linked
             .iter()
-            .filter(|before| one.direct.contains_key(before.name.as_str()))
+            .filter(|earlier| linked_text.imports.contains_key(earlier.name.as_str()))
         {
-            needs.extend(before.needs.iter().cloned());
+            needs.extend(earlier.needs.iter().cloned());
         }
         linked.push(LinkedChunk {
             name: chunk.name.clone(),
-            map: source_map::write(&one.lines),
-            text: one.text,
+            map: source_map::write(&linked_text.lines),
+            text: linked_text.text,
             needs,
         });
     }
@@ -82,14 +85,14 @@ fn check_names(modules: &BTreeMap<String, Module>) -> BuildResult<()> {
             .map(|path| object_name(path))
             .collect();
         for line in &module.lines {
-            let words = line
-                .text
-                .split(|sign: char| !sign.is_alphanumeric() && sign != '_' && sign != '$');
+            let words = line.text.split(|character: char| {
+                !character.is_alphanumeric() && character != '_' && character != '$'
+            });
             for word in words.filter(|word| word.starts_with('$')) {
                 if names.contains(word) && !imported.contains(word) {
-                    let place = line.source + 1;
+                    let line_number = line.source + 1;
                     return Err(format!(
-                        "assets/{}: line {place}: the linker needs the name {word}",
+                        "assets/{}: line {line_number}: the linker needs the name {word}",
                         module.path
                     )
                     .into());
@@ -102,7 +105,7 @@ fn check_names(modules: &BTreeMap<String, Module>) -> BuildResult<()> {
 
 struct Linker<'a> {
     modules: &'a BTreeMap<String, Module>,
-    homes: &'a BTreeMap<&'a str, &'a str>,
+    chunk_names: &'a BTreeMap<&'a str, &'a str>,
     chunk: &'a Chunk,
 }
 
@@ -110,7 +113,7 @@ struct Linker<'a> {
 struct ChunkText<'a> {
     text: String,
     lines: Vec<Option<(String, usize)>>,
-    direct: BTreeMap<&'a str, BTreeSet<String>>,
+    imports: BTreeMap<&'a str, BTreeSet<String>>,
 }
 
 impl<'a> Linker<'a> {
@@ -118,31 +121,31 @@ impl<'a> Linker<'a> {
         let mut written = ChunkText {
             text: String::new(),
             lines: Vec::new(),
-            direct: self.direct()?,
+            imports: self.collect_imports()?,
         };
-        for (chunk, objects) in &written.direct {
-            let list = objects.iter().cloned().collect::<Vec<_>>().join(", ");
-            let _ = writeln!(written.text, "import {{ {list} }} from \"./{chunk}.js\";");
+        for (chunk, objects) in &written.imports {
+            let list = objects.iter().cloned().collect::<Vec<_>>().join(",");
+            let _ = writeln!(written.text, "import{{{list}}}from\"./{chunk}.js\";");
             written.lines.push(None);
         }
         for path in &self.chunk.modules {
-            self.module(&self.modules[path], &mut written)?;
+            self.write_module(&self.modules[path], &mut written)?;
         }
         let objects = self.chunk.modules.iter().map(|path| object_name(path));
         let _ = writeln!(
             written.text,
-            "export {{ {} }};",
-            objects.collect::<Vec<_>>().join(", ")
+            "export{{{}}};",
+            objects.collect::<Vec<_>>().join(",")
         );
         Ok(written)
     }
 
     /// The objects that this chunk imports from others, by chunk.
-    fn direct(&self) -> BuildResult<BTreeMap<&'a str, BTreeSet<String>>> {
+    fn collect_imports(&self) -> BuildResult<BTreeMap<&'a str, BTreeSet<String>>> {
         let mut direct: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for path in &self.chunk.modules {
             for import in &self.modules[path].imports {
-                let home = self.home(import)?;
+                let home = self.chunk_of(import)?;
                 if home != self.chunk.name {
                     direct.entry(home).or_default().insert(object_name(import));
                 }
@@ -151,21 +154,17 @@ impl<'a> Linker<'a> {
         Ok(direct)
     }
 
-    fn home(&self, path: &str) -> BuildResult<&'a str> {
-        let home = self.homes.get(path);
+    fn chunk_of(&self, path: &str) -> BuildResult<&'a str> {
+        let home = self.chunk_names.get(path);
         home.copied()
             .ok_or_else(|| format!("there is no assets/{path}").into())
     }
 
-    fn module(&self, module: &Module, written: &mut ChunkText<'_>) -> BuildResult<()> {
-        let _ = writeln!(
-            written.text,
-            "const {} = (() => {{",
-            object_name(&module.path)
-        );
+    fn write_module(&self, module: &Module, written: &mut ChunkText<'_>) -> BuildResult<()> {
+        let _ = writeln!(written.text, "const {}=(()=>{{", object_name(&module.path));
         written.lines.push(None);
         for line in &module.lines {
-            let text = self.loaded(module, &line.text)?;
+            let text = self.rewrite_loads(module, &line.text)?;
             let _ = writeln!(written.text, "{text}");
             written.lines.push(Some((module.path.clone(), line.source)));
         }
@@ -174,16 +173,16 @@ impl<'a> Linker<'a> {
             .iter()
             .map(|(public, local)| match public == local {
                 true => public.clone(),
-                false => format!("{public}: {local}"),
+                false => format!("{public}:{local}"),
             });
-        let exports = exports.collect::<Vec<_>>().join(", ");
-        let _ = writeln!(written.text, "return {{ {exports} }};\n}})();");
+        let exports = exports.collect::<Vec<_>>().join(",");
+        let _ = writeln!(written.text, "return{{{exports}}};\n}})();");
         written.lines.extend([None, None]);
         Ok(())
     }
 
     /// A line whose calls of `import()` load a chunk and return the module's object.
-    fn loaded(&self, module: &Module, text: &str) -> BuildResult<String> {
+    fn rewrite_loads(&self, module: &Module, text: &str) -> BuildResult<String> {
         let mut text = text.to_owned();
         if module.path.starts_with("vendor/") {
             return Ok(text);
@@ -191,8 +190,8 @@ impl<'a> Linker<'a> {
         for address in loads(&text)? {
             let path = resolve(&module.path, &address);
             let call = format!(
-                "import(\"./{}.js\").then((chunk) => chunk.{})",
-                self.home(&path)?,
+                "import(\"./{}.js\").then((chunk)=>chunk.{})",
+                self.chunk_of(&path)?,
                 object_name(&path)
             );
             text = text.replacen(&format!("import(\"{address}\")"), &call, 1);

@@ -54,9 +54,9 @@ pub(super) fn manual(folder: &Path, openapi: &Path) -> BuildResult<Vec<(String, 
             .and_then(|rest| rest.split_once("\n\n"))
             .ok_or_else(|| format!("{}: begins without a title", path.display()))?;
         let text = text
-            .replace("{{settings}}", &settings())
-            .replace("{{requests}}", &requests(&api)?);
-        let text = reflowed(&text);
+            .replace("{{settings}}", &settings_list())
+            .replace("{{requests}}", &requests_list(&api)?);
+        let text = join_paragraphs(&text);
         let summary = text.lines().next().unwrap_or_default();
         if summary.is_empty() || summary.starts_with('#') {
             return Err(format!("{}: no summary below the title", path.display()).into());
@@ -69,11 +69,11 @@ pub(super) fn manual(folder: &Path, openapi: &Path) -> BuildResult<Vec<(String, 
 }
 
 /// Every setting as a list item.
-fn settings() -> String {
-    SETTINGS.iter().map(setting).collect()
+fn settings_list() -> String {
+    SETTINGS.iter().map(setting_item).collect()
 }
 
-fn setting(row: &OptionRow) -> String {
+fn setting_item(row: &OptionRow) -> String {
     let mut item = format!("- `{}` (`--{}`): {}", row.name, row.flag(), row.help);
     if let ValueKind::Choice(words) = row.kind {
         let _ = write!(item, ": `{}`", words.join("`, `"));
@@ -89,7 +89,7 @@ fn setting(row: &OptionRow) -> String {
 }
 
 /// Every request of the API as a list item, by area, in the order of the description.
-fn requests(api: &Value) -> BuildResult<String> {
+fn requests_list(api: &Value) -> BuildResult<String> {
     let mut areas: Vec<(&str, String)> = Vec::new();
     let paths = api["paths"].as_object().ok_or("openapi.json: no paths")?;
     for (path, verbs) in paths {
@@ -97,7 +97,7 @@ fn requests(api: &Value) -> BuildResult<String> {
             let Some(area) = operation["tags"][0].as_str() else {
                 continue;
             };
-            let item = request(api, verb, path, operation);
+            let item = request_item(api, verb, path, operation);
             match areas.iter_mut().find(|(name, _)| *name == area) {
                 Some((_, items)) => items.push_str(&item),
                 None => areas.push((area, item)),
@@ -119,7 +119,7 @@ fn requests(api: &Value) -> BuildResult<String> {
     Ok(text)
 }
 
-fn request(api: &Value, verb: &str, path: &str, operation: &Value) -> String {
+fn request_item(api: &Value, verb: &str, path: &str, operation: &Value) -> String {
     let access = match operation["x-quire-access"].as_str() {
         Some("admin") => " Administrators only.",
         Some("open") => " No account needed.",
@@ -139,11 +139,11 @@ fn request(api: &Value, verb: &str, path: &str, operation: &Value) -> String {
     if let Some(description) = operation["description"].as_str() {
         let _ = write!(item, " {description}");
     }
-    let query = names(api, &operation["parameters"], "query");
+    let query = parameter_names(api, &operation["parameters"], "query");
     if !query.is_empty() {
         let _ = write!(item, " Query: {query}.");
     }
-    let fields = fields(api, &operation["requestBody"]);
+    let fields = body_fields(api, &operation["requestBody"]);
     if !fields.is_empty() {
         let _ = write!(item, " Body: {fields}.");
     }
@@ -151,26 +151,26 @@ fn request(api: &Value, verb: &str, path: &str, operation: &Value) -> String {
 }
 
 /// The names of the parameters of one kind, as code, joined by commas.
-fn names(api: &Value, parameters: &Value, kind: &str) -> String {
+fn parameter_names(api: &Value, parameters: &Value, kind: &str) -> String {
     let list = parameters.as_array().map(Vec::as_slice).unwrap_or_default();
     let shown = list
         .iter()
-        .map(|one| resolved(api, one))
-        .filter(|one| one["in"] == kind)
-        .filter_map(|one| Some(format!("`{}`", one["name"].as_str()?)));
+        .map(|parameter| resolve_ref(api, parameter))
+        .filter(|parameter| parameter["in"] == kind)
+        .filter_map(|parameter| Some(format!("`{}`", parameter["name"].as_str()?)));
     shown.collect::<Vec<_>>().join(", ")
 }
 
 /// The fields of a request body, required ones first.
-fn fields(api: &Value, body: &Value) -> String {
-    let body = resolved(api, body);
+fn body_fields(api: &Value, body: &Value) -> String {
+    let body = resolve_ref(api, body);
     let Some(content) = body["content"]
         .as_object()
         .and_then(|map| map.values().next())
     else {
         return String::new();
     };
-    let schema = resolved(api, &content["schema"]);
+    let schema = resolve_ref(api, &content["schema"]);
     let Some(properties) = schema["properties"].as_object() else {
         return String::new();
     };
@@ -178,17 +178,22 @@ fn fields(api: &Value, body: &Value) -> String {
         .as_array()
         .map(|list| list.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
-    let (must, may): (Vec<&str>, Vec<&str>) = properties
+    let (required_names, optional_names): (Vec<&str>, Vec<&str>) = properties
         .keys()
         .map(String::as_str)
         .partition(|name| required.contains(name));
-    let must = must.iter().map(|name| format!("`{name}` (required)"));
-    let may = may.iter().map(|name| format!("`{name}`"));
-    must.chain(may).collect::<Vec<_>>().join(", ")
+    let required_names = required_names
+        .iter()
+        .map(|name| format!("`{name}` (required)"));
+    let optional_names = optional_names.iter().map(|name| format!("`{name}`"));
+    required_names
+        .chain(optional_names)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The value that a `$ref` within the document points at, or the value itself.
-fn resolved<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
+fn resolve_ref<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
     value["$ref"]
         .as_str()
         .and_then(|target| api.pointer(target.trim_start_matches('#')))
@@ -196,7 +201,7 @@ fn resolved<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
 }
 
 /// Markdown with every paragraph and list item on one line, so that readers wrap it to their own width.
-fn reflowed(text: &str) -> String {
+fn join_paragraphs(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut in_code = false;
     let mut is_open = false;

@@ -12,11 +12,11 @@ pub(super) struct Module {
     pub(super) path: String,
     /// The paths of the modules that it imports statically, in their order.
     pub(super) imports: Vec<String>,
-    /// The paths of the modules that it loads with `import()`.
+    /// The paths of the modules that it loads with `convert_import()`.
     pub(super) loads: Vec<String>,
     /// What it exports, as pairs of public and local name.
     pub(super) exports: Vec<(String, String)>,
-    /// Its lines. Static imports read from the other module's object; calls of `import()` are still as written.
+    /// Its lines. Static imports read from the other module's object; calls of `convert_import()` are still as written.
     pub(super) lines: Vec<ScriptLine>,
 }
 
@@ -26,10 +26,10 @@ impl Module {
     /// # Errors
     /// Returns an error if a statement has a form that the linker does not know.
     pub(super) fn read(path: &str, source: &str) -> BuildResult<Self> {
-        let named = |fault: Box<dyn std::error::Error>| format!("assets/{path}: {fault}");
+        let with_path = |error: Box<dyn std::error::Error>| format!("assets/{path}: {error}");
         match path.starts_with("vendor/") {
-            true => Self::library(path, source).map_err(|fault| named(fault).into()),
-            false => Self::own(path, source).map_err(|fault| named(fault).into()),
+            true => Self::read_library(path, source).map_err(|error| with_path(error).into()),
+            false => Self::read_own(path, source).map_err(|error| with_path(error).into()),
         }
     }
 
@@ -43,34 +43,34 @@ impl Module {
         }
     }
 
-    fn own(path: &str, source: &str) -> BuildResult<Self> {
+    fn read_own(path: &str, source: &str) -> BuildResult<Self> {
         let mut module = Self::empty(path);
         let mut is_head = true;
         for mut line in script::lines(source)? {
-            let place = line.source + 1;
+            let position = line.source + 1;
             let is_import = line.is_top && line.text.starts_with("import ");
             if line.is_top && line.text.starts_with("await ") {
                 return Err(
-                    format!("line {place}: await at the top level cannot be linked").into(),
+                    format!("line {position}: await at the top level cannot be linked").into(),
                 );
             }
             if is_import && !is_head {
-                return Err(format!("line {place}: imports come first").into());
+                return Err(format!("line {position}: imports come first").into());
             }
             is_head &= is_import;
             let text = std::mem::take(&mut line.text);
             let text = match text.split_once(' ') {
-                Some(("import", rest)) if line.is_top => module.import(rest),
-                Some(("export", rest)) if line.is_top => module.export(rest),
+                Some(("import", rest)) if line.is_top => module.convert_import(rest),
+                Some(("export", rest)) if line.is_top => module.convert_export(rest),
                 _ => Ok(text),
             };
-            line.text = text.map_err(|error| format!("line {place}: {error}"))?;
+            line.text = text.map_err(|error| format!("line {position}: {error}"))?;
             for loaded in loads(&line.text)? {
                 module.loads.push(resolve(path, &loaded));
             }
             // Chunks are in a folder of their own; URLs that a module builds are relative to its source.
-            let here = format!("new URL(\"../{path}\", import.meta.url)");
-            line.text = line.text.replace("import.meta.url", &here);
+            let url = format!("new URL(\"../{path}\", import.meta.url)");
+            line.text = line.text.replace("import.meta.url", &url);
             if !line.text.is_empty() {
                 module.lines.push(line);
             }
@@ -79,7 +79,7 @@ impl Module {
     }
 
     /// A minified library: one list of exports at its end, no imports.
-    fn library(path: &str, source: &str) -> BuildResult<Self> {
+    fn read_library(path: &str, source: &str) -> BuildResult<Self> {
         let mut module = Self::empty(path);
         let (code, list) = source
             .rsplit_once("export{")
@@ -98,33 +98,33 @@ impl Module {
         Ok(module)
     }
 
-    /// Parses an `import` whose keyword was read. Returns the statement that reads the names from the other
+    /// Parses an `convert_import` whose keyword was read. Returns the statement that reads the names from the other
     /// module's object.
-    fn import(&mut self, rest: &str) -> BuildResult<String> {
+    fn convert_import(&mut self, rest: &str) -> BuildResult<String> {
         let refused = || format!("unknown form: import {rest}");
         if let Some(from) = rest
             .strip_prefix('"')
             .and_then(|rest| rest.strip_suffix("\";"))
         {
-            self.depend(from)?;
+            self.add_import(from)?;
             return Ok(String::new());
         }
         let rest = rest.strip_suffix("\";").ok_or_else(refused)?;
         let (names, from) = rest.rsplit_once(" from \"").ok_or_else(refused)?;
-        let object = self.depend(from)?;
+        let object = self.add_import(from)?;
         let pattern =
             if let Some(list) = names.strip_prefix("{ ").and_then(|n| n.strip_suffix(" }")) {
-                format!("{{ {} }}", list.replace(" as ", ": "))
+                format!("{{{}}}", list.replace(" as ", ":").replace(", ", ","))
             } else if let Some(name) = names.strip_prefix("* as ") {
-                identifier(name)?.to_owned()
+                format!(" {}", identifier(name)?)
             } else {
-                format!("{{ default: {} }}", identifier(names)?)
+                format!("{{default:{}}}", identifier(names)?)
             };
-        Ok(format!("const {pattern} = {object};"))
+        Ok(format!("const{pattern}={object};"))
     }
 
-    /// Parses an `export` whose keyword was read. Returns the declaration, or what is left of it.
-    fn export(&mut self, rest: &str) -> BuildResult<String> {
+    /// Parses an `convert_export` whose keyword was read. Returns the declaration, or what is left of it.
+    fn convert_export(&mut self, rest: &str) -> BuildResult<String> {
         if let Some(list) = rest.strip_prefix("{ ") {
             let (names, from) = list.split_once(" }").ok_or("the list has no end")?;
             let Some(from) = from
@@ -134,16 +134,18 @@ impl Module {
                 self.add_exports(names)?;
                 return Ok(String::new());
             };
-            let object = self.depend(from)?;
+            let object = self.add_import(from)?;
             self.add_exports(names)?;
             return Ok(format!(
-                "const {{ {} }} = {object};",
-                names.replace(" as ", ": ")
+                "const{{{}}}={object};",
+                names.replace(" as ", ":").replace(", ", ",")
             ));
         }
         let declaration = rest.strip_prefix("async ").unwrap_or(rest);
         let (kind, name) = declaration.split_once(' ').unwrap_or_default();
-        let end = name.find(|sign: char| !is_word(sign)).unwrap_or_default();
+        let end = name
+            .find(|character: char| !is_word(character))
+            .unwrap_or_default();
         let (name, after) = name.split_at(end);
         let is_known = match kind {
             "function" => after.starts_with('('),
@@ -170,7 +172,7 @@ impl Module {
         Ok(())
     }
 
-    fn depend(&mut self, from: &str) -> BuildResult<String> {
+    fn add_import(&mut self, from: &str) -> BuildResult<String> {
         if !from.starts_with('.') {
             return Err(format!("{from} is not a relative address").into());
         }
@@ -184,24 +186,24 @@ impl Module {
 /// The variable that holds a module's exports.
 pub(super) fn object_name(path: &str) -> String {
     let stem = path.trim_end_matches(".js").trim_start_matches("js/");
-    let signs = stem
+    let characters = stem
         .chars()
-        .map(|sign| if is_word(sign) { sign } else { '_' });
-    format!("${}", signs.collect::<String>())
+        .map(|character| if is_word(character) { character } else { '_' });
+    format!("${}", characters.collect::<String>())
 }
 
-/// The addresses in the calls of `import()` on this line.
+/// The addresses in the calls of `convert_import()` on this line.
 ///
 /// # Errors
 /// Returns an error if the address is not a string literal.
 pub(super) fn loads(text: &str) -> BuildResult<Vec<String>> {
-    let calls = text.match_indices("import(").filter(|(place, _)| {
-        let before = text[..*place].chars().next_back();
-        before.is_none_or(|sign| !is_word(sign) && sign != '.')
+    let calls = text.match_indices("import(").filter(|(position, _)| {
+        let before = text[..*position].chars().next_back();
+        before.is_none_or(|character| !is_word(character) && character != '.')
     });
     calls
-        .map(|(place, word)| {
-            let address = text[place + word.len()..].strip_prefix('"');
+        .map(|(position, word)| {
+            let address = text[position + word.len()..].strip_prefix('"');
             let address = address.and_then(|rest| rest.split_once("\")"));
             address
                 .map(|(address, _)| address.to_owned())
@@ -233,6 +235,6 @@ fn identifier(name: &str) -> BuildResult<&str> {
     }
 }
 
-fn is_word(sign: char) -> bool {
-    sign.is_alphanumeric() || sign == '_' || sign == '$'
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_' || character == '$'
 }

@@ -11,7 +11,7 @@ use super::module::Module;
 use super::styles;
 
 /// The chunk that page scripts can import under the stable address `/assets/index.js`.
-const ENTRY: &str = "index";
+const ENTRY_CHUNK: &str = "index";
 
 /// Pages that begin with different chunks, depending on their query: the name of the preload list, the page module,
 /// and the chunk that the page loads first.
@@ -45,7 +45,7 @@ impl LinkedPages {
                 .strip_prefix("js/")
                 .and_then(|rest| rest.strip_suffix(".js"));
             if let Some(page) = page.filter(|page| page.starts_with("pages/")) {
-                pages.insert(page.to_owned(), (String::new(), styled(text)));
+                pages.insert(page.to_owned(), (String::new(), styled_names(text)));
             }
         }
         let plan = chunks::plan(&modules)?;
@@ -68,7 +68,7 @@ impl LinkedPages {
     }
 
     /// Whether this file of `assets` is part of a chunk or a sheet.
-    pub(super) fn holds(&self, name: &str) -> bool {
+    pub(super) fn contains(&self, name: &str) -> bool {
         self.modules.contains_key(name) || name.starts_with("css/")
     }
 
@@ -76,8 +76,8 @@ impl LinkedPages {
     pub(super) fn files(&self, tree: &str) -> Vec<(String, String)> {
         let mut files = self.sheets.clone();
         for chunk in &self.chunks {
-            if chunk.name == ENTRY {
-                files.push((format!("{ENTRY}.js"), entry(&chunk.text, tree)));
+            if chunk.name == ENTRY_CHUNK {
+                files.push((format!("{ENTRY_CHUNK}.js"), entry_text(&chunk.text, tree)));
                 continue;
             }
             let LinkedChunk {
@@ -142,8 +142,8 @@ fn is_module(name: &str) -> bool {
     is_script && name.ends_with(".js") && name != "js/theme.js"
 }
 
-/// The names in the calls of `styled()`.
-fn styled(text: &str) -> Vec<String> {
+/// The names in the calls of `styled_names()`.
+fn styled_names(text: &str) -> Vec<String> {
     let calls = text.split("styled(\"").skip(1);
     let names = calls.filter_map(|rest| rest.split('"').next());
     names.map(str::to_owned).collect()
@@ -151,7 +151,7 @@ fn styled(text: &str) -> Vec<String> {
 
 /// The entry under its stable address: refers to other chunks by the tree's hash, and exports what its module
 /// does.
-fn entry(text: &str, tree: &str) -> String {
+fn entry_text(text: &str, tree: &str) -> String {
     let text = text.replace("\"./", &format!("\"/assets/{tree}/app/"));
     format!("{text}export const {{ components }} = $index;\n")
 }

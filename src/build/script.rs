@@ -1,5 +1,6 @@
-//! Reads a JavaScript file into lines without comments, blank lines, and indentation. Keeps every line break, so
-//! that no statement ends elsewhere and each line of the result comes from one line of the source.
+//! Reads a JavaScript file into lines without comments, blank lines, indentation, and spaces next to punctuation.
+//! Keeps every line break, so that no statement ends elsewhere and each line of the result comes from one line of the
+//! source.
 
 use super::BuildResult;
 
@@ -18,38 +19,43 @@ const BEFORE_REGEX: [&str; 8] = [
     "return", "typeof", "case", "in", "of", "await", "yield", "void",
 ];
 
+/// Punctuation next to which a space has no meaning. Without the signs that a neighbor could change: `+`, `-`, `/`, and
+/// the dot.
+const PUNCTUATION: &str = "{}()[];,:?=><&|*%!";
+
 /// The lines of a script.
 ///
 /// # Errors
 /// Returns an error if a string, template literal, regular expression, or comment has no end.
 pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
     let mut reader = ScriptReader::new(source);
-    while let Some(sign) = reader.peek(0) {
-        match sign {
+    while let Some(character) = reader.peek(0) {
+        match character {
+            ' ' if reader.is_redundant_space() => reader.next += 1,
             '/' if reader.peek(1) == Some('/') => reader.line_comment(),
             '/' if reader.peek(1) == Some('*') => reader.block_comment()?,
-            '/' if reader.begins_regex() => reader.regex()?,
-            '"' | '\'' => reader.string(sign)?,
+            '/' if reader.begins_regex() => reader.copy_regex()?,
+            '"' | '\'' => reader.copy_string(character)?,
             '`' => {
-                reader.keep();
-                reader.template()?;
+                reader.copy();
+                reader.copy_template()?;
             }
             '{' => {
                 reader.nesting.push(Brace::Block);
-                reader.keep();
+                reader.copy();
             }
             '}' => {
                 let closed = reader.nesting.pop();
-                reader.keep();
+                reader.copy();
                 if closed == Some(Brace::Template) {
-                    reader.template()?;
+                    reader.copy_template()?;
                 }
             }
             '\n' => {
                 reader.next += 1;
                 reader.line_break();
             }
-            _ => reader.keep(),
+            _ => reader.copy(),
         }
     }
     if !reader.nesting.is_empty() {
@@ -67,12 +73,12 @@ enum Brace {
 }
 
 struct ScriptReader {
-    signs: Vec<char>,
+    characters: Vec<char>,
     next: usize,
     lines: Vec<ScriptLine>,
     text: String,
     source: usize,
-    begun_at: usize,
+    started_at: usize,
     is_top: bool,
     is_template: bool,
     nesting: Vec<Brace>,
@@ -81,12 +87,12 @@ struct ScriptReader {
 impl ScriptReader {
     fn new(source: &str) -> Self {
         Self {
-            signs: source.chars().collect(),
+            characters: source.chars().collect(),
             next: 0,
             lines: Vec::new(),
             text: String::new(),
             source: 0,
-            begun_at: 0,
+            started_at: 0,
             is_top: true,
             is_template: false,
             nesting: Vec::new(),
@@ -94,21 +100,23 @@ impl ScriptReader {
     }
 
     fn peek(&self, ahead: usize) -> Option<char> {
-        self.signs.get(self.next + ahead).copied()
+        self.characters.get(self.next + ahead).copied()
     }
 
     /// Copies the next character, without indentation.
-    fn keep(&mut self) {
-        let Some(sign) = self.peek(0) else { return };
+    fn copy(&mut self) {
+        let Some(character) = self.peek(0) else {
+            return;
+        };
         self.next += 1;
         if self.text.is_empty() && !self.is_template {
-            if sign.is_whitespace() {
+            if character.is_whitespace() {
                 self.is_top = false;
                 return;
             }
-            self.begun_at = self.source;
+            self.started_at = self.source;
         }
-        self.text.push(sign);
+        self.text.push(character);
     }
 
     fn line_break(&mut self) {
@@ -120,18 +128,18 @@ impl ScriptReader {
         if !text.is_empty() || self.is_template {
             self.lines.push(ScriptLine {
                 text,
-                source: self.begun_at,
+                source: self.started_at,
                 is_top: self.is_top,
             });
         }
         self.source += 1;
-        self.begun_at = self.source;
+        self.started_at = self.source;
         self.is_top = true;
         self.is_template = false;
     }
 
     fn line_comment(&mut self) {
-        while self.peek(0).is_some_and(|sign| sign != '\n') {
+        while self.peek(0).is_some_and(|character| character != '\n') {
             self.next += 1;
         }
     }
@@ -151,23 +159,23 @@ impl ScriptReader {
         Ok(())
     }
 
-    fn string(&mut self, quote: char) -> BuildResult<()> {
-        self.keep();
-        self.until(|sign| sign == quote, "a string")
+    fn copy_string(&mut self, quote: char) -> BuildResult<()> {
+        self.copy();
+        self.copy_until(|character| character == quote, "a string")
     }
 
     /// Copies characters up to the one that ends this part, all of them on this line.
-    fn until(&mut self, is_end: impl Fn(char) -> bool, what: &str) -> BuildResult<()> {
+    fn copy_until(&mut self, is_end: impl Fn(char) -> bool, what: &str) -> BuildResult<()> {
         loop {
             match self.peek(0) {
                 None | Some('\n') => return Err(self.unfinished(what)),
                 Some('\\') => {
-                    self.keep();
-                    self.keep();
+                    self.copy();
+                    self.copy();
                 }
-                Some(sign) => {
-                    self.keep();
-                    if is_end(sign) {
+                Some(character) => {
+                    self.copy();
+                    if is_end(character) {
                         return Ok(());
                     }
                 }
@@ -175,41 +183,43 @@ impl ScriptReader {
         }
     }
 
-    fn regex(&mut self) -> BuildResult<()> {
-        self.keep();
+    fn copy_regex(&mut self) -> BuildResult<()> {
+        self.copy();
         loop {
             match self.peek(0) {
-                Some('[') => self.until(|sign| sign == ']', "a class of characters")?,
+                Some('[') => {
+                    self.copy_until(|character| character == ']', "a class of characters")?
+                }
                 Some('\\') => {
-                    self.keep();
-                    self.keep();
+                    self.copy();
+                    self.copy();
                 }
                 Some('/') => {
-                    self.keep();
+                    self.copy();
                     return Ok(());
                 }
                 None | Some('\n') => return Err(self.unfinished("a regular expression")),
-                Some(_) => self.keep(),
+                Some(_) => self.copy(),
             }
         }
     }
 
     /// Copies a template literal up to its end or to an expression inside it, whose brace is recorded.
-    fn template(&mut self) -> BuildResult<()> {
+    fn copy_template(&mut self) -> BuildResult<()> {
         loop {
             match self.peek(0) {
                 None => return Err(self.unfinished("a template literal")),
                 Some('`') => {
-                    self.keep();
+                    self.copy();
                     return Ok(());
                 }
                 Some('\\') => {
-                    self.keep();
-                    self.keep();
+                    self.copy();
+                    self.copy();
                 }
                 Some('$') if self.peek(1) == Some('{') => {
-                    self.keep();
-                    self.keep();
+                    self.copy();
+                    self.copy();
                     self.nesting.push(Brace::Template);
                     return Ok(());
                 }
@@ -217,18 +227,32 @@ impl ScriptReader {
                     let text = std::mem::take(&mut self.text);
                     self.lines.push(ScriptLine {
                         text,
-                        source: self.begun_at,
+                        source: self.started_at,
                         is_top: self.is_top,
                     });
                     self.next += 1;
                     self.source += 1;
-                    self.begun_at = self.source;
+                    self.started_at = self.source;
                     self.is_top = false;
                     self.is_template = true;
                 }
-                Some(_) => self.keep(),
+                Some(_) => self.copy(),
             }
         }
+    }
+
+    /// Whether the space here is next to punctuation. Import and export statements keep theirs, because they are parsed
+    /// later (`module.rs`).
+    fn is_redundant_space(&self) -> bool {
+        let keyword = self.text.split(' ').next().unwrap_or_default();
+        let is_statement = matches!(keyword, "import" | "export");
+        let neighbors = [self.text.chars().next_back(), self.peek(1)];
+        let is_next_to_punctuation = neighbors
+            .into_iter()
+            .flatten()
+            .any(|sign| PUNCTUATION.contains(sign));
+        let is_in_statement = self.is_top && is_statement;
+        is_next_to_punctuation && !is_in_statement && !self.text.is_empty()
     }
 
     /// Whether a slash here begins a regular expression: nothing before it is a value that could be divided.
@@ -237,11 +261,11 @@ impl ScriptReader {
             "" => self.lines.last().map_or("", |line| line.text.trim_end()),
             text => text,
         };
-        let is_word = |sign: char| sign.is_alphanumeric() || "_$".contains(sign);
+        let is_word = |character: char| character.is_alphanumeric() || "_$".contains(character);
         match before.chars().next_back() {
             None => true,
             Some(last) if is_word(last) => {
-                let word = before.rsplit(|sign| !is_word(sign)).next();
+                let word = before.rsplit(|character| !is_word(character)).next();
                 word.is_some_and(|word| BEFORE_REGEX.contains(&word))
             }
             Some(last) => !")]}'\"`".contains(last),

@@ -15,7 +15,7 @@ const SHEETS: &[(&str, &[&str])] = &[
     ("sheets", &["sheets", "workbench"]),
 ];
 /// Files that are served only as a part of a sheet.
-const PARTS: [&str; 6] = ["tokens", "base", "layout", "rail", "parts", "pages"];
+const PARTIAL_FILES: [&str; 6] = ["tokens", "base", "layout", "rail", "parts", "pages"];
 
 /// The sheets, as names such as `css/app.css` with their text.
 ///
@@ -26,12 +26,13 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
         let path = format!("css/{name}.css");
         let found = files.iter().find(|(file, _)| *file == path);
         let (_, bytes) = found.ok_or_else(|| format!("there is no assets/{path}"))?;
-        smaller(std::str::from_utf8(bytes)?)
+        minify(std::str::from_utf8(bytes)?)
             .map_err(|error| format!("assets/{path}: {error}").into())
     };
     let names = files.iter().filter_map(|(file, _)| {
         let name = file.strip_prefix("css/")?.strip_suffix(".css")?;
-        let is_alone = !PARTS.contains(&name) && SHEETS.iter().all(|(sheet, _)| *sheet != name);
+        let is_alone =
+            !PARTIAL_FILES.contains(&name) && SHEETS.iter().all(|(sheet, _)| *sheet != name);
         is_alone.then_some(name)
     });
     let mut sheets = Vec::new();
@@ -51,7 +52,7 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
 ///
 /// # Errors
 /// Returns an error if a comment or a string has no end.
-pub(super) fn smaller(source: &str) -> BuildResult<String> {
+pub(super) fn minify(source: &str) -> BuildResult<String> {
     let mut text = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(sign) = rest.chars().next() {

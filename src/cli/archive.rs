@@ -24,14 +24,14 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
         return report(call, file, &[]);
     }
     let user = account_id(call)?;
-    let place = archive::open(&call.config()?)?;
-    let outcome = place.export(&user, Path::new(file), &mut progress_reporter(call))?;
+    let offline = archive::open(&call.config()?)?;
+    let outcome = offline.export(&user, Path::new(file), &mut progress_reporter(call))?;
     let Some(faulty) = summarize_list(&outcome.faulty) else {
         return report(call, file, &count_rows(&outcome.counts));
     };
     Err(CommandFailure::Failed(format!(
-        "{file} is written, but not complete: {faulty}. Put the files back into the folder documents from a copy, and \
-         export again. quire doctor lists all"
+        "{file} was written, but it is incomplete: {faulty}. Restore the files in the folder documents from a copy, and \
+         export again. quire doctor lists them all"
     )))
 }
 
@@ -49,8 +49,8 @@ pub(super) fn import(call: &CommandCall) -> Outcome {
     if let Err(error) = input_file::open(Path::new(file)) {
         return failed(format!("cannot read {file}: {error}"));
     }
-    let place = archive::open(&call.config()?)?;
-    let counts = place.import(&user, Path::new(file), &mut progress_reporter(call))?;
+    let offline = archive::open(&call.config()?)?;
+    let counts = offline.import(&user, Path::new(file), &mut progress_reporter(call))?;
     report(call, file, &count_rows(&counts))
 }
 
@@ -89,26 +89,26 @@ const BAR_WIDTH: u64 = 24;
 
 // On a terminal, progress is one line that is overwritten.
 fn progress_reporter(call: &CommandCall) -> impl FnMut(&str, u64, u64) + Send {
-    let shows = !call.has("json") && std::io::stderr().is_terminal();
-    move |what, done, all| {
-        if shows {
-            let line = progress_line(&what.replace('_', " "), done, all);
+    let is_shown = !call.has("json") && std::io::stderr().is_terminal();
+    move |what, completed, total| {
+        if is_shown {
+            let line = progress_line(&what.replace('_', " "), completed, total);
             eprint!("\r\x1b[K{}\r", truncate(&line, terminal_width()));
         }
     }
 }
 
-fn progress_line(what: &str, done: u64, all: u64) -> String {
-    if all == 0 {
-        return format!("{what}: {done}");
+fn progress_line(what: &str, completed: u64, total: u64) -> String {
+    if total == 0 {
+        return format!("{what}: {completed}");
     }
-    let full = (done * BAR_WIDTH / all).min(BAR_WIDTH) as usize;
+    let full = (completed * BAR_WIDTH / total).min(BAR_WIDTH) as usize;
     let bar = format!(
         "{}{}",
         "#".repeat(full),
         ".".repeat(BAR_WIDTH as usize - full)
     );
-    format!("[{bar}] {what}: {done} of {all}")
+    format!("[{bar}] {what}: {completed} of {total}")
 }
 
 fn count_rows(counts: &Counts) -> Vec<(String, Value)> {

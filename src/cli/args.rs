@@ -40,7 +40,7 @@ pub(super) struct CommandCall {
 }
 
 impl CommandCall {
-    fn of(command: &'static Command) -> Self {
+    fn new(command: &'static Command) -> Self {
         Self {
             command,
             words: Vec::new(),
@@ -68,7 +68,7 @@ impl CommandCall {
     /// # Errors
     /// [`CommandFailure::Usage`] when a setting is invalid.
     pub fn config(&self) -> Result<Config, CommandFailure> {
-        config::from_surroundings(self.settings.clone(), self.file.as_deref())
+        config::from_environment(self.settings.clone(), self.file.as_deref())
             .or_else(|errors| usage(format!("invalid settings:\n{errors}")))
     }
     /// Prints the warnings about the settings to stderr, unless `--quiet` is given.
@@ -106,7 +106,7 @@ pub(super) fn parse(
     if let Some(call) = help_call(&words) {
         return Ok(call);
     }
-    let mut call = CommandCall::of(&COMMANDS[0]);
+    let mut call = CommandCall::new(&COMMANDS[0]);
     call.is_bare = words.is_empty();
     let mut parser = Parser::from_args(words);
     let mut command = None;
@@ -143,8 +143,10 @@ fn help_call(words: &[OsString]) -> Option<CommandCall> {
         return None;
     }
     let name = |word: &OsString| COMMANDS.iter().find(|command| *word == command.name);
-    let mut call = CommandCall::of(COMMANDS.iter().find(|command| command.name == "help")?);
-    let explained = words().find_map(name).filter(|it| it.name != "help");
+    let mut call = CommandCall::new(COMMANDS.iter().find(|command| command.name == "help")?);
+    let explained = words()
+        .find_map(name)
+        .filter(|command| command.name != "help");
     call.words
         .extend(explained.map(|command| command.name.to_owned()));
     Some(call)
@@ -174,9 +176,9 @@ fn next(
 
 /// Returns the long option for a letter, or the letter itself.
 fn long_name(letter: char, command: Option<&'static Command>) -> String {
-    let own = command.map_or(&[] as &[CommandOption], |command| command.options);
+    let command_options = command.map_or(&[] as &[CommandOption], |command| command.options);
     let mut names = SHORT_OPTIONS.iter().filter(|(short, _)| *short == letter);
-    let found = names.find(|(_, name)| own.iter().any(|option| option.name == *name));
+    let found = names.find(|(_, name)| command_options.iter().any(|option| option.name == *name));
     found.map_or_else(|| letter.to_string(), |(_, name)| (*name).to_owned())
 }
 
@@ -214,8 +216,8 @@ fn flag(
     command: Option<&'static Command>,
     call: &mut CommandCall,
 ) -> Result<(), CommandFailure> {
-    let own = command.map_or(&[] as &[CommandOption], |command| command.options);
-    let find = |name: &str| own.iter().find(|option| option.name == name);
+    let command_options = command.map_or(&[] as &[CommandOption], |command| command.options);
+    let find = |name: &str| command_options.iter().find(|option| option.name == name);
     if let Some(row) = options::by_flag(name) {
         let text = match row.kind {
             options::ValueKind::Switch => optional_value(parser)?,
@@ -238,7 +240,7 @@ fn flag(
 
 /// Returns the message for an unknown option of the command.
 fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
-    let own = command.map_or(&[] as &[CommandOption], |command| command.options);
+    let command_options = command.map_or(&[] as &[CommandOption], |command| command.options);
     if name.chars().count() == 1 {
         let letters = SHORT_OPTIONS
             .iter()
@@ -261,7 +263,7 @@ fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
         );
     }
     let flags: Vec<String> = options::SETTINGS.iter().map(|row| row.flag()).collect();
-    let known = own.iter().map(|option| option.name);
+    let known = command_options.iter().map(|option| option.name);
     let known = known.chain(["help", "config", "version"]);
     let known = known.chain(flags.iter().map(String::as_str));
     let hint = match (closest(name, known), command) {

@@ -33,11 +33,11 @@ pub(super) const WAIT_ADVICE: &str = "wait until it ends, or stop it";
 /// Runs the analysis described by the arguments.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let is_named = !call.words.is_empty() && call.words != ["-"];
-    let asked = match is_named {
+    let question = match is_named {
         true => call.words.join(" "),
         false => from_stdin(call)?,
     };
-    let mut body = question::request_body(call, &asked)?;
+    let mut body = question::request_body(call, &question)?;
     let files = input_files::from_call(call, is_named)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
@@ -46,15 +46,15 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     block_on(async {
         let Some(server) = RemoteSession::from_call(call, &config).await? else {
             let (account, is_quiet) = (call.value("as"), call.has("quiet"));
-            let home =
+            let session =
                 LocalSession::open_to_run(config.clone(), account, is_quiet, WAIT_ADVICE).await?;
-            let outcome = ask(call, &config, body, files, &home).await;
-            home.app.close().await;
+            let outcome = ask(call, &config, body, files, &session).await;
+            session.app.close().await;
             return outcome;
         };
         let server = Arc::new(server);
-        let wanted = RemoteQuestion::new(call, body, files, config);
-        let outcome = wanted.ask(call, &server).await;
+        let remote_question = RemoteQuestion::new(call, body, files, config);
+        let outcome = remote_question.ask(call, &server).await;
         server.close().await;
         outcome
     })
@@ -83,32 +83,32 @@ async fn ask(
     config: &Config,
     body: Value,
     files: Vec<InputFile>,
-    home: &LocalSession,
+    session: &LocalSession,
 ) -> Outcome {
-    let mut request = request(call, config, body, &files, home).await?;
+    let mut request = request(call, config, body, &files, session).await?;
     if call.has("continue") {
-        request.follow_up_to = Some(newest_turn(home).await?);
+        request.follow_up_to = Some(newest_turn(session).await?);
     }
     // The available models decide the default panel and the synthesizer.
-    home.app.discovery().probe_local_servers().await;
+    session.app.discovery().probe_local_servers().await;
     if call.has("estimate") {
-        let forecast = home.app.analyses();
+        let forecast = session.app.analyses();
         let forecast = forecast
-            .forecast(Some(&home.caller), request, RunContext::default())
+            .forecast(Some(&session.caller), request, RunContext::default())
             .await?;
         return estimate::print(call, &analyses::forecast_json(&forecast, clock::now()));
     }
-    run_request(call, home, request).await.map(drop)
+    run_request(call, session, request).await.map(drop)
 }
 
 /// Returns the newest turn of the newest thread.
 ///
 /// # Errors
 /// Returns an error if there is no thread.
-pub(super) async fn newest_turn(home: &LocalSession) -> Result<String, CommandFailure> {
-    let threads = home.app.threads();
-    if let Some(id) = threads.newest(&home.caller).await?
-        && let Some(turn) = threads.show(&home.caller, &id).await?.turns.pop()
+pub(super) async fn newest_turn(session: &LocalSession) -> Result<String, CommandFailure> {
+    let threads = session.app.threads();
+    if let Some(id) = threads.newest(&session.caller).await?
+        && let Some(turn) = threads.show(&session.caller, &id).await?.turns.pop()
     {
         return Ok(turn.id.to_string());
     }
@@ -124,7 +124,7 @@ pub(super) async fn request(
     config: &Config,
     mut body: Value,
     files: &[InputFile],
-    home: &LocalSession,
+    session: &LocalSession,
 ) -> Result<Request, CommandFailure> {
     let named = body
         .as_object_mut()
@@ -132,7 +132,7 @@ pub(super) async fn request(
     let mut documents: Vec<String> =
         serde_json::from_value(named.unwrap_or_default()).unwrap_or_default();
     for file in files {
-        documents.extend(upload_document(call.has("quiet"), config, home, file).await?);
+        documents.extend(upload_document(call.has("quiet"), config, session, file).await?);
     }
     question::to_request(body, &documents)
 }
@@ -143,13 +143,13 @@ pub(super) async fn request(
 /// Returns an error if it has no answer, or was stopped.
 pub(super) async fn run_request(
     call: &CommandCall,
-    home: &LocalSession,
+    session: &LocalSession,
     request: Request,
 ) -> Result<String, CommandFailure> {
-    let analyses = home.app.analyses();
-    let begun = analyses
+    let analyses = session.app.analyses();
+    let run = analyses
         .start(
-            Some(&home.caller),
+            Some(&session.caller),
             request,
             RunContext::default(),
             clock::now(),
@@ -157,30 +157,30 @@ pub(super) async fn run_request(
         .await?;
     let is_json = call.has("json");
     let mut screen = Screen::new(call.has("quiet"), !is_json);
-    let stopped = tokio::select! {
-        told = follow(home, &begun.id, &mut screen) => {
-            told?;
+    let was_stopped = tokio::select! {
+        result = follow(session, &run.id, &mut screen) => {
+            result?;
             false
         }
         _ = tokio::signal::ctrl_c() => {
-            analyses.cancel(&home.caller, &begun.id).await?;
+            analyses.cancel(&session.caller, &run.id).await?;
             true
         }
     };
-    let report = analyses.show(&home.caller, &begun.id).await?;
+    let report = analyses.show(&session.caller, &run.id).await?;
     if is_json {
         print(analysis_shape::full_json(&report))?;
     }
-    match conclude(&report.analysis, is_json, &mut screen) {
-        Err(CommandFailure::Failed(text)) if stopped => Err(CommandFailure::Stopped(text)),
-        outcome => outcome.map(|()| begun.id.to_string()),
+    match print_answer(&report.analysis, is_json, &mut screen) {
+        Err(CommandFailure::Failed(text)) if was_stopped => Err(CommandFailure::Stopped(text)),
+        outcome => outcome.map(|()| run.id.to_string()),
     }
 }
 
 /// Prints the answer, or fails with the reason why there is none.
-fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
+fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     match (analysis.status, &analysis.synthesis) {
-        (Status::Completed, Some(text)) => screen.conclude((!shown).then_some(text)),
+        (Status::Completed, Some(text)) => screen.finish_answer((!shown).then_some(text)),
         (status, _) => {
             screen.abandon();
             let why = analysis.error.as_deref().unwrap_or("no answer was written");
@@ -196,26 +196,26 @@ fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
 pub(super) async fn upload_document(
     is_quiet: bool,
     config: &Config,
-    home: &LocalSession,
+    session: &LocalSession,
     file: &InputFile,
 ) -> Result<Option<String>, CommandFailure> {
     let Some(mut opened) = file.open(config)? else {
         return Ok(None);
     };
-    let documents = home.app.documents();
+    let documents = session.app.documents();
     let mut incoming = documents.begin()?;
-    let mut piece = vec![0; 64 << 10];
+    let mut chunk = vec![0; 64 << 10];
     loop {
-        let read = opened.content.read(&mut piece);
+        let read = opened.content.read(&mut chunk);
         let length = read.or_else(|error| file.unreadable(error))?;
         if length == 0 {
             break;
         }
-        incoming.write(&piece[..length]).await?;
+        incoming.write(&chunk[..length]).await?;
     }
     let received = incoming.finish().await?;
     let document = documents
-        .upload(&home.caller.user, &opened.name, received, clock::now())
+        .upload(&session.caller.user, &opened.name, received, clock::now())
         .await?;
     match document.status {
         DocumentStatus::Failed => failed(format!("{}: {}", file.display_name, document.message)),
@@ -232,8 +232,12 @@ pub(super) async fn upload_document(
 }
 
 /// Follows the run and reports progress.
-async fn follow(home: &LocalSession, id: &AnalysisId, screen: &mut Screen) -> Outcome {
-    let mut watch = home.app.analyses().watch(Some(&home.caller), id, 0).await?;
+async fn follow(session: &LocalSession, id: &AnalysisId, screen: &mut Screen) -> Outcome {
+    let mut watch = session
+        .app
+        .analyses()
+        .watch(Some(&session.caller), id, 0)
+        .await?;
     while let Some(events) = watch.next().await.map_err(app::Error::from)? {
         let data = |text: &str| serde_json::from_str(text).unwrap_or_default();
         let read = events

@@ -17,7 +17,7 @@ use crate::clock;
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
     let Some(file) = call.words.first() else {
-        return usage("backup needs the file to write, or a folder");
+        return usage("backup needs a file to write, or a folder");
     };
     let config = call.config()?;
     let file = backups::backup_path(Path::new(file), clock::now());
@@ -28,7 +28,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let copy = written.copy;
     if let Some(faulty) = summarize_list(&written.faulty).filter(|_| !call.has("json")) {
         print_progress(&format!(
-            "warning: the copy holds the rows of documents whose files are damaged: {faulty}. quire doctor lists all"
+            "warning: the copy holds the rows of documents whose files are damaged: {faulty}. quire doctor lists them all"
         ));
     }
     if call.has("json") {
@@ -62,16 +62,16 @@ fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
 pub(super) fn restore(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
     let Some(file) = call.words.first() else {
-        return usage("restore needs the file to read");
+        return usage("restore needs a file to read");
     };
     let config = call.config()?;
     let restored = backup::restore(&config, Path::new(file), call.has("replace"))?;
-    let (copy, swapped) = (restored.copy, restored.replaced);
-    let before = swapped.kept.map_or_else(String::new, |kept| {
+    let (copy, replacement) = (restored.copy, restored.replaced);
+    let kept_note = replacement.kept.map_or_else(String::new, |kept| {
         format!("; the replaced database is {}", kept.display())
     });
     print(format!(
-        "{file}: {} bytes with {} rows, checked and in place{before}",
+        "{file}: {} bytes with {} rows, checked and restored{kept_note}",
         copy.bytes,
         copy.all_rows()
     ))?;
@@ -85,18 +85,21 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
     }
     for log in restored.logs {
         print(format!(
-            "moved aside a log whose database was missing: {}",
+            "moved aside a write-ahead log without a database: {}",
             log.display()
         ))?;
     }
     if restored.has_new_secret {
         print(
-            "the folder had no secret, and has a new one: everyone must sign in again, and stored provider keys must \
-             be entered again",
+            "the folder had no secret, so a new one was created: everyone must sign in again, and stored provider \
+             keys must be entered again",
         )?;
     }
-    for old in swapped.deleted {
-        print(format!("removed, of those kept earlier: {}", old.display()))?;
+    for old in replacement.deleted {
+        print(format!(
+            "removed an older replaced database: {}",
+            old.display()
+        ))?;
     }
     Ok(())
 }

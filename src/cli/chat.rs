@@ -18,10 +18,10 @@ use crate::config::Config;
 use crate::log;
 
 /// The help text of `quire chat` besides the options.
-pub(super) const DETAILS: &str = "Each line is a question that follows the one before, with the same panel. With\n--continue, the conversation continues the newest thread. Ctrl-C stops\nan answer, and at the prompt ends the program. Commands:\n  /new   begin a new thread\n  /help  list the commands\n  /quit  end; so does the end of the input";
+pub(super) const DETAILS: &str = "Each line is a question that follows up on the one before, with the same panel. With\n--continue, the conversation continues the newest thread. Ctrl-C stops\nan answer, and at the prompt ends the program. Commands:\n  /new   start a new thread\n  /help  list the commands\n  /quit  exit; so does the end of the input";
 
 /// The commands of the conversation, in one line.
-const COMMANDS_HINT: &str = "/new begins a new thread, /quit ends";
+const COMMANDS_HINT: &str = "/new starts a new thread, /quit exits";
 /// Maximum number of lines read ahead of the conversation.
 const MAX_WAITING_LINES: usize = 16;
 
@@ -45,23 +45,23 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             return outcome;
         }
         let (account, is_quiet) = (call.value("as"), call.has("quiet"));
-        let home =
+        let session =
             LocalSession::open_to_run(config.clone(), account, is_quiet, ask::WAIT_ADVICE).await?;
         // The available models decide the default panel and the synthesizer.
-        home.app.discovery().probe_local_servers().await;
-        let app = home.app.clone();
-        let side = ChatBackend::Local(Box::new(home));
-        let outcome = converse(call, &config, &side).await;
+        session.app.discovery().probe_local_servers().await;
+        let app = session.app.clone();
+        let backend = ChatBackend::Local(Box::new(session));
+        let outcome = converse(call, &config, &backend).await;
         app.close().await;
         outcome
     })
 }
 
-async fn converse(call: &CommandCall, config: &Config, side: &ChatBackend) -> Outcome {
+async fn converse(call: &CommandCall, config: &Config, backend: &ChatBackend) -> Outcome {
     let is_shown = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let mut lines = read_lines();
     let mut follows = match call.has("continue") {
-        true => Some(side.newest_turn().await?),
+        true => Some(backend.newest_turn().await?),
         false => None,
     };
     loop {
@@ -78,12 +78,12 @@ async fn converse(call: &CommandCall, config: &Config, side: &ChatBackend) -> Ou
             "/quit" | "/exit" => return Ok(()),
             "/new" => {
                 follows = None;
-                print_progress("a new thread begins");
+                print_progress("new thread");
             }
             word if word.starts_with('/') && !word.contains(char::is_whitespace) => {
                 print_progress(COMMANDS_HINT);
             }
-            question => match side
+            question => match backend
                 .answer(call, config, question, follows.as_deref())
                 .await
             {
@@ -112,7 +112,7 @@ fn read_lines() -> mpsc::Receiver<String> {
 impl ChatBackend {
     async fn newest_turn(&self) -> Result<String, CommandFailure> {
         match self {
-            Self::Local(home) => ask::newest_turn(home).await,
+            Self::Local(session) => ask::newest_turn(session).await,
             Self::Server(server) => remote_question::newest_turn(server),
         }
     }
@@ -134,13 +134,13 @@ impl ChatBackend {
             Some(turn) => (json!({ "prompt": text, "follow_up_to": turn }), Vec::new()),
         };
         match self {
-            Self::Local(home) => {
-                let request = ask::request(call, config, body, &files, home).await?;
-                ask::run_request(call, home, request).await
+            Self::Local(session) => {
+                let request = ask::request(call, config, body, &files, session).await?;
+                ask::run_request(call, session, request).await
             }
             Self::Server(server) => {
-                let wanted = RemoteQuestion::new(call, body, files, config.clone());
-                wanted.answer(call, server).await
+                let remote_question = RemoteQuestion::new(call, body, files, config.clone());
+                remote_question.answer(call, server).await
             }
         }
     }

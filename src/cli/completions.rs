@@ -22,9 +22,14 @@ fn actions(command: &Command) -> Vec<&'static str> {
         let part = part.trim().trim_start_matches('[');
         part.split([' ', ']']).next().unwrap_or_default()
     };
-    let is_act =
+    let is_action =
         |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-    command.usage.split('|').map(first).filter(is_act).collect()
+    command
+        .usage
+        .split('|')
+        .map(first)
+        .filter(is_action)
+        .collect()
 }
 
 /// Returns the possible words after a command.

@@ -35,44 +35,44 @@ enum DocumentsAction<'a> {
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    let act = parse_action(call)?;
+    let action = parse_action(call)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
         // Where a server runs, it reads the documents: two readers would exceed its limits.
-        let server = match &act {
+        let server = match &action {
             DocumentsAction::Add(_) => RemoteSession::from_call(call, &config).await?,
             _ => RemoteSession::from_settings(call, &config)?,
         };
         if let Some(server) = server {
-            let outcome = perform_at_server(call, &config, &server, &act);
+            let outcome = perform_at_server(call, &config, &server, &action);
             server.close().await;
             return outcome;
         }
         let account = call.value("as");
-        let home = match &act {
+        let session = match &action {
             DocumentsAction::Add(_) => {
                 LocalSession::open_for_write(config.clone(), account, ask::WAIT_ADVICE).await?
             }
             _ => LocalSession::open_to_read(config.clone(), account).await?,
         };
-        let outcome = perform(call, &config, &home, &act).await;
-        home.app.close().await;
+        let outcome = perform(call, &config, &session, &action).await;
+        session.app.close().await;
         outcome
     })
 }
 
 fn parse_action(call: &CommandCall) -> Result<DocumentsAction<'_>, CommandFailure> {
-    let act = call.words.first().map_or("list", String::as_str);
+    let action = call.words.first().map_or("list", String::as_str);
     let rest: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
-    match (act, rest.as_slice()) {
+    match (action, rest.as_slice()) {
         ("list", []) => Ok(DocumentsAction::List),
         ("add", [_, ..]) => Ok(DocumentsAction::Add(rest)),
         ("add", []) => usage("documents add needs a file: quire documents add report.pdf"),
         ("search", [_, ..]) => Ok(DocumentsAction::Search(rest.join(" "))),
         ("delete", [id]) => Ok(DocumentsAction::Delete(id)),
         ("search", []) => usage("documents search needs the words to find"),
-        ("delete", _) => usage("documents delete needs the id of one document"),
+        ("delete", _) => usage("documents delete needs the ID of one document"),
         ("list", _) => usage("documents list takes no further words"),
         (other, _) => usage(unknown_action("documents", other, DETAILS)),
     }
@@ -81,15 +81,15 @@ fn parse_action(call: &CommandCall) -> Result<DocumentsAction<'_>, CommandFailur
 async fn perform(
     call: &CommandCall,
     config: &Config,
-    home: &LocalSession,
-    act: &DocumentsAction<'_>,
+    session: &LocalSession,
+    action: &DocumentsAction<'_>,
 ) -> Outcome {
-    let (documents, user) = (home.app.documents(), &home.caller.user);
-    match act {
+    let (documents, user) = (session.app.documents(), &session.caller.user);
+    match action {
         DocumentsAction::Add(names) => {
             let mut added = Vec::new();
             for file in input_files::from_names(names)? {
-                added.extend(ask::upload_document(call.has("json"), config, home, &file).await?);
+                added.extend(ask::upload_document(call.has("json"), config, session, &file).await?);
             }
             print_added(call, &added)
         }
@@ -125,9 +125,9 @@ fn perform_at_server(
     call: &CommandCall,
     config: &Config,
     server: &RemoteSession,
-    act: &DocumentsAction<'_>,
+    action: &DocumentsAction<'_>,
 ) -> Outcome {
-    match act {
+    match action {
         DocumentsAction::Add(names) => {
             let mut added = Vec::new();
             for file in input_files::from_names(names)? {
@@ -168,7 +168,7 @@ fn document_id(text: &str) -> Result<DocumentId, CommandFailure> {
     DocumentId::parse(text).map_or_else(
         || {
             usage(format!(
-                "\"{text}\" is not the id of a document; `quire documents list` lists them"
+                "\"{text}\" is not the ID of a document; `quire documents list` lists them"
             ))
         },
         Ok,
@@ -190,11 +190,14 @@ fn print_passages(call: &CommandCall, passages: &[Value]) -> Outcome {
         return print("No passage matches.");
     }
     for passage in passages {
-        let of = |name: &str| passage[name].as_str().unwrap_or_default();
-        let text: Vec<String> = of("text").lines().map(remove_control_characters).collect();
+        let field = |name: &str| passage[name].as_str().unwrap_or_default();
+        let text: Vec<String> = field("text")
+            .lines()
+            .map(remove_control_characters)
+            .collect();
         print(format!(
             "{}, page {}:\n{}\n",
-            remove_control_characters(of("name")),
+            remove_control_characters(field("name")),
             passage["page"],
             text.join("\n")
         ))?;
@@ -209,14 +212,14 @@ fn print_documents(call: &CommandCall, rows: &[Value]) -> Outcome {
     let now = clock::now();
     let mut table = TextTable::new(&["id", "added", "kind", ">words", "status", "name"]);
     for row in rows {
-        let of = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let field = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         table.push([
-            of("id"),
+            field("id"),
             relative_text(row["created_at"].as_str(), now),
-            of("kind"),
+            field("kind"),
             row["words"].to_string(),
-            of("status"),
-            of("name"),
+            field("status"),
+            field("name"),
         ]);
     }
     table.print("No documents yet. Add one: quire documents add FILE")

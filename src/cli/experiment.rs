@@ -34,8 +34,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         call.limit_words(1)?;
         return print(EXAMPLE_FILE.trim_end());
     }
-    let most = if word == Some("list") { 1 } else { 2 };
-    call.limit_words(most)?;
+    let max_words = if word == Some("list") { 1 } else { 2 };
+    call.limit_words(max_words)?;
     let word = match word {
         Some(word @ ("run" | "list" | "show" | "resume")) => word,
         Some(other) => return usage(unknown_action("experiment", other, DETAILS)),
@@ -44,37 +44,37 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     if let ("show" | "resume", Some(id)) = (word, call.words.get(1))
         && ExperimentId::parse(id).is_none()
     {
-        return usage(format!("\"{id}\" is not the id of an experiment"));
+        return usage(format!("\"{id}\" is not the ID of an experiment"));
     }
     block_on(async {
         let runs = !matches!(word, "list" | "show");
-        let side = ExperimentBackend::open(call, config, runs).await?;
-        let outcome = perform(call, &side, word).await;
-        side.close().await;
+        let backend = ExperimentBackend::open(call, config, runs).await?;
+        let outcome = perform(call, &backend, word).await;
+        backend.close().await;
         outcome
     })
 }
 
-async fn perform(call: &CommandCall, side: &ExperimentBackend, word: &str) -> Outcome {
+async fn perform(call: &CommandCall, backend: &ExperimentBackend, word: &str) -> Outcome {
     let argument = call.words.get(1).map(String::as_str);
     match (word, argument) {
-        ("list", _) => list(call, &side.list().await?),
-        ("run", Some(file)) => start(call, side, Path::new(file)).await,
-        ("show", Some(id)) => conclude(call, side, id).await,
+        ("list", _) => list(call, &backend.list().await?),
+        ("run", Some(file)) => start(call, backend, Path::new(file)).await,
+        ("show", Some(id)) => conclude(call, backend, id).await,
         ("resume", Some(id)) => {
-            side.resume(id).await?;
-            follow(call, side, id).await
+            backend.resume(id).await?;
+            follow(call, backend, id).await
         }
         ("run", None) => usage("experiment run needs a file: quire experiment run sums.toml"),
         _ => usage(format!(
-            "experiment {word} needs an id; see quire experiment list"
+            "experiment {word} needs an ID; see quire experiment list"
         )),
     }
 }
 
-async fn start(call: &CommandCall, side: &ExperimentBackend, file: &Path) -> Outcome {
+async fn start(call: &CommandCall, backend: &ExperimentBackend, file: &Path) -> Outcome {
     let file = experiment_file::read(call, file)?;
-    let forecast = side.forecast(&file).await?;
+    let forecast = backend.forecast(&file).await?;
     print_forecast(&forecast);
     if call.has("estimate") {
         return match call.has("json") {
@@ -82,8 +82,8 @@ async fn start(call: &CommandCall, side: &ExperimentBackend, file: &Path) -> Out
             false => Ok(()),
         };
     }
-    let id = side.start(&file).await?;
-    follow(call, side, &id).await
+    let id = backend.start(&file).await?;
+    follow(call, backend, &id).await
 }
 
 /// Prints the estimate to stderr; nothing has been spent yet.
@@ -94,7 +94,7 @@ fn print_forecast(forecast: &Value) {
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     print_progress(&format!(
-        "{} settings, {} cases ({} in the final comparison), at most {} evaluations",
+        "{} configurations, {} cases ({} in the final comparison), at most {} evaluations",
         forecast["arms"],
         forecast["cases"],
         forecast["detectable"]["cases"],
@@ -109,27 +109,27 @@ fn print_forecast(forecast: &Value) {
     print_progress(&text(&forecast["detectable"]["sentence"]));
     print_progress(&text(&forecast["stopping"]));
     for warning in forecast["warnings"].as_array().into_iter().flatten() {
-        print_progress(&format!("mind: {}", text(warning)));
+        print_progress(&format!("note: {}", text(warning)));
     }
 }
 
-async fn follow(call: &CommandCall, side: &ExperimentBackend, id: &str) -> Outcome {
-    side.follow(id).await?;
-    if side.is_stored() {
+async fn follow(call: &CommandCall, backend: &ExperimentBackend, id: &str) -> Outcome {
+    backend.follow(id).await?;
+    if backend.is_stored() {
         print_progress(&format!("stored as {id}"));
     }
-    conclude(call, side, id).await
+    conclude(call, backend, id).await
 }
 
-async fn conclude(call: &CommandCall, side: &ExperimentBackend, id: &str) -> Outcome {
+async fn conclude(call: &CommandCall, backend: &ExperimentBackend, id: &str) -> Outcome {
     if let Some(path) = call.value("out") {
-        let text = side.export(id, format_of(path)?).await?;
+        let text = backend.export(id, format_of(path)?).await?;
         std::fs::write(path, text)
             .or_else(|error| failed(format!("cannot write {path}: {error}")))?;
     }
     let format = if call.has("json") { "json" } else { "markdown" };
-    print(side.export(id, format).await?.trim_end())?;
-    let shown = side.show(id).await?;
+    print(backend.export(id, format).await?.trim_end())?;
+    let shown = backend.show(id).await?;
     match (shown["status"].as_str(), shown["error"].as_str()) {
         (Some("paused"), Some(why)) => failed(format!("paused: {why}")),
         (Some("cancelled"), _) => failed("stopped early"),
@@ -153,13 +153,13 @@ fn list(call: &CommandCall, rows: &[Value]) -> Outcome {
     }
     let mut table = TextTable::new(&["id", "state", ">evaluations", ">cost, USD", "name"]);
     for row in rows {
-        let of = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let field = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         table.push([
-            of("id"),
-            of("status"),
+            field("id"),
+            field("status"),
             row["evaluations"].to_string(),
             format!("{:.4}", row["cost_usd"].as_f64().unwrap_or_default()),
-            of("name"),
+            field("name"),
         ]);
     }
     table.print("No experiments yet. Start with: quire experiment example > example.toml")

@@ -41,8 +41,8 @@ pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, Co
         .or_else(|error| failed(format!("{shown}, {}", error.public)))?;
     let lines = FieldLines { file: shown, lines };
     if let Some(name) = body["cases_file"].as_str() {
-        let beside = file.parent().unwrap_or(Path::new("")).join(name);
-        let read = experiments::read_cases(&open(&beside)?);
+        let path = file.parent().unwrap_or(Path::new("")).join(name);
+        let read = experiments::read_cases(&open(&path)?);
         let read = read.or_else(|error| failed(format!("{name}: {}", error.public)))?;
         for note in &read.notes {
             print_progress(&format!("{name}: {note}"));
@@ -105,11 +105,11 @@ impl FieldLines {
     }
 
     fn with_line(&self, path: &[String], why: &str) -> String {
-        let place = match self.line(path) {
+        let location = match self.line(path) {
             Some(line) => format!("{}, line {line}", self.file),
             None => self.file.clone(),
         };
-        format!("{place}: {}: {why}", path.join("."))
+        format!("{location}: {}: {why}", path.join("."))
     }
 
     /// Returns the line of a field, or of its closest enclosing one.

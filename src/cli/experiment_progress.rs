@@ -23,34 +23,35 @@ impl ProgressBar {
     /// Shows the data of an `experiment.progress` event.
     pub(super) fn show(&mut self, progress: &Value) {
         let done = progress["evaluations"].as_u64().unwrap_or_default();
-        let most = progress["budget"]["evaluations"].as_u64();
-        let part = budget_share(progress, done, most.unwrap_or_default());
+        let max_evaluations = progress["budget"]["evaluations"].as_u64();
+        let share = budget_share(progress, done, max_evaluations.unwrap_or_default());
         let number = |value: &Value| value.as_f64().unwrap_or_default();
         let best = &progress["best"];
         let best = match best["place"].as_u64() {
             Some(place) => format!(
                 ", {} leads with {:.2} ({:.2} to {:.2})",
-                setting_name(&best["setting"], place),
+                configuration_name(&best["setting"], place),
                 number(&best["mean"]),
                 number(&best["interval"][0]),
                 number(&best["interval"][1])
             ),
             None => String::new(),
         };
-        let left = progress["seconds_left"].as_u64();
-        let left = left.map_or(String::new(), |seconds| format!(", about {seconds} s left"));
+        let time_left = progress["seconds_left"].as_u64();
+        let time_left =
+            time_left.map_or(String::new(), |seconds| format!(", about {seconds} s left"));
         let spent = number(&progress["spent"]["cost_usd"]);
-        let line = format!("{done} evaluations, ${spent:.4}{best}{left}");
+        let line = format!("{done} evaluations, ${spent:.4}{best}{time_left}");
         let mut stderr = std::io::stderr().lock();
         if stderr.is_terminal() {
-            let full = ((part * BAR_WIDTH as f64) as usize).min(BAR_WIDTH);
+            let full = ((share * BAR_WIDTH as f64) as usize).min(BAR_WIDTH);
             let bar = format!("{}{}", "#".repeat(full), ".".repeat(BAR_WIDTH - full));
             let line = format!("[{bar}] {line}");
             let _ = write!(stderr, "\r\x1b[K{}", truncate(&line, terminal_width()));
             let _ = stderr.flush();
             self.is_open = true;
-        } else if (part * 10.0) as usize > self.tenth {
-            self.tenth = (part * 10.0) as usize;
+        } else if (share * 10.0) as usize > self.tenth {
+            self.tenth = (share * 10.0) as usize;
             let _ = writeln!(stderr, "{line}");
         }
     }
@@ -64,7 +65,7 @@ impl ProgressBar {
 }
 
 /// Formats the values of a setting: `p/a, 0.7`.
-fn setting_name(setting: &Value, place: u64) -> String {
+fn configuration_name(setting: &Value, place: u64) -> String {
     let values = setting.as_object().into_iter().flatten();
     let values = values.map(|(_, value)| match value {
         Value::String(text) => truncate(text, MAX_NAME_LENGTH).to_owned(),
@@ -72,20 +73,20 @@ fn setting_name(setting: &Value, place: u64) -> String {
     });
     let values: Vec<String> = values.collect();
     match values.is_empty() {
-        true => format!("setting {place}"),
+        true => format!("configuration {place}"),
         false => values.join(", "),
     }
 }
 
 /// Returns the largest used share of any budget limit, 0 to 1.
-fn budget_share(progress: &Value, done: u64, most: u64) -> f64 {
-    let of = |name: &str| {
+fn budget_share(progress: &Value, done: u64, max_evaluations: u64) -> f64 {
+    let share_of = |name: &str| {
         let limit = progress["budget"][name].as_f64();
         let limit = limit.filter(|limit| *limit > 0.0)?;
         Some(progress["spent"][name].as_f64()? / limit)
     };
-    let parts = ["cost_usd", "tokens", "seconds"].map(of);
-    let counted = (most > 0).then(|| done as f64 / most as f64);
+    let parts = ["cost_usd", "tokens", "seconds"].map(share_of);
+    let counted = (max_evaluations > 0).then(|| done as f64 / max_evaluations as f64);
     let parts = parts.into_iter().chain([counted]).flatten();
     parts.fold(0.0, f64::max).min(1.0)
 }
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn a_setting_is_named_by_its_values() {
         let setting = json!({ "model": "p/a", "temperature": 0.7 });
-        assert_eq!(setting_name(&setting, 3), "p/a, 0.7");
-        assert_eq!(setting_name(&json!({}), 3), "setting 3");
+        assert_eq!(configuration_name(&setting, 3), "p/a, 0.7");
+        assert_eq!(configuration_name(&json!({}), 3), "configuration 3");
     }
 }

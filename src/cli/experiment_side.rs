@@ -31,16 +31,16 @@ pub(super) enum ExperimentBackend {
 }
 
 impl ExperimentBackend {
-    /// Opens the data folder, or a server. With `runs`, also a server that uses the same folder.
+    /// Opens the data folder, or a server. With `starts_run`, also a server that uses the same folder.
     ///
     /// # Errors
     /// Returns an error if there is no account, or another command uses the folder.
     pub(super) async fn open(
         call: &CommandCall,
         config: Config,
-        runs: bool,
+        starts_run: bool,
     ) -> Result<Self, CommandFailure> {
-        let server = match runs {
+        let server = match starts_run {
             true => RemoteSession::from_call(call, &config).await?,
             false => RemoteSession::from_settings(call, &config)?,
         };
@@ -48,22 +48,22 @@ impl ExperimentBackend {
             return Ok(Self::Server(Box::new(server)));
         }
         let account = call.value("as");
-        let home = match runs {
+        let session = match starts_run {
             true => {
-                let home =
+                let session =
                     LocalSession::open_to_run(config, account, false, ask::WAIT_ADVICE).await?;
-                home.app.discovery().probe_local_servers().await;
-                home
+                session.app.discovery().probe_local_servers().await;
+                session
             }
             false => LocalSession::open_to_read(config, account).await?,
         };
-        Ok(Self::Local(Box::new(home)))
+        Ok(Self::Local(Box::new(session)))
     }
 
     /// Closes the data folder, or deletes the temporary key of the server.
     pub(super) async fn close(self) {
         match self {
-            Self::Local(home) => home.app.close().await,
+            Self::Local(session) => session.app.close().await,
             Self::Server(server) => server.close().await,
         }
     }
@@ -71,7 +71,7 @@ impl ExperimentBackend {
     /// Whether results are kept.
     pub(super) fn is_stored(&self) -> bool {
         match self {
-            Self::Local(home) => !home.is_temporary,
+            Self::Local(session) => !session.is_temporary,
             Self::Server(_) => true,
         }
     }
@@ -82,10 +82,10 @@ impl ExperimentBackend {
     /// Returns an error if they cannot be read, or the server refuses.
     pub(super) async fn list(&self) -> Result<Vec<Value>, CommandFailure> {
         match self {
-            Self::Local(home) => {
-                let experiments = home.app.experiments();
+            Self::Local(session) => {
+                let experiments = session.app.experiments();
                 let found = experiments
-                    .list(&home.caller.user, MAX_LISTED, None)
+                    .list(&session.caller.user, MAX_LISTED, None)
                     .await?;
                 Ok(found.iter().map(shape::list_item_json).collect())
             }
@@ -103,9 +103,9 @@ impl ExperimentBackend {
     /// Returns an error if a field is invalid, with its line.
     pub(super) async fn forecast(&self, file: &ExperimentFile) -> Result<Value, CommandFailure> {
         match self {
-            Self::Local(home) => {
-                let experiments = home.app.experiments();
-                let forecast = experiments.forecast(&home.caller, file.params()?).await;
+            Self::Local(session) => {
+                let experiments = session.app.experiments();
+                let forecast = experiments.forecast(&session.caller, file.params()?).await;
                 let forecast = forecast.map_err(|error| file.lines.explain(error))?;
                 Ok(shape::forecast_json(&forecast))
             }
@@ -121,16 +121,18 @@ impl ExperimentBackend {
     /// As [`Self::forecast`], and when too many are running.
     pub(super) async fn start(&self, file: &ExperimentFile) -> Result<String, CommandFailure> {
         match self {
-            Self::Local(home) => {
-                let visit = RequestOrigin::local(clock::now());
-                let experiments = home.app.experiments();
-                let begun = experiments.start(&home.caller, file.params()?, &visit);
-                let begun = begun.await.map_err(|error| file.lines.explain(error))?;
-                Ok(begun.id.to_string())
+            Self::Local(session) => {
+                let origin = RequestOrigin::local(clock::now());
+                let experiments = session.app.experiments();
+                let experiment = experiments.start(&session.caller, file.params()?, &origin);
+                let experiment = experiment
+                    .await
+                    .map_err(|error| file.lines.explain(error))?;
+                Ok(experiment.id.to_string())
             }
             Self::Server(server) => {
-                let begun = post_json(server, EXPERIMENTS_PATH, file)?;
-                match begun["experiment_id"].as_str() {
+                let experiment = post_json(server, EXPERIMENTS_PATH, file)?;
+                match experiment["experiment_id"].as_str() {
                     Some(id) => Ok(id.to_owned()),
                     None => failed("the server's response has no ID of the experiment"),
                 }
@@ -144,11 +146,11 @@ impl ExperimentBackend {
     /// Returns an error if no experiment has this ID, or it is completed.
     pub(super) async fn resume(&self, id: &str) -> Outcome {
         match self {
-            Self::Local(home) => {
-                let visit = RequestOrigin::local(clock::now());
-                let experiments = home.app.experiments();
+            Self::Local(session) => {
+                let origin = RequestOrigin::local(clock::now());
+                let experiments = session.app.experiments();
                 experiments
-                    .resume(&home.caller, &parse_id(id)?, &visit)
+                    .resume(&session.caller, &parse_id(id)?, &origin)
                     .await?;
             }
             Self::Server(server) => {
@@ -161,9 +163,9 @@ impl ExperimentBackend {
     /// Stops an experiment; its results are kept.
     async fn cancel(&self, id: &str) -> Outcome {
         match self {
-            Self::Local(home) => {
-                let experiments = home.app.experiments();
-                experiments.cancel(&home.caller, &parse_id(id)?).await?;
+            Self::Local(session) => {
+                let experiments = session.app.experiments();
+                experiments.cancel(&session.caller, &parse_id(id)?).await?;
             }
             Self::Server(server) => {
                 server.post(&format!("{EXPERIMENTS_PATH}/{id}/cancel"), &json!({}))?;
@@ -178,9 +180,11 @@ impl ExperimentBackend {
     /// Returns an error if no experiment has this ID, or the server can no longer be reached.
     pub(super) async fn follow(&self, id: &str) -> Outcome {
         let mut source = match self {
-            Self::Local(home) => {
-                let experiments = home.app.experiments();
-                let watch = experiments.watch(&home.caller.user, &parse_id(id)?).await?;
+            Self::Local(session) => {
+                let experiments = session.app.experiments();
+                let watch = experiments
+                    .watch(&session.caller.user, &parse_id(id)?)
+                    .await?;
                 ProgressSource::Local(watch)
             }
             Self::Server(server) => ProgressSource::Server(
@@ -211,7 +215,7 @@ impl ExperimentBackend {
     /// Returns an error if no experiment has this ID.
     pub(super) async fn show(&self, id: &str) -> Result<Value, CommandFailure> {
         match self {
-            Self::Local(home) => Ok(shape::full_json(&view(home, id).await?)),
+            Self::Local(session) => Ok(shape::full_json(&view(session, id).await?)),
             Self::Server(server) => server.get(&format!("{EXPERIMENTS_PATH}/{id}")),
         }
     }
@@ -222,10 +226,12 @@ impl ExperimentBackend {
     /// Returns an error if no experiment has this ID, or the format is unknown.
     pub(super) async fn export(&self, id: &str, format: &str) -> Result<String, CommandFailure> {
         match self {
-            Self::Local(home) => match handlers::export_file(&view(home, id).await?, format) {
-                Some((text, ..)) => Ok(text),
-                None => usage("the format must be json, csv, or markdown"),
-            },
+            Self::Local(session) => {
+                match handlers::export_file(&view(session, id).await?, format) {
+                    Some((text, ..)) => Ok(text),
+                    None => usage("the format must be json, csv, or markdown"),
+                }
+            }
             Self::Server(server) => {
                 server.text(&format!("{EXPERIMENTS_PATH}/{id}/export?format={format}"))
             }
@@ -265,7 +271,9 @@ fn parse_id(id: &str) -> Result<ExperimentId, Error> {
     ExperimentId::parse(id).ok_or_else(Error::missing)
 }
 
-async fn view(home: &LocalSession, id: &str) -> Result<ExperimentView, CommandFailure> {
-    let experiments = home.app.experiments();
-    Ok(experiments.show(&home.caller.user, &parse_id(id)?).await?)
+async fn view(session: &LocalSession, id: &str) -> Result<ExperimentView, CommandFailure> {
+    let experiments = session.app.experiments();
+    Ok(experiments
+        .show(&session.caller.user, &parse_id(id)?)
+        .await?)
 }

@@ -31,7 +31,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
     matching_files(pattern, MAX_FOLDERS)
 }
 
-fn matching_files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, String> {
+fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, String> {
     // Remove doubled slashes: found paths never contain them.
     let normal: PathBuf = Path::new(pattern).components().collect();
     let parts: Vec<String> = (normal.components())
@@ -39,17 +39,17 @@ fn matching_files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, St
         .collect();
     let compiled = Pattern::new(&normal.to_string_lossy())
         .map_err(|error| format!("{pattern} is not a file pattern: {}", error.msg))?;
-    let plain = parts
+    let fixed_part = parts
         .iter()
         .take_while(|part| !part.contains(PATTERN_CHARACTERS));
-    let plain: PathBuf = plain.collect();
-    let is_here = plain.as_os_str().is_empty();
+    let fixed_part: PathBuf = fixed_part.collect();
+    let is_here = fixed_part.as_os_str().is_empty();
     let depth = match parts.iter().any(|part| part == "**") {
         true => usize::MAX,
-        false => parts.len() - plain.components().count(),
+        false => parts.len() - fixed_part.components().count(),
     };
     let names_hidden = parts.iter().any(|part| is_hidden(part));
-    let root = if is_here { Path::new(".") } else { &plain };
+    let root = if is_here { Path::new(".") } else { &fixed_part };
     let is_searched = |entry: &DirEntry| {
         entry.depth() == 0 || names_hidden || !is_hidden(&entry.file_name().to_string_lossy())
     };
@@ -60,9 +60,9 @@ fn matching_files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, St
         if entry.file_type().is_dir() {
             folders += 1;
         }
-        if folders > most_folders {
+        if folders > max_folders {
             return Err(format!(
-                "{pattern} would search more than {most_folders} folders; name a folder closer to the files"
+                "{pattern} would search more than {max_folders} folders; name a folder closer to the files"
             ));
         }
         let path = match is_here {
@@ -74,7 +74,7 @@ fn matching_files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, St
         }
         if found.len() > MAX_FILES {
             return Err(format!(
-                "{pattern} matches more than {MAX_FILES} files, which are the most that are read"
+                "{pattern} matches more than {MAX_FILES} files; name fewer"
             ));
         }
     }

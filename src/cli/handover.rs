@@ -42,8 +42,8 @@ const STOP_BYTE: [u8; 1] = [2];
 pub(super) fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
     let mut passed = listenfd::ListenFd::from_env();
     let mut sockets = Vec::new();
-    for place in 0..passed.len() {
-        if let Some(socket) = passed.take_tcp_listener(place)? {
+    for index in 0..passed.len() {
+        if let Some(socket) = passed.take_tcp_listener(index)? {
             // The copy is not inherited by the child processes that read files.
             sockets.push(TcpListener::from(socket.as_fd().try_clone_to_owned()?));
         }
@@ -53,7 +53,7 @@ pub(super) fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
 
 /// The serving process's offer to hand over its listening sockets.
 pub(super) struct Handover {
-    asked: UnixListener,
+    listener: UnixListener,
     path: PathBuf,
     sockets: Vec<OwnedFd>,
 }
@@ -63,14 +63,14 @@ impl Handover {
     ///
     /// # Errors
     /// Returns an error if the socket in the folder cannot be created.
-    pub(super) fn of(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
+    pub(super) fn offer(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = socket_path(folder);
         // Left by a killed process.
         let _ = fs::remove_file(&path);
-        let asked = UnixListener::bind(&path)?;
+        let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         Ok(Self {
-            asked,
+            listener,
             path,
             sockets,
         })
@@ -79,11 +79,11 @@ impl Handover {
     /// Waits until a process has received the sockets and tells this one to stop.
     pub(super) async fn wait_for_takeover(&self) {
         loop {
-            let Ok((heir, _)) = self.asked.accept().await else {
+            let Ok((successor, _)) = self.listener.accept().await else {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             };
-            match timeout(IO_TIMEOUT, self.hand_over(heir)).await {
+            match timeout(IO_TIMEOUT, self.hand_over(successor)).await {
                 Ok(Ok(process)) => return log::info("handing over", &[("process", &process)]),
                 Ok(Err(error)) => log::warn("not handed over", &[("why", &error)]),
                 Err(_) => log::warn("not handed over", &[("why", &"no answer in time")]),
@@ -91,19 +91,19 @@ impl Handover {
         }
     }
 
-    async fn hand_over(&self, mut heir: UnixStream) -> io::Result<i32> {
-        let who = heir.peer_cred()?;
+    async fn hand_over(&self, mut successor: UnixStream) -> io::Result<i32> {
+        let credentials = successor.peer_cred()?;
         // Normally only its owner can access the folder, but its permissions may have been changed.
         let owner = fs::metadata(&self.path)?.uid();
-        if who.uid() != owner && who.uid() != 0 {
+        if credentials.uid() != owner && credentials.uid() != 0 {
             return Err(io::Error::new(ErrorKind::PermissionDenied, "another user"));
         }
-        heir.writable().await?;
-        heir.try_io(Interest::WRITABLE, || self.send(heir.as_fd()))?;
-        let mut word = [0];
-        heir.read_exact(&mut word).await?;
-        match word == STOP_BYTE {
-            true => Ok(who.pid().unwrap_or_default()),
+        successor.writable().await?;
+        successor.try_io(Interest::WRITABLE, || self.send(successor.as_fd()))?;
+        let mut byte = [0];
+        successor.read_exact(&mut byte).await?;
+        match byte == STOP_BYTE {
+            true => Ok(credentials.pid().unwrap_or_default()),
             false => Err(ErrorKind::InvalidData.into()),
         }
     }
@@ -115,8 +115,8 @@ impl Handover {
             .map(AsFd::as_fd)
             .take(MAX_SOCKETS)
             .collect();
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
-        let mut rights = SendAncillaryBuffer::new(&mut space);
+        let mut buffer = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
+        let mut rights = SendAncillaryBuffer::new(&mut buffer);
         rights.push(SendAncillaryMessage::ScmRights(&sockets));
         sendmsg(
             to,
@@ -136,7 +136,7 @@ impl Drop for Handover {
 
 /// The running server, as seen by the process that replaces it. It serves until [`Self::tell_to_stop`].
 pub(super) struct Predecessor {
-    line: BlockingStream,
+    connection: BlockingStream,
     /// Its listening sockets, in the order of its listeners.
     pub(super) sockets: Vec<TcpListener>,
 }
@@ -147,24 +147,27 @@ impl Predecessor {
     /// # Errors
     /// Returns an error if no process serves this folder, or if it is not of the expected kind.
     pub(super) fn connect(folder: &Path) -> io::Result<Self> {
-        let mut line = BlockingStream::connect(socket_path(folder))?;
-        line.set_read_timeout(Some(IO_TIMEOUT))?;
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
-        let mut rights = RecvAncillaryBuffer::new(&mut space);
-        let mut word = [0];
-        let into = &mut [IoSliceMut::new(&mut word)];
-        recvmsg(&line, into, &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+        let mut connection = BlockingStream::connect(socket_path(folder))?;
+        connection.set_read_timeout(Some(IO_TIMEOUT))?;
+        let mut buffer = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
+        let mut rights = RecvAncillaryBuffer::new(&mut buffer);
+        let mut byte = [0];
+        let into = &mut [IoSliceMut::new(&mut byte)];
+        recvmsg(&connection, into, &mut rights, RecvFlags::CMSG_CLOEXEC)?;
         let messages = rights.drain().filter_map(|message| match message {
             RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
             _ => None,
         });
         let sockets: Vec<_> = messages.flatten().map(TcpListener::from).collect();
-        if word != PROTOCOL_VERSION || sockets.is_empty() {
+        if byte != PROTOCOL_VERSION || sockets.is_empty() {
             // The process has closed the connection, or speaks another protocol.
-            let _ = line.read(&mut word);
+            let _ = connection.read(&mut byte);
             return Err(ErrorKind::InvalidData.into());
         }
-        Ok(Self { line, sockets })
+        Ok(Self {
+            connection,
+            sockets,
+        })
     }
 
     /// Tells the process to stop and to release the folder.
@@ -172,7 +175,7 @@ impl Predecessor {
     /// # Errors
     /// Returns an error if the process has closed the connection.
     pub(super) fn tell_to_stop(mut self) -> io::Result<()> {
-        self.line.write_all(&STOP_BYTE)
+        self.connection.write_all(&STOP_BYTE)
     }
 }
 

@@ -123,7 +123,7 @@ pub(super) const COMMAND_EXAMPLES: &[(&str, &[&str])] = &[
 
 fn help_overview() -> Result<String, super::CommandFailure> {
     let mut text = String::from(
-        "Quire asks a panel of language models and joins their answers into one.\n\n\
+        "Quire asks a panel of language models and combines their answers into one.\n\n\
          Usage: quire [COMMAND] [OPTIONS]\n\nExamples:\n",
     );
     for line in FIRST_EXAMPLES {

@@ -27,39 +27,39 @@ Instead of an ID, `last` names the newest thread.";
 /// Default and maximum number of threads listed.
 const LISTED_THREADS: (u32, u32) = (20, 100);
 
-enum HistorySide {
+enum HistoryBackend {
     Local(Box<LocalSession>),
     Server(Box<RemoteSession>),
 }
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    let act = call.words.first().map_or("list", String::as_str);
+    let action = call.words.first().map_or("list", String::as_str);
     let rest = call.words.get(1..).unwrap_or_default().join(" ");
-    match (act, rest.as_str()) {
+    match (action, rest.as_str()) {
         ("list", "") => {}
         ("show" | "export", "") => {
-            return usage(format!("history {act} needs a thread's id, or last"));
+            return usage(format!("history {action} needs a thread's ID, or last"));
         }
         ("search", "") => return usage("history search needs the words to find"),
         ("show" | "export" | "search", _) => {}
         ("list", _) => return usage("history list takes no further words"),
-        _ => return usage(unknown_action("history", act, DETAILS)),
+        _ => return usage(unknown_action("history", action, DETAILS)),
     }
     let limit = list_limit(call)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        let side = match RemoteSession::from_settings(call, &config)? {
-            Some(server) => HistorySide::Server(Box::new(server)),
+        let backend = match RemoteSession::from_settings(call, &config)? {
+            Some(server) => HistoryBackend::Server(Box::new(server)),
             None => {
-                let home = LocalSession::open_to_read(config, call.value("as")).await?;
-                HistorySide::Local(Box::new(home))
+                let session = LocalSession::open_to_read(config, call.value("as")).await?;
+                HistoryBackend::Local(Box::new(session))
             }
         };
-        let outcome = perform(call, &side, act, &rest, limit).await;
-        if let HistorySide::Local(home) = &side {
-            home.app.close().await;
+        let outcome = perform(call, &backend, action, &rest, limit).await;
+        if let HistoryBackend::Local(session) = &backend {
+            session.app.close().await;
         }
         outcome
     })
@@ -78,17 +78,20 @@ fn list_limit(call: &CommandCall) -> Result<u32, CommandFailure> {
 
 async fn perform(
     call: &CommandCall,
-    side: &HistorySide,
-    act: &str,
+    backend: &HistoryBackend,
+    action: &str,
     rest: &str,
     limit: u32,
 ) -> Outcome {
-    match act {
-        "show" => show(call, &side.thread(&side.thread_id(rest).await?).await?),
-        "export" => export(call, side, rest).await,
+    match action {
+        "show" => show(
+            call,
+            &backend.thread(&backend.thread_id(rest).await?).await?,
+        ),
+        "export" => export(call, backend, rest).await,
         _ => {
-            let words = (act == "search").then_some(rest);
-            let found = side.list(limit, words).await?;
+            let words = (action == "search").then_some(rest);
+            let found = backend.list(limit, words).await?;
             list(call, &found, words)
         }
     }
@@ -125,35 +128,41 @@ fn show(call: &CommandCall, thread: &Value) -> Outcome {
     }
     let mut text = format!("# {}\n", thread["title"].as_str().unwrap_or_default());
     for turn in thread["turns"].as_array().into_iter().flatten() {
-        let of = |name: &str| turn[name].as_str().unwrap_or_default();
-        let answer = [of("answer"), of("partial"), of("error")];
+        let field = |name: &str| turn[name].as_str().unwrap_or_default();
+        let answer = [field("answer"), field("partial"), field("error")];
         let answer = answer.into_iter().find(|text| !text.is_empty());
         text += &format!(
             "\n## {}\n\n{}\n",
-            of("question").trim(),
-            answer.unwrap_or(of("status")).trim()
+            field("question").trim(),
+            answer.unwrap_or(field("status")).trim()
         );
     }
     screen::print_markdown(&text)
 }
 
-async fn export(call: &CommandCall, side: &HistorySide, id: &str) -> Outcome {
-    let ending = call.value("out").and_then(|path| path.rsplit_once('.'));
-    let format = call.value("format").or(ending.map(|(_, ending)| ending));
+async fn export(call: &CommandCall, backend: &HistoryBackend, id: &str) -> Outcome {
+    let extension = call.value("out").and_then(|path| path.rsplit_once('.'));
+    let format = call
+        .value("format")
+        .or(extension.map(|(_, extension)| extension));
     let format = match format {
         None | Some("md" | "markdown") => "markdown",
         Some("html") => "html",
         Some("json") => "json",
         Some(_) => return usage("--format (or the end of --out) must be md, html, or json"),
     };
-    let id = side.thread_id(id).await?;
-    let text = match side {
-        HistorySide::Server(server) => {
+    let id = backend.thread_id(id).await?;
+    let text = match backend {
+        HistoryBackend::Server(server) => {
             server.text(&format!("/api/threads/{id}/export?format={format}"))?
         }
-        HistorySide::Local(home) => {
+        HistoryBackend::Local(session) => {
             let id = ThreadId::parse(&id).ok_or_else(Error::missing)?;
-            let found = home.app.threads().reports(&home.caller, &id, None).await?;
+            let found = session
+                .app
+                .threads()
+                .reports(&session.caller, &id, None)
+                .await?;
             match threads::export_thread(&found.0, &found.1, format) {
                 Some(file) => file.text,
                 None => return usage("--format must be md, html, or json"),
@@ -170,7 +179,7 @@ async fn export(call: &CommandCall, side: &HistorySide, id: &str) -> Outcome {
     }
 }
 
-impl HistorySide {
+impl HistoryBackend {
     /// Searches threads for the words, newest first.
     async fn list(&self, limit: u32, words: Option<&str>) -> Result<Value, CommandFailure> {
         match self {
@@ -179,7 +188,7 @@ impl HistorySide {
                 let words = words.unwrap_or_default();
                 server.get(&format!("/api/threads?limit={limit}{words}"))
             }
-            Self::Local(home) => {
+            Self::Local(session) => {
                 let query = ThreadQuery {
                     limit,
                     cursor: None,
@@ -191,7 +200,7 @@ impl HistorySide {
                         ..ThreadFilter::default()
                     },
                 };
-                let listed = home.app.threads().list(&home.caller, query).await?;
+                let listed = session.app.threads().list(&session.caller, query).await?;
                 let items: Vec<Value> = listed.iter().map(thread_shape::listed_json).collect();
                 Ok(json!({ "threads": items }))
             }
@@ -202,9 +211,9 @@ impl HistorySide {
     async fn thread(&self, id: &str) -> Result<Value, CommandFailure> {
         match self {
             Self::Server(server) => server.get(&format!("/api/threads/{id}")),
-            Self::Local(home) => {
+            Self::Local(session) => {
                 let id = ThreadId::parse(id).ok_or_else(Error::missing)?;
-                let report = home.app.threads().show(&home.caller, &id).await?;
+                let report = session.app.threads().show(&session.caller, &id).await?;
                 Ok(thread_shape::report_json(&report))
             }
         }
@@ -216,7 +225,7 @@ impl HistorySide {
             return match ThreadId::parse(word) {
                 Some(id) => Ok(id.to_string()),
                 None => usage(format!(
-                    "\"{}\" is not the id of a thread; `quire history` lists them",
+                    "\"{}\" is not the ID of a thread; `quire history` lists them",
                     remove_control_characters(word)
                 )),
             };

@@ -18,7 +18,7 @@ use crate::domain::closest::closest;
 /// How long to wait for piped input before the question is sent without it.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Delay before a message about a silent pipe.
-const PIPE_NOTICE: Duration = Duration::from_secs(1);
+const PIPE_NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 /// A document to read.
 pub(super) struct InputFile {
@@ -71,23 +71,23 @@ pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailur
     }
     let mut files = Vec::new();
     for name in names {
-        let one = |shown: String, source| InputFile {
+        let new_file = |shown: String, source| InputFile {
             display_name: shown,
             source,
         };
         match *name {
-            "-" => files.push(one("stdin".to_owned(), InputSource::Stdin)),
+            "-" => files.push(new_file("stdin".to_owned(), InputSource::Stdin)),
             name if name.contains("://") => {
-                files.push(one(name.to_owned(), InputSource::Web(name.to_owned())));
+                files.push(new_file(name.to_owned(), InputSource::Web(name.to_owned())));
             }
             name if file_pattern::is_pattern(name) => {
                 let found = file_pattern::expand(name).or_else(failed)?;
                 let each = found.into_iter();
                 files.extend(
-                    each.map(|path| one(path.display().to_string(), InputSource::Path(path))),
+                    each.map(|path| new_file(path.display().to_string(), InputSource::Path(path))),
                 );
             }
-            name => files.push(one(name.to_owned(), InputSource::Path(name.into()))),
+            name => files.push(new_file(name.to_owned(), InputSource::Path(name.into()))),
         }
     }
     Ok(files)
@@ -121,9 +121,9 @@ impl InputFile {
             }
             InputSource::Web(address) => {
                 // One byte more than the limit, so that a larger file is refused rather than cut.
-                let most = config.limits.max_upload + 1;
+                let max_bytes = config.limits.max_upload + 1;
                 let authorities = config.authorities.clone();
-                let found = open_web_file(address, most, &config.outbound_allow, authorities);
+                let found = open_web_file(address, max_bytes, &config.outbound_allow, authorities);
                 let (name, content) = found.or_else(|why| self.unreadable(why))?;
                 opened(&name, content)
             }
@@ -152,9 +152,12 @@ fn missing(path: &Path) -> String {
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     match closest(&name, names.iter().map(String::as_str)) {
-        Some(meant) => {
-            let meant = path.with_file_name(meant);
-            format!("there is no such file; did you mean {}?", meant.display())
+        Some(suggestion) => {
+            let suggestion = path.with_file_name(suggestion);
+            format!(
+                "there is no such file; did you mean {}?",
+                suggestion.display()
+            )
         }
         None => "there is no such file".to_owned(),
     }
@@ -197,10 +200,12 @@ fn piped_input() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
             first
         }));
     });
-    let mut arrived = receiver.recv_timeout(PIPE_NOTICE);
+    let mut arrived = receiver.recv_timeout(PIPE_NOTICE_DELAY);
     if arrived.is_err() {
-        screen::print_progress("waiting for a document on stdin; < /dev/null asks without one");
-        arrived = receiver.recv_timeout(PIPE_TIMEOUT - PIPE_NOTICE);
+        screen::print_progress(
+            "waiting for a document on stdin; add < /dev/null to ask without one",
+        );
+        arrived = receiver.recv_timeout(PIPE_TIMEOUT - PIPE_NOTICE_DELAY);
     }
     match arrived {
         Ok(Ok(first)) if first.is_empty() => Ok(None),

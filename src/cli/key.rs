@@ -24,36 +24,36 @@ needs the scope keys.";
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let config = call.config()?;
-    if let (Some(act @ ("list" | "add" | "delete")), Some(server)) =
+    if let (Some(action @ ("list" | "add" | "delete")), Some(server)) =
         (word(0), RemoteSession::from_settings(call, &config)?)
     {
-        return perform_at_server(call, &server, act);
+        return perform_at_server(call, &server, action);
     }
-    let (act, email) = match (word(0), word(1)) {
-        (Some(act @ ("list" | "add" | "delete")), Some(email)) => (act, email),
+    let (action, email) = match (word(0), word(1)) {
+        (Some(action @ ("list" | "add" | "delete")), Some(email)) => (action, email),
         (Some("list" | "add" | "delete"), None) => {
             return usage("the account is missing: add its email address");
         }
         (Some(other), _) => return usage(unknown_action("key", other, DETAILS)),
         _ => return usage(format!("key needs one of these:\n{DETAILS}")),
     };
-    call.limit_words(if act == "delete" { 3 } else { 2 })?;
-    let id = match (act, word(2)) {
+    call.limit_words(if action == "delete" { 3 } else { 2 })?;
+    let id = match (action, word(2)) {
         ("delete", None) => {
-            return usage("the key's id is missing; `quire key list EMAIL` lists them");
+            return usage("the key's ID is missing; `quire key list EMAIL` lists them");
         }
         (_, id) => id.unwrap_or_default(),
     };
     block_on(async {
         let accounts = Accounts::open_existing(&config)?;
-        let outcome = perform(call, &accounts, (act, email, id)).await;
+        let outcome = perform(call, &accounts, (action, email, id)).await;
         accounts.close().await;
         outcome
     })
 }
 
 async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &str)) -> Outcome {
-    let (act, email, id) = words;
+    let (action, email, id) = words;
     let user = accounts.user_by_email(email).await?;
     let caller = Caller {
         user: user.id,
@@ -61,10 +61,10 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
         session: None,
         key: None,
     };
-    let visit = RequestOrigin::local(clock::now());
-    match act {
+    let origin = RequestOrigin::local(clock::now());
+    match action {
         "add" => {
-            let wanted = NewKey {
+            let new_key = NewKey {
                 name: call.value("name").unwrap_or_default().to_owned(),
                 days: option_number(call, "expires")?,
                 scopes: option_list(call, "scope"),
@@ -72,14 +72,14 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
                 daily_budget_usd: option_number(call, "day-budget")?,
                 total_budget_usd: option_number(call, "budget")?,
             };
-            let (key, known) = accounts.make_key(&caller.user, wanted, &visit).await?;
+            let (key, stored) = accounts.make_key(&caller.user, new_key, &origin).await?;
             if call.has("json") {
-                return print(json!({"id": known.id, "name": known.name, "key": key}));
+                return print(json!({"id": stored.id, "name": stored.name, "key": key}));
             }
             print(key)
         }
         "delete" => {
-            accounts.delete_key(&caller, id, &visit).await?;
+            accounts.delete_key(&caller, id, &origin).await?;
             print(format!("{id} is deleted"))
         }
         _ => {
@@ -90,18 +90,18 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
 }
 
 /// Lists or deletes keys of the API key's account, whose email address may be omitted.
-fn perform_at_server(call: &CommandCall, server: &RemoteSession, act: &str) -> Outcome {
+fn perform_at_server(call: &CommandCall, server: &RemoteSession, action: &str) -> Outcome {
     const KEYS_PATH: &str = "/api/users/me/api-keys";
-    call.limit_words(if act == "delete" { 3 } else { 2 })?;
+    call.limit_words(if action == "delete" { 3 } else { 2 })?;
     let words: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
-    let (email, id) = match (act, words.as_slice()) {
+    let (email, id) = match (action, words.as_slice()) {
         ("add", _) => {
             return usage(
                 "key add does not work with --server (QUIRE_SERVER): an API key cannot create another one; use the \
                  settings page",
             );
         }
-        ("delete", []) => return usage("the key's id is missing; `quire key list` lists them"),
+        ("delete", []) => return usage("the key's ID is missing; `quire key list` lists them"),
         ("delete", [id]) => (None, *id),
         ("delete", [email, id, ..]) => (Some(*email), *id),
         (_, words) => (words.first().copied(), ""),
@@ -109,7 +109,7 @@ fn perform_at_server(call: &CommandCall, server: &RemoteSession, act: &str) -> O
     if email.is_some() {
         server.account(email)?;
     }
-    if act == "delete" {
+    if action == "delete" {
         server.delete(&format!("{KEYS_PATH}/{}", query_text(id)))?;
         return print(format!("{id} is deleted"));
     }
@@ -127,12 +127,12 @@ fn print_keys(call: &CommandCall, keys: &[Value]) -> Outcome {
     let now = clock::now();
     let mut table = TextTable::new(&["id", "key", "name", "created", "last used"]);
     for key in keys {
-        let of = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
+        let field = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
         let used = key["last_used_at"].as_str();
         table.push([
-            of("id"),
-            format!("{}…", of("prefix")),
-            of("name"),
+            field("id"),
+            format!("{}…", field("prefix")),
+            field("name"),
             relative_text(key["created_at"].as_str(), now),
             used.map_or("never".to_owned(), |at| relative_text(Some(at), now)),
         ]);

@@ -20,7 +20,7 @@ struct LiveMember {
     model: String,
     stage: String,
     characters: usize,
-    thinks: bool,
+    is_reasoning: bool,
 }
 
 impl LiveLines {
@@ -39,14 +39,14 @@ impl LiveLines {
                     model: model.to_owned(),
                     stage: stage.to_owned(),
                     characters: 0,
-                    thinks: false,
+                    is_reasoning: false,
                 });
             }
             ("member.delta", Some(at)) => {
                 self.members[at].characters += text("text").chars().count();
-                self.members[at].thinks = false;
+                self.members[at].is_reasoning = false;
             }
-            ("member.reasoning", Some(at)) => self.members[at].thinks = true,
+            ("member.reasoning", Some(at)) => self.members[at].is_reasoning = true,
             ("member.completed" | "member.failed", Some(at)) => {
                 self.members.remove(at);
             }
@@ -69,7 +69,7 @@ impl LiveLines {
     pub(super) fn draw(&mut self, width: usize) -> String {
         let mut out = self.erase();
         for member in self.members.iter().take(MAX_MEMBER_LINES) {
-            let state = match (member.thinks, member.characters) {
+            let state = match (member.is_reasoning, member.characters) {
                 (true, _) => "thinks".to_owned(),
                 (false, 0) => "waiting for the first words".to_owned(),
                 (false, written) => format!("{written} characters"),

@@ -8,11 +8,11 @@ use crate::config::Config;
 /// Returns the public address: from the settings, else that of the running server of the data folder, else the one on
 /// which a server would listen.
 pub(super) fn public_url(config: &Config) -> String {
-    let usual = || {
+    let configured = || {
         let port = config.ui_port.unwrap_or(config.port);
         url(scheme(config), SocketAddr::new(config.host, port))
     };
-    let shown = || running_server(config).unwrap_or_else(usual);
+    let shown = || running_server(config).unwrap_or_else(configured);
     config.public_url.clone().unwrap_or_else(shown)
 }
 

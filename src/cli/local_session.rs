@@ -42,7 +42,7 @@ impl Drop for TemporaryFolder {
 
 impl LocalSession {
     /// Opens the data folder for a command that starts runs, as this account or as the folder's operator. Without any
-    /// account, opens a temporary folder that is then deleted. `instead` is the advice shown while another process
+    /// account, opens a temporary folder that is then deleted. `advice` is the advice shown while another process
     /// uses the folder.
     ///
     /// # Errors
@@ -52,18 +52,18 @@ impl LocalSession {
         config: Config,
         account: Option<&str>,
         is_quiet: bool,
-        instead: &str,
+        advice: &str,
     ) -> Result<Self, CommandFailure> {
         folder::check(&config)?;
         if folder::database(&config.data_dir).exists() {
             let Some(lock) = folder::lock(&config.data_dir)? else {
                 return Err(folder::in_use_error(&config.data_dir)
-                    .resolve(instead)
+                    .resolve(advice)
                     .into());
             };
             let app = App::open(config.clone())?;
             match find_account(&app, account).await? {
-                Some(user) => return Ok(Self::of(app, user, Some(lock), None)),
+                Some(user) => return Ok(Self::new(app, user, Some(lock), None)),
                 None => app.close().await,
             }
         }
@@ -83,17 +83,17 @@ impl LocalSession {
     pub(super) async fn open_for_write(
         config: Config,
         account: Option<&str>,
-        instead: &str,
+        advice: &str,
     ) -> Result<Self, CommandFailure> {
         folder::check_exists(&config)?;
         let Some(lock) = folder::lock(&config.data_dir)? else {
             return Err(folder::in_use_error(&config.data_dir)
-                .resolve(instead)
+                .resolve(advice)
                 .into());
         };
         let app = App::open(config)?;
         match find_account(&app, account).await? {
-            Some(user) => Ok(Self::of(app, user, Some(lock), None)),
+            Some(user) => Ok(Self::new(app, user, Some(lock), None)),
             None => {
                 app.close().await;
                 failed(NO_ACCOUNT)
@@ -112,7 +112,7 @@ impl LocalSession {
         folder::check_exists(&config)?;
         let app = App::open_alongside_server(config)?;
         match find_account(&app, account).await? {
-            Some(user) => Ok(Self::of(app, user, None, None)),
+            Some(user) => Ok(Self::new(app, user, None, None)),
             None => {
                 app.close().await;
                 failed(NO_ACCOUNT)
@@ -139,7 +139,7 @@ impl LocalSession {
     async fn open_temporary(mut config: Config) -> Result<Self, CommandFailure> {
         // A random name that no other process can have created in advance.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
-        let scrap = TemporaryFolder(path.clone());
+        let temporary = TemporaryFolder(path.clone());
         // Custom patterns are still read from the data folder.
         let patterns = config.data_dir.join("patterns");
         if config.patterns.is_none() && patterns.is_dir() {
@@ -158,19 +158,19 @@ impl LocalSession {
             setup_token: None,
             is_local: true,
         };
-        let visit = RequestOrigin::local(clock::now());
+        let origin = RequestOrigin::local(clock::now());
         let user = app
             .accounts()
-            .create_user(None, new, Role::Admin, &visit)
+            .create_user(None, new, Role::Admin, &origin)
             .await?;
-        Ok(Self::of(app, user, None, Some(scrap)))
+        Ok(Self::new(app, user, None, Some(temporary)))
     }
 
-    fn of(
+    fn new(
         app: Arc<App>,
         user: User,
         lock: Option<folder::FolderLock>,
-        scrap: Option<TemporaryFolder>,
+        temporary: Option<TemporaryFolder>,
     ) -> Self {
         let caller = Caller {
             user: user.id,
@@ -181,9 +181,9 @@ impl LocalSession {
         Self {
             app,
             caller,
-            is_temporary: scrap.is_some(),
+            is_temporary: temporary.is_some(),
             _lock: lock,
-            _temporary_folder: scrap,
+            _temporary_folder: temporary,
         }
     }
 }

@@ -131,7 +131,7 @@ fn manual_page(topics: &[Topic]) -> String {
     let mut out = format!(
         ".TH QUIRE 1 \"\" \"quire {version}\" \"User Commands\"\n.SH NAME\nquire \\- many models, one answer, one file\n\
          .SH SYNOPSIS\n.B quire\n[\\fICOMMAND\\fR] [\\fIOPTIONS\\fR]\n.SH DESCRIPTION\n\
-         Quire puts a question to a panel of language models and joins their answers into one.\n.SH COMMANDS\n"
+         Quire asks a panel of language models and combines their answers into one.\n.SH COMMANDS\n"
     );
     for command in COMMANDS {
         let usage = escape_roff(command.usage);

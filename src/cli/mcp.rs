@@ -40,11 +40,15 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             server.close().await;
             return outcome;
         }
-        let home =
+        let session =
             LocalSession::open_to_run(config, call.value("as"), false, ask::WAIT_ADVICE).await?;
-        home.app.discovery().probe_local_servers().await;
-        let outcome = serve(&McpBackend::Local(home.app.clone(), home.caller.clone())).await;
-        home.app.close().await;
+        session.app.discovery().probe_local_servers().await;
+        let outcome = serve(&McpBackend::Local(
+            session.app.clone(),
+            session.caller.clone(),
+        ))
+        .await;
+        session.app.close().await;
         outcome
     })
 }
@@ -71,7 +75,7 @@ impl McpBackend {
 
 /// Sends a message to the server. If the server cannot be reached, the request gets an error.
 async fn forward(server: Arc<RemoteSession>, line: String) -> Option<Value> {
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     // The call blocks, so it runs on its own thread, which ends with the process.
     std::thread::spawn(move || {
         let answer = server.post_mcp(&line).unwrap_or_else(|failure| {
@@ -80,12 +84,12 @@ async fn forward(server: Arc<RemoteSession>, line: String) -> Option<Value> {
             let error = json!({ "code": INTERNAL_ERROR, "message": failure.into_parts().0 });
             Some(json!({ "jsonrpc": "2.0", "id": id, "error": error }))
         });
-        let _ = tell.send(answer);
+        let _ = sender.send(answer);
     });
-    told.await.ok().flatten()
+    receiver.await.ok().flatten()
 }
 
-async fn serve(side: &McpBackend) -> Outcome {
+async fn serve(backend: &McpBackend) -> Outcome {
     let mut lines = stdin_lines();
     let mut work: JoinSet<Option<Value>> = JoinSet::new();
     let mut running: Vec<(Value, AbortHandle)> = Vec::new();
@@ -99,20 +103,20 @@ async fn serve(side: &McpBackend) -> Outcome {
                         running.iter().filter(|(of, _)| *of == id).for_each(|(_, handle)| handle.abort());
                     }
                     other => {
-                        let handle = work.spawn(side.clone().answer(line));
+                        let handle = work.spawn(backend.clone().answer(line));
                         if let Ok(McpMessage::Request { id, .. }) = other {
                             running.push((id, handle));
                         }
                     }
                 }
             }
-            Some(done) = work.join_next() => write_message(done.ok().flatten())?,
+            Some(finished) = work.join_next() => write_message(finished.ok().flatten())?,
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
     }
     let rest = async {
-        while let Some(done) = work.join_next().await {
-            write_message(done.ok().flatten())?;
+        while let Some(finished) = work.join_next().await {
+            write_message(finished.ok().flatten())?;
         }
         Ok(())
     };

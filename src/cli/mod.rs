@@ -93,20 +93,20 @@ const fn option(name: &'static str, value: &'static str, help: &'static str) -> 
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "serve", usage: "", summary: "start the server (also without a command)",
-        details: "Prints its address, the data folder, and what to do next. `quire` alone starts\nit too; if a server uses the data folder already, it describes that one.\nStops on SIGTERM or SIGINT: running requests and analyses get SHUTDOWN_TIMEOUT\nseconds; a second signal ends it at once. With --take-over, it replaces the\nserver that uses the same data folder without refusing a connection.",
+        details: "Prints its address, the data folder, and what to do next. `quire` alone also starts\nit or, if a server already uses the data folder, prints that server's status.\nStops on SIGTERM or SIGINT: running requests and analyses get SHUTDOWN_TIMEOUT\nseconds; a second signal ends it at once. With --take-over, it replaces the\nserver that uses the same data folder without refusing a connection.",
         options: &[option("take-over", "", "replace the server that uses the same data folder")],
         server: Unsupported("it starts a server of its own"), run: serve::run,
     },
     Command {
         name: "ask", usage: "QUESTION …", summary: "ask a panel of models and print the answer",
-        details: "Several words need no quotes. Without QUESTION, or with -, the question is read\nfrom stdin; what is piped next to a question is read as a document. Progress\ngoes to stderr, the answer to stdout: formatted while it is written on a\nterminal, as Markdown otherwise. While a server runs on the same data folder, it\nanswers. The run is stored in the history of the oldest administrator, or of the\naccount named with --as; without any account, it is not stored.\nExit codes: 0 with an answer, 1 without one, 2 for a wrong command line, 130\nafter Ctrl-C.",
+        details: "Several words need no quotes. Without QUESTION, or with -, the question is read\nfrom stdin; input piped along with a question is read as a document. Progress\ngoes to stderr, the answer to stdout: formatted while it is written on a\nterminal, as Markdown otherwise. While a server uses the same data folder, it\nanswers. The run is stored in the history of the oldest administrator, or of the\naccount named with --as; without any account, it is not stored.\nExit codes: 0 with an answer, 1 without one, 2 for a wrong command line, 130\nafter Ctrl-C.",
         options: &[
             option("file", "FILE …", "documents to read: files, file patterns, or web addresses; - for stdin"),
             option("document", "ID", "a stored document to read; may be repeated"),
             option("panel", "A,B,C", "the panel; default: the first three models that are ready"),
             option("pattern", "NAME", "how the panel works; default: confidence"),
             option("depth", "WORD", "quick: one model; standard: one round of critique; full: every stage; default: standard"),
-            option("synthesizer", "MODEL", "the model that writes the answer; default: the strongest that is not a member"),
+            option("synthesizer", "MODEL", "the model that writes the answer; default: the highest-ranked one that is not a member"),
             option("recipe", "NAME", "a saved panel with its settings; other options override it"),
             option("preset", "NAME", "a set of parameters: quire help panels lists them"),
             option("parameter", "NAME=VALUE", "a parameter, such as temperature=0.2; may be repeated"),
@@ -154,7 +154,7 @@ pub static COMMANDS: &[Command] = &[
         name: "experiment", usage: "example|run|list|show|resume [FILE|ID]", summary: "find the best configuration for your questions",
         details: experiment::DETAILS,
         options: &[
-            option("budget", "USD", "for run: what it may cost; overrides FILE"),
+            option("budget", "USD", "for run: the most it may cost; overrides FILE"),
             option("evaluations", "N", "for run: at most this many evaluations; overrides FILE"),
             option("estimate", "", "for run: print the estimate and spend nothing"),
             option("out", "FILE", "for run, show and resume: write the result to FILE, as .json, .csv or .md"),
@@ -182,8 +182,8 @@ pub static COMMANDS: &[Command] = &[
         options: &[
             option("name", "NAME", "for add: its purpose"),
             option("expires", "DAYS", "for add: expires after this many days"),
-            option("scope", "WORD", "for add: a part of the API (chat, analyze, documents, admin, keys, export); may be repeated; default: chat, analyze, and documents"),
-            option("model", "ID", "for add: an allowed model, or the beginning of ids and a *; may be repeated; default: all"),
+            option("scope", "WORD", "for add: a scope (chat, analyze, documents, admin, keys, export); may be repeated; default: chat, analyze, and documents"),
+            option("model", "ID", "for add: an allowed model, or a prefix of IDs followed by *; may be repeated; default: all"),
             option("day-budget", "USD", "for add: daily budget"),
             option("budget", "USD", "for add: total budget"),
             option("json", "", "for list and add: print JSON"),
@@ -250,8 +250,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "restore", usage: "FILE", summary: "replace the database with a backup",
-        details: "Stop the server first. The backup is checked, and the replaced database stays\nnext to it as quire.db.before-restore-TIME; the newest three are kept. Original\nfiles are not in a backup: also copy the folder documents back. Files that the\nbackup does not know are moved aside at the next start: quire orphans list.",
-        options: &[option("replace", "", "also if there is a database")],
+        details: "Stop the server first. The backup is checked, and the replaced database stays\nnext to it as quire.db.before-restore-TIME; the newest three are kept. Original\nfiles are not in a backup: also copy the folder documents back. Files that the\nbackup does not refer to are moved aside at the next start: quire orphans list.",
+        options: &[option("replace", "", "replace an existing database")],
         server: Unsupported("it replaces a database while no server uses it; run it where the data folder is"), run: backup::restore,
     },
     Command {
@@ -279,7 +279,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "import", usage: "--user EMAIL FILE", summary: "import an archive or conversations from other programs",
-        details: "FILE is an archive of quire export, an export of ChatGPT or Claude (the ZIP\nfile or the conversations.json in it) or of Open WebUI, JSON lines with messages\nas OpenAI's tools use them, or an export of Quire's predecessor. Existing data\nis kept, so importing the same file twice changes nothing. Past spending is not\ncounted.",
+        details: "FILE is an archive of quire export, an export of ChatGPT or Claude (the ZIP\nfile or the conversations.json in it) or of Open WebUI, JSON lines with messages\nas OpenAI's tools use them, or an export of Quire's predecessor. Existing data\nis kept, so importing the same file twice changes nothing. Past spending does not\ncount against budgets.",
         options: &[
             option("user", "EMAIL", "the account that receives it"),
             option("json", "", "print the counts as JSON"),
@@ -294,7 +294,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "doctor", usage: "", summary: "check the installation",
-        details: "Checks folder, secret, database, clock, system limits, ports, names,\ncertificates, patterns, providers, and, while the server runs, the way through\nPUBLIC_URL, and says how to fix what is wrong. Exit code 1 if something is\nbroken; warnings alone are not a failure.",
+        details: "Checks the data folder, secret, database, clock, system limits, ports, host\nnames, certificates, patterns, providers, and, while the server runs, the\nconnection through PUBLIC_URL. Explains how to fix each problem. The exit code is\n1 if a check fails; warnings alone are not a failure.",
         options: &[
             option("health", "", "only check that the server on its port answers, for containers: exit code 0 or 1"),
             option("json", "", "print the findings as JSON"),

@@ -20,19 +20,21 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     log::configure(log::LogLevel::Error, config.log_json);
     call.warn(&config);
     block_on(async {
-        if let Some(known) = ServerModels::fetch(call, &config).await? {
-            return list(call, &known.models, &known.providers);
+        if let Some(models_of_server) = ServerModels::fetch(call, &config).await? {
+            return list(call, &models_of_server.models, &models_of_server.providers);
         }
-        let home = LocalSession::open_to_read_or_empty(config, call.value("as")).await?;
-        home.app.discovery().probe_local_servers().await;
-        let models = home.app.models().list(Some(&home.caller.user));
+        let session = LocalSession::open_to_read_or_empty(config, call.value("as")).await?;
+        session.app.discovery().probe_local_servers().await;
+        let models = session.app.models().list(Some(&session.caller.user));
         let rows: Vec<Value> = models.iter().map(model_json).collect();
-        let mut providers = home.app.models().providers(Some(&home.caller.user));
+        let mut providers = session.app.models().providers(Some(&session.caller.user));
         providers.retain(|provider| provider.configured);
         let providers = providers.into_iter();
-        let providers: Vec<_> = providers.map(|one| (one.id, one.message)).collect();
+        let providers: Vec<_> = providers
+            .map(|provider| (provider.id, provider.message))
+            .collect();
         let outcome = list(call, &rows, &providers);
-        home.app.close().await;
+        session.app.close().await;
         outcome
     })
 }
@@ -61,24 +63,24 @@ impl ServerModels {
         let Some(server) = server else {
             return Ok(None);
         };
-        let known = Self::of_server(&server);
+        let models_of_server = Self::fetch_from(&server);
         server.close().await;
-        known.map(Some)
+        models_of_server.map(Some)
     }
 
-    fn of_server(server: &RemoteSession) -> Result<Self, CommandFailure> {
+    fn fetch_from(server: &RemoteSession) -> Result<Self, CommandFailure> {
         let listed = server.get("/api/models")?;
         let status = server.get("/api/llm/status")?;
         let providers = status["providers"].as_object().into_iter().flatten();
-        let providers =
-            providers.filter(|(_, one)| one["configured"] == true && one["mock"] != true);
-        let of = |(id, one): (&String, &Value)| {
-            let why = one["message"].as_str().unwrap_or_default();
+        let providers = providers
+            .filter(|(_, provider)| provider["configured"] == true && provider["mock"] != true);
+        let to_row = |(id, provider): (&String, &Value)| {
+            let why = provider["message"].as_str().unwrap_or_default();
             (id.clone(), why.to_owned())
         };
         Ok(Self {
             models: listed["models"].as_array().cloned().unwrap_or_default(),
-            providers: providers.map(of).collect(),
+            providers: providers.map(to_row).collect(),
         })
     }
 }
@@ -104,7 +106,7 @@ fn list(call: &CommandCall, models: &[Value], providers: &[(String, String)]) ->
     }
     let mut table = TextTable::new(&["model", "state", ">context", ">input", ">output"]);
     for model in models {
-        let of = |name: &str| model[name].as_str().unwrap_or_default().to_owned();
+        let field = |name: &str| model[name].as_str().unwrap_or_default().to_owned();
         let price = |name: &str| match &model["price"][name] {
             Value::Null => "unknown".to_owned(),
             price if price.as_f64() == Some(0.0) => "free".to_owned(),
@@ -112,8 +114,8 @@ fn list(call: &CommandCall, models: &[Value], providers: &[(String, String)]) ->
             dollars => format!("${dollars}"),
         };
         table.push([
-            of("id"),
-            of("status").replace('_', " "),
+            field("id"),
+            field("status").replace('_', " "),
             match model["context_window"].as_u64() {
                 None | Some(0) => "unknown".to_owned(),
                 Some(tokens) => tokens.to_string(),

@@ -40,10 +40,10 @@ pub(super) fn with_option_names(message: &str) -> String {
 }
 
 fn rename_in_line(message: &str) -> String {
-    let Some((place, why)) = message.split_once(": ") else {
+    let Some((location, why)) = message.split_once(": ") else {
         return message.to_owned();
     };
-    let mut parts = place.split('.').skip(1);
+    let mut parts = location.split('.').skip(1);
     let field = parts.next().unwrap_or_default();
     let rest: Vec<&str> = parts.collect();
     let known = FIELD_OPTIONS.iter().find(|(name, _)| *name == field);
@@ -53,8 +53,8 @@ fn rename_in_line(message: &str) -> String {
         Some((_, option)) if why.starts_with(option) => why.to_owned(),
         Some((_, option)) => format!("{option}: {why}"),
         None => {
-            let place = std::iter::once(field).chain(rest).collect::<Vec<_>>();
-            format!("{}: {why}", place.join("."))
+            let location = std::iter::once(field).chain(rest).collect::<Vec<_>>();
+            format!("{}: {why}", location.join("."))
         }
     }
 }

@@ -13,14 +13,14 @@ use super::remote::{RemoteSession, query_text};
 use super::screen::print_wrapped;
 use super::table::TextTable;
 use super::{CommandFailure, Outcome, failed, print, unknown_action, usage};
-use crate::app::patterns::{HousePatterns, folder};
+use crate::app::patterns::{InstallationPatterns, folder};
 use crate::domain::closest::closest;
 use crate::domain::pattern::Pattern;
 use crate::domain::pattern::stored::PatternOrigin;
 
 pub(super) const DETAILS: &str = "  list             list built-in patterns and those in the folder QUIRE_PATTERNS\n  \
 show ID          print one with its prompts; with --json, a file to start from\n  \
-check FILE …     check TOML or JSON files; names line and field of each problem";
+check FILE …     check TOML or JSON files; reports line and field of each problem";
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
@@ -47,17 +47,20 @@ fn list_patterns(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailur
             .map(|listed| fetch_pattern(&server, listed))
             .collect();
     }
-    let (house, errors) = HousePatterns::open(&config);
-    for fault in errors {
-        print_warning(&format!("skipped: {fault}"));
+    let (installation_patterns, errors) = InstallationPatterns::open(&config);
+    for error in errors {
+        print_warning(&format!("skipped: {error}"));
     }
-    let listed = house.all().iter().map(|kept| ListedPattern {
-        pattern: kept.pattern.clone(),
-        from: match kept.origin {
-            PatternOrigin::Folder => "the folder",
-            _ => "built in",
-        },
-    });
+    let listed = installation_patterns
+        .all()
+        .iter()
+        .map(|listed| ListedPattern {
+            pattern: listed.pattern.clone(),
+            from: match listed.origin {
+                PatternOrigin::Folder => "the folder",
+                _ => "built in",
+            },
+        });
     Ok(listed.collect())
 }
 
@@ -85,7 +88,7 @@ fn list(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
     let all = list_patterns(call)?;
     if call.has("json") {
-        let list: Vec<&Pattern> = all.iter().map(|kept| &*kept.pattern).collect();
+        let list: Vec<&Pattern> = all.iter().map(|listed| &*listed.pattern).collect();
         return print_json(&json!(list));
     }
     let mut table = TextTable::new(&["id", "category", "stages", "from"]);
@@ -104,22 +107,22 @@ fn list(call: &CommandCall) -> Outcome {
 fn show(call: &CommandCall) -> Outcome {
     call.limit_words(2)?;
     let Some(id) = call.words.get(1) else {
-        return usage("the pattern's id is missing; `quire patterns list` lists them");
+        return usage("the pattern's ID is missing; `quire patterns list` lists them");
     };
     let all = list_patterns(call)?;
-    let Some(kept) = all.iter().find(|kept| kept.pattern.id == *id) else {
-        let hint = match closest(id, all.iter().map(|kept| kept.pattern.id.as_str())) {
+    let Some(listed) = all.iter().find(|listed| listed.pattern.id == *id) else {
+        let hint = match closest(id, all.iter().map(|listed| listed.pattern.id.as_str())) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "`quire patterns list` lists them".to_owned(),
         };
         return usage(format!("there is no pattern \"{id}\"; {hint}"));
     };
-    let pattern = &kept.pattern;
+    let pattern = &listed.pattern;
     if call.has("json") {
         return print_json(&json!(**pattern));
     }
     print_wrapped(format_args!(
-        "{} ({}, {})\n{}\n\nGood for: {}\nBad at: {}\nPanel: {} to {} members",
+        "{} ({}, {})\n{}\n\nGood for: {}\nLimitations: {}\nPanel: {} to {} members",
         pattern.name,
         pattern.category,
         pattern.arrangement.as_str(),
@@ -145,7 +148,7 @@ fn check(call: &CommandCall) -> Outcome {
     if files.is_empty() {
         return usage("patterns check needs a file: quire patterns check my-pattern.toml");
     }
-    let mut wrong = 0;
+    let mut invalid_count = 0;
     for file in files {
         match folder::read(Path::new(file)) {
             Ok((pattern, warnings)) => {
@@ -159,14 +162,14 @@ fn check(call: &CommandCall) -> Outcome {
                 ))?;
             }
             Err(errors) => {
-                wrong += 1;
-                for fault in errors {
-                    print(format_args!("{file}: {fault}"))?;
+                invalid_count += 1;
+                for error in errors {
+                    print(format_args!("{file}: {error}"))?;
                 }
             }
         }
     }
-    match wrong {
+    match invalid_count {
         0 => Ok(()),
         1 => failed("one file is invalid"),
         more => failed(format!("{more} files are invalid")),

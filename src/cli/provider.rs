@@ -27,30 +27,30 @@ pub(super) const DETAILS: &str =
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
-    let Some(act) = word(0) else {
+    let Some(action) = word(0) else {
         return usage(format!("provider needs one of these:\n{DETAILS}"));
     };
-    if !["list", "add", "change", "test", "remove"].contains(&act) {
-        return usage(unknown_action("provider", act, DETAILS));
+    if !["list", "add", "change", "test", "remove"].contains(&action) {
+        return usage(unknown_action("provider", action, DETAILS));
     }
-    call.limit_words(if act == "list" { 1 } else { 2 })?;
-    let name = match (act, word(1)) {
+    call.limit_words(if action == "list" { 1 } else { 2 })?;
+    let name = match (action, word(1)) {
         ("list", _) => "",
         (_, Some(name)) => name,
-        _ => return usage(format!("`provider {act}` needs a name, such as openai")),
+        _ => return usage(format!("`provider {action}` needs a name, such as openai")),
     };
-    let wanted = match act {
+    let params = match action {
         "add" | "change" => provider_params(call)?,
         _ => ProviderParams::default(),
     };
     let config = call.config()?;
     if let Some(server) = RemoteSession::from_settings(call, &config)? {
-        return perform_at_server(call, &server, act, name, wanted);
+        return perform_at_server(call, &server, action, name, params);
     }
     block_on(async {
-        let desk = OfflineProviders::open(&config, act == "add")?;
-        let outcome = perform(call, &desk.providers(), act, name, wanted).await;
-        desk.close().await;
+        let offline = OfflineProviders::open(&config, action == "add")?;
+        let outcome = perform(call, &offline.providers(), action, name, params).await;
+        offline.close().await;
         outcome
     })
 }
@@ -63,7 +63,7 @@ fn provider_params(call: &CommandCall) -> Result<ProviderParams, CommandFailure>
     });
     let concurrency = match call.value("concurrency").map(str::parse) {
         Some(Err(_)) => return usage("--concurrency needs a number"),
-        Some(Ok(most)) => Some(most),
+        Some(Ok(limit)) => Some(limit),
         None => None,
     };
     Ok(ProviderParams {
@@ -98,62 +98,62 @@ fn read_key(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
 async fn perform(
     call: &CommandCall,
     providers: &Providers<'_>,
-    act: &str,
+    action: &str,
     name: &str,
-    wanted: ProviderParams,
+    params: ProviderParams,
 ) -> Outcome {
     let scope = ProviderScope::House(None);
-    let visit = RequestOrigin::local(clock::now());
+    let origin = RequestOrigin::local(clock::now());
     let all = providers.list(&scope).await?;
     let found = || match all.iter().find(|provider| provider.name == name) {
         Some(provider) => Ok(provider.id.as_str()),
         None => unknown_provider(name),
     };
-    match act {
+    match action {
         "list" => list(call, &all.iter().map(provider_json).collect::<Vec<_>>()),
         "add" => {
-            let (added, said) = providers.add(&scope, name, wanted, &visit).await?;
-            print(format!("{}: {said}", added.name))
+            let (added, message) = providers.add(&scope, name, params, &origin).await?;
+            print(format!("{}: {message}", added.name))
         }
         "change" => {
-            let (changed, said) = providers.change(&scope, found()?, wanted, &visit).await?;
-            print(format!("{}: {said}", changed.name))
+            let (changed, message) = providers.change(&scope, found()?, params, &origin).await?;
+            print(format!("{}: {message}", changed.name))
         }
         "test" => print(format!(
             "{name}: {}",
             providers.test(&scope, found()?).await?
         )),
         _ => {
-            providers.remove(&scope, found()?, &visit).await?;
+            providers.remove(&scope, found()?, &origin).await?;
             print(format!("{name} removed"))
         }
     }
 }
 
 fn unknown_provider<T>(name: &str) -> Result<T, CommandFailure> {
-    failed(format!("there is no added provider {name}"))
+    failed(format!("no provider named {name} has been added"))
 }
 
 fn perform_at_server(
     call: &CommandCall,
     server: &RemoteSession,
-    act: &str,
+    action: &str,
     name: &str,
-    wanted: ProviderParams,
+    params: ProviderParams,
 ) -> Outcome {
     const PROVIDERS_PATH: &str = "/api/admin/providers";
     let mut body = json!({
-        "kind": wanted.kind, "base_url": wanted.base_url, "api_key": wanted.api_key, "models": wanted.models,
-        "concurrency": wanted.concurrency, "force": wanted.force,
+        "kind": params.kind, "base_url": params.base_url, "api_key": params.api_key, "models": params.models,
+        "concurrency": params.concurrency, "force": params.force,
     });
-    if act == "add" {
+    if action == "add" {
         body["name"] = json!(name);
         let added = server.post(PROVIDERS_PATH, &body)?;
         return print_message(name, &added);
     }
     let all = server.get(PROVIDERS_PATH)?;
     let all = all["providers"].as_array().map_or(&[][..], Vec::as_slice);
-    if act == "list" {
+    if action == "list" {
         return list(call, all);
     }
     let found = all.iter().find(|provider| provider["name"] == name);
@@ -161,7 +161,7 @@ fn perform_at_server(
         return unknown_provider(name);
     };
     let path = format!("{PROVIDERS_PATH}/{}", query_text(id));
-    match act {
+    match action {
         "change" => print_message(name, &server.put(&path, &body)?),
         "test" => print_message(name, &server.post(&format!("{path}/test"), &json!({}))?),
         _ => {
@@ -189,15 +189,15 @@ fn list(call: &CommandCall, all: &[Value]) -> Outcome {
     }
     let mut table = TextTable::new(&["name", "address", "key"]);
     for provider in all {
-        let of = |name: &str| provider[name].as_str().unwrap_or_default();
-        let key = match (provider["has_key"] == true, of("key_end")) {
+        let field = |name: &str| provider[name].as_str().unwrap_or_default();
+        let key = match (provider["has_key"] == true, field("key_end")) {
             (false, _) => "none".to_owned(),
             (true, "") => "set".to_owned(),
             (true, end) => format!("ends in {end}"),
         };
         let address = provider["base_url"].as_str();
         let address = address.unwrap_or("its default address").to_owned();
-        table.push([of("name").to_owned(), address, key]);
+        table.push([field("name").to_owned(), address, key]);
     }
     table.print("No providers have been added. Add one: quire provider add openai --key-stdin")
 }

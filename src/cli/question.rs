@@ -88,10 +88,10 @@ pub(super) const NO_THREAD: &str = "there is no thread to continue";
 
 fn parse_parameters(call: &CommandCall) -> Result<Map<String, Value>, CommandFailure> {
     let mut parameters = Map::new();
-    for given in call.values("parameter") {
-        let Some((name, text)) = given.split_once('=') else {
+    for argument in call.values("parameter") {
+        let Some((name, text)) = argument.split_once('=') else {
             return usage(format!(
-                "--parameter needs a name and a value, such as temperature=0.2, not \"{given}\""
+                "--parameter needs a name and a value, such as temperature=0.2, not \"{argument}\""
             ));
         };
         let name = name.trim();

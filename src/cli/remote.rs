@@ -99,15 +99,15 @@ impl RemoteSession {
             accounts.close().await;
             return failed(local_session::NO_ACCOUNT);
         };
-        let wanted = NewKey {
+        let new_key = NewKey {
             name: "command line (temporary)".to_owned(),
             days: Some(1),
             scopes: KEY_SCOPES.map(str::to_owned).to_vec(),
             ..NewKey::default()
         };
-        let caller = Caller::of(user.id, user.role);
-        let visit = RequestOrigin::local(clock::now());
-        let (key, known) = accounts.make_key(&caller.user, wanted, &visit).await?;
+        let caller = Caller::for_user(user.id, user.role);
+        let origin = RequestOrigin::local(clock::now());
+        let (key, stored) = accounts.make_key(&caller.user, new_key, &origin).await?;
         let remote = Remote::new(&address, &key, config.authorities.clone());
         Ok(Some(Self {
             address,
@@ -115,7 +115,7 @@ impl RemoteSession {
             own_key: Some(OwnKey {
                 accounts,
                 caller,
-                id: known.id.to_string(),
+                id: stored.id.to_string(),
             }),
         }))
     }
@@ -153,9 +153,9 @@ impl RemoteSession {
     /// Deletes this command's temporary key.
     pub(super) async fn close(&self) {
         if let Some(key) = &self.own_key {
-            let visit = RequestOrigin::local(clock::now());
+            let origin = RequestOrigin::local(clock::now());
             // It expires within a day anyway.
-            let _ = key.accounts.delete_key(&key.caller, &key.id, &visit).await;
+            let _ = key.accounts.delete_key(&key.caller, &key.id, &origin).await;
             key.accounts.close().await;
         }
     }
@@ -307,9 +307,9 @@ impl RemoteSession {
     /// As [`Self::get`], and when there is no such account.
     pub(super) fn user_id(&self, email: &str) -> Result<String, CommandFailure> {
         let parsed = Email::parse(email);
-        let wanted = parsed.as_ref().map_or(email, Email::as_str);
+        let expected = parsed.as_ref().map_or(email, Email::as_str);
         let people = self.list("/api/admin/users", "users")?;
-        let found = people.iter().find(|person| person["email"] == wanted);
+        let found = people.iter().find(|person| person["email"] == expected);
         match found.and_then(|person| person["id"].as_str()) {
             Some(id) => Ok(id.to_owned()),
             None => failed(format!(
@@ -324,15 +324,15 @@ impl RemoteSession {
         path: String,
         last: &'static [&'static str],
     ) -> mpsc::Receiver<Result<(String, Value), CommandFailure>> {
-        let (tell, told) = mpsc::channel(MAX_WAITING_EVENTS);
+        let (sender, receiver) = mpsc::channel(MAX_WAITING_EVENTS);
         let (remote, address) = (self.remote.clone(), self.address.clone());
         std::thread::spawn(move || {
-            let sent = |kind, data| tell.blocking_send(Ok((kind, data))).is_ok();
-            if let Err(error) = stream(&remote, &path, last, sent) {
-                let _ = tell.blocking_send(Err(to_failure(&address, error)));
+            let forward = |kind, data| sender.blocking_send(Ok((kind, data))).is_ok();
+            if let Err(error) = stream(&remote, &path, last, forward) {
+                let _ = sender.blocking_send(Err(to_failure(&address, error)));
             }
         });
-        told
+        receiver
     }
 }
 
@@ -390,9 +390,9 @@ fn to_failure(address: &str, error: RemoteError) -> CommandFailure {
 
 /// Encodes a text as a query value.
 pub(super) fn query_text(text: &str) -> String {
-    let kept = |byte: &u8| byte.is_ascii_alphanumeric();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric();
     text.bytes()
-        .map(|byte| match kept(&byte) {
+        .map(|byte| match is_plain(&byte) {
             true => char::from(byte).to_string(),
             false => format!("%{byte:02X}"),
         })

@@ -80,7 +80,7 @@ impl RemoteQuestion {
         if is_json {
             print(&report)?;
         }
-        conclude(&report, is_json, &mut screen)?;
+        print_answer(&report, is_json, &mut screen)?;
         let id = report["analysis_id"].as_str().unwrap_or_default();
         Ok(id.to_owned())
     }
@@ -116,13 +116,13 @@ impl RemoteQuestion {
 
     /// Uploads the files, starts the run, and returns its ID. The calls block, so they run on their own thread.
     async fn start(mut self, server: Arc<RemoteSession>) -> Result<String, CommandFailure> {
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
             let sent = self.send_files(&server);
             let started = sent.and_then(|()| server.post("/api/analyze", &self.body));
-            let _ = tell.send(started);
+            let _ = sender.send(started);
         });
-        let Ok(started) = told.await else {
+        let Ok(started) = receiver.await else {
             return failed("the run ended without a result");
         };
         match started?["analysis_id"].as_str() {
@@ -205,12 +205,12 @@ pub(super) fn upload(
     Ok(Some(id))
 }
 
-fn conclude(report: &Value, shown: bool, screen: &mut Screen) -> Outcome {
+fn print_answer(report: &Value, shown: bool, screen: &mut Screen) -> Outcome {
     let text = ["ultra_response", "synthesis"]
         .iter()
         .find_map(|field| report[*field].as_str());
     match (report["status"].as_str(), text) {
-        (Some("completed"), Some(text)) => screen.conclude((!shown).then_some(text)),
+        (Some("completed"), Some(text)) => screen.finish_answer((!shown).then_some(text)),
         (status, _) => {
             screen.abandon();
             let why = report["error"].as_str().unwrap_or("no answer was written");

@@ -29,14 +29,14 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Creates a display. `streams` is whether to show the answer while it is written.
-    pub(super) fn new(is_quiet: bool, streams: bool) -> Self {
+    /// Creates a display. `shows_answer` is whether to show the answer while it is written.
+    pub(super) fn new(is_quiet: bool, shows_answer: bool) -> Self {
         let width = terminal_width();
         let is_terminal = std::io::stdout().is_terminal();
         Self {
             is_quiet,
             live: (!is_quiet && std::io::stderr().is_terminal()).then(LiveLines::default),
-            answer: (streams && is_terminal).then(|| markdown_renderer(width)),
+            answer: (shows_answer && is_terminal).then(|| markdown_renderer(width)),
             written: String::new(),
             width,
             summary: None,
@@ -69,7 +69,7 @@ impl Screen {
     ///
     /// # Errors
     /// Returns an error if stdout cannot be written.
-    pub(super) fn conclude(&mut self, text: Option<&str>) -> Outcome {
+    pub(super) fn finish_answer(&mut self, text: Option<&str>) -> Outcome {
         self.erase();
         if let Some(text) = text {
             self.print_rest(text)?;
@@ -98,8 +98,8 @@ impl Screen {
             // Rewritten by another model, or never streamed: write all of it.
             let before = answer.finish();
             let rule = if self.written.is_empty() { "" } else { "\n" };
-            let mut whole = markdown_renderer(self.width);
-            let text = format!("{before}{rule}{}{}", whole.push(text), whole.finish());
+            let mut renderer = markdown_renderer(self.width);
+            let text = format!("{before}{rule}{}{}", renderer.push(text), renderer.finish());
             return print(text.trim_end());
         }
         match answer.finish() {

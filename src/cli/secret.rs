@@ -8,8 +8,8 @@ pub(super) const DETAILS: &str =
     "The file secret in the data folder signs sessions and encrypts stored keys. If
 it is missing, put it back from a copy. Without a copy, create a new one.
   new       create a new secret if the file is missing
-  accept    keep the secret that is there (the file, or QUIRE_SECRET), although
-            the database was used with another one; stop the server first
+  accept    keep the current secret (the file, or QUIRE_SECRET), although it does
+            not match the database; stop the server first
 After either, everyone must sign in again, and provider keys must be entered
 again.";
 

@@ -45,20 +45,22 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         log::warn(warning, &[]);
     }
     let tls = load_certificate(&config)?;
-    let given =
+    let inherited =
         handover::inherited_listeners().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
-    let is_activated = !given.is_empty();
+    let is_activated = !inherited.is_empty();
     let (lock, listeners, lines) = match folder::lock(&config.data_dir)? {
         Some(lock) => {
-            let open = given.into_iter().map(Some).collect();
+            let open = inherited.into_iter().map(Some).collect();
             let (listeners, lines) = bind_listeners(&config, tls.clone(), open).await?;
             (lock, listeners, lines)
         }
-        None if takes_over => take_over(&config, tls.clone(), given).await?,
+        None if takes_over => take_over(&config, tls.clone(), inherited).await?,
         None => return failed(in_use_message(&config)),
     };
     // The pages are served by the last listener.
-    let last = listeners.last().map(|one| one.listener.local_addr());
+    let last = listeners
+        .last()
+        .map(|listener_entry| listener_entry.listener.local_addr());
     if let Some(Ok(address)) = last {
         lock.note_address(&url(scheme(&config), address));
     }
@@ -73,17 +75,17 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     announce(&app, &listeners, lines).await?;
     let (stop, stopped) = (Notify::new(), Notify::new());
     let work = async {
-        let told = async {
+        let stop_requested = async {
             stop.notified().await;
             stopped.notify_one();
         };
-        http::serve(app.clone(), listeners, told).await;
+        http::serve(app.clone(), listeners, stop_requested).await;
         app.close().await;
     };
-    let slowly = is_activated.then_some(&*app);
+    let delay_for = is_activated.then_some(&*app);
     tokio::select! {
         () = work => {}
-        () = signals.wait_for_stop(&stop, slowly) => {
+        () = signals.wait_for_stop(&stop, delay_for) => {
             log::warn("stopped at once by a second signal", &[]);
             std::process::exit(130);
         }
@@ -94,8 +96,8 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     }
     if app.is_abandoned() {
         return failed(
-            "the quire that took over the replica no longer answers: this one has stopped, because it stores nothing \
-             any more\nstart it again (a supervisor does so by itself): it then takes the replica over",
+            "the process that took over the replica no longer responds; this one has stopped, because it could no \
+             longer store anything\nrestart it (a supervisor does so automatically): it then takes over the replica",
         );
     }
     log::info("stopped", &[]);
@@ -121,7 +123,7 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
     for line in setup_lines(app, listeners).await? {
         print(line)?;
     }
-    for line in status::about(app) {
+    for line in status::state_lines(app) {
         print(line)?;
     }
     Ok(())
@@ -141,11 +143,11 @@ async fn stop_when_abandoned(app: &App, stop: &Notify) {
 
 /// Returns the error for a data folder in use, naming the process that uses it.
 fn in_use_message(config: &Config) -> String {
-    let shown = config.data_dir.display();
-    let who =
-        folder::lock_holder(&config.data_dir).map_or_else(String::new, |who| format!(" ({who})"));
+    let folder = config.data_dir.display();
+    let holder = folder::lock_holder(&config.data_dir)
+        .map_or_else(String::new, |holder| format!(" ({holder})"));
     format!(
-        "another quire is serving from {shown}{who}\nstop it first, set QUIRE_DATA to another folder, or start with \
+        "another quire is serving from {folder}{holder}\nstop it first, set QUIRE_DATA to another folder, or start with \
          --take-over to replace it without losing a connection"
     )
 }
@@ -154,36 +156,37 @@ fn in_use_message(config: &Config) -> String {
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
-    given: Vec<StdListener>,
+    inherited: Vec<StdListener>,
 ) -> Result<(folder::FolderLock, Vec<Listener>, Vec<String>), CommandFailure> {
     /// Polling interval.
     const POLL_INTERVAL: Duration = Duration::from_millis(10);
-    let mut before = handover::Predecessor::connect(&config.data_dir).or_else(|error| {
+    let mut predecessor = handover::Predecessor::connect(&config.data_dir).or_else(|error| {
         let held = in_use_message(config);
-        failed(format!("{held}\nit does not hand over: {error}"))
+        failed(format!("{held}\nthe handover failed: {error}"))
     })?;
-    let wanted = [Some(config.port), config.ui_port].into_iter().flatten();
-    let wanted = wanted.map(|port| SocketAddr::new(config.host, port));
+    let expected = [Some(config.port), config.ui_port].into_iter().flatten();
+    let expected = expected.map(|port| SocketAddr::new(config.host, port));
     // The new process may be configured to listen elsewhere.
-    let fits = |socket: &StdListener, wanted: SocketAddr| {
-        let is = socket.local_addr().unwrap_or(wanted);
-        is.ip() == wanted.ip() && (wanted.port() == 0 || is.port() == wanted.port())
+    let fits = |socket: &StdListener, expected: SocketAddr| {
+        let is = socket.local_addr().unwrap_or(expected);
+        is.ip() == expected.ip() && (expected.port() == 0 || is.port() == expected.port())
     };
-    let open = match given.is_empty() {
-        true => std::mem::take(&mut before.sockets)
+    let open = match inherited.is_empty() {
+        true => std::mem::take(&mut predecessor.sockets)
             .into_iter()
-            .zip(wanted)
-            .map(|(socket, wanted)| fits(&socket, wanted).then_some(socket))
+            .zip(expected)
+            .map(|(socket, expected)| fits(&socket, expected).then_some(socket))
             .collect(),
-        false => given.into_iter().map(Some).collect(),
+        false => inherited.into_iter().map(Some).collect(),
     };
     let (listeners, lines) = bind_listeners(config, tls, open).await?;
-    let told = before.tell_to_stop();
-    told.or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
+    let stop_result = predecessor.tell_to_stop();
+    stop_result
+        .or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
     // The other process's shutdown timeout may be longer than ours.
-    let patience = config.limits.shutdown_timeout * 2 + Duration::from_secs(60);
-    let begun = clock::instant();
-    while begun.elapsed() < patience {
+    let timeout = config.limits.shutdown_timeout * 2 + Duration::from_secs(60);
+    let started = clock::instant();
+    while started.elapsed() < timeout {
         if let Some(lock) = folder::lock(&config.data_dir)? {
             return Ok((lock, listeners, lines));
         }
@@ -196,10 +199,10 @@ async fn take_over(
 fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
     let sockets = listeners
         .iter()
-        .map(|one| one.listener.as_fd().try_clone_to_owned());
+        .map(|listener_entry| listener_entry.listener.as_fd().try_clone_to_owned());
     let offer = sockets
         .collect::<Result<_, _>>()
-        .and_then(|sockets| handover::Handover::of(&config.data_dir, sockets));
+        .and_then(|sockets| handover::Handover::offer(&config.data_dir, sockets));
     offer
         .inspect_err(|error| log::warn("no other process can take over", &[("why", error)]))
         .ok()
@@ -229,7 +232,7 @@ async fn stop_after_handover(
 
 /// Returns the first address of these listeners that other machines can reach.
 fn reachable_address(listeners: &[Listener]) -> Option<IpAddr> {
-    let address = |one: &Listener| one.listener.local_addr().ok();
+    let address = |listener_entry: &Listener| listener_entry.listener.local_addr().ok();
     let mut all = listeners
         .iter()
         .filter_map(address)
@@ -246,17 +249,20 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
     // The pages are served by the last listener.
     let address = listeners
         .last()
-        .and_then(|one| one.listener.local_addr().ok());
-    let here = || address.map_or_else(String::new, |address| url(scheme(config), address));
-    let page = format!("{}/login", config.public_url.clone().unwrap_or_else(here));
+        .and_then(|listener_entry| listener_entry.listener.local_addr().ok());
+    let local_url = || address.map_or_else(String::new, |address| url(scheme(config), address));
+    let page = format!(
+        "{}/login",
+        config.public_url.clone().unwrap_or_else(local_url)
+    );
     let mut lines = match setup {
         FirstAdminRule::FirstAccount => {
             return Ok(vec![format!(
-                "There is no account yet: the first one that is created at {page} becomes the administrator"
+                "There is no account yet. The first one created at {page} becomes the administrator"
             )]);
         }
-        FirstAdminRule::Token { token, is_made: true } => vec![
-            "There is no administrator yet. This link makes one, until it is used or the server starts again:"
+        FirstAdminRule::Token { token, is_generated: true } => vec![
+            "There is no administrator yet. This link creates one; it is valid until it is used or the server restarts:"
                 .to_owned(),
             format!("  {page}#setup={token}"),
         ],
@@ -267,7 +273,9 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
     if config.public_url.is_none()
         && reachable_address(listeners).is_some_and(|ip| ip.is_unspecified())
     {
-        lines.push("From another machine, put this one's name or address in the link".to_owned());
+        lines.push(
+            "From another machine, put this machine's name or address into the link".to_owned(),
+        );
     }
     if config.registration == Registration::Open {
         let text =
@@ -287,9 +295,11 @@ fn warn_of_data_loss(config: &Config) {
             "a disk mounted at {} (docker run -v quire:/data, a `disk` in render.yaml)",
             config.data_dir.display()
         );
-        log::warn("one line fixes it", &[("either", &disk)]);
         let replica = "QUIRE_REPLICA=s3://bucket/prefix with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, outside Amazon, AWS_ENDPOINT_URL";
-        log::warn("one line fixes it", &[("or", &replica)]);
+        log::warn(
+            "to keep data, mount a disk or set up a replica",
+            &[("disk", &disk), ("replica", &replica)],
+        );
     }
 }
 
@@ -306,7 +316,7 @@ async fn bind_listeners(
     let mut lines = vec![format!("Quire is listening on {scheme}://{address}")];
     if address.ip().is_unspecified() {
         lines.push(format!(
-            "That is every network interface of this machine; on the machine itself, open {}",
+            "This means every network interface of this machine; on the machine itself, open {}",
             url(scheme, address)
         ));
     }
@@ -322,7 +332,7 @@ async fn bind_listeners(
             index: false,
             tls,
         });
-        lines.push(format!("Its pages are on {}", url(scheme, address)));
+        lines.push(format!("The web interface is at {}", url(scheme, address)));
     }
     Ok((listeners, lines))
 }
@@ -332,42 +342,42 @@ async fn bind(
     port: u16,
     open: Option<StdListener>,
 ) -> Result<(TcpListener, SocketAddr), CommandFailure> {
-    let wanted = SocketAddr::new(host, port);
+    let requested = SocketAddr::new(host, port);
     let bound = async {
         let listener = match open {
             Some(socket) => {
                 socket.set_nonblocking(true)?;
                 TcpListener::from_std(socket)?
             }
-            None => TcpListener::bind(wanted).await?,
+            None => TcpListener::bind(requested).await?,
         };
         let address = listener.local_addr()?;
         Ok::<_, std::io::Error>((listener, address))
     };
     bound
         .await
-        .or_else(|error| failed(bind_error(wanted, &error)))
+        .or_else(|error| failed(bind_error(requested, &error)))
 }
 
 /// Returns the error for a port that cannot be used, and what to do.
-fn bind_error(wanted: SocketAddr, error: &std::io::Error) -> String {
-    let port = wanted.port();
+fn bind_error(requested: SocketAddr, error: &std::io::Error) -> String {
+    let port = requested.port();
     match error.kind() {
         ErrorKind::AddrInUse => format!(
-            "cannot listen on {wanted}: port {port} is in use by another program\n\
+            "cannot listen on {requested}: port {port} is in use by another program\n\
              choose another one with --port, such as --port {}; --port 0 takes a free one",
             port.checked_add(1).unwrap_or(8080)
         ),
         ErrorKind::PermissionDenied => format!(
-            "cannot listen on {wanted}: ports below 1024 need a privilege\n\
+            "cannot listen on {requested}: ports below 1024 require privileges\n\
              choose a higher one with --port, or put a proxy in front: quire help hosts"
         ),
         ErrorKind::AddrNotAvailable => format!(
-            "cannot listen on {wanted}: this machine does not have the address {}\n\
+            "cannot listen on {requested}: this machine does not have the address {}\n\
              choose another one with --host; 0.0.0.0 means every network interface",
-            wanted.ip()
+            requested.ip()
         ),
-        _ => format!("cannot listen on {wanted}: {error}"),
+        _ => format!("cannot listen on {requested}: {error}"),
     }
 }
 
@@ -389,10 +399,10 @@ impl Signals {
     }
     /// The first signal requests an orderly stop, delayed to a good moment if another process keeps the sockets;
     /// the second one ends the wait.
-    async fn wait_for_stop(&mut self, stop: &Notify, slowly: Option<&App>) {
+    async fn wait_for_stop(&mut self, stop: &Notify, delay_for: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);
-        if let Some(app) = slowly {
+        if let Some(app) = delay_for {
             tokio::select! {
                 () = app.drain_clients() => {}
                 () = self.next() => return,
@@ -415,25 +425,25 @@ fn load_certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>,
         return Ok(None);
     };
     match CertificateResolver::open(files.clone(), clock::now()) {
-        Ok(shown) => Ok(Some(Arc::new(shown))),
+        Ok(certificate) => Ok(Some(Arc::new(certificate))),
         Err(why) => failed(why),
     }
 }
 
 /// Reloads a renewed certificate when its files change or on SIGHUP. Never returns.
-async fn watch_certificate(shown: Option<&CertificateResolver>) {
+async fn watch_certificate(certificate: Option<&CertificateResolver>) {
     /// Interval at which the files are checked.
     const CHECK_INTERVAL: Duration = Duration::from_secs(10);
     // Without a certificate, SIGHUP keeps its default meaning.
-    let (Some(shown), Ok(mut told)) = (shown, signal(SignalKind::hangup())) else {
+    let (Some(certificate), Ok(mut hangups)) = (certificate, signal(SignalKind::hangup())) else {
         return std::future::pending().await;
     };
     loop {
-        let is_told = tokio::select! {
-            _ = told.recv() => true,
+        let is_requested = tokio::select! {
+            _ = hangups.recv() => true,
             () = tokio::time::sleep(CHECK_INTERVAL) => false,
         };
-        match shown.refresh(is_told, clock::now()) {
+        match certificate.refresh(is_requested, clock::now()) {
             Ok(None) => {}
             Ok(Some(until)) => log::info("certificate reloaded", &[("until", &until)]),
             Err(why) => log::error("the previous certificate stays in use", &[("why", &why)]),
@@ -459,9 +469,9 @@ async fn run_housekeeping(app: &Arc<App>) {
     let (mut commits, mut is_freed) = (app.commits(), true);
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
-        let before = std::mem::replace(&mut commits, app.commits());
-        is_freed &= commits == before;
-        if commits == before && !is_freed {
+        let previous = std::mem::replace(&mut commits, app.commits());
+        is_freed &= commits == previous;
+        if commits == previous && !is_freed {
             log_failure(app.free_cache()).await;
             is_freed = true;
         }
@@ -487,7 +497,7 @@ async fn run_housekeeping(app: &Arc<App>) {
 async fn log_failure(work: impl Future<Output = crate::app::Result<()>>) {
     if let Err(error) = work.await {
         log::error(
-            "upkeep failed",
+            "housekeeping failed",
             &[("why", &error.private.unwrap_or(error.public))],
         );
     }

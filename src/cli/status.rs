@@ -36,15 +36,15 @@ async fn print_state(call: &CommandCall, app: &App, page: &str) -> Outcome {
         None => format!("There is no account yet: create the first one at {page}/login"),
     })?;
     // The server may have been started with other settings than this command.
-    if let Ok(Some(known)) = ServerModels::fetch(call, &app.config).await {
-        return super::print(server_models_line(&known));
+    if let Ok(Some(models_of_server)) = ServerModels::fetch(call, &app.config).await {
+        return super::print(server_models_line(&models_of_server));
     }
     app.discovery().probe_local_servers().await;
     super::print(models_line(app))
 }
 
 /// Returns two lines about an opened installation: the location of its data, and the models that are ready.
-pub(super) fn about(app: &App) -> [String; 2] {
+pub(super) fn state_lines(app: &App) -> [String; 2] {
     [data_line(&app.config), models_line(app)]
 }
 
@@ -54,15 +54,19 @@ fn data_line(config: &Config) -> String {
     format!("The data is in {}", shown.display())
 }
 
-fn server_models_line(known: &ServerModels) -> String {
-    let ready = known
+fn server_models_line(models_of_server: &ServerModels) -> String {
+    let ready = models_of_server
         .models
         .iter()
         .filter(|model| model["available"] == true);
     let real = ready.clone().filter(|model| model["mock"] != true);
     let real: Vec<&str> = real.filter_map(|model| model["id"].as_str()).collect();
-    if real.is_empty() && !known.providers.is_empty() {
-        let names: Vec<&str> = known.providers.iter().map(|(id, _)| id.as_str()).collect();
+    if real.is_empty() && !models_of_server.providers.is_empty() {
+        let names: Vec<&str> = models_of_server
+            .providers
+            .iter()
+            .map(|(id, _)| id.as_str())
+            .collect();
         return format!(
             "No model of {} is ready: quire models says why",
             names.join(", ")
@@ -106,9 +110,12 @@ fn ready_line(real: &[&str], all: usize) -> String {
 fn missing_models_line(app: &App) -> Option<String> {
     let mut providers = app.models().providers(None);
     providers.retain(|provider| provider.configured);
-    let names: Vec<&str> = providers.iter().map(|one| one.id.as_str()).collect();
+    let names: Vec<&str> = providers
+        .iter()
+        .map(|provider| provider.id.as_str())
+        .collect();
     let names = names.join(", ");
-    if providers.iter().any(|one| one.checked.is_none()) {
+    if providers.iter().any(|provider| provider.checked.is_none()) {
         return Some(format!(
             "Asking {names} for models; quire models lists them"
         ));

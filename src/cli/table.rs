@@ -73,9 +73,9 @@ impl TextTable {
 
     fn render_line(&self, row: &[String], widths: &[usize]) -> String {
         let mut line = String::new();
-        for (at, (title, wide)) in self.titles.iter().zip(widths).enumerate() {
+        for (at, (title, column_width)) in self.titles.iter().zip(widths).enumerate() {
             let text = cell(row, at);
-            let space = " ".repeat(wide.saturating_sub(width(text)));
+            let space = " ".repeat(column_width.saturating_sub(width(text)));
             match title.starts_with('>') {
                 true => line += &format!("{space}{text}"),
                 false => line += &format!("{text}{space}"),

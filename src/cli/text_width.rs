@@ -15,10 +15,10 @@ pub(super) fn width_of(character: char) -> usize {
 /// Returns the longest prefix of a line that fits a terminal of `columns` columns. The last column stays empty: a line
 /// that wraps could not be overwritten.
 pub(super) fn truncate(line: &str, columns: usize) -> &str {
-    let mut left = columns.saturating_sub(1);
+    let mut remaining = columns.saturating_sub(1);
     let end = line.char_indices().find(|(_, character)| {
-        let rest = left.checked_sub(width_of(*character));
-        left = rest.unwrap_or(left);
+        let rest = remaining.checked_sub(width_of(*character));
+        remaining = rest.unwrap_or(remaining);
         rest.is_none()
     });
     &line[..end.map_or(line.len(), |(at, _)| at)]

@@ -31,15 +31,15 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let rows = match RemoteSession::from_settings(call, &config)? {
         Some(server) => fetch_rows(call, &server, from, today)?,
         None => block_on(async {
-            let sheet = OfflineUsage::open(&config)?;
+            let offline = OfflineUsage::open(&config)?;
             let rows = match call.value("user") {
-                Some(email) => sheet.for_user(email, from, today).await,
-                None => sheet.for_all_users(from, today).await,
+                Some(email) => offline.for_user(email, from, today).await,
+                None => offline.for_all_users(from, today).await,
             };
-            sheet.close().await;
+            offline.close().await;
             Ok(rows?
                 .iter()
-                .map(|(who, row)| usage_json(who, row))
+                .map(|(account, row)| usage_json(account, row))
                 .collect())
         })?,
     };
@@ -85,10 +85,10 @@ fn fetch_rows(
 ) -> Result<Vec<Value>, CommandFailure> {
     let query = format!("from={}&to={}", format_day(from), format_day(to));
     let me = server.account(None)?;
-    let own = me["email"].as_str().unwrap_or_default();
+    let own_email = me["email"].as_str().unwrap_or_default();
     let is_all = call.value("user").is_none() && me["role"] == "admin";
-    let email = call.value("user").unwrap_or(own);
-    let user = match (is_all, email == own) {
+    let email = call.value("user").unwrap_or(own_email);
+    let user = match (is_all, email == own_email) {
         (true, _) => "all".to_owned(),
         (false, true) => me["id"].as_str().unwrap_or_default().to_owned(),
         (false, false) => server.user_id(email)?,
@@ -116,9 +116,9 @@ fn fetch_rows(
     Ok(labeled.collect())
 }
 
-fn usage_json(who: &str, row: &DailyUsage) -> Value {
+fn usage_json(account: &str, row: &DailyUsage) -> Value {
     json!({
-        "of": who,
+        "of": account,
         "calls": row.calls,
         "failed": row.failed,
         "input_tokens": row.input,

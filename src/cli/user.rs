@@ -18,17 +18,17 @@ use crate::domain::user::User;
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    let act = user_action::parse(call)?;
+    let action = user_action::parse(call)?;
     let config = call.config()?;
     if let Some(server) = RemoteSession::from_settings(call, &config)? {
-        return user_server::perform(call, &server, act);
+        return user_server::perform(call, &server, action);
     }
     block_on(async {
-        let accounts = match act {
+        let accounts = match action {
             UserAction::Add(_) => Accounts::open(&config)?,
             _ => Accounts::open_existing(&config)?,
         };
-        let outcome = perform(call, &config, &accounts, act).await;
+        let outcome = perform(call, &config, &accounts, action).await;
         accounts.close().await;
         outcome
     })
@@ -38,14 +38,14 @@ async fn perform(
     call: &CommandCall,
     config: &Config,
     accounts: &Accounts,
-    act: UserAction<'_>,
+    action: UserAction<'_>,
 ) -> Outcome {
-    let visit = RequestOrigin::local(clock::now());
-    match act {
+    let origin = RequestOrigin::local(clock::now());
+    match action {
         UserAction::List => list(call, accounts).await,
-        UserAction::Add(email) => add(call, accounts, email, &visit).await,
+        UserAction::Add(email) => add(call, accounts, email, &origin).await,
         UserAction::Invite(email) => {
-            let link = accounts.invite(None, email, &visit).await?;
+            let link = accounts.invite(None, email, &origin).await?;
             print_link(call, config, &link, "invite")
         }
         UserAction::Password(email) => {
@@ -53,10 +53,10 @@ async fn perform(
             let (password, generated) = new_password(call)?;
             let keep_keys = call.has("keep-keys");
             let deleted = accounts
-                .set_password(None, &user.id, &password, keep_keys, &visit)
+                .set_password(None, &user.id, &password, keep_keys, &origin)
                 .await?;
             print(format!(
-                "{} has a new password; all sessions are ended, {}",
+                "{} has a new password; all sessions have ended, {}",
                 user.email,
                 keys_deleted(deleted)
             ))?;
@@ -64,17 +64,19 @@ async fn perform(
         }
         UserAction::ResetLink(email) => {
             let user = accounts.user_by_email(email).await?;
-            let link = accounts.reset_link(None, &user.id, &visit).await?;
+            let link = accounts.reset_link(None, &user.id, &origin).await?;
             print_link(call, config, &link, "token")
         }
         UserAction::Change(email, change) => {
             let user = accounts.user_by_email(email).await?;
-            let user = accounts.change_user(None, &user.id, change, &visit).await?;
+            let user = accounts
+                .change_user(None, &user.id, change, &origin)
+                .await?;
             print_user(call, &user_json(&user), None)
         }
         UserAction::Delete(email) => {
             let user = accounts.user_by_email(email).await?;
-            accounts.delete_user(None, &user.id, &visit).await?;
+            accounts.delete_user(None, &user.id, &origin).await?;
             print(format!("{} deleted", user.email))
         }
     }
@@ -84,7 +86,7 @@ async fn add(
     call: &CommandCall,
     accounts: &Accounts,
     email: &str,
-    visit: &RequestOrigin,
+    origin: &RequestOrigin,
 ) -> Outcome {
     let (password, generated) = new_password(call)?;
     let new = NewAccount {
@@ -96,7 +98,7 @@ async fn add(
         is_local: true,
     };
     let role = user_action::new_role(call);
-    let user = accounts.create_user(None, new, role, visit).await?;
+    let user = accounts.create_user(None, new, role, origin).await?;
     print_user(call, &user_json(&user), generated.then_some(&password))
 }
 

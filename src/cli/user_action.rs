@@ -42,17 +42,21 @@ pub(super) enum UserAction<'a> {
 /// [`CommandFailure::Usage`] for an unknown action or a missing word.
 pub(super) fn parse(call: &CommandCall) -> Result<UserAction<'_>, CommandFailure> {
     let word = |at: usize| call.words.get(at).map(String::as_str);
-    let Some(act) = word(0) else {
+    let Some(action) = word(0) else {
         return usage(format!("user needs one of these:\n{DETAILS}"));
     };
-    call.limit_words(match act {
+    call.limit_words(match action {
         "list" => 1,
         "role" => 3,
         _ => 2,
     })?;
-    let email =
-        || word(1).map_or_else(|| usage(format!("`user {act}` needs an email address")), Ok);
-    Ok(match act {
+    let email = || {
+        word(1).map_or_else(
+            || usage(format!("`user {action}` needs an email address")),
+            Ok,
+        )
+    };
+    Ok(match action {
         "list" => UserAction::List,
         "invite" => UserAction::Invite(word(1)),
         "add" => UserAction::Add(email()?),
@@ -125,14 +129,14 @@ pub(super) fn print_users(call: &CommandCall, users: &[Value]) -> Outcome {
     let now = clock::now();
     let mut table = TextTable::new(&["email", "role", "state", "created", "last sign-in"]);
     for user in users {
-        let of = |name: &str| user[name].as_str().unwrap_or_default().to_owned();
-        let seen = user["last_login_at"].as_str();
+        let field = |name: &str| user[name].as_str().unwrap_or_default().to_owned();
+        let last_login = user["last_login_at"].as_str();
         table.push([
-            of("email"),
-            of("role"),
+            field("email"),
+            field("role"),
             state(user).to_owned(),
             relative_text(user["created_at"].as_str(), now),
-            seen.map_or("never".to_owned(), |at| relative_text(Some(at), now)),
+            last_login.map_or("never".to_owned(), |at| relative_text(Some(at), now)),
         ]);
     }
     table.print("No accounts yet. Create one: quire user add EMAIL --admin")
@@ -150,17 +154,17 @@ pub(super) fn print_user(call: &CommandCall, user: &Value, generated: Option<&st
         }
         return print(user);
     }
-    let of = |name: &str| user[name].as_str().unwrap_or_default();
-    let seen = user["last_login_at"].as_str();
-    let seen = seen.map_or("never signed in".to_owned(), |at| {
+    let field = |name: &str| user[name].as_str().unwrap_or_default();
+    let last_login = user["last_login_at"].as_str();
+    let last_login = last_login.map_or("never signed in".to_owned(), |at| {
         format!("last signed in {at}")
     });
     print(format!(
-        "{}  {}  {}  created {}  {seen}",
-        of("email"),
-        of("role"),
+        "{}  {}  {}  created {}  {last_login}",
+        field("email"),
+        field("role"),
         state(user),
-        of("created_at")
+        field("created_at")
     ))?;
     print_password(generated)
 }

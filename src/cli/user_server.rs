@@ -7,24 +7,28 @@ use super::outcome::{CommandFailure, Outcome, print, usage};
 use super::remote::RemoteSession;
 use super::user_action::{self, UserAction};
 
-const USERS: &str = "/api/admin/users";
+const USERS_PATH: &str = "/api/admin/users";
 
 /// Performs the action. Blocks.
 ///
 /// # Errors
 /// Returns an error if the server refuses, there is no such account, or the action needs the data folder.
-pub(super) fn perform(call: &CommandCall, server: &RemoteSession, act: UserAction<'_>) -> Outcome {
+pub(super) fn perform(
+    call: &CommandCall,
+    server: &RemoteSession,
+    action: UserAction<'_>,
+) -> Outcome {
     let path = |email: &str| -> Result<String, CommandFailure> {
-        Ok(format!("{USERS}/{}", server.user_id(email)?))
+        Ok(format!("{USERS_PATH}/{}", server.user_id(email)?))
     };
-    match act {
-        UserAction::List => user_action::print_users(call, &server.list(USERS, "users")?),
+    match action {
+        UserAction::List => user_action::print_users(call, &server.list(USERS_PATH, "users")?),
         UserAction::Add(email) => {
             let body = json!({
                 "email": email, "password": user_action::password(call)?,
                 "name": call.value("name").unwrap_or_default(), "role": user_action::new_role(call),
             });
-            let added = server.post(USERS, &body)?;
+            let added = server.post(USERS_PATH, &body)?;
             user_action::print_user(call, &added["user"], added["password"].as_str())
         }
         UserAction::Invite(email) => {
@@ -54,10 +58,10 @@ pub(super) fn perform(call: &CommandCall, server: &RemoteSession, act: UserActio
 /// Prints the link. Without PUBLIC_URL, the server does not know its address; the one that this command uses takes
 /// its place.
 fn print_link(call: &CommandCall, server: &RemoteSession, link: &Value) -> Outcome {
-    let of = |name: &str| link[name].as_str().unwrap_or_default();
+    let field = |name: &str| link[name].as_str().unwrap_or_default();
     let url = match link["url"].as_str() {
         Some(url) => url.to_owned(),
-        None => format!("{}{}", server.address(), of("path")),
+        None => format!("{}{}", server.address(), field("path")),
     };
-    user_action::print_link(call, &url, of("token"), of("expires_at"))
+    user_action::print_link(call, &url, field("token"), field("expires_at"))
 }

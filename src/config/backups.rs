@@ -34,17 +34,17 @@ pub struct ReplicaConfig {
 
 pub(super) fn replica(checker: &mut Checker) -> Option<ReplicaConfig> {
     Some(ReplicaConfig {
-        address: checker.given("QUIRE_REPLICA")?,
+        address: checker.configured("QUIRE_REPLICA")?,
         window: checker.seconds("QUIRE_REPLICA_WINDOW"),
         keep: usize::try_from(checker.number("QUIRE_REPLICA_KEEP")).unwrap_or(usize::MAX),
-        key: checker.given("QUIRE_REPLICA_KEY").map(Secret::new),
+        key: checker.configured("QUIRE_REPLICA_KEY").map(Secret::new),
         overwrite: checker.switch("QUIRE_REPLICA_OVERWRITE").unwrap_or(false),
     })
 }
 
 pub(super) fn backups(checker: &mut Checker) -> Option<BackupConfig> {
     Some(BackupConfig {
-        folder: PathBuf::from(checker.given("QUIRE_BACKUP_DIR")?),
+        folder: PathBuf::from(checker.configured("QUIRE_BACKUP_DIR")?),
         every: Duration::from_secs(3600)
             .saturating_mul(checker.number("QUIRE_BACKUP_EVERY") as u32),
         keep: usize::try_from(checker.number("QUIRE_BACKUP_KEEP")).unwrap_or(usize::MAX),

@@ -22,26 +22,26 @@ impl Checker {
         raw.map_or(ValueSource::Default, |raw| raw.source.clone())
     }
 
-    /// Records an error in a setting; `right` says what would be valid.
-    pub fn error(&mut self, name: &str, right: &str) {
-        let fault = match self.gathered.values.get(name) {
+    /// Records an error in a setting; `expected` says what would be valid.
+    pub fn error(&mut self, name: &str, expected: &str) {
+        let error = match self.gathered.values.get(name) {
             Some(raw) if raw.source == ValueSource::Flag => {
-                format!("--{}: {right}", row(name).flag())
+                format!("--{}: {expected}", row(name).flag())
             }
-            Some(raw) => format!("{} ({}): {right}", raw.name, raw.source),
-            None => format!("{name}: {right}"),
+            Some(raw) => format!("{} ({}): {expected}", raw.name, raw.source),
+            None => format!("{name}: {expected}"),
         };
-        self.gathered.errors.push(fault);
+        self.gathered.errors.push(error);
     }
 
     /// Returns the configured text, ignoring the default.
-    pub fn given(&self, name: &str) -> Option<String> {
+    pub fn configured(&self, name: &str) -> Option<String> {
         self.gathered.values.get(name).map(|raw| raw.text.clone())
     }
 
     /// Returns the configured text, or the default.
     pub fn text(&self, name: &str) -> String {
-        self.given(name)
+        self.configured(name)
             .unwrap_or_else(|| row(name).default.to_owned())
     }
 
@@ -50,7 +50,7 @@ impl Checker {
         &mut self,
         name: &str,
         read: impl Fn(&str) -> Option<T>,
-        right: &str,
+        expected: &str,
     ) -> Option<T> {
         let text = self.text(name);
         if text.is_empty() {
@@ -63,7 +63,7 @@ impl Checker {
             } else {
                 text.as_str()
             };
-            self.error(name, &format!("{} is not {right}", quoted(shown)));
+            self.error(name, &format!("{} is not {expected}", quote(shown)));
             return read(row(name).default);
         }
         value
@@ -71,17 +71,13 @@ impl Checker {
 
     /// Parses an integer within the row's bounds.
     pub fn number(&mut self, name: &str) -> u64 {
-        let (least, most) = match row(name).kind {
-            ValueKind::Number(least, most) | ValueKind::Seconds(least, most) => (least, most),
+        let (min, max) = match row(name).kind {
+            ValueKind::Number(min, max) | ValueKind::Seconds(min, max) => (min, max),
             _ => (0, u64::MAX),
         };
-        let within = |text: &str| text.parse().ok().filter(|n| (least..=most).contains(n));
-        self.read(
-            name,
-            within,
-            &format!("a whole number from {least} to {most}"),
-        )
-        .unwrap_or(least)
+        let within = |text: &str| text.parse().ok().filter(|n| (min..=max).contains(n));
+        self.read(name, within, &format!("a whole number from {min} to {max}"))
+            .unwrap_or(min)
     }
 
     /// Parses an amount in dollars, if one is set.
@@ -91,13 +87,13 @@ impl Checker {
     }
 
     /// Parses an integer, if one is set.
-    pub fn number_if_given(&mut self, name: &str) -> Option<u64> {
-        self.given(name).map(|_| self.number(name))
+    pub fn optional_number(&mut self, name: &str) -> Option<u64> {
+        self.configured(name).map(|_| self.number(name))
     }
 
     /// Parses a number within the row's bounds; 0 if it is not set, for a limit that depends on the machine.
     pub fn number_or_zero(&mut self, name: &str) -> usize {
-        self.number_if_given(name).unwrap_or_default() as usize
+        self.optional_number(name).unwrap_or_default() as usize
     }
 
     /// Parses a duration in seconds within the row's bounds.
@@ -116,8 +112,8 @@ impl Checker {
 
     /// Parses the address to listen on. Platforms that set PORT expect the server to listen on all interfaces.
     pub fn host(&mut self) -> IpAddr {
-        let everywhere = self.source("PORT") == ValueSource::Environment;
-        if everywhere && self.given("HOST").is_none() {
+        let is_port_from_environment = self.source("PORT") == ValueSource::Environment;
+        if is_port_from_environment && self.configured("HOST").is_none() {
             return IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         }
         let read = |text: &str| match text {
@@ -192,7 +188,7 @@ impl Checker {
                     name,
                     &format!(
                         "{} is not an origin such as https://example.org (no path)",
-                        quoted(entry)
+                        quote(entry)
                     ),
                 ),
             }
@@ -215,7 +211,7 @@ impl Checker {
                     name,
                     &format!(
                         "{} is not an address or network such as 10.0.0.0/8",
-                        quoted(entry)
+                        quote(entry)
                     ),
                 ),
             }
@@ -243,7 +239,7 @@ fn row(name: &str) -> &'static OptionRow {
 
 /// Quotes a value for an error message: truncated to 60 characters and without control characters, because it may
 /// be untrusted.
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     let clean: String = text
         .chars()
         .take(60)
@@ -259,11 +255,11 @@ pub fn http_url(text: &str) -> Option<String> {
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"))?;
     let authority = rest.split(['/', '?', '#']).next()?;
-    let sound = !authority.is_empty()
+    let is_valid = !authority.is_empty()
         && has_plain_host(authority)
         && !text.contains('#')
         && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    sound.then(|| text.to_owned())
+    is_valid.then(|| text.to_owned())
 }
 
 /// Whether a URL's authority spells its host in plain characters. Clients read `①②⑦.0.0.1` and `%31%32%37.0.0.1`

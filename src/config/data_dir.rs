@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 const LEGACY_DATA_DIR: &str = "./quire-data";
 
 /// Returns the default data folder, depending on the environment and on whether the earlier folder exists.
-pub(super) fn usual(environment: &dyn Fn(&str) -> Option<String>, has_earlier: bool) -> PathBuf {
+pub(super) fn default_data_dir(
+    environment: &dyn Fn(&str) -> Option<String>,
+    has_legacy_dir: bool,
+) -> PathBuf {
     let absolute = |name: &str| {
         let path = PathBuf::from(environment(name)?);
         // Per the specification, a relative path is ignored.
@@ -15,13 +18,13 @@ pub(super) fn usual(environment: &dyn Fn(&str) -> Option<String>, has_earlier: b
     };
     let home = || Some(absolute("HOME")?.join(".local/share"));
     match absolute("XDG_DATA_HOME").or_else(home) {
-        Some(folder) if !has_earlier => folder.join("quire"),
+        Some(folder) if !has_legacy_dir => folder.join("quire"),
         _ => PathBuf::from(LEGACY_DATA_DIR),
     }
 }
 
 /// Whether the working directory has a folder of an earlier version.
-pub(super) fn has_earlier() -> bool {
+pub(super) fn has_legacy_dir() -> bool {
     Path::new(LEGACY_DATA_DIR).is_dir()
 }
 
@@ -31,12 +34,14 @@ mod tests {
 
     #[test]
     fn existing_data_folder_takes_precedence_over_the_platform_default() {
-        let folder = |list: &[(&str, &str)], has_earlier: bool| {
+        let folder = |list: &[(&str, &str)], has_legacy_dir: bool| {
             let find = |name: &str| {
                 let found = list.iter().find(|(given, _)| *given == name);
                 found.map(|(_, value)| (*value).to_owned())
             };
-            usual(&find, has_earlier).display().to_string()
+            default_data_dir(&find, has_legacy_dir)
+                .display()
+                .to_string()
         };
         let home = [("HOME", "/home/ada")];
         assert_eq!(folder(&home, false), "/home/ada/.local/share/quire");

@@ -11,28 +11,28 @@ pub(super) fn parse(text: &str) -> Vec<Line> {
         .filter_map(|(index, line)| {
             let line = line.trim();
             let line = line.strip_prefix("export ").map_or(line, str::trim_start);
-            (!line.is_empty() && !line.starts_with('#')).then(|| (index + 1, pair(line)))
+            (!line.is_empty() && !line.starts_with('#')).then(|| (index + 1, parse_pair(line)))
         })
         .collect()
 }
 
-fn pair(line: &str) -> Result<(String, String), &'static str> {
+fn parse_pair(line: &str) -> Result<(String, String), &'static str> {
     let (name, rest) = line.split_once('=').ok_or("expected NAME = value")?;
     let name = name.trim();
-    let sound = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || !name.chars().all(sound) {
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(is_valid) {
         return Err("a name has letters, digits and underscores only");
     }
-    Ok((name.to_owned(), value(rest.trim_start())?))
+    Ok((name.to_owned(), parse_value(rest.trim_start())?))
 }
 
-fn value(text: &str) -> Result<String, &'static str> {
+fn parse_value(text: &str) -> Result<String, &'static str> {
     let (value, rest) = match text.chars().next() {
         Some('\'') => text[1..]
             .split_once('\'')
             .map(|(value, rest)| (value.to_owned(), rest)),
-        Some('"') => escaped(&text[1..]),
-        _ => return Ok(unquoted(text)),
+        Some('"') => parse_quoted(&text[1..]),
+        _ => return Ok(parse_unquoted(text)),
     }
     .ok_or("the quote is not closed on this line")?;
     let rest = rest.trim_start();
@@ -44,7 +44,7 @@ fn value(text: &str) -> Result<String, &'static str> {
 }
 
 /// Parses up to the closing quote; returns the value and the rest.
-fn escaped(text: &str) -> Option<(String, &str)> {
+fn parse_quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();
     while let Some((at, character)) = characters.next() {
@@ -62,7 +62,7 @@ fn escaped(text: &str) -> Option<(String, &str)> {
 }
 
 /// A `#` starts a comment only after a space: `#` alone may be part of a password or URL.
-fn unquoted(text: &str) -> String {
+fn parse_unquoted(text: &str) -> String {
     let end = text
         .match_indices('#')
         .find(|(at, _)| *at == 0 || text[..*at].ends_with([' ', '\t']))

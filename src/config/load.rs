@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::file;
-use super::mistaken::meant_by;
+use super::mistaken::intended_setting;
 use super::options::{self, OptionRow};
 use crate::domain::closest::closest;
 
@@ -68,14 +68,14 @@ pub(super) struct GatheredValues {
 
 /// Merges the layers; later ones override earlier ones.
 pub(super) fn gather(layers: &ConfigLayers) -> GatheredValues {
-    let mut all = GatheredValues::default();
+    let mut gathered = GatheredValues::default();
     if let Some((path, text)) = &layers.file {
-        let pairs = all.config_file(path, text);
-        all.lay(&pairs, &ValueSource::File(path.clone()));
+        let pairs = gathered.config_file(path, text);
+        gathered.apply_layer(&pairs, &ValueSource::File(path.clone()));
     }
     if let Some(text) = &layers.dotenv {
-        let pairs = all.dotenv(text);
-        all.lay(&pairs, &ValueSource::DotEnv);
+        let pairs = gathered.dotenv(text);
+        gathered.apply_layer(&pairs, &ValueSource::DotEnv);
     }
     // POSIX shells keep the path of their startup file in ENV, which is not meant for us.
     let environment: Vec<_> = layers
@@ -84,9 +84,9 @@ pub(super) fn gather(layers: &ConfigLayers) -> GatheredValues {
         .filter(|(name, value)| name != "ENV" || !value.contains('/'))
         .cloned()
         .collect();
-    all.lay(&environment, &ValueSource::Environment);
-    all.lay(&layers.flags, &ValueSource::Flag);
-    all
+    gathered.apply_layer(&environment, &ValueSource::Environment);
+    gathered.apply_layer(&layers.flags, &ValueSource::Flag);
+    gathered
 }
 
 impl GatheredValues {
@@ -98,7 +98,7 @@ impl GatheredValues {
                 Err(why) => self.errors.push(format!("{path} line {line}: {why}")),
                 Ok((name, _)) if !is_known(&name) => {
                     let names = options::SETTINGS.iter().map(|row| row.name);
-                    let hint = match meant_by(&name).or_else(|| closest(&name, names)) {
+                    let hint = match intended_setting(&name).or_else(|| closest(&name, names)) {
                         Some(meant) => format!("did you mean {meant}?"),
                         None => "`quire help settings` lists them".to_owned(),
                     };
@@ -126,9 +126,9 @@ impl GatheredValues {
         pairs
     }
 
-    fn lay(&mut self, pairs: &[(String, String)], source: &ValueSource) {
+    fn apply_layer(&mut self, pairs: &[(String, String)], source: &ValueSource) {
         for row in options::SETTINGS {
-            if let Some((name, text)) = self.pick(row, pairs) {
+            if let Some((name, text)) = self.find_value(row, pairs) {
                 let raw = RawValue {
                     text,
                     source: source.clone(),
@@ -138,7 +138,7 @@ impl GatheredValues {
             }
         }
         for (name, value) in pairs {
-            let meant = meant_by(name).filter(|_| !value.is_empty());
+            let meant = intended_setting(name).filter(|_| !value.is_empty());
             let is_set = |meant: &str| pairs.iter().any(|(given, _)| given == meant);
             if let Some(meant) = meant.filter(|meant| !is_set(meant)) {
                 self.warnings.push(format!(
@@ -159,7 +159,11 @@ impl GatheredValues {
 
     /// Returns the value under the main name, or else under the first alias that is set. An empty value counts as
     /// unset, because environment templates use it to omit a setting.
-    fn pick(&mut self, row: &OptionRow, pairs: &[(String, String)]) -> Option<(String, String)> {
+    fn find_value(
+        &mut self,
+        row: &OptionRow,
+        pairs: &[(String, String)],
+    ) -> Option<(String, String)> {
         let mut found: Option<(String, String)> = None;
         for name in std::iter::once(&row.name).chain(row.aliases) {
             let last = pairs.iter().rev().find(|(given, _)| given == name);

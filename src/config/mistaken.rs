@@ -38,7 +38,7 @@ const OTHER_NAMES: &[&str] = &[
 
 /// Returns the setting that an unknown name probably means; `None` if the name is a setting or belongs to another
 /// program.
-pub(super) fn meant_by(name: &str) -> Option<&'static str> {
+pub(super) fn intended_setting(name: &str) -> Option<&'static str> {
     if let Some((_, meant)) = MISTAKEN_NAMES
         .iter()
         .find(|(mistaken, _)| *mistaken == name)

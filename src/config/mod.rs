@@ -207,7 +207,7 @@ pub enum Registration {
     Open,
     /// Users invited by an administrator.
     Invite,
-    /// Nobody; administrators create accounts.
+    /// No one can register; administrators create accounts.
     Closed,
 }
 
@@ -287,7 +287,7 @@ impl Config {
 ///
 /// # Errors
 /// [`ConfigErrors`] if the file cannot be read or any setting is invalid.
-pub fn from_surroundings(
+pub fn from_environment(
     flags: Vec<(String, String)>,
     file: Option<&Path>,
 ) -> Result<Config, ConfigErrors> {
@@ -348,28 +348,28 @@ pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
     };
     let read = |path: &str| read_file(Path::new(path));
     let providers = providers::providers(&mut checker, &read, &environment);
-    let mut config = checked(&mut checker, providers);
+    let mut config = build_config(&mut checker, providers);
     if config.data_dir.as_os_str().is_empty() {
-        config.data_dir = data_dir::usual(&environment, data_dir::has_earlier());
+        config.data_dir = data_dir::default_data_dir(&environment, data_dir::has_legacy_dir());
     }
     config.authorities = authorities(&mut checker, &read);
     config.models = models(&mut checker, &read);
-    let faults = checker.gathered.errors;
-    if faults.is_empty() {
+    let errors = checker.gathered.errors;
+    if errors.is_empty() {
         Ok(config)
     } else {
-        Err(ConfigErrors(faults))
+        Err(ConfigErrors(errors))
     }
 }
 
-fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
+fn build_config(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
     let environment = match checker.choice("ENVIRONMENT") {
         "production" => Environment::Production,
         "test" => Environment::Test,
         _ => Environment::Development,
     };
-    let smtp_url = checker.given("SMTP_URL").map(Secret::new);
-    not_yet(checker);
+    let smtp_url = checker.configured("SMTP_URL").map(Secret::new);
+    warn_about_mail(checker);
     Config {
         host: checker.host(),
         port: checker.port("PORT").unwrap_or_default(),
@@ -378,7 +378,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
         server: checker.url("QUIRE_SERVER"),
         reader: None,
-        patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),
+        patterns: checker.configured("QUIRE_PATTERNS").map(PathBuf::from),
         secret: secret(checker, "QUIRE_SECRET"),
         setup_token: secret(checker, "QUIRE_SETUP_TOKEN"),
         replica: backups::replica(checker),
@@ -413,8 +413,8 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         budgets: usage::UserLimits {
             day_cost: checker.dollars("BUDGET_DAY_USD"),
             month_cost: checker.dollars("BUDGET_MONTH_USD"),
-            day_tokens: checker.number_if_given("BUDGET_DAY_TOKENS"),
-            month_tokens: checker.number_if_given("BUDGET_MONTH_TOKENS"),
+            day_tokens: checker.optional_number("BUDGET_DAY_TOKENS"),
+            month_tokens: checker.optional_number("BUDGET_MONTH_TOKENS"),
         },
         limits: limits::read(checker),
         ocr: ocr::read(checker),
@@ -432,7 +432,7 @@ fn authorities(
     checker: &mut Checker,
     read: &dyn Fn(&str) -> Result<String, String>,
 ) -> Option<String> {
-    let path = checker.given("QUIRE_CA_FILE")?;
+    let path = checker.configured("QUIRE_CA_FILE")?;
     match read(&path) {
         Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
         Ok(_) => checker.error("QUIRE_CA_FILE", "there is no PEM certificate in the file"),
@@ -442,7 +442,7 @@ fn authorities(
 }
 
 fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) -> CatalogSheet {
-    let Some(path) = checker.given("QUIRE_MODELS_FILE") else {
+    let Some(path) = checker.configured("QUIRE_MODELS_FILE") else {
         return CatalogSheet::default();
     };
     let errors = match read(&path).map(|text| CatalogSheet::parse(&text)) {
@@ -450,8 +450,8 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
         Ok(Err(errors)) => errors,
         Err(why) => vec![why],
     };
-    for fault in errors {
-        checker.error("QUIRE_MODELS_FILE", &fault);
+    for error in errors {
+        checker.error("QUIRE_MODELS_FILE", &error);
     }
     CatalogSheet::default()
 }
@@ -465,7 +465,7 @@ fn ui_port(checker: &mut Checker) -> Option<u16> {
 }
 
 fn secret(checker: &mut Checker, name: &'static str) -> Option<Secret> {
-    let text = checker.given(name)?;
+    let text = checker.configured(name)?;
     if text.chars().count() < 16 {
         checker.error(
             name,
@@ -489,8 +489,8 @@ fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
     rounds as u32
 }
 
-fn not_yet(checker: &mut Checker) {
-    if checker.given("SMTP_URL").is_some() {
+fn warn_about_mail(checker: &mut Checker) {
+    if checker.configured("SMTP_URL").is_some() {
         let warning = "SMTP_URL is set, but this version does not send mail yet: admins find reset links under password resets";
         checker.gathered.warnings.push(warning.to_owned());
     }

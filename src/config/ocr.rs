@@ -24,7 +24,7 @@ pub struct OcrConfig {
 pub(super) fn read(checker: &mut Checker) -> Option<OcrConfig> {
     let is_on = checker.switch("DOCUMENT_OCR").unwrap_or(false);
     let ocr = OcrConfig {
-        program: checker.given("OCR_PROGRAM").map(PathBuf::from),
+        program: checker.configured("OCR_PROGRAM").map(PathBuf::from),
         languages: languages(checker),
         page_timeout: checker.seconds("OCR_PAGE_SECONDS"),
         max_pages: checker.number("OCR_MAX_PAGES") as usize,
@@ -47,7 +47,7 @@ fn languages(checker: &mut Checker) -> Vec<String> {
         let is_valid = !names.is_empty() && names.iter().all(|name| is_name(name));
         is_valid.then(|| names.into_iter().map(str::to_owned).collect())
     };
-    let right = "a list of tesseract's languages, such as eng+deu";
-    let languages = checker.read("OCR_LANGUAGES", split, right);
+    let expected = "a list of tesseract's languages, such as eng+deu";
+    let languages = checker.read("OCR_LANGUAGES", split, expected);
     languages.unwrap_or_default()
 }

@@ -48,7 +48,7 @@ pub(super) fn providers(
 ) -> Vec<ProviderConfig> {
     let mut list = Vec::new();
     for (id, key, url) in options::PROVIDERS {
-        let api_key = key.and_then(|key| checker.given(key)).map(Secret::new);
+        let api_key = key.and_then(|key| checker.configured(key)).map(Secret::new);
         let base_url = checker.url(url);
         if api_key.is_some() || base_url.is_some() {
             list.push(ProviderConfig {
@@ -63,11 +63,11 @@ pub(super) fn providers(
             });
         }
     }
-    if let Some(text) = checker.given("QUIRE_PROVIDERS") {
-        match entries(&text, read) {
+    if let Some(text) = checker.configured("QUIRE_PROVIDERS") {
+        match parse_entries(&text, read) {
             Ok(entries) => {
                 for entry in entries {
-                    add(checker, &mut list, entry, environment);
+                    add_provider(checker, &mut list, entry, environment);
                 }
             }
             Err(why) => checker.error("QUIRE_PROVIDERS", &why),
@@ -76,7 +76,7 @@ pub(super) fn providers(
     list
 }
 
-fn entries(
+fn parse_entries(
     text: &str,
     read: &dyn Fn(&str) -> Result<String, String>,
 ) -> Result<Vec<ProviderEntry>, String> {
@@ -93,13 +93,13 @@ fn entries(
     Ok(entries)
 }
 
-fn add(
+fn add_provider(
     checker: &mut Checker,
     list: &mut Vec<ProviderConfig>,
     entry: ProviderEntry,
     environment: &dyn Fn(&str) -> Option<String>,
 ) {
-    match provider(entry, environment) {
+    match provider_config(entry, environment) {
         // An entry that repeats a provider enabled by a key is more specific, so it wins.
         Ok(provider) => {
             list.retain(|other| other.id != provider.id);
@@ -109,13 +109,13 @@ fn add(
     }
 }
 
-fn provider(
+fn provider_config(
     entry: ProviderEntry,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<ProviderConfig, String> {
     let id = entry.id;
-    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if id.is_empty() || id.len() > 40 || !id.chars().all(sound) {
+    let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if id.is_empty() || id.len() > 40 || !id.chars().all(is_valid) {
         return Err("an \"id\" has 1 to 40 lowercase letters, digits, - and _".to_owned());
     }
     if id == "demo" || id == "quire" {
@@ -159,10 +159,10 @@ fn provider(
         .map_err(|why| format!("provider \"{id}\": {why}"))?;
     Ok(ProviderConfig {
         extras,
-        models: models(&id, entry.models)?,
+        models: parse_models(&id, entry.models)?,
         kind: entry.kind,
         base_url,
-        price: price(&id, entry.price)?,
+        price: parse_price(&id, entry.price)?,
         api_key: api_key.map(Secret::new),
         concurrency: match entry.concurrency {
             Some(0) => {
@@ -176,7 +176,7 @@ fn provider(
     })
 }
 
-fn price(id: &str, value: Option<Value>) -> Result<Option<Price>, String> {
+fn parse_price(id: &str, value: Option<Value>) -> Result<Option<Price>, String> {
     let Some(value) = value else {
         return Ok(None);
     };
@@ -190,8 +190,8 @@ fn price(id: &str, value: Option<Value>) -> Result<Option<Price>, String> {
     }
 }
 
-fn models(id: &str, value: Option<serde_json::Value>) -> Result<ProviderModels, String> {
-    let wrong = || format!("provider \"{id}\": \"models\" must be a list of names, or \"*\"");
+fn parse_models(id: &str, value: Option<serde_json::Value>) -> Result<ProviderModels, String> {
+    let error = || format!("provider \"{id}\": \"models\" must be a list of names, or \"*\"");
     match value {
         None => Ok(ProviderModels::Any),
         Some(serde_json::Value::String(any)) if any == "*" => Ok(ProviderModels::Any),
@@ -199,10 +199,10 @@ fn models(id: &str, value: Option<serde_json::Value>) -> Result<ProviderModels, 
             .into_iter()
             .map(|name| match name {
                 serde_json::Value::String(name) if !name.trim().is_empty() => Ok(name),
-                _ => Err(wrong()),
+                _ => Err(error()),
             })
             .collect::<Result<_, _>>()
             .map(ProviderModels::List),
-        _ => Err(wrong()),
+        _ => Err(error()),
     }
 }

@@ -3,7 +3,7 @@
 use super::check::{Checker, http_url};
 
 /// Maximum length of the path, in characters.
-const MAX_PATH: usize = 200;
+const MAX_PATH_CHARS: usize = 200;
 
 /// First segments of Quire's own paths. The path of `PUBLIC_URL` must not begin with one of them, because a
 /// request below it would be ambiguous.
@@ -61,7 +61,7 @@ fn parse(text: &str) -> Option<String> {
     };
     let first = segments.clone().next();
     let is_reserved = first.is_some_and(|first| RESERVED_PATHS.contains(&first));
-    let is_valid = path.len() <= MAX_PATH && segments.all(is_plain) && !is_reserved;
+    let is_valid = path.len() <= MAX_PATH_CHARS && segments.all(is_plain) && !is_reserved;
     (is_valid && !url.contains('?')).then_some(url)
 }
 

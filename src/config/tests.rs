@@ -15,7 +15,7 @@ fn from_environment(list: &[(&str, &str)]) -> Config {
     load(&layers).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-fn faults(list: &[(&str, &str)]) -> Vec<String> {
+fn errors(list: &[(&str, &str)]) -> Vec<String> {
     let layers = ConfigLayers {
         environment: pairs(list),
         ..ConfigLayers::default()
@@ -37,14 +37,14 @@ fn the_admins_models_are_read_and_validated() {
         r#"{"models": [{"id": "a/b", "cost": 1}, {"id": "c"}]}"#,
     )
     .unwrap();
-    let found = faults(&[("QUIRE_MODELS", &setting)]);
+    let found = errors(&[("QUIRE_MODELS", &setting)]);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(
         found[0].starts_with("QUIRE_MODELS") && found[0].contains("unknown field `cost`"),
         "{found:?}"
     );
     std::fs::remove_file(&path).unwrap();
-    assert!(faults(&[("QUIRE_MODELS", &setting)])[0].contains("cannot read"));
+    assert!(errors(&[("QUIRE_MODELS", &setting)])[0].contains("cannot read"));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn secrets_are_never_printed() {
         ("SMTP_URL", "smtp://u:very-secret-text-3@h"),
     ]);
     assert!(!format!("{config:?}").contains("very-secret"));
-    let short = faults(&[("JWT_SECRET", "very-secret")]);
+    let short = errors(&[("JWT_SECRET", "very-secret")]);
     assert!(
         short[0].starts_with("JWT_SECRET (environment): it needs at least 16"),
         "{short:?}"
@@ -326,7 +326,7 @@ fn invalid_provider_lists_are_rejected() {
             "unknown field `price`",
         ),
     ] {
-        let errors = faults(&[("QUIRE_PROVIDERS", list)]);
+        let errors = errors(&[("QUIRE_PROVIDERS", list)]);
         assert!(errors[0].contains(why), "{list}: {errors:?}");
     }
 }

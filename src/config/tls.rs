@@ -16,8 +16,8 @@ pub struct TlsFiles {
 /// Reads the two settings, which must be set together or not at all.
 pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
     let (certificate, key) = (
-        checker.given("QUIRE_TLS_CERT"),
-        checker.given("QUIRE_TLS_KEY"),
+        checker.configured("QUIRE_TLS_CERT"),
+        checker.configured("QUIRE_TLS_KEY"),
     );
     match (certificate, key) {
         (Some(certificate), Some(key)) => Some(TlsFiles {

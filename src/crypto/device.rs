@@ -7,12 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
-use super::{derive, same};
+use super::{constant_time_eq, derive};
 
 /// Signs and reads device tokens.
 pub struct DeviceTokens {
-    seal: hmac::Key,
-    mark: hmac::Key,
+    mac: hmac::Key,
+    fingerprint: hmac::Key,
 }
 
 /// The contents of a token that we signed.
@@ -24,57 +24,60 @@ pub struct DeviceToken<'a> {
     pub user: &'a str,
     /// Device ID.
     pub device: &'a str,
-    mark: &'a str,
+    fingerprint: &'a str,
 }
 
 /// Length limit of a token, in bytes.
 const MAX_BYTES: usize = 200;
 /// Length of the password's fingerprint, in bytes before encoding.
-const MARK_BYTES: usize = 12;
+const FINGERPRINT_BYTES: usize = 12;
 
 impl DeviceTokens {
     /// Derives the keys from the installation's secret.
     pub fn new(secret: &str) -> Self {
         let key = |purpose| hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, purpose));
         Self {
-            seal: key("device"),
-            mark: key("device password"),
+            mac: key("device"),
+            fingerprint: key("device password"),
         }
     }
 
     /// Returns the token of a device for an account with this password hash.
     pub fn token(&self, user: &str, device: &str, password_hash: &str) -> String {
-        let mut token = format!("{user}.{device}.{}", self.mark(password_hash));
-        let seal = hmac::sign(&self.seal, token.as_bytes());
+        let mut token = format!("{user}.{device}.{}", self.fingerprint(password_hash));
+        let mac = hmac::sign(&self.mac, token.as_bytes());
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(seal, &mut token);
+        URL_SAFE_NO_PAD.encode_string(mac, &mut token);
         token
     }
 
     /// Reads a token, or `None` unless we signed it.
     pub fn read<'a>(&self, text: &'a str) -> Option<DeviceToken<'a>> {
-        let (sealed, seal) = text.rsplit_once('.').filter(|_| text.len() <= MAX_BYTES)?;
-        let seal = URL_SAFE_NO_PAD.decode(seal).ok()?;
-        hmac::verify(&self.seal, sealed.as_bytes(), &seal).ok()?;
-        let (owner, mark) = sealed.rsplit_once('.')?;
+        let (signed, mac) = text.rsplit_once('.').filter(|_| text.len() <= MAX_BYTES)?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
+        hmac::verify(&self.mac, signed.as_bytes(), &mac).ok()?;
+        let (owner, fingerprint) = signed.rsplit_once('.')?;
         let (user, device) = owner.rsplit_once('.')?;
         Some(DeviceToken {
             text,
             user,
             device,
-            mark,
+            fingerprint,
         })
     }
 
     /// Whether the account's password is still the one for which the token was issued.
     pub fn is_current(&self, token: &DeviceToken<'_>, password_hash: &str) -> bool {
-        same(token.mark.as_bytes(), self.mark(password_hash).as_bytes())
+        constant_time_eq(
+            token.fingerprint.as_bytes(),
+            self.fingerprint(password_hash).as_bytes(),
+        )
     }
 
     /// Keyed, so that it reveals nothing about the password.
-    fn mark(&self, password_hash: &str) -> String {
-        let mark = hmac::sign(&self.mark, password_hash.as_bytes());
-        URL_SAFE_NO_PAD.encode(&mark.as_ref()[..MARK_BYTES])
+    fn fingerprint(&self, password_hash: &str) -> String {
+        let fingerprint = hmac::sign(&self.fingerprint, password_hash.as_bytes());
+        URL_SAFE_NO_PAD.encode(&fingerprint.as_ref()[..FINGERPRINT_BYTES])
     }
 }
 

@@ -55,7 +55,7 @@ pub fn random_number() -> Result<u128, Error> {
 }
 
 /// Constant-time comparison of two byte strings of the same length.
-pub fn same(a: &[u8], b: &[u8]) -> bool {
+pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(a, b).into()
 }
 
@@ -89,7 +89,11 @@ mod tests {
             ("ab", "abc", false),
             ("", "a", false),
         ] {
-            assert_eq!(same(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+            assert_eq!(
+                constant_time_eq(a.as_bytes(), b.as_bytes()),
+                expected,
+                "{a} {b}"
+            );
         }
     }
 

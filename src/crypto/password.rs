@@ -74,8 +74,8 @@ fn parse(stored: &str) -> Option<PasswordHashParts> {
     let rounds: NonZeroU32 = fields.next()?.strip_prefix("i=")?.parse().ok()?;
     let salt = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
     let hash = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
-    let sound = fields.next().is_none() && hash.len() == 32 && rounds.get() <= MAX_ROUNDS;
-    sound.then_some(PasswordHashParts { rounds, salt, hash })
+    let is_valid = fields.next().is_none() && hash.len() == 32 && rounds.get() <= MAX_ROUNDS;
+    is_valid.then_some(PasswordHashParts { rounds, salt, hash })
 }
 
 #[cfg(test)]

@@ -26,20 +26,20 @@ impl RefreshTokens {
     /// Returns a session's token after the given number of renewals.
     pub fn token(&self, session: &str, renewals: u64) -> String {
         let mut token = format!("{session}.{renewals}");
-        let seal = hmac::sign(&self.0, token.as_bytes());
+        let mac = hmac::sign(&self.0, token.as_bytes());
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(seal, &mut token);
+        URL_SAFE_NO_PAD.encode_string(mac, &mut token);
         token
     }
 
     /// Returns the session ID and number of renewals, or `None` unless we signed the token.
     pub fn read<'a>(&self, token: &'a str) -> Option<(&'a str, u64)> {
-        let (sealed, seal) = token
+        let (signed, mac) = token
             .rsplit_once('.')
             .filter(|_| token.len() <= MAX_BYTES)?;
-        let seal = URL_SAFE_NO_PAD.decode(seal).ok()?;
-        hmac::verify(&self.0, sealed.as_bytes(), &seal).ok()?;
-        let (session, renewals) = sealed.rsplit_once('.')?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
+        hmac::verify(&self.0, signed.as_bytes(), &mac).ok()?;
+        let (session, renewals) = signed.rsplit_once('.')?;
         Some((session, renewals.parse().ok()?))
     }
 }

@@ -54,10 +54,10 @@ pub fn path(folder: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`Unusable`] when the file cannot be created or read, or does not contain a valid secret.
-pub fn of_folder(folder: &Path) -> Result<String, Unusable> {
+pub fn read_or_create(folder: &Path) -> Result<String, Unusable> {
     let path = path(folder);
     if !path.exists() {
-        make(folder, &path)?;
+        create(folder, &path)?;
     }
     let mut bytes = Vec::new();
     File::open(&path)?
@@ -78,10 +78,10 @@ pub fn check_value(secret: &str) -> String {
     hex(&derive(secret, "check")[..16])
 }
 
-fn make(folder: &Path, path: &Path) -> io::Result<()> {
+fn create(folder: &Path, path: &Path) -> io::Result<()> {
     let no_randomness = |error| io::Error::other(format!("{error}"));
     let secret = hex(&random::<32>().map_err(no_randomness)?);
-    let own = folder.join(format!(
+    let temporary = folder.join(format!(
         ".secret-{}",
         hex(&random::<8>().map_err(no_randomness)?)
     ));
@@ -89,13 +89,13 @@ fn make(folder: &Path, path: &Path) -> io::Result<()> {
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&own)?;
+        .open(&temporary)?;
     let written = file
         .write_all(format!("{secret}\n").as_bytes())
         .and_then(|()| file.sync_all())
         // Unlike a rename, a link does not replace an existing file.
-        .and_then(|()| std::fs::hard_link(&own, path));
-    std::fs::remove_file(&own)?;
+        .and_then(|()| std::fs::hard_link(&temporary, path));
+    std::fs::remove_file(&temporary)?;
     match written {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
@@ -120,9 +120,9 @@ mod tests {
     fn the_secret_is_created_once_for_its_owner_only() {
         let folder = std::env::temp_dir().join(format!("quire-secret-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
-        let first = of_folder(&folder).expect("made");
+        let first = read_or_create(&folder).expect("made");
         assert_eq!(first.len(), 64);
-        assert_eq!(of_folder(&folder).expect("read"), first);
+        assert_eq!(read_or_create(&folder).expect("read"), first);
         assert!(!is_exposed(&folder).expect("there"));
         assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 1);
         for (bytes, why) in [
@@ -137,7 +137,7 @@ mod tests {
             (&[b'a'; 5000], "does not hold one line of text"),
         ] {
             std::fs::write(path(&folder), bytes).expect("written");
-            let said = of_folder(&folder).expect_err("refused").to_string();
+            let said = read_or_create(&folder).expect_err("refused").to_string();
             assert_eq!(said, why);
         }
         std::fs::remove_dir_all(&folder).expect("removed");

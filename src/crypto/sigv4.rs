@@ -49,7 +49,7 @@ pub fn sign(
     region: &str,
     now: Timestamp,
 ) -> Vec<(&'static str, String)> {
-    let time = compact(now);
+    let time = format_time(now);
     let day = time.get(..8).unwrap_or_default();
     let mut added = vec![
         ("x-amz-content-sha256", request.payload.to_owned()),
@@ -58,15 +58,15 @@ pub fn sign(
     if let Some(token) = credentials.token {
         added.push(("x-amz-security-token", token.to_owned()));
     }
-    let given = request.headers.iter().copied();
-    let ours = added.iter().map(|(name, value)| (*name, value.as_str()));
-    let mut headers: Vec<(&str, &str)> = given.chain(ours).collect();
+    let request_headers = request.headers.iter().copied();
+    let added_headers = added.iter().map(|(name, value)| (*name, value.as_str()));
+    let mut headers: Vec<(&str, &str)> = request_headers.chain(added_headers).collect();
     headers.sort_unstable();
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
     let lines: String = headers
         .iter()
-        .map(|(name, value)| format!("{name}:{}\n", trimmed(value)))
+        .map(|(name, value)| format!("{name}:{}\n", collapse_spaces(value)))
         .collect();
     let SignedRequest {
         method,
@@ -81,8 +81,8 @@ pub fn sign(
     let text = format!("{ALGORITHM}\n{time}\n{scope}\n{hash}");
     let mut key = format!("AWS4{}", credentials.secret).into_bytes();
     for part in [day, region, "s3", "aws4_request", &text] {
-        let by = hmac::Key::new(hmac::HMAC_SHA256, &key);
-        key = hmac::sign(&by, part.as_bytes()).as_ref().to_vec();
+        let signing_key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        key = hmac::sign(&signing_key, part.as_bytes()).as_ref().to_vec();
     }
     let signature = hex(&key);
     let credential = format!("{}/{scope}", credentials.key);
@@ -94,7 +94,7 @@ pub fn sign(
 
 /// Percent-encodes a path for sending and signing.
 pub fn path(text: &str) -> String {
-    let parts: Vec<String> = text.split('/').map(encoded).collect();
+    let parts: Vec<String> = text.split('/').map(percent_encode).collect();
     parts.join("/")
 }
 
@@ -102,7 +102,7 @@ pub fn path(text: &str) -> String {
 pub fn query(pairs: &[(&str, &str)]) -> String {
     let mut pairs: Vec<(String, String)> = pairs
         .iter()
-        .map(|(name, value)| (encoded(name), encoded(value)))
+        .map(|(name, value)| (percent_encode(name), percent_encode(value)))
         .collect();
     pairs.sort_unstable();
     let pairs: Vec<String> = pairs
@@ -112,7 +112,7 @@ pub fn query(pairs: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-fn encoded(text: &str) -> String {
+fn percent_encode(text: &str) -> String {
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
         .remove(b'.')
@@ -122,13 +122,13 @@ fn encoded(text: &str) -> String {
 }
 
 /// Trims spaces at both ends and collapses runs of spaces, as the canonical form requires.
-fn trimmed(value: &str) -> String {
+fn collapse_spaces(value: &str) -> String {
     let words: Vec<&str> = value.split(' ').filter(|word| !word.is_empty()).collect();
     words.join(" ")
 }
 
 /// ISO 8601 basic format: `20130524T000000Z`.
-fn compact(now: Timestamp) -> String {
+fn format_time(now: Timestamp) -> String {
     let text = now.to_string();
     let digits = text.chars().take(19).filter(|c| !matches!(c, '-' | ':'));
     digits.chain(['Z']).collect()

@@ -36,33 +36,33 @@ impl StreamCipher {
     }
 
     /// Derives a key per file, so that chunk numbers can start at 0 in each.
-    fn key(&self, place: &str, salt: &[u8]) -> LessSafeKey {
-        let purpose = format!("sealed file\0{place}\0{}", hex(salt));
+    fn key(&self, name: &str, salt: &[u8]) -> LessSafeKey {
+        let purpose = format!("sealed file\0{name}\0{}", hex(salt));
         let key = aead::UnboundKey::new(&aead::AES_256_GCM, &derive(&self.0, &purpose))
-            .expect("the derived key has the 32 bytes AES-256 wants");
+            .expect("the derived key has the 32 bytes that AES-256 needs");
         LessSafeKey::new(key)
     }
 
-    /// Encrypts everything from `from` into `to`, bound to the name `place`: it decrypts under no other name.
+    /// Encrypts everything from `from` into `to`, bound to the name `name`: it decrypts under no other name.
     ///
     /// # Errors
     /// Returns an error if reading or writing fails, no randomness is available, or the file has too many chunks.
-    pub fn seal(&self, place: &str, mut from: impl Read, mut to: impl Write) -> io::Result<()> {
+    pub fn seal(&self, name: &str, mut from: impl Read, mut to: impl Write) -> io::Result<()> {
         let salt = random::<SALT_BYTES>().map_err(io::Error::other)?;
         to.write_all(STREAM_MAGIC)?;
         to.write_all(&salt)?;
-        let key = self.key(place, &salt);
-        let mut piece = full(&mut from, CHUNK_BYTES)?;
+        let key = self.key(name, &salt);
+        let mut chunk = read_full(&mut from, CHUNK_BYTES)?;
         for number in 0.. {
-            let next = full(&mut from, CHUNK_BYTES)?;
+            let next = read_full(&mut from, CHUNK_BYTES)?;
             let nonce = nonce(number, next.is_empty())?;
-            key.seal_in_place_append_tag(nonce, aead::Aad::empty(), &mut piece)
+            key.seal_in_place_append_tag(nonce, aead::Aad::empty(), &mut chunk)
                 .map_err(|_| io::Error::other(Error::Refused))?;
-            to.write_all(&piece)?;
+            to.write_all(&chunk)?;
             if next.is_empty() {
                 break;
             }
-            piece = next;
+            chunk = next;
         }
         to.flush()
     }
@@ -72,15 +72,15 @@ impl StreamCipher {
     ///
     /// # Errors
     /// Returns an error if reading fails, or with `InvalidData` when the header is not ours.
-    pub fn open<R: Read>(&self, place: &str, mut from: R) -> io::Result<OpenedFile<R>> {
-        let head = full(&mut from, STREAM_MAGIC.len() + SALT_BYTES)?;
+    pub fn open<R: Read>(&self, name: &str, mut from: R) -> io::Result<DecryptingReader<R>> {
+        let head = read_full(&mut from, STREAM_MAGIC.len() + SALT_BYTES)?;
         let salt = head
             .strip_prefix(STREAM_MAGIC)
             .filter(|salt| salt.len() == SALT_BYTES)
-            .ok_or_else(refused)?;
-        let key = self.key(place, salt);
-        let next = full(&mut from, CHUNK_BYTES + aead::AES_256_GCM.tag_len())?;
-        Ok(OpenedFile {
+            .ok_or_else(decryption_error)?;
+        let key = self.key(name, salt);
+        let next = read_full(&mut from, CHUNK_BYTES + aead::AES_256_GCM.tag_len())?;
+        Ok(DecryptingReader {
             from,
             key,
             next,
@@ -91,7 +91,7 @@ impl StreamCipher {
 }
 
 /// Reader that decrypts and authenticates a file chunk by chunk.
-pub struct OpenedFile<R> {
+pub struct DecryptingReader<R> {
     from: R,
     key: LessSafeKey,
     next: Vec<u8>,
@@ -99,23 +99,23 @@ pub struct OpenedFile<R> {
     number: u32,
 }
 
-impl<R: Read> Read for OpenedFile<R> {
+impl<R: Read> Read for DecryptingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let count = self.plain.read(buffer)?;
             if count > 0 || buffer.is_empty() || (self.next.is_empty() && self.number > 0) {
                 return Ok(count);
             }
-            let mut piece = std::mem::take(&mut self.next);
-            self.next = full(&mut self.from, CHUNK_BYTES + aead::AES_256_GCM.tag_len())?;
+            let mut chunk = std::mem::take(&mut self.next);
+            self.next = read_full(&mut self.from, CHUNK_BYTES + aead::AES_256_GCM.tag_len())?;
             let nonce = nonce(self.number, self.next.is_empty())?;
             let opened = self
                 .key
-                .open_in_place(nonce, aead::Aad::empty(), &mut piece);
-            let length = opened.map_err(|_| refused())?.len();
-            piece.truncate(length);
+                .open_in_place(nonce, aead::Aad::empty(), &mut chunk);
+            let length = opened.map_err(|_| decryption_error())?.len();
+            chunk.truncate(length);
             self.number += 1;
-            self.plain = io::Cursor::new(piece);
+            self.plain = io::Cursor::new(chunk);
         }
     }
 }
@@ -127,7 +127,7 @@ pub fn sealed_size(bytes: u64) -> u64 {
     (STREAM_MAGIC.len() + SALT_BYTES) as u64 + bytes + pieces * tag
 }
 
-fn refused() -> io::Error {
+fn decryption_error() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
         "encrypted with another key, or modified since",
@@ -144,10 +144,10 @@ fn nonce(number: u32, is_last: bool) -> io::Result<aead::Nonce> {
     Ok(aead::Nonce::assume_unique_for_key(nonce))
 }
 
-/// Reads up to `most` bytes, fewer only at the end.
-fn full(from: &mut impl Read, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(most);
-    from.take(most as u64).read_to_end(&mut bytes)?;
+/// Reads up to `max_bytes` bytes, fewer only at the end.
+fn read_full(from: &mut impl Read, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(max_bytes);
+    from.take(max_bytes as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -166,11 +166,11 @@ mod tests {
         to
     }
 
-    fn opened(key: &str, place: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    fn opened(key: &str, name: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut plain = Vec::new();
         StreamCipher::new(key)
             .unwrap()
-            .open(place, bytes)?
+            .open(name, bytes)?
             .read_to_end(&mut plain)?;
         Ok(plain)
     }

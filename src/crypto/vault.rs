@@ -13,21 +13,21 @@ impl Vault {
     /// Derives the key from the installation's secret.
     pub fn new(secret: &str) -> Self {
         let key = aead::UnboundKey::new(&aead::AES_256_GCM, &derive(secret, "vault"))
-            .expect("the derived key has the 32 bytes AES-256 wants");
+            .expect("the derived key has the 32 bytes that AES-256 needs");
         Self(aead::LessSafeKey::new(key))
     }
 
-    /// Encrypts a text bound to the name `place`: it decrypts under no other name.
+    /// Encrypts a text bound to the name `name`: it decrypts under no other name.
     ///
     /// # Errors
     /// [`Error::NoRandomness`] when no nonce can be drawn.
-    pub fn seal(&self, place: &str, text: &str) -> Result<String, Error> {
+    pub fn seal(&self, name: &str, text: &str) -> Result<String, Error> {
         let nonce = random::<12>()?;
         let mut sealed = text.as_bytes().to_vec();
         self.0
             .seal_in_place_append_tag(
                 aead::Nonce::assume_unique_for_key(nonce),
-                aead::Aad::from(place.as_bytes()),
+                aead::Aad::from(name.as_bytes()),
                 &mut sealed,
             )
             .map_err(|_| Error::Refused)?;
@@ -38,13 +38,13 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Refused`] when it was modified, or encrypted with another key or name.
-    pub fn open(&self, place: &str, sealed: &str) -> Result<String, Error> {
+    pub fn open(&self, name: &str, sealed: &str) -> Result<String, Error> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Error::Refused)?;
         let (nonce, rest) = bytes.split_first_chunk_mut::<12>().ok_or(Error::Refused)?;
         let nonce = aead::Nonce::assume_unique_for_key(*nonce);
         let text = self
             .0
-            .open_in_place(nonce, aead::Aad::from(place.as_bytes()), rest)
+            .open_in_place(nonce, aead::Aad::from(name.as_bytes()), rest)
             .map_err(|_| Error::Refused)?;
         String::from_utf8(text.to_vec()).map_err(|_| Error::Refused)
     }

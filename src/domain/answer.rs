@@ -71,8 +71,8 @@ pub struct FailedAttemptRecord {
 pub fn partial_text(answers: &[StageAnswer]) -> Option<&str> {
     let written = answers
         .iter()
-        .filter(|one| one.answered() || one.is_partial());
-    let best = written.max_by_key(|one| (one.stage, one.text.len()))?;
+        .filter(|answer| answer.answered() || answer.is_partial());
+    let best = written.max_by_key(|answer| (answer.stage, answer.text.len()))?;
     Some(&best.text)
 }
 

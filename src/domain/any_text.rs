@@ -146,7 +146,7 @@ proptest! {
         for passage in split_into_passages(std::slice::from_ref(&page)) {
             prop_assert!(passage.start <= passage.end && passage.end as usize <= page.text.len());
         }
-        search::SearchQuery::of(&one).find_matches(&other);
+        search::SearchQuery::parse(&one).find_matches(&other);
         search::rank_by_pairs(&one, [one.as_str(), other.as_str()].into_iter());
     }
 

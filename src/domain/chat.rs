@@ -394,8 +394,8 @@ pub enum CallErrorKind {
 }
 
 /// A failed call. `detail` is written by Quire and safe to show to any user; when a program called a single model that
-/// refused the request, the upstream's cleaned message follows it. `said`, the upstream's message, is for admins and is
-/// neither stored nor shown with the call.
+/// refused the request, the upstream's cleaned message follows it. `upstream_message` is for admins and is neither
+/// stored nor shown with the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallError {
     /// Classification.
@@ -410,7 +410,7 @@ pub struct CallError {
     pub detail: String,
     /// The upstream's own message, cleaned and shortened; empty when there is none.
     #[serde(skip)]
-    pub said: String,
+    pub upstream_message: String,
 }
 
 impl CallError {
@@ -421,7 +421,7 @@ impl CallError {
             status: None,
             retry_after_ms: None,
             detail: detail.into(),
-            said: String::new(),
+            upstream_message: String::new(),
         }
     }
 
@@ -429,8 +429,8 @@ impl CallError {
     /// proxy's 407): the key is this server's, and the vendors' SDKs would report the client's own key as wrong.
     pub fn client_visible_status(&self) -> Option<u16> {
         let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;
-        let is_own = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
-        is_own.then_some(status)
+        let is_own_status = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
+        is_own_status.then_some(status)
     }
 
     /// Adds the upstream's own message to the reason for a rejection: it names the offending field, and client
@@ -438,8 +438,8 @@ impl CallError {
     #[must_use]
     pub fn with_upstream_message(mut self) -> Self {
         let is_refused = self.kind == CallErrorKind::Rejected && self.status.is_some();
-        if is_refused && !self.said.is_empty() {
-            self.detail = format!("{}: {}", self.detail, self.said);
+        if is_refused && !self.upstream_message.is_empty() {
+            self.detail = format!("{}: {}", self.detail, self.upstream_message);
         }
         self
     }

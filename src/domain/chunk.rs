@@ -31,7 +31,7 @@ const MIN_SENTENCE_CHARS: usize = 900;
 /// accepted text, 64 MiB, has fewer, even if all its sections have the minimum length.
 pub const MAX_PASSAGES: usize = 250_000;
 /// Maximum length of a heading in characters.
-const HEADING_CHARS: usize = 200;
+const MAX_HEADING_CHARS: usize = 200;
 
 /// Splits a document into passages, in order, at most `MAX_PASSAGES`.
 pub fn split_into_passages(pages: &[PageText]) -> Vec<Passage> {
@@ -58,9 +58,9 @@ impl PassageSplitter {
 
     /// Splits the next page into passages. Returns an empty vector once `MAX_PASSAGES` is reached.
     pub fn split_page(&mut self, page: &PageText) -> Vec<Passage> {
-        let layout = Layout::of(&page.text);
+        let layout = Layout::parse(&page.text);
         if !page.title.is_empty() {
-            self.section = page.title.chars().take(HEADING_CHARS).collect();
+            self.section = page.title.chars().take(MAX_HEADING_CHARS).collect();
         }
         let mut found = Vec::new();
         let mut at = skip_blank_lines(&page.text, 0);
@@ -105,7 +105,7 @@ impl PassageSplitter {
         if let Some(columns) = layout.columns_at(text, start) {
             let separator = if found.is_empty() { "" } else { " " };
             found.push_str(separator);
-            found.extend(columns.chars().take(HEADING_CHARS));
+            found.extend(columns.chars().take(MAX_HEADING_CHARS));
         }
         found
     }
@@ -165,7 +165,7 @@ fn break_position(rest: &str, layout: &Layout, base: usize) -> usize {
         }
         let inside = block.filter(|block| block.start < here);
         if characters == MAX_LENGTH {
-            // The look-ahead is limited to `CRUMB` characters, never the whole rest.
+            // The look-ahead is limited to `MAX_REMAINDER_CHARS` characters, never the whole rest.
             let crumb =
                 rest[at..].chars().take(MAX_REMAINDER_CHARS + 1).count() <= MAX_REMAINDER_CHARS;
             let section = layout.headings.get(next_heading).is_some();

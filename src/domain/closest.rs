@@ -7,12 +7,12 @@ const MAX_CHARS: usize = 64;
 /// that is a different word, not a typo.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().take(MAX_CHARS).collect();
-    let most = (word.len() / 3).max(1);
+    let max_edits = (word.len() / 3).max(1);
     let scored = candidates.into_iter().map(|candidate| {
         let letters: Vec<char> = candidate.to_lowercase().chars().take(MAX_CHARS).collect();
         (edit_distance(&word, &letters), candidate)
     });
-    let best = scored.filter(|(edits, _)| *edits <= most && *edits < word.len());
+    let best = scored.filter(|(edits, _)| *edits <= max_edits && *edits < word.len());
     best.min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
@@ -35,17 +35,17 @@ pub fn closest_model<'a>(
 fn edit_distance(from: &[char], to: &[char]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=to.len()).collect();
-    for (at, one) in from.iter().enumerate() {
+    for (at, character) in from.iter().enumerate() {
         let mut row = vec![at + 1];
         for (column, other) in to.iter().enumerate() {
-            let replaced = last[column] + usize::from(one != other);
-            let mut least = replaced.min(last[column + 1] + 1).min(row[column] + 1);
+            let replaced = last[column] + usize::from(character != other);
+            let mut min_edits = replaced.min(last[column + 1] + 1).min(row[column] + 1);
             let is_swapped =
-                at > 0 && column > 0 && *one == to[column - 1] && from[at - 1] == *other;
+                at > 0 && column > 0 && *character == to[column - 1] && from[at - 1] == *other;
             if is_swapped {
-                least = least.min(before_last[column - 1] + 1);
+                min_edits = min_edits.min(before_last[column - 1] + 1);
             }
-            row.push(least);
+            row.push(min_edits);
         }
         before_last = std::mem::replace(&mut last, row);
     }

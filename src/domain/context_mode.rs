@@ -78,16 +78,16 @@ pub const PASSAGES_BUDGET: usize = 24_000;
 /// tokens.
 pub const MAX_WHOLE_BY_DEFAULT: u64 = 96_000;
 /// Divisor of the context window that gives the default maximum for documents.
-const WINDOW_SHARE: u64 = 4;
+const WINDOW_DIVISOR: u64 = 4;
 /// Maximum characters included whole on request; they are stored with the analysis.
 pub const MAX_CHARS: u64 = 2_000_000;
 /// Maximum characters of passages for members with smaller context windows, tried in order.
 const FIT_STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
 /// Number of tokens reserved for the panel's rules and a stage's prompt.
-const RULES_TOKENS: u64 = 1_200;
+const RESERVED_PROMPT_TOKENS: u64 = 1_200;
 /// Minimum and maximum characters of a part: below, notes would be longer than their source; above, models
 /// overlook text in the middle.
-const PART_SHARE: (usize, usize) = (3_000, 60_000);
+const PART_CHARS_RANGE: (usize, usize) = (3_000, 60_000);
 
 /// Uses of a member's context window, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,13 +107,13 @@ pub struct MemberNeeds {
 impl MemberNeeds {
     /// Tokens left for documents; `None` if the window is unknown.
     pub fn available_tokens(self) -> Option<u64> {
-        let needed = self.output + self.question + self.peers + RULES_TOKENS;
+        let needed = self.output + self.question + self.peers + RESERVED_PROMPT_TOKENS;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
     }
 
     /// Returns the default number of tokens for documents: a share of the window, limited by room and budget.
     fn window_share(self) -> Option<u64> {
-        let share = self.available_tokens()?.min(self.window / WINDOW_SHARE);
+        let share = self.available_tokens()?.min(self.window / WINDOW_DIVISOR);
         Some(share.min(self.affordable.unwrap_or(u64::MAX)))
     }
 }
@@ -130,70 +130,67 @@ pub struct FitChoice {
 }
 
 /// Chooses the context of one member. Never `Parts`, which is a decision for the whole panel.
-pub fn choose_fit(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> FitChoice {
-    let room = seat.available_tokens();
-    let given = |fit, chars, why: String| FitChoice { fit, chars, why };
+pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeeds) -> FitChoice {
+    let room = needs.available_tokens();
+    let choice = |fit, chars, why: String| FitChoice { fit, chars, why };
     let unknown = PASSAGES_BUDGET as u64;
-    let most = match (wish, room) {
+    let max_chars = match (requested, room) {
         (ContextMode::Whole, _) => MAX_CHARS,
         (ContextMode::Passages, _) => 0,
         (_, None) => unknown,
         (_, Some(_)) => {
-            let share = seat
-                .window_share()
-                .map_or(0, |share| volume.chars_in(share));
+            let share = needs.window_share().map_or(0, |share| size.chars_in(share));
             MAX_WHOLE_BY_DEFAULT.max(share as u64).min(MAX_CHARS)
         }
     };
-    let fits = room.is_none_or(|room| volume.tokens() <= room);
-    if volume.chars <= most.max(FIT_STEPS[3] as u64) && fits {
-        return given(Fit::Whole, volume.chars as usize, String::new());
+    let fits = room.is_none_or(|room| size.tokens() <= room);
+    if size.chars <= max_chars.max(FIT_STEPS[3] as u64) && fits {
+        return choice(Fit::Whole, size.chars as usize, String::new());
     }
     let why = match room {
-        Some(room) if wish != ContextMode::Passages && !fits => format!(
+        Some(room) if requested != ContextMode::Passages && !fits => format!(
             "its context window of {} tokens has space for {room} of the documents' {} tokens",
-            seat.window,
-            volume.tokens()
+            needs.window,
+            size.tokens()
         ),
-        _ if wish == ContextMode::Passages => String::new(),
-        None if wish == ContextMode::Auto => "its context window is unknown".to_owned(),
+        _ if requested == ContextMode::Passages => String::new(),
+        None if requested == ContextMode::Auto => "its context window is unknown".to_owned(),
         _ => format!(
-            "the documents have {} characters, more than the limit of {most} for whole documents{}",
-            volume.chars,
-            if wish == ContextMode::Auto {
+            "the documents have {} characters, more than the limit of {max_chars} for whole documents{}",
+            size.chars,
+            if requested == ContextMode::Auto {
                 " by default"
             } else {
                 ""
             }
         ),
     };
-    let chars = room.map_or(PASSAGES_BUDGET, |room| volume.chars_in(room));
+    let chars = room.map_or(PASSAGES_BUDGET, |room| size.chars_in(room));
     if chars >= PASSAGES_BUDGET {
-        let share = match wish {
+        let share = match requested {
             // An explicit request for passages is a request for little text.
             ContextMode::Passages => PASSAGES_BUDGET,
-            _ => seat
-                .window_share()
-                .map_or(0, |share| volume.chars_in(share)),
+            _ => needs.window_share().map_or(0, |share| size.chars_in(share)),
         };
         let chars = share.clamp(PASSAGES_BUDGET, chars.min(MAX_CHARS as usize));
-        return given(Fit::Passages, chars, why);
+        return choice(Fit::Passages, chars, why);
     }
     match FIT_STEPS.into_iter().find(|&step| step <= chars) {
-        Some(step) => given(Fit::Trimmed, step, why),
-        None => given(Fit::Cannot, 0, why),
+        Some(step) => choice(Fit::Trimmed, step, why),
+        None => choice(Fit::Cannot, 0, why),
     }
 }
 
 /// Returns the size of a part that all of these members can read, in characters; `None` if one of them has too
 /// little space.
-pub fn part_size(volume: DocumentSizes, seats: &[MemberNeeds]) -> Option<usize> {
-    let room = |seat: &MemberNeeds| {
-        seat.available_tokens()
-            .map_or(PASSAGES_BUDGET, |room| volume.chars_in(room))
+pub fn part_size(size: DocumentSizes, members: &[MemberNeeds]) -> Option<usize> {
+    let room = |needs: &MemberNeeds| {
+        needs
+            .available_tokens()
+            .map_or(PASSAGES_BUDGET, |room| size.chars_in(room))
     };
-    let least = seats.iter().map(room).min()?;
-    (least >= PART_SHARE.0).then(|| least.min(PART_SHARE.1))
+    let least = members.iter().map(room).min()?;
+    (least >= PART_CHARS_RANGE.0).then(|| least.min(PART_CHARS_RANGE.1))
 }
 
 #[cfg(test)]

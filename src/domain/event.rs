@@ -191,7 +191,7 @@ pub enum StreamDelta<'a> {
 
 impl<'a> StreamDelta<'a> {
     /// Returns the delta of an event; `None` if streams do not show the event.
-    pub fn of(event: &'a RunEvent) -> Option<Self> {
+    pub fn from_event(event: &'a RunEvent) -> Option<Self> {
         Some(match event {
             RunEvent::SynthesisDelta { text } => Self::Text(Cow::Borrowed(text)),
             RunEvent::Reasoning { text, item, .. } => {
@@ -217,7 +217,7 @@ impl<'a> StreamDelta<'a> {
 
     /// Returns the delta of an event read back from the store, given its name and JSON.
     pub fn parse(name: &str, data: &str) -> Option<StreamDelta<'static>> {
-        if LAST_EVENTS.contains(&name) {
+        if FINAL_EVENTS.contains(&name) {
             return Some(StreamDelta::End);
         }
         let data: Value = serde_json::from_str(data).ok()?;
@@ -244,7 +244,7 @@ impl<'a> StreamDelta<'a> {
 }
 
 /// The names of the final events; exactly one of them ends every stream.
-pub const LAST_EVENTS: &[&str] = &[
+pub const FINAL_EVENTS: &[&str] = &[
     "analysis.completed",
     "analysis.failed",
     "analysis.cancelled",
@@ -305,7 +305,7 @@ mod tests {
         for event in &events {
             let data = serde_json::to_string(event).expect("JSON");
             assert_eq!(
-                StreamDelta::of(event),
+                StreamDelta::from_event(event),
                 StreamDelta::parse(event.name(), &data)
             );
         }

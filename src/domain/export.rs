@@ -146,12 +146,12 @@ fn write_citations(out: &mut String, found: &Citations) {
     }
     out.push_str("## Citations\n\n");
     for item in of_answer() {
-        let said = state_description(item.state);
+        let description = state_description(item.state);
         let _ = match item.quote.is_empty() {
-            true => writeln!(out, "- [{}] {said}", item.mark),
+            true => writeln!(out, "- [{}] {description}", item.mark),
             false => writeln!(
                 out,
-                "- [{}] “{}”: {said}",
+                "- [{}] “{}”: {description}",
                 item.mark,
                 first_line(&item.quote)
             ),

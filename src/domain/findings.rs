@@ -121,26 +121,26 @@ impl From<StoredFindings> for Findings {
 
 // Returns the members that assert the claim and those that deny it, with the words of the first of each; if no one
 // denies it, each member separately.
-fn sides(evidence: &EvidenceMap, one: &ClaimContradiction) -> Vec<Side> {
+fn contradiction_sides(evidence: &EvidenceMap, contradiction: &ClaimContradiction) -> Vec<Side> {
     let stance = |letter: char| {
-        let mut stances = evidence.claims[one.claim].stances.iter();
+        let mut stances = evidence.claims[contradiction.claim].stances.iter();
         let found = stances.find(|stance| stance.letter == letter);
         found.map(|stance| stance.stance)
     };
-    let is_denied = one
+    let is_denied = contradiction
         .sides
         .iter()
         .any(|side| stance(side.letter) == Some(Stance::Denies));
     let mut sides: Vec<(Option<Stance>, Side)> = Vec::new();
-    for side in &one.sides {
-        let taken = stance(side.letter).filter(|_| is_denied);
+    for side in &contradiction.sides {
+        let opposing_stance = stance(side.letter).filter(|_| is_denied);
         let known = sides
             .iter_mut()
-            .find(|(known, _)| taken.is_some() && *known == taken);
+            .find(|(known, _)| opposing_stance.is_some() && *known == opposing_stance);
         match known {
             Some((_, known)) => drop(known.letters.insert(side.letter)),
             None => sides.push((
-                taken,
+                opposing_stance,
                 Side {
                     letters: BTreeSet::from([side.letter]),
                     says: side.quote.clone(),
@@ -153,25 +153,25 @@ fn sides(evidence: &EvidenceMap, one: &ClaimContradiction) -> Vec<Side> {
 
 impl Findings {
     /// Builds the findings from the answers of a run's calls.
-    pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Self {
+    pub fn from_answers(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Self {
         Self {
-            stages: figures::of(plan, answers),
-            ..Self::from_evidence(evidence::of(plan, answers, synthesis))
+            stages: figures::stage_figures(plan, answers),
+            ..Self::from_evidence(evidence::build_map(plan, answers, synthesis))
         }
     }
 
     fn from_evidence(evidence: EvidenceMap) -> Self {
         let asserting = |claim: usize| -> BTreeSet<char> {
             let stances = evidence.claims[claim].stances.iter();
-            let asserting = stances.filter(|one| one.stance == Stance::Asserts);
-            asserting.map(|one| one.letter).collect()
+            let asserting = stances.filter(|entry| entry.stance == Stance::Asserts);
+            asserting.map(|entry| entry.letter).collect()
         };
         let exists = |claim: &usize| *claim < evidence.claims.len();
         let text = |claim: usize| evidence.claims[claim].text.clone();
         let origin = || EVIDENCE_ORIGIN.to_owned();
         let consensus = evidence.consensus.iter().copied().filter(exists);
         let disputed = evidence.contradictions.iter();
-        let unique = evidence.unique.iter().filter(|one| exists(&one.claim));
+        let unique = evidence.unique.iter().filter(|entry| exists(&entry.claim));
         Self {
             consensus: consensus
                 .map(|claim| Point {
@@ -181,18 +181,18 @@ impl Findings {
                 })
                 .collect(),
             contradictions: disputed
-                .filter(|one| exists(&one.claim))
-                .map(|one| Contradiction {
-                    point: text(one.claim),
-                    sides: sides(&evidence, one),
+                .filter(|entry| exists(&entry.claim))
+                .map(|entry| Contradiction {
+                    point: text(entry.claim),
+                    sides: contradiction_sides(&evidence, entry),
                     reviewers: BTreeSet::new(),
                     from: origin(),
                 })
                 .collect(),
             unique: unique
-                .map(|one| Unique {
-                    letter: Some(one.letter),
-                    point: text(one.claim),
+                .map(|entry| Unique {
+                    letter: Some(entry.letter),
+                    point: text(entry.claim),
                     from: origin(),
                 })
                 .collect(),

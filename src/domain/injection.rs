@@ -124,12 +124,12 @@ pub fn obeyed_instruction(
             "quarantined: the answer contains the canary hidden among the documents".to_owned(),
         );
     }
-    let (question, said) = (plain(question), plain(answer));
+    let (question, plain_answer) = (normalize_text(question), normalize_text(answer));
     for source in sources {
         let text = source.text.to_lowercase();
-        let ordered = find_instructions(&text)
-            .into_iter()
-            .find(|words| !question.contains(words.as_str()) && contains_words(&said, words));
+        let ordered = find_instructions(&text).into_iter().find(|words| {
+            !question.contains(words.as_str()) && contains_words(&plain_answer, words)
+        });
         if let Some(words) = ordered {
             let words: String = words.chars().take(60).collect();
             return Some(format!(
@@ -150,10 +150,10 @@ fn find_instructions(text: &str) -> Vec<String> {
         .min();
     let addressed = ADDRESS_PHRASES.iter().any(|sign| text.contains(sign));
     if overridden.is_some() || addressed {
-        found.extend(ordered_words(text, ORDER_PHRASES));
+        found.extend(instructed_words(text, ORDER_PHRASES));
     }
     if let Some(at) = overridden {
-        found.extend(ordered_words(&text[at..], SHORT_ORDER_PHRASES));
+        found.extend(instructed_words(&text[at..], SHORT_ORDER_PHRASES));
     }
     // Longest first, because the first match is reported.
     found.sort_by_key(|words| std::cmp::Reverse(words.len()));
@@ -161,7 +161,7 @@ fn find_instructions(text: &str) -> Vec<String> {
     found
 }
 
-fn ordered_words(text: &str, orders: &[&str]) -> Vec<String> {
+fn instructed_words(text: &str, orders: &[&str]) -> Vec<String> {
     let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
     let mut found = Vec::new();
     for order in orders {
@@ -184,14 +184,14 @@ fn words_after(after: &str) -> Option<String> {
         .filter(|(at, _)| !near[..*at].contains(['.', '\n']));
     if let Some((start, close)) = quoted {
         let inner = near[start..].split(close).next()?;
-        let words = plain(inner);
+        let words = normalize_text(inner);
         return (words.chars().count() >= MIN_QUOTED_CHARS).then_some(words);
     }
     let sentence = near
         .trim_start_matches([':', ' ', ','])
         .split(['.', '\n', '!', ';'])
         .next()?;
-    let words = plain(sentence);
+    let words = normalize_text(sentence);
     let words = [
         "that ",
         "this: ",
@@ -220,12 +220,12 @@ fn closing_mark(open: char) -> Option<char> {
 }
 
 // Whether the answer contains the words as its own statement, neither quoted nor reported.
-fn contains_words(said: &str, words: &str) -> bool {
-    if said.trim_matches(|c: char| !c.is_alphanumeric()) == words {
+fn contains_words(answer: &str, words: &str) -> bool {
+    if answer.trim_matches(|c: char| !c.is_alphanumeric()) == words {
         return true;
     }
-    said.match_indices(words).any(|(at, _)| {
-        let (before, after) = (&said[..at], &said[at + words.len()..]);
+    answer.match_indices(words).any(|(at, _)| {
+        let (before, after) = (&answer[..at], &answer[at + words.len()..]);
         let is_quoted = before.ends_with(['"', '\'', '`', '“', '„', '«'])
             || after.starts_with(['"', '\'', '`', '”', '“', '»'])
             || before.matches('"').count() % 2 == 1;
@@ -241,7 +241,7 @@ fn contains_words(said: &str, words: &str) -> bool {
     })
 }
 
-fn plain(text: &str) -> String {
+fn normalize_text(text: &str) -> String {
     text.to_lowercase()
         .replace(['*', '_'], "")
         .split_whitespace()

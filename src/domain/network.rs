@@ -3,7 +3,7 @@
 // Imports only the address types: nothing here opens a connection.
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A network in CIDR notation; a single address is a network of its own.
+/// A network in CIDR notation; a single address is a network with one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -18,9 +18,9 @@ impl Network {
             None => (text, None),
         };
         let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(most);
-        (bits <= most).then_some(Self { address, bits })
+        let max_bits = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(max_bits);
+        (bits <= max_bits).then_some(Self { address, bits })
     }
 
     /// Whether the network contains the address. An IPv4-mapped IPv6 address counts as IPv4.
@@ -49,7 +49,7 @@ pub enum AddressReach {
 
 /// IPv4 networks without public servers: loopback, private and link-local networks, carrier-grade NAT, testing and
 /// documentation, multicast, and reserved (IANA special-purpose registry, RFC 6890 and its updates).
-const SPECIAL_V4: &[&str] = &[
+const NON_PUBLIC_V4: &[&str] = &[
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -70,17 +70,18 @@ const SPECIAL_V4: &[&str] = &[
 const GLOBAL_UNICAST: &str = "2000::/3";
 
 /// Parts of the global unicast range without public servers.
-const SPECIAL_V6: &[&str] = &["2001::/23", "2001:db8::/32", "3fff::/20"];
+const NON_PUBLIC_V6: &[&str] = &["2001::/23", "2001:db8::/32", "3fff::/20"];
 
 /// Whether the address is public. An address with an embedded IPv4 address (IPv4-mapped, NAT64, 6to4) is as
 /// public as the embedded one.
 pub fn is_public(address: IpAddr) -> bool {
-    let within = |text: &&str| Network::parse(text).is_some_and(|one| one.contains(address));
+    let within =
+        |text: &&str| Network::parse(text).is_some_and(|network| network.contains(address));
     match address.to_canonical() {
-        IpAddr::V4(_) => !SPECIAL_V4.iter().any(within),
+        IpAddr::V4(_) => !NON_PUBLIC_V4.iter().any(within),
         IpAddr::V6(v6) => match embedded_ipv4(v6) {
             Some(v4) => is_public(IpAddr::V4(v4)),
-            None => within(&GLOBAL_UNICAST) && !SPECIAL_V6.iter().any(within),
+            None => within(&GLOBAL_UNICAST) && !NON_PUBLIC_V6.iter().any(within),
         },
     }
 }
@@ -211,7 +212,10 @@ mod tests {
 
     #[test]
     fn only_internet_addresses_are_public() {
-        let listed = SPECIAL_V4.iter().chain(SPECIAL_V6).chain([&GLOBAL_UNICAST]);
+        let listed = NON_PUBLIC_V4
+            .iter()
+            .chain(NON_PUBLIC_V6)
+            .chain([&GLOBAL_UNICAST]);
         for text in listed {
             assert!(Network::parse(text).is_some(), "{text}");
         }

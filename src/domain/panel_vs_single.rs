@@ -61,7 +61,8 @@ impl Preference {
     /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         let all = [Self::Panel, Self::Single, Self::Tie];
-        all.into_iter().find(|one| one.as_str() == text)
+        all.into_iter()
+            .find(|preference| preference.as_str() == text)
     }
 }
 
@@ -130,12 +131,12 @@ fn verdict(
     losses: f64,
     stricter: several::MultiplicityCorrection,
 ) -> PanelVerdict {
-    let shown = |evidence: f64| evidence >= stricter.threshold(ERROR_RATE);
-    if shown(evidence::evidence_above(wins, ties, losses, 0.5)) {
+    let is_sufficient = |evidence: f64| evidence >= stricter.threshold(ERROR_RATE);
+    if is_sufficient(evidence::evidence_above(wins, ties, losses, 0.5)) {
         PanelVerdict::Pays
-    } else if shown(evidence::evidence_below(wins, ties, losses, 0.5)) {
+    } else if is_sufficient(evidence::evidence_below(wins, ties, losses, 0.5)) {
         PanelVerdict::DoesNotPay
-    } else if shown(evidence::evidence_below(wins, ties, losses, MIN_WIN_RATE)) {
+    } else if is_sufficient(evidence::evidence_below(wins, ties, losses, MIN_WIN_RATE)) {
         PanelVerdict::NoDifference
     } else {
         PanelVerdict::Unknown

@@ -66,7 +66,7 @@ pub struct GlossaryEntry {
     pub meaning: &'static str,
 }
 
-const fn number(
+const fn number_entry(
     name: &'static str,
     kind: &'static str,
     range: (f64, f64),
@@ -85,28 +85,28 @@ const fn number(
 
 /// All parameters.
 pub const GLOSSARY: &[GlossaryEntry] = &[
-    number(
+    number_entry(
         "temperature",
         "number",
         (0.0, 2.0),
         "the model's own",
         "how freely the model chooses among likely words; changes variety, hardly accuracy; some vendors end at 1",
     ),
-    number(
+    number_entry(
         "top_p",
         "number",
         (0.0, 1.0),
         "the model's own",
         "keep only the likeliest words whose probabilities add up to this",
     ),
-    number(
+    number_entry(
         "top_k",
         "integer",
         (1.0, 1_000.0),
         "the model's own",
         "keep only this many likeliest words",
     ),
-    number(
+    number_entry(
         "max_tokens",
         "integer",
         (1.0, 200_000.0),
@@ -121,21 +121,21 @@ pub const GLOSSARY: &[GlossaryEntry] = &[
         default: "none",
         meaning: "up to 64 strings at which the model stops; some providers allow only 4",
     },
-    number(
+    number_entry(
         "seed",
         "integer",
         (i64::MIN as f64, i64::MAX as f64),
         "none",
         "asks the provider for reproducible output; few guarantee it, and some do not accept it",
     ),
-    number(
+    number_entry(
         "presence_penalty",
         "number",
         (-2.0, 2.0),
         "0",
         "above 0, words that have occurred become less likely",
     ),
-    number(
+    number_entry(
         "frequency_penalty",
         "number",
         (-2.0, 2.0),
@@ -150,7 +150,7 @@ pub const GLOSSARY: &[GlossaryEntry] = &[
         default: "the model's own",
         meaning: "none, minimal, low, medium, high, xhigh or max: how long a reasoning model thinks; higher is slower and costs more; mapped to the nearest level that the model accepts",
     },
-    number(
+    number_entry(
         "timeout_s",
         "integer",
         (1.0, 3_600.0),
@@ -174,17 +174,17 @@ pub type Preset = (&'static str, &'static str, fn() -> Parameters);
 /// Named presets for users who do not want to set numbers.
 pub const PRESETS: &[Preset] = &[
     ("precise", "little variety: facts, extraction, code", || {
-        sampling(0.2, 0.9)
+        sampling_preset(0.2, 0.9)
     }),
     ("balanced", "a compromise for most tasks", || {
-        sampling(0.7, 0.95)
+        sampling_preset(0.7, 0.95)
     }),
     ("creative", "more variety: ideas, drafts, names", || {
-        sampling(1.1, 1.0)
+        sampling_preset(1.1, 1.0)
     }),
 ];
 
-fn sampling(temperature: f64, top_p: f64) -> Parameters {
+fn sampling_preset(temperature: f64, top_p: f64) -> Parameters {
     Parameters {
         temperature: Some(temperature),
         top_p: Some(top_p),
@@ -346,7 +346,7 @@ mod tests {
             temperature: Some(0.0),
             ..Parameters::default()
         };
-        let merged = own.overlay(&sampling(1.0, 0.5));
+        let merged = own.overlay(&sampling_preset(1.0, 0.5));
         assert_eq!((merged.temperature, merged.top_p), (Some(0.0), Some(0.5)));
     }
 }

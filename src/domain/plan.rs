@@ -348,7 +348,7 @@ impl Plan {
     /// Returns the earlier turns that a model sees, without the conversation's own system messages.
     pub fn earlier_turns(&self, model: &str) -> CarriedTurns {
         let room = self.rooms.get(model).copied().unwrap_or(u64::MAX);
-        thread::carried_turns(&thread::as_spoken_text(&self.turns), room)
+        thread::carried_turns(&thread::earlier_messages(&self.turns), room)
     }
 
     /// Passages given to a member.

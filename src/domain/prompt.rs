@@ -53,9 +53,9 @@ pub const ACTION_RULES: &str = "\n\nYou are given tools, the other members were 
 /// Messages of a call to `model`: our rules, the earlier conversation as far as the model has room for it, and the
 /// rendered question in place of its last turn. The conversation's own system messages follow our rules; a bare
 /// plan sends only the conversation.
-pub fn conversation(plan: &Plan, model: &str, rules: Message, asked: Message) -> Vec<Message> {
+pub fn conversation(plan: &Plan, model: &str, rules: Message, question: Message) -> Vec<Message> {
     let Some((last, earlier)) = plan.turns.split_last() else {
-        return vec![rules, asked];
+        return vec![rules, question];
     };
     if plan.bare && plan.rooms.is_empty() {
         return plan.turns.clone();
@@ -76,7 +76,7 @@ pub fn conversation(plan: &Plan, model: &str, rules: Message, asked: Message) ->
     messages.extend(seen.iter().map(as_text_message));
     messages.push(Message {
         images: last.images.clone(),
-        ..asked
+        ..question
     });
     messages
 }
@@ -115,34 +115,37 @@ pub struct Placeholders<'a> {
 }
 
 /// Fills a template. A line that contains only an empty placeholder is removed.
-pub fn user_message(template: &str, holes: &Placeholders) -> Message {
+pub fn user_message(template: &str, placeholders: &Placeholders) -> Message {
     let value = |name: &str| -> Option<String> {
         Some(match name {
-            "question" => holes.brief.question.clone(),
-            "sources" => sources_hint(&holes.brief.sources),
-            "own" => holes.own.to_owned(),
-            "own_initial" => holes.own_initial.to_owned(),
-            "peers" => lettered_answers(&holes.brief.peers, holes.nonce),
-            "reviews" if holes.brief.task == Task::Revise => {
-                lettered_answers(&holes.brief.peers, holes.nonce)
+            "question" => placeholders.brief.question.clone(),
+            "sources" => sources_hint(&placeholders.brief.sources),
+            "own" => placeholders.own.to_owned(),
+            "own_initial" => placeholders.own_initial.to_owned(),
+            "peers" => render_lettered_answers(&placeholders.brief.peers, placeholders.nonce),
+            "reviews" if placeholders.brief.task == Task::Revise => {
+                render_lettered_answers(&placeholders.brief.peers, placeholders.nonce)
             }
-            "reviews" => critiques(&holes.brief.reviews, holes.nonce),
-            "members" => holes.members.to_string(),
+            "reviews" => render_critiques(&placeholders.brief.reviews, placeholders.nonce),
+            "members" => placeholders.members.to_string(),
             _ => return None,
         })
     };
     let mut lines = Vec::new();
     for line in template.trim().lines() {
-        let filled = fill(line, &value);
+        let filled = fill_line(line, &value);
         if !(filled.trim().is_empty() && line.contains('{')) {
             lines.push(filled);
         }
     }
     let mut text = lines.join("\n");
     // Templates for revised texts have no placeholder for critiques that were not used in a revision.
-    if !holes.brief.reviews.is_empty() && !template.contains("{reviews}") {
+    if !placeholders.brief.reviews.is_empty() && !template.contains("{reviews}") {
         text.push_str("\n\n");
-        text.push_str(&critiques(&holes.brief.reviews, holes.nonce));
+        text.push_str(&render_critiques(
+            &placeholders.brief.reviews,
+            placeholders.nonce,
+        ));
     }
     Message::new(MessageRole::User, text)
 }
@@ -150,12 +153,12 @@ pub fn user_message(template: &str, holes: &Placeholders) -> Message {
 const CRITIQUES_INTRODUCTION: &str = "The members have criticised each other's texts, and nobody has revised anything yet. \
     Follow a critique only where its evidence holds. Their critiques, under the letters of those who wrote them:\n";
 
-fn critiques(reviews: &[Peer], nonce: &str) -> String {
+fn render_critiques(reviews: &[Peer], nonce: &str) -> String {
     match reviews {
         [] => String::new(),
         reviews => format!(
             "{CRITIQUES_INTRODUCTION}{}",
-            lettered_answers(reviews, nonce)
+            render_lettered_answers(reviews, nonce)
         ),
     }
 }
@@ -190,7 +193,7 @@ pub fn placeholders_in(template: &str) -> Vec<&str> {
 }
 
 // Single pass: inserted values are not searched for placeholders, so a document or a peer cannot inject one.
-fn fill(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
+fn fill_line(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = line;
     while let Some(start) = rest.find('{') {
@@ -264,7 +267,7 @@ fn sources_hint(sources: &[SourcePassage]) -> String {
     }
 }
 
-fn lettered_answers(peers: &[Peer], nonce: &str) -> String {
+fn render_lettered_answers(peers: &[Peer], nonce: &str) -> String {
     peers
         .iter()
         .map(|peer| {
@@ -341,9 +344,9 @@ pub fn without_introduction(text: &str) -> &str {
 /// Shuffles `items` by a stored seed (Fisher-Yates over splitmix64, Steele et al. 2014), so that a run can be
 /// repeated exactly and no position is favored.
 pub fn shuffle<T>(items: &mut [T], seed: u64) {
-    let mut chance = Random::new(seed);
+    let mut random = Random::new(seed);
     for last in (1..items.len()).rev() {
-        items.swap(last, (chance.next_u64() % (last as u64 + 1)) as usize);
+        items.swap(last, (random.next_u64() % (last as u64 + 1)) as usize);
     }
 }
 
@@ -352,14 +355,14 @@ mod tests {
     use super::*;
 
     fn message(template: &str, brief: &Brief) -> String {
-        let holes = Placeholders {
+        let placeholders = Placeholders {
             brief,
             own_initial: "first",
             own: "",
             members: 3,
             nonce: "N0",
         };
-        user_message(template, &holes).text
+        user_message(template, &placeholders).text
     }
 
     #[test]

@@ -187,16 +187,16 @@ impl RequestExtras {
 
     /// Returns the displayable part: names without values.
     pub fn names(&self) -> Value {
-        let shown = |headers: &BTreeMap<String, String>, body: &Map<String, Value>| {
+        let names_of = |headers: &BTreeMap<String, String>, body: &Map<String, Value>| {
             let headers: Vec<&String> = headers.keys().collect();
             let body: Vec<&String> = body.keys().collect();
             serde_json::json!({ "headers": headers, "body": body })
         };
         let models = self.model_settings.iter();
         let models: Map<String, Value> = models
-            .map(|(name, one)| (name.clone(), shown(&one.headers, &one.body)))
+            .map(|(name, additions)| (name.clone(), names_of(&additions.headers, &additions.body)))
             .collect();
-        let mut all = shown(&self.headers, &self.body);
+        let mut all = names_of(&self.headers, &self.body);
         all["model_settings"] = models.into();
         all
     }

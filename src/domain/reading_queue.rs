@@ -35,7 +35,7 @@ struct ReadingTurn {
     /// Number of the user's documents served.
     served: u64,
     /// Number of the user's documents being processed.
-    being_read: usize,
+    active_documents: usize,
 }
 
 impl ReadingQueue {
@@ -48,24 +48,26 @@ impl ReadingQueue {
         readers: usize,
     ) -> Option<&'a WaitingDocument> {
         let share = readers.saturating_sub(1).max(1);
-        let turn = |one: &WaitingDocument| {
-            let turn = self.turns_by_user.get(&one.user);
+        let turn = |document: &WaitingDocument| {
+            let turn = self.turns_by_user.get(&document.user);
             turn.map_or((0, self.current_turn()), |turn| {
-                (turn.being_read, turn.last)
+                (turn.active_documents, turn.last)
             })
         };
         let person = waiting
             .iter()
-            .filter(|one| turn(one).0 < share)
-            .min_by_key(|one| (turn(one), &one.id))?;
+            .filter(|document| turn(document).0 < share)
+            .min_by_key(|document| (turn(document), &document.id))?;
         let served = self
             .turns_by_user
             .get(&person.user)
             .map_or(0, |turn| turn.served);
-        let own = waiting.iter().filter(|one| one.user == person.user);
+        let own = waiting
+            .iter()
+            .filter(|document| document.user == person.user);
         match (served + 1).is_multiple_of(OLDEST_FIRST_INTERVAL) {
-            true => own.min_by_key(|one| &one.id),
-            false => own.min_by_key(|one| (one.size, &one.id)),
+            true => own.min_by_key(|document| &document.id),
+            false => own.min_by_key(|document| (document.size, &document.id)),
         }
     }
 
@@ -75,22 +77,22 @@ impl ReadingQueue {
         let turn = self.turns_by_user.entry(user.clone()).or_default();
         turn.last = 2 * self.count;
         turn.served += 1;
-        turn.being_read += 1;
+        turn.active_documents += 1;
     }
 
     /// Records the end of processing for a user.
     pub fn end(&mut self, user: &UserId) {
         if let Some(turn) = self.turns_by_user.get_mut(user) {
-            turn.being_read = turn.being_read.saturating_sub(1);
+            turn.active_documents = turn.active_documents.saturating_sub(1);
         }
     }
 
     /// Records the waiting users. New users queue behind those waiting since an earlier turn and before the
     /// one served last; users who neither wait nor occupy a reader are removed.
     pub fn update_waiting(&mut self, waiting: &[WaitingDocument]) {
-        let people: BTreeSet<&UserId> = waiting.iter().map(|one| &one.user).collect();
+        let people: BTreeSet<&UserId> = waiting.iter().map(|document| &document.user).collect();
         self.turns_by_user
-            .retain(|user, turn| turn.being_read > 0 || people.contains(user));
+            .retain(|user, turn| turn.active_documents > 0 || people.contains(user));
         let now = self.current_turn();
         for user in people {
             if !self.turns_by_user.contains_key(user) {
@@ -135,7 +137,7 @@ mod tests {
         while let Some(next) = turns.next(&waiting, 1).cloned() {
             turns.begin(&next.user);
             turns.end(&next.user);
-            waiting.retain(|one| one.id != next.id);
+            waiting.retain(|queued| queued.id != next.id);
             read.push(next.size);
         }
         read
@@ -216,45 +218,45 @@ mod tests {
         #[test]
         fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
-            let (mut waiting, mut held) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
+            let (mut waiting, mut occupied) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
             // For each waiting user who could be served, the users served since.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {
                 match event {
                     Event::Upload(owner, size) => waiting.push(document(number as u32, owner, size)),
-                    Event::Finish(at) if at < held.len() => turns.end(&held.remove(at)),
+                    Event::Finish(at) if at < occupied.len() => turns.end(&occupied.remove(at)),
                     Event::Finish(_) => {}
                 }
                 turns.update_waiting(&waiting);
-                while held.len() < readers {
+                while occupied.len() < readers {
                     let Some(next) = turns.next(&waiting, readers).cloned() else {
-                        let holds = |user: &UserId| held.iter().filter(|other| *other == user).count();
-                        prop_assert!(waiting.iter().all(|one| holds(&one.user) >= share));
+                        let holds = |user: &UserId| occupied.iter().filter(|other| *other == user).count();
+                        prop_assert!(waiting.iter().all(|queued| holds(&queued.user) >= share));
                         break;
                     };
                     turns.begin(&next.user);
-                    held.push(next.user.clone());
-                    waiting.retain(|one| one.id != next.id);
+                    occupied.push(next.user.clone());
+                    waiting.retain(|queued| queued.id != next.id);
                     since.remove(&next.user);
-                    for one in &waiting {
-                        let holds = held.iter().filter(|other| **other == one.user).count();
-                        if holds == 0 && one.user != next.user {
-                            let served = since.entry(one.user.clone()).or_default();
-                            prop_assert!(!served.contains(&next.user), "{} twice before {}", next.user, one.user);
+                    for queued in &waiting {
+                        let holds = occupied.iter().filter(|other| **other == queued.user).count();
+                        if holds == 0 && queued.user != next.user {
+                            let served = since.entry(queued.user.clone()).or_default();
+                            prop_assert!(!served.contains(&next.user), "{} twice before {}", next.user, queued.user);
                         }
                     }
                     let people: BTreeSet<UserId> =
-                        waiting.iter().map(|one| one.user.clone()).collect();
+                        waiting.iter().map(|queued| queued.user.clone()).collect();
                     for person in people {
-                        if person != next.user && !held.contains(&person) {
+                        if person != next.user && !occupied.contains(&person) {
                             since.entry(person).or_default().push(next.user.clone());
                         }
                     }
                 }
-                let most = held.iter().map(|user| held.iter().filter(|other| *other == user).count());
-                let most = most.max().unwrap_or(0);
-                prop_assert!(readers == 1 || most < readers, "one person holds {} readers", most);
+                let max_occupied = occupied.iter().map(|user| occupied.iter().filter(|other| *other == user).count());
+                let max_occupied = max_occupied.max().unwrap_or(0);
+                prop_assert!(readers == 1 || max_occupied < readers, "one person holds {} readers", max_occupied);
             }
         }
 
@@ -269,7 +271,7 @@ mod tests {
                 let next = turns.next(&waiting, 1).cloned().expect("something waits");
                 turns.begin(&next.user);
                 turns.end(&next.user);
-                waiting.retain(|one| one.id != next.id);
+                waiting.retain(|queued| queued.id != next.id);
                 if number >= 3 {
                     prop_assert!(!waiting.contains(&large));
                 }

@@ -1,5 +1,5 @@
 //! JSON schemas for structured answers: which are accepted, and whether a value conforms. The `jsonschema` crate
-//! validates; the limits are ours, because schema and value both come from outside. References are never fetched.
+//! validates; this module adds limits, because schema and value both come from outside. References are never fetched.
 
 mod compiled;
 mod effort;
@@ -144,8 +144,8 @@ fn error_text(error: &ValidationError<'_>) -> String {
     if place.is_empty() {
         place.push_str("the top");
     }
-    let said = format!("{place}: {}", error.masked());
-    said.chars().take(MAX_ERROR_CHARS).collect()
+    let message = format!("{place}: {}", error.masked());
+    message.chars().take(MAX_ERROR_CHARS).collect()
 }
 
 /// Extracts the JSON object from a model's answer: the whole text, the content of a code fence, or the text

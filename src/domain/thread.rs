@@ -16,7 +16,7 @@ pub const STOPPED_NOTE: &str = "\n\n(The answer was stopped here.)";
 pub const NO_ANSWER: &str = "(This question was not answered.)";
 
 /// Maximum length of a title derived from a question, in characters.
-const DERIVED_TITLE: usize = 80;
+const MAX_DERIVED_TITLE_CHARS: usize = 80;
 /// Maximum length of an answer's first sentence in a list, in characters.
 const SENTENCE_CHARS: usize = 160;
 /// Minimum tokens of a shortened turn; a shorter one says too little to be worth including.
@@ -67,49 +67,50 @@ pub fn carried_turns(earlier: &[Message], room: u64) -> CarriedTurns {
             ..CarriedTurns::default()
         };
     };
-    let (mut kept, mut shortened): (Vec<Vec<Message>>, usize) = (Vec::new(), 0);
+    let (mut included, mut shortened): (Vec<Vec<Message>>, usize) = (Vec::new(), 0);
     for turn in turns.iter().rev() {
         let tokens = tokens_of(turn);
         if tokens <= left {
             left -= tokens;
-            kept.push(turn.to_vec());
+            included.push(turn.to_vec());
             continue;
         }
         if left >= MIN_TURN_TOKENS {
-            kept.push(shorten_turn(turn, left));
+            included.push(shorten_turn(turn, left));
             shortened = 1;
         }
         break;
     }
-    let left_out = turns.len() - kept.len();
-    let mut messages: Vec<Message> = kept.into_iter().rev().flatten().collect();
-    if let Some(first) = messages.first_mut().filter(|_| left_out > 0) {
-        let notice = format!("(Earlier turns of this conversation are left out: {left_out}.)\n\n");
+    let omitted_count = turns.len() - included.len();
+    let mut messages: Vec<Message> = included.into_iter().rev().flatten().collect();
+    if let Some(first) = messages.first_mut().filter(|_| omitted_count > 0) {
+        let notice =
+            format!("(Earlier turns of this conversation are left out: {omitted_count}.)\n\n");
         first.text.insert_str(0, &notice);
     }
     CarriedTurns {
         messages,
-        omitted: left_out,
+        omitted: omitted_count,
         truncated: shortened,
     }
 }
 
 /// Returns the earlier turns of a conversation that ends with the question, without its system messages.
-pub fn as_spoken_text(turns: &[Message]) -> Vec<Message> {
+pub fn earlier_messages(turns: &[Message]) -> Vec<Message> {
     let earlier = turns.iter().take(turns.len().saturating_sub(1));
     let spoken = earlier.filter(|turn| turn.role != MessageRole::System);
     spoken.cloned().collect()
 }
 
 /// Estimated tokens of a conversation's system messages.
-pub fn own_tokens(turns: &[Message]) -> u64 {
+pub fn system_tokens(turns: &[Message]) -> u64 {
     let own = turns.iter().filter(|turn| turn.role == MessageRole::System);
     own.map(Message::tokens).sum()
 }
 
 /// Estimates a thread's share of a context window with `room` tokens for earlier turns.
 pub fn thread_tokens(turns: &[Message], room: u64) -> u64 {
-    own_tokens(turns) + carried_turns(&as_spoken_text(turns), room).tokens()
+    system_tokens(turns) + carried_turns(&earlier_messages(turns), room).tokens()
 }
 
 /// Returns the first sentence of an answer in Markdown as plain text, for a list; `None` without one.
@@ -156,7 +157,7 @@ pub fn first_sentence(answer: &str) -> Option<String> {
 }
 
 /// Builds the question for a model whose answer was stopped after `begun`.
-pub fn continuation(question: &str, begun: &str) -> String {
+pub fn continuation_prompt(question: &str, begun: &str) -> String {
     format!(
         "{question}\n\nYou have begun to answer, and were stopped in the middle. Continue exactly where your text ends: \
          do not repeat any of it, and do not introduce the rest.\n----- your text so far -----\n{begun}"
@@ -164,7 +165,7 @@ pub fn continuation(question: &str, begun: &str) -> String {
 }
 
 /// Derives a title from a question: its first line, cut at a word.
-pub fn title_of(question: &str) -> String {
+pub fn derive_title(question: &str) -> String {
     let line = question
         .lines()
         .map(str::trim)
@@ -175,7 +176,7 @@ pub fn title_of(question: &str) -> String {
         .filter(|word| !word.is_empty())
         .collect();
     let line = words.join(" ");
-    let Some((end, _)) = line.char_indices().nth(DERIVED_TITLE) else {
+    let Some((end, _)) = line.char_indices().nth(MAX_DERIVED_TITLE_CHARS) else {
         return line;
     };
     let cut = line[..end].rfind(' ').unwrap_or(end);
@@ -287,7 +288,10 @@ mod tests {
     }
 
     fn conversation(turns: &[(&str, &str)]) -> Vec<Message> {
-        turns.iter().flat_map(|(one, two)| turn(one, two)).collect()
+        turns
+            .iter()
+            .flat_map(|(question, answer)| turn(question, answer))
+            .collect()
     }
 
     #[test]
@@ -364,11 +368,11 @@ mod tests {
             ("\n\n  Two\twords \nmore", "Two words"),
             ("", ""),
         ] {
-            assert_eq!(title_of(question), title);
+            assert_eq!(derive_title(question), title);
         }
-        let long = title_of(&"word ".repeat(40));
+        let long = derive_title(&"word ".repeat(40));
         assert!(
-            long.ends_with("word…") && long.chars().count() <= DERIVED_TITLE + 1,
+            long.ends_with("word…") && long.chars().count() <= MAX_DERIVED_TITLE_CHARS + 1,
             "{long}"
         );
     }
@@ -379,7 +383,7 @@ mod tests {
             turns in prop::collection::vec(("\\PC{0,60}", "[a-zé量 \\n]{0,900}"), 0..12),
             room in 0_u64..900,
         ) {
-            let all: Vec<Message> = turns.iter().flat_map(|(one, two)| turn(one, two)).collect();
+            let all: Vec<Message> = turns.iter().flat_map(|(question, answer)| turn(question, answer)).collect();
             let carried = carried_turns(&all, room);
             prop_assert!(carried.tokens() <= room, "{} of {room}", carried.tokens());
             let kept = carried.messages.len() / 2;
@@ -397,7 +401,7 @@ mod tests {
             turns in prop::collection::vec(("[a-z ]{0,60}", "[a-z ]{0,400}"), 1..9),
             room in 0_u64..600,
         ) {
-            let all: Vec<Message> = turns.iter().flat_map(|(one, two)| turn(one, two)).collect();
+            let all: Vec<Message> = turns.iter().flat_map(|(question, answer)| turn(question, answer)).collect();
             let (less, more) = (carried_turns(&all, room), carried_turns(&all, room + 50));
             prop_assert!(more.omitted <= less.omitted);
         }

@@ -21,7 +21,7 @@ impl Rate {
             per_minute: number,
         }
     }
-    fn full(self) -> u64 {
+    fn capacity_units(self) -> u64 {
         u64::from(self.burst.max(1)) * UNITS_PER_TOKEN
     }
     fn units_per_ms(self) -> u64 {
@@ -43,7 +43,7 @@ impl TokenBucket {
     /// Creates a full bucket.
     pub fn full(rate: Rate, now: Timestamp) -> Self {
         Self {
-            level: rate.full(),
+            level: rate.capacity_units(),
             at: now,
         }
     }
@@ -63,7 +63,7 @@ impl TokenBucket {
 
     /// Returns a token to the bucket, for a request that does not count.
     pub fn refund(&mut self, rate: Rate) {
-        self.level = rate.full().min(self.level + UNITS_PER_TOKEN);
+        self.level = rate.capacity_units().min(self.level + UNITS_PER_TOKEN);
     }
 
     /// Returns the number of whole tokens left.
@@ -73,14 +73,14 @@ impl TokenBucket {
 
     /// Returns the time until the bucket is full.
     pub fn until_full(&self, rate: Rate) -> Duration {
-        time_until(rate.full().saturating_sub(self.level), rate)
+        time_until(rate.capacity_units().saturating_sub(self.level), rate)
     }
 
     /// Whether the bucket is full at `now` and can therefore be dropped.
     pub fn is_full(&self, rate: Rate, now: Timestamp) -> bool {
         let mut later = *self;
         later.refill_until(rate, now);
-        later.level == rate.full()
+        later.level == rate.capacity_units()
     }
 
     /// Returns the time of the last refill.
@@ -93,7 +93,7 @@ impl TokenBucket {
     fn refill_until(&mut self, rate: Rate, now: Timestamp) {
         let passed = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
         let gained = passed.saturating_mul(rate.units_per_ms());
-        self.level = rate.full().min(self.level.saturating_add(gained));
+        self.level = rate.capacity_units().min(self.level.saturating_add(gained));
         self.at = now;
     }
 }
@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn extreme_rates_neither_overflow_nor_divide_by_zero() {
-        let most = Rate::per_minute(u32::MAX);
-        let mut bucket = TokenBucket::full(most, at(i64::MIN));
-        assert_eq!(bucket.take(most, at(i64::MAX)), Ok(()));
+        let max_rate = Rate::per_minute(u32::MAX);
+        let mut bucket = TokenBucket::full(max_rate, at(i64::MIN));
+        assert_eq!(bucket.take(max_rate, at(i64::MAX)), Ok(()));
         let none = Rate::per_minute(0);
         let mut bucket = TokenBucket::full(none, at(0));
         assert_eq!(bucket.take(none, at(0)), Ok(()));

@@ -196,7 +196,7 @@ pub struct LimitExceeded {
     pub resets_at: Option<Timestamp>,
 }
 
-/// Checks whether `wanted` fits within the limits, in addition to the amounts spent and reserved.
+/// Checks whether `requested` fits within the limits, in addition to the amounts spent and reserved.
 ///
 /// # Errors
 /// Returns the first limit that would be exceeded.
@@ -204,7 +204,7 @@ pub fn check_limits(
     limits: &UserLimits,
     spent: &UserSpending,
     reserved: UsageAmount,
-    wanted: UsageAmount,
+    requested: UsageAmount,
     now: Timestamp,
 ) -> Result<(), LimitExceeded> {
     let (tomorrow, next_month) = (day_end(now), month_end(now));
@@ -238,18 +238,18 @@ pub fn check_limits(
     ];
     for (which, limit, spent, resets_at) in checks {
         let Some(limit) = limit else { continue };
-        let (reserved, wanted) = match which {
-            LimitKind::DayTokens | LimitKind::MonthTokens => (reserved.tokens, wanted.tokens),
-            _ => (dollars(reserved.cost), dollars(wanted.cost)),
+        let (reserved, requested) = match which {
+            LimitKind::DayTokens | LimitKind::MonthTokens => (reserved.tokens, requested.tokens),
+            _ => (dollars(reserved.cost), dollars(requested.cost)),
         };
         let used = spent.saturating_add(reserved);
         // A kind's limit does not block requests that use none of it.
-        if wanted > 0 && used.saturating_add(wanted) > limit {
+        if requested > 0 && used.saturating_add(requested) > limit {
             return Err(LimitExceeded {
                 which,
                 limit,
                 used,
-                requested: wanted,
+                requested,
                 resets_at: Some(resets_at),
             });
         }
@@ -257,22 +257,22 @@ pub fn check_limits(
     Ok(())
 }
 
-/// Checks whether `wanted` fits within the budget of one run.
+/// Checks whether `requested` fits within the budget of one run.
 ///
 /// # Errors
 /// Returns the exceeded budget.
 pub fn check_run_limit(
     budget: Option<MicroDollars>,
     used: MicroDollars,
-    wanted: MicroDollars,
+    requested: MicroDollars,
 ) -> Result<(), LimitExceeded> {
     match budget {
-        Some(budget) if wanted.0 > 0 && used.saturating_add(wanted) > budget => {
+        Some(budget) if requested.0 > 0 && used.saturating_add(requested) > budget => {
             Err(LimitExceeded {
                 which: LimitKind::Run,
                 limit: budget.0.max(0) as u64,
                 used: used.0.max(0) as u64,
-                requested: wanted.0 as u64,
+                requested: requested.0 as u64,
                 resets_at: None,
             })
         }
@@ -286,7 +286,7 @@ pub fn format_day(day: i64) -> String {
     moment.to_string().chars().take(10).collect()
 }
 
-/// Parses a day: the inverse of `day_text`.
+/// Parses a day: the inverse of `format_day`.
 pub fn parse_day(text: &str) -> Option<i64> {
     let moment = humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).ok()?;
     let since = moment.duration_since(UNIX_EPOCH).ok()?;
@@ -342,14 +342,14 @@ impl fmt::Display for LimitExceeded {
             LimitKind::DayTokens | LimitKind::MonthTokens => format!("{value} tokens"),
             _ => dollars(value),
         };
-        let (limit, left, wanted) = (
+        let (limit, left, requested) = (
             amount(self.limit),
             amount(self.remaining()),
             amount(self.requested),
         );
         write!(
             f,
-            "{name} of {limit} has {left} left, and this would take up to {wanted}"
+            "{name} of {limit} has {left} left, and this would take up to {requested}"
         )?;
         match self.resets_at {
             Some(at) => write!(f, "; it resets at {at}"),

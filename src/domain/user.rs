@@ -123,7 +123,7 @@ pub struct Caller {
 
 impl Caller {
     /// Creates the caller for actions that the server itself takes for a user.
-    pub fn of(user: UserId, role: Role) -> Self {
+    pub fn for_user(user: UserId, role: Role) -> Self {
         Self {
             user,
             role,

@@ -94,15 +94,15 @@ pub(super) fn key(shared: &EngineShared, user: &UserId, request: &ModelRequest) 
     }
 }
 
-/// Looks up a stored answer that is at most `most` old. A store failure counts as a miss, so the model is called.
+/// Looks up a stored answer that is at most `max_age` old. A store failure counts as a miss, so the model is called.
 pub(super) async fn find(
     shared: &EngineShared,
     key: &str,
-    most: Option<Duration>,
+    max_age: Option<Duration>,
 ) -> Option<cached_answers::CachedAnswer> {
-    let (wanted, now) = (key.to_owned(), clock::now());
-    let since = most.map_or(Timestamp::default(), |most| now - most);
-    let look = move |db: &Reader| cached_answers::look_up(db, &wanted, now, since);
+    let (key_text, now) = (key.to_owned(), clock::now());
+    let since = max_age.map_or(Timestamp::default(), |max_age| now - max_age);
+    let look = move |db: &Reader| cached_answers::look_up(db, &key_text, now, since);
     shared.store.read(look).await.ok().flatten()
 }
 

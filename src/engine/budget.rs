@@ -29,13 +29,13 @@ pub struct RunTerms {
 
 impl RunTerms {
     /// Collects the terms of a plan, and the cost of the calls already made.
-    pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Self {
+    pub fn from_plan(plan: &Plan, answers: &[StageAnswer]) -> Self {
         let planned = plan.members.iter().chain([&plan.synthesizer]);
         let planned = planned.chain(plan.evidence.members());
         let all = planned.flat_map(|member| std::iter::once(member).chain(&member.fallbacks));
         let priced = |member: &Member| Some((member.model.clone(), member.price?));
         let costs = answers.iter().flat_map(|answer| {
-            let earlier = answer.earlier.iter().map(|one| one.cost);
+            let earlier = answer.earlier.iter().map(|attempt| attempt.cost);
             earlier.chain([answer.cost]).flatten()
         });
         Self {
@@ -131,7 +131,7 @@ impl ReservationLedger {
     async fn grant(
         &self,
         user: &UserId,
-        wanted: UsageAmount,
+        requested: UsageAmount,
         unpriced: Option<&str>,
     ) -> Result<bool, String> {
         let unread = |_| "the budgets could not be read".to_owned();
@@ -149,11 +149,11 @@ impl ReservationLedger {
         if let (Some(model), true) = (unpriced, limits.limits_cost()) {
             return Err(unknown_price(model));
         }
-        check_limits(&limits, &spent, reserved, wanted, clock::now())
+        check_limits(&limits, &spent, reserved, requested, clock::now())
             .map_err(|over| over.to_string())?;
         let mut all = self.reserved();
         let sum = all.entry(user.clone()).or_default();
-        *sum = sum.saturating_add(wanted);
+        *sum = sum.saturating_add(requested);
         Ok(true)
     }
 
@@ -190,7 +190,7 @@ impl ReservedAmount {
     ///
     /// # Errors
     /// A sentence for the user if the budget does not cover the amount or the store fails.
-    pub(super) async fn of(
+    pub(super) async fn reserve(
         book: Arc<ReservationLedger>,
         user: &UserId,
         amount: UsageAmount,
@@ -273,16 +273,18 @@ impl BudgetReservation {
     /// # Errors
     /// The reason, if a budget has no room, or if a dollar budget applies and a price is unknown.
     pub async fn reserve(&mut self, calls: &[(CallReservation, bool)]) -> Result<(), String> {
-        let held: Vec<(CallId, ReservedCall)> = calls.iter().map(reserved_call).collect();
-        let wanted = held.iter().fold(ReservedCall::default(), |sum, (_, one)| {
-            sum.saturating_add(one)
-        });
+        let reserved_calls: Vec<(CallId, ReservedCall)> = calls.iter().map(reserved_call).collect();
+        let requested = reserved_calls
+            .iter()
+            .fold(ReservedCall::default(), |sum, (_, reservation)| {
+                sum.saturating_add(reservation)
+            });
         let open = self
             .open
             .values()
             .fold(ReservedCall::default(), ReservedCall::saturating_add);
         let used = self.spent.saturating_add(open.cost);
-        check_run_limit(self.budget, used, wanted.cost)
+        check_run_limit(self.budget, used, requested.cost)
             .map_err(|over: LimitExceeded| over.to_string())?;
         let unpriced = |of_house: bool| {
             let mut calls = calls.iter();
@@ -296,12 +298,12 @@ impl BudgetReservation {
         if let Some(user) = &self.user {
             is_bound |= self
                 .ledger
-                .grant(user, wanted.amount, unpriced(true))
+                .grant(user, requested.amount, unpriced(true))
                 .await?;
         }
-        for ((call, held), (claim, _)) in held.into_iter().zip(calls) {
+        for ((call, reserved_calls), (claim, _)) in reserved_calls.into_iter().zip(calls) {
             let sum = self.open.entry(call).or_default();
-            *sum = sum.saturating_add(&held);
+            *sum = sum.saturating_add(&reserved_calls);
             sum.output = sum.output.saturating_add(claim.output_tokens);
             sum.is_bound |= is_bound;
         }
@@ -310,8 +312,8 @@ impl BudgetReservation {
 
     /// Returns the output tokens reserved for a call; `None` if no budget applies.
     pub fn reserved_output(&self, call: CallId) -> Option<u64> {
-        let held = self.open.get(&call).filter(|held| held.is_bound);
-        held.map(|held| held.output)
+        let reserved = self.open.get(&call).filter(|reserved| reserved.is_bound);
+        reserved.map(|reserved| reserved.output)
     }
 
     /// Reserves additional output for a call in progress.
@@ -328,8 +330,8 @@ impl BudgetReservation {
     /// Ends a call that cost this amount.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
         self.spent = self.spent.saturating_add(cost);
-        if let Some(held) = self.open.remove(&call) {
-            self.over = self.over.saturating_add(held.amount);
+        if let Some(reserved) = self.open.remove(&call) {
+            self.over = self.over.saturating_add(reserved.amount);
         }
     }
 
@@ -383,12 +385,12 @@ fn reserved_call((claim, own_key): &(CallReservation, bool)) -> (CallId, Reserve
         cost: if *own_key { MicroDollars(0) } else { cost },
         tokens: claim.input_tokens.saturating_add(claim.output_tokens),
     };
-    let held = ReservedCall {
+    let reserved = ReservedCall {
         amount,
         cost,
         ..ReservedCall::default()
     };
-    (claim.call, held)
+    (claim.call, reserved)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! crash, under the same number. Deltas are merged before they are written.
 
 mod delta_merge;
-mod found;
+mod findings;
 mod partial_bills;
 mod relay;
 
@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use delta_merge::{is_text, join, same_text};
+use delta_merge::{is_text, merge, same_text};
 
 use super::answer_cache::LeaderGuard;
 use super::outcome::Unstored;
@@ -141,7 +141,7 @@ impl Journal {
             .rev()
             .take_while(|previous| is_text(previous))
             .find(|previous| same_text(previous, &event));
-        if growing.is_some_and(|previous| join(previous, &event)) {
+        if growing.is_some_and(|previous| merge(previous, &event)) {
             return;
         }
         self.events.push(event);
@@ -200,12 +200,12 @@ impl Journal {
     }
 
     /// Records a cache hit.
-    pub fn record_hit(&mut self, key: String, kept: &cached_answers::CachedAnswer) {
-        let usage = &kept.answer.usage;
+    pub fn record_hit(&mut self, key: String, cached: &cached_answers::CachedAnswer) {
+        let usage = &cached.answer.usage;
         self.hits.push(CacheHit {
             key,
-            model: kept.model.clone(),
-            cost: kept.cost,
+            model: cached.model.clone(),
+            cost: cached.cost,
             tokens: usage.input + usage.output,
         });
     }
@@ -257,15 +257,15 @@ impl Journal {
         self.is_urgent = false;
         let ends = outcome.is_some();
         // Callers that wait for the same call continue after this attempt, whether or not it succeeds.
-        let _seats: Vec<LeaderGuard> = (self.cacheable.iter_mut())
-            .filter_map(|keeping| keeping.seat.take())
+        let _leaders: Vec<LeaderGuard> = (self.cacheable.iter_mut())
+            .filter_map(|keeping| keeping.leader.take())
             .collect();
         let batch = Arc::new(self.batch(now, outcome)?);
         let events = batch.events.clone();
         self.pending.push(batch);
         let pauses = match (self.is_awaited, self.retry_at) {
             (false, _) => &RETRY_PAUSES[..],
-            (true, None) => &RETRY_PAUSES[..PAUSES_WHEN_AWAITED],
+            (true, None) => &RETRY_PAUSES[..AWAITED_RETRIES],
             (true, Some(at)) if ends || clock::instant() >= at => &[],
             (true, Some(_)) => {
                 self.channel.publish_unstored(events);
@@ -358,7 +358,7 @@ const RETRY_PAUSES: [Duration; 5] = [
     Duration::from_secs(15),
 ];
 /// Number of these pauses to use if a connection waits for the run.
-const PAUSES_WHEN_AWAITED: usize = 2;
+const AWAITED_RETRIES: usize = 2;
 /// Interval between attempts of a run that continues unstored.
 const UNSTORED_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -368,7 +368,7 @@ pub(super) struct AnswerToCache {
     pub kept: cached_answers::CachedAnswer,
     pub ttl: Duration,
     /// Held until the answer is stored; other callers wait for it to be dropped.
-    pub seat: Option<LeaderGuard>,
+    pub leader: Option<LeaderGuard>,
 }
 
 /// A cache hit to record.

@@ -1,5 +1,5 @@
-//! Drives the domain's state machines: starts their calls, stores the results, and notifies watchers. Has no rules
-//! of its own.
+//! Drives the domain's state machines: starts their calls, stores the results, and notifies watchers. Contains no
+//! rules.
 
 mod answer_cache;
 mod background;
@@ -90,8 +90,13 @@ pub(crate) struct EngineShared {
 /// Number of most recent cached answers compared with a call to explain a cache miss.
 const MAX_COMPARED_ANSWERS: u32 = 500;
 
-fn nearest_entry(fields: &CanonicalFields, kept: &[BTreeMap<String, String>]) -> CacheMiss {
-    let differing = kept.iter().map(|hashes| fields.differing_fields(hashes));
+fn nearest_entry(
+    fields: &CanonicalFields,
+    stored_hashes: &[BTreeMap<String, String>],
+) -> CacheMiss {
+    let differing = stored_hashes
+        .iter()
+        .map(|hashes| fields.differing_fields(hashes));
     let nearest = differing.min_by_key(Vec::len);
     nearest.map_or(CacheMiss::NoStoredAnswer, CacheMiss::Differs)
 }
@@ -222,7 +227,7 @@ impl Engine {
     /// Resumes a run that was stored before the last restart. The queue limit does not apply.
     pub fn resume(&self, run: RunSpec) -> Finished {
         let channel = Arc::new(RunChannel::new(run.last_event));
-        let entry = RunningRun::of(&run, &channel);
+        let entry = RunningRun::new(&run, &channel);
         self.shared.runs().insert(run.id.clone(), entry);
         self.shared.run_arrived.notify_one();
         self.spawn(run, channel, None, None)
@@ -231,9 +236,9 @@ impl Engine {
     fn reserve_slot(&self, run: &RunSpec) -> Result<Arc<RunChannel>, RunRefused> {
         let mut running = self.shared.runs();
         let user = run.user.as_ref();
-        self.shared.check_room(&running, user, run.background)?;
+        self.shared.check_capacity(&running, user, run.background)?;
         let channel = Arc::new(RunChannel::new(run.last_event));
-        running.insert(run.id.clone(), RunningRun::of(run, &channel));
+        running.insert(run.id.clone(), RunningRun::new(run, &channel));
         self.shared.run_arrived.notify_one();
         Ok(channel)
     }
@@ -272,7 +277,7 @@ impl Engine {
             });
             let Some(rest) = rest else {
                 drop(place);
-                // Nobody may be waiting, because an asynchronous run has no receiver.
+                // An asynchronous run has no receiver.
                 let _ = tell.send(ended);
                 return;
             };
@@ -342,8 +347,8 @@ impl Engine {
             let owner = answer_cache::owner(&self.shared, user, request);
             let key = answer_cache::key(&self.shared, user, request);
             let look = move |db: &Reader| kept::fields_of(db, &owner, before, MAX_COMPARED_ANSWERS);
-            let kept = self.shared.store.read(look).await?;
-            misses.push((key.digest, nearest_entry(&key.fields, &kept)));
+            let stored_hashes = self.shared.store.read(look).await?;
+            misses.push((key.digest, nearest_entry(&key.fields, &stored_hashes)));
         }
         Ok(misses)
     }
@@ -376,7 +381,7 @@ impl Engine {
         user: &UserId,
         amount: UsageAmount,
     ) -> Result<ReservedAmount, String> {
-        ReservedAmount::of(self.shared.reservations.clone(), user, amount).await
+        ReservedAmount::reserve(self.shared.reservations.clone(), user, amount).await
     }
 
     /// Returns the number of active and waiting runs.
@@ -409,13 +414,13 @@ impl Engine {
                 break;
             }
         }
-        let hubs: Vec<Arc<RunChannel>> = self
+        let channels: Vec<Arc<RunChannel>> = self
             .shared
             .runs()
             .values()
             .map(|run| run.channel.clone())
             .collect();
-        for channel in hubs {
+        for channel in channels {
             channel.checkpoint();
         }
         // A checkpoint is a single write; the timeout guards against a hanging disk.
@@ -433,7 +438,7 @@ impl Engine {
 }
 
 impl RunningRun {
-    fn of(run: &RunSpec, channel: &Arc<RunChannel>) -> Self {
+    fn new(run: &RunSpec, channel: &Arc<RunChannel>) -> Self {
         Self {
             user: run.user.clone(),
             channel: channel.clone(),
@@ -445,7 +450,7 @@ impl RunningRun {
 
 impl EngineShared {
     /// Checks whether one more run of a user may be accepted. Relayed calls have separate limits.
-    fn check_room(
+    fn check_capacity(
         &self,
         running: &RunMap,
         user: Option<&UserId>,

@@ -41,7 +41,7 @@ impl Engine {
             relay: Some(audience),
             ..run
         };
-        let entry = RunningRun::of(&run, &channel);
+        let entry = RunningRun::new(&run, &channel);
         self.shared.runs().insert(run.id.clone(), entry);
         self.shared.run_arrived.notify_one();
         let store = self.shared.store.clone();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::event::{LAST_EVENTS, RunEvent, StreamDelta};
+use crate::domain::event::{FINAL_EVENTS, RunEvent, StreamDelta};
 use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError};
@@ -32,7 +32,7 @@ impl PublishedEvent {
     /// Returns the part of the event that a client's stream shows.
     pub fn delta(&self) -> Option<StreamDelta<'_>> {
         match &self.event {
-            Some(event) => StreamDelta::of(event),
+            Some(event) => StreamDelta::from_event(event),
             None => StreamDelta::parse(&self.stored.kind, &self.stored.data),
         }
     }
@@ -52,7 +52,7 @@ impl PublishedEvent {
 
     fn is_last(&self) -> bool {
         let name = self.event.as_ref().map(RunEvent::name);
-        LAST_EVENTS.contains(&name.unwrap_or(&self.stored.kind))
+        FINAL_EVENTS.contains(&name.unwrap_or(&self.stored.kind))
     }
 }
 
@@ -62,7 +62,7 @@ pub enum RelayAudience {
     /// A single client, which receives the answer as it arrives and applies backpressure to the call.
     Watcher,
     /// No one: the answer is returned as a whole.
-    Nobody,
+    NoWatcher,
 }
 
 /// The live channel of a run: events out, commands in.
@@ -197,11 +197,11 @@ impl RunChannel {
         self.send_command(RunCommand::Checkpoint);
     }
 
-    fn send_command(&self, wish: RunCommand) {
+    fn send_command(&self, command_value: RunCommand) {
         let mut state = self.state();
         // A request to finish early can be overridden by cancel; nothing overrides cancel or checkpoint.
         if matches!(state.command, None | Some(RunCommand::FinishEarly)) {
-            state.command = Some(wish);
+            state.command = Some(command_value);
         }
         drop(state);
         self.command_ready.notify_one();
@@ -210,8 +210,8 @@ impl RunChannel {
     /// Waits for the next command.
     pub async fn next_command(&self) -> RunCommand {
         loop {
-            if let Some(wish) = self.pending_command() {
-                return wish;
+            if let Some(command_value) = self.pending_command() {
+                return command_value;
             }
             self.command_ready.notified().await;
         }
@@ -219,14 +219,14 @@ impl RunChannel {
 
     fn pending_command(&self) -> Option<RunCommand> {
         let mut state = self.state();
-        let Some(wish) = state.command.clone() else {
+        let Some(command_value) = state.command.clone() else {
             return state.skip_requests.pop().map(RunCommand::SkipModel);
         };
         // The run continues after this command, so take it to make room for another.
-        if wish == RunCommand::FinishEarly {
+        if command_value == RunCommand::FinishEarly {
             state.command = None;
         }
-        Some(wish)
+        Some(command_value)
     }
 
     // Returns events after a sequence number, or `TooOld` if memory does not reach back that far.
@@ -234,10 +234,10 @@ impl RunChannel {
         let mut state = self.state();
         if self.is_passthrough && !state.recent.is_empty() {
             state.bytes = 0;
-            let taken = std::mem::take(&mut state.recent);
+            let events = std::mem::take(&mut state.recent);
             drop(state);
             self.events_taken.notify_one();
-            return WatchPosition::Events(taken.into());
+            return WatchPosition::Events(events.into());
         }
         if after >= state.last {
             return if state.is_over {
@@ -367,10 +367,10 @@ mod tests {
         assert!(channel.has_room());
         channel.publish_unstored(vec![piece(2, &"x".repeat(MAX_RECENT_BYTES))]);
         assert!(!channel.has_room());
-        let WatchPosition::Events(taken) = channel.events_after(0) else {
+        let WatchPosition::Events(events) = channel.events_after(0) else {
             panic!("there are two");
         };
-        assert_eq!(taken.len(), 2);
+        assert_eq!(events.len(), 2);
         assert!(channel.has_room());
         assert!(matches!(channel.events_after(2), WatchPosition::UpToDate));
         channel.close();

@@ -32,7 +32,7 @@ use crate::store::StoreError;
 /// How long events are batched before they are written and published: one write for many deltas, and still faster
 /// than people read.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
-/// Number of call events buffered here before the call threads block.
+/// Number of call events buffered here before the calls wait.
 const MAX_WAITING_EVENTS: usize = 64;
 /// Time limit for the bills of stopped calls; after that, the run's end is written without them.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub(super) async fn run(
     )
     .with_awaited(run.is_awaited)
     .into_passthrough(run.relay);
-    let mut hurried = false;
+    let mut finishes_early = false;
     let turn = loop {
         if is_relayed {
             // It already holds a relayed-call slot.
@@ -65,13 +65,13 @@ pub(super) async fn run(
                 RunCommand::Checkpoint => return None,
                 // Driven without a slot, since it makes no calls.
                 RunCommand::Cancel(_) => break None,
-                RunCommand::FinishEarly => hurried = true,
+                RunCommand::FinishEarly => finishes_early = true,
                 // No model has been called yet.
                 RunCommand::SkipModel(_) => {}
             },
         }
     };
-    if hurried {
+    if finishes_early {
         // Repeat the command for the runner.
         channel.request_finish_early();
     }
@@ -305,7 +305,7 @@ impl Driver {
     async fn handle_call_event(&mut self, event: Option<(u64, CallEvent)>) {
         let Some((number, event)) = event else { return };
         if let Some(more) = self.process_call_event(number, event) {
-            self.extend(number, more).await;
+            self.extend_reservation(number, more).await;
         }
     }
 
@@ -347,7 +347,7 @@ impl Driver {
     }
 
     // An answer without its own limit continues as long as its budgets have room.
-    async fn extend(&mut self, number: u64, more: CallReservation) {
+    async fn extend_reservation(&mut self, number: u64, more: CallReservation) {
         let own = self
             .shared
             .llm

@@ -96,7 +96,7 @@ impl UsageRecorder {
     }
 
     /// Waits until a long backlog has been written: a busy processor may leave the writer too little time, and new
-    /// calls must not take even more of it. While the store fails, nobody waits.
+    /// calls must not take even more of it. While the store fails, calls do not wait.
     pub async fn wait_for_backlog(self: &Arc<Self>) {
         let is_long = {
             let state = self.state();
@@ -195,7 +195,7 @@ mod tests {
             let channel = Arc::new(RunChannel::for_passthrough());
             let owner = (Some(user.clone()), None);
             let mut journal = Journal::new(store.clone(), channel, id, owner, 0)
-                .into_passthrough(Some(RelayAudience::Nobody));
+                .into_passthrough(Some(RelayAudience::NoWatcher));
             let member = CallId {
                 stage: 0,
                 member: 0,

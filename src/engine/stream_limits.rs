@@ -100,24 +100,24 @@ mod tests {
     use crate::domain::time::Timestamp;
 
     #[test]
-    fn places_are_limited_in_all_and_for_one_person_and_free_again() {
+    fn slots_are_limited_in_total_and_per_user_and_freed() {
         let user = |number| UserId::new(Timestamp::default(), number);
-        let places = StreamSlots::new(StreamLimits {
+        let slots = StreamSlots::new(StreamLimits {
             total: 4,
             per_user: 3,
         });
-        let two = places.take(&user(1), 2).unwrap();
-        let refused = |number, count| places.take(&user(number), count).err();
+        let two = slots.take(&user(1), 2).unwrap();
+        let refused = |number, count| slots.take(&user(number), count).err();
         assert_eq!(refused(1, 2), Some(RunRefused::TooMany));
         assert_eq!(refused(2, 3), Some(RunRefused::Full));
-        let other = places.take(&user(2), 2).unwrap();
+        let other = slots.take(&user(2), 2).unwrap();
         assert_eq!(refused(1, 1), Some(RunRefused::Full));
         drop(two);
         assert_eq!(refused(1, 2), None);
         drop(other);
-        assert!(places.open().by_user.is_empty());
-        assert_eq!(places.open().total, 0);
-        places.close();
+        assert!(slots.open().by_user.is_empty());
+        assert_eq!(slots.open().total, 0);
+        slots.close();
         assert_eq!(refused(1, 1), Some(RunRefused::Closing));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::output::Output;
 use super::zip::{Zip, ZipError};
-use super::{FileInput, Unreadable, inner};
+use super::{FileInput, Unreadable, read_inner};
 
 /// Path fragments of files that programs leave behind and that contain no document.
 const LITTER: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
@@ -18,7 +18,7 @@ pub(super) fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
 ) -> Result<(), Unreadable> {
-    if zip.repaired {
+    if zip.is_repaired {
         out.note(
             "the archive is damaged: its directory is lost; only the entries that could be found are read".to_owned(),
         );
@@ -46,7 +46,7 @@ pub(super) fn read(
             name,
             ..*input
         };
-        match inner(&file, out) {
+        match read_inner(&file, out) {
             Ok(()) => read += 1,
             Err(reason) => out.note(format!("{name}: {}", reason.message())),
         }

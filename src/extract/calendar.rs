@@ -4,13 +4,13 @@
 /// Maximum length of a line in bytes; a longer one is cut.
 const MAX_LINE_BYTES: usize = 64 << 10;
 /// Entries that concern programs, not readers.
-const SKIPPED: &[&str] = &[
+const SKIPPED_PROPERTIES: &[&str] = &[
     "PRODID", "VERSION", "CALSCALE", "METHOD", "UID", "SEQUENCE", "DTSTAMP", "REV", "TRANSP",
     "CLASS",
 ];
 
 /// Whether a text is a calendar or an address card.
-pub fn looks_like(text: &str) -> bool {
+pub fn is_calendar(text: &str) -> bool {
     let head = text.trim_start();
     ["BEGIN:VCALENDAR", "BEGIN:VCARD"].iter().any(|mark| {
         head.get(..mark.len())
@@ -21,9 +21,9 @@ pub fn looks_like(text: &str) -> bool {
 /// The entries as text, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let mut out = String::new();
-    let (mut pictures, mut times) = (0, 0);
-    for line in unfolded(text) {
-        let Some((name, parameters, value)) = entry(&line) else {
+    let (mut attachments, mut time_zone_depth) = (0, 0);
+    for line in unfold_lines(text) {
+        let Some((name, parameters, value)) = parse_line(&line) else {
             continue;
         };
         match name.as_str() {
@@ -33,29 +33,32 @@ pub fn render(text: &str) -> (String, Vec<String>) {
                 "VJOURNAL" => out.push_str("\n# Entry\n"),
                 "VCARD" => out.push_str("\n# Contact\n"),
                 "VALARM" => out.push_str("Alarm:\n"),
-                "VTIMEZONE" => times += 1,
+                "VTIMEZONE" => time_zone_depth += 1,
                 _ => {}
             },
-            "END" => times -= usize::from(times > 0 && value.eq_ignore_ascii_case("VTIMEZONE")),
+            "END" => {
+                time_zone_depth -=
+                    usize::from(time_zone_depth > 0 && value.eq_ignore_ascii_case("VTIMEZONE"))
+            }
             // Time zone rules contain no times of events.
-            _ if times > 0 || SKIPPED.contains(&name.as_str()) => {}
+            _ if time_zone_depth > 0 || SKIPPED_PROPERTIES.contains(&name.as_str()) => {}
             _ if value.len() > 200 && parameters.to_ascii_uppercase().contains("ENCODING=B")
                 || value.starts_with("data:") =>
             {
-                pictures += 1;
+                attachments += 1;
             }
-            _ => out.push_str(&shown(&name, &parameters, &value)),
+            _ => out.push_str(&format_property(&name, &parameters, &value)),
         }
     }
     let mut notes = Vec::new();
-    if pictures > 0 {
-        notes.push(format!("pictures and sounds left out: {pictures}"));
+    if attachments > 0 {
+        notes.push(format!("pictures and sounds left out: {attachments}"));
     }
     (out.trim().to_owned(), notes)
 }
 
 /// The lines with their continuations.
-fn unfolded(text: &str) -> Vec<String> {
+fn unfold_lines(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         let quoted = lines.last().is_some_and(|last| {
@@ -74,7 +77,7 @@ fn unfolded(text: &str) -> Vec<String> {
 }
 
 /// Name, parameters, and decoded value of a line.
-fn entry(line: &str) -> Option<(String, String, String)> {
+fn parse_line(line: &str) -> Option<(String, String, String)> {
     let mut quoted = false;
     let colon = line.find(|c| {
         quoted ^= c == '"';
@@ -93,26 +96,27 @@ fn entry(line: &str) -> Option<(String, String, String)> {
     Some((name, parameters.to_owned(), value.trim().to_owned()))
 }
 
-fn shown(name: &str, parameters: &str, value: &str) -> String {
-    let words = match name {
+fn format_property(name: &str, parameters: &str, value: &str) -> String {
+    let text = match name {
         "DTSTART" | "DTEND" | "DUE" | "COMPLETED" | "CREATED" | "LAST-MODIFIED"
-        | "RECURRENCE-ID" | "EXDATE" | "RDATE" => moment(value, parameters),
+        | "RECURRENCE-ID" | "EXDATE" | "RDATE" => format_times(value, parameters),
         // The parts of an address or a name are separated by semicolons.
-        "N" | "ADR" | "ORG" => split(value, ';').join(", "),
-        _ => unescaped(value),
+        "N" | "ADR" | "ORG" => split_escaped(value, ';').join(", "),
+        _ => unescape(value),
     };
-    let common = parameters
-        .split(';')
-        .find_map(|one| one.strip_prefix("CN=").or_else(|| one.strip_prefix("cn=")));
-    let words = match (
-        words
-            .strip_prefix("mailto:")
-            .or_else(|| words.strip_prefix("MAILTO:")),
-        common,
+    let common_name = parameters.split(';').find_map(|parameter| {
+        parameter
+            .strip_prefix("CN=")
+            .or_else(|| parameter.strip_prefix("cn="))
+    });
+    let text = match (
+        text.strip_prefix("mailto:")
+            .or_else(|| text.strip_prefix("MAILTO:")),
+        common_name,
     ) {
         (Some(address), Some(name)) => format!("{} <{address}>", name.trim_matches('"')),
         (Some(address), None) => address.to_owned(),
-        (None, _) => words,
+        (None, _) => text,
     };
     let label = match name {
         "DTSTART" => "Start",
@@ -127,29 +131,29 @@ fn shown(name: &str, parameters: &str, value: &str) -> String {
         Some(first) if label == name => format!("{first}{}", label[1..].to_ascii_lowercase()),
         _ => label.to_owned(),
     };
-    if words.trim_matches([',', ' ']).is_empty() {
+    if text.trim_matches([',', ' ']).is_empty() {
         return String::new();
     }
-    format!("{label}: {}\n", words.trim_matches([',', ' ']))
+    format!("{label}: {}\n", text.trim_matches([',', ' ']))
 }
 
 /// Splits at separators that are not escaped and decodes each part.
-fn split(value: &str, separator: char) -> Vec<String> {
+fn split_escaped(value: &str, separator: char) -> Vec<String> {
     let (mut parts, mut part, mut escaped) = (Vec::new(), String::new(), false);
     for character in value.chars() {
         if character == separator && !escaped {
-            parts.push(unescaped(&std::mem::take(&mut part)));
+            parts.push(unescape(&std::mem::take(&mut part)));
         } else {
             part.push(character);
         }
         escaped = character == '\\' && !escaped;
     }
-    parts.push(unescaped(&part));
+    parts.push(unescape(&part));
     parts.retain(|part| !part.trim().is_empty());
     parts
 }
 
-fn unescaped(value: &str) -> String {
+fn unescape(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     let mut rest = value.chars();
     while let Some(character) = rest.next() {
@@ -166,8 +170,8 @@ fn unescaped(value: &str) -> String {
 }
 
 /// `20260301T090000Z` as `2026-03-01 09:00 UTC`.
-fn moment(value: &str, parameters: &str) -> String {
-    let one = |text: &str| -> Option<String> {
+fn format_times(value: &str, parameters: &str) -> String {
+    let format_one = |text: &str| -> Option<String> {
         let (day, clock) = text.split_once('T').unwrap_or((text, ""));
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         if day.len() != 8 || !is_number(day) {
@@ -180,7 +184,7 @@ fn moment(value: &str, parameters: &str) -> String {
         }
         let zone = parameters
             .split(';')
-            .find_map(|one| one.strip_prefix("TZID="));
+            .find_map(|format_one| format_one.strip_prefix("TZID="));
         let zone = if clock.ends_with('Z') {
             Some("UTC")
         } else {
@@ -189,8 +193,8 @@ fn moment(value: &str, parameters: &str) -> String {
         let zone = zone.map(|zone| format!(" {zone}")).unwrap_or_default();
         Some(format!("{date} {}:{}{zone}", &digits[..2], &digits[2..4]))
     };
-    let all: Option<Vec<String>> = value.split(',').map(one).collect();
-    all.map_or_else(|| value.to_owned(), |all| all.join(", "))
+    let formatted: Option<Vec<String>> = value.split(',').map(format_one).collect();
+    formatted.map_or_else(|| value.to_owned(), |formatted| formatted.join(", "))
 }
 
 #[cfg(test)]
@@ -202,7 +206,7 @@ mod tests {
         let text = "BEGIN:VCALENDAR\r\nPRODID:x\r\nBEGIN:VTIMEZONE\r\nDTSTART:19700101T000000\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\n\
                     SUMMARY:A long ques\r\n tion\\, here\r\nDTSTART;TZID=Europe/Paris:20260301T090000\r\nDTEND:20260301T100000Z\r\n\
                     ATTENDEE;CN=\"Ann B\":mailto:a@b.c\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
-        assert!(looks_like(text));
+        assert!(is_calendar(text));
         assert_eq!(
             render(text).0,
             "# Event\nSummary: A long question, here\nStart: 2026-03-01 09:00 Europe/Paris\nEnd: 2026-03-01 10:00 UTC\n\

@@ -23,12 +23,12 @@ pub struct Decoded {
 }
 
 /// Number of bytes searched for an encoding declaration, in HTML as in XML.
-const DECLARED_WITHIN: usize = 1_024;
+const MAX_DECLARATION_BYTES: usize = 1_024;
 /// Number of bytes that encoding detection examines: half a megabyte takes up to 70 ms.
-const DETECT_WITHIN: usize = 256 * 1024;
+const MAX_DETECTION_BYTES: usize = 256 * 1024;
 
 /// The canonical name, in lowercase, of the encoding that a label means.
-pub fn named(label: &str) -> Option<String> {
+pub fn canonical_name(label: &str) -> Option<String> {
     let encoding = Encoding::for_label(label.trim().as_bytes())?;
     Some(encoding.name().to_lowercase())
 }
@@ -39,41 +39,41 @@ pub fn named(label: &str) -> Option<String> {
 /// [`Unreadable::Binary`] when the bytes are not text in any encoding.
 pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable> {
     if let Some(encoding) = chosen.and_then(|label| Encoding::for_label(label.as_bytes())) {
-        return with(encoding, bytes);
+        return decode_as(encoding, bytes);
     }
-    if let Some((name, wide)) = utf32(bytes) {
+    if let Some((name, wide)) = decode_utf32(bytes) {
         return clean(&wide, name, 0);
     }
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
-        return with(encoding, &bytes[mark..]);
+        return decode_as(encoding, &bytes[mark..]);
     }
     if let Some(encoding) = utf16_without_mark(bytes) {
-        return with(encoding, bytes);
+        return decode_as(encoding, bytes);
     }
     let nuls = bytes.iter().filter(|&&byte| byte == 0).count();
     if nuls * 1_000 > bytes.len() {
         return Err(Unreadable::Binary);
     }
     if std::str::from_utf8(bytes).is_ok() {
-        return with(UTF_8, bytes);
+        return decode_as(UTF_8, bytes);
     }
-    if let Some(mixed) = mixed(bytes) {
+    if let Some(mixed) = decode_mixed(bytes) {
         return mixed;
     }
-    if let Some(encoding) = declared(bytes)
+    if let Some(encoding) = declared_encoding(bytes)
         && !encoding.decode_without_bom_handling(bytes).1
     {
-        return with(encoding, bytes);
+        return decode_as(encoding, bytes);
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(&bytes[..bytes.len().min(DETECT_WITHIN)], true);
-    with(detector.guess(None, Utf8Detection::Allow), bytes)
+    detector.feed(&bytes[..bytes.len().min(MAX_DETECTION_BYTES)], true);
+    decode_as(detector.guess(None, Utf8Detection::Allow), bytes)
 }
 
-fn with(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable> {
-    let (text, bad) = encoding.decode_without_bom_handling(bytes);
+fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable> {
+    let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
     // A U+FFFD that the author wrote is counted too; distinguishing them is not worth a second decoder.
-    let replaced = if bad {
+    let replaced = if had_errors {
         text.matches('\u{FFFD}').count()
     } else {
         0
@@ -84,7 +84,7 @@ fn with(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable
 /// Normalizes line ends and drops control characters; too many control characters or replaced bytes mean binary
 /// data.
 fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
-    let mut kept = String::with_capacity(text.len());
+    let mut out = String::with_capacity(text.len());
     let (mut characters, mut dropped) = (0usize, 0usize);
     let terminal = terminal::plain(text);
     let mut rest = terminal.chars().peekable();
@@ -93,24 +93,24 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
         match character {
             '\r' => {
                 if rest.peek() != Some(&'\n') {
-                    kept.push('\n');
+                    out.push('\n');
                 }
             }
-            '\n' | '\t' | '\u{C}' => kept.push(character),
-            '\u{B}' | '\u{85}' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
+            '\n' | '\t' | '\u{C}' => out.push(character),
+            '\u{B}' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push('\n'),
             // Remnants of escapes and overstrikes are dropped, but do not count as evidence of binary data.
             '\u{8}' | '\u{1B}' | '\u{FEFF}' => {}
             // The DOS end-of-file marker.
             '\u{1A}' if rest.peek().is_none() => {}
             control if control.is_control() => dropped += 1,
-            other => kept.push(other),
+            other => out.push(other),
         }
     }
     if dropped * 100 > characters || replaced * 20 > characters {
         return Err(Unreadable::Binary);
     }
     Ok(Decoded {
-        text: kept,
+        text: out,
         encoding: encoding.to_owned(),
         replaced,
         dropped,
@@ -120,7 +120,7 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
 
 /// Decodes UTF-32, recognized by its byte order mark or by its zero bytes. encoding_rs omits it because the
 /// web does not use it.
-fn utf32(bytes: &[u8]) -> Option<(&'static str, String)> {
+fn decode_utf32(bytes: &[u8]) -> Option<(&'static str, String)> {
     let read = |big: bool, bytes: &[u8]| -> Option<String> {
         let (units, rest) = bytes.as_chunks::<4>();
         if !rest.is_empty() || units.is_empty() {
@@ -173,18 +173,18 @@ fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
 /// Decodes a text that is UTF-8 except for some bytes: in a line with such bytes, each run of them is read as
 /// Windows-1252 if it gives letters and symbols, and is replaced otherwise. `None` when less than half of the
 /// non-ASCII characters are UTF-8, because the text is then in another encoding.
-fn mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
-    let (mut whole, mut broken) = (0usize, 0usize);
+fn decode_mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
+    let (mut valid_count, mut invalid_count) = (0usize, 0usize);
     let mut text = String::with_capacity(bytes.len());
     let (mut stray, mut replaced) = (0, 0);
     for chunk in bytes.utf8_chunks() {
-        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        valid_count += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
         text.push_str(chunk.valid());
         let invalid = chunk.invalid();
         if invalid.is_empty() {
             continue;
         }
-        broken += 1;
+        invalid_count += 1;
         let (read, is_bad) = WINDOWS_1252.decode_without_bom_handling(invalid);
         if is_bad || read.chars().any(char::is_control) {
             replaced += 1;
@@ -194,7 +194,7 @@ fn mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
             text.push_str(&read);
         }
     }
-    if whole == 0 || whole < broken {
+    if valid_count == 0 || valid_count < invalid_count {
         return None;
     }
     let decoded = clean(&text, "utf-8", replaced);
@@ -202,8 +202,9 @@ fn mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
 }
 
 /// The encoding that an HTML, XML, CSS, or source file declares.
-fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(DECLARED_WITHIN)]).to_lowercase();
+fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
+    let head =
+        String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_DECLARATION_BYTES)]).to_lowercase();
     ["charset=", "encoding=", "coding:", "coding="]
         .iter()
         .find_map(|key| {

@@ -193,7 +193,7 @@ impl ReportFrame {
 impl SentReport {
     /// The report, with the file's kind mapped to a known one: nothing the child sends is trusted.
     pub fn report(self) -> ReadReport {
-        let known: &FileKind = kind::named(&self.kind);
+        let known: &FileKind = kind::by_name(&self.kind);
         ReadReport {
             kind: known.name,
             // An image has one of several media types.

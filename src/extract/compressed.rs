@@ -7,14 +7,14 @@ use flate2::read::MultiGzDecoder;
 
 use super::kind::{self, FileKind};
 use super::output::Output;
-use super::{FileInput, Unreadable, inner, read};
+use super::{FileInput, Unreadable, read, read_inner};
 
 /// Maximum number of files read from an archive.
 const MAX_FILES: usize = 20_000;
 /// Maximum ratio of the unpacked to the packed size.
 const MAX_RATIO: usize = 300;
 /// Unpacked size, in bytes, up to which the ratio does not matter.
-const RATIO_FROM: usize = 16 << 20;
+const MIN_RATIO_CHECK_BYTES: usize = 16 << 20;
 /// Path fragments of files that programs leave behind.
 const LITTER: &[&str] = &["/._", ".DS_Store", "PaxHeader", "@LongLink"];
 
@@ -37,7 +37,7 @@ pub(super) fn read_packed(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
 ) -> Result<(&'static FileKind, String), Unreadable> {
-    let bytes = unpacked(input.bytes, input.limits.input, out)?;
+    let bytes = decompress(input.bytes, input.limits.input, out)?;
     let lower = input.name.to_lowercase();
     let name = match lower
         .strip_suffix(".gz")
@@ -65,16 +65,21 @@ pub(super) fn read_packed(
     read(&file, out)
 }
 
-fn unpacked(packed: &[u8], limit: usize, out: &mut Output<'_>) -> Result<Vec<u8>, Unreadable> {
-    let most = limit.min(packed.len().saturating_mul(MAX_RATIO).max(RATIO_FROM));
+fn decompress(packed: &[u8], limit: usize, out: &mut Output<'_>) -> Result<Vec<u8>, Unreadable> {
+    let max_bytes = limit.min(
+        packed
+            .len()
+            .saturating_mul(MAX_RATIO)
+            .max(MIN_RATIO_CHECK_BYTES),
+    );
     let mut bytes = Vec::new();
-    let ended = MultiGzDecoder::new(packed)
-        .take(most as u64 + 1)
+    let outcome = MultiGzDecoder::new(packed)
+        .take(max_bytes as u64 + 1)
         .read_to_end(&mut bytes);
-    if bytes.len() > most {
+    if bytes.len() > max_bytes {
         return Err(Unreadable::TooLarge);
     }
-    match ended {
+    match outcome {
         Ok(_) => Ok(bytes),
         Err(_) if bytes.is_empty() => Err(Unreadable::Broken("gzip")),
         Err(_) => {
@@ -97,7 +102,7 @@ pub(super) fn read_archive(
         return Err(Unreadable::TooDeep);
     }
     let mut archive = tar::Archive::new(input.bytes);
-    let (mut files, mut done, mut damaged) = (0, 0, false);
+    let (mut files, mut read_count, mut damaged) = (0, 0, false);
     for entry in archive
         .entries()
         .map_err(|_| Unreadable::Broken("tar"))?
@@ -121,8 +126,8 @@ pub(super) fn read_archive(
             name: &name,
             ..*input
         };
-        match inner(&file, out) {
-            Ok(()) => done += 1,
+        match read_inner(&file, out) {
+            Ok(()) => read_count += 1,
             Err(reason) => out.note(format!("{name}: {}", reason.message())),
         }
         if out.is_full() {
@@ -132,10 +137,10 @@ pub(super) fn read_archive(
     if damaged {
         out.note("the archive is damaged: it is read only up to the damage".to_owned());
     }
-    match (files, done) {
+    match (files, read_count) {
         (0, _) => Err(Unreadable::NoText),
         (_, 0) => Err(Unreadable::NothingInside),
-        _ => Ok((kind::named("tar"), String::new())),
+        _ => Ok((kind::by_name("tar"), String::new())),
     }
 }
 

@@ -15,7 +15,7 @@ pub fn decode(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let used = match one(rest) {
+        let used = match decode_reference(rest) {
             Some((text, used)) => {
                 out.push_str(&text);
                 used
@@ -32,7 +32,7 @@ pub fn decode(text: &str) -> String {
 }
 
 /// The character that the reference at the start of `text` means, and the reference's length in bytes.
-fn one(text: &str) -> Option<(Cow<'static, str>, usize)> {
+fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
     let inner = &text[1..];
     if let Some(number) = inner.strip_prefix('#') {
         let (digits, radix, mark) = match number.strip_prefix(['x', 'X']) {
@@ -47,7 +47,7 @@ fn one(text: &str) -> Option<(Cow<'static, str>, usize)> {
             .or((length > 8).then_some(u32::MAX))?;
         let semicolon = usize::from(digits[length..].starts_with(';'));
         return Some((
-            numbered(value).to_string().into(),
+            decode_number(value).to_string().into(),
             mark + length + semicolon,
         ));
     }
@@ -72,7 +72,7 @@ fn one(text: &str) -> Option<(Cow<'static, str>, usize)> {
     Some((text.into(), 1 + length + usize::from(closed)))
 }
 
-fn numbered(value: u32) -> char {
+fn decode_number(value: u32) -> char {
     // Browsers read 128 to 159 as Windows-1252, since that is what authors meant.
     const WINDOWS: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž',

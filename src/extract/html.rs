@@ -11,7 +11,7 @@ use super::markup::{Token, Tokens, attribute};
 use writer::HtmlTextWriter;
 
 /// Elements that are dropped with their content.
-const DROPPED: &[&str] = &[
+const DROPPED_ELEMENTS: &[&str] = &[
     "script",
     "style",
     "nav",
@@ -33,12 +33,12 @@ const DROPPED: &[&str] = &[
     "annotation-xml",
 ];
 /// Void elements, which have no content.
-const VOID: &[&str] = &[
+const VOID_ELEMENTS: &[&str] = &[
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
     "track", "wbr",
 ];
 /// Elements whose end tag is optional: a hidden one ends where the next of its kind begins.
-const UNCLOSED: &[&str] = &[
+const UNCLOSED_ELEMENTS: &[&str] = &[
     "p", "li", "dt", "dd", "tr", "td", "th", "option", "rt", "rp",
 ];
 /// The text of a web page.
@@ -55,23 +55,23 @@ pub struct RenderedPage {
 /// Converts a page, with its title above the text; stops once the text is longer than `max_text` bytes. With
 /// `is_xml`, a self-closing element has no content, even if the page is not well-formed.
 pub fn render(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
-    let mut reading = body(page, max_text, is_xml);
-    let (title, text) = (&reading.title, &reading.text);
+    let mut page_text = body(page, max_text, is_xml);
+    let (title, text) = (&page_text.title, &page_text.text);
     let repeated = title.is_empty()
         || text
             .lines()
             .take(20)
             .any(|line| line.trim_start_matches(['#', ' ']) == title);
     if !repeated {
-        reading.text = format!("# {title}\n\n{text}");
+        page_text.text = format!("# {title}\n\n{text}");
     }
-    reading
+    page_text
 }
 
 /// Converts a page without putting its title above the text.
 pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut tokens = Tokens::new(page, is_xml);
-    let (mut deleted, mut aids, mut hidden, mut media) = (0, 0, 0, 0);
+    let (mut deleted, mut reading_aids, mut hidden, mut media) = (0, 0, 0, 0);
     let mut writer = HtmlTextWriter::default();
     let mut dropped: Option<Dropped> = None;
     let mut dropping = true;
@@ -89,12 +89,12 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
         };
         if let Some(open) = &mut dropped {
             open.has_text |= matches!(&token, Token::Text(text) if !text.trim().is_empty());
-            if let Some(choice) = open.choice(&token) {
-                writer.take(&Token::Text(&choice));
+            if let Some(choice) = open.visible_text(&token) {
+                writer.push_token(&Token::Text(&choice));
             }
             if open.ends_with(&token) {
                 let resume = open.unclosed && matches!(token, Token::Open { .. });
-                hidden += usize::from(open.has_text && !is_silent(&open.name));
+                hidden += usize::from(open.has_text && !is_not_displayed(&open.name));
                 dropped = None;
                 if resume {
                     tokens.rewind(position);
@@ -108,31 +108,31 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
                 if is_dropped(name, attributes) && (dropping || is_code(name)) =>
             {
                 deleted += usize::from(name == "del");
-                aids += usize::from(name == "rt");
+                reading_aids += usize::from(name == "rt");
                 dropped = Some(Dropped {
                     name: name.clone(),
                     depth: 1,
                     after: tokens.position(),
-                    unclosed: UNCLOSED.contains(&name.as_str()),
+                    unclosed: UNCLOSED_ELEMENTS.contains(&name.as_str()),
                     chosen: false,
                     has_text: false,
                 });
             }
-            _ => writer.take(&token),
+            _ => writer.push_token(&token),
         }
     }
-    let mut reading = writer.finish();
+    let mut page_text = writer.finish();
     for (count, what) in [
         (deleted, "deleted passages"),
-        (aids, "reading aids above characters"),
+        (reading_aids, "reading aids above characters"),
         (hidden, "menus, footers, and hidden parts"),
         (media, "videos, audio, and other embedded content"),
     ] {
         if count > 0 {
-            reading.notes.push(format!("{what} left out: {count}"));
+            page_text.notes.push(format!("{what} left out: {count}"));
         }
     }
-    reading
+    page_text
 }
 
 /// Whether an element's content is never text for a reader, however broken the page is.
@@ -149,13 +149,13 @@ fn is_media(token: &Token) -> bool {
         "video" | "audio" => true,
         "iframe" | "object" | "embed" => ["src", "data", "srcdoc"]
             .iter()
-            .any(|one| attribute(attributes, one).is_some_and(|value| !value.is_empty())),
+            .any(|name| attribute(attributes, name).is_some_and(|value| !value.is_empty())),
         _ => false,
     }
 }
 
 /// Whether an element's text is not displayed, or is noted in another way.
-fn is_silent(name: &str) -> bool {
+fn is_not_displayed(name: &str) -> bool {
     matches!(
         name,
         "template"
@@ -177,7 +177,7 @@ fn is_silent(name: &str) -> bool {
 }
 
 fn is_dropped(name: &str, attributes: &str) -> bool {
-    if VOID.contains(&name) {
+    if VOID_ELEMENTS.contains(&name) {
         return false;
     }
     let hidden = || {
@@ -189,7 +189,7 @@ fn is_dropped(name: &str, attributes: &str) -> bool {
                     .contains("display:none")
             })
     };
-    DROPPED.contains(&name) || (!matches!(name, "html" | "body") && hidden())
+    DROPPED_ELEMENTS.contains(&name) || (!matches!(name, "html" | "body") && hidden())
 }
 
 /// The element whose content is being dropped.
@@ -205,7 +205,7 @@ struct Dropped {
 
 impl Dropped {
     /// The text of a menu's selected option or of a drawing, which the page shows.
-    fn choice(&mut self, token: &Token) -> Option<String> {
+    fn visible_text(&mut self, token: &Token) -> Option<String> {
         match token {
             Token::Open { name, .. } if self.name == "svg" => {
                 self.chosen |= name == "text";
@@ -398,13 +398,13 @@ mod tests {
 
     #[test]
     fn titles_are_extracted() {
-        let reading = render(
+        let page_text = render(
             "<head><title>A &amp; B\n c</title></head><h1>Other</h1>x",
             1_000,
             false,
         );
         assert_eq!(
-            (reading.title.as_str(), reading.text.as_str()),
+            (page_text.title.as_str(), page_text.text.as_str()),
             ("A & B c", "# A & B c\n\n# Other\n\nx")
         );
         check("<title>Same</title><h2>Same</h2>x", "## Same\n\nx");

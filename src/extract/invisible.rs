@@ -12,7 +12,7 @@ fn is_invisible(character: char) -> bool {
 }
 
 /// The text without invisible characters. A soft hyphen at the end of a line joins the two parts of the word.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub fn remove_invisible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_invisible) {
         return text.into();
     }
@@ -51,7 +51,7 @@ mod tests {
             ),
             ("plain", "plain"),
         ] {
-            assert_eq!(visible(text), expected, "{text:?}");
+            assert_eq!(remove_invisible(text), expected, "{text:?}");
         }
     }
 }

@@ -32,29 +32,29 @@ pub fn render(text: &str, max_text: usize, max_depth: usize) -> (String, Vec<Str
         notes.push("the JSON is invalid; it is shown unchanged".to_owned());
         return (text.to_owned(), notes);
     }
-    let depth = depth(text);
+    let depth = nesting_depth(text);
     let lines = text.trim().lines().count();
     // Indentation is quadratic in the depth, so very deeply nested JSON stays unchanged.
     if depth > max_depth {
         notes.push(format!("nested {depth} levels deep; it is shown unchanged"));
         return (text.to_owned(), notes);
     }
-    let crowded = lines == 1 && text.len() > 120;
-    (reflow(text.trim(), crowded, max_text), notes)
+    let is_minified = lines == 1 && text.len() > 120;
+    (rewrite(text.trim(), is_minified, max_text), notes)
 }
 
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut quoted, mut escaped) = (0usize, 0usize, false, false);
+fn nesting_depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0usize, false, false);
     for byte in text.bytes() {
         match byte {
             _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => {
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
                 depth += 1;
                 deepest = deepest.max(depth);
             }
-            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
@@ -62,25 +62,25 @@ fn depth(text: &str) -> usize {
 }
 
 /// Copies valid JSON, decoding `\uXXXX` inside strings; with `indent`, adds line breaks.
-fn reflow(text: &str, indent: bool, max_text: usize) -> String {
+fn rewrite(text: &str, indent: bool, max_text: usize) -> String {
     let mut out = String::with_capacity(text.len());
-    let (mut depth, mut quoted) = (0usize, false);
+    let (mut depth, mut in_string) = (0usize, false);
     let mut at = 0;
     while at < text.len() && out.len() <= max_text {
         let rest = &text[at..];
         let character = rest.chars().next().unwrap_or(' ');
         let mut used = character.len_utf8();
         match character {
-            '\\' if quoted => {
+            '\\' if in_string => {
                 let (shown, length) = unescape(rest);
                 out.push_str(&shown);
                 used = length;
             }
             '"' => {
-                quoted = !quoted;
+                in_string = !in_string;
                 out.push('"');
             }
-            _ if quoted || !indent => out.push(character),
+            _ if in_string || !indent => out.push(character),
             '{' | '[' => {
                 out.push(character);
                 let inner = rest[1..].trim_start();
@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn one_line_json_is_indented() {
-        let long = format!(
+        let one_line = format!(
             r#"{{"name":"Zo\u00eb \ud83d\ude00 \"q\" \u0007","list":[1,2.50,[]],"pad":"{}"}}"#,
             "x".repeat(120)
         );
-        let (text, notes) = render(&long, 10_000, 64);
+        let (text, notes) = render(&one_line, 10_000, 64);
         assert!(notes.is_empty());
         assert!(text.starts_with("{\n  \"name\": \"Zoë 😀 \\\"q\\\" \\u0007\",\n  \"list\": [\n    1,\n    2.50,\n    []\n  ],\n"), "{text}");
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());

@@ -164,7 +164,7 @@ pub const KINDS: &[FileKind] = &[
 ];
 
 /// The row of the kind with this name.
-pub fn named(name: &str) -> &'static FileKind {
+pub fn by_name(name: &str) -> &'static FileKind {
     KINDS
         .iter()
         .find(|kind| kind.name == name)
@@ -191,16 +191,16 @@ pub enum TextKind {
 }
 
 /// Detects the kind of a text, by content first.
-pub fn of(text: &str, file_name: &str) -> TextKind {
-    let claim = claimed(file_name);
+pub fn detect(text: &str, file_name: &str) -> TextKind {
+    let claim = kind_of_extension(file_name);
     let head = text.trim_start();
-    if calendar::looks_like(head) {
+    if calendar::is_calendar(head) {
         return TextKind::Calendar;
     }
-    if subtitles::looks_like(head) {
+    if subtitles::is_subtitles(head) {
         return TextKind::Subtitles;
     }
-    if is_page(head) {
+    if is_html_page(head) {
         return TextKind::Html;
     }
     if head.starts_with("<?xml") || starts_with_tag(head, &["svg", "rss", "feed"]) {
@@ -211,7 +211,7 @@ pub fn of(text: &str, file_name: &str) -> TextKind {
         };
     }
     if json::is_json(text) {
-        return match notebook::looks_like(text) {
+        return match notebook::is_notebook(text) {
             true => TextKind::Notebook,
             false => TextKind::Json,
         };
@@ -221,11 +221,11 @@ pub fn of(text: &str, file_name: &str) -> TextKind {
         Some("csv") => table::sniff(text, true).map_or(TextKind::Plain("text"), TextKind::Table),
         Some("json") => TextKind::Json,
         Some(kind @ ("markdown" | "source" | "xml")) => TextKind::Plain(kind),
-        _ => by_features(text, head),
+        _ => detect_by_features(text, head),
     }
 }
 
-fn by_features(text: &str, head: &str) -> TextKind {
+fn detect_by_features(text: &str, head: &str) -> TextKind {
     if head.starts_with("#!") {
         return TextKind::Plain("source");
     }
@@ -241,7 +241,7 @@ fn by_features(text: &str, head: &str) -> TextKind {
     TextKind::Plain("text")
 }
 
-fn claimed(file_name: &str) -> Option<&'static str> {
+fn kind_of_extension(file_name: &str) -> Option<&'static str> {
     let extension = file_name.rsplit_once('.')?.1.to_ascii_lowercase();
     KINDS
         .iter()
@@ -250,7 +250,7 @@ fn claimed(file_name: &str) -> Option<&'static str> {
 }
 
 /// Whether a complete page begins here, after comments and an XML declaration.
-fn is_page(head: &str) -> bool {
+fn is_html_page(head: &str) -> bool {
     let mut rest = head;
     // Bounded: pages begin with at most a few comments.
     for _ in 0..8 {
@@ -369,7 +369,7 @@ mod tests {
             ("a\tb\n1\t2\n3\t4\n", "data.txt", TextKind::Table(b'\t')),
             ("", "x", TextKind::Plain("text")),
         ] {
-            assert_eq!(of(text, name), expected, "{name}: {text}");
+            assert_eq!(detect(text, name), expected, "{name}: {text}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 /// The signature of one kind of file: its offset, its bytes, and the kind's name for the user. A signature
 /// of printable letters could begin a text, so such rows also require a NUL in the first bytes.
-struct MagicMark {
+struct FileSignature {
     offset: usize,
     bytes: &'static [u8],
     name: &'static str,
@@ -10,8 +10,8 @@ struct MagicMark {
 }
 
 /// A signature with which no text begins.
-const fn sure(offset: usize, bytes: &'static [u8], name: &'static str) -> MagicMark {
-    MagicMark {
+const fn signature(offset: usize, bytes: &'static [u8], name: &'static str) -> FileSignature {
+    FileSignature {
         offset,
         bytes,
         name,
@@ -20,8 +20,12 @@ const fn sure(offset: usize, bytes: &'static [u8], name: &'static str) -> MagicM
 }
 
 /// A signature of printable letters, valid only together with a NUL.
-const fn printable(offset: usize, bytes: &'static [u8], name: &'static str) -> MagicMark {
-    MagicMark {
+const fn printable_signature(
+    offset: usize,
+    bytes: &'static [u8],
+    name: &'static str,
+) -> FileSignature {
+    FileSignature {
         offset,
         bytes,
         name,
@@ -30,51 +34,51 @@ const fn printable(offset: usize, bytes: &'static [u8], name: &'static str) -> M
 }
 
 /// The known signatures.
-const MARKS: &[MagicMark] = &[
-    sure(0, b"%PDF-", "PDF"),
-    sure(0, b"%!PS-Adobe", "PostScript"),
-    sure(0, b"\x89PNG\r\n\x1A\n", "PNG image"),
-    sure(0, b"\xFF\xD8\xFF", "JPEG image"),
-    sure(0, b"GIF87a", "GIF image"),
-    sure(0, b"GIF89a", "GIF image"),
-    sure(0, b"II*\0", "TIFF image"),
-    sure(0, b"MM\0*", "TIFF image"),
-    printable(0, b"BM", "BMP image"),
-    sure(0, b"\0\0\x01\0", "icon"),
-    sure(4, b"ftypheic", "HEIC image"),
-    sure(4, b"ftypavif", "AVIF image"),
-    sure(4, b"ftyp", "MP4 video or audio"),
-    printable(0, b"RIFF", "RIFF image, sound or video"),
-    printable(0, b"ID3", "MP3 audio"),
-    printable(0, b"OggS", "Ogg audio or video"),
-    printable(0, b"fLaC", "FLAC audio"),
-    sure(0, b"\x1A\x45\xDF\xA3", "Matroska video"),
-    sure(0, b"\x1F\x8B", "gzip archive"),
-    sure(0, b"BZh91AY&SY", "bzip2 archive"),
-    sure(0, b"\xFD7zXZ\0", "xz archive"),
-    sure(0, b"\x28\xB5\x2F\xFD", "zstd archive"),
-    sure(0, b"7z\xBC\xAF\x27\x1C", "7-Zip archive"),
-    sure(0, b"Rar!\x1A\x07", "RAR archive"),
-    printable(257, b"ustar", "tar archive"),
-    sure(0, b"\x7FELF", "executable"),
-    printable(0, b"MZ", "executable"),
-    sure(0, b"\xCA\xFE\xBA\xBE", "executable"),
-    sure(0, b"\xCF\xFA\xED\xFE", "executable"),
-    sure(0, b"\xFE\xED\xFA\xCF", "executable"),
-    sure(0, b"\0asm", "WebAssembly module"),
-    sure(0, b"SQLite format 3\0", "SQLite database"),
-    printable(0, b"wOF2", "font"),
-    printable(0, b"wOFF", "font"),
-    printable(0, b"OTTO\0", "font"),
-    sure(0, b"\0\x01\0\0\0", "font"),
+const SIGNATURES: &[FileSignature] = &[
+    signature(0, b"%PDF-", "PDF"),
+    signature(0, b"%!PS-Adobe", "PostScript"),
+    signature(0, b"\x89PNG\r\n\x1A\n", "PNG image"),
+    signature(0, b"\xFF\xD8\xFF", "JPEG image"),
+    signature(0, b"GIF87a", "GIF image"),
+    signature(0, b"GIF89a", "GIF image"),
+    signature(0, b"II*\0", "TIFF image"),
+    signature(0, b"MM\0*", "TIFF image"),
+    printable_signature(0, b"BM", "BMP image"),
+    signature(0, b"\0\0\x01\0", "icon"),
+    signature(4, b"ftypheic", "HEIC image"),
+    signature(4, b"ftypavif", "AVIF image"),
+    signature(4, b"ftyp", "MP4 video or audio"),
+    printable_signature(0, b"RIFF", "RIFF image, sound or video"),
+    printable_signature(0, b"ID3", "MP3 audio"),
+    printable_signature(0, b"OggS", "Ogg audio or video"),
+    printable_signature(0, b"fLaC", "FLAC audio"),
+    signature(0, b"\x1A\x45\xDF\xA3", "Matroska video"),
+    signature(0, b"\x1F\x8B", "gzip archive"),
+    signature(0, b"BZh91AY&SY", "bzip2 archive"),
+    signature(0, b"\xFD7zXZ\0", "xz archive"),
+    signature(0, b"\x28\xB5\x2F\xFD", "zstd archive"),
+    signature(0, b"7z\xBC\xAF\x27\x1C", "7-Zip archive"),
+    signature(0, b"Rar!\x1A\x07", "RAR archive"),
+    printable_signature(257, b"ustar", "tar archive"),
+    signature(0, b"\x7FELF", "executable"),
+    printable_signature(0, b"MZ", "executable"),
+    signature(0, b"\xCA\xFE\xBA\xBE", "executable"),
+    signature(0, b"\xCF\xFA\xED\xFE", "executable"),
+    signature(0, b"\xFE\xED\xFA\xCF", "executable"),
+    signature(0, b"\0asm", "WebAssembly module"),
+    signature(0, b"SQLite format 3\0", "SQLite database"),
+    printable_signature(0, b"wOF2", "font"),
+    printable_signature(0, b"wOFF", "font"),
+    printable_signature(0, b"OTTO\0", "font"),
+    signature(0, b"\0\x01\0\0\0", "font"),
 ];
 
 /// Bytes within which a PDF begins, as readers accept it (ISO 32000-1, annex H, implementation note 13).
-const PDF_WITHIN: usize = 1_024;
+const MAX_PDF_OFFSET: usize = 1_024;
 
 /// Whether a PDF begins here: immediately, or after other bytes if an object follows, which no text about PDF has.
 fn is_pdf(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(PDF_WITHIN + 4)];
+    let head = &bytes[..bytes.len().min(MAX_PDF_OFFSET + 4)];
     let Some(at) = head.windows(5).position(|window| window == b"%PDF-") else {
         return false;
     };
@@ -83,16 +87,16 @@ fn is_pdf(bytes: &[u8]) -> bool {
 }
 
 /// The name of the file's kind, when its first bytes show that it is binary.
-pub fn name_of(bytes: &[u8]) -> Option<&'static str> {
+pub fn binary_kind(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
-        return Some(compound(bytes));
+        return Some(compound_kind(bytes));
     }
     let head = &bytes[..bytes.len().min(1_024)];
     if is_pdf(bytes) {
         return Some("PDF");
     }
     let has_nul = head.contains(&0);
-    MARKS
+    SIGNATURES
         .iter()
         .find(|mark| {
             bytes
@@ -105,11 +109,11 @@ pub fn name_of(bytes: &[u8]) -> Option<&'static str> {
 
 /// Name of a password-protected Office file: Office wraps the whole file in a compound file that only the password
 /// decrypts.
-pub const ENCRYPTED: &str = "encrypted Office document";
+pub const ENCRYPTED_OFFICE: &str = "encrypted Office document";
 
 /// Streams of a compound file, in UTF-16, and the kind of file that contains each.
-const STREAMS: &[(&str, &str)] = &[
-    ("EncryptedPackage", ENCRYPTED),
+const COMPOUND_STREAMS: &[(&str, &str)] = &[
+    ("EncryptedPackage", ENCRYPTED_OFFICE),
     ("WordDocument", "Word 97 document (DOC)"),
     ("PowerPoint Document", "PowerPoint 97 presentation (PPT)"),
     ("Workbook", "Excel 97 workbook (XLS)"),
@@ -117,14 +121,14 @@ const STREAMS: &[(&str, &str)] = &[
 ];
 
 /// The kind of an old Office file: all share one container format and differ in its streams.
-fn compound(bytes: &[u8]) -> &'static str {
-    let holds = |name: &str| {
+fn compound_kind(bytes: &[u8]) -> &'static str {
+    let has_stream = |name: &str| {
         let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
         bytes.windows(wide.len()).any(|window| window == wide)
     };
-    STREAMS
+    COMPOUND_STREAMS
         .iter()
-        .find(|(name, _)| holds(name))
+        .find(|(name, _)| has_stream(name))
         .map_or("old Microsoft Office document", |(_, kind)| kind)
 }
 
@@ -176,7 +180,7 @@ mod tests {
             (b"", None),
         ] {
             assert_eq!(
-                name_of(bytes),
+                binary_kind(bytes),
                 expected,
                 "{:?}",
                 String::from_utf8_lossy(bytes)

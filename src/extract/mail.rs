@@ -6,9 +6,9 @@ mod header;
 pub(super) mod mailbox;
 
 use super::output::Output;
-use super::{FileInput, Unreadable, calendar, charset, html, inner};
+use super::{FileInput, Unreadable, calendar, charset, html, read_inner};
 
-use header::{MailField, decoded, decoded_words};
+use header::{MailField, decode_body, decode_words};
 
 pub(super) use header::quoted_printable as quoted;
 
@@ -17,9 +17,9 @@ const MAX_PARTS: usize = 1_000;
 /// Maximum depth of nested MIME parts.
 const MAX_DEPTH: usize = 200;
 /// The header fields that are shown, in this order.
-const SHOWN: &[&str] = &["From", "To", "Cc", "Date", "Subject"];
+const SHOWN_FIELDS: &[&str] = &["From", "To", "Cc", "Date", "Subject"];
 /// Header fields that occur only in emails.
-const SIGNS: &[&str] = &[
+const EMAIL_FIELDS: &[&str] = &[
     "from",
     "to",
     "subject",
@@ -35,14 +35,14 @@ const SIGNS: &[&str] = &[
     "x-mailer",
 ];
 
-/// Whether a text begins with an email header. With `named` (the file name says so), fewer fields suffice.
-pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
+/// Whether a text begins with an email header. With `has_mail_extension` (the file name says so), fewer fields suffice.
+pub(super) fn is_mail(bytes: &[u8], has_mail_extension: bool) -> bool {
     let head = &bytes[..bytes.len().min(64 << 10)];
     let (fields, _) = header::split(head);
-    let signs = SIGNS
+    let matching_fields = EMAIL_FIELDS
         .iter()
-        .filter(|sign| fields.iter().any(|field| field.is(sign)));
-    let sender = [
+        .filter(|sign| fields.iter().any(|field| field.has_name(sign)));
+    let origin_fields = [
         "from",
         "received",
         "return-path",
@@ -50,10 +50,11 @@ pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
         "mime-version",
         "delivered-to",
     ];
-    let sent = fields
+    let has_origin = fields
         .iter()
-        .any(|field| sender.iter().any(|name| field.is(name)));
-    signs.count() >= if named { 1 } else { 3 } && (named || sent)
+        .any(|field| origin_fields.iter().any(|name| field.has_name(name)));
+    matching_fields.count() >= if has_mail_extension { 1 } else { 3 }
+        && (has_mail_extension || has_origin)
 }
 
 /// An email saved in UTF-16, converted to UTF-8.
@@ -73,15 +74,15 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
     let (fields, body) = header::split(input.bytes);
     let mut mail = Mail::default();
     let mut head = String::new();
-    for name in SHOWN {
-        if let Some(field) = fields.iter().find(|field| field.is(name)) {
-            head.push_str(&format!("{name}: {}\n", decoded_words(field.value)));
+    for name in SHOWN_FIELDS {
+        if let Some(field) = fields.iter().find(|field| field.has_name(name)) {
+            head.push_str(&format!("{name}: {}\n", decode_words(field.value)));
         }
     }
-    mail.part(&fields, body, 0);
-    let subject = fields.iter().find(|field| field.is("subject"));
+    mail.read_part(&fields, body, 0);
+    let subject = fields.iter().find(|field| field.has_name("subject"));
     let subject: String = subject
-        .map(|field| decoded_words(field.value))
+        .map(|field| decode_words(field.value))
         .unwrap_or_default();
     let subject: String = subject.chars().take(300).collect();
     let text = format!("{head}\n{}", mail.text.trim_start_matches('\n'));
@@ -90,14 +91,14 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         return Ok(());
     }
     mail.notes.into_iter().for_each(|note| out.note(note));
-    for (name, bytes) in mail.attached {
+    for (name, bytes) in mail.attachments {
         let file = FileInput {
             bytes: &bytes,
             name: &name,
             encoding: None,
             limits: input.limits,
         };
-        if let Err(reason) = inner(&file, out) {
+        if let Err(reason) = read_inner(&file, out) {
             out.note(format!("attachment {name}: {}", reason.message()));
         }
         if out.is_full() {
@@ -110,59 +111,60 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
 #[derive(Default)]
 struct Mail {
     text: String,
-    attached: Vec<(String, Vec<u8>)>,
+    attachments: Vec<(String, Vec<u8>)>,
     notes: Vec<String>,
-    parts: usize,
+    part_count: usize,
 }
 
 impl Mail {
-    fn part(&mut self, fields: &[MailField<'_>], body: &[u8], level: usize) {
-        self.parts += 1;
-        if self.parts > MAX_PARTS || level > MAX_DEPTH {
+    fn read_part(&mut self, fields: &[MailField<'_>], body: &[u8], level: usize) {
+        self.part_count += 1;
+        if self.part_count > MAX_PARTS || level > MAX_DEPTH {
             self.notes
                 .push("the email has more parts than are read".to_owned());
             self.notes.dedup();
             return;
         }
         let kind = header::parameters(fields, "content-type");
-        let place = header::parameters(fields, "content-disposition");
+        let disposition = header::parameters(fields, "content-disposition");
         let media = if kind.value.is_empty() {
             "text/plain"
         } else {
             kind.value.as_str()
         };
-        if let Some(form) = media.strip_prefix("multipart/")
+        if let Some(subtype) = media.strip_prefix("multipart/")
             && let Some(boundary) = kind.get("boundary")
         {
-            return self.parts(form, boundary, body, level);
+            return self.read_parts(subtype, boundary, body, level);
         }
-        let content = decoded(fields, body);
-        let name = place.get("filename").or_else(|| kind.get("name"));
-        let attached = place.value == "attachment" || (name.is_some() && place.value != "inline");
+        let content = decode_body(fields, body);
+        let name = disposition.get("filename").or_else(|| kind.get("name"));
+        let attachments =
+            disposition.value == "attachment" || (name.is_some() && disposition.value != "inline");
         match media {
-            "text/plain" if !attached => {
-                let text = plain(&content, kind.get("charset"));
+            "text/plain" if !attachments => {
+                let text = decode_text(&content, kind.get("charset"));
                 let is_flowed = kind
                     .get("format")
                     .is_some_and(|f| f.eq_ignore_ascii_case("flowed"));
-                let deletes = kind
+                let deletes_space = kind
                     .get("delsp")
                     .is_some_and(|d| d.eq_ignore_ascii_case("yes"));
-                self.put(&if is_flowed {
-                    flowed::joined(&text, deletes)
+                self.push_text(&if is_flowed {
+                    flowed::join_lines(&text, deletes_space)
                 } else {
                     text
                 });
             }
-            "text/calendar" if !attached => {
-                self.put(&calendar::render(&plain(&content, kind.get("charset"))).0);
+            "text/calendar" if !attachments => {
+                self.push_text(&calendar::render(&decode_text(&content, kind.get("charset"))).0);
             }
             // Styles, scripts, and fonts of a saved page.
-            _ if is_appearance(media) && place.value != "attachment" => {}
-            "text/html" if !attached => {
-                let page = plain(&content, kind.get("charset"));
+            _ if is_styling(media) && disposition.value != "attachment" => {}
+            "text/html" if !attachments => {
+                let page = decode_text(&content, kind.get("charset"));
                 let reading = html::body(&page, super::ReadLimits::default().text, false);
-                self.put(&reading.text);
+                self.push_text(&reading.text);
                 self.notes.extend(reading.notes);
             }
             _ => {
@@ -176,20 +178,20 @@ impl Mail {
                     media,
                     "application/pgp-signature" | "application/pkcs7-signature"
                 ) {
-                    self.attached.push((name, content));
+                    self.attachments.push((name, content));
                 }
             }
         }
     }
 
-    fn parts(&mut self, form: &str, boundary: &str, body: &[u8], level: usize) {
+    fn read_parts(&mut self, subtype: &str, boundary: &str, body: &[u8], level: usize) {
         let parts: Vec<_> = split_parts(body, boundary)
             .into_iter()
             .map(header::split)
             .collect();
-        if form != "alternative" {
+        if subtype != "alternative" {
             for (fields, body) in &parts {
-                self.part(fields, body, level + 1);
+                self.read_part(fields, body, level + 1);
             }
             return;
         }
@@ -197,7 +199,7 @@ impl Mail {
         let media = |fields: &[MailField<'_>]| header::parameters(fields, "content-type").value;
         let rank = |(fields, body): &&(Vec<MailField<'_>>, &[u8])| match media(fields).as_str() {
             "text/plain" | "" => {
-                let content = decoded(fields, body);
+                let content = decode_body(fields, body);
                 if content.iter().all(u8::is_ascii_whitespace) {
                     9
                 } else {
@@ -210,17 +212,17 @@ impl Mail {
             _ => 3,
         };
         if let Some((fields, body)) = parts.iter().min_by_key(rank) {
-            self.part(fields, body, level + 1);
+            self.read_part(fields, body, level + 1);
         }
         // An invitation's time and place are only in its calendar part.
         for (fields, body) in &parts {
             if media(fields) == "text/calendar" {
-                self.part(fields, body, level + 1);
+                self.read_part(fields, body, level + 1);
             }
         }
     }
 
-    fn put(&mut self, text: &str) {
+    fn push_text(&mut self, text: &str) {
         if !self.text.is_empty() {
             self.text.push_str("\n\n");
         }
@@ -229,7 +231,7 @@ impl Mail {
 }
 
 /// Whether a part contains only styles, scripts, or fonts for other parts.
-fn is_appearance(media: &str) -> bool {
+fn is_styling(media: &str) -> bool {
     matches!(
         media,
         "text/css" | "text/javascript" | "application/javascript" | "application/x-javascript"
@@ -238,7 +240,7 @@ fn is_appearance(media: &str) -> bool {
 }
 
 /// Decodes bytes in the encoding that the part declares, or in the detected one when that is unknown.
-fn plain(bytes: &[u8], label: Option<&str>) -> String {
+fn decode_text(bytes: &[u8], label: Option<&str>) -> String {
     let label = label.filter(|label| encoding_rs::Encoding::for_label(label.as_bytes()).is_some());
     let read = charset::decode(bytes, label).or_else(|_| charset::decode(bytes, None));
     read.map(|decoded| decoded.text).unwrap_or_default()

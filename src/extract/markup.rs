@@ -27,7 +27,7 @@ pub enum Token<'a> {
 }
 
 /// Elements whose content is not markup (HTML standard, "Parsing HTML documents", 13.2.6).
-const RAW: &[&str] = &[
+const RAW_TEXT_ELEMENTS: &[&str] = &[
     "script",
     "style",
     "title",
@@ -48,11 +48,11 @@ fn is_markup(name: &str) -> bool {
 pub struct Tokens<'a> {
     text: &'a str,
     at: usize,
-    raw: Option<String>,
+    raw_element: Option<String>,
     /// Whether the page is XML: `<script/>` is then a complete element, and no element contains raw text.
     is_xml: bool,
     /// The self-closing element that has just opened.
-    empty: Option<String>,
+    self_closing: Option<String>,
 }
 
 /// Whether a page is well-formed XML with XHTML's namespace at its root. Most pages that claim XHTML are
@@ -61,7 +61,8 @@ fn is_xhtml(text: &str) -> bool {
     let mut reader = quick_xml::Reader::from_str(text);
     let is_root = |tag: &BytesStart<'_>| {
         let mut attributes = tag.attributes().flatten();
-        attributes.any(|one| one.key.into_inner() == "xmlns" && one.value == XHTML)
+        attributes
+            .any(|attribute| attribute.key.into_inner() == "xmlns" && attribute.value == XHTML)
     };
     let mut has_root = false;
     loop {
@@ -87,9 +88,9 @@ impl<'a> Tokens<'a> {
         Self {
             text,
             at: 0,
-            raw: None,
+            raw_element: None,
             is_xml: is_xml || text.trim_start().starts_with("<?xml") || is_xhtml(text),
-            empty: None,
+            self_closing: None,
         }
     }
 
@@ -101,23 +102,23 @@ impl<'a> Tokens<'a> {
     /// Continues from the byte offset `position`.
     pub fn rewind(&mut self, position: usize) {
         self.at = position;
-        self.raw = None;
-        self.empty = None;
+        self.raw_element = None;
+        self.self_closing = None;
     }
 
-    fn raw_text(&mut self, name: &str) -> Option<Token<'a>> {
+    fn next_raw_text(&mut self, name: &str) -> Option<Token<'a>> {
         let rest = &self.text[self.at..];
         let end = if name == "plaintext" {
             None
         } else {
-            close_of(rest, name)
+            find_end_tag(rest, name)
         }
         .unwrap_or(rest.len());
         self.at += end;
         (end > 0).then(|| Token::Raw(&rest[..end]))
     }
 
-    fn tag(&mut self) -> Option<Token<'a>> {
+    fn next_tag(&mut self) -> Option<Token<'a>> {
         let rest = &self.text[self.at..];
         let inner = &rest[1..];
         if let Some(comment) = inner.strip_prefix("!--") {
@@ -147,9 +148,9 @@ impl<'a> Tokens<'a> {
         }
         let attributes = &attributes[..end.unwrap_or(attributes.len())];
         if self.is_xml && attributes.ends_with('/') {
-            self.empty = Some(name.clone());
-        } else if RAW.contains(&name.as_str()) && !(self.is_xml && is_markup(&name)) {
-            self.raw = Some(name.clone());
+            self.self_closing = Some(name.clone());
+        } else if RAW_TEXT_ELEMENTS.contains(&name.as_str()) && !(self.is_xml && is_markup(&name)) {
+            self.raw_element = Some(name.clone());
         }
         Some(Token::Open { name, attributes })
     }
@@ -159,12 +160,12 @@ impl<'a> Iterator for Tokens<'a> {
     type Item = Token<'a>;
 
     fn next(&mut self) -> Option<Token<'a>> {
-        if let Some(name) = self.empty.take() {
+        if let Some(name) = self.self_closing.take() {
             return Some(Token::Close(name));
         }
         while self.at < self.text.len() {
-            if let Some(name) = self.raw.take() {
-                if let Some(raw) = self.raw_text(&name) {
+            if let Some(name) = self.raw_element.take() {
+                if let Some(raw) = self.next_raw_text(&name) {
                     return Some(raw);
                 }
                 continue;
@@ -172,7 +173,7 @@ impl<'a> Iterator for Tokens<'a> {
             let rest = &self.text[self.at..];
             let start = markup_start(rest);
             if start == Some(0) {
-                if let Some(token) = self.tag() {
+                if let Some(token) = self.next_tag() {
                     return Some(token);
                 }
                 continue;
@@ -198,7 +199,7 @@ fn markup_start(text: &str) -> Option<usize> {
         })
 }
 
-fn close_of(text: &str, name: &str) -> Option<usize> {
+fn find_end_tag(text: &str, name: &str) -> Option<usize> {
     text.match_indices("</").map(|(at, _)| at).find(|&at| {
         let rest = &text.as_bytes()[at + 2..];
         rest.len() >= name.len()
@@ -242,7 +243,7 @@ fn tag_end(attributes: &str) -> Option<usize> {
 }
 
 /// The value of an attribute, with entities decoded; empty when the attribute has no value.
-pub fn attribute(attributes: &str, wanted: &str) -> Option<String> {
+pub fn attribute(attributes: &str, target: &str) -> Option<String> {
     let mut rest = attributes.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
     while !rest.is_empty() {
         let length = rest
@@ -265,7 +266,7 @@ pub fn attribute(attributes: &str, wanted: &str) -> Option<String> {
                 ),
             };
         }
-        if name.eq_ignore_ascii_case(wanted) {
+        if name.eq_ignore_ascii_case(target) {
             return Some(entities::decode(value));
         }
         rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');

@@ -7,16 +7,16 @@ use super::tex;
 pub fn render(text: &str, extension: &str) -> Option<(String, Vec<String>)> {
     match extension {
         "tex" | "latex" | "ltx" => Some(tex::render(text)),
-        "rst" => Some((underlined(text), Vec::new())),
-        "org" => Some((marked(text, '*'), Vec::new())),
-        "adoc" | "asciidoc" => Some((marked(text, '='), Vec::new())),
+        "rst" => Some((convert_underlined(text), Vec::new())),
+        "org" => Some((convert_marked(text, '*'), Vec::new())),
+        "adoc" | "asciidoc" => Some((convert_marked(text, '='), Vec::new())),
         _ => None,
     }
 }
 
 /// Headings underlined with a line of one character; the order in which the characters first occur gives the
 /// levels.
-fn underlined(text: &str) -> String {
+fn convert_underlined(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let is_rule = |line: &str| {
         let first = line.chars().next();
@@ -65,7 +65,7 @@ fn underlined(text: &str) -> String {
 }
 
 /// Headings that begin with one marker character per level.
-fn marked(text: &str, mark: char) -> String {
+fn convert_marked(text: &str, mark: char) -> String {
     let heading = |line: &str| -> Option<String> {
         let rest = line.trim_start_matches(mark);
         let level = line.len() - rest.len();

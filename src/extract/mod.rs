@@ -38,7 +38,7 @@ pub(crate) mod zip;
 use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
-pub use invisible::visible as visible_text;
+pub use invisible::remove_invisible as visible_text;
 pub use kind::{FileKind, KINDS};
 pub use output::{Output, OutputFull};
 pub use pdf::{ScannedImage, page_image as page_picture};
@@ -108,7 +108,7 @@ pub struct ReadReport {
 
 /// The canonical name of the encoding that a label means, as web pages label them.
 pub fn encoding_named(label: &str) -> Option<String> {
-    charset::named(label)
+    charset::canonical_name(label)
 }
 
 /// Number of bytes at the start of a file that suffice for `recognize`.
@@ -123,8 +123,8 @@ pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
     if picture::content_type(head).is_some() {
         return Ok(());
     }
-    match magic::name_of(head) {
-        Some(magic::ENCRYPTED) => Err(Unreadable::Locked),
+    match magic::binary_kind(head) {
+        Some(magic::ENCRYPTED_OFFICE) => Err(Unreadable::Locked),
         Some(pdf::NAME) => Ok(()),
         Some(_) if compressed::is_gzip(head) || compressed::is_tar(head) => Ok(()),
         Some(name) => Err(Unreadable::Unsupported(name)),
@@ -161,9 +161,9 @@ pub fn extract_reporting(
     }
     recognize(input.bytes)?;
     if picture::content_type(input.bytes).is_some() {
-        return show(input.bytes);
+        return read_image(input.bytes);
     }
-    let mut out = Output::new(input.limits, sink).reporting(progress);
+    let mut out = Output::new(input.limits, sink).with_progress(progress);
     let (kind, encoding) = read(input, &mut out)?;
     if out.words == 0 && !out.gaps.iter().any(|gap| gap.picture) {
         return Err(Unreadable::NoText);
@@ -193,18 +193,18 @@ fn read(
                 return Err(Unreadable::TooDeep);
             }
             archive::read(&container, input, out)?;
-            return Ok((kind::named("zip"), String::new()));
+            return Ok((kind::by_name("zip"), String::new()));
         }
         let kind = office::read(&container, &package, input.limits, out)?;
-        return Ok((kind::named(kind), String::new()));
+        return Ok((kind::by_name(kind), String::new()));
     }
-    if magic::name_of(input.bytes) == Some(pdf::NAME) {
+    if magic::binary_kind(input.bytes) == Some(pdf::NAME) {
         pdf::read(input, out)?;
-        return Ok((kind::named("pdf"), String::new()));
+        return Ok((kind::by_name("pdf"), String::new()));
     }
     if input.bytes.starts_with(b"{\\rtf") {
         rtf::read(input, out)?;
-        return Ok((kind::named("rtf"), String::new()));
+        return Ok((kind::by_name("rtf"), String::new()));
     }
     if compressed::is_gzip(input.bytes) {
         return compressed::read_packed(input, out);
@@ -212,24 +212,24 @@ fn read(
     if compressed::is_tar(input.bytes) {
         return compressed::read_archive(input, out);
     }
-    let narrowed = mail::utf16_to_utf8(input.bytes);
-    let letter = FileInput {
-        bytes: narrowed.as_deref().unwrap_or(input.bytes),
+    let utf8 = mail::utf16_to_utf8(input.bytes);
+    let email = FileInput {
+        bytes: utf8.as_deref().unwrap_or(input.bytes),
         ..*input
     };
-    let named = [".eml", ".mht", ".mhtml"]
+    let has_mail_extension = [".eml", ".mht", ".mhtml"]
         .iter()
         .any(|end| input.name.to_lowercase().ends_with(end));
-    let is_mailbox = mail::mailbox::is_mailbox(letter.bytes);
-    if is_mailbox || mail::is_mail(letter.bytes, named) {
+    let is_mailbox = mail::mailbox::is_mailbox(email.bytes);
+    if is_mailbox || mail::is_mail(email.bytes, has_mail_extension) {
         if out.depth() > MAX_FILE_DEPTH {
             return Err(Unreadable::TooDeep);
         }
         match is_mailbox {
-            true => mail::mailbox::read_all(&letter, out)?,
-            false => mail::read(&letter, out)?,
+            true => mail::mailbox::read_all(&email, out)?,
+            false => mail::read(&email, out)?,
         }
-        return Ok((kind::named("eml"), String::new()));
+        return Ok((kind::by_name("eml"), String::new()));
     }
     texts::read(input, out)
 }
@@ -238,7 +238,7 @@ fn read(
 const MAX_FILE_DEPTH: usize = 1;
 
 /// Reads a file contained in another, under its name.
-fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+fn read_inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     if file.bytes.is_empty() {
         return Err(Unreadable::Empty);
     }
@@ -247,7 +247,7 @@ fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
         return Err(Unreadable::PicturesOnly);
     }
     let before = out.words;
-    let read = out.within(file.name, |out| read(file, out));
+    let read = out.read_inside(file.name, |out| read(file, out));
     match read {
         Ok(_) if out.words == before && !out.is_full() => Err(Unreadable::NoText),
         Ok(_) => Ok(()),
@@ -261,18 +261,18 @@ const MAX_PICTURE_BYTES: usize = 5 << 20;
 const MAX_PICTURE_SIDE: u32 = 8_000;
 
 /// Reports an image, which has no text; vision models receive it unchanged.
-fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
-    let seen = picture::parse_header(bytes).ok_or(Unreadable::Damaged)?;
-    if bytes.len() > MAX_PICTURE_BYTES || seen.width.max(seen.height) > MAX_PICTURE_SIDE {
+fn read_image(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
+    let header = picture::parse_header(bytes).ok_or(Unreadable::Damaged)?;
+    if bytes.len() > MAX_PICTURE_BYTES || header.width.max(header.height) > MAX_PICTURE_SIDE {
         return Err(Unreadable::PictureTooLarge);
     }
     let note = format!(
         "a picture of {} x {} pixels: shown to models that accept images{NO_TEXT_NOTE}",
-        seen.width, seen.height
+        header.width, header.height
     );
     Ok(ReadReport {
         kind: PICTURE,
-        content_type: seen.content_type,
+        content_type: header.content_type,
         encoding: String::new(),
         pages: 0,
         words: 0,

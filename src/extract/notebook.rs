@@ -9,7 +9,7 @@ use super::terminal;
 const MAX_OUTPUT_BYTES: usize = 64 << 10;
 
 /// Whether a JSON text is a notebook.
-pub fn looks_like(text: &str) -> bool {
+pub fn is_notebook(text: &str) -> bool {
     text.contains("\"nbformat\"") && (text.contains("\"cells\"") || text.contains("\"worksheets\""))
 }
 
@@ -35,7 +35,7 @@ pub fn render(text: &str, max_text: usize) -> Option<(String, Vec<String>)> {
         if out.text.len() > max_text {
             break;
         }
-        out.cell(cell, language);
+        out.push_cell(cell, language);
     }
     let mut notes = Vec::new();
     for (count, what) in [
@@ -43,7 +43,7 @@ pub fn render(text: &str, max_text: usize) -> Option<(String, Vec<String>)> {
             out.pictures,
             "pictures and other outputs without text left out",
         ),
-        (out.cut, "outputs cut because they are too long"),
+        (out.cut_outputs, "outputs cut because they are too long"),
     ] {
         if count > 0 {
             notes.push(format!("{what}: {count}"));
@@ -56,37 +56,37 @@ pub fn render(text: &str, max_text: usize) -> Option<(String, Vec<String>)> {
 struct NotebookText {
     text: String,
     pictures: usize,
-    cut: usize,
+    cut_outputs: usize,
 }
 
 impl NotebookText {
-    fn cell(&mut self, cell: &Value, language: &str) {
-        let source = joined(if cell["source"].is_null() {
+    fn push_cell(&mut self, cell: &Value, language: &str) {
+        let source = join_text(if cell["source"].is_null() {
             &cell["input"]
         } else {
             &cell["source"]
         });
         match cell["cell_type"].as_str().unwrap_or_default() {
             "code" => {
-                self.block(
+                self.push_block(
                     &format!("```{language}\n{}\n```", source.trim_end()),
                     &source,
                 );
                 for output in cell["outputs"].as_array().into_iter().flatten() {
-                    self.output(output);
+                    self.push_output(output);
                 }
             }
             "heading" => {
                 let level = cell["level"].as_u64().unwrap_or(1).clamp(1, 6) as usize;
-                self.block(&format!("{} {source}", "#".repeat(level)), &source);
+                self.push_block(&format!("{} {source}", "#".repeat(level)), &source);
             }
-            _ => self.block(source.trim_end(), &source),
+            _ => self.push_block(source.trim_end(), &source),
         }
         let attached = cell["attachments"].as_object();
         self.pictures += attached.map_or(0, serde_json::Map::len);
     }
 
-    fn output(&mut self, output: &Value) {
+    fn push_output(&mut self, output: &Value) {
         let data = if output["data"].is_object() {
             &output["data"]
         } else {
@@ -118,31 +118,34 @@ impl NotebookText {
         self.pictures += usize::from(is_picture);
         let Some(text) = text else {
             // A table as HTML, without the plain form that programs usually add.
-            let page = joined(&data["text/html"]);
+            let page = join_text(&data["text/html"]);
             if !page.is_empty() {
-                self.block(
+                self.push_block(
                     &super::html::body(&page, MAX_OUTPUT_BYTES, false).text,
                     &page,
                 );
             }
             return;
         };
-        let whole = match text {
+        let plain_text = match text {
             Value::Array(lines)
                 if !output["traceback"].is_null() && text == &output["traceback"] =>
             {
                 let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
                 lines.join("\n")
             }
-            text => joined(text),
+            text => join_text(text),
         };
-        let whole = terminal::plain(&whole);
-        let end = whole.floor_char_boundary(MAX_OUTPUT_BYTES.min(whole.len()));
-        self.cut += usize::from(end < whole.len());
-        self.block(&format!("Output:\n{}", whole[..end].trim_end()), &whole);
+        let plain_text = terminal::plain(&plain_text);
+        let end = plain_text.floor_char_boundary(MAX_OUTPUT_BYTES.min(plain_text.len()));
+        self.cut_outputs += usize::from(end < plain_text.len());
+        self.push_block(
+            &format!("Output:\n{}", plain_text[..end].trim_end()),
+            &plain_text,
+        );
     }
 
-    fn block(&mut self, text: &str, content: &str) {
+    fn push_block(&mut self, text: &str, content: &str) {
         if !content.trim().is_empty() {
             if !self.text.is_empty() {
                 self.text.push_str("\n\n");
@@ -153,7 +156,7 @@ impl NotebookText {
 }
 
 /// Text stored as one string or as a list of lines.
-fn joined(value: &Value) -> String {
+fn join_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
@@ -174,7 +177,7 @@ mod tests {
                 {"output_type":"display_data","data":{"image/png":"QUJD","text/plain":["<Figure>"]}},
                 {"output_type":"error","ename":"E","traceback":["\u001b[31mE\u001b[0m","line 2"]}]}],
             "metadata":{"kernelspec":{"language":"python"}},"nbformat":4,"nbformat_minor":5}"##;
-        assert!(looks_like(text));
+        assert!(is_notebook(text));
         let (shown, notes) = render(text, 10_000).expect("a notebook");
         assert_eq!(
             shown,

@@ -2,15 +2,15 @@
 //! counts words, and records notes for the user. Reads nothing itself.
 
 use super::ReadLimits;
-use super::invisible::visible;
+use super::invisible::remove_invisible;
 use crate::domain::chunk::{PageText, count_words};
 use crate::domain::document::TextlessPage;
 
 /// Size, in bytes, after which a section of a text without pages ends at the next line end: about a printed page,
 /// so that a citation points close to its source.
-const SECTION: usize = 4 << 10;
+const SECTION_BYTES: usize = 4 << 10;
 /// Maximum size of a section, in bytes; a longer paragraph is cut.
-const MAX_SECTION_BYTES: usize = 2 * SECTION;
+const MAX_SECTION_BYTES: usize = 2 * SECTION_BYTES;
 /// Maximum size of a page, in bytes: each page is held in memory and sent as a whole.
 const MAX_PAGE_BYTES: usize = 1 << 20;
 /// Maximum number of notes kept; additional ones are only counted.
@@ -29,14 +29,14 @@ pub struct Output<'a> {
     report: Option<&'a mut dyn FnMut(u64, u64)>,
     /// The share last reported, in percent.
     percent: usize,
-    text: usize,
-    next: u32,
+    text_bytes: usize,
+    next_page: u32,
     /// Number of pages before the file being read, when it is inside another one.
     base: u32,
     /// The names of the enclosing files and of the file itself.
     path: Vec<String>,
     full: bool,
-    last: u32,
+    last_page: u32,
     pub(super) pages: u32,
     pub(super) words: u64,
     pub(super) notes: Vec<String>,
@@ -52,12 +52,12 @@ impl<'a> Output<'a> {
             sink,
             report: None,
             percent: 0,
-            text: 0,
-            next: 1,
+            text_bytes: 0,
+            next_page: 1,
             base: 0,
             path: Vec::new(),
             full: false,
-            last: 0,
+            last_page: 0,
             pages: 0,
             words: 0,
             notes: Vec::new(),
@@ -67,7 +67,7 @@ impl<'a> Output<'a> {
     }
 
     /// Reports progress to `report`.
-    pub(super) fn reporting(self, report: &'a mut dyn FnMut(u64, u64)) -> Self {
+    pub(super) fn with_progress(self, report: &'a mut dyn FnMut(u64, u64)) -> Self {
         Self {
             report: Some(report),
             ..self
@@ -93,12 +93,12 @@ impl<'a> Output<'a> {
 
     /// The number of the next page, unless the page brings its own.
     pub fn next(&self) -> u32 {
-        self.next - self.base
+        self.next_page - self.base
     }
 
     /// Reads a file inside this one: its pages follow the previous ones, under its name.
-    pub(super) fn within<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        let before = std::mem::replace(&mut self.base, self.next - 1);
+    pub(super) fn read_inside<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.base, self.next_page - 1);
         self.path.push(name.to_owned());
         let read = read(self);
         self.path.pop();
@@ -117,7 +117,7 @@ impl<'a> Output<'a> {
     }
 
     /// Prefixes a remark with the name of the inner file that it concerns.
-    fn named(&self, text: &str) -> String {
+    fn with_path(&self, text: &str) -> String {
         match (self.path.is_empty(), text.is_empty()) {
             (true, _) => text.to_owned(),
             (false, true) => self.path.join(": "),
@@ -132,7 +132,7 @@ impl<'a> Output<'a> {
 
     /// Number of bytes of text that still fit.
     pub fn room(&self) -> usize {
-        self.limits.text.saturating_sub(self.text)
+        self.limits.text.saturating_sub(self.text_bytes)
     }
 
     /// Adds a page with its own number; numbers only increase. A page without words is skipped: the reader reports
@@ -141,16 +141,16 @@ impl<'a> Output<'a> {
     /// # Errors
     /// [`OutputFull`] when the limit is reached or the receiver is gone.
     pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
-        let given = self.give(number.saturating_add(self.base), title, text);
+        let given = self.add_page(number.saturating_add(self.base), title, text);
         self.full |= given.is_err();
         given
     }
 
-    fn give(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
+    fn add_page(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
         // A damaged file may number pages arbitrarily. A page's number identifies it, so each must be unique.
-        let number = number.max(self.last.saturating_add(1));
-        self.next = number.saturating_add(1);
-        let shown = visible(text);
+        let number = number.max(self.last_page.saturating_add(1));
+        self.next_page = number.saturating_add(1);
+        let shown = remove_invisible(text);
         let text = shown.trim_start_matches('\n').trim_end();
         let words = count_words(text);
         if text.is_empty() {
@@ -164,23 +164,23 @@ impl<'a> Output<'a> {
             return Err(OutputFull);
         }
         let room = self.room();
-        let cut = cut(text, room.min(MAX_PAGE_BYTES));
+        let cut = prefix_length(text, room.min(MAX_PAGE_BYTES));
         if cut < text.len() && room > MAX_PAGE_BYTES {
             self.note(format!(
                 "page {number} is longer than {} KiB; the rest is omitted",
                 MAX_PAGE_BYTES >> 10
             ));
         }
-        self.text += cut;
-        self.last = number;
+        self.text_bytes += cut;
+        self.last_page = number;
         self.pages += 1;
         self.words += if cut < text.len() {
             count_words(&text[..cut])
         } else {
             words
         };
-        let title = self.named(&visible(title));
-        let wanted = cut == 0
+        let title = self.with_path(&remove_invisible(title));
+        let is_accepted = cut == 0
             || (self.sink)(PageText {
                 number,
                 title,
@@ -193,7 +193,7 @@ impl<'a> Output<'a> {
             ));
             return Err(OutputFull);
         }
-        if wanted { Ok(()) } else { Err(OutputFull) }
+        if is_accepted { Ok(()) } else { Err(OutputFull) }
     }
 
     /// Adds text of a format without pages: cut into sections of about a printed page, under one title.
@@ -215,7 +215,7 @@ impl<'a> Output<'a> {
     fn sections(&mut self, title: &str, text: &str, is_all: bool) -> Result<(), OutputFull> {
         let mut rest = text;
         while !rest.is_empty() {
-            let end = section(rest);
+            let end = section_end(rest);
             self.page(self.next(), title, &rest[..end])?;
             rest = &rest[end..];
             if is_all {
@@ -227,7 +227,7 @@ impl<'a> Output<'a> {
 
     /// Adds a note for the user about the whole document.
     pub fn note(&mut self, note: String) {
-        let note = self.named(&note);
+        let note = self.with_path(&note);
         if self.notes.len() < MAX_NOTES && !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -246,9 +246,9 @@ impl<'a> Output<'a> {
         let page = page.saturating_add(self.base);
         // Pages of an inner file cannot be rendered as images.
         let picture = picture && self.path.is_empty();
-        self.next = self.next.max(page.saturating_add(1));
+        self.next_page = self.next_page.max(page.saturating_add(1));
         if self.gaps.len() < MAX_GAPS {
-            let why = self.named(&why.into());
+            let why = self.with_path(&why.into());
             self.gaps.push(TextlessPage { page, why, picture });
         }
     }
@@ -256,34 +256,36 @@ impl<'a> Output<'a> {
 
 /// The offset where a section ends: after the last paragraph that fits, else the last line, else the last
 /// word.
-fn section(text: &str) -> usize {
+fn section_end(text: &str) -> usize {
     if text.len() <= MAX_SECTION_BYTES {
         // Two sections of similar size read better than a full one and a remnant.
-        if text.len() <= SECTION + SECTION / 2 {
+        if text.len() <= SECTION_BYTES + SECTION_BYTES / 2 {
             return text.len();
         }
     }
-    let most = text.floor_char_boundary(MAX_SECTION_BYTES.min(text.len()));
-    let first = text.floor_char_boundary(SECTION.min(text.len()));
+    let max_end = text.floor_char_boundary(MAX_SECTION_BYTES.min(text.len()));
+    let first = text.floor_char_boundary(SECTION_BYTES.min(text.len()));
     let near = |pattern: &str| {
         text[..first]
             .rfind(pattern)
-            .filter(|&at| at > SECTION / 2)
-            .or_else(|| text[first..most].find(pattern).map(|at| first + at))
+            .filter(|&at| at > SECTION_BYTES / 2)
+            .or_else(|| text[first..max_end].find(pattern).map(|at| first + at))
             .map(|at| at + pattern.len())
     };
     // A heading opens its section.
-    let heading = text[..first].rfind("\n#").filter(|&at| at > SECTION / 2);
+    let heading = text[..first]
+        .rfind("\n#")
+        .filter(|&at| at > SECTION_BYTES / 2);
     heading
         .map(|at| at + 1)
         .or_else(|| near("\n\n"))
         .or_else(|| near("\n"))
         .or_else(|| near(" "))
-        .unwrap_or(most)
+        .unwrap_or(max_end)
 }
 
 /// The length of the longest prefix within `limit` bytes, ending at a line end if there is one in its second half.
-fn cut(text: &str, limit: usize) -> usize {
+fn prefix_length(text: &str, limit: usize) -> usize {
     if text.len() <= limit {
         return text.len();
     }
@@ -361,16 +363,16 @@ mod tests {
     fn progress_is_reported_by_percent_and_only_for_the_whole_file() {
         let limits = ReadLimits::default();
         let mut sink = |_| true;
-        let mut told = Vec::new();
-        let mut report = |done, total| told.push((done, total));
-        let mut out = Output::new(&limits, &mut sink).reporting(&mut report);
+        let mut reported = Vec::new();
+        let mut report = |done, total| reported.push((done, total));
+        let mut out = Output::new(&limits, &mut sink).with_progress(&mut report);
         for page in 0..=400 {
             out.progress(page, 400);
         }
         out.progress(0, 0);
-        out.within("inner", |out| out.progress(1, 1));
-        assert_eq!((told.len(), told[0]), (100, (4, 400)));
-        assert_eq!(told.last(), Some(&(400, 400)));
+        out.read_inside("inner", |out| out.progress(1, 1));
+        assert_eq!((reported.len(), reported[0]), (100, (4, 400)));
+        assert_eq!(reported.last(), Some(&(400, 400)));
     }
 
     #[test]

@@ -34,10 +34,10 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
 pub fn parse_header(bytes: &[u8]) -> Option<ImageHeader> {
     let content_type = content_type(bytes)?;
     let (width, height) = match content_type {
-        "image/png" => png(bytes),
-        "image/jpeg" => jpeg(bytes),
-        "image/gif" => Some((little(bytes, 6, 2)?, little(bytes, 8, 2)?)),
-        _ => webp(bytes),
+        "image/png" => png_size(bytes),
+        "image/jpeg" => jpeg_size(bytes),
+        "image/gif" => Some((little_endian(bytes, 6, 2)?, little_endian(bytes, 8, 2)?)),
+        _ => webp_size(bytes),
     }?;
     (width > 0 && height > 0).then_some(ImageHeader {
         content_type,
@@ -46,24 +46,25 @@ pub fn parse_header(bytes: &[u8]) -> Option<ImageHeader> {
     })
 }
 
-fn big(bytes: &[u8], at: usize, count: usize) -> Option<u32> {
+fn big_endian(bytes: &[u8], at: usize, count: usize) -> Option<u32> {
     let part = bytes.get(at..at.checked_add(count)?)?;
     Some(part.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte)))
 }
 
-fn little(bytes: &[u8], at: usize, count: usize) -> Option<u32> {
+fn little_endian(bytes: &[u8], at: usize, count: usize) -> Option<u32> {
     let part = bytes.get(at..at.checked_add(count)?)?;
     let sum = |sum, &byte: &u8| sum << 8 | u32::from(byte);
     Some(part.iter().rev().fold(0, sum))
 }
 
 // The first chunk is IHDR (W3C PNG, 11.2.1).
-fn png(bytes: &[u8]) -> Option<(u32, u32)> {
-    (bytes.get(12..16)? == b"IHDR").then_some((big(bytes, 16, 4)?, big(bytes, 20, 4)?))
+fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    (bytes.get(12..16)? == b"IHDR")
+        .then_some((big_endian(bytes, 16, 4)?, big_endian(bytes, 20, 4)?))
 }
 
 // Skips segments up to the frame header (ITU T.81, B.2.2), whose marker is C0 to CF without C4, C8, and CC.
-fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
+fn jpeg_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut at = 2;
     loop {
         while *bytes.get(at)? == 0xFF && *bytes.get(at + 1)? == 0xFF {
@@ -71,29 +72,32 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
         }
         let marker = (*bytes.get(at)? == 0xFF).then_some(*bytes.get(at + 1)?)?;
         if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
-            return Some((big(bytes, at + 7, 2)?, big(bytes, at + 5, 2)?));
+            return Some((big_endian(bytes, at + 7, 2)?, big_endian(bytes, at + 5, 2)?));
         }
         let has_no_length = matches!(marker, 0x01 | 0xD0..=0xD8);
         let length = if has_no_length {
             0
         } else {
-            big(bytes, at + 2, 2).filter(|length| *length >= 2)?
+            big_endian(bytes, at + 2, 2).filter(|length| *length >= 2)?
         };
         at += 2 + length as usize;
     }
 }
 
 // RFC 9649: the first chunk is VP8X, VP8L or VP8 (with a space).
-fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
+fn webp_size(bytes: &[u8]) -> Option<(u32, u32)> {
     match bytes.get(12..16)? {
-        b"VP8X" => Some((little(bytes, 24, 3)? + 1, little(bytes, 27, 3)? + 1)),
+        b"VP8X" => Some((
+            little_endian(bytes, 24, 3)? + 1,
+            little_endian(bytes, 27, 3)? + 1,
+        )),
         b"VP8L" if bytes.get(20) == Some(&0x2F) => {
-            let bits = little(bytes, 21, 4)?;
+            let bits = little_endian(bytes, 21, 4)?;
             Some(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1))
         }
         b"VP8 " if bytes.get(23..26) == Some(b"\x9D\x01\x2A") => Some((
-            little(bytes, 26, 2)? & 0x3FFF,
-            little(bytes, 28, 2)? & 0x3FFF,
+            little_endian(bytes, 26, 2)? & 0x3FFF,
+            little_endian(bytes, 28, 2)? & 0x3FFF,
         )),
         _ => None,
     }

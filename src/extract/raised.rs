@@ -48,11 +48,11 @@ pub fn superscript(before: &str, text: &str, is_note: bool) -> String {
         return note();
     }
     let is_list = mark.contains(',') || mark.contains('–');
-    let counts = mark.starts_with(|c: char| c.is_ascii_digit())
+    let is_number = mark.starts_with(|c: char| c.is_ascii_digit())
         && mark
             .chars()
             .all(|c| c.is_ascii_digit() || ",–- ".contains(c));
-    let short = counts && (mark.len() <= 3 || is_list);
+    let short = is_number && (mark.len() <= 3 || is_list);
     let last = before.chars().next_back();
     let word = word_before(before);
     match last {
@@ -75,7 +75,7 @@ pub fn superscript(before: &str, text: &str, is_note: bool) -> String {
             () if ORDINALS.contains(&mark.to_lowercase().as_str()) => mark.to_owned(),
             () => power(mark),
         },
-        Some(last) if last.is_alphabetic() => after_word(word, mark, counts, &note),
+        Some(last) if last.is_alphabetic() => superscript_after_word(word, mark, is_number, &note),
         Some(')' | ']') if is_formula(before) => power(mark),
         Some(last) if is_sign(last) || "+-−=/^".contains(last) => power(mark),
         Some(_) if short || mark.chars().count() == 1 => note(),
@@ -83,7 +83,12 @@ pub fn superscript(before: &str, text: &str, is_note: bool) -> String {
     }
 }
 
-fn after_word(word: &str, mark: &str, counts: bool, note: &dyn Fn() -> String) -> String {
+fn superscript_after_word(
+    word: &str,
+    mark: &str,
+    is_number: bool,
+    note: &dyn Fn() -> String,
+) -> String {
     let letters = word.chars().count();
     let has_power = letters <= 2 || UNITS.contains(&word.to_lowercase().as_str());
     let is_word = mark.chars().all(char::is_alphabetic);
@@ -92,7 +97,7 @@ fn after_word(word: &str, mark: &str, counts: bool, note: &dyn Fn() -> String) -
     let is_variable = letters == 1 && word.chars().all(char::is_lowercase) && word != "n";
     if has_power && (!is_ordinal || is_variable) || mark.starts_with(['-', '−', '+']) {
         power(mark)
-    } else if counts || (is_word && mark.chars().count() == 1 && !is_numeral) {
+    } else if is_number || (is_word && mark.chars().count() == 1 && !is_numeral) {
         note()
     } else if is_ordinal || is_word {
         mark.to_owned()
@@ -109,13 +114,13 @@ pub fn subscript(before: &str, text: &str) -> String {
     let is_element = ELEMENTS
         .iter()
         .any(|element| word_before(before).ends_with(element));
-    let counts = mark.chars().all(|c| c.is_ascii_digit());
+    let is_number = mark.chars().all(|c| c.is_ascii_digit());
     match last {
         _ if mark.is_empty() || mark.chars().count() > MAX_MARK_CHARS => text.to_owned(),
         None => mark.to_owned(),
         Some(last) if last.is_whitespace() => mark.to_owned(),
-        Some(_) if counts && (is_element || !joins) => mark.to_owned(),
-        Some(_) => format!("_{}", grouped(mark)),
+        Some(_) if is_number && (is_element || !joins) => mark.to_owned(),
+        Some(_) => format!("_{}", parenthesize(mark)),
     }
 }
 
@@ -126,11 +131,11 @@ const ELEMENTS: &[&str] = &[
 ];
 
 fn power(mark: &str) -> String {
-    format!("^{}", grouped(mark))
+    format!("^{}", parenthesize(mark))
 }
 
 /// The mark, in parentheses when it is more than one number or word.
-fn grouped(mark: &str) -> String {
+fn parenthesize(mark: &str) -> String {
     let inner = mark.trim_start_matches(['-', '−', '+']);
     let is_one = inner
         .chars()
@@ -189,28 +194,28 @@ impl RunBuffer {
         if text.is_empty() {
             return;
         }
-        let bare = match self.style.script {
+        let content = match self.style.script {
             Some(Script::Raised) => superscript(into, &text, false),
             Some(Script::Lowered) => subscript(into, &text),
             None => text,
         };
         if self.style.struck {
-            into.push_str(&struck(&bare));
+            into.push_str(&mark_struck(&content));
         } else {
-            into.push_str(&bare);
+            into.push_str(&content);
         }
     }
 }
 
 /// Marks text that is struck out.
-pub fn struck(text: &str) -> String {
-    let bare = text.trim();
-    if bare.is_empty() {
+pub fn mark_struck(text: &str) -> String {
+    let content = text.trim();
+    if content.is_empty() {
         return text.to_owned();
     }
     let start = text.len() - text.trim_start().len();
     let end = text.trim_end().len();
-    format!("{}~~{bare}~~{}", &text[..start], &text[end..])
+    format!("{}~~{content}~~{}", &text[..start], &text[end..])
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use encoding_rs::Encoding;
 use super::office::{BodyText, MarginLines, ParagraphRole};
 use super::output::{Output, OutputFull};
 use super::raised::{RunBuffer, RunStyle, Script};
-use super::rtf_encodings::{of_charset, of_page};
+use super::rtf_encodings::{encoding_of_charset, encoding_of_code_page};
 use super::{FileInput, Unreadable};
 
 /// Maximum depth of nested groups.
@@ -19,7 +19,7 @@ const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 /// Maximum size of a header or footer, in bytes.
 const MAX_MARGIN_BYTES: usize = 4 << 10;
 /// Groups whose content is not part of the document's text.
-const SKIPPED: &[&str] = &[
+const SKIPPED_GROUPS: &[&str] = &[
     "colortbl",
     "stylesheet",
     "info",
@@ -44,7 +44,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
     let mut rtf = Rtf {
         body: BodyText::new(out, true),
         state: RtfState::default(),
-        outer: Vec::new(),
+        outer_states: Vec::new(),
         bytes: Vec::new(),
         text: String::new(),
         runs: RunBuffer::default(),
@@ -54,10 +54,10 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         row: Vec::new(),
         cell: String::new(),
         in_table: false,
-        fonts: HashMap::new(),
-        page: encoding_rs::WINDOWS_1252,
-        pass: 0,
-        high: None,
+        font_encodings: HashMap::new(),
+        code_page: encoding_rs::WINDOWS_1252,
+        pending_fallback: 0,
+        high_surrogate: None,
         notes: 0,
     };
     // Full: the limit is reached; the text so far has been passed on.
@@ -85,12 +85,12 @@ struct RtfOmitted {
 
 #[derive(Clone, Default)]
 struct RtfState {
-    skip: bool,
+    is_skipped: bool,
     hidden: bool,
-    fonts: bool,
+    in_font_table: bool,
     font: i32,
     /// Number of fallback characters after `\u`, for programs without Unicode support.
-    behind: Option<usize>,
+    fallback_chars: Option<usize>,
     outline: Option<usize>,
     note: Option<usize>,
     style: RunStyle,
@@ -101,7 +101,7 @@ struct RtfState {
 struct Rtf<'o, 's> {
     body: BodyText<'o, 's>,
     state: RtfState,
-    outer: Vec<RtfState>,
+    outer_states: Vec<RtfState>,
     bytes: Vec<u8>,
     text: String,
     runs: RunBuffer,
@@ -111,10 +111,10 @@ struct Rtf<'o, 's> {
     row: Vec<String>,
     cell: String,
     in_table: bool,
-    fonts: HashMap<i32, &'static Encoding>,
-    page: &'static Encoding,
-    pass: usize,
-    high: Option<u32>,
+    font_encodings: HashMap<i32, &'static Encoding>,
+    code_page: &'static Encoding,
+    pending_fallback: usize,
+    high_surrogate: Option<u32>,
     notes: usize,
 }
 
@@ -126,16 +126,16 @@ impl Rtf<'_, '_> {
             match byte {
                 b'{' => {
                     self.flush();
-                    if self.outer.len() >= MAX_DEPTH {
+                    if self.outer_states.len() >= MAX_DEPTH {
                         break;
                     }
-                    self.outer.push(self.state.clone());
-                    self.pass = 0;
+                    self.outer_states.push(self.state.clone());
+                    self.pending_fallback = 0;
                 }
                 b'}' => self.close(),
-                b'\\' => at = self.control(input, at)?,
+                b'\\' => at = self.read_control(input, at)?,
                 b'\r' | b'\n' => {}
-                _ => self.byte(byte),
+                _ => self.push_byte(byte),
             }
         }
         self.state = RtfState::default();
@@ -148,7 +148,7 @@ impl Rtf<'_, '_> {
         if std::mem::take(&mut self.in_table) {
             self.body.close_table()?;
         }
-        for line in self.margins.rest() {
+        for line in self.margins.take_labeled() {
             self.body.paragraph(&line, &ParagraphRole::Plain)?;
         }
         self.body.finish()
@@ -156,11 +156,12 @@ impl Rtf<'_, '_> {
 
     fn close(&mut self) {
         self.flush();
-        let Some(before) = self.outer.pop() else {
+        let Some(before) = self.outer_states.pop() else {
             return;
         };
         if let (Some(kind), None) = (self.state.margin, before.margin) {
-            self.margins.add(&std::mem::take(&mut self.margin), kind);
+            self.margins
+                .add_line(&std::mem::take(&mut self.margin), kind);
         }
         self.runs.flush(&mut self.text);
         if let (Some(start), None) = (self.state.note, before.note) {
@@ -170,19 +171,19 @@ impl Rtf<'_, '_> {
             let number = self.notes;
             self.text.push_str(&format!("[^{number}]"));
             let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-            self.body.note(format!("[^{number}]: {words}"));
+            self.body.add_footnote(format!("[^{number}]: {words}"));
         }
         // A paragraph's role outlives the group that sets it.
         let outline = self.state.outline;
         self.state = before;
         self.state.outline = outline;
-        self.pass = 0;
+        self.pending_fallback = 0;
     }
 
-    fn byte(&mut self, byte: u8) {
-        if self.pass > 0 {
-            self.pass -= 1;
-        } else if !self.state.skip && self.bytes.len() < MAX_PARAGRAPH_BYTES {
+    fn push_byte(&mut self, byte: u8) {
+        if self.pending_fallback > 0 {
+            self.pending_fallback -= 1;
+        } else if !self.state.is_skipped && self.bytes.len() < MAX_PARAGRAPH_BYTES {
             self.bytes.push(byte);
         }
     }
@@ -191,17 +192,17 @@ impl Rtf<'_, '_> {
         if !self.bytes.is_empty() {
             let bytes = std::mem::take(&mut self.bytes);
             let encoding = self
-                .fonts
+                .font_encodings
                 .get(&self.state.font)
                 .copied()
-                .unwrap_or(self.page);
+                .unwrap_or(self.code_page);
             let text = encoding.decode_without_bom_handling(&bytes).0;
-            self.put(&text);
+            self.push_text(&text);
         }
     }
 
-    fn put(&mut self, text: &str) {
-        if self.state.skip || self.text.len() >= MAX_PARAGRAPH_BYTES {
+    fn push_text(&mut self, text: &str) {
+        if self.state.is_skipped || self.text.len() >= MAX_PARAGRAPH_BYTES {
             return;
         }
         if self.state.hidden {
@@ -216,13 +217,13 @@ impl Rtf<'_, '_> {
     }
 
     /// Handles a control word or symbol and returns the offset after it.
-    fn control(&mut self, input: &[u8], at: usize) -> Result<usize, OutputFull> {
+    fn read_control(&mut self, input: &[u8], at: usize) -> Result<usize, OutputFull> {
         let rest = &input[at..];
         let Some(&first) = rest.first() else {
             return Ok(at);
         };
         if !first.is_ascii_alphabetic() {
-            return self.sign(first, rest, at);
+            return self.read_symbol(first, rest, at);
         }
         let length = rest
             .iter()
@@ -249,72 +250,72 @@ impl Rtf<'_, '_> {
             return Ok(end.saturating_add(skipped).min(input.len()));
         }
         self.flush();
-        if self.pass > 0 && word != "u" {
-            self.pass -= 1;
+        if self.pending_fallback > 0 && word != "u" {
+            self.pending_fallback -= 1;
             return Ok(end);
         }
-        self.word(word, number)?;
+        self.apply_word(word, number)?;
         Ok(end)
     }
 
-    fn sign(&mut self, sign: u8, rest: &[u8], at: usize) -> Result<usize, OutputFull> {
+    fn read_symbol(&mut self, sign: u8, rest: &[u8], at: usize) -> Result<usize, OutputFull> {
         match sign {
             b'\'' => {
                 let digit =
                     |index: usize| rest.get(index).and_then(|b| char::from(*b).to_digit(16));
                 if let (Some(high), Some(low)) = (digit(1), digit(2)) {
-                    self.byte((high * 16 + low) as u8);
+                    self.push_byte((high * 16 + low) as u8);
                     return Ok(at + 3);
                 }
             }
             b'*' => {
                 let known: [&[u8]; 2] = [b"*\\shpinst", b"*\\footnote"];
-                self.state.skip |= !known.iter().any(|word| rest.starts_with(word));
+                self.state.is_skipped |= !known.iter().any(|word| rest.starts_with(word));
             }
-            b'~' => self.byte(b' '),
-            b'_' => self.byte(b'-'),
+            b'~' => self.push_byte(b' '),
+            b'_' => self.push_byte(b'-'),
             b'\r' | b'\n' => {
                 self.flush();
                 self.end_paragraph()?;
             }
-            b'\\' | b'{' | b'}' => self.byte(sign),
+            b'\\' | b'{' | b'}' => self.push_byte(sign),
             _ => {}
         }
         Ok(at + 1)
     }
 
-    fn word(&mut self, word: &str, number: Option<i32>) -> Result<(), OutputFull> {
-        let on = number != Some(0);
+    fn apply_word(&mut self, word: &str, number: Option<i32>) -> Result<(), OutputFull> {
+        let is_on = number != Some(0);
         match word {
             "par" | "sect" => self.end_paragraph()?,
             "page" => {
                 self.end_paragraph()?;
                 self.body.break_page(false)?;
             }
-            "line" => self.put("\n"),
-            "tab" => self.put("\t"),
-            "emdash" => self.put("—"),
-            "endash" => self.put("–"),
-            "bullet" => self.put("•"),
-            "lquote" => self.put("‘"),
-            "rquote" => self.put("’"),
-            "ldblquote" => self.put("“"),
-            "rdblquote" => self.put("”"),
-            "emspace" | "enspace" => self.put(" "),
-            "u" => self.unicode(number.unwrap_or(0)),
-            "uc" => self.state.behind = usize::try_from(number.unwrap_or(1)).ok(),
-            "v" | "deleted" => self.state.hidden = on,
+            "line" => self.push_text("\n"),
+            "tab" => self.push_text("\t"),
+            "emdash" => self.push_text("—"),
+            "endash" => self.push_text("–"),
+            "bullet" => self.push_text("•"),
+            "lquote" => self.push_text("‘"),
+            "rquote" => self.push_text("’"),
+            "ldblquote" => self.push_text("“"),
+            "rdblquote" => self.push_text("”"),
+            "emspace" | "enspace" => self.push_text(" "),
+            "u" => self.push_unicode(number.unwrap_or(0)),
+            "uc" => self.state.fallback_chars = usize::try_from(number.unwrap_or(1)).ok(),
+            "v" | "deleted" => self.state.hidden = is_on,
             "plain" => (self.state.hidden, self.state.style) = (false, RunStyle::default()),
             "super" | "sub" | "nosupersub" | "up" | "dn" | "strike" | "strikedl" => {
-                self.style(word, number);
+                self.apply_style(word, number);
             }
             "header" | "headerl" | "headerr" | "headerf" => self.state.margin = Some("header"),
             "footer" | "footerl" | "footerr" | "footerf" => self.state.margin = Some("footer"),
             "pict" | "object" => {
                 let is_object = word == "object";
-                self.omitted.pictures += usize::from(!is_object && !self.state.skip);
-                self.omitted.objects += usize::from(is_object && !self.state.skip);
-                self.state.skip = true;
+                self.omitted.pictures += usize::from(!is_object && !self.state.is_skipped);
+                self.omitted.objects += usize::from(is_object && !self.state.is_skipped);
+                self.state.is_skipped = true;
             }
             "pard" => self.state.outline = None,
             "outlinelevel" => {
@@ -329,51 +330,54 @@ impl Rtf<'_, '_> {
                 self.state.note = Some(self.text.len());
                 self.state.outline = None;
             }
-            "fonttbl" => (self.state.fonts, self.state.skip) = (true, true),
+            "fonttbl" => (self.state.in_font_table, self.state.is_skipped) = (true, true),
             "f" | "deff" => self.state.font = number.unwrap_or(0),
-            "fcharset" if self.state.fonts => {
-                let encoding = of_charset(number.unwrap_or(0));
-                if self.fonts.len() < 10_000 {
-                    encoding.map(|encoding| self.fonts.insert(self.state.font, encoding));
+            "fcharset" if self.state.in_font_table => {
+                let encoding = encoding_of_charset(number.unwrap_or(0));
+                if self.font_encodings.len() < 10_000 {
+                    encoding.map(|encoding| self.font_encodings.insert(self.state.font, encoding));
                 }
             }
-            "ansicpg" => self.page = of_page(number.unwrap_or(0)).unwrap_or(self.page),
-            "mac" => self.page = encoding_rs::MACINTOSH,
-            _ if SKIPPED.contains(&word) => self.state.skip = true,
+            "ansicpg" => {
+                self.code_page =
+                    encoding_of_code_page(number.unwrap_or(0)).unwrap_or(self.code_page)
+            }
+            "mac" => self.code_page = encoding_rs::MACINTOSH,
+            _ if SKIPPED_GROUPS.contains(&word) => self.state.is_skipped = true,
             _ => {}
         }
         Ok(())
     }
 
-    fn style(&mut self, word: &str, number: Option<i32>) {
-        let on = number != Some(0);
+    fn apply_style(&mut self, word: &str, number: Option<i32>) {
+        let is_on = number != Some(0);
         let style = &mut self.state.style;
         match word {
-            "strike" | "strikedl" => style.struck = on,
-            "super" | "up" if on => style.script = Some(Script::Raised),
-            "sub" | "dn" if on => style.script = Some(Script::Lowered),
+            "strike" | "strikedl" => style.struck = is_on,
+            "super" | "up" if is_on => style.script = Some(Script::Raised),
+            "sub" | "dn" if is_on => style.script = Some(Script::Lowered),
             _ => style.script = None,
         }
     }
 
-    fn unicode(&mut self, number: i32) {
-        self.pass = self.state.behind.unwrap_or(1);
+    fn push_unicode(&mut self, number: i32) {
+        self.pending_fallback = self.state.fallback_chars.unwrap_or(1);
         let unit = (number & 0xFFFF) as u32;
-        let code = match (self.high.take(), unit) {
+        let code = match (self.high_surrogate.take(), unit) {
             (_, 0xD800..=0xDBFF) => {
-                self.high = Some(unit);
+                self.high_surrogate = Some(unit);
                 return;
             }
             (Some(high), 0xDC00..=0xDFFF) => 0x10000 + ((high - 0xD800) << 10) + (unit - 0xDC00),
             _ => unit,
         };
         if let Some(character) = char::from_u32(code).filter(|c| !c.is_control()) {
-            self.put(character.encode_utf8(&mut [0; 4]));
+            self.push_text(character.encode_utf8(&mut [0; 4]));
         }
     }
 
     fn end_cell(&mut self) {
-        if self.state.skip || self.row.len() > 4_096 {
+        if self.state.is_skipped || self.row.len() > 4_096 {
             return;
         }
         self.runs.flush(&mut self.text);
@@ -384,7 +388,7 @@ impl Rtf<'_, '_> {
     }
 
     fn end_row(&mut self) -> Result<(), OutputFull> {
-        if self.state.skip {
+        if self.state.is_skipped {
             return Ok(());
         }
         if !self.in_table {
@@ -402,7 +406,7 @@ impl Rtf<'_, '_> {
 
     fn end_paragraph(&mut self) -> Result<(), OutputFull> {
         self.flush();
-        if self.state.skip {
+        if self.state.is_skipped {
             return Ok(());
         }
         if self.state.margin.is_some() {

@@ -3,7 +3,7 @@
 use encoding_rs::Encoding;
 
 /// The encoding for a Windows character set number.
-pub fn of_charset(number: i32) -> Option<&'static Encoding> {
+pub fn encoding_of_charset(number: i32) -> Option<&'static Encoding> {
     let label = match number {
         77 => "macintosh",
         128 => "shift_jis",
@@ -25,7 +25,7 @@ pub fn of_charset(number: i32) -> Option<&'static Encoding> {
 }
 
 /// The encoding for a Windows code page number.
-pub fn of_page(number: i32) -> Option<&'static Encoding> {
+pub fn encoding_of_code_page(number: i32) -> Option<&'static Encoding> {
     match number {
         932 => Some(encoding_rs::SHIFT_JIS),
         936 => Some(encoding_rs::GBK),

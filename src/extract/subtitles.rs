@@ -2,7 +2,7 @@
 //! formatting are left out.
 
 /// Whether a text is a subtitle file.
-pub fn looks_like(text: &str) -> bool {
+pub fn is_subtitles(text: &str) -> bool {
     let head = text.trim_start();
     let mut lines = head.lines();
     let (first, second) = (
@@ -11,8 +11,8 @@ pub fn looks_like(text: &str) -> bool {
     );
     first == "WEBVTT"
         || first.starts_with("WEBVTT ")
-        || (first.trim().parse::<u32>().is_ok() && time(second).is_some())
-        || time(first).is_some()
+        || (first.trim().parse::<u32>().is_ok() && start_time(second).is_some())
+        || start_time(first).is_some()
 }
 
 /// The text, with one cue per line.
@@ -23,13 +23,16 @@ pub fn render(text: &str) -> String {
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
-        let Some(at) = lines.iter().position(|line| time(line).is_some()) else {
+        let Some(at) = lines.iter().position(|line| start_time(line).is_some()) else {
             continue;
         };
-        let words: Vec<String> = lines[at + 1..].iter().map(|line| plain(line)).collect();
+        let words: Vec<String> = lines[at + 1..]
+            .iter()
+            .map(|line| strip_tags(line))
+            .collect();
         let words = words.join(" ");
         if !words.trim().is_empty() {
-            let start = time(lines[at]).unwrap_or_default();
+            let start = start_time(lines[at]).unwrap_or_default();
             out.push_str(&format!("[{start}] {}\n", words.trim()));
         }
     }
@@ -37,7 +40,7 @@ pub fn render(text: &str) -> String {
 }
 
 /// The start of a cue, to the second.
-fn time(line: &str) -> Option<String> {
+fn start_time(line: &str) -> Option<String> {
     let (start, end) = line.split_once("-->")?;
     let start = start.trim();
     let is_time = |text: &str| {
@@ -52,7 +55,7 @@ fn time(line: &str) -> Option<String> {
 }
 
 /// A line without tags; a speaker's name precedes the words.
-fn plain(line: &str) -> String {
+fn strip_tags(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
     while let Some(open) = rest.find(['<', '{']) {
@@ -85,14 +88,14 @@ mod tests {
     #[test]
     fn cues_are_lines_with_their_time() {
         let film = "1\n00:00:01,000 --> 00:00:03,500\n<i>Welcome back to</i>\nthe {\\an8}hearing.\n\n2\n00:00:03,600 --> 00:00:06,000\nNo.\n";
-        assert!(looks_like(film));
+        assert!(is_subtitles(film));
         assert_eq!(
             render(film),
             "[00:00:01] Welcome back to the hearing.\n[00:00:03] No.\n"
         );
         let talk = "WEBVTT\n\nNOTE made by machine\n\n00:00.000 --> 00:04.000 align:start\n<v Ada>The budget &amp; more.</v>\n";
-        assert!(looks_like(talk));
+        assert!(is_subtitles(talk));
         assert_eq!(render(talk), "[00:00] Ada: The budget & more.\n");
-        assert!(!looks_like("1\nplain words"));
+        assert!(!is_subtitles("1\nplain words"));
     }
 }

@@ -4,12 +4,12 @@
 use super::pdf;
 
 /// The code's offset in the private-use area.
-const PRIVATE: u32 = 0xF000;
+const PRIVATE_USE_START: u32 = 0xF000;
 
 /// The text of a code in a symbol font; `None` when it is unknown.
 pub fn text(font: &str, code: u32) -> Option<String> {
-    let low = u8::try_from(if code >= PRIVATE {
-        code - PRIVATE
+    let low = u8::try_from(if code >= PRIVATE_USE_START {
+        code - PRIVATE_USE_START
     } else {
         code
     })
@@ -17,35 +17,35 @@ pub fn text(font: &str, code: u32) -> Option<String> {
     let font = font.to_ascii_lowercase();
     let found = match font.trim() {
         "symbol" => return pdf::symbol(low).map(String::from),
-        "wingdings 2" => of(WINGDINGS_2, low),
-        "webdings" => of(WEBDINGS, low),
-        font if font.starts_with("wingdings") => of(WINGDINGS, low),
+        "wingdings 2" => lookup(WINGDINGS_2, low),
+        "webdings" => lookup(WEBDINGS, low),
+        font if font.starts_with("wingdings") => lookup(WINGDINGS, low),
         // Even without a font, the codes of the usual bullets and boxes are unambiguous.
         _ if low == 0xB7 => Some("•"),
-        _ => of(WINGDINGS, low).filter(|_| low >= 0x6C),
+        _ => lookup(WINGDINGS, low).filter(|_| low >= 0x6C),
     };
     found.map(str::to_owned)
 }
 
 /// Replaces the private-use characters of a text set in this font. Returns the text and the number of unknown
 /// characters, which are omitted.
-pub fn replaced(font: &str, text: &str) -> (String, usize) {
+pub fn replace_symbols(font: &str, text: &str) -> (String, usize) {
     let mut out = String::with_capacity(text.len());
-    let mut lost = 0;
+    let mut unknown_count = 0;
     for character in text.chars() {
         match u32::from(character) {
             code @ 0xF020..=0xF0FF => match self::text(font, code) {
                 Some(known) => out.push_str(&known),
-                None => lost += 1,
+                None => unknown_count += 1,
             },
-            0xE000..=0xF8FF => lost += 1,
+            0xE000..=0xF8FF => unknown_count += 1,
             _ => out.push(character),
         }
     }
-    (out, lost)
+    (out, unknown_count)
 }
 
-fn of(table: &[(u8, &'static str)], code: u8) -> Option<&'static str> {
+fn lookup(table: &[(u8, &'static str)], code: u8) -> Option<&'static str> {
     let at = table
         .binary_search_by_key(&code, |(known, _)| *known)
         .ok()?;
@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(text(font, code).as_deref(), expected, "{font} {code:x}");
         }
         assert_eq!(
-            replaced("Symbol", "a \u{F0B3} \u{E123}b"),
+            replace_symbols("Symbol", "a \u{F0B3} \u{E123}b"),
             ("a ≥ b".to_owned(), 1)
         );
     }

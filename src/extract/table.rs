@@ -8,7 +8,7 @@ const DELIMITERS: &[u8] = b",;\t|";
 /// Maximum number of rows above the header.
 const MAX_PREAMBLE: usize = 12;
 /// Number of rows examined to find the delimiter.
-const SAMPLE: usize = 50;
+const SAMPLE_ROWS: usize = 50;
 
 /// The delimiter that makes `text` a table, if there is one. With `named` (the file name says so), a difference of
 /// one row or column does not matter.
@@ -19,22 +19,22 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
     DELIMITERS
         .iter()
         .filter_map(|&delimiter| {
-            let widths = widths(text, delimiter);
+            let widths = row_widths(text, delimiter);
             // The most common width is used: a header may be longer than its rows.
             let count = |width: usize| widths.iter().filter(|&&other| other == width).count();
             let width = *widths.iter().max_by_key(|&&width| count(width))?;
-            let alike = count(width);
+            let matching = count(width);
             // Prose often has one comma per line: unless the file name says so, two columns require tabs.
             let fits = if named {
                 widths.iter().filter(|&&other| other > 1).count() * 2 > widths.len()
             } else {
                 width >= if delimiter == b'\t' { 2 } else { 3 }
                     && widths.len() >= 3
-                    && alike == widths.len()
+                    && matching == widths.len()
             };
             // Consistency counts before width: decimal commas result in more cells than the semicolons between
             // them.
-            fits.then_some(((alike * 1_000 / widths.len(), width), delimiter))
+            fits.then_some(((matching * 1_000 / widths.len(), width), delimiter))
         })
         .max_by_key(|&(score, _)| score)
         .map(|(_, delimiter)| delimiter)
@@ -52,8 +52,8 @@ fn separator_line(text: &str) -> Option<(u8, &str)> {
 }
 
 /// Number of rows above the header: titles and remarks that fill fewer cells than the table has columns.
-fn preamble(text: &str, delimiter: u8) -> usize {
-    let widths = widths(text, delimiter);
+fn preamble_rows(text: &str, delimiter: u8) -> usize {
+    let widths = row_widths(text, delimiter);
     let count = |width: usize| widths.iter().filter(|&&other| other == width).count();
     let Some(width) = widths
         .iter()
@@ -70,21 +70,21 @@ fn preamble(text: &str, delimiter: u8) -> usize {
     if is_table { above } else { 0 }
 }
 
-fn widths(text: &str, delimiter: u8) -> Vec<usize> {
+fn row_widths(text: &str, delimiter: u8) -> Vec<usize> {
     // A sample that is cut inside a quoted cell spoils only its last row, which is left out.
     let end = text
         .char_indices()
         .nth(64 * 1024)
         .map_or(text.len(), |(at, _)| at);
-    let whole = end == text.len();
+    let is_complete = end == text.len();
     let mut reader = reader(&text[..end], delimiter);
     let mut widths: Vec<usize> = reader
         .records()
-        .take(SAMPLE)
+        .take(SAMPLE_ROWS)
         .map_while(Result::ok)
         .map(|row| row.len())
         .collect();
-    if !whole && widths.len() < SAMPLE && widths.len() > 1 {
+    if !is_complete && widths.len() < SAMPLE_ROWS && widths.len() > 1 {
         widths.pop();
     }
     widths
@@ -106,7 +106,7 @@ pub fn render(
     max_text: usize,
 ) -> (String, Vec<String>) {
     let text = separator_line(text).map_or(text, |(_, rest)| rest);
-    let mut above = preamble(text, delimiter);
+    let mut above = preamble_rows(text, delimiter);
     let mut reader = reader(text, delimiter);
     let (mut out, mut notes) = (String::new(), Vec::new());
     let mut header: Option<StringRecord> = None;
@@ -124,7 +124,7 @@ pub fn render(
             width = row.len();
             if is_header(&row) {
                 out.push_str("Columns: ");
-                join(&mut out, row.iter().map(str::trim));
+                write_cells(&mut out, row.iter().map(str::trim));
                 out.push('\n');
                 header = Some(row.clone());
                 rows = 1;
@@ -168,8 +168,8 @@ fn write_row(out: &mut String, row: &StringRecord, header: Option<&StringRecord>
         .iter()
         .map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" "));
     match header {
-        None => join(out, cells),
-        Some(header) => join(
+        None => write_cells(out, cells),
+        Some(header) => write_cells(
             out,
             cells.enumerate().filter(|(_, cell)| !cell.is_empty()).map(
                 |(column, cell)| match header.get(column) {
@@ -188,39 +188,39 @@ fn write_row(out: &mut String, row: &StringRecord, header: Option<&StringRecord>
 pub struct Grid {
     header: Option<StringRecord>,
     first: Option<StringRecord>,
-    begun: bool,
+    has_begun: bool,
     /// Whether the table comes from a sheet, whose rows are mostly records; a table in a text is just as often a
     /// form or a layout.
-    records: bool,
+    from_sheet: bool,
 }
 
 impl Grid {
-    /// Creates an empty table. With `records`, it comes from a sheet, otherwise from a text.
-    pub fn new(records: bool) -> Self {
+    /// Creates an empty table. With `from_sheet`, it comes from a sheet, otherwise from a text.
+    pub fn new(from_sheet: bool) -> Self {
         Self {
-            records,
+            from_sheet,
             ..Self::default()
         }
     }
 
     /// Adds the next row; `named` is whether the file itself declares it a header row.
     pub fn row(&mut self, cells: &[String], named: bool, out: &mut String) {
-        let filled = cells.len() - cells.iter().rev().take_while(|cell| blank(cell)).count();
+        let filled = cells.len() - cells.iter().rev().take_while(|cell| is_blank(cell)).count();
         let row = StringRecord::from_iter(&cells[..filled]);
         if let Some(first) = self.first.take() {
-            if !named && self.names(&first, &row) {
-                self.head(first, out);
+            if !named && self.is_header_row(&first, &row) {
+                self.write_header(first, out);
             } else {
                 write_row(out, &first, None);
             }
-        } else if !self.begun && !row.is_empty() {
+        } else if !self.has_begun && !row.is_empty() {
             if named && row.len() > 1 {
-                self.head(row, out);
+                self.write_header(row, out);
                 return;
             }
             // A single cell above a table is its title.
-            self.begun = row.len() > 1;
-            if self.begun {
+            self.has_begun = row.len() > 1;
+            if self.has_begun {
                 self.first = Some(row);
                 return;
             }
@@ -237,20 +237,20 @@ impl Grid {
         }
     }
 
-    fn head(&mut self, row: StringRecord, out: &mut String) {
+    fn write_header(&mut self, row: StringRecord, out: &mut String) {
         out.push_str("Columns: ");
-        join(
+        write_cells(
             out,
             row.iter()
                 .map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" ")),
         );
         out.push('\n');
-        (self.header, self.begun) = (Some(row), true);
+        (self.header, self.has_begun) = (Some(row), true);
     }
 
     /// Whether the first row names the columns. Cells with letters above a number do. When all cells are words,
     /// only a sheet's row of three or more does: a pair of words is just as often the first line of a form.
-    fn names(&self, first: &StringRecord, second: &StringRecord) -> bool {
+    fn is_header_row(&self, first: &StringRecord, second: &StringRecord) -> bool {
         let number = |cell: &str| cell.chars().any(|c| c.is_ascii_digit());
         let counts = second
             .iter()
@@ -258,15 +258,15 @@ impl Grid {
             .any(|(column, cell)| number(cell) && first.get(column).is_some_and(|c| !number(c)));
         is_header(first)
             && second.len() <= first.len()
-            && (counts || (self.records && first.len() > 2))
+            && (counts || (self.from_sheet && first.len() > 2))
     }
 }
 
-fn blank(cell: &str) -> bool {
+fn is_blank(cell: &str) -> bool {
     cell.trim().is_empty()
 }
 
-fn join(out: &mut String, cells: impl Iterator<Item = impl AsRef<str>>) {
+fn write_cells(out: &mut String, cells: impl Iterator<Item = impl AsRef<str>>) {
     for (index, cell) in cells.enumerate() {
         if index > 0 {
             out.push_str(" | ");

@@ -2,15 +2,15 @@
 
 use super::table;
 
-/// The first rows, up to `most`, each with the number of its first line. `None` when the text is not a table, not
+/// The first rows, up to `max_rows`, each with the number of its first line. `None` when the text is not a table, not
 /// even one with a single column.
-pub fn records(text: &str, most: usize) -> Option<Vec<(usize, Vec<String>)>> {
+pub fn records(text: &str, max_rows: usize) -> Option<Vec<(usize, Vec<String>)>> {
     let text = text.trim_start_matches('\u{feff}');
     let delimiter = table::sniff(text, true).unwrap_or(b',');
     let mut reader = table::reader(text, delimiter);
     let mut rows = Vec::new();
     let (mut line, mut seen) = (1, 0);
-    for record in reader.records().take(most) {
+    for record in reader.records().take(max_rows) {
         let record = record.ok()?;
         // Lines are counted here, because the reader's own count is one too low after a line that ends in two
         // characters.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Maximum length of an escape sequence in characters; a longer one is text.
-const MAX_SEQUENCE: usize = 256;
+const MAX_SEQUENCE_CHARS: usize = 256;
 
 /// The text that a terminal would show.
 pub fn plain(text: &str) -> Cow<'_, str> {
@@ -57,7 +57,7 @@ fn after_escape(text: &str) -> &str {
         Some(']' | 'P' | '_' | '^' | 'X') => {
             let end = text
                 .char_indices()
-                .take(4 * MAX_SEQUENCE)
+                .take(4 * MAX_SEQUENCE_CHARS)
                 .find(|(at, c)| *c == '\u{7}' || text[*at..].starts_with("\u{1B}\\"));
             match end {
                 Some((at, '\u{7}')) => &text[at + 1..],
@@ -75,7 +75,7 @@ fn after_escape(text: &str) -> &str {
 fn after_control(text: &str) -> &str {
     let end = text
         .char_indices()
-        .take(MAX_SEQUENCE)
+        .take(MAX_SEQUENCE_CHARS)
         .find(|(_, c)| !matches!(c, '\u{20}'..='\u{3F}'));
     match end {
         Some((at, '\u{40}'..='\u{7E}')) => &text[at + 1..],

@@ -3,37 +3,37 @@
 /// The text of a LaTeX document, with its headings, items, and formulas, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let mut comments = 0;
-    let mut kept = String::with_capacity(text.len());
+    let mut uncommented = String::with_capacity(text.len());
     for line in text.lines() {
-        let end = comment(line);
+        let end = comment_start(line);
         comments +=
             usize::from(end.is_some_and(|at| line[at..].trim_start_matches('%').trim().len() > 1));
         let Some(at) = end else {
-            kept.push_str(line);
-            kept.push('\n');
+            uncommented.push_str(line);
+            uncommented.push('\n');
             continue;
         };
         // A comment also hides its line end.
-        kept.push_str(&line[..at]);
-        if line[..at].trim().is_empty() && kept.ends_with('\n') {
+        uncommented.push_str(&line[..at]);
+        if line[..at].trim().is_empty() && uncommented.ends_with('\n') {
             continue;
         }
-        kept.push('\n');
+        uncommented.push('\n');
     }
-    let body = match kept.split_once("\\begin{document}") {
-        Some((head, body)) => format!("{}{body}", title(head)),
-        None => kept,
+    let body = match uncommented.split_once("\\begin{document}") {
+        Some((head, body)) => format!("{}{body}", title_block(head)),
+        None => uncommented,
     };
     let body = body.split("\\end{document}").next().unwrap_or_default();
     let mut notes = Vec::new();
     if comments > 0 {
         notes.push(format!("comments of the source left out: {comments}"));
     }
-    (commands(body), notes)
+    (replace_commands(body), notes)
 }
 
 /// The offset where a comment begins: at a `%` that is not escaped.
-fn comment(line: &str) -> Option<usize> {
+fn comment_start(line: &str) -> Option<usize> {
     let mut escaped = false;
     line.char_indices().find_map(|(at, character)| {
         let is_comment = character == '%' && !escaped;
@@ -43,12 +43,12 @@ fn comment(line: &str) -> Option<usize> {
 }
 
 /// Title, author, and date from the preamble.
-fn title(head: &str) -> String {
+fn title_block(head: &str) -> String {
     let mut out = String::new();
     for name in ["title", "author", "date"] {
         let command = format!("\\{name}{{");
         if let Some(at) = head.find(&command)
-            && let Some((words, _)) = group(&head[at + command.len() - 1..])
+            && let Some((words, _)) = braced_group(&head[at + command.len() - 1..])
         {
             let mark = if name == "title" { "# " } else { "" };
             out.push_str(&format!("{mark}{words}\n\n"));
@@ -58,7 +58,7 @@ fn title(head: &str) -> String {
 }
 
 /// The content of the group that begins here, and the text after it.
-fn group(text: &str) -> Option<(&str, &str)> {
+fn braced_group(text: &str) -> Option<(&str, &str)> {
     let mut depth = 0;
     let mut escaped = false;
     for (at, character) in text.char_indices() {
@@ -82,7 +82,7 @@ fn group(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Sectioning commands and their heading levels.
-const LEVELS: [(&str, usize); 7] = [
+const SECTION_LEVELS: [(&str, usize); 7] = [
     ("part", 1),
     ("chapter", 1),
     ("section", 2),
@@ -92,7 +92,7 @@ const LEVELS: [(&str, usize); 7] = [
     ("subparagraph", 6),
 ];
 /// Commands that only affect typography.
-const PLAIN: &[&str] = &[
+const TYPOGRAPHY_COMMANDS: &[&str] = &[
     "textbf",
     "textit",
     "emph",
@@ -107,7 +107,7 @@ const PLAIN: &[&str] = &[
     "url",
 ];
 /// Commands that print nothing and have an argument.
-const SILENT: &[&str] = &[
+const UNPRINTED_WITH_ARGUMENT: &[&str] = &[
     "label",
     "usepackage",
     "documentclass",
@@ -117,7 +117,7 @@ const SILENT: &[&str] = &[
     "hspace",
 ];
 /// Commands that print nothing and have no argument.
-const BARE: &[&str] = &[
+const UNPRINTED: &[&str] = &[
     "maketitle",
     "tableofcontents",
     "centering",
@@ -176,7 +176,7 @@ const LETTERS: &[(&str, &str)] = &[
 ];
 
 /// Writes a letter with its accent; a letter without such a form keeps the command.
-fn accented(mark: &str, letter: &str, out: &mut String) {
+fn write_accented(mark: &str, letter: &str, out: &mut String) {
     let letter = match letter.trim() {
         "\\i" => "i",
         other => other,
@@ -203,14 +203,14 @@ fn layout_arguments(environment: &str) -> usize {
 
 /// The text after this many arguments in braces, and after the optional ones in brackets before each of them.
 /// Groups that follow are content: `\begin{tabular}{ll}{\bf Name} & Age`.
-fn without_arguments(mut text: &str, count: usize) -> &str {
+fn skip_arguments(mut text: &str, count: usize) -> &str {
     for _ in 0..count {
         let mut next = text.trim_start();
-        while let Some((_, behind)) = next.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            next = behind.trim_start();
+        while let Some((_, after)) = next.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            next = after.trim_start();
         }
-        match next.starts_with('{').then(|| group(next)).flatten() {
-            Some((_, behind)) => text = behind,
+        match next.starts_with('{').then(|| braced_group(next)).flatten() {
+            Some((_, after)) => text = after,
             None => return text,
         }
     }
@@ -218,7 +218,7 @@ fn without_arguments(mut text: &str, count: usize) -> &str {
 }
 
 /// Replaces commands for structure and typography; formulas and unknown commands stay as they are.
-fn commands(text: &str) -> String {
+fn replace_commands(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['\\', '~']) {
@@ -228,7 +228,7 @@ fn commands(text: &str) -> String {
                 out.push(' ');
                 next
             }
-            None => command(&rest[at..], &mut out),
+            None => replace_command(&rest[at..], &mut out),
         };
     }
     out.push_str(rest);
@@ -236,38 +236,45 @@ fn commands(text: &str) -> String {
 }
 
 /// Handles the command that begins here and returns the text after it.
-fn command<'a>(text: &'a str, out: &mut String) -> &'a str {
+fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
     let letters = text[1..]
         .bytes()
         .take_while(u8::is_ascii_alphabetic)
         .count();
     let name = &text[1..=letters];
     if name.is_empty() {
-        return sign(&text[1..], out);
+        return replace_symbol(&text[1..], out);
     }
     let after = text[1 + letters..].trim_start_matches('*');
-    let argument = after.starts_with('{').then(|| group(after)).flatten();
-    let level = LEVELS.iter().find(|(known, _)| *known == name);
+    let argument = after
+        .starts_with('{')
+        .then(|| braced_group(after))
+        .flatten();
+    let level = SECTION_LEVELS.iter().find(|(known, _)| *known == name);
     match (argument, level) {
         (Some((words, next)), Some((_, level))) => {
-            out.push_str(&format!("\n{} {}\n", "#".repeat(*level), inner(words)));
+            out.push_str(&format!(
+                "\n{} {}\n",
+                "#".repeat(*level),
+                replace_inner(words)
+            ));
             next
         }
-        (Some((words, next)), _) if PLAIN.contains(&name) => {
-            out.push_str(&inner(words));
+        (Some((words, next)), _) if TYPOGRAPHY_COMMANDS.contains(&name) => {
+            out.push_str(&replace_inner(words));
             next
         }
         (Some((words, next)), _) if name == "footnote" => {
-            out.push_str(&format!(" [note: {}]", inner(words)));
+            out.push_str(&format!(" [note: {}]", replace_inner(words)));
             next
         }
         (Some((kind, next)), _) if matches!(name, "begin" | "end") && !is_formula(kind) => {
             match name {
-                "begin" => without_arguments(next, layout_arguments(kind)),
+                "begin" => skip_arguments(next, layout_arguments(kind)),
                 _ => next,
             }
         }
-        (Some((_, next)), _) if SILENT.contains(&name) => next,
+        (Some((_, next)), _) if UNPRINTED_WITH_ARGUMENT.contains(&name) => next,
         _ if name == "item" => {
             if !out.is_empty() && !out.ends_with('\n') {
                 out.push('\n');
@@ -278,7 +285,7 @@ fn command<'a>(text: &'a str, out: &mut String) -> &'a str {
         (Some((words, next)), _)
             if letters == 1 && ACCENTS.iter().any(|(mark, _)| name == *mark) =>
         {
-            accented(name, words, out);
+            write_accented(name, words, out);
             next
         }
         _ if LETTERS.iter().any(|(known, _)| *known == name) => {
@@ -289,7 +296,7 @@ fn command<'a>(text: &'a str, out: &mut String) -> &'a str {
                 .strip_prefix("{}")
                 .unwrap_or_else(|| after.strip_prefix(' ').unwrap_or(after))
         }
-        _ if BARE.contains(&name) => after,
+        _ if UNPRINTED.contains(&name) => after,
         _ => {
             out.push_str(&text[..=letters]);
             &text[1 + letters..]
@@ -298,7 +305,7 @@ fn command<'a>(text: &'a str, out: &mut String) -> &'a str {
 }
 
 /// Handles an escaped character or a line break.
-fn sign<'a>(text: &'a str, out: &mut String) -> &'a str {
+fn replace_symbol<'a>(text: &'a str, out: &mut String) -> &'a str {
     let sign = text.chars().next();
     match sign {
         Some('\\') => out.push('\n'),
@@ -306,15 +313,15 @@ fn sign<'a>(text: &'a str, out: &mut String) -> &'a str {
         Some(',' | ';' | ':' | ' ') => out.push(' '),
         Some(c) if ACCENTS.iter().any(|(mark, _)| mark.starts_with(c)) => {
             let after = &text[1..];
-            if let Some((letter, next)) = group(after).filter(|_| after.starts_with('{')) {
-                accented(&text[..1], letter, out);
+            if let Some((letter, next)) = braced_group(after).filter(|_| after.starts_with('{')) {
+                write_accented(&text[..1], letter, out);
                 return next;
             }
             let length = match after.strip_prefix("\\i") {
                 Some(_) => 2,
                 None => after.chars().next().map_or(0, char::len_utf8),
             };
-            accented(&text[..1], &after[..length], out);
+            write_accented(&text[..1], &after[..length], out);
             return &after[length..];
         }
         Some(c) if "&%$#_{}".contains(c) => out.push(c),
@@ -325,7 +332,7 @@ fn sign<'a>(text: &'a str, out: &mut String) -> &'a str {
 }
 
 /// Replaces the commands inside a group, which is shorter than the text around it.
-fn inner(words: &str) -> String {
+fn replace_inner(words: &str) -> String {
     // Groups are processed one level deep; nested ones keep their commands.
     words
         .replace("\\&", "&")

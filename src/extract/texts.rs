@@ -31,9 +31,9 @@ pub(super) fn read(
     let (kind, title, text) = render(decoded.text, input, out);
     let mut before = 0;
     let mut parts = text.split('\u{C}').enumerate();
-    let paged = text.contains('\u{C}');
+    let has_page_breaks = text.contains('\u{C}');
     // `OutputFull` means that the limit is reached; the text so far has been passed on.
-    let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match paged {
+    let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match has_page_breaks {
         true => {
             out.progress(before, text.len());
             before += part.len() + 1;
@@ -51,11 +51,11 @@ fn render(
     out: &mut Output<'_>,
 ) -> (&'static FileKind, String, String) {
     let limits = input.limits;
-    let (kind, title, text, notes) = match kind::of(&text, input.name) {
+    let (kind, title, text, notes) = match kind::detect(&text, input.name) {
         TextKind::Html => {
             let is_xml = input.name.to_lowercase().ends_with(".xhtml");
-            let reading = html::render(&text, limits.text, is_xml);
-            ("html", reading.title, reading.text, reading.notes)
+            let page = html::render(&text, limits.text, is_xml);
+            ("html", page.title, page.text, page.notes)
         }
         TextKind::Table(delimiter) => {
             let (text, notes) = table::render(&text, delimiter, limits.rows, limits.text);
@@ -93,5 +93,5 @@ fn render(
         TextKind::Plain(kind) => (kind, String::new(), text, Vec::new()),
     };
     notes.into_iter().for_each(|note| out.note(note));
-    (kind::named(kind), title, text)
+    (kind::by_name(kind), title, text)
 }

@@ -28,7 +28,7 @@ pub enum Unreadable {
     /// The file is of a known kind, but nothing in it can be parsed.
     Broken(&'static str),
     /// The fonts do not map their glyphs to characters.
-    Nameless,
+    NoCharacterMap,
     /// The picture is larger than models accept.
     PictureTooLarge,
 }
@@ -61,7 +61,7 @@ impl Unreadable {
             }
             Self::TooDeep => "it is nested in more archives than are opened".to_owned(),
             Self::PicturesOnly => "there is no text in the file, only pictures".to_owned(),
-            Self::Nameless => "its fonts do not map to characters, so its text cannot be read; try a copy saved or printed in another way".to_owned(),
+            Self::NoCharacterMap => "its fonts do not map to characters, so its text cannot be read; try a copy saved or printed in another way".to_owned(),
             Self::Broken(kind) => {
                 format!("the {kind} file is damaged: nothing in it can be read")
             }

@@ -12,19 +12,19 @@ const MAX_ENTRIES: usize = 20_000;
 /// Maximum number of bytes inflated per container; limits the time that a decompression bomb can take.
 const MAX_INFLATED_BYTES: u64 = 1 << 30;
 /// Size of an entry, in bytes, from which its compression ratio is checked.
-const RATIO_FROM: u64 = 16 << 20;
+const MIN_RATIO_CHECK_BYTES: u64 = 16 << 20;
 /// Maximum compression ratio: real sheets reach 60; the limit of deflate itself is 1,032.
 const MAX_RATIO: u64 = 300;
 
 /// Bytes of an entry that are scanned at a time.
-const SCANNED: usize = 64 << 10;
+const SCAN_BYTES: usize = 64 << 10;
 
 /// Signature of a local file header.
-const LOCAL: &[u8] = b"PK\x03\x04";
+const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
 /// Signature of a central directory entry.
-const CENTRAL: &[u8] = b"PK\x01\x02";
+const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";
 /// Signature of the end of the central directory.
-const END: &[u8] = b"PK\x05\x06";
+const DIRECTORY_END: &[u8] = b"PK\x05\x06";
 
 /// Why an entry could not be read completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +60,10 @@ pub struct Entry {
     /// only.
     pub size: usize,
     start: usize,
-    packed: usize,
+    packed_size: usize,
     method: u16,
-    locked: bool,
-    check: Option<u32>,
+    is_encrypted: bool,
+    checksum: Option<u32>,
 }
 
 /// An opened container.
@@ -72,29 +72,29 @@ pub struct Zip<'a> {
     /// The entries in the order of the directory.
     pub entries: Vec<Entry>,
     /// Whether the directory is missing and the entries were found by their own headers.
-    pub repaired: bool,
-    spent: Cell<u64>,
+    pub is_repaired: bool,
+    inflated_bytes: Cell<u64>,
 }
 
 /// Whether the bytes begin like a ZIP container.
 pub fn is_zip(bytes: &[u8]) -> bool {
-    bytes.starts_with(LOCAL) || bytes.starts_with(END)
+    bytes.starts_with(LOCAL_HEADER) || bytes.starts_with(DIRECTORY_END)
 }
 
 impl<'a> Zip<'a> {
     /// Finds the entries by the directory or, if it is missing, by their own headers.
     pub fn open(bytes: &'a [u8]) -> Self {
-        let listed = directory(bytes).filter(|entries| !entries.is_empty());
-        let repaired = listed.is_none() && !bytes.starts_with(END);
+        let listed = read_directory(bytes).filter(|entries| !entries.is_empty());
+        let is_repaired = listed.is_none() && !bytes.starts_with(DIRECTORY_END);
         Self {
             bytes,
-            entries: listed.unwrap_or_else(|| search(bytes)),
-            repaired,
-            spent: Cell::new(0),
+            entries: listed.unwrap_or_else(|| entries_by_local_headers(bytes)),
+            is_repaired,
+            inflated_bytes: Cell::new(0),
         }
     }
 
-    /// The entry with this path, ignoring case, as the programs that write such files do.
+    /// Returns the entry with this path, ignoring case, as the programs that write such files do.
     pub fn find(&self, name: &str) -> Option<&Entry> {
         let exact = self.entries.iter().find(|entry| entry.name == name);
         exact.or_else(|| {
@@ -110,10 +110,10 @@ impl<'a> Zip<'a> {
     /// [`ZipError::Locked`] for an encrypted entry, [`ZipError::Method`] for an unsupported method,
     /// [`ZipError::Damaged`] when its header is missing or invalid.
     pub fn stream(&self, entry: &Entry) -> Result<Inflated<'_>, ZipError> {
-        if entry.locked {
+        if entry.is_encrypted {
             return Err(ZipError::Locked);
         }
-        let end = entry.start.saturating_add(entry.packed);
+        let end = entry.start.saturating_add(entry.packed_size);
         let packed = self
             .bytes
             .get(entry.start..end.min(self.bytes.len()))
@@ -125,11 +125,11 @@ impl<'a> Zip<'a> {
         };
         Ok(Inflated {
             source,
-            packed: packed.len() as u64,
-            check: entry.check,
+            packed_size: packed.len() as u64,
+            checksum: entry.checksum,
             crc: Crc::new(),
-            given: 0,
-            spent: &self.spent,
+            output_bytes: 0,
+            inflated_bytes: &self.inflated_bytes,
             error: None,
         })
     }
@@ -137,48 +137,50 @@ impl<'a> Zip<'a> {
     /// Passes an entry's inflated bytes to `take` in chunks that overlap by `overlap` bytes, each with whether it
     /// is the last one. Does not count toward the container's limit, because the entry is read again later.
     pub fn scan(&self, entry: &Entry, overlap: usize, take: &mut dyn FnMut(&[u8], bool)) {
-        let before = self.spent.get();
+        let before = self.inflated_bytes.get();
         let Ok(mut stream) = self.stream(entry) else {
             return;
         };
-        let mut piece = Vec::with_capacity(SCANNED + overlap);
+        let mut piece = Vec::with_capacity(SCAN_BYTES + overlap);
         loop {
-            let wanted = (SCANNED + overlap - piece.len()) as u64;
+            let missing = (SCAN_BYTES + overlap - piece.len()) as u64;
             // An error ends the scan like the end of the entry; the reader that follows reports it.
             let read = (&mut stream)
-                .take(wanted)
+                .take(missing)
                 .read_to_end(&mut piece)
                 .unwrap_or(0);
-            let is_last = (read as u64) < wanted;
+            let is_last = (read as u64) < missing;
             take(&piece, is_last);
             if is_last {
                 break;
             }
             piece.drain(..piece.len() - overlap);
         }
-        self.spent.set(before);
+        self.inflated_bytes.set(before);
     }
 
     /// The inflated bytes, at most `limit`. A damaged entry returns the bytes before the damage, with the error.
     pub fn read(&self, entry: &Entry, limit: usize) -> (Vec<u8>, Option<ZipError>) {
         let mut stream = match self.stream(entry) {
             Ok(stream) => stream,
-            Err(fault) => return (Vec::new(), Some(fault)),
+            Err(error) => return (Vec::new(), Some(error)),
         };
         let mut bytes = Vec::new();
-        let ended = (&mut stream).take(limit as u64).read_to_end(&mut bytes);
-        let fault = match (stream.error, ended) {
-            (Some(fault), _) => Some(fault),
+        let outcome = (&mut stream).take(limit as u64).read_to_end(&mut bytes);
+        let error = match (stream.error, outcome) {
+            (Some(error), _) => Some(error),
             (None, Err(_)) => Some(ZipError::Damaged),
-            (None, Ok(length)) if length == limit && more(&mut stream) => Some(ZipError::TooLarge),
+            (None, Ok(length)) if length == limit && has_more(&mut stream) => {
+                Some(ZipError::TooLarge)
+            }
             // At exactly the limit, the end, and with it the checksum, may not have been reached.
             (None, Ok(_)) => stream.error,
         };
-        (bytes, fault)
+        (bytes, error)
     }
 }
 
-fn more(stream: &mut Inflated<'_>) -> bool {
+fn has_more(stream: &mut Inflated<'_>) -> bool {
     matches!(stream.read(&mut [0]), Ok(1))
 }
 
@@ -190,19 +192,19 @@ enum Source<'a> {
 /// The inflated bytes of one entry.
 pub struct Inflated<'a> {
     source: Source<'a>,
-    packed: u64,
-    check: Option<u32>,
+    packed_size: u64,
+    checksum: Option<u32>,
     crc: Crc,
-    given: u64,
-    spent: &'a Cell<u64>,
+    output_bytes: u64,
+    inflated_bytes: &'a Cell<u64>,
     /// The first failure, if any.
     pub error: Option<ZipError>,
 }
 
 impl Inflated<'_> {
-    fn fail(&mut self, fault: ZipError) -> io::Error {
-        self.error = Some(fault);
-        io::Error::new(io::ErrorKind::InvalidData, fault.message())
+    fn fail(&mut self, error: ZipError) -> io::Error {
+        self.error = Some(error);
+        io::Error::new(io::ErrorKind::InvalidData, error.message())
     }
 }
 
@@ -217,18 +219,20 @@ impl Read for Inflated<'_> {
             Err(_) => return Err(self.fail(ZipError::Damaged)),
         };
         if count == 0 && !buffer.is_empty() {
-            let wrong = self.check.is_some_and(|check| check != self.crc.sum());
-            return if wrong {
+            let is_corrupt = self.checksum.is_some_and(|check| check != self.crc.sum());
+            return if is_corrupt {
                 Err(self.fail(ZipError::Damaged))
             } else {
                 Ok(0)
             };
         }
         self.crc.update(&buffer[..count]);
-        self.given += count as u64;
-        self.spent.set(self.spent.get() + count as u64);
-        let swollen = self.given > RATIO_FROM && self.given / self.packed.max(1) > MAX_RATIO;
-        if swollen || self.spent.get() > MAX_INFLATED_BYTES {
+        self.output_bytes += count as u64;
+        self.inflated_bytes
+            .set(self.inflated_bytes.get() + count as u64);
+        let is_bomb = self.output_bytes > MIN_RATIO_CHECK_BYTES
+            && self.output_bytes / self.packed_size.max(1) > MAX_RATIO;
+        if is_bomb || self.inflated_bytes.get() > MAX_INFLATED_BYTES {
             return Err(self.fail(ZipError::TooLarge));
         }
         Ok(count)
@@ -246,16 +250,19 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The entries of the directory at the file's end. `None` when it is missing or unusable.
-fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
+fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     // The comment after the end record is at most 64 KiB long; some garbage after it is tolerated.
     let from = bytes.len().saturating_sub(80 * 1024);
-    let end = from + bytes[from..].windows(4).rposition(|mark| mark == END)?;
+    let end = from
+        + bytes[from..]
+            .windows(4)
+            .rposition(|mark| mark == DIRECTORY_END)?;
     let (size, stated) = (u32_at(bytes, end + 12)?, u32_at(bytes, end + 16)?);
     // Data before the container shifts all offsets by the same amount.
     let begins = |at: &usize| {
         bytes
             .get(*at..)
-            .is_some_and(|rest| rest.starts_with(CENTRAL))
+            .is_some_and(|rest| rest.starts_with(DIRECTORY_ENTRY))
     };
     let start = end
         .checked_sub(size)
@@ -269,22 +276,22 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
         let comment = u16_at(bytes, at + 32)?;
         let name = bytes.get(at + 46..at + 46 + named)?;
         let extras = bytes.get(at + 46 + named..at + 46 + named + extra)?;
-        let [packed, offset] = wide(
+        let [packed_size, offset] = zip64_values(
             extras,
             u32_at(bytes, at + 24)?,
             [u32_at(bytes, at + 20)?, u32_at(bytes, at + 42)?],
         );
         let flags = u16_at(bytes, at + 8)?;
         let local = offset.wrapping_add(shift);
-        if let Some(start) = content(bytes, local) {
+        if let Some(start) = data_offset(bytes, local) {
             entries.push(Entry {
-                name: name_of(name, flags),
+                name: decode_name(name, flags),
                 size: u32_at(bytes, at + 24)?,
                 start,
-                packed,
+                packed_size,
                 method: u16_at(bytes, at + 10)? as u16,
-                locked: flags & 1 != 0,
-                check: u32_at(bytes, at + 16).map(|check| check as u32),
+                is_encrypted: flags & 1 != 0,
+                checksum: u32_at(bytes, at + 16).map(|check| check as u32),
             });
         }
         at += 46 + named + extra + comment;
@@ -293,7 +300,7 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
 }
 
 /// ZIP64: sizes that do not fit 32 bits are in an extra field, each only when needed.
-fn wide(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
+fn zip64_values(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
     // The 32-bit value that refers to the extra field.
     const HERE: usize = u32::MAX as usize;
     let mut at = 0;
@@ -311,31 +318,33 @@ fn wide(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
     values
 }
 
-/// The offset of an entry's data, after its local header.
-fn content(bytes: &[u8], local: usize) -> Option<usize> {
-    let header = bytes.get(local..).filter(|rest| rest.starts_with(LOCAL))?;
+/// Returns the offset of an entry's data, after its local header.
+fn data_offset(bytes: &[u8], local: usize) -> Option<usize> {
+    let header = bytes
+        .get(local..)
+        .filter(|rest| rest.starts_with(LOCAL_HEADER))?;
     Some(local + 30 + u16_at(header, 26)? + u16_at(header, 28)?)
 }
 
-/// The entries by their local headers, for a truncated file.
-fn search(bytes: &[u8]) -> Vec<Entry> {
+/// Finds the entries by their local headers, for a truncated file.
+fn entries_by_local_headers(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut at = 0;
     while entries.len() < MAX_ENTRIES {
-        let Some(found) = find(&bytes[at..], LOCAL).map(|found| at + found) else {
+        let Some(found) = find_bytes(&bytes[at..], LOCAL_HEADER).map(|found| at + found) else {
             break;
         };
         at = found + 4;
-        let Some(entry) = lone(bytes, found) else {
+        let Some(entry) = entry_from_local_header(bytes, found) else {
             continue;
         };
-        at = (entry.start + entry.packed).min(bytes.len());
+        at = (entry.start + entry.packed_size).min(bytes.len());
         entries.push(entry);
     }
     entries
 }
 
-fn lone(bytes: &[u8], at: usize) -> Option<Entry> {
+fn entry_from_local_header(bytes: &[u8], at: usize) -> Option<Entry> {
     let header = &bytes[at..];
     let flags = u16_at(header, 6)?;
     let named = u16_at(header, 26)?;
@@ -344,34 +353,34 @@ fn lone(bytes: &[u8], at: usize) -> Option<Entry> {
     let stated = u32_at(header, 18)?;
     // Written as a stream: the size follows the data, so the data extends to the next header.
     let streamed = flags & 8 != 0;
-    let packed = if streamed || stated > rest.len() {
-        let next = [LOCAL, CENTRAL]
+    let packed_size = if streamed || stated > rest.len() {
+        let next = [LOCAL_HEADER, DIRECTORY_ENTRY]
             .iter()
-            .filter_map(|mark| find(rest, mark))
+            .filter_map(|mark| find_bytes(rest, mark))
             .min();
         next.unwrap_or(rest.len())
     } else {
         stated
     };
     Some(Entry {
-        name: name_of(header.get(30..30 + named)?, flags),
+        name: decode_name(header.get(30..30 + named)?, flags),
         size: u32_at(header, 22).unwrap_or(0),
         start,
-        packed,
+        packed_size,
         method: u16_at(header, 8)? as u16,
-        locked: flags & 1 != 0,
-        check: (!streamed).then(|| u32_at(header, 14).unwrap_or(0) as u32),
+        is_encrypted: flags & 1 != 0,
+        checksum: (!streamed).then(|| u32_at(header, 14).unwrap_or(0) as u32),
     })
 }
 
-fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
+fn find_bytes(bytes: &[u8], mark: &[u8]) -> Option<usize> {
     bytes.windows(mark.len()).position(|window| window == mark)
 }
 
 /// The upper half of DOS code page 437, in which names are encoded unless flagged as UTF-8.
 const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{A0}";
 
-fn name_of(bytes: &[u8], flags: usize) -> String {
+fn decode_name(bytes: &[u8], flags: usize) -> String {
     let name = match std::str::from_utf8(bytes) {
         // Many programs write UTF-8 without the flag, and nothing else is valid UTF-8 by chance.
         Ok(name) => name.to_owned(),
@@ -401,18 +410,21 @@ fn name_of(bytes: &[u8], flags: usize) -> String {
 /// whole, however long it is.
 pub struct Metered<R> {
     inner: R,
-    left: usize,
+    remaining: usize,
 }
 
 impl<R> Metered<R> {
     /// Creates the reader; nothing can be read before `refill`.
     pub fn new(inner: R) -> Self {
-        Self { inner, left: 0 }
+        Self {
+            inner,
+            remaining: 0,
+        }
     }
 
     /// Allows `bytes` more bytes to be read.
     pub fn refill(&mut self, bytes: usize) {
-        self.left = bytes;
+        self.remaining = bytes;
     }
 }
 
@@ -424,7 +436,7 @@ impl<R: BufRead> Read for Metered<R> {
 
 impl<R: BufRead> BufRead for Metered<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.left == 0 {
+        if self.remaining == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "one piece of markup is too long",
@@ -434,7 +446,7 @@ impl<R: BufRead> BufRead for Metered<R> {
     }
 
     fn consume(&mut self, count: usize) {
-        self.left = self.left.saturating_sub(count);
+        self.remaining = self.remaining.saturating_sub(count);
         self.inner.consume(count);
     }
 }
@@ -458,15 +470,15 @@ pub fn pack(entries: &[(&str, &[u8])]) -> Vec<u8> {
         }
         fields.extend((name.len() as u16).to_le_bytes());
         fields.extend([0, 0]);
-        bytes.extend([LOCAL, &fields, name.as_bytes(), &packed].concat());
-        listing.extend([CENTRAL, &[20, 0], &fields, &[0; 10]].concat());
+        bytes.extend([LOCAL_HEADER, &fields, name.as_bytes(), &packed].concat());
+        listing.extend([DIRECTORY_ENTRY, &[20, 0], &fields, &[0; 10]].concat());
         listing.extend(offset.to_le_bytes());
         listing.extend(name.as_bytes());
     }
     let (start, count) = (bytes.len() as u32, entries.len() as u16);
     let size = listing.len() as u32;
     bytes.extend(listing);
-    bytes.extend(END);
+    bytes.extend(DIRECTORY_END);
     bytes.extend([0; 4]);
     bytes.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
     bytes.extend([size.to_le_bytes(), start.to_le_bytes()].concat());

@@ -7,20 +7,20 @@ use super::assets::{EmbeddedFiles, TREE_HASH};
 use super::preload;
 
 /// Compressed bytes of the landing page and everything it needs to be usable.
-const MAX_FIRST_PAGE: usize = 34_000;
+const MAX_FIRST_PAGE_BYTES: usize = 34_000;
 /// Compressed bytes of a thread with a result. What is loaded for a formula, for code, or for another view is extra.
-const MAX_THREAD: usize = 86_000;
+const MAX_THREAD_BYTES: usize = 86_000;
 /// Compressed bytes of the guided page, before a run.
-const MAX_GUIDED: usize = 54_000;
+const MAX_GUIDED_BYTES: usize = 54_000;
 /// Compressed bytes of a project: a thread's page with more around it.
-const MAX_PROJECT: usize = 90_000;
+const MAX_PROJECT_BYTES: usize = 90_000;
 /// Compressed bytes of any other page.
-const MAX_PAGE: usize = 84_000;
+const MAX_PAGE_BYTES: usize = 84_000;
 /// Files of a page: scripts, style sheets, and the HTML.
 const MAX_FILES: usize = 12;
 /// Compressed bytes of everything embedded in a release, without the two tables that only the server reads.
 /// Third-party libraries account for 122 KB.
-const MAX_TOTAL: usize = 500_000;
+const MAX_TOTAL_BYTES: usize = 500_000;
 const DATA_FILES: [&str; 2] = ["openapi.json", "models.json"];
 
 fn compressed_size(name: &str) -> usize {
@@ -45,22 +45,22 @@ fn files_of(path: &str, is_signed_in: bool) -> BTreeSet<String> {
 #[test]
 fn pages_are_few_files_and_few_bytes() {
     for (path, is_signed_in, max_bytes) in [
-        ("/", false, MAX_FIRST_PAGE),
-        ("/login", false, MAX_FIRST_PAGE),
-        ("/", true, MAX_THREAD),
-        ("/t/thread_1", true, MAX_THREAD),
-        ("/analyze", false, MAX_GUIDED),
-        ("/documents", true, MAX_PAGE),
-        ("/projects/project_1", true, MAX_PROJECT),
-        ("/orchestrator", true, MAX_PAGE),
-        ("/modelrunner", true, MAX_PAGE),
-        ("/history", true, MAX_PAGE),
-        ("/experiments", true, MAX_PAGE),
-        ("/usage", true, MAX_PAGE),
-        ("/settings", true, MAX_PAGE),
-        ("/admin", true, MAX_PAGE),
-        ("/manual", false, MAX_PAGE),
-        ("/share/token", false, MAX_PAGE),
+        ("/", false, MAX_FIRST_PAGE_BYTES),
+        ("/login", false, MAX_FIRST_PAGE_BYTES),
+        ("/", true, MAX_THREAD_BYTES),
+        ("/t/thread_1", true, MAX_THREAD_BYTES),
+        ("/analyze", false, MAX_GUIDED_BYTES),
+        ("/documents", true, MAX_PAGE_BYTES),
+        ("/projects/project_1", true, MAX_PROJECT_BYTES),
+        ("/orchestrator", true, MAX_PAGE_BYTES),
+        ("/modelrunner", true, MAX_PAGE_BYTES),
+        ("/history", true, MAX_PAGE_BYTES),
+        ("/experiments", true, MAX_PAGE_BYTES),
+        ("/usage", true, MAX_PAGE_BYTES),
+        ("/settings", true, MAX_PAGE_BYTES),
+        ("/admin", true, MAX_PAGE_BYTES),
+        ("/manual", false, MAX_PAGE_BYTES),
+        ("/share/token", false, MAX_PAGE_BYTES),
     ] {
         let files = files_of(path, is_signed_in);
         let bytes: usize = files.iter().map(|name| compressed_size(name)).sum();
@@ -84,7 +84,7 @@ fn all_assets_are_small() {
     let sizes: Vec<usize> = names.map(|name| compressed_size(&name)).collect();
     let bytes: usize = sizes.iter().sum();
     assert!(
-        sizes.len() > 50 && bytes < MAX_TOTAL,
+        sizes.len() > 50 && bytes < MAX_TOTAL_BYTES,
         "{} files, {bytes} bytes",
         sizes.len()
     );

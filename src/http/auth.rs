@@ -64,7 +64,7 @@ pub struct CookieScope<'a> {
 
 impl<'a> CookieScope<'a> {
     /// Returns the scope for a request received over HTTPS or plain HTTP.
-    pub fn of(app: &'a App, https: bool) -> Self {
+    pub fn from_app(app: &'a App, https: bool) -> Self {
         Self {
             is_secure: is_secure(app, https),
             base: app.config.base_path(),
@@ -200,13 +200,13 @@ fn is_blank(value: &HeaderValue) -> bool {
 ///
 /// # Errors
 /// `SignInNeeded` if the credential is malformed, invalid, or expired; `Internal` if the database fails.
-pub async fn caller(
+pub async fn resolve_caller(
     app: &App,
     headers: &HeaderMap,
     https: bool,
     now: Timestamp,
 ) -> Result<Option<Caller>, ApiError> {
-    match credential(headers, CookieScope::of(app, https))? {
+    match credential(headers, CookieScope::from_app(app, https))? {
         None => Ok(None),
         Some(credential) => Ok(Some(app.accounts().authenticate(credential, now).await?)),
     }
@@ -270,9 +270,11 @@ fn has_same_origin(request: &Parts, app: &App, strict: bool) -> bool {
     let matches_host =
         requested_authority(request).is_some_and(|host| host.eq_ignore_ascii_case(authority));
     matches_host && (!strict || host::is_literal(authority))
-        || app.config.public_url.as_deref().is_some_and(|ours| {
-            ours.eq_ignore_ascii_case(&origin)
-                || ours.to_ascii_lowercase().starts_with(&format!("{origin}/"))
+        || app.config.public_url.as_deref().is_some_and(|public_url| {
+            public_url.eq_ignore_ascii_case(&origin)
+                || public_url
+                    .to_ascii_lowercase()
+                    .starts_with(&format!("{origin}/"))
         })
         || app.config.cors_origins.contains(&origin)
 }

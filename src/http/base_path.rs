@@ -26,34 +26,36 @@ pub(super) fn add_to_location(reply: &mut Reply, base: &str) {
     if base.is_empty() {
         return;
     }
-    let place = reply.headers_mut().get(LOCATION);
-    let place = place.and_then(|place| place.to_str().ok());
-    let full = place.filter(|place| place.starts_with('/') && !place.starts_with("//"));
-    let full = full.and_then(|place| HeaderValue::from_str(&format!("{base}{place}")).ok());
-    if let Some(full) = full {
-        reply.headers_mut().insert(LOCATION, full);
+    let location = reply.headers_mut().get(LOCATION);
+    let location = location.and_then(|location| location.to_str().ok());
+    let full_location =
+        location.filter(|location| location.starts_with('/') && !location.starts_with("//"));
+    let full_location =
+        full_location.and_then(|location| HeaderValue::from_str(&format!("{base}{location}")).ok());
+    if let Some(full_location) = full_location {
+        reply.headers_mut().insert(LOCATION, full_location);
     }
 }
 
 /// Adds the base path to the HTML shell: to its own links, and as `data-base` for its scripts.
-pub(super) fn in_page(html: &str, base: &str) -> String {
+pub(super) fn add_to_page(html: &str, base: &str) -> String {
     html.replace("href=\"/", &format!("href=\"{base}/"))
         .replace("src=\"/", &format!("src=\"{base}/"))
         .replacen("<html ", &format!("<html data-base=\"{base}\" "), 1)
 }
 
 /// Adds the base path to the web app manifest, in which every string that begins with a slash is an address.
-pub(super) fn in_manifest(json: &str, base: &str) -> String {
+pub(super) fn add_to_manifest(json: &str, base: &str) -> String {
     json.replace("\"/", &format!("\"{base}/"))
 }
 
 /// Adds the base path to the OpenAPI description as its server.
-pub(super) fn in_openapi(json: &str, base: &str) -> String {
+pub(super) fn add_to_openapi(json: &str, base: &str) -> String {
     json.replacen(r#"{"url":"/"}"#, &format!(r#"{{"url":"{base}"}}"#), 1)
 }
 
 /// Adds the base path to a `Link` header.
-pub(super) fn in_links(links: &str, base: &str) -> String {
+pub(super) fn add_to_links(links: &str, base: &str) -> String {
     links.replace("</", &format!("<{base}/"))
 }
 
@@ -90,7 +92,7 @@ mod tests {
 
     #[test]
     fn all_addresses_of_the_shell_get_the_base() {
-        let html = in_page(
+        let html = add_to_page(
             &assets::embedded_text("index.html").expect("a page"),
             "/quire",
         );
@@ -101,11 +103,11 @@ mod tests {
             assert!(is_within, "{}", address.lines().next().unwrap_or_default());
         }
         let manifest = assets::embedded_text("manifest.webmanifest").expect("a manifest");
-        let manifest = in_manifest(&manifest, "/quire");
+        let manifest = add_to_manifest(&manifest, "/quire");
         assert!(manifest.contains("\"/quire/\"") && !manifest.contains("\"/assets"));
         let openapi = assets::embedded_text("openapi.json").expect("a description");
-        assert!(in_openapi(&openapi, "/quire").contains(r#"{"url":"/quire"}"#));
-        let links = in_links("</assets/a.js>; rel=modulepreload, </b>", "/quire");
+        assert!(add_to_openapi(&openapi, "/quire").contains(r#"{"url":"/quire"}"#));
+        let links = add_to_links("</assets/a.js>; rel=modulepreload, </b>", "/quire");
         assert_eq!(links, "</quire/assets/a.js>; rel=modulepreload, </quire/b>");
     }
 

@@ -32,7 +32,7 @@ pub struct ResponseCoding {
 impl ResponseCoding {
     /// Reads the request's headers. Model answers under `/v1` are sent uncompressed: their clients are mostly on
     /// the same network, and compressing an answer would take longer than relaying it.
-    pub fn of(request: &Parts, has_tag: bool) -> Self {
+    pub fn from_request(request: &Parts, has_tag: bool) -> Self {
         let is_api = request.method == Method::GET || request.uri.path().starts_with("/api/");
         Self {
             gzip: is_api && accepts_gzip(&request.headers),
@@ -54,12 +54,12 @@ impl ResponseCoding {
         let Some(body) = reply.json_body().filter(|body| body.len() >= MIN_BYTES) else {
             return reply;
         };
-        let packed = match self.gzip {
+        let compressed = match self.gzip {
             false => None,
             true if body.len() <= MAX_INLINE_BYTES => gzip(&body),
             true => {
-                let packing = tokio::task::spawn_blocking(move || gzip(&body));
-                packing.await.ok().flatten()
+                let task = tokio::task::spawn_blocking(move || gzip(&body));
+                task.await.ok().flatten()
             }
         };
         let headers = reply.headers_mut();
@@ -69,19 +69,19 @@ impl ResponseCoding {
         let vary = vary.and_then(|vary| HeaderValue::from_str(&vary).ok());
         let vary = vary.unwrap_or(HeaderValue::from_static("accept-encoding"));
         headers.insert(VARY, vary);
-        if packed.is_some() {
+        if compressed.is_some() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        match packed {
-            Some(packed) => reply.with_body(packed),
+        match compressed {
+            Some(compressed) => reply.with_body(compressed),
             None => reply,
         }
     }
 }
 
 fn gzip(body: &[u8]) -> Option<Bytes> {
-    let packed = Vec::with_capacity(body.len() / 3);
-    let mut encoder = GzEncoder::new(packed, Compression::new(GZIP_LEVEL));
+    let compressed = Vec::with_capacity(body.len() / 3);
+    let mut encoder = GzEncoder::new(compressed, Compression::new(GZIP_LEVEL));
     encoder.write_all(body).ok()?;
     Some(encoder.finish().ok()?.into())
 }
@@ -134,7 +134,7 @@ mod tests {
         let reply = compressed(true, large());
         assert_eq!(encoding(&reply), "gzip");
         assert_eq!(reply.headers()[VARY], "accept-encoding");
-        let sent = reply.bytes_of().unwrap();
+        let sent = reply.full_body().unwrap();
         let mut text = String::new();
         flate2::read::GzDecoder::new(&sent[..])
             .read_to_string(&mut text)

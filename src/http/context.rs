@@ -91,7 +91,7 @@ impl RequestContext {
     }
     /// The value of the device cookie, not yet verified.
     pub fn device_cookie(&self) -> Option<&str> {
-        let scope = super::auth::CookieScope::of(&self.app, self.https);
+        let scope = super::auth::CookieScope::from_app(&self.app, self.https);
         self.cookie(super::auth::AuthCookie::Device.name(scope))
     }
     /// The `User-Agent` header, cut to 200 characters.

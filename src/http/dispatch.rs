@@ -108,7 +108,7 @@ impl Dispatcher {
             id: self.request_id(headers),
             entry: EntryPoint { peer, ..entry },
             https,
-            common_headers: headers::CommonHeaders::of(headers, &self.shared.app, https),
+            common_headers: headers::CommonHeaders::from_request(headers, &self.shared.app, https),
         };
         match self.router.find(request.method(), request.uri().path()) {
             RouteMatch::Route(route, _) if let RouteHandler::Quick(handler) = route.handler => {
@@ -137,7 +137,8 @@ impl Dispatcher {
         let started = clock::instant();
         let id = self.request_id(headers);
         let mut reply = ApiError::head_refused(refusal).reply(&id);
-        headers::CommonHeaders::of(headers, &self.shared.app, entry.https).add(&mut reply, &id);
+        headers::CommonHeaders::from_request(headers, &self.shared.app, entry.https)
+            .add(&mut reply, &id);
         self.shared
             .stats
             .record_response(stats::area("/"), reply.code(), started);
@@ -158,7 +159,7 @@ impl Dispatcher {
         let base = self.shared.app.config.base_path();
         let (parts, body) = request.into_parts();
         let area = stats::area(parts.uri.path());
-        let logged = log::enabled(log::LogLevel::Info);
+        let is_logged = log::enabled(log::LogLevel::Info);
         // A share token is a credential and must not be logged.
         let path = match &matched {
             RouteMatch::Route(route, _) if matches!(route.handler, RouteHandler::Link(_)) => {
@@ -166,10 +167,10 @@ impl Dispatcher {
             }
             _ => parts.uri.path(),
         };
-        let line = logged.then(|| (parts.method.clone(), path.to_owned()));
+        let line = is_logged.then(|| (parts.method.clone(), path.to_owned()));
         let is_private = matches!(&matched, RouteMatch::Route(route, _) if route.is_private());
         let has_tag = matches!(&matched, RouteMatch::Route(route, _) if route.seldom_changes);
-        let coding = ResponseCoding::of(&parts, has_tag);
+        let coding = ResponseCoding::from_request(&parts, has_tag);
         let mut caller_id = None;
         let (body, expects_continue) = (UnreadBody::new(body), parts.headers.contains_key(EXPECT));
         let mut reply = match matched {
@@ -270,9 +271,9 @@ impl Dispatcher {
             route.handler,
             RouteHandler::Maybe(_) | RouteHandler::User(_) | RouteHandler::Admin(_)
         ) || route_checks::checks_credential(route, headers);
-        let mark = self.shared.app.accounts().mark();
+        let mark = self.shared.app.accounts().current_epoch();
         let caller = if authenticates {
-            let caller = auth::caller(&cx.app, headers, cx.https, cx.now).await;
+            let caller = auth::resolve_caller(&cx.app, headers, cx.https, cx.now).await;
             if caller.is_err() && route.rate_limited {
                 // Guessing credentials counts against the rate limit of the device or the address.
                 self.count(None, &cx)?;

@@ -8,7 +8,7 @@ use hyper::Uri;
 use super::host;
 
 /// Maximum size of a request head in bytes; a larger one gets a 431.
-pub(super) const MAX_HEAD: usize = 16 << 10;
+pub(super) const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Maximum number of header lines, the same as hyper's.
 const MAX_FIELDS: usize = 100;
 /// Maximum number of decimal digits in `Content-Length`: any 18-digit number fits in a `u64`.
@@ -107,9 +107,9 @@ impl HeadGuard {
                     Err(refusal) => return (at, Some(refusal)),
                 },
                 HeadState::Body(remaining) => {
-                    let taken = (*remaining).min(rest.len() as u64);
-                    *remaining -= taken;
-                    at += taken as usize;
+                    let length = (*remaining).min(rest.len() as u64);
+                    *remaining -= length;
+                    at += length as usize;
                     if *remaining == 0 {
                         self.state = HeadState::Head(HeadReader::default());
                     }
@@ -147,7 +147,7 @@ impl HeadReader {
             };
             let line = &bytes[self.line_start..self.line_start + length];
             self.line_start += length + 1;
-            if self.line_start > MAX_HEAD {
+            if self.line_start > MAX_HEAD_BYTES {
                 return Err(HeadRefusal::TooLarge);
             }
             let Some(line) = line.strip_suffix(b"\r") else {
@@ -165,7 +165,7 @@ impl HeadReader {
                 return Err(HeadRefusal::TooLarge);
             }
         }
-        match bytes.len() > MAX_HEAD {
+        match bytes.len() > MAX_HEAD_BYTES {
             true => Err(HeadRefusal::TooLarge),
             false => Ok(None),
         }
@@ -254,9 +254,9 @@ impl ChunkState {
         let mut at = 0;
         while at < bytes.len() {
             if let Self::Data(remaining) = self {
-                let taken = (*remaining).min((bytes.len() - at) as u64);
-                *remaining -= taken;
-                at += taken as usize;
+                let length = (*remaining).min((bytes.len() - at) as u64);
+                *remaining -= length;
+                at += length as usize;
                 if *remaining == 0 {
                     *self = Self::DataEnd;
                 }
@@ -274,7 +274,7 @@ impl ChunkState {
 
     /// The state after this byte; `None` at the end of the body.
     fn step(&self, byte: u8) -> Result<Option<Self>, HeadRefusal> {
-        let within = |seen: usize| match seen < MAX_HEAD {
+        let within = |seen: usize| match seen < MAX_HEAD_BYTES {
             true => Ok(seen + 1),
             false => Err(HeadRefusal::Body),
         };

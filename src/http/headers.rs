@@ -27,7 +27,7 @@ pub struct CommonHeaders {
 
 impl CommonHeaders {
     /// Determines the headers for a request.
-    pub fn of(headers: &HeaderMap, app: &App, https: bool) -> Self {
+    pub fn from_request(headers: &HeaderMap, app: &App, https: bool) -> Self {
         let is_allowed = |origin: &&HeaderValue| {
             let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
             app.config.cors_origins.contains(&text)

@@ -7,9 +7,9 @@ use std::net::Ipv6Addr;
 use crate::domain::network;
 
 /// Maximum length of one label of a host name in bytes.
-const MAX_LABEL: usize = 63;
+const MAX_LABEL_BYTES: usize = 63;
 /// Maximum length of a host name with its final dot in bytes.
-const MAX_NAME: usize = 254;
+const MAX_NAME_BYTES: usize = 254;
 
 /// Whether this is a host name, an IPv4 address, or an IPv6 address in brackets, with an optional port.
 pub(super) fn is_valid(authority: &[u8]) -> bool {
@@ -62,8 +62,8 @@ fn is_name(name: &str) -> bool {
     let bare = name.strip_suffix('.').unwrap_or(name);
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let is_label =
-        |label: &str| (1..=MAX_LABEL).contains(&label.len()) && label.bytes().all(is_allowed);
-    name.len() <= MAX_NAME && bare.split('.').all(is_label)
+        |label: &str| (1..=MAX_LABEL_BYTES).contains(&label.len()) && label.bytes().all(is_allowed);
+    name.len() <= MAX_NAME_BYTES && bare.split('.').all(is_label)
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
         ] {
             assert_eq!(is_valid(host.as_bytes()), valid, "{host:?}");
         }
-        let label = "a".repeat(MAX_LABEL);
+        let label = "a".repeat(MAX_LABEL_BYTES);
         assert!(is_valid(label.as_bytes()));
         assert!(!is_valid(format!("{label}a").as_bytes()));
         assert!(!is_valid([label.as_str(); 5].join(".").as_bytes()));

@@ -31,7 +31,7 @@ pub struct Reply {
 impl Reply {
     /// 200 without a body.
     pub fn empty() -> Self {
-        Self::of(Bytes::new())
+        Self::from_bytes(Bytes::new())
     }
     /// 200 with a JSON body.
     pub fn json(value: &impl Serialize) -> Self {
@@ -43,7 +43,7 @@ impl Reply {
     }
     /// 200 with these bytes.
     pub fn bytes(bytes: impl Into<Bytes>, content_type: &'static str) -> Self {
-        let mut reply = Self::of(bytes.into());
+        let mut reply = Self::from_bytes(bytes.into());
         reply
             .headers
             .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -158,10 +158,10 @@ impl Reply {
         let kind = self.headers.get(CONTENT_TYPE)?.as_bytes();
         let is_plain = !self.headers.contains_key(CONTENT_ENCODING);
         let is_json = is_plain && kind.starts_with(b"application/json");
-        self.bytes_of().filter(|_| is_json)
+        self.full_body().filter(|_| is_json)
     }
     /// The body, if it is complete.
-    pub(super) fn bytes_of(&self) -> Option<Bytes> {
+    pub(super) fn full_body(&self) -> Option<Bytes> {
         match &self.body.content {
             ReplyContent::Full(bytes) => Some(bytes.clone()),
             ReplyContent::Stream(_) => None,
@@ -194,7 +194,7 @@ impl Reply {
         response
     }
 
-    fn of(bytes: Bytes) -> Self {
+    fn from_bytes(bytes: Bytes) -> Self {
         Self {
             status: StatusCode::OK,
             headers: header_map(),

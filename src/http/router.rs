@@ -37,7 +37,7 @@ struct PatternRoutes {
 }
 
 impl PatternRoutes {
-    fn of(path: &'static str) -> Self {
+    fn from_routes(path: &'static str) -> Self {
         let names = path
             .split('{')
             .skip(1)
@@ -49,7 +49,10 @@ impl PatternRoutes {
         }
     }
     /// The decoded parameters; `None` when one is not valid.
-    fn decoded(&self, found: &matchit::Params<'_, '_>) -> Option<Vec<(&'static str, String)>> {
+    fn decode_params(
+        &self,
+        found: &matchit::Params<'_, '_>,
+    ) -> Option<Vec<(&'static str, String)>> {
         let last = self.params.len().saturating_sub(1);
         let values = found.iter().map(|(_, value)| value).enumerate();
         let values = values.map(
@@ -66,16 +69,16 @@ impl PatternRoutes {
 impl Router {
     /// Indexes the route table.
     pub fn new() -> Self {
-        Self::of(ROUTES)
+        Self::from_routes(ROUTES)
     }
 
-    fn of(routes: &'static [Route]) -> Self {
+    fn from_routes(routes: &'static [Route]) -> Self {
         let mut literal: HashMap<_, Vec<_>> = HashMap::new();
         let mut with_params: BTreeMap<&str, PatternRoutes> = BTreeMap::new();
         for route in routes {
             if route.path.contains('{') {
                 let known = with_params.entry(route.path);
-                let known = known.or_insert_with(|| PatternRoutes::of(route.path));
+                let known = known.or_insert_with(|| PatternRoutes::from_routes(route.path));
                 known.routes.push(route);
             } else {
                 literal.entry(route.path).or_default().push(route);
@@ -107,7 +110,7 @@ impl Router {
         let Ok(found) = self.patterns.at(path) else {
             return RouteMatch::None;
         };
-        match found.value.decoded(&found.params) {
+        match found.value.decode_params(&found.params) {
             Some(params) => select_method(method, &found.value.routes, params),
             None => RouteMatch::None,
         }
@@ -166,12 +169,12 @@ mod tests {
 
     fn fits(pattern: &'static str, path: &str) -> Option<Vec<String>> {
         let mut router = matchit::Router::new();
-        let routes = PatternRoutes::of(pattern);
+        let routes = PatternRoutes::from_routes(pattern);
         router
             .insert(matchit_pattern(pattern), routes)
             .expect("a pattern");
         let found = router.at(path).ok()?;
-        let params = found.value.decoded(&found.params)?.into_iter();
+        let params = found.value.decode_params(&found.params)?.into_iter();
         Some(
             params
                 .map(|(name, value)| format!("{name}={value}"))

@@ -205,7 +205,7 @@ async fn serve_connection(
         // `ConnectionActivity` enforces this timeout.
         .header_read_timeout(None)
         // Larger heads have already been refused; this buffer fits a whole head and the bytes received with it.
-        .max_buf_size(2 * head::MAX_HEAD)
+        .max_buf_size(2 * head::MAX_HEAD_BYTES)
         .serve_connection(ActivitySocket::new(socket, activity.clone()), service);
 
     let tick = timeouts.headers.min(timeouts.idle) / 2;

@@ -1,25 +1,21 @@
-//! Guard against private addresses. The connector calls it with the resolved addresses right before it opens a
-//! connection, so that no caller and no DNS name can bypass it.
+//! Guard against private addresses. It is asked with the resolved addresses right before a connection is opened, so that
+//! no caller and no DNS name can bypass it.
 
 use std::error::Error;
 use std::fmt;
-use std::io;
-use std::net::IpAddr;
-
-use ureq::unversioned::transport::ConnectionDetails;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::domain::network::{AddressReach, Network, is_public};
 
-/// Decides which addresses a client may connect to.
+/// Decides which addresses a connection may be opened to.
 pub(super) struct AddressGuard {
-    reach: AddressReach,
     /// Private networks that are allowed even with `AddressReach::Public`.
     allowed: Vec<Network>,
 }
 
-/// Why a connection was not opened.
+/// An address is not public.
 #[derive(Debug)]
-struct NotPublic;
+pub(super) struct NotPublic;
 
 impl fmt::Display for NotPublic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,9 +26,8 @@ impl fmt::Display for NotPublic {
 impl Error for NotPublic {}
 
 impl AddressGuard {
-    pub fn new(reach: AddressReach, allowed: &[Network]) -> Self {
+    pub fn new(allowed: &[Network]) -> Self {
         Self {
-            reach,
             allowed: allowed.to_vec(),
         }
     }
@@ -42,28 +37,16 @@ impl AddressGuard {
     ///
     /// # Errors
     ///
-    /// When this client may not connect to one of the addresses, or would use a proxy, which resolves names itself.
-    pub fn check(&self, details: &ConnectionDetails) -> Result<(), ureq::Error> {
-        if self.reach == AddressReach::Anywhere {
-            return Ok(());
+    /// When the reach does not include one of the addresses.
+    pub fn check(&self, reach: AddressReach, addresses: &[SocketAddr]) -> Result<(), NotPublic> {
+        match reach {
+            AddressReach::Anywhere => Ok(()),
+            AddressReach::Public if addresses.iter().all(|one| self.allows(one.ip())) => Ok(()),
+            AddressReach::Public => Err(NotPublic),
         }
-        let is_direct = details.config.proxy().is_none();
-        if is_direct && details.addrs.iter().all(|one| self.allows(one.ip())) {
-            return Ok(());
-        }
-        let error = io::Error::new(io::ErrorKind::PermissionDenied, NotPublic);
-        Err(ureq::Error::Io(error))
     }
 
     fn allows(&self, address: IpAddr) -> bool {
         is_public(address) || self.allowed.iter().any(|one| one.contains(address))
     }
-}
-
-/// Whether the guard refused the connection.
-pub(super) fn is_refusal(error: &ureq::Error) -> bool {
-    let ureq::Error::Io(error) = error else {
-        return false;
-    };
-    error.get_ref().is_some_and(|inner| inner.is::<NotPublic>())
 }

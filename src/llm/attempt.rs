@@ -5,15 +5,15 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admission::AdmittedCall;
 use super::call_request::{CallAttempt, catch_panic, list_timeout};
 use super::exchange::{FailedExchange, ask_once, list_models_once};
-use super::registry::{IMAGES_FIELD, OpenCircuit};
+use super::registry::IMAGES_FIELD;
 use super::retry::{self, FailedAttempt, RetryDecision};
-use super::transport::CancelSlot;
 use super::usage_meter::UsageMeter;
 use super::{LlmInner, Provider, transport_error};
 use crate::clock;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, MessageRole};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Message, MessageRole, ModelRequest};
 use crate::domain::parameters::Parameters;
 use crate::wire::{self, ListedModel, ModelCapabilities, passthrough};
 
@@ -26,13 +26,11 @@ const MAX_REFUSALS: usize = 8;
 /// # Errors
 ///
 /// When the circuit is open, the call is canceled or out of time, or the last attempt failed.
-pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
-    let (entry, origin, now) = (attempt.entry, attempt.call.origin, clock::steady());
-    let admitted = entry.admit(attempt.name, origin, now);
-    admitted.map_err(|OpenCircuit(until)| {
-        transport_error::circuit_open(until.map(|until| until.since(now)))
-    })?;
-    let answer = ask_counted(attempt, meter)?;
+pub(super) async fn ask(
+    attempt: &CallAttempt<'_>,
+    meter: &mut UsageMeter<'_>,
+) -> Result<Answer, CallError> {
+    let answer = ask_counted(attempt, meter).await?;
     let Some(format) = &attempt.request.format else {
         return Ok(answer);
     };
@@ -51,7 +49,7 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
     if attempt.slot.is_cut() {
         return Ok(answer);
     }
-    let mut request = attempt.request.clone();
+    let mut request = ModelRequest::clone(attempt.request);
     let again = format!(
         "That does not match the requested format: {why}. Answer again with only the JSON object."
     );
@@ -60,10 +58,10 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
         .messages
         .extend([said, Message::new(MessageRole::User, again)]);
     let repair = CallAttempt {
-        request: &request,
+        request: &Arc::new(request),
         ..*attempt
     };
-    let repaired = ask_counted(&repair, meter)?;
+    let repaired = Box::pin(ask_counted(&repair, meter)).await?;
     match format.conforming(&repaired.text) {
         Ok(object) => Ok(Answer {
             text: object.to_owned(),
@@ -77,33 +75,27 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
     }
 }
 
-fn ask_counted(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
-    let (entry, origin) = (attempt.entry, attempt.call.origin);
-    let result = ask_until(attempt, meter);
-    match &result {
-        Ok(_) => entry.record_success(attempt.name, origin),
-        // The error was caused by the cancellation, whatever it reports.
-        Err(_) if attempt.slot.is_cancelled() => {
-            entry.record_failure(
-                attempt.name,
-                origin,
-                &transport_error::cancelled(),
-                clock::steady(),
-            );
-        }
-        Err(error) => entry.record_failure(attempt.name, origin, error, clock::steady()),
-    }
+async fn ask_counted(
+    attempt: &CallAttempt<'_>,
+    meter: &mut UsageMeter<'_>,
+) -> Result<Answer, CallError> {
+    let admitted = AdmittedCall::ask(attempt.entry, attempt.name, attempt.call.origin)?;
+    let result = ask_until(attempt, meter).await;
+    admitted.record(&result);
     result
 }
 
 /// Calls the model until it answers or a retry cannot help. Models change faster than any table of their parameters:
 /// a field that a model refuses is omitted, and remembered for later calls. Temporary failures are retried.
-fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
+async fn ask_until(
+    attempt: &CallAttempt<'_>,
+    meter: &mut UsageMeter<'_>,
+) -> Result<Answer, CallError> {
     let mut capabilities = attempt.inner.capabilities(attempt.entry, attempt.name);
     let (mut tries, mut refusals) = (0, 0);
     let parameters = &attempt.request.parameters;
     loop {
-        wait_for_rate_limit(attempt)?;
+        wait_for_rate_limit(attempt).await?;
         meter.begin_attempt();
         let mut dropped = unsupported_parameters(parameters, &capabilities);
         let kind = attempt.provider.api_format();
@@ -113,18 +105,7 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
                 .filter(|name| capabilities.refused.contains(name)),
         );
         meter.record_omitted(dropped);
-        let settings = &attempt.inner.settings;
-        attempt
-            .slot
-            .set_read_deadline(clock::instant() + settings.first_token);
-        let mut take = |delta: Delta| {
-            // May wait for a slow client; that time does not count as provider silence.
-            meter.add_piece(delta);
-            attempt
-                .slot
-                .set_read_deadline(clock::instant() + settings.idle);
-        };
-        let failed = match ask_once(attempt, &capabilities, &mut take) {
+        let failed = match ask_once(attempt, &capabilities, meter).await {
             Ok(answer) => {
                 meter.end_with_answer(&answer.usage);
                 return Ok(answer);
@@ -132,10 +113,6 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
             Err(failed) => failed,
         };
         let (now, kind) = (clock::steady(), failed.error.kind);
-        if attempt.slot.is_cancelled() {
-            meter.end_with_failure(&transport_error::cancelled());
-            return Err(failed.error);
-        }
         meter.end_with_failure(&failed.error);
         if attempt.slot.is_cut() {
             // Quire ended the call, so its failure says nothing about the model.
@@ -159,9 +136,9 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
             attempt.entry.throttle(attempt.name, wait, now);
         }
         match next(attempt, &failed, tries, meter.has_shown()) {
-            RetryDecision::Retry(wait) if !attempt.slot.wait_or_cancelled(wait) => {
+            RetryDecision::Retry(wait) if !attempt.slot.pause(wait).await => {
                 tries += 1;
-                meter.restart();
+                meter.restart().await;
             }
             next => return Err(with_attempts(failed.error, tries, next)),
         }
@@ -205,7 +182,7 @@ fn random_fraction() -> f64 {
 }
 
 /// Waits as long as the provider requested, if there is enough time left.
-fn wait_for_rate_limit(attempt: &CallAttempt) -> Result<(), CallError> {
+async fn wait_for_rate_limit(attempt: &CallAttempt<'_>) -> Result<(), CallError> {
     loop {
         let now = clock::steady();
         let Some(until) = attempt.entry.throttled_until(attempt.name, now) else {
@@ -215,8 +192,8 @@ fn wait_for_rate_limit(attempt: &CallAttempt) -> Result<(), CallError> {
         if wait.saturating_mul(2) >= attempt.time_left() {
             return Err(transport_error::throttled(wait));
         }
-        if attempt.slot.wait_or_cancelled(wait) {
-            return Err(transport_error::cancelled());
+        if attempt.slot.pause(wait).await {
+            return Err(transport_error::throttled(wait));
         }
     }
 }
@@ -279,19 +256,18 @@ fn unsupported_parameters(
 ///
 /// # Errors
 ///
-/// When the last attempt failed, or the call was canceled.
-pub(super) fn list_models(
+/// When the last attempt failed.
+pub(super) async fn list_models(
     inner: &LlmInner,
     provider: &Provider,
-    slot: &Arc<CancelSlot>,
 ) -> Result<Vec<ListedModel>, FailedExchange> {
-    slot.enter();
     let begun = clock::instant();
     let mut tries = 0;
-    let result = loop {
-        let failed = match list_once_guarded(inner, provider) {
-            Ok(listed) => break Ok(listed),
-            Err(failed) if failed.is_permanent => break Err(failed),
+    loop {
+        let listed = catch_panic(async { Ok(list_models_once(inner, provider).await) }).await?;
+        let failed = match listed {
+            Ok(listed) => return Ok(listed),
+            Err(failed) if failed.is_permanent => return Err(failed),
             Err(failed) => failed,
         };
         let gone = clock::instant().saturating_duration_since(begun);
@@ -305,19 +281,11 @@ pub(super) fn list_models(
             random: random_fraction(),
         };
         match retry::next(&failure) {
-            RetryDecision::Retry(wait) if !slot.wait_or_cancelled(wait) => tries += 1,
-            _ => break Err(failed),
+            RetryDecision::Retry(wait) => tokio::time::sleep(wait).await,
+            _ => return Err(failed),
         }
-    };
-    CancelSlot::leave();
-    result
-}
-
-fn list_once_guarded(
-    inner: &LlmInner,
-    provider: &Provider,
-) -> Result<Vec<ListedModel>, FailedExchange> {
-    catch_panic(|| Ok(list_models_once(inner, provider)))?
+        tries += 1;
+    }
 }
 
 #[cfg(test)]

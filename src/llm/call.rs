@@ -1,76 +1,171 @@
-//! Runs one call, from request to result, on its own thread, and records its usage.
+//! Runs one call in its own task, from request to result, and records its usage.
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::attempt;
-use super::call_request::{CallAttempt, CallRequest, catch_panic};
-use super::transport::CancelSlot;
+use super::call_queue::ProviderLimiter;
+use super::call_request::{CallAttempt, CallRequest, catch_panic, unreadable};
+use super::cancel_slot::CancelSlot;
+use super::event_sink::EventSink;
+use super::registry::{CallOrigin, RegisteredProvider};
 use super::usage_meter::UsageMeter;
 use super::{LlmInner, demo, transport_error};
+use crate::clock;
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, ModelRequest};
 
-/// Runs a call to its end. `send` receives the pieces.
-///
-/// # Errors
-///
-/// When the model does not exist, the call is canceled or out of time, or the provider fails.
-pub(super) fn run(
-    inner: &LlmInner,
-    wanted: &CallRequest,
-    slot: &Arc<CancelSlot>,
-    send: &mut dyn FnMut(Delta),
-    bill: &mut CallBill,
-) -> Result<Answer, CallError> {
-    if slot.is_cancelled() {
-        return Err(transport_error::cancelled());
+/// Maximum number of concurrent calls to demo models, which are fast.
+const DEMO_LIMITER: ProviderLimiter = ProviderLimiter {
+    id: u64::MAX,
+    max_concurrent: usize::MAX,
+};
+/// Stack size of a demo model's thread, in bytes; untouched pages cost nothing.
+const DEMO_STACK_BYTES: usize = 256 * 1024;
+
+/// A running or queued call. Dropping it cancels the call.
+pub struct RunningCall {
+    slot: Arc<CancelSlot>,
+}
+
+impl RunningCall {
+    /// Cancels the call, whatever it waits for. It still sends one `Finished`.
+    pub fn cancel(&self) {
+        self.slot.cancel();
     }
-    let mut meter = UsageMeter::new(wanted, send);
-    slot.enter();
-    let result = catch_panic(|| match wanted.entry {
-        Some((entry, name)) => {
-            let attempt = CallAttempt {
-                inner,
-                entry,
-                provider: &entry.provider,
-                name,
-                call: wanted,
-                request: wanted.request,
-                slot,
-            };
-            attempt::ask(&attempt, &mut meter)
-        }
-        None if inner.settings.demo && wanted.request.model.starts_with("demo/") => {
-            run_demo(inner, wanted.request, slot, &mut meter)
-        }
-        None => Err(CallError::new(
-            CallErrorKind::Unavailable,
-            "the model is no longer configured",
-        )),
-    });
-    CancelSlot::leave();
-    *bill = meter.bill();
-    // The outcome of a canceled call is arbitrary: "peer disconnected", or even a regular end.
-    if slot.is_cancelled() {
-        Err(transport_error::cancelled())
-    } else {
-        result
+
+    /// Ends the call once more than this many output tokens have arrived. Its answer ends there, as by the provider's
+    /// own limit.
+    pub fn limit_output(&self, tokens: u64) {
+        self.slot.limit_output(tokens);
+    }
+
+    /// Ends the call with the text received so far.
+    pub fn cut_off(&self) {
+        self.slot.cut_off();
     }
 }
 
-fn run_demo(
+impl Drop for RunningCall {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+/// A call before it runs.
+pub(super) struct PreparedCall {
+    pub request: Arc<ModelRequest>,
+    pub origin: CallOrigin,
+    /// The provider, and the model's name there; `None` for demo models and for models that no longer exist.
+    pub entry: Option<(Arc<RegisteredProvider>, String)>,
+}
+
+/// Starts the task of a call, or lets it wait in the queue. The run that the call belongs to waits for its `Finished`.
+pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -> RunningCall {
+    let slot = Arc::new(CancelSlot::default());
+    let running = RunningCall { slot: slot.clone() };
+    let queued_at = clock::instant();
+    tokio::spawn(async move {
+        let limiter = call
+            .entry
+            .as_ref()
+            .map_or(DEMO_LIMITER, |(entry, _)| entry.limiter());
+        let entry = call.entry.as_ref();
+        let wanted = CallRequest {
+            request: &call.request,
+            queued_at,
+            origin: call.origin,
+            entry: entry.map(|(entry, name)| (&**entry, &**name)),
+        };
+        let mut bill = CallBill::default();
+        let (result, _permit) = match slot.unless_cancelled(inner.queue.admit(limiter)).await {
+            None => (Err(transport_error::cancelled()), None),
+            Some(Err(_)) => (Err(transport_error::queue_full()), None),
+            Some(Ok(permit)) => {
+                let result = run(&inner, &wanted, &slot, &sink, &mut bill).await;
+                (result, Some(permit))
+            }
+        };
+        sink.finish(result, bill).await;
+    });
+    running
+}
+
+async fn run(
     inner: &LlmInner,
-    request: &ModelRequest,
+    wanted: &CallRequest<'_>,
     slot: &CancelSlot,
-    meter: &mut UsageMeter,
+    sink: &EventSink,
+    bill: &mut CallBill,
+) -> Result<Answer, CallError> {
+    let mut meter = UsageMeter::new(wanted, sink, slot);
+    let calling = async {
+        match wanted.entry {
+            Some((entry, name)) => {
+                let attempt = CallAttempt {
+                    inner,
+                    entry,
+                    provider: &entry.provider,
+                    name,
+                    call: wanted,
+                    request: wanted.request,
+                    slot,
+                };
+                attempt::ask(&attempt, &mut meter).await
+            }
+            None if inner.settings.demo && wanted.request.model.starts_with("demo/") => {
+                run_demo(inner, wanted.request, slot, &mut meter).await
+            }
+            None => Err(CallError::new(
+                CallErrorKind::Unavailable,
+                "the model is no longer configured",
+            )),
+        }
+    };
+    let result = {
+        let calling = pin!(calling);
+        slot.unless_cancelled(catch_panic(calling)).await
+    };
+    *bill = meter.bill();
+    match result {
+        // The last piece may have shown that the reader is gone.
+        Some(result) if !slot.is_cancelled() => result,
+        _ => Err(transport_error::cancelled()),
+    }
+}
+
+async fn run_demo(
+    inner: &LlmInner,
+    request: &Arc<ModelRequest>,
+    slot: &CancelSlot,
+    meter: &mut UsageMeter<'_>,
 ) -> Result<Answer, CallError> {
     meter.begin_attempt();
-    let answer = demo::answer(&request.model, request)?;
+    let answer = compute_demo(request.clone()).await?;
     for piece in answer.text.split_inclusive([' ', '\n']) {
-        if slot.wait_or_cancelled(inner.settings.demo_pause) {
+        if !inner.settings.demo_pause.is_zero() {
+            slot.pause(inner.settings.demo_pause).await;
+        }
+        if slot.is_cancelled() {
             break;
         }
-        meter.add_piece(Delta::Text(piece.to_owned()));
+        meter.add_piece(Delta::Text(piece.to_owned())).await;
     }
     meter.end_with_answer(&answer.usage);
     Ok(answer)
+}
+
+/// Demo models compute, for up to a second over long documents: on a thread of their own.
+async fn compute_demo(request: Arc<ModelRequest>) -> Result<Answer, CallError> {
+    let (done, is_done) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("quire-demo".into())
+        .stack_size(DEMO_STACK_BYTES);
+    let started = thread.spawn(move || {
+        let _ = done.send(demo::answer(&request.model, &request));
+    });
+    started.map_err(|_| transport_error::queue_full())?;
+    // A panic ends the thread without an answer.
+    is_done.await.unwrap_or_else(|_| Err(unreadable()))
 }

@@ -1,46 +1,26 @@
-//! Threads for calls: one per call, bounded in total and per provider; further calls wait in a queue. A thread whose call
-//! has ended waits a moment for the next one. Never uses the runtime's blocking pool, which cannot cancel a running call.
+//! Limits of concurrent calls, in total and per provider; further calls wait in a queue, first come, first served. Knows
+//! nothing of what a call does: it holds a permit while it runs.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::transport::CancelSlot;
+use tokio::sync::oneshot;
 
-/// Stack size, in bytes. TLS overflows at 40 KiB and works at 48 KiB; an overflow aborts the process, hence the
-/// margin. Untouched pages cost nothing.
-const STACK_BYTES: usize = 256 * 1024;
 /// Maximum number of waiting calls. Runs and members are bounded too, so reaching it indicates a bug.
 const MAX_WAITING: usize = 1024;
 
-/// How long a thread without a call waits for one: busy servers start few threads, idle ones keep none.
-const IDLE_THREAD_TIMEOUT: Duration = Duration::from_secs(1);
-
-type CallJob = Box<dyn FnOnce(&Arc<CancelSlot>) + Send>;
-
-/// Starts and queues calls.
+/// Admits calls and queues them.
 #[derive(Clone)]
-pub(super) struct CallThreads(Arc<SharedQueue>);
+pub(super) struct CallQueue(Arc<Mutex<CallSlots>>);
 
-struct SharedQueue {
-    queue: Mutex<CallQueue>,
-    /// Notified for each call that is handed to a waiting thread.
-    handed: Condvar,
-}
-
-struct CallQueue {
+/// Which calls run and which wait.
+struct CallSlots {
     max_concurrent: usize,
     busy: usize,
-    started: u64,
     /// Number of running calls by provider limiter; limiters without any are absent.
     calls_per_limiter: BTreeMap<u64, usize>,
     waiting: VecDeque<WaitingCall>,
-    /// Threads that wait and have been handed no call.
-    idle: usize,
-    /// Calls handed to waiting threads.
-    handed_over: VecDeque<WaitingCall>,
-    is_removing_cancelled: bool,
+    tickets: u64,
 }
 
 /// A concurrency limit shared by the calls to one provider.
@@ -53,221 +33,132 @@ pub(super) struct ProviderLimiter {
 
 struct WaitingCall {
     limiter: ProviderLimiter,
-    slot: Arc<CancelSlot>,
-    job: CallJob,
+    ticket: u64,
+    admit: oneshot::Sender<CallPermit>,
 }
 
-/// Too many calls wait, or the system cannot start a thread.
+/// Too many calls wait.
 #[derive(Debug)]
 pub(super) struct CallRefused;
 
-/// A running or queued call. Dropping it cancels the call.
-pub struct RunningCall {
-    slot: Arc<CancelSlot>,
-    threads: Option<CallThreads>,
+/// Permission to run one call. Dropping it, also in a panic, admits the next call.
+pub(super) struct CallPermit {
+    queue: CallQueue,
+    limiter: ProviderLimiter,
 }
 
-impl RunningCall {
-    /// Cancels the call, also while it waits in the queue or is blocked in a read. It still sends one `Finished`.
-    pub fn cancel(&self) {
-        self.slot.cancel();
-        if let Some(threads) = &self.threads
-            && !self.slot.has_begun()
-        {
-            threads.run_cancelled();
-        }
-    }
-
-    /// Ends the call once more than this many output tokens have arrived. Its answer ends there, as by the provider's
-    /// own limit.
-    pub fn limit_output(&self, tokens: u64) {
-        self.slot.limit_output(tokens);
-    }
-
-    /// Ends the call with the text received so far.
-    pub fn cut_off(&self) {
-        self.slot.cut_off();
-    }
-
-    /// A handle for a call that ended before it began.
-    pub(super) fn already_ended() -> Self {
-        Self {
-            slot: Arc::default(),
-            threads: None,
-        }
-    }
-}
-
-impl Drop for RunningCall {
+impl Drop for CallPermit {
     fn drop(&mut self) {
-        self.cancel();
+        self.queue.release(self.limiter);
     }
 }
 
-impl CallThreads {
-    /// Creates a queue that runs at most this many calls at once.
-    pub fn new(most: usize) -> Self {
-        let queue = CallQueue {
-            max_concurrent: most.max(1),
-            busy: 0,
-            started: 0,
-            calls_per_limiter: BTreeMap::new(),
-            waiting: VecDeque::new(),
-            idle: 0,
-            handed_over: VecDeque::new(),
-            is_removing_cancelled: false,
-        };
-        Self(Arc::new(SharedQueue {
-            queue: Mutex::new(queue),
-            handed: Condvar::new(),
-        }))
-    }
+/// A place in the queue. Dropping it gives the place up.
+struct QueuePlace<'a> {
+    queue: &'a CallQueue,
+    ticket: u64,
+}
 
-    /// Runs the job on a thread, now or when a slot is free; a canceled job runs at once.
-    ///
-    /// # Errors
-    ///
-    /// When too many calls wait, or the system cannot start a thread.
-    pub fn start(
-        &self,
-        lane: ProviderLimiter,
-        job: impl FnOnce(&Arc<CancelSlot>) + Send + 'static,
-    ) -> Result<RunningCall, CallRefused> {
-        let slot = Arc::new(CancelSlot::default());
-        let first = WaitingCall {
-            limiter: lane,
-            slot: slot.clone(),
-            job: Box::new(job),
-        };
-        let mut queue = self.queue();
-        if !queue.has_room(lane) {
-            if queue.waiting.len() >= MAX_WAITING {
-                return Err(CallRefused);
-            }
-            queue.waiting.push_back(first);
-        } else if queue.idle > 0 {
-            queue.occupy(lane);
-            queue.idle -= 1;
-            queue.handed_over.push_back(first);
-            drop(queue);
-            self.0.handed.notify_one();
-        } else {
-            queue.occupy(lane);
-            queue.started += 1;
-            let name = format!("quire-call-{}", queue.started);
-            drop(queue);
-            let threads = self.clone();
-            if spawn(name, move || threads.run_calls(first)).is_err() {
-                self.queue().free(lane);
-                return Err(CallRefused);
-            }
-        }
-        Ok(RunningCall {
-            slot,
-            threads: Some(self.clone()),
-        })
-    }
-
-    /// Number of running calls and of waiting calls.
-    pub fn running_and_waiting(&self) -> (usize, usize) {
-        let queue = self.queue();
-        (queue.busy, queue.waiting.len())
-    }
-
-    fn queue(&self) -> MutexGuard<'_, CallQueue> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run_calls(&self, first: WaitingCall) {
-        let mut next = Some(first);
-        while let Some(WaitingCall {
-            limiter: lane,
-            slot,
-            job,
-        }) = next
-        {
-            run_job(&slot, job);
-            drop(slot);
-            next = self.next_after(lane);
-        }
-    }
-
-    /// The next call for a thread whose call has ended; `None` when the thread should end.
-    fn next_after(&self, lane: ProviderLimiter) -> Option<WaitingCall> {
-        let mut queue = self.queue();
-        queue.free(lane);
-        if let Some(next) = queue.next() {
-            return Some(next);
-        }
-        queue.idle += 1;
-        loop {
-            if let Some(handed) = queue.handed_over.pop_front() {
-                return Some(handed);
-            }
-            let waited = self.0.handed.wait_timeout(queue, IDLE_THREAD_TIMEOUT);
-            let (found, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            queue = found;
-            if timeout.timed_out() && queue.handed_over.is_empty() {
-                queue.idle -= 1;
-                return None;
-            }
-        }
-    }
-
-    /// Runs the queued jobs that were canceled, on a separate thread: they send events, which may block, and the
-    /// canceler must not wait.
-    fn run_cancelled(&self) {
-        let mut queue = self.queue();
-        if queue.is_removing_cancelled
-            || !queue
-                .waiting
-                .iter()
-                .any(|waiting| waiting.slot.is_cancelled())
-        {
-            return;
-        }
-        queue.is_removing_cancelled = true;
-        drop(queue);
-        let threads = self.clone();
-        let sweeper = spawn("quire-call-end".into(), move || {
-            while let Some(WaitingCall { slot, job, .. }) = threads.next_cancelled() {
-                run_job(&slot, job);
-            }
-        });
-        if sweeper.is_err() {
-            // The jobs are run when a slot becomes free.
-            self.queue().is_removing_cancelled = false;
-        }
-    }
-
-    fn next_cancelled(&self) -> Option<WaitingCall> {
-        let mut queue = self.queue();
-        let found = queue
-            .waiting
-            .iter()
-            .position(|waiting| waiting.slot.is_cancelled());
-        queue.is_removing_cancelled = found.is_some();
-        queue.waiting.remove(found?)
+impl Drop for QueuePlace<'_> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.waiting.retain(|call| call.ticket != self.ticket);
     }
 }
 
 impl CallQueue {
-    fn has_room(&self, lane: ProviderLimiter) -> bool {
-        let busy = self.calls_per_limiter.get(&lane.id).copied().unwrap_or(0);
-        self.busy < self.max_concurrent && busy < lane.max_concurrent.max(1)
+    /// Creates a queue that admits at most this many calls at once.
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(CallSlots {
+            max_concurrent: most.max(1),
+            busy: 0,
+            calls_per_limiter: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            tickets: 0,
+        })))
     }
 
-    fn occupy(&mut self, lane: ProviderLimiter) {
+    /// Waits until the call may run. Dropping the future leaves the queue.
+    ///
+    /// # Errors
+    ///
+    /// When too many calls wait.
+    pub async fn admit(&self, limiter: ProviderLimiter) -> Result<CallPermit, CallRefused> {
+        let (admit, admitted) = oneshot::channel();
+        let place = {
+            let mut state = self.state();
+            if state.has_room(limiter) {
+                state.occupy(limiter);
+                return Ok(self.permit(limiter));
+            }
+            if state.waiting.len() >= MAX_WAITING {
+                return Err(CallRefused);
+            }
+            state.tickets += 1;
+            let ticket = state.tickets;
+            state.waiting.push_back(WaitingCall {
+                limiter,
+                ticket,
+                admit,
+            });
+            QueuePlace {
+                queue: self,
+                ticket,
+            }
+        };
+        let permit = admitted.await.map_err(|_| CallRefused);
+        drop(place);
+        permit
+    }
+
+    /// Number of running calls and of waiting calls.
+    pub fn running_and_waiting(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.busy, state.waiting.len())
+    }
+
+    fn permit(&self, limiter: ProviderLimiter) -> CallPermit {
+        CallPermit {
+            queue: self.clone(),
+            limiter,
+        }
+    }
+
+    fn release(&self, limiter: ProviderLimiter) {
+        let next = {
+            let mut state = self.state();
+            state.free(limiter);
+            state.next()
+        };
+        if let Some(next) = next {
+            // If the call was canceled at this moment, the permit is dropped here and goes to the one after it: without
+            // the lock, which that needs.
+            let _ = next.admit.send(self.permit(next.limiter));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, CallSlots> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CallSlots {
+    fn has_room(&self, limiter: ProviderLimiter) -> bool {
+        let busy = self.calls_per_limiter.get(&limiter.id).copied();
+        self.busy < self.max_concurrent && busy.unwrap_or(0) < limiter.max_concurrent.max(1)
+    }
+
+    fn occupy(&mut self, limiter: ProviderLimiter) {
         self.busy += 1;
-        *self.calls_per_limiter.entry(lane.id).or_default() += 1;
+        *self.calls_per_limiter.entry(limiter.id).or_default() += 1;
     }
 
-    fn free(&mut self, lane: ProviderLimiter) {
+    fn free(&mut self, limiter: ProviderLimiter) {
         self.busy -= 1;
-        if let Some(busy) = self.calls_per_limiter.get_mut(&lane.id) {
+        if let Some(busy) = self.calls_per_limiter.get_mut(&limiter.id) {
             *busy -= 1;
             if *busy == 0 {
-                self.calls_per_limiter.remove(&lane.id);
+                self.calls_per_limiter.remove(&limiter.id);
             }
         }
     }
@@ -284,27 +175,13 @@ impl CallQueue {
     }
 }
 
-fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    let thread = std::thread::Builder::new()
-        .name(name)
-        .stack_size(STACK_BYTES);
-    thread.spawn(work).map(drop)
-}
-
-fn run_job(slot: &Arc<CancelSlot>, job: CallJob) {
-    slot.begin();
-    // A panic in one call must not end the thread and leak its slot.
-    let _ = catch_unwind(AssertUnwindSafe(|| job(slot)));
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-    use std::time::Duration;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
 
-    const LONG_WAIT: Duration = Duration::from_secs(600);
     const WIDE_LIMITER: ProviderLimiter = ProviderLimiter {
         id: 0,
         max_concurrent: 100,
@@ -314,105 +191,86 @@ mod tests {
         max_concurrent: 1,
     };
 
-    /// A job that sends its name, then waits until it is canceled.
-    fn waiting_job(
-        name: u32,
-        tell: &mpsc::Sender<(u32, bool)>,
-    ) -> impl FnOnce(&Arc<CancelSlot>) + Send + use<> {
-        let tell = tell.clone();
-        move |slot| {
-            let _ = tell.send((name, slot.is_cancelled()));
-            slot.wait_or_cancelled(LONG_WAIT);
+    type Admission<'a> = Pin<Box<dyn Future<Output = Result<CallPermit, CallRefused>> + 'a>>;
+
+    fn asked(queue: &CallQueue, limiter: ProviderLimiter) -> Admission<'_> {
+        Box::pin(queue.admit(limiter))
+    }
+
+    /// The permit if the call may run now.
+    fn admitted(admission: &mut Admission) -> Option<CallPermit> {
+        match admission
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(permit) => Some(permit.unwrap()),
+            Poll::Pending => None,
         }
     }
 
     #[test]
     fn calls_over_the_limit_wait() {
-        let (tell, told) = mpsc::channel();
-        let threads = CallThreads::new(2);
-        let mut calls: Vec<RunningCall> = (0..4)
-            .map(|name| {
-                threads
-                    .start(WIDE_LIMITER, waiting_job(name, &tell))
-                    .unwrap()
-            })
-            .collect();
-        let mut begun = [told.recv().unwrap().0, told.recv().unwrap().0];
-        begun.sort_unstable();
-        assert_eq!(begun, [0, 1]);
-        assert!(told.try_recv().is_err());
-        drop(calls.remove(0));
-        assert_eq!(told.recv().unwrap(), (2, false));
+        let queue = CallQueue::new(2);
+        let mut calls: Vec<_> = (0..4).map(|_| asked(&queue, WIDE_LIMITER)).collect();
+        let mut permits: Vec<_> = calls.iter_mut().map(admitted).collect();
+        let running: Vec<_> = permits.iter().map(Option::is_some).collect();
+        assert_eq!(running, [true, true, false, false]);
+        assert_eq!(queue.running_and_waiting(), (2, 2));
+        permits[1] = None;
+        assert!(admitted(&mut calls[2]).is_some());
+        assert!(admitted(&mut calls[3]).is_some(), "the third has ended");
     }
 
     #[test]
     fn a_limited_provider_does_not_delay_others() {
-        let (tell, told) = mpsc::channel();
-        let threads = CallThreads::new(8);
-        let first = threads
-            .start(NARROW_LIMITER, waiting_job(1, &tell))
-            .unwrap();
-        assert_eq!(told.recv().unwrap(), (1, false));
-        let _second = threads
-            .start(NARROW_LIMITER, waiting_job(2, &tell))
-            .unwrap();
-        let _other = threads.start(WIDE_LIMITER, waiting_job(3, &tell)).unwrap();
-        assert_eq!(told.recv().unwrap(), (3, false));
+        let queue = CallQueue::new(8);
+        let first = admitted(&mut asked(&queue, NARROW_LIMITER)).unwrap();
+        let mut second = asked(&queue, NARROW_LIMITER);
+        assert!(admitted(&mut second).is_none());
+        let other = admitted(&mut asked(&queue, WIDE_LIMITER));
+        assert!(other.is_some());
         drop(first);
-        assert_eq!(told.recv().unwrap(), (2, false));
+        assert!(admitted(&mut second).is_some());
     }
 
     #[test]
-    fn a_queued_call_is_canceled_immediately() {
-        let (tell, told) = mpsc::channel();
-        let threads = CallThreads::new(1);
-        let _busy = threads.start(WIDE_LIMITER, waiting_job(1, &tell)).unwrap();
-        assert_eq!(told.recv().unwrap(), (1, false));
-        let waiting = threads.start(WIDE_LIMITER, waiting_job(2, &tell)).unwrap();
-        waiting.cancel();
-        assert_eq!(told.recv().unwrap(), (2, true));
-    }
-
-    #[test]
-    fn a_thread_serves_one_call_after_the_other() {
-        let threads = CallThreads::new(8);
-        let (tell, told) = mpsc::channel();
-        for _ in 0..3 {
-            let tell = tell.clone();
-            let call = threads.start(WIDE_LIMITER, move |_| {
-                let _ = tell.send(std::thread::current().id());
-            });
-            let _call = call.unwrap();
-            let deadline = std::time::Instant::now() + LONG_WAIT;
-            while threads.queue().idle == 0 {
-                assert!(std::time::Instant::now() < deadline);
-                std::thread::yield_now();
-            }
-        }
-        let first = told.recv().unwrap();
-        assert_eq!([told.recv().unwrap(), told.recv().unwrap()], [first; 2]);
-        assert_eq!(threads.queue().started, 1);
+    fn a_canceled_call_leaves_the_queue() {
+        let queue = CallQueue::new(1);
+        let first = admitted(&mut asked(&queue, WIDE_LIMITER)).unwrap();
+        let (mut second, mut third) = (asked(&queue, WIDE_LIMITER), asked(&queue, WIDE_LIMITER));
+        assert!(admitted(&mut second).is_none() && admitted(&mut third).is_none());
+        drop(second);
+        assert_eq!(queue.running_and_waiting(), (1, 1));
+        drop(first);
+        // Admitted, but canceled before it learned so.
+        drop(third);
+        assert_eq!(queue.running_and_waiting(), (0, 0));
+        assert!(admitted(&mut asked(&queue, WIDE_LIMITER)).is_some());
     }
 
     #[test]
     fn a_panic_frees_its_slot() {
-        let (tell, told) = mpsc::channel();
-        let threads = CallThreads::new(1);
-        let _broken = threads
-            .start(WIDE_LIMITER, |_: &Arc<CancelSlot>| panic!("on purpose"))
-            .unwrap();
-        let _next = threads.start(WIDE_LIMITER, waiting_job(2, &tell)).unwrap();
-        assert_eq!(told.recv().unwrap(), (2, false));
+        let queue = CallQueue::new(1);
+        let caught = std::panic::catch_unwind(|| {
+            let _permit = admitted(&mut asked(&queue, WIDE_LIMITER)).unwrap();
+            panic!("on purpose");
+        });
+        assert!(caught.is_err());
+        assert!(admitted(&mut asked(&queue, WIDE_LIMITER)).is_some());
     }
 
     #[test]
     fn the_queue_is_bounded() {
-        let threads = CallThreads::new(1);
-        let (tell, _told) = mpsc::channel();
-        let calls: Vec<_> = (0..MAX_WAITING as u32 + 1)
-            .map(|name| threads.start(WIDE_LIMITER, waiting_job(name, &tell)))
+        let queue = CallQueue::new(1);
+        let _running = admitted(&mut asked(&queue, WIDE_LIMITER));
+        let mut waiting: Vec<_> = (0..MAX_WAITING)
+            .map(|_| asked(&queue, WIDE_LIMITER))
             .collect();
-        assert!(calls.iter().all(Result::is_ok));
-        assert!(threads.start(WIDE_LIMITER, waiting_job(0, &tell)).is_err());
+        assert!(waiting.iter_mut().all(|call| admitted(call).is_none()));
+        let mut refused = pin!(queue.admit(WIDE_LIMITER));
+        let polled = refused
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Err(CallRefused))));
     }
 }

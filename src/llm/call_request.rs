@@ -1,11 +1,14 @@
 //! A call as requested, and one attempt of it at a provider.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use super::cancel_slot::CancelSlot;
 use super::registry::{CallOrigin, RegisteredProvider};
-use super::transport::CancelSlot;
 use super::{LlmInner, Provider};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind, ModelRequest};
@@ -18,8 +21,8 @@ pub(super) struct CallAttempt<'a> {
     pub name: &'a str,
     pub call: &'a CallRequest<'a>,
     /// The request of this attempt: the original one, or one to repair its answer.
-    pub request: &'a ModelRequest,
-    pub slot: &'a Arc<CancelSlot>,
+    pub request: &'a Arc<ModelRequest>,
+    pub slot: &'a CancelSlot,
 }
 
 impl CallAttempt<'_> {
@@ -35,7 +38,7 @@ pub(super) fn list_timeout(inner: &LlmInner) -> Duration {
 
 /// A call as it was requested.
 pub(super) struct CallRequest<'a> {
-    pub request: &'a ModelRequest,
+    pub request: &'a Arc<ModelRequest>,
     /// When the call was requested: time in the queue counts.
     pub queued_at: Instant,
     /// The caller and the prompt, hashed, for the circuit breaker.
@@ -49,13 +52,20 @@ pub(super) struct CallRequest<'a> {
 /// # Errors
 ///
 /// The call's own error, or `Malformed` after a panic.
-pub(super) fn catch_panic<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
-        Err(CallError::new(
-            CallErrorKind::Malformed,
-            "the answer could not be read",
-        ))
+pub(super) async fn catch_panic<T>(
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    let mut call = pin!(call);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(unreadable())))
     })
+    .await
+}
+
+/// Quire failed to read an answer.
+pub(super) fn unreadable() -> CallError {
+    CallError::new(CallErrorKind::Malformed, "the answer could not be read")
 }
 
 impl CallRequest<'_> {

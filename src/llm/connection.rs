@@ -1,89 +1,361 @@
-//! A connection to a provider that serves one call after the other. It is bound to the call that uses it from the first
-//! byte sent until the response is complete; in the pool it belongs to no call.
+//! An HTTP/1 connection to a provider. The call that uses it drives it, without a task of its own: a chunk wakes one
+//! task, a call that is dropped closes the socket, and in the pool nothing waits for it.
 
-use std::sync::{Arc, Weak};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
-use ureq::unversioned::transport::{Buffers, NextTimeout, ShutdownHandle, Transport};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 
-use super::cancel_slot::CancelSlot;
+use super::deadline_timer::DeadlineTimer;
+use super::provider_socket::{ByteStream, ProviderSocket, SocketActivity};
+use super::transport_error::{ReadError, TransportError};
+use crate::clock;
 
-/// A connection whose reads time out at the deadline of the current call's next piece: keep-alive lines do not
-/// extend it.
-pub(super) struct ReusableConnection {
-    inner: Box<dyn Transport>,
-    /// Shuts the socket down; `None` if the connector registered no handle.
-    handle: Option<Weak<dyn ShutdownHandle>>,
-    /// The call that uses the connection; `None` in the pool, and outside calls.
-    bound: Option<Arc<CancelSlot>>,
-    has_served: bool,
+/// Maximum size of a response's head, and of the buffer that it is read into, in bytes.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// Size of a piece from which on no further bytes are added to it.
+const PIECE_BYTES: usize = 4 * 1024;
+
+/// Deadlines of a response's head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeadDeadlines {
+    /// End of the whole call, or of the wait for the first byte, whichever is earlier.
+    pub answer: Instant,
+    /// Maximum time during which the provider takes no byte of the request.
+    pub write: Duration,
 }
 
-impl ReusableConnection {
-    /// A new connection, in use by the current thread's call.
-    pub fn new(inner: Box<dyn Transport>, handle: Option<Weak<dyn ShutdownHandle>>) -> Self {
-        Self {
-            inner,
-            handle,
-            bound: CancelSlot::current(),
-            has_served: false,
-        }
-    }
-
-    fn bind(&mut self) -> Result<(), ureq::Error> {
-        if self.bound.is_some() {
-            return Ok(());
-        }
-        if let (Some(slot), Some(handle)) = (CancelSlot::current(), &self.handle) {
-            slot.bind(handle, self.has_served)?;
-            self.bound = Some(slot);
-        }
-        Ok(())
-    }
+/// An open connection.
+pub(super) struct ProviderConnection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: http1::Connection<TokioIo<ProviderSocket>, Full<Bytes>>,
+    /// Whether the connection is closed.
+    has_ended: bool,
+    /// Whether it has served an earlier call.
+    is_reused: bool,
+    activity: Arc<SocketActivity>,
+    timer: DeadlineTimer,
 }
 
-impl std::fmt::Debug for ReusableConnection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ReusableConnection")
+impl ProviderConnection {
+    /// Begins to speak HTTP on a stream.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: nothing is sent or received yet.
+    pub async fn open(stream: Box<dyn ByteStream>) -> Result<Box<Self>, TransportError> {
+        let activity = Arc::new(SocketActivity::default());
+        let socket = ProviderSocket {
+            stream,
+            activity: activity.clone(),
+        };
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(MAX_HEAD_BYTES)
+            .handshake(TokioIo::new(socket))
+            .await?;
+        Ok(Box::new(Self {
+            sender,
+            driver,
+            has_ended: false,
+            is_reused: false,
+            activity,
+            timer: DeadlineTimer::new(),
+        }))
     }
-}
 
-impl Transport for ReusableConnection {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.inner.buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.bind()?;
-        self.inner.transmit_output(amount, timeout)
-    }
-
-    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let left = self.bound.as_ref().and_then(|slot| slot.read_time_left());
-        if let Some(left) = left {
-            if left.is_zero() {
-                return Err(ureq::Error::Timeout(timeout.reason));
+    /// Sends a request and waits for the head of its response.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, a deadline passes, or the response is not HTTP.
+    pub async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        deadlines: HeadDeadlines,
+    ) -> Result<Response<Incoming>, TransportError> {
+        self.activity.has_received.store(false, Relaxed);
+        let mut response = pin!(self.sender.send_request(request));
+        let (mut writes, mut write_deadline) = (usize::MAX, deadlines.answer);
+        poll_fn(|context| {
+            self.drive(context);
+            if let Poll::Ready(response) = response.as_mut().poll(context) {
+                return Poll::Ready(response.map_err(TransportError::from));
             }
-            timeout.per_read = Some(left.into());
-        }
-        let has_input = self.inner.await_input(timeout)?;
-        if let Some(slot) = self.bound.as_ref().filter(|_| has_input) {
-            slot.note_received();
-        }
-        Ok(has_input)
+            let mut deadline = deadlines.answer;
+            if self.activity.is_write_blocked.load(Relaxed) {
+                let taken = self.activity.writes.load(Relaxed);
+                if taken != writes {
+                    (writes, write_deadline) = (taken, clock::instant() + deadlines.write);
+                }
+                deadline = deadline.min(write_deadline);
+            }
+            ready!(self.timer.poll_until(deadline, context));
+            Poll::Ready(Err(TransportError::AnswerTimeout))
+        })
+        .await
     }
 
-    // ureq calls this when a response is complete, before it returns the connection to the pool, and again before it
-    // takes one out. Either way the connection belongs to no call from here on. The socket is asked only when it is
-    // taken out, which is when the answer matters: three system calls.
-    fn is_open(&mut self) -> bool {
-        self.has_served = true;
-        match self.bound.take() {
-            Some(slot) => slot.unbind(),
-            None => self.inner.is_open(),
+    /// Whether a request failed because the provider had closed the connection in the meantime: it has served an earlier
+    /// call, and no byte has arrived for this one.
+    pub fn was_stale(&self, error: &TransportError) -> bool {
+        let has_received = self.activity.has_received.load(Relaxed);
+        self.is_reused && !has_received && error.is_disconnect()
+    }
+
+    /// Whether the connection can serve a call: its last response is complete, and nobody has closed it.
+    pub async fn is_usable(&mut self) -> bool {
+        poll_fn(|context| {
+            self.drive(context);
+            Poll::Ready(())
+        })
+        .await;
+        self.is_reused = true;
+        !self.has_ended && self.sender.is_ready()
+    }
+
+    fn drive(&mut self, context: &mut Context<'_>) {
+        if !self.has_ended {
+            self.has_ended = Pin::new(&mut self.driver).poll(context).is_ready();
+        }
+    }
+}
+
+/// The body of a response, on the connection that it arrives on.
+pub(super) struct ResponseBody {
+    connection: Box<ProviderConnection>,
+    body: Incoming,
+    /// End of the whole call.
+    call_deadline: Instant,
+    /// Deadline of the next piece of the answer.
+    read_deadline: Instant,
+    is_complete: bool,
+    /// An error after bytes that are passed on first.
+    failed: Option<ReadError>,
+}
+
+impl ResponseBody {
+    pub fn new(
+        connection: Box<ProviderConnection>,
+        body: Incoming,
+        call_deadline: Instant,
+        read_deadline: Instant,
+    ) -> Self {
+        Self {
+            connection,
+            body,
+            call_deadline,
+            read_deadline,
+            is_complete: false,
+            failed: None,
         }
     }
 
-    fn is_tls(&self) -> bool {
-        self.inner.is_tls()
+    /// Sets the deadline of the next piece of the answer; keep-alives do not extend it.
+    pub fn set_read_deadline(&mut self, moment: Instant) {
+        self.read_deadline = moment;
+    }
+
+    /// The connection, if the body was read to its end.
+    pub fn into_connection(self) -> Option<Box<ProviderConnection>> {
+        self.is_complete.then_some(self.connection)
+    }
+
+    /// Appends the bytes that have arrived, at least one unless the body is complete. Returns their number.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, a deadline passes, or the framing is malformed.
+    pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        if self.is_complete {
+            return Ok(0);
+        }
+        // Also checked while bytes arrive: a stream of keep-alives never makes the timer wait.
+        let now = clock::instant();
+        if now >= self.call_deadline.min(self.read_deadline) {
+            return Err(self.timeout(now));
+        }
+        let start = piece.len();
+        poll_fn(|context| self.poll_piece(piece, start, context)).await
+    }
+
+    fn poll_piece(
+        &mut self,
+        piece: &mut Vec<u8>,
+        start: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<usize, ReadError>> {
+        // Whether the connection was driven since the body was last found empty.
+        let mut is_driven = false;
+        while piece.len() - start < PIECE_BYTES {
+            match Pin::new(&mut self.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        piece.extend_from_slice(bytes);
+                    }
+                    is_driven = false;
+                }
+                Poll::Ready(Some(Err(error))) if piece.len() > start => {
+                    self.failed = Some(error.into());
+                    break;
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
+                Poll::Ready(None) => {
+                    self.is_complete = true;
+                    return Poll::Ready(Ok(piece.len() - start));
+                }
+                Poll::Pending if is_driven => break,
+                Poll::Pending => {
+                    self.connection.drive(context);
+                    is_driven = true;
+                }
+            }
+        }
+        if piece.len() > start {
+            return Poll::Ready(Ok(piece.len() - start));
+        }
+        let deadline = self.call_deadline.min(self.read_deadline);
+        ready!(self.connection.timer.poll_until(deadline, context));
+        Poll::Ready(Err(self.timeout(clock::instant())))
+    }
+
+    fn timeout(&self, now: Instant) -> ReadError {
+        match now >= self.call_deadline {
+            true => ReadError::OutOfTime,
+            false => ReadError::Stalled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn deadlines(answer: Duration, write: Duration) -> HeadDeadlines {
+        HeadDeadlines {
+            answer: clock::instant() + answer,
+            write,
+        }
+    }
+
+    fn request(body: Vec<u8>) -> Request<Full<Bytes>> {
+        Request::post("/").body(Full::from(body)).unwrap()
+    }
+
+    /// A connection to a server that answers every request with these bytes, and leaves it open.
+    async fn answering(answer: &'static str) -> Box<ProviderConnection> {
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            while far.read(&mut buffer).await.is_ok_and(|read| read > 0) {
+                far.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        opened(near).await
+    }
+
+    async fn opened(stream: DuplexStream) -> Box<ProviderConnection> {
+        let opened = ProviderConnection::open(Box::new(stream)).await;
+        opened.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    async fn body_of(mut connection: Box<ProviderConnection>, idle: Duration) -> ResponseBody {
+        let sent = connection.send(request(b"x".to_vec()), deadlines(LONG, LONG));
+        let body = sent.await.unwrap().into_body();
+        let now = clock::instant();
+        ResponseBody::new(connection, body, now + LONG, now + idle)
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_one_call_after_the_other() {
+        let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n";
+        let mut connection = answering(answer).await;
+        for _ in 0..3 {
+            let mut body = body_of(connection, LONG).await;
+            let mut text = Vec::new();
+            // Chunks that have arrived together are one piece.
+            assert_eq!(body.read_piece(&mut text).await, Ok(7));
+            assert_eq!(body.read_piece(&mut text).await, Ok(0));
+            assert_eq!(text, b"one two");
+            connection = body.into_connection().unwrap();
+            assert!(connection.is_usable().await);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_body_ends_at_its_deadline_and_its_connection_is_not_reused() {
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
+        let mut body = body_of(answering(answer).await, LONG).await;
+        let mut text = Vec::new();
+        assert_eq!(body.read_piece(&mut text).await, Ok(4));
+        body.set_read_deadline(clock::instant() + SHORT);
+        let stalled = body.read_piece(&mut text).await;
+        assert_eq!(stalled, Err(ReadError::Stalled));
+        body.call_deadline = clock::instant();
+        let late = body.read_piece(&mut text).await;
+        assert_eq!(late, Err(ReadError::OutOfTime));
+        assert!(body.into_connection().is_none());
+    }
+
+    #[tokio::test]
+    async fn errors_come_after_the_bytes_before_them() {
+        let answer =
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\nnonsense\r\n";
+        let mut body = body_of(answering(answer).await, LONG).await;
+        let mut text = Vec::new();
+        assert_eq!(body.read_piece(&mut text).await, Ok(3));
+        let malformed = body.read_piece(&mut text).await;
+        assert_eq!(malformed, Err(ReadError::Protocol));
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_takes_no_bytes_or_sends_none_times_out() {
+        // Nobody reads at the other end.
+        let (near, _far) = tokio::io::duplex(64);
+        let mut connection = opened(near).await;
+        let large = request(vec![b'x'; 64 * 1024]);
+        let sent = connection.send(large, deadlines(LONG, SHORT)).await;
+        assert!(matches!(sent, Err(TransportError::AnswerTimeout)));
+        let (near, _far) = tokio::io::duplex(64 * 1024);
+        let mut connection = opened(near).await;
+        let sent = connection.send(request(Vec::new()), deadlines(SHORT, LONG));
+        assert!(matches!(sent.await, Err(TransportError::AnswerTimeout)));
+    }
+
+    #[tokio::test]
+    async fn only_a_silent_reused_connection_is_stale() {
+        for (is_reused, answer, expected) in [
+            (false, "", false),
+            (true, "", true),
+            (true, "HTTP/1.1 2", false),
+        ] {
+            let (near, mut far) = tokio::io::duplex(64 * 1024);
+            let mut connection = opened(near).await;
+            connection.is_reused = is_reused;
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                let _ = far.read(&mut buffer).await;
+                let _ = far.write_all(answer.as_bytes()).await;
+            });
+            let sent = connection.send(request(Vec::new()), deadlines(LONG, LONG));
+            let error = sent.await.unwrap_err();
+            assert_eq!(connection.was_stale(&error), expected, "{answer} {error:?}");
+        }
     }
 }

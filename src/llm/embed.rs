@@ -1,15 +1,13 @@
 //! One call for embeddings. Retries only without a field that the model refuses: for temporary failures, the client
 //! has its own retries.
 
-use std::sync::Arc;
-use std::time::Duration;
+use bytes::Bytes;
 
-use tokio::sync::oneshot;
-
-use super::exchange::{FailedExchange, connection_failure, header, read_refusal};
-use super::registry::{CallOrigin, OpenCircuit, RegisteredProvider};
-use super::response_reader::{MAX_ANSWER, read_error_body, read_whole};
-use super::transport::CancelSlot;
+use super::admission::AdmittedCall;
+use super::exchange::{FailedExchange, fetch_whole};
+use super::provider_client::ProviderRequest;
+use super::registry::{CallOrigin, RegisteredProvider};
+use super::response_reader::without_blocking;
 use super::{Llm, LlmInner, transport_error};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind};
@@ -35,38 +33,14 @@ impl Llm {
         let Some((entry, name)) = self.0.registry.resolve(user, model) else {
             return Err(not_available(model));
         };
-        let (inner, name) = (self.0.clone(), name.to_owned());
         let origin = CallOrigin::new(user, &asked.texts);
-        let now = clock::steady();
-        if let Err(OpenCircuit(until)) = entry.admit(&name, origin, now) {
-            return Err(transport_error::circuit_open(
-                until.map(|until| until.since(now)),
-            ));
-        }
-        let (done, is_done) = oneshot::channel();
-        let (lane, waiting, called) = (entry.limiter(), entry.clone(), name.clone());
-        let running = self.0.threads.start(lane, move |slot| {
-            slot.enter();
-            let result = ask(&inner, &entry, &name, &asked, slot);
-            CancelSlot::leave();
-            let now = clock::steady();
-            match &result {
-                Ok(_) => entry.record_success(&name, origin),
-                Err(_) if slot.is_cancelled() => {
-                    entry.record_failure(&name, origin, &transport_error::cancelled(), now);
-                }
-                Err(failed) => entry.record_failure(&name, origin, &failed.error, now),
-            }
-            let _ = done.send(result.map_err(|failed| failed.error));
-        });
-        let running = running.map_err(|_| {
-            // The breaker admitted a call that was never sent.
-            waiting.record_failure(&called, origin, &transport_error::cancelled(), now);
-            transport_error::queue_full()
-        })?;
-        let result = is_done.await;
-        drop(running);
-        result.unwrap_or_else(|_| Err(transport_error::queue_full()))
+        let admitted = AdmittedCall::ask(&entry, name, origin)?;
+        let permit = self.0.queue.admit(entry.limiter()).await;
+        let _permit = permit.map_err(|_| transport_error::queue_full())?;
+        let result = ask(&self.0, &entry, name, &asked).await;
+        let result = result.map_err(|failed| failed.error);
+        admitted.record(&result);
+        result
     }
 }
 
@@ -76,17 +50,16 @@ fn not_available(model: &str) -> CallError {
 }
 
 // Remembers a refused field, so that the next call omits it at once.
-fn ask(
+async fn ask(
     inner: &LlmInner,
     entry: &RegisteredProvider,
     name: &str,
     asked: &EmbeddingRequest,
-    slot: &Arc<CancelSlot>,
 ) -> Result<EmbeddingAnswer, FailedExchange> {
     let mut refusals = 0;
     loop {
         let refused = entry.refused_fields(name);
-        let failed = match attempt_once(inner, entry, name, asked, slot, &refused) {
+        let failed = match attempt_once(inner, entry, name, asked, &refused).await {
             Ok(embedded) => return Ok(embedded),
             Err(failed) => failed,
         };
@@ -100,12 +73,11 @@ fn ask(
     }
 }
 
-fn attempt_once(
+async fn attempt_once(
     inner: &LlmInner,
     entry: &RegisteredProvider,
     name: &str,
     asked: &EmbeddingRequest,
-    slot: &Arc<CancelSlot>,
     refused: &[String],
 ) -> Result<EmbeddingAnswer, FailedExchange> {
     let provider = &entry.provider;
@@ -119,33 +91,32 @@ fn attempt_once(
     if let Some(until) = entry.throttled_until(name, now) {
         return Err(transport_error::throttled(until.since(now)).into());
     }
-    let limit = inner.settings.first_token;
-    slot.set_read_deadline(clock::instant() + limit);
-    let mut call = inner
-        .agent(provider.reach)
-        .post(provider.url(&path))
-        .header("content-type", "application/json");
-    for (name, value) in &provider.headers(name)? {
-        call = call.header(name, value);
-    }
-    // A new connection: the provider may have closed a pooled one, and nothing here tries again at once.
-    let config = call.config().timeout_global(Some(limit));
-    let config = config.max_idle_age(Duration::ZERO);
-    let sent = config.build().send(body.to_string().as_bytes());
-    let (parts, body) = sent.map_err(connection_failure)?.into_parts();
-    let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
-    if parts.status.as_u16() != 200 {
-        let header = |name: &str| header(&parts.headers, name);
-        let (status, said) = (parts.status.as_u16(), read_error_body(&mut reader));
-        let named = wire::refused_field_among(&said, &optional);
-        return Err(FailedExchange {
-            refused_field: named.filter(|_| matches!(status, 400 | 422)),
-            ..read_refusal(status, &header, &said)
-        });
-    }
-    let text = read_whole(&mut reader)?;
-    let value = crate::domain::json::parse(&text).unwrap_or_default();
-    let embedded = embed::parse_answer(kind, asked.texts.len(), &value);
+    let deadline = clock::instant() + inner.settings.first_token;
+    let fetched = fetch_whole(
+        inner,
+        ProviderRequest {
+            url: provider.url(&path),
+            reach: provider.reach,
+            headers: provider.headers(name)?,
+            accept: "*/*",
+            body: Some(Bytes::from(body.to_string())),
+            deadline,
+            first_byte: deadline,
+        },
+    );
+    let text = fetched.await?.map_err(|refused| {
+        let named = wire::refused_field_among(&refused.said, &optional);
+        FailedExchange {
+            refused_field: named.filter(|_| matches!(refused.status, 400 | 422)),
+            ..refused.into_failure()
+        }
+    })?;
+    let wanted = asked.texts.len();
+    let embedded = without_blocking(text.len(), move || {
+        let value = crate::domain::json::parse(&text).unwrap_or_default();
+        embed::parse_answer(kind, wanted, &value)
+    })
+    .await;
     let embedded = embedded.map(|embedded| EmbeddingAnswer {
         omitted: left_out,
         ..embedded

@@ -1,18 +1,29 @@
 //! One exchange with a provider: sends a request in its API format and receives the streamed answer or an error.
 //! Never retries; `attempt` does.
 
-use std::time::Duration;
+use std::pin::pin;
 
-use ureq::http::{HeaderMap, Response};
+use bytes::Bytes;
+use hyper::HeaderMap;
 
 use super::call_request::{CallAttempt, list_timeout};
-use super::response_reader::{MAX_ANSWER, read_error_body, read_to_end, read_whole, receive};
-use super::{LlmInner, Provider, address_guard, rate_limit_headers, transport_error};
-use crate::clock;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Finish};
-use crate::wire::{
-    self, AnswerDecoder, ListedModel, ModelCapabilities, StreamSettings, passthrough,
+use super::plain_body::PlainBody;
+use super::provider_client::{ProviderRequest, ProviderResponse};
+use super::response_reader::{
+    LARGE_TEXT, ResponseTraits, read_error_body, read_to_end, read_whole, receive, without_blocking,
 };
+use super::transport_error::{self, TransportError};
+use super::usage_meter::UsageMeter;
+use super::{LlmInner, Provider, rate_limit_headers};
+use crate::clock;
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Finish, ModelRequest};
+use crate::wire::{
+    self, AnswerDecoder, ListedModel, ModelCapabilities, OutgoingRequest, StreamSettings,
+    passthrough,
+};
+
+/// Media types of an answer, streamed or complete.
+const ANSWER_TYPES: &str = "text/event-stream, application/json";
 
 /// A failed exchange.
 pub(super) struct FailedExchange {
@@ -21,7 +32,7 @@ pub(super) struct FailedExchange {
     pub refused_field: Option<String>,
     /// Whether a retry cannot help, whatever the kind of error.
     pub is_permanent: bool,
-    /// Whether the guard refused the address: see `guard`.
+    /// Whether the guard refused the address: see `address_guard`.
     pub is_not_public: bool,
     /// Whether the answer had begun.
     pub has_answer_begun: bool,
@@ -39,71 +50,65 @@ impl From<CallError> for FailedExchange {
     }
 }
 
+impl From<TransportError> for FailedExchange {
+    fn from(error: TransportError) -> Self {
+        Self {
+            is_permanent: !error.is_retryable(),
+            is_not_public: matches!(error, TransportError::NotPublic),
+            ..error.to_call_error().into()
+        }
+    }
+}
+
 /// Sends a request once.
 ///
 /// # Errors
 ///
 /// When the connection fails, the provider refuses the request, or the answer is incomplete.
-pub(super) fn ask_once(
-    attempt: &CallAttempt,
+pub(super) async fn ask_once(
+    attempt: &CallAttempt<'_>,
     capabilities: &ModelCapabilities,
-    send: &mut dyn FnMut(Delta),
+    meter: &mut UsageMeter<'_>,
 ) -> Result<Answer, FailedExchange> {
-    let (provider, request) = (attempt.provider, attempt.request);
+    let request = attempt.request;
     if attempt.time_left().is_zero() {
         return Err(transport_error::timed_out().into());
     }
-    let kind = provider.api_format();
-    let outgoing = wire::request(kind, attempt.name, request, capabilities, provider.quirks());
-    let response = post(attempt, &outgoing.path, &outgoing.body)?;
-    let status = response.status().as_u16();
-    let (parts, body) = response.into_parts();
-    let mut reader = body
-        .into_with_config()
-        .limit(MAX_ANSWER as u64 + 1)
-        .reader();
-    let header = |name: &str| header(&parts.headers, name);
-    if !(200..300).contains(&status) {
-        let said = read_error_body(&mut reader);
-        let mut failed = read_refusal(status, &header, &said);
-        let names = passthrough::field_names(kind, request, capabilities);
-        let further = || wire::refused_field_among(&said, &names);
-        failed.refused_field = failed
-            .refused_field
-            .filter(|field| has_field(&outgoing.body, field))
-            .or_else(|| further().filter(|_| matches!(status, 400 | 422)));
-        return Err(failed);
-    }
-    if let Some(wait) = rate_limit_headers::pause_after_answer(&header, clock::now()) {
-        attempt.entry.throttle(attempt.name, wait, clock::steady());
-    }
-    let content_type = header("content-type").unwrap_or_default();
-    // Free the request now: it may contain whole documents, and the answer may take minutes.
-    drop((outgoing, parts));
-    let reading = StreamSettings {
-        model: attempt.name,
-        expects_close: attempt.entry.omits_opening_tag(attempt.name),
-        keeps_shown: request.is_live,
+    let kind = attempt.provider.api_format();
+    let mut stream = AnswerDecoder::with_settings(
+        kind,
+        StreamSettings {
+            model: attempt.name,
+            expects_close: attempt.entry.omits_opening_tag(attempt.name),
+            keeps_shown: request.is_live,
+        },
+    );
+    let result = match post(attempt, capabilities).await? {
+        Some(response) => {
+            let result = read_answer(attempt, response, &mut stream, meter).await;
+            if stream.was_closed() {
+                attempt.entry.record_missing_opening_tag(attempt.name);
+            }
+            result
+        }
+        // Cut off before the answer began.
+        None => Ok(()),
     };
-    let mut stream = AnswerDecoder::with_settings(kind, reading);
-    let content_type = content_type.to_ascii_lowercase();
-    let received = receive(&mut reader, &mut stream, &content_type, attempt.slot, send);
-    if received.is_ok() {
-        read_to_end(&mut reader, attempt.slot);
-    }
-    if stream.was_closed() {
-        attempt.entry.record_missing_opening_tag(attempt.name);
-    }
-    let (has_begun, ended) = (stream.has_begun(), stream.ended());
+    let (has_begun, ended) = (stream.has_begun(), stream.regular_finish());
     let is_streamed = stream.is_streamed();
-    let result = received.and_then(|()| {
-        let (held, result) = match attempt.slot.is_cut() {
-            true => stream.cut_off(request),
-            false => stream.finish(request),
-        };
-        held.into_iter().for_each(send);
-        result
-    });
+    let result = match result {
+        Ok(()) => {
+            let (held, result) = match attempt.slot.is_cut() {
+                true => stream.cut_off(request),
+                false => stream.finish(request),
+            };
+            for delta in held {
+                meter.add_piece(delta).await;
+            }
+            result
+        }
+        Err(error) => Err(error),
+    };
     result.map_err(|error| FailedExchange {
         // A model that reasoned up to its limit or was blocked will do so again.
         is_permanent: attempt.slot.is_cut()
@@ -114,41 +119,100 @@ pub(super) fn ask_once(
     })
 }
 
-/// Sends a request. If the provider had closed the pooled connection in the meantime and answered nothing, it is sent
-/// once more on a new one: that is not an attempt.
-fn post(
-    attempt: &CallAttempt,
-    path: &str,
-    body: &[u8],
-) -> Result<Response<ureq::Body>, FailedExchange> {
-    let provider = attempt.provider;
-    let headers = provider.headers(attempt.name)?;
-    let send = |max_idle_age: Option<Duration>| {
-        let mut call = attempt
-            .inner
-            .agent(provider.reach)
-            .post(provider.url(path))
-            .header("content-type", "application/json")
-            .header("accept", "text/event-stream, application/json");
-        for (name, value) in &headers {
-            call = call.header(name, value);
-        }
-        let config = call.config().timeout_global(Some(attempt.time_left()));
-        let config = match max_idle_age {
-            Some(age) => config.max_idle_age(age),
-            None => config,
-        };
-        config.build().send(body)
+/// Sends the request and returns a response with a success status; `None` when the call is cut off before.
+async fn post(
+    attempt: &CallAttempt<'_>,
+    capabilities: &ModelCapabilities,
+) -> Result<Option<ProviderResponse>, FailedExchange> {
+    let (inner, provider) = (attempt.inner, attempt.provider);
+    let OutgoingRequest { path, body } = write_request(attempt, capabilities).await;
+    let (now, body) = (clock::instant(), Bytes::from(body));
+    // Needed again if the provider refuses a field. Freed before the answer, which may take minutes: it may contain whole
+    // documents.
+    let sent_body = body.clone();
+    let sending = pin!(inner.client.send(ProviderRequest {
+        url: provider.url(&path),
+        reach: provider.reach,
+        headers: provider.headers(attempt.name)?,
+        accept: ANSWER_TYPES,
+        body: Some(body),
+        deadline: now + attempt.time_left(),
+        first_byte: now + inner.settings.first_token,
+    }));
+    let response = tokio::select! {
+        biased;
+        () = attempt.slot.cut() => return Ok(None),
+        sent = sending => sent?,
     };
-    let sent = match send(None) {
-        Err(error)
-            if transport_error::is_disconnect(&error) && attempt.slot.met_stale_connection() =>
-        {
-            send(Some(Duration::ZERO))
+    let header = |name: &str| header(&response.headers, name);
+    let status = response.status;
+    if (200..300).contains(&status) {
+        if let Some(wait) = rate_limit_headers::pause_after_answer(&header, clock::now()) {
+            attempt.entry.throttle(attempt.name, wait, clock::steady());
         }
-        sent => sent,
+        return Ok(Some(response));
+    }
+    let mut body = PlainBody::new(response.body);
+    let said = read_error_body(&mut body).await;
+    inner.client.release(body.into_source()).await;
+    let mut failed = read_refusal(status, &header, &said);
+    let kind = provider.api_format();
+    let names = passthrough::field_names(kind, attempt.request, capabilities);
+    let further = || wire::refused_field_among(&said, &names);
+    failed.refused_field = failed
+        .refused_field
+        .filter(|field| has_field(&sent_body, field))
+        .or_else(|| further().filter(|_| matches!(status, 400 | 422)));
+    Err(failed)
+}
+
+async fn write_request(
+    attempt: &CallAttempt<'_>,
+    capabilities: &ModelCapabilities,
+) -> OutgoingRequest {
+    let (provider, request) = (attempt.provider, attempt.request);
+    let (kind, quirks) = (provider.api_format(), provider.quirks());
+    let bytes = size_of_texts(request);
+    if bytes < LARGE_TEXT {
+        return wire::request(kind, attempt.name, request, capabilities, quirks);
+    }
+    let (name, request) = (attempt.name.to_owned(), request.clone());
+    let capabilities = capabilities.clone();
+    let writing = move || wire::request(kind, &name, &request, &capabilities, quirks);
+    without_blocking(bytes, writing).await
+}
+
+/// Approximate size of a request, in bytes.
+fn size_of_texts(request: &ModelRequest) -> usize {
+    let messages = request.messages.iter();
+    messages
+        .map(|message| {
+            let images = message.images.iter().map(|image| image.base64.len());
+            message.text.len() + images.sum::<usize>()
+        })
+        .sum()
+}
+
+async fn read_answer(
+    attempt: &CallAttempt<'_>,
+    response: ProviderResponse,
+    stream: &mut AnswerDecoder,
+    meter: &mut UsageMeter<'_>,
+) -> Result<(), CallError> {
+    let content_type = header(&response.headers, "content-type").unwrap_or_default();
+    let traits = ResponseTraits {
+        content_type: &content_type.to_ascii_lowercase(),
+        idle: attempt.inner.settings.idle,
     };
-    sent.map_err(connection_failure)
+    drop(response.headers);
+    let mut body = PlainBody::new(response.body);
+    receive(&mut body, stream, &traits, attempt.slot, meter).await?;
+    if !attempt.slot.is_cut() {
+        let mut source = body.into_source();
+        read_to_end(&mut source).await;
+        attempt.inner.client.release(source).await;
+    }
+    Ok(())
 }
 
 /// Whether a body has the field that the provider claims to refuse; the claim itself is not trusted.
@@ -156,16 +220,6 @@ fn has_field(body: &[u8], field: &str) -> bool {
     let name = format!("\"{}\":", field.rsplit('.').next().unwrap_or(field));
     body.windows(name.len())
         .any(|window| window == name.as_bytes())
-}
-
-pub(super) fn connection_failure(error: ureq::Error) -> FailedExchange {
-    FailedExchange {
-        error: transport_error::error_before_answer(&error),
-        refused_field: None,
-        is_permanent: !transport_error::is_retryable(&error),
-        is_not_public: address_guard::is_refusal(&error),
-        has_answer_begun: false,
-    }
 }
 
 pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -202,30 +256,65 @@ pub(super) fn read_refusal(
 /// # Errors
 ///
 /// When the connection fails, the provider refuses, or its list is malformed.
-pub(super) fn list_models_once(
+pub(super) async fn list_models_once(
     inner: &LlmInner,
     provider: &Provider,
 ) -> Result<Vec<ListedModel>, FailedExchange> {
     let kind = provider.api_format();
-    let mut call = inner
-        .agent(provider.reach)
-        .get(provider.url(kind.models_path()));
-    for (name, value) in &provider.headers("")? {
-        call = call.header(name, value);
-    }
-    let config = call.config().timeout_global(Some(list_timeout(inner)));
-    // A new connection: the provider may have closed a pooled one, and the list is not requested again.
-    let config = config.max_idle_age(Duration::ZERO);
-    let response = config.build().call().map_err(connection_failure)?;
-    let status = response.status().as_u16();
-    let (parts, body) = response.into_parts();
-    let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();
-    if status != 200 {
-        let header = |name: &str| header(&parts.headers, name);
-        return Err(read_refusal(status, &header, &read_error_body(&mut reader)));
-    }
-    wire::parse_models(kind, &read_whole(&mut reader)?).ok_or_else(|| {
+    let deadline = clock::instant() + list_timeout(inner);
+    let text = fetch_whole(
+        inner,
+        ProviderRequest {
+            url: provider.url(kind.models_path()),
+            reach: provider.reach,
+            headers: provider.headers("")?,
+            accept: "*/*",
+            body: None,
+            deadline,
+            first_byte: deadline,
+        },
+    );
+    let text = text.await?.map_err(|refused| refused.into_failure())?;
+    let listed = without_blocking(text.len(), move || wire::parse_models(kind, &text)).await;
+    listed.ok_or_else(|| {
         let why = "the provider's list of models cannot be read";
         CallError::new(CallErrorKind::Malformed, why).into()
     })
+}
+
+/// A response with an error status.
+pub(super) struct Refusal {
+    pub status: u16,
+    pub said: String,
+    headers: HeaderMap,
+}
+
+impl Refusal {
+    pub fn into_failure(self) -> FailedExchange {
+        let header = |name: &str| header(&self.headers, name);
+        read_refusal(self.status, &header, &self.said)
+    }
+}
+
+/// Sends a request and reads the whole response, or its refusal.
+///
+/// # Errors
+///
+/// When the connection fails, or the response is empty, too large, or incomplete.
+pub(super) async fn fetch_whole(
+    inner: &LlmInner,
+    request: ProviderRequest,
+) -> Result<Result<String, Refusal>, FailedExchange> {
+    let response = inner.client.send(request).await?;
+    let mut body = PlainBody::new(response.body);
+    let fetched = match response.status {
+        200 => Ok(read_whole(&mut body).await?),
+        status => Err(Refusal {
+            status,
+            said: read_error_body(&mut body).await,
+            headers: response.headers,
+        }),
+    };
+    inner.client.release(body.into_source()).await;
+    Ok(fetched)
 }

@@ -1,8 +1,10 @@
-//! Calls to models: one blocking call per thread, and the offline demo models with the same interface. Knows nothing
-//! of panels, stores, or callers.
+//! Calls to models: one task per call, on HTTP/1 connections that are reused, and the offline demo models with the same
+//! interface. Knows nothing of panels, stores, or callers.
 
 mod address_guard;
+mod admission;
 mod attempt;
+mod blocking_client;
 mod breaker;
 mod call;
 mod call_queue;
@@ -10,6 +12,9 @@ mod call_request;
 mod cancel_slot;
 mod catalog;
 mod connection;
+mod connection_pool;
+mod connector;
+mod deadline_timer;
 pub mod demo;
 mod discover;
 mod embed;
@@ -18,14 +23,17 @@ mod exchange;
 mod model_list;
 mod name_resolver;
 mod output_estimate;
+mod plain_body;
 mod provider;
+mod provider_client;
+mod provider_socket;
+mod proxy_tunnel;
 mod rate_limit_headers;
 mod recent_failures;
 mod registry;
 mod remote;
 mod response_reader;
 mod retry;
-mod transport;
 mod transport_error;
 mod usage_meter;
 mod web_file;
@@ -33,28 +41,31 @@ mod web_file;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
-use crate::clock;
 use crate::domain::catalog::CatalogSheet;
 use crate::domain::chat::{Answer, CallBill, CallError, Delta, ModelRequest};
 use crate::domain::id::UserId;
-use crate::domain::network::{AddressReach, Network};
+use crate::domain::network::Network;
 use crate::wire::{ListedModel, ModelCapabilities};
 pub use breaker::CircuitView;
-pub use call_queue::RunningCall;
-use call_queue::{CallRefused, CallThreads, ProviderLimiter};
-use call_request::CallRequest;
+use call::PreparedCall;
+pub use call::RunningCall;
+use call_queue::{CallQueue, ProviderLimiter};
 use catalog::LazyCatalog;
 pub use discover::find_local;
 use event_sink::EventSink;
 pub use model_list::{ProviderStatus, Retired};
 pub use provider::{Provider, WellKnown, is_local, known_base_url, known_kind, known_providers};
+use provider_client::ProviderClient;
 use registry::{CallOrigin, ProviderRegistry, RegisteredProvider};
 pub use registry::{LastFailure, ProviderSource};
 pub use remote::{Remote, RemoteError};
-use transport::HttpClients;
 pub use web_file::open_web_file;
+
+/// Quire's name and version in requests.
+const USER_AGENT: &str = concat!("quire/", env!("CARGO_PKG_VERSION"));
 
 /// Settings: limits, timeouts, and providers.
 #[derive(Clone)]
@@ -135,29 +146,22 @@ pub struct Llm(Arc<LlmInner>);
 
 pub(crate) struct LlmInner {
     settings: LlmSettings,
-    client: HttpClients,
-    threads: CallThreads,
+    client: ProviderClient,
+    queue: CallQueue,
     registry: ProviderRegistry,
     catalog: LazyCatalog,
 }
-
-/// Maximum number of concurrent calls to demo models, which are fast.
-const DEMO_LIMITER: ProviderLimiter = ProviderLimiter {
-    id: u64::MAX,
-    max_concurrent: usize::MAX,
-};
 
 impl Llm {
     /// Creates the entry point; opens no connection.
     pub fn new(settings: LlmSettings) -> Self {
         let registry = ProviderRegistry::default();
         registry.replace(ProviderSource::Configured, settings.providers.clone());
-        let threads = CallThreads::new(settings.max_calls);
         let known = LazyCatalog::new(settings.models.clone());
         Self(Arc::new(LlmInner {
+            client: ProviderClient::new(&settings),
+            queue: CallQueue::new(settings.max_calls),
             settings,
-            client: HttpClients::default(),
-            threads,
             registry,
             catalog: known,
         }))
@@ -168,7 +172,8 @@ impl Llm {
         self.0.registry.replace(source, providers);
     }
 
-    /// Starts a call for a user, or queues it. Dropping the returned handle cancels it; `Finished` is still sent.
+    /// Starts a call for a user, or queues it. Dropping the returned handle cancels it; `Finished` is still sent. Must be
+    /// called on the async runtime.
     pub fn start(
         &self,
         key: u64,
@@ -176,33 +181,14 @@ impl Llm {
         request: ModelRequest,
         tell: mpsc::Sender<(u64, CallEvent)>,
     ) -> RunningCall {
-        let inner = self.0.clone();
-        let asked = clock::instant();
-        let outlet = EventSink::new(key, tell);
-        let spare = outlet.clone();
         let entry = self.0.registry.resolve(user, &request.model);
-        let entry = entry.map(|(entry, name)| (entry, name.to_owned()));
-        let lane = entry
-            .as_ref()
-            .map_or(DEMO_LIMITER, |(entry, _)| entry.limiter());
         let texts = request.messages.iter().map(|message| &message.text);
-        let origin = CallOrigin::new(user, texts.collect::<Vec<_>>());
-        let started = self.0.threads.start(lane, move |slot| {
-            let mut send = |delta| outlet.send(delta, slot);
-            let wanted = CallRequest {
-                request: &request,
-                queued_at: asked,
-                origin,
-                entry: entry.as_ref().map(|(entry, name)| (&**entry, &**name)),
-            };
-            let mut bill = CallBill::default();
-            let result = call::run(&inner, &wanted, slot, &mut send, &mut bill);
-            outlet.finish(result, bill);
-        });
-        started.unwrap_or_else(|CallRefused| {
-            spare.refuse();
-            RunningCall::already_ended()
-        })
+        let call = PreparedCall {
+            origin: CallOrigin::new(user, texts.collect::<Vec<_>>()),
+            entry: entry.map(|(entry, name)| (entry, name.to_owned())),
+            request: Arc::new(request),
+        };
+        call::start(self.0.clone(), call, EventSink::new(key, tell))
     }
 
     /// Requests the model list of every provider, all at once.
@@ -219,22 +205,17 @@ impl Llm {
     }
 
     async fn fetch_model_lists(&self, entries: Vec<Arc<RegisteredProvider>>) {
-        let mut asked = Vec::new();
+        let mut asked = JoinSet::new();
         for entry in entries {
-            let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
-            let running = self.0.threads.start(entry.limiter(), move |slot| {
-                let found = attempt::list_models(&inner, &entry.provider, slot);
-                if !slot.is_cancelled() {
+            let inner = self.0.clone();
+            asked.spawn(async move {
+                if let Ok(_permit) = inner.queue.admit(entry.limiter()).await {
+                    let found = attempt::list_models(&inner, &entry.provider).await;
                     entry.record_model_list(found.map_err(|failed| failed.error));
                 }
-                let _ = done.send(());
             });
-            asked.push((running, is_done));
         }
-        for (running, is_done) in asked {
-            let _ = is_done.await;
-            drop(running);
-        }
+        while asked.join_next().await.is_some() {}
     }
 
     /// Requests the model list of a provider, which need not be registered.
@@ -243,28 +224,20 @@ impl Llm {
     ///
     /// When the provider cannot be reached or refuses, or too many calls wait.
     pub async fn test(&self, provider: Provider) -> Result<Vec<ListedModel>, TestError> {
-        let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
-        let lane = ProviderLimiter {
+        let limiter = ProviderLimiter {
             id: u64::MAX - 1,
             max_concurrent: 8,
         };
-        let running = self.0.threads.start(lane, move |slot| {
-            let _ = done.send(attempt::list_models(&inner, &provider, slot));
-        });
-        let found = is_done.await;
-        drop(running);
-        match found {
-            Ok(Ok(listed)) => Ok(listed),
-            Ok(Err(failed)) => Err(TestError {
-                may_keep: !failed.is_not_public,
-                error: failed.error,
-            }),
-            // No connection was tried, so it is unknown whether the guard allows the address.
-            Err(_) => Err(TestError {
-                may_keep: false,
-                error: transport_error::queue_full(),
-            }),
-        }
+        // No connection was tried, so it is unknown whether the guard allows the address.
+        let _permit = self.0.queue.admit(limiter).await.map_err(|_| TestError {
+            may_keep: false,
+            error: transport_error::queue_full(),
+        })?;
+        let found = attempt::list_models(&self.0, &provider).await;
+        found.map_err(|failed| TestError {
+            may_keep: !failed.is_not_public,
+            error: failed.error,
+        })
     }
 
     /// Stores the result of a test, now that the provider is registered.
@@ -287,7 +260,7 @@ impl Llm {
 
     /// Number of running calls and of waiting calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
-        self.0.threads.running_and_waiting()
+        self.0.queue.running_and_waiting()
     }
 
     /// Resets circuits and rate limits of a model, of a provider, or of all if no name is given. Returns the number
@@ -328,9 +301,5 @@ impl LlmInner {
             max_output: model.max_output,
             body: entry.provider.extras.body_fields_for(name),
         }
-    }
-
-    fn agent(&self, reach: AddressReach) -> ureq::Agent {
-        self.client.agent(&self.settings, reach)
     }
 }

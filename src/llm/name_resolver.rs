@@ -1,14 +1,14 @@
 //! Name resolution for calls: address literals and `localhost` without the system, other names through it, remembered for
-//! half a minute. ureq resolves before it looks for a pooled connection, so every call would wait for a lookup.
+//! half a minute.
 
-use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
+use hyper::Uri;
+use hyper::http::uri::Scheme;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock;
 use crate::domain::network::ip_literal;
@@ -17,79 +17,108 @@ use crate::domain::network::ip_literal;
 const MAX_AGE: Duration = Duration::from_secs(30);
 /// Maximum number of remembered names.
 const MAX_NAMES: usize = 64;
+/// Maximum number of addresses of one name that are used.
+const MAX_ADDRESSES: usize = 16;
+/// Maximum number of lookups at the same time: each blocks a thread, for up to 30 s if no name server answers.
+const MAX_LOOKUPS: usize = 32;
+/// Stack size of a lookup's thread, in bytes; untouched pages cost nothing.
+const LOOKUP_STACK_BYTES: usize = 256 * 1024;
 
 /// Resolves IP literals and `localhost` itself, independent of the system: an image without /etc/hosts cannot.
-#[derive(Debug, Default)]
 pub(super) struct NameResolver {
-    system: DefaultResolver,
     cache: Mutex<Vec<CachedName>>,
+    lookups: Arc<Semaphore>,
 }
 
-#[derive(Debug)]
 struct CachedName {
-    name: String,
+    host: String,
+    port: u16,
     since: Instant,
-    addresses: ResolvedSocketAddrs,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Default for NameResolver {
+    fn default() -> Self {
+        Self {
+            cache: Mutex::default(),
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+        }
+    }
 }
 
 impl NameResolver {
-    fn cached_addresses(&self, name: &str, now: Instant) -> Option<ResolvedSocketAddrs> {
+    /// The addresses of a URL's host; none if the name has none.
+    ///
+    /// # Errors
+    ///
+    /// When the system cannot resolve the name.
+    pub async fn resolve(&self, uri: &Uri) -> io::Result<Vec<SocketAddr>> {
+        if let Some(address) = literal_address(uri) {
+            return Ok(vec![address]);
+        }
+        let (host, port) = (uri.host().unwrap_or_default(), port_of(uri));
+        if let Some(found) = self.cached_addresses(host, port, clock::instant()) {
+            return Ok(found);
+        }
+        let permit = self.lookups.clone().acquire_owned().await;
+        let permit = permit.map_err(io::Error::other)?;
+        // Many calls to one name may have waited for its first lookup.
+        if let Some(found) = self.cached_addresses(host, port, clock::instant()) {
+            return Ok(found);
+        }
+        let (done, is_done) = oneshot::channel();
+        let name = (host.to_owned(), port);
+        // Not the runtime's own threads for blocking work: there are few of them, and it waits for them at its end.
+        let lookup = std::thread::Builder::new()
+            .name("quire-lookup".into())
+            .stack_size(LOOKUP_STACK_BYTES);
+        lookup.spawn(move || {
+            let found = name.to_socket_addrs();
+            let _ = done.send(found.map(|found| found.take(MAX_ADDRESSES).collect::<Vec<_>>()));
+            drop(permit);
+        })?;
+        let found = is_done.await.map_err(io::Error::other)??;
+        self.cache_addresses(host, port, found.clone(), clock::instant());
+        Ok(found)
+    }
+
+    fn cached_addresses(&self, host: &str, port: u16, now: Instant) -> Option<Vec<SocketAddr>> {
         let mut known = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|one| now.saturating_duration_since(one.since) < MAX_AGE);
-        let found = known.iter().find(|one| one.name == name)?;
+        let found = known
+            .iter()
+            .find(|one| one.port == port && one.host == host)?;
         Some(found.addresses.clone())
     }
 
-    fn cache_addresses(&self, name: String, addresses: ResolvedSocketAddrs, now: Instant) {
+    fn cache_addresses(&self, host: &str, port: u16, addresses: Vec<SocketAddr>, now: Instant) {
         let mut known = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|one| one.name != name);
+        known.retain(|one| one.port != port || one.host != host);
         if known.len() >= MAX_NAMES {
             known.remove(0);
         }
         known.push(CachedName {
-            name,
+            host: host.to_owned(),
+            port,
             since: now,
             addresses,
         });
     }
 }
 
-impl Resolver for NameResolver {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        if let Some(address) = literal_address(uri) {
-            let mut found = self.empty();
-            found.push(address);
-            return Ok(found);
-        }
-        let (name, now) = (host_of(uri), clock::instant());
-        if let Some(found) = self.cached_addresses(&name, now) {
-            return Ok(found);
-        }
-        let found = self.system.resolve(uri, config, timeout)?;
-        self.cache_addresses(name, found.clone(), now);
-        Ok(found)
-    }
-}
-
-// The scheme determines the port if the authority has none.
-fn host_of(uri: &Uri) -> String {
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
-}
-
-fn literal_address(uri: &Uri) -> Option<SocketAddr> {
-    let default = if uri.scheme_str() == Some("https") {
-        443
-    } else {
-        80
+/// The port of a URL: the scheme's if it names none.
+pub(super) fn port_of(uri: &Uri) -> u16 {
+    let default = match uri.scheme() == Some(&Scheme::HTTPS) {
+        true => 443,
+        false => 80,
     };
+    uri.port_u16().unwrap_or(default)
+}
+
+/// The address of a URL whose host is an address literal or `localhost`.
+pub(super) fn literal_address(uri: &Uri) -> Option<SocketAddr> {
     let address = ip_literal(uri.host()?)?;
-    Some(SocketAddr::new(address, uri.port_u16().unwrap_or(default)))
+    Some(SocketAddr::new(address, port_of(uri)))
 }
 
 #[cfg(test)]
@@ -115,18 +144,15 @@ mod tests {
     fn names_are_remembered_briefly_and_not_without_end() {
         let resolver = NameResolver::default();
         let start = clock::instant();
-        let mut addresses = resolver.empty();
-        addresses.push("192.0.2.1:443".parse().unwrap());
+        let addresses = vec!["192.0.2.1:443".parse().unwrap()];
         for number in 0..=MAX_NAMES {
-            resolver.cache_addresses(format!("https://{number}"), addresses.clone(), start);
+            resolver.cache_addresses(&number.to_string(), 443, addresses.clone(), start);
         }
-        assert!(resolver.cached_addresses("https://0", start).is_none());
-        let found = resolver.cached_addresses("https://1", start).unwrap();
-        assert_eq!(found[..], addresses[..]);
-        assert!(
-            resolver
-                .cached_addresses("https://1", start + MAX_AGE)
-                .is_none()
-        );
+        assert!(resolver.cached_addresses("0", 443, start).is_none());
+        assert!(resolver.cached_addresses("1", 80, start).is_none());
+        let found = resolver.cached_addresses("1", 443, start);
+        assert_eq!(found, Some(addresses));
+        let late = resolver.cached_addresses("1", 443, start + MAX_AGE);
+        assert!(late.is_none());
     }
 }

@@ -42,7 +42,7 @@ const MAX_RECORDED_MODELS: usize = 256;
 pub(super) struct RegisteredProvider {
     pub provider: Provider,
     pub source: ProviderSource,
-    /// Its key in the limits of `threads`.
+    /// Its key in the limits of `call_queue`.
     pub limiter_id: u64,
     state: Mutex<ProviderRecord>,
 }
@@ -286,7 +286,7 @@ impl RegisteredProvider {
 
 /// Full description of a failure.
 fn describe_failure(error: &CallError) -> String {
-    match error.said.as_str() {
+    match error.upstream_message.as_str() {
         "" => error.detail.clone(),
         said => format!("{}: {said}", error.detail),
     }
@@ -320,10 +320,10 @@ impl ProviderRecord {
         let held = self.models.iter().map(|(name, record)| {
             let throttled = record.throttled_until.filter(|until| *until > now);
             let circuit = match record.circuit(user, now) {
-                CircuitView::Open(until) => CircuitView::Open(clock::shown(until)),
+                CircuitView::Open(until) => CircuitView::Open(clock::to_wall_clock(until)),
                 other => other,
             };
-            (name.clone(), circuit, throttled.map(clock::shown))
+            (name.clone(), circuit, throttled.map(clock::to_wall_clock))
         });
         held.filter(|(_, circuit, throttled)| {
             *circuit != CircuitView::Closed || throttled.is_some()

@@ -8,7 +8,7 @@ use serde_json::Value;
 use ureq::http::{Response, StatusCode};
 use ureq::{Body, RequestBuilder, SendBody};
 
-use super::{LlmSettings, transport};
+use super::{LlmSettings, blocking_client};
 use crate::domain::network::AddressReach;
 use crate::wire::sse;
 
@@ -60,7 +60,7 @@ impl Remote {
             false => format!("http://{base}"),
         };
         // The user of the command line chose the server.
-        let agent = transport::agent(&settings, AddressReach::Anywhere);
+        let agent = blocking_client::agent(&settings, AddressReach::Anywhere);
         let settings = LlmSettings {
             first_token: WORK_TIMEOUT,
             ..settings
@@ -69,7 +69,7 @@ impl Remote {
             base,
             key: key.to_owned(),
             agent,
-            streaming_agent: transport::agent(&settings, AddressReach::Anywhere),
+            streaming_agent: blocking_client::agent(&settings, AddressReach::Anywhere),
         }
     }
 

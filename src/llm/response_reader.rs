@@ -1,117 +1,112 @@
 //! Receives a provider's response: a stream of events, one complete answer, or an invalid body.
 
-use std::io::Read;
+use std::pin::pin;
 use std::time::Duration;
 
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
-
+use super::cancel_slot::CancelSlot;
 use super::output_estimate::AnswerProgress;
-use super::transport::CancelSlot;
+use super::plain_body::{MAX_ANSWER, PieceSource, PlainBody};
 use super::transport_error;
-use crate::clock;
 use crate::domain::chat::{CallError, Delta};
 use crate::wire::sse::{self, MalformedStream, SseFrame};
 use crate::wire::{AnswerDecoder, json_lines};
 
-/// Maximum size of an answer, in bytes: far more than any model writes.
-pub(super) const MAX_ANSWER: usize = 8 << 20;
 /// Maximum size of one event, and of an error body, in bytes.
 pub(super) const MAX_EVENT: usize = 1 << 20;
+/// Size from which a text is processed on a thread of its own, in bytes: parsing it takes milliseconds.
+pub(super) const LARGE_TEXT: usize = 256 << 10;
 
-/// First bytes of every gzip stream, and of no text.
-const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-
-/// First bytes of a zlib stream (`deflate` in HTTP), and of no UTF-8 text.
-const ZLIB_MAGIC: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
-
-/// Whether bytes are compressed. Quire does not request compression, but some servers send it anyway.
-fn is_compressed(first: &[u8]) -> bool {
-    first.starts_with(GZIP_MAGIC) || ZLIB_MAGIC.iter().any(|mark| first.starts_with(mark))
+/// Receives the pieces of an answer.
+pub(super) trait DeltaSink {
+    /// Takes a piece. May wait for a slow client.
+    fn take(&mut self, delta: Delta) -> impl Future<Output = ()> + Send;
 }
 
-/// Decompresses a body.
-fn decompress<'a>(first: &'a [u8], rest: impl Read + 'a) -> Box<dyn Read + 'a> {
-    let packed = first.chain(rest);
-    match first.starts_with(GZIP_MAGIC) {
-        true => Box::new(MultiGzDecoder::new(packed)),
-        false => Box::new(ZlibDecoder::new(packed)),
-    }
+/// What is known of a response before its body arrives.
+pub(super) struct ResponseTraits<'a> {
+    /// In lower case.
+    pub content_type: &'a str,
+    /// Maximum time between two pieces of the answer.
+    pub idle: Duration,
 }
 
-/// Reads until the answer is complete. `send` receives its pieces; pieces that arrive together are joined.
+/// Reads until the answer is complete or the call is cut off. `sink` receives its pieces; pieces that arrive together are
+/// joined.
 ///
 /// # Errors
 ///
-/// When the connection breaks, the call is canceled or out of time, or the response is not an answer.
-pub(super) fn receive(
-    reader: &mut dyn Read,
+/// When the connection breaks, the call is out of time, or the response is not an answer.
+pub(super) async fn receive(
+    body: &mut PlainBody<impl PieceSource + Send>,
     stream: &mut AnswerDecoder,
-    content_type: &str,
+    traits: &ResponseTraits<'_>,
     slot: &CancelSlot,
-    send: &mut dyn FnMut(Delta),
+    sink: &mut (impl DeltaSink + Send),
 ) -> Result<(), CallError> {
-    if content_type.contains("html") {
+    if traits.content_type.contains("html") {
         return Err(transport_error::web_page());
     }
-    let mut buffer = [0; 4 * 1024];
+    let mut piece = Vec::new();
     let mut decoder = FrameDecoder::of(stream);
     let (mut total, mut gauge) = (0, AnswerProgress::default());
-    while !stream.is_over() && !slot.is_cancelled() && !slot.is_cut() {
-        let read = match read_piece(reader, &mut buffer, total) {
-            Ok(0) => break,
-            Ok(read) => read,
-            // Only usage was still missing.
-            Err(_) if stream.is_complete() || slot.is_cut() => break,
-            Err(error) => return Err(transport_error::io_error_in_answer(&error)),
+    let mut cut = pin!(slot.cut());
+    while !stream.is_over() && !slot.is_cut() {
+        let read = tokio::select! {
+            biased;
+            () = &mut cut => break,
+            read = body.read_piece(&mut piece) => read,
         };
-        let piece = &buffer[..read];
+        match read {
+            Ok(0) => break,
+            Ok(_) => {}
+            // Only usage was still missing.
+            Err(_) if stream.is_complete() => break,
+            Err(error) => return Err(error.into()),
+        }
         if total == 0 {
-            if is_compressed(piece) {
-                let mut text = decompress(piece, reader).take(MAX_ANSWER as u64 + 1);
-                return receive(&mut text, stream, content_type, slot, send);
-            }
             // Servers set wrong content types; the first character is reliable.
             match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 Some(b'{' | b'[') if decoder.are_events() => {
-                    return read_whole_answer(piece, reader, stream, send);
+                    return receive_whole(piece, body, stream, sink).await;
                 }
                 Some(b'<') => return Err(transport_error::web_page()),
                 _ => {}
             }
         }
-        total += read;
+        total += piece.len();
         if total > MAX_ANSWER {
             return Err(transport_error::too_large());
         }
-        decoder.push(piece);
+        decoder.push(&piece);
         let mut joined = JoinedDeltas::default();
-        while let Some(event) = decoder
-            .next_event()
-            .map_err(|_| transport_error::event_too_large())?
-        {
+        while let Some(event) = decoder.next_event()? {
             for delta in stream.push(&event) {
                 gauge.add(&delta);
-                joined.add(delta, send);
+                if let Some(before) = joined.add(delta) {
+                    sink.take(before).await;
+                }
             }
             if !slot.allows(gauge.tokens(stream.argument_bytes())) {
                 slot.cut_off();
                 break;
             }
         }
-        joined.flush(send);
+        if let Some(last) = joined.0 {
+            sink.take(last).await;
+            // The time that a slow client took does not count as silence of the provider.
+            body.allow(traits.idle);
+        }
     }
-    if slot.is_cut() && !slot.is_cancelled() {
+    if slot.is_cut() {
         return Ok(());
     }
     decoder.end();
-    while let Some(event) = decoder
-        .next_event()
-        .map_err(|_| transport_error::event_too_large())?
-    {
-        stream.push(&event).into_iter().for_each(&mut *send);
+    while let Some(event) = decoder.next_event()? {
+        for delta in stream.push(&event) {
+            sink.take(delta).await;
+        }
     }
     match total {
-        _ if slot.is_cancelled() => Err(transport_error::cancelled()),
         0 => Err(transport_error::empty_body()),
         _ if !decoder.looks_like_stream() => Err(transport_error::not_a_stream()),
         _ => Ok(()),
@@ -124,25 +119,15 @@ const END_TIMEOUT: Duration = Duration::from_millis(10);
 const MAX_END: usize = 16 * 1024;
 
 /// Reads the rest of a response, so that its connection can be reused. One that does not end soon is closed instead.
-pub(super) fn read_to_end(reader: &mut dyn Read, slot: &CancelSlot) {
-    let mut buffer = [0; 1024];
-    let mut left = MAX_END;
-    slot.set_read_deadline(clock::instant() + END_TIMEOUT);
-    while left > 0 && !slot.is_cancelled() && !slot.is_cut() {
-        match reader.read(&mut buffer) {
+pub(super) async fn read_to_end(source: &mut impl PieceSource) {
+    let mut piece = Vec::new();
+    source.allow(END_TIMEOUT);
+    while piece.len() < MAX_END {
+        match source.read_piece(&mut piece).await {
             Ok(0) | Err(_) => return,
-            Ok(read) => left = left.saturating_sub(read),
+            Ok(_) => {}
         }
     }
-}
-
-/// Reads the next bytes; at the beginning, enough to recognize compression.
-fn read_piece(reader: &mut dyn Read, buffer: &mut [u8], total: usize) -> std::io::Result<usize> {
-    let read = reader.read(buffer)?;
-    if total == 0 && read == 1 && matches!(buffer[0], 0x1f | 0x78) {
-        return Ok(read + reader.read(&mut buffer[1..])?);
-    }
-    Ok(read)
 }
 
 /// Splits a response into frames, by API format.
@@ -177,11 +162,12 @@ impl FrameDecoder {
         }
     }
 
-    fn next_event(&mut self) -> Result<Option<SseFrame>, MalformedStream> {
-        match self {
+    fn next_event(&mut self) -> Result<Option<SseFrame>, CallError> {
+        let event = match self {
             Self::Events(decoder) => decoder.next_event(),
             Self::Lines(decoder) => decoder.next_event(),
-        }
+        };
+        event.map_err(|MalformedStream::TooLong| transport_error::event_too_large())
     }
 
     /// Whether the response looks like a stream of this format.
@@ -194,14 +180,23 @@ impl FrameDecoder {
     }
 }
 
-fn read_whole_answer(
-    first: &[u8],
-    reader: &mut dyn Read,
+async fn receive_whole(
+    first: Vec<u8>,
+    body: &mut PlainBody<impl PieceSource + Send>,
     stream: &mut AnswerDecoder,
-    send: &mut dyn FnMut(Delta),
+    sink: &mut (impl DeltaSink + Send),
 ) -> Result<(), CallError> {
-    let text = read_whole(&mut first.chain(reader))?;
-    stream.push_whole(&text).into_iter().for_each(send);
+    let text = read_whole_after(first, body).await?;
+    let mut decoder = std::mem::replace(stream, AnswerDecoder::new(stream.kind()));
+    let (decoder, deltas) = without_blocking(text.len(), move || {
+        let deltas = decoder.push_whole(&text);
+        (decoder, deltas)
+    })
+    .await;
+    *stream = decoder;
+    for delta in deltas {
+        sink.take(delta).await;
+    }
     Ok(())
 }
 
@@ -210,40 +205,54 @@ fn read_whole_answer(
 /// # Errors
 ///
 /// When the body is empty or too large, or the connection breaks.
-pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
-    let mut bytes = Vec::new();
-    let limited = &mut reader.take(MAX_ANSWER as u64 + 1);
-    let read = limited.read_to_end(&mut bytes);
-    read.map_err(|error| transport_error::io_error_in_answer(&error))?;
-    let mut text = Vec::new();
-    if is_compressed(&bytes) {
-        let read = decompress(&bytes, std::io::empty())
-            .take(MAX_ANSWER as u64 + 1)
-            .read_to_end(&mut text);
-        read.map_err(|error| transport_error::io_error_in_answer(&error))?;
-        bytes = text;
+pub(super) async fn read_whole(
+    body: &mut PlainBody<impl PieceSource + Send>,
+) -> Result<String, CallError> {
+    read_whole_after(Vec::new(), body).await
+}
+
+async fn read_whole_after(
+    mut bytes: Vec<u8>,
+    body: &mut PlainBody<impl PieceSource + Send>,
+) -> Result<String, CallError> {
+    let mut piece = Vec::new();
+    while body.read_piece(&mut piece).await? > 0 {
+        if bytes.len() + piece.len() > MAX_ANSWER {
+            return Err(transport_error::too_large());
+        }
+        bytes.extend_from_slice(&piece);
     }
-    if bytes.is_empty() {
-        return Err(transport_error::empty_body());
+    match bytes.is_empty() {
+        true => Err(transport_error::empty_body()),
+        false => Ok(into_text(bytes)),
     }
-    if bytes.len() > MAX_ANSWER {
-        return Err(transport_error::too_large());
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Reads an error body as far as possible: only the status is essential.
-pub(super) fn read_error_body(reader: &mut impl Read) -> String {
-    let mut bytes = Vec::new();
-    let _ = reader.take(MAX_EVENT as u64).read_to_end(&mut bytes);
-    let mut text = Vec::new();
-    if is_compressed(&bytes) {
-        let _ = decompress(&bytes, std::io::empty())
-            .take(MAX_EVENT as u64)
-            .read_to_end(&mut text);
-        bytes = text;
+pub(super) async fn read_error_body(body: &mut PlainBody<impl PieceSource + Send>) -> String {
+    let (mut bytes, mut piece) = (Vec::new(), Vec::new());
+    while bytes.len() < MAX_EVENT && body.read_piece(&mut piece).await.is_ok_and(|read| read > 0) {
+        bytes.extend_from_slice(&piece);
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes.truncate(MAX_EVENT);
+    into_text(bytes)
+}
+
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Processes a text of this many bytes: a large one on another thread, so that other calls go on meanwhile.
+pub(super) async fn without_blocking<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    if bytes < LARGE_TEXT {
+        return work();
+    }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// Joins adjacent pieces of one kind: a provider that sends forty events at once must not cause forty wake-ups.
@@ -251,20 +260,16 @@ pub(super) fn read_error_body(reader: &mut impl Read) -> String {
 struct JoinedDeltas(Option<Delta>);
 
 impl JoinedDeltas {
-    fn add(&mut self, delta: Delta, send: &mut dyn FnMut(Delta)) {
+    /// Adds a piece; returns what it cannot be joined with.
+    fn add(&mut self, delta: Delta) -> Option<Delta> {
         match (&mut self.0, delta) {
             (Some(Delta::Text(held)), Delta::Text(more))
-            | (Some(Delta::Reasoning(held)), Delta::Reasoning(more)) => held.push_str(&more),
-            (held, delta) => {
-                if let Some(before) = held.replace(delta) {
-                    send(before);
-                }
+            | (Some(Delta::Reasoning(held)), Delta::Reasoning(more)) => {
+                held.push_str(&more);
+                None
             }
+            (held, delta) => held.replace(delta),
         }
-    }
-
-    fn flush(self, send: &mut dyn FnMut(Delta)) {
-        self.0.into_iter().for_each(send);
     }
 }
 
@@ -272,26 +277,50 @@ impl JoinedDeltas {
 mod tests {
     use super::*;
     use crate::domain::chat::CallErrorKind;
+    use crate::llm::transport_error::ReadError;
     use crate::wire::ApiFormat;
 
-    fn receive_all(body: &[u8], content_type: &str) -> (Vec<Delta>, Result<(), CallErrorKind>) {
+    impl PieceSource for &[u8] {
+        async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
+            let read = self.len().min(4096);
+            piece.extend_from_slice(&self[..read]);
+            *self = &self[read..];
+            Ok(read)
+        }
+
+        fn allow(&mut self, _time: Duration) {}
+    }
+
+    impl DeltaSink for Vec<Delta> {
+        async fn take(&mut self, delta: Delta) {
+            self.push(delta);
+        }
+    }
+
+    async fn receive_all(
+        body: &[u8],
+        content_type: &str,
+    ) -> (Vec<Delta>, Result<(), CallErrorKind>) {
         let mut deltas = Vec::new();
-        let mut body = body;
         let result = receive(
-            &mut body,
+            &mut PlainBody::new(body),
             &mut AnswerDecoder::new(ApiFormat::OpenAi),
-            content_type,
+            &ResponseTraits {
+                content_type,
+                idle: Duration::ZERO,
+            },
             &CancelSlot::default(),
-            &mut |delta| deltas.push(delta),
-        );
+            &mut deltas,
+        )
+        .await;
         (deltas, result.map_err(|error| error.kind))
     }
 
     const RECORDED_EVENTS: &str = include_str!("../../tests/data/streams/deepseek-reasoning.sse");
 
-    #[test]
-    fn pieces_that_arrive_together_are_joined() {
-        let (deltas, result) = receive_all(RECORDED_EVENTS.as_bytes(), "text/event-stream");
+    #[tokio::test]
+    async fn pieces_that_arrive_together_are_joined() {
+        let (deltas, result) = receive_all(RECORDED_EVENTS.as_bytes(), "text/event-stream").await;
         assert_eq!(result, Ok(()));
         // One piece per read of 4 KiB, and one more where reasoning turns into text.
         assert!(
@@ -309,8 +338,8 @@ mod tests {
         assert_eq!(text, "Hello there! 😊 How can I help you today?");
     }
 
-    #[test]
-    fn non_stream_responses_are_recognized() {
+    #[tokio::test]
+    async fn non_stream_responses_are_recognized() {
         use CallErrorKind::*;
         let mut endless = vec![b'x'; MAX_EVENT + 1];
         endless.extend(b"\n\n");
@@ -345,19 +374,19 @@ mod tests {
                 Ok(()),
             ),
         ] {
-            assert_eq!(receive_all(body, kind).1, expected, "{name}");
+            assert_eq!(receive_all(body, kind).await.1, expected, "{name}");
         }
     }
 
-    #[test]
-    fn a_complete_answer_ends_without_the_end_of_the_stream() {
+    #[tokio::test]
+    async fn a_complete_answer_ends_without_the_end_of_the_stream() {
         let event = format!(
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
             "x".repeat(4000)
         );
         let endless = event.repeat(MAX_ANSWER / event.len() + 1);
         assert_eq!(
-            receive_all(endless.as_bytes(), "").1,
+            receive_all(endless.as_bytes(), "").await.1,
             Err(CallErrorKind::TooLarge)
         );
     }

@@ -1,9 +1,190 @@
-//! Maps ureq's errors to call errors, with messages for users.
+//! Errors of the transport, and the call errors that they become, with messages for users.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use super::address_guard::NotPublic;
 use crate::domain::chat::{CallError, CallErrorKind};
+
+/// Why a request got no response.
+#[derive(Debug)]
+pub(super) enum TransportError {
+    /// The base URL is not an HTTP address.
+    BadAddress,
+    /// A header holds characters that no header can have.
+    BadHeader,
+    /// The host name has no address.
+    UnknownName,
+    /// The guard refused an address.
+    NotPublic,
+    /// The name was not resolved, or the connection not opened, in time.
+    ConnectTimeout,
+    /// The proxy opened no tunnel.
+    ProxyRefused,
+    /// TLS failed: a certificate that is not accepted, or no TLS at the other end.
+    Insecure,
+    /// No answer arrived in time.
+    AnswerTimeout,
+    /// The connection could not be opened, or broke.
+    Io(io::Error),
+    /// The provider closed the connection before its answer.
+    Closed,
+    /// The response is not HTTP.
+    Protocol,
+}
+
+/// Why a response body is incomplete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadError {
+    /// The whole call is out of time.
+    OutOfTime,
+    /// Nothing arrived for too long.
+    Stalled,
+    /// It is larger than any answer.
+    TooLarge,
+    /// Its framing is malformed.
+    Protocol,
+    /// The connection broke, or the compressed data is damaged.
+    Broken,
+}
+
+impl From<io::Error> for TransportError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<NotPublic> for TransportError {
+    fn from(_: NotPublic) -> Self {
+        Self::NotPublic
+    }
+}
+
+impl From<hyper::header::InvalidHeaderValue> for TransportError {
+    fn from(_: hyper::header::InvalidHeaderValue) -> Self {
+        Self::BadHeader
+    }
+}
+
+impl From<hyper::Error> for TransportError {
+    fn from(error: hyper::Error) -> Self {
+        if let Some(io) = io_cause(&error) {
+            return Self::Io(io.kind().into());
+        }
+        // Canceled: the connection ended before the request was written.
+        if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+            return Self::Closed;
+        }
+        Self::Protocol
+    }
+}
+
+impl From<hyper::Error> for ReadError {
+    fn from(error: hyper::Error) -> Self {
+        match io_cause(&error) {
+            Some(io) if is_malformed(io) => Self::Protocol,
+            _ => Self::Broken,
+        }
+    }
+}
+
+/// Whether hyper could not read the framing; rustls uses the same kinds for its own errors.
+fn is_malformed(error: &io::Error) -> bool {
+    let is_kind = matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+    );
+    let inner = error.get_ref();
+    is_kind && !inner.is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref() {
+            return Some(io);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+impl TransportError {
+    /// Whether a retry may succeed soon: a restarting server refuses or closes connections, but a wrong name,
+    /// certificate, or address stays wrong, and a slow connection has already cost enough time.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+            Self::Closed => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the peer closed the connection.
+    pub fn is_disconnect(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        match self {
+            Self::Closed => true,
+            Self::Io(error) => matches!(
+                error.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+            ),
+            _ => false,
+        }
+    }
+
+    /// Converts it to a [`CallError`].
+    pub fn to_call_error(&self) -> CallError {
+        use CallErrorKind::{Auth, Connect, Malformed, Timeout};
+        let (kind, detail) = match self {
+            Self::Io(error) => return io_error_before_answer(error),
+            Self::ConnectTimeout => (Connect, "the provider could not be reached in time"),
+            Self::AnswerTimeout => (Timeout, "the provider did not answer within the time limit"),
+            Self::UnknownName => (Connect, "the provider's host name is not known"),
+            Self::Closed => (
+                Connect,
+                "the provider closed the connection without an answer",
+            ),
+            Self::ProxyRefused => (Connect, "the proxy on the way to the provider refused"),
+            Self::Insecure => (Connect, "no secure connection to the provider"),
+            Self::BadAddress => (Connect, "the provider's base URL is not an address"),
+            Self::NotPublic => (
+                Connect,
+                "the provider's address is in a private network, which only an admin may use",
+            ),
+            // The key's header is the only one that can be invalid: Quire sets the others.
+            Self::BadHeader => (
+                Auth,
+                "the provider's key holds characters that no key can have",
+            ),
+            Self::Protocol => (Malformed, "the provider does not speak valid HTTP"),
+        };
+        CallError::new(kind, detail)
+    }
+}
+
+impl From<ReadError> for CallError {
+    fn from(error: ReadError) -> Self {
+        let (kind, detail) = match error {
+            ReadError::OutOfTime => return timed_out(),
+            ReadError::TooLarge => return too_large(),
+            ReadError::Stalled => (
+                CallErrorKind::Timeout,
+                "the provider stopped sending in the middle of the answer",
+            ),
+            ReadError::Protocol => (
+                CallErrorKind::Malformed,
+                "the provider does not speak valid HTTP",
+            ),
+            ReadError::Broken => (
+                CallErrorKind::Truncated,
+                "the connection broke in the middle of the answer",
+            ),
+        };
+        Self::new(kind, detail)
+    }
+}
 
 /// Quire canceled the call.
 pub(super) fn cancelled() -> CallError {
@@ -105,38 +286,6 @@ pub(super) fn redirected(status: u16) -> CallError {
     error
 }
 
-/// An error before the first byte of the answer.
-pub(super) fn error_before_answer(error: &ureq::Error) -> CallError {
-    use CallErrorKind::{Auth, Connect, Malformed};
-    use ureq::{Error, Timeout};
-    let (kind, detail) = match error {
-        Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-            (Connect, "the provider could not be reached in time")
-        }
-        Error::Timeout(_) => (
-            CallErrorKind::Timeout,
-            "the provider did not answer within the time limit",
-        ),
-        Error::HostNotFound => (Connect, "the provider's host name is not known"),
-        Error::Io(error) => return io_error_before_answer(error),
-        Error::ConnectionFailed => (Connect, "the provider could not be reached"),
-        Error::ConnectProxyFailed(_) | Error::InvalidProxyUrl => {
-            (Connect, "the proxy on the way to the provider refused")
-        }
-        Error::Tls(_) | Error::Rustls(_) | Error::Pem(_) | Error::TlsRequired => {
-            (Connect, "no secure connection to the provider")
-        }
-        Error::BadUri(_) => (Connect, "the provider's base URL is not an address"),
-        // The key's header is the only one that can be invalid: Quire sets the others.
-        Error::Http(_) => (
-            Auth,
-            "the provider's key holds characters that no key can have",
-        ),
-        _ => (Malformed, "the provider does not speak valid HTTP"),
-    };
-    CallError::new(kind, detail)
-}
-
 fn io_error_before_answer(error: &io::Error) -> CallError {
     use io::ErrorKind::*;
     let (kind, detail) = match error.kind() {
@@ -152,12 +301,7 @@ fn io_error_before_answer(error: &io::Error) -> CallError {
             CallErrorKind::Timeout,
             "the provider did not answer within the time limit",
         ),
-        // Returned by Quire's own resolver.
-        PermissionDenied => (
-            CallErrorKind::Connect,
-            "the provider's address is in a private network, which only an admin may use",
-        ),
-        // rustls returns this for a certificate that it does not accept.
+        // rustls returns this for a record that it cannot read.
         InvalidData => (
             CallErrorKind::Connect,
             "no secure connection to the provider",
@@ -165,45 +309,4 @@ fn io_error_before_answer(error: &io::Error) -> CallError {
         _ => (CallErrorKind::Connect, "the provider could not be reached"),
     };
     CallError::new(kind, detail)
-}
-
-/// Whether a retry may succeed soon: a restarting server refuses or closes connections, but a wrong name,
-/// certificate, or address stays wrong, and a slow connection has already cost enough time.
-pub(super) fn is_retryable(error: &ureq::Error) -> bool {
-    matches!(error, ureq::Error::Io(error) if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied))
-}
-
-/// Whether the peer closed the connection.
-pub(super) fn is_disconnect(error: &ureq::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(error, ureq::Error::Io(error)
-        if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
-}
-
-/// Converts an I/O error while reading a response body to a [`CallError`].
-pub(super) fn io_error_in_answer(error: &io::Error) -> CallError {
-    use ureq::{Error, Timeout};
-    let stalled = || {
-        CallError::new(
-            CallErrorKind::Timeout,
-            "the provider stopped sending in the middle of the answer",
-        )
-    };
-    match error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Error>())
-    {
-        Some(Error::Timeout(Timeout::Global)) => timed_out(),
-        Some(Error::Timeout(_)) => stalled(),
-        Some(Error::BodyExceedsLimit(_)) => too_large(),
-        Some(Error::Protocol(_)) => CallError::new(
-            CallErrorKind::Malformed,
-            "the provider does not speak valid HTTP",
-        ),
-        _ if error.kind() == io::ErrorKind::TimedOut => stalled(),
-        _ => CallError::new(
-            CallErrorKind::Truncated,
-            "the connection broke in the middle of the answer",
-        ),
-    }
 }

@@ -4,13 +4,17 @@
 use std::time::Instant;
 
 use super::call_request::CallRequest;
+use super::cancel_slot::CancelSlot;
+use super::event_sink::EventSink;
+use super::response_reader::DeltaSink;
 use crate::clock;
 use crate::domain::chat::{
     CallBill, CallError, CallErrorKind, Delta, ModelRequest, Usage, estimate_tokens,
 };
 
 pub(super) struct UsageMeter<'a> {
-    send: &'a mut dyn FnMut(Delta),
+    sink: &'a EventSink,
+    slot: &'a CancelSlot,
     request: &'a ModelRequest,
     started: Instant,
     bill: CallBill,
@@ -24,9 +28,10 @@ pub(super) struct UsageMeter<'a> {
 }
 
 impl<'a> UsageMeter<'a> {
-    pub fn new(wanted: &'a CallRequest, send: &'a mut dyn FnMut(Delta)) -> Self {
+    pub fn new(wanted: &'a CallRequest, sink: &'a EventSink, slot: &'a CancelSlot) -> Self {
         Self {
-            send,
+            sink,
+            slot,
             request: wanted.request,
             started: wanted.queued_at,
             bill: CallBill::default(),
@@ -45,8 +50,8 @@ impl<'a> UsageMeter<'a> {
         self.is_in_attempt = true;
     }
 
-    /// Counts a piece and passes it on.
-    pub fn add_piece(&mut self, delta: Delta) {
+    /// Counts a piece and passes it on. May wait for a slow client.
+    pub async fn add_piece(&mut self, delta: Delta) {
         if self.bill.first_token_ms.is_none() {
             self.bill.first_token_ms = Some(self.elapsed());
         }
@@ -59,7 +64,7 @@ impl<'a> UsageMeter<'a> {
         }
         if !(self.holds_text && matches!(delta, Delta::Text(_))) {
             self.has_sent = true;
-            (self.send)(delta);
+            self.sink.send(delta, self.slot).await;
         }
     }
 
@@ -69,9 +74,9 @@ impl<'a> UsageMeter<'a> {
     }
 
     /// Retracts what was sent, because another answer is requested.
-    pub fn restart(&mut self) {
+    pub async fn restart(&mut self) {
         if std::mem::take(&mut self.has_sent) {
-            (self.send)(Delta::Restart);
+            self.sink.send(Delta::Restart, self.slot).await;
         }
     }
 
@@ -126,5 +131,11 @@ impl<'a> UsageMeter<'a> {
         clock::instant()
             .saturating_duration_since(self.started)
             .as_millis() as u64
+    }
+}
+
+impl DeltaSink for UsageMeter<'_> {
+    async fn take(&mut self, delta: Delta) {
+        self.add_piece(delta).await;
     }
 }

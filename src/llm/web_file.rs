@@ -7,7 +7,7 @@ use std::time::Duration;
 use ureq::http::header::LOCATION;
 use ureq::http::{StatusCode, Uri};
 
-use super::{LlmSettings, address_guard, transport};
+use super::{LlmSettings, blocking_client};
 use crate::domain::network::{AddressReach, Network};
 
 /// Maximum number of redirects that are followed.
@@ -34,18 +34,19 @@ pub fn open_web_file(
         authorities,
         ..LlmSettings::default()
     };
-    let agent = transport::agent(&settings, AddressReach::Public);
+    let agent = blocking_client::agent(&settings, AddressReach::Public);
     let mut uri = web_address(address)?;
     for _ in 0..=MAX_REDIRECTS {
         // A new connection for each redirect, because a server may silently close the previous one.
         let request = agent.get(uri.clone()).config();
         let request = request.max_idle_age(Duration::ZERO).build();
-        let response = request
-            .call()
-            .map_err(|error| match address_guard::is_refusal(&error) {
-                true => "its address is not public; OUTBOUND_ALLOW permits networks".to_owned(),
-                false => error.to_string(),
-            })?;
+        let response =
+            request
+                .call()
+                .map_err(|error| match blocking_client::is_refusal(&error) {
+                    true => "its address is not public; OUTBOUND_ALLOW permits networks".to_owned(),
+                    false => error.to_string(),
+                })?;
         let status = response.status();
         if status.is_redirection() {
             let to = response.headers().get(LOCATION);

@@ -53,7 +53,7 @@ pub struct OriginalsSync {
     unknown_checked_at: Option<Timestamp>,
     // Whether something may be missing in the replica.
     is_due: bool,
-    has_asked_for_missing: bool,
+    has_requested_missing: bool,
 }
 
 impl OriginalsSync {
@@ -71,7 +71,7 @@ impl OriginalsSync {
             to_remove: BTreeSet::new(),
             unknown_checked_at: None,
             is_due: true,
-            has_asked_for_missing: false,
+            has_requested_missing: false,
         }
     }
 
@@ -90,25 +90,25 @@ impl OriginalsSync {
     /// # Errors
     /// Returns an error if the target cannot be listed.
     pub fn audit(&mut self) -> Result<usize> {
-        let mut there = BTreeMap::new();
+        let mut listed = BTreeMap::new();
         self.target.list(DOCUMENTS_FOLDER, &mut |entry| {
             let name = entry.name.strip_prefix(DOCUMENTS_FOLDER);
             if let Some(id) = name.and_then(DocumentId::parse) {
-                there.insert(id, entry.bytes);
+                listed.insert(id, entry.bytes);
             }
         })?;
-        let known = there.keys().filter(|id| !self.current.contains(*id));
+        let known = listed.keys().filter(|id| !self.current.contains(*id));
         let known: Vec<_> = known.cloned().collect();
         self.current.extend(known);
-        let before = self.in_replica.take().unwrap_or_default();
-        let differs = |id: &DocumentId| before.get(id) != there.get(id);
+        let previous = self.in_replica.take().unwrap_or_default();
+        let differs = |id: &DocumentId| previous.get(id) != listed.get(id);
         let lost = self
             .in_folder
             .keys()
-            .filter(|id| before.contains_key(*id) && differs(id));
+            .filter(|id| previous.contains_key(*id) && differs(id));
         let lost = lost.count();
-        self.is_due |= lost > 0 || before.is_empty();
-        self.in_replica = Some(there);
+        self.is_due |= lost > 0 || previous.is_empty();
+        self.in_replica = Some(listed);
         Ok(lost)
     }
 
@@ -116,7 +116,7 @@ impl OriginalsSync {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read, or the target fails.
-    pub fn sync_round(&mut self, store: &Store, removing: bool) -> Result<MissingOriginals> {
+    pub fn sync_round(&mut self, store: &Store, may_remove: bool) -> Result<MissingOriginals> {
         if !self.is_due {
             return Ok(MissingOriginals {
                 incomplete_reason: None,
@@ -126,18 +126,21 @@ impl OriginalsSync {
         if self.in_replica.is_none() {
             self.audit()?;
         }
-        self.ask_for_missing();
-        let nowhere = self.send()?;
-        if removing {
-            self.remove()?;
+        self.request_missing();
+        let missing_everywhere = self.upload_missing()?;
+        if may_remove {
+            self.remove_deleted()?;
             self.remove_unknown()?;
         }
-        if !nowhere.is_empty() {
+        if !missing_everywhere.is_empty() {
             // Documents deleted in the meantime are not missing.
             self.read(store)?;
         }
-        let nowhere = nowhere.iter().filter(|id| self.in_folder.contains_key(*id));
-        let (lost, absent): (Vec<_>, Vec<_>) = nowhere.partition(|id| self.current.contains(*id));
+        let missing_everywhere = missing_everywhere
+            .iter()
+            .filter(|id| self.in_folder.contains_key(*id));
+        let (lost, absent): (Vec<_>, Vec<_>) =
+            missing_everywhere.partition(|id| self.current.contains(*id));
         self.absent = absent.len();
         // The file of an absent original may still arrive: an import stores the rows first.
         self.is_due = self.absent > 0 || !lost.is_empty();
@@ -158,29 +161,29 @@ impl OriginalsSync {
 
     fn read(&mut self, store: &Store) -> Result<()> {
         let failed = |error: crate::store::StoreError| TargetError::Failed(error.to_string());
-        let mark = Some(store.read_now(documents::version).map_err(failed)?);
-        if self.documents_version != mark {
-            let now = store.read_now(documents::sizes).map_err(failed)?;
-            let now: BTreeMap<_, _> = now.into_iter().collect();
-            let before = std::mem::replace(&mut self.in_folder, now);
-            let deleted = before
+        let version = Some(store.read_now(documents::version).map_err(failed)?);
+        if self.documents_version != version {
+            let sizes = store.read_now(documents::sizes).map_err(failed)?;
+            let sizes: BTreeMap<_, _> = sizes.into_iter().collect();
+            let previous = std::mem::replace(&mut self.in_folder, sizes);
+            let deleted = previous
                 .into_keys()
                 .filter(|id| !self.in_folder.contains_key(id));
             self.to_remove.extend(deleted);
-            self.documents_version = mark;
+            self.documents_version = version;
         }
         Ok(())
     }
 
     /// Starts fetching originals that exist only in the replica, once per process.
-    fn ask_for_missing(&mut self) {
-        let Some(there) = &self.in_replica else {
+    fn request_missing(&mut self) {
+        let Some(listed) = &self.in_replica else {
             return;
         };
-        if std::mem::replace(&mut self.has_asked_for_missing, true) {
+        if std::mem::replace(&mut self.has_requested_missing, true) {
             return;
         }
-        let is_missing = |id: &&DocumentId| there.contains_key(*id) && !self.path(id).exists();
+        let is_missing = |id: &&DocumentId| listed.contains_key(*id) && !self.path(id).exists();
         let missing: Vec<_> = self.in_folder.keys().filter(is_missing).cloned().collect();
         if !missing.is_empty() {
             self.originals.fetch_all(missing);
@@ -188,39 +191,41 @@ impl OriginalsSync {
     }
 
     /// Uploads what the replica lacks. Returns the documents whose original is in neither place.
-    fn send(&mut self) -> Result<Vec<DocumentId>> {
-        let mut nowhere = Vec::new();
-        let there = self.in_replica.get_or_insert_default();
+    fn upload_missing(&mut self) -> Result<Vec<DocumentId>> {
+        let mut missing_everywhere = Vec::new();
+        let listed = self.in_replica.get_or_insert_default();
         for (id, &size) in &self.in_folder {
             let stored = self.target.stored_size(size);
-            if there.get(id) == Some(&stored) {
+            if listed.get(id) == Some(&stored) {
                 continue;
             }
             match File::open(self.originals.path(id)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => nowhere.push(id.clone()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    missing_everywhere.push(id.clone())
+                }
                 Err(error) => return Err(TargetError::Failed(error.to_string())),
                 Ok(file) => {
                     let length = file.metadata().map(|about| about.len());
                     if length.map_err(|error| TargetError::Failed(error.to_string()))? == size {
                         self.target.put(&names::original_name(id), &file, false)?;
-                        there.insert(id.clone(), stored);
+                        listed.insert(id.clone(), stored);
                         self.current.insert(id.clone());
                     } else {
-                        nowhere.push(id.clone());
+                        missing_everywhere.push(id.clone());
                     }
                 }
             }
         }
-        Ok(nowhere)
+        Ok(missing_everywhere)
     }
 
-    fn remove(&mut self) -> Result<()> {
+    fn remove_deleted(&mut self) -> Result<()> {
         while let Some(id) = self.to_remove.first().cloned() {
             // Importing an archive can bring a deleted document back.
             if !self.in_folder.contains_key(&id) {
                 self.target.remove(&names::original_name(&id))?;
-                if let Some(there) = &mut self.in_replica {
-                    there.remove(&id);
+                if let Some(listed) = &mut self.in_replica {
+                    listed.remove(&id);
                 }
             }
             self.current.remove(&id);
@@ -237,13 +242,13 @@ impl OriginalsSync {
         if self.unknown_checked_at.is_some_and(|at| !is_due(at)) {
             return Ok(());
         }
-        let there = self.in_replica.get_or_insert_default();
+        let listed = self.in_replica.get_or_insert_default();
         let is_unknown = |id: &&DocumentId| !self.in_folder.contains_key(*id);
-        let unknown: Vec<_> = there.keys().filter(is_unknown).cloned().collect();
-        let before = self.read_unknown_note()?;
+        let unknown: Vec<_> = listed.keys().filter(is_unknown).cloned().collect();
+        let previous = self.read_unknown_note()?;
         let mut notes = BTreeMap::new();
         for id in unknown {
-            let first = before.get(&id).copied().unwrap_or(now);
+            let first = previous.get(&id).copied().unwrap_or(now);
             if now.since(first) < UNKNOWN_RETENTION {
                 notes.insert(id, first);
                 continue;
@@ -251,10 +256,10 @@ impl OriginalsSync {
             self.target.remove(&names::original_name(&id))?;
             self.in_replica.get_or_insert_default().remove(&id);
         }
-        if notes != before {
+        if notes != previous {
             self.write_unknown_note(&notes)?;
         }
-        if notes.len() > before.len() {
+        if notes.len() > previous.len() {
             log::warn(
                 "the replica holds originals of unknown documents; they are kept for 7 days",
                 &[("count", &notes.len())],

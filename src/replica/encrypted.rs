@@ -16,17 +16,17 @@ const ENCRYPTED_SUFFIX: &str = ".sealed";
 /// Encrypts everything written to another target.
 pub struct EncryptedTarget {
     inner: Box<dyn Target>,
-    sealer: StreamCipher,
+    cipher: StreamCipher,
     scratch: PathBuf,
     number: AtomicU64,
 }
 
 impl EncryptedTarget {
     /// Wraps a target; files are encrypted in `scratch` before they are sent.
-    pub fn new(inner: Box<dyn Target>, sealer: StreamCipher, scratch: PathBuf) -> Self {
+    pub fn new(inner: Box<dyn Target>, cipher: StreamCipher, scratch: PathBuf) -> Self {
         Self {
             inner,
-            sealer,
+            cipher,
             scratch,
             number: AtomicU64::new(0),
         }
@@ -37,12 +37,12 @@ impl EncryptedTarget {
 ///
 /// # Errors
 /// `Refused` with advice when the kinds differ; otherwise when the target cannot be listed.
-pub fn check(inner: &dyn Target, sealed: bool) -> Result<()> {
-    let mut others = false;
+pub fn check(inner: &dyn Target, is_encrypted: bool) -> Result<()> {
+    let mut has_other_kind = false;
     inner.list(SNAPSHOTS_FOLDER, &mut |entry| {
-        others |= entry.name.ends_with(ENCRYPTED_SUFFIX) != sealed
+        has_other_kind |= entry.name.ends_with(ENCRYPTED_SUFFIX) != is_encrypted
     })?;
-    match (others, sealed) {
+    match (has_other_kind, is_encrypted) {
         (false, _) => Ok(()),
         (true, false) => Err(TargetError::Refused(
             "it is encrypted: set QUIRE_REPLICA_KEY".into(),
@@ -70,7 +70,7 @@ impl Target for EncryptedTarget {
             .open(&path);
         let sealed = sealed.map_err(failed)?;
         let _ = fs::remove_file(&path);
-        self.sealer
+        self.cipher
             .seal(name, BufReader::new(file), BufWriter::new(&sealed))
             .map_err(failed)?;
         self.inner
@@ -79,14 +79,14 @@ impl Target for EncryptedTarget {
 
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
         let from = self.inner.get(&format!("{name}{ENCRYPTED_SUFFIX}"))?;
-        let opened = self.sealer.open(name, BufReader::new(from));
+        let opened = self.cipher.open(name, BufReader::new(from));
         Ok(Box::new(opened.map_err(|error| {
             TargetError::Refused(error.to_string())
         })?))
     }
 
-    fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {
-        self.inner.list(beginning, &mut |mut entry| {
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {
+        self.inner.list(prefix, &mut |mut entry| {
             if let Some(name) = entry.name.strip_suffix(ENCRYPTED_SUFFIX) {
                 entry.name = name.to_owned();
                 each(entry);

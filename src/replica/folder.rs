@@ -35,7 +35,7 @@ impl FolderTarget {
         Ok(self.0.join(name))
     }
 
-    fn walk(&self, folder: &Path, beginning: &str, names: &mut Vec<TargetEntry>) -> io::Result<()> {
+    fn walk(&self, folder: &Path, prefix: &str, names: &mut Vec<TargetEntry>) -> io::Result<()> {
         let entries = match fs::read_dir(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             entries => entries?,
@@ -48,10 +48,10 @@ impl FolderTarget {
             };
             if entry.file_type()?.is_dir() {
                 let inside = format!("{name}/");
-                if inside.starts_with(beginning) || beginning.starts_with(&inside) {
-                    self.walk(&path, beginning, names)?;
+                if inside.starts_with(prefix) || prefix.starts_with(&inside) {
+                    self.walk(&path, prefix, names)?;
                 }
-            } else if name.starts_with(beginning) && !name.ends_with(PARTIAL_SUFFIX) {
+            } else if name.starts_with(prefix) && !name.ends_with(PARTIAL_SUFFIX) {
                 let bytes = entry.metadata()?.len();
                 let name = name.to_owned();
                 names.push(TargetEntry { name, bytes });
@@ -99,10 +99,9 @@ impl Target for FolderTarget {
         }
     }
 
-    fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {
         let mut names = Vec::new();
-        self.walk(&self.0, beginning, &mut names)
-            .map_err(io_failure)?;
+        self.walk(&self.0, prefix, &mut names).map_err(io_failure)?;
         names.sort_by(|a, b| a.name.cmp(&b.name));
         names.into_iter().for_each(each);
         Ok(())
@@ -154,9 +153,9 @@ mod tests {
                 .expect("written");
             target.put(name, &File::open(path).expect("a file"), only_new)
         };
-        let names = |beginning: &str| {
+        let names = |prefix: &str| {
             let mut found = Vec::new();
-            let list = target.list(beginning, &mut |entry| {
+            let list = target.list(prefix, &mut |entry| {
                 found.push(format!("{} {}", entry.name, entry.bytes))
             });
             assert_eq!(list, Ok(()));

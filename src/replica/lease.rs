@@ -42,7 +42,7 @@ pub struct LeaseWatch {
 
 struct Replacement {
     id: String,
-    sign: Option<String>,
+    answer: Option<String>,
     unanswered: u32,
 }
 
@@ -64,7 +64,7 @@ impl LeaseWatch {
     /// # Errors
     /// Returns an error if the target fails.
     pub fn step(&mut self) -> Result<LeaseCheck> {
-        let asks = self.steps.is_multiple_of(QUESTION_INTERVAL);
+        let is_question_due = self.steps.is_multiple_of(QUESTION_INTERVAL);
         self.steps += 1;
         let Some(holder) = read_note(&*self.target, OWNER_NOTE)? else {
             // No process replaces another by removing its note, so the target has lost the note.
@@ -72,10 +72,10 @@ impl LeaseWatch {
             return Ok(LeaseCheck::Ours);
         };
         if holder != self.id {
-            return self.examine_holder(holder, asks);
+            return self.examine_holder(holder, is_question_due);
         }
         self.replacement = None;
-        if asks
+        if is_question_due
             && let Some(question) = read_note(&*self.target, QUESTION_NOTE)?
             && self.answered.as_ref() != Some(&question)
         {
@@ -85,20 +85,20 @@ impl LeaseWatch {
         Ok(LeaseCheck::Ours)
     }
 
-    fn examine_holder(&mut self, holder: String, asks: bool) -> Result<LeaseCheck> {
-        let sign = read_note(&*self.target, ANSWER_NOTE)?;
+    fn examine_holder(&mut self, holder: String, is_question_due: bool) -> Result<LeaseCheck> {
+        let answer = read_note(&*self.target, ANSWER_NOTE)?;
         let has_stopped = read_note(&*self.target, RELEASED_NOTE)?.as_ref() == Some(&holder);
-        if asks {
+        if is_question_due {
             self.write_note(QUESTION_NOTE, &format!("{} {}", self.id, self.steps))?;
         }
-        let before = self.replacement.take().filter(|known| known.id == holder);
-        let unanswered = match before {
-            Some(known) if known.sign == sign => known.unanswered + 1,
+        let previous = self.replacement.take().filter(|known| known.id == holder);
+        let unanswered = match previous {
+            Some(known) if known.answer == answer => known.unanswered + 1,
             _ => 0,
         };
         self.replacement = Some(Replacement {
             id: holder,
-            sign,
+            answer,
             unanswered,
         });
         let is_gone = has_stopped || unanswered >= MAX_UNANSWERED;
@@ -119,13 +119,13 @@ struct LeaseState {
 
 /// A thread that checks every two seconds until it is dropped.
 #[derive(Clone)]
-pub struct Lease(Arc<Thread>);
+pub struct Lease(Arc<LeaseThread>);
 
-struct Thread {
+struct LeaseThread {
     shared: Arc<(Mutex<LeaseState>, Condvar)>,
 }
 
-impl Drop for Thread {
+impl Drop for LeaseThread {
     fn drop(&mut self) {
         lock(&self.shared.0).stopping = true;
         self.shared.1.notify_all();
@@ -139,16 +139,16 @@ impl Lease {
     /// Returns an error if the thread cannot be started.
     pub fn start(mut watch: LeaseWatch) -> io::Result<Self> {
         let shared: Arc<(Mutex<LeaseState>, Condvar)> = Arc::default();
-        let seen = Arc::clone(&shared);
+        let thread_shared = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("quire-lease".into())
             .stack_size(512 * 1024)
             .spawn(move || {
-                let (state, wake) = &*seen;
+                let (state, wake) = &*thread_shared;
                 loop {
-                    let found = watch.step();
+                    let check = watch.step();
                     let mut state = lock(state);
-                    state.last_check = Some(found);
+                    state.last_check = Some(check);
                     let paused =
                         wake.wait_timeout_while(state, CHECK_INTERVAL, |state| !state.stopping);
                     if paused.unwrap_or_else(PoisonError::into_inner).0.stopping {
@@ -156,7 +156,7 @@ impl Lease {
                     }
                 }
             })?;
-        Ok(Self(Arc::new(Thread { shared })))
+        Ok(Self(Arc::new(LeaseThread { shared })))
     }
 
     /// Returns the result of the last check; `Ours` before the first.
@@ -203,18 +203,18 @@ pub(super) fn write_note(
     text: &str,
 ) -> Result<()> {
     let path = scratch.join(name);
-    let written = || {
+    let write = || {
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(true);
         let mut file = options.open(&path)?;
         file.write_all(text.as_bytes())?;
         Ok(file)
     };
-    let put = written()
+    let stored = write()
         .map_err(|error: io::Error| TargetError::Failed(error.to_string()))
         .and_then(|file| target.put(name, &file, false));
     let _ = fs::remove_file(path);
-    put
+    stored
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ pub struct SizeLedger {
 
 impl SizeLedger {
     /// Records a change that the target has confirmed.
-    pub fn change(&mut self, number: u64, stored: u64) {
+    pub fn record_change(&mut self, number: u64, stored: u64) {
         self.sizes.insert(names::change_name(number), stored);
     }
 
     /// Records a snapshot that the target has confirmed; earlier files are no longer needed.
-    pub fn snapshot(&mut self, number: u64, stored: u64) {
+    pub fn record_snapshot(&mut self, number: u64, stored: u64) {
         self.sizes
             .retain(|name, _| names::last_change_in(name).is_some_and(|last| last > number));
         self.sizes.insert(names::snapshot_name(number), stored);
@@ -32,11 +32,11 @@ impl SizeLedger {
     /// Returns an error if the target cannot be listed.
     pub fn audit(&self, target: &dyn Target, position: u64) -> Result<Vec<String>> {
         let (mut snapshots, mut changes) = (BTreeMap::new(), BTreeMap::new());
-        for (beginning, found) in [
+        for (prefix, found) in [
             (SNAPSHOTS_FOLDER, &mut snapshots),
             (CHANGES_FOLDER, &mut changes),
         ] {
-            target.list(beginning, &mut |entry| {
+            target.list(prefix, &mut |entry| {
                 if let Some(last) =
                     names::last_change_in(&entry.name).filter(|last| *last <= position)
                 {
@@ -54,16 +54,16 @@ impl SizeLedger {
         let Some(newest) = newest else {
             return Ok(vec!["a snapshot".into()]);
         };
-        let lacks = |name: String, found: Option<&u64>| {
+        let missing_name = |name: String, found: Option<&u64>| {
             let expected = self.sizes.get(&name);
             let is_there =
                 found.is_some_and(|bytes| expected.is_none_or(|expected| expected == bytes));
             (!is_there).then_some(name)
         };
-        let whole = lacks(names::snapshot_name(newest), snapshots.get(&newest));
+        let snapshot = missing_name(names::snapshot_name(newest), snapshots.get(&newest));
         let after = (newest + 1..=position)
-            .filter_map(|number| lacks(names::change_name(number), changes.get(&number)));
-        Ok(whole.into_iter().chain(after).collect())
+            .filter_map(|number| missing_name(names::change_name(number), changes.get(&number)));
+        Ok(snapshot.into_iter().chain(after).collect())
     }
 }
 
@@ -97,16 +97,16 @@ mod tests {
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
         assert_eq!(ledger.audit(&target, 6).unwrap(), [names::change_name(6)]);
         for (number, stored) in [(4, 4), (5, 4)] {
-            ledger.change(number, stored);
+            ledger.record_change(number, stored);
         }
-        ledger.snapshot(3, 5);
+        ledger.record_snapshot(3, 5);
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
         put(&names::change_name(4), b"fo");
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change_name(4)]);
         target.remove(&names::change_name(4)).unwrap();
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change_name(4)]);
         // A new snapshot replaces the files before it, and must itself be present.
-        ledger.snapshot(5, 5);
+        ledger.record_snapshot(5, 5);
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::snapshot_name(5)]);
         put(&names::snapshot_name(5), b"whole");
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());

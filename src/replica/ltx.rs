@@ -58,7 +58,7 @@ pub struct LtxEncoder<W> {
     header: LtxHeader,
     digest: Digest<'static, u64, Table<16>>,
     written: u64,
-    last: u32,
+    last_page: u32,
     index: Vec<u8>,
     compressed: Vec<u8>,
 }
@@ -74,7 +74,7 @@ impl<W: Write> LtxEncoder<W> {
             header,
             digest: CRC_ENGINE.digest(),
             written: 0,
-            last: 0,
+            last_page: 0,
             index: Vec::new(),
             compressed: vec![0; get_maximum_output_size(header.page_size as usize)],
         };
@@ -96,7 +96,7 @@ impl<W: Write> LtxEncoder<W> {
     /// `InvalidData` if the page is out of order or has the wrong size; another error if writing fails.
     pub fn write_page(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
         let lock = lock_page(self.header.page_size);
-        let in_order = number > self.last && number <= self.header.commit && number != lock;
+        let in_order = number > self.last_page && number <= self.header.commit && number != lock;
         if !in_order || page.len() != self.header.page_size as usize {
             return Err(invalid_data("cannot take this page here"));
         }
@@ -111,7 +111,7 @@ impl<W: Write> LtxEncoder<W> {
         self.to.write_all(&self.compressed[..length])?;
         self.digest.update(page);
         self.written += length as u64;
-        self.last = number;
+        self.last_page = number;
         for value in [u64::from(number), begin, self.written - begin] {
             write_varint(&mut self.index, value);
         }
@@ -161,7 +161,7 @@ pub fn read(
     mut page: impl FnMut(&LtxHeader, u32, &[u8]) -> io::Result<()>,
 ) -> io::Result<LtxHeader> {
     let mut from = ChecksumWriter::new(io::BufReader::with_capacity(64 * 1024, from));
-    let header = header(&from.read_array::<HEADER_BYTES>()?)?;
+    let header = parse_header(&from.read_array::<HEADER_BYTES>()?)?;
     let mut packed = vec![0; get_maximum_output_size(header.page_size as usize)];
     let mut plain = vec![0; header.page_size as usize];
     let mut last = 0;
@@ -201,16 +201,16 @@ pub fn read(
     }
 }
 
-fn header(bytes: &[u8; HEADER_BYTES]) -> io::Result<LtxHeader> {
-    let word =
+fn parse_header(bytes: &[u8; HEADER_BYTES]) -> io::Result<LtxHeader> {
+    let u32_at =
         |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    let long = |at: usize| u64::from(word(at)) << 32 | u64::from(word(at + 4));
+    let u64_at = |at: usize| u64::from(u32_at(at)) << 32 | u64::from(u32_at(at + 4));
     let header = LtxHeader {
-        page_size: word(8),
-        commit: word(12),
-        min: long(16),
-        max: long(24),
-        at: long(32).cast_signed(),
+        page_size: u32_at(8),
+        commit: u32_at(12),
+        min: u64_at(16),
+        max: u64_at(24),
+        at: u64_at(32).cast_signed(),
     };
     let size = header.page_size;
     if &bytes[..4] != LTX_MAGIC {
@@ -219,7 +219,7 @@ fn header(bytes: &[u8; HEADER_BYTES]) -> io::Result<LtxHeader> {
     if !(size.is_power_of_two() && (512..=MAX_PAGE_SIZE).contains(&size)) {
         return Err(invalid_data("has an invalid page size"));
     }
-    if header.min == 0 || header.min > header.max || word(4) & !NO_ROLLING_CHECKSUM != 0 {
+    if header.min == 0 || header.min > header.max || u32_at(4) & !NO_ROLLING_CHECKSUM != 0 {
         return Err(invalid_data("has an invalid header"));
     }
     Ok(header)

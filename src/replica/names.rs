@@ -68,9 +68,9 @@ impl Inventory {
     /// # Errors
     /// Returns an error if the target cannot be listed.
     pub fn list(target: &dyn Target) -> Result<Self> {
-        let list = |beginning: &str| {
+        let list = |prefix: &str| {
             let mut found = Vec::new();
-            target.list(beginning, &mut |entry| {
+            target.list(prefix, &mut |entry| {
                 found.extend(last_change_in(&entry.name))
             })?;
             found.sort_unstable();

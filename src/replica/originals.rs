@@ -36,7 +36,7 @@ pub struct Originals {
 #[derive(Default)]
 struct OriginalsState {
     // Originals being fetched.
-    underway: BTreeSet<DocumentId>,
+    in_progress: BTreeSet<DocumentId>,
     // Originals still to be fetched in the background.
     queue: VecDeque<DocumentId>,
     threads: usize,
@@ -72,7 +72,7 @@ impl Originals {
             if self.path(id).exists() {
                 return Ok(());
             }
-            if !state.underway.contains(id) && state.underway.len() < MAX_CONCURRENT {
+            if !state.in_progress.contains(id) && state.in_progress.len() < MAX_CONCURRENT {
                 break;
             }
             state = self
@@ -80,10 +80,10 @@ impl Originals {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        state.underway.insert(id.clone());
+        state.in_progress.insert(id.clone());
         drop(state);
         let fetched = self.fetch_now(id);
-        self.state().underway.remove(id);
+        self.state().in_progress.remove(id);
         self.changed.notify_all();
         fetched
     }
@@ -130,8 +130,8 @@ impl Originals {
     pub fn fetch_all(self: &Arc<Self>, missing: Vec<DocumentId>) {
         let mut state = self.state();
         state.queue.extend(missing);
-        let wanted = FETCH_THREADS.min(state.queue.len());
-        while state.threads < wanted && !state.stopping {
+        let thread_count = FETCH_THREADS.min(state.queue.len());
+        while state.threads < thread_count && !state.stopping {
             let originals = Arc::clone(self);
             let thread = std::thread::Builder::new()
                 .name("quire-originals".into())
@@ -161,17 +161,17 @@ impl Originals {
         self.changed.notify_all();
         let until = clock::instant() + within;
         while state.threads > 0 {
-            let left = until.saturating_duration_since(clock::instant());
-            if left.is_zero() {
+            let remaining_time = until.saturating_duration_since(clock::instant());
+            if remaining_time.is_zero() {
                 return;
             }
-            let waited = self.changed.wait_timeout(state, left);
+            let waited = self.changed.wait_timeout(state, remaining_time);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     fn run_worker(&self) {
-        let mut told = false;
+        let mut is_reported = false;
         loop {
             let mut state = self.state();
             let next = state.queue.pop_front().filter(|_| !state.stopping);
@@ -188,7 +188,7 @@ impl Originals {
                 // The replication thread reports originals that are in neither place.
                 Ok(()) | Err(TargetError::Missing) => {}
                 Err(error) => {
-                    if !std::mem::replace(&mut told, true) {
+                    if !std::mem::replace(&mut is_reported, true) {
                         log::warn("an original could not be fetched yet", &[("why", &error)]);
                     }
                     let mut state = self.state();

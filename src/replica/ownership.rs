@@ -50,15 +50,15 @@ impl ReplicaLease {
         let scratch = scratch_path(data);
         fs::create_dir_all(&scratch).map_err(io_failure)?;
         // The previous process's unsent changes are in the database, and no other process reads these files.
-        for left in fs::read_dir(&scratch).map_err(io_failure)?.flatten() {
-            let _ = fs::remove_file(left.path());
+        for leftover in fs::read_dir(&scratch).map_err(io_failure)?.flatten() {
+            let _ = fs::remove_file(leftover.path());
         }
-        let before = lease::read_note(&*target, names::OWNER_NOTE)?;
+        let previous = lease::read_note(&*target, names::OWNER_NOTE)?;
         // Recorded before it becomes true, so that the folder is still recognized after a crash in between.
-        let own = before
+        let is_own = previous
             .as_deref()
-            .filter(|before| is_recorded_owner(data, before));
-        record_owner(data, &id, own).map_err(io_failure)?;
+            .filter(|previous| is_recorded_owner(data, previous));
+        record_owner(data, &id, is_own).map_err(io_failure)?;
         lease::write_note(&*target, &scratch, names::OWNER_NOTE, &id)?;
         let watch = LeaseWatch::new(Arc::clone(&target), id.clone(), scratch);
         let holder = Self {
@@ -67,14 +67,14 @@ impl ReplicaLease {
             data: data.to_owned(),
             lease: Lease::start(watch).map_err(io_failure)?,
         };
-        if own.is_some() {
+        if is_own.is_some() {
             // It was this folder's own process, and only one process uses a folder at a time.
             return Ok((holder, PreviousHolder::Released));
         }
         let end = clock::instant() + RELEASE_TIMEOUT;
         loop {
             let released = lease::read_note(&*holder.target, RELEASED_NOTE)?;
-            if before.is_none() || before == released {
+            if previous.is_none() || previous == released {
                 return Ok((holder, PreviousHolder::Released));
             }
             if clock::instant() > end {
@@ -128,8 +128,8 @@ const HANDOVER_FILE: &str = "replica-handed-over";
 /// Whether the folder's database is unchanged since all its changes were handed over, so that the replica may replace
 /// it.
 pub fn is_handed_over(data: &Path) -> bool {
-    let noted = fs::read_to_string(data.join(HANDOVER_FILE)).ok();
-    noted.is_some() && noted == database_fingerprint(data).ok()
+    let recorded = fs::read_to_string(data.join(HANDOVER_FILE)).ok();
+    recorded.is_some() && recorded == database_fingerprint(data).ok()
 }
 
 /// A fingerprint that changes whenever the database does.
@@ -145,8 +145,8 @@ fn scratch_path(data: &Path) -> PathBuf {
 }
 
 /// Records the owner in the data folder: this process, and the previous one if this folder knew it.
-fn record_owner(data: &Path, id: &str, before: Option<&str>) -> io::Result<()> {
-    let text = format!("{id}\n{}\n", before.unwrap_or_default());
+fn record_owner(data: &Path, id: &str, previous: Option<&str>) -> io::Result<()> {
+    let text = format!("{id}\n{}\n", previous.unwrap_or_default());
     write_synced(&data.join("replica"), &text)
 }
 

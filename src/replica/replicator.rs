@@ -8,7 +8,7 @@ use super::lease::{Lease, LeaseCheck};
 use super::originals::Originals;
 use super::ownership::ReplicaLease;
 pub use super::status::{ReplicaStatus, ReplicatorSettings};
-use super::status::{ReplicatorBell, locked};
+use super::status::{ReplicatorWake, locked};
 use super::wal_spool::SpoolShared;
 use super::worker::ReplicatorWorker;
 use crate::clock;
@@ -20,7 +20,7 @@ pub struct Replicator {
     shared: Arc<SpoolShared>,
     originals: Arc<Originals>,
     lease: Lease,
-    signal: Arc<ReplicatorBell>,
+    signal: Arc<ReplicatorWake>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -40,7 +40,7 @@ impl Replicator {
             sync_interval: settings.sync_interval,
             ..ReplicaStatus::default()
         }));
-        let signal: Arc<ReplicatorBell> = Arc::default();
+        let signal: Arc<ReplicatorWake> = Arc::default();
         let originals = Originals::new(Arc::clone(&settings.target), &settings.data, store.clone());
         let originals = Arc::new(originals);
         let lease = holder.lease();

@@ -105,7 +105,7 @@ fn restore_chain(
             "it has the contents of another file".into(),
         ));
     }
-    let mut done = RestoredFiles {
+    let mut restored = RestoredFiles {
         position: snapshot,
         newest: 0,
         changes: 0,
@@ -117,9 +117,9 @@ fn restore_chain(
         match fetch_change(target, &part, number, header.page_size) {
             Ok(file) => {
                 let applied = apply_change(&database, &file)?;
-                done.position = number;
-                done.changes += 1;
-                done.bytes = u64::from(applied.commit) * u64::from(applied.page_size);
+                restored.position = number;
+                restored.changes += 1;
+                restored.bytes = u64::from(applied.commit) * u64::from(applied.page_size);
             }
             Err(RestoreError::Damaged(why)) => {
                 damage.push(format!("{}: {why}", names::change_name(number)));
@@ -132,9 +132,9 @@ fn restore_chain(
         }
     }
     let _ = std::fs::remove_file(&part);
-    database.set_len(done.bytes)?;
+    database.set_len(restored.bytes)?;
     database.sync_all()?;
-    Ok(done)
+    Ok(restored)
 }
 
 /// Downloads a change and reads it completely, because its checksum comes last.

@@ -67,4 +67,4 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Requests to the thread, and the condition variable that wakes it.
-pub(super) type ReplicatorBell = (Mutex<ReplicatorSignal>, Condvar);
+pub(super) type ReplicatorWake = (Mutex<ReplicatorSignal>, Condvar);

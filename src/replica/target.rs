@@ -60,7 +60,7 @@ pub trait Target: Send + Sync {
     ///
     /// # Errors
     /// Returns an error if the target fails.
-    fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()>;
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()>;
 
     /// Removes a file; succeeds if it does not exist.
     ///

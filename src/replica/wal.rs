@@ -65,12 +65,12 @@ pub fn read(log: Option<&File>, from: WalPosition) -> io::Result<WalChanges> {
     };
     let mut bytes = [0; HEADER_BYTES as usize];
     log.read_exact_at(&mut bytes, 0)?;
-    let word =
+    let u32_at =
         |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    let big = word(0) & 1 == 1;
-    let sums = checksum((0, 0), &bytes[..24], big);
-    let (page_size, salts) = (word(8), (word(16), word(20)));
-    if word(0) & !1 != WAL_MAGIC || sums != (word(24), word(28)) {
+    let is_big_endian = u32_at(0) & 1 == 1;
+    let sums = checksum((0, 0), &bytes[..24], is_big_endian);
+    let (page_size, salts) = (u32_at(8), (u32_at(16), u32_at(20)));
+    if u32_at(0) & !1 != WAL_MAGIC || sums != (u32_at(24), u32_at(28)) {
         // A crash can leave an incomplete header; nothing after it counts.
         return Ok(if from.is_fresh() {
             WalChanges::None
@@ -89,15 +89,15 @@ pub fn read(log: Option<&File>, from: WalPosition) -> io::Result<WalChanges> {
         },
         false => from,
     };
-    frames(log, start, page_size, length, big)
+    read_frames(log, start, page_size, length, is_big_endian)
 }
 
-fn frames(
+fn read_frames(
     log: &File,
     start: WalPosition,
     page_size: u32,
     length: u64,
-    big: bool,
+    is_big_endian: bool,
 ) -> io::Result<WalChanges> {
     let mut frame = vec![0; FRAME_HEADER_BYTES + page_size as usize];
     let (mut pages, mut waiting) = (BTreeMap::new(), Vec::new());
@@ -105,19 +105,23 @@ fn frames(
     while at.offset + frame.len() as u64 <= length {
         log.read_exact_at(&mut frame, at.offset)?;
         let (head, page) = frame.split_at(FRAME_HEADER_BYTES);
-        let word =
+        let u32_at =
             |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        if (word(8), word(12)) != at.salts {
+        if (u32_at(8), u32_at(12)) != at.salts {
             break;
         }
-        at.sums = checksum(checksum(at.sums, &head[..8], big), page, big);
-        if (word(16), word(20)) != at.sums {
+        at.sums = checksum(
+            checksum(at.sums, &head[..8], is_big_endian),
+            page,
+            is_big_endian,
+        );
+        if (u32_at(16), u32_at(20)) != at.sums {
             break;
         }
-        waiting.push((word(0), at.offset + FRAME_HEADER_BYTES as u64));
+        waiting.push((u32_at(0), at.offset + FRAME_HEADER_BYTES as u64));
         at.offset += frame.len() as u64;
-        if word(4) > 0 {
-            commit = word(4);
+        if u32_at(4) > 0 {
+            commit = u32_at(4);
             pages.extend(waiting.drain(..));
             next = at;
         }
@@ -136,9 +140,9 @@ fn frames(
 }
 
 /// Checksum of section 4.2 of the format: over pairs of words, in the byte order that the log's magic gives.
-fn checksum((mut a, mut b): (u32, u32), bytes: &[u8], big: bool) -> (u32, u32) {
-    let word = |bytes: [u8; 4]| {
-        if big {
+fn checksum((mut a, mut b): (u32, u32), bytes: &[u8], is_big_endian: bool) -> (u32, u32) {
+    let u32_at = |bytes: [u8; 4]| {
+        if is_big_endian {
             u32::from_be_bytes(bytes)
         } else {
             u32::from_le_bytes(bytes)
@@ -146,8 +150,8 @@ fn checksum((mut a, mut b): (u32, u32), bytes: &[u8], big: bool) -> (u32, u32) {
     };
     let (pairs, _) = bytes.as_chunks::<8>();
     for &[p, q, r, s, t, u, v, w] in pairs {
-        a = a.wrapping_add(word([p, q, r, s])).wrapping_add(b);
-        b = b.wrapping_add(word([t, u, v, w])).wrapping_add(a);
+        a = a.wrapping_add(u32_at([p, q, r, s])).wrapping_add(b);
+        b = b.wrapping_add(u32_at([t, u, v, w])).wrapping_add(a);
     }
     (a, b)
 }

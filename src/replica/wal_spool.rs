@@ -50,10 +50,10 @@ pub struct SpoolShared(Mutex<SpoolState>);
 impl SpoolShared {
     /// Creates the state for a replica whose last change is `newest`; `has_lost_changes` is whether the database may differ
     /// from it.
-    pub fn new(newest: u64, lost: bool) -> Arc<Self> {
+    pub fn new(newest: u64, has_lost_changes: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(SpoolState {
             newest,
-            has_lost_changes: lost,
+            has_lost_changes,
             ..SpoolState::default()
         })))
     }
@@ -120,8 +120,8 @@ impl WalSpool {
         let path = change_path(&self.folder, number);
         let mut encoder = LtxEncoder::new(BufWriter::new(File::create(&path)?), header)?;
         let mut page = vec![0; page_size as usize];
-        for (number, place) in pages {
-            log.read_exact_at(&mut page, place)?;
+        for (number, offset) in pages {
+            log.read_exact_at(&mut page, offset)?;
             encoder.write_page(number, &page)?;
         }
         let bytes = encoder.finish()?;
@@ -149,9 +149,9 @@ impl WalFollower for WalSpool {
         state.error = outcome.as_ref().err().map(io::Error::to_string);
         if !matches!(outcome, Ok(true)) {
             state.has_lost_changes = true;
-            let gone = state.newest + 1;
+            let discarded = state.newest + 1;
             let all = state.waiting.drain(..).map(|waiting| waiting.number);
-            for number in all.chain([gone]) {
+            for number in all.chain([discarded]) {
                 let _ = std::fs::remove_file(change_path(&self.folder, number));
             }
         }

@@ -12,7 +12,7 @@ use super::names::{self, Inventory};
 use super::originals::Originals;
 use super::ownership::{self, ReplicaLease};
 use super::snapshots;
-use super::status::{ReplicaStatus, ReplicatorBell, ReplicatorSettings, locked};
+use super::status::{ReplicaStatus, ReplicatorSettings, ReplicatorWake, locked};
 use super::target::{Result, TargetError};
 use super::wal_spool::{SpoolShared, change_path};
 use crate::clock;
@@ -25,7 +25,7 @@ const FOREIGN_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum age of the newest snapshot of a changed database.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// Number of changes that can always be applied quickly.
-const FEW_CHANGES: u32 = 64;
+const MIN_SNAPSHOT_CHANGES: u32 = 64;
 /// Cost of downloading one more file during a restore, in bytes that could be downloaded in the same time.
 const FILE_COST_BYTES: u64 = 200 * 1024;
 /// Size of the log, in bytes, above which it is read even while nothing can be sent (64 MiB).
@@ -70,7 +70,7 @@ pub(super) struct ReplicatorWorker {
     // Whether the target has been listed in this round.
     is_audited: bool,
     status: Arc<Mutex<ReplicaStatus>>,
-    signal: Arc<ReplicatorBell>,
+    signal: Arc<ReplicatorWake>,
     spool: PathBuf,
     // The log's fingerprint when it was last read.
     last_stamp: Option<CommitStamp>,
@@ -78,8 +78,8 @@ pub(super) struct ReplicatorWorker {
     snapshot_taken_at: Instant,
     snapshot_due: bool,
     // Number of a snapshot that was made but not sent yet.
-    unsent: Option<u64>,
-    database: u64,
+    unsent_snapshot: Option<u64>,
+    database_bytes: u64,
 }
 
 impl ReplicatorWorker {
@@ -88,7 +88,7 @@ impl ReplicatorWorker {
         settings: ReplicatorSettings,
         (shared, store, holder): (Arc<SpoolShared>, Store, ReplicaLease),
         originals: Arc<Originals>,
-        (status, signal): (Arc<Mutex<ReplicaStatus>>, Arc<ReplicatorBell>),
+        (status, signal): (Arc<Mutex<ReplicaStatus>>, Arc<ReplicatorWake>),
     ) -> Self {
         let spool = settings.data.join("tmp").join("replica");
         let documents = OriginalsSync::new(Arc::clone(&settings.target), originals, spool.clone());
@@ -108,8 +108,8 @@ impl ReplicatorWorker {
             last_stamp: None,
             log_read_at: None,
             snapshot_taken_at: clock::instant(),
-            unsent: None,
-            database: 0,
+            unsent_snapshot: None,
+            database_bytes: 0,
         }
     }
 
@@ -118,20 +118,20 @@ impl ReplicatorWorker {
         let mut pause = Duration::ZERO;
         loop {
             let stop_by = self.wait(pause);
-            let begun = clock::now();
+            let started = clock::now();
             pause = match self.run_round(stop_by.is_some()) {
                 Ok(report) => {
                     locked(&self.status).absent = report.absent;
                     match report.incomplete_reason {
-                        None => self.record_success(begun),
+                        None => self.record_success(started),
                         Some(lost) => self.record_error(&TargetError::Failed(lost)),
                     }
                     self.settings.sync_interval
                 }
-                Err(fault) => {
+                Err(error) => {
                     // The state of the target is unknown: list it again.
                     self.audited_at = None;
-                    self.record_error(&fault);
+                    self.record_error(&error);
                     (pause * 2).clamp(Duration::from_millis(500), MAX_PAUSE)
                 }
             };
@@ -140,8 +140,8 @@ impl ReplicatorWorker {
                 self.shared.lock().waiting.is_empty() && locked(&self.status).error.is_none();
             let superseded = locked(&self.status).superseded;
             if done || superseded || clock::instant() + pause > stop_by {
-                if done && let Err(fault) = self.holder.release() {
-                    self.record_error(&fault);
+                if done && let Err(error) = self.holder.release() {
+                    self.record_error(&error);
                 }
                 break;
             }
@@ -161,7 +161,7 @@ impl ReplicatorWorker {
             let left = until.saturating_duration_since(clock::instant());
             let is_asked = std::mem::take(&mut signal.snapshot_requested);
             self.snapshot_due |= is_asked;
-            if is_asked || left.is_zero() || (signal.stop_by.is_some() && !self.has_fault()) {
+            if is_asked || left.is_zero() || (signal.stop_by.is_some() && !self.has_error()) {
                 return signal.stop_by;
             }
             signal = wake
@@ -171,7 +171,7 @@ impl ReplicatorWorker {
         }
     }
 
-    fn has_fault(&self) -> bool {
+    fn has_error(&self) -> bool {
         locked(&self.status).error.is_some()
     }
 
@@ -187,22 +187,22 @@ impl ReplicatorWorker {
             return Ok(MissingOriginals::default());
         }
         let stamp = CommitStamp::of(&self.store, &self.settings.data.join("quire.db-wal"));
-        let is_news = stopping || self.may_have_changes(stamp);
-        if is_news {
+        let may_have_news = stopping || self.may_have_changes(stamp);
+        if may_have_news {
             // Must come before reading the log. If a document is deleted by now, the changes sent next contain the
             // deletion, and only after that may its original be removed.
             self.documents.refresh(&self.store)?;
         }
-        let looked = match stopping || !is_news {
+        let was_read = match stopping || !may_have_news {
             true => Ok(true),
             false => self.read_log(stamp, false),
         };
         // Send what was read before, even when a full disk prevents reading more.
-        self.send()?;
-        if !looked? {
+        self.send_waiting()?;
+        if !was_read? {
             // The log was not read while files were waiting, so it may contain more.
             self.read_log(stamp, true)?;
-            self.send()?;
+            self.send_waiting()?;
         }
         if self.is_lost() || (!stopping && self.is_snapshot_due()) {
             self.snapshot_and_send(stopping)?;
@@ -223,7 +223,7 @@ impl ReplicatorWorker {
     /// follows.
     fn snapshot_and_send(&mut self, closed: bool) -> Result<()> {
         self.take_snapshot(closed)?;
-        self.send()?;
+        self.send_waiting()?;
         match self.is_lost() {
             true => Err(TargetError::Failed("another snapshot must be made".into())),
             false => Ok(()),
@@ -239,7 +239,7 @@ impl ReplicatorWorker {
 
     /// Lists the target. Resends what it has lost, and reports the replica as incomplete until then.
     fn audit(&mut self, stopping: bool) -> Result<()> {
-        let begun = clock::instant();
+        let started = clock::instant();
         let sent = {
             let state = self.shared.lock();
             let next = state.waiting.front();
@@ -247,7 +247,7 @@ impl ReplicatorWorker {
         };
         let missing = self.ledger.audit(&*self.settings.target, sent)?;
         let originals = self.documents.audit()?;
-        let took = clock::instant().saturating_duration_since(begun);
+        let took = clock::instant().saturating_duration_since(started);
         if !missing.is_empty() || originals > 0 {
             locked(&self.status).replicated_until = None;
             log::error(
@@ -280,8 +280,8 @@ impl ReplicatorWorker {
         status.superseded = true;
         status.error = Some(match sent {
             Ok(()) => "another Quire has taken over this replica".into(),
-            Err(fault) => format!(
-                "another Quire has taken over this replica, and the last changes could not be sent: {fault}"
+            Err(error) => format!(
+                "another Quire has taken over this replica, and the last changes could not be sent: {error}"
             ),
         });
     }
@@ -289,7 +289,7 @@ impl ReplicatorWorker {
     /// Sends everything that remains, including originals, and only then tells the next process that the replica
     /// is complete.
     fn send_last(&mut self) -> Result<()> {
-        self.send()?;
+        self.send_waiting()?;
         if self.is_lost() {
             self.snapshot_and_send(true)?;
         }
@@ -305,15 +305,15 @@ impl ReplicatorWorker {
     }
 
     /// Whether anything may have been committed since the log was last read.
-    fn may_have_changes(&self, seal: CommitStamp) -> bool {
+    fn may_have_changes(&self, stamp: CommitStamp) -> bool {
         let is_old = |at: Instant| clock::instant() - at >= FOREIGN_CHECK_INTERVAL;
-        self.last_stamp != Some(seal) || self.log_read_at.is_none_or(is_old)
+        self.last_stamp != Some(stamp) || self.log_read_at.is_none_or(is_old)
     }
 
     /// Reads the log. Returns false when that was deferred because files are waiting.
-    fn read_log(&mut self, seal: CommitStamp, must: bool) -> Result<bool> {
+    fn read_log(&mut self, stamp: CommitStamp, is_required: bool) -> Result<bool> {
         let waits = !self.shared.lock().waiting.is_empty();
-        if waits && !must && seal.length <= LARGE_LOG_BYTES {
+        if waits && !is_required && stamp.length <= LARGE_LOG_BYTES {
             return Ok(false);
         }
         // If another connection is reading, the log cannot be truncated now and is truncated later, but it has
@@ -322,31 +322,31 @@ impl ReplicatorWorker {
             Ok(()) | Err(crate::store::StoreError::Busy) => {}
             Err(error) => return Err(TargetError::Failed(error.to_string())),
         }
-        self.last_stamp = Some(seal);
+        self.last_stamp = Some(stamp);
         self.log_read_at = Some(clock::instant());
         Ok(true)
     }
 
     /// Sends all waiting files in order.
-    fn send(&mut self) -> Result<()> {
-        if let Some(number) = self.unsent {
+    fn send_waiting(&mut self) -> Result<()> {
+        if let Some(number) = self.unsent_snapshot {
             let path = self.spool.join("copy");
             match snapshots::upload_snapshot(
                 &*self.settings.target,
                 &names::snapshot_name(number),
                 &path,
             ) {
-                Ok(stored) => self.ledger.snapshot(number, stored),
+                Ok(stored) => self.ledger.record_snapshot(number, stored),
                 Err(TargetError::Missing) => {
                     // Someone deleted the file, so another snapshot is needed.
-                    self.unsent = None;
+                    self.unsent_snapshot = None;
                     self.shared.lock().has_lost_changes = true;
                     return Ok(());
                 }
                 Err(error) => return Err(error),
             }
             let _ = std::fs::remove_file(&path);
-            self.unsent = None;
+            self.unsent_snapshot = None;
             let mut status = locked(&self.status);
             status.snapshot_at = Some(clock::now());
             status.position = status.position.max(number);
@@ -364,7 +364,7 @@ impl ReplicatorWorker {
             let mut state = self.shared.lock();
             if state.waiting.front() == Some(&first) {
                 match sent {
-                    Ok(stored) => self.ledger.change(first.number, stored),
+                    Ok(stored) => self.ledger.record_change(first.number, stored),
                     Err(TargetError::Missing) => {
                         state.has_lost_changes = true;
                         state.waiting.clear();
@@ -381,18 +381,18 @@ impl ReplicatorWorker {
 
     fn is_snapshot_due(&self) -> bool {
         let (files, bytes) = self.shared.lock().since;
-        let costly = bytes + u64::from(files) * FILE_COST_BYTES > self.database;
-        let old = clock::instant() - self.snapshot_taken_at > SNAPSHOT_INTERVAL;
-        self.snapshot_due || (files > FEW_CHANGES && costly) || (files > 0 && old)
+        let is_costly = bytes + u64::from(files) * FILE_COST_BYTES > self.database_bytes;
+        let is_old = clock::instant() - self.snapshot_taken_at > SNAPSHOT_INTERVAL;
+        self.snapshot_due || (files > MIN_SNAPSHOT_CHANGES && is_costly) || (files > 0 && is_old)
     }
 
-    /// Makes a snapshot; the next `send` sends it.
+    /// Makes a snapshot; the next `send_waiting` sends it.
     fn take_snapshot(&mut self, closed: bool) -> Result<()> {
         let path = self.spool.join("copy");
         let failed = |error: std::io::Error| TargetError::Failed(error.to_string());
         let number = if closed {
             let number = self.shared.lock().newest + 1;
-            self.database = snapshots::write_snapshot_of_closed(
+            self.database_bytes = snapshots::write_snapshot_of_closed(
                 &self.settings.data.join("quire.db"),
                 &path,
                 number,
@@ -407,17 +407,20 @@ impl ReplicatorWorker {
                 .hold_for_snapshot()
                 .map_err(|error| TargetError::Failed(error.to_string()))?;
             let number = self.shared.lock().snapshot_position;
-            let made =
+            let result =
                 snapshots::write_snapshot(held.file(), held.page_size, held.pages, &path, number);
-            if made.is_err() {
+            if result.is_err() {
                 // Later changes would have no snapshot to build on.
                 self.shared.lock().has_lost_changes = true;
             }
-            self.database = made.map_err(failed)?;
+            self.database_bytes = result.map_err(failed)?;
             number
         };
-        (self.unsent, self.snapshot_taken_at, self.snapshot_due) =
-            (Some(number), clock::instant(), false);
+        (
+            self.unsent_snapshot,
+            self.snapshot_taken_at,
+            self.snapshot_due,
+        ) = (Some(number), clock::instant(), false);
         Ok(())
     }
 
@@ -429,7 +432,7 @@ impl ReplicatorWorker {
         Ok(())
     }
 
-    fn record_success(&self, begun: Timestamp) {
+    fn record_success(&self, started: Timestamp) {
         let mut status = locked(&self.status);
         if status.superseded {
             return;
@@ -442,14 +445,14 @@ impl ReplicatorWorker {
         }
         // A folder's files may be deleted right after it has confirmed them, and listing a folder costs only time.
         if self.is_audited || !self.settings.target.audit_interval().is_zero() {
-            status.replicated_until = Some(begun);
+            status.replicated_until = Some(started);
         }
     }
 
-    fn record_error(&self, fault: &TargetError) {
+    fn record_error(&self, error: &TargetError) {
         let mut status = locked(&self.status);
-        let why = match fault {
-            TargetError::Taken => format!("{fault}: {}", ownership::SHARED_REPLICA_ADVICE),
+        let why = match error {
+            TargetError::Taken => format!("{error}: {}", ownership::SHARED_REPLICA_ADVICE),
             other => other.to_string(),
         };
         if status.error.as_ref() != Some(&why) {

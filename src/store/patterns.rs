@@ -109,7 +109,7 @@ mod tests {
         let tree = serde_json::json!({ "id": id, "name": name, "stages": [
             { "name": "initial", "prompt": "{question}" }, { "name": "ultra", "prompt": "{peers}" },
         ] });
-        crate::domain::pattern::file::read(&tree).expect("a pattern")
+        crate::domain::pattern::file::parse_pattern(&tree).expect("a pattern")
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ProjectId, ThreadId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::plan::Member;
-use crate::domain::thread::{MAX_TURNS, title_of};
+use crate::domain::thread::{MAX_TURNS, derive_title};
 use crate::domain::time::Timestamp;
 
 /// Number of characters in the beginning of an answer: enough for a heading and a sentence.
@@ -123,7 +123,7 @@ pub(super) fn add_to_thread(
     let context = &analysis.context;
     let Some(thread) = &context.thread else {
         let thread = ThreadId::from_first_analysis(&analysis.id);
-        let title = title_of(&analysis.request.prompt);
+        let title = derive_title(&analysis.request.prompt);
         db.run(
             "INSERT INTO threads (id, user_id, project, title, title_folded, created, updated)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",

@@ -10,7 +10,7 @@ use super::error::Result;
 use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::search::index_terms;
-use crate::domain::thread::title_of;
+use crate::domain::thread::derive_title;
 
 /// Maximum number of indexed bytes of a question or an answer.
 const MAX_TEXT: usize = 64 << 10;
@@ -143,7 +143,7 @@ pub(super) fn ensure_thread(db: &Connection, id: &str) -> rusqlite::Result<()> {
     if let (false, Some(analysis)) = (is_threaded, AnalysisId::parse(id)) {
         let (thread, title) = (
             ThreadId::from_first_analysis(&analysis),
-            title_of(&question),
+            derive_title(&question),
         );
         let folded = fold_case(&title);
         db.prepare_cached(

@@ -13,21 +13,21 @@ use rustls::{
 };
 
 /// A TLS connection to a server on this machine.
-pub struct LocalVerifier(StreamOwned<ClientConnection, TcpStream>);
+pub struct LoopbackConnection(StreamOwned<ClientConnection, TcpStream>);
 
-impl LocalVerifier {
+impl LoopbackConnection {
     /// Wraps a socket, keeping its timeouts.
     ///
     /// # Errors
     /// Returns an error if the TLS configuration or connection cannot be created.
     pub fn new(socket: TcpStream, address: IpAddr) -> io::Result<Self> {
         let provider = super::provider();
-        let anyone = AcceptAny(provider.signature_verification_algorithms);
+        let verifier = AcceptAny(provider.signature_verification_algorithms);
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(anyone))
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         let name = ServerName::IpAddress(address.into());
         let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
@@ -35,13 +35,13 @@ impl LocalVerifier {
     }
 }
 
-impl Read for LocalVerifier {
+impl Read for LoopbackConnection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl Write for LocalVerifier {
+impl Write for LoopbackConnection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
     }

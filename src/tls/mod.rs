@@ -5,7 +5,7 @@
 mod loopback_client;
 mod validity;
 
-pub use loopback_client::LocalVerifier;
+pub use loopback_client::LoopbackConnection;
 pub use rustls::ServerConfig;
 
 use std::fs::{self, File};
@@ -29,14 +29,14 @@ use validity::Validity;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Modification times of the certificate and key files.
-type Stamps = [Option<SystemTime>; 2];
+type ModificationTimes = [Option<SystemTime>; 2];
 
 /// The certificate that clients see, reloaded when its files change.
 pub struct CertificateResolver {
     files: Files,
     config: Arc<ServerConfig>,
-    current: Arc<Current>,
-    seen: Mutex<Stamps>,
+    current: Arc<CurrentCertificate>,
+    seen_times: Mutex<ModificationTimes>,
 }
 
 impl CertificateResolver {
@@ -47,8 +47,8 @@ impl CertificateResolver {
     pub fn open(files: Files, now: Timestamp) -> Result<Self, String> {
         let seen = files.stamps();
         let read = files.read()?;
-        read.holds(&files, now)?;
-        let current = Arc::new(Current(RwLock::new(read.certified)));
+        read.check_expiry(&files, now)?;
+        let current = Arc::new(CurrentCertificate(RwLock::new(read.certified)));
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
@@ -60,7 +60,7 @@ impl CertificateResolver {
             files,
             config: Arc::new(config),
             current,
-            seen: Mutex::new(seen),
+            seen_times: Mutex::new(seen),
         })
     }
 
@@ -69,24 +69,27 @@ impl CertificateResolver {
         self.config.clone()
     }
 
-    /// Reloads the files when they have changed, or always with `in_any_case`. Returns the new certificate's expiry,
+    /// Reloads the files when they have changed, or always with `force`. Returns the new certificate's expiry,
     /// or `None` when nothing has changed.
     ///
     /// # Errors
     /// As [`CertificateResolver::open`]. The previous certificate stays in use, and the same files are not tried again
     /// until they change.
-    pub fn refresh(&self, in_any_case: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    pub fn refresh(&self, force: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
         // Taken before reading, so that a change during the read is noticed the next time.
         let stamps = self.files.stamps();
         {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == stamps && !in_any_case {
+            let mut seen = self
+                .seen_times
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if *seen == stamps && !force {
                 return Ok(None);
             }
             *seen = stamps;
         }
         let read = self.files.read()?;
-        read.holds(&self.files, now)?;
+        read.check_expiry(&self.files, now)?;
         let until = read.validity.until;
         let mut current = self.current.0.write();
         *current
@@ -96,15 +99,15 @@ impl CertificateResolver {
     }
 }
 
-struct Current(RwLock<Arc<CertifiedKey>>);
+struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
 
-impl std::fmt::Debug for Current {
+impl std::fmt::Debug for CurrentCertificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Current")
     }
 }
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
         Some(current.clone())
@@ -118,7 +121,7 @@ struct LoadedFiles {
 }
 
 impl LoadedFiles {
-    fn holds(&self, files: &Files, now: Timestamp) -> Result<(), String> {
+    fn check_expiry(&self, files: &Files, now: Timestamp) -> Result<(), String> {
         let (shown, until) = (files.certificate.display(), self.validity.until);
         if until < now {
             return Err(format!(
@@ -138,34 +141,34 @@ impl Files {
         Ok(self.read()?.validity.until)
     }
 
-    fn stamps(&self) -> Stamps {
+    fn stamps(&self) -> ModificationTimes {
         let stamp = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
         [stamp(&self.certificate), stamp(&self.key)]
     }
 
     fn read(&self) -> Result<LoadedFiles, String> {
-        let (chain_at, key_at) = (self.certificate.display(), self.key.display());
-        let pem = content(&self.certificate)?;
+        let (chain_path, key_path) = (self.certificate.display(), self.key.display());
+        let pem = read_file(&self.certificate)?;
         let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-        let chain = chain.map_err(|error| format!("{chain_at} is damaged: {error:?}"))?;
+        let chain = chain.map_err(|error| format!("{chain_path} is damaged: {error:?}"))?;
         let Some(first) = chain.first() else {
             return Err(format!(
-                "there is no PEM certificate in {chain_at}; QUIRE_TLS_CERT takes the chain (certbot's fullchain.pem)"
+                "there is no PEM certificate in {chain_path}; QUIRE_TLS_CERT takes the chain (certbot's fullchain.pem)"
             ));
         };
-        let unreadable = || format!("the first certificate in {chain_at} is damaged");
-        let validity = Validity::of(first).ok_or_else(unreadable)?;
-        let pem = content(&self.key)?;
+        let unreadable = || format!("the first certificate in {chain_path} is damaged");
+        let validity = Validity::parse(first).ok_or_else(unreadable)?;
+        let pem = read_file(&self.key)?;
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
             format!(
-                "there is no PEM private key in {key_at}; QUIRE_TLS_KEY takes an unencrypted one, such as certbot's privkey.pem or what `openssl pkey` prints"
+                "there is no PEM private key in {key_path}; QUIRE_TLS_KEY takes an unencrypted one, such as certbot's privkey.pem or what `openssl pkey` prints"
             )
         })?;
         let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => format!(
-                "the key in {key_at} does not match the first certificate in {chain_at}; use two files that were created together, with the server's own certificate first"
+                "the key in {key_path} does not match the first certificate in {chain_path}; use two files that were created together, with the server's own certificate first"
             ),
-            error => format!("the key in {key_at} cannot be used with {chain_at}: {error}"),
+            error => format!("the key in {key_path} cannot be used with {chain_path}: {error}"),
         })?;
         Ok(LoadedFiles {
             certified: Arc::new(certified),
@@ -174,16 +177,18 @@ impl Files {
     }
 }
 
-fn content(path: &Path) -> Result<Vec<u8>, String> {
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
-    let unread = |error| {
+    let read_error = |error| {
         format!(
             "cannot read {shown}: {error}; the file must exist and be readable by the user that quire runs as"
         )
     };
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(unread)?.take(MAX_FILE_BYTES + 1);
-    file.read_to_end(&mut bytes).map_err(unread)?;
+    let mut file = File::open(path)
+        .map_err(read_error)?
+        .take(MAX_FILE_BYTES + 1);
+    file.read_to_end(&mut bytes).map_err(read_error)?;
     match bytes.len() as u64 > MAX_FILE_BYTES {
         true => Err(format!(
             "{shown} is larger than 1 MiB, so it cannot be a certificate or key"

@@ -22,7 +22,7 @@ impl Folder {
             key: self.0.join("key.pem"),
         }
     }
-    fn put(&self, certificate: &str, key: &str) {
+    fn write(&self, certificate: &str, key: &str) {
         fs::write(self.files().certificate, certificate).unwrap();
         fs::write(self.files().key, key).unwrap();
     }
@@ -35,7 +35,7 @@ impl Drop for Folder {
 }
 
 /// Creates a certificate that expires on the first day of a year, and its key, both as PEM.
-fn made(until: i32) -> (String, String) {
+fn create_certificate(until: i32) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["quire.example".to_owned()]).unwrap();
     params.not_before = date_time_ymd(2020, 1, 1);
@@ -47,7 +47,7 @@ fn now() -> Timestamp {
     Timestamp::parse("2026-06-01T00:00:00Z").unwrap()
 }
 
-fn fault(folder: &Folder) -> String {
+fn open_error(folder: &Folder) -> String {
     let opened = CertificateResolver::open(folder.files(), now());
     opened.err().expect("it is refused")
 }
@@ -59,8 +59,8 @@ fn the_expiry_of_a_certificate_is_read() {
         (2030, "2030-01-01T00:00:00.000Z"),
         (2060, "2060-01-01T00:00:00.000Z"),
     ] {
-        let (certificate, key) = made(year);
-        folder.put(&certificate, &key);
+        let (certificate, key) = create_certificate(year);
+        folder.write(&certificate, &key);
         assert_eq!(folder.files().until().unwrap().to_string(), expected);
     }
 }
@@ -68,10 +68,10 @@ fn the_expiry_of_a_certificate_is_read() {
 #[test]
 fn errors_name_the_unusable_file() {
     let folder = Folder::new("faults");
-    let missing = fault(&folder);
+    let missing = open_error(&folder);
     assert!(missing.contains("chain.pem: No such file"), "{missing}");
-    let (certificate, key) = made(2030);
-    let (past, past_key) = made(2025);
+    let (certificate, key) = create_certificate(2030);
+    let (past, past_key) = create_certificate(2025);
     let cut = &certificate[..certificate.len() / 2];
     let large = "x".repeat(2 << 20);
     let empty = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
@@ -94,10 +94,10 @@ fn errors_name_the_unusable_file() {
             "expired at 2025-01-01T00:00:00.000Z; renew it",
         ),
     ] {
-        folder.put(certificate, key);
-        let said = fault(&folder);
-        assert!(said.contains(expected), "{said}");
-        assert!(said.contains(".pem"), "{said}");
+        folder.write(certificate, key);
+        let message = open_error(&folder);
+        assert!(message.contains(expected), "{message}");
+        assert!(message.contains(".pem"), "{message}");
     }
 }
 
@@ -110,26 +110,26 @@ fn a_valid_renewal_replaces_and_an_invalid_one_does_not() {
         let when = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + later);
         file.set_modified(when).unwrap();
     };
-    let (certificate, key) = made(2030);
-    folder.put(&certificate, &key);
+    let (certificate, key) = create_certificate(2030);
+    folder.write(&certificate, &key);
     touched(0);
     let shown = CertificateResolver::open(folder.files(), now()).unwrap();
     let first = || shown.current.0.read().unwrap().cert[0].clone();
     let before = first();
     assert_eq!(shown.refresh(false, now()), Ok(None), "nothing has changed");
 
-    let (newer, newer_key) = made(2031);
-    folder.put(&newer, &key);
+    let (newer, newer_key) = create_certificate(2031);
+    folder.write(&newer, &key);
     touched(1);
-    let said = shown.refresh(false, now()).unwrap_err();
-    assert!(said.contains("does not match"), "{said}");
+    let message = shown.refresh(false, now()).unwrap_err();
+    assert!(message.contains("does not match"), "{message}");
     assert_eq!(first(), before, "what held is still shown");
     assert!(
         shown.refresh(true, now()).is_err(),
         "asked for, it is tried again"
     );
 
-    folder.put(&newer, &newer_key);
+    folder.write(&newer, &newer_key);
     touched(2);
     let until = shown.refresh(false, now()).unwrap().expect("it is new");
     assert_eq!(until.to_string(), "2031-01-01T00:00:00.000Z");

@@ -14,36 +14,36 @@ pub(super) struct Validity {
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
-const LONG_TIME: u8 = 0x18;
+const GENERALIZED_TIME: u8 = 0x18;
 
 impl Validity {
     /// Parses a certificate; `None` when it is malformed.
-    pub fn of(certificate: &[u8]) -> Option<Self> {
-        let (whole, _) = expect(certificate, SEQUENCE)?;
-        let (mut rest, _) = expect(whole, SEQUENCE)?;
+    pub fn parse(certificate: &[u8]) -> Option<Self> {
+        let (signed_part, _) = expect_element(certificate, SEQUENCE)?;
+        let (mut rest, _) = expect_element(signed_part, SEQUENCE)?;
         if rest.first() == Some(&VERSION) {
-            rest = element(rest)?.2;
+            rest = split_element(rest)?.2;
         }
         // Serial number, signature algorithm, issuer.
         for _ in 0..3 {
-            rest = element(rest)?.2;
+            rest = split_element(rest)?.2;
         }
-        let (validity, _) = expect(rest, SEQUENCE)?;
-        let (_, _, after) = element(validity)?;
-        let (kind, text, _) = element(after)?;
+        let (validity, _) = expect_element(rest, SEQUENCE)?;
+        let (_, _, after) = split_element(validity)?;
+        let (kind, text, _) = split_element(after)?;
         Some(Self {
-            until: moment(kind, text)?,
+            until: parse_time(kind, text)?,
         })
     }
 }
 
-fn expect(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
-    let (found, content, rest) = element(bytes)?;
+fn expect_element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
+    let (found, content, rest) = split_element(bytes)?;
     (found == kind).then_some((content, rest))
 }
 
 /// Splits off one DER element: tag, content, and the rest.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+fn split_element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&kind, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = match first {
@@ -61,14 +61,14 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 /// Parses `260102030405Z` or `20260102030405Z`; two-digit years of 50 and above belong to the 1900s.
-fn moment(kind: u8, text: &[u8]) -> Option<Timestamp> {
+fn parse_time(kind: u8, text: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(text)
         .ok()
         .filter(|text| text.is_ascii())?;
     let long = match kind {
         UTC_TIME if text.get(..2)? < "50" => format!("20{text}"),
         UTC_TIME => format!("19{text}"),
-        LONG_TIME => text.to_owned(),
+        GENERALIZED_TIME => text.to_owned(),
         _ => return None,
     };
     if long.len() != 15 || !long.ends_with('Z') {
@@ -90,17 +90,17 @@ mod tests {
             (UTC_TIME, "260102030405Z", Some("2026-01-02T03:04:05.000Z")),
             (UTC_TIME, "990102030405Z", Some("1999-01-02T03:04:05.000Z")),
             (
-                LONG_TIME,
+                GENERALIZED_TIME,
                 "20510102030405Z",
                 Some("2051-01-02T03:04:05.000Z"),
             ),
-            (LONG_TIME, "20510102030405", None),
-            (LONG_TIME, "20511302030405Z", None),
+            (GENERALIZED_TIME, "20510102030405", None),
+            (GENERALIZED_TIME, "20511302030405Z", None),
             (UTC_TIME, "2601020304Z", None),
             (UTC_TIME, "", None),
             (0x02, "260102030405Z", None),
         ] {
-            let found = moment(kind, text.as_bytes()).map(|moment| moment.to_string());
+            let found = parse_time(kind, text.as_bytes()).map(|moment| moment.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
         }
     }
@@ -109,16 +109,16 @@ mod tests {
     fn truncated_certificates_are_rejected() {
         let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
         let der = made.cert.der().to_vec();
-        assert!(Validity::of(&der).is_some());
+        assert!(Validity::parse(&der).is_some());
         for length in 0..der.len() {
-            assert_eq!(Validity::of(&der[..length]), None, "{length}");
+            assert_eq!(Validity::parse(&der[..length]), None, "{length}");
         }
         // Any byte at any position results in a value or `None`, never a panic.
         for place in 0..der.len() {
             for byte in [0, 0x30, 0x7f, 0x80, 0x84, 0xff] {
                 let mut damaged = der.clone();
                 damaged[place] = byte;
-                let _ = Validity::of(&damaged);
+                let _ = Validity::parse(&damaged);
             }
         }
     }

@@ -67,7 +67,7 @@ impl AnswerBuilder {
     }
 
     /// Whether a choice is the requested one: the first that arrives, whatever its index.
-    pub fn is_own(&mut self, choice: u64) -> bool {
+    pub fn is_requested_choice(&mut self, choice: u64) -> bool {
         *self.choice.get_or_insert(choice) == choice
     }
 
@@ -145,7 +145,7 @@ impl AnswerBuilder {
             let Some(tokens) = found[name].as_array() else {
                 continue;
             };
-            let tops = tokens.iter().map(|one| one["top_logprobs"].as_array());
+            let tops = tokens.iter().map(|token| token["top_logprobs"].as_array());
             let tops = tops.map(|top| 1 + top.map_or(0, Vec::len));
             self.alternatives += tops.sum::<usize>();
             if self.alternatives > MAX_ALTERNATIVES {
@@ -164,7 +164,7 @@ impl AnswerBuilder {
 
     /// Adds a fragment of a tool call.
     pub fn add_call_fragment(&mut self, fragment: ToolCallFragment) {
-        self.calls.take(fragment);
+        self.calls.add_fragment(fragment);
     }
 
     /// Appends a complete tool call.
@@ -175,12 +175,12 @@ impl AnswerBuilder {
         arguments: &Value,
         signature: Option<&str>,
     ) {
-        self.calls.take_whole(id, name, arguments, signature);
+        self.calls.add_complete_call(id, name, arguments, signature);
     }
 
     /// Adds token counts that the provider reports.
     pub fn add_counts(&mut self, counts: UsageCounts) {
-        self.counts.take(counts);
+        self.counts.merge(counts);
     }
 
     /// Adds text of the model's refusal.
@@ -190,7 +190,7 @@ impl AnswerBuilder {
 
     /// Records the vendor's finish reason.
     pub fn set_finish_reason(&mut self, reason: &str) {
-        if finish_reasons::is_none(reason) {
+        if finish_reasons::is_unset(reason) {
             return;
         }
         match finish_reasons::parse(reason) {
@@ -205,7 +205,7 @@ impl AnswerBuilder {
     }
 
     /// Ends the answer because the provider sent something that does not belong in one.
-    pub fn malformed(&mut self, what: &str) {
+    pub fn fail_malformed(&mut self, what: &str) {
         self.fail(CallError::new(
             CallErrorKind::Malformed,
             format!("the provider sent something that is not {what}"),
@@ -215,15 +215,17 @@ impl AnswerBuilder {
     /// Handles data that is not JSON: a proxy's message, or a damaged chunk.
     ///
     /// A message after a regular end changes nothing; a damaged chunk there may have been part of the answer.
-    pub fn unreadable(&mut self, data: &str, what: &str) {
+    pub fn handle_unreadable(&mut self, data: &str, what: &str) {
         let data = data.trim();
         if self.is_complete() && !data.starts_with(['{', '[']) {
             return;
         }
         let is_prose = data.contains(' ') && !data.starts_with(['{', '[', '"', '<']);
         match is_prose {
-            false => self.malformed(what),
-            true => self.fail(refusal::in_band(&Value::String(sanitize_message(data)))),
+            false => self.fail_malformed(what),
+            true => self.fail(refusal::parse_stream_error(&Value::String(
+                sanitize_message(data),
+            ))),
         }
     }
 
@@ -243,7 +245,7 @@ impl AnswerBuilder {
     }
 
     /// The finish reason, if the answer ended regularly.
-    pub fn ended(&self) -> Option<Finish> {
+    pub fn regular_finish(&self) -> Option<Finish> {
         let finish = self.finish.filter(|_| self.irregular_finish.is_none())?;
         match finish {
             Finish::Stop if !self.calls.is_empty() => Some(Finish::ToolCalls),
@@ -257,9 +259,9 @@ impl AnswerBuilder {
     }
 
     /// Takes the pieces that arrived since the last call.
-    pub fn take(&mut self) -> Vec<Delta> {
+    pub fn take_deltas(&mut self) -> Vec<Delta> {
         let mut out = Vec::new();
-        let shown = (self.text.len(), self.reasoning.len());
+        let emitted = (self.text.len(), self.reasoning.len());
         for piece in std::mem::take(&mut self.new_pieces) {
             match piece {
                 ThinkPiece::Text(text) => {
@@ -272,13 +274,13 @@ impl AnswerBuilder {
                 }
                 ThinkPiece::BlockEnd(item) => out.push(Delta::ReasoningBlock(item)),
                 // The reader already sees the marker in the text, and can tell where the answer begins.
-                ThinkPiece::Closed(close) if self.keeps_shown && shown.0 > 0 => {
+                ThinkPiece::Closed(close) if self.keeps_shown && emitted.0 > 0 => {
                     self.text.push_str(close);
                     out.push(Delta::Text(close.to_owned()));
                 }
                 ThinkPiece::Closed(_) => {
                     out.clear();
-                    if shown != (0, 0) {
+                    if emitted != (0, 0) {
                         out.push(Delta::Restart);
                     }
                     let text = std::mem::take(&mut self.text);
@@ -294,7 +296,7 @@ impl AnswerBuilder {
 
     /// Cuts the answer off, as a token limit does. Counts that the provider has reported so far are not final.
     pub fn cut_off(&mut self) {
-        self.take();
+        self.take_deltas();
         self.argument_tokens_at_cut = Some(self.calls.argument_tokens());
         (self.finish, self.irregular_finish, self.is_done) = (Some(Finish::Length), None, true);
     }
@@ -314,7 +316,7 @@ impl AnswerBuilder {
             return (Vec::new(), Err(fault));
         }
         std::mem::take(&mut self.splitter).finish(&mut self.new_pieces);
-        let mut held = self.take();
+        let mut deltas = self.take_deltas();
         // Quire may have added a tool to enforce a schema; the arguments of its call are the answer.
         if request.tools.is_none()
             && request.format.is_some()
@@ -322,7 +324,7 @@ impl AnswerBuilder {
             && let Some(arguments) = self.calls.take_arguments()
         {
             self.text.push_str(&arguments);
-            held.push(Delta::Text(arguments));
+            deltas.push(Delta::Text(arguments));
             self.finish = self.finish.map(|finish| match finish {
                 Finish::ToolCalls => Finish::Stop,
                 other => other,
@@ -331,9 +333,9 @@ impl AnswerBuilder {
         let result = self.answer(request);
         if matches!(&result, Err(error) if error.kind == CallErrorKind::Empty) {
             // Only whitespace: emitting it would prevent a retry.
-            held.clear();
+            deltas.clear();
         }
-        (held, result)
+        (deltas, result)
     }
 
     fn answer(mut self, request: &ModelRequest) -> Result<Answer, CallError> {

@@ -27,7 +27,11 @@ const MIN_CACHED_PROMPT: u64 = 1_024;
 /// Minimum thinking budget, in tokens.
 const MIN_THINKING_BUDGET: u64 = 1_024;
 
-pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+pub(super) fn request_body(
+    name: &str,
+    request: &ModelRequest,
+    capabilities: &ModelCapabilities,
+) -> Value {
     let enforced = (request.format.as_ref())
         .and_then(|format| schema_subset::anthropic_subset(&format.schema));
     let shape = match capabilities.schema_method("output_config", request) {
@@ -57,17 +61,17 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
         };
         body.insert("system".into(), system);
     }
-    let mut most = max_tokens(request, capabilities);
+    let mut output_limit = max_tokens(request, capabilities);
     let is_forced = request.format.is_some() && shape == Structured::Tool;
     // A forced tool call and thinking are mutually exclusive.
-    let thinks = !is_forced && add_thinking(&mut body, request, capabilities, &mut most);
-    body.insert("max_tokens".into(), json!(most));
+    let thinks = !is_forced && add_thinking(&mut body, request, capabilities, &mut output_limit);
+    body.insert("max_tokens".into(), json!(output_limit));
     add_sampling(&mut body, request, capabilities, thinks);
     if let Some(format) = &request.format {
         match shape {
             Structured::Native => {
-                let wanted = json!({ "type": "json_schema", "schema": enforced });
-                output_config(&mut body).insert("format".into(), wanted);
+                let output_format = json!({ "type": "json_schema", "schema": enforced });
+                output_config(&mut body).insert("format".into(), output_format);
             }
             Structured::Tool => {
                 body.insert("tools".into(), json!([{ "name": format.name, "description": "Gives the answer.", "input_schema": schema_subset::with_object_root(&format.schema) }]));
@@ -92,14 +96,14 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_m
             true => json!({ "type": "object", "properties": {} }),
             false => tool.parameters.clone(),
         };
-        let mut given = json!({ "name": tool.name, "input_schema": schema });
+        let mut encoded = json!({ "name": tool.name, "input_schema": schema });
         if !tool.description.is_empty() {
-            given["description"] = json!(tool.description);
+            encoded["description"] = json!(tool.description);
         }
         if let Some(mark) = tool.cache_control.as_ref().filter(|_| takes_marks) {
-            given[cache_marks::CACHE_FIELD] = mark.clone();
+            encoded[cache_marks::CACHE_FIELD] = mark.clone();
         }
-        given
+        encoded
     };
     body.insert("tools".into(), tools.list.iter().map(tool).collect());
     let mut choice = match &tools.choice {
@@ -119,16 +123,16 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_m
 fn messages(turns: &[PromptTurn]) -> Value {
     let mut messages: Vec<Value> = Vec::new();
     let mut is_results = false;
-    for one in turns {
-        let follows = is_results && !one.is_model;
-        is_results = one.result_of.is_some();
+    for turn in turns {
+        let follows = is_results && !turn.is_model;
+        is_results = turn.result_of.is_some();
         let last = messages.last_mut().filter(|_| follows);
         match last.and_then(|last| last["content"].as_array_mut()) {
             Some(parts) => {
-                parts.extend(content_blocks(one));
+                parts.extend(content_blocks(turn));
                 is_results = true;
             }
-            None => messages.push(encode_turn(one)),
+            None => messages.push(encode_turn(turn)),
         }
     }
     Value::Array(messages)
@@ -176,10 +180,15 @@ fn content_blocks(turn: &PromptTurn) -> Vec<Value> {
 
 fn max_tokens(request: &ModelRequest, capabilities: &ModelCapabilities) -> u64 {
     let own = request.parameters.max_tokens.map(u64::from);
-    let known = Some(capabilities.max_output).filter(|most| *most > 0);
-    let most =
-        own.unwrap_or_else(|| known.map_or(DEFAULT_OUTPUT, |most| most.min(MAX_DEFAULT_OUTPUT)));
-    known.map_or(most, |known| most.min(known)).max(1)
+    let known = Some(capabilities.max_output).filter(|model_limit| *model_limit > 0);
+    let model_limit = own.unwrap_or_else(|| {
+        known.map_or(DEFAULT_OUTPUT, |model_limit| {
+            model_limit.min(MAX_DEFAULT_OUTPUT)
+        })
+    });
+    known
+        .map_or(model_limit, |known| model_limit.min(known))
+        .max(1)
 }
 
 fn output_config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
@@ -222,7 +231,7 @@ fn add_thinking(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
-    most: &mut u64,
+    output_limit: &mut u64,
 ) -> bool {
     let adaptive =
         || (is_adaptive(request) && !capabilities.has_refused("thinking")).then_some("high");
@@ -250,19 +259,19 @@ fn add_thinking(
         }
         return true;
     }
-    let wanted = thinking_budget(effort).max(MIN_THINKING_BUDGET);
+    let budget = thinking_budget(effort).max(MIN_THINKING_BUDGET);
     if request.parameters.max_tokens.is_none() {
         // The budget counts against the limit, so the limit is raised by it to leave the answer its room.
-        let known = Some(capabilities.max_output).filter(|most| *most > 0);
-        *most = (*most + wanted).min(known.unwrap_or(u64::MAX));
+        let known = Some(capabilities.max_output).filter(|output_limit| *output_limit > 0);
+        *output_limit = (*output_limit + budget).min(known.unwrap_or(u64::MAX));
     }
-    let given = wanted.min(most.saturating_sub(1));
-    if given < MIN_THINKING_BUDGET {
+    let granted = budget.min(output_limit.saturating_sub(1));
+    if granted < MIN_THINKING_BUDGET {
         return false;
     }
     body.insert(
         "thinking".into(),
-        json!({ "type": "enabled", "budget_tokens": given }),
+        json!({ "type": "enabled", "budget_tokens": granted }),
     );
     true
 }
@@ -294,9 +303,9 @@ fn add_sampling(
 
 pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     let Ok(data) = crate::domain::json::parse(&event.data) else {
-        return builder.unreadable(&event.data, "an Anthropic message");
+        return builder.handle_unreadable(&event.data, "an Anthropic message");
     };
-    let place = usage_counts::whole(&data["index"]).unwrap_or(0);
+    let place = usage_counts::parse_count(&data["index"]).unwrap_or(0);
     match data["type"].as_str().unwrap_or(&event.event) {
         "message_start" => read_usage(builder, &data["message"]["usage"]),
         "content_block_start" => {
@@ -329,13 +338,13 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
         }
         "message_delta" => {
             read_usage(builder, &data["usage"]);
-            read_stop(builder, &data["delta"]);
+            read_stop_reason(builder, &data["delta"]);
         }
         "message_stop" => builder.end(),
         // `ping`, block ends, and events that the vendor may add later.
         _ => {
             if let Some(error) = refusal::reported_error(&data) {
-                builder.fail(refusal::in_band(error));
+                builder.fail(refusal::parse_stream_error(error));
             }
         }
     }
@@ -343,10 +352,10 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
 
 pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     if let Some(error) = refusal::reported_error(body) {
-        return builder.fail(refusal::in_band(error));
+        return builder.fail(refusal::parse_stream_error(error));
     }
     let Some(blocks) = body["content"].as_array() else {
-        return builder.malformed("an Anthropic message");
+        return builder.fail_malformed("an Anthropic message");
     };
     for (place, part) in (0..).zip(blocks) {
         read_block(builder, place, part, true);
@@ -355,7 +364,7 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
         }
     }
     read_usage(builder, &body["usage"]);
-    read_stop(builder, body);
+    read_stop_reason(builder, body);
     builder.end();
 }
 
@@ -384,7 +393,7 @@ fn read_block(builder: &mut AnswerBuilder, place: u64, block: &Value, is_whole: 
     }
 }
 
-fn read_stop(builder: &mut AnswerBuilder, stop: &Value) {
+fn read_stop_reason(builder: &mut AnswerBuilder, stop: &Value) {
     let Some(reason) = stop["stop_reason"].as_str() else {
         return;
     };
@@ -405,21 +414,21 @@ fn read_usage(builder: &mut AnswerBuilder, found: &Value) {
     let sum = |name: &str| {
         let counts = parts
             .iter()
-            .filter_map(|part| usage_counts::whole(&part[name]));
+            .filter_map(|part| usage_counts::parse_count(&part[name]));
         counts.reduce(u64::saturating_add)
     };
     let input = sum("input_tokens");
     if input.is_none() && sum("output_tokens").is_none() {
         // Some compatible servers report usage as chat completions do.
-        return builder.add_counts(usage_counts::of(found));
+        return builder.add_counts(usage_counts::parse_usage(found));
     }
     builder.add_counts(UsageCounts {
         input,
         output: sum("output_tokens"),
         cached: sum("cache_read_input_tokens"),
         stored: sum("cache_creation_input_tokens"),
-        reasoning: usage_counts::whole(&found["output_tokens_details"]["thinking_tokens"]),
+        reasoning: usage_counts::parse_count(&found["output_tokens_details"]["thinking_tokens"]),
         charged: None,
-        beside: true,
+        excludes_cached: true,
     });
 }

@@ -17,7 +17,7 @@ const MAX_MARK_BYTES: usize = 256;
 /// # Errors
 ///
 /// When the marker is not an object, or is larger than 256 bytes.
-pub(super) fn mark_of(block: &Value) -> Result<Option<Value>, RequestError> {
+pub(super) fn block_mark(block: &Value) -> Result<Option<Value>, RequestError> {
     match &block[CACHE_FIELD] {
         Value::Null => Ok(None),
         mark @ Value::Object(_) if mark.to_string().len() <= MAX_MARK_BYTES => {
@@ -36,7 +36,7 @@ pub(super) fn mark_of(block: &Value) -> Result<Option<Value>, RequestError> {
 ///
 /// When the marker is not an object, or is larger than 256 bytes.
 pub(super) fn mark_after(block: &Value) -> Result<Option<CacheMark>, RequestError> {
-    Ok(mark_of(block)?.map(|control| CacheMark { end: None, control }))
+    Ok(block_mark(block)?.map(|control| CacheMark { end: None, control }))
 }
 
 /// Whether a request has cache markers.
@@ -51,9 +51,9 @@ pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
     let (mut marks, mut before) = (Vec::new(), 0);
     let instructions = messages
         .iter()
-        .filter(|one| one.role == MessageRole::System);
+        .filter(|instruction| instruction.role == MessageRole::System);
     for message in instructions {
-        marks.extend(shifted(&message.cache_marks, before));
+        marks.extend(shift_marks(&message.cache_marks, before));
         before += message.text.len() + INSTRUCTION_SEPARATOR.len();
     }
     marks
@@ -63,7 +63,7 @@ pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
 const INSTRUCTION_SEPARATOR: &str = "\n\n";
 
 /// Shifts the markers of a text by the length, in bytes, of the text before it.
-pub(super) fn shifted(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = CacheMark> {
+pub(super) fn shift_marks(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = CacheMark> {
     marks.iter().map(move |mark| CacheMark {
         end: mark.end.map(|end| end + bytes),
         control: mark.control.clone(),
@@ -117,11 +117,11 @@ mod tests {
         };
         let texts = |text: &str, marks: &[CacheMark]| {
             let blocks = split_at_marks(text, marks);
-            let one = |block: &Value| {
+            let describe = |block: &Value| {
                 let text = block["text"].as_str().unwrap_or_default().to_owned();
                 (text, !block[CACHE_FIELD].is_null())
             };
-            blocks.iter().map(one).collect::<Vec<_>>()
+            blocks.iter().map(describe).collect::<Vec<_>>()
         };
         let owned = |text: &str, is_marked| (text.to_owned(), is_marked);
         for (text, marks, expected) in [

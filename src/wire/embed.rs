@@ -86,9 +86,9 @@ pub fn parse_request(body: &Value) -> Result<EmbeddingRequest, RequestError> {
 pub fn build_request(
     kind: ApiFormat,
     name: &str,
-    asked: &EmbeddingRequest,
+    request: &EmbeddingRequest,
 ) -> Option<(String, Value)> {
-    let (texts, dimensions) = (&asked.texts, asked.dimensions);
+    let (texts, dimensions) = (&request.texts, request.dimensions);
     let mut body = json!({ "model": name, "input": texts });
     match kind {
         ApiFormat::OpenAi | ApiFormat::Responses => {
@@ -96,7 +96,7 @@ pub fn build_request(
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
             }
-            add_client_fields(kind, &mut body, asked);
+            add_client_fields(kind, &mut body, request);
             Some(("embeddings".to_owned(), body))
         }
         ApiFormat::Ollama => {
@@ -105,7 +105,7 @@ pub fn build_request(
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
             }
-            add_client_fields(kind, &mut body, asked);
+            add_client_fields(kind, &mut body, request);
             Some(("api/embed".to_owned(), body))
         }
         ApiFormat::Gemini => {
@@ -127,8 +127,11 @@ pub fn build_request(
 
 /// The fields of a request that can be omitted: all but the model and its texts.
 pub fn optional_fields(body: &Value) -> Vec<String> {
-    let one = body.get("requests").map_or(body, |requests| &requests[0]);
-    let names = one.as_object().into_iter().flat_map(|fields| fields.keys());
+    let first_request = body.get("requests").map_or(body, |requests| &requests[0]);
+    let names = first_request
+        .as_object()
+        .into_iter()
+        .flat_map(|fields| fields.keys());
     let is_needed = |name: &&String| matches!(name.as_str(), "model" | "input" | "content");
     names.filter(|name| !is_needed(name)).cloned().collect()
 }
@@ -136,7 +139,7 @@ pub fn optional_fields(body: &Value) -> Vec<String> {
 /// Removes the fields that the model has refused from a request and returns their names in the client's API.
 pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
     let names = optional_fields(body);
-    let left_out: Vec<String> = names
+    let removed: Vec<String> = names
         .into_iter()
         .filter(|name| refused.contains(name))
         .collect();
@@ -145,22 +148,22 @@ pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
         None => vec![body],
     };
     for fields in all.into_iter().filter_map(Value::as_object_mut) {
-        fields.retain(|name, _| !left_out.contains(name));
+        fields.retain(|name, _| !removed.contains(name));
     }
     let known = |name: String| match name.as_str() {
         "outputDimensionality" => "dimensions".to_owned(),
         _ => name,
     };
-    left_out.into_iter().map(known).collect()
+    removed.into_iter().map(known).collect()
 }
 
 // Fields that Quire sets take precedence.
-fn add_client_fields(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
+fn add_client_fields(kind: ApiFormat, body: &mut Value, request: &EmbeddingRequest) {
     let Some(body) = body.as_object_mut() else {
         return;
     };
-    for (name, value) in &asked.passthrough.fields {
-        if passthrough::is_sent_to(kind, &asked.passthrough, name) {
+    for (name, value) in &request.passthrough.fields {
+        if passthrough::is_sent_to(kind, &request.passthrough, name) {
             body.entry(name).or_insert_with(|| value.clone());
         }
     }
@@ -168,14 +171,14 @@ fn add_client_fields(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest
 
 /// The fields of a request that a provider with this API format does not receive. `None` means that no provider
 /// was found.
-pub fn ignored_fields(kind: Option<ApiFormat>, asked: &EmbeddingRequest) -> Vec<String> {
+pub fn ignored_fields(kind: Option<ApiFormat>, request: &EmbeddingRequest) -> Vec<String> {
     let reaches = |name: &str| {
-        kind.is_some_and(|kind| passthrough::is_sent_to(kind, &asked.passthrough, name))
+        kind.is_some_and(|kind| passthrough::is_sent_to(kind, &request.passthrough, name))
     };
-    let names = asked.passthrough.fields.keys();
+    let names = request.passthrough.fields.keys();
     let skipped = names.filter(|name| !reaches(name));
     skipped
-        .map(|name| super::serve_openai::shown(name))
+        .map(|name| super::serve_openai::sanitize_field_name(name))
         .collect()
 }
 
@@ -196,7 +199,7 @@ pub fn parse_answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<Embed
         let numbers = value.as_array().filter(|numbers| !numbers.is_empty())?;
         numbers
             .iter()
-            .map(|one| one.as_f64().map(|one| one as f32))
+            .map(|item| item.as_f64().map(|item| item as f32))
             .collect()
     };
     let (vectors, tokens): (Option<Vec<_>>, _) = match kind {
@@ -207,7 +210,7 @@ pub fn parse_answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<Embed
         ApiFormat::Gemini => {
             let all = body["embeddings"].as_array()?.iter();
             (
-                all.map(|one| vector(&one["values"])).collect(),
+                all.map(|item| vector(&item["values"])).collect(),
                 &Value::Null,
             )
         }
@@ -300,7 +303,7 @@ mod tests {
             dimensions: Some(2),
             ..EmbeddingRequest::default()
         };
-        for (kind, path, place, given) in [
+        for (kind, path, place, response) in [
             (
                 ApiFormat::OpenAi,
                 "embeddings",
@@ -322,10 +325,10 @@ mod tests {
         ] {
             let (at, body) = build_request(kind, "m", &asked).expect("it has embeddings");
             assert_eq!((at.as_str(), body.pointer(place)), (path, Some(&json!(2))));
-            let told = parse_answer(kind, 2, &given).expect("vectors");
-            assert_eq!(told.vectors, [[1.0, 2.0], [3.0, 4.0]]);
-            assert_eq!(told.tokens.is_some(), kind != ApiFormat::Gemini);
-            assert_eq!(parse_answer(kind, 3, &given), None, "one is missing");
+            let answer = parse_answer(kind, 2, &response).expect("vectors");
+            assert_eq!(answer.vectors, [[1.0, 2.0], [3.0, 4.0]]);
+            assert_eq!(answer.tokens.is_some(), kind != ApiFormat::Gemini);
+            assert_eq!(parse_answer(kind, 3, &response), None, "one is missing");
             assert_eq!(parse_answer(kind, 2, &json!({ "error": "x" })), None);
         }
         assert_eq!(build_request(ApiFormat::Anthropic, "m", &asked), None);

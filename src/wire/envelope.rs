@@ -10,7 +10,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// Wraps a vendor's block in a reasoning item: its text as a summary, and the whole block to be sent back. `None` if
 /// it is already a Responses item, or its vendor does not accept it back.
-pub(super) fn wrap(id: &str, block: &Value) -> Option<Value> {
+pub(super) fn wrap_block(id: &str, block: &Value) -> Option<Value> {
     if block["type"] == "reasoning" || !(is_signed_thought(block) || is_opaque(block)) {
         return None;
     }
@@ -54,7 +54,7 @@ mod tests {
             json!({ "type": "redacted_thinking", "data": "b3A" }),
             json!({ "type": "reasoning.encrypted", "data": "b3A", "index": 0 }),
         ] {
-            let item = wrap("rs_1", &block).expect("an item");
+            let item = wrap_block("rs_1", &block).expect("an item");
             assert_eq!(item["type"], "reasoning");
             assert_eq!(unwrap_block(&item), Some(block));
         }
@@ -67,6 +67,6 @@ mod tests {
             assert_eq!(unwrap_block(&own), None, "{own}");
         }
         let unsigned = json!({ "type": "thinking", "thinking": "Okay.", "signature": "" });
-        assert_eq!(wrap("rs_1", &unsigned), None);
+        assert_eq!(wrap_block("rs_1", &unsigned), None);
     }
 }

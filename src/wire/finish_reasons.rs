@@ -98,7 +98,7 @@ pub(super) fn parse(reason: &str) -> Option<Finish> {
 }
 
 /// Whether a value means that there is no finish reason yet, in any spelling.
-pub(super) fn is_none(reason: &str) -> bool {
+pub(super) fn is_unset(reason: &str) -> bool {
     matches!(reason.trim(), "" | "null" | "none" | "None")
 }
 

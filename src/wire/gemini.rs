@@ -25,11 +25,11 @@ pub(super) fn escape_name(name: &str) -> String {
         .collect()
 }
 
-pub(super) fn body(request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+pub(super) fn request_body(request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
     let shape = capabilities.schema_method("responseJsonSchema", request);
     let (system, turns) = split_instructions(request, shape);
     let mut body = Map::new();
-    let contents = turns.iter().map(|one| encode_turn(request, one));
+    let contents = turns.iter().map(|turn| encode_turn(request, turn));
     body.insert("contents".into(), contents.collect());
     if !system.is_empty() {
         body.insert(
@@ -52,10 +52,10 @@ pub(super) fn body(request: &ModelRequest, capabilities: &ModelCapabilities) -> 
         }
         (Some(format), Structured::Tool) => {
             body.insert("tools".into(), json!([{ "functionDeclarations": [{ "name": format.name, "description": "Gives the answer.", "parametersJsonSchema": schema_subset::gemini_subset(&format.schema) }] }]));
-            let wanted = json!({ "mode": "ANY", "allowedFunctionNames": [format.name] });
+            let tool_config = json!({ "mode": "ANY", "allowedFunctionNames": [format.name] });
             body.insert(
                 "toolConfig".into(),
-                json!({ "functionCallingConfig": wanted }),
+                json!({ "functionCallingConfig": tool_config }),
             );
         }
         _ => {}
@@ -79,7 +79,7 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools) {
     };
     let all: Vec<Value> = tools.list.iter().map(declared).collect();
     body.insert("tools".into(), json!([{ "functionDeclarations": all }]));
-    let wanted = match &tools.choice {
+    let mode = match &tools.choice {
         ToolChoice::Auto => return,
         ToolChoice::None => json!({ "mode": "NONE" }),
         ToolChoice::Required => json!({ "mode": "ANY" }),
@@ -87,14 +87,15 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools) {
     };
     body.insert(
         "toolConfig".into(),
-        json!({ "functionCallingConfig": wanted }),
+        json!({ "functionCallingConfig": mode }),
     );
 }
 
 fn encode_turn(request: &ModelRequest, turn: &PromptTurn) -> Value {
     if let Some(id) = turn.result_of {
-        let given = json!({ "name": tool_name(request, id), "response": { "result": turn.text } });
-        return json!({ "role": "user", "parts": [{ "functionResponse": given }] });
+        let response =
+            json!({ "name": tool_name(request, id), "response": { "result": turn.text } });
+        return json!({ "role": "user", "parts": [{ "functionResponse": response }] });
     }
     let role = if turn.is_model { "model" } else { "user" };
     let mut parts: Vec<Value> = turn
@@ -191,7 +192,7 @@ fn thinking_config(request: &ModelRequest, capabilities: &ModelCapabilities) -> 
 pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
         Ok(frame) => read_frame(builder, &frame),
-        Err(_) => builder.unreadable(&event.data, "a Gemini answer"),
+        Err(_) => builder.handle_unreadable(&event.data, "a Gemini answer"),
     }
 }
 
@@ -204,7 +205,7 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
         read_frame(builder, frame);
     }
     if !frames.iter().any(is_frame) {
-        builder.malformed("a Gemini answer");
+        builder.fail_malformed("a Gemini answer");
     }
     builder.end();
 }
@@ -217,7 +218,7 @@ fn is_frame(frame: &Value) -> bool {
 
 fn read_frame(builder: &mut AnswerBuilder, frame: &Value) {
     if let Some(error) = refusal::reported_error(frame) {
-        return builder.fail(refusal::in_band(error));
+        return builder.fail(refusal::parse_stream_error(error));
     }
     if let Some(reason) = frame["promptFeedback"]["blockReason"].as_str() {
         return builder.fail(CallError::new(
@@ -285,10 +286,10 @@ fn read_usage(builder: &mut AnswerBuilder, found: &Value) {
     if !found.is_object() {
         return;
     }
-    let count = |name: &str| usage_counts::whole(&found[name]);
-    let sum = |one: Option<u64>, two: Option<u64>| match (one, two) {
+    let count = |name: &str| usage_counts::parse_count(&found[name]);
+    let sum = |left: Option<u64>, right: Option<u64>| match (left, right) {
         (None, None) => None,
-        (one, two) => Some(one.unwrap_or(0).saturating_add(two.unwrap_or(0))),
+        (left, right) => Some(left.unwrap_or(0).saturating_add(right.unwrap_or(0))),
     };
     let reasoning = count("thoughtsTokenCount");
     let input = sum(count("promptTokenCount"), count("toolUsePromptTokenCount"));

@@ -43,12 +43,12 @@ pub fn lines_by_path(text: &str) -> BTreeMap<String, usize> {
         }
         // A value's line is that of its first character, or of its key.
         if !character.is_whitespace() && !matches!(character, ',' | '}' | ']' | ':') {
-            let shown = path_text(&path);
-            size += shown.len();
+            let path_name = path_text(&path);
+            size += path_name.len();
             if size > MAX_PATHS {
                 break;
             }
-            found.entry(shown).or_insert(line);
+            found.entry(path_name).or_insert(line);
         }
     }
     found

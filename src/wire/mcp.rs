@@ -138,10 +138,10 @@ pub fn parse_message(text: &str) -> Result<McpMessage, McpError> {
     Ok(McpMessage::Request { id, ask })
 }
 
-fn negotiate_version(wanted: Option<&str>) -> &'static str {
+fn negotiate_version(requested: Option<&str>) -> &'static str {
     let known = PROTOCOL_VERSIONS
         .iter()
-        .find(|version| Some(**version) == wanted);
+        .find(|version| Some(**version) == requested);
     known.copied().unwrap_or(DEFAULT_VERSION)
 }
 
@@ -150,9 +150,9 @@ fn parse_call(params: &Value) -> Result<(McpTool, f64), String> {
     let name = params["name"]
         .as_str()
         .ok_or("the name of the tool is missing")?;
-    let said = match &params["arguments"] {
+    let arguments = match &params["arguments"] {
         Value::Null => &empty,
-        Value::Object(said) => said,
+        Value::Object(arguments) => arguments,
         _ => return Err("arguments must be an object".to_owned()),
     };
     let known: &[&str] = match name {
@@ -170,45 +170,45 @@ fn parse_call(params: &Value) -> Result<(McpTool, f64), String> {
         _ => return Err(format!("there is no tool {name}")),
     };
     let stray = |key: &&String| *key != "deadline_s" && !known.contains(&key.as_str());
-    if let Some(stray) = said.keys().find(stray) {
+    if let Some(stray) = arguments.keys().find(stray) {
         return Err(format!("{name} has no argument {stray}"));
     }
     let tool = match name {
         "consult" => McpTool::Consult(PanelQuestion {
-            question: text_argument(said, "question")?.ok_or("question is missing")?,
-            models: texts_argument(said, "models")?,
-            pattern: text_argument(said, "pattern")?,
-            documents: texts_argument(said, "documents")?,
-            depth: text_argument(said, "depth")?,
-            budget_usd: number_argument(said, "budget_usd", 0.0, 1e6)?,
+            question: text_argument(arguments, "question")?.ok_or("question is missing")?,
+            models: texts_argument(arguments, "models")?,
+            pattern: text_argument(arguments, "pattern")?,
+            documents: texts_argument(arguments, "documents")?,
+            depth: text_argument(arguments, "depth")?,
+            budget_usd: number_argument(arguments, "budget_usd", 0.0, 1e6)?,
         }),
         "search_documents" => McpTool::SearchDocuments {
-            query: text_argument(said, "query")?.ok_or("query is missing")?,
-            limit: number_argument(said, "limit", 1.0, MAX_HITS as f64)?
+            query: text_argument(arguments, "query")?.ok_or("query is missing")?,
+            limit: number_argument(arguments, "limit", 1.0, MAX_HITS as f64)?
                 .map_or(DEFAULT_HITS, |n| n as usize),
         },
         "analysis_status" => McpTool::AnalysisStatus(
-            text_argument(said, "analysis_id")?.ok_or("analysis_id is missing")?,
+            text_argument(arguments, "analysis_id")?.ok_or("analysis_id is missing")?,
         ),
         _ => McpTool::ListPatterns,
     };
     let deadline =
-        number_argument(said, "deadline_s", 1.0, MAX_TIMEOUT)?.unwrap_or(DEFAULT_TIMEOUT);
+        number_argument(arguments, "deadline_s", 1.0, MAX_TIMEOUT)?.unwrap_or(DEFAULT_TIMEOUT);
     Ok((tool, deadline))
 }
 
-fn text_argument(said: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
-    match said.get(key) {
+fn text_argument(arguments: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
+    match arguments.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.clone())),
         Some(_) => Err(format!("{key} must be a non-empty string")),
     }
 }
 
-fn texts_argument(said: &Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
+fn texts_argument(arguments: &Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
     let wrong = || format!("{key} must be a list of strings");
     let item = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(wrong);
-    match said.get(key) {
+    match arguments.get(key) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(items)) => items.iter().map(item).collect(),
         Some(_) => Err(wrong()),
@@ -216,16 +216,16 @@ fn texts_argument(said: &Map<String, Value>, key: &str) -> Result<Vec<String>, S
 }
 
 fn number_argument(
-    said: &Map<String, Value>,
+    arguments: &Map<String, Value>,
     key: &str,
-    least: f64,
-    most: f64,
+    min: f64,
+    max: f64,
 ) -> Result<Option<f64>, String> {
-    match said.get(key) {
+    match arguments.get(key) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_f64().filter(|n| (least..=most).contains(n)) {
+        Some(value) => match value.as_f64().filter(|n| (min..=max).contains(n)) {
             Some(number) => Ok(Some(number)),
-            None => Err(format!("{key} must be a number from {least} to {most}")),
+            None => Err(format!("{key} must be a number from {min} to {max}")),
         },
     }
 }

@@ -191,23 +191,23 @@ pub fn request(
     let (path, mut body) = match kind {
         ApiFormat::OpenAi => (
             "chat/completions".to_owned(),
-            openai::body(name, request, capabilities, quirks),
+            openai::request_body(name, request, capabilities, quirks),
         ),
         ApiFormat::Responses => (
             "responses".to_owned(),
-            responses::body(name, request, capabilities),
+            responses::request_body(name, request, capabilities),
         ),
         ApiFormat::Anthropic => (
             "messages".to_owned(),
-            anthropic::body(name, request, capabilities),
+            anthropic::request_body(name, request, capabilities),
         ),
         ApiFormat::Gemini => (
             gemini::model_path(name),
-            gemini::body(request, capabilities),
+            gemini::request_body(request, capabilities),
         ),
         ApiFormat::Ollama => (
             "api/chat".to_owned(),
-            ollama::body(name, request, capabilities),
+            ollama::request_body(name, request, capabilities),
         ),
     };
     passthrough::add_fields(kind, &mut body, request, capabilities);
@@ -286,7 +286,7 @@ impl AnswerDecoder {
             }
         };
         match joined_json::split_objects(&event.data) {
-            None => read(self.kind, builder, event),
+            None => decode_event(self.kind, builder, event),
             Some(parts) => {
                 for data in parts {
                     let event = event.event.clone();
@@ -295,11 +295,11 @@ impl AnswerDecoder {
                         data,
                         id: None,
                     };
-                    read(self.kind, builder, &part);
+                    decode_event(self.kind, builder, &part);
                 }
             }
         }
-        builder.take()
+        builder.take_deltas()
     }
 
     /// Decodes a complete response: a server that does not stream sends one JSON object.
@@ -322,7 +322,7 @@ impl AnswerDecoder {
             ApiFormat::Gemini => gemini::read_whole(builder, &value),
             ApiFormat::Ollama => ollama::read_whole(builder, &value),
         }
-        builder.take()
+        builder.take_deltas()
     }
 
     /// Whether no further event can change the answer.
@@ -336,8 +336,8 @@ impl AnswerDecoder {
     }
 
     /// The finish reason, if the answer ended regularly.
-    pub fn ended(&self) -> Option<Finish> {
-        self.builder.ended()
+    pub fn regular_finish(&self) -> Option<Finish> {
+        self.builder.regular_finish()
     }
 
     /// Whether any text, reasoning, or tool call has arrived.
@@ -382,7 +382,7 @@ impl AnswerDecoder {
 }
 
 /// Decodes an event of an API format.
-fn read(kind: ApiFormat, builder: &mut AnswerBuilder, event: &sse::SseFrame) {
+fn decode_event(kind: ApiFormat, builder: &mut AnswerBuilder, event: &sse::SseFrame) {
     match kind {
         ApiFormat::OpenAi => openai::read_event(builder, event),
         ApiFormat::Responses => responses::read_event(builder, event),

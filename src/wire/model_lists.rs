@@ -35,13 +35,13 @@ pub fn parse_models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
         .find_map(Value::as_array)?;
     let listed = list.iter().filter_map(|model| match kind {
         ApiFormat::Gemini => parse_gemini_row(model),
-        ApiFormat::Ollama => name_only(&model["name"]),
+        ApiFormat::Ollama => named_model(&model["name"]),
         ApiFormat::OpenAi | ApiFormat::Responses | ApiFormat::Anthropic => parse_row(model),
     });
     Some(listed.take(MAX_MODELS).collect())
 }
 
-fn name_only(name: &Value) -> Option<ListedModel> {
+fn named_model(name: &Value) -> Option<ListedModel> {
     let name = name.as_str()?;
     let sound = !name.is_empty()
         && name.len() <= 200
@@ -54,7 +54,7 @@ fn name_only(name: &Value) -> Option<ListedModel> {
 
 /// Reads a row. OpenAI's list has names only; OpenRouter, Together, vLLM, and Anthropic add their own fields.
 fn parse_row(model: &Value) -> Option<ListedModel> {
-    let mut listed = name_only(&model["id"])?;
+    let mut listed = named_model(&model["id"])?;
     let windows = [
         "context_length",
         "max_model_len",
@@ -72,8 +72,8 @@ fn parse_row(model: &Value) -> Option<ListedModel> {
     listed.price = parse_price(&model["pricing"]);
     let inputs = model["architecture"]["input_modalities"].as_array();
     listed.vision = inputs.map(|inputs| inputs.iter().any(|input| input == "image"));
-    let takes = model["supported_parameters"].as_array();
-    for field in takes.into_iter().flatten().filter_map(Value::as_str) {
+    let supported = model["supported_parameters"].as_array();
+    for field in supported.into_iter().flatten().filter_map(Value::as_str) {
         let known = match field {
             "reasoning" => "reasoning_effort",
             "temperature" | "top_p" | "top_k" | "max_tokens" | "stop" | "seed"
@@ -107,7 +107,7 @@ fn parse_gemini_row(model: &Value) -> Option<ListedModel> {
         return None;
     }
     let name = model["name"].as_str()?;
-    let mut listed = name_only(&Value::from(name.strip_prefix("models/").unwrap_or(name)))?;
+    let mut listed = named_model(&Value::from(name.strip_prefix("models/").unwrap_or(name)))?;
     listed.context_window = model["inputTokenLimit"].as_u64().unwrap_or(0);
     Some(listed)
 }

@@ -21,7 +21,11 @@ const CONTEXT_STEP: u64 = 4_096;
 /// Maximum context size, in tokens: a home machine cannot hold more in addition to the model.
 const MAX_CONTEXT: u64 = 131_072;
 
-pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+pub(super) fn request_body(
+    name: &str,
+    request: &ModelRequest,
+    capabilities: &ModelCapabilities,
+) -> Value {
     // Ollama itself can enforce a schema with any model.
     let shape = match capabilities.has_refused("format") {
         true => Structured::Prompt,
@@ -114,13 +118,13 @@ fn options(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Stri
     let read = request.tokens();
     let room = own.max_tokens.map_or(DEFAULT_OUTPUT_TOKENS, u64::from);
     // Token estimates are rough, so the size includes a margin of half the prompt.
-    let wanted = (read + read / 2 + room)
+    let context_size = (read + read / 2 + room)
         .next_multiple_of(CONTEXT_STEP)
         .min(MAX_CONTEXT);
     let known = Some(capabilities.context_window).filter(|window| *window > 0);
     options.insert(
         "num_ctx".into(),
-        json!(known.map_or(wanted, |known| wanted.min(known))),
+        json!(known.map_or(context_size, |known| context_size.min(known))),
     );
     options
 }
@@ -128,17 +132,17 @@ fn options(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Stri
 pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
         Ok(line) => read_whole(builder, &line),
-        Err(_) => builder.unreadable(&event.data, "an Ollama answer"),
+        Err(_) => builder.handle_unreadable(&event.data, "an Ollama answer"),
     }
 }
 
 pub(super) fn read_whole(builder: &mut AnswerBuilder, line: &Value) {
     if let Some(error) = refusal::reported_error(line) {
-        return builder.fail(refusal::in_band(error));
+        return builder.fail(refusal::parse_stream_error(error));
     }
     let message = &line["message"];
     if !message.is_object() && line["done"] != true {
-        return builder.malformed("an Ollama answer");
+        return builder.fail_malformed("an Ollama answer");
     }
     builder.add_reasoning(message["thinking"].as_str().unwrap_or_default());
     builder.add_text(message["content"].as_str().unwrap_or_default());
@@ -150,8 +154,8 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, line: &Value) {
     if line["done"] == true {
         // Absent when the whole prompt was still cached from the previous call.
         builder.add_counts(UsageCounts {
-            input: usage_counts::whole(&line["prompt_eval_count"]),
-            output: usage_counts::whole(&line["eval_count"]),
+            input: usage_counts::parse_count(&line["prompt_eval_count"]),
+            output: usage_counts::parse_count(&line["eval_count"]),
             ..UsageCounts::default()
         });
         // Before 2024 there was no finish reason: `done` alone was the regular end.

@@ -48,7 +48,7 @@ pub const PLAIN_QUIRKS: ProviderQuirks = ProviderQuirks {
     strict_turns: false,
 };
 
-pub(super) fn body(
+pub(super) fn request_body(
     name: &str,
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
@@ -72,10 +72,10 @@ pub(super) fn body(
             body.insert("response_format".into(), json!({ "type": "json_object" }));
         }
         (Some(format), Structured::Native) => {
-            let wanted = json!({ "name": format.name, "schema": with_object_root(&format.schema), "strict": is_strict(format) });
+            let json_schema = json!({ "name": format.name, "schema": with_object_root(&format.schema), "strict": is_strict(format) });
             body.insert(
                 "response_format".into(),
-                json!({ "type": "json_schema", "json_schema": wanted }),
+                json!({ "type": "json_schema", "json_schema": json_schema }),
             );
         }
         (Some(format), Structured::Tool) => {
@@ -319,15 +319,15 @@ fn add_reasoning_settings(
             body.insert("reasoning".into(), json!({ "effort": effort }));
         }
         Thinking::Toggle if !capabilities.has_refused("thinking") => {
-            let wanted = if effort == "none" || has_tool_results(request) {
+            let level = if effort == "none" || has_tool_results(request) {
                 "disabled"
             } else {
                 "enabled"
             };
-            body.insert("thinking".into(), json!({ "type": wanted }));
+            body.insert("thinking".into(), json!({ "type": level }));
             // Some models also accept an effort level.
             let is_known = capabilities.efforts.iter().any(|known| known == effort);
-            if is_known && wanted == "enabled" && !capabilities.has_refused("reasoning_effort") {
+            if is_known && level == "enabled" && !capabilities.has_refused("reasoning_effort") {
                 body.insert("reasoning_effort".into(), json!(effort));
             }
         }

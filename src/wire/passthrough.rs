@@ -157,13 +157,13 @@ pub(super) fn read_fields(
 /// `serviceTier`, so case, `_`, and `-` are ignored.
 fn is_reserved(name: &str) -> bool {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
-    let wanted = plain(name);
+    let plain_name = plain(name);
     RESERVED_FIELDS
         .iter()
-        .any(|reserved| plain(reserved) == wanted)
+        .any(|reserved| plain(reserved) == plain_name)
         || RESERVED_PREFIXES
             .iter()
-            .any(|beginning| wanted.starts_with(beginning))
+            .any(|beginning| plain_name.starts_with(beginning))
 }
 
 /// Whether a client's field is sent to a provider with this API format.
@@ -233,25 +233,25 @@ fn place_field(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value
     }
 }
 
-// Adds the fields that `own` lacks.
-fn fill_missing(own: &mut Value, more: &Value) {
-    let (Some(own), Some(more)) = (own.as_object_mut(), more.as_object()) else {
+// Adds the fields that `target` lacks.
+fn fill_missing(target: &mut Value, more: &Value) {
+    let (Some(target), Some(more)) = (target.as_object_mut(), more.as_object()) else {
         return;
     };
     for (name, value) in more {
-        own.entry(name.clone()).or_insert_with(|| value.clone());
+        target.entry(name.clone()).or_insert_with(|| value.clone());
     }
 }
 
-// Merges objects; otherwise `value` replaces `own`.
-fn merge_values(own: &mut Value, value: &Value) {
-    match (own, value) {
-        (Value::Object(own), Value::Object(more)) => {
+// Merges objects; otherwise `value` replaces `target`.
+fn merge_values(target: &mut Value, value: &Value) {
+    match (target, value) {
+        (Value::Object(target), Value::Object(more)) => {
             for (name, value) in more {
-                merge_values(own.entry(name.clone()).or_insert(Value::Null), value);
+                merge_values(target.entry(name.clone()).or_insert(Value::Null), value);
             }
         }
-        (own, value) => *own = value.clone(),
+        (target, value) => *target = value.clone(),
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn split_instructions<'a>(
                 last.text.push_str("\n\n");
                 let before = last.text.len();
                 last.cache_marks
-                    .extend(cache_marks::shifted(&message.cache_marks, before));
+                    .extend(cache_marks::shift_marks(&message.cache_marks, before));
                 last.text.push_str(&message.text);
                 last.name = last
                     .name
@@ -147,13 +147,14 @@ pub(super) fn accepted_effort(
     capabilities: &ModelCapabilities,
     spelled: &str,
 ) -> Option<&'static str> {
-    let wanted = request.parameters.reasoning_effort.as_deref();
-    let wanted = wanted.filter(|_| capabilities.accepts_parameter("reasoning_effort", spelled))?;
+    let requested = request.parameters.reasoning_effort.as_deref();
+    let requested =
+        requested.filter(|_| capabilities.accepts_parameter("reasoning_effort", spelled))?;
     let place = |word: &str| EFFORT_LEVELS.iter().position(|known| *known == word);
-    let wanted = place(wanted)?;
+    let requested = place(requested)?;
     let known = capabilities.efforts.iter().filter_map(|word| place(word));
-    let nearest = known.min_by_key(|known| (known.abs_diff(wanted), *known));
-    EFFORT_LEVELS.get(nearest.unwrap_or(wanted)).copied()
+    let nearest = known.min_by_key(|known| (known.abs_diff(requested), *known));
+    EFFORT_LEVELS.get(nearest.unwrap_or(requested)).copied()
 }
 
 #[cfg(test)]

@@ -280,13 +280,13 @@ impl ReasoningSplitter {
         let held = std::mem::take(&mut self.held);
         // Whitespace before the marker that closes the answer is not part of it.
         let wrapped = self.wrapped;
-        let kept = |text: &str| match wrapped {
+        let trim_wrapped = |text: &str| match wrapped {
             Some(_) if text.len() - text.trim_end().len() <= MAX_SPACE_BYTES => {
                 text.trim_end().len()
             }
             _ => text.len(),
         };
-        let sure = kept(&held);
+        let sure = trim_wrapped(&held);
         for (at, character) in held[..sure].char_indices() {
             let found = match FIRST_CHARACTERS.contains(&character) && !self.code.is_in_code() {
                 true => self.find_mark(&held[at..]),
@@ -299,14 +299,14 @@ impl ReasoningSplitter {
                 }
                 MarkFound::Nothing => self.code.push(character),
                 MarkFound::Incomplete => {
-                    let sure = kept(&held[..at]);
+                    let sure = trim_wrapped(&held[..at]);
                     self.emit(&held[..sure], out);
                     held[sure..].clone_into(&mut self.held);
                     return false;
                 }
                 MarkFound::Mark(mark, length) => {
                     let sure = match mark {
-                        MarkKind::Answered => kept(&held[..at]),
+                        MarkKind::Answered => trim_wrapped(&held[..at]),
                         _ => at,
                     };
                     self.emit(&held[..sure], out);

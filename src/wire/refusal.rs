@@ -5,14 +5,14 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::refusal_reasons::{NO_IMAGES, is_request_fault, reason};
+use super::refusal_reasons::{NO_IMAGES, is_request_fault, recognize_reason};
 use super::usage_counts;
 use crate::domain::chat::{CallError, CallErrorKind};
 
 /// Interprets a response with an error status. `headers` returns a header by its lowercase name.
 pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) -> CallError {
     let parsed: Value = crate::domain::json::parse(body).unwrap_or_default();
-    let mut error = interpret(inner_error(&parsed), Some(status));
+    let mut error = build_call_error(inner_error(&parsed), Some(status));
     let number = |name: &str| {
         let value = headers(name)?.trim().parse::<f64>().ok()?;
         (0.0..1e9).contains(&value).then_some(value)
@@ -51,8 +51,8 @@ fn google_delay(error: &Value) -> Option<u64> {
 }
 
 /// Interprets an error sent instead of a chunk of the answer.
-pub(super) fn in_band(error: &Value) -> CallError {
-    interpret(error, None)
+pub(super) fn parse_stream_error(error: &Value) -> CallError {
+    build_call_error(error, None)
 }
 
 /// Fields of which every frame of an answer contains at least one, in any API format.
@@ -83,7 +83,7 @@ pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
     };
     // MiniMax reports a status in every answer: 0 means success.
     let status = &frame["base_resp"];
-    if usage_counts::whole(&status["status_code"]) > Some(0) {
+    if usage_counts::parse_count(&status["status_code"]) > Some(0) {
         return Some(status);
     }
     if is_error("object") || is_error("type") || is_error("status") {
@@ -191,9 +191,9 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     if let Some(name) = error["param"].as_str().filter(|_| refused) {
         return (name.len() <= 40).then(|| name.to_owned());
     }
-    let said = error_message(error);
-    let said = &said[..said.floor_char_boundary(MAX_READ_BYTES)];
-    let lower = said.to_ascii_lowercase();
+    let text = error_message(error);
+    let text = &text[..text.floor_char_boundary(MAX_READ_BYTES)];
+    let lower = text.to_ascii_lowercase();
     // The client's schema is at fault, not the field.
     let is_schema = lower.contains("invalid schema");
     if is_schema
@@ -205,7 +205,7 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     }
     let found = REFUSABLE_FIELDS
         .iter()
-        .find(|field| contains_word(said, field))?;
+        .find(|field| contains_word(text, field))?;
     Some(
         match *found {
             "thinking_config" => "thinkingConfig",
@@ -224,20 +224,20 @@ fn is_name_refused(error: &Value, body: &Value) -> bool {
     }
     let lists = [&error["detail"], &body["detail"]];
     let mut extra = lists.into_iter().filter_map(Value::as_array).flatten();
-    let is_extra = |one: &Value| {
-        let loc = one["loc"].as_array().map_or(&[][..], Vec::as_slice);
-        one["type"] == "extra_forbidden"
+    let is_extra = |entry: &Value| {
+        let loc = entry["loc"].as_array().map_or(&[][..], Vec::as_slice);
+        entry["type"] == "extra_forbidden"
             && loc.iter().any(|part| part == "messages")
             && loc.last().is_some_and(|part| part == "name")
     };
     if extra.any(is_extra) {
         return true;
     }
-    let said = error_message(error);
-    let said = said[..said.floor_char_boundary(MAX_READ_BYTES)].to_ascii_lowercase();
-    let has_place = said.contains("property 'name'") || said.contains(".name");
-    let is_refused = UNSUPPORTED_PHRASES.iter().any(|words| said.contains(words));
-    said.contains("messages") && has_place && is_refused
+    let text = error_message(error);
+    let text = text[..text.floor_char_boundary(MAX_READ_BYTES)].to_ascii_lowercase();
+    let has_place = text.contains("property 'name'") || text.contains(".name");
+    let is_refused = UNSUPPORTED_PHRASES.iter().any(|words| text.contains(words));
+    text.contains("messages") && has_place && is_refused
 }
 
 /// The field, one of `names`, that a provider refuses. It may be named in `param`, in the path of a Python validator,
@@ -256,21 +256,21 @@ pub fn refused_field_among(body: &str, names: &[String]) -> Option<String> {
         &parsed["detail"],
     ];
     let mut extra = lists.into_iter().filter_map(Value::as_array).flatten();
-    let found = extra.find_map(|one| {
-        let is_extra = one["type"] == "extra_forbidden" || one["type"] == "value_error.extra";
-        let name = one["loc"].as_array()?.last()?.as_str()?;
+    let found = extra.find_map(|entry| {
+        let is_extra = entry["type"] == "extra_forbidden" || entry["type"] == "value_error.extra";
+        let name = entry["loc"].as_array()?.last()?.as_str()?;
         is_named(name).filter(|_| is_extra)
     });
     if found.is_some() {
         return found;
     }
-    let said = error["message"].as_str().or_else(|| error.as_str())?;
-    let said = &said[..said.floor_char_boundary(MAX_READ_BYTES)];
-    let lower = said.to_ascii_lowercase();
+    let text = error["message"].as_str().or_else(|| error.as_str())?;
+    let text = &text[..text.floor_char_boundary(MAX_READ_BYTES)];
+    let lower = text.to_ascii_lowercase();
     let is_refused = UNSUPPORTED_PHRASES
         .iter()
         .any(|words| lower.contains(words));
-    let longest = names.iter().filter(|name| contains_word(said, name));
+    let longest = names.iter().filter(|name| contains_word(text, name));
     longest
         .filter(|_| is_refused)
         .max_by_key(|name| name.len())
@@ -282,10 +282,10 @@ pub fn rejects_images(error: &CallError) -> bool {
     error.kind == CallErrorKind::Rejected && error.detail.starts_with(NO_IMAGES)
 }
 
-fn contains_word(said: &str, field: &str) -> bool {
-    said.match_indices(field).any(|(at, _)| {
+fn contains_word(text: &str, field: &str) -> bool {
+    text.match_indices(field).any(|(at, _)| {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        !said[..at].ends_with(is_part) && !said[at + field.len()..].starts_with(is_part)
+        !text[..at].ends_with(is_part) && !text[at + field.len()..].starts_with(is_part)
     })
 }
 
@@ -294,18 +294,19 @@ fn inner_error(body: &Value) -> &Value {
     reported_error(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
 }
 
-fn interpret(error: &Value, status: Option<u16>) -> CallError {
+fn build_call_error(error: &Value, status: Option<u16>) -> CallError {
     // OpenRouter puts the upstream status in the body, vLLM's code is a status, and some servers send it as text.
     let number = |name: &str| {
-        let code = usage_counts::whole(&error[name]).and_then(|code| u16::try_from(code).ok());
+        let code =
+            usage_counts::parse_count(&error[name]).and_then(|code| u16::try_from(code).ok());
         code.filter(|code| (400..600).contains(code))
     };
     let names = ["code", "status_code", "statusCode", "http_code", "status"];
     let status = status.or_else(|| names.into_iter().find_map(number));
     let codes = error_codes(error);
-    let said = sanitize_message(&error_message(error));
-    let known = reason(&codes, &said);
-    let kind = match kind_of(status, &codes) {
+    let text = sanitize_message(&error_message(error));
+    let known = recognize_reason(&codes, &text);
+    let kind = match classify_error(status, &codes) {
         // Without a status or a code, only the message remains.
         CallErrorKind::Overloaded if status.is_none() && is_request_fault(known.as_deref()) => {
             CallErrorKind::Rejected
@@ -322,7 +323,7 @@ fn interpret(error: &Value, status: Option<u16>) -> CallError {
             "{}{number}",
             known.unwrap_or_else(|| default_message(kind).to_owned())
         ),
-        said,
+        upstream_message: text,
     }
 }
 
@@ -356,7 +357,7 @@ const MESSAGE_FIELDS: &[&str] = &[
 ];
 
 fn error_message(error: &Value) -> Cow<'_, str> {
-    let message = said_in(error, 0).unwrap_or_default();
+    let message = nested_message(error, 0).unwrap_or_default();
     // OpenRouter's generic sentence is followed by the message of the model's host.
     if message == "Provider returned error"
         && let Some(raw) = error["metadata"]["raw"].as_str()
@@ -365,30 +366,30 @@ fn error_message(error: &Value) -> Cow<'_, str> {
             return Cow::Borrowed(raw);
         }
         let inner: Value = crate::domain::json::parse(raw).unwrap_or_default();
-        if let Some(said) = said_in(&inner, 0) {
-            return Cow::Owned(said.to_owned());
+        if let Some(text) = nested_message(&inner, 0) {
+            return Cow::Owned(text.to_owned());
         }
     }
     Cow::Borrowed(message)
 }
 
 /// The message of an error, or of the first error nested in it.
-fn said_in(error: &Value, depth: usize) -> Option<&str> {
+fn nested_message(error: &Value, depth: usize) -> Option<&str> {
     match error {
         Value::String(text) => Some(text)
             .filter(|text| !text.trim().is_empty())
             .map(String::as_str),
         _ if depth > 3 => None,
-        Value::Array(items) => said_in(items.first()?, depth + 1),
+        Value::Array(items) => nested_message(items.first()?, depth + 1),
         Value::Object(_) => {
             let mut fields = MESSAGE_FIELDS.iter().map(|name| &error[*name]);
-            fields.find_map(|field| said_in(field, depth + 1))
+            fields.find_map(|field| nested_message(field, depth + 1))
         }
         _ => None,
     }
 }
 
-fn kind_of(status: Option<u16>, codes: &str) -> CallErrorKind {
+fn classify_error(status: Option<u16>, codes: &str) -> CallErrorKind {
     let says = |words: &[&str]| words.iter().any(|word| codes.contains(word));
     match status {
         _ if says(&["insufficient_quota", "billing", "credit", "payment"]) => CallErrorKind::Money,

@@ -5,7 +5,7 @@
 pub(super) const NO_IMAGES: &str = "the model does not accept images";
 /// The reason for a refusal, if the provider's message is unambiguous: in Quire's own words, because not every
 /// user may see the provider's.
-pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
+pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
     const REASON_TABLE: &[(&[&str], &str)] = &[
         (
             &[
@@ -67,14 +67,14 @@ pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
             NO_IMAGES,
         ),
     ];
-    let said = said.to_ascii_lowercase();
+    let message = message.to_ascii_lowercase();
     let fits = |(marks, _): &&(&[&str], &str)| {
         let mut marks = marks.iter();
-        marks.any(|mark| codes.contains(mark) || said.contains(mark))
+        marks.any(|mark| codes.contains(mark) || message.contains(mark))
     };
     let (_, sentence) = REASON_TABLE.iter().find(fits)?;
     // The context size is not confidential, and the user needs it.
-    let length = context_window(&said);
+    let length = context_window(&message);
     Some(match length {
         Some(length) if *sentence == TOO_LONG_MESSAGE => {
             format!("{TOO_LONG_MESSAGE}: its maximum context length is {length} tokens")
@@ -101,13 +101,13 @@ const WINDOW_PHRASES: &[&str] = &[
 ];
 
 /// The model's context window, in tokens, if the message states it.
-fn context_window(said: &str) -> Option<u64> {
+fn context_window(message: &str) -> Option<u64> {
     let number = |rest: &str| {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != ',');
         let digits = rest[..end.unwrap_or(rest.len())].replace(',', "");
         digits.parse::<u64>().ok()
     };
-    let mut found = { WINDOW_PHRASES.iter() }.filter_map(|before| said.split_once(before));
+    let mut found = { WINDOW_PHRASES.iter() }.filter_map(|before| message.split_once(before));
     found.find_map(|(_, rest)| number(rest))
 }
 
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_context_window_size_in_a_refusal_is_preserved() {
-        for said in [
+        for message in [
             "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens.",
             "The input (9000 tokens) is longer than the model's context length (4096 tokens).",
             "Requested token count exceeds the model's maximum context length of 4,096 tokens.",
@@ -137,17 +137,17 @@ mod tests {
             "Prompt contains 9000 tokens, too large for model with 4096 maximum context length",
             "prompt is too long: 9000 tokens > 4096 maximum",
         ] {
-            let found = reason("", said).unwrap_or_default();
+            let found = recognize_reason("", message).unwrap_or_default();
             assert!(
                 found.ends_with("context length is 4096 tokens"),
-                "{said}: {found}"
+                "{message}: {found}"
             );
             assert!(is_request_fault(Some(&found)));
         }
         assert_eq!(
-            reason("", "too many tokens").as_deref(),
+            recognize_reason("", "too many tokens").as_deref(),
             Some(TOO_LONG_MESSAGE)
         );
-        assert_eq!(reason("", "the engine died"), None);
+        assert_eq!(recognize_reason("", "the engine died"), None);
     }
 }

@@ -14,7 +14,11 @@ use crate::domain::chat::ModelRequest;
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
 
-pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+pub(super) fn request_body(
+    name: &str,
+    request: &ModelRequest,
+    capabilities: &ModelCapabilities,
+) -> Value {
     let shape = capabilities.schema_method("text.format", request);
     let (system, turns) = split_instructions(request, shape);
     let mut body = Map::new();
@@ -117,19 +121,19 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools) {
 }
 
 // Tool calls and their results are separate items.
-fn turn_items(one: &PromptTurn) -> Vec<Value> {
-    if let Some(id) = one.result_of {
-        return vec![json!({ "type": "function_call_output", "call_id": id, "output": one.text })];
+fn turn_items(turn: &PromptTurn) -> Vec<Value> {
+    if let Some(id) = turn.result_of {
+        return vec![json!({ "type": "function_call_output", "call_id": id, "output": turn.text })];
     }
-    let thoughts = one.reasoning_items.iter();
+    let thoughts = turn.reasoning_items.iter();
     let mut items: Vec<Value> = thoughts
         .filter(|item| is_encrypted_item(item))
         .cloned()
         .collect();
-    if one.calls.is_empty() || !one.text.is_empty() {
-        items.push(encode_turn(one));
+    if turn.calls.is_empty() || !turn.text.is_empty() {
+        items.push(encode_turn(turn));
     }
-    items.extend(one.calls.iter().map(|call| {
+    items.extend(turn.calls.iter().map(|call| {
         json!({ "type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments })
     }));
     items
@@ -159,10 +163,10 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
         return builder.end();
     }
     let Ok(data) = crate::domain::json::parse(&event.data) else {
-        return builder.unreadable(&event.data, "a response");
+        return builder.handle_unreadable(&event.data, "a response");
     };
     let piece = data["delta"].as_str().unwrap_or_default();
-    let place = usage_counts::whole(&data["output_index"]).unwrap_or(0);
+    let place = usage_counts::parse_count(&data["output_index"]).unwrap_or(0);
     let name = data["type"].as_str().unwrap_or(&event.event);
     match name {
         "response.output_text.delta" => builder.add_text(piece),
@@ -188,7 +192,7 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
         }
         _ => {
             if let Some(error) = refusal::reported_error(&data) {
-                builder.fail(refusal::in_band(error));
+                builder.fail(refusal::parse_stream_error(error));
             }
         }
     }
@@ -196,10 +200,10 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
 
 pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     if let Some(error) = refusal::reported_error(body) {
-        return builder.fail(refusal::in_band(error));
+        return builder.fail(refusal::parse_stream_error(error));
     }
     let Some(items) = body["output"].as_array() else {
-        return builder.malformed("a response");
+        return builder.fail_malformed("a response");
     };
     for (place, item) in (0..).zip(items) {
         let parts = |name: &str| item[name].as_array().into_iter().flatten();
@@ -236,10 +240,10 @@ fn function_call(builder: &mut AnswerBuilder, place: u64, item: &Value) {
 }
 
 fn read_end(builder: &mut AnswerBuilder, response: &Value, status: &str) {
-    builder.add_counts(usage_counts::of(&response["usage"]));
+    builder.add_counts(usage_counts::parse_usage(&response["usage"]));
     let status = response["status"].as_str().unwrap_or(status);
     if !response["error"].is_null() || status == "failed" {
-        return builder.fail(refusal::in_band(&response["error"]));
+        return builder.fail(refusal::parse_stream_error(&response["error"]));
     }
     match response["incomplete_details"]["reason"].as_str() {
         Some(reason) => builder.set_finish_reason(reason),

@@ -257,13 +257,13 @@ fn rewrite(schema: &Value, rule: &dyn Fn(Map<String, Value>) -> Map<String, Valu
         let again = |value: &Value| rewrite(value, rule);
         let value = match (name.as_str(), &value) {
             (key, Value::Object(all)) if NAMED_SCHEMA_KEYWORDS.contains(&key) => {
-                let all = all.iter().map(|(name, one)| (name.clone(), again(one)));
+                let all = all.iter().map(|(name, child)| (name.clone(), again(child)));
                 Value::Object(all.collect())
             }
             (key, Value::Array(all)) if LIST_KEYWORDS.contains(&key) => {
                 all.iter().map(again).collect()
             }
-            (key, one) if SINGLE_KEYWORDS.contains(&key) => again(one),
+            (key, child) if SINGLE_KEYWORDS.contains(&key) => again(child),
             _ => value,
         };
         (name, value)
@@ -290,8 +290,10 @@ fn is_recursive(schema: &Value) -> bool {
     let starts = defs
         .iter()
         .filter_map(|name| schema[*name].as_object().map(|all| (*name, all)));
-    let mut starts =
-        starts.flat_map(|(name, all)| all.keys().map(move |one| format!("#/{name}/{one}")));
+    let mut starts = starts.flat_map(|(name, all)| {
+        all.keys()
+            .map(move |definition| format!("#/{name}/{definition}"))
+    });
     contains_reference(schema, "#")
         || starts.any(|place| reaches_reference(schema, &place, &place, 0))
 }

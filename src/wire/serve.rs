@@ -64,7 +64,7 @@ const MAX_TURNS: usize = 2_000;
 ///
 /// # Errors
 ///
-/// When `model_id` is missing, empty, not a string, or longer than 200 bytes.
+/// When `model` is missing, empty, not a string, or longer than 200 bytes.
 pub(super) fn model_id(fields: &Map<String, Value>) -> Result<String, RequestError> {
     match fields.get("model").and_then(Value::as_str).map(str::trim) {
         Some(model) if !model.is_empty() && model.len() <= 200 => Ok(model.to_owned()),

@@ -7,7 +7,7 @@ use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model_i
 use super::serve_call;
 use super::serve_content::{parse_content, parse_marked_content};
 use super::serve_error::{RequestError, invalid};
-use super::serve_parameters::{flag, parameters};
+use super::serve_parameters::{parse_flag, parse_parameters};
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, cache_marks, passthrough};
 use crate::domain::chat::{Finish, Message, MessageRole, Usage};
@@ -44,24 +44,24 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
-    let mut asked = ChatRequest {
+    let mut request = ChatRequest {
         model: model_id(fields)?,
-        stream: flag(fields, "stream")?,
+        stream: parse_flag(fields, "stream")?,
         usage: true,
-        parameters: parameters(fields)?,
+        parameters: parse_parameters(fields)?,
         shows_thinking: fields
             .get("thinking")
             .is_some_and(|thinking| thinking.is_object() && thinking["type"] != "disabled"),
         ..ChatRequest::default()
     };
     let format = fields.get("output_config").map(|config| &config["format"]);
-    asked.format = format.and_then(wanted_format);
-    if needs_limit && asked.parameters.max_tokens.is_none() {
+    request.format = format.and_then(wanted_format);
+    if needs_limit && request.parameters.max_tokens.is_none() {
         return invalid("max_tokens", "max_tokens is required");
     }
     let system = parse_marked_content(fields.get("system").unwrap_or(&Value::Null))?;
     if !system.text.is_empty() {
-        asked.turns.push(Message {
+        request.turns.push(Message {
             cache_marks: system.cache_marks,
             ..Message::new(MessageRole::System, system.text)
         });
@@ -79,25 +79,25 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
             Some("system") => MessageRole::System,
             _ => return invalid("messages", "each message needs a role: user or assistant"),
         };
-        add_message(&mut asked.turns, role, &message["content"])?;
+        add_message(&mut request.turns, role, &message["content"])?;
     }
-    check_turns(&asked.turns)?;
-    asked.add_tools(serve_tools::read(fields, ToolShape::Anthropic)?);
-    asked.passthrough =
+    check_turns(&request.turns)?;
+    request.add_tools(serve_tools::parse_tools(fields, ToolShape::Anthropic)?);
+    request.passthrough =
         passthrough::read_fields(ApiFormat::Anthropic, fields, KNOWN_FIELDS, PROVIDER_FIELDS)?;
     // An effort level can express neither adaptive thinking nor an exact number of tokens.
     let is_exact = |it: &&Value| it["type"] == "adaptive" || it["type"] == "enabled";
     if let Some(thinking) = fields.get("thinking").filter(is_exact) {
-        let further = &mut asked.passthrough.fields;
+        let further = &mut request.passthrough.fields;
         further.insert("thinking".into(), thinking.clone());
     }
-    Ok(asked)
+    Ok(request)
 }
 
 // A schema has no name in this API, but must have one in the chat API.
-fn wanted_format(given: &Value) -> Option<Value> {
-    (given["type"] == "json_schema").then(|| {
-        let inner = json!({ "name": "answer", "schema": given["schema"], "strict": true });
+fn wanted_format(format: &Value) -> Option<Value> {
+    (format["type"] == "json_schema").then(|| {
+        let inner = json!({ "name": "answer", "schema": format["schema"], "strict": true });
         json!({ "type": "json_schema", "json_schema": inner })
     })
 }
@@ -107,18 +107,18 @@ fn wanted_format(given: &Value) -> Option<Value> {
 fn add_message(
     turns: &mut Vec<Message>,
     role: MessageRole,
-    given: &Value,
+    message: &Value,
 ) -> Result<(), RequestError> {
-    let mut blocks = given.as_array().map_or(&[][..], Vec::as_slice);
+    let mut blocks = message.as_array().map_or(&[][..], Vec::as_slice);
     while let Some(at) = (1..blocks.len()).find(|&at| {
         role == MessageRole::Assistant && is_block(&blocks[at]) && !is_block(&blocks[at - 1])
     }) {
         parse_turn(turns, role, &json!(blocks[..at]))?;
         blocks = &blocks[at..];
     }
-    match given {
+    match message {
         Value::Array(_) => parse_turn(turns, role, &json!(blocks)),
-        _ => parse_turn(turns, role, given),
+        _ => parse_turn(turns, role, message),
     }
 }
 
@@ -126,9 +126,9 @@ fn add_message(
 fn parse_turn(
     turns: &mut Vec<Message>,
     role: MessageRole,
-    given: &Value,
+    message: &Value,
 ) -> Result<(), RequestError> {
-    let blocks = given.as_array().map_or(&[][..], Vec::as_slice);
+    let blocks = message.as_array().map_or(&[][..], Vec::as_slice);
     let is = |block: &Value, kind: &str| block["type"] == kind;
     let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
     let mut called_mark = None;
@@ -162,10 +162,10 @@ fn parse_turn(
             rest.push(block.clone());
         }
     }
-    let is_plain = given.is_string() || rest.len() == blocks.len();
+    let is_plain = message.is_string() || rest.len() == blocks.len();
     if is_plain || !rest.is_empty() || !calls.is_empty() || !thoughts.is_empty() {
-        let whole = Value::Array(rest);
-        let mut found = parse_marked_content(if is_plain { given } else { &whole })?;
+        let content = Value::Array(rest);
+        let mut found = parse_marked_content(if is_plain { message } else { &content })?;
         found.cache_marks.extend(called_mark);
         // Signed blocks are Anthropic's own; unsigned ones come from another vendor's model.
         let unsigned = |block: &&Value| block["signature"].as_str().is_none_or(str::is_empty);

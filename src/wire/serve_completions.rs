@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::serve::{ChatRequest, ChunkFrame, model_id};
 use super::serve_error::{RequestError, invalid};
-use super::serve_openai::{choices, finish_reason, tokens};
-use super::serve_parameters::{flag, parameters};
+use super::serve_openai::{encode_usage, finish_reason, requested_choices};
+use super::serve_parameters::{parse_flag, parse_parameters};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Message, MessageRole, Usage};
 
@@ -50,22 +50,22 @@ pub fn parse_requests(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
-    let echo = flag(fields, "echo")?;
+    let echo = parse_flag(fields, "echo")?;
     if echo && fields.get("logprobs").is_some_and(|value| !value.is_null()) {
         return invalid(
             "logprobs",
             "log probabilities of a prompt are not available over chat models: leave out echo or logprobs",
         );
     }
-    let n = choices(fields)?;
-    let best_of = super::serve_parameters::whole(fields.get("best_of"), "best_of")?;
+    let n = requested_choices(fields)?;
+    let best_of = super::serve_parameters::parse_count(fields.get("best_of"), "best_of")?;
     if best_of.is_some_and(|best| best > u64::from(n)) {
         return invalid(
             "best_of",
             "best_of must not be larger than n: all answers are returned",
         );
     }
-    let mut parameters = parameters(fields)?;
+    let mut parameters = parse_parameters(fields)?;
     // In OpenAI's API, 0 returns only the prompt, but a chat model writes at least one token.
     if parameters.max_tokens == Some(0) {
         parameters.max_tokens = Some(1);
@@ -75,9 +75,9 @@ pub fn parse_requests(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
         Some(Value::String(text)) => Some(text.as_str()).filter(|text| !text.is_empty()),
         Some(_) => return invalid("suffix", "suffix must be a string"),
     };
-    let asked = ChatRequest {
+    let request = ChatRequest {
         model: model_id(fields)?,
-        stream: flag(fields, "stream")?,
+        stream: parse_flag(fields, "stream")?,
         usage: fields
             .get("stream_options")
             .is_some_and(|it| it["include_usage"] == json!(true)),
@@ -93,12 +93,12 @@ pub fn parse_requests(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
         ..ChatRequest::default()
     };
     let prompts = parse_prompts(fields)?;
-    let one = |prompt: &str| ChatRequest {
-        turns: conversation(prompt, suffix),
+    let to_request = |prompt: &str| ChatRequest {
+        turns: prompt_conversation(prompt, suffix),
         echo: echo.then(|| prompt.to_owned()),
-        ..asked.clone()
+        ..request.clone()
     };
-    Ok(prompts.into_iter().map(one).collect())
+    Ok(prompts.into_iter().map(to_request).collect())
 }
 
 fn parse_prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError> {
@@ -123,7 +123,7 @@ fn parse_prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError>
     }
 }
 
-fn conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
+fn prompt_conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     let (rules, text) = match suffix {
         None => (CONTINUE_INSTRUCTION, prompt.to_owned()),
         Some(suffix) => (
@@ -140,35 +140,35 @@ fn conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
 /// Encodes a complete answer.
 pub fn encode_completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage) -> Value {
     let text = format!("{}{text}", frame.echo.as_deref().unwrap_or_default());
-    let mut last = chunk(frame, &text, Some(finish));
-    last["usage"] = tokens(usage);
+    let mut last = encode_chunk(frame, &text, Some(finish));
+    last["usage"] = encode_usage(usage);
     last
 }
 
 /// Encodes the first chunk of a stream: the prompt, if the client requested an echo.
 pub fn first_chunk(frame: &ChunkFrame) -> Value {
-    chunk(frame, frame.echo.as_deref().unwrap_or_default(), None)
+    encode_chunk(frame, frame.echo.as_deref().unwrap_or_default(), None)
 }
 
 /// Encodes a piece of the answer.
 pub fn text_chunk(frame: &ChunkFrame, text: &str) -> Value {
-    chunk(frame, text, None)
+    encode_chunk(frame, text, None)
 }
 
 /// Encodes the chunk with the finish reason.
 pub fn finish_chunk(frame: &ChunkFrame, finish: Finish) -> Value {
-    chunk(frame, "", Some(finish))
+    encode_chunk(frame, "", Some(finish))
 }
 
 /// Encodes the chunk with the usage, for clients that requested it.
 pub fn usage_chunk(frame: &ChunkFrame, usage: &Usage) -> Value {
-    let mut last = chunk(frame, "", None);
+    let mut last = encode_chunk(frame, "", None);
     last["choices"] = json!([]);
-    last["usage"] = tokens(usage);
+    last["usage"] = encode_usage(usage);
     last
 }
 
-fn chunk(frame: &ChunkFrame, text: &str, finish: Option<Finish>) -> Value {
+fn encode_chunk(frame: &ChunkFrame, text: &str, finish: Option<Finish>) -> Value {
     let finish = finish.map(|finish| finish_reason(frame, finish));
     json!({
         "id": frame.id, "object": "text_completion", "created": frame.created, "model": frame.model,

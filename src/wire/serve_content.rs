@@ -72,7 +72,7 @@ pub(super) fn parse_marked_content(content: &Value) -> Result<MessageContent, Re
                 );
             }
         }
-        if let Some(control) = cache_marks::mark_of(part)? {
+        if let Some(control) = cache_marks::block_mark(part)? {
             // Offset of the end of these texts after they are joined.
             let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
             let end = Some(length.saturating_sub(2));

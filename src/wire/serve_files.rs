@@ -1,4 +1,4 @@
-//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `parse_file` and
+//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `file` and
 //! `input_file` parts. Extracts them, and inserts their text in their place once it has been read.
 
 use serde_json::{Value, json};
@@ -129,8 +129,8 @@ fn parse_file(part: &Value, place: &str) -> Result<Option<AttachedFile>, Request
 
 // Parses the source of an Anthropic document.
 fn parse_source(source: &Value) -> Result<FileContent, RequestError> {
-    let given = source["data"].as_str();
-    match (source["type"].as_str(), given) {
+    let data = source["data"].as_str();
+    match (source["type"].as_str(), data) {
         (Some("text"), Some(text)) => Ok(FileContent::Text(text.to_owned())),
         (Some("base64"), Some(bytes)) => {
             let media_type = source["media_type"].as_str().unwrap_or("application/pdf");

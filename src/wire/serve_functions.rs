@@ -51,12 +51,12 @@ pub(super) fn parse_call(
     message: &Value,
     position: usize,
 ) -> Result<Option<ToolCall>, RequestError> {
-    let given = &message["function_call"];
-    if given.is_null() {
+    let function_call = &message["function_call"];
+    if function_call.is_null() {
         return Ok(None);
     }
     let id = json!(format!("call_{position}"));
-    serve_call::parse_call(&id, &given["name"], &given["arguments"]).map(Some)
+    serve_call::parse_call(&id, &function_call["name"], &function_call["arguments"]).map(Some)
 }
 
 /// The ID of the call that a message with the role `function` is the result of: the last call of that name.

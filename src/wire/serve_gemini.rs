@@ -48,8 +48,8 @@ pub fn parse_request(model: &str, body: &Value, stream: bool) -> Result<ChatRequ
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
-    let config = field(body, "generationConfig");
-    if field(config, "candidateCount").as_u64() > Some(1) {
+    let config = get_field(body, "generationConfig");
+    if get_field(config, "candidateCount").as_u64() > Some(1) {
         return invalid(
             "candidateCount",
             "only one candidate is returned: leave candidateCount out",
@@ -58,20 +58,21 @@ pub fn parse_request(model: &str, body: &Value, stream: bool) -> Result<ChatRequ
     let mut chat = chat_settings(config);
     chat.insert("model".into(), json!(model));
     chat.insert("stream".into(), json!(stream));
-    chat.insert("messages".into(), messages(body)?);
-    let mut left_out = Vec::new();
-    add_tools(body, &mut chat, &mut left_out);
-    let mut asked = openai::read(&Value::Object(chat))?;
-    asked.usage = true;
-    asked.ignored.extend(left_out);
-    asked.shows_thinking = field(field(config, "thinkingConfig"), "includeThoughts") == true;
-    asked.passthrough =
+    chat.insert("messages".into(), convert_messages(body)?);
+    let mut ignored_fields = Vec::new();
+    add_tools(body, &mut chat, &mut ignored_fields);
+    let mut request = openai::parse_request(&Value::Object(chat))?;
+    request.usage = true;
+    request.ignored.extend(ignored_fields);
+    request.shows_thinking =
+        get_field(get_field(config, "thinkingConfig"), "includeThoughts") == true;
+    request.passthrough =
         passthrough::read_fields(ApiFormat::Gemini, fields, KNOWN_FIELDS, PROVIDER_FIELDS)?;
-    Ok(asked)
+    Ok(request)
 }
 
 /// A field in either spelling that Google's servers accept: camel case or snake case.
-fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
+fn get_field<'a>(value: &'a Value, name: &str) -> &'a Value {
     if !value[name].is_null() {
         return &value[name];
     }
@@ -92,25 +93,25 @@ fn array_of(value: &Value) -> &[Value] {
 fn chat_settings(config: &Value) -> Map<String, Value> {
     let mut chat = Map::new();
     for (own, chat_name) in CONFIG_FIELDS {
-        let value = field(config, own);
+        let value = get_field(config, own);
         if !value.is_null() {
             chat.insert((*chat_name).to_owned(), value.clone());
         }
     }
-    let thinking = field(config, "thinkingConfig");
-    if let Some(level) = field(thinking, "thinkingLevel").as_str() {
+    let thinking = get_field(config, "thinkingConfig");
+    if let Some(level) = get_field(thinking, "thinkingLevel").as_str() {
         chat.insert("reasoning_effort".into(), json!(level.to_ascii_lowercase()));
-    } else if let Some(tokens) = field(thinking, "thinkingBudget").as_u64() {
+    } else if let Some(tokens) = get_field(thinking, "thinkingBudget").as_u64() {
         // A value of -1 leaves the budget to the model.
         chat.insert("reasoning".into(), json!({ "max_tokens": tokens }));
     }
-    let schemas = ["responseJsonSchema", "responseSchema"].map(|name| field(config, name));
+    let schemas = ["responseJsonSchema", "responseSchema"].map(|name| get_field(config, name));
     let schema = schemas.into_iter().find(|schema| schema.is_object());
     if let Some(schema) = schema {
         let inner = json!({ "name": "answer", "schema": common_schema(schema) });
         let format = json!({ "type": "json_schema", "json_schema": inner });
         chat.insert("response_format".into(), format);
-    } else if field(config, "responseMimeType") == "application/json" {
+    } else if get_field(config, "responseMimeType") == "application/json" {
         chat.insert("response_format".into(), json!({ "type": "json_object" }));
     }
     chat
@@ -120,22 +121,22 @@ fn chat_settings(config: &Value) -> Map<String, Value> {
 fn common_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
-            let one = |(name, value): (&String, &Value)| match (name.as_str(), value) {
+            let convert_entry = |(name, value): (&String, &Value)| match (name.as_str(), value) {
                 ("type", Value::String(kind)) => (name.clone(), json!(kind.to_ascii_lowercase())),
                 _ => (name.clone(), common_schema(value)),
             };
-            Value::Object(fields.iter().map(one).collect())
+            Value::Object(fields.iter().map(convert_entry).collect())
         }
         Value::Array(items) => items.iter().map(common_schema).collect(),
         other => other.clone(),
     }
 }
 
-fn messages(body: &Value) -> Result<Value, RequestError> {
+fn convert_messages(body: &Value) -> Result<Value, RequestError> {
     let mut messages = Vec::new();
-    let system = field(body, "systemInstruction");
+    let system = get_field(body, "systemInstruction");
     let mut words = Vec::new();
-    for part in parts(system, "systemInstruction")? {
+    for part in content_parts(system, "systemInstruction")? {
         match part["text"].as_str() {
             Some(text) => words.push(text.to_owned()),
             None => return invalid("systemInstruction", "each of its parts must be text"),
@@ -151,10 +152,10 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
         one => std::slice::from_ref(one),
     };
     for content in contents {
-        let parts = parts(content, "contents")?;
+        let parts = content_parts(content, "contents")?;
         match content["role"].as_str() {
             None | Some("user" | "function") => add_user_turn(&parts, &mut calls, &mut messages)?,
-            Some("model") => messages.push(model_turn(&parts, &mut calls)?),
+            Some("model") => messages.push(convert_model_turn(&parts, &mut calls)?),
             Some(_) => return invalid("contents", "each content needs a role: user or model"),
         }
     }
@@ -162,10 +163,10 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
 }
 
 /// The parts of a content. Google's servers also accept one object instead of a list, and its SDKs a string.
-fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
+fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
     let text = |text: &str| vec![json!({ "text": text })];
     let why = "it must be a string, or an object with parts: a list of objects or of strings";
-    let given = match content {
+    let list = match content {
         Value::Null => return Ok(Vec::new()),
         Value::String(words) => return Ok(text(words)),
         Value::Object(fields) if fields.contains_key("parts") => &content["parts"],
@@ -177,19 +178,19 @@ fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestErro
         Value::Object(_) | Value::Array(_) => content,
         _ => return invalid(field, why),
     };
-    let one = |part: &Value| match part {
+    let to_part = |part: &Value| match part {
         Value::String(words) => Ok(json!({ "text": words })),
         Value::Object(_) => Ok(part.clone()),
         _ => invalid(field, why),
     };
-    match given {
+    match list {
         Value::Null => Ok(Vec::new()),
-        Value::Array(parts) => parts.iter().map(one).collect(),
-        only => Ok(vec![one(only)?]),
+        Value::Array(parts) => parts.iter().map(to_part).collect(),
+        only => Ok(vec![to_part(only)?]),
     }
 }
 
-/// OpenCalls that have no result yet. Google's clients often send both without IDs.
+/// Calls that have no result yet. Google's clients often send both without IDs.
 #[derive(Default)]
 struct OpenCalls {
     open: Vec<(String, String)>,
@@ -225,7 +226,10 @@ fn add_user_turn(
 ) -> Result<(), RequestError> {
     let mut content = Vec::new();
     for part in parts {
-        let (result, data) = (field(part, "functionResponse"), field(part, "inlineData"));
+        let (result, data) = (
+            get_field(part, "functionResponse"),
+            get_field(part, "inlineData"),
+        );
         if result.is_object() {
             let Some(id) = calls.end(result) else {
                 return invalid(
@@ -236,7 +240,7 @@ fn add_user_turn(
             let text = result["response"].to_string();
             messages.push(json!({ "role": "tool", "tool_call_id": id, "content": text }));
         } else if data.is_object() {
-            let kind = field(data, "mimeType").as_str().unwrap_or_default();
+            let kind = get_field(data, "mimeType").as_str().unwrap_or_default();
             let url = format!(
                 "data:{kind};base64,{}",
                 data["data"].as_str().unwrap_or_default()
@@ -257,15 +261,15 @@ fn add_user_turn(
     Ok(())
 }
 
-fn model_turn(parts: &[Value], calls: &mut OpenCalls) -> Result<Value, RequestError> {
+fn convert_model_turn(parts: &[Value], calls: &mut OpenCalls) -> Result<Value, RequestError> {
     let (mut text, mut thought, mut tool_calls) = (String::new(), String::new(), Vec::new());
     for part in parts {
-        let call = field(part, "functionCall");
+        let call = get_field(part, "functionCall");
         if call.is_object() {
             let function = json!({ "name": call["name"], "arguments": call["args"] });
             let mut one =
                 json!({ "id": calls.begin(call), "type": "function", "function": function });
-            let signature = field(part, "thoughtSignature");
+            let signature = get_field(part, "thoughtSignature");
             if signature.is_string() {
                 one["extra_content"] = json!({ "google": { "thought_signature": signature } });
             }
@@ -291,11 +295,12 @@ fn model_turn(parts: &[Value], calls: &mut OpenCalls) -> Result<Value, RequestEr
     Ok(message)
 }
 
-fn add_tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>) {
+fn add_tools(body: &Value, chat: &mut Map<String, Value>, ignored: &mut Vec<String>) {
     let mut functions = Vec::new();
     for tool in array_of(&body["tools"]) {
-        for declared in array_of(field(tool, "functionDeclarations")) {
-            let schemas = ["parametersJsonSchema", "parameters"].map(|name| field(declared, name));
+        for declared in array_of(get_field(tool, "functionDeclarations")) {
+            let schemas =
+                ["parametersJsonSchema", "parameters"].map(|name| get_field(declared, name));
             let schema = schemas.into_iter().find(|schema| schema.is_object());
             let mut function =
                 json!({ "name": declared["name"], "description": declared["description"] });
@@ -307,19 +312,19 @@ fn add_tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<Str
         // Tools that the vendor would run itself.
         let others = tool.as_object().into_iter().flat_map(|tool| tool.keys());
         let others = others.filter(|name| !name.to_ascii_lowercase().starts_with("function"));
-        left_out.extend(others.map(|name| format!("tools: {}", openai::shown(name))));
+        ignored.extend(others.map(|name| format!("tools: {}", openai::sanitize_field_name(name))));
     }
     if functions.is_empty() {
         return;
     }
-    let config = field(field(body, "toolConfig"), "functionCallingConfig");
+    let config = get_field(get_field(body, "toolConfig"), "functionCallingConfig");
     let mode = config["mode"]
         .as_str()
         .unwrap_or_default()
         .to_ascii_uppercase();
     let choice = match (
         mode.as_str(),
-        array_of(field(config, "allowedFunctionNames")),
+        array_of(get_field(config, "allowedFunctionNames")),
     ) {
         ("NONE", _) => json!("none"),
         ("ANY", [only]) => json!({ "type": "function", "function": { "name": only } }),
@@ -344,13 +349,15 @@ pub fn encode_answer(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
 
 /// Encodes a frame with a piece of the answer.
 pub fn text_frame(frame: &ChunkFrame, text: &str) -> Value {
-    frame_of(frame, vec![json!({ "text": text })])
+    encode_frame(frame, vec![json!({ "text": text })])
 }
 
 /// Encodes a frame with a piece of reasoning, for a client that requested it.
 pub fn reasoning_frame(frame: &ChunkFrame, text: &str) -> Option<Value> {
     let part = json!({ "text": text, "thought": true });
-    frame.shows_thinking.then(|| frame_of(frame, vec![part]))
+    frame
+        .shows_thinking
+        .then(|| encode_frame(frame, vec![part]))
 }
 
 /// Encodes the last frame: calls, finish reason, and usage.
@@ -367,17 +374,17 @@ fn last_frame(frame: &ChunkFrame, mut parts: Vec<Value>, answer: &CompleteAnswer
         }
         part
     }));
-    let mut whole = frame_of(frame, parts);
-    whole["candidates"][0]["finishReason"] = json!(match answer.finish {
+    let mut encoded = encode_frame(frame, parts);
+    encoded["candidates"][0]["finishReason"] = json!(match answer.finish {
         Finish::Stop | Finish::ToolCalls => "STOP",
         Finish::Length => "MAX_TOKENS",
         Finish::ContentFilter => "SAFETY",
     });
-    whole["usageMetadata"] = encode_usage(answer.usage);
-    whole
+    encoded["usageMetadata"] = encode_usage(answer.usage);
+    encoded
 }
 
-fn frame_of(frame: &ChunkFrame, parts: Vec<Value>) -> Value {
+fn encode_frame(frame: &ChunkFrame, parts: Vec<Value>) -> Value {
     let content = json!({ "role": "model", "parts": parts });
     json!({
         "candidates": [{ "index": 0, "content": content }], "modelVersion": frame.model,

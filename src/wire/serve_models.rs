@@ -40,7 +40,7 @@ pub fn openai_row(listed: &ServedModel) -> Value {
         false => (json!(["text"]), "text->text"),
     };
     let context = listed.model.and_then(|model| nonzero(model.context_window));
-    let most = listed.model.and_then(|model| nonzero(model.max_output));
+    let max_output_tokens = listed.model.and_then(|model| nonzero(model.max_output));
     let more = json!({
         "name": name, "canonical_slug": listed.id, "description": "",
         "context_length": context,
@@ -48,9 +48,9 @@ pub fn openai_row(listed: &ServedModel) -> Value {
             "modality": modality, "input_modalities": inputs, "output_modalities": ["text"],
             "tokenizer": "Other", "instruct_type": null,
         },
-        "pricing": listed.model.and_then(|model| model.price).map(pricing),
+        "pricing": listed.model.and_then(|model| model.price).map(encode_pricing),
         "top_provider": {
-            "context_length": context, "max_completion_tokens": most, "is_moderated": false,
+            "context_length": context, "max_completion_tokens": max_output_tokens, "is_moderated": false,
         },
         "per_request_limits": null,
         "supported_parameters": supported_parameters(listed.model),
@@ -77,7 +77,7 @@ fn nonzero(count: u64) -> Option<u64> {
 }
 
 // US dollars per token, as a string, because OpenRouter avoids floats.
-fn pricing(price: Price) -> Value {
+fn encode_pricing(price: Price) -> Value {
     let mut prices = Map::new();
     let mut tell = |name: &str, dollars: f64| {
         prices.insert(name.to_owned(), json!(per_token(dollars)));
@@ -99,13 +99,13 @@ fn per_token(dollars_per_million: f64) -> String {
 /// Supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them; those it
 /// refuses are then omitted and remembered.
 fn supported_parameters(model: Option<&Model>) -> Vec<&'static str> {
-    let takes = |name: &str| match model {
+    let accepts = |name: &str| match model {
         Some(model) if !model.parameters.is_empty() => model.parameters.iter().any(|it| it == name),
         _ => true,
     };
     let all = GLOSSARY.iter().map(|entry| entry.name);
     let mut names: Vec<&str> = all
-        .filter(|name| *name != "timeout_s" && takes(name))
+        .filter(|name| *name != "timeout_s" && accepts(name))
         .collect();
     if names.contains(&"reasoning_effort") {
         names.extend(["reasoning", "include_reasoning"]);
@@ -179,11 +179,11 @@ mod tests {
 
     #[test]
     fn a_retired_model_is_marked_with_its_successor() {
-        let gone = ServedModel {
+        let retired_model = ServedModel {
             retired: Some(Some("p/n")),
             ..served_model("p/m", None)
         };
-        for row in [openai_row(&gone), anthropic_row(&gone)] {
+        for row in [openai_row(&retired_model), anthropic_row(&retired_model)] {
             assert_eq!(row["retired"], true);
             assert_eq!(row["successor"], "p/n");
         }

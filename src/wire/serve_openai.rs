@@ -10,7 +10,7 @@ use super::serve_content::parse_marked_content;
 pub use super::serve_error::RequestError;
 use super::serve_error::invalid;
 use super::serve_functions;
-use super::serve_parameters::{flag, parameters, whole};
+use super::serve_parameters::{parse_count, parse_flag, parse_parameters};
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Extras, Finish, Message, MessageRole, Usage};
@@ -21,49 +21,50 @@ use crate::domain::tools::ToolCall;
 /// # Errors
 ///
 /// When a field is missing, malformed, or not supported; the error names it.
-pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
+pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
     if !fields.contains_key("messages") && fields.contains_key("input") {
-        return super::serve_responses::read(body);
+        return super::serve_responses::parse_request(body);
     }
-    let mut asked = ChatRequest {
+    let mut request = ChatRequest {
         model: model_id(fields)?,
-        stream: flag(fields, "stream")?,
+        stream: parse_flag(fields, "stream")?,
         usage: fields
             .get("stream_options")
             .is_some_and(|options| options["include_usage"] == json!(true)),
-        progress: flag(fields, "include_reasoning")?,
-        parameters: parameters(fields)?,
-        format: format(fields.get("response_format")),
+        progress: parse_flag(fields, "include_reasoning")?,
+        parameters: parse_parameters(fields)?,
+        format: requested_format(fields.get("response_format")),
         ..ChatRequest::default()
     };
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
         return invalid("messages", "messages must be a list");
     };
     for message in messages {
-        let turn = turn(message, &asked.turns)?;
-        asked.turns.push(turn);
+        let turn = parse_turn(message, &request.turns)?;
+        request.turns.push(turn);
     }
-    check_turns(&asked.turns)?;
-    asked.choices = choices(fields)?;
-    asked.is_legacy = serve_functions::is_legacy(fields);
-    asked.add_tools(serve_tools::read(fields, ToolShape::Nested)?);
-    asked.passthrough = passthrough::read_fields(ApiFormat::OpenAi, fields, KNOWN, UNREAD)?;
-    Ok(asked)
+    check_turns(&request.turns)?;
+    request.choices = requested_choices(fields)?;
+    request.is_legacy = serve_functions::is_legacy(fields);
+    request.add_tools(serve_tools::parse_tools(fields, ToolShape::Nested)?);
+    request.passthrough =
+        passthrough::read_fields(ApiFormat::OpenAi, fields, KNOWN_FIELDS, PROVIDER_FIELDS)?;
+    Ok(request)
 }
 
 /// The requested schema; `None` if the field requests none.
-fn format(given: Option<&Value>) -> Option<Value> {
-    let given = given.filter(|given| !given.is_null() && **given != json!({}))?;
+fn requested_format(format: Option<&Value>) -> Option<Value> {
+    let format = format.filter(|format| !format.is_null() && **format != json!({}))?;
     // Together, Fireworks, and llama.cpp use this form.
-    let schema = given.get("schema").filter(|schema| schema.is_object());
+    let schema = format.get("schema").filter(|schema| schema.is_object());
     Some(match schema {
-        Some(schema) if given["type"] == "json_object" => {
+        Some(schema) if format["type"] == "json_object" => {
             json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } })
         }
-        _ => given.clone(),
+        _ => format.clone(),
     })
 }
 
@@ -75,8 +76,8 @@ pub const MAX_CHOICES: u32 = 16;
 /// # Errors
 ///
 /// When `n` is not an integer from 1 to 16.
-pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, RequestError> {
-    let n = whole(fields.get("n"), "n")?.unwrap_or(1);
+pub(super) fn requested_choices(fields: &Map<String, Value>) -> Result<u32, RequestError> {
+    let n = parse_count(fields.get("n"), "n")?.unwrap_or(1);
     match u32::try_from(n) {
         Ok(n @ 1..=MAX_CHOICES) => Ok(n),
         _ => invalid("n", format!("n must be from 1 to {MAX_CHOICES}")),
@@ -84,7 +85,7 @@ pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, RequestError> 
 }
 
 /// Fields that Quire reads, or that are known to be harmless.
-const KNOWN: &[&str] = &[
+const KNOWN_FIELDS: &[&str] = &[
     "model",
     "messages",
     "stream",
@@ -116,13 +117,13 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Sanitizes a field's name for a response header.
-pub fn shown(name: &str) -> String {
+pub fn sanitize_field_name(name: &str) -> String {
     let visible = name.chars().filter(char::is_ascii_graphic);
     visible.take(40).collect()
 }
 
 /// The subset of known fields that only the provider reads.
-const UNREAD: &[&str] = &[
+const PROVIDER_FIELDS: &[&str] = &[
     "user",
     "safety_identifier",
     "prompt_cache_key",
@@ -130,7 +131,7 @@ const UNREAD: &[&str] = &[
     "store",
 ];
 
-fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
+fn parse_turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
     let role = match message["role"].as_str() {
         Some("system" | "developer") => MessageRole::System,
         Some("user") => MessageRole::User,
@@ -154,7 +155,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
     };
     let (mut calls, mut reasoning_items) = (Vec::new(), Vec::new());
     if role == MessageRole::Assistant {
-        calls = serve_tools::calls(message)?;
+        calls = serve_tools::parse_calls(message)?;
         calls.extend(serve_functions::parse_call(message, earlier.len())?);
         let details = message["reasoning_details"].as_array();
         reasoning_items = details.cloned().unwrap_or_default();
@@ -163,10 +164,10 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
         images: found.images,
         cache_marks: found.cache_marks,
         calls,
-        reasoning: reasoning(message).to_owned(),
+        reasoning: returned_reasoning(message).to_owned(),
         reasoning_items,
         result_of,
-        name: name(message)?,
+        name: speaker_name(message)?,
         ..Message::new(role, found.text)
     })
 }
@@ -175,7 +176,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
 const MAX_NAME_BYTES: usize = 256;
 
 /// The speaker's name. With the role `function`, `name` is the function's.
-fn name(message: &Value) -> Result<Option<String>, RequestError> {
+fn speaker_name(message: &Value) -> Result<Option<String>, RequestError> {
     match &message["name"] {
         _ if message["role"] == "function" => Ok(None),
         Value::Null => Ok(None),
@@ -190,14 +191,14 @@ fn name(message: &Value) -> Result<Option<String>, RequestError> {
 }
 
 /// Encodes a complete answer.
-pub fn completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
+pub fn encode_completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let CompleteAnswer { text, calls, .. } = *answer;
     let mut message =
         json!({ "role": "assistant", "content": text, "refusal": null, "annotations": [] });
     if let Some(call) = calls.first() {
         match frame.is_legacy {
             true => message["function_call"] = serve_functions::encode_call(call),
-            false => message["tool_calls"] = serve_tools::encode(calls, false),
+            false => message["tool_calls"] = serve_tools::encode_calls(calls, false),
         }
         if text.is_empty() {
             message["content"] = Value::Null;
@@ -213,27 +214,27 @@ pub fn completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
             "index": 0, "finish_reason": finish_reason(frame, answer.finish),
             "logprobs": answer.extras.logprobs, "message": message,
         }],
-        "usage": tokens(answer.usage),
+        "usage": encode_usage(answer.usage),
     })
 }
 
 /// Encodes the first chunk, which has a role because some clients fail without one.
-pub fn opening(frame: &ChunkFrame) -> Value {
-    chunk(frame, json!({ "role": "assistant", "content": "" }), None)
+pub fn first_chunk(frame: &ChunkFrame) -> Value {
+    encode_chunk(frame, json!({ "role": "assistant", "content": "" }), None)
 }
 
 /// Encodes a piece of the answer.
-pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
-    chunk(frame, json!({ "content": text }), None)
+pub fn text_chunk(frame: &ChunkFrame, text: &str) -> Value {
+    encode_chunk(frame, json!({ "content": text }), None)
 }
 
 /// Encodes a piece of the reasoning.
-pub fn thought(frame: &ChunkFrame, text: &str) -> Value {
-    chunk(frame, json!({ "reasoning_content": text }), None)
+pub fn reasoning_chunk(frame: &ChunkFrame, text: &str) -> Value {
+    encode_chunk(frame, json!({ "reasoning_content": text }), None)
 }
 
 /// The reasoning that a client sends back, under either of its names.
-fn reasoning(message: &Value) -> &str {
+fn returned_reasoning(message: &Value) -> &str {
     let mut found = ["reasoning_content", "reasoning"]
         .iter()
         .filter_map(|name| message[*name].as_str());
@@ -248,35 +249,35 @@ fn add_details(message: &mut Value, extras: &Extras) {
 }
 
 /// Encodes the chunks that follow the text and are not split: tool calls, reasoning items, and log probabilities.
-pub fn behind(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
+pub fn trailing_chunks(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
     let mut delta = match (calls.first(), frame.is_legacy) {
         (None, _) => json!({}),
         (Some(call), true) => json!({ "function_call": serve_functions::encode_call(call) }),
-        (Some(_), false) => json!({ "tool_calls": serve_tools::encode(calls, true) }),
+        (Some(_), false) => json!({ "tool_calls": serve_tools::encode_calls(calls, true) }),
     };
     add_details(&mut delta, extras);
     if delta == json!({}) && extras.logprobs.is_none() {
         return Vec::new();
     }
-    let mut last = chunk(frame, delta, None);
+    let mut last = encode_chunk(frame, delta, None);
     last["choices"][0]["logprobs"] = json!(extras.logprobs);
     vec![last]
 }
 
 /// Encodes the chunk with the finish reason.
-pub fn ending(frame: &ChunkFrame, finish: Finish) -> Value {
-    chunk(frame, json!({}), Some(finish_reason(frame, finish)))
+pub fn finish_chunk(frame: &ChunkFrame, finish: Finish) -> Value {
+    encode_chunk(frame, json!({}), Some(finish_reason(frame, finish)))
 }
 
 /// Encodes the chunk with the usage, for clients that requested it.
-pub fn counted(frame: &ChunkFrame, usage: &Usage) -> Value {
-    let mut last = chunk(frame, json!({}), None);
+pub fn usage_chunk(frame: &ChunkFrame, usage: &Usage) -> Value {
+    let mut last = encode_chunk(frame, json!({}), None);
     last["choices"] = json!([]);
-    last["usage"] = tokens(usage);
+    last["usage"] = encode_usage(usage);
     last
 }
 
-fn chunk(frame: &ChunkFrame, delta: Value, finish: Option<&str>) -> Value {
+fn encode_chunk(frame: &ChunkFrame, delta: Value, finish: Option<&str>) -> Value {
     json!({
         "id": frame.id, "object": "chat.completion.chunk", "created": frame.created, "model": frame.model,
         "choices": [{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }],
@@ -295,7 +296,7 @@ pub(super) fn finish_reason(frame: &ChunkFrame, finish: Finish) -> &'static str 
 }
 
 /// Encodes token usage.
-pub fn tokens(usage: &Usage) -> Value {
+pub fn encode_usage(usage: &Usage) -> Value {
     json!({
         "prompt_tokens": usage.input, "completion_tokens": usage.output,
         "total_tokens": usage.input.saturating_add(usage.output),
@@ -310,7 +311,7 @@ mod tests {
 
     #[test]
     fn client_conversations_are_parsed() {
-        let asked = read(&json!({
+        let request = parse_request(&json!({
             "model": "quire/gut", "stream": true, "stream_options": { "include_usage": true },
             "max_completion_tokens": 50, "temperature": 0.2, "stop": "END", "logit_bias": {}, "user": "u",
             "messages": [
@@ -324,17 +325,17 @@ mod tests {
             ],
         }))
         .expect("a conversation");
-        assert_eq!(asked.turns.len(), 4);
+        assert_eq!(request.turns.len(), 4);
         assert_eq!(
-            (asked.turns[0].role, asked.turns[1].images.len()),
+            (request.turns[0].role, request.turns[1].images.len()),
             (MessageRole::System, 1)
         );
         assert_eq!(
-            (asked.parameters.max_tokens, asked.parameters.stop.len()),
+            (request.parameters.max_tokens, request.parameters.stop.len()),
             (Some(50), 1)
         );
-        assert!(asked.stream && asked.usage && !asked.progress);
-        let passed_on: Vec<&String> = asked.passthrough.fields.keys().collect();
+        assert!(request.stream && request.usage && !request.progress);
+        let passed_on: Vec<&String> = request.passthrough.fields.keys().collect();
         assert_eq!(passed_on, ["logit_bias", "user"]);
     }
 
@@ -374,9 +375,15 @@ mod tests {
             ),
             (json!({ "model": "m", "messages": user, "stop": 7 }), "stop"),
         ] {
-            assert_eq!(read(&body).expect_err("refused").param, param, "{body}");
+            assert_eq!(
+                parse_request(&body).expect_err("refused").param,
+                param,
+                "{body}"
+            );
         }
-        assert!(read(&json!({ "model": "m", "messages": user, "tools": [], "n": 1 })).is_ok());
+        assert!(
+            parse_request(&json!({ "model": "m", "messages": user, "tools": [], "n": 1 })).is_ok()
+        );
     }
 
     #[test]
@@ -387,13 +394,16 @@ mod tests {
             created: 7,
             ..ChunkFrame::default()
         };
-        assert_eq!(opening(&frame)["choices"][0]["delta"]["role"], "assistant");
         assert_eq!(
-            piece(&frame, "a")["choices"][0]["finish_reason"],
+            first_chunk(&frame)["choices"][0]["delta"]["role"],
+            "assistant"
+        );
+        assert_eq!(
+            text_chunk(&frame, "a")["choices"][0]["finish_reason"],
             Value::Null
         );
         assert_eq!(
-            ending(&frame, Finish::Length)["choices"][0]["finish_reason"],
+            finish_chunk(&frame, Finish::Length)["choices"][0]["finish_reason"],
             "length"
         );
         let usage = Usage {
@@ -401,7 +411,7 @@ mod tests {
             output: 4,
             ..Usage::default()
         };
-        let last = counted(&frame, &usage);
+        let last = usage_chunk(&frame, &usage);
         assert_eq!(
             (&last["choices"], &last["usage"]["total_tokens"]),
             (&json!([]), &json!(7))

@@ -12,9 +12,9 @@ use crate::domain::parameters::{EFFORTS, Parameters};
 /// # Errors
 ///
 /// When a field has the wrong type or is out of range; the error names it.
-pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, RequestError> {
-    let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
-    let number = |name: &'static str| match given(name) {
+pub(super) fn parse_parameters(fields: &Map<String, Value>) -> Result<Parameters, RequestError> {
+    let field = |name: &str| fields.get(name).filter(|value| !value.is_null());
+    let number = |name: &'static str| match field(name) {
         None => Ok(None),
         Some(value) => match value.as_f64() {
             Some(number) => Ok(Some(number)),
@@ -23,12 +23,12 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Requ
     };
     let mut max_tokens = None;
     for name in ["max_completion_tokens", "max_tokens", "max_output_tokens"] {
-        let count = whole(given(name).filter(|count| !is_unlimited(count)), name)?;
+        let count = parse_count(field(name).filter(|count| !is_unlimited(count)), name)?;
         max_tokens = max_tokens.or(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
     }
-    let seed = match given("seed") {
+    let seed = match field("seed") {
         None => None,
-        Some(value) => match value.as_i64().or_else(|| whole_float(value)) {
+        Some(value) => match value.as_i64().or_else(|| integral_float(value)) {
             Some(seed) => Some(seed),
             None => return invalid("seed", "seed must be a whole number of 64 bits"),
         },
@@ -36,13 +36,13 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Requ
     Ok(Parameters {
         temperature: number("temperature")?,
         top_p: number("top_p")?,
-        top_k: top_k(given("top_k"))?,
+        top_k: parse_top_k(field("top_k"))?,
         max_tokens,
-        stop: stops(given("stop").or_else(|| given("stop_sequences")))?,
+        stop: parse_stop_sequences(field("stop").or_else(|| field("stop_sequences")))?,
         seed,
         presence_penalty: number("presence_penalty")?.filter(|&value| value != 0.0),
         frequency_penalty: number("frequency_penalty")?.filter(|&value| value != 0.0),
-        reasoning_effort: effort(fields)?,
+        reasoning_effort: parse_effort(fields)?,
         ..Parameters::default()
     })
 }
@@ -50,7 +50,7 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Requ
 /// The effort, from any field that an API uses for it: OpenAI's `reasoning_effort` and `reasoning.effort`,
 /// Anthropic's `output_config.effort` and `thinking`, OpenRouter's `reasoning.max_tokens` and `.enabled`. A level
 /// takes precedence over a number of tokens, and a number over a switch.
-fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
+fn parse_effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     let inner = |outer: &str, name: &str| {
         let value = fields.get(outer)?.get(name)?;
         (!value.is_null()).then_some(value)
@@ -68,8 +68,8 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
         };
     }
     let tokens = inner("thinking", "budget_tokens").or_else(|| inner("reasoning", "max_tokens"));
-    if let Some(tokens) = whole(tokens, "thinking")? {
-        return Ok(Some(effort_of(tokens).to_owned()));
+    if let Some(tokens) = parse_count(tokens, "thinking")? {
+        return Ok(Some(nearest_effort(tokens).to_owned()));
     }
     let is_off = inner("reasoning", "enabled") == Some(&Value::Bool(false))
         || inner("thinking", "type").is_some_and(|kind| kind == "disabled");
@@ -84,7 +84,7 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
 }
 
 /// The effort level whose thinking budget is nearest to this number of tokens.
-fn effort_of(tokens: u64) -> &'static str {
+fn nearest_effort(tokens: u64) -> &'static str {
     let near = EFFORTS
         .iter()
         .min_by_key(|word| thinking_budget(word).abs_diff(tokens));
@@ -98,16 +98,16 @@ fn is_unlimited(count: &Value) -> bool {
 }
 
 // -1 and 0 mean no limit, the usual default.
-fn top_k(given: Option<&Value>) -> Result<Option<u32>, RequestError> {
-    if given.is_some_and(|value| *value == -1 || *value == 0) {
+fn parse_top_k(field: Option<&Value>) -> Result<Option<u32>, RequestError> {
+    if field.is_some_and(|value| *value == -1 || *value == 0) {
         return Ok(None);
     }
-    let count = whole(given, "top_k")?;
+    let count = parse_count(field, "top_k")?;
     Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
 /// Parses an integer written with a decimal point.
-fn whole_float(value: &Value) -> Option<i64> {
+fn integral_float(value: &Value) -> Option<i64> {
     let number = value.as_f64()?;
     (number.abs() < 9e15 && number.fract() == 0.0).then_some(number as i64)
 }
@@ -117,7 +117,7 @@ fn whole_float(value: &Value) -> Option<i64> {
 /// # Errors
 ///
 /// When the value is not a non-negative integer.
-pub(super) fn whole(
+pub(super) fn parse_count(
     value: Option<&Value>,
     name: &'static str,
 ) -> Result<Option<u64>, RequestError> {
@@ -139,7 +139,10 @@ pub(super) fn whole(
 /// # Errors
 ///
 /// When the field is not a boolean.
-pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bool, RequestError> {
+pub(super) fn parse_flag(
+    fields: &Map<String, Value>,
+    name: &'static str,
+) -> Result<bool, RequestError> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(on)) => Ok(*on),
@@ -147,8 +150,8 @@ pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bo
     }
 }
 
-fn stops(given: Option<&Value>) -> Result<Vec<String>, RequestError> {
-    let list = match given {
+fn parse_stop_sequences(field: Option<&Value>) -> Result<Vec<String>, RequestError> {
+    let list = match field {
         None => return Ok(Vec::new()),
         // An empty stop sequence never matches; web forms send one for an empty field.
         Some(Value::String(one)) if one.is_empty() => return Ok(Vec::new()),
@@ -172,7 +175,7 @@ mod tests {
     use super::*;
 
     fn read(body: &Value) -> Result<Parameters, RequestError> {
-        parameters(body.as_object().expect("an object"))
+        parse_parameters(body.as_object().expect("an object"))
     }
 
     #[test]
@@ -199,7 +202,7 @@ mod tests {
         }
         for wrong in [json!("true"), json!(1)] {
             let body = json!({ "stream": wrong });
-            assert!(flag(body.as_object().expect("an object"), "stream").is_err());
+            assert!(parse_flag(body.as_object().expect("an object"), "stream").is_err());
         }
     }
 

@@ -10,15 +10,15 @@ use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model_i
 use super::serve_call;
 use super::serve_content::parse_content;
 use super::serve_error::{RequestError, invalid};
-use super::serve_parameters::{flag, parameters};
-use super::serve_settings::settings;
+use super::serve_parameters::{parse_flag, parse_parameters};
+use super::serve_settings::response_settings;
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, envelope, passthrough};
 use crate::domain::chat::{Finish, Message, MessageRole};
 use crate::domain::tools::ToolCall;
-pub use events::Events;
+pub use events::ResponseEvents;
 
-const KNOWN: &[&str] = &[
+const KNOWN_FIELDS: &[&str] = &[
     "model",
     "input",
     "instructions",
@@ -47,7 +47,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// The subset of known fields that only the provider reads.
-const UNREAD: &[&str] = &[
+const PROVIDER_FIELDS: &[&str] = &[
     "user",
     "metadata",
     "prompt_cache_key",
@@ -60,44 +60,45 @@ const UNREAD: &[&str] = &[
 /// # Errors
 ///
 /// When a field is missing, malformed, not supported, or refers to stored data; the error names it.
-pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
+pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
     };
-    refuse_stored(fields)?;
-    let mut asked = ChatRequest {
+    reject_stored_references(fields)?;
+    let mut request = ChatRequest {
         model: model_id(fields)?,
-        stream: flag(fields, "stream")?,
+        stream: parse_flag(fields, "stream")?,
         usage: true,
-        parameters: parameters(fields)?,
-        format: format(&fields.get("text").cloned().unwrap_or_default()["format"]),
+        parameters: parse_parameters(fields)?,
+        format: parse_format(&fields.get("text").cloned().unwrap_or_default()["format"]),
         ..ChatRequest::default()
     };
     let instructions = fields.get("instructions").and_then(Value::as_str);
     if let Some(text) = instructions.filter(|text| !text.is_empty()) {
-        asked.turns.push(Message::new(MessageRole::System, text));
+        request.turns.push(Message::new(MessageRole::System, text));
     }
     match fields.get("input") {
-        Some(Value::String(text)) => asked
+        Some(Value::String(text)) => request
             .turns
             .push(Message::new(MessageRole::User, text.as_str())),
         Some(Value::Array(items)) => {
             for item in items {
-                add_item(&mut asked.turns, item).map_err(in_input)?;
+                add_item(&mut request.turns, item).map_err(with_input_param)?;
             }
         }
         _ => return invalid("input", "input must be a string or a list of items"),
     }
-    check_turns(&asked.turns).map_err(in_input)?;
-    let offered = serve_tools::read(fields, ToolShape::Flat)?;
-    asked.settings = settings(fields, &offered);
-    asked.add_tools(offered);
-    asked.passthrough = passthrough::read_fields(ApiFormat::Responses, fields, KNOWN, UNREAD)?;
-    Ok(asked)
+    check_turns(&request.turns).map_err(with_input_param)?;
+    let offered = serve_tools::parse_tools(fields, ToolShape::Flat)?;
+    request.settings = response_settings(fields, &offered);
+    request.add_tools(offered);
+    request.passthrough =
+        passthrough::read_fields(ApiFormat::Responses, fields, KNOWN_FIELDS, PROVIDER_FIELDS)?;
+    Ok(request)
 }
 
 /// Refuses references to data stored at a vendor: without that data, the answer would be different.
-fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
+fn reject_stored_references(fields: &Map<String, Value>) -> Result<(), RequestError> {
     let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     let kept = "responses are not stored: send the whole conversation as input";
     for (name, why) in [
@@ -112,7 +113,7 @@ fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
             return invalid(name, why);
         }
     }
-    match flag(fields, "background")? {
+    match parse_flag(fields, "background")? {
         true => invalid(
             "background",
             "responses are not stored: leave out background",
@@ -122,7 +123,7 @@ fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
 }
 
 /// Renames the field at fault to its name in this API.
-fn in_input(mut error: RequestError) -> RequestError {
+fn with_input_param(mut error: RequestError) -> RequestError {
     if error.param == "messages" {
         error.param = "input";
     }
@@ -130,10 +131,10 @@ fn in_input(mut error: RequestError) -> RequestError {
 }
 
 // This API's schema is flat; the chat API nests it one level deeper.
-fn format(given: &Value) -> Option<Value> {
-    match given["type"].as_str()? {
+fn parse_format(format: &Value) -> Option<Value> {
+    match format["type"].as_str()? {
         "json_schema" => Some(json!({
-            "type": "json_schema", "json_schema": { "name": given["name"], "schema": given["schema"], "strict": given["strict"] },
+            "type": "json_schema", "json_schema": { "name": format["name"], "schema": format["schema"], "strict": format["strict"] },
         })),
         "json_object" => Some(json!({ "type": "json_object" })),
         _ => None,
@@ -141,7 +142,7 @@ fn format(given: &Value) -> Option<Value> {
 }
 
 /// Item types for tools that a vendor has run; only that vendor can read them.
-const VENDORS: &[&str] = &[
+const VENDOR_ITEM_TYPES: &[&str] = &[
     "web_search_call",
     "file_search_call",
     "code_interpreter_call",
@@ -161,9 +162,9 @@ fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
         true => &item["name"],
         false => &own,
     };
-    let given = ["input", "action", "operation"].into_iter();
-    let given = { given }.find(|name| !item[*name].is_null());
-    let arguments = given.map_or(json!({}), |name| json!({ name: item[name] }));
+    let input_field = ["input", "action", "operation"].into_iter();
+    let input_field = { input_field }.find(|name| !item[*name].is_null());
+    let arguments = input_field.map_or(json!({}), |name| json!({ name: item[name] }));
     serve_call::parse_call(&item["call_id"], name, &arguments)
 }
 
@@ -172,10 +173,10 @@ fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> 
     let kind = item["type"].as_str().unwrap_or_default();
     match kind {
         "reasoning" => add_reasoning(turns, item),
-        _ if VENDORS.contains(&kind) => {}
+        _ if VENDOR_ITEM_TYPES.contains(&kind) => {}
         _ if kind.ends_with("_call") => {
             let call = parse_call(kind, item)?;
-            own_turn(turns).calls.push(call);
+            model_turn(turns).calls.push(call);
         }
         _ if kind.ends_with("_call_output") => {
             let Some(id) = item["call_id"].as_str() else {
@@ -188,13 +189,13 @@ fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> 
                 ..Message::new(MessageRole::User, text)
             });
         }
-        _ => add_turn(turns, turn(item)?),
+        _ => add_turn(turns, parse_turn(item)?),
     }
     Ok(())
 }
 
 // The model's turn at the end of the conversation, created if missing.
-fn own_turn(turns: &mut Vec<Message>) -> &mut Message {
+fn model_turn(turns: &mut Vec<Message>) -> &mut Message {
     match turns.pop_if(|last| last.role == MessageRole::Assistant) {
         Some(last) => turns.push(last),
         None => turns.push(Message::new(MessageRole::Assistant, "")),
@@ -211,7 +212,7 @@ fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
     if turns.last().is_some_and(begun) {
         turns.push(Message::new(MessageRole::Assistant, ""));
     }
-    let turn = own_turn(turns);
+    let turn = model_turn(turns);
     turn.reasoning += &words.join("\n\n");
     let block = envelope::unwrap_block(item);
     turn.reasoning_items
@@ -219,11 +220,11 @@ fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
 }
 
 // Text after reasoning belongs to the same turn.
-fn add_turn(turns: &mut Vec<Message>, said: Message) {
+fn add_turn(turns: &mut Vec<Message>, message: Message) {
     let is_bare = |last: &mut Message| {
         last.role == MessageRole::Assistant && last.text.is_empty() && last.calls.is_empty()
     };
-    let thought = match said.role {
+    let thought = match message.role {
         MessageRole::Assistant => turns.pop_if(is_bare),
         _ => None,
     };
@@ -231,13 +232,13 @@ fn add_turn(turns: &mut Vec<Message>, said: Message) {
         Some(thought) => Message {
             reasoning: thought.reasoning,
             reasoning_items: thought.reasoning_items,
-            ..said
+            ..message
         },
-        None => said,
+        None => message,
     });
 }
 
-fn turn(item: &Value) -> Result<Message, RequestError> {
+fn parse_turn(item: &Value) -> Result<Message, RequestError> {
     match item["type"].as_str() {
         None | Some("message") => {}
         Some(other) => {
@@ -263,7 +264,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
 }
 
 /// Encodes a response object, either complete or in its current state.
-pub fn response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>) -> Value {
+pub fn encode_response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>) -> Value {
     let cut = answer.is_some_and(|answer| answer.finish == Finish::Length);
     let usage = answer.map(|CompleteAnswer { usage, .. }| {
         json!({
@@ -273,7 +274,7 @@ pub fn response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>
             "total_tokens": usage.input.saturating_add(usage.output),
         })
     });
-    let output = answer.map_or_else(Vec::new, |answer| output(frame, answer));
+    let output = answer.map_or_else(Vec::new, |answer| output_items(frame, answer));
     let mut response = json!({
         "id": frame.id, "object": "response", "created_at": frame.created, "model": frame.model,
         "completed_at": frame.completed.filter(|_| state == "completed"),
@@ -287,10 +288,10 @@ pub fn response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>
     response
 }
 
-fn output(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
+fn output_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     let mut output = reasoning_items(frame, answer);
     if answer.calls.is_empty() || !answer.text.is_empty() {
-        output.push(item(frame, "completed", Some(answer.text)));
+        output.push(message_item(frame, "completed", Some(answer.text)));
     }
     let calls = answer.calls.iter();
     output.extend(calls.map(|call| call_item(call, "completed")));
@@ -304,46 +305,46 @@ fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     let own = answer.extras.reasoning.iter();
     let is_worded = own
         .clone()
-        .any(|item| is_item(item) || is_signed_thought(item));
+        .any(|item| is_responses_item(item) || is_signed_thought(item));
     if !is_worded && !answer.reasoning.is_empty() {
-        items.push(thought_item(frame, 0, &[summary(answer.reasoning)]));
+        items.push(reasoning_item(frame, 0, &[summary_part(answer.reasoning)]));
     }
     for block in own {
-        items.extend(sealed_item(frame, items.len(), block));
+        items.extend(vendor_item(frame, items.len(), block));
     }
     items
 }
 
 /// Converts a vendor's reasoning block to an item; `None` if the vendor does not accept it back.
-fn sealed_item(frame: &ChunkFrame, number: usize, block: &Value) -> Option<Value> {
-    match is_item(block) {
+fn vendor_item(frame: &ChunkFrame, number: usize, block: &Value) -> Option<Value> {
+    match is_responses_item(block) {
         true => Some(block.clone()),
-        false => envelope::wrap(&thought_id(frame, number), block),
+        false => envelope::wrap_block(&reasoning_id(frame, number), block),
     }
 }
 
-fn is_item(item: &Value) -> bool {
+fn is_responses_item(item: &Value) -> bool {
     item["type"] == "reasoning"
 }
 
 /// The ID of an answer's reasoning item with this number, from 0.
-fn thought_id(frame: &ChunkFrame, number: usize) -> String {
+fn reasoning_id(frame: &ChunkFrame, number: usize) -> String {
     match number {
         0 => format!("rs_{}", frame.id),
         number => format!("rs_{}_{number}", frame.id),
     }
 }
 
-fn thought_item(frame: &ChunkFrame, number: usize, summary: &[Value]) -> Value {
-    json!({ "id": thought_id(frame, number), "type": "reasoning", "summary": summary })
+fn reasoning_item(frame: &ChunkFrame, number: usize, summary: &[Value]) -> Value {
+    json!({ "id": reasoning_id(frame, number), "type": "reasoning", "summary": summary })
 }
 
-fn summary(text: &str) -> Value {
+fn summary_part(text: &str) -> Value {
     json!({ "type": "summary_text", "text": text })
 }
 
-fn item(frame: &ChunkFrame, state: &str, text: Option<&str>) -> Value {
-    let content: Vec<Value> = text.map(part).into_iter().collect();
+fn message_item(frame: &ChunkFrame, state: &str, text: Option<&str>) -> Value {
+    let content: Vec<Value> = text.map(text_part).into_iter().collect();
     json!({
         "id": format!("msg_{}", frame.id), "type": "message", "role": "assistant", "status": state,
         "content": content,
@@ -361,7 +362,7 @@ fn call_item(call: &ToolCall, state: &str) -> Value {
     })
 }
 
-fn part(text: &str) -> Value {
+fn text_part(text: &str) -> Value {
     json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
 }
 
@@ -385,11 +386,15 @@ mod tests {
             ),
         ] {
             let body = json!({ "model": "m", "input": input, "instructions": "Be brief." });
-            assert_eq!(read(&body).expect("sound").turns.len(), turns, "{body}");
+            assert_eq!(
+                parse_request(&body).expect("sound").turns.len(),
+                turns,
+                "{body}"
+            );
         }
         let body = json!({ "model": "m", "input": "a", "text": { "format": { "type": "json_schema", "name": "n", "schema": {} } } });
         assert_eq!(
-            read(&body).expect("sound").format.expect("one")["json_schema"]["name"],
+            parse_request(&body).expect("sound").format.expect("one")["json_schema"]["name"],
             "n"
         );
         for (body, param) in [
@@ -403,7 +408,7 @@ mod tests {
                 "input",
             ),
         ] {
-            assert_eq!(read(&body).expect_err("refused").param, param);
+            assert_eq!(parse_request(&body).expect_err("refused").param, param);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::serve_tools::OfferedTools;
 use crate::domain::tools::Tool;
 
 /// Fields that are repeated unchanged, with their defaults.
-fn defaults() -> Value {
+fn default_settings() -> Value {
     json!({
         "instructions": null, "metadata": {}, "temperature": 1.0, "top_p": 1.0, "presence_penalty": 0,
         "frequency_penalty": 0, "top_logprobs": 0, "max_output_tokens": null, "max_tool_calls": null,
@@ -17,29 +17,32 @@ fn defaults() -> Value {
 }
 
 /// Returns the settings that response objects echo; `offered` holds the request's parsed tools.
-pub(super) fn settings(fields: &Map<String, Value>, offered: &OfferedTools) -> Map<String, Value> {
-    let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
+pub(super) fn response_settings(
+    fields: &Map<String, Value>,
+    offered: &OfferedTools,
+) -> Map<String, Value> {
+    let field = |name: &str| fields.get(name).filter(|value| !value.is_null());
     let mut settings = Map::new();
-    if let Value::Object(defaults) = defaults() {
+    if let Value::Object(defaults) = default_settings() {
         for (name, absent) in defaults {
-            let value = given(&name).cloned().unwrap_or(absent);
+            let value = field(&name).cloned().unwrap_or(absent);
             settings.insert(name, value);
         }
     }
-    let mut text = given("text").cloned().unwrap_or_else(|| json!({}));
+    let mut text = field("text").cloned().unwrap_or_else(|| json!({}));
     if text["format"].is_null() {
         text["format"] = json!({ "type": "text" });
     }
-    let reasoning = |name: &str| given("reasoning").map_or(Value::Null, |it| it[name].clone());
+    let reasoning = |name: &str| field("reasoning").map_or(Value::Null, |it| it[name].clone());
     let tools = offered.tools.as_deref();
     let tools: Vec<Value> = tools
         .map_or(&[][..], |tools| &tools.list)
         .iter()
-        .map(tool)
+        .map(encode_tool)
         .collect();
     let choice = match tools.is_empty() {
         true => json!("auto"),
-        false => given("tool_choice").cloned().unwrap_or(json!("auto")),
+        false => field("tool_choice").cloned().unwrap_or(json!("auto")),
     };
     let rest = [
         ("text", text),
@@ -59,7 +62,7 @@ pub(super) fn settings(fields: &Map<String, Value>, offered: &OfferedTools) -> M
     settings
 }
 
-fn tool(tool: &Tool) -> Value {
+fn encode_tool(tool: &Tool) -> Value {
     let description = Some(&tool.description).filter(|text| !text.is_empty());
     json!({
         "type": "function", "name": tool.name, "description": description,
@@ -72,14 +75,17 @@ mod tests {
     use super::*;
     use crate::wire::serve_tools::{self, ToolShape};
 
-    fn of(body: &Value) -> Map<String, Value> {
+    fn parsed_settings(body: &Value) -> Map<String, Value> {
         let fields = body.as_object().unwrap();
-        settings(fields, &serve_tools::read(fields, ToolShape::Flat).unwrap())
+        response_settings(
+            fields,
+            &serve_tools::parse_tools(fields, ToolShape::Flat).unwrap(),
+        )
     }
 
     #[test]
     fn sent_settings_are_repeated_and_others_have_defaults() {
-        let found = of(&json!({
+        let found = parsed_settings(&json!({
             "temperature": 0.2, "top_p": null, "metadata": { "a": "b" }, "reasoning": { "effort": "low" },
             "text": { "verbosity": "low" }, "store": true, "tool_choice": "required",
             "tools": [{ "type": "function", "name": "f" }, { "type": "web_search" }],

@@ -4,13 +4,13 @@
 use serde_json::{Value, json};
 
 /// Joins complete answers, each with its index; the ID is that of the first. `usage` is the total.
-pub fn joined(wholes: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
+pub fn join_answers(wholes: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
     let (mut choices, mut first) = (Vec::new(), None);
-    for (index, mut whole) in wholes {
-        let mut choice = whole["choices"][0].take();
+    for (index, mut answer) in wholes {
+        let mut choice = answer["choices"][0].take();
         choice["index"] = json!(index);
         choices.push(choice);
-        first.get_or_insert(whole);
+        first.get_or_insert(answer);
     }
     let mut joined = first.unwrap_or_default();
     joined["choices"] = Value::Array(choices);
@@ -19,7 +19,7 @@ pub fn joined(wholes: impl IntoIterator<Item = (usize, Value)>, usage: Value) ->
 }
 
 /// Encodes a joined answer as the chunks of a stream, optionally with the usage at the end.
-pub fn chunks(joined: &Value, with_usage: bool) -> Vec<Value> {
+pub fn encode_chunks(joined: &Value, with_usage: bool) -> Vec<Value> {
     let is_chat = joined["object"] == "chat.completion";
     let frame = |choices: Value| {
         let object = match is_chat {
@@ -45,9 +45,9 @@ pub fn chunks(joined: &Value, with_usage: bool) -> Vec<Value> {
         } else if let Some(delta) = delta.as_object_mut() {
             delta.remove("tool_calls");
         }
-        let one = |delta: Value, logprobs: &Value, finish: &Value| json!([{ "index": choice["index"], "delta": delta, "logprobs": logprobs, "finish_reason": finish }]);
-        chunks.push(frame(one(delta, &choice["logprobs"], &Value::Null)));
-        let last = one(json!({}), &Value::Null, &choice["finish_reason"]);
+        let one_choice = |delta: Value, logprobs: &Value, finish: &Value| json!([{ "index": choice["index"], "delta": delta, "logprobs": logprobs, "finish_reason": finish }]);
+        chunks.push(frame(one_choice(delta, &choice["logprobs"], &Value::Null)));
+        let last = one_choice(json!({}), &Value::Null, &choice["finish_reason"]);
         chunks.push(frame(last));
     }
     if with_usage {
@@ -71,7 +71,7 @@ mod tests {
             })
         };
         // The second answer failed.
-        let all = joined(
+        let all = join_answers(
             [(0, whole("a")), (2, whole("b"))],
             json!({ "total_tokens": 9 }),
         );
@@ -79,15 +79,18 @@ mod tests {
             (&all["id"], &all["choices"][1]["index"]),
             (&json!("a"), &json!(2))
         );
-        let told = chunks(&all, true);
-        assert_eq!(told.len(), 5);
-        assert_eq!(told[2]["choices"][0]["delta"]["content"], "b");
+        let stream_chunks = encode_chunks(&all, true);
+        assert_eq!(stream_chunks.len(), 5);
+        assert_eq!(stream_chunks[2]["choices"][0]["delta"]["content"], "b");
         assert_eq!(
-            told[3]["choices"][0],
+            stream_chunks[3]["choices"][0],
             json!({ "index": 2, "delta": {}, "logprobs": null, "finish_reason": "stop" })
         );
         assert_eq!(
-            (&told[4]["choices"], &told[4]["usage"]["total_tokens"]),
+            (
+                &stream_chunks[4]["choices"],
+                &stream_chunks[4]["usage"]["total_tokens"]
+            ),
             (&json!([]), &json!(9))
         );
     }

@@ -39,9 +39,12 @@ pub enum ToolShape {
 /// # Errors
 ///
 /// When a tool or the tool choice is malformed, or a tool is too large.
-pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTools, RequestError> {
+pub fn parse_tools(
+    fields: &Map<String, Value>,
+    shape: ToolShape,
+) -> Result<OfferedTools, RequestError> {
     if shape == ToolShape::Nested && serve_functions::is_legacy(fields) {
-        return read(&serve_functions::to_tools(fields), shape);
+        return parse_tools(&serve_functions::to_tools(fields), shape);
     }
     let list = match fields.get("tools") {
         None | Some(Value::Null) => return Ok(OfferedTools::default()),
@@ -52,27 +55,29 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
         return invalid("tools", format!("at most {MAX_TOOLS} tools are passed on"));
     }
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
-    for given in list {
-        match (given["type"].as_str(), shape) {
-            (None, ToolShape::Nested) if given["function"].is_object() => {
-                kept.push(tool(given, shape)?)
+    for declaration in list {
+        match (declaration["type"].as_str(), shape) {
+            (None, ToolShape::Nested) if declaration["function"].is_object() => {
+                kept.push(parse_tool(declaration, shape)?)
             }
             (Some("function"), ToolShape::Nested | ToolShape::Flat)
-            | (None | Some("custom"), ToolShape::Anthropic) => kept.push(tool(given, shape)?),
+            | (None | Some("custom"), ToolShape::Anthropic) => {
+                kept.push(parse_tool(declaration, shape)?)
+            }
             (kind, _) => {
                 let kind = kind.unwrap_or("a tool without a type");
-                left_out.push(format!("tools: {}", short(kind)));
+                left_out.push(format!("tools: {}", truncate_name(kind)));
             }
         }
     }
-    let mut given = fields.get("tool_choice").unwrap_or(&Value::Null);
-    if given["type"] == "allowed_tools" {
+    let mut declaration = fields.get("tool_choice").unwrap_or(&Value::Null);
+    if declaration["type"] == "allowed_tools" {
         // The chat API nests the list one level deeper.
-        let allowed = given.get("allowed_tools").unwrap_or(given);
+        let allowed = declaration.get("allowed_tools").unwrap_or(declaration);
         kept.retain(|tool| is_allowed(allowed, &tool.name));
-        given = &allowed["mode"];
+        declaration = &allowed["mode"];
     }
-    let choice = choice(given, shape)?;
+    let choice = parse_choice(declaration, shape)?;
     if let ToolChoice::Named(name) = &choice
         && !kept.iter().any(|tool| tool.name == *name)
     {
@@ -106,18 +111,18 @@ fn is_allowed(allowed: &Value, name: &str) -> bool {
     { names }.any(|allowed| allowed == name)
 }
 
-fn short(text: &str) -> String {
+fn truncate_name(text: &str) -> String {
     text.chars()
         .filter(char::is_ascii_graphic)
         .take(40)
         .collect()
 }
 
-fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
+fn parse_tool(declaration: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
     // Clients that use both of OpenAI's APIs mix up the two forms.
-    let inner = match &given["function"] {
+    let inner = match &declaration["function"] {
         inner @ Value::Object(_) if shape != ToolShape::Anthropic => inner,
-        _ => given,
+        _ => declaration,
     };
     let schema = match shape {
         ToolShape::Nested | ToolShape::Flat => "parameters",
@@ -147,20 +152,20 @@ fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
         description: description.to_owned(),
         parameters,
         strict: inner["strict"].as_bool(),
-        cache_control: cache_marks::mark_of(given)?,
+        cache_control: cache_marks::block_mark(declaration)?,
     })
 }
 
-fn choice(given: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
-    let word = match (given, shape) {
+fn parse_choice(choice: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
+    let word = match (choice, shape) {
         (Value::Null, _) => return Ok(ToolChoice::Auto),
         (Value::String(word), ToolShape::Nested | ToolShape::Flat) => word.as_str(),
-        (Value::Object(_), _) => given["type"].as_str().unwrap_or_default(),
+        (Value::Object(_), _) => choice["type"].as_str().unwrap_or_default(),
         _ => "",
     };
     let name = match shape {
-        ToolShape::Nested => &given["function"]["name"],
-        _ => &given["name"],
+        ToolShape::Nested => &choice["function"]["name"],
+        _ => &choice["name"],
     };
     match (word, name.as_str()) {
         ("auto", _) => Ok(ToolChoice::Auto),
@@ -179,9 +184,9 @@ fn choice(given: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
 /// # Errors
 ///
 /// When the calls are malformed.
-pub fn calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
+pub fn parse_calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     let calls = message["tool_calls"].as_array();
-    let one = |given: &Value| {
+    let to_call = |given: &Value| {
         let function = &given["function"];
         let mut parsed =
             serve_call::parse_call(&given["id"], &function["name"], &function["arguments"])?;
@@ -189,12 +194,12 @@ pub fn calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
         parsed.signature = signature.as_str().map(str::to_owned);
         Ok(parsed)
     };
-    calls.into_iter().flatten().map(one).collect()
+    calls.into_iter().flatten().map(to_call).collect()
 }
 
 /// Encodes calls in the chat API's form; in a stream each has its index.
-pub fn encode(calls: &[ToolCall], is_stream: bool) -> Value {
-    let one = |(index, call): (usize, &ToolCall)| {
+pub fn encode_calls(calls: &[ToolCall], is_stream: bool) -> Value {
+    let encode_call = |(index, call): (usize, &ToolCall)| {
         let function = json!({ "name": call.name, "arguments": call.arguments });
         let mut encoded = json!({ "id": call.id, "type": "function", "function": function });
         if is_stream {
@@ -206,7 +211,7 @@ pub fn encode(calls: &[ToolCall], is_stream: bool) -> Value {
         }
         encoded
     };
-    calls.iter().enumerate().map(one).collect()
+    calls.iter().enumerate().map(encode_call).collect()
 }
 
 #[cfg(test)]
@@ -214,7 +219,7 @@ mod tests {
     use super::*;
 
     fn offered(body: Value, shape: ToolShape) -> Result<OfferedTools, RequestError> {
-        read(body.as_object().expect("an object"), shape)
+        parse_tools(body.as_object().expect("an object"), shape)
     }
 
     #[test]
@@ -295,9 +300,9 @@ mod tests {
             arguments: "{\"city\":\"Rome\"}".into(),
             signature: Some("s".into()),
         };
-        let message = json!({ "tool_calls": encode(std::slice::from_ref(&call), true) });
+        let message = json!({ "tool_calls": encode_calls(std::slice::from_ref(&call), true) });
         assert_eq!(message["tool_calls"][0]["index"], 0);
-        assert_eq!(calls(&message), Ok(vec![call]));
-        assert!(calls(&json!({ "tool_calls": [{ "id": 7 }] })).is_err());
+        assert_eq!(parse_calls(&message), Ok(vec![call]));
+        assert!(parse_calls(&json!({ "tool_calls": [{ "id": 7 }] })).is_err());
     }
 }

@@ -23,7 +23,7 @@ pub enum MalformedStream {
     TooLong,
 }
 
-const FIELDS: [&[u8]; 4] = [b"event", b"data", b"id", b"retry"];
+const FIELD_NAMES: [&[u8]; 4] = [b"event", b"data", b"id", b"retry"];
 
 /// Decodes bytes into events.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl SseDecoder {
             self.take_line(&line);
         }
         if self.is_complete() || super::joined_json::split_objects(&self.event.data).is_some() {
-            self.give();
+            self.finish_event();
         }
     }
 
@@ -112,7 +112,7 @@ impl SseDecoder {
     /// does not contain.
     pub fn is_sensible(&self) -> bool {
         let begun = |field: &[u8]| self.line.starts_with(field);
-        self.sensible || FIELDS.iter().any(|field| begun(field)) || begun(b":")
+        self.sensible || FIELD_NAMES.iter().any(|field| begun(field)) || begun(b":")
     }
 
     /// Returns the next complete event; `None` if more bytes are needed.
@@ -146,7 +146,7 @@ impl SseDecoder {
             if let Some(event) = self.pending.take() {
                 self.event.event = event;
             }
-            self.give();
+            self.finish_event();
             return;
         }
         let colon = memchr::memchr(b':', line).unwrap_or(line.len());
@@ -157,7 +157,7 @@ impl SseDecoder {
         let value = valid.unwrap_or_else(|_| String::from_utf8_lossy(value));
         // Different case, or a space before the colon, leaves no doubt about the field.
         let field = line[..colon].trim_ascii_end();
-        let known = FIELDS
+        let known = FIELD_NAMES
             .into_iter()
             .find(|known| field.eq_ignore_ascii_case(known));
         self.sensible |= colon == 0 || known.is_some();
@@ -169,7 +169,7 @@ impl SseDecoder {
             b"data" => {
                 // Some servers omit the blank lines: after complete data, a new event begins.
                 if self.has_data && self.is_complete() {
-                    self.give();
+                    self.finish_event();
                 }
                 if let Some(event) = self.pending.take() {
                     self.event.event = event;
@@ -187,7 +187,7 @@ impl SseDecoder {
 }
 
 impl SseDecoder {
-    fn give(&mut self) {
+    fn finish_event(&mut self) {
         let event = std::mem::take(&mut self.event);
         if std::mem::take(&mut self.has_data) {
             self.ready.push_back(event);
@@ -268,7 +268,7 @@ mod tests {
             next.map(|event| (event.event, event.data))
                 .collect::<Vec<_>>()
         };
-        let told = |events: &[(&str, &str)]| {
+        let to_owned_events = |events: &[(&str, &str)]| {
             let owned = events
                 .iter()
                 .map(|(name, data)| ((*name).to_owned(), (*data).to_owned()));
@@ -277,21 +277,21 @@ mod tests {
         for (stream, expected) in [
             (
                 "data: {\"a\":1}\ndata: {\"b\":2}\ndata: [DONE]\n",
-                told(&[("", "{\"a\":1}"), ("", "{\"b\":2}"), ("", "[DONE]")]),
+                to_owned_events(&[("", "{\"a\":1}"), ("", "{\"b\":2}"), ("", "[DONE]")]),
             ),
             (
                 "event: a\ndata: {}\nevent: b\ndata: {}\n",
-                told(&[("a", "{}"), ("b", "{}")]),
+                to_owned_events(&[("a", "{}"), ("b", "{}")]),
             ),
-            ("data: {}\nevent: a\n\n", told(&[("a", "{}")])),
+            ("data: {}\nevent: a\n\n", to_owned_events(&[("a", "{}")])),
             (
                 "data: {\ndata: \"a\": 1}\n\n",
-                told(&[("", "{\n\"a\": 1}")]),
+                to_owned_events(&[("", "{\n\"a\": 1}")]),
             ),
-            ("data: {\"a\":1}", told(&[("", "{\"a\":1}")])),
-            ("data: {}\n\ndata: {\"a\":", told(&[("", "{}")])),
-            ("data: [DONE]", told(&[("", "[DONE]")])),
-            ("data: words", told(&[])),
+            ("data: {\"a\":1}", to_owned_events(&[("", "{\"a\":1}")])),
+            ("data: {}\n\ndata: {\"a\":", to_owned_events(&[("", "{}")])),
+            ("data: [DONE]", to_owned_events(&[("", "[DONE]")])),
+            ("data: words", to_owned_events(&[])),
         ] {
             assert_eq!(whole(stream), expected, "{stream:?}");
         }

@@ -24,7 +24,7 @@ impl PendingSurrogates {
         while let Some(at) = rest.find('\\') {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
-            let taken = match surrogate(rest) {
+            let length_consumed = match surrogate(rest) {
                 Some(first @ 0xD800..=0xDBFF) => match surrogate(&rest[6..]) {
                     Some(0xDC00..=0xDFFF) => {
                         out.push_str(&rest[..12]);
@@ -35,14 +35,14 @@ impl PendingSurrogates {
                         self.0.push_back(first);
                         6
                     }
-                    _ => lone(&mut out),
+                    _ => push_unpaired(&mut out),
                 },
                 Some(second @ 0xDC00..=0xDFFF) => match waiting.pop_front() {
                     Some(first) if out.ends_with('"') => {
                         out.push_str(&format!("\\u{first:04x}\\u{second:04x}"));
                         6
                     }
-                    _ => lone(&mut out),
+                    _ => push_unpaired(&mut out),
                 },
                 _ => {
                     // Skips any other escape as a whole: the character after a backslash cannot begin another escape.
@@ -51,14 +51,14 @@ impl PendingSurrogates {
                     length
                 }
             };
-            rest = &rest[taken..];
+            rest = &rest[length_consumed..];
         }
         out.push_str(rest);
         Cow::Owned(out)
     }
 }
 
-fn lone(out: &mut String) -> usize {
+fn push_unpaired(out: &mut String) -> usize {
     out.push_str("\\ufffd");
     6
 }

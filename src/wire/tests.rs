@@ -12,7 +12,7 @@ use super::*;
 use crate::domain::chat::{Brief, CallErrorKind, Finish, Format, Message, MessageRole};
 use crate::domain::parameters::Parameters;
 
-fn wanted(parameters: Parameters) -> ModelRequest {
+fn request_with(parameters: Parameters) -> ModelRequest {
     ModelRequest {
         model: "p/m".into(),
         messages: vec![
@@ -31,14 +31,14 @@ fn wanted(parameters: Parameters) -> ModelRequest {
     }
 }
 
-fn shaped() -> ModelRequest {
+fn request_with_schema() -> ModelRequest {
     ModelRequest {
         format: Some(Format {
             name: "answer".into(),
             schema: json!({ "type": "object", "properties": { "a": { "type": "string" } } }),
             ..Format::default()
         }),
-        ..wanted(Parameters::default())
+        ..request_with(Parameters::default())
     }
 }
 
@@ -69,9 +69,9 @@ fn decode(kind: ApiFormat, pieces: &[&[u8]], request: &ModelRequest) -> Decoded 
             deltas.extend(stream.push(&event));
         }
     }
-    let (held, result) = stream.finish(request);
+    let (remaining, result) = stream.finish(request);
     let (mut text, mut reasoning) = (String::new(), String::new());
-    for delta in deltas.into_iter().chain(held) {
+    for delta in deltas.into_iter().chain(remaining) {
         match delta {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
@@ -171,9 +171,9 @@ fn recordings() -> Vec<(&'static str, ApiFormat, String)> {
 
 #[test]
 fn recorded_answers_are_complete() {
-    let request = wanted(Parameters::default());
+    let request = request_with(Parameters::default());
     // Beginning of the text, minimum bytes of reasoning, and token counts: input, output, cached, reasoning.
-    for (wanted, begins, thinks, counts) in [
+    for (recording, begins, thinks, counts) in [
         ("redacted", "I notice that you've sent", 0, (92, 189, 0, 0)),
         ("compaction", "Hello! 👋", 0, (55_377, 91, 55_096, 0)),
         ("thinking", "925", 70, (69, 53, 0, 0)),
@@ -194,24 +194,24 @@ fn recorded_answers_are_complete() {
         ("openrouter", "", 20, (78, 37, 0, 22)),
         ("ollama", "The sky", 3, (26, 282, 0, 0)),
     ] {
-        let (_, kind, body) = find(wanted);
+        let (_, kind, body) = find(recording);
         let (text, reasoning, result) = decode(kind, &[body.as_bytes()], &request);
-        let answer = result.unwrap_or_else(|error| panic!("{wanted}: {error:?}"));
+        let answer = result.unwrap_or_else(|error| panic!("{recording}: {error:?}"));
         assert!(
             answer.text.starts_with(begins),
-            "{wanted}: {:?}",
+            "{recording}: {:?}",
             answer.text
         );
         assert_eq!(
             (&answer.text, &answer.reasoning),
             (&text, &reasoning),
-            "{wanted}"
+            "{recording}"
         );
-        assert!(reasoning.len() >= thinks, "{wanted}: {reasoning:?}");
+        assert!(reasoning.len() >= thinks, "{recording}: {reasoning:?}");
         let usage = answer.usage;
         let found = (usage.input, usage.output, usage.cached, usage.reasoning);
-        assert_eq!((found, usage.estimated), (counts, false), "{wanted}");
-        assert_eq!(answer.finish, Finish::Stop, "{wanted}");
+        assert_eq!((found, usage.estimated), (counts, false), "{recording}");
+        assert_eq!(answer.finish, Finish::Stop, "{recording}");
     }
     let (_, kind, body) = find("openrouter");
     let charged = decode(kind, &[body.as_bytes()], &request)
@@ -237,14 +237,18 @@ fn refusals_and_tool_calls_are_answers_only_with_a_schema() {
         ("gemini tool", CallErrorKind::Empty, "tool"),
     ] {
         let (_, dialect, body) = find(name);
-        let error = decode(dialect, &[body.as_bytes()], &wanted(Parameters::default()))
-            .2
-            .unwrap_err();
+        let error = decode(
+            dialect,
+            &[body.as_bytes()],
+            &request_with(Parameters::default()),
+        )
+        .2
+        .unwrap_err();
         assert_eq!(error.kind, kind, "{name}");
         assert!(error.detail.contains(words), "{name}: {}", error.detail);
     }
     let (_, kind, body) = find("json tool");
-    let (text, _, result) = decode(kind, &[body.as_bytes()], &shaped());
+    let (text, _, result) = decode(kind, &[body.as_bytes()], &request_with_schema());
     let answer = result.unwrap();
     assert!(text.starts_with("{\"elements\""), "{text}");
     assert_eq!((&answer.text, answer.finish), (&text, Finish::Stop));
@@ -252,7 +256,7 @@ fn refusals_and_tool_calls_are_answers_only_with_a_schema() {
 
 #[test]
 fn truncated_recordings_are_not_complete_answers() {
-    let request = wanted(Parameters::default());
+    let request = request_with(Parameters::default());
     for (name, kind, body) in recordings() {
         let marks = [
             "\"stop_reason\":\"end_turn\"",
@@ -300,18 +304,18 @@ proptest! {
             from = place;
         }
         pieces.push(&bytes[from..]);
-        let request = wanted(Parameters::default());
+        let request = request_with(Parameters::default());
         prop_assert_eq!(decode(kind, &pieces, &request), decode(kind, &[bytes], &request), "{}", name);
     }
 }
 
 #[test]
 fn recordings_decode_byte_by_byte() {
-    let request = wanted(Parameters::default());
+    let request = request_with(Parameters::default());
     for (name, kind, body) in recordings() {
         let single: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
-        let whole = decode(kind, &[body.as_bytes()], &request);
-        assert_eq!(decode(kind, &single, &request), whole, "{name}");
+        let unsplit = decode(kind, &[body.as_bytes()], &request);
+        assert_eq!(decode(kind, &single, &request), unsplit, "{name}");
     }
 }
 
@@ -341,7 +345,10 @@ fn complete_answers_are_accepted_instead_of_a_stream() {
     ] {
         let mut stream = AnswerDecoder::new(kind);
         stream.push_whole(body);
-        let answer = stream.finish(&wanted(Parameters::default())).1.unwrap();
+        let answer = stream
+            .finish(&request_with(Parameters::default()))
+            .1
+            .unwrap();
         assert!(answer.text.starts_with(begins), "{kind:?}: {}", answer.text);
         assert!(
             answer.usage.output > 0 && !answer.usage.estimated,
@@ -350,7 +357,10 @@ fn complete_answers_are_accepted_instead_of_a_stream() {
         for body in ["", "null", "[]", "{}", "\"text\"", "{\"object\":\"list\"}"] {
             let mut stream = AnswerDecoder::new(kind);
             stream.push_whole(body);
-            let error = stream.finish(&wanted(Parameters::default())).1.unwrap_err();
+            let error = stream
+                .finish(&request_with(Parameters::default()))
+                .1
+                .unwrap_err();
             assert_eq!(error.kind, CallErrorKind::Malformed, "{kind:?} {body}");
         }
     }
@@ -369,7 +379,7 @@ fn implausible_counts_are_ignored() {
     let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"four words of text\"},\"finish_reason\":\"stop\"}]}\n\n\
         data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1000000000000000}}\n\n\
         data: [DONE]\n\n";
-    let ask = wanted(Parameters::default());
+    let ask = request_with(Parameters::default());
     let (_, _, result) = decode(ApiFormat::OpenAi, &[stream.as_bytes()], &ask);
     let usage = result.unwrap().usage;
     assert!(usage.estimated && usage.output < 100, "{usage:?}");
@@ -386,7 +396,10 @@ fn chunk(content: &str) -> sse::SseFrame {
 fn a_piece_that_repeats_the_text_is_kept() {
     let mut decoder = AnswerDecoder::new(ApiFormat::OpenAi);
     let pieces = ["ha", "ha", "haha"].map(chunk);
-    let texts: Vec<Delta> = pieces.iter().flat_map(|one| decoder.push(one)).collect();
+    let texts: Vec<Delta> = pieces
+        .iter()
+        .flat_map(|piece| decoder.push(piece))
+        .collect();
     let text: String = texts
         .iter()
         .filter_map(|delta| match delta {

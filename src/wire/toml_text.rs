@@ -12,9 +12,9 @@ use toml_parser::lexer::TokenKind;
 const MAX_DEPTH: usize = 32;
 /// Maximum length of a path whose line is recorded, in bytes; the fields that errors name are shorter. Without a
 /// limit, a long key would be copied once for each value under it.
-const MAX_PATH: usize = 200;
+const MAX_PATH_BYTES: usize = 200;
 /// Maximum length of the text that an error quotes, in bytes.
-const MAX_PIECE: usize = 60;
+const MAX_QUOTED_BYTES: usize = 60;
 
 /// A parsed text, with line numbers.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,30 +40,31 @@ pub struct TomlError {
 ///
 /// When the text is not valid TOML, or has a value that JSON cannot express; the error contains the line and the
 /// reason.
-pub fn read(text: &str) -> Result<TomlDocument, TomlError> {
+pub fn parse_toml(text: &str) -> Result<TomlDocument, TomlError> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    parse(&text)
+    parse_normalized(&text)
 }
 
-fn parse(text: &str) -> Result<TomlDocument, TomlError> {
+fn parse_normalized(text: &str) -> Result<TomlDocument, TomlError> {
     let newlines = text.bytes().enumerate();
-    let mut convert = Convert {
+    let mut convert = TomlConverter {
         newlines: newlines.filter(|at| at.1 == b'\n').map(|at| at.0).collect(),
         path: Vec::new(),
         lines: BTreeMap::new(),
     };
-    if let Some(start) = too_deep(text) {
-        return fault(convert.line(start), "nested too deep");
+    if let Some(start) = find_excessive_nesting(text) {
+        return error_at(convert.line_at(start), "nested too deep");
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     // The first line with an error contains the cause: the parser reports structural errors before errors in
     // values.
-    let line = |error: &&toml::de::Error| convert.line(error.span().map_or(0, |span| span.start));
+    let line =
+        |error: &&toml::de::Error| convert.line_at(error.span().map_or(0, |span| span.start));
     if let Some(error) = errors.iter().min_by_key(line) {
-        let (at, message) = explain(text, error);
-        return fault(convert.line(at), message);
+        let (at, message) = describe_error(text, error);
+        return error_at(convert.line_at(at), message);
     }
-    let value = convert.table(table.get_ref())?;
+    let value = convert.convert_table(table.get_ref())?;
     Ok(TomlDocument {
         value,
         lines: convert.lines,
@@ -72,7 +73,7 @@ fn parse(text: &str) -> Result<TomlDocument, TomlError> {
 
 /// The line at which brackets or dotted names are nested too deep. The parser's own limits multiply: it accepts
 /// 6,400 nested tables and frees them by recursion, which overflows a thread's 256 KiB stack.
-fn too_deep(text: &str) -> Option<usize> {
+fn find_excessive_nesting(text: &str) -> Option<usize> {
     // The open brackets, each with the number of dots before it since the last comma.
     let mut open: Vec<(TokenKind, usize)> = Vec::new();
     let (mut points, mut depth) = (0, 0);
@@ -104,7 +105,7 @@ fn too_deep(text: &str) -> Option<usize> {
 }
 
 /// The line of the parser's error, and its message with the text that it concerns, such as a duplicate key.
-fn explain(text: &str, error: &toml::de::Error) -> (usize, String) {
+fn describe_error(text: &str, error: &toml::de::Error) -> (usize, String) {
     let span = error.span().unwrap_or_default();
     let message = error.message();
     if message.starts_with("invalid multi-line") {
@@ -116,14 +117,14 @@ fn explain(text: &str, error: &toml::de::Error) -> (usize, String) {
         );
     }
     match text.get(span.clone()) {
-        Some(piece) if (1..=MAX_PIECE).contains(&piece.len()) => {
+        Some(piece) if (1..=MAX_QUOTED_BYTES).contains(&piece.len()) => {
             (span.start, format!("{message}: {}", piece.escape_debug()))
         }
         _ => (span.start, message.to_owned()),
     }
 }
 
-fn fault<T>(line: usize, message: impl Into<String>) -> Result<T, TomlError> {
+fn error_at<T>(line: usize, message: impl Into<String>) -> Result<T, TomlError> {
     Err(TomlError {
         line,
         message: message.into(),
@@ -131,20 +132,20 @@ fn fault<T>(line: usize, message: impl Into<String>) -> Result<T, TomlError> {
 }
 
 /// Converts TOML values to JSON.
-struct Convert {
+struct TomlConverter {
     /// Byte offsets of the line ends.
     newlines: Vec<usize>,
     path: Vec<String>,
     lines: BTreeMap<String, usize>,
 }
 
-impl Convert {
+impl TomlConverter {
     /// The line number, from 1, of a byte offset.
-    fn line(&self, start: usize) -> usize {
+    fn line_at(&self, start: usize) -> usize {
         1 + self.newlines.partition_point(|at| *at < start)
     }
 
-    fn table(&mut self, table: &DeTable) -> Result<Value, TomlError> {
+    fn convert_table(&mut self, table: &DeTable) -> Result<Value, TomlError> {
         let mut object = Map::new();
         for (key, value) in table {
             // The value of a table header is on the header's line; any other value is on its key's line.
@@ -153,40 +154,47 @@ impl Convert {
                 start = start.min(value.span().start);
             }
             let name = key.get_ref().to_string();
-            let value = self.under(name.clone(), value.get_ref(), self.line(start))?;
+            let value = self.convert_field(name.clone(), value.get_ref(), self.line_at(start))?;
             object.insert(name, value);
         }
         Ok(Value::Object(object))
     }
 
-    fn under(&mut self, name: String, value: &DeValue, line: usize) -> Result<Value, TomlError> {
+    fn convert_field(
+        &mut self,
+        name: String,
+        value: &DeValue,
+        line: usize,
+    ) -> Result<Value, TomlError> {
         if self.path.len() >= MAX_DEPTH {
-            return fault(line, "nested too deep");
+            return error_at(line, "nested too deep");
         }
         self.path.push(name);
-        if self.path.iter().map(String::len).sum::<usize>() <= MAX_PATH {
+        if self.path.iter().map(String::len).sum::<usize>() <= MAX_PATH_BYTES {
             self.lines.insert(self.path.join("."), line);
         }
-        let value = self.value(value, line)?;
+        let value = self.convert_value(value, line)?;
         self.path.pop();
         Ok(value)
     }
 
-    fn value(&mut self, value: &DeValue, line: usize) -> Result<Value, TomlError> {
+    fn convert_value(&mut self, value: &DeValue, line: usize) -> Result<Value, TomlError> {
         match value {
             DeValue::String(text) => Ok(Value::String(text.to_string())),
             DeValue::Boolean(value) => Ok(Value::Bool(*value)),
-            DeValue::Integer(digits) => integer(digits, line),
-            DeValue::Float(digits) => float(digits, line),
-            DeValue::Datetime(date) => fault(line, format!("{date} is a date; put it in quotes")),
-            DeValue::Table(table) => self.table(table),
+            DeValue::Integer(digits) => convert_integer(digits, line),
+            DeValue::Float(digits) => convert_float(digits, line),
+            DeValue::Datetime(date) => {
+                error_at(line, format!("{date} is a date; put it in quotes"))
+            }
+            DeValue::Table(table) => self.convert_table(table),
             DeValue::Array(array) => {
                 let items = array.iter().enumerate();
                 let list = items.map(|(index, item)| {
-                    self.under(
+                    self.convert_field(
                         index.to_string(),
                         item.get_ref(),
-                        self.line(item.span().start),
+                        self.line_at(item.span().start),
                     )
                 });
                 list.collect::<Result<_, _>>().map(Value::Array)
@@ -195,16 +203,16 @@ impl Convert {
     }
 }
 
-fn integer(digits: &DeInteger, line: usize) -> Result<Value, TomlError> {
+fn convert_integer(digits: &DeInteger, line: usize) -> Result<Value, TomlError> {
     i64::from_str_radix(digits.as_str(), digits.radix())
         .map(Value::from)
-        .or_else(|_| fault(line, format!("{digits} does not fit in 64 bits")))
+        .or_else(|_| error_at(line, format!("{digits} does not fit in 64 bits")))
 }
 
-fn float(digits: &DeFloat, line: usize) -> Result<Value, TomlError> {
+fn convert_float(digits: &DeFloat, line: usize) -> Result<Value, TomlError> {
     let value = digits.as_str().parse().ok().and_then(Number::from_f64);
     value.map(Value::Number).map_or_else(
-        || fault(line, format!("{digits} is not a finite number")),
+        || error_at(line, format!("{digits} is not a finite number")),
         Ok,
     )
 }

@@ -49,7 +49,7 @@ impl ToolCallBuilder {
     }
 
     /// Adds a fragment, which continues a known call or begins a new one.
-    pub fn take(&mut self, fragment: ToolCallFragment) {
+    pub fn add_fragment(&mut self, fragment: ToolCallFragment) {
         let at = match self.position_of(&fragment) {
             Some(at) => at,
             None if self.0.len() > tools::MAX_TOOLS => return,
@@ -138,7 +138,13 @@ impl ToolCallBuilder {
     }
 
     /// Appends a complete call.
-    pub fn take_whole(&mut self, id: &str, name: &str, arguments: &Value, signature: Option<&str>) {
+    pub fn add_complete_call(
+        &mut self,
+        id: &str,
+        name: &str,
+        arguments: &Value,
+        signature: Option<&str>,
+    ) {
         if self.0.len() > tools::MAX_TOOLS {
             return;
         }
@@ -280,7 +286,7 @@ mod tests {
     fn calls(fragments: &[CallParts]) -> Vec<(String, String, String)> {
         let mut calling = ToolCallBuilder::default();
         for &(index, id, name, arguments) in fragments {
-            calling.take(ToolCallFragment {
+            calling.add_fragment(ToolCallFragment {
                 index,
                 id,
                 name,
@@ -300,7 +306,7 @@ mod tests {
     fn fragments_are_matched_to_their_call() {
         const OSLO: &str = r#"{"city":"Oslo"}"#;
         const ROME: &str = r#"{"city":"Rome"}"#;
-        let one: &[(&str, &str, &str)] = &[("a", "weather", OSLO)];
+        let single_call: &[(&str, &str, &str)] = &[("a", "weather", OSLO)];
         let two: &[(&str, &str, &str)] = &[("a", "weather", OSLO), ("b", "weather", ROME)];
         let cases: Vec<Case> = vec![
             (
@@ -310,7 +316,7 @@ mod tests {
                     (Some(0), "", "", r#"{"city":"#),
                     (Some(0), "", "", r#""Oslo"}"#),
                 ],
-                one,
+                single_call,
             ),
             (
                 "index 0 for all",
@@ -345,7 +351,7 @@ mod tests {
                     (None, "a", "weather", r#"{"city":"#),
                     (None, "a", "", r#""Oslo"}"#),
                 ],
-                one,
+                single_call,
             ),
             (
                 "interleaved",
@@ -362,7 +368,7 @@ mod tests {
                     (Some(0), "a", "weather", OSLO),
                     (Some(0), "a", "weather", OSLO),
                 ],
-                one,
+                single_call,
             ),
             (
                 "pieces, then whole",
@@ -371,7 +377,7 @@ mod tests {
                     (Some(0), "", "", r#""Oslo"}"#),
                     (Some(0), "a", "weather", OSLO),
                 ],
-                one,
+                single_call,
             ),
             (
                 "an empty object first",
@@ -380,7 +386,7 @@ mod tests {
                     (Some(0), "", "", r#"{"city":"#),
                     (Some(0), "", "", r#""Oslo"}"#),
                 ],
-                one,
+                single_call,
             ),
             (
                 "an id with every fragment",
@@ -388,7 +394,7 @@ mod tests {
                     (Some(0), "a", "weather", r#"{"city":"#),
                     (Some(0), "z", "", r#""Oslo"}"#),
                 ],
-                one,
+                single_call,
             ),
             (
                 "an index with every fragment",
@@ -396,7 +402,7 @@ mod tests {
                     (Some(0), "a", "weather", r#"{"city":"#),
                     (Some(1), "a", "", r#""Oslo"}"#),
                 ],
-                one,
+                single_call,
             ),
             (
                 "all so far with every fragment",
@@ -405,7 +411,7 @@ mod tests {
                     (Some(0), "", "", r#"{"city":"Os"#),
                     (Some(0), "", "", OSLO),
                 ],
-                one,
+                single_call,
             ),
             (
                 "a part that begins like the whole",
@@ -418,7 +424,7 @@ mod tests {
             (
                 "written as a text",
                 vec![(Some(0), "a", "weather", r#""{\"city\":\"Oslo\"}""#)],
-                one,
+                single_call,
             ),
             (
                 "twice in one fragment",
@@ -428,7 +434,7 @@ mod tests {
                     "weather",
                     r#"{"city":"Oslo"} {"city":"Oslo"}"#,
                 )],
-                one,
+                single_call,
             ),
             (
                 "two objects in one fragment are none",
@@ -447,7 +453,7 @@ mod tests {
             (
                 "space behind",
                 vec![(Some(0), "a", "weather", OSLO), (Some(0), "", "", "")],
-                one,
+                single_call,
             ),
         ];
         for (what, fragments, expected) in cases {

@@ -16,10 +16,10 @@ pub(super) struct UsageCounts {
     pub reasoning: Option<u64>,
     pub charged: Option<MicroDollars>,
     /// Whether `input` excludes `cached` and `stored`, as in Anthropic's counts.
-    pub beside: bool,
+    pub excludes_cached: bool,
 }
 
-const INPUT: &[&[&str]] = &[
+const INPUT_PATHS: &[&[&str]] = &[
     &["prompt_tokens"],
     &["input_tokens"],
     &["promptTokens"],
@@ -34,7 +34,7 @@ const INPUT: &[&[&str]] = &[
     &["input"],
     &["prompt"],
 ];
-const OUTPUT: &[&[&str]] = &[
+const OUTPUT_PATHS: &[&[&str]] = &[
     &["completion_tokens"],
     &["output_tokens"],
     &["completionTokens"],
@@ -50,7 +50,7 @@ const OUTPUT: &[&[&str]] = &[
 ];
 /// Tokens read from a prompt cache: OpenAI, Responses, DeepSeek, Moonshot, Anthropic, Gemini, and hosts that mix
 /// these.
-const CACHED: &[&[&str]] = &[
+const CACHED_PATHS: &[&[&str]] = &[
     &["prompt_tokens_details", "cached_tokens"],
     &["input_tokens_details", "cached_tokens"],
     &["prompt_tokens_details", "cache_read_tokens"],
@@ -70,8 +70,8 @@ const CACHED: &[&[&str]] = &[
     &["inputTokensDetails", "cachedTokens"],
     &["cachedContentTokenCount"],
 ];
-/// The subset of `CACHED` that the vendor defines as part of the prompt's tokens.
-const CACHED_WITHIN: &[&[&str]] = &[
+/// The subset of `CACHED_PATHS` that the vendor defines as part of the prompt's tokens.
+const CACHED_WITHIN_PATHS: &[&[&str]] = &[
     &["prompt_tokens_details", "cached_tokens"],
     &["input_tokens_details", "cached_tokens"],
     &["cached_tokens"],
@@ -80,7 +80,7 @@ const CACHED_WITHIN: &[&[&str]] = &[
     &["cachedContentTokenCount"],
 ];
 /// Tokens written to a prompt cache.
-const STORED: &[&[&str]] = &[
+const STORED_PATHS: &[&[&str]] = &[
     &["prompt_tokens_details", "cache_write_tokens"],
     &["prompt_tokens_details", "cache_creation_tokens"],
     &["prompt_tokens_details", "cache_creation_input_tokens"],
@@ -90,7 +90,7 @@ const STORED: &[&[&str]] = &[
     &["cacheWriteInputTokens"],
     &["cacheWriteInputTokenCount"],
 ];
-const REASONING: &[&[&str]] = &[
+const REASONING_PATHS: &[&[&str]] = &[
     &["completion_tokens_details", "reasoning_tokens"],
     &["output_tokens_details", "reasoning_tokens"],
     &["output_tokens_details", "thinking_tokens"],
@@ -99,10 +99,10 @@ const REASONING: &[&[&str]] = &[
     &["thoughtsTokenCount"],
 ];
 
-const TOTAL: &[&[&str]] = &[&["total_tokens"], &["totalTokens"], &["total_token_count"]];
+const TOTAL_PATHS: &[&[&str]] = &[&["total_tokens"], &["totalTokens"], &["total_token_count"]];
 
 /// Parses a count: an integer, as a number or as a string of digits.
-pub(super) fn whole(value: &Value) -> Option<u64> {
+pub(super) fn parse_count(value: &Value) -> Option<u64> {
     let float = match value {
         Value::Number(number) => match number.as_u64() {
             Some(whole) => return Some(whole),
@@ -119,20 +119,26 @@ pub(super) fn whole(value: &Value) -> Option<u64> {
 }
 
 /// The first count above zero under any of these names, or else a reported zero.
-fn find(found: &Value, paths: &[&[&str]]) -> Option<u64> {
+fn find_count(found: &Value, paths: &[&[&str]]) -> Option<u64> {
     let counts = paths.iter().filter_map(|path| {
         let value = path.iter().try_fold(found, |value, name| value.get(name));
-        whole(value?)
+        parse_count(value?)
     });
     counts.reduce(|first, other| if first > 0 { first } else { other })
 }
 
 /// Reads a usage object of chat completions or Responses.
-pub(super) fn of(found: &Value) -> UsageCounts {
-    let (mut input, mut output) = (find(found, INPUT), find(found, OUTPUT));
-    let total = find(found, TOTAL).filter(|&total| total > 0);
-    let (cached, stored) = (find(found, CACHED), find(found, STORED));
-    let reasoning = find(found, REASONING);
+pub(super) fn parse_usage(found: &Value) -> UsageCounts {
+    let (mut input, mut output) = (
+        find_count(found, INPUT_PATHS),
+        find_count(found, OUTPUT_PATHS),
+    );
+    let total = find_count(found, TOTAL_PATHS).filter(|&total| total > 0);
+    let (cached, stored) = (
+        find_count(found, CACHED_PATHS),
+        find_count(found, STORED_PATHS),
+    );
+    let reasoning = find_count(found, REASONING_PATHS);
     // If input or output is missing or zero, it is the rest of the total.
     match (input.unwrap_or(0), output.unwrap_or(0), total) {
         (0, 0, _) => {}
@@ -156,25 +162,26 @@ pub(super) fn of(found: &Value) -> UsageCounts {
     if thought > 0 && (thought > written || is_sum(&[read, written, thought])) {
         output = written.checked_add(thought);
     }
-    let kept = cached.unwrap_or(0).saturating_add(stored.unwrap_or(0));
+    let cache_tokens = cached.unwrap_or(0).saturating_add(stored.unwrap_or(0));
     // A part larger than its whole is an error by the vendor; it is clamped to the whole.
-    let is_within = find(found, CACHED_WITHIN).unwrap_or(0) > 0;
+    let is_within = find_count(found, CACHED_WITHIN_PATHS).unwrap_or(0) > 0;
     UsageCounts {
         input,
         output,
         cached,
         stored,
         reasoning,
-        charged: charged(found),
+        charged: reported_charge(found),
         // Some hosts pass on Anthropic's counts, whose input excludes cached tokens.
-        beside: kept > 0 && (kept > read && !is_within || is_sum(&[read, written, kept])),
+        excludes_cached: cache_tokens > 0
+            && (cache_tokens > read && !is_within || is_sum(&[read, written, cache_tokens])),
     }
 }
 
 /// Reads llama.cpp's timings, which replace a missing usage: tokens evaluated, tokens reused from memory, and tokens
 /// generated.
-pub(super) fn of_timings(found: &Value) -> UsageCounts {
-    let count = |name: &str| whole(&found[name]);
+pub(super) fn parse_timings(found: &Value) -> UsageCounts {
+    let count = |name: &str| parse_count(&found[name]);
     let cached = count("cache_n");
     UsageCounts {
         input: count("prompt_n").map(|read| read.saturating_add(cached.unwrap_or(0))),
@@ -186,7 +193,7 @@ pub(super) fn of_timings(found: &Value) -> UsageCounts {
 
 /// The charge that the provider reports: OpenRouter's `cost`, or what the upstream provider charged the user's own
 /// key.
-fn charged(found: &Value) -> Option<MicroDollars> {
+fn reported_charge(found: &Value) -> Option<MicroDollars> {
     let dollars = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().trim_start_matches('$').parse::<f64>().ok(),
@@ -202,7 +209,7 @@ fn charged(found: &Value) -> Option<MicroDollars> {
     ];
     // xAI reports charges in ten-billionths of a dollar.
     let ticks = || {
-        let ticks = whole(&found["cost_in_usd_ticks"])?;
+        let ticks = parse_count(&found["cost_in_usd_ticks"])?;
         MicroDollars::from_dollars(ticks as f64 / 1e10)
     };
     let cost = { places }.into_iter().find_map(amount).or_else(ticks);
@@ -218,14 +225,14 @@ fn charged(found: &Value) -> Option<MicroDollars> {
 
 impl UsageCounts {
     /// Merges a later report. Fields that it omits, or totals that it reports as zero, stay unchanged.
-    pub fn take(&mut self, later: UsageCounts) {
+    pub fn merge(&mut self, later: UsageCounts) {
         let side = |counts: &UsageCounts| {
             let parts = [counts.input, counts.cached, counts.stored];
             parts.into_iter().flatten().fold(0u64, u64::saturating_add)
         };
         if side(&later) > 0 || side(self) == 0 {
             if later.cached.is_some() || later.stored.is_some() {
-                self.beside = later.beside;
+                self.excludes_cached = later.excludes_cached;
             }
             self.input = later.input.or(self.input);
             self.cached = later.cached.or(self.cached);
@@ -244,7 +251,7 @@ impl UsageCounts {
     pub fn usage(&self) -> Usage {
         let (cached, stored) = (self.cached.unwrap_or(0), self.stored.unwrap_or(0));
         let mut input = self.input.unwrap_or(0);
-        if self.beside {
+        if self.excludes_cached {
             input = input.saturating_add(cached).saturating_add(stored);
         }
         let output = self.output.unwrap_or(0);
@@ -285,14 +292,14 @@ mod tests {
             (json!([7]), None),
             (json!(true), None),
         ] {
-            assert_eq!(whole(&value), expected, "{value}");
+            assert_eq!(parse_count(&value), expected, "{value}");
         }
     }
 
     fn counted(reports: &[Value]) -> (u64, u64, u64, u64, u64, Option<i64>) {
         let mut counts = UsageCounts::default();
         for report in reports {
-            counts.take(of(report));
+            counts.merge(parse_usage(report));
         }
         let usage = counts.usage();
         let charged = usage.charged.map(|charged| charged.0);

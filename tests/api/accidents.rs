@@ -28,7 +28,7 @@ fn stop(server: Executable) {
     assert_eq!(server.code(), Some(0));
 }
 
-fn data(folder: &Folder) -> PathBuf {
+fn data_folder(folder: &Folder) -> PathBuf {
     folder.path().join("data")
 }
 
@@ -43,21 +43,21 @@ fn command(folder: &Folder, words: &[&str]) -> Command {
         .env("PORT", "0")
         .env("HOST", "127.0.0.1")
         .env("DISCOVER_LOCAL", "false")
-        .env("QUIRE_DATA", data(folder))
+        .env("QUIRE_DATA", data_folder(folder))
         .current_dir(folder.path());
     command
 }
 
 /// Runs a command that must succeed and returns its output.
-fn quire(folder: &Folder, words: &[&str]) -> String {
-    let said = command(folder, words).output().unwrap();
-    let text = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(said.status.success(), "{words:?}: {text}");
-    String::from_utf8(said.stdout).unwrap()
+fn run_command(folder: &Folder, words: &[&str]) -> String {
+    let output_text = command(folder, words).output().unwrap();
+    let text = String::from_utf8_lossy(&output_text.stderr).into_owned();
+    assert!(output_text.status.success(), "{words:?}: {text}");
+    String::from_utf8(output_text.stdout).unwrap()
 }
 
 /// Runs a command that must fail and returns its error output. A server that starts anyway fails the test.
-fn refused(mut command: Command) -> String {
+fn run_refused(mut command: Command) -> String {
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -82,12 +82,12 @@ fn refused(mut command: Command) -> String {
     text
 }
 
-fn text_of(number: usize) -> String {
+fn text_of_document(number: usize) -> String {
     format!("Paper number {number} weighs eighty grams.")
 }
 
 fn upload(client: &mut Client, number: usize) -> String {
-    let text = text_of(number);
+    let text = text_of_document(number);
     let name = format!("{number}.txt");
     let answer = client.upload("/api/upload-document", &name, text.as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -99,23 +99,23 @@ fn upload(client: &mut Client, number: usize) -> String {
 }
 
 /// Checks that each of these documents has the bytes that were uploaded.
-fn all_there(client: &mut Client, ids: &[String]) {
+fn check_documents(client: &mut Client, ids: &[String]) {
     for (number, id) in ids.iter().enumerate() {
         let answer = client.get(&format!("/api/documents/{id}/content"));
         assert_eq!(answer.status, 200, "{number}: {}", answer.text());
-        assert_eq!(answer.text(), text_of(number));
+        assert_eq!(answer.text(), text_of_document(number));
     }
 }
 
 /// Files in a folder and its subfolders, by name. Empty if the folder does not exist.
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn list_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else {
         return found;
     };
     for entry in entries.flatten() {
         match entry.path().is_dir() {
-            true => found.extend(files(&entry.path())),
+            true => found.extend(list_files(&entry.path())),
             false => found.push(entry.path()),
         }
     }
@@ -124,26 +124,26 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Backdates all files by a day, since recent uploads are left alone.
-fn age(folder: &Folder) {
+fn backdate_files(folder: &Folder) {
     let yesterday = SystemTime::now() - Duration::from_secs(86_400);
     for part in ["documents", "uploads"] {
-        let part = data(folder).join(part);
+        let part = data_folder(folder).join(part);
         let folders = fs::read_dir(&part).unwrap().flatten();
         let mut all: Vec<_> = folders.map(|entry| entry.path()).collect();
-        all.extend(files(&part));
+        all.extend(list_files(&part));
         for path in all {
             File::open(path).unwrap().set_modified(yesterday).unwrap();
         }
     }
 }
 
-fn settle(folder: &Folder) {
-    age(folder);
+fn wait_until_read(folder: &Folder) {
+    backdate_files(folder);
     stop(start(folder));
 }
 
 /// Starts a server with an account and these documents, then stops it.
-fn house(folder: &Folder, documents: usize) -> (Client, Vec<String>) {
+fn folder_with_documents(folder: &Folder, documents: usize) -> (Client, Vec<String>) {
     let server = start(folder);
     let mut ada = Client::new(server.address).registered("ada@example.com");
     let ids = (0..documents).map(|n| upload(&mut ada, n)).collect();
@@ -151,17 +151,17 @@ fn house(folder: &Folder, documents: usize) -> (Client, Vec<String>) {
     (ada, ids)
 }
 
-fn kept(said: &str) -> String {
-    let kept = said.split("the replaced database is ").nth(1);
-    let kept = kept.unwrap_or_else(|| panic!("{said}"));
-    kept.lines().next().unwrap().trim().to_owned()
+fn replaced_database_path(said: &str) -> String {
+    let stored = said.split("the replaced database is ").nth(1);
+    let saved = stored.unwrap_or_else(|| panic!("{said}"));
+    saved.lines().next().unwrap().trim().to_owned()
 }
 
 #[test]
 fn a_restored_older_copy_costs_no_original_and_no_upload() {
     let folder = Folder::new();
-    let (ada, mut ids) = house(&folder, 1);
-    quire(&folder, &["backup", "copy.db"]);
+    let (ada, mut ids) = folder_with_documents(&folder, 1);
+    run_command(&folder, &["backup", "copy.db"]);
     let server = start(&folder);
     let mut ada = server.known(&ada);
     ids.extend((1..4).map(|n| upload(&mut ada, n)));
@@ -181,17 +181,20 @@ fn a_restored_older_copy_costs_no_original_and_no_upload() {
     );
     assert_eq!(sent.status, 200, "{}", sent.text());
     stop(server);
-    let said = quire(&folder, &["restore", "copy.db", "--replace"]);
-    settle(&folder);
-    let aside = files(&data(&folder).join("orphans"));
+    let output = run_command(&folder, &["restore", "copy.db", "--replace"]);
+    wait_until_read(&folder);
+    let aside = list_files(&data_folder(&folder).join("orphans"));
     assert_eq!(aside.len(), 4, "three documents and one part: {aside:?}");
     let server = start(&folder);
-    all_there(&mut server.known(&ada), &ids[..1]);
+    check_documents(&mut server.known(&ada), &ids[..1]);
     stop(server);
-    quire(&folder, &["restore", &kept(&said), "--replace"]);
+    run_command(
+        &folder,
+        &["restore", &replaced_database_path(&output), "--replace"],
+    );
     let server = start(&folder);
     let mut ada = server.known(&ada);
-    all_there(&mut ada, &ids);
+    check_documents(&mut ada, &ids);
     let progress = ada.get(&format!("/api/document-sessions/{session}"));
     assert_eq!(
         progress.json()["receivedChunks"],
@@ -199,13 +202,16 @@ fn a_restored_older_copy_costs_no_original_and_no_upload() {
         "{}",
         progress.text()
     );
-    assert_eq!(files(&data(&folder).join("orphans")), Vec::<PathBuf>::new());
-    assert_eq!(files(&data(&folder).join("uploads")).len(), 1);
+    assert_eq!(
+        list_files(&data_folder(&folder).join("orphans")),
+        Vec::<PathBuf>::new()
+    );
+    assert_eq!(list_files(&data_folder(&folder).join("uploads")).len(), 1);
 }
 
 /// Every command that would open the folder refuses to, and nothing in the folder changes.
-fn refused_by_all(folder: &Folder, why: &str) {
-    let before = contents(folder);
+fn check_all_commands_refuse(folder: &Folder, why: &str) {
+    let before = folder_contents(folder);
     for words in [
         &["serve"][..],
         &["user", "list"],
@@ -218,31 +224,31 @@ fn refused_by_all(folder: &Folder, why: &str) {
         &["backup", "other.db"],
         &["ask", "Who?", "--quiet"],
     ] {
-        let said = refused(command(folder, words));
-        assert!(said.contains(why), "{words:?}: {said}");
-        assert_eq!(contents(folder), before, "{words:?}");
+        let message = run_refused(command(folder, words));
+        assert!(message.contains(why), "{words:?}: {message}");
+        assert_eq!(folder_contents(folder), before, "{words:?}");
     }
     let mut replicated = command(folder, &["serve"]);
     let replica = folder.path().join("replica");
     replicated.env("QUIRE_REPLICA", format!("file://{}", replica.display()));
-    let said = refused(replicated);
-    assert!(said.contains(why), "{said}");
-    assert_eq!(contents(folder), before, "with a replica");
+    let output_text = run_refused(replicated);
+    assert!(output_text.contains(why), "{output_text}");
+    assert_eq!(folder_contents(folder), before, "with a replica");
     let mut doctor = command(folder, &["doctor"]);
-    let said = doctor.output().unwrap();
-    assert_eq!(said.status.code(), Some(1));
-    let text = String::from_utf8(said.stdout).unwrap();
+    let said_text = doctor.output().unwrap();
+    assert_eq!(said_text.status.code(), Some(1));
+    let text = String::from_utf8(said_text.stdout).unwrap();
     assert!(
         text.contains("broken   database") && text.contains(why),
         "{text}"
     );
-    assert_eq!(contents(folder), before, "doctor");
+    assert_eq!(folder_contents(folder), before, "doctor");
 }
 
 /// Every file with its bytes, except the lock, which records who holds it, and the WAL index, which SQLite
 /// rebuilds from the log.
-fn contents(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
-    let names = files(&data(folder)).into_iter();
+fn folder_contents(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
+    let names = list_files(&data_folder(folder)).into_iter();
     names
         .filter(|path| path.is_file() && !path.ends_with("lock") && !path.ends_with("quire.db-shm"))
         .map(|path| (path.clone(), fs::read(path).unwrap()))
@@ -252,49 +258,52 @@ fn contents(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn a_database_that_is_missing_is_refused_and_nothing_is_deleted() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 3);
-    age(&folder);
+    let (ada, ids) = folder_with_documents(&folder, 3);
+    backdate_files(&folder);
     let (there, away) = (
-        data(&folder).join("quire.db"),
+        data_folder(&folder).join("quire.db"),
         folder.path().join("away.db"),
     );
     fs::rename(&there, &away).unwrap();
-    refused_by_all(&folder, "has no database");
+    check_all_commands_refuse(&folder, "has no database");
     fs::rename(&away, &there).unwrap();
     let server = start(&folder);
-    all_there(&mut server.known(&ada), &ids);
-    let healed = quire(&folder, &["doctor", "--port", "0"]);
+    check_documents(&mut server.known(&ada), &ids);
+    let healed = run_command(&folder, &["doctor", "--port", "0"]);
     assert!(healed.contains("every document has its file"), "{healed}");
 }
 
 #[test]
 fn a_database_that_is_empty_or_cut_off_or_something_else_is_refused() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 2);
-    age(&folder);
-    let there = data(&folder).join("quire.db");
-    let whole = fs::read(&there).unwrap();
+    let (ada, ids) = folder_with_documents(&folder, 2);
+    backdate_files(&folder);
+    let path = data_folder(&folder).join("quire.db");
+    let full = fs::read(&path).unwrap();
     for (bytes, why) in [
         (&[][..], "is empty"),
-        (&whole[..4096], "is cut off"),
-        (&whole[..whole.len() - 4096], "is cut off"),
-        (&whole[..50], "is cut off"),
+        (&full[..4096], "is cut off"),
+        (&full[..full.len() - 4096], "is cut off"),
+        (&full[..50], "is cut off"),
         (
             &b"this is not a database, it is a text"[..],
             "is not an SQLite database",
         ),
     ] {
-        fs::write(&there, bytes).unwrap();
-        refused_by_all(&folder, why);
+        fs::write(&path, bytes).unwrap();
+        check_all_commands_refuse(&folder, why);
     }
     // Restoring a backup is the way out, and it keeps the files that were there.
-    fs::write(&there, &whole).unwrap();
-    quire(&folder, &["backup", "copy.db"]);
-    fs::write(&there, b"").unwrap();
-    let said = quire(&folder, &["restore", "copy.db", "--replace"]);
-    assert!(Path::new(&kept(&said)).exists(), "{said}");
+    fs::write(&path, &full).unwrap();
+    run_command(&folder, &["backup", "copy.db"]);
+    fs::write(&path, b"").unwrap();
+    let output = run_command(&folder, &["restore", "copy.db", "--replace"]);
+    assert!(
+        Path::new(&replaced_database_path(&output)).exists(),
+        "{output}"
+    );
     let server = start(&folder);
-    all_there(&mut server.known(&ada), &ids);
+    check_documents(&mut server.known(&ada), &ids);
 }
 
 #[test]
@@ -305,38 +314,38 @@ fn a_log_without_its_database_is_refused_and_kept() {
     let ids: Vec<_> = (0..2).map(|n| upload(&mut ada, n)).collect();
     server.kill();
     let (there, away) = (
-        data(&folder).join("quire.db"),
+        data_folder(&folder).join("quire.db"),
         folder.path().join("away.db"),
     );
-    let log = data(&folder).join("quire.db-wal");
+    let log = data_folder(&folder).join("quire.db-wal");
     let committed = fs::read(&log).unwrap();
     assert!(!committed.is_empty());
     fs::rename(&there, &away).unwrap();
-    refused_by_all(&folder, "quire.db-wal");
+    check_all_commands_refuse(&folder, "quire.db-wal");
     // An empty file in its place would make SQLite delete the log.
     fs::write(&there, b"").unwrap();
-    refused_by_all(&folder, "quire.db-wal");
+    check_all_commands_refuse(&folder, "quire.db-wal");
     fs::remove_file(&there).unwrap();
     assert_eq!(fs::read(&log).unwrap(), committed);
     fs::rename(&away, &there).unwrap();
     let server = start(&folder);
-    all_there(&mut server.known(&ada), &ids);
+    check_documents(&mut server.known(&ada), &ids);
 }
 
 /// SQLite replays any valid log next to a database file into it, overwriting the file's content.
 #[test]
 fn a_log_of_another_database_is_refused_and_neither_changes() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 2);
-    let there = data(&folder).join("quire.db");
-    let log = data(&folder).join("quire.db-wal");
-    let sound = fs::read(&there).unwrap();
+    let (ada, ids) = folder_with_documents(&folder, 2);
+    let target = data_folder(&folder).join("quire.db");
+    let log = data_folder(&folder).join("quire.db-wal");
+    let sound = fs::read(&target).unwrap();
 
     let elsewhere = Folder::new();
     let server = start(&elsewhere);
     Client::new(server.address).registered("mallory@example.com");
     server.kill();
-    let of_another_quire = fs::read(data(&elsewhere).join("quire.db-wal")).unwrap();
+    let of_another_quire = fs::read(data_folder(&elsewhere).join("quire.db-wal")).unwrap();
     let strange = elsewhere.path().join("strange.db");
     let db = rusqlite::Connection::open(&strange).unwrap();
     db.execute_batch(
@@ -349,33 +358,33 @@ fn a_log_of_another_database_is_refused_and_neither_changes() {
     for other in [of_another_quire, of_a_stranger] {
         assert!(!other.is_empty());
         fs::write(&log, &other).unwrap();
-        refused_by_all(&folder, "do not belong together");
+        check_all_commands_refuse(&folder, "do not belong together");
         assert_eq!(fs::read(&log).unwrap(), other);
-        assert!(fs::read(&there).unwrap() == sound, "the database changed");
+        assert!(fs::read(&target).unwrap() == sound, "the database changed");
     }
     fs::remove_file(&log).unwrap();
-    let _ = fs::remove_file(data(&folder).join("quire.db-shm"));
+    let _ = fs::remove_file(data_folder(&folder).join("quire.db-shm"));
     let server = start(&folder);
-    all_there(&mut server.known(&ada), &ids);
+    check_documents(&mut server.known(&ada), &ids);
 }
 
 #[test]
 fn restore_keeps_an_orphaned_wal() {
     let folder = Folder::new();
-    house(&folder, 1);
-    quire(&folder, &["backup", "copy.db"]);
+    folder_with_documents(&folder, 1);
+    run_command(&folder, &["backup", "copy.db"]);
     let server = start(&folder);
     Client::new(server.address).registered("bob@example.com");
     server.kill();
-    let log = data(&folder).join("quire.db-wal");
+    let log = data_folder(&folder).join("quire.db-wal");
     let committed = fs::read(&log).unwrap();
-    fs::remove_file(data(&folder).join("quire.db")).unwrap();
-    let said = quire(&folder, &["restore", "copy.db"]);
-    settle(&folder);
-    let logs = files(&data(&folder).join("orphans"));
+    fs::remove_file(data_folder(&folder).join("quire.db")).unwrap();
+    let output = run_command(&folder, &["restore", "copy.db"]);
+    wait_until_read(&folder);
+    let logs = list_files(&data_folder(&folder).join("orphans"));
     assert!(
         logs.iter().any(|path| fs::read(path).unwrap() == committed),
-        "{said} {logs:?}"
+        "{output} {logs:?}"
     );
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::support::client::PASSWORD;
 use super::support::{Answer, Client, Server};
 
-const OTHER: &str = "An0ther-Password";
+const OTHER_PASSWORD: &str = "An0ther-Password";
 
 fn register(client: &mut Client, email: &str) -> Answer {
     client.post(
@@ -38,7 +38,7 @@ fn refresh(client: &mut Client, token: &Value) -> Answer {
 }
 
 /// Signs in to a new account and returns the response, without keeping cookies.
-fn signed_in(server: &Server, email: &str) -> Value {
+fn sign_in(server: &Server, email: &str) -> Value {
     let mut client = server.client();
     assert_eq!(register(&mut client, email).status, 200);
     let answer = login(&mut client, email, PASSWORD);
@@ -46,7 +46,7 @@ fn signed_in(server: &Server, email: &str) -> Value {
     answer.json()
 }
 
-fn bearer(server: &Server, token: &Value) -> Client {
+fn bearer_client(server: &Server, token: &Value) -> Client {
     let token = token.as_str().expect("a token");
     server
         .client()
@@ -124,8 +124,8 @@ fn registration_validates_its_fields() {
             "role",
         ),
     ] {
-        let refused = client.post("/api/auth/register", body.clone());
-        let text = refused.refused(status, code).to_string();
+        let response = client.post("/api/auth/register", body.clone());
+        let text = response.refused(status, code).to_string();
         assert!(text.contains(part), "{body}: {text}");
     }
 }
@@ -204,10 +204,10 @@ fn registration_can_be_closed_or_by_invitation() {
 #[test]
 fn all_login_failures_return_the_same_response() {
     let server = Server::start();
-    signed_in(&server, "a@b.co");
+    sign_in(&server, "a@b.co");
     let mut bodies = Vec::new();
     for (email, password) in [
-        ("a@b.co", OTHER),
+        ("a@b.co", OTHER_PASSWORD),
         ("nobody@b.co", PASSWORD),
         ("nonsense", "x"),
         ("", ""),
@@ -227,7 +227,7 @@ fn all_login_failures_return_the_same_response() {
 #[test]
 fn a_login_answers_programs_and_browsers() {
     let server = Server::start();
-    let body = signed_in(&server, "a@b.co");
+    let body = sign_in(&server, "a@b.co");
     assert_eq!(
         (&body["token_type"], &body["expires_in"]),
         (&json!("bearer"), &json!(900))
@@ -270,7 +270,7 @@ fn a_login_answers_programs_and_browsers() {
     assert_eq!(browser.get("/api/users/me").json()["email"], "a@b.co");
 
     let https = Server::with(&[("PUBLIC_URL", "https://quire.example")]);
-    signed_in(&https, "a@b.co");
+    sign_in(&https, "a@b.co");
     let answer = login(&mut https.client(), "a@b.co", PASSWORD);
     let sent: Vec<_> = answer
         .headers
@@ -298,7 +298,7 @@ fn a_login_answers_programs_and_browsers() {
 #[test]
 fn cookies_without_the_prefix_open_nothing_over_https() {
     let server = Server::with(&[("PUBLIC_URL", "https://quire.example")]);
-    signed_in(&server, "a@b.co");
+    sign_in(&server, "a@b.co");
     let mut browser = server.client();
     assert_eq!(login(&mut browser, "a@b.co", PASSWORD).status, 200);
     assert_eq!(browser.get("/api/users/me").status, 200);
@@ -315,8 +315,8 @@ fn cookies_without_the_prefix_open_nothing_over_https() {
         .refused(400, "BAD_REQUEST");
     assert_eq!(browser.post("/api/auth/refresh", json!({})).status, 200);
     assert_eq!(browser.post("/api/auth/logout", json!({})).status, 200);
-    let kept: Vec<_> = browser.cookies.keys().collect();
-    assert_eq!(kept, ["__Host-quire_device"], "what opens something");
+    let stored: Vec<_> = browser.cookies.keys().collect();
+    assert_eq!(stored, ["__Host-quire_device"], "what opens something");
 }
 
 /// Anyone who knew the password may have created a key.
@@ -332,7 +332,7 @@ fn a_reset_deletes_api_keys_unless_they_are_kept() {
     );
     let mut reset = |more: Value| {
         let link = admin.post(&path, json!({})).json();
-        let mut body = json!({"token": link["token"], "new_password": OTHER});
+        let mut body = json!({"token": link["token"], "new_password": OTHER_PASSWORD});
         body.as_object_mut()
             .expect("an object")
             .extend(more.as_object().expect("one").clone());
@@ -340,10 +340,10 @@ fn a_reset_deletes_api_keys_unless_they_are_kept() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["api_keys_deleted"].clone()
     };
-    let made = person
+    let created = person
         .post("/api/users/me/api-keys", json!({"name": "ci"}))
         .json();
-    let mut program = bearer(&server, &made["key"]);
+    let mut program = bearer_client(&server, &created["key"]);
     assert_eq!(program.get("/api/documents").status, 200);
     assert_eq!(reset(json!({"keep_api_keys": true})), 0);
     assert_eq!(program.get("/api/documents").status, 200);
@@ -357,7 +357,7 @@ fn a_reset_deletes_api_keys_unless_they_are_kept() {
 #[test]
 fn other_sites_cannot_act_for_a_browser() {
     let server = Server::start();
-    signed_in(&server, "a@b.co");
+    sign_in(&server, "a@b.co");
     let mut browser = server.client();
     login(&mut browser, "a@b.co", PASSWORD);
     let own = format!("http://{}", server.address);

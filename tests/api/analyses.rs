@@ -15,7 +15,7 @@ use crate::support::{Client, Server};
 
 const DEMO: [&str; 3] = ["demo/extract", "demo/phrases", "demo/sceptic"];
 
-fn keys(value: &Value) -> Vec<&str> {
+fn object_keys(value: &Value) -> Vec<&str> {
     value
         .as_object()
         .unwrap()
@@ -25,14 +25,14 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 /// Checks that a value has at least these fields.
-fn has(value: &Value, fields: &str) {
+fn check_fields(value: &Value, fields: &str) {
     for field in fields.split(' ') {
         assert!(value.get(field).is_some(), "no {field} in {value}");
     }
 }
 
 /// Returns a server and its only user.
-fn alone() -> (Server, Client) {
+fn server_with_user() -> (Server, Client) {
     let server = Server::start();
     let client = server.user("ada@example.com");
     (server, client)
@@ -48,7 +48,7 @@ fn three_demo_models_answer_in_the_contracts_shape() {
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
-    has(
+    check_fields(
         &body,
         "status analysis_id results model_responses ultra_response performance metadata",
     );
@@ -56,20 +56,20 @@ fn three_demo_models_answer_in_the_contracts_shape() {
         (&body["status"], &body["metadata"]["pattern"]),
         (&json!("success"), &json!("confidence"))
     );
-    has(
+    check_fields(
         &body["metadata"],
         "pattern timestamp models_used ultra_model parameters cached document_ids",
     );
-    has(
+    check_fields(
         &body["results"],
         "model_responses ultra_response performance stages",
     );
-    has(
+    check_fields(
         &body["performance"],
         "total_time_seconds model_times token_counts cost_usd",
     );
     assert_eq!(body["metadata"]["models_used"], json!(DEMO));
-    assert_eq!(keys(&body["model_responses"]), DEMO);
+    assert_eq!(object_keys(&body["model_responses"]), DEMO);
     for field in ["model_responses", "ultra_response", "performance"] {
         assert_eq!(body[field], body["results"][field]);
     }
@@ -106,7 +106,7 @@ fn the_predecessors_names_are_understood() {
     let [entry] = body["results"].as_array().unwrap().as_slice() else {
         panic!("{body}");
     };
-    has(
+    check_fields(
         entry,
         "model provider status content usage cost_usd latency_ms",
     );
@@ -134,7 +134,7 @@ fn the_predecessors_names_are_understood() {
         (&json!("demo/merge"), &json!(0.5))
     );
     assert_eq!(metadata["document_ids"], json!([document["document_id"]]));
-    assert_eq!(provider.asked()[0].body["temperature"], json!(0.5));
+    assert_eq!(provider.requests()[0].body["temperature"], json!(0.5));
 }
 
 #[test]
@@ -223,8 +223,8 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
         ),
     ] {
         let answer = client.post("/api/analyze", body);
-        let refused = answer.refused(422, "VALIDATION_ERROR");
-        let loc: Vec<_> = refused["detail"][0]["loc"]
+        let refusal = answer.refused(422, "VALIDATION_ERROR");
+        let loc: Vec<_> = refusal["detail"][0]["loc"]
             .as_array()
             .unwrap()
             .iter()
@@ -233,10 +233,10 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
                     .map_or_else(|| part.to_string(), str::to_owned)
             })
             .collect();
-        assert_eq!(loc.join(" "), format!("body {place}"), "{refused}");
+        assert_eq!(loc.join(" "), format!("body {place}"), "{refusal}");
         assert!(
-            refused["detail"][0]["msg"].as_str().unwrap().contains(word),
-            "{word}: {refused}"
+            refusal["detail"][0]["msg"].as_str().unwrap().contains(word),
+            "{word}: {refusal}"
         );
     }
     for path in [
@@ -262,18 +262,22 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
 
 #[test]
 fn all_errors_of_a_request_are_reported_at_once() {
-    let (_server, mut client) = alone();
+    let (_server, mut client) = server_with_user();
     let faults =
         json!({"prompt": "", "pattern": "none", "parameters": {"temperature": 3, "top_p": 2}});
-    let refused = client
+    let response = client
         .post("/api/analyze", faults)
         .refused(422, "VALIDATION_ERROR");
-    assert_eq!(refused["detail"].as_array().unwrap().len(), 4, "{refused}");
+    assert_eq!(
+        response["detail"].as_array().unwrap().len(),
+        4,
+        "{response}"
+    );
 }
 
 #[test]
 fn a_long_question_is_answered() {
-    let (_server, mut client) = alone();
+    let (_server, mut client) = server_with_user();
     let prompt = "The river rose by two metres in one night. ".repeat(1_200);
     assert!(prompt.len() > 50_000);
     let answer = client.post(
@@ -304,13 +308,13 @@ fn a_run_over_its_budget_is_refused_before_any_cost() {
             "/api/analyze",
             short_run_with(&[model], json!({"budget_usd": 0.000_001})),
         );
-        let refused = answer.refused(402, "BUDGET_EXCEEDED");
+        let refusal = answer.refused(402, "BUDGET_EXCEEDED");
         assert!(
-            refused["message"].as_str().unwrap().contains(word),
-            "{refused}"
+            refusal["message"].as_str().unwrap().contains(word),
+            "{refusal}"
         );
     }
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]
@@ -354,7 +358,7 @@ fn anonymous_runs_use_only_demo_models_and_stop_with_the_client() {
             .post("/api/analyze", body)
             .refused(401, "UNAUTHENTICATED");
     }
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]
@@ -369,7 +373,7 @@ fn the_same_request_again_is_answered_from_the_cache() {
         let body = answer.json();
         assert_eq!(body["metadata"]["cached"], json!(cached), "{more}");
         assert_eq!(body["model_responses"]["p/a"], "Thin.");
-        assert_eq!(provider.asked().len(), calls, "{more}");
+        assert_eq!(provider.requests().len(), calls, "{more}");
     };
     ask(&mut ada, json!({}), false, 1);
     ask(&mut ada, json!({}), true, 1);
@@ -402,7 +406,7 @@ fn failed_and_partial_answers_are_not_cached() {
             status
         );
     }
-    assert_eq!(provider.asked().len(), 3);
+    assert_eq!(provider.requests().len(), 3);
 }
 
 #[test]
@@ -414,13 +418,16 @@ fn passages_enter_the_prompt_inside_the_fence() {
     let document = ada.upload("/api/upload-document", "paper.txt", text).json();
     let asking = short_run_with(&["p/a"], json!({"document_ids": [document["document_id"]]}));
     let mut bob = server.user("bob@example.com");
-    let refused = bob
+    let response = bob
         .post("/api/analyze", asking.clone())
         .refused(422, "VALIDATION_ERROR");
-    assert_eq!(refused["detail"][0]["loc"], json!(["body", "document_ids"]));
-    assert!(provider.asked().is_empty(), "nothing was sent");
+    assert_eq!(
+        response["detail"][0]["loc"],
+        json!(["body", "document_ids"])
+    );
+    assert!(provider.requests().is_empty(), "nothing was sent");
     assert_eq!(ada.post("/api/analyze", asking).status, 200);
-    let sent = provider.asked();
+    let sent = provider.requests();
     let prompt: String = sent[0].body["messages"]
         .as_array()
         .unwrap()
@@ -473,7 +480,7 @@ fn a_run_waits_for_its_turn_and_too_many_are_turned_away() {
             "cancelled"
         );
     }
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
     client.post(&analysis_path(&first, "/cancel"), json!({}));
     assert_eq!(
         wait_until_ended(&mut client, &second)["status"],

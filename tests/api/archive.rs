@@ -11,7 +11,7 @@ use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 /// Returns the archive with a change applied to every stored request.
-fn changed(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
+fn edit_archive(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
     let mut from = tar::Archive::new(GzDecoder::new(archive));
     let mut to = tar::Builder::new(GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     for entry in from.entries().unwrap() {
@@ -40,7 +40,7 @@ fn imported_requests_are_validated_before_a_rerun() {
     let mut ada = here.user("ada@example.com");
     let body = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "self" });
     let done = ada.post("/api/analyze", body).json();
-    let again = format!(
+    let second = format!(
         "/api/analyses/{}/retry",
         done["analysis_id"].as_str().unwrap()
     );
@@ -59,24 +59,24 @@ fn imported_requests_are_validated_before_a_rerun() {
         ),
     ] {
         let mut bob = there.user(&format!("bob{n}@example.com"));
-        let hostile = changed(&archive, |request| request[field] = value.clone());
-        let took = bob.upload("/api/users/me/import", "a.tar.gz", &hostile);
+        let hostile = edit_archive(&archive, |request| request[field] = value.clone());
+        let uploaded = bob.upload("/api/users/me/import", "a.tar.gz", &hostile);
         assert_eq!(
-            took.json()["counts"]["analyses"]["added"],
+            uploaded.json()["counts"]["analyses"]["added"],
             1,
             "{field}: {}",
-            took.text()
+            uploaded.text()
         );
-        let listed = bob.get("/api/analyses").json();
-        let id = listed["analyses"][0]["id"]
+        let list = bob.get("/api/analyses").json();
+        let id = list["analyses"][0]["id"]
             .as_str()
-            .or(listed["analyses"][0]["analysis_id"].as_str());
-        let again = id.map_or(again.clone(), |id| format!("/api/analyses/{id}/retry"));
-        let refused = bob.post(&again, json!({}));
+            .or(list["analyses"][0]["analysis_id"].as_str());
+        let repeated = id.map_or(second.clone(), |id| format!("/api/analyses/{id}/retry"));
+        let response = bob.post(&repeated, json!({}));
         assert!(
-            [400, 422].contains(&refused.status),
+            [400, 422].contains(&response.status),
             "{field}: {}",
-            refused.text()
+            response.text()
         );
     }
 }
@@ -98,17 +98,17 @@ fn an_archive_goes_from_one_server_to_another() {
     assert!(archive.header("cache-control").contains("no-store"));
 
     let mut bob = there.user("bob@example.com");
-    let took = bob.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
-    assert_eq!(took.status, 200, "{}", took.text());
+    let uploaded = bob.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
+    assert_eq!(uploaded.status, 200, "{}", uploaded.text());
     assert_eq!(
-        took.json()["counts"]["analyses"]["added"],
+        uploaded.json()["counts"]["analyses"]["added"],
         1,
         "{}",
-        took.text()
+        uploaded.text()
     );
-    let shown = bob.get(&format!("/api/analyses/{id}")).json();
+    let view = bob.get(&format!("/api/analyses/{id}")).json();
     assert_eq!(
-        (&shown["synthesis"], &shown["status"]),
+        (&view["synthesis"], &view["status"]),
         (&done["synthesis"], &json!("completed"))
     );
     assert!(bob.get("/api/recipes").text().contains("mine"));
@@ -119,8 +119,8 @@ fn an_archive_goes_from_one_server_to_another() {
     // On the server that the archive came from, another user gets its contents under new IDs, and only once.
     let mut carl = here.user("carl@example.com");
     for (added, present) in [(1, 0), (0, 1)] {
-        let took = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
-        let counts = took.json()["counts"].clone();
+        let stored = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
+        let counts = stored.json()["counts"].clone();
         for table in ["analyses", "recipes"] {
             let (new, old) = (&counts[table]["added"], &counts[table]["present"]);
             assert_eq!(
@@ -140,28 +140,28 @@ fn imported_conversations_can_be_viewed_and_rerun() {
     let server = Server::start();
     let mut ada = server.user("ada@example.com");
     let line = json!({ "prompt": "Which?", "model_responses": { "gpt-4": "One.", "claude": "Two." }, "ultra_response": "Both." });
-    let took = ada.upload(
+    let uploaded = ada.upload(
         "/api/users/me/import",
         "old.json",
         line.to_string().as_bytes(),
     );
     assert_eq!(
-        took.json()["counts"]["analyses"]["added"],
+        uploaded.json()["counts"]["analyses"]["added"],
         1,
         "{}",
-        took.text()
+        uploaded.text()
     );
-    let listed = ada.get("/api/analyses").json();
-    let id = listed["analyses"][0]["id"]
+    let list = ada.get("/api/analyses").json();
+    let id = list["analyses"][0]["id"]
         .as_str()
-        .or(listed["analyses"][0]["analysis_id"].as_str());
-    let id = id.unwrap_or_else(|| panic!("{listed}")).to_owned();
-    let shown = ada.get(&format!("/api/analyses/{id}"));
-    assert_eq!(shown.status, 200, "{}", shown.text());
+        .or(list["analyses"][0]["analysis_id"].as_str());
+    let id = id.unwrap_or_else(|| panic!("{list}")).to_owned();
+    let formatted = ada.get(&format!("/api/analyses/{id}"));
+    assert_eq!(formatted.status, 200, "{}", formatted.text());
     assert!(
-        shown.text().contains("imported/gpt-4") && shown.text().contains("Two."),
+        formatted.text().contains("imported/gpt-4") && formatted.text().contains("Two."),
         "{}",
-        shown.text()
+        formatted.text()
     );
     for format in ["json", "csv", "markdown", "html"] {
         let response = ada.get(&format!("/api/analyses/{id}/export?format={format}"));
@@ -192,10 +192,10 @@ fn an_administrator_takes_a_copy_of_the_database() {
 }
 
 /// Maximum memory of an import in bytes, whatever the file contains.
-const MEMORY: u64 = 256 << 20;
+const MAX_IMPORT_MEMORY: u64 = 256 << 20;
 
 /// Returns the value of a line in /proc/PID/status, in bytes.
-fn status(process: u32, name: &str) -> u64 {
+fn process_status_bytes(process: u32, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
     let kb = line.split_whitespace().nth(1).unwrap();
@@ -233,14 +233,14 @@ fn bomb(
     header.set_path(name).unwrap();
     header.set_cksum();
     let many = piece.repeat((1 << 20) / piece.len());
-    let more = std::iter::repeat_with(|| many.as_bytes()).take((size as usize >> 19) + 1);
-    let more = more.fold(begin.as_bytes().to_vec(), |mut all, piece| {
+    let extra = std::iter::repeat_with(|| many.as_bytes()).take((size as usize >> 19) + 1);
+    let rest_of_body = extra.fold(begin.as_bytes().to_vec(), |mut all, piece| {
         if all.len() < size as usize {
             all.extend_from_slice(piece);
         }
         all
     });
-    to.append(&header, &more[..size as usize]).unwrap();
+    to.append(&header, &rest_of_body[..size as usize]).unwrap();
     to.into_inner().unwrap().finish().unwrap()
 }
 
@@ -250,7 +250,7 @@ fn decompression_bomb_stays_within_the_memory_limit() {
     let server = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut ada = Client::new(server.address).registered("ada@example.com");
     let first = manifest(&mut ada);
-    let before = status(server.id(), "VmRSS:");
+    let before = process_status_bytes(server.id(), "VmRSS:");
     let path = "/api/users/me/import";
     let file = tar::EntryType::Regular;
     let row = "{\"id\":\"document_01ARYZ6S410000000000000000\",\"name\":[";
@@ -280,15 +280,15 @@ fn decompression_bomb_stays_within_the_memory_limit() {
     ] {
         let archive = bomb(&first, file, table, begin, "{\"\":0},", size);
         assert!(archive.len() < 1 << 20, "{name}: {} bytes", archive.len());
-        let took = ada.upload(path, "bomb.tar.gz", &archive);
+        let uploaded = ada.upload(path, "bomb.tar.gz", &archive);
         let (code, word) = match refused {
             true => (413, "PAYLOAD_TOO_LARGE"),
             false => (400, "BAD_REQUEST"),
         };
-        took.refused(code, word);
-        let peak = status(server.id(), "VmHWM:");
+        uploaded.refused(code, word);
+        let peak = process_status_bytes(server.id(), "VmHWM:");
         assert!(
-            peak - before <= MEMORY,
+            peak - before <= MAX_IMPORT_MEMORY,
             "{name}: {} MiB",
             (peak - before) >> 20
         );
@@ -314,17 +314,21 @@ fn decompression_bomb_stays_within_the_memory_limit() {
     let other = json!({"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}],
         "more": [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]});
     let list = format!("[{}{other}]", format!("{other},").repeat(2_000));
-    let took = ada.upload(path, "list.json", list.as_bytes());
-    let counts = &took.json()["counts"]["analyses"];
+    let stored = ada.upload(path, "list.json", list.as_bytes());
+    let counts = &stored.json()["counts"]["analyses"];
     assert_eq!(
-        (took.status, &counts["added"]),
+        (stored.status, &counts["added"]),
         (200, &json!(1)),
         "{}",
-        took.text()
+        stored.text()
     );
-    let peak = status(server.id(), "VmHWM:");
+    let peak = process_status_bytes(server.id(), "VmHWM:");
     eprintln!("an import took at most {} MiB", (peak - before) >> 20);
-    assert!(peak - before <= MEMORY, "{} MiB", (peak - before) >> 20);
+    assert!(
+        peak - before <= MAX_IMPORT_MEMORY,
+        "{} MiB",
+        (peak - before) >> 20
+    );
 }
 
 #[test]
@@ -344,14 +348,14 @@ fn threads_and_projects_move_with_their_turns() {
 
     let mut bob = to.user("bob@example.com");
     for (added, present) in [(1, 0), (0, 1)] {
-        let took = bob
+        let uploaded = bob
             .upload("/api/users/me/import", "a.tar.gz", &archive)
             .json();
-        let counts = &took["counts"]["threads"];
+        let counts = &uploaded["counts"]["threads"];
         assert_eq!(
             (&counts["added"], &counts["present"]),
             (&json!(added), &json!(present)),
-            "{took}"
+            "{uploaded}"
         );
     }
     assert_eq!(bob.get(&path).json(), before);

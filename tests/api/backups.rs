@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::support::server::{Folder, Server};
 
 /// Makes the server check whether a backup is due, as it does regularly.
-fn look(server: &Server, now: Timestamp) {
+fn run_backup_check(server: &Server, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
     runtime.block_on(server.app.backups().make_when_due(now));
 }
 
-fn names(folder: &std::path::Path) -> Vec<String> {
+fn file_names(folder: &std::path::Path) -> Vec<String> {
     let files = fs::read_dir(folder).unwrap().flatten();
     let mut names: Vec<_> = files
         .map(|file| file.file_name().to_string_lossy().into_owned())
@@ -28,9 +28,9 @@ fn names(folder: &std::path::Path) -> Vec<String> {
 fn copies_are_made_when_due_and_the_newest_kept() {
     let place = Folder::new();
     let folder = place.path().join("copies");
-    let shown = folder.display().to_string();
+    let body = folder.display().to_string();
     let settings = [
-        ("QUIRE_BACKUP_DIR", shown.as_str()),
+        ("QUIRE_BACKUP_DIR", body.as_str()),
         ("QUIRE_BACKUP_EVERY", "24"),
         ("QUIRE_BACKUP_KEEP", "2"),
     ];
@@ -44,22 +44,22 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     }
     let hour = Duration::from_secs(3600);
     let start = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
-    look(&server, start);
-    look(&server, start + hour);
-    assert_eq!(names(&folder).len(), 4);
-    look(&server, start + 25 * hour);
-    look(&server, start + 50 * hour);
+    run_backup_check(&server, start);
+    run_backup_check(&server, start + hour);
+    assert_eq!(file_names(&folder).len(), 4);
+    run_backup_check(&server, start + 25 * hour);
+    run_backup_check(&server, start + 50 * hour);
     // The oldest of three is deleted, and no other file is.
-    let left = names(&folder);
-    let wanted = [
+    let remaining = file_names(&folder);
+    let expected = [
         "notes.txt",
         "quire-2020.db",
         "quire-2026-11-24T13-00-00-000Z.db",
         "quire-2026-11-25T14-00-00-000Z.db",
         "quire.db",
     ];
-    assert_eq!(left, wanted);
-    let copy = rusqlite::Connection::open(folder.join(&left[3])).unwrap();
+    assert_eq!(remaining, expected);
+    let copy = rusqlite::Connection::open(folder.join(&remaining[3])).unwrap();
     let people: u32 = copy
         .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
         .unwrap();
@@ -69,15 +69,15 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     // A restart does not begin with a backup.
     let data = server.stop();
     let server = Server::in_folder(data, &settings);
-    look(&server, start + 51 * hour);
-    assert!(names(&folder).contains(&left[2]));
+    run_backup_check(&server, start + 51 * hour);
+    assert!(file_names(&folder).contains(&remaining[2]));
 
-    let made = admin_of(&server).post("/api/admin/backup", json!({}));
-    assert_eq!(made.status, 201, "{}", made.text());
-    let made = made.json();
-    assert_eq!(made["folder"]["last"]["rows"]["users"], 1, "{made}");
-    assert_eq!(made["folder"]["copies"].as_array().unwrap().len(), 2);
-    let mut admin = admin_of(&server);
+    let created = admin_client(&server).post("/api/admin/backup", json!({}));
+    assert_eq!(created.status, 201, "{}", created.text());
+    let new_one = created.json();
+    assert_eq!(new_one["folder"]["last"]["rows"]["users"], 1, "{new_one}");
+    assert_eq!(new_one["folder"]["copies"].as_array().unwrap().len(), 2);
+    let mut admin = admin_client(&server);
     let audit = admin.get("/api/admin/audit").text();
     assert!(audit.contains("backup.made"));
     let refused = admin.post("/api/admin/backup", json!({"to": "replica"}));
@@ -96,8 +96,8 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "a file").unwrap();
     let refused = admin.post("/api/admin/backup", json!({}));
-    let said = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
-    assert!(said.contains("the backup failed: "), "{said}");
+    let error = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
+    assert!(error.contains("the backup failed: "), "{error}");
     let response = admin.get("/api/admin/backups").json();
     assert!(
         response["folder"]["last"]["error"].is_string(),
@@ -106,7 +106,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     assert!(response["folder"]["error"].is_string(), "{response}");
 }
 
-fn admin_of(server: &Server) -> crate::support::Client {
+fn admin_client(server: &Server) -> crate::support::Client {
     server.client().signed_in("ada@example.com")
 }
 
@@ -117,6 +117,6 @@ fn backup_without_a_folder_names_the_setting() {
     let response = admin.get("/api/admin/backups").json();
     assert_eq!(response, json!({ "folder": null, "replica": null }));
     let refused = admin.post("/api/admin/backup", json!({}));
-    let said = refused.refused(409, "CONFLICT")["resolution"].to_string();
-    assert!(said.contains("QUIRE_BACKUP_DIR"), "{said}");
+    let error = refused.refused(409, "CONFLICT")["resolution"].to_string();
+    assert!(error.contains("QUIRE_BACKUP_DIR"), "{error}");
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::compatible::{data, key, lines};
-use crate::stream::{texts, whole};
+use crate::compatible::{data_objects, key, stream_lines};
+use crate::stream::{check_complete_stream, texts};
 use crate::support::provider::{Provider, on};
 use crate::support::script::{
     analysis_path, answer_stream, begin, id_of, server, short_run_with, unfinished_stream,
@@ -21,11 +21,14 @@ fn the_synthesizer_is_informed_of_a_truncated_answer() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let more = json!({ "ultra_model": "p/writer", "async": true });
-    let id = id_of(&client.post("/api/analyze", short_run_with(&["p/long", "p/whole"], more)));
+    let extra = json!({ "ultra_model": "p/writer", "async": true });
+    let id = id_of(&client.post(
+        "/api/analyze",
+        short_run_with(&["p/long", "p/whole"], extra),
+    ));
     assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
-    let asked = provider.asked();
-    let prompt = asked.last().unwrap().body["messages"].to_string();
+    let requests = provider.requests();
+    let prompt = requests.last().unwrap().body["messages"].to_string();
     let announced = "(This answer was cut off by its length limit.)";
     assert_eq!(prompt.matches(announced).count(), 1, "{prompt}");
     let (before, _) = prompt.split_once(announced).unwrap();
@@ -48,7 +51,7 @@ fn an_interrupted_member_restarts_in_the_live_stream() {
     let events: Vec<_> = client
         .events(&analysis_path(&id, "/events"), None)
         .collect();
-    whole(&events);
+    check_complete_stream(&events);
     let started = events
         .iter()
         .filter(|event| event.name == "member.started" && event.data["model"] == "p/breaks");
@@ -83,14 +86,14 @@ fn restarted_members_are_invisible_to_api_clients() {
             .sse(&answer_stream("Eighty grams, both say.")),
     ]);
     let server = server(&provider, &[]);
-    let own = key(&mut server.user("ada@example.com"));
+    let own_key = key(&mut server.user("ada@example.com"));
     let body = json!({
         "model": "quire/summarize", "stream": true, "models": ["p/breaks", "p/steady"],
         "messages": [{ "role": "user", "content": "How thick is the paper?" }],
     });
-    let (head, all) = lines(&server, &own, "/v1/chat/completions", &body);
+    let (head, all) = stream_lines(&server, &own_key, "/v1/chat/completions", &body);
     assert!(head.contains("200"), "{head}");
-    let chunks = data(&all);
+    let chunks = data_objects(&all);
     let pieces = chunks
         .iter()
         .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());

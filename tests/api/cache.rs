@@ -8,7 +8,7 @@ use crate::support::script::{
     analysis_path, answer_stream, id_of, server, short_run_with, wait_until_ended,
 };
 
-fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
+fn run_analysis(client: &mut Client, models: &[&str], more: Value) -> Value {
     let mut body = short_run_with(models, more);
     body["async"] = json!(true);
     let id = id_of(&client.post("/api/analyze", body));
@@ -37,13 +37,13 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
         (json!({ "cache_max_age_s": 3600 }), true),
         (json!({ "cache_max_age_s": 0 }), false),
     ] {
-        let shown = run(&mut ada, &models, mode.clone());
-        assert_eq!(first_is_cached(&shown), expected, "{mode}");
-        assert_eq!(shown["cost_usd"] == json!(0.0), expected, "{mode}");
-        let counted = shown["model_responses"]["openai/gpt-4o"].clone();
+        let output = run_analysis(&mut ada, &models, mode.clone());
+        assert_eq!(first_is_cached(&output), expected, "{mode}");
+        assert_eq!(output["cost_usd"] == json!(0.0), expected, "{mode}");
+        let counted = output["model_responses"]["openai/gpt-4o"].clone();
         assert_eq!(counted, "It is thin.");
     }
-    assert_eq!(provider.asked().len(), 4);
+    assert_eq!(provider.requests().len(), 4);
     let stats = ada.get("/api/cache/stats").json();
     // The provider's answer, and the demo model's answer.
     assert_eq!(stats["entries"], 2, "{stats}");
@@ -58,14 +58,14 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
     bob.get("/api/cache/stats").refused(403, "FORBIDDEN");
     let other = json!({ "model": "openai/gpt-4.1" });
     assert_eq!(ada.post("/api/cache/clear", other).json()["removed"], 0);
-    let own = json!({ "model": "openai/gpt-4o" });
-    assert_eq!(ada.post("/api/cache/clear", own).json()["removed"], 1);
+    let own_body = json!({ "model": "openai/gpt-4o" });
+    assert_eq!(ada.post("/api/cache/clear", own_body).json()["removed"], 1);
     assert_eq!(bob.delete("/api/users/me/cache").json()["removed"], 0);
     assert_eq!(ada.delete("/api/users/me/cache").json()["removed"], 1);
     // The savings are still reported.
-    let left = ada.get("/api/cache/stats").json();
+    let remaining = ada.get("/api/cache/stats").json();
     assert_eq!(
-        (&left["entries"], &left["saved"]),
+        (&remaining["entries"], &remaining["saved"]),
         (&json!(0), &stats["saved"])
     );
 }
@@ -78,9 +78,13 @@ fn cached_answers_are_private_unless_sharing_is_enabled() {
         let server = server(&provider, &[("CACHE_SHARING", sharing)]);
         let mut ada = server.user("ada@example.com");
         let mut bob = server.client().registered("bob@example.com");
-        assert!(!first_is_cached(&run(&mut ada, &["p/a"], json!({}))));
+        assert!(!first_is_cached(&run_analysis(
+            &mut ada,
+            &["p/a"],
+            json!({})
+        )));
         assert_eq!(
-            first_is_cached(&run(&mut bob, &["p/a"], json!({}))),
+            first_is_cached(&run_analysis(&mut bob, &["p/a"], json!({}))),
             expected
         );
         // An answer that draws on a user's documents is cached only for that user.
@@ -89,8 +93,8 @@ fn cached_answers_are_private_unless_sharing_is_enabled() {
             let document = client
                 .upload("/api/upload-document", name, b"The paper is 4 mm thick.")
                 .json();
-            let more = json!({ "document_ids": [document["id"]] });
-            assert!(!first_is_cached(&run(client, &["p/a"], more)));
+            let extra = json!({ "document_ids": [document["id"]] });
+            assert!(!first_is_cached(&run_analysis(client, &["p/a"], extra)));
         }
     }
 }
@@ -109,13 +113,16 @@ fn concurrent_identical_calls_are_made_once() {
     let cached: Vec<bool> = ids
         .iter()
         .map(|id| {
-            let shown = wait_until_ended(&mut ada, id);
-            assert_eq!(shown["model_responses"]["p/a"], "It is thin.", "{shown}");
-            first_is_cached(&shown)
+            let analysis = wait_until_ended(&mut ada, id);
+            assert_eq!(
+                analysis["model_responses"]["p/a"], "It is thin.",
+                "{analysis}"
+            );
+            first_is_cached(&analysis)
         })
         .collect();
     assert_eq!(cached.iter().filter(|cached| **cached).count(), 3);
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
 }
 
 #[test]
@@ -128,9 +135,9 @@ fn waiting_request_takes_over_when_the_leader_fails_or_disconnects() {
     provider.wait_called("a");
     let second = id_of(&ada.post("/api/analyze", body()));
     ada.post(&analysis_path(&first, "/cancel"), json!({}));
-    let shown = wait_until_ended(&mut ada, &second);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert!(!first_is_cached(&shown));
+    let analysis = wait_until_ended(&mut ada, &second);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    assert!(!first_is_cached(&analysis));
 }
 
 #[test]
@@ -142,26 +149,26 @@ fn cache_misses_are_explained() {
         let id = shown["id"].as_str().unwrap();
         client.get(&analysis_path(id, "/cache")).json()["calls"][0].clone()
     };
-    let first = run(&mut ada, &["p/a"], json!({}));
+    let first = run_analysis(&mut ada, &["p/a"], json!({}));
     assert_eq!(
         why(&mut ada, &first)["why"],
         "nothing was cached at that time"
     );
-    let warm = run(
+    let warm = run_analysis(
         &mut ada,
         &["p/a"],
         json!({ "parameters": { "temperature": 0.9 } }),
     );
     assert_eq!(why(&mut ada, &warm)["differs"], json!(["temperature"]));
-    let again = run(&mut ada, &["p/a"], json!({}));
-    let response = why(&mut ada, &again);
+    let second = run_analysis(&mut ada, &["p/a"], json!({}));
+    let response = why(&mut ada, &second);
     assert_eq!(
         (&response["hit"], &response["why"]),
         (&json!(true), &json!("given again"))
     );
     let key = response["key"].as_str().unwrap();
     let mut bob = server.client().registered("bob@example.com");
-    let id = again["id"].as_str().unwrap();
+    let id = second["id"].as_str().unwrap();
     bob.get(&analysis_path(id, "/cache"))
         .refused(404, "NOT_FOUND");
     assert_eq!(ada.delete(&format!("/api/cache/{key}")).status, 200);

@@ -3,13 +3,13 @@
 
 use serde_json::{Value, json};
 
-use crate::reasoning::{last_sent, speaking};
+use crate::reasoning::{last_request_body, speaking};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 use crate::upstream::{anthropic, block, started, stopped};
 
-fn answering() -> Provider {
+fn answering_provider() -> Provider {
     Provider::answering(|_: &ReceivedRequest| {
         anthropic(&[
             started(json!({ "input_tokens": 3 })),
@@ -20,69 +20,80 @@ fn answering() -> Provider {
     })
 }
 
-fn mark() -> Value {
+fn cache_mark() -> Value {
     json!({ "type": "ephemeral" })
 }
 
-fn long() -> Value {
+fn long_text_block() -> Value {
     json!({ "type": "ephemeral", "ttl": "1h" })
 }
 
-fn text(text: &str) -> Value {
+fn text_block(text: &str) -> Value {
     json!({ "type": "text", "text": text })
 }
 
-fn marked(mut block: Value, mark: Value) -> Value {
+fn with_cache_mark(mut block: Value, mark: Value) -> Value {
     block["cache_control"] = mark;
     block
 }
 
-fn message() -> Value {
+fn answer_message() -> Value {
     let document = json!({ "type": "document", "title": "Sheet", "source": { "type": "text", "media_type": "text/plain", "data": "80 g/m²" } });
     let call = json!({ "type": "tool_use", "id": "t1", "name": "weigh", "input": {} });
     let result = json!({ "type": "tool_result", "tool_use_id": "t1", "content": "3 g" });
     json!({
         "model": "p/mine", "max_tokens": 900,
-        "system": [marked(text("Be exact."), long()), text("It is Monday.")],
-        "tools": [marked(json!({ "name": "weigh", "input_schema": { "type": "object" } }), mark())],
+        "system": [with_cache_mark(text_block("Be exact."), long_text_block()), text_block("It is Monday.")],
+        "tools": [with_cache_mark(json!({ "name": "weigh", "input_schema": { "type": "object" } }), cache_mark())],
         "messages": [
-            { "role": "user", "content": [marked(document, mark()), text("Is it thin?")] },
-            { "role": "assistant", "content": [marked(call, mark())] },
-            { "role": "user", "content": [marked(result, mark()), text("And now?")] },
+            { "role": "user", "content": [with_cache_mark(document, cache_mark()), text_block("Is it thin?")] },
+            { "role": "assistant", "content": [with_cache_mark(call, cache_mark())] },
+            { "role": "user", "content": [with_cache_mark(result, cache_mark()), text_block("And now?")] },
         ],
     })
 }
 
 #[test]
 fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
-    let provider = answering();
+    let provider = answering_provider();
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/v1/messages", message());
+    let answer = client.post("/v1/messages", answer_message());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "");
-    let sent = last_sent(&provider);
-    let system = json!([marked(text("Be exact."), long()), text("It is Monday.")]);
+    let sent = last_request_body(&provider);
+    let system = json!([
+        with_cache_mark(text_block("Be exact."), long_text_block()),
+        text_block("It is Monday.")
+    ]);
     assert_eq!(sent["system"], system, "{sent}");
-    assert_eq!(sent["tools"][0]["cache_control"], mark(), "{sent}");
+    assert_eq!(sent["tools"][0]["cache_control"], cache_mark(), "{sent}");
     let turns = &sent["messages"];
     let first = turns[0]["content"].as_array().unwrap();
     assert_eq!(first.len(), 2, "{sent}");
     assert!(first[0]["text"].as_str().unwrap().contains("80 g/m²"));
-    assert_eq!(first[0]["cache_control"], mark(), "{sent}");
-    assert_eq!(first[1], text("Is it thin?"), "{sent}");
-    assert_eq!(turns[1]["content"][0]["cache_control"], mark(), "{sent}");
-    assert_eq!(turns[2]["content"][0]["cache_control"], mark(), "{sent}");
-    assert_eq!(turns[2]["content"][1], text("And now?"), "{sent}");
+    assert_eq!(first[0]["cache_control"], cache_mark(), "{sent}");
+    assert_eq!(first[1], text_block("Is it thin?"), "{sent}");
+    assert_eq!(
+        turns[1]["content"][0]["cache_control"],
+        cache_mark(),
+        "{sent}"
+    );
+    assert_eq!(
+        turns[2]["content"][0]["cache_control"],
+        cache_mark(),
+        "{sent}"
+    );
+    assert_eq!(turns[2]["content"][1], text_block("And now?"), "{sent}");
     // The chat API has them on its content parts.
     let body = json!({ "model": "p/mine", "messages": [
-        { "role": "system", "content": [marked(text("Be exact."), mark())] },
+        { "role": "system", "content": [with_cache_mark(text_block("Be exact."), cache_mark())] },
         { "role": "user", "content": "Is it thin?" },
     ] });
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.header("x-quire-ignored"), "", "{}", answer.text());
-    let sent = last_sent(&provider);
-    let system = json!([marked(text("Be exact."), mark())]);
+    let sent = last_request_body(&provider);
+    let system = json!([with_cache_mark(text_block("Be exact."), cache_mark())]);
     assert_eq!(sent["system"], system, "{sent}");
 }
 
@@ -91,12 +102,12 @@ fn marks_are_named_where_no_vendor_takes_them() {
     let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("Thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/v1/messages", message());
+    let answer = client.post("/v1/messages", answer_message());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "cache_control");
-    let sent = last_sent(&provider).to_string();
+    let sent = last_request_body(&provider).to_string();
     assert!(!sent.contains("cache_control"), "{sent}");
-    let mut odd = message();
+    let mut odd = answer_message();
     odd["system"][0]["cache_control"] = json!("ephemeral");
     assert_eq!(client.post("/v1/messages", odd).status, 400);
 }
@@ -121,7 +132,7 @@ fn refused_cache_marks_are_omitted_on_retry() {
     });
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/v1/messages", message());
+    let answer = client.post("/v1/messages", answer_message());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "cache_control");
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::stream::{newest, open, read_until};
+use crate::stream::{newest_ended, open_stream, read_until};
 use crate::support::provider::{Provider, ScriptLine, on};
 use crate::support::script::{analysis_path, begin, server, short_run_with, unfinished_stream};
 use crate::support::{Client, Server};
 
-const PROMISED: Duration = Duration::from_millis(250);
+const MAX_CLOSE_TIME: Duration = Duration::from_millis(250);
 /// The limit applies to the server; a machine that is busy with other work may exceed it once, but not every time.
 const ROUNDS: usize = 3;
 
@@ -25,7 +25,7 @@ enum Caller {
 }
 
 /// One member in each phase: before the headers, before the first token, and in the middle.
-fn windows() -> [ScriptLine; 3] {
+fn call_phases() -> [ScriptLine; 3] {
     [
         on("headers").hang(),
         on("first").stall(""),
@@ -35,7 +35,7 @@ fn windows() -> [ScriptLine; 3] {
 
 const MEMBERS: [&str; 3] = ["p/headers", "p/first", "p/midway"];
 
-fn served(lines: &[ScriptLine], tls: bool) -> (Provider, Server) {
+fn start_servers(lines: &[ScriptLine], tls: bool) -> (Provider, Server) {
     let lines = lines.to_vec();
     let provider = if tls {
         Provider::over_tls(lines)
@@ -47,19 +47,22 @@ fn served(lines: &[ScriptLine], tls: bool) -> (Provider, Server) {
 }
 
 /// Disconnects the client once all calls hang. Returns how long the provider waited for the last of them to close.
-fn leave(
+fn disconnect_and_measure(
     (provider, server): &(Provider, Server),
     client: &mut Client,
     caller: Caller,
     body: &Value,
 ) -> Duration {
     let hanging = body["models"].as_array().unwrap();
-    let hanging = hanging.iter().filter(|model| is_theirs(model)).count();
-    let hanging = hanging.max(usize::from(is_theirs(&body["ultra_model"])));
+    let hanging = hanging
+        .iter()
+        .filter(|model| is_provider_model(model))
+        .count();
+    let hanging = hanging.max(usize::from(is_provider_model(&body["ultra_model"])));
     let mut socket = (caller != Caller::Stopping).then(|| {
         let mut body = body.clone();
         body["stream"] = json!(caller == Caller::Streaming);
-        open(server, client, "POST", "/api/analyze", &body)
+        open_stream(server, client, "POST", "/api/analyze", &body)
     });
     let id = socket.is_none().then(|| {
         let mut body = body.clone();
@@ -87,35 +90,35 @@ fn leave(
             200
         );
     }
-    let left = provider.wait_for_disconnects(hanging);
-    assert_eq!(left.len(), hanging, "{left:?}");
-    let last = left.iter().map(|(_, at)| *at).max().unwrap();
+    let remaining = provider.wait_for_disconnects(hanging);
+    assert_eq!(remaining.len(), hanging, "{remaining:?}");
+    let last = remaining.iter().map(|(_, at)| *at).max().unwrap();
     last.saturating_duration_since(gone)
 }
 
-fn is_theirs(model: &Value) -> bool {
+fn is_provider_model(model: &Value) -> bool {
     model.as_str().is_some_and(|model| model.starts_with("p/"))
 }
 
-fn check(lines: &[ScriptLine], body: Value) {
+fn check_cancellation(lines: &[ScriptLine], body: Value) {
     for tls in [false, true] {
         for caller in [Caller::Streaming, Caller::Waiting, Caller::Stopping] {
-            let mut took = Vec::new();
+            let mut uploaded = Vec::new();
             for round in 0..ROUNDS {
-                let both = served(lines, tls);
+                let both = start_servers(lines, tls);
                 let mut client = both.1.user("ada@example.com");
-                took.push(leave(&both, &mut client, caller, &body));
-                let shown = newest(&mut client);
-                assert_eq!(shown["status"], "cancelled", "{caller:?}: {shown}");
+                uploaded.push(disconnect_and_measure(&both, &mut client, caller, &body));
+                let view = newest_ended(&mut client);
+                assert_eq!(view["status"], "cancelled", "{caller:?}: {view}");
                 both.0.wait_idle();
-                if took[round] <= PROMISED {
+                if uploaded[round] <= MAX_CLOSE_TIME {
                     break;
                 }
             }
-            eprintln!("{caller:?}, TLS {tls}: {took:?}");
+            eprintln!("{caller:?}, TLS {tls}: {uploaded:?}");
             assert!(
-                took.iter().any(|took| *took <= PROMISED),
-                "{caller:?}, TLS {tls}: {took:?}"
+                uploaded.iter().any(|uploaded| *uploaded <= MAX_CLOSE_TIME),
+                "{caller:?}, TLS {tls}: {uploaded:?}"
             );
         }
     }
@@ -124,7 +127,7 @@ fn check(lines: &[ScriptLine], body: Value) {
 #[test]
 fn in_each_window_the_connections_are_closed_at_once() {
     let body = short_run_with(&MEMBERS, json!({"cache": "off"}));
-    check(&windows(), body);
+    check_cancellation(&call_phases(), body);
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn connections_are_closed_in_the_last_stage_too() {
         &["demo/extract"],
         json!({"cache": "off", "ultra_model": "p/midway"}),
     );
-    check(&windows()[2..], body);
+    check_cancellation(&call_phases()[2..], body);
 }
 
 #[test]
@@ -158,11 +161,11 @@ fn canceled_call_is_not_retried() {
 fn cancellation_ends_a_hanging_tls_handshake() {
     // A plain-HTTP server addressed over TLS waits for a request that never comes.
     let provider = Provider::script([]);
-    let known = json!([{
+    let known_entries = json!([{
         "id": "p", "base_url": provider.base_url().replace("http:", "https:"), "models": "*"
     }]);
     let settings = [
-        ("QUIRE_PROVIDERS", known.to_string()),
+        ("QUIRE_PROVIDERS", known_entries.to_string()),
         ("USE_MOCK", "true".to_owned()),
     ];
     let settings = settings

@@ -6,10 +6,10 @@ use crate::support::Server;
 use crate::support::provider::{Provider, on};
 use crate::support::script::{analysis_path, answer_stream, server};
 
-const LEASE: &[u8] =
+const LEASE_TEXT: &[u8] =
     b"The tenant pays a deposit of 900 euros.\x0CRepairs under 100 euros are the tenant's.";
 
-fn states(shown: &Value) -> Vec<(String, String)> {
+fn citation_states(shown: &Value) -> Vec<(String, String)> {
     let items = shown["citations"]["items"]
         .as_array()
         .expect("citations")
@@ -33,14 +33,14 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
     let server = server(&provider, &[]);
     let mut person = server.user("a@example.org");
     let lease = person
-        .upload("/api/upload-document", "lease.txt", LEASE)
+        .upload("/api/upload-document", "lease.txt", LEASE_TEXT)
         .json();
     let body = json!({"prompt": "What does the tenant pay?", "models": ["p/one"], "ultra_model": "p/one",
         "document_ids": [lease["id"]], "pattern": "summarize", "depth": "quick"});
     let done = person.post("/api/analyze", body).json();
     let id = done["analysis_id"].as_str().expect("an id").to_owned();
-    let asked = &provider.asked()[0].body;
-    let system = asked["messages"][0]["content"]
+    let request = &provider.requests()[0].body;
+    let system = request["messages"][0]["content"]
         .as_str()
         .expect("a text")
         .to_owned();
@@ -48,7 +48,7 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
         system.contains("[D1:p1] lease.txt, page 1:") && system.contains("[D1:p2]"),
         "{system}"
     );
-    let shown = person.get(&analysis_path(&id, "")).json();
+    let view = person.get(&analysis_path(&id, "")).json();
     let expected = [
         ("D1:p1", "verified"),
         ("D1:p1", "not_found"),
@@ -59,8 +59,8 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
         .iter()
         .map(|(mark, state)| ((*mark).to_owned(), (*state).to_owned()))
         .collect();
-    assert_eq!(states(&shown), expected, "{}", shown["citations"]);
-    let first = &shown["citations"]["items"][0];
+    assert_eq!(citation_states(&view), expected, "{}", view["citations"]);
+    let first = &view["citations"]["items"][0];
     let page = person
         .get(&format!(
             "/api/documents/{}/pages/{}",
@@ -90,25 +90,25 @@ fn quotations_of_demo_models_are_verified() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut person = server.user("a@example.org");
     let lease = person
-        .upload("/api/upload-document", "lease.txt", LEASE)
+        .upload("/api/upload-document", "lease.txt", LEASE_TEXT)
         .json();
     let body = json!({"prompt": "What does the tenant pay as a deposit?", "models": ["demo/extract", "demo/phrases", "demo/sceptic"],
         "document_ids": [lease["id"]], "pattern": "critique", "depth": "full"});
     let done = person.post("/api/analyze", body).json();
-    let shown = person
+    let view = person
         .get(&analysis_path(
             done["analysis_id"].as_str().expect("an id"),
             "",
         ))
         .json();
-    let counts = &shown["citations"]["counts"];
+    let counts = &view["citations"]["counts"];
     assert!(counts["verified"].as_u64() > Some(3), "{counts}");
     for state in ["unknown", "not_found"] {
         assert_eq!(
             counts[state].as_u64().unwrap_or(0),
             0,
             "{state}: {}",
-            shown["citations"]
+            view["citations"]
         );
     }
 }
@@ -128,15 +128,18 @@ fn shortened_quotations_list_omissions_and_page_breaks_are_crossed() {
         "document_ids": [stored["id"]], "pattern": "summarize", "depth": "quick"});
     let done = person.post("/api/analyze", body).json();
     let id = done["analysis_id"].as_str().expect("an id").to_owned();
-    let shown = person.get(&analysis_path(&id, "")).json();
-    let found: Vec<String> = states(&shown).into_iter().map(|(_, state)| state).collect();
+    let view = person.get(&analysis_path(&id, "")).json();
+    let found: Vec<String> = citation_states(&view)
+        .into_iter()
+        .map(|(_, state)| state)
+        .collect();
     assert_eq!(
         found,
         ["shortened", "verified", "verified", "not_found"],
         "{}",
-        shown["citations"]
+        view["citations"]
     );
-    let items = &shown["citations"]["items"];
+    let items = &view["citations"]["items"];
     assert_eq!(items[0]["left_out"], json!(["not"]));
     assert_eq!(items[1]["left_out"], json!([]));
     assert_eq!(items[1]["page"], 1);
@@ -144,7 +147,7 @@ fn shortened_quotations_list_omissions_and_page_breaks_are_crossed() {
         items[1]["continued"],
         json!({"page": 2, "start": 0, "end": "tenant's if they cost less".len()})
     );
-    assert_eq!(shown["citations"]["counts"]["shortened"], 1);
+    assert_eq!(view["citations"]["counts"]["shortened"], 1);
     let exported = person
         .get(&analysis_path(&id, "/export?format=markdown"))
         .text();

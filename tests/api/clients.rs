@@ -6,38 +6,41 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
+use crate::compatible::{data_objects, key, stream_lines};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 
 /// A model that answers anything; the tests inspect the requests that the provider received.
-pub fn plain() -> Provider {
+pub fn plain_provider() -> Provider {
     Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")))
 }
 
-pub fn user() -> Value {
+pub fn user_message() -> Value {
     json!([{ "role": "user", "content": "Is it thin?" }])
 }
 
-pub fn chat(more: Value) -> Value {
-    merged(json!({ "model": "p/any", "messages": user() }), more)
+pub fn chat_request(more: Value) -> Value {
+    merge_objects(
+        json!({ "model": "p/any", "messages": user_message() }),
+        more,
+    )
 }
 
-pub fn merged(mut body: Value, more: Value) -> Value {
+pub fn merge_objects(mut body: Value, more: Value) -> Value {
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
 }
 
-pub fn last_sent(provider: &Provider) -> Value {
-    provider.asked().last().unwrap().body.clone()
+pub fn last_request_body(provider: &Provider) -> Value {
+    provider.requests().last().unwrap().body.clone()
 }
 
 #[test]
 fn empty_fields_are_treated_as_absent() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     for (more, sent) in [
@@ -56,14 +59,14 @@ fn empty_fields_are_treated_as_absent() {
             Value::Null,
         ),
     ] {
-        let answer = client.post("/v1/chat/completions", chat(more.clone()));
+        let answer = client.post("/v1/chat/completions", chat_request(more.clone()));
         assert_eq!(answer.status, 200, "{more}: {}", answer.text());
         assert!(!answer.headers.contains_key("x-quire-ignored"), "{more}");
-        let body = last_sent(&provider);
+        let body = last_request_body(&provider);
         assert_eq!(body["max_tokens"], sent, "{more}: {body}");
         assert!(body["tools"].is_null(), "{more}: {body}");
     }
-    let messages = json!({ "model": "p/any", "max_tokens": -1, "messages": user() });
+    let messages = json!({ "model": "p/any", "max_tokens": -1, "messages": user_message() });
     let answer = client.post("/v1/messages", messages);
     assert_eq!(
         answer.status,
@@ -75,35 +78,38 @@ fn empty_fields_are_treated_as_absent() {
 
 #[test]
 fn conversations_end_as_vendors_let_them_end() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
-    let said = |role: &str, content: Value| json!({ "role": role, "content": content });
+    let message = |role: &str, content: Value| json!({ "role": role, "content": content });
     let picture = json!([{ "type": "text", "text": "" }]);
     for (messages, roles) in [
         (
             json!([
-                said("user", json!("a")),
-                said("assistant", json!("The answer is"))
+                message("user", json!("a")),
+                message("assistant", json!("The answer is"))
             ]),
             vec!["user", "assistant"],
         ),
-        (json!([said("system", json!("You greet."))]), vec!["system"]),
+        (
+            json!([message("system", json!("You greet."))]),
+            vec!["system"],
+        ),
         (
             json!([
-                said("user", json!("a")),
-                said("assistant", Value::Null),
-                said("user", json!("b"))
+                message("user", json!("a")),
+                message("assistant", Value::Null),
+                message("user", json!("b"))
             ]),
             vec!["user", "assistant", "user"],
         ),
     ] {
         let answer = client.post(
             "/v1/chat/completions",
-            chat(json!({ "messages": messages })),
+            chat_request(json!({ "messages": messages })),
         );
         assert_eq!(answer.status, 200, "{messages}: {}", answer.text());
-        let body = last_sent(&provider);
+        let body = last_request_body(&provider);
         let sent: Vec<_> = body["messages"]
             .as_array()
             .unwrap()
@@ -114,13 +120,13 @@ fn conversations_end_as_vendors_let_them_end() {
     }
     for messages in [
         json!([]),
-        json!([said("user", json!(""))]),
-        json!([said("user", picture)]),
-        json!([said("user", json!([{ "type": "text", "text": null }]))]),
+        json!([message("user", json!(""))]),
+        json!([message("user", picture)]),
+        json!([message("user", json!([{ "type": "text", "text": null }]))]),
     ] {
         let answer = client.post(
             "/v1/chat/completions",
-            chat(json!({ "messages": messages })),
+            chat_request(json!({ "messages": messages })),
         );
         assert_eq!(
             (answer.status, answer.json()["error"]["param"].clone()),
@@ -129,17 +135,17 @@ fn conversations_end_as_vendors_let_them_end() {
         );
     }
     // A panel needs a question, so the system message becomes part of it.
-    let body = json!({ "model": "quire/gut", "messages": [said("user", json!("What is it?")), said("assistant", json!("It is a"))] });
+    let body = json!({ "model": "quire/gut", "messages": [message("user", json!("What is it?")), message("assistant", json!("It is a"))] });
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 #[test]
 fn body_may_have_a_byte_order_mark_or_compression() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let text = chat(json!({})).to_string();
+    let text = chat_request(json!({})).to_string();
     let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
     let answer = client.send(
         "POST",
@@ -168,7 +174,7 @@ fn body_may_have_a_byte_order_mark_or_compression() {
 
 #[test]
 fn addresses_and_keys_as_clients_write_them() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for path in [
@@ -177,7 +183,7 @@ fn addresses_and_keys_as_clients_write_them() {
         "/v1//chat/completions",
         "/chat/completions",
     ] {
-        let answer = client.post(path, chat(json!({})));
+        let answer = client.post(path, chat_request(json!({})));
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     }
     for (path, right) in [
@@ -216,10 +222,14 @@ fn addresses_and_keys_as_clients_write_them() {
         "{}",
         answer.text()
     );
-    let made = key(&mut client);
+    let created = key(&mut client);
     for name in ["x-api-key", "api-key", "x-goog-api-key"] {
         assert_eq!(
-            server.client().with(name, &made).get("/v1/models").status,
+            server
+                .client()
+                .with(name, &created)
+                .get("/v1/models")
+                .status,
             200,
             "{name}"
         );
@@ -247,10 +257,10 @@ fn legacy_functions_are_called_and_answered_in_their_own_form() {
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let functions = json!([{ "name": "weather", "parameters": { "type": "object" } }]);
-    let mut body = chat(json!({ "functions": functions, "function_call": "auto" }));
+    let mut body = chat_request(json!({ "functions": functions, "function_call": "auto" }));
     let answer = client.post("/v1/chat/completions", body.clone());
     assert_eq!(
-        last_sent(&provider)["tools"][0]["function"]["name"],
+        last_request_body(&provider)["tools"][0]["function"]["name"],
         "weather"
     );
     let choice = &answer.json()["choices"][0];
@@ -276,7 +286,7 @@ fn legacy_functions_are_called_and_answered_in_their_own_form() {
         "{}",
         answer.text()
     );
-    let sent = &last_sent(&provider)["messages"];
+    let sent = &last_request_body(&provider)["messages"];
     assert_eq!(sent[1]["tool_calls"][0]["id"], sent[2]["tool_call_id"]);
     body["messages"] = json!([{ "role": "function", "name": "other", "content": "21" }]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 400);
@@ -284,24 +294,24 @@ fn legacy_functions_are_called_and_answered_in_their_own_form() {
 
 #[test]
 fn a_response_object_repeats_its_request() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({
         "model": "p/any", "input": "Is it thin?", "instructions": "Be brief.", "temperature": 0.5,
         "metadata": { "a": "b" }, "tools": [{ "type": "function", "name": "f", "parameters": {} }],
     });
-    let whole = client.post("/v1/responses", body.clone()).json();
+    let full = client.post("/v1/responses", body.clone()).json();
     let key = key(&mut client);
-    let (_, events) = lines(
+    let (_, events) = stream_lines(
         &server,
         &key,
         "/v1/responses",
-        &merged(body, json!({ "stream": true })),
+        &merge_objects(body, json!({ "stream": true })),
     );
-    let events = data(&events);
+    let events = data_objects(&events);
     let (first, last) = (&events[0]["response"], &events.last().unwrap()["response"]);
-    for response in [&whole, first, last] {
+    for response in [&full, first, last] {
         for (name, value) in [
             ("instructions", json!("Be brief.")),
             ("temperature", json!(0.5)),
@@ -317,7 +327,7 @@ fn a_response_object_repeats_its_request() {
         assert_eq!(response["tools"][0]["name"], "f");
     }
     assert!(first["completed_at"].is_null());
-    for response in [&whole, last] {
+    for response in [&full, last] {
         assert!(
             response["completed_at"].as_i64() >= response["created_at"].as_i64(),
             "{response}"
@@ -327,11 +337,11 @@ fn a_response_object_repeats_its_request() {
 
 #[test]
 fn a_message_has_every_field_of_its_schema() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = json!({ "model": "p/any", "max_tokens": 50, "messages": user() });
-    let whole = client.post("/v1/messages", body.clone()).json();
+    let body = json!({ "model": "p/any", "max_tokens": 50, "messages": user_message() });
+    let full = client.post("/v1/messages", body.clone()).json();
     let has = |value: &Value, names: &[&str]| {
         let missing: Vec<_> = names
             .iter()
@@ -339,8 +349,8 @@ fn a_message_has_every_field_of_its_schema() {
             .collect();
         assert!(missing.is_empty(), "{missing:?} are missing in {value}");
     };
-    has(&whole, &["stop_details", "container", "stop_sequence"]);
-    has(&whole["content"][0], &["citations"]);
+    has(&full, &["stop_details", "container", "stop_sequence"]);
+    has(&full["content"][0], &["citations"]);
     let usage = [
         "cache_creation",
         "inference_geo",
@@ -348,15 +358,15 @@ fn a_message_has_every_field_of_its_schema() {
         "server_tool_use",
         "service_tier",
     ];
-    has(&whole["usage"], &usage);
+    has(&full["usage"], &usage);
     let key = key(&mut client);
-    let (_, events) = lines(
+    let (_, events) = stream_lines(
         &server,
         &key,
         "/v1/messages",
-        &merged(body, json!({ "stream": true })),
+        &merge_objects(body, json!({ "stream": true })),
     );
-    let events = data(&events);
+    let events = data_objects(&events);
     has(&events[0]["message"]["usage"], &usage);
     let delta = events
         .iter()

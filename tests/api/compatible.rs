@@ -10,7 +10,7 @@ use crate::support::script::{answer_stream, server, unfinished_stream};
 use crate::support::{Client, Server};
 
 /// A model whose answer summarizes the request it received.
-fn echo() -> Provider {
+fn echo_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
         "broken" => on("").cut(&unfinished_stream("It is ")),
         "busy" => on("")
@@ -26,14 +26,14 @@ fn echo() -> Provider {
 }
 
 pub fn key(client: &mut Client) -> String {
-    let made = client
+    let created = client
         .post("/api/users/me/api-keys", json!({ "name": "sdk" }))
         .json();
-    made["key"].as_str().unwrap().to_owned()
+    created["key"].as_str().unwrap().to_owned()
 }
 
 /// Returns the lines of a stream without the keep-alive lines.
-pub fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, Vec<String>) {
+pub fn stream_lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, Vec<String>) {
     let body = body.to_string();
     let mut socket = server.connect();
     write!(
@@ -48,19 +48,19 @@ pub fn lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, V
     // In chunked encoding, each chunk size is a separate line.
     let is_size =
         |line: &&str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let kept = rest.lines().map(|line| line.trim_end_matches('\r'));
-    let kept = kept.filter(|line| !line.is_empty() && *line != ":" && !is_size(line));
-    (head.to_owned(), kept.map(str::to_owned).collect())
+    let stored = rest.lines().map(|line| line.trim_end_matches('\r'));
+    let saved = stored.filter(|line| !line.is_empty() && *line != ":" && !is_size(line));
+    (head.to_owned(), saved.map(str::to_owned).collect())
 }
 
-pub fn data(lines: &[String]) -> Vec<Value> {
+pub fn data_objects(lines: &[String]) -> Vec<Value> {
     let data = lines.iter().filter_map(|line| line.strip_prefix("data: "));
     data.filter(|line| *line != "[DONE]")
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
 
-fn chat(model: &str) -> Value {
+fn chat_request(model: &str) -> Value {
     json!({ "model": model, "messages": [
         { "role": "system", "content": "Be brief." },
         { "role": "user", "content": "What is a quire?" },
@@ -71,10 +71,10 @@ fn chat(model: &str) -> Value {
 
 #[test]
 fn a_single_model_receives_the_request_unchanged() {
-    let provider = echo();
+    let provider = echo_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let mut body = chat("p/any");
+    let mut body = chat_request("p/any");
     body["logit_bias"] = json!({ "50256": -100 });
     body["max_completion_tokens"] = json!(77);
     let answer = client.post("/v1/chat/completions", body);
@@ -87,8 +87,8 @@ fn a_single_model_receives_the_request_unchanged() {
     assert_eq!(response["usage"]["total_tokens"], 18);
     assert_eq!(answer.header("x-quire-ignored"), "");
     assert_eq!(answer.header("x-quire-panel"), "p/any");
-    let asked = provider.asked();
-    let sent = &asked.last().unwrap().body;
+    let requests = provider.requests();
+    let sent = &requests.last().unwrap().body;
     let roles: Vec<_> = sent["messages"]
         .as_array()
         .unwrap()
@@ -109,15 +109,15 @@ fn a_single_model_receives_the_request_unchanged() {
 
 #[test]
 fn streams_follow_the_openai_protocol() {
-    let provider = echo();
+    let provider = echo_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
     for (model, usage) in [("p/any", true), ("p/any", false), ("quire/gut", true)] {
-        let mut body = chat(model);
+        let mut body = chat_request(model);
         body["stream"] = json!(true);
         body["stream_options"] = json!({ "include_usage": usage });
-        let (head, lines) = lines(&server, &key, "/v1/chat/completions", &body);
+        let (head, lines) = stream_lines(&server, &key, "/v1/chat/completions", &body);
         assert!(
             head.starts_with("HTTP/1.1 200") && head.contains("text/event-stream"),
             "{head}"
@@ -131,7 +131,7 @@ fn streams_follow_the_openai_protocol() {
             lines.iter().all(|line| line.starts_with("data: ")),
             "{lines:?}"
         );
-        let chunks = data(&lines);
+        let chunks = data_objects(&lines);
         assert_eq!(
             chunks[0]["choices"][0]["delta"],
             json!({ "role": "assistant", "content": "" })
@@ -168,26 +168,26 @@ fn streams_follow_the_openai_protocol() {
 
 #[test]
 fn an_interrupted_stream_ends_with_an_error() {
-    let provider = echo();
+    let provider = echo_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
-    let mut body = chat("p/broken");
+    let mut body = chat_request("p/broken");
     body["stream"] = json!(true);
-    let (_, lines) = lines(&server, &key, "/v1/chat/completions", &body);
+    let (_, lines) = stream_lines(&server, &key, "/v1/chat/completions", &body);
     assert!(
         !lines.iter().any(|line| line.contains("[DONE]")),
         "{lines:?}"
     );
     assert!(
-        data(&lines).last().unwrap()["error"]["message"].is_string(),
+        data_objects(&lines).last().unwrap()["error"]["message"].is_string(),
         "{lines:?}"
     );
 }
 
 #[test]
 fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
-    let provider = echo();
+    let provider = echo_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
@@ -202,8 +202,8 @@ fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
     assert_eq!(response["choices"][0]["message"]["content"], "It is thin.");
     let mut streamed = body;
     streamed["stream"] = json!(true);
-    let (_, events) = lines(&server, &key, "/v1/responses", &streamed);
-    let all = data(&events);
+    let (_, events) = stream_lines(&server, &key, "/v1/responses", &streamed);
+    let all = data_objects(&events);
     assert_eq!(all[0]["type"], "response.created");
     assert_eq!(all.last().unwrap()["type"], "response.completed");
     for (number, event) in all.iter().enumerate() {
@@ -221,7 +221,7 @@ fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
     );
     let mut streamed = body.clone();
     streamed["stream"] = json!(true);
-    let (_, events) = lines(&server, &key, "/v1/messages", &streamed);
+    let (_, events) = stream_lines(&server, &key, "/v1/messages", &streamed);
     assert_eq!(events[0], "event: message_start");
     assert_eq!(events[events.len() - 2], "event: message_stop");
     let count = client.post("/v1/messages/count_tokens", body).json();
@@ -230,7 +230,7 @@ fn the_other_two_shapes_and_a_responses_body_on_the_chat_route() {
 
 #[test]
 fn refusals_are_those_that_their_clients_know() {
-    let provider = echo();
+    let provider = echo_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for (model, status, code) in [
@@ -238,7 +238,7 @@ fn refusals_are_those_that_their_clients_know() {
         ("quire/nothing", 404, json!("model_not_found")),
         ("p/refused", 400, Value::Null),
     ] {
-        let answer = client.post("/v1/chat/completions", chat(model));
+        let answer = client.post("/v1/chat/completions", chat_request(model));
         assert_eq!(
             (answer.status, &answer.json()["error"]["code"]),
             (status, &code),
@@ -252,11 +252,11 @@ fn refusals_are_those_that_their_clients_know() {
             answer.text()
         );
     }
-    let busy = client.post("/v1/chat/completions", chat("p/busy"));
+    let busy = client.post("/v1/chat/completions", chat_request("p/busy"));
     assert_eq!(busy.status, 429, "{}", busy.text());
     assert!(busy.header("retry-after").parse::<u64>().unwrap() >= 1);
     let mut nobody = server.client();
-    let answer = nobody.post("/v1/chat/completions", chat("p/any"));
+    let answer = nobody.post("/v1/chat/completions", chat_request("p/any"));
     assert_eq!(
         (answer.status, &answer.json()["error"]["code"]),
         (401, &json!("invalid_api_key"))
@@ -285,7 +285,7 @@ fn a_client_that_leaves_stops_the_call() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
-    let mut body = chat("p/slow");
+    let mut body = chat_request("p/slow");
     body["stream"] = json!(true);
     let body = body.to_string();
     let mut socket = server.connect();
@@ -330,7 +330,7 @@ fn models_patterns_and_recipes_are_names() {
         (404, &json!("model_not_found"))
     );
     for model in ["quire/My brief", "quire/gut:My brief", "demo/extract"] {
-        let answer = client.post("/v1/chat/completions", chat(model));
+        let answer = client.post("/v1/chat/completions", chat_request(model));
         assert_eq!(answer.status, 200, "{model}: {}", answer.text());
         assert_eq!(answer.json()["model"], model);
     }
@@ -338,31 +338,36 @@ fn models_patterns_and_recipes_are_names() {
 
 #[test]
 fn a_request_that_is_sent_again_under_its_key_is_answered_once() {
-    let provider = echo();
+    let provider = echo_provider();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let client = server.user("ada@example.com");
     let send = |key: &str, body: Value| {
         let mut client = client.clone().with("idempotency-key", key);
         client.post("/v1/chat/completions", body)
     };
-    let first = send("one", chat("p/any"));
-    let again = send("one", chat("p/any"));
-    assert_eq!((first.status, again.status), (200, 200), "{}", again.text());
-    assert_eq!(first.text(), again.text());
-    assert_eq!(again.header("idempotent-replayed"), "true");
+    let first = send("one", chat_request("p/any"));
+    let second = send("one", chat_request("p/any"));
+    assert_eq!(
+        (first.status, second.status),
+        (200, 200),
+        "{}",
+        second.text()
+    );
+    assert_eq!(first.text(), second.text());
+    assert_eq!(second.header("idempotent-replayed"), "true");
     assert_eq!(
         first.header("x-quire-analysis"),
-        again.header("x-quire-analysis")
+        second.header("x-quire-analysis")
     );
-    assert_eq!(provider.asked().len(), 1);
-    let other = send("one", chat("p/other"));
+    assert_eq!(provider.requests().len(), 1);
+    let other = send("one", chat_request("p/other"));
     assert_eq!(other.status, 400, "{}", other.text());
-    assert_eq!(send("two", chat("p/any")).status, 200);
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(send("two", chat_request("p/any")).status, 200);
+    assert_eq!(provider.requests().len(), 2);
     // A failed call is tried again.
     for _ in 0..2 {
-        assert_eq!(send("three", chat("p/refused")).status, 400);
+        assert_eq!(send("three", chat_request("p/refused")).status, 400);
     }
-    assert_eq!(provider.asked().len(), 4);
-    assert_eq!(send("a b", chat("p/any")).status, 400);
+    assert_eq!(provider.requests().len(), 4);
+    assert_eq!(send("a b", chat_request("p/any")).status, 400);
 }

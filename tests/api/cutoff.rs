@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::money::priced;
+use crate::money::priced_server;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::unfinished_stream;
@@ -12,7 +12,7 @@ use crate::support::{Client, Server};
 const PRICE: (f64, f64) = (2.5, 10.0);
 
 /// Answers every request with a thousand tokens and reports that count.
-fn verbose() -> Provider {
+fn verbose_provider() -> Provider {
     Provider::answering(|_: &ReceivedRequest| {
         let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
                    data: {\"choices\":[],\"usage\":{\"prompt_tokens\":420,\"completion_tokens\":1000}}\n\n\
@@ -21,51 +21,54 @@ fn verbose() -> Provider {
     })
 }
 
-fn question(number: usize) -> Value {
+fn question_request(number: usize) -> Value {
     let text = format!("{number} {}", "thin paper ".repeat(150));
     json!({ "model": "openai/gpt-4o", "max_tokens": 1, "messages": [{ "role": "user", "content": text }] })
 }
 
-fn spent(owner: &mut Client) -> f64 {
-    let listed = owner.get("/api/usage/calls?limit=200").json();
-    let calls = listed["calls"].as_array().unwrap().iter();
+fn spent_usd(owner: &mut Client) -> f64 {
+    let list = owner.get("/api/usage/calls?limit=200").json();
+    let calls = list["calls"].as_array().unwrap().iter();
     calls.map(|call| call["cost_usd"].as_f64().unwrap()).sum()
 }
 
 fn api_key(owner: &mut Client, body: Value) -> String {
-    let made = owner.post("/api/users/me/api-keys", body);
-    assert!(made.status < 300, "{}", made.text());
-    made.json()["key"].as_str().unwrap().to_owned()
+    let created = owner.post("/api/users/me/api-keys", body);
+    assert!(created.status < 300, "{}", created.text());
+    created.json()["key"].as_str().unwrap().to_owned()
 }
 
 /// Sends 33 requests at once. Returns the status and finish reason of each.
-fn at_once(server: &Server, key: &str) -> Vec<(u16, Value)> {
+fn ask_at_once(server: &Server, key: &str) -> Vec<(u16, Value)> {
     let ask = |number: usize| {
         let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
-        let answer = { client }.post("/v1/chat/completions", question(number));
+        let answer = { client }.post("/v1/chat/completions", question_request(number));
         let finish = answer.json()["choices"][0]["finish_reason"].clone();
         (answer.status, finish)
     };
     std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..33).map(|n| scope.spawn(move || ask(n))).collect();
-        asked.into_iter().map(|one| one.join().unwrap()).collect()
+        let requests: Vec<_> = (0..33).map(|n| scope.spawn(move || ask(n))).collect();
+        requests
+            .into_iter()
+            .map(|one| one.join().unwrap())
+            .collect()
     })
 }
 
 #[test]
 fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
-    let provider = verbose();
-    let server = priced(&provider, &[]);
+    let provider = verbose_provider();
+    let server = priced_server(&provider, &[]);
     let mut admin = server.user("root@example.com");
     // Budget for about ten calls that stay within their limit.
     let budget = 10.0 * (450.0 * PRICE.0 + 16.0 * PRICE.1) / 1e6;
     for (email, by_key) in [("ada@example.com", true), ("bob@example.com", false)] {
         let mut owner = server.user(email);
-        let wanted = match by_key {
+        let expected = match by_key {
             true => json!({ "name": "k", "budget_usd": budget }),
             false => json!({ "name": "k" }),
         };
-        let key = api_key(&mut owner, wanted);
+        let key = api_key(&mut owner, expected);
         if !by_key {
             let id = owner.get("/api/users/me").json()["id"]
                 .as_str()
@@ -74,7 +77,7 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
             let path = format!("/api/admin/users/{id}/budget");
             assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);
         }
-        let response = at_once(&server, &key);
+        let response = ask_at_once(&server, &key);
         let answered: Vec<_> = response
             .iter()
             .filter(|(status, _)| *status == 200)
@@ -84,26 +87,30 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
             answered.iter().all(|(_, finish)| finish == "length"),
             "{response:?}"
         );
-        let cost = spent(&mut owner);
+        let cost = spent_usd(&mut owner);
         assert!(cost <= budget * 1.25, "{cost} of {budget}");
         // The actual cost counts, so a later call is eventually refused.
         let mut client =
             Client::new(server.address).with("authorization", &format!("Bearer {key}"));
-        let statuses = (100..120).map(|n| client.post("/v1/chat/completions", question(n)).status);
+        let statuses = (100..120).map(|n| {
+            client
+                .post("/v1/chat/completions", question_request(n))
+                .status
+        });
         let statuses: Vec<u16> = statuses.collect();
         assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
-        let cost = spent(&mut owner);
+        let cost = spent_usd(&mut owner);
         assert!(cost <= budget * 1.25, "{cost} of {budget}");
     }
 }
 
 #[test]
 fn without_a_budget_nothing_is_cut_off() {
-    let provider = verbose();
-    let server = priced(&provider, &[]);
+    let provider = verbose_provider();
+    let server = priced_server(&provider, &[]);
     let answer = server
         .user("ada@example.com")
-        .post("/v1/chat/completions", question(1))
+        .post("/v1/chat/completions", question_request(1))
         .json();
     assert_eq!(answer["choices"][0]["finish_reason"], "stop", "{answer}");
     assert_eq!(answer["usage"]["completion_tokens"], 1000);
@@ -115,9 +122,9 @@ fn an_answer_without_a_limit_ends_where_its_budget_does() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         on("").stall(&unfinished_stream(&"word ".repeat(4_000)))
     });
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut admin = server.user("root@example.com");
-    let mut body = question(1);
+    let mut body = question_request(1);
     body.as_object_mut().unwrap().remove("max_tokens");
     let mut ada = server.user("ada@example.com");
     let id = ada.get("/api/users/me").json()["id"]

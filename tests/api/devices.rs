@@ -20,7 +20,7 @@ fn login(client: &mut Client, email: &str, password: &str) -> Answer {
 }
 
 /// Returns a browser with an account, signed out again.
-fn browser(server: &Server, email: &str) -> Client {
+fn known_browser(server: &Server, email: &str) -> Client {
     let mut browser = server.client();
     let account = json!({"email": email, "password": PASSWORD});
     assert_eq!(browser.post("/api/auth/register", account).status, 200);
@@ -28,13 +28,13 @@ fn browser(server: &Server, email: &str) -> Client {
     assert_eq!(login(&mut browser, email, PASSWORD).status, 200);
     let signed_out = browser.post("/api/auth/logout", json!({}));
     assert_eq!(signed_out.status, 200, "{}", signed_out.text());
-    let kept: Vec<&str> = browser.cookies.keys().map(String::as_str).collect();
-    assert_eq!(kept, [NAME], "what signing out leaves");
+    let stored: Vec<&str> = browser.cookies.keys().map(String::as_str).collect();
+    assert_eq!(stored, [NAME], "what signing out leaves");
     browser
 }
 
 /// Guesses continuously from the same address, twenty at a time, while `owner` runs.
-fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
+fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
     let (ended, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..20 {
@@ -49,8 +49,8 @@ fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
                 }
             });
         }
-        let begun = Instant::now();
-        while refused.load(Relaxed) < 1000 && begun.elapsed() < Duration::from_secs(60) {
+        let start = Instant::now();
+        while refused.load(Relaxed) < 1000 && start.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(20));
         }
         // Caught here, so that a failure also stops the flood.
@@ -66,14 +66,14 @@ fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
 #[test]
 fn a_login_flood_from_the_same_address_does_not_lock_out_a_known_browser() {
     let server = Server::with(LIMITS);
-    let mut owner = browser(&server, "a@b.co");
-    beside_a_flood(&server, "a@b.co", || {
+    let mut owner = known_browser(&server, "a@b.co");
+    run_during_flood(&server, "a@b.co", || {
         for number in 0..15 {
             let began = Instant::now();
             let answer = login(&mut owner, "a@b.co", PASSWORD);
             assert_eq!(answer.status, 200, "{number}: {}", answer.text());
-            let took = began.elapsed();
-            assert!(took < Duration::from_secs(3), "{number}: {took:?}");
+            let duration = began.elapsed();
+            assert!(duration < Duration::from_secs(3), "{number}: {duration:?}");
             let renewed = owner.post("/api/auth/refresh", json!({}));
             assert_eq!(renewed.status, 200, "{number}: {}", renewed.text());
             let out = owner.post("/api/auth/logout", json!({}));
@@ -86,7 +86,7 @@ fn a_login_flood_from_the_same_address_does_not_lock_out_a_known_browser() {
 #[test]
 fn requests_of_a_browser_are_counted_apart_from_its_address() {
     let server = Server::with(&[("RATE_LIMIT", "5")]);
-    let owner = browser(&server, "a@b.co");
+    let owner = known_browser(&server, "a@b.co");
     let mut stranger = server.client();
     assert!((0..20).any(|_| stranger.get("/api/models").status == 429));
     let mut forger = owner.clone();
@@ -103,7 +103,7 @@ fn requests_of_a_browser_are_counted_apart_from_its_address() {
 #[test]
 fn a_stolen_cookie_opens_nothing_and_its_guesses_are_bounded() {
     let server = Server::with(LIMITS);
-    let mut thief = browser(&server, "a@b.co");
+    let mut thief = known_browser(&server, "a@b.co");
     thief.get("/api/users/me").refused(401, "UNAUTHENTICATED");
     let answer = thief.post("/api/auth/refresh", json!({}));
     answer.refused(400, "BAD_REQUEST");
@@ -111,10 +111,10 @@ fn a_stolen_cookie_opens_nothing_and_its_guesses_are_bounded() {
     for _ in 0..12 {
         login(&mut thief, "a@b.co", "An0ther-Password").refused(401, "UNAUTHENTICATED");
     }
-    let took = began.elapsed();
+    let duration = began.elapsed();
     assert!(
-        took > Duration::from_secs(5),
-        "two of them took turns: {took:?}"
+        duration > Duration::from_secs(5),
+        "two of them took turns: {duration:?}"
     );
 }
 

@@ -12,7 +12,7 @@ use crate::support::server::rest;
 use crate::support::{Answer, Client, Server};
 
 /// The smallest limit that the settings allow.
-const LIMIT: usize = 1 << 20;
+const UPLOAD_LIMIT: usize = 1 << 20;
 
 /// A running server with two users, the first of them its administrator.
 struct TwoUsers {
@@ -39,7 +39,7 @@ impl TwoUsers {
     }
     fn send(&self, who: usize, name: &str, bytes: &[u8]) -> Answer {
         let form = Form::default().file("file", name, bytes).end();
-        self.ask(who, "POST", "/api/upload-document", FORM, &form)
+        self.ask(who, "POST", "/api/upload-document", FORM_TYPE, &form)
     }
     fn post(&self, who: usize, path: &str, body: Value) -> Answer {
         self.people[who].clone().post(path, body)
@@ -54,12 +54,12 @@ impl TwoUsers {
         let token = signed_in["access_token"].as_str().expect("a token");
         format!(
             "POST /api/upload-document HTTP/1.1\r\nhost: quire\r\nauthorization: Bearer {token}\r\n\
-             connection: close\r\ncontent-type: {FORM}\r\ncontent-length: {length}\r\n\r\n"
+             connection: close\r\ncontent-type: {FORM_TYPE}\r\ncontent-length: {length}\r\n\r\n"
         )
     }
 }
 
-const FORM: &str = "multipart/form-data; boundary=quireboundary";
+const FORM_TYPE: &str = "multipart/form-data; boundary=quireboundary";
 
 #[derive(Default)]
 struct Form(Vec<u8>);
@@ -128,20 +128,20 @@ fn supported_file_types_and_encodings_are_read() {
         ("data", br#"{"a": [1, 2]}"#.to_vec(), "json", "utf-8"),
         ("main.rs", b"fn main() {}".to_vec(), "source", "utf-8"),
     ] {
-        let kept = house.send(0, name, &bytes).expect(200);
+        let stored = house.send(0, name, &bytes).expect(200);
         assert_eq!(
-            (&kept["kind"], &kept["encoding"]),
+            (&stored["kind"], &stored["encoding"]),
             (&kind.into(), &encoding.into()),
-            "{name}: {kept}"
+            "{name}: {stored}"
         );
         assert_eq!(
-            (&kept["status"], &kept["size"]),
+            (&stored["status"], &stored["size"]),
             (&"processed".into(), &bytes.len().into()),
             "{name}"
         );
-        assert_eq!(kept["id"], kept["document_id"]);
-        let path = format!("/api/documents/{}", kept["id"].as_str().expect("an id"));
-        assert_eq!(house.get(0, &path).expect(200), kept);
+        assert_eq!(stored["id"], stored["document_id"]);
+        let path = format!("/api/documents/{}", stored["id"].as_str().expect("an id"));
+        assert_eq!(house.get(0, &path).expect(200), stored);
         assert_eq!(
             house.get(0, &format!("{path}/content")).bytes,
             bytes,
@@ -183,15 +183,15 @@ fn hostile_file_names_are_harmless() {
     .into_iter()
     .enumerate()
     {
-        let kept = house
+        let stored = house
             .send(0, name, format!("words {number}").as_bytes())
             .expect(200);
-        assert_eq!(kept["filename"], expected, "{name}");
+        assert_eq!(stored["filename"], expected, "{name}");
         let content = house.get(
             0,
             &format!(
                 "/api/documents/{}/content",
-                kept["id"].as_str().expect("an id")
+                stored["id"].as_str().expect("an id")
             ),
         );
         assert_eq!(content.status, 200);
@@ -257,10 +257,10 @@ fn unsupported_uploads_are_refused_and_leave_no_files() {
         .refused_with(400, &["file", "empty"]);
     let nothing = Form::default().text("other", "x").end();
     house
-        .ask(0, "POST", "/api/upload-document", FORM, &nothing)
+        .ask(0, "POST", "/api/upload-document", FORM_TYPE, &nothing)
         .refused_with(400, &["file"]);
     house
-        .ask(0, "POST", "/api/upload-document", FORM, b"")
+        .ask(0, "POST", "/api/upload-document", FORM_TYPE, b"")
         .refused_with(400, &[]);
     house
         .ask(0, "POST", "/api/upload-document", "application/json", b"{}")
@@ -279,9 +279,9 @@ fn unsupported_uploads_are_refused_and_leave_no_files() {
         .end();
     cut.truncate(cut.len() - 25);
     house
-        .ask(0, "POST", "/api/upload-document", FORM, &cut)
+        .ask(0, "POST", "/api/upload-document", FORM_TYPE, &cut)
         .refused_with(400, &[]);
-    for size in [LIMIT + 1, LIMIT * 30] {
+    for size in [UPLOAD_LIMIT + 1, UPLOAD_LIMIT * 30] {
         house
             .send(0, "big.txt", &b"word ".repeat(size / 5 + 1))
             .refused_with(413, &["larger"]);
@@ -297,7 +297,7 @@ fn unsupported_uploads_are_refused_and_leave_no_files() {
         (&"failed".into(), &"there is no text in the file".into())
     );
     house
-        .send(0, "exact.txt", &b"abcd ".repeat(LIMIT / 5))
+        .send(0, "exact.txt", &b"abcd ".repeat(UPLOAD_LIMIT / 5))
         .expect(200);
 }
 
@@ -425,10 +425,10 @@ fn one_search_goes_over_all_of_a_person_s_documents() {
 #[test]
 fn deletion_removes_files_rows_and_search_entries() {
     let house = TwoUsers::new();
-    let kept = house
+    let stored = house
         .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
         .expect(200);
-    let path = format!("/api/documents/{}", kept["id"].as_str().expect("an id"));
+    let path = format!("/api/documents/{}", stored["id"].as_str().expect("an id"));
     let search = |words: &str| house.get(0, &format!("{path}/search?q={words}"));
     assert_eq!(
         search("zanzibar").expect(200)["results"][0]["heading"],
@@ -450,6 +450,6 @@ fn deletion_removes_files_rows_and_search_entries() {
         house
             .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
             .expect(200)["id"],
-        kept["id"]
+        stored["id"]
     );
 }

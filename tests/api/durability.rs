@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::stream::{texts, whole};
+use crate::stream::{check_complete_stream, texts};
 use crate::support::Client;
 use crate::support::client::Event;
 use crate::support::executable::Executable;
@@ -16,7 +16,7 @@ use crate::support::script::{
 use crate::support::server::Folder;
 
 /// Every start of the executable requests the provider's model list once.
-fn asked_for_models(starts: usize) -> ScriptLine {
+fn model_list_line(starts: usize) -> ScriptLine {
     on("GET models")
         .times(starts)
         .optional()
@@ -25,36 +25,37 @@ fn asked_for_models(starts: usize) -> ScriptLine {
 
 /// Starts a run of two members: one has answered, the other hangs in the middle of its answer. Returns the run's
 /// ID and the events received so far.
-pub fn interrupted(client: &mut Client) -> (String, Vec<Event>) {
+pub fn start_half_finished_run(client: &mut Client) -> (String, Vec<Event>) {
     let id = begin(client, &["p/quick", "p/slow"]);
-    let mut seen = Vec::new();
+    let mut observed = Vec::new();
     for event in client.events(&analysis_path(&id, "/events"), None) {
-        seen.push(event);
+        observed.push(event);
         let has = |name: &str, model: &str| {
-            seen.iter()
+            observed
+                .iter()
                 .any(|event: &Event| event.name == name && event.data["model"] == model)
         };
         if has("member.completed", "p/quick") && has("member.delta", "p/slow") {
-            return (id, seen);
+            return (id, observed);
         }
     }
-    panic!("the run is over already: {seen:?}");
+    panic!("the run is over already: {observed:?}");
 }
 
-pub fn half_then_whole() -> Vec<ScriptLine> {
+pub fn interrupted_then_complete_lines() -> Vec<ScriptLine> {
     vec![
         on("quick").sse(&answer_stream("Eighty grams.")),
         on("slow").stall(&unfinished_stream("It is ")),
         on("slow").sse(&answer_stream("It is thin.")),
-        asked_for_models(2),
+        model_list_line(2),
     ]
 }
 
 /// Checks that a run has resumed after a restart from the last event, without repeating completed calls.
-pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
-    let shown = wait_until_ended(client, id);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    let answers = &shown["model_responses"];
+pub fn check_resumed(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
+    let analysis = wait_until_ended(client, id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    let answers = &analysis["model_responses"];
     assert_eq!(
         (&answers["p/quick"], &answers["p/slow"]),
         (&json!("Eighty grams."), &json!("It is thin."))
@@ -72,36 +73,36 @@ pub fn went_on(client: &mut Client, provider: &Provider, id: &str, seen: &[Event
     assert_eq!(rest, all[seen.len()..]);
     let joined = &texts(&all).0[&("initial".to_owned(), "p/slow".to_owned())];
     assert_eq!(joined, "It is thin.");
-    let asked = provider
-        .asked()
+    let requests = provider
+        .requests()
         .into_iter()
         .filter(|asked| asked.body["model"] == "quick");
-    assert_eq!(asked.count(), 1);
+    assert_eq!(requests.count(), 1);
 }
 
 #[test]
 fn a_run_resumes_after_the_server_is_killed() {
-    let provider = Provider::script(half_then_whole());
+    let provider = Provider::script(interrupted_then_complete_lines());
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let (id, seen) = interrupted(&mut client);
+    let (id, seen) = start_half_finished_run(&mut client);
     first.kill();
     let second = Executable::start(&folder, &provider, &[]);
-    went_on(&mut second.known(&client), &provider, &id, &seen);
+    check_resumed(&mut second.known(&client), &provider, &id, &seen);
 }
 
 #[test]
 fn a_run_resumes_after_the_server_is_stopped() {
-    let provider = Provider::script(half_then_whole());
+    let provider = Provider::script(interrupted_then_complete_lines());
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "1")]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let (id, seen) = interrupted(&mut client);
+    let (id, seen) = start_half_finished_run(&mut client);
     first.signal("-TERM");
     assert_eq!(first.code(), Some(0));
     let second = Executable::start(&folder, &provider, &[]);
-    went_on(&mut second.known(&client), &provider, &id, &seen);
+    check_resumed(&mut second.known(&client), &provider, &id, &seen);
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn a_stop_lets_a_run_finish_that_is_nearly_done() {
     let pause = Duration::from_millis(40);
     let provider = Provider::script([
         on("a").sse_in_pieces(&answer_stream("It is thin."), 64, pause),
-        asked_for_models(2),
+        model_list_line(2),
     ]);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
@@ -119,9 +120,9 @@ fn a_stop_lets_a_run_finish_that_is_nearly_done() {
     first.signal("-TERM");
     assert_eq!(first.code(), Some(0));
     let second = Executable::start(&folder, &provider, &[]);
-    let shown = second.known(&client).get(&analysis_path(&id, "")).json();
+    let body = second.known(&client).get(&analysis_path(&id, "")).json();
     assert_eq!(
-        (&shown["status"], &shown["model_responses"]["p/a"]),
+        (&body["status"], &body["model_responses"]["p/a"]),
         (&json!("completed"), &json!("It is thin."))
     );
 }
@@ -130,7 +131,7 @@ fn a_stop_lets_a_run_finish_that_is_nearly_done() {
 fn a_second_signal_does_not_wait_for_a_run() {
     let provider = Provider::script([
         on("slow").stall(&unfinished_stream("It is ")),
-        asked_for_models(1),
+        model_list_line(1),
     ]);
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "600")]);
@@ -150,7 +151,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
     let provider = Provider::script([
         on("quick").sse(&answer_stream("Eighty grams.")),
         on("slow").stall(&unfinished_stream("It is ")),
-        asked_for_models(2),
+        model_list_line(2),
     ]);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
@@ -192,10 +193,10 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
     assert!(waiting.join().unwrap().contains("analysis.started"));
     let second = Executable::start(&folder, &provider, &[]);
     let mut client = second.known(&client);
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["status"], "cancelled");
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["status"], "cancelled");
     assert_eq!(
-        shown["error"],
+        analysis["error"],
         "the server stopped while a client was waiting for this analysis"
     );
     let last = client
@@ -204,10 +205,10 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
         .unwrap();
     assert_eq!(
         (last.name.as_str(), &last.data["reason"]),
-        ("analysis.cancelled", &shown["error"])
+        ("analysis.cancelled", &analysis["error"])
     );
     // The completed answer was paid for.
-    assert_eq!(shown["usage"]["output"], 7, "{shown}");
+    assert_eq!(analysis["usage"]["output"], 7, "{analysis}");
     assert_eq!(
         (&last.data["answered"], &last.data["usage"]["output"]),
         (&json!(1), &json!(7))
@@ -219,7 +220,7 @@ fn runs_that_waited_for_their_turn_are_not_forgotten() {
     let provider = Provider::script([
         on("first").stall(&unfinished_stream("It is ")),
         on("first").sse(&answer_stream("It is thin.")),
-        asked_for_models(2),
+        model_list_line(2),
     ]);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[("MAX_RUNS", "1")]);
@@ -251,18 +252,18 @@ fn a_run_survives_being_killed_again_and_again() {
     let provider = Provider::script([
         slowly("a", member),
         slowly("writer", writer),
-        asked_for_models(9),
+        model_list_line(9),
     ]);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let more = json!({"async": true, "cache": "off", "ultra_model": "p/writer"});
+    let extra = json!({"async": true, "cache": "off", "ultra_model": "p/writer"});
     let answer = client.post(
         "/api/analyze",
-        short_run_with(&["p/a", "demo/extract"], more),
+        short_run_with(&["p/a", "demo/extract"], extra),
     );
     let id = answer.json()["analysis_id"].as_str().unwrap().to_owned();
-    let mut seen: Vec<Event> = Vec::new();
+    let mut observed: Vec<Event> = Vec::new();
     let mut server = first;
     for mark in [
         "analysis.started",
@@ -271,31 +272,31 @@ fn a_run_survives_being_killed_again_and_again() {
         "synthesis.delta",
         "synthesis.delta",
     ] {
-        let last = seen.last().and_then(|event| event.id);
+        let last = observed.last().and_then(|event| event.id);
         for event in client.events(&analysis_path(&id, "/events"), last) {
             let reached = event.name == mark;
-            seen.push(event);
+            observed.push(event);
             if reached {
                 break;
             }
         }
-        assert_eq!(seen.last().unwrap().name, mark);
+        assert_eq!(observed.last().unwrap().name, mark);
         server.kill();
         server = Executable::start(&folder, &provider, &[]);
         client = server.known(&client);
     }
-    let last = seen.last().and_then(|event| event.id);
-    seen.extend(client.events(&analysis_path(&id, "/events"), last));
-    whole(&seen);
+    let last = observed.last().and_then(|event| event.id);
+    observed.extend(client.events(&analysis_path(&id, "/events"), last));
+    check_complete_stream(&observed);
     let stored: Vec<Event> = client
         .events(&analysis_path(&id, "/events"), None)
         .collect();
-    assert_eq!(stored, seen, "what was seen is what is stored");
-    let (members, synthesis) = texts(&seen);
+    assert_eq!(stored, observed, "what was seen is what is stored");
+    let (members, synthesis) = texts(&observed);
     assert_eq!(members[&("initial".to_owned(), "p/a".to_owned())], member);
-    let shown = client.get(&analysis_path(&id, "")).json();
+    let body = client.get(&analysis_path(&id, "")).json();
     assert_eq!(
-        (&shown["status"], &shown["ultra_response"]),
+        (&body["status"], &body["ultra_response"]),
         (&json!("completed"), &json!(writer))
     );
     assert_eq!(synthesis, writer);

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::compatible::key;
-use crate::money::priced;
+use crate::money::priced_server;
 use crate::support::Client;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::server;
 
-fn vectors() -> Provider {
+fn embedding_provider() -> Provider {
     Provider::answering(
         |asked: &ReceivedRequest| match asked.body["model"].as_str() {
             Some("busy") => on("")
@@ -32,7 +32,7 @@ fn vectors() -> Provider {
 
 #[test]
 fn embeddings_are_forwarded_in_both_encodings_and_recorded() {
-    let provider = vectors();
+    let provider = embedding_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = client.post(
@@ -47,7 +47,7 @@ fn embeddings_are_forwarded_in_both_encodings_and_recorded() {
         "{answer}"
     );
     assert_eq!(answer["usage"]["prompt_tokens"], 9);
-    let sent = &provider.asked()[0].body;
+    let sent = &provider.requests()[0].body;
     assert_eq!(
         (&sent["model"], &sent["dimensions"]),
         (&json!("vec"), &json!(2))
@@ -68,7 +68,7 @@ fn embeddings_are_forwarded_in_both_encodings_and_recorded() {
 
 #[test]
 fn embedding_errors_have_openai_format() {
-    let provider = vectors();
+    let provider = embedding_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for (body, status) in [
@@ -96,7 +96,7 @@ fn concurrent_embeddings_stay_within_a_budget() {
             .after(Duration::from_millis(300))
             .status(200, "application/json", &body.to_string())
     });
-    let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
+    let server = priced_server(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
     let key = key(&mut server.user("ada@example.com"));
     // Each is 16 tokens; two do not fit.
     let body = json!({ "model": "p/vec", "input": "a".repeat(64) });
@@ -106,16 +106,16 @@ fn concurrent_embeddings_stay_within_a_budget() {
         client.post("/v1/embeddings", body.clone()).status
     };
     let answered = std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
-        let statuses = asked.into_iter().map(|one| one.join().unwrap());
+        let requests: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        let statuses = requests.into_iter().map(|one| one.join().unwrap());
         statuses.filter(|status| *status == 200).count()
     });
-    assert_eq!((answered, provider.asked().len()), (1, 1));
+    assert_eq!((answered, provider.requests().len()), (1, 1));
 }
 
 #[test]
 fn a_repeated_idempotency_key_forwards_once() {
-    let provider = vectors();
+    let provider = embedding_provider();
     let server = server(&provider, &[]);
     let mut owner = server.user("ada@example.com");
     let keys = [key(&mut owner), key(&mut owner)];
@@ -132,16 +132,16 @@ fn a_repeated_idempotency_key_forwards_once() {
     assert_eq!((first.status, first.text()), (200, again.text()));
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(ask(0, "b").status, 400);
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
     // Another API key of the same user may be restricted, so it learns nothing.
     assert_eq!(ask(1, "a").status, 200);
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
 }
 
 #[test]
 fn embeddings_beyond_a_budget_are_refused() {
-    let provider = vectors();
-    let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
+    let provider = embedding_provider();
+    let server = priced_server(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
     let mut client = server.user("ada@example.com");
     let body = json!({ "model": "p/vec", "input": "a" });
     let mut statuses = Vec::new();
@@ -153,11 +153,11 @@ fn embeddings_beyond_a_budget_are_refused() {
         3,
         "{statuses:?}"
     );
-    assert_eq!(provider.asked().len(), 3);
+    assert_eq!(provider.requests().len(), 3);
 }
 
 /// Refuses two fields with the vendors' own error messages.
-fn picky() -> Provider {
+fn strict_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let refuse = |why: &str| {
             let body = json!({ "error": { "message": why, "type": "invalid_request_error", "param": null, "code": null } });
@@ -176,7 +176,7 @@ fn picky() -> Provider {
 
 #[test]
 fn a_refused_field_is_omitted_reported_and_remembered() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({ "model": "p/vec", "input": "a", "dimensions": 2 });
@@ -186,6 +186,6 @@ fn a_refused_field_is_omitted_reported_and_remembered() {
         let mut ignored: Vec<&str> = answer.header("x-quire-ignored").split(", ").collect();
         ignored.sort_unstable();
         assert_eq!(ignored, ["dimensions", "encoding_format"]);
-        assert_eq!(provider.asked().len(), asked, "remembered");
+        assert_eq!(provider.requests().len(), asked, "remembered");
     }
 }

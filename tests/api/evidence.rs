@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::money::priced;
+use crate::money::priced_server;
 use crate::support::executable::Executable;
 use crate::support::provider::{Provider, ReceivedRequest, ScriptLine, on};
 use crate::support::script::{
@@ -10,16 +10,16 @@ use crate::support::script::{
 };
 use crate::support::server::Folder;
 
-const ON: (&str, &str) = ("EVIDENCE", "auto");
-const FIRST: &str = "The lease ends on 30 June 2027. The tenant may renew it once.";
-const SECOND: &str = "The lease runs until 31 March 2028.";
-const ANSWER: &str =
+const EVIDENCE_ON: (&str, &str) = ("EVIDENCE", "auto");
+const FIRST_ANSWER: &str = "The lease ends on 30 June 2027. The tenant may renew it once.";
+const SECOND_ANSWER: &str = "The lease runs until 31 March 2028.";
+const SYNTHESIS_TEXT: &str =
     "## Answer\nThe lease ends on 30 June 2027 [D1:p1].\n\n## Contradictions\nB says March 2028.";
-const LEASE: &[u8] =
+const LEASE_TEXT: &[u8] =
     b"The lease shall end on 30 June 2027 without notice. It begins on 1 July 2024.";
 
 /// Returns the question in a request: its last message.
-fn question(asked: &ReceivedRequest) -> String {
+fn question_of(asked: &ReceivedRequest) -> String {
     // A request for the model list has no messages.
     let messages = asked.body["messages"].as_array();
     let last = messages.and_then(|messages| messages.last());
@@ -29,23 +29,26 @@ fn question(asked: &ReceivedRequest) -> String {
 
 /// Whether a request is to compare answers, or an answer with passages.
 fn is_comparison(asked: &ReceivedRequest) -> bool {
-    question(asked).contains("Compare the texts.")
+    question_of(asked).contains("Compare the texts.")
 }
 
 fn is_check(asked: &ReceivedRequest) -> bool {
-    question(asked).contains("Compare each numbered sentence")
+    question_of(asked).contains("Compare each numbered sentence")
 }
 
 /// Returns the letter under which the judge sees a text.
-fn shown(question: &str, words: &str) -> String {
+fn letter_of(question: &str, words: &str) -> String {
     let at = question.find(words).expect("the text is shown");
     let fence = question[..at].rfind("----- text ").expect("a fence");
     question[fence + 11..fence + 12].to_owned()
 }
 
-fn compared(asked: &ReceivedRequest) -> Value {
-    let question = question(asked);
-    let (first, second) = (shown(&question, FIRST), shown(&question, SECOND));
+fn comparison_reply(asked: &ReceivedRequest) -> Value {
+    let question = question_of(asked);
+    let (first, second) = (
+        letter_of(&question, FIRST_ANSWER),
+        letter_of(&question, SECOND_ANSWER),
+    );
     let stance = |member: &str, stance: &str, quote: &str| json!({ "member": member, "stance": stance, "quote": quote });
     json!({
         "claims": [
@@ -59,26 +62,26 @@ fn compared(asked: &ReceivedRequest) -> Value {
     })
 }
 
-fn checked() -> Value {
+fn check_reply() -> Value {
     json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": "The lease shall end on 30 June 2027" }] })
 }
 
 /// Answers as two members (the first also checks) and a synthesizer that is also the judge.
-fn panel(asked: &ReceivedRequest) -> ScriptLine {
+fn panel_line(asked: &ReceivedRequest) -> ScriptLine {
     let model = asked.model();
     let text = match model.as_str() {
-        _ if is_comparison(asked) => compared(asked).to_string(),
-        _ if is_check(asked) => checked().to_string(),
-        "gpt-4o" => FIRST.to_owned(),
-        "gpt-4o-mini" => SECOND.to_owned(),
-        _ => ANSWER.to_owned(),
+        _ if is_comparison(asked) => comparison_reply(asked).to_string(),
+        _ if is_check(asked) => check_reply().to_string(),
+        "gpt-4o" => FIRST_ANSWER.to_owned(),
+        "gpt-4o-mini" => SECOND_ANSWER.to_owned(),
+        _ => SYNTHESIS_TEXT.to_owned(),
     };
     on(&model).sse(&answer_stream(&text))
 }
 
 const MEMBERS: [&str; 2] = ["openai/gpt-4o", "openai/gpt-4o-mini"];
 
-fn request(more: Value) -> Value {
+fn analysis_request(more: Value) -> Value {
     let mut body = short_run_with(
         &MEMBERS,
         json!({ "async": true, "ultra_model": "openai/gpt-4.1" }),
@@ -91,13 +94,13 @@ fn request(more: Value) -> Value {
 
 #[test]
 fn a_panel_is_mapped_with_words_that_were_found() {
-    let provider = Provider::answering(panel);
-    let server = priced(&provider, &[ON]);
+    let provider = Provider::answering(panel_line);
+    let server = priced_server(&provider, &[EVIDENCE_ON]);
     let mut ada = server.user("ada@example.com");
     let lease = ada
-        .upload("/api/upload-document", "lease.txt", LEASE)
+        .upload("/api/upload-document", "lease.txt", LEASE_TEXT)
         .json();
-    let body = request(json!({ "document_ids": [lease["id"]] }));
+    let body = analysis_request(json!({ "document_ids": [lease["id"]] }));
     let estimate = ada.post("/api/estimate", body.clone()).json();
     let lines: Vec<&str> = (estimate["calls"].as_array().unwrap().iter())
         .filter(|call| call["stage"] == "evidence")
@@ -113,8 +116,8 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     let place = |name: &str| events.iter().rposition(|(one, _)| one == name).unwrap();
     assert!(place("synthesis.delta") < place("evidence_ready"));
     assert_eq!(place("evidence_ready") + 1, place("analysis.completed"));
-    let shown = wait_until_ended(&mut ada, &id);
-    let map = &shown["evidence"];
+    let analysis = wait_until_ended(&mut ada, &id);
+    let map = &analysis["evidence"];
     assert_eq!(events[place("evidence_ready")].1["evidence"], *map);
     assert_eq!(
         (&map["status"], &map["judge"], &map["checker"]),
@@ -181,16 +184,16 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     };
     let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
     assert!(
-        near(costs(&|_| true), shown["cost_usd"].as_f64().unwrap()),
+        near(costs(&|_| true), analysis["cost_usd"].as_f64().unwrap()),
         "{calls}"
     );
     assert!(map["cost_usd"].as_f64().unwrap() > 0.0);
-    let timeline = shown["timeline"].as_array().unwrap().iter();
+    let timeline = analysis["timeline"].as_array().unwrap().iter();
     assert_eq!(
         timeline.filter(|call| call["stage"] == "evidence").count(),
         2
     );
-    let stages = shown["findings"]["stages"].as_array().unwrap();
+    let stages = analysis["findings"]["stages"].as_array().unwrap();
     assert_eq!(stages.last().unwrap()["stage"], "evidence");
     assert!(near(
         stages.last().unwrap()["cost_usd"].as_f64().unwrap(),
@@ -198,7 +201,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     ));
 
     // Older clients find the claims in the existing lists, and exports include them.
-    let old = &shown["findings"]["contradictions"][0]["sides"];
+    let old = &analysis["findings"]["contradictions"][0]["sides"];
     assert_eq!(old[1]["says"], "runs until 31 March 2028");
     for format in ["markdown", "html"] {
         let text = ada
@@ -222,15 +225,15 @@ fn no_judge_is_called_when_disabled_or_unavailable() {
             !is_comparison(asked) && !is_check(asked),
             "nobody is asked to judge"
         );
-        panel(asked)
+        panel_line(asked)
     });
-    let server = priced(&provider, &[ON]);
+    let server = priced_server(&provider, &[EVIDENCE_ON]);
     let mut ada = server.user("ada@example.com");
     let mut run = |body: Value| {
         let id = id_of(&ada.post("/api/analyze", body));
         wait_until_ended(&mut ada, &id)["evidence"].clone()
     };
-    let off = run(request(json!({ "evidence": "off" })));
+    let off = run(analysis_request(json!({ "evidence": "off" })));
     assert_eq!(
         (&off["status"], &off["claims"]),
         (&json!("off"), &json!([])),
@@ -258,7 +261,9 @@ fn no_judge_is_called_when_disabled_or_unavailable() {
     );
     assert!(demo["similarity"].is_number());
     // A lower budget drops the map rather than refusing the run.
-    let estimate = ada.post("/api/estimate", request(json!({}))).json();
+    let estimate = ada
+        .post("/api/estimate", analysis_request(json!({})))
+        .json();
     let without: f64 = (estimate["calls"].as_array().unwrap().iter())
         .filter(|call| call["stage"] != "evidence")
         .map(|call| call["cost_usd"].as_f64().unwrap())
@@ -271,7 +276,10 @@ fn no_judge_is_called_when_disabled_or_unavailable() {
     let budget = bounds.max(without) + 1e-6;
     let all = estimate["cost_usd"].as_f64().unwrap();
     if budget < all {
-        let id = id_of(&ada.post("/api/analyze", request(json!({ "budget_usd": budget }))));
+        let id = id_of(&ada.post(
+            "/api/analyze",
+            analysis_request(json!({ "budget_usd": budget })),
+        ));
         let poor = wait_until_ended(&mut ada, &id)["evidence"].clone();
         assert_eq!(poor["status"], "off", "{poor}");
     }
@@ -280,8 +288,11 @@ fn no_judge_is_called_when_disabled_or_unavailable() {
         json!({ "mode": "on", "model": "demo/merge" }),
         json!({ "model": "p/none", "colour": 1 }),
     ] {
-        ada.post("/api/analyze", request(json!({ "evidence": wrong })))
-            .refused(422, "VALIDATION_ERROR");
+        ada.post(
+            "/api/analyze",
+            analysis_request(json!({ "evidence": wrong })),
+        )
+        .refused(422, "VALIDATION_ERROR");
     }
 }
 
@@ -293,29 +304,29 @@ fn failed_judge_does_not_affect_the_answer() {
     ] {
         let provider = Provider::answering(move |asked| {
             if !is_comparison(asked) {
-                return panel(asked);
+                return panel_line(asked);
             }
             match reply {
                 Some(text) => on(&asked.model()).sse(&answer_stream(text)),
                 None => on(&asked.model()).status(400, "application/json", "{}"),
             }
         });
-        let server = priced(&provider, &[ON]);
+        let server = priced_server(&provider, &[EVIDENCE_ON]);
         let mut ada = server.user("ada@example.com");
-        let id = id_of(&ada.post("/api/analyze", request(json!({}))));
-        let shown = wait_until_ended(&mut ada, &id);
+        let id = id_of(&ada.post("/api/analyze", analysis_request(json!({}))));
+        let analysis = wait_until_ended(&mut ada, &id);
         assert_eq!(
-            (&shown["status"], &shown["synthesis"]),
-            (&json!("completed"), &json!(ANSWER))
+            (&analysis["status"], &analysis["synthesis"]),
+            (&json!("completed"), &json!(SYNTHESIS_TEXT))
         );
         assert_eq!(
-            shown["evidence"]["status"], "failed",
+            analysis["evidence"]["status"], "failed",
             "{}",
-            shown["evidence"]
+            analysis["evidence"]
         );
-        let reason = shown["evidence"]["reason"].as_str().unwrap();
+        let reason = analysis["evidence"]["reason"].as_str().unwrap();
         assert!(reason.contains(why), "{reason}");
-        assert_eq!(shown["failures"], json!([]), "no member failed");
+        assert_eq!(analysis["failures"], json!([]), "no member failed");
         let text = ada
             .get(&analysis_path(&id, "/export?format=markdown"))
             .text();
@@ -327,18 +338,18 @@ fn failed_judge_does_not_affect_the_answer() {
 fn a_comparison_survives_a_killed_server() {
     let provider = Provider::answering(|asked| match is_comparison(asked) {
         true => on(&asked.model()).hang(),
-        false => panel(asked),
+        false => panel_line(asked),
     });
     let url = provider.base_url();
     let folder = Folder::new();
     let settings = [
-        ON,
+        EVIDENCE_ON,
         ("OPENAI_API_KEY", "sk-test"),
         ("OPENAI_BASE_URL", url.as_str()),
     ];
     let first = Executable::with(&folder, &settings);
     let mut ada = crate::support::Client::new(first.address).registered("ada@example.com");
-    let id = id_of(&ada.post("/api/analyze", request(json!({ "cache": "off" }))));
+    let id = id_of(&ada.post("/api/analyze", analysis_request(json!({ "cache": "off" }))));
     // The answer is written and stored while the judge is still running.
     for event in ada.events(&analysis_path(&id, "/events"), None) {
         if event.name == "stage.completed" && event.data["stage"] == "ultra" {
@@ -348,27 +359,30 @@ fn a_comparison_survives_a_killed_server() {
     provider.wait_hanging(1);
     first.kill();
     let questions = |provider: &Provider| {
-        let asked = provider.asked();
-        asked.iter().filter(|one| !question(one).is_empty()).count()
+        let requests = provider.requests();
+        requests
+            .iter()
+            .filter(|one| !question_of(one).is_empty())
+            .count()
     };
     let before = questions(&provider);
-    let again = Provider::answering(panel);
-    let url = again.base_url();
+    let repeated = Provider::answering(panel_line);
+    let url = repeated.base_url();
     let settings = [
-        ON,
+        EVIDENCE_ON,
         ("OPENAI_API_KEY", "sk-test"),
         ("OPENAI_BASE_URL", url.as_str()),
     ];
     let second = Executable::with(&folder, &settings);
     let mut ada = second.known(&ada);
-    let shown = wait_until_ended(&mut ada, &id);
+    let analysis = wait_until_ended(&mut ada, &id);
     assert_eq!(
-        (&shown["status"], &shown["evidence"]["status"]),
+        (&analysis["status"], &analysis["evidence"]["status"]),
         (&json!("completed"), &json!("judged")),
-        "{shown}"
+        "{analysis}"
     );
     assert_eq!(
-        (before, questions(&again)),
+        (before, questions(&repeated)),
         (4, 1),
         "only the comparison is repeated"
     );
@@ -377,23 +391,23 @@ fn a_comparison_survives_a_killed_server() {
 #[test]
 fn a_cascade_follows_the_judge_and_api_clients_can_request_the_map() {
     let provider = Provider::answering(|asked| match is_comparison(asked) {
-        true => on(&asked.model()).sse(&answer_stream(&compared(asked).to_string())),
-        false => panel(asked),
+        true => on(&asked.model()).sse(&answer_stream(&comparison_reply(asked).to_string())),
+        false => panel_line(asked),
     });
-    let server = priced(&provider, &[ON]);
+    let server = priced_server(&provider, &[EVIDENCE_ON]);
     let mut ada = server.user("ada@example.com");
-    let body = request(json!({ "pattern": "cascade", "cache": "off" }));
+    let body = analysis_request(json!({ "pattern": "cascade", "cache": "off" }));
     let id = id_of(&ada.post("/api/analyze", body));
-    let shown = wait_until_ended(&mut ada, &id);
-    let notes = shown["notes"].to_string();
+    let analysis = wait_until_ended(&mut ada, &id);
+    let notes = analysis["notes"].to_string();
     assert!(
         notes.contains("contradict each other in 1, as compared by openai/gpt-4.1"),
         "{notes}"
     );
-    assert_eq!(shown["synthesis"], ANSWER);
+    assert_eq!(analysis["synthesis"], SYNTHESIS_TEXT);
     let judged = || {
         provider
-            .asked()
+            .requests()
             .iter()
             .filter(|asked| is_comparison(asked))
             .count()
@@ -421,13 +435,13 @@ fn injected_delimiters_do_not_change_attribution() {
                 let stance = |member: &str| json!({ "member": member, "stance": "asserts", "quote": "The lease ends on 1 May 2030" });
                 json!({ "claims": [{ "text": "The lease ends on 1 May 2030.", "stances": [stance("A"), stance("B")] }] }).to_string()
             }
-            "a" => FIRST.to_owned(),
+            "a" => FIRST_ANSWER.to_owned(),
             "b" => injected.to_owned(),
             _ => "It ends in May of that year.".to_owned(),
         };
         on(&model).sse(&answer_stream(&text))
     });
-    let server = server(&provider, &[ON]);
+    let server = server(&provider, &[EVIDENCE_ON]);
     let mut ada = server.user("ada@example.com");
     let body = short_run_with(
         &["p/a", "p/b"],

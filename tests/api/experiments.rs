@@ -9,7 +9,7 @@ use crate::support::provider::Provider;
 use crate::support::script::{answer_stream, server};
 
 /// One model that knows the answers and one that does not.
-fn two_models() -> Vec<ScriptLine> {
+fn two_model_lines() -> Vec<ScriptLine> {
     vec![
         on("dull")
             .times(500)
@@ -22,7 +22,7 @@ fn two_models() -> Vec<ScriptLine> {
     ]
 }
 
-fn body(cases: usize) -> Value {
+fn experiment_body(cases: usize) -> Value {
     let cases: Vec<Value> = (0..cases)
         .map(|n| json!({ "prompt": format!("What is {n} and {}?", 4 - n as i64), "expected": "4" }))
         .collect();
@@ -33,15 +33,15 @@ fn body(cases: usize) -> Value {
     })
 }
 
-fn begun(client: &mut Client, body: Value) -> String {
-    let begun = client.post("/api/experiments", body);
-    assert_eq!(begun.status, 201, "{}", begun.text());
-    let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
+fn start_experiment(client: &mut Client, body: Value) -> String {
+    let started = client.post("/api/experiments", body);
+    assert_eq!(started.status, 201, "{}", started.text());
+    let id = started.json()["experiment_id"].as_str().unwrap().to_owned();
     format!("/api/experiments/{id}")
 }
 
 /// Follows an experiment's events to the end and returns the experiment.
-fn ended(client: &mut Client, path: &str) -> Value {
+fn wait_until_ended(client: &mut Client, path: &str) -> Value {
     let events: Vec<_> = client.events(&format!("{path}/events"), None).collect();
     assert_eq!(events.last().unwrap().name, "experiment.finished");
     client.get(path).json()
@@ -49,10 +49,10 @@ fn ended(client: &mut Client, path: &str) -> Value {
 
 #[test]
 fn the_better_setting_is_found() {
-    let provider = Provider::script(two_models());
+    let provider = Provider::script(two_model_lines());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let response = client.post("/api/experiments/estimate", body(30));
+    let response = client.post("/api/experiments/estimate", experiment_body(30));
     assert_eq!(response.status, 200, "{}", response.text());
     // The estimate before the run names the test, its number of cases, and the detectable rate.
     let power = &response.json()["detectable"];
@@ -70,35 +70,35 @@ fn the_better_setting_is_found() {
     ] {
         assert!(words.contains(part), "no {part} in {words}");
     }
-    let path = begun(&mut client, body(30));
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed");
-    // No setting was declared as current, so the page must not claim one is.
+    let path = start_experiment(&mut client, experiment_body(30));
+    let analysis = wait_until_ended(&mut client, &path);
+    assert_eq!(analysis["status"], "completed");
+    // No configuration was declared as current, so the page must not claim that one is.
     assert_eq!(
-        (&response.json()["baseline"], &shown["baseline"]),
+        (&response.json()["baseline"], &analysis["baseline"]),
         (&json!("first"), &json!("first"))
     );
-    let mut named = body(30);
+    let mut named = experiment_body(30);
     named["current"] = json!({ "model": "p/dull" });
     let response = client.post("/api/experiments/estimate", named);
     assert_eq!(response.json()["baseline"], "current");
     // An overwhelming difference ends it early: 16 cases of 30.
-    assert_eq!(shown["progress"]["evaluations"], 32);
-    assert_eq!(shown["progress"]["best"]["place"], 1);
+    assert_eq!(analysis["progress"]["evaluations"], 32);
+    assert_eq!(analysis["progress"]["best"]["place"], 1);
 }
 
 #[test]
 fn a_winner_is_applied_as_default_and_reverted() {
-    let provider = Provider::script(two_models());
+    let provider = Provider::script(two_model_lines());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let path = begun(&mut client, body(30));
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["report"]["finding"], "better");
-    let sentence = shown["report"]["sentence"].as_str().unwrap();
+    let path = start_experiment(&mut client, experiment_body(30));
+    let analysis = wait_until_ended(&mut client, &path);
+    assert_eq!(analysis["report"]["finding"], "better");
+    let sentence = analysis["report"]["sentence"].as_str().unwrap();
     assert!(sentence.contains("p/bright is better"), "{sentence}");
     assert_eq!(
-        shown["report"]["leaderboard"][0]["setting"]["model"],
+        analysis["report"]["leaderboard"][0]["setting"]["model"],
         "p/bright"
     );
 
@@ -153,11 +153,11 @@ fn a_winner_is_applied_as_default_and_reverted() {
 
 #[test]
 fn user_judges_blindly() {
-    let provider = Provider::script(two_models());
+    let provider = Provider::script(two_model_lines());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let path = begun(&mut client, body(12));
-    ended(&mut client, &path);
+    let path = start_experiment(&mut client, experiment_body(12));
+    wait_until_ended(&mut client, &path);
     let duel = format!("{path}/duel");
     let mut next = client.get(&duel).json();
     let of = next["of"].as_u64().unwrap();
@@ -172,8 +172,8 @@ fn user_judges_blindly() {
         let right = next["left"]["text"] == "It is 4.";
         lefts += u64::from(right);
         let preferred = if right { "left" } else { "right" };
-        let said = json!({ "token": next["token"], "preferred": preferred });
-        next = client.post(&duel, said).json();
+        let message = json!({ "token": next["token"], "preferred": preferred });
+        next = client.post(&duel, message).json();
         assert!(next["done"] == true || next["judged"] == judged, "{next}");
     }
     assert_eq!(next, json!({ "done": true }));
@@ -201,7 +201,7 @@ fn user_judges_blindly() {
 
 #[test]
 fn cases_are_imported_and_results_exported() {
-    let provider = Provider::script(two_models());
+    let provider = Provider::script(two_model_lines());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let table = b"question,answer\nWhat is 2+2?,4\n\"And, really?\",=4\n";
@@ -218,11 +218,11 @@ fn cases_are_imported_and_results_exported() {
         Some(("text/csv", b"a,b\n1,2\n")),
     );
     bad.refused(422, "VALIDATION_ERROR");
-    let mut asked = body(1);
-    asked["cases"] = cases;
-    asked["evaluator"] = json!({ "kind": "likeness" });
-    let path = begun(&mut client, asked);
-    ended(&mut client, &path);
+    let mut request = experiment_body(1);
+    request["cases"] = cases;
+    request["evaluator"] = json!({ "kind": "likeness" });
+    let path = start_experiment(&mut client, request);
+    wait_until_ended(&mut client, &path);
     let sheet = client.get(&format!("{path}/export?format=csv"));
     assert!(
         sheet
@@ -269,7 +269,7 @@ fn invalid_experiments_are_refused_with_a_reason() {
         (
             "space",
             json!([{ "dial": "model", "values": ["p/a"] }]),
-            "only one setting",
+            "only one configuration",
         ),
         (
             "space",
@@ -299,7 +299,7 @@ fn invalid_experiments_are_refused_with_a_reason() {
         (
             "current",
             json!({ "model": "p/x" }),
-            "not among the settings",
+            "not among the configurations",
         ),
         ("budget", json!({ "cost_usd": 1 }), "the price of a model"),
         ("budget", json!({ "cost_usd": -1 }), "at least 0"),
@@ -314,9 +314,9 @@ fn invalid_experiments_are_refused_with_a_reason() {
         ("evaluator", json!({ "kind": "luck" }), "luck"),
         ("mood", json!(1), "mood"),
     ] {
-        let mut asked = body(3);
-        asked[field] = value.clone();
-        let refusal = client.post("/api/experiments/estimate", asked);
+        let mut request = experiment_body(3);
+        request[field] = value.clone();
+        let refusal = client.post("/api/experiments/estimate", request);
         refusal.refused(422, "VALIDATION_ERROR");
         assert!(
             refusal.text().contains(words),
@@ -324,7 +324,7 @@ fn invalid_experiments_are_refused_with_a_reason() {
             refusal.text()
         );
     }
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let many: Vec<String> = (0..70).map(|n| format!("p/m{n}")).collect();
-    // Two settings share the whole budget; more settings get what the reserve leaves.
+    // Two configurations share the whole budget; more of them get what the reserve leaves.
     for (models, least, seconds) in [(&many[..2], 2, 30), (&many[..], 3, 38)] {
         for (budget, words) in [
             (json!({ "evaluations": 1 }), format!("{least} evaluations")),
@@ -347,11 +347,11 @@ fn a_budget_that_compares_nothing_is_refused() {
                 format!("{seconds} seconds"),
             ),
         ] {
-            let mut asked = body(12);
-            asked["space"] = json!([{ "dial": "model", "values": models }]);
-            asked["budget"] = budget.clone();
+            let mut request = experiment_body(12);
+            request["space"] = json!([{ "dial": "model", "values": models }]);
+            request["budget"] = budget.clone();
             for path in ["/api/experiments/estimate", "/api/experiments"] {
-                let refusal = client.post(path, asked.clone());
+                let refusal = client.post(path, request.clone());
                 refusal.refused(422, "VALIDATION_ERROR");
                 let text = refusal.text();
                 assert!(
@@ -361,7 +361,7 @@ fn a_budget_that_compares_nothing_is_refused() {
                 );
             }
         }
-        let mut asked = body(12);
+        let mut asked = experiment_body(12);
         asked["space"] = json!([{ "dial": "model", "values": models }]);
         for budget in [
             json!({ "evaluations": least }),
@@ -372,18 +372,18 @@ fn a_budget_that_compares_nothing_is_refused() {
             assert_eq!(response.status, 200, "{}", response.text());
         }
     }
-    // A budget too small for any trial, in a space so large that settings are sampled from it.
-    let mut asked = body(12);
+    // A budget too small for any trial, in a space so large that configurations are sampled from it.
+    let mut asked = experiment_body(12);
     asked["space"] = json!([{ "dial": "model", "values": many }]);
     asked["budget"] = json!({ "tokens": 10 });
     let refusal = client.post("/api/experiments/estimate", asked);
     refusal.refused(422, "VALIDATION_ERROR");
     assert!(refusal.text().contains("tokens"), "{}", refusal.text());
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 /// Returns the statuses of these requests, sent at once.
-fn at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
+fn post_at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
     std::thread::scope(|scope| {
         let tries: Vec<_> = (requests.iter())
             .map(|(path, body)| {
@@ -398,14 +398,14 @@ fn at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
 
 #[test]
 fn concurrent_apply_and_revert_succeed_once() {
-    let provider = Provider::script(two_models());
+    let provider = Provider::script(two_model_lines());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let path = begun(&mut client, body(12));
-    ended(&mut client, &path);
+    let path = start_experiment(&mut client, experiment_body(12));
+    wait_until_ended(&mut client, &path);
     let (apply, revert) = (format!("{path}/apply"), format!("{path}/revert"));
-    for (path, body) in [(&apply, json!({ "as": "default" })), (&revert, json!({}))] {
-        let mut statuses = at_once(&client, &vec![(path.as_str(), body); 6]);
+    for (path, experiment_body) in [(&apply, json!({ "as": "default" })), (&revert, json!({}))] {
+        let mut statuses = post_at_once(&client, &vec![(path.as_str(), experiment_body); 6]);
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409, 409, 409, 409, 409], "{path}");
     }
@@ -418,27 +418,30 @@ fn concurrent_apply_and_revert_succeed_once() {
 
 #[test]
 fn an_experiment_canceled_while_starting_does_not_run() {
-    let provider = Provider::script(two_models());
+    let provider = Provider::script(two_model_lines());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let path = begun(&mut client, body(30));
+    let path = start_experiment(&mut client, experiment_body(30));
     let (cancel, resume) = (format!("{path}/cancel"), format!("{path}/resume"));
     for _ in 0..12 {
         client.post(&cancel, json!({}));
         let both = [(resume.as_str(), json!({})), (cancel.as_str(), json!({}))];
-        let statuses = at_once(&client, &both);
+        let statuses = post_at_once(&client, &both);
         assert!(
             statuses.iter().all(|status| matches!(status, 200 | 409)),
             "{statuses:?}"
         );
         let before = client.get(&path).json();
         if before["status"] == "cancelled" {
-            let after = ended(&mut client, &path);
+            let after = wait_until_ended(&mut client, &path);
             assert_eq!(after["status"], "cancelled", "it runs all the same");
             let evaluations = |shown: &Value| shown["progress"]["evaluations"].clone();
             assert_eq!(evaluations(&after), evaluations(&before));
         }
     }
     client.post(&resume, json!({}));
-    assert_eq!(ended(&mut client, &path)["report"]["finding"], "better");
+    assert_eq!(
+        wait_until_ended(&mut client, &path)["report"]["finding"],
+        "better"
+    );
 }

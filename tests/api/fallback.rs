@@ -10,12 +10,12 @@ use crate::support::script::{
 };
 use crate::support::server::Folder;
 
-fn named<'a>(events: &'a [(String, Value)], name: &str) -> Vec<&'a Value> {
+fn events_named<'a>(events: &'a [(String, Value)], name: &str) -> Vec<&'a Value> {
     let of_name = events.iter().filter(|(found, _)| found == name);
     of_name.map(|(_, data)| data).collect()
 }
 
-fn events(client: &mut crate::support::Client, id: &str) -> Vec<(String, Value)> {
+fn event_list(client: &mut crate::support::Client, id: &str) -> Vec<(String, Value)> {
     let all = client.events(&analysis_path(id, "/events"), None);
     all.map(|event| (event.name, event.data)).collect()
 }
@@ -52,9 +52,9 @@ fn a_configured_fallback_answers_and_is_reported() {
         .refused(403, "FORBIDDEN");
 
     let id = begin(&mut admin, &["p/a", "p/b"]);
-    let shown = wait_until_ended(&mut admin, &id);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    let answers = &shown["results"]["stages"][0]["answers"];
+    let analysis = wait_until_ended(&mut admin, &id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    let answers = &analysis["results"]["stages"][0]["answers"];
     let first = &answers[0];
     assert_eq!(
         (&first["model"], &first["fallback_for"]),
@@ -63,15 +63,15 @@ fn a_configured_fallback_answers_and_is_reported() {
     );
     assert_eq!(first["earlier"][0]["model"], "p/a");
     assert_eq!(answers[1]["fallback_for"], Value::Null);
-    let all = events(&mut admin, &id);
-    let failed = named(&all, "member.failed");
+    let all = event_list(&mut admin, &id);
+    let failed = events_named(&all, "member.failed");
     assert_eq!(failed[0]["fallback"], "p/c", "{failed:?}");
-    let completed = named(&all, "member.completed");
+    let completed = events_named(&all, "member.completed");
     assert!(
         completed.iter().any(|one| one["fallback_for"] == "p/a"),
         "{completed:?}"
     );
-    let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
+    let notes = events_named(&all, "analysis.completed")[0]["notes"].to_string();
     assert!(notes.contains("p/c takes its place"), "{notes}");
 }
 
@@ -84,8 +84,8 @@ fn no_fallback_is_used_unless_configured() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/a", "p/b"]);
-    let shown = wait_until_ended(&mut client, &id);
-    let first = &shown["results"]["stages"][0]["answers"][0];
+    let analysis = wait_until_ended(&mut client, &id);
+    let first = &analysis["results"]["stages"][0]["answers"][0];
     assert_eq!(
         (&first["model"], &first["status"]),
         (&json!("p/a"), &json!("failed"))
@@ -108,32 +108,36 @@ fn the_final_answer_has_the_requested_format() {
     });
     let format =
         json!({ "type": "json_schema", "json_schema": { "name": "place", "schema": schema } });
-    let wanted = short_run_with(
+    let expected = short_run_with(
         &["p/a"],
         json!({ "response_format": format, "ultra_model": "p/a", "async": true }),
     );
-    let id = id_of(&client.post("/api/analyze", wanted));
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["structured"], json!({ "city": "Paris" }), "{shown}");
-    let asked = provider.asked();
-    assert_eq!(asked.len(), 3);
+    let id = id_of(&client.post("/api/analyze", expected));
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(
+        analysis["structured"],
+        json!({ "city": "Paris" }),
+        "{analysis}"
+    );
+    let requests = provider.requests();
+    assert_eq!(requests.len(), 3);
     // The first answers are free text.
     assert!(
-        !asked[0].body.to_string().contains("city"),
+        !requests[0].body.to_string().contains("city"),
         "{}",
-        asked[0].body
+        requests[0].body
     );
-    assert!(asked[1].body.to_string().contains("city"));
+    assert!(requests[1].body.to_string().contains("city"));
     // A pattern without a synthesis model cannot produce the format, and the answer says so.
     let plain = short_run_with(
         &["demo/extract"],
         json!({ "response_format": { "type": "json_object" }, "async": true }),
     );
     let id = id_of(&client.post("/api/analyze", plain));
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["structured"], Value::Null);
-    let all = events(&mut client, &id);
-    let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
+    let result = wait_until_ended(&mut client, &id);
+    assert_eq!(result["structured"], Value::Null);
+    let all = event_list(&mut client, &id);
+    let notes = events_named(&all, "analysis.completed")[0]["notes"].to_string();
     assert!(
         notes.contains("demo/merge") && notes.contains("JSON"),
         "{notes}"
@@ -153,8 +157,8 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
     ]);
     let folder = Folder::new();
     let sheet = folder.path().join("models.json");
-    let known = json!({ "models": [{ "id": "p/blind", "vision": false }] });
-    std::fs::write(&sheet, known.to_string()).unwrap();
+    let known_entries = json!({ "models": [{ "id": "p/blind", "vision": false }] });
+    std::fs::write(&sheet, known_entries.to_string()).unwrap();
     let url = provider.base_url();
     let server = server(
         &provider,
@@ -170,14 +174,14 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
         .upload("/api/upload-document", "screen.png", bytes)
         .json();
     assert_eq!(document["status"], "processed", "{document}");
-    let wanted = short_run_with(
+    let requested = short_run_with(
         &["openai/gpt-4o", "p/blind", "p/own"],
         json!({ "document_ids": [document["id"]], "ultra_model": "openai/gpt-4o", "async": true }),
     );
-    let id = id_of(&client.post("/api/analyze", wanted));
+    let id = id_of(&client.post("/api/analyze", requested));
     assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
     let mut saw = Vec::new();
-    for asked in provider.asked() {
+    for asked in provider.requests() {
         let pictures = asked
             .body
             .to_string()
@@ -189,8 +193,8 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
     // A model unknown to the catalog gets the image; only models known not to accept images are skipped.
     let expected = [("blind", 0), ("gpt-4o", 1), ("gpt-4o", 1), ("own", 1)];
     assert_eq!(saw, expected.map(|(name, count)| (name.to_owned(), count)));
-    let all = events(&mut client, &id);
-    let notes = named(&all, "analysis.completed")[0]["notes"].to_string();
+    let all = event_list(&mut client, &id);
+    let notes = events_named(&all, "analysis.completed")[0]["notes"].to_string();
     assert!(
         notes.contains("p/blind") && !notes.contains("p/own") && notes.contains("screen.png"),
         "{notes}"
@@ -203,9 +207,9 @@ fn a_stage_timeout_drops_late_members() {
     let server: Server = server(&provider, &[("STAGE_TIMEOUT", "5")]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/a", "p/late"]);
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    let late = &shown["results"]["stages"][0]["answers"][1];
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    let late = &analysis["results"]["stages"][0]["answers"][1];
     assert_eq!(late["status"], "failed");
     assert!(late["error"].as_str().unwrap().contains("time"), "{late}");
     provider.wait_idle();

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-use crate::stream::whole;
+use crate::stream::check_complete_stream;
 use crate::support::client::Event;
 use crate::support::provider::{Provider, ScriptLine, on};
 use crate::support::script::{
@@ -19,9 +19,9 @@ use crate::support::script::{
 use crate::support::{Client, Server};
 
 const JSON: &str = "application/json";
-const WORDS: &str = "It is thin, and it is light.";
+const ANSWER_TEXT: &str = "It is thin, and it is light.";
 /// Longer than the provider may take to notice a closed connection.
-const LONG: Duration = Duration::from_millis(180);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(180);
 
 /// The possible outcomes of a call.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ enum Fate {
     Lies,
 }
 
-fn fate() -> impl Strategy<Value = Fate> + Clone {
+fn any_fate() -> impl Strategy<Value = Fate> + Clone {
     prop_oneof![
         4 => Just(Fate::Answers),
         2 => Just(Fate::Slow),
@@ -50,25 +50,28 @@ fn fate() -> impl Strategy<Value = Fate> + Clone {
     ]
 }
 
-fn line(model: &str, fate: Fate, delay: u64) -> ScriptLine {
+fn scripted_line(model: &str, fate: Fate, delay: u64) -> ScriptLine {
     let line = on(model).after(Duration::from_millis(delay));
     match fate {
-        Fate::Answers => line.sse(&answer_stream(WORDS)),
-        Fate::Slow => line.sse_in_pieces(&answer_stream(WORDS), 50, Duration::from_millis(5)),
+        Fate::Answers => line.sse(&answer_stream(ANSWER_TEXT)),
+        Fate::Slow => line.sse_in_pieces(&answer_stream(ANSWER_TEXT), 50, Duration::from_millis(5)),
         Fate::Refused(status) => line.status(status, JSON, "{\"error\":{\"message\":\"no\"}}"),
-        Fate::Cut => line.cut(&unfinished_stream(WORDS)),
+        Fate::Cut => line.cut(&unfinished_stream(ANSWER_TEXT)),
         Fate::Silent => line.hang(),
-        Fate::Stalls => line.stall(&unfinished_stream(WORDS)),
+        Fate::Stalls => line.stall(&unfinished_stream(ANSWER_TEXT)),
         Fate::Garbage => line.raw(b"\x00\x9f\x92\x96\r\n\r\n"),
-        Fate::Lies => {
-            line.with_wrong_length(200, "text/event-stream", &unfinished_stream(WORDS), 1 << 20)
-        }
+        Fate::Lies => line.with_wrong_length(
+            200,
+            "text/event-stream",
+            &unfinished_stream(ANSWER_TEXT),
+            1 << 20,
+        ),
     }
 }
 
 /// Every started member has exactly one outcome, and so does the run.
-fn check(events: &[Event]) {
-    whole(events);
+fn check_outcomes(events: &[Event]) {
+    check_complete_stream(events);
     let mut under_way: BTreeMap<(String, String), i32> = BTreeMap::new();
     for event in events {
         let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
@@ -88,7 +91,7 @@ fn check(events: &[Event]) {
 
 #[test]
 fn any_mix_and_order_of_failures_ends() {
-    let member = (fate(), 0..60_u64);
+    let member = (any_fate(), 0..60_u64);
     let runs = proptest::collection::vec(member.clone(), 1..6);
     let mut runner = TestRunner::new(Config {
         cases: 14,
@@ -102,9 +105,9 @@ fn any_mix_and_order_of_failures_ends() {
         let mut lines: Vec<ScriptLine> = names
             .iter()
             .zip(&members)
-            .map(|(name, (fate, delay))| line(name, *fate, *delay).times(9).optional())
+            .map(|(name, (fate, delay))| scripted_line(name, *fate, *delay).times(9).optional())
             .collect();
-        lines.push(line("last", last.0, last.1).times(9).optional());
+        lines.push(scripted_line("last", last.0, last.1).times(9).optional());
         let provider = Provider::script(lines);
         let settings = [
             ("RETRIES", "0"),
@@ -115,21 +118,21 @@ fn any_mix_and_order_of_failures_ends() {
         let mut client = server.user("ada@example.com");
         let models: Vec<String> = names.iter().map(|name| format!("p/{name}")).collect();
         let models: Vec<&str> = models.iter().map(String::as_str).collect();
-        let more = json!({"async": true, "cache": "off", "ultra_model": "p/last"});
-        let id = id_of(&client.post("/api/analyze", short_run_with(&models, more)));
+        let extra = json!({"async": true, "cache": "off", "ultra_model": "p/last"});
+        let id = id_of(&client.post("/api/analyze", short_run_with(&models, extra)));
         let events: Vec<Event> = client
             .events(&analysis_path(&id, "/events"), None)
             .collect();
-        check(&events);
-        let shown = wait_until_ended(&mut client, &id);
+        check_outcomes(&events);
+        let analysis = wait_until_ended(&mut client, &id);
         let answers = members
             .iter()
             .any(|(fate, _)| matches!(fate, Fate::Answers | Fate::Slow));
         if answers && matches!(last.0, Fate::Answers | Fate::Slow) {
-            prop_assert_eq!(&shown["status"], "completed");
+            prop_assert_eq!(&analysis["status"], "completed");
         }
         if !answers {
-            prop_assert_eq!(&shown["status"], "failed");
+            prop_assert_eq!(&analysis["status"], "failed");
         }
         provider.wait_idle();
         Ok(())
@@ -138,19 +141,20 @@ fn any_mix_and_order_of_failures_ends() {
 }
 
 /// Returns providers with this many slots each and a server; every call takes long enough to be counted.
-fn crowded(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
+fn crowded_server(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
     let providers = rooms.map(|room| {
-        let provider = Provider::acting(|_| on("").after(LONG).sse(&answer_stream(WORDS)));
+        let provider =
+            Provider::acting(|_| on("").after(CLOSE_TIMEOUT).sse(&answer_stream(ANSWER_TEXT)));
         provider.limit_concurrency(room);
         provider
     });
-    let known = json!([
+    let known_entries = json!([
         {"id": "p", "base_url": providers[0].base_url(), "models": "*", "concurrency": rooms[0]},
         {"id": "q", "base_url": providers[1].base_url(), "models": "*", "concurrency": rooms[1]},
     ])
     .to_string();
     let server = Server::with(&[
-        ("QUIRE_PROVIDERS", &known),
+        ("QUIRE_PROVIDERS", &known_entries),
         ("USE_MOCK", "true"),
         ("MAX_CALLS", max_calls),
     ]);
@@ -160,15 +164,15 @@ fn crowded(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
 fn ask_at_once(client: &mut Client, runs: usize, models: &[&str]) {
     let ids: Vec<String> = (0..runs).map(|_| begin(client, models)).collect();
     for id in ids {
-        let shown = wait_until_ended(client, &id);
-        assert_eq!(shown["status"], "completed", "{shown}");
-        assert_eq!(shown["failures"], json!([]), "{shown}");
+        let analysis = wait_until_ended(client, &id);
+        assert_eq!(analysis["status"], "completed", "{analysis}");
+        assert_eq!(analysis["failures"], json!([]), "{analysis}");
     }
 }
 
 #[test]
 fn calls_per_provider_stay_within_its_limit() {
-    let (providers, server) = crowded([1, 3], "64");
+    let (providers, server) = crowded_server([1, 3], "64");
     let mut client = server.user("ada@example.com");
     ask_at_once(&mut client, 4, &["p/a", "q/b", "q/c", "q/d"]);
     assert_eq!(providers[0].connections(), 4);
@@ -177,7 +181,8 @@ fn calls_per_provider_stay_within_its_limit() {
 
 #[test]
 fn total_concurrent_calls_stay_within_the_setting() {
-    let provider = Provider::acting(|_| on("").after(LONG).sse(&answer_stream(WORDS)));
+    let provider =
+        Provider::acting(|_| on("").after(CLOSE_TIMEOUT).sse(&answer_stream(ANSWER_TEXT)));
     provider.limit_concurrency(3);
     let server = server(&provider, &[("MAX_CALLS", "3")]);
     let mut client = server.user("ada@example.com");

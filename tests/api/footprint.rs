@@ -17,7 +17,7 @@ use crate::support::server::Folder;
 const STREAMS: usize = 200;
 
 /// Returns a process's private memory in KB.
-fn own_kb(process: u32) -> u64 {
+fn private_memory_kb(process: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
     let of = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
@@ -47,7 +47,7 @@ fn idle_servers_and_streams_use_few_resources() {
 
     let events = analysis_path(&id, "/events");
     let line = client.authorization();
-    let before = own_kb(server.id());
+    let before = private_memory_kb(server.id());
     let mut streams = Vec::new();
     for _ in 0..STREAMS {
         let mut stream = TcpStream::connect(server.address).unwrap();
@@ -61,7 +61,7 @@ fn idle_servers_and_streams_use_few_resources() {
         assert!(first[..read].starts_with(b"HTTP/1.1 200"));
         streams.push(stream);
     }
-    let each = (own_kb(server.id()) - before) / STREAMS as u64;
+    let each = (private_memory_kb(server.id()) - before) / STREAMS as u64;
     assert!(each <= 24, "{each} KB a stream");
     eprintln!(
         "{} threads, {} files, {each} KB a stream",

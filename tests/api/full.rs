@@ -16,7 +16,7 @@ use crate::support::server::Folder;
 
 /// Starts a server whose data folder is on a disk of 24 MB. Returns `None` if this machine does not permit
 /// mounting.
-fn on_a_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
+fn start_on_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
     const MOUNT: &str = "mount -t tmpfs -o size=24m tmpfs \"$QUIRE_DATA\"";
     let data = folder.path().join("data");
     fs::create_dir_all(&data).unwrap();
@@ -36,15 +36,15 @@ fn on_a_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
         ("RATE_LIMIT", "100000"),
         ("MIN_FREE_MB", "8"),
     ];
-    let server = Executable::by(command, folder, &settings);
+    let server = Executable::from_command(command, folder, &settings);
     // The path as the server sees it.
-    let seen = PathBuf::from(format!("/proc/{}/root", server.id()));
-    let disk = seen.join(data.strip_prefix("/").unwrap());
+    let observed = PathBuf::from(format!("/proc/{}/root", server.id()));
+    let disk = observed.join(data.strip_prefix("/").unwrap());
     Some((server, disk))
 }
 
 /// Fills the disk and returns the file to delete to free it again.
-fn fill(disk: &Path) -> PathBuf {
+fn fill_disk(disk: &Path) -> PathBuf {
     let path = disk.join("filling");
     let mut file = fs::File::create(&path).unwrap();
     let piece = vec![7; 1 << 16];
@@ -56,14 +56,14 @@ fn fill(disk: &Path) -> PathBuf {
 #[test]
 fn a_full_disk_loses_no_data_and_is_reported() {
     let folder = Folder::new();
-    let Some((server, disk)) = on_a_small_disk(&folder) else {
+    let Some((server, disk)) = start_on_small_disk(&folder) else {
         return;
     };
     let mut client = Client::new(server.address).registered("ada@example.com");
     let named =
         |client: &mut Client, name: &str| client.put("/api/users/me", json!({ "name": name }));
     assert_eq!(named(&mut client, "Before").status, 200);
-    let filling = fill(&disk);
+    let filling = fill_disk(&disk);
 
     // Writes succeed until the log has to grow.
     let mut last = "Before".to_owned();
@@ -76,16 +76,16 @@ fn a_full_disk_loses_no_data_and_is_reported() {
         }
         Some(answer)
     });
-    let refused = refused.expect("a full disk refuses at last");
-    let said = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
-    assert!(said.contains("disk is full"), "{said}");
+    let refusal = refused.expect("a full disk refuses at last");
+    let error = refusal.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
+    assert!(error.contains("disk is full"), "{error}");
     // Existing data can still be read.
     assert_eq!(client.get("/api/users/me").json()["name"], json!(last));
 
     let text = "All of it is thin.\n".repeat(20_000);
-    let refused = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
-    assert_eq!(refused.status, 503, "{}", refused.text());
-    assert!(refused.text().contains("room"), "{}", refused.text());
+    let response = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
+    assert_eq!(response.status, 503, "{}", response.text());
+    assert!(response.text().contains("room"), "{}", response.text());
 
     let ask = json!({"prompt": "Is it thin?", "models": ["demo/extract"], "cache": "off"});
     let refused = client.post("/api/analyze", ask.clone());
@@ -103,8 +103,8 @@ fn a_full_disk_loses_no_data_and_is_reported() {
     // With free space it recovers by itself.
     fs::remove_file(&filling).unwrap();
     assert_eq!(named(&mut client, "After").status, 200);
-    let taken = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
-    assert_eq!(taken.status, 200, "{}", taken.text());
+    let uploaded = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
+    assert_eq!(uploaded.status, 200, "{}", uploaded.text());
     let answer = client.post("/api/analyze", ask);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let copy = client.get("/api/admin/backup");
@@ -113,20 +113,20 @@ fn a_full_disk_loses_no_data_and_is_reported() {
     let path = folder.path().join("copy.db");
     fs::write(&path, &copy.bytes).unwrap();
     let copy = rusqlite::Connection::open(&path).unwrap();
-    let whole: String = copy
+    let full: String = copy
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
     let name: String = copy
         .query_row("SELECT name FROM users", [], |row| row.get(0))
         .unwrap();
-    assert_eq!((whole.as_str(), name.as_str()), ("ok", "After"));
+    assert_eq!((full.as_str(), name.as_str()), ("ok", "After"));
     // No partial files are left.
     let parts: Vec<_> = fs::read_dir(disk.join("tmp")).unwrap().flatten().collect();
     assert!(parts.is_empty(), "{parts:?}");
 }
 
 /// Returns the health once it satisfies a condition. A damaged database is checked at most every half minute.
-fn until(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+fn wait_for_health(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..1800 {
         let health = client.get("/health").json();
         if wanted(&health) {
@@ -140,7 +140,7 @@ fn until(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Va
 #[test]
 fn people_sign_in_read_and_delete_on_a_full_disk() {
     let folder = Folder::new();
-    let Some((server, disk)) = on_a_small_disk(&folder) else {
+    let Some((server, disk)) = start_on_small_disk(&folder) else {
         return;
     };
     let mut client = Client::new(server.address).registered("ada@example.com");
@@ -151,14 +151,14 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
     let ids: Vec<String> = (0..4)
         .map(|n| {
             let name = format!("{n}.txt");
-            let taken = client.upload("/api/upload-document", &name, text(n).as_bytes());
-            assert_eq!(taken.status, 200, "{}", taken.text());
-            taken.json()["document_id"].as_str().unwrap().to_owned()
+            let uploaded = client.upload("/api/upload-document", &name, text(n).as_bytes());
+            assert_eq!(uploaded.status, 200, "{}", uploaded.text());
+            uploaded.json()["document_id"].as_str().unwrap().to_owned()
         })
         .collect();
-    let filling = fill(&disk);
+    let filling = fill_disk(&disk);
 
-    let health = until(&mut client, "full", |health| {
+    let health = wait_for_health(&mut client, "full", |health| {
         health["disk"]["status"] == "error"
     });
     assert_eq!(health["status"], "warning", "{health}");
@@ -181,8 +181,8 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
             .open(&filling)
             .and_then(|mut file| file.write_all(&vec![7; 1 << 20]));
     }
-    let refused = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
-    refused.refused(503, "SERVICE_UNAVAILABLE");
+    let response = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
+    response.refused(503, "SERVICE_UNAVAILABLE");
     let ask = json!({"prompt": "Is it thin?", "models": ["demo/extract"], "cache": "off"});
     client
         .post("/api/analyze", ask)
@@ -193,7 +193,7 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
         .refused(503, "SERVICE_UNAVAILABLE");
 
     fs::remove_file(&filling).unwrap();
-    let health = until(&mut client, "well", |health| health["status"] == "ok");
+    let health = wait_for_health(&mut client, "well", |health| health["status"] == "ok");
     assert_eq!(health["disk"]["status"], "ok", "{health}");
     let taken = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
     assert_eq!(taken.status, 200, "{}", taken.text());
@@ -209,7 +209,7 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
 #[test]
 fn only_freeing_changes_use_the_disk_reserve() {
     let folder = Folder::new();
-    let Some((server, disk)) = on_a_small_disk(&folder) else {
+    let Some((server, disk)) = start_on_small_disk(&folder) else {
         return;
     };
     let mut client = Client::new(server.address).registered("ada@example.com");
@@ -222,7 +222,7 @@ fn only_freeing_changes_use_the_disk_reserve() {
         key.json()["key"].clone(),
         key.json()["api_key"]["id"].clone(),
     );
-    let _filling = fill(&disk);
+    let _filling = fill_disk(&disk);
     let reserve = disk.join("reserve");
     let is_whole = || fs::metadata(&reserve).is_ok_and(|file| file.len() == 4 << 20);
     let named = |client: &mut Client, n: usize| {
@@ -258,9 +258,9 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
     let text: String = (0..60_000)
         .map(|n| format!("Sheet {n} is thin. "))
         .collect();
-    let taken = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
-    assert_eq!(taken.status, 200, "{}", taken.text());
-    let id = taken.json()["document_id"].as_str().unwrap().to_owned();
+    let uploaded = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
+    assert_eq!(uploaded.status, 200, "{}", uploaded.text());
+    let id = uploaded.json()["document_id"].as_str().unwrap().to_owned();
     let path = format!("/api/documents/{id}/text");
     let read = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
@@ -283,7 +283,7 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
     let answer = client.get("/health");
     let health = match answer.status {
         503 => answer.json(),
-        _ => until(&mut client, "in error", |health| {
+        _ => wait_for_health(&mut client, "in error", |health| {
             health["status"] == "error"
         }),
     };
@@ -298,6 +298,6 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
         std::thread::sleep(Duration::from_millis(50));
     }
     fs::write(&database, &sound).unwrap();
-    until(&mut client, "well", |health| health["status"] == "ok");
+    wait_for_health(&mut client, "well", |health| health["status"] == "ok");
     assert_eq!(client.get(&path).status, 200);
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
+use crate::compatible::{data_objects, key, stream_lines};
 use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::script::{answer_stream, server, tool_call_stream};
 use crate::support::{Client, Server};
 
-fn question() -> Value {
+fn question_request() -> Value {
     json!({
         "systemInstruction": { "parts": [{ "text": "Be brief." }] },
         "contents": [{ "role": "user", "parts": [
@@ -19,7 +19,7 @@ fn question() -> Value {
 }
 
 /// Calls an offered tool unless the request contains its result; otherwise answers.
-fn acting() -> Provider {
+fn tool_calling_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let has_result = asked.body["messages"].to_string().contains("\"tool\"");
         match asked.body["tools"].is_array() && !has_result {
@@ -33,17 +33,17 @@ fn acting() -> Provider {
     })
 }
 
-fn last_sent(provider: &Provider) -> Value {
-    provider.asked().pop().unwrap().body
+fn last_request_body(provider: &Provider) -> Value {
+    provider.requests().pop().unwrap().body
 }
 
 #[test]
 fn content_is_generated_with_and_without_streaming_and_counted() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let path = |action: &str| format!("/v1beta/models/p/any:{action}");
-    let response = client.post(&path("generateContent"), question());
+    let response = client.post(&path("generateContent"), question_request());
     assert_eq!(response.status, 200, "{}", response.text());
     let response = response.json();
     let parts = json!([{ "text": "South.", "thought": true }, { "text": "It is mild." }]);
@@ -58,7 +58,7 @@ fn content_is_generated_with_and_without_streaming_and_counted() {
         response["usageMetadata"]["totalTokenCount"], 18,
         "{response}"
     );
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     assert_eq!(
         sent["messages"][0],
         json!({ "role": "system", "content": "Be brief." })
@@ -78,15 +78,15 @@ fn content_is_generated_with_and_without_streaming_and_counted() {
         "{sent}"
     );
 
-    let own = key(&mut client);
+    let own_key = key(&mut client);
     let address = path("streamGenerateContent") + "?alt=sse";
-    let (_, all) = lines(&server, &own, &address, &question());
+    let (_, all) = stream_lines(&server, &own_key, &address, &question_request());
     assert!(
         !all.iter()
             .any(|line| line.contains("[DONE]") || line.starts_with("event:")),
         "{all:?}"
     );
-    let frames = data(&all);
+    let frames = data_objects(&all);
     let (mut text, mut thought) = (String::new(), String::new());
     for part in frames.iter().flat_map(|frame| {
         frame["candidates"][0]["content"]["parts"]
@@ -114,7 +114,7 @@ fn content_is_generated_with_and_without_streaming_and_counted() {
         Some(true)
     );
 
-    let response = client.post(&path("countTokens"), question()).json();
+    let response = client.post(&path("countTokens"), question_request()).json();
     assert!(response["totalTokens"].as_u64().unwrap() > 3, "{response}");
     // A panel by name, under the path that the newest clients use.
     let response = client.post(
@@ -122,17 +122,17 @@ fn content_is_generated_with_and_without_streaming_and_counted() {
         json!({ "contents": "Warm?" }),
     );
     assert_eq!(response.status, 200, "{}", response.text());
-    let listed = client.get("/v1beta/models").json();
-    let mut names = listed["models"].as_array().unwrap().iter();
+    let list = client.get("/v1beta/models").json();
+    let mut names = list["models"].as_array().unwrap().iter();
     assert!(
         names.any(|row| row["name"] == "models/quire/summarize"),
-        "{listed}"
+        "{list}"
     );
 }
 
 #[test]
 fn tools_go_both_ways_without_ids() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let schema = json!({ "type": "OBJECT", "properties": { "place": { "type": "STRING" } } });
@@ -151,7 +151,7 @@ fn tools_go_both_ways_without_ids() {
     for part in parts.iter_mut() {
         part["functionCall"].as_object_mut().unwrap().remove("id");
     }
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     assert_eq!(
         sent["tools"][0]["function"]["parameters"]["properties"]["place"]["type"],
         "string"
@@ -165,7 +165,7 @@ fn tools_go_both_ways_without_ids() {
         response["candidates"][0]["content"]["parts"][0]["text"], "It is mild.",
         "{response}"
     );
-    let sent = last_sent(&provider)["messages"].clone();
+    let sent = last_request_body(&provider)["messages"].clone();
     assert_eq!(
         sent[1]["tool_calls"][1]["id"], sent[3]["tool_call_id"],
         "{sent}"
@@ -178,28 +178,28 @@ fn tools_go_both_ways_without_ids() {
 
 #[test]
 fn api_key_in_the_query_is_accepted_and_errors_have_google_format() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
-    let own = key(&mut server.user("ada@example.com"));
+    let own_key = key(&mut server.user("ada@example.com"));
     let path = "/v1beta/models/p/any:generateContent";
     let mut nobody = Client::new(server.address);
     let body = json!({ "contents": "Warm?" });
     for (address, status, name) in [
-        (format!("{path}?key={own}"), 200, ""),
+        (format!("{path}?key={own_key}"), 200, ""),
         (path.to_owned(), 401, "UNAUTHENTICATED"),
         (format!("{path}?key=quire_wrong"), 401, "UNAUTHENTICATED"),
         (
-            format!("/v1beta/models/p/any:embed?key={own}"),
+            format!("/v1beta/models/p/any:embed?key={own_key}"),
             404,
             "NOT_FOUND",
         ),
         (
-            format!("/v1beta/models/nobody:generateContent?key={own}"),
+            format!("/v1beta/models/nobody:generateContent?key={own_key}"),
             404,
             "NOT_FOUND",
         ),
         (
-            format!("/v1beta/models/p/any:streamGenerateContent?key={own}"),
+            format!("/v1beta/models/p/any:streamGenerateContent?key={own_key}"),
             400,
             "INVALID_ARGUMENT",
         ),
@@ -214,7 +214,7 @@ fn api_key_in_the_query_is_accepted_and_errors_have_google_format() {
             );
         }
     }
-    let mut header = Client::new(server.address).with("x-goog-api-key", &own);
+    let mut header = Client::new(server.address).with("x-goog-api-key", &own_key);
     assert_eq!(header.post(path, body).status, 200);
     let wrong = json!({ "contents": [{ "role": "user", "parts": [{ "fileData": {} }] }] });
     let answer = header.post(path, wrong);
@@ -229,18 +229,18 @@ fn api_key_in_the_query_is_accepted_and_errors_have_google_format() {
 #[test]
 fn gemini_specific_fields_are_forwarded() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
-        let whole = json!({ "candidates": [{ "content": { "parts": [{ "text": "Mild." }] }, "finishReason": "STOP" }] });
-        on("").sse(&format!("data: {whole}\n\n"))
+        let full = json!({ "candidates": [{ "content": { "parts": [{ "text": "Mild." }] }, "finishReason": "STOP" }] });
+        on("").sse(&format!("data: {full}\n\n"))
     });
-    let known = json!([{ "id": "g", "kind": "gemini", "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
-    let server = Server::with(&[("QUIRE_PROVIDERS", &known.to_string())]);
+    let known_entries = json!([{ "id": "g", "kind": "gemini", "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
+    let server = Server::with(&[("QUIRE_PROVIDERS", &known_entries.to_string())]);
     let mut client = server.user("ada@example.com");
     let safety = json!([{ "category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE" }]);
-    let mut body = question();
+    let mut body = question_request();
     body["safetySettings"] = safety.clone();
     let answer = client.post("/v1beta/models/g/gemini-x:generateContent", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     assert_eq!(sent["safetySettings"], safety, "{sent}");
     let thinking = &sent["generationConfig"]["thinkingConfig"];
     assert_eq!(
@@ -252,7 +252,7 @@ fn gemini_specific_fields_are_forwarded() {
 
 #[test]
 fn instructions_and_parts_are_read_in_every_form_and_never_dropped() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let path = "/v1beta/models/p/any:generateContent";
@@ -272,7 +272,7 @@ fn instructions_and_parts_are_read_in_every_form_and_never_dropped() {
             ] {
                 let answer = client.post(path, json!({ name: system, "contents": contents }));
                 assert_eq!(answer.status, 200, "{system} {contents} {}", answer.text());
-                let sent = last_sent(&provider)["messages"].to_string();
+                let sent = last_request_body(&provider)["messages"].to_string();
                 assert!(
                     sent.contains("Be brief.") && sent.contains("Warm?"),
                     "{sent}"

@@ -5,26 +5,26 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::compatible::{key, lines};
+use crate::compatible::{key, stream_lines};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server, tool_call_stream, unfinished_stream};
 
 // Masks IDs and times, which differ in each run.
-fn masked(line: &str) -> String {
+fn mask_line(line: &str) -> String {
     let Some(data) = line.strip_prefix("data: ") else {
         return line.to_owned();
     };
     match serde_json::from_str::<Value>(data) {
         Ok(mut value) => {
-            mask(&mut value);
+            mask_values(&mut value);
             format!("data: {value}")
         }
         Err(_) => line.to_owned(),
     }
 }
 
-fn mask(value: &mut Value) {
+fn mask_values(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -39,11 +39,11 @@ fn mask(value: &mut Value) {
                         let kind = text.split(['-', '_']).next().unwrap_or_default();
                         *value = json!(format!("{kind}*"));
                     }
-                    _ => mask(value),
+                    _ => mask_values(value),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Array(items) => items.iter_mut().for_each(mask_values),
         _ => {}
     }
 }
@@ -62,7 +62,7 @@ fn streams_match_golden_files() {
     let user = json!([{ "role": "user", "content": "Is it thin?" }]);
     let nested = json!([{ "type": "function", "function": { "name": "weather" } }]);
     let flat = json!([{ "type": "function", "name": "weather" }]);
-    let own = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
+    let own_body = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     for (name, path, body) in [
         (
             "chat",
@@ -92,7 +92,7 @@ fn streams_match_golden_files() {
         (
             "messages-whole",
             "/v1/messages",
-            json!({ "model": "p/whole", "max_tokens": 99, "messages": user, "tools": own }),
+            json!({ "model": "p/whole", "max_tokens": 99, "messages": user, "tools": own_body }),
         ),
         (
             "responses",
@@ -117,7 +117,7 @@ fn streams_match_golden_files() {
         (
             "messages-tools",
             "/v1/messages",
-            json!({ "model": "p/tools", "max_tokens": 99, "messages": user, "tools": own }),
+            json!({ "model": "p/tools", "max_tokens": 99, "messages": user, "tools": own_body }),
         ),
         (
             "messages-broken",
@@ -127,22 +127,22 @@ fn streams_match_golden_files() {
     ] {
         let mut body = body;
         body["stream"] = json!(true);
-        let (_, response) = lines(&server, &key, path, &body);
+        let (_, response) = stream_lines(&server, &key, path, &body);
         // How the text is split into pieces is random.
-        let response: Vec<String> = response.iter().map(|line| masked(line)).collect();
-        let response = joined(response).join("\n") + "\n";
+        let response: Vec<String> = response.iter().map(|line| mask_line(line)).collect();
+        let response = merge_deltas(response).join("\n") + "\n";
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/{name}.sse"));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&file, &response).unwrap();
         }
-        let kept = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(response, kept, "{name}: look at it, then UPDATE_GOLDEN=1");
+        let stored = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(response, stored, "{name}: look at it, then UPDATE_GOLDEN=1");
     }
 }
 
 // Merges consecutive pieces of text, and drops the numbers of the events after them from the comparison.
-fn joined(response: Vec<String>) -> Vec<String> {
+fn merge_deltas(response: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut open: Option<Value> = None;
     let close = |open: &mut Option<Value>, out: &mut Vec<String>| {
@@ -169,13 +169,13 @@ fn joined(response: Vec<String>) -> Vec<String> {
         });
         match (place, &mut open) {
             (Some(place), Some(before)) if before.pointer(place).is_some_and(Value::is_string) => {
-                let more = value
+                let extra = value
                     .pointer(place)
                     .and_then(Value::as_str)
                     .unwrap_or_default()
                     .to_owned();
                 if let Some(text) = before.pointer_mut(place) {
-                    *text = json!(format!("{}{more}", text.as_str().unwrap_or_default()));
+                    *text = json!(format!("{}{extra}", text.as_str().unwrap_or_default()));
                 }
             }
             (Some(_), _) => {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Client, Server};
 
 /// Returns a visitor who has become a guest; the session is in the cookies.
-fn guest(server: &Server) -> Client {
+fn guest_client(server: &Server) -> Client {
     let mut client = server.client();
     let answer = client.post("/api/auth/guest", json!({}));
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -21,26 +21,26 @@ fn upload(guest: &mut Client, name: &str, text: &str) -> Value {
     answer.json()
 }
 
-fn count_of(guest: &mut Client) -> usize {
+fn document_count(guest: &mut Client) -> usize {
     let list = guest.get("/api/documents").json();
     list["documents"].as_array().expect("a list").len()
 }
 
-fn files_of(server: &Server) -> usize {
+fn stored_file_count(server: &Server) -> usize {
     std::fs::read_dir(server.folder().join("documents")).map_or(0, Iterator::count)
 }
 
 #[test]
 fn each_guest_has_its_own_documents_and_threads() {
     let server = Server::start();
-    let (mut ada, mut bob) = (guest(&server), guest(&server));
+    let (mut ada, mut bob) = (guest_client(&server), guest_client(&server));
     let stored = upload(
         &mut ada,
         "moss.txt",
         "The moss grows on the north side of the tree.",
     );
     let id = stored["id"].as_str().expect("an id").to_owned();
-    assert_eq!((count_of(&mut ada), count_of(&mut bob)), (1, 0));
+    assert_eq!((document_count(&mut ada), document_count(&mut bob)), (1, 0));
     for path in ["", "/text", "/content", "/pages/1", "/search?q=moss"] {
         let path = format!("/api/documents/{id}{path}");
         assert_eq!(ada.get(&path).status, 200, "{path}");
@@ -67,7 +67,7 @@ fn each_guest_has_its_own_documents_and_threads() {
 #[test]
 fn guests_have_limits_and_leave_nothing() {
     let server = Server::start();
-    let mut guest = guest(&server);
+    let mut guest = guest_client(&server);
     for number in 0..3 {
         upload(&mut guest, "a.txt", &format!("document number {number}"));
     }
@@ -76,7 +76,10 @@ fn guests_have_limits_and_leave_nothing() {
     let large = "word ".repeat((4 << 20) / 5 + 1);
     let large = guest.upload("/api/upload-document", "a.txt", large.as_bytes());
     large.refused(413, "PAYLOAD_TOO_LARGE");
-    assert_eq!((count_of(&mut guest), files_of(&server)), (3, 3));
+    assert_eq!(
+        (document_count(&mut guest), stored_file_count(&server)),
+        (3, 3)
+    );
     let announced = json!({"fileName": "a.txt", "fileSize": 9, "chunkSize": 9, "totalChunks": 1});
     let refused = [
         ("POST", "/api/create-document-session", announced),
@@ -94,13 +97,13 @@ fn guests_have_limits_and_leave_nothing() {
     }
     assert_eq!(guest.post("/api/auth/logout", json!({})).status, 200);
     assert_eq!(guest.get("/api/documents").status, 401);
-    assert_eq!(files_of(&server), 0);
+    assert_eq!(stored_file_count(&server), 0);
 }
 
 #[test]
 fn a_guest_is_deleted_after_a_day_and_is_no_account() {
     let server = Server::start();
-    let mut guest = guest(&server);
+    let mut guest = guest_client(&server);
     upload(&mut guest, "a.txt", "a document");
     let index = || server.client().with("accept", "application/json").get("/");
     assert_eq!(index().json()["first_run"], true, "a guest is no account");
@@ -124,9 +127,9 @@ fn a_guest_is_deleted_after_a_day_and_is_no_account() {
             .expect("tidied");
     };
     tidy(23);
-    assert_eq!(files_of(&server), 1);
+    assert_eq!(stored_file_count(&server), 1);
     tidy(25);
-    assert_eq!(files_of(&server), 0);
+    assert_eq!(stored_file_count(&server), 0);
     assert_eq!(guest.get("/api/users/me").status, 401);
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::durability::{half_then_whole, interrupted, went_on};
+use crate::durability::{check_resumed, interrupted_then_complete_lines, start_half_finished_run};
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::provider::Provider;
@@ -20,29 +20,33 @@ use crate::support::server::Folder;
 const SETTINGS: &[(&str, &str)] = &[("USE_MOCK", "true"), ("RATE_LIMIT", "100000000")];
 
 /// Starts a process that replaces the one serving from this folder.
-fn next(folder: &Folder, settings: &[(&str, &str)]) -> Executable {
+fn start_replacement(folder: &Folder, settings: &[(&str, &str)]) -> Executable {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
     command.args(["serve", "--take-over"]);
-    Executable::by(command, folder, settings)
+    Executable::from_command(command, folder, settings)
 }
 
 /// Starts a process with an already open socket, as systemd does.
-fn activated(folder: &Folder, socket: &TcpListener, settings: &[(&str, &str)]) -> Executable {
+fn start_with_socket(
+    folder: &Folder,
+    socket: &TcpListener,
+    settings: &[(&str, &str)],
+) -> Executable {
     let mut command = Command::new("/bin/sh");
     let line = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve 3<&0 </dev/null";
     command.args(["-c", line, env!("CARGO_BIN_EXE_quire")]);
     command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
-    Executable::by(command, folder, settings)
+    Executable::from_command(command, folder, settings)
 }
 
 /// Runs `change` while users write and read, each on both new and reused connections. The test fails if a request
 /// is refused, cut off, or answered with anything but 200, or if a write is missing later.
-fn under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
+fn run_under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
     let (over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let people: Vec<Client> = (0..20)
         .map(|n| Client::new(address).registered(&format!("p{n}@example.com")))
         .collect();
-    let left = std::thread::scope(|scope| {
+    let remaining = std::thread::scope(|scope| {
         for (n, person) in people.into_iter().enumerate() {
             let (over, answered) = (&over, &answered);
             scope.spawn(move || {
@@ -65,12 +69,12 @@ fn under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
                 }
             });
         }
-        let left = change();
+        let remaining_files = change();
         over.store(true, Relaxed);
-        left
+        remaining_files
     });
     assert!(answered.load(Relaxed) >= 20);
-    left
+    remaining
 }
 
 #[test]
@@ -82,9 +86,9 @@ fn an_upgrade_under_load_fails_no_request() {
     let first = Executable::with(&folder, &settings);
     let address = first.address;
     let mut server = first;
-    under_load(address, || {
+    run_under_load(address, || {
         for _ in 0..3 {
-            let old = std::mem::replace(&mut server, next(&folder, &settings));
+            let old = std::mem::replace(&mut server, start_replacement(&folder, &settings));
             assert_eq!(old.code(), Some(0));
             assert_eq!(server.address, address);
             // It serves for a while before it is replaced too.
@@ -100,13 +104,13 @@ fn an_upgrade_under_load_fails_no_request() {
 fn a_socket_activated_restart_under_load_fails_no_request() {
     let folder = Folder::new();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut server = activated(&folder, &socket, SETTINGS);
+    let mut server = start_with_socket(&folder, &socket, SETTINGS);
     assert_eq!(server.address, socket.local_addr().unwrap());
-    let last = under_load(server.address, || {
+    let last = run_under_load(server.address, || {
         for _ in 0..3 {
             server.signal("-TERM");
             assert_eq!(server.code(), Some(0));
-            server = activated(&folder, &socket, SETTINGS);
+            server = start_with_socket(&folder, &socket, SETTINGS);
         }
         server
     });
@@ -116,34 +120,34 @@ fn a_socket_activated_restart_under_load_fails_no_request() {
 
 #[test]
 fn a_run_continues_in_the_next_process() {
-    let provider = Provider::script(half_then_whole());
+    let provider = Provider::script(interrupted_then_complete_lines());
     let folder = Folder::new();
-    let known = providers(&provider);
+    let known_providers = providers(&provider);
     let settings = [
-        ("QUIRE_PROVIDERS", known.as_str()),
+        ("QUIRE_PROVIDERS", known_providers.as_str()),
         ("SHUTDOWN_TIMEOUT", "1"),
         ("USE_MOCK", "true"),
     ];
     let first = Executable::with(&folder, &settings);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let (id, seen) = interrupted(&mut client);
-    let second = next(&folder, &settings);
+    let (id, seen) = start_half_finished_run(&mut client);
+    let second = start_replacement(&folder, &settings);
     assert_eq!(first.code(), Some(0));
-    went_on(&mut second.known(&client).fresh(), &provider, &id, &seen);
+    check_resumed(&mut second.known(&client).fresh(), &provider, &id, &seen);
 }
 
 #[test]
 fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
     let folder = Folder::new();
     // With nothing to replace, it starts normally.
-    let first = next(&folder, SETTINGS);
+    let first = start_replacement(&folder, SETTINGS);
     let socket = folder.path().join("data/handover");
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // A process that cannot apply its own settings leaves the running one in place.
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let refused = |more: &[(&str, &str)]| {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let response = |more: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
         command.args(["serve", "--take-over"]).env_clear();
         command.envs([
@@ -156,20 +160,20 @@ fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let said = refused(&[("PORT", &port)]);
-    assert!(said.contains("cannot listen on 127.0.0.1"), "{said}");
+    let message = response(&[("PORT", &port)]);
+    assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     let mut client = Client::new(first.address);
     assert_eq!(client.get("/health").status, 200);
     // A client that connects and sends nothing does not block others.
     let mute = UnixStream::connect(&socket).unwrap();
     drop(mute);
-    let second = next(&folder, &[("PORT", "0"), ("USE_MOCK", "true")]);
+    let second = start_replacement(&folder, &[("PORT", "0"), ("USE_MOCK", "true")]);
     assert_eq!(first.code(), Some(0));
     assert_eq!(second.known(&client).get("/health").status, 200);
     // A server of an older version has no control socket.
     std::fs::remove_file(&socket).unwrap();
-    let said = refused(&[]);
-    assert!(said.contains("does not hand over"), "{said}");
-    assert!(said.contains(&format!("process {}", second.id())), "{said}");
+    let text = response(&[]);
+    assert!(text.contains("the handover failed"), "{text}");
+    assert!(text.contains(&format!("process {}", second.id())), "{text}");
     assert_eq!(second.known(&client).get("/health").status, 200);
 }

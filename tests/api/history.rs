@@ -11,7 +11,7 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-fn asked(client: &mut Client, prompt: &str) -> String {
+fn ask_question(client: &mut Client, prompt: &str) -> String {
     let answer = client.post(
         "/api/analyze",
         short_run_with(&["demo/extract"], json!({"prompt": prompt})),
@@ -20,7 +20,7 @@ fn asked(client: &mut Client, prompt: &str) -> String {
     id_of(&answer)
 }
 
-fn ids(list: &Value) -> Vec<String> {
+fn analysis_ids(list: &Value) -> Vec<String> {
     let rows = list["analyses"].as_array().unwrap();
     rows.iter()
         .map(|row| row["id"].as_str().unwrap().to_owned())
@@ -32,32 +32,32 @@ fn the_list_is_paged_searched_and_filtered() {
     let provider = Provider::script([on("bad").status(400, "text/plain", "no")]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let mut made: Vec<String> = [
+    let mut created: Vec<String> = [
         "Why is tea green?",
         "Why is ink 100% black?",
         "Who_binds a book?",
         "Tea or ink?",
         "Über Öl in ΑΘΉΝΑ",
     ]
-    .map(|prompt| asked(&mut client, prompt))
+    .map(|prompt| ask_question(&mut client, prompt))
     .into();
     client
         .post("/api/analyze", short_run(&["p/bad"]))
         .refused(503, "SERVICE_UNAVAILABLE");
-    made.reverse();
+    created.reverse();
 
     let mut pages = Vec::new();
     let mut cursor = String::new();
     loop {
         let page = client.get(&format!("/api/analyses?limit=2{cursor}")).json();
-        pages.push(ids(&page));
+        pages.push(analysis_ids(&page));
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }
     }
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
-    assert_eq!(pages.concat()[1..], made, "newest first");
+    assert_eq!(pages.concat()[1..], created, "newest first");
     for (query, found) in [
         ("q=tea", vec![1, 4]),
         ("q=TEA", vec![1, 4]),
@@ -83,14 +83,24 @@ fn the_list_is_paged_searched_and_filtered() {
         ("to=2020-01-01T00:00:00Z", vec![]),
     ] {
         let list = client.get(&format!("/api/analyses?{query}")).json();
-        let expected: Vec<&String> = found.into_iter().map(|index: usize| &made[index]).collect();
-        assert_eq!(ids(&list).iter().collect::<Vec<_>>(), expected, "{query}");
+        let expected: Vec<&String> = found
+            .into_iter()
+            .map(|index: usize| &created[index])
+            .collect();
+        assert_eq!(
+            analysis_ids(&list).iter().collect::<Vec<_>>(),
+            expected,
+            "{query}"
+        );
     }
     assert_eq!(
-        ids(&client.get("/api/analyses?status=failed").json()),
+        analysis_ids(&client.get("/api/analyses?status=failed").json()),
         pages.concat()[..1]
     );
-    assert_eq!(ids(&client.get("/api/analyze").json()), pages.concat());
+    assert_eq!(
+        analysis_ids(&client.get("/api/analyze").json()),
+        pages.concat()
+    );
     for query in [
         "status=done",
         "cursor=x",
@@ -133,7 +143,7 @@ fn progress_follows_the_stages() {
         (&progress["status"], &progress["current_stage"]),
         (&json!("cancelled"), &Value::Null)
     );
-    let done = asked(&mut client, "Is it done?");
+    let done = ask_question(&mut client, "Is it done?");
     let progress = client.get(&analysis_path(&done, "/progress")).json();
     assert_eq!(
         progress["stages"]["ultra"],
@@ -163,10 +173,10 @@ fn an_analysis_is_exported_in_three_formats() {
         assert!(file.header("content-type").starts_with(kind));
         file
     };
-    let whole = export("?format=json", "json", "application/json").json();
-    assert_eq!(whole["model_responses"]["p/a"], odd);
-    assert_eq!(whole["ultra_response"], ultra);
-    assert_eq!(export("", "json", "application/json").json(), whole);
+    let full = export("?format=json", "json", "application/json").json();
+    assert_eq!(full["model_responses"]["p/a"], odd);
+    assert_eq!(full["ultra_response"], ultra);
+    assert_eq!(export("", "json", "application/json").json(), full);
     let csv = export("?format=csv", "csv", "text/csv").text();
     assert!(csv.starts_with("stage,letter,model,status,text,"), "{csv}");
     assert!(
@@ -196,7 +206,7 @@ fn an_analysis_is_exported_in_three_formats() {
 fn a_shared_analysis_can_be_read_without_an_account_until_the_link_is_revoked() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let id = asked(&mut client, "What may be shared?");
+    let id = ask_question(&mut client, "What may be shared?");
     let mut nobody = server.client();
     let mut share = || {
         client.post(&analysis_path(&id, "/share"), json!({})).json()["token"]
@@ -205,10 +215,10 @@ fn a_shared_analysis_can_be_read_without_an_account_until_the_link_is_revoked() 
             .to_owned()
     };
     let first = format!("/api/shared/{}", share());
-    let shown = nobody.get(&first);
-    assert_eq!(shown.status, 200, "{}", shown.text());
-    assert_eq!(shown.json()["prompt"], "What may be shared?");
-    assert!(!shown.text().contains("ada@example.com") && !shown.text().contains("user_"));
+    let body = nobody.get(&first);
+    assert_eq!(body.status, 200, "{}", body.text());
+    assert_eq!(body.json()["prompt"], "What may be shared?");
+    assert!(!body.text().contains("ada@example.com") && !body.text().contains("user_"));
     nobody
         .get(&analysis_path(&id, ""))
         .refused(401, "UNAUTHENTICATED");
@@ -225,7 +235,7 @@ fn a_shared_analysis_can_be_read_without_an_account_until_the_link_is_revoked() 
 fn a_vote_is_one_of_a_few_words() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let id = asked(&mut client, "Is this any good?");
+    let id = ask_question(&mut client, "Is this any good?");
     for choice in ["helpful", "not_helpful", "tie"] {
         let answer = client.post(&analysis_path(&id, "/vote"), json!({"choice": choice}));
         assert_eq!(
@@ -256,14 +266,14 @@ fn a_failed_analysis_can_be_tried_again() {
     client
         .post("/api/analyze", short_run(&["p/a"]))
         .refused(503, "SERVICE_UNAVAILABLE");
-    let failed = ids(&client.get("/api/analyses").json()).remove(0);
+    let failed = analysis_ids(&client.get("/api/analyses").json()).remove(0);
     let answer = client.post(&analysis_path(&failed, "/retry"), json!({}));
     assert_eq!(answer.status, 202, "{}", answer.text());
-    let again = id_of(&answer);
-    assert_ne!(again, failed);
-    let shown = wait_until_ended(&mut client, &again);
+    let second = id_of(&answer);
+    assert_ne!(second, failed);
+    let analysis = wait_until_ended(&mut client, &second);
     assert_eq!(
-        (&shown["status"], &shown["model_responses"]["p/a"]),
+        (&analysis["status"], &analysis["model_responses"]["p/a"]),
         (&json!("completed"), &json!("Thin."))
     );
     assert_eq!(
@@ -277,7 +287,7 @@ fn deleting_an_analysis_deletes_all_its_data() {
     let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let done = asked(&mut client, "What is left of me?");
+    let done = ask_question(&mut client, "What is left of me?");
     let token = client
         .post(&analysis_path(&done, "/share"), json!({}))
         .json()["token"]
@@ -341,6 +351,9 @@ fn other_users_find_no_analyses() {
         .refused(404, "NOT_FOUND");
     eve.delete(&analysis_path(&id, ""))
         .refused(404, "NOT_FOUND");
-    assert_eq!(ids(&eve.get("/api/analyses").json()), Vec::<String>::new());
+    assert_eq!(
+        analysis_ids(&eve.get("/api/analyses").json()),
+        Vec::<String>::new()
+    );
     assert_eq!(wait_until_ended(&mut ada, &id)["status"], "completed");
 }

@@ -10,9 +10,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use crate::support::server::{Folder, rest};
 use crate::support::{Client, Server};
 
-const TICKS: &str = "/api/internal/ticks";
+const TICKS_PATH: &str = "/api/internal/ticks";
 
-fn authority() -> CertificateParams {
+fn certificate_authority() -> CertificateParams {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params
@@ -20,23 +20,23 @@ fn authority() -> CertificateParams {
 
 /// Writes the key and chain of a certificate for this machine, issued by an intermediate one. Returns the root
 /// certificate.
-fn put(folder: &Path) -> String {
+fn write_certificate(folder: &Path) -> String {
     let key = || KeyPair::generate().unwrap();
-    let root = CertifiedIssuer::self_signed(authority(), key()).unwrap();
-    let middle = CertifiedIssuer::signed_by(authority(), key(), &root).unwrap();
-    let own = key();
+    let root = CertifiedIssuer::self_signed(certificate_authority(), key()).unwrap();
+    let middle = CertifiedIssuer::signed_by(certificate_authority(), key(), &root).unwrap();
+    let own_key = key();
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let leaf = CertificateParams::new(names).unwrap();
-    let leaf = leaf.signed_by(&own, &middle).unwrap();
+    let leaf = leaf.signed_by(&own_key, &middle).unwrap();
     let chain = format!("{}{}", leaf.pem(), middle.pem());
     std::fs::write(folder.join("chain.pem"), chain).unwrap();
-    std::fs::write(folder.join("key.pem"), own.serialize_pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), own_key.serialize_pem()).unwrap();
     root.pem()
 }
 
 fn start(settings: &[(&str, &str)]) -> (Server, String) {
     let folder = Folder::new();
-    let root = put(folder.path());
+    let root = write_certificate(folder.path());
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (chain, key) = (path("chain.pem"), path("key.pem"));
     let mut all = vec![
@@ -70,8 +70,8 @@ fn sign_in_over_https_sets_secure_cookies() {
     }
     // An upload larger than one record and one buffer.
     let text = "All of this is sealed on its way. ".repeat(20_000);
-    let kept = client.upload("/api/upload-document", "long.txt", text.as_bytes());
-    assert!(kept.status < 300, "{}", kept.text());
+    let stored = client.upload("/api/upload-document", "long.txt", text.as_bytes());
+    assert!(stored.status < 300, "{}", stored.text());
     let page = client.get("/");
     assert_eq!(page.status, 200);
 }
@@ -100,13 +100,13 @@ fn plain_http_clients_get_an_error_and_do_not_block_others() {
 fn certificate_renewal_keeps_open_streams() {
     let (server, root) = start(&[]);
     let mut client = Client::over_tls(server.address, &root);
-    let mut stream = client.events(TICKS, None);
+    let mut stream = client.events(TICKS_PATH, None);
     let first = stream.next();
     assert!(first.is_some(), "the stream has begun");
 
-    let newer = put(server.folder());
-    let shown = server.tls.as_ref().unwrap();
-    let until = shown.refresh(true, quire::clock::now()).unwrap();
+    let newer = write_certificate(server.folder());
+    let body = server.tls.as_ref().unwrap();
+    let until = body.refresh(true, quire::clock::now()).unwrap();
     assert!(until.is_some());
 
     let status = |root: &str| Client::over_tls(server.address, root).try_status("/health");

@@ -35,8 +35,10 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
     let _ = asking.join();
     // A server requests the model list when it starts; that is not a model call.
     let calls = || {
-        let asked = provider.asked().into_iter();
-        asked.filter(|asked| asked.head.starts_with("POST")).count()
+        let requests = provider.requests().into_iter();
+        requests
+            .filter(|requests| requests.head.starts_with("POST"))
+            .count()
     };
     let paid = calls();
     let second = Executable::start(&folder, &provider, &[]);
@@ -99,7 +101,7 @@ fn an_answer_that_cannot_be_stored_is_still_delivered() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-idempotency"), "not-stored");
     // The repeated request is not paid for a second time.
-    let again = client.post("/v1/chat/completions", body);
-    assert_eq!(again.status, 409, "{}", again.text());
-    assert_eq!(provider.asked().len(), 1);
+    let second = client.post("/v1/chat/completions", body);
+    assert_eq!(second.status, 409, "{}", second.text());
+    assert_eq!(provider.requests().len(), 1);
 }

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::money::priced;
+use crate::money::priced_server;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
 
-fn made(client: &mut Client, body: Value) -> String {
-    let made = client.post("/api/users/me/api-keys", body);
-    assert_eq!(made.status, 201, "{}", made.text());
-    made.json()["key"].as_str().unwrap().to_owned()
+fn create_key(client: &mut Client, body: Value) -> String {
+    let created = client.post("/api/users/me/api-keys", body);
+    assert_eq!(created.status, 201, "{}", created.text());
+    created.json()["key"].as_str().unwrap().to_owned()
 }
 
-fn with(server: &Server, key: &str) -> Client {
+fn client_with_key(server: &Server, key: &str) -> Client {
     Client::new(server.address).with("authorization", &format!("Bearer {key}"))
 }
 
-fn ask(model: &str) -> Value {
+fn ask_body(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] })
 }
 
@@ -79,15 +79,15 @@ fn a_key_is_limited_to_its_scopes() {
             ],
         ),
     ] {
-        let key = made(&mut owner, json!({ "name": "k", "scopes": scopes }));
-        let mut client = with(&server, &key);
+        let key = create_key(&mut owner, json!({ "name": "k", "scopes": scopes }));
+        let mut client = client_with_key(&server, &key);
         for path in open {
             assert_eq!(client.get(path).status, 200, "{scopes} {path}");
         }
         for path in shut {
-            let refused = client.get(path);
-            assert_eq!(refused.status, 403, "{scopes} {path}");
-            assert!(refused.text().contains("scope"), "{}", refused.text());
+            let response = client.get(path);
+            assert_eq!(response.status, 403, "{scopes} {path}");
+            assert!(response.text().contains("scope"), "{}", response.text());
         }
     }
     let wrong = owner.post(
@@ -104,36 +104,37 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
     let text = b"The towers stand on a zebra.";
     let document = owner.upload("/api/upload-document", "a.txt", text).json();
     let id = document["document_id"].as_str().unwrap();
-    let asked = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "gut" });
-    let done = owner.post("/api/analyze", asked).json();
-    let chat = made(&mut owner, json!({ "scopes": ["chat"] }));
-    let reader = made(&mut owner, json!({ "scopes": ["chat", "documents"] }));
-    let whole = made(&mut owner, json!({}));
+    let request = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "gut" });
+    let done = owner.post("/api/analyze", request).json();
+    let chat = create_key(&mut owner, json!({ "scopes": ["chat"] }));
+    let reader = create_key(&mut owner, json!({ "scopes": ["chat", "documents"] }));
+    let full = create_key(&mut owner, json!({}));
     let consult = |more: Value| {
-        let mut said =
+        let mut message =
             json!({ "question": "Is it thin?", "models": ["demo/extract"], "depth": "quick" });
-        said.as_object_mut()
+        message
+            .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        ("consult", said)
+        ("consult", message)
     };
     let search = || ("search_documents", json!({ "query": "zebra" }));
     let status = |id: &Value| ("analysis_status", json!({ "analysis_id": id }));
     for (key, (tool, said), allowed) in [
         (&chat, search(), false),
         (&reader, search(), true),
-        (&whole, search(), true),
+        (&full, search(), true),
         (&chat, consult(json!({})), true),
         (&chat, consult(json!({ "documents": [id] })), false),
         (&reader, consult(json!({ "documents": [id] })), true),
         (&chat, status(&done["analysis_id"]), false),
-        (&whole, status(&done["analysis_id"]), true),
+        (&full, status(&done["analysis_id"]), true),
     ] {
         let call = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
             "params": { "name": tool, "arguments": said },
         });
-        let answer = with(&server, key).post("/mcp", call).json();
+        let answer = client_with_key(&server, key).post("/mcp", call).json();
         let response = &answer["result"];
         assert_eq!(response["isError"], !allowed, "{tool} {said}: {answer}");
         if !allowed {
@@ -150,7 +151,7 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
                 "jsonrpc": "2.0", "id": 1, "method": "tools/call",
                 "params": { "name": name, "arguments": arguments },
             });
-            let answer = with(&server, key).post("/mcp", call).json();
+            let answer = client_with_key(&server, key).post("/mcp", call).json();
             assert_eq!(answer["result"]["isError"], false, "{answer}");
         }
     }
@@ -158,8 +159,10 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
     let keys = owner.get("/api/users/me/api-keys").json();
     for key in keys["api_keys"].as_array().unwrap() {
         let one = format!("/api/users/me/api-keys/{}", key["id"].as_str().unwrap());
-        let part = made(&mut owner, json!({ "scopes": ["analyze"] }));
-        with(&server, &part).delete(&one).refused(403, "FORBIDDEN");
+        let part = create_key(&mut owner, json!({ "scopes": ["analyze"] }));
+        client_with_key(&server, &part)
+            .delete(&one)
+            .refused(403, "FORBIDDEN");
     }
 }
 
@@ -169,8 +172,8 @@ fn a_key_can_call_only_its_models() {
         Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = server(&provider, &[]);
     let mut owner = server.user("ada@example.com");
-    let key = made(&mut owner, json!({ "models": ["demo/*", "p/cheap"] }));
-    let mut client = with(&server, &key);
+    let key = create_key(&mut owner, json!({ "models": ["demo/*", "p/cheap"] }));
+    let mut client = client_with_key(&server, &key);
     let names = client.get("/v1/models").json();
     let ids: Vec<&str> = names["data"]
         .as_array()
@@ -184,23 +187,28 @@ fn a_key_can_call_only_its_models() {
         "{ids:?}"
     );
     assert_eq!(
-        client.post("/v1/chat/completions", ask("p/cheap")).status,
+        client
+            .post("/v1/chat/completions", ask_body("p/cheap"))
+            .status,
         200
     );
-    let refused = client.post("/v1/chat/completions", ask("p/dear"));
-    assert_eq!(refused.status, 403, "{}", refused.text());
-    assert!(refused.text().contains("p/dear"), "{}", refused.text());
+    let response = client.post("/v1/chat/completions", ask_body("p/dear"));
+    assert_eq!(response.status, 403, "{}", response.text());
+    assert!(response.text().contains("p/dear"), "{}", response.text());
     // A default panel is chosen from the allowed models.
-    let answer = client.post("/v1/chat/completions", ask("quire/gut"));
+    let answer = client.post("/v1/chat/completions", ask_body("quire/gut"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
     assert_eq!(client.post("/api/analyze", body).status, 403);
-    let asked: Vec<String> = provider
-        .asked()
+    let requests: Vec<String> = provider
+        .requests()
         .iter()
         .map(ReceivedRequest::model)
         .collect();
-    assert!(asked.iter().all(|model| model == "cheap"), "{asked:?}");
+    assert!(
+        requests.iter().all(|model| model == "cheap"),
+        "{requests:?}"
+    );
     let started = client.post("/api/experiments", json!({}));
     assert!(started.status >= 400);
 }
@@ -209,44 +217,45 @@ fn a_key_can_call_only_its_models() {
 fn a_key_cannot_exceed_its_budget() {
     let provider =
         Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut owner = server.user("ada@example.com");
     // An answer of up to 100 tokens costs an estimated 0.001 USD, and is billed at 7 tokens.
-    let mut body = ask("openai/gpt-4o");
+    let mut body = ask_body("openai/gpt-4o");
     body["max_tokens"] = json!(100);
-    let key = made(
+    let key = create_key(
         &mut owner,
         json!({ "day_budget_usd": 0.0015, "budget_usd": 5 }),
     );
-    let mut client = with(&server, &key);
+    let mut client = client_with_key(&server, &key);
     let answer = client.post("/v1/chat/completions", body.clone());
     assert_eq!(answer.status, 200, "{}", answer.text());
     let mut refused = None;
     for _ in 0..30 {
         let mut other = body.clone();
         // A different question each time, because a cached answer costs nothing.
-        other["messages"][0]["content"] = json!(format!("Is it thin? {}", provider.asked().len()));
+        other["messages"][0]["content"] =
+            json!(format!("Is it thin? {}", provider.requests().len()));
         let answer = client.post("/v1/chat/completions", other);
         if answer.status != 200 {
             refused = Some(answer);
             break;
         }
     }
-    let refused = refused.expect("the amount ends");
-    assert_eq!(refused.status, 429, "{}", refused.text());
-    assert!(refused.text().contains("API key"), "{}", refused.text());
-    assert!(provider.asked().len() > 1);
+    let refusal = refused.expect("the amount ends");
+    assert_eq!(refusal.status, 429, "{}", refusal.text());
+    assert!(refusal.text().contains("API key"), "{}", refusal.text());
+    assert!(provider.requests().len() > 1);
     // Another key of the same user is not affected.
-    let free = made(&mut owner, json!({}));
+    let free = create_key(&mut owner, json!({}));
     assert_eq!(
-        with(&server, &free)
+        client_with_key(&server, &free)
             .post("/v1/chat/completions", body)
             .status,
         200
     );
     // Without a price, a budget cannot be enforced.
-    let refused = client.post("/v1/chat/completions", ask("p/unpriced"));
-    assert_eq!(refused.status, 429, "{}", refused.text());
+    let response = client.post("/v1/chat/completions", ask_body("p/unpriced"));
+    assert_eq!(response.status, 429, "{}", response.text());
     let shown = owner.get("/api/users/me/api-keys").json();
     let rows = shown["api_keys"].as_array().unwrap();
     assert!(
@@ -263,43 +272,48 @@ fn concurrent_requests_cannot_share_a_reservation() {
             .after(Duration::from_millis(300))
             .sse(&answer_stream("It is thin."))
     });
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     // An answer of up to 100 tokens costs an estimated 0.001 USD: the budget has room for two, not for three.
     let mut ada = server.user("ada@example.com");
-    let of_the_key = made(&mut ada, json!({ "budget_usd": 0.0025 }));
+    let of_the_key = create_key(&mut ada, json!({ "budget_usd": 0.0025 }));
     let mut bob = server.user("bob@example.com");
-    let of_the_person = made(&mut bob, json!({}));
+    let of_the_person = create_key(&mut bob, json!({}));
     let bob = bob.get("/api/users/me").json()["id"].to_string();
     let budget = format!("/api/admin/users/{}/budget", bob.trim_matches('"'));
     assert_eq!(ada.put(&budget, json!({ "day_usd": 0.0025 })).status, 200);
     for key in [of_the_key, of_the_person] {
-        let before = provider.asked().len();
-        let statuses = asked_at_once(&server, &key);
+        let before = provider.requests().len();
+        let statuses = ask_at_once(&server, &key);
         let answered = statuses.iter().filter(|status| **status == 200).count();
         assert!((1..=2).contains(&answered), "{statuses:?}");
         // Not a 503, since waiting does not help and a program would retry forever.
         let refused = statuses.iter().filter(|status| **status == 429).count();
         assert_eq!(answered + refused, statuses.len(), "{statuses:?}");
-        assert_eq!(provider.asked().len() - before, answered);
+        assert_eq!(provider.requests().len() - before, answered);
     }
 }
 
 /// Sends requests from twelve programs with one key at once. Returns their statuses.
-fn asked_at_once(server: &Server, key: &str) -> Vec<u16> {
+fn ask_at_once(server: &Server, key: &str) -> Vec<u16> {
     let ask = |n: usize| {
-        let mut body = ask("openai/gpt-4o");
+        let mut body = ask_body("openai/gpt-4o");
         body["max_tokens"] = json!(100);
         body["messages"][0]["content"] = json!(format!("Is it thin? {n}"));
-        with(server, key).post("/v1/chat/completions", body).status
+        client_with_key(server, key)
+            .post("/v1/chat/completions", body)
+            .status
     };
     std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..12)
+        let requests: Vec<_> = (0..12)
             .map(|n| {
                 let ask = &ask;
                 scope.spawn(move || ask(n))
             })
             .collect();
-        asked.into_iter().map(|one| one.join().unwrap()).collect()
+        requests
+            .into_iter()
+            .map(|one| one.join().unwrap())
+            .collect()
     })
 }
 
@@ -307,8 +321,8 @@ fn asked_at_once(server: &Server, key: &str) -> Vec<u16> {
 fn rate_limit_headers_use_openai_and_anthropic_names() {
     let server = Server::start();
     let mut owner = server.user("ada@example.com");
-    let key = made(&mut owner, json!({}));
-    let answer = with(&server, &key).get("/v1/models");
+    let key = create_key(&mut owner, json!({}));
+    let answer = client_with_key(&server, &key).get("/v1/models");
     let limit = answer.header("x-ratelimit-limit-requests").to_owned();
     assert_eq!(limit, answer.header("anthropic-ratelimit-requests-limit"));
     assert!(answer.header("x-ratelimit-reset-requests").ends_with('s'));
@@ -329,18 +343,21 @@ fn a_key_manages_keys_only_with_the_scope_for_it() {
         let found = keys.into_iter().find(|key| key["name"] == name);
         found.map(|key| key["id"].as_str().unwrap().to_owned())
     };
-    let plain = made(&mut owner, json!({ "name": "plain" }));
-    let keeper = made(&mut owner, json!({ "name": "keeper", "scopes": ["keys"] }));
-    made(&mut owner, json!({ "name": "victim" }));
+    let plain = create_key(&mut owner, json!({ "name": "plain" }));
+    let keeper = create_key(&mut owner, json!({ "name": "keeper", "scopes": ["keys"] }));
+    create_key(&mut owner, json!({ "name": "victim" }));
     let path = |id: &str| format!("/api/users/me/api-keys/{id}");
     let victim = path(&id_of(&mut owner, "victim").unwrap());
     let own = path(&id_of(&mut owner, "plain").unwrap());
-    let (mut plain, mut keeper) = (with(&server, &plain), with(&server, &keeper));
+    let (mut plain, mut keeper) = (
+        client_with_key(&server, &plain),
+        client_with_key(&server, &keeper),
+    );
     plain.delete(&victim).refused(403, "FORBIDDEN");
     let create = json!({ "name": "more" });
     for client in [&mut plain, &mut keeper] {
-        let refused = client.post("/api/users/me/api-keys", create.clone());
-        refused.refused(403, "FORBIDDEN");
+        let response = client.post("/api/users/me/api-keys", create.clone());
+        response.refused(403, "FORBIDDEN");
     }
     // A program may always delete its own key.
     assert_eq!(plain.delete(&own).status, 200);
@@ -354,8 +371,8 @@ fn a_key_manages_keys_only_with_the_scope_for_it() {
 fn a_key_without_scopes_does_work_and_nothing_else() {
     let server = Server::start();
     let mut admin = server.user("root@example.com");
-    let key = made(&mut admin, json!({ "name": "plain" }));
-    let mut client = with(&server, &key);
+    let key = create_key(&mut admin, json!({ "name": "plain" }));
+    let mut client = client_with_key(&server, &key);
     let mut shut = 0;
     for route in quire::http::routes::ROUTES {
         let path = route.path.replace("{id}", "x").replace("{key}", "x");

@@ -17,17 +17,17 @@ use crate::support::script::{self, analysis_path, begin, unfinished_stream};
 use crate::support::server::rest;
 use crate::support::{Answer, Server};
 
-const LOGIN: &str = "/api/auth/login";
+const LOGIN_PATH: &str = "/api/auth/login";
 
-const SECURITY: &[(&str, &str)] = &[
+const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "strict-origin-when-cross-origin"),
     ("x-xss-protection", "1; mode=block"),
 ];
 
-fn safe(answer: &Answer) {
-    for (name, value) in SECURITY {
+fn check_security_headers(answer: &Answer) {
+    for (name, value) in SECURITY_HEADERS {
         assert_eq!(answer.header(name), *value, "{name}");
     }
     assert!(!answer.header("x-request-id").is_empty());
@@ -36,7 +36,7 @@ fn safe(answer: &Answer) {
 /// Returns a sign-in request as raw bytes, with these header lines and this body.
 fn login(headers: &str, body: &str) -> Vec<u8> {
     format!(
-        "POST {LOGIN} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n{body}"
+        "POST {LOGIN_PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n{body}"
     )
     .into_bytes()
 }
@@ -54,7 +54,7 @@ fn unknown_paths_and_wrong_methods_are_refused() {
     ] {
         let answer = client.get(path);
         answer.refused(404, "NOT_FOUND");
-        safe(&answer);
+        check_security_headers(&answer);
     }
     // In a browser, such an address returns the page, which explains it in words.
     let mut browser = client.fresh().with("accept", "text/html,*/*;q=0.8");
@@ -62,7 +62,7 @@ fn unknown_paths_and_wrong_methods_are_refused() {
         let answer = browser.get(path);
         assert_eq!(answer.status, 404, "{path}");
         assert!(answer.text().contains("<main id=\"main\""), "{path}");
-        safe(&answer);
+        check_security_headers(&answer);
     }
     for path in ["/api/nothing", "/v1/nothing", "/assets/x"] {
         assert!(!browser.get(path).text().contains("<main"), "{path}");
@@ -70,21 +70,18 @@ fn unknown_paths_and_wrong_methods_are_refused() {
     let answer = client.delete("/api/health");
     answer.refused(405, "METHOD_NOT_ALLOWED");
     assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
-    safe(&answer);
+    check_security_headers(&answer);
     let answer = client.send("OPTIONS", "/api/documents/x", None);
     assert_eq!(
         (answer.status, answer.header("allow")),
         (200, "GET, HEAD, DELETE, OPTIONS")
     );
-    safe(&answer);
-    let whole = client.get("/");
+    check_security_headers(&answer);
+    let full = client.get("/");
     let head = client.send("HEAD", "/", None);
     assert_eq!((head.status, head.bytes.len()), (200, 0));
-    assert_eq!(
-        head.header("content-length"),
-        whole.header("content-length")
-    );
-    safe(&head);
+    assert_eq!(head.header("content-length"), full.header("content-length"));
+    check_security_headers(&head);
 }
 
 #[test]
@@ -170,13 +167,13 @@ fn root_returns_json_to_api_clients_and_html_to_browsers() {
 fn cors_allows_only_configured_origins() {
     let server = Server::with(&[("CORS_ORIGINS", "https://app.example.org")]);
     let ask = |origin: &str| server.client().with("origin", origin).get("/api/models");
-    let listed = ask("https://app.example.org");
+    let list = ask("https://app.example.org");
     assert_eq!(
-        listed.header("access-control-allow-origin"),
+        list.header("access-control-allow-origin"),
         "https://app.example.org"
     );
-    assert_eq!(listed.header("access-control-allow-credentials"), "true");
-    assert!(listed.header("vary").contains("origin"));
+    assert_eq!(list.header("access-control-allow-credentials"), "true");
+    assert!(list.header("vary").contains("origin"));
     for foreign in [
         "https://evil.example",
         "null",
@@ -200,7 +197,7 @@ fn cors_allows_only_configured_origins() {
         let client = server.client().with("origin", origin);
         client
             .with("access-control-request-method", "POST")
-            .send("OPTIONS", LOGIN, None)
+            .send("OPTIONS", LOGIN_PATH, None)
     };
     let answer = preflight("https://app.example.org");
     assert_eq!(answer.status, 200);
@@ -234,7 +231,7 @@ fn rate_limits_are_enforced_and_reported() {
     }
     let answer = client.get("/api/models");
     answer.refused(429, "RATE_LIMITED");
-    safe(&answer);
+    check_security_headers(&answer);
     let wait: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(answer.header("x-ratelimit-remaining"), "0");
@@ -293,7 +290,7 @@ fn production_sends_hsts() {
 }
 
 /// Sends a request on a connection that stays open.
-fn ask(socket: &mut TcpStream) -> String {
+fn send_request(socket: &mut TcpStream) -> String {
     let request = b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut piece = [0; 4096];
     match socket
@@ -309,17 +306,17 @@ fn ask(socket: &mut TcpStream) -> String {
 fn an_idle_connection_makes_room_for_a_new_one() {
     let server = Server::with(&[("MAX_CONNECTIONS", "2")]);
     let (mut one, mut two) = (server.connect(), server.connect());
-    assert!(ask(&mut one).starts_with("HTTP/1.1 200"));
-    assert!(ask(&mut two).starts_with("HTTP/1.1 200"));
+    assert!(send_request(&mut one).starts_with("HTTP/1.1 200"));
+    assert!(send_request(&mut two).starts_with("HTTP/1.1 200"));
     let mut three = server.connect();
-    assert!(ask(&mut three).starts_with("HTTP/1.1 200"));
+    assert!(send_request(&mut three).starts_with("HTTP/1.1 200"));
     assert_eq!(
         rest(&mut one),
         "",
         "the one that was idle longest is closed"
     );
     assert!(
-        ask(&mut two).starts_with("HTTP/1.1 200"),
+        send_request(&mut two).starts_with("HTTP/1.1 200"),
         "the other is not"
     );
 }
@@ -332,7 +329,7 @@ fn connections_over_the_limit_are_refused() {
     let mut person = server.user("a@example.org");
     let events = analysis_path(&begin(&mut person, &["p/slow"]), "/events");
     let mut open = || {
-        let mut socket = stream::open(&server, &mut person, "GET", &events, &Value::Null);
+        let mut socket = stream::open_stream(&server, &mut person, "GET", &events, &Value::Null);
         read_until(&mut socket, "It is");
         socket
     };
@@ -344,7 +341,7 @@ fn connections_over_the_limit_are_refused() {
     // The slot is free again once the server has seen the close.
     let free = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
-        ask(&mut server.connect()).starts_with("HTTP/1.1 200")
+        send_request(&mut server.connect()).starts_with("HTTP/1.1 200")
     });
     assert!(free);
 }
@@ -373,6 +370,6 @@ fn one_address_cannot_hold_all_connections() {
     });
     from_elsewhere.set_nonblocking(false).unwrap();
     let mut other = from_elsewhere;
-    assert!(ask(&mut other).starts_with("HTTP/1.1 200"));
+    assert!(send_request(&mut other).starts_with("HTTP/1.1 200"));
     drop(held);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::stream::{open, read_until};
+use crate::stream::{open_stream, read_until};
 use crate::support::executable::Executable;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
@@ -25,13 +25,13 @@ fn provider() -> Provider {
 
 /// Number of calls made for the user, without the model list that a server requests at startup.
 fn calls(provider: &Provider) -> usize {
-    let asked = provider.asked();
+    let requests = provider.requests();
     let of_person =
         |one: &&ReceivedRequest| ["slow", "quick", "other"].contains(&one.model().as_str());
-    asked.iter().filter(of_person).count()
+    requests.iter().filter(of_person).count()
 }
 
-fn id_of(client: &mut Client) -> String {
+fn user_id(client: &mut Client) -> String {
     let me = client.get("/api/users/me").json();
     me["user_id"].as_str().unwrap().to_owned()
 }
@@ -47,17 +47,17 @@ fn long_experiment(client: &mut Client) -> String {
     let cases: Vec<Value> = (0..60)
         .map(|n| json!({ "prompt": format!("How thick is sheet {n}?"), "expected": "thick" }))
         .collect();
-    let asked = json!({ "name": "long", "evaluator": { "kind": "contains" }, "cases": cases,
+    let request = json!({ "name": "long", "evaluator": { "kind": "contains" }, "cases": cases,
         "budget": { "evaluations": 200 }, "space": [{ "dial": "model", "values": ["p/quick", "p/other"] }] });
-    let begun = client.post("/api/experiments", asked);
-    assert!(begun.status < 300, "{}", begun.text());
-    begun.json()["experiment_id"].as_str().unwrap().to_owned()
+    let started = client.post("/api/experiments", request);
+    assert!(started.status < 300, "{}", started.text());
+    started.json()["experiment_id"].as_str().unwrap().to_owned()
 }
 
 fn share(client: &mut Client) -> String {
-    let mut asked = short_run(&["p/quick"]);
-    asked["cache"] = json!("off");
-    let done = client.post("/api/analyze", asked).json();
+    let mut request = short_run(&["p/quick"]);
+    request["cache"] = json!("off");
+    let done = client.post("/api/analyze", request).json();
     let id = done["analysis_id"].as_str().unwrap();
     let shared = client.post(&analysis_path(id, "/share"), json!({})).json();
     format!("/api/shared/{}", shared["token"].as_str().unwrap())
@@ -69,7 +69,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     let first = Executable::start(&folder, &provider, &[]);
     let mut admin = Client::new(first.address).registered("root@example.org");
     let mut person = Client::new(first.address).registered("ada@example.org");
-    let user = id_of(&mut person);
+    let user = user_id(&mut person);
     let link = share(&mut person);
     let run = begin(&mut person, &["p/slow"]);
     provider.wait_called("slow");
@@ -98,10 +98,10 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     lock(&mut admin, &user, false);
     assert_eq!(admin.get(&link).status, 200, "and open again afterwards");
     let mut person = second.known(&person);
-    let shown = person.get(&format!("/api/experiments/{experiment}")).json();
+    let body = person.get(&format!("/api/experiments/{experiment}")).json();
     // Paused if it reached its next evaluation before it was told to stop.
     let stopped = ["cancelled", "paused"].map(Value::from);
-    assert!(stopped.contains(&shown["status"]), "{shown}");
+    assert!(stopped.contains(&body["status"]), "{body}");
     assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
     assert_eq!(
         calls(&provider),
@@ -137,8 +137,8 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let ada = users.iter().find(|one| one["email"] == "ada@example.org");
     lock(&mut admin, ada.unwrap()["id"].as_str().unwrap(), false);
     let mut person = second.known(&person);
-    let shown = person.get(&format!("/api/experiments/{experiment}")).json();
-    assert_eq!(shown["status"], "cancelled", "{shown}");
+    let body = person.get(&format!("/api/experiments/{experiment}")).json();
+    assert_eq!(body["status"], "cancelled", "{body}");
     assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
 }
 
@@ -156,7 +156,7 @@ fn reader_of(server: u32) -> Option<u32> {
 }
 
 /// Waits for a condition that normally holds within a second.
-fn wait<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
     for _ in 0..30_000 {
         if let Some(found) = found() {
             return found;
@@ -172,15 +172,20 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
     let server = Executable::start(&folder, &provider, &[]);
     let mut admin = Client::new(server.address).registered("root@example.org");
     let mut person = Client::new(server.address).registered("ada@example.org");
-    let user = id_of(&mut person);
+    let user = user_id(&mut person);
     let long = format!(
         "<html><body>{}</body></html>",
         "<p>It is <b>thin</b>.</p>\n".repeat(300_000)
     );
-    let taken = person.upload("/api/upload-document", "long.html", long.as_bytes());
-    assert_eq!(taken.json()["status"], "processing", "{}", taken.text());
-    let document = taken.json()["document_id"].as_str().unwrap().to_owned();
-    let reader = wait("read", || reader_of(server.id()));
+    let uploaded = person.upload("/api/upload-document", "long.html", long.as_bytes());
+    assert_eq!(
+        uploaded.json()["status"],
+        "processing",
+        "{}",
+        uploaded.text()
+    );
+    let document = uploaded.json()["document_id"].as_str().unwrap().to_owned();
+    let reader = wait_for("read", || reader_of(server.id()));
     // A process stopped by SIGSTOP cannot end by itself, only by a kill.
     let stopped = Command::new("kill")
         .args(["-STOP", &reader.to_string()])
@@ -190,7 +195,7 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
     assert_eq!(reader_of(server.id()), Some(reader));
 
     lock(&mut admin, &user, true);
-    wait("killed", || reader_of(server.id()).is_none().then_some(()));
+    wait_for("killed", || reader_of(server.id()).is_none().then_some(()));
     let database = rusqlite::Connection::open(folder.path().join("data/quire.db")).unwrap();
     let status: String = database
         .query_row(
@@ -218,7 +223,7 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
     let server = server(&provider, &[]);
     let mut admin = server.user("root@example.org");
     let mut person = server.user("ada@example.org");
-    let user = id_of(&mut person);
+    let user = user_id(&mut person);
     let message = json!([{ "role": "user", "content": "Is it thin?" }]);
     let chat = json!({ "model": "p/slow", "messages": message });
     // A different question, because identical requests share one call.
@@ -226,21 +231,21 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
     let streamed = json!({ "model": "p/slow", "messages": other, "stream": true });
     let embedded = json!({ "model": "p/slow", "input": "thin" });
     let mut calls = [
-        open(&server, &mut person, "POST", "/v1/chat/completions", &chat),
-        open(
+        open_stream(&server, &mut person, "POST", "/v1/chat/completions", &chat),
+        open_stream(
             &server,
             &mut person,
             "POST",
             "/v1/chat/completions",
             &streamed,
         ),
-        open(&server, &mut person, "POST", "/v1/embeddings", &embedded),
+        open_stream(&server, &mut person, "POST", "/v1/embeddings", &embedded),
     ];
     provider.wait_for_requests(3);
     read_until(&mut calls[1], "It is");
     let run = begin(&mut person, &["p/slow"]);
     let path = analysis_path(&run, "/events");
-    let mut events = open(&server, &mut person, "GET", &path, &Value::Null);
+    let mut events = open_stream(&server, &mut person, "GET", &path, &Value::Null);
     provider.wait_for_requests(4);
     read_until(&mut events, "It is");
 
@@ -291,7 +296,7 @@ fn an_administrator_who_deletes_their_own_account_gets_an_answer() {
     let server = Server::start();
     let mut first = server.user("root@example.org");
     let second = server.user("ada@example.org");
-    let (own, other) = (id_of(&mut first), id_of(&mut second.clone()));
+    let (own, other) = (user_id(&mut first), user_id(&mut second.clone()));
     let promoted = first.put(
         &format!("/api/admin/users/{other}"),
         json!({ "role": "admin" }),

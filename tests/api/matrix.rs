@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::routes::{RARE, document, everything, filled, owner};
+use crate::routes::{RARE_WORD, fill_path, openapi, owner, owner_view};
 use crate::support::{Client, Server};
 
 /// Returns the ID of one of the owner's objects, by its field name in a request body.
-fn known(name: &str, values: &BTreeMap<&str, String>) -> Option<String> {
+fn known_id(name: &str, values: &BTreeMap<&str, String>) -> Option<String> {
     let kind = match name {
         "sessionId" | "session_id" | "upload_id" => "upload",
         "document_id" | "document_ids" | "documents" => "document",
@@ -34,15 +34,20 @@ fn known(name: &str, values: &BTreeMap<&str, String>) -> Option<String> {
 }
 
 /// Returns a value valid under the schema, with the owner's IDs where it has any.
-fn made(document: &Value, schema: &Value, name: &str, values: &BTreeMap<&str, String>) -> Value {
+fn build_value(
+    document: &Value,
+    schema: &Value,
+    name: &str,
+    values: &BTreeMap<&str, String>,
+) -> Value {
     if let Some(target) = schema["$ref"].as_str() {
         let pointer = target.trim_start_matches('#');
         let schema = document.pointer(pointer).expect("references hold").clone();
-        return made(document, &schema, name, values);
+        return build_value(document, &schema, name, values);
     }
     for several in ["oneOf", "anyOf", "allOf"] {
         if let Some(first) = schema[several].get(0) {
-            return made(document, first, name, values);
+            return build_value(document, first, name, values);
         }
     }
     if let Some(first) = schema["enum"].get(0) {
@@ -56,17 +61,18 @@ fn made(document: &Value, schema: &Value, name: &str, values: &BTreeMap<&str, St
         "object" => {
             let properties = schema["properties"].as_object();
             let pairs = properties.into_iter().flatten();
-            let pairs = pairs.map(|(name, of)| (name.clone(), made(document, of, name, values)));
+            let pairs =
+                pairs.map(|(name, of)| (name.clone(), build_value(document, of, name, values)));
             Value::Object(pairs.collect::<Map<_, _>>())
         }
-        "array" => json!([made(document, &schema["items"], name, values)]),
+        "array" => json!([build_value(document, &schema["items"], name, values)]),
         "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
         "boolean" => json!(false),
-        _ => json!(known(name, values).unwrap_or_else(|| "x".to_owned())),
+        _ => json!(known_id(name, values).unwrap_or_else(|| "x".to_owned())),
     }
 }
 
-fn ask(
+fn send_route_request(
     client: &mut Client,
     document: &Value,
     (verb, path): (&str, &str),
@@ -76,7 +82,7 @@ fn ask(
     let content = &of["requestBody"]["content"];
     let schema = &content["application/json"]["schema"];
     let answer = if schema.is_object() {
-        client.json(verb, path, &made(document, schema, "", values))
+        client.json(verb, path, &build_value(document, schema, "", values))
     } else if content["multipart/form-data"].is_object() {
         client.upload(path, "matrix.txt", b"nothing")
     } else {
@@ -90,11 +96,11 @@ fn no_operation_reaches_another_users_data() {
     let server = Server::start();
     server.user("root@example.org");
     let mut owner = owner(&server);
-    let before = everything(&mut owner);
-    let document = document();
-    let mut asked = 0;
+    let before = owner_view(&mut owner);
+    let document = openapi();
+    let mut request_count = 0;
     for (path, operations) in document["paths"].as_object().expect("paths") {
-        let filled = filled(path, &owner.values)
+        let filled = fill_path(path, &owner.values)
             .replace("{key}", "0123456789abcdef")
             .replace("{name}", "demo/extract")
             .replace("{path}", "js/index.js");
@@ -109,33 +115,40 @@ fn no_operation_reaches_another_users_data() {
                 continue;
             }
             let row = (&*verb.to_uppercase(), &*filled);
-            let shown = format!("{} {filled}", row.0);
-            let email = format!("other{asked}@example.org");
+            let formatted = format!("{} {filled}", row.0);
+            let email = format!("other{request_count}@example.org");
             let mut other = server.user(&email);
-            let (status, text) = ask(&mut other, &document, row, operation, &owner.values);
-            assert!(status < 500, "{shown}: {status} {text}");
-            assert!(access == "link" || !text.contains(RARE), "{shown}: {text}");
+            let (status, text) =
+                send_route_request(&mut other, &document, row, operation, &owner.values);
+            assert!(status < 500, "{formatted}: {status} {text}");
+            assert!(
+                access == "link" || !text.contains(RARE_WORD),
+                "{formatted}: {text}"
+            );
             if access == "admin" {
-                assert_eq!(status, 403, "{shown}: {text}");
+                assert_eq!(status, 403, "{formatted}: {text}");
             }
             if access == "user" && path.contains("{id}") {
-                assert!((400..500).contains(&status), "{shown}: {status} {text}");
+                assert!((400..500).contains(&status), "{formatted}: {status} {text}");
             }
-            let (status, text) = ask(
+            let (status, text) = send_route_request(
                 &mut server.client(),
                 &document,
                 row,
                 operation,
                 &owner.values,
             );
-            assert!(access == "link" || !text.contains(RARE), "{shown}: {text}");
+            assert!(
+                access == "link" || !text.contains(RARE_WORD),
+                "{formatted}: {text}"
+            );
             if access == "user" || access == "admin" {
-                assert_eq!(status, 401, "{shown}: {text}");
+                assert_eq!(status, 401, "{formatted}: {text}");
             }
-            asked += 1;
+            request_count += 1;
         }
     }
-    assert!(asked > 130, "{asked}");
+    assert!(request_count > 130, "{request_count}");
     for (path, was) in before {
         assert_eq!(
             owner.client.get(&path).text(),

@@ -5,17 +5,17 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::compatible::key;
-use crate::money::priced;
+use crate::money::priced_server;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server, unfinished_stream};
 
-fn consult(arguments: Value) -> Value {
+fn consult_call(arguments: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": { "name": "consult", "arguments": arguments } })
 }
 
-fn slow() -> Provider {
+fn slow_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
         "slow" => on("").stall(&unfinished_stream("It is ")),
         _ => on("").sse(&answer_stream("It is thin.")),
@@ -24,10 +24,10 @@ fn slow() -> Provider {
 
 #[test]
 fn deadline_and_disconnect_stop_the_calls() {
-    let provider = slow();
+    let provider = slow_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = consult(
+    let body = consult_call(
         json!({ "question": "Is it thin?", "models": ["p/slow"], "depth": "quick", "deadline_s": 1 }),
     );
     let answer = client.post("/mcp", body).json();
@@ -43,7 +43,7 @@ fn deadline_and_disconnect_stop_the_calls() {
 
     let key = key(&mut client);
     let body =
-        consult(json!({ "question": "Is it thick?", "models": ["p/slow"], "depth": "quick" }))
+        consult_call(json!({ "question": "Is it thick?", "models": ["p/slow"], "depth": "quick" }))
             .to_string();
     let mut socket = server.connect();
     write!(socket, "POST /mcp HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
@@ -54,24 +54,24 @@ fn deadline_and_disconnect_stop_the_calls() {
 
 #[test]
 fn mcp_runs_stay_within_a_budget() {
-    let provider = slow();
-    let server = priced(&provider, &[]);
+    let provider = slow_provider();
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let ask = |budget: f64| {
-        consult(
+        consult_call(
             json!({ "question": "Is it thin?", "models": ["openai/gpt-4o"], "depth": "quick", "budget_usd": budget }),
         )
     };
     let answer = client.post("/mcp", ask(0.000_001)).json();
     assert_eq!(answer["result"]["isError"], true, "{answer}");
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
     let answer = client.post("/mcp", ask(1.0)).json();
     assert_eq!(answer["result"]["isError"], false, "{answer}");
 }
 
 #[test]
 fn cross_origin_requests_are_refused_despite_a_valid_key() {
-    let provider = slow();
+    let provider = slow_provider();
     let server = server(&provider, &[("PUBLIC_URL", "https://quire.example.org")]);
     let mut owner = server.user("ada@example.com");
     let key = key(&mut owner);
@@ -118,7 +118,7 @@ fn cross_origin_requests_are_refused_despite_a_valid_key() {
 /// rebinding).
 #[test]
 fn dns_rebinding_is_refused() {
-    let provider = slow();
+    let provider = slow_provider();
     let server = server(&provider, &[("HOST", "0.0.0.0")]);
     let mut owner = server.user("ada@example.com");
     let key = key(&mut owner);
@@ -136,15 +136,15 @@ fn dns_rebinding_is_refused() {
         answer[9..12].to_owned()
     };
     let (evil, local) = (format!("evil.example:{port}"), format!("localhost:{port}"));
-    let whole = |host: &str| format!("http://{host}/mcp");
+    let url_of = |host: &str| format!("http://{host}/mcp");
     for (target, host, origin, expected) in [
         ("/mcp", &evil, &evil, "403"),
         ("/mcp", &local, &evil, "403"),
         ("/mcp", &evil, &local, "403"),
         ("/mcp", &local, &local, "200"),
         // An absolute request URI overrides the Host header.
-        (&*whole(&local), &evil, &local, "200"),
-        (&*whole(&evil), &local, &local, "403"),
+        (&*url_of(&local), &evil, &local, "200"),
+        (&*url_of(&evil), &local, &local, "403"),
     ] {
         assert_eq!(
             status(target, host, origin),

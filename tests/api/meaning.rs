@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::compatible::key;
-use crate::money::priced;
+use crate::money::priced_server;
 use crate::support::line::{ScriptLine, on};
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, id_of, short_run_with, wait_until_ended};
 use crate::support::{Client, Server};
 
 /// The synonyms that each dimension of a vector represents.
-const MEANINGS: [&[&str]; 4] = [
+const SYNONYMS: [&[&str]; 4] = [
     &["notice", "terminate", "cancel", "quit"],
     &["rent", "pay", "fee"],
     &["dog", "pet", "animal"],
@@ -22,7 +22,7 @@ const MEANINGS: [&[&str]; 4] = [
 fn vector(text: &str) -> Vec<f64> {
     let text = text.to_lowercase();
     let count = |words: &&[&str]| words.iter().filter(|word| text.contains(**word)).count();
-    let mut vector: Vec<f64> = MEANINGS.iter().map(|words| count(words) as f64).collect();
+    let mut vector: Vec<f64> = SYNONYMS.iter().map(|words| count(words) as f64).collect();
     // Every text gets a nonzero vector.
     vector.push(0.1);
     vector
@@ -73,28 +73,28 @@ const QUESTION: &str = "How can somebody quit early?";
 fn wait_for(client: &mut Client, state: &str) -> Value {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
-        let shown = client.get("/api/meaning-search").json();
-        if shown["state"] == state {
-            return shown;
+        let body = client.get("/api/meaning-search").json();
+        if body["state"] == state {
+            return body;
         }
-        assert!(Instant::now() < until, "{shown}");
+        assert!(Instant::now() < until, "{body}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-fn ask(client: &mut Client, document: &str) -> Value {
-    let more = json!({
+fn ask_about(client: &mut Client, document: &str) -> Value {
+    let extra = json!({
         "prompt": QUESTION, "document_ids": [document], "async": true, "cache": "off", "reading": "passages",
     });
-    let begun = client.post(
+    let started = client.post(
         "/api/analyze",
-        short_run_with(&["openai/gpt-4o-mini"], more),
+        short_run_with(&["openai/gpt-4o-mini"], extra),
     );
-    assert_eq!(begun.status, 202, "{}", begun.text());
-    wait_until_ended(client, &id_of(&begun))
+    assert_eq!(started.status, 202, "{}", started.text());
+    wait_until_ended(client, &id_of(&started))
 }
 
-fn reads_clause_60(shown: &Value) -> bool {
+fn contains_clause_60(shown: &Value) -> bool {
     shown["sources"].to_string().contains("Clause 60.")
 }
 
@@ -106,14 +106,16 @@ fn upload(client: &mut Client, text: &str) -> String {
 }
 
 fn embeddings(provider: &Provider) -> usize {
-    let asked = provider.asked().into_iter();
-    asked.filter(|one| one.head.contains("/embeddings")).count()
+    let requests = provider.requests().into_iter();
+    requests
+        .filter(|one| one.head.contains("/embeddings"))
+        .count()
 }
 
 #[test]
 fn semantic_search_finds_other_words_once_enabled() {
     let provider = provider();
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let document = upload(&mut client, &lease());
     let off = client.get("/api/meaning-search").json();
@@ -121,8 +123,8 @@ fn semantic_search_finds_other_words_once_enabled() {
         (&off["state"], &off["model"]),
         (&json!("off"), &Value::Null)
     );
-    let before = ask(&mut client, &document);
-    assert!(!reads_clause_60(&before), "{}", before["sources"]);
+    let before = ask_about(&mut client, &document);
+    assert!(!contains_clause_60(&before), "{}", before["sources"]);
     assert_eq!(before["retrieval"], Value::Null);
     assert_eq!(embeddings(&provider), 0, "off by default");
 
@@ -144,7 +146,7 @@ fn semantic_search_finds_other_words_once_enabled() {
         "prompt": QUESTION, "document_ids": [document], "models": ["openai/gpt-4o-mini"],
         "pattern": "summarize", "reading": "passages",
     });
-    let asked = embeddings(&provider);
+    let requests = embeddings(&provider);
     let estimate = client.post("/api/estimate", body).json();
     let calls = estimate["calls"].as_array().unwrap();
     let of_retrieval: Vec<&Value> = calls
@@ -152,10 +154,10 @@ fn semantic_search_finds_other_words_once_enabled() {
         .filter(|one| one["stage"] == "retrieval")
         .collect();
     assert_eq!(of_retrieval.len(), 2, "{estimate}");
-    assert_eq!(embeddings(&provider), asked, "an estimate makes no call");
+    assert_eq!(embeddings(&provider), requests, "an estimate makes no call");
 
-    let after = ask(&mut client, &document);
-    assert!(reads_clause_60(&after), "{}", after["sources"]);
+    let after = ask_about(&mut client, &document);
+    assert!(contains_clause_60(&after), "{}", after["sources"]);
     let retrieval = &after["retrieval"];
     assert_eq!(retrieval["model"], model, "{retrieval}");
     assert_eq!(retrieval["weak"], true, "{retrieval}");
@@ -182,9 +184,9 @@ fn semantic_search_finds_other_words_once_enabled() {
         (&off["state"], &off["embedded"]),
         (&json!("off"), &json!(0))
     );
-    let asked = embeddings(&provider);
-    assert!(!reads_clause_60(&ask(&mut client, &document)));
-    assert_eq!(embeddings(&provider), asked);
+    let request = embeddings(&provider);
+    assert!(!contains_clause_60(&ask_about(&mut client, &document)));
+    assert_eq!(embeddings(&provider), request);
 }
 
 #[test]
@@ -196,7 +198,7 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
             _ => on("").hang(),
         }
     });
-    let server = priced(&hangs, &[]);
+    let server = priced_server(&hangs, &[]);
     let mut client = server.user("ada@example.com");
     upload(&mut client, &lease());
     let chosen = client.put(
@@ -217,10 +219,10 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
     assert_eq!(ready["embedded"], ready["passages"]);
     // Documents uploaded later get vectors too.
     upload(&mut client, "Pets: one dog is allowed.");
-    let more = wait_for(&mut client, "ready");
+    let extra = wait_for(&mut client, "ready");
     let until = Instant::now() + Duration::from_secs(20);
     while client.get("/api/meaning-search").json()["embedded"] == ready["embedded"] {
-        assert!(Instant::now() < until, "{more}");
+        assert!(Instant::now() < until, "{extra}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -235,22 +237,22 @@ fn a_failed_embedding_provider_disables_only_semantic_search() {
             false => on("").sse(&answer_stream("It is in the lease.")),
         }
     });
-    let server = priced(&broken, &[]);
+    let server = priced_server(&broken, &[]);
     let mut client = server.user("ada@example.com");
     let document = upload(&mut client, &lease());
     let model = json!({ "model": "openai/text-embedding-3-small" });
     assert_eq!(client.put("/api/meaning-search", model).status, 200);
     wait_for(&mut client, "ready");
-    let shown = ask(&mut client, &document);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert!(shown["retrieval"]["error"].is_string(), "{shown}");
-    assert!(shown["notes"].to_string().contains("ranked by words alone"));
+    let view = ask_about(&mut client, &document);
+    assert_eq!(view["status"], "completed", "{view}");
+    assert!(view["retrieval"]["error"].is_string(), "{view}");
+    assert!(view["notes"].to_string().contains("ranked by words alone"));
 }
 
 #[test]
 fn api_keys_cannot_select_the_embedding_model_and_chat_models_are_rejected() {
     let provider = provider();
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for (body, status) in [
         (json!({ "model": "demo/merge" }), 404),
@@ -275,7 +277,7 @@ fn api_keys_cannot_select_the_embedding_model_and_chat_models_are_rejected() {
 #[test]
 fn searches_of_a_user_who_chose_a_model_find_other_words() {
     let provider = provider();
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let document = upload(&mut client, &lease());
     let in_all = "/api/search?q=quit%20early";
@@ -284,10 +286,10 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
         "name": "search_documents", "arguments": { "query": "quit early", "limit": 3 } } });
     let found = |client: &mut Client| {
         let (all, one) = (client.get(in_all).json(), client.get(&in_one).json());
-        let told = client.post("/mcp", tool.clone()).json();
+        let response = client.post("/mcp", tool.clone()).json();
         let finds = |found: &Value| found.to_string().contains("Clause 60.");
         assert_eq!(all["meaning"], one["meaning"]);
-        ([finds(&all), finds(&one), finds(&told)], all)
+        ([finds(&all), finds(&one), finds(&response)], all)
     };
     let (finds, all) = found(&mut client);
     assert_eq!((finds, &all["meaning"]), ([false; 3], &Value::Null));
@@ -338,7 +340,7 @@ fn a_search_whose_model_fails_finds_by_words() {
             false => embedded(asked),
         }
     });
-    let server = priced(&broken, &[]);
+    let server = priced_server(&broken, &[]);
     let mut client = server.user("ada@example.com");
     upload(&mut client, &lease());
     assert_eq!(

@@ -7,16 +7,16 @@ use crate::support::Client;
 use crate::support::provider::{Provider, on};
 use crate::support::script::{answer_stream, server, short_run_with};
 
-const LIST: &str = r#"{"data": [
+const MODEL_LIST: &str = r#"{"data": [
     {"id": "new-one", "context_length": 64000, "architecture": {"input_modalities": ["text", "image"]},
      "pricing": {"prompt": "0.000002", "completion": "0.000004"}, "supported_parameters": ["temperature", "max_tokens"]},
     {"id": "gpt-5", "pricing": {"prompt": "0.000009", "completion": "0.00001"}},
     {"id": "gpt-4o", "pricing": {"prompt": "0.000009", "completion": "0.00001"}},
     {"id": "text-embedding-9"}]}"#;
 
-fn told(client: &mut Client, id: &str) -> Value {
-    let listed = client.get("/api/available-models").json();
-    let mut models = listed.as_array().unwrap().iter();
+fn model_entry(client: &mut Client, id: &str) -> Value {
+    let list = client.get("/api/available-models").json();
+    let mut models = list.as_array().unwrap().iter();
     models
         .find(|model| model["id"] == id)
         .cloned()
@@ -25,13 +25,13 @@ fn told(client: &mut Client, id: &str) -> Value {
 
 #[test]
 fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_sheet() {
-    let provider = Provider::script([on("GET models").status(200, "application/json", LIST)]);
+    let provider = Provider::script([on("GET models").status(200, "application/json", MODEL_LIST)]);
     let url = provider.base_url();
     let sheet = std::env::temp_dir().join(format!("quire-sheet-{}.json", std::process::id()));
-    let own = json!({ "models": [
+    let own_body = json!({ "models": [
         { "id": "openai/gpt-4o", "price": { "input": 1, "output": 2 }, "price_of": "2026-11-20", "aliases": ["house"] },
     ] });
-    std::fs::write(&sheet, own.to_string()).unwrap();
+    std::fs::write(&sheet, own_body.to_string()).unwrap();
     let server = server(
         &provider,
         &[
@@ -43,7 +43,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
     );
     let mut admin = server.user("admin@example.org");
     assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
-    let new = told(&mut admin, "openai/new-one");
+    let new = model_entry(&mut admin, "openai/new-one");
     assert_eq!(
         (
             &new["context_window"],
@@ -59,7 +59,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
         ),
         "{new}"
     );
-    let known = told(&mut admin, "openai/gpt-5");
+    let known = model_entry(&mut admin, "openai/gpt-5");
     assert_eq!(
         (
             &known["price"]["input"],
@@ -80,13 +80,16 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
         assert_eq!(model["price_of"].as_str().unwrap().len(), 10, "{model}");
         assert_ne!(model["price_of"], "2026-11-20");
     }
-    let set = told(&mut admin, "openai/gpt-4o");
+    let set = model_entry(&mut admin, "openai/gpt-4o");
     assert_eq!(
         (&set["price"]["input"], &set["price_of"], &set["vision"]),
         (&json!(1.0), &json!("2026-11-20"), &json!(true)),
         "{set}"
     );
-    assert_eq!(told(&mut admin, "openai/text-embedding-9"), Value::Null);
+    assert_eq!(
+        model_entry(&mut admin, "openai/text-embedding-9"),
+        Value::Null
+    );
     std::fs::remove_file(&sheet).unwrap();
 }
 
@@ -100,11 +103,11 @@ fn an_effort_is_sent_as_a_level_that_the_model_supports() {
     ];
     let server = server(&provider, &settings);
     let mut client = server.user("ada@example.com");
-    let wanted = json!({ "parameters": { "reasoning_effort": "max", "temperature": 0.5 } });
+    let expected = json!({ "parameters": { "reasoning_effort": "max", "temperature": 0.5 } });
     // An old name refers to the current model.
-    let answer = client.post("/api/analyze", short_run_with(&["gpt5"], wanted));
+    let answer = client.post("/api/analyze", short_run_with(&["gpt5"], expected));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let body = provider.asked().remove(0).body;
+    let body = provider.requests().remove(0).body;
     assert_eq!(body["reasoning_effort"], "high", "{body}");
     assert!(body["temperature"].is_null(), "{body}");
 }

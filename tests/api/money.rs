@@ -12,8 +12,8 @@ use crate::support::{Client, Server};
 
 /// Returns this user's calls, oldest first: model, outcome, and whether they are estimated.
 fn calls(client: &mut Client) -> Vec<(String, String, bool, Value)> {
-    let listed = client.get("/api/usage/calls").json();
-    let calls = listed["calls"].as_array().unwrap().iter().rev();
+    let list = client.get("/api/usage/calls").json();
+    let calls = list["calls"].as_array().unwrap().iter().rev();
     let line = |call: &Value| {
         (
             call["model"].as_str().unwrap().to_owned(),
@@ -25,7 +25,7 @@ fn calls(client: &mut Client) -> Vec<(String, String, bool, Value)> {
     calls.map(line).collect()
 }
 
-fn of<'a>(
+fn call_of<'a>(
     calls: &'a [(String, String, bool, Value)],
     model: &str,
 ) -> &'a (String, String, bool, Value) {
@@ -35,8 +35,8 @@ fn of<'a>(
     one
 }
 
-/// Returns a server with this provider in the place of OpenAI, whose prices are known.
-pub fn priced(provider: &Provider, more: &[(&str, &str)]) -> Server {
+/// Returns a server with this provider in place of OpenAI, whose prices are known.
+pub fn priced_server(provider: &Provider, more: &[(&str, &str)]) -> Server {
     let url = provider.base_url();
     let mut all = vec![
         ("OPENAI_API_KEY", "sk-test"),
@@ -54,7 +54,7 @@ fn every_call_is_recorded_with_its_outcome() {
         on("broken").status(400, "application/json", "{}"),
         on("gpt-4o-mini").stall(&unfinished_stream("It is quite ")),
     ]);
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let models = [
         "openai/gpt-4o",
@@ -84,7 +84,7 @@ fn every_call_is_recorded_with_its_outcome() {
 
     let all = calls(&mut client);
     assert_eq!(all.len(), 4, "{all:?}");
-    let (_, outcome, estimated, call) = of(&all, "openai/gpt-4o");
+    let (_, outcome, estimated, call) = call_of(&all, "openai/gpt-4o");
     assert_eq!((outcome.as_str(), *estimated), ("answered", false));
     // 11 tokens at 2.5 and 7 at 10 dollars per million.
     assert_eq!(call["cost_usd"], json!(0.000_098));
@@ -93,10 +93,10 @@ fn every_call_is_recorded_with_its_outcome() {
         ("openai/gpt-4o-mini", "cancelled", true),
         ("openai/broken", "failed", false),
     ] {
-        let found = of(&all, model);
+        let found = call_of(&all, model);
         assert_eq!((found.1.as_str(), found.2), (ended, estimated), "{found:?}");
     }
-    let cost = |model: &str| of(&all, model).3["cost_usd"].as_f64().unwrap();
+    let cost = |model: &str| call_of(&all, model).3["cost_usd"].as_f64().unwrap();
     assert!(cost("openai/gpt-4.1") > 0.0 && cost("openai/gpt-4o-mini") > 0.0);
     assert_eq!(cost("openai/broken"), 0.0);
 
@@ -111,8 +111,8 @@ fn every_call_is_recorded_with_its_outcome() {
         "{usage}"
     );
     assert_eq!(usage["budget"]["reserved"]["tokens"], 0, "{usage}");
-    let shown = client.get(&analysis_path(&id, "")).json();
-    assert!(near(&shown["cost_usd"]), "{shown}");
+    let body = client.get(&analysis_path(&id, "")).json();
+    assert!(near(&body["cost_usd"]), "{body}");
     let text = client.get("/api/usage?format=csv").text();
     assert_eq!(text.lines().count(), 5, "{text}");
 }
@@ -120,7 +120,7 @@ fn every_call_is_recorded_with_its_outcome() {
 #[test]
 fn a_run_over_a_budget_is_refused_with_the_reason() {
     let provider = Provider::script([]);
-    let server = priced(&provider, &[("BUDGET_DAY_TOKENS", "100")]);
+    let server = priced_server(&provider, &[("BUDGET_DAY_TOKENS", "100")]);
     let mut client = server.user("ada@example.com");
     let estimate = client
         .post("/api/estimate", short_run(&["openai/gpt-4o"]))
@@ -128,13 +128,13 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
     assert_eq!(estimate["allowed"], false, "{estimate}");
     assert!(estimate["upper_bound_usd"].as_f64() >= estimate["cost_usd"].as_f64());
     let answer = client.post("/api/analyze", short_run(&["openai/gpt-4o"]));
-    let refused = answer.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
+    let refusal = answer.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
     for word in [
         "day's token budget of 100 tokens",
         "100 tokens left",
         "resets at",
     ] {
-        assert!(refused.contains(word), "{refused}");
+        assert!(refusal.contains(word), "{refusal}");
     }
 
     // An administrator removes the limit for one user and sets a dollar budget instead; one model has no known
@@ -146,9 +146,9 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
     let path = format!("/api/admin/users/{me}/budget");
     let set = client.put(&path, json!({"day_usd": 0.01})).json();
     assert_eq!(set["limits"]["day_tokens"], Value::Null, "{set}");
-    let refused = client.post("/api/analyze", short_run(&["p/unpriced"]));
-    let refused = refused.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
-    assert!(refused.contains("p/unpriced"), "{refused}");
+    let response = client.post("/api/analyze", short_run(&["p/unpriced"]));
+    let rejected = response.refused(402, "BUDGET_EXCEEDED")["message"].to_string();
+    assert!(rejected.contains("p/unpriced"), "{rejected}");
     client
         .put(&path, json!({"day_usd": -1}))
         .refused(422, "VALIDATION_ERROR");
@@ -166,7 +166,7 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
     assert_eq!(client.get("/api/usage?user=all").json()["users"], json!([]));
     let together = client.get("/api/usage?user=all&group=day").json();
     assert_eq!(together["usage"], json!([]));
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]
@@ -175,12 +175,12 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
     let dear = answer_stream("It is thin.")
         .replace("\"completion_tokens\":7", "\"completion_tokens\":900000");
     let provider = Provider::script([on("gpt-4o").sse(&dear)]);
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let more = json!({
+    let extra = json!({
         "budget_usd": 1, "async": true, "ultra_model": "openai/gpt-4o-mini", "cache": "off",
     });
-    let started = client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], more));
+    let started = client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], extra));
     let id = id_of(&started);
     let last = client
         .events(&analysis_path(&id, "/events"), None)
@@ -194,15 +194,15 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
     );
     let why = last.data["degraded"].as_str().unwrap();
     assert!(why.contains("budget of this analysis of 1.00 USD"), "{why}");
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["ultra_response"], "It is thin.", "{shown}");
-    assert_eq!(provider.asked().len(), 1);
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["ultra_response"], "It is thin.", "{analysis}");
+    assert_eq!(provider.requests().len(), 1);
 }
 
 #[test]
 fn runs_at_once_cannot_spend_the_same_money_twice() {
     let provider = Provider::script([on("gpt-4o").hang().times(8).optional()]);
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let me = client.get("/api/users/me").json()["id"]
         .as_str()
@@ -220,11 +220,11 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
             .status,
         200
     );
-    let begun: Vec<_> = (0..5)
+    let started: Vec<_> = (0..5)
         .map(|n| {
-            let more =
+            let extra =
                 json!({"async": true, "cache": "off", "prompt": format!("How thick is it? {n}")});
-            client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], more))
+            client.post("/api/analyze", short_run_with(&["openai/gpt-4o"], extra))
         })
         .filter(|answer| answer.status == 202)
         .map(|answer| id_of(&answer))
@@ -233,8 +233,8 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
     let usage = client.get("/api/usage").json();
     let reserved = usage["budget"]["reserved"]["cost_usd"].as_f64().unwrap();
     assert!(reserved > 0.0 && reserved <= bound * 2.5, "{usage}");
-    assert_eq!(provider.asked().len(), 2);
-    for id in begun {
+    assert_eq!(provider.requests().len(), 2);
+    for id in started {
         client.post(&analysis_path(&id, "/cancel"), json!({}));
     }
     let usage = client.get("/api/usage").json();

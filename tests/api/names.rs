@@ -3,15 +3,15 @@
 
 use serde_json::{Value, json};
 
-use crate::reasoning::{last_sent, speaking};
+use crate::reasoning::{last_request_body, speaking};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 use crate::upstream::{anthropic, block, started, stopped};
 
-const CHAT: &str = "/v1/chat/completions";
+const CHAT_PATH: &str = "/v1/chat/completions";
 
-fn chat(model: &str) -> Value {
+fn chat_request(model: &str) -> Value {
     json!({ "model": model, "messages": [
         { "role": "system", "content": "Two people ask." },
         { "role": "user", "name": "Ada", "content": "Is it thin?" },
@@ -19,7 +19,7 @@ fn chat(model: &str) -> Value {
     ] })
 }
 
-fn names(sent: &Value) -> Vec<&Value> {
+fn speaker_names(sent: &Value) -> Vec<&Value> {
     let turns = sent["messages"].as_array().unwrap().iter();
     turns.map(|turn| &turn["name"]).collect()
 }
@@ -29,27 +29,34 @@ fn speaker_names_are_forwarded_to_a_single_openai_model() {
     let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("Thin.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let answer = client.post(CHAT, chat("p/any"));
+    let answer = client.post(CHAT_PATH, chat_request("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "");
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     let expected = [Value::Null, json!("Ada"), json!("Bob")];
-    assert_eq!(names(&sent), expected.iter().collect::<Vec<_>>(), "{sent}");
+    assert_eq!(
+        speaker_names(&sent),
+        expected.iter().collect::<Vec<_>>(),
+        "{sent}"
+    );
     // Names make it a different question.
-    let mut other = chat("p/any");
+    let mut other = chat_request("p/any");
     other["messages"][1]["name"] = json!("Eve");
-    assert_eq!(client.post(CHAT, other).header("x-quire-cache"), "miss");
+    assert_eq!(
+        client.post(CHAT_PATH, other).header("x-quire-cache"),
+        "miss"
+    );
     for odd in [json!(7), json!("x".repeat(300))] {
-        let mut body = chat("p/any");
+        let mut body = chat_request("p/any");
         body["messages"][1]["name"] = odd;
-        assert_eq!(client.post(CHAT, body).status, 400);
+        assert_eq!(client.post(CHAT_PATH, body).status, 400);
     }
 }
 
 #[test]
 fn refused_speaker_names_are_omitted_on_retry() {
     let provider = Provider::answering(|asked: &ReceivedRequest| {
-        if names(&asked.body).iter().all(|name| name.is_null()) {
+        if speaker_names(&asked.body).iter().all(|name| name.is_null()) {
             return on("").sse(&answer_stream("Thin."));
         }
         let body = match asked.model().as_str() {
@@ -68,11 +75,11 @@ fn refused_speaker_names_are_omitted_on_retry() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for model in ["p/groq", "p/mistral", "p/openai"] {
-        let before = provider.asked().len();
-        let answer = client.post(CHAT, chat(model));
+        let before = provider.requests().len();
+        let answer = client.post(CHAT_PATH, chat_request(model));
         assert_eq!(answer.status, 200, "{model}: {}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "messages.name", "{model}");
-        assert_eq!(provider.asked().len(), before + 2, "{model}");
+        assert_eq!(provider.requests().len(), before + 2, "{model}");
     }
 }
 
@@ -88,16 +95,16 @@ fn ignored_speaker_names_are_reported() {
     });
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
-    let answer = client.post(CHAT, chat("p/any"));
+    let answer = client.post(CHAT_PATH, chat_request("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "messages.name");
     // The tool name is taken from its call.
-    let mut body = chat("p/any");
+    let mut body = chat_request("p/any");
     body["messages"] = json!([
         { "role": "user", "content": "Warm?" },
         { "role": "assistant", "content": null, "tool_calls": [{ "id": "a", "type": "function", "function": { "name": "weather", "arguments": "{}" } }] },
         { "role": "tool", "tool_call_id": "a", "name": "weather", "content": "mild" },
     ]);
-    let answer = client.post(CHAT, body);
+    let answer = client.post(CHAT_PATH, body);
     assert_eq!(answer.header("x-quire-ignored"), "", "{}", answer.text());
 }

@@ -9,24 +9,24 @@ use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 /// Scans on pages 1, 3, and 4 (which is white), and printed text on page 2.
-const SCAN: &[u8] = include_bytes!("../data/ocr/scan.pdf");
+const SCANNED_PDF: &[u8] = include_bytes!("../data/ocr/scan.pdf");
 /// An image file with one line of text.
-const IMAGE: &[u8] = include_bytes!("../data/ocr/page.png");
+const IMAGE_FILE: &[u8] = include_bytes!("../data/ocr/page.png");
 
 /// Uploads a file and returns the document once it has been read.
-fn read(person: &mut Client, name: &str, bytes: &[u8]) -> Value {
+fn upload_and_read(person: &mut Client, name: &str, bytes: &[u8]) -> Value {
     let sent = person.upload("/api/upload-document", name, bytes).json();
     let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
     loop {
-        let shown = person.get(&path).json();
-        if shown["status"] != "processing" {
-            return shown;
+        let body = person.get(&path).json();
+        if body["status"] != "processing" {
+            return body;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
 
-fn page(person: &mut Client, document: &Value, number: u32) -> Value {
+fn get_page(person: &mut Client, document: &Value, number: u32) -> Value {
     let id = document["id"].as_str().expect("an id");
     person
         .get(&format!("/api/documents/{id}/pages/{number}"))
@@ -34,7 +34,7 @@ fn page(person: &mut Client, document: &Value, number: u32) -> Value {
 }
 
 /// The reasons of the pages without text.
-fn reasons(document: &Value) -> Vec<&str> {
+fn gap_reasons(document: &Value) -> Vec<&str> {
     let gaps = document["gaps"].as_array().expect("a list");
     gaps.iter()
         .map(|gap| gap["why"].as_str().expect("a reason"))
@@ -54,7 +54,7 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
     let Some(program) = tesseract() else { return };
     let server = Server::with(&[("DOCUMENT_OCR", "true"), ("OCR_PROGRAM", &program)]);
     let mut person = server.user("a@example.org");
-    let document = read(&mut person, "lease.pdf", SCAN);
+    let document = upload_and_read(&mut person, "lease.pdf", SCANNED_PDF);
     let message = document["message"].as_str().expect("a message");
     assert!(
         message.contains("2 pages read with OCR (tesseract)"),
@@ -66,7 +66,7 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
     );
     assert_eq!(document["gaps"][0]["page"], 4, "{document}");
     assert!(
-        reasons(&document)[0].ends_with("OCR found no text"),
+        gap_reasons(&document)[0].ends_with("OCR found no text"),
         "{document}"
     );
     for (number, is_recognized, words) in [
@@ -74,24 +74,24 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
         (2, false, "the cellar is part of the lease"),
         (3, true, "deposit is 2,500 euros"),
     ] {
-        let shown = page(&mut person, &document, number);
+        let body = get_page(&mut person, &document, number);
         assert!(
-            shown["text"].as_str().expect("a text").contains(words),
-            "{shown}"
+            body["text"].as_str().expect("a text").contains(words),
+            "{body}"
         );
-        assert_eq!(shown["ocr"], is_recognized, "{shown}");
+        assert_eq!(body["ocr"], is_recognized, "{body}");
     }
     let found = person.get("/api/search?q=deposit").json();
     assert_eq!(found["documents"][0]["results"][0]["page"], 3, "{found}");
 
-    let image = read(&mut person, "rent.png", IMAGE);
+    let image = upload_and_read(&mut person, "rent.png", IMAGE_FILE);
     let message = image["message"].as_str().expect("a message");
     assert!(
         message.contains("shown to models that accept images; 1 page read with OCR"),
         "{message}"
     );
     assert!(
-        page(&mut person, &image, 1)["text"]
+        get_page(&mut person, &image, 1)["text"]
             .as_str()
             .expect("a text")
             .contains("1,250 euros")
@@ -99,11 +99,11 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
 
     // Reading it again gives the same result; no page is stored twice.
     let id = document["id"].as_str().expect("an id");
-    let again = person
+    let second = person
         .post(&format!("/api/documents/{id}/read"), json!({}))
         .json();
     assert_eq!(
-        (&again["ocr"], &again["words"]),
+        (&second["ocr"], &second["words"]),
         (&document["ocr"], &document["words"])
     );
 }
@@ -117,9 +117,9 @@ fn ocr_stops_at_the_page_limit() {
         ("OCR_MAX_PAGES", "1"),
     ]);
     let mut person = server.user("a@example.org");
-    let document = read(&mut person, "lease.pdf", SCAN);
+    let document = upload_and_read(&mut person, "lease.pdf", SCANNED_PDF);
     assert_eq!(document["ocr"], json!([1]));
-    let reasons = reasons(&document);
+    let reasons = gap_reasons(&document);
     assert_eq!(reasons.len(), 2);
     assert!(
         reasons
@@ -143,13 +143,13 @@ fn without_ocr_scans_stay_pages_without_text() {
     ] {
         let server = Server::with(&settings);
         let mut person = server.user("a@example.org");
-        let document = read(&mut person, "lease.pdf", SCAN);
-        assert_eq!(reasons(&document), [expected; 3], "{document}");
+        let document = upload_and_read(&mut person, "lease.pdf", SCANNED_PDF);
+        assert_eq!(gap_reasons(&document), [expected; 3], "{document}");
         assert_eq!(
             (&document["status"], &document["ocr"]),
             (&json!("processed"), &json!([]))
         );
-        let image = read(&mut person, "rent.png", IMAGE);
+        let image = upload_and_read(&mut person, "rent.png", IMAGE_FILE);
         assert_eq!(
             image["gaps"].as_array().map(Vec::len),
             Some(settings.len() / 2),
@@ -159,7 +159,7 @@ fn without_ocr_scans_stay_pages_without_text() {
 }
 
 /// A program in place of tesseract, in a folder that is removed at the end.
-fn impostor(folder: &Folder, script: &str) -> PathBuf {
+fn fake_tesseract(folder: &Folder, script: &str) -> PathBuf {
     let path = folder.path().join("tesseract");
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = --list-langs ] && {{ echo Languages; echo eng; exit; }}\n{script}\n"
@@ -188,24 +188,24 @@ fn a_failing_ocr_program_affects_only_its_pages() {
         ("exit 0", "OCR found no text"),
     ] {
         let folder = Folder::new();
-        let program = impostor(&folder, script);
+        let program = fake_tesseract(&folder, script);
         let server = Server::with(&[
             ("DOCUMENT_OCR", "true"),
             ("OCR_PROGRAM", program.to_str().expect("a path")),
             ("OCR_PAGE_SECONDS", "1"),
         ]);
         let mut person = server.user("a@example.org");
-        let document = read(&mut person, "lease.pdf", SCAN);
+        let document = upload_and_read(&mut person, "lease.pdf", SCANNED_PDF);
         assert_eq!(
             (&document["status"], &document["pages"]),
             (&json!("processed"), &json!(1))
         );
-        let reasons = reasons(&document);
+        let reasons = gap_reasons(&document);
         assert!(
             reasons.len() == 3 && reasons.iter().all(|why| why.contains(expected)),
             "{script}: {reasons:?}"
         );
-        let text = page(&mut person, &document, 2)["text"].clone();
+        let text = get_page(&mut person, &document, 2)["text"].clone();
         assert!(text.as_str().expect("a text").contains("printed"), "{text}");
     }
 }
@@ -214,15 +214,15 @@ fn a_failing_ocr_program_affects_only_its_pages() {
 #[test]
 fn a_program_that_ignores_its_time_limit_is_killed() {
     let folder = Folder::new();
-    let program = impostor(&folder, "trap '' ALRM; exec sleep 600");
+    let program = fake_tesseract(&folder, "trap '' ALRM; exec sleep 600");
     let server = Server::with(&[
         ("DOCUMENT_OCR", "true"),
         ("OCR_PROGRAM", program.to_str().expect("a path")),
         ("OCR_PAGE_SECONDS", "1"),
     ]);
     let mut person = server.user("a@example.org");
-    let document = read(&mut person, "rent.png", IMAGE);
-    let reasons = reasons(&document);
+    let document = upload_and_read(&mut person, "rent.png", IMAGE_FILE);
+    let reasons = gap_reasons(&document);
     assert!(
         reasons[0].ends_with("OCR took more than 1 second"),
         "{reasons:?}"
@@ -241,15 +241,15 @@ fn the_program_cannot_read_or_write_the_servers_files() {
          echo words > {} 2>/dev/null\necho nothing found",
         written.display()
     );
-    let program = impostor(&folder, &script);
+    let program = fake_tesseract(&folder, &script);
     let server = Server::with(&[
         ("DOCUMENT_OCR", "true"),
         ("OCR_PROGRAM", program.to_str().expect("a path")),
     ]);
     let mut person = server.user("a@example.org");
-    let document = read(&mut person, "rent.png", IMAGE);
+    let document = upload_and_read(&mut person, "rent.png", IMAGE_FILE);
     assert_eq!(
-        page(&mut person, &document, 1)["text"],
+        get_page(&mut person, &document, 1)["text"],
         "nothing found",
         "{document}"
     );

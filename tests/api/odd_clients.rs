@@ -7,26 +7,26 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::clients::{chat, last_sent, merged, plain};
+use crate::clients::{chat_request, last_request_body, merge_objects, plain_provider};
 use crate::compatible::key;
 use crate::support::script::server;
 
-const CHAT: &str = "/v1/chat/completions";
+const CHAT_PATH: &str = "/v1/chat/completions";
 
 /// Sends each request and compares the field that the provider received; null if the field was not sent.
-fn sends(path: &str, cases: &[(Value, &str, Value)]) {
-    let provider = plain();
+fn check_sent_fields(path: &str, cases: &[(Value, &str, Value)]) {
+    let provider = plain_provider();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let mut wrong = Vec::new();
     for (body, place, expected) in cases {
-        let body = merged(json!({ "model": "p/any" }), body.clone());
+        let body = merge_objects(json!({ "model": "p/any" }), body.clone());
         let answer = client.post(path, body.clone());
         if answer.status != 200 {
             wrong.push(format!("{body}: {} {}", answer.status, answer.text()));
             continue;
         }
-        let sent = last_sent(&provider);
+        let sent = last_request_body(&provider);
         let found = sent.pointer(place).unwrap_or(&Value::Null);
         if found != expected {
             wrong.push(format!("{body}: {place} is {found} in {sent}"));
@@ -35,7 +35,7 @@ fn sends(path: &str, cases: &[(Value, &str, Value)]) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn said(role: &str, content: Value) -> Value {
+fn message(role: &str, content: Value) -> Value {
     json!({ "role": role, "content": content })
 }
 
@@ -126,9 +126,9 @@ fn fields_of_other_types_and_spellings_are_accepted() {
         (json!({ "user": 123 }), "/user", json!(123)),
     ];
     let cases: Vec<_> = { cases.into_iter() }
-        .map(|(more, place, sent)| (chat(more), place, sent))
+        .map(|(more, place, sent)| (chat_request(more), place, sent))
         .collect();
-    sends(CHAT, &cases);
+    check_sent_fields(CHAT_PATH, &cases);
 }
 
 #[test]
@@ -142,10 +142,10 @@ fn a_schema_under_json_object_is_a_schema() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let schema = json!({ "type": "object", "properties": { "thin": { "type": "boolean" } }, "required": ["thin"] });
-    let wanted = json!({ "response_format": { "type": "json_object", "schema": schema } });
-    let answer = client.post(CHAT, chat(wanted));
+    let expected = json!({ "response_format": { "type": "json_object", "schema": schema } });
+    let answer = client.post(CHAT_PATH, chat_request(expected));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     assert_eq!(
         sent["response_format"]["json_schema"]["schema"]["required"],
         json!(["thin"]),
@@ -197,57 +197,65 @@ fn tool_variants_are_accepted() {
         ),
     ];
     let cases: Vec<_> = { cases.into_iter() }
-        .map(|(more, place, sent)| (chat(more), place, sent))
+        .map(|(more, place, sent)| (chat_request(more), place, sent))
         .collect();
-    sends(CHAT, &cases);
+    check_sent_fields(CHAT_PATH, &cases);
 }
 
 #[test]
 fn conversation_variants_are_accepted() {
     let picture = |url: &str| json!({ "type": "image_url", "image_url": { "url": url } });
-    let shown = |part: Value| json!([said("user", json!([{ "type": "text", "text": "a" }, part]))]);
+    let body = |part: Value| {
+        json!([message(
+            "user",
+            json!([{ "type": "text", "text": "a" }, part])
+        )])
+    };
     let url = "/messages/0/content/1/image_url/url";
     let jpeg = json!("data:image/jpeg;base64,/9j/4AAQ");
     let call = |arguments: Value| json!({ "role": "assistant", "content": null, "tool_calls": [{ "id": "1", "type": "function", "function": { "name": "weather", "arguments": arguments } }] });
     let result =
         |content: Value| json!({ "role": "tool", "tool_call_id": "1", "content": content });
-    let with = |call: Value, result: Value| json!([said("user", json!("a")), call, result]);
+    let with = |call: Value, result: Value| json!([message("user", json!("a")), call, result]);
     let parts = json!([{ "type": "text", "text": "" }, { "type": "text", "text": "a" }]);
     let cached = json!([{ "type": "text", "text": "a", "cache_control": { "type": "ephemeral" } }]);
-    let history = json!([said("user", json!("a")), { "role": "assistant", "content": "b", "refusal": null, "annotations": [], "audio": null, "tool_calls": [], "function_call": null }, said("user", json!("c"))]);
+    let history = json!([message("user", json!("a")), { "role": "assistant", "content": "b", "refusal": null, "annotations": [], "audio": null, "tool_calls": [], "function_call": null }, message("user", json!("c"))]);
     let middle = json!([
-        said("user", json!("a")),
-        said("system", json!("Be brief.")),
-        said("user", json!("b"))
+        message("user", json!("a")),
+        message("system", json!("Be brief.")),
+        message("user", json!("b"))
     ]);
     let cases = [
         (
-            shown(picture("DATA:image/jpg;base64,/9j/4AAQ")),
+            body(picture("DATA:image/jpg;base64,/9j/4AAQ")),
             url,
             jpeg.clone(),
         ),
         (
-            shown(picture("data:image/jpeg;name=a.jpg;base64,/9j/4AAQ")),
+            body(picture("data:image/jpeg;name=a.jpg;base64,/9j/4AAQ")),
             url,
             jpeg.clone(),
         ),
         (
-            shown(json!({ "type": "image_url", "image_url": "data:image/jpeg;base64,/9j/4AAQ" })),
+            body(json!({ "type": "image_url", "image_url": "data:image/jpeg;base64,/9j/4AAQ" })),
             url,
             jpeg,
         ),
         (
-            json!([said("user", parts)]),
+            json!([message("user", parts)]),
             "/messages/0/content",
             json!("a"),
         ),
         (
-            json!([said("user", cached)]),
+            json!([message("user", cached)]),
             "/messages/0/content",
             json!("a"),
         ),
         (
-            json!([said("user", json!([{ "type": "input_text", "text": "a" }]))]),
+            json!([message(
+                "user",
+                json!([{ "type": "input_text", "text": "a" }])
+            )]),
             "/messages/0/content",
             json!("a"),
         ),
@@ -269,36 +277,37 @@ fn conversation_variants_are_accepted() {
             "/messages/2/content",
             json!(""),
         ),
-        (history, "/messages/1", said("assistant", json!("b"))),
+        (history, "/messages/1", message("assistant", json!("b"))),
         (middle, "/messages/1/role", json!("system")),
     ];
     let cases: Vec<_> = { cases.into_iter() }
         .map(|(messages, place, sent)| (json!({ "messages": messages }), place, sent))
         .collect();
-    sends(CHAT, &cases);
+    check_sent_fields(CHAT_PATH, &cases);
 }
 
 #[test]
 fn anthropic_message_variants_are_accepted() {
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
-    let usual = json!([said("user", json!("a"))]);
-    let asked = |more: Value| merged(json!({ "max_tokens": 64, "messages": usual }), more);
+    let usual = json!([message("user", json!("a"))]);
+    let request_for =
+        |more: Value| merge_objects(json!({ "max_tokens": 64, "messages": usual }), more);
     let use_of = |input: Value| {
-        said(
+        message(
             "assistant",
             json!([{ "type": "tool_use", "id": "t1", "name": "weather", "input": input }]),
         )
     };
     let result = |block: Value| {
-        said(
+        message(
             "user",
-            json!([merged(
+            json!([merge_objects(
                 json!({ "type": "tool_result", "tool_use_id": "t1" }),
                 block
             )]),
         )
     };
-    let searched = said(
+    let searched = message(
         "assistant",
         json!([
             { "type": "thinking", "thinking": "hm", "signature": "s" },
@@ -308,73 +317,77 @@ fn anthropic_message_variants_are_accepted() {
             { "type": "text", "text": "b", "citations": null },
         ]),
     );
-    sends(
+    check_sent_fields(
         "/v1/messages?beta=true",
         &[
             (
-                asked(json!({ "system": "" })),
+                request_for(json!({ "system": "" })),
                 "/messages/0/role",
                 json!("user"),
             ),
             (
-                asked(json!({ "system": [], "tools": [], "tool_choice": { "type": "auto" } })),
+                request_for(
+                    json!({ "system": [], "tools": [], "tool_choice": { "type": "auto" } }),
+                ),
                 "/messages/0/role",
                 json!("user"),
             ),
             (
-                asked(
+                request_for(
                     json!({ "system": [{ "type": "text", "text": "Be brief.", "cache_control": { "type": "ephemeral" } }] }),
                 ),
                 "/messages/0/content",
                 json!("Be brief."),
             ),
             (
-                asked(
+                request_for(
                     json!({ "max_tokens": 64.0, "stop_sequences": null, "temperature": null, "stream": null }),
                 ),
                 "/max_tokens",
                 json!(64),
             ),
             (
-                asked(
-                    json!({ "messages": [said("user", json!("a")), searched, said("user", json!("c"))] }),
+                request_for(
+                    json!({ "messages": [message("user", json!("a")), searched, message("user", json!("c"))] }),
                 ),
                 "/messages/1",
-                said("assistant", json!("b")),
+                message("assistant", json!("b")),
             ),
             (
-                asked(json!({ "messages": [said("user", json!("a")), said("user", json!("b"))] })),
+                request_for(
+                    json!({ "messages": [message("user", json!("a")), message("user", json!("b"))] }),
+                ),
                 "/messages/1/content",
                 json!("b"),
             ),
             (
-                asked(
-                    json!({ "messages": [said("user", json!("a")), said("assistant", json!("{"))] }),
+                request_for(
+                    json!({ "messages": [message("user", json!("a")), message("assistant", json!("{"))] }),
                 ),
                 "/messages/1/role",
                 json!("assistant"),
             ),
             (
-                asked(
-                    json!({ "tools": tools, "messages": [said("user", json!("a")), use_of(Value::Null), result(json!({ "is_error": true }))] }),
+                request_for(
+                    json!({ "tools": tools, "messages": [message("user", json!("a")), use_of(Value::Null), result(json!({ "is_error": true }))] }),
                 ),
                 "/messages/2/tool_call_id",
                 json!("t1"),
             ),
             (
-                asked(
-                    json!({ "tools": tools, "messages": [said("user", json!("a")), use_of(json!({})), result(json!({ "content": [{ "type": "text", "text": "x" }] }))] }),
+                request_for(
+                    json!({ "tools": tools, "messages": [message("user", json!("a")), use_of(json!({})), result(json!({ "content": [{ "type": "text", "text": "x" }] }))] }),
                 ),
                 "/messages/2/content",
                 json!("x"),
             ),
             (
-                asked(json!({ "thinking": { "type": "disabled" } })),
+                request_for(json!({ "thinking": { "type": "disabled" } })),
                 "/reasoning_effort",
                 json!("none"),
             ),
             (
-                asked(
+                request_for(
                     json!({ "metadata": { "user_id": "u" }, "service_tier": "auto", "container": null }),
                 ),
                 "/messages/0/content",
@@ -386,13 +399,13 @@ fn anthropic_message_variants_are_accepted() {
 
 #[test]
 fn responses_item_variants_are_accepted() {
-    let user = said("user", json!("a"));
+    let user = message("user", json!("a"));
     let input = |items: Value| json!({ "input": items });
     let custom =
         json!({ "type": "custom_tool_call", "call_id": "1", "name": "apply_patch", "input": "p" });
     let done = json!({ "type": "custom_tool_call_output", "call_id": "1", "output": "ok" });
     let shell = json!({ "type": "local_shell_call", "call_id": "1", "status": "completed", "action": { "type": "exec", "command": ["ls"] } });
-    let listed = json!({ "type": "local_shell_call_output", "call_id": "1", "output": "x" });
+    let list = json!({ "type": "local_shell_call_output", "call_id": "1", "output": "x" });
     let search = json!({ "type": "web_search_call", "id": "w", "status": "completed", "action": { "type": "search", "query": "q" } });
     let thought =
         json!({ "type": "reasoning", "id": "r", "summary": [], "encrypted_content": "x" });
@@ -400,7 +413,7 @@ fn responses_item_variants_are_accepted() {
         json!([{ "type": "function", "name": "time" }, { "type": "function", "name": "weather" }]);
     let allowed = json!({ "type": "allowed_tools", "mode": "auto", "tools": [{ "type": "function", "name": "weather" }] });
     let nothing = json!({ "input": "a", "reasoning": null, "text": null, "tools": null, "include": null, "previous_response_id": null, "conversation": null, "prompt": null, "background": false, "max_output_tokens": null, "store": null });
-    sends(
+    check_sent_fields(
         "/v1/responses",
         &[
             (
@@ -415,7 +428,7 @@ fn responses_item_variants_are_accepted() {
                 json!({ "name": "apply_patch", "arguments": "{\"input\":\"p\"}" }),
             ),
             (
-                input(json!([user, shell, listed])),
+                input(json!([user, shell, list])),
                 "/messages/2",
                 json!({ "role": "tool", "tool_call_id": "1", "content": "x" }),
             ),
@@ -424,14 +437,14 @@ fn responses_item_variants_are_accepted() {
                     user,
                     thought,
                     search,
-                    said("assistant", json!("b")),
-                    said("user", json!("c"))
+                    message("assistant", json!("b")),
+                    message("user", json!("c"))
                 ])),
                 "/messages/1/content",
                 json!("b"),
             ),
             (
-                input(json!([said("developer", json!("Be brief.")), user])),
+                input(json!([message("developer", json!("Be brief.")), user])),
                 "/messages/0/role",
                 json!("system"),
             ),

@@ -351,7 +351,7 @@ fn nonstandard_reasoning_marks_are_separated() {
             said(&["Use `<think>` and `</think>`. ", T]),
             COUNTED,
         )
-        .giving("Use `<think>` and `</think>`. Seven plus five is twelve."),
+        .expecting("Use `<think>` and `</think>`. Seven plus five is twelve."),
         whole(
             "ol/marks",
             ollama(&[
@@ -384,7 +384,7 @@ fn nonstandard_streams_are_parsed() {
     };
     let short =
         |piece: &str| json!({ "choices": [{ "index": 0, "text": piece, "finish_reason": null }] });
-    let again = json!({ "object": "chat.completion", "choices": [{ "index": 0, "message": { "role": "assistant", "content": T }, "finish_reason": "stop" }] });
+    let second = json!({ "object": "chat.completion", "choices": [{ "index": 0, "message": { "role": "assistant", "content": T }, "finish_reason": "stop" }] });
     check(&[
         whole("mark-twice", on("").sse(&all().replace("data: ", "data: data: ")), COUNTED),
         whole("indented", on("").sse(&all().replace("data: ", "  data: ")), COUNTED),
@@ -404,10 +404,10 @@ fn nonstandard_streams_are_parsed() {
         whole("retry-and-id", on("").sse(&("retry: 3000\n\nid: 7\nevent: message\n".to_owned() + &all())), COUNTED),
         whole("repeated-role", sse(&[chunk(json!({ "role": "assistant", "content": "Seven plus " }), Value::Null), chunk(json!({ "role": "assistant", "content": "five is twelve." }), Value::Null), chunk(json!({ "role": "assistant", "content": "" }), json!("stop")), usual(), done()]), COUNTED),
         whole("text-choices", sse(&[short("Seven plus "), short("five is twelve."), end("stop"), usual(), done()]), COUNTED),
-        whole("message-behind", sse(&[text("Seven plus "), text("five is twelve."), again, usual(), done()]), COUNTED),
+        whole("message-behind", sse(&[text("Seven plus "), text("five is twelve."), second, usual(), done()]), COUNTED),
         whole("other-choice", sse(&[text("Seven plus "), json!({ "choices": [{ "index": 1, "delta": { "content": "Or else." }, "finish_reason": null }] }), text("five is twelve."), end("stop"), usual(), done()]), COUNTED),
         whole("filter-first", sse(&[json!({ "choices": [], "prompt_filter_results": [{ "prompt_index": 0 }], "usage": null }), text(T), end("stop"), usual(), done()]), COUNTED),
-        whole("nul", said(&["Seven\u{0} plus five is 😀 twelve."]), COUNTED).giving("Seven\u{0} plus five is 😀 twelve."),
+        whole("nul", said(&["Seven\u{0} plus five is 😀 twelve."]), COUNTED).expecting("Seven\u{0} plus five is 😀 twelve."),
         whole("zlib", zlib(&all()), COUNTED),
         whole("content-object", sse(&[chunk(json!({ "content": { "type": "text", "text": T } }), Value::Null), end("stop"), usual(), done()]), COUNTED),
         whole("an/data-only", on("").sse(&events(&[started(json!({ "input_tokens": 100 })), block(T), stopped("end_turn", json!({ "output_tokens": 7 })), message_stop()])), COUNTED),

@@ -212,13 +212,13 @@ fn irregular_reasoning_marks_are_separated() {
             COUNTED,
         ),
         whole("gpt-oss-plain", said(&["analysis of it: ", T]), COUNTED)
-            .giving("analysis of it: Seven plus five is twelve."),
+            .expecting("analysis of it: Seven plus five is twelve."),
         whole(
             "other-oss",
             said(&["analysisOkay.assistantfinal", T]),
             COUNTED,
         )
-        .giving("analysisOkay.assistantfinalSeven plus five is twelve."),
+        .expecting("analysisOkay.assistantfinalSeven plus five is twelve."),
     ]);
 }
 

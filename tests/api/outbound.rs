@@ -15,7 +15,7 @@ use crate::support::{Answer, Client, Server};
 
 /// Routes that make the server connect to a provider.
 #[rustfmt::skip]
-const CALLING: &[&str] = &[
+const CALLING_ROUTES: &[&str] = &[
     "POST /api/users/me/providers", "PUT /api/users/me/providers/{id}", "POST /api/users/me/providers/{id}/test",
     "POST /api/admin/providers", "PUT /api/admin/providers/{id}", "POST /api/admin/providers/{id}/test",
     "POST /api/llm/health-check",
@@ -29,15 +29,15 @@ const CALLING: &[&str] = &[
 
 /// Routes that control a run started by one of those; its calls belong to that run.
 #[rustfmt::skip]
-const STEERING: &[&str] = &[
+const CONTROL_ROUTES: &[&str] = &[
     "POST /api/analyses/{id}/synthesize", "POST /api/analyses/{id}/leave-out", "POST /api/analyses/{id}/cancel",
     "POST /api/experiments/{id}/cancel",
 ];
 
-/// Routes with a body that never make outbound calls. A GET or DELETE that does belongs in `CALLING`, which the
+/// Routes with a body that never make outbound calls. A GET or DELETE that does belongs in `CALLING_ROUTES`, which the
 /// last test verifies.
 #[rustfmt::skip]
-const QUIET: &[&str] = &[
+const QUIET_ROUTES: &[&str] = &[
     "PATCH /api/threads/{id}", "POST /api/threads/{id}/share", "POST /api/projects", "PATCH /api/projects/{id}",
     "POST /api/auth/register", "POST /api/auth/guest", "POST /api/auth/login", "POST /api/auth/refresh", "POST /api/auth/logout",
     "POST /api/auth/request-password-reset", "POST /api/auth/reset-password-request", "POST /api/auth/reset-password",
@@ -139,7 +139,7 @@ impl Canary {
     }
 
     /// Returns the number of connections so far. They are accepted in order, so no earlier one is missed.
-    fn heard(self) -> usize {
+    fn connection_count(self) -> usize {
         use std::io::Write;
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
         socket.write_all(b"DONE").unwrap();
@@ -148,7 +148,7 @@ impl Canary {
 }
 
 /// A provider that answers every request.
-fn house() -> Provider {
+fn local_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         if asked.head.starts_with("GET") {
             return on("").status(200, "application/json", "{\"data\":[{\"id\":\"m\"}]}");
@@ -190,7 +190,7 @@ fn document_with_meaning(client: &mut Client, model: &str) -> String {
     panic!("never ready: {}", client.get("/api/meaning-search").text());
 }
 
-fn ended(client: &mut Client, path: &str) {
+fn wait_until_ended(client: &mut Client, path: &str) {
     client
         .events(&format!("{path}/events"), None)
         .for_each(drop);
@@ -198,7 +198,12 @@ fn ended(client: &mut Client, path: &str) {
 
 /// Makes one request to a route that calls a model, as this client, and waits for the work that it started.
 /// `before` is called right before the request.
-fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce()) -> Answer {
+fn call_model_route(
+    client: &mut Client,
+    route: &str,
+    model: &str,
+    before: impl FnOnce(),
+) -> Answer {
     let (verb, path) = route.split_once(' ').unwrap();
     let chat = json!({ "model": model, "max_tokens": 9, "messages": [{ "role": "user", "content": "2 and 2?" }] });
     let alone = |models: &[&str]| {
@@ -211,7 +216,7 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
         let mut body = alone(&[model]);
         body["async"] = json!(true);
         let id = id_of(&client.post("/api/analyze", body));
-        ended(client, &analysis_path(&id, ""));
+        wait_until_ended(client, &analysis_path(&id, ""));
         id
     };
     let (path, body) = match path {
@@ -257,7 +262,7 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
         "/api/experiments/{id}/resume" => {
             let begun = client.post("/api/experiments", experiment(&format!("{model}-fails")));
             let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
-            ended(client, &format!("/api/experiments/{id}"));
+            wait_until_ended(client, &format!("/api/experiments/{id}"));
             client.post("/api/admin/breakers/reset", json!({}));
             (path.replace("{id}", &id), json!({}))
         }
@@ -273,66 +278,72 @@ fn provoke(client: &mut Client, route: &str, model: &str, before: impl FnOnce())
     let response: Value = serde_json::from_slice(&answer.bytes).unwrap_or_default();
     let started = |name: &str| response[name].as_str().map(str::to_owned);
     if let Some(id) = started("experiment_id") {
-        ended(client, &format!("/api/experiments/{id}"));
+        wait_until_ended(client, &format!("/api/experiments/{id}"));
     } else if let Some(id) = started("analysis_id") {
-        ended(client, &analysis_path(&id, ""));
+        wait_until_ended(client, &analysis_path(&id, ""));
     }
     answer
 }
 
-fn asks_a_model(route: &&&str) -> bool {
+fn calls_a_model(route: &&&str) -> bool {
     !route.contains("/providers") && !route.contains("health-check")
 }
 
 #[test]
 fn every_route_is_classified_as_outbound_or_not() {
-    let listed: Vec<&str> = [CALLING, STEERING, QUIET].concat();
-    let mut left = listed.clone();
+    let list: Vec<&str> = [CALLING_ROUTES, CONTROL_ROUTES, QUIET_ROUTES].concat();
+    let mut remaining = list.clone();
     for route in ROUTES {
-        let shown = format!("{} {}", route.verb.as_str(), route.path);
-        let is_known = listed.contains(&shown.as_str());
-        left.retain(|known| *known != shown);
-        let is_plain = shown.starts_with("GET ") || shown.starts_with("DELETE ");
+        let formatted = format!("{} {}", route.verb.as_str(), route.path);
+        let is_known = list.contains(&formatted.as_str());
+        remaining.retain(|known| *known != formatted);
+        let is_plain = formatted.starts_with("GET ") || formatted.starts_with("DELETE ");
         assert!(
             is_known || is_plain,
-            "{shown} is new: can it make the server call out? Say so in tests/api/outbound.rs."
+            "{formatted} is new: can it make the server call out? Say so in tests/api/outbound.rs."
         );
     }
-    assert!(left.is_empty(), "no such routes: {left:?}");
+    assert!(remaining.is_empty(), "no such routes: {remaining:?}");
 }
 
 #[test]
 fn only_listed_routes_make_outbound_calls() {
-    let provider = house();
+    let provider = local_provider();
     let known = providers(&provider);
     let server = Server::with(&[("QUIRE_PROVIDERS", &known), ("USE_MOCK", "true")]);
     let mut admin = server.user("root@example.org");
-    for (number, route) in CALLING.iter().filter(asks_a_model).enumerate() {
-        let mut asked = 0;
+    for (number, route) in CALLING_ROUTES.iter().filter(calls_a_model).enumerate() {
+        let mut requests = 0;
         let model = format!("p/m{number}");
-        let answer = provoke(&mut admin, route, &model, || asked = provider.asked().len());
+        let answer = call_model_route(&mut admin, route, &model, || {
+            requests = provider.requests().len()
+        });
         assert!(answer.status < 300, "{route}: {}", answer.text());
-        assert!(provider.asked().len() > asked, "{route}: {}", answer.text());
+        assert!(
+            provider.requests().len() > requests,
+            "{route}: {}",
+            answer.text()
+        );
     }
     // An administrator's provider may be on this machine.
     let own = json!({ "name": "box", "base_url": provider.base_url() });
     let added = admin.post("/api/admin/providers", own);
     assert_eq!(added.status, 201, "{}", added.text());
-    let asked = provider.asked().len();
-    let values = crate::routes::nobodys();
+    let request_count = provider.requests().len();
+    let values = crate::routes::unknown_ids();
     for route in ROUTES {
-        let shown = format!("{} {}", route.verb.as_str(), route.path);
-        if !CALLING.contains(&shown.as_str()) && !shown.ends_with("/logout") {
-            let path = crate::routes::asked(route, &values);
-            crate::routes::call(&mut admin, route, &path);
+        let formatted = format!("{} {}", route.verb.as_str(), route.path);
+        if !CALLING_ROUTES.contains(&formatted.as_str()) && !formatted.ends_with("/logout") {
+            let path = crate::routes::url_of(route, &values);
+            crate::routes::call_route(&mut admin, route, &path);
         }
     }
-    assert_eq!(provider.asked().len(), asked);
+    assert_eq!(provider.requests().len(), request_count);
 }
 
 /// Returns a server whose user has a provider at each of these addresses, stored without the API: a name that
 /// resolved elsewhere when it was saved, or a row of an older version.
-fn smuggled(urls: &[String]) -> (Server, Client, Client) {
+fn server_with_user_providers(urls: &[String]) -> (Server, Client, Client) {
     let settings = [("ALLOW_USER_BASE_URLS", "true"), ("USE_MOCK", "true")];
     let server = Server::with(&settings);
     server.user("root@example.org");
@@ -362,7 +373,7 @@ fn smuggled(urls: &[String]) -> (Server, Client, Client) {
     (server, admin, user)
 }
 
-fn urls(port: u16) -> Vec<String> {
+fn private_urls(port: u16) -> Vec<String> {
     let hosts = LOOPBACK.iter().chain(PRIVATE);
     hosts
         .map(|host| format!("http://{host}:{port}/v1"))
@@ -372,17 +383,17 @@ fn urls(port: u16) -> Vec<String> {
 #[test]
 fn no_route_reaches_a_private_address_of_a_user_s_provider() {
     let canary = Canary::new();
-    let urls = urls(canary.port);
-    let (_server, mut admin, user) = smuggled(&urls);
+    let urls = private_urls(canary.port);
+    let (_server, mut admin, user) = server_with_user_providers(&urls);
     let walk = |mut user: Client, number: usize, url: &str| {
-        for (at, route) in CALLING.iter().filter(asks_a_model).enumerate() {
+        for (at, route) in CALLING_ROUTES.iter().filter(calls_a_model).enumerate() {
             // An experiment waits between failures, so it is tested only with the first URL.
             if route.contains("/experiments") && number > 0 {
                 continue;
             }
             // A separate model for each, because an open circuit breaker would hide a call.
             let model = format!("s{number}/m{at}");
-            let answer = provoke(&mut user, route, &model, || ());
+            let answer = call_model_route(&mut user, route, &model, || ());
             assert_ne!(answer.status, 500, "{route} {url}: {}", answer.text());
         }
         let id = format!("provider_01ARYZ6S4100000000000{number:05}");
@@ -403,7 +414,7 @@ fn no_route_reaches_a_private_address_of_a_user_s_provider() {
         }
     });
     assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
-    assert_eq!(canary.heard(), 0);
+    assert_eq!(canary.connection_count(), 0);
 }
 
 #[test]
@@ -413,29 +424,30 @@ fn force_keeps_no_address_that_the_guard_refuses() {
     server.user("root@example.org");
     let mut user = server.user("ada@example.org");
     let own = "/api/users/me/providers";
-    let kept = json!({ "name": "kept", "base_url": "http://192.0.2.7.invalid/v1", "force": true });
-    let kept = user.post(own, kept);
-    assert_eq!(kept.status, 201, "{}", kept.text());
-    let id = kept.json()["provider"]["id"].as_str().unwrap().to_owned();
+    let stored =
+        json!({ "name": "kept", "base_url": "http://192.0.2.7.invalid/v1", "force": true });
+    let saved = user.post(own, stored);
+    assert_eq!(saved.status, 201, "{}", saved.text());
+    let id = saved.json()["provider"]["id"].as_str().unwrap().to_owned();
     // Names that this machine cannot resolve cannot be tested, and may be accepted.
     let is_known = |url: &String| {
         let host = url.trim_start_matches("http://").trim_end_matches("/v1");
         !host.starts_with("ip6-") && !host.contains("localdomain") || host.to_socket_addrs().is_ok()
     };
-    for url in urls(canary.port).into_iter().filter(is_known) {
-        let said = user
+    for url in private_urls(canary.port).into_iter().filter(is_known) {
+        let error = user
             .post(own, json!({ "name": "x", "base_url": url, "force": true }))
             .refused(422, "VALIDATION_ERROR")
             .to_string();
-        assert!(!said.contains("force it"), "{url}: {said}");
+        assert!(!error.contains("force it"), "{url}: {error}");
         user.put(
             &format!("{own}/{id}"),
             json!({ "base_url": url, "force": true }),
         )
         .refused(422, "VALIDATION_ERROR");
     }
-    let listed = user.get(own).json()["providers"].clone();
-    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
-    assert_eq!(listed[0]["base_url"], "http://192.0.2.7.invalid/v1");
-    assert_eq!(canary.heard(), 0);
+    let list = user.get(own).json()["providers"].clone();
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(list[0]["base_url"], "http://192.0.2.7.invalid/v1");
+    assert_eq!(canary.connection_count(), 0);
 }

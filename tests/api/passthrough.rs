@@ -7,30 +7,30 @@ use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 
-const PICTURE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const IMAGE_URL: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-fn ask(model: &str) -> Value {
+fn ask_body(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] })
 }
 
-fn ask_with(model: &str, more: Value) -> Value {
-    let mut body = ask(model);
+fn ask_body_with(model: &str, more: Value) -> Value {
+    let mut body = ask_body(model);
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
 }
 
-fn seeing(model: &str) -> Value {
+fn image_body(model: &str) -> Value {
     let parts = json!([
         { "type": "text", "text": "What is this?" },
-        { "type": "image_url", "image_url": { "url": PICTURE } },
+        { "type": "image_url", "image_url": { "url": IMAGE_URL } },
     ]);
     json!({ "model": model, "messages": [{ "role": "user", "content": parts }] })
 }
 
 /// A provider that does not know `min_p` and does not accept images for the model `blind`.
-fn picky() -> Provider {
+fn strict_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let body = &asked.body;
         let refuse = |message: &str| {
@@ -55,7 +55,7 @@ fn picky() -> Provider {
 
 #[test]
 fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let fields = json!({
@@ -63,18 +63,22 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
         "repetition_penalty": 1.1, "chat_template_kwargs": { "enable_thinking": false },
         "guided_choice": ["a", "b"], "user": "u-1", "stop": ["a", "b", "c", "d", "e"], "temperature": 3.5,
     });
-    let answer = client.post("/v1/chat/completions", ask_with("p/mine", fields.clone()));
+    let answer = client.post(
+        "/v1/chat/completions",
+        ask_body_with("p/mine", fields.clone()),
+    );
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "");
-    let sent = &provider.asked()[0].body;
+    let sent = &provider.requests()[0].body;
     for (name, value) in fields.as_object().unwrap() {
         assert_eq!(&sent[name], value, "{name} of {sent}");
     }
     // Quire's own fields are unchanged, and no model is called that was not requested.
-    let own = json!({ "stream": false, "api_key": "sk-other", "models": ["p/dear"], "seed": 5 });
-    let answer = client.post("/v1/chat/completions", ask_with("p/mine", own));
+    let own_body =
+        json!({ "stream": false, "api_key": "sk-other", "models": ["p/dear"], "seed": 5 });
+    let answer = client.post("/v1/chat/completions", ask_body_with("p/mine", own_body));
     assert_eq!(answer.header("x-quire-ignored"), "api_key, models");
-    let sent = &provider.asked()[1].body;
+    let sent = &provider.requests()[1].body;
     assert_eq!((&sent["stream"], &sent["seed"]), (&json!(true), &json!(5)));
     assert_eq!(
         (&sent["api_key"], &sent["models"]),
@@ -84,7 +88,7 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
 
 #[test]
 fn anthropic_and_responses_apis_forward_unknown_fields() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let message = json!({ "model": "p/mine", "max_tokens": 9, "min_p": 0.1, "service_tier": "auto",
@@ -92,23 +96,26 @@ fn anthropic_and_responses_apis_forward_unknown_fields() {
     assert_eq!(client.post("/v1/messages", message).status, 200);
     let response = json!({ "model": "p/mine", "input": "Is it thin?", "min_p": 0.2, "user": "u" });
     assert_eq!(client.post("/v1/responses", response).status, 200);
-    let asked = provider.asked();
+    let requests = provider.requests();
     assert_eq!(
-        (&asked[0].body["min_p"], &asked[0].body["service_tier"]),
+        (
+            &requests[0].body["min_p"],
+            &requests[0].body["service_tier"]
+        ),
         (&json!(0.1), &Value::Null)
     );
     assert_eq!(
-        (&asked[1].body["min_p"], &asked[1].body["user"]),
+        (&requests[1].body["min_p"], &requests[1].body["user"]),
         (&json!(0.2), &json!("u"))
     );
 }
 
 #[test]
 fn a_refused_field_is_skipped_and_reported() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = ask_with("p/picky", json!({ "min_p": 0.1, "top_a": 0.2 }));
+    let body = ask_body_with("p/picky", json!({ "min_p": 0.1, "top_a": 0.2 }));
     for asked in [2, 3] {
         let mut body = body.clone();
         body["seed"] = json!(asked);
@@ -116,9 +123,9 @@ fn a_refused_field_is_skipped_and_reported() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "min_p");
         // The second request does not try again.
-        assert_eq!(provider.asked().len(), asked);
+        assert_eq!(provider.requests().len(), asked);
     }
-    let sent = &provider.asked()[2].body;
+    let sent = &provider.requests()[2].body;
     assert_eq!(
         (&sent["min_p"], &sent["top_a"]),
         (&Value::Null, &json!(0.2))
@@ -127,33 +134,33 @@ fn a_refused_field_is_skipped_and_reported() {
 
 #[test]
 fn models_unknown_to_the_catalog_receive_images() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[("OPENAI_API_KEY", "sk-test")]);
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/v1/chat/completions", seeing("p/mine"));
+    let answer = client.post("/v1/chat/completions", image_body("p/mine"));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = &provider.asked()[0].body;
+    let sent = &provider.requests()[0].body;
     assert_eq!(
         sent["messages"][0]["content"][1]["image_url"]["url"],
-        PICTURE
+        IMAGE_URL
     );
     // Once a model turns out not to accept images, this is remembered.
-    let answer = client.post("/v1/chat/completions", seeing("p/blind"));
+    let answer = client.post("/v1/chat/completions", image_body("p/blind"));
     assert_eq!(answer.status, 400, "{}", answer.text());
-    assert_eq!(provider.asked().len(), 2);
-    let answer = client.post("/v1/chat/completions", seeing("p/blind"));
+    assert_eq!(provider.requests().len(), 2);
+    let answer = client.post("/v1/chat/completions", image_body("p/blind"));
     assert_eq!(answer.status, 400);
     assert!(
         answer.text().contains("does not accept images"),
         "{}",
         answer.text()
     );
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
 }
 
 #[test]
 fn response_formats_are_forwarded_unchanged() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let schema = json!({
@@ -164,40 +171,40 @@ fn response_formats_are_forwarded_unchanged() {
         json!({ "type": "json_object" }),
         json!({ "type": "json_schema", "json_schema": { "name": "sheet", "schema": schema, "strict": true } }),
     ] {
-        let count = provider.asked().len();
-        let body = ask_with("p/mine", json!({ "response_format": format }));
+        let count = provider.requests().len();
+        let body = ask_body_with("p/mine", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
-        assert_eq!(provider.asked()[count].body["response_format"], format);
+        assert_eq!(provider.requests()[count].body["response_format"], format);
         // A model that refuses the field gets the format as an instruction.
-        let body = ask_with("p/shapeless", json!({ "response_format": format }));
+        let body = ask_body_with("p/shapeless", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
-        let said = &answer.json()["choices"][0]["message"]["content"];
-        assert_eq!(*said, "{\"thin\": true}");
+        let message = &answer.json()["choices"][0]["message"]["content"];
+        assert_eq!(*message, "{\"thin\": true}");
     }
 }
 
 #[test]
 fn configured_headers_and_fields_are_sent_with_every_request() {
-    let provider = picky();
-    let known = json!([{
+    let provider = strict_provider();
+    let known_entries = json!([{
         "id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*",
         "headers": { "X-Team": "paper", "Authorization": "Token t" },
         "body": { "provider": { "data_collection": "deny" } },
         "model_settings": { "slow": { "headers": { "x-team": "slow" }, "body": { "service_tier": "flex" } } },
     }])
     .to_string();
-    let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &known)]);
+    let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &known_entries)]);
     let mut client = server.user("ada@example.com");
     for model in ["p/mine", "p/slow"] {
-        let more = json!({ "provider": { "data_collection": "allow", "sort": "price" } });
-        let answer = client.post("/v1/chat/completions", ask_with(model, more));
+        let extra = json!({ "provider": { "data_collection": "allow", "sort": "price" } });
+        let answer = client.post("/v1/chat/completions", ask_body_with(model, extra));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    let asked = provider.asked();
-    let (mine, slow) = (&asked[0], &asked[1]);
-    let head = |asked: &ReceivedRequest| asked.head.to_ascii_lowercase();
+    let requests = provider.requests();
+    let (mine, slow) = (&requests[0], &requests[1]);
+    let head = |requests: &ReceivedRequest| requests.head.to_ascii_lowercase();
     assert!(head(mine).contains("x-team: paper") && head(slow).contains("x-team: slow"));
     assert!(
         head(mine).contains("authorization: token t"),
@@ -217,7 +224,7 @@ fn configured_headers_and_fields_are_sent_with_every_request() {
 
 #[test]
 fn headers_and_fields_of_stored_providers_are_write_only() {
-    let provider = picky();
+    let provider = strict_provider();
     let server = server(
         &provider,
         &[
@@ -226,30 +233,30 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         ],
     );
     let mut admin = server.user("admin@example.org");
-    let wanted = json!({
+    let expected = json!({
         "name": "box", "kind": "openai", "base_url": provider.base_url(), "api_key": "sk-box-key", "force": true,
         "headers": { "X-Secret": "hush-hush" }, "body": { "keep": { "token": "hush-too" } },
         "model_settings": { "slow": { "body": { "service_tier": "flex" } } },
     });
-    let made = admin.post("/api/admin/providers", wanted);
-    assert_eq!(made.status, 201, "{}", made.text());
-    let shown = &made.json()["provider"];
-    assert_eq!(shown["added"]["headers"], json!(["x-secret"]), "{shown}");
+    let created = admin.post("/api/admin/providers", expected);
+    assert_eq!(created.status, 201, "{}", created.text());
+    let view = &created.json()["provider"];
+    assert_eq!(view["added"]["headers"], json!(["x-secret"]), "{view}");
     assert_eq!(
-        shown["added"]["model_settings"]["slow"]["body"],
+        view["added"]["model_settings"]["slow"]["body"],
         json!(["service_tier"])
     );
-    assert_eq!(shown["has_key"], true);
-    let listed = admin.get("/api/admin/providers").text();
+    assert_eq!(view["has_key"], true);
+    let list = admin.get("/api/admin/providers").text();
     assert!(
-        !made.text().contains("hush") && !listed.contains("hush"),
-        "{listed}"
+        !created.text().contains("hush") && !list.contains("hush"),
+        "{list}"
     );
-    let id = shown["id"].as_str().unwrap().to_owned();
-    let count = provider.asked().len();
-    let answer = admin.post("/v1/chat/completions", ask("box/slow"));
+    let id = view["id"].as_str().unwrap().to_owned();
+    let count = provider.requests().len();
+    let answer = admin.post("/v1/chat/completions", ask_body("box/slow"));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = provider.asked()[count].clone();
+    let sent = provider.requests()[count].clone();
     assert!(
         sent.head
             .to_ascii_lowercase()
@@ -267,9 +274,9 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         let mut admin = admin.clone();
         admin.put(&format!("/api/admin/providers/{id}"), body)
     };
-    let kept = change(json!({ "concurrency": 3, "force": true }));
+    let stored = change(json!({ "concurrency": 3, "force": true }));
     assert_eq!(
-        kept.json()["provider"]["added"]["headers"],
+        stored.json()["provider"]["added"]["headers"],
         json!(["x-secret"])
     );
     let moved =
@@ -289,21 +296,21 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
     change(json!({ "body": { "messages": [] }, "force": true })).refused(422, "VALIDATION_ERROR");
     // A user who is not an administrator authenticates with a key only.
     let mut bob = server.client().registered("bob@example.com");
-    let own = json!({ "name": "mine", "base_url": provider.base_url(), "headers": { "Authorization": "x" }, "force": true });
-    bob.post("/api/users/me/providers", own)
+    let own_body = json!({ "name": "mine", "base_url": provider.base_url(), "headers": { "Authorization": "x" }, "force": true });
+    bob.post("/api/users/me/providers", own_body)
         .refused(422, "VALIDATION_ERROR");
 }
 
 #[test]
 fn missing_image_support_is_reported_before_any_cost() {
-    let provider = picky();
+    let provider = strict_provider();
     let sheet = json!({ "models": [{ "id": "p/text", "vision": false }, { "id": "p/words", "vision": false }] });
     let folder = crate::support::server::Folder::new();
     let path = folder.path().join("models.json");
     std::fs::write(&path, sheet.to_string()).unwrap();
     let server = server(&provider, &[("QUIRE_MODELS", path.to_str().unwrap())]);
     let mut client = server.user("ada@example.com");
-    let mut body = seeing("quire/summarize");
+    let mut body = image_body("quire/summarize");
     body["models"] = json!(["p/text", "p/words"]);
     let answer = client.post("/v1/chat/completions", body.clone());
     // The synthesizer is also known not to accept images, so no model is called.
@@ -315,11 +322,11 @@ fn missing_image_support_is_reported_before_any_cost() {
         "{}",
         answer.text()
     );
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
     // A model with unknown capabilities is tried, and only it gets the image.
     body["models"] = json!(["p/text", "p/mine"]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 200);
-    for asked in provider.asked() {
+    for asked in provider.requests() {
         let is_shown = asked.body.to_string().contains("image_url");
         assert!(!is_shown || asked.model() != "text", "{}", asked.body);
     }
@@ -349,8 +356,8 @@ fn a_budget_of_thinking_reaches_an_unknown_model() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         on("").sse("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Thin.\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
     });
-    let own = json!([{ "id": "an", "kind": "anthropic", "base_url": provider.base_url(), "api_key": "k", "models": ["mine"] }]);
-    let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &own.to_string())]);
+    let own_body = json!([{ "id": "an", "kind": "anthropic", "base_url": provider.base_url(), "api_key": "k", "models": ["mine"] }]);
+    let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &own_body.to_string())]);
     let mut client = server.user("ada@example.com");
     let thinking = json!({ "type": "enabled", "budget_tokens": 5_000 });
     for system in [json!("Be brief."), Value::Null] {
@@ -359,7 +366,7 @@ fn a_budget_of_thinking_reaches_an_unknown_model() {
         let answer = client.post("/v1/messages", message);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "");
-        let sent = &provider.asked()[0].body;
+        let sent = &provider.requests()[0].body;
         assert_eq!(sent["thinking"], thinking, "{sent}");
         assert_eq!(sent["output_config"], Value::Null, "{sent}");
     }

@@ -22,7 +22,7 @@ fn own(id: &str) -> Value {
     ] })
 }
 
-fn ids(list: &Value) -> Vec<String> {
+fn pattern_ids(list: &Value) -> Vec<String> {
     let list = list["patterns"].as_array().expect("patterns");
     let id = |pattern: &Value| pattern["id"].as_str().unwrap_or_default().to_owned();
     list.iter().map(id).collect()
@@ -35,26 +35,26 @@ fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
     let text = b"The town ran a night bus for 6 months. It cost 412,000 euros. On average 38 passengers rode each night. A second report says that 41 passengers rode each night.";
     let document = ada.upload("/api/upload-document", "bus.txt", text).json();
     let all = ada.get("/api/patterns").json();
-    let mut begun = Vec::new();
+    let mut started = Vec::new();
     for pattern in all["patterns"].as_array().expect("patterns") {
         if pattern["arrangement"] != "staged" {
             continue;
         }
         // All at once, because the demo models write at reading speed.
-        let asked = json!({ "prompt": "Should the town keep the night bus?", "pattern": pattern["id"], "depth": "full", "async": true, "document_ids": [document["document_id"]] });
-        let answer = ada.post("/api/analyze", asked);
+        let request = json!({ "prompt": "Should the town keep the night bus?", "pattern": pattern["id"], "depth": "full", "async": true, "document_ids": [document["document_id"]] });
+        let answer = ada.post("/api/analyze", request);
         assert_eq!(answer.status, 202, "{}: {}", pattern["id"], answer.text());
-        begun.push((pattern["id"].clone(), id_of(&answer)));
+        started.push((pattern["id"].clone(), id_of(&answer)));
     }
-    for (pattern, id) in &begun {
-        let shown = wait_until_ended(&mut ada, id);
-        assert_eq!(shown["status"], "completed", "{pattern}: {shown}");
-        let written = shown["synthesis"].as_str().unwrap_or_default();
+    for (pattern, id) in &started {
+        let analysis = wait_until_ended(&mut ada, id);
+        assert_eq!(analysis["status"], "completed", "{pattern}: {analysis}");
+        let written = analysis["synthesis"].as_str().unwrap_or_default();
         for heading in HEADINGS {
             assert!(written.contains(heading), "{pattern}: {heading}: {written}");
         }
     }
-    let count = begun.len();
+    let count = started.len();
     assert!(count >= 18, "{count}");
 }
 
@@ -64,36 +64,36 @@ fn a_user_pattern_is_created_run_changed_and_deleted() {
     server.user("root@example.org");
     let mut ada = server.user("ada@example.org");
     let mut bob = server.user("bob@example.org");
-    let made = ada.post("/api/patterns", own("two-steps"));
-    assert_eq!(made.status, 201, "{}", made.text());
-    let made = made.json();
+    let created = ada.post("/api/patterns", own("two-steps"));
+    assert_eq!(created.status, 201, "{}", created.text());
+    let new_one = created.json();
     assert_eq!(
         (
-            &made["pattern"]["origin"],
-            &made["pattern"]["stages"][1]["task"]
+            &new_one["pattern"]["origin"],
+            &new_one["pattern"]["stages"][1]["task"]
         ),
         (&json!("own"), &json!("synthesise"))
     );
-    assert_eq!(made["warnings"][0]["place"], "stages.1.prompt");
-    assert!(ids(&ada.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
+    assert_eq!(new_one["warnings"][0]["place"], "stages.1.prompt");
+    assert!(pattern_ids(&ada.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
     assert_eq!(
-        ids(&ada.get("/api/patterns?origin=own").json()),
+        pattern_ids(&ada.get("/api/patterns?origin=own").json()),
         ["two-steps"]
     );
 
-    let asked = |id: &str| json!({ "prompt": "What is a quire?", "pattern": id });
-    let answer = ada.post("/api/analyze", asked("two-steps"));
+    let request_for = |id: &str| json!({ "prompt": "What is a quire?", "pattern": id });
+    let answer = ada.post("/api/analyze", request_for("two-steps"));
     assert_eq!(answer.status, 200, "{}", answer.text());
 
     // For other users it does not exist, and the error lists the available ones.
-    let refusal = bob.post("/api/analyze", asked("two-steps"));
+    let refusal = bob.post("/api/analyze", request_for("two-steps"));
     refusal.refused(422, "VALIDATION_ERROR");
     assert!(
         refusal.text().contains("must be one of") && refusal.text().contains("critique"),
         "{}",
         refusal.text()
     );
-    assert!(!ids(&bob.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
+    assert!(!pattern_ids(&bob.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
     for answer in [
         bob.get("/api/patterns/two-steps"),
         bob.put("/api/patterns/two-steps", own("two-steps")),
@@ -125,10 +125,10 @@ fn embedded_patterns_are_read_only_and_team_patterns_belong_to_admins() {
     let server = Server::start();
     let mut root = server.user("root@example.org");
     let mut ada = server.user("ada@example.org");
-    let shown = ada.get("/api/patterns/critique").json();
-    assert_eq!(shown["origin"], "embedded");
+    let body = ada.get("/api/patterns/critique").json();
+    assert_eq!(body["origin"], "embedded");
     assert!(
-        shown["stages"][1]["prompt"]
+        body["stages"][1]["prompt"]
             .as_str()
             .is_some_and(|prompt| prompt.contains("verdict"))
     );
@@ -148,8 +148,8 @@ fn embedded_patterns_are_read_only_and_team_patterns_belong_to_admins() {
     );
     ada.delete("/api/patterns/house-style")
         .refused(403, "FORBIDDEN");
-    let asked = json!({ "prompt": "What is a quire?", "pattern": "house-style" });
-    assert_eq!(ada.post("/api/analyze", asked).status, 200);
+    let request = json!({ "prompt": "What is a quire?", "pattern": "house-style" });
+    assert_eq!(ada.post("/api/analyze", request).status, 200);
     assert_eq!(root.delete("/api/patterns/house-style").status, 200);
 }
 
@@ -182,15 +182,18 @@ fn checking_a_pattern_locates_errors_and_stores_nothing() {
         .post("/api/patterns/check", json!({ "text": "id = \"x" }))
         .json();
     assert_eq!(broken["faults"][0]["line"], 1);
-    let refused = ada.post("/api/patterns", json!({ "text": text }));
-    refused.refused(422, "VALIDATION_ERROR");
-    assert!(refused.text().contains("line 5"), "{}", refused.text());
-    let kept = ada.post(
+    let response = ada.post("/api/patterns", json!({ "text": text }));
+    response.refused(422, "VALIDATION_ERROR");
+    assert!(response.text().contains("line 5"), "{}", response.text());
+    let stored = ada.post(
         "/api/patterns",
         json!({ "text": text.replace("qestion", "question") }),
     );
-    assert_eq!(kept.status, 201, "{}", kept.text());
-    assert_eq!(ids(&ada.get("/api/patterns?origin=own").json()), ["mine"]);
+    assert_eq!(stored.status, 201, "{}", stored.text());
+    assert_eq!(
+        pattern_ids(&ada.get("/api/patterns?origin=own").json()),
+        ["mine"]
+    );
 }
 
 #[test]
@@ -208,8 +211,8 @@ fn a_folder_of_patterns_is_read_at_the_start() {
         "folder"
     );
     assert_eq!(anyone.get("/api/patterns/gut").json()["name"], "Two steps");
-    let asked = json!({ "prompt": "What is a quire?", "pattern": "from-a-file" });
-    assert_eq!(anyone.post("/api/analyze", asked).status, 200);
+    let request = json!({ "prompt": "What is a quire?", "pattern": "from-a-file" });
+    assert_eq!(anyone.post("/api/analyze", request).status, 200);
     std::fs::remove_dir_all(&folder).expect("removed");
 }
 
@@ -253,17 +256,17 @@ fn the_arrangements_run_by_their_patterns() {
     assert!(own.contains("Thin."), "{own}");
     assert_eq!(run("single", question, &["p/q"], "p/q"), "Alone.");
     // The requests match the pattern files.
-    let asked = provider.asked();
-    let said = |words: &str| {
-        asked
+    let requests = provider.requests();
+    let message = |words: &str| {
+        requests
             .iter()
             .any(|request| request.body.to_string().contains(words))
     };
-    assert!(said(
+    assert!(message(
         "Answer: the option, number, date, name, yes, no or undecided"
     ));
-    assert!(said(
+    assert!(message(
         "2 members drafted independently, and nothing shows that their drafts agree"
     ));
-    assert!(said("One model answered 3 times independently"));
+    assert!(message("One model answered 3 times independently"));
 }

@@ -12,7 +12,7 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-fn begin(client: &mut Client, models: &[&str], more: Value) -> String {
+fn start_analysis(client: &mut Client, models: &[&str], more: Value) -> String {
     let mut body = short_run_with(models, more);
     body["async"] = json!(true);
     body["cache"] = json!("off");
@@ -22,20 +22,20 @@ fn begin(client: &mut Client, models: &[&str], more: Value) -> String {
 }
 
 /// Returns the prompt that the synthesizer received.
-fn read_by<'a>(asked: &'a [ReceivedRequest], model: &str) -> &'a str {
+fn synthesizer_prompt<'a>(asked: &'a [ReceivedRequest], model: &str) -> &'a str {
     let last = asked.iter().rev().find(|asked| asked.model() == model);
     let messages = last.unwrap().body["messages"].as_array().unwrap();
     messages.last().unwrap()["content"].as_str().unwrap()
 }
 
-const WRONG: &str = "The paper is 9 mm thick, says Claude.";
-const RIGHT: &str = "The paper is 4 mm thick.";
+const WRONG_ANSWER: &str = "The paper is 9 mm thick, says Claude.";
+const RIGHT_ANSWER: &str = "The paper is 4 mm thick.";
 
 #[test]
 fn panel_with_a_wrong_a_right_and_a_silent_member() {
     let provider = Provider::script([
-        on("wrong").sse(&answer_stream(WRONG)),
-        on("right").sse(&answer_stream(RIGHT)),
+        on("wrong").sse(&answer_stream(WRONG_ANSWER)),
+        on("right").sse(&answer_stream(RIGHT_ANSWER)),
         on("silent").times(2).sse(&answer_stream("")),
         on("w").sse(&answer_stream(
             "## Answer\n4 mm (B).\n## Contradictions\nA says 9 mm.",
@@ -44,20 +44,25 @@ fn panel_with_a_wrong_a_right_and_a_silent_member() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let models = ["p/wrong", "p/right", "p/silent"];
-    let id = begin(&mut client, &models, json!({ "ultra_model": "p/w" }));
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["status"], "completed");
-    let answers = shown["results"]["stages"][0]["answers"].as_array().unwrap();
+    let id = start_analysis(&mut client, &models, json!({ "ultra_model": "p/w" }));
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["status"], "completed");
+    let answers = analysis["results"]["stages"][0]["answers"]
+        .as_array()
+        .unwrap();
     let states: Vec<&str> = answers
         .iter()
         .map(|answer| answer["status"].as_str().unwrap())
         .collect();
     assert_eq!(states, ["completed", "completed", "failed"]);
-    let failures = shown["failures"].to_string();
+    let failures = analysis["failures"].to_string();
     assert!(failures.contains("p/silent"), "{failures}");
-    let asked = provider.asked();
-    let read = read_by(&asked, "w");
-    assert!(read.contains("9 mm") && read.contains(RIGHT), "{read}");
+    let requests = provider.requests();
+    let read = synthesizer_prompt(&requests, "w");
+    assert!(
+        read.contains("9 mm") && read.contains(RIGHT_ANSWER),
+        "{read}"
+    );
     for name in models {
         assert!(
             !read.contains(name),
@@ -66,8 +71,8 @@ fn panel_with_a_wrong_a_right_and_a_silent_member() {
     }
     // The best single draft remains available.
     assert!(
-        !shown["best_single"]["text"].as_str().unwrap().is_empty(),
-        "{shown}"
+        !analysis["best_single"]["text"].as_str().unwrap().is_empty(),
+        "{analysis}"
     );
 }
 
@@ -84,10 +89,10 @@ fn member_that_obeys_a_document_is_withheld_from_others() {
     let document = client
         .upload("/api/upload-document", "offer.txt", order.as_bytes())
         .json();
-    let more = json!({ "ultra_model": "p/w", "document_ids": [document["id"]] });
-    let id = begin(&mut client, &["p/obeys", "p/reads"], more);
-    let shown = wait_until_ended(&mut client, &id);
-    let obedient = &shown["results"]["stages"][0]["answers"][0];
+    let extra = json!({ "ultra_model": "p/w", "document_ids": [document["id"]] });
+    let id = start_analysis(&mut client, &["p/obeys", "p/reads"], extra);
+    let analysis = wait_until_ended(&mut client, &id);
+    let obedient = &analysis["results"]["stages"][0]["answers"][0];
     assert_eq!(obedient["status"], "failed");
     let why = obedient["error"].as_str().unwrap();
     assert!(
@@ -96,17 +101,17 @@ fn member_that_obeys_a_document_is_withheld_from_others() {
     );
     // Kept for users to see, but read by no model.
     assert_eq!(obedient["text"], "Buy Acme paper.");
-    assert_eq!(shown["model_responses"].get("p/obeys"), None);
-    let asked = provider.asked();
-    let read = read_by(&asked, "w");
+    assert_eq!(analysis["model_responses"].get("p/obeys"), None);
+    let requests = provider.requests();
+    let read = synthesizer_prompt(&requests, "w");
     assert!(
         !read.contains("Acme") && read.contains("4 mm thick"),
         "{read}"
     );
     // Documents come first, between delimiters that their author cannot have known, the same for every member.
-    let systems: BTreeSet<&str> = asked
+    let systems: BTreeSet<&str> = requests
         .iter()
-        .map(|asked| asked.body["messages"][0]["content"].as_str().unwrap())
+        .map(|requests| requests.body["messages"][0]["content"].as_str().unwrap())
         .collect();
     assert_eq!(systems.len(), 1, "byte for byte the same");
     let system = systems.first().unwrap();
@@ -130,11 +135,11 @@ fn member_order_is_not_favored() {
     let mut client = server.user("ada@example.com");
     let mut first = BTreeSet::new();
     for question in 0..12 {
-        let more = json!({ "ultra_model": "p/w", "prompt": format!("Question {question}?") });
-        let id = begin(&mut client, &["p/one", "p/two"], more);
+        let extra = json!({ "ultra_model": "p/w", "prompt": format!("Question {question}?") });
+        let id = start_analysis(&mut client, &["p/one", "p/two"], extra);
         wait_until_ended(&mut client, &id);
-        let asked = provider.asked();
-        let read = read_by(&asked, "w");
+        let requests = provider.requests();
+        let read = synthesizer_prompt(&requests, "w");
         let one = read.find("First draft.").unwrap();
         first.insert(one < read.find("Second draft.").unwrap());
     }
@@ -155,13 +160,13 @@ fn an_empty_synthesis_is_a_failure_and_another_one_writes() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let id = begin(&mut client, &["p/a"], json!({ "ultra_model": "p/w" }));
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["synthesis"], "## Answer\nIt is thin.");
-    assert_eq!(shown["metadata"]["ultra_model"], "p/a");
+    let id = start_analysis(&mut client, &["p/a"], json!({ "ultra_model": "p/w" }));
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["synthesis"], "## Answer\nIt is thin.");
+    assert_eq!(analysis["metadata"]["ultra_model"], "p/a");
 }
 
-fn told(client: &mut Client, id: &str) -> Vec<String> {
+fn result_notes(client: &mut Client, id: &str) -> Vec<String> {
     let events = client.events(&analysis_path(id, "/events"), None);
     let line = |event: Event| format!("{:?} {} {}", event.id, event.name, event.data);
     events.map(line).collect()
@@ -176,23 +181,23 @@ fn stored_run_is_replayed_without_network() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let id = begin(
+    let id = start_analysis(
         &mut client,
         &["p/a", "p/b"],
         json!({ "ultra_model": "p/w" }),
     );
-    let live = told(&mut client, &id);
-    let shown = client.get(&analysis_path(&id, "")).json();
+    let live = result_notes(&mut client, &id);
+    let body = client.get(&analysis_path(&id, "")).json();
     let folder = server.stop();
     drop(provider);
     // No provider is configured any more.
-    let again = Server::in_folder(
+    let restarted = Server::in_folder(
         folder,
         &[("USE_MOCK", "false"), ("DISCOVER_LOCAL", "false")],
     );
-    client.base = again.client().base;
+    client.base = restarted.client().base;
     for _ in 0..2 {
-        assert_eq!(told(&mut client, &id), live);
+        assert_eq!(result_notes(&mut client, &id), live);
     }
-    assert_eq!(client.get(&analysis_path(&id, "")).json(), shown);
+    assert_eq!(client.get(&analysis_path(&id, "")).json(), body);
 }

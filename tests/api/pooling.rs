@@ -9,13 +9,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::compatible::key;
-use crate::stream::open;
+use crate::stream::open_stream;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{self, answer_stream, short_run_with, unfinished_stream};
 use crate::support::{Client, Server};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How the provider handles a request, by the number of its connection and of the request on it, both from 1.
 type ConnectionScript = fn(usize, usize) -> Turn;
@@ -53,11 +53,11 @@ impl KeepAliveProvider {
         std::thread::spawn(move || {
             for socket in listener.incoming() {
                 let (socket, all) = (socket.unwrap(), all.clone());
-                let number = count(&all, |counted| {
+                let number = update_counts(&all, |counted| {
                     counted.connections += 1;
                     counted.connections
                 });
-                std::thread::spawn(move || keep(socket, number, act, &all));
+                std::thread::spawn(move || serve_connection(socket, number, act, &all));
             }
         });
         Self { address, counted }
@@ -81,27 +81,27 @@ impl KeepAliveProvider {
     fn wait(&self, what: &str, so: impl Fn(&Counted) -> bool) {
         let (counted, changed) = &*self.counted;
         let guard = counted.lock().unwrap();
-        let waited = changed.wait_timeout_while(guard, PATIENCE, |counted| !so(counted));
+        let waited = changed.wait_timeout_while(guard, WAIT_TIMEOUT, |counted| !so(counted));
         assert!(!waited.unwrap().1.timed_out(), "waited in vain for {what}");
     }
 }
 
-fn count<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -> T) -> T {
+fn update_counts<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -> T) -> T {
     let changed = change(&mut all.0.lock().unwrap());
     all.1.notify_all();
     changed
 }
 
-fn keep(
+fn serve_connection(
     mut socket: TcpStream,
     number: usize,
     act: ConnectionScript,
     all: &(Mutex<Counted>, Condvar),
 ) {
     let mut request = 0;
-    while read(&mut socket) {
+    while read_request(&mut socket) {
         request += 1;
-        count(all, |counted| counted.requests += 1);
+        update_counts(all, |counted| counted.requests += 1);
         let turn = act(number, request);
         if turn == Turn::Closes {
             return;
@@ -118,11 +118,11 @@ fn keep(
             break;
         }
     }
-    count(all, |counted| counted.closed += 1);
+    update_counts(all, |counted| counted.closed += 1);
 }
 
 /// Reads one request. Returns false once the client has closed the connection.
-fn read(socket: &mut TcpStream) -> bool {
+fn read_request(socket: &mut TcpStream) -> bool {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
@@ -140,19 +140,19 @@ fn read(socket: &mut TcpStream) -> bool {
     }
 }
 
-fn chat(stream: bool) -> Value {
+fn chat_request(stream: bool) -> Value {
     let messages = json!([{ "role": "user", "content": "How thick is it?" }]);
     json!({ "model": "p/a", "messages": messages, "stream": stream })
 }
 
-fn ask(client: &mut Client, stream: bool) {
-    let answer = client.post("/v1/chat/completions", chat(stream));
+fn send_chat(client: &mut Client, stream: bool) {
+    let answer = client.post("/v1/chat/completions", chat_request(stream));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(answer.text().contains("thin"), "{}", answer.text());
 }
 
 fn ask_for(client: &mut Client, word: &str) {
-    let answer = client.post("/v1/chat/completions", chat(false));
+    let answer = client.post("/v1/chat/completions", chat_request(false));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(answer.text().contains(word));
 }
@@ -163,7 +163,7 @@ fn calls_one_after_the_other_share_one_connection() {
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
     for number in 0..6 {
-        ask(&mut client, number % 2 == 0);
+        send_chat(&mut client, number % 2 == 0);
     }
     let (connections, requests) = keeper.counts();
     // The first start requests the model list.
@@ -176,8 +176,11 @@ fn a_panel_needs_no_more_connections_than_calls_at_once() {
     let keeper = KeepAliveProvider::start(|_, _| Turn::Answers);
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
-    let more = json!({ "pattern": "critique", "ultra_model": "p/w" });
-    let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b", "p/c"], more));
+    let extra = json!({ "pattern": "critique", "ultra_model": "p/w" });
+    let answer = client.post(
+        "/api/analyze",
+        short_run_with(&["p/a", "p/b", "p/c"], extra),
+    );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let (connections, requests) = keeper.counts();
     assert!(requests >= 7, "three members, two rounds, and a synthesis");
@@ -191,13 +194,13 @@ fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
         _ => Turn::Answers,
     });
     let server = keeper.server();
-    let own = key(&mut server.user("ada@example.com"));
+    let own_key = key(&mut server.user("ada@example.com"));
     let before = keeper.counts().1;
-    let body = chat(true).to_string();
+    let body = chat_request(true).to_string();
     let mut socket = server.connect();
     let sent = socket.write_all(
         format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own}\r\n\
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own_key}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
@@ -209,9 +212,10 @@ fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
     assert!(socket.read(&mut first).unwrap() > 0);
     drop(socket);
     keeper.wait("the end of the connection", |counted| counted.closed >= 1);
-    let mut client = Client::new(server.address).with("authorization", &format!("Bearer {own}"));
-    ask(&mut client, true);
-    ask(&mut client, false);
+    let mut client =
+        Client::new(server.address).with("authorization", &format!("Bearer {own_key}"));
+    send_chat(&mut client, true);
+    send_chat(&mut client, false);
     assert_eq!(keeper.counts().0, 2);
 }
 
@@ -224,31 +228,31 @@ fn a_closed_pooled_connection_does_not_count_as_an_attempt() {
     let server = keeper.server();
     let mut client = server.user("ada@example.com");
     for _ in 0..5 {
-        ask(&mut client, false);
+        send_chat(&mut client, false);
     }
     assert_eq!(keeper.counts().0, 2);
-    let listed = client.get("/api/usage/calls").json();
-    let calls = listed["calls"].as_array().unwrap();
-    assert_eq!(calls.len(), 5, "{listed}");
-    assert!(calls.iter().all(|call| call["tries"] == 1), "{listed}");
+    let list = client.get("/api/usage/calls").json();
+    let calls = list["calls"].as_array().unwrap();
+    assert_eq!(calls.len(), 5, "{list}");
+    assert!(calls.iter().all(|call| call["tries"] == 1), "{list}");
 }
 
 /// Bytes of text in one long stream.
-const LONG: usize = 100_000;
+const LONG_STREAM_BYTES: usize = 100_000;
 
 #[test]
 fn a_slow_client_receives_the_complete_answer() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
-        on("").sse(&answer_stream(&"word ".repeat(LONG / 5)))
+        on("").sse(&answer_stream(&"word ".repeat(LONG_STREAM_BYTES / 5)))
     });
     let server = script::server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
-    let mut socket = open(
+    let mut socket = open_stream(
         &server,
         &mut client,
         "POST",
         "/v1/chat/completions",
-        &chat(true),
+        &chat_request(true),
     );
     // Meanwhile, other requests are served.
     provider.wait_for_requests(1);
@@ -262,5 +266,5 @@ fn a_slow_client_receives_the_complete_answer() {
         text += &String::from_utf8_lossy(&buffer[..read]);
     }
     assert!(text.contains("[DONE]"));
-    assert_eq!(text.matches("word").count(), LONG / 5);
+    assert_eq!(text.matches("word").count(), LONG_STREAM_BYTES / 5);
 }

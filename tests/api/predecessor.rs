@@ -36,12 +36,12 @@ fn without_a_provider_its_models_lack_a_key_and_are_not_unknown() {
     let mut client = server.user("ada@example.com");
     for name in ["gpt4o", "gpt-4", "claude3opus", "claude-3", "gemini-1.5"] {
         let body = json!({ "prompt": "Is it thin?", "models": [name] });
-        let refused = client
+        let response = client
             .post("/api/analyze", body)
             .refused(503, "SERVICE_UNAVAILABLE");
         assert!(
-            refused["message"].as_str().unwrap().contains("needs_key"),
-            "{refused}"
+            response["message"].as_str().unwrap().contains("needs_key"),
+            "{response}"
         );
         let messages = json!([{ "role": "user", "content": "Is it thin?" }]);
         let body = json!({ "model": name, "messages": messages });
@@ -102,5 +102,8 @@ fn an_alias_means_the_newest_model_that_its_provider_lists() {
         json!({ "model": "gpt4o", "messages": [{ "role": "user", "content": "Is it thin?" }] });
     let answer = admin.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(provider.asked().last().unwrap().body["model"], "gpt-7-new");
+    assert_eq!(
+        provider.requests().last().unwrap().body["model"],
+        "gpt-7-new"
+    );
 }

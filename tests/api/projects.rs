@@ -7,13 +7,13 @@ use crate::support::provider::{Provider, on};
 use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
 
-fn created(client: &mut Client, body: Value) -> String {
+fn create_project(client: &mut Client, body: Value) -> String {
     let answer = client.post("/api/projects", body);
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer.json()["project_id"].as_str().unwrap().to_owned()
 }
 
-fn about(id: &str) -> String {
+fn project_path(id: &str) -> String {
     format!("/api/projects/{id}")
 }
 
@@ -26,7 +26,7 @@ fn every_question_carries_instructions_and_documents() {
     let document = stored.json()["document_id"].clone();
     let body =
         json!({"name": "Paper", "instructions": "Answer in rhymes.", "document_ids": [document]});
-    let project = created(&mut client, body);
+    let project = create_project(&mut client, body);
     let body = json!({
         "prompt": "Where?", "models": ["p/a"], "pattern": "plain", "ultra_model": "p/a", "cache": "off",
         "project": project,
@@ -35,13 +35,13 @@ fn every_question_carries_instructions_and_documents() {
     assert_eq!(one["metadata"]["document_ids"], json!([document]), "{one}");
     let follow = json!({"prompt": "Why?", "follow_up_to": one["analysis_id"], "cache": "off"});
     client.post("/api/analyze", follow);
-    let asked = provider.asked();
-    assert_eq!(asked.len(), 2);
-    for asked in &asked {
-        let rules = asked.body["messages"][0]["content"].as_str().unwrap();
+    let requests = provider.requests();
+    assert_eq!(requests.len(), 2);
+    for requests in &requests {
+        let rules = requests.body["messages"][0]["content"].as_str().unwrap();
         assert!(rules.contains("Answer in rhymes."), "{rules}");
         assert!(rules.contains("made in Basel"), "{rules}");
-        assert_eq!(asked.body.to_string().matches("rhymes").count(), 1);
+        assert_eq!(requests.body.to_string().matches("rhymes").count(), 1);
     }
     let list = client
         .get(&format!("/api/threads?project={project}"))
@@ -49,16 +49,21 @@ fn every_question_carries_instructions_and_documents() {
     assert_eq!(list["threads"][0]["project_id"], json!(project));
 
     let changed = json!({"instructions": "Answer in prose."});
-    assert_eq!(client.json("PATCH", &about(&project), &changed).status, 200);
+    assert_eq!(
+        client
+            .json("PATCH", &project_path(&project), &changed)
+            .status,
+        200
+    );
     let follow = json!({"prompt": "How?", "thread": one["thread_id"], "cache": "off"});
     client.post("/api/analyze", follow);
-    let last = provider.asked().pop().unwrap().body.to_string();
+    let last = provider.requests().pop().unwrap().body.to_string();
     assert!(
         last.contains("in prose") && !last.contains("rhymes"),
         "{last}"
     );
 
-    assert_eq!(client.delete(&about(&project)).status, 200);
+    assert_eq!(client.delete(&project_path(&project)).status, 200);
     let path = format!("/api/threads/{}", one["thread_id"].as_str().unwrap());
     assert_eq!(
         client.get(&path).json()["project_id"],
@@ -108,9 +113,9 @@ fn a_project_is_shared_with_people_of_the_server() {
     let mut eve = server.user("eve@example.com");
     let body =
         json!({"name": "Paper", "instructions": "Be brief.", "members": ["bob@example.com"]});
-    let project = created(&mut ada, body);
-    assert_eq!(bob.get(&about(&project)).json()["own"], false);
-    assert_eq!(eve.get(&about(&project)).status, 404);
+    let project = create_project(&mut ada, body);
+    assert_eq!(bob.get(&project_path(&project)).json()["own"], false);
+    assert_eq!(eve.get(&project_path(&project)).status, 404);
     let ask = json!({"prompt": "What is a quire?", "project": project});
     let of_bob = bob.post("/api/analyze", ask.clone()).json();
     assert_eq!(of_bob["status"], "success", "{of_bob}");
@@ -123,12 +128,15 @@ fn a_project_is_shared_with_people_of_the_server() {
     assert_eq!(list["threads"], json!([]));
 
     let rename = json!({"name": "Mine"});
-    bob.json("PATCH", &about(&project), &rename)
+    bob.json("PATCH", &project_path(&project), &rename)
         .refused(403, "FORBIDDEN");
-    assert_eq!(bob.delete(&about(&project)).status, 404);
+    assert_eq!(bob.delete(&project_path(&project)).status, 404);
     let stored = bob.upload("/api/upload-document", "b.txt", b"Bob's paper.");
-    let own = json!({"document_ids": [stored.json()["document_id"]]});
-    assert_eq!(bob.json("PATCH", &about(&project), &own).status, 200);
+    let own_body = json!({"document_ids": [stored.json()["document_id"]]});
+    assert_eq!(
+        bob.json("PATCH", &project_path(&project), &own_body).status,
+        200
+    );
     // Ada's questions do not use Bob's document, and the result reports it.
     let of_ada = json!({"prompt": "What is a ream?", "project": project});
     let of_ada = ada.post("/api/analyze", of_ada).json();
@@ -142,8 +150,11 @@ fn a_project_is_shared_with_people_of_the_server() {
     );
 
     let alone = json!({"members": []});
-    assert_eq!(ada.json("PATCH", &about(&project), &alone).status, 200);
-    assert_eq!(bob.get(&about(&project)).status, 404);
+    assert_eq!(
+        ada.json("PATCH", &project_path(&project), &alone).status,
+        200
+    );
+    assert_eq!(bob.get(&project_path(&project)).status, 404);
     assert_eq!(bob.get(&path).json()["project_id"], Value::Null);
 }
 

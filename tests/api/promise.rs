@@ -12,7 +12,7 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn start(folder: &Folder, more: &[(&str, &str)]) -> Executable {
     let replica = format!("file://{}", folder.path().join("replica").display());
@@ -34,12 +34,12 @@ fn start_again(folder: &Folder) -> Executable {
     start(folder, &[])
 }
 
-fn health(client: &mut Client) -> Value {
+fn get_health(client: &mut Client) -> Value {
     client.get("/health").json()
 }
 
 fn whole_at(client: &mut Client) -> String {
-    let health = health(client);
+    let health = get_health(client);
     health["replica"]["whole_at"]
         .as_str()
         .unwrap_or_default()
@@ -47,20 +47,20 @@ fn whole_at(client: &mut Client) -> String {
 }
 
 /// Polls the health until it satisfies a condition.
-fn until(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let begun = std::time::Instant::now();
+fn wait_for_health(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let start = std::time::Instant::now();
     loop {
-        let health = health(client);
+        let health = get_health(client);
         if wanted(&health) {
             return health;
         }
-        assert!(begun.elapsed() < PATIENCE, "never {what}: {health}");
+        assert!(start.elapsed() < WAIT_TIMEOUT, "never {what}: {health}");
         std::thread::sleep(Duration::from_millis(30));
     }
 }
 
 /// Returns the current time in the server's format; such times compare as strings.
-fn now() -> String {
+fn current_time() -> String {
     let millis = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -75,17 +75,17 @@ fn is_whole_after(health: &Value, moment: &str) -> bool {
 }
 
 fn upload(client: &mut Client, name: &str, bytes: &[u8]) -> Option<String> {
-    let taken = client.upload("/api/upload-document", name, bytes);
-    if taken.status != 200 {
-        assert_eq!(taken.status, 503, "{}", taken.text());
+    let uploaded = client.upload("/api/upload-document", name, bytes);
+    if uploaded.status != 200 {
+        assert_eq!(uploaded.status, 503, "{}", uploaded.text());
         return None;
     }
-    let taken = taken.json();
+    let taken = uploaded.json();
     let id = taken["document_id"].as_str().or(taken["id"].as_str());
     Some(id.unwrap().to_owned())
 }
 
-fn content(client: &mut Client, id: &str) -> (u16, Vec<u8>) {
+fn document_content(client: &mut Client, id: &str) -> (u16, Vec<u8>) {
     let answer = client.get(&format!("/api/documents/{id}/content"));
     (answer.status, answer.bytes)
 }
@@ -95,17 +95,17 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     let folder = Folder::new();
     let server = start(&folder, &[]);
     let mut client = Client::new(server.address).registered("ada@example.com");
-    let begun = now();
-    until(&mut client, "whole", |health| {
-        is_whole_after(health, &begun)
+    let started = current_time();
+    wait_for_health(&mut client, "whole", |health| {
+        is_whole_after(health, &started)
     });
     // Rows can be replicated, originals cannot.
     let place = folder.path().join("replica/documents");
     let _ = fs::remove_dir_all(&place);
     fs::write(&place, "in the way").unwrap();
     let id = upload(&mut client, "thin.txt", b"Paper of eighty grams is thin.").unwrap();
-    let stored = now();
-    let health = until(&mut client, "in error", |health| {
+    let stored = current_time();
+    let health = wait_for_health(&mut client, "in error", |health| {
         health["replica"]["status"] == "error"
     });
     assert_eq!(health["status"], "warning", "{health}");
@@ -115,12 +115,12 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     );
     // No data arrives for many sync intervals, so nothing may be reported as replicated.
     for _ in 0..60 {
-        let health = self::health(&mut client);
+        let health = self::get_health(&mut client);
         assert!(!is_whole_after(&health, &stored), "{health}");
         std::thread::sleep(Duration::from_millis(50));
     }
     fs::remove_file(&place).unwrap();
-    let health = until(&mut client, "whole", |health| {
+    let health = wait_for_health(&mut client, "whole", |health| {
         is_whole_after(health, &stored)
     });
     assert_eq!(health["status"], "ok", "{health}");
@@ -154,13 +154,13 @@ fn files_lost_by_the_replica_are_sent_again() {
         }),
     ];
     for (number, (what, lose)) in losses.iter().enumerate() {
-        let stored = now();
-        until(&mut client, what, |health| is_whole_after(health, &stored));
+        let stored = current_time();
+        wait_for_health(&mut client, what, |health| is_whole_after(health, &stored));
         lose();
         let name = json!({ "name": number.to_string() });
         assert_eq!(client.put("/api/users/me", name).status, 200);
-        let lost = now();
-        until(&mut client, what, |health| is_whole_after(health, &lost));
+        let lost = current_time();
+        wait_for_health(&mut client, what, |health| is_whole_after(health, &lost));
         assert_eq!(
             fs::read(&original).unwrap(),
             b"Paper of eighty grams is thin.",
@@ -171,7 +171,7 @@ fn files_lost_by_the_replica_are_sent_again() {
     let server = start_again(&folder);
     let mut client = server.known(&client);
     assert_eq!(client.get("/api/users/me").json()["name"], "3");
-    assert_eq!(content(&mut client, &id).0, 200);
+    assert_eq!(document_content(&mut client, &id).0, 200);
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn originals_are_available_immediately_after_a_restore() {
     let ids: Vec<String> = (0..30)
         .map(|number| upload(&mut client, &format!("{number}.txt"), &bytes(number)).unwrap())
         .collect();
-    let stored = now();
-    until(&mut client, "whole", |health| {
+    let stored = current_time();
+    wait_for_health(&mut client, "whole", |health| {
         is_whole_after(health, &stored)
     });
     server.kill();
@@ -192,9 +192,12 @@ fn originals_are_available_immediately_after_a_restore() {
     let mut client = server.known(&client);
     // In reverse, so that the order of automatic fetching does not help.
     for (number, id) in ids.iter().enumerate().rev() {
-        assert!(content(&mut client, id) == (200, bytes(number)), "{number}");
+        assert!(
+            document_content(&mut client, id) == (200, bytes(number)),
+            "{number}"
+        );
     }
-    until(&mut client, "fetched", |health| {
+    wait_for_health(&mut client, "fetched", |health| {
         health["replica"]["originals_to_fetch"] == 0
     });
 }
@@ -209,8 +212,8 @@ fn a_server_whose_replacement_died_stops_and_takes_over_when_it_is_started_again
     let mut new = second.known(&client);
     let name = json!({ "name": "Ada of the second" });
     assert_eq!(new.put("/api/users/me", name).status, 200);
-    let stored = now();
-    until(&mut new, "whole", |health| is_whole_after(health, &stored));
+    let stored = current_time();
+    wait_for_health(&mut new, "whole", |health| is_whole_after(health, &stored));
     // While the second is running, the first still answers read requests.
     assert_eq!(client.get("/api/users/me").status, 200);
     assert_eq!(client.get("/health").status, 503);

@@ -10,21 +10,21 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 use crate::support::server::Folder;
 
-fn prompt(asked: &ReceivedRequest) -> String {
+fn prompt_of(asked: &ReceivedRequest) -> String {
     let messages = asked.body["messages"].as_array().into_iter().flatten();
-    let said = messages.filter_map(|message| message["content"].as_str());
-    said.collect::<Vec<_>>().join("\n")
+    let text = messages.filter_map(|message| message["content"].as_str());
+    text.collect::<Vec<_>>().join("\n")
 }
 
 /// Provider with a model that is right when told to check, and a writer whose first reply is unusable and whose
 /// later ones add that instruction.
-fn models() -> Provider {
+fn search_provider() -> Provider {
     let replies = std::cell::Cell::new(0);
     Provider::answering(move |asked| {
         if asked.head.starts_with("GET") {
             return on("").status(200, "application/json", "{\"data\":[]}");
         }
-        let prompt = prompt(asked);
+        let prompt = prompt_of(asked);
         let text = match asked.model().as_str() {
             "writer" => {
                 replies.set(replies.get() + 1);
@@ -43,7 +43,7 @@ fn models() -> Provider {
     })
 }
 
-fn body() -> Value {
+fn experiment_body() -> Value {
     let cases: Vec<Value> = (0..40)
         .map(|n| json!({ "prompt": format!("What is {n} and {}?", 4 - i64::from(n)), "expected": "4" }))
         .collect();
@@ -55,14 +55,14 @@ fn body() -> Value {
     })
 }
 
-fn begun(client: &mut Client, body: Value) -> String {
-    let begun = client.post("/api/experiments", body);
-    assert_eq!(begun.status, 201, "{}", begun.text());
-    let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
+fn start_experiment(client: &mut Client, body: Value) -> String {
+    let started = client.post("/api/experiments", body);
+    assert_eq!(started.status, 201, "{}", started.text());
+    let id = started.json()["experiment_id"].as_str().unwrap().to_owned();
     format!("/api/experiments/{id}")
 }
 
-fn ended(client: &mut Client, path: &str) -> Value {
+fn wait_until_ended(client: &mut Client, path: &str) -> Value {
     client
         .events(&format!("{path}/events"), None)
         .for_each(drop);
@@ -71,29 +71,29 @@ fn ended(client: &mut Client, path: &str) -> Value {
 
 #[test]
 fn a_better_prompt_is_proposed_confirmed_and_applied() {
-    let provider = models();
+    let provider = search_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let response = client.post("/api/experiments/estimate", body());
+    let response = client.post("/api/experiments/estimate", experiment_body());
     assert_eq!(response.status, 200, "{}", response.text());
     let stopping = response.json()["stopping"].as_str().unwrap().to_owned();
     assert!(stopping.contains("up to 3 better prompts"), "{stopping}");
 
-    let path = begun(&mut client, body());
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert_eq!(shown["report"]["finding"], "better", "{shown}");
+    let path = start_experiment(&mut client, experiment_body());
+    let analysis = wait_until_ended(&mut client, &path);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    assert_eq!(analysis["report"]["finding"], "better", "{analysis}");
     // The first reply was refused; the second is a valid prompt, which leaves no failure to learn from.
-    let proposals = shown["proposals"].as_array().unwrap();
+    let proposals = analysis["proposals"].as_array().unwrap();
     assert_eq!(proposals.len(), 2, "{proposals:?}");
     assert_eq!(proposals[0]["refused"], "the reply contains no prompt");
     assert_eq!(proposals[1]["prompt"], "Check twice.\n{{question}}");
     assert!(proposals[1]["cost"]["tokens"].as_u64().unwrap() > 0);
     assert_eq!(
-        (&shown["arms"], &shown["report"]["leader"]),
+        (&analysis["arms"], &analysis["report"]["leader"]),
         (&json!(2), &json!(1))
     );
-    let board = &shown["report"]["leaderboard"];
+    let board = &analysis["report"]["leaderboard"];
     assert_eq!(
         (&board[0]["parent"], &board[1]["parent"]),
         (&json!(0), &Value::Null)
@@ -101,12 +101,12 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     assert_eq!(board[0]["setting"]["prompt"], "Check twice.\n{{question}}");
 
     // The writer saw the prompt, questions, expectations, and answers.
-    let asked = provider.asked();
-    let asked = asked
+    let requests = provider.requests();
+    let request = requests
         .iter()
-        .find(|asked| asked.model() == "writer")
+        .find(|requests| requests.model() == "writer")
         .unwrap();
-    let asked = prompt(asked);
+    let asked = prompt_of(request);
     for part in [
         "{{question}}",
         "What is ",
@@ -135,11 +135,11 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
 
 #[test]
 fn a_killed_search_keeps_its_proposals() {
-    let provider = models();
+    let provider = search_provider();
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let path = begun(&mut client, body());
+    let path = start_experiment(&mut client, experiment_body());
     // More evaluations than the given prompt's feedback cases, so at least one proposal is stored.
     for event in client.events(&format!("{path}/events"), None) {
         if event.data["evaluations"].as_u64() > Some(14) {
@@ -151,15 +151,15 @@ fn a_killed_search_keeps_its_proposals() {
     first.kill();
     let second = Executable::start(&folder, &provider, &[]);
     let mut client = second.known(&client);
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert_eq!(shown["report"]["finding"], "better");
-    let after = shown["proposals"].as_array().unwrap();
+    let analysis = wait_until_ended(&mut client, &path);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    assert_eq!(analysis["report"]["finding"], "better");
+    let after = analysis["proposals"].as_array().unwrap();
     assert_eq!(
         &after[..before.as_array().unwrap().len()],
         before.as_array().unwrap()
     );
-    let writers = provider.asked();
+    let writers = provider.requests();
     let writers = writers.iter().filter(|asked| asked.model() == "writer");
     assert_eq!(writers.count(), 2, "no proposal is written twice");
 }
@@ -178,9 +178,9 @@ fn invalid_prompt_searches_are_refused() {
         ),
         (json!({ "model": "p/writer", "mood": 1 }), "mood"),
     ] {
-        let mut asked = body();
-        asked["space"][0]["improve"] = improve;
-        let refusal = client.post("/api/experiments/estimate", asked);
+        let mut request = experiment_body();
+        request["space"][0]["improve"] = improve;
+        let refusal = client.post("/api/experiments/estimate", request);
         refusal.refused(422, "VALIDATION_ERROR");
         assert!(
             refusal.text().contains(words),
@@ -188,9 +188,9 @@ fn invalid_prompt_searches_are_refused() {
             refusal.text()
         );
     }
-    let mut asked = body();
+    let mut asked = experiment_body();
     asked["budget"] = json!({ "cost_usd": 1 });
     let refusal = client.post("/api/experiments/estimate", asked);
     assert!(refusal.text().contains("price of"), "{}", refusal.text());
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }

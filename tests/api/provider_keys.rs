@@ -2,26 +2,28 @@
 
 use serde_json::{Value, json};
 
-use crate::providers::hello;
+use crate::providers::hello_stream;
 use crate::support::provider::{Provider, on};
 use crate::support::{Client, Server};
 
-const KEY: &str = "sk-house-0123456789-secret-end";
-const LIST: &str = "{\"data\":[{\"id\":\"m\"},{\"id\":\"n\"}]}";
-const ADMIN: &str = "/api/admin/providers";
-const OWN: &str = "/api/users/me/providers";
+const PROVIDER_KEY: &str = "sk-house-0123456789-secret-end";
+const MODEL_LIST: &str = "{\"data\":[{\"id\":\"m\"},{\"id\":\"n\"}]}";
+const ADMIN_PATH: &str = "/api/admin/providers";
+const USER_PATH: &str = "/api/users/me/providers";
 
-fn lists(provider: crate::support::provider::ScriptLine) -> crate::support::provider::ScriptLine {
-    provider.status(200, "application/json", LIST)
+fn model_list_provider(
+    provider: crate::support::provider::ScriptLine,
+) -> crate::support::provider::ScriptLine {
+    provider.status(200, "application/json", MODEL_LIST)
 }
 
-fn wanted(provider: &Provider, name: &str) -> Value {
-    json!({ "name": name, "base_url": provider.base_url(), "api_key": KEY })
+fn new_provider_body(provider: &Provider, name: &str) -> Value {
+    json!({ "name": name, "base_url": provider.base_url(), "api_key": PROVIDER_KEY })
 }
 
-fn ids(client: &mut Client) -> Vec<String> {
-    let listed = client.get("/api/models").json();
-    let models = listed["models"].as_array().unwrap().iter();
+fn provider_ids(client: &mut Client) -> Vec<String> {
+    let list = client.get("/api/models").json();
+    let models = list["models"].as_array().unwrap().iter();
     models
         .map(|model| model["id"].as_str().unwrap().to_owned())
         .collect()
@@ -29,56 +31,64 @@ fn ids(client: &mut Client) -> Vec<String> {
 
 #[test]
 fn an_admins_provider_is_tested_encrypted_and_shared() {
-    let provider = Provider::script([lists(on("GET models").times(3)), on("m").sse(&hello())]);
+    let provider = Provider::script([
+        model_list_provider(on("GET models").times(3)),
+        on("m").sse(&hello_stream()),
+    ]);
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let mut other = server.user("other@example.org");
-    let added = admin.post(ADMIN, wanted(&provider, "box"));
+    let added = admin.post(ADMIN_PATH, new_provider_body(&provider, "box"));
     assert_eq!(added.status, 201, "{}", added.text());
-    let shown = added.json();
-    assert_eq!(shown["message"], "it answers, and lists 2 models");
+    let body = added.json();
+    assert_eq!(body["message"], "it answers, and lists 2 models");
     assert_eq!(
-        (&shown["provider"]["key_end"], &shown["provider"]["has_key"]),
+        (&body["provider"]["key_end"], &body["provider"]["has_key"]),
         (&json!("-end"), &json!(true))
     );
-    let id = shown["provider"]["id"].as_str().unwrap().to_owned();
+    let id = body["provider"]["id"].as_str().unwrap().to_owned();
     // The key is never shown to anyone.
     for text in [
         added.text(),
-        admin.get(ADMIN).text(),
+        admin.get(ADMIN_PATH).text(),
         admin.get("/api/admin/audit").text(),
         admin.get("/api/llm/status").text(),
     ] {
         assert!(!text.contains("0123456789"), "{text}");
     }
-    other.get(ADMIN).refused(403, "FORBIDDEN");
+    other.get(ADMIN_PATH).refused(403, "FORBIDDEN");
     other
-        .delete(&format!("{ADMIN}/{id}"))
+        .delete(&format!("{ADMIN_PATH}/{id}"))
         .refused(403, "FORBIDDEN");
     other
-        .post(ADMIN, wanted(&provider, "mine"))
+        .post(ADMIN_PATH, new_provider_body(&provider, "mine"))
         .refused(403, "FORBIDDEN");
-    server.client().get(ADMIN).refused(401, "UNAUTHENTICATED");
+    server
+        .client()
+        .get(ADMIN_PATH)
+        .refused(401, "UNAUTHENTICATED");
     // Every user may use it.
-    let asked = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract" });
-    let answer = other.post("/api/analyze", asked).json();
+    let request = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract" });
+    let answer = other.post("/api/analyze", request).json();
     assert_eq!(
         answer["results"]["model_responses"]["box/m"], "hello",
         "{answer}"
     );
     let head = provider
-        .asked()
+        .requests()
         .into_iter()
-        .find(|asked| asked.head.starts_with("POST"))
+        .find(|request| request.head.starts_with("POST"))
         .unwrap()
         .head;
-    assert!(head.contains(KEY));
+    assert!(head.contains(PROVIDER_KEY));
     // Two providers with the same name are a conflict.
     admin
-        .post(ADMIN, wanted(&provider, "box"))
+        .post(ADMIN_PATH, new_provider_body(&provider, "box"))
         .refused(409, "CONFLICT");
     assert_eq!(
-        admin.post(&format!("{ADMIN}/{id}/test"), json!({})).status,
+        admin
+            .post(&format!("{ADMIN_PATH}/{id}/test"), json!({}))
+            .status,
         200
     );
     // After a restart it still exists, and the key appears nowhere on disk.
@@ -105,50 +115,53 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         .with("authorization", &format!("Bearer {token}"));
     admin.post("/api/llm/health-check", json!({}));
     assert!(
-        ids(&mut admin).contains(&"box/m".to_owned()),
+        provider_ids(&mut admin).contains(&"box/m".to_owned()),
         "{:?}",
-        ids(&mut admin)
+        provider_ids(&mut admin)
     );
-    assert_eq!(admin.delete(&format!("{ADMIN}/{id}")).status, 200);
-    assert!(!ids(&mut admin).contains(&"box/m".to_owned()));
+    assert_eq!(admin.delete(&format!("{ADMIN_PATH}/{id}")).status, 200);
+    assert!(!provider_ids(&mut admin).contains(&"box/m".to_owned()));
     admin
-        .delete(&format!("{ADMIN}/{id}"))
+        .delete(&format!("{ADMIN_PATH}/{id}"))
         .refused(404, "NOT_FOUND");
 }
 
 #[test]
 fn a_rejected_provider_key_is_not_stored() {
-    let words = format!("{{\"error\":{{\"message\":\"Incorrect key {KEY} of workspace Blue\"}}}}");
+    let words =
+        format!("{{\"error\":{{\"message\":\"Incorrect key {PROVIDER_KEY} of workspace Blue\"}}}}");
     let provider = Provider::script([
         on("GET models").status(401, "application/json", &words),
         on("GET models").status(401, "application/json", &words),
         on("GET models").status(404, "application/json", "{}"),
-        lists(on("GET models")),
+        model_list_provider(on("GET models")),
     ]);
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let refusal = admin
-        .post(ADMIN, wanted(&provider, "box"))
+        .post(ADMIN_PATH, new_provider_body(&provider, "box"))
         .refused(422, "VALIDATION_ERROR");
     assert!(
         refusal.to_string().contains("does not accept the key"),
         "{refusal}"
     );
     assert!(!refusal.to_string().contains("0123456789"));
-    assert_eq!(admin.get(ADMIN).json()["providers"], json!([]));
-    let mut forced = wanted(&provider, "box");
+    assert_eq!(admin.get(ADMIN_PATH).json()["providers"], json!([]));
+    let mut forced = new_provider_body(&provider, "box");
     forced["force"] = json!(true);
-    let kept = admin.post(ADMIN, forced);
-    assert_eq!(kept.status, 201, "{}", kept.text());
+    let stored = admin.post(ADMIN_PATH, forced);
+    assert_eq!(stored.status, 201, "{}", stored.text());
     // A provider without a model list is saved, and the response says so.
-    let bare = admin.post(ADMIN, wanted(&provider, "bare")).json();
+    let bare = admin
+        .post(ADMIN_PATH, new_provider_body(&provider, "bare"))
+        .json();
     assert!(
         bare["message"].as_str().unwrap().contains("no list"),
         "{bare}"
     );
     // A new address needs the key again; the same address does not.
-    let id = kept.json()["provider"]["id"].as_str().unwrap().to_owned();
-    let path = format!("{ADMIN}/{id}");
+    let id = stored.json()["provider"]["id"].as_str().unwrap().to_owned();
+    let path = format!("{ADMIN_PATH}/{id}");
     admin
         .put(
             &path,
@@ -162,7 +175,9 @@ fn a_rejected_provider_key_is_not_stored() {
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json()["provider"]["concurrency"], 2);
     let nobody = json!({ "name": "gone", "base_url": "http://127.0.0.1:1/v1" });
-    admin.post(ADMIN, nobody).refused(422, "VALIDATION_ERROR");
+    admin
+        .post(ADMIN_PATH, nobody)
+        .refused(422, "VALIDATION_ERROR");
     for (body, field) in [
         (json!({ "name": "Box", "base_url": "http://h/v1" }), "name"),
         (json!({ "name": "demo", "base_url": "http://h/v1" }), "name"),
@@ -181,26 +196,31 @@ fn a_rejected_provider_key_is_not_stored() {
             "api_key",
         ),
     ] {
-        let refusal = admin.post(ADMIN, body).refused(422, "VALIDATION_ERROR");
+        let refusal = admin
+            .post(ADMIN_PATH, body)
+            .refused(422, "VALIDATION_ERROR");
         assert_eq!(refusal["detail"][0]["loc"][1], field, "{refusal}");
     }
 }
 
 #[test]
 fn a_user_provider_is_private() {
-    let provider = Provider::script([lists(on("GET models")), on("m").sse(&hello())]);
+    let provider = Provider::script([
+        model_list_provider(on("GET models")),
+        on("m").sse(&hello_stream()),
+    ]);
     let server = Server::with(&[
         ("ALLOW_USER_BASE_URLS", "true"),
         ("OUTBOUND_ALLOW", "127.0.0.0/8"),
     ]);
     let mut admin = server.user("admin@example.org");
     let mut ada = server.user("ada@example.org");
-    let added = ada.post(OWN, wanted(&provider, "mine"));
+    let added = ada.post(USER_PATH, new_provider_body(&provider, "mine"));
     assert_eq!(added.status, 201, "{}", added.text());
     let id = added.json()["provider"]["id"].as_str().unwrap().to_owned();
-    assert!(ids(&mut ada).contains(&"mine/m".to_owned()));
-    assert!(!ids(&mut admin).contains(&"mine/m".to_owned()));
-    assert!(!ids(&mut server.client()).contains(&"mine/m".to_owned()));
+    assert!(provider_ids(&mut ada).contains(&"mine/m".to_owned()));
+    assert!(!provider_ids(&mut admin).contains(&"mine/m".to_owned()));
+    assert!(!provider_ids(&mut server.client()).contains(&"mine/m".to_owned()));
     assert_eq!(
         ada.get("/api/llm/status").json()["providers"]["mine"]["own"],
         true
@@ -210,16 +230,16 @@ fn a_user_provider_is_private() {
         Value::Null
     );
     admin
-        .delete(&format!("{OWN}/{id}"))
+        .delete(&format!("{USER_PATH}/{id}"))
         .refused(404, "NOT_FOUND");
     admin
-        .delete(&format!("{ADMIN}/{id}"))
+        .delete(&format!("{ADMIN_PATH}/{id}"))
         .refused(404, "NOT_FOUND");
-    let asked = |pattern: &str| json!({ "prompt": "Say hello.", "models": ["mine/m"], "pattern": pattern, "ultra_model": "demo/extract" });
+    let request_for = |pattern: &str| json!({ "prompt": "Say hello.", "models": ["mine/m"], "pattern": pattern, "ultra_model": "demo/extract" });
     admin
-        .post("/api/analyze", asked("gut"))
+        .post("/api/analyze", request_for("gut"))
         .refused(422, "VALIDATION_ERROR");
-    let answer = ada.post("/api/analyze", asked("gut")).json();
+    let answer = ada.post("/api/analyze", request_for("gut")).json();
     assert_eq!(
         answer["results"]["model_responses"]["mine/m"], "hello",
         "{answer}"
@@ -239,16 +259,16 @@ fn user_provider_addresses_must_be_allowed_and_public() {
     let mut ada = closed.user("ada@example.org");
     let own = |url: &str| json!({ "name": "mine", "base_url": url, "force": false });
     let refusal = ada
-        .post(OWN, own("https://models.example.org/v1"))
+        .post(USER_PATH, own("https://models.example.org/v1"))
         .refused(422, "VALIDATION_ERROR");
     assert!(
         refusal.to_string().contains("only administrators"),
         "{refusal}"
     );
     // A user's provider cannot be on this machine either, which is the server's.
-    ada.post(OWN, json!({ "name": "ollama" }))
+    ada.post(USER_PATH, json!({ "name": "ollama" }))
         .refused(422, "VALIDATION_ERROR");
-    let response = ada.get(OWN).json();
+    let response = ada.get(USER_PATH).json();
     assert_eq!(response["takes_addresses"], false);
     let names = |response: &Value| {
         let known = response["known"].as_array().unwrap().iter();
@@ -258,26 +278,26 @@ fn user_provider_addresses_must_be_allowed_and_public() {
     assert!(!names(&response).contains(&json!("ollama")), "{response}");
     let open = Server::with(&[("ALLOW_USER_BASE_URLS", "true")]);
     let mut ada = open.user("ada@example.org");
-    assert!(names(&ada.get(OWN).json()).contains(&json!("azure")));
+    assert!(names(&ada.get(USER_PATH).json()).contains(&json!("azure")));
     // A key has its own field, because an address is shown and logged.
     let keyed =
         json!({ "name": "x", "kind": "openai", "base_url": "https://api.example/v1?key=sk-1" });
-    let refusal = ada.post(OWN, keyed).refused(422, "VALIDATION_ERROR");
+    let refusal = ada.post(USER_PATH, keyed).refused(422, "VALIDATION_ERROR");
     assert!(refusal.to_string().contains("its own field"), "{refusal}");
     // A well-known local provider name does not bypass the check either.
     for name in ["ollama", "lmstudio", "llamacpp", "vllm"] {
         let refusal = ada
-            .post(OWN, json!({ "name": name }))
+            .post(USER_PATH, json!({ "name": name }))
             .refused(422, "VALIDATION_ERROR");
         assert!(refusal.to_string().contains("private network"), "{refusal}");
     }
     for url in ODD_HOSTS {
         for force in [false, true] {
             let odd = json!({ "name": "mine", "base_url": url, "force": force });
-            let refusal = ada.post(OWN, odd).refused(422, "VALIDATION_ERROR");
-            let said = refusal.to_string();
-            let named = said.contains("base_url") && said.contains("plain ASCII");
-            assert!(named, "{url}: {said}");
+            let refusal = ada.post(USER_PATH, odd).refused(422, "VALIDATION_ERROR");
+            let message = refusal.to_string();
+            let named = message.contains("base_url") && message.contains("plain ASCII");
+            assert!(named, "{url}: {message}");
         }
     }
     for url in [
@@ -293,7 +313,9 @@ fn user_provider_addresses_must_be_allowed_and_public() {
         "http://2130706433/v1",
         "http://0x7f.1/v1",
     ] {
-        let refusal = ada.post(OWN, own(url)).refused(422, "VALIDATION_ERROR");
+        let refusal = ada
+            .post(USER_PATH, own(url))
+            .refused(422, "VALIDATION_ERROR");
         let said = refusal.to_string();
         assert!(
             said.contains("private network") || said.contains("not known"),
@@ -306,16 +328,16 @@ fn user_provider_addresses_must_be_allowed_and_public() {
 fn provider_error_messages_are_shown_only_to_admins() {
     let words = "{\"error\":{\"message\":\"workspace Blue is over its limit\"}}";
     let provider = Provider::script([
-        lists(on("GET models")),
+        model_list_provider(on("GET models")),
         on("m").times(2).status(400, "application/json", words),
     ]);
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let mut other = server.user("other@example.org");
-    admin.post(ADMIN, wanted(&provider, "box"));
+    admin.post(ADMIN_PATH, new_provider_body(&provider, "box"));
     for client in [&mut admin, &mut other] {
-        let asked = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract", "cache": "off" });
-        let said = client.post("/api/analyze", asked).text();
+        let request = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract", "cache": "off" });
+        let said = client.post("/api/analyze", request).text();
         assert!(
             said.contains("refused the request (400)") && !said.contains("Blue"),
             "{said}"
@@ -330,9 +352,9 @@ fn provider_error_messages_are_shown_only_to_admins() {
             .unwrap()
             .contains("Blue")
     );
-    let seen = failure(&mut other);
+    let observed = failure(&mut other);
     assert_eq!(
-        (&seen["model"], &seen["message"]),
+        (&observed["model"], &observed["message"]),
         (&json!("m"), &Value::Null)
     );
     admin.post("/api/admin/breakers/reset", json!({ "model": "box/m" }));

@@ -2,6 +2,7 @@
 
 mod retries;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use quire::domain::chat::{
@@ -12,26 +13,27 @@ use quire::domain::model::Availability;
 use quire::domain::network::AddressReach;
 use quire::domain::parameters::Parameters;
 use quire::llm::{self, CallEvent, Llm, LlmSettings, RunningCall};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
 
 use crate::support::provider::{Provider, ScriptLine, on};
 
-const KEY: &str = "sk-test-0123456789abcdefghij";
-const SHORT: Duration = Duration::from_millis(300);
-const LONG: Duration = Duration::from_secs(30);
+const PROVIDER_KEY: &str = "sk-test-0123456789abcdefghij";
+const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
+const LONG_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub fn settings(provider: &Provider) -> LlmSettings {
+pub fn llm_settings(provider: &Provider) -> LlmSettings {
     LlmSettings {
         providers: vec![llm::Provider {
             id: "p".into(),
             base_url: Some(provider.base_url()),
-            api_key: Some(KEY.into()),
+            api_key: Some(PROVIDER_KEY.into()),
             reach: AddressReach::Anywhere,
             ..llm::Provider::default()
         }],
         demo: true,
-        first_token: LONG,
-        idle: LONG,
+        first_token: LONG_TIMEOUT,
+        idle: LONG_TIMEOUT,
         retries: 0,
         retry_pause: Duration::from_millis(5),
         demo_pause: Duration::ZERO,
@@ -39,13 +41,13 @@ pub fn settings(provider: &Provider) -> LlmSettings {
     }
 }
 
-pub fn request(model: &str) -> ModelRequest {
+pub fn model_request(model: &str) -> ModelRequest {
     ModelRequest {
         model: format!("p/{model}"),
         messages: vec![Message::new(MessageRole::User, "Say hello.")],
         parameters: Parameters::default(),
         brief: Brief::default(),
-        deadline: LONG,
+        deadline: LONG_TIMEOUT,
         format: None,
         tools: None,
         passthrough: None,
@@ -61,8 +63,22 @@ pub struct Call {
     pub events: mpsc::Receiver<(u64, CallEvent)>,
 }
 
-pub fn call(llm: &Llm, request: ModelRequest) -> Call {
+/// The runtime on which the calls of these tests run, on a thread of its own.
+pub fn runtime() -> &'static Handle {
+    static RUNTIME: OnceLock<Handle> = OnceLock::new();
+    let start = || {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        handle
+    };
+    RUNTIME.get_or_init(start)
+}
+
+pub fn start_call(llm: &Llm, request: ModelRequest) -> Call {
     let (tell, events) = mpsc::channel(64);
+    let _on = runtime().enter();
     Call {
         running: llm.start(7, None, request, tell),
         events,
@@ -102,12 +118,12 @@ impl Call {
     }
 }
 
-pub fn event(text: &str) -> String {
+pub fn delta_event(text: &str) -> String {
     format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
 }
 
-pub fn hello() -> String {
-    event("hello")
+pub fn hello_stream() -> String {
+    delta_event("hello")
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 }
 
@@ -127,7 +143,7 @@ fn recorded_streams_are_complete_in_chunks_of_any_size() {
             include_str!("../data/streams/groq-text.json"),
         ),
     ]);
-    let llm = Llm::new(settings(&provider));
+    let llm = Llm::new(llm_settings(&provider));
     for (model, begins, finish) in [
         ("a", "The capital of the UK is London.", Finish::Stop),
         ("a", "The capital of the UK is London.", Finish::Stop),
@@ -135,7 +151,7 @@ fn recorded_streams_are_complete_in_chunks_of_any_size() {
         ("b", "Hello there! 😊", Finish::Stop),
         ("c", "I'd like to introduce", Finish::Stop),
     ] {
-        let (text, result) = call(&llm, request(model)).end();
+        let (text, result) = start_call(&llm, model_request(model)).end();
         let answer = result.unwrap();
         assert!(text.starts_with(begins), "{model}: {text}");
         assert_eq!((answer.text, answer.finish), (text, finish));
@@ -145,33 +161,37 @@ fn recorded_streams_are_complete_in_chunks_of_any_size() {
 
 #[test]
 fn the_key_travels_in_its_header_and_nowhere_else() {
-    let says_it = format!("{{\"error\":{{\"message\":\"Incorrect API key provided: {KEY}\"}}}}");
+    let says_it =
+        format!("{{\"error\":{{\"message\":\"Incorrect API key provided: {PROVIDER_KEY}\"}}}}");
     let provider = Provider::script([
-        on("a").sse(&hello()),
+        on("a").sse(&hello_stream()),
         on("a").status(401, "application/json", &says_it),
     ]);
-    let llm = Llm::new(settings(&provider));
-    assert_eq!(call(&llm, request("a")).result().unwrap().text, "hello");
-    let error = call(&llm, request("a")).result().unwrap_err();
+    let llm = Llm::new(llm_settings(&provider));
+    assert_eq!(
+        start_call(&llm, model_request("a")).result().unwrap().text,
+        "hello"
+    );
+    let error = start_call(&llm, model_request("a")).result().unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Auth);
     assert!(!error.detail.contains("0123456789"), "{}", error.detail);
-    let asked = provider.asked().remove(0);
+    let requests = provider.requests().remove(0);
     assert!(
-        asked
+        requests
             .head
             .starts_with("POST /v1/chat/completions HTTP/1.1\r\n"),
         "{}",
-        asked.head
+        requests.head
     );
-    assert_eq!(asked.head.matches(KEY).count(), 1);
+    assert_eq!(requests.head.matches(PROVIDER_KEY).count(), 1);
     assert!(
-        asked
+        requests
             .head
             .to_ascii_lowercase()
-            .contains(&format!("authorization: bearer {KEY}"))
+            .contains(&format!("authorization: bearer {PROVIDER_KEY}"))
     );
-    assert_eq!(asked.body["stream"], true);
-    assert!(!asked.body.to_string().contains(KEY));
+    assert_eq!(requests.body["stream"], true);
+    assert!(!requests.body.to_string().contains(PROVIDER_KEY));
 }
 
 #[test]
@@ -195,24 +215,26 @@ fn each_provider_failure_has_a_distinct_error_kind() {
         ("no words", on("m").sse("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"), Empty),
         ("hangs up", on("m").raw(b""), Connect),
         ("no HTTP", on("m").raw(b"SSH-2.0-OpenSSH_9.2\r\n"), Malformed),
-        ("garbage within", on("m").sse(&(event("hel") + "data: {\"choi\n\n" + &hello())), Malformed),
-        ("bytes within", on("m").cut(&(event("hel") + "data: \u{0}\u{1}\n\n")), Malformed),
-        ("no end", on("m").sse(&event("hel")), Truncated),
-        ("cut", on("m").cut(&event("hel")), Truncated),
-        ("cut in an event", on("m").cut(&event("hel")[..20]), Truncated),
-        ("too long a length", on("m").with_wrong_length(200, "text/event-stream", &event("hel"), 90_000), Truncated),
-        ("too short a length", on("m").with_wrong_length(200, "text/event-stream", &hello(), 40), Truncated),
+        ("garbage within", on("m").sse(&(delta_event("hel") + "data: {\"choi\n\n" + &hello_stream())), Malformed),
+        ("bytes within", on("m").cut(&(delta_event("hel") + "data: \u{0}\u{1}\n\n")), Malformed),
+        ("no end", on("m").sse(&delta_event("hel")), Truncated),
+        ("cut", on("m").cut(&delta_event("hel")), Truncated),
+        ("cut in an event", on("m").cut(&delta_event("hel")[..20]), Truncated),
+        ("too long a length", on("m").with_wrong_length(200, "text/event-stream", &delta_event("hel"), 90_000), Truncated),
+        ("too short a length", on("m").with_wrong_length(200, "text/event-stream", &hello_stream(), 40), Truncated),
         ("broken chunks", on("m").raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello"), Malformed),
-        ("fault within", on("m").sse(&(event("hel") + "data: {\"error\":{\"message\":\"upstream died\",\"code\":502}}\n\n")), Overloaded),
+        ("fault within", on("m").sse(&(delta_event("hel") + "data: {\"error\":{\"message\":\"upstream died\",\"code\":502}}\n\n")), Overloaded),
         ("depth", on("m").cut(&nested), Truncated),
         ("too much depth", on("m").sse(&too_nested), Malformed),
-        ("no end in sight", on("m").endless(&event(&"x".repeat(8000))), TooLarge),
+        ("no end in sight", on("m").endless(&delta_event(&"x".repeat(8000))), TooLarge),
         ("a line without end", on("m").endless(&"x".repeat(8000)), Malformed),
     ];
     for (name, line, kind) in cases {
         let provider = Provider::script([line]);
-        let llm = Llm::new(settings(&provider));
-        let error = call(&llm, request("m")).result().expect_err(name);
+        let llm = Llm::new(llm_settings(&provider));
+        let error = start_call(&llm, model_request("m"))
+            .result()
+            .expect_err(name);
         assert_eq!(error.kind, kind, "{name}: {}", error.detail);
         assert!(
             !error.detail.is_empty() && !error.detail.contains('<'),
@@ -224,10 +246,10 @@ fn each_provider_failure_has_a_distinct_error_kind() {
 
 #[test]
 fn a_missing_token_count_does_not_lose_the_answer() {
-    let said =
-        event("hello") + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    let provider = Provider::script([on("m").cut(&said)]);
-    let answer = call(&Llm::new(settings(&provider)), request("m"))
+    let message = delta_event("hello")
+        + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let provider = Provider::script([on("m").cut(&message)]);
+    let answer = start_call(&Llm::new(llm_settings(&provider)), model_request("m"))
         .result()
         .unwrap();
     assert_eq!(
@@ -243,7 +265,7 @@ fn rate_limit_error_contains_the_retry_delay() {
         "application/json",
         include_str!("../data/streams/error-429-openrouter.json"),
     )]);
-    let error = call(&Llm::new(settings(&provider)), request("m"))
+    let error = start_call(&Llm::new(llm_settings(&provider)), model_request("m"))
         .result()
         .unwrap_err();
     assert_eq!(
@@ -255,12 +277,12 @@ fn rate_limit_error_contains_the_retry_delay() {
 #[test]
 fn unreachable_provider_is_unavailable() {
     let provider = Provider::script([]);
-    let mut settings = settings(&provider);
+    let mut settings = llm_settings(&provider);
     drop(provider);
     settings.connect = Duration::from_secs(2);
     let llm = Llm::new(settings);
     // The port may still be held for a moment by the thread that accepts.
-    let kind = call(&llm, request("m")).kind();
+    let kind = start_call(&llm, model_request("m")).kind();
     assert_eq!(kind, CallErrorKind::Connect);
 }
 
@@ -269,21 +291,21 @@ fn silent_provider_times_out() {
     let provider = Provider::script([
         on("headers").hang(),
         on("token").stall(""),
-        on("middle").stall(&event("hel")),
+        on("middle").stall(&delta_event("hel")),
         on("slow").sse_in_pieces(
-            &event(&"x".repeat(4000)).repeat(50),
+            &delta_event(&"x".repeat(4000)).repeat(50),
             1,
             Duration::from_millis(20),
         ),
     ]);
     let quick = LlmSettings {
-        first_token: SHORT,
-        idle: SHORT,
-        ..settings(&provider)
+        first_token: SHORT_TIMEOUT,
+        idle: SHORT_TIMEOUT,
+        ..llm_settings(&provider)
     };
     let llm = Llm::new(quick);
     for model in ["headers", "token", "middle"] {
-        let error = call(&llm, request(model)).result().unwrap_err();
+        let error = start_call(&llm, model_request(model)).result().unwrap_err();
         assert_eq!(
             error.kind,
             CallErrorKind::Timeout,
@@ -292,15 +314,15 @@ fn silent_provider_times_out() {
         );
         provider.wait_for_disconnect(model);
     }
-    let patient = Llm::new(settings(&provider));
+    let patient = Llm::new(llm_settings(&provider));
     let short = ModelRequest {
-        deadline: SHORT,
+        deadline: SHORT_TIMEOUT,
         format: None,
         tools: None,
         passthrough: None,
-        ..request("slow")
+        ..model_request("slow")
     };
-    assert_eq!(call(&patient, short).kind(), CallErrorKind::Timeout);
+    assert_eq!(start_call(&patient, short).kind(), CallErrorKind::Timeout);
     provider.wait_for_disconnect("slow");
 }
 
@@ -310,15 +332,15 @@ fn cancel_reaches_the_provider_in_every_phase() {
         let provider = Provider::script([
             on("headers").hang(),
             on("token").stall(""),
-            on("middle").stall(&event("hel")),
-            on("flood").endless(&event("x")),
+            on("middle").stall(&delta_event("hel")),
+            on("flood").endless(&delta_event("x")),
         ]);
-        let llm = Llm::new(settings(&provider));
+        let llm = Llm::new(llm_settings(&provider));
         for (number, model) in ["headers", "token", "middle", "flood"]
             .into_iter()
             .enumerate()
         {
-            let mut call = call(&llm, request(model));
+            let mut call = start_call(&llm, model_request(model));
             provider.wait_for_requests(number + 1);
             if number > 1 {
                 let first = call.events.blocking_recv();
@@ -330,8 +352,9 @@ fn cancel_reaches_the_provider_in_every_phase() {
                 // It may start before it is canceled, so it calls no provider.
                 let local = ModelRequest {
                     model: "demo/extract".into(),
-                    ..request("")
+                    ..model_request("")
                 };
+                let _on = runtime().enter();
                 let spare = llm.start(0, None, local, mpsc::channel(1).0);
                 spare.cancel();
                 call = Call {
@@ -349,17 +372,18 @@ fn cancel_reaches_the_provider_in_every_phase() {
 
 #[test]
 fn a_blocked_event_reader_delays_only_its_call() {
-    let provider = Provider::script([on("m").times(2).endless(&event("x"))]);
-    let llm = Llm::new(settings(&provider));
+    let provider = Provider::script([on("m").times(2).endless(&delta_event("x"))]);
+    let llm = Llm::new(llm_settings(&provider));
+    let _on = runtime().enter();
     let (tell, mut events) = mpsc::channel(1);
-    let running = llm.start(7, None, request("m"), tell);
+    let running = llm.start(7, None, model_request("m"), tell);
     provider.wait_for_requests(1);
     // The channel is full now, and no one reads it.
     running.cancel();
     provider.wait_for_disconnect("m");
     let mut last = None;
-    while let Some((_, event)) = events.blocking_recv() {
-        last = Some(event);
+    while let Some((_, delta_event)) = events.blocking_recv() {
+        last = Some(delta_event);
     }
     let Some(CallEvent::Finished { result, .. }) = last else {
         panic!("no end: {last:?}")
@@ -368,7 +392,7 @@ fn a_blocked_event_reader_delays_only_its_call() {
 
     // A dropped receiver counts as a cancel.
     let (tell, events) = mpsc::channel(1);
-    let _running = llm.start(7, None, request("m"), tell);
+    let _running = llm.start(7, None, model_request("m"), tell);
     drop(events);
     provider.wait_for_requests(2);
 }
@@ -378,14 +402,14 @@ fn call_canceled_in_the_queue_is_never_sent() {
     let provider = Provider::script([on("first").hang()]);
     let llm = Llm::new(LlmSettings {
         max_calls: 1,
-        ..settings(&provider)
+        ..llm_settings(&provider)
     });
-    let first = call(&llm, request("first"));
+    let first = start_call(&llm, model_request("first"));
     provider.wait_for_requests(1);
-    let second = call(&llm, request("second"));
+    let second = start_call(&llm, model_request("second"));
     second.running.cancel();
     assert_eq!(second.kind(), CallErrorKind::Cancelled);
     first.running.cancel();
     assert_eq!(first.kind(), CallErrorKind::Cancelled);
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
 }

@@ -7,7 +7,7 @@ use crate::support::provider::{Provider, on};
 use crate::support::script;
 
 /// Returns a text of this many numbered paragraphs.
-fn long(paragraphs: usize) -> String {
+fn long_text(paragraphs: usize) -> String {
     (1..=paragraphs)
         .map(|number| {
             format!("Clause {number} of the agreement says that party {number} owes {number}7 crowns. {}\n\n", "The rest of it repeats what was said before. ".repeat(8))
@@ -15,7 +15,7 @@ fn long(paragraphs: usize) -> String {
         .collect()
 }
 
-fn ask(documents: &[&Value], reading: &str, models: &[&str]) -> Value {
+fn ask_body(documents: &[&Value], reading: &str, models: &[&str]) -> Value {
     json!({
         "prompt": "What does party 3 owe?", "models": models, "document_ids": documents, "reading": reading,
         "pattern": "critique", "depth": "full",
@@ -27,10 +27,14 @@ fn document_shares_are_reported_before_any_cost() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut person = server.user("a@example.org");
     let short = person
-        .upload("/api/upload-document", "short.txt", long(20).as_bytes())
+        .upload(
+            "/api/upload-document",
+            "short.txt",
+            long_text(20).as_bytes(),
+        )
         .json();
     let big = person
-        .upload("/api/upload-document", "big.txt", long(600).as_bytes())
+        .upload("/api/upload-document", "big.txt", long_text(600).as_bytes())
         .json();
     let models = ["demo/extract", "demo/phrases"];
     for (document, reading, fit, parts) in [
@@ -41,7 +45,7 @@ fn document_shares_are_reported_before_any_cost() {
         (&big, "parts", "parts", true),
         (&short, "parts", "whole", false),
     ] {
-        let body = ask(&[&document["id"]], reading, &models);
+        let body = ask_body(&[&document["id"]], reading, &models);
         let response = person.post("/api/estimate", body).json();
         let members = response["members"].as_array().expect("members");
         assert_eq!(members.len(), 3, "{response}");
@@ -57,7 +61,7 @@ fn document_shares_are_reported_before_any_cost() {
         let reads = reads.filter(|call| call["stage"] == "reading").count() as u64;
         assert_eq!(Some(reads), response["parts"].as_u64());
     }
-    let body = ask(&[&big["id"]], "sideways", &models);
+    let body = ask_body(&[&big["id"]], "sideways", &models);
     person
         .post("/api/estimate", body)
         .refused(422, "VALIDATION_ERROR");
@@ -68,28 +72,28 @@ fn every_part_is_read_and_the_coverage_is_reported() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut person = server.user("a@example.org");
     let big = person
-        .upload("/api/upload-document", "big.txt", long(400).as_bytes())
+        .upload("/api/upload-document", "big.txt", long_text(400).as_bytes())
         .json();
-    let body = ask(&[&big["id"]], "parts", &["demo/extract", "demo/phrases"]);
+    let body = ask_body(&[&big["id"]], "parts", &["demo/extract", "demo/phrases"]);
     let done = person.post("/api/analyze", body).json();
-    let shown = person
+    let view = person
         .get(&format!(
             "/api/analyses/{}",
             done["analysis_id"].as_str().expect("an id")
         ))
         .json();
-    let coverage = &shown["coverage"];
+    let coverage = &view["coverage"];
     assert!(coverage["parts"].as_u64() > Some(2), "{coverage}");
     assert_eq!(coverage["read"], coverage["parts"]);
     assert_eq!(coverage["missing"], json!([]));
-    let stages = shown["results"]["stages"].as_array().expect("stages");
+    let stages = view["results"]["stages"].as_array().expect("stages");
     assert_eq!(stages[0]["name"], "reading");
     assert_eq!(
         stages[0]["answers"].as_array().map(Vec::len),
         coverage["parts"].as_u64().map(|n| n as usize)
     );
     assert_eq!(stages[1]["answers"].as_array().map(Vec::len), Some(2));
-    let covered = shown["sources"].as_array().expect("sources");
+    let covered = view["sources"].as_array().expect("sources");
     let last = covered.last().expect("some");
     assert_eq!(
         last["page"]
@@ -99,7 +103,7 @@ fn every_part_is_read_and_the_coverage_is_reported() {
         last["mark"].as_str()
     );
     assert!(
-        shown["results"]["ultra_response"]
+        view["results"]["ultra_response"]
             .as_str()
             .is_some_and(|text| !text.is_empty())
     );
@@ -120,7 +124,11 @@ fn small_context_windows_get_fewer_passages_or_skip_the_member() {
     );
     let mut person = server.user("a@example.org");
     let text = person
-        .upload("/api/upload-document", "text.txt", long(100).as_bytes())
+        .upload(
+            "/api/upload-document",
+            "text.txt",
+            long_text(100).as_bytes(),
+        )
         .json();
     let body = json!({
         "prompt": "What does party 3 owe?", "models": ["p/small", "p/large", "p/tiny"], "ultra_model": "p/large",
@@ -187,7 +195,7 @@ fn scanned_pages_are_sent_to_models_that_accept_images() {
     });
     let done = person.post("/api/analyze", body);
     assert_eq!(done.status, 200, "{}", done.text());
-    let asked = provider.asked()[0].body.to_string();
-    let shown = asked.matches("data:image/").count();
-    assert_eq!(Some(shown), scan["gaps"].as_array().map(Vec::len));
+    let request = provider.requests()[0].body.to_string();
+    let view = request.matches("data:image/").count();
+    assert_eq!(Some(view), scan["gaps"].as_array().map(Vec::len));
 }

@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
+use crate::compatible::{data_objects, key, stream_lines};
 use crate::support::provider::{Provider, ReceivedRequest, ScriptLine, on};
 use crate::support::script::server;
 use crate::support::{Client, Server};
 
-pub fn named(objects: &[Value]) -> ScriptLine {
+pub fn named_events(objects: &[Value]) -> ScriptLine {
     let one = |object: &Value| {
         let name = object["type"].as_str().unwrap();
         format!("event: {name}\ndata: {object}\n\n")
@@ -26,7 +26,7 @@ fn delta(delta: Value) -> Value {
     json!({ "choices": [{ "index": 0, "delta": delta, "finish_reason": null }] })
 }
 
-fn end() -> Value {
+fn end_chunk() -> Value {
     json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] })
 }
 
@@ -89,7 +89,7 @@ pub fn anthropic() -> Provider {
     says.extend(ended(json!("stop_sequence"), json!("END")));
     Provider::answering(move |asked: &ReceivedRequest| {
         let has_result = asked.body["messages"].to_string().contains("tool_result");
-        named(if has_result { &says } else { &calls })
+        named_events(if has_result { &says } else { &calls })
     })
 }
 
@@ -102,13 +102,13 @@ pub fn streamed(server: &Server, client: &mut Client, path: &str, body: &Value) 
     let key = key(client);
     let mut body = body.clone();
     body["stream"] = json!(true);
-    data(&lines(server, &key, path, &body).1)
+    data_objects(&stream_lines(server, &key, path, &body).1)
 }
 
-pub fn last_sent(provider: &Provider) -> Value {
-    let mut asked = provider.asked();
-    asked.retain(|asked| asked.head.starts_with("POST"));
-    asked.pop().unwrap().body
+pub fn last_request_body(provider: &Provider) -> Value {
+    let mut requests = provider.requests();
+    requests.retain(|requests| requests.head.starts_with("POST"));
+    requests.pop().unwrap().body
 }
 
 pub fn messages(more: Value) -> Value {
@@ -154,7 +154,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
         (&response["stop_reason"], &response["stop_sequence"]),
         (&json!("stop_sequence"), &json!("END"))
     );
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     let own = &sent["messages"][1]["content"];
     assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
     assert!(
@@ -164,14 +164,14 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     body["thinking"] = json!({ "type": "adaptive" });
     assert_eq!(client.post("/v1/messages", body.clone()).status, 200);
     assert_eq!(
-        last_sent(&provider)["thinking"],
+        last_request_body(&provider)["thinking"],
         json!({ "type": "adaptive" })
     );
     // A client that has lost the reasoning blocks: the vendor would refuse to reason without them.
     let turns = body["messages"].as_array_mut().unwrap();
     turns[1]["content"].as_array_mut().unwrap().drain(..2);
     assert_eq!(client.post("/v1/messages", body.clone()).status, 200);
-    assert!(last_sent(&provider)["thinking"].is_null());
+    assert!(last_request_body(&provider)["thinking"].is_null());
     let events = streamed(&server, &mut client, "/v1/messages", &body);
     let ending = events
         .iter()
@@ -217,7 +217,7 @@ fn reasoning() -> Provider {
             delta(json!({ "reasoning_content": "south." })),
             delta(json!({ "content": "It is " })),
             delta(json!({ "content": "mild." })),
-            end(),
+            end_chunk(),
         ])
     })
 }
@@ -249,7 +249,7 @@ fn messages_show_thinking_to_clients_that_ask_for_it() {
     turns.push(json!({ "role": "assistant", "content": [unsigned, text] }));
     turns.push(json!({ "role": "user", "content": "Sure?" }));
     assert_eq!(client.post("/v1/messages", body).status, 200);
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     assert_eq!(
         sent["messages"][1]["reasoning_content"], "Rome is south.",
         "{sent}"
@@ -286,11 +286,11 @@ fn responses_have_an_item_of_reasoning_and_take_it_back() {
         .collect();
     assert_eq!(words, "Rome is south.");
     let done = of("response.output_item.done");
-    let whole = &of("response.completed")[0]["response"]["output"];
+    let full = &of("response.completed")[0]["response"]["output"];
     for (place, item) in done.iter().enumerate() {
         assert_eq!(
             (&item["output_index"], &item["item"]),
-            (&json!(place), &whole[place])
+            (&json!(place), &full[place])
         );
     }
     assert_eq!(done.len(), 2, "{events:?}");
@@ -300,9 +300,9 @@ fn responses_have_an_item_of_reasoning_and_take_it_back() {
         { "role": "user", "content": "Warm?" }, output[0], output[1],
         { "role": "user", "content": "Sure?" },
     ]);
-    let again = json!({ "model": "p/thinker", "input": input });
-    assert_eq!(client.post("/v1/responses", again).status, 200);
-    let sent = last_sent(&provider);
+    let second = json!({ "model": "p/thinker", "input": input });
+    assert_eq!(client.post("/v1/responses", second).status, 200);
+    let sent = last_request_body(&provider);
     let roles: Vec<&Value> = sent["messages"]
         .as_array()
         .unwrap()
@@ -326,7 +326,7 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
         done(1, &call),
         json!({ "type": "response.completed", "response": { "status": "completed", "usage": { "input_tokens": 3, "output_tokens": 4 } } }),
     ];
-    let provider = Provider::answering(move |_: &ReceivedRequest| named(&events));
+    let provider = Provider::answering(move |_: &ReceivedRequest| named_events(&events));
     let server = speaking("responses", &provider);
     let mut client = server.user("ada@example.com");
     let tools =
@@ -336,14 +336,14 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
     assert_eq!(response["output"][0], item, "{response}");
     assert_eq!(response["output"][1]["type"], "function_call", "{response}");
     let stream = streamed(&server, &mut client, "/v1/responses", &body);
-    let whole = &stream.last().unwrap()["response"]["output"];
-    assert_eq!(whole[0], item, "{whole}");
+    let full = &stream.last().unwrap()["response"]["output"];
+    assert_eq!(full[0], item, "{full}");
     let result = json!({ "type": "function_call_output", "call_id": "c1", "output": "mild" });
     let input =
         json!([{ "role": "user", "content": "Warm?" }, item, response["output"][1], result]);
-    let again = json!({ "model": "p/thinker", "input": input, "tools": tools });
-    assert_eq!(client.post("/v1/responses", again).status, 200);
-    let sent = last_sent(&provider);
+    let second = json!({ "model": "p/thinker", "input": input, "tools": tools });
+    assert_eq!(client.post("/v1/responses", second).status, 200);
+    let sent = last_request_body(&provider);
     assert_eq!(sent["input"][1], item, "{sent}");
     assert_eq!(sent["input"][2]["type"], "function_call", "{sent}");
 }
@@ -355,7 +355,7 @@ fn opaque_reasoning_goes_through_chat_without_a_call_too() {
     let provider = Provider::answering(move |_: &ReceivedRequest| {
         let first =
             json!({ "reasoning_content": "Rome.", "reasoning_details": given, "content": "Mild." });
-        chunks(&[delta(first), end()])
+        chunks(&[delta(first), end_chunk()])
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -372,7 +372,7 @@ fn opaque_reasoning_goes_through_chat_without_a_call_too() {
     let turns = body["messages"].as_array_mut().unwrap();
     turns.extend([message, json!({ "role": "user", "content": "Sure?" })]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 200);
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     assert_eq!(sent["messages"][1]["reasoning_details"], details, "{sent}");
     assert_eq!(sent["messages"][1]["reasoning_content"], "Rome.", "{sent}");
 }
@@ -391,7 +391,7 @@ fn log_probabilities_are_returned_with_and_without_streaming() {
             }
             piece
         };
-        chunks(&[piece("Mild", 0), piece(".", 1), end()])
+        chunks(&[piece("Mild", 0), piece(".", 1), end_chunk()])
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -403,18 +403,18 @@ fn log_probabilities_are_returned_with_and_without_streaming() {
         }
         body
     };
-    let wanted = ask(json!({ "logprobs": true, "top_logprobs": 1 }));
-    let response = client.post("/v1/chat/completions", wanted.clone()).json();
+    let expected = ask(json!({ "logprobs": true, "top_logprobs": 1 }));
+    let response = client.post("/v1/chat/completions", expected.clone()).json();
     assert_eq!(
         response["choices"][0]["logprobs"],
         json!({ "content": both, "refusal": null }),
         "{response}"
     );
-    for wanted in [
-        wanted.clone(),
+    for expected in [
+        expected.clone(),
         ask(json!({ "logprobs": true, "top_logprobs": 1, "n": 2 })),
     ] {
-        let events = streamed(&server, &mut client, "/v1/chat/completions", &wanted);
+        let events = streamed(&server, &mut client, "/v1/chat/completions", &expected);
         let first = events
             .iter()
             .filter(|event| event["choices"][0]["index"] == 0);

@@ -26,17 +26,17 @@ fn every_field_of_a_recipe_is_kept_and_returned() {
     }
     let mut named = body.clone();
     named["name"] = json!("Whole");
-    let made = ada.post("/api/recipes", named);
-    assert_eq!(made.status, 201, "{}", made.text());
-    let made = made.json()["recipe"].clone();
+    let created = ada.post("/api/recipes", named);
+    assert_eq!(created.status, 201, "{}", created.text());
+    let new_one = created.json()["recipe"].clone();
     for (field, value) in body.as_object().expect("an object") {
-        let kept = match value {
+        let stored = match value {
             Value::Object(parts) => parts
                 .iter()
-                .all(|(part, value)| &made[field][part] == value),
-            value => &made[field] == value,
+                .all(|(part, value)| &new_one[field][part] == value),
+            value => &new_one[field] == value,
         };
-        assert!(kept, "{field}: {} instead of {value}", made[field]);
+        assert!(stored, "{field}: {} instead of {value}", new_one[field]);
     }
 }
 
@@ -44,16 +44,16 @@ fn every_field_of_a_recipe_is_kept_and_returned() {
 fn recipes_supply_omitted_request_fields() {
     let server = Server::start();
     let mut ada = server.user("ada@example.org");
-    let made = ada.post("/api/recipes", brief("gut"));
-    assert_eq!(made.status, 201, "{}", made.text());
-    let made = made.json()["recipe"].clone();
+    let created = ada.post("/api/recipes", brief("gut"));
+    assert_eq!(created.status, 201, "{}", created.text());
+    let new_one = created.json()["recipe"].clone();
     assert_eq!(
-        (&made["version"], &made["own"], &made["shared"]),
+        (&new_one["version"], &new_one["own"], &new_one["shared"]),
         (&json!(1), &json!(true), &json!(false))
     );
-    for reference in ["My brief", "My brief@1", made["id"].as_str().unwrap()] {
-        let asked = json!({ "prompt": "What is a quire?", "recipe": reference });
-        let answer = ada.post("/api/analyze", asked);
+    for reference in ["My brief", "My brief@1", new_one["id"].as_str().unwrap()] {
+        let request = json!({ "prompt": "What is a quire?", "recipe": reference });
+        let answer = ada.post("/api/analyze", request);
         assert_eq!(answer.status, 200, "{reference}: {}", answer.text());
         let metadata = &answer.json()["metadata"];
         assert_eq!(metadata["pattern"], "gut");
@@ -110,9 +110,9 @@ fn every_save_is_a_version_and_old_ones_stay() {
         .unwrap()
         .to_owned();
     let path = format!("/api/recipes/{id}");
-    let again = ada.post("/api/recipes", brief("summarize"));
+    let second = ada.post("/api/recipes", brief("summarize"));
     assert_eq!(
-        (again.status, &again.json()["recipe"]["version"]),
+        (second.status, &second.json()["recipe"]["version"]),
         (200, &json!(2))
     );
     // Saving without changes creates no version.
@@ -143,9 +143,9 @@ fn every_save_is_a_version_and_old_ones_stay() {
     assert_eq!(patterns, ["analyze", "summarize", "gut"]);
     assert_eq!(ada.get("/api/recipes/Notes@1").json()["pattern"], "gut");
     assert_eq!(ada.get("/api/recipes/Notes@2").json()["version"], 2);
-    let asked = json!({ "prompt": "What is a quire?", "recipe": "Notes@1" });
+    let request = json!({ "prompt": "What is a quire?", "recipe": "Notes@1" });
     assert_eq!(
-        ada.post("/api/analyze", asked).json()["metadata"]["pattern"],
+        ada.post("/api/analyze", request).json()["metadata"]["pattern"],
         "gut"
     );
     assert_eq!(ada.delete(&path).status, 200);
@@ -165,20 +165,20 @@ fn shared_recipe_is_usable_by_all_and_editable_by_its_owner() {
     let path = format!("/api/recipes/{id}");
     bob.get(&path).refused(404, "NOT_FOUND");
     assert_eq!(ada.put(&path, json!({ "shared": true })).status, 200);
-    let seen = bob.get(&path).json();
+    let observed = bob.get(&path).json();
     assert_eq!(
-        (&seen["own"], &seen["shared"]),
+        (&observed["own"], &observed["shared"]),
         (&json!(false), &json!(true))
     );
-    let asked = json!({ "prompt": "What is a quire?", "recipe": "My brief" });
-    assert_eq!(bob.post("/api/analyze", asked.clone()).status, 200);
+    let request = json!({ "prompt": "What is a quire?", "recipe": "My brief" });
+    assert_eq!(bob.post("/api/analyze", request.clone()).status, 200);
     bob.put(&path, json!({ "pattern": "critique" }))
         .refused(403, "FORBIDDEN");
     bob.delete(&path).refused(403, "FORBIDDEN");
     // The user's own recipe takes precedence over a shared one of the same name.
     assert_eq!(bob.post("/api/recipes", brief("summarize")).status, 201);
     assert_eq!(
-        bob.post("/api/analyze", asked.clone()).json()["metadata"]["pattern"],
+        bob.post("/api/analyze", request.clone()).json()["metadata"]["pattern"],
         "summarize"
     );
     // If two shared recipes have the same name, the name is ambiguous.
@@ -193,7 +193,7 @@ fn shared_recipe_is_usable_by_all_and_editable_by_its_owner() {
         &format!("/api/recipes/{}", bobs.as_str().unwrap()),
         json!({ "shared": true }),
     );
-    let refusal = root.post("/api/analyze", asked);
+    let refusal = root.post("/api/analyze", request);
     refusal.refused(422, "VALIDATION_ERROR");
     assert!(refusal.text().contains(&id), "{}", refusal.text());
     assert_eq!(root.delete(&path).status, 200);

@@ -64,7 +64,7 @@ fn name_of(client: &mut Client) -> Value {
     answer.json()["name"].clone()
 }
 
-fn files(folder: &Path) -> Vec<String> {
+fn list_files(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder)
         .map(|entries| {
             entries
@@ -147,7 +147,7 @@ fn replica_restores_all_data_onto_another_disk() {
     assert_eq!(client.delete(&format!("/api/documents/{id}")).status, 200);
     wait_whole(&mut client);
     assert_eq!(
-        files(&folder.path().join("replica/documents")),
+        list_files(&folder.path().join("replica/documents")),
         Vec::<String>::new()
     );
 }
@@ -156,7 +156,7 @@ fn replica_restores_all_data_onto_another_disk() {
 fn replica_catches_up_after_every_kind_of_bucket_failure() {
     let folder = Folder::new();
     let bucket = Bucket::new();
-    let variables = bucket.variables();
+    let variables = bucket.environment();
     let mut settings = vec![
         ("QUIRE_REPLICA", "s3://copies/team one"),
         ("QUIRE_SECRET", "0123456789abcdef0123456789abcdef"),
@@ -193,12 +193,12 @@ fn replica_catches_up_after_every_kind_of_bucket_failure() {
 
 #[test]
 fn encrypted_replica_restores_the_secret_and_reveals_nothing() {
-    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const REPLICA_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let folder = Folder::new();
     let replica = format!("file://{}", folder.path().join("replica").display());
     let settings = [
         ("QUIRE_REPLICA", replica.as_str()),
-        ("QUIRE_REPLICA_KEY", KEY),
+        ("QUIRE_REPLICA_KEY", REPLICA_KEY),
         ("USE_MOCK", "true"),
     ];
     let first = Executable::with(&folder, &settings);
@@ -242,8 +242,8 @@ fn encrypted_replica_restores_the_secret_and_reveals_nothing() {
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let said = refusal(&[("QUIRE_REPLICA", &replica)]);
-    assert!(said.contains("set QUIRE_REPLICA_KEY"), "{said}");
+    let message = refusal(&[("QUIRE_REPLICA", &replica)]);
+    assert!(message.contains("set QUIRE_REPLICA_KEY"), "{message}");
     let other = "BBECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let said = refusal(&[("QUIRE_REPLICA", &replica), ("QUIRE_REPLICA_KEY", other)]);
     assert!(said.contains("encrypted with another key"), "{said}");
@@ -333,8 +333,8 @@ fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
     // Data acknowledged before the second server had everything is there.
     let mut new = second.known(&client);
     assert_eq!(name_of(&mut new), "Ada of the first");
-    let refused = client.put("/api/users/me", json!({ "name": "Lost" }));
-    assert_eq!(refused.status, 503, "{}", refused.text());
+    let response = client.put("/api/users/me", json!({ "name": "Lost" }));
+    assert_eq!(response.status, 503, "{}", response.text());
     assert_eq!(name_of(&mut client), "Ada of the first");
     assert_eq!(client.get("/health").status, 503);
     assert_eq!(
@@ -407,8 +407,8 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
     for wake in 0..wakes {
         let mut client = Client::new(server.address).signed_in("ada@example.com");
         let documents = client.get("/api/documents?limit=200").json();
-        let kept = documents["documents"].as_array().map_or(0, Vec::len);
-        assert_eq!(kept, wake, "{documents}");
+        let stored = documents["documents"].as_array().map_or(0, Vec::len);
+        assert_eq!(stored, wake, "{documents}");
         let history = client.get("/api/analyses?limit=1").json();
         let newest = &history["analyses"][0];
         if wake > 0 {
@@ -423,12 +423,12 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
             wake + 1,
             "the lock was repaired. ".repeat(200)
         );
-        let taken = client.upload(
+        let uploaded = client.upload(
             "/api/upload-document",
             &format!("{wake}.txt"),
             text.as_bytes(),
         );
-        assert_eq!(taken.status, 200, "{}", taken.text());
+        assert_eq!(uploaded.status, 200, "{}", uploaded.text());
         let ask = json!({
             "prompt": format!("What was on day {}?", wake + 1), "models": ["demo/extract"], "cache": "off",
         });
@@ -451,7 +451,7 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
     let database = fs::metadata(folder.path().join("data/quire.db"))
         .unwrap()
         .len();
-    let originals = files_of(&folder);
+    let originals = stored_file_count(&folder);
     eprintln!(
         "{wakes} wakes: {} files and {} KB in the replica beside {originals} originals, the database {} KB; \
          the slowest start {} ms",
@@ -464,6 +464,6 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
     assert!(files - originals < 200, "{files} files");
 }
 
-fn files_of(folder: &Folder) -> usize {
-    files(&folder.path().join("replica/documents")).len()
+fn stored_file_count(folder: &Folder) -> usize {
+    list_files(&folder.path().join("replica/documents")).len()
 }

@@ -12,15 +12,17 @@ use quire::llm::{self, CallEvent, CircuitView, Llm, LlmSettings, ProviderSource}
 
 use tokio::sync::mpsc;
 
-use crate::providers::{Call, call, event, hello, request, settings};
+use crate::providers::{
+    Call, delta_event, hello_stream, llm_settings, model_request, runtime, start_call,
+};
 use crate::support::provider::{Provider, ReceivedRequest, on};
 
 const JSON: &str = "application/json";
 
-fn twice(provider: &Provider) -> Llm {
+fn llm_with_retry(provider: &Provider) -> Llm {
     Llm::new(LlmSettings {
         retries: 2,
-        ..settings(provider)
+        ..llm_settings(provider)
     })
 }
 
@@ -31,9 +33,9 @@ fn transient_failures_are_retried_and_counted_in_the_bill() {
         on("m")
             .header("retry-after-ms", "20")
             .status(429, JSON, "{}"),
-        on("m").sse(&hello()),
+        on("m").sse(&hello_stream()),
     ]);
-    let (text, result, bill) = call(&twice(&provider), request("m")).whole();
+    let (text, result, bill) = start_call(&llm_with_retry(&provider), model_request("m")).whole();
     assert_eq!(text, "hello");
     let answer = result.unwrap();
     assert_eq!((bill.tries, bill.usage), (3, answer.usage));
@@ -48,8 +50,8 @@ fn a_retry_delay_over_the_deadline_fails_this_and_later_calls() {
     let provider = Provider::script([on("m")
         .header("retry-after", "3600")
         .status(429, JSON, "{}")]);
-    let llm = twice(&provider);
-    let (_, result, bill) = call(&llm, request("m")).whole();
+    let llm = llm_with_retry(&provider);
+    let (_, result, bill) = start_call(&llm, model_request("m")).whole();
     let error = result.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::RateLimited);
     assert!(error.detail.contains("3600 s"), "{}", error.detail);
@@ -62,9 +64,9 @@ fn a_retry_delay_over_the_deadline_fails_this_and_later_calls() {
         }
     );
     // The next run does not call the provider at all.
-    let error = call(&llm, request("m")).whole().1.unwrap_err();
+    let error = start_call(&llm, model_request("m")).whole().1.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::RateLimited);
-    assert_eq!(provider.asked().len(), 1);
+    assert_eq!(provider.requests().len(), 1);
     let state = |llm: &Llm| llm.providers(None).remove(0);
     assert_eq!(state(&llm).status, "throttled");
     assert!(
@@ -84,11 +86,11 @@ fn later_calls_wait_for_a_short_retry_delay() {
         on("m")
             .header("retry-after-ms", "300")
             .status(429, JSON, "{}"),
-        on("m").sse(&hello()),
+        on("m").sse(&hello_stream()),
     ]);
-    let llm = Llm::new(settings(&provider));
-    assert!(call(&llm, request("m")).whole().1.is_err());
-    let (_, result, bill) = call(&llm, request("m")).whole();
+    let llm = Llm::new(llm_settings(&provider));
+    assert!(start_call(&llm, model_request("m")).whole().1.is_err());
+    let (_, result, bill) = start_call(&llm, model_request("m")).whole();
     assert!(result.is_ok() && bill.latency_ms >= 150, "{bill:?}");
 }
 
@@ -97,21 +99,21 @@ fn exhausted_rate_limit_counter_delays_the_next_call() {
     let provider = Provider::script([on("m")
         .header("x-ratelimit-remaining-requests", "0")
         .header("x-ratelimit-reset-requests", "3m")
-        .sse(&hello())]);
-    let llm = Llm::new(settings(&provider));
-    assert!(call(&llm, request("m")).whole().1.is_ok());
-    let error = call(&llm, request("m")).whole().1.unwrap_err();
+        .sse(&hello_stream())]);
+    let llm = Llm::new(llm_settings(&provider));
+    assert!(start_call(&llm, model_request("m")).whole().1.is_ok());
+    let error = start_call(&llm, model_request("m")).whole().1.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::RateLimited);
 }
 
 /// Returns a request for the model `m` with a distinct prompt.
-fn about(number: usize) -> ModelRequest {
+fn request_about(number: usize) -> ModelRequest {
     ModelRequest {
         messages: vec![Message::new(
             MessageRole::User,
             format!("Question {number}"),
         )],
-        ..request("m")
+        ..model_request("m")
     }
 }
 
@@ -120,18 +122,19 @@ fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
     let poisoned =
         |asked: &ReceivedRequest| match asked.body["messages"].to_string().contains("POISON") {
             true => on("").status(500, JSON, "{}"),
-            false => on("").sse(&hello()),
+            false => on("").sse(&hello_stream()),
         };
     let provider = Provider::answering(poisoned);
-    let llm = twice(&provider);
+    let llm = llm_with_retry(&provider);
     let ada = UserId::new(Timestamp::from_millis(1), 1);
     let bob = UserId::new(Timestamp::from_millis(1), 2);
     let ask = |user: &UserId, text: &str| {
         let request = ModelRequest {
             messages: vec![Message::new(MessageRole::User, text)],
-            ..request("m")
+            ..model_request("m")
         };
         let (tell, events) = mpsc::channel(64);
+        let _on = runtime().enter();
         let running = llm.start(7, Some(user), request, tell);
         Call { running, events }
             .whole()
@@ -165,42 +168,42 @@ fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
 fn the_circuit_counts_calls_and_not_their_tries() {
     let provider = Provider::script([
         on("m").times(12).status(500, JSON, "{}"),
-        on("m").sse(&hello()),
+        on("m").sse(&hello_stream()),
     ]);
-    let llm = twice(&provider);
+    let llm = llm_with_retry(&provider);
     for number in 0..4 {
-        let (_, result, bill) = call(&llm, about(number)).whole();
+        let (_, result, bill) = start_call(&llm, request_about(number)).whole();
         assert_eq!(
             (result.unwrap_err().kind, bill.tries),
             (CallErrorKind::Overloaded, 3)
         );
     }
-    assert!(call(&llm, about(5)).whole().1.is_ok());
+    assert!(start_call(&llm, request_about(5)).whole().1.is_ok());
 }
 
 #[test]
 fn an_interrupted_stream_is_retried_unless_it_was_delivered() {
-    let half = event("half an answer");
+    let half = delta_event("half an answer");
     let insufficient = half.clone()
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"insufficient_system_resource\"}]}\n\ndata: [DONE]\n\n";
     let provider = Provider::script([
         on("m").cut(&half),
         on("m").sse(&insufficient),
-        on("m").sse(&hello()),
+        on("m").sse(&hello_stream()),
         on("garbage").sse(&(half.clone() + "data: {oops\n\n")),
-        on("garbage").sse(&hello()),
+        on("garbage").sse(&hello_stream()),
         on("nonsense").sse("data: {oops\n\n"),
-        on("nonsense").sse(&hello()),
+        on("nonsense").sse(&hello_stream()),
         on("empty").sse(
             "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
         ),
-        on("empty").sse(&hello()),
+        on("empty").sse(&hello_stream()),
         on("live").cut(&half),
     ]);
-    let llm = twice(&provider);
+    let llm = llm_with_retry(&provider);
     for (model, tries) in [("m", 3), ("garbage", 2), ("nonsense", 2), ("empty", 2)] {
         let mut texts = Vec::new();
-        let mut call = call(&llm, request(model));
+        let mut call = start_call(&llm, model_request(model));
         let (result, bill) = loop {
             match call.events.blocking_recv().unwrap().1 {
                 CallEvent::Delta(Delta::Text(text)) => texts.push(text),
@@ -220,9 +223,9 @@ fn an_interrupted_stream_is_retried_unless_it_was_delivered() {
     }
     let live = ModelRequest {
         is_live: true,
-        ..request("live")
+        ..model_request("live")
     };
-    let (text, result, bill) = call(&llm, live).whole();
+    let (text, result, bill) = start_call(&llm, live).whole();
     assert_eq!(text, "half an answer");
     assert_eq!(
         (result.unwrap_err().kind, bill.tries),
@@ -234,26 +237,30 @@ fn an_interrupted_stream_is_retried_unless_it_was_delivered() {
 fn a_failing_model_is_not_called_until_its_circuit_is_reset() {
     let provider = Provider::script([
         on("m").times(5).status(500, JSON, "{}"),
-        on("n").sse(&hello()),
-        on("m").sse(&hello()),
+        on("n").sse(&hello_stream()),
+        on("m").sse(&hello_stream()),
     ]);
-    let llm = Llm::new(settings(&provider));
+    let llm = Llm::new(llm_settings(&provider));
     for number in 0..5 {
         assert_eq!(
-            call(&llm, about(number)).whole().1.unwrap_err().kind,
+            start_call(&llm, request_about(number))
+                .whole()
+                .1
+                .unwrap_err()
+                .kind,
             CallErrorKind::Overloaded
         );
     }
-    let (_, result, bill) = call(&llm, request("m")).whole();
+    let (_, result, bill) = start_call(&llm, model_request("m")).whole();
     let error = result.unwrap_err();
     assert_eq!((error.kind, bill.tries), (CallErrorKind::Unavailable, 0));
     assert!(error.detail.contains("in a row"), "{}", error.detail);
     let state = llm.providers(None).remove(0);
     assert_eq!(state.status, "circuit_open");
     assert!(matches!(state.held_models[0], (ref name, CircuitView::Open(_), None) if name == "m"));
-    assert!(call(&llm, request("n")).whole().1.is_ok());
+    assert!(start_call(&llm, model_request("n")).whole().1.is_ok());
     llm.reset(None);
-    assert!(call(&llm, request("m")).whole().1.is_ok());
+    assert!(start_call(&llm, model_request("m")).whole().1.is_ok());
     assert!(
         llm.models(None)
             .iter()
@@ -266,20 +273,20 @@ fn a_refused_parameter_is_skipped_remembered_and_reported() {
     let refusal = "{\"error\":{\"message\":\"Unsupported parameter\",\"type\":\"invalid_request_error\",\"param\":\"temperature\",\"code\":\"unsupported_parameter\"}}";
     let provider = Provider::script([
         on("m").status(400, JSON, refusal),
-        on("m").times(2).sse(&hello()),
+        on("m").times(2).sse(&hello_stream()),
         // A provider that keeps refusing a field although it is no longer sent.
         on("n").times(2).status(400, JSON, refusal),
     ]);
-    let llm = Llm::new(settings(&provider));
+    let llm = Llm::new(llm_settings(&provider));
     let warm = |model: &str| ModelRequest {
         parameters: Parameters {
             temperature: Some(0.5),
             ..Parameters::default()
         },
-        ..request(model)
+        ..model_request(model)
     };
     for tries in [2, 1] {
-        let (_, result, bill) = call(&llm, warm("m")).whole();
+        let (_, result, bill) = start_call(&llm, warm("m")).whole();
         assert!(result.is_ok());
         assert_eq!(
             (bill.tries, bill.dropped),
@@ -287,11 +294,11 @@ fn a_refused_parameter_is_skipped_remembered_and_reported() {
         );
     }
     assert_eq!(
-        call(&llm, warm("n")).whole().1.unwrap_err().kind,
+        start_call(&llm, warm("n")).whole().1.unwrap_err().kind,
         CallErrorKind::Rejected
     );
     let sent: Vec<bool> = provider
-        .asked()
+        .requests()
         .iter()
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
@@ -300,27 +307,27 @@ fn a_refused_parameter_is_skipped_remembered_and_reported() {
 
 #[test]
 fn interrupted_attempts_are_billed() {
-    let words = event("four words of text");
+    let words = delta_event("four words of text");
     let provider = Provider::script([
         on("cut").cut(&words),
         on("left").stall(&words),
         on("headers").hang(),
         on("no").status(401, JSON, "{}"),
     ]);
-    let llm = Llm::new(settings(&provider));
-    let (_, result, bill) = call(&llm, request("cut")).whole();
+    let llm = Llm::new(llm_settings(&provider));
+    let (_, result, bill) = start_call(&llm, model_request("cut")).whole();
     assert_eq!(result.unwrap_err().kind, CallErrorKind::Truncated);
     assert!(
         bill.usage.estimated && bill.usage.input > 0 && bill.usage.output >= 4,
         "{bill:?}"
     );
-    let mut left = call(&llm, request("left"));
-    let first = left.events.blocking_recv();
+    let mut remaining = start_call(&llm, model_request("left"));
+    let first = remaining.events.blocking_recv();
     assert!(matches!(first, Some((7, CallEvent::Delta(_)))), "{first:?}");
-    left.running.cancel();
-    let (_, _, bill) = left.whole();
+    remaining.running.cancel();
+    let (_, _, bill) = remaining.whole();
     assert!(bill.usage.estimated && bill.usage.output >= 4, "{bill:?}");
-    let waiting = call(&llm, request("headers"));
+    let waiting = start_call(&llm, model_request("headers"));
     provider.wait_for_requests(3);
     waiting.running.cancel();
     let (_, _, bill) = waiting.whole();
@@ -329,7 +336,7 @@ fn interrupted_attempts_are_billed() {
         "{bill:?}"
     );
     assert!(bill.first_token_ms.is_none());
-    let (_, _, bill) = call(&llm, request("no")).whole();
+    let (_, _, bill) = start_call(&llm, model_request("no")).whole();
     assert_eq!((bill.tries, bill.usage), (1, Default::default()));
 }
 
@@ -338,16 +345,23 @@ fn keep_alives_do_not_extend_the_timeout() {
     let alive = ": still thinking\n\n".repeat(400);
     let provider = Provider::script([
         on("first").sse_in_pieces(&alive, 18, Duration::from_millis(20)),
-        on("next").sse_in_pieces(&(event("hel") + &alive), 60, Duration::from_millis(20)),
+        on("next").sse_in_pieces(
+            &(delta_event("hel") + &alive),
+            60,
+            Duration::from_millis(20),
+        ),
     ]);
     let short = Duration::from_millis(300);
     let llm = Llm::new(LlmSettings {
         first_token: short,
         idle: short,
-        ..settings(&provider)
+        ..llm_settings(&provider)
     });
     for model in ["first", "next"] {
-        let error = call(&llm, request(model)).whole().1.unwrap_err();
+        let error = start_call(&llm, model_request(model))
+            .whole()
+            .1
+            .unwrap_err();
         assert_eq!(
             error.kind,
             CallErrorKind::Timeout,
@@ -360,9 +374,9 @@ fn keep_alives_do_not_extend_the_timeout() {
 
 #[test]
 fn an_address_that_a_user_gave_must_be_public() {
-    let provider = Provider::script([on("m").sse(&hello())]);
+    let provider = Provider::script([on("m").sse(&hello_stream())]);
     let user = UserId::new(Timestamp::from_millis(1), 1);
-    let own = |base_url: String| llm::Provider {
+    let own_body = |base_url: String| llm::Provider {
         id: "own".into(),
         base_url: Some(base_url),
         owner: Some(user.clone()),
@@ -370,11 +384,12 @@ fn an_address_that_a_user_gave_must_be_public() {
     };
     let asks = |llm: &Llm| {
         let (tell, mut events) = tokio::sync::mpsc::channel(64);
-        let wanted = ModelRequest {
+        let expected = ModelRequest {
             model: "own/m".into(),
-            ..request("")
+            ..model_request("")
         };
-        let _running = llm.start(7, Some(&user), wanted, tell);
+        let _on = runtime().enter();
+        let _running = llm.start(7, Some(&user), expected, tell);
         loop {
             if let Some((_, CallEvent::Finished { result, .. })) = events.blocking_recv() {
                 return result;
@@ -392,10 +407,10 @@ fn an_address_that_a_user_gave_must_be_public() {
         "10.0.0.1",
         "2130706433",
     ] {
-        let llm = Llm::new(settings(&provider));
+        let llm = Llm::new(llm_settings(&provider));
         llm.set_providers(
             ProviderSource::Stored,
-            vec![own(format!("http://{host}:{port}"))],
+            vec![own_body(format!("http://{host}:{port}"))],
         );
         let error = asks(&llm).unwrap_err();
         assert_eq!(
@@ -405,13 +420,13 @@ fn an_address_that_a_user_gave_must_be_public() {
             error.detail
         );
     }
-    assert_eq!(provider.asked().len(), 0);
+    assert_eq!(provider.requests().len(), 0);
     // Where allowed, the provider is called.
     let llm = Llm::new(LlmSettings {
         allowed: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
-        ..settings(&provider)
+        ..llm_settings(&provider)
     });
-    llm.set_providers(ProviderSource::Stored, vec![own(provider.base_url())]);
+    llm.set_providers(ProviderSource::Stored, vec![own_body(provider.base_url())]);
     assert!(asks(&llm).is_ok());
     assert!(llm.uses_own_key(Some(&user), "own/m") && !llm.uses_own_key(Some(&user), "p/m"));
     assert_eq!(llm.find(None, "own/m").map(|model| model.id), None);

@@ -9,7 +9,7 @@ use crate::support::script::{
 use crate::support::{Client, Server};
 
 /// A provider that answers every request and lists one model.
-fn listing(name: &'static str) -> Provider {
+fn listing_provider(name: &'static str) -> Provider {
     Provider::answering(
         move |asked: &ReceivedRequest| match asked.head.starts_with("GET") {
             true => {
@@ -21,19 +21,19 @@ fn listing(name: &'static str) -> Provider {
     )
 }
 
-fn named(provider: &Provider, id: &str, models: &[&str]) -> String {
+fn save_recipe_with_models(provider: &Provider, id: &str, models: &[&str]) -> String {
     json!([{ "id": id, "base_url": provider.base_url(), "api_key": "sk-test-key", "models": models }])
         .to_string()
 }
 
-fn notes(shown: &Value) -> String {
+fn result_notes(shown: &Value) -> String {
     shown["notes"].to_string() + &shown["metadata"]["notes"].to_string()
 }
 
 #[test]
 fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
-    let provider = listing("new");
-    let both = named(&provider, "p", &["old", "new"]);
+    let provider = listing_provider("new");
+    let both = save_recipe_with_models(&provider, "p", &["old", "new"]);
     let server = Server::with(&[("QUIRE_PROVIDERS", &both), ("USE_MOCK", "true")]);
     let mut ada = server.user("ada@example.org");
     for (name, models) in [
@@ -51,12 +51,12 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
         short_run_with(&["p/old", "p/new"], json!({ "async": true })),
     ));
     assert_eq!(wait_until_ended(&mut ada, &id)["status"], "completed");
-    let one = named(&provider, "p", &["new"]);
-    let again = Server::in_folder(
+    let one = save_recipe_with_models(&provider, "p", &["new"]);
+    let restarted = Server::in_folder(
         server.stop(),
         &[("QUIRE_PROVIDERS", &one), ("USE_MOCK", "true")],
     );
-    ada.base = again.client().base;
+    ada.base = restarted.client().base;
     let ask = |ada: &mut Client, recipe: &str| {
         ada.post(
             "/api/analyze",
@@ -68,7 +68,7 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
     let answer = answer.json();
     assert_eq!(answer["metadata"]["models_used"], json!(["p/new"]));
     assert!(
-        notes(&answer).contains("p/old is no longer available"),
+        result_notes(&answer).contains("p/old is no longer available"),
         "{answer}"
     );
     let refused = ask(&mut ada, "gone");
@@ -82,12 +82,12 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
         ("/retry", json!({})),
         ("/rerun", json!({ "depth": "quick" })),
     ] {
-        let begun = ada.post(&analysis_path(&id, path), body);
-        assert_eq!(begun.status, 202, "{}", begun.text());
-        let shown = wait_until_ended(&mut ada, &id_of(&begun));
+        let started = ada.post(&analysis_path(&id, path), body);
+        assert_eq!(started.status, 202, "{}", started.text());
+        let analysis = wait_until_ended(&mut ada, &id_of(&started));
         assert!(
-            notes(&shown).contains("p/old is no longer available"),
-            "{path} {shown}"
+            result_notes(&analysis).contains("p/old is no longer available"),
+            "{path} {analysis}"
         );
     }
     let direct = ada.post("/api/analyze", short_run(&["p/old", "p/new"]));
@@ -118,8 +118,8 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
 
 #[test]
 fn lists_mark_a_model_that_its_provider_no_longer_lists() {
-    let provider = listing("gpt-7-new");
-    let known = named(&provider, "openai", &["gpt-4o", "gpt-7-new"]);
+    let provider = listing_provider("gpt-7-new");
+    let known = save_recipe_with_models(&provider, "openai", &["gpt-4o", "gpt-7-new"]);
     let server = Server::with(&[("QUIRE_PROVIDERS", &known)]);
     let mut admin = server.user("admin@example.org");
     assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
@@ -141,10 +141,10 @@ fn lists_mark_a_model_that_its_provider_no_longer_lists() {
     // Model lists can be incomplete: the model is still called, and the result says so.
     let body = json!({ "prompt": "Why?", "models": ["openai/gpt-4o"], "pattern": "single", "async": true });
     let id = id_of(&admin.post("/api/analyze", body));
-    let shown = wait_until_ended(&mut admin, &id);
+    let analysis = wait_until_ended(&mut admin, &id);
     assert!(
-        notes(&shown).contains("openai/gpt-4o is no longer in its provider's list"),
-        "{shown}"
+        result_notes(&analysis).contains("openai/gpt-4o is no longer in its provider's list"),
+        "{analysis}"
     );
     let panel = admin.get("/api/models").json()["default_panel"].clone();
     assert_eq!(panel, json!(["openai/gpt-7-new"]));
@@ -152,14 +152,14 @@ fn lists_mark_a_model_that_its_provider_no_longer_lists() {
 
 #[test]
 fn a_model_that_is_named_twice_gives_two_samples() {
-    let provider = listing("m");
+    let provider = listing_provider("m");
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.org");
     let answer = ada.post("/api/analyze", short_run(&["p/m", "p/m"]));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let texts = answer.json()["model_responses"].clone();
     assert_eq!(texts, json!({ "p/m": "Thin.", "p/m#2": "Thin." }));
-    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(provider.requests().len(), 2);
     let body = json!({
         "model": "quire/summarize", "models": ["p/m", "p/m"],
         "messages": [{ "role": "user", "content": "How thick is the paper?" }],
@@ -171,14 +171,17 @@ fn a_model_that_is_named_twice_gives_two_samples() {
 
 #[test]
 fn a_model_that_is_also_the_writer_is_marked_once() {
-    let provider = listing("new");
-    let server = Server::with(&[("QUIRE_PROVIDERS", &named(&provider, "p", &["old", "new"]))]);
+    let provider = listing_provider("new");
+    let server = Server::with(&[(
+        "QUIRE_PROVIDERS",
+        &save_recipe_with_models(&provider, "p", &["old", "new"]),
+    )]);
     let mut ada = server.user("ada@example.org");
     let recipe = json!({ "name": "twice", "pattern": "summarize", "models": ["p/old", "p/new"], "ultra_model": "p/old" });
     assert_eq!(ada.post("/api/recipes", recipe).status, 201);
-    let one = named(&provider, "p", &["new"]);
-    let again = Server::in_folder(server.stop(), &[("QUIRE_PROVIDERS", &one)]);
-    ada.base = again.client().base;
+    let one = save_recipe_with_models(&provider, "p", &["new"]);
+    let restarted = Server::in_folder(server.stop(), &[("QUIRE_PROVIDERS", &one)]);
+    ada.base = restarted.client().base;
     let recipes = ada.get("/api/recipes").json();
     assert_eq!(
         recipes["recipes"][0]["retired"],

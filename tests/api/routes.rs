@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Server};
 
-pub fn document() -> Value {
+pub fn openapi() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/openapi.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn described(path: &str) -> String {
+fn doc_path(path: &str) -> String {
     path.replace("*}", "}")
 }
 
 /// Returns the route's path with its placeholders filled in.
-pub fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
+pub fn fill_path(path: &str, values: &BTreeMap<&str, String>) -> String {
     let kind = match path {
         _ if path.contains("/api-keys/") => "key",
         _ if path.contains("/users/") => "user",
@@ -42,23 +42,23 @@ pub fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
 }
 
 /// The same, with the query that some routes need.
-pub fn asked(route: &Route, values: &BTreeMap<&str, String>) -> String {
+pub fn url_of(route: &Route, values: &BTreeMap<&str, String>) -> String {
     let question = match route.path {
         "/api/documents/{id}/search" | "/api/search" => "?q=towers",
         "/api/patterns/suggest" => "?prompt=check+the+facts",
         _ => "",
     };
-    filled(route.path, values) + question
+    fill_path(route.path, values) + question
 }
 
-pub fn call(client: &mut Client, route: &Route, path: &str) -> Answer {
+pub fn call_route(client: &mut Client, route: &Route, path: &str) -> Answer {
     match route.verb {
         Verb::Get | Verb::Delete => client.send(route.verb.as_str(), path, None),
         _ => client.json(route.verb.as_str(), path, &json!({})),
     }
 }
 
-pub fn nobodys() -> BTreeMap<&'static str, String> {
+pub fn unknown_ids() -> BTreeMap<&'static str, String> {
     let id = |kind: &'static str| (kind, format!("{kind}_01ARYZ6S410000000000000000"));
     let mut values = BTreeMap::from(
         [
@@ -81,11 +81,11 @@ pub fn nobodys() -> BTreeMap<&'static str, String> {
 
 #[test]
 fn the_openapi_document_lists_every_route() {
-    let document = document();
-    let mut left = document["paths"].as_object().unwrap().clone();
+    let document = openapi();
+    let mut rest = document["paths"].as_object().unwrap().clone();
     for route in ROUTES {
-        let (path, verb) = (described(route.path), route.verb.as_str().to_lowercase());
-        let operation = left
+        let (path, verb) = (doc_path(route.path), route.verb.as_str().to_lowercase());
+        let operation = rest
             .get_mut(&path)
             .and_then(|path| path.as_object_mut()?.remove(&verb));
         let operation = operation.unwrap_or_else(|| panic!("{verb} {path} is not described"));
@@ -105,22 +105,22 @@ fn the_openapi_document_lists_every_route() {
                 .any(|code| code.starts_with('2'))
         );
     }
-    left.retain(|_, operations| !operations.as_object().unwrap().is_empty());
-    assert!(left.is_empty(), "described, but not there: {left:#?}");
-    references(&document, &document);
+    rest.retain(|_, operations| !operations.as_object().unwrap().is_empty());
+    assert!(rest.is_empty(), "described, but not there: {rest:#?}");
+    check_refs(&document, &document);
     let served = Server::start().client().get("/api/openapi.json");
     assert_eq!((served.status, served.json()), (200, document));
 }
 
 /// Checks that every reference resolves.
-fn references(value: &Value, document: &Value) {
+fn check_refs(value: &Value, document: &Value) {
     if let Some(target) = value.get("$ref") {
         let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{target}");
     }
     match value {
-        Value::Object(map) => map.values().for_each(|value| references(value, document)),
-        Value::Array(list) => list.iter().for_each(|value| references(value, document)),
+        Value::Object(map) => map.values().for_each(|value| check_refs(value, document)),
+        Value::Array(list) => list.iter().for_each(|value| check_refs(value, document)),
         _ => {}
     }
 }
@@ -128,19 +128,19 @@ fn references(value: &Value, document: &Value) {
 #[test]
 fn protected_routes_require_a_credential() {
     let server = Server::with(&[("ALLOW_ANONYMOUS", "false")]);
-    let values = nobodys();
+    let values = unknown_ids();
     for route in ROUTES {
-        let (path, access) = (filled(route.path, &values), route.access());
-        let shown = format!("{} {path}", route.verb.as_str());
-        let answer = call(&mut server.client(), route, &path);
-        assert_ne!(answer.status, 500, "{shown}: {}", answer.text());
+        let (path, access) = (fill_path(route.path, &values), route.access());
+        let label = format!("{} {path}", route.verb.as_str());
+        let answer = call_route(&mut server.client(), route, &path);
+        assert_ne!(answer.status, 500, "{label}: {}", answer.text());
         let guarded = access == "user" || access == "admin";
         if guarded {
             match path.starts_with("/v1") {
-                true => assert_eq!(answer.status, 401, "{shown}"),
+                true => assert_eq!(answer.status, 401, "{label}"),
                 false => drop(answer.refused(401, "UNAUTHENTICATED")),
             }
-            assert_eq!(answer.header("www-authenticate"), "Bearer", "{shown}");
+            assert_eq!(answer.header("www-authenticate"), "Bearer", "{label}");
         }
         if !guarded && access != "maybe" {
             continue;
@@ -152,11 +152,11 @@ fn protected_routes_require_a_credential() {
             ("x-api-key", "x"),
             ("cookie", "quire_access=x"),
         ] {
-            let answer = call(&mut server.client().with(name, value), route, &path);
+            let answer = call_route(&mut server.client().with(name, value), route, &path);
             assert_eq!(
                 answer.status,
                 401,
-                "{shown} with {name} {value}: {}",
+                "{label} with {name} {value}: {}",
                 answer.text()
             );
         }
@@ -175,7 +175,7 @@ pub struct Owner {
     pub values: BTreeMap<&'static str, String>,
 }
 
-pub const RARE: &str = "Zwiebelturmfledermaus";
+pub const RARE_WORD: &str = "Zwiebelturmfledermaus";
 
 pub fn owner(server: &Server) -> Owner {
     let mut client = server.user("owner@example.org");
@@ -188,15 +188,15 @@ pub fn owner(server: &Server) -> Owner {
             .to_owned()
     };
     values.insert("user", id(&client.get("/api/users/me"), "user_id"));
-    client.put("/api/users/me", json!({"name": RARE}));
-    let text = format!("The {RARE} sleeps in towers. It was counted 17 times in 2024.");
+    client.put("/api/users/me", json!({"name": RARE_WORD}));
+    let text = format!("The {RARE_WORD} sleeps in towers. It was counted 17 times in 2024.");
     let answer = client.upload(
         "/api/upload-document",
-        &format!("{RARE}.txt"),
+        &format!("{RARE_WORD}.txt"),
         text.as_bytes(),
     );
     values.insert("document", id(&answer, "document_id"));
-    let key = client.post("/api/users/me/api-keys", json!({"name": RARE}));
+    let key = client.post("/api/users/me/api-keys", json!({"name": RARE_WORD}));
     values.insert(
         "key",
         id(
@@ -207,7 +207,7 @@ pub fn owner(server: &Server) -> Owner {
             "id",
         ),
     );
-    let session = json!({"fileName": format!("{RARE}.md"), "fileSize": 10, "chunkSize": 10, "totalChunks": 1});
+    let session = json!({"fileName": format!("{RARE_WORD}.md"), "fileSize": 10, "chunkSize": 10, "totalChunks": 1});
     values.insert(
         "upload",
         id(
@@ -215,36 +215,40 @@ pub fn owner(server: &Server) -> Owner {
             "sessionId",
         ),
     );
-    let question = json!({"prompt": format!("Where does the {RARE} sleep?"), "pattern": "summarize", "document_ids": [values["document"]]});
-    let asked = client.post("/api/analyze", question);
-    values.insert("analysis", id(&asked, "analysis_id"));
-    values.insert("thread", id(&asked, "thread_id"));
-    let project = json!({"name": RARE, "instructions": RARE, "document_ids": [values["document"]]});
+    let question = json!({"prompt": format!("Where does the {RARE_WORD} sleep?"), "pattern": "summarize", "document_ids": [values["document"]]});
+    let response = client.post("/api/analyze", question);
+    values.insert("analysis", id(&response, "analysis_id"));
+    values.insert("thread", id(&response, "thread_id"));
+    let project =
+        json!({"name": RARE_WORD, "instructions": RARE_WORD, "document_ids": [values["document"]]});
     values.insert(
         "project",
         id(&client.post("/api/projects", project), "project_id"),
     );
-    let pattern = json!({"id": "owners", "name": RARE, "stages": [
+    let pattern = json!({"id": "owners", "name": RARE_WORD, "stages": [
         {"name": "initial", "prompt": "{question}"}, {"name": "ultra", "prompt": "{peers}"}]});
     let answer = client.post("/api/patterns", pattern);
     assert_eq!(answer.status, 201, "{}", answer.text());
     values.insert("pattern", "owners".to_owned());
     let recipe = client
-        .post("/api/recipes", json!({"name": RARE, "pattern": "owners"}))
+        .post(
+            "/api/recipes",
+            json!({"name": RARE_WORD, "pattern": "owners"}),
+        )
         .json();
     values.insert(
         "recipe",
         recipe["recipe"]["id"].as_str().unwrap().to_owned(),
     );
-    let experiment = json!({ "name": RARE, "evaluator": { "kind": "contains" },
+    let experiment = json!({ "name": RARE_WORD, "evaluator": { "kind": "contains" },
         "cases": [{ "prompt": "One?", "expected": "1" }, { "prompt": "Two?", "expected": "2" }],
         "space": [{ "dial": "model", "values": ["demo/extract", "demo/phrases"] }] });
-    let begun = client.post("/api/experiments", experiment);
-    let begun = id(&begun, "experiment_id");
+    let started = client.post("/api/experiments", experiment);
+    let start = id(&started, "experiment_id");
     client
-        .events(&format!("/api/experiments/{begun}/events"), None)
+        .events(&format!("/api/experiments/{start}/events"), None)
         .for_each(drop);
-    values.insert("experiment", begun);
+    values.insert("experiment", start);
     let share = client.post(
         &format!("/api/analyses/{}/share", values["analysis"]),
         json!({}),
@@ -254,13 +258,13 @@ pub fn owner(server: &Server) -> Owner {
 }
 
 /// Returns everything that the owner can see, to be compared before and after.
-pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
-    let mut seen = Vec::new();
+pub fn owner_view(owner: &mut Owner) -> Vec<(String, Value)> {
+    let mut observed = Vec::new();
     for route in ROUTES
         .iter()
         .filter(|route| route.access() == "user" && route.verb == Verb::Get)
     {
-        let path = filled(route.path, &owner.values);
+        let path = fill_path(route.path, &owner.values);
         if path.ends_with("/events") || path.contains("/stream/") || path.ends_with("/search") {
             continue;
         }
@@ -270,9 +274,9 @@ pub fn everything(owner: &mut Owner) -> Vec<(String, Value)> {
         if path.ends_with("/export") && path.contains("/users/") {
             continue;
         }
-        seen.push((path, json!(answer.text())));
+        observed.push((path, json!(answer.text())));
     }
-    seen
+    observed
 }
 
 /// Responses that may contain a user's data must not be stored by a shared cache.
@@ -284,16 +288,16 @@ fn private_responses_are_not_cacheable() {
     let gets = ROUTES.iter().filter(|route| route.verb == Verb::Get);
     let private = gets.filter(|route| route.access() != "open" || route.path == "/metrics");
     for route in private {
-        let path = asked(route, &owner.values);
+        let path = url_of(route, &owner.values);
         let client = match route.access() {
             "admin" => &mut admin,
             _ => &mut owner.client,
         };
         for answer in [client.get(&path), server.client().get(&path)] {
-            let kept = answer.header("cache-control");
+            let cache_control = answer.header("cache-control");
             assert!(
-                kept.contains("no-store"),
-                "{path} {}: {kept:?}",
+                cache_control.contains("no-store"),
+                "{path} {}: {cache_control:?}",
                 answer.status
             );
         }
@@ -305,17 +309,17 @@ fn other_users_objects_are_not_found() {
     let server = Server::start();
     server.user("root@example.org");
     let mut owner = owner(&server);
-    let before = everything(&mut owner);
+    let before = owner_view(&mut owner);
     let mut other = server.user("other@example.org");
     // Signing out would end the test.
     let walk = ROUTES
         .iter()
         .filter(|route| !route.path.starts_with("/api/auth/"));
     for route in walk {
-        let path = asked(route, &owner.values);
-        let shown = format!("{} {path}", route.verb.as_str());
-        let answer = call(&mut other, route, &path);
-        assert_ne!(answer.status, 500, "{shown}: {}", answer.text());
+        let path = url_of(route, &owner.values);
+        let label = format!("{} {path}", route.verb.as_str());
+        let answer = call_route(&mut other, route, &path);
+        assert_ne!(answer.status, 500, "{label}: {}", answer.text());
         let own_thing = route.path.contains("{id}");
         match route.access() {
             "admin" => {
@@ -324,13 +328,17 @@ fn other_users_objects_are_not_found() {
             "user" if own_thing => {
                 // An invalid body may be rejected before the object is looked up.
                 let response = [404, 422].contains(&answer.status);
-                assert!(response, "{shown}: {} {}", answer.status, answer.text());
-                assert!(answer.status == 404 || route.verb == Verb::Post, "{shown}");
+                assert!(response, "{label}: {} {}", answer.status, answer.text());
+                assert!(answer.status == 404 || route.verb == Verb::Post, "{label}");
             }
             _ => {}
         }
         if route.access() != "link" {
-            assert!(!answer.text().contains(RARE), "{shown}: {}", answer.text());
+            assert!(
+                !answer.text().contains(RARE_WORD),
+                "{label}: {}",
+                answer.text()
+            );
         }
     }
     let vote = format!("/api/analyses/{}/vote", owner.values["analysis"]);
@@ -344,7 +352,7 @@ fn other_users_objects_are_not_found() {
     let stolen = json!({"prompt": "What does it say?", "document_ids": [owner.values["document"]]});
     let answer = other.post("/api/analyze", stolen);
     assert!(
-        [404, 422].contains(&answer.status) && !answer.text().contains(RARE),
+        [404, 422].contains(&answer.status) && !answer.text().contains(RARE_WORD),
         "{}",
         answer.text()
     );
@@ -361,9 +369,9 @@ fn responses_match_the_openapi_document() {
     let server = Server::start();
     let mut admin = server.user("root@example.org");
     let mut owner = owner(&server);
-    let document = document();
+    let document = openapi();
     for route in ROUTES.iter().filter(|route| route.verb == Verb::Get) {
-        let path = asked(route, &owner.values);
+        let path = url_of(route, &owner.values);
         if path.ends_with("/events") || path.contains("/stream/") {
             continue;
         }
@@ -373,7 +381,7 @@ fn responses_match_the_openapi_document() {
         };
         let answer = client.get(&path);
         let code = answer.status.to_string();
-        let responses = &document["paths"][&described(route.path)]["get"]["responses"];
+        let responses = &document["paths"][&doc_path(route.path)]["get"]["responses"];
         let content = &responses[&code]["content"];
         assert!(
             content.is_object(),
@@ -396,11 +404,11 @@ fn responses_match_the_openapi_document() {
             None => panic!("{path}: {kind} is not described"),
         };
         if kind == "application/json" {
-            fits(&answer.json(), schema, &document, &path);
+            check_schema(&answer.json(), schema, &document, &path);
         }
     }
     let wrong = server.client().post("/api/auth/login", json!({"email": 7}));
-    fits(
+    check_schema(
         &wrong.json(),
         &json!({"$ref": "#/components/schemas/Error"}),
         &document,
@@ -410,10 +418,10 @@ fn responses_match_the_openapi_document() {
 
 /// Checks a value against the part of JSON Schema that the document uses. An unlisted field is an error too,
 /// because the document would omit it.
-fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
+fn check_schema(value: &Value, schema: &Value, document: &Value, place: &str) {
     if let Some(target) = schema.get("$ref") {
         let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();
-        return fits(value, document.pointer(pointer).unwrap(), document, place);
+        return check_schema(value, document.pointer(pointer).unwrap(), document, place);
     }
     if schema.get("oneOf").is_some() {
         return;
@@ -444,7 +452,7 @@ fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
     assert!(types.iter().any(is), "{place}: {value} is no {types:?}");
     if let Some(list) = value.as_array() {
         for (number, item) in list.iter().enumerate() {
-            fits(
+            check_schema(
                 item,
                 &schema["items"],
                 document,
@@ -470,8 +478,10 @@ fn fits(value: &Value, schema: &Value, document: &Value, place: &str) {
             known.and_then(|known| known.get(name)),
             schema.get("additionalProperties"),
         ) {
-            (Some(schema), _) => fits(item, schema, document, &place),
-            (None, Some(schema)) if schema.is_object() => fits(item, schema, document, &place),
+            (Some(schema), _) => check_schema(item, schema, document, &place),
+            (None, Some(schema)) if schema.is_object() => {
+                check_schema(item, schema, document, &place)
+            }
             (None, _) => assert!(known.is_none(), "{place} is not described"),
         }
     }

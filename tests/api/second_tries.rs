@@ -9,7 +9,7 @@ use crate::support::script::{
 };
 
 /// Returns a stream with this text and finish reason.
-fn ending(text: &str, reason: &str) -> String {
+fn stream_ending(text: &str, reason: &str) -> String {
     let end = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] });
     format!("{}data: {end}\n\ndata: [DONE]\n\n", unfinished_stream(text))
 }
@@ -24,7 +24,7 @@ fn incomplete_answers_are_never_cached() {
     ];
     let mut lines = Vec::new();
     for (model, reason) in endings {
-        lines.push(on(model).sse(&ending("It is ", reason)));
+        lines.push(on(model).sse(&stream_ending("It is ", reason)));
         lines.push(on(model).sse(&answer_stream("Thin.")));
     }
     let provider = Provider::script(lines);
@@ -42,13 +42,13 @@ fn incomplete_answers_are_never_cached() {
         assert_ne!(texts[0], thin, "{reason}");
         assert_eq!(texts[1..], [thin.clone(), thin], "{reason}");
     }
-    assert_eq!(provider.asked().len(), endings.len() * 2);
+    assert_eq!(provider.requests().len(), endings.len() * 2);
 }
 
 #[test]
 fn an_interrupted_member_is_announced_and_retried() {
     let provider = Provider::script([
-        on("m").sse(&ending("It is ", "abort")),
+        on("m").sse(&stream_ending("It is ", "abort")),
         on("m").cut(&unfinished_stream("It is still ")),
         on("m").sse(&answer_stream("It is thin.")),
     ]);
@@ -69,12 +69,12 @@ fn an_interrupted_member_is_announced_and_retried() {
             _ => {}
         }
     }
-    let shown = wait_until_ended(&mut client, &id);
-    let answer = &shown["results"]["stages"][0]["answers"][0];
+    let analysis = wait_until_ended(&mut client, &id);
+    let answer = &analysis["results"]["stages"][0]["answers"][0];
     assert_eq!(
         (&answer["status"], &answer["text"]),
         (&json!("completed"), &json!("It is thin.")),
-        "{shown}"
+        "{analysis}"
     );
     assert_eq!(begun, 3, "each beginning is announced");
     assert_eq!(text, "It is thin.");
@@ -83,17 +83,17 @@ fn an_interrupted_member_is_announced_and_retried() {
 #[test]
 fn an_empty_answer_is_retried_once() {
     let provider = Provider::script([
-        on("empty").times(2).sse(&ending("", "stop")),
-        on("blank").times(2).sse(&ending(" \n", "stop")),
-        on("thinks").times(1).sse(&ending("", "length")),
+        on("empty").times(2).sse(&stream_ending("", "stop")),
+        on("blank").times(2).sse(&stream_ending(" \n", "stop")),
+        on("thinks").times(1).sse(&stream_ending("", "length")),
     ]);
     let server = server(&provider, &[("RETRIES", "5")]);
     let mut client = server.user("ada@example.com");
-    let more = json!({ "async": true, "cache": "off" });
-    let body = short_run_with(&["p/empty", "p/blank", "p/thinks", "demo/extract"], more);
+    let extra = json!({ "async": true, "cache": "off" });
+    let body = short_run_with(&["p/empty", "p/blank", "p/thinks", "demo/extract"], extra);
     let answer = client.post("/api/analyze", body);
-    let shown = wait_until_ended(&mut client, &crate::support::script::id_of(&answer));
-    let failed = shown["failures"].as_array().unwrap();
-    assert_eq!(failed.len(), 3, "{shown}");
-    assert_eq!(provider.asked().len(), 5);
+    let analysis = wait_until_ended(&mut client, &crate::support::script::id_of(&answer));
+    let failed = analysis["failures"].as_array().unwrap();
+    assert_eq!(failed.len(), 3, "{analysis}");
+    assert_eq!(provider.requests().len(), 5);
 }

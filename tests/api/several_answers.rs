@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
-use crate::stream::open;
+use crate::compatible::{data_objects, key, stream_lines};
+use crate::stream::open_stream;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, begin, server};
@@ -31,7 +31,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
         .map(|it| it["message"]["content"].as_str().unwrap())
         .collect();
     assert_eq!(
-        (choices.len(), texts.len(), provider.asked().len()),
+        (choices.len(), texts.len(), provider.requests().len()),
         (3, 3, 3),
         "{response}"
     );
@@ -46,13 +46,13 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     assert_eq!(answer.header("x-quire-panel"), "p/any");
 
     let key = key(&mut client);
-    let (_, lines) = lines(
+    let (_, lines) = stream_lines(
         &server,
         &key,
         "/v1/chat/completions",
         &chat(json!({ "stream": true, "stream_options": { "include_usage": true } })),
     );
-    let chunks = data(&lines);
+    let chunks = data_objects(&lines);
     for index in 0..3 {
         let own: Vec<&Value> = chunks
             .iter()
@@ -89,7 +89,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     );
 }
 
-fn several(n: usize, more: Value) -> Value {
+fn several_answers_body(n: usize, more: Value) -> Value {
     let mut body = json!({ "model": "p/any", "messages": [{ "role": "user", "content": "A number?" }], "n": n });
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -104,7 +104,7 @@ fn multiple_answers_have_limited_concurrency() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let response = client
-        .post("/v1/chat/completions", several(16, json!({})))
+        .post("/v1/chat/completions", several_answers_body(16, json!({})))
         .json();
     assert_eq!(
         response["choices"].as_array().unwrap().len(),
@@ -112,7 +112,7 @@ fn multiple_answers_have_limited_concurrency() {
         "{response}"
     );
     assert_eq!(response.get("incomplete"), None);
-    assert_eq!(provider.asked().len(), 16);
+    assert_eq!(provider.requests().len(), 16);
 }
 
 #[test]
@@ -130,19 +130,19 @@ fn no_model_is_called_without_capacity_for_all_answers() {
     provider.wait_hanging(4);
     let slow =
         json!({ "model": "p/slow", "messages": [{ "role": "user", "content": "A number?" }] });
-    let held = open(&server, &mut client, "POST", "/v1/chat/completions", &slow);
+    let held = open_stream(&server, &mut client, "POST", "/v1/chat/completions", &slow);
     provider.wait_hanging(5);
-    let asked = |provider: &Provider| {
-        let all = provider.asked();
+    let request_for = |provider: &Provider| {
+        let all = provider.requests();
         all.iter().filter(|one| one.model() == "any").count()
     };
-    let refused = client.post("/v1/chat/completions", several(5, json!({})));
-    assert_eq!(refused.status, 429, "{}", refused.text());
-    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
-    assert_eq!(asked(&provider), 0);
+    let response = client.post("/v1/chat/completions", several_answers_body(5, json!({})));
+    assert_eq!(response.status, 429, "{}", response.text());
+    assert!(response.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(request_for(&provider), 0);
     // The slots of failed requests are free again.
     for _ in 0..2 {
-        let answer = client.post("/v1/chat/completions", several(3, json!({})));
+        let answer = client.post("/v1/chat/completions", several_answers_body(3, json!({})));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     drop(held);
@@ -150,7 +150,7 @@ fn no_model_is_called_without_capacity_for_all_answers() {
     // Its slot is free once its usage is known.
     let free = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
-        let answer = client.post("/v1/chat/completions", several(4, json!({})));
+        let answer = client.post("/v1/chat/completions", several_answers_body(4, json!({})));
         answer.status == 200
     });
     assert!(free);
@@ -168,7 +168,7 @@ fn answers_before_a_failure_are_delivered() {
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/v1/chat/completions", several(16, json!({})));
+    let answer = client.post("/v1/chat/completions", several_answers_body(16, json!({})));
     let response = answer.json();
     assert_eq!(answer.status, 200, "{response}");
     let given = response["choices"].as_array().unwrap().len();
@@ -187,14 +187,14 @@ fn answers_before_a_failure_are_delivered() {
     );
     // The cost of a failed call is unknown.
     assert_eq!(answer.header("x-quire-cost-usd"), "");
-    let asked = provider.asked().len();
+    let request_count = provider.requests().len();
     assert!(
-        asked < 5 + 2 * 4,
-        "none begins after one has failed: {asked}"
+        request_count < 5 + 2 * 4,
+        "none begins after one has failed: {request_count}"
     );
     // If all of them fail, the request fails.
     let other = json!({ "messages": [{ "role": "user", "content": "Another number?" }] });
-    let none = client.post("/v1/chat/completions", several(16, other));
+    let none = client.post("/v1/chat/completions", several_answers_body(16, other));
     assert_eq!(none.status, 400, "{}", none.text());
 }
 
@@ -214,7 +214,7 @@ fn fields_without_effect_are_named_for_all_answers_together() {
     let mut client = server.user("ada@example.com");
     let answer = client.post(
         "/v1/chat/completions",
-        several(2, json!({ "top_k": 3, "betas": ["x"] })),
+        several_answers_body(2, json!({ "top_k": 3, "betas": ["x"] })),
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let ignored = answer.header("x-quire-ignored");

@@ -8,7 +8,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server, short_run_with};
 
 /// The schema that pydantic generates for a model with a reference, a pattern, and a union.
-fn invoice() -> Value {
+fn invoice_schema() -> Value {
     json!({ "type": "json_schema", "json_schema": { "name": "invoice", "schema": {
         "$defs": { "Line": {
             "properties": { "sku": { "pattern": "^[A-Z]{2}$", "type": "string" }, "count": { "type": "integer" } },
@@ -24,12 +24,12 @@ fn invoice() -> Value {
     } } })
 }
 
-const GOOD: &str = "{\"lines\": [{\"sku\": \"AB\", \"count\": 2}], \"kind\": \"in\"}";
-const BAD: &str = "{\"lines\": [{\"sku\": \"ab\", \"count\": 2}]}";
+const VALID_ANSWER: &str = "{\"lines\": [{\"sku\": \"AB\", \"count\": 2}], \"kind\": \"in\"}";
+const INVALID_ANSWER: &str = "{\"lines\": [{\"sku\": \"ab\", \"count\": 2}]}";
 
-fn ask(model: &str, more: Value) -> Value {
+fn ask_body(model: &str, more: Value) -> Value {
     let mut body = json!({
-        "model": model, "response_format": invoice(),
+        "model": model, "response_format": invoice_schema(),
         "messages": [{ "role": "user", "content": "Read the invoice." }],
     });
     for (name, value) in more.as_object().unwrap() {
@@ -40,7 +40,7 @@ fn ask(model: &str, more: Value) -> Value {
 
 /// `good` answers correctly, `fenced` with words around it, `learns` on the second attempt, and `never` not at
 /// all. Only calls that request the format are answered this way; panel members write prose.
-fn clerk() -> Provider {
+fn structured_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let body = asked.body.to_string();
         let is_again = body.contains("That does not match the requested format");
@@ -48,12 +48,12 @@ fn clerk() -> Provider {
             return on("").sse(&answer_stream("It lists two pieces."));
         }
         match asked.model().as_str() {
-            "good" => on("").sse(&answer_stream(GOOD)),
+            "good" => on("").sse(&answer_stream(VALID_ANSWER)),
             "fenced" => on("").sse(&answer_stream(&format!(
-                "Here it is:\n```json\n{GOOD}\n```\nDone."
+                "Here it is:\n```json\n{VALID_ANSWER}\n```\nDone."
             ))),
-            "learns" if is_again => on("").sse(&answer_stream(GOOD)),
-            "learns" => on("").sse(&answer_stream(BAD)),
+            "learns" if is_again => on("").sse(&answer_stream(VALID_ANSWER)),
+            "learns" => on("").sse(&answer_stream(INVALID_ANSWER)),
             _ => on("").sse(&answer_stream("It lists two pieces.")),
         }
     })
@@ -61,32 +61,36 @@ fn clerk() -> Provider {
 
 #[test]
 fn one_model_keeps_to_a_schema_that_a_library_wrote() {
-    let provider = clerk();
+    let provider = structured_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for model in ["p/good", "p/fenced", "p/learns"] {
-        let answer = client.post("/v1/chat/completions", ask(model, json!({})));
+        let answer = client.post("/v1/chat/completions", ask_body(model, json!({})));
         assert_eq!(answer.status, 200, "{model}: {}", answer.text());
         // Only the object.
         assert_eq!(
             answer.json()["choices"][0]["message"]["content"],
-            GOOD,
+            VALID_ANSWER,
             "{model}"
         );
     }
-    let sent = &provider.asked()[0].body["response_format"]["json_schema"];
-    assert_eq!(sent["schema"], invoice()["json_schema"]["schema"], "{sent}");
+    let sent = &provider.requests()[0].body["response_format"]["json_schema"];
+    assert_eq!(
+        sent["schema"],
+        invoice_schema()["json_schema"]["schema"],
+        "{sent}"
+    );
     assert_eq!(
         sent["strict"], false,
         "the vendor's strict mode would refuse it"
     );
-    let answer = client.post("/v1/chat/completions", ask("p/never", json!({})));
+    let answer = client.post("/v1/chat/completions", ask_body("p/never", json!({})));
     assert_eq!(answer.status, 502, "{}", answer.text());
 }
 
 #[test]
 fn schemas_that_cannot_be_used_are_refused_before_anything_is_spent() {
-    let provider = clerk();
+    let provider = structured_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for schema in [
@@ -96,16 +100,16 @@ fn schemas_that_cannot_be_used_are_refused_before_anything_is_spent() {
     ] {
         let format =
             json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": schema } });
-        let body = ask("p/good", json!({ "response_format": format }));
+        let body = ask_body("p/good", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
         assert!(matches!(answer.status, 400 | 422), "{}", answer.text());
     }
-    assert!(provider.asked().is_empty());
+    assert!(provider.requests().is_empty());
 }
 
 #[test]
 fn a_panel_keeps_to_the_schema_or_fails() {
-    let provider = clerk();
+    let provider = structured_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let recipe = |writer: &str| {
@@ -115,14 +119,17 @@ fn a_panel_keeps_to_the_schema_or_fails() {
         })
     };
     for writer in ["good", "learns"] {
-        let made = client.post("/api/recipes", recipe(writer));
-        assert!(matches!(made.status, 200 | 201), "{}", made.text());
+        let created = client.post("/api/recipes", recipe(writer));
+        assert!(matches!(created.status, 200 | 201), "{}", created.text());
     }
     for writer in ["good", "learns"] {
-        let body = ask(&format!("quire/by-{writer}"), json!({}));
+        let body = ask_body(&format!("quire/by-{writer}"), json!({}));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{writer}: {}", answer.text());
-        assert_eq!(answer.json()["choices"][0]["message"]["content"], GOOD);
+        assert_eq!(
+            answer.json()["choices"][0]["message"]["content"],
+            VALID_ANSWER
+        );
     }
 }
 
@@ -134,21 +141,21 @@ fn an_answer_in_the_wrong_format_is_an_error() {
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = ask("quire/summarize", json!({ "models": ["p/a", "p/b"] }));
+    let body = ask_body("quire/summarize", json!({ "models": ["p/a", "p/b"] }));
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 502, "{}", answer.text());
-    let more = json!({ "response_format": invoice(), "ultra_model": "p/a" });
-    let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b"], more));
+    let extra = json!({ "response_format": invoice_schema(), "ultra_model": "p/a" });
+    let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b"], extra));
     assert_ne!(answer.status, 200, "{}", answer.text());
     // Votes are counted, so no model writes an answer.
-    let body = ask("quire/vote", json!({ "models": ["p/a", "p/b"] }));
+    let body = ask_body("quire/vote", json!({ "models": ["p/a", "p/b"] }));
     let answer = client.post("/v1/chat/completions", body);
     assert!(matches!(answer.status, 400 | 422), "{}", answer.text());
 }
 
 #[test]
 fn the_list_of_models_chooses_a_panel() {
-    let provider = clerk();
+    let provider = structured_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({

@@ -19,7 +19,7 @@ use crate::support::server::Folder;
 const JSON: &str = "application/json";
 const PEOPLE: usize = 6;
 /// Concurrent analyses per user; the limit is 24.
-const AT_ONCE: usize = 10;
+const CONCURRENT_RUNS: usize = 10;
 const SETTINGS: &[(&str, &str)] = &[
     ("RATE_LIMIT", "1000000"),
     ("LOGIN_LIMIT", "100000"),
@@ -34,7 +34,7 @@ const SETTINGS: &[(&str, &str)] = &[
 const CALLS_AT_ONCE: usize = 48;
 
 /// Returns a reproducible random number from 0 to below `most`.
-fn chance(seed: u64, number: usize, most: usize) -> usize {
+fn pseudo_random(seed: u64, number: usize, most: usize) -> usize {
     let mut bits = seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for shift in [30, 27, 31] {
         bits = (bits ^ (bits >> shift)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -43,14 +43,14 @@ fn chance(seed: u64, number: usize, most: usize) -> usize {
 }
 
 /// How the provider handles the request with this number.
-fn fate(number: usize) -> ScriptLine {
+fn provider_line(number: usize) -> ScriptLine {
     let words = "It is thin, and it is light, and it takes ink well.";
     let line = on("");
     if number == 1 {
         // The server requests the model list when it starts.
         return line.status(200, JSON, "{\"data\":[]}");
     }
-    match chance(1, number, 100) {
+    match pseudo_random(1, number, 100) {
         0..8 => line.header("retry-after-ms", "15").status(429, JSON, "{}"),
         8..15 => line.status(500, JSON, "{\"error\":{\"message\":\"upset\"}}"),
         15..18 => line.status(529, "text/plain", "overloaded"),
@@ -83,9 +83,9 @@ enum ClientBehavior {
     Stops(u64),
 }
 
-fn manner(number: usize) -> ClientBehavior {
-    let pause = chance(3, number, 120) as u64;
-    match chance(2, number, 10) {
+fn client_behavior(number: usize) -> ClientBehavior {
+    let pause = pseudo_random(3, number, 120) as u64;
+    match pseudo_random(2, number, 10) {
         0..2 => ClientBehavior::Streams,
         2..5 => ClientBehavior::Waits,
         5..7 => ClientBehavior::Watches,
@@ -95,13 +95,13 @@ fn manner(number: usize) -> ClientBehavior {
     }
 }
 
-fn body(number: usize) -> Value {
+fn request_body(number: usize) -> Value {
     // Half of them share models, and thus circuit breakers; the others have their own.
     let name = |place: usize| match number % 2 {
-        0 => format!("p/shared-{}", chance(4, number + place, 12)),
+        0 => format!("p/shared-{}", pseudo_random(4, number + place, 12)),
         _ => format!("p/own-{number}-{place}"),
     };
-    let models: Vec<String> = (0..1 + chance(5, number, 3)).map(name).collect();
+    let models: Vec<String> = (0..1 + pseudo_random(5, number, 3)).map(name).collect();
     let models: Vec<&str> = models.iter().map(String::as_str).collect();
     let ultra = match number % 3 {
         0 => name(9),
@@ -114,12 +114,12 @@ fn body(number: usize) -> Value {
 }
 
 /// One analysis from beginning to end, as its caller sees it.
-fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
-    let mut body = body(number);
-    match manner(number) {
+fn run_one_analysis(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
+    let mut body = request_body(number);
+    match client_behavior(number) {
         ClientBehavior::Streams => {
             body["stream"] = json!(true);
-            let text = rest(&mut ask(address, key, &body));
+            let text = read_rest(&mut send_request(address, key, &body));
             let ends =
                 ["completed", "failed", "cancelled"].map(|end| format!("event: analysis.{end}"));
             assert!(
@@ -128,7 +128,7 @@ fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
             );
         }
         ClientBehavior::Waits => {
-            let text = rest(&mut ask(address, key, &body));
+            let text = read_rest(&mut send_request(address, key, &body));
             assert!(text.starts_with("HTTP/1.1 "), "{number}: {text}");
             let marks = ["\"analysis_id\"", "\"SERVICE_UNAVAILABLE\""];
             assert!(
@@ -138,18 +138,18 @@ fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
         }
         ClientBehavior::Leaves(streams, pause) => {
             body["stream"] = json!(streams);
-            let socket = ask(address, key, &body);
+            let socket = send_request(address, key, &body);
             std::thread::sleep(Duration::from_millis(pause));
             drop(socket);
         }
         ClientBehavior::Watches => {
-            let id = started(client, &mut body);
+            let id = start_analysis(client, &mut body);
             let events = client.events(&analysis_path(&id, "/events"), None);
             let last = events.last().unwrap();
             assert!(last.name.starts_with("analysis."), "{number}: {last:?}");
         }
         ClientBehavior::Stops(pause) => {
-            let id = started(client, &mut body);
+            let id = start_analysis(client, &mut body);
             std::thread::sleep(Duration::from_millis(pause));
             let answer = client.post(&analysis_path(&id, "/cancel"), json!({}));
             assert_eq!(answer.status, 200, "{number}: {}", answer.text());
@@ -157,14 +157,14 @@ fn one(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
     }
 }
 
-fn started(client: &mut Client, body: &mut Value) -> String {
+fn start_analysis(client: &mut Client, body: &mut Value) -> String {
     body["async"] = json!(true);
     let answer = client.post("/api/analyze", body.clone());
     assert_eq!(answer.status, 202, "{}", answer.text());
     answer.json()["analysis_id"].as_str().unwrap().to_owned()
 }
 
-fn ask(address: SocketAddr, key: &str, body: &Value) -> TcpStream {
+fn send_request(address: SocketAddr, key: &str, body: &Value) -> TcpStream {
     let mut socket = TcpStream::connect(address).unwrap();
     let patience = Some(Duration::from_secs(30));
     socket.set_read_timeout(patience).unwrap();
@@ -178,16 +178,16 @@ fn ask(address: SocketAddr, key: &str, body: &Value) -> TcpStream {
     socket
 }
 
-fn rest(socket: &mut TcpStream) -> String {
+fn read_rest(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes).unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Runs all analyses from `first` on, many at once.
-fn all(first: usize, count: usize, address: SocketAddr, people: &[(Client, String)]) {
+fn run_all_analyses(first: usize, count: usize, address: SocketAddr, people: &[(Client, String)]) {
     let next = Arc::new(AtomicUsize::new(first));
-    let workers: Vec<_> = (0..PEOPLE * AT_ONCE)
+    let workers: Vec<_> = (0..PEOPLE * CONCURRENT_RUNS)
         .map(|worker| {
             let ((mut client, key), next) = (people[worker % PEOPLE].clone(), next.clone());
             std::thread::spawn(move || {
@@ -196,7 +196,7 @@ fn all(first: usize, count: usize, address: SocketAddr, people: &[(Client, Strin
                     if number >= first + count {
                         return;
                     }
-                    one(number, address, &mut client, &key);
+                    run_one_analysis(number, address, &mut client, &key);
                 }
             })
         })
@@ -206,56 +206,58 @@ fn all(first: usize, count: usize, address: SocketAddr, people: &[(Client, Strin
     }
 }
 
-fn people(server: &Executable) -> Vec<(Client, String)> {
+fn create_users(server: &Executable) -> Vec<(Client, String)> {
     let person = |number: usize| {
         let client = Client::new(server.address);
         let mut client = client.registered(&format!("soak{number}@example.com"));
-        let made = client.post("/api/users/me/api-keys", json!({"name": "soak"}));
-        let key = made.json()["key"].as_str().unwrap().to_owned();
+        let created = client.post("/api/users/me/api-keys", json!({"name": "soak"}));
+        let key = created.json()["key"].as_str().unwrap().to_owned();
         (client, key)
     };
     (0..PEOPLE).map(person).collect()
 }
 
 /// Waits until this holds.
-fn until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
-    let begun = Instant::now();
+fn wait_until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
+    let start = Instant::now();
     loop {
         match so() {
             Ok(()) => return,
-            Err(why) if begun.elapsed() > Duration::from_secs(30) => panic!("{what}: {why}"),
+            Err(why) if start.elapsed() > Duration::from_secs(30) => panic!("{what}: {why}"),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }
 }
 
 /// Returns the resources that the process holds now and did not hold before.
-fn more(after: &ProcessResources, before: &ProcessResources) -> Vec<String> {
+fn leaked_resources(after: &ProcessResources, before: &ProcessResources) -> Vec<String> {
     let surplus = |after: &[String], before: &[String]| {
-        let mut left = before.to_vec();
-        let mut more = after.to_vec();
-        more.retain(|one| match left.iter().position(|other| other == one) {
-            Some(place) => {
-                left.swap_remove(place);
-                false
-            }
-            None => true,
-        });
-        more
+        let mut remaining = before.to_vec();
+        let mut extra = after.to_vec();
+        extra.retain(
+            |one| match remaining.iter().position(|other| other == one) {
+                Some(place) => {
+                    remaining.swap_remove(place);
+                    false
+                }
+                None => true,
+            },
+        );
+        extra
     };
-    let mut more = surplus(&after.threads, &before.threads);
-    more.extend(surplus(&after.files, &before.files));
-    more
+    let mut rest_of_body = surplus(&after.threads, &before.threads);
+    rest_of_body.extend(surplus(&after.files, &before.files));
+    rest_of_body
 }
 
 fn soak(count: usize) {
-    let provider = Provider::acting(fate);
+    let provider = Provider::acting(provider_line);
     provider.limit_concurrency(CALLS_AT_ONCE);
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, SETTINGS);
-    let mut crowd = people(&server);
+    let mut crowd = create_users(&server);
     // Resources created on first use now exist, such as the store's readers.
-    all(1_000_000, 60, server.address, &crowd);
+    run_all_analyses(1_000_000, 60, server.address, &crowd);
     provider.wait_idle();
     let fresh = |crowd: &[(Client, String)]| -> Vec<(Client, String)> {
         let fresh = crowd
@@ -266,21 +268,24 @@ fn soak(count: usize) {
     crowd = fresh(&crowd);
     std::thread::sleep(Duration::from_millis(500));
     let before = server.held_resources();
-    let begun = Instant::now();
-    all(0, count, server.address, &crowd);
-    let asked = provider.connections();
+    let started_at = Instant::now();
+    run_all_analyses(0, count, server.address, &crowd);
+    let connection_count = provider.connections();
     eprintln!(
-        "{count} analyses, {asked} calls in all, in {:?}",
-        begun.elapsed()
+        "{count} analyses, {connection_count} calls in all, in {:?}",
+        started_at.elapsed()
     );
-    assert!(asked > count, "most were held back: {asked} calls");
+    assert!(
+        connection_count > count,
+        "most were held back: {connection_count} calls"
+    );
     crowd = fresh(&crowd);
     provider.wait_idle();
-    until("all analyses end", || nothing_runs(&crowd));
+    wait_until("all analyses end", || nothing_runs(&crowd));
     drop(crowd);
-    until("everything is given back", || {
-        let more = more(&server.held_resources(), &before);
-        more.is_empty().then_some(()).ok_or(format!("{more:?}"))
+    wait_until("everything is given back", || {
+        let extra = leaked_resources(&server.held_resources(), &before);
+        extra.is_empty().then_some(()).ok_or(format!("{extra:?}"))
     });
     // Shutdown would wait for a run that is still held, for as long as the settings allow.
     let begun = Instant::now();
@@ -327,15 +332,15 @@ fn check_recorded_usage(folder: &Folder, provider: &Provider) {
         number(&format!("{theirs} AND outcome = 'cancelled'")),
     );
     let lists = provider
-        .asked()
+        .requests()
         .iter()
         .filter(|asked| asked.head.starts_with("GET"))
         .count();
-    let seen = (provider.connections() - lists) as i64;
+    let observed = (provider.connections() - lists) as i64;
     // A canceled attempt may not have opened a connection; every other attempt has.
     assert!(
-        (tries - stopped..=tries).contains(&seen),
-        "{tries} tries, {stopped} of them stopped, {seen} connections"
+        (tries - stopped..=tries).contains(&observed),
+        "{tries} tries, {stopped} of them stopped, {observed} connections"
     );
     let cut = number(
         "SELECT count(*) FROM calls WHERE output > 0 AND outcome = 'failed' AND estimated = 0",

@@ -9,7 +9,7 @@ use crate::support::Client;
 use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::script::server;
 
-const PATHS: [&str; 4] = [
+const API_PATHS: [&str; 4] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/responses",
@@ -17,7 +17,7 @@ const PATHS: [&str; 4] = [
 ];
 
 /// A vendor's status, the status returned to the client, and the error types in OpenAI's and Anthropic's formats.
-const STATUSES: &[(u16, u16, &str, &str)] = &[
+const STATUS_CASES: &[(u16, u16, &str, &str)] = &[
     (400, 400, "invalid_request_error", "invalid_request_error"),
     // The refused key is this server's, not the client's.
     (401, 502, "api_error", "api_error"),
@@ -37,7 +37,7 @@ const STATUSES: &[(u16, u16, &str, &str)] = &[
     (529, 529, "api_error", "overloaded_error"),
 ];
 
-fn asked(path: &str, model: &str, stream: bool) -> Value {
+fn request_body(path: &str, model: &str, stream: bool) -> Value {
     let question = json!([{ "role": "user", "content": "Is it thin?" }]);
     let (field, value) = match path {
         "/v1/completions" => ("prompt", json!("Is it thin?")),
@@ -50,7 +50,7 @@ fn asked(path: &str, model: &str, stream: bool) -> Value {
 }
 
 /// A provider whose models are named after the status that they answer with.
-fn failing() -> Provider {
+fn failing_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let model = asked.model();
         let status = model.split('-').next().unwrap_or_default();
@@ -65,16 +65,16 @@ fn failing() -> Provider {
 
 #[test]
 fn a_failed_call_has_its_vendors_status_on_every_surface() {
-    let provider = failing();
+    let provider = failing_provider();
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     let mut wrong = Vec::new();
-    for (place, path) in PATHS.iter().enumerate() {
-        for (status, given, openai, anthropic) in STATUSES {
+    for (place, path) in API_PATHS.iter().enumerate() {
+        for (status, given, openai, anthropic) in STATUS_CASES {
             for stream in [false, true] {
                 // A separate model for each, so that none waits for another's limit.
                 let model = format!("p/{status}-{place}-{stream}");
-                let answer = client.post(path, asked(path, &model, stream));
+                let answer = client.post(path, request_body(path, &model, stream));
                 let kind = match *path {
                     "/v1/messages" => anthropic,
                     _ => openai,
@@ -114,13 +114,13 @@ fn insufficient_credit_has_openai_format_and_is_not_retried() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for (model, status) in [("plain", 402), ("in-body", 402), ("quota", 429)] {
-        let body = asked(PATHS[0], &format!("p/{model}"), false);
-        let answer = client.post(PATHS[0], body);
+        let body = request_body(API_PATHS[0], &format!("p/{model}"), false);
+        let answer = client.post(API_PATHS[0], body);
         assert_eq!(answer.status, status, "{}", answer.text());
         assert_eq!(answer.json()["error"]["code"], "insufficient_quota");
         assert_eq!(answer.header("x-should-retry"), "false", "{model}");
     }
-    assert_eq!(provider.asked().len(), 3);
+    assert_eq!(provider.requests().len(), 3);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn retry_after_dates_are_converted_to_seconds() {
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     for (model, stream) in [("p/a", false), ("p/b", true)] {
-        let answer = client.post(PATHS[0], asked(PATHS[0], model, stream));
+        let answer = client.post(API_PATHS[0], request_body(API_PATHS[0], model, stream));
         assert_eq!(answer.status, 429, "{}", answer.text());
         let wait: u64 = answer.header("retry-after").parse().unwrap();
         assert!((35..=41).contains(&wait), "{wait} s");
@@ -143,11 +143,11 @@ fn retry_after_dates_are_converted_to_seconds() {
 
 #[test]
 fn panel_failures_have_quires_own_status() {
-    let provider = failing();
+    let provider = failing_provider();
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client: Client = server.user("ada@example.com");
-    let mut body = asked(PATHS[0], "quire/gut", false);
+    let mut body = request_body(API_PATHS[0], "quire/gut", false);
     body["models"] = json!(["p/404-panel"]);
-    let answer = client.post(PATHS[0], body);
+    let answer = client.post(API_PATHS[0], body);
     assert_eq!(answer.status, 400, "{}", answer.text());
 }

@@ -15,43 +15,48 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-const ENDS: [&str; 3] = [
+const FINAL_EVENTS: [&str; 3] = [
     "analysis.completed",
     "analysis.failed",
     "analysis.cancelled",
 ];
-const THIN: &str = "It is thin, and it is light, and it takes ink well on both of its sides.";
-const STRONG: &str = "It is strong; nobody has torn it yet, whatever they say about its edges.";
+const THIN_ANSWER: &str =
+    "It is thin, and it is light, and it takes ink well on both of its sides.";
+const STRONG_ANSWER: &str =
+    "It is strong; nobody has torn it yet, whatever they say about its edges.";
 
-fn slowly(model: &str, text: &str) -> ScriptLine {
+fn slow_line(model: &str, text: &str) -> ScriptLine {
     on(model).sse_in_pieces(&answer_stream(text), 90, Duration::from_millis(12))
 }
 
-fn two() -> Provider {
-    Provider::script([slowly("thin", THIN), slowly("strong", STRONG)])
+fn two_member_provider() -> Provider {
+    Provider::script([
+        slow_line("thin", THIN_ANSWER),
+        slow_line("strong", STRONG_ANSWER),
+    ])
 }
 
-fn follow(client: &mut Client, id: &str, after: Option<u64>) -> Vec<Event> {
+fn follow_events(client: &mut Client, id: &str, after: Option<u64>) -> Vec<Event> {
     client
         .events(&analysis_path(id, "/events"), after)
         .collect()
 }
 
 /// Checks the invariants of a complete stream.
-pub fn whole(events: &[Event]) {
+pub fn check_complete_stream(events: &[Event]) {
     for (event, number) in events.iter().zip(1..) {
         assert_eq!(event.id, Some(number), "{event:?}");
     }
     assert_eq!(events[0].name, "analysis.started");
     let ends = events
         .iter()
-        .filter(|event| ENDS.contains(&event.name.as_str()));
+        .filter(|event| FINAL_EVENTS.contains(&event.name.as_str()));
     assert_eq!(ends.count(), 1);
-    assert!(ENDS.contains(&events.last().unwrap().name.as_str()));
+    assert!(FINAL_EVENTS.contains(&events.last().unwrap().name.as_str()));
 }
 
 /// Returns the stage and the member of an event.
-fn who(event: &Event) -> (String, String) {
+fn stage_and_member(event: &Event) -> (String, String) {
     let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
     (word("stage"), word("model"))
 }
@@ -63,12 +68,16 @@ pub fn texts(events: &[Event]) -> (BTreeMap<(String, String), String>, String) {
         let text = event.data["text"].as_str().unwrap_or_default();
         match event.name.as_str() {
             "member.started" => {
-                if who(event).0 == "ultra" {
+                if stage_and_member(event).0 == "ultra" {
                     synthesis.clear();
                 }
-                members.insert(who(event), String::new());
+                members.insert(stage_and_member(event), String::new());
             }
-            "member.delta" => *members.get_mut(&who(event)).expect("it has started") += text,
+            "member.delta" => {
+                *members
+                    .get_mut(&stage_and_member(event))
+                    .expect("it has started") += text
+            }
             "synthesis.delta" => synthesis += text,
             _ => {}
         }
@@ -78,7 +87,7 @@ pub fn texts(events: &[Event]) -> (BTreeMap<(String, String), String>, String) {
 
 #[test]
 fn events_are_numbered_and_can_be_resumed_after_each() {
-    let provider = two();
+    let provider = two_member_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/thin", "p/strong"]);
@@ -87,10 +96,12 @@ fn events_are_numbered_and_can_be_resumed_after_each() {
     for event in client.events(&analysis_path(&id, "/events"), None) {
         // A client reconnects in the middle of the run, at every event.
         let (mut again, id, after) = (client.clone(), id.clone(), event.id);
-        watchers.push(std::thread::spawn(move || follow(&mut again, &id, after)));
+        watchers.push(std::thread::spawn(move || {
+            follow_events(&mut again, &id, after)
+        }));
         events.push(event);
     }
-    whole(&events);
+    check_complete_stream(&events);
     assert!(
         events.len() > 12,
         "the deltas were spread over time: {events:?}"
@@ -105,31 +116,31 @@ fn events_are_numbered_and_can_be_resumed_after_each() {
     let check = |client: &mut Client| {
         for after in 0..=events.len() {
             let rest = &events[after..];
-            assert_eq!(follow(client, &id, Some(after as u64)), rest);
+            assert_eq!(follow_events(client, &id, Some(after as u64)), rest);
             let path = format!("/analyze/stream/{id}?after={after}");
             assert_eq!(client.events(&path, None).collect::<Vec<_>>(), rest);
         }
     };
     check(&mut client);
-    let again = Server::in_folder(server.stop(), &[]);
-    client.base = again.client().base;
+    let restarted = Server::in_folder(server.stop(), &[]);
+    client.base = restarted.client().base;
     check(&mut client);
 }
 
 #[test]
 fn streamed_deltas_join_to_the_stored_texts() {
-    let provider = two();
+    let provider = two_member_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/thin", "p/strong"]);
-    let events = follow(&mut client, &id, None);
+    let events = follow_events(&mut client, &id, None);
     let (members, synthesis) = texts(&events);
-    let shown = client.get(&analysis_path(&id, "")).json();
-    assert_eq!(shown["model_responses"]["p/thin"], THIN);
-    for (model, text) in shown["model_responses"].as_object().unwrap() {
+    let body = client.get(&analysis_path(&id, "")).json();
+    assert_eq!(body["model_responses"]["p/thin"], THIN_ANSWER);
+    for (model, text) in body["model_responses"].as_object().unwrap() {
         assert_eq!(&members[&("initial".to_owned(), model.clone())], text);
     }
-    assert_eq!(shown["ultra_response"], json!(synthesis));
+    assert_eq!(body["ultra_response"], json!(synthesis));
     let first = |name: &str| events.iter().position(|event| event.name == name).unwrap();
     assert!(first("stage.started") < first("member.started"));
     assert!(first("member.delta") < first("member.completed"));
@@ -154,7 +165,7 @@ fn streamed_deltas_join_to_the_stored_texts() {
 
 #[test]
 fn a_streamed_request_tells_the_same_as_its_stored_events() {
-    let provider = two();
+    let provider = two_member_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let asking = short_run_with(&["p/thin", "p/strong"], json!({"stream": true}));
@@ -210,7 +221,7 @@ fn positions_outside_the_stream_are_empty_or_refused() {
 }
 
 /// Sends a request on a separate socket, so that the test can disconnect midway.
-pub fn open(
+pub fn open_stream(
     server: &Server,
     client: &mut Client,
     method: &str,
@@ -218,10 +229,10 @@ pub fn open(
     body: &Value,
 ) -> TcpStream {
     // A key replaces the token, which only the client has.
-    let made = client
+    let created = client
         .post("/api/users/me/api-keys", json!({"name": "socket"}))
         .json();
-    let key = made["key"].as_str().unwrap();
+    let key = created["key"].as_str().unwrap();
     let body = if body.is_null() {
         String::new()
     } else {
@@ -250,7 +261,7 @@ pub fn read_until(socket: &mut TcpStream, mark: &str) -> String {
 }
 
 /// Waits until the newest analysis has ended, and returns it.
-pub fn newest(client: &mut Client) -> Value {
+pub fn newest_ended(client: &mut Client) -> Value {
     let list = client.get("/api/analyses").json();
     let id = list["analyses"][0]["id"].as_str().unwrap().to_owned();
     wait_until_ended(client, &id)
@@ -282,7 +293,7 @@ fn the_first_bytes_come_before_any_answer() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let asking = short_run_with(&["p/silent"], json!({"stream": true}));
-    let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
+    let mut socket = open_stream(&server, &mut client, "POST", "/api/analyze", &asking);
     let head = read_until(&mut socket, "\n:");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     read_until(&mut socket, "member.started");
@@ -303,10 +314,10 @@ fn canceling_closes_the_call_and_ends_the_stream() {
     assert_eq!(answer["status"], "cancelled");
     provider.wait_for_disconnect("slow");
     assert_eq!(events.last().unwrap().name, "analysis.cancelled");
-    whole(&follow(&mut client, &id, None));
-    let again = client.post(&analysis_path(&id, "/cancel"), json!({}));
+    check_complete_stream(&follow_events(&mut client, &id, None));
+    let second = client.post(&analysis_path(&id, "/cancel"), json!({}));
     assert_eq!(
-        (again.status, again.json()["status"].clone()),
+        (second.status, second.json()["status"].clone()),
         (200, json!("cancelled"))
     );
 }
@@ -322,27 +333,27 @@ fn a_client_that_leaves_its_request_stops_the_run() {
         let server = server(&provider, &[]);
         let mut client = server.user("ada@example.com");
         let asking = short_run_with(&["p/slow"], json!({"stream": streamed}));
-        let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
+        let mut socket = open_stream(&server, &mut client, "POST", "/api/analyze", &asking);
         provider.wait_for_requests(1);
         if streamed {
             read_until(&mut socket, "member.delta");
         }
         drop(socket);
         provider.wait_for_disconnect("slow");
-        let shown = newest(&mut client);
-        assert_eq!(shown["status"], "cancelled");
-        assert_eq!(shown["error"], "the client closed the connection");
+        let body = newest_ended(&mut client);
+        assert_eq!(body["status"], "cancelled");
+        assert_eq!(body["error"], "the client closed the connection");
     }
 }
 
 #[test]
 fn a_watcher_that_leaves_stops_nothing() {
-    let provider = two();
+    let provider = two_member_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/thin", "p/strong"]);
     let path = analysis_path(&id, "/events");
-    let mut socket = open(&server, &mut client, "GET", &path, &Value::Null);
+    let mut socket = open_stream(&server, &mut client, "GET", &path, &Value::Null);
     read_until(&mut socket, "member.delta");
     drop(socket);
     assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
@@ -355,33 +366,37 @@ fn a_stopping_server_says_that_it_was_the_one_who_left() {
     let mut client = server.user("ada@example.com");
     let ask =
         |streamed: bool| short_run_with(&["p/slow"], json!({"stream": streamed, "cache": "off"}));
-    let mut streamed = open(&server, &mut client, "POST", "/api/analyze", &ask(true));
-    let waiting = open(&server, &mut client, "POST", "/api/analyze", &ask(false));
+    let mut streamed = open_stream(&server, &mut client, "POST", "/api/analyze", &ask(true));
+    let waiting = open_stream(&server, &mut client, "POST", "/api/analyze", &ask(false));
     provider.wait_for_requests(2);
     read_until(&mut streamed, "member.delta");
-    let again = Server::in_folder(server.stop(), &[]);
-    client.base = again.client().base;
+    let restarted = Server::in_folder(server.stop(), &[]);
+    client.base = restarted.client().base;
     let list = client.get("/api/analyses").json();
     for analysis in list["analyses"].as_array().unwrap() {
         assert_eq!(analysis["status"], "cancelled");
         let reason = analysis["error"].as_str().unwrap();
         assert!(reason.contains("server"), "{reason}");
-        whole(&follow(&mut client, analysis["id"].as_str().unwrap(), None));
+        check_complete_stream(&follow_events(
+            &mut client,
+            analysis["id"].as_str().unwrap(),
+            None,
+        ));
     }
     drop(waiting);
 }
 
 #[test]
 fn a_streamed_request_that_may_go_on_alone_does() {
-    let provider = two();
+    let provider = two_member_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let more = json!({"stream": true, "async": true});
-    let asking = short_run_with(&["p/thin", "p/strong"], more);
-    let mut socket = open(&server, &mut client, "POST", "/api/analyze", &asking);
+    let extra = json!({"stream": true, "async": true});
+    let asking = short_run_with(&["p/thin", "p/strong"], extra);
+    let mut socket = open_stream(&server, &mut client, "POST", "/api/analyze", &asking);
     read_until(&mut socket, "member.delta");
     drop(socket);
-    assert_eq!(newest(&mut client)["status"], "completed");
+    assert_eq!(newest_ended(&mut client)["status"], "completed");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
+use crate::compatible::{data_objects, key, stream_lines};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
@@ -19,8 +19,8 @@ pub fn counting() -> Provider {
     })
 }
 
-fn last_sent(provider: &Provider) -> Value {
-    provider.asked().last().unwrap().body.clone()
+fn last_request_body(provider: &Provider) -> Value {
+    provider.requests().last().unwrap().body.clone()
 }
 
 #[test]
@@ -45,15 +45,15 @@ fn text_completions_over_a_chat_model() {
     );
     assert_eq!(choice.get("logprobs"), Some(&Value::Null));
     assert_eq!(response["usage"]["total_tokens"], 18);
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     assert_eq!(
         (&sent["stop"], &sent["max_tokens"]),
         (&json!(["\n\n"]), &json!(20))
     );
-    let asked = sent["messages"][1]["content"].as_str().unwrap();
+    let question = sent["messages"][1]["content"].as_str().unwrap();
     assert!(
-        asked.contains("def add(a, b)") && asked.contains("print(1)"),
-        "{asked}"
+        question.contains("def add(a, b)") && question.contains("print(1)"),
+        "{question}"
     );
 
     let key = key(&mut client);
@@ -61,9 +61,9 @@ fn text_completions_over_a_chat_model() {
     streamed["stream"] = json!(true);
     streamed["echo"] = json!(true);
     streamed["stream_options"] = json!({ "include_usage": true });
-    let (_, lines) = lines(&server, &key, "/v1/completions", &streamed);
+    let (_, lines) = stream_lines(&server, &key, "/v1/completions", &streamed);
     assert_eq!(lines.last().unwrap(), "data: [DONE]");
-    let chunks = data(&lines);
+    let chunks = data_objects(&lines);
     let text: String = chunks
         .iter()
         .filter_map(|chunk| chunk["choices"][0]["text"].as_str())
@@ -188,7 +188,7 @@ fn documents_in_a_request_are_read_in_their_place() {
     ] {
         let answer = client.post(path, body);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        let sent = last_sent(&provider)["messages"].to_string();
+        let sent = last_request_body(&provider)["messages"].to_string();
         assert!(sent.contains(words), "{path}: {sent}");
     }
     let count = |client: &mut crate::support::Client, block: &Value| {
@@ -270,7 +270,7 @@ fn an_effort_reaches_the_provider_however_it_is_written() {
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         assert!(!answer.headers.contains_key("x-quire-ignored"), "{body}");
         assert_eq!(
-            last_sent(&provider)["reasoning_effort"],
+            last_request_body(&provider)["reasoning_effort"],
             effort,
             "{path} {body}"
         );
@@ -290,5 +290,5 @@ fn a_message_may_name_many_stop_sequences() {
     });
     let response = client.post("/v1/messages", body);
     assert_eq!(response.status, 200, "{}", response.text());
-    assert_eq!(provider.asked()[0].body["stop"], json!(stops));
+    assert_eq!(provider.requests()[0].body["stop"], json!(stops));
 }

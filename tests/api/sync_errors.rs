@@ -71,7 +71,7 @@ int fdatasync(int fd) {
 "#;
 
 /// Compiles the library. Returns `None` if this machine has no C compiler.
-fn shim(folder: &Folder) -> Option<PathBuf> {
+fn compile_shim(folder: &Folder) -> Option<PathBuf> {
     let (source, library) = (folder.path().join("shim.c"), folder.path().join("shim.so"));
     fs::write(&source, SHIM).unwrap();
     let mut cc = Command::new("cc");
@@ -85,8 +85,8 @@ fn shim(folder: &Folder) -> Option<PathBuf> {
             None
         }
         Ok(done) => {
-            let said = String::from_utf8_lossy(&done.stderr);
-            assert!(done.status.success(), "{said}");
+            let text = String::from_utf8_lossy(&done.stderr);
+            assert!(done.status.success(), "{text}");
             Some(library)
         }
     }
@@ -100,9 +100,9 @@ struct Failing {
 }
 
 impl Failing {
-    fn of(files: &str) -> Option<Self> {
+    fn for_files(files: &str) -> Option<Self> {
         let folder = Folder::new();
-        let library = shim(&folder)?;
+        let library = compile_shim(&folder)?;
         let count = folder.path().join("count");
         let settings = [
             ("USE_MOCK", "true"),
@@ -140,23 +140,23 @@ impl Failing {
     }
 }
 
-fn text_of(n: usize) -> String {
+fn text_of_document(n: usize) -> String {
     format!("Sheet {n} weighs eighty grams. ").repeat(20)
 }
 
 /// Returns the document once it has been read.
-fn settled(client: &mut Client, id: &str) -> Value {
+fn wait_until_read(client: &mut Client, id: &str) -> Value {
     for _ in 0..1200 {
-        let shown = client.get(&format!("/api/documents/{id}")).json();
-        if shown["status"] != "processing" {
-            return shown;
+        let body = client.get(&format!("/api/documents/{id}")).json();
+        if body["status"] != "processing" {
+            return body;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
     panic!("{id} is not read");
 }
 
-fn listed(client: &mut Client) -> Vec<String> {
+fn list_documents(client: &mut Client) -> Vec<String> {
     let response = client.get("/api/documents?limit=200").json();
     let all = response["documents"].as_array().unwrap().iter();
     all.map(|one| one["id"].as_str().unwrap().to_owned())
@@ -170,21 +170,25 @@ fn upload_all(failing: &Failing, client: &mut Client) -> (Vec<(String, usize)>, 
     for n in 1..100 {
         failing.fail(n);
         let name = format!("{n}.txt");
-        let taken = client.upload("/api/upload-document", &name, text_of(n).as_bytes());
-        match taken.status {
+        let uploaded = client.upload(
+            "/api/upload-document",
+            &name,
+            text_of_document(n).as_bytes(),
+        );
+        match uploaded.status {
             200 | 202 => {
-                let id = taken.json()["document_id"].as_str().unwrap().to_owned();
-                let shown = settled(client, &id);
-                assert_eq!(shown["status"], "processed", "sync {n}: {shown}");
+                let id = uploaded.json()["document_id"].as_str().unwrap().to_owned();
+                let body = wait_until_read(client, &id);
+                assert_eq!(body["status"], "processed", "sync {n}: {body}");
                 stored.push((id, n));
             }
             status => {
-                assert!(status >= 500, "sync {n}: {}", taken.text());
+                assert!(status >= 500, "sync {n}: {}", uploaded.text());
                 refused += 1;
             }
         }
         let known: Vec<_> = stored.iter().map(|(id, _)| id.clone()).collect();
-        let mut found = listed(client);
+        let mut found = list_documents(client);
         found.retain(|id| !known.contains(id));
         assert!(found.is_empty(), "sync {n}: nothing acknowledged {found:?}");
         if !failing.has_failed() {
@@ -195,22 +199,26 @@ fn upload_all(failing: &Failing, client: &mut Client) -> (Vec<(String, usize)>, 
     panic!("an upload syncs a hundred times");
 }
 
-fn all_there(client: &mut Client, stored: &[(String, usize)]) {
+fn check_documents(client: &mut Client, stored: &[(String, usize)]) {
     for (id, n) in stored {
         let answer = client.get(&format!("/api/documents/{id}/content"));
-        assert_eq!((answer.status, answer.text()), (200, text_of(*n)), "{n}");
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, text_of_document(*n)),
+            "{n}"
+        );
         let read = client.get(&format!("/api/documents/{id}/text"));
         assert!(read.text().contains(&format!("Sheet {n} weighs")), "{n}");
     }
 }
 
 /// Returns the number of files below a folder.
-fn files(folder: &Path) -> usize {
+fn file_count(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, |entries| entries.flatten().count())
 }
 
 fn an_upload_survives(of: &str, expected: usize) {
-    let Some(failing) = Failing::of(of) else {
+    let Some(failing) = Failing::for_files(of) else {
         return;
     };
     let mut client = Client::new(failing.server.address).registered("ada@example.com");
@@ -221,18 +229,18 @@ fn an_upload_survives(of: &str, expected: usize) {
         "{refused} syncs of {of} failed an upload"
     );
     assert!(!stored.is_empty(), "the last one met no failure");
-    all_there(&mut client, &stored);
+    check_documents(&mut client, &stored);
     assert_eq!(client.get("/health").json()["status"], "ok");
     let (server, mut client, folder) = failing.restarted(&client);
-    all_there(&mut client, &stored);
+    check_documents(&mut client, &stored);
     let mut ids: Vec<_> = stored.iter().map(|(id, _)| id.clone()).collect();
-    let mut found = listed(&mut client);
+    let mut found = list_documents(&mut client);
     ids.sort();
     found.sort();
     assert_eq!(found, ids);
     // Refused uploads take up no space.
     let data = folder.path().join("data");
-    assert_eq!(files(&data.join("documents")), stored.len());
+    assert_eq!(file_count(&data.join("documents")), stored.len());
     drop(server);
 }
 
@@ -250,7 +258,7 @@ fn a_document_whose_row_cannot_be_synced_is_refused_or_read_all_the_same() {
 
 #[test]
 fn a_change_whose_commit_cannot_be_synced_is_refused_and_leaves_nothing() {
-    let Some(failing) = Failing::of("/data/quire.db-wal") else {
+    let Some(failing) = Failing::for_files("/data/quire.db-wal") else {
         return;
     };
     let mut client = Client::new(failing.server.address).registered("ada@example.com");

@@ -4,11 +4,12 @@
 use serde_json::{Value, json};
 
 use crate::reasoning::{
-    anthropic, collected, last_sent, messages, named, redacted, speaking, streamed, thought,
+    anthropic, collected, last_request_body, messages, named_events, redacted, speaking, streamed,
+    thought,
 };
 use crate::support::provider::{Provider, ReceivedRequest, on};
 
-fn tools() -> Value {
+fn tool_definitions() -> Value {
     json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }])
 }
 
@@ -18,7 +19,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let body = json!({
-        "model": "p/thinker", "input": [{ "role": "user", "content": "Warm?" }], "tools": tools(),
+        "model": "p/thinker", "input": [{ "role": "user", "content": "Warm?" }], "tools": tool_definitions(),
         "include": ["reasoning.encrypted_content"], "reasoning": { "effort": "high" }, "store": false,
     });
     let response = client.post("/v1/responses", body.clone()).json();
@@ -35,7 +36,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         assert!(content.contains(sealed), "{item}");
     }
     assert_ne!(output[0]["id"], output[1]["id"], "{response}");
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     let effort = (&sent["thinking"]["type"], &sent["output_config"]["effort"]);
     assert_eq!(effort, (&json!("adaptive"), &json!("high")), "{sent}");
     let events = streamed(&server, &mut client, "/v1/responses", &body);
@@ -43,23 +44,23 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         .iter()
         .filter(|event| event["type"] == "response.output_item.done");
     let done: Vec<&Value> = done.map(|event| &event["item"]).collect();
-    let whole = &events.last().unwrap()["response"]["output"];
-    assert_eq!(json!(done), *whole, "{events:?}");
+    let full = &events.last().unwrap()["response"]["output"];
+    assert_eq!(json!(done), *full, "{events:?}");
     for (place, item) in output.iter().take(2).enumerate() {
-        let streamed = &whole[place]["encrypted_content"];
-        assert_eq!(item["encrypted_content"], *streamed, "{whole}");
+        let streamed = &full[place]["encrypted_content"];
+        assert_eq!(item["encrypted_content"], *streamed, "{full}");
     }
     // The client sends back what it received, and the vendor gets its own blocks.
-    for output in [json!(output), whole.clone()] {
-        let mut again = body.clone();
-        let input = again["input"].as_array_mut().unwrap();
+    for output in [json!(output), full.clone()] {
+        let mut second = body.clone();
+        let input = second["input"].as_array_mut().unwrap();
         let call = &output[2]["call_id"];
         let result = json!({ "type": "function_call_output", "call_id": call, "output": "mild" });
         input.extend(output.as_array().unwrap().iter().cloned());
         input.push(result);
-        let response = client.post("/v1/responses", again).json();
+        let response = client.post("/v1/responses", second).json();
         assert_eq!(response["status"], "completed", "{response}");
-        let sent = last_sent(&provider);
+        let sent = last_request_body(&provider);
         let own = &sent["messages"][1]["content"];
         assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
         assert_eq!(own[2]["type"], "tool_use", "{sent}");
@@ -85,7 +86,7 @@ fn signed_blocks_are_returned_without_a_request_for_thinking() {
     turns.push(json!({ "role": "assistant", "content": content }));
     turns.push(json!({ "role": "user", "content": result }));
     assert_eq!(client.post("/v1/messages", body).status, 200);
-    let sent = last_sent(&provider);
+    let sent = last_request_body(&provider);
     let own = &sent["messages"][1]["content"];
     assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
 }
@@ -113,7 +114,7 @@ fn blocks_between_words_and_calls_keep_their_place() {
         json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use" }, "usage": { "output_tokens": 5 } }),
         json!({ "type": "message_stop" }),
     ];
-    let provider = Provider::answering(move |_: &ReceivedRequest| named(&events));
+    let provider = Provider::answering(move |_: &ReceivedRequest| named_events(&events));
     let server = speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
@@ -135,7 +136,7 @@ fn blocks_between_words_and_calls_keep_their_place() {
         turns.push(json!({ "role": "assistant", "content": blocks }));
         turns.push(json!({ "role": "user", "content": result }));
         assert_eq!(client.post("/v1/messages", body).status, 200);
-        let sent = last_sent(&provider);
+        let sent = last_request_body(&provider);
         let turns = sent["messages"].as_array().unwrap()[1..].iter();
         let turns = turns.filter(|turn| turn["role"] == "assistant");
         let parts = turns.flat_map(|turn| turn["content"].as_array().unwrap());
@@ -150,9 +151,9 @@ fn blocks_between_words_and_calls_keep_their_place() {
 
 #[test]
 fn a_refusal_of_the_request_keeps_its_vendors_words() {
-    const WORDS: &str = "messages.1.content.0: expected `thinking`, found `tool_use`";
+    const VENDOR_ERROR: &str = "messages.1.content.0: expected `thinking`, found `tool_use`";
     let provider = Provider::answering(|_: &ReceivedRequest| {
-        let error = json!({ "type": "invalid_request_error", "message": format!("{WORDS} sk-ant-api03-0123456789abcdef") });
+        let error = json!({ "type": "invalid_request_error", "message": format!("{VENDOR_ERROR} sk-ant-api03-0123456789abcdef") });
         let body = json!({ "type": "error", "error": error });
         on("").status(400, "application/json", &body.to_string())
     });
@@ -169,14 +170,14 @@ fn a_refusal_of_the_request_keeps_its_vendors_words() {
             let answer = client.post(path, body);
             assert_eq!(answer.status, 400, "{}", answer.text());
             let response = answer.json();
-            let said = response["error"]["message"].as_str().unwrap();
-            assert!(said.contains(WORDS), "{path}: {said}");
-            assert!(!said.contains("sk-ant"), "{path}: {said}");
+            let message = response["error"]["message"].as_str().unwrap();
+            assert!(message.contains(VENDOR_ERROR), "{path}: {message}");
+            assert!(!message.contains("sk-ant"), "{path}: {message}");
         }
     }
     // A panel's members and the pages use Quire's own format.
-    let asked =
+    let request =
         json!({ "prompt": "Warm?", "models": ["p/thinker"], "pattern": "gut", "cache": "off" });
-    let said = client.post("/api/analyze", asked).text();
+    let said = client.post("/api/analyze", request).text();
     assert!(!said.contains("tool_use"), "{said}");
 }

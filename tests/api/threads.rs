@@ -15,16 +15,18 @@ use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 /// A provider whose models repeat the question in capital letters.
-fn shouting() -> Provider {
+fn shouting_provider() -> Provider {
     Provider::answering(|asked| {
-        let question = said(asked).pop().map_or_else(String::new, |(_, text)| text);
+        let question = messages_of(asked)
+            .pop()
+            .map_or_else(String::new, |(_, text)| text);
         let last = question.lines().last().unwrap_or_default();
         on("*").sse(&answer_stream(&last.to_uppercase()))
     })
 }
 
 /// Returns a request's messages with their roles, without the system message.
-fn said(asked: &ReceivedRequest) -> Vec<(String, String)> {
+fn messages_of(asked: &ReceivedRequest) -> Vec<(String, String)> {
     let messages = asked.body["messages"].as_array().cloned();
     let messages = messages.unwrap_or_default().into_iter();
     messages
@@ -36,49 +38,49 @@ fn said(asked: &ReceivedRequest) -> Vec<(String, String)> {
         .collect()
 }
 
-fn system(asked: &ReceivedRequest) -> String {
+fn system_message(asked: &ReceivedRequest) -> String {
     let first = &asked.body["messages"][0];
     assert_eq!(first["role"], "system", "{first}");
     first["content"].as_str().unwrap().to_owned()
 }
 
 /// Returns a first question to one model.
-fn first(prompt: &str) -> Value {
+fn first_question(prompt: &str) -> Value {
     json!({
         "prompt": prompt, "models": ["p/a"], "pattern": "plain", "cache": "off", "ultra_model": "p/a",
     })
 }
 
-fn ask(client: &mut Client, body: Value) -> Value {
+fn ask_and_wait(client: &mut Client, body: Value) -> Value {
     let answer = client.post("/api/analyze", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
-fn follow(client: &mut Client, turn: &Value, prompt: &str) -> Value {
+fn follow_up(client: &mut Client, turn: &Value, prompt: &str) -> Value {
     let body = json!({"prompt": prompt, "follow_up_to": turn["analysis_id"], "cache": "off"});
-    ask(client, body)
+    ask_and_wait(client, body)
 }
 
-fn thread(client: &mut Client, turn: &Value) -> Value {
+fn get_thread(client: &mut Client, turn: &Value) -> Value {
     let id = turn["thread_id"].as_str().unwrap();
     client.get(&format!("/api/threads/{id}")).json()
 }
 
 #[test]
 fn a_follow_up_carries_questions_and_answers_and_the_panel() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let one = ask(&mut client, first("alpha"));
+    let answer = ask_and_wait(&mut client, first_question("alpha"));
     assert_eq!(
-        (&one["turn"], &one["branch"]["of"]),
+        (&answer["turn"], &answer["branch"]["of"]),
         (&json!(1), &Value::Null)
     );
-    let two = follow(&mut client, &one, "beta");
-    let three = follow(&mut client, &two, "gamma");
+    let two = follow_up(&mut client, &answer, "beta");
+    let three = follow_up(&mut client, &two, "gamma");
     assert_eq!(three["turn"], 3);
-    assert_eq!(three["thread_id"], one["thread_id"]);
+    assert_eq!(three["thread_id"], answer["thread_id"]);
     assert_eq!(
         three["branch"],
         json!({"of": two["analysis_id"], "index": 1, "count": 1})
@@ -90,8 +92,8 @@ fn a_follow_up_carries_questions_and_answers_and_the_panel() {
     );
     assert_eq!(three["metadata"]["pattern"], "plain", "its pattern");
 
-    let last = provider.asked().pop().unwrap();
-    let texts: Vec<(String, String)> = said(&last);
+    let last = provider.requests().pop().unwrap();
+    let texts: Vec<(String, String)> = messages_of(&last);
     let pairs: Vec<(&str, &str)> = texts
         .iter()
         .map(|(role, text)| (role.as_str(), text.as_str()))
@@ -107,9 +109,9 @@ fn a_follow_up_carries_questions_and_answers_and_the_panel() {
         ]
     );
 
-    let shown = thread(&mut client, &one);
-    assert_eq!(shown["title"], "alpha");
-    let turns = shown["turns"].as_array().unwrap();
+    let body = get_thread(&mut client, &answer);
+    assert_eq!(body["title"], "alpha");
+    let turns = body["turns"].as_array().unwrap();
     assert_eq!(turns.len(), 3);
     assert_eq!(turns[2]["parent"], two["analysis_id"]);
     assert_eq!(turns[2]["answer"], "GAMMA");
@@ -118,68 +120,77 @@ fn a_follow_up_carries_questions_and_answers_and_the_panel() {
 
 #[test]
 fn each_panel_member_receives_the_conversation() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({
         "prompt": "alpha", "models": ["p/a", "p/b"], "ultra_model": "demo/merge", "pattern": "gut",
         "depth": "full", "cache": "off",
     });
-    let one = ask(&mut client, body);
-    let before = provider.asked().len();
-    let two = follow(&mut client, &one, "beta");
+    let one = ask_and_wait(&mut client, body);
+    let before = provider.requests().len();
+    let two = follow_up(&mut client, &one, "beta");
     assert_eq!(two["metadata"]["models_used"], json!(["p/a", "p/b"]));
     assert_eq!(two["metadata"]["depth"], "full");
     let answer = one["ultra_response"].as_str().unwrap().to_owned();
-    let asked = provider.asked().split_off(before);
-    assert!(asked.len() >= 4, "{}", asked.len());
-    for asked in &asked {
-        let texts = said(asked);
+    let requests = provider.requests().split_off(before);
+    assert!(requests.len() >= 4, "{}", requests.len());
+    for requests in &requests {
+        let texts = messages_of(requests);
         assert_eq!(texts[0], ("user".to_owned(), "alpha".to_owned()));
         assert_eq!(texts[1], ("assistant".to_owned(), answer.clone()));
         assert!(texts[2].1.contains("beta"), "{texts:?}");
     }
     // For prompt caches, the instructions and the conversation before the question are identical in every call.
-    let prefix = |asked: &ReceivedRequest| (system(asked), said(asked)[..2].to_vec());
-    assert!(asked.iter().all(|one| prefix(one) == prefix(&asked[0])));
+    let prefix = |requests: &ReceivedRequest| {
+        (
+            system_message(requests),
+            messages_of(requests)[..2].to_vec(),
+        )
+    };
+    assert!(
+        requests
+            .iter()
+            .all(|one| prefix(one) == prefix(&requests[0]))
+    );
 }
 
 #[test]
 fn a_question_to_one_model_does_not_change_the_panel() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({
         "prompt": "alpha", "models": ["p/a", "p/b"], "ultra_model": "demo/merge", "pattern": "gut",
         "cache": "off",
     });
-    let one = ask(&mut client, body);
+    let answer = ask_and_wait(&mut client, body);
     let aside = json!({
-        "prompt": "why?", "follow_up_to": one["analysis_id"], "models": ["p/b"], "cache": "off",
+        "prompt": "why?", "follow_up_to": answer["analysis_id"], "models": ["p/b"], "cache": "off",
     });
-    let aside = ask(&mut client, aside);
+    let aside = ask_and_wait(&mut client, aside);
     assert_eq!(aside["metadata"]["models_used"], json!(["p/b"]));
     assert_eq!(aside["metadata"]["arrangement"], "single");
     assert_eq!(aside["ultra_response"], aside["model_responses"]["p/b"]);
-    let next = follow(&mut client, &aside, "gamma");
+    let next = follow_up(&mut client, &aside, "gamma");
     assert_eq!(next["metadata"]["models_used"], json!(["p/a", "p/b"]));
     assert_eq!(next["turn"], 3);
 }
 
 #[test]
 fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let one = ask(&mut client, first("alpha"));
-    let two = follow(&mut client, &one, "beta");
+    let answer = ask_and_wait(&mut client, first_question("alpha"));
+    let two = follow_up(&mut client, &answer, "beta");
     let body = json!({"prompt": "delta", "edit_of": two["analysis_id"], "cache": "off"});
-    let other = ask(&mut client, body);
+    let other = ask_and_wait(&mut client, body);
     assert_eq!(
         other["branch"],
-        json!({"of": one["analysis_id"], "index": 2, "count": 2})
+        json!({"of": answer["analysis_id"], "index": 2, "count": 2})
     );
-    let texts = said(&provider.asked().pop().unwrap());
+    let texts = messages_of(&provider.requests().pop().unwrap());
     let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(
         texts,
@@ -188,24 +199,24 @@ fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
     );
 
     let path = analysis_path(two["analysis_id"].as_str().unwrap(), "/rerun");
-    let again = client.post(&path, json!({"cache": "off"}));
-    assert_eq!(again.status, 202, "{}", again.text());
-    assert_eq!(again.json()["branch"]["count"], 3);
-    let shown = wait_until_ended(&mut client, &id_of(&again));
+    let second = client.post(&path, json!({"cache": "off"}));
+    assert_eq!(second.status, 202, "{}", second.text());
+    assert_eq!(second.json()["branch"]["count"], 3);
+    let analysis = wait_until_ended(&mut client, &id_of(&second));
     assert_eq!(
-        (&shown["turn"], &shown["prompt"]),
+        (&analysis["turn"], &analysis["prompt"]),
         (&json!(2), &json!("beta"))
     );
-    let texts = said(&provider.asked().pop().unwrap());
+    let texts = messages_of(&provider.requests().pop().unwrap());
     assert_eq!(texts.len(), 3, "{texts:?}");
 
     // A first question can be edited too.
-    let body = json!({"prompt": "omega", "edit_of": one["analysis_id"], "cache": "off"});
-    let root = ask(&mut client, body);
+    let body = json!({"prompt": "omega", "edit_of": answer["analysis_id"], "cache": "off"});
+    let root = ask_and_wait(&mut client, body);
     assert_eq!(root["branch"], json!({"of": null, "index": 2, "count": 2}));
     assert_eq!(root["metadata"]["models_used"], json!(["p/a"]));
-    let shown = thread(&mut client, &one);
-    let branches = shown["turns"].as_array().unwrap().iter();
+    let view = get_thread(&mut client, &answer);
+    let branches = view["turns"].as_array().unwrap().iter();
     let branches: Vec<Value> = branches.map(|turn| turn["branch"].clone()).collect();
     let branch = |index: u32, count: u32| json!({"index": index, "count": count});
     assert_eq!(
@@ -224,10 +235,10 @@ fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
 fn thread_continues_after_the_newest_turn() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
-    let two = follow(&mut client, &one, "And a ream?");
-    let body = json!({"prompt": "And a sheet?", "thread": one["thread_id"]});
-    let three = ask(&mut client, body);
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow_up(&mut client, &answer, "And a ream?");
+    let body = json!({"prompt": "And a sheet?", "thread": answer["thread_id"]});
+    let three = ask_and_wait(&mut client, body);
     assert_eq!(three["branch"]["of"], two["analysis_id"]);
     assert_eq!(three["turn"], 3);
 }
@@ -237,8 +248,8 @@ fn oversized_conversations_are_shortened_and_reported() {
     let provider = Provider::answering(|_| on("*").sse(&answer_stream(&"word ".repeat(9_000))));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let one = ask(&mut client, first("alpha"));
-    let two = follow(&mut client, &one, "beta");
+    let answer = ask_and_wait(&mut client, first_question("alpha"));
+    let two = follow_up(&mut client, &answer, "beta");
     let note = two["notes"].as_array().unwrap().iter();
     let found = note
         .filter_map(Value::as_str)
@@ -248,7 +259,7 @@ fn oversized_conversations_are_shortened_and_reported() {
         "{}",
         two["notes"]
     );
-    let texts = said(&provider.asked().pop().unwrap());
+    let texts = messages_of(&provider.requests().pop().unwrap());
     assert!(
         texts[1].1.contains("[… shortened …]"),
         "{}",
@@ -260,26 +271,26 @@ fn oversized_conversations_are_shortened_and_reported() {
 
 #[test]
 fn documents_stay_with_the_thread_and_keep_their_marks() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let text = b"The paper is 0.1 mm thick. It is made in Basel.";
     let stored = client
         .upload("/api/upload-document", "paper.txt", text)
         .json();
-    let mut body = first("alpha");
+    let mut body = first_question("alpha");
     body["document_ids"] = json!([stored["document_id"]]);
-    let one = ask(&mut client, body);
-    let two = follow(&mut client, &one, "beta");
+    let answer = ask_and_wait(&mut client, body);
+    let two = follow_up(&mut client, &answer, "beta");
     assert_eq!(
         two["metadata"]["document_ids"],
         json!([stored["document_id"]])
     );
-    let asked = provider.asked();
-    assert!(system(&asked[0]).contains("made in Basel"));
+    let requests = provider.requests();
+    assert!(system_message(&requests[0]).contains("made in Basel"));
     assert_eq!(
-        system(&asked[0]),
-        system(&asked[1]),
+        system_message(&requests[0]),
+        system_message(&requests[1]),
         "fence, canary, marks: all the same"
     );
 
@@ -287,12 +298,12 @@ fn documents_stay_with_the_thread_and_keep_their_marks() {
         "prompt": "gamma", "follow_up_to": two["analysis_id"], "keep_documents": false, "cache": "off",
     });
     assert_eq!(
-        ask(&mut client, without)["metadata"]["document_ids"],
+        ask_and_wait(&mut client, without)["metadata"]["document_ids"],
         json!([])
     );
     let path = format!("/api/documents/{}", stored["document_id"].as_str().unwrap());
     assert_eq!(client.delete(&path).status, 200);
-    let four = follow(&mut client, &two, "delta");
+    let four = follow_up(&mut client, &two, "delta");
     assert_eq!(four["metadata"]["document_ids"], json!([]));
     assert!(
         four["notes"].to_string().contains("was deleted"),
@@ -305,9 +316,9 @@ fn documents_stay_with_the_thread_and_keep_their_marks() {
 fn a_thread_is_renamed_pinned_archived_and_deleted() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
-    follow(&mut client, &one, "And a ream?");
-    let path = format!("/api/threads/{}", one["thread_id"].as_str().unwrap());
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
+    follow_up(&mut client, &answer, "And a ream?");
+    let path = format!("/api/threads/{}", answer["thread_id"].as_str().unwrap());
     let changed = client.json("PATCH", &path, &json!({"title": " Paper ", "pinned": true}));
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json()["title"], "Paper");
@@ -320,13 +331,13 @@ fn a_thread_is_renamed_pinned_archived_and_deleted() {
         (1, 1)
     );
     assert_eq!(count(&mut client, "?pinned=false"), 0);
-    let listed = client.get("/api/threads").json()["threads"][0].clone();
+    let entries = client.get("/api/threads").json()["threads"][0].clone();
     assert_eq!(
-        (&listed["turns"], &listed["newest"]["status"]),
+        (&entries["turns"], &entries["newest"]["status"]),
         (&json!(2), &json!("completed"))
     );
-    assert!(listed["cost_usd"].is_number(), "{listed}");
-    let model = thread(&mut client, &one)["turns"][0]["models"][0].clone();
+    assert!(entries["cost_usd"].is_number(), "{entries}");
+    let model = get_thread(&mut client, &answer)["turns"][0]["models"][0].clone();
     let model = model.as_str().unwrap();
     for (query, found) in [
         ("?shared=true", 0),
@@ -347,7 +358,7 @@ fn a_thread_is_renamed_pinned_archived_and_deleted() {
     client.json("PATCH", &path, &json!({"archived": true}));
     client.json(
         "POST",
-        &analysis_path(one["analysis_id"].as_str().unwrap(), "/share"),
+        &analysis_path(answer["analysis_id"].as_str().unwrap(), "/share"),
         &json!({}),
     );
     assert_eq!(count(&mut client, "?shared=true"), 1, "archived ones too");
@@ -379,14 +390,14 @@ fn a_thread_is_renamed_pinned_archived_and_deleted() {
 fn turns_after_a_deleted_one_follow_the_one_before_it() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
-    let two = follow(&mut client, &one, "And a ream?");
-    let three = follow(&mut client, &two, "And a sheet?");
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow_up(&mut client, &answer, "And a ream?");
+    let three = follow_up(&mut client, &two, "And a sheet?");
     client.delete(&analysis_path(two["analysis_id"].as_str().unwrap(), ""));
-    let turns = thread(&mut client, &one)["turns"].clone();
+    let turns = get_thread(&mut client, &answer)["turns"].clone();
     assert_eq!(turns.as_array().unwrap().len(), 2);
-    assert_eq!(turns[1]["parent"], one["analysis_id"]);
-    for turn in [&one, &three] {
+    assert_eq!(turns[1]["parent"], answer["analysis_id"]);
+    for turn in [&answer, &three] {
         client.delete(&analysis_path(turn["analysis_id"].as_str().unwrap(), ""));
     }
     assert_eq!(client.get("/api/threads").json()["threads"], json!([]));
@@ -406,32 +417,36 @@ fn a_follow_up_resumes_after_the_server_is_killed() {
     let folder = Folder::new();
     let killed = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(killed.address).registered("ada@example.com");
-    let one = ask(&mut client, first("alpha"));
+    let answer = ask_and_wait(&mut client, first_question("alpha"));
     let body = json!({
-        "prompt": "beta", "follow_up_to": one["analysis_id"], "cache": "off", "async": true,
+        "prompt": "beta", "follow_up_to": answer["analysis_id"], "cache": "off", "async": true,
     });
     let two = client.post("/api/analyze", body);
     provider.wait_hanging(1);
     killed.kill();
-    let again = Executable::start(&folder, &provider, &[]);
-    let mut client = again.known(&client);
-    let shown = wait_until_ended(&mut client, &id_of(&two));
+    let restarted = Executable::start(&folder, &provider, &[]);
+    let mut client = restarted.known(&client);
+    let analysis = wait_until_ended(&mut client, &id_of(&two));
     assert_eq!(
-        (&shown["turn"], &shown["synthesis"]),
+        (&analysis["turn"], &analysis["synthesis"]),
         (&json!(2), &json!("BETA"))
     );
     let calls: Vec<ReceivedRequest> = provider
-        .asked()
+        .requests()
         .into_iter()
         .filter(|asked| asked.body["model"] == "a")
         .collect();
-    assert_eq!(said(&calls[1]), said(&calls[2]), "the same request");
-    assert_eq!(said(&calls[2]).len(), 3);
+    assert_eq!(
+        messages_of(&calls[1]),
+        messages_of(&calls[2]),
+        "the same request"
+    );
+    assert_eq!(messages_of(&calls[2]).len(), 3);
 }
 
 #[test]
 fn programs_group_the_answers_of_a_panel_in_a_thread() {
-    let provider = shouting();
+    let provider = shouting_provider();
     let server = server(&provider, &[]);
     let (mut ada, mut bob) = (server.user("a@example.org"), server.user("b@example.org"));
     let body = json!({
@@ -457,12 +472,12 @@ fn programs_group_the_answers_of_a_panel_in_a_thread() {
     // Another user's thread gives the same response as one that never existed.
     for name in [thread.as_str(), "thread_01ARYZ6S410000000000000000", "x"] {
         let mut stranger = bob.clone().with("x-quire-thread", name);
-        let refused = stranger.post("/v1/chat/completions", body.clone());
-        assert_eq!(refused.status, 400, "{name}: {}", refused.text());
+        let response = stranger.post("/v1/chat/completions", body.clone());
+        assert_eq!(response.status, 400, "{name}: {}", response.text());
         assert!(
-            refused.text().contains("x-quire-thread"),
+            response.text().contains("x-quire-thread"),
             "{}",
-            refused.text()
+            response.text()
         );
     }
     // A single model's answer does not belong to a thread.

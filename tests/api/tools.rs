@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
+use crate::compatible::{data_objects, key, stream_lines};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest, ScriptLine};
 use crate::support::script::{answer_stream, server, tool_call_stream};
 
-fn weather() -> Value {
+fn weather_tool() -> Value {
     json!({ "type": "function", "function": {
         "name": "weather", "description": "The weather of a place.",
         "parameters": { "type": "object", "properties": { "place": { "type": "string" } } },
@@ -16,7 +16,7 @@ fn weather() -> Value {
 }
 
 /// A provider that calls the tool in two pieces, unless the request contains its result.
-fn acting() -> Provider {
+fn tool_calling_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let messages = asked.body["messages"].as_array().unwrap();
         let has_result = messages.iter().any(|message| message["role"] == "tool");
@@ -28,19 +28,19 @@ fn acting() -> Provider {
 }
 
 fn asked_with_tools(provider: &Provider) -> Vec<ReceivedRequest> {
-    let asked = provider.asked().into_iter();
-    asked
-        .filter(|asked| !asked.body["tools"].is_null())
+    let requests = provider.requests().into_iter();
+    requests
+        .filter(|requests| !requests.body["tools"].is_null())
         .collect()
 }
 
 #[test]
 fn a_single_model_calls_a_tool_and_receives_the_result() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let mut body = json!({
-        "model": "p/any", "tools": [weather()], "tool_choice": "required",
+        "model": "p/any", "tools": [weather_tool()], "tool_choice": "required",
         "messages": [{ "role": "user", "content": "Where is it warm?" }],
     });
     let answer = client.post("/v1/chat/completions", body.clone()).json();
@@ -53,10 +53,10 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
         (&calls[1]["id"], calls.as_array().unwrap().len()),
         (&json!("c2"), 2)
     );
-    let sent = &provider.asked()[0].body;
+    let sent = &provider.requests()[0].body;
     assert_eq!(
         (&sent["tools"][0], &sent["tool_choice"]),
-        (&weather(), &json!("required"))
+        (&weather_tool(), &json!("required"))
     );
 
     let messages = body["messages"].as_array_mut().unwrap();
@@ -70,7 +70,7 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
         answer["choices"][0]["message"]["content"], "It is warm.",
         "{answer}"
     );
-    let sent = &provider.asked()[1].body["messages"];
+    let sent = &provider.requests()[1].body["messages"];
     assert_eq!(sent[1]["tool_calls"], calls);
     assert_eq!(
         (&sent[2]["role"], &sent[2]["tool_call_id"]),
@@ -80,17 +80,18 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
 
 #[test]
 fn tool_calls_are_streamed_in_each_api_format() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
     let user = json!([{ "role": "user", "content": "Where is it warm?" }]);
     let flat = json!({ "type": "function", "name": "weather", "parameters": { "type": "object" } });
-    let own = json!({ "name": "weather", "input_schema": { "type": "object" } });
+    let own_body = json!({ "name": "weather", "input_schema": { "type": "object" } });
 
-    let body = json!({ "model": "p/any", "stream": true, "tools": [weather()], "messages": user });
-    let (_, response) = lines(&server, &key, "/v1/chat/completions", &body);
-    let chunks = data(&response);
+    let body =
+        json!({ "model": "p/any", "stream": true, "tools": [weather_tool()], "messages": user });
+    let (_, response) = stream_lines(&server, &key, "/v1/chat/completions", &body);
+    let chunks = data_objects(&response);
     let calls: Vec<&Value> = chunks
         .iter()
         .flat_map(|chunk| {
@@ -112,7 +113,7 @@ fn tool_calls_are_streamed_in_each_api_format() {
 
     let body =
         json!({ "model": "p/any", "stream": true, "tools": [flat], "input": "Where is it warm?" });
-    let events = data(&lines(&server, &key, "/v1/responses", &body).1);
+    let events = data_objects(&stream_lines(&server, &key, "/v1/responses", &body).1);
     let last = &events.last().unwrap()["response"];
     assert_eq!(
         (&last["status"], &last["output"][0]["type"]),
@@ -125,8 +126,8 @@ fn tool_calls_are_streamed_in_each_api_format() {
         .collect();
     assert_eq!(done[0]["arguments"], "{\"place\":\"Rome\"}");
 
-    let body = json!({ "model": "p/any", "stream": true, "max_tokens": 100, "tools": [own], "messages": user });
-    let events = data(&lines(&server, &key, "/v1/messages", &body).1);
+    let body = json!({ "model": "p/any", "stream": true, "max_tokens": 100, "tools": [own_body], "messages": user });
+    let events = data_objects(&stream_lines(&server, &key, "/v1/messages", &body).1);
     let starts: Vec<&Value> = events
         .iter()
         .filter(|event| event["type"] == "content_block_start")
@@ -144,7 +145,7 @@ fn tool_calls_are_streamed_in_each_api_format() {
 
 #[test]
 fn anthropic_s_and_responses_results_are_given_back() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/messages", json!({
@@ -168,8 +169,8 @@ fn anthropic_s_and_responses_results_are_given_back() {
         answer.text()
     );
     let roles = |place: usize| -> Vec<String> {
-        let asked = provider.asked();
-        let messages = asked[place].body["messages"].as_array().unwrap().iter();
+        let requests = provider.requests();
+        let messages = requests[place].body["messages"].as_array().unwrap().iter();
         messages
             .map(|message| message["role"].as_str().unwrap().to_owned())
             .collect()
@@ -193,14 +194,14 @@ fn anthropic_s_and_responses_results_are_given_back() {
 
 #[test]
 fn panel_advises_and_one_member_calls_tools() {
-    let provider = acting();
+    let provider = tool_calling_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let recipe = json!({ "name": "my-crew", "pattern": "gut", "models": ["p/one", "p/two"], "ultra_model": "p/writer" });
-    let made = client.post("/api/recipes", recipe);
-    assert!(made.status < 300, "{}", made.text());
+    let created = client.post("/api/recipes", recipe);
+    assert!(created.status < 300, "{}", created.text());
     let mut body = json!({
-        "model": "quire/my-crew", "tools": [weather()],
+        "model": "quire/my-crew", "tools": [weather_tool()],
         "messages": [{ "role": "user", "content": "Where is it warm?" }],
     });
     let answer = client.post("/v1/chat/completions", body.clone()).json();
@@ -211,7 +212,7 @@ fn panel_advises_and_one_member_calls_tools() {
     let acted = asked_with_tools(&provider);
     assert_eq!(acted.len(), 1, "advisers are offered none");
     assert_eq!(acted[0].model(), "writer");
-    let before = provider.asked().len();
+    let before = provider.requests().len();
     assert!(before >= 3);
 
     // With the tool's result, only the acting model continues.
@@ -225,9 +226,9 @@ fn panel_advises_and_one_member_calls_tools() {
         answer["choices"][0]["message"]["content"], "It is warm.",
         "{answer}"
     );
-    let asked = provider.asked();
+    let requests = provider.requests();
     assert_eq!(
-        (asked.len() - before, asked[before].model()),
+        (requests.len() - before, requests[before].model()),
         (1, "writer".to_owned())
     );
 }
@@ -235,12 +236,12 @@ fn panel_advises_and_one_member_calls_tools() {
 #[test]
 fn an_interrupted_tool_call_is_an_error() {
     let provider = Provider::answering(|_: &ReceivedRequest| -> ScriptLine {
-        let whole = tool_call_stream();
-        on("").cut(&whole[..whole.len() / 2])
+        let full = tool_call_stream();
+        on("").cut(&full[..full.len() / 2])
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let body = json!({ "model": "p/any", "tools": [weather()], "messages": [{ "role": "user", "content": "Where?" }] });
+    let body = json!({ "model": "p/any", "tools": [weather_tool()], "messages": [{ "role": "user", "content": "Where?" }] });
     let answer = client.post("/v1/chat/completions", body);
     assert!(answer.status >= 500, "{}", answer.text());
 }

@@ -11,14 +11,14 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 use crate::support::server::Folder;
 
-fn prompt(asked: &ReceivedRequest) -> String {
+fn prompt_of(asked: &ReceivedRequest) -> String {
     let messages = asked.body["messages"].as_array().into_iter().flatten();
-    let said = messages.filter_map(|message| message["content"].as_str());
-    said.collect::<Vec<_>>().join("\n")
+    let text = messages.filter_map(|message| message["content"].as_str());
+    text.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns one answer's text as shown to the judge.
-fn shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
+fn answer_shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
     let from = prompt.find(&format!("----- answer {letter} ")).unwrap();
     let to = prompt
         .find(&format!("----- end of answer {letter} "))
@@ -27,15 +27,15 @@ fn shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
 }
 
 /// A provider whose members answer according to their names, with this judge of two answers.
-fn panel(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provider {
+fn panel_provider(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provider {
     Provider::answering(move |asked| {
         if asked.head.starts_with("GET") {
             return on("").status(200, "application/json", "{\"data\":[]}");
         }
-        let prompt = prompt(asked);
+        let prompt = prompt_of(asked);
         let text = match asked.model().as_str() {
             "judge" if prompt.contains("answer A") => {
-                let better = judge(shown(&prompt, "A"), shown(&prompt, "B"));
+                let better = judge(answer_shown(&prompt, "A"), answer_shown(&prompt, "B"));
                 json!({ "solution": "4", "reason": "r", "better": better }).to_string()
             }
             "judge" => {
@@ -52,7 +52,7 @@ fn panel(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provide
     })
 }
 
-fn honest(one: &str, other: &str) -> &'static str {
+fn honest_verdict(one: &str, other: &str) -> &'static str {
     match (one.contains("It is 4"), other.contains("It is 4")) {
         _ if one.len().abs_diff(other.len()) > 20 && one.contains("wonderful") => "tie",
         (true, false) => "A",
@@ -68,7 +68,7 @@ fn honest(one: &str, other: &str) -> &'static str {
     }
 }
 
-fn body(models: &[&str], evaluator: Value) -> Value {
+fn experiment_body(models: &[&str], evaluator: Value) -> Value {
     let cases: Vec<Value> = (0..24)
         .map(|n| json!({ "prompt": format!("What is {n} and {}?", 4 - i64::from(n)), "expected": "4" }))
         .collect();
@@ -78,14 +78,14 @@ fn body(models: &[&str], evaluator: Value) -> Value {
     })
 }
 
-fn begun(client: &mut Client, body: Value) -> String {
-    let begun = client.post("/api/experiments", body);
-    assert_eq!(begun.status, 201, "{}", begun.text());
-    let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
+fn start_experiment(client: &mut Client, body: Value) -> String {
+    let started = client.post("/api/experiments", body);
+    assert_eq!(started.status, 201, "{}", started.text());
+    let id = started.json()["experiment_id"].as_str().unwrap().to_owned();
     format!("/api/experiments/{id}")
 }
 
-fn ended(client: &mut Client, path: &str) -> Value {
+fn wait_until_ended(client: &mut Client, path: &str) -> Value {
     client
         .events(&format!("{path}/events"), None)
         .for_each(drop);
@@ -93,7 +93,7 @@ fn ended(client: &mut Client, path: &str) -> Value {
 }
 
 /// Returns a race's decisions without times and IDs.
-fn decisions(shown: &Value) -> Value {
+fn race_decisions(shown: &Value) -> Value {
     let board = shown["report"]["leaderboard"].as_array().unwrap().iter();
     let rows: Vec<Value> = board
         .map(|row| json!([row["place"], row["mean"], row["cases"], row["fate"]]))
@@ -108,19 +108,19 @@ fn decisions(shown: &Value) -> Value {
 
 #[test]
 fn honest_judge_finds_the_better_setting_and_passes_probes() {
-    let provider = panel(honest);
+    let provider = panel_provider(honest_verdict);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let judge = json!({ "kind": "pairwise", "model": "p/judge" });
-    let path = begun(
+    let path = start_experiment(
         &mut client,
-        body(&["p/dull", "p/bright", "p/bribes"], judge),
+        experiment_body(&["p/dull", "p/bright", "p/bribes"], judge),
     );
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    assert_eq!(shown["report"]["finding"], "better");
-    assert_eq!(shown["report"]["leader"], 1);
-    let judge = &shown["judge"];
+    let analysis = wait_until_ended(&mut client, &path);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    assert_eq!(analysis["report"]["finding"], "better");
+    assert_eq!(analysis["report"]["leader"], 1);
+    let judge = &analysis["judge"];
     assert_eq!(
         (&judge["flips"], &judge["unreadable"]),
         (&json!(0), &json!(0))
@@ -132,8 +132,8 @@ fn honest_judge_finds_the_better_setting_and_passes_probes() {
     }
     assert_eq!(judge["probes"].as_array().unwrap().len(), 4);
     // The judge's cost counts toward the amount spent, but not toward a setting's cost.
-    let spent = shown["progress"]["spent"]["tokens"].as_u64().unwrap();
-    let board = shown["report"]["leaderboard"].as_array().unwrap().iter();
+    let spent = analysis["progress"]["spent"]["tokens"].as_u64().unwrap();
+    let board = analysis["report"]["leaderboard"].as_array().unwrap().iter();
     let own: u64 = board
         .map(|row| row["tokens"].as_u64().unwrap_or(0) * row["cases"].as_u64().unwrap())
         .sum();
@@ -143,16 +143,16 @@ fn honest_judge_finds_the_better_setting_and_passes_probes() {
 
 #[test]
 fn position_biased_judge_finds_no_difference() {
-    let provider = panel(|_, _| "A");
+    let provider = panel_provider(|_, _| "A");
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let judge = json!({ "kind": "pairwise", "model": "p/judge" });
-    let path = begun(&mut client, body(&["p/dull", "p/bright"], judge));
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["judge"]["flips"], shown["judge"]["pairs"]);
-    assert_ne!(shown["report"]["finding"], "better", "{shown}");
-    assert_ne!(shown["report"]["finding"], "worse");
-    let probes = shown["judge"]["probes"].as_array().unwrap();
+    let path = start_experiment(&mut client, experiment_body(&["p/dull", "p/bright"], judge));
+    let analysis = wait_until_ended(&mut client, &path);
+    assert_eq!(analysis["judge"]["flips"], analysis["judge"]["pairs"]);
+    assert_ne!(analysis["report"]["finding"], "better", "{analysis}");
+    assert_ne!(analysis["report"]["finding"], "worse");
+    let probes = analysis["judge"]["probes"].as_array().unwrap();
     let blind = probes
         .iter()
         .find(|probe| probe["bias"] == "blindness")
@@ -162,21 +162,24 @@ fn position_biased_judge_finds_no_difference() {
 
 #[test]
 fn marks_are_scores() {
-    let provider = panel(honest);
+    let provider = panel_provider(honest_verdict);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let judge = json!({ "kind": "rubric", "model": "p/judge" });
-    let path = begun(&mut client, body(&["p/dull", "p/bright"], judge.clone()));
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["report"]["leader"], 1, "{shown}");
-    let board = &shown["report"]["leaderboard"];
+    let path = start_experiment(
+        &mut client,
+        experiment_body(&["p/dull", "p/bright"], judge.clone()),
+    );
+    let analysis = wait_until_ended(&mut client, &path);
+    assert_eq!(analysis["report"]["leader"], 1, "{analysis}");
+    let board = &analysis["report"]["leaderboard"];
     assert!(board[0]["mean"].as_f64().unwrap() > 0.9);
     // An accuracy below 5 caps the total at 4 of 10.
     assert!(board[1]["mean"].as_f64().unwrap() < 0.34);
     for (model, words) in [("demo/extract", "demo algorithm"), ("nobody/x", "no model")] {
-        let mut asked = body(&["p/dull", "p/bright"], judge.clone());
-        asked["evaluator"]["model"] = json!(model);
-        let refusal = client.post("/api/experiments", asked);
+        let mut request = experiment_body(&["p/dull", "p/bright"], judge.clone());
+        request["evaluator"]["model"] = json!(model);
+        let refusal = client.post("/api/experiments", request);
         refusal.refused(422, "VALIDATION_ERROR");
         assert!(refusal.text().contains(words), "{}", refusal.text());
     }
@@ -185,13 +188,19 @@ fn marks_are_scores() {
 #[test]
 fn killed_experiment_resumes_with_the_same_result() {
     let models = ["p/dull", "p/bright", "p/other"];
-    let provider = panel(honest);
+    let provider = panel_provider(honest_verdict);
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let unbroken = begun(&mut client, body(&models, json!({ "kind": "number" })));
-    let unbroken = ended(&mut client, &unbroken);
-    let path = begun(&mut client, body(&models, json!({ "kind": "number" })));
+    let unbroken = start_experiment(
+        &mut client,
+        experiment_body(&models, json!({ "kind": "number" })),
+    );
+    let unbroken = wait_until_ended(&mut client, &unbroken);
+    let path = start_experiment(
+        &mut client,
+        experiment_body(&models, json!({ "kind": "number" })),
+    );
     for event in client.events(&format!("{path}/events"), None) {
         if event.data["evaluations"].as_u64() > Some(10) {
             break;
@@ -200,11 +209,14 @@ fn killed_experiment_resumes_with_the_same_result() {
     first.kill();
     let second = Executable::start(&folder, &provider, &[]);
     let mut client = second.known(&client);
-    let broken = ended(&mut client, &path);
+    let broken = wait_until_ended(&mut client, &path);
     assert_eq!(broken["status"], "completed", "{broken}");
-    assert_eq!(decisions(&broken), decisions(&unbroken));
+    assert_eq!(race_decisions(&broken), race_decisions(&unbroken));
     // Again, stopped cleanly by its owner.
-    let path = begun(&mut client, body(&models, json!({ "kind": "number" })));
+    let path = start_experiment(
+        &mut client,
+        experiment_body(&models, json!({ "kind": "number" })),
+    );
     for event in client.events(&format!("{path}/events"), None) {
         if event.data["evaluations"].as_u64() > Some(7) {
             break;
@@ -216,7 +228,10 @@ fn killed_experiment_resumes_with_the_same_result() {
         let resumed = client.post(&format!("{path}/resume"), json!({}));
         assert_eq!(resumed.status, 200, "{}", resumed.text());
     }
-    assert_eq!(decisions(&ended(&mut client, &path)), decisions(&unbroken));
+    assert_eq!(
+        race_decisions(&wait_until_ended(&mut client, &path)),
+        race_decisions(&unbroken)
+    );
 }
 
 #[test]
@@ -233,23 +248,23 @@ fn provider_outage_pauses_the_experiment_without_penalty() {
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let path = begun(
+    let path = start_experiment(
         &mut client,
-        body(&["p/dull", "p/bright"], json!({ "kind": "number" })),
+        experiment_body(&["p/dull", "p/bright"], json!({ "kind": "number" })),
     );
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "paused", "{shown}");
-    let why = shown["error"].as_str().unwrap();
+    let analysis = wait_until_ended(&mut client, &path);
+    assert_eq!(analysis["status"], "paused", "{analysis}");
+    let why = analysis["error"].as_str().unwrap();
     assert!(why.contains("in a row failed"), "{why}");
     failing.store(false, std::sync::atomic::Ordering::SeqCst);
     let reset = client.post("/api/admin/breakers/reset", json!({}));
     assert_eq!(reset.status, 200, "{}", reset.text());
     client.post(&format!("{path}/resume"), json!({}));
-    let shown = ended(&mut client, &path);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    let board = shown["report"]["leaderboard"].as_array().unwrap();
-    assert!(board.iter().all(|row| row["failed"] == 0), "{shown}");
-    assert_eq!(shown["report"]["finding"], "better");
+    let result = wait_until_ended(&mut client, &path);
+    assert_eq!(result["status"], "completed", "{result}");
+    let board = result["report"]["leaderboard"].as_array().unwrap();
+    assert!(board.iter().all(|row| row["failed"] == 0), "{result}");
+    assert_eq!(result["report"]["finding"], "better");
 }
 
 #[test]
@@ -275,39 +290,39 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     );
     let mut client = server.user("ada@example.com");
     let models = ["openai/gpt-4o-mini", "openai/gpt-4o"];
-    let mut asked = body(&models, json!({ "kind": "number" }));
-    asked["budget"] = json!({ "cost_usd": 0.3 });
-    asked["base"] = json!({ "parameters": { "max_tokens": 50 } });
+    let mut request = experiment_body(&models, json!({ "kind": "number" }));
+    request["budget"] = json!({ "cost_usd": 0.3 });
+    request["base"] = json!({ "parameters": { "max_tokens": 50 } });
     let response = client
-        .post("/api/experiments/estimate", asked.clone())
+        .post("/api/experiments/estimate", request.clone())
         .json();
     let most = response["cost_usd"]["at_most"].as_f64().unwrap();
     assert!(most > 0.0 && most <= 0.3, "{response}");
-    let mut poor = asked.clone();
+    let mut poor = request.clone();
     poor["budget"] = json!({ "cost_usd": 0.00002 });
-    let path = begun(&mut client, asked);
+    let path = start_experiment(&mut client, request);
     // While it runs, it does not delay interactive requests.
     let answer = client.post(
         "/api/analyze",
         json!({ "prompt": "And?", "models": ["p/x"], "depth": "quick" }),
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let shown = ended(&mut client, &path);
-    let spent = shown["progress"]["spent"]["cost_usd"].as_f64().unwrap();
-    assert!(spent > 0.0 && spent <= 0.3, "{shown}");
-    assert_eq!(shown["report"]["leader"], 1);
+    let analysis = wait_until_ended(&mut client, &path);
+    let spent = analysis["progress"]["spent"]["cost_usd"].as_f64().unwrap();
+    assert!(spent > 0.0 && spent <= 0.3, "{analysis}");
+    assert_eq!(analysis["report"]["leader"], 1);
     // An experiment that cannot pay for a single evaluation does none and reports it.
-    let path = begun(&mut client, poor);
-    let shown = ended(&mut client, &path);
+    let path = start_experiment(&mut client, poor);
+    let result = wait_until_ended(&mut client, &path);
     assert_eq!(
-        (&shown["status"], &shown["progress"]["evaluations"]),
+        (&result["status"], &result["progress"]["evaluations"]),
         (&json!("completed"), &json!(0))
     );
-    assert_eq!(shown["report"]["finding"], "not_tested");
+    assert_eq!(result["report"]["finding"], "not_tested");
 }
 
 /// A provider whose members answer at once according to their names, and whose judge returns nothing.
-fn silent_judge() -> Provider {
+fn provider_with_silent_judge() -> Provider {
     Provider::answering(|asked| match asked.model().as_str() {
         "judge" => on("").hang(),
         "bright" => on("").sse(&answer_stream("It is 4.")),
@@ -317,11 +332,11 @@ fn silent_judge() -> Provider {
 
 #[test]
 fn stopping_an_experiment_cancels_judge_calls() {
-    let provider = silent_judge();
+    let provider = provider_with_silent_judge();
     let server = server(&provider, &[("FIRST_TOKEN_TIMEOUT", "300")]);
     let mut client = server.user("ada@example.com");
     let judge = json!({ "kind": "pairwise", "model": "p/judge" });
-    let path = begun(&mut client, body(&["p/dull", "p/bright"], judge));
+    let path = start_experiment(&mut client, experiment_body(&["p/dull", "p/bright"], judge));
     provider.wait_called("judge");
     provider.wait_hanging(1);
     let stopped = client.post(&format!("{path}/cancel"), json!({}));
@@ -339,7 +354,10 @@ fn slow_evaluation_blocks_only_one_slot() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let models = ["p/slow", "p/a", "p/b", "p/c"];
-    let path = begun(&mut client, body(&models, json!({ "kind": "number" })));
+    let path = start_experiment(
+        &mut client,
+        experiment_body(&models, json!({ "kind": "number" })),
+    );
     // All four belong to one case, with two running at once.
     provider.wait_hanging(1);
     for model in ["a", "b", "c"] {

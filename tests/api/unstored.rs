@@ -9,7 +9,7 @@ use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::script::{answer_stream, server, short_run};
 use crate::support::{Client, Server};
 
-const TEXT: &str = "The paper is 0.08 mm thick.";
+const ANSWER_TEXT: &str = "The paper is 0.08 mm thick.";
 
 fn database(server: &Server) -> rusqlite::Connection {
     let db = rusqlite::Connection::open(server.folder().join("quire.db")).unwrap();
@@ -30,21 +30,22 @@ fn mend_store(server: &Server) {
         .unwrap();
 }
 
-fn started() -> (Provider, Server, Client) {
-    let provider = Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream(TEXT)));
+fn start_servers() -> (Provider, Server, Client) {
+    let provider =
+        Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream(ANSWER_TEXT)));
     let server = server(&provider, &[]);
     let client = server.user("ada@example.com");
     break_store(&server);
     (provider, server, client)
 }
 
-fn chat(stream: bool) -> Value {
+fn chat_request(stream: bool) -> Value {
     let messages = json!([{ "role": "user", "content": "How thick is it?" }]);
     json!({ "model": "p/a", "messages": messages, "stream": stream })
 }
 
 /// Waits for this many recorded calls, and returns them.
-fn recorded(client: &mut Client, count: usize) -> Value {
+fn wait_for_calls(client: &mut Client, count: usize) -> Value {
     for _ in 0..1_200 {
         let found = client.get("/api/usage/calls").json();
         if found["calls"]
@@ -60,18 +61,18 @@ fn recorded(client: &mut Client, count: usize) -> Value {
 
 #[test]
 fn a_whole_completion_is_delivered_and_recorded_later() {
-    let (_provider, server, mut client) = started();
-    let answer = client.post("/v1/chat/completions", chat(false));
+    let (_provider, server, mut client) = start_servers();
+    let answer = client.post("/v1/chat/completions", chat_request(false));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
-    assert_eq!(body["choices"][0]["message"]["content"], TEXT);
+    assert_eq!(body["choices"][0]["message"]["content"], ANSWER_TEXT);
     assert_eq!(body["choices"][0]["finish_reason"], "stop");
     assert_eq!(body["usage"]["completion_tokens"], 7);
     assert_eq!(answer.header("x-quire-panel"), "p/a");
     let calls = client.get("/api/usage/calls").json();
     assert_eq!(calls["calls"], json!([]), "the store is broken");
     mend_store(&server);
-    let calls = recorded(&mut client, 1);
+    let calls = wait_for_calls(&mut client, 1);
     assert_eq!(calls["calls"][0]["model"], "p/a", "{calls}");
     let days = client.get("/api/usage").json();
     assert!(days.to_string().contains("p/a"), "{days}");
@@ -79,26 +80,26 @@ fn a_whole_completion_is_delivered_and_recorded_later() {
 
 #[test]
 fn a_streamed_completion_is_delivered_to_its_end() {
-    let (_provider, _server, mut client) = started();
-    let answer = client.post("/v1/chat/completions", chat(true));
+    let (_provider, _server, mut client) = start_servers();
+    let answer = client.post("/v1/chat/completions", chat_request(true));
     assert_eq!(answer.status, 200);
     let text = answer.text();
     let pieces = text.lines().filter_map(|line| line.strip_prefix("data: {"));
-    let said: String = pieces
+    let message: String = pieces
         .map(|piece| serde_json::from_str::<Value>(&format!("{{{piece}")).unwrap())
         .filter_map(|piece| {
             let delta = &piece["choices"][0]["delta"]["content"];
             delta.as_str().map(str::to_owned)
         })
         .collect();
-    assert_eq!(said, TEXT, "{text}");
+    assert_eq!(message, ANSWER_TEXT, "{text}");
     assert!(text.contains("\"finish_reason\":\"stop\""), "{text}");
     assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
 }
 
 #[test]
 fn a_waiting_panel_is_delivered_whole_and_as_events() {
-    let (_provider, _server, mut client) = started();
+    let (_provider, _server, mut client) = start_servers();
     let body = short_run(&["p/a", "p/b"]);
     let answer = client.post("/api/analyze", body.clone());
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -111,7 +112,10 @@ fn a_waiting_panel_is_delivered_whole_and_as_events() {
         "{body_of}"
     );
     // Both members and the synthesis, none of which reached the store.
-    assert!(body_of.to_string().matches(TEXT).count() >= 2, "{body_of}");
+    assert!(
+        body_of.to_string().matches(ANSWER_TEXT).count() >= 2,
+        "{body_of}"
+    );
     let mut streamed = body;
     streamed["stream"] = json!(true);
     streamed["prompt"] = json!("How thick is the other paper?");

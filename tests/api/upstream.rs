@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use crate::compatible::{data, key, lines};
+use crate::compatible::{data_objects, key, stream_lines};
 use crate::support::line::ScriptLine;
 use crate::support::provider::{Provider, ReceivedRequest, on};
 use crate::support::{Client, Server};
@@ -85,7 +85,7 @@ pub fn ended(reason: &str) -> ScriptLine {
 }
 
 impl Case {
-    pub fn giving(mut self, text: &'static str) -> Self {
+    pub fn expecting(mut self, text: &'static str) -> Self {
         (self.whole, self.stream) = (Answer(text, "stop"), Answer(text, "stop"));
         self
     }
@@ -136,15 +136,15 @@ pub fn playing(cases: &[Case]) -> (Provider, Server) {
             .collect();
         ids
     };
-    let mut known = json!([
+    let mut known_entries = json!([
         { "id": "up", "kind": "openai", "base_url": format!("{base}/v1"), "models": of("up/") },
         { "id": "an", "kind": "anthropic", "base_url": format!("{base}/an/v1"), "api_key": "k", "models": of("an/") },
         { "id": "ge", "kind": "gemini", "base_url": format!("{base}/ge/v1beta"), "api_key": "k", "models": of("ge/") },
         { "id": "ol", "kind": "ollama", "base_url": format!("{base}/ol"), "models": of("ol/") },
         { "id": "rs", "kind": "responses", "base_url": format!("{base}/rs/v1"), "api_key": "k", "models": of("rs/") },
     ]);
-    let listed = known.as_array_mut().unwrap();
-    listed.retain(|provider| provider["models"] != json!([]));
+    let list = known_entries.as_array_mut().unwrap();
+    list.retain(|provider| provider["models"] != json!([]));
     let price = json!({ "input": 1000, "output": 10000, "cached_input": 100 });
     let priced = |case: &Case| json!({ "id": case.id(), "price": price, "context_window": 32000 });
     let priced: Vec<Value> = cases
@@ -156,7 +156,7 @@ pub fn playing(cases: &[Case]) -> (Provider, Server) {
     let file = folder.path().join("models.json");
     std::fs::write(&file, json!({ "models": priced }).to_string()).unwrap();
     let server = Server::with(&[
-        ("QUIRE_PROVIDERS", &known.to_string()),
+        ("QUIRE_PROVIDERS", &known_entries.to_string()),
         ("QUIRE_MODELS_FILE", file.to_str().unwrap()),
         ("USE_MOCK", "true"),
         ("CACHE_TTL", "0"),
@@ -216,15 +216,15 @@ fn check_whole(case: &Case, client: &mut Client) {
         }
         Refused(status, words) => {
             assert_eq!(answer.status, status, "{model}: {response}");
-            let said = response["error"]["message"].to_string();
-            assert!(said.contains(words), "{model}: {response}");
+            let message = response["error"]["message"].to_string();
+            assert!(message.contains(words), "{model}: {response}");
         }
         Broken(..) => panic!("{model}: a whole answer does not break off"),
     }
 }
 
 fn check_streamed(case: &Case, server: &Server, key: &str) {
-    let (head, lines) = lines(server, key, "/v1/chat/completions", &asked(case, true));
+    let (head, lines) = stream_lines(server, key, "/v1/chat/completions", &asked(case, true));
     let model = case.model;
     let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
     if let Refused(expected, words) = case.stream {
@@ -237,7 +237,7 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
         return;
     }
     assert_eq!(status, 200, "{model}: {lines:?}");
-    let chunks = data(&lines);
+    let chunks = data_objects(&lines);
     let choices = || chunks.iter().map(|chunk| &chunk["choices"][0]);
     let text: String = choices()
         .filter_map(|choice| choice["delta"]["content"].as_str())
@@ -465,9 +465,9 @@ fn reasoning_is_returned_to_clients_and_resent_with_tool_results() {
         response["choices"][0]["message"]["content"], T,
         "{response}"
     );
-    let mut asked = provider.asked();
-    asked.retain(|asked| asked.head.starts_with("POST"));
-    let sent = &asked[1].body["messages"][1];
+    let mut requests = provider.requests();
+    requests.retain(|requests| requests.head.starts_with("POST"));
+    let sent = &requests[1].body["messages"][1];
     assert_eq!(sent["reasoning_content"], "I need the weather.", "{sent}");
     assert_eq!(sent["reasoning_details"], details, "{sent}");
 }

@@ -9,7 +9,7 @@ use crate::support::{Client, Server};
 
 const QUESTION: &str = "How much is it?";
 
-fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
+fn run_vote(client: &mut Client, models: &[&str], more: Value) -> Value {
     let mut body =
         json!({ "prompt": QUESTION, "pattern": "vote", "models": models, "cache": "off" });
     for (name, value) in more.as_object().unwrap() {
@@ -20,7 +20,7 @@ fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
     answer.json()
 }
 
-fn votes(answers: &[(&str, &str)]) -> (Provider, Server) {
+fn voting_servers(answers: &[(&str, &str)]) -> (Provider, Server) {
     let lines = answers
         .iter()
         .map(|(model, text)| on(model).sse(&answer_stream(text)));
@@ -31,13 +31,13 @@ fn votes(answers: &[(&str, &str)]) -> (Provider, Server) {
 
 #[test]
 fn equivalent_spellings_count_as_one_vote_and_end_voting_early() {
-    let (provider, server) = votes(&[
+    let (provider, server) = voting_servers(&[
         ("a", "By the list.\nAnswer: $1,200.00"),
         ("b", "Answer: $1.2k"),
     ]);
     let mut client = server.user("ada@example.com");
-    let result = run(&mut client, &["p/a", "p/b", "p/c"], json!({}));
-    assert_eq!(provider.asked().len(), 2);
+    let result = run_vote(&mut client, &["p/a", "p/b", "p/c"], json!({}));
+    assert_eq!(provider.requests().len(), 2);
     assert_eq!(result["ultra_response"], "By the list.\nAnswer: $1,200.00");
     let ballot = &result["ballot"];
     assert_eq!(
@@ -58,20 +58,21 @@ fn equivalent_spellings_count_as_one_vote_and_end_voting_early() {
     );
     // The stored result has the same counts.
     let id = result["analysis_id"].as_str().unwrap();
-    let shown = client.get(&format!("/api/analyses/{id}")).json();
-    assert_eq!(shown["ballot"], *ballot);
+    let body = client.get(&format!("/api/analyses/{id}")).json();
+    assert_eq!(body["ballot"], *ballot);
 }
 
 #[test]
 fn all_members_are_called_on_request() {
-    let (provider, server) = votes(&[("a", "Answer: 5"), ("b", "Answer: 5"), ("c", "Answer: 6")]);
+    let (provider, server) =
+        voting_servers(&[("a", "Answer: 5"), ("b", "Answer: 5"), ("c", "Answer: 6")]);
     let mut client = server.user("ada@example.com");
-    let result = run(
+    let result = run_vote(
         &mut client,
         &["p/a", "p/b", "p/c"],
         json!({"adaptive": false}),
     );
-    assert_eq!(provider.asked().len(), 3);
+    assert_eq!(provider.requests().len(), 3);
     assert_eq!(result["ballot"]["votes"], 3);
     assert_eq!(result["ballot"]["saved"], Value::Null);
 }
@@ -89,7 +90,7 @@ fn a_tie_goes_to_the_stronger_model_of_the_catalog_without_another_call() {
     ];
     let server = server(&provider, &settings);
     let mut client = server.user("ada@example.com");
-    let result = run(
+    let result = run_vote(
         &mut client,
         &["openai/gpt-4o-mini", "openai/gpt-4o"],
         json!({}),
@@ -106,16 +107,16 @@ fn a_tie_goes_to_the_stronger_model_of_the_catalog_without_another_call() {
 
 #[test]
 fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
-    let (provider, server) = votes(&[
+    let (provider, server) = voting_servers(&[
         ("a", "I counted five.\nAnswer: 5"),
         ("b", "I counted six.\nAnswer: 6"),
         ("w", "The first missed one.\nAnswer: 6"),
     ]);
     let mut client = server.user("ada@example.com");
-    let result = run(&mut client, &["p/a", "p/b"], json!({"ultra_model": "p/w"}));
+    let result = run_vote(&mut client, &["p/a", "p/b"], json!({"ultra_model": "p/w"}));
     assert_eq!(result["ballot"]["decided_by"], "synthesizer", "{result}");
     assert_eq!(result["ultra_response"], "I counted six.\nAnswer: 6");
-    let read = provider.asked().pop().unwrap().body.to_string();
+    let read = provider.requests().pop().unwrap().body.to_string();
     assert!(
         read.contains("I counted five.") && read.contains("I counted six."),
         "{read}"

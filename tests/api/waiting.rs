@@ -16,7 +16,7 @@ use crate::support::server::{Folder, READER};
 use crate::support::{Answer, Client, Server};
 
 /// The report of a reader that has read a quarter of the file: the message's length, then the message.
-const QUARTER: &str = r#"\041\000\000\000{"progress":{"done":1,"total":4}}"#;
+const QUARTER_READ_FRAME: &str = r#"\041\000\000\000{"progress":{"done":1,"total":4}}"#;
 
 /// A server whose reader records the first word of each file and pauses at one that begins with `slow` until
 /// released.
@@ -31,12 +31,12 @@ impl Slow {
         let folder = Folder::new();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         for name in ["begun", "go"] {
-            let made = Command::new("mkfifo").arg(at(name)).status().unwrap();
-            assert!(made.success());
+            let created = Command::new("mkfifo").arg(at(name)).status().unwrap();
+            assert!(created.success());
         }
         let script = format!(
             "#!/bin/sh\nword=$(head -n 1 < /proc/self/fd/0)\necho $word >> {}\n\
-             case $word in slow*) printf '{QUARTER}'; echo $word > {}; read go < {} ;; esac\nexec {} \"$@\"\n",
+             case $word in slow*) printf '{QUARTER_READ_FRAME}'; echo $word > {}; read go < {} ;; esac\nexec {} \"$@\"\n",
             at("order"),
             at("begun"),
             at("go"),
@@ -54,22 +54,22 @@ impl Slow {
         std::thread::spawn(move || client.upload("/api/upload-document", "a.txt", text.as_bytes()))
     }
     /// Waits until a slow file is being read.
-    fn begun(&self) {
+    fn wait_until_paused(&self) {
         std::fs::read_to_string(self.folder.path().join("begun")).unwrap();
     }
     /// Releases a paused file.
-    fn go(&self) {
+    fn release(&self) {
         std::fs::write(self.folder.path().join("go"), "go\n").unwrap();
     }
-    fn order(&self) -> Vec<String> {
+    fn reading_order(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.folder.path().join("order")).unwrap();
         text.lines().map(str::to_owned).collect()
     }
     /// Returns all of this user's documents once none is being read.
-    fn settled(&self, client: &mut Client) -> Vec<Value> {
+    fn documents_when_idle(&self, client: &mut Client) -> Vec<Value> {
         loop {
-            let listed = client.get("/api/documents").json();
-            let all = listed["documents"].as_array().unwrap().clone();
+            let list = client.get("/api/documents").json();
+            let all = list["documents"].as_array().unwrap().clone();
             if all.iter().all(|one| one["status"] != "processing") {
                 return all;
             }
@@ -79,9 +79,9 @@ impl Slow {
 }
 
 fn waiting(user: &UserId, number: u32) -> Document {
-    let made = Timestamp::from_millis(i64::from(number) + 1);
+    let new_one = Timestamp::from_millis(i64::from(number) + 1);
     Document {
-        id: DocumentId::new(made, number.into()),
+        id: DocumentId::new(new_one, number.into()),
         user: user.clone(),
         name: format!("{number}.txt"),
         content_type: "application/octet-stream".to_owned(),
@@ -96,7 +96,7 @@ fn waiting(user: &UserId, number: u32) -> Document {
         gaps: Vec::new(),
         recognized: Vec::new(),
         flags: Vec::new(),
-        created: made,
+        created: new_one,
     }
 }
 
@@ -106,7 +106,7 @@ fn a_second_user_does_not_wait_for_all_files_of_the_first() {
     let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
     let [mut ada, mut bob] = people;
     let mut sent = vec![slow.send(&ada, "slow one\n")];
-    slow.begun();
+    slow.wait_until_paused();
     for number in 0..4 {
         let text = format!("ada{number}\n{}", "more ".repeat(100 - number));
         sent.push(slow.send(&ada, &text));
@@ -116,11 +116,17 @@ fn a_second_user_does_not_wait_for_all_files_of_the_first() {
     }
     let bobs = slow.send(&bob, "bob\n");
     assert_eq!(bobs.join().unwrap().json()["status"], "processing");
-    slow.go();
-    let (adas, bobs) = (slow.settled(&mut ada), slow.settled(&mut bob));
+    slow.release();
+    let (adas, bobs) = (
+        slow.documents_when_idle(&mut ada),
+        slow.documents_when_idle(&mut bob),
+    );
     assert_eq!((adas.len(), bobs.len()), (5, 1));
     // Ada's smallest document is next, and her oldest gets its turn.
-    assert_eq!(slow.order()[..4], ["slow one", "bob", "ada3", "ada2"]);
+    assert_eq!(
+        slow.reading_order()[..4],
+        ["slow one", "bob", "ada3", "ada2"]
+    );
 }
 
 #[test]
@@ -129,19 +135,23 @@ fn one_user_does_not_occupy_every_reader() {
     let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
     let [mut ada, mut bob] = people;
     let sent = [slow.send(&ada, "slow one\n"), slow.send(&ada, "slow two\n")];
-    slow.begun();
+    slow.wait_until_paused();
     for one in sent {
         assert_eq!(one.join().unwrap().json()["status"], "processing");
     }
-    assert_eq!(slow.order().len(), 1, "the other reader is kept for others");
+    assert_eq!(
+        slow.reading_order().len(),
+        1,
+        "the other reader is kept for others"
+    );
     // Both of Ada's documents are stuck, and Bob's is read.
     slow.send(&bob, "bob\n").join().unwrap();
-    let bobs = slow.settled(&mut bob);
+    let bobs = slow.documents_when_idle(&mut bob);
     assert_eq!(bobs[0]["status"], "processed", "{}", bobs[0]);
-    slow.go();
-    slow.begun();
-    slow.go();
-    assert_eq!(slow.settled(&mut ada).len(), 2);
+    slow.release();
+    slow.wait_until_paused();
+    slow.release();
+    assert_eq!(slow.documents_when_idle(&mut ada).len(), 2);
 }
 
 #[test]
@@ -158,13 +168,13 @@ fn the_queue_of_a_user_is_bounded() {
         (0..MAX_WAITING as u32).try_for_each(|n| documents::insert(db, &waiting(&id, n), &[], &[]))
     });
     rows.unwrap();
-    let refused = ada.upload("/api/upload-document", "a.txt", b"one too many");
-    refused.refused(429, "RATE_LIMITED");
-    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+    let response = ada.upload("/api/upload-document", "a.txt", b"one too many");
+    response.refused(429, "RATE_LIMITED");
+    assert!(response.header("retry-after").parse::<u32>().unwrap() > 0);
     assert!(
-        refused.text().contains("waiting to be read"),
+        response.text().contains("waiting to be read"),
         "{}",
-        refused.text()
+        response.text()
     );
     let files = |folder: &str| {
         std::fs::read_dir(server.folder().join(folder))
@@ -173,8 +183,8 @@ fn the_queue_of_a_user_is_bounded() {
     };
     assert_eq!((files("documents"), files("tmp")), (0, 0));
     // Other users are not refused because of it.
-    let taken = bob.upload("/api/upload-document", "b.txt", b"his first");
-    assert!(taken.status < 300, "{}", taken.text());
+    let uploaded = bob.upload("/api/upload-document", "b.txt", b"his first");
+    assert!(uploaded.status < 300, "{}", uploaded.text());
 }
 
 #[test]
@@ -182,21 +192,21 @@ fn reading_progress_is_shown() {
     let slow = Slow::with("1");
     let mut client = slow.server.user("ada@example.com");
     let sent = slow.send(&client, "slow words");
-    slow.begun();
-    let shown = loop {
-        let listed = client.get("/api/documents").json();
-        let one = listed["documents"][0].clone();
+    slow.wait_until_paused();
+    let body = loop {
+        let list = client.get("/api/documents").json();
+        let one = list["documents"][0].clone();
         if !one["share_read"].is_null() {
             break one;
         }
         std::thread::yield_now();
     };
     assert_eq!(
-        (&shown["status"], &shown["share_read"]),
+        (&body["status"], &body["share_read"]),
         (&"processing".into(), &0.25.into())
     );
-    slow.go();
+    slow.release();
     assert_eq!(sent.join().unwrap().status, 200);
-    let all = slow.settled(&mut client);
+    let all = slow.documents_when_idle(&mut client);
     assert_eq!(all[0]["share_read"], Value::Null, "{all:?}");
 }

@@ -9,11 +9,11 @@ use crate::support::executable::Executable;
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
-const UPLOAD: &str = "/api/upload-document";
+const UPLOAD_PATH: &str = "/api/upload-document";
 
 /// Size in megabytes of a page that takes longer to read than an upload waits. A debug build reads about one
 /// megabyte per second, so a larger page would only slow down the other tests.
-const LONG: usize = if cfg!(debug_assertions) { 10 } else { 24 };
+const SLOW_PAGE_MB: usize = if cfg!(debug_assertions) { 10 } else { 24 };
 
 /// Returns a page that takes long to read on any machine: at least a second per ten megabytes.
 fn slow_page(megabytes: usize) -> Vec<u8> {
@@ -26,19 +26,19 @@ fn slow_page(megabytes: usize) -> Vec<u8> {
 }
 
 /// Returns the document once it has been read or has failed.
-fn settled(person: &mut Client, document: &Value) -> Value {
+fn wait_until_processed(person: &mut Client, document: &Value) -> Value {
     let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
     for _ in 0..1_200 {
-        let shown = person.get(&path).json();
-        if shown["status"] != "processing" {
-            return shown;
+        let body = person.get(&path).json();
+        if body["status"] != "processing" {
+            return body;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
     panic!("it is never settled: {}", person.get(&path).text());
 }
 
-fn failed_for(document: &Value, reason: &str) {
+fn check_failed_for(document: &Value, reason: &str) {
     let message = document["message"].as_str().expect("a message");
     assert_eq!(document["status"], "failed", "{document}");
     assert!(message.contains(reason), "{message}");
@@ -46,7 +46,7 @@ fn failed_for(document: &Value, reason: &str) {
 }
 
 /// Returns the processes that this server has started to read documents.
-fn reading(server: u32) -> Vec<u32> {
+fn reader_processes(server: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
         let name = entry.file_name();
@@ -70,7 +70,7 @@ fn wait_reading(server: &Executable) -> u32 {
             std::fs::read_to_string(format!("/proc/{process}/status"))
                 .is_ok_and(|status| status.contains("Seccomp:\t2"))
         };
-        if let Some(process) = reading(server.id()).into_iter().find(walled) {
+        if let Some(process) = reader_processes(server.id()).into_iter().find(walled) {
             return process;
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -83,18 +83,28 @@ fn excessive_memory_or_cpu_use_fails_only_that_document() {
     let server = Server::with(&[("DOCUMENT_MEMORY_MB", "32"), ("DOCUMENT_CPU_SECONDS", "1")]);
     let mut person = server.user("a@example.org");
     let large = "more words than there is room for\n".repeat(900_000);
-    let sent = person.upload(UPLOAD, "large.txt", large.as_bytes()).json();
-    failed_for(&settled(&mut person, &sent), "more than 32 MB of memory");
-    let small = person.upload(UPLOAD, "small.txt", b"few words").json();
-    assert_eq!(settled(&mut person, &small)["words"], 2);
+    let sent = person
+        .upload(UPLOAD_PATH, "large.txt", large.as_bytes())
+        .json();
+    check_failed_for(
+        &wait_until_processed(&mut person, &sent),
+        "more than 32 MB of memory",
+    );
+    let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
+    assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
     drop(server);
 
     let server = Server::with(&[("DOCUMENT_CPU_SECONDS", "1")]);
     let mut person = server.user("a@example.org");
-    let sent = person.upload(UPLOAD, "slow.html", &slow_page(LONG)).json();
-    failed_for(&settled(&mut person, &sent), "more than 1 seconds");
-    let small = person.upload(UPLOAD, "small.txt", b"few words").json();
-    assert_eq!(settled(&mut person, &small)["words"], 2);
+    let sent = person
+        .upload(UPLOAD_PATH, "slow.html", &slow_page(SLOW_PAGE_MB))
+        .json();
+    check_failed_for(
+        &wait_until_processed(&mut person, &sent),
+        "more than 1 seconds",
+    );
+    let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
+    assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
 }
 
 #[test]
@@ -104,16 +114,16 @@ fn a_killed_reader_reports_a_reason_and_leaves_the_server_running() {
     let mut person = Client::new(server.address).registered("a@example.org");
     let mut other = person.clone();
     let sending =
-        std::thread::spawn(move || other.upload(UPLOAD, "slow.html", &slow_page(8)).json());
+        std::thread::spawn(move || other.upload(UPLOAD_PATH, "slow.html", &slow_page(8)).json());
     let reader = wait_reading(&server);
     let killed = std::process::Command::new("kill")
         .args(["-9", &reader.to_string()])
         .status();
     assert!(killed.expect("kill").success());
     let sent = sending.join().expect("an answer");
-    failed_for(&settled(&mut person, &sent), "stopped");
-    let small = person.upload(UPLOAD, "small.txt", b"few words").json();
-    assert_eq!(settled(&mut person, &small)["words"], 2);
+    check_failed_for(&wait_until_processed(&mut person, &sent), "stopped");
+    let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
+    assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
 }
 
 #[test]
@@ -124,11 +134,15 @@ fn a_killed_server_resumes_reading_after_a_restart() {
     let text: String = (0..400_000)
         .map(|n| format!("line {n} of a long text\n"))
         .collect();
-    let sent = person.upload(UPLOAD, "long.html", &slow_page(LONG)).json();
+    let sent = person
+        .upload(UPLOAD_PATH, "long.html", &slow_page(SLOW_PAGE_MB))
+        .json();
     assert_eq!(sent["status"], "processing", "{sent}");
-    let asked =
+    let request =
         json!({"prompt": "What is c?", "models": ["demo/extract"], "document_ids": [sent["id"]]});
-    person.post("/api/analyze", asked).refused(409, "CONFLICT");
+    person
+        .post("/api/analyze", request)
+        .refused(409, "CONFLICT");
     let reader = wait_reading(&first);
     first.kill();
     for _ in 0..200 {
@@ -144,7 +158,7 @@ fn a_killed_server_resumes_reading_after_a_restart() {
 
     let second = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = second.known(&person);
-    let read = settled(&mut person, &sent);
+    let read = wait_until_processed(&mut person, &sent);
     assert_eq!(read["status"], "processed", "{read}");
     let pages = person
         .get(&format!(
@@ -154,8 +168,13 @@ fn a_killed_server_resumes_reading_after_a_restart() {
         .json();
     let pages = pages["pages"].as_array().expect("pages").len();
     assert_eq!(Some(pages as u64), read["pages"].as_u64());
-    let again = person.upload(UPLOAD, "text.txt", text.as_bytes()).json();
-    assert_eq!(settled(&mut person, &again)["words"], 400_000 * 6);
+    let repeated = person
+        .upload(UPLOAD_PATH, "text.txt", text.as_bytes())
+        .json();
+    assert_eq!(
+        wait_until_processed(&mut person, &repeated)["words"],
+        400_000 * 6
+    );
 }
 
 /// Quire is updated while files are being read: these are not marked as unreadable.
@@ -164,7 +183,9 @@ fn a_stopped_server_resumes_reading_after_a_restart() {
     let folder = Folder::new();
     let first = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = Client::new(first.address).registered("a@example.org");
-    let sent = person.upload(UPLOAD, "long.html", &slow_page(LONG)).json();
+    let sent = person
+        .upload(UPLOAD_PATH, "long.html", &slow_page(SLOW_PAGE_MB))
+        .json();
     assert_eq!(sent["status"], "processing", "{sent}");
     wait_reading(&first);
     first.signal("-TERM");
@@ -172,6 +193,6 @@ fn a_stopped_server_resumes_reading_after_a_restart() {
 
     let second = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = second.known(&person);
-    let read = settled(&mut person, &sent);
+    let read = wait_until_processed(&mut person, &sent);
     assert_eq!(read["status"], "processed", "{read}");
 }

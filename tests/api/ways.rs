@@ -8,14 +8,14 @@ use crate::support::script::{
     analysis_path, answer_stream, id_of, server, short_run_with, wait_until_ended,
 };
 
-fn stages(shown: &Value) -> Vec<&str> {
+fn stage_names(shown: &Value) -> Vec<&str> {
     let stages = shown["results"]["stages"].as_array().unwrap().iter();
     stages
         .map(|stage| stage["name"].as_str().unwrap())
         .collect()
 }
 
-fn run(client: &mut Client, models: &[&str], more: Value) -> Value {
+fn run_analysis(client: &mut Client, models: &[&str], more: Value) -> Value {
     let mut body = short_run_with(models, more);
     body["async"] = json!(true);
     let id = id_of(&client.post("/api/analyze", body));
@@ -34,17 +34,17 @@ fn depth_follows_the_request() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     // Quick mode calls only the model that would write the answer.
-    let quick = run(
+    let quick = run_analysis(
         &mut client,
         &["p/a"],
         json!({ "depth": "quick", "pattern": "critique", "ultra_model": "p/a" }),
     );
-    assert_eq!(stages(&quick), ["initial"]);
+    assert_eq!(stage_names(&quick), ["initial"]);
     assert_eq!(quick["synthesis"], "Thin.");
     assert_eq!(quick["metadata"]["arrangement"], "single");
     // A model that is not on the panel is never called as a replacement.
-    let more = json!({ "pattern": "single", "ultra_model": "demo/merge", "cache": "off" });
-    let single = run(&mut client, &["demo/extract"], more);
+    let extra = json!({ "pattern": "single", "ultra_model": "demo/merge", "cache": "off" });
+    let single = run_analysis(&mut client, &["demo/extract"], extra);
     assert_eq!(
         single["metadata"]["ultra_model"], "demo/extract",
         "{single}"
@@ -54,8 +54,11 @@ fn depth_follows_the_request() {
         ("standard", &["initial", "meta", "ultra"][..]),
         ("full", &["initial", "meta", "hyper", "ultra"]),
     ] {
-        let more = json!({ "depth": depth, "pattern": "critique" });
-        assert_eq!(stages(&run(&mut client, &demo, more)), expected);
+        let rest_of_body = json!({ "depth": depth, "pattern": "critique" });
+        assert_eq!(
+            stage_names(&run_analysis(&mut client, &demo, rest_of_body)),
+            expected
+        );
     }
     client
         .post(
@@ -78,17 +81,17 @@ fn agreeing_first_answers_skip_the_critique() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let more = json!({ "depth": "full", "pattern": "critique", "stop_when_agreed": 0.9 });
-    let shown = run(&mut client, &["p/a", "p/b"], more);
-    assert_eq!(shown["status"], "completed", "{shown}");
-    let asked: Vec<usize> = shown["results"]["stages"]
+    let extra = json!({ "depth": "full", "pattern": "critique", "stop_when_agreed": 0.9 });
+    let output = run_analysis(&mut client, &["p/a", "p/b"], extra);
+    assert_eq!(output["status"], "completed", "{output}");
+    let models_asked: Vec<usize> = output["results"]["stages"]
         .as_array()
         .unwrap()
         .iter()
         .map(|stage| stage["answers"].as_array().unwrap().len())
         .collect();
-    assert_eq!(asked, [2, 0, 0, 1]);
-    let notes = last_event(&mut client, &shown)["notes"].to_string();
+    assert_eq!(models_asked, [2, 0, 0, 1]);
+    let notes = last_event(&mut client, &output)["notes"].to_string();
     assert!(notes.contains("they close with the same answer"), "{notes}");
 }
 
@@ -112,10 +115,10 @@ fn run_can_be_finished_early() {
         .refused(404, "NOT_FOUND");
     let response = client.post(&analysis_path(&id, "/synthesize"), json!({}));
     assert_eq!(response.status, 200, "{}", response.text());
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["status"], "completed");
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["status"], "completed");
     provider.wait_idle();
-    let notes = last_event(&mut client, &shown)["notes"].to_string();
+    let notes = last_event(&mut client, &analysis)["notes"].to_string();
     assert!(
         notes.contains("p/slow") && notes.contains("at the user's request"),
         "{notes}"
@@ -149,10 +152,10 @@ fn one_member_is_stopped_and_the_others_go_on() {
     assert_eq!(wrong.status, 422, "{}", wrong.text());
     let response = client.post(&leave, json!({ "model": "p/slow" }));
     assert_eq!(response.status, 200, "{}", response.text());
-    let shown = wait_until_ended(&mut client, &id);
-    assert_eq!(shown["status"], "completed");
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["status"], "completed");
     provider.wait_idle();
-    let answers = shown["results"]["stages"][0]["answers"].to_string();
+    let answers = analysis["results"]["stages"][0]["answers"].to_string();
     assert!(answers.contains("stopped by you"), "{answers}");
     // A finished run has no members to stop.
     let response = client.post(&leave, json!({ "model": "p/slow" })).json();
@@ -166,7 +169,7 @@ fn a_rerun_keeps_the_conversation_its_question_ends() {
     let mut client = server.user("ada@example.com");
     let save = json!({ "name": "ferry", "pattern": "gut", "models": ["p/a"], "ultra_model": "p/w", "depth": "full" });
     assert_eq!(client.post("/api/recipes", save).status, 201);
-    let asked = client.post(
+    let response = client.post(
         "/v1/chat/completions",
         json!({ "model": "quire/gut:ferry", "messages": [
             { "role": "system", "content": "Answer in one line." },
@@ -175,7 +178,7 @@ fn a_rerun_keeps_the_conversation_its_question_ends() {
             { "role": "user", "content": "When does it leave?" },
         ]}),
     );
-    assert_eq!(asked.status, 200, "{}", asked.text());
+    assert_eq!(response.status, 200, "{}", response.text());
     let list = client.get("/api/analyses").json();
     let id = list["analyses"][0]["id"].as_str().unwrap().to_owned();
     for (changes, question) in [
@@ -185,11 +188,11 @@ fn a_rerun_keeps_the_conversation_its_question_ends() {
             "And back?",
         ),
     ] {
-        let before = provider.asked().len();
-        let begun = client.post(&analysis_path(&id, "/rerun"), changes);
-        assert_eq!(begun.status, 202, "{}", begun.text());
-        wait_until_ended(&mut client, &id_of(&begun));
-        for request in &provider.asked()[before..] {
+        let before = provider.requests().len();
+        let started = client.post(&analysis_path(&id, "/rerun"), changes);
+        assert_eq!(started.status, 202, "{}", started.text());
+        wait_until_ended(&mut client, &id_of(&started));
+        for request in &provider.requests()[before..] {
             let body = request.body.to_string();
             for part in [
                 "Which ferries go to Texel?",
@@ -199,7 +202,7 @@ fn a_rerun_keeps_the_conversation_its_question_ends() {
                 assert!(body.contains(part), "{part} is not in {body}");
             }
         }
-        assert!(provider.asked().len() > before);
+        assert!(provider.requests().len() > before);
     }
 }
 
@@ -214,30 +217,30 @@ fn rerun_calls_only_affected_models() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     // Without the cache, so that known answers come from the earlier run.
-    let more = json!({ "ultra_model": "p/w", "cache": "off" });
-    let first = run(&mut client, &["p/a", "p/b"], more);
+    let extra = json!({ "ultra_model": "p/w", "cache": "off" });
+    let first = run_analysis(&mut client, &["p/a", "p/b"], extra);
     let id = first["id"].as_str().unwrap().to_owned();
-    let mut again = |changes: Value| {
-        let begun = client.post(&analysis_path(&id, "/rerun"), changes);
-        assert_eq!(begun.status, 202, "{}", begun.text());
-        let shown = wait_until_ended(&mut client, &id_of(&begun));
-        let asked: Vec<bool> = (shown["results"]["stages"].as_array().unwrap().iter())
+    let mut rerun = |changes: Value| {
+        let started = client.post(&analysis_path(&id, "/rerun"), changes);
+        assert_eq!(started.status, 202, "{}", started.text());
+        let analysis = wait_until_ended(&mut client, &id_of(&started));
+        let models_asked: Vec<bool> = (analysis["results"]["stages"].as_array().unwrap().iter())
             .flat_map(|stage| stage["answers"].as_array().unwrap())
             .map(|answer| answer["cached"].as_bool().unwrap())
             .collect();
-        assert_eq!(shown["metadata"]["repeats"], json!(id));
-        (asked, shown)
+        assert_eq!(analysis["metadata"]["repeats"], json!(id));
+        (models_asked, analysis)
     };
     // With another synthesis model, only it is called and paid for.
-    let (cached, shown) = again(json!({ "ultra_model": "p/v" }));
+    let (cached, shown) = rerun(json!({ "ultra_model": "p/v" }));
     assert_eq!(cached, [true, true, false], "{shown}");
     assert_eq!(shown["model_responses"], first["model_responses"]);
     // With another parameter for one member, only that member is called; the synthesis model reads the same text,
     // so its answer is known.
-    let (cached, _) = again(json!({ "model_parameters": { "p/a": { "temperature": 0.3 } } }));
+    let (cached, _) = rerun(json!({ "model_parameters": { "p/a": { "temperature": 0.3 } } }));
     assert_eq!(cached, [false, true, true]);
     // Without changes, no model is called.
-    let (cached, shown) = again(json!({}));
+    let (cached, shown) = rerun(json!({}));
     assert_eq!(cached, [true, true, true]);
     assert_eq!(shown["synthesis"], first["synthesis"]);
     // The estimate works without calling a model: the script has no answer left.

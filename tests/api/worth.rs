@@ -8,15 +8,15 @@ use crate::support::provider::{Provider, on};
 use crate::support::script::{analysis_path, answer_stream, id_of, server, short_run_with};
 use crate::support::{Client, Server};
 
-const PANEL: &str = "Paper is 0.1 mm thick.";
-const SINGLE: &str = "I say: 0.1 mm.";
+const PANEL_TEXT: &str = "Paper is 0.1 mm thick.";
+const SINGLE_TEXT: &str = "I say: 0.1 mm.";
 
-const SYNTHESIS: &str =
+const SYNTHESIS_TEXT: &str =
     "## Answer\nPaper is 0.1 mm thick (A, B).\n\n## Where the members agree\nAll (A).";
 
 /// A synthesizer and two members with known prices, the second stronger and more expensive. Each is called in this
 /// many runs.
-fn panel(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
+fn panel_servers(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
     let dear = "As ChatGPT, I say: 0.1 mm.\n\n## Not known\nThe brand.";
     let provider = Provider::script([
         on("gpt-4o-mini")
@@ -36,7 +36,7 @@ fn panel(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, 
     (provider, server)
 }
 
-fn run(client: &mut Client, more: Value) -> Value {
+fn run_panel(client: &mut Client, more: Value) -> Value {
     let mut body = short_run_with(
         &["openai/gpt-4o-mini", "openai/gpt-4o"],
         json!({"ultra_model": "openai/gpt-4.1", "cache": "off"}),
@@ -50,20 +50,25 @@ fn run(client: &mut Client, more: Value) -> Value {
 }
 
 /// Asks a question, compares, votes, and returns the ID.
-fn voted(client: &mut Client, mut more: Value, preferred: &str) -> String {
+fn run_and_vote(client: &mut Client, mut more: Value, preferred: &str) -> String {
     // Several votes on one question count once.
-    static ASKED: AtomicUsize = AtomicUsize::new(0);
-    let number = ASKED.fetch_add(1, Ordering::Relaxed);
+    static QUESTION: AtomicUsize = AtomicUsize::new(0);
+    let number = QUESTION.fetch_add(1, Ordering::Relaxed);
     more["prompt"] = json!(format!("How thin is paper of kind {number}?"));
-    let id = id(&run(client, more));
-    let shown = client
+    let id = analysis_id(&run_panel(client, more));
+    let body = client
         .post(&analysis_path(&id, "/comparison"), json!({}))
         .json();
     let choice = match preferred {
         "tie" => "tie",
         preferred => {
-            let left = shown["left"]["text"] == if preferred == "panel" { PANEL } else { SINGLE };
-            if left { "left" } else { "right" }
+            let remaining = body["left"]["text"]
+                == if preferred == "panel" {
+                    PANEL_TEXT
+                } else {
+                    SINGLE_TEXT
+                };
+            if remaining { "left" } else { "right" }
         }
     };
     let vote = client.post(
@@ -75,30 +80,30 @@ fn voted(client: &mut Client, mut more: Value, preferred: &str) -> String {
     id
 }
 
-fn id(result: &Value) -> String {
+fn analysis_id(result: &Value) -> String {
     result["analysis_id"].as_str().unwrap().to_owned()
 }
 
 #[test]
 fn the_best_single_draft_is_stored_with_the_panels_answer() {
-    let (_provider, server) = panel(1, SYNTHESIS, &[]);
+    let (_provider, server) = panel_servers(1, SYNTHESIS_TEXT, &[]);
     let mut client = server.user("ada@example.com");
-    let result = run(&mut client, json!({}));
+    let result = run_panel(&mut client, json!({}));
     let single = &result["best_single"];
     assert_eq!(single["model"], "openai/gpt-4o");
     assert_eq!(single["letter"], "B");
     assert!(single["text"].as_str().unwrap().contains("0.1 mm"));
     assert!(single["cost_usd"].as_f64().unwrap() > 0.0);
     assert_eq!(result["comparison_offered"], false);
-    let shown = client.get(&analysis_path(&id(&result), "")).json();
-    assert_eq!(shown["best_single"], *single);
+    let body = client.get(&analysis_path(&analysis_id(&result), "")).json();
+    assert_eq!(body["best_single"], *single);
 }
 
 #[test]
 fn a_comparison_is_blind_until_its_one_vote() {
-    let (_provider, server) = panel(1, SYNTHESIS, &[]);
+    let (_provider, server) = panel_servers(1, SYNTHESIS_TEXT, &[]);
     let mut client = server.user("ada@example.com");
-    let id = id(&run(&mut client, json!({"topic": "paper"})));
+    let id = analysis_id(&run_panel(&mut client, json!({"topic": "paper"})));
     let path = analysis_path(&id, "/comparison");
     assert_eq!(
         client.get(&path).json()["left"],
@@ -110,8 +115,8 @@ fn a_comparison_is_blind_until_its_one_vote() {
         .post(&analysis_path(&id, "/comparison/vote"), vote.clone())
         .refused(404, "NOT_FOUND");
 
-    let made = client.post(&path, json!({}));
-    assert_eq!(made.status, 200, "{}", made.text());
+    let created = client.post(&path, json!({}));
+    assert_eq!(created.status, 200, "{}", created.text());
     for betraying in [
         "gpt",
         "panel",
@@ -122,20 +127,20 @@ fn a_comparison_is_blind_until_its_one_vote() {
         "cost",
     ] {
         assert!(
-            !made.text().contains(betraying),
+            !created.text().contains(betraying),
             "{betraying}: {}",
-            made.text()
+            created.text()
         );
     }
-    let shown = made.json();
-    let mut texts = [&shown["left"]["text"], &shown["right"]["text"]];
+    let body = created.json();
+    let mut texts = [&body["left"]["text"], &body["right"]["text"]];
     texts.sort_by_key(|text| text.to_string());
-    assert_eq!(texts, [SINGLE, PANEL]);
-    assert_eq!(shown["reveal"], Value::Null);
-    assert_eq!(client.get(&path).json(), shown, "its order stays");
+    assert_eq!(texts, [SINGLE_TEXT, PANEL_TEXT]);
+    assert_eq!(body["reveal"], Value::Null);
+    assert_eq!(client.get(&path).json(), body, "its order stays");
     assert_eq!(
         client.post(&path, json!({})).json(),
-        shown,
+        body,
         "its order stays"
     );
 
@@ -156,7 +161,7 @@ fn a_comparison_is_blind_until_its_one_vote() {
         .post(&analysis_path(&id, "/comparison/vote"), vote.clone())
         .json()["reveal"]
         .clone();
-    let left_is_panel = shown["left"]["text"] == PANEL;
+    let left_is_panel = body["left"]["text"] == PANEL_TEXT;
     assert_eq!(reveal["choice"], "left");
     assert_eq!(
         reveal["preferred"],
@@ -173,9 +178,9 @@ fn a_comparison_is_blind_until_its_one_vote() {
         "{reveal}"
     );
     for again in ["left", "right", "tie"] {
-        let again = json!({"choice": again});
+        let second = json!({"choice": again});
         client
-            .post(&analysis_path(&id, "/comparison/vote"), again)
+            .post(&analysis_path(&id, "/comparison/vote"), second)
             .refused(409, "CONFLICT");
     }
     assert_eq!(client.get(&path).json()["reveal"], reveal);
@@ -183,42 +188,48 @@ fn a_comparison_is_blind_until_its_one_vote() {
 
 #[test]
 fn incomparable_results_are_refused_with_the_reason() {
-    let (_provider, server) = panel(1, "{\"mm\": 0.1}", &[("COMPARE_EVERY", "1")]);
+    let (_provider, server) = panel_servers(1, "{\"mm\": 0.1}", &[("COMPARE_EVERY", "1")]);
     let mut client = server.user("ada@example.com");
-    let shaped = run(
+    let shaped = run_panel(
         &mut client,
         json!({"response_format": {"type": "json_object"}}),
     );
-    let refused = client.post(&analysis_path(&id(&shaped), "/comparison"), json!({}));
-    let text = refused.text();
-    refused.refused(409, "CONFLICT");
+    let response = client.post(
+        &analysis_path(&analysis_id(&shaped), "/comparison"),
+        json!({}),
+    );
+    let text = response.text();
+    response.refused(409, "CONFLICT");
     assert!(text.contains("requested format"), "{text}");
     assert_eq!(shaped["comparison_offered"], false);
     let failed = client.post("/api/analyze", short_run_with(&["p/none"], json!({})));
     assert_eq!(failed.status, 503);
-    let listed = client.get("/api/analyses?status=failed").json();
-    let failed = listed["analyses"][0]["id"].as_str().unwrap().to_owned();
+    let list = client.get("/api/analyses?status=failed").json();
+    let failed = list["analyses"][0]["id"].as_str().unwrap().to_owned();
     client
         .post(&analysis_path(&failed, "/comparison"), json!({}))
         .refused(409, "CONFLICT");
-    let shown = client.get(&analysis_path(&failed, "")).json();
+    let body = client.get(&analysis_path(&failed, "")).json();
     assert_eq!(
-        (&shown["best_single"], &shown["comparison_offered"]),
+        (&body["best_single"], &body["comparison_offered"]),
         (&Value::Null, &json!(false))
     );
 }
 
 #[test]
 fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
-    let (_provider, server) = panel(4, SYNTHESIS, &[("COMPARE_EVERY", "1")]);
+    let (_provider, server) = panel_servers(4, SYNTHESIS_TEXT, &[("COMPARE_EVERY", "1")]);
     let mut client = server.user("ada@example.com");
-    assert_eq!(run(&mut client, json!({}))["comparison_offered"], true);
-    let id = voted(&mut client, json!({}), "tie");
-    let shown = client.get(&analysis_path(&id, "")).json();
-    assert_eq!(shown["comparison_offered"], false);
-    let shown = client.get("/api/worth").json();
     assert_eq!(
-        (&shown["compare_every"], &shown["compare_every_own"]),
+        run_panel(&mut client, json!({}))["comparison_offered"],
+        true
+    );
+    let id = run_and_vote(&mut client, json!({}), "tie");
+    let body = client.get(&analysis_path(&id, "")).json();
+    assert_eq!(body["comparison_offered"], false);
+    let view = client.get("/api/worth").json();
+    assert_eq!(
+        (&view["compare_every"], &view["compare_every_own"]),
         (&json!(1), &json!(false))
     );
     // Each user can change the setting.
@@ -226,7 +237,10 @@ fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
     for (wanted, offered) in [(json!(0), false), (json!(null), true)] {
         let set = other.json("PUT", "/api/worth", &json!({"compare_every": wanted}));
         assert_eq!(set.json()["compare_every_own"], json!(!offered));
-        assert_eq!(run(&mut other, json!({}))["comparison_offered"], offered);
+        assert_eq!(
+            run_panel(&mut other, json!({}))["comparison_offered"],
+            offered
+        );
     }
     other
         .json("PUT", "/api/worth", &json!({"compare_every": 10_001}))
@@ -235,7 +249,7 @@ fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
 
 #[test]
 fn the_report_states_the_verdict_and_missing_votes() {
-    let (_provider, server) = panel(11, SYNTHESIS, &[]);
+    let (_provider, server) = panel_servers(11, SYNTHESIS_TEXT, &[]);
     let mut admin = server.user("ada@example.com");
     let mut client = server.user("ben@example.com");
     let empty = client.get("/api/worth").json();
@@ -252,9 +266,9 @@ fn the_report_states_the_verdict_and_missing_votes() {
 
     let paper = json!({"topic": "paper"});
     for _ in 0..6 {
-        voted(&mut client, paper.clone(), "panel");
+        run_and_vote(&mut client, paper.clone(), "panel");
     }
-    let liked = voted(&mut client, json!({}), "single");
+    let liked = run_and_vote(&mut client, json!({}), "single");
     client.post(
         &analysis_path(&liked, "/vote"),
         json!({"choice": "helpful"}),
@@ -301,7 +315,7 @@ fn the_report_states_the_verdict_and_missing_votes() {
     assert!(1.5 < multiple && multiple < 4.0, "{multiple}");
 
     for more in 1..5 {
-        voted(&mut client, paper.clone(), "panel");
+        run_and_vote(&mut client, paper.clone(), "panel");
         // A single topic in the report still counts as one of two.
         let report = client.get("/api/worth?topic=Paper").json();
         let verdict = if more < 4 { "unknown" } else { "pays" };
@@ -345,6 +359,6 @@ fn a_topic_is_short_and_printable() {
     let body = short_run_with(&["demo/extract"], json!({"topic": "  Tea  "}));
     let answer = client.post("/api/analyze", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let shown = client.get(&analysis_path(&id_of(&answer), "")).json();
-    assert_eq!(shown["topic"], "Tea");
+    let view = client.get(&analysis_path(&id_of(&answer), "")).json();
+    assert_eq!(view["topic"], "Tea");
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, holds, is_word, joined, sources};
+use super::{Source, assert_no_violations, is_word, joined_imports, sources};
 
 type Path = Vec<String>;
 
@@ -36,7 +36,7 @@ fn expand(text: &str, prefix: &[String], found: &mut Vec<(Path, String)>) {
     let mut rest = text;
     loop {
         if let Some(group) = rest.strip_prefix('{') {
-            for part in parts(group) {
+            for part in group_items(group) {
                 expand(part.trim(), &path, found);
             }
             return;
@@ -67,7 +67,7 @@ fn expand(text: &str, prefix: &[String], found: &mut Vec<(Path, String)>) {
 }
 
 /// Returns the items of a brace group, up to its end.
-fn parts(group: &str) -> Vec<&str> {
+fn group_items(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut found) = (0, 0, Vec::new());
     for (at, character) in group.char_indices() {
         match character {
@@ -101,7 +101,7 @@ impl Modules {
         for source in all {
             let own = module_path(&source.name);
             let mut exports = Vec::new();
-            for (_, line) in joined(source) {
+            for (_, line) in joined_imports(source) {
                 let line = line.trim_start();
                 let Some((visible, path)) = line.split_once("use ") else {
                     continue;
@@ -163,7 +163,7 @@ impl Modules {
     fn imports(&self, source: &Source) -> BTreeSet<String> {
         let own = module_path(&source.name);
         let mut found = Vec::new();
-        for (_, line) in joined(source) {
+        for (_, line) in joined_imports(source) {
             let trimmed = line.trim_start();
             if trimmed.starts_with("pub") && trimmed.contains(" use ") {
                 continue;
@@ -189,18 +189,18 @@ impl Modules {
 }
 
 /// Returns the groups of files that are mutually reachable.
-fn circles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+fn find_cycles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach = |from: &String| {
-        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut observed: BTreeSet<String> = BTreeSet::new();
         let mut open = vec![from.clone()];
         while let Some(node) = open.pop() {
             for next in edges.get(&node).into_iter().flatten() {
-                if seen.insert(next.clone()) {
+                if observed.insert(next.clone()) {
                     open.push(next.clone());
                 }
             }
         }
-        seen
+        observed
     };
     let reached: BTreeMap<&String, BTreeSet<String>> =
         edges.keys().map(|from| (from, reach(from))).collect();
@@ -237,7 +237,7 @@ fn files_form_no_cycles() {
         });
         format!("a cycle:\n{}", lines.collect::<Vec<_>>().join("\n"))
     };
-    holds(circles(&edges).iter().map(describe).collect());
+    assert_no_violations(find_cycles(&edges).iter().map(describe).collect());
 }
 
 #[test]
@@ -263,5 +263,5 @@ fn the_rule_can_fail() {
         .iter()
         .map(|source| (source.name.clone(), modules.imports(source)))
         .collect();
-    assert_eq!(circles(&edges), [["a/b.rs", "a/mod.rs", "c.rs"]]);
+    assert_eq!(find_cycles(&edges), [["a/b.rs", "a/mod.rs", "c.rs"]]);
 }

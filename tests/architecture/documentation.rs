@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Source, holds, sources, walk};
+use super::{Source, assert_no_violations, collect_files, sources};
 
 const NUMBERS: &[&str] = &[
     "u8", "u16", "u32", "u64", "usize", "i32", "i64", "f32", "f64", "Duration",
@@ -43,7 +43,7 @@ fn constants_state_their_unit() {
             .into_iter()
             .map(move |number| format!("src/{name}:{number}: a number without a comment"))
     });
-    holds(faults.collect());
+    assert_no_violations(faults.collect());
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn every_module_has_a_doc_comment() {
     let silent = sources()
         .into_iter()
         .filter(|source| !source.text.starts_with("//! "));
-    holds(
+    assert_no_violations(
         silent
             .map(|source| format!("src/{}: begins without //!", source.name))
             .collect(),
@@ -94,7 +94,7 @@ fn the_manual_lists_everything() {
         needs("api", "error code", row.2);
     }
     let mut patterns = Vec::new();
-    walk(
+    collect_files(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/patterns"),
         "toml",
         &mut patterns,
@@ -103,7 +103,7 @@ fn the_manual_lists_everything() {
         let id = pattern.file_stem().unwrap().to_str().unwrap();
         needs("panels", "pattern", id);
     }
-    holds(faults);
+    assert_no_violations(faults);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_overview_names_files_that_exist() {
             || Path::new(name).exists()
     };
     let unknown = named.filter(|name| !is_known(name));
-    holds(
+    assert_no_violations(
         unknown
             .map(|name| format!("src/README.md: no file {name}"))
             .collect(),

@@ -15,7 +15,7 @@ use module::Module;
 
 type BuildResult<T> = Result<T, Box<dyn std::error::Error>>;
 
-fn shown(source: &str) -> Vec<(String, usize)> {
+fn stripped_lines(source: &str) -> Vec<(String, usize)> {
     let lines = script::lines(source).expect(source);
     lines
         .into_iter()
@@ -24,22 +24,23 @@ fn shown(source: &str) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn comments_and_indentation_are_left_out_and_nothing_else() {
+fn comments_and_redundant_spaces_are_left_out_and_nothing_else() {
     for (source, expected) in [
         (
             "// Why.\nconst a = 1; // so\n\n  b();\n",
-            vec![("const a = 1;", 1), ("b();", 3)],
+            vec![("const a=1;", 1), ("b();", 3)],
         ),
-        (
-            "/** About\n * it. */\nf(/* no */ 1);\n",
-            vec![("f( 1);", 2)],
-        ),
+        ("/** About\n * it. */\nf(/* no */ 1);\n", vec![("f(1);", 2)]),
         (
             "a('//', \"/*\", `// ${ { b: `}` }.b } */`);",
-            vec![("a('//', \"/*\", `// ${ { b: `}` }.b } */`);", 0)],
+            vec![("a('//',\"/*\",`// ${{b:`}`}.b} */`);", 0)],
         ),
-        ("a = /[/\"]'\\//g; // end", vec![("a = /[/\"]'\\//g;", 0)]),
-        ("a = b / c / 'd // e';", vec![("a = b / c / 'd // e';", 0)]),
+        ("a = /[/\"]'\\//g; // end", vec![("a=/[/\"]'\\//g;", 0)]),
+        ("a = b / c / 'd // e';", vec![("a=b / c / 'd // e';", 0)]),
+        (
+            "a - -b + (c ? .5 : d);\ne = f ? `x ${ g } y` : 'h , i';",
+            vec![("a - -b +(c?.5:d);", 0), ("e=f?`x ${g} y`:'h , i';", 1)],
+        ),
         (
             "return /\"/.test(a) // end",
             vec![("return /\"/.test(a)", 0)],
@@ -53,7 +54,7 @@ fn comments_and_indentation_are_left_out_and_nothing_else() {
             .into_iter()
             .map(|(text, line)| (text.to_owned(), line))
             .collect();
-        assert_eq!(shown(source), expected, "{source}");
+        assert_eq!(stripped_lines(source), expected, "{source}");
     }
     for unfinished in ["a('b", "a(`b", "a = /b", "/* a", "f() {"] {
         assert!(script::lines(unfinished).is_err(), "{unfinished}");
@@ -68,16 +69,16 @@ fn imports_read_from_the_objects_of_modules_and_exports_are_listed() {
     assert_eq!(
         texts,
         [
-            "const { a, b: c } = $dom;",
-            "const all = $parts_x_y;",
-            "const { default: Reader } = $vendor_reader;",
-            "const { d } = $parts_d;",
+            "const{a,b:c}=$dom;",
+            "const all=$parts_x_y;",
+            "const{default:Reader}=$vendor_reader;",
+            "const{d}=$parts_d;",
             "async function f() {",
             "return import(\"./later.js\");",
             "}",
             "const g = 1;",
             "class H extends Error {}",
-            "const i = 2;",
+            "const i=2;",
         ]
     );
     assert_eq!(
@@ -147,6 +148,6 @@ fn source_maps_name_file_and_line() {
 fn minified_styles_keep_significant_spaces() {
     let source = "/* Why. */\n@layer a {\n  .b .c > d, e :hover { margin: calc(1px + 2px) -3px; content: \"a  ;  b\"; }\n}\n";
     let expected = "@layer a{.b .c > d,e :hover{margin:calc(1px + 2px) -3px;content:\"a  ;  b\"}}";
-    assert_eq!(styles::smaller(source).unwrap(), expected);
-    assert!(styles::smaller("/* a").is_err() && styles::smaller("a { content: 'b").is_err());
+    assert_eq!(styles::minify(source).unwrap(), expected);
+    assert!(styles::minify("/* a").is_err() && styles::minify("a { content: 'b").is_err());
 }

@@ -5,24 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{cycle, holds, is_word, vendor, walk};
+use super::{assert_no_violations, collect_files, cycle, is_word, vendor};
 
 const MAX_SCRIPT_LINES: usize = 300;
 
 /// Returns a script without its comments; an unterminated comment hides the rest.
-fn code(text: &str) -> String {
+fn without_comments(text: &str) -> String {
     let mut parts = text.split("/*");
     let first = parts.next().unwrap_or_default().to_owned();
     let rest = parts.map(|part| part.split_once("*/").map_or("", |(_, code)| code));
-    let whole = rest.fold(first, |whole, part| whole + part);
-    let lines = whole
+    let full = rest.fold(first, |whole, part| whole + part);
+    let lines = full
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the names that a script exports, at a declaration or in a list on one line.
-fn exports(code: &str) -> BTreeSet<&str> {
+fn exported_names(code: &str) -> BTreeSet<&str> {
     let keywords = ["async", "function", "const", "let", "class"];
     let lines = code.lines().filter_map(|line| line.strip_prefix("export "));
     let names = lines.flat_map(|line| {
@@ -34,7 +34,7 @@ fn exports(code: &str) -> BTreeSet<&str> {
 }
 
 /// Returns the names that a script imports, each with the script it comes from.
-fn imports(code: &str) -> Vec<(&str, &str)> {
+fn imported_names(code: &str) -> Vec<(&str, &str)> {
     let statements = code.split("import {").skip(1);
     let read = statements.filter_map(|rest| {
         let (names, from) = rest.split_once('}')?;
@@ -51,20 +51,20 @@ fn imports(code: &str) -> Vec<(&str, &str)> {
 fn every_script_import_is_exported() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/js");
     let mut paths = Vec::new();
-    walk(&root, "js", &mut paths);
+    collect_files(&root, "js", &mut paths);
     let read = |path: &PathBuf| {
         let text = fs::read_to_string(path).unwrap();
-        (path.canonicalize().unwrap(), code(&text))
+        (path.canonicalize().unwrap(), without_comments(&text))
     };
     let scripts: BTreeMap<PathBuf, String> = paths.iter().map(read).collect();
     let (mut faults, mut count) = (Vec::new(), 0);
     for (path, code) in &scripts {
-        for (name, from) in imports(code) {
+        for (name, from) in imported_names(code) {
             count += 1;
             let target = path.parent().unwrap().join(from).canonicalize().unwrap();
             let is_exported = match scripts.get(&target) {
-                Some(code) => exports(code).contains(name),
-                None => vendor::exports(&target).contains(name),
+                Some(code) => exported_names(code).contains(name),
+                None => vendor::exported_names(&target).contains(name),
             };
             if !is_exported {
                 faults.push(format!("{}: {from} does not export {name}", path.display()));
@@ -72,14 +72,19 @@ fn every_script_import_is_exported() {
         }
     }
     assert!(count > 300, "the imports are found");
-    holds(faults);
+    assert_no_violations(faults);
 }
 
 #[test]
 fn unterminated_comment_hides_an_export() {
-    assert!(exports(&code("/** About. */\nexport function Chart() {}\n")).contains("Chart"));
     assert!(
-        exports(&code(
+        exported_names(&without_comments(
+            "/** About. */\nexport function Chart() {}\n"
+        ))
+        .contains("Chart")
+    );
+    assert!(
+        exported_names(&without_comments(
             "/** About.\nexport function Chart() {}\n/** More. */"
         ))
         .is_empty()
@@ -90,7 +95,7 @@ fn unterminated_comment_hides_an_export() {
 fn the_pages_scripts_keep_their_order() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/js");
     let mut paths = Vec::new();
-    walk(&root, "js", &mut paths);
+    collect_files(&root, "js", &mut paths);
     let mut faults = Vec::new();
     let mut edges = BTreeSet::new();
     for path in &paths {
@@ -134,6 +139,6 @@ fn the_pages_scripts_keep_their_order() {
             edges.insert((name.clone(), target));
         }
     }
-    holds(faults);
+    assert_no_violations(faults);
     assert_eq!(cycle(&edges), None, "a script imports itself in the end");
 }

@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
 }
 
 /// The names that a minified module exports, from the list at its end.
-pub(super) fn exports(path: &Path) -> BTreeSet<String> {
+pub(super) fn exported_names(path: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(path).unwrap();
     let list = text
         .rsplit_once("export{")
@@ -24,11 +24,11 @@ pub(super) fn exports(path: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-fn files(folder: &Path, found: &mut BTreeSet<String>) {
+fn collect_files(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         match path.is_dir() {
-            true => files(&path, found),
+            true => collect_files(&path, found),
             false => {
                 let name = path.strip_prefix(self::folder()).unwrap();
                 found.insert(name.to_str().unwrap().to_owned());
@@ -40,7 +40,7 @@ fn files(folder: &Path, found: &mut BTreeSet<String>) {
 #[test]
 fn vendored_files_are_the_ones_that_were_made() {
     let sums = fs::read_to_string(folder().join("SHA256SUMS")).unwrap();
-    let mut listed = BTreeSet::from(["README.md".to_owned(), "SHA256SUMS".to_owned()]);
+    let mut list = BTreeSet::from(["README.md".to_owned(), "SHA256SUMS".to_owned()]);
     for line in sums.lines() {
         let (sum, name) = line.split_once("  ").unwrap();
         let bytes = fs::read(folder().join(name)).unwrap();
@@ -51,11 +51,11 @@ fn vendored_files_are_the_ones_that_were_made() {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         assert_eq!(hex, sum, "assets/vendor/{name} was changed by hand");
-        listed.insert(name.to_owned());
+        list.insert(name.to_owned());
     }
     let mut present = BTreeSet::new();
-    files(&folder(), &mut present);
-    assert_eq!(present, listed);
+    collect_files(&folder(), &mut present);
+    assert_eq!(present, list);
 }
 
 #[test]
@@ -64,11 +64,11 @@ fn vendored_libraries_name_their_versions_and_licenses() {
     let lock = include_str!("../../.ci/vendor/package-lock.json");
     let lock: serde_json::Value = serde_json::from_str(lock).unwrap();
     let mut present = BTreeSet::new();
-    files(&folder(), &mut present);
+    collect_files(&folder(), &mut present);
     for name in present.iter().filter(|name| name.ends_with(".js")) {
         let text = fs::read_to_string(folder().join(name)).unwrap();
-        let said = text.split_whitespace().skip(1).take(2).collect::<Vec<_>>();
-        let [package, version] = said[..] else {
+        let message = text.split_whitespace().skip(1).take(2).collect::<Vec<_>>();
+        let [package, version] = message[..] else {
             panic!("assets/vendor/{name} does not begin with its package and version");
         };
         let version = version.trim_end_matches(';');

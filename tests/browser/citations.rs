@@ -3,15 +3,15 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys, until};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::*;
 use crate::server::{Answer, Server, provider};
-use crate::turn;
+use crate::wait_for_turn;
 
-const SECOND: &str = "The valve was made in Österreich. The pump delivers 40 litres a minute.";
-const ANSWER: &str = "It says “The pump delivers 40 litres a minute” [D1:p2]. Elsewhere it says “The pump delivers 90 litres a minute” [D1:p2]. In short “The pump … a minute” [D1:p2]. Nobody knows more [D7:p1].";
+const SECOND_PAGE: &str = "The valve was made in Österreich. The pump delivers 40 litres a minute.";
+const ANSWER_TEXT: &str = "It says “The pump delivers 40 litres a minute” [D1:p2]. Elsewhere it says “The pump delivers 90 litres a minute” [D1:p2]. In short “The pump … a minute” [D1:p2]. Nobody knows more [D7:p1].";
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'summarize', models: ['far/one'], ultra_model: 'far/one', document_ids: [documents[0].id] }) });
@@ -19,7 +19,7 @@ const ASK: &str = "
     return (await response.json()).analysis_id;";
 
 /// The check results of the four citations, as stored with an analysis.
-const CHECKED: &str = "
+const CHECKED_CITATIONS: &str = "
     const real = window.fetch;
     window.fetch = async (address, options) => {
       const response = await real(address, options);
@@ -36,8 +36,8 @@ const CHECKED: &str = "
       return new Response(JSON.stringify(told), { status: 200, headers: { 'content-type': 'application/json' } });
     };";
 
-fn citing(_: &Value) -> Answer {
-    let piece = json!({"choices": [{"index": 0, "delta": {"content": ANSWER}}]});
+fn citing_answer(_: &Value) -> Answer {
+    let piece = json!({"choices": [{"index": 0, "delta": {"content": ANSWER_TEXT}}]});
     let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
     (
         "200 OK",
@@ -46,17 +46,17 @@ fn citing(_: &Value) -> Answer {
     )
 }
 
-fn far() -> Vec<(&'static str, String)> {
-    let address = provider(&["one"], citing);
+fn far_settings() -> Vec<(&'static str, String)> {
+    let address = provider(&["one"], citing_answer);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["one"] }]);
     vec![("QUIRE_PROVIDERS", providers.to_string())]
 }
 
 #[test]
 fn citation_opens_its_page_and_shows_its_check() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let server = Server::start_with(far());
+    let server = Server::start_with(far_settings());
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
         if dark {
@@ -64,15 +64,15 @@ fn citation_opens_its_page_and_shows_its_check() {
         } else {
             sign_up(&browser, &server);
             browser.run(
-                UPLOAD,
-                json!(["pump.txt", format!("First page.\u{c}{SECOND}")]),
+                UPLOAD_SCRIPT,
+                json!(["pump.txt", format!("First page.\u{c}{SECOND_PAGE}")]),
             );
         }
-        let id = browser.run(ASK, json!([]));
+        let id = browser.run(ASK_SCRIPT, json!([]));
         browser.go(&server.address("/history"));
         browser.wait(".row");
-        let start = SECOND.find("The pump").unwrap();
-        browser.run(CHECKED, json!([start, SECOND.len() - 1]));
+        let start = SECOND_PAGE.find("The pump").unwrap();
+        browser.run(CHECKED_CITATIONS, json!([start, SECOND_PAGE.len() - 1]));
         // Without a reload, which would discard the injected answer.
         browser.run(
             "const link = document.createElement('a'); link.href = `/analyze?id=${args[0]}`; document.querySelector('main').append(link); link.click();",
@@ -96,12 +96,12 @@ fn citation_opens_its_page_and_shows_its_check() {
             "The pump delivers 40 litres a minute"
         );
         browser.wait_text(".verified-words", "Quotation verified.");
-        browser.picture_of_window(if dark { "citation-phone" } else { "citation" });
+        browser.screenshot_window(if dark { "citation-phone" } else { "citation" });
         if !dark {
             check_accessibility(&browser, axe.as_deref(), "a cited page");
         }
         browser.keys(&[], keys::ESCAPE);
-        until("the dialog to close", || {
+        wait_until("the dialog to close", || {
             (browser.count("dialog") == 0).then_some(())
         });
         assert!(
@@ -112,7 +112,7 @@ fn citation_opens_its_page_and_shows_its_check() {
         browser.click(".sheet .citation.doubtful");
         browser.wait_text("dialog", "Quotation not found on this page.");
         browser.keys(&[], keys::ESCAPE);
-        until("the dialog to close", || {
+        wait_until("the dialog to close", || {
             (browser.count("dialog") == 0).then_some(())
         });
         browser.click(".sheet .citation.doubtful ~ .citation.doubtful");
@@ -126,7 +126,7 @@ fn citation_opens_its_page_and_shows_its_check() {
 }
 
 /// Writes the model data: one model has a large context, the other a very small one.
-fn known(folder: &std::path::Path) -> String {
+fn write_model_data(folder: &std::path::Path) -> String {
     let sheet = json!({ "models": [
         { "id": "far/large", "name": "Large", "context_window": 200_000, "max_output": 4_000, "price": { "input": 1.0, "output": 2.0 } },
         { "id": "far/tiny", "name": "Tiny", "context_window": 5_000, "max_output": 1_000, "price": { "input": 1.0, "output": 2.0 } },
@@ -139,19 +139,19 @@ fn known(folder: &std::path::Path) -> String {
 
 #[test]
 fn document_shares_per_member_are_shown_before_any_cost() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let address = provider(&["large", "tiny"], citing);
+    let address = provider(&["large", "tiny"], citing_answer);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["large", "tiny"] }]);
     let folder = std::env::temp_dir().join(format!("quire-models-{}", std::process::id()));
     let server = Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),
-        ("QUIRE_MODELS_FILE", known(&folder)),
+        ("QUIRE_MODELS_FILE", write_model_data(&folder)),
     ]);
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    let licence = std::fs::read_to_string(document("gpl-3.txt")).unwrap();
-    browser.run(UPLOAD, json!(["licence.txt", licence]));
+    let licence = std::fs::read_to_string(test_document("gpl-3.txt")).unwrap();
+    browser.run(UPLOAD_SCRIPT, json!(["licence.txt", licence]));
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
     browser.press("Start");
@@ -167,7 +167,7 @@ fn document_shares_per_member_are_shown_before_any_cost() {
     browser.press("Next");
     browser.wait_text(".plan-summary", "token");
     assert_eq!(browser.count(".plan-table"), 0);
-    assert!(!browser.shows(".reading-selector"));
+    assert!(!browser.is_visible(".reading-selector"));
     browser.click(".document-checkbox");
     browser.wait(".plan-table");
     browser.wait_text(".plan-table", "Whole documents");

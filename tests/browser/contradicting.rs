@@ -3,23 +3,23 @@
 use serde_json::{Value, json};
 
 use crate::driver::Browser;
-use crate::pages::{UPLOAD, sign_up};
+use crate::pages::{UPLOAD_SCRIPT, sign_up};
 use crate::server::{Answer, Server, provider};
 
-const REVIEW: &str = "## On answer B\n1. claim: \"The pump delivers 90 litres a minute\"\n   verdict: contradicted\n   evidence: \"The pump delivers 40 litres a minute\" [D1:p2]\n   fix: The pump delivers 40 litres a minute\n\n## Missing from all\nNobody says what it costs.";
-const SYNTHESIS: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2] (A, C). It must be drained before frost (C).";
-pub const ARABIC: &str = "المضخة تعطي أربعين لترا في الدقيقة.";
+const REVIEW_TEXT: &str = "## On answer B\n1. claim: \"The pump delivers 90 litres a minute\"\n   verdict: contradicted\n   evidence: \"The pump delivers 40 litres a minute\" [D1:p2]\n   fix: The pump delivers 40 litres a minute\n\n## Missing from all\nNobody says what it costs.";
+const SYNTHESIS_TEXT: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2] (A, C). It must be drained before frost (C).";
+pub const ARABIC_CLAIM: &str = "المضخة تعطي أربعين لترا في الدقيقة.";
 
-fn says(body: &Value) -> Answer {
-    let asked = body["messages"].to_string();
+fn contradicting_answer(body: &Value) -> Answer {
+    let question = body["messages"].to_string();
     let text = match body["model"].as_str().unwrap_or_default() {
-        "lead" if asked.contains("Compare the texts") => judged(body),
-        _ if asked.contains("Compare each numbered sentence") => checked(body),
-        "lead" => SYNTHESIS.to_owned(),
-        "a" if asked.contains("Criticise") => REVIEW.to_owned(),
-        _ if asked.contains("Criticise") => "## On answer A\nNothing to say.".to_owned(),
+        "lead" if question.contains("Compare the texts") => judge_reply(body),
+        _ if question.contains("Compare each numbered sentence") => checker_reply(body),
+        "lead" => SYNTHESIS_TEXT.to_owned(),
+        "a" if question.contains("Criticise") => REVIEW_TEXT.to_owned(),
+        _ if question.contains("Criticise") => "## On answer A\nNothing to say.".to_owned(),
         "a" => format!(
-            "The pump delivers 40 litres a minute [D1:p2]. The valve was made in Österreich.\n\n{ARABIC}\n\n| Part | Made in |\n|---|---|\n| Valve | Österreich |\n\n```python\nprint(40 * 60)\n```\n\n$$Q = \\frac{{V}}{{t}}$$"
+            "The pump delivers 40 litres a minute [D1:p2]. The valve was made in Österreich.\n\n{ARABIC_CLAIM}\n\n| Part | Made in |\n|---|---|\n| Valve | Österreich |\n\n```python\nprint(40 * 60)\n```\n\n$$Q = \\frac{{V}}{{t}}$$"
         ),
         "b" => {
             "The pump delivers 90 litres a minute. The valve was made in Österreich.".to_owned()
@@ -45,7 +45,7 @@ fn last_message(body: &Value) -> &str {
 }
 
 /// Returns the judge's reply. The letters are shuffled, so each stance is derived from the text itself.
-fn judged(body: &Value) -> String {
+fn judge_reply(body: &Value) -> String {
     let prompt = last_message(body);
     let text = |letter: char| {
         let begin = prompt.find(&format!("----- text {letter} "));
@@ -83,7 +83,7 @@ fn judged(body: &Value) -> String {
 }
 
 /// Returns the checker's reply: each passage entails each sentence, with a quote from one of them.
-fn checked(body: &Value) -> String {
+fn checker_reply(body: &Value) -> String {
     let prompt = last_message(body);
     let sentences = prompt.lines().filter_map(|line| {
         let (number, rest) = line.split_once(". (passages ")?;
@@ -95,7 +95,7 @@ fn checked(body: &Value) -> String {
     json!({"verdicts": sentences.collect::<Vec<Value>>()}).to_string()
 }
 
-pub const ASK: &str = "
+pub const ASK_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'critique', models: ['p/a', 'p/b', 'p/c'], ultra_model: 'p/lead', document_ids: [documents[0].id] }) });
@@ -104,12 +104,12 @@ pub const ASK: &str = "
 
 /// Starts a server whose panel contradicts itself, without a judge.
 pub fn contradicting_without_judge() -> Server {
-    contradicting("off")
+    contradicting_server("off")
 }
 
 /// Starts a server whose panel contradicts itself.
-pub fn contradicting(evidence: &str) -> Server {
-    let address = provider(&["a", "b", "c", "lead"], says);
+pub fn contradicting_server(evidence: &str) -> Server {
+    let address = provider(&["a", "b", "c", "lead"], contradicting_answer);
     let providers = json!([{ "id": "p", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["a", "b", "c", "lead"] }]);
     Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),
@@ -118,15 +118,15 @@ pub fn contradicting(evidence: &str) -> Server {
 }
 
 /// Signs in, creates a result, and returns its ID.
-pub fn asked(browser: &Browser, server: &Server) -> String {
+pub fn create_result(browser: &Browser, server: &Server) -> String {
     sign_up(browser, server);
     browser.run(
-        UPLOAD,
+        UPLOAD_SCRIPT,
         json!([
             "pump.txt",
             "First page.\u{c}The valve was made in Österreich. The pump delivers 40 litres a minute."
         ]),
     );
-    let id = browser.run(ASK, json!([]));
+    let id = browser.run(ASK_SCRIPT, json!([]));
     id.as_str().unwrap().to_owned()
 }

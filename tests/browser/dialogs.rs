@@ -2,34 +2,34 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, keys, until};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::{axe, check_accessibility, check_width};
 use crate::streaming::server_with;
-use crate::thread::{ask, new_question};
-use crate::turn;
+use crate::thread::{ask_in_composer, new_question};
+use crate::wait_for_turn;
 
 /// Opens an element, checks its accessibility and width, and closes it with Escape.
-fn look(browser: &Browser, axe: Option<&str>, open: &str, shown: &str) {
+fn check_dialog(browser: &Browser, axe: Option<&str>, open: &str, shown: &str) {
     browser.click(open);
     browser.wait(shown);
     check_accessibility(browser, axe, shown);
     check_width(browser, shown);
     browser.keys(&[], keys::ESCAPE);
-    until("it to close", || {
+    wait_until("it to close", || {
         (browser.count("dialog, [role=menu]:not([hidden])") == 0).then_some(())
     });
 }
 
-/// Like [`look`], for a menu entry.
-fn look_in(browser: &Browser, axe: Option<&str>, menu: &str, entry: &str, shown: &str) {
+/// Like [`check_dialog`], for a menu entry.
+fn check_menu_dialog(browser: &Browser, axe: Option<&str>, menu: &str, entry: &str, shown: &str) {
     browser.click(menu);
     let entry = format!("[role=menu]:not([hidden]) [aria-label='{entry}']");
-    look(browser, axe, &entry, shown);
+    check_dialog(browser, axe, &entry, shown);
 }
 
 #[test]
 fn every_open_dialog_and_menu_is_accessible() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let axe = axe.as_deref();
     let panel = ["slow-1", "slow-2"];
@@ -39,23 +39,23 @@ fn every_open_dialog_and_menu_is_accessible() {
         let browser = Browser::open(width, height, false);
         new_question(&browser, &server, &panel);
         for chip in ["Panel:", "Pattern:", "Documents"] {
-            look(&browser, axe, &format!("[aria-label^='{chip}']"), "dialog");
+            check_dialog(&browser, axe, &format!("[aria-label^='{chip}']"), "dialog");
         }
-        ask(&browser, "How much does the pump deliver?");
+        ask_in_composer(&browser, "How much does the pump deliver?");
         browser.wait_text(".live", "Writing");
         check_accessibility(&browser, axe, "a run");
         check_width(&browser, "a run");
         browser.press("Stop");
         browser.wait(".stopped");
         let narrow = width < 500;
-        look(
+        check_dialog(
             &browser,
             axe,
             ".bar-more",
             ".thread-bar [role=menu]:not([hidden])",
         );
-        look_in(&browser, axe, ".bar-more", "Rename", "dialog input");
-        look_in(
+        check_menu_dialog(&browser, axe, ".bar-more", "Rename", "dialog input");
+        check_menu_dialog(
             &browser,
             axe,
             ".bar-more",
@@ -63,8 +63,8 @@ fn every_open_dialog_and_menu_is_accessible() {
             "dialog.confirm",
         );
         if narrow {
-            look_in(&browser, axe, ".bar-more", "Details", "dialog .detail-list");
-            look_in(
+            check_menu_dialog(&browser, axe, ".bar-more", "Details", "dialog .detail-list");
+            check_menu_dialog(
                 &browser,
                 axe,
                 ".bar-more",
@@ -73,21 +73,21 @@ fn every_open_dialog_and_menu_is_accessible() {
             );
             browser.click(".mobile-menu");
         } else {
-            look(&browser, axe, "[aria-label=Details]", "dialog .detail-list");
-            look(
+            check_dialog(&browser, axe, "[aria-label=Details]", "dialog .detail-list");
+            check_dialog(
                 &browser,
                 axe,
                 "[aria-label=Share]",
                 "dialog .share-body .primary",
             );
-            look(
+            check_dialog(
                 &browser,
                 axe,
                 "[aria-label=Export]",
                 ".thread-bar [role=menu]:not([hidden])",
             );
         }
-        look(&browser, axe, "[aria-label='New project']", "dialog input");
+        check_dialog(&browser, axe, "[aria-label='New project']", "dialog input");
         assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
@@ -95,7 +95,7 @@ fn every_open_dialog_and_menu_is_accessible() {
 /// "Stop sharing" revokes the link to one turn as well as the link to the thread.
 #[test]
 fn sharing_is_stopped_where_it_began() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = server_with(&["steady-1", "steady-2"].map(str::to_owned));
     let browser = Browser::open(1440, 900, false);
     new_question(&browser, &server, &["steady-1", "steady-2"]);
@@ -103,8 +103,8 @@ fn sharing_is_stopped_where_it_began() {
         (1, "How much does the pump deliver?"),
         (2, "And below zero?"),
     ] {
-        ask(&browser, question);
-        until("the answer", || {
+        ask_in_composer(&browser, question);
+        wait_until("the answer", || {
             (browser.count(".turn[data-status=completed] .answer") == turns).then_some(())
         });
     }

@@ -3,13 +3,13 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, keys, until};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::*;
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Builds a text of about 9 MB and returns its last line.
-const LARGE: &str = "
+const LARGE_FILE_SCRIPT: &str = "
     const line = 'The pump delivers 40 litres a minute, and the valve holds. ';
     const text = '# Log\\n\\n' + (line.repeat(20) + '\\n\\n').repeat(7500) + 'The very last line.\\n';
     const files = new DataTransfer();
@@ -28,7 +28,7 @@ const BREAK_THE_LINE: &str = "
       return real(address, options);
     };";
 
-const DROP: &str = "
+const DROP_SCRIPT: &str = "
     const files = new DataTransfer();
     for (const [name, text] of args) files.items.add(new File([text], name));
     const zone = document.querySelector('.drop-zone');
@@ -36,14 +36,14 @@ const DROP: &str = "
 
 #[test]
 fn several_files_and_an_interrupted_large_upload() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/documents"));
     browser.wait(".empty");
     browser.run(
-        DROP,
+        DROP_SCRIPT,
         json!([
             ["one.md", "# One\n\nThe first of them.\n"],
             ["two.txt", "The second of them.\n"],
@@ -69,9 +69,9 @@ fn several_files_and_an_interrupted_large_upload() {
     );
 
     browser.run(BREAK_THE_LINE, json!([]));
-    browser.run(LARGE, json!([]));
+    browser.run(LARGE_FILE_SCRIPT, json!([]));
     browser.wait_text(".upload-state", "The upload will resume automatically");
-    until("the large one", || {
+    wait_until("the large one", || {
         let found = browser.text(".document-list");
         found.contains("large.txt").then_some(())
     });
@@ -79,7 +79,7 @@ fn several_files_and_an_interrupted_large_upload() {
         browser.value("window.lost").as_u64().unwrap() >= 8,
         "it was sent in parts"
     );
-    until("it is read", || {
+    wait_until("it is read", || {
         (browser.count(".row[data-status=processed]") == 3).then_some(())
     });
     assert_eq!(
@@ -95,13 +95,13 @@ const PAGES: &str = "First page, plain.\u{c}Zweite Seite: größte Übelkeit —
 
 #[test]
 fn a_document_opens_at_the_place_its_address_names() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     let stored = browser.run(
-        &format!("{UPLOAD} return await response.json();"),
+        &format!("{UPLOAD_SCRIPT} return await response.json();"),
         json!(["pages.txt", PAGES]),
     );
     assert_eq!(stored["pages"], 3, "{stored}");
@@ -118,12 +118,12 @@ fn a_document_opens_at_the_place_its_address_names() {
     browser.screenshot("document-place");
 
     browser.click(".page-text");
-    browser.keys(&[], keys::RIGHT);
+    browser.keys(&[], keys::ARROW_RIGHT);
     browser.wait_text(".page-text", "Third and last page.");
     assert!(browser.url().contains("page=3"), "{}", browser.url());
     assert_eq!(browser.count("[aria-label='Next page']:disabled"), 1);
-    browser.keys(&[], keys::LEFT);
-    browser.keys(&[], keys::LEFT);
+    browser.keys(&[], keys::ARROW_LEFT);
+    browser.keys(&[], keys::ARROW_LEFT);
     browser.wait_text(".page-text", "First page, plain.");
     browser.reload();
     browser.wait_text(".page-text", "First page, plain.");
@@ -146,7 +146,7 @@ fn a_document_opens_at_the_place_its_address_names() {
     phone.screenshot("document-place-phone");
 }
 
-const LATIN: &str = "
+const LATIN_FILE_SCRIPT: &str = "
     const form = new FormData();
     const bytes = Uint8Array.from('Die Gr\\u00f6\\u00dfe der Pumpe z\\u00e4hlt f\\u00fcr die Stra\\u00dfe.\\n', (c) => c.charCodeAt(0));
     form.append('file', new File([bytes], 'groesse.txt'));
@@ -156,11 +156,11 @@ const LATIN: &str = "
 
 #[test]
 fn document_is_reread_in_another_encoding() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    let stored = browser.run(LATIN, json!([]));
+    let stored = browser.run(LATIN_FILE_SCRIPT, json!([]));
     let id = stored["document_id"].as_str().unwrap();
     browser.go(&server.address(&format!("/documents?id={id}")));
     browser.wait_text(".page-text", "Größe");
@@ -175,9 +175,10 @@ fn document_is_reread_in_another_encoding() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-const LEFT: &str = "(await (await fetch('/api/documents')).json()).documents.length";
+const DOCUMENT_COUNT_SCRIPT: &str =
+    "(await (await fetch('/api/documents')).json()).documents.length";
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'summarize', document_ids: [documents[0].id] }) });
@@ -191,7 +192,7 @@ fn delete(browser: &Browser) {
 
 #[test]
 fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -199,34 +200,38 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
         "notes.md",
         "# Notes\n\nThe pump delivers 40 litres a minute.\n"
     ]);
-    browser.run(UPLOAD, notes.clone());
+    browser.run(UPLOAD_SCRIPT, notes.clone());
     browser.go(&server.address("/documents"));
     delete(&browser);
     browser.wait_text(".toast", "notes.md deleted.");
     assert_eq!(browser.count(".row"), 0);
     browser.press("Undo");
     browser.wait_text(".row", "notes.md");
-    assert_eq!(browser.value(LEFT), json!(1), "it never went");
+    assert_eq!(
+        browser.value(DOCUMENT_COUNT_SCRIPT),
+        json!(1),
+        "it never went"
+    );
 
     delete(&browser);
     browser.wait_text(".toast", "notes.md deleted.");
     browser.click(".rail a[href='/history']");
-    until("leaving the page ends the time for second thoughts", || {
-        (browser.value(LEFT) == json!(0)).then_some(())
+    wait_until("leaving the page ends the time for second thoughts", || {
+        (browser.value(DOCUMENT_COUNT_SCRIPT) == json!(0)).then_some(())
     });
 
-    browser.run(UPLOAD, notes);
-    browser.run(ASK, json!([]));
+    browser.run(UPLOAD_SCRIPT, notes);
+    browser.run(ASK_SCRIPT, json!([]));
     browser.go(&server.address("/documents"));
     delete(&browser);
     browser.wait_text("dialog", "1 analysis still quotes it");
     browser.wait_text("dialog", "How much does the pump deliver?");
     check_accessibility(&browser, axe().as_deref(), "what quotes a document");
-    browser.picture_of_window("delete-quoted");
+    browser.screenshot_window("delete-quoted");
     browser.click("dialog .danger");
     browser.wait(".empty");
-    until("it is gone", || {
-        (browser.value(LEFT) == json!(0)).then_some(())
+    wait_until("it is gone", || {
+        (browser.value(DOCUMENT_COUNT_SCRIPT) == json!(0)).then_some(())
     });
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

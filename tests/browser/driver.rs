@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use ureq::Agent;
 
 /// Maximum wait for anything to appear. It is generous, because only failures use it up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// Keys that are not characters.
@@ -19,8 +19,8 @@ pub mod keys {
     pub const ENTER: &str = "\u{e007}";
     pub const SPACE: &str = " ";
     pub const ESCAPE: &str = "\u{e00c}";
-    pub const LEFT: &str = "\u{e012}";
-    pub const RIGHT: &str = "\u{e014}";
+    pub const ARROW_LEFT: &str = "\u{e012}";
+    pub const ARROW_RIGHT: &str = "\u{e014}";
     pub const DELETE: &str = "\u{e017}";
     pub const CONTROL: &str = "\u{e009}";
 }
@@ -55,11 +55,11 @@ impl Browser {
         std::fs::create_dir_all(profile.join("downloads")).unwrap();
         // chromedriver picks a port that is free for one IP version and gives up if it is taken for the other.
         let (driver, port) = (0..5)
-            .find_map(|_| started())
+            .find_map(|_| start_driver())
             .expect("chromedriver says its port");
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE * 2))
+            .timeout_global(Some(WAIT_TIMEOUT * 2))
             .build()
             .new_agent();
         let mut browser = Self {
@@ -103,10 +103,10 @@ impl Browser {
             self.profile.join("profile").display()
         ));
         args.push(format!("--window-size={width},{height}"));
-        let wanted = json!({ "capabilities": { "alwaysMatch": {
+        let expected = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": { "args": args }, "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let session = self.call("POST", "/session", Some(wanted));
+        let session = self.call("POST", "/session", Some(expected));
         let id = session["sessionId"]
             .as_str()
             .expect("a session has an id")
@@ -122,7 +122,7 @@ impl Browser {
     /// Waits until this download is complete, and returns its content.
     pub fn downloaded(&self, ending: &str) -> String {
         let folder = self.downloads();
-        until(&format!("a download .{ending}"), || {
+        wait_until(&format!("a download .{ending}"), || {
             let entries = std::fs::read_dir(&folder).ok()?;
             let file = entries
                 .flatten()
@@ -203,21 +203,21 @@ impl Browser {
     }
 
     /// Whether the first matching element is visible.
-    pub fn shows(&self, css: &str) -> bool {
+    pub fn is_visible(&self, css: &str) -> bool {
         self.run("const found = document.querySelector(args[0]); return Boolean(found && found.checkVisibility({ visibilityProperty: true }));", json!([css])) == json!(true)
     }
 
     /// Waits until it is visible.
     pub fn wait(&self, css: &str) {
-        until_or(
+        wait_until_or(
             || format!("{css} in {}", self.url()),
-            || self.shows(css).then_some(()),
+            || self.is_visible(css).then_some(()),
         );
     }
 
     /// Waits until its text contains these words.
     pub fn wait_text(&self, css: &str, words: &str) {
-        until_or(
+        wait_until_or(
             || format!("“{words}” in {css}; there is: {}", self.text("main")),
             || self.text(css).contains(words).then_some(()),
         );
@@ -276,7 +276,7 @@ impl Browser {
             }
             None
         };
-        until_or(
+        wait_until_or(
             || format!("{action} {what} in {}: {}", self.url(), self.text("main")),
             attempt,
         );
@@ -303,18 +303,18 @@ impl Browser {
         let size = self.cdp("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
         let height = size["height"].as_f64().unwrap_or(900.0).min(4000.0);
         let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
-        self.shoot(
+        self.save_screenshot(
             name,
             json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
         );
     }
 
     /// Takes a screenshot of the visible part.
-    pub fn picture_of_window(&self, name: &str) {
-        self.shoot(name, json!({ "format": "png" }));
+    pub fn screenshot_window(&self, name: &str) {
+        self.save_screenshot(name, json!({ "format": "png" }));
     }
 
-    fn shoot(&self, name: &str, how: Value) {
+    fn save_screenshot(&self, name: &str, how: Value) {
         // A toast would cover part of the screenshot.
         self.run(
             "document.getElementById('toasts')?.replaceChildren();",
@@ -391,7 +391,7 @@ impl Drop for Browser {
     }
 }
 
-fn started() -> Option<(Child, u16)> {
+fn start_driver() -> Option<(Child, u16)> {
     let mut driver = Command::new(chromedriver().unwrap())
         .arg("--port=0")
         .stdout(Stdio::piped())
@@ -417,13 +417,13 @@ fn announced_port(driver: &mut Child) -> Option<u16> {
 }
 
 /// Polls until `ask` returns a value.
-pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
-    until_or(|| what.to_owned(), ask)
+pub fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_until_or(|| what.to_owned(), ask)
 }
 
-/// Like [`until`], for descriptions that need calls to the browser: created only if the value never arrives.
-fn until_or<T>(what: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+/// Like [`wait_until`], for descriptions that need calls to the browser: created only if the value never arrives.
+fn wait_until_or<T>(what: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + WAIT_TIMEOUT;
     loop {
         if let Some(answer) = ask() {
             return answer;

@@ -2,24 +2,24 @@
 
 use serde_json::json;
 
-use crate::contradicting::{asked, contradicting};
+use crate::contradicting::{contradicting_server, create_result};
 use crate::driver::{Browser, keys};
 use crate::pages::{axe, check_accessibility, sign_in};
-use crate::turn;
+use crate::wait_for_turn;
 
 /// For each paragraph of the answer, whether it is faded.
-const FAINT: &str = "[...document.querySelectorAll('.answer > .blk > p')].map((p) => getComputedStyle(p).color !== getComputedStyle(document.querySelector('.turn h1, .bubble, main')).color)";
+const FADED_SCRIPT: &str = "[...document.querySelectorAll('.answer > .blk > p')].map((p) => getComputedStyle(p).color !== getComputedStyle(document.querySelector('.turn h1, .bubble, main')).color)";
 
 #[test]
 fn the_filters_of_the_evidence_filter_the_text() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let server = contradicting("auto");
+    let server = contradicting_server("auto");
     let mut id = String::new();
     for (width, height) in [(1440, 900), (390, 844)] {
         let browser = Browser::open(width, height, false);
         match width {
-            1440 => id = asked(&browser, &server),
+            1440 => id = create_result(&browser, &server),
             _ => sign_in(&browser, &server),
         }
         let thread = browser.run(
@@ -52,7 +52,7 @@ fn the_filters_of_the_evidence_filter_the_text() {
         browser.press("Said by one");
         browser.wait_text(place, "The answer does not mention them");
         assert_eq!(browser.count(&pressed), 1, "one filter at a time");
-        assert_eq!(browser.value(FAINT), json!([true]));
+        assert_eq!(browser.value(FADED_SCRIPT), json!([true]));
         browser.press("Not covered");
         browser.wait_text(place, "Nobody names a price.");
         browser.press("Not covered");

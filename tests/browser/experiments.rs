@@ -3,35 +3,35 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys, until};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::*;
 use crate::server::{Answer, Server, provider};
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Fills in the field with this label.
-const WRITE: &str = "
+const WRITE_SCRIPT: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = document.getElementById(label.htmlFor);
     input.value = args[1];
     input.dispatchEvent(new Event('input', { bubbles: true }));";
 
 /// Starts the demo's experiment with a maximum number of evaluations.
-fn begin(browser: &Browser, server: &Server, evaluations: &str) {
+fn start_demo_experiment(browser: &Browser, server: &Server, evaluations: &str) {
     browser.go(&server.address("/experiments?new=1"));
     browser.wait(".experiment-part");
     browser.press("Try with demo models");
-    until("the demo's cases", || {
+    wait_until("the demo's cases", || {
         (browser.count(".case-row") == 24).then_some(())
     });
-    assert_eq!(browser.text(".setting-count"), "8 settings to try.");
-    browser.run(WRITE, json!(["Evaluations", evaluations]));
+    assert_eq!(browser.text(".setting-count"), "8 configurations to try.");
+    browser.run(WRITE_SCRIPT, json!(["Evaluations", evaluations]));
     browser.press("Estimate cost");
     browser.wait(".detectable");
 }
 
 #[test]
 fn an_experiment_from_the_demo_to_its_result() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -49,10 +49,10 @@ fn an_experiment_from_the_demo_to_its_result() {
     browser.wait_text(".error-message", "at least one model");
     check_accessibility(&browser, axe.as_deref(), "a new experiment");
 
-    begin(&browser, &server, "64");
-    let response = flat(&browser.text(".estimate"));
+    start_demo_experiment(&browser, &server, "64");
+    let response = normalize_space(&browser.text(".estimate"));
     for words in [
-        "Settings 8",
+        "Configurations 8",
         "of them held back",
         "no cost",
         "30 cases or more",
@@ -61,7 +61,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     }
     check_accessibility(&browser, axe.as_deref(), "an estimate");
     browser.screenshot("experiment-new");
-    browser.run(WRITE, json!(["Name", "Another name"]));
+    browser.run(WRITE_SCRIPT, json!(["Name", "Another name"]));
     browser.wait_text(".estimate-body", "Estimate again");
     browser.press("Estimate cost");
     browser.wait(".detectable");
@@ -69,9 +69,9 @@ fn an_experiment_from_the_demo_to_its_result() {
 
     browser.wait(".experiment-progress");
     browser.wait_text(".experiment-progress", "Best so far");
-    browser.picture_of_window("experiment-running");
+    browser.screenshot_window("experiment-running");
     browser.wait(".verdict");
-    read_it(&browser);
+    check_report(&browser);
     check_accessibility(&browser, axe.as_deref(), "a result");
     browser.screenshot("experiment-result");
     judge_blind(&browser, axe.as_deref());
@@ -98,12 +98,12 @@ fn an_experiment_from_the_demo_to_its_result() {
 }
 
 /// Checks the summary, the charts by keyboard, the tables behind them, and the answers of a case.
-fn read_it(browser: &Browser) {
+fn check_report(browser: &Browser) {
     assert!(browser.text(".verdict-words").len() > 40);
     browser.wait(".chart-picture .point");
     let shown =
         browser.value("document.querySelector('.chart-picture').querySelectorAll('.point').length");
-    assert_eq!(shown, json!(8), "a row for every setting");
+    assert_eq!(shown, json!(8), "a row for every configuration");
     let stops = browser.value("[...document.querySelectorAll('.chart-picture')].map((picture) => picture.querySelectorAll('[tabindex=\"0\"]').length)");
     let stops = stops.as_array().unwrap();
     assert!(
@@ -115,7 +115,7 @@ fn read_it(browser: &Browser) {
         json!([]),
     );
     let first = browser.text(".chart-readout");
-    browser.keys(&[], keys::RIGHT);
+    browser.keys(&[], keys::ARROW_RIGHT);
     let second = browser.text(".chart-readout");
     assert!(
         first.starts_with("1. ") && second.starts_with("2. "),
@@ -131,14 +131,14 @@ fn read_it(browser: &Browser) {
     );
 
     browser.press("Setup");
-    let setup = flat(&browser.text(".setup"));
+    let setup = normalize_space(&browser.text(".setup"));
     assert!(
         setup.contains("Prompt for all The Lindqvist workshop"),
         "{setup}"
     );
 
     browser.click(".case-result summary");
-    until("both answers of a case", || {
+    wait_until("both answers of a case", || {
         (browser.count(".case-answers .compare-side .prose") == 2).then_some(())
     });
     let text = browser.text(".case-answers .compare-side");
@@ -155,33 +155,33 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
         "{shown}"
     );
     check_accessibility(browser, axe, "a pair to be judged");
-    browser.picture_of_window("experiment-duel");
+    browser.screenshot_window("experiment-duel");
     // Strengths are shown once six cases have been compared.
-    let verdicts = ["1", "t", keys::RIGHT, "1", "2", "1"];
+    let verdicts = ["1", "t", keys::ARROW_RIGHT, "1", "2", "1"];
     for (key, said) in verdicts.into_iter().zip(1..) {
         browser.keys(&[], key);
         browser.wait_text(".duel", &format!("{said} of "));
     }
     let before = browser.text(".duel .compare");
     browser.keys(&[], "s");
-    until("another pair", || {
+    wait_until("another pair", || {
         (browser.text(".duel .compare") != before).then_some(())
     });
     browser.wait_text(".duel", "6 of ");
     browser.keys(&[], keys::ESCAPE);
-    until("the dialog to go", || {
+    wait_until("the dialog to go", || {
         (browser.count(".dialog") == 0).then_some(())
     });
     browser.wait_text(".judge-known", "Bradley–Terry strength");
     check_accessibility(browser, axe, "what the verdicts come to");
-    until("the focus to come back", || {
+    wait_until("the focus to come back", || {
         (focused(browser) == "Start judging").then_some(())
     });
 }
 
 /// Sets the winner as the default and reverts it, exports it, and builds a similar experiment.
 fn apply_and_export(browser: &Browser, axe: Option<&str>) {
-    const DEFAULT: &str = "(await (await fetch('/api/recipes')).json()).default";
+    const DEFAULT_RECIPE_SCRIPT: &str = "(await (await fetch('/api/recipes')).json()).default";
     // Content above would end up under the header.
     browser.run("scrollTo(0, 0);", json!([]));
     browser.press("Use as default");
@@ -189,13 +189,13 @@ fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     check_accessibility(browser, axe, "the winner as the default");
     browser.press("Save");
     browser.wait_text(".applied", "Another name@1");
-    assert_ne!(browser.value(DEFAULT), Value::Null);
+    assert_ne!(browser.value(DEFAULT_RECIPE_SCRIPT), Value::Null);
     check_accessibility(browser, axe, "a result that is applied");
     browser.press("Revert");
-    until("it to be taken back", || {
+    wait_until("it to be taken back", || {
         (browser.count(".applied") == 0).then_some(())
     });
-    assert_eq!(browser.value(DEFAULT), Value::Null);
+    assert_eq!(browser.value(DEFAULT_RECIPE_SCRIPT), Value::Null);
 
     browser.press("Export as CSV");
     let rows = browser.downloaded("csv");
@@ -207,7 +207,7 @@ fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     browser.press("Change and run again");
     browser.wait(".experiment-part");
     assert_eq!(browser.count(".case-row"), 24);
-    assert_eq!(browser.text(".setting-count"), "8 settings to try.");
+    assert_eq!(browser.text(".setting-count"), "8 configurations to try.");
     browser.press("Estimate cost");
     browser.wait(".detectable");
     browser.go(&here);
@@ -216,7 +216,7 @@ fn apply_and_export(browser: &Browser, axe: Option<&str>) {
 
 #[test]
 fn cases_come_from_a_file_and_from_the_history() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -264,15 +264,15 @@ fn cases_come_from_a_file_and_from_the_history() {
     check_accessibility(&browser, axe.as_deref(), "picking from the history");
     browser.click(".history-pick input");
     browser.press("Add selected");
-    until("the case from the history", || {
+    wait_until("the case from the history", || {
         (browser.count(".case-row") == 4).then_some(())
     });
     browser.wait_text(".case-editor", "4 cases, 3 with an expected answer");
     // A draft survives a reload.
-    until("the draft to be kept", || {
-        let kept =
+    wait_until("the draft to be kept", || {
+        let stored =
             browser.value("sessionStorage.getItem('quire.experiment-draft')?.includes('spare')");
-        (kept == json!(true)).then_some(())
+        (stored == json!(true)).then_some(())
     });
     browser.reload();
     browser.wait(".experiment-part");
@@ -285,19 +285,19 @@ fn cases_come_from_a_file_and_from_the_history() {
 
 #[test]
 fn an_experiment_is_stopped_and_resumed() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(375, 760, false);
     sign_up(&browser, &server);
-    begin(&browser, &server, "60");
+    start_demo_experiment(&browser, &server, "60");
     browser.press("Start experiment");
     browser.wait(".experiment-progress");
     let here = browser.url();
     browser.go(&server.address("/experiments"));
     browser.wait(".row[data-status='running']");
     let before = browser.text(".row");
-    until("news of what runs", || {
+    wait_until("news of what runs", || {
         (browser.text(".row") != before).then_some(())
     });
     browser.go(&here);
@@ -319,7 +319,7 @@ fn an_experiment_is_stopped_and_resumed() {
     browser.wait(".verdict");
     browser.click("[aria-label='Delete this experiment']");
     browser.wait_text("main", "No experiments yet");
-    until("it to be gone for good", || {
+    wait_until("it to be gone for good", || {
         let response =
             browser.value("(await (await fetch('/api/experiments')).json()).experiments");
         (response == json!([])).then_some(())
@@ -330,20 +330,23 @@ fn an_experiment_is_stopped_and_resumed() {
 /// A visitor without an account sees an explanation.
 #[test]
 fn experiments_need_an_account() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/experiments"));
     browser.wait_text("main", "Sign in");
     let response: Value = browser.value("document.querySelector('main h1').textContent");
-    assert_eq!(response, json!("Find out which setting is best for you"));
+    assert_eq!(
+        response,
+        json!("Find out which configuration is best for you")
+    );
 }
 
 /// Answers as an expensive model that knows the answers, a cheap one that does not, or a judge that reads them.
 fn judged_models(asked: &Value) -> Answer {
     let messages = asked["messages"].as_array().into_iter().flatten();
-    let said: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();
-    let prompt = said.join("\n");
+    let message: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();
+    let prompt = message.join("\n");
     let part = |letter: &str| {
         let from = prompt.find(&format!("----- answer {letter} "));
         let to = prompt.find(&format!("----- end of answer {letter} "));
@@ -371,7 +374,7 @@ fn judged_models(asked: &Value) -> Answer {
 
 #[test]
 fn model_judge_is_shown_with_its_errors() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let address = provider(&["dull", "bright", "judge"], judged_models);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["dull", "bright", "judge"] }]);
     let priced = |name: &str, price: f64| json!({ "id": format!("far/{name}"), "price": { "input": price, "output": price }, "price_of": "2026-11-20" });
@@ -413,15 +416,15 @@ fn model_judge_is_shown_with_its_errors() {
         "const select = [...document.querySelectorAll('.evaluator-more select')][0]; select.value = args[0]; select.dispatchEvent(new Event('change'));",
         json!(["far/judge"]),
     );
-    browser.run(WRITE, json!(["US dollars", "2"]));
+    browser.run(WRITE_SCRIPT, json!(["US dollars", "2"]));
     browser.press("Estimate cost");
     browser.wait(".detectable");
-    let response = flat(&browser.text(".estimate"));
+    let response = normalize_space(&browser.text(".estimate"));
     assert!(response.contains("Cost about $"), "{response}");
     browser.press("Start experiment");
     browser.wait(".status-word.completed");
     browser.wait_text(".verdict", "far/bright is better");
-    let response = flat(&browser.text("main"));
+    let response = normalize_space(&browser.text("main"));
     for words in [
         "far/judge compared",
         "in both orders",

@@ -3,20 +3,20 @@
 
 use serde_json::Value;
 
-use crate::driver::{Browser, keys, until};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::*;
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 #[test]
 fn from_the_first_account_to_the_exported_answer() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let mut server = Server::start();
     let browser = Browser::open(1280, 900, false);
 
     browser.go(&server.address("/"));
     browser.wait(".intro-step");
-    assert!(browser.shows("nav") && !browser.shows(".mobile-menu"));
+    assert!(browser.is_visible("nav") && !browser.is_visible(".mobile-menu"));
     browser.press("Create the first account");
     browser.wait_text("h1", "Create the first account");
     browser.fill("input[name=name]", "Ada");
@@ -34,7 +34,7 @@ fn from_the_first_account_to_the_exported_answer() {
 
     browser.click(".rail a[href='/documents']");
     browser.wait(".drop-zone");
-    browser.fill("input[type=file]", &document("gpl-3.txt"));
+    browser.fill("input[type=file]", &test_document("gpl-3.txt"));
     browser.wait_text(".row", "gpl-3.txt");
     browser.click(".document-row a");
     browser.wait_text(".page-text", "GNU GENERAL PUBLIC LICENSE");
@@ -47,13 +47,13 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.click(".document-checkbox");
     browser.press("Run with 1 document");
 
-    watch_it_stream(&browser);
+    check_streaming(&browser);
     browser.screenshot("running");
-    reload_and_go_on(&browser);
+    reload_and_continue(&browser);
     browser.wait(".synthesis-card .member-body p");
     browser.wait(".results-container");
-    see_the_results(&browser);
-    take_it_along(&browser);
+    check_results(&browser);
+    check_exports(&browser);
 
     let synthesis = browser.text(".sheet .prose");
     server.restart();
@@ -62,11 +62,11 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.wait_text(".row-title", &QUESTION[..60]);
     browser.click(".row-title");
     browser.wait(".answer > .blk");
-    let again = browser.text(".answer");
-    let beginning: String = flat(&again).chars().take(200).collect();
+    let second = browser.text(".answer");
+    let beginning: String = normalize_space(&second).chars().take(200).collect();
     assert!(
-        flat(&synthesis).contains(&beginning),
-        "what was written is read again after a restart: {again}"
+        normalize_space(&synthesis).contains(&beginning),
+        "what was written is read again after a restart: {second}"
     );
 
     account_menu(&browser, "Sign out");
@@ -82,7 +82,7 @@ fn from_the_first_account_to_the_exported_answer() {
 }
 
 fn choose_panel(browser: &Browser) {
-    guided(browser);
+    open_guided_page(browser);
     browser.press("Start");
     browser.press("Next");
     browser.wait_text(".error-message", "write a question");
@@ -103,7 +103,7 @@ fn choose_panel(browser: &Browser) {
     browser.press("Next");
 }
 
-fn lengths(browser: &Browser) -> Vec<u64> {
+fn answer_lengths(browser: &Browser) -> Vec<u64> {
     let lengths = browser.value("[...document.querySelectorAll('.members .member-body')].map((body) => body.innerText.length)");
     lengths
         .as_array()
@@ -113,21 +113,21 @@ fn lengths(browser: &Browser) -> Vec<u64> {
         .collect()
 }
 
-fn watch_it_stream(browser: &Browser) {
+fn check_streaming(browser: &Browser) {
     browser.wait(".loading-spinner");
-    let first = until("three members that write", || {
-        let now = lengths(browser);
+    let first = wait_until("three members that write", || {
+        let now = answer_lengths(browser);
         (now.len() == 3 && now.iter().all(|&length| length > 20)).then_some(now)
     });
-    until("more text from each of them", || {
-        let now = lengths(browser);
+    wait_until("more text from each of them", || {
+        let now = answer_lengths(browser);
         // The next stage begins with empty cards; that is progress too.
         let moved = now.iter().zip(&first).all(|(now, first)| now != first);
         (now.len() == 3 && moved).then_some(())
     });
 }
 
-fn reload_and_go_on(browser: &Browser) {
+fn reload_and_continue(browser: &Browser) {
     assert!(browser.url().contains("id=analysis_"), "{}", browser.url());
     browser.reload();
     browser.wait(".loading-spinner");
@@ -135,14 +135,14 @@ fn reload_and_go_on(browser: &Browser) {
     assert!(browser.text(".stage-path").contains("First answers"));
 }
 
-fn see_the_results(browser: &Browser) {
+fn check_results(browser: &Browser) {
     let results = browser.text(".analysis-results");
     for words in ["Analysis complete", "Model:", "Pattern:", "Confidence"] {
         assert!(results.contains(words), "no {words} in {results}");
     }
     browser.press("Answer");
     assert!(browser.text(".sheet .prose").len() > 500);
-    browser.picture_of_window("result");
+    browser.screenshot_window("result");
     browser.press("All answers");
     assert_eq!(browser.count(".combined-member"), 3);
     browser.press("Side by Side");
@@ -157,16 +157,16 @@ fn see_the_results(browser: &Browser) {
     browser.press("Answer");
     browser.click(".sheet .citation");
     browser.wait("mark.cited");
-    let passage = flat(&browser.text("mark.cited"));
-    let whole = flat(&std::fs::read_to_string(document("gpl-3.txt")).unwrap());
+    let passage = normalize_space(&browser.text("mark.cited"));
+    let full = normalize_space(&std::fs::read_to_string(test_document("gpl-3.txt")).unwrap());
     assert!(
-        passage.len() > 50 && whole.contains(&passage),
+        passage.len() > 50 && full.contains(&passage),
         "the passage stands in the document: {passage}"
     );
     browser.keys(&[], keys::ESCAPE);
 }
 
-fn take_it_along(browser: &Browser) {
+fn check_exports(browser: &Browser) {
     browser.press("Export as JSON");
     let response: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
     assert_eq!(response["prompt"], QUESTION);

@@ -3,13 +3,13 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys, until};
-use crate::pages::{QUESTION, UPLOAD, focused, sign_up};
+use crate::driver::{Browser, keys, wait_until};
+use crate::pages::{QUESTION, UPLOAD_SCRIPT, focused, sign_up};
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Activates an element by keyboard: focuses it, then presses Enter.
-fn enter(browser: &Browser, css: &str) {
+fn press_enter_on(browser: &Browser, css: &str) {
     browser.wait(css);
     browser.run(
         "document.querySelector(args[0]).focus();
@@ -19,13 +19,13 @@ fn enter(browser: &Browser, css: &str) {
     browser.keys(&[], keys::ENTER);
 }
 
-fn place(browser: &Browser) -> Value {
+fn focused_element(browser: &Browser) -> Value {
     browser.value("(() => { const here = document.activeElement; return here === document.body ? 'lost' : here.tagName.toLowerCase(); })()")
 }
 
 /// Opens this button's dialog and closes it with Escape; the focus must return to the button.
-fn there_and_back(browser: &Browser, css: &str) {
-    enter(browser, css);
+fn open_and_close(browser: &Browser, css: &str) {
+    press_enter_on(browser, css);
     browser.wait("dialog");
     assert_eq!(
         browser.value("Boolean(document.activeElement.closest('dialog'))"),
@@ -33,7 +33,7 @@ fn there_and_back(browser: &Browser, css: &str) {
         "the dialog of {css} has the focus"
     );
     browser.keys(&[], keys::ESCAPE);
-    until("the dialog is closed", || {
+    wait_until("the dialog is closed", || {
         (browser.count("dialog") == 0).then_some(())
     });
     let back = browser.run(
@@ -45,12 +45,12 @@ fn there_and_back(browser: &Browser, css: &str) {
 
 #[test]
 fn keyboard_focus_is_never_lost() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.run(
-        UPLOAD,
+        UPLOAD_SCRIPT,
         json!(["notes.md", "The pump delivers forty litres."]),
     );
     browser.run(
@@ -59,27 +59,27 @@ fn keyboard_focus_is_never_lost() {
     );
     browser.go(&server.address("/analyze"));
     browser.wait(".bench");
-    there_and_back(&browser, "[aria-label='View the text of notes.md']");
-    there_and_back(&browser, ".recipe-links button");
+    open_and_close(&browser, "[aria-label='View the text of notes.md']");
+    open_and_close(&browser, ".recipe-links button");
 
     // The pressed button disappears when a run begins, and again when it ends.
     browser.fill(".prompt-input", QUESTION);
-    enter(&browser, ".bench-run");
+    press_enter_on(&browser, ".bench-run");
     browser.wait(".members");
-    assert_ne!(place(&browser), "lost", "a run begins");
-    enter(&browser, ".run [aria-label=Cancel]");
+    assert_ne!(focused_element(&browser), "lost", "a run begins");
+    press_enter_on(&browser, ".run [aria-label=Cancel]");
     browser.wait(".results-container");
-    assert_ne!(place(&browser), "lost", "a run ends");
-    there_and_back(&browser, "[aria-label='Run again']");
+    assert_ne!(focused_element(&browser), "lost", "a run ends");
+    open_and_close(&browser, "[aria-label='Run again']");
 
     browser.go(&server.address("/settings"));
     let keys = "section[aria-label='API keys']";
     browser.wait(keys);
     browser.fill(&format!("{keys} input[required], {keys} input"), "A script");
-    enter(&browser, &format!("{keys} button[type=submit]"));
+    press_enter_on(&browser, &format!("{keys} button[type=submit]"));
     let drop = format!("{keys} .row button");
-    there_and_back(&browser, &drop);
-    enter(&browser, &drop);
+    open_and_close(&browser, &drop);
+    press_enter_on(&browser, &drop);
     browser.wait("dialog .danger");
     browser.press("Delete");
     browser.wait_text(keys, "No keys yet");
@@ -89,7 +89,7 @@ fn keyboard_focus_is_never_lost() {
 
 #[test]
 fn nothing_moves_with_reduced_motion() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);

@@ -3,13 +3,13 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, until};
-use crate::pages::{QUESTION, UPLOAD, sign_in, sign_up};
+use crate::driver::{Browser, wait_until};
+use crate::pages::{QUESTION, UPLOAD_SCRIPT, sign_in, sign_up};
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Asks, shares, and compares before the screenshots are taken; returns the analysis and the link's token.
-const FILL: &str = "
+const FILL_SCRIPT: &str = "
     const send = async (method, path, body) => {
       const response = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
       if (!response.ok) throw new Error(await response.text());
@@ -25,9 +25,9 @@ const FILL: &str = "
     const link = await send('POST', `/api/analyses/${told.analysis_id}/share`, {});
     return { id: told.analysis_id, thread: told.thread_id, document: documents[0], link: link.token };";
 
-const NOTES: &str = "# Notes on the pump\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees.\n\n## Upkeep\n\nThe seal is changed once a year.\n";
+const NOTES_FILE: &str = "# Notes on the pump\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees.\n\n## Upkeep\n\nThe seal is changed once a year.\n";
 
-fn pages(known: &Value) -> Vec<(&'static str, String)> {
+fn page_addresses(known: &Value) -> Vec<(&'static str, String)> {
     let of = |name: &str| known[name].as_str().unwrap_or_default().to_owned();
     vec![
         ("question", "/".into()),
@@ -54,9 +54,9 @@ fn pages(known: &Value) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn picture(browser: &Browser, name: &str, width: u32) {
+fn take_screenshots(browser: &Browser, name: &str, width: u32) {
     browser.wait("main h1");
-    until(&format!("{name} is there"), || {
+    wait_until(&format!("{name} is there"), || {
         let loading = browser.count("main .loading, main [aria-busy=true]");
         (loading == 0).then_some(())
     });
@@ -72,25 +72,25 @@ fn picture(browser: &Browser, name: &str, width: u32) {
 
 #[test]
 fn every_page_wide_and_narrow_light_and_dark() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
-    let mut known = json!(null);
+    let mut known_entries = json!(null);
     for (width, height) in [(1280, 900), (375, 780)] {
         let browser = Browser::open(width, height, false);
         browser.go(&server.address("/"));
-        picture(&browser, "landing", width);
+        take_screenshots(&browser, "landing", width);
         browser.go(&server.address("/login"));
-        picture(&browser, "login", width);
-        if known.is_null() {
+        take_screenshots(&browser, "login", width);
+        if known_entries.is_null() {
             sign_up(&browser, &server);
-            browser.run(UPLOAD, json!(["notes.md", NOTES]));
-            known = browser.run(FILL, json!([QUESTION]));
+            browser.run(UPLOAD_SCRIPT, json!(["notes.md", NOTES_FILE]));
+            known_entries = browser.run(FILL_SCRIPT, json!([QUESTION]));
         } else {
             sign_in(&browser, &server);
         }
-        for (name, address) in pages(&known) {
+        for (name, address) in page_addresses(&known_entries) {
             browser.go(&server.address(&address));
-            picture(&browser, name, width);
+            take_screenshots(&browser, name, width);
         }
         browser.run(
             "localStorage.setItem('quire.layout', '\"one\"');",
@@ -98,7 +98,7 @@ fn every_page_wide_and_narrow_light_and_dark() {
         );
         browser.go(&server.address("/analyze"));
         browser.wait(".bench");
-        picture(&browser, "bench", width);
+        take_screenshots(&browser, "bench", width);
         let faults = browser.console_errors();
         let response = |line: &String| line.contains("404");
         assert!(faults.iter().all(response), "{faults:?}");

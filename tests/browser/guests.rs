@@ -4,11 +4,11 @@ use serde_json::json;
 
 use crate::driver::Browser;
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 #[test]
 fn a_visitor_tries_a_document_without_an_account() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1440, 900, false);
     browser.go(&server.address("/"));
@@ -16,10 +16,13 @@ fn a_visitor_tries_a_document_without_an_account() {
     browser.press("Try a document");
     browser.wait(".document-upload .drop-zone");
     browser.wait_text(".drop-zone", "deleted after a day");
-    browser.fill("input[type=file]", &crate::pages::document("gpl-3.txt"));
+    browser.fill(
+        "input[type=file]",
+        &crate::pages::test_document("gpl-3.txt"),
+    );
     browser.wait_text(".row", "gpl-3.txt");
     browser.wait_text(".rail-person", "Guest");
-    browser.picture_of_window("guest-documents");
+    browser.screenshot_window("guest-documents");
     browser.press("Ask");
     browser.wait_text(".composer", "1 document");
     browser.fill(".composer-text", "Who may change the licence?");
@@ -30,7 +33,7 @@ fn a_visitor_tries_a_document_without_an_account() {
         json!(false),
         "a public link needs an account"
     );
-    browser.picture_of_window("guest-answer");
+    browser.screenshot_window("guest-answer");
     browser.click(".rail-person");
     browser.press("Leave and delete all");
     browser.wait(".intro-step");
@@ -43,7 +46,7 @@ fn a_visitor_tries_a_document_without_an_account() {
 
 #[test]
 fn the_guided_page_takes_a_visitors_document() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(390, 844, true);
     browser.go(&server.address("/analyze?begin"));
@@ -52,9 +55,12 @@ fn the_guided_page_takes_a_visitors_document() {
     browser.wait(".model-selector");
     browser.press("Next");
     browser.wait(".drop-zone");
-    browser.fill("input[type=file]", &crate::pages::document("gpl-3.txt"));
+    browser.fill(
+        "input[type=file]",
+        &crate::pages::test_document("gpl-3.txt"),
+    );
     browser.wait_text(".document-choice", "gpl-3.txt");
     browser.press("Run with 1 document");
     browser.wait(".results-container");
-    browser.picture_of_window("guest-guided");
+    browser.screenshot_window("guest-guided");
 }

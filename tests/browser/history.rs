@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::contradicting::{asked, contradicting_without_judge};
-use crate::driver::{Browser, keys, until};
+use crate::contradicting::{contradicting_without_judge, create_result};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::*;
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Asks three more questions with different settings, each answered at once.
 const ASK_MORE: &str = "
@@ -19,14 +19,14 @@ const ASK_MORE: &str = "
 
 #[test]
 fn history_is_filtered_grouped_and_navigated_with_undo() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
         match dark {
             false => {
-                asked(&browser, &server);
+                create_result(&browser, &server);
                 browser.run(ASK_MORE, json!([]));
             }
             true => sign_in(&browser, &server),
@@ -39,12 +39,12 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         browser.screenshot(&format!("history-{width}"));
         check_width(&browser, "the history");
         browser.press("Filter");
-        narrow(&browser, "Pattern", "critique");
-        until("two of this pattern", || {
+        set_filter(&browser, "Pattern", "critique");
+        wait_until("two of this pattern", || {
             (browser.count(".row") == 2).then_some(())
         });
-        narrow(&browser, "Model", "p/b");
-        until("one of this model", || {
+        set_filter(&browser, "Model", "p/b");
+        wait_until("one of this model", || {
             (browser.count(".row") == 1).then_some(())
         });
         assert!(
@@ -56,14 +56,14 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         browser.prefer(dark, false);
         browser.screenshot(&format!("history-narrow-{width}"));
         browser.reload();
-        browser.wait_text(".filters summary", "Narrowed by 2 filters");
+        browser.wait_text(".filters summary", "2 filters");
         assert_eq!(browser.count(".row"), 1, "the address keeps the filter");
-        narrow(&browser, "Until", "2020-01-01");
+        set_filter(&browser, "Until", "2020-01-01");
         browser.wait_text(".state.empty", "Nothing found");
         check_accessibility(&browser, axe.as_deref(), "a history with nothing found");
         browser.press("Show all");
-        until("all again", || (browser.count(".row") == 4).then_some(()));
-        segments(&browser, axe.as_deref());
+        wait_until("all again", || (browser.count(".row") == 4).then_some(()));
+        check_segments(&browser, axe.as_deref());
         browser.run("document.activeElement.blur();", json!([]));
         browser.keys(&[], "jjk");
         let first = browser.value("document.activeElement === document.querySelector('.row a')");
@@ -73,7 +73,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         assert!(focused(&browser).starts_with("Undo"));
         check_accessibility(&browser, axe.as_deref(), "a deletion that can be undone");
         browser.keys(&[], keys::ENTER);
-        until("the row to be back", || {
+        wait_until("the row to be back", || {
             (browser.count(".row-leaving") == 0).then_some(())
         });
         assert_eq!(browser.count(".row"), 4);
@@ -88,12 +88,12 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
             browser.keys(&[], keys::DELETE);
             browser.wait(".row-leaving");
             browser.press("Quire");
-            until("the server to know", || {
-                let left = browser.run(
+            wait_until("the server to know", || {
+                let remaining = browser.run(
                     "return (await (await fetch('/api/analyses')).json()).analyses.length;",
                     json!([]),
                 );
-                (left == json!(3)).then_some(())
+                (remaining == json!(3)).then_some(())
             });
         }
         assert_eq!(browser.console_errors(), Vec::<String>::new());
@@ -101,9 +101,9 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
 }
 
 /// Pins the first thread, archives the second, and finds each in its segment; then both are as before.
-fn segments(browser: &Browser, axe: Option<&str>) {
+fn check_segments(browser: &Browser, axe: Option<&str>) {
     let rows = |count: u64| {
-        until("the rows", || {
+        wait_until("the rows", || {
             (browser.count(".row") == count).then_some(())
         });
     };
@@ -133,7 +133,7 @@ fn segments(browser: &Browser, axe: Option<&str>) {
     rows(4);
 }
 
-fn narrow(browser: &Browser, label: &str, value: &str) {
+fn set_filter(browser: &Browser, label: &str, value: &str) {
     browser.run(
         "const label = [...document.querySelectorAll('.filter-fields label')].find((one) => one.textContent === args[0]);
          const field = document.getElementById(label.getAttribute('for'));

@@ -54,16 +54,16 @@ static RUNNING: Mutex<u32> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
 /// Waits until a browser may be started.
-fn turn() -> Option<Turn> {
-    turn_of(1)
+fn wait_for_turn() -> Option<Turn> {
+    wait_for_slots(1)
 }
 
-/// Like [`turn`], for a test that needs a fast page: no other browser runs at the same time.
-fn turn_alone() -> Option<Turn> {
-    turn_of(BROWSERS)
+/// Like [`wait_for_turn`], for a test that needs a fast page: no other browser runs at the same time.
+fn wait_for_exclusive_turn() -> Option<Turn> {
+    wait_for_slots(BROWSERS)
 }
 
-fn turn_of(count: u32) -> Option<Turn> {
+fn wait_for_slots(count: u32) -> Option<Turn> {
     if driver::chromedriver().is_none() {
         assert!(
             std::env::var_os("BROWSER").is_none_or(|wish| wish != "1"),
@@ -87,18 +87,18 @@ impl Drop for Turn {
 
 #[test]
 fn a_phone_in_the_dark_and_a_wide_screen() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(375, 812, true);
     sign_up(&browser, &server);
     browser.go(&server.address("/documents"));
     browser.wait(".drop-zone");
-    assert!(browser.shows(".mobile-menu") && !browser.shows("nav"));
+    assert!(browser.is_visible(".mobile-menu") && !browser.is_visible("nav"));
     browser.click(".mobile-menu");
     browser.wait("nav");
-    guided(&browser);
+    open_guided_page(&browser);
     assert!(
-        !browser.shows("nav"),
+        !browser.is_visible("nav"),
         "the drawer closes behind the chosen page"
     );
     assert!(brightness(&browser) < 60, "dark by the system's wish");
@@ -133,21 +133,21 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
     for path in EVERY_PAGE {
         browser.go(&server.address(path));
         browser.wait("main h1, main h2");
-        assert!(browser.shows("nav") && !browser.shows(".mobile-menu"));
+        assert!(browser.is_visible("nav") && !browser.is_visible(".mobile-menu"));
     }
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
 fn a_question_is_run_with_the_keyboard_alone() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
     browser.keys(&[], keys::TAB);
-    assert!(focused(&browser).contains("Skip to the content"));
+    assert!(focused(&browser).contains("Skip to content"));
     tab_to(&browser, "Start");
     browser.keys(&[], keys::ENTER);
     browser.wait(".prompt-input");
@@ -176,7 +176,7 @@ fn a_question_is_run_with_the_keyboard_alone() {
         browser.text(".facts")
     );
     tab_to(&browser, "Answer");
-    browser.keys(&[], keys::LEFT);
+    browser.keys(&[], keys::ARROW_LEFT);
     assert_eq!(focused(&browser), "All answers (Combined)");
     assert!(browser.count(".combined-member") > 0);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
@@ -184,11 +184,11 @@ fn a_question_is_run_with_the_keyboard_alone() {
 
 #[test]
 fn hostile_texts_stay_text() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    browser.run(HOSTILE_UPLOAD, json!([]));
+    browser.run(HOSTILE_UPLOAD_SCRIPT, json!([]));
     browser.go(&server.address("/documents"));
     browser.wait_text(".row", "<img src=x onerror=");
     browser.go(&server.address("/analyze"));
@@ -221,7 +221,7 @@ fn hostile_texts_stay_text() {
 
 #[test]
 fn accessible_in_every_state() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
@@ -230,7 +230,7 @@ fn accessible_in_every_state() {
     check_accessibility(&browser, axe.as_deref(), "first account");
     sign_up(&browser, &server);
     browser.run(
-        UPLOAD,
+        UPLOAD_SCRIPT,
         json!([
             "notes.md",
             "# Notes\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees.\n"
@@ -272,7 +272,7 @@ fn accessible_in_every_state() {
 
 #[test]
 fn without_an_account() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/"));
@@ -320,15 +320,15 @@ fn without_an_account() {
 
 #[test]
 fn the_server_restarts_during_a_run() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let mut server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.run(
-        UPLOAD,
+        UPLOAD_SCRIPT,
         json!([
             "licence.txt",
-            std::fs::read_to_string(document("gpl-3.txt")).unwrap()
+            std::fs::read_to_string(test_document("gpl-3.txt")).unwrap()
         ]),
     );
     browser.go(&server.address("/analyze"));

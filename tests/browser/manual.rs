@@ -8,7 +8,9 @@ use crate::server::Server;
 
 #[test]
 fn the_manual_is_read_and_searched_without_an_account() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     let server = Server::start();
     for (width, dark) in [(1280, false), (360, true)] {
         let browser = Browser::open(width, 800, dark);
@@ -22,7 +24,7 @@ fn the_manual_is_read_and_searched_without_an_account() {
         assert_eq!(browser.count("article a[target]"), 0);
         let wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
         assert_eq!(browser.value(wide), json!(true), "it fits {width} pixels");
-        browser.picture_of_window(&format!("manual-{width}"));
+        browser.screenshot_window(&format!("manual-{width}"));
         check_accessibility(&browser, axe().as_deref(), "manual");
         // A link to another topic stays within the application.
         browser.run("window.stayed = true; return true;", json!([]));

@@ -4,9 +4,9 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, until};
+use crate::driver::{Browser, wait_until};
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 const CANONICAL: &str = include_str!("canonical.js");
 const COMMONMARK: &str = include_str!("../data/markdown/commonmark.json");
@@ -17,14 +17,14 @@ const CASES: &str = include_str!("../data/markdown/cases.json");
 const LINKED_BY_GFM: [u64; 4] = [602, 608, 611, 612];
 
 /// Opens a page whose modules a script can import from `base`.
-fn page(server: &Server) -> Browser {
+fn open_module_page(server: &Server) -> Browser {
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/login"));
     browser.wait("main h1");
     browser
 }
 
-fn script(body: &str) -> String {
+fn module_script(body: &str) -> String {
     format!(
         "const base = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/');
          {CANONICAL}
@@ -51,16 +51,16 @@ fn examples(text: &str) -> Vec<Value> {
 
 #[test]
 fn every_example_of_commonmark_and_of_github_is_shown_as_specified() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
-    let browser = page(&server);
+    let browser = open_module_page(&server);
     let (core, extensions) = (examples(COMMONMARK), examples(GFM));
     assert_eq!(
         (core.len(), extensions.len()),
         (580, 23),
         "examples without raw HTML"
     );
-    let wrong = browser.run(&script(DIFFERENCES), json!(core));
+    let wrong = browser.run(&module_script(DIFFERENCES), json!(core));
     let numbers: Vec<u64> = wrong
         .as_array()
         .unwrap()
@@ -74,28 +74,28 @@ fn every_example_of_commonmark_and_of_github_is_shown_as_specified() {
         core.len(),
         numbers.len()
     );
-    let wrong = browser.run(&script(DIFFERENCES), json!(extensions));
+    let wrong = browser.run(&module_script(DIFFERENCES), json!(extensions));
     assert_eq!(wrong, json!([]), "{wrong:#}");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
 fn shared_renderer_cases_are_rendered_as_expected() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
-    let browser = page(&server);
+    let browser = open_module_page(&server);
     let mut cases = examples(CASES);
     for case in &mut cases {
         case["isOwn"] = json!(true);
     }
-    let wrong = browser.run(&script(DIFFERENCES), json!(cases));
+    let wrong = browser.run(&module_script(DIFFERENCES), json!(cases));
     assert_eq!(wrong, json!([]), "{wrong:#}");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 /// Streams a text one letter at a time. Returns which delimiters were briefly visible, whether the first paragraph
 /// stayed the same node, and whether the final state equals a full render.
-const GROW: &str = "
+const STREAM_SCRIPT: &str = "
     const { GrowingText } = await import(base + 'parts/growing.js');
     const [text] = args;
     const growing = GrowingText((label) => (/^D1:p\\d+$/.test(label) ? [document.createElement('cite')] : null));
@@ -115,16 +115,16 @@ const GROW: &str = "
     whole.append(...growing.node.querySelectorAll('.prose > *'));
     return { flashes: [...flashes], moved, end: canonical(whole), want: canonical(await shown(text, (label) => (/^D1:p\\d+$/.test(label) ? [document.createElement('cite')] : null))) };";
 
-const GROWN: &str = "The **pump** delivers `40 l` a minute, *as [the sheet](https://a.example/sheet) says* [D1:p4].\n\n\
+const STREAMED_TEXT: &str = "The **pump** delivers `40 l` a minute, *as [the sheet](https://a.example/sheet) says* [D1:p4].\n\n\
     ## What ~~may~~ will fail\n\n1. **Frost** below 5 degrees\n2. A `valve`\n\n| part | price |\n|---|---|\n| a **b** | `5` |\n\n\
     ```rust\nfn a() {}\n```\n\nSo ***all*** is well.\n";
 
 #[test]
 fn streamed_text_never_flashes_delimiters() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
-    let browser = page(&server);
-    let response = browser.run(&script(GROW), json!([GROWN]));
+    let browser = open_module_page(&server);
+    let response = browser.run(&module_script(STREAM_SCRIPT), json!([STREAMED_TEXT]));
     assert_eq!(response["flashes"], json!([]));
     // Once, when the text is complete and settles.
     assert!(
@@ -138,7 +138,7 @@ fn streamed_text_never_flashes_delimiters() {
 
 /// Renders a text of 200 KB. Returns the number of blocks at first and at the end, and the longest task in
 /// between.
-const LONG: &str = "
+const LONG_TEXT_SCRIPT: &str = "
     const { markdown } = await import(base + 'parts/markdown.js');
     let longest = 0;
     new PerformanceObserver((list) => {
@@ -156,12 +156,12 @@ const LONG: &str = "
 
 #[test]
 fn a_long_text_is_shown_in_pieces() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
-    let browser = page(&server);
+    let browser = open_module_page(&server);
     let piece = "## Part\n\nThe **pump** delivers [40](https://a.example/x) litres *a minute*. See `code` and so on.\n\n- one\n- two, and $x^2$\n\n";
     let text = piece.repeat(200_000 / piece.len());
-    let response = browser.run(&script(LONG), json!([text]));
+    let response = browser.run(&module_script(LONG_TEXT_SCRIPT), json!([text]));
     let blocks = 3 * (200_000 / piece.len()) as u64;
     assert_eq!(response["blocks"], json!(blocks), "all of it in the end");
     let at_once = response["atOnce"]["blocks"].as_u64().unwrap();
@@ -171,20 +171,20 @@ fn a_long_text_is_shown_in_pieces() {
         at_once, response["atOnce"]["ms"], response["whole"], response["longest"]
     );
     let lines = "*a ".repeat(20_000);
-    let response = browser.run(&script(LONG), json!([lines]));
+    let response = browser.run(&module_script(LONG_TEXT_SCRIPT), json!([lines]));
     eprintln!("`*a ` 20,000 times: {} ms", response["whole"]);
     assert_eq!(response["blocks"], json!(1));
 }
 
 #[test]
 fn formulas_are_typeset_and_code_is_highlighted_under_the_policy_of_the_page() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
-    let browser = page(&server);
+    let browser = open_module_page(&server);
     let loaded = "return performance.getEntriesByType('resource').map(({ name }) => name.split('/').pop()).filter((name) => ['temml.js', 'highlight.js'].includes(name));";
     let show = "document.getElementById('main').append(await shown(args[0]));";
     browser.run(
-        &script(show),
+        &module_script(show),
         json!(["Plain **words**, $5 and `code`.\n\n    code\n"]),
     );
     assert_eq!(
@@ -193,8 +193,8 @@ fn formulas_are_typeset_and_code_is_highlighted_under_the_policy_of_the_page() {
         "loaded only where it is needed"
     );
     let text = "So $\\boldsymbol{x}_1$ and \\(\\frac{V}{t}\\), \\( \\wrong{ \\).\n\n$$\n\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix} \\ce{H2O}\n$$\n\n```sql\nselect 1 -- one\n```\n";
-    browser.run(&script(show), json!([text]));
-    until("three formulas in MathML", || {
+    browser.run(&module_script(show), json!([text]));
+    wait_until("three formulas in MathML", || {
         (browser.count(".math math") == 3).then_some(())
     });
     assert_eq!(browser.text(".math > code").trim(), "\\wrong{");

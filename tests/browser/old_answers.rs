@@ -2,24 +2,24 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, until};
-use crate::pages::{axe, check_accessibility, document, sign_up};
+use crate::driver::{Browser, wait_until};
+use crate::pages::{axe, check_accessibility, sign_up, test_document};
 use crate::server::Server;
 use crate::streaming::server_with;
-use crate::thread::{ask, new_question};
-use crate::turn;
+use crate::thread::{ask_in_composer, new_question};
+use crate::wait_for_turn;
 
 /// Heights of the verified citations, in pixels.
 const HEIGHTS: &str = "Math.max(...[...document.querySelectorAll('.answer .citation.verified')].map((one) => one.getBoundingClientRect().height))";
 
 #[test]
 fn stopped_member_is_not_shown_as_failed() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let panel = ["slow-1", "steady-1"];
     let server = server_with(&panel.map(str::to_owned));
     let browser = Browser::open(1440, 900, false);
     new_question(&browser, &server, &panel);
-    ask(&browser, "Who may change the license?");
+    ask_in_composer(&browser, "Who may change the license?");
     browser.click("[aria-label='Stop slow-1']");
     browser.wait_text(".col[data-status=stopped]", "Stopped");
     assert_eq!(browser.count(".pill.bad"), 0, "stopping is no failure");
@@ -28,13 +28,13 @@ fn stopped_member_is_not_shown_as_failed() {
 
 #[test]
 fn an_answer_is_found_again() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1440, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/documents"));
     browser.wait(".drop-zone");
-    browser.fill("input[type=file]", &document("gpl-3.txt"));
+    browser.fill("input[type=file]", &test_document("gpl-3.txt"));
     browser.wait(".row[data-status=processed]");
     browser.press("Ask");
     browser.wait_text(".composer", "1 document");
@@ -50,7 +50,7 @@ fn an_answer_is_found_again() {
     browser.wait(".preview .citation");
     check_accessibility(&browser, axe().as_deref(), "the history with a preview");
     browser.press("Open thread");
-    until("the thread", || {
+    wait_until("the thread", || {
         browser.url().contains("/t/thread_").then_some(())
     });
     browser.wait(".answer .citation.verified");
@@ -61,5 +61,5 @@ fn an_answer_is_found_again() {
     );
     browser.go(&server.address("/history"));
     browser.wait(".row");
-    assert!(!browser.shows(".preview"), "there is no room for it");
+    assert!(!browser.is_visible(".preview"), "there is no room for it");
 }

@@ -25,13 +25,13 @@ pub const EVERY_PAGE: [&str; 10] = [
 ];
 
 /// Uploads `args[1]` as a file named `args[0]`.
-pub const UPLOAD: &str = "
+pub const UPLOAD_SCRIPT: &str = "
     const form = new FormData();
     form.append('file', new File([args[1]], args[0]));
     const response = await fetch('/api/upload-document', { method: 'POST', body: form });
     if (!response.ok) throw new Error(await response.text());";
 
-pub const HOSTILE_UPLOAD: &str = "
+pub const HOSTILE_UPLOAD_SCRIPT: &str = "
     const text = '# Report\\n\\nThe beacon ![beacon](https://attacker.example/p.png) costs 12 euros. <script>alert(1)</script> What does it say? [Say](javascript:alert(1)) more.\\n';
     const form = new FormData();
     form.append('file', new File([text], '<img src=x onerror=alert(1)>.md'));
@@ -39,7 +39,7 @@ pub const HOSTILE_UPLOAD: &str = "
     if (!response.ok) throw new Error(await response.text());";
 
 /// Returns the path of a real document from the test data.
-pub fn document(name: &str) -> String {
+pub fn test_document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/documents")
         .join(name);
@@ -47,7 +47,7 @@ pub fn document(name: &str) -> String {
 }
 
 /// Returns the text with whitespace normalized.
-pub fn flat(text: &str) -> String {
+pub fn normalize_space(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -79,7 +79,7 @@ pub fn sign_in(browser: &Browser, server: &Server) {
 }
 
 /// Opens the guided page from the account's menu.
-pub fn guided(browser: &Browser) {
+pub fn open_guided_page(browser: &Browser) {
     account_menu(browser, "Guided question");
     browser.wait(".intro-step");
 }

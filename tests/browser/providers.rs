@@ -5,9 +5,9 @@ use serde_json::json;
 use crate::driver::{Browser, keys};
 use crate::pages::{axe, check_accessibility, sign_up};
 use crate::server::{Server, refusing_provider};
-use crate::turn;
+use crate::wait_for_turn;
 
-fn choose(browser: &Browser, label: &str, value: &str) {
+fn select_option(browser: &Browser, label: &str, value: &str) {
     browser.run(
         "const name = [...document.querySelectorAll('label')].find((label) => label.textContent === args[0]);
          const choice = document.getElementById(name.htmlFor);
@@ -18,7 +18,7 @@ fn choose(browser: &Browser, label: &str, value: &str) {
 }
 
 // Replaces the text: typing would add to it.
-fn fill(browser: &Browser, label: &str, text: &str) {
+fn replace_text(browser: &Browser, label: &str, text: &str) {
     browser.run(
         "const name = [...document.querySelectorAll('label')].find((label) => label.textContent === args[0]);
          document.getElementById(name.htmlFor).value = args[1];",
@@ -28,7 +28,7 @@ fn fill(browser: &Browser, label: &str, text: &str) {
 
 #[test]
 fn admin_adds_a_provider_and_sets_fallbacks() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start_with(vec![
         ("USE_MOCK", "true".into()),
         ("DISCOVER_LOCAL", "false".into()),
@@ -38,14 +38,14 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     browser.go(&server.address("/admin"));
     browser.wait_text(".provider-list", "demo");
     browser.click(".add-provider > summary");
-    choose(&browser, "Provider", "other");
-    fill(&browser, "Name of the provider", "far");
-    fill(&browser, "Address", "http://127.0.0.1:9/v1");
-    fill(&browser, "Key", "sk-browser-12345678");
+    select_option(&browser, "Provider", "other");
+    replace_text(&browser, "Name of the provider", "far");
+    replace_text(&browser, "Address", "http://127.0.0.1:9/v1");
+    replace_text(&browser, "Key", "sk-browser-12345678");
     browser.press("Save and test");
     browser.wait_text(".add-provider .error-alert", "no server answers");
     let address = format!("http://{}/v1", refusing_provider());
-    fill(&browser, "Address", &address);
+    replace_text(&browser, "Address", &address);
     browser.press("Save and test");
     browser.wait_text(".provider-list", "key ends in 5678");
     let page = browser.text("main");
@@ -69,25 +69,25 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
 
     browser.press("Reset circuit breakers");
     browser.wait_text(".providers .notice", "asked again as usual");
-    fill(
+    replace_text(
         &browser,
         "Chains, one per line",
         "far/model > nobody/nothing",
     );
     browser.press("Save fallbacks");
     browser.wait(".error-alert");
-    fill(&browser, "Chains, one per line", "far/model > far/other");
+    replace_text(&browser, "Chains, one per line", "far/model > far/other");
     browser.press("Save fallbacks");
     browser.wait_text("section[aria-label=Fallbacks]", "Saved");
     browser.reload();
     browser.wait("section[aria-label=Fallbacks] textarea");
-    let kept =
+    let stored =
         browser.value("document.querySelector('section[aria-label=Fallbacks] textarea').value");
-    assert_eq!(kept, json!("far/model > far/other"));
+    assert_eq!(stored, json!("far/model > far/other"));
 
     browser.press("Budget");
     browser.wait(".budget-form");
-    fill(&browser, "Dollars a day", "2.5");
+    replace_text(&browser, "Dollars a day", "2.5");
     browser.press("Save budget");
     browser.wait_text("body", "Budget saved.");
     browser.go(&server.address("/settings"));
@@ -117,7 +117,7 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
 
 #[test]
 fn user_adds_a_key_on_a_dark_phone() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start_with(vec![
         ("USE_MOCK", "true".into()),
         ("DISCOVER_LOCAL", "false".into()),
@@ -129,14 +129,14 @@ fn user_adds_a_key_on_a_dark_phone() {
     browser.go(&server.address("/settings"));
     browser.wait("section[aria-label='Your providers']");
     browser.click(".add-provider > summary");
-    choose(&browser, "Provider", "other");
-    fill(&browser, "Name of the provider", "mine");
-    fill(
+    select_option(&browser, "Provider", "other");
+    replace_text(&browser, "Name of the provider", "mine");
+    replace_text(
         &browser,
         "Address",
         &format!("http://{}/v1", refusing_provider()),
     );
-    fill(&browser, "Key", "sk-phone-87654321");
+    replace_text(&browser, "Key", "sk-phone-87654321");
     browser.press("Save and test");
     browser.wait_text(".provider-list", "key ends in 4321");
     browser.screenshot("settings-phone");

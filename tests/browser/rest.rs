@@ -2,39 +2,39 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, until};
+use crate::driver::{Browser, wait_until};
 use crate::pages::{EMAIL, PASSWORD, axe, check_accessibility, check_width, sign_in, sign_up};
 use crate::server::{Server, provider};
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Replaces the text in the field with this label.
-const WRITE: &str = "
+const WRITE_SCRIPT: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = label ? document.getElementById(label.htmlFor) : document.querySelector(args[0]);
     input.value = args[1];
     input.dispatchEvent(new Event('input', { bubbles: true }));
     input.dispatchEvent(new Event('change', { bubbles: true }));";
 
-fn write(browser: &Browser, field: &str, text: &str) {
-    browser.run(WRITE, json!([field, text]));
+fn write_text(browser: &Browser, field: &str, text: &str) {
+    browser.run(WRITE_SCRIPT, json!([field, text]));
 }
 
 /// An element behind the header cannot be clicked.
-fn to_top(browser: &Browser) {
+fn scroll_to_top(browser: &Browser) {
     browser.run("scrollTo(0, 0);", json!([]));
 }
 
 #[test]
 fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/orchestrator"));
     browser.wait(".pattern-card");
     assert!(browser.count(".pattern-card .flow") > 20);
-    write(&browser, "Find a pattern", "opponent");
-    until("one pattern", || {
+    write_text(&browser, "Find a pattern", "opponent");
+    wait_until("one pattern", || {
         (browser.count(".pattern-card") == 1).then_some(())
     });
     check_accessibility(&browser, axe.as_deref(), "patterns");
@@ -42,40 +42,40 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     browser.wait_text("h1", "Critique Analysis");
     browser.press("Prompt");
     browser.wait_text(".template", "the question");
-    write(&browser, "Question", "May a licence be taken back?");
+    write_text(&browser, "Question", "May a licence be taken back?");
     browser.press("Preview");
     browser.wait_text(".dry-sum", "10 calls");
     browser.click(".dry-stage summary");
     browser.wait_text(".dry-stage .filled", "May a licence be taken back?");
-    to_top(&browser);
+    scroll_to_top(&browser);
     check_accessibility(&browser, axe.as_deref(), "a pattern with a dry run");
     browser.screenshot("orchestrator-pattern");
 
-    to_top(&browser);
+    scroll_to_top(&browser);
     browser.press("Copy and edit");
     browser.wait_text(".check-word", "Valid");
-    write(&browser, "Id", "Not An Id");
+    write_text(&browser, "Id", "Not An Id");
     browser.wait_text(".field-fault:not([hidden])", "2 to 40 lowercase letters");
-    to_top(&browser);
+    scroll_to_top(&browser);
     check_accessibility(&browser, axe.as_deref(), "the form of a pattern");
     browser.screenshot("orchestrator-form");
-    write(&browser, "Id", "my_critique");
+    write_text(&browser, "Id", "my_critique");
     browser.click("[aria-label='Move stage 2 back']");
     browser.click("[aria-label='Move stage 3 forward']");
     browser.wait_text(".check-word", "Valid");
-    to_top(&browser);
+    scroll_to_top(&browser);
     browser.press("Text");
     let text = browser.value("document.querySelector('.pattern-text').value");
     let text = text.as_str().unwrap().replace("my_critique", "house_rules");
     let broken = text.replacen("{peers}", "{pears}", 1);
-    write(&browser, ".pattern-text", &broken);
+    write_text(&browser, ".pattern-text", &broken);
     browser.wait_text(".fault-list", "nknown placeholder {pears}");
     browser.press("Line ");
     let chosen = browser.value("(() => { const area = document.querySelector('.pattern-text'); return area === document.activeElement && area.selectionEnd > area.selectionStart && area.scrollTop > 100; })()");
     assert_eq!(chosen, json!(true), "the cursor stands on the fault's line");
     check_accessibility(&browser, axe.as_deref(), "a pattern with a fault");
     browser.screenshot("orchestrator-editor");
-    write(&browser, ".pattern-text", &text);
+    write_text(&browser, ".pattern-text", &text);
     browser.wait_text(".check-word", "Valid");
     browser.press("Add pattern");
     browser.wait_text("h1", "Critique Analysis (copy)");
@@ -83,7 +83,7 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     browser.wait_text("h1", "Edit");
     browser.wait_text(".check-word", "Valid");
     browser.press("Text");
-    write(
+    write_text(
         &browser,
         ".pattern-text",
         &text.replace("Critique Analysis (copy)", "House rules"),
@@ -103,13 +103,13 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     browser.reload();
     browser.wait(".pattern-card");
     assert!(!browser.text("main").contains("House rules"));
-    crate::driver::until("the deletion to have arrived", || {
+    crate::driver::wait_until("the deletion to have arrived", || {
         let owed = "return localStorage.getItem('quire.deletions');";
         browser.run(owed, json!([])).is_null().then_some(())
     });
-    let there =
+    let result =
         "const r = await fetch('/api/patterns'); return (await r.text()).includes('House rules');";
-    assert_eq!(browser.run(there, json!([])), json!(false));
+    assert_eq!(browser.run(result, json!([])), json!(false));
     // If the request did arrive, the next page gets the response that nothing is left to delete.
     let mut complaints = browser.console_errors();
     complaints.retain(|one| !(one.contains("/api/patterns/house_rules") && one.contains("404")));
@@ -118,7 +118,7 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
 
 #[test]
 fn recipe_versions_and_default_on_a_dark_phone() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let phone = Browser::open(375, 800, true);
     sign_up(&phone, &server);
@@ -127,7 +127,7 @@ fn recipe_versions_and_default_on_a_dark_phone() {
     check_width(&phone, "a pattern");
     phone.press("Save as recipe");
     phone.wait_text("h1", "New recipe");
-    write(&phone, "Name", "Short brief");
+    write_text(&phone, "Name", "Short brief");
     phone.click(".model-choice input");
     check_width(&phone, "the form of a recipe");
     phone.press("Save recipe");
@@ -135,26 +135,26 @@ fn recipe_versions_and_default_on_a_dark_phone() {
     phone.wait_text(".fact-list", "Summary");
     phone.press("Edit");
     phone.wait_text("h1", "Edit Short brief");
-    write(&phone, "Depth", "quick");
+    write_text(&phone, "Depth", "quick");
     phone.press("Save new version");
     phone.wait_text(".page-head", "version 2");
     phone.press("Version 1");
     phone.press("Go back to version 1");
     phone.wait_text(".page-head", "version 3");
-    to_top(&phone);
+    scroll_to_top(&phone);
     phone.press("Use as default");
     phone.wait_text(".page-head", "your default");
     phone.press("Share with everyone here");
     phone.wait_text(".page-head", "everyone with an account");
-    write(&phone, "Question", "What is it about?");
+    write_text(&phone, "Question", "What is it about?");
     phone.press("Preview");
     phone.wait(".dry-sum");
     check_width(&phone, "a recipe");
-    to_top(&phone);
+    scroll_to_top(&phone);
     check_accessibility(&phone, axe.as_deref(), "a recipe");
     phone.prefer(true, false);
     phone.screenshot("recipe-375-dark");
-    to_top(&phone);
+    scroll_to_top(&phone);
     phone.press("Delete");
     phone.wait_text(".recipes-part", "No recipes yet");
     check_width(&phone, "the patterns");
@@ -164,7 +164,7 @@ fn recipe_versions_and_default_on_a_dark_phone() {
 
 #[test]
 fn models_show_their_status_and_can_be_tried() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let address = provider(&["swift", "slow"], |_| {
         let body = r#"{"error":{"message":"the model is overloaded"}}"#;
@@ -197,8 +197,8 @@ fn models_show_their_status_and_can_be_tried() {
     browser.click("dialog [aria-label=Close]");
     browser.press("Check providers");
     browser.wait_text(".local-found", "No model server was found");
-    write(&browser, "Find a model", "sceptic");
-    until("one model", || {
+    write_text(&browser, "Find a model", "sceptic");
+    wait_until("one model", || {
         (browser.count(".model-table tbody tr") == 1).then_some(())
     });
     let complaints = browser.console_errors();
@@ -215,7 +215,7 @@ fn models_show_their_status_and_can_be_tried() {
 
 #[test]
 fn usage_is_charted_by_day_model_and_user_and_exported() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -236,10 +236,10 @@ fn usage_is_charted_by_day_model_and_user_and_exported() {
     browser.press("Call log");
     browser.wait_text(".call-table", "stage 1 of an analysis");
     check_accessibility(&browser, axe.as_deref(), "usage");
-    write(&browser, "User", "all");
+    write_text(&browser, "User", "all");
     browser.wait_text("main", "By person");
     browser.wait_text("main", "ada@example.org");
-    to_top(&browser);
+    scroll_to_top(&browser);
     check_accessibility(&browser, axe.as_deref(), "everybody's usage");
     browser.screenshot("usage");
     browser.press("By day as CSV");
@@ -262,7 +262,7 @@ fn usage_is_charted_by_day_model_and_user_and_exported() {
 
 #[test]
 fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -271,10 +271,10 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
     browser.go(&server.address("/settings"));
     browser.wait("section[aria-label=Sessions]");
     let keys = "section[aria-label='API keys']";
-    write(&browser, "Key name", "A script");
+    write_text(&browser, "Key name", "A script");
     browser.press("Permissions and limits");
     browser.click(&format!("{keys} input[value=chat]"));
-    write(&browser, "Allowed models", "demo/*");
+    write_text(&browser, "Allowed models", "demo/*");
     browser.press("Create key");
     browser.wait_text(".new-key", "shown only once");
     let response = browser.text(keys);
@@ -313,10 +313,10 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
 
 #[test]
 fn admin_sees_server_statistics_and_accounts() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let copies = std::env::temp_dir().join(format!("quire-copies-{}", std::process::id()));
-    let shown = copies.display().to_string();
-    let server = Server::start_with(vec![("QUIRE_BACKUP_DIR", shown)]);
+    let body = copies.display().to_string();
+    let server = Server::start_with(vec![("QUIRE_BACKUP_DIR", body)]);
     let axe = axe();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -334,7 +334,7 @@ fn admin_sees_server_statistics_and_accounts() {
         "const choose = document.querySelector(\"section[aria-label='Recent activity'] select\"); choose.value = '1'; choose.dispatchEvent(new Event('change'));",
         json!([]),
     );
-    crate::driver::until("a column a minute", || {
+    crate::driver::wait_until("a column a minute", || {
         (browser.count("section[aria-label='Recent activity'] svg .point") >= 59).then_some(())
     });
     browser.wait_text(
@@ -347,14 +347,14 @@ fn admin_sees_server_statistics_and_accounts() {
     browser.press("Back up now");
     browser.wait_text("body", "Backed up: ");
     browser.wait_text(".backup-list", "quire-2");
-    let listed = browser.text(".backup-list");
+    let list = browser.text(".backup-list");
     for copy in std::fs::read_dir(&copies).unwrap() {
         let name = copy.unwrap().file_name().into_string().unwrap();
-        assert!(listed.contains(&name), "{name} is not in {listed}");
+        assert!(list.contains(&name), "{name} is not in {list}");
     }
     std::fs::remove_dir_all(&copies).unwrap();
     browser.screenshot("administration-backup");
-    to_top(&browser);
+    scroll_to_top(&browser);
     check_accessibility(&browser, axe.as_deref(), "administration");
     browser.press("Create link");
     browser.wait_text("section[aria-label='Forgotten passwords']", "/login?token=");
@@ -370,7 +370,7 @@ fn admin_sees_server_statistics_and_accounts() {
     browser.wait_text("body", "is an administrator now");
     browser.press("Create invitation");
     browser.wait_text("section[aria-label=Invitation]", "/login?invite=");
-    write(
+    write_text(
         &browser,
         "section[aria-label='New account'] input[type=email]",
         "carol@example.org",
@@ -378,7 +378,7 @@ fn admin_sees_server_statistics_and_accounts() {
     browser.press("Create account");
     browser.wait_text("section[aria-label='New account']", "shown only once");
     browser.wait_text(".people-table", "carol@example.org");
-    to_top(&browser);
+    scroll_to_top(&browser);
     browser.screenshot("administration");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 
@@ -394,7 +394,7 @@ fn admin_sees_server_statistics_and_accounts() {
 
 #[test]
 fn first_account_guest_access_and_password_reset() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let (server, axe) = (Server::start(), axe());
     let phone = Browser::open(375, 800, true);
     phone.go(&server.address("/"));

@@ -3,33 +3,35 @@
 
 use serde_json::json;
 
-use crate::contradicting::{ARABIC, ASK, asked, contradicting, contradicting_without_judge};
-use crate::driver::{Browser, until};
+use crate::contradicting::{
+    ARABIC_CLAIM, ASK_SCRIPT, contradicting_server, contradicting_without_judge, create_result,
+};
+use crate::driver::{Browser, wait_until};
 use crate::pages::*;
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
-fn open(browser: &Browser, server: &Server, id: &str) {
+fn open_result(browser: &Browser, server: &Server, id: &str) {
     browser.go(&server.address(&format!("/analyze?id={id}")));
     browser.wait(".results-container");
 }
 
 #[test]
 fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let server = contradicting("auto");
+    let server = contradicting_server("auto");
     let mut id = String::new();
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
         match dark {
-            false => id = asked(&browser, &server),
+            false => id = create_result(&browser, &server),
             true => sign_in(&browser, &server),
         }
-        open(&browser, &server, &id);
+        open_result(&browser, &server, &id);
         browser.press("Disagreement Map");
         browser.wait(".map-table");
-        let map = flat(&browser.text(".map"));
+        let map = normalize_space(&browser.text(".map"));
         for words in [
             "Contradictions",
             "Said by one",
@@ -62,12 +64,12 @@ fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
         check_width(&browser, "the map");
 
         browser.press("Contradictions");
-        assert!(!browser.shows(".map-alone .map-claim"));
+        assert!(!browser.is_visible(".map-alone .map-claim"));
         browser.click(".map-conflict td:nth-of-type(2) button");
         browser.wait(".revealed");
         let here = browser.value("document.activeElement.textContent");
         assert!(here.as_str().unwrap().contains("90 litres"), "{here}");
-        browser.picture_of_window(&format!("revealed-{width}"));
+        browser.screenshot_window(&format!("revealed-{width}"));
         check_accessibility(&browser, axe.as_deref(), "a revealed sentence");
         browser.press("Back to the map");
         browser.wait(".map-table");
@@ -106,21 +108,21 @@ const DIFF_HOLDS: &str = "
 
 #[test]
 fn texts_are_compared_and_every_call_is_charted() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
     let mut id = String::new();
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
         match dark {
-            false => id = asked(&browser, &server),
+            false => id = create_result(&browser, &server),
             true => sign_in(&browser, &server),
         }
-        open(&browser, &server, &id);
+        open_result(&browser, &server, &id);
         browser.press("Differences");
         browser.wait(".diff");
-        choose(&browser, 0, "First answers: B");
-        choose(&browser, 1, "First answers: C");
+        select_text(&browser, 0, "First answers: B");
+        select_text(&browser, 1, "First answers: C");
         assert_eq!(browser.text(".diff del").trim(), "90");
         let added = browser.value(
             "[...document.querySelectorAll('.diff ins')].map((one) => one.textContent).join('|')",
@@ -152,7 +154,7 @@ fn texts_are_compared_and_every_call_is_charted() {
         assert_eq!(browser.count(".costs .span.waited"), 7);
         browser.press("As a table");
         browser.wait(".costs table");
-        let table = flat(&browser.text(".costs table"));
+        let table = normalize_space(&browser.text(".costs table"));
         assert!(
             table.contains("B · b First answers") && table.contains("900 90"),
             "{table}"
@@ -215,7 +217,7 @@ fn sections_are_aligned(browser: &Browser) {
 }
 
 /// Selects the option that begins with `name` in the first or second text selector.
-fn choose(browser: &Browser, place: usize, name: &str) {
+fn select_text(browser: &Browser, place: usize, name: &str) {
     browser.run(
         "const choice = document.querySelectorAll('.diff-choice select')[args[0]];
          choice.value = [...choice.options].find((one) => one.text.startsWith(args[1])).value;
@@ -226,12 +228,12 @@ fn choose(browser: &Browser, place: usize, name: &str) {
 
 #[test]
 fn answer_is_exported_as_printable_html() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
     let browser = Browser::open(1280, 900, false);
-    let id = asked(&browser, &server);
-    open(&browser, &server, &id);
+    let id = create_result(&browser, &server);
+    open_result(&browser, &server, &id);
     browser.press("Side by Side");
     browser.press("First answers");
     browser.wait(".member-card .math math mfrac");
@@ -265,7 +267,7 @@ fn answer_is_exported_as_printable_html() {
         "drained before frost",
         "90 litres",
         "id=\"source-1\"",
-        ARABIC,
+        ARABIC_CLAIM,
         "What it took",
     ] {
         assert!(page.contains(words), "no {words} in the page");
@@ -293,30 +295,30 @@ fn answer_is_exported_as_printable_html() {
 
 #[test]
 fn rerun_with_a_change_shows_its_estimate_first() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
         let id = match dark {
-            false => asked(&browser, &server),
+            false => create_result(&browser, &server),
             true => {
                 sign_in(&browser, &server);
-                let id = browser.run(ASK, json!([]));
+                let id = browser.run(ASK_SCRIPT, json!([]));
                 id.as_str().unwrap().to_owned()
             }
         };
-        open(&browser, &server, &id);
+        open_result(&browser, &server, &id);
         browser.press("Run again");
         browser.wait_text(".rerun-plan", "New: 1 call");
-        let plan = flat(&browser.text(".rerun-plan"));
+        let plan = normalize_space(&browser.text(".rerun-plan"));
         assert!(
             plan.contains("Reused: 6 answers") && plan.contains("First answers: a, b, c"),
             "{plan}"
         );
         check_accessibility(&browser, axe.as_deref(), "run again");
         browser.prefer(dark, false);
-        browser.picture_of_window(&format!("rerun-{width}"));
+        browser.screenshot_window(&format!("rerun-{width}"));
         // With another panel, only the first answers of the remaining members are known.
         choose_change(&browser, "models");
         browser.wait_text(".rerun-plan", "Add or remove a model");
@@ -326,7 +328,7 @@ fn rerun_with_a_change_shows_its_estimate_first() {
         choose_change(&browser, "ultra_model");
         browser.wait_text(".rerun-plan", "New: 1 call");
         browser.press("Start");
-        until("the address of the new one", || {
+        wait_until("the address of the new one", || {
             (!browser.url().contains(&id)).then_some(())
         });
         browser.wait(".results-container");
@@ -347,18 +349,18 @@ fn choose_change(browser: &Browser, kind: &str) {
 
 #[test]
 fn shared_result_is_public_until_its_link_is_revoked() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
     let owner = Browser::open(1280, 900, false);
-    let id = asked(&owner, &server);
-    open(&owner, &server, &id);
+    let id = create_result(&owner, &server);
+    open_result(&owner, &server, &id);
     owner.press("Share");
     owner.wait(".share-body code");
     let first = owner.text(".share-body code");
     check_accessibility(&owner, axe.as_deref(), "a share link");
     owner.prefer(false, false);
-    owner.picture_of_window("share");
+    owner.screenshot_window("share");
     owner.press("Done");
 
     let reader = Browser::open(375, 780, true);
@@ -390,7 +392,7 @@ fn shared_result_is_public_until_its_link_is_revoked() {
     reader.wait_text("h1", "This link no longer works");
     check_accessibility(&reader, axe.as_deref(), "a link that was taken back");
     reader.prefer(true, false);
-    reader.picture_of_window("share-gone");
+    reader.screenshot_window("share-gone");
     owner.press("Stop sharing");
     owner.wait_text("#toasts", "The link no longer works");
     assert_eq!(owner.console_errors(), Vec::<String>::new());

@@ -103,11 +103,11 @@ pub fn refusing_provider() -> SocketAddr {
 pub fn provider(models: &[&str], answer: fn(&Value) -> Answer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let listed: Vec<Value> = models
+    let entries: Vec<Value> = models
         .iter()
         .map(|id| json!({"id": id, "object": "model"}))
         .collect();
-    let list = json!({"object": "list", "data": listed}).to_string();
+    let list = json!({"object": "list", "data": entries}).to_string();
     std::thread::spawn(move || {
         for line in listener.incoming().flatten() {
             let list = list.clone();

@@ -8,7 +8,9 @@ use crate::server::Server;
 
 #[test]
 fn palette_and_shortcuts_work_by_keyboard() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     for (width, dark) in [(1280, false), (375, true)] {
         let server = Server::start();
         let browser = Browser::open(width, 800, dark);
@@ -21,7 +23,7 @@ fn palette_and_shortcuts_work_by_keyboard() {
             browser.value("document.activeElement.getAttribute('role')"),
             json!("combobox")
         );
-        browser.picture_of_window(&format!("palette-{width}"));
+        browser.screenshot_window(&format!("palette-{width}"));
         browser.fill(".palette-field", "hist");
         browser.wait_text("[role=option][aria-selected=true]", "Search history");
         browser.keys(&[], keys::ENTER);
@@ -30,7 +32,7 @@ fn palette_and_shortcuts_work_by_keyboard() {
         // Letter keys outside of fields.
         browser.keys(&[], "?");
         browser.wait_text("dialog h2", "Keyboard shortcuts");
-        browser.picture_of_window(&format!("shortcuts-{width}"));
+        browser.screenshot_window(&format!("shortcuts-{width}"));
         browser.keys(&[], keys::ESCAPE);
         browser.keys(&[], "g");
         browser.keys(&[], "u");
@@ -46,18 +48,20 @@ fn palette_and_shortcuts_work_by_keyboard() {
 
 #[test]
 fn shell_opens_offline() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     let server = Server::start();
     let browser = Browser::open(1280, 800, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/analyze"));
     browser.wait("main h1");
-    let kept = "const names = await caches.keys();
+    let stored = "const names = await caches.keys();
         let count = 0;
         for (const name of names) count += (await (await caches.open(name)).keys()).length;
         return count > 5;";
-    crate::driver::until("the shell to be kept", || {
-        (browser.run(kept, json!([])) == json!(true)).then_some(())
+    crate::driver::wait_until("the shell to be kept", || {
+        (browser.run(stored, json!([])) == json!(true)).then_some(())
     });
     let personal = "const names = await caches.keys();
         const paths = [];
@@ -72,11 +76,11 @@ fn shell_opens_offline() {
     browser.reload();
     browser.wait(".site-header");
     browser.wait("main h1");
-    browser.picture_of_window("offline");
+    browser.screenshot_window("offline");
 }
 
 /// The cached paths for the signed-in user.
-const KEPT: &str = "
+const CACHED_PATHS_SCRIPT: &str = "
     const paths = [];
     for (const name of (await caches.keys()).filter((name) => name.startsWith('quire-threads-')))
       for (const request of await (await caches.open(name)).keys()) paths.push(new URL(request.url).pathname);
@@ -84,7 +88,9 @@ const KEPT: &str = "
 
 #[test]
 fn threads_are_readable_offline_until_sign_out() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     let mut server = Server::start();
     let browser = Browser::open(1440, 900, false);
     sign_up(&browser, &server);
@@ -98,7 +104,7 @@ fn threads_are_readable_offline_until_sign_out() {
     browser.go(&address);
     browser.wait(".answer > .blk");
     // The service worker serves the page from the second visit on.
-    crate::driver::until("the worker", || {
+    crate::driver::wait_until("the worker", || {
         let active = browser.run(
             "return Boolean(navigator.serviceWorker.controller);",
             json!([]),
@@ -107,9 +113,9 @@ fn threads_are_readable_offline_until_sign_out() {
     });
     browser.reload();
     browser.wait(".answer > .blk");
-    crate::driver::until("the thread to be kept", || {
-        let kept = browser.run(KEPT, json!([])).to_string();
-        (kept.contains("/api/threads/thread_") && kept.contains("/api/analyses/")).then_some(())
+    crate::driver::wait_until("the thread to be kept", || {
+        let stored = browser.run(CACHED_PATHS_SCRIPT, json!([])).to_string();
+        (stored.contains("/api/threads/thread_") && stored.contains("/api/analyses/")).then_some(())
     });
     let answer = browser.text(".answer");
     // Not by emulation, which does not affect the service worker's own requests.
@@ -118,13 +124,13 @@ fn threads_are_readable_offline_until_sign_out() {
     browser.wait(".answer > .blk");
     assert_eq!(browser.text(".answer"), answer);
     browser.wait_text(".offline-banner", "cannot be reached");
-    browser.picture_of_window("offline-thread");
+    browser.screenshot_window("offline-thread");
     server.restart();
     browser.reload();
     browser.wait(".answer > .blk");
     crate::pages::account_menu(&browser, "Sign out");
     browser.wait_text("h1", "Sign in");
-    crate::driver::until("nothing to be kept", || {
+    crate::driver::wait_until("nothing to be kept", || {
         let names =
             "return (await caches.keys()).filter((name) => name.startsWith('quire-threads-'));";
         (browser.run(names, json!([])) == json!([])).then_some(())
@@ -133,7 +139,9 @@ fn threads_are_readable_offline_until_sign_out() {
 
 #[test]
 fn code_is_highlighted_and_answers_are_announced_by_sentence() {
-    let Some(_turn) = crate::turn() else { return };
+    let Some(_turn) = crate::wait_for_turn() else {
+        return;
+    };
     let server = Server::start();
     let browser = Browser::open(1280, 800, true);
     browser.go(&server.address("/login"));
@@ -179,6 +187,6 @@ fn code_is_highlighted_and_answers_are_announced_by_sentence() {
         response["said"],
         json!(["", "It is thin.", "It is thin.", "And so on."])
     );
-    browser.picture_of_window("code-dark");
+    browser.screenshot_window("code-dark");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }

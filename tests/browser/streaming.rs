@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::driver::Browser;
 use crate::pages::{axe, check_accessibility, sign_up};
 use crate::server::Server;
-use crate::{turn, turn_alone};
+use crate::{wait_for_exclusive_turn, wait_for_turn};
 
-const WORDS: [&str; 12] = [
+const STREAMED_WORDS: [&str; 12] = [
     "the ",
     "pump ",
     "delivers ",
@@ -29,7 +29,7 @@ const WORDS: [&str; 12] = [
 
 /// Returns how a model with this name streams: pieces per second, their number, and whether the connection is then
 /// cut.
-fn manner(model: &str) -> (f64, usize, bool) {
+fn streaming_speed(model: &str) -> (f64, usize, bool) {
     match model.split('-').next().unwrap_or_default() {
         "slow" => (8.0, 400, false),
         "cut" => (100.0, 60, true),
@@ -43,8 +43,8 @@ fn manner(model: &str) -> (f64, usize, bool) {
 fn streaming_provider(models: &[String]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let listed: Vec<Value> = models.iter().map(|id| json!({ "id": id })).collect();
-    let list = json!({ "object": "list", "data": listed }).to_string();
+    let entries: Vec<Value> = models.iter().map(|id| json!({ "id": id })).collect();
+    let list = json!({ "object": "list", "data": entries }).to_string();
     std::thread::spawn(move || {
         for line in listener.incoming().flatten() {
             let list = list.clone();
@@ -77,8 +77,8 @@ fn serve(mut line: TcpStream, list: &str) -> std::io::Result<()> {
             list.len()
         );
     }
-    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let model = asked["model"].as_str().unwrap_or_default();
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let model = request["model"].as_str().unwrap_or_default();
     if model.starts_with("broken") {
         let body = r#"{"error":{"message":"it broke down"}}"#;
         return write!(
@@ -90,7 +90,7 @@ fn serve(mut line: TcpStream, list: &str) -> std::io::Result<()> {
     line.write_all(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n",
     )?;
-    write_pieces(&mut line, manner(model))
+    write_pieces(&mut line, streaming_speed(model))
 }
 
 fn write_pieces(
@@ -101,7 +101,7 @@ fn write_pieces(
     for number in 0..count {
         let due = began + Duration::from_secs_f64(number as f64 / rate);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let piece = json!({ "choices": [{ "index": 0, "delta": { "content": WORDS[number % WORDS.len()] } }] });
+        let piece = json!({ "choices": [{ "index": 0, "delta": { "content": STREAMED_WORDS[number % STREAMED_WORDS.len()] } }] });
         write!(line, "data: {piece}\n\n")?;
     }
     if cut {
@@ -118,16 +118,16 @@ pub fn server_with(models: &[String]) -> Server {
     Server::start_with(vec![("QUIRE_PROVIDERS", providers.to_string())])
 }
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(args[0]) });
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
 /// Starts a run of these models and opens its page.
-fn watch(browser: &Browser, server: &Server, models: &[String], depth: &str) -> String {
+fn start_and_watch(browser: &Browser, server: &Server, models: &[String], depth: &str) -> String {
     let panel: Vec<String> = models.iter().map(|model| format!("far/{model}")).collect();
     let id = browser.run(
-        ASK,
+        ASK_SCRIPT,
         json!([{ "prompt": "How much does the pump deliver?", "pattern": "summarize", "depth": depth, "models": panel, "ultra_model": "far/steady", "async": true }]),
     );
     let id = id.as_str().unwrap().to_owned();
@@ -137,7 +137,7 @@ fn watch(browser: &Browser, server: &Server, models: &[String], depth: &str) -> 
 }
 
 /// The page's frame times while it is watched, in milliseconds, sorted.
-const FRAMES: &str = "
+const WATCH_FRAMES_SCRIPT: &str = "
     const taken = [];
     const end = performance.now() + args[0];
     await new Promise((done) => {
@@ -150,10 +150,10 @@ const FRAMES: &str = "
 
 /// Watches for a while, prints the frame times, and returns the number of letters shown. The times are not
 /// checked, because they also depend on the machine and its other load.
-fn frames(browser: &Browser, what: &str) -> u64 {
-    let before = spent(browser);
-    let response = browser.run(FRAMES, json!([2500]));
-    let after = spent(browser);
+fn measure_frames(browser: &Browser, what: &str) -> u64 {
+    let before = main_thread_seconds(browser);
+    let response = browser.run(WATCH_FRAMES_SCRIPT, json!([2500]));
+    let after = main_thread_seconds(browser);
     let taken = response["taken"].as_array().unwrap();
     let taken: Vec<f64> = taken.iter().filter_map(Value::as_f64).collect();
     let at = |part: f64| taken[((taken.len() - 1) as f64 * part) as usize];
@@ -178,7 +178,7 @@ fn frames(browser: &Browser, what: &str) -> u64 {
 }
 
 /// Returns the seconds that the page's main thread has worked so far, by kind.
-fn spent(browser: &Browser) -> impl Fn(&str) -> f64 + use<> {
+fn main_thread_seconds(browser: &Browser) -> impl Fn(&str) -> f64 + use<> {
     browser.cdp("Performance.enable", json!({ "timeDomain": "threadTicks" }));
     let response = browser.cdp("Performance.getMetrics", json!({}))["metrics"].clone();
     move |name| {
@@ -190,16 +190,18 @@ fn spent(browser: &Browser) -> impl Fn(&str) -> f64 + use<> {
 
 #[test]
 fn page_stays_responsive_with_sixteen_streaming_members() {
-    let Some(_turn) = turn_alone() else { return };
+    let Some(_turn) = wait_for_exclusive_turn() else {
+        return;
+    };
     let mut models: Vec<String> = (0..16).map(|number| format!("quick-{number}")).collect();
     models.push("steady".into());
     let server = server_with(&models);
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    watch(&browser, &server, &models[..16], "standard");
-    let letters = frames(&browser, "16 members at 200 pieces a second");
+    start_and_watch(&browser, &server, &models[..16], "standard");
+    let letters = measure_frames(&browser, "16 members at 200 pieces a second");
     browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": 4 }));
-    frames(&browser, "the same on a device four times slower");
+    measure_frames(&browser, "the same on a device four times slower");
     browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": 1 }));
     assert!(letters > 10_000, "they write: {letters}");
     browser.screenshot("sixteen");
@@ -207,7 +209,7 @@ fn page_stays_responsive_with_sixteen_streaming_members() {
 
 /// Observes the board of a thread for a while: the text changes per animation frame, the frame times, and long
 /// tasks.
-const BOARD: &str = "
+const WATCH_BOARD_SCRIPT: &str = "
     const rows = document.querySelector('.board.rows');
     const tasks = [];
     const watcher = new PerformanceObserver((list) => tasks.push(...list.getEntries().map((one) => one.duration)));
@@ -245,7 +247,9 @@ const BOARD: &str = "
 /// frame over 100 ms and no task over 200 ms. In CPU time, the longest task took 10 ms (a trace from 2026-12-01).
 #[test]
 fn a_board_of_sixteen_members_draws_each_once_a_frame() {
-    let Some(_turn) = turn_alone() else { return };
+    let Some(_turn) = wait_for_exclusive_turn() else {
+        return;
+    };
     let names: Vec<String> = (0..16).map(|number| format!("quick-{number}")).collect();
     let mut all = names.clone();
     all.push("steady".into());
@@ -253,16 +257,16 @@ fn a_board_of_sixteen_members_draws_each_once_a_frame() {
     let browser = Browser::open(1440, 900, false);
     let panel: Vec<&str> = names.iter().map(String::as_str).collect();
     crate::thread::new_question(&browser, &server, &panel);
-    crate::thread::ask(&browser, "How much does the pump deliver?");
+    crate::thread::ask_in_composer(&browser, "How much does the pump deliver?");
     browser.wait(".board.rows .col-tail");
     let mut sizes = Vec::new();
     for (rate, what) in [(1, "this machine"), (4, "a device four times slower")] {
         browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": rate }));
-        let before = spent(&browser);
-        let told = browser.run(BOARD, json!([3000]));
-        let after = spent(&browser);
+        let before = main_thread_seconds(&browser);
+        let response = browser.run(WATCH_BOARD_SCRIPT, json!([3000]));
+        let after = main_thread_seconds(&browser);
         let figures = |name: &str| -> Vec<f64> {
-            let all = told[name].as_array().into_iter().flatten();
+            let all = response[name].as_array().into_iter().flatten();
             all.filter_map(Value::as_f64).collect()
         };
         let (taken, tasks) = (figures("taken"), figures("tasks"));
@@ -277,9 +281,15 @@ fn a_board_of_sixteen_members_draws_each_once_a_frame() {
             tasks.last().unwrap_or(&0.0),
             (after("TaskDuration") - before("TaskDuration")) * 1000.0 / taken.len() as f64,
         );
-        assert!(told["rows"].as_u64() > Some(0), "they write: {told}");
-        assert_eq!(told["row"], 1, "a text changes once a frame: {told}");
-        sizes.push(told["nodes"].clone());
+        assert!(
+            response["rows"].as_u64() > Some(0),
+            "they write: {response}"
+        );
+        assert_eq!(
+            response["row"], 1,
+            "a text changes once a frame: {response}"
+        );
+        sizes.push(response["nodes"].clone());
     }
     assert_eq!(sizes[0], sizes[1], "the board does not grow");
     browser.cdp("Emulation.setCPUThrottlingRate", json!({ "rate": 1 }));
@@ -289,14 +299,14 @@ fn a_board_of_sixteen_members_draws_each_once_a_frame() {
 
 #[test]
 fn slow_failing_and_cut_off_members() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let models: Vec<String> = ["slow-1", "broken-1", "cut-1", "steady"]
         .map(String::from)
         .to_vec();
     let server = server_with(&models);
     let browser = Browser::open(375, 812, false);
     sign_up(&browser, &server);
-    let id = watch(&browser, &server, &models, "standard");
+    let id = start_and_watch(&browser, &server, &models, "standard");
     browser.wait(".member-card[data-status=failed]");
     browser.wait(".member-card[data-status=done]");
     check_accessibility(&browser, axe().as_deref(), "members that fail");

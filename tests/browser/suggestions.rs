@@ -3,11 +3,11 @@
 use crate::driver::Browser;
 
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 #[test]
 fn a_question_suggests_its_pattern() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(375, 800, false);
 

@@ -3,14 +3,14 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, keys, until};
-use crate::pages::{axe, check_accessibility, check_width, flat, focused, sign_up};
+use crate::driver::{Browser, keys, wait_until};
+use crate::pages::{axe, check_accessibility, check_width, focused, normalize_space, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
-use crate::turn;
+use crate::wait_for_turn;
 
-const FIRST: &str = "How much does the pump deliver, and when may it fail?";
-const SECOND: &str = "And below zero?";
+const FIRST_QUESTION: &str = "How much does the pump deliver, and when may it fail?";
+const SECOND_QUESTION: &str = "And below zero?";
 
 /// Sums the page's layout shifts from its start; `args[0]` is the name under which the sum is kept.
 const WATCH_SHIFTS: &str = "
@@ -23,7 +23,7 @@ const WATCH_SHIFTS: &str = "
 
 /// Returns the sum of all layout shifts so far. The elements that moved are printed, which shows if the test
 /// fails.
-fn shifted(browser: &Browser) -> f64 {
+fn layout_shift(browser: &Browser) -> f64 {
     let response = browser.value("window.shifts");
     let all = response.as_array().unwrap();
     let sum = all.iter().filter_map(|one| one[0].as_f64()).sum();
@@ -31,7 +31,7 @@ fn shifted(browser: &Browser) -> f64 {
     sum
 }
 
-fn models(names: &[&str]) -> Vec<String> {
+fn model_ids(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
@@ -48,20 +48,20 @@ pub fn new_question(browser: &Browser, server: &Server, panel: &[&str]) {
     browser.wait_text("h1", "Ask a panel of models");
 }
 
-pub fn ask(browser: &Browser, words: &str) {
+pub fn ask_in_composer(browser: &Browser, words: &str) {
     browser.fill(".composer-text", words);
-    until("Send to be ready", || {
+    wait_until("Send to be ready", || {
         (browser.count(".send:not(:disabled)") == 1).then_some(())
     });
     browser.click(".send");
 }
 
 /// Waits until this many turns are shown and the last has ended.
-fn answered(browser: &Browser, turns: u64) {
-    until(&format!("{turns} turns with an answer"), || {
-        let there = browser.count(".turn") == turns
+fn wait_for_answers(browser: &Browser, turns: u64) {
+    wait_until(&format!("{turns} turns with an answer"), || {
+        let is_shown = browser.count(".turn") == turns
             && browser.count(".turn.last[data-status=completed] .answer") == 1;
-        there.then_some(())
+        is_shown.then_some(())
     });
 }
 
@@ -73,9 +73,9 @@ fn answer_top(browser: &Browser) -> f64 {
 
 #[test]
 fn a_conversation_with_follow_ups_and_branches() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let server = server_with(&models(&["calm-1", "steady-2", "steady-3"]));
+    let server = server_with(&model_ids(&["calm-1", "steady-2", "steady-3"]));
     let browser = Browser::open(1440, 900, false);
     new_question(&browser, &server, &["calm-1", "steady-2", "steady-3"]);
     assert_eq!(browser.count(".example"), 3);
@@ -85,28 +85,31 @@ fn a_conversation_with_follow_ups_and_branches() {
         "the question can be written at once"
     );
     check_accessibility(&browser, axe.as_deref(), "a new question");
-    browser.picture_of_window("thread-new");
+    browser.screenshot_window("thread-new");
     browser.wait_text(".composer-price", "Write a question");
     browser.run(WATCH_SHIFTS, json!([]));
-    ask(&browser, FIRST);
+    ask_in_composer(&browser, FIRST_QUESTION);
     browser.wait(".board .col");
-    answered(&browser, 1);
-    let sum = shifted(&browser);
+    wait_for_answers(&browser, 1);
+    let sum = layout_shift(&browser);
     assert!(sum <= 0.05, "the page moves while it is read: {sum}");
     assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
     assert!(answer_top(&browser) <= 180.0, "{}", answer_top(&browser));
     let title = browser.value("document.title");
-    assert!(title.as_str().unwrap().starts_with(FIRST), "{title}");
+    assert!(
+        title.as_str().unwrap().starts_with(FIRST_QUESTION),
+        "{title}"
+    );
     browser.wait_text(".rail-threads", "How much does the pump");
     check_accessibility(&browser, axe.as_deref(), "an answer");
-    browser.picture_of_window("thread-answer");
+    browser.screenshot_window("thread-answer");
 
     // A follow-up by keyboard; the panel is kept.
-    browser.fill(".composer-text", SECOND);
+    browser.fill(".composer-text", SECOND_QUESTION);
     browser.keys(&[keys::CONTROL], keys::ENTER);
-    answered(&browser, 2);
-    assert_eq!(browser.text(".turn.last .bubble"), SECOND);
-    assert!(flat(&browser.text(".turn.last .view-tabs")).contains("Members 3"));
+    wait_for_answers(&browser, 2);
+    assert_eq!(browser.text(".turn.last .bubble"), SECOND_QUESTION);
+    assert!(normalize_space(&browser.text(".turn.last .view-tabs")).contains("Members 3"));
 
     // Create another version of the second question.
     browser.click(".turn.last .turn-edit");
@@ -114,13 +117,13 @@ fn a_conversation_with_follow_ups_and_branches() {
     browser.fill(".ask-input", " At night, too?");
     browser.keys(&[keys::CONTROL], keys::ENTER);
     browser.wait_text(".turn.last .branch", "2/2");
-    answered(&browser, 2);
+    wait_for_answers(&browser, 2);
     browser.click("[aria-label='Previous version']");
     browser.wait_text(".turn.last .branch", "1/2");
-    assert_eq!(browser.text(".turn.last .bubble"), SECOND);
+    assert_eq!(browser.text(".turn.last .bubble"), SECOND_QUESTION);
     assert!(focused(&browser).contains("Next version"));
     browser.reload();
-    answered(&browser, 2);
+    wait_for_answers(&browser, 2);
     assert_eq!(
         browser.text(".turn.last .branch"),
         "1/2",
@@ -156,31 +159,34 @@ fn rename_and_find(browser: &Browser) {
     browser.wait(".thread-bar [role=menu]:not([hidden])");
     browser.press("Markdown");
     let text = browser.downloaded("md");
-    assert!(text.contains(FIRST) && text.contains(SECOND), "{text}");
+    assert!(
+        text.contains(FIRST_QUESTION) && text.contains(SECOND_QUESTION),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_conversation_on_a_phone_in_the_dark() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let server = server_with(&models(&["calm-1", "steady-2", "slow-1"]));
+    let server = server_with(&model_ids(&["calm-1", "steady-2", "slow-1"]));
     let browser = Browser::open(390, 844, true);
     new_question(&browser, &server, &["calm-1", "steady-2"]);
     check_width(&browser, "a new question");
     check_accessibility(&browser, axe.as_deref(), "a new question on a phone");
     browser.prefer(true, false);
     browser.run(WATCH_SHIFTS, json!([]));
-    ask(&browser, FIRST);
+    ask_in_composer(&browser, FIRST_QUESTION);
     browser.wait(".board .col.chosen");
     check_width(&browser, "a run");
-    answered(&browser, 1);
-    let sum = shifted(&browser);
+    wait_for_answers(&browser, 1);
+    let sum = layout_shift(&browser);
     assert!(sum <= 0.05, "the page moves while it is read: {sum}");
     assert!(answer_top(&browser) <= 190.0, "{}", answer_top(&browser));
     check_width(&browser, "an answer");
     check_accessibility(&browser, axe.as_deref(), "an answer on a phone");
     browser.prefer(true, false);
-    browser.picture_of_window("thread-phone");
+    browser.screenshot_window("thread-phone");
     browser.click(".bar-ring");
     browser.wait_text("dialog", "steady-2");
     check_accessibility(&browser, axe.as_deref(), "the evidence on a phone");
@@ -190,31 +196,31 @@ fn a_conversation_on_a_phone_in_the_dark() {
     check_accessibility(&browser, axe.as_deref(), "the drawer");
     browser.press("New question");
     browser.wait_text("h1", "Ask a panel of models");
-    assert!(!browser.shows("nav"), "the drawer closes");
+    assert!(!browser.is_visible("nav"), "the drawer closes");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
 fn the_panel_and_the_pattern_are_chosen_in_sheets() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let names = ["steady-1", "steady-2", "steady-3", "steady-4"];
-    let server = server_with(&models(&names));
+    let server = server_with(&model_ids(&names));
     let browser = Browser::open(1440, 900, false);
     new_question(&browser, &server, &names[..2]);
-    browser.fill(".composer-text", FIRST);
+    browser.fill(".composer-text", FIRST_QUESTION);
     browser.click("[aria-label^='Panel:']");
     browser.wait(".panel-sheet");
     assert_eq!(browser.count(".picked"), 2);
     check_accessibility(&browser, axe.as_deref(), "the panel as a sheet");
     browser.fill(".sheet-search input", "steady-4");
-    until("what was looked for", || {
+    wait_until("what was looked for", || {
         (browser.count(".model-row") == 1).then_some(())
     });
     browser.click(".model-row");
     assert_eq!(browser.count(".picked"), 3);
     browser.wait_text(".sheet-total", "3 models");
-    browser.picture_of_window("thread-panel");
+    browser.screenshot_window("thread-panel");
     browser.press("Use panel");
     browser.wait_text("[aria-label^='Panel:']", "3 models");
     assert!(focused(&browser).starts_with("Panel:"), "the focus returns");
@@ -225,25 +231,25 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     check_accessibility(&browser, axe.as_deref(), "the pattern as a sheet");
     browser.press("Vote");
     browser.press("Quick");
-    browser.picture_of_window("thread-pattern");
+    browser.screenshot_window("thread-pattern");
     browser.press("Use pattern");
     browser.wait_text("[aria-label^='Pattern:']", "Vote");
     browser.click(".send");
-    answered(&browser, 1);
-    let asked = browser.run(
+    wait_for_answers(&browser, 1);
+    let result = browser.run(
         "const { analyses } = await (await fetch('/api/analyses')).json(); return analyses[0];",
         json!([]),
     );
-    assert_eq!(asked["pattern"], "vote");
-    assert_eq!(asked["models"].as_array().unwrap().len(), 3);
+    assert_eq!(result["pattern"], "vote");
+    assert_eq!(result["models"].as_array().unwrap().len(), 3);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 #[test]
 fn stopped_run_is_not_shown_as_an_error() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let server = server_with(&models(&["slow-1", "steady-1"]));
+    let server = server_with(&model_ids(&["slow-1", "steady-1"]));
     for (width, height) in [(1440, 900), (390, 844)] {
         let browser = Browser::open(width, height, false);
         if width == 1440 {
@@ -254,9 +260,12 @@ fn stopped_run_is_not_shown_as_an_error() {
             browser.wait(".composer");
             browser.wait_text("[aria-label^='Panel:']", "2 models");
         }
-        ask(&browser, &format!("{FIRST} At a width of {width}?"));
+        ask_in_composer(
+            &browser,
+            &format!("{FIRST_QUESTION} At a width of {width}?"),
+        );
         browser.wait_text(".live", "Done");
-        until("both write", || {
+        wait_until("both write", || {
             let written = browser.value(
                 "[...document.querySelectorAll('.col-body')].map((body) => body.textContent.length)",
             );
@@ -281,7 +290,7 @@ fn stopped_run_is_not_shown_as_an_error() {
         assert_eq!(texts, json!([true, true]));
         check_width(&browser, "a stopped run");
         check_accessibility(&browser, axe.as_deref(), "a stopped run");
-        browser.picture_of_window(&format!("thread-stopped-{width}"));
+        browser.screenshot_window(&format!("thread-stopped-{width}"));
         // It survives a reload.
         browser.reload();
         browser.wait_text(".stopped-head", "You stopped this run");
@@ -291,7 +300,7 @@ fn stopped_run_is_not_shown_as_an_error() {
 
 #[test]
 fn sixteen_members_cause_no_layout_shift() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let names: Vec<String> = (0..16).map(|number| format!("quick-{number}")).collect();
     let mut all = names.clone();
     all.push("steady".into());
@@ -300,16 +309,16 @@ fn sixteen_members_cause_no_layout_shift() {
     let panel: Vec<&str> = names.iter().map(String::as_str).collect();
     new_question(&browser, &server, &panel);
     browser.run(WATCH_SHIFTS, json!([]));
-    ask(&browser, FIRST);
-    until("sixteen rows that fill", || {
+    ask_in_composer(&browser, FIRST_QUESTION);
+    wait_until("sixteen rows that fill", || {
         let filled = browser.value(
             "[...document.querySelectorAll('.rows .col-tail')].filter((row) => row.textContent.length > 20).length",
         );
         (filled == json!(16)).then_some(())
     });
     check_accessibility(&browser, axe().as_deref(), "sixteen members");
-    browser.picture_of_window("thread-sixteen");
-    let sum = shifted(&browser);
+    browser.screenshot_window("thread-sixteen");
+    let sum = layout_shift(&browser);
     assert!(sum <= 0.05, "the page moves while it is read: {sum}");
     browser.press("Stop");
     browser.wait(".stopped");
@@ -318,32 +327,32 @@ fn sixteen_members_cause_no_layout_shift() {
 /// A follow-up below a result on the guided page continues its thread.
 #[test]
 fn a_guided_result_is_continued() {
-    let Some(_turn) = turn() else { return };
-    let server = server_with(&models(&["steady-1", "steady-2"]));
+    let Some(_turn) = wait_for_turn() else { return };
+    let server = server_with(&model_ids(&["steady-1", "steady-2"]));
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     let id = browser.run(
         "const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt: args[0], pattern: 'summarize', models: ['far/steady-1', 'far/steady-2'] }) });
          return (await response.json()).analysis_id;",
-        json!([FIRST]),
+        json!([FIRST_QUESTION]),
     );
     browser.go(&server.address(&format!("/analyze?id={}", id.as_str().unwrap())));
     browser.wait(".results-container");
     browser.wait(".follow-up .composer");
     check_accessibility(&browser, axe().as_deref(), "a guided result");
-    ask(&browser, SECOND);
-    answered(&browser, 2);
+    ask_in_composer(&browser, SECOND_QUESTION);
+    wait_for_answers(&browser, 2);
     assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
     let questions = browser
         .value("[...document.querySelectorAll('.bubble')].map((one) => one.innerText.trim())");
-    assert_eq!(questions, json!([FIRST, SECOND]));
+    assert_eq!(questions, json!([FIRST_QUESTION, SECOND_QUESTION]));
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
 /// An address alone grants no access: another account's thread is reported as missing.
 #[test]
 fn missing_thread_shows_an_explanation() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::driver::Browser;
 use crate::pages::{QUESTION, axe, check_accessibility, sign_up};
 use crate::server::{Answer, Server, provider, refusing_provider};
-use crate::turn;
+use crate::wait_for_turn;
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const send = async (method, path, body) => {
       const response = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
       if (!response.ok) throw new Error(await response.text());
@@ -20,7 +20,7 @@ const ASK: &str = "
       ultra_model: 'far/steady', parameters: { temperature: 0.5 }, async: true });
     return told.analysis_id;";
 
-const SHARE: &str = "
+const SHARE_SCRIPT: &str = "
     const response = await fetch(`/api/analyses/${args[0]}/share`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).token;";
@@ -54,7 +54,7 @@ fn troubled(asked: &Value) -> Answer {
 
 #[test]
 fn fallback_models_are_named_everywhere() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let address = provider(&["broken", "spare", "steady"], troubled);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["broken", "spare", "steady"] }]);
     // None of these models could judge, because their answers are not JSON.
@@ -64,19 +64,19 @@ fn fallback_models_are_named_everywhere() {
     ]);
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    let id = browser.run(ASK, json!([]));
+    let id = browser.run(ASK_SCRIPT, json!([]));
     let id = id.as_str().unwrap();
     browser.go(&server.address(&format!("/analyze?id={id}")));
     browser.wait(".results-container");
-    named(&browser);
+    check_fallback_names(&browser);
     browser.screenshot("stood-in");
     check_accessibility(&browser, axe().as_deref(), "a stand-in");
-    drawn_where_it_failed(&browser);
+    check_failed_call_mark(&browser);
 
-    let token = browser.run(SHARE, json!([id]));
+    let token = browser.run(SHARE_SCRIPT, json!([id]));
     browser.go(&server.address(&format!("/share/{}", token.as_str().unwrap())));
     browser.wait(".results-container");
-    named(&browser);
+    check_fallback_names(&browser);
 
     browser.go(&server.address("/usage"));
     browser.wait_text("main", "spare");
@@ -88,7 +88,7 @@ fn fallback_models_are_named_everywhere() {
 }
 
 /// The failed call is marked at its end in the chart, and labeled in the table.
-fn drawn_where_it_failed(browser: &Browser) {
+fn check_failed_call_mark(browser: &Browser) {
     browser.press("Cost and Time");
     browser.wait(".costs .chart-picture .span");
     assert_eq!(browser.count(".costs .chart-picture .mark.beaten"), 1);
@@ -98,14 +98,14 @@ fn drawn_where_it_failed(browser: &Browser) {
     browser.screenshot("costs-failed");
 }
 
-fn named(browser: &Browser) {
-    let whole = browser.text(".results-container");
+fn check_fallback_names(browser: &Browser) {
+    let full = browser.text(".results-container");
     for words in [
-        "spare answered in the place of",
+        "spare answered in place of",
         "prices are unknown",
         "How this answer was produced",
     ] {
-        assert!(whole.contains(words), "no {words} in {whole}");
+        assert!(full.contains(words), "no {words} in {full}");
     }
     browser.press("All answers");
     let combined = browser.text(".combined");
@@ -135,25 +135,25 @@ fn named(browser: &Browser) {
 
 #[test]
 fn fallback_model_is_named_during_the_run() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
-    let seen = browser.run(FROM_EVENTS, json!([]));
+    let observed = browser.run(FROM_EVENTS, json!([]));
     let instead =
         json!({ "model": "far/last", "letter": "A", "insteadOf": "far/broken", "text": "Forty." });
     assert_eq!(
-        seen["failed"],
+        observed["failed"],
         "Called more than once. far/spare takes its place."
     );
-    assert_eq!(seen["running"], "in the place of far/broken");
+    assert_eq!(observed["running"], "in place of far/broken");
     assert_eq!(
-        seen["words"],
+        observed["words"],
         json!([instead, { "model": "far/steady", "letter": "B", "insteadOf": "", "text": "" }])
     );
     assert_eq!(
-        seen["writer"],
+        observed["writer"],
         json!({ "model": "far/last", "insteadOf": "far/steady" })
     );
 }
@@ -181,7 +181,7 @@ const FROM_EVENTS: &str = "
 
 #[test]
 fn failed_member_is_shown_in_its_own_column() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{}/v1", refusing_provider()), "models": ["model"] }]);
     let server = Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),

@@ -3,26 +3,26 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, until};
-use crate::nginx::{self, Nginx, PATH, PathStyle};
-use crate::pages::{EMAIL, PASSWORD, account_menu, document};
+use crate::driver::{Browser, wait_until};
+use crate::nginx::{self, Nginx, PUBLIC_PATH, PathStyle};
+use crate::pages::{EMAIL, PASSWORD, account_menu, test_document};
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 #[test]
 fn pages_work_under_a_path() {
     if !nginx::is_installed() {
         return;
     }
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     for style in [PathStyle::PassedOn, PathStyle::Removed] {
-        visit(style);
+        check_pages_under_path(style);
     }
 }
 
-fn visit(style: PathStyle) {
+fn check_pages_under_path(style: PathStyle) {
     let port = nginx::free_port();
-    let base = format!("http://127.0.0.1:{port}{PATH}");
+    let base = format!("http://127.0.0.1:{port}{PUBLIC_PATH}");
     let server = Server::start_with(vec![
         ("PUBLIC_URL", base.clone()),
         ("TRUSTED_PROXIES", "127.0.0.1".to_owned()),
@@ -45,21 +45,21 @@ fn visit(style: PathStyle) {
 
     browser.click(".rail a[href='/quire/documents']");
     browser.wait(".drop-zone");
-    browser.fill("input[type=file]", &document("gpl-3.txt"));
+    browser.fill("input[type=file]", &test_document("gpl-3.txt"));
     browser.wait_text(".row", "gpl-3.txt");
     assert_eq!(browser.url(), format!("{base}/documents"));
 
     browser.go(&format!("{base}/"));
     browser.wait(".composer");
     browser.fill(".composer-text", "What is a quire of paper?");
-    until("Send to be ready", || {
+    wait_until("Send to be ready", || {
         (browser.count(".send:not(:disabled)") == 1).then_some(())
     });
     browser.click(".send");
     let answered = || {
         browser.wait(".turn.last[data-status=completed] .answer");
-        let start = format!("{base}/t/thread_");
-        assert!(browser.url().starts_with(&start), "{}", browser.url());
+        let prefix = format!("{base}/t/thread_");
+        assert!(browser.url().starts_with(&prefix), "{}", browser.url());
     };
     answered();
     browser.reload();
@@ -74,25 +74,26 @@ fn visit(style: PathStyle) {
         json!([]),
     );
     assert_eq!(scope, json!(format!("{base}/")));
-    let kept = browser.run(
+    let stored = browser.run(
         "return (await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map((one) => one.url)))).flat();",
         json!([]),
     );
-    let kept: Vec<Value> = kept.as_array().cloned().unwrap_or_default();
+    let saved: Vec<Value> = stored.as_array().cloned().unwrap_or_default();
     assert!(
-        kept.iter()
+        saved
+            .iter()
             .all(|url| url.as_str().is_some_and(|url| url.starts_with(&base))),
-        "{kept:?}"
+        "{saved:?}"
     );
     // When the proxy is bypassed, the pages redirect below the path.
     browser.go(&server.address("/documents"));
-    until("the same page below the path", || {
+    wait_until("the same page below the path", || {
         (browser.url() == server.address("/quire/documents")).then_some(())
     });
     browser.go(&format!("{base}/manual"));
     browser.wait(".manual-list a");
     account_menu(&browser, "Sign out");
-    until("the sign-in page", || {
+    wait_until("the sign-in page", || {
         (browser.url() != format!("{base}/manual")).then_some(())
     });
     assert!(browser.url().starts_with(&base), "{}", browser.url());

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, until};
+use crate::driver::{Browser, wait_until};
 use crate::pages::{EVERY_PAGE, sign_up};
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Maximum number of requests of a page with a result, until nothing more is fetched.
 const MAX_REQUESTS: u64 = 20;
@@ -20,7 +20,7 @@ const MAX_TOP: f64 = 180.0;
 /// Maximum sum of layout shifts while a page loads.
 const MAX_SHIFT: f64 = 0.05;
 
-const ASK: &str = "
+const ASK_SCRIPT: &str = "
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'What speaks for and against a longer licence?', pattern: 'critique', models: ['demo/extract', 'demo/phrases', 'demo/sceptic'] }) });
     if (!response.ok) throw new Error(await response.text());
@@ -33,7 +33,7 @@ const ASK: &str = "
     };";
 
 /// Records when the answer appears on the page, and sums the layout shifts.
-const NOTE: &str = "new MutationObserver((_, watcher) => {
+const OBSERVE_SCRIPT: &str = "new MutationObserver((_, watcher) => {
     if (!document.querySelector('.answer p, .sheet .prose p')) return;
     watcher.disconnect();
     window.readableAt = performance.now();
@@ -46,7 +46,7 @@ const NOTE: &str = "new MutationObserver((_, watcher) => {
 /// Every request so far with the size of its body as sent, the page itself first.
 const REQUESTS: &str = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((one) => [new URL(one.name).pathname, one.encodedBodySize])";
 
-fn requests(browser: &Browser) -> Vec<(String, u64)> {
+fn loaded_files(browser: &Browser) -> Vec<(String, u64)> {
     let response = browser.value(REQUESTS);
     let all = response.as_array().unwrap().iter();
     all.map(|one| {
@@ -65,19 +65,19 @@ fn without_cache(browser: &Browser) {
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
     browser.cdp(
         "Page.addScriptToEvaluateOnNewDocument",
-        json!({ "source": NOTE }),
+        json!({ "source": OBSERVE_SCRIPT }),
     );
 }
 
 /// All requests of the page, once there are no more.
 fn all_requests(browser: &Browser) -> Vec<(String, u64)> {
     let mut last = 0;
-    until("the requests to end", || {
-        let now = requests(browser).len();
+    wait_until("the requests to end", || {
+        let now = loaded_files(browser).len();
         std::thread::sleep(std::time::Duration::from_secs(1));
         (std::mem::replace(&mut last, now) == now).then_some(())
     });
-    requests(browser)
+    loaded_files(browser)
 }
 
 fn check_shift(browser: &Browser, path: &str) {
@@ -88,12 +88,12 @@ fn check_shift(browser: &Browser, path: &str) {
 /// A thread, the result of the guided page, and both as shared with a visitor.
 #[test]
 fn result_pages_stay_within_their_network_budget() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(390, 844, false);
     sign_up(&browser, &server);
-    let made = browser.run(ASK, json!([]));
-    let address = |name: &str| server.address(made[name].as_str().unwrap());
+    let response = browser.run(ASK_SCRIPT, json!([]));
+    let address = |name: &str| server.address(response[name].as_str().unwrap());
     without_cache(&browser);
     browser.cdp(
         "Network.emulateNetworkConditions",
@@ -133,20 +133,20 @@ fn check_result(browser: &Browser, address: &str, name: &str) {
 /// texts with code load, is extra.
 #[test]
 fn other_pages_stay_within_their_network_budget() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
-    browser.run(ASK, json!([]));
+    browser.run(ASK_SCRIPT, json!([]));
     without_cache(&browser);
-    let more = [
+    let extra = [
         "/welcome",
         "/manual",
         "/manual/money",
         "/analyze?begin",
         "/history?q=licence",
     ];
-    for path in EVERY_PAGE.iter().chain(&more) {
+    for path in EVERY_PAGE.iter().chain(&extra) {
         browser.go(&server.address(path));
         browser.wait("main h1, main h2");
         let all = all_requests(&browser);
@@ -167,7 +167,7 @@ fn other_pages_stay_within_their_network_budget() {
 /// Served scripts have source maps that name the module and line of each of their lines.
 #[test]
 fn source_maps_lead_to_the_modules() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/login"));

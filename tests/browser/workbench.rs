@@ -3,20 +3,20 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, keys, until};
+use crate::driver::{Browser, keys, wait_until};
 use crate::pages::{QUESTION, axe, check_accessibility, sign_up, tab_to};
 use crate::server::Server;
 use crate::streaming::server_with;
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Drops a file of this name and text on the middle of the page.
-const DROP: &str = "
+const DROP_SCRIPT: &str = "
     const data = new DataTransfer();
     data.items.add(new File([args[1]], args[0]));
     const target = document.querySelector('main');
     for (const type of ['dragover', 'drop']) target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));";
 
-fn on_one_screen(width: u32, dark: bool) -> (Server, Browser) {
+fn open_single_page(width: u32, dark: bool) -> (Server, Browser) {
     let server = Server::start();
     let browser = Browser::open(width, 900, dark);
     sign_up(&browser, &server);
@@ -28,7 +28,7 @@ fn on_one_screen(width: u32, dark: bool) -> (Server, Browser) {
 }
 
 /// Scrolls as a user does: the bar at the bottom covers elements behind it.
-fn to_the_middle(browser: &Browser, css: &str) {
+fn scroll_to_middle(browser: &Browser, css: &str) {
     browser.wait(css);
     browser.run(
         "document.querySelector(args[0]).scrollIntoView({ block: 'center' });",
@@ -38,8 +38,8 @@ fn to_the_middle(browser: &Browser, css: &str) {
 
 #[test]
 fn a_question_is_configured_and_run_on_one_screen() {
-    let Some(_turn) = turn() else { return };
-    let (server, browser) = on_one_screen(1280, false);
+    let Some(_turn) = wait_for_turn() else { return };
+    let (server, browser) = open_single_page(1280, false);
     browser.wait_text(".plan-summary", "to see the estimated cost");
     browser.wait(".pattern-picture svg");
     check_accessibility(&browser, axe().as_deref(), "one screen");
@@ -48,27 +48,28 @@ fn a_question_is_configured_and_run_on_one_screen() {
 
     browser.fill(".prompt-input", QUESTION);
     browser.wait_text(".plan-summary", "About");
-    to_the_middle(&browser, ".run-settings");
+    scroll_to_middle(&browser, ".run-settings");
     browser.press("Settings and budget");
     browser.wait(".preset-selector");
-    to_the_middle(&browser, ".preset-selector");
+    scroll_to_middle(&browser, ".preset-selector");
     browser.press("Parameters");
     browser.wait_text(".parameter-grid", "No model of this panel supports it");
-    to_the_middle(&browser, ".budget-input");
+    scroll_to_middle(&browser, ".budget-input");
     browser.fill(".budget-input", "0.5");
     browser.wait_text(".run-settings summary", "at most $0.5");
     check_accessibility(&browser, axe().as_deref(), "settings");
     browser.screenshot("bench");
 
-    to_the_middle(&browser, ".model-checkbox[value='demo/merge']");
+    scroll_to_middle(&browser, ".model-checkbox[value='demo/merge']");
     browser.click(".model-checkbox[value='demo/merge']");
-    to_the_middle(&browser, ".recipe-links");
+    scroll_to_middle(&browser, ".recipe-links");
     browser.press("Save as recipe");
     browser.fill(".save-recipe input", "everybody");
     browser.press("Save");
     browser.wait(".recipe-selector");
-    let kept = browser.value("document.querySelector('.recipe-selector').selectedOptions[0].text");
-    assert_eq!(kept, json!("everybody"));
+    let stored =
+        browser.value("document.querySelector('.recipe-selector').selectedOptions[0].text");
+    assert_eq!(stored, json!("everybody"));
 
     // After closing the window and opening another one, the text is still there.
     browser.run("sessionStorage.clear();", json!([]));
@@ -93,7 +94,7 @@ fn a_question_is_configured_and_run_on_one_screen() {
         json!(""),
         "what was sent is no draft any more"
     );
-    browser.wait_text(".model-about", "tokens a second lately");
+    browser.wait_text(".model-about", "tokens per second recently");
     browser.fill(".prompt-input", QUESTION);
     browser.wait_text(".plan-summary", "based on recent runs");
     browser.press("Step by step");
@@ -103,8 +104,8 @@ fn a_question_is_configured_and_run_on_one_screen() {
 
 #[test]
 fn one_screen_on_a_phone() {
-    let Some(_turn) = turn() else { return };
-    let (_server, browser) = on_one_screen(375, true);
+    let Some(_turn) = wait_for_turn() else { return };
+    let (_server, browser) = open_single_page(375, true);
     browser.wait(".pattern-picture svg");
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
@@ -120,7 +121,7 @@ fn one_screen_on_a_phone() {
 
 #[test]
 fn a_file_dropped_in_any_step() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
@@ -129,7 +130,7 @@ fn a_file_dropped_in_any_step() {
     browser.press("Start");
     browser.fill(".prompt-input", "How much does the pump deliver?");
     browser.run(
-        DROP,
+        DROP_SCRIPT,
         json!([
             "pump.md",
             "# Pump\n\nThe pump delivers 40 litres a minute.\n"
@@ -142,10 +143,10 @@ fn a_file_dropped_in_any_step() {
     browser.press("Next");
     browser.wait_text(".document-choice", "pump.md");
     browser.run(
-        DROP,
+        DROP_SCRIPT,
         json!(["tank.md", "# Tank\n\nThe tank holds 900 litres.\n"]),
     );
-    until("both are chosen", || {
+    wait_until("both are chosen", || {
         (browser.count(".document-checkbox:checked") == 2).then_some(())
     });
     browser.press("Back");
@@ -165,7 +166,7 @@ fn a_file_dropped_in_any_step() {
 
 #[test]
 fn panel_is_chosen_from_many_models_by_keyboard() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let models: Vec<String> = (0..60).map(|number| format!("plain-{number:02}")).collect();
     let server = server_with(&models);
     let browser = Browser::open(1280, 900, false);
@@ -182,11 +183,11 @@ fn panel_is_chosen_from_many_models_by_keyboard() {
         "no more than one can read"
     );
     browser.fill(".model-find input", "plain 57");
-    until("what was looked for, and who is chosen", || {
+    wait_until("what was looked for, and who is chosen", || {
         (browser.count(".model-item") == 4).then_some(())
     });
     check_accessibility(&browser, axe().as_deref(), "a panel out of many");
-    browser.picture_of_window("many-models");
+    browser.screenshot_window("many-models");
 
     // From the question to the answer by keyboard only.
     browser.reload();
@@ -195,7 +196,7 @@ fn panel_is_chosen_from_many_models_by_keyboard() {
     browser.keys(&[], QUESTION);
     tab_to(&browser, "Find a model");
     browser.keys(&[], "57");
-    until("it is found", || {
+    wait_until("it is found", || {
         (browser.count(".model-item") == 4).then_some(())
     });
     tab_to(&browser, "plain-57");
@@ -212,7 +213,7 @@ fn panel_is_chosen_from_many_models_by_keyboard() {
 }
 
 /// Simulates a slow connection: every response takes this much longer.
-fn slow(browser: &Browser, ms: u32) {
+fn slow_connection(browser: &Browser, ms: u32) {
     browser.cdp(
         "Network.emulateNetworkConditions",
         json!({ "offline": false, "latency": ms, "downloadThroughput": -1, "uploadThroughput": -1 }),
@@ -222,9 +223,12 @@ fn slow(browser: &Browser, ms: u32) {
 /// The code that shows a document or a run is loaded on demand: a press made meanwhile is not lost.
 #[test]
 fn press_is_not_lost_while_code_loads() {
-    let Some(_turn) = turn() else { return };
-    let (server, browser) = on_one_screen(1280, false);
-    browser.run(DROP, json!(["pump.txt", "It delivers forty litres."]));
+    let Some(_turn) = wait_for_turn() else { return };
+    let (server, browser) = open_single_page(1280, false);
+    browser.run(
+        DROP_SCRIPT,
+        json!(["pump.txt", "It delivers forty litres."]),
+    );
     browser.wait(".document-choice .document-checkbox:checked");
     browser.cdp("Network.enable", json!({}));
     // The service worker's own connection is neither blocked nor slowed.
@@ -235,10 +239,10 @@ fn press_is_not_lost_while_code_loads() {
     browser.wait_text("dialog .error-alert", "could not be loaded");
     browser.keys(&[], keys::ESCAPE);
     block(&[]);
-    slow(&browser, 1500);
+    slow_connection(&browser, 1500);
     browser.press("View");
     browser.wait_text("dialog .loading", "Fetching the text");
-    slow(&browser, 0);
+    slow_connection(&browser, 0);
     browser.wait_text("dialog .page-text", "forty litres");
     browser.keys(&[], keys::ESCAPE);
 
@@ -249,10 +253,10 @@ fn press_is_not_lost_while_code_loads() {
     browser.press("Run");
     browser.wait_text(".step-message .error-alert", "could not be loaded");
     block(&[]);
-    slow(&browser, 1500);
+    slow_connection(&browser, 1500);
     browser.press("Run");
     browser.wait_text(".step-message .loading", "Starting");
-    slow(&browser, 0);
+    slow_connection(&browser, 0);
     browser.wait(".members");
     browser.wait(".results-container");
     browser.go(&server.address("/history"));

@@ -6,11 +6,11 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
-const LOCK: &str = "The lock of the north canal is repaired by the water board each spring.\n";
+const LOCK_TEXT: &str = "The lock of the north canal is repaired by the water board each spring.\n";
 
-fn place_of_ada() -> Place {
+fn place_with_ada() -> Place {
     let place = Place::new();
     place
         .run(&["user", "add", "ada@example.com", "--admin"])
@@ -18,14 +18,14 @@ fn place_of_ada() -> Place {
     place
 }
 
-fn asked(said: Said) -> Value {
+fn result_of(said: CommandOutput) -> Value {
     serde_json::from_str(&said.expect_success()).unwrap()
 }
 
 #[test]
 fn piped_input_with_a_question_is_a_document() {
     let place = Place::new();
-    let words = [
+    let args = [
         "ask",
         "Who",
         "repairs",
@@ -36,7 +36,7 @@ fn piped_input_with_a_question_is_a_document() {
         "-q",
         "--json",
     ];
-    let result = asked(place.run_with(&words, LOCK));
+    let result = result_of(place.run_with(&args, LOCK_TEXT));
     assert!(
         result["synthesis"]
             .as_str()
@@ -49,10 +49,10 @@ fn piped_input_with_a_question_is_a_document() {
         "several words are one question"
     );
     // Also from a file; an empty pipe adds nothing.
-    std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
-    let mut command = place.quire(&words);
+    std::fs::write(place.0.join("lock.txt"), LOCK_TEXT).unwrap();
+    let mut command = place.quire(&args);
     command.stdin(std::fs::File::open(place.0.join("lock.txt")).unwrap());
-    let result = asked(Said::of(command.output().unwrap()));
+    let result = result_of(CommandOutput::from_output(command.output().unwrap()));
     assert!(
         result["synthesis"]
             .as_str()
@@ -60,13 +60,13 @@ fn piped_input_with_a_question_is_a_document() {
             .contains("water board"),
         "{result}"
     );
-    let result = asked(place.run_with(&words, ""));
+    let result = result_of(place.run_with(&args, ""));
     assert!(!result.to_string().contains("water board"), "{result}");
 }
 
 #[test]
 fn several_files_are_read_by_words_and_by_pattern() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     for (name, text) in [
         ("a.md", "Alpha leaks.\n"),
         ("b.md", "Beta is dry.\n"),
@@ -87,23 +87,23 @@ fn several_files_are_read_by_words_and_by_pattern() {
         ][..],
         &["ask", "-f", "*.md", "-m", "demo/extract", "What leaks?"],
     ] {
-        let said = place.run(words);
-        assert_eq!(said.code, Some(0), "{said:?}");
+        let output = place.run(words);
+        assert_eq!(output.code, Some(0), "{output:?}");
         assert!(
-            said.err.contains("a.md: ") && said.err.contains("b.md: "),
-            "{said:?}"
+            output.err.contains("a.md: ") && output.err.contains("b.md: "),
+            "{output:?}"
         );
     }
     let listed = place.run(&["documents", "--json"]).expect_success();
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    assert_eq!(listed["documents"].as_array().unwrap().len(), 2, "{listed}");
+    let list: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(list["documents"].as_array().unwrap().len(), 2, "{list}");
     let none = place.run(&["ask", "What?", "-f", "*.pdf"]).refused(1);
     assert!(none.contains("no file matches *.pdf"), "{none}");
     // A stored document by its ID.
     let added = place.run(&["documents", "add", "c.txt"]);
     let id = added.out.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");
-    let words = [
+    let args = [
         "ask",
         "What is it?",
         "--document",
@@ -113,7 +113,7 @@ fn several_files_are_read_by_words_and_by_pattern() {
         "-q",
         "--json",
     ];
-    let result = asked(place.run(&words));
+    let result = result_of(place.run(&args));
     assert!(result.to_string().contains(&id), "{result}");
 }
 
@@ -136,15 +136,15 @@ fn a_web_address_is_read_if_it_may_be() {
                         .to_owned()
                 }
                 _ => format!(
-                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{LOCK}",
-                    LOCK.len()
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{LOCK_TEXT}",
+                    LOCK_TEXT.len()
                 ),
             };
             socket.write_all(answer.as_bytes()).unwrap();
         }
     });
     let url = format!("http://{address}/moved");
-    let words = [
+    let args = [
         "ask",
         "Who repairs it?",
         "-f",
@@ -154,11 +154,11 @@ fn a_web_address_is_read_if_it_may_be() {
         "-q",
         "--json",
     ];
-    let refused = place.run(&words).refused(1);
-    assert!(refused.contains("not public; OUTBOUND_ALLOW"), "{refused}");
-    let mut command = place.quire(&words);
+    let refusal = place.run(&args).refused(1);
+    assert!(refusal.contains("not public; OUTBOUND_ALLOW"), "{refusal}");
+    let mut command = place.quire(&args);
     command.env("OUTBOUND_ALLOW", "127.0.0.0/8");
-    let result = asked(Said::of(command.output().unwrap()));
+    let result = result_of(CommandOutput::from_output(command.output().unwrap()));
     assert!(
         result["synthesis"]
             .as_str()
@@ -170,9 +170,9 @@ fn a_web_address_is_read_if_it_may_be() {
 
 #[test]
 fn an_estimate_spends_nothing_and_parameters_arrive() {
-    let place = place_of_ada();
-    let words = ["ask", "Why?", "-m", "demo/extract", "--estimate"];
-    let text = place.run(&words).expect_success();
+    let place = place_with_ada();
+    let args = ["ask", "Why?", "-m", "demo/extract", "--estimate"];
+    let text = place.run(&args).expect_success();
     assert!(
         text.contains("demo/extract") && text.contains("output tokens"),
         "{text}"
@@ -211,18 +211,18 @@ fn an_estimate_spends_nothing_and_parameters_arrive() {
         "--parameter",
         "max_tokens=50",
     ];
-    let result = asked(place.run(&words));
+    let result = result_of(place.run(&words));
     assert!(result.to_string().contains("\"max_tokens\":50"), "{result}");
 }
 
 #[test]
 fn next_to_a_server_questions_go_through_it() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     let mut command = place.quire(&["serve", "--port", "0"]);
     command.env("USE_MOCK", "true");
     let _server = Running::start(command);
-    std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
-    let words = [
+    std::fs::write(place.0.join("lock.txt"), LOCK_TEXT).unwrap();
+    let args = [
         "ask",
         "Who repairs it?",
         "-f",
@@ -232,7 +232,7 @@ fn next_to_a_server_questions_go_through_it() {
         "-q",
         "--json",
     ];
-    let result = asked(place.run(&words));
+    let result = result_of(place.run(&args));
     assert!(
         result["synthesis"]
             .as_str()
@@ -249,10 +249,10 @@ fn next_to_a_server_questions_go_through_it() {
         "-q",
         "--json",
     ];
-    assert_eq!(asked(place.run(&words))["turn"], 2);
+    assert_eq!(result_of(place.run(&words))["turn"], 2);
     place.run(&["documents", "add", "lock.txt"]);
-    let said = place.run_with(&["chat", "-c", "-q"], "Why?\n");
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = place.run_with(&["chat", "-c", "-q"], "Why?\n");
+    assert_eq!(output.code, Some(0), "{output:?}");
     // The temporary key has been deleted.
     let keys = place
         .run(&["key", "list", "ada@example.com"])
@@ -267,7 +267,7 @@ fn next_to_a_server_questions_go_through_it() {
 
 #[test]
 fn quire_server_serves_every_command_that_can_use_one() {
-    let (place, other) = (place_of_ada(), Place::new());
+    let (place, other) = (place_with_ada(), Place::new());
     let mut command = place.quire(&["serve", "--port", "0"]);
     command.env("USE_MOCK", "true");
     let server = Running::start(command);
@@ -289,9 +289,9 @@ fn quire_server_serves_every_command_that_can_use_one() {
         let mut command = other.quire(words);
         command.env("QUIRE_SERVER", format!("http://{}", server.address));
         command.env("QUIRE_API_KEY", &key);
-        Said::of(command.output().unwrap())
+        CommandOutput::from_output(command.output().unwrap())
     };
-    std::fs::write(other.0.join("lock.txt"), LOCK).unwrap();
+    std::fs::write(other.0.join("lock.txt"), LOCK_TEXT).unwrap();
     let added = run(&["documents", "add", "lock.txt"]);
     let id = added.out.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");
@@ -302,7 +302,7 @@ fn quire_server_serves_every_command_that_can_use_one() {
             .contains("lock.txt, page 1:")
     );
     assert!(run(&["models"]).expect_success().contains("demo/extract"));
-    let result = asked(run(&[
+    let result = result_of(run(&[
         "ask",
         "Who repairs it?",
         "--document",
@@ -344,19 +344,19 @@ fn quire_server_serves_every_command_that_can_use_one() {
             .expect_success()
             .contains("deleted")
     );
-    assert!(!other.data().exists(), "nothing is left behind");
+    assert!(!other.data_folder().exists(), "nothing is left behind");
 }
 
 #[test]
 fn the_history_is_listed_read_searched_and_exported() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     place
         .run(&["ask", "What is a quire?", "-m", "demo/extract", "-q"])
         .expect_success();
-    let listed = place.run(&["history"]).expect_success();
+    let output = place.run(&["history"]).expect_success();
     assert!(
-        listed.starts_with("ID") && listed.contains("What is a quire?"),
-        "{listed}"
+        output.starts_with("ID") && output.contains("What is a quire?"),
+        "{output}"
     );
     let json: Value =
         serde_json::from_str(&place.run(&["history", "--json"]).expect_success()).unwrap();
@@ -410,10 +410,10 @@ fn the_example_of_an_experiment_runs() {
     std::fs::write(place.0.join("wrong.toml"), &wrong).unwrap();
     let ran = place.run(&["experiment", "run", "wrong.toml", "--estimate"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
-    let said = ran.err;
-    assert!(said.contains("wrong.toml, line "), "{said}");
-    assert!(said.contains("dail"), "{said}");
-    let named: usize = said
+    let message = ran.err;
+    assert!(message.contains("wrong.toml, line "), "{message}");
+    assert!(message.contains("dail"), "{message}");
+    let named: usize = message
         .split("line ")
         .nth(1)
         .unwrap()
@@ -422,5 +422,5 @@ fn the_example_of_an_experiment_runs() {
         .unwrap()
         .parse()
         .unwrap();
-    assert!((line..line + 3).contains(&named), "{line}: {said}");
+    assert!((line..line + 3).contains(&named), "{line}: {message}");
 }

@@ -5,34 +5,34 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Place, Said};
+use super::{CommandOutput, Place};
 
-fn with_account(email: &str) -> Place {
+fn place_with_account(email: &str) -> Place {
     let place = Place::new();
     let added = place.run(&["user", "add", email, "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
     place
 }
 
-fn well(said: Said) -> String {
+fn successful_output(said: CommandOutput) -> String {
     assert_eq!(said.code, Some(0), "{said:?}");
     said.out
 }
 
-fn counts(said: Said) -> Value {
-    let said: Value = serde_json::from_str(&said.expect_success()).unwrap();
-    said["counts"].clone()
+fn import_counts(said: CommandOutput) -> Value {
+    let message: Value = serde_json::from_str(&said.expect_success()).unwrap();
+    message["counts"].clone()
 }
 
 /// Returns a place with an account that has an analysis over a document, and history that uses a recipe.
-fn lived_in() -> Place {
-    let place = with_account("ada@example.com");
+fn place_with_history() -> Place {
+    let place = place_with_account("ada@example.com");
     std::fs::write(
         place.0.join("lease.txt"),
         "The lease of the mill ends in 2031. The lock is repaired each spring.\n",
     )
     .unwrap();
-    let words = [
+    let args = [
         "ask",
         "When does the lease end?",
         "--file",
@@ -41,23 +41,23 @@ fn lived_in() -> Place {
         "demo/extract,demo/merge",
         "--quiet",
     ];
-    well(place.run(&words));
+    successful_output(place.run(&args));
     place
 }
 
 #[test]
 fn an_import_brings_back_an_original_that_the_folder_has_lost() {
-    let place = lived_in();
+    let place = place_with_history();
     let export = ["export", "--user", "ada@example.com", "ada.tar.gz"];
-    well(place.run(&export));
-    let originals = place.data().join("documents");
+    successful_output(place.run(&export));
+    let originals = place.data_folder().join("documents");
     std::fs::remove_dir_all(&originals).unwrap();
     std::fs::create_dir(&originals).unwrap();
     let doctor = ["doctor", "--port", "0"];
-    let said = place.run(&doctor);
+    let output = place.run(&doctor);
     assert!(
-        said.out.contains("1 document has lost the original file"),
-        "{said:?}"
+        output.out.contains("1 document has lost the original file"),
+        "{output:?}"
     );
     let import = [
         "import",
@@ -66,57 +66,60 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
         "ada.tar.gz",
         "--json",
     ];
-    let again = || counts(place.run(&import))["original documents"].clone();
-    assert_eq!(again()["added"], 1);
-    let said = place.run(&doctor).expect_success();
-    assert!(said.contains("every document has its file"), "{said}");
-    assert_eq!(again()["present"], 1);
+    let rerun = || import_counts(place.run(&import))["original documents"].clone();
+    assert_eq!(rerun()["added"], 1);
+    let output_text = place.run(&doctor).expect_success();
+    assert!(
+        output_text.contains("every document has its file"),
+        "{output_text}"
+    );
+    assert_eq!(rerun()["present"], 1);
 }
 
 #[test]
 fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
-    let place = lived_in();
-    well(place.run(&["backup", "copy.db"]));
+    let place = place_with_history();
+    successful_output(place.run(&["backup", "copy.db"]));
     let other = Place::new();
     let copy = place.0.join("copy.db");
-    let said = well(other.run(&["restore", copy.to_str().unwrap()]));
+    let message = successful_output(other.run(&["restore", copy.to_str().unwrap()]));
     assert!(
-        said.contains("original files of its documents (1)"),
-        "{said}"
+        message.contains("original files of its documents (1)"),
+        "{message}"
     );
 }
 
 #[test]
 fn a_pipe_is_neither_imported_nor_restored_and_never_waited_for() {
-    let place = with_account("ada@example.com");
+    let place = place_with_account("ada@example.com");
     let pipe = place.0.join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    assert!(made.unwrap().success());
+    let created = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(created.unwrap().success());
     for words in [
         &["import", "--user", "ada@example.com", "pipe"][..],
         &["restore", "pipe", "--replace"],
     ] {
         let mut child = place.quire(words).stderr(Stdio::piped()).spawn().unwrap();
-        let begun = Instant::now();
+        let start = Instant::now();
         while child.try_wait().unwrap().is_none() {
-            if begun.elapsed() > Duration::from_secs(20) {
+            if start.elapsed() > Duration::from_secs(20) {
                 child.kill().unwrap();
                 panic!("{words:?} waits for the pipe");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let said = Said::of(child.wait_with_output().unwrap());
-        assert_eq!(said.code, Some(1), "{words:?}: {said:?}");
-        assert!(said.err.contains("it is a pipe"), "{words:?}: {said:?}");
+        let output = CommandOutput::from_output(child.wait_with_output().unwrap());
+        assert_eq!(output.code, Some(1), "{words:?}: {output:?}");
+        assert!(output.err.contains("it is a pipe"), "{words:?}: {output:?}");
     }
 }
 
 #[test]
 fn export_and_import_are_complete_and_idempotent() {
-    let place = lived_in();
+    let place = place_with_history();
     let file = place.0.join("ada.tar.gz");
     let file = file.to_str().unwrap();
-    let out = counts(place.run(&["export", "--user", "ada@example.com", file, "--json"]));
+    let out = import_counts(place.run(&["export", "--user", "ada@example.com", file, "--json"]));
     assert_eq!(
         (&out["analyses"]["added"], &out["documents"]["added"]),
         (&1.into(), &1.into()),
@@ -127,8 +130,8 @@ fn export_and_import_are_complete_and_idempotent() {
         .run(&["export", "--user", "ada@example.com", file])
         .refused(1);
 
-    let other = with_account("bob@example.com");
-    let took = counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    let other = place_with_account("bob@example.com");
+    let counts = import_counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
     for table in [
         "analyses",
         "documents",
@@ -137,47 +140,50 @@ fn export_and_import_are_complete_and_idempotent() {
         "stage_answers",
         "original documents",
     ] {
-        assert_eq!(took[table]["added"], out[table]["added"], "{table}: {took}");
-        assert_eq!(took[table]["refused"], 0, "{table}: {took}");
+        assert_eq!(
+            counts[table]["added"], out[table]["added"],
+            "{table}: {counts}"
+        );
+        assert_eq!(counts[table]["refused"], 0, "{table}: {counts}");
     }
-    let again = counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    let second = import_counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
     assert_eq!(
-        (&again["analyses"]["added"], &again["analyses"]["present"]),
+        (&second["analyses"]["added"], &second["analyses"]["present"]),
         (&0.into(), &1.into()),
-        "{again}"
+        "{second}"
     );
     assert_eq!(
         (
-            &again["passages"]["added"],
-            &again["original documents"]["added"]
+            &second["passages"]["added"],
+            &second["original documents"]["added"]
         ),
         (&0.into(), &0.into()),
-        "{again}"
+        "{second}"
     );
     // It is found, and its bytes are complete.
     let found = other.run(&["documents", "search", "lock"]).expect_success();
     assert!(found.contains("lease.txt"), "{found}");
-    let kept: Vec<_> = std::fs::read_dir(other.data().join("documents"))
+    let stored: Vec<_> = std::fs::read_dir(other.data_folder().join("documents"))
         .unwrap()
         .collect();
-    assert_eq!(kept.len(), 1);
+    assert_eq!(stored.len(), 1);
 }
 
 #[test]
 fn the_same_things_belong_to_two_people_of_one_place() {
-    let place = lived_in();
+    let place = place_with_history();
     let file = place.0.join("ada.tar.gz");
     let file = file.to_str().unwrap();
-    well(place.run(&["export", "--user", "ada@example.com", file]));
-    well(place.run(&["user", "add", "bob@example.com"]));
-    let took = counts(place.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    successful_output(place.run(&["export", "--user", "ada@example.com", file]));
+    successful_output(place.run(&["user", "add", "bob@example.com"]));
+    let counts = import_counts(place.run(&["import", "--user", "bob@example.com", file, "--json"]));
     assert_eq!(
         (
-            &took["analyses"]["added"],
-            &took["stage_answers"]["refused"]
+            &counts["analyses"]["added"],
+            &counts["stage_answers"]["refused"]
         ),
         (&1.into(), &0.into()),
-        "{took}"
+        "{counts}"
     );
     let theirs = place
         .run(&["documents", "list", "--as", "bob@example.com", "--json"])
@@ -198,30 +204,30 @@ fn the_same_things_belong_to_two_people_of_one_place() {
 
 #[test]
 fn conversations_from_elsewhere_become_history() {
-    let place = with_account("ada@example.com");
+    let place = place_with_account("ada@example.com");
     let lines = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Why is the sky blue?"},{"role":"assistant","content":"Rayleigh."}]}
 {"prompt":"Which?","model_responses":{"gpt-4":"One."},"ultra_response":"Both.","timestamp":"2024-05-01T10:00:00Z"}
 nonsense
 "#;
     std::fs::write(place.0.join("old.jsonl"), lines).unwrap();
-    let words = ["import", "--user", "ada@example.com", "old.jsonl", "--json"];
-    let took = counts(place.run(&words));
+    let args = ["import", "--user", "ada@example.com", "old.jsonl", "--json"];
+    let counts = import_counts(place.run(&args));
     assert_eq!(
-        (&took["analyses"]["added"], &took["analyses"]["refused"]),
+        (&counts["analyses"]["added"], &counts["analyses"]["refused"]),
         (&2.into(), &1.into()),
-        "{took}"
+        "{counts}"
     );
-    let again = counts(place.run(&words));
+    let second = import_counts(place.run(&args));
     assert_eq!(
-        (&again["analyses"]["added"], &again["analyses"]["present"]),
+        (&second["analyses"]["added"], &second["analyses"]["present"]),
         (&0.into(), &2.into()),
-        "{again}"
+        "{second}"
     );
     // Exported, then imported elsewhere.
-    well(place.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
-    let other = with_account("bob@example.com");
+    successful_output(place.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
+    let other = place_with_account("bob@example.com");
     let file = place.0.join("ada.tar.gz");
-    let took = counts(other.run(&[
+    let taken_counts = import_counts(other.run(&[
         "import",
         "--user",
         "bob@example.com",
@@ -229,15 +235,18 @@ nonsense
         "--json",
     ]));
     assert_eq!(
-        (&took["analyses"]["added"], &took["stage_answers"]["added"]),
+        (
+            &taken_counts["analyses"]["added"],
+            &taken_counts["stage_answers"]["added"]
+        ),
         (&2.into(), &3.into()),
-        "{took}"
+        "{taken_counts}"
     );
 }
 
 #[test]
 fn invalid_archive_changes_nothing() {
-    let place = with_account("ada@example.com");
+    let place = place_with_account("ada@example.com");
     for (name, bytes) in [
         ("empty", &b""[..]),
         ("text", b"hello"),
@@ -266,46 +275,49 @@ fn invalid_archive_changes_nothing() {
 /// silently.
 #[test]
 fn originals_that_are_short_or_lost_are_named() {
-    let place = lived_in();
-    let documents = place.data().join("documents");
+    let place = place_with_history();
+    let documents = place.data_folder().join("documents");
     let file = std::fs::read_dir(&documents).unwrap().next().unwrap();
     let file = file.unwrap().path();
     let id = file.file_name().unwrap().to_str().unwrap().to_owned();
-    let whole = std::fs::read(&file).unwrap();
+    let full = std::fs::read(&file).unwrap();
     let export = |to: &str| place.run(&["export", "--user", "ada@example.com", to]);
     let backup = |to: &str| place.run(&["backup", to]);
-    well(export("whole.tar.gz"));
-    let said = backup("whole.db");
+    successful_output(export("whole.tar.gz"));
+    let message = backup("whole.db");
     assert!(
-        said.code == Some(0) && !said.err.contains("damaged"),
-        "{said:?}"
+        message.code == Some(0) && !message.err.contains("damaged"),
+        "{message:?}"
     );
 
-    std::fs::write(&file, &whole[..10]).unwrap();
-    let bytes = format!("10 of {} bytes", whole.len());
+    std::fs::write(&file, &full[..10]).unwrap();
+    let bytes = format!("10 of {} bytes", full.len());
     let why = export("short.tar.gz").refused(1);
-    for part in [&id, "lease.txt", &bytes, "short.tar.gz is written"] {
+    for part in [&id, "lease.txt", &bytes, "short.tar.gz was written"] {
         assert!(why.contains(part), "{part}: {why}");
     }
-    let said = backup("short.db");
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let text = backup("short.db");
+    assert_eq!(text.code, Some(0), "{text:?}");
     assert!(
-        said.err.contains(&id) && said.err.contains(&bytes),
-        "{said:?}"
+        text.err.contains(&id) && text.err.contains(&bytes),
+        "{text:?}"
     );
 
     std::fs::remove_file(&file).unwrap();
     let why = export("lost.tar.gz").refused(1);
     assert!(why.contains(&id) && why.contains("lost"), "{why}");
-    let said = place.run(&["backup", "lost.db", "--json"]).expect_success();
-    let said: Value = serde_json::from_str(&said).unwrap();
-    let named = said["faulty_originals"][0].as_str().unwrap();
-    assert!(named.contains(&id) && named.contains("lost"), "{said}");
+    let output = place.run(&["backup", "lost.db", "--json"]).expect_success();
+    let output_text: Value = serde_json::from_str(&output).unwrap();
+    let named = output_text["faulty_originals"][0].as_str().unwrap();
+    assert!(
+        named.contains(&id) && named.contains("lost"),
+        "{output_text}"
+    );
 }
 
 #[test]
 fn conversations_of_other_programs_become_threads() {
-    let place = with_account("ada@example.com");
+    let place = place_with_account("ada@example.com");
     let node = |id: &str, parent: Value, role: &str, text: &str| {
         serde_json::json!({"id": id, "parent": parent, "message": {
             "author": {"role": role}, "create_time": 1_700_000_000.5,
@@ -335,41 +347,42 @@ fn conversations_of_other_programs_become_threads() {
         ("c.json", webui, 1),
     ] {
         std::fs::write(place.0.join(name), export.to_string()).unwrap();
-        let words = ["import", "--user", "ada@example.com", name, "--json"];
+        let args = ["import", "--user", "ada@example.com", name, "--json"];
         assert_eq!(
-            counts(place.run(&words))["analyses"]["added"],
+            import_counts(place.run(&args))["analyses"]["added"],
             added,
             "{name}"
         );
-        let again = counts(place.run(&words));
+        let second = import_counts(place.run(&args));
         assert_eq!(
-            (&again["analyses"]["added"], &again["analyses"]["present"]),
+            (&second["analyses"]["added"], &second["analyses"]["present"]),
             (&0.into(), &1.into()),
             "{name}"
         );
     }
-    let listed = well(place.run(&["history", "--json"]));
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    let threads = listed["threads"].as_array().unwrap();
-    assert_eq!(threads.len(), 3, "{listed}");
+    let output = successful_output(place.run(&["history", "--json"]));
+    let list: Value = serde_json::from_str(&output).unwrap();
+    let threads = list["threads"].as_array().unwrap();
+    assert_eq!(threads.len(), 3, "{list}");
     let paper = threads
         .iter()
         .find(|thread| thread["title"] == "Paper sizes")
         .unwrap();
     assert_eq!(paper["turns"], 2, "{paper}");
-    let shown = well(place.run(&["history", "show", paper["thread_id"].as_str().unwrap()]));
+    let result =
+        successful_output(place.run(&["history", "show", paper["thread_id"].as_str().unwrap()]));
     let places = [
         "What is a quire?",
         "24 sheets.",
         "And a ream?",
         "20 quires.",
     ]
-    .map(|text| shown.find(text).unwrap());
-    assert!(places.is_sorted(), "{shown}");
-    let found = well(place.run(&["history", "search", "sticks"]));
+    .map(|text| result.find(text).unwrap());
+    assert!(places.is_sorted(), "{result}");
+    let found = successful_output(place.run(&["history", "search", "sticks"]));
     assert!(found.contains("Glue"), "{found}");
     // An imported thread can be continued.
     let words = ["ask", "-c", "Why?", "-m", "demo/extract", "-q", "--json"];
-    let next: Value = serde_json::from_str(&well(place.run(&words))).unwrap();
+    let next: Value = serde_json::from_str(&successful_output(place.run(&words))).unwrap();
     assert_eq!(next["status"], "completed", "{next}");
 }

@@ -5,7 +5,7 @@ use super::Place;
 #[test]
 fn a_question_comes_from_stdin_and_quiet_says_nothing() {
     let place = Place::new();
-    let words = [
+    let args = [
         "ask",
         "--quiet",
         "--panel",
@@ -13,23 +13,23 @@ fn a_question_comes_from_stdin_and_quiet_says_nothing() {
         "--depth",
         "quick",
     ];
-    for words in [
-        &words[..],
+    for args in [
+        &args[..],
         &["ask", "-", "--quiet", "--panel", "demo/extract"],
     ] {
         let answer = place
-            .run_with(words, "What is a covenant?\n")
+            .run_with(args, "What is a covenant?\n")
             .expect_success();
         assert!(!answer.trim().is_empty() && !answer.contains('\x1b'));
     }
-    let err = place.run_with(&words, " \n").refused(2);
+    let err = place.run_with(&args, " \n").refused(2);
     assert!(err.contains("ask needs a question"), "{err}");
 }
 
 #[test]
 fn a_document_comes_from_stdin() {
     let place = Place::new();
-    let words = [
+    let args = [
         "ask",
         "Who repairs the lock?",
         "--file",
@@ -40,7 +40,7 @@ fn a_document_comes_from_stdin() {
         "--json",
     ];
     let text = "The lock of the north canal is repaired by the water board each spring.\n";
-    let answer = place.run_with(&words, text).expect_success();
+    let answer = place.run_with(&args, text).expect_success();
     let result: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(result["status"], "completed");
     assert!(answer.contains("water board"), "{answer}");
@@ -69,14 +69,17 @@ fn shells_accept_the_printed_completions() {
             .unwrap();
         assert!(checked.status.success(), "{shell}: {checked:?}");
     }
-    let asked = "source ./bash; COMP_WORDS=(quire patterns ch); COMP_CWORD=2; _quire; \
+    let request = "source ./bash; COMP_WORDS=(quire patterns ch); COMP_CWORD=2; _quire; \
                  echo ${COMPREPLY[@]}; COMP_WORDS=(quire ask --qu); _quire; echo ${COMPREPLY[@]}";
-    let said = std::process::Command::new("bash")
-        .args(["-c", asked])
+    let output_text = std::process::Command::new("bash")
+        .args(["-c", request])
         .current_dir(&place.0)
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&said.stdout), "check\n--quiet\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output_text.stdout),
+        "check\n--quiet\n"
+    );
     let err = place.run(&["completions", "tcsh"]).refused(2);
     assert!(err.contains("bash, zsh, or fish"), "{err}");
     assert!(
@@ -107,9 +110,9 @@ fn a_cited_page_is_listed_once() {
         })
         .collect();
     std::fs::write(place.0.join("mill.md"), text).unwrap();
-    let words = ["ask", "What are the risks of the lock?", "-f", "mill.md"];
-    let said = place.run(&words);
-    let cited = said.out.lines().find(|line| line.starts_with("*Cited:"));
-    let cited = cited.unwrap_or_else(|| panic!("{said:?}"));
+    let args = ["ask", "What are the risks of the lock?", "-f", "mill.md"];
+    let output = place.run(&args);
+    let cited = output.out.lines().find(|line| line.starts_with("*Cited:"));
+    let cited = cited.unwrap_or_else(|| panic!("{output:?}"));
     assert_eq!(cited.matches("mill.md, p. 1").count(), 1, "{cited}");
 }

@@ -3,7 +3,7 @@
 
 use super::{Place, Running};
 
-const SUMS: &str = r#"
+const EXPERIMENT_FILE: &str = r#"
 name = "sums"
 
 [evaluator]
@@ -21,9 +21,9 @@ prompt = "Is the house worth it?"
 prompt = "Is the garden worth it?"
 "#;
 
-fn person(place: &Place) {
+fn create_account(place: &Place) {
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let words = [
+    let args = [
         "ask",
         "Who repairs it?",
         "--file",
@@ -33,29 +33,29 @@ fn person(place: &Place) {
         "--quiet",
     ];
     place
-        .run_with(&words, "The lock is repaired by the water board.\n")
+        .run_with(&args, "The lock is repaired by the water board.\n")
         .expect_success();
 }
 
 #[test]
 fn documents_are_listed_searched_and_deleted_while_a_server_runs() {
     let place = Place::new();
-    person(&place);
+    create_account(&place);
     let server = Running::start(place.quire(&["--port", "0"]));
     let found = place
         .run(&["documents", "search", "water", "board"])
         .expect_success();
     assert!(found.contains("stdin.txt, page 1:"), "{found}");
-    let listed = place.run(&["documents", "list", "--json"]).expect_success();
-    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
-    let id = listed["documents"][0]["id"].as_str().unwrap();
+    let output = place.run(&["documents", "list", "--json"]).expect_success();
+    let list: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let id = list["documents"][0]["id"].as_str().unwrap();
     place.run(&["documents", "delete", id]).expect_success();
     let none = place.run(&["documents"]).expect_success();
     assert!(none.starts_with("No documents yet."), "{none}");
-    assert!(!place.data().join("documents").join(id).exists());
+    assert!(!place.data_folder().join("documents").join(id).exists());
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
     // The server's uploads in progress are left alone.
-    let on_its_way = place.data().join("tmp").join("0123456789abcdef");
+    let on_its_way = place.data_folder().join("tmp").join("0123456789abcdef");
     std::fs::write(&on_its_way, "half").unwrap();
     place.run(&["documents"]).expect_success();
     assert!(on_its_way.exists());
@@ -66,15 +66,15 @@ fn experiments_and_models_are_shown_while_a_server_runs() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let _server = Running::start(place.quire(&["--port", "0"]));
-    let listed = place.run(&["experiment", "list"]).expect_success();
-    assert!(listed.starts_with("No experiments yet."), "{listed}");
+    let output = place.run(&["experiment", "list"]).expect_success();
+    assert!(output.starts_with("No experiments yet."), "{output}");
     assert!(
         place
             .run(&["models"])
             .expect_success()
             .contains("demo/extract")
     );
-    let shown = place
+    let body = place
         .run(&[
             "experiment",
             "show",
@@ -82,28 +82,28 @@ fn experiments_and_models_are_shown_while_a_server_runs() {
         ])
         .refused(1);
     assert!(
-        shown.contains("not found") || shown.contains("there is no"),
-        "{shown}"
+        body.contains("not found") || body.contains("there is no"),
+        "{body}"
     );
 }
 
 #[test]
 fn commands_that_start_runs_go_to_the_local_server() {
     let place = Place::new();
-    person(&place);
+    create_account(&place);
     let _server = Running::start(place.quire(&["--port", "0", "--use-mock"]));
-    std::fs::write(place.0.join("sums.toml"), SUMS).unwrap();
+    std::fs::write(place.0.join("sums.toml"), EXPERIMENT_FILE).unwrap();
     let ran = place.run(&["experiment", "run", "sums.toml", "--evaluations", "4"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.contains("# sums"), "{ran:?}");
     assert!(ran.err.contains("stored as experiment_"), "{ran:?}");
     let nowhere = "experiment_01ARZ3NDEKTSV4RRFFQ69G0000";
-    let said = place.run(&["experiment", "resume", nowhere]).refused(1);
-    assert!(said.contains("the server refused"), "{said}");
+    let error = place.run(&["experiment", "resume", nowhere]).refused(1);
+    assert!(error.contains("the server refused"), "{error}");
     let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";
-    let said = place.run_with(&["mcp"], request);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.out.contains("list_patterns"), "{said:?}");
+    let output = place.run_with(&["mcp"], request);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.out.contains("list_patterns"), "{output:?}");
     // The commands' temporary keys have been deleted.
     let keys = place.run(&["key", "list", "a@b.co"]).expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
@@ -131,12 +131,12 @@ fn commands_that_only_read_make_no_folder() {
         &["export", "--user", "a@b.co", "a.tar.gz"],
         &["secret", "new"],
     ] {
-        let said = place.run(words).refused(1);
+        let error = place.run(words).refused(1);
         assert!(
-            said.contains("there is no database in"),
-            "{words:?}: {said}"
+            error.contains("there is no database in"),
+            "{words:?}: {error}"
         );
-        assert!(!place.data().exists(), "{words:?}");
+        assert!(!place.data_folder().exists(), "{words:?}");
     }
     for words in [
         &["models"][..],
@@ -146,6 +146,6 @@ fn commands_that_only_read_make_no_folder() {
         &["help"],
     ] {
         place.run(words).expect_success();
-        assert!(!place.data().exists(), "{words:?}");
+        assert!(!place.data_folder().exists(), "{words:?}");
     }
 }

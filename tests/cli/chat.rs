@@ -2,17 +2,17 @@
 
 use serde_json::Value;
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
 /// A data folder with an account, so that runs are stored.
-fn place_of_ada() -> Place {
+fn place_with_ada() -> Place {
     let place = Place::new();
     let added = place.run(&["user", "add", "ada@example.com", "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
     place
 }
 
-fn ask(place: &Place, words: &[&str]) -> Value {
+fn ask_json(place: &Place, words: &[&str]) -> Value {
     let mut all = vec!["ask", "--quiet", "--json"];
     all.extend_from_slice(words);
     serde_json::from_str(&place.run(&all).expect_success()).unwrap()
@@ -20,57 +20,59 @@ fn ask(place: &Place, words: &[&str]) -> Value {
 
 #[test]
 fn continue_follows_up_on_the_newest_thread() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     let none = place.run(&["ask", "-c", "And a ream?"]).refused(1);
     assert!(none.contains("no thread to continue"), "{none}");
-    let one = ask(
+    let answer = ask_json(
         &place,
         &["What is a quire?", "--panel", "demo/extract,demo/phrases"],
     );
-    let two = ask(&place, &["-c", "And a ream?"]);
-    assert_eq!(two["thread_id"], one["thread_id"]);
+    let two = ask_json(&place, &["-c", "And a ream?"]);
+    assert_eq!(two["thread_id"], answer["thread_id"]);
     assert_eq!(
         (&two["turn"], &two["models"]),
-        (&Value::from(2), &one["models"])
+        (&Value::from(2), &answer["models"])
     );
-    let three = ask(&place, &["--continue", "And a sheet?"]);
+    let three = ask_json(&place, &["--continue", "And a sheet?"]);
     assert_eq!(three["branch"]["of"], two["analysis_id"]);
 }
 
 #[test]
 fn each_input_line_continues_the_conversation() {
-    let place = place_of_ada();
+    let place = place_with_ada();
     let input =
         "What is a quire?\n\nAnd a ream?\n/help\n/new\nWhat is paper?\n/quit\nNever asked\n";
-    let said = place.run_with(
+    let output = place.run_with(
         &["chat", "--panel", "demo/extract", "--depth", "quick"],
         input,
     );
-    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(output.code, Some(0), "{output:?}");
     assert!(
-        !said.out.trim().is_empty() && !said.out.contains('\x1b'),
+        !output.out.trim().is_empty() && !output.out.contains('\x1b'),
         "{}",
-        said.out
+        output.out
     );
     assert!(
-        said.err.contains("/quit ends") && said.err.contains("a new thread"),
+        output.err.contains("/quit exits") && output.err.contains("new thread"),
         "{}",
-        said.err
+        output.err
     );
-    let four = ask(&place, &["-c", "And ink?"]);
+    let four = ask_json(&place, &["-c", "And ink?"]);
     assert_eq!(four["turn"], 2, "the thread that /new began");
     assert_eq!(four["models"], serde_json::json!(["demo/extract"]));
     // A failed question does not end the conversation.
-    let said = place.run_with(&["chat", "--quiet", "--panel", "demo/none"], "Why?\nHow?\n");
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let command_output =
+        place.run_with(&["chat", "--quiet", "--panel", "demo/none"], "Why?\nHow?\n");
+    assert_eq!(command_output.code, Some(0), "{command_output:?}");
     assert_eq!(
-        said.err
+        command_output
+            .err
             .lines()
             .filter(|line| line.contains("no model is called"))
             .count(),
         2,
         "{}",
-        said.err
+        command_output.err
     );
 }
 
@@ -88,9 +90,9 @@ fn chat_works_with_a_running_server() {
     let with_key = |words: &[&str], input: &str| {
         let mut command = other.quire(words);
         command.env("QUIRE_API_KEY", key.trim());
-        Said::of(super::fed(command, input))
+        CommandOutput::from_output(super::run_with_input(command, input))
     };
-    let words = [
+    let args = [
         "chat",
         "--server",
         &url,
@@ -98,8 +100,8 @@ fn chat_works_with_a_running_server() {
         "demo/extract",
         "--quiet",
     ];
-    let said = with_key(&words, "What is a quire?\nAnd a ream?\n");
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let message = with_key(&args, "What is a quire?\nAnd a ream?\n");
+    assert_eq!(message.code, Some(0), "{message:?}");
     let words = [
         "ask",
         "-c",
@@ -111,5 +113,5 @@ fn chat_works_with_a_running_server() {
     ];
     let answer: Value = serde_json::from_str(&with_key(&words, "").expect_success()).unwrap();
     assert_eq!(answer["turn"], 3);
-    assert!(!other.data().exists());
+    assert!(!other.data_folder().exists());
 }

@@ -2,7 +2,7 @@
 
 use quire::config::options;
 
-use super::{Place, Said};
+use super::{CommandOutput, Place};
 
 #[test]
 fn help_is_printed_from_the_tables() {
@@ -39,8 +39,8 @@ fn help_is_printed_from_the_tables() {
     }
     for topic in quire::http::manual::topics().unwrap() {
         assert!(overview.contains(&topic.id), "{overview}");
-        let shown = place.run(&["help", &topic.id]).expect_success();
-        assert!(shown.contains(&topic.title), "{shown}");
+        let output = place.run(&["help", &topic.id]).expect_success();
+        assert!(output.contains(&topic.title), "{output}");
         let page = place.run(&["man", &topic.id]).expect_success();
         assert!(page.starts_with(".TH QUIRE-"), "{page}");
     }
@@ -102,7 +102,7 @@ fn wrong_command_lines_are_refused_with_2() {
             "--budget must be an amount",
         ),
         (&["ask", "q", "--depth", "deep"], "--depth must be"),
-        (&["history", "show"], "needs a thread's id"),
+        (&["history", "show"], "needs a thread's ID"),
         (&["documents", "add"], "documents add needs a file"),
         (&["usr", "list"], "did you mean `quire user`?"),
         (&["user", "lst"], "did you mean list?"),
@@ -133,7 +133,7 @@ fn wrong_command_lines_are_refused_with_2() {
         (&["orphans", "delete"], "needs the name of a file"),
         (&["secret", "nwe"], "did you mean new?"),
         (&["man", "moeny"], "did you mean money?"),
-        (&["backup"], "needs the file to write"),
+        (&["backup"], "needs a file to write"),
         (&["help", "nothing"], "there is no command"),
         (&["--config", "nowhere.conf"], "cannot read nowhere.conf"),
     ] {
@@ -186,7 +186,7 @@ fn all_settings_errors_are_reported_at_once() {
     std::fs::write(place.0.join(".env"), "HOST=example.org\n").unwrap();
     let mut command = place.quire(&["serve", "--config", "quire.conf", "--cache-ttl", "-1"]);
     command.env("JWT_SECRET", "short").env("LOG_LEVEL", "loud");
-    let err = Said::of(command.output().unwrap()).refused(2);
+    let err = CommandOutput::from_output(command.output().unwrap()).refused(2);
     for error in [
         "quire.conf line 1: there is no setting PROT",
         "MAX_RUNS (file quire.conf): \"none\"",
@@ -198,5 +198,5 @@ fn all_settings_errors_are_reported_at_once() {
         assert!(err.contains(error), "{error} in {err}");
     }
     assert!(!err.contains("short"), "{err}");
-    assert!(!place.data().exists(), "nothing was begun");
+    assert!(!place.data_folder().exists(), "nothing was begun");
 }

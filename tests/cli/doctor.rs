@@ -5,26 +5,26 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
-fn port(address: &str) -> &str {
+fn port_of(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
 }
 
 /// A proxy that forwards requests, one per connection, and returns each response only when it is complete.
-fn holding_back(to: String) -> String {
+fn start_buffering_proxy(to: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let to = to.clone();
-            std::thread::spawn(move || pass_on(client, &to));
+            std::thread::spawn(move || forward_request(client, &to));
         }
     });
     address
 }
 
-fn pass_on(mut client: TcpStream, to: &str) {
+fn forward_request(mut client: TcpStream, to: &str) {
     let mut head = Vec::new();
     let mut piece = [0; 4096];
     while !head.windows(4).any(|four| four == b"\r\n\r\n") {
@@ -46,16 +46,16 @@ fn pass_on(mut client: TcpStream, to: &str) {
 fn health_option_reports_whether_the_server_answers() {
     let place = Place::new();
     let server = Running::start(place.quire(&["--port", "0"]));
-    let ask = ["doctor", "--health", "--port", port(&server.address)];
+    let ask = ["doctor", "--health", "--port", port_of(&server.address)];
     assert_eq!(place.run(&ask).expect_success(), "ok\n");
     server.signal("-TERM");
     let ask: Vec<String> = ask.map(str::to_owned).into();
-    server.ended();
+    server.wait_for_exit();
     let ask: Vec<&str> = ask.iter().map(String::as_str).collect();
-    let said = place.run(&ask).refused(1);
-    assert!(said.contains("no answer from 127.0.0.1"), "{said}");
-    let said = place.run(&["doctor", "--health", "--port", "0"]).refused(1);
-    assert!(said.contains("set PORT"), "{said}");
+    let error = place.run(&ask).refused(1);
+    assert!(error.contains("no answer from 127.0.0.1"), "{error}");
+    let command_output = place.run(&["doctor", "--health", "--port", "0"]).refused(1);
+    assert!(command_output.contains("set PORT"), "{command_output}");
 }
 
 #[test]
@@ -67,12 +67,12 @@ fn the_doctor_looks_through_the_public_address() {
         place.run(&[
             "doctor",
             "--port",
-            port(&server.address),
+            port_of(&server.address),
             "--public-url",
             &url,
         ])
     };
-    let said = look(&server.address).expect_success();
+    let message = look(&server.address).expect_success();
     for line in [
         "ok       port: Quire",
         "ok       clock",
@@ -80,19 +80,22 @@ fn the_doctor_looks_through_the_public_address() {
         "leads to Quire",
         "ok       streaming: events arrive as they are sent",
     ] {
-        assert!(said.contains(line), "{line} in {said}");
+        assert!(message.contains(line), "{line} in {message}");
     }
-    let said = look(&holding_back(server.address.clone()));
-    assert_eq!(said.code, Some(1), "{said:?}");
+    let text = look(&start_buffering_proxy(server.address.clone()));
+    assert_eq!(text.code, Some(1), "{text:?}");
     assert!(
-        said.out.contains("broken   streaming") && said.out.contains("proxy_buffering off"),
-        "{said:?}"
+        text.out.contains("broken   streaming") && text.out.contains("proxy_buffering off"),
+        "{text:?}"
     );
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let other = taken.local_addr().unwrap().to_string();
-    drop(taken);
-    let said = look(&other);
-    assert!(said.out.contains("broken   public address"), "{said:?}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let command_output = look(&other);
+    assert!(
+        command_output.out.contains("broken   public address"),
+        "{command_output:?}"
+    );
 }
 
 #[test]
@@ -105,9 +108,12 @@ fn the_doctor_reports_another_program_on_the_port() {
             let _ = client.write_all(b"220 mail.example ESMTP\r\n");
         }
     });
-    let said = place.run(&["doctor", "--port", port(&address)]);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.out.contains("taken by another program"), "{said:?}");
+    let output = place.run(&["doctor", "--port", port_of(&address)]);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(
+        output.out.contains("taken by another program"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -115,10 +121,20 @@ fn the_doctor_finds_settings_errors() {
     let place = Place::new();
     let look = |name: &str, value: &str, code: i32, line: &str| {
         let mut command = place.quire(&["doctor", "--port", "0"]);
-        let said = Said::of(command.env(name, value).output().unwrap());
-        assert_eq!(said.code, Some(code), "{name}: {said:?}");
-        assert!(said.out.contains(line), "{line} in {said:?}");
-        assert!(!said.out.contains("os error"), "{said:?}");
+        let command_output = CommandOutput::from_output(command.env(name, value).output().unwrap());
+        assert_eq!(
+            command_output.code,
+            Some(code),
+            "{name}: {command_output:?}"
+        );
+        assert!(
+            command_output.out.contains(line),
+            "{line} in {command_output:?}"
+        );
+        assert!(
+            !command_output.out.contains("os error"),
+            "{command_output:?}"
+        );
     };
     let wrong = "warning  settings: OPENAI_KEY (environment) has no effect";
     look("OPENAI_KEY", "sk-1", 0, wrong);
@@ -175,28 +191,32 @@ fn the_doctor_finds_settings_errors() {
 #[test]
 fn the_doctor_reports_data_folder_problems() {
     let place = Place::new();
-    let said = place.run(&["doctor", "--port", "0"]).expect_success();
-    assert!(said.contains("is not there yet"), "{said}");
-    assert!(!place.data().exists(), "looking makes nothing");
+    let output = place.run(&["doctor", "--port", "0"]).expect_success();
+    assert!(output.contains("is not there yet"), "{output}");
+    assert!(!place.data_folder().exists(), "looking makes nothing");
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let said = place.run(&["doctor", "--port", "0"]).expect_success();
+    let command_output = place.run(&["doctor", "--port", "0"]).expect_success();
     for line in [
         "ok       data folder",
         "ok       secret",
         "ok       database: it is sound",
         "warning  providers",
     ] {
-        assert!(said.contains(line), "{line} in {said}");
+        assert!(command_output.contains(line), "{line} in {command_output}");
     }
-    set_mode(&place.data().join("secret"), 0o644);
-    let said = place.run(&["doctor", "--port", "0"]);
-    assert_eq!(said.code, Some(1), "{said:?}");
+    set_mode(&place.data_folder().join("secret"), 0o644);
+    let said_text = place.run(&["doctor", "--port", "0"]);
+    assert_eq!(said_text.code, Some(1), "{said_text:?}");
     assert!(
-        said.out.contains("broken   secret") && said.err.contains("one check failed"),
-        "{said:?}"
+        said_text.out.contains("broken   secret") && said_text.err.contains("one check failed"),
+        "{said_text:?}"
     );
-    set_mode(&place.data().join("secret"), 0o600);
-    std::fs::write(place.data().join("quire.db"), "this is not a database").unwrap();
+    set_mode(&place.data_folder().join("secret"), 0o600);
+    std::fs::write(
+        place.data_folder().join("quire.db"),
+        "this is not a database",
+    )
+    .unwrap();
     let said = place.run(&["doctor", "--port", "0"]);
     assert!(
         said.code == Some(1) && said.out.contains("broken   database"),
@@ -210,10 +230,10 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// Runs the doctor with these settings.
-fn examined(place: &Place, settings: &[(&str, &str)]) -> Said {
+fn run_doctor(place: &Place, settings: &[(&str, &str)]) -> CommandOutput {
     let mut command = place.quire(&["doctor", "--port", "0"]);
     command.envs(settings.iter().copied());
-    Said::of(command.output().unwrap())
+    CommandOutput::from_output(command.output().unwrap())
 }
 
 #[test]
@@ -222,12 +242,13 @@ fn the_doctor_finds_setup_problems() {
     // A server on which no one has registered.
     let server = Running::start(place.quire(&["--port", "0"]));
     server.signal("-TERM");
-    server.ended();
-    let said = examined(&place, &[]);
+    server.wait_for_exit();
+    let output = run_doctor(&place, &[]);
     assert!(
-        said.out
+        output
+            .out
             .contains("warning  accounts: there is no administrator yet"),
-        "{said:?}"
+        "{output:?}"
     );
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let file = place.0.join("file");
@@ -254,17 +275,27 @@ fn the_doctor_finds_setup_problems() {
             "warning  data folder: nowhere is not there yet",
         ),
     ] {
-        let said = examined(&place, settings);
-        assert!(said.out.contains(found), "{settings:?}: {said:?}");
-        let is_broken = said.out.contains("broken ");
-        assert_eq!(said.code, Some(i32::from(is_broken)), "{said:?}");
+        let command_output = run_doctor(&place, settings);
+        assert!(
+            command_output.out.contains(found),
+            "{settings:?}: {command_output:?}"
+        );
+        let is_broken = command_output.out.contains("broken ");
+        assert_eq!(
+            command_output.code,
+            Some(i32::from(is_broken)),
+            "{command_output:?}"
+        );
     }
     place.run(&["backup", &folder_text]).expect_success();
-    let said = examined(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
-    assert!(said.out.contains("ok       backups: "), "{said:?}");
+    let said_text = run_doctor(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
+    assert!(
+        said_text.out.contains("ok       backups: "),
+        "{said_text:?}"
+    );
     let copy = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
     std::fs::write(copy.path(), "this is not a database").unwrap();
-    let said = examined(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
+    let said = run_doctor(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
     assert!(said.out.contains("broken   backups: "), "{said:?}");
 }
 
@@ -286,10 +317,10 @@ fn a_server_elsewhere_is_examined() {
         ("http://127.0.0.1:1", key, "cannot be reached"),
     ] {
         let settings = [("QUIRE_SERVER", address), ("QUIRE_API_KEY", key)];
-        let said = examined(&place, &settings);
-        assert!(said.out.contains(found), "{found}: {said:?}");
+        let output = run_doctor(&place, &settings);
+        assert!(output.out.contains(found), "{found}: {output:?}");
     }
-    assert!(!place.data().exists());
+    assert!(!place.data_folder().exists());
 }
 
 #[test]
@@ -311,6 +342,9 @@ fn a_provider_that_refuses_its_key_is_found() {
         }
     });
     let settings = [("OPENAI_BASE_URL", &*base), ("OPENAI_API_KEY", "sk-wrong")];
-    let said = examined(&place, &settings);
-    assert!(said.out.contains("warning  provider: openai: "), "{said:?}");
+    let output = run_doctor(&place, &settings);
+    assert!(
+        output.out.contains("warning  provider: openai: "),
+        "{output:?}"
+    );
 }

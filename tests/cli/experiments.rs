@@ -2,7 +2,7 @@
 
 use crate::Place;
 
-const SUMS: &str = r#"
+const EXPERIMENT_FILE: &str = r#"
 name = "Signs"
 cases_file = "questions.csv"
 
@@ -18,19 +18,19 @@ dial = "model"
 values = ["demo/phrases", "demo/sceptic"]
 "#;
 
-fn written(place: &Place) {
+fn write_experiment_files(place: &Place) {
     let mut cases = String::from("question,id\n");
     for n in 0..6 {
         cases += &format!("\"Is house {n}, the old one, worth it?\",{n}\n");
     }
     std::fs::write(place.0.join("questions.csv"), cases).unwrap();
-    std::fs::write(place.0.join("signs.toml"), SUMS).unwrap();
+    std::fs::write(place.0.join("signs.toml"), EXPERIMENT_FILE).unwrap();
 }
 
 #[test]
 fn an_experiment_prints_its_estimate_and_result() {
     let place = Place::new();
-    written(&place);
+    write_experiment_files(&place);
     let response = place.run(&["experiment", "run", "signs.toml", "--estimate", "--json"]);
     assert_eq!(response.code, Some(0), "{response:?}");
     let estimate: serde_json::Value = serde_json::from_str(&response.out).unwrap();
@@ -58,7 +58,7 @@ fn an_experiment_prints_its_estimate_and_result() {
         ran.out.contains("# Signs") && ran.out.contains("## Leaderboard"),
         "{ran:?}"
     );
-    assert!(ran.err.contains("2 settings, 6 cases"), "{ran:?}");
+    assert!(ran.err.contains("2 configurations, 6 cases"), "{ran:?}");
     let sheet = std::fs::read_to_string(place.0.join("found.csv")).unwrap();
     assert!(sheet.lines().count() > 4, "{sheet}");
 }
@@ -66,7 +66,7 @@ fn an_experiment_prints_its_estimate_and_result() {
 #[test]
 fn experiment_file_errors_name_their_location() {
     let place = Place::new();
-    written(&place);
+    write_experiment_files(&place);
     for (name, text, words) in [
         ("a.toml", "name = ", "line 1"),
         ("b.toml", "cases_file = \"nowhere.csv\"", "nowhere.csv"),
@@ -78,9 +78,9 @@ fn experiment_file_errors_name_their_location() {
         ),
     ] {
         std::fs::write(place.0.join(name), text).unwrap();
-        let said = place.run(&["experiment", "run", name]);
-        assert_eq!(said.code, Some(1), "{said:?}");
-        assert!(said.err.contains(words), "{name}: {said:?}");
+        let output = place.run(&["experiment", "run", name]);
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.err.contains(words), "{name}: {output:?}");
     }
     for words in [
         &["experiment"][..],

@@ -10,7 +10,7 @@ use super::{Place, Running};
 
 impl Place {
     /// Writes a certificate valid for this many days from now, and its key.
-    fn certify(&self, days: u64) {
+    fn write_certificate(&self, days: u64) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["quire.example".to_owned()]).unwrap();
         let now = std::time::SystemTime::now();
@@ -19,7 +19,7 @@ impl Place {
         fs::write(self.0.join("chain.pem"), certificate.pem()).unwrap();
         fs::write(self.0.join("key.pem"), key.serialize_pem()).unwrap();
     }
-    fn sealed(&self, words: &[&str]) -> std::process::Command {
+    fn trusted_command(&self, words: &[&str]) -> std::process::Command {
         let mut command = self.quire(words);
         command
             .env("QUIRE_TLS_CERT", "chain.pem")
@@ -31,38 +31,38 @@ impl Place {
 #[test]
 fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
     let place = Place::new();
-    place.certify(60);
+    place.write_certificate(60);
     let mut server = Running::start({
-        let mut command = place.sealed(&["serve", "--port", "0"]);
+        let mut command = place.trusted_command(&["serve", "--port", "0"]);
         command.env("USE_MOCK", "true");
         command
     });
     let port = server.address.rsplit(':').next().unwrap().to_owned();
-    let mut log = server.errors().lines();
+    let mut log = server.stderr_lines().lines();
     let mut logged = |mark: &str| {
         let found = log.find(|line| line.as_ref().unwrap().contains(mark));
         assert!(found.is_some(), "{mark}");
     };
     let ask = |words: &[&str]| {
-        let mut command = place.sealed(words);
-        super::Said::of(command.env("PORT", &port).output().unwrap())
+        let mut command = place.trusted_command(words);
+        super::CommandOutput::from_output(command.env("PORT", &port).output().unwrap())
     };
     assert_eq!(ask(&["doctor", "--health"]).expect_success().trim(), "ok");
-    let said = ask(&["doctor"]).out;
+    let output_text = ask(&["doctor"]).out;
     assert!(
-        said.contains("ok       certificate: the one in chain.pem is valid until"),
-        "{said}"
+        output_text.contains("ok       certificate: the one in chain.pem is valid until"),
+        "{output_text}"
     );
     let answered = concat!("Quire ", env!("CARGO_PKG_VERSION"), " serves at 0.0.0.0:");
-    assert!(said.contains(answered), "{said}");
+    assert!(output_text.contains(answered), "{output_text}");
 
-    place.certify(5);
+    place.write_certificate(5);
     server.signal("-HUP");
     logged("certificate reloaded");
-    let said = ask(&["doctor"]).out;
+    let said_text = ask(&["doctor"]).out;
     assert!(
-        said.contains("warning  certificate: the certificate in chain.pem expires in"),
-        "{said}"
+        said_text.contains("warning  certificate: the certificate in chain.pem expires in"),
+        "{said_text}"
     );
     assert_eq!(ask(&["doctor", "--health"]).expect_success().trim(), "ok");
     fs::write(place.0.join("key.pem"), "no key").unwrap();
@@ -83,17 +83,24 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
 #[test]
 fn unusable_certificates_prevent_startup() {
     let place = Place::new();
-    let start = || super::Said::of(place.sealed(&["serve", "--port", "0"]).output().unwrap());
-    let said = start().refused(1);
-    assert!(said.contains("cannot read chain.pem"), "{said}");
-    place.certify(0);
-    let said = start().refused(1);
+    let start = || {
+        super::CommandOutput::from_output(
+            place
+                .trusted_command(&["serve", "--port", "0"])
+                .output()
+                .unwrap(),
+        )
+    };
+    let error = start().refused(1);
+    assert!(error.contains("cannot read chain.pem"), "{error}");
+    place.write_certificate(0);
+    let output_text = start().refused(1);
     assert!(
-        said.contains("the certificate in chain.pem expired at"),
-        "{said}"
+        output_text.contains("the certificate in chain.pem expired at"),
+        "{output_text}"
     );
     let mut half = place.quire(&["serve", "--port", "0"]);
     half.env("QUIRE_TLS_CERT", "chain.pem");
-    let said = super::Said::of(half.output().unwrap()).err;
-    assert!(said.contains("set QUIRE_TLS_KEY"), "{said}");
+    let said_text = super::CommandOutput::from_output(half.output().unwrap()).err;
+    assert!(said_text.contains("set QUIRE_TLS_KEY"), "{said_text}");
 }

@@ -8,13 +8,16 @@ use super::Place;
 fn keys_are_made_shown_once_and_deleted() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let made = place
+    let created = place
         .run(&["key", "add", "a@b.co", "--name", "ci", "--json"])
         .expect_success();
-    let made: Value = serde_json::from_str(&made).unwrap();
-    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
-    let listed = place.run(&["key", "list", "a@b.co"]).expect_success();
-    assert!(listed.contains(id) && listed.contains("  ci  ") && !listed.contains(key));
+    let new_one: Value = serde_json::from_str(&created).unwrap();
+    let (id, key) = (
+        new_one["id"].as_str().unwrap(),
+        new_one["key"].as_str().unwrap(),
+    );
+    let output = place.run(&["key", "list", "a@b.co"]).expect_success();
+    assert!(output.contains(id) && output.contains("  ci  ") && !output.contains(key));
     place.run(&["key", "delete", "a@b.co", id]).expect_success();
     assert_eq!(
         place
@@ -24,7 +27,7 @@ fn keys_are_made_shown_once_and_deleted() {
     );
     place.run(&["key", "delete", "a@b.co", id]).refused(1);
     place.run(&["key", "delete", "a@b.co"]).refused(2);
-    let words = [
+    let args = [
         "key",
         "add",
         "a@b.co",
@@ -39,7 +42,7 @@ fn keys_are_made_shown_once_and_deleted() {
         "--expires",
         "30",
     ];
-    place.run(&words).expect_success();
+    place.run(&args).expect_success();
     let listed = place
         .run(&["key", "list", "a@b.co", "--json"])
         .expect_success();
@@ -70,7 +73,7 @@ fn models_and_documents_are_listed() {
     );
     place.run(&["documents"]).refused(1);
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let words = [
+    let args = [
         "ask",
         "Who repairs it?",
         "--file",
@@ -80,11 +83,11 @@ fn models_and_documents_are_listed() {
         "--quiet",
     ];
     place
-        .run_with(&words, "The lock is repaired by the water board.\n")
+        .run_with(&args, "The lock is repaired by the water board.\n")
         .expect_success();
-    let listed = place.run(&["documents", "list", "--json"]).expect_success();
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    let id = listed["documents"][0]["id"].as_str().unwrap();
+    let output = place.run(&["documents", "list", "--json"]).expect_success();
+    let list: Value = serde_json::from_str(&output).unwrap();
+    let id = list["documents"][0]["id"].as_str().unwrap();
     assert!(
         place
             .run(&["documents"])
@@ -119,10 +122,10 @@ fn a_restore_keeps_the_previous_database() {
     let mut newer = std::fs::read(place.0.join("copy.db")).unwrap();
     newer[60..64].copy_from_slice(&9_000_u32.to_be_bytes());
     std::fs::write(place.0.join("newer.db"), newer).unwrap();
-    let said = place.run(&["restore", "newer.db", "--replace"]).refused(1);
+    let error = place.run(&["restore", "newer.db", "--replace"]).refused(1);
     assert!(
-        said.contains("written by a newer quire (its version is 9000"),
-        "{said}"
+        error.contains("written by a newer quire (its version is 9000"),
+        "{error}"
     );
     assert!(
         place
@@ -130,15 +133,15 @@ fn a_restore_keeps_the_previous_database() {
             .expect_success()
             .contains("later@b.co")
     );
-    let said = place
+    let message = place
         .run(&["restore", "copy.db", "--replace"])
         .expect_success();
-    let kept = said
+    let stored = message
         .split("the replaced database is ")
         .nth(1)
         .expect("where it is")
         .trim();
-    assert!(std::path::Path::new(kept).exists(), "{said}");
+    assert!(std::path::Path::new(stored).exists(), "{message}");
     let people = place.run(&["user", "list"]).expect_success();
     assert!(people.contains("a@b.co") && !people.contains("later@b.co"));
     place.run(&["restore"]).refused(2);
@@ -149,10 +152,10 @@ fn a_backup_into_a_folder_is_named_by_its_time_and_counted() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     std::fs::create_dir(place.0.join("copies")).unwrap();
-    let said = place.run(&["backup", "copies"]).expect_success();
-    assert!(said.contains("as many as in the database"), "{said}");
-    let said = place.run(&["backup", "copies", "--json"]).expect_success();
-    let response: Value = serde_json::from_str(&said).unwrap();
+    let output = place.run(&["backup", "copies"]).expect_success();
+    assert!(output.contains("as many as in the database"), "{output}");
+    let output_text = place.run(&["backup", "copies", "--json"]).expect_success();
+    let response: Value = serde_json::from_str(&output_text).unwrap();
     assert_eq!(response["rows"]["users"], 1, "{response}");
     let file = response["file"].as_str().unwrap();
     assert!(
@@ -176,11 +179,11 @@ fn an_older_backup_is_restored_and_migrated() {
             .unwrap();
         drop(old);
         place.run(&["restore", "old.db"]).expect_success();
-        let listed = place.run(&["user", "list"]).expect_success();
+        let output = place.run(&["user", "list"]).expect_success();
         assert_eq!(
-            listed.lines().count(),
+            output.lines().count(),
             1 + people as usize,
-            "{version}: a header and {listed}"
+            "{version}: a header and {output}"
         );
         let response = place.run(&["backup", "new.db", "--json"]).expect_success();
         let response: Value = serde_json::from_str(&response).unwrap();
@@ -198,7 +201,7 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
     place.run(&["backup", "copy.db"]).expect_success();
-    let data = place.data();
+    let data = place.data_folder();
     let reader = rusqlite::Connection::open(data.join("quire.db")).unwrap();
     // While the database is open elsewhere, the log is not checkpointed at the end of a command.
     let count = |db: &rusqlite::Connection| {
@@ -218,10 +221,13 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
         } else {
             "copy.db"
         };
-        let said = place.run(&["restore", file, "--replace"]).expect_success();
+        let output = place.run(&["restore", file, "--replace"]).expect_success();
         let people = place.run(&["user", "list"]).expect_success();
         assert_eq!(people.contains("later@b.co"), round % 2 == 0, "{round}");
-        assert_eq!(said.contains("removed, of those kept earlier"), round > 2);
+        assert_eq!(
+            output.contains("removed an older replaced database"),
+            round > 2
+        );
     }
     let names = std::fs::read_dir(data).unwrap();
     let names: Vec<_> = names
@@ -258,8 +264,12 @@ fn a_backup_is_a_database_that_opens() {
         .run(&["backup", "copy.db", "--replace"])
         .expect_success();
     let other = Place::new();
-    std::fs::create_dir(other.data()).unwrap();
-    std::fs::copy(place.0.join("copy.db"), other.data().join("quire.db")).unwrap();
+    std::fs::create_dir(other.data_folder()).unwrap();
+    std::fs::copy(
+        place.0.join("copy.db"),
+        other.data_folder().join("quire.db"),
+    )
+    .unwrap();
     // Without its matching secret, only with an explicit option.
     assert!(other.run(&["user", "list"]).refused(1).contains("secret"));
     other.run(&["secret", "new"]).expect_success();
@@ -275,7 +285,7 @@ fn a_backup_is_a_database_that_opens() {
 fn a_newer_database_is_refused() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let path = place.data().join("quire.db");
+    let path = place.data_folder().join("quire.db");
     // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());

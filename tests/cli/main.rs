@@ -52,18 +52,18 @@ impl Place {
             .env_clear()
             .env("ENVIRONMENT", "test")
             .env("PASSWORD_ROUNDS", "1000")
-            .env("QUIRE_DATA", self.data())
+            .env("QUIRE_DATA", self.data_folder())
             .current_dir(&self.0);
         command
     }
-    fn data(&self) -> PathBuf {
+    fn data_folder(&self) -> PathBuf {
         self.0.join("data")
     }
-    fn run(&self, words: &[&str]) -> Said {
-        Said::of(self.quire(words).output().unwrap())
+    fn run(&self, words: &[&str]) -> CommandOutput {
+        CommandOutput::from_output(self.quire(words).output().unwrap())
     }
-    fn run_with(&self, words: &[&str], input: &str) -> Said {
-        Said::of(fed(self.quire(words), input))
+    fn run_with(&self, words: &[&str], input: &str) -> CommandOutput {
+        CommandOutput::from_output(run_with_input(self.quire(words), input))
     }
 }
 
@@ -74,7 +74,7 @@ impl Drop for Place {
 }
 
 /// Runs a command with this input on stdin.
-fn fed(mut command: Command, input: &str) -> Output {
+fn run_with_input(mut command: Command, input: &str) -> Output {
     let pipes = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -88,14 +88,14 @@ fn fed(mut command: Command, input: &str) -> Output {
 
 /// The result of a command.
 #[derive(Debug)]
-struct Said {
+struct CommandOutput {
     code: Option<i32>,
     out: String,
     err: String,
 }
 
-impl Said {
-    fn of(output: Output) -> Self {
+impl CommandOutput {
+    fn from_output(output: Output) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -169,10 +169,10 @@ impl Running {
         assert!(sent.success());
     }
     /// Returns a line reader for its stderr from now on.
-    fn errors(&mut self) -> BufReader<std::process::ChildStderr> {
+    fn stderr_lines(&mut self) -> BufReader<std::process::ChildStderr> {
         BufReader::new(self.child.stderr.take().unwrap())
     }
-    fn ended(mut self) -> Said {
+    fn wait_for_exit(mut self) -> CommandOutput {
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).unwrap();
         self.child
@@ -182,7 +182,7 @@ impl Running {
             .read_to_string(&mut err)
             .unwrap();
         let code = self.child.wait().unwrap().code();
-        Said { code, out, err }
+        CommandOutput { code, out, err }
     }
 }
 

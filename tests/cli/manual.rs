@@ -13,7 +13,7 @@ use crate::Place;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Uppercase words that look like settings but belong to other programs or to a request.
-const OTHERS: &[&str] = &[
+const FOREIGN_NAMES: &[&str] = &[
     "AF_INET",
     "AF_INET6",
     "AF_UNIX",
@@ -70,7 +70,7 @@ pub fn commands(block: &str) -> Vec<String> {
 }
 
 /// Returns the problem with a `quire` command line: a command or an option that does not exist.
-fn wrong_call(line: &str) -> Option<String> {
+fn command_problem(line: &str) -> Option<String> {
     let (_, call) = line
         .split_once("quire ")
         .filter(|(before, _)| before.is_empty() || before.ends_with([' ', '(', '"']))?;
@@ -115,7 +115,7 @@ fn commands_and_options_that_are_named_exist() {
             .filter(|line| !line.contains("docker") && !line.contains("litestream"));
         faults.extend(
             wrong
-                .filter_map(|line| wrong_call(line))
+                .filter_map(|line| command_problem(line))
                 .map(|why| format!("{name}: {why}")),
         );
         for target in lines.iter().filter_map(|line| line.strip_prefix("make ")) {
@@ -149,7 +149,10 @@ fn settings_and_addresses_that_are_named_exist() {
             let is_code = quire::http::error::ERROR_TABLE
                 .iter()
                 .any(|row| row.2 == word);
-            if is_setting && !is_code && options::setting(word).is_none() && !OTHERS.contains(&word)
+            if is_setting
+                && !is_code
+                && options::setting(word).is_none()
+                && !FOREIGN_NAMES.contains(&word)
             {
                 faults.push(format!("{name}: no setting {word}"));
             }
@@ -157,7 +160,7 @@ fn settings_and_addresses_that_are_named_exist() {
             let is_path = ["/api/", "/v1/"]
                 .iter()
                 .any(|start| path.starts_with(start));
-            if is_path && !ROUTES.iter().any(|route| fits(route.path, path)) {
+            if is_path && !ROUTES.iter().any(|route| matches_route(route.path, path)) {
                 faults.push(format!("{name}: no address {path}"));
             }
         }
@@ -174,7 +177,7 @@ fn settings_and_addresses_that_are_named_exist() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-fn fits(route: &str, path: &str) -> bool {
+fn matches_route(route: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (route.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
@@ -189,17 +192,17 @@ fn fits(route: &str, path: &str) -> bool {
 
 /// Returns the sources without tests, with multi-line string literals joined.
 fn sources() -> String {
-    fn walk(folder: &Path, all: &mut Vec<PathBuf>) {
+    fn collect_files(folder: &Path, all: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             match path.is_dir() {
-                true => walk(&path, all),
+                true => collect_files(&path, all),
                 false => all.push(path),
             }
         }
     }
     let mut paths = Vec::new();
-    walk(&Path::new(ROOT).join("src"), &mut paths);
+    collect_files(&Path::new(ROOT).join("src"), &mut paths);
     let mut joined = String::new();
     for path in paths {
         let text = std::fs::read_to_string(path).unwrap();
@@ -263,10 +266,10 @@ fn examples_in_the_manual_run() {
         .env("QUIRE_PROVIDERS", &json[0])
         .env("QUIRE_MODELS_FILE", "models.json");
     command.env("LAB_KEY", "k").env("CONNECT_TIMEOUT", "1");
-    let listed = command.output().unwrap();
-    let shown = String::from_utf8_lossy(&listed.stdout);
+    let list = command.output().unwrap();
+    let body = String::from_utf8_lossy(&list.stdout);
     assert!(
-        listed.status.success() && shown.contains("lab/qwen3"),
-        "{listed:?}"
+        list.status.success() && body.contains("lab/qwen3"),
+        "{list:?}"
     );
 }

@@ -10,7 +10,7 @@ use super::Place;
 
 /// Returns the server's answers to this input. Its stdin stays open until this many answers have arrived, as with
 /// a real client.
-fn answers(place: &Place, input: &str, count: usize) -> Vec<Value> {
+fn mcp_answers(place: &Place, input: &str, count: usize) -> Vec<Value> {
     let mut command = place.quire(&["mcp"]);
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = pipes.spawn().unwrap();
@@ -47,7 +47,7 @@ fn tools_are_served_over_stdin() {
         .iter()
         .map(|message| format!("{message}\n"))
         .collect();
-    let answers = answers(&place, &(input + "{\n"), 8);
+    let answers = mcp_answers(&place, &(input + "{\n"), 8);
     let of = |id: Value| answers.iter().find(|answer| answer["id"] == id).unwrap();
     assert_eq!(answers.len(), 8, "{answers:?}");
     assert_eq!(of(json!(1))["result"]["serverInfo"]["name"], "quire");

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The path under which the server is available.
-pub const PATH: &str = "/quire";
+pub const PUBLIC_PATH: &str = "/quire";
 
 /// What nginx does with the path when it forwards a request.
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +23,14 @@ pub struct Nginx {
 
 /// Whether nginx is installed; if not, prints that the test is skipped.
 pub fn is_installed() -> bool {
-    let asked = Command::new("nginx")
+    let output = Command::new("nginx")
         .arg("-v")
         .stderr(Stdio::null())
         .status();
-    if asked.is_err() {
+    if output.is_err() {
         eprintln!("skipped: there is no nginx on this machine (make test installs it)");
     }
-    asked.is_ok()
+    output.is_ok()
 }
 
 /// Returns a port that nothing listens on.
@@ -40,7 +40,7 @@ pub fn free_port() -> u16 {
 }
 
 impl Nginx {
-    /// Starts an nginx on `port` that serves the server at this address under [`PATH`].
+    /// Starts an nginx on `port` that serves the server at this address under [`PUBLIC_PATH`].
     pub fn start(port: u16, server: &str, style: PathStyle) -> Self {
         let folder =
             std::env::temp_dir().join(format!("quire-nginx-{}-{port}", std::process::id()));
@@ -55,7 +55,7 @@ impl Nginx {
              http {{ access_log off; client_body_temp_path {place}/b; proxy_temp_path {place}/p;
              fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u; scgi_temp_path {place}/s;
              server {{ listen 127.0.0.1:{port};
-             location {PATH}/ {{
+             location {PUBLIC_PATH}/ {{
                  proxy_pass http://{server}{slash}; proxy_http_version 1.1; proxy_buffering off;
                  proxy_request_buffering off; client_max_body_size 60m; proxy_set_header Connection \"\";
                  proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -69,10 +69,10 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let begun = Instant::now();
+        let started_at = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
-                begun.elapsed() < Duration::from_secs(20),
+                started_at.elapsed() < Duration::from_secs(20),
                 "nginx does not start"
             );
             std::thread::sleep(Duration::from_millis(50));

@@ -2,22 +2,22 @@
 
 use crate::Place;
 
-const SOUND: &str = "id = \"mine\"\nname = \"Mine\"\n[[stages]]\nname = \"initial\"\nprompt = \"{question}\"\n[[stages]]\nname = \"ultra\"\nprompt = \"{peers}\"\n";
+const VALID_PATTERN: &str = "id = \"mine\"\nname = \"Mine\"\n[[stages]]\nname = \"initial\"\nprompt = \"{question}\"\n[[stages]]\nname = \"ultra\"\nprompt = \"{peers}\"\n";
 
 #[test]
 fn patterns_are_listed_shown_and_checked() {
     let place = Place::new();
-    let listed = place.run(&["patterns", "list"]);
-    assert_eq!(listed.code, Some(0), "{}", listed.err);
+    let output = place.run(&["patterns", "list"]);
+    assert_eq!(output.code, Some(0), "{}", output.err);
     for id in ["critique", "fact_check", "stakeholder"] {
-        assert!(listed.out.contains(id), "{id}: {}", listed.out);
+        assert!(output.out.contains(id), "{id}: {}", output.out);
     }
-    assert!(!place.data().exists(), "looking makes nothing");
-    let shown = place.run(&["patterns", "show", "critique"]);
+    assert!(!place.data_folder().exists(), "looking makes nothing");
+    let result = place.run(&["patterns", "show", "critique"]);
     assert!(
-        shown.out.contains("verdict: supported | contradicted"),
+        result.out.contains("verdict: supported | contradicted"),
         "{}",
-        shown.out
+        result.out
     );
 
     // The JSON output is valid as a file.
@@ -37,10 +37,10 @@ fn patterns_are_listed_shown_and_checked() {
         checked.out
     );
 
-    std::fs::write(place.0.join("a.toml"), SOUND).unwrap();
+    std::fs::write(place.0.join("a.toml"), VALID_PATTERN).unwrap();
     std::fs::write(
         place.0.join("b.toml"),
-        SOUND.replace("{question}", "{qestion}"),
+        VALID_PATTERN.replace("{question}", "{qestion}"),
     )
     .unwrap();
     let checked = place.run(&["patterns", "check", "a.toml", "b.toml"]);
@@ -64,41 +64,41 @@ fn patterns_are_listed_shown_and_checked() {
 #[test]
 fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
     let place = Place::new();
-    let folder = place.data().join("patterns");
+    let folder = place.data_folder().join("patterns");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
+    std::fs::write(folder.join("mine.toml"), VALID_PATTERN).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
-    let listed = place.run(&["patterns"]);
-    assert_eq!(listed.code, Some(0));
+    let output = place.run(&["patterns"]);
+    assert_eq!(output.code, Some(0));
     assert!(
-        listed
+        output
             .out
             .lines()
             .any(|line| line.starts_with("mine ") && line.ends_with("the folder")),
         "{}",
-        listed.out
+        output.out
     );
     assert!(
-        listed
+        output
             .err
             .contains("bad.toml: line 1: invalid basic string"),
         "{}",
-        listed.err
+        output.err
     );
-    let asked = place.run(&["ask", "What is a quire?", "--pattern", "mine"]);
-    assert_eq!(asked.code, Some(0), "{}", asked.err);
+    let requests = place.run(&["ask", "What is a quire?", "--pattern", "mine"]);
+    assert_eq!(requests.code, Some(0), "{}", requests.err);
     for (words, why) in [
         (&["patterns", "show", "nobody"][..], "no pattern \"nobody\""),
-        (&["patterns", "show"], "the pattern's id is missing"),
+        (&["patterns", "show"], "the pattern's ID is missing"),
         (&["patterns", "check"], "needs a file"),
         (&["patterns", "bake"], "no action `bake`"),
         (&["patterns", "check", "nowhere.toml"], "is invalid"),
     ] {
-        let said = place.run(words);
+        let command_output = place.run(words);
         assert!(
-            said.code > Some(0) && said.err.contains(why),
+            command_output.code > Some(0) && command_output.err.contains(why),
             "{words:?}: {}",
-            said.err
+            command_output.err
         );
     }
 }
@@ -106,12 +106,12 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
 #[test]
 fn the_doctor_says_which_patterns_are_left_out() {
     let place = Place::new();
-    let folder = place.data().join("patterns");
+    let folder = place.data_folder().join("patterns");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("mine.toml"), SOUND).unwrap();
+    std::fs::write(folder.join("mine.toml"), VALID_PATTERN).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
-    let said = place.run(&["doctor", "--port", "0"]);
-    let text = format!("{}{}", said.out, said.err);
+    let output = place.run(&["doctor", "--port", "0"]);
+    let text = format!("{}{}", output.out, output.err);
     assert!(text.contains("one is read from the folder"), "{text}");
     assert!(text.contains("bad.toml: line 1"), "{text}");
 }

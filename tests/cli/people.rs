@@ -5,12 +5,12 @@ use super::Place;
 #[test]
 fn people_are_managed() {
     let place = Place::new();
-    let made = place
+    let created = place
         .run(&["user", "add", "Ada@Example.org", "--name", "Ada"])
         .expect_success();
     assert!(
-        made.contains("ada@example.org  admin  active") && made.contains("password: "),
-        "{made}"
+        created.contains("ada@example.org  admin  active") && created.contains("password: "),
+        "{created}"
     );
     place
         .run_with(
@@ -56,10 +56,10 @@ fn people_are_managed() {
     place
         .run(&["user", "delete", "ada@example.org", "--yes"])
         .expect_success();
-    let listed = place.run(&["user", "list"]).expect_success();
+    let output = place.run(&["user", "list"]).expect_success();
     assert!(
-        listed.starts_with("EMAIL") && listed.contains("\nb@b.co") && listed.lines().count() == 2,
-        "{listed}"
+        output.starts_with("EMAIL") && output.contains("\nb@b.co") && output.lines().count() == 2,
+        "{output}"
     );
     assert!(
         place

@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
-const KEY: &str = "sk-cli-0123456789-secret-wxyz";
+const PROVIDER_KEY: &str = "sk-cli-0123456789-secret-wxyz";
 
 /// Starts a provider that lists two models to callers with the key, until the test program ends.
 fn provider() -> String {
@@ -29,7 +29,7 @@ fn answer(mut line: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
     }
-    let (status, body) = match head.contains(&format!("Bearer {KEY}\r\n")) {
+    let (status, body) = match head.contains(&format!("Bearer {PROVIDER_KEY}\r\n")) {
         true => ("200 OK", r#"{"data":[{"id":"m"},{"id":"n"}]}"#),
         false => ("401 Unauthorized", r#"{"error":{"message":"no such key"}}"#),
     };
@@ -60,25 +60,25 @@ fn a_running_server_notices_provider_changes() {
         "--key-env",
         "BOX_KEY",
     ]);
-    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
+    CommandOutput::from_output(add.env("BOX_KEY", PROVIDER_KEY).output().unwrap()).expect_success();
     // The server notices the new provider within ten seconds and requests its models by itself.
-    let shown = |wanted: bool| {
+    let body = |wanted: bool| {
         let limit = Instant::now() + Duration::from_secs(60);
         while server.get("/api/models").contains("\"box/m\"") != wanted {
             assert!(Instant::now() < limit, "the server never noticed");
             std::thread::sleep(Duration::from_millis(100));
         }
     };
-    shown(true);
+    body(true);
     place.run(&["provider", "remove", "box"]).expect_success();
-    shown(false);
+    body(false);
 }
 
 #[test]
 fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
     let place = Place::new();
     let url = provider();
-    let words = [
+    let args = [
         "provider",
         "add",
         "box",
@@ -87,8 +87,8 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
         "--key-env",
         "BOX_KEY",
     ];
-    let mut add = place.quire(&words);
-    Said::of(add.env("BOX_KEY", KEY).output().unwrap()).expect_success();
+    let mut add = place.quire(&args);
+    CommandOutput::from_output(add.env("BOX_KEY", PROVIDER_KEY).output().unwrap()).expect_success();
     let mut command = place.quire(&["--port", "0"]);
     command.env("DISCOVER_LOCAL", "false");
     let mut server = Running::start(command);
@@ -119,11 +119,11 @@ fn server_with_key(place: &Place, key: &str) -> Running {
 fn models_with(place: &Place, words: &str) -> String {
     let limit = Instant::now() + Duration::from_secs(60);
     loop {
-        let listed = place.run(&["models"]).expect_success();
-        if listed.contains(words) {
-            return listed;
+        let output = place.run(&["models"]).expect_success();
+        if output.contains(words) {
+            return output;
         }
-        assert!(Instant::now() < limit, "{words}: {listed}");
+        assert!(Instant::now() < limit, "{words}: {output}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -132,17 +132,17 @@ fn models_with(place: &Place, words: &str) -> String {
 fn commands_list_the_models_of_the_running_server() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).expect_success();
-    let server = server_with_key(&place, KEY);
+    let server = server_with_key(&place, PROVIDER_KEY);
     let port = server.address.rsplit_once(':').unwrap().1.to_owned();
-    let listed = models_with(&place, "openai/m");
-    assert!(!listed.contains("demo/"), "{listed}");
-    let shown = place.run(&[]).expect_success();
-    assert!(shown.contains("Ready: openai/m"), "{shown}");
-    assert_eq!(shown.lines().count(), 4, "{shown}");
-    let said = place.run(&["doctor", "--port", &port]).expect_success();
+    let output = models_with(&place, "openai/m");
+    assert!(!output.contains("demo/"), "{output}");
+    let result = place.run(&[]).expect_success();
+    assert!(result.contains("Ready: openai/m"), "{result}");
+    assert_eq!(result.lines().count(), 4, "{result}");
+    let output_text = place.run(&["doctor", "--port", &port]).expect_success();
     let line = "ok       provider: openai of the running server";
-    assert!(said.contains(line), "{said}");
-    assert!(!said.contains("none is configured"), "{said}");
+    assert!(output_text.contains(line), "{output_text}");
+    assert!(!output_text.contains("none is configured"), "{output_text}");
 }
 
 #[test]
@@ -155,30 +155,33 @@ fn every_command_reports_a_refused_key() {
         &place,
         "No model of openai: its list of models could not be fetched",
     );
-    let shown = place.run(&[]).expect_success();
-    assert!(shown.contains("No model of openai is ready"), "{shown}");
-    let asked = place.run(&["ask", "Why?", "--quiet"]).refused(2);
-    assert!(asked.contains("no model of openai is ready"), "{asked}");
-    let said = place.run(&["doctor", "--port", &port]).expect_success();
+    let output = place.run(&[]).expect_success();
+    assert!(output.contains("No model of openai is ready"), "{output}");
+    let requests = place.run(&["ask", "Why?", "--quiet"]).refused(2);
+    assert!(
+        requests.contains("no model of openai is ready"),
+        "{requests}"
+    );
+    let output_text = place.run(&["doctor", "--port", &port]).expect_success();
     let line = "warning  provider: openai of the running server: its list";
-    assert!(said.contains(line), "{said}");
+    assert!(output_text.contains(line), "{output_text}");
 }
 
 #[test]
 fn a_server_without_an_account_is_described_in_four_lines() {
     let place = Place::new();
     let _server = Running::start(place.quire(&["--port", "0"]));
-    let shown = place.run(&[]).expect_success();
-    let lines: Vec<&str> = shown.lines().collect();
+    let output = place.run(&[]).expect_success();
+    let lines: Vec<&str> = output.lines().collect();
     let begins = [
         "Quire is listening on http",
         "The data is in",
         "There is no account yet",
         "4 demo models are ready",
     ];
-    assert_eq!(lines.len(), begins.len(), "{shown}");
+    assert_eq!(lines.len(), begins.len(), "{output}");
     for (line, begin) in lines.iter().zip(begins) {
-        assert!(line.starts_with(begin), "{shown}");
+        assert!(line.starts_with(begin), "{output}");
     }
 }
 
@@ -187,7 +190,7 @@ fn a_provider_is_added_without_its_key_on_the_command_line() {
     let place = Place::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
-    let asked = std::thread::spawn(move || {
+    let request = std::thread::spawn(move || {
         let mut heads = Vec::new();
         for body in ["{\"data\":[{\"id\":\"m\"}]}", "{\"data\":[]}"] {
             let (mut socket, _) = listener.accept().unwrap();
@@ -201,22 +204,28 @@ fn a_provider_is_added_without_its_key_on_the_command_line() {
         heads
     });
     let key = "sk-cli-0123456789-tail";
-    let words = ["provider", "add", "box", "--base-url", &base, "--key-stdin"];
-    let said = place.run_with(&words, &format!("{key}\n"));
-    assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.out.contains("lists one model"), "{}", said.out);
+    let args = ["provider", "add", "box", "--base-url", &base, "--key-stdin"];
+    let output = place.run_with(&args, &format!("{key}\n"));
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert!(output.out.contains("lists one model"), "{}", output.out);
     let listed = place.run(&["provider", "list"]);
     assert!(listed.out.contains("box") && listed.out.contains("ends in tail"));
     assert!(!listed.out.contains("0123456789"));
     assert_eq!(place.run(&["provider", "test", "box"]).code, Some(0));
-    assert!(asked.join().unwrap().iter().all(|head| head.contains(key)));
+    assert!(
+        request
+            .join()
+            .unwrap()
+            .iter()
+            .all(|head| head.contains(key))
+    );
     assert_eq!(place.run(&["provider", "remove", "box"]).code, Some(0));
     assert_eq!(place.run(&["provider", "remove", "box"]).code, Some(1));
-    for words in [
+    for args in [
         &["provider"][..],
         &["provider", "buy"],
         &["provider", "add"],
     ] {
-        assert_eq!(place.run(words).code, Some(2), "{words:?}");
+        assert_eq!(place.run(args).code, Some(2), "{args:?}");
     }
 }

@@ -10,7 +10,7 @@ fn a_question_is_answered_without_an_account_and_nothing_stays() {
         "/tests/data/documents/gpl-3.txt"
     );
     let question = "What must be done to convey modified source versions?";
-    let words = [
+    let args = [
         "ask",
         question,
         "--file",
@@ -21,13 +21,21 @@ fn a_question_is_answered_without_an_account_and_nothing_stays() {
         "demo/extract",
         "--json",
     ];
-    let said = place.run(&words);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    let result: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let output = place.run(&args);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let result: serde_json::Value = serde_json::from_str(&output.out).unwrap();
     assert_eq!(result["status"], "completed", "{result}");
-    assert!(said.err.contains("demo/extract answered"), "{}", said.err);
-    assert!(said.err.contains("this run is not stored"), "{}", said.err);
-    assert!(!place.data().exists());
+    assert!(
+        output.err.contains("demo/extract answered"),
+        "{}",
+        output.err
+    );
+    assert!(
+        output.err.contains("this run is not stored"),
+        "{}",
+        output.err
+    );
+    assert!(!place.data_folder().exists());
 }
 
 #[test]
@@ -78,7 +86,7 @@ fn invalid_questions_are_refused() {
         ),
         (&["ask", "q", "--preset", "nonsense"], 2, "--preset: "),
         (&["ask", "q", "--document", "x"], 2, "--document: "),
-        (&["history", "show", "x"], 2, "is not the id of a thread"),
+        (&["history", "show", "x"], 2, "is not the ID of a thread"),
     ] {
         let err = place.run(words).refused(code);
         assert!(err.contains(why), "{words:?}: {err}");

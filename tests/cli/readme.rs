@@ -15,7 +15,7 @@ fn readme() -> String {
 }
 
 /// Returns a place with README's example files, and `quire` in its folder `bin`.
-fn place() -> Place {
+fn readme_place() -> Place {
     let place = Place::new();
     let experiments = texts()
         .into_iter()
@@ -36,7 +36,7 @@ fn place() -> Place {
 }
 
 /// Runs a script with README's environment; fails unless every command in it succeeds.
-fn run(place: &Place, script: &str) -> String {
+fn run_script(place: &Place, script: &str) -> String {
     let system = std::env::var("PATH").unwrap();
     let mut command = place.quire(&[]);
     let envs: Vec<_> = command
@@ -75,7 +75,7 @@ fn readme_is_short() {
 
 #[test]
 fn commands_next_to_a_server_work() {
-    let place = place();
+    let place = readme_place();
     let server = Running::start(place.quire(&["serve", "--port", "0"]));
     let has_curl = Command::new("curl").arg("--version").output().is_ok();
     if !has_curl {
@@ -97,26 +97,26 @@ fn commands_next_to_a_server_work() {
         })
         .collect();
     assert!(script.len() >= 3, "{script:?}");
-    let out = run(&place, &script.join("\n"));
+    let out = run_script(&place, &script.join("\n"));
     assert!(out.contains("water board"), "{out}");
     assert!(!has_curl || out.contains("\"chat.completion\""), "{out}");
 }
 
 #[test]
 fn commands_of_the_table_work() {
-    let place = place();
+    let place = readme_place();
     let readme = readme();
     let rows = readme
         .lines()
         .filter_map(|line| line.strip_prefix("| `quire ")?.split('`').next());
     let rows: Vec<&str> = rows.collect();
     assert_eq!(rows.len(), 10, "{rows:?}");
-    run(&place, "quire user add root@example.org --admin");
+    run_script(&place, "quire user add root@example.org --admin");
     // `quire serve` is run above.
     for row in rows.iter().filter(|row| **row != "serve") {
-        run(&place, &format!("quire {row}"));
+        run_script(&place, &format!("quire {row}"));
     }
-    run(
+    run_script(
         &place,
         "quire help; quire help money; quire help providers; quire help hosts",
     );

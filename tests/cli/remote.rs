@@ -3,10 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
 /// Returns a server with an account, and its API key.
-fn served(place: &Place) -> (Running, String) {
+fn start_server(place: &Place) -> (Running, String) {
     let mut command = place.quire(&["serve"]);
     command.env("PORT", "0").env("USE_MOCK", "true");
     let server = Running::start(command);
@@ -18,7 +18,12 @@ fn served(place: &Place) -> (Running, String) {
     (server, key.trim().to_owned())
 }
 
-fn ask(other: &Place, server: &Running, key: &str, words: &[&str]) -> std::process::Command {
+fn ask_command(
+    other: &Place,
+    server: &Running,
+    key: &str,
+    words: &[&str],
+) -> std::process::Command {
     let url = format!("http://{}", server.address);
     let mut all = vec!["ask", "--server", &url, "--panel", "demo/extract"];
     all.extend_from_slice(words);
@@ -30,20 +35,22 @@ fn ask(other: &Place, server: &Running, key: &str, words: &[&str]) -> std::proce
 #[test]
 fn a_running_server_answers_and_keeps_it() {
     let (place, other) = (Place::new(), Place::new());
-    let (server, key) = served(&place);
+    let (server, key) = start_server(&place);
     std::fs::write(
         other.0.join("lease.txt"),
         "The lease of the mill ends in 2031.\n",
     )
     .unwrap();
-    let words = [
+    let args = [
         "When does the lease end?",
         "--file",
         "lease.txt",
         "--quiet",
         "--json",
     ];
-    let answer = Said::of(ask(&other, &server, &key, &words).output().unwrap()).expect_success();
+    let answer =
+        CommandOutput::from_output(ask_command(&other, &server, &key, &args).output().unwrap())
+            .expect_success();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["status"], "completed");
     assert!(
@@ -51,29 +58,35 @@ fn a_running_server_answers_and_keeps_it() {
         "{answer}"
     );
     // Nothing is left behind on the client's machine.
-    assert!(!other.data().exists());
+    assert!(!other.data_folder().exists());
     let words = ["When does the lease end?", "--depth", "quick"];
-    let said = Said::of(ask(&other, &server, &key, &words).output().unwrap());
-    assert_eq!(said.code, Some(0));
-    assert!(said.err.contains("demo/extract answered"), "{}", said.err);
-    assert!(!said.out.trim().is_empty());
+    let command_output =
+        CommandOutput::from_output(ask_command(&other, &server, &key, &words).output().unwrap());
+    assert_eq!(command_output.code, Some(0));
+    assert!(
+        command_output.err.contains("demo/extract answered"),
+        "{}",
+        command_output.err
+    );
+    assert!(!command_output.out.trim().is_empty());
 }
 
 #[test]
 fn remote_errors_are_explained() {
     let (place, other) = (Place::new(), Place::new());
-    let (server, key) = served(&place);
-    let refused = |key: &str, words: &[&str], code| {
-        Said::of(ask(&other, &server, key, words).output().unwrap()).refused(code)
+    let (server, key) = start_server(&place);
+    let response = |key: &str, words: &[&str], code| {
+        CommandOutput::from_output(ask_command(&other, &server, key, words).output().unwrap())
+            .refused(code)
     };
-    let why = refused("quire_wrong", &["Why?"], 1);
+    let why = response("quire_wrong", &["Why?"], 1);
     assert!(why.contains("QUIRE_API_KEY"), "{why}");
-    let why = refused(&key, &["Why?", "--pattern", "nonsense"], 2);
+    let why = response(&key, &["Why?", "--pattern", "nonsense"], 2);
     assert!(why.contains("--pattern: must be one of"), "{why}");
-    let why = refused(&key, &["Why?", "--file", "missing.txt"], 1);
+    let why = response(&key, &["Why?", "--file", "missing.txt"], 1);
     assert!(why.contains("missing.txt"), "{why}");
     let mut nowhere = other.quire(&["ask", "Why?", "--server", "http://127.0.0.1:1"]);
-    let why = Said::of(nowhere.output().unwrap()).refused(1);
+    let why = CommandOutput::from_output(nowhere.output().unwrap()).refused(1);
     assert!(why.contains("cannot reach the server"), "{why}");
     other
         .run(&["ask", "Why?", "--server", "x", "--as", "a@b.example"])
@@ -83,9 +96,9 @@ fn remote_errors_are_explained() {
 #[test]
 fn ctrl_c_stops_the_run_on_the_server() {
     let (place, other) = (Place::new(), Place::new());
-    let (server, key) = served(&place);
+    let (server, key) = start_server(&place);
     let question = "Is it thin? ".repeat(400);
-    let mut command = ask(
+    let mut command = ask_command(
         &other,
         &server,
         &key,
@@ -109,7 +122,10 @@ fn ctrl_c_stops_the_run_on_the_server() {
         .args(["-INT", &id])
         .status()
         .unwrap();
-    let said = Said::of(child.wait_with_output().unwrap());
+    let output = CommandOutput::from_output(child.wait_with_output().unwrap());
     // Stopped, unless it had ended before the signal arrived.
-    assert!(said.code == Some(130) || said.code == Some(0), "{said:?}");
+    assert!(
+        output.code == Some(130) || output.code == Some(0),
+        "{output:?}"
+    );
 }

@@ -23,12 +23,12 @@ fn the_server_says_where_it_is_and_stops_in_order() {
         // The command line works while it is running.
         place.run(&["user", "list"]).expect_success();
         server.signal(signal);
-        let said = server.ended();
-        assert_eq!(said.code, Some(0), "{said:?}");
-        assert!(said.err.contains("stopped"), "{said:?}");
+        let message = server.wait_for_exit();
+        assert_eq!(message.code, Some(0), "{message:?}");
+        assert!(message.err.contains("stopped"), "{message:?}");
     }
     assert_eq!(
-        std::fs::metadata(place.data().join("secret"))
+        std::fs::metadata(place.data_folder().join("secret"))
             .unwrap()
             .len(),
         65
@@ -39,7 +39,7 @@ fn the_server_says_where_it_is_and_stops_in_order() {
 fn a_second_signal_ends_it_at_once() {
     let place = Place::new();
     let mut server = Running::start(place.quire(&["--port", "0", "--shutdown-timeout", "600"]));
-    let mut err = server.errors();
+    let mut err = server.stderr_lines();
     // An unfinished request delays the server's shutdown.
     let mut socket = TcpStream::connect(&server.address).unwrap();
     let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
@@ -61,8 +61,8 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_port_in_use_is_reported() {
     let place = Place::new();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
     let err = place.run(&["--port", &port]).refused(1);
     assert!(
         err.contains(&format!(

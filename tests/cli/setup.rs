@@ -12,12 +12,12 @@ use super::{Place, Running};
 const PASSWORD: &str = "Tr4verse-Orchid";
 
 /// Returns the command for a server reachable from other machines, as in a container.
-fn exposed(place: &Place) -> Command {
+fn exposed_command(place: &Place) -> Command {
     place.quire(&["serve", "--host", "0.0.0.0", "--port", "0"])
 }
 
 /// Returns its output after the first line, through the message about registration.
-fn told(server: &mut Running) -> Vec<String> {
+fn startup_output(server: &mut Running) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -52,12 +52,12 @@ fn register(server: &Running, email: &str, token: Option<&str>) -> (u16, Value) 
     (status, serde_json::from_str(body).unwrap())
 }
 
-fn token(lines: &[String]) -> String {
+fn setup_token(lines: &[String]) -> String {
     let link = lines.iter().find_map(|line| line.split_once("#setup="));
     link.unwrap_or_else(|| panic!("{lines:?}")).1.to_owned()
 }
 
-fn index(server: &Running) -> Value {
+fn api_index(server: &Running) -> Value {
     let mut socket = TcpStream::connect(&server.address).unwrap();
     let host = &server.address;
     write!(
@@ -73,9 +73,9 @@ fn index(server: &Running) -> Value {
 #[test]
 fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once() {
     let place = Place::new();
-    let mut server = Running::start(exposed(&place));
+    let mut server = Running::start(exposed_command(&place));
     assert!(server.address.starts_with("0.0.0.0:"), "{}", server.address);
-    let lines = told(&mut server);
+    let lines = startup_output(&mut server);
     assert!(lines[0].contains("every network interface"), "{lines:?}");
     assert!(
         lines
@@ -87,8 +87,8 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
         lines.last().unwrap().contains("REGISTRATION=open"),
         "{lines:?}"
     );
-    assert_eq!(index(&server)["needs_setup_token"], true);
-    let token = token(&lines);
+    assert_eq!(api_index(&server)["needs_setup_token"], true);
+    let token = setup_token(&lines);
     // A stranger who registers first becomes an ordinary user, and guessing does not help.
     let (status, response) = register(&server, "eve@example.com", None);
     assert_eq!(
@@ -112,17 +112,17 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
             .contains("has an administrator already"),
         "{response}"
     );
-    assert_eq!(index(&server)["needs_setup_token"], false);
-    let mut err = server.errors();
+    assert_eq!(api_index(&server)["needs_setup_token"], false);
+    let mut err = server.stderr_lines();
     server.signal("-TERM");
     let mut log = String::new();
     err.read_to_string(&mut log).unwrap();
     assert!(!log.contains(&token), "{log}");
     // With an administrator, it is not mentioned.
-    let mut again = Running::start(exposed(&place));
-    again.signal("-TERM");
+    let mut restarted = Running::start(exposed_command(&place));
+    restarted.signal("-TERM");
     let mut rest = String::new();
-    again.out.read_to_string(&mut rest).unwrap();
+    restarted.out.read_to_string(&mut rest).unwrap();
     assert!(
         !rest.contains("setup") && !rest.contains("administrator"),
         "{rest}"
@@ -133,13 +133,13 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
 fn lost_disk_does_not_let_a_stranger_become_administrator() {
     let place = Place::new();
     let start = |place: &Place| {
-        let mut command = exposed(place);
+        let mut command = exposed_command(place);
         command.env("QUIRE_SETUP_TOKEN", "owner-only-0123456789");
         Running::start(command)
     };
     for _ in 0..2 {
         let mut server = start(&place);
-        let lines = told(&mut server);
+        let lines = startup_output(&mut server);
         assert!(
             lines
                 .iter()
@@ -152,7 +152,7 @@ fn lost_disk_does_not_let_a_stranger_become_administrator() {
         let (_, response) = register(&server, "ada@example.com", Some("owner-only-0123456789"));
         assert_eq!(response["user"]["role"], "admin", "{response}");
         drop(server);
-        std::fs::remove_dir_all(place.data()).unwrap();
+        std::fs::remove_dir_all(place.data_folder()).unwrap();
     }
 }
 
@@ -169,7 +169,7 @@ fn production_needs_the_token_on_loopback_too_and_closed_registration_admits_it(
     assert!(line.contains("no administrator yet"), "{line}");
     line.clear();
     server.out.read_line(&mut line).unwrap();
-    let token = token(&[line.trim().to_owned()]);
+    let token = setup_token(&[line.trim().to_owned()]);
     let (status, response) = register(&server, "eve@example.com", None);
     assert_eq!(status, 403, "{response}");
     let (status, response) = register(&server, "ada@example.com", Some(&token));
@@ -183,7 +183,7 @@ fn production_needs_the_token_on_loopback_too_and_closed_registration_admits_it(
 #[test]
 fn an_invitation_is_not_needed_with_the_token_and_is_without_it() {
     let place = Place::new();
-    let mut command = exposed(&place);
+    let mut command = exposed_command(&place);
     command
         .env("REGISTRATION", "invite")
         .env("QUIRE_SETUP_TOKEN", "owner-only-0123456789");
@@ -202,17 +202,17 @@ fn an_invitation_is_not_needed_with_the_token_and_is_without_it() {
 fn the_machine_makes_an_administrator_and_loopback_stays_as_it_was() {
     let place = Place::new();
     let mut server = Running::start(place.quire(&["serve", "--port", "0"]));
-    let lines = told(&mut server);
+    let lines = startup_output(&mut server);
     assert!(lines[0].starts_with("There is no account yet"), "{lines:?}");
     let (_, response) = register(&server, "ada@example.com", None);
     assert_eq!(response["user"]["role"], "admin", "{response}");
     drop(server);
     let other = Place::new();
-    let said = other
+    let message = other
         .run(&["user", "add", "root@example.com", "--admin"])
         .expect_success();
-    assert!(said.contains("admin"), "{said}");
-    let server = Running::start(exposed(&other));
+    assert!(message.contains("admin"), "{message}");
+    let server = Running::start(exposed_command(&other));
     let (_, response) = register(&server, "eve@example.com", None);
     assert_eq!(response["user"]["role"], "user", "{response}");
 }
@@ -226,8 +226,8 @@ fn a_public_address_in_front_of_loopback_needs_the_token() {
     };
     let place = Place::new();
     let mut server = behind(&place, "https://quire.example.com");
-    let lines = told(&mut server);
-    let link = token(&lines);
+    let lines = startup_output(&mut server);
+    let link = setup_token(&lines);
     let (status, told_eve) = register(&server, "eve@example.com", None);
     assert_eq!((status, &told_eve["user"]["role"]), (200, &json!("user")));
     let (_, told_ada) = register(&server, "ada@example.com", Some(&link));
@@ -243,12 +243,12 @@ fn a_public_address_in_front_of_loopback_needs_the_token() {
 #[test]
 fn a_short_setup_token_is_refused_and_render_makes_one() {
     let place = Place::new();
-    let mut command = exposed(&place);
+    let mut command = exposed_command(&place);
     command.env("QUIRE_SETUP_TOKEN", "short");
-    let said = super::Said::of(command.output().unwrap()).refused(2);
+    let error = super::CommandOutput::from_output(command.output().unwrap()).refused(2);
     assert!(
-        said.contains("QUIRE_SETUP_TOKEN") && said.contains("16 characters"),
-        "{said}"
+        error.contains("QUIRE_SETUP_TOKEN") && error.contains("16 characters"),
+        "{error}"
     );
     let render = Path::new(env!("CARGO_MANIFEST_DIR")).join("render.yaml");
     let text = std::fs::read_to_string(render).unwrap();

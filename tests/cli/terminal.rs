@@ -3,10 +3,10 @@
 
 use std::process::Command;
 
-use super::{Place, Running, Said};
+use super::{CommandOutput, Place, Running};
 
 /// Returns a command's output on a terminal of 80 columns.
-fn on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> String {
+fn run_on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> String {
     let own = place.quire(&[]);
     let shell = format!("stty cols 80 rows 24; {line}");
     let mut command = Command::new("script");
@@ -31,7 +31,7 @@ fn on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> Strin
 }
 
 /// Returns the width of a line in columns, without escape sequences.
-fn columns(line: &str) -> usize {
+fn line_width(line: &str) -> usize {
     let mut count = 0;
     let mut letters = line.chars();
     while let Some(letter) = letters.next() {
@@ -88,8 +88,8 @@ fn all_output_fits_80_columns() {
         "quire ask 'What is *paper* made of?' -m demo/extract",
     ] {
         for colors in [&[][..], &[("NO_COLOR", "1")]] {
-            let text = on_terminal(&place, line, colors);
-            let wide: Vec<&str> = text.lines().filter(|line| columns(line) > 80).collect();
+            let text = run_on_terminal(&place, line, colors);
+            let wide: Vec<&str> = text.lines().filter(|line| line_width(line) > 80).collect();
             assert!(wide.is_empty(), "{line}: {wide:?}");
             let is_styled = ["\x1b[1m", "\x1b[3m", "\x1b[36m"]
                 .iter()
@@ -102,7 +102,7 @@ fn all_output_fits_80_columns() {
 #[test]
 fn the_answer_comes_before_the_summary() {
     let place = Place::new();
-    let text = on_terminal(
+    let text = run_on_terminal(
         &place,
         "quire ask 'What is a quire of paper?' -m demo/extract",
         &[],
@@ -142,10 +142,10 @@ fn lists_have_a_header_and_json_and_say_when_they_are_empty() {
             "{words:?}: {json}"
         );
     }
-    let listed = place.run(&["user", "list"]).expect_success();
+    let output = place.run(&["user", "list"]).expect_success();
     assert!(
-        listed.contains("just now") && listed.contains("never"),
-        "{listed}"
+        output.contains("just now") && output.contains("never"),
+        "{output}"
     );
 }
 
@@ -167,7 +167,7 @@ fn quire_without_arguments_prints_four_lines() {
         std::io::BufRead::read_line(&mut server.out, &mut line).unwrap();
         lines.push(line);
     }
-    let data = place.data().display().to_string();
+    let data = place.data_folder().display().to_string();
     assert!(lines[0].starts_with("There is no account yet"), "{lines:?}");
     assert!(lines[1].contains(&data), "{lines:?}");
     assert!(
@@ -182,7 +182,7 @@ fn quire_without_arguments_prints_four_lines() {
     command
         .env("DISCOVER_LOCAL", "false")
         .env("USE_MOCK", "true");
-    let text = Said::of(command.output().unwrap()).expect_success();
+    let text = CommandOutput::from_output(command.output().unwrap()).expect_success();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
     assert_eq!(
@@ -210,7 +210,7 @@ fn data_is_kept_where_the_platform_keeps_it() {
         let mut command = place.quire(words);
         command.env_remove("QUIRE_DATA").env("HOME", &home);
         command.envs(environment.iter().copied());
-        Said::of(command.output().unwrap()).expect_success();
+        CommandOutput::from_output(command.output().unwrap()).expect_success();
     };
     add(&["user", "add", "a@b.co"], &[]);
     assert!(home.join(".local/share/quire/quire.db").exists());
@@ -233,10 +233,10 @@ fn an_unusable_data_folder_error_names_the_setting() {
     for folder in ["file", "file/below", "/proc/nowhere", "/sys/quire"] {
         let mut command = place.quire(&["serve", "--port", "0"]);
         command.env("QUIRE_DATA", folder);
-        let said = Said::of(command.output().unwrap()).refused(1);
+        let error = CommandOutput::from_output(command.output().unwrap()).refused(1);
         assert!(
-            said.contains(folder) && said.contains("--data or QUIRE_DATA"),
-            "{folder}: {said}"
+            error.contains(folder) && error.contains("--data or QUIRE_DATA"),
+            "{folder}: {error}"
         );
     }
 }
@@ -246,7 +246,7 @@ fn a_misspelled_setting_is_reported() {
     let place = Place::new();
     let mut command = place.quire(&["models"]);
     command.env("OPENAI_KEY", "sk-0123456789abcdef");
-    let said = Said::of(command.output().unwrap());
+    let said = CommandOutput::from_output(command.output().unwrap());
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(
         said.err.contains("did you mean OPENAI_API_KEY?"),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::nginx::{self, Nginx, PATH, PathStyle};
-use super::{Place, Running, Said, fed};
+use super::nginx::{self, Nginx, PUBLIC_PATH, PathStyle};
+use super::{CommandOutput, Place, Running, run_with_input};
 
 /// A response: status, head, and body.
 struct Answered {
@@ -26,7 +26,7 @@ impl Answered {
 }
 
 /// Sends a request with these header lines to a local port.
-fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answered {
+fn send_request(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answered {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let length = body.len();
     write!(
@@ -84,18 +84,20 @@ fn all_features_work_under_a_path() {
 fn under_a_path(style: PathStyle) {
     let place = Place::new();
     let port = nginx::free_port();
-    let base = format!("http://127.0.0.1:{port}{PATH}");
+    let base = format!("http://127.0.0.1:{port}{PUBLIC_PATH}");
     let mut command = place.quire(&["--port", "0", "--use-mock", "--public-url", &base]);
     command.env("TRUSTED_PROXIES", "127.0.0.1");
     command.env("QUIRE_SETUP_TOKEN", "a-token-for-the-first");
     let server = Running::start(command);
     let _nginx = Nginx::start(port, &server.address, style);
-    let get = |path: &str, headers: &str| send(port, "GET", &format!("{PATH}{path}"), headers, "");
+    let get = |path: &str, headers: &str| {
+        send_request(port, "GET", &format!("{PUBLIC_PATH}{path}"), headers, "")
+    };
     let post = |path: &str, headers: &str, body: Value| {
-        send(
+        send_request(
             port,
             "POST",
-            &format!("{PATH}{path}"),
+            &format!("{PUBLIC_PATH}{path}"),
             headers,
             &body.to_string(),
         )
@@ -116,8 +118,8 @@ fn under_a_path(style: PathStyle) {
         let first = get(path, "accept: text/html\r\n");
         let etag = first.head.lines().find(|line| line.starts_with("etag: "));
         let etag = etag.unwrap_or_else(|| panic!("{path}: {}", first.head));
-        let again = etag.replace("etag", "accept: text/html\r\nif-none-match") + "\r\n";
-        get(path, &again).is(304)
+        let second = etag.replace("etag", "accept: text/html\r\nif-none-match") + "\r\n";
+        get(path, &second).is(304)
     };
     for path in ["/login", "/manifest.webmanifest", "/api/openapi.json"] {
         assert!(unchanged(path), "{style:?}: {path}");
@@ -172,18 +174,18 @@ fn under_a_path(style: PathStyle) {
     // Addresses in responses.
     let asked =
         json!({"prompt": "Why?", "models": ["demo/extract"], "depth": "quick", "async": true});
-    let begun = post("/api/analyze", &format!("{JSON}{cookie}"), asked);
+    let started = post("/api/analyze", &format!("{JSON}{cookie}"), asked);
     assert!(
-        begun.head.contains("location: /quire/api/analyses/"),
+        started.head.contains("location: /quire/api/analyses/"),
         "{}",
-        begun.head
+        started.head
     );
-    let begun = begun.json();
+    let begun = started.json();
     for (field, end) in [("results_url", ""), ("events_url", "/events")] {
         let id = begun["analysis_id"].as_str().unwrap();
         assert_eq!(
             begun[field],
-            format!("{PATH}/api/analyses/{id}{end}"),
+            format!("{PUBLIC_PATH}/api/analyses/{id}{end}"),
             "{begun}"
         );
     }
@@ -192,7 +194,7 @@ fn under_a_path(style: PathStyle) {
     let link = format!("{base}/login?invite=");
     assert!(url.starts_with(&link), "{}", invited.body);
     let path_of = |answered: &Answered| answered.json()["path"].as_str().unwrap().to_owned();
-    let host = base.strip_suffix(PATH).unwrap();
+    let host = base.strip_suffix(PUBLIC_PATH).unwrap();
     assert_eq!(format!("{host}{}", path_of(&invited)), url);
     let share = format!(
         "/api/analyses/{}/share",
@@ -226,7 +228,7 @@ fn under_a_path(style: PathStyle) {
             .env("QUIRE_API_KEY", key.trim());
         command
     };
-    let said = Said::of(
+    let said = CommandOutput::from_output(
         at_server(&["ask", "Why?", "-m", "demo/extract"])
             .output()
             .unwrap(),
@@ -236,7 +238,7 @@ fn under_a_path(style: PathStyle) {
         "{said:?}"
     );
     let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";
-    let said = Said::of(fed(at_server(&["mcp"]), request));
+    let said = CommandOutput::from_output(run_with_input(at_server(&["mcp"]), request));
     assert!(said.out.contains("list_patterns"), "{said:?}");
     let server_port = server.address.rsplit_once(':').unwrap().1;
     let said = place.run(&["doctor", "--port", server_port, "--public-url", &base]);
@@ -260,7 +262,7 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
         let server = Running::start(command);
         let port = server.address.rsplit_once(':').unwrap().1.parse().unwrap();
         let person = json!({"email": "ada@example.org", "password": "Tr4verse-Orchid", "setup_token": "a-token-for-the-first"});
-        send(
+        send_request(
             port,
             "POST",
             "/api/auth/register",
@@ -268,7 +270,7 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
             &person.to_string(),
         );
         let person = json!({"email": person["email"], "password": person["password"]});
-        let entered = send(port, "POST", "/api/auth/login", JSON, &person.to_string());
+        let entered = send_request(port, "POST", "/api/auth/login", JSON, &person.to_string());
         let access = format!("set-cookie: {prefix}quire_access=");
         let line = (entered.head.lines()).find(|line| line.starts_with(&access));
         let line = line.unwrap_or_else(|| panic!("{}", entered.head));
@@ -283,7 +285,7 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
 fn reserved_and_invalid_public_paths_are_refused() {
     let place = Place::new();
     for url in ["https://example.org/api", "https://example.org/a b"] {
-        let said = place.run(&["doctor", "--public-url", url]).refused(2);
-        assert!(said.contains("--public-url"), "{said}");
+        let error = place.run(&["doctor", "--public-url", url]).refused(2);
+        assert!(error.contains("--public-url"), "{error}");
     }
 }

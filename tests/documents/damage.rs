@@ -1,7 +1,7 @@
 //! Two hundred damaged files of each kind, the same every time: bits flipped, blocks cut, doubled, or cleared, and
 //! fragments inserted that are hard to parse. In archives, the content of entries is damaged. Each is read in a
 //! process like the server's, and none may make it panic, crash, or exceed its limits. `make mutations` reads all
-//! of them; a test run reads `FEW` of each, or as many as `DAMAGED=1000` sets.
+//! of them; a test run reads `ORDINARY_ROUNDS` of each, or as many as `DAMAGED=1000` sets.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 use quire::extract::ReadLimits;
 use quire::extract::child_protocol::{ARGUMENT, ReadRequest, ReportFrame};
 
-use crate::manifest::samples;
+use crate::manifest::load_samples;
 use crate::pack;
 
 /// Number of files of each kind in an ordinary run.
-const FEW: usize = 25;
+const ORDINARY_ROUNDS: usize = 25;
 /// Maximum size in bytes; larger files only take longer.
 const MAX_BYTES: usize = 100 << 10;
 
@@ -101,7 +101,7 @@ impl Chance {
     }
 }
 
-fn harm(bytes: &mut Vec<u8>, chance: &mut Chance) {
+fn damage_bytes(bytes: &mut Vec<u8>, chance: &mut Chance) {
     if bytes.is_empty() {
         return;
     }
@@ -114,8 +114,8 @@ fn harm(bytes: &mut Vec<u8>, chance: &mut Chance) {
         3 => bytes.truncate(at),
         4 => bytes[block].fill(0),
         5 => {
-            let again = bytes[block.clone()].to_vec();
-            bytes.splice(at..at, again);
+            let second = bytes[block.clone()].to_vec();
+            bytes.splice(at..at, second);
         }
         // Nested or long where a single item was expected.
         6 => {
@@ -131,22 +131,24 @@ fn harm(bytes: &mut Vec<u8>, chance: &mut Chance) {
 }
 
 /// Returns a damaged copy of a valid file.
-pub fn damaged(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
+pub fn damaged_copy(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
     let rounds = 1 + chance.below(4);
     let mut bytes = whole.to_vec();
     let inside = chance.below(4) != 0;
-    if inside && let Some(mut entries) = pack::open(whole).filter(|entries| !entries.is_empty()) {
+    if inside
+        && let Some(mut entries) = pack::read_directory(whole).filter(|entries| !entries.is_empty())
+    {
         for _ in 0..rounds {
             let entry = chance.below(entries.len());
-            harm(&mut entries[entry].1, chance);
+            damage_bytes(&mut entries[entry].1, chance);
         }
         if chance.below(8) == 0 {
             let gone = chance.below(entries.len());
             entries.remove(gone);
         }
-        return pack::pack(&entries);
+        return pack::write_archive(&entries);
     }
-    (0..rounds).for_each(|_| harm(&mut bytes, chance));
+    (0..rounds).for_each(|_| damage_bytes(&mut bytes, chance));
     bytes
 }
 
@@ -154,9 +156,9 @@ pub fn damaged(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
 pub type File = (String, Vec<u8>);
 
 /// Returns small valid files by kind.
-pub fn whole() -> Vec<(String, Vec<File>)> {
+pub fn valid_files() -> Vec<(String, Vec<File>)> {
     let mut kinds: Vec<(String, Vec<File>)> = Vec::new();
-    for sample in samples() {
+    for sample in load_samples() {
         let (folder, bytes) = (sample.folder().to_owned(), sample.bytes());
         if bytes.len() > MAX_BYTES {
             continue;
@@ -170,13 +172,15 @@ pub fn whole() -> Vec<(String, Vec<File>)> {
     kinds
 }
 
-pub fn rounds() -> usize {
+pub fn round_count() -> usize {
     let response = std::env::var("DAMAGED").ok();
-    response.and_then(|text| text.parse().ok()).unwrap_or(FEW)
+    response
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(ORDINARY_ROUNDS)
 }
 
 /// Runs the reading process on a file. Returns what is wrong with its output, if anything.
-fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
+fn run_reader(name: &str, bytes: &[u8]) -> Result<(), String> {
     let job = ReadRequest {
         name: name.to_owned(),
         encoding: None,
@@ -250,19 +254,19 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
 #[test]
 fn damaged_files_affect_only_their_document() {
     let mut faults = Vec::new();
-    for (kind, files) in whole() {
+    for (kind, files) in valid_files() {
         let mut chance = Chance(kind.bytes().map(u64::from).sum());
-        for round in 0..rounds() {
+        for round in 0..round_count() {
             let (name, whole) = &files[round % files.len()];
-            let bytes = damaged(whole, &mut chance);
-            if let Err(error) = read(name, &bytes) {
-                keep(&kind, round, name, &bytes);
+            let bytes = damaged_copy(whole, &mut chance);
+            if let Err(error) = run_reader(name, &bytes) {
+                save_failing_file(&kind, round, name, &bytes);
                 faults.push(format!("{kind} {round}, made of {name}: {error}"));
             }
         }
         println!(
             "{kind}: {} damaged files, {} faults so far",
-            rounds(),
+            round_count(),
             faults.len()
         );
     }
@@ -270,7 +274,7 @@ fn damaged_files_affect_only_their_document() {
 }
 
 /// Keeps a failing file for inspection.
-pub fn keep(kind: &str, round: usize, name: &str, bytes: &[u8]) {
+pub fn save_failing_file(kind: &str, round: usize, name: &str, bytes: &[u8]) {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("damaged");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("{kind}-{round}-{name}")), bytes).unwrap();

@@ -4,9 +4,9 @@
 use quire::domain::chunk::PageText;
 use quire::extract::ReadReport;
 
-use crate::manifest::{Sample, samples};
+use crate::manifest::{Sample, load_samples};
 
-fn folded(text: &str) -> String {
+fn fold_text(text: &str) -> String {
     let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.retain(|c| {
         !matches!(
@@ -17,7 +17,7 @@ fn folded(text: &str) -> String {
     words
 }
 
-fn check(sample: &Sample, faults: &mut Vec<String>) {
+fn check_sample(sample: &Sample, faults: &mut Vec<String>) {
     let mut error = |what: String| faults.push(format!("{}: {what}", sample.path));
     match (sample.read(), &sample.refused) {
         (Err(why), Some(words)) => {
@@ -30,17 +30,17 @@ fn check(sample: &Sample, faults: &mut Vec<String>) {
         }
         (Err(why), None) => error(format!("refused: {}", why.message())),
         (Ok((report, _)), Some(_)) => error(format!("read, {} words", report.words)),
-        (Ok((report, pages)), None) => compare(sample, &report, &pages, &mut error),
+        (Ok((report, pages)), None) => compare_with_reference(sample, &report, &pages, &mut error),
     }
 }
 
-fn compare(
+fn compare_with_reference(
     sample: &Sample,
     report: &ReadReport,
     pages: &[PageText],
     error: &mut dyn FnMut(String),
 ) {
-    let all: Vec<String> = pages.iter().map(|page| folded(&page.text)).collect();
+    let all: Vec<String> = pages.iter().map(|page| fold_text(&page.text)).collect();
     let text = all.join(" ");
     for words in &sample.words {
         if !text.contains(words.as_str()) {
@@ -99,8 +99,8 @@ fn compare(
 #[test]
 fn expected_text_is_extracted_from_each_file() {
     let mut faults = Vec::new();
-    for sample in samples() {
-        check(&sample, &mut faults);
+    for sample in load_samples() {
+        check_sample(&sample, &mut faults);
     }
     assert!(
         faults.is_empty(),

@@ -46,7 +46,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/documents")
 }
 
-pub fn samples() -> Vec<Sample> {
+pub fn load_samples() -> Vec<Sample> {
     let text = std::fs::read_to_string(folder().join("MANIFEST.toml")).unwrap();
     let table = toml::from_str::<Table>(&text);
     // The error's own message repeats the whole file.
@@ -96,8 +96,8 @@ impl Sample {
 
 #[test]
 fn every_file_is_in_the_table_and_has_a_licence() {
-    let samples = samples();
-    let listed: Vec<&str> = samples.iter().map(|sample| sample.path.as_str()).collect();
+    let samples = load_samples();
+    let list: Vec<&str> = samples.iter().map(|sample| sample.path.as_str()).collect();
     for sample in &samples {
         assert!(folder().join(&sample.path).is_file(), "{}", sample.path);
         assert!(
@@ -112,10 +112,7 @@ fn every_file_is_in_the_table_and_has_a_licence() {
         for file in std::fs::read_dir(&kind).unwrap() {
             let file = file.unwrap().path();
             let name = file.strip_prefix(folder()).unwrap().to_str().unwrap();
-            assert!(
-                listed.contains(&name),
-                "{name} is in no row of MANIFEST.toml"
-            );
+            assert!(list.contains(&name), "{name} is in no row of MANIFEST.toml");
         }
     }
 }

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use quire::extract::{FileInput, ReadLimits, extract};
 
 /// Returns a file's text and all notes about it.
-fn read(bytes: &[u8], name: &str) -> (String, String) {
+fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
     let limits = ReadLimits::default();
     let input = FileInput {
         bytes,
@@ -26,7 +26,7 @@ fn read(bytes: &[u8], name: &str) -> (String, String) {
         let _ = writeln!(text, "{}\n{}", page.title, page.text);
         true
     });
-    let said = match report {
+    let output_text = match report {
         Ok(report) => {
             let gaps = report.gaps.iter().map(|gap| gap.why.clone());
             report
@@ -39,7 +39,7 @@ fn read(bytes: &[u8], name: &str) -> (String, String) {
         }
         Err(why) => why.message(),
     };
-    (text, said)
+    (text, output_text)
 }
 
 /// Returns a container with these files, without compression.
@@ -109,8 +109,8 @@ fn run(properties: &str, text: &str) -> String {
 }
 
 /// Checks that the file's text contains `text` or its notes contain `note`.
-fn check(what: &str, file: &[u8], name: &str, text: &str, note: &str) {
-    let (got, said) = read(file, name);
+fn check_contains(what: &str, file: &[u8], name: &str, text: &str, note: &str) {
+    let (got, said) = text_and_notes(file, name);
     let is_there = !text.is_empty() && got.contains(text);
     let is_said = !note.is_empty() && said.contains(note);
     assert!(is_there || is_said, "{name}: {what} is lost\n{got}\n{said}");

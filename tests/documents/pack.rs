@@ -10,7 +10,7 @@ use flate2::write::DeflateEncoder;
 /// A name and what is under it.
 pub type Entry = (String, Vec<u8>);
 
-fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
+fn read_number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     let field = bytes.get(at..at + width)?;
     Some(
         field
@@ -21,33 +21,40 @@ fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
 }
 
 /// Returns the entries of the central directory. `None` if it is not an archive.
-pub fn open(bytes: &[u8]) -> Option<Vec<Entry>> {
+pub fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     let end = bytes
         .windows(4)
         .rposition(|window| window == b"PK\x05\x06")?;
-    let (count, mut at) = (number(bytes, end + 10, 2)?, number(bytes, end + 16, 4)?);
+    let (count, mut at) = (
+        read_number(bytes, end + 10, 2)?,
+        read_number(bytes, end + 16, 4)?,
+    );
     let mut entries = Vec::new();
     for _ in 0..count {
-        let method = number(bytes, at + 10, 2)?;
-        let (packed, long) = (number(bytes, at + 20, 4)?, number(bytes, at + 28, 2)?);
+        let method = read_number(bytes, at + 10, 2)?;
+        let (packed, long) = (
+            read_number(bytes, at + 20, 4)?,
+            read_number(bytes, at + 28, 2)?,
+        );
         let name = String::from_utf8_lossy(bytes.get(at + 46..at + 46 + long)?).into_owned();
-        let local = number(bytes, at + 42, 4)?;
-        let start = local + 30 + number(bytes, local + 26, 2)? + number(bytes, local + 28, 2)?;
+        let local = read_number(bytes, at + 42, 4)?;
+        let start =
+            local + 30 + read_number(bytes, local + 26, 2)? + read_number(bytes, local + 28, 2)?;
         let inside = bytes.get(start..start + packed)?;
-        let mut whole = Vec::new();
+        let mut full = Vec::new();
         match method {
-            0 => whole.extend_from_slice(inside),
-            _ => drop(DeflateDecoder::new(inside).read_to_end(&mut whole).ok()?),
+            0 => full.extend_from_slice(inside),
+            _ => drop(DeflateDecoder::new(inside).read_to_end(&mut full).ok()?),
         }
-        entries.push((name, whole));
-        at += 46 + long + number(bytes, at + 30, 2)? + number(bytes, at + 32, 2)?;
+        entries.push((name, full));
+        at += 46 + long + read_number(bytes, at + 30, 2)? + read_number(bytes, at + 32, 2)?;
     }
     Some(entries)
 }
 
 /// Returns an archive of these entries with valid checksums. The first is stored uncompressed, as EPUB and
 /// OpenDocument require.
-pub fn pack(entries: &[Entry]) -> Vec<u8> {
+pub fn write_archive(entries: &[Entry]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (index, (name, whole)) in entries.iter().enumerate() {
         let mut sum = Crc::new();
@@ -94,12 +101,17 @@ fn packed_entries_round_trip() {
         ("mimetype".to_owned(), b"application/epub+zip".to_vec()),
         ("a/b.xml".to_owned(), b"<a>".repeat(500)),
     ];
-    assert_eq!(open(&pack(&entries)), Some(entries));
-    for sample in crate::manifest::samples() {
+    assert_eq!(read_directory(&write_archive(&entries)), Some(entries));
+    for sample in crate::manifest::load_samples() {
         let bytes = sample.bytes();
         if bytes.starts_with(b"PK\x03\x04") && sample.name() != "rbook-example.epub" {
-            let entries = open(&bytes).unwrap_or_else(|| panic!("{}", sample.path));
-            assert_eq!(open(&pack(&entries)), Some(entries), "{}", sample.path);
+            let entries = read_directory(&bytes).unwrap_or_else(|| panic!("{}", sample.path));
+            assert_eq!(
+                read_directory(&write_archive(&entries)),
+                Some(entries),
+                "{}",
+                sample.path
+            );
         }
     }
 }

@@ -3,20 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::samples;
-use crate::words::{count, recall};
+use crate::manifest::load_samples;
+use crate::words::{recall, word_counts};
 
 /// Minimum median recall of all files and of the PDFs, and of every other kind. It is lower for web pages, because
 /// unlike pandoc the reader leaves out menus.
-const MEDIAN: f64 = 0.97;
-const MEDIAN_OF_A_KIND: f64 = 0.95;
+const MIN_MEDIAN: f64 = 0.97;
+const MIN_MEDIAN_PER_KIND: f64 = 0.95;
 /// Share of files that may have a recall below 0.9.
-const FEW: f64 = 0.08;
+const MAX_LOW_SHARE: f64 = 0.08;
 
 #[test]
 fn most_words_are_found() {
     let mut by_kind: BTreeMap<String, Vec<(f64, String)>> = BTreeMap::new();
-    for sample in samples() {
+    for sample in load_samples() {
         let Some(reference) = sample.reference() else {
             continue;
         };
@@ -24,7 +24,7 @@ fn most_words_are_found() {
             continue;
         };
         let text: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
-        let got = recall(&count(&text.join("\n")), &count(&reference));
+        let got = recall(&word_counts(&text.join("\n")), &word_counts(&reference));
         let row = (got, sample.path.clone());
         for kind in [sample.folder(), "all"] {
             by_kind
@@ -41,15 +41,15 @@ fn most_words_are_found() {
             "{kind}: {} files, median {median:.3}, under 0.9: {low:?}",
             rows.len()
         );
-        let wanted = match kind.as_str() {
-            "all" | "pdf" => MEDIAN,
-            _ => MEDIAN_OF_A_KIND,
+        let expected = match kind.as_str() {
+            "all" | "pdf" => MIN_MEDIAN,
+            _ => MIN_MEDIAN_PER_KIND,
         };
-        assert!(median >= wanted, "{kind}: median {median:.3}");
+        assert!(median >= expected, "{kind}: median {median:.3}");
         // In a small group, two files exceed this share: for example, sheets of only times, which the other
         // program formats in the American style.
         assert!(
-            low.len() as f64 <= (FEW * rows.len() as f64).max(2.0),
+            low.len() as f64 <= (MAX_LOW_SHARE * rows.len() as f64).max(2.0),
             "{kind}: {low:?}"
         );
     }

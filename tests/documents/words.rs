@@ -13,7 +13,7 @@ fn stands_alone(c: char) -> bool {
     matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-fn unfold(c: char) -> Option<&'static str> {
+fn expand_ligature(c: char) -> Option<&'static str> {
     Some(match c {
         'ﬀ' => "ff",
         'ﬁ' => "fi",
@@ -25,7 +25,7 @@ fn unfold(c: char) -> Option<&'static str> {
 }
 
 /// Returns every word with its number of occurrences.
-pub fn count(text: &str) -> HashMap<String, usize> {
+pub fn word_counts(text: &str) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     let mut word = String::new();
     let mut end = |word: &mut String| {
@@ -37,7 +37,7 @@ pub fn count(text: &str) -> HashMap<String, usize> {
         if is_unseen(c) {
             continue;
         }
-        if let Some(letters) = unfold(c) {
+        if let Some(letters) = expand_ligature(c) {
             word.push_str(letters);
         } else if stands_alone(c) {
             end(&mut word);
@@ -69,10 +69,10 @@ pub fn recall(found: &HashMap<String, usize>, reference: &HashMap<String, usize>
 
 #[test]
 fn words_are_folded_and_counted() {
-    let counts = count("The ﬁle, the FI\u{AD}LE: 中文 3.5");
+    let counts = word_counts("The ﬁle, the FI\u{AD}LE: 中文 3.5");
     for (word, times) in [("the", 2), ("file", 2), ("中", 1), ("文", 1), ("3", 1)] {
         assert_eq!(counts.get(word), Some(&times), "{word}");
     }
-    assert_eq!(recall(&count("a b"), &count("a a b c")), 0.5);
-    assert_eq!(recall(&count(""), &count("")), 1.0);
+    assert_eq!(recall(&word_counts("a b"), &word_counts("a a b c")), 0.5);
+    assert_eq!(recall(&word_counts(""), &word_counts("")), 1.0);
 }

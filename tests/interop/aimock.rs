@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::mock::{Asking, Mock, QUESTION};
 
-const SAID: &str = "A tenth of a millimetre; “80 g/m²” is usual — и всё.";
-const THOUGHT: &str = "Eighty grams a square metre, so about a tenth.";
+const ANSWER_TEXT: &str = "A tenth of a millimetre; “80 g/m²” is usual — и всё.";
+const REASONING_TEXT: &str = "Eighty grams a square metre, so about a tenth.";
 
-fn started() -> Option<(Mock, Asking)> {
+fn start_mock() -> Option<(Mock, Asking)> {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/fixtures.json");
     let mock = Mock::start(
         "npm/node_modules/.bin/llmock",
@@ -28,7 +28,7 @@ fn started() -> Option<(Mock, Asking)> {
 
 #[test]
 fn every_api_format_is_parsed() {
-    let Some((mock, mut asking)) = started() else {
+    let Some((mock, mut asking)) = start_mock() else {
         return;
     };
     let panel = [
@@ -42,12 +42,12 @@ fn every_api_format_is_parsed() {
     let shown = asking.panel(&panel, "openai/says");
     assert_eq!(shown["status"], "completed", "{shown:#}");
     assert_eq!(shown["failures"], json!([]));
-    assert_eq!(shown["ultra_response"], SAID);
+    assert_eq!(shown["ultra_response"], ANSWER_TEXT);
     for model in panel {
         let answer = Asking::answer(&shown, model);
         let (text, thought) = match model.ends_with("/thinks") {
-            true => ("A tenth of a millimetre.", THOUGHT),
-            false => (SAID, ""),
+            true => ("A tenth of a millimetre.", REASONING_TEXT),
+            false => (ANSWER_TEXT, ""),
         };
         assert_eq!(answer["text"], text, "{model}");
         assert_eq!(answer["reasoning"], thought, "{model}");
@@ -76,7 +76,7 @@ fn calls(journal: &Value) -> impl Iterator<Item = &Value> {
 
 #[test]
 fn refusals_are_distinguished_in_every_api_format() {
-    let Some((mock, mut asking)) = started() else {
+    let Some((mock, mut asking)) = start_mock() else {
         return;
     };
     let vendors = ["openai", "responses", "anthropic", "google", "ollama"];

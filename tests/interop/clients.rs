@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::mock::installed;
+use crate::mock::find_program;
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::line::{ScriptLine, on};
@@ -75,8 +75,8 @@ fn provider() -> Provider {
 
 /// Runs a client and checks its results. Returns the provider that was called; `None` if the client is not
 /// installed.
-fn tried(program: &Program) -> Option<Provider> {
-    let runs = installed(program.runs)?;
+fn run_client(program: &Program) -> Option<Provider> {
+    let runs = find_program(program.runs)?;
     let provider = provider();
     let folder = Folder::new();
     let server = Executable::start(
@@ -92,8 +92,8 @@ fn tried(program: &Program) -> Option<Provider> {
         ],
     );
     let mut client = Client::new(server.address).registered("ada@example.com");
-    let made = client.post("/api/users/me/api-keys", json!({ "name": "sdk" }));
-    let made = made.json();
+    let created = client.post("/api/users/me/api-keys", json!({ "name": "sdk" }));
+    let new_one = created.json();
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/interop/clients")
         .join(program.script);
@@ -119,7 +119,7 @@ fn tried(program: &Program) -> Option<Provider> {
     };
     let out = command
         .env("QUIRE_URL", format!("http://{}", server.address))
-        .env("QUIRE_KEY", made["key"].as_str().unwrap())
+        .env("QUIRE_KEY", new_one["key"].as_str().unwrap())
         .env("QUIRE_PROGRAM", env!("CARGO_BIN_EXE_quire"))
         .env("QUIRE_DATA", folder.path().join("other"))
         .env("USE_MOCK", "true")
@@ -130,27 +130,27 @@ fn tried(program: &Program) -> Option<Provider> {
         String::from_utf8_lossy(&out.stderr),
     );
     assert!(out.status.success(), "{said}\n{complaint}");
-    let seen: BTreeMap<&str, &str> = said
+    let observed: BTreeMap<&str, &str> = said
         .lines()
         .filter_map(|line| line.split_once(": "))
         .map(|(check, seen)| (check, seen.trim()))
         .collect();
     let expected: BTreeMap<&str, &str> = program.seen.iter().copied().collect();
-    assert_eq!(seen, expected, "{}\n{complaint}", program.script);
-    eprintln!("{}: {} checks", program.script, seen.len());
+    assert_eq!(observed, expected, "{}\n{complaint}", program.script);
+    eprintln!("{}: {} checks", program.script, observed.len());
     Some(provider)
 }
 
-fn tries(program: &Program, slow: &str) {
-    if let Some(provider) = tried(program) {
+fn check_client(program: &Program, slow: &str) {
+    if let Some(provider) = run_client(program) {
         provider.wait_for_disconnect(slow);
     }
 }
 
 #[test]
 fn openai_python_library_works() {
-    let mut seen = OPENAI.to_vec();
-    seen.extend([
+    let mut observed = OPENAI.to_vec();
+    observed.extend([
         ("responses stream", "It is thin. 18"),
         ("tools", "{\"place\":\"Rome\"} 2 It is warm."),
         ("responses tools", "function_call weather"),
@@ -161,9 +161,9 @@ fn openai_python_library_works() {
     let program = Program {
         runs: "clients/bin/python",
         script: "openai_python.py",
-        seen: seen.leak(),
+        seen: observed.leak(),
     };
-    tries(&program, "slow-openai");
+    check_client(&program, "slow-openai");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn openai_node_library_works() {
         script: "openai_node.mjs",
         seen: &OPENAI,
     };
-    tries(&program, "slow-node");
+    check_client(&program, "slow-node");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn anthropic_python_library_works() {
             ("left", "true"),
         ],
     };
-    tries(&program, "slow-anthropic");
+    check_client(&program, "slow-anthropic");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn vercel_ai_sdk_works() {
             ("left", "true"),
         ],
     };
-    tries(&program, "slow-ai");
+    check_client(&program, "slow-ai");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn langchain_works() {
             ("left", "true"),
         ],
     };
-    tries(&program, "slow-langchain");
+    check_client(&program, "slow-langchain");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn llm_command_works() {
             ),
         ],
     };
-    tried(&program);
+    run_client(&program);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn aichat_command_works() {
             ("cut", "exit 0"),
         ],
     };
-    tried(&program);
+    run_client(&program);
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn official_mcp_client_works() {
             ("stdio unknown model", "true"),
         ],
     };
-    tried(&program);
+    run_client(&program);
 }
 
 const TOOLS: &str = "analysis_status consult list_patterns search_documents";

@@ -4,9 +4,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::mock::{Asking, Mock, installed};
+use crate::mock::{Asking, Mock, find_program};
 
-fn started() -> Option<(Mock, Asking)> {
+fn start_mock() -> Option<(Mock, Asking)> {
     // Without a pause between chunks, it may send a whole stream before its client can stop reading, and then
     // report that the client has not stopped.
     let mock = Mock::start(
@@ -33,12 +33,12 @@ fn started() -> Option<(Mock, Asking)> {
     Some((mock, asking))
 }
 
-fn script(mock: &Mock, behaviors: Value) {
+fn set_behaviors(mock: &Mock, behaviors: Value) {
     mock.post("/_llmock/scenario", &json!({"behaviors": behaviors}));
 }
 
 /// Checks that llmock reports no problem with how its client handled the answers.
-fn judged_well(mock: &Mock) {
+fn check_judgment(mock: &Mock) {
     let verdict = mock.get("/_llmock/verdict");
     let findings = verdict["findings"].as_array().unwrap();
     let errors: Vec<&Value> = findings
@@ -60,37 +60,37 @@ const PANEL: [&str; 7] = [
 
 #[test]
 fn seven_vendors_answer_in_one_panel() {
-    let Some((mock, mut asking)) = started() else {
+    let Some((mock, mut asking)) = start_mock() else {
         return;
     };
     let says = |model: &str| {
         let name = model.split_once('/').unwrap().1;
         json!({"type": "reply", "text": format!("{name} says: a tenth of a millimetre."), "match": {"model": name}})
     };
-    script(&mock, json!(PANEL.map(says)));
-    let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
-    assert_eq!(shown["status"], "completed", "{shown:#}");
+    set_behaviors(&mock, json!(PANEL.map(says)));
+    let result = asking.panel(&PANEL, "openai/gpt-4o-mini");
+    assert_eq!(result["status"], "completed", "{result:#}");
     for model in PANEL {
-        let answer = Asking::answer(&shown, model);
+        let answer = Asking::answer(&result, model);
         let name = model.split_once('/').unwrap().1;
         let text = format!("{name} says: a tenth of a millimetre.");
         assert_eq!(answer["text"], text, "{answer:#}");
         let usage = &answer["usage"];
         assert!(usage["input"].as_u64() > Some(0) && usage["output"].as_u64() > Some(0));
     }
-    judged_well(&mock);
+    check_judgment(&mock);
 }
 
 #[test]
 fn temporary_failures_are_retried_after_the_stated_delay_and_lasting_ones_are_not() {
-    let Some((mock, mut asking)) = started() else {
+    let Some((mock, mut asking)) = start_mock() else {
         return;
     };
     let fail = |model: &str, status: u16, times: usize| {
         let name = model.split_once('/').unwrap().1;
         json!({"type": "fail", "status": status, "retry_after": 1, "times": times, "match": {"model": name}})
     };
-    script(
+    set_behaviors(
         &mock,
         json!([
             fail(PANEL[0], 429, 1),
@@ -101,22 +101,26 @@ fn temporary_failures_are_retried_after_the_stated_delay_and_lasting_ones_are_no
             fail(PANEL[5], 400, 1),
         ]),
     );
-    let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
-    assert_eq!(shown["status"], "completed", "{shown:#}");
+    let result = asking.panel(&PANEL, "openai/gpt-4o-mini");
+    assert_eq!(result["status"], "completed", "{result:#}");
     for (place, model) in PANEL.iter().enumerate() {
         let expected = if place == 4 || place == 5 {
             "failed"
         } else {
             "completed"
         };
-        assert_eq!(Asking::answer(&shown, model)["status"], expected, "{model}");
+        assert_eq!(
+            Asking::answer(&result, model)["status"],
+            expected,
+            "{model}"
+        );
     }
-    judged_well(&mock);
+    check_judgment(&mock);
 }
 
 #[test]
 fn an_interrupted_stream_is_never_a_complete_answer() {
-    let Some((mock, mut asking)) = started() else {
+    let Some((mock, mut asking)) = start_mock() else {
         return;
     };
     let kinds = ["disconnect", "truncate", "stall", "malformed"];
@@ -126,10 +130,10 @@ fn an_interrupted_stream_is_never_a_complete_answer() {
             let name = model.split_once('/').unwrap().1;
             json!({"type": "stream_fault", "kind": kind, "after_chunks": 2, "stall_seconds": 6, "times": 3, "match": {"model": name}})
         };
-        script(&mock, json!(vendors.map(error)));
-        let shown = asking.panel(&vendors, "openai/gpt-4o-mini");
+        set_behaviors(&mock, json!(vendors.map(error)));
+        let result = asking.panel(&vendors, "openai/gpt-4o-mini");
         for model in vendors {
-            let answer = Asking::answer(&shown, model);
+            let answer = Asking::answer(&result, model);
             assert_eq!(answer["status"], "failed", "{kind}: {answer:#}");
         }
         mock.post("/_llmock/reset", &json!({}));
@@ -137,19 +141,19 @@ fn an_interrupted_stream_is_never_a_complete_answer() {
 }
 
 /// Checks with llmock's own CI command that there are no problems, not even warnings.
-fn judged_well_strictly(mock: &Mock, what: &str) {
-    let program = installed("venv/bin/llmock").expect("it is running");
+fn check_strict_judgment(mock: &Mock, what: &str) {
+    let program = find_program("venv/bin/llmock").expect("it is running");
     let report = Command::new(program)
         .args(["report", "--strict", "--url", &mock.url])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&report.stdout);
-    assert!(report.status.success(), "{what}: {said}");
+    let text = String::from_utf8_lossy(&report.stdout);
+    assert!(report.status.success(), "{what}: {text}");
 }
 
 /// Faults that a retry overcomes, each with its number of occurrences: streams that break before, within, and
 /// after their text, and every retryable status.
-fn passing_faults() -> Vec<Value> {
+fn recoverable_faults() -> Vec<Value> {
     let mut faults = Vec::new();
     for kind in ["disconnect", "truncate", "malformed", "stall"] {
         for after in [0, 2, 6] {
@@ -172,12 +176,12 @@ fn passing_faults() -> Vec<Value> {
 
 #[test]
 fn llmock_strict_check_reports_no_problem() {
-    let Some((mock, mut asking)) = started() else {
+    let Some((mock, mut asking)) = start_mock() else {
         return;
     };
     let lasting =
         [400, 401, 403, 404, 422].map(|status| json!({ "type": "fail", "status": status }));
-    let passing = passing_faults();
+    let passing = recoverable_faults();
     let rounds = passing
         .chunks(PANEL.len())
         .map(|faults| (faults, "completed"));
@@ -188,10 +192,10 @@ fn llmock_strict_check_reports_no_problem() {
             error["match"] = json!({ "model": name });
             error
         });
-        script(&mock, scripted.collect());
-        let shown = asking.panel(&PANEL, "openai/gpt-4o-mini");
+        set_behaviors(&mock, scripted.collect());
+        let result = asking.panel(&PANEL, "openai/gpt-4o-mini");
         for (model, error) in PANEL.iter().zip(faults) {
-            let answer = Asking::answer(&shown, model);
+            let answer = Asking::answer(&result, model);
             // Silence before the first token has used up the time needed for a retry.
             let is_given_up = error["kind"] == "stall" && answer["text"] == "";
             assert!(
@@ -199,7 +203,7 @@ fn llmock_strict_check_reports_no_problem() {
                 "{error}: {answer:#}"
             );
         }
-        judged_well_strictly(&mock, &json!(faults).to_string());
+        check_strict_judgment(&mock, &json!(faults).to_string());
         mock.post("/_llmock/reset", &json!({}));
     }
 }

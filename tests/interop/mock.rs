@@ -25,7 +25,7 @@ impl Mock {
     /// Starts a program under target/interop with these arguments and a port. `None`, with a notice, if it is not
     /// installed.
     pub fn start(program: &str, arguments: &[&str]) -> Option<Self> {
-        let path = installed(program)?;
+        let path = find_program(program)?;
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -42,10 +42,10 @@ impl Mock {
             child,
             url: format!("http://127.0.0.1:{port}"),
         };
-        let begun = Instant::now();
+        let started_at = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
-                begun.elapsed() < Duration::from_secs(30),
+                started_at.elapsed() < Duration::from_secs(30),
                 "{program} does not listen"
             );
             std::thread::sleep(Duration::from_millis(20));
@@ -76,7 +76,7 @@ impl Drop for Mock {
 }
 
 /// Returns the path of a program under target/interop. `None`, with a notice, if it is not installed.
-pub fn installed(program: &str) -> Option<PathBuf> {
+pub fn find_program(program: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop");
     let path = root.join(program);
     if path.exists() {

@@ -59,13 +59,15 @@ fn other_documents_do_not_change_a_search_within_one() {
     let folder = std::env::temp_dir().join(format!("quire-scope-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let shelf = set::Shelf::new(&folder);
-    let articles = set::articles("en");
+    let articles = set::load_articles("en");
     let report = set::Article::joined("Report", &articles);
     let id = shelf.put(0, 1, &report);
     let questions: Vec<&String> = articles.iter().flat_map(set::Article::questions).collect();
     let ask = |shelf: &set::Shelf| -> Vec<Vec<(u32, f64)>> {
-        let asked = questions.iter().step_by(20);
-        asked.map(|question| shelf.ask(0, &id, question)).collect()
+        let sampled = questions.iter().step_by(20);
+        sampled
+            .map(|question| shelf.ask(0, &id, question))
+            .collect()
     };
     let alone = ask(&shelf);
     assert!(alone.iter().all(|hits| !hits.is_empty()));

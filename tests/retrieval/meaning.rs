@@ -29,7 +29,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 /// Loads the vectors of all paragraphs, paraphrases, and questions, stored as one byte per number.
-fn vectors() -> Vec<Vec<f32>> {
+fn load_vectors() -> Vec<Vec<f32>> {
     let mut bytes = Vec::new();
     let packed = file("minilm-en.bin.gz");
     GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
@@ -38,9 +38,9 @@ fn vectors() -> Vec<Vec<f32>> {
     bytes.chunks(DIMENSIONS).map(vector).collect()
 }
 
-fn questions(name: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Vec<Asked> {
+fn load_questions(name: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Vec<Asked> {
     let text = String::from_utf8(file(name)).unwrap();
-    let asked = |line: &str| {
+    let request_for = |line: &str| {
         let (paragraph, text) = line.split_once('\t').unwrap();
         Asked {
             text: text.to_owned(),
@@ -48,16 +48,19 @@ fn questions(name: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Vec<As
             vector: vectors.next().unwrap(),
         }
     };
-    text.lines().map(asked).collect()
+    text.lines().map(request_for).collect()
 }
 
 /// Stores one document whose pages are the paragraphs, all with vectors.
-fn library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
-    let article = Article::joined("Encyclopedia", &set::articles("en"));
-    let (passages, row) = (article.passages(), set::document(&set::person(0), 1, "All"));
+fn store_library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
+    let article = Article::joined("Encyclopedia", &set::load_articles("en"));
+    let (passages, row) = (
+        article.passages(),
+        set::test_document(&set::test_user(0), 1, "All"),
+    );
     let (user, vectors) = (owner.clone(), vectors.to_vec());
     let write = move |db: &store::Writer| {
-        users::insert(db, &set::person(0))?;
+        users::insert(db, &set::test_user(0))?;
         documents::insert(db, &row, &[], &passages)?;
         meaning_search::set(db, &user, MODEL, Timestamp::from_millis(1))?;
         let missing = passage_vectors::unembedded(db, (&user, MODEL), 0, u32::MAX)?;
@@ -70,7 +73,7 @@ fn library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
     store.write_now(write).unwrap();
 }
 
-fn quality(store: &Store, owner: &UserId, all: &[Asked], by_meaning: bool) -> Quality {
+fn measure_quality(store: &Store, owner: &UserId, all: &[Asked], by_meaning: bool) -> Quality {
     let mut quality = Quality::default();
     for asked in all {
         let meaning = QuestionMeaning {
@@ -84,8 +87,8 @@ fn quality(store: &Store, owner: &UserId, all: &[Asked], by_meaning: bool) -> Qu
             PassageSearch::with_meaning(&words, meaning).hits(db, &owner, None, 50)
         };
         let hits = store.read_now(ask).unwrap();
-        let wanted = asked.paragraph + 1;
-        quality.add(hits.iter().position(|hit| hit.passage.page == wanted));
+        let expected = asked.paragraph + 1;
+        quality.add(hits.iter().position(|hit| hit.passage.page == expected));
     }
     quality
 }
@@ -96,16 +99,16 @@ fn paraphrases_are_found_by_meaning_and_nothing_is_lost_elsewhere() {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("quire.db");
     let store = Store::open(&StoreSettings { path }).unwrap();
-    let owner = set::person(0).id;
-    let mut all = vectors().into_iter();
+    let owner = set::test_user(0).id;
+    let mut all = load_vectors().into_iter();
     let paragraphs: Vec<Vec<f32>> = all.by_ref().take(240).collect();
-    library(&store, &owner, &paragraphs);
-    let paraphrases = questions("paraphrases-en.txt", &mut all);
-    let ordinary = questions("questions-en.txt", &mut all);
+    store_library(&store, &owner, &paragraphs);
+    let paraphrases = load_questions("paraphrases-en.txt", &mut all);
+    let ordinary = load_questions("questions-en.txt", &mut all);
     assert_eq!(all.next(), None);
     let measure = |name: &str, asked: &[Asked]| {
         let [words, meaning] =
-            [false, true].map(|by_meaning| quality(&store, &owner, asked, by_meaning));
+            [false, true].map(|by_meaning| measure_quality(&store, &owner, asked, by_meaning));
         println!(
             "{name}: recall@5 {:.3} by words, {:.3} with meaning; MRR {:.3}, {:.3}; {} questions",
             words.recall_at_5(),

@@ -61,7 +61,7 @@ impl Article {
 }
 
 /// Returns the articles of one language.
-pub fn articles(language: &str) -> Vec<Article> {
+pub fn load_articles(language: &str) -> Vec<Article> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/retrieval")
         .join(format!("xquad-{language}.txt.gz"));
@@ -121,7 +121,7 @@ impl Quality {
     }
 }
 
-pub fn person(number: u32) -> User {
+pub fn test_user(number: u32) -> User {
     User {
         id: UserId::new(Timestamp::from_millis(1), u128::from(number)),
         email: format!("reader{number}@example.org"),
@@ -134,7 +134,7 @@ pub fn person(number: u32) -> User {
     }
 }
 
-pub fn document(owner: &User, number: u32, name: &str) -> Document {
+pub fn test_document(owner: &User, number: u32, name: &str) -> Document {
     let created = Timestamp::from_millis(i64::from(number));
     Document {
         id: DocumentId::new(created, u128::from(number)),
@@ -176,13 +176,13 @@ impl Library {
         let mut number = 0;
         for (index, language) in LANGUAGES.iter().enumerate() {
             create_plain(&library.plain, language);
-            let owner = person(index as u32);
+            let owner = test_user(index as u32);
             let row = owner.clone();
             library
                 .store
                 .write_now(move |db| users::insert(db, &row))
                 .unwrap();
-            let articles = articles(language);
+            let articles = load_articles(language);
             for article in &articles {
                 number += 1;
                 library.put(language, &owner, number, article);
@@ -197,7 +197,7 @@ impl Library {
     fn put(&self, language: &str, owner: &User, number: u32, article: &Article) {
         let passages = article.passages();
         put_plain(&self.plain, language, article);
-        let document = document(owner, number, &article.title);
+        let document = test_document(owner, number, &article.title);
         self.store
             .write_now(move |db| documents::insert(db, &document, &[], &passages))
             .unwrap();
@@ -213,9 +213,8 @@ impl Library {
                     article.questions.iter().map(move |asked| (article, asked))
                 });
                 for (article, (question, page)) in questions.step_by(step) {
-                    let wanted = (article.title.clone(), *page);
-                    let rank =
-                        |found: Vec<(String, u32)>| found.iter().position(|hit| *hit == wanted);
+                    let key = (article.title.clone(), *page);
+                    let rank = |found: Vec<(String, u32)>| found.iter().position(|hit| *hit == key);
                     ours.add(rank(self.ours(owner, question)));
                     plain.add(rank(find_plain(&self.plain, language, question)));
                 }
@@ -277,7 +276,7 @@ fn find_plain(plain: &Connection, language: &str, question: &str) -> Vec<(String
 /// Measures all articles of a language as one long document of about 240 pages, with our search and with SQLite's
 /// own, over every `step`th question.
 pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Quality) {
-    let articles = articles(language);
+    let articles = load_articles(language);
     let report = Article::joined("Report", &articles);
     let shelf = Shelf::new(folder);
     let id = shelf.put(0, 1, &report);
@@ -287,8 +286,8 @@ pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Qua
     let mut questions: Vec<(&String, u32)> = Vec::new();
     let mut before = 0;
     for article in &articles {
-        let asked = article.questions.iter();
-        questions.extend(asked.map(|(question, page)| (question, before + page)));
+        let sampled = article.questions.iter();
+        questions.extend(sampled.map(|(question, page)| (question, before + page)));
         before += article.paragraphs.len() as u32;
     }
     let (mut ours, mut plain) = (Quality::default(), Quality::default());
@@ -313,7 +312,7 @@ impl Shelf {
     pub fn new(folder: &Path) -> Self {
         let path: PathBuf = folder.join("quire.db");
         let store = Store::open(&StoreSettings { path }).unwrap();
-        let people = [person(0), person(1)];
+        let people = [test_user(0), test_user(1)];
         for row in people.clone() {
             store.write_now(move |db| users::insert(db, &row)).unwrap();
         }
@@ -321,7 +320,7 @@ impl Shelf {
     }
 
     pub fn put(&self, person: u32, number: u32, article: &Article) -> DocumentId {
-        let document = document(&self.people[person as usize], number, &article.title);
+        let document = test_document(&self.people[person as usize], number, &article.title);
         let (id, passages) = (document.id.clone(), article.passages());
         self.store
             .write_now(move |db| documents::insert(db, &document, &[], &passages))

@@ -19,9 +19,9 @@ export function Archive() {
         body.append("file", file.input.files[0]);
         const { counts } = await post("/api/users/me/import", body);
         element.reset();
-        const taken = Object.entries(counts).filter(([, { added }]) => added > 0).map(([name, { added }]) => `${count(added)} ${name.replaceAll("_", " ")}`);
-        const refused = Object.values(counts).reduce((sum, one) => sum + (one.refused ?? 0), 0);
-        fill(out, el("p", { class: "notice" }, taken.length > 0 ? `Imported: ${taken.join(", ")}.` : "The file contains nothing new.",
+        const imported = Object.entries(counts).filter(([, { added }]) => added > 0).map(([name, { added }]) => `${count(added)} ${name.replaceAll("_", " ")}`);
+        const refused = Object.values(counts).reduce((sum, result) => sum + (result.refused ?? 0), 0);
+        fill(out, el("p", { class: "notice" }, imported.length > 0 ? `Imported: ${imported.join(", ")}.` : "The file contains nothing new.",
           refused > 0 && ` ${plural(refused, "part")} could not be imported.`));
       } catch (problem) {
         fill(out);

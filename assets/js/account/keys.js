@@ -10,7 +10,7 @@ import { Tabs } from "../parts/tabs.js";
 import { toast } from "../parts/toast.js";
 import { form, section } from "./parts.js";
 
-const ENDS = [["", "Never"], ["30", "In 30 days"], ["90", "In 90 days"], ["365", "In a year"]];
+const EXPIRY_OPTIONS = [["", "Never"], ["30", "In 30 days"], ["90", "In 90 days"], ["365", "In a year"]];
 const SCOPES = [
   ["chat", "Chat", "the OpenAI and Anthropic APIs, and MCP tools"],
   ["analyze", "Analyses", "analyses, experiments, patterns, recipes"],
@@ -23,16 +23,16 @@ const SCOPES = [
 /** The API keys section. Updates `keys` in place. */
 export function Keys(keys, { isAdmin, signal }) {
   const list = el("ul", { class: "rows" });
-  const shown = el("div", { class: "new-key" });
+  const newKey = el("div", { class: "new-key" });
   const name = Field("Key name", { required: true, maxLength: 80, autocomplete: "off" }, "For example, the program that uses it.");
-  const end = Choice("Expires", { value: "90" }, ENDS);
+  const expiry = Choice("Expires", { value: "90" }, EXPIRY_OPTIONS);
   const scopes = SCOPES.filter(([id]) => isAdmin || id !== "admin").map(([id, words, help]) => {
     const box = el("input", { type: "checkbox", "aria-label": `${words}: ${help}`, value: id });
     return { box, node: el("label", { class: "check" }, box, el("span", null, el("strong", null, words), el("span", { class: "fine" }, ` ${help}`))) };
   });
   const models = Field("Allowed models", { autocomplete: "off", placeholder: "all" }, "Separated by commas: openai/*, local/llama3.2");
-  const day = Field("Daily budget, in dollars", { type: "number", min: 0, step: "any", placeholder: "no limit" });
-  const all = Field("Total budget, in dollars", { type: "number", min: 0, step: "any", placeholder: "no limit" });
+  const dayBudget = Field("Daily budget, in dollars", { type: "number", min: 0, step: "any", placeholder: "no limit" });
+  const totalBudget = Field("Total budget, in dollars", { type: "number", min: 0, step: "any", placeholder: "no limit" });
   draw();
 
   function draw() {
@@ -45,10 +45,10 @@ export function Keys(keys, { isAdmin, signal }) {
         el("p", { class: "row-title" }, key.name),
         el("p", { class: "fine" }, el("code", null, `${key.prefix}…`), ` · created ${when(key.created_at)} · ${key.last_used_at ? `last used ${when(key.last_used_at)}` : "never used"}`),
         el("p", { class: "fine" }, limitsOf(key).join(" · "))),
-      el("div", { class: "row-actions" }, button(`Delete the key ${key.name}`, { class: "quiet icon-only", title: "Delete", on: { click: () => drop(key) } }, icon("trash"))));
+      el("div", { class: "row-actions" }, button(`Delete the key ${key.name}`, { class: "quiet icon-only", title: "Delete", on: { click: () => deleteKey(key) } }, icon("trash"))));
   }
 
-  async function drop(key) {
+  async function deleteKey(key) {
     if (!(await confirm(`Delete the key ${key.name}?`, "Programs that use it stop working immediately.", "Delete"))) return;
     try {
       await remove(`/api/users/me/api-keys/${key.id}`, { signal });
@@ -60,38 +60,38 @@ export function Keys(keys, { isAdmin, signal }) {
     }
   }
 
-  const make = form([
-    name, end,
+  const createForm = form([
+    name, expiry,
     el("details", { class: "more" }, el("summary", null, "Permissions and limits"),
       el("div", { class: "key-limits" },
-        el("fieldset", { class: "radios" }, el("legend", null, "Scopes"), el("p", { class: "hint" }, "Default: Chat, Analyses, and Documents."), scopes.map((one) => one.node)),
-        models.node, el("div", { class: "pair" }, day.node, all.node))),
+        el("fieldset", { class: "radios" }, el("legend", null, "Scopes"), el("p", { class: "hint" }, "Default: Chat, Analyses, and Documents."), scopes.map((scope) => scope.node)),
+        models.node, el("div", { class: "pair" }, dayBudget.node, totalBudget.node))),
   ], "Create key", async (element) => {
     const number = ({ input }, as) => (input.value === "" ? {} : { [as]: Number(input.value) });
-    const listed = models.input.value.split(",").map((each) => each.trim()).filter(Boolean);
-    const chosen = scopes.filter(({ box }) => box.checked).map(({ box }) => box.value);
-    const made = await post("/api/users/me/api-keys", {
-      name: name.input.value.trim(), ...number(end, "expires_in_days"), ...(chosen.length > 0 ? { scopes: chosen } : {}),
-      ...(listed.length > 0 ? { models: listed } : {}), ...number(day, "day_budget_usd"), ...number(all, "budget_usd"),
+    const allowedModels = models.input.value.split(",").map((each) => each.trim()).filter(Boolean);
+    const chosenScopes = scopes.filter(({ box }) => box.checked).map(({ box }) => box.value);
+    const created = await post("/api/users/me/api-keys", {
+      name: name.input.value.trim(), ...number(expiry, "expires_in_days"), ...(chosenScopes.length > 0 ? { scopes: chosenScopes } : {}),
+      ...(allowedModels.length > 0 ? { models: allowedModels } : {}), ...number(dayBudget, "day_budget_usd"), ...number(totalBudget, "budget_usd"),
     });
-    keys.unshift(made.api_key);
+    keys.unshift(created.api_key);
     element.reset();
-    end.input.value = "90";
+    expiry.input.value = "90";
     draw();
-    fill(shown, el("div", { class: "notice", role: "status" },
+    fill(newKey, el("div", { class: "notice", role: "status" },
       el("p", null, el("strong", null, "Copy the key now. It is shown only once.")),
-      el("p", { class: "key-line" }, el("code", null, made.key), CopyButton("Copy the key", () => made.key))), Snippets(made.key));
+      el("p", { class: "key-line" }, el("code", null, created.key), CopyButton("Copy the key", () => created.key))), Snippets(created.key));
   });
-  return section("API keys", "A program with a key acts as you. OpenAI and Anthropic clients work.", list, shown, make);
+  return section("API keys", "A program with a key acts as you. OpenAI and Anthropic clients work.", list, newKey, createForm);
 }
 
 function limitsOf(key) {
   return [
     key.expires_at ? (Date.parse(key.expires_at) < Date.now() ? "expired" : `expires ${when(key.expires_at)}`) : "never expires",
-    key.scopes?.length > 0 && `opens ${key.scopes.join(", ")}`,
-    key.models?.length > 0 && (key.models.length < 3 ? `asks ${key.models.join(", ")}` : `asks ${plural(key.models.length, "model")}`),
-    typeof key.day_budget_usd === "number" && `${money(key.day_budget_usd)} a day`,
-    typeof key.budget_usd === "number" && `${money(key.budget_usd)} in all`,
+    key.scopes?.length > 0 && `scopes: ${key.scopes.join(", ")}`,
+    key.models?.length > 0 && (key.models.length < 3 ? `models: ${key.models.join(", ")}` : plural(key.models.length, "model")),
+    typeof key.day_budget_usd === "number" && `${money(key.day_budget_usd)} per day`,
+    typeof key.budget_usd === "number" && `${money(key.budget_usd)} in total`,
   ].filter(Boolean);
 }
 
@@ -104,8 +104,8 @@ function Snippets(key) {
     ["JavaScript", `import OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: "${base}", apiKey: "${key}" });\nconst answer = await client.chat.completions.create({\n  model: "quire/critique",\n  messages: [{ role: "user", content: "Which is the better offer, and why?" }],\n});\nconsole.log(answer.choices[0].message.content);`],
     ["curl", `curl ${base}/chat/completions \\\n  -H "Authorization: Bearer ${key}" \\\n  -H "Content-Type: application/json" \\\n  -d '{"model": "quire/critique", "messages": [{"role": "user", "content": "Which is the better offer, and why?"}]}'`],
   ];
-  const tabs = Tabs("How programs use it", panel, texts.map(([name, text]) => [name, () => [
-    CopyButton(`Copy the ${name} text`, () => text), el("pre", { tabindex: "0", role: "group", "aria-label": `${name} text` }, el("code", null, text)),
+  const tabs = Tabs("Code examples", panel, texts.map(([name, text]) => [name, () => [
+    CopyButton(`Copy the ${name} example`, () => text), el("pre", { tabindex: "0", role: "group", "aria-label": `${name} example` }, el("code", null, text)),
   ]]));
   return el("div", { class: "snippets" }, tabs.node, panel);
 }

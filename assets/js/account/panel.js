@@ -6,12 +6,12 @@ const MEMBERS = [["A", 60], ["B", 150], ["C", 240]];
 
 /** Returns the illustration as an SVG element. */
 export function PanelPicture() {
-  return svg("svg", { class: "panel-picture", viewBox: "0 0 560 300", role: "img", "aria-label": "A question and a document go to three models, A, B and C. They read one another, and one answer with marked passages comes out." },
+  return svg("svg", { class: "panel-picture", viewBox: "0 0 560 300", role: "img", "aria-label": "A question and a document go to three models, A, B and C. They read each other's answers, and one answer with cited passages results." },
     Sheet(20, 66, 84, 64, 3, "asked"), Sheet(20, 160, 84, 100, 6, "document"),
     MEMBERS.flatMap(([, y]) => [line(104, 98, 186, y, "soft"), line(104, 210, 186, y, "soft")]),
     MEMBERS.flatMap(([, from]) => MEMBERS.map(([, to]) => line(218, from, 306, to, from === to ? "own" : "cross"))),
     MEMBERS.map(([, y]) => line(338, y, 420, 150, "end")),
-    MEMBERS.flatMap(([letter, y], place) => [seat(letter, 202, y, place), seat(letter, 322, y, place)]),
+    MEMBERS.flatMap(([letter, y], place) => [memberCircle(letter, 202, y, place), memberCircle(letter, 322, y, place)]),
     Answer());
 }
 
@@ -20,7 +20,7 @@ function line(x1, y1, x2, y2, kind) {
   return svg("path", { class: `panel-line ${kind}`, d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` });
 }
 
-function seat(letter, x, y, place) {
+function memberCircle(letter, x, y, place) {
   return svg("g", { class: `panel-seat tint-${place}` },
     svg("circle", { cx: x, cy: y, r: 16 }), svg("text", { x, y: y + 6, "text-anchor": "middle", "aria-hidden": "true" }, letter));
 }

@@ -8,9 +8,9 @@ export function section(title, lead, ...content) {
 }
 
 /** A form that shows errors. `submit` may throw. */
-export function form(fields, label, submit, look = "secondary") {
+export function form(fields, label, submit, className = "secondary") {
   const message = el("div", { class: "step-message" });
-  const send = button(label, { type: "submit", class: look });
+  const send = button(label, { type: "submit", class: className });
   const node = el("form", { on: { submit: async (event) => {
     event.preventDefault();
     fill(message);

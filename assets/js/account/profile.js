@@ -19,7 +19,7 @@ export function Profile(me) {
 }
 
 /** The appearance section: the theme, and whether single letters act as shortcuts. */
-export function Look() {
+export function Appearance() {
   const keys = el("input", { type: "checkbox", "aria-label": "Single-letter shortcuts", checked: recall("single-keys") !== false, on: { change: () => remember("single-keys", keys.checked ? null : false) } });
   const choice = Choice("Theme", { value: theme(), on: { change: (event) => chooseTheme(event.target.value) } },
     [["system", "System"], ["light", "Light"], ["dark", "Dark"]], "Kept in this browser.");
@@ -27,16 +27,16 @@ export function Look() {
 }
 
 /** The default recipe, used when a question does not specify one. */
-export function Standard(recipes, standard) {
-  const choice = Choice("Recipe", { value: standard ?? "", on: { change: async (event) => {
+export function DefaultRecipe(recipes, defaultRecipe) {
+  const choice = Choice("Recipe", { value: defaultRecipe ?? "", on: { change: async (event) => {
     try {
       await put("/api/users/me/recipe", { recipe: event.target.value || null });
       toast("Saved.");
     } catch (problem) {
       toast(problem.message, "failed");
     }
-  } } }, [["", "None (default panel and pattern)"], ...recipes.map((one) => [one.id, one.name])],
-  "Used where a question or an API request names no panel, pattern, or settings.");
+  } } }, [["", "None (default panel and pattern)"], ...recipes.map((recipe) => [recipe.id, recipe.name])],
+  "Used if a question or an API request names no panel, pattern, or settings.");
   return section("Panel and recipe", null, choice.node,
     el("p", null, el("a", { href: "/orchestrator" }, recipes.length > 0 ? "Edit recipes" : "New recipe")));
 }
@@ -45,11 +45,11 @@ export function Standard(recipes, standard) {
 export function Password(me) {
   // A hidden field that tells password managers which account the password belongs to.
   const account = el("input", { type: "email", value: me.email, autocomplete: "username", hidden: true, readOnly: true, "aria-label": "Account" });
-  const old = Field("Current password", { type: "password", autocomplete: "current-password", required: true });
-  const fresh = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 },
+  const currentPassword = Field("Current password", { type: "password", autocomplete: "current-password", required: true });
+  const newPassword = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 },
     "At least 8 characters. A few unrelated words are easy to remember.");
-  const node = form([old, fresh], "Change password", async (element) => {
-    await post("/api/users/me/change-password", { current_password: old.input.value, new_password: fresh.input.value });
+  const node = form([currentPassword, newPassword], "Change password", async (element) => {
+    await post("/api/users/me/change-password", { current_password: currentPassword.input.value, new_password: newPassword.input.value });
     element.reset();
     toast("Password changed. All other sessions are signed out.");
   });

@@ -5,53 +5,53 @@ import { bytes, count, plural, sentence, when } from "../format.js";
 import { section } from "../account/parts.js";
 import { toast } from "../parts/toast.js";
 
-const LOOK_MS = 1_000;
-const LOOKS = 120;
+const POLL_MS = 1_000;
+const MAX_POLLS = 120;
 
-export function Backups(first, signal) {
+export function Backups(initial, signal) {
   const body = el("div", { class: "backups" });
-  const now = (label, to) => button(label, { class: "secondary", on: { click: ({ currentTarget }) => make(currentTarget, to) } });
-  draw(first);
+  const backupButton = (label, target) => button(label, { class: "secondary", on: { click: ({ currentTarget }) => createBackup(currentTarget, target) } });
+  draw(initial);
 
-  function draw(told) {
-    const { folder, replica } = told;
+  function draw(status) {
+    const { folder, replica } = status;
     fill(body,
       folder && Folder(folder),
       replica && el("p", null, replica.copied_at ? `Latest snapshot in the replica: ${when(replica.copied_at)}.` : "No snapshot in the replica since the server started. Earlier ones are kept."),
       !folder && !replica && el("p", { class: "fine" }, "To make backups automatically, set QUIRE_BACKUP_DIR to a folder."),
       el("div", { class: "actions" },
-        folder && now("Back up now", "folder"),
-        replica && now(folder ? "Back up to the replica" : "Back up now", "replica"),
+        folder && backupButton("Back up now", "folder"),
+        replica && backupButton(folder ? "Back up to the replica" : "Back up now", "replica"),
         el("a", { href: "/api/admin/backup", class: "button secondary", download: "" }, "Download a backup")));
   }
 
-  async function make(pressed, to) {
-    pressed.disabled = true;
-    pressed.setAttribute("aria-busy", "true");
-    pressed.textContent = "Copying and checking";
+  async function createBackup(clicked, target) {
+    clicked.disabled = true;
+    clicked.setAttribute("aria-busy", "true");
+    clicked.textContent = "Copying and checking";
     try {
-      let told = await post("/api/admin/backup", { to }, { signal });
-      if (to === "replica") told = await arrived(told);
-      draw(told);
-      const rows = Object.values(told.folder?.last?.rows ?? {}).reduce((sum, one) => sum + one, 0);
-      toast(to === "folder" ? `Backed up: ${plural(rows, "row")}, ${bytes(told.folder.copies[0].bytes)}, checked` : "The snapshot is in the replica");
+      let status = await post("/api/admin/backup", { to: target }, { signal });
+      if (target === "replica") status = await waitForSnapshot(status);
+      draw(status);
+      const rows = Object.values(status.folder?.last?.rows ?? {}).reduce((sum, rowCount) => sum + rowCount, 0);
+      toast(target === "folder" ? `Backed up: ${plural(rows, "row")}, ${bytes(status.folder.copies[0].bytes)}, checked` : "The snapshot is in the replica");
     } catch (problem) {
       if (signal.aborted) return;
       toast(sentence(problem.message), "failed");
-      draw(await get("/api/admin/backups", { signal }).catch(() => first));
+      draw(await get("/api/admin/backups", { signal }).catch(() => initial));
     }
     body.querySelector("button")?.focus();
   }
 
   // Waits until the snapshot, which is taken in the background, is in the replica.
-  async function arrived(told) {
-    const before = told.replica.copied_at;
-    for (let look = 0; look < LOOKS; look += 1) {
-      await new Promise((done) => setTimeout(done, LOOK_MS));
-      const later = await get("/api/admin/backups", { signal });
-      if (later.replica.copied_at !== before) return later;
+  async function waitForSnapshot(status) {
+    const before = status.replica.copied_at;
+    for (let poll = 0; poll < MAX_POLLS; poll += 1) {
+      await new Promise((done) => setTimeout(done, POLL_MS));
+      const latest = await get("/api/admin/backups", { signal });
+      if (latest.replica.copied_at !== before) return latest;
     }
-    throw new Error("the snapshot is not in the replica yet; see the state of the server");
+    throw new Error("the snapshot is not in the replica yet; see the server's state above");
   }
 
   return section("Backup", "A verified copy of the database: accounts, analyses, and the text of documents. Uploaded files are not included; they are in the data folder, under documents. Restore it with quire restore.", body);
@@ -63,7 +63,7 @@ function Folder({ path, every_hours, keep, copies, last, error }) {
     error && el("p", { class: "notice suspicious", role: "alert" }, `The folder cannot be read: ${sentence(error)}`),
     last?.error && el("p", { class: "notice suspicious", role: "alert" }, `The last attempt (${when(last.at)}) failed: ${sentence(last.error)}`),
     copies.length > 0 ? el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Backups in the folder" }, el("table", { class: "backup-list" },
-      el("thead", null, el("tr", null, el("th", { scope: "col" }, "Made"), el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "Size"))),
+      el("thead", null, el("tr", null, el("th", { scope: "col" }, "Created"), el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "Size"))),
       el("tbody", null, copies.map((copy) => el("tr", null, el("td", null, when(copy.at)), el("td", null, el("code", null, copy.name)), el("td", null, bytes(copy.bytes)))))))
       : el("p", { class: "fine" }, "No backups yet."),
   ];

@@ -10,24 +10,24 @@ import { toast } from "../parts/toast.js";
 const LIMITS = [["day_usd", "Dollars a day"], ["month_usd", "Dollars a month"], ["day_tokens", "Tokens a day"], ["month_tokens", "Tokens a month"]];
 
 /** Opens the budget dialog for this user. */
-export async function budgetOf(person) {
+export async function openBudgetDialog(person) {
   const path = `/api/admin/users/${person.user_id ?? person.id}/budget`;
-  let told;
+  let budget;
   try {
-    told = await get(path);
+    budget = await get(path);
   } catch (problem) {
     toast(sentence(problem.message), "failed");
     return;
   }
   const fields = LIMITS.map(([name, label]) => [name, Field(label, {
-    type: "number", min: 0, step: name.endsWith("usd") ? "any" : 1, value: told.limits[name] ?? "", placeholder: "no limit",
+    type: "number", min: 0, step: name.endsWith("usd") ? "any" : 1, value: budget.limits[name] ?? "", placeholder: "no limit",
   })]);
   const message = el("div", { class: "step-message" });
-  const act = async (work, said) => {
+  const saveAndClose = async (work, confirmation) => {
     try {
       await work();
       form.closest("dialog").close("");
-      toast(said);
+      toast(confirmation);
     } catch (problem) {
       fill(message, Alert(problem));
     }
@@ -36,11 +36,11 @@ export async function budgetOf(person) {
     event.preventDefault();
     const limits = {};
     for (const [name, field] of fields) limits[name] = field.input.value === "" ? null : Number(field.input.value);
-    act(() => put(path, limits), "Budget saved.");
+    saveAndClose(() => put(path, limits), "Budget saved.");
   } } },
-  el("p", { class: "fine" }, told.own ? "This account has its own limits." : "The server's default limits apply."),
+  el("p", { class: "fine" }, budget.own ? "This account has its own limits." : "The server's default limits apply."),
   fields.map(([, field]) => field.node), message,
   el("div", { class: "row-actions" }, button("Save budget", { type: "submit", class: "secondary" }),
-    told.own && button("Use default limits", { class: "quiet", on: { click: () => act(() => remove(path), "The default limits apply.") } })));
+    budget.own && button("Use default limits", { class: "quiet", on: { click: () => saveAndClose(() => remove(path), "The default limits apply.") } })));
   openDialog(`Budget of ${person.email}`, form);
 }

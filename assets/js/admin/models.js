@@ -7,18 +7,18 @@ import { Alert } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 
 /** The actions below the provider list. */
-export function Checks(refresh, signal) {
-  const run = async (path, said) => {
+export function ProviderActions(refresh, signal) {
+  const run = async (path, confirmation) => {
     try {
-      const told = await post(path, {}, { signal });
-      await refresh(said ?? told.message);
+      const response = await post(path, {}, { signal });
+      await refresh(confirmation ?? response.message);
     } catch (problem) {
       toast(sentence(problem.message), "failed");
     }
   };
   return el("div", { class: "row-actions" },
     button("Check providers", { class: "secondary", on: { click: () => run("/api/llm/health-check", "all providers were checked") } }),
-    button("Reset circuit breakers", { class: "secondary", title: "Calls models again that were paused after failures", on: { click: () => run("/api/admin/breakers/reset") } }));
+    button("Reset circuit breakers", { class: "secondary", title: "Allows calls to models that were paused after failures", on: { click: () => run("/api/admin/breakers/reset") } }));
 }
 
 /** The fallback chains section. */

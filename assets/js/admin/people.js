@@ -9,86 +9,86 @@ import { CopyButton } from "../parts/copy.js";
 import { confirm, openDialog } from "../parts/dialog.js";
 import { Choice, Field } from "../parts/field.js";
 import { toast } from "../parts/toast.js";
-import { budgetOf } from "./budget.js";
+import { openBudgetDialog } from "./budget.js";
 
 const HEADS = ["Account", "Role", "State", "Last seen", ""];
 
 /** The accounts section. */
-export function People(first, signal) {
-  let people = first.users;
-  let cursor = first.next_cursor;
+export function People(initial, signal) {
+  let people = initial.users;
+  let cursor = initial.next_cursor;
   const rows = el("tbody");
   const below = el("div", { class: "rows-below" });
   draw();
 
   function draw() {
     fill(rows, people.map(Row));
-    fill(below, cursor && button("Show more accounts", { class: "secondary", on: { click: more } }));
+    fill(below, cursor && button("Show more accounts", { class: "secondary", on: { click: loadMore } }));
   }
 
-  async function more() {
-    const told = await get("/api/admin/users", { query: { limit: 200, cursor }, signal });
-    people = [...people, ...told.users];
-    cursor = told.next_cursor;
+  async function loadMore() {
+    const response = await get("/api/admin/users", { query: { limit: 200, cursor }, signal });
+    people = [...people, ...response.users];
+    cursor = response.next_cursor;
     draw();
   }
 
-  async function act(work, words) {
+  async function runAndReload(work, label) {
     try {
       await work();
-      const told = await get("/api/admin/users", { query: { limit: 200 }, signal });
-      people = told.users;
-      cursor = told.next_cursor;
+      const response = await get("/api/admin/users", { query: { limit: 200 }, signal });
+      people = response.users;
+      cursor = response.next_cursor;
       draw();
-      toast(words);
+      toast(label);
     } catch (problem) {
       draw();
       toast(sentence(problem.message), "failed");
     }
   }
 
-  function Row(each) {
-    const path = `/api/admin/users/${each.id}`;
-    const self = each.id === user.get()?.id;
-    const role = el("select", { "aria-label": `Role of ${each.email}`, disabled: self, on: { change: () => act(() => put(path, { role: role.value }, { signal }), `${each.email} is ${role.value === "admin" ? "an administrator" : "a member"} now.`) } },
-      [["user", "member"], ["admin", "administrator"]].map(([value, words]) => el("option", { value, selected: value === each.role }, words)));
+  function Row(account) {
+    const path = `/api/admin/users/${account.id}`;
+    const isSelf = account.id === user.get()?.id;
+    const role = el("select", { "aria-label": `Role of ${account.email}`, disabled: isSelf, on: { change: () => runAndReload(() => put(path, { role: role.value }, { signal }), `${account.email} is ${role.value === "admin" ? "an administrator" : "a member"} now.`) } },
+      [["user", "member"], ["admin", "administrator"]].map(([value, label]) => el("option", { value, selected: value === account.role }, label)));
     return el("tr", null,
-      el("th", { scope: "row" }, each.email, el("span", { class: "fine person-name" }, [each.name, `since ${when(each.created_at)}`].filter(Boolean).join(" · "))),
+      el("th", { scope: "row" }, account.email, el("span", { class: "fine person-name" }, [account.name, `since ${when(account.created_at)}`].filter(Boolean).join(" · "))),
       el("td", null, role),
-      el("td", null, each.disabled ? "locked" : "active"),
-      el("td", null, each.last_login_at ? when(each.last_login_at) : "never"),
+      el("td", null, account.disabled ? "locked" : "active"),
+      el("td", null, account.last_login_at ? when(account.last_login_at) : "never"),
       el("td", null, el("div", { class: "actions" },
-        button(`Budget of ${each.email}`, { class: "quiet", on: { click: () => budgetOf(each) } }, "Budget"),
-        button(`More about ${each.email}`, { class: "quiet", on: { click: () => More(each, path, self) } }, "More"))));
+        button(`Budget of ${account.email}`, { class: "quiet", on: { click: () => openBudgetDialog(account) } }, "Budget"),
+        button(`More about ${account.email}`, { class: "quiet", on: { click: () => openAccountDialog(account, path, isSelf) } }, "More"))));
   }
 
-  function More(each, path, self) {
+  function openAccountDialog(account, path, isSelf) {
     const out = el("div", { class: "step-message", role: "status" });
-    const done = (work, words) => {
+    const closeAndRun = (work, label) => {
       out.closest("dialog").close("");
-      return act(work, words);
+      return runAndReload(work, label);
     };
-    const link = async () => {
+    const createResetLink = async () => {
       try {
-        const told = await post(`${path}/reset-link`, {}, { signal });
-        fill(out, Handed("Send this link to the person. It sets a new password.", told));
+        const response = await post(`${path}/reset-link`, {}, { signal });
+        fill(out, LinkNotice("Send this link to the person. It sets a new password.", response));
       } catch (problem) {
         toast(sentence(problem.message), "failed");
       }
     };
-    return openDialog(each.email, [
+    return openDialog(account.email, [
       el("div", { class: "actions" },
-        button("Password reset link", { class: "secondary", on: { click: link } }),
-        !self && button(each.disabled ? "Unlock" : "Lock", { class: "secondary", on: { click: () => done(() => put(path, { disabled: !each.disabled }, { signal }), each.disabled ? `${each.email} may sign in again.` : `${each.email} is locked: sessions and keys are refused.`) } }),
-        !self && button("Delete account", { class: "quiet", on: { click: () => drop(each, path, done) } }, icon("trash"), "Delete account")),
-      self && el("p", { class: "fine" }, "This is your own account: another administrator can lock or delete it."),
+        button("Password reset link", { class: "secondary", on: { click: createResetLink } }),
+        !isSelf && button(account.disabled ? "Unlock" : "Lock", { class: "secondary", on: { click: () => closeAndRun(() => put(path, { disabled: !account.disabled }, { signal }), account.disabled ? `${account.email} can sign in again.` : `${account.email} is locked: sessions and keys are refused.`) } }),
+        !isSelf && button("Delete account", { class: "quiet", on: { click: () => deleteAccount(account, path, closeAndRun) } }, icon("trash"), "Delete account")),
+      isSelf && el("p", { class: "fine" }, "This is your own account: another administrator can lock or delete it."),
       out,
     ]);
   }
 
-  async function drop(each, path, done) {
-    const sure = await confirm(`Delete ${each.email}?`, "Its documents, analyses, keys, and sessions are deleted too. This cannot be undone.", "Delete");
-    if (sure) await done(() => remove(path, { signal }), `${each.email} deleted.`);
+  async function deleteAccount(account, path, closeAndRun) {
+    const isConfirmed = await confirm(`Delete ${account.email}?`, "Its documents, analyses, keys, and sessions are deleted too. This cannot be undone.", "Delete");
+    if (isConfirmed) await closeAndRun(() => remove(path, { signal }), `${account.email} deleted.`);
   }
 
   return [
@@ -96,31 +96,31 @@ export function People(first, signal) {
       el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Accounts" },
         el("table", { class: "people-table" },
           el("thead", null, el("tr", null, HEADS.map((title) => (title ? el("th", { scope: "col" }, title) : el("td", { class: "head" }))))), rows)), below),
-    NewAccount(act, signal), Invite(signal),
+    NewAccount(runAndReload, signal), Invite(signal),
   ];
 }
 
 // Shows a link to hand over. The link is absolute if the server knows its public address; otherwise this page's
 // origin is used.
-function Handed(words, told) {
-  const address = told.url ?? `${location.origin}${within(told.path)}`;
+function LinkNotice(words, response) {
+  const address = response.url ?? `${location.origin}${within(response.path)}`;
   return el("div", { class: "notice" }, el("p", null, words),
     el("p", { class: "key-line" }, el("code", null, address), CopyButton("Copy the link", () => address)),
-    el("p", { class: "fine" }, `Valid until ${when(told.expires_at)}, for one use.`));
+    el("p", { class: "fine" }, `Valid until ${when(response.expires_at)}, for one use.`));
 }
 
-function NewAccount(act, signal) {
+function NewAccount(runAndReload, signal) {
   const email = Field("Email", { type: "email", required: true, maxLength: 254, autocomplete: "off" });
   const name = Field("Name", { maxLength: 100, autocomplete: "off" }, "Optional.");
   const role = Choice("Role", { value: "user" }, [["user", "member"], ["admin", "administrator"]]);
   const out = el("div", { class: "step-message", role: "status" });
   return section("New account", "Quire generates a password for you to pass on. The user can change it.",
     form([email, name, role], "Create account", async (element) => {
-      const made = await post("/api/admin/users", { email: email.input.value.trim(), role: role.input.value, ...(name.input.value.trim() ? { name: name.input.value.trim() } : {}) });
+      const created = await post("/api/admin/users", { email: email.input.value.trim(), role: role.input.value, ...(name.input.value.trim() ? { name: name.input.value.trim() } : {}) });
       element.reset();
-      fill(out, el("div", { class: "notice" }, el("p", null, el("strong", null, `Password of ${made.user.email}, shown only once:`)),
-        el("p", { class: "key-line" }, el("code", null, made.password), CopyButton("Copy the password", () => made.password))));
-      await act(() => null, `${made.user.email} has an account.`);
+      fill(out, el("div", { class: "notice" }, el("p", null, el("strong", null, `Password of ${created.user.email}, shown only once:`)),
+        el("p", { class: "key-line" }, el("code", null, created.password), CopyButton("Copy the password", () => created.password))));
+      await runAndReload(() => null, `${created.user.email} has an account.`);
     }), out);
 }
 
@@ -129,24 +129,24 @@ function Invite(signal) {
   const out = el("div", { class: "step-message", role: "status" });
   return section("Invitation", "A link for creating an account, even if registration is closed.",
     form([email], "Create invitation", async (element) => {
-      const told = await post("/api/admin/invites", email.input.value.trim() ? { email: email.input.value.trim() } : {}, { signal });
+      const response = await post("/api/admin/invites", email.input.value.trim() ? { email: email.input.value.trim() } : {}, { signal });
       element.reset();
-      fill(out, Handed("Send this link to the person.", told));
+      fill(out, LinkNotice("Send this link to the person.", response));
     }), out);
 }
 
 /** Users who have requested a password reset and are waiting for a link. */
-export function Waiting({ password_resets: waiting }, signal) {
-  if (waiting.length === 0) return null;
+export function PasswordResets({ password_resets: requests }, signal) {
+  if (requests.length === 0) return null;
   return section("Forgotten passwords", "These users asked for a new password. This server sends no email; send each of them a link.",
-    el("ul", { class: "rows" }, waiting.map((one) => {
+    el("ul", { class: "rows" }, requests.map((request) => {
       const out = el("div");
       return el("li", { class: "row" }, el("div", { class: "row-words" },
-        el("p", { class: "row-title" }, one.email),
-        el("p", { class: "fine" }, [`asked ${when(one.requested_at)}`, one.link_expires_at && `link valid until ${when(one.link_expires_at)}`].filter(Boolean).join(" · ")), out),
-      el("div", { class: "row-actions" }, button(`Create link for ${one.email}`, { class: "secondary", on: { click: async () => {
+        el("p", { class: "row-title" }, request.email),
+        el("p", { class: "fine" }, [`requested ${when(request.requested_at)}`, request.link_expires_at && `link valid until ${when(request.link_expires_at)}`].filter(Boolean).join(" · ")), out),
+      el("div", { class: "row-actions" }, button(`Create link for ${request.email}`, { class: "secondary", on: { click: async () => {
         try {
-          fill(out, Handed("Send this link to the person.", await post(`/api/admin/users/${one.user_id}/reset-link`, {}, { signal })));
+          fill(out, LinkNotice("Send this link to the person.", await post(`/api/admin/users/${request.user_id}/reset-link`, {}, { signal })));
         } catch (problem) {
           toast(sentence(problem.message), "failed");
         }

@@ -6,8 +6,8 @@ import { section } from "../account/parts.js";
 import { confirm } from "../parts/dialog.js";
 import { toast } from "../parts/toast.js";
 
-const NEWS_MS = 15_000;
-const LOOK = { ok: "good", warning: "warn" };
+const REFRESH_MS = 15_000;
+const STATUS_CLASS = { ok: "good", warning: "warn" };
 
 /** The health section, refreshed while the page is open. */
 export function State(health, signal) {
@@ -15,20 +15,20 @@ export function State(health, signal) {
   draw(health);
   const timer = setInterval(async () => {
     if (document.hidden) return;
-    const told = await get("/api/health", { signal }).catch(() => null);
-    if (told && !signal.aborted) draw(told);
-  }, NEWS_MS);
+    const status = await get("/api/health", { signal }).catch(() => null);
+    if (status && !signal.aborted) draw(status);
+  }, REFRESH_MS);
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 
-  function draw(told) {
-    const { resources = {} } = told;
+  function draw(status) {
+    const { resources = {} } = status;
     fill(body,
-      el("p", { class: `state-word ${LOOK[told.status] ?? "bad"}` }, told.status === "ok" ? "Healthy" : sentence(told.message ?? told.status)),
+      el("p", { class: `state-word ${STATUS_CLASS[status.status] ?? "bad"}` }, status.status === "ok" ? "Healthy" : sentence(status.message ?? status.status)),
       Facts([
-        ["Version", told.version], ["Uptime", duration(told.uptime_seconds * 1000)],
+        ["Version", status.version], ["Uptime", duration(status.uptime_seconds * 1000)],
         ["Memory", typeof resources.rss_mb === "number" && `${resources.rss_mb} MB`], ["Threads", resources.threads], ["Open files", resources.open_files],
-        ["Database", told.database?.status === "ok" ? told.database.engine : told.database?.status], ["Environment", told.environment],
-        ["Replica", told.replica && (told.replica.status === "ok" ? `up to ${told.replica.whole_at ? when(told.replica.whole_at) : "now, for the first time"}` : "behind: see quire doctor")],
+        ["Database", status.database?.status === "ok" ? status.database.engine : status.database?.status], ["Environment", status.environment],
+        ["Replica", status.replica && (status.replica.status === "ok" ? `up to ${status.replica.whole_at ? when(status.replica.whole_at) : "now (first copy in progress)"}` : "behind: see quire doctor")],
       ]));
   }
   return section("State", null, body);
@@ -39,16 +39,16 @@ function Facts(rows) {
 }
 
 /** The answer cache section. */
-export function Cache(first, signal) {
+export function Cache(initial, signal) {
   const body = el("div");
-  draw(first);
+  draw(initial);
 
-  function draw(told) {
-    const { saved } = told;
-    fill(body, told.status === "disabled" ? el("p", null, "The cache is off: CACHE_TTL is 0.") : Facts([
-      ["Answers", count(told.entries)], ["Size", `${bytes(told.bytes)} of ${bytes(told.limit_bytes)}`], ["Kept for", duration(told.ttl_seconds * 1000)],
+  function draw(status) {
+    const { saved } = status;
+    fill(body, status.status === "disabled" ? el("p", null, "The cache is off: CACHE_TTL is 0.") : Facts([
+      ["Answers", count(status.entries)], ["Size", `${bytes(status.bytes)} of ${bytes(status.limit_bytes)}`], ["Kept for", duration(status.ttl_seconds * 1000)],
       ["Saved so far", saved.hits > 0 ? `${Number(saved.cost_usd) > 0 ? money(saved.cost_usd) : plural(saved.tokens, "token")} in ${plural(saved.hits, "answer")}` : "nothing yet"],
-      ["Shared", told.sharing === "team" ? "yes" : "no"],
+      ["Shared", status.sharing === "team" ? "yes" : "no"],
     ]));
   }
 
@@ -62,16 +62,16 @@ export function Cache(first, signal) {
     }
   }
   return section("Response cache", "Identical calls are answered from the cache, free.", body,
-    first.entries > 0 && el("div", { class: "actions" }, button("Clear cache", { class: "secondary", on: { click: clear } })));
+    initial.entries > 0 && el("div", { class: "actions" }, button("Clear cache", { class: "secondary", on: { click: clear } })));
 }
 
 /** The settings by name with the source of each; their values are never sent to the browser. */
 export function Settings({ settings, warnings }) {
-  const changed = settings.filter((one) => one.source !== "default");
-  return section("Server settings", "Set where the server starts. See quire help settings. Values are not shown.",
+  const changed = settings.filter((setting) => setting.source !== "default");
+  return section("Server settings", "Set in the server's environment, configuration file, or command line; see quire help settings. Values are not shown.",
     warnings.map((text) => el("p", { class: "notice suspicious" }, sentence(typeof text === "string" ? text : text.message ?? ""))),
     changed.length > 0
-      ? el("dl", { class: "config-list" }, changed.map((one) => el("div", null, el("dt", null, el("code", null, one.name)), el("dd", null, `from the ${one.source}`))))
+      ? el("dl", { class: "config-list" }, changed.map((setting) => el("div", null, el("dt", null, el("code", null, setting.name)), el("dd", null, `from the ${setting.source}`))))
       : el("p", { class: "fine" }, "All settings have their defaults."),
-    el("p", { class: "fine" }, `${plural(settings.length - changed.length, "setting")} as ${settings.length - changed.length === 1 ? "it comes" : "they come"}.`));
+    el("p", { class: "fine" }, `${plural(settings.length - changed.length, "setting")} at the default.`));
 }

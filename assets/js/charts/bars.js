@@ -1,6 +1,6 @@
 // A bar chart of shares of a whole, largest first.
 import { Chart } from "./chart.js";
-import { fitted, linear, svg } from "./svg.js";
+import { truncate, linear, svg } from "./svg.js";
 
 const NARROW = 480;
 
@@ -10,17 +10,17 @@ export function Bars({ title, about, bars, show, table }) {
     const narrow = width < NARROW;
     const left = narrow ? 8 : Math.min(170, Math.round(width * 0.34));
     const scale = linear([0, 1], [left, width - 64]);
-    const tall = narrow ? 52 : 34;
-    const down = narrow ? 20 : 0;
+    const rowHeight = narrow ? 52 : 34;
+    const barOffset = narrow ? 20 : 0;
     const nodes = bars.map((bar, place) => {
-      const top = place * tall + 6;
+      const top = place * rowHeight + 6;
       return point(bar.words,
-        svg("rect", { class: "hit", x: 0, y: top - 4, width, height: tall - 2 }),
-        svg("text", { class: "row-label", x: narrow ? left : left - 12, y: top + 16, "text-anchor": narrow ? "start" : "end" }, fitted(bar.label, narrow ? width - 16 : left - 16)),
-        svg("rect", { class: "bar-ground", x: left, y: top + 3 + down, width: scale(1) - left, height: 18 }),
-        svg("rect", { class: "bar", x: left, y: top + 3 + down, width: Math.max(1, scale(bar.part) - left), height: 18 }),
-        svg("text", { class: "tick", x: width - 4, y: top + 17 + down, "text-anchor": "end" }, show(bar.part)));
+        svg("rect", { class: "hit", x: 0, y: top - 4, width, height: rowHeight - 2 }),
+        svg("text", { class: "row-label", x: narrow ? left : left - 12, y: top + 16, "text-anchor": narrow ? "start" : "end" }, truncate(bar.label, narrow ? width - 16 : left - 16)),
+        svg("rect", { class: "bar-ground", x: left, y: top + 3 + barOffset, width: scale(1) - left, height: 18 }),
+        svg("rect", { class: "bar", x: left, y: top + 3 + barOffset, width: Math.max(1, scale(bar.part) - left), height: 18 }),
+        svg("text", { class: "tick", x: width - 4, y: top + 17 + barOffset, "text-anchor": "end" }, show(bar.part)));
     });
-    return { height: bars.length * tall + 8, nodes };
+    return { height: bars.length * rowHeight + 8, nodes };
   } });
 }

@@ -11,30 +11,30 @@ import { svg } from "./svg.js";
 export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
   const name = uid("chart");
   const readout = el("p", { class: "chart-readout fine", "aria-hidden": "true" }, hint);
-  const picture = svg("svg", { class: "chart-picture", role: "group", "aria-labelledby": `${name}-title`, "aria-describedby": `${name}-about` });
-  const box = el("div", { class: "chart-box" }, picture);
+  const drawing = svg("svg", { class: "chart-picture", role: "group", "aria-labelledby": `${name}-title`, "aria-describedby": `${name}-about` });
+  const box = el("div", { class: "chart-box" }, drawing);
   let points = [];
-  let at = 0;
-  let drawn = 0;
+  let current = 0;
+  let drawnWidth = 0;
 
-  picture.addEventListener("keydown", move);
-  picture.addEventListener("focusin", (event) => visit(points.indexOf(event.target.closest(".point"))));
-  picture.addEventListener("pointerover", (event) => tell(event.target.closest(".point")));
+  drawing.addEventListener("keydown", move);
+  drawing.addEventListener("focusin", (event) => visit(points.indexOf(event.target.closest(".point"))));
+  drawing.addEventListener("pointerover", (event) => showReadout(event.target.closest(".point")));
   // The observer is garbage-collected with the element, so it needs no disconnect.
   new ResizeObserver(([entry]) => paint(Math.floor(entry.contentRect.width))).observe(box);
 
   function paint(width) {
-    if (width === drawn || width < 40) return;
-    drawn = width;
-    const held = picture.contains(document.activeElement);
+    if (width === drawnWidth || width < 40) return;
+    drawnWidth = width;
+    const hadFocus = drawing.contains(document.activeElement);
     points = [];
     const { height, nodes } = draw({ width, point });
-    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    picture.setAttribute("height", height);
-    fill(picture, svg("title", { id: `${name}-title` }, title), svg("desc", { id: `${name}-about` }, about), nodes);
-    at = Math.min(at, points.length - 1);
-    points[Math.max(at, 0)]?.setAttribute("tabindex", "0");
-    if (held) points[at]?.focus();
+    drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    drawing.setAttribute("height", height);
+    fill(drawing, svg("title", { id: `${name}-title` }, title), svg("desc", { id: `${name}-about` }, about), nodes);
+    current = Math.min(current, points.length - 1);
+    points[Math.max(current, 0)]?.setAttribute("tabindex", "0");
+    if (hadFocus) points[current]?.focus();
   }
 
   function point(words, ...nodes) {
@@ -45,19 +45,19 @@ export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
 
   function visit(place) {
     if (place < 0) return;
-    points[at]?.setAttribute("tabindex", "-1");
-    at = place;
-    points[at].setAttribute("tabindex", "0");
-    tell(points[at]);
+    points[current]?.setAttribute("tabindex", "-1");
+    current = place;
+    points[current].setAttribute("tabindex", "0");
+    showReadout(points[current]);
   }
 
-  function tell(node) {
+  function showReadout(node) {
     if (node) readout.textContent = node.getAttribute("aria-label");
   }
 
   // Keyboard navigation: one tab stop; arrow keys move between points in table order.
   function move(event) {
-    const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: points.length - 1 }[event.key];
+    const next = { ArrowRight: current + 1, ArrowDown: current + 1, ArrowLeft: current - 1, ArrowUp: current - 1, Home: 0, End: points.length - 1 }[event.key];
     if (next === undefined || points.length === 0) return;
     event.preventDefault();
     points[Math.min(Math.max(next, 0), points.length - 1)].focus();
@@ -65,11 +65,11 @@ export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
 
   return el("figure", { class: "chart" },
     el("figcaption", null, el("h3", null, title), el("p", { class: "fine" }, about)),
-    legend.length > 0 && el("ul", { class: "chart-legend fine", "aria-label": "Signs" }, legend.map(([kind, words]) => el("li", null, sign(kind), words))),
+    legend.length > 0 && el("ul", { class: "chart-legend fine", "aria-label": "Legend" }, legend.map(([kind, words]) => el("li", null, LegendMark(kind), words))),
     box, readout, table && Figures(title, table));
 }
 
-function sign(kind) {
+function LegendMark(kind) {
   return el("span", { class: `chart-sign ${kind}`, "aria-hidden": "true" });
 }
 

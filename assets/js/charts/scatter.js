@@ -12,13 +12,13 @@ const LABEL = { wide: 20, high: 13 };
 export function Scatter({ title, about, dots, across, up, legend, table }) {
   return Chart({ title, about, legend, table, draw: ({ width, point }) => {
     const height = Math.min(360, Math.max(260, Math.round(width * 0.62)));
-    const most = Math.max(...dots.map((dot) => dot.x));
-    const x = linear([0, most > 0 ? most * 1.06 : 1], [PAD.left, width - PAD.right]);
+    const maxX = Math.max(...dots.map((dot) => dot.x));
+    const x = linear([0, maxX > 0 ? maxX * 1.06 : 1], [PAD.left, width - PAD.right]);
     const span = spanOf(dots);
     const y = linear(span, [height - PAD.bottom, PAD.top]);
-    const labels = room(dots.filter((dot) => dot.label), (dot) => beside(x(dot.x), y(dot.y), width));
+    const labels = placeLabels(dots.filter((dot) => dot.label), (dot) => labelPosition(x(dot.x), y(dot.y), width));
     return { height, nodes: [
-      ...grid({ x, y, span, most, width, height, across, up }),
+      ...grid({ x, y, span, most: maxX, width, height, across, up }),
       front(dots, x, y, width),
       ...dots.map((dot) => point(dot.words,
         svg("circle", { class: "hit", cx: x(dot.x), cy: y(dot.y), r: 12 }),
@@ -31,24 +31,24 @@ export function Scatter({ title, about, dots, across, up, legend, table }) {
 function spanOf(dots) {
   const all = dots.map((dot) => dot.y);
   const [from, to] = [Math.min(...all), Math.max(...all)];
-  const air = from === to ? 0.5 : (to - from) * 0.08;
-  return [from - air, to + air];
+  const padding = from === to ? 0.5 : (to - from) * 0.08;
+  return [from - padding, to + padding];
 }
 
-function beside(x, y, width) {
+function labelPosition(x, y, width) {
   const left = x > width - 60;
   return { x: left ? x - 10 : x + 10, y: y - 8, "text-anchor": left ? "end" : "start" };
 }
 
 // Drops labels that would overlap others; labels of highlighted dots are dropped last.
-function room(dots, placeOf) {
-  const taken = new Map();
+function placeLabels(dots, placeOf) {
+  const placed = new Map();
   for (const dot of [...dots].sort((a, b) => Boolean(b.kind) - Boolean(a.kind))) {
     const place = placeOf(dot);
-    const free = [...taken.values()].every((other) => Math.abs(other.x - place.x) > LABEL.wide || Math.abs(other.y - place.y) > LABEL.high);
-    if (free) taken.set(dot, place);
+    const fits = [...placed.values()].every((other) => Math.abs(other.x - place.x) > LABEL.wide || Math.abs(other.y - place.y) > LABEL.high);
+    if (fits) placed.set(dot, place);
   }
-  return taken;
+  return placed;
 }
 
 // The Pareto front as a step line: one step for each dot that beats all cheaper ones.
@@ -62,14 +62,14 @@ function front(dots, x, y, width) {
   return svg("path", { class: "front", d: `M${x(first.x)} ${y(first.y)}${path}H${width - PAD.right}` });
 }
 
-function grid({ x, y, span, most, width, height, across, up }) {
+function grid({ x, y, span, most: maxX, width, height, across, up }) {
   const floor = height - PAD.bottom;
   return [
     ...ticks(...span, 5).flatMap((value) => [
       svg("line", { class: "grid", x1: PAD.left, x2: width - PAD.right, y1: y(value), y2: y(value) }),
       svg("text", { class: "tick", x: PAD.left - 8, y: y(value) + 4, "text-anchor": "end" }, up.show(value)),
     ]),
-    ...ticks(0, most || 1, width < 420 ? 3 : 5).flatMap((value) => [
+    ...ticks(0, maxX || 1, width < 420 ? 3 : 5).flatMap((value) => [
       svg("line", { class: "grid", x1: x(value), x2: x(value), y1: PAD.top, y2: floor }),
       svg("text", { class: "tick", x: x(value), y: floor + 17, "text-anchor": "middle" }, across.show(value)),
     ]),

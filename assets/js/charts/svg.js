@@ -1,12 +1,12 @@
 // Chart primitives: SVG elements, scales, round ticks, and truncated text. They know nothing about the data.
 
-const SPACE = "http://www.w3.org/2000/svg";
+const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 /** Average width of a character in the chart font, in pixels. */
-const LETTER = 7.2;
+const LETTER_WIDTH = 7.2;
 
 /** Creates an SVG element. Null attributes are omitted. */
 export function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(SPACE, tag);
+  const node = document.createElementNS(SVG_NAMESPACE, tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value !== null && value !== undefined) node.setAttribute(name, String(value));
   }
@@ -20,22 +20,22 @@ export function linear([from, to], [left, right]) {
   return (value) => (span === 0 ? (left + right) / 2 : left + ((value - from) / span) * (right - left));
 }
 
-/** About `wanted` round values from `from` to `to`. */
-export function ticks(from, to, wanted = 5) {
+/** About `targetCount` round values from `from` to `to`. */
+export function ticks(from, to, targetCount = 5) {
   const span = to - from;
   if (!(span > 0)) return [from];
-  const rough = span / wanted;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((unit) => unit * power).find((unit) => unit >= rough * 0.999);
+  const roughStep = span / targetCount;
+  const power = 10 ** Math.floor(Math.log10(roughStep));
+  const step = [1, 2, 5, 10].map((unit) => unit * power).find((unit) => unit >= roughStep * 0.999);
   const first = Math.ceil(from / step - 1e-9);
   const last = Math.floor(to / step + 1e-9);
   return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));
 }
 
 /** Truncates the text to at most this many pixels. */
-export function fitted(text, pixels) {
-  const most = Math.max(3, Math.floor(pixels / LETTER));
-  return text.length <= most ? text : `${text.slice(0, most - 1).trimEnd()}…`;
+export function truncate(text, pixels) {
+  const maxLength = Math.max(3, Math.floor(pixels / LETTER_WIDTH));
+  return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1).trimEnd()}…`;
 }
 
 /** A marker with a distinct shape, so that no chart relies on color alone. */

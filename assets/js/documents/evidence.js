@@ -21,21 +21,21 @@ const VERDICTS = [
 export async function evidenceOf(analysis, { document, page, span, signal }) {
   const [run, models] = await Promise.all([runOf(analysis, signal), get("/api/available-models", { signal })]);
   const places = placesOf(run);
-  const at = places.findIndex((place) => place.document === document && place.page === page && isSame(place, span));
+  const index = places.findIndex((place) => place.document === document && place.page === page && isSameSpan(place, span));
   const answer = run.thread ? `/t/${encodeURIComponent(run.thread)}?turn=${encodeURIComponent(run.id)}` : `/analyze?id=${encodeURIComponent(run.id)}`;
   const nodes = [
-    at >= 0 && [Verdict(places[at]), el("hr"), QuotedBy(places[at], run, models), el("hr")],
+    index >= 0 && [Verdict(places[index]), el("hr"), QuotedBy(places[index], run, models), el("hr")],
     el("h2", { class: "sheet-label cited-label" }, "Cited in"), el("p", { class: "cited" }, link(answer, excerpt(run.prompt, 90), { class: "cited-in", dir: "auto" })),
-    places.length > 0 && [el("hr"), Steps(places, at, run)],
+    places.length > 0 && [el("hr"), Steps(places, index, run)],
   ];
   return { nodes, answer };
 }
 
-let known = null;
+let cachedRun = null;
 
 async function runOf(id, signal) {
-  if (known?.id !== id) known = fromStored(await get(`/api/analyses/${encodeURIComponent(id)}`, { signal }));
-  return known;
+  if (cachedRun?.id !== id) cachedRun = fromStored(await get(`/api/analyses/${encodeURIComponent(id)}`, { signal }));
+  return cachedRun;
 }
 
 // The cited places in order of the documents and pages: several quotations of the same words are one place.
@@ -44,23 +44,23 @@ function placesOf(run) {
   for (const item of run.citations?.items ?? []) {
     if (!item.document_id || !item.page || item.state === "unknown") continue;
     const span = item.end > item.start ? { start: item.start, end: item.end } : null;
-    const same = places.find((place) => place.document === item.document_id && place.page === item.page && isSame(place, span));
-    if (same) same.items.push(item);
+    const existing = places.find((place) => place.document === item.document_id && place.page === item.page && isSameSpan(place, span));
+    if (existing) existing.items.push(item);
     else places.push({ document: item.document_id, page: item.page, span, items: [item] });
   }
   const rank = (place) => run.documents.indexOf(place.document);
   return places.sort((a, b) => rank(a) - rank(b) || a.page - b.page || (a.span?.start ?? 0) - (b.span?.start ?? 0));
 }
 
-function isSame(place, span) {
+function isSameSpan(place, span) {
   if (!place.span || !span) return !place.span && !span;
   return place.span.start < span.end && span.start < place.span.end;
 }
 
 function Verdict(place) {
   const states = place.items.map((item) => String(item.state).toLowerCase().replace(/[^a-z]/g, ""));
-  const [state, sign, title, words] = VERDICTS.find(([name]) => states.includes(name)) ?? VERDICTS.at(-1);
-  return el("div", { class: `verdict ${state}` }, el("p", { class: "verdict-title" }, icon(sign), title), el("p", { class: "fine" }, `Page ${place.page} ${words}`));
+  const [state, iconName, title, explanation] = VERDICTS.find(([name]) => states.includes(name)) ?? VERDICTS.at(-1);
+  return el("div", { class: `verdict ${state}` }, el("p", { class: "verdict-title" }, icon(iconName), title), el("p", { class: "fine" }, `Page ${place.page} ${explanation}`));
 }
 
 function QuotedBy({ items }, run, models) {
@@ -74,11 +74,11 @@ function QuotedBy({ items }, run, models) {
   ];
 }
 
-function Steps(places, at, run) {
-  const to = (place, words, sign) => link(addressOf(place.document, place.page, place.span, run.id), icon(sign), { class: "button quiet icon-only", "aria-label": words, title: words });
-  const before = places[at < 0 ? -1 : at - 1];
-  const after = places[at + 1];
+function Steps(places, index, run) {
+  const to = (place, label, iconName) => link(addressOf(place.document, place.page, place.span, run.id), icon(iconName), { class: "button quiet icon-only", "aria-label": label, title: label });
+  const before = places[index < 0 ? -1 : index - 1];
+  const after = places[index + 1];
   return el("nav", { class: "citation-steps", "aria-label": "Citations" },
-    el("span", { class: "fine" }, at < 0 ? `${places.length} citations` : `Citation ${at + 1} of ${places.length}`),
+    el("span", { class: "fine" }, index < 0 ? `${places.length} citations` : `Citation ${index + 1} of ${places.length}`),
     before && to(before, "Previous citation", "previous"), after && to(after, "Next citation", "next"));
 }

@@ -12,27 +12,27 @@ import { Failure, Loading } from "../parts/states.js";
 import { DocumentUpload } from "../parts/upload.js";
 import { user } from "../state.js";
 
-const TYPING_MS = 250;
+const TYPING_PAUSE_MS = 250;
 
 /**
- * The list. `current` is the ID of the open document; `onEmpty(is)` is called when the list becomes empty or gets its
+ * The list. `current` is the ID of the open document; `onEmpty(isEmpty)` is called when the list becomes empty or gets its
  * first document, `onGone()` when the open one is deleted; it returns a function that shows it again. `onSearch(words)`
  * is called for every search.
  */
 export function DocumentList({ documents, projects, words, current, signal, onEmpty, onGone, onSearch }) {
   const rows = el("ul", { class: "rows document-rows" });
   const hits = el("div", { class: "hits", role: "status" });
-  const upload = DocumentUpload({ onDone: add, signal });
+  const upload = DocumentUpload({ onDone: addRow, signal });
   const choose = button("Upload", { class: "primary", on: { click: () => upload.querySelector("input").click() } }, icon("plus"), "Upload");
-  const find = Find({ words, signal, onFind: search });
+  const searchForm = SearchForm({ words, signal, onSubmit: search });
   const title = current ? el("p", { class: "documents-title" }, "Documents") : el("h1", { class: "documents-title" }, "Documents");
   const node = el("section", { class: "documents-list", "aria-label": "All documents" },
-    el("header", { class: "documents-head" }, title, choose), find.node,
+    el("header", { class: "documents-head" }, title, choose), searchForm.node,
     el("div", { class: "document-list" }, rows, hits), upload, user.get() && MeaningSearch({ signal }),
     el("p", { class: "fine documents-note" }, "Only you can open them. Administrators cannot."));
-  let asked = new AbortController();
+  let controller = new AbortController();
   for (const stored of documents) rows.append(Row(stored));
-  tell();
+  updateEmptyState();
   if (words) search(words);
   return {
     node,
@@ -42,89 +42,89 @@ export function DocumentList({ documents, projects, words, current, signal, onEm
     drop: () => [...rows.children].find((row) => row.dataset.id === current)?.drop(),
   };
 
-  function tell() {
-    const empty = rows.children.length === 0;
-    find.node.hidden = empty;
-    choose.hidden = empty;
-    onEmpty(empty);
+  function updateEmptyState() {
+    const isEmpty = rows.children.length === 0;
+    searchForm.node.hidden = isEmpty;
+    choose.hidden = isEmpty;
+    onEmpty(isEmpty);
   }
 
   function Row(stored, isNew = false) {
-    let row = build(stored, isNew);
-    follow(stored, { signal, onNews: (now) => {
+    let row = buildRow(stored, isNew);
+    follow(stored, { signal, onNews: (current) => {
       if (!row.isConnected) return;
       // Keep the focus in the row when an update replaces it.
-      const held = row.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
-      const fresh = build(now, isNew);
-      row.replaceWith(fresh);
-      row = fresh;
-      if (held) [...row.querySelectorAll("[aria-label]")].find((item) => item.getAttribute("aria-label") === held)?.focus();
+      const focusedLabel = row.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
+      const updated = buildRow(current, isNew);
+      row.replaceWith(updated);
+      row = updated;
+      if (focusedLabel) [...row.querySelectorAll("[aria-label]")].find((item) => item.getAttribute("aria-label") === focusedLabel)?.focus();
     } });
     return row;
   }
 
-  function build(stored, isNew) {
-    const drop = () => deleteDocument(stored, { signal, hide: () => hide(row, idOf(stored) === current) });
+  function buildRow(stored, isNew) {
+    const drop = () => deleteDocument(stored, { signal, hide: () => hideRow(row, idOf(stored) === current) });
     const row = DocumentRow(stored, { projects, current, drop, isNew });
     row.drop = drop;
     return row;
   }
 
   // Returns a function that shows it again.
-  function hide(row, isOpen) {
+  function hideRow(row, isOpen) {
     const after = row.nextElementSibling;
     const next = after ?? row.previousElementSibling;
     const reopen = isOpen ? onGone() : null;
     row.remove();
-    tell();
+    updateEmptyState();
     (next?.querySelector("a, button") ?? upload.querySelector("input")).focus();
     return () => {
       if (after?.isConnected) after.before(row);
       else rows.append(row);
       reopen?.();
-      tell();
+      updateEmptyState();
     };
   }
 
-  function add(stored) {
+  function addRow(stored) {
     [...rows.children].find((row) => row.dataset.id === idOf(stored))?.remove();
     rows.prepend(Row(stored, true));
-    tell();
+    updateEmptyState();
   }
 
   // Names are matched at once; the texts are searched by the server.
   async function search(q) {
-    asked.abort();
-    asked = new AbortController();
-    const mine = AbortSignal.any([signal, asked.signal]);
+    controller.abort();
+    controller = new AbortController();
+    const requestSignal = AbortSignal.any([signal, controller.signal]);
     onSearch(q);
     for (const row of rows.children) row.hidden = !row.dataset.name.includes(q.toLowerCase());
     if (!q) return fill(hits);
     fill(hits, Loading("Searching"));
     try {
-      const found = await get("/api/search", { query: { q }, signal: mine });
+      const response = await get("/api/search", { query: { q }, signal: requestSignal });
       fill(hits,
-        el("p", { class: "fine" }, found.count === 0 ? `Nothing found for “${q}”.` : `${plural(found.count, "passage")} in ${plural(found.documents.length, "document")}.`),
-        found.meaning?.error && el("p", { class: "fine warn" }, `Searched by words alone: ${found.meaning.error}`),
-        found.documents.map((each) => FoundDocument(each)));
+        el("p", { class: "fine" }, response.count === 0 ? `Nothing found for “${q}”.` : `${plural(response.count, "passage")} in ${plural(response.documents.length, "document")}.`),
+        response.meaning?.error && el("p", { class: "fine warn" }, `Searched by words only: ${response.meaning.error}`),
+        response.documents.map((each) => FoundDocument(each)));
     } catch (problem) {
-      if (!mine.aborted) fill(hits, Failure(problem, () => search(q)));
+      if (!requestSignal.aborted) fill(hits, Failure(problem, () => search(q)));
     }
   }
 }
 
-function Find({ words, signal, onFind }) {
+function SearchForm({ words, signal, onSubmit }) {
   const id = uid("find");
   let timer = 0;
   const input = el("input", { type: "search", id, autocomplete: "off", maxLength: 200, value: words, placeholder: "Find in documents", "aria-label": "Find in documents", on: { input: () => {
     clearTimeout(timer);
-    timer = setTimeout(() => onFind(input.value.trim()), TYPING_MS);
+    timer = setTimeout(() => onSubmit(input.value.trim()), TYPING_PAUSE_MS);
   } } });
   signal.addEventListener("abort", () => clearTimeout(timer));
   return { node: el("form", { class: "documents-find", role: "search", on: { submit: (event) => {
     event.preventDefault();
     clearTimeout(timer);
-    onFind(input.value.trim());
+    onSubmit(input.value.trim());
   } } }, icon("search"), input) };
 }
 
@@ -137,7 +137,7 @@ function DocumentRow(stored, { projects, current, drop, isNew }) {
     stored.status === "processing" ? el("span", { class: "loading-spinner", "aria-hidden": "true" }) : icon(usable ? "document" : "warning"),
     el("div", { class: "row-words" },
       usable ? link(addressOf(id), name, { class: "row-title", dir: "auto", "aria-current": open && "true" }) : el("p", { class: "row-title", dir: "auto" }, name),
-      el("p", { class: "fine", title: usable ? [describe(stored), when(stored.created_at)].join(" · ") : "" }, usable ? facts(stored, projects) : describe(stored)),
+      el("p", { class: "fine", title: usable ? [describe(stored), when(stored.created_at)].join(" · ") : "" }, usable ? describeBriefly(stored, projects) : describe(stored)),
       usable && Troubles(stored)),
     usable && link(`/?document=${encodeURIComponent(id)}`, "Ask", { class: "button quiet row-ask", "aria-label": `Ask about ${name}` }),
     Menu(`Actions for ${name}`, [
@@ -147,15 +147,15 @@ function DocumentRow(stored, { projects, current, drop, isNew }) {
 }
 
 // "14 pages · Vendor contracts"
-function facts(stored, projects) {
+function describeBriefly(stored, projects) {
   const project = projects.find((each) => each.document_ids?.includes(idOf(stored)));
   return [plural(stored.pages ?? 1, "page"), project?.name ?? stored.kind].filter(Boolean).join(" · ");
 }
 
 function Troubles({ gaps = [], flags = [] }) {
-  const why = [...new Set(gaps.map((gap) => sentence(gap.why)))];
+  const reasons = [...new Set(gaps.map((gap) => sentence(gap.why)))];
   return [
-    gaps.length > 0 && el("p", { class: "fine warn" }, `${plural(gaps.length, "page")} without text (${pagesOf(gaps)}): ${why.slice(0, 2).join(" ")}`),
+    gaps.length > 0 && el("p", { class: "fine warn" }, `${plural(gaps.length, "page")} without text (${pagesOf(gaps)}): ${reasons.slice(0, 2).join(" ")}`),
     flags.length > 0 && el("p", { class: "fine warn" }, `Reads like instructions to a model on ${pagesOf(flags)}: treated as text.`),
   ];
 }
@@ -163,7 +163,7 @@ function Troubles({ gaps = [], flags = [] }) {
 // "page 3", "pages 3, 4 and 12 more"
 function pagesOf(places) {
   const pages = [...new Set(places.map((place) => place.page))];
-  const named = pages.slice(0, 4).join(", ");
+  const listed = pages.slice(0, 4).join(", ");
   const more = pages.length > 4 ? ` and ${pages.length - 4} more` : "";
-  return `${pages.length === 1 ? "page" : "pages"} ${named}${more}`;
+  return `${pages.length === 1 ? "page" : "pages"} ${listed}${more}`;
 }

@@ -12,9 +12,9 @@ import { saveAs } from "../parts/save.js";
 import { toast } from "../parts/toast.js";
 import { Uses } from "./uses.js";
 
-const SIZES = ["", "large", "largest"];
+const TEXT_SIZES = ["", "large", "largest"];
 // Their text is laid out in columns, so it keeps a fixed width.
-const COLUMNS = /csv|tsv|table|source|json|xml|log|sheet|xls|ods|terminal/i;
+const TABULAR_KINDS = /csv|tsv|table|source|json|xml|log|sheet|xls|ods|terminal/i;
 
 export async function load({ id, page, from, to, analysis }, signal) {
   const stored = await get(`/api/documents/${encodeURIComponent(id)}`, { signal });
@@ -31,59 +31,59 @@ export function Viewer({ stored, page, span, analysis }, { signal, note, drop })
   show(stored);
   return el("section", { class: "document-page", "aria-label": nameOf(stored) }, bar, el("div", { class: "document-cols" }, body, side));
 
-  function show(now) {
-    draw(now);
-    follow(now, { signal, onNews: draw });
+  function show(current) {
+    draw(current);
+    follow(current, { signal, onNews: draw });
   }
 
-  function draw(now) {
-    const again = ReadAgain(now, { signal, onRead: show });
-    if (now.status !== "processed") {
-      drawBar(now, null, null);
-      fill(side, About(now, again, null, signal));
-      const state = el("p", { class: now.status === "failed" ? "error-message" : "notice", role: "status" }, describe(now));
-      return fill(body, state, now.status === "failed" && again);
+  function draw(current) {
+    const readAgain = ReadAgain(current, { signal, onRead: show });
+    if (current.status !== "processed") {
+      drawBar(current, null, null);
+      fill(side, About(current, readAgain, null, signal));
+      const state = el("p", { class: current.status === "failed" ? "error-message" : "notice", role: "status" }, describe(current));
+      return fill(body, state, current.status === "failed" && readAgain);
     }
-    const reader = PageReader(now, { signal, apart: true, onTurn: (at, mark) => {
-      note(addressOf(idOf(now), at, mark, analysis));
-      tell(now, at, mark);
+    const reader = PageReader(current, { signal, apart: true, onTurn: (pageNumber, mark) => {
+      note(addressOf(idOf(current), pageNumber, mark, analysis));
+      showEvidence(current, pageNumber, mark);
     } });
-    const inside = SearchInside(now, { signal, go: reader.go });
-    drawBar(now, reader, inside);
-    fill(side, evidence, About(now, again, reader.go, signal));
-    body.className = `document-body${COLUMNS.test(now.kind) ? " columns" : ""}`;
-    fill(body, inside.node, reader.node);
+    const insideSearch = SearchInside(current, { signal, go: reader.go });
+    drawBar(current, reader, insideSearch);
+    fill(side, evidence, About(current, readAgain, reader.go, signal));
+    body.className = `document-body${TABULAR_KINDS.test(current.kind) ? " columns" : ""}`;
+    fill(body, insideSearch.node, reader.node);
     reader.go(page, span);
   }
 
-  function drawBar(now, reader, inside) {
-    const size = reader && button("Text size", { class: "quiet icon-only", title: "Text size", on: { click: () => {
-      const at = SIZES.indexOf(body.dataset.size ?? "") + 1;
-      body.dataset.size = SIZES[at % SIZES.length];
+  function drawBar(current, reader, insideSearch) {
+    const sizeButton = reader && button("Text size", { class: "quiet icon-only", title: "Text size", on: { click: () => {
+      const at = TEXT_SIZES.indexOf(body.dataset.size ?? "") + 1;
+      body.dataset.size = TEXT_SIZES[at % TEXT_SIZES.length];
     } } }, icon("zoom"));
-    const find = inside && button("Search this document", { class: "quiet icon-only", title: "Search this document", "aria-expanded": "false", on: { click: () => {
-      find.setAttribute("aria-expanded", String(inside.toggle()));
+    const findButton = insideSearch && button("Search this document", { class: "quiet icon-only", title: "Search this document", "aria-expanded": "false", on: { click: () => {
+      findButton.setAttribute("aria-expanded", String(insideSearch.toggle()));
     } } }, icon("search"));
     const back = el("span", { class: "document-back" });
     fill(bar,
       link("/documents", [icon("previous"), el("span", null, "All documents")], { class: "button quiet documents-back" }),
-      el("h1", { dir: "auto", title: nameOf(now) }, nameOf(now)), el("span", { class: "grow" }), back,
-      !analysis && now.status === "processed" && link(`/?document=${encodeURIComponent(idOf(now))}`, "Ask", { class: "button quiet", "aria-label": `Ask about ${nameOf(now)}` }), reader?.bar, size, find,
+      el("h1", { dir: "auto", title: nameOf(current) }, nameOf(current)), el("span", { class: "grow" }), back,
+      !analysis && current.status === "processed" && link(`/?document=${encodeURIComponent(idOf(current))}`, "Ask", { class: "button quiet", "aria-label": `Ask about ${nameOf(current)}` }), reader?.bar, sizeButton, findButton,
       Menu("More", [
-        { label: "Download", icon: "download", act: () => download(now) },
+        { label: "Download", icon: "download", act: () => download(current) },
         { label: "Delete", icon: "trash", look: "danger", act: drop },
       ], { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
   }
 
   // The code for what an answer quotes is loaded only if the page was opened from one.
-  async function tell(now, at, mark) {
+  async function showEvidence(current, pageNumber, mark) {
     if (!analysis) return;
     try {
       const { evidenceOf } = await import("./evidence.js");
-      const found = await evidenceOf(analysis, { document: idOf(now), page: at, span: mark, signal });
+      const result = await evidenceOf(analysis, { document: idOf(current), page: pageNumber, span: mark, signal });
       if (signal.aborted) return;
-      fill(bar.querySelector(".document-back"), link(found.answer, "Back to answer", { class: "button quiet" }));
-      fill(evidence, found.nodes);
+      fill(bar.querySelector(".document-back"), link(result.answer, "Back to answer", { class: "button quiet" }));
+      fill(evidence, result.nodes);
     } catch {
       // The answer may have been deleted; the document can be read without it.
       fill(evidence);
@@ -100,11 +100,11 @@ async function download(stored) {
   }
 }
 
-function About(stored, again, go, signal) {
+function About(stored, readAgain, go, signal) {
   return el("section", { class: "document-about", "aria-label": "About" },
     el("h2", { class: "sheet-label" }, "About"),
     stored.status === "processed" && el("p", { class: "fine" }, `${describe(stored)}. This is what the models see.`),
     el("p", { class: "fine" }, "Uploaded ", el("time", { datetime: stored.created_at, title: exactly(stored.created_at) }, when(stored.created_at))),
     go && Troubles(stored, go),
-    stored.status === "processed" && [again, Uses(stored, signal)]);
+    stored.status === "processed" && [readAgain, Uses(stored, signal)]);
 }

@@ -1,14 +1,14 @@
-// The objective, the current setting, and the budget of an experiment.
+// The objective, the current configuration, and the budget of an experiment.
 import { el, fill, uid } from "../dom.js";
 import { Choice, Field } from "../parts/field.js";
-import { holds, spaceOf } from "./draft.js";
+import { includesValue, spaceOf } from "./draft.js";
 import { Radio } from "./evaluator.js";
 import { DIALS, namer } from "./words.js";
 
 const OBJECTIVES = [
   ["quality", "The best answers", "Only the score counts; cost and time are shown."],
   ["weighted", "Good answers for their price", "Cost and latency reduce the score."],
-  ["pareto", "Show me the trade-off", "No single winner: every setting that no other beats on quality, cost, and time."],
+  ["pareto", "Trade-off", "No single winner: all configurations that no other beats on quality, cost, and time."],
 ];
 
 /** Returns `{node}`. Changes `draft.objective` and calls `changed`. */
@@ -18,7 +18,7 @@ export function ObjectivePicker({ draft, changed }) {
   draw();
 
   function draw() {
-    const weight = (label, key, usual, hint) => {
+    const weightField = (label, key, usual, hint) => {
       draft.objective[key] ??= usual;
       return Field(label, { type: "number", min: 0, step: "any", value: draft.objective[key], on: { input: ({ target }) => {
         draft.objective[key] = Math.max(0, Number(target.value) || 0);
@@ -26,14 +26,14 @@ export function ObjectivePicker({ draft, changed }) {
       } } }, hint).node;
     };
     fill(extra, draft.objective.kind === "weighted" && [
-      weight("Points for a dollar", "dollar", 1, "1 means: an answer that costs a dollar more must be better from bottom to top."),
-      weight("Points for a second", "second", 0.005, "0.005 means: 20 seconds of waiting weigh as much as a tenth of the score."),
-      Field("Questions it will answer", { type: "number", min: 1, step: 1, value: draft.objective.uses ?? "", placeholder: "not known", on: { input: ({ target }) => {
+      weightField("Points per dollar", "dollar", 1, "1 means that an answer that costs a dollar more must be better by the full range of the score."),
+      weightField("Points per second", "second", 0.005, "0.005 means that 20 seconds of waiting count as much as a tenth of the score."),
+      Field("Questions to answer", { type: "number", min: 1, step: 1, value: draft.objective.uses ?? "", placeholder: "not known", on: { input: ({ target }) => {
         const uses = Math.trunc(Number(target.value));
         if (uses > 0) draft.objective.uses = uses;
         else delete draft.objective.uses;
         changed();
-      } } }, "If set, the experiment also ends when continuing would cost more than a better setting could save.").node,
+      } } }, "If set, the experiment also ends when continuing would cost more than a better configuration could save.").node,
     ]);
   }
 
@@ -45,23 +45,23 @@ export function ObjectivePicker({ draft, changed }) {
     }))), extra) };
 }
 
-/** Returns `{node, refresh()}` for the setting currently in use; call `refresh` when the search space changes. */
+/** Returns `{node, refresh()}` for the current configuration; call `refresh` when the search space changes. */
 export function CurrentPicker({ draft, models, changed }) {
   const node = el("div", { class: "current-picker" });
   refresh();
 
   function refresh() {
     const varied = spaceOf(draft).filter((axis) => axis.values.length > 1);
-    const words = namer(varied, models);
+    const names = namer(varied, models);
     fill(node,
-      el("h3", null, "Current setting"),
-      el("p", { class: "hint" }, "The best setting is compared with this one at the end, on held-out cases."),
+      el("h3", null, "Current configuration"),
+      el("p", { class: "hint" }, "The best configuration is compared with this one at the end, on held-out cases."),
       el("div", { class: "pair" }, varied.map(({ dial, values }) => {
-        if (!holds(values, draft.current[dial] ?? null)) draft.current[dial] = values[0];
+        if (!includesValue(values, draft.current[dial] ?? null)) draft.current[dial] = values[0];
         return Choice(DIALS[dial], { value: JSON.stringify(draft.current[dial]), on: { change: ({ target }) => {
           draft.current[dial] = JSON.parse(target.value);
           changed();
-        } } }, values.map((value) => [JSON.stringify(value), words.value(dial, value)])).node;
+        } } }, values.map((value) => [JSON.stringify(value), names.value(dial, value)])).node;
       })));
     node.hidden = varied.length === 0;
   }
@@ -72,22 +72,22 @@ export function CurrentPicker({ draft, models, changed }) {
 /** Returns `{node}`. Changes `draft.budget` and the advanced options. */
 export function BudgetFields({ draft, changed }) {
   const amount = (label, key, factor, hint) => Field(label, { type: "number", min: 0, step: "any", value: draft.budget[key] ? draft.budget[key] / factor : "", on: { input: ({ target }) => {
-    const given = Number(target.value) * factor;
-    if (given > 0) draft.budget[key] = key === "cost_usd" ? given : Math.round(given);
+    const entered = Number(target.value) * factor;
+    if (entered > 0) draft.budget[key] = key === "cost_usd" ? entered : Math.round(entered);
     else delete draft.budget[key];
     changed();
   } } }, hint).node;
-  const fine = (label, key, factor, most, hint) => Field(label, { type: "number", min: 0, max: most, step: "any", value: draft[key] * factor, on: { input: ({ target }) => {
+  const advancedField = (label, key, factor, maximum, hint) => Field(label, { type: "number", min: 0, max: maximum, step: "any", value: draft[key] * factor, on: { input: ({ target }) => {
     draft[key] = (Number(target.value) || 0) / factor;
     changed();
   } } }, hint).node;
   return { node: el("div", { class: "budget-fields" },
     el("h3", null, "Limits"),
     el("p", { class: "hint" }, "Set at least one limit if any model costs money. The experiment stops before exceeding it."),
-    el("div", { class: "pair four" }, amount("US dollars", "cost_usd", 1), amount("Tokens", "tokens", 1), amount("Model minutes", "seconds", 60), amount("Evaluations", "evaluations", 1, "One setting on one case.")),
+    el("div", { class: "pair four" }, amount("US dollars", "cost_usd", 1), amount("Tokens", "tokens", 1), amount("Model minutes", "seconds", 60), amount("Evaluations", "evaluations", 1, "One configuration on one case.")),
     el("details", { class: "more" }, el("summary", null, "Advanced"), el("div", { class: "pair" },
-      fine("Indifference margin", "indifference", 1, 0.5, "In points of the score, 0 to 1. Settings closer than this count as equal."),
-      fine("False-positive rate, in percent", "wrong", 100, 50, "Share of experiments without a better setting that may still name a winner."),
+      advancedField("Indifference margin", "indifference", 1, 0.5, "In points of the score, 0 to 1. Configurations closer than this count as equal."),
+      advancedField("False-positive rate, in percent", "wrong", 100, 50, "Share of experiments without a better configuration that may still name a winner."),
       Field("Random seed", { type: "number", step: 1, min: 0, value: draft.seed ?? "", placeholder: "automatic", on: { input: ({ target }) => {
         draft.seed = target.value === "" ? undefined : Math.trunc(Number(target.value));
         changed();

@@ -1,4 +1,4 @@
-// Per-case results: two settings side by side, which one did better, and both answers when a case is expanded.
+// Per-case results: two configurations side by side, which one did better, and both answers when a case is expanded.
 import { get } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { duration, money, plural, sentence } from "../format.js";
@@ -7,22 +7,22 @@ import { markdown } from "../parts/markdown.js";
 import { Failure, Loading } from "../parts/states.js";
 import { score } from "./words.js";
 
-const SHOWN = 25;
+const INITIAL_COUNT = 25;
 /** Scores closer than this are treated as equal: a difference in a float's last digits means nothing. */
-const EVEN = 1e-9;
+const SCORE_TOLERANCE = 1e-9;
 
 /** Props: `id`, `cases`, `settings` (`[{place, setting}]`, best first), `leader`, `current`, `words`. */
 export function CaseTable({ id, cases, settings, leader, current, baseline, words, signal }) {
-  const tried = settings.filter(({ place }) => cases.some((one) => resultOf(one, place)));
-  if (tried.length < 2) return null;
-  const other = [current, ...tried.map((one) => one.place)].find((place) => place !== leader && tried.some((one) => one.place === place));
-  const chosen = { left: tried.some((one) => one.place === leader) ? leader : tried[0].place, right: other, only: "all" };
-  const sum = el("p", { class: "case-sum", role: "status" });
+  const compared = settings.filter(({ place }) => cases.some((testCase) => resultOf(testCase, place)));
+  if (compared.length < 2) return null;
+  const other = [current, ...compared.map((row) => row.place)].find((place) => place !== leader && compared.some((row) => row.place === place));
+  const chosen = { left: compared.some((row) => row.place === leader) ? leader : compared[0].place, right: other, only: "all" };
+  const summary = el("p", { class: "case-sum", role: "status" });
   const list = el("ul", { class: "case-results" });
-  const below = el("div", { class: "rows-below" });
-  const named = (place) => words.name(tried.find((one) => one.place === place).setting);
-  const options = tried.map(({ place, setting }, rank) => [String(place), `${rank + 1}. ${words.name(setting)}${place === current ? (baseline === "first" ? " (the first setting)" : " (used now)") : ""}`]);
-  const pick = (label, side) => Choice(label, { value: String(chosen[side]), on: { change: ({ target }) => {
+  const footer = el("div", { class: "rows-below" });
+  const nameOfPlace = (place) => words.name(compared.find((row) => row.place === place).setting);
+  const options = compared.map(({ place, setting }, rank) => [String(place), `${rank + 1}. ${words.name(setting)}${place === current ? (baseline === "first" ? " (the first configuration)" : " (used now)") : ""}`]);
+  const configurationChoice = (label, side) => Choice(label, { value: String(chosen[side]), on: { change: ({ target }) => {
     chosen[side] = Number(target.value);
     draw();
   } } }, options).node;
@@ -32,51 +32,51 @@ export function CaseTable({ id, cases, settings, leader, current, baseline, word
   } } }, [["all", "All cases"], ["left", "Where the first is better"], ["right", "Where the second is better"], ["tie", "Ties"], ["held", "Held-out cases"]]);
   draw();
 
-  function draw(most = SHOWN) {
-    const met = cases.map((one) => ({ one, left: resultOf(one, chosen.left), right: resultOf(one, chosen.right) })).filter(({ left, right }) => left && right);
+  function draw(limit = INITIAL_COUNT) {
+    const shared = cases.map((testCase) => ({ testCase, left: resultOf(testCase, chosen.left), right: resultOf(testCase, chosen.right) })).filter(({ left, right }) => left && right);
     const tally = { left: 0, right: 0, tie: 0 };
-    for (const each of met) tally[each.won = winner(each)] += 1;
-    sum.textContent = met.length === 0
-      ? "These two settings have no case in common: one was eliminated earlier."
-      : `Of ${plural(met.length, "case")} that both were asked, the first is better on ${tally.left}, the second on ${tally.right}, and they tie on ${tally.tie}.`;
-    const shown = met.filter(({ one, won }) => chosen.only === "all" || (chosen.only === "held" ? one.held_back : won === chosen.only));
-    fill(list, shown.slice(0, most).map((each) => CaseResult(each, { id, chosen, named, signal })));
-    fill(below, met.length > 0 && shown.length === 0 && el("p", { class: "fine" }, "No such cases."),
-      shown.length > most && button(`Show more of ${shown.length}`, { class: "secondary", on: { click: () => draw(most + 100) } }));
+    for (const each of shared) tally[each.won = winner(each)] += 1;
+    summary.textContent = shared.length === 0
+      ? "These two configurations have no case in common: one was eliminated earlier."
+      : `Of ${plural(shared.length, "case")} given to both, the first is better on ${tally.left}, the second on ${tally.right}, and they tie on ${tally.tie}.`;
+    const shown = shared.filter(({ testCase, won }) => chosen.only === "all" || (chosen.only === "held" ? testCase.held_back : won === chosen.only));
+    fill(list, shown.slice(0, limit).map((each) => CaseResult(each, { id, chosen, nameOfPlace, signal })));
+    fill(footer, shared.length > 0 && shown.length === 0 && el("p", { class: "fine" }, "No such cases."),
+      shown.length > limit && button(`Show more of ${shown.length}`, { class: "secondary", on: { click: () => draw(limit + 100) } }));
   }
 
   return el("section", { class: "report-section" }, el("h2", null, "Case by case"),
-    el("div", { class: "pair three" }, pick("First setting", "left"), pick("Second setting", "right"), only.node), sum, list, below);
+    el("div", { class: "pair three" }, configurationChoice("First configuration", "left"), configurationChoice("Second configuration", "right"), only.node), summary, list, footer);
 }
 
-const resultOf = (one, place) => one.results.find((result) => result.setting === place && (result.score !== null || result.error));
+const resultOf = (testCase, place) => testCase.results.find((result) => result.setting === place && (result.score !== null || result.error));
 
 function winner({ left, right }) {
   const [a, b] = [left.score ?? 0, right.score ?? 0];
-  return Math.abs(a - b) <= EVEN ? "tie" : a > b ? "left" : "right";
+  return Math.abs(a - b) <= SCORE_TOLERANCE ? "tie" : a > b ? "left" : "right";
 }
 
-const WON = { left: "first better", right: "second better", tie: "even" };
+const OUTCOME_LABELS = { left: "first better", right: "second better", tie: "even" };
 
-function CaseResult({ one, left, right, won }, { id, chosen, named, signal }) {
+function CaseResult({ testCase, left, right, won }, { id, chosen, nameOfPlace, signal }) {
   const body = el("div", { class: "case-answers" });
   const node = el("details", { class: "case-result", data: { won }, on: { toggle: () => node.open && body.children.length === 0 && open() } },
     el("summary", null,
-      el("span", { class: "case-question", dir: "auto" }, `${one.place + 1}. ${ending(one.prompt)}`),
+      el("span", { class: "case-question", dir: "auto" }, `${testCase.place + 1}. ${promptEnd(testCase.prompt)}`),
       el("span", { class: "case-scores" }, Score(left), el("span", { "aria-hidden": "true" }, " : "), Score(right)),
-      el("span", { class: `badge won-${won}` }, WON[won]),
-      one.held_back && el("span", { class: "badge held" }, "held back")),
+      el("span", { class: `badge won-${won}` }, OUTCOME_LABELS[won]),
+      testCase.held_back && el("span", { class: "badge held" }, "held back")),
     body);
   return el("li", null, node);
 
   async function open() {
     fill(body, Loading("Loading both answers"));
     try {
-      const whole = await get(`/api/experiments/${encodeURIComponent(id)}/cases/${one.place}`, { signal });
+      const details = await get(`/api/experiments/${encodeURIComponent(id)}/cases/${testCase.place}`, { signal });
       fill(body,
-        el("p", { class: "case-prompt-text", dir: "auto" }, whole.prompt),
-        whole.expected && el("p", null, el("strong", null, "Expected: "), el("span", { dir: "auto" }, whole.expected)),
-        el("div", { class: "compare" }, Side("First setting", named(chosen.left), resultOf(whole, chosen.left)), Side("Second setting", named(chosen.right), resultOf(whole, chosen.right))));
+        el("p", { class: "case-prompt-text", dir: "auto" }, details.prompt),
+        details.expected && el("p", null, el("strong", null, "Expected: "), el("span", { dir: "auto" }, details.expected)),
+        el("div", { class: "compare" }, Side("First configuration", nameOfPlace(chosen.left), resultOf(details, chosen.left)), Side("Second configuration", nameOfPlace(chosen.right), resultOf(details, chosen.right))));
     } catch (problem) {
       if (!signal.aborted) fill(body, Failure(problem, open));
     }
@@ -84,7 +84,7 @@ function CaseResult({ one, left, right, won }, { id, chosen, named, signal }) {
 }
 
 // In a long prompt, the question is usually at the end.
-function ending(prompt) {
+function promptEnd(prompt) {
   const flat = prompt.replace(/\s+/g, " ").trim();
   if (flat.length <= 160) return flat;
   const tail = flat.slice(-150);

@@ -6,44 +6,44 @@ import { openDialog } from "../parts/dialog.js";
 import { DocumentPicker } from "../parts/document-picker.js";
 import { Alert, Empty } from "../parts/states.js";
 
-const SHOWN = 30;
+const INITIAL_COUNT = 30;
 const MAX_CASES = 1000;
 const TYPES = { jsonl: "application/jsonl", ndjson: "application/jsonl", json: "application/json", tsv: "text/tab-separated-values" };
 
 /** Returns `{node}`. Changes `draft.cases` and `draft.documents`, and calls `changed`. */
 export function CaseEditor({ draft, documents, changed, signal }) {
   const list = el("ol", { class: "case-list" });
-  const below = el("div", { class: "actions" });
+  const footer = el("div", { class: "actions" });
   const sum = el("p", { class: "hint", role: "status" });
   const message = el("div", { class: "step-message" });
-  let all = false;
+  let showAll = false;
   if (draft.cases.length === 0) draft.cases.push({ prompt: "", expected: "" });
   draw();
 
   function draw() {
-    const shown = all ? draft.cases : draft.cases.slice(0, SHOWN);
-    fill(list, shown.map((one, place) => CaseRow(one, place, { edited, drop })));
+    const shown = showAll ? draft.cases : draft.cases.slice(0, INITIAL_COUNT);
+    fill(list, shown.map((addCase, place) => CaseRow(addCase, place, { edited: onEdit, drop: removeCase })));
     const hidden = draft.cases.length - shown.length;
-    fill(below, hidden > 0 && button(`Show all ${draft.cases.length} cases`, { class: "link-button", on: { click: () => {
-      all = true;
+    fill(footer, hidden > 0 && button(`Show all ${draft.cases.length} cases`, { class: "link-button", on: { click: () => {
+      showAll = true;
       draw();
     } } }));
-    tell();
+    updateSummary();
   }
 
-  function tell() {
-    const real = draft.cases.filter((one) => one.prompt.trim());
-    const answered = real.filter((one) => one.expected?.trim()).length;
-    const few = real.length > 0 && real.length < 30 ? " 30 or more make a good experiment; a third of them is kept for the last comparison." : "";
-    sum.textContent = `${plural(real.length, "case")}, ${answered} with an expected answer.${few}`;
+  function updateSummary() {
+    const filled = draft.cases.filter((addCase) => addCase.prompt.trim());
+    const answered = filled.filter((addCase) => addCase.expected?.trim()).length;
+    const hint = filled.length > 0 && filled.length < 30 ? " 30 or more make a good experiment; some are held back for the final comparison." : "";
+    sum.textContent = `${plural(filled.length, "case")}, ${answered} with an expected answer.${hint}`;
   }
 
-  function edited() {
-    tell();
+  function onEdit() {
+    updateSummary();
     changed();
   }
 
-  function drop(place) {
+  function removeCase(place) {
     draft.cases.splice(place, 1);
     if (draft.cases.length === 0) draft.cases.push({ prompt: "", expected: "" });
     draw();
@@ -54,19 +54,19 @@ export function CaseEditor({ draft, documents, changed, signal }) {
   }
 
   // Appends imported cases; an empty first row is replaced.
-  function add(cases, words) {
-    const kept = draft.cases.filter((one) => one.prompt.trim() || one.expected?.trim());
-    const room = MAX_CASES - kept.length;
-    draft.cases = [...kept, ...cases.slice(0, room)];
+  function addCases(cases, words) {
+    const existing = draft.cases.filter((addCase) => addCase.prompt.trim() || addCase.expected?.trim());
+    const room = MAX_CASES - existing.length;
+    draft.cases = [...existing, ...cases.slice(0, room)];
     draw();
     changed();
-    const left = cases.length - Math.min(cases.length, room);
-    fill(message, el("p", { class: "notice", role: "status" }, `${plural(Math.min(cases.length, room), "case")} added${words}.${left > 0 ? ` ${plural(left, "case")} left out: ${MAX_CASES} is the most.` : ""}`));
+    const omitted = cases.length - Math.min(cases.length, room);
+    fill(message, el("p", { class: "notice", role: "status" }, `${plural(Math.min(cases.length, room), "case")} added${words}.${omitted > 0 ? ` ${plural(omitted, "case")} left out: ${MAX_CASES} is the maximum.` : ""}`));
   }
 
-  function one() {
+  function addCase() {
     draft.cases.push({ prompt: "", expected: "" });
-    all = all || draft.cases.length > SHOWN;
+    showAll = showAll || draft.cases.length > INITIAL_COUNT;
     draw();
     changed();
     list.lastElementChild.querySelector(".case-prompt").focus();
@@ -76,9 +76,9 @@ export function CaseEditor({ draft, documents, changed, signal }) {
     fill(message, el("p", { class: "fine", role: "status" }, `Reading ${file.name} …`));
     try {
       const type = TYPES[file.name.split(".").pop().toLowerCase()] ?? "text/csv";
-      const told = await call("POST", "/api/experiments/cases", { body: new Blob([await file.arrayBuffer()], { type }), signal });
-      add(told.cases, ` from ${file.name}`);
-      if (told.notes?.length > 0) message.append(el("ul", { class: "fine notes" }, told.notes.map((note) => el("li", null, sentence(note)))));
+      const response = await call("POST", "/api/experiments/cases", { body: new Blob([await file.arrayBuffer()], { type }), signal });
+      addCases(response.cases, ` from ${file.name}`);
+      if (response.notes?.length > 0) message.append(el("ul", { class: "fine notes" }, response.notes.map((note) => el("li", null, sentence(note)))));
     } catch (problem) {
       if (!signal.aborted) fill(message, Alert(problem));
     }
@@ -86,31 +86,31 @@ export function CaseEditor({ draft, documents, changed, signal }) {
 
   return {
     node: el("div", { class: "case-editor" },
-      list, below, sum,
+      list, footer, sum,
       el("div", { class: "actions" },
-        button("Add a case", { class: "secondary", on: { click: one } }),
+        button("Add a case", { class: "secondary", on: { click: addCase } }),
         FileButton(read),
-        button("Pick from history", { class: "secondary", on: { click: () => pick({ signal, add }) } })),
+        button("Pick from history", { class: "secondary", on: { click: () => pickFromHistory({ signal, add: addCases }) } })),
       el("p", { class: "hint" }, "Columns or fields: prompt (or question), expected (or answer), and optionally label. OpenAI evals JSONL works too."),
       message,
       Documents({ draft, documents, changed, signal })),
   };
 }
 
-function CaseRow(one, place, { edited, drop }) {
+function CaseRow(addCase, place, { edited: onEdit, drop: removeCase }) {
   const number = place + 1;
-  const box = (name, words, className) => el("textarea", {
-    class: className, rows: 1, value: one[name] ?? "", "aria-label": `${words} of case ${number}`, placeholder: words, dir: "auto",
+  const textField = (name, words, className) => el("textarea", {
+    class: className, rows: 1, value: addCase[name] ?? "", "aria-label": `${words} of case ${number}`, placeholder: words, dir: "auto",
     on: { input: (event) => {
-      one[name] = event.target.value;
-      edited();
+      addCase[name] = event.target.value;
+      onEdit();
     } },
   });
   return el("li", { class: "case-row" },
     el("span", { class: "case-number fine", "aria-hidden": "true" }, String(number)),
-    box("prompt", "Question", "case-prompt"), box("expected", "Expected answer", "case-expected"),
-    button(`Remove case ${number}`, { class: "quiet icon-only", title: "Remove", on: { click: () => drop(place) } }, icon("trash")),
-    one.documents?.length > 0 && el("p", { class: "fine case-documents" }, `Asked about ${plural(one.documents.length, "document")}.`));
+    textField("prompt", "Question", "case-prompt"), textField("expected", "Expected answer", "case-expected"),
+    button(`Remove case ${number}`, { class: "quiet icon-only", title: "Remove", on: { click: () => removeCase(place) } }, icon("trash")),
+    addCase.documents?.length > 0 && el("p", { class: "fine case-documents" }, `With ${plural(addCase.documents.length, "document")}.`));
 }
 
 function FileButton(read) {
@@ -124,7 +124,7 @@ function FileButton(read) {
     el("label", { class: "button secondary", for: label, title: "Columns: prompt, expected, label" }, icon("upload"), "Upload CSV or JSONL"));
 }
 
-async function pick({ signal, add }) {
+async function pickFromHistory({ signal, add: addCases }) {
   const chosen = new Map();
   const body = el("div", { class: "history-pick" }, el("p", { class: "fine", role: "status" }, "Loading your history…"));
   const answer = openDialog("Your questions", body, { kind: "wide", actions: [["", "Cancel", "secondary"], ["take", "Add selected", "primary"]] });
@@ -132,23 +132,23 @@ async function pick({ signal, add }) {
     const { analyses } = await get("/api/analyses", { query: { limit: 200 }, signal });
     fill(body, analyses.length === 0
       ? Empty("No analyses yet", "Questions you ask are kept in your history and can be picked here.")
-      : el("ul", { class: "rows" }, analyses.map((one) => Choice(one, chosen))));
+      : el("ul", { class: "rows" }, analyses.map((addCase) => Choice(addCase, chosen))));
   } catch (problem) {
     if (!signal.aborted) fill(body, Alert(problem));
   }
   if ((await answer) !== "take" || chosen.size === 0) return;
-  add([...chosen.values()].map((one) => ({ prompt: one.prompt, expected: "", documents: one.document_ids ?? [] })), " from your history. Say what their answers should be");
+  addCases([...chosen.values()].map((addCase) => ({ prompt: addCase.prompt, expected: "", documents: addCase.document_ids ?? [] })), " from your history. Say what their answers should be");
 }
 
-function Choice(one, chosen) {
-  const id = one.analysis_id ?? one.id;
-  const words = excerpt(one.prompt, 200);
+function Choice(addCase, chosen) {
+  const id = addCase.analysis_id ?? addCase.id;
+  const words = excerpt(addCase.prompt, 200);
   return el("li", { class: "row" }, el("label", { class: "check" },
     el("input", { type: "checkbox", "aria-label": words, on: { change: ({ target }) => {
-      if (target.checked) chosen.set(id, one);
+      if (target.checked) chosen.set(id, addCase);
       else chosen.delete(id);
     } } }),
-    el("span", { class: "row-words" }, el("span", { dir: "auto" }, words), el("span", { class: "fine" }, when(one.created_at)))));
+    el("span", { class: "row-words" }, el("span", { dir: "auto" }, words), el("span", { class: "fine" }, when(addCase.created_at)))));
 }
 
 function Documents({ draft, documents, changed, signal }) {

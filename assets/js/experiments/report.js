@@ -1,24 +1,24 @@
 // The results of an experiment as charts with tables: the leaderboard, quality against cost and time, the
-// elimination rounds, and the influence of each parameter. Only shows figures from the report and computes none of
+// elimination rounds, and the influence of each parameter. Shows only figures from the report and computes none of
 // its own.
 import { el } from "../dom.js";
 import { cost, count, duration, money, plural, sentence } from "../format.js";
 import { Bars } from "../charts/bars.js";
-import { Falls } from "../charts/falls.js";
+import { EliminationChart } from "../charts/falls.js";
 import { Intervals } from "../charts/intervals.js";
 import { Scatter } from "../charts/scatter.js";
 import { DIALS, change, fate, percent, score, span } from "./words.js";
 
-const DRAWN = 20;
-const LISTED = 300;
-// The baseline is the setting in use if the user named one, otherwise the first setting.
-const SIGNS = { current: "what is used now", first: "the first setting" };
-const MARKS = { current: "used now", first: "the first setting" };
+const MAX_DRAWN = 20;
+const MAX_LISTED = 300;
+// The baseline is the current configuration if the user named one, otherwise the first.
+const BASELINE_LEGEND = { current: "your current configuration", first: "the first configuration" };
+const BASELINE_LABELS = { current: "used now", first: "the first configuration" };
 
 
-const STOPS = {
-  not_worth: "Ended: continuing would have cost more than a better setting could save.",
-  one_left: "Ended: one setting was left.", close_enough: "Ended: the leader was as good as the remaining settings.",
+const STOP_REASONS = {
+  not_worth: "Ended: continuing would have cost more than a better configuration could save.",
+  one_left: "Ended: one configuration was left.", close_enough: "Ended: the leader was as good as the remaining configurations.",
   cases: "Ended: all cases were used.", budget: "Ended: the budget was spent.",
 };
 
@@ -27,16 +27,16 @@ export function Verdict({ sentence: words, finding, difference, stop, notes }) {
   const figures = difference && `On ${plural(difference.cases, "case")}: ${change(difference.mean)} (${change(difference.interval[0])} to ${change(difference.interval[1])}), p ${difference.p < 0.001 ? "under 0.001" : `= ${difference.p.toFixed(3)}`}.`;
   return el("div", { class: "verdict", data: { finding: finding ?? "" } },
     el("p", { class: "verdict-words", dir: "auto" }, sentence(words)),
-    el("p", { class: "fine" }, [figures, STOPS[stop]].filter(Boolean).join(" ")),
+    el("p", { class: "fine" }, [figures, STOP_REASONS[stop]].filter(Boolean).join(" ")),
     notes?.length > 0 && el("ul", { class: "fine notes" }, notes.map((note) => el("li", null, sentence(note)))));
 }
 
-/** Everything below the conclusion. `words` provides the names of settings. */
+/** Everything below the conclusion. `words` provides the names of configurations. */
 export function ReportView(report, words, { objective, baseline = "current" }) {
   const board = report.leaderboard.filter((row) => row.cases > 0);
-  if (board.length === 0) return [el("p", { class: "fine" }, "No setting has a score.")];
-  const context = { report, words, board, mark: MARKS[baseline], signs: [["leader", "the leader"], ["current", SIGNS[baseline]]], measure: objective?.kind === "weighted" ? "Score less its price" : "Score", kind: (place) => (place === report.leader ? "leader" : place === report.current ? "current" : ""), rank: new Map(board.map((row, place) => [row.place, place + 1])) };
-  return [Leaderboard(context), Family(context), TradeOffs(context), Fates(context), Sensitivity(context)].filter(Boolean);
+  if (board.length === 0) return [el("p", { class: "fine" }, "No configuration has a score.")];
+  const context = { report, words, board, mark: BASELINE_LABELS[baseline], signs: [["leader", "the leader"], ["current", BASELINE_LEGEND[baseline]]], measure: objective?.kind === "weighted" ? "Score minus price" : "Score", kind: (place) => (place === report.leader ? "leader" : place === report.current ? "current" : ""), rank: new Map(board.map((row, place) => [row.place, place + 1])) };
+  return [Leaderboard(context), PromptTree(context), TradeOffs(context), Eliminations(context), Sensitivity(context)].filter(Boolean);
 }
 
 function Section(title, ...content) {
@@ -44,47 +44,47 @@ function Section(title, ...content) {
 }
 
 // Fast models differ by less than a tenth of a second.
-const brief = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : duration(ms));
+const formatLatency = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : duration(ms));
 
-const named = ({ words, kind, rank, mark }, row) => `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? `, ${mark}` : ""}`;
+const rowName = ({ words, kind, rank, mark }, row) => `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? `, ${mark}` : ""}`;
 
-// The best settings, plus the current one wherever it ranks.
-function first(board, current, most) {
-  const shown = board.slice(0, most);
-  const now = board.find((row) => row.place === current);
-  return now && !shown.includes(now) ? [...shown, now] : shown;
+// The best configurations, plus the current one wherever it ranks.
+function topRows(board, current, limit) {
+  const shown = board.slice(0, limit);
+  const currentRow = board.find((row) => row.place === current);
+  return currentRow && !shown.includes(currentRow) ? [...shown, currentRow] : shown;
 }
 
 function Leaderboard(context) {
   const { report, words, board, measure, kind, rank, signs } = context;
-  const shown = first(board, report.current, DRAWN);
-  const untried = report.leaderboard.length - board.length;
+  const shown = topRows(board, report.current, MAX_DRAWN);
+  const untriedCount = report.leaderboard.length - board.length;
   const rows = shown.map((row) => ({
     label: `${rank.get(row.place)}. ${words.name(row.setting)}`, value: row.mean, interval: row.interval, kind: kind(row.place),
-    words: `${named(context, row)}: ${score(row.mean)}, ${span(row.interval)}, on ${plural(row.cases, "case")}; ${fate(row.fate)}`,
+    words: `${rowName(context, row)}: ${score(row.mean)}, ${span(row.interval)}, on ${plural(row.cases, "case")}; ${fate(row.fate)}`,
   }));
   return Section("Leaderboard",
     Intervals({
       title: "Scores with intervals", rows, show: score, legend: signs,
       hint: "Point at a mark, or use the arrow keys.",
-      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap, the order may be chance. Settings that were eliminated early saw fewer cases: the order allows for how hard they were. The leader was chosen by these scores, so its own is more likely too high than too low: only the final comparison tests it.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
+      about: `Each mark is the mean ${measure.toLowerCase()}, and its line shows where the true mean may be. Where lines overlap, the order may be chance. Configurations that were eliminated early got fewer cases; the order takes the difficulty of those cases into account. The leader was chosen by these scores, so its own score is more likely too high than too low; only the final comparison tests it.${board.length > shown.length ? ` The first ${MAX_DRAWN} of ${count(board.length)}.` : ""}${untriedCount > 0 ? ` ${plural(untriedCount, "configuration was", "configurations were")} not tried.` : ""}`,
       table: () => boardTable(context),
     }));
 }
 
 function boardTable({ words, board, measure, rank, kind, mark }) {
-  const against = (row) => (row.against_leader ? `${change(row.against_leader.mean)} (${change(row.against_leader.from)} to ${change(row.against_leader.to)}${Number.isFinite(row.against_leader.p_adjusted) ? `, p = ${row.against_leader.p_adjusted.toFixed(3)}` : ""})` : "");
+  const differenceToLeader = (row) => (row.against_leader ? `${change(row.against_leader.mean)} (${change(row.against_leader.from)} to ${change(row.against_leader.to)}${Number.isFinite(row.against_leader.p_adjusted) ? `, p = ${row.against_leader.p_adjusted.toFixed(3)}` : ""})` : "");
   return {
-    heads: ["Setting", measure, "Interval", "Adjusted for case difficulty", "Against the leader", "Cases", "Failed", "Cost per case", "Mean latency", "95th-percentile latency", "Tokens", "Outcome"],
-    rows: board.slice(0, LISTED).map((row) => [
+    heads: ["Configuration", measure, "Interval", "Adjusted for case difficulty", "Against the leader", "Cases", "Failed", "Cost per case", "Mean latency", "95th-percentile latency", "Tokens", "Outcome"],
+    rows: board.slice(0, MAX_LISTED).map((row) => [
       `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) ? ` (${kind(row.place) === "leader" ? "leader" : mark})` : ""}`,
-      score(row.mean), span(row.interval), score(row.level), against(row), count(row.cases), count(row.failed ?? 0), cost(row.cost_usd), brief(row.latency_ms?.mean), brief(row.latency_ms?.p95), count(Math.round(row.tokens ?? 0)), fate(row.fate),
+      score(row.mean), span(row.interval), score(row.level), differenceToLeader(row), count(row.cases), count(row.failed ?? 0), cost(row.cost_usd), formatLatency(row.latency_ms?.mean), formatLatency(row.latency_ms?.p95), count(Math.round(row.tokens ?? 0)), fate(row.fate),
     ]),
   };
 }
 
 // The prompts that a model proposed, each below the one it improves on.
-function Family({ report, words, kind, mark }) {
+function PromptTree({ report, words, kind, mark }) {
   const rows = report.leaderboard;
   if (!rows.some((row) => Number.isInteger(row.parent))) return null;
   const inOrder = [...rows].sort((a, b) => a.place - b.place);
@@ -104,27 +104,27 @@ function TradeOffs(context) {
   const { report, board, measure, kind, rank, words, signs } = context;
   const axes = [
     ["Quality against cost", "Cost per case", (row) => Number(row.cost_usd), (usd) => (usd === 0 ? "$0" : money(usd))],
-    ["Quality against time", "Latency", (row) => row.latency_ms?.mean, brief],
+    ["Quality against time", "Latency", (row) => row.latency_ms?.mean, formatLatency],
   ];
   const front = new Set(report.pareto ?? board.filter((row) => row.pareto).map((row) => row.place));
   const parts = axes.map(([title, across, x, show]) => {
     const dots = board.filter((row) => Number.isFinite(x(row))).slice(0, 200).map((row) => ({
       x: x(row), y: row.mean, kind: kind(row.place), front: front.has(row.place),
       label: front.has(row.place) || kind(row.place) ? String(rank.get(row.place)) : "",
-      words: `${named(context, row)}: ${score(row.mean)} at ${show(x(row))}${front.has(row.place) ? ", no setting measured better in quality, cost and time" : ""}`,
+      words: `${rowName(context, row)}: ${score(row.mean)} at ${show(x(row))}${front.has(row.place) ? ", no configuration measured better in quality, cost, and time" : ""}`,
     }));
-    if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: no setting ${across.startsWith("Cost") ? "cost anything" : "took any time"}.`);
+    if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: no configuration ${across.startsWith("Cost") ? "cost anything" : "took any time"}.`);
     return Scatter({
       title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are ranks on the leaderboard.`,
       dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...signs, ["front", "none measured better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
-      table: () => ({ heads: ["Setting", measure, across, "On the Pareto front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
+      table: () => ({ heads: ["Configuration", measure, across, "On the Pareto front"], rows: board.slice(0, MAX_LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
     });
   });
   const charts = parts.filter((part) => part.tagName === "FIGURE");
   return Section("Cost of quality", charts.length > 0 && el("div", { class: "chart-pair" }, charts), parts.filter((part) => !charts.includes(part)));
 }
 
-function Fates(context) {
+function Eliminations(context) {
   const { report, words, kind } = context;
   const rounds = report.fates ?? [];
   if (rounds.length === 0) return null;
@@ -132,39 +132,39 @@ function Fates(context) {
   const settings = new Map(report.leaderboard.map((row) => [row.place, row]));
   const ends = new Map();
   for (const round of rounds) {
-    for (const [fallen, word] of [[round.set_aside, "set_aside"], [round.beaten, "beaten"]]) {
-      for (const place of fallen ?? []) if (!ends.has(place)) ends.set(place, { to: round.cases, fate: word });
+    for (const [eliminated, word] of [[round.set_aside, "set_aside"], [round.beaten, "beaten"]]) {
+      for (const place of eliminated ?? []) if (!ends.has(place)) ends.set(place, { to: round.cases, fate: word });
     }
   }
   for (const place of rounds.at(-1).left ?? []) ends.set(place, { to: length, fate: "left" });
   const runners = [...ends].filter(([place]) => settings.has(place)).map(([place, end]) => ({ place, ...end, setting: words.name(settings.get(place).setting) }))
     .sort((a, b) => b.to - a.to || (context.rank.get(a.place) ?? Infinity) - (context.rank.get(b.place) ?? Infinity));
-  const why = { left: "in the race to the end", set_aside: "set aside: behind when only half could go on, not shown to be worse", beaten: "beaten: shown to be worse" };
-  const shown = runners.slice(0, DRAWN + 4);
+  const reasons = { left: "in the race until the end", set_aside: "set aside: behind when only half could continue, not shown to be worse", beaten: "beaten: shown to be worse" };
+  const shown = runners.slice(0, MAX_DRAWN + 4);
   return Section("Elimination rounds",
-    Falls({
-      title: "How far each setting got", length, course: "cases in the race",
-      about: `Set aside does not mean worse: it was behind when only half could go on. Only a cross means that it was shown to be worse.${runners.length > shown.length ? ` The ${shown.length} that came furthest, of ${count(runners.length)}.` : ""}`,
+    EliminationChart({
+      title: "How far each configuration got", length, course: "cases in the race",
+      about: `Set aside does not mean worse: the configuration was behind when only half could continue. Only a cross means that it was shown to be worse.${runners.length > shown.length ? ` The ${shown.length} that came furthest, of ${count(runners.length)}.` : ""}`,
       legend: [["leader", "leads"], ["aside", "set aside"], ["beaten", "shown to be worse"]],
-      runners: shown.map((runner) => ({ label: runner.setting, to: runner.to, fate: runner.fate, kind: kind(runner.place), words: `${runner.setting}: ${why[runner.fate]}, after ${plural(runner.to, "case")}` })),
-      table: () => ({ heads: ["Setting", "Cases", "Outcome"], rows: runners.slice(0, LISTED).map((runner) => [runner.setting, count(runner.to), why[runner.fate]]) }),
+      runners: shown.map((runner) => ({ label: runner.setting, to: runner.to, fate: runner.fate, kind: kind(runner.place), words: `${runner.setting}: ${reasons[runner.fate]}, after ${plural(runner.to, "case")}` })),
+      table: () => ({ heads: ["Configuration", "Cases", "Outcome"], rows: runners.slice(0, MAX_LISTED).map((runner) => [runner.setting, count(runner.to), reasons[runner.fate]]) }),
     }));
 }
 
 function Sensitivity({ report, words }) {
   const dials = (report.sensitivity ?? []).filter((dial) => dial.values.length > 1);
   if (dials.length === 0) return null;
-  const bars = dials.map((dial) => ({ label: DIALS[dial.dial] ?? dial.dial, part: Math.min(1, Math.max(0, dial.share ?? 0)), words: `${DIALS[dial.dial] ?? dial.dial} goes with ${percent(dial.share ?? 0)} of the differences between settings` })).sort((a, b) => b.part - a.part);
+  const bars = dials.map((dial) => ({ label: DIALS[dial.dial] ?? dial.dial, part: Math.min(1, Math.max(0, dial.share ?? 0)), words: `${DIALS[dial.dial] ?? dial.dial} accounts for ${percent(dial.share ?? 0)} of the differences between configurations` })).sort((a, b) => b.part - a.part);
   return Section("Parameter importance",
     Bars({
       title: "Sources of the differences", show: percent, bars,
-      about: "Share of the differences between the settings’ mean scores that goes with each parameter. Chance is included: with few cases or settings, it alone gives a parameter a share.",
-      table: () => ({ heads: ["What", "Part"], rows: bars.map((bar) => [bar.label, percent(bar.part)]) }),
+      about: "The share of each parameter in the differences between the configurations’ mean scores. It includes chance: with few cases or configurations, chance alone gives a parameter a share.",
+      table: () => ({ heads: ["Parameter", "Share"], rows: bars.map((bar) => [bar.label, percent(bar.part)]) }),
     }),
     el("div", { class: "chart-pair" }, dials.map((dial) => {
       const name = DIALS[dial.dial] ?? dial.dial;
-      const rows = dial.values.map((one) => ({ label: words.value(dial.dial, one.value), value: one.mean, interval: one.interval, words: `${name} ${words.value(dial.dial, one.value)}: ${score(one.mean)}, ${span(one.interval)}, in ${plural(one.settings, "setting")}` }));
-      return Intervals({ title: name, about: `The mean score with each ${name.toLowerCase()} across all other settings.`, rows, show: score,
-        table: () => ({ heads: [name, "Score", "Interval", "Settings"], rows: dial.values.map((one) => [words.value(dial.dial, one.value), score(one.mean), span(one.interval), count(one.settings)]) }) });
+      const rows = dial.values.map((entry) => ({ label: words.value(dial.dial, entry.value), value: entry.mean, interval: entry.interval, words: `${name} ${words.value(dial.dial, entry.value)}: ${score(entry.mean)}, ${span(entry.interval)}, in ${plural(entry.settings, "configuration")}` }));
+      return Intervals({ title: name, about: `The mean score with each ${name.toLowerCase()} across all other parameters.`, rows, show: score,
+        table: () => ({ heads: [name, "Score", "Interval", "Configurations"], rows: dial.values.map((entry) => [words.value(dial.dial, entry.value), score(entry.mean), span(entry.interval), count(entry.settings)]) }) });
     })));
 }

@@ -1,5 +1,5 @@
 // How reliable the scores are: agreement with the user, the judge model's errors, and preferences between
-// settings.
+// configurations.
 import { el } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
 import { Figures, Table } from "../charts/chart.js";
@@ -21,18 +21,18 @@ export function Trust(judge) {
     !unknown && calibration.kappa !== null && el("p", { class: "fine" }, [
       `κ = ${score(calibration.kappa)}${calibration.interval ? ` (${span(calibration.interval)})` : ""}`,
       `on ${plural(calibration.labels, "verdict")} of yours`, calibration.errors !== null && `differing on ${percent(calibration.errors)}`,
-    ].filter(Boolean).join(", ") + ". 1 is full agreement, 0 what chance would give."),
+    ].filter(Boolean).join(", ") + ". 1 is full agreement, 0 is agreement by chance."),
     preference && el("p", { class: "notice preference" }, sentence(preference.words)),
-    model && el("p", { class: "fine" }, habits(judge)),
+    model && el("p", { class: "fine" }, judgeFacts(judge)),
     probes?.length > 0 && [
       el("h3", null, "Judge biases"),
       el("p", { class: "fine" }, `The judge was tested with pairs whose verdict is known${judge.probes_cost_usd > 0 ? `, for ${money(judge.probes_cost_usd)}` : ""}.`),
-      Table("Judge biases", { heads: ["Probe", "Times", "Fooled"], rows: probes.map((one) => [BIASES[one.bias] ?? one.bias, count(one.tried), one.tried > 0 ? `${count(one.taken_in)} (${percent(one.taken_in / one.tried)})` : "0"]) }),
+      Table("Judge biases", { heads: ["Probe", "Tries", "Fooled"], rows: probes.map((entry) => [BIASES[entry.bias] ?? entry.bias, count(entry.tried), entry.tried > 0 ? `${count(entry.taken_in)} (${percent(entry.taken_in / entry.tried)})` : "0"]) }),
     ],
   ];
 }
 
-function habits({ model, kind, pairs, flips, unreadable, orders }) {
+function judgeFacts({ model, kind, pairs, flips, unreadable, orders }) {
   return [
     kind === "pairwise" ? `${model} compared ${plural(pairs, "pair")} in both orders; on ${count(flips)} its verdict changed with the order, which counts as a tie.` : `${model} gave the scores.`,
     unreadable > 0 && `${plural(unreadable, "reply", "replies")} could not be read.`,
@@ -40,14 +40,14 @@ function habits({ model, kind, pairs, flips, unreadable, orders }) {
   ].filter(Boolean).join(" ");
 }
 
-/** The pairwise preferences as one strength per setting; empty before the first comparison. */
+/** The pairwise preferences as one strength per configuration; empty before the first comparison. */
 export function Strengths(report, words) {
   if (!report.strengths?.length) return null;
   const settings = new Map(report.leaderboard.map((row) => [row.place, row.setting]));
-  const rows = [...report.strengths].sort((a, b) => b.strength - a.strength).map((one) => [words.name(settings.get(one.place) ?? {}), score(one.strength), one.interval ? span(one.interval) : "Unknown: all cases agree"]);
+  const rows = [...report.strengths].sort((a, b) => b.strength - a.strength).map((entry) => [words.name(settings.get(entry.place) ?? {}), score(entry.strength), entry.interval ? span(entry.interval) : "Unknown: all cases agree"]);
   return [
     el("h3", null, "Bradley–Terry strength"),
-    el("p", { class: "fine" }, "Estimated from pairwise preferences of judges and of you. The mean is 0; a lead of one point wins about 73 of 100 comparisons."),
-    Figures("Bradley–Terry strength", () => ({ heads: ["Setting", "Strength", "Interval"], rows })),
+    el("p", { class: "fine" }, "Estimated from pairwise preferences of judges and of yours. The mean is 0; a lead of one point wins about 73 of 100 comparisons."),
+    Figures("Bradley–Terry strength", () => ({ heads: ["Configuration", "Strength", "Interval"], rows })),
   ];
 }

@@ -1,31 +1,31 @@
-// Names of the parameters, settings, states, and scores of an experiment. Pure functions.
+// Names of the parameters, configurations, states, and scores of an experiment. Pure functions.
 import { cost, duration, money, plural } from "../format.js";
 
-const two = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const signed = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero" });
-const part = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
+const decimalFormat = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const signedFormat = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero" });
+const percentFormat = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
 
 /** 0.6666 → "0.67" */
-export const score = (value) => (value === null || value === undefined ? "none" : two.format(value));
+export const score = (value) => (value === null || value === undefined ? "none" : decimalFormat.format(value));
 /** 0.051 → "+0.05" */
-export const change = (value) => signed.format(value);
+export const change = (value) => signedFormat.format(value);
 /** 0.62 → "62%" */
-export const percent = (value) => part.format(value);
+export const percent = (value) => percentFormat.format(value);
 /** [0.1, 0.4] → "0.10 to 0.40" */
-export const span = (interval) => (interval ? `${two.format(interval[0])} to ${two.format(interval[1])}` : "not known");
+export const span = (interval) => (interval ? `${decimalFormat.format(interval[0])} to ${decimalFormat.format(interval[1])}` : "not known");
 
 export const DIALS = {
   model: "Model", prompt: "Prompt", pattern: "Pattern", members: "Members", effort: "Effort", temperature: "Temperature",
   top_p: "Top p", max_tokens: "Maximum tokens", passages: "Passages",
 };
 
-export const STATES = { running: "Running", paused: "Paused", completed: "Complete", cancelled: "Stopped", failed: "Failed" };
+export const STATE_LABELS = { running: "Running", paused: "Paused", completed: "Complete", cancelled: "Stopped", failed: "Failed" };
 
 const FINDINGS = {
-  better: "A setting scored better",
+  better: "A configuration scored better",
   worse: "The leader scored worse in the final comparison",
   not_distinguishable: "No difference was shown",
-  current_leads: "No setting scored better",
+  current_leads: "No configuration scored better",
   not_tested: "Not enough data",
 };
 
@@ -33,12 +33,12 @@ const FINDINGS = {
 export const finding = (name) => FINDINGS[name] ?? "";
 
 const FATES = {
-  untried: "not tried", racing: "in the race to the end", set_aside: "set aside, not shown to be worse", beaten: "shown to be worse",
+  untried: "not tried", racing: "in the race until the end", set_aside: "set aside, not shown to be worse", beaten: "shown to be worse",
 };
 
-/** The outcome of a setting. Outcomes are strings or objects with a single key. */
-export const fate = (told) => FATES[fateOf(told)] ?? String(fateOf(told) ?? "");
-export const fateOf = (told) => (typeof told === "object" && told !== null ? told.fate ?? Object.keys(told)[0] : told);
+/** The outcome of a configuration. Outcomes are strings or objects with a single key. */
+export const fate = (outcome) => FATES[fateOf(outcome)] ?? String(fateOf(outcome) ?? "");
+export const fateOf = (outcome) => (typeof outcome === "object" && outcome !== null ? outcome.fate ?? Object.keys(outcome)[0] : outcome);
 
 /** The amounts spent, as a phrase. */
 export function spentOf(spent) {
@@ -55,13 +55,13 @@ export const perCase = ({ cost_usd: usd, latency_ms: ms }) => [cost(usd), durati
  */
 export function namer(axes, models = []) {
   const varied = axes.filter((axis) => axis.values.length > 1);
-  const used = varied.length > 0 ? varied : axes;
+  const shownAxes = varied.length > 0 ? varied : axes;
   const value = (dial, content) => valueOf(dial, content, axes.find((axis) => axis.dial === dial), models);
-  const parts = (setting) => used.map(({ dial }) => [DIALS[dial] ?? dial, value(dial, setting[dial])]);
+  const parts = (setting) => shownAxes.map(({ dial }) => [DIALS[dial] ?? dial, value(dial, setting[dial])]);
   return {
     value,
     parts,
-    name: (setting) => used.map((axis) => phrase(axis.dial, Array.isArray(setting[axis.dial]) ? panelName(setting[axis.dial], axis) : value(axis.dial, setting[axis.dial]))).join(" · "),
+    name: (setting) => shownAxes.map((axis) => phrase(axis.dial, Array.isArray(setting[axis.dial]) ? panelName(setting[axis.dial], axis) : value(axis.dial, setting[axis.dial]))).join(" · "),
   };
 }
 
@@ -73,12 +73,12 @@ function valueOf(dial, content, axis, models) {
 }
 
 function phrase(dial, words) {
-  if (words === "default") return USUAL[dial] ?? `usual ${(DIALS[dial] ?? dial).toLowerCase()}`;
+  if (words === "default") return USUAL[dial] ?? `default ${(DIALS[dial] ?? dial).toLowerCase()}`;
   return (PHRASES[dial] ?? ((value) => `${(DIALS[dial] ?? dial).toLowerCase()} ${value}`))(words);
 }
 
 const PLAIN = "the question alone";
-const USUAL = { members: "all members", max_tokens: "usual length", passages: "usual number of passages" };
+const USUAL = { members: "all members", max_tokens: "default length", passages: "default number of passages" };
 const PHRASES = {
   model: (name) => name, prompt: (name) => (name === PLAIN ? "no prompt" : name), pattern: (name) => name,
   members: (number) => plural(Number(number), "member"),
@@ -88,20 +88,20 @@ const PHRASES = {
 
 // The model ID without the provider prefix; the full ID if several providers have the same model.
 function modelName(id, models) {
-  const tail = (text) => text.slice(text.indexOf("/") + 1);
-  const alike = models.filter((model) => tail(model.id) === tail(id));
-  return alike.length > 1 ? id : tail(id);
+  const withoutProvider = (text) => text.slice(text.indexOf("/") + 1);
+  const samePanels = models.filter((model) => withoutProvider(model.id) === withoutProvider(id));
+  return samePanels.length > 1 ? id : withoutProvider(id);
 }
 
 // In a phrase, a panel is named by its size; panels of the same size are numbered.
 function panelName(panel, { values }) {
-  const alike = values.filter((one) => Array.isArray(one) && one.length === panel.length);
-  const place = alike.length > 1 ? ` (${alike.findIndex((one) => one.join() === panel.join()) + 1})` : "";
+  const samePanels = values.filter((one) => Array.isArray(one) && one.length === panel.length);
+  const place = samePanels.length > 1 ? ` (${samePanels.findIndex((one) => one.join() === panel.join()) + 1})` : "";
   return `panel of ${panel.length}${place}`;
 }
 
 function promptName(text, axis) {
   if (text.trim() === "{{question}}") return PLAIN;
   const place = axis ? axis.values.indexOf(text) : -1;
-  return `prompt ${place < 0 ? "of its own" : place + 1}`;
+  return `prompt ${place < 0 ? "(new)" : place + 1}`;
 }

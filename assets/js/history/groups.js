@@ -15,7 +15,7 @@ export function Groups() {
       const title = el("h2", null, name);
       const list = el("ul", { class: "rows" });
       lists.set(name, { list, title });
-      node.append(el("section", { class: "history-group", "aria-label": name || "Threads found" }, title, list));
+      node.append(el("section", { class: "history-group", "aria-label": name || "Matching threads" }, title, list));
     }
     return lists.get(name);
   }
@@ -24,8 +24,8 @@ export function Groups() {
     node,
     add(threads, row, isSearch) {
       for (const thread of threads) listOf(isSearch ? "" : dayOf(thread.updated_at)).list.append(row(thread));
-      const found = lists.get("");
-      if (found) found.title.textContent = plural(found.list.children.length, "thread");
+      const results = lists.get("");
+      if (results) results.title.textContent = plural(results.list.children.length, "thread");
     },
     clear() {
       lists.clear();
@@ -47,6 +47,6 @@ function dayOf(moment) {
   const date = new Date(moment);
   const now = new Date();
   if (date.toDateString() === now.toDateString()) return "Today";
-  const before = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
-  return date.toDateString() === before.toDateString() ? "Yesterday" : day.format(date);
+  const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
+  return date.toDateString() === yesterday.toDateString() ? "Yesterday" : day.format(date);
 }

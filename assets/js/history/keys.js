@@ -6,15 +6,15 @@ export function listenForKeys({ rows, remove, signal }) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.target.closest?.("input, select, textarea, [contenteditable]")) return;
-    const all = rows();
-    const at = all.findIndex((row) => row.contains(document.activeElement));
-    const to = { j: at + 1, k: at < 0 ? 0 : at - 1 }[event.key];
-    if (to !== undefined && all.length > 0) {
+    const rowList = rows();
+    const current = rowList.findIndex((row) => row.contains(document.activeElement));
+    const next = { j: current + 1, k: current < 0 ? 0 : current - 1 }[event.key];
+    if (next !== undefined && rowList.length > 0) {
       event.preventDefault();
-      all[Math.min(Math.max(to, 0), all.length - 1)].querySelector("a, button").focus();
-    } else if (event.key === "Delete" && at >= 0) {
+      rowList[Math.min(Math.max(next, 0), rowList.length - 1)].querySelector("a, button").focus();
+    } else if (event.key === "Delete" && current >= 0) {
       event.preventDefault();
-      remove(all[at]);
+      remove(rowList[current]);
     }
   }, { signal });
 }

@@ -1,43 +1,43 @@
 // Deletion with undo: for a few seconds, the row shows that it is deleted and can be restored. The request is sent
 // after that, or when the page is left.
 import { announce, button, el } from "../dom.js";
-import { owe, pay, payLeaving, settle } from "../parts/owed.js";
+import { recordDeletion, sendDeletion, sendDeletionOnLeave, forgetDeletion } from "../parts/owed.js";
 
-const SECONDS = 10;
+const UNDO_SECONDS = 10;
 
 /** Manages the pending deletions; `signal` is aborted when the page is left. */
-export function Leaving(signal) {
+export function PendingDeletions(signal) {
   const pending = new Set();
-  const all = () => Promise.all([...pending].map((one) => one.go()));
+  const completeAll = () => Promise.all([...pending].map((deletion) => deletion.go()));
   // Leaving the page completes pending deletions.
-  signal.addEventListener("abort", all, { once: true });
-  window.addEventListener("pagehide", () => pending.forEach((one) => one.close()), { signal });
+  signal.addEventListener("abort", completeAll, { once: true });
+  window.addEventListener("pagehide", () => pending.forEach((deletion) => deletion.close()), { signal });
 
-  return { leave, /** Tells the server now. */ flush: all };
+  return { leave, /** Sends pending deletions now. */ flush: completeAll };
 
   /** Replaces the row with a notice and deletes `path` after the delay; `kept(problem)` is called if the row is restored. */
-  function leave(row, words, { path, gone, kept }) {
-    const keep = button(`Undo: keep ${words}`, { class: "link-button", on: { click: undo } }, "Undo");
-    const notice = el("li", { class: "row row-leaving" }, el("span", null, `${words} deleted.`), keep);
-    const one = { go, close };
-    owe(path, SECONDS * 1000);
-    let timer = setTimeout(later, SECONDS * 1000);
-    pending.add(one);
+  function leave(row, label, { path, gone, kept }) {
+    const undoButton = button(`Undo: keep ${label}`, { class: "link-button", on: { click: undo } }, "Undo");
+    const notice = el("li", { class: "row row-leaving" }, el("span", null, `${label} deleted.`), undoButton);
+    const deletion = { go: complete, close };
+    recordDeletion(path, UNDO_SECONDS * 1000);
+    let timer = setTimeout(completeUnlessFocused, UNDO_SECONDS * 1000);
+    pending.add(deletion);
     row.replaceWith(notice);
-    keep.focus();
-    announce(`${words} deleted.`);
+    undoButton.focus();
+    announce(`${label} deleted.`);
 
     // The timer waits while "Undo" has the focus.
-    function later() {
-      if (document.activeElement !== keep || !document.hasFocus()) return void go();
-      owe(path, SECONDS * 1000);
-      timer = setTimeout(later, SECONDS * 1000);
+    function completeUnlessFocused() {
+      if (document.activeElement !== undoButton || !document.hasFocus()) return void complete();
+      recordDeletion(path, UNDO_SECONDS * 1000);
+      timer = setTimeout(completeUnlessFocused, UNDO_SECONDS * 1000);
     }
 
     function undo() {
       clearTimeout(timer);
-      pending.delete(one);
-      settle(path);
+      pending.delete(deletion);
+      forgetDeletion(path);
       notice.replaceWith(row);
       kept(null);
       row.querySelector("a")?.focus();
@@ -45,14 +45,14 @@ export function Leaving(signal) {
 
     function close() {
       clearTimeout(timer);
-      payLeaving(path);
+      sendDeletionOnLeave(path);
     }
 
-    async function go() {
+    async function complete() {
       clearTimeout(timer);
-      pending.delete(one);
+      pending.delete(deletion);
       try {
-        await pay(path);
+        await sendDeletion(path);
         notice.remove();
         gone();
       } catch (problem) {

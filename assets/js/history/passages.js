@@ -6,42 +6,42 @@ import { FoundDocument } from "../parts/found-document.js";
 import { Empty, Failure, Loading } from "../parts/states.js";
 
 // Documents shown below threads.
-const BESIDE = 3;
+const MAX_BELOW_THREADS = 3;
 
-/** `{node, find(words, alone), clear()}`. `find` resolves to the number of documents; `alone` if no threads are shown. */
+/** `{node, find(words, isAlone), clear()}`. `find` resolves to the number of documents; `isAlone` if no threads are shown. */
 export function Passages({ signal, onAll }) {
   const node = el("section", { class: "history-documents", "aria-label": "Documents", hidden: true });
-  let asked = new AbortController();
+  let controller = new AbortController();
   return { node, find, clear };
 
   function clear() {
-    asked.abort();
+    controller.abort();
     node.hidden = true;
     fill(node);
   }
 
-  async function find(words, alone) {
+  async function find(words, isAlone) {
     clear();
-    asked = new AbortController();
-    const mine = AbortSignal.any([signal, asked.signal]);
-    if (alone) {
+    controller = new AbortController();
+    const requestSignal = AbortSignal.any([signal, controller.signal]);
+    if (isAlone) {
       node.hidden = false;
       fill(node, Loading("Searching"));
     }
     try {
-      const { documents, meaning } = await get("/api/search", { query: { q: words }, signal: mine });
-      node.hidden = !alone && documents.length === 0;
-      if (alone && documents.length === 0) {
+      const { documents, meaning } = await get("/api/search", { query: { q: words }, signal: requestSignal });
+      node.hidden = !isAlone && documents.length === 0;
+      if (isAlone && documents.length === 0) {
         fill(node, Empty("Nothing found", `No document has “${words}” in it.`));
         return 0;
       }
-      const shown = alone ? documents : documents.slice(0, BESIDE);
+      const shown = isAlone ? documents : documents.slice(0, MAX_BELOW_THREADS);
       fill(node, el("h2", { class: "history-count" }, plural(documents.length, "document")),
-        meaning?.error && el("p", { class: "fine warn" }, `Searched by words alone: ${meaning.error}`),
+        meaning?.error && el("p", { class: "fine warn" }, `Searched by words only: ${meaning.error}`),
         shown.map((each) => FoundDocument(each, { length: 360 })), shown.length < documents.length && onAll());
       return documents.length;
     } catch (problem) {
-      if (!mine.aborted && alone) fill(node, Failure(problem, () => find(words, alone)));
+      if (!requestSignal.aborted && isAlone) fill(node, Failure(problem, () => find(words, isAlone)));
       return 0;
     }
   }

@@ -5,71 +5,72 @@ import { el, fill, icon, link } from "../dom.js";
 import { exactly, when } from "../format.js";
 
 const WIDE = matchMedia("(min-width: 90rem)");
-const REST_MS = 150;
-const KEPT = 40;
+const HOVER_MS = 150;
+const CACHE_SIZE = 40;
 
 /**
- * `{node, watch(list), first(list, words)}`. `watch` makes the entries of a list show themselves: elements with `data-preview`, the id of an
- * analysis, that lie in it now or later. `first` shows the first one and marks the words of a search.
+ * Returns `{node, watch(list), first(list, words)}`. `watch` shows a preview for entries of a list: elements with
+ * `data-preview` (the ID of an analysis), including those added later. `first` previews the first entry and highlights
+ * the searched words.
  */
 export function Preview({ signal }) {
   const node = el("aside", { class: "preview", "aria-label": "Preview", hidden: true });
-  const known = new Map();
-  let shown = "";
-  let words = "";
+  const cache = new Map();
+  let shownId = "";
+  let searchedWords = "";
   let timer = 0;
 
-  function of(event) {
+  function previewIdOf(event) {
     return event.target.closest?.("[data-preview]")?.dataset.preview ?? "";
   }
 
   function watch(list) {
-    list.addEventListener("focusin", (event) => show(of(event)), { signal });
+    list.addEventListener("focusin", (event) => show(previewIdOf(event)), { signal });
     list.addEventListener("pointerover", (event) => {
       clearTimeout(timer);
-      const id = of(event);
-      if (id) timer = setTimeout(show, REST_MS, id);
+      const id = previewIdOf(event);
+      if (id) timer = setTimeout(show, HOVER_MS, id);
     }, { signal });
     list.addEventListener("pointerleave", () => clearTimeout(timer), { signal });
     signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
 
   /** Shows the first entry of the list if the current one is no longer in it, and highlights the searched words. */
-  function first(list, searched) {
-    words = searched;
-    const all = [...list.querySelectorAll("[data-preview]")];
-    const same = all.find((entry) => entry.dataset.preview === shown);
-    if (same) return arrive();
-    shown = "";
+  function showFirst(list, searched) {
+    searchedWords = searched;
+    const entries = [...list.querySelectorAll("[data-preview]")];
+    const stillListed = entries.find((entry) => entry.dataset.preview === shownId);
+    if (stillListed) return highlight();
+    shownId = "";
     node.hidden = true;
-    if (all.length > 0) show(all[0].dataset.preview);
+    if (entries.length > 0) show(entries[0].dataset.preview);
   }
 
   // Highlights the current entry in the list and the searched words in its text.
-  function arrive() {
-    for (const entry of document.querySelectorAll("[data-preview]")) entry.classList.toggle("previewed", entry.dataset.preview === shown);
-    mark(node.querySelector(".preview-text"), words);
+  function highlight() {
+    for (const entry of document.querySelectorAll("[data-preview]")) entry.classList.toggle("previewed", entry.dataset.preview === shownId);
+    highlightWords(node.querySelector(".preview-text"), searchedWords);
   }
 
   async function show(id) {
-    if (!id || id === shown || !WIDE.matches) return;
-    shown = id;
+    if (!id || id === shownId || !WIDE.matches) return;
+    shownId = id;
     try {
-      const content = known.get(id) ?? (await read(id));
-      if (known.size >= KEPT) known.delete(known.keys().next().value);
-      known.set(id, content);
-      if (shown !== id || signal.aborted) return;
+      const content = cache.get(id) ?? (await load(id));
+      if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value);
+      cache.set(id, content);
+      if (shownId !== id || signal.aborted) return;
       fill(node, content);
       node.hidden = false;
       node.scrollTop = 0;
-      arrive();
+      highlight();
     } catch {
       // The preview is optional; the entry itself reports what is wrong.
-      if (shown === id) node.hidden = true;
+      if (shownId === id) node.hidden = true;
     }
   }
 
-  async function read(id) {
+  async function load(id) {
     const [stored, { fromStored, synthesis }, { markdown, withoutTitle }, { Citer }] = await Promise.all([
       get(`/api/analyses/${encodeURIComponent(id)}`, { signal }), import("../parts/run-model.js"), import("../parts/markdown.js"), import("../parts/citations.js"),
     ]);
@@ -84,23 +85,23 @@ export function Preview({ signal }) {
     ];
   }
 
-  return { node, watch, first };
+  return { node, watch, first: showFirst };
 }
 
 // Highlights words in a text without changing the DOM, if the browser supports it.
-function mark(text, searched) {
+function highlightWords(text, searched) {
   if (!globalThis.CSS?.highlights) return;
   CSS.highlights.delete("found");
-  const wanted = searched.toLowerCase().split(/\s+/).filter((word) => word.length > 1);
-  if (!text || wanted.length === 0) return;
+  const terms = searched.toLowerCase().split(/\s+/).filter((word) => word.length > 1);
+  if (!text || terms.length === 0) return;
   const found = new Highlight();
   const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
-    const here = walker.currentNode.data.toLowerCase();
+    const lowercase = walker.currentNode.data.toLowerCase();
     // Some letters become longer in lowercase, which would shift the highlights.
-    if (here.length !== walker.currentNode.data.length) continue;
-    for (const word of wanted) {
-      for (let at = here.indexOf(word); at >= 0; at = here.indexOf(word, at + word.length)) {
+    if (lowercase.length !== walker.currentNode.data.length) continue;
+    for (const word of terms) {
+      for (let at = lowercase.indexOf(word); at >= 0; at = lowercase.indexOf(word, at + word.length)) {
         const range = new Range();
         range.setStart(walker.currentNode, at);
         range.setEnd(walker.currentNode, at + word.length);

@@ -18,20 +18,20 @@ export const pathOf = (thread) => `/api/threads/${encodeURIComponent(thread.thre
 export function Row(thread, { projects, drop, moved }) {
   const { snippet, newest } = thread;
   const turn = snippet?.analysis_id ?? (newest?.analysis_id || "");
-  const place = snippet?.analysis_id ? `?turn=${encodeURIComponent(snippet.analysis_id)}` : "";
+  const query = snippet?.analysis_id ? `?turn=${encodeURIComponent(snippet.analysis_id)}` : "";
   const facts = el("p", { class: "fine" });
   const row = el("li", { class: "row thread-row", data: { id: thread.thread_id, preview: turn } },
     el("div", { class: "row-words" },
       el("div", { class: "row-head" },
-        link(`/t/${encodeURIComponent(thread.thread_id)}${place}`, thread.title, { class: "row-title", dir: "auto" }),
+        link(`/t/${encodeURIComponent(thread.thread_id)}${query}`, thread.title, { class: "row-title", dir: "auto" }),
         el("time", { class: "fine", datetime: thread.updated_at, title: exactly(thread.updated_at) }, when(thread.updated_at))),
-      snippet && Found(snippet), facts),
+      snippet && Snippet(snippet), facts),
     Menu(`Actions for “${excerpt(thread.title, 60)}”`, actions, { class: "quiet icon-only row-menu", title: "More", content: icon("more") }));
   row.drop = () => drop(thread, row);
-  tell();
+  updateFacts();
   return row;
 
-  function tell() {
+  function updateFacts() {
     const status = STATUS[newest?.status];
     const project = projects.find((each) => each.project_id === thread.project_id)?.name;
     const words = [project, plural(thread.turns ?? 1, "turn"), thread.cost_usd > 0 && money(thread.cost_usd)].filter(Boolean).join(" · ");
@@ -43,7 +43,7 @@ export function Row(thread, { projects, drop, moved }) {
     return [
       { label: thread.pinned ? "Unpin" : "Pin", icon: "pin", act: () => patch({ pinned: !thread.pinned }) },
       { label: thread.archived ? "Unarchive" : "Archive", icon: "folder", act: () => patch({ archived: !thread.archived }) },
-      ...FORMATS.map(([format, name, ending]) => ({ label: `Export as ${name}`, icon: "download", act: () => take(format, ending) })),
+      ...FORMATS.map(([format, name, ending]) => ({ label: `Export as ${name}`, icon: "download", act: () => exportAs(format, ending) })),
       { label: "Delete", icon: "trash", look: "danger", act: row.drop },
     ];
   }
@@ -52,7 +52,7 @@ export function Row(thread, { projects, drop, moved }) {
     try {
       await call("PATCH", pathOf(thread), { body: change });
       Object.assign(thread, change);
-      tell();
+      updateFacts();
       refresh();
       const [name] = Object.keys(change);
       toast({ pinned: change.pinned ? "Pinned." : "Unpinned.", archived: change.archived ? "Archived." : "Moved back to your threads." }[name]);
@@ -62,7 +62,7 @@ export function Row(thread, { projects, drop, moved }) {
     }
   }
 
-  async function take(format, ending) {
+  async function exportAs(format, ending) {
     try {
       const response = await call("GET", `${pathOf(thread)}/export`, { query: { format }, raw: true, accept: "*/*" });
       saveAs(await response.blob(), `${thread.thread_id}.${ending}`);
@@ -72,12 +72,12 @@ export function Row(thread, { projects, drop, moved }) {
   }
 }
 
-function Found({ in: where, text, matches }) {
+function Snippet({ in: where, text, matches }) {
   return el("p", { class: "found-text", dir: "auto" }, `${where === "answer" ? "Answer" : "Question"}: “`,
-    marked(plain(text), matches.map(([start, end]) => ({ start, end, kind: "" }))), /[.!?]$/.test(text) ? "”" : "…”");
+    marked(blankMarkup(text), matches.map(([start, end]) => ({ start, end, kind: "" }))), /[.!?]$/.test(text) ? "”" : "…”");
 }
 
 // Blanks out Markdown syntax and citations. The byte length stays the same, so that the marks stay aligned.
-function plain(text) {
+function blankMarkup(text) {
   return text.replace(/\[D\d+:p\d+\]/g, (mark) => " ".repeat(mark.length)).replace(/[*_#`|>]/g, " ");
 }

@@ -12,14 +12,14 @@ const MAX_TOKENS = 400;
 
 /** Opens the dialog. Closing it cancels the request. */
 export async function tryModel(model) {
-  const stop = new AbortController();
+  const controller = new AbortController();
   const prompt = Field("Prompt", { rows: 2, value: PROMPT, maxLength: 2000 });
   const answer = el("div", { class: "try-answer prose", dir: "auto" });
   const facts = el("dl", { class: "facts try-facts" });
   const problem = el("div", { class: "step-message" });
   const send = button("Send", { type: "submit", class: "primary" });
   const form = el("form", { class: "try-form", on: { submit } }, prompt.node,
-    el("div", { class: "actions" }, send, el("span", { class: "fine" }, model.mock || model.price === null ? "" : `At most ${MAX_TOKENS} tokens are written.`)),
+    el("div", { class: "actions" }, send, el("span", { class: "fine" }, model.mock || model.price === null ? "" : `At most ${MAX_TOKENS} output tokens.`)),
     problem, answer, facts);
 
   async function submit(event) {
@@ -29,21 +29,21 @@ export async function tryModel(model) {
     fill(facts);
     send.disabled = true;
     try {
-      const told = await ask(model.id, prompt.input.value.trim(), stop.signal, (piece) => answer.append(piece));
-      fill(answer, markdown(told.text));
-      fill(facts, Fact("First words", duration(told.first)), Fact("Total time", duration(told.whole)),
-        told.tokens > 0 && Fact("Written", plural(told.tokens, "token")),
-        told.rate && Fact("Speed", `${count(Math.round(told.rate))} tokens a second`));
-      announce(`Answered after ${duration(told.whole)}.`);
-    } catch (fault) {
-      if (!stop.signal.aborted) fill(problem, Alert(fault));
+      const result = await ask(model.id, prompt.input.value.trim(), controller.signal, (piece) => answer.append(piece));
+      fill(answer, markdown(result.text));
+      fill(facts, Fact("First words", duration(result.first)), Fact("Total time", duration(result.whole)),
+        result.tokens > 0 && Fact("Output", plural(result.tokens, "token")),
+        result.rate && Fact("Speed", `${count(Math.round(result.rate))} tokens per second`));
+      announce(`Answered after ${duration(result.whole)}.`);
+    } catch (error) {
+      if (!controller.signal.aborted) fill(problem, Alert(error));
     } finally {
       send.disabled = false;
     }
   }
 
   await openDialog(`Try ${model.name || model.id}`, form, { kind: "wide" });
-  stop.abort();
+  controller.abort();
 }
 
 async function ask(model, prompt, signal, onPiece) {
@@ -53,7 +53,7 @@ async function ask(model, prompt, signal, onPiece) {
     accept: "text/event-stream", raw: true, signal,
   });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let first = null;
+  let firstToken = null;
   let text = "";
   let tokens = 0;
   let rest = "";
@@ -65,22 +65,22 @@ async function ask(model, prompt, signal, onPiece) {
     rest = lines.pop();
     for (const line of lines) {
       if (!line.startsWith("data: ") || line === "data: [DONE]") continue;
-      const told = JSON.parse(line.slice(6));
-      if (told.error) throw new Error(told.error.message);
-      const piece = told.choices?.[0]?.delta?.content;
+      const chunk = JSON.parse(line.slice(6));
+      if (chunk.error) throw new Error(chunk.error.message);
+      const piece = chunk.choices?.[0]?.delta?.content;
       if (piece) {
         text += piece;
-        first ??= performance.now() - began;
+        firstToken ??= performance.now() - began;
         onPiece(piece);
       }
-      tokens = told.usage?.completion_tokens ?? tokens;
+      tokens = chunk.usage?.completion_tokens ?? tokens;
     }
   }
-  if (first === null) throw new Error("the model gave no text");
-  const whole = performance.now() - began;
+  if (firstToken === null) throw new Error("the model returned no text");
+  const total = performance.now() - began;
   // An answer that arrives in one chunk has no measurable speed.
-  const writing = whole - first;
-  return { text, first, whole, tokens, rate: tokens > 1 && writing > 50 ? (tokens * 1000) / writing : null };
+  const writing = total - firstToken;
+  return { text, first: firstToken, whole: total, tokens, rate: tokens > 1 && writing > 50 ? (tokens * 1000) / writing : null };
 }
 
 function Fact(name, value) {

@@ -11,15 +11,15 @@ const DEPTHS = [["full", "Full: every stage"], ["standard", "Standard: one round
 
 /** The dry-run section. With `recipe` (a name), the panel and settings are the recipe's. */
 export function DryRun({ pattern, models, panel, recipe, signal }) {
-  const usable = models.filter((one) => one.available);
+  const usable = models.filter((model) => model.available);
   const chosen = new Set(panel);
   const question = Field("Question", { rows: 2, maxLength: 20_000, placeholder: "Enter a question" });
   const depth = Choice("Depth", { value: "full" }, DEPTHS);
   const out = el("div", { class: "dry-out", role: "status" });
   const members = el("details", { class: "more" }, el("summary", null, "The panel"),
-    el("ul", { class: "model-choice" }, usable.map((one) => el("li", null, el("label", { class: "check" },
-      el("input", { type: "checkbox", "aria-label": one.name || one.id, checked: chosen.has(one.id), on: { change: (event) => (event.target.checked ? chosen.add(one.id) : chosen.delete(one.id)) } }),
-      el("span", null, one.name || one.id))))));
+    el("ul", { class: "model-choice" }, usable.map((model) => el("li", null, el("label", { class: "check" },
+      el("input", { type: "checkbox", "aria-label": model.name || model.id, checked: chosen.has(model.id), on: { change: (event) => (event.target.checked ? chosen.add(model.id) : chosen.delete(model.id)) } }),
+      el("span", null, model.name || model.id))))));
   const form = el("form", { class: "dry-form", "aria-label": "Dry run", on: { submit: run } },
     question.node, !recipe && el("div", { class: "pair" }, depth.node), !recipe && usable.length > 1 && members,
     button("Preview", { type: "submit", class: "secondary" }));
@@ -34,8 +34,8 @@ export function DryRun({ pattern, models, panel, recipe, signal }) {
     fill(out, Loading("Estimating"));
     const body = recipe ? { prompt, recipe } : { prompt, pattern: pattern.id, depth: depth.input.value, models: [...chosen] };
     try {
-      const told = await post("/api/estimate", body, { signal });
-      fill(out, Result(told, pattern, prompt, models));
+      const estimate = await post("/api/estimate", body, { signal });
+      fill(out, Result(estimate, pattern, prompt, models));
     } catch (problem) {
       if (!signal.aborted) fill(out, Alert(problem));
     }
@@ -47,23 +47,23 @@ export function DryRun({ pattern, models, panel, recipe, signal }) {
     form, out);
 }
 
-function Result(told, pattern, prompt, models) {
-  const stages = [...new Set(told.calls.map((call) => call.stage))];
-  const nameOf = (id) => models.find((one) => one.id === id)?.name || id;
-  const most = told.upper_bound_usd > told.total.cost_usd ? `, at most ${money(told.upper_bound_usd)}` : "";
+function Result(estimate, pattern, prompt, models) {
+  const stages = [...new Set(estimate.calls.map((call) => call.stage))];
+  const nameOf = (id) => models.find((model) => model.id === id)?.name || id;
+  const upperBound = estimate.upper_bound_usd > estimate.total.cost_usd ? `, at most ${money(estimate.upper_bound_usd)}` : "";
   return [
-    el("p", { class: "dry-sum" }, `About ${plural(told.total.input_tokens + told.total.output_tokens, "token")} in ${plural(told.calls.length, "call")}: ${money(told.total.cost_usd)}${most}.`),
-    told.allowed === false && el("p", { class: "notice suspicious" }, icon("warning"), el("span", null, sentence(told.refusal))),
+    el("p", { class: "dry-sum" }, `About ${plural(estimate.total.input_tokens + estimate.total.output_tokens, "token")} in ${plural(estimate.calls.length, "call")}: ${money(estimate.total.cost_usd)}${upperBound}.`),
+    estimate.allowed === false && el("p", { class: "notice suspicious" }, icon("warning"), el("span", null, sentence(estimate.refusal))),
     stages.map((name) => {
-      const calls = told.calls.filter((call) => call.stage === name);
+      const calls = estimate.calls.filter((call) => call.stage === name);
       const stage = pattern?.stages.find((each) => each.name === name);
       return el("section", { class: "dry-stage", "aria-label": stageName(name) },
         el("h3", null, stageName(name)),
         Calls(calls, nameOf, stageName(name)),
-        stage && el("details", { class: "more" }, el("summary", null, `What ${calls.length === 1 ? "it is" : "each is"} sent`),
+        stage && el("details", { class: "more" }, el("summary", null, calls.length === 1 ? "Prompt" : "Prompts"),
           pattern.rules && el("p", { class: "fine" }, "Every call starts with these rules:"),
           pattern.rules && el("p", { class: "template", dir: "auto" }, pattern.rules),
-          Template(stage.prompt, { question: prompt, members: String(told.models.length) })));
+          Template(stage.prompt, { question: prompt, members: String(estimate.models.length) })));
     }),
     el("p", { class: "fine" }, "Tokens are estimated from the texts. Document passages are not included."),
   ];
@@ -72,7 +72,7 @@ function Result(told, pattern, prompt, models) {
 function Calls(calls, nameOf, label) {
   return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": `Calls of ${label}` },
     el("table", { class: "dry-table" },
-      el("thead", null, el("tr", null, [["Member"], ["Tokens read", "right"], ["Tokens written", "right"], ["Cost", "right"]].map(([head, look]) => el("th", { scope: "col", class: look }, head)))),
+      el("thead", null, el("tr", null, [["Member"], ["Input tokens", "right"], ["Output tokens", "right"], ["Cost", "right"]].map(([head, className]) => el("th", { scope: "col", class: className }, head)))),
       el("tbody", null, calls.map((call) => el("tr", null,
         el("th", { scope: "row" }, nameOf(call.model)),
         el("td", { class: "right" }, count(call.input_tokens)), el("td", { class: "right" }, count(call.output_tokens)),

@@ -3,7 +3,7 @@ import { el, fill, link } from "../dom.js";
 import { plural, when } from "../format.js";
 import { user } from "../state.js";
 import { Field } from "../parts/field.js";
-import { isGoing } from "../parts/owed.js";
+import { isBeingDeleted } from "../parts/owed.js";
 import { Flow } from "./flow.js";
 
 export const EFFORT = { low: "Low effort", medium: "Medium effort", high: "High effort" };
@@ -15,27 +15,27 @@ export function panelWords({ from, to }) {
 }
 
 /** The overview page. */
-export function List({ patterns: known, recipes: kept, standard }) {
-  const patterns = known.filter((one) => !isGoing(`/api/patterns/${encodeURIComponent(one.id)}`));
-  const recipes = kept.filter((one) => !isGoing(`/api/recipes/${one.id}`));
-  const found = el("div", { class: "pattern-groups" });
+export function List({ patterns: allPatterns, recipes: allRecipes, standard }) {
+  const patterns = allPatterns.filter((pattern) => !isBeingDeleted(`/api/patterns/${encodeURIComponent(pattern.id)}`));
+  const recipes = allRecipes.filter((pattern) => !isBeingDeleted(`/api/recipes/${pattern.id}`));
+  const groups = el("div", { class: "pattern-groups" });
   const search = Field("Find a pattern", { type: "search", autocomplete: "off", on: { input: draw } });
   const count = el("p", { class: "fine", role: "status" });
   draw();
 
   function draw() {
     const words = search.input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = patterns.filter((one) => {
-      const text = [one.name, one.summary, one.description, one.category, ...one.use_cases].join(" ").toLowerCase();
+    const matches = patterns.filter((pattern) => {
+      const text = [pattern.name, pattern.summary, pattern.description, pattern.category, ...pattern.use_cases].join(" ").toLowerCase();
       return words.every((word) => text.includes(word));
     });
-    const own = fits.filter((one) => one.origin === "own");
-    const house = fits.filter((one) => one.origin !== "own").sort((a, b) => a.category.localeCompare(b.category));
-    count.textContent = fits.length === patterns.length ? plural(fits.length, "pattern") : `${fits.length} of ${plural(patterns.length, "pattern")}`;
-    fill(found,
+    const own = matches.filter((pattern) => pattern.origin === "own");
+    const shared = matches.filter((pattern) => pattern.origin !== "own").sort((a, b) => a.category.localeCompare(b.category));
+    count.textContent = matches.length === patterns.length ? plural(matches.length, "pattern") : `${matches.length} of ${plural(patterns.length, "pattern")}`;
+    fill(groups,
       own.length > 0 && el("section", { "aria-label": "Your own" }, el("p", { class: "group-name" }, "Your own"), el("ul", { class: "pattern-cards" }, own.map(Card))),
-      house.length > 0 && el("section", { "aria-label": "For everyone" }, own.length > 0 && el("p", { class: "group-name" }, "For everyone"), el("ul", { class: "pattern-cards" }, house.map(Card))),
-      fits.length === 0 && el("p", null, "No matches."));
+      shared.length > 0 && el("section", { "aria-label": "For everyone" }, own.length > 0 && el("p", { class: "group-name" }, "For everyone"), el("ul", { class: "pattern-cards" }, shared.map(Card))),
+      matches.length === 0 && el("p", null, "No matches."));
   }
 
   return el("section", { class: "page orchestrator-page" },
@@ -49,7 +49,7 @@ export function List({ patterns: known, recipes: kept, standard }) {
     el("section", { class: "patterns-part", "aria-label": "Patterns" },
       el("div", { class: "page-head-row" }, el("h2", null, "Patterns"),
         user.get() && link("/orchestrator?pattern=new", "New pattern", { class: "button secondary" })),
-      el("div", { class: "pattern-find" }, search.node, count), found));
+      el("div", { class: "pattern-find" }, search.node, count), groups));
 }
 
 function Card(pattern) {
@@ -64,14 +64,14 @@ function Card(pattern) {
 function Recipes(recipes, standard, patterns) {
   if (!user.get()) return el("p", null, link("/login?next=/orchestrator", "Sign in"), " to create recipes and patterns.");
   if (recipes.length === 0) return el("p", { class: "fine" }, "No recipes yet. A recipe saves a panel with its settings; API requests can use it by name.");
-  return el("ul", { class: "rows" }, recipes.map((one) => el("li", { class: "row" },
+  return el("ul", { class: "rows" }, recipes.map((recipe) => el("li", { class: "row" },
     el("div", { class: "row-words" },
-      link(`/orchestrator?recipe=${encodeURIComponent(one.id)}`, one.name, { class: "row-title", dir: "auto" }),
+      link(`/orchestrator?recipe=${encodeURIComponent(recipe.id)}`, recipe.name, { class: "row-title", dir: "auto" }),
       el("p", { class: "fine" }, [
-        patterns.find((each) => each.id === one.pattern)?.name ?? one.pattern ?? "the usual pattern",
-        one.models.length > 0 ? plural(one.models.length, "model") : "the usual panel",
-        `version ${one.version}, saved ${when(one.saved_at)}`,
+        patterns.find((each) => each.id === recipe.pattern)?.name ?? recipe.pattern ?? "the default pattern",
+        recipe.models.length > 0 ? plural(recipe.models.length, "model") : "the default panel",
+        `version ${recipe.version}, saved ${when(recipe.saved_at)}`,
       ].join(" · "))),
-    one.id === standard && el("span", { class: "badge default-badge" }, "default"),
-    one.shared && el("span", { class: "badge shared-badge" }, one.own ? "shared" : "a colleague’s"))));
+    recipe.id === standard && el("span", { class: "badge default-badge" }, "default"),
+    recipe.shared && el("span", { class: "badge shared-badge" }, recipe.own ? "shared" : "a colleague’s"))));
 }

@@ -8,32 +8,32 @@ import { toast } from "../parts/toast.js";
 
 /** The recipe form page. */
 export function RecipeForm({ params, recipe, recipes, patterns, models }, { signal, go }) {
-  const changing = Boolean(recipe);
-  const copied = recipes.find((one) => one.id === params.copy);
-  const from = recipe ?? (copied ? { ...copied, name: `${copied.name} (copy)` } : { name: "", pattern: params.from ?? "", models: [], parameters: {} });
-  const chosen = new Set(from.models);
-  const known = models.filter((one) => one.available || chosen.has(one.id));
-  const name = Field("Name", { value: from.name, required: true, maxLength: 60, autocomplete: "off" }, "API requests use this name.");
-  const pattern = Choice("Pattern", { value: from.pattern ?? "" }, [["", "Default"], ...patterns.map((one) => [one.id, one.name])]);
-  const writer = Choice("Synthesis model", { value: from.ultra_model ?? "" }, [["", "Automatic"], ...known.map((one) => [one.id, one.name || one.id])]);
-  const depth = Choice("Depth", { value: from.depth ?? "" }, [["", "Default"], ["quick", "Quick: one model"], ["standard", "Standard: one round of review"], ["full", "Full: every stage"]]);
-  const preset = Choice("Preset", { value: from.preset ?? "" }, [["", "None"]], "How freely the models write.");
-  const budget = Field("Budget, in dollars", { type: "number", min: 0, step: "any", value: from.budget_usd ?? "", placeholder: "no limit" });
-  const passages = Field("Maximum passages", { type: "number", min: 1, step: 1, value: from.passages ?? "", placeholder: "default" });
-  const prompt = Field("Prompt", { rows: 4, value: from.prompt ?? "", maxLength: 20_000, placeholder: "{{question}}" }, "{{question}} is replaced by the question. Leave empty to send the question unchanged.");
+  const isEdit = Boolean(recipe);
+  const original = recipes.find((entry) => entry.id === params.copy);
+  const initial = recipe ?? (original ? { ...original, name: `${original.name} (copy)` } : { name: "", pattern: params.from ?? "", models: [], parameters: {} });
+  const chosen = new Set(initial.models);
+  const selectable = models.filter((entry) => entry.available || chosen.has(entry.id));
+  const name = Field("Name", { value: initial.name, required: true, maxLength: 60, autocomplete: "off" }, "API requests use this name.");
+  const pattern = Choice("Pattern", { value: initial.pattern ?? "" }, [["", "Default"], ...patterns.map((entry) => [entry.id, entry.name])]);
+  const writer = Choice("Synthesis model", { value: initial.ultra_model ?? "" }, [["", "Automatic"], ...selectable.map((entry) => [entry.id, entry.name || entry.id])]);
+  const depth = Choice("Depth", { value: initial.depth ?? "" }, [["", "Default"], ["quick", "Quick: one model"], ["standard", "Standard: one round of review"], ["full", "Full: every stage"]]);
+  const preset = Choice("Preset", { value: initial.preset ?? "" }, [["", "None"]], "How freely the models write.");
+  const budget = Field("Budget, in dollars", { type: "number", min: 0, step: "any", value: initial.budget_usd ?? "", placeholder: "no limit" });
+  const passages = Field("Maximum passages", { type: "number", min: 1, step: 1, value: initial.passages ?? "", placeholder: "default" });
+  const prompt = Field("Prompt", { rows: 4, value: initial.prompt ?? "", maxLength: 20_000, placeholder: "{{question}}" }, "{{question}} is replaced by the question. Leave empty to send the question unchanged.");
   const members = el("fieldset", { class: "radios" }, el("legend", null, "Panel"),
-    el("ul", { class: "model-choice" }, known.map((one) => el("li", null, el("label", { class: "check" },
-      el("input", { type: "checkbox", "aria-label": one.name || one.id, checked: chosen.has(one.id), on: { change: (event) => (event.target.checked ? chosen.add(one.id) : chosen.delete(one.id)) } }),
-      el("span", null, one.name || one.id, one.context_window > 0 && el("span", { class: "fine" }, ` context ${short(one.context_window)}`)))))),
+    el("ul", { class: "model-choice" }, selectable.map((entry) => el("li", null, el("label", { class: "check" },
+      el("input", { type: "checkbox", "aria-label": entry.name || entry.id, checked: chosen.has(entry.id), on: { change: (event) => (event.target.checked ? chosen.add(entry.id) : chosen.delete(entry.id)) } }),
+      el("span", null, entry.name || entry.id, entry.context_window > 0 && el("span", { class: "fine" }, ` context ${short(entry.context_window)}`)))))),
     el("p", { class: "hint" }, "None chosen: the default panel."));
   const message = el("div", { class: "step-message" });
-  const save = button(changing ? "Save new version" : "Save recipe", { type: "submit", class: "primary" });
+  const save = button(isEdit ? "Save new version" : "Save recipe", { type: "submit", class: "primary" });
   const back = recipe ? `/orchestrator?recipe=${encodeURIComponent(recipe.id)}` : "/orchestrator";
-  presets();
+  loadPresets();
 
-  async function presets() {
-    const told = await get("/api/parameters", { signal }).catch(() => ({ presets: [] }));
-    preset.input.append(...told.presets.map((one) => el("option", { value: one.name, selected: one.name === from.preset }, `${one.name}: ${one.meaning}`)));
+  async function loadPresets() {
+    const response = await get("/api/parameters", { signal }).catch(() => ({ presets: [] }));
+    preset.input.append(...response.presets.map((entry) => el("option", { value: entry.name, selected: entry.name === initial.preset }, `${entry.name}: ${entry.meaning}`)));
   }
 
   async function submit(event) {
@@ -43,13 +43,13 @@ export function RecipeForm({ params, recipe, recipes, patterns, models }, { sign
     const number = ({ input }) => (input.value === "" ? null : Number(input.value));
     const body = {
       name: name.input.value.trim(), pattern: pattern.input.value, models: [...chosen], ultra_model: writer.input.value,
-      preset: preset.input.value, prompt: prompt.input.value.trim(), parameters: from.parameters ?? {}, model_parameters: from.model_parameters ?? {},
+      preset: preset.input.value, prompt: prompt.input.value.trim(), parameters: initial.parameters ?? {}, model_parameters: initial.model_parameters ?? {},
       depth: depth.input.value || null, budget_usd: number(budget), passages: number(passages),
     };
     try {
-      const kept = changing ? await put(`/api/recipes/${recipe.id}`, body, { signal }) : await post("/api/recipes", body, { signal });
-      toast(changing ? `Version ${kept.recipe.version} saved.` : "Recipe saved.");
-      go(`/orchestrator?recipe=${encodeURIComponent(kept.recipe.id)}`, { replace: true });
+      const saved = isEdit ? await put(`/api/recipes/${recipe.id}`, body, { signal }) : await post("/api/recipes", body, { signal });
+      toast(isEdit ? `Version ${saved.recipe.version} saved.` : "Recipe saved.");
+      go(`/orchestrator?recipe=${encodeURIComponent(saved.recipe.id)}`, { replace: true });
     } catch (problem) {
       if (!signal.aborted) fill(message, Alert(problem));
     } finally {
@@ -58,8 +58,8 @@ export function RecipeForm({ params, recipe, recipes, patterns, models }, { sign
   }
 
   return el("section", { class: "page recipe-form" },
-    link(back, changing ? "Discard changes" : "All patterns and recipes", { class: "back-link" }),
-    el("header", { class: "page-head" }, el("h1", null, changing ? `Edit ${recipe.name}` : "New recipe"),
+    link(back, isEdit ? "Discard changes" : "All patterns and recipes", { class: "back-link" }),
+    el("header", { class: "page-head" }, el("h1", null, isEdit ? `Edit ${recipe.name}` : "New recipe"),
       el("p", { class: "lead" }, "Fields left empty are chosen for each question.")),
     el("form", { class: "card", on: { submit } }, el("div", { class: "recipe-fields" },
       name.node, el("div", { class: "pair" }, pattern.node, depth.node), members,

@@ -5,9 +5,9 @@ import { user } from "../state.js";
 import { styled } from "../styles.js";
 import { Audit } from "../admin/audit.js";
 import { Backups } from "../admin/backups.js";
-import { Hours } from "../admin/hours.js";
-import { Checks, Fallbacks } from "../admin/models.js";
-import { People, Waiting } from "../admin/people.js";
+import { ActivityCharts } from "../admin/hours.js";
+import { ProviderActions, Fallbacks } from "../admin/models.js";
+import { People, PasswordResets } from "../admin/people.js";
 import { Cache, Settings, State } from "../admin/state.js";
 import { WithContents } from "../parts/contents.js";
 import { Providers } from "../parts/providers.js";
@@ -33,13 +33,13 @@ export function view(data, { signal }) {
       el("p", { class: "lead" }, "Everyone's spending is under ", link("/usage?user=all", "usage"), ".")),
     WithContents("On this page", [
       State(data.health, signal),
-      Hours(data.hours, signal),
-      Waiting(data.waiting, signal),
+      ActivityCharts(data.hours, signal),
+      PasswordResets(data.waiting, signal),
       People(data.people, signal),
       Providers({
-        path: PROVIDERS, told: data.providers, states: data.states, signal, open: data.add, title: "Providers",
+        path: PROVIDERS, listing: data.providers, states: data.states, signal, open: data.add, title: "Providers",
         lead: "Where everyone's models come from. Keys are stored encrypted and never shown again.",
-        actions: (refresh) => Checks(refresh, signal),
+        actions: (refresh) => ProviderActions(refresh, signal),
       }),
       Fallbacks(data.chains), Cache(data.cache, signal), Backups(data.backups, signal), Audit(data.people.users, signal), Settings(data.config),
     ]));

@@ -3,8 +3,8 @@
 import { ApiProblem, get } from "../api.js";
 import { el, icon } from "../dom.js";
 import { DocumentList } from "../documents/list.js";
-import { load as loadOne, Viewer } from "../documents/viewer.js";
-import { takesGuests } from "../parts/guest.js";
+import { load as loadDocument, Viewer } from "../documents/viewer.js";
+import { acceptsGuests } from "../parts/guest.js";
 import { idOf } from "../parts/reading.js";
 import { Empty } from "../parts/states.js";
 import { knownProjects } from "../shell/threads.js";
@@ -15,19 +15,19 @@ import { styled } from "../styles.js";
 export const kind = "documents";
 
 export async function load(params, signal) {
-  if (!user.get()) return visit(signal);
+  if (!user.get()) return loadForVisitor(signal);
   const [{ documents }, projects, open] = await Promise.all([
     get("/api/documents", { query: { limit: 200 }, signal }),
     knownProjects(signal),
-    params.id ? loadOne(params, signal) : null,
+    params.id ? loadDocument(params, signal) : null,
     styled("documents"),
   ]);
   return { words: params.q ?? "", documents, projects, open };
 }
 
 // Documents have an owner, so visitors have none. Only the offline demo allows visitors here.
-async function visit(signal) {
-  if (!(await takesGuests(signal))) throw new ApiProblem(401, null);
+async function loadForVisitor(signal) {
+  if (!(await acceptsGuests(signal))) throw new ApiProblem(401, null);
   await styled("documents");
   return { words: "", documents: [], projects: [], open: null };
 }
@@ -36,32 +36,32 @@ export function view({ words, documents, projects, open }, { signal, note }) {
   let current = open ? idOf(open.stored) : "";
   const empty = Empty("No documents yet", "The panel can read what you upload here. Its answers then link to the passages they cite.");
   const node = el("section", { class: "page documents-page" });
-  const none = el("div", { class: "document-none" }, icon("document"), el("p", null, "Choose a document to read it as the models do."));
+  const placeholder = el("div", { class: "document-none" }, icon("document"), el("p", null, "Choose a document to read it as the models do."));
   const list = DocumentList({
     documents, projects, words, current, signal, onGone,
-    onEmpty: (is) => {
-      empty.hidden = !is;
-      node.classList.toggle("none", is && !current);
+    onEmpty: (isEmpty) => {
+      empty.hidden = !isEmpty;
+      node.classList.toggle("none", isEmpty && !current);
     },
     onSearch: (q) => !current && note(q ? `/documents?q=${encodeURIComponent(q)}` : "/documents"),
   });
   const viewer = open && Viewer(open, { signal, note, drop: list.drop });
   list.node.append(empty);
   node.classList.toggle("open", Boolean(open));
-  node.append(list.node, viewer ?? none);
+  node.append(list.node, viewer ?? placeholder);
   requestAnimationFrame(list.reveal);
   return node;
 
   function onGone() {
-    const [was, { search }] = [current, new URL(location.href)];
+    const [previous, { search }] = [current, new URL(location.href)];
     current = "";
     node.classList.remove("open");
-    viewer.replaceWith(none);
+    viewer.replaceWith(placeholder);
     note("/documents");
     return () => {
-      current = was;
+      current = previous;
       node.classList.add("open");
-      none.replaceWith(viewer);
+      placeholder.replaceWith(viewer);
       note(`/documents${search}`);
     };
   }

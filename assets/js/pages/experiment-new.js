@@ -11,14 +11,14 @@ import { EstimateView } from "../experiments/estimate.js";
 import { EvaluatorPicker } from "../experiments/evaluator.js";
 import { SpaceEditor } from "../experiments/space.js";
 
-const KEEP_MS = 300;
+const SAVE_DELAY_MS = 300;
 
 export async function load(params, signal) {
   const [models, patterns, parameters, documents] = await Promise.all([
     get("/api/available-models", { signal }),
     get("/api/orchestrator/patterns", { signal }),
     get("/api/parameters", { signal }),
-    get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents),
+    get("/api/documents", { query: { limit: 200 }, signal }).then((response) => response.documents),
   ]);
   return { models, patterns, parameters, documents };
 }
@@ -36,7 +36,7 @@ export function view(data, { signal, go }) {
     let timer = 0;
     const changed = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => saveDraft(draft), KEEP_MS);
+      timer = setTimeout(() => saveDraft(draft), SAVE_DELAY_MS);
       estimate.stale();
     };
     const estimate = EstimateView({ draft, models: data.models, signal, begun: (id) => {
@@ -62,22 +62,22 @@ export function view(data, { signal, go }) {
       el("header", { class: "page-head" },
         link("/experiments", "Experiments", { class: "back-link" }),
         el("h1", null, "New experiment"),
-        el("p", { class: "lead" }, "Ask the same questions with several settings. See which answers best, and whether the difference is real."),
+        el("p", { class: "lead" }, "Ask the same questions with several configurations. See which answers best, and whether the difference is real."),
         el("div", { class: "actions" },
-          hasDemo(data.models) && button("Try with demo models", { class: "secondary", on: { click: () => take(demoDraft(data.models), "A small experiment is filled in. It costs nothing and needs no network.") } }),
-          button("Start over", { class: "quiet", on: { click: () => take(newDraft(), "Cleared.", draft) } }))),
+          hasDemo(data.models) && button("Try with demo models", { class: "secondary", on: { click: () => applyDraft(demoDraft(data.models), "A small experiment is filled in. It costs nothing and needs no network.") } }),
+          button("Start over", { class: "quiet", on: { click: () => applyDraft(newDraft(), "Cleared.", draft) } }))),
       Part(1, "Cases", "Questions like your real ones, each with its expected answer.", cases.node),
-      Part(2, "Settings", "Every combination is a setting.", space.node),
+      Part(2, "Configurations", "Every combination of values is a configuration.", space.node),
       Part(3, "How answers are scored", "From most to least trusted.", EvaluatorPicker({ draft, models: data.models, changed }).node),
       Part(4, "Goal and limits", "", ObjectivePicker({ draft, changed }).node, current.node, BudgetFields({ draft, changed }).node),
       Part(5, "Review", "", name.node, estimate.node),
     ];
   }
 
-  function take(draft, words, before) {
+  function applyDraft(draft, words, previous) {
     saveDraft(draft);
     build(draft);
-    const undo = before && button("Undo", { class: "toast-action", on: { click: () => take(before, "Restored.") } });
+    const undo = previous && button("Undo", { class: "toast-action", on: { click: () => applyDraft(previous, "Restored.") } });
     toast(words, "done", undo);
     page.querySelector("h1").tabIndex = -1;
     page.querySelector("h1").focus();

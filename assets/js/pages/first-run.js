@@ -16,15 +16,15 @@ export async function load(_params, signal) {
 
 export function view({ open, models, documents, analyses }) {
   const isAdmin = user.get()?.role === "admin";
-  const real = models.filter((one) => one.available && !one.mock);
+  const realModels = models.filter((model) => model.available && !model.mock);
   const name = user.get()?.name;
   return el("section", { class: "page welcome-page" },
     el("header", { class: "page-head" }, el("h1", null, name ? `Welcome, ${name}` : "Welcome"),
       el("p", { class: "lead" }, isAdmin ? "You are the administrator of this server. Get started in three steps:" : "Get started in three steps:")),
     el("ol", { class: "welcome-steps" },
-      Step(real.length > 0, "Connect models", real.length > 0
-        ? `${plural(real.length, "model")} ${real.length === 1 ? "is" : "are"} ready.`
-        : "Only demo algorithms so far. Add a provider with its key, or start a model server on this machine: Ollama, llama.cpp, LM Studio, and vLLM are found automatically.",
+      Step(realModels.length > 0, "Connect models", realModels.length > 0
+        ? `${plural(realModels.length, "model")} ${realModels.length === 1 ? "is" : "are"} ready.`
+        : "Only demo algorithms so far. Add a provider with its key, or start a model server on this machine: Ollama, llama.cpp, LM Studio, and vLLM are detected automatically.",
       link(isAdmin ? "/admin?add=provider" : "/settings?add=provider", "Add a provider", { class: "button secondary" }), link("/modelrunner", "View models", { class: "button quiet" })),
       Step(documents.length > 0, "Upload a document", documents.length > 0
         ? "Done. You can search its pages, and answers cite them."

@@ -5,84 +5,84 @@ import { excerpt, plural, sentence } from "../format.js";
 import { addressOf, filterOf, Filters, isNarrow, isShown, queryOf } from "../history/filters.js";
 import { Groups } from "../history/groups.js";
 import { listenForKeys } from "../history/keys.js";
-import { Leaving } from "../history/leaving.js";
+import { PendingDeletions } from "../history/leaving.js";
 import { Passages } from "../history/passages.js";
 import { Preview } from "../history/preview.js";
 import { pathOf, Row } from "../history/row.js";
-import { isGoing } from "../parts/owed.js";
+import { isBeingDeleted } from "../parts/owed.js";
 import { Empty, Failure, Loading } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { knownProjects, refresh } from "../shell/threads.js";
 import { styled } from "../styles.js";
 
-const PAGE = 30;
+const PAGE_SIZE = 30;
 
 const EMPTY = {
   pinned: ["Nothing pinned", "Pin a thread from its menu to keep it at the top of the sidebar."],
   archived: ["Nothing archived", "Archived threads leave the sidebar; a search still finds them."],
-  shared: ["Nothing shared", "Threads with a public link are listed here, so that you can take the link back."],
+  shared: ["Nothing shared", "Threads with a public link are listed here, so that you can revoke the link."],
 };
 
 export async function load(params, signal) {
   const filter = filterOf(params);
-  const [told, patterns, models, projects] = await Promise.all([
+  const [firstPage, patterns, models, projects] = await Promise.all([
     fetchPage(filter, "", signal),
     get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
     get("/api/available-models", { signal }),
     knownProjects(signal),
     styled("results"), styled("sheets"), styled("history"),
   ]);
-  return { filter, told, patterns, models, projects };
+  return { filter, firstPage, patterns, models, projects };
 }
 
 async function fetchPage(filter, cursor, signal) {
   if (filter.in === "documents") return { threads: [], next_cursor: null };
-  return get("/api/threads", { query: { ...queryOf(filter), cursor, limit: PAGE }, signal });
+  return get("/api/threads", { query: { ...queryOf(filter), cursor, limit: PAGE_SIZE }, signal });
 }
 
-export function view({ filter, told, patterns, models, projects }, { signal, note }) {
-  const below = el("div", { class: "rows-below" });
+export function view({ filter, firstPage, patterns, models, projects }, { signal, note }) {
+  const footer = el("div", { class: "rows-below" });
   const keysHelp = el("p", { class: "fine history-keys" }, el("kbd", null, "j"), " next, ", el("kbd", null, "k"), " previous, ", el("kbd", null, "Enter"), " open, ", el("kbd", null, "Delete"), " delete");
   const groups = Groups();
   const preview = Preview({ signal });
-  const { leave, flush } = Leaving(signal);
-  const known = [];
-  let asked = new AbortController();
-  signal.addEventListener("abort", () => asked.abort(), { once: true });
-  const filters = Filters({ filter, patterns, models, projects, onChange: find });
+  const { leave, flush } = PendingDeletions(signal);
+  const shownThreads = [];
+  let controller = new AbortController();
+  signal.addEventListener("abort", () => controller.abort(), { once: true });
+  const filters = Filters({ filter, patterns, models, projects, onChange: search });
   const passages = Passages({ signal, onAll: () => button("All documents", { class: "secondary", on: { click: () => filters.take("in", "documents") } }) });
-  show(told);
+  show(firstPage);
   findPassages();
   preview.watch(groups.node);
   preview.first(groups.node, filter.q);
   listenForKeys({ rows: groups.rows, remove: (row) => row.drop?.(), signal });
 
   function row(thread) {
-    return Row(thread, { projects, drop, moved });
+    return Row(thread, { projects, drop: deleteThread, moved });
   }
 
-  async function find() {
-    asked.abort();
-    asked = new AbortController();
-    const mine = asked.signal;
+  async function search() {
+    controller.abort();
+    controller = new AbortController();
+    const requestSignal = controller.signal;
     note(addressOf(filter));
-    known.length = 0;
+    shownThreads.length = 0;
     groups.clear();
     findPassages();
     if (filter.in === "documents") {
-      fill(below);
+      fill(footer);
       preview.first(groups.node, filter.q);
       keysHelp.hidden = true;
       return;
     }
-    fill(below, Loading("Searching"));
+    fill(footer, Loading("Searching"));
     try {
       await flush();
-      show(await fetchPage(filter, "", mine));
+      show(await fetchPage(filter, "", requestSignal));
       preview.first(groups.node, filter.q);
-      announce(known.length > 0 ? `${plural(known.length, "thread")} found.` : "Nothing found.");
+      announce(shownThreads.length > 0 ? `${plural(shownThreads.length, "thread")} found.` : "Nothing found.");
     } catch (problem) {
-      if (!mine.aborted) fill(below, Failure(problem, find));
+      if (!requestSignal.aborted) fill(footer, Failure(problem, search));
     }
   }
 
@@ -95,30 +95,30 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
   }
 
   function show(page) {
-    const there = page.threads.filter((one) => !isGoing(pathOf(one)));
-    known.push(...there);
-    groups.add(there, row, Boolean(filter.q));
-    fill(below);
+    const listed = page.threads.filter((thread) => !isBeingDeleted(pathOf(thread)));
+    shownThreads.push(...listed);
+    groups.add(listed, row, Boolean(filter.q));
+    fill(footer);
     keysHelp.hidden = groups.rows().length === 0;
-    if (page.next_cursor) fill(below, button("Show more", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
-    else if (groups.rows().length === 0 && filter.in !== "documents") fill(below, Nothing());
+    if (page.next_cursor) fill(footer, button("Show more", { class: "secondary", on: { click: () => loadMore(page.next_cursor) } }));
+    else if (groups.rows().length === 0 && filter.in !== "documents") fill(footer, EmptyResult());
   }
 
-  function Nothing() {
+  function EmptyResult() {
     if (!isNarrow(filter)) return Empty("No threads yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/", "New question", { class: "button primary" }));
     const all = button("Show all", { class: "secondary", on: { click: filters.clear } });
     if (EMPTY[filter.show] && !isNarrow({ ...filter, show: "" })) return Empty(...EMPTY[filter.show], all);
     const place = { questions: "question", answers: "answer" }[filter.in] ?? "question or answer";
-    const words = filter.q ? `No ${place} has “${filter.q}” in it${isNarrow({ ...filter, q: "" }) ? " and fits the filters" : ""}.` : "No thread fits these filters.";
+    const words = filter.q ? `No ${place} contains “${filter.q}”${isNarrow({ ...filter, q: "" }) ? " and matches the filters" : ""}.` : "No thread matches these filters.";
     return Empty("Nothing found", words, all);
   }
 
-  async function more(cursor) {
-    fill(below, Loading("Loading"));
+  async function loadMore(cursor) {
+    fill(footer, Loading("Loading"));
     try {
-      show(await fetchPage(filter, cursor, asked.signal));
+      show(await fetchPage(filter, cursor, controller.signal));
     } catch (problem) {
-      if (!asked.signal.aborted) fill(below, Failure(problem, () => more(cursor)));
+      if (!controller.signal.aborted) fill(footer, Failure(problem, () => loadMore(cursor)));
     }
   }
 
@@ -126,29 +126,29 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
     if (isShown(thread, filter)) return;
     forget(thread);
     node.remove();
-    rest();
+    updateEmptyState();
   }
 
   function forget(thread) {
-    const at = known.indexOf(thread);
-    if (at >= 0) known.splice(at, 1);
+    const index = shownThreads.indexOf(thread);
+    if (index >= 0) shownThreads.splice(index, 1);
   }
 
-  function rest() {
+  function updateEmptyState() {
     groups.tidy();
-    if (known.length === 0 && !signal.aborted) find();
+    if (shownThreads.length === 0 && !signal.aborted) search();
   }
 
-  function drop(thread, node) {
+  function deleteThread(thread, node) {
     forget(thread);
     leave(node, `“${excerpt(thread.title, 80)}”`, {
       path: pathOf(thread),
       gone() {
         refresh();
-        rest();
+        updateEmptyState();
       },
       kept(problem) {
-        known.push(thread);
+        shownThreads.push(thread);
         if (problem) toast(sentence(problem.message), "failed");
       },
     });
@@ -157,6 +157,6 @@ export function view({ filter, told, patterns, models, projects }, { signal, not
   return el("section", { class: "page history-page" },
     el("header", { class: "page-head" }, el("h1", null, "Search")),
     el("div", { class: "history-columns" },
-      el("div", { class: "history-list" }, filters.node, groups.node, below, passages.node, keysHelp),
+      el("div", { class: "history-list" }, filters.node, groups.node, footer, passages.node, keysHelp),
       preview.node));
 }

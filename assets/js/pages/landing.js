@@ -31,7 +31,7 @@ export function view({ guests, first, needsToken, open, demoOnly }, { go }) {
           : "Without an account, you can try the demo algorithms. Documents, history, and real models need one.")),
       el("figure", { class: "landing-figure" }, PanelPicture())),
     el("ul", { class: "landing-facts" },
-      fact("Checked citations", "Every quotation is looked up in your document. What is not there is marked."),
+      fact("Checked citations", "Every quotation is checked against your document. Those not found are marked."),
       fact("The price in advance", "Calls, tokens, and dollars are estimated for each member, and budgets are enforced."),
       fact("On your server", "Documents and results stay here. Only what a question needs goes to the models you choose. No tracking."),
       fact("A compatible API", "Clients for OpenAI and Anthropic can ask a panel instead of a model.")));

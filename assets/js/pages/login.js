@@ -11,7 +11,7 @@ export async function load(params, signal) {
   // The API index reports whether any account exists. An older server omits that; then both options are offered
   // equally.
   const index = await get("/", { signal }).catch(() => ({}));
-  return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safe(params.next), forgot: "forgotten" in params, create: "new" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
+  return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safePath(params.next), forgot: "forgotten" in params, create: "new" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
 }
 
 // The setup link carries its token after a `#`, so that no server or proxy logs it; it is removed from the address
@@ -23,7 +23,7 @@ function setupToken(params) {
 }
 
 // Only in-app URLs are accepted: a link must not redirect users to another site after sign-in.
-function safe(next) {
+function safePath(next) {
   return typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/";
 }
 
@@ -34,13 +34,13 @@ export function view(data, context) {
     fill(page, form);
     form.querySelector("input")?.focus();
   };
-  fill(page, data.token ? reset(data, context, show) : data.first || data.invite || data.setup || (data.create && data.registration === "open") ? register(data, context, show) : data.forgot ? forgotten(data, context, show) : enter(data, context, show));
+  fill(page, data.token ? resetForm(data, context, show) : data.first || data.invite || data.setup || (data.create && data.registration === "open") ? registerForm(data, context, show) : data.forgot ? forgottenForm(data, context, show) : signInForm(data, context, show));
   return page;
 }
 
-const FORMS = { enter, register, forgotten };
+const FORMS = { enter: signInForm, register: registerForm, forgotten: forgottenForm };
 
-function card(title, lead, fields, label, submit, ...below) {
+function Card(title, lead, fields, label, submit, ...below) {
   const message = el("div", { class: "step-message" });
   const send = button(label, { type: "submit", class: "primary" });
   return el("form", {
@@ -66,10 +66,10 @@ const email = () => Field("Email", { type: "email", autocomplete: "username", re
 
 const RULES = "At least 8 characters. A few unrelated words are easy to remember.";
 
-function enter(data, { go }, show) {
+function signInForm(data, { go }, show) {
   const address = email();
   const password = Field("Password", { type: "password", autocomplete: "current-password", required: true, name: "password" });
-  return card("Sign in", null, [address, password], "Sign in", async () => {
+  return Card("Sign in", null, [address, password], "Sign in", async () => {
     await signIn(address.input.value.trim(), password.input.value);
     await go(data.next, { replace: true });
   },
@@ -78,7 +78,7 @@ function enter(data, { go }, show) {
   button("Forgot your password?", { class: "link-button", on: { click: () => show("forgotten") } }));
 }
 
-function register(data, { go }, show) {
+function registerForm(data, { go }, show) {
   const name = Field("Name", { autocomplete: "name", maxLength: 100, name: "name" }, "How Quire addresses you. Optional.");
   const address = email();
   const password = Field("Password", { type: "password", autocomplete: "new-password", required: true, minLength: 8, name: "password" }, RULES);
@@ -89,34 +89,34 @@ function register(data, { go }, show) {
     : data.setup ? "This account becomes the administrator of this server."
       : "Only you can open your documents and results.";
   const title = data.setup ? "Create administrator account" : isFirst ? "Create the first account" : "Create an account";
-  return card(title, lead, [name, address, password, token].filter(Boolean), "Create account", async () => {
+  return Card(title, lead, [name, address, password, token].filter(Boolean), "Create account", async () => {
     const setup = data.setup || (token ? token.input.value.trim() : "");
-    const known = name.input.value.trim();
-    await post("/api/auth/register", { email: address.input.value.trim(), password: password.input.value, ...(known ? { name: known } : {}), ...(data.invite ? { invite: data.invite } : {}), ...(setup ? { setup_token: setup } : {}) });
+    const userName = name.input.value.trim();
+    await post("/api/auth/register", { email: address.input.value.trim(), password: password.input.value, ...(userName ? { name: userName } : {}), ...(data.invite ? { invite: data.invite } : {}), ...(setup ? { setup_token: setup } : {}) });
     await signIn(address.input.value.trim(), password.input.value);
-    toast(`Welcome${known ? `, ${known}` : ""}.${user.get()?.role === "admin" ? " You are the administrator of this server." : ""}`);
+    toast(`Welcome${userName ? `, ${userName}` : ""}.${user.get()?.role === "admin" ? " You are the administrator of this server." : ""}`);
     await go(data.next, { replace: true });
   },
   !isFirst && button("I already have an account", { class: "link-button", on: { click: () => show("enter") } }));
 }
 
-function forgotten(data, _context, show) {
+function forgottenForm(data, _context, show) {
   const address = email();
-  return card("Forgot your password", "This server sends no email. Enter your account's address; the administrator sees the request and sends you a link to set a new password.", [address], "Request a link", async (message) => {
-    const told = await post("/api/auth/request-password-reset", { email: address.input.value.trim() });
-    fill(message, el("p", { class: "notice", role: "status" }, sentence(told.message)));
+  return Card("Forgot your password", "This server sends no email. Enter your account's address; the administrator sees the request and sends you a link to set a new password.", [address], "Request a link", async (message) => {
+    const response = await post("/api/auth/request-password-reset", { email: address.input.value.trim() });
+    fill(message, el("p", { class: "notice", role: "status" }, sentence(response.message)));
   },
   el("p", { class: "fine" }, "Are you the administrator? Create the link on the server itself: ", el("code", null, "quire user reset-link EMAIL")),
   button("Back to sign in", { class: "link-button", on: { click: () => show("enter") } }));
 }
 
-function reset(data, { go }) {
+function resetForm(data, { go }) {
   const password = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 }, RULES);
-  const keep = el("input", { type: "checkbox" });
-  const keys = { node: el("label", { class: "check" }, keep, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if no one else knew the password; it allows creating keys."))) };
-  return card("Choose a new password", "This ends all your sessions and deletes your API keys; you sign in again with the new password.", [password, keys], "Set password", async () => {
-    const told = await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value, keep_api_keys: keep.checked });
-    toast(told.api_keys_deleted > 0 ? `Password set; ${told.api_keys_deleted} API ${told.api_keys_deleted === 1 ? "key" : "keys"} deleted. Sign in.` : "Password set. Sign in.");
+  const keepKeys = el("input", { type: "checkbox" });
+  const keys = { node: el("label", { class: "check" }, keepKeys, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if no one else knew the password; it allows creating keys."))) };
+  return Card("Choose a new password", "This ends all your sessions and deletes your API keys; you sign in again with the new password.", [password, keys], "Set password", async () => {
+    const response = await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value, keep_api_keys: keepKeys.checked });
+    toast(response.api_keys_deleted > 0 ? `Password set; ${response.api_keys_deleted} API ${response.api_keys_deleted === 1 ? "key" : "keys"} deleted. Sign in.` : "Password set. Sign in.");
     await go("/login");
   }, link("/login", "Back to sign in"));
 }

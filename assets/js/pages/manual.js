@@ -6,44 +6,44 @@ import { markdown } from "../parts/markdown.js";
 import { EmptyPage, Failure } from "../parts/states.js";
 import { styled } from "../styles.js";
 
-const MAX_FOUND = 30;
+const MAX_RESULTS = 30;
 // Number of characters shown around a match.
-const AROUND = 80;
+const CONTEXT_LENGTH = 80;
 
 let topics = null;
 
 export async function load({ topic, q }, signal) {
-  const [list] = await Promise.all([topics ?? fetchFile("manual.json", signal).then((answer) => answer.json()), styled("manual")]);
+  const [list] = await Promise.all([topics ?? fetchFile("manual.json", signal).then((response) => response.json()), styled("manual")]);
   topics = list;
-  const needed = q ? list : list.filter((one) => one.id === topic);
-  await Promise.all(needed.map((one) => withText(one, signal)));
+  const needed = q ? list : list.filter((entry) => entry.id === topic);
+  await Promise.all(needed.map((entry) => withText(entry, signal)));
   return { list, topic, words: q ?? "" };
 }
 
 async function fetchFile(name, signal) {
-  const answer = await fetch(new URL(`../../${name}`, import.meta.url), { signal });
-  if (!answer.ok) throw new Error("The manual could not be loaded. Reload the page.");
-  return answer;
+  const response = await fetch(new URL(`../../${name}`, import.meta.url), { signal });
+  if (!response.ok) throw new Error("The manual could not be loaded. Reload the page.");
+  return response;
 }
 
 // Each text is fetched once.
-async function withText(one, signal) {
-  one.text ??= await (await fetchFile(`manual/${one.id}.md`, signal)).text();
+async function withText(entry, signal) {
+  entry.text ??= await (await fetchFile(`manual/${entry.id}.md`, signal)).text();
 }
 
 export function view({ list, topic, words }, { note, signal }) {
-  const chosen = list.find((one) => one.id === topic);
-  if (topic && !chosen) {
-    return EmptyPage("No such topic", "The manual has no topic of this name.", link("/manual", "All topics", { class: "button primary" }));
+  const current = list.find((entry) => entry.id === topic);
+  if (topic && !current) {
+    return EmptyPage("No such topic", "The manual has no topic with this name.", link("/manual", "All topics", { class: "button primary" }));
   }
   const body = el("div", { class: "manual-body" });
   const draw = async (text) => {
-    const wanted = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    if (wanted.length === 0) return fill(body, chosen ? Topic(chosen) : Topics(list));
+    const terms = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    if (terms.length === 0) return fill(body, current ? Topic(current) : Topics(list));
     try {
-      if (list.some((one) => one.text === undefined)) await Promise.all(list.map((one) => withText(one, signal)));
+      if (list.some((entry) => entry.text === undefined)) await Promise.all(list.map((entry) => withText(entry, signal)));
       // The field may have changed meanwhile.
-      if (text === field.value) fill(body, Found(search(list, wanted)));
+      if (text === field.value) fill(body, Results(search(list, terms)));
     } catch (problem) {
       if (!signal.aborted) fill(body, Failure(problem, () => draw(field.value)));
     }
@@ -56,25 +56,25 @@ export function view({ list, topic, words }, { note, signal }) {
     } },
   });
   draw(words);
-  if (chosen) document.title = `${chosen.title} · Quire manual`;
+  if (current) document.title = `${current.title} · Quire manual`;
   return el("div", { class: "manual-page" },
-    el("h1", null, chosen ? link("/manual", "Manual") : "Manual"),
+    el("h1", null, current ? link("/manual", "Manual") : "Manual"),
     field,
-    el("div", { class: "manual-columns" }, chosen && Contents(list, chosen), body));
+    el("div", { class: "manual-columns" }, current && Contents(list, current), body));
 }
 
-function Contents(list, chosen) {
-  return el("nav", { class: "manual-topics", "aria-label": "Topics" }, el("ul", null, list.map((one) =>
-    el("li", null, link(`/manual/${one.id}`, one.title, one === chosen ? { "aria-current": "page" } : {})))));
+function Contents(list, current) {
+  return el("nav", { class: "manual-topics", "aria-label": "Topics" }, el("ul", null, list.map((entry) =>
+    el("li", null, link(`/manual/${entry.id}`, entry.title, entry === current ? { "aria-current": "page" } : {})))));
 }
 
 function Topics(list) {
-  return el("ul", { class: "manual-list" }, list.map((one) =>
-    el("li", null, el("h2", null, link(`/manual/${one.id}`, one.title)), markdown(one.summary))));
+  return el("ul", { class: "manual-list" }, list.map((entry) =>
+    el("li", null, el("h2", null, link(`/manual/${entry.id}`, entry.title)), markdown(entry.summary))));
 }
 
-function Topic(one) {
-  const article = el("article", { class: "prose" }, el("h2", null, one.title), markdown(one.text.replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`)));
+function Topic(entry) {
+  const article = el("article", { class: "prose" }, el("h2", null, entry.title), markdown(entry.text.replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`)));
   // Markdown links open outside the application; links to other topics do not.
   for (const anchor of article.querySelectorAll("a[target]")) {
     if (anchor.origin !== location.origin) continue;
@@ -95,10 +95,10 @@ function slug(text) {
 // Sections that contain every word; matches in headings come first.
 function search(list, words) {
   const sections = list.flatMap(sectionsOf).map((section) => ({ ...section, low: `${section.topic.title} ${section.heading} ${section.text}`.toLowerCase() }));
-  const fits = sections.filter((section) => words.every((word) => section.low.includes(word)));
+  const matches = sections.filter((section) => words.every((word) => section.low.includes(word)));
   const inHeading = (section) => words.some((word) => `${section.topic.title} ${section.heading}`.toLowerCase().includes(word));
-  fits.sort((one, other) => Number(inHeading(other)) - Number(inHeading(one)));
-  return fits.slice(0, MAX_FOUND).map((section) => ({ ...section, excerpt: excerpt(section.text, words[0]) }));
+  matches.sort((entry, other) => Number(inHeading(other)) - Number(inHeading(entry)));
+  return matches.slice(0, MAX_RESULTS).map((section) => ({ ...section, excerpt: excerpt(section.text, words[0]) }));
 }
 
 function sectionsOf(topic) {
@@ -114,12 +114,12 @@ function sectionsOf(topic) {
 function excerpt(text, word) {
   const plain = text.replace(/[`*]|\]\([^)]*\)|\[/g, "").trim();
   const at = Math.max(0, plain.toLowerCase().indexOf(word));
-  const from = Math.max(0, at - AROUND);
-  const cut = plain.slice(from, at + 2 * AROUND);
+  const from = Math.max(0, at - CONTEXT_LENGTH);
+  const cut = plain.slice(from, at + 2 * CONTEXT_LENGTH);
   return `${from > 0 ? "…" : ""}${cut}${from + cut.length < plain.length ? "…" : ""}`;
 }
 
-function Found(sections) {
+function Results(sections) {
   if (sections.length === 0) return el("p", { role: "status" }, "No matches. Try fewer or other words.");
   const address = ({ topic, heading }) => `/manual/${topic.id}${heading ? `#${slug(heading)}` : ""}`;
   return el("ul", { class: "manual-list" }, sections.map((section) => el("li", null,

@@ -5,49 +5,49 @@ import { plural, sentence } from "../format.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
 import { ProviderPart } from "../models/provider.js";
-import { LOCAL } from "../models/words.js";
+import { LOCAL_SERVERS } from "../models/words.js";
 import { CopyButton } from "../parts/copy.js";
 import { Field } from "../parts/field.js";
 import { Empty } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 
 export async function load(_params, signal) {
-  const [listed, status] = await Promise.all([get("/api/models", { signal }), get("/api/llm/status", { signal }), styled("models")]);
-  return { models: listed.models, providers: status.providers };
+  const [response, status] = await Promise.all([get("/api/models", { signal }), get("/api/llm/status", { signal }), styled("models")]);
+  return { models: response.models, providers: status.providers };
 }
 
 export function view(data, { signal }) {
   const isAdmin = user.get()?.role === "admin";
   let { models, providers } = data;
   const parts = el("div", { class: "provider-parts" });
-  const tally = el("p", { class: "fine", role: "status" });
+  const countLine = el("p", { class: "fine", role: "status" });
   const search = Field("Find a model", { type: "search", autocomplete: "off", on: { input: draw } });
   const local = el("div", { class: "local-found", role: "status" });
   draw();
 
   function draw() {
     const words = search.input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = models.filter((one) => words.every((word) => `${one.id} ${one.name} ${one.family ?? ""} ${one.tags.join(" ")}`.toLowerCase().includes(word)));
-    const names = [...new Set([...Object.keys(providers), ...models.map((one) => one.provider)])]
+    const fits = models.filter((model) => words.every((word) => `${model.id} ${model.name} ${model.family ?? ""} ${model.tags.join(" ")}`.toLowerCase().includes(word)));
+    const names = [...new Set([...Object.keys(providers), ...models.map((model) => model.provider)])]
       .sort((a, b) => Boolean(providers[a]?.mock) - Boolean(providers[b]?.mock) || a.localeCompare(b));
-    tally.textContent = words.length > 0 ? `${fits.length} of ${plural(models.length, "model")}` : `${plural(models.length, "model")}, ${models.filter((one) => one.available).length} ready`;
+    countLine.textContent = words.length > 0 ? `${fits.length} of ${plural(models.length, "model")}` : `${plural(models.length, "model")}, ${models.filter((model) => model.available).length} ready`;
     fill(parts, names.map((name) => {
-      const its = fits.filter((one) => one.provider === name);
-      if (words.length > 0 && its.length === 0) return null;
-      return ProviderPart(name, providers[name] ?? { status: "unknown", source: "" }, its, { searching: words.length > 0 });
+      const providerModels = fits.filter((model) => model.provider === name);
+      if (words.length > 0 && providerModels.length === 0) return null;
+      return ProviderPart(name, providers[name] ?? { status: "unknown", source: "" }, providerModels, { searching: words.length > 0 });
     }), words.length > 0 && fits.length === 0 && el("p", null, "No matches."));
   }
 
-  async function look(event) {
-    const pressed = event.currentTarget;
-    pressed.disabled = true;
+  async function checkProviders(event) {
+    const clicked = event.currentTarget;
+    clicked.disabled = true;
     fill(local, el("p", { class: "fine" }, "Checking providers and looking for servers on this machine…"));
     try {
       providers = (await post("/api/llm/health-check", {}, { signal })).providers;
       models = (await get("/api/models", { signal })).models;
       draw();
-      const found = Object.entries(providers).filter(([, state]) => state.source === "found on this machine");
-      const words = found.length > 0 ? `Found on this machine: ${found.map(([name, state]) => `${name} (${state.reachable ? plural(state.models, "model") : "its models are unknown"})`).join(", ")}.` : "No model server was found on this machine.";
+      const localServers = Object.entries(providers).filter(([, state]) => state.source === "found on this machine");
+      const words = localServers.length > 0 ? `Found on this machine: ${localServers.map(([name, state]) => `${name} (${state.reachable ? plural(state.models, "model") : "its models are unknown"})`).join(", ")}.` : "No model server was found on this machine.";
       fill(local, el("p", { class: "notice" }, words));
       announce(words);
     } catch (problem) {
@@ -55,7 +55,7 @@ export function view(data, { signal }) {
       fill(local);
       toast(sentence(problem.message), "failed");
     } finally {
-      pressed.disabled = false;
+      clicked.disabled = false;
     }
   }
 
@@ -63,11 +63,11 @@ export function view(data, { signal }) {
     el("header", { class: "page-head page-head-row" },
       el("div", null, el("h1", null, "Models"), el("p", { class: "lead" }, "What each model can do, what it costs, and whether it is ready.")),
       el("div", { class: "actions" },
-        isAdmin && button("Check providers", { class: "secondary", title: "Calls every provider and looks for servers on this machine", on: { click: look } }),
+        isAdmin && button("Check providers", { class: "secondary", title: "Calls every provider and looks for servers on this machine", on: { click: checkProviders } }),
         user.get() && link(isAdmin ? "/admin?add=provider" : "/settings?add=provider", "Add a provider", { class: "button secondary" }))),
     local,
     models.length === 0 && Empty("No models yet", "Add a provider with its key, or start a model server on this machine."),
-    models.length > 0 && el("div", { class: "model-find" }, search.node, tally),
+    models.length > 0 && el("div", { class: "model-find" }, search.node, countLine),
     parts,
     !user.get() && el("p", { class: "notice" }, link("/login?next=/modelrunner", "Sign in"), " to try one."),
     Local(isAdmin));
@@ -76,11 +76,11 @@ export function view(data, { signal }) {
 function Local(isAdmin) {
   return el("section", { class: "card local-servers", "aria-label": "Models on your own machine" },
     el("h2", null, "Models on your own machine"),
-    el("p", null, `Quire looks for these on their usual ports of the machine it runs on${isAdmin ? ": start one, then press “Check providers”" : ""}. Prompts to them stay on the machine.`),
+    el("p", null, `Quire looks for these on their default ports on the machine it runs on${isAdmin ? ": start one, then press “Check providers”" : ""}. Prompts to them stay on the machine.`),
     el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Local servers" },
       el("table", null,
         el("thead", null, el("tr", null, ["Server", "Port", "Start with"].map((head) => el("th", { scope: "col" }, head)))),
-        el("tbody", null, LOCAL.map(([name, port, how]) => el("tr", null,
+        el("tbody", null, LOCAL_SERVERS.map(([name, port, command]) => el("tr", null,
           el("th", { scope: "row" }, name), el("td", null, String(port)),
-          el("td", null, how.includes(",") ? how : [el("code", null, how), " ", CopyButton(`Copy: ${how}`, () => how)])))))));
+          el("td", null, command.includes(",") ? command : [el("code", null, command), " ", CopyButton(`Copy: ${command}`, () => command)])))))));
 }

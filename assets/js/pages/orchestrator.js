@@ -9,14 +9,14 @@ import { RecipeForm } from "../orchestrator/recipe-form.js";
 import { RecipePage } from "../orchestrator/recipe.js";
 
 export async function load(params, signal) {
-  const patterns = get("/api/patterns", { signal }).then((told) => told.patterns);
+  const patterns = get("/api/patterns", { signal }).then((response) => response.patterns);
   const recipes = user.get() ? get("/api/recipes", { signal }) : { recipes: [], default: null };
   const models = get("/api/models", { signal });
   const pattern = params.pattern && params.pattern !== "new" ? get(`/api/patterns/${encodeURIComponent(params.pattern)}`, { signal }) : null;
   const recipe = params.recipe && params.recipe !== "new" ? get(`/api/recipes/${encodeURIComponent(params.recipe)}`, { signal }) : null;
   const versions = recipe && !("edit" in params) ? get(`/api/recipes/${encodeURIComponent(params.recipe)}/versions`, { signal }) : null;
-  const [all, kept, choice, one, made, past] = await Promise.all([patterns, recipes, models, pattern, recipe, versions, styled("orchestrator")]);
-  return { params, patterns: all, recipes: kept.recipes, standard: kept.default, models: choice.models, panel: choice.default_panel ?? [], pattern: one, recipe: made, versions: past?.versions ?? [] };
+  const [allPatterns, recipeList, modelList, patternDetails, recipeDetails, versionList] = await Promise.all([patterns, recipes, models, pattern, recipe, versions, styled("orchestrator")]);
+  return { params, patterns: allPatterns, recipes: recipeList.recipes, standard: recipeList.default, models: modelList.models, panel: modelList.default_panel ?? [], pattern: patternDetails, recipe: recipeDetails, versions: versionList?.versions ?? [] };
 }
 
 export function view(data, context) {

@@ -12,7 +12,7 @@ import { styled } from "../styles.js";
 import { startThread } from "../thread/start.js";
 import { Composer } from "../thread/composer.js";
 
-const PAGE = 50;
+const PAGE_SIZE = 50;
 const STATUS = { queued: "Queued", running: "Running", failed: "Failed", cancelled: "Stopped" };
 
 export const kind = "thread";
@@ -24,9 +24,9 @@ export async function load({ id }, signal) {
       if (problem.status !== 404) throw problem;
       return null;
     }),
-    get("/api/threads", { query: { project: id, limit: PAGE, answers: true }, signal }).catch(() => ({ threads: [] })),
+    get("/api/threads", { query: { project: id, limit: PAGE_SIZE, answers: true }, signal }).catch(() => ({ threads: [] })),
     get("/api/available-models", { signal }), get("/api/orchestrator/patterns", { signal }),
-    get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents),
+    get("/api/documents", { query: { limit: 200 }, signal }).then((response) => response.documents),
     styled("thread"),
   ]);
   return { path, project, spent: project?.spent_this_month ?? null, threads: threads.threads, models, patterns, documents };
@@ -34,7 +34,7 @@ export async function load({ id }, signal) {
 
 export function view(data, context) {
   const { project } = data;
-  if (!project) return EmptyPage("There is no such project", "It was deleted, or belongs to another account.", link("/", "New question", { class: "button primary" }));
+  if (!project) return EmptyPage("Project not found", "It was deleted, or belongs to another account.", link("/", "New question", { class: "button primary" }));
   document.title = `${project.name} · Quire`;
   const bar = el("header", { class: "thread-bar" });
   const side = el("aside", { class: "project-side", "aria-label": "Project" });
@@ -45,14 +45,14 @@ export function view(data, context) {
     el("div", { class: "turn-main" }, composer.node, el("h2", null, "Threads"), Threads(data.threads)), side));
 
   function draw() {
-    const now = data.project;
-    fill(bar, el("h1", { dir: "auto" }, now.name), el("span", { class: "grow" }), Shared(page), now.own && Menu("More", [
+    const current = data.project;
+    fill(bar, el("h1", { dir: "auto" }, current.name), el("span", { class: "grow" }), Shared(page), current.own && Menu("More", [
       { label: "Rename", icon: "pen", act: () => rename(page) },
       { label: "Share with people", icon: "share", act: () => share(page) },
-      { label: "Delete project", icon: "trash", look: "danger", act: () => drop(page) },
+      { label: "Delete project", icon: "trash", look: "danger", act: () => deleteProject(page) },
     ], { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
-    fill(side, Instructions(page), el("hr"), Documents(page), data.spent && [el("hr"), Spent(data.spent, now)],
-      now.members?.length > 0 && [el("hr"), el("p", { class: "sheet-label" }, "Shared with"), el("ul", null, now.members.map((each) => el("li", null, each.email ?? each.name ?? String(each))))]);
+    fill(side, Instructions(page), el("hr"), Documents(page), data.spent && [el("hr"), Spent(data.spent, current)],
+      current.members?.length > 0 && [el("hr"), el("p", { class: "sheet-label" }, "Shared with"), el("ul", null, current.members.map((each) => el("li", null, each.email ?? each.name ?? String(each))))]);
   }
 
   async function change(body) {
@@ -82,27 +82,27 @@ function Threads(threads) {
 }
 
 function Instructions({ data, change }) {
-  const now = data.project;
+  const current = data.project;
   const edit = button("Edit", { class: "quiet", on: { click: async () => {
-    const field = Field("Instructions", { rows: 8, value: now.instructions ?? "", maxLength: 8000, dir: "auto" }, "Added to every question in this project.");
+    const field = Field("Instructions", { rows: 8, value: current.instructions ?? "", maxLength: 8000, dir: "auto" }, "Added to every question in this project.");
     const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
       event.preventDefault();
       if (await change({ instructions: field.input.value.trim() })) form.closest("dialog").close("");
     } } }, field.node, button("Save", { type: "submit", class: "primary" }));
     await openDialog("Instructions", form);
   } } }, icon("pen"), "Edit");
-  return [el("h2", { class: "sheet-label" }, "Instructions"), el("p", { class: "project-instructions", dir: "auto" }, now.instructions || "None yet. For example: amounts in euros; quote clauses with their number."), now.own !== false && edit];
+  return [el("h2", { class: "sheet-label" }, "Instructions"), el("p", { class: "project-instructions", dir: "auto" }, current.instructions || "None yet. For example: amounts in euros; quote clauses with their number."), current.own !== false && edit];
 }
 
 function Documents({ data, context, change }) {
   const ids = new Set(includedIn(data));
-  const named = data.documents.filter((each) => ids.has(each.document_id ?? each.id));
+  const inProject = data.documents.filter((each) => ids.has(each.document_id ?? each.id));
   const add = button("Add documents", { class: "quiet", on: { click: async () => {
     const { open } = await import("../thread/project-sheet.js");
     open({ documents: data.documents, ids, signal: context.signal, save: (chosen) => change({ document_ids: chosen }) });
   } } }, icon("plus"), "Add documents");
   return [el("h2", { class: "sheet-label" }, "Documents in every question"),
-    named.length > 0 ? el("ul", { class: "project-documents" }, named.map((each) => el("li", null, icon("document"), el("span", null, el("span", { class: "attachment-name" }, each.filename ?? each.name), el("span", { class: "fine" }, plural(each.pages ?? 1, "page")))))) : el("p", { class: "fine" }, "None yet."),
+    inProject.length > 0 ? el("ul", { class: "project-documents" }, inProject.map((each) => el("li", null, icon("document"), el("span", null, el("span", { class: "attachment-name" }, each.filename ?? each.name), el("span", { class: "fine" }, plural(each.pages ?? 1, "page")))))) : el("p", { class: "fine" }, "None yet."),
     data.project.own !== false && add];
 }
 
@@ -128,8 +128,8 @@ async function rename({ data, change }) {
 }
 
 async function share({ data, change }) {
-  const known = (data.project.members ?? []).map((each) => each.email ?? String(each));
-  const field = Field("Email addresses, one per line", { rows: 4, value: known.join("\n") }, "People with an account on this server. They see the project's threads and can ask in it.");
+  const emails = (data.project.members ?? []).map((each) => each.email ?? String(each));
+  const field = Field("Email addresses, one per line", { rows: 4, value: emails.join("\n") }, "People with an account on this server. They see the project's threads and can ask in it.");
   const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
     event.preventDefault();
     const members = field.input.value.split(/[\s,;]+/).filter(Boolean);
@@ -138,7 +138,7 @@ async function share({ data, change }) {
   await openDialog("Share the project", form);
 }
 
-async function drop({ data, context }) {
+async function deleteProject({ data, context }) {
   if (!(await confirm("Delete this project?", "Its threads stay, without its instructions and documents.", "Delete"))) return;
   try {
     await remove(data.path);

@@ -36,7 +36,7 @@ export async function load({ token }, signal) {
 }
 
 export function view({ stored, models, patterns, AnalysisResults, LocalExportButtons }) {
-  if (!stored) return Gone();
+  if (!stored) return LinkGone();
   if (stored.turns) return SharedThread(stored, models);
   const run = fromStored(stored);
   document.title = `${excerpt(run.prompt, 80)} · Quire`;
@@ -68,7 +68,7 @@ function isOfQuestion(title, prompt = "") {
   return prompt.replace(/\s+/g, " ").startsWith(title.replace(/…$/, "").trimEnd());
 }
 
-function Gone() {
+function LinkGone() {
   return EmptyPage("This link no longer works", "The result was deleted, is no longer shared, or has a newer link. Also check that the address is complete.",
     user.get() ? link("/history", "Your threads", { class: "button primary" }) : link("/", "About Quire", { class: "button primary" }));
 }

@@ -19,8 +19,8 @@ export async function load({ id, turn, tab, project, document }, signal) {
     id ? get(`/api/threads/${encodeURIComponent(id)}`, { signal }).catch(orNone) : null,
     styled("thread"),
   ]);
-  const wanted = thread?.turns.some((each) => each.analysis_id === turn) ? newestBelow(thread.turns, turn) : newest(thread?.turns ?? []);
-  const last = thread && wanted ? pathTo(thread.turns, wanted).at(-1) : null;
+  const leafTurn = thread?.turns.some((each) => each.analysis_id === turn) ? newestBelow(thread.turns, turn) : newest(thread?.turns ?? []);
+  const last = thread && leafTurn ? pathTo(thread.turns, leafTurn).at(-1) : null;
   // The thread includes the answer's text, which is shown while the rest of the analysis is fetched.
   const stored = last ? get(`/api/analyses/${encodeURIComponent(last.analysis_id)}`, { signal }) : null;
   stored?.catch(() => {});

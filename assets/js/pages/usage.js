@@ -33,13 +33,13 @@ export async function load(params, signal) {
 export function view(data, { signal, go }) {
   const { span, who, days, models, people, accounts, query } = data;
   const { totals } = days;
-  const shown = MEASURES[data.measure] ? data.measure : Number(totals.cost_usd) > 0 ? "cost" : "tokens";
-  const measure = MEASURES[shown];
-  const name = (id) => accounts.find((one) => one.id === id || one.user_id === id);
-  const to = (change) => {
-    const wanted = { span, user: who, show: data.measure ?? "", ...change };
-    const used = Object.entries(wanted).filter(([, value]) => value);
-    go(`/usage?${new URLSearchParams(used)}`, { replace: true });
+  const measureName = MEASURES[data.measure] ? data.measure : Number(totals.cost_usd) > 0 ? "cost" : "tokens";
+  const measure = MEASURES[measureName];
+  const accountOf = (id) => accounts.find((account) => account.id === id || account.user_id === id);
+  const navigate = (change) => {
+    const choices = { span, user: who, show: data.measure ?? "", ...change };
+    const nonEmpty = Object.entries(choices).filter(([, value]) => value);
+    go(`/usage?${new URLSearchParams(nonEmpty)}`, { replace: true });
   };
   const csv = `/api/usage?${new URLSearchParams({ ...query, format: "csv", ...(who === "all" ? { group: "day" } : {}) })}`;
   const byPerson = people && `/api/usage?${new URLSearchParams({ ...query, format: "csv" })}`;
@@ -47,9 +47,9 @@ export function view(data, { signal, go }) {
   return el("section", { class: "page usage-page" },
     el("header", { class: "page-head" }, el("h1", null, "Usage")),
     el("div", { class: "usage-choices" },
-      Choice("Time", { value: span, on: { change: (event) => to({ span: event.target.value }) } }, SPANS).node,
-      accounts.length > 1 && Choice("User", { value: who, on: { change: (event) => to({ user: event.target.value }) } }, [["", "Mine"], ["all", "Everyone"], ...accounts.filter((one) => one.id !== user.get()?.id).map((one) => [one.id, one.email])]).node,
-      Choice("Show", { value: shown, on: { change: (event) => to({ show: event.target.value }) } }, Object.entries(MEASURES).map(([id, { name: words }]) => [id, words])).node),
+      Choice("Time", { value: span, on: { change: (event) => navigate({ span: event.target.value }) } }, SPANS).node,
+      accounts.length > 1 && Choice("User", { value: who, on: { change: (event) => navigate({ user: event.target.value }) } }, [["", "Mine"], ["all", "Everyone"], ...accounts.filter((account) => account.id !== user.get()?.id).map((account) => [account.id, account.email])]).node,
+      Choice("Show", { value: measureName, on: { change: (event) => navigate({ show: event.target.value }) } }, Object.entries(MEASURES).map(([id, { name: label }]) => [id, label])).node),
     Sums(days),
     days.budget && Budget(days.budget),
     totals.calls === 0
@@ -59,7 +59,7 @@ export function view(data, { signal, go }) {
         el("div", { class: "card" }, Days({ rows: days.usage, from: days.from, to: days.to, measure })),
         el("div", { class: "usage-shares" },
           el("div", { class: "card" }, Shares({ title: "By model", about: `Each model’s share of ${measure.name.toLowerCase() === "cost" ? "the cost" : `the ${measure.name.toLowerCase()}`}.`, rows: models.usage, named: (row) => row.model, head: "Model", measure })),
-          people && el("div", { class: "card" }, Shares({ title: "By person", about: "Each account’s share.", rows: people.users, named: (row) => name(row.user_id)?.email ?? "a deleted account", head: "Account", measure }))),
+          people && el("div", { class: "card" }, Shares({ title: "By person", about: "Each account’s share.", rows: people.users, named: (row) => accountOf(row.user_id)?.email ?? "a deleted account", head: "Account", measure }))),
         el("p", { class: "actions" },
           el("a", { class: "button secondary", href: csv, download: "usage.csv" }, icon("download"), people ? "By day as CSV" : "As CSV"),
           byPerson && el("a", { class: "button secondary", href: byPerson, download: "usage-by-person.csv" }, icon("download"), "By person as CSV")),
@@ -68,9 +68,9 @@ export function view(data, { signal, go }) {
 }
 
 function Sums({ totals, saved }) {
-  const fact = (words, value, beside) => el("div", null, el("dt", null, words), el("dd", null, value, beside && el("span", { class: "fine" }, beside)));
+  const fact = (label, value, note) => el("div", null, el("dt", null, label), el("dd", null, value, note && el("span", { class: "fine" }, note)));
   return el("dl", { class: "sums" },
-    fact("Cost", costOf(totals), Number(totals.own_key_usd) > 0 && `${money(totals.own_key_usd)} of it on own keys`),
+    fact("Cost", costOf(totals), Number(totals.own_key_usd) > 0 && `${money(totals.own_key_usd)} of it with users’ own keys`),
     fact("Tokens", count(totals.input_tokens + totals.output_tokens), totals.cached_tokens > 0 && `${count(totals.cached_tokens)} from the provider’s cache`),
     fact("Calls", count(totals.calls), totals.failed > 0 && `${count(totals.failed)} failed`),
     saved?.hits > 0 && fact("Saved by the cache", Number(saved.cost_usd) > 0 ? money(saved.cost_usd) : plural(saved.tokens, "token"), plural(saved.hits, "answer")));

@@ -3,7 +3,7 @@ import { el } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
 
 /** Table of a result's votes, with how the winner was decided. */
-export function Ballot({ choices, sentence: how, unread, not_asked: unasked, saved }) {
+export function Ballot({ choices, sentence: explanation, unread, not_asked: notCalled, saved }) {
   const head = ["Answer", "Votes", "Members"];
   const row = ({ choice, votes, letters }) => el("tr", null,
     el("th", { scope: "row" }, choice),
@@ -14,8 +14,8 @@ export function Ballot({ choices, sentence: how, unread, not_asked: unasked, sav
       el("table", null,
         el("thead", null, el("tr", null, head.map((name) => el("th", { scope: "col" }, name)))),
         el("tbody", null, choices.map(row)))),
-    el("p", { class: "fine" }, sentence(how)),
-    unread.length > 0 && el("p", { class: "fine" }, `Not counted, no single answer could be read: ${unread.join(", ")}.`),
-    saved && el("p", { class: "fine" }, `Not asked, could not change the result: ${unasked.join(", ")}. Saved ${plural(saved.calls, "call")}${saved.cost_usd > 0 ? `, about ${money(saved.cost_usd)}` : ""}.`),
+    el("p", { class: "fine" }, sentence(explanation)),
+    unread.length > 0 && el("p", { class: "fine" }, `Not counted because no single answer could be read: ${unread.join(", ")}.`),
+    saved && el("p", { class: "fine" }, `Not called because they could not change the result: ${notCalled.join(", ")}. Saved ${plural(saved.calls, "call")}${saved.cost_usd > 0 ? `, about ${money(saved.cost_usd)}` : ""}.`),
     el("p", { class: "fine" }, "A majority is a count, not a proof."));
 }

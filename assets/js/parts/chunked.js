@@ -3,42 +3,42 @@
 import { get, post } from "../api.js";
 import { recall, remember } from "../state.js";
 
-const PART = 2 * 1024 * 1024;
-const WAITS_MS = [1000, 2000, 4000, 8000, 15_000];
+const CHUNK_SIZE = 2 * 1024 * 1024;
+const RETRY_DELAYS_MS = [1000, 2000, 4000, 8000, 15_000];
 
 /** Files larger than this (in bytes) are sent in chunks. */
-export const LARGE = 2 * PART;
+export const CHUNKED_THRESHOLD = 2 * CHUNK_SIZE;
 
 /**
  * Uploads a file and returns the stored document. `onProgress` gets the uploaded share, from 0 to 1;
  * `onLine(false)` is called while the connection is lost, `onLine(true)` when the upload continues.
  */
-export async function sendInParts(file, { onProgress, onLine, signal }) {
+export async function uploadInChunks(file, { onProgress, onLine, signal }) {
   const key = `upload.${file.name}.${file.size}.${file.lastModified}`;
-  const patiently = (act) => retried(act, onLine, signal);
-  let told = await patiently(() => resume(recall(key), signal)) ?? await patiently(() => begin(file, signal));
-  remember(key, told.sessionId);
-  for (let number = missing(told); number >= 0; number = missing(told)) {
-    onProgress?.(told.receivedChunks.length / told.totalChunks);
+  const withRetry = (operation) => retry(operation, onLine, signal);
+  let session = await withRetry(() => resumeSession(recall(key), signal)) ?? await withRetry(() => createSession(file, signal));
+  remember(key, session.sessionId);
+  for (let number = nextMissing(session); number >= 0; number = nextMissing(session)) {
+    onProgress?.(session.receivedChunks.length / session.totalChunks);
     const form = new FormData();
-    form.append("sessionId", told.sessionId);
+    form.append("sessionId", session.sessionId);
     form.append("chunkIndex", String(number));
-    form.append("chunk", file.slice(number * PART, (number + 1) * PART), file.name);
-    told = await patiently(() => post("/api/upload-document-chunk", form, { signal }));
+    form.append("chunk", file.slice(number * CHUNK_SIZE, (number + 1) * CHUNK_SIZE), file.name);
+    session = await withRetry(() => post("/api/upload-document-chunk", form, { signal }));
   }
   onProgress?.(1);
-  const stored = await patiently(() => post("/api/finalize-document-upload", { sessionId: told.sessionId }, { signal }));
+  const stored = await withRetry(() => post("/api/finalize-document-upload", { sessionId: session.sessionId }, { signal }));
   remember(key, null);
   return stored;
 }
 
-function begin(file, signal) {
+function createSession(file, signal) {
   return post("/api/create-document-session", {
-    fileName: file.name, fileSize: file.size, chunkSize: PART, totalChunks: Math.ceil(file.size / PART),
+    fileName: file.name, fileSize: file.size, chunkSize: CHUNK_SIZE, totalChunks: Math.ceil(file.size / CHUNK_SIZE),
   }, { signal });
 }
 
-async function resume(id, signal) {
+async function resumeSession(id, signal) {
   if (!id) return null;
   try {
     return await get(`/api/document-sessions/${encodeURIComponent(id)}`, { signal });
@@ -49,23 +49,23 @@ async function resume(id, signal) {
   }
 }
 
-function missing({ receivedChunks, totalChunks }) {
-  const there = new Set(receivedChunks);
-  for (let number = 0; number < totalChunks; number += 1) if (!there.has(number)) return number;
+function nextMissing({ receivedChunks, totalChunks }) {
+  const received = new Set(receivedChunks);
+  for (let number = 0; number < totalChunks; number += 1) if (!received.has(number)) return number;
   return -1;
 }
 
 // Retries only on temporary failures: no connection, or a server that is restarting or busy.
-async function retried(act, onLine, signal) {
-  for (let tries = 0; ; tries += 1) {
+async function retry(operation, onLine, signal) {
+  for (let attempts = 0; ; attempts += 1) {
     try {
-      const told = await act();
-      if (tries > 0) onLine?.(true);
-      return told;
+      const result = await operation();
+      if (attempts > 0) onLine?.(true);
+      return result;
     } catch (problem) {
       if (signal.aborted || ![0, 429, 502, 503, 504].includes(problem.status)) throw problem;
       onLine?.(false);
-      await pause(WAITS_MS[Math.min(tries, WAITS_MS.length - 1)], signal);
+      await pause(RETRY_DELAYS_MS[Math.min(attempts, RETRY_DELAYS_MS.length - 1)], signal);
     }
   }
 }
@@ -73,14 +73,14 @@ async function retried(act, onLine, signal) {
 // Waits this long, but returns early when the network is back.
 function pause(ms, signal) {
   return new Promise((resolve, reject) => {
-    const ends = new AbortController();
-    const end = (then) => {
-      ends.abort();
+    const controller = new AbortController();
+    const settle = (then) => {
+      controller.abort();
       clearTimeout(timer);
       then();
     };
-    const timer = setTimeout(() => end(resolve), ms);
-    window.addEventListener("online", () => end(resolve), { signal: ends.signal });
-    signal.addEventListener("abort", () => end(() => reject(new DOMException("upload cancelled", "AbortError"))), { signal: ends.signal });
+    const timer = setTimeout(() => settle(resolve), ms);
+    window.addEventListener("online", () => settle(resolve), { signal: controller.signal });
+    signal.addEventListener("abort", () => settle(() => reject(new DOMException("upload cancelled", "AbortError"))), { signal: controller.signal });
   });
 }

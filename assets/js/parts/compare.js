@@ -34,7 +34,7 @@ export function CompareButton(run, models) {
 }
 
 /** The invitation shown above a result that was sampled for a comparison. */
-export function Offer(run, models) {
+export function ComparisonOffer(run, models) {
   const node = el("p", { class: "notice offer" },
     "Was the panel worth it? Two texts without names, one vote. ",
     button("Compare now", { class: "link-button", on: { click: async () => {
@@ -47,13 +47,13 @@ export function Offer(run, models) {
 async function compare(run, models) {
   const path = `/api/analyses/${encodeURIComponent(run.id)}/comparison`;
   try {
-    let told = await post(path);
-    if (!told.reveal) {
-      const choice = await ask(run, told);
+    let comparison = await post(path);
+    if (!comparison.reveal) {
+      const choice = await askForVote(run, comparison);
       if (!choice) return false;
-      told = await post(`${path}/vote`, { choice });
+      comparison = await post(`${path}/vote`, { choice });
     }
-    await reveal(told, models);
+    await reveal(comparison, models);
     return true;
   } catch (problem) {
     toast(sentence(problem.message), "failed");
@@ -61,30 +61,30 @@ async function compare(run, models) {
   }
 }
 
-function ask(run, told) {
+function askForVote(run, comparison) {
   return openDialog("Which answer is better?", [
     el("p", { dir: "auto" }, run.prompt.length > 280 ? `${run.prompt.slice(0, 280)}…` : run.prompt),
     el("p", { class: "fine" }, "One is the panel's answer, the other a single model's. After your vote, which is final, you see which is which."),
-    texts(told),
+    Sides(comparison),
   ], { kind: "wide blind", actions: [["tie", "No difference", "secondary"], ["left", "First is better", "primary"], ["right", "Second is better", "primary"]] });
 }
 
-function texts(told) {
+function Sides(comparison) {
   const side = (title, { text }) => el("article", { class: "compare-side", "aria-label": title },
     el("h3", null, title),
     el("div", { class: "prose" }, markdown(text)));
-  return el("div", { class: "compare" }, side("First", told.left), side("Second", told.right));
+  return el("div", { class: "compare" }, side("First", comparison.left), side("Second", comparison.right));
 }
 
-async function reveal(told, models) {
-  const { preferred, panel, single, model, panel_cost_usd: whole, single_cost_usd: alone } = told.reveal;
-  const worth = await get("/api/worth", { query: { topic: told.topic } }).catch(() => null);
-  const priced = whole > 0 && alone > 0;
+async function reveal(comparison, models) {
+  const { preferred, panel, single, model, panel_cost_usd: panelCost, single_cost_usd: singleCost } = comparison.reveal;
+  const worth = await get("/api/worth", { query: { topic: comparison.topic } }).catch(() => null);
+  const hasPrices = panelCost > 0 && singleCost > 0;
   await openDialog("Your vote", [
     el("p", { class: "compare-choice" }, PREFERRED[preferred]),
     el("p", null, `${sentence(`${SIDES[panel]} was the panel's`)} ${sentence(`${SIDES[single]} was ${nameOf(model, models).name} alone`)}`,
-      priced && ` The panel cost ${money(whole)}, ${(whole / alone).toFixed(1)} times the ${money(alone)} of that answer.`),
-    worth && el("p", { class: "notice" }, told.topic && el("strong", null, `${told.topic}: `), worth.overall.sentence),
-    texts(told),
+      hasPrices && ` The panel cost ${money(panelCost)}, ${(panelCost / singleCost).toFixed(1)} times the ${money(singleCost)} of that answer.`),
+    worth && el("p", { class: "notice" }, comparison.topic && el("strong", null, `${comparison.topic}: `), worth.overall.sentence),
+    Sides(comparison),
   ], { kind: "wide", actions: [["", "Done", "primary"]] });
 }

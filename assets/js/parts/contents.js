@@ -3,13 +3,13 @@ import { el, uid } from "../dom.js";
 
 /** Takes sections, each with a heading; null sections are skipped. */
 export function WithContents(label, sections) {
-  const there = sections.flat().filter(Boolean);
-  const links = there.map((section) => {
+  const present = sections.flat().filter(Boolean);
+  const links = present.map((section) => {
     section.id ||= uid("part");
     const heading = section.querySelector("h2");
     return el("li", null, el("a", { href: `#${section.id}` }, heading?.textContent ?? section.getAttribute("aria-label")));
   });
   return el("div", { class: "with-contents" },
     el("nav", { class: "contents", "aria-label": label }, el("ul", null, links)),
-    el("div", { class: "contents-body" }, there));
+    el("div", { class: "contents-body" }, present));
 }

@@ -11,7 +11,7 @@ export function openDialog(title, content, { kind = "", actions = [], foot = nul
     el("div", { class: "dialog-body", tabindex: "0", role: "group", "aria-labelledby": heading }, content),
     foot,
     actions.length > 0 && el("div", { class: "dialog-actions" },
-      actions.map(([word, label, look]) => button(label, { class: look, on: { click: () => dialog.close(word) } }))));
+      actions.map(([value, label, className]) => button(label, { class: className, on: { click: () => dialog.close(value) } }))));
   document.body.append(dialog);
   // A click on the backdrop targets the dialog element itself.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close(""));

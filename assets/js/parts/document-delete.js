@@ -19,46 +19,46 @@ export async function deleteDocument(stored, { signal, hide }) {
     return;
   }
   if (uses.count === 0) return withUndo(stored, hide(), signal);
-  if (!(await confirm(`Delete ${nameOf(stored)}?`, Quoted(uses), "Delete"))) return;
-  if (await destroy(stored, hide())) toast(`${nameOf(stored)} deleted.`);
+  if (!(await confirm(`Delete ${nameOf(stored)}?`, UsesList(uses), "Delete"))) return;
+  if (await sendDeletion(stored, hide())) toast(`${nameOf(stored)} deleted.`);
 }
 
-function Quoted({ analyses, count }) {
-  const shown = analyses.slice(0, 5);
+function UsesList({ analyses, count }) {
+  const listed = analyses.slice(0, 5);
   return [
     el("p", null, `${plural(count, "analysis", "analyses")} still ${count === 1 ? "quotes" : "quote"} it. The quoted passages stay there, but can no longer be looked up in the document.`),
-    el("ul", { class: "uses" }, shown.map((use) => el("li", null, link(`/analyze?id=${encodeURIComponent(use.id)}`, excerpt(use.question, 90), { target: "_blank" })))),
-    count > shown.length && el("p", { class: "fine" }, `and ${plural(count - shown.length, "more", "more")}`),
+    el("ul", { class: "uses" }, listed.map((use) => el("li", null, link(`/analyze?id=${encodeURIComponent(use.id)}`, excerpt(use.question, 90), { target: "_blank" })))),
+    count > listed.length && el("p", { class: "fine" }, `and ${plural(count - listed.length, "more", "more")}`),
   ];
 }
 
 // The request is sent when the undo period ends or the page is left.
-function withUndo(stored, bringBack, signal) {
-  const ends = new AbortController();
-  const timer = setTimeout(end, UNDO_MS);
-  const shown = toast(`${nameOf(stored)} deleted.`, "done", button("Undo", { class: "toast-action", on: { click: () => {
+function withUndo(stored, restore, signal) {
+  const controller = new AbortController();
+  const timer = setTimeout(finish, UNDO_MS);
+  const notice = toast(`${nameOf(stored)} deleted.`, "done", button("Undo", { class: "toast-action", on: { click: () => {
     clearTimeout(timer);
-    ends.abort();
-    shown.remove();
-    bringBack();
+    controller.abort();
+    notice.remove();
+    restore();
   } } }));
-  signal.addEventListener("abort", end, { signal: ends.signal });
-  window.addEventListener("pagehide", end, { signal: ends.signal });
+  signal.addEventListener("abort", finish, { signal: controller.signal });
+  window.addEventListener("pagehide", finish, { signal: controller.signal });
 
-  function end() {
+  function finish() {
     clearTimeout(timer);
-    ends.abort();
-    shown.remove();
-    destroy(stored, bringBack);
+    controller.abort();
+    notice.remove();
+    sendDeletion(stored, restore);
   }
 }
 
-async function destroy(stored, bringBack) {
+async function sendDeletion(stored, restore) {
   try {
     await remove(`/api/documents/${idOf(stored)}`, { keepalive: true });
     return true;
   } catch (problem) {
-    bringBack();
+    restore();
     toast(sentence(problem.message), "failed");
     return false;
   }

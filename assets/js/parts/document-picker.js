@@ -5,8 +5,8 @@ import { openDocument } from "./document-link.js";
 import { describe, follow, idOf, nameOf } from "./reading.js";
 import { DocumentUpload } from "./upload.js";
 
-/** `{node}`; `chosen` is a Set of ids that it changes. `documents` is null for visitors who cannot add any.
- * `files` were dropped on the page before. */
+/** Returns `{node}`. Changes the Set of IDs `chosen`. `documents` is null for visitors who cannot add any; `files`
+ * were dropped on the page earlier. */
 export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
   const label = uid("documents");
   if (!documents) {
@@ -20,30 +20,30 @@ export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
       // A document that is still being processed is already selected: the question can use it as soon as it is
       // ready.
       if (stored.status !== "failed") chosen.add(idOf(stored));
-      keep(stored);
+      storeUpload(stored);
       list.prepend(row(stored));
       onChange();
     } }));
   for (const stored of documents) list.append(row(stored));
 
   // Remembers uploads in case the user returns to this step.
-  function keep(stored) {
+  function storeUpload(stored) {
     const place = documents.findIndex((each) => idOf(each) === idOf(stored));
     if (place < 0) documents.unshift(stored);
     else documents[place] = stored;
   }
 
   function row(stored) {
-    let shown = choice(stored, chosen, onChange);
-    follow(stored, { signal, onNews: (now) => {
-      if (now.status === "failed") chosen.delete(idOf(now));
-      keep(now);
-      const fresh = choice(now, chosen, onChange);
-      shown.replaceWith(fresh);
-      shown = fresh;
+    let element = choice(stored, chosen, onChange);
+    follow(stored, { signal, onNews: (current) => {
+      if (current.status === "failed") chosen.delete(idOf(current));
+      storeUpload(current);
+      const updated = choice(current, chosen, onChange);
+      element.replaceWith(updated);
+      element = updated;
       onChange();
     } });
-    return shown;
+    return element;
   }
   return { node };
 }

@@ -36,26 +36,26 @@ export function SearchInside(stored, { signal, go, open = false }) {
 /** Pages without text and possible prompt injections, each linked to its page; null if there are neither. */
 export function Troubles(stored, go) {
   const { gaps = [], flags = [] } = stored;
-  const place = (each, words) => el("li", null,
-    button(`Go to page ${each.page}`, { class: "link-button", on: { click: () => go(each.page, each.end ? each : null) } }, `Page ${each.page}`), `: ${words}`);
+  const pageItem = (each, terms) => el("li", null,
+    button(`Go to page ${each.page}`, { class: "link-button", on: { click: () => go(each.page, each.end ? each : null) } }, `Page ${each.page}`), `: ${terms}`);
   return [
     gaps.length > 0 && el("details", { class: "troubles" },
       el("summary", null, `${plural(gaps.length, "page")} without text`),
-      el("ul", null, gaps.map((gap) => place(gap, sentence(gap.why))))),
+      el("ul", null, gaps.map((gap) => pageItem(gap, sentence(gap.why))))),
     flags.length > 0 && el("details", { class: "troubles suspicious" },
       el("summary", null, icon("warning"), ` ${plural(flags.length, "place")} that ${flags.length === 1 ? "reads" : "read"} like instructions to a model`),
       el("p", { class: "fine" }, "They are treated as text, never as instructions."),
-      el("ul", null, flags.map((flag) => place(flag, `${flag.why}: “${excerpt(flag.excerpt, 120)}”`)))),
+      el("ul", null, flags.map((flag) => pageItem(flag, `${flag.why}: “${excerpt(flag.excerpt, 120)}”`)))),
   ];
 }
 
-async function find(stored, words, hits, go, signal) {
-  if (!words) return fill(hits);
+async function find(stored, terms, hits, go, signal) {
+  if (!terms) return fill(hits);
   try {
-    const told = await get(`/api/documents/${encodeURIComponent(idOf(stored))}/search`, { query: { q: words }, signal });
-    const found = told.results ?? [];
+    const response = await get(`/api/documents/${encodeURIComponent(idOf(stored))}/search`, { query: { q: terms }, signal });
+    const found = response.results ?? [];
     fill(hits,
-      el("p", { class: "fine" }, found.length === 0 ? `Nothing found for “${words}”.` : `${plural(found.length, "passage")} found.`),
+      el("p", { class: "fine" }, found.length === 0 ? `Nothing found for “${terms}”.` : `${plural(found.length, "passage")} found.`),
       found.map((hit) => Hit(hit, () => go(hit.page, { start: hit.start, end: hit.end }))));
   } catch (problem) {
     if (!signal.aborted) fill(hits, el("p", { class: "error-message", role: "alert" }, sentence(problem.message)));
@@ -63,8 +63,8 @@ async function find(stored, words, hits, go, signal) {
 }
 
 function Hit(hit, open) {
-  const place = [`Page ${hit.page}`, hit.heading].filter(Boolean).join(" · ");
+  const label = [`Page ${hit.page}`, hit.heading].filter(Boolean).join(" · ");
   return el("blockquote", { class: "hit", dir: "auto" },
-    button(place, { class: "link-button", on: { click: open } }),
+    button(label, { class: "link-button", on: { click: open } }),
     el("p", null, snippet(hit.text ?? "", hit.matches ?? [])));
 }

@@ -10,16 +10,16 @@ const CHOICES = [["helpful", "Yes"], ["not_helpful", "No"]];
 export function Helpful(run) {
   const buttons = CHOICES.map(([choice, label]) => button(label, {
     class: "secondary", "aria-label": `${label}: this answer ${choice === "helpful" ? "helped" : "did not help"}`, "aria-pressed": String(run.vote === choice),
-    on: { click: () => say(choice) },
+    on: { click: () => castVote(choice) },
   }));
   return el("div", { class: "helpful", role: "group", "aria-label": "Did this answer help?" }, el("span", null, "Did this answer help?"), buttons);
 
-  async function say(choice) {
+  async function castVote(choice) {
     try {
       await post(`/api/analyses/${encodeURIComponent(run.id)}/vote`, { choice });
       run.vote = choice;
       buttons.forEach((node, place) => node.setAttribute("aria-pressed", String(CHOICES[place][0] === choice)));
-      announce("Kept.");
+      announce("Saved.");
     } catch (problem) {
       toast(sentence(problem.message), "failed");
     }

@@ -9,7 +9,7 @@ const MAX_LENGTH = 16_000;
 const PLAIN = /^(|text|txt|plain|plaintext|output|log|csv)$/;
 
 // Maps highlight.js scopes, by the first part of their name, to our style classes.
-const LOOKS = {
+const STYLE_CLASSES = {
   comment: "comment", quote: "comment", meta: "comment",
   string: "text", regexp: "text", char: "text", addition: "text", code: "text", link: "text",
   number: "number", symbol: "number", bullet: "number", deletion: "number",
@@ -22,11 +22,11 @@ export function highlighted(text, language) {
   const name = language.toLowerCase();
   if (PLAIN.test(name) || !hljs.getLanguage(name)) return [text];
   const end = text.length > MAX_LENGTH ? text.lastIndexOf("\n", MAX_LENGTH) + 1 : text.length;
-  return [...hljs.highlight(text.slice(0, end), { language: name, ignoreIllegals: true })._emitter.rootNode.children.map(build), text.slice(end)].filter(Boolean);
+  return [...hljs.highlight(text.slice(0, end), { language: name, ignoreIllegals: true })._emitter.rootNode.children.map(toNode), text.slice(end)].filter(Boolean);
 }
 
-function build(part) {
+function toNode(part) {
   if (typeof part === "string") return part;
-  const look = LOOKS[part.scope?.split(".")[0]];
-  return el("span", look ? { class: `code-${look}` } : null, part.children.map(build));
+  const styleClass = STYLE_CLASSES[part.scope?.split(".")[0]];
+  return el("span", styleClass ? { class: `code-${styleClass}` } : null, part.children.map(toNode));
 }

@@ -4,34 +4,34 @@ import { blocks, reading, Writer } from "../text/writer.js";
 
 // Characters rendered in the first chunk and in each later one: about 90 ms and 25 ms, including layout, on a slow
 // laptop.
-const FIRST_PIECE = 16_000;
-const PIECE = 8_000;
+const FIRST_CHUNK = 16_000;
+const NEXT_CHUNK = 8_000;
 
 /**
- * Elements for a text. `cite(label, text, at)` gives nodes for a citation in brackets, or null (text/marks.js); without
- * it citations stay text. The end of a long text follows by itself once the elements have a parent.
+ * Returns the elements of a text. `cite(label, text, at)` returns nodes for a citation in brackets, or null
+ * (text/marks.js); without it, citations stay text. The rest of a long text is added once the elements have a parent.
  */
 export function markdown(text, cite) {
   const env = reading(cite, `${uid("text")}-`);
   const root = document.createDocumentFragment();
-  const place = el("span", { class: "text-rest", hidden: true });
-  root.append(place);
+  const placeholder = el("span", { class: "text-rest", hidden: true });
+  root.append(placeholder);
   // All nodes of a chunk are inserted in one operation.
-  const piece = document.createDocumentFragment();
-  const writer = Writer(blocks(text, env), env, piece);
+  const chunk = document.createDocumentFragment();
+  const writer = Writer(blocks(text, env), env, chunk);
   const write = (budget) => {
     const hasMore = writer.write(budget);
-    place.before(piece);
-    if (hasMore) setTimeout(goOn, 0, write, place);
-    else place.remove();
+    placeholder.before(chunk);
+    if (hasMore) setTimeout(continueWriting, 0, write, placeholder);
+    else placeholder.remove();
   };
-  write(FIRST_PIECE);
+  write(FIRST_CHUNK);
   return [...root.childNodes];
 }
 
 // Renders the remaining chunks; stops if the elements were never inserted.
-function goOn(write, place) {
-  if (place.parentNode) write(PIECE);
+function continueWriting(write, placeholder) {
+  if (placeholder.parentNode) write(NEXT_CHUNK);
 }
 
 const TITLE = /^(the )?(final )?(answer|synthesis)\W*$/i;
@@ -44,20 +44,20 @@ export function withoutTitle(blocks) {
   const [title, ...rest] = blocks;
   if (rest.length === 0 || levelOf(title) === 0 || !TITLE.test(title.textContent)) return blocks;
   const end = rest.findIndex((block) => levelOf(block) > 0 && levelOf(block) <= levelOf(title));
-  return rest.map((block, place) => (levelOf(block) > levelOf(title) && (end < 0 || place < end) ? lifted(block) : block));
+  return rest.map((block, place) => (levelOf(block) > levelOf(title) && (end < 0 || place < end) ? promoteHeading(block) : block));
 }
 
 function levelOf(block) {
   return Number(/^H(\d)$/.exec(block?.tagName ?? "")?.[1] ?? 0);
 }
 
-function lifted(heading) {
+function promoteHeading(heading) {
   const higher = el(`h${levelOf(heading) - 1}`, null, ...heading.childNodes);
   for (const { name, value } of heading.attributes) higher.setAttribute(name, value);
   return higher;
 }
 
-/** The same for a text that is still growing: its first line is held back while it may become such a title. */
+/** Like `withoutTitle`, for streamed text: its first line is held back while it may become such a title. */
 export function untitled(text) {
   const [, first, rest] = /^\s*#{1,6}([^\n]*)(\n[^]*)?$/.exec(text) ?? [];
   if (first === undefined) return text;

@@ -6,7 +6,7 @@ import { Field } from "./field.js";
 import { Failure } from "./states.js";
 import { toast } from "./toast.js";
 
-const LOOK_MS = 3000;
+const POLL_MS = 3000;
 const PATH = "/api/meaning-search";
 
 /** A collapsed section; its content is fetched when it is opened. */
@@ -17,46 +17,46 @@ export function MeaningSearch({ signal }) {
   let timer;
   signal.addEventListener("abort", () => clearTimeout(timer));
 
-  async function show(change = () => get(PATH, { signal })) {
+  async function show(request = () => get(PATH, { signal })) {
     clearTimeout(timer);
     try {
-      draw(await change());
+      draw(await request());
     } catch (problem) {
       if (!signal.aborted) fill(body, Failure(problem, () => show()));
     }
   }
 
-  function draw(now) {
+  function draw(status) {
     fill(body, el("p", { class: "fine" }, "Finds passages that say the same in other words. The text of your documents is sent to the provider of the embedding model."),
-      now.model ? Chosen(now) : Choose());
+      status.model ? ChosenModel(status) : ModelForm());
     // Progress is polled only while the section is open.
-    if (now.state === "working" && node.open) timer = setTimeout(() => show(), LOOK_MS);
+    if (status.state === "working" && node.open) timer = setTimeout(() => show(), POLL_MS);
   }
 
-  function Chosen(now) {
-    const share = now.passages ? Math.floor((now.embedded / now.passages) * 100) : 100;
+  function ChosenModel(status) {
+    const share = status.passages ? Math.floor((status.embedded / status.passages) * 100) : 100;
     return [
-      el("p", { role: "status" }, `${now.model}: ${now.embedded} of ${plural(now.passages, "passage")} (${share}%)`),
-      now.error && el("p", { class: "fine warn" }, sentence(now.error)),
+      el("p", { role: "status" }, `${status.model}: ${status.embedded} of ${plural(status.passages, "passage")} (${share}%)`),
+      status.error && el("p", { class: "fine warn" }, sentence(status.error)),
       button("Turn off", { class: "secondary", on: { click: () => show(() => put(PATH, { model: null }, { signal })) } }),
     ];
   }
 
-  function Choose() {
+  function ModelForm() {
     const field = Field("Embedding model", { maxLength: 200, autocomplete: "off", placeholder: "openai/text-embedding-3-small" });
     const cost = el("p", { class: "fine", role: "status" });
-    const named = () => field.input.value.trim();
+    const modelName = () => field.input.value.trim();
     field.input.addEventListener("change", async () => {
       fill(cost);
-      if (!named()) return;
-      const { missing } = await get(PATH, { query: { model: named() }, signal }).catch(() => ({}));
+      if (!modelName()) return;
+      const { missing } = await get(PATH, { query: { model: modelName() }, signal }).catch(() => ({}));
       if (missing) fill(cost, missing.cost_usd === null ? "Its price is unknown." : `About ${money(missing.cost_usd)} for the documents you have now.`);
     }, { signal });
     return el("form", { on: { submit: async (event) => {
       event.preventDefault();
-      if (!named()) return;
+      if (!modelName()) return;
       try {
-        draw(await put(PATH, { model: named() }, { signal }));
+        draw(await put(PATH, { model: modelName() }, { signal }));
       } catch (problem) {
         if (!signal.aborted) toast(problem.message, "failed");
       }

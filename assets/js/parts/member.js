@@ -7,8 +7,8 @@ import { factsOf, Letter, remarksOf } from "./letter.js";
 import { nameOf } from "./model-name.js";
 
 /**
- * `{node, name, member, draw()}`: redraws the member if it has changed, and returns what has to be done after layout,
- * or null. `onStop(member)` skips it while it runs.
+ * Returns `{node, name, member, draw()}`. `draw` redraws the member if it has changed, and returns a function to call
+ * after layout, or null. `onStop(member)` skips the member while it runs.
  */
 export function MemberCard(member, { models, cite, onStop }) {
   const { name, demo } = nameOf(member.model, models);
@@ -33,11 +33,11 @@ export function MemberCard(member, { models, cite, onStop }) {
         el("p", { class: "fine" }, member.model, demo && el("span", { class: "badge" }, "Demo algorithm"))),
       stop, CopyButton(`Copy the answer of ${name}`, () => member.text)),
     state, body, facts);
-  let drawn = -1;
+  let drawnVersion = -1;
   let following = true;
 
   // Once a card has reached its maximum height, growing text no longer shifts anything around it.
-  function toTheEnd() {
+  function scrollToEnd() {
     const height = body.scrollHeight;
     if (height > body.clientHeight + 1) node.classList.add("full");
     body.scrollTop = height;
@@ -45,8 +45,8 @@ export function MemberCard(member, { models, cite, onStop }) {
   return {
     node, name, member,
     draw() {
-      if (drawn === member.version) return null;
-      drawn = member.version;
+      if (drawnVersion === member.version) return null;
+      drawnVersion = member.version;
       node.dataset.status = member.status;
       drawState(state, member);
       const isRunning = member.status === "running";
@@ -55,7 +55,7 @@ export function MemberCard(member, { models, cite, onStop }) {
       body.hidden = member.text === "";
       if (stop) stop.hidden = !isRunning;
       facts.textContent = factsOf(member);
-      return isRunning && following ? toTheEnd : null;
+      return isRunning && following ? scrollToEnd : null;
     },
   };
 }
@@ -72,7 +72,7 @@ function stateOf(member) {
       return "Waiting for its turn";
     case "running":
       if (member.text) return member.note ? `Writing (${member.note})` : "";
-      return member.reasoning ? "Thinking" : member.note ? `Asked (${member.note})` : "Waiting for the first words…";
+      return member.reasoning ? "Thinking" : member.note ? `Called (${member.note})` : "Waiting for the first words…";
     case "failed":
       return `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`;
     case "left":

@@ -6,52 +6,52 @@ import { button, el, fill, icon, uid } from "../dom.js";
 const EDGE = 8;
 
 /**
- * A button with a menu. `items` are `{label, act | href, icon, look}` (false ones are left out), or a function that
- * returns them when the menu opens. `content` is what the button shows
- * instead of the label; `labelledby` the id of the part of it that names the button.
+ * A button with a menu. `items` are `{label, act | href, icon, look}` (false entries are omitted), or a function that
+ * returns them when the menu opens. `content` replaces the label as the button's content; `labelledby` is the ID of the
+ * part of it that names the button.
  */
-export function Menu(label, items, { class: look = "", content = null, title = "", labelledby = null } = {}) {
+export function Menu(label, items, { class: className = "", content = null, title = "", labelledby = null } = {}) {
   const id = uid("menu");
   const list = el("div", { class: "menu", role: "menu", id, "aria-label": label, hidden: true, on: { keydown: move } });
   const opener = button(label, {
-    class: look, title, ...(labelledby ? { "aria-label": null, "aria-labelledby": labelledby } : {}), "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": id,
+    class: className, title, ...(labelledby ? { "aria-label": null, "aria-labelledby": labelledby } : {}), "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": id,
     on: { click: () => (list.hidden ? open() : close()), keydown: (event) => {
       if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
       event.preventDefault();
       open();
     } },
   }, content ?? label);
-  const place = el("div", { class: "menu-place" }, opener, list);
-  let stop = null;
-  return place;
+  const container = el("div", { class: "menu-place" }, opener, list);
+  let listeners = null;
+  return container;
 
   function open() {
-    const known = (typeof items === "function" ? items() : items).filter(Boolean);
-    fill(list, known.map(Item));
+    const menuItems = (typeof items === "function" ? items() : items).filter(Boolean);
+    fill(list, menuItems.map(Item));
     list.hidden = false;
-    stayInside();
+    keepInWindow();
     opener.setAttribute("aria-expanded", "true");
-    stop = new AbortController();
-    document.addEventListener("pointerdown", (event) => place.contains(event.target) || close(false), { signal: stop.signal });
+    listeners = new AbortController();
+    document.addEventListener("pointerdown", (event) => container.contains(event.target) || close(false), { signal: listeners.signal });
     entries()[0]?.focus({ preventScroll: true });
   }
 
   // Moves a menu that would cross the window's edge into the window, and opens it upward if there is no room
   // below.
-  function stayInside() {
+  function keepInWindow() {
     list.style.translate = "";
     list.classList.remove("up");
     const { left, right, bottom, height } = list.getBoundingClientRect();
     list.classList.toggle("up", bottom > innerHeight && opener.getBoundingClientRect().top > height + EDGE);
-    const over = Math.max(0, right - (document.documentElement.clientWidth - EDGE)) || Math.min(0, left - EDGE);
-    if (over !== 0) list.style.translate = `${-over}px`;
+    const overflow = Math.max(0, right - (document.documentElement.clientWidth - EDGE)) || Math.min(0, left - EDGE);
+    if (overflow !== 0) list.style.translate = `${-overflow}px`;
   }
 
-  function close(back = true) {
-    stop?.abort();
+  function close(restoreFocus = true) {
+    listeners?.abort();
     list.hidden = true;
     opener.setAttribute("aria-expanded", "false");
-    if (back) opener.focus({ preventScroll: true });
+    if (restoreFocus) opener.focus({ preventScroll: true });
   }
 
   function entries() {
@@ -68,9 +68,9 @@ export function Menu(label, items, { class: look = "", content = null, title = "
   }
 
   function move(event) {
-    const all = entries();
-    const here = all.indexOf(document.activeElement);
-    const next = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: all.length - 1 }[event.key];
+    const menuEntries = entries();
+    const current = menuEntries.indexOf(document.activeElement);
+    const next = { ArrowDown: current + 1, ArrowUp: current - 1, Home: 0, End: menuEntries.length - 1 }[event.key];
     if (event.key === "Escape") {
       event.preventDefault();
       return close();
@@ -78,6 +78,6 @@ export function Menu(label, items, { class: look = "", content = null, title = "
     if (event.key === "Tab") return close(false);
     if (next === undefined) return;
     event.preventDefault();
-    all[(next + all.length) % all.length].focus();
+    menuEntries[(next + menuEntries.length) % menuEntries.length].focus();
   }
 }

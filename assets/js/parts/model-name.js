@@ -2,7 +2,7 @@
 
 /** A model's display name, and whether it is a demo algorithm. */
 export function nameOf(model, models) {
-  const known = models?.find((each) => each.id === model);
+  const entry = models?.find((each) => each.id === model);
   // The badge already marks the model as a demo.
-  return { name: (known?.name ?? model).replace(/ \(demo\)$/, ""), demo: known?.mock ?? model.startsWith("demo/") };
+  return { name: (entry?.name ?? model).replace(/ \(demo\)$/, ""), demo: entry?.mock ?? model.startsWith("demo/") };
 }

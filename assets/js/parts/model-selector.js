@@ -3,11 +3,11 @@ import { button, el, fill, uid } from "../dom.js";
 import { count, money, plural, short } from "../format.js";
 import { Choice, Field } from "./field.js";
 import { nameOf } from "./model-name.js";
-import { inOrder } from "./model-order.js";
+import { sortModels } from "./model-order.js";
 
-const MANY = 9;
+const SEARCH_THRESHOLD = 9;
 // Maximum number of models shown at once; a provider may list hundreds, and the rest can be found by search.
-const AT_ONCE = 40;
+const MAX_SHOWN = 40;
 
 const STATUS = {
   ready: "Ready",
@@ -21,68 +21,68 @@ const priceOf = (model) => (model.price ? model.price.input + model.price.output
 const ORDERS = [
   ["", "Available first", () => 0],
   ["price", "Lowest price", (a, b) => priceOf(a) - priceOf(b)],
-  ["speed", "Fastest", (a, b, known) => (known.get(b.id)?.perSecond ?? 0) - (known.get(a.id)?.perSecond ?? 0)],
+  ["speed", "Fastest", (a, b, speedMap) => (speedMap.get(b.id)?.perSecond ?? 0) - (speedMap.get(a.id)?.perSecond ?? 0)],
   ["context", "Largest context", (a, b) => (b.context_window ?? 0) - (a.context_window ?? 0)],
 ];
 
 /**
- * `{node, draw()}`; `chosen` is a Set that it changes; `onChange` is called after each change. `speeds` is a promise
- * of the models' known speed.
+ * Returns `{node, draw()}`. Changes the Set `chosen` and calls `onChange` after each change. `speeds` is a promise of
+ * the models' measured speed.
  */
 export function ModelSelector({ models, chosen, onChange, speeds }) {
   const legend = uid("models");
   const list = el("ul", { class: "model-list" });
   const more = el("div", { class: "model-more" });
   const summary = el("p", { class: "hint", role: "status" });
-  const all = inOrder(models);
-  let known = new Map();
-  let whole = false;
+  const all = sortModels(models);
+  let speedMap = new Map();
+  let showAll = false;
   const search = Field("Find a model", { type: "search", autocomplete: "off", placeholder: "name, provider, images, effort…", on: { input: draw } });
   const order = Choice("Sort by", { value: "", on: { change: draw } }, ORDERS.map(([id, name]) => [id, name]));
-  const find = el("div", { class: "model-find", hidden: all.length < MANY }, search.node, order.node);
+  const searchBar = el("div", { class: "model-find", hidden: all.length < SEARCH_THRESHOLD }, search.node, order.node);
   const node = el("div", { class: "model-selector", role: "group", "aria-labelledby": legend, data: { component: "ModelSelector" } },
-    el("p", { id: legend, class: "group-label" }, "Models"), find, list, more, summary);
+    el("p", { id: legend, class: "group-label" }, "Models"), searchBar, list, more, summary);
   draw();
-  speeds?.then((found) => {
-    known = found;
-    if (known.size > 0) learn();
+  speeds?.then((loaded) => {
+    speedMap = loaded;
+    if (speedMap.size > 0) updateSpeeds();
   });
 
   function draw() {
-    const wanted = search.input.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const terms = search.input.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const compare = ORDERS.find(([id]) => id === order.input.value)[2];
-    const matching = all.filter((model) => wanted.every((word) => describing(model).includes(word)) || chosen.has(model.id))
-      .sort((a, b) => compare(a, b, known));
+    const matching = all.filter((model) => terms.every((word) => searchText(model).includes(word)) || chosen.has(model.id))
+      .sort((a, b) => compare(a, b, speedMap));
     // Selected models are always visible.
-    const first = matching.filter((model, place) => whole || place < AT_ONCE || chosen.has(model.id));
-    fill(list, first.map((model) => Item(model, chosen, known, () => {
-      sum();
+    const visible = matching.filter((model, place) => showAll || place < MAX_SHOWN || chosen.has(model.id));
+    fill(list, visible.map((model) => Item(model, chosen, speedMap, () => {
+      updateSummary();
       onChange();
     })));
-    fill(more, matching.length > first.length && button(`Show all ${count(matching.length)} models`, { class: "link-button", on: { click: () => {
-      whole = true;
+    fill(more, matching.length > visible.length && button(`Show all ${count(matching.length)} models`, { class: "link-button", on: { click: () => {
+      showAll = true;
       draw();
     } } }), matching.length === 0 && el("p", { class: "fine" }, "No matches."));
-    sum();
+    updateSummary();
   }
 
   // Updates only the text, so that the focus stays where it is.
-  function learn() {
+  function updateSpeeds() {
     for (const item of list.children) {
       const model = all.find((each) => each.id === item.dataset.model);
-      item.querySelector(".model-about").textContent = facts(model, known);
+      item.querySelector(".model-about").textContent = facts(model, speedMap);
     }
   }
 
-  function sum() {
-    const advice = chosen.size === 1 ? " One model alone gives no second opinion." : chosen.size > 4 ? " More than four seldom add much, and each costs." : "";
+  function updateSummary() {
+    const advice = chosen.size === 1 ? " One model alone gives no second opinion." : chosen.size > 4 ? " More than four rarely add much, and each one costs." : "";
     summary.textContent = `${plural(chosen.size, "model")} chosen.${advice}`;
   }
 
   return { node, draw };
 }
 
-function Item(model, chosen, known, changed) {
+function Item(model, chosen, speedMap, changed) {
   const name = uid("model");
   const about = uid("about");
   const box = el("input", {
@@ -99,24 +99,24 @@ function Item(model, chosen, known, changed) {
       box,
       el("span", { class: "model-words" },
         el("span", { class: "model-name", id: name }, nameOf(model.id, [model]).name),
-        el("span", { class: "model-about fine", id: about }, facts(model, known)),
-        el("span", { class: "model-takes" }, model.mock && el("span", { class: "badge" }, "Demo algorithm"), takes(model).map((what) => el("span", { class: "tag" }, what)))),
+        el("span", { class: "model-about fine", id: about }, facts(model, speedMap)),
+        el("span", { class: "model-takes" }, model.mock && el("span", { class: "badge" }, "Demo algorithm"), capabilitiesOf(model).map((capability) => el("span", { class: "tag" }, capability)))),
       el("span", { class: `availability-indicator ${model.available && !model.failed_lately ? "is-ready" : "is-off"}` }, model.available && model.failed_lately ? "Failed recently" : STATUS[model.status] ?? model.status)));
 }
 
-function facts(model, known) {
+function facts(model, speedMap) {
   const price = model.price && (model.price.input > 0 || model.price.output > 0)
     ? `${money(model.price.input)} in, ${money(model.price.output)} out per 1M tokens`
     : model.price ? "no cost" : "price unknown";
-  const speed = known.get(model.id);
+  const speed = speedMap.get(model.id);
   return [
     model.id, model.context_window ? `${short(model.context_window)} tokens` : "", price,
-    speed && `${count(Math.max(1, Math.round(speed.perSecond)))} tokens a second lately`,
+    speed && `${count(Math.max(1, Math.round(speed.perSecond)))} tokens per second recently`,
   ].filter(Boolean).join(" · ");
 }
 
 // Every model accepts documents as text; these are the capabilities that only some models have.
-function takes({ vision, efforts, parameters, structured, tags }) {
+function capabilitiesOf({ vision, efforts, parameters, structured, tags }) {
   return [
     vision && "Images",
     efforts?.length > 0 && (efforts.length > 1 ? `Effort ${efforts[0]} to ${efforts.at(-1)}` : `Effort ${efforts[0]}`),
@@ -127,6 +127,6 @@ function takes({ vision, efforts, parameters, structured, tags }) {
   ].filter(Boolean);
 }
 
-function describing(model) {
-  return [model.id, model.name, model.provider, ...takes(model), ...(model.tags ?? [])].join(" ").toLowerCase();
+function searchText(model) {
+  return [model.id, model.name, model.provider, ...capabilitiesOf(model), ...(model.tags ?? [])].join(" ").toLowerCase();
 }

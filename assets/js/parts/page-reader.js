@@ -10,57 +10,57 @@ import { Failure, Loading } from "./states.js";
 
 // Number of characters of a page shown at first; the rest is shown on demand, so that a long page does not freeze
 // the browser.
-const SHOWN = 60_000;
-const KEPT = 12;
+const INITIAL_LENGTH = 60_000;
+const CACHE_SIZE = 12;
 
 /**
- * `{node, bar, go(page, span, others)}`: `span` is `{start, end}` in bytes of the page's text, or null; `others` are
- * more spans, marked but not scrolled to. `onTurn(page, span)` is called for every page shown; `level` is the heading
- * level of a page's title. `bar`, which turns pages, is in `node` unless the caller places it (`apart`); null for a
+ * Returns `{node, bar, go(page, span, others)}`. `span` is `{start, end}` in bytes of the page's text, or null; `others` are
+ * more spans, highlighted but not scrolled to. `onTurn(page, span)` is called for every page shown; `level` is the
+ * heading level of a page's title. `bar`, which turns pages, is in `node` unless the caller places it (`apart`); null for a
  * single page.
  */
 export function PageReader(stored, { signal, onTurn, level = 2, apart = false }) {
   const last = Math.max(1, (stored.pages ?? 1) + (stored.gaps?.length ?? 0));
   const fetchPage = Pages(stored, signal);
-  let here = 1;
-  let asked = 0;
-  const back = button("Previous page", { class: "secondary icon-only", on: { click: () => go(here - 1) } }, icon("previous"));
-  const forth = button("Next page", { class: "secondary icon-only", on: { click: () => go(here + 1) } }, icon("next"));
+  let currentPage = 1;
+  let requestCount = 0;
+  const previousButton = button("Previous page", { class: "secondary icon-only", on: { click: () => go(currentPage - 1) } }, icon("previous"));
+  const nextButton = button("Next page", { class: "secondary icon-only", on: { click: () => go(currentPage + 1) } }, icon("next"));
   const number = Field("Page", { type: "number", min: 1, max: last, value: 1, inputMode: "numeric", class: "page-number" });
   const bar = el("form", { class: "page-bar", on: { submit: (event) => {
     event.preventDefault();
     go(Number(number.input.value));
-  } } }, back, number.node, el("span", null, `of ${count(last)}`), forth);
+  } } }, previousButton, number.node, el("span", null, `of ${count(last)}`), nextButton);
   number.input.addEventListener("change", () => go(Number(number.input.value)));
   const sheet = el("div", { class: "page-sheet", tabIndex: -1 });
   const node = el("section", { class: "page-reader", "aria-label": "Pages", on: { keydown: turn } }, !apart && last > 1 && bar, sheet);
 
   async function go(page, span = null, others = []) {
-    const wanted = Math.min(last, Math.max(1, Math.floor(page) || 1));
-    const mine = ++asked;
-    here = wanted;
-    number.input.value = String(wanted);
+    const target = Math.min(last, Math.max(1, Math.floor(page) || 1));
+    const requestNumber = ++requestCount;
+    currentPage = target;
+    number.input.value = String(target);
     // A button loses the focus when it is disabled, so the focus moves to the other one.
-    const held = document.activeElement === back || document.activeElement === forth;
-    back.disabled = wanted <= 1;
-    forth.disabled = wanted >= last;
-    if (held && document.activeElement?.disabled !== false) (back.disabled ? forth : back).focus();
+    const hadFocus = document.activeElement === previousButton || document.activeElement === nextButton;
+    previousButton.disabled = target <= 1;
+    nextButton.disabled = target >= last;
+    if (hadFocus && document.activeElement?.disabled !== false) (previousButton.disabled ? nextButton : previousButton).focus();
     // Keep the focus in the text when the page that has it is replaced.
-    const reading = sheet.contains(document.activeElement);
-    const patience = setTimeout(() => {
+    const hadTextFocus = sheet.contains(document.activeElement);
+    const loadingTimer = setTimeout(() => {
       fill(sheet, Loading("Loading the page"));
-      if (reading) sheet.focus();
+      if (hadTextFocus) sheet.focus();
     }, 200);
     try {
-      const told = await fetchPage(wanted);
-      clearTimeout(patience);
-      if (mine !== asked || signal.aborted) return;
-      show(told, span, others);
-      if (reading) (sheet.querySelector(".page-text") ?? sheet).focus({ preventScroll: true });
-      onTurn?.(wanted, span);
+      const loaded = await fetchPage(target);
+      clearTimeout(loadingTimer);
+      if (requestNumber !== requestCount || signal.aborted) return;
+      show(loaded, span, others);
+      if (hadTextFocus) (sheet.querySelector(".page-text") ?? sheet).focus({ preventScroll: true });
+      onTurn?.(target, span);
     } catch (problem) {
-      clearTimeout(patience);
-      if (mine === asked && !signal.aborted) fill(sheet, Failure(problem, () => go(wanted, span, others)));
+      clearTimeout(loadingTimer);
+      if (requestNumber === requestCount && !signal.aborted) fill(sheet, Failure(problem, () => go(target, span, others)));
     }
   }
 
@@ -69,8 +69,8 @@ export function PageReader(stored, { signal, onTurn, level = 2, apart = false })
     fill(sheet,
       last > 1 && el(`h${level}`, { class: "page-title" }, page.title ? `Page ${page.number}: ${page.title}` : `Page ${page.number}`),
       gap && el("p", { class: "notice" }, `This page has no text: ${sentence(gap.why)}`,
-        gap.picture && " It can be shown as a picture to a model that sees."),
-      page.ocr && el("p", { class: "notice" }, "Read with OCR: single letters may be wrong."),
+        gap.picture && " It can be sent as an image to a model that accepts images."),
+      page.ocr && el("p", { class: "notice" }, "Read with OCR: individual letters may be wrong."),
       flags.map((flag) => el("p", { class: "notice suspicious" }, icon("warning"), el("span", null,
         `Reads like instructions to a model (${flag.why}): “${excerpt(flag.excerpt, 160)}” It is treated as text, never as an instruction.`))),
       page.text ? Text(page, span, flags, others) : !gap && el("p", { class: "fine" }, "There is no text on this page."));
@@ -85,10 +85,10 @@ export function PageReader(stored, { signal, onTurn, level = 2, apart = false })
   function turn(event) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.matches("input")) return;
-    const wanted = here + step;
-    if (wanted < 1 || wanted > last) return;
+    const target = currentPage + step;
+    if (target < 1 || target > last) return;
     event.preventDefault();
-    go(wanted);
+    go(target);
   }
 
   return { node, bar: last > 1 ? bar : null, go };
@@ -99,11 +99,11 @@ function Text(page, span, flags, others) {
     ...[...(span ? [span] : []), ...others].map(({ start, end }) => ({ start, end, kind: "cited" })),
     ...flags.map(({ start, end, why }) => ({ start, end, kind: "flagged", title: why })),
   ];
-  const whole = spans.length > 0 || page.text.length <= SHOWN;
+  const isComplete = spans.length > 0 || page.text.length <= INITIAL_LENGTH;
   const body = el("pre", { class: "page-text", dir: "auto", tabindex: "0", role: "group", "aria-label": `Text of page ${page.number}` },
-    whole ? marked(page.text, spans) : page.text.slice(0, SHOWN));
-  if (whole) return body;
-  const more = button(`Show ${count(page.text.length - SHOWN)} more characters`, { class: "secondary", on: { click: () => {
+    isComplete ? marked(page.text, spans) : page.text.slice(0, INITIAL_LENGTH));
+  if (isComplete) return body;
+  const more = button(`Show ${count(page.text.length - INITIAL_LENGTH)} more characters`, { class: "secondary", on: { click: () => {
     body.textContent = page.text;
     more.remove();
   } } });
@@ -112,12 +112,12 @@ function Text(page, span, flags, others) {
 
 // Fetches each page once and caches the last few.
 function Pages(stored, signal) {
-  const kept = new Map();
+  const cache = new Map();
   return async (number) => {
-    if (!kept.has(number)) {
-      kept.set(number, await get(`/api/documents/${encodeURIComponent(idOf(stored))}/pages/${number}`, { signal }));
-      if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+    if (!cache.has(number)) {
+      cache.set(number, await get(`/api/documents/${encodeURIComponent(idOf(stored))}/pages/${number}`, { signal }));
+      if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value);
     }
-    return kept.get(number);
+    return cache.get(number);
   };
 }

@@ -5,7 +5,7 @@ import { count } from "../format.js";
 const MAX_LENGTH = 50_000;
 
 /** Returns `{node, input}`; `onInput(text)` is called on every change, `onSubmit` on Ctrl+Enter; `hint` is shown below. */
-export function PromptInput({ text, onInput, onSubmit, hint: where }) {
+export function PromptInput({ text, onInput, onSubmit, hint: hintText }) {
   const label = uid("prompt");
   const hint = uid("prompt-hint");
   const length = el("span", { class: "fine" });
@@ -16,7 +16,7 @@ export function PromptInput({ text, onInput, onSubmit, hint: where }) {
     on: {
       input: () => {
         onInput(input.value);
-        measure();
+        updateLength();
       },
       keydown: (event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -26,13 +26,13 @@ export function PromptInput({ text, onInput, onSubmit, hint: where }) {
       },
     },
   });
-  measure();
-  function measure() {
+  updateLength();
+  function updateLength() {
     length.textContent = input.value ? `${count(input.value.length)} of ${count(MAX_LENGTH)} characters` : "";
   }
   const node = el("div", { class: "field prompt-field", data: { component: "PromptInput" } },
     el("label", { id: label, for: (input.id = uid("prompt-text")) }, "Your question"),
     input,
-    el("p", { class: "hint", id: hint }, `Say what you want to know and what the answer is for. ${where} `, length));
+    el("p", { class: "hint", id: hint }, `Say what you want to know and what the answer is for. ${hintText} `, length));
   return { node, input };
 }

@@ -10,24 +10,24 @@ import { Alert } from "./states.js";
 import { toast } from "./toast.js";
 
 const OTHER = "other";
-const WORDS = {
+const STATE_LABELS = {
   ready: "ready", unknown: "not checked yet", needs_key: "needs a key", unavailable: "not reachable",
   throttled: "rate limited", circuit_open: "paused after failures",
 };
 
-/** Props: `path`, `told` (the response of `path`), `states` (the providers of `/api/llm/status`), `title`, `lead`, `signal`, `actions`. */
-export function Providers({ path, told, states, title, lead, signal, actions, open = false }) {
+/** Props: `path`, `listing` (the response of `path`), `states` (the providers of `/api/llm/status`), `title`, `lead`, `signal`, `actions`, `open` (shows the form to add one). */
+export function Providers({ path, listing, states, title, lead, signal, actions, open = false }) {
   const list = el("ul", { class: "rows provider-list" });
   const message = el("div", { class: "step-message", role: "status" });
-  let providers = told.providers;
+  let providers = listing.providers;
   draw();
   return el("section", { class: "card providers", "aria-label": title },
-    el("h2", null, title), el("p", null, lead), list, message, actions?.(refresh), AddForm(told, add, open));
+    el("h2", null, title), el("p", null, lead), list, message, actions?.(refresh), AddForm(listing, add, open));
 
   function draw() {
-    const mine = new Set(providers.map((provider) => provider.name));
+    const ownNames = new Set(providers.map((provider) => provider.name));
     // Providers set in the environment or discovered on this machine are shown, but cannot be edited here.
-    const others = path.includes("/admin/") ? Object.entries(states).filter(([name, state]) => !mine.has(name) && !state.own) : [];
+    const others = path.includes("/admin/") ? Object.entries(states).filter(([name, state]) => !ownNames.has(name) && !state.own) : [];
     fill(list, providers.length + others.length === 0 && el("li", { class: "fine" }, "None yet."),
       providers.map(row), others.map(([name, state]) => Fixed(name, state)));
   }
@@ -48,21 +48,21 @@ export function Providers({ path, told, states, title, lead, signal, actions, op
         button(`Test ${name}`, { class: "secondary", on: { click: () => test(provider) } }, "Test"),
         button(`Change key of ${name}`, { class: "secondary", on: { click: (event) => changeKey(provider, event.target.closest("li")) } }, "Change key"),
         button(`Request settings of ${name}`, { class: "secondary", on: { click: (event) => changeSettings(provider, event.target.closest("li")) } }, "Request settings"),
-        button(`Remove ${name}`, { class: "quiet icon-only", title: "Remove", on: { click: () => drop(provider) } }, icon("trash"))));
+        button(`Remove ${name}`, { class: "quiet icon-only", title: "Remove", on: { click: () => removeProvider(provider) } }, icon("trash"))));
   }
 
-  async function refresh(said) {
-    const [again, status] = await Promise.all([get(path, { signal }), get("/api/llm/status", { signal })]);
-    providers = again.providers;
+  async function refresh(confirmation) {
+    const [listing, status] = await Promise.all([get(path, { signal }), get("/api/llm/status", { signal })]);
+    providers = listing.providers;
     for (const name of Object.keys(states)) delete states[name];
     Object.assign(states, status.providers);
     draw();
-    if (!said) return;
-    fill(message, el("p", { class: "notice" }, sentence(said)));
+    if (!confirmation) return;
+    fill(message, el("p", { class: "notice" }, sentence(confirmation)));
     message.scrollIntoView({ block: "nearest" });
   }
 
-  async function act(work) {
+  async function testAndRefresh(work) {
     fill(message, el("p", { class: "fine" }, "Testing the provider…"));
     try {
       await refresh((await work()).message);
@@ -72,7 +72,7 @@ export function Providers({ path, told, states, title, lead, signal, actions, op
   }
 
   function test(provider) {
-    return act(() => post(`${path}/${provider.id}/test`, {}, { signal }));
+    return testAndRefresh(() => post(`${path}/${provider.id}/test`, {}, { signal }));
   }
 
   function changeKey(provider, item) {
@@ -80,7 +80,7 @@ export function Providers({ path, told, states, title, lead, signal, actions, op
     const key = Field(`New key for ${provider.name}`, { type: "password", autocomplete: "off", required: true });
     const form = el("form", { class: "key-form", on: { submit: (event) => {
       event.preventDefault();
-      act(() => put(`${path}/${provider.id}`, { api_key: key.input.value.trim() }, { signal }));
+      testAndRefresh(() => put(`${path}/${provider.id}`, { api_key: key.input.value.trim() }, { signal }));
     } } }, key.node, button("Save and test", { type: "submit", class: "secondary" }));
     item.querySelector(".row-words").append(form);
     key.input.focus();
@@ -88,12 +88,12 @@ export function Providers({ path, told, states, title, lead, signal, actions, op
 
   function changeSettings(provider, item) {
     if (item.querySelector("form")) return;
-    const form = RequestSettings(provider, (changes) => act(() => put(`${path}/${provider.id}`, changes, { signal })));
+    const form = RequestSettings(provider, (changes) => testAndRefresh(() => put(`${path}/${provider.id}`, changes, { signal })));
     item.querySelector(".row-words").append(form);
     form.querySelector("textarea").focus();
   }
 
-  async function drop(provider) {
+  async function removeProvider(provider) {
     if (!(await confirm(`Remove ${provider.name}?`, "Its key is deleted, and its models are no longer available.", "Remove"))) return;
     try {
       await remove(`${path}/${provider.id}`, { signal });
@@ -107,8 +107,8 @@ export function Providers({ path, told, states, title, lead, signal, actions, op
   async function add(body) {
     fill(message, el("p", { class: "fine" }, "Testing the provider…"));
     try {
-      const made = await post(path, body, { signal });
-      await refresh(made.message);
+      const response = await post(path, body, { signal });
+      await refresh(response.message);
       return null;
     } catch (problem) {
       fill(message);
@@ -127,32 +127,32 @@ function Fixed(name, state) {
 
 function State(state) {
   if (!state) return null;
-  return el("span", { class: "badge provider-state", data: { state: state.status } }, WORDS[state.status] ?? state.status);
+  return el("span", { class: "badge provider-state", data: { state: state.status } }, STATE_LABELS[state.status] ?? state.status);
 }
 
 function Trouble(state) {
   if (!state) return null;
-  const open = (state.circuits ?? []).filter((one) => one.circuit !== "closed").map((one) => one.model);
+  const paused = (state.circuits ?? []).filter((circuit) => circuit.circuit !== "closed").map((circuit) => circuit.model);
   const failure = state.last_failure;
   return [
     state.message && el("p", { class: "fine" }, sentence(state.message)),
-    open.length > 0 && el("p", { class: "fine" }, `Paused after failures: ${open.join(", ")}.`),
+    paused.length > 0 && el("p", { class: "fine" }, `Paused after failures: ${paused.join(", ")}.`),
     failure && el("p", { class: "fine" }, `Last failure ${when(failure.at)}, ${failure.model}${failure.message ? `: ${failure.message}` : ""}`),
   ];
 }
 
-function AddForm(told, add, open) {
-  const known = told.known.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : each.name]);
-  if (told.takes_addresses) known.push([OTHER, "Other (by address)"]);
-  const which = Choice("Provider", { value: known[0]?.[0], on: { change: show } }, known);
+function AddForm(listing, add, open) {
+  const providerOptions = listing.known.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : each.name]);
+  if (listing.takes_addresses) providerOptions.push([OTHER, "Other (by address)"]);
+  const providerChoice = Choice("Provider", { value: providerOptions[0]?.[0], on: { change: show } }, providerOptions);
   const name = Field("Name of the provider", { maxLength: 32, autocomplete: "off" }, "Its models are called name/model.");
   const url = Field("Address", { type: "url", autocomplete: "off", placeholder: "https://…/v1" });
-  const kind = Choice("API format", { value: "openai" }, told.kinds.map((each) => [each, each]));
+  const kind = Choice("API format", { value: "openai" }, listing.kinds.map((each) => [each, each]));
   const key = Field("Key", { type: "password", autocomplete: "off" }, "Tested when saved, stored encrypted, and never shown again.");
   const force = el("input", { type: "checkbox", "aria-label": "Save even if it cannot be reached" });
   const message = el("div", { class: "step-message" });
   const form = el("form", { class: "provider-form", on: { submit } },
-    which.node, name.node, url.node, kind.node, key.node,
+    providerChoice.node, name.node, url.node, kind.node, key.node,
     el("label", { class: "check" }, force, "Save even if it cannot be reached"),
     message, button("Save and test", { type: "submit", class: "secondary" }));
   show();
@@ -161,31 +161,31 @@ function AddForm(told, add, open) {
   if (open) {
     requestAnimationFrame(() => {
       node.scrollIntoView({ block: "center" });
-      which.input.focus({ preventScroll: true });
+      providerChoice.input.focus({ preventScroll: true });
     });
   }
   return node;
 
   function chosen() {
-    return told.known.find((each) => each.name === which.input.value);
+    return listing.known.find((each) => each.name === providerChoice.input.value);
   }
 
   function show() {
-    const one = chosen();
-    name.node.hidden = Boolean(one);
-    kind.node.hidden = Boolean(one);
-    url.node.hidden = Boolean(one?.base_url) || !told.takes_addresses;
-    key.input.required = one?.needs_key ?? false;
-    name.input.required = !one;
+    const preset = chosen();
+    name.node.hidden = Boolean(preset);
+    kind.node.hidden = Boolean(preset);
+    url.node.hidden = Boolean(preset?.base_url) || !listing.takes_addresses;
+    key.input.required = preset?.needs_key ?? false;
+    name.input.required = !preset;
     url.input.required = !url.node.hidden;
   }
 
   async function submit(event) {
     event.preventDefault();
     fill(message);
-    const one = chosen();
-    const body = { name: one?.name ?? name.input.value.trim(), force: force.checked };
-    if (!one) body.kind = kind.input.value;
+    const preset = chosen();
+    const body = { name: preset?.name ?? name.input.value.trim(), force: force.checked };
+    if (!preset) body.kind = kind.input.value;
     if (!url.node.hidden) body.base_url = url.input.value.trim();
     if (key.input.value) body.api_key = key.input.value.trim();
     const problem = await add(body);

@@ -6,7 +6,7 @@ import { idOf } from "./reading.js";
 import { Alert } from "./states.js";
 
 const ENCODINGS = [
-  ["utf-8", "Unicode (UTF-8)"], ["utf-16le", "Unicode (UTF-16, little end first)"], ["utf-16be", "Unicode (UTF-16, big end first)"],
+  ["utf-8", "Unicode (UTF-8)"], ["utf-16le", "Unicode (UTF-16, little-endian)"], ["utf-16be", "Unicode (UTF-16, big-endian)"],
   ["windows-1252", "Western Europe (Windows-1252)"], ["iso-8859-15", "Western Europe (ISO 8859-15)"], ["macintosh", "Western Europe (Macintosh)"],
   ["windows-1250", "Central Europe (Windows-1250)"], ["iso-8859-2", "Central Europe (ISO 8859-2)"], ["windows-1257", "Baltic (Windows-1257)"],
   ["windows-1251", "Cyrillic (Windows-1251)"], ["koi8-r", "Cyrillic (KOI8-R)"], ["ibm866", "Cyrillic (DOS 866)"],
@@ -20,23 +20,23 @@ const ENCODINGS = [
 export function ReadAgain(stored, { onRead, signal }) {
   const message = el("div", { class: "step-message" });
   if (stored.encoding) {
-    const now = stored.encoding.toLowerCase();
-    const known = ENCODINGS.some(([label]) => label === now) ? ENCODINGS : [[now, stored.encoding], ...ENCODINGS];
-    const choice = Choice("Encoding", { value: now }, known, `It was read as ${stored.encoding}. Choose another if characters look wrong.`);
+    const current = stored.encoding.toLowerCase();
+    const encodings = ENCODINGS.some(([label]) => label === current) ? ENCODINGS : [[current, stored.encoding], ...ENCODINGS];
+    const choice = Choice("Encoding", { value: current }, encodings, `It was read as ${stored.encoding}. Choose another if characters look wrong.`);
     return el("details", { class: "read-again" },
       el("summary", null, "Wrong characters?"),
       el("form", { class: "inline-form", on: { submit: (event) => {
         event.preventDefault();
-        read({ encoding: choice.input.value });
+        startReading({ encoding: choice.input.value });
       } } }, choice.node, button("Read again", { type: "submit", class: "secondary" })),
       message);
   }
   return stored.status === "failed" && el("div", { class: "read-again" },
-    button("Try again", { class: "secondary", on: { click: () => read({}) } }), message);
+    button("Try again", { class: "secondary", on: { click: () => startReading({}) } }), message);
 
-  async function read(how) {
+  async function startReading(options) {
     try {
-      onRead(await post(`/api/documents/${encodeURIComponent(idOf(stored))}/read`, how, { signal }));
+      onRead(await post(`/api/documents/${encodeURIComponent(idOf(stored))}/read`, options, { signal }));
     } catch (problem) {
       if (!signal.aborted) fill(message, Alert(problem));
     }

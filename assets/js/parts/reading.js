@@ -2,8 +2,8 @@
 import { get } from "../api.js";
 import { bytes, plural, sentence } from "../format.js";
 
-const FIRST_MS = 700;
-const SLOWEST_MS = 4000;
+const INITIAL_POLL_MS = 700;
+const MAX_POLL_MS = 4000;
 
 /** The file name of a stored document. */
 export function nameOf(stored) {
@@ -31,7 +31,7 @@ export function describe(stored) {
 
 /** Polls a document while it is being processed. Calls `onNews(document)` for each update, the last one when processing has ended. */
 export async function follow(stored, { signal, onNews }) {
-  for (let wait = FIRST_MS; stored.status === "processing"; wait = Math.min(wait * 1.4, SLOWEST_MS)) {
+  for (let wait = INITIAL_POLL_MS; stored.status === "processing"; wait = Math.min(wait * 1.4, MAX_POLL_MS)) {
     await new Promise((resolve) => setTimeout(resolve, wait));
     if (signal.aborted) return;
     try {

@@ -15,7 +15,7 @@ export function settingsOf({ added }) {
 
 /** The form. `save` receives the filled-in fields; an empty field keeps the stored value. */
 export function RequestSettings(provider, save) {
-  const fault = el("p", { class: "fine", role: "alert" });
+  const error = el("p", { class: "fine", role: "alert" });
   const boxes = FIELDS.map(([name, label, sample]) => {
     const input = el("textarea", { rows: 2, spellcheck: "false", placeholder: sample, "aria-label": `${label} of ${provider.name}, as JSON` });
     return { name, label, input, node: el("label", { class: "field" }, el("span", null, label), input) };
@@ -28,7 +28,7 @@ export function RequestSettings(provider, save) {
       try {
         changes[name] = JSON.parse(input.value);
       } catch {
-        fault.textContent = `${label}: not valid JSON.`;
+        error.textContent = `${label}: not valid JSON.`;
         return input.focus();
       }
     }
@@ -36,5 +36,5 @@ export function RequestSettings(provider, save) {
   }
   return el("form", { class: "key-form request-settings", on: { submit } },
     el("p", { class: "fine" }, "JSON objects. Stored values are encrypted and never shown; {} clears a field."),
-    boxes.map(({ node }) => node), fault, button("Save and test", { type: "submit", class: "secondary" }));
+    boxes.map(({ node }) => node), error, button("Save and test", { type: "submit", class: "secondary" }));
 }

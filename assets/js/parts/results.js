@@ -8,7 +8,7 @@ import { Helpful } from "./helpful.js";
 import { markdown, withoutTitle } from "./markdown.js";
 import { factsOf, Letter, remarksOf } from "./letter.js";
 import { nameOf } from "./model-name.js";
-import { lastWords, panelStages, placeOf, synthesis } from "./run-model.js";
+import { lastTexts, panelStages, placeOf, synthesis } from "./run-model.js";
 import { SourceList } from "./sources.js";
 import { MembersView } from "../results/members.js";
 import { optionalViews } from "../results/views.js";
@@ -30,8 +30,8 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
   const open = (view) => tabs.choose(views.indexOf(view));
   const views = [
     ["Side by Side", () => MembersView(context)],
-    ["All answers", () => combined(context), "Combined"],
-    ["Answer", () => ultra(context), "Ultra Analysis"],
+    ["All answers", () => CombinedView(context), "Combined"],
+    ["Answer", () => SynthesisView(context), "Ultra Analysis"],
     ...optionalViews(run, { models, names: ["Disagreement Map", "Differences", "Cost and Time"], panel, context, open, members: () => views[0] }),
   ].filter(Boolean);
   const tabs = Tabs("Views of the result", panel, views, synthesis(run)?.text ? 2 : 0);
@@ -40,7 +40,7 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
 
   return el("section", { class: "results-container", "aria-label": "Results", data: { component: "AnalysisResults" } },
     el("div", { class: "analysis-results" },
-      el("header", { class: "results-head" }, !complete && headline, el("h1", { dir: "auto" }, ...question(run.prompt))),
+      el("header", { class: "results-head" }, !complete && headline, el("h1", { dir: "auto" }, ...foldedQuestion(run.prompt))),
       run.problem === BY_OWNER ? el("p", { class: "notice" }, "You stopped this run.") : run.problem && el("p", { class: "error-alert", role: "alert" }, `Error: ${sentence(run.problem)}`),
       Failures(run, models),
       run.degraded && Notes(run),
@@ -57,17 +57,17 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
 
 // Length in characters above which a question is folded, and what is shown of it: about two lines on a phone, so that
 // its answer starts near the top.
-const FOLDED = 120;
-const SHOWN = 84;
+const FOLD_THRESHOLD = 120;
+const FOLDED_LENGTH = 84;
 
-function question(prompt) {
-  if (prompt.length <= FOLDED) return [prompt];
-  const rest = el("span", { hidden: true }, prompt.slice(SHOWN));
+function foldedQuestion(prompt) {
+  if (prompt.length <= FOLD_THRESHOLD) return [prompt];
+  const rest = el("span", { hidden: true }, prompt.slice(FOLDED_LENGTH));
   const more = button("Show more", { class: "link-button", on: { click: () => {
     rest.hidden = false;
     more.remove();
   } } });
-  return [prompt.slice(0, SHOWN), rest, " ", more];
+  return [prompt.slice(0, FOLDED_LENGTH), rest, " ", more];
 }
 
 function Facts(run, models, patterns) {
@@ -95,12 +95,12 @@ function Failures(run, models) {
   if (failed.length === 0) return null;
   const names = [...new Set(failed.map((member) => nameOf(member.model, models).name))];
   const others = run.stages.flatMap((stage) => stage.members.filter((member) => member.insteadOf && member.status === "done"));
-  const stoodIn = new Set(others.map((member) => `${nameOf(member.model, models).name} answered in the place of ${nameOf(member.insteadOf, models).name}.`));
+  const fallbackNotes = new Set(others.map((member) => `${nameOf(member.model, models).name} answered in place of ${nameOf(member.insteadOf, models).name}.`));
   return el("p", { class: "notice" },
-    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...stoodIn, "The other members' answers are complete; see Side by Side for the reasons."].join(" "));
+    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...fallbackNotes, "The other members' answers are complete; see Side by Side for the reasons."].join(" "));
 }
 
-function Remarks(member) {
+function MemberRemarks(member) {
   const words = remarksOf(member);
   return words && el("p", { class: "member-state" }, words);
 }
@@ -114,60 +114,60 @@ function Notes({ notes, degraded }) {
     el("ul", null, shown.map((note) => el("li", null, sentence(note)))));
 }
 
-function combined(context) {
+function CombinedView(context) {
   const { run, models } = context;
   return el("div", { class: "combined" },
-    sheet(context, true),
-    lastWords(run).map((member) => el("article", { class: "combined-member" },
+    AnswerSheet(context, true),
+    lastTexts(run).map((member) => el("article", { class: "combined-member" },
       el("header", { class: "member-head" },
         Letter(member.letter),
         el("div", { class: "member-title" }, el("h2", null, nameOf(member.model, models).name), el("p", { class: "fine" }, factsOf(member))),
         CopyButton(`Copy the answer of ${nameOf(member.model, models).name}`, () => member.text)),
-      Remarks(member),
-      member.text ? el("div", { class: "prose" }, markdown(member.text, Citer(run, lastPlace(run, member)))) : el("p", { class: "notice" }, sentence(member.problem) || "It did not answer."))));
+      MemberRemarks(member),
+      member.text ? el("div", { class: "prose" }, markdown(member.text, Citer(run, lastPlaceOf(run, member)))) : el("p", { class: "notice" }, sentence(member.problem) || "It did not answer."))));
 }
 
 // The stage that contains a member's last text.
-function lastPlace(run, member) {
+function lastPlaceOf(run, member) {
   const stage = panelStages(run).find((each) => each.members.includes(member));
   return stage ? placeOf(stage, member) : { stage: "", model: member.model, letter: member.letter };
 }
 
-function ultra(context) {
+function SynthesisView(context) {
   const { run, models } = context;
   return el("div", { class: "ultra" },
-    sheet(context),
+    AnswerSheet(context),
     el("aside", { class: "legend", "aria-label": "Members" },
       el("h2", null, "The panel"),
-      el("ul", null, lastWords(run).map((member) => el("li", null, Letter(member.letter), el("span", null,
+      el("ul", null, lastTexts(run).map((member) => el("li", null, Letter(member.letter), el("span", null,
         nameOf(member.model, models).name,
         el("span", { class: "fine" }, member.status === "failed" ? "did not answer" : factsOf(member)))))),
       el("p", { class: "fine" }, "Letters in the text name these members. Agreement between models is a hint, not a proof: check what matters against the sources.")));
 }
 
 // A vote's answer is the text of a member who voted for the winner.
-function author(run, member, models) {
+function authorLine(run, member, models) {
   const voter = run.ballot && run.models[run.ballot.answer_by.charCodeAt(0) - 65];
   return voter ? `In the words of ${run.ballot.answer_by} (${nameOf(voter, models).name})` : `Written by ${nameOf(member.model, models).name}`;
 }
 
-// `titled` for a view that shows other texts as well.
-function sheet({ run, models, own }, titled = false) {
+// `hasTitle` shows a heading, for views that contain other texts as well.
+function AnswerSheet({ run, models, own }, hasTitle = false) {
   const member = synthesis(run);
   if (!member?.text) {
     return el("p", { class: "notice" }, run.status === "completed"
       ? "There is no synthesis. The members' answers are in Side by Side."
-      : "The run ended before the synthesis was written. The members' answers until then are kept.");
+      : "The run ended before the synthesis was written. The members' answers so far are kept.");
   }
   return el("article", { class: "sheet", "aria-label": "Answer" },
     // The tab is the title, but the headings of the text need one above them.
-    titled
+    hasTitle
       ? el("header", { class: "member-head" }, el("div", { class: "member-title" }, el("h2", null, "Answer")))
       : el("h2", { class: "visually-hidden" }, "Answer"),
-    Remarks(member),
+    MemberRemarks(member),
     el("div", { class: "prose reading" }, withoutTitle(markdown(member.text, Citer(run, null)))),
     el("footer", { class: "sheet-end" },
-      el("p", { class: "fine" }, `${author(run, member, models)} · ${[factsOf(member), plural(member.text.length, "character")].filter(Boolean).join(" · ")}`),
+      el("p", { class: "fine" }, `${authorLine(run, member, models)} · ${[factsOf(member), plural(member.text.length, "character")].filter(Boolean).join(" · ")}`),
       CopyButton("Copy answer", () => member.text)),
     run.ballot && Ballot(run.ballot),
     own && Helpful(run));

@@ -1,12 +1,12 @@
 // Applies live events to the analysis model (run-model.js). Pure: creates no elements and sends no requests.
-import { isFinal, isStop, memberOf, stageOf, untold } from "./run-model.js";
+import { isFinal, isStop, memberOf, stageOf, lacksAttempts } from "./run-model.js";
 
 /** Applies one event. Returns the member whose text or state changed, if any. */
 export function apply(run, name, data) {
   run.version += 1;
   switch (name) {
     case "analysis.started":
-      return void begin(run, data);
+      return void applyStart(run, data);
     case "stage.started":
       return void Object.assign(stageOf(run, data.stage), { status: "running" });
     case "stage.completed":
@@ -15,7 +15,7 @@ export function apply(run, name, data) {
       });
     case "member.started":
       return change(run, data, (member) => {
-        const instead = member.insteadOf ? `in the place of ${member.insteadOf}` : "";
+        const instead = member.insteadOf ? `in place of ${member.insteadOf}` : "";
         Object.assign(member, { text: "", reasoning: "", status: "running", problem: "", note: instead });
       });
     case "member.delta":
@@ -38,22 +38,22 @@ export function apply(run, name, data) {
       }));
     case "member.failed":
       return change(run, data, (member, stage) => {
-        const note = [data.retried && untold(data.error) && "Called more than once.", data.fallback && `${data.fallback} takes its place.`];
+        const note = [data.retried && lacksAttempts(data.error) && "Called more than once.", data.fallback && `${data.fallback} takes its place.`];
         // A stopped or skipped member did not fail.
         if (isStop(data.error)) Object.assign(member, { status: "stopped", problem: "", note: "" });
         else Object.assign(member, { status: "failed", problem: data.error, note: note.filter(Boolean).join(" ") });
-        if (data.fallback) seat(run, stage, data.fallback, member);
+        if (data.fallback) addFallback(run, stage, data.fallback, member);
       });
     case "analysis.completed":
     case "analysis.failed":
     case "analysis.cancelled":
-      return void end(run, name.slice("analysis.".length), data);
+      return void applyEnd(run, name.slice("analysis.".length), data);
     default:
       return null;
   }
 }
 
-function begin(run, data) {
+function applyStart(run, data) {
   Object.assign(run, {
     status: "running", pattern: data.pattern ?? run.pattern, models: data.models ?? run.models,
     ultra: data.ultra_model ?? run.ultra, estimate: data.estimate ?? null,
@@ -66,7 +66,7 @@ function begin(run, data) {
   });
 }
 
-function end(run, status, data) {
+function applyEnd(run, status, data) {
   run.status = status;
   run.problem = data.error ?? data.reason ?? "";
   run.totals = {
@@ -86,7 +86,7 @@ function end(run, status, data) {
 }
 
 // A fallback takes over the letter of the failed member; a chain of fallbacks leads back to the planned member.
-function seat(run, stage, model, failed) {
+function addFallback(run, stage, model, failed) {
   const planned = failed.insteadOf || failed.model;
   const member = memberOf(run, stage, model);
   // A fallback that is itself a panel member keeps its own slot.

@@ -32,7 +32,7 @@ export function panelStages(run) {
 }
 
 /** The last text of each member, or of its fallback, in panel order; a member that failed late keeps its last text. */
-export function lastWords(run) {
+export function lastTexts(run) {
   return run.models.map((model) => {
     const all = panelStages(run).filter((stage) => stage.name !== "tie").flatMap((stage) => stage.members.filter((member) => member.model === model || member.insteadOf === model));
     return all.filter((member) => member.text).at(-1) ?? all.at(-1) ?? newMember(run, model);
@@ -46,7 +46,7 @@ export function isFinal(who, stage) {
 
 /** The stage with this name, added if it does not exist yet. */
 export function stageOf(run, name) {
-  let stage = run.stages.find((known) => known.name === name);
+  let stage = run.stages.find((existing) => existing.name === name);
   if (!stage) {
     stage = { name, status: "waiting", members: [], final: name === "ultra", ownDeltas: false };
     run.stages.push(stage);
@@ -71,7 +71,7 @@ export function letterAt(place) {
 
 /** The member of a stage, added if it does not exist yet. */
 export function memberOf(run, stage, model) {
-  let member = stage.final ? stage.members[0] : stage.members.find((known) => known.model === model);
+  let member = stage.final ? stage.members[0] : stage.members.find((existing) => existing.model === model);
   if (!member) {
     member = newMember(run, model);
     stage.members.push(member);
@@ -82,7 +82,7 @@ export function memberOf(run, stage, model) {
 }
 
 /** Whether an error message does not yet contain the number of attempts. */
-export function untold(problem) {
+export function lacksAttempts(problem) {
   return !/\basked \d+ times\b/.test(problem);
 }
 
@@ -113,15 +113,15 @@ export function fromStored(stored) {
   run.ballot = stored.ballot ?? null;
   run.sources = stored.sources ?? results.sources ?? [];
   const stages = results.stages ?? [];
-  stages.forEach((told) => {
-    const stage = stageOf(run, told.name ?? told.stage);
-    Object.assign(stage, { status: "done", final: isFinal(told.who, stage.name) });
+  stages.forEach((storedStage) => {
+    const stage = stageOf(run, storedStage.name ?? storedStage.stage);
+    Object.assign(stage, { status: "done", final: isFinal(storedStage.who, stage.name) });
     // A failed synthesizer attempt precedes its fallback's text.
-    for (const answer of told.answers ?? []) {
+    for (const answer of storedStage.answers ?? []) {
       for (const earlier of answer.earlier ?? []) {
-        restore(seatFor(run, stage, earlier.model), { ...earlier, letter: answer.letter, stoodIn: answer.model });
+        fillMember(addSlot(run, stage, earlier.model), { ...earlier, letter: answer.letter, stoodIn: answer.model });
       }
-      restore(seatFor(run, stage, answer.model), answer);
+      fillMember(addSlot(run, stage, answer.model), answer);
     }
     stage.members.sort((a, b) => a.letter.length - b.letter.length || (a.letter < b.letter ? -1 : 1));
   });
@@ -130,32 +130,32 @@ export function fromStored(stored) {
   if (results.ultra_response && !synthesis(run)?.text) {
     const stage = stageOf(run, "ultra");
     stage.status = "done";
-    restore(memberOf(run, stage, run.ultra), { text: results.ultra_response });
+    fillMember(memberOf(run, stage, run.ultra), { text: results.ultra_response });
   }
-  const told = results.performance ?? stored.performance;
-  if (told) {
+  const performance = results.performance ?? stored.performance;
+  if (performance) {
     run.totals = {
-      ms: (told.total_time_seconds ?? 0) * 1000, cost: told.cost_usd, incomplete: told.cost_incomplete,
-      usage: told.usage ?? usageOf(told.token_counts), cached: told.cached,
+      ms: (performance.total_time_seconds ?? 0) * 1000, cost: performance.cost_usd, incomplete: performance.cost_incomplete,
+      usage: performance.usage ?? usageOf(performance.token_counts), cached: performance.cached,
     };
   }
   return run;
 }
 
 // One model may be the fallback of several members: each answer gets its own slot, except the final one.
-function seatFor(run, stage, model) {
+function addSlot(run, stage, model) {
   if (stage.final) return memberOf(run, stage, model);
   const member = newMember(run, model);
   stage.members.push(member);
   return member;
 }
 
-function restore(member, answer) {
+function fillMember(member, answer) {
   // A stopped call is not an error: its text is a partial answer.
   const stopped = answer.status === "stopped" || isStop(textOf(answer.error));
   const problem = stopped ? "" : textOf(answer.error);
   if (problem && member.text) return;
-  const note = [answer.tries > 1 && untold(problem) && `Called ${answer.tries} times.`, answer.stoodIn && `${answer.stoodIn} took its place.`];
+  const note = [answer.tries > 1 && lacksAttempts(problem) && `Called ${answer.tries} times.`, answer.stoodIn && `${answer.stoodIn} took its place.`];
   Object.assign(member, {
     letter: answer.letter ?? member.letter, text: answer.text ?? "", reasoning: answer.reasoning ?? "",
     problem, note: note.filter(Boolean).join(" "), status: stopped ? "stopped" : problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,
@@ -169,11 +169,11 @@ function textOf(problem) {
   return typeof problem === "string" ? problem : problem.detail ?? problem.message ?? problem.kind ?? "failed";
 }
 
-function usageOf(counts) {
-  if (!counts) return null;
-  if (typeof counts.input === "number") return counts;
+function usageOf(tokenCounts) {
+  if (!tokenCounts) return null;
+  if (typeof tokenCounts.input === "number") return tokenCounts;
   const sum = { input: 0, output: 0 };
-  for (const each of Object.values(counts)) {
+  for (const each of Object.values(tokenCounts)) {
     if (typeof each === "number") sum.output += each;
     else {
       sum.input += each?.input ?? 0;

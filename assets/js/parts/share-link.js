@@ -14,27 +14,27 @@ export function ShareButton(id, shared = false) {
   draw(shared);
   return node;
 
-  function draw(now) {
-    shared = now;
+  function draw(isShared) {
+    shared = isShared;
     node.textContent = shared ? "Shared" : "Share";
-    node.setAttribute("aria-label", shared ? "Shared by link: change" : "Share");
+    node.setAttribute("aria-label", shared ? "Shared by link; change" : "Share");
   }
 
   async function open() {
     const body = el("div", { class: "share-body" });
-    const done = openDialog("Share this result", body);
-    if (shared) known(body);
-    else await make(body);
-    await done;
+    const closed = openDialog("Share this result", body);
+    if (shared) showExisting(body);
+    else await createLink(body);
+    await closed;
   }
 
-  function known(body) {
+  function showExisting(body) {
     fill(body,
       el("p", null, "This result already has a link, which is not shown again. A new link replaces it."),
-      el("div", { class: "actions" }, Stop(body), button("Create new link", { class: "primary", on: { click: () => make(body) } })));
+      el("div", { class: "actions" }, StopButton(body), button("Create new link", { class: "primary", on: { click: () => createLink(body) } })));
   }
 
-  async function make(body) {
+  async function createLink(body) {
     try {
       const { url } = await post(path);
       draw(true);
@@ -44,14 +44,14 @@ export function ShareButton(id, shared = false) {
         el("p", null, "Anyone with this link can read the question, the answers, and the quoted passages, without an account, until you stop sharing."),
         el("p", { class: "key-line" }, el("code", null, address), copy),
         el("p", { class: "fine" }, "Copy it now. It is not shown again."),
-        el("div", { class: "actions" }, Stop(body), button("Done", { class: "primary", on: { click: () => close(body) } })));
+        el("div", { class: "actions" }, StopButton(body), button("Done", { class: "primary", on: { click: () => close(body) } })));
       copy.focus();
     } catch (problem) {
       fill(body, el("p", { class: "error-message" }, sentence(problem.message)));
     }
   }
 
-  function Stop(body) {
+  function StopButton(body) {
     return button("Stop sharing", { class: "secondary", on: { click: async () => {
       try {
         await remove(path);

@@ -14,28 +14,28 @@ import { Loading } from "./states.js";
  * passages that were given to the models, `remark` is the result of the citation's check, `analysis` the ID of the
  * analysis that cites it.
  */
-export function showPlace({ id, page, span = null, sources = [], remark = "", doubtful = false, analysis = "" }) {
-  const stop = new AbortController();
+export function showSourcePage({ id, page, span = null, sources = [], remark = "", doubtful = false, analysis = "" }) {
+  const controller = new AbortController();
   const body = el("div", { class: "source-page" }, Loading("Loading the page"));
   const title = sources[0] ? placeName(sources[0]) : `Page ${page}`;
   openDialog(title, [
     remark && el("p", { class: doubtful ? "notice suspicious" : "notice verified-words" }, icon(doubtful ? "warning" : "check"), el("span", null, `${remark[0].toUpperCase()}${remark.slice(1)}.`)),
     body,
-  ], { kind: "sheet" }).then(() => stop.abort());
+  ], { kind: "sheet" }).then(() => controller.abort());
   show();
 
   async function show() {
     const spans = span ? [span] : sources.filter((source) => source.page === page && source.end > source.start);
     try {
-      if (!id || !user.get()) return fill(body, Kept(sources, ""));
-      const stored = await get(`/api/documents/${encodeURIComponent(id)}`, { signal: stop.signal });
-      if (stored.status !== "processed") return fill(body, Kept(sources, "The document cannot be opened at the moment; this is what was given to the models."));
-      const reader = PageReader(stored, { signal: stop.signal, level: 3 });
+      if (!id || !user.get()) return fill(body, StoredPassages(sources, ""));
+      const stored = await get(`/api/documents/${encodeURIComponent(id)}`, { signal: controller.signal });
+      if (stored.status !== "processed") return fill(body, StoredPassages(sources, "The document cannot be opened at the moment; this is what was given to the models."));
+      const reader = PageReader(stored, { signal: controller.signal, level: 3 });
       fill(body, reader.node, link(addressOf(id, page, spans[0] ?? null, analysis), `Open ${nameOf(stored)}`, { target: "_blank" }));
       reader.go(page, spans[0] ?? null, spans.slice(1));
     } catch (problem) {
-      if (stop.signal.aborted) return;
-      fill(body, Kept(sources, problem.status === 404
+      if (controller.signal.aborted) return;
+      fill(body, StoredPassages(sources, problem.status === 404
         ? "The document has been deleted, so this can no longer be looked up in it."
         : "The document could not be opened; this is what was given to the models."));
     }
@@ -43,10 +43,10 @@ export function showPlace({ id, page, span = null, sources = [], remark = "", do
 }
 
 // The passages stored with the analysis, for pages that are no longer available.
-function Kept(sources, why) {
+function StoredPassages(sources, reason) {
   const texts = sources.filter((source) => source.text);
   return [
-    why && el("p", { class: "notice" }, why),
+    reason && el("p", { class: "notice" }, reason),
     texts.map((source) => el("blockquote", { class: "source-text", dir: "auto" }, source.text)),
     texts.length === 0 && el("p", { class: "fine" }, "The passage itself was not kept."),
   ];

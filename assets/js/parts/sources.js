@@ -3,11 +3,11 @@ import { button, el } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
 import { toast } from "./toast.js";
 
-/** Opens a page of a document with a span highlighted; takes the arguments of `showPlace`, whose code is loaded on first use. */
+/** Opens a page of a document with a span highlighted; takes the arguments of `showSourcePage`, whose code is loaded on first use. */
 export async function openPlace(place) {
   try {
-    const { showPlace } = await import("./source-page.js");
-    showPlace(place);
+    const { showSourcePage } = await import("./source-page.js");
+    showSourcePage(place);
   } catch (problem) {
     toast(sentence(problem.message), "failed");
   }

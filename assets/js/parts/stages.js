@@ -24,14 +24,14 @@ export function stageHelp(name) {
 /** Returns `{node, draw(run, chosen)}`; `onChoose(name)` is called when a stage is selected. */
 export function StagePath(onChoose) {
   const node = el("ol", { class: "stage-path", "aria-label": "Stages" });
-  let drawn = "";
+  let drawnState = "";
   return {
     node,
     draw(run, chosen) {
-      const now = JSON.stringify([chosen, run.stages.map((stage) => [stage.name, stage.status, stateOf(stage)])]);
-      if (now === drawn) return;
-      drawn = now;
-      const items = run.stages.map((stage, index) => step(stage, index, chosen, onChoose));
+      const snapshot = JSON.stringify([chosen, run.stages.map((stage) => [stage.name, stage.status, stateOf(stage)])]);
+      if (snapshot === drawnState) return;
+      drawnState = snapshot;
+      const items = run.stages.map((stage, index) => StageItem(stage, index, chosen, onChoose));
       // Restore the focus, which would be lost when the list is rebuilt.
       const focused = [...node.children].findIndex((item) => item.contains(document.activeElement));
       node.replaceChildren(...items);
@@ -40,7 +40,7 @@ export function StagePath(onChoose) {
   };
 }
 
-function step(stage, index, chosen, onChoose) {
+function StageItem(stage, index, chosen, onChoose) {
   const name = stageName(stage.name);
   const state = stateOf(stage);
   return el("li", { class: `stage ${stage.status}` },

@@ -9,9 +9,9 @@ export function Loading(text) {
 
 /** Shows a loading indicator in `place` after a short delay; returns a function that removes it. */
 export function Waiting(place, text) {
-  const patience = setTimeout(() => fill(place, Loading(text)), 150);
+  const timer = setTimeout(() => fill(place, Loading(text)), 150);
   return () => {
-    clearTimeout(patience);
+    clearTimeout(timer);
     fill(place);
   };
 }
@@ -45,7 +45,7 @@ export function Alert(problem) {
 }
 
 /** A short hint that the form is incomplete. */
-export function Missing(text, id) {
+export function FormHint(text, id) {
   return el("p", { class: "error-message", role: "alert", id }, text);
 }
 
@@ -54,7 +54,7 @@ const FOR_PROGRAMS = ["correct the request", "correct the fields named in detail
 
 // The message and resolution to show. Browsers word a failed script load differently, and none of them helpfully.
 function wordsOf({ message, resolution }) {
-  const [what, help] = /imported module|importing a module/i.test(message)
+  const [cause, resolutionText] = /imported module|importing a module/i.test(message)
     ? ["part of this page could not be loaded", "press again to retry"] : [message, resolution];
-  return [sentence(what), !FOR_PROGRAMS.includes(help) && sentence(help)].filter(Boolean);
+  return [sentence(cause), !FOR_PROGRAMS.includes(resolutionText) && sentence(resolutionText)].filter(Boolean);
 }

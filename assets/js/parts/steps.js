@@ -4,8 +4,8 @@ import { button, el, fill, icon, keepPlace, link } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
 import { Depth, Documents, Panel, Pattern, Plan, Question, RecipeChoice, Settings, Writer } from "../workbench/fields.js";
-import { INTRO, MODELS, ONE, OPTIONS, PROMPT } from "../workbench/draft.js";
-import { Alert, Missing, Waiting } from "./states.js";
+import { INTRO, MODELS, SINGLE_PAGE, OPTIONS, PROMPT } from "../workbench/draft.js";
+import { Alert, FormHint, Waiting } from "./states.js";
 import { Suggestions } from "./suggestions.js";
 
 const ORDER = [PROMPT, MODELS, OPTIONS];
@@ -24,26 +24,26 @@ function intro({ data, to, arrange }) {
       el("p", { class: "lead" }, "Ask a panel of language models about your documents. They answer independently and review each other, and one of them writes the answer, with links to the passages it cites."),
       el("div", { class: "actions" },
         button("Start", { class: "primary large", on: { click: () => to(PROMPT) } }, "Start", icon("arrow")),
-        user.get() && button("Everything on one screen", { class: "secondary large", on: { click: () => arrange(ONE) } }),
+        user.get() && button("Everything on one screen", { class: "secondary large", on: { click: () => arrange(SINGLE_PAGE) } }),
         !user.get() && link("/login", "Sign in or create an account", { class: "button secondary large" })),
       !user.get() && el("p", { class: "fine" }, data.documents
         ? "Without an account you can try the demo algorithms, also with your own documents. Everything is deleted after a day."
         : "Without an account you can try the demo algorithms. Documents and history need one."),
       user.get() && demoOnly && el("p", { class: "fine" }, "No model provider is set up on this server, so the panel consists of local demo algorithms. They work offline on the real text of your documents, and say so.")),
     el("ol", { class: "intro-how" },
-      how("A", "They answer alone", "Each model answers independently, so that one mistake does not spread."),
-      how("B", "They read each other", "Without names, in shuffled order: what counts is the argument."),
-      how("C", "One answer is written", "It shows what they agree on, where they differ, and what only one of them noticed.")));
+      HowItWorks("A", "They answer alone", "Each model answers independently, so that one mistake does not spread."),
+      HowItWorks("B", "They read each other", "Without names, in shuffled order: what counts is the argument."),
+      HowItWorks("C", "One answer is written", "It shows what they agree on, where they differ, and what only one of them noticed.")));
 }
 
-function how(letter, title, text) {
+function HowItWorks(letter, title, text) {
   return el("li", null,
     el("span", { class: `letter tint-${letter.charCodeAt(0) - 65}`, "aria-hidden": "true" }, letter),
     el("div", null, el("h2", null, title), el("p", null, text)));
 }
 
-function frame(name, title, { to, arrange }, { back, next, onNext, below }, ...content) {
-  const place = ORDER.indexOf(name);
+function StepForm(name, title, { to, arrange }, { back, next, onNext, below }, ...content) {
+  const stepIndex = ORDER.indexOf(name);
   const message = el("div", { class: "step-message" });
   const forward = next && button(next, { type: "submit", class: "primary" }, next, icon("arrow"));
   return el("form", {
@@ -54,8 +54,8 @@ function frame(name, title, { to, arrange }, { back, next, onNext, below }, ...c
       onNext(message);
     } },
   },
-  el("p", { class: "step-count" }, `Step ${place + 1} of ${ORDER.length} `,
-    button("All on one screen", { class: "link-button layout-choice", on: { click: () => arrange(ONE) } })),
+  el("p", { class: "step-count" }, `Step ${stepIndex + 1} of ${ORDER.length} `,
+    button("All on one screen", { class: "link-button layout-choice", on: { click: () => arrange(SINGLE_PAGE) } })),
   el("h1", { id: "step-title", tabindex: "-1" }, title),
   content, message,
   el("div", { class: "step-actions" },
@@ -65,48 +65,48 @@ function frame(name, title, { to, arrange }, { back, next, onNext, below }, ...c
 
 function prompt(context) {
   const { draft, to } = context;
-  const part = Question(context, () => part.input.form.requestSubmit(), "You can add documents in a later step.");
-  part.input.dataset.first = "";
-  return frame(PROMPT, "What do you want to know?", context, {
+  const field = Question(context, () => field.input.form.requestSubmit(), "You can add documents in a later step.");
+  field.input.dataset.first = "";
+  return StepForm(PROMPT, "What do you want to know?", context, {
     back: INTRO,
     next: "Next",
     onNext: (message) => {
       if (draft.prompt.trim()) return to(MODELS);
-      fill(message, Missing("Please write a question first"));
-      part.input.focus();
+      fill(message, FormHint("Please write a question first"));
+      field.input.focus();
     },
-  }, part.node);
+  }, field.node);
 }
 
 function models(context) {
   const { draft, data, to } = context;
-  const part = Panel(context);
-  const recipes = RecipeChoice({ ...context, onTake: part.draw });
-  return frame(MODELS, "Choose the panel", context, {
+  const field = Panel(context);
+  const recipes = RecipeChoice({ ...context, onTake: field.draw });
+  return StepForm(MODELS, "Choose the panel", context, {
     back: PROMPT,
     next: "Next",
     onNext: (message) => {
       if (draft.models.size > 0) return to(OPTIONS);
-      fill(message, Missing("Please select at least one model"));
-      part.node.querySelector("input:not(:disabled)")?.focus();
+      fill(message, FormHint("Please select at least one model"));
+      field.node.querySelector("input:not(:disabled)")?.focus();
     },
-  }, part.node, recipes.node, data.models.length === 0 && el("p", { class: "notice" }, "No model is available. An administrator can add a provider or turn on the demo algorithms."));
+  }, field.node, recipes.node, data.models.length === 0 && el("p", { class: "notice" }, "No model is available. An administrator can add a provider or turn on the demo algorithms."));
 }
 
 function options(context) {
   const { draft, signal } = context;
   const plan = Plan(context);
-  const bound = { ...context, changed: () => {
+  const boundContext = { ...context, changed: () => {
     context.changed();
     plan.update();
   } };
   const buttons = el("div", { class: "actions" });
-  const patterns = Pattern(bound);
+  const patterns = Pattern(boundContext);
   const suggestions = Suggestions({ prompt: draft.prompt, signal, onChoose: patterns.choose });
-  const documents = Documents(bound, drawButtons);
-  const form = frame(OPTIONS, "Documents and pattern", context, { back: MODELS, onNext: run, below: buttons },
+  const documents = Documents(boundContext, drawButtons);
+  const form = StepForm(OPTIONS, "Documents and pattern", context, { back: MODELS, onNext: run, below: buttons },
     el("section", { class: "step-part" }, documents),
-    el("section", { class: "step-part" }, patterns.node, suggestions.node, Depth(bound).node, Writer(bound).node, Settings(bound).node),
+    el("section", { class: "step-part" }, patterns.node, suggestions.node, Depth(boundContext).node, Writer(boundContext).node, Settings(boundContext).node),
     plan.node);
   plan.update();
 
@@ -120,9 +120,9 @@ function options(context) {
 
   async function run(message, _target, withDocuments = true) {
     for (const each of form.querySelectorAll(".step-actions button")) each.disabled = true;
-    const done = Waiting(message, "Starting");
+    const hideWaiting = Waiting(message, "Starting");
     const problem = await context.begin({ withDocuments });
-    done();
+    hideWaiting();
     for (const each of form.querySelectorAll(".step-actions button")) each.disabled = false;
     if (!problem) return;
     fill(message, Alert(problem));

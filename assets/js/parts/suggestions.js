@@ -4,9 +4,9 @@ import { get } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
 
 // Number of characters of the question that are sent: URL length is limited, and the beginning is enough.
-const READ = 1500;
+const MAX_SENT = 1500;
 // Score below which a suggestion would be a guess.
-const BAR = 0.25;
+const MIN_SCORE = 0.25;
 
 /** Returns `{node}`; `onChoose(id)` is called when a suggestion is accepted. */
 export function Suggestions({ prompt, signal, onChoose }) {
@@ -14,18 +14,18 @@ export function Suggestions({ prompt, signal, onChoose }) {
   load();
 
   async function load() {
-    let found;
+    let suggestions;
     try {
-      found = (await get("/api/patterns/suggest", { query: { prompt: prompt.slice(0, READ) }, signal })).suggestions;
+      suggestions = (await get("/api/patterns/suggest", { query: { prompt: prompt.slice(0, MAX_SENT) }, signal })).suggestions;
     } catch {
       // A failed request for suggestions is not reported.
       return;
     }
-    const fitting = found.filter((each) => each.score >= BAR).slice(0, 3);
-    if (fitting.length === 0) return;
+    const shown = suggestions.filter((each) => each.score >= MIN_SCORE).slice(0, 3);
+    if (shown.length === 0) return;
     fill(node,
       el("p", { class: "fine" }, "These may suit your question:"),
-      el("ul", null, fitting.map((each) => el("li", null,
+      el("ul", null, shown.map((each) => el("li", null,
         button(each.name, { class: "secondary", "aria-label": `Choose the pattern ${each.name}`, on: { click: () => {
           onChoose(each.id);
           announce(`${each.name} is chosen.`);

@@ -2,11 +2,11 @@
 import { button, el, fill, uid } from "../dom.js";
 
 // Width in pixels of the part of the previous tab that stays visible.
-const BEFORE = 48;
+const PREVIOUS_TAB_WIDTH = 48;
 
 /**
- * `{node, choose(index)}`; `views` are `[label, build, former, count]`, built each time they are shown; scripts may
- * find a tab by its former label. `onChoose(index)` when another view is shown. */
+ * Returns `{node, choose(index)}`. `views` are `[label, build, former, count]`, built each time they are shown;
+ * scripts may find a tab by its former label. `onChoose(index)` is called when another view is shown. */
 export function Tabs(label, panel, views, first = 0, { onChoose = null } = {}) {
   const name = uid("tabs");
   panel.id = `${name}-panel`;
@@ -29,15 +29,15 @@ export function Tabs(label, panel, views, first = 0, { onChoose = null } = {}) {
     });
     // On a phone, the row of tabs scrolls.
     if (node.isConnected) tabs[index].scrollIntoView({ block: "nearest", inline: "nearest" });
-    else if (index > 0) requestAnimationFrame(() => (node.scrollLeft = tabs[index].offsetLeft - node.offsetLeft - BEFORE));
+    else if (index > 0) requestAnimationFrame(() => (node.scrollLeft = tabs[index].offsetLeft - node.offsetLeft - PREVIOUS_TAB_WIDTH));
     panel.setAttribute("aria-labelledby", tabs[index].id);
     fill(panel, views[index][1]());
   }
 
   function move(event) {
-    const here = tabs.indexOf(event.target);
-    const next = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: tabs.length - 1 }[event.key];
-    if (here < 0 || next === undefined) return;
+    const current = tabs.indexOf(event.target);
+    const next = { ArrowRight: current + 1, ArrowLeft: current - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (current < 0 || next === undefined) return;
     event.preventDefault();
     const index = (next + tabs.length) % tabs.length;
     choose(index);

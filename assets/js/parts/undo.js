@@ -1,39 +1,39 @@
 // Deletion with undo: the request is sent after a short delay, or when the window is closed.
 import { button } from "../dom.js";
 import { sentence } from "../format.js";
-import { owe, pay, payLeaving, settle } from "./owed.js";
+import { recordDeletion, sendDeletion, sendDeletionOnLeave, forgetDeletion } from "./owed.js";
 import { toast } from "./toast.js";
 
 const UNDO_MS = 6000;
 
 /** Deletes `path`; `words` names the item. `back()` is called on undo, or if the deletion fails. */
-export function removeWithUndo(path, words, back) {
-  owe(path, UNDO_MS);
-  const over = new AbortController();
-  const timer = setTimeout(end, UNDO_MS);
-  const shown = toast(words, "done", button("Undo", { class: "toast-action", on: { click: () => {
+export function removeWithUndo(path, message, onRestore) {
+  recordDeletion(path, UNDO_MS);
+  const controller = new AbortController();
+  const timer = setTimeout(sendNow, UNDO_MS);
+  const notice = toast(message, "done", button("Undo", { class: "toast-action", on: { click: () => {
     close();
-    settle(path);
-    back();
+    forgetDeletion(path);
+    onRestore();
   } } }));
   window.addEventListener("pagehide", () => {
     close();
-    payLeaving(path);
-  }, { signal: over.signal });
+    sendDeletionOnLeave(path);
+  }, { signal: controller.signal });
 
   function close() {
     clearTimeout(timer);
-    over.abort();
-    shown.remove();
+    controller.abort();
+    notice.remove();
   }
 
-  async function end() {
+  async function sendNow() {
     close();
     try {
-      await pay(path);
+      await sendDeletion(path);
     } catch (problem) {
       toast(sentence(problem.message), "failed");
-      back();
+      onRestore();
     }
   }
 }

@@ -4,22 +4,22 @@ import { upload } from "../api.js";
 import { announce, button, el, icon, uid } from "../dom.js";
 import { bytes, sentence } from "../format.js";
 import { user } from "../state.js";
-import { LARGE, sendInParts } from "./chunked.js";
-import { becomeGuest, checkSize, LIMITS } from "./guest.js";
+import { CHUNKED_THRESHOLD, uploadInChunks } from "./chunked.js";
+import { becomeGuest, checkSize, GUEST_LIMITS } from "./guest.js";
 
-const AT_ONCE = 3;
+const MAX_CONCURRENT = 3;
 
-/** The drop zone. `onDone(document)` for every stored file; `files` were dropped on the page before. A visitor becomes a
- * guest with the first file. */
+/** The drop zone. `onDone(document)` is called for every stored file; `files` were dropped on the page earlier. A visitor
+ * becomes a guest with the first file. */
 export function DocumentUpload({ onDone, signal, files = [] }) {
   const label = uid("upload");
   const list = el("ul", { class: "upload-list", "aria-label": "Uploads" });
-  const waiting = [];
-  let running = 0;
+  const queue = [];
+  let runningCount = 0;
   const input = el("input", {
     type: "file", multiple: true, class: "visually-hidden", id: `${label}-input`, "aria-labelledby": label,
     on: { change: () => {
-      take(input.files);
+      addFiles(input.files);
       input.value = "";
     } },
   });
@@ -27,32 +27,32 @@ export function DocumentUpload({ onDone, signal, files = [] }) {
   icon("upload"),
   el("span", { id: label, class: "drop-title" }, "Choose files, or drop them here"),
   el("span", { class: "fine" }, "PDF, Word, slides, spreadsheets, e-books, web pages, emails, text, tables, source code, or a ZIP of these.", el("span", { class: "drop-private" }, " They stay on this server, and only you can open them.")),
-  (!user.get() || user.get().role === "guest") && el("span", { class: "fine" }, LIMITS));
+  (!user.get() || user.get().role === "guest") && el("span", { class: "fine" }, GUEST_LIMITS));
   // The whole page is the drop zone, because the browser would otherwise navigate to a file dropped next to it.
-  const heard = (type, act) => window.addEventListener(type, (event) => {
+  const listenForDrag = (type, act) => window.addEventListener(type, (event) => {
     if (!zone.isConnected || ![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
     event.preventDefault();
     act(event);
   }, { signal });
-  heard("dragover", () => zone.classList.add("over"));
-  heard("dragleave", (event) => event.relatedTarget || zone.classList.remove("over"));
-  heard("drop", (event) => {
+  listenForDrag("dragover", () => zone.classList.add("over"));
+  listenForDrag("dragleave", (event) => event.relatedTarget || zone.classList.remove("over"));
+  listenForDrag("drop", (event) => {
     zone.classList.remove("over");
-    take(event.dataTransfer.files);
+    addFiles(event.dataTransfer.files);
   });
-  take(files);
+  addFiles(files);
 
-  function take(files) {
-    for (const file of files) waiting.push(Upload(file, list, onDone, signal));
-    next();
+  function addFiles(files) {
+    for (const file of files) queue.push(Upload(file, list, onDone, signal));
+    startNext();
   }
 
-  async function next() {
-    while (running < AT_ONCE && waiting.length > 0) {
-      running += 1;
-      waiting.shift().start().finally(() => {
-        running -= 1;
-        next();
+  async function startNext() {
+    while (runningCount < MAX_CONCURRENT && queue.length > 0) {
+      runningCount += 1;
+      queue.shift().start().finally(() => {
+        runningCount -= 1;
+        startNext();
       });
     }
   }
@@ -64,45 +64,45 @@ export function DocumentUpload({ onDone, signal, files = [] }) {
 function Upload(file, list, onDone, signal) {
   const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
   const state = el("span", { class: "fine upload-state" }, `${bytes(file.size)}, waiting for its turn`);
-  const stop = new AbortController();
-  signal.addEventListener("abort", () => stop.abort(), { once: true });
-  const cancel = button(`Cancel the upload of ${file.name}`, { class: "quiet icon-only", on: { click: () => stop.abort() } }, icon("cross"));
+  const controller = new AbortController();
+  signal.addEventListener("abort", () => controller.abort(), { once: true });
+  const cancel = button(`Cancel the upload of ${file.name}`, { class: "quiet icon-only", on: { click: () => controller.abort() } }, icon("cross"));
   const row = el("li", null, el("span", { class: "upload-name" }, file.name), bar, state, cancel);
-  stop.signal.addEventListener("abort", () => row.remove(), { once: true });
+  controller.signal.addEventListener("abort", () => row.remove(), { once: true });
   list.append(row);
 
-  function progress(part) {
-    bar.value = part;
-    state.textContent = part >= 1 ? "Reading the text…" : `${Math.floor(part * 100)} % of ${bytes(file.size)}`;
+  function showProgress(fraction) {
+    bar.value = fraction;
+    state.textContent = fraction >= 1 ? "Reading the text…" : `${Math.floor(fraction * 100)} % of ${bytes(file.size)}`;
   }
 
-  function line(connected) {
-    if (connected) return progress(bar.value);
+  function showConnection(connected) {
+    if (connected) return showProgress(bar.value);
     state.textContent = "Connection lost. The upload will resume automatically.";
     announce(`The upload of ${file.name} is waiting for a connection.`);
   }
 
   async function start() {
-    if (stop.signal.aborted) return;
+    if (controller.signal.aborted) return;
     try {
       if (file.size === 0) throw new Error("this file is empty");
       await becomeGuest();
       checkSize(file);
-      progress(0);
-      const how = { signal: stop.signal, onProgress: progress, onLine: line };
-      const stored = await (file.size > LARGE ? sendInParts : upload)(file, how);
-      if (stored.status === "failed") fail(row, file, sentence(stored.message) || "No text was found in it.");
+      showProgress(0);
+      const options = { signal: controller.signal, onProgress: showProgress, onLine: showConnection };
+      const stored = await (file.size > CHUNKED_THRESHOLD ? uploadInChunks : upload)(file, options);
+      if (stored.status === "failed") showFailure(row, file, sentence(stored.message) || "No text was found in it.");
       else row.remove();
       announce(stored.status === "failed" ? "" : `${file.name} is uploaded.`);
       onDone(stored);
     } catch (problem) {
-      if (problem.name !== "AbortError") fail(row, file, sentence(problem.message));
+      if (problem.name !== "AbortError") showFailure(row, file, sentence(problem.message));
     }
   }
   return { start };
 }
 
-function fail(row, file, words) {
+function showFailure(row, file, words) {
   row.className = "upload-failed";
   row.replaceChildren(
     icon("warning"),

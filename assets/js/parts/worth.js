@@ -12,19 +12,19 @@ const VERDICTS = {
   unknown: "unknown",
 };
 
-const OFTEN = [["default", "Server default"], ["0", "Never"], ["1", "Every time"], ["3", "About 1 in 3"], ["10", "About 1 in 10"], ["30", "About 1 in 30"]];
+const FREQUENCIES = [["default", "Server default"], ["0", "Never"], ["1", "Every time"], ["3", "About 1 in 3"], ["10", "About 1 in 10"], ["30", "About 1 in 30"]];
 
 /** Renders the report of `GET /api/worth` and the setting. */
-export function Worth(told) {
+export function Worth(report) {
   return [
-    el("p", { class: "notice" }, told.overall.sentence),
-    told.votes && el("p", { class: "notice", title: sentence(told.votes.rule) }, told.votes.sentence),
-    told.topics.length > 0 && table(told.topics),
-    often(told).node,
+    el("p", { class: "notice" }, report.overall.sentence),
+    report.votes && el("p", { class: "notice", title: sentence(report.votes.rule) }, report.votes.sentence),
+    report.topics.length > 0 && VotesTable(report.topics),
+    FrequencyChoice(report).node,
   ];
 }
 
-function table(topics) {
+function VotesTable(topics) {
   const cell = (text) => el("td", null, text);
   const row = (topic) => el("tr", null,
     el("th", { scope: "row" }, topic.topic || "no topic"),
@@ -44,9 +44,9 @@ function percent(part) {
   return `${Math.round(part * 100)}\u00a0%`;
 }
 
-function often(told) {
-  const value = told.compare_every_own ? String(told.compare_every) : "default";
-  const options = OFTEN.some(([known]) => known === value) ? OFTEN : [...OFTEN, [value, `About one time in ${value}`]];
+function FrequencyChoice(report) {
+  const value = report.compare_every_own ? String(report.compare_every) : "default";
+  const options = FREQUENCIES.some(([frequency]) => frequency === value) ? FREQUENCIES : [...FREQUENCIES, [value, `About one time in ${value}`]];
   return Choice("Offer a blind comparison", { value, on: { change: async ({ target }) => {
     try {
       await put("/api/worth", { compare_every: target.value === "default" ? null : Number(target.value) });

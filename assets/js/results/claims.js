@@ -8,7 +8,7 @@ export const KINDS = [
   ["conflict", "Contradictions", "Not all can be right"],
   ["alone", "Said by one", "An insight, or a mistake of one model"],
   ["some", "Said by some", "The others deny it, or no words of theirs were found"],
-  ["unconfirmed", "Not confirmed", "By the judge’s word; our rules do not confirm the quotes or that they agree"],
+  ["unconfirmed", "Not confirmed", "The judge says so, but Quire’s rules do not confirm the quotes or that they agree"],
   ["shared", "Agreed by all", "Agreement is weak evidence: models share mistakes"],
 ];
 
@@ -40,27 +40,27 @@ export function claimsOf(run) {
   if (!isJudged(run)) return [];
   const { claims = [], consensus = [], contradictions = [], unique = [] } = run.evidence;
   const kindOf = (index) => {
-    if (contradictions.some((one) => one.claim === index)) return "conflict";
-    if (unique.some((one) => one.claim === index)) return "alone";
+    if (contradictions.some((entry) => entry.claim === index)) return "conflict";
+    if (unique.some((entry) => entry.claim === index)) return "alone";
     if (consensus.includes(index)) return "shared";
     const stances = claims[index].stances ?? [];
     // All say so, but in words that conflict, or on a point on which the judge reports a contradiction.
-    const isOpen = stances.some((one) => one.stance === "unconfirmed") || stances.every((one) => one.stance === "asserts");
+    const isOpen = stances.some((entry) => entry.stance === "unconfirmed") || stances.every((entry) => entry.stance === "asserts");
     return isOpen ? "unconfirmed" : "some";
   };
   return claims.map((claim, index) => ({
     index, kind: kindOf(index), text: claim.text, answer: claim.answer ?? "", stances: claim.stances ?? [],
-    why: contradictions.find((one) => one.claim === index)?.why ?? "",
+    why: contradictions.find((entry) => entry.claim === index)?.why ?? "",
   }));
 }
 
 /** The label of each stance. */
-export const STANCES = { asserts: "asserts", unconfirmed: "says so, not confirmed by our rules", denies: "denies", silent: "silent" };
+export const STANCES = { asserts: "asserts", unconfirmed: "says so, not confirmed by Quire’s rules", denies: "denies", silent: "silent" };
 
 /** Contradictions that the judge reported but that no quotes confirm, in the judge's wording. */
 export function unverifiedOf(run) {
-  const all = isJudged(run) ? run.evidence.unverified ?? [] : [];
-  return all.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say what they disagree about.");
+  const points = isJudged(run) ? run.evidence.unverified ?? [] : [];
+  return points.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say what they disagree about.");
 }
 
 /** What no answer covers, as the judge worded it. */
@@ -70,19 +70,19 @@ export function blindSpots(run) {
 
 /** The answer's sentences that cite something or are disputed, and the number of remaining sentences. */
 export function supportOf({ evidence }) {
-  const all = evidence?.sentences ?? [];
-  const shown = all.filter((one) => one.level !== "none" || one.disputed);
-  return { shown, others: all.length - shown.length };
+  const points = evidence?.sentences ?? [];
+  const shown = points.filter((entry) => entry.level !== "none" || entry.disputed);
+  return { shown, others: points.length - shown.length };
 }
 
 /** The letters of the members that take this stance on a claim, in order. */
 export function lettersOf(claim, stance) {
-  return claim.stances.filter((one) => one.stance === stance).map((one) => one.letter).sort();
+  return claim.stances.filter((entry) => entry.stance === stance).map((entry) => entry.letter).sort();
 }
 
 /** The stage and member whose text contains these words; the named stage is searched first. */
 export function draftOf(run, { letter, stage, quote }) {
-  const found = panelStages(run).filter((each) => each.members.some((one) => one.letter === letter && one.text && locate(one.text, quote)));
+  const found = panelStages(run).filter((each) => each.members.some((entry) => entry.letter === letter && entry.text && locate(entry.text, quote)));
   const best = found.find((each) => each.name === stage) ?? found[0];
   return best ? { stage: best.name, letter, says: quote } : null;
 }

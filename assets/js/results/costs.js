@@ -8,7 +8,7 @@ import { nameOf } from "../parts/model-name.js";
 import { stageName } from "../parts/stages.js";
 import { styled } from "../styles.js";
 
-const ENDS = { answered: "answered", failed: "failed", cancelled: "stopped" };
+const OUTCOME_LABELS = { answered: "answered", failed: "failed", cancelled: "stopped" };
 
 /** The charts of a run. */
 export function CostAndTime(run, models) {
@@ -18,7 +18,7 @@ export function CostAndTime(run, models) {
   return el("section", { class: "costs", "aria-label": "Cost and time" },
     el("h2", { class: "visually-hidden" }, "Cost and time"),
     cached > 0 && el("p", { class: "notice" }, `${plural(cached, "answer")} came from the cache or an earlier run, free.`),
-    calls.length > 0 && Times(run, calls),
+    calls.length > 0 && Timeline(run, calls),
     Shares(calls));
 }
 
@@ -40,28 +40,28 @@ function callsOf(run) {
   })));
 }
 
-function Times(run, calls) {
+function Timeline(run, calls) {
   const names = [...new Set(calls.map((call) => call.stage))];
-  const known = calls.every((call) => call.from !== null);
+  const hasStartTimes = calls.every((call) => call.from !== null);
   const lanes = names.map((name) => ({
     label: stageName(name) || "Reading",
     bars: calls.filter((call) => call.stage === name).sort((a, b) => a.letter.length - b.letter.length || (a.letter < b.letter ? -1 : 1)).map((call) => {
       const from = call.from ?? 0;
-      return { label: label(call), from, first: call.first === null ? null : from + call.first, to: from + call.took, ended: call.ended, words: words(call) };
+      return { label: label(call), from, first: call.first === null ? null : from + call.first, to: from + call.took, ended: call.ended, words: describeCall(call) };
     }),
   }));
-  const ends = [["failed", ["beaten", "failed"]], ["cancelled", ["aside", "stopped"]]].filter(([end]) => calls.some((call) => call.ended === end)).map(([, sign]) => sign);
+  const endLegend = [["failed", ["beaten", "failed"]], ["cancelled", ["aside", "stopped"]]].filter(([end]) => calls.some((call) => call.ended === end)).map(([, legendEntry]) => legendEntry);
   return Waterfall({
     title: "Timeline",
-    about: known
+    about: hasStartTimes
       ? `${plural(calls.length, "call")} in ${plural(names.length, "stage")}${run.totals?.ms > 0 ? `, ${span(run.totals.ms)} in all` : ""}. Calls of one stage run side by side; a stage waits for the one before.`
       : "Start times are not stored for this analysis: every bar starts at zero and shows how long its call took.",
-    lanes, show: span, legend: [["waited", "until the first word"], ["wrote", "while it wrote"], ...ends],
+    lanes, show: span, legend: [["waited", "until the first word"], ["wrote", "while it wrote"], ...endLegend],
     hint: "Point at a bar, or use the arrow keys.",
     table: () => ({
       heads: ["Member", "Stage", "Started after", "First word after", "Duration", "Input tokens", "Output tokens", "Cost", "Ended"],
       rows: calls.map((call) => [label(call), stageName(call.stage), call.from === null ? "not kept" : span(call.from), call.first === null ? "none" : span(call.first), span(call.took),
-        count(call.usage?.input), count(call.usage?.output), money(call.cost), ENDS[call.ended]]),
+        count(call.usage?.input), count(call.usage?.output), money(call.cost), OUTCOME_LABELS[call.ended]]),
     }),
   });
 }
@@ -78,25 +78,25 @@ function Shares(calls) {
     sum.calls += 1;
     members.set(key, sum);
   }
-  const all = [...members.values()];
-  const total = (field) => all.reduce((sum, each) => sum + each[field], 0);
-  const [paid, used, unknown] = [total("cost"), total("tokens"), total("unknown")];
-  if (paid + used === 0) return null;
-  const field = paid > 0 ? "cost" : "tokens";
-  const whole = total(field);
-  const show = (amount) => (field === "cost" ? money(amount) : count(Math.round(amount)));
-  const priced = paid > 0 ? `${money(paid)} in all` : unknown > 0 ? "Prices unknown" : "No cost";
+  const sums = [...members.values()];
+  const total = (field) => sums.reduce((sum, each) => sum + each[field], 0);
+  const [totalCost, usedTokens, unknownPrices] = [total("cost"), total("tokens"), total("unknown")];
+  if (totalCost + usedTokens === 0) return null;
+  const field = totalCost > 0 ? "cost" : "tokens";
+  const totalAmount = total(field);
+  const formatAmount = (amount) => (field === "cost" ? money(amount) : count(Math.round(amount)));
+  const costSummary = totalCost > 0 ? `${money(totalCost)} in all` : unknownPrices > 0 ? "Prices unknown" : "No cost";
   return Bars({
     title: field === "cost" ? "Cost by member" : "Tokens by member",
-    about: `${priced}, ${plural(used, "token")}.${unknown > 0 && paid > 0 ? ` The price of ${plural(unknown, "call")} is unknown and not included.` : ""}`,
-    bars: all.sort((a, b) => b[field] - a[field]).map((each) => ({
-      label: each.label, part: each[field] / whole,
+    about: `${costSummary}, ${plural(usedTokens, "token")}.${unknownPrices > 0 && totalCost > 0 ? ` The price of ${plural(unknownPrices, "call")} is unknown and not included.` : ""}`,
+    bars: sums.sort((a, b) => b[field] - a[field]).map((each) => ({
+      label: each.label, part: each[field] / totalAmount,
       words: `${each.label}: ${each.unknown === each.calls ? "price unknown" : money(each.cost)}, ${tokens({ input: each.tokens })}, ${plural(each.calls, "call")}`,
     })),
-    show: (part) => show(part * whole),
+    show: (part) => formatAmount(part * totalAmount),
     table: () => ({
       heads: ["Member", "Calls", "Tokens", "Cost"],
-      rows: all.map((each) => [each.label, count(each.calls), count(each.tokens), each.unknown === each.calls ? "price unknown" : `${money(each.cost)}${each.unknown > 0 ? " at least" : ""}`]),
+      rows: sums.map((each) => [each.label, count(each.calls), count(each.tokens), each.unknown === each.calls ? "price unknown" : `${money(each.cost)}${each.unknown > 0 ? " at least" : ""}`]),
     }),
   });
 }
@@ -110,7 +110,7 @@ function label(call) {
   return `${call.letter ? `${call.letter} · ` : ""}${call.name ?? call.model}`;
 }
 
-function words(call) {
+function describeCall(call) {
   return [
     `${label(call)}, ${stageName(call.stage)}`,
     call.from !== null && `began after ${span(call.from)}`,
@@ -119,6 +119,6 @@ function words(call) {
     tokens(call.usage),
     call.cost !== undefined && money(call.cost),
     call.tries > 1 && `tried ${call.tries} times`,
-    call.ended !== "answered" && ENDS[call.ended],
+    call.ended !== "answered" && OUTCOME_LABELS[call.ended],
   ].filter(Boolean).join(", ");
 }

@@ -5,7 +5,7 @@ import { diffArrays } from "../../vendor/diff.js";
 // Maximum number of added and removed words; beyond it, two texts count as entirely different.
 const MAX_EDITS = 1200;
 // Similarity above which one text counts as a revision of the other.
-const KIN = 0.5;
+const SIMILARITY_THRESHOLD = 0.5;
 
 const segmenter = globalThis.Intl?.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
 
@@ -17,18 +17,18 @@ export function diff(before, after) {
 }
 
 /**
- * Runs `{kind, from, to}` of two lists of units, in order: places in the first list for `gone`, in the second for `new` and
- * `same`. Null where they differ in too many places.
+ * Returns runs `{kind, from, to}` of two lists of units, in order: indices in the first list for `gone`, in the second
+ * for `new` and `same`. Null if they differ in too many places.
  */
 export function compare(left, right) {
-  const found = diffArrays(left, right, { comparator: (one, other) => one.trim() === other.trim(), maxEditLength: MAX_EDITS });
-  if (!found) return null;
+  const changes = diffArrays(left, right, { comparator: (one, other) => one.trim() === other.trim(), maxEditLength: MAX_EDITS });
+  if (!changes) return null;
   const out = [];
   let [a, b] = [0, 0];
-  for (const { same = 0, gone = 0, new: fresh = 0 } of settled(found)) {
-    add(out, "gone", a, gone);
-    add(out, "same", b, same);
-    add(out, "new", b, fresh);
+  for (const { same = 0, gone = 0, new: fresh = 0 } of mergeChanges(changes)) {
+    pushRun(out, "gone", a, gone);
+    pushRun(out, "same", b, same);
+    pushRun(out, "new", b, fresh);
     a += gone + same;
     b += fresh + same;
   }
@@ -58,13 +58,13 @@ function unordered(left, right) {
 }
 
 /** The similarity of two texts, from 0 to 1. */
-export function alike({ same, gone, new: fresh }) {
+export function similarity({ same, gone, new: fresh }) {
   return same + gone + fresh > 0 ? (2 * same) / (2 * same + gone + fresh) : 1;
 }
 
 /** Whether the texts are similar enough for inline marks to stay readable. */
-export function isKin(sum) {
-  return alike(sum) > KIN;
+export function isSimilar(sum) {
+  return similarity(sum) > SIMILARITY_THRESHOLD;
 }
 
 // Whether a unit is a word or a number rather than punctuation.
@@ -83,18 +83,18 @@ export function units(text) {
   return out;
 }
 
-function add(out, kind, from, length) {
+function pushRun(out, kind, from, length) {
   if (length > 0) out.push({ kind, from, to: from + length });
 }
 
 // Represents changes as lengths. A single short unchanged word between two changes is merged into them, which is
 // easier to read.
-function settled(found) {
+function mergeChanges(changes) {
   const out = [];
-  found.forEach((part, place) => {
+  changes.forEach((part, place) => {
     const { count, added, removed } = part;
     const isSame = !added && !removed;
-    const isIsland = isSame && count === 1 && place > 0 && place < found.length - 1 && part.value[0].trim().length < 5;
+    const isIsland = isSame && count === 1 && place > 0 && place < changes.length - 1 && part.value[0].trim().length < 5;
     if (isSame && !isIsland) out.push({ same: count });
     else {
       if (!out.length || out.at(-1).same) out.push({ gone: 0, new: 0 });

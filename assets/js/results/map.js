@@ -7,17 +7,17 @@ import { Citer } from "../parts/citations.js";
 import { inline } from "../parts/inline.js";
 import { Letter } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
-import { lastWords } from "../parts/run-model.js";
+import { lastTexts } from "../parts/run-model.js";
 import { blindSpots, claimsOf, draftOf, KINDS, STANCES, unverifiedOf } from "./claims.js";
 import { JudgeNote, Support } from "./support.js";
 
 /**
- * The map of a run. `onDraft({stage, letter, says}, button)` shows words in their draft; `actions`, where a follow-up
- * can be asked, is `{pushBack(text, model), only(model)}`.
+ * The map of a run. `onDraft({stage, letter, says}, button)` shows words in their draft; `actions` is
+ * `{pushBack(text, model), only(model)}` if a follow-up can be asked, otherwise null.
  */
 export function DisagreementMap(run, { models, onDraft, actions = null }) {
-  const members = lastWords(run).filter((member) => member.letter);
-  const context = { run, members, models, onDraft, actions, cite: unchecked(run) };
+  const members = lastTexts(run).filter((member) => member.letter);
+  const context = { run, members, models, onDraft, actions, cite: uncheckedCiter(run) };
   const claims = claimsOf(run);
   const groups = KINDS.map(([kind, title, help]) => ({ kind, title, help, rows: claims.filter((claim) => claim.kind === kind) }))
     .filter(({ rows }) => rows.length > 0)
@@ -25,9 +25,9 @@ export function DisagreementMap(run, { models, onDraft, actions = null }) {
   return el("section", { class: "map", "aria-label": "Disagreement map" },
     el("h2", { class: "visually-hidden" }, "Who says what"),
     JudgeNote(run, models),
-    groups.length > 0 && [Choices(groups), Table(groups, context)],
+    groups.length > 0 && [KindFilter(groups), Table(groups, context)],
     Points("Contradictions not confirmed", (size) => `${plural(size, "point")}: the judge reports them, but no quotes from the answers confirm them`, unverifiedOf(run), context.cite),
-    Points("Not covered", (size) => `${plural(size, "point")} that no answer gives, in the judge’s words`, blindSpots(run), context.cite),
+    Points("Not covered", (size) => `${plural(size, "point")} that no answer makes, in the judge’s words`, blindSpots(run), context.cite),
     Support(run, context.cite));
 }
 
@@ -37,17 +37,17 @@ function Table(groups, { members, models }) {
       el("caption", { class: "visually-hidden" }, "Claims in rows, members in columns: whether a member asserts or denies a claim, or is silent"),
       el("thead", null, el("tr", null,
         el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, "Claim"), el("span", { class: "map-legend", "aria-hidden": "true" },
-          Object.entries(STANCES).map(([stance, words]) => el("span", null, Mark(stance), words)))),
+          Object.entries(STANCES).map(([stance, label]) => el("span", null, StanceMark(stance), label)))),
         members.map((member) => el("th", { scope: "col", class: "map-who" }, Letter(member.letter), el("span", { class: "map-name" }, nameOf(member.model, models).name))))),
       groups.map((group) => group.node)));
 }
 
 // Citations in the map's quotes are not checked; they only link to their pages.
-function unchecked(run) {
+function uncheckedCiter(run) {
   return Citer(run, { stage: "", model: "", letter: "" });
 }
 
-function Choices(groups) {
+function KindFilter(groups) {
   if (groups.length < 2) return null;
   const all = ["all", "All", groups.reduce((sum, { rows }) => sum + rows.length, 0)];
   const chips = [all, ...groups.map(({ kind, title, rows }) => [kind, title, rows.length])].map(([kind, title, size]) => {
@@ -79,17 +79,17 @@ function Row(claim, context) {
 }
 
 function Cell(claim, member, { run, models, onDraft }) {
-  const own = claim.stances.find((one) => one.letter === member.letter);
-  const stance = own?.stance ?? "silent";
-  const said = STANCES[stance] ?? stance;
-  const words = `${member.letter}, ${nameOf(member.model, models).name}, ${said}`;
-  const draft = own?.quote && draftOf(run, own);
-  if (!draft) return el("td", { class: "map-cell" }, Mark(stance), el("span", { class: "visually-hidden" }, said));
-  return el("td", { class: "map-cell" }, button(`${words}. Show in the draft`, { class: "map-sign", title: `${words}: “${own.quote}”${own.lowered ? ` (${own.lowered})` : ""}`, on: { click: (event) => onDraft(draft, event.currentTarget) } }, Mark(stance)));
+  const memberStance = claim.stances.find((entry) => entry.letter === member.letter);
+  const stance = memberStance?.stance ?? "silent";
+  const stanceLabel = STANCES[stance] ?? stance;
+  const label = `${member.letter}, ${nameOf(member.model, models).name}, ${stanceLabel}`;
+  const draft = memberStance?.quote && draftOf(run, memberStance);
+  if (!draft) return el("td", { class: "map-cell" }, StanceMark(stance), el("span", { class: "visually-hidden" }, stanceLabel));
+  return el("td", { class: "map-cell" }, button(`${label}. Show in the draft`, { class: "map-sign", title: `${label}: “${memberStance.quote}”${memberStance.lowered ? ` (${memberStance.lowered})` : ""}`, on: { click: (event) => onDraft(draft, event.currentTarget) } }, StanceMark(stance)));
 }
 
 // Stances have different shapes, so that no mark relies on color alone.
-function Mark(stance) {
+function StanceMark(stance) {
   const [shape, attributes] = {
     asserts: ["path", { d: "M4.5 8.4l2.4 2.4 4.6-5" }],
     unconfirmed: ["path", { d: "M4.5 8.4l2.4 2.4 4.6-5" }],
@@ -101,22 +101,22 @@ function Mark(stance) {
 }
 
 function Detail(claim, { run, models, onDraft, actions, cite }) {
-  const spoken = claim.stances.filter((one) => one.quote);
-  const passage = (run.evidence.sentences ?? []).find((one) => one.claim === claim.index && one.quote);
-  const against = claim.stances.find((one) => one.stance === "denies") ?? spoken[0];
+  const quoted = claim.stances.filter((entry) => entry.quote);
+  const passage = (run.evidence.sentences ?? []).find((entry) => entry.claim === claim.index && entry.quote);
+  const opponent = claim.stances.find((entry) => entry.stance === "denies") ?? quoted[0];
   return [
     claim.why && el("p", { class: "map-why" }, el("b", null, "Judge: "), sentence(claim.why)),
-    el("div", { class: "map-quotes" }, spoken.map((one) => {
-      const draft = draftOf(run, one);
+    el("div", { class: "map-quotes" }, quoted.map((entry) => {
+      const draft = draftOf(run, entry);
       return el("figure", { class: "map-quote" },
-        el("figcaption", null, Letter(one.letter), `${nameOf(one.model, models).name} ${STANCES[one.stance] ?? one.stance}`, one.lowered && ` (${one.lowered})`),
-        el("blockquote", { dir: "auto" }, "“", inline(one.quote, cite), "”"),
-        draft && button(`Show in draft: the words of ${one.letter}`, { class: "link-button", on: { click: (event) => onDraft(draft, event.currentTarget) } }, "Show in draft"));
+        el("figcaption", null, Letter(entry.letter), `${nameOf(entry.model, models).name} ${STANCES[entry.stance] ?? entry.stance}`, entry.lowered && ` (${entry.lowered})`),
+        el("blockquote", { dir: "auto" }, "“", inline(entry.quote, cite), "”"),
+        draft && button(`Show in draft: the words of ${entry.letter}`, { class: "link-button", on: { click: (event) => onDraft(draft, event.currentTarget) } }, "Show in draft"));
     })),
     passage && el("div", { class: "map-source" }, el("p", { class: "map-source-head" }, "In the document ", inline(`[${passage.passage}]`, cite)), el("p", { dir: "auto" }, `“${passage.quote}”`)),
     actions && el("div", { class: "map-actions" },
       button("Push back", { class: "quiet", on: { click: () => actions.pushBack(`You say: “${claim.text}” Is that right? `, "") } }, icon("speech"), "Push back"),
-      against && button(`Ask just ${against.letter}`, { class: "quiet", on: { click: () => actions.pushBack(`About “${claim.text}”: `, against.model) } })),
+      opponent && button(`Ask just ${opponent.letter}`, { class: "quiet", on: { click: () => actions.pushBack(`About “${claim.text}”: `, opponent.model) } })),
   ];
 }
 

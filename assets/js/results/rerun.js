@@ -16,58 +16,58 @@ const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: f
 /** A dialog that starts the analysis again with one change; `onStarted(id)` is called when the new one has started. */
 export async function runAgain(run, { models, patterns, onStarted }) {
   await styled("views");
-  const changes = ways(run, models, patterns);
+  const changes = changeOptions(run, models, patterns);
   const kinds = changes.map(([kind, name]) => [kind, name]);
-  const what = Choice("Change", { value: kinds[0][0], on: { change: show } }, kinds);
-  const place = el("div", { class: "rerun-change" });
-  const told = el("div", { class: "rerun-plan", role: "status" });
-  const go = button("Start", { class: "primary", disabled: true, on: { click: start } });
+  const kindChoice = Choice("Change", { value: kinds[0][0], on: { change: show } }, kinds);
+  const fieldArea = el("div", { class: "rerun-change" });
+  const planView = el("div", { class: "rerun-plan", role: "status" });
+  const startButton = button("Start", { class: "primary", disabled: true, on: { click: start } });
   let timer = 0;
-  let asked = new AbortController();
-  let change = {};
-  const body = el("div", { class: "rerun" }, what.node, place, told, el("div", { class: "actions" }, go));
+  let controller = new AbortController();
+  let request = {};
+  const body = el("div", { class: "rerun" }, kindChoice.node, fieldArea, planView, el("div", { class: "actions" }, startButton));
   const closed = openDialog("Run again", body);
   show();
   await closed;
-  asked.abort();
+  controller.abort();
   clearTimeout(timer);
 
   function show() {
-    const [, , make] = changes.find(([kind]) => kind === what.input.value);
-    fill(place, make(foresee));
+    const [, , make] = changes.find(([kind]) => kind === kindChoice.input.value);
+    fill(fieldArea, make(updatePlan));
   }
 
-  // `next` is null as long as the selection does not change anything.
-  function foresee(next, why = "") {
-    asked.abort();
+  // `newRequest` is null as long as the selection changes nothing.
+  function updatePlan(newRequest, hint = "") {
+    controller.abort();
     clearTimeout(timer);
-    go.disabled = true;
-    change = next;
-    if (!next) return void fill(told, el("p", { class: "fine" }, why));
-    timer = setTimeout(ask, TYPING_MS);
+    startButton.disabled = true;
+    request = newRequest;
+    if (!newRequest) return void fill(planView, el("p", { class: "fine" }, hint));
+    timer = setTimeout(fetchPlan, TYPING_MS);
   }
 
-  async function ask() {
-    asked = new AbortController();
-    const { signal } = asked;
+  async function fetchPlan() {
+    controller = new AbortController();
+    const { signal } = controller;
     try {
-      const plan = await post(pathOf(run), { ...change, dry_run: true }, { signal });
-      fill(told, Foreseen(plan, models));
-      go.disabled = !plan.allowed;
+      const plan = await post(pathOf(run), { ...request, dry_run: true }, { signal });
+      fill(planView, PlanSummary(plan, models));
+      startButton.disabled = !plan.allowed;
     } catch (problem) {
-      if (!signal.aborted) fill(told, el("p", { class: "error-message" }, sentence(problem.message)));
+      if (!signal.aborted) fill(planView, el("p", { class: "error-message" }, sentence(problem.message)));
     }
   }
 
   async function start() {
-    go.disabled = true;
+    startButton.disabled = true;
     try {
-      const started = await post(pathOf(run), change);
+      const started = await post(pathOf(run), request);
       body.closest("dialog").close("");
       onStarted(started.analysis_id);
     } catch (problem) {
-      fill(told, el("p", { class: "error-message" }, sentence(problem.message)));
-      go.disabled = false;
+      fill(planView, el("p", { class: "error-message" }, sentence(problem.message)));
+      startButton.disabled = false;
     }
   }
 }
@@ -76,72 +76,72 @@ function pathOf(run) {
   return `/api/analyses/${encodeURIComponent(run.id)}/rerun`;
 }
 
-// The possible changes, each with its kind, name, and fields; every change is passed to `foresee`.
-function ways(run, models, patterns) {
+// The possible changes, each with its kind, name, and fields; every change is passed to `updatePlan`.
+function changeOptions(run, models, patterns) {
   const usable = models.filter((model) => model.available);
   const writer = synthesis(run)?.model ?? run.ultra;
   return [
-    ["ultra_model", "Synthesis model", (foresee) => Pick("Synthesis model", "ultra_model", usable.filter((model) => model.id !== writer).map((model) => [model.id, nameOf(model.id, models).name]), foresee)],
-    ["models", "Models", (foresee) => Panel(run, usable, models, foresee)],
-    ["pattern", "Pattern", (foresee) => Pick("Pattern", "pattern", patterns.filter((each) => each.id !== run.pattern).map((each) => [each.id, each.name]), foresee)],
-    ["depth", "Depth", (foresee) => Pick("Depth", "depth", DEPTHS, foresee)],
-    ["prompt", "Question", (foresee) => Question(run, foresee)],
-    ["cache", "Nothing (new answers)", (foresee) => {
-      foresee({ cache: "refresh" });
+    ["ultra_model", "Synthesis model", (updatePlan) => OptionField("Synthesis model", "ultra_model", usable.filter((model) => model.id !== writer).map((model) => [model.id, nameOf(model.id, models).name]), updatePlan)],
+    ["models", "Models", (updatePlan) => Panel(run, usable, models, updatePlan)],
+    ["pattern", "Pattern", (updatePlan) => OptionField("Pattern", "pattern", patterns.filter((each) => each.id !== run.pattern).map((each) => [each.id, each.name]), updatePlan)],
+    ["depth", "Depth", (updatePlan) => OptionField("Depth", "depth", DEPTHS, updatePlan)],
+    ["prompt", "Question", (updatePlan) => Question(run, updatePlan)],
+    ["cache", "Nothing (new answers)", (updatePlan) => {
+      updatePlan({ cache: "refresh" });
       return el("p", { class: "fine" }, "No answer is reused. Models can answer differently each time.");
     }],
   ];
 }
 
-function Pick(label, field, options, foresee) {
+function OptionField(label, field, options, updatePlan) {
   if (options.length === 0) {
-    foresee(null);
+    updatePlan(null);
     return el("p", { class: "fine" }, "No alternatives.");
   }
-  const choice = Choice(label, { value: options[0][0], on: { change: () => foresee({ [field]: choice.input.value }) } }, options);
-  foresee({ [field]: choice.input.value });
+  const choice = Choice(label, { value: options[0][0], on: { change: () => updatePlan({ [field]: choice.input.value }) } }, options);
+  updatePlan({ [field]: choice.input.value });
   return choice.node;
 }
 
-function Panel(run, usable, models, foresee) {
+function Panel(run, usable, models, updatePlan) {
   const chosen = new Set(run.models.map((model) => model.replace(/#\d+$/, "")));
-  const known = [...new Set([...chosen, ...usable.map((model) => model.id)])];
-  const tell = () => {
-    const now = known.filter((id) => chosen.has(id));
-    const same = now.length === run.models.length && now.every((id) => run.models.includes(id));
-    foresee(same || now.length === 0 ? null : { models: now }, same ? "Add or remove a model." : "Please select at least one model.");
+  const ids = [...new Set([...chosen, ...usable.map((model) => model.id)])];
+  const notifySelection = () => {
+    const selected = ids.filter((id) => chosen.has(id));
+    const isUnchanged = selected.length === run.models.length && selected.every((id) => run.models.includes(id));
+    updatePlan(isUnchanged || selected.length === 0 ? null : { models: selected }, isUnchanged ? "Add or remove a model." : "Please select at least one model.");
   };
-  tell();
-  return el("fieldset", { class: "rerun-panel" }, el("legend", null, "The panel"), known.map((id) => {
+  notifySelection();
+  return el("fieldset", { class: "rerun-panel" }, el("legend", null, "The panel"), ids.map((id) => {
     const box = el("input", { type: "checkbox", value: id, checked: chosen.has(id), "aria-label": nameOf(id, models).name, on: { change: () => {
       if (box.checked) chosen.add(id);
       else chosen.delete(id);
-      tell();
+      notifySelection();
     } } });
     return el("label", { class: "check" }, box, nameOf(id, models).name);
   }));
 }
 
-function Question(run, foresee) {
+function Question(run, updatePlan) {
   const field = Field("Question", { rows: 4, value: run.prompt, dir: "auto", on: { input: () => {
     const prompt = field.input.value.trim();
-    foresee(prompt && prompt !== run.prompt.trim() ? { prompt } : null, "Edit the question.");
+    updatePlan(prompt && prompt !== run.prompt.trim() ? { prompt } : null, "Edit the question.");
   } } });
-  foresee(null, "Edit the question.");
+  updatePlan(null, "Edit the question.");
   return field.node;
 }
 
-function Foreseen({ taken_over: taken, calls, cost_usd: cost, allowed, refusal }, models) {
+function PlanSummary({ taken_over: reused, calls, cost_usd: cost, allowed, refusal }, models) {
   return [
     el("p", null, el("strong", null, calls.length === 0 ? "No new calls." : `New: ${plural(calls.length, "call")}, ${cost > 0 ? `about ${money(cost)}` : money(cost)}.`)),
-    Stages(calls, models),
-    el("p", null, el("strong", null, taken.length === 0 ? "No answers are reused." : `Reused: ${plural(taken.length, "answer")}, free`)),
-    Stages(taken, models),
+    StageList(calls, models),
+    el("p", null, el("strong", null, reused.length === 0 ? "No answers are reused." : `Reused: ${plural(reused.length, "answer")}, free`)),
+    StageList(reused, models),
     !allowed && el("p", { class: "error-message" }, sentence(refusal)),
   ];
 }
 
-function Stages(calls, models) {
+function StageList(calls, models) {
   const names = [...new Set(calls.map((call) => call.stage))];
   return names.length > 0 && el("ul", { class: "rerun-stages" }, names.map((name) => el("li", null,
     `${stageName(name)}: ${[...new Set(calls.filter((call) => call.stage === name).map((call) => nameOf(call.model, models).name))].join(", ")}`)));

@@ -4,18 +4,18 @@ import { locate } from "./words.js";
 const BLOCKS = "p, li, td, th, h2, h3, h4, h5, h6, pre, blockquote";
 
 /** Highlights these words in `node`. Returns false if they were not found; `node` itself is shown in that case. */
-export function reveal(node, said) {
-  const { text, pieces } = gather(node);
-  const found = locate(text, said);
+export function reveal(node, sentence) {
+  const { text, pieces } = collectText(node);
+  const match = locate(text, sentence);
   for (const old of document.querySelectorAll(".revealed")) old.classList.remove("revealed");
-  if (!found) {
+  if (!match) {
     node.tabIndex = -1;
     show(node);
     return false;
   }
   const range = document.createRange();
-  range.setStart(...place(pieces, found.start));
-  range.setEnd(...place(pieces, found.end));
+  range.setStart(...pointAt(pieces, match.start));
+  range.setEnd(...pointAt(pieces, match.end));
   const block = range.startContainer.parentElement.closest(BLOCKS) ?? node;
   block.classList.add("revealed");
   // The CSS Custom Highlight API highlights ranges across elements without changing them; without it, only the
@@ -32,23 +32,23 @@ function show(node) {
 }
 
 // The text as displayed, without the words of citations, and the text node each piece comes from.
-function gather(node) {
+function collectText(node) {
   const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
   const pieces = [];
   let text = "";
   let block = null;
   for (let piece = walker.nextNode(); piece; piece = walker.nextNode()) {
     if (piece.parentElement.closest("button")) continue;
-    const own = piece.parentElement.closest(BLOCKS);
-    if (block && own !== block) text += "\n";
-    block = own;
+    const currentBlock = piece.parentElement.closest(BLOCKS);
+    if (block && currentBlock !== block) text += "\n";
+    block = currentBlock;
     pieces.push({ piece, start: text.length });
     text += piece.data;
   }
   return { text, pieces };
 }
 
-function place(pieces, at) {
+function pointAt(pieces, at) {
   const { piece, start } = pieces.findLast((each) => each.start <= at);
   return [piece, Math.min(at - start, piece.data.length)];
 }

@@ -1,40 +1,40 @@
 // The views of a finished run that most readers never open: the map of disagreements, the differences between the
 // texts, and cost and time. Their code is loaded when they are opened.
-import { later } from "../parts/later.js";
+import { lazyView } from "../parts/later.js";
 import { styled } from "../styles.js";
 
 /**
- * The views as rows for `Tabs`: the map, the differences, the costs; false for one that this run does not have. `names`
- * are their labels in this order, `panel` shows views, `open(row)` opens one. A mark on the map leads to its text among
- * the members, the row `members()`, which reads `context.sought`; `actions` and `badge` belong to the map.
+ * Returns the views as rows for `Tabs`: the map, the differences, and the costs; false for a view that this run does not
+ * have. `names` are their labels in this order, `panel` contains the current view, and `open(row)` opens one. A mark on
+ * the map leads to its text in the row `members()`, which reads `context.sought`; `actions` and `badge` are the map's.
  */
 export function optionalViews(run, { models, names, panel, context, open, members, actions = null, badge = null }) {
   let shown = null;
   const onOpen = (load, build) => () => {
-    const view = later(() => Promise.all([load(), styled("views")]).then(([module]) => module), build);
+    const view = lazyView(() => Promise.all([load(), styled("views")]).then(([module]) => module), build);
     shown = view.shown;
     return view.node;
   };
-  const map = isMappable(run) && [names[0], onOpen(() => import("./map.js"), (it) => it.DisagreementMap(run, { models, onDraft: seek, actions })), "", badge];
+  const map = isMappable(run) && [names[0], onOpen(() => import("./map.js"), (viewModule) => viewModule.DisagreementMap(run, { models, onDraft: showDraft, actions })), "", badge];
   return [
     map,
-    isComparable(run) && [names[1], onOpen(() => import("./differences.js"), (it) => it.Differences(run, models))],
-    isDrawable(run) && [names[2], onOpen(() => import("./costs.js"), (it) => it.CostAndTime(run, models))],
+    isComparable(run) && [names[1], onOpen(() => import("./differences.js"), (viewModule) => viewModule.Differences(run, models))],
+    isDrawable(run) && [names[2], onOpen(() => import("./costs.js"), (viewModule) => viewModule.CostAndTime(run, models))],
   ];
 
   // Navigates from a mark on the map to its text in the draft, and back.
-  function seek(draft, from) {
-    const place = signs().indexOf(from);
+  function showDraft(draft, mark) {
+    const place = markButtons().indexOf(mark);
     context.sought = { ...draft, back: async () => {
       open(map);
       await shown;
-      (signs()[place] ?? panel).focus();
+      (markButtons()[place] ?? panel).focus();
     } };
     open(members());
     context.sought = null;
   }
 
-  function signs() {
+  function markButtons() {
     return [...panel.querySelectorAll(".map-sign")];
   }
 }

@@ -7,8 +7,8 @@ const WIDE = matchMedia("(min-width: 90rem)");
 const PHONE = matchMedia("(max-width: 45rem)");
 const root = document.documentElement;
 const nav = document.getElementById("site-nav");
-const menu = document.querySelector(".mobile-menu");
-const fold = document.querySelector(".rail-fold");
+const menuButton = document.querySelector(".mobile-menu");
+const foldButton = document.querySelector(".rail-fold");
 // The bar's server-rendered content, restored on sign-out.
 const forVisitors = [...nav.childNodes];
 
@@ -16,14 +16,14 @@ const forVisitors = [...nav.childNodes];
 export function frame() {
   const scrim = el("div", { class: "rail-scrim", on: { click: close } });
   document.body.append(scrim);
-  menu.addEventListener("click", () => open(menu.getAttribute("aria-expanded") !== "true"));
-  fold.addEventListener("click", toggle);
+  menuButton.addEventListener("click", () => open(menuButton.getAttribute("aria-expanded") !== "true"));
+  foldButton.addEventListener("click", toggle);
   // Choosing a page closes any overlay.
   nav.addEventListener("click", (event) => event.target.closest("a, .menu button, .rail-close") && close());
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || !isOver()) return;
+    if (event.key !== "Escape" || event.defaultPrevented || !isOverlayOpen()) return;
     close();
-    (PHONE.matches ? menu : fold).focus();
+    (PHONE.matches ? menuButton : foldButton).focus();
   });
   WIDE.addEventListener("change", close);
 }
@@ -35,7 +35,7 @@ export async function signedIn(person, go) {
   nav.classList.add("rail");
   nav.setAttribute("aria-label", "Main");
   fill(nav, Rail(person, go));
-  tell();
+  updateFoldButton();
 }
 
 /** Shows the bar for visitors. */
@@ -45,22 +45,22 @@ export function signedOut() {
   fill(document.getElementById("account"), link("/login", "Sign in"));
 }
 
-function isOver() {
-  return root.dataset.rail === "over" || menu.getAttribute("aria-expanded") === "true";
+function isOverlayOpen() {
+  return root.dataset.rail === "over" || menuButton.getAttribute("aria-expanded") === "true";
 }
 
 // Opens or closes the drawer on a phone, or the visitors' menu.
-function open(wanted) {
-  menu.setAttribute("aria-expanded", String(wanted));
-  nav.classList.toggle("open", wanted);
-  if (root.dataset.rail) root.dataset.rail = wanted ? "over" : "open";
-  if (wanted && root.dataset.rail) nav.querySelector("a")?.focus({ preventScroll: true });
+function open(isOpen) {
+  menuButton.setAttribute("aria-expanded", String(isOpen));
+  nav.classList.toggle("open", isOpen);
+  if (root.dataset.rail) root.dataset.rail = isOpen ? "over" : "open";
+  if (isOpen && root.dataset.rail) nav.querySelector("a")?.focus({ preventScroll: true });
 }
 
 function close() {
-  if (!isOver()) return;
+  if (!isOverlayOpen()) return;
   open(false);
-  tell();
+  updateFoldButton();
 }
 
 // On wide windows, the choice is stored; on laptops, the rail overlays the page until something is chosen.
@@ -70,11 +70,11 @@ function toggle() {
     root.dataset.rail = folded ? "open" : "folded";
     remember("rail", folded ? null : "folded");
   } else root.dataset.rail = root.dataset.rail === "over" ? "open" : "over";
-  tell();
+  updateFoldButton();
 }
 
-function tell() {
+function updateFoldButton() {
   const expanded = WIDE.matches ? root.dataset.rail !== "folded" : root.dataset.rail === "over";
-  fold.setAttribute("aria-expanded", String(expanded));
-  fold.title = expanded ? "Hide sidebar" : "Show sidebar";
+  foldButton.setAttribute("aria-expanded", String(expanded));
+  foldButton.title = expanded ? "Hide sidebar" : "Show sidebar";
 }

@@ -4,8 +4,8 @@
 import { recall } from "../state.js";
 import { PLACES } from "./places.js";
 
-const PATIENCE = 1500;
-let leader = 0;
+const LEADER_TIMEOUT_MS = 1500;
+let leaderPressedAt = 0;
 
 /** Listens for shortcuts. `go` is the router's. */
 export function listen(go) {
@@ -19,15 +19,15 @@ export function listen(go) {
       return go("/");
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target) || recall("single-keys") === false) return;
-    if (Date.now() - leader < PATIENCE) {
-      leader = 0;
+    if (Date.now() - leaderPressedAt < LEADER_TIMEOUT_MS) {
+      leaderPressedAt = 0;
       const place = PLACES.find(([key]) => key === event.key);
       if (place) {
         event.preventDefault();
         return go(place[1]);
       }
     }
-    if (event.key === "g") leader = Date.now();
+    if (event.key === "g") leaderPressedAt = Date.now();
     else if (event.key === "?") openHelp();
     else if (event.key === "/") focusSearch(event);
   });

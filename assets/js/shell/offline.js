@@ -7,12 +7,12 @@ const THREADS = `${cachePrefix}threads-`;
 export async function keepThreadsOf(person) {
   if (!globalThis.caches) return;
   try {
-    const own = person ? `${THREADS}${person.id ?? person.user_id}` : "";
-    const others = (await caches.keys()).filter((name) => name.startsWith(THREADS) && name !== own);
+    const ownCache = person ? `${THREADS}${person.id ?? person.user_id}` : "";
+    const others = (await caches.keys()).filter((name) => name.startsWith(THREADS) && name !== ownCache);
     await Promise.all(others.map((name) => caches.delete(name)));
-    if (!own) return;
-    const me = new Response(JSON.stringify(person), { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } });
-    await (await caches.open(own)).put(within("/api/users/me"), me);
+    if (!ownCache) return;
+    const userResponse = new Response(JSON.stringify(person), { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } });
+    await (await caches.open(ownCache)).put(within("/api/users/me"), userResponse);
   } catch {
     // Storage can be blocked; nothing is cached then.
   }

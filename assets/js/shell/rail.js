@@ -8,7 +8,7 @@ import { Menu } from "../parts/menu.js";
 import { toast } from "../parts/toast.js";
 import { user } from "../state.js";
 import { mark } from "./places.js";
-import { byDay, recent, refresh, SHOWN } from "./threads.js";
+import { byDay, recent, refresh, MAX_THREADS } from "./threads.js";
 
 const COMMAND = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 
@@ -16,16 +16,16 @@ const COMMAND = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 export function Rail(person, go) {
   const projects = el("div", { class: "rail-projects" });
   const threads = el("div", { class: "rail-threads" });
-  const gone = new AbortController();
-  user.watch((now) => now !== person && gone.abort(), gone.signal);
-  recent.watch((known) => {
-    if (!known) return;
-    fill(projects, (person.role !== "guest" || known.projects.length > 0) && el("h2", null, "Projects"), el("ul", null,
-      known.projects.map((each) => el("li", null, Row(`/projects/${encodeURIComponent(each.project_id ?? each.id)}`, "folder", each.name))),
+  const controller = new AbortController();
+  user.watch((current) => current !== person && controller.abort(), controller.signal);
+  recent.watch((lists) => {
+    if (!lists) return;
+    fill(projects, (person.role !== "guest" || lists.projects.length > 0) && el("h2", null, "Projects"), el("ul", null,
+      lists.projects.map((each) => el("li", null, Row(`/projects/${encodeURIComponent(each.project_id ?? each.id)}`, "folder", each.name))),
       person.role !== "guest" && el("li", null, button("New project", { class: "rail-row", on: { click: () => newProject(go) } }, icon("plus"), el("span", null, "New project")))));
-    fill(threads, Threads(known.threads));
+    fill(threads, Threads(lists.threads));
     mark();
-  }, gone.signal);
+  }, controller.signal);
   refresh();
   return [
     el("div", { class: "rail-drawer" }, el("strong", null, "Quire"), button("Close menu", { class: "quiet icon-only rail-close" }, icon("cross"))),
@@ -41,15 +41,15 @@ export function Rail(person, go) {
   ];
 }
 
-function Row(href, sign, words, look = "", after = null) {
-  return el("a", { href, class: look, title: words }, sign && icon(sign), el("span", null, words), after);
+function Row(href, iconName, label, className = "", after = null) {
+  return el("a", { href, class: className, title: label }, iconName && icon(iconName), el("span", null, label), after);
 }
 
 function Threads(threads) {
   if (threads.length === 0) return [el("h2", null, "Threads"), el("p", { class: "rail-empty" }, "No threads yet. Each question starts one.")];
   return byDay(threads.filter((each) => !each.archived)).map(([title, all]) => [el("h2", null, title), el("ul", null, all.map((each) =>
     el("li", null, el("a", { href: `/t/${encodeURIComponent(each.thread_id)}`, dir: "auto", title: each.title }, el("span", null, each.title)))))])
-    .concat(threads.length >= SHOWN ? [el("a", { href: "/history" }, el("span", null, "All threads"))] : []);
+    .concat(threads.length >= MAX_THREADS ? [el("a", { href: "/history" }, el("span", null, "All threads"))] : []);
 }
 
 function Account(person, go) {
@@ -57,8 +57,8 @@ function Account(person, go) {
   const name = person.name || person.email;
   const id = uid("person");
   const spent = el("small", null, person.email === name ? "" : person.email);
-  get("/api/usage").then((told) => {
-    if (told.totals) spent.textContent = `${capital(spentWords(told.totals))} this month`;
+  get("/api/usage").then((usage) => {
+    if (usage.totals) spent.textContent = `${capital(spentWords(usage.totals))} this month`;
   }, () => {});
   return Menu(`Account of ${name}`, [
     { label: "Guided question", href: "/analyze" },
@@ -82,8 +82,8 @@ function GuestMenu(go) {
 }
 
 function initials(name) {
-  const words = name.replace(/@.*/, "").split(/[\s._-]+/).filter(Boolean);
-  return words.slice(0, 2).map((word) => word[0].toUpperCase()).join("") || "?";
+  const label = name.replace(/@.*/, "").split(/[\s._-]+/).filter(Boolean);
+  return label.slice(0, 2).map((word) => word[0].toUpperCase()).join("") || "?";
 }
 
 async function newProject(go) {
@@ -91,10 +91,10 @@ async function newProject(go) {
   const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
     event.preventDefault();
     try {
-      const made = await post("/api/projects", { name: name.input.value.trim() });
+      const project = await post("/api/projects", { name: name.input.value.trim() });
       form.closest("dialog").close("made");
       refresh();
-      go(`/projects/${encodeURIComponent(made.project_id ?? made.id)}`);
+      go(`/projects/${encodeURIComponent(project.project_id ?? project.id)}`);
     } catch (problem) {
       toast(problem.message, "failed");
     }

@@ -1,32 +1,32 @@
 // The user's recent threads, as listed in the rail: fetched once, stored in this browser for offline use, and
 // refetched when a thread is created or changes.
 import { get } from "../api.js";
-import { recall, remember, user, value } from "../state.js";
+import { recall, remember, user, observable } from "../state.js";
 
 /** Maximum number of threads in the rail; the rest can be found by search. */
-export const SHOWN = 40;
+export const MAX_THREADS = 40;
 
 /** `{threads, projects}`, newest first; null until they are known. */
-export const recent = value(null);
+export const recent = observable(null);
 
-const me = () => user.get()?.id ?? user.get()?.user_id ?? "";
+const userId = () => user.get()?.id ?? user.get()?.user_id ?? "";
 
 /** Refetches them; offline, the last known list is shown. */
 export async function refresh() {
-  const whose = me();
-  if (!whose) return;
-  const seen = recall("recent");
-  if (!recent.get() && seen?.by === whose) recent.set(seen);
+  const owner = userId();
+  if (!owner) return;
+  const stored = recall("recent");
+  if (!recent.get() && stored?.by === owner) recent.set(stored);
   try {
     const [{ threads }, { projects }] = await Promise.all([
-      get("/api/threads", { query: { limit: SHOWN } }), get("/api/projects").catch(() => ({ projects: [] })),
+      get("/api/threads", { query: { limit: MAX_THREADS } }), get("/api/projects").catch(() => ({ projects: [] })),
     ]);
     // Pinned threads may be older than the ones listed.
-    const pinned = threads.length < SHOWN || threads.some((each) => each.pinned) ? [] : (await get("/api/threads", { query: { pinned: true, limit: SHOWN } }).catch(() => ({ threads: [] }))).threads;
-    if (me() !== whose) return;
-    const all = [...threads, ...pinned.filter((each) => !threads.some((one) => one.thread_id === each.thread_id))];
-    recent.set({ threads: all, projects: projects ?? [] });
-    remember("recent", { by: whose, threads: all, projects: projects ?? [] });
+    const pinned = threads.length < MAX_THREADS || threads.some((each) => each.pinned) ? [] : (await get("/api/threads", { query: { pinned: true, limit: MAX_THREADS } }).catch(() => ({ threads: [] }))).threads;
+    if (userId() !== owner) return;
+    const merged = [...threads, ...pinned.filter((each) => !threads.some((other) => other.thread_id === each.thread_id))];
+    recent.set({ threads: merged, projects: projects ?? [] });
+    remember("recent", { by: owner, threads: merged, projects: projects ?? [] });
   } catch {
     if (!recent.get()) recent.set({ threads: [], projects: [] });
   }
@@ -35,12 +35,12 @@ export async function refresh() {
 /** The projects that the rail fetches, so that a page need not fetch them again. */
 export function knownProjects(signal) {
   return new Promise((resolve) => {
-    const heard = new AbortController();
-    recent.watch((known) => {
-      if (!known) return;
-      heard.abort();
-      resolve(known.projects);
-    }, AbortSignal.any([signal, heard.signal]));
+    const controller = new AbortController();
+    recent.watch((latest) => {
+      if (!latest) return;
+      controller.abort();
+      resolve(latest.projects);
+    }, AbortSignal.any([signal, controller.signal]));
   });
 }
 

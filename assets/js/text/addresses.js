@@ -1,49 +1,49 @@
 // Bare web and email addresses, linked the way GitHub does ("autolinks (extension)").
 
-const SCHEME = /(?<![\p{L}\p{N}])(https?|ftp)$/iu;
+const SCHEME_PATTERN = /(?<![\p{L}\p{N}])(https?|ftp)$/iu;
 // Maximum number of characters examined per address.
-const WEB = /:\/\/[^\s<>/?#][^\s<]{0,2000}/y;
-const WWW = /www\.[^\s<]{1,2000}/y;
+const WEB_PATTERN = /:\/\/[^\s<>/?#][^\s<]{0,2000}/y;
+const WWW_PATTERN = /www\.[^\s<]{1,2000}/y;
 // The last two labels of a domain contain no underscore.
-const DOMAIN = /^(?:[\w-]+\.)*[a-z0-9-]+\.[a-z0-9-]+(?=$|[/?#:])/i;
-const LOCAL = /[\w.+-]+$/;
-const MAIL_HOST = /@(?:[\w-]{1,63}\.){1,8}[\w-]{0,62}[a-z0-9](?![\w-])/iy;
+const DOMAIN_PATTERN = /^(?:[\w-]+\.)*[a-z0-9-]+\.[a-z0-9-]+(?=$|[/?#:])/i;
+const LOCAL_PART_PATTERN = /[\w.+-]+$/;
+const MAIL_HOST_PATTERN = /@(?:[\w-]{1,63}\.){1,8}[\w-]{0,62}[a-z0-9](?![\w-])/iy;
 // Maximum number of characters examined before the trigger character: an email's local part, or a scheme.
-const BEFORE = 64;
+const MAX_LOOKBEHIND = 64;
 
 /** Adds the rules to a parser. */
 export function addresses(reader) {
-  reader.inline.ruler.after("text", "address", address);
+  reader.inline.ruler.after("text", "address", autolink);
 }
 
-function address(state, silent) {
+function autolink(state, silent) {
   // Silent mode searches for the end of a link label, in which nothing is autolinked.
   if (silent || state.linkLevel > 0) return false;
   switch (state.src[state.pos]) {
     case ":":
-      return behind(state, SCHEME, web);
+      return matchAround(state, SCHEME_PATTERN, matchUrl);
     case "@":
-      return behind(state, LOCAL, mail);
+      return matchAround(state, LOCAL_PART_PATTERN, matchEmail);
     case "w":
-      return www(state);
+      return matchWww(state);
     default:
       return false;
   }
 }
 
 // Handles an address whose beginning has already been emitted as text.
-function behind(state, pattern, read) {
-  const before = pattern.exec(state.src.slice(Math.max(0, state.pos - BEFORE), state.pos))?.[0];
-  const found = before && read(state, before);
-  if (!found || !takeBack(state, before.length)) return false;
-  link(state, found.href, before + found.rest);
-  state.pos += found.rest.length;
+function matchAround(state, pattern, read) {
+  const preceding = pattern.exec(state.src.slice(Math.max(0, state.pos - MAX_LOOKBEHIND), state.pos))?.[0];
+  const matched = preceding && read(state, preceding);
+  if (!matched || !removePending(state, preceding.length)) return false;
+  link(state, matched.href, preceding + matched.rest);
+  state.pos += matched.rest.length;
   return true;
 }
 
 // Removes the last `length` characters of the pending text, with any emphasis delimiters among them: an underscore
 // in an address is not emphasis.
-function takeBack(state, length) {
+function removePending(state, length) {
   let text = state.pending;
   let first = state.tokens.length;
   while (text.length < length && state.tokens[first - 1]?.type === "text") text = state.tokens[--first].content + text;
@@ -55,19 +55,19 @@ function takeBack(state, length) {
   return true;
 }
 
-function web(state, scheme) {
-  const rest = trimmed(match(WEB, state) ?? "");
+function matchUrl(state, scheme) {
+  const rest = trimPunctuation(match(WEB_PATTERN, state) ?? "");
   return rest.length > 3 ? { rest, href: scheme + rest } : null;
 }
 
-function mail(state, local) {
-  const rest = match(MAIL_HOST, state);
+function matchEmail(state, local) {
+  const rest = match(MAIL_HOST_PATTERN, state);
   return rest && !/[-_]$/.test(rest) ? { rest, href: `mailto:${local}${rest}` } : null;
 }
 
-function www(state) {
-  const text = trimmed(match(WWW, state) ?? "");
-  if (!DOMAIN.test(text)) return false;
+function matchWww(state) {
+  const text = trimPunctuation(match(WWW_PATTERN, state) ?? "");
+  if (!DOMAIN_PATTERN.test(text)) return false;
   link(state, `http://${text}`, text);
   state.pos += text.length;
   return true;
@@ -75,13 +75,13 @@ function www(state) {
 
 function match(pattern, state) {
   pattern.lastIndex = state.pos;
-  const found = pattern.exec(state.src)?.[0];
-  return found?.slice(0, state.posMax - state.pos);
+  const matched = pattern.exec(state.src)?.[0];
+  return matched?.slice(0, state.posMax - state.pos);
 }
 
 // Trailing punctuation belongs to the sentence, as do an unmatched closing bracket and anything that looks like an
 // entity.
-function trimmed(text) {
+function trimPunctuation(text) {
   let end = text.length;
   let surplus = text.split(")").length - text.split("(").length;
   for (;;) {

@@ -2,8 +2,8 @@
 
 // Maximum nesting depth of <details>.
 const MAX_DEPTH = 6;
-const OPEN = /^<details(\s+open(?:="[^"]*")?)?\s*>/i;
-const SUMMARY = /^\s*<summary>([\s\S]{0,500}?)<\/summary>/i;
+const OPEN_TAG = /^<details(\s+open(?:="[^"]*")?)?\s*>/i;
+const SUMMARY_PATTERN = /^\s*<summary>([\s\S]{0,500}?)<\/summary>/i;
 
 /** Adds the rule to a parser. */
 export function details(reader) {
@@ -12,12 +12,12 @@ export function details(reader) {
 
 function block(state, from, to, silent) {
   if (state.env.within >= MAX_DEPTH || state.sCount[from] - state.blkIndent >= 4) return false;
-  const open = OPEN.exec(line(state, from));
+  const open = OPEN_TAG.exec(line(state, from));
   if (!open) return false;
   if (silent) return true;
   const last = lastLine(state, from, to);
   const text = state.getLines(from, Math.min(last + 1, to), state.blkIndent, false).trim().slice(open[0].length).replace(/<\/details>$/i, "");
-  const summary = SUMMARY.exec(text);
+  const summary = SUMMARY_PATTERN.exec(text);
   state.line = Math.min(last + 1, to);
   const token = state.push("details_open", "details", 1);
   Object.assign(token, { map: [from, state.line], meta: { isOpen: Boolean(open[1]) } });

@@ -20,6 +20,6 @@ async function load() {
 }
 
 function draw(node, tex, isBlock) {
-  const drawn = typesetter.typeset(tex, isBlock);
-  if (drawn) node.replaceChildren(drawn);
+  const rendered = typesetter.typeset(tex, isBlock);
+  if (rendered) node.replaceChildren(rendered);
 }

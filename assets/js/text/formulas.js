@@ -20,19 +20,19 @@ export function isFormula(text) {
 function inlineFormula(state, silent) {
   const { src, pos } = state;
   if (src[pos] === "\\") {
-    if (src[pos + 1] === "(") return between(state, silent, 2, "\\)", false);
-    return src[pos + 1] === "[" && between(state, silent, 2, "\\]", true);
+    if (src[pos + 1] === "(") return delimited(state, silent, 2, "\\)", false);
+    return src[pos + 1] === "[" && delimited(state, silent, 2, "\\]", true);
   }
   if (src[pos] !== "$") return false;
-  return src[pos + 1] === "$" ? between(state, silent, 2, "$$", true) : dollars(state, silent);
+  return src[pos + 1] === "$" ? delimited(state, silent, 2, "$$", true) : dollarFormula(state, silent);
 }
 
-function between(state, silent, width, close, isBlock) {
+function delimited(state, silent, width, close, isBlock) {
   const from = state.pos + width;
   // A missing closing delimiter is remembered, so that many opening ones stay cheap.
   state.env.endless ??= {};
-  const known = state.env.endless[close];
-  if (known?.src === state.src && from >= known.from) return false;
+  const searched = state.env.endless[close];
+  if (searched?.src === state.src && from >= searched.from) return false;
   const end = state.src.indexOf(close, from);
   if (end < 0) state.env.endless[close] = { src: state.src, from };
   const text = state.src.slice(from, Math.max(from, end)).trim();
@@ -42,16 +42,16 @@ function between(state, silent, width, close, isBlock) {
   return push(state, silent, text, isBlock, end + close.length);
 }
 
-function dollars(state, silent) {
+function dollarFormula(state, silent) {
   const { src, pos } = state;
   if (/[\p{L}\p{N}$\\]/u.test(src[pos - 1] ?? "")) return false;
-  const end = closing(src, pos + 1);
+  const end = findClosingDollar(src, pos + 1);
   if (end < 0 || end >= state.posMax || /[\p{L}\p{N}$]/u.test(src[end + 1] ?? "")) return false;
   const text = src.slice(pos + 1, end);
   return text.length <= MAX_LENGTH && !text.includes("\n") && isFormula(text) && push(state, silent, text, false, end + 1);
 }
 
-function closing(src, from) {
+function findClosingDollar(src, from) {
   let at = src.indexOf("$", from);
   while (at > 0 && src[at - 1] === "\\") at = src.indexOf("$", at + 1);
   return at;

@@ -17,19 +17,19 @@ export function placeOf(href) {
 
 /** An empty link; null if this address may not be linked. */
 export function anchor(href, title) {
-  const place = placeOf(href);
-  if (place === "no") return null;
+  const scope = placeOf(href);
+  if (scope === "no") return null;
   const link = el("a", { title: title || null });
   link.setAttribute("href", href);
-  if (place === "away") Object.assign(link, { target: "_blank", rel: "noopener noreferrer nofollow" });
+  if (scope === "away") Object.assign(link, { target: "_blank", rel: "noopener noreferrer nofollow" });
   return link;
 }
 
 /** Shows where a link leads, unless its text already does or it is a local link. */
 export function target(link, words) {
   const href = link.getAttribute("href");
-  const bare = (text) => text.replace(/^(mailto:|https?:\/\/)/i, "");
-  if (!link.target || [href, decoded(href)].some((text) => bare(text) === bare(words))) return null;
+  const withoutScheme = (text) => text.replace(/^(mailto:|https?:\/\/)/i, "");
+  if (!link.target || [href, decoded(href)].some((text) => withoutScheme(text) === withoutScheme(words))) return null;
   return el("span", { class: "link-target" }, ` (${href})`);
 }
 

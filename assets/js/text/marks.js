@@ -3,7 +3,7 @@
 
 // Maximum number of characters between the brackets.
 const MAX_LENGTH = 200;
-const OTHER = /(?:\((D\s?\d[^()\n]{1,120})\)|【(D\s?\d[^【】\n]{1,120})】)/iy;
+const OTHER_BRACKETS = /(?:\((D\s?\d[^()\n]{1,120})\)|【(D\s?\d[^【】\n]{1,120})】)/iy;
 
 /** Adds the rule to a parser. */
 export function marks(reader) {
@@ -12,25 +12,25 @@ export function marks(reader) {
 
 function mark(state, silent) {
   const { cite } = state.env;
-  const sign = state.src[state.pos];
-  if (!cite || state.linkLevel > 0 || !"[(【".includes(sign)) return false;
-  const found = sign === "[" ? square(state) : other(state);
-  const nodes = found && cite(found.label, state.src, state.pos);
+  const opening = state.src[state.pos];
+  if (!cite || state.linkLevel > 0 || !"[(【".includes(opening)) return false;
+  const citation = opening === "[" ? squareCitation(state) : otherCitation(state);
+  const nodes = citation && cite(citation.label, state.src, state.pos);
   if (!nodes) return false;
   if (!silent) state.push("mark", "", 0).meta = { nodes };
-  state.pos += found.width;
+  state.pos += citation.width;
   return true;
 }
 
-function square({ src, pos, posMax, env, md }) {
+function squareCitation({ src, pos, posMax, env, md }) {
   const end = src.slice(pos + 1, pos + MAX_LENGTH).search(/[[\]]/) + pos + 1;
   if (end <= pos || end >= posMax || src[end] !== "]" || src[end + 1] === "(") return null;
   const label = src.slice(pos + 1, end);
   return env.references[md.utils.normalizeReference(label)] ? null : { label, width: end + 1 - pos };
 }
 
-function other(state) {
-  OTHER.lastIndex = state.pos;
-  const found = OTHER.exec(state.src);
-  return found && state.pos + found[0].length <= state.posMax ? { label: found[1] ?? found[2], width: found[0].length } : null;
+function otherCitation(state) {
+  OTHER_BRACKETS.lastIndex = state.pos;
+  const citation = OTHER_BRACKETS.exec(state.src);
+  return citation && state.pos + citation[0].length <= state.posMax ? { label: citation[1] ?? citation[2], width: citation[0].length } : null;
 }

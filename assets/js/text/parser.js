@@ -10,16 +10,16 @@ import { marks } from "./marks.js";
 import { strikes } from "./strikes.js";
 
 // Characters at which plain text may end, because a rule starts with them.
-const SIGN = /[\n$&*:<@[\]\\_`~!(【]|(?<![\p{L}\p{N}])w(?=ww\.)/gu;
-const TASK = /^\[([ xX])\](?=\s)/;
+const SPECIAL_CHARACTER = /[\n$&*:<@[\]\\_`~!(【]|(?<![\p{L}\p{N}])w(?=ww\.)/gu;
+const TASK_PATTERN = /^\[([ xX])\](?=\s)/;
 
-const reader = new MarkdownIt({ html: true, maxNesting: 40 });
+const parser = new MarkdownIt({ html: true, maxNesting: 40 });
 // Whether an address may be linked is decided at rendering (links.js): a rejected one is shown as its text and
 // address.
-reader.validateLink = () => true;
-reader.block.ruler.disable("html_block");
-reader.inline.ruler.at("text", plainText);
-for (const extend of [addresses, strikes, formulas, details, footnotes, marks]) extend(reader);
+parser.validateLink = () => true;
+parser.block.ruler.disable("html_block");
+parser.inline.ruler.at("text", plainText);
+for (const extend of [addresses, strikes, formulas, details, footnotes, marks]) extend(parser);
 
 /** The environment shared by all parts of a parse. `cite` renders citations (marks.js); `prefix` keeps the IDs of two texts apart. */
 export function reading(cite = null, prefix = "") {
@@ -29,7 +29,7 @@ export function reading(cite = null, prefix = "") {
 /** The block tokens of a text. */
 export function blocks(text, env) {
   const tokens = [];
-  reader.block.parse(text.replace(/\r\n?/g, "\n").replaceAll("\0", "\uFFFD"), reader, env, tokens);
+  parser.block.parse(text.replace(/\r\n?/g, "\n").replaceAll("\0", "\uFFFD"), parser, env, tokens);
   tokens.forEach((token, at) => {
     if (token.type === "list_item_open") readTask(token, tokens[at + 1], tokens[at + 2]);
   });
@@ -39,31 +39,31 @@ export function blocks(text, env) {
 /** The inline tokens of a text. */
 export function inlines(text, env) {
   const tokens = [];
-  reader.inline.parse(text, reader, env, tokens);
+  parser.inline.parse(text, parser, env, tokens);
   return tokens;
 }
 
 /** The closing delimiters for emphasis that is still open at the end of a text. */
-export function openSigns(text, env) {
-  const state = new reader.inline.State(text, reader, env, []);
-  reader.inline.tokenize(state);
-  const [balance] = reader.inline.ruler2.getRules("");
+export function openDelimiters(text, env) {
+  const state = new parser.inline.State(text, parser, env, []);
+  parser.inline.tokenize(state);
+  const [balance] = parser.inline.ruler2.getRules("");
   balance(state);
-  const open = state.delimiters.filter((sign) => sign.open && sign.end < 0 && beginsWord(state.tokens, sign.token));
-  return open.map((sign) => state.tokens[sign.token].content).reverse().join("");
+  const open = state.delimiters.filter((delimiter) => delimiter.open && delimiter.end < 0 && beginsWord(state.tokens, delimiter.token));
+  return open.map((delimiter) => state.tokens[delimiter.token].content).reverse().join("");
 }
 
 // A delimiter inside a word or a number is not emphasis.
 function beginsWord(tokens, at) {
-  const sign = tokens[at].content;
-  let before = at - 1;
-  while (before >= 0 && (tokens[before].content === sign || tokens[before].content === "")) before -= 1;
-  return before < 0 || tokens[before].type !== "text" || !/[\p{L}\p{N}]$/u.test(tokens[before].content);
+  const delimiter = tokens[at].content;
+  let previous = at - 1;
+  while (previous >= 0 && (tokens[previous].content === delimiter || tokens[previous].content === "")) previous -= 1;
+  return previous < 0 || tokens[previous].type !== "text" || !/[\p{L}\p{N}]$/u.test(tokens[previous].content);
 }
 
 function plainText(state, silent) {
-  SIGN.lastIndex = state.pos;
-  const end = Math.min(SIGN.exec(state.src)?.index ?? state.posMax, state.posMax);
+  SPECIAL_CHARACTER.lastIndex = state.pos;
+  const end = Math.min(SPECIAL_CHARACTER.exec(state.src)?.index ?? state.posMax, state.posMax);
   if (end === state.pos) return false;
   if (!silent) state.pending += state.src.slice(state.pos, end);
   state.pos = end;
@@ -72,7 +72,7 @@ function plainText(state, silent) {
 
 function readTask(item, paragraph, inline) {
   if (paragraph?.type !== "paragraph_open" || inline?.type !== "inline") return;
-  const task = TASK.exec(inline.content);
+  const task = TASK_PATTERN.exec(inline.content);
   if (!task) return;
   item.meta = { isDone: task[1] !== " " };
   inline.content = inline.content.slice(task[0].length);

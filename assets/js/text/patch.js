@@ -3,31 +3,31 @@
 
 /** Makes the children of `node` equal to those of `fresh`; may move nodes out of `fresh`. */
 export function patch(node, fresh) {
-  let old = node.firstChild;
+  let existing = node.firstChild;
   for (let next = fresh.firstChild; next; next = fresh.firstChild) {
-    if (!old) {
+    if (!existing) {
       node.append(...fresh.childNodes);
       return;
     }
-    const here = old;
-    old = old.nextSibling;
-    if (here.isEqualNode(next)) next.remove();
-    else if (isText(here) && isText(next)) grow(here, next);
-    else if (isAlike(here, next)) {
-      patch(here, next);
+    const current = existing;
+    existing = existing.nextSibling;
+    if (current.isEqualNode(next)) next.remove();
+    else if (isText(current) && isText(next)) extendText(current, next);
+    else if (isAlike(current, next)) {
+      patch(current, next);
       next.remove();
-    } else here.replaceWith(next);
+    } else current.replaceWith(next);
   }
-  while (old) {
-    const here = old;
-    old = old.nextSibling;
-    here.remove();
+  while (existing) {
+    const current = existing;
+    existing = existing.nextSibling;
+    current.remove();
   }
 }
 
-function grow(here, next) {
-  if (next.data.startsWith(here.data)) here.appendData(next.data.slice(here.length));
-  else here.data = next.data;
+function extendText(current, next) {
+  if (next.data.startsWith(current.data)) current.appendData(next.data.slice(current.length));
+  else current.data = next.data;
   next.remove();
 }
 
@@ -36,6 +36,6 @@ function isText(node) {
 }
 
 // Same element, different content. A button's listener belongs to its content, so buttons are always replaced.
-function isAlike(here, next) {
-  return here.nodeType === Node.ELEMENT_NODE && here.nodeName === next.nodeName && here.nodeName !== "BUTTON" && here.cloneNode().isEqualNode(next.cloneNode());
+function isAlike(current, next) {
+  return current.nodeType === Node.ELEMENT_NODE && current.nodeName === next.nodeName && current.nodeName !== "BUTTON" && current.cloneNode().isEqualNode(next.cloneNode());
 }

@@ -7,11 +7,11 @@ const DOUBLE = 0x17e;
 
 /** Adds the rules to a parser, replacing the built-in ones. */
 export function strikes(reader) {
-  reader.inline.ruler.at("strikethrough", open);
-  reader.inline.ruler2.at("strikethrough", pair);
+  reader.inline.ruler.at("strikethrough", scanTildes);
+  reader.inline.ruler2.at("strikethrough", convertPairs);
 }
 
-function open(state, silent) {
+function scanTildes(state, silent) {
   if (state.src.charCodeAt(state.pos) !== TILDE) return false;
   const run = state.scanDelims(state.pos, state.src[state.pos + 1] === "~");
   if (!silent) {
@@ -24,12 +24,12 @@ function open(state, silent) {
   return true;
 }
 
-function pair(state) {
+function convertPairs(state) {
   for (const list of [state.delimiters, ...state.tokens_meta.map((meta) => meta?.delimiters)]) {
-    for (const sign of list ?? []) {
-      if ((sign.marker === TILDE || sign.marker === DOUBLE) && sign.end >= 0) {
-        Object.assign(state.tokens[sign.token], { type: "s_open", tag: "del", nesting: 1, content: "" });
-        Object.assign(state.tokens[list[sign.end].token], { type: "s_close", tag: "del", nesting: -1, content: "" });
+    for (const delimiter of list ?? []) {
+      if ((delimiter.marker === TILDE || delimiter.marker === DOUBLE) && delimiter.end >= 0) {
+        Object.assign(state.tokens[delimiter.token], { type: "s_open", tag: "del", nesting: 1, content: "" });
+        Object.assign(state.tokens[list[delimiter.end].token], { type: "s_close", tag: "del", nesting: -1, content: "" });
       }
     }
   }

@@ -6,18 +6,19 @@ import { codeBlock } from "./code.js";
 import { Formula } from "./formula.js";
 import { anchor, target } from "./links.js";
 import { readTags } from "./tags.js";
-import { closed } from "./unfinished.js";
+import { closeMarkup } from "./unfinished.js";
 
 // The page's headings above a text are level 1 or 2.
 const FIRST_LEVEL = 3;
 const LAST_LEVEL = 6;
 
 /**
- * A writer of a text into `root`, anything with an `append` method. `write(budget)` writes about this many characters and
- * says whether there are more. With `isOpen` the text is still growing: what its end leaves open is closed.
+ * Returns a writer of a text into `root`, anything with an `append` method. `write(budget)` writes about this many
+ * characters and returns whether there are more. With `isOpen`, the text is still growing: markup left open at its end
+ * is closed.
  */
 export function Writer(tokens, env, root, isOpen = false) {
-  const text = { env, isOpen, last: tokens.findLastIndex((token) => token.type === "inline" && token.content !== ""), heading: headings(tokens, env.heading) };
+  const text = { env, isOpen, last: tokens.findLastIndex((token) => token.type === "inline" && token.content !== ""), heading: headingLevels(tokens, env.heading) };
   // The next part continues the heading levels of the finished one.
   if (!isOpen) env.heading = text.heading;
   const stack = [{ inner: root }];
@@ -28,8 +29,8 @@ export function Writer(tokens, env, root, isOpen = false) {
       while (at < tokens.length && left > 0) {
         const token = tokens[at];
         left -= token.content.length + 8;
-        if (token.type === "inline") line(stack, token.content, text, at === text.last);
-        else block(stack, token, text, at === tokens.length - 1);
+        if (token.type === "inline") writeInline(stack, token.content, text, at === text.last);
+        else writeBlock(stack, token, text, at === tokens.length - 1);
         at += 1;
       }
       for (const level of stack.slice(1)) attach(level);
@@ -41,12 +42,12 @@ export function Writer(tokens, env, root, isOpen = false) {
 /** Returns nodes for inline text. */
 export function inline(text, cite) {
   const root = el("span");
-  line([{ inner: root }], text, { env: reading(cite) }, false);
+  writeInline([{ inner: root }], text, { env: reading(cite) }, false);
   return [...root.childNodes];
 }
 
 // Heading levels are shifted so that they continue those of the page without gaps.
-function headings(tokens, before = { top: LAST_LEVEL, last: FIRST_LEVEL - 1 }) {
+function headingLevels(tokens, before = { top: LAST_LEVEL, last: FIRST_LEVEL - 1 }) {
   const levels = tokens.filter((token) => token.type === "heading_open").map((token) => Number(token.tag[1]));
   return { top: levels.reduce((top, level) => Math.min(top, level), before.top), last: before.last };
 }
@@ -68,7 +69,7 @@ function attach(level) {
   level.isAttached = true;
 }
 
-function block(stack, token, text, isLast) {
+function writeBlock(stack, token, text, isLast) {
   if (token.hidden) return;
   switch (token.type) {
     case "heading_open":
@@ -82,29 +83,29 @@ function block(stack, token, text, isLast) {
       return openTable(stack);
     case "th_open":
     case "td_open":
-      return open(stack, cell(token));
+      return open(stack, tableCell(token));
     case "footnote_open":
       return open(stack, el("div", { class: "footnote", id: noteId(text.env, token.meta), tabindex: "-1", dir: "auto" }, el("sup", null, String(token.meta.number)), " "));
     case "details_open":
       return open(stack, el("details", { open: token.meta.isOpen || (text.isOpen && isLast) }));
     case "fence":
     case "code_block":
-      return leaf(stack, code(token, text.isOpen && isLast));
+      return appendLeaf(stack, codeNode(token, text.isOpen && isLast));
     case "formula":
-      return leaf(stack, Formula(token.content, true, Boolean(token.meta?.isOpen)));
+      return appendLeaf(stack, Formula(token.content, true, Boolean(token.meta?.isOpen)));
     case "hr":
-      return leaf(stack, el("hr"));
+      return appendLeaf(stack, el("hr"));
     default:
-      return other(stack, token);
+      return writeElement(stack, token);
   }
 }
 
-function other(stack, token) {
+function writeElement(stack, token) {
   if (token.nesting > 0) open(stack, el(token.tag, token.tag === "p" ? { dir: "auto" } : null));
   else if (token.nesting < 0) close(stack);
 }
 
-function leaf(stack, node) {
+function appendLeaf(stack, node) {
   stack.at(-1).inner.append(node);
 }
 
@@ -113,9 +114,9 @@ function openTable(stack) {
   open(stack, el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Table" }, table), table);
 }
 
-function cell(token) {
-  const side = /text-align:(\w+)/.exec(token.attrGet("style") ?? "")?.[1];
-  return el(token.tag, { class: side ?? null, dir: "auto", scope: token.tag === "th" ? "col" : null });
+function tableCell(token) {
+  const alignment = /text-align:(\w+)/.exec(token.attrGet("style") ?? "")?.[1];
+  return el(token.tag, { class: alignment ?? null, dir: "auto", scope: token.tag === "th" ? "col" : null });
 }
 
 function taskBox({ isDone }) {
@@ -124,45 +125,45 @@ function taskBox({ isDone }) {
   return [box, " "];
 }
 
-function code(token, isGrowing) {
+function codeNode(token, isGrowing) {
   const language = token.type === "fence" ? token.info.trim().split(/\s+/)[0] : "";
   if (/^(math|latex)$/i.test(language) && !isGrowing) return Formula(token.content.trim(), true, false);
   return codeBlock(token.content.replace(/\n$/, ""), language);
 }
 
-function line(stack, content, text, isLast) {
-  const tokens = inlines(text.isOpen && isLast ? closed(content, text.env) : content, text.env);
+function writeInline(stack, content, text, isLast) {
+  const tokens = inlines(text.isOpen && isLast ? closeMarkup(content, text.env) : content, text.env);
   readTags(tokens);
   const depth = stack.length;
-  for (const token of tokens) word(stack, token, text.env);
+  for (const token of tokens) writeInlineToken(stack, token, text.env);
   while (stack.length > depth) close(stack);
 }
 
-function word(stack, token, env) {
+function writeInlineToken(stack, token, env) {
   switch (token.type) {
     case "text":
     case "text_special":
-      return token.content === "" ? undefined : leaf(stack, token.content);
+      return token.content === "" ? undefined : appendLeaf(stack, token.content);
     case "softbreak":
-      return leaf(stack, "\n");
+      return appendLeaf(stack, "\n");
     case "hardbreak":
-      return leaf(stack, el("br"));
+      return appendLeaf(stack, el("br"));
     case "code_inline":
-      return leaf(stack, el("code", null, token.content));
+      return appendLeaf(stack, el("code", null, token.content));
     case "formula":
-      return leaf(stack, Formula(token.content, token.block, false));
+      return appendLeaf(stack, Formula(token.content, token.block, false));
     case "mark":
       return stack.at(-1).inner.append(...token.meta.nodes);
     case "image":
-      return picture(stack, token);
+      return writeImage(stack, token);
     case "footnote_mark":
-      return leaf(stack, noteMark(env, token.meta));
+      return appendLeaf(stack, noteMark(env, token.meta));
     case "link_open":
       return openLink(stack, token);
     case "link_close":
       return closeLink(stack);
     default:
-      return other(stack, token);
+      return writeElement(stack, token);
   }
 }
 
@@ -176,23 +177,23 @@ function openLink(stack, token) {
 
 function closeLink(stack) {
   const { node, href } = close(stack);
-  const words = node.textContent;
-  if (node.tagName === "A") stack.at(-1).inner.append(target(node, words) ?? "");
-  else if (words !== href) node.append(` (${href})`);
+  const plainText = node.textContent;
+  if (node.tagName === "A") stack.at(-1).inner.append(target(node, plainText) ?? "");
+  else if (plainText !== href) node.append(` (${href})`);
 }
 
 // A remote image would let a document's author track the reader, so its address is linked instead.
-function picture(stack, token) {
+function writeImage(stack, token) {
   const href = token.attrGet("src");
-  const name = words(token.children) || "without a name";
+  const name = plainText(token.children) || "without a name";
   const link = anchor(href, token.attrGet("title"));
-  if (!link) return leaf(stack, `image: ${name} (${href})`);
+  if (!link) return appendLeaf(stack, `image: ${name} (${href})`);
   link.append(name);
   stack.at(-1).inner.append("image: ", link, target(link, name) ?? "");
 }
 
-function words(tokens) {
-  return tokens.map((token) => (token.children ? words(token.children) : /break$/.test(token.type) ? "\n" : token.content)).join("");
+function plainText(tokens) {
+  return tokens.map((token) => (token.children ? plainText(token.children) : /break$/.test(token.type) ? "\n" : token.content)).join("");
 }
 
 function noteId(env, { label }) {

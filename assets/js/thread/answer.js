@@ -8,7 +8,7 @@ import { markdown, withoutTitle } from "../parts/markdown.js";
 import { Letter, remarksOf } from "../parts/letter.js";
 import { Menu } from "../parts/menu.js";
 import { nameOf } from "../parts/model-name.js";
-import { lastWords, synthesis } from "../parts/run-model.js";
+import { lastTexts, synthesis } from "../parts/run-model.js";
 import { SourceList } from "../parts/sources.js";
 import { toast } from "../parts/toast.js";
 import { claimsOf, lettersOf } from "../results/claims.js";
@@ -16,9 +16,9 @@ import { locate } from "../results/words.js";
 import { ReadAloud } from "./aloud.js";
 
 // Maximum number of letters shown beside a paragraph; the rest are shown as a count.
-const LETTERS = 4;
+const MAX_LETTERS = 4;
 // Minimum similarity between a claim's sentence (which has no formatting) and a sentence of the paragraph.
-const ENOUGH = 0.8;
+const MIN_SIMILARITY = 0.8;
 
 /** The answer view. */
 export function Answer(run, page) {
@@ -29,7 +29,7 @@ export function Answer(run, page) {
   return [
     el("div", { class: "answer prose reading" }, withoutTitle(markdown(member.text, Citer(run, null))).map((block) => Block(block, claims))),
     remarks && el("p", { class: "fine" }, remarks),
-    After(run, member, page),
+    AnswerActions(run, member, page),
     SourceList(run.sources),
   ];
 }
@@ -41,23 +41,23 @@ function Block(block, claims) {
   const text = block.textContent;
   const kinds = new Set();
   const letters = new Set();
-  const against = new Set();
+  const opponents = new Set();
   for (const claim of claims) {
-    if (!claim.answer || (locate(text, claim.answer)?.score ?? 0) < ENOUGH) continue;
+    if (!claim.answer || (locate(text, claim.answer)?.score ?? 0) < MIN_SIMILARITY) continue;
     kinds.add(claim.kind);
     lettersOf(claim, "asserts").forEach((letter) => letters.add(letter));
-    lettersOf(claim, "denies").forEach((letter) => against.add(letter));
+    lettersOf(claim, "denies").forEach((letter) => opponents.add(letter));
   }
-  const own = [...letters].filter((letter) => !against.has(letter)).sort();
-  return el("div", { class: "blk", data: { kinds: [...kinds].join(" ") } }, block, (own.length > 0 || against.size > 0) && el("div", { class: "by" },
-    own.length > 0 && el("span", { class: "visually-hidden" }, "Asserted by "),
-    own.slice(0, LETTERS).map(Letter), own.length > LETTERS && el("span", { class: "by-more" }, `+${own.length - LETTERS}`),
-    against.size > 0 && el("span", { class: "dis" }, icon("diamond"), `${[...against].sort().join(", ")} ${against.size === 1 ? "disagrees" : "disagree"}`)));
+  const supporters = [...letters].filter((letter) => !opponents.has(letter)).sort();
+  return el("div", { class: "blk", data: { kinds: [...kinds].join(" ") } }, block, (supporters.length > 0 || opponents.size > 0) && el("div", { class: "by" },
+    supporters.length > 0 && el("span", { class: "visually-hidden" }, "Asserted by "),
+    supporters.slice(0, MAX_LETTERS).map(Letter), supporters.length > MAX_LETTERS && el("span", { class: "by-more" }, `+${supporters.length - MAX_LETTERS}`),
+    opponents.size > 0 && el("span", { class: "dis" }, icon("diamond"), `${[...opponents].sort().join(", ")} ${opponents.size === 1 ? "disagrees" : "disagree"}`)));
 }
 
-function After(run, member, page) {
+function AnswerActions(run, member, page) {
   const { data, turn, regenerate } = page;
-  const panel = lastWords(run).filter((each) => each.letter);
+  const panel = lastTexts(run).filter((each) => each.letter);
   return el("div", { class: "after" },
     CopyButton("Copy answer", () => member.text),
     ReadAloud(() => member.text),
@@ -70,10 +70,10 @@ function After(run, member, page) {
 
 function Votes(run) {
   const choices = [["helpful", "Good answer", "like"], ["not_helpful", "Poor answer", "dislike"]];
-  const buttons = choices.map(([choice, label, sign]) => button(label, { class: "quiet icon-only vote", title: label, "aria-pressed": String(run.vote === choice), on: { click: () => say(choice) } }, icon(sign)));
+  const buttons = choices.map(([choice, label, iconName]) => button(label, { class: "quiet icon-only vote", title: label, "aria-pressed": String(run.vote === choice), on: { click: () => castVote(choice) } }, icon(iconName)));
   return buttons;
 
-  async function say(choice) {
+  async function castVote(choice) {
     try {
       await post(`/api/analyses/${encodeURIComponent(run.id)}/vote`, { choice });
       run.vote = choice;

@@ -10,40 +10,40 @@ const MAX_FILES = 20;
 /** Returns `{node, add(files), uploading(), clear()}`; `add` resolves when all are stored or have failed. Calls `attached(document)` for each stored file and every update to it, and `gone(id)` when one is removed. */
 export function Attachments({ signal, attached, gone }) {
   const node = el("ul", { class: "attachments", "aria-label": "Attachments" });
-  let running = 0;
+  let runningCount = 0;
 
   function add(files) {
-    return Promise.all([...files].slice(0, MAX_FILES).map(take));
+    return Promise.all([...files].slice(0, MAX_FILES).map(uploadFile));
   }
 
-  async function take(file) {
-    const stop = new AbortController();
-    signal.addEventListener("abort", () => stop.abort(), { once: true });
+  async function uploadFile(file) {
+    const controller = new AbortController();
+    signal.addEventListener("abort", () => controller.abort(), { once: true });
     const state = el("span", { class: "fine" }, bytes(file.size));
     const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
     let id = "";
     const row = el("li", null, icon("document"), el("span", { class: "attachment-name" }, file.name), bar, state,
       button(`Remove ${file.name}`, { class: "quiet icon-only", on: { click: () => {
-        stop.abort();
+        controller.abort();
         row.remove();
         gone(id);
       } } }, icon("cross")));
     node.append(row);
-    running += 1;
+    runningCount += 1;
     gone("");
     try {
       if (file.size === 0) throw new Error("this file is empty");
-      const [{ LARGE, sendInParts }, { checkSize }] = await Promise.all([import("../parts/chunked.js"), import("../parts/guest.js")]);
+      const [{ CHUNKED_THRESHOLD, uploadInChunks }, { checkSize }] = await Promise.all([import("../parts/chunked.js"), import("../parts/guest.js")]);
       checkSize(file);
-      const stored = await (file.size > LARGE ? sendInParts : upload)(file, { signal: stop.signal, onProgress: (part) => (bar.value = part), onLine: () => {} });
+      const stored = await (file.size > CHUNKED_THRESHOLD ? uploadInChunks : upload)(file, { signal: controller.signal, onProgress: (part) => (bar.value = part), onLine: () => {} });
       id = idOf(stored);
       bar.remove();
-      tell(stored);
+      showState(stored);
       attached(stored);
       announce(`${file.name} is attached.`);
-      follow(stored, { signal: stop.signal, onNews: (news) => {
-        tell(news);
-        attached(news);
+      follow(stored, { signal: controller.signal, onNews: (updated) => {
+        showState(updated);
+        attached(updated);
       } });
     } catch (problem) {
       if (problem.name === "AbortError") return;
@@ -51,15 +51,15 @@ export function Attachments({ signal, attached, gone }) {
       row.classList.add("failed");
       state.textContent = sentence(problem.message);
     } finally {
-      running -= 1;
+      runningCount -= 1;
       gone("");
     }
 
-    function tell(stored) {
+    function showState(stored) {
       row.classList.toggle("failed", stored.status === "failed");
       state.textContent = stored.status === "processed" ? bytes(stored.size ?? file.size) : describe(stored);
     }
   }
 
-  return { node, add, uploading: () => running > 0, clear: () => node.replaceChildren() };
+  return { node, add, uploading: () => runningCount > 0, clear: () => node.replaceChildren() };
 }

@@ -22,31 +22,31 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
   return { node, draw };
 
   function draw() {
-    const now = thread();
-    if (!now) return fill(node);
+    const current = thread();
+    if (!current) return fill(node);
     const run = last()?.run();
-    const over = run && isOver(run);
-    const quotes = over && quotesOf(run);
-    fill(node, el("h1", { dir: "auto", title: now.title }, now.title), el("span", { class: "grow" }),
-      over && button(quotes ? `${quotes.good}/${quotes.all} quotes verified: evidence` : "Evidence", { class: "quiet bar-ring", on: { click: () => openEvidence(last().run(), last().evidence()) } }, quotes ? [Ring(quotes, 24), `${quotes.good}/${quotes.all}`] : "Evidence"),
-      over && button("Details", { class: "quiet bar-wide", on: { click: details } }),
-      over && !isGuest() && button("Share", { class: "quiet bar-wide", on: { click: share } }, icon("share"), "Share"),
-      over && Menu("Export", FORMATS.map(([format, name, ending]) => ({ label: name, act: () => take(format, ending) })), { class: "quiet bar-wide", content: [icon("download"), "Export", icon("down")] }),
-      Menu("More", () => more(over), { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
+    const hasEnded = run && isOver(run);
+    const quotes = hasEnded && quotesOf(run);
+    fill(node, el("h1", { dir: "auto", title: current.title }, current.title), el("span", { class: "grow" }),
+      hasEnded && button(quotes ? `${quotes.good}/${quotes.all} quotes verified: evidence` : "Evidence", { class: "quiet bar-ring", on: { click: () => openEvidence(last().run(), last().evidence()) } }, quotes ? [Ring(quotes, 24), `${quotes.good}/${quotes.all}`] : "Evidence"),
+      hasEnded && button("Details", { class: "quiet bar-wide", on: { click: showDetails } }),
+      hasEnded && !isGuest() && button("Share", { class: "quiet bar-wide", on: { click: share } }, icon("share"), "Share"),
+      hasEnded && Menu("Export", FORMATS.map(([format, name, extension]) => ({ label: name, act: () => exportAs(format, extension) })), { class: "quiet bar-wide", content: [icon("download"), "Export", icon("down")] }),
+      Menu("More", () => menuItems(hasEnded), { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
   }
 
-  function more(over) {
-    const now = thread();
-    const narrow = matchMedia("(max-width: 45rem)").matches && over;
+  function menuItems(hasEnded) {
+    const current = thread();
+    const narrow = matchMedia("(max-width: 45rem)").matches && hasEnded;
     return [
-      narrow && { label: "Details", icon: "all", act: details },
+      narrow && { label: "Details", icon: "all", act: showDetails },
       narrow && !isGuest() && { label: "Share", icon: "share", act: share },
-      ...(narrow ? FORMATS.map(([format, name, ending]) => ({ label: `Export as ${name}`, icon: "download", act: () => take(format, ending) })) : []),
+      ...(narrow ? FORMATS.map(([format, name, extension]) => ({ label: `Export as ${name}`, icon: "download", act: () => exportAs(format, extension) })) : []),
       { label: "Rename", icon: "pen", act: rename },
-      { label: now.pinned ? "Unpin" : "Pin", icon: "pin", act: () => patch({ pinned: !now.pinned }) },
-      over && { label: "Run again with a change", icon: "redo", act: again },
-      { label: now.archived ? "Unarchive" : "Archive", icon: "folder", act: () => patch({ archived: !now.archived }) },
-      { label: "Delete thread", icon: "trash", look: "danger", act: drop },
+      { label: current.pinned ? "Unpin" : "Pin", icon: "pin", act: () => patch({ pinned: !current.pinned }) },
+      hasEnded && { label: "Run again with a change", icon: "redo", act: runAgainDialog },
+      { label: current.archived ? "Unarchive" : "Archive", icon: "folder", act: () => patch({ archived: !current.archived }) },
+      { label: "Delete thread", icon: "trash", look: "danger", act: deleteThread },
     ];
   }
 
@@ -84,7 +84,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     await closed;
   }
 
-  async function drop() {
+  async function deleteThread() {
     if (!(await confirm("Delete this thread?", "All its questions and answers are deleted. Documents stay.", "Delete"))) return;
     try {
       await remove(path());
@@ -97,7 +97,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
   }
 
   // Rarely used views are loaded on demand.
-  async function later(load, open) {
+  async function loadAndOpen(load, open) {
     try {
       open(await load());
     } catch (problem) {
@@ -105,23 +105,23 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     }
   }
 
-  function details() {
-    later(() => import("./details.js"), ({ openDetails }) => openDetails(last().run(), data));
+  function showDetails() {
+    loadAndOpen(() => import("./details.js"), ({ openDetails }) => openDetails(last().run(), data));
   }
 
-  function again() {
+  function runAgainDialog() {
     const path = `/t/${encodeURIComponent(thread().thread_id)}`;
-    later(() => import("../results/rerun.js"), ({ runAgain }) => runAgain(last().run(), { ...data, onStarted: (id) => context.go(`${path}?turn=${encodeURIComponent(id)}`) }));
+    loadAndOpen(() => import("../results/rerun.js"), ({ runAgain }) => runAgain(last().run(), { ...data, onStarted: (id) => context.go(`${path}?turn=${encodeURIComponent(id)}`) }));
   }
 
   function share() {
-    later(() => import("./share.js"), ({ shareThread }) => shareThread({ thread: thread(), run: last().run(), many: thread().turns.length > 1 }));
+    loadAndOpen(() => import("./share.js"), ({ shareThread }) => shareThread({ thread: thread(), run: last().run(), many: thread().turns.length > 1 }));
   }
 
-  async function take(format, ending) {
+  async function exportAs(format, extension) {
     try {
       const response = await call("GET", `${path()}/export`, { query: { format }, raw: true, accept: "*/*" });
-      saveAs(await response.blob(), `${fileName(thread().title) || thread().thread_id}.${ending}`);
+      saveAs(await response.blob(), `${fileName(thread().title) || thread().thread_id}.${extension}`);
     } catch (problem) {
       toast(sentence(problem.message), "failed");
     }

@@ -14,17 +14,17 @@ import { Speaker } from "../workbench/speaker.js";
 import { Column, Strip } from "./column.js";
 
 // With more members than this, they are shown as rows.
-const COLUMNS = 4;
+const MAX_COLUMNS = 4;
 
 /**
- * `{node, changed(member), line(connected)}`. `onStop` stops the run, `onSkip(member)` leaves one out, `onFinish`
- * requests the answer now; `began` is the start on this clock.
+ * Returns `{node, changed(member), line(connected)}`. `onStop` stops the run, `onSkip(member)` skips one member, and
+ * `onFinish` requests the answer now; `began` is the run's start on this browser's clock.
  */
 export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) {
   const frames = Frames(signal);
   const speaker = Speaker();
   const strip = el("ol", { class: "stages", "aria-label": "Stages" });
-  const spent = el("span", { class: "run-spent" });
+  const spentLine = el("span", { class: "run-spent" });
   const finish = button("Finish now", { class: "secondary board-finish", title: "Skips models that haven't answered", disabled: true, on: { click: onFinish } });
   const stop = button("Stop", { class: "quiet board-stop", on: { click: () => {
     stop.disabled = true;
@@ -36,22 +36,22 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
   const answer = Answer(run);
   const strips = el("div", { class: "strips", hidden: true });
   const node = el("section", { class: "live", "aria-label": "Running analysis" },
-    el("div", { class: "stage-strip" }, el("span", { class: "visually-hidden loading-spinner" }), strip, el("div", { class: "stage-end" }, spent, finish, stop)),
+    el("div", { class: "stage-strip" }, el("span", { class: "visually-hidden loading-spinner" }), strip, el("div", { class: "stage-end" }, spentLine, finish, stop)),
     line, el("div", { class: "slot" }, tabs, grid, answer.node, strips));
   let cards = [];
-  let shown = "";
-  let drawn = "";
+  let shownStage = "";
+  let drawnStages = "";
   const ticker = setInterval(tick, 1000);
-  const sight = Sight(frames, signal, "200px");
+  const visibility = Sight(frames, signal, "200px");
   signal.addEventListener("abort", () => clearInterval(ticker), { once: true });
   tick();
   draw();
 
   function tick() {
-    const all = run.stages.flatMap((stage) => stage.members).filter((member) => member.usage);
-    const usd = all.every((member) => typeof member.cost === "number") ? all.reduce((sum, member) => sum + member.cost, 0) : null;
-    const words = [elapsed(Date.now() - began), all.length > 0 && usd > 0 && cost(usd, { estimated: all.some((member) => member.usage.estimated) })].filter(Boolean).join(" · ");
-    if (spent.textContent !== words) spent.textContent = words;
+    const billed = run.stages.flatMap((stage) => stage.members).filter((member) => member.usage);
+    const usd = billed.every((member) => typeof member.cost === "number") ? billed.reduce((sum, member) => sum + member.cost, 0) : null;
+    const words = [elapsed(Date.now() - began), billed.length > 0 && usd > 0 && cost(usd, { estimated: billed.some((member) => member.usage.estimated) })].filter(Boolean).join(" · ");
+    if (spentLine.textContent !== words) spentLine.textContent = words;
     if (isOver(run)) clearInterval(ticker);
   }
 
@@ -60,11 +60,11 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     drawStages();
     const stages = panelStages(run).filter((stage) => stage.status !== "waiting");
     const stage = stages.at(-1) ?? panelStages(run)[0];
-    if (stage && (stage.name !== shown || cards.length !== stage.members.length)) seat(stage);
-    for (const card of cards) sight.draw(card);
+    if (stage && (stage.name !== shownStage || cards.length !== stage.members.length)) showStage(stage);
+    for (const card of cards) visibility.draw(card);
     const last = synthesis(run);
     const writing = Boolean(last && last.status !== "waiting");
-    if (writing && grid.hidden === false) fold();
+    if (writing && grid.hidden === false) showAnswer();
     if (writing) frames.soon(answer, answer.draw);
     speaker.hear(last?.text ?? "");
     const ready = panelStages(run).some((each) => each.members.some((member) => member.status === "done"));
@@ -74,34 +74,34 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
   }
 
   function drawStages() {
-    const now = JSON.stringify(run.stages.map((stage) => [stage.name, stage.status, ...stage.members.map((member) => member.status)]));
-    if (now === drawn) return;
-    const before = drawn && JSON.parse(drawn);
-    drawn = now;
+    const snapshot = JSON.stringify(run.stages.map((stage) => [stage.name, stage.status, ...stage.members.map((member) => member.status)]));
+    if (snapshot === drawnStages) return;
+    const previous = drawnStages && JSON.parse(drawnStages);
+    drawnStages = snapshot;
     fill(strip, run.stages.map((stage) => Stage(stage, models)));
     const current = run.stages.findLast((stage) => stage.status === "running");
-    if (current && before?.find(([name]) => name === current.name)?.[1] !== "running") announce(`${stageName(current.name)}: ${stageHelp(current.name)}.`);
+    if (current && previous?.find(([name]) => name === current.name)?.[1] !== "running") announce(`${stageName(current.name)}: ${stageHelp(current.name)}.`);
   }
 
-  function seat(stage) {
-    shown = stage.name;
-    const rows = stage.members.length > COLUMNS;
+  function showStage(stage) {
+    shownStage = stage.name;
+    const rows = stage.members.length > MAX_COLUMNS;
     cards = stage.members.map((member) => Column(member, { run, stage, models, rows, onSkip }));
     grid.classList.toggle("rows", rows);
     grid.style.setProperty("--board-rows", String(Math.ceil(cards.length / 2)));
     fill(grid, cards.map((card) => card.node));
-    sight.watch(cards);
-    fill(tabs, !rows && cards.map((card, place) => card.tab(() => choose(place))));
+    visibility.watch(cards);
+    fill(tabs, !rows && cards.map((card, answerNode) => card.tab(() => choose(answerNode))));
     choose(0);
   }
 
   // On a phone, only one member is shown at a time.
-  function choose(place) {
-    cards.forEach((card, index) => card.select(index === place));
+  function choose(answerNode) {
+    cards.forEach((card, index) => card.select(index === answerNode));
   }
 
   // The answer opens in its final position; the members become strips below it.
-  function fold() {
+  function showAnswer() {
     grid.hidden = true;
     tabs.hidden = true;
     strips.hidden = false;
@@ -114,7 +114,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     /** Schedules a redraw of the member whose text grew, and of everything that depends on it. */
     changed(member) {
       const card = member && cards.find((each) => each.member === member);
-      if (card) sight.draw(card);
+      if (card) visibility.draw(card);
       frames.soon(node, draw);
     },
     line(connected) {
@@ -125,14 +125,14 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
   function Answer() {
     const text = GrowingText(Citer(run, null));
     // Placed behind the text, which covers them as it grows.
-    const rest = el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 96, 64, 0, 100, 88, 94, 72].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
+    const skeletons = el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 96, 64, 0, 100, 88, 94, 72].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
     text.node.classList.add("reading");
-    const place = el("div", { class: "answer live-answer", hidden: true }, rest, text.node);
-    return { node: place, draw() {
+    const answerNode = el("div", { class: "answer live-answer", hidden: true }, skeletons, text.node);
+    return { node: answerNode, draw() {
       const member = synthesis(run);
       if (!member) return null;
       text.set(untitled(member.text));
-      rest.hidden = member.text.length > 900;
+      skeletons.hidden = member.text.length > 900;
       return null;
     } };
   }

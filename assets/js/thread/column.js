@@ -10,8 +10,8 @@ import { nameOf } from "../parts/model-name.js";
 import { placeOf } from "../parts/run-model.js";
 
 // Characters in a typical answer; scales the progress line while the length is unknown.
-const USUAL = 2400;
-const TAIL = 160;
+const TYPICAL_LENGTH = 2400;
+const TAIL_LENGTH = 160;
 
 /** Returns `{node, member, draw(), tab(choose), select(chosen)}`; `draw` returns a function to call after layout, or null. */
 export function Column(member, { run, stage, models, rows = false, onSkip = null }) {
@@ -20,40 +20,40 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   const state = el("p", { class: "col-state" });
   const pill = el("span", { class: "pill", hidden: true });
   const bar = el("i");
-  const tail = rows ? el("p", { class: "col-tail", dir: "auto" }) : null;
-  const bone = rows && el("span", { class: "skeleton", "aria-hidden": "true" });
-  const body = rows ? tail : el("div", { class: "col-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}`, on: { scroll: () => {
+  const tailText = rows ? el("p", { class: "col-tail", dir: "auto" }) : null;
+  const skeleton = rows && el("span", { class: "skeleton", "aria-hidden": "true" });
+  const body = rows ? tailText : el("div", { class: "col-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}`, on: { scroll: () => {
     following = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
-  } } }, text.node, Waiting());
+  } } }, text.node, Skeletons());
   const skip = onSkip && button(`Stop ${name}`, { class: "quiet icon-only", title: "Stop this member; the others continue", hidden: true, on: { click: () => {
     skip.disabled = true;
     onSkip(member).finally(() => (skip.disabled = false));
   } } }, icon("stop"));
   const copy = rows ? null : CopyButton(`Copy the answer of ${name}`, () => member.text);
   const tint = member.letter ? `tint-${(member.letter.charCodeAt(member.letter.length - 1) - 65) % 6}` : "";
-  const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "A local algorithm, not a language model" }, "Demo")), !rows && state), tail, bone, rows && state, pill, skip, copy);
+  const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "A local algorithm, not a language model" }, "Demo")), !rows && state), tailText, skeleton, rows && state, pill, skip, copy);
   const node = el("article", { class: `col ${tint}`, "aria-label": name }, head, el("div", { class: "hair", "aria-hidden": "true" }, bar), !rows && body);
-  let drawn = -1;
+  let drawnVersion = -1;
   let following = true;
-  let chip = null;
+  let tabButton = null;
   draw();
 
   function draw() {
-    if (drawn === member.version) return null;
-    drawn = member.version;
+    if (drawnVersion === member.version) return null;
+    drawnVersion = member.version;
     node.dataset.status = member.status;
-    state.textContent = rows ? briefly(member) : stateOf(member);
-    if (chip) nameChip();
+    state.textContent = rows ? shortState(member) : stateOf(member);
+    if (tabButton) updateTab();
     const failed = member.status === "failed";
     pill.hidden = !failed && member.status !== "stopped";
     pill.className = `pill ${failed ? "bad" : ""}`;
     pill.textContent = failed ? "Failed" : "Stopped";
     if (rows) state.hidden = !pill.hidden;
-    bar.style.transform = `scaleX(${part(member)})`;
+    bar.style.transform = `scaleX(${progressOf(member)})`;
     if (skip) skip.hidden = member.status !== "running";
     if (copy) copy.hidden = member.status === "running" || !member.text;
     if (rows) {
-      tail.textContent = failed ? sentence(member.problem) : newest(member.text);
+      tailText.textContent = failed ? sentence(member.problem) : newestWords(member.text);
       node.classList.toggle("speechless", !member.text && (member.status === "running" || member.status === "waiting"));
       return null;
     }
@@ -62,16 +62,16 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
     else if (member.status === "stopped" && !member.text) fill(text.node, el("p", { class: "fine" }, "Stopped before the first words."));
     else if (failed && !member.text) fill(text.node, el("p", { class: "col-problem" }, `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`));
     else text.finish(member.text);
-    return member.status === "running" && following ? toTheEnd : null;
+    return member.status === "running" && following ? scrollToEnd : null;
   }
 
-  function nameChip() {
-    const words = briefly(member);
-    chip.lastChild.textContent = words;
-    chip.setAttribute("aria-label", `${words}: show ${[member.letter, name].filter(Boolean).join(", ")}`);
+  function updateTab() {
+    const words = shortState(member);
+    tabButton.lastChild.textContent = words;
+    tabButton.setAttribute("aria-label", `${words}: show ${[member.letter, name].filter(Boolean).join(", ")}`);
   }
 
-  function toTheEnd() {
+  function scrollToEnd() {
     const height = body.scrollHeight;
     node.classList.toggle("over", height > body.clientHeight + 1);
     body.scrollTop = height;
@@ -80,13 +80,13 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   return {
     node, member, name, draw,
     tab(choose) {
-      chip = button(`Show ${[member.letter, name].filter(Boolean).join(", ")}`, { class: `member-seat ${tint}`, "aria-pressed": "false", on: { click: choose } }, member.letter ? Mark(member.letter) : null, el("span", null, "Waiting"));
-      nameChip();
-      return chip;
+      tabButton = button(`Show ${[member.letter, name].filter(Boolean).join(", ")}`, { class: `member-seat ${tint}`, "aria-pressed": "false", on: { click: choose } }, member.letter ? Mark(member.letter) : null, el("span", null, "Waiting"));
+      updateTab();
+      return tabButton;
     },
     select(chosen) {
       node.classList.toggle("chosen", chosen);
-      chip?.setAttribute("aria-pressed", String(chosen));
+      tabButton?.setAttribute("aria-pressed", String(chosen));
     },
   };
 }
@@ -98,14 +98,14 @@ export function Strip(member, models) {
     el("span", { class: failed ? "pill bad" : "strip-state" }, failed ? "Failed" : stateOf(member)));
 }
 
-function Waiting() {
+function Skeletons() {
   return el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 64].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
 }
 
 // Animate only opacity and transforms.
-function part(member) {
+function progressOf(member) {
   if (member.status === "done") return 1;
-  return Math.min(0.95, member.text.length / USUAL);
+  return Math.min(0.95, member.text.length / TYPICAL_LENGTH);
 }
 
 function wordsIn(text) {
@@ -113,15 +113,15 @@ function wordsIn(text) {
 }
 
 // The newest words, from the beginning of one.
-function newest(text) {
-  const end = text.slice(-TAIL);
-  return (text.length > TAIL ? end.slice(end.search(/\s/) + 1) : end).replace(/[*_#`>|]+/g, "").replace(/\s+/g, " ");
+function newestWords(text) {
+  const end = text.slice(-TAIL_LENGTH);
+  return (text.length > TAIL_LENGTH ? end.slice(end.search(/\s/) + 1) : end).replace(/[*_#`>|]+/g, "").replace(/\s+/g, " ");
 }
 
 // The state in one or two words, for a row or a tab.
-function briefly(member) {
-  const known = { done: "Done", failed: "Failed", stopped: "Stopped", left: "Not reached" }[member.status];
-  return known ?? (member.text ? plural(wordsIn(member.text), "word") : "Waiting");
+function shortState(member) {
+  const label = { done: "Done", failed: "Failed", stopped: "Stopped", left: "Not reached" }[member.status];
+  return label ?? (member.text ? plural(wordsIn(member.text), "word") : "Waiting");
 }
 
 function stateOf(member) {

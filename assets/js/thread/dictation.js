@@ -3,32 +3,32 @@ import { announce, button, icon } from "../dom.js";
 
 const Recognition = globalThis.SpeechRecognition ?? globalThis.webkitSpeechRecognition;
 
-/** A dictation button; null if the browser has no speech recognition. `heard(words)` is called for each phrase. */
-export function Dictation(heard) {
+/** A dictation button; null if the browser has no speech recognition. `onPhrase(words)` is called for each phrase. */
+export function Dictation(onPhrase) {
   if (!Recognition) return null;
-  let listening = null;
+  let activeRecognition = null;
   const node = button("Dictate", { class: "quiet icon-only dictate", title: "Dictate", "aria-pressed": "false", on: { click: toggle } }, icon("mic"));
   return node;
 
   function toggle() {
-    if (listening) return listening.stop();
-    const speech = new Recognition();
-    speech.continuous = true;
-    speech.lang = navigator.language;
-    speech.onresult = (event) => {
-      for (const result of [...event.results].slice(event.resultIndex)) if (result.isFinal) heard(result[0].transcript.trim());
+    if (activeRecognition) return activeRecognition.stop();
+    const recognition = new Recognition();
+    recognition.continuous = true;
+    recognition.lang = navigator.language;
+    recognition.onresult = (event) => {
+      for (const result of [...event.results].slice(event.resultIndex)) if (result.isFinal) onPhrase(result[0].transcript.trim());
     };
-    speech.onend = () => {
-      listening = null;
+    recognition.onend = () => {
+      activeRecognition = null;
       node.setAttribute("aria-pressed", "false");
     };
-    speech.onerror = () => announce("Dictation is not available.");
-    listening = speech;
+    recognition.onerror = () => announce("Dictation is not available.");
+    activeRecognition = recognition;
     node.setAttribute("aria-pressed", "true");
     try {
-      speech.start();
+      recognition.start();
     } catch {
-      speech.onend();
+      recognition.onend();
     }
   }
 }

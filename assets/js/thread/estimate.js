@@ -3,33 +3,33 @@
 import { post } from "../api.js";
 import { money, sentence } from "../format.js";
 
-const PATIENCE_MS = 350;
+const DEBOUNCE_MS = 350;
 
-/** Returns `{update()}`; `request()` is the body of the question, or null if it is not known yet; `tell({words, warn})` shows the result. */
-export function Estimate({ request, signal, tell }) {
+/** Returns `{update()}`; `request()` is the body of the question, or null if it is not known yet; `onEstimate({words, warn})` is called with the result. */
+export function Estimate({ request, signal, onEstimate }) {
   let timer = 0;
-  let asked = new AbortController();
+  let controller = new AbortController();
   signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   return { update };
 
   function update() {
     clearTimeout(timer);
-    asked.abort();
-    const wanted = request();
-    if (!wanted) return;
-    if (!wanted.prompt) return tell({ words: "Write a question to see the estimated cost." });
-    if (wanted.models?.length === 0) return tell({ words: "Choose at least one model." });
-    timer = setTimeout(ask, PATIENCE_MS);
+    controller.abort();
+    const body = request();
+    if (!body) return;
+    if (!body.prompt) return onEstimate({ words: "Write a question to see the estimated cost." });
+    if (body.models?.length === 0) return onEstimate({ words: "Choose at least one model." });
+    timer = setTimeout(fetchEstimate, DEBOUNCE_MS);
   }
 
-  async function ask() {
-    asked = new AbortController();
-    const mine = AbortSignal.any([signal, asked.signal]);
+  async function fetchEstimate() {
+    controller = new AbortController();
+    const requestSignal = AbortSignal.any([signal, controller.signal]);
     try {
-      const told = await post("/api/estimate", request(), { signal: mine });
-      if (!mine.aborted) tell({ words: priceOf(told), warn: warningOf(told) });
+      const estimate = await post("/api/estimate", request(), { signal: requestSignal });
+      if (!requestSignal.aborted) onEstimate({ words: priceOf(estimate), warn: warningOf(estimate) });
     } catch (problem) {
-      if (!mine.aborted) tell({ words: "", warn: sentence(problem.message) });
+      if (!requestSignal.aborted) onEstimate({ words: "", warn: sentence(problem.message) });
     }
   }
 }
@@ -42,7 +42,7 @@ export function priceOf({ total }) {
 
 function warningOf({ allowed, refusal, pictures, members = [] }) {
   if (allowed === false) return sentence(refusal);
-  if (pictures?.unseen) return "No model on this panel can see pictures.";
-  const left = members.filter((member) => member.documents?.fit === "cannot").length;
-  return left > 0 ? `${left === 1 ? "One model" : `${left} models`} cannot take these documents and will be left out.` : "";
+  if (pictures?.unseen) return "No model on this panel accepts images.";
+  const skipped = members.filter((member) => member.documents?.fit === "cannot").length;
+  return skipped > 0 ? `${skipped === 1 ? "One model" : `${skipped} models`} cannot take these documents and will be skipped.` : "";
 }

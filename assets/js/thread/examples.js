@@ -5,7 +5,7 @@ import { button, el, icon, link } from "../dom.js";
 import { user } from "../state.js";
 
 const EXAMPLES = [
-  ["document", "Read a contract", "How long does it run, how can it be ended, and what limits the liability?", "", "Sample contract, 3 pages", sample],
+  ["document", "Read a contract", "How long does it run, how can it be ended, and what limits the liability?", "", "Sample contract, 3 pages", attachSample],
   ["flow", "Weigh a decision", "Should a 12-person team move 40 GB of events from PostgreSQL to a column store?", "critique", "Critique"],
   ["search", "Check a claim", "Is cold storage really cheaper than standard storage once retrievals are counted?", "fact_check", "Fact check"],
 ];
@@ -14,27 +14,27 @@ const EXAMPLES = [
 export function Examples({ choose }) {
   return el("section", { class: "examples", "aria-labelledby": "examples-title" },
     el("h2", { id: "examples-title" }, "Examples"),
-    el("ul", null, EXAMPLES.map(([sign, title, question, pattern, name, bring]) => el("li", null,
+    el("ul", null, EXAMPLES.map(([iconName, title, question, pattern, name, bring]) => el("li", null,
       button(`${title} ${question} ${name}`, { class: "example", on: { click: () => choose({ question, pattern, bring }) } },
-        icon(sign), el("strong", null, title), " ", el("span", { class: "example-question" }, question), " ", el("span", { class: "fine" }, name))))));
+        icon(iconName), el("strong", null, title), " ", el("span", { class: "example-question" }, question), " ", el("span", { class: "fine" }, name))))));
 }
 
 // The document is uploaded unless it is there already.
-async function sample({ add, attached, signal }) {
-  const [answer, { documents }] = await Promise.all([
+async function attachSample({ add, attached, signal }) {
+  const [response, { documents }] = await Promise.all([
     fetch(new URL("../../samples/contract.txt", import.meta.url), { signal }), get("/api/documents", { query: { limit: 200 }, signal }),
   ]);
   const name = "sample-contract.txt";
-  const same = documents.find((each) => each.filename === name && each.status === "processed");
-  if (same) attached(same);
-  else await add([new File([await answer.blob()], name, { type: "text/plain" })]);
+  const existing = documents.find((each) => each.filename === name && each.status === "processed");
+  if (existing) attached(existing);
+  else await add([new File([await response.blob()], name, { type: "text/plain" })]);
 }
 
 /** As long as there are only demo algorithms: where real models come from. Guests cannot add any. */
 export function Setup(models) {
-  const me = user.get();
-  if (me?.role === "guest" || models.some((model) => model.available && !model.mock)) return "";
-  const isAdmin = me?.role === "admin";
+  const account = user.get();
+  if (account?.role === "guest" || models.some((model) => model.available && !model.mock)) return "";
+  const isAdmin = account?.role === "admin";
   return el("p", { class: "fine setup-hint" }, "Only demo algorithms answer so far. ",
     link(isAdmin ? "/welcome" : "/settings?add=provider", isAdmin ? "Set up this server" : "Add a provider"));
 }

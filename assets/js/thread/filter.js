@@ -2,9 +2,9 @@
 // filter at a time.
 
 /**
- * The filter of one answer: `kind()` is the present one or "", `choose(kind)` sets it and gives the paragraphs that
- * match, `mark(answer)` applies it to the element of the answer, and `watch(callback)` hears of each change. `show()`
- * opens the answer and gives its element.
+ * The filter of one answer: `kind()` returns the current kind or "", `choose(kind)` sets it and returns the matching
+ * paragraphs, `mark(answer)` applies it to the answer's element, and `watch(callback)` calls back on each change.
+ * `show()` opens the answer and returns its element.
  */
 export function EvidenceFilter(show) {
   const watchers = new Set();
@@ -13,9 +13,9 @@ export function EvidenceFilter(show) {
     kind: () => kind,
     choose(next) {
       kind = next;
-      const found = mark(show());
+      const matching = mark(show());
       for (const callback of watchers) callback();
-      return found;
+      return matching;
     },
     mark,
     watch: (callback) => watchers.add(callback),

@@ -5,26 +5,26 @@ import { isOver } from "../parts/run-model.js";
 import { Board } from "./board.js";
 
 /**
- * Watches `run` until it is over or `signal` is aborted, and gives the board's element. `ask(what, body, done)` sends a
- * command; `learn()` is called once the run has started, `over()` once it is over, `gone(problem)` if its events cannot be
- * read.
+ * Follows `run` until it ends or `signal` is aborted, and returns the board's element. `ask(command, body, confirmation)`
+ * sends a command; `learn()` is called when the run has started, `over()` when it has ended, and `gone(problem)` if its
+ * events cannot be read.
  */
-export function watchRun(run, { models, began, signal, ask, learn, over, gone }) {
+export function watchRun(run, { models, began, signal, ask: sendCommand, learn: onStarted, over: onEnd, gone: onGone }) {
   const board = Board(run, {
-    models, began, signal, onStop: () => ask("cancel"),
-    onFinish: () => ask("synthesize", {}, "Writing the answer from what is ready."),
-    onSkip: (member) => ask("leave-out", { model: member.model }),
+    models, began, signal, onStop: () => sendCommand("cancel"),
+    onFinish: () => sendCommand("synthesize", {}, "Writing the answer from the finished texts."),
+    onSkip: (member) => sendCommand("leave-out", { model: member.model }),
   });
   follow(run.id, {
     signal,
-    onEvent(name, told) {
-      const member = apply(run, name, told);
-      if (name === "analysis.started") learn();
-      if (isOver(run)) over();
+    onEvent(name, data) {
+      const member = apply(run, name, data);
+      if (name === "analysis.started") onStarted();
+      if (isOver(run)) onEnd();
       else board.changed(member);
     },
     onLine: board.line,
-    onGone: gone,
+    onGone: onGone,
   });
   return board.node;
 }

@@ -17,24 +17,24 @@ import { newest, newestBelow, pathTo, versionsOf } from "./tree.js";
 export function ThreadPage(data, context) {
   let thread = data.thread;
   let views = [];
-  const bar = ThreadBar({ data, context, thread: () => thread, last: () => views.at(-1), renamed });
+  const bar = ThreadBar({ data, context, thread: () => thread, last: () => views.at(-1), renamed: onRenamed });
   const turns = el("div", { class: "turns" });
-  const common = { data, context, version, edit, regenerate, proceed, send, begun, settled, tabbed, composer: () => composer };
+  const turnContext = { data, context, version: showVersion, edit, regenerate, proceed: continueStopped, send, begun: addTurn, settled: onTurnEnd, tabbed: onTabChange, composer: () => composer };
   const composer = Composer({ data, context, send, last: () => views.at(-1) });
   const dock = el("div", { class: "dock" }, el("div", { class: "thread-wide" }, composer.node));
-  const hello = el("div", { class: "hello" });
-  const page = el("div", { class: "thread-page" }, bar.node, hello, turns, dock);
+  const greeting = el("div", { class: "hello" });
+  const page = el("div", { class: "thread-page" }, bar.node, greeting, turns, dock);
   if (thread) {
     show(data.leaf);
-    toLast();
-  } else greet();
+    scrollToLast();
+  } else showGreeting();
   listenForKeys({ signal: context.signal, views: () => views, composer });
   return page;
 
   // Shows a new question: the composer in the middle, with examples below.
-  function greet() {
+  function showGreeting() {
     page.classList.add("new");
-    fill(hello,
+    fill(greeting,
       el("h1", null, "Ask a panel of models"),
       el("p", null, "Several models answer on their own and review each other. One writes the answer, with every quote checked."));
     import("./examples.js").then(({ Examples, Setup }) => page.classList.contains("new") && page.append(Examples({ choose: composer.take }), Setup(data.models)), () => {});
@@ -43,42 +43,42 @@ export function ThreadPage(data, context) {
   }
 
   // A conversation opens at its last turn, after the router has inserted the page.
-  function toLast() {
+  function scrollToLast() {
     requestAnimationFrame(() => !context.signal.aborted && views.length > 1 && views.at(-1).node.scrollIntoView({ block: "start" }));
   }
 
-  function titled() {
+  function updateTitle() {
     document.title = `${thread.title} · Quire`;
     bar.draw();
   }
 
-  function renamed() {
-    titled();
+  function onRenamed() {
+    updateTitle();
     refresh();
   }
 
   // Shows the branch that ends with this turn. Turns that are already shown are not redrawn.
   function show(leaf, { fresh = false } = {}) {
     page.classList.remove("new");
-    hello.remove();
+    greeting.remove();
     for (const node of page.querySelectorAll(".examples, .setup-hint")) node.remove();
     const path = pathTo(thread.turns, leaf);
-    const old = new Map(views.map((view) => [view.turn.analysis_id, view]));
+    const previousViews = new Map(views.map((view) => [view.turn.analysis_id, view]));
     views = path.map((turn, place) => {
       const versions = versionsOf(thread.turns, turn);
       const stored = turn.analysis_id === data.leaf ? data.stored : null;
-      const view = old.get(turn.analysis_id) ?? TurnView(turn, { ...common, stored, tab: turn.analysis_id === data.leaf ? data.tab : "", fresh: fresh && place === path.length - 1 });
-      old.delete(turn.analysis_id);
+      const view = previousViews.get(turn.analysis_id) ?? TurnView(turn, { ...turnContext, stored, tab: turn.analysis_id === data.leaf ? data.tab : "", fresh: fresh && place === path.length - 1 });
+      previousViews.delete(turn.analysis_id);
       view.versions(versions, versions.indexOf(turn));
       view.place(place + 1, place === path.length - 1);
       return view;
     });
-    for (const gone of old.values()) gone.leave();
+    for (const gone of previousViews.values()) gone.leave();
     // Move only the nodes that changed, so that a running turn keeps its focus and scroll positions.
     const nodes = views.map((view) => view.node);
     for (const child of [...turns.children]) if (!nodes.includes(child)) child.remove();
     nodes.forEach((node, place) => turns.children[place] !== node && turns.insertBefore(node, turns.children[place] ?? null));
-    titled();
+    updateTitle();
     composer.follow(views.at(-1), views.map((view) => view.turn));
     if (fresh) views.at(-1).node.scrollIntoView({ block: "start" });
   }
@@ -87,7 +87,7 @@ export function ThreadPage(data, context) {
   async function send(body, question = body.prompt) {
     try {
       const started = await post("/api/analyze", { ...body, async: true }, { signal: context.signal });
-      begun(started, body, question);
+      addTurn(started, body, question);
       return null;
     } catch (problem) {
       if (context.signal.aborted) return null;
@@ -96,7 +96,7 @@ export function ThreadPage(data, context) {
   }
 
   // Shows another version of a turn, with the turns that followed it.
-  function version(turn) {
+  function showVersion(turn) {
     const leaf = newestBelow(thread.turns, turn.analysis_id);
     show(leaf);
     context.note(addressOf(leaf));
@@ -113,22 +113,22 @@ export function ThreadPage(data, context) {
   }
 
   // Continues a stopped run: resumes its text, or has the answer written from the drafts.
-  async function proceed(turn, how) {
-    const problem = await send({ [how]: turn.analysis_id }, turn.question);
+  async function continueStopped(turn, field) {
+    const problem = await send({ [field]: turn.analysis_id }, turn.question);
     if (problem) toast(sentence(problem.message), "failed");
   }
 
   // Called when a run is over.
-  function settled(view, ran) {
+  function onTurnEnd(view, hasRun) {
     bar.draw();
     if (view === views.at(-1)) composer.follow(view, views.map((each) => each.turn));
-    if (ran) refresh();
+    if (hasRun) refresh();
   }
 
   // Keeps the selected tab in the URL.
-  function tabbed(view, tab) {
-    const here = view.turn.analysis_id;
-    context.note(addressOf(here, tab));
+  function onTabChange(view, tab) {
+    const turnId = view.turn.analysis_id;
+    context.note(addressOf(turnId, tab));
   }
 
   function addressOf(leaf, tab = "") {
@@ -136,12 +136,12 @@ export function ThreadPage(data, context) {
     return `/t/${encodeURIComponent(thread.thread_id)}${query ? `?${query}` : ""}`;
   }
 
-  function begun(started, body, question) {
+  function addTurn(started, body, question) {
     const sibling = body.edit_of ?? body.continue_of ?? body.write_from;
-    const beside = sibling && thread?.turns.find((turn) => turn.analysis_id === sibling);
+    const siblingTurn = sibling && thread?.turns.find((turn) => turn.analysis_id === sibling);
     const turn = {
-      analysis_id: started.analysis_id, parent: sibling ? beside?.parent ?? null : body.follow_up_to ?? null, question,
-      status: "running", answer: null, models: body.models ?? beside?.models ?? views.at(-1)?.turn.models ?? [], pattern: body.pattern ?? "", created_at: new Date().toISOString(),
+      analysis_id: started.analysis_id, parent: sibling ? siblingTurn?.parent ?? null : body.follow_up_to ?? null, question,
+      status: "running", answer: null, models: body.models ?? siblingTurn?.models ?? views.at(-1)?.turn.models ?? [], pattern: body.pattern ?? "", created_at: new Date().toISOString(),
     };
     thread ??= { thread_id: started.thread_id, title: question.replace(/\s+/g, " ").slice(0, 120), turns: [] };
     thread.turns.push(turn);

@@ -3,14 +3,14 @@ import { button, el, fill, icon } from "../dom.js";
 import { Alert } from "../parts/states.js";
 
 // Length in characters above which a question is folded, so that the answer still begins near the top.
-const FOLDED = 220;
+const FOLD_THRESHOLD = 220;
 
 /** Returns `{node, versions(all, index), edit()}`. */
 export function Question(turn, { version, edit }) {
   const branch = el("span", { class: "branch" });
-  const pen = button("Edit question", { class: "quiet icon-only turn-edit", title: "Edit question", on: { click: open } }, icon("pen"));
-  const bubble = el("div", { class: "bubble", dir: "auto" }, Words(turn.question));
-  const node = el("header", { class: "ask" }, pen, branch, bubble);
+  const editButton = button("Edit question", { class: "quiet icon-only turn-edit", title: "Edit question", on: { click: open } }, icon("pen"));
+  const bubble = el("div", { class: "bubble", dir: "auto" }, QuestionText(turn.question));
+  const node = el("header", { class: "ask" }, editButton, branch, bubble);
   return { node, versions, edit: open };
 
   function versions(all, index) {
@@ -27,31 +27,31 @@ export function Question(turn, { version, edit }) {
       if (event.key === "Escape") close();
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
     } } });
-    const go = button("Send", { type: "submit", class: "primary" });
+    const sendButton = button("Send", { type: "submit", class: "primary" });
     const form = el("form", { class: "ask-form", on: { submit: async (event) => {
       event.preventDefault();
       const words = input.value.trim();
       if (!words) return input.focus();
-      go.disabled = true;
+      sendButton.disabled = true;
       const problem = await edit(turn, words);
-      go.disabled = false;
+      sendButton.disabled = false;
       if (!problem) return close(false);
       fill(message, Alert(problem));
-    } } }, input, message, el("div", { class: "actions" }, el("span", { class: "fine" }, "The earlier version stays."), button("Cancel", { class: "quiet", on: { click: () => close() } }), go));
+    } } }, input, message, el("div", { class: "actions" }, el("span", { class: "fine" }, "The earlier version stays."), button("Cancel", { class: "quiet", on: { click: () => close() } }), sendButton));
     fill(node, form);
     input.focus();
     input.setSelectionRange(input.value.length, input.value.length);
 
-    function close(back = true) {
-      node.replaceChildren(pen, branch, bubble);
-      if (back) pen.focus();
+    function close(restoreFocus = true) {
+      node.replaceChildren(editButton, branch, bubble);
+      if (restoreFocus) editButton.focus();
     }
   }
 }
 
-function Words(text) {
+function QuestionText(text) {
   const heading = el("h2", { class: "bubble-words" }, text);
-  if (text.length <= FOLDED && text.split("\n").length <= 3) return heading;
+  if (text.length <= FOLD_THRESHOLD && text.split("\n").length <= 3) return heading;
   heading.classList.add("folded");
   const more = button("Show more", { class: "link-button", "aria-expanded": "false", on: { click: () => {
     const folded = heading.classList.toggle("folded");

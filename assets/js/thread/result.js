@@ -2,7 +2,7 @@
 // are loaded when opened.
 import { button, el } from "../dom.js";
 import { sentence } from "../format.js";
-import { later } from "../parts/later.js";
+import { lazyView } from "../parts/later.js";
 import { synthesis } from "../parts/run-model.js";
 import { Tabs } from "../parts/tabs.js";
 import { toast } from "../parts/toast.js";
@@ -15,8 +15,8 @@ import { Trust } from "./trust.js";
 /** Returns `{node, choose(index), evidence}` for a finished run. `page` knows the models, the turn, and the available actions. */
 export function Result(run, page) {
   const { data, turn } = page;
-  const answered = Boolean(synthesis(run)?.text);
-  if (!answered && run.status !== "completed") return { node: later(() => import("./stopped.js"), (it) => it.Stopped(run, page)).node, evidence: { data, filter: null, map: null }, choose() {} };
+  const hasAnswer = Boolean(synthesis(run)?.text);
+  if (!hasAnswer && run.status !== "completed") return { node: lazyView(() => import("./stopped.js"), (viewModule) => viewModule.Stopped(run, page)).node, evidence: { data, filter: null, map: null }, choose() {} };
   const context = { run, models: data.models, sought: null };
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
   const conflicts = run.evidence?.contradictions?.length ?? 0;
@@ -32,23 +32,23 @@ export function Result(run, page) {
   const views = [
     ["Answer", () => {
       const parts = Answer(run, page);
-      if (answered) filter.mark(parts[0]);
+      if (hasAnswer) filter.mark(parts[0]);
       return parts;
     }],
     ["Members", () => Members(context), "", run.models.length || null],
     ...optional,
   ].filter(Boolean);
-  const first = Math.max(0, views.findIndex(([name]) => name.toLowerCase() === page.tab));
-  const tabs = Tabs("Views of the answer", panel, views, first, { onChoose: (index) => page.tabbed(page.view, index === 0 ? "" : views[index][0].toLowerCase()) });
-  const partial = run.degraded && button("Partial result", { class: "pill warn", title: sentence(run.degraded), on: { click: details } });
+  const initialIndex = Math.max(0, views.findIndex(([name]) => name.toLowerCase() === page.tab));
+  const tabs = Tabs("Views of the answer", panel, views, initialIndex, { onChoose: (index) => page.tabbed(page.view, index === 0 ? "" : views[index][0].toLowerCase()) });
+  const partial = run.degraded && button("Partial result", { class: "pill warn", title: sentence(run.degraded), on: { click: showDetails } });
   const [map] = optional;
-  const evidence = { data, filter: answered ? filter : null, map: map ? () => open(map) : null };
+  const evidence = { data, filter: hasAnswer ? filter : null, map: map ? () => open(map) : null };
   const node = el("div", { class: "turn-cols" },
-    el("div", { class: "turn-main" }, el("div", { class: "turn-tabs" }, tabs.node, partial), Trouble(run, page), panel),
+    el("div", { class: "turn-main" }, el("div", { class: "turn-tabs" }, tabs.node, partial), EndNote(run, page), panel),
     Trust(run, evidence));
   return { node, evidence, choose: (index) => index < views.length && tabs.choose(index) };
 
-  async function details() {
+  async function showDetails() {
     try {
       (await import("./details.js")).openDetails(run, data);
     } catch (problem) {
@@ -59,13 +59,13 @@ export function Result(run, page) {
 
 // The sought position is known only when the view opens.
 function Members(context) {
-  const now = { ...context };
+  const snapshot = { ...context };
   const load = () => Promise.all([import("../results/members.js"), styled("run")]).then(([module]) => module);
-  return later(load, (it) => el("div", null, it.MembersView(now))).node;
+  return lazyView(load, (viewModule) => el("div", null, viewModule.MembersView(snapshot))).node;
 }
 
 // A run that was stopped while its answer was being written, or that failed late, still shows what it has.
-function Trouble(run, page) {
+function EndNote(run, page) {
   if (run.status === "cancelled") {
     return el("div", { class: "turn-note" }, el("span", { class: "pill" }, "Stopped"), el("p", null, "You stopped this run; the beginning of the answer is kept."),
       button("Continue", { class: "secondary", title: "Continues the text where it was stopped", on: { click: () => page.proceed(page.turn, "continue_of") } }));

@@ -20,7 +20,7 @@ export function Stopped(run, page) {
   return el("div", { class: "stopped" },
     el("div", { class: "stopped-head" },
       el("span", { class: byOwner ? "pill" : "pill bad" }, byOwner ? "Stopped" : "Failed"),
-      el("p", null, byOwner ? wordsOf(run, members) : sentence(run.problem) || "The run failed."),
+      el("p", null, byOwner ? describeStop(run, members) : sentence(run.problem) || "The run failed."),
       usd > 0 && el("span", { class: "fine" }, cost(usd, run.totals.usage)),
       el("div", { class: "actions" },
         partial && button("Continue", { class: "secondary", title: "Continues the text where it was stopped", on: { click: () => page.proceed(turn, "continue_of") } }),
@@ -29,11 +29,11 @@ export function Stopped(run, page) {
     cards.length > 0 && el("div", { class: "board" }, cards.map((card) => card.node)));
 }
 
-function wordsOf(run, members) {
-  const after = run.totals?.ms > 0 ? ` after ${duration(run.totals.ms)}` : "";
+function describeStop(run, members) {
+  const elapsed = run.totals?.ms > 0 ? ` after ${duration(run.totals.ms)}` : "";
   const done = members.filter((member) => member.status === "done").length;
   const partial = members.filter((member) => member.status === "stopped").length;
-  if (done + partial === 0) return `You stopped this run${after}, before anything was written.`;
-  const kept = [done > 0 && `${plural(done, "answer")} ${done === 1 ? "is" : "are"} complete`, partial > 0 && `${done > 0 ? partial : plural(partial, "answer")} ${partial === 1 ? "is" : "are"} partial`].filter(Boolean).join(" and ");
-  return `You stopped this run${after}. ${kept[0].toUpperCase()}${kept.slice(1)}; all text is kept.`;
+  if (done + partial === 0) return `You stopped this run${elapsed}, before anything was written.`;
+  const parts = [done > 0 && `${plural(done, "answer")} ${done === 1 ? "is" : "are"} complete`, partial > 0 && `${done > 0 ? partial : plural(partial, "answer")} ${partial === 1 ? "is" : "are"} partial`].filter(Boolean).join(" and ");
+  return `You stopped this run${elapsed}. ${parts[0].toUpperCase()}${parts.slice(1)}; all text is kept.`;
 }

@@ -17,13 +17,13 @@ export function versionsOf(turns, turn) {
 
 /** The newest descendant of this turn, or the turn itself. */
 export function newestBelow(turns, id) {
-  let here = id;
+  let currentId = id;
   for (let step = 0; step <= turns.length; step += 1) {
-    const next = turns.filter((turn) => turn.parent === here).sort(byTime).at(-1);
+    const next = turns.filter((turn) => turn.parent === currentId).sort(byTime).at(-1);
     if (!next) break;
-    here = next.analysis_id;
+    currentId = next.analysis_id;
   }
-  return here;
+  return currentId;
 }
 
 /** The most recently asked turn; null in an empty thread. */

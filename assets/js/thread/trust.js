@@ -12,22 +12,22 @@ import { JudgeNote } from "../results/support.js";
 import { styled } from "../styles.js";
 
 // The circumference of the ring in SVG units: 2π × 24.
-const AROUND = 151;
+const CIRCUMFERENCE = 151;
 // The filter for gaps, which no answer covers: no paragraph matches it, so it lists what is missing.
 const GAP = "gap";
 
 /**
- * The column of a run that is over; on narrow windows the same is a sheet, opened from the bar. `filter` filters the
- * answer (filter.js) and `map()` shows the map; each is null where there is none.
+ * The evidence column of a finished run; on narrow windows, the same content is a sheet opened from the bar. `filter`
+ * filters the answer (filter.js) and `map()` shows the map; either may be null.
  */
-export function Trust(run, shown) {
-  return el("aside", { class: "trust", "aria-label": "Evidence" }, Evidence(run, shown));
+export function Trust(run, context) {
+  return el("aside", { class: "trust", "aria-label": "Evidence" }, Evidence(run, context));
 }
 
 /** Opens the evidence panel over the page. */
-export async function openEvidence(run, shown) {
+export async function openEvidence(run, context) {
   await styled("sheets");
-  openDialog("Evidence", el("div", { class: "trust-sheet" }, Evidence(run, shown)), { kind: "bottom" });
+  openDialog("Evidence", el("div", { class: "trust-sheet" }, Evidence(run, context)), { kind: "bottom" });
 }
 
 /** The number of verified and of checked quotes, `{good, all}`; null if none were checked. */
@@ -39,11 +39,11 @@ export function quotesOf({ citations }) {
 
 /** The ring of verified quotes; `size` is in pixels. */
 export function Ring({ good, all }, size = 56) {
-  const full = good === all;
-  return svg("svg", { class: `ring ${full ? "full" : ""}`, viewBox: "0 0 56 56", width: size, height: size, role: "img", "aria-label": `${good} of ${all} quotes verified` },
+  const isComplete = good === all;
+  return svg("svg", { class: `ring ${isComplete ? "full" : ""}`, viewBox: "0 0 56 56", width: size, height: size, role: "img", "aria-label": `${good} of ${all} quotes verified` },
     svg("circle", { class: "ring-track", cx: 28, cy: 28, r: 24 }),
-    svg("circle", { class: "ring-value", cx: 28, cy: 28, r: 24, "stroke-dasharray": `${(AROUND * good) / all} ${AROUND}`, transform: "rotate(-90 28 28)" }),
-    full && svg("path", { class: "ring-check", d: "M19 28.5l6.5 6.5 12-13.5" }));
+    svg("circle", { class: "ring-value", cx: 28, cy: 28, r: 24, "stroke-dasharray": `${(CIRCUMFERENCE * good) / all} ${CIRCUMFERENCE}`, transform: "rotate(-90 28 28)" }),
+    isComplete && svg("path", { class: "ring-check", d: "M19 28.5l6.5 6.5 12-13.5" }));
 }
 
 function Evidence(run, { data, filter, map }) {
@@ -65,42 +65,42 @@ function Evidence(run, { data, filter, map }) {
 function Filters(run, filter, map) {
   const claims = claimsOf(run);
   const spots = blindSpots(run);
-  const of = (kind) => claims.filter((claim) => claim.kind === kind).length;
-  const rows = [["shared", "all", "Agreed by all", of("shared")], ["conflict", "diamond", "Contradictions", of("conflict")], ["alone", "one", "Said by one", of("alone")], [GAP, "gap", "Not covered", spots.length]];
+  const countOf = (kind) => claims.filter((claim) => claim.kind === kind).length;
+  const rows = [["shared", "all", "Agreed by all", countOf("shared")], ["conflict", "diamond", "Contradictions", countOf("conflict")], ["alone", "one", "Said by one", countOf("alone")], [GAP, "gap", "Not covered", spots.length]];
   if (rows.every(([, , , number]) => number === 0)) return null;
   const note = el("div", { class: "filter-note", role: "status" });
-  const buttons = rows.map(([kind, sign, words, number]) => button(`${words} ${count(number)}`, { class: "filter", disabled: number === 0 || !filter, on: { click: () => press(kind) } },
-    icon(sign), words, " ", el("span", { class: "filter-count" }, count(number))));
+  const buttons = rows.map(([kind, iconName, words, number]) => button(`${words} ${count(number)}`, { class: "filter", disabled: number === 0 || !filter, on: { click: () => toggleFilter(kind) } },
+    icon(iconName), words, " ", el("span", { class: "filter-count" }, count(number))));
   const node = el("div", { class: "filter-part" },
-    el("ul", { class: "filters" }, buttons.map((one, place) => el("li", { class: rows[place][0] === "conflict" && rows[place][3] > 0 ? "warn" : "" }, one))), note);
+    el("ul", { class: "filters" }, buttons.map((entry, place) => el("li", { class: rows[place][0] === "conflict" && rows[place][3] > 0 ? "warn" : "" }, entry))), note);
   filter?.watch(draw);
   draw();
   return node;
 
   function draw() {
-    buttons.forEach((one, place) => one.setAttribute("aria-pressed", String(filter?.kind() === rows[place][0])));
+    buttons.forEach((entry, place) => entry.setAttribute("aria-pressed", String(filter?.kind() === rows[place][0])));
     if (!filter?.kind()) fill(note);
   }
 
-  function press(kind) {
-    const found = filter.choose(filter.kind() === kind ? "" : kind);
+  function toggleFilter(kind) {
+    const paragraphs = filter.choose(filter.kind() === kind ? "" : kind);
     if (!filter.kind()) return;
     fill(note, kind === GAP ? el("ul", { class: "notes" }, spots.map((spot) => el("li", { dir: "auto" }, spot)))
-      : el("p", null, found.length > 0 ? `In ${plural(found.length, "paragraph")} of the answer. ` : "The answer does not mention them. ", map && button("Show all claims", { class: "link-button", on: { click: () => {
+      : el("p", null, paragraphs.length > 0 ? `In ${plural(paragraphs.length, "paragraph")} of the answer. ` : "The answer does not mention them. ", map && button("Show all claims", { class: "link-button", on: { click: () => {
         node.closest("dialog")?.close("");
         map();
       } } })));
     // As a sheet, the panel covers the answer.
-    if (found.length === 0) return;
+    if (paragraphs.length === 0) return;
     node.closest("dialog")?.close("");
-    found[0].scrollIntoView({ block: "nearest" });
+    paragraphs[0].scrollIntoView({ block: "nearest" });
   }
 }
 
 // The number of the answer's sentences at each level of support.
 function Levels(run) {
-  const { shown } = supportOf(run);
-  const number = (level) => shown.filter((one) => one.level === level).length;
+  const { shown: context } = supportOf(run);
+  const number = (level) => context.filter((entry) => entry.level === level).length;
   const levels = Object.entries(LEVELS).reverse().filter(([level]) => level !== "none" && number(level) > 0);
   if (levels.length === 0) return null;
   return el("dl", { class: "levels" }, levels.map(([level, [label, reason]]) => el("div", { title: reason }, el("dt", null, `Sentences ${label}`), el("dd", null, count(number(level))))));
@@ -108,23 +108,23 @@ function Levels(run) {
 
 // Each member's cost and time over all stages.
 function Members(run, models) {
-  const rows = run.models.map((model) => sum(model, panelStages(run).flatMap((stage) => stage.members).filter((member) => (member.insteadOf || member.model) === model)));
+  const rows = run.models.map((model) => sumOf(model, panelStages(run).flatMap((stage) => stage.members).filter((member) => (member.insteadOf || member.model) === model)));
   const writer = synthesis(run);
-  return [...rows, writer && { ...sum(writer.model, [writer]), writes: true }].filter(Boolean).map((row) => el("li", { class: "who" },
+  return [...rows, writer && { ...sumOf(writer.model, [writer]), writes: true }].filter(Boolean).map((row) => el("li", { class: "who" },
     row.writes ? el("span", { class: "letter none" }, icon("pen")) : Letter(row.letter) ?? el("span", { class: "letter none" }),
     el("div", null, el("p", { class: "who-name" }, nameOf(row.model, models).name),
       el("p", { class: "who-facts" }, [row.writes && "Synthesis", row.failed ? "Failed" : row.ms > 0 && duration(row.ms), row.usage && row.usage.input + row.usage.output > 0 && tokens(row.usage)].filter(Boolean).join(" · "))),
     el("span", { class: "who-cost" }, row.cost === null ? "" : row.cost > 0 ? cost(row.cost, row.usage) : "")));
 }
 
-function sum(model, calls) {
-  const used = calls.filter((call) => call.usage);
-  const usage = used.length > 0 ? {
-    input: used.reduce((all, { usage: each }) => all + (each.input ?? 0), 0), output: used.reduce((all, { usage: each }) => all + (each.output ?? 0), 0), estimated: used.some(({ usage: each }) => each.estimated),
+function sumOf(model, calls) {
+  const billed = calls.filter((call) => call.usage);
+  const usage = billed.length > 0 ? {
+    input: billed.reduce((all, { usage: each }) => all + (each.input ?? 0), 0), output: billed.reduce((all, { usage: each }) => all + (each.output ?? 0), 0), estimated: billed.some(({ usage: each }) => each.estimated),
   } : null;
   return {
     model, letter: calls.find((call) => call.letter)?.letter ?? "", usage, ms: calls.reduce((all, call) => all + (call.latency ?? 0), 0),
-    cost: used.length > 0 && used.every((call) => typeof call.cost === "number") ? used.reduce((all, call) => all + call.cost, 0) : null,
+    cost: billed.length > 0 && billed.every((call) => typeof call.cost === "number") ? billed.reduce((all, call) => all + call.cost, 0) : null,
     failed: calls.length > 0 && calls.every((call) => call.status === "failed"),
   };
 }

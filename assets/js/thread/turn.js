@@ -7,75 +7,75 @@ import { markdown, withoutTitle } from "../parts/markdown.js";
 import { fromStored, isOver, newRun } from "../parts/run-model.js";
 import { Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
-import { ended } from "./notify.js";
+import { notifyEnd } from "./notify.js";
 import { Question } from "./question.js";
 import { Result } from "./result.js";
 
 // Distance from the viewport at which a turn's content is fetched.
-const NEAR = "600px";
+const NEAR_MARGIN = "600px";
 
 /**
- * `{node, turn, run(), place(), versions(), leave()}`. `stored` is a promise of the analysis if it is being fetched
- * already; `fresh` whether the turn has just been started.
+ * Returns `{node, turn, run(), place(), versions(), leave()}`. `stored` is a promise of the analysis if it is already
+ * being fetched; `fresh` is whether the turn has just started.
  */
 export function TurnView(turn, page) {
   const { data, context } = page;
   const path = `/api/analyses/${encodeURIComponent(turn.analysis_id)}`;
-  const stop = new AbortController();
-  context.signal.addEventListener("abort", () => stop.abort(), { once: true });
+  const controller = new AbortController();
+  context.signal.addEventListener("abort", () => controller.abort(), { once: true });
   const question = Question(turn, page);
   const body = el("div", { class: "turn-body" });
   const node = el("article", { class: "turn", "aria-label": "Turn", tabindex: "-1", data: { turn: turn.analysis_id } }, question.node, body);
-  const self = { node, turn, run: () => run, place, versions: question.versions, leave, edit: question.edit, choose: (index) => result?.choose(index), evidence: () => result?.evidence };
+  const self = { node, turn, run: () => run, place: setPosition, versions: question.versions, leave: remove, edit: question.edit, choose: (index) => result?.choose(index), evidence: () => result?.evidence };
   let run = null;
   let result = null;
   let number = 1;
-  begin();
+  startView();
   return self;
 
-  function begin() {
-    if (page.fresh) return watch(planned(), Date.now());
+  function startView() {
+    if (page.fresh) return watchLive(plannedRun(), Date.now());
     if (turn.answer) fill(body, el("div", { class: "answer prose reading preview" }, withoutTitle(markdown(turn.answer))));
     if (page.stored) return load(page.stored);
-    const sight = new IntersectionObserver(([seen]) => {
+    const observer = new IntersectionObserver(([seen]) => {
       if (!seen.isIntersecting) return;
-      sight.disconnect();
+      observer.disconnect();
       load();
-    }, { rootMargin: NEAR });
-    sight.observe(node);
-    stop.signal.addEventListener("abort", () => sight.disconnect(), { once: true });
+    }, { rootMargin: NEAR_MARGIN });
+    observer.observe(node);
+    controller.signal.addEventListener("abort", () => observer.disconnect(), { once: true });
   }
 
-  async function load(asked = get(path, { signal: stop.signal })) {
+  async function load(request = get(path, { signal: controller.signal })) {
     try {
-      const stored = await asked;
-      if (!stop.signal.aborted) take(stored);
+      const stored = await request;
+      if (!controller.signal.aborted) showStored(stored);
     } catch (problem) {
       // Offline, keep the text that came with the thread.
-      if (!stop.signal.aborted && !(problem.status === 0 && turn.answer)) fill(body, Failure(problem, () => load()));
+      if (!controller.signal.aborted && !(problem.status === 0 && turn.answer)) fill(body, Failure(problem, () => load()));
     }
   }
 
-  function take(stored) {
-    const known = fromStored(stored);
-    if (isOver(known)) return finish(known);
+  function showStored(stored) {
+    const storedRun = fromStored(stored);
+    if (isOver(storedRun)) return finish(storedRun);
     // Events are replayed from the beginning, so the stored text would appear twice.
-    const fresh = newRun(known);
-    fresh.sources = known.sources;
-    watch(fresh, Math.min(Date.parse(known.createdAt) || Date.now(), Date.now()));
+    const liveRun = newRun(storedRun);
+    liveRun.sources = storedRun.sources;
+    watchLive(liveRun, Math.min(Date.parse(storedRun.createdAt) || Date.now(), Date.now()));
   }
 
-  function planned() {
+  function plannedRun() {
     return newRun({ id: turn.analysis_id, prompt: turn.question, pattern: turn.pattern, models: turn.models });
   }
 
-  async function watch(fresh, began) {
-    run = fresh;
+  async function watchLive(liveRun, began) {
+    run = liveRun;
     turn.status = "running";
     node.dataset.status = "running";
     const live = new AbortController();
-    stop.signal.addEventListener("abort", () => live.abort(), { once: true });
-    const gone = (problem) => {
+    controller.signal.addEventListener("abort", () => live.abort(), { once: true });
+    const onGone = (problem) => {
       live.abort();
       fill(body, Failure(problem));
     };
@@ -83,47 +83,47 @@ export function TurnView(turn, page) {
     fill(body, BoardFrame());
     try {
       const { watchRun } = await import("./live.js");
-      if (stop.signal.aborted) return;
+      if (controller.signal.aborted) return;
       fill(body, watchRun(run, {
-        models: data.models, began, signal: live.signal, ask, gone,
-        learn: () => learnSources(live.signal), over: () => conclude(live, Date.now() - began),
+        models: data.models, began, signal: live.signal, ask: sendCommand, gone: onGone,
+        learn: () => loadSources(live.signal), over: () => onEnd(live, Date.now() - began),
       }));
     } catch (problem) {
-      gone(problem);
+      onGone(problem);
     }
   }
 
   // The stored result has data that events lack: the letters that the models saw, sources, and billed costs.
-  async function conclude(live, took) {
+  async function onEnd(live, elapsedMs) {
     live.abort();
-    let final = run;
+    let endedRun = run;
     try {
-      final = fromStored(await get(path, { signal: stop.signal }));
-      final.totals = run.totals ?? final.totals;
+      endedRun = fromStored(await get(path, { signal: controller.signal }));
+      endedRun.totals = run.totals ?? endedRun.totals;
       // Not stored (yet): the data from the events is at least as complete.
-      if (final.status === "cancelled" && textOf(final) < textOf(run)) final.stages = run.stages;
+      if (endedRun.status === "cancelled" && textOf(endedRun) < textOf(run)) endedRun.stages = run.stages;
     } catch (problem) {
-      if (stop.signal.aborted) return;
+      if (controller.signal.aborted) return;
       toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
     }
-    finish(final, true);
+    finish(endedRun, true);
     keepPlace();
-    const words = { completed: "The answer is ready.", cancelled: "Run stopped." }[final.status] ?? "The run failed.";
-    announce(words);
-    if (final.status !== "cancelled") ended(turn.question, took, words);
+    const message = { completed: "The answer is ready.", cancelled: "Run stopped." }[endedRun.status] ?? "The run failed.";
+    announce(message);
+    if (endedRun.status !== "cancelled") notifyEnd(turn.question, elapsedMs, message);
   }
 
-  function finish(final, ran = false) {
-    run = final;
-    turn.status = final.status;
-    node.dataset.status = final.status;
+  function finish(endedRun, hasRun = false) {
+    run = endedRun;
+    turn.status = endedRun.status;
+    node.dataset.status = endedRun.status;
     result = Result(run, { ...page, turn, view: self });
     fill(body, result.node);
-    label();
-    page.settled(self, ran);
+    updateLabel();
+    page.settled(self, hasRun);
   }
 
-  async function learnSources(signal) {
+  async function loadSources(signal) {
     try {
       run.sources = (await get(path, { signal })).sources ?? [];
     } catch {
@@ -131,29 +131,29 @@ export function TurnView(turn, page) {
     }
   }
 
-  async function ask(what, content = {}, done = "") {
+  async function sendCommand(command, content = {}, confirmation = "") {
     try {
-      await post(`${path}/${what}`, content);
-      if (done) toast(done);
+      await post(`${path}/${command}`, content);
+      if (confirmation) toast(confirmation);
     } catch (problem) {
       toast(sentence(problem.message), "failed");
     }
   }
 
-  function place(turnNumber, last) {
+  function setPosition(turnNumber, last) {
     number = turnNumber;
     node.classList.toggle("last", last);
-    label();
+    updateLabel();
   }
 
   // The number distinguishes turns from one another.
-  function label() {
+  function updateLabel() {
     node.setAttribute("aria-label", `Turn ${number}`);
     body.querySelector(".trust")?.setAttribute("aria-label", `Evidence of turn ${number}`);
   }
 
-  function leave() {
-    stop.abort();
+  function remove() {
+    controller.abort();
     node.remove();
   }
 }
@@ -164,8 +164,8 @@ function textOf(run) {
 
 // An empty frame of the board (board.js).
 function BoardFrame() {
-  const ends = [button("Finish now", { class: "secondary board-finish", disabled: true }), button("Stop", { class: "quiet board-stop", disabled: true }, icon("stop"), "Stop")];
+  const actions = [button("Finish now", { class: "secondary board-finish", disabled: true }), button("Stop", { class: "quiet board-stop", disabled: true }, icon("stop"), "Stop")];
   return el("div", { class: "live" },
-    el("div", { class: "stage-strip board-frame" }, el("ol", { class: "stages" }), el("div", { class: "stage-end" }, el("span", { class: "run-spent" }), ends)),
+    el("div", { class: "stage-strip board-frame" }, el("ol", { class: "stages" }), el("div", { class: "stage-end" }, el("span", { class: "run-spent" }), actions)),
     el("div", { class: "slot" }));
 }

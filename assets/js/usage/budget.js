@@ -12,8 +12,8 @@ export function Budget(budget) {
   return el("section", { class: "card budget-part", "aria-label": "Budget" }, el("h2", null, "Budget"),
     lines.length > 0 ? el("ul", { class: "budget-lines" }, lines) : el("p", null, "There is no limit. An administrator can set one for an account, or for all of them."),
     el("p", { class: "fine" }, [
-      reserved.tokens > 0 && `${reserved.cost_usd > 0 ? money(reserved.cost_usd) : plural(reserved.tokens, "token")} set aside for what runs now.`,
-      lines.length > 0 && `A new day begins ${when(budget.day_resets_at)}, a new month ${when(budget.month_resets_at)}.`,
+      reserved.tokens > 0 && `${reserved.cost_usd > 0 ? money(reserved.cost_usd) : plural(reserved.tokens, "token")} reserved for active runs.`,
+      lines.length > 0 && `Daily limits reset ${when(budget.day_resets_at)}, monthly limits ${when(budget.month_resets_at)}.`,
     ].filter(Boolean).join(" ")));
 }
 
@@ -21,10 +21,10 @@ function Line(name, span, { spent, limits }, inTokens = false) {
   const limit = limits[`${span}_${inTokens ? "tokens" : "usd"}`];
   if (limit === null || limit === undefined) return null;
   const used = Number(inTokens ? spent[span].tokens : spent[span].cost_usd);
-  const show = inTokens ? count : (usd) => (Number(usd) === 0 ? "$0" : money(usd));
-  const part = Number(limit) > 0 ? used / Number(limit) : 1;
-  const words = part >= 1 ? "used up" : `${Math.round(part * 100)} %`;
-  return el("li", { class: part >= 1 ? "spent" : part >= 0.8 ? "nearly" : "" },
-    el("p", null, el("strong", null, name), ` ${show(used)} of ${show(limit)}`, el("span", { class: "budget-part-words" }, words)),
-    el("progress", { max: 1, value: Math.min(part, 1), "aria-label": `${name}: ${words}` }));
+  const format = inTokens ? count : (usd) => (Number(usd) === 0 ? "$0" : money(usd));
+  const fraction = Number(limit) > 0 ? used / Number(limit) : 1;
+  const label = fraction >= 1 ? "used up" : `${Math.round(fraction * 100)} %`;
+  return el("li", { class: fraction >= 1 ? "spent" : fraction >= 0.8 ? "nearly" : "" },
+    el("p", null, el("strong", null, name), ` ${format(used)} of ${format(limit)}`, el("span", { class: "budget-part-words" }, label)),
+    el("progress", { max: 1, value: Math.min(fraction, 1), "aria-label": `${name}: ${label}` }));
 }

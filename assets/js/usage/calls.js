@@ -4,29 +4,29 @@ import { button, el, fill, link } from "../dom.js";
 import { count, duration, exactly, money, when } from "../format.js";
 import { Failure, Loading } from "../parts/states.js";
 
-const PAGE = 50;
+const PAGE_SIZE = 50;
 const HEADS = [["When"], ["Model"], ["For"], ["Outcome"], ["Tokens", "right"], ["Cost", "right"], ["First words", "right"], ["Took", "right"]];
 
 /** A collapsible section. `user` is the user whose calls are shown; empty for the current user. */
 export function Calls(user, signal) {
   const rows = el("tbody");
-  const below = el("div", { class: "rows-below" });
+  const footer = el("div", { class: "rows-below" });
   const table = el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Calls", hidden: true },
-    el("table", { class: "call-table" }, el("thead", null, el("tr", null, HEADS.map(([head, look]) => el("th", { scope: "col", class: look }, head)))), rows));
-  const node = el("details", { class: "card more calls-part", on: { toggle: () => node.open && rows.children.length === 0 && more("") } },
-    el("summary", null, "Call log"), table, below);
+    el("table", { class: "call-table" }, el("thead", null, el("tr", null, HEADS.map(([head, className]) => el("th", { scope: "col", class: className }, head)))), rows));
+  const node = el("details", { class: "card more calls-part", on: { toggle: () => node.open && rows.children.length === 0 && loadMore("") } },
+    el("summary", null, "Call log"), table, footer);
 
-  async function more(cursor) {
-    fill(below, Loading("Loading"));
+  async function loadMore(cursor) {
+    fill(footer, Loading("Loading"));
     try {
-      const told = await get("/api/usage/calls", { query: { limit: PAGE, cursor, user }, signal });
+      const response = await get("/api/usage/calls", { query: { limit: PAGE_SIZE, cursor, user }, signal });
       table.hidden = false;
-      rows.append(...told.calls.map(Row));
-      fill(below, rows.children.length === 0 && el("p", { class: "fine" }, "None yet."),
-        told.next_cursor && button("Show earlier calls", { class: "secondary", on: { click: () => more(told.next_cursor) } }));
+      rows.append(...response.calls.map(Row));
+      fill(footer, rows.children.length === 0 && el("p", { class: "fine" }, "None yet."),
+        response.next_cursor && button("Show earlier calls", { class: "secondary", on: { click: () => loadMore(response.next_cursor) } }));
       table.hidden = rows.children.length === 0;
     } catch (problem) {
-      if (!signal.aborted) fill(below, Failure(problem, () => more(cursor)));
+      if (!signal.aborted) fill(footer, Failure(problem, () => loadMore(cursor)));
     }
   }
   return node;

@@ -13,7 +13,7 @@ export const MEASURES = {
   calls: { name: "Calls", of: (row) => row.calls, show: (value) => plural(value, "call"), axis: (value) => count(value) },
 };
 
-const HEADS = ["Calls", "Failed", "Tokens read", "Tokens written", "Cost"];
+const HEADS = ["Calls", "Failed", "Input tokens", "Output tokens", "Cost"];
 const cells = (row) => [count(row.calls), count(row.failed), count(row.input_tokens), count(row.output_tokens), costOf(row)];
 
 /** The cost of a row in words; calls with an unknown price are not shown as free. */
@@ -24,17 +24,17 @@ export function costOf({ cost_usd: usd, unpriced, estimated }) {
 
 /** A column per day from `from` to `to`. */
 export function Days({ rows, from, to, measure }) {
-  const known = new Map(rows.map((row) => [row.day, row]));
+  const rowsByDay = new Map(rows.map((row) => [row.day, row]));
   const name = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
   const columns = [];
   for (let at = Date.parse(from); at <= Date.parse(to); at += DAY_MS) {
-    const row = known.get(new Date(at).toISOString().slice(0, 10));
+    const row = rowsByDay.get(new Date(at).toISOString().slice(0, 10));
     const value = row ? measure.of(row) : 0;
     const label = name.format(at);
     columns.push({ label, value, words: `${label}: ${row ? `${measure.show(value)}, ${plural(row.calls, "call")}` : "nothing"}` });
   }
   return Columns({
-    title: `${measure.name} a day`, about: "Days in UTC.", columns, show: measure.axis,
+    title: `${measure.name} per day`, about: "Days in UTC.", columns, show: measure.axis,
     table: () => ({ heads: ["Day", ...HEADS], rows: rows.map((row) => [row.day, ...cells(row)]) }),
   });
 }
@@ -42,14 +42,14 @@ export function Days({ rows, from, to, measure }) {
 /** A bar per row, largest first. `named(row)` returns the row's name. */
 export function Shares({ title, about, rows, named, head, measure }) {
   const sorted = rows.toSorted((a, b) => measure.of(b) - measure.of(a));
-  const whole = sorted.reduce((sum, row) => sum + measure.of(row), 0);
+  const total = sorted.reduce((sum, row) => sum + measure.of(row), 0);
   const bars = sorted.slice(0, MAX_BARS).map((row) => {
-    const part = whole > 0 ? measure.of(row) / whole : 0;
-    return { label: named(row), part, words: `${named(row)}: ${measure.show(measure.of(row))}, ${Math.round(part * 100)} % of it` };
+    const part = total > 0 ? measure.of(row) / total : 0;
+    return { label: named(row), part, words: `${named(row)}: ${measure.show(measure.of(row))}, ${Math.round(part * 100)} % of the total` };
   });
-  const left = sorted.length - bars.length;
+  const hiddenCount = sorted.length - bars.length;
   return Bars({
-    title, about: left > 0 ? `${about} ${left} more in the table.` : about, bars, show: (part) => `${Math.round(part * 100)} %`,
+    title, about: hiddenCount > 0 ? `${about} ${hiddenCount} more in the table.` : about, bars, show: (part) => `${Math.round(part * 100)} %`,
     table: () => ({ heads: [head, ...HEADS], rows: sorted.map((row) => [named(row), ...cells(row)]) }),
   });
 }

@@ -3,18 +3,18 @@
 import { button, el, fill, icon, keepPlace } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
-import { Alert, Missing, Waiting } from "../parts/states.js";
+import { Alert, FormHint, Waiting } from "../parts/states.js";
 import { Suggestions } from "../parts/suggestions.js";
-import { STEPS } from "./draft.js";
+import { STEP_BY_STEP } from "./draft.js";
 import { Depth, Documents, Panel, Pattern, Plan, Question, RecipeChoice, Settings, Writer } from "./fields.js";
 
-const READS_AGAIN_MS = 900;
+const SUGGEST_DELAY_MS = 900;
 
 /** The element. `begin` starts the run and resolves to a problem or null; `arrange(name)` changes the layout. */
 export function Bench(context) {
   const { draft, data, signal } = context;
   const plan = Plan(context);
-  const bound = { ...context, changed: () => {
+  const boundContext = { ...context, changed: () => {
     context.changed();
     plan.update();
     drawButton();
@@ -22,59 +22,59 @@ export function Bench(context) {
   } };
   const run = button("Run", { type: "submit", class: "primary large bench-run" });
   const message = el("div", { class: "step-message" });
-  const hints = el("div", { class: "bench-hints" });
+  const suggestionArea = el("div", { class: "bench-hints" });
   let timer = 0;
   const question = Question({ draft, changed: () => {
-    bound.changed();
+    boundContext.changed();
     clearTimeout(timer);
-    timer = setTimeout(suggest, READS_AGAIN_MS);
+    timer = setTimeout(showSuggestions, SUGGEST_DELAY_MS);
   } }, () => form.requestSubmit(), matchMedia("(pointer: coarse)").matches ? "" : "Press Ctrl+Enter to run.");
-  const documents = Documents(bound, drawButton);
-  const panel = Panel({ ...bound, changed: () => {
-    bound.changed();
+  const documents = Documents(boundContext, drawButton);
+  const panel = Panel({ ...boundContext, changed: () => {
+    boundContext.changed();
     settings.draw();
-    members();
+    updateMemberNames();
   } });
-  const pattern = Pattern(bound, true);
-  const settings = Settings(bound);
-  const place = el("div", { class: "bench-choices" });
-  const who = el("span", { class: "fine" });
-  const seats = el("details", { class: "more bench-panel", open: !matchMedia("(max-width: 60rem)").matches }, el("summary", null, "Panel ", who), panel.node);
-  const recipes = RecipeChoice({ ...bound, onTake: retake });
+  const pattern = Pattern(boundContext, true);
+  const settings = Settings(boundContext);
+  const choiceArea = el("div", { class: "bench-choices" });
+  const memberNames = el("span", { class: "fine" });
+  const panelSection = el("details", { class: "more bench-panel", open: !matchMedia("(max-width: 60rem)").matches }, el("summary", null, "Panel ", memberNames), panel.node);
+  const recipes = RecipeChoice({ ...boundContext, onTake: redrawAll });
   const form = el("form", { class: "bench", noValidate: true, "aria-labelledby": "bench-title", on: { submit } },
     el("header", { class: "bench-head" }, el("h1", { id: "bench-title", tabindex: "-1" }, "New question"),
-      button("Step by step", { class: "link-button layout-choice", on: { click: () => context.arrange(STEPS) } })),
-    el("div", { class: "bench-ask" }, question.node, hints, el("section", { class: "bench-documents", "aria-label": "Documents" }, documents), plan.body),
-    el("div", { class: "bench-side" }, recipes.node, seats, place),
+      button("Step by step", { class: "link-button layout-choice", on: { click: () => context.arrange(STEP_BY_STEP) } })),
+    el("div", { class: "bench-ask" }, question.node, suggestionArea, el("section", { class: "bench-documents", "aria-label": "Documents" }, documents), plan.body),
+    el("div", { class: "bench-side" }, recipes.node, panelSection, choiceArea),
     el("div", { class: "bench-bar" }, message, el("div", { class: "bench-go" }, plan.summary, run)));
-  choices();
-  members();
+  drawChoices();
+  updateMemberNames();
   drawButton();
   plan.update();
-  if (draft.prompt) suggest();
+  if (draft.prompt) showSuggestions();
   signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   return form;
 
-  function choices() {
-    fill(place, pattern.node, el("div", { class: "pair" }, Depth(bound).node, Writer(bound).node), settings.node);
+  function drawChoices() {
+    fill(choiceArea, pattern.node, el("div", { class: "pair" }, Depth(boundContext).node, Writer(boundContext).node), settings.node);
   }
 
   // A recipe may have changed every field.
-  function retake() {
+  function redrawAll() {
     panel.draw();
     pattern.show(draft.pattern);
-    choices();
+    drawChoices();
     settings.draw();
-    members();
+    updateMemberNames();
   }
 
-  function members() {
-    who.textContent = data.models.filter((model) => draft.models.has(model.id)).map((model) => model.name.replace(/ \(demo\)$/, "")).join(", ") || "no models yet";
+  function updateMemberNames() {
+    memberNames.textContent = data.models.filter((model) => draft.models.has(model.id)).map((model) => model.name.replace(/ \(demo\)$/, "")).join(", ") || "no models yet";
   }
 
-  function suggest() {
+  function showSuggestions() {
     if (signal.aborted || !draft.prompt.trim()) return;
-    fill(hints, Suggestions({ prompt: draft.prompt, signal, onChoose: pattern.choose }).node);
+    fill(suggestionArea, Suggestions({ prompt: draft.prompt, signal, onChoose: pattern.choose }).node);
   }
 
   function drawButton() {
@@ -87,10 +87,10 @@ export function Bench(context) {
   async function submit(event) {
     event.preventDefault();
     fill(message);
-    if (!draft.prompt.trim()) return miss("Please write a question first", question.input);
+    if (!draft.prompt.trim()) return showMissing("Please write a question first", question.input);
     if (draft.models.size === 0) {
-      seats.open = true;
-      return miss("Please select at least one model", panel.node.querySelector("input:not(:disabled)"));
+      panelSection.open = true;
+      return showMissing("Please select at least one model", panel.node.querySelector("input:not(:disabled)"));
     }
     run.disabled = true;
     const done = Waiting(message, "Starting");
@@ -102,8 +102,8 @@ export function Bench(context) {
     keepPlace(form);
   }
 
-  function miss(words, where) {
-    fill(message, Missing(words));
+  function showMissing(words, where) {
+    fill(message, FormHint(words));
     where?.focus();
   }
 }

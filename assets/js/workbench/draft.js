@@ -4,8 +4,8 @@ import { recall, remember, user } from "../state.js";
 import { defaultPanel } from "../parts/model-order.js";
 
 /** Stored names of the two layouts. */
-export const STEPS = "steps";
-export const ONE = "one";
+export const STEP_BY_STEP = "steps";
+export const SINGLE_PAGE = "one";
 
 /** Stored names of the steps of the guided page, in order. */
 export const INTRO = "intro";
@@ -15,7 +15,7 @@ export const OPTIONS = "options";
 
 /** The layout that was used last. */
 export function layout() {
-  return recall("layout") === ONE ? ONE : STEPS;
+  return recall("layout") === SINGLE_PAGE ? SINGLE_PAGE : STEP_BY_STEP;
 }
 
 export function chooseLayout(name) {
@@ -23,10 +23,10 @@ export function chooseLayout(name) {
 }
 
 // Stored only for a signed-in user, under their ID, so that another person using this browser does not see it.
-const account = () => (user.get() ? `draft.${user.get().id ?? user.get().user_id}` : null);
+const accountKey = () => (user.get() ? `draft.${user.get().id ?? user.get().user_id}` : null);
 
-function kept() {
-  return recall("draft", sessionStorage) ?? (account() && recall(account())) ?? {};
+function storedDraft() {
+  return recall("draft", sessionStorage) ?? (accountKey() && recall(accountKey())) ?? {};
 }
 
 // The usable models of the last panel. Once real models are connected, a panel of demo algorithms only is no longer
@@ -40,36 +40,36 @@ function lastPanel(ids, models) {
 
 /** Loads the saved draft, without models and patterns that no longer exist. */
 export function loadDraft({ models, patterns }, wantedPattern) {
-  const old = kept();
+  const stored = storedDraft();
   const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
-  const panel = lastPanel(old.models ?? recall("panel") ?? [], models);
-  const known = (id) => patterns.some((each) => each.id === id);
+  const panel = lastPanel(stored.models ?? recall("panel") ?? [], models);
+  const isKnown = (id) => patterns.some((each) => each.id === id);
   return {
-    step: old.prompt ? old.step ?? "" : "",
-    prompt: old.prompt ?? "",
+    step: stored.prompt ? stored.step ?? "" : "",
+    prompt: stored.prompt ?? "",
     models: new Set(panel.length > 0 ? panel : defaultPanel(models)),
-    documents: new Set(old.documents ?? []),
-    pattern: [wantedPattern, old.pattern, "confidence", patterns[0]?.id].find(known),
-    ultra: usable.has(old.ultra) ? old.ultra : "",
-    depth: old.depth ?? "standard",
-    reading: old.reading ?? "auto",
-    recipe: user.get() ? old.recipe ?? "" : "",
-    preset: old.preset ?? "",
-    parameters: old.parameters ?? {},
-    budget: old.budget ?? null,
+    documents: new Set(stored.documents ?? []),
+    pattern: [wantedPattern, stored.pattern, "confidence", patterns[0]?.id].find(isKnown),
+    ultra: usable.has(stored.ultra) ? stored.ultra : "",
+    depth: stored.depth ?? "standard",
+    reading: stored.reading ?? "auto",
+    recipe: user.get() ? stored.recipe ?? "" : "",
+    preset: stored.preset ?? "",
+    parameters: stored.parameters ?? {},
+    budget: stored.budget ?? null,
   };
 }
 
 export function saveDraft(draft) {
-  const plain = { ...draft, models: [...draft.models], documents: [...draft.documents] };
-  remember("draft", plain, sessionStorage);
-  if (account()) remember(account(), draft.prompt.trim() ? plain : null);
+  const serializable = { ...draft, models: [...draft.models], documents: [...draft.documents] };
+  remember("draft", serializable, sessionStorage);
+  if (accountKey()) remember(accountKey(), draft.prompt.trim() ? serializable : null);
 }
 
 /** Deletes the draft once it is sent. */
 export function clearDraft() {
   remember("draft", null, sessionStorage);
-  if (account()) remember(account(), null);
+  if (accountKey()) remember(accountKey(), null);
 }
 
 /** The request body for the draft. */

@@ -11,7 +11,7 @@ import { Settings } from "./settings.js";
 import { speeds } from "./speed.js";
 
 const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]];
-const READINGS = [["auto", "Automatic: whole if short, otherwise the matching passages"], ["whole", "Whole, where they fit"], ["passages", "Matching passages only"], ["parts", "In parts: every page is read, and everyone gets the notes"]];
+const READING_MODES = [["auto", "Automatic: whole if short, otherwise the matching passages"], ["whole", "Whole, where they fit"], ["passages", "Matching passages only"], ["parts", "In parts: every page is read, and everyone gets the notes"]];
 
 /** The question field. `onSubmit` is called on Ctrl+Enter; `hint` says where documents are added. */
 export function Question({ draft, changed }, onSubmit, hint) {
@@ -26,7 +26,7 @@ export function Question({ draft, changed }, onSubmit, hint) {
 
 /** The panel picker. */
 export function Panel({ draft, data, signal, changed }) {
-  return ModelSelector({ models: data.models, chosen: draft.models, onChange: changed, speeds: known(data, signal) });
+  return ModelSelector({ models: data.models, chosen: draft.models, onChange: changed, speeds: speedsOf(data, signal) });
 }
 
 /** The documents and their reading mode; `onChange` is called after each change. */
@@ -34,16 +34,16 @@ export function Documents({ draft, data, signal, changed }, onChange) {
   for (const id of draft.documents) {
     if (!(data.documents ?? []).some((each) => (each.document_id ?? each.id) === id)) draft.documents.delete(id);
   }
-  const reading = choice("reading", "Reading mode", "reading-selector", READINGS, draft, changed, "Parts cost the most and leave nothing out; passages cost the least.");
+  const reading = boundChoice("reading", "Reading mode", "reading-selector", READING_MODES, draft, changed, "Parts cost the most and leave nothing out; passages cost the least.");
   const picker = DocumentPicker({ documents: data.documents, chosen: draft.documents, signal, files: data.dropped?.splice(0), onChange: () => {
     changed();
-    told();
+    onDocumentsChange();
   } });
-  const told = () => {
+  const onDocumentsChange = () => {
     reading.node.hidden = draft.documents.size === 0;
     onChange?.();
   };
-  told();
+  onDocumentsChange();
   return [picker.node, reading.node];
 }
 
@@ -57,31 +57,31 @@ export function Pattern({ draft, data, changed }, brief = false) {
 
 /** The depth: how many of the pattern's stages to run. */
 export function Depth({ draft, changed }) {
-  return choice("depth", "Depth", "depth-selector", DEPTHS, draft, changed, "Each further stage calls every member once more.");
+  return boundChoice("depth", "Depth", "depth-selector", DEPTHS, draft, changed, "Each further stage calls every member once more.");
 }
 
 /** The choice of the model that writes the answer. */
 export function Writer({ draft, data, changed }) {
   const models = data.models.filter((model) => model.available).map((model) => [model.id, model.name || model.id]);
-  return choice("ultra", "Synthesis model", "ultra-selector", [["", "Automatic"], ...models], draft, changed,
+  return boundChoice("ultra", "Synthesis model", "ultra-selector", [["", "Automatic"], ...models], draft, changed,
     "Automatic picks the strongest model that is not on the panel.");
 }
 
 /** The estimate; `update` requests it again. */
 export function Plan({ data, signal, request }) {
-  return PlanView({ request, models: data.models, signal, speeds: known(data, signal) });
+  return PlanView({ request, models: data.models, signal, speeds: speedsOf(data, signal) });
 }
 
 export { RecipeChoice, Settings };
 
 // Requested once per visit, when first opened.
-function known(data, signal) {
+function speedsOf(data, signal) {
   data.speeds ??= speeds(signal);
   return data.speeds;
 }
 
-function choice(name, label, look, options, draft, changed, hint) {
-  const field = Choice(label, { class: look, value: draft[name], on: { change: () => {
+function boundChoice(name, label, className, options, draft, changed, hint) {
+  const field = Choice(label, { class: className, value: draft[name], on: { change: () => {
     draft[name] = field.input.value;
     changed();
   } } }, options, hint);

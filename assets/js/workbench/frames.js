@@ -2,65 +2,65 @@
 // arrives. A hidden page draws nothing.
 
 // Time budget per 16 ms frame, leaving room for layout and paint.
-const SHARE_MS = 6;
+const FRAME_BUDGET_MS = 6;
 // Frame interval in milliseconds above which fewer items are drawn per frame.
-const LATE_MS = 34;
-const GOOD_MS = 20;
+const SLOW_FRAME_MS = 34;
+const FAST_FRAME_MS = 20;
 const MAX_STEPS = 24;
 // Minimum interval between redraws of an item, in milliseconds; items that are slow to draw wait longer.
 const PAUSE_MS = 80;
-const REST = 6;
+const PAUSE_FACTOR = 6;
 
 /**
- * `soon(key, draw, pause)`: `draw` is called once, however often it is asked for until then, and not before `pause`
- * milliseconds have gone since it was called last. It may give a function that is called when all drawing of the
- * frame is done: what asks for sizes belongs there.
+ * Returns `{soon(key, draw, pause)}`. Repeated requests for a key are merged: `draw` is called once, and at least
+ * `pause` milliseconds after its last call. It may return a function to call after all drawing in the frame, which is
+ * the place for reading element sizes.
  */
 export function Frames(signal) {
-  const waiting = new Map();
-  const drawn = new Map();
-  let asked = 0;
-  let allowed = MAX_STEPS;
-  let last = 0;
-  signal.addEventListener("abort", () => cancelAnimationFrame(asked), { once: true });
+  const queue = new Map();
+  const drawTimes = new Map();
+  let requestId = 0;
+  let maxSteps = MAX_STEPS;
+  let lastFrame = 0;
+  signal.addEventListener("abort", () => cancelAnimationFrame(requestId), { once: true });
 
-  function ask() {
-    asked ||= requestAnimationFrame(work);
+  function requestFrame() {
+    requestId ||= requestAnimationFrame(drawFrame);
   }
 
-  function work(frame) {
-    asked = 0;
-    allowed = next(allowed, frame - last);
-    last = frame;
+  function drawFrame(frame) {
+    requestId = 0;
+    maxSteps = adjustSteps(maxSteps, frame - lastFrame);
+    lastFrame = frame;
     const start = performance.now();
-    const after = [];
+    const afterDraws = [];
     let count = 0;
-    for (const [key, { draw, pause }] of waiting) {
-      const before = drawn.get(key);
+    for (const [key, { draw, pause }] of queue) {
+      const lastDraw = drawTimes.get(key);
       const now = performance.now();
-      if (before && before.at + Math.max(pause, before.took * REST) > now) continue;
-      if (now - start > SHARE_MS || count >= allowed) break;
+      if (lastDraw && lastDraw.at + Math.max(pause, lastDraw.took * PAUSE_FACTOR) > now) continue;
+      if (now - start > FRAME_BUDGET_MS || count >= maxSteps) break;
       count += 1;
-      waiting.delete(key);
-      const later = draw();
-      if (later) after.push(later);
-      drawn.set(key, { at: now, took: performance.now() - now });
+      queue.delete(key);
+      const afterDraw = draw();
+      if (afterDraw) afterDraws.push(afterDraw);
+      drawTimes.set(key, { at: now, took: performance.now() - now });
     }
-    for (const later of after) later();
-    if (waiting.size > 0) ask();
+    for (const afterDraw of afterDraws) afterDraw();
+    if (queue.size > 0) requestFrame();
   }
 
   return {
     soon(key, draw, pause = PAUSE_MS) {
       if (signal.aborted) return;
       // Updated in place, so that it keeps its position in the queue.
-      waiting.set(key, { draw, pause });
-      ask();
+      queue.set(key, { draw, pause });
+      requestFrame();
     },
   };
 }
 
-function next(allowed, took) {
-  if (took > LATE_MS) return Math.max(1, allowed >> 1);
-  return took < GOOD_MS ? Math.min(MAX_STEPS, allowed + 1) : allowed;
+function adjustSteps(maxSteps, frameMs) {
+  if (frameMs > SLOW_FRAME_MS) return Math.max(1, maxSteps >> 1);
+  return frameMs < FAST_FRAME_MS ? Math.min(MAX_STEPS, maxSteps + 1) : maxSteps;
 }

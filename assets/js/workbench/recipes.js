@@ -15,13 +15,13 @@ export function RecipeChoice({ draft, data, signal, changed, onTake }) {
   if (user.get()) load();
 
   async function load() {
-    const told = await get("/api/recipes", { signal }).catch(() => null);
-    if (!told || signal.aborted) return;
-    draw(told.recipes);
+    const response = await get("/api/recipes", { signal }).catch(() => null);
+    if (!response || signal.aborted) return;
+    draw(response.recipes);
   }
 
   function draw(recipes) {
-    const lost = el("p", { class: "hint warn", role: "status" });
+    const missingNote = el("p", { class: "hint warn", role: "status" });
     const { node: field, input } = Choice("Saved panel or recipe", {
       class: "recipe-selector", value: draft.recipe,
       on: { change: () => {
@@ -30,22 +30,22 @@ export function RecipeChoice({ draft, data, signal, changed, onTake }) {
         const missing = recipe ? takeRecipe(draft, recipe, data.models) : [];
         changed();
         onTake();
-        lost.textContent = missing.length > 0 ? `Not available now: ${missing.join(", ")}.` : "";
-        announce(recipe ? `${recipe.name} is applied to your choice.` : "No recipe.");
+        missingNote.textContent = missing.length > 0 ? `Not available now: ${missing.join(", ")}.` : "";
+        announce(recipe ? `${recipe.name} applied.` : "No recipe.");
       } },
     }, [["", "None"], ...recipes.map((each) => [each.id, each.own ? each.name : `${each.name} (a colleague’s)`])]);
     if (!recipes.some((each) => each.id === draft.recipe)) draft.recipe = "";
-    fill(node, recipes.length > 0 && field, recipes.length > 0 && lost, el("p", { class: "fine recipe-links" },
+    fill(node, recipes.length > 0 && field, recipes.length > 0 && missingNote, el("p", { class: "fine recipe-links" },
       button("Save as recipe", { class: "link-button", on: { click: () => save(recipes) } }),
       recipes.length > 0 && link("/orchestrator", "Manage recipes")));
   }
 
   async function save(recipes) {
-    const kept = await askForName(draft, signal);
-    if (!kept) return;
-    draft.recipe = kept.id;
+    const saved = await askForName(draft, signal);
+    if (!saved) return;
+    draft.recipe = saved.id;
     changed();
-    draw([...recipes.filter((each) => each.id !== kept.id), kept]);
+    draw([...recipes.filter((each) => each.id !== saved.id), saved]);
   }
   return { node };
 }
@@ -53,14 +53,14 @@ export function RecipeChoice({ draft, data, signal, changed, onTake }) {
 async function askForName(draft, signal) {
   const name = Field("Name", { required: true, maxLength: 60, autocomplete: "off" }, "An existing name creates a new version.");
   const message = el("div", { class: "step-message" });
-  let kept = null;
+  let saved = null;
   const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
     event.preventDefault();
     const { prompt: _question, document_ids: _documents, reading: _reading, recipe: _recipe, ...choice } = requestOf(draft);
     try {
-      const told = await post("/api/recipes", { name: name.input.value.trim(), ...choice }, { signal });
-      kept = told.recipe ?? told;
-      toast(`${kept.name} saved.`);
+      const response = await post("/api/recipes", { name: name.input.value.trim(), ...choice }, { signal });
+      saved = response.recipe ?? response;
+      toast(`${saved.name} saved.`);
       form.closest("dialog").close("saved");
     } catch (problem) {
       if (!signal.aborted) fill(message, Alert({ message: sentence(problem.message) }));
@@ -69,5 +69,5 @@ async function askForName(draft, signal) {
   el("p", null, "Saves the panel, pattern, depth, synthesis model, settings, and budget, but not the question or the documents."),
   name.node, message, button("Save", { type: "submit", class: "primary" }));
   await openDialog("Save as recipe", form);
-  return kept;
+  return saved;
 }

@@ -1,4 +1,4 @@
-// A run from its start (or its current state, if reopened) to its result. `place` is `{data, context, show}` of
+// A run from its start (or its current state, if reopened) to its result. `pageContext` is `{data, context, show}` of
 // the page that shows it.
 import { get, post } from "../api.js";
 import { announce, keepPlace } from "../dom.js";
@@ -13,113 +13,113 @@ import { toast } from "../parts/toast.js";
 import { clearDraft } from "./draft.js";
 
 /** Starts a run that the server stores, so that every page of its owner can reopen it. */
-export async function begin(request, place) {
-  const { context } = place;
+export async function begin(request, pageContext) {
+  const { context } = pageContext;
   const started = await post("/api/analyze", { ...request, async: true }, { signal: context.signal });
   remember("panel", request.models);
   clearDraft();
   context.note(`/analyze?id=${encodeURIComponent(started.analysis_id)}`);
-  watch(planned(request, started.analysis_id), place, Date.now());
+  watch(plannedRun(request, started.analysis_id), pageContext, Date.now());
   announce("The analysis has started.");
 }
 
 /** Starts a run without an account; it lasts as long as its connection. */
-export async function beginHere(request, place) {
-  const stop = new AbortController();
-  place.context.signal.addEventListener("abort", () => stop.abort(), { once: true });
-  watchHere(planned(request, ""), place, await startHere(request, stop.signal), stop);
+export async function beginHere(request, pageContext) {
+  const controller = new AbortController();
+  pageContext.context.signal.addEventListener("abort", () => controller.abort(), { once: true });
+  watchHere(plannedRun(request, ""), pageContext, await startHere(request, controller.signal), controller);
 }
 
 /** Shows a stored analysis, running or finished. */
-export function reopen(place) {
-  const run = fromStored(place.data.stored);
-  if (isOver(run)) return finish(run, place);
+export function reopen(pageContext) {
+  const run = fromStored(pageContext.data.stored);
+  if (isOver(run)) return finish(run, pageContext);
   const began = Date.parse(run.createdAt) || Date.now();
   // Events are replayed from the beginning, so the stored text would appear twice.
-  const fresh = newRun(run);
-  fresh.sources = run.sources;
-  watch(fresh, place, Math.min(began, Date.now()));
+  const liveRun = newRun(run);
+  liveRun.sources = run.sources;
+  watch(liveRun, pageContext, Math.min(began, Date.now()));
 }
 
-function planned(request, id) {
+function plannedRun(request, id) {
   const { prompt, pattern, models, ultra_model: ultra = "", document_ids: documents = [] } = request;
   return newRun({ id, prompt, pattern, models, ultra, documents });
 }
 
-function watch(run, place, began) {
-  const { data, context, show } = place;
-  prepare();
-  const stop = new AbortController();
-  context.signal.addEventListener("abort", () => stop.abort(), { once: true });
-  const running = RunView(run, { models: data.models, began, signal: stop.signal, onCancel: () => cancel(run), onHurry: () => hurry(run), onStop: (member) => leaveOut(run, member) });
-  show(running.node);
+function watch(run, pageContext, began) {
+  const { data, context, show } = pageContext;
+  preload();
+  const controller = new AbortController();
+  context.signal.addEventListener("abort", () => controller.abort(), { once: true });
+  const runView = RunView(run, { models: data.models, began, signal: controller.signal, onCancel: () => cancel(run), onFinish: () => finishNow(run), onStop: (member) => skipMember(run, member) });
+  show(runView.node);
   keepPlace();
   follow(run.id, {
-    signal: stop.signal,
-    onEvent(name, told) {
-      const member = apply(run, name, told);
-      if (name === "analysis.started") learnSources(run, stop.signal);
-      if (isOver(run)) conclude();
-      else running.changed(member);
+    signal: controller.signal,
+    onEvent(name, eventData) {
+      const member = apply(run, name, eventData);
+      if (name === "analysis.started") loadSources(run, controller.signal);
+      if (isOver(run)) onEnd();
+      else runView.changed(member);
     },
-    onLine: running.line,
+    onLine: runView.line,
     onGone(problem) {
-      stop.abort();
+      controller.abort();
       show(Failure(problem));
     },
   });
 
   // The stored result has data that events lack: the letters that the models saw, sources, and billed costs.
-  async function conclude() {
-    stop.abort();
-    let final = run;
+  async function onEnd() {
+    controller.abort();
+    let endedRun = run;
     try {
-      final = fromStored(await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal: context.signal }));
-      final.totals = run.totals ?? final.totals;
+      endedRun = fromStored(await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal: context.signal }));
+      endedRun.totals = run.totals ?? endedRun.totals;
     } catch (problem) {
       if (context.signal.aborted) return;
       toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
     }
-    finish(final, place);
-    announce(wordsOf(final));
+    finish(endedRun, pageContext);
+    announce(statusMessage(endedRun));
   }
 }
 
 // Without an account, nothing is stored, so the events are the only source.
-function watchHere(run, place, attach, stop) {
-  const { data, show } = place;
-  prepare();
-  const running = RunView(run, {
-    models: data.models, began: Date.now(), signal: stop.signal,
-    onCancel: () => conclude("analysis.cancelled", { reason: "you stopped it" }),
+function watchHere(run, pageContext, attach, controller) {
+  const { data, show } = pageContext;
+  preload();
+  const runView = RunView(run, {
+    models: data.models, began: Date.now(), signal: controller.signal,
+    onCancel: () => onEnd("analysis.cancelled", { reason: "you stopped it" }),
   });
-  show(running.node);
+  show(runView.node);
   keepPlace();
   announce("The analysis has started.");
   attach({
-    onEvent(name, told) {
-      if (stop.signal.aborted) return;
-      const member = apply(run, name, told);
-      if (isOver(run)) end();
-      else running.changed(member);
+    onEvent(name, eventData) {
+      if (controller.signal.aborted) return;
+      const member = apply(run, name, eventData);
+      if (isOver(run)) showResult();
+      else runView.changed(member);
     },
-    onGone: (problem) => conclude("analysis.failed", { error: problem.message }),
+    onGone: (problem) => onEnd("analysis.failed", { error: problem.message }),
   });
 
-  function conclude(name, told) {
-    apply(run, name, told);
+  function onEnd(name, eventData) {
+    apply(run, name, eventData);
     run.totals = null;
-    end();
+    showResult();
   }
 
-  function end() {
-    stop.abort();
-    finish(run, place);
-    announce(wordsOf(run));
+  function showResult() {
+    controller.abort();
+    finish(run, pageContext);
+    announce(statusMessage(run));
   }
 }
 
-async function learnSources(run, signal) {
+async function loadSources(run, signal) {
   try {
     run.sources = (await get(`/api/analyses/${encodeURIComponent(run.id)}`, { signal })).sources ?? [];
   } catch {
@@ -127,16 +127,16 @@ async function learnSources(run, signal) {
   }
 }
 
-async function hurry(run) {
+async function finishNow(run) {
   try {
     await post(`/api/analyses/${encodeURIComponent(run.id)}/synthesize`);
-    toast("Writing the answer from what is ready.");
+    toast("Writing the answer from the finished texts.");
   } catch (problem) {
     toast(sentence(problem.message), "failed");
   }
 }
 
-async function leaveOut(run, { model }) {
+async function skipMember(run, { model }) {
   try {
     await post(`/api/analyses/${encodeURIComponent(run.id)}/leave-out`, { model });
   } catch (problem) {
@@ -153,25 +153,25 @@ async function cancel(run) {
 }
 
 // The result views' code is loaded during the run, so that asking a question does not wait for it.
-async function finish(run, place) {
-  const { data, context, show } = place;
+async function finish(run, pageContext) {
+  const { data, context, show } = pageContext;
   try {
-    const { finish: end } = await ending();
-    if (!context.signal.aborted) end(run, data, context, show);
+    const { finish: showResult } = await loadFinish();
+    if (!context.signal.aborted) showResult(run, data, context, show);
   } catch (problem) {
-    if (!context.signal.aborted) show(Failure(problem, () => finish(run, place)));
+    if (!context.signal.aborted) show(Failure(problem, () => finish(run, pageContext)));
   }
 }
 
-function ending() {
+function loadFinish() {
   return import("../results/finish.js");
 }
 
 // Preloads the result views; a failure here is retried at the end of the run.
-function prepare() {
-  ending().catch(() => null);
+function preload() {
+  loadFinish().catch(() => null);
 }
 
-function wordsOf({ status }) {
+function statusMessage({ status }) {
   return { completed: "Analysis complete.", cancelled: "Analysis stopped." }[status] ?? "Analysis failed.";
 }

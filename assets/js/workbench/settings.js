@@ -6,7 +6,7 @@ import { plural, sentence } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
 
 // Bounds above this are just limits of the number type and are not shown.
-const SAYS_NOTHING = 1e9;
+const MAX_MEANINGFUL_BOUND = 1e9;
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /** Returns `{node, draw()}`, a collapsed section; call `draw` when the panel or the draft changes. */
@@ -16,10 +16,10 @@ export function Settings({ draft, data, signal, changed }) {
   const node = el("details", { class: "more run-settings", on: { toggle: () => node.open && draw() } },
     el("summary", null, "Settings and budget ", state), body);
   let glossary = null;
-  sum();
+  updateState();
 
   async function draw() {
-    sum();
+    updateState();
     if (!node.open) return;
     data.glossary ??= get("/api/parameters", { signal });
     try {
@@ -32,23 +32,23 @@ export function Settings({ draft, data, signal, changed }) {
     if (!signal.aborted) show();
   }
 
-  function sum() {
-    const own = Object.keys(draft.parameters).length;
+  function updateState() {
+    const parameterCount = Object.keys(draft.parameters).length;
     state.textContent = [
-      draft.preset, own > 0 && plural(own, "parameter"), draft.budget !== null && `at most $${draft.budget}`,
+      draft.preset, parameterCount > 0 && plural(parameterCount, "parameter"), draft.budget !== null && `at most $${draft.budget}`,
     ].filter(Boolean).join(" · ") || "defaults";
   }
 
   function show() {
     const preset = Choice("Preset", { class: "preset-selector", value: draft.preset, on: { change: () => {
       draft.preset = preset.input.value;
-      told();
+      onDraftChange();
     } } }, [["", "Model defaults"], ...glossary.presets.map((each) => [each.name, `${each.name}: ${each.meaning}`])]);
     const budget = Field("Budget for this run, in dollars", {
       type: "number", class: "budget-input", min: 0, step: "any", inputMode: "decimal", value: draft.budget ?? "", placeholder: "no limit",
       on: { input: () => {
         draft.budget = budget.input.value === "" || !(budget.input.valueAsNumber >= 0) ? null : budget.input.valueAsNumber;
-        told();
+        onDraftChange();
       } },
     }, "A run that would cost more is refused. Your account’s budget also applies.");
     fill(body, el("div", { class: "pair" }, preset.node, budget.node),
@@ -58,33 +58,33 @@ export function Settings({ draft, data, signal, changed }) {
   }
 
   function Parameter(entry) {
-    const takers = data.models.filter((model) => draft.models.has(model.id) && model.parameters?.includes(entry.name)).length;
+    const supporting = data.models.filter((model) => draft.models.has(model.id) && model.parameters?.includes(entry.name)).length;
     // The call timeout is not user-configurable.
-    const asks = entry.name !== "timeout_s";
-    const hint = [sentence(entry.meaning), rangeOf(entry), !asks ? "" : takers === 0 ? "No model of this panel supports it." : takers < draft.models.size ? `${takers} of ${draft.models.size} on this panel support it.` : ""].filter(Boolean).join(" ");
+    const isSupportedParameter = entry.name !== "timeout_s";
+    const hint = [sentence(entry.meaning), rangeOf(entry), !isSupportedParameter ? "" : supporting === 0 ? "No model of this panel supports it." : supporting < draft.models.size ? `${supporting} of ${draft.models.size} on this panel support it.` : ""].filter(Boolean).join(" ");
     const name = entry.name.replaceAll("_", " ");
     const value = draft.parameters[entry.name];
     if (entry.name === "reasoning_effort") {
-      const { node: field, input } = Choice(name, { value: value ?? "", on: { change: () => set(entry.name, input.value || undefined) } }, [["", "as usual"], ...EFFORTS.map((each) => [each, each])], hint);
+      const { node: field, input } = Choice(name, { value: value ?? "", on: { change: () => setParameter(entry.name, input.value || undefined) } }, [["", "default"], ...EFFORTS.map((each) => [each, each])], hint);
       return field;
     }
     const isList = entry.type === "array";
     const { node: field, input } = Field(name, {
       ...(isList ? { rows: 2 } : { type: "number", step: entry.type === "integer" ? 1 : "any", ...bounds(entry) }),
-      value: isList ? (value ?? []).join("\n") : value ?? "", placeholder: isList ? "one a line" : entry.default,
-      on: { input: () => set(entry.name, isList ? lines(input.value) : input.value === "" || Number.isNaN(input.valueAsNumber) ? undefined : input.valueAsNumber) },
+      value: isList ? (value ?? []).join("\n") : value ?? "", placeholder: isList ? "one per line" : entry.default,
+      on: { input: () => setParameter(entry.name, isList ? lines(input.value) : input.value === "" || Number.isNaN(input.valueAsNumber) ? undefined : input.valueAsNumber) },
     }, hint);
     return field;
   }
 
-  function set(name, value) {
+  function setParameter(name, value) {
     if (value === undefined) delete draft.parameters[name];
     else draft.parameters[name] = value;
-    told();
+    onDraftChange();
   }
 
-  function told() {
-    sum();
+  function onDraftChange() {
+    updateState();
     changed();
   }
   return { node, draw };
@@ -96,8 +96,8 @@ function lines(text) {
 }
 
 function bounds({ minimum, maximum }) {
-  const said = (number) => (Math.abs(number ?? Infinity) < SAYS_NOTHING ? number : null);
-  return { min: said(minimum), max: said(maximum) };
+  const meaningful = (number) => (Math.abs(number ?? Infinity) < MAX_MEANINGFUL_BOUND ? number : null);
+  return { min: meaningful(minimum), max: meaningful(maximum) };
 }
 
 function rangeOf(entry) {

@@ -1,16 +1,16 @@
 // Redraws cards according to their visibility: often in view, rarely out of view.
 
 // Redraw interval for cards out of view, in milliseconds.
-const UNSEEN_MS = 1500;
+const HIDDEN_INTERVAL_MS = 1500;
 
 /** Returns `{watch(cards), draw(card)}`. `frames` schedules the redraws; `margin` is how far around the window still counts as in view. */
 export function Sight(frames, signal, margin) {
-  const seen = new Set();
+  const visible = new Set();
   let cards = [];
   const watcher = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) seen.add(target);
-      else seen.delete(target);
+      if (isIntersecting) visible.add(target);
+      else visible.delete(target);
       const card = isIntersecting && cards.find((each) => each.node === target);
       if (card) frames.soon(card, card.draw, 0);
     }
@@ -20,15 +20,15 @@ export function Sight(frames, signal, margin) {
     /** Watches these cards instead of the previous ones. */
     watch(next) {
       watcher.disconnect();
-      seen.clear();
+      visible.clear();
       cards = next;
       for (const card of cards) watcher.observe(card.node);
     },
     /** Schedules a redraw. */
     draw(card) {
-      if (seen.has(card.node)) frames.soon(card, card.draw);
+      if (visible.has(card.node)) frames.soon(card, card.draw);
       // The scroll position of an invisible card does not matter.
-      else frames.soon(card, () => void card.draw(), UNSEEN_MS);
+      else frames.soon(card, () => void card.draw(), HIDDEN_INTERVAL_MS);
     },
   };
 }

@@ -3,28 +3,28 @@ import { announce } from "../dom.js";
 
 const PAUSE_MS = 5_000;
 const MAX_LENGTH = 600;
-const END = /[.!?。！？][)"'”’\]]*\s/g;
+const SENTENCE_END = /[.!?。！？][)"'”’\]]*\s/g;
 
 /** Called with the full text each time it grows. */
 export function Speaker(now = Date.now) {
-  let said = 0;
-  let last = 0;
+  let announcedLength = 0;
+  let announcedAt = 0;
   return {
     hear(text) {
-      if (text.length < said) said = 0;
-      if (now() - last < PAUSE_MS) return;
-      const end = lastEnd(text, said);
-      if (end <= said) return;
-      announce(text.slice(Math.max(said, end - MAX_LENGTH), end).replace(/[*_#`>|]+/g, " ").replace(/\s+/g, " ").trim());
-      said = end;
-      last = now();
+      if (text.length < announcedLength) announcedLength = 0;
+      if (now() - announcedAt < PAUSE_MS) return;
+      const end = lastSentenceEnd(text, announcedLength);
+      if (end <= announcedLength) return;
+      announce(text.slice(Math.max(announcedLength, end - MAX_LENGTH), end).replace(/[*_#`>|]+/g, " ").replace(/\s+/g, " ").trim());
+      announcedLength = end;
+      announcedAt = now();
     },
   };
 }
 
-function lastEnd(text, from) {
+function lastSentenceEnd(text, from) {
   let end = from;
-  END.lastIndex = from;
-  for (let found = END.exec(text); found; found = END.exec(text)) end = END.lastIndex;
+  SENTENCE_END.lastIndex = from;
+  for (let found = SENTENCE_END.exec(text); found; found = SENTENCE_END.exec(text)) end = SENTENCE_END.lastIndex;
   return end;
 }

@@ -26,9 +26,9 @@ impl Accounts {
     ///
     /// # Errors
     /// Returns an error if the system provides no random numbers.
-    pub fn first_device_cookie(&self, user: &User, visit: &RequestOrigin) -> Result<String> {
-        let device = SessionId::new(visit.now, random_number()?);
-        Ok(self.device_cookie(user, &device, visit))
+    pub fn first_device_cookie(&self, user: &User, origin: &RequestOrigin) -> Result<String> {
+        let device = SessionId::new(origin.now, random_number()?);
+        Ok(self.device_cookie(user, &device, origin))
     }
 
     /// Returns the device cookie for a browser that has just proved this account's password, including its tokens
@@ -37,17 +37,17 @@ impl Accounts {
         &self,
         user: &User,
         device: &SessionId,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> String {
         let (id, device) = (user.id.as_str(), device.as_str());
         let mut cookie = self.device_cookie.token(id, device, &user.password_hash);
-        let others = self.tokens_in_cookie(&visit.devices);
-        for other in others
+        let kept_tokens = self.tokens_in_cookie(&origin.devices);
+        for token in kept_tokens
             .filter(|token| token.user != id)
             .take(MAX_ACCOUNTS - 1)
         {
             cookie.push(SEPARATOR);
-            cookie.push_str(other.text);
+            cookie.push_str(token.text);
         }
         cookie
     }
@@ -59,10 +59,10 @@ impl Accounts {
     pub(super) async fn known_device(
         &self,
         account: &str,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<Option<SessionId>> {
         // The signature is checked first, so that a forged token does not cost a query.
-        if self.known_device_session(&visit.devices).is_none() {
+        if self.known_device_session(&origin.devices).is_none() {
             return Ok(None);
         }
         let email = account.to_owned();
@@ -73,12 +73,12 @@ impl Accounts {
         let Some(user) = user else {
             return Ok(None);
         };
-        let mut tokens = self.tokens_in_cookie(&visit.devices);
-        let known = tokens.find(|token| {
+        let mut tokens = self.tokens_in_cookie(&origin.devices);
+        let matching = tokens.find(|token| {
             token.user == user.id.as_str()
                 && self.device_cookie.is_current(token, &user.password_hash)
         });
-        Ok(known.and_then(|token| SessionId::parse(token.device)))
+        Ok(matching.and_then(|token| SessionId::parse(token.device)))
     }
 
     fn tokens_in_cookie<'a>(&'a self, cookie: &'a str) -> impl Iterator<Item = DeviceToken<'a>> {

@@ -20,9 +20,9 @@ impl Accounts {
     ///
     /// # Errors
     /// `TooFast` after many attempts from one network; `Unavailable` when there are too many guests.
-    pub async fn begin_guest(&self, visit: &RequestOrigin) -> Result<SignedIn> {
-        self.register_attempt(None, visit).await?;
-        let id = UserId::new(visit.now, random_number()?);
+    pub async fn begin_guest(&self, origin: &RequestOrigin) -> Result<SignedIn> {
+        self.register_attempt(None, origin).await?;
+        let id = UserId::new(origin.now, random_number()?);
         let guest = User {
             // `.invalid` is reserved, so no account can have this address.
             email: format!("{}@guest.invalid", id.as_str().to_lowercase()),
@@ -32,10 +32,10 @@ impl Accounts {
             password_hash: String::new(),
             role: Role::Guest,
             disabled: false,
-            created: visit.now,
+            created: origin.now,
             last_login: None,
         };
-        let entry = visit.entry(Some(&guest.id), "guest.created", guest.id.as_str());
+        let entry = origin.entry(Some(&guest.id), "guest.created", guest.id.as_str());
         let row = guest.clone();
         let written = self.store.write(move |db| {
             if users::count_guests(db)? >= MAX_GUESTS {
@@ -46,7 +46,7 @@ impl Accounts {
             Ok(true)
         });
         match written.await? {
-            true => self.begin_session(guest, None, visit).await,
+            true => self.begin_session(guest, None, origin).await,
             false => Err(Error::new(
                 Kind::Unavailable,
                 "too many visitors are trying the demo with documents right now",
@@ -60,8 +60,10 @@ impl Accounts {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub(in crate::app) async fn expired_guests(&self, now: Timestamp) -> Result<Vec<UserId>> {
-        let before = now - GUEST_LIFETIME;
-        let expired = self.store.read(move |db| users::guests_before(db, before));
+        let created_before = now - GUEST_LIFETIME;
+        let expired = self
+            .store
+            .read(move |db| users::guests_before(db, created_before));
         Ok(expired.await?)
     }
 }

@@ -59,8 +59,8 @@ impl Drop for InFlightGuard {
 impl RequestsInFlight {
     fn enter(&self, user: &UserId) -> (InFlightGuard, u64) {
         let mut state = lock(&self.state);
-        let known = state.in_flight.get(user).and_then(Weak::upgrade);
-        let group = known.unwrap_or_else(|| {
+        let existing = state.in_flight.get(user).and_then(Weak::upgrade);
+        let group = existing.unwrap_or_else(|| {
             let group = Arc::new(watch::channel(false).0);
             state.in_flight.insert(user.clone(), Arc::downgrade(&group));
             group
@@ -68,13 +68,13 @@ impl RequestsInFlight {
         let epoch = state.epoch;
         drop(state);
         self.arrived.notify_one();
-        let present = InFlightGuard {
+        let guard = InFlightGuard {
             state: self.state.clone(),
             user: user.clone(),
             ended: group.subscribe(),
             group,
         };
-        (present, epoch)
+        (guard, epoch)
     }
 
     fn end(&self, user: &UserId) {
@@ -90,24 +90,24 @@ impl RequestsInFlight {
 
 impl Accounts {
     /// Returns the epoch for `enter`; read it before checking a credential.
-    pub fn mark(&self) -> u64 {
+    pub fn current_epoch(&self) -> u64 {
         lock(&self.requests_in_flight.state).epoch
     }
 
-    /// Registers a request or stream of a caller whose credential was checked after `mark`.
+    /// Registers a request or stream of a caller whose credential was checked after `current_epoch`.
     ///
     /// # Errors
     /// `Kind::SignInNeeded` if the account was locked or deleted since then.
-    pub async fn enter(&self, user: &UserId, mark: u64) -> Result<InFlightGuard> {
-        let (present, epoch) = self.requests_in_flight.enter(user);
-        if epoch != mark {
+    pub async fn enter(&self, user: &UserId, checked_epoch: u64) -> Result<InFlightGuard> {
+        let (guard, epoch) = self.requests_in_flight.enter(user);
+        if epoch != checked_epoch {
             let id = user.clone();
             let active = self.store.read(move |db| users::is_active(db, &id)).await?;
             if !active {
                 return Err(sign_in_again_error());
             }
         }
-        Ok(present)
+        Ok(guard)
     }
 
     /// Ends everything in flight for an account, once its lock or deletion is stored.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::login_limits::{ThrottleKey, network};
 use super::login_queue::LoginTurn;
-use super::passwords::PasswordLane;
+use super::passwords::PasswordPriority;
 use super::{Accounts, RequestOrigin};
 use crate::app::Result;
 use crate::clock;
@@ -24,7 +24,7 @@ pub(super) struct Attempt {
     /// The turn to wait for before the password is checked.
     pub turn: Option<LoginTurn>,
     /// The queue in which the password is checked.
-    pub lane: PasswordLane,
+    pub priority: PasswordPriority,
 }
 
 impl Accounts {
@@ -36,23 +36,23 @@ impl Accounts {
     pub(super) async fn register_attempt(
         &self,
         account: Option<&str>,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<Attempt> {
         let mut attempt = Attempt::default();
-        let Some(peer) = visit.peer else {
+        let Some(peer) = origin.peer else {
             return Ok(attempt);
         };
-        let (network, now) = (network(peer), visit.now);
+        let (network, now) = (network(peer), origin.now);
         let Some(account) = account else {
             self.count(ThrottleKey::Network(network), now, &mut attempt)?;
             return Ok(attempt);
         };
-        if let Some(device) = self.known_device(account, visit).await? {
+        if let Some(device) = self.known_device(account, origin).await? {
             return Ok(self.register_device_attempt(device, now));
         }
         let pair = ThrottleKey::Pair(account.to_owned(), network);
         if let Err(too_fast) = self.count(pair.clone(), now, &mut attempt) {
-            if !self.is_known(account, network).await? {
+            if !self.is_known_network(account, network).await? {
                 return Err(too_fast);
             }
             attempt.turn = Some(self.login_turns.join(pair, clock::instant()));
@@ -62,7 +62,7 @@ impl Accounts {
         let over_network = self.count(ThrottleKey::Network(network), now, &mut attempt);
         let over_account = self.count(ThrottleKey::Account(account.to_owned()), now, &mut attempt);
         if let Err(too_fast) = over_network.and(over_account)
-            && !self.is_known(account, network).await?
+            && !self.is_known_network(account, network).await?
         {
             return Err(too_fast);
         }
@@ -73,7 +73,7 @@ impl Accounts {
     /// others never cause it to be refused.
     pub(super) fn register_device_attempt(&self, device: SessionId, now: Timestamp) -> Attempt {
         let mut attempt = Attempt {
-            lane: PasswordLane::Known,
+            priority: PasswordPriority::Known,
             ..Attempt::default()
         };
         let key = ThrottleKey::Device(device);
@@ -107,11 +107,11 @@ impl Accounts {
         Ok(())
     }
 
-    async fn is_known(&self, account: &str, network: IpAddr) -> Result<bool> {
-        let (email, place) = (account.to_owned(), network.to_string());
-        let known = self
+    async fn is_known_network(&self, account: &str, network: IpAddr) -> Result<bool> {
+        let (email, network_name) = (account.to_owned(), network.to_string());
+        let is_known = self
             .store
-            .read(move |db| sign_in_networks::is_known(db, &email, &place));
-        Ok(known.await?)
+            .read(move |db| sign_in_networks::is_known(db, &email, &network_name));
+        Ok(is_known.await?)
     }
 }

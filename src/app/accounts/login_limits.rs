@@ -117,9 +117,9 @@ impl LoginThrottle {
             let (_, &mut median, _) = times.select_nth_unstable(middle);
             let mut spare = times.len() - middle;
             buckets.retain(|_, bucket| {
-                let stays = bucket.last_refill() >= median && spare > 0;
-                spare -= usize::from(stays);
-                stays
+                let is_retained = bucket.last_refill() >= median && spare > 0;
+                spare -= usize::from(is_retained);
+                is_retained
             });
         }
     }
@@ -145,18 +145,18 @@ mod tests {
     #[test]
     fn pairs_accounts_and_networks_are_counted_separately() {
         let throttle = LoginThrottle::new(2);
-        let here = IpAddr::from([127, 0, 0, 1]);
-        let pair = || ThrottleKey::Pair("a@b.co".into(), here);
+        let localhost = IpAddr::from([127, 0, 0, 1]);
+        let pair = || ThrottleKey::Pair("a@b.co".into(), localhost);
         assert!(throttle.take(pair(), at(0)).is_ok());
         assert!(throttle.take(pair(), at(0)).is_ok());
         let error = throttle.take(pair(), at(0)).expect_err("third");
         assert_eq!(error.kind, Kind::TooFast);
         assert_eq!(error.retry_after, Some(Duration::from_secs(30)));
-        for (key, most) in [
-            (ThrottleKey::Network(here), 10),
+        for (key, max_attempts) in [
+            (ThrottleKey::Network(localhost), 10),
             (ThrottleKey::Account("a@b.co".into()), 40),
         ] {
-            assert!((0..most).all(|_| throttle.take(key.clone(), at(0)).is_ok()));
+            assert!((0..max_attempts).all(|_| throttle.take(key.clone(), at(0)).is_ok()));
             assert!(throttle.take(key, at(0)).is_err());
         }
         throttle.refund(&pair());

@@ -43,24 +43,24 @@ pub(super) struct LoginTurn {
 impl LoginTurns {
     /// Joins the queue as the newest attempt; a full queue drops its oldest.
     pub fn join(&self, key: ThrottleKey, now: Instant) -> LoginTurn {
-        let (given_to, given) = oneshot::channel();
-        let mut lines = self.queues();
+        let (sender, receiver) = oneshot::channel();
+        let mut queues = self.queues();
         // A queue is kept until its next turn is due; otherwise, leaving and rejoining would shorten the pause.
-        lines.retain(|_, line| {
-            line.waiting.retain(|waiting| !waiting.is_closed());
-            !line.waiting.is_empty() || line.next_turn_at > now
+        queues.retain(|_, queue| {
+            queue.waiting.retain(|waiting| !waiting.is_closed());
+            !queue.waiting.is_empty() || queue.next_turn_at > now
         });
-        let line = lines.entry(key.clone()).or_insert_with(|| LoginQueue {
+        let queue = queues.entry(key.clone()).or_insert_with(|| LoginQueue {
             next_turn_at: now + TURN_INTERVAL,
             waiting: VecDeque::new(),
         });
-        line.waiting.push_back(given_to);
-        if line.waiting.len() > MAX_WAITING {
-            line.waiting.pop_front();
+        queue.waiting.push_back(sender);
+        if queue.waiting.len() > MAX_WAITING {
+            queue.waiting.pop_front();
         }
         LoginTurn {
             queue: key,
-            granted: given,
+            granted: receiver,
         }
     }
 
@@ -82,7 +82,7 @@ impl LoginTurns {
             }
             tokio::select! {
                 biased;
-                given = &mut turn.granted => return given.map_err(|_| too_fast_error(TURN_INTERVAL)),
+                granted = &mut turn.granted => return granted.map_err(|_| too_fast_error(TURN_INTERVAL)),
                 () = tokio::time::sleep_until(next.min(end).into()) => {}
             }
         }
@@ -90,21 +90,21 @@ impl LoginTurns {
 
     /// Grants a turn if one is due. Returns the time of the next one.
     fn grant_turn(&self, key: &ThrottleKey, now: Instant) -> Instant {
-        let mut lines = self.queues();
-        let Some(line) = lines.get_mut(key) else {
+        let mut queues = self.queues();
+        let Some(queue) = queues.get_mut(key) else {
             return now + TURN_INTERVAL;
         };
-        if now < line.next_turn_at {
-            return line.next_turn_at;
+        if now < queue.next_turn_at {
+            return queue.next_turn_at;
         }
-        while let Some(newest) = line.waiting.pop_back() {
+        while let Some(newest) = queue.waiting.pop_back() {
             // A client that has disconnected gets no turn.
             if newest.send(()).is_ok() {
-                line.next_turn_at = now + TURN_INTERVAL;
+                queue.next_turn_at = now + TURN_INTERVAL;
                 break;
             }
         }
-        line.next_turn_at.max(now + Duration::from_millis(1))
+        queue.next_turn_at.max(now + Duration::from_millis(1))
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<ThrottleKey, LoginQueue>> {
@@ -154,27 +154,27 @@ mod tests {
     #[test]
     fn the_rate_of_guesses_is_bounded() {
         let (turns, start) = (LoginTurns::default(), clock::instant());
-        let (mut kept, mut given) = (Vec::new(), 0);
+        let (mut pending, mut granted) = (Vec::new(), 0);
         for second in 0..3600 {
             let now = start + Duration::from_secs(second);
-            kept.extend([(); 3].map(|()| turns.join(key(), now)));
+            pending.extend([(); 3].map(|()| turns.join(key(), now)));
             turns.grant_turn(&key(), now);
-            kept.retain_mut(|turn: &mut LoginTurn| match turn.granted.try_recv() {
+            pending.retain_mut(|turn: &mut LoginTurn| match turn.granted.try_recv() {
                 Ok(()) => {
-                    given += 1;
+                    granted += 1;
                     false
                 }
                 Err(error) => error == oneshot::error::TryRecvError::Empty,
             });
-            assert!(kept.len() <= MAX_WAITING);
+            assert!(pending.len() <= MAX_WAITING);
         }
-        assert_eq!(given, 3600 / 3 - 1);
+        assert_eq!(granted, 3600 / 3 - 1);
         // Leaving and rejoining the queue does not gain time either.
-        drop(kept);
+        drop(pending);
         let now = start + Duration::from_secs(3600);
-        let mut back = turns.join(key(), now);
+        let mut rejoined = turns.join(key(), now);
         turns.grant_turn(&key(), now + Duration::from_secs(3));
-        assert_eq!(back.granted.try_recv(), Ok(()));
+        assert_eq!(rejoined.granted.try_recv(), Ok(()));
         let mut again = turns.join(key(), now + Duration::from_secs(4));
         turns.grant_turn(&key(), now + Duration::from_secs(5));
         assert!(again.granted.try_recv().is_err());

@@ -27,15 +27,15 @@ impl Accounts {
         &self,
         caller: &Caller,
         id: &str,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<()> {
         require_session(caller, "end a session")?;
         let id = SessionId::parse(id).ok_or_else(Error::missing)?;
-        let entry = visit.entry(Some(&caller.user), "session.ended", id.as_str());
-        let (user, now) = (caller.user.clone(), visit.now);
+        let entry = origin.entry(Some(&caller.user), "session.ended", id.as_str());
+        let (user, now) = (caller.user.clone(), origin.now);
         let ended = self.freeing_store.write(move |db| {
-            let own = sessions::by_id(db, &id)?.is_some_and(|session| session.user == user);
-            if !own || !sessions::revoke(db, &id, now)? {
+            let is_own = sessions::by_id(db, &id)?.is_some_and(|session| session.user == user);
+            if !is_own || !sessions::revoke(db, &id, now)? {
                 return Ok(false);
             }
             audit::append(db, &entry)?;
@@ -55,15 +55,15 @@ impl Accounts {
     pub async fn end_other_sessions(
         &self,
         caller: &Caller,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<usize> {
         require_session(caller, "end the other sessions")?;
-        let entry = visit.entry(
+        let entry = origin.entry(
             Some(&caller.user),
             "session.others_ended",
             caller.user.as_str(),
         );
-        let (caller, now) = (caller.clone(), visit.now);
+        let (caller, now) = (caller.clone(), origin.now);
         let ended = self.freeing_store.write(move |db| {
             let ended = sessions::revoke_all_of(db, &caller.user, now, caller.session.as_ref())?;
             audit::append(db, &entry)?;

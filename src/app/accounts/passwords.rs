@@ -18,13 +18,13 @@ const MAX_QUEUED: usize = 32;
 /// Hashes and verifies passwords.
 pub struct Passwords {
     rounds: u32,
-    dummy: String,
+    dummy_hash: String,
     queue: OnceLock<PasswordQueue>,
 }
 
 /// Priority of a password check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PasswordLane {
+pub enum PasswordPriority {
     /// A device that has signed in before.
     Known,
     /// Anyone else.
@@ -54,7 +54,7 @@ impl Passwords {
     pub fn new(rounds: u32) -> Self {
         Self {
             rounds,
-            dummy: password::dummy(rounds),
+            dummy_hash: password::dummy(rounds),
             queue: OnceLock::new(),
         }
     }
@@ -64,12 +64,12 @@ impl Passwords {
     /// # Errors
     /// `Kind::Unavailable` if the queue is full.
     pub async fn hash(&self, password: &str) -> Result<String> {
-        let (answer, answered) = oneshot::channel();
+        let (answer, receiver) = oneshot::channel();
         self.send(
-            PasswordLane::Unknown,
+            PasswordPriority::Unknown,
             PasswordJob::Hash(normalize(password), answer),
         )?;
-        answered.await.map_err(|_| worker_gone_error())?
+        receiver.await.map_err(|_| worker_gone_error())?
     }
 
     /// Whether the password matches the stored hash. Without a hash, it takes equally long and never matches.
@@ -80,32 +80,32 @@ impl Passwords {
         &self,
         password: &str,
         stored: Option<&str>,
-        lane: PasswordLane,
+        priority: PasswordPriority,
     ) -> Result<bool> {
         let plain = normalize(password);
-        let fits = self.matches(plain.clone(), stored, lane).await?;
+        let is_match = self.matches(plain.clone(), stored, priority).await?;
         // Earlier versions hashed passwords as they were typed.
-        if !fits && plain != password {
-            return self.matches(password.to_owned(), stored, lane).await;
+        if !is_match && plain != password {
+            return self.matches(password.to_owned(), stored, priority).await;
         }
-        Ok(fits)
+        Ok(is_match)
     }
 
     async fn matches(
         &self,
         password: String,
         stored: Option<&str>,
-        lane: PasswordLane,
+        priority: PasswordPriority,
     ) -> Result<bool> {
-        let (answer, answered) = oneshot::channel();
+        let (answer, receiver) = oneshot::channel();
         let job = PasswordJob::Verify {
             password,
-            stored: stored.unwrap_or(&self.dummy).to_owned(),
+            stored: stored.unwrap_or(&self.dummy_hash).to_owned(),
             answer,
         };
-        self.send(lane, job)?;
-        let fits = answered.await.map_err(|_| worker_gone_error())?;
-        Ok(fits && stored.is_some())
+        self.send(priority, job)?;
+        let is_match = receiver.await.map_err(|_| worker_gone_error())?;
+        Ok(is_match && stored.is_some())
     }
 
     /// Whether a stored hash is weaker than a new one would be.
@@ -113,11 +113,11 @@ impl Passwords {
         password::needs_rehash(stored, self.rounds)
     }
 
-    fn send(&self, lane: PasswordLane, job: PasswordJob) -> Result<()> {
+    fn send(&self, priority: PasswordPriority, job: PasswordJob) -> Result<()> {
         let queue = self.queue.get_or_init(|| start(self.rounds));
-        let jobs = match lane {
-            PasswordLane::Known => &queue.known,
-            PasswordLane::Unknown => &queue.unknown,
+        let jobs = match priority {
+            PasswordPriority::Known => &queue.known,
+            PasswordPriority::Unknown => &queue.unknown,
         };
         jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Error {
@@ -136,24 +136,24 @@ impl Passwords {
 
 fn start(rounds: u32) -> PasswordQueue {
     let (known, known_jobs) = sync_channel(MAX_QUEUED);
-    let (others, other_jobs) = sync_channel(MAX_QUEUED);
-    let (tickets, taken) = channel();
+    let (unknown, other_jobs) = sync_channel(MAX_QUEUED);
+    let (tickets, ticket_receiver) = channel();
     // If the thread cannot be started, the receiver is dropped and every send fails.
     let _ = std::thread::Builder::new()
         .name("quire-password".into())
         .stack_size(128 * 1024)
-        .spawn(move || run_worker(&taken, [&known_jobs, &other_jobs], rounds));
+        .spawn(move || run_worker(&ticket_receiver, [&known_jobs, &other_jobs], rounds));
     PasswordQueue {
         known,
-        unknown: others,
+        unknown,
         tickets,
     }
 }
 
 /// Runs the thread's loop until the last sender is dropped. A job whose caller has gone is skipped.
-fn run_worker(tickets: &Receiver<()>, lanes: [&Receiver<PasswordJob>; 2], rounds: u32) {
+fn run_worker(tickets: &Receiver<()>, queues: [&Receiver<PasswordJob>; 2], rounds: u32) {
     for () in tickets {
-        let Some(job) = lanes.into_iter().find_map(|lane| lane.try_recv().ok()) else {
+        let Some(job) = queues.into_iter().find_map(|queue| queue.try_recv().ok()) else {
             continue;
         };
         match job {
@@ -189,16 +189,20 @@ mod tests {
         let stored = password::hash("right", 10).expect("randomness");
         let guess = |_| {
             let passwords = passwords.clone();
-            tokio::spawn(
-                async move { passwords.verify("wrong", None, PasswordLane::Unknown).await },
-            )
+            tokio::spawn(async move {
+                passwords
+                    .verify("wrong", None, PasswordPriority::Unknown)
+                    .await
+            })
         };
         let strangers: Vec<_> = (0..MAX_QUEUED * 2).map(guess).collect();
         // Each takes many milliseconds, so all of them are queued before the thread has finished the first few.
         tokio::task::yield_now().await;
-        let full = passwords.verify("wrong", None, PasswordLane::Unknown).await;
+        let full = passwords
+            .verify("wrong", None, PasswordPriority::Unknown)
+            .await;
         assert_eq!(full.map_err(|error| error.kind), Err(Kind::Unavailable));
-        let known = passwords.verify("right", Some(&stored), PasswordLane::Known);
+        let known = passwords.verify("right", Some(&stored), PasswordPriority::Known);
         assert_eq!(known.await, Ok(true));
         let waiting = strangers.iter().filter(|guess| !guess.is_finished());
         assert!(waiting.count() > MAX_QUEUED / 2, "it came first");

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::rules::{checked_name, email_taken_error};
+use super::rules::{email_taken_error, validate_name};
 use super::setup::FirstAdminRule;
 use super::{Accounts, RequestOrigin};
 use crate::app::{Error, Kind, Result};
@@ -69,11 +69,11 @@ impl Accounts {
         &self,
         caller: &Caller,
         new: NewProfile,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<User> {
         let mut user = self.current_user(caller).await?;
         if let Some(name) = new.name {
-            user.name = checked_name(&name).map_err(|field| Error::fields(vec![field]))?;
+            user.name = validate_name(&name).map_err(|field| Error::fields(vec![field]))?;
         }
         if let Some(email) = new.email {
             let email = Email::parse(&email).ok_or_else(|| {
@@ -88,7 +88,7 @@ impl Accounts {
             }
             user.email = email.as_str().to_owned();
         }
-        let entry = visit.entry(Some(&user.id), "account.changed", user.id.as_str());
+        let entry = origin.entry(Some(&user.id), "account.changed", user.id.as_str());
         let row = user.clone();
         let written = self.store.write(move |db| {
             users::set_profile(db, &row.id, &row.name, &row.email)?;
@@ -111,16 +111,16 @@ impl Accounts {
         caller: &Caller,
         current: &str,
         new: &str,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<String> {
         let session = require_session(caller, "change the password")?.clone();
         let mut user = self.current_user(caller).await?;
-        let mut attempt = self.register_device_attempt(session.clone(), visit.now);
+        let mut attempt = self.register_device_attempt(session.clone(), origin.now);
         self.await_turn(&mut attempt).await?;
         if current.len() > 1024
             || !self
                 .passwords
-                .verify(current, Some(&user.password_hash), attempt.lane)
+                .verify(current, Some(&user.password_hash), attempt.priority)
                 .await?
         {
             return Err(Error::new(
@@ -130,9 +130,9 @@ impl Accounts {
         }
         self.refund_attempt(&attempt);
         user.password_hash = self.checked_password_hash(new).await?;
-        let devices = self.device_cookie(&user, &session, visit);
-        let entry = visit.entry(Some(&user.id), "password.changed", user.id.as_str());
-        let now = visit.now;
+        let devices = self.device_cookie(&user, &session, origin);
+        let entry = origin.entry(Some(&user.id), "password.changed", user.id.as_str());
+        let now = origin.now;
         self.store
             .write(move |db| {
                 users::set_password_hash(db, &user.id, &user.password_hash)?;
@@ -149,21 +149,21 @@ impl Accounts {
     ///
     /// # Errors
     /// `TooFast` after many requests. Also returns any error from the store.
-    pub async fn request_reset(&self, email: &str, visit: &RequestOrigin) -> Result<()> {
-        self.register_attempt(None, visit).await?;
+    pub async fn request_reset(&self, email: &str, origin: &RequestOrigin) -> Result<()> {
+        self.register_attempt(None, origin).await?;
         let Some(email) = Email::parse(email) else {
             return Ok(());
         };
-        let entry = visit.entry(None, "password.reset_requested", email.as_str());
-        let now = visit.now;
-        let noted = self.store.write(move |db| {
+        let entry = origin.entry(None, "password.reset_requested", email.as_str());
+        let now = origin.now;
+        let written = self.store.write(move |db| {
             audit::append(db, &entry)?;
             match users::by_email(db, email.as_str())? {
                 Some(user) => password_resets::request(db, &user.id, now),
                 None => Ok(()),
             }
         });
-        Ok(noted.await?)
+        Ok(written.await?)
     }
 
     /// Sets a new password with the token of a reset link, which works only once, and ends all sessions. Someone
@@ -177,12 +177,12 @@ impl Accounts {
         reset: &str,
         new: &str,
         keep_keys: bool,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<usize> {
-        self.register_attempt(None, visit).await?;
+        self.register_attempt(None, origin).await?;
         let hash = self.checked_password_hash(new).await?;
-        let (reset, now) = (token::hash(reset), visit.now);
-        let entry = visit.entry(None, "password.reset", "");
+        let (reset, now) = (token::hash(reset), origin.now);
+        let entry = origin.entry(None, "password.reset", "");
         let deleted = self
             .store
             .write(move |db| {
@@ -208,7 +208,7 @@ impl Accounts {
             Some(deleted) => Ok(deleted),
             None => Err(
                 Error::new(Kind::BadRequest, "the reset link is invalid or has expired")
-                    .resolve("ask for a new one; each holds for an hour and can be used once"),
+                    .resolve("ask for a new one; each is valid for an hour and can be used once"),
             ),
         }
     }

@@ -30,7 +30,7 @@ impl CallerCache {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match memory.callers.get(key) {
             // A clock that was set back must not extend an entry.
-            Some((noted, caller)) if *noted <= now && now.since(*noted) <= MAX_AGE => {
+            Some((cached_at, caller)) if *cached_at <= now && now.since(*cached_at) <= MAX_AGE => {
                 Ok(caller.clone())
             }
             _ => Err(memory.epoch),
@@ -80,31 +80,31 @@ mod tests {
 
     #[test]
     fn callers_are_cached_briefly() {
-        let seen = CallerCache::default();
-        assert_eq!(seen.find(b"a", at(0)), Err(0));
-        seen.insert(0, b"a", &caller(), at(5000));
-        for (time, known) in [(4999, false), (5000, true), (7000, true), (7001, false)] {
-            assert_eq!(seen.find(b"a", at(time)).is_ok(), known, "{time}");
+        let cache = CallerCache::default();
+        assert_eq!(cache.find(b"a", at(0)), Err(0));
+        cache.insert(0, b"a", &caller(), at(5000));
+        for (time, is_cached) in [(4999, false), (5000, true), (7000, true), (7001, false)] {
+            assert_eq!(cache.find(b"a", at(time)).is_ok(), is_cached, "{time}");
         }
-        seen.clear();
-        assert_eq!(seen.find(b"a", at(5000)), Err(1));
+        cache.clear();
+        assert_eq!(cache.find(b"a", at(5000)), Err(1));
     }
 
     #[test]
     fn a_result_from_before_a_change_is_not_cached() {
-        let seen = CallerCache::default();
-        let epoch = seen.find(b"a", at(0)).expect_err("empty");
-        seen.clear();
-        seen.insert(epoch, b"a", &caller(), at(0));
-        assert!(seen.find(b"a", at(0)).is_err());
+        let cache = CallerCache::default();
+        let epoch = cache.find(b"a", at(0)).expect_err("empty");
+        cache.clear();
+        cache.insert(epoch, b"a", &caller(), at(0));
+        assert!(cache.find(b"a", at(0)).is_err());
     }
 
     #[test]
     fn memory_is_bounded() {
-        let seen = CallerCache::default();
+        let cache = CallerCache::default();
         for n in 0..2 * MAX_CALLERS {
-            seen.insert(0, &n.to_be_bytes(), &caller(), at(0));
-            assert!(seen.0.lock().expect("sound").callers.len() <= MAX_CALLERS);
+            cache.insert(0, &n.to_be_bytes(), &caller(), at(0));
+            assert!(cache.0.lock().expect("sound").callers.len() <= MAX_CALLERS);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Registration: who may register, valid addresses and passwords, and the first administrator.
 
-use super::rules::{checked_name, email_taken_error};
+use super::rules::{email_taken_error, validate_name};
 use super::setup::{self, AdminClaim, FirstAdminRule};
 use super::{Accounts, NewAccount, RequestOrigin, random_number};
 use crate::app::error::FieldError;
@@ -19,7 +19,7 @@ impl Accounts {
     /// # Errors
     /// `Forbidden` if registration is closed, an invitation is missing, or the setup token is wrong; `BadRequest`
     /// if the address is taken or the password is weak.
-    pub async fn register(&self, new: NewAccount, visit: &RequestOrigin) -> Result<User> {
+    pub async fn register(&self, new: NewAccount, origin: &RequestOrigin) -> Result<User> {
         let has_token = new
             .setup_token
             .as_deref()
@@ -29,14 +29,14 @@ impl Accounts {
             return Err(Error::new(Kind::Forbidden, "registration is closed here")
                 .resolve("ask an admin to create your account"));
         }
-        self.register_attempt(None, visit).await?;
+        self.register_attempt(None, origin).await?;
         let claim = self.setup.claim(new.setup_token.as_deref(), new.is_local)?;
         let invite = match (self.registration, claim) {
             (_, AdminClaim::Setup) => None,
             (Registration::Invite, _) => Some(new.invite.clone().unwrap_or_default()),
             _ => None,
         };
-        self.create(new, None, (Role::User, claim), invite, visit)
+        self.create(new, None, (Role::User, claim), invite, origin)
             .await
     }
 
@@ -48,35 +48,35 @@ impl Accounts {
         actor: Option<&UserId>,
         (role, claim): (Role, AdminClaim),
         invite: Option<String>,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<User> {
-        let (email, name) = checked(&new)?;
+        let (email, name) = validate(&new)?;
         check_password(&new.password)
             .map_err(|weak| Error::new(Kind::BadRequest, weak.message()))?;
         let address = email.as_str().to_owned();
-        let taken = self
+        let existing = self
             .store
             .read(move |db| users::by_email(db, &address))
             .await?;
-        if taken.is_some() {
+        if existing.is_some() {
             return Err(email_taken_error());
         }
         let mut user = User {
-            id: UserId::new(visit.now, random_number()?),
+            id: UserId::new(origin.now, random_number()?),
             email: email.as_str().to_owned(),
             name,
             password_hash: self.passwords.hash(&new.password).await?,
             role,
             disabled: false,
-            created: visit.now,
+            created: origin.now,
             last_login: None,
         };
-        let entry = visit.entry(
+        let entry = origin.entry(
             actor.or(Some(&user.id)),
             "account.created",
             user.id.as_str(),
         );
-        let (row, now) = (user.clone(), visit.now);
+        let (row, now) = (user.clone(), origin.now);
         let written = self
             .store
             .write(move |db| insert(db, (&row, claim), invite.as_deref(), now, &entry));
@@ -148,7 +148,7 @@ fn insert(
 }
 
 /// Validates the address and name, and reports all errors at once.
-fn checked(new: &NewAccount) -> Result<(Email, String)> {
+fn validate(new: &NewAccount) -> Result<(Email, String)> {
     let mut fields = Vec::new();
     let email = Email::parse(&new.email);
     if email.is_none() {
@@ -158,7 +158,7 @@ fn checked(new: &NewAccount) -> Result<(Email, String)> {
             kind: "value_error",
         });
     }
-    let name = checked_name(&new.name).map_err(|field| fields.push(field));
+    let name = validate_name(&new.name).map_err(|field| fields.push(field));
     match (email, name) {
         (Some(email), Ok(name)) => Ok((email, name)),
         _ => Err(Error::fields(fields)),

@@ -7,16 +7,16 @@ use crate::app::{Error, Kind};
 ///
 /// # Errors
 /// The rule that the name violates.
-pub(super) fn checked_name(name: &str) -> std::result::Result<String, FieldError> {
+pub(super) fn validate_name(name: &str) -> std::result::Result<String, FieldError> {
     let name = name.trim();
-    let wrong = match name {
+    let problem = match name {
         name if name.chars().count() > 100 => "a name may have at most 100 characters",
         name if name.chars().any(char::is_control) => "a name cannot contain control characters",
         _ => return Ok(name.to_owned()),
     };
     Err(FieldError {
         location: vec!["body".into(), "name".into()],
-        message: wrong.into(),
+        message: problem.into(),
         kind: "value_error",
     })
 }

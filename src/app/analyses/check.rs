@@ -83,20 +83,20 @@ impl Analyses<'_> {
             task.clone_into(&mut request.prompt);
         }
         let user = caller.map(|caller| &caller.user);
-        let mut faults = Vec::new();
-        check_prompt(&request.prompt, &mut faults);
+        let mut errors = Vec::new();
+        check_prompt(&request.prompt, &mut errors);
         let mut notes = self.skip_missing_models(user, &mut request, &context.inherited)?;
         notes.extend(left_out);
         self.select_allowed_models(caller, &mut request).await?;
-        let models = self.check_names(caller, &mut request, &mut faults).await?;
-        check_parameters(&mut request, context.passed_on, &mut faults);
-        let documents = check_documents(&mut request, &mut faults);
-        let budget = check_budget(request.budget_usd, &mut faults);
-        check_thresholds(&request, &mut faults);
-        let format = check_format(request.response_format.as_ref(), &mut faults).await;
-        check_topic(&mut request.topic, &mut faults);
-        if !faults.is_empty() {
-            return Err(invalid_request(faults));
+        let models = self.check_names(caller, &mut request, &mut errors).await?;
+        check_parameters(&mut request, context.passed_on, &mut errors);
+        let documents = check_documents(&mut request, &mut errors);
+        let budget = check_budget(request.budget_usd, &mut errors);
+        check_thresholds(&request, &mut errors);
+        let format = check_format(request.response_format.as_ref(), &mut errors).await;
+        check_topic(&mut request.topic, &mut errors);
+        if !errors.is_empty() {
+            return Err(invalid_request(errors));
         }
         if request.topic.is_none() {
             request.topic = Some(self.category_of(user, request.pattern()).await?);
@@ -161,12 +161,12 @@ impl Analyses<'_> {
             request.ultra_model = ultra.as_ref().map(|model| model.id.clone());
             models.extend(ultra);
         }
-        let place = &["body", "evidence", "model"];
+        let location = &["body", "evidence", "model"];
         if let Some(name) = request.evidence.as_ref().and_then(EvidenceRequest::model) {
-            let judge = self.check_model(user, name, place, errors);
+            let judge = self.check_model(user, name, location, errors);
             if judge.as_ref().is_some_and(|model| model.mock) {
                 let why = "a demo model compares words, not meaning: it cannot judge";
-                errors.push(field_error(place, "value_error", why));
+                errors.push(field_error(location, "value_error", why));
             }
             let mode = request.evidence.as_ref().map(EvidenceRequest::mode);
             request.evidence = judge.as_ref().map(|model| {
@@ -208,7 +208,10 @@ impl Analyses<'_> {
     fn no_model_message(&self, caller: Option<&Caller>) -> String {
         let mut providers = self.models.providers(caller.map(|caller| &caller.user));
         providers.retain(|provider| provider.configured);
-        let names: Vec<&str> = providers.iter().map(|one| one.id.as_str()).collect();
+        let names: Vec<&str> = providers
+            .iter()
+            .map(|provider| provider.id.as_str())
+            .collect();
         let is_guest = caller.is_none_or(|caller| caller.role == Role::Guest);
         no_model_text(&names, is_guest)
     }
@@ -242,9 +245,9 @@ impl Analyses<'_> {
         }
         let mut models: Vec<Model> = Vec::new();
         for (index, name) in chosen.iter().enumerate() {
-            let place = index.to_string();
+            let location = index.to_string();
             // A model that is named twice gives two samples.
-            models.extend(self.check_model(user, name, &["body", "models", &place], errors));
+            models.extend(self.check_model(user, name, &["body", "models", &location], errors));
         }
         models
     }
@@ -253,19 +256,19 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         name: &str,
-        place: &[&str],
-        faults: &mut Vec<FieldError>,
+        location: &[&str],
+        errors: &mut Vec<FieldError>,
     ) -> Option<Model> {
         let found = self.llm.find(user, name);
-        if let (None, Some(known)) = (&found, self.llm.model_without_key(user, name)) {
+        if let (None, Some(keyless)) = (&found, self.llm.model_without_key(user, name)) {
             let why = format!(
                 "{name} is {}, which needs a key of its provider {}",
-                known.id, known.provider
+                keyless.id, keyless.provider
             );
-            faults.push(field_error(place, NEEDS_KEY_KIND, &why));
+            errors.push(field_error(location, NEEDS_KEY_KIND, &why));
         } else if found.is_none() {
-            let known = self.llm.models(user);
-            let ids = || known.iter().map(|(model, _)| model.id.as_str());
+            let all_models = self.llm.models(user);
+            let ids = || all_models.iter().map(|(model, _)| model.id.as_str());
             let name: String = name.chars().take(80).collect();
             let why = match closest_model(&name, ids()) {
                 Some(id) => format!("no model is called {name:?}; did you mean {id}?"),
@@ -274,7 +277,7 @@ impl Analyses<'_> {
                     format!("no model is called {name:?}; there are {}", some.join(", "))
                 }
             };
-            faults.push(field_error(place, "unknown_model", &why));
+            errors.push(field_error(location, "unknown_model", &why));
         }
         found
     }
@@ -283,16 +286,17 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         id: &str,
-        faults: &mut Vec<FieldError>,
+        errors: &mut Vec<FieldError>,
     ) -> Result<()> {
         let patterns = self.patterns;
         if patterns.find(user, id).await?.is_none() {
             let ids = patterns.ids(user).await?;
             let mut message = format!("must be one of {}", ids.join(", "));
-            if let Some(meant) = closest(id, ids.iter().map(String::as_str)) {
-                message = format!("there is no pattern {id:?}; did you mean {meant}? It {message}");
+            if let Some(suggestion) = closest(id, ids.iter().map(String::as_str)) {
+                message =
+                    format!("there is no pattern {id:?}; did you mean {suggestion}? It {message}");
             }
-            faults.push(field_error(
+            errors.push(field_error(
                 &["body", "pattern"],
                 "unknown_pattern",
                 &message,
@@ -333,9 +337,9 @@ impl Analyses<'_> {
     }
 
     async fn check_ownership(&self, caller: &Caller, checked: &CheckedRequest) -> Result<()> {
-        let (user, wanted) = (caller.user.clone(), checked.documents.clone());
+        let (user, ids) = (caller.user.clone(), checked.documents.clone());
         let missing = self.store.read(move |db| {
-            for id in wanted {
+            for id in ids {
                 if documents::by_id(db, &user, &id)?.is_none() {
                     return Ok(Some(id));
                 }

@@ -65,17 +65,17 @@ impl Analyses<'_> {
         }
         if new.request.reading == ContextMode::Parts
             && new.request.passages.is_none()
-            && let Some(provision) = self.split_into_parts(user, new, volume, &panel).await?
+            && let Some(allocation) = self.split_into_parts(user, new, volume, &panel).await?
         {
-            return Ok(provision);
+            return Ok(allocation);
         }
         // A single part would hold everything.
-        let wish = match new.request.reading {
+        let mode = match new.request.reading {
             _ if new.request.passages.is_some() => ContextMode::Passages,
             ContextMode::Parts => ContextMode::Whole,
             other => other,
         };
-        self.allocate_passages(user, new, (wish, volume), panel)
+        self.allocate_passages(user, new, (mode, volume), panel)
             .await
     }
 
@@ -83,16 +83,16 @@ impl Analyses<'_> {
         &self,
         user: &UserId,
         new: &CheckedRequest,
-        (wish, volume): (ContextMode, DocumentSizes),
+        (mode, volume): (ContextMode, DocumentSizes),
         panel: PlannedPanel<'_>,
     ) -> Result<ContextAllocation> {
-        let mut provision = ContextAllocation::default();
+        let mut allocation = ContextAllocation::default();
         let texts = panel.members.len() as u64;
         let choice = |member: &Member| {
             context_mode::choose_fit(
-                wish,
+                mode,
                 volume,
-                self.assign_readers(user, new, member, &panel, texts),
+                self.member_needs(user, new, member, &panel, texts),
             )
         };
         let choices: Vec<FitChoice> = panel.members.iter().map(&choice).collect();
@@ -110,37 +110,41 @@ impl Analyses<'_> {
         }
         // The largest allocation is stored in `sources`, which the pages show.
         budgets.sort_unstable_by_key(|&budget| std::cmp::Reverse(budget));
-        let reads = |choice: &FitChoice| {
+        let passage_list_index = |choice: &FitChoice| {
             let budget = passage_budget(choice);
-            budgets.iter().position(|&one| one == budget).unwrap_or(0) as u32
+            budgets.iter().position(|&size| size == budget).unwrap_or(0) as u32
         };
-        let seats = panel.members.iter_mut().zip(&choices);
-        for (member, own) in seats.chain([(&mut *panel.synthesizer, &writer)]) {
-            member.reads = reads(own);
+        let assigned = panel.members.iter_mut().zip(&choices);
+        for (member, fit_choice) in assigned.chain([(&mut *panel.synthesizer, &writer)]) {
+            member.reads = passage_list_index(fit_choice);
             for fallback in &mut member.fallbacks {
                 // A fallback has room for at least as much as the member gets.
                 fallback.reads = member.reads;
             }
-            provision.fittings.push(Fitting {
+            allocation.fittings.push(Fitting {
                 model: member.model.clone(),
-                fit: own.fit,
-                why: own.why.clone(),
+                fit: fit_choice.fit,
+                why: fit_choice.why.clone(),
             });
         }
-        remove_unfit_members(panel.members, &choices, &mut provision.notes);
+        remove_unfit_members(panel.members, &choices, &mut allocation.notes);
         self.choose_passages(
             user,
             new,
             (panel.members.as_slice(), budgets),
-            &mut provision,
+            &mut allocation,
         )
         .await?;
-        if provision.fittings.iter().any(|one| one.fit != Fit::Whole) {
-            provision
+        if allocation
+            .fittings
+            .iter()
+            .any(|fitting| fitting.fit != Fit::Whole)
+        {
+            allocation
                 .notes
-                .push(reading_note(&provision.sources, volume));
+                .push(reading_note(&allocation.sources, volume));
         }
-        Ok(provision)
+        Ok(allocation)
     }
 
     // Fills in the passages of each budget, largest first, and records how they were found.
@@ -149,17 +153,20 @@ impl Analyses<'_> {
         user: &UserId,
         new: &CheckedRequest,
         (members, budgets): (&[Member], Vec<usize>),
-        provision: &mut ContextAllocation,
+        allocation: &mut ContextAllocation,
     ) -> Result<()> {
         // If every member reads all the text, there is nothing to choose.
-        let chooses = provision.fittings.iter().any(|one| one.fit != Fit::Whole);
-        let (meaning, retrieval) = match chooses {
+        let must_choose = allocation
+            .fittings
+            .iter()
+            .any(|fitting| fitting.fit != Fit::Whole);
+        let (meaning, retrieval) = match must_choose {
             true => self.question_meaning(user, new, members).await?,
             false => (None, None),
         };
-        let notes = &mut provision.notes;
+        let notes = &mut allocation.notes;
         notes.extend(retrieval.as_ref().map(RetrievalRecord::note));
-        provision.retrieval = retrieval;
+        allocation.retrieval = retrieval;
         for budget in budgets {
             let documents = self.documents;
             let (ids, question) = (&new.documents, &new.request.prompt);
@@ -170,11 +177,11 @@ impl Analyses<'_> {
                     .passages
                     .map_or(usize::MAX, |most| most as usize),
             );
-            provision.member_passages.push(chosen);
+            allocation.member_passages.push(chosen);
         }
-        provision.sources = match provision.member_passages.is_empty() {
+        allocation.sources = match allocation.member_passages.is_empty() {
             true => Vec::new(),
-            false => provision.member_passages.remove(0),
+            false => allocation.member_passages.remove(0),
         };
         Ok(())
     }
@@ -196,10 +203,10 @@ impl Analyses<'_> {
                 });
             }
         }
-        let alone = |member: &Member| self.assign_readers(user, new, member, panel, 0);
-        readers.retain(|member| context_mode::part_size(volume, &[alone(member)]).is_some());
-        let seats: Vec<MemberNeeds> = readers.iter().map(alone).collect();
-        let Some(chars) = context_mode::part_size(volume, &seats) else {
+        let needs_alone = |member: &Member| self.member_needs(user, new, member, panel, 0);
+        readers.retain(|member| context_mode::part_size(volume, &[needs_alone(member)]).is_some());
+        let needs: Vec<MemberNeeds> = readers.iter().map(needs_alone).collect();
+        let Some(chars) = context_mode::part_size(volume, &needs) else {
             return Err(no_room_error(
                 &panel.members[0].model,
                 "its context is too small to read even a part",
@@ -214,20 +221,23 @@ impl Analyses<'_> {
         // Every member reads the notes on all parts.
         let notes = reading::notes_budget(parts.len()) as u64 / 4 * parts.len() as u64;
         let texts = panel.members.len() as u64;
-        let everybody = panel.members.iter().chain([&*panel.synthesizer]);
-        for member in everybody.clone() {
-            let seat = self.assign_readers(user, new, member, panel, texts);
-            if seat.available_tokens().is_some_and(|room| room < notes) {
+        let panel_members = panel.members.iter().chain([&*panel.synthesizer]);
+        for member in panel_members.clone() {
+            let member_needs = self.member_needs(user, new, member, panel, texts);
+            if member_needs
+                .available_tokens()
+                .is_some_and(|room| room < notes)
+            {
                 let why = format!(
                     "its context of {} tokens has no room for the notes on {} parts",
-                    seat.window,
+                    member_needs.window,
                     parts.len()
                 );
                 return Err(no_room_error(&member.model, &why));
             }
         }
         let why = format!(
-            "read in {} parts by the panel; everybody is given the notes",
+            "read in {} parts by the panel; every member gets the notes",
             parts.len()
         );
         let fitting = |member: &Member| Fitting {
@@ -236,7 +246,7 @@ impl Analyses<'_> {
             why: why.clone(),
         };
         Ok(Some(ContextAllocation {
-            fittings: everybody.map(fitting).collect(),
+            fittings: panel_members.map(fitting).collect(),
             readers: (0..parts.len())
                 .map(|part| reader_of_part(&readers, part))
                 .collect(),
@@ -245,7 +255,7 @@ impl Analyses<'_> {
         }))
     }
 
-    pub(super) fn assign_readers(
+    pub(super) fn member_needs(
         &self,
         user: &UserId,
         new: &CheckedRequest,
@@ -256,11 +266,11 @@ impl Analyses<'_> {
         let model = self.llm.find(Some(user), &member.model);
         let model = model.unwrap_or_default();
         // The smallest context window among the member and its fallbacks.
-        let windows = member.fallbacks.iter().filter_map(|one| {
-            let found = self.llm.find(Some(user), &one.model)?;
+        let windows = member.fallbacks.iter().filter_map(|fallback| {
+            let found = self.llm.find(Some(user), &fallback.model)?;
             (found.context_window > 0).then_some(found.context_window)
         });
-        let usual = match (model.max_output, model.context_window) {
+        let answer_tokens = match (model.max_output, model.context_window) {
             (0, 0) => ANSWER_TOKENS,
             (0, window) => ANSWER_TOKENS.min(window / 4),
             (most, window) => most.min(ANSWER_TOKENS).min(window / 4),
@@ -271,9 +281,12 @@ impl Analyses<'_> {
         MemberNeeds {
             window: match model.context_window {
                 0 => 0,
-                own => windows.fold(own, u64::min),
+                own_window => windows.fold(own_window, u64::min),
             },
-            output: member.parameters.max_tokens.map_or(usual, u64::from),
+            output: member
+                .parameters
+                .max_tokens
+                .map_or(answer_tokens, u64::from),
             question: estimate_tokens(&new.request.prompt) + earlier,
             peers: peers * PEER_ANSWER_TOKENS,
             affordable: affordable_input_tokens(new, model.price.as_ref(), panel.members.len()),
@@ -317,14 +330,16 @@ fn passage_budget(choice: &FitChoice) -> usize {
 }
 
 fn reader_of_part(readers: &[Member], part: usize) -> Member {
-    let mut seats = readers.to_vec();
-    seats.rotate_left(part % readers.len());
-    let mut first = seats.remove(0);
+    let mut ordered = readers.to_vec();
+    ordered.rotate_left(part % readers.len());
+    let mut first = ordered.remove(0);
     first.sample = (part / readers.len()) as u32;
-    first.fallbacks.extend(seats.into_iter().map(|seat| Member {
-        fallbacks: Vec::new(),
-        ..seat
-    }));
+    first
+        .fallbacks
+        .extend(ordered.into_iter().map(|reader| Member {
+            fallbacks: Vec::new(),
+            ..reader
+        }));
     first
 }
 

@@ -21,14 +21,14 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         new: &CheckedRequest,
-        way: Arrangement,
+        arrangement: Arrangement,
         models: &[Model],
     ) -> EvidencePlan {
         let (mode, reason) = self.evidence_mode(new);
         if mode == EvidenceMode::Off {
             return EvidencePlan::disabled(reason);
         }
-        match way {
+        match arrangement {
             Arrangement::Single if mode == EvidenceMode::Auto => {
                 return EvidencePlan::disabled("one model answered: there is nothing to compare");
             }
@@ -37,10 +37,10 @@ impl Analyses<'_> {
             }
             _ => {}
         }
-        let named = new.request.evidence.as_ref();
-        let named = named.and_then(|evidence| evidence.model());
-        let named = named.and_then(|id| self.llm.find(user, id));
-        let Some(judge) = named.or_else(|| choose_judge(models, mode)) else {
+        let chosen = new.request.evidence.as_ref();
+        let chosen = chosen.and_then(|evidence| evidence.model());
+        let chosen = chosen.and_then(|id| self.llm.find(user, id));
+        let Some(judge) = chosen.or_else(|| choose_judge(models, mode)) else {
             return EvidencePlan {
                 lacks_judge: true,
                 ..EvidencePlan::disabled(
@@ -82,8 +82,8 @@ impl Analyses<'_> {
         now: Timestamp,
     ) -> Result<Vec<CallEstimate>> {
         let calls = estimate::estimate_calls(plan);
-        let asked = new.request.evidence.as_ref();
-        let is_wanted = asked.is_some_and(|evidence| evidence.mode() == EvidenceMode::On);
+        let requested = new.request.evidence.as_ref();
+        let is_wanted = requested.is_some_and(|evidence| evidence.mode() == EvidenceMode::On);
         if plan.evidence.judge.is_none() || is_wanted {
             return Ok(calls);
         }
@@ -96,19 +96,19 @@ impl Analyses<'_> {
             return Ok(calls);
         }
         let evidence = EvidencePlan::disabled("the budget has no room for it");
-        let without = Plan {
+        let plan_without = Plan {
             evidence,
             ..plan.clone()
         };
-        let fewer = estimate::estimate_calls(&without);
+        let calls_without = estimate::estimate_calls(&plan_without);
         match self
             .usage
-            .check_affordable(user, &without, &fewer, now)
+            .check_affordable(user, &plan_without, &calls_without, now)
             .await
         {
             Ok(()) => {
-                *plan = without;
-                Ok(fewer)
+                *plan = plan_without;
+                Ok(calls_without)
             }
             // The run exceeds the budget even without the evidence calls.
             Err(_) => Ok(calls),
@@ -137,7 +137,7 @@ fn choose_checkers(models: &[Model], judge: &Model) -> Vec<Member> {
     let mut found: Vec<&Model> = Vec::new();
     let others = models.iter().chain([judge]);
     for model in others.filter(|model| !model.mock && model.id != writer.id) {
-        if found.iter().all(|known| known.id != model.id) {
+        if found.iter().all(|listed| listed.id != model.id) {
             found.push(model);
         }
     }

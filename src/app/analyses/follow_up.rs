@@ -46,28 +46,28 @@ impl Analyses<'_> {
         request: &mut Request,
         context: &mut RunContext,
     ) -> Result<Option<CarriedThread>> {
-        let wanted = RequestedPosition {
-            follow_up_to: find_named("follow_up_to", request.follow_up_to.take(), |id| {
+        let requested = RequestedPosition {
+            follow_up_to: parse_field("follow_up_to", request.follow_up_to.take(), |id| {
                 AnalysisId::parse(id)
             })?,
-            thread: find_named("thread", request.thread.take(), ThreadId::parse)?,
-            edit_of: find_named("edit_of", request.edit_of.take(), AnalysisId::parse)?,
-            continue_of: find_named("continue_of", request.continue_of.take(), |id| {
+            thread: parse_field("thread", request.thread.take(), ThreadId::parse)?,
+            edit_of: parse_field("edit_of", request.edit_of.take(), AnalysisId::parse)?,
+            continue_of: parse_field("continue_of", request.continue_of.take(), |id| {
                 AnalysisId::parse(id)
             })?,
-            write_from: find_named("write_from", request.write_from.take(), AnalysisId::parse)?,
-            project: find_named("project", request.project.take(), ProjectId::parse)?,
+            write_from: parse_field("write_from", request.write_from.take(), AnalysisId::parse)?,
+            project: parse_field("project", request.project.take(), ProjectId::parse)?,
             model: request.models.first().cloned(),
         };
         let keeps_documents = request.keep_documents.take().unwrap_or(true);
-        if wanted.is_empty() {
+        if requested.is_empty() {
             return Ok(None);
         }
-        wanted.check()?;
+        requested.check()?;
         let user = caller.ok_or_else(Error::sign_in)?.user.clone();
         let found = self
             .store
-            .read(move |db| ResolvedPosition::of(db, &user, &wanted));
+            .read(move |db| ResolvedPosition::load(db, &user, &requested));
         let found = found.await??;
         check_room(found.turns)?;
         context.thread = found.thread;
@@ -152,7 +152,7 @@ impl CarriedThread {
         context.turns = self.turns;
         let question = match context.begun.as_str() {
             "" => request.prompt.clone(),
-            begun => thread::continuation(&request.prompt, begun),
+            begun => thread::continuation_prompt(&request.prompt, begun),
         };
         let question = Message::new(MessageRole::User, question);
         if !context.turns.is_empty() {
@@ -176,8 +176,8 @@ struct RequestedPosition {
 
 impl RequestedPosition {
     fn is_empty(&self) -> bool {
-        let (beside, follows) = (self.sibling_of(), &self.follow_up_to);
-        beside.is_none() && follows.is_none() && self.thread.is_none() && self.project.is_none()
+        let (sibling, follows) = (self.sibling_of(), &self.follow_up_to);
+        sibling.is_none() && follows.is_none() && self.thread.is_none() && self.project.is_none()
     }
 
     /// Returns the stopped turn to continue and the one whose drafts to use.
@@ -192,14 +192,14 @@ impl RequestedPosition {
     }
 
     fn check(&self) -> Result<()> {
-        let places = [
+        let positions = [
             self.follow_up_to.is_some(),
             self.thread.is_some(),
             self.edit_of.is_some(),
             self.continue_of.is_some(),
             self.write_from.is_some(),
         ];
-        let count = places.into_iter().filter(|is_given| *is_given).count();
+        let count = positions.into_iter().filter(|is_given| *is_given).count();
         if count > 1 {
             let why = "give only one of follow_up_to, thread, edit_of, continue_of, and write_from";
             return Err(Error::field(&["body", "follow_up_to"], "value_error", why));
@@ -227,12 +227,12 @@ struct ResolvedPosition {
 }
 
 impl ResolvedPosition {
-    fn of(
+    fn load(
         db: &Reader,
         user: &UserId,
-        wanted: &RequestedPosition,
+        requested: &RequestedPosition,
     ) -> crate::store::Result<Result<Self>> {
-        let (thread, follows) = match requested_position(db, user, wanted)? {
+        let (thread, follows) = match requested_position(db, user, requested)? {
             Ok(place) => place,
             Err(field) => {
                 let why = "there is no such turn or thread of yours";
@@ -244,11 +244,11 @@ impl ResolvedPosition {
             None => None,
         };
         let of_thread = row.as_ref().and_then(|row| row.project.clone());
-        let project = match wanted.project.clone().or(of_thread) {
+        let project = match requested.project.clone().or(of_thread) {
             Some(id) => projects::by_id(db, user, &id)?,
             None => None,
         };
-        if wanted.project.is_some() && project.is_none() {
+        if requested.project.is_some() && project.is_none() {
             let why = "there is no such project that you may use";
             return Ok(Err(Error::field(
                 &["body", "project"],
@@ -257,9 +257,10 @@ impl ResolvedPosition {
             )));
         }
         // An edited question uses the settings of the one beside it.
-        let model = wanted.sibling_of().or(follows.as_ref());
-        let mut carried = CarriedThread::of(db, user, (model, follows.as_ref()), project.as_ref())?;
-        match StoppedRun::of(db, user, wanted.stopped(), wanted.model.as_deref())? {
+        let model = requested.sibling_of().or(follows.as_ref());
+        let mut carried =
+            CarriedThread::load(db, user, (model, follows.as_ref()), project.as_ref())?;
+        match StoppedRun::load(db, user, requested.stopped(), requested.model.as_deref())? {
             Ok(stopped) => carried.stopped = stopped,
             Err(refused) => return Ok(Err(refused)),
         }
@@ -274,7 +275,7 @@ impl ResolvedPosition {
 }
 
 impl CarriedThread {
-    fn of(
+    fn load(
         db: &Reader,
         user: &UserId,
         (model, follows): (Option<&AnalysisId>, Option<&AnalysisId>),
@@ -301,11 +302,11 @@ impl CarriedThread {
                 project_documents.push(id.clone());
             }
         }
-        let of_others =
+        let others_count =
             project.map_or(0, |project| project.documents.len()) - project_documents.len();
-        if of_others > 0 {
+        if others_count > 0 {
             notes.push(format!(
-                "{of_others} documents of the project belong to other people and were not read"
+                "{others_count} documents of the project belong to other people and were not read"
             ));
         }
         Ok(Self {
@@ -323,19 +324,19 @@ impl CarriedThread {
 fn requested_position(
     db: &Reader,
     user: &UserId,
-    wanted: &RequestedPosition,
+    requested: &RequestedPosition,
 ) -> crate::store::Result<std::result::Result<PositionIds, &'static str>> {
-    if let Some(id) = &wanted.follow_up_to {
+    if let Some(id) = &requested.follow_up_to {
         let place = threads::place_of(db, user, id)?;
         let found = place.map(|place| (Some(place.thread), Some(id.clone())));
         return Ok(found.ok_or("follow_up_to"));
     }
-    if let Some(id) = wanted.sibling_of() {
+    if let Some(id) = requested.sibling_of() {
         let place = threads::place_of(db, user, id)?;
         let found = place.map(|place| (Some(place.thread), place.parent));
         return Ok(found.ok_or("edit_of"));
     }
-    let Some(id) = &wanted.thread else {
+    let Some(id) = &requested.thread else {
         return Ok(Ok((None, None)));
     };
     let Some(row) = threads::by_id(db, user, id)? else {
@@ -388,28 +389,28 @@ fn turns_of(
         .map(|text| Message::new(MessageRole::System, text))
         .into_iter()
         .collect();
-    let mut spoken = Vec::new();
+    let mut messages = Vec::new();
     if let Some(first) = path.first()
         && let Some(first) = analyses::by_id(db, Some(user), &first.id)?
         && !first.context.is_threaded
     {
-        let mut before = first.context.turns;
-        before.pop();
-        let (own, said): (Vec<_>, Vec<_>) = before
+        let mut earlier_turns = first.context.turns;
+        earlier_turns.pop();
+        let (system_turns, spoken_turns): (Vec<_>, Vec<_>) = earlier_turns
             .into_iter()
             .partition(|turn| turn.role == MessageRole::System);
-        system.extend(own);
-        spoken.extend(said);
+        system.extend(system_turns);
+        messages.extend(spoken_turns);
     }
     for turn in path {
-        spoken.push(Message::new(MessageRole::User, turn.question.clone()));
+        messages.push(Message::new(MessageRole::User, turn.question.clone()));
         let answer = match &turn.answer {
             Some(answer) => answer.clone(),
             None => stopped_answer(db, turn)?,
         };
-        spoken.push(Message::new(MessageRole::Assistant, answer));
+        messages.push(Message::new(MessageRole::Assistant, answer));
     }
-    system.extend(thread::carried_turns(&spoken, thread::MAX_CARRIED_TOKENS).messages);
+    system.extend(thread::carried_turns(&messages, thread::MAX_CARRIED_TOKENS).messages);
     Ok(system)
 }
 
@@ -423,13 +424,15 @@ fn stopped_answer(db: &Reader, turn: &TurnRow) -> crate::store::Result<String> {
     Ok(text.unwrap_or_else(|| NO_ANSWER.to_owned()))
 }
 
-fn find_named<T>(
+fn parse_field<T>(
     name: &str,
-    given: Option<String>,
+    id_text: Option<String>,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<Option<T>> {
-    let Some(text) = given else { return Ok(None) };
-    match parse(&text) {
+    let Some(id_text) = id_text else {
+        return Ok(None);
+    };
+    match parse(&id_text) {
         Some(id) => Ok(Some(id)),
         None => {
             let why = "is not an id of this kind";

@@ -28,7 +28,7 @@ pub struct AnalysisForecast {
     /// Models of the panel that are known not to accept the request's images.
     pub blind_models: Vec<String>,
     /// Whether no model of the panel accepts them.
-    pub nobody_sees_images: bool,
+    pub no_model_sees_images: bool,
 }
 
 impl Analyses<'_> {
@@ -44,8 +44,8 @@ impl Analyses<'_> {
     ) -> Result<String> {
         let new = self.check(Some(caller), request, context).await?;
         let user = Some(&caller.user);
-        let material = self.document_images(user, &new).await?;
-        let plan = self.plan(user, &new, material).await?;
+        let images = self.document_images(user, &new).await?;
+        let plan = self.plan(user, &new, images).await?;
         Ok(plan.synthesizer.model)
     }
 
@@ -61,8 +61,8 @@ impl Analyses<'_> {
     ) -> Result<AnalysisForecast> {
         let new = self.check(caller, request, context).await?;
         let user = caller.map(|caller| &caller.user);
-        let material = self.document_images(user, &new).await?;
-        let mut plan = self.plan(user, &new, material).await?;
+        let images = self.document_images(user, &new).await?;
+        let mut plan = self.plan(user, &new, images).await?;
         let calls = self.fit_evidence(user, &new, &mut plan, clock::now());
         let calls = calls.await?;
         let usage = self.usage;
@@ -75,12 +75,12 @@ impl Analyses<'_> {
             .await
         {
             Err(refused) if refused.kind != Kind::BudgetExceeded => return Err(refused),
-            afforded => afforded.err(),
+            result => result.err(),
         };
         let (blind, is_unseen) = self.blind_models(user, &plan);
         Ok(AnalysisForecast {
             blind_models: blind,
-            nobody_sees_images: is_unseen,
+            no_model_sees_images: is_unseen,
             too_small: self.too_small(user, &calls),
             budget_standing: standing,
             refusal: refused,
@@ -94,8 +94,8 @@ impl Analyses<'_> {
         if plan.pictures.is_empty() {
             return (Vec::new(), false);
         }
-        let everybody = plan.members.iter().chain([&plan.synthesizer]);
-        let mut models: Vec<&str> = everybody.map(|member| &*member.model).collect();
+        let panel_members = plan.members.iter().chain([&plan.synthesizer]);
+        let mut models: Vec<&str> = panel_members.map(|member| &*member.model).collect();
         models.sort_unstable();
         models.dedup();
         let count = models.len();

@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 use crate::domain::model::Model;
 
 /// Maximum number of images in a run; every call carries all of them.
-const MAX_PICTURES: usize = 4;
+const MAX_IMAGES: usize = 4;
 
 /// Images that a plan's documents contribute, with warnings about them.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(super) struct DocumentImages {
 impl DocumentImages {
     /// Notes for readers of the result; they depend on the models of the panel.
     pub fn notes(&self, models: &[Model]) -> Vec<String> {
-        let names: Vec<&str> = self.pictures.iter().map(|picture| &*picture.name).collect();
+        let names: Vec<&str> = self.pictures.iter().map(|image| &*image.name).collect();
         let blind = models.iter().filter(|model| model.rejects_images());
         let mut ids: Vec<&str> = blind.map(|model| &*model.id).collect();
         ids.sort_unstable();
@@ -57,33 +57,33 @@ impl Analyses<'_> {
         };
         let documents = self.documents;
         let mut pictures = documents.images_among(user, &new.documents).await?;
-        if pictures.len() > MAX_PICTURES {
+        if pictures.len() > MAX_IMAGES {
             return Err(Error::field(
                 &["body", "document_ids"],
                 "too_long",
-                format!("at most {MAX_PICTURES} pictures at once"),
+                format!("at most {MAX_IMAGES} pictures at once"),
             ));
         }
-        let room = MAX_PICTURES - pictures.len();
+        let room = MAX_IMAGES - pictures.len();
         let (scans, more) = documents.scans_among(user, &new.documents, room).await?;
         pictures.extend(scans);
         let mut warnings = documents.warnings(user, &new.documents).await?;
         if more > 0 {
             warnings.push(format!(
                 "{more} more pages without text were not sent to any model; \
-                 a run can include at most {MAX_PICTURES} images"
+                 a run can include at most {MAX_IMAGES} images"
             ));
         }
         Ok(DocumentImages { pictures, warnings })
     }
 
-    async fn scan(&self, user: &UserId, picture: &PlanImage) -> Result<Image> {
+    async fn scan(&self, user: &UserId, image: &PlanImage) -> Result<Image> {
         let documents = self.documents;
-        let found = documents.page_image(user, &picture.document, picture.page);
+        let found = documents.page_image(user, &image.document, image.page);
         let (media_type, base64) = found.await?.ok_or_else(|| {
             Error::new(
                 Kind::UnsupportedType,
-                format!("{} cannot be shown as a picture", picture.name),
+                format!("{} cannot be shown as a picture", image.name),
             )
         })?;
         Ok(Image {
@@ -99,16 +99,16 @@ impl Analyses<'_> {
     /// Returns an error if an image is gone or cannot be read.
     pub(super) async fn pictures(&self, user: Option<&UserId>, plan: &Plan) -> Result<Vec<Image>> {
         let mut images = Vec::new();
-        for picture in &plan.pictures {
+        for image in &plan.pictures {
             let user = user.ok_or_else(Error::missing)?;
-            if picture.page > 0 {
-                images.push(self.scan(user, picture).await?);
+            if image.page > 0 {
+                images.push(self.scan(user, image).await?);
                 continue;
             }
-            let (_, path) = self.documents.content(user, &picture.document).await?;
+            let (_, path) = self.documents.content(user, &image.document).await?;
             let bytes = tokio::fs::read(path).await.map_err(Error::internal)?;
             images.push(Image {
-                media_type: picture.content_type.clone(),
+                media_type: image.content_type.clone(),
                 base64: STANDARD.encode(bytes).into(),
             });
         }
@@ -129,15 +129,15 @@ mod tests {
             vision,
             ..crate::llm::demo::models().remove(0)
         };
-        let picture = PlanImage {
+        let image = PlanImage {
             document: DocumentId::new(Timestamp::from_millis(1), 1),
             name: "plan.png".into(),
             content_type: "image/png".into(),
             page: 0,
         };
-        let shown = DocumentImages {
+        let images = DocumentImages {
             warnings: Vec::new(),
-            pictures: vec![picture],
+            pictures: vec![image],
         };
         let panel = [
             model("b/blind", Some(false)),
@@ -146,10 +146,10 @@ mod tests {
             model("c/unknown", None),
         ];
         assert_eq!(
-            shown.notes(&panel),
+            images.notes(&panel),
             ["b/blind cannot see pictures and did not see plan.png"]
         );
-        assert!(shown.notes(&panel[1..2]).is_empty());
+        assert!(images.notes(&panel[1..2]).is_empty());
         assert!(DocumentImages::default().notes(&panel).is_empty());
     }
 }

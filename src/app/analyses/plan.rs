@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::Analyses;
 use super::check::CheckedRequest;
 use super::context_allocation::{ContextAllocation, PlannedPanel};
-use super::history_rooms;
+use super::history_budgets;
 use super::pictures::DocumentImages;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::{self, sha256};
@@ -62,22 +62,23 @@ impl Analyses<'_> {
     ) -> Result<Plan> {
         let pattern = self.patterns.find(user, new.request.pattern()).await?;
         let pattern = pattern.ok_or_else(Error::missing)?;
-        let way = arrange::arrangement(&pattern, new.request.depth.unwrap_or_default());
+        let arrangement =
+            arrange::arrangement_at_depth(&pattern, new.request.depth.unwrap_or_default());
         let PanelIds {
             members,
             synthesizer: writer,
-        } = self.panel_ids(user, new, way);
-        let everybody = members.iter().chain([&writer]);
-        let models = everybody.map(|id| self.llm.find(user, id).ok_or_else(Error::missing));
+        } = self.panel_ids(user, new, arrangement);
+        let panel_members = members.iter().chain([&writer]);
+        let models = panel_members.map(|id| self.llm.find(user, id).ok_or_else(Error::missing));
         let models = models.collect::<Result<Vec<Model>>>()?;
-        check_capabilities(new, way, &models)?;
+        check_capabilities(new, arrangement, &models)?;
         let mut members = self.members(user, new, &models);
         let mut synthesizer = members.pop().ok_or_else(Error::missing)?;
         let standings = self
             .member_standings(user, &models[..members.len()])
             .await?;
-        let mut stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
-        stages.extend(tie_stage(way, &standings));
+        let mut stages = arrange::stages_at_depth(&pattern, new.request.depth.unwrap_or_default());
+        stages.extend(tie_stage(arrangement, &standings));
         let rooms = self.history_budgets(user, new, (&members, &synthesizer), stages.len() > 1);
         let panel = PlannedPanel {
             members: &mut members,
@@ -85,7 +86,7 @@ impl Analyses<'_> {
             reads_peers: stages.len() > 1,
             history_tokens: &rooms,
         };
-        let mut given = self.allocate_context(user, new, panel).await?;
+        let mut allocation = self.allocate_context(user, new, panel).await?;
         number_samples(&mut members, new.context.sample);
         synthesizer.sample = new.context.sample;
         let mut notes = new.notes.clone();
@@ -93,21 +94,21 @@ impl Analyses<'_> {
         notes.extend(material.notes(&models));
         notes.extend(blind_note(new, &models));
         notes.extend(material.warnings);
-        notes.extend(history_rooms::history_notes(&new.context.turns, &rooms));
-        notes.append(&mut given.notes);
-        notes.extend(demo_format_note(new, way, models.last()));
+        notes.extend(history_budgets::history_notes(&new.context.turns, &rooms));
+        notes.append(&mut allocation.notes);
+        notes.extend(demo_format_note(new, arrangement, models.last()));
         let parts = PlanParts {
-            evidence: self.evidence_plan(user, new, way, &models),
+            evidence: self.evidence_plan(user, new, arrangement, &models),
             pattern: pattern.id.clone(),
             pictures: material.pictures,
             members,
             synthesizer,
             stages,
-            arrangement: way,
+            arrangement,
             standings,
             history_budgets: rooms,
             notes,
-            context: given,
+            context: allocation,
         };
         Ok(self.assemble(user, new, parts))
     }
@@ -119,12 +120,12 @@ impl Analyses<'_> {
             members,
             synthesizer,
             stages,
-            arrangement: way,
+            arrangement,
             standings,
             history_budgets: rooms,
             evidence,
             notes,
-            context: given,
+            context: allocation,
             pictures,
         } = parts;
         // The bare prompt is sent only if no document has to be introduced.
@@ -135,16 +136,18 @@ impl Analyses<'_> {
             pattern,
             question: match new.context.begun.as_str() {
                 "" => new.request.prompt.clone(),
-                begun => thread::continuation(&new.request.prompt, begun),
+                begun => thread::continuation_prompt(&new.request.prompt, begun),
             },
             members,
             synthesizer,
-            stages: match given.parts.is_empty() {
+            stages: match allocation.parts.is_empty() {
                 true => stages,
-                false => std::iter::once(reading::stage()).chain(stages).collect(),
+                false => std::iter::once(reading::reading_stage())
+                    .chain(stages)
+                    .collect(),
             },
-            arrangement: way,
-            agreement: match way {
+            arrangement,
+            agreement: match arrangement {
                 Arrangement::Cascade => Some(
                     new.request
                         .stop_when_agreed
@@ -154,12 +157,12 @@ impl Analyses<'_> {
             },
             canary: self.secret_of("canary", user, new),
             notes,
-            sources: given.sources,
-            readings: given.member_passages,
-            parts: given.parts,
-            retrieval: given.retrieval,
-            readers: given.readers,
-            fits: given.fittings,
+            sources: allocation.sources,
+            readings: allocation.member_passages,
+            parts: allocation.parts,
+            retrieval: allocation.retrieval,
+            readers: allocation.readers,
+            fits: allocation.fittings,
             pictures,
             nonce: self.secret_of("fence", user, new),
             seed: seed(new),
@@ -170,7 +173,7 @@ impl Analyses<'_> {
             format: new.format.clone(),
             bare,
             standings,
-            is_adaptive: way == Arrangement::Vote && new.request.adaptive.unwrap_or(true),
+            is_adaptive: arrangement == Arrangement::Vote && new.request.adaptive.unwrap_or(true),
             is_live: new.context.is_live,
             turns: new.context.turns.clone(),
             rooms,
@@ -204,13 +207,13 @@ impl Analyses<'_> {
     ) -> Vec<Member> {
         let chains = self.fallbacks.current();
         let member = |model: &Model| {
-            let own = new
+            let model_parameters = new
                 .request
                 .model_parameters
                 .get(&model.id)
                 .cloned()
                 .unwrap_or_default();
-            let parameters = own.overlay(&new.request.parameters);
+            let parameters = model_parameters.overlay(&new.request.parameters);
             let seat = |model: Model| Member {
                 price: usage::price_of(&model),
                 model: model.id,
@@ -231,7 +234,12 @@ impl Analyses<'_> {
 
     // Selects the models that answer and the one that writes the synthesis. A model specified by the user is never
     // replaced; specified models beyond what the arrangement needs are not called.
-    fn panel_ids(&self, user: Option<&UserId>, new: &CheckedRequest, way: Arrangement) -> PanelIds {
+    fn panel_ids(
+        &self,
+        user: Option<&UserId>,
+        new: &CheckedRequest,
+        arrangement: Arrangement,
+    ) -> PanelIds {
         let panel: Vec<Model> = new
             .request
             .models
@@ -242,7 +250,7 @@ impl Analyses<'_> {
         let strongest =
             strongest.map_or_else(|| new.request.models[0].clone(), |model| model.id.clone());
         let chosen = || new.request.ultra_model.clone();
-        match way {
+        match arrangement {
             Arrangement::Single => {
                 // A member of the panel, because there is no synthesis to write.
                 let one = chosen()
@@ -343,19 +351,19 @@ fn has_images(new: &CheckedRequest) -> bool {
 }
 
 // Returns the stage in which the synthesizer breaks a tie, if the catalog does not rank all members.
-fn tie_stage(way: Arrangement, standings: &[MemberStanding]) -> Option<Stage> {
-    let may_stay_tied = way == Arrangement::Vote && !standing::separates_all(standings);
+fn tie_stage(arrangement: Arrangement, standings: &[MemberStanding]) -> Option<Stage> {
+    let may_stay_tied = arrangement == Arrangement::Vote && !standing::separates_all(standings);
     may_stay_tied.then(ballot::tie_stage)
 }
 
 // In a vote, the winning value is formatted by the server, so no member has to support the requested format.
 fn demo_format_note(
     new: &CheckedRequest,
-    way: Arrangement,
+    arrangement: Arrangement,
     writer: Option<&Model>,
 ) -> Option<String> {
     let writer = writer.filter(|model| model.mock)?;
-    let is_shaped = new.format.is_some() && way != Arrangement::Vote;
+    let is_shaped = new.format.is_some() && arrangement != Arrangement::Vote;
     is_shaped.then(|| {
         format!(
             "{} is a local algorithm and writes no JSON: the answer is text",
@@ -366,12 +374,12 @@ fn demo_format_note(
 
 fn blind_note(new: &CheckedRequest, models: &[Model]) -> Option<String> {
     let blind = models.iter().filter(|model| model.rejects_images());
-    let names = joined_names(blind);
+    let names = join_names(blind);
     (has_images(new) && !names.is_empty())
         .then(|| format!("{names} cannot see pictures and did not see those of the conversation"))
 }
 
-fn joined_names<'m>(models: impl Iterator<Item = &'m Model>) -> String {
+fn join_names<'m>(models: impl Iterator<Item = &'m Model>) -> String {
     let mut names: Vec<&str> = models.map(|model| &*model.id).collect();
     names.sort_unstable();
     names.dedup();
@@ -379,8 +387,16 @@ fn joined_names<'m>(models: impl Iterator<Item = &'m Model>) -> String {
 }
 
 // Rejects requests that can only fail, before anything is spent.
-fn check_capabilities(new: &CheckedRequest, way: Arrangement, models: &[Model]) -> Result<()> {
-    if let Some(format) = new.format.as_ref().filter(|_| way == Arrangement::Vote) {
+fn check_capabilities(
+    new: &CheckedRequest,
+    arrangement: Arrangement,
+    models: &[Model],
+) -> Result<()> {
+    if let Some(format) = new
+        .format
+        .as_ref()
+        .filter(|_| arrangement == Arrangement::Vote)
+    {
         ballot::form::check_votable(format).map_err(|why| {
             Error::field(&["body", "response_format"], "value_error", &why)
                 .resolve("choose another pattern, or ask for one value")
@@ -389,7 +405,7 @@ fn check_capabilities(new: &CheckedRequest, way: Arrangement, models: &[Model]) 
     if has_images(new) && models.iter().all(Model::rejects_images) {
         let why = format!(
             "no member of the panel is a vision model: {}",
-            joined_names(models.iter())
+            join_names(models.iter())
         );
         return Err(Error::new(Kind::BadRequest, why).resolve("choose a vision model"));
     }

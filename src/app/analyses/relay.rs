@@ -27,11 +27,11 @@ impl Analyses<'_> {
     /// `TooFast` if the server or the user has reached the maximum number of open calls; `Unavailable` during
     /// shutdown.
     pub fn reserve_streams(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
-        let places = self.engine.reserve_streams(&caller.user, count);
-        places.map_err(no_place_error)
+        let permit = self.engine.reserve_streams(&caller.user, count);
+        permit.map_err(no_slot_error)
     }
 
-    /// Checks and starts a relayed call. Without `held`, it reserves a slot of its own, and its answer can be
+    /// Checks and starts a relayed call. Without `reserved`, it reserves a slot of its own, and its answer can be
     /// watched.
     ///
     /// # Errors
@@ -43,9 +43,9 @@ impl Analyses<'_> {
         request: Request,
         context: RunContext,
         now: Timestamp,
-        held: Option<&StreamPermit>,
+        reserved: Option<&StreamPermit>,
     ) -> Result<StartedRun> {
-        let place = match held {
+        let slot = match reserved {
             Some(_) => None,
             None => Some(self.reserve_streams(caller, 1)?),
         };
@@ -70,9 +70,9 @@ impl Analyses<'_> {
             funds => funds?,
         };
         let id = AnalysisId::new(now, crypto::random_number()?);
-        let audience = match plan.is_live && held.is_none() {
+        let audience = match plan.is_live && reserved.is_none() {
             true => RelayAudience::Watcher,
-            false => RelayAudience::Nobody,
+            false => RelayAudience::NoWatcher,
         };
         let run = RunSpec {
             id: id.clone(),
@@ -82,15 +82,15 @@ impl Analyses<'_> {
             cache: plan.cache,
             cache_age: cache_age(&plan),
             pictures: Vec::new(),
-            terms: RunTerms::of(&plan, &[]),
-            machine: StagedRun::new(id.clone(), plan, estimate::total(&calls)),
+            terms: RunTerms::from_plan(&plan, &[]),
+            machine: StagedRun::new(id.clone(), plan, estimate::total_estimate(&calls)),
             last_event: 0,
             known: Vec::new(),
             background: false,
             is_awaited: true,
             relay: None,
         };
-        let relayed = self.engine.start_passthrough(run, audience, place);
+        let relayed = self.engine.start_passthrough(run, audience, slot);
         Ok(StartedRun {
             guard: Some(CancelOnDrop::new(self.engine.clone(), id.clone())),
             id,
@@ -118,7 +118,7 @@ impl Analyses<'_> {
     }
 }
 
-fn no_place_error(refused: RunRefused) -> Error {
+fn no_slot_error(refused: RunRefused) -> Error {
     let (kind, text) = match refused {
         RunRefused::TooMany => (Kind::TooFast, "you have reached the limit of open calls"),
         RunRefused::Full => (

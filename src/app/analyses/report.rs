@@ -79,26 +79,26 @@ impl Analyses<'_> {
             vote: None,
             place: None,
         };
-        let every = match offer {
+        let interval = match offer {
             ComparisonOffer::Never => 0,
             ComparisonOffer::AtInterval(own) => own.unwrap_or(self.compare_every),
         };
-        report.comparison_offered = is_sampled(&report.analysis.id, every)
-            && AnswerPair::of(&report.analysis, report.best_single()).is_ok();
+        report.comparison_offered = is_sampled(&report.analysis.id, interval)
+            && AnswerPair::new(&report.analysis, report.best_single()).is_ok();
         report
     }
 }
 
-// Samples one in `every` analyses by the FNV-1a hash of the ID: the same result each time, but not predictable
+// Samples one in `interval` analyses by the FNV-1a hash of the ID: the same result each time, but not predictable
 // beforehand.
-fn is_sampled(id: &AnalysisId, every: u64) -> bool {
+fn is_sampled(id: &AnalysisId, interval: u64) -> bool {
     let hash = id
         .as_str()
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
-    every > 0 && (hash >> 16).is_multiple_of(every)
+    interval > 0 && (hash >> 16).is_multiple_of(interval)
 }
 
 #[cfg(test)]
@@ -108,19 +108,19 @@ mod tests {
 
     #[test]
     fn analyses_are_sampled_at_the_configured_rate() {
-        let drawn = |every: u64| {
+        let sampled_count = |interval: u64| {
             let ids = (0..2_000_u32).map(|n| {
                 AnalysisId::new(Timestamp::from_millis(i64::from(n)), u128::from(n) * 977)
             });
-            ids.filter(|id| is_sampled(id, every)).count()
+            ids.filter(|id| is_sampled(id, interval)).count()
         };
-        assert_eq!((drawn(0), drawn(1)), (0, 2_000));
-        for every in [2, 5, 20] {
-            let expected = 2_000.0 / every as f64;
-            let found = drawn(every) as f64;
+        assert_eq!((sampled_count(0), sampled_count(1)), (0, 2_000));
+        for interval in [2, 5, 20] {
+            let expected = 2_000.0 / interval as f64;
+            let found = sampled_count(interval) as f64;
             assert!(
                 (found - expected).abs() < 5.0 * expected.sqrt(),
-                "{found} for {every}"
+                "{found} for {interval}"
             );
         }
     }

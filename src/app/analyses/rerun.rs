@@ -53,18 +53,16 @@ impl Analyses<'_> {
             plan: old.analysis.plan,
             answers: old.answers,
         };
-        let taken = earlier.reused_answers(&forecast.plan);
-        for answer in &taken {
+        let reused = earlier.reused_answers(&forecast.plan);
+        for answer in &reused {
             let stage = &forecast.plan.stages[answer.stage].name;
-            let is_it = |call: &CallEstimate| (&call.stage, &call.model) == (stage, &answer.model);
-            if let Some(at) = forecast.calls.iter().position(is_it) {
+            let is_reused =
+                |call: &CallEstimate| (&call.stage, &call.model) == (stage, &answer.model);
+            if let Some(at) = forecast.calls.iter().position(is_reused) {
                 forecast.calls.remove(at);
             }
         }
-        Ok(RerunForecast {
-            forecast,
-            reused: taken,
-        })
+        Ok(RerunForecast { forecast, reused })
     }
 
     /// Finishes early: writes the answer from the texts available so far.
@@ -153,7 +151,7 @@ impl EarlierRun {
     /// Requests and answers that the new plan can reuse. Calls are compared in full when they are made.
     pub fn reusable_answers(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
         match self.can_reuse(plan) {
-            true => StagedRun::asked(&self.plan, &self.answers),
+            true => StagedRun::reusable_calls(&self.plan, &self.answers),
             false => Vec::new(),
         }
     }

@@ -48,15 +48,15 @@ impl Analyses<'_> {
                 scopes: Vec::new(),
                 has_limits: true,
             }),
-            ..Caller::of(user.clone(), Role::User)
+            ..Caller::for_user(user.clone(), Role::User)
         };
-        let asked = QuestionSearch {
+        let search = QuestionSearch {
             caller: &caller,
             analysis: run,
             question: &new.request.prompt,
             documents: &new.documents,
         };
-        let meaning = self.meaning.meaning_of(&asked, &mut record).await;
+        let meaning = self.meaning.meaning_of(&search, &mut record).await;
         Ok((meaning.map(Arc::new), Some(record)))
     }
 

@@ -147,11 +147,11 @@ impl Analyses<'_> {
             }
             _ => None,
         };
-        let forecast = estimate::total(&calls);
+        let forecast = estimate::total_estimate(&calls);
         let analysis = queued_analysis(id.clone(), user.clone(), new, plan.clone(), now);
         let (cache, cache_age) = (plan.cache, cache_age(&plan));
-        let terms = RunTerms::of(&plan, &drafts);
-        let known = earlier.map_or_else(Vec::new, |earlier| earlier.reusable_answers(&plan));
+        let terms = RunTerms::from_plan(&plan, &drafts);
+        let reused = earlier.map_or_else(Vec::new, |earlier| earlier.reusable_answers(&plan));
         let machine = match drafts.is_empty() {
             true => StagedRun::new(id.clone(), plan, forecast),
             false => StagedRun::from_drafts(id.clone(), plan, forecast, drafts.clone()),
@@ -163,7 +163,7 @@ impl Analyses<'_> {
             key: analysis.context.key.clone(),
             funds: funds.map(KeyReservation::boxed),
             cache_age,
-            known,
+            known: reused,
             pictures,
             terms,
             id,
@@ -243,9 +243,9 @@ fn queued_analysis(
     }
 }
 
-fn start_error(fault: NotStarted) -> Error {
-    let refused = match fault {
-        NotStarted::Store(fault) => return fault.into(),
+fn start_error(reason: NotStarted) -> Error {
+    let refused = match reason {
+        NotStarted::Store(reason) => return reason.into(),
         NotStarted::Refused(refused) => refused,
     };
     let (kind, text) = match refused {

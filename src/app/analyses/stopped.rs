@@ -22,7 +22,7 @@ impl StoppedRun {
     /// # Errors
     /// Returns an error if the store cannot be read; the inner result is `Conflict` if there is nothing to
     /// continue.
-    pub(super) fn of(
+    pub(super) fn load(
         db: &Reader,
         user: &UserId,
         (continue_of, write_from): (Option<&AnalysisId>, Option<&AnalysisId>),
@@ -102,21 +102,23 @@ impl StoppedRun {
     }
 }
 
-fn conflict<T>(why: &str, what: &str) -> Result<T> {
-    Err(Error::new(Kind::Conflict, why).resolve(what))
+fn conflict<T>(why: &str, remedy: &str) -> Result<T> {
+    Err(Error::new(Kind::Conflict, why).resolve(remedy))
 }
 
 // Returns the synthesis if there is one, otherwise the longest draft.
 fn chosen_answer<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a StageAnswer> {
-    let is_wanted = |one: &&StageAnswer| {
-        let (own, wanted) = (model_of(one), model.unwrap_or_default());
-        let name = own.split_once('/').map_or(own, |(_, name)| name);
-        model.is_none() || own == wanted || name == wanted
+    let is_wanted = |answer: &&StageAnswer| {
+        let (full_name, model_name) = (model_of(answer), model.unwrap_or_default());
+        let name = full_name
+            .split_once('/')
+            .map_or(full_name, |(_, name)| name);
+        model.is_none() || full_name == model_name || name == model_name
     };
-    let partial = answers.iter().filter(|one| one.is_partial());
+    let partial = answers.iter().filter(|answer| answer.is_partial());
     partial
         .filter(is_wanted)
-        .max_by_key(|one| (one.stage, one.text.len()))
+        .max_by_key(|answer| (answer.stage, answer.text.len()))
 }
 
 /// Prepares a plan that starts from drafts: the members are their authors, and only the synthesis is left. Returns
@@ -148,17 +150,17 @@ fn is_by_model(draft: &StageAnswer, name: &str) -> bool {
 
 // Returns each member's newest text as a first answer that incurs no further cost.
 fn drafts_of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
-    let is_draft = |one: &&StageAnswer| {
-        let stage = plan.stages.get(one.stage);
+    let is_draft = |answer: &&StageAnswer| {
+        let stage = plan.stages.get(answer.stage);
         let is_answer = stage.is_some_and(|stage| !matches!(stage.task, Task::Review | Task::Read));
-        let is_member = one.stage + 1 < plan.stages.len();
-        is_answer && is_member && (one.answered() || one.is_partial())
+        let is_member = answer.stage + 1 < plan.stages.len();
+        is_answer && is_member && (answer.answered() || answer.is_partial())
     };
     let mut drafts: Vec<StageAnswer> = Vec::new();
-    for one in answers.iter().filter(is_draft) {
-        let finish = match one.is_partial() {
+    for answer in answers.iter().filter(is_draft) {
+        let finish = match answer.is_partial() {
             true => Some(Finish::Length),
-            false => one.finish,
+            false => answer.finish,
         };
         let draft = StageAnswer {
             stage: 0,
@@ -168,7 +170,7 @@ fn drafts_of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
             error: None,
             cached: true,
             earlier: Vec::new(),
-            ..one.clone()
+            ..answer.clone()
         };
         drafts.retain(|earlier| earlier.member != draft.member);
         drafts.push(draft);

@@ -5,12 +5,16 @@ use crate::domain::analysis::{Analysis, StageAnswer};
 use crate::engine::RunOutcome;
 
 /// Completes the stored part of a run with data that exists only in memory.
-pub(super) fn complete(analysis: &mut Analysis, answers: &mut Vec<StageAnswer>, ended: RunOutcome) {
-    let Some(unstored) = ended.unstored else {
+pub(super) fn fill_from_outcome(
+    analysis: &mut Analysis,
+    answers: &mut Vec<StageAnswer>,
+    run: RunOutcome,
+) {
+    let Some(unstored) = run.unstored else {
         return;
     };
-    let outcome = ended.result;
-    *answers = ended.answers;
+    let outcome = run.result;
+    *answers = run.answers;
     analysis.status = outcome.status;
     analysis.synthesis = outcome.synthesis;
     analysis.error = outcome.error;

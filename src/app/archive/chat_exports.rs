@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::foreign::{ForeignConversation, model};
+use super::foreign::{ForeignConversation, model_name};
 use crate::domain::time::Timestamp;
 
 /// Maximum number of messages per conversation.
@@ -28,26 +28,30 @@ struct ForeignMessage {
 }
 
 /// Parses a conversation; `None` if it is in another format or has no answer.
-pub(super) fn thread(value: &Value) -> Option<ForeignThread> {
-    let (source, title, spoken) = if value["mapping"].is_object() {
+pub(super) fn parse_thread(value: &Value) -> Option<ForeignThread> {
+    let (source, title, messages) = if value["mapping"].is_object() {
         let id = value["conversation_id"].as_str().or(value["id"].as_str());
-        (id, &value["title"], chatgpt(value))
+        (id, &value["title"], chatgpt_messages(value))
     } else if value["chat_messages"].is_array() {
-        (value["uuid"].as_str(), &value["name"], claude(value))
+        (
+            value["uuid"].as_str(),
+            &value["name"],
+            claude_messages(value),
+        )
     } else if value["chat"].is_object() {
         let title = [&value["title"], &value["chat"]["title"]];
         let title = title.into_iter().find(|title| title.is_string());
         (
             value["id"].as_str(),
             title.unwrap_or(&Value::Null),
-            open_webui(&value["chat"]),
+            open_webui_messages(&value["chat"]),
         )
     } else {
         return None;
     };
-    let begun = ["create_time", "created_at"];
-    let begun = begun.iter().find_map(|name| timestamp(&value[*name]));
-    let turns = turns(spoken, begun);
+    let started = ["create_time", "created_at"];
+    let started = started.iter().find_map(|name| timestamp(&value[*name]));
+    let turns = pair_turns(messages, started);
     (!turns.is_empty()).then(|| ForeignThread {
         source_id: source.unwrap_or_default().to_owned(),
         title: title.as_str().unwrap_or_default().trim().to_owned(),
@@ -56,13 +60,13 @@ pub(super) fn thread(value: &Value) -> Option<ForeignThread> {
 }
 
 // Messages form a tree; the current branch is read from its leaf.
-fn chatgpt(value: &Value) -> Vec<ForeignMessage> {
+fn chatgpt_messages(value: &Value) -> Vec<ForeignMessage> {
     let nodes = &value["mapping"];
-    let path = path(value["current_node"].as_str(), |id| {
+    let path = path_to_leaf(value["current_node"].as_str(), |id| {
         let node = &nodes[id];
         node.is_object().then(|| (node, node["parent"].as_str()))
     });
-    let spoken = path.into_iter().filter_map(|node| {
+    let messages = path.into_iter().filter_map(|node| {
         let message = &node["message"];
         let is_hidden = message["metadata"]["is_visually_hidden_from_conversation"] == true;
         let is_user = match message["author"]["role"].as_str()? {
@@ -88,12 +92,12 @@ fn chatgpt(value: &Value) -> Vec<ForeignMessage> {
             sent_at: timestamp(&message["create_time"]),
         })
     });
-    spoken.collect()
+    messages.collect()
 }
 
-fn claude(value: &Value) -> Vec<ForeignMessage> {
+fn claude_messages(value: &Value) -> Vec<ForeignMessage> {
     let messages = value["chat_messages"].as_array().into_iter().flatten();
-    let spoken = messages.take(MAX_MESSAGES).filter_map(|message| {
+    let parsed = messages.take(MAX_MESSAGES).filter_map(|message| {
         let is_user = match message["sender"].as_str()? {
             "human" => true,
             "assistant" => false,
@@ -113,11 +117,11 @@ fn claude(value: &Value) -> Vec<ForeignMessage> {
             sent_at: timestamp(&message["created_at"]),
         })
     });
-    spoken.collect()
+    parsed.collect()
 }
 
-fn open_webui(chat: &Value) -> Vec<ForeignMessage> {
-    let spoken = |message: &Value| {
+fn open_webui_messages(chat: &Value) -> Vec<ForeignMessage> {
+    let parse_message = |message: &Value| {
         Some(ForeignMessage {
             is_user: match message["role"].as_str()? {
                 "user" => true,
@@ -130,21 +134,21 @@ fn open_webui(chat: &Value) -> Vec<ForeignMessage> {
         })
     };
     let messages = &chat["history"]["messages"];
-    let path = path(chat["history"]["currentId"].as_str(), |id| {
+    let path = path_to_leaf(chat["history"]["currentId"].as_str(), |id| {
         let message = &messages[id];
         message
             .is_object()
             .then(|| (message, message["parentId"].as_str()))
     });
     if !path.is_empty() {
-        return path.into_iter().filter_map(spoken).collect();
+        return path.into_iter().filter_map(parse_message).collect();
     }
     let list = chat["messages"].as_array().into_iter().flatten();
-    list.take(MAX_MESSAGES).filter_map(spoken).collect()
+    list.take(MAX_MESSAGES).filter_map(parse_message).collect()
 }
 
 /// Returns the nodes from the root to this one. `find` returns a node and its parent.
-fn path<'a>(
+fn path_to_leaf<'a>(
     end: Option<&'a str>,
     find: impl Fn(&str) -> Option<(&'a Value, Option<&'a str>)>,
 ) -> Vec<&'a Value> {
@@ -163,10 +167,13 @@ fn path<'a>(
 
 /// Pairs every question with the answer that follows it. Consecutive messages of one side are joined; a question
 /// without an answer is dropped.
-fn turns(spoken: Vec<ForeignMessage>, begun: Option<Timestamp>) -> Vec<ForeignConversation> {
+fn pair_turns(
+    messages: Vec<ForeignMessage>,
+    started: Option<Timestamp>,
+) -> Vec<ForeignConversation> {
     let mut turns: Vec<ForeignConversation> = Vec::new();
     let mut last_was_user = false;
-    for message in spoken {
+    for message in messages {
         let text = message.text.trim();
         if text.is_empty() {
             continue;
@@ -175,14 +182,14 @@ fn turns(spoken: Vec<ForeignMessage>, begun: Option<Timestamp>) -> Vec<ForeignCo
             (true, Some(turn)) if last_was_user => append_paragraph(&mut turn.question, text),
             (true, _) => turns.push(ForeignConversation {
                 question: text.to_owned(),
-                writer: model(None),
-                created: message.sent_at.or(begun),
+                writer: model_name(None),
+                created: message.sent_at.or(started),
                 ..ForeignConversation::default()
             }),
             (false, Some(turn)) => {
                 append_paragraph(&mut turn.answer, text);
                 if message.model.is_some() {
-                    turn.writer = model(message.model.as_deref());
+                    turn.writer = model_name(message.model.as_deref());
                 }
             }
             // A greeting before the first question.
@@ -252,7 +259,7 @@ mod tests {
                 "e": node("e", json!("x"), "assistant", "Or 25."),
             },
         });
-        let found = thread(&value).expect("a thread");
+        let found = parse_thread(&value).expect("a thread");
         assert_eq!(
             (found.title.as_str(), found.source_id.as_str()),
             ("Paper", "c-1")
@@ -265,8 +272,8 @@ mod tests {
                 "imported/gpt-4o"
             )]
         );
-        let made = found.turns[0].created.map(Timestamp::millis);
-        assert_eq!(made, Some(1_700_000_000_500));
+        let created = found.turns[0].created.map(Timestamp::millis);
+        assert_eq!(created, Some(1_700_000_000_500));
     }
 
     #[test]
@@ -283,7 +290,7 @@ mod tests {
                 {"sender": "human", "text": "Unanswered"},
             ],
         });
-        let found = thread(&value).expect("a thread");
+        let found = parse_thread(&value).expect("a thread");
         assert_eq!(
             messages_of(&found),
             [
@@ -299,7 +306,7 @@ mod tests {
         let tree = json!({"id": "w-1", "title": "Glue", "chat": {"history": {"currentId": "2", "messages": {
             "1": message("user", "What?", Value::Null), "2": message("assistant", "That.", json!("1")),
         }}}});
-        let found = thread(&tree).expect("a thread");
+        let found = parse_thread(&tree).expect("a thread");
         assert_eq!(
             messages_of(&found),
             [("What?", "That.", "imported/llama3:8b")]
@@ -308,7 +315,7 @@ mod tests {
             message("user", "What?", Value::Null), message("assistant", "That.", Value::Null),
         ]}});
         assert_eq!(
-            thread(&list).map(|found| found.title),
+            parse_thread(&list).map(|found| found.title),
             Some("Glue".to_owned())
         );
     }
@@ -324,7 +331,7 @@ mod tests {
             json!({"chat": {}}),
             circle,
         ] {
-            assert_eq!(thread(&value), None, "{value}");
+            assert_eq!(parse_thread(&value), None, "{value}");
         }
     }
 }

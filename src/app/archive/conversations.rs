@@ -18,7 +18,7 @@ use crate::crypto::{random_number, sha256};
 use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::json;
 use crate::domain::request::to_stored;
-use crate::domain::thread::{MAX_TITLE, title_of};
+use crate::domain::thread::{MAX_TITLE, derive_title};
 use crate::domain::time::Timestamp;
 use crate::store::archive;
 use crate::store::imported::{self, ImportOutcome, ImportedAnswer, ImportedThread, ImportedTurn};
@@ -32,7 +32,7 @@ const BATCH_LIMITS: (usize, usize) = (200, 8 << 20);
 /// `TooLarge` if a file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` if the
 /// files contain no conversation.
 pub(super) fn import_conversations(
-    place: &ArchivePaths,
+    archive_paths: &ArchivePaths,
     user: &UserId,
     from: &[&Path],
     progress: Progress<'_>,
@@ -47,12 +47,12 @@ pub(super) fn import_conversations(
             }
         })?;
     }
-    let mut import = HistoryImport::new(place, user)?;
+    let mut import = HistoryImport::new(archive_paths, user)?;
     let mut done = 0;
     for file in from {
         pieces::for_each_piece(file, &mut |piece| {
             done += 1;
-            import.take(piece)?;
+            import.add_piece(piece)?;
             if import.is_full() {
                 import.store()?;
                 progress("conversations", done, all);
@@ -87,17 +87,17 @@ impl<'a> HistoryImport<'a> {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub fn new(place: &'a ArchivePaths, user: &'a UserId) -> Result<Self> {
-        let whose = user.clone();
+    pub fn new(archive_paths: &'a ArchivePaths, user: &'a UserId) -> Result<Self> {
+        let user_id = user.clone();
         let mut known = HashSet::new();
-        let known = place.store.read_now(move |db| {
-            archive::for_each_answer(db, &whose, |question, answer| {
+        let known = archive_paths.store.read_now(move |db| {
+            archive::for_each_answer(db, &user_id, |question, answer| {
                 known.insert(hash(question, answer));
             })?;
             Ok(known)
         })?;
         Ok(Self {
-            paths: place,
+            paths: archive_paths,
             user,
             known,
             batch: Vec::new(),
@@ -110,16 +110,20 @@ impl<'a> HistoryImport<'a> {
         self.batch.len() >= BATCH_LIMITS.0 || self.bytes >= BATCH_LIMITS.1
     }
 
-    fn take(&mut self, piece: &[u8]) -> Result<()> {
+    fn add_piece(&mut self, piece: &[u8]) -> Result<()> {
         let value: Value = serde_json::from_slice(piece).unwrap_or_default();
-        let thread = match chat_exports::thread(&value) {
-            Some(thread) => self.imported(&thread)?,
+        let thread = match chat_exports::parse_thread(&value) {
+            Some(thread) => self.build_thread(&thread)?,
             None => match foreign::past_conversation(&value) {
-                Some(one) if !self.known.insert(hash(&one.question, &one.answer)) => {
+                Some(conversation)
+                    if !self
+                        .known
+                        .insert(hash(&conversation.question, &conversation.answer)) =>
+                {
                     self.count.present += 1;
                     return Ok(());
                 }
-                Some(one) => single_turn_thread(&one)?,
+                Some(conversation) => single_turn_thread(&conversation)?,
                 None => {
                     self.count.refused += 1;
                     return Ok(());
@@ -136,37 +140,37 @@ impl<'a> HistoryImport<'a> {
     ///
     /// # Errors
     /// Returns an error if a request, a plan, or an answer cannot be written as JSON.
-    pub fn imported(&self, thread: &ForeignThread) -> Result<ImportedThread> {
+    pub fn build_thread(&self, thread: &ForeignThread) -> Result<ImportedThread> {
         let first = &thread.turns[0];
         let source = match thread.source_id.as_str() {
             "" => crate::crypto::hex(&hash(&first.question, &first.answer)),
             source => source.to_owned(),
         };
-        let id = |turn: usize, made: Timestamp| {
+        let id = |turn: usize, created: Timestamp| {
             let seed = sha256::hash(format!("{} {source} {turn}", self.user).as_bytes());
             let number = seed[..10]
                 .iter()
                 .fold(0, |sum, byte| (sum << 8) | u128::from(*byte));
-            AnalysisId::new(made, number)
+            AnalysisId::new(created, number)
         };
-        let begun = first.created.unwrap_or_default();
+        let started = first.created.unwrap_or_default();
         let mut turns: Vec<ImportedTurn> = Vec::with_capacity(thread.turns.len());
-        let mut earliest = begun;
-        for (turn, one) in thread.turns.iter().enumerate() {
+        let mut earliest = started;
+        for (turn, conversation) in thread.turns.iter().enumerate() {
             // Turns are sorted by ID, so each needs a later time than the one before it.
-            let made = one.created.unwrap_or_default().max(earliest);
-            earliest = made + Duration::from_millis(1);
+            let created = conversation.created.unwrap_or_default().max(earliest);
+            earliest = created + Duration::from_millis(1);
             let follows = turns.last().map(|last| last.id.clone());
-            turns.push(imported_turn(id(turn, made), follows, one)?);
+            turns.push(imported_turn(id(turn, created), follows, conversation)?);
         }
         let title = match thread.title.as_str() {
-            "" => title_of(&first.question),
+            "" => derive_title(&first.question),
             title => title.chars().take(MAX_TITLE).collect(),
         };
         let created = first.created.unwrap_or_else(clock::now);
         let last = thread.turns.iter().filter_map(|turn| turn.created).max();
         Ok(ImportedThread {
-            id: ThreadId::from_first_analysis(&id(0, begun)),
+            id: ThreadId::from_first_analysis(&id(0, started)),
             title,
             created,
             updated: last.unwrap_or(created),
@@ -199,27 +203,27 @@ impl<'a> HistoryImport<'a> {
 }
 
 /// Converts a conversation of the other formats to a thread of one analysis.
-fn single_turn_thread(one: &ForeignConversation) -> Result<ImportedThread> {
-    let made = one.created.unwrap_or_else(clock::now);
-    let id = AnalysisId::new(made, random_number()?);
+fn single_turn_thread(conversation: &ForeignConversation) -> Result<ImportedThread> {
+    let created = conversation.created.unwrap_or_else(clock::now);
+    let id = AnalysisId::new(created, random_number()?);
     Ok(ImportedThread {
         id: ThreadId::from_first_analysis(&id),
-        title: title_of(&one.question),
-        created: made,
-        updated: made,
-        turns: vec![imported_turn(id, None, one)?],
+        title: derive_title(&conversation.question),
+        created,
+        updated: created,
+        turns: vec![imported_turn(id, None, conversation)?],
     })
 }
 
 fn imported_turn(
     id: AnalysisId,
     follows: Option<AnalysisId>,
-    one: &ForeignConversation,
+    conversation: &ForeignConversation,
 ) -> Result<ImportedTurn> {
-    let (plan, given) = foreign::plan_and_answers(one);
-    let (request, context) = foreign::request_and_context(one, &plan);
+    let (plan, stage_answers) = foreign::plan_and_answers(conversation);
+    let (request, context) = foreign::request_and_context(conversation, &plan);
     let models = request.models.iter().chain(&request.ultra_model);
-    let answers = given.iter().map(|answer| {
+    let answers = stage_answers.iter().map(|answer| {
         Ok(ImportedAnswer {
             stage: answer.stage,
             member: answer.member,
@@ -235,9 +239,9 @@ fn imported_turn(
         plan: serde_json::to_string(&plan).map_err(Error::internal)?,
         stage_answers: answers.collect::<Result<_>>()?,
         pattern: plan.pattern,
-        question: one.question.clone(),
-        answer: one.answer.clone(),
-        created: one.created.unwrap_or_else(clock::now),
+        question: conversation.question.clone(),
+        answer: conversation.answer.clone(),
+        created: conversation.created.unwrap_or_else(clock::now),
     })
 }
 

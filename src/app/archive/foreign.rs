@@ -33,15 +33,16 @@ pub(super) struct ForeignConversation {
 
 /// Parses a conversation in the format of OpenAI's tools, or an export of the predecessor; `None` for anything else.
 pub(super) fn past_conversation(value: &Value) -> Option<ForeignConversation> {
-    let one = match value["messages"].is_array() {
+    let conversation = match value["messages"].is_array() {
         true => conversation(value)?,
         false => predecessor_conversation(value)?,
     };
-    let is_whole = !one.question.trim().is_empty() && !one.answer.trim().is_empty();
-    is_whole.then_some(one)
+    let is_whole =
+        !conversation.question.trim().is_empty() && !conversation.answer.trim().is_empty();
+    is_whole.then_some(conversation)
 }
 
-fn text(value: &Value, names: &[&str]) -> Option<String> {
+fn find_text(value: &Value, names: &[&str]) -> Option<String> {
     let mut found = names.iter().filter_map(|name| message_text(&value[*name]));
     found.find(|text| !text.trim().is_empty())
 }
@@ -54,7 +55,7 @@ fn message_text(value: &Value) -> Option<String> {
             let parts = parts.iter().filter_map(|part| part["text"].as_str());
             Some(parts.collect::<Vec<_>>().join("\n\n"))
         }
-        Value::Object(_) => text(
+        Value::Object(_) => find_text(
             value,
             &["content", "text", "generated_text", "response", "synthesis"],
         ),
@@ -62,7 +63,7 @@ fn message_text(value: &Value) -> Option<String> {
     }
 }
 
-pub(super) fn model(name: Option<&str>) -> String {
+pub(super) fn model_name(name: Option<&str>) -> String {
     let name: String = name
         .unwrap_or_default()
         .chars()
@@ -118,7 +119,7 @@ fn conversation(value: &Value) -> Option<ForeignConversation> {
         .rposition(|turn| turn.role == MessageRole::User)?;
     turns.truncate(question + 1);
     let question = turns[question].text.clone();
-    let writer = model(value["model"].as_str());
+    let writer = model_name(value["model"].as_str());
     Some(ForeignConversation {
         question,
         // A single question needs no turns.
@@ -136,7 +137,7 @@ fn predecessor_conversation(value: &Value) -> Option<ForeignConversation> {
     } else {
         value
     };
-    let question = text(inner, &["prompt", "query", "question"])?;
+    let question = find_text(inner, &["prompt", "query", "question"])?;
     let answers = [
         "model_responses",
         "initial_responses",
@@ -145,21 +146,28 @@ fn predecessor_conversation(value: &Value) -> Option<ForeignConversation> {
     ];
     let answers = answers.iter().map(|name| &inner[*name]);
     let mut drafts: Vec<(String, String)> = Vec::new();
-    for given in answers {
-        let rows: Vec<(Option<&str>, &Value)> = match given {
+    for responses in answers {
+        let rows: Vec<(Option<&str>, &Value)> = match responses {
             Value::Object(map) => map
                 .iter()
-                .map(|(name, said)| (Some(name.as_str()), said))
+                .map(|(name, response)| (Some(name.as_str()), response))
                 .collect(),
             Value::Array(list) => list
                 .iter()
-                .map(|said| (said["model"].as_str().or(said["model_name"].as_str()), said))
+                .map(|response| {
+                    (
+                        response["model"]
+                            .as_str()
+                            .or(response["model_name"].as_str()),
+                        response,
+                    )
+                })
                 .collect(),
             _ => continue,
         };
-        for (name, said) in rows {
-            if let Some(text) = message_text(said).filter(|text| !text.trim().is_empty()) {
-                drafts.push((model(name), text));
+        for (name, response) in rows {
+            if let Some(text) = message_text(response).filter(|text| !text.trim().is_empty()) {
+                drafts.push((model_name(name), text));
             }
         }
         if !drafts.is_empty() {
@@ -167,7 +175,7 @@ fn predecessor_conversation(value: &Value) -> Option<ForeignConversation> {
         }
     }
     drafts.truncate(MAX_MODELS);
-    let answer = text(
+    let answer = find_text(
         inner,
         &[
             "ultra_response",
@@ -184,15 +192,15 @@ fn predecessor_conversation(value: &Value) -> Option<ForeignConversation> {
     Some(ForeignConversation {
         question,
         turns: Vec::new(),
-        writer: model(writer.or(drafts.first().map(|(model, _)| model.as_str()))),
+        writer: model_name(writer.or(drafts.first().map(|(model, _)| model.as_str()))),
         drafts,
         answer,
         created: created_at(inner).or_else(|| created_at(&inner["metadata"])),
     })
 }
 
-pub(super) fn plan_and_answers(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
-    let seat = |model: &str| Member {
+pub(super) fn plan_and_answers(chat: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
+    let member_for = |model: &str| Member {
         model: model.to_owned(),
         parameters: Parameters::default(),
         price: None,
@@ -206,30 +214,34 @@ pub(super) fn plan_and_answers(one: &ForeignConversation) -> (Plan, Vec<StageAns
         task,
         prompt: "{question}".to_owned(),
     };
-    let is_panel = !one.drafts.is_empty();
+    let is_panel = !chat.drafts.is_empty();
     let mut stages = Vec::new();
     if is_panel {
         stages.push(stage("initial", StageRole::Members, Task::Answer));
     }
     stages.push(stage("ultra", StageRole::Synthesizer, Task::Synthesize));
     let last = stages.len() - 1;
-    let mut given: Vec<StageAnswer> = one
+    let mut answers: Vec<StageAnswer> = chat
         .drafts
         .iter()
         .enumerate()
         .map(|(member, (model, text))| draft_answer(0, member, model, text))
         .collect();
-    given.push(self::draft_answer(last, 0, &one.writer, &one.answer));
+    answers.push(self::draft_answer(last, 0, &chat.writer, &chat.answer));
     let members = match is_panel {
-        true => one.drafts.iter().map(|(model, _)| seat(model)).collect(),
-        false => vec![seat(&one.writer)],
+        true => chat
+            .drafts
+            .iter()
+            .map(|(model, _)| member_for(model))
+            .collect(),
+        false => vec![member_for(&chat.writer)],
     };
-    let hash = sha256::hash(one.answer.as_bytes());
+    let hash = sha256::hash(chat.answer.as_bytes());
     let plan = Plan {
         pattern: if is_panel { "imported" } else { "plain" }.to_owned(),
-        question: one.question.clone(),
+        question: chat.question.clone(),
         members,
-        synthesizer: seat(&one.writer),
+        synthesizer: member_for(&chat.writer),
         stages,
         sources: Vec::new(),
         readings: Vec::new(),
@@ -254,17 +266,17 @@ pub(super) fn plan_and_answers(one: &ForeignConversation) -> (Plan, Vec<StageAns
         evidence: Default::default(),
         canary: String::new(),
         notes: vec!["imported: costs and times are unknown".to_owned()],
-        turns: one.turns.clone(),
+        turns: chat.turns.clone(),
         rooms: Default::default(),
         begun: String::new(),
         tools: None,
         passthrough: None,
-        bare: !one.turns.is_empty(),
+        bare: !chat.turns.is_empty(),
         standings: Vec::new(),
         is_adaptive: false,
         is_live: false,
     };
-    (plan, given)
+    (plan, answers)
 }
 
 fn draft_answer(stage: usize, member: usize, model: &str, text: &str) -> StageAnswer {
@@ -294,13 +306,16 @@ fn draft_answer(stage: usize, member: usize, model: &str, text: &str) -> StageAn
     }
 }
 
-pub(super) fn request_and_context(one: &ForeignConversation, plan: &Plan) -> (Request, RunContext) {
+pub(super) fn request_and_context(
+    conversation: &ForeignConversation,
+    plan: &Plan,
+) -> (Request, RunContext) {
     let models = plan.members.iter().map(|member| member.model.clone());
     let request = Request {
-        prompt: one.question.clone(),
+        prompt: conversation.question.clone(),
         models: models.collect(),
         pattern: Some(plan.pattern.clone()),
-        ultra_model: Some(one.writer.clone()),
+        ultra_model: Some(conversation.writer.clone()),
         cache: CacheUse::Off,
         detached: true,
         topic: Some(IMPORTED_TOPIC.to_owned()),
@@ -308,7 +323,7 @@ pub(super) fn request_and_context(one: &ForeignConversation, plan: &Plan) -> (Re
         ..Request::default()
     };
     let context = RunContext {
-        turns: one.turns.clone(),
+        turns: conversation.turns.clone(),
         ..RunContext::default()
     };
     (request, context)
@@ -331,21 +346,27 @@ not json
 {"prompt":"Which?","model_responses":{"gpt-4":"One.","claude":{"text":"Two."}},"ultra_response":"Both.","timestamp":"2024-05-01T10:00:00Z","ultra_model":"gpt-4"}"#;
         let found: Vec<Option<ForeignConversation>> =
             lines.lines().map(|line| read(line.as_bytes())).collect();
-        let refused = found.iter().filter(|one| one.is_none()).count();
+        let refused = found
+            .iter()
+            .filter(|conversation| conversation.is_none())
+            .count();
         let found: Vec<ForeignConversation> = found.into_iter().flatten().collect();
         // One of them is blank.
         assert_eq!((found.len(), refused), (2, 3));
-        let one = &found[0];
+        let conversation = &found[0];
         assert_eq!(
             (
-                one.question.as_str(),
-                one.answer.as_str(),
-                one.writer.as_str()
+                conversation.question.as_str(),
+                conversation.answer.as_str(),
+                conversation.writer.as_str()
             ),
             ("Why?", "So.", "imported/gpt-4o")
         );
         assert_eq!(
-            (one.turns.len(), one.created.map(Timestamp::millis)),
+            (
+                conversation.turns.len(),
+                conversation.created.map(Timestamp::millis)
+            ),
             (2, Some(1_700_000_000_000))
         );
         let other = &found[1];
@@ -369,14 +390,14 @@ not json
 
     #[test]
     fn an_imported_plan_keeps_the_conversation() {
-        let one = ForeignConversation {
+        let conversation = ForeignConversation {
             question: "Why?".into(),
             drafts: vec![("a/b".into(), "One.".into()), ("c/d".into(), "Two.".into())],
             writer: "a/b".into(),
             answer: "Both.".into(),
             ..ForeignConversation::default()
         };
-        let (plan, given) = plan_and_answers(&one);
+        let (plan, given) = plan_and_answers(&conversation);
         assert_eq!(
             (plan.stages.len(), plan.members.len(), given.len()),
             (2, 2, 3)

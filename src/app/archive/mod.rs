@@ -98,14 +98,14 @@ pub struct ArchivePaths {
 /// Returns an error if there is no usable data folder or its folders cannot be created.
 pub fn open(config: &Config) -> Result<ArchivePaths> {
     let store = folder::open_existing(config)?.store;
-    let place = of(store, &config.data_dir, config.limits.max_upload);
-    for path in [&place.documents, &place.scratch] {
+    let archive_paths = paths_for(store, &config.data_dir, config.limits.max_upload);
+    for path in [&archive_paths.documents, &archive_paths.scratch] {
         documents::private_folder(path).map_err(Error::internal)?;
     }
-    Ok(place)
+    Ok(archive_paths)
 }
 
-fn of(store: Store, data_dir: &Path, limit: u64) -> ArchivePaths {
+fn paths_for(store: Store, data_dir: &Path, limit: u64) -> ArchivePaths {
     ArchivePaths {
         store,
         documents: data_dir.join("documents"),
@@ -129,7 +129,7 @@ pub struct Archives<'a> {
 
 impl Archives<'_> {
     fn paths(&self) -> ArchivePaths {
-        of(self.store.clone(), self.data_dir, self.max_upload)
+        paths_for(self.store.clone(), self.data_dir, self.max_upload)
     }
 
     /// Exports a user's archive to a temporary file, which is deleted when the returned value is dropped.
@@ -137,12 +137,12 @@ impl Archives<'_> {
     /// # Errors
     /// Returns an error if the store cannot be read or the file cannot be written.
     pub async fn export(&self, user: &UserId) -> Result<TemporaryFile> {
-        let (mut place, user) = (self.paths(), user.clone());
-        place.originals = Some(self.documents.originals().clone());
+        let (mut archive_paths, user) = (self.paths(), user.clone());
+        archive_paths.originals = Some(self.documents.originals().clone());
         let name = crypto::hex(&crypto::random::<16>()?);
         let work = move || {
-            let file = TemporaryFile::new(place.scratch.join(format!("archive-{name}")));
-            let outcome = place.export(&user, file.path(), &mut |_, _, _| ())?;
+            let file = TemporaryFile::new(archive_paths.scratch.join(format!("archive-{name}")));
+            let outcome = archive_paths.export(&user, file.path(), &mut |_, _, _| ())?;
             if !outcome.faulty.is_empty() {
                 let (count, first) = (outcome.faulty.len(), &outcome.faulty[0]);
                 log::warn(
@@ -162,13 +162,13 @@ impl Archives<'_> {
     /// # Errors
     /// Same as [`ArchivePaths::import`].
     pub async fn import(&self, user: &UserId, received: ReceivedFile) -> Result<Counts> {
-        let (place, user) = (self.paths(), user.clone());
+        let (archive_paths, user) = (self.paths(), user.clone());
         // One at a time: each import may use its full memory allowance.
-        let turn = self.imports.clone().acquire_owned().await;
-        let turn = turn.map_err(Error::internal)?;
+        let permit = self.imports.clone().acquire_owned().await;
+        let permit = permit.map_err(Error::internal)?;
         let work = move || {
-            let _turn = turn;
-            place.import(&user, received.path(), &mut |_, _, _| ())
+            let _permit = permit;
+            archive_paths.import(&user, received.path(), &mut |_, _, _| ())
         };
         tokio::task::spawn_blocking(work)
             .await
@@ -180,7 +180,7 @@ impl ArchivePaths {
     /// Fetches a document's original if needed, and returns its path.
     fn original(&self, id: &str) -> Result<PathBuf> {
         match (&self.originals, DocumentId::parse(id)) {
-            (Some(shelf), Some(id)) => shelf.fetch_blocking(&id),
+            (Some(originals), Some(id)) => originals.fetch_blocking(&id),
             _ => Ok(self.documents.join(id)),
         }
     }
@@ -199,7 +199,7 @@ impl ArchivePaths {
     }
 
     /// Imports a file for a user: an archive, or conversations exported by other programs. Importing the same file
-    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains, even for a ZIP_MAGIC file.
+    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains, even for a ZIP file.
     /// Blocks.
     ///
     /// # Errors

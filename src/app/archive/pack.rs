@@ -27,17 +27,19 @@ type TarWriter = Builder<GzEncoder<BufWriter<File>>>;
 /// # Errors
 /// `Conflict` if the file exists; `Internal` if it cannot be written or the store cannot be read.
 pub(super) fn write_archive(
-    place: &ArchivePaths,
+    archive_paths: &ArchivePaths,
     user: &UserId,
     to: &Path,
     progress: Progress<'_>,
 ) -> Result<ExportOutcome> {
-    let wanted = user.clone();
-    let found = place.store.read_now(move |db| users::by_id(db, &wanted))?;
+    let user_id = user.clone();
+    let found = archive_paths
+        .store
+        .read_now(move |db| users::by_id(db, &user_id))?;
     let email = found.map_or_else(String::new, |user| user.email.to_string());
     let file = BufWriter::new(open_new(to).map_err(|error| write_error(to, &error))?);
     let mut tar = Builder::new(GzEncoder::new(file, Compression::default()));
-    let written = write_entries(place, user, &email, &mut tar, progress);
+    let written = write_entries(archive_paths, user, &email, &mut tar, progress);
     let closed = written.and_then(|outcome| {
         let file = tar.into_inner().and_then(GzEncoder::finish);
         let file = file.and_then(|file| file.into_inner().map_err(|error| error.into_error()));
@@ -53,17 +55,17 @@ pub(super) fn write_archive(
 }
 
 fn write_entries(
-    place: &ArchivePaths,
+    archive_paths: &ArchivePaths,
     user: &UserId,
     email: &str,
     tar: &mut TarWriter,
     progress: Progress<'_>,
 ) -> Result<ExportOutcome> {
     let first = serde_json::to_vec_pretty(&manifest(email)).map_err(Error::internal)?;
-    append(tar, MANIFEST_NAME, first.len() as u64, &first[..])?;
+    append_entry(tar, MANIFEST_NAME, first.len() as u64, &first[..])?;
     let mut counts = Counts::new();
     for table in archive::ARCHIVE_TABLES {
-        let added = rows(place, user, table, tar, progress)?;
+        let added = write_rows(archive_paths, user, table, tar, progress)?;
         counts.push((
             table.name.to_owned(),
             TableCount {
@@ -73,9 +75,9 @@ fn write_entries(
         ));
     }
     let (mut added, mut faulty) = (0, Vec::new());
-    for ExportedDocument { id, name, size } in documents(place, user)? {
+    for ExportedDocument { id, name, size } in exported_documents(archive_paths, user)? {
         // The text of a document is exported even if its original is lost.
-        let Ok(file) = File::open(place.original(&id)?) else {
+        let Ok(file) = File::open(archive_paths.original(&id)?) else {
             faulty.push(format!("{id} ({name}): its file is lost"));
             continue;
         };
@@ -85,7 +87,7 @@ fn write_entries(
                 "{id} ({name}): its file has {length} of {size} bytes"
             ));
         }
-        append(tar, &format!("{ORIGINALS_FOLDER}{id}"), length, file)?;
+        append_entry(tar, &format!("{ORIGINALS_FOLDER}{id}"), length, file)?;
         added += 1;
         progress("original documents", added, 0);
     }
@@ -106,15 +108,15 @@ struct ExportedDocument {
     size: u64,
 }
 
-fn rows(
-    place: &ArchivePaths,
+fn write_rows(
+    archive_paths: &ArchivePaths,
     user: &UserId,
     table: &'static ArchiveTable,
     tar: &mut TarWriter,
     progress: Progress<'_>,
 ) -> Result<u64> {
     let name = hex(&random::<16>()?);
-    let path = place.scratch.join(format!("export-{name}"));
+    let path = archive_paths.scratch.join(format!("export-{name}"));
     let file = create_scratch_file(&path).map_err(Error::internal)?;
     // Unlinked right away, so that a crash cannot leave it behind.
     let _ = std::fs::remove_file(&path);
@@ -138,13 +140,16 @@ fn rows(
             Err(error) => Err(error),
         })
     };
-    let count = place.store.read_now(work)?.map_err(Error::internal)?;
+    let count = archive_paths
+        .store
+        .read_now(work)?
+        .map_err(Error::internal)?;
     progress(table.name, count, 0);
     let mut file = file;
     let length = file.stream_position().map_err(Error::internal)?;
     file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;
     let path = format!("{TABLES_FOLDER}{}.jsonl", table.name);
-    append(tar, &path, length, file.take(length))?;
+    append_entry(tar, &path, length, file.take(length))?;
     Ok(count)
 }
 
@@ -156,12 +161,15 @@ fn create_scratch_file(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-fn documents(place: &ArchivePaths, user: &UserId) -> Result<Vec<ExportedDocument>> {
+fn exported_documents(
+    archive_paths: &ArchivePaths,
+    user: &UserId,
+) -> Result<Vec<ExportedDocument>> {
     let user = user.clone();
     let Some(table) = archive::ARCHIVE_TABLES.first() else {
         return Ok(Vec::new());
     };
-    let read = place.store.read_now(move |db| {
+    let read = archive_paths.store.read_now(move |db| {
         let mut found = Vec::new();
         archive::for_each_row(db, table, &user, |row| {
             let text = |name: &str| row.get(name)?.as_str().map(str::to_owned);
@@ -177,7 +185,7 @@ fn documents(place: &ArchivePaths, user: &UserId) -> Result<Vec<ExportedDocument
     Ok(read?)
 }
 
-fn append(tar: &mut TarWriter, path: &str, length: u64, data: impl Read) -> Result<()> {
+fn append_entry(tar: &mut TarWriter, path: &str, length: u64, data: impl Read) -> Result<()> {
     let mut header = Header::new_gnu();
     header.set_size(length);
     header.set_mode(0o600);

@@ -11,9 +11,9 @@ use super::{too_large_error, unreadable_error};
 use crate::app::Result;
 
 /// Maximum size of a file, in bytes (256 MiB).
-pub(super) const MAX_FILE: u64 = 256 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Maximum size of one value, in bytes (16 MiB).
-const MAX_PIECE: u64 = 16 << 20;
+const MAX_PIECE_BYTES: u64 = 16 << 20;
 
 /// Passes every piece of a file to `take`; each should be one JSON value. Broken pieces are passed on unchanged.
 ///
@@ -23,11 +23,11 @@ const MAX_PIECE: u64 = 16 << 20;
 pub(super) fn for_each_piece(from: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut file = File::open(from).map_err(unreadable_error)?;
     let length = file.metadata().map_err(unreadable_error)?.len();
-    if length > MAX_FILE {
-        let most = MAX_FILE >> 20;
-        return Err(too_large_error(format!("it is larger than {most} MiB")));
+    if length > MAX_FILE_BYTES {
+        let max_mib = MAX_FILE_BYTES >> 20;
+        return Err(too_large_error(format!("it is larger than {max_mib} MiB")));
     }
-    if length <= MAX_PIECE {
+    if length <= MAX_PIECE_BYTES {
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(unreadable_error)?;
         let text = text.strip_prefix(BOM).unwrap_or(&text);
@@ -75,14 +75,14 @@ fn for_each_line(
     let mut line = Vec::new();
     loop {
         line.clear();
-        let mut bounded = source.take(MAX_PIECE + 1);
+        let mut bounded = source.take(MAX_PIECE_BYTES + 1);
         let read = bounded
             .read_until(b'\n', &mut line)
             .map_err(unreadable_error)?;
         if read == 0 {
             return Ok(());
         }
-        if read as u64 > MAX_PIECE {
+        if read as u64 > MAX_PIECE_BYTES {
             return Err(too_long_error());
         }
         if !line.trim_ascii().is_empty() {
@@ -112,7 +112,7 @@ fn for_each_element(
                     piece.clear();
                 }
             }
-            if piece.len() as u64 > MAX_PIECE {
+            if piece.len() as u64 > MAX_PIECE_BYTES {
                 return Err(too_long_error());
             }
         }
@@ -178,8 +178,8 @@ impl ListScan {
 }
 
 fn too_long_error() -> crate::app::Error {
-    let most = MAX_PIECE >> 20;
-    too_large_error(format!("a conversation in it is longer than {most} MiB"))
+    let max_mib = MAX_PIECE_BYTES >> 20;
+    too_large_error(format!("a conversation in it is longer than {max_mib} MiB"))
 }
 
 #[cfg(test)]
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_value_over_the_limit_is_rejected() {
-        let long = "x".repeat(MAX_PIECE as usize + 1);
+        let long = "x".repeat(MAX_PIECE_BYTES as usize + 1);
         for (name, text) in [("line", long.clone()), ("list", format!("[\"{long}\"]"))] {
             let file = Scratch::new(name, text.as_bytes());
             let kind = for_each_piece(&file.0, &mut |_| Ok(())).map_err(|error| error.kind);

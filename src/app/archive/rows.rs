@@ -18,11 +18,11 @@ use crate::store::archive::ArchiveTable;
 
 /// Bytes of memory that a parsed row, or all rows with the same parent, may use, because they are loaded together
 /// (64 MiB).
-const MAX_MEMORY: u64 = 64 << 20;
+const MAX_MEMORY_BYTES: u64 = 64 << 20;
 /// The same limit for tables without JSON, which hold the text of a single document (256 MiB).
-const MAX_TEXT: u64 = 256 << 20;
+const MAX_TEXT_BYTES: u64 = 256 << 20;
 /// Maximum length of an ID, in bytes.
-const MAX_ID: usize = 64;
+const MAX_ID_BYTES: usize = 64;
 
 /// Reader for the lines of a table.
 pub(super) struct Lines<R: Read> {
@@ -50,9 +50,9 @@ impl<R: Read> Lines<R> {
         let read = bounded.read_until(b'\n', &mut self.line);
         let read = read.map_err(unreadable_error)? as u64;
         if read > self.table.max_row {
-            let (name, most) = (self.table.name, self.table.max_row >> 20);
+            let (name, max_mib) = (self.table.name, self.table.max_row >> 20);
             return Err(too_large_error(format!(
-                "a row of {name} in it is longer than {most} MiB"
+                "a row of {name} in it is longer than {max_mib} MiB"
             )));
         }
         Ok((read > 0).then_some(&self.line))
@@ -90,31 +90,31 @@ impl RowLimits {
     /// Whether the row, together with earlier rows of the same parent, stays within the limits.
     pub(super) fn admit(&mut self, table: &ArchiveTable, row: &Map<String, Value>) -> bool {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
-        if table.has_id && text("id").len() > MAX_ID {
+        if table.has_id && text("id").len() > MAX_ID_BYTES {
             return false;
         }
         let size: usize = row
             .iter()
-            .map(|(name, value)| size(table, name, value))
+            .map(|(name, value)| memory_of(table, name, value))
             .sum();
-        let most = match table.json {
-            [] => MAX_TEXT,
-            _ => MAX_MEMORY,
+        let max_size = match table.json {
+            [] => MAX_TEXT_BYTES,
+            _ => MAX_MEMORY_BYTES,
         };
         let Some(parent) = table.parent else {
-            return size as u64 <= most;
+            return size as u64 <= max_size;
         };
         let parent = text(parent);
-        if parent.len() > MAX_ID {
+        if parent.len() > MAX_ID_BYTES {
             return false;
         }
-        let all = self.0.entry(parent.to_owned()).or_default();
-        *all = all.saturating_add(size as u64);
-        *all <= most
+        let total = self.0.entry(parent.to_owned()).or_default();
+        *total = total.saturating_add(size as u64);
+        *total <= max_size
     }
 }
 
-fn size(table: &ArchiveTable, name: &str, value: &Value) -> usize {
+fn memory_of(table: &ArchiveTable, name: &str, value: &Value) -> usize {
     // Memory used by a cell in addition to its text, in bytes.
     const CELL_OVERHEAD: usize = 64;
     let text = value.as_str().unwrap_or_default();
@@ -262,6 +262,6 @@ mod tests {
         assert!(admit("a"));
         assert!(!admit("a"), "two of one recipe");
         assert!(admit("b"));
-        assert!(!admit(&"x".repeat(MAX_ID + 1)));
+        assert!(!admit(&"x".repeat(MAX_ID_BYTES + 1)));
     }
 }

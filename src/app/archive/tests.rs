@@ -49,8 +49,8 @@ fn place(scratch: &Scratch) -> ArchivePaths {
 #[test]
 fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     let scratch = Scratch::new("unfit");
-    let place = place(&scratch);
-    let user = person(&place, 1);
+    let archive_paths = place(&scratch);
+    let user = person(&archive_paths, 1);
     let one = foreign::ForeignConversation {
         question: "Why?".into(),
         answer: "So.".into(),
@@ -62,9 +62,9 @@ fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
         title: "A title".into(),
         turns: vec![one],
     };
-    let mut import = conversations::HistoryImport::new(&place, &user).expect("a store");
+    let mut import = conversations::HistoryImport::new(&archive_paths, &user).expect("a store");
     let mut store = |copies: usize| {
-        let mut rows = import.imported(&thread).expect("rows");
+        let mut rows = import.build_thread(&thread).expect("rows");
         let answers = &mut rows.turns[0].stage_answers;
         *answers = answers.iter().cycle().take(copies).cloned().collect();
         import.batch.push(rows);
@@ -74,10 +74,10 @@ fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     // Two answers at the same position conflict.
     assert_eq!(store(2).refused, 1);
     let count = || {
-        let whose = user.clone();
+        let user_id = user.clone();
         let mut found = 0;
-        let read = place.store.read_now(move |db| {
-            archive::for_each_answer(db, &whose, |_, _| found += 1)?;
+        let read = archive_paths.store.read_now(move |db| {
+            archive::for_each_answer(db, &user_id, |_, _| found += 1)?;
             Ok(found)
         });
         read.expect("a store")
@@ -88,7 +88,7 @@ fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     assert_eq!(count(), 1);
 }
 
-fn person(place: &ArchivePaths, n: u128) -> UserId {
+fn person(archive_paths: &ArchivePaths, n: u128) -> UserId {
     let user = User {
         id: UserId::new(Timestamp::from_millis(1), n),
         email: format!("p{n}@example.com"),
@@ -100,7 +100,9 @@ fn person(place: &ArchivePaths, n: u128) -> UserId {
         password_hash: String::new(),
     };
     let id = user.id.clone();
-    let added = place.store.write_now(move |db| users::insert(db, &user));
+    let added = archive_paths
+        .store
+        .write_now(move |db| users::insert(db, &user));
     added.expect("an account");
     id
 }
@@ -134,8 +136,8 @@ fn lines(rows: &[Value]) -> Vec<u8> {
     rows.collect::<String>().into_bytes()
 }
 
-fn import(place: &ArchivePaths, user: &UserId, path: &Path) -> Result<Counts> {
-    place.import(user, path, &mut |_, _, _| ())
+fn import(archive_paths: &ArchivePaths, user: &UserId, path: &Path) -> Result<Counts> {
+    archive_paths.import(user, path, &mut |_, _, _| ())
 }
 
 fn count(counts: &Counts, name: &str) -> TableCount {
@@ -146,16 +148,20 @@ fn count(counts: &Counts, name: &str) -> TableCount {
 #[test]
 fn imported_rows_never_refer_to_another_users_data() {
     let scratch = Scratch::new("others");
-    let place = place(&scratch);
-    let (ada, bob) = (person(&place, 1), person(&place, 2));
+    let archive_paths = place(&scratch);
+    let (ada, bob) = (person(&archive_paths, 1), person(&archive_paths, 2));
     let lines_of = "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"},{\"role\":\"assistant\",\"content\":\"So.\"}]}";
     let old = scratch.0.join("old.jsonl");
     std::fs::write(&old, lines_of).expect("a file");
     assert_eq!(
-        count(&import(&place, &ada, &old).expect("taken"), "analyses").added,
+        count(
+            &import(&archive_paths, &ada, &old).expect("taken"),
+            "analyses"
+        )
+        .added,
         1
     );
-    let theirs = place.store.read_now(|db| {
+    let theirs = archive_paths.store.read_now(|db| {
         let mut ids = Vec::new();
         let mut tables = crate::store::archive::ARCHIVE_TABLES.iter();
         let table = tables
@@ -184,7 +190,7 @@ fn imported_rows_never_refer_to_another_users_data() {
             ("tables/votes.jsonl", lines(&[vote])),
         ],
     );
-    let counts = import(&place, &bob, &path).expect("taken");
+    let counts = import(&archive_paths, &bob, &path).expect("taken");
     for table in ["stage_answers", "votes"] {
         let count = count(&counts, table);
         assert_eq!((count.added, count.refused), (0, 1), "{table}");
@@ -194,8 +200,8 @@ fn imported_rows_never_refer_to_another_users_data() {
 #[test]
 fn unreadable_imported_rows_are_removed() {
     let scratch = Scratch::new("broken");
-    let place = place(&scratch);
-    let user = person(&place, 1);
+    let archive_paths = place(&scratch);
+    let user = person(&archive_paths, 1);
     let id = |n: u128| crate::domain::id::AnalysisId::new(Timestamp::from_millis(9), n).to_string();
     let row = |id: &str, plan: &str| {
         json!({
@@ -239,7 +245,7 @@ fn unreadable_imported_rows_are_removed() {
             ("documents/../../outside", b"x".to_vec()),
         ],
     );
-    let counts = import(&place, &user, &path).expect("taken");
+    let counts = import(&archive_paths, &user, &path).expect("taken");
     for table in ["analyses", "recipes", "patterns"] {
         let count = count(&counts, table);
         assert_eq!(count.added, 0, "{table}: {counts:?}");
@@ -260,13 +266,13 @@ fn unreadable_imported_rows_are_removed() {
 #[test]
 fn an_analysis_running_elsewhere_is_not_resumed_here() {
     let scratch = Scratch::new("open");
-    let place = place(&scratch);
-    let user = person(&place, 1);
+    let archive_paths = place(&scratch);
+    let user = person(&archive_paths, 1);
     let old = "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"},{\"role\":\"assistant\",\"content\":\"So.\"}]}";
     let file = scratch.0.join("old.jsonl");
     std::fs::write(&file, old).expect("a file");
-    import(&place, &user, &file).expect("taken");
-    let rows = place.store.read_now(|db| {
+    import(&archive_paths, &user, &file).expect("taken");
+    let rows = archive_paths.store.read_now(|db| {
         let mut rows = Vec::new();
         let table = crate::store::archive::ARCHIVE_TABLES.iter();
         let table = table.into_iter().find(|table| table.name == "analyses");
@@ -303,7 +309,7 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
             ROW_SCHEMA_VERSION,
             &[("tables/analyses.jsonl", rows)],
         );
-        let counts = import(&place, &user, &path).expect("taken");
+        let counts = import(&archive_paths, &user, &path).expect("taken");
         let count = count(&counts, "analyses");
         assert_eq!(
             (count.added, count.refused),
@@ -316,10 +322,10 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
 #[test]
 fn a_damaged_or_newer_archive_changes_nothing() {
     let scratch = Scratch::new("newer");
-    let place = place(&scratch);
-    let user = person(&place, 1);
+    let archive_paths = place(&scratch);
+    let user = person(&archive_paths, 1);
     let newer = archive(&scratch, ROW_SCHEMA_VERSION + 1, &[]);
-    let refused = import(&place, &user, &newer).expect_err("refused");
+    let refused = import(&archive_paths, &user, &newer).expect_err("refused");
     assert_eq!(refused.kind, Kind::Conflict);
     for bytes in [&b"[]\n"[..], b"{\n", b"{}{}\n", b"\xff\n"] {
         let path = archive(
@@ -327,7 +333,7 @@ fn a_damaged_or_newer_archive_changes_nothing() {
             ROW_SCHEMA_VERSION,
             &[("tables/analyses.jsonl", bytes.to_vec())],
         );
-        let refused = import(&place, &user, &path).expect_err("refused");
+        let refused = import(&archive_paths, &user, &path).expect_err("refused");
         assert_eq!(refused.kind, Kind::BadRequest, "{bytes:?}");
     }
     // Truncated at any point, it is refused or its complete part is imported, without a panic.
@@ -340,7 +346,7 @@ fn a_damaged_or_newer_archive_changes_nothing() {
     for length in (0..bytes.len()).step_by(7) {
         let cut = scratch.0.join("cut.tar.gz");
         std::fs::write(&cut, &bytes[..length]).expect("a file");
-        let _ = import(&place, &user, &cut);
+        let _ = import(&archive_paths, &user, &cut);
     }
 }
 
@@ -362,8 +368,8 @@ fn claude(id: usize) -> Value {
 #[test]
 fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
     let scratch = Scratch::new("zip");
-    let place = place(&scratch);
-    let user = person(&place, 1);
+    let archive_paths = place(&scratch);
+    let user = person(&archive_paths, 1);
     let first = json!([claude(1), claude(2)]).to_string();
     let second = json!([claude(3)]).to_string();
     let entries = [
@@ -373,20 +379,31 @@ fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
         ("user.json", &b"{}"[..]),
     ];
     let path = zipped(&scratch, &entries);
-    let counted = count(&import(&place, &user, &path).expect("taken"), "analyses");
+    let counted = count(
+        &import(&archive_paths, &user, &path).expect("taken"),
+        "analyses",
+    );
     assert_eq!((counted.added, counted.refused), (3, 0));
-    let counted = count(&import(&place, &user, &path).expect("taken"), "analyses");
+    let counted = count(
+        &import(&archive_paths, &user, &path).expect("taken"),
+        "analyses",
+    );
     assert_eq!((counted.added, counted.present), (0, 3));
-    let left = std::fs::read_dir(&place.scratch).expect("a folder").count();
+    let left = std::fs::read_dir(&archive_paths.scratch)
+        .expect("a folder")
+        .count();
     assert_eq!(left, 0, "temporary files are removed");
 
     let bytes = std::fs::read(&path).expect("a file");
     // The last bytes only indicate that there is no comment.
     for length in (0..bytes.len() - 4).step_by(11) {
         std::fs::write(&path, &bytes[..length]).expect("a file");
-        assert!(import(&place, &user, &path).is_err(), "{length} bytes");
+        assert!(
+            import(&archive_paths, &user, &path).is_err(),
+            "{length} bytes"
+        );
     }
     let without = zipped(&scratch, &[("user.json", b"{}")]);
-    let refused = import(&place, &user, &without).expect_err("refused");
+    let refused = import(&archive_paths, &user, &without).expect_err("refused");
     assert!(refused.public.contains("no conversations.json"));
 }

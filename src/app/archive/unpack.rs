@@ -53,12 +53,12 @@ struct KnownIds {
 /// `BadRequest` for a file that is not an archive or is damaged; `Conflict` for one of a newer version; `TooLarge`
 /// above a limit.
 pub(super) fn import_archive(
-    place: &ArchivePaths,
+    archive_paths: &ArchivePaths,
     user: &UserId,
     from: &Path,
     progress: Progress<'_>,
 ) -> Result<Counts> {
-    let mut ids = scan_ids(place, user, from)?;
+    let mut ids = scan_ids(archive_paths, user, from)?;
     let mut counts: BTreeMap<String, TableCount> = BTreeMap::new();
     let mut order = Vec::new();
     let mut tar = open_tar(from)?;
@@ -66,7 +66,7 @@ pub(super) fn import_archive(
         let entry = entry.map_err(unreadable_error)?;
         let name = name_of(&entry)?;
         if let Some(table) = table_of(&name).filter(|table| table.is_imported) {
-            let count = rows(place, user, table, entry, &mut ids, progress)?;
+            let count = import_rows(archive_paths, user, table, entry, &mut ids, progress)?;
             order.push(table.name.to_owned());
             counts.insert(table.name.to_owned(), count);
         } else if let Some(id) = name.strip_prefix(ORIGINALS_FOLDER) {
@@ -75,7 +75,7 @@ pub(super) fn import_archive(
                 order.push(label.to_owned());
             }
             let count = counts.entry(label.to_owned()).or_default();
-            match original(place, user, id, entry, &ids)? {
+            match import_original(archive_paths, user, id, entry, &ids)? {
                 Some(true) => count.added += 1,
                 Some(false) => count.refused += 1,
                 None => count.present += 1,
@@ -83,7 +83,7 @@ pub(super) fn import_archive(
             progress(label, count.added, 0);
         }
     }
-    remove_unreadable(place, user, &mut ids, &mut counts)?;
+    remove_unreadable(archive_paths, user, &mut ids, &mut counts)?;
     let counts = order.into_iter().map(|name| {
         let count = counts.get(&name).copied().unwrap_or_default();
         (name, count)
@@ -112,7 +112,7 @@ fn table_of(name: &str) -> Option<&'static ArchiveTable> {
 // First pass, before anything is changed: checks the limits and finds out which IDs are already in use here.
 // Entries are read raw, because the tar crate would read an extended name of any length into memory, and our
 // archives do not need one.
-fn scan_ids(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
+fn scan_ids(archive_paths: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
     let mut tar = open_tar(from)?;
     let mut entries = tar.entries().map_err(unreadable_error)?.raw(true);
     let first = entries
@@ -158,7 +158,7 @@ fn scan_ids(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds
             if number > MAX_IDS {
                 return Err(too_large_error("it is larger than any archive may be"));
             }
-            resolve_id_conflicts(place, user, table, &row, &mut ids)?;
+            resolve_id_conflicts(archive_paths, user, table, &row, &mut ids)?;
         }
     }
     Ok(ids)
@@ -166,7 +166,7 @@ fn scan_ids(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds
 
 // Maps an ID: itself, the ID of an existing item, or a new one.
 fn resolve_id_conflicts(
-    place: &ArchivePaths,
+    archive_paths: &ArchivePaths,
     user: &UserId,
     table: &'static ArchiveTable,
     row: &Map<String, Value>,
@@ -179,34 +179,34 @@ fn resolve_id_conflicts(
             .to_owned()
     };
     let (id, hash) = (text("id"), text("sha256"));
-    let (wanted, whose) = (id.clone(), user.clone());
-    let other = derived_id(user, &id);
-    let new = other.clone();
-    let read = place.store.read_now(move |db| {
-        let owner = archive::owner_of(db, table, &wanted)?;
-        let same = match table.name {
-            "documents" => crate::store::documents::by_sha(db, &whose, &hash)?,
+    let (archived_id, user_id) = (id.clone(), user.clone());
+    let replacement = derived_id(user, &id);
+    let new = replacement.clone();
+    let read = archive_paths.store.read_now(move |db| {
+        let owner = archive::owner_of(db, table, &archived_id)?;
+        let duplicate = match table.name {
+            "documents" => crate::store::documents::by_sha(db, &user_id, &hash)?,
             _ => None,
         };
-        let same = match same {
+        let duplicate = match duplicate {
             Some(document) => Some(document.id.to_string()),
             // Imported before, under the replacement ID.
             None => archive::owner_of(db, table, &new)?
-                .filter(|owner| owner == whose.as_str())
+                .filter(|owner| owner == user_id.as_str())
                 .map(|_| new),
         };
-        Ok((owner, same))
+        Ok((owner, duplicate))
     });
     match read? {
         (Some(owner), _) if owner == user.as_str() => _ = ids.present.insert(id),
         // The same bytes exist under another ID.
-        (_, Some(same)) => {
+        (_, Some(duplicate)) => {
             ids.present.insert(id.clone());
-            ids.renamed.insert(id, same);
+            ids.renamed.insert(id, duplicate);
         }
         // A pattern's ID is its name: the existing pattern keeps it.
         (Some(_), None) if table.name == "patterns" => _ = ids.present.insert(id),
-        (Some(_), None) => _ = ids.renamed.insert(id, other),
+        (Some(_), None) => _ = ids.renamed.insert(id, replacement),
         (None, None) => {}
     }
     Ok(())
@@ -232,15 +232,17 @@ fn derived_id(user: &UserId, id: &str) -> String {
     )
 }
 
-fn rows(
-    place: &ArchivePaths,
+fn import_rows(
+    archive_paths: &ArchivePaths,
     user: &UserId,
     table: &'static ArchiveTable,
     entry: Entry<'_, impl Read>,
     ids: &mut KnownIds,
     progress: Progress<'_>,
 ) -> Result<TableCount> {
-    let columns = place.store.read_now(|db| archive::columns(db, table))?;
+    let columns = archive_paths
+        .store
+        .read_now(|db| archive::columns(db, table))?;
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let (mut count, mut sizes) = (TableCount::default(), RowLimits::default());
     let mut lines = Lines::new(entry, table);
@@ -263,7 +265,7 @@ fn rows(
         if batch.is_empty() {
             return Ok(count);
         }
-        insert(place, user, table, batch, ids, &mut count)?;
+        insert_batch(archive_paths, user, table, batch, ids, &mut count)?;
         progress(table.name, count.added, 0);
     }
 }
@@ -287,50 +289,50 @@ fn row_fate(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> R
         return RowFate::Present;
     }
     let new = ids.renamed.get(id).map_or(id, String::as_str);
-    match ids.inserted.values().any(|put| put.contains(new)) {
+    match ids.inserted.values().any(|inserted| inserted.contains(new)) {
         true => RowFate::Insert,
         // Its parent belongs to another user or does not exist.
         false => RowFate::Refused,
     }
 }
 
-fn insert(
-    place: &ArchivePaths,
+fn insert_batch(
+    archive_paths: &ArchivePaths,
     user: &UserId,
     table: &'static ArchiveTable,
     batch: Vec<Map<String, Value>>,
     ids: &mut KnownIds,
     count: &mut TableCount,
 ) -> Result<()> {
-    let (whose, wanted) = (user.clone(), batch.len() as u64);
-    let put = place.store.write_now(move |db| {
-        let mut put = Vec::new();
+    let (user_id, batch_size) = (user.clone(), batch.len() as u64);
+    let inserted = archive_paths.store.write_now(move |db| {
+        let mut inserted = Vec::new();
         for mut row in batch {
             let id = row.get("id").and_then(Value::as_str).map(str::to_owned);
             if table.name == "recipes" {
-                free_name(db, &whose, &mut row)?;
+                make_name_unique(db, &user_id, &mut row)?;
             }
-            if !archive::insert_row(db, table, &whose, row)? {
+            if !archive::insert_row(db, table, &user_id, row)? {
                 continue;
             }
             match id.filter(|_| table.has_id) {
-                Some(id) if !archive::is_valid_row(db, table, &whose, &id) => {
-                    archive::remove_row(db, table, &whose, &id)?;
+                Some(id) if !archive::is_valid_row(db, table, &user_id, &id) => {
+                    archive::remove_row(db, table, &user_id, &id)?;
                 }
-                id => put.push(id),
+                id => inserted.push(id),
             }
         }
-        Ok(put)
+        Ok(inserted)
     })?;
-    count.added += put.len() as u64;
-    count.refused += wanted - put.len() as u64;
-    let known = ids.inserted.entry(table.name).or_default();
-    known.extend(put.into_iter().flatten());
+    count.added += inserted.len() as u64;
+    count.refused += batch_size - inserted.len() as u64;
+    let inserted_ids = ids.inserted.entry(table.name).or_default();
+    inserted_ids.extend(inserted.into_iter().flatten());
     Ok(())
 }
 
 // If the user already has a recipe with this name, keep both.
-fn free_name(
+fn make_name_unique(
     db: &crate::store::Writer,
     user: &UserId,
     row: &mut Map<String, Value>,
@@ -341,8 +343,8 @@ fn free_name(
         .take(crate::domain::recipe::MAX_NAME - 4)
         .collect();
     for number in 2..100 {
-        let taken = row.get("name").and_then(Value::as_str).unwrap_or_default();
-        if !archive::has_recipe(db, user, taken)? {
+        let current_name = row.get("name").and_then(Value::as_str).unwrap_or_default();
+        if !archive::has_recipe(db, user, current_name)? {
             break;
         }
         row.insert("name".to_owned(), Value::from(format!("{name} {number}")));
@@ -388,8 +390,8 @@ fn replace_ids(text: &str, renamed: &BTreeMap<String, String>) -> Option<String>
 
 // Stores an original if the hash matches, and this import inserted its document or the folder has lost the file.
 // `None`: already present, or unknown.
-fn original(
-    place: &ArchivePaths,
+fn import_original(
+    archive_paths: &ArchivePaths,
     user: &UserId,
     id: &str,
     entry: Entry<'_, impl Read>,
@@ -399,25 +401,25 @@ fn original(
     let is_new = ids
         .inserted
         .get("documents")
-        .is_some_and(|put| put.contains(new));
+        .is_some_and(|inserted| inserted.contains(new));
     let Some(document) = crate::domain::id::DocumentId::parse(new) else {
         return Ok(None);
     };
-    let path = place.documents.join(document.as_str());
+    let path = archive_paths.documents.join(document.as_str());
     if !is_new && path.exists() {
         return Ok(None);
     }
-    let whose = user.clone();
-    let wanted = document.clone();
-    let found = place
+    let user_id = user.clone();
+    let document_id = document.clone();
+    let found = archive_paths
         .store
-        .read_now(move |db| crate::store::documents::by_id(db, &whose, &wanted))?;
+        .read_now(move |db| crate::store::documents::by_id(db, &user_id, &document_id))?;
     let Some(row) = found else { return Ok(None) };
     let mut file = open_new(&path).map_err(Error::internal)?;
     // Removed again unless it is complete, matches its row, and has been synced to disk.
-    let kept = TemporaryFile::new(path);
+    let temporary = TemporaryFile::new(path);
     let mut hasher = sha256::Hasher::new();
-    let mut source = entry.take(place.max_bytes);
+    let mut source = entry.take(archive_paths.max_bytes);
     let mut buffer = vec![0; 64 << 10];
     loop {
         let read = source.read(&mut buffer).map_err(unreadable_error)?;
@@ -428,30 +430,30 @@ fn original(
         file.write_all(&buffer[..read]).map_err(Error::internal)?;
     }
     file.sync_all().map_err(Error::internal)?;
-    let is_it = hex(&hasher.finish()) == row.sha256;
-    if is_it {
-        kept.keep();
+    let is_match = hex(&hasher.finish()) == row.sha256;
+    if is_match {
+        temporary.keep();
     }
-    Ok(Some(is_it))
+    Ok(Some(is_match))
 }
 
 // Removes items whose children cannot all be read, since they would break every list.
 fn remove_unreadable(
-    place: &ArchivePaths,
+    archive_paths: &ArchivePaths,
     user: &UserId,
     ids: &mut KnownIds,
     counts: &mut BTreeMap<String, TableCount>,
 ) -> Result<()> {
     for table in archive::ARCHIVE_TABLES.iter().filter(|table| table.has_id) {
-        let Some(put) = ids.inserted.remove(table.name) else {
+        let Some(inserted) = ids.inserted.remove(table.name) else {
             continue;
         };
-        let whose = user.clone();
-        let removed = place.store.write_now(move |db| {
+        let user_id = user.clone();
+        let removed = archive_paths.store.write_now(move |db| {
             let mut removed = 0;
-            for id in put {
-                if !archive::are_valid_children(db, table, &whose, &id) {
-                    archive::remove_row(db, table, &whose, &id)?;
+            for id in inserted {
+                if !archive::are_valid_children(db, table, &user_id, &id) {
+                    archive::remove_row(db, table, &user_id, &id)?;
                     removed += 1;
                 }
             }

@@ -15,7 +15,7 @@ use crate::domain::id::UserId;
 use crate::extract::zip::{self, Zip};
 
 /// Maximum size of the ZIP file in bytes (128 MiB), since it is held in memory.
-const MAX_ZIP: u64 = 128 << 20;
+const MAX_ZIP_BYTES: u64 = 128 << 20;
 /// Maximum number of parts that hold conversations.
 const MAX_PARTS: usize = 64;
 
@@ -25,15 +25,15 @@ const MAX_PARTS: usize = 64;
 /// `BadRequest` if the file is damaged or has no conversations; `TooLarge` if it or they exceed a limit, before
 /// anything is changed.
 pub(super) fn import_zip(
-    place: &ArchivePaths,
+    archive_paths: &ArchivePaths,
     user: &UserId,
     mut from: File,
     progress: Progress<'_>,
 ) -> Result<Counts> {
-    if from.metadata().map_err(unreadable_error)?.len() > MAX_ZIP {
-        let most = MAX_ZIP >> 20;
+    if from.metadata().map_err(unreadable_error)?.len() > MAX_ZIP_BYTES {
+        let max_mib = MAX_ZIP_BYTES >> 20;
         return Err(too_large_error(format!(
-            "the ZIP file is larger than {most} MiB: unpack it, and import the conversations.json in it"
+            "the ZIP file is larger than {max_mib} MiB: unpack it, and import the conversations.json in it"
         )));
     }
     let mut bytes = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn import_zip(
     from.read_to_end(&mut bytes).map_err(unreadable_error)?;
     let zip = Zip::open(&bytes);
     // A damaged file would yield only some of the conversations, which would look like all of them.
-    if zip.repaired {
+    if zip.is_repaired {
         return Err(unreadable_error("the ZIP file is damaged"));
     }
     let is_wanted = |entry: &&zip::Entry| is_conversations(&entry.name);
@@ -57,27 +57,31 @@ pub(super) fn import_zip(
     }
     let parts = entries
         .into_iter()
-        .map(|entry| extract_part(place, &zip, entry));
+        .map(|entry| extract_part(archive_paths, &zip, entry));
     let parts = parts.collect::<Result<Vec<TemporaryFile>>>()?;
     // The parts are on disk; the ZIP file is no longer needed.
     drop(zip);
     drop(bytes);
     let paths: Vec<&Path> = parts.iter().map(TemporaryFile::path).collect();
-    conversations::import_conversations(place, user, &paths, progress)
+    conversations::import_conversations(archive_paths, user, &paths, progress)
 }
 
 /// Unpacks one part. The size declared by the file is not trusted.
-fn extract_part(place: &ArchivePaths, zip: &Zip<'_>, entry: &zip::Entry) -> Result<TemporaryFile> {
+fn extract_part(
+    archive_paths: &ArchivePaths,
+    zip: &Zip<'_>,
+    entry: &zip::Entry,
+) -> Result<TemporaryFile> {
     let name = crypto::hex(&crypto::random::<16>()?);
-    let part = TemporaryFile::new(place.scratch.join(format!("conversations-{name}")));
+    let part = TemporaryFile::new(archive_paths.scratch.join(format!("conversations-{name}")));
     let mut to = open_new(part.path()).map_err(Error::internal)?;
     let unusable = |why: &str| unreadable_error(format!("{}: {why}", entry.name));
     let stream = zip
         .stream(entry)
-        .map_err(|fault| unusable(fault.message()))?;
-    let mut stream = stream.take(pieces::MAX_FILE + 1);
+        .map_err(|error| unusable(error.message()))?;
+    let mut stream = stream.take(pieces::MAX_FILE_BYTES + 1);
     let read = std::io::copy(&mut stream, &mut to).map_err(|error| unusable(&error.to_string()))?;
-    match read > pieces::MAX_FILE {
+    match read > pieces::MAX_FILE_BYTES {
         true => Err(too_large_error(format!(
             "{} is too large once unpacked",
             entry.name

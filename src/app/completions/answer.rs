@@ -47,7 +47,7 @@ impl Completion {
             cost: self
                 .cost
                 .zip(other.cost)
-                .map(|(own, other)| own.saturating_add(other)),
+                .map(|(cost, other)| cost.saturating_add(other)),
             cached: self.cached && other.cached,
             is_stored: self.is_stored && other.is_stored,
             ..self
@@ -61,15 +61,15 @@ impl Completion {
     ///
     /// # Errors
     /// Returns an error with the reason if the run has no answer.
-    pub fn of(ended: &RunOutcome, passed_on: bool) -> Result<Self> {
-        let (outcome, plan) = (&ended.result, &ended.plan);
-        let answered = ended.answers.iter().filter(|answer| answer.answered());
+    pub fn from_outcome(run: &RunOutcome, is_passthrough: bool) -> Result<Self> {
+        let (outcome, plan) = (&run.result, &run.plan);
+        let answered = run.answers.iter().filter(|answer| answer.answered());
         let last = answered.clone().max_by_key(|answer| answer.stage);
         let calls = last.map_or(&[][..], |answer| &answer.calls);
         let text = match (outcome.status, &outcome.synthesis) {
             (Status::Completed, Some(text)) => text.clone(),
             (Status::Completed, None) if !calls.is_empty() => String::new(),
-            _ => return Err(failure(ended, passed_on)),
+            _ => return Err(failure(run, is_passthrough)),
         };
         if let Some(format) = &plan.format
             && calls.is_empty()
@@ -78,39 +78,40 @@ impl Completion {
             let why = format!("the answer does not match the requested schema: {why}");
             return Err(Error::new(Kind::UpstreamFailed, why));
         }
-        let is_priced = ended.answers.iter().all(|answer| {
-            let earlier = answer.earlier.iter().map(|one| one.cost);
+        let is_priced = run.answers.iter().all(|answer| {
+            let earlier = answer.earlier.iter().map(|earlier_call| earlier_call.cost);
             earlier.chain([answer.cost]).all(|cost| cost.is_some())
         });
-        let own = last.filter(|_| passed_on);
+        let passthrough_answer = last.filter(|_| is_passthrough);
         Ok(Self {
             text,
-            reasoning: own.map_or_else(String::new, |answer| answer.reasoning.clone()),
+            reasoning: passthrough_answer
+                .map_or_else(String::new, |answer| answer.reasoning.clone()),
             calls: calls.to_vec(),
-            extras: own.map_or_else(Extras::default, |answer| answer.extras.clone()),
+            extras: passthrough_answer.map_or_else(Extras::default, |answer| answer.extras.clone()),
             finish: last
                 .and_then(|answer| answer.finish)
                 .unwrap_or(Finish::Stop),
             usage: outcome.totals.usage,
             cost: is_priced.then_some(outcome.totals.cost_usd),
-            is_stored: ended.unstored.is_none(),
+            is_stored: run.unstored.is_none(),
             cached: last.is_some() && answered.clone().all(|answer| answer.cached),
             dropped: last.map_or_else(Vec::new, |answer| answer.dropped.clone()),
             panel: plan.members.iter().map(Member::name).collect(),
-            vote: vote(ended),
+            vote: vote(run),
         })
     }
 }
 
-fn vote(ended: &RunOutcome) -> Option<String> {
-    if ended.plan.arrangement != Arrangement::Vote {
+fn vote(run: &RunOutcome) -> Option<String> {
+    if run.plan.arrangement != Arrangement::Vote {
         return None;
     }
     let StoredVote {
         outcome,
         skipped_members: not_asked,
         ..
-    } = StoredVote::of(&ended.plan, &ended.answers)?;
+    } = StoredVote::recount(&run.plan, &run.answers)?;
     let (votes, cast) = (outcome.winner().voters.len(), outcome.count.votes_cast());
     let unasked = match not_asked.len() {
         0 => String::new(),
@@ -124,32 +125,32 @@ fn vote(ended: &RunOutcome) -> Option<String> {
 
 // Reports every member's error; the kind is that of the first one, because a panel fails only if all members have
 // failed.
-fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
-    let errors = ended.answers.iter();
+fn failure(run: &RunOutcome, is_passthrough: bool) -> Error {
+    let errors = run.answers.iter();
     let errors = errors.filter_map(|answer| Some((&answer.model, answer.error.as_ref()?)));
     let messages = errors
         .clone()
         .map(|(model, error)| format!("{model}: {}", error.detail));
     let messages = messages.collect::<Vec<_>>().join("; ");
-    let why = match (messages.is_empty(), &ended.result.error) {
+    let why = match (messages.is_empty(), &run.result.error) {
         (false, _) => messages,
         (true, Some(error)) => error.clone(),
         (true, None) => "no answer was written".to_owned(),
     };
     // A vote without a result failed for its own reason, even if a member failed as well.
-    let is_vote = ended.plan.arrangement == Arrangement::Vote;
-    let has_votes = is_vote && ended.answers.iter().any(|answer| answer.answered());
-    let (why, error) = match &ended.result.error {
+    let is_vote = run.plan.arrangement == Arrangement::Vote;
+    let has_votes = is_vote && run.answers.iter().any(|answer| answer.answered());
+    let (why, error) = match &run.result.error {
         Some(reason) if has_votes => (reason.clone(), None),
         _ => (why, errors.map(|(_, error)| error).next()),
     };
     let Some(error) = error else {
         // No call was made and none failed: the budget did not allow even the first one.
-        return match ended.answers.is_empty() && ended.result.status == Status::Failed {
+        return match run.answers.is_empty() && run.result.status == Status::Failed {
             true => Error::new(Kind::BudgetExceeded, why)
                 .resolve("ask less, or wait until the budget resets"),
             false => {
-                let cost = ended.result.totals.cost_usd.dollars();
+                let cost = run.result.totals.cost_usd.dollars();
                 let unanswered = Error::new(Kind::Unavailable, why)
                     .resolve(format!("the models have answered, at a cost of ${cost:.6}"));
                 Error {
@@ -162,7 +163,7 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
     let kind = Kind::of_call(error.kind);
     let mut messages = Error::new(kind, why);
     // A panel's failure is Quire's own.
-    messages.upstream_status = error.client_visible_status().filter(|_| passed_on);
+    messages.upstream_status = error.client_visible_status().filter(|_| is_passthrough);
     messages.retry_after = error
         .retry_after_ms
         .map(Duration::from_millis)

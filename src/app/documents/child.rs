@@ -119,24 +119,25 @@ struct ChildProcess {
 impl RunningChildren {
     /// Stops all processes, including any that are started later.
     pub fn stop(&self) {
-        let mut at_work = lock(&self.guard);
-        at_work.stopped = true;
-        at_work.children.iter().for_each(|one| one.interrupt());
+        let mut guard = lock(&self.guard);
+        guard.stopped = true;
+        guard.children.iter().for_each(|child| child.interrupt());
     }
 
     /// Stops the processes of one user.
     pub fn stop_of(&self, user: &UserId) {
-        let at_work = lock(&self.guard);
-        let own = at_work.children.iter();
-        own.filter(|one| one.user.as_ref() == Some(user))
-            .for_each(|one| one.interrupt());
+        let guard = lock(&self.guard);
+        let children = guard.children.iter();
+        children
+            .filter(|child| child.user.as_ref() == Some(user))
+            .for_each(|child| child.interrupt());
     }
 
     /// Returns the users whose files are being read.
     pub fn users(&self) -> Vec<UserId> {
-        let at_work = lock(&self.guard);
-        let users = at_work.children.iter();
-        users.filter_map(|one| one.user.clone()).collect()
+        let guard = lock(&self.guard);
+        let users = guard.children.iter();
+        users.filter_map(|child| child.user.clone()).collect()
     }
 
     /// Waits until a process has been started since the last call. Supports one waiter at a time.
@@ -145,24 +146,24 @@ impl RunningChildren {
     }
 
     fn add(&self, child: Child, user: Option<UserId>) -> Arc<ChildProcess> {
-        let one = Arc::new(ChildProcess {
+        let process = Arc::new(ChildProcess {
             child: Mutex::new(child),
             user,
             interrupted: AtomicBool::new(false),
             is_late: AtomicBool::new(false),
         });
-        let mut at_work = lock(&self.guard);
-        at_work.children.push(one.clone());
+        let mut guard = lock(&self.guard);
+        guard.children.push(process.clone());
         self.arrived.notify_one();
-        if at_work.stopped {
-            one.interrupt();
+        if guard.stopped {
+            process.interrupt();
         }
-        one
+        process
     }
 
-    fn remove(&self, one: &Arc<ChildProcess>) {
-        let mut at_work = lock(&self.guard);
-        at_work.children.retain(|other| !Arc::ptr_eq(other, one));
+    fn remove(&self, process: &Arc<ChildProcess>) {
+        let mut guard = lock(&self.guard);
+        guard.children.retain(|other| !Arc::ptr_eq(other, process));
     }
 }
 
@@ -243,10 +244,10 @@ impl ChildReader {
         }
         let job = self.budget.job(name, encoding);
         let (file, seconds) = (File::open(path)?, self.budget.wall_seconds());
-        let ended = self.run(&reading(&job)?, file.into(), seconds, |out| {
+        let outcome = self.run(&reading(&job)?, file.into(), seconds, |out| {
             read_frames(out, self.budget.text, &self.progress, take)
         })?;
-        Ok(ended.unwrap_or_else(|early| self.killed_exit(&early)))
+        Ok(outcome.unwrap_or_else(|early| self.killed_exit(&early)))
     }
 
     /// Renders the image of a page that has no text: its media type and its base64-encoded bytes. Blocks.
@@ -259,14 +260,14 @@ impl ChildReader {
             ..self.budget.job("", None)
         };
         let (file, seconds) = (File::open(path)?, self.budget.wall_seconds());
-        let picture = self.run(&reading(&job)?, file.into(), seconds, |out| {
+        let rendered = self.run(&reading(&job)?, file.into(), seconds, |out| {
             let frame = ReportFrame::read(&mut BufReader::with_capacity(64 << 10, out))?;
             Ok(Some(match frame {
                 Some(ReportFrame::Picture { media_type, base64 }) => Some((media_type, base64)),
                 _ => None,
             }))
         })?;
-        Ok(picture.unwrap_or(None))
+        Ok(rendered.unwrap_or(None))
     }
 
     /// Starts a process with `input` on its stdin and passes its stdout to `listen`, which returns the outcome, or
@@ -290,12 +291,12 @@ impl ChildReader {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let (out, said) = (child.stdout.take(), child.stderr.take());
+        let (out, stderr) = (child.stdout.take(), child.stderr.take());
         let process = self.running.add(child, self.user.clone());
         let watchdog = start_watchdog(process.clone(), seconds);
         // Both pipes are read concurrently: a process that fills one while we wait on the other would block
         // forever.
-        let complaint = said.map(collect_stderr).transpose();
+        let complaint = stderr.map(collect_stderr).transpose();
         let end = match (&complaint, &watchdog) {
             (Ok(_), Ok(_)) => out.map_or(Ok(None), listen),
             _ => Ok(None),
@@ -305,7 +306,7 @@ impl ChildReader {
         let status = process.collect();
         self.running.remove(&process);
         drop(watchdog?);
-        let complaint = complaint?.and_then(|aside| aside.join().ok());
+        let complaint = complaint?.and_then(|thread| thread.join().ok());
         match end {
             Ok(Some(end)) => Ok(Ok(end)),
             _ if process.interrupted.load(Ordering::Acquire) => {
@@ -348,7 +349,7 @@ const WATCHDOG_MARGIN: Duration = Duration::from_secs(5);
 
 // A process can ignore its own time limit, which is a signal. Dropping the sender ends the watchdog.
 fn start_watchdog(process: Arc<ChildProcess>, seconds: u32) -> io::Result<mpsc::Sender<()>> {
-    let (ended, watch) = mpsc::channel();
+    let (outcome, watch) = mpsc::channel();
     let limit = Duration::from_secs(seconds.into()) + WATCHDOG_MARGIN;
     std::thread::Builder::new()
         .name("quire-watchdog".into())
@@ -358,11 +359,11 @@ fn start_watchdog(process: Arc<ChildProcess>, seconds: u32) -> io::Result<mpsc::
                 process.stop_late();
             }
         })?;
-    Ok(ended)
+    Ok(outcome)
 }
 
 // Reads the process's stderr to the end on a separate thread; only the beginning is kept.
-fn collect_stderr(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
+fn collect_stderr(mut stderr: ChildStderr) -> io::Result<JoinHandle<String>> {
     /// Maximum number of bytes of stderr that are kept.
     const MAX_STDERR_BYTES: u64 = 4_096;
     std::thread::Builder::new()
@@ -370,11 +371,11 @@ fn collect_stderr(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
         .stack_size(64 << 10)
         .spawn(move || {
             let mut complaint = Vec::new();
-            let _ = said
+            let _ = stderr
                 .by_ref()
                 .take(MAX_STDERR_BYTES)
                 .read_to_end(&mut complaint);
-            let _ = io::copy(&mut said, &mut io::sink());
+            let _ = io::copy(&mut stderr, &mut io::sink());
             String::from_utf8_lossy(&complaint).into_owned()
         })
 }
@@ -390,7 +391,7 @@ pub(super) mod signals {
 // more has been compromised by its file.
 fn read_frames(
     out: impl Read,
-    most: usize,
+    max_bytes: usize,
     progress: &ReadProgress,
     take: &mut dyn FnMut(PageText) -> bool,
 ) -> io::Result<Option<ChildExit>> {
@@ -410,7 +411,7 @@ fn read_frames(
                 };
                 // Our own reader sends no page without text, so count such a page as well.
                 received += page.text.len().max(1);
-                if received > most {
+                if received > max_bytes {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
                 if !take(page) {
@@ -431,13 +432,13 @@ fn read_frames(
 /// Library tests have no executable to start.
 #[cfg(test)]
 fn read_in_process(
-    room: &ReadBudget,
+    budget: &ReadBudget,
     path: &Path,
     (name, encoding): (&str, Option<&str>),
     take: &mut dyn FnMut(PageText) -> bool,
 ) -> io::Result<ChildExit> {
     let bytes = std::fs::read(path)?;
-    let job = room.job(name, encoding);
+    let job = budget.job(name, encoding);
     let input = crate::extract::FileInput {
         bytes: &bytes,
         name,

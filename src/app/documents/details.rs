@@ -51,12 +51,15 @@ impl DocumentService {
     /// having none.
     pub async fn page(&self, user: &UserId, id: &DocumentId, number: u32) -> Result<PageView> {
         let document = self.show(user, id).await?;
-        let (owner, one) = (user.clone(), id.clone());
+        let (owner, document_id) = (user.clone(), id.clone());
         let (page, neighbors) = self
             .store
             .read(move |db| {
-                let page = documents::page_of(db, &owner, &one, number)?;
-                Ok((page, documents::pages_around(db, &owner, &one, number)?))
+                let page = documents::page_of(db, &owner, &document_id, number)?;
+                Ok((
+                    page,
+                    documents::pages_around(db, &owner, &document_id, number)?,
+                ))
             })
             .await?;
         let gap = document.gaps.iter().find(|gap| gap.page == number).cloned();
@@ -210,18 +213,18 @@ impl DocumentService {
         &self,
         user: &UserId,
         ids: &[DocumentId],
-        most: usize,
+        limit: usize,
     ) -> Result<(Vec<PlanImage>, usize)> {
-        let mut pictures = Vec::new();
+        let mut images = Vec::new();
         let mut more = 0;
         for id in ids {
             let document = self.show(user, id).await?;
             for gap in document.gaps.iter().filter(|gap| gap.picture) {
-                if pictures.len() == most {
+                if images.len() == limit {
                     more += 1;
                     continue;
                 }
-                pictures.push(PlanImage {
+                images.push(PlanImage {
                     document: document.id.clone(),
                     name: format!("{}, page {}", document.name, gap.page),
                     content_type: String::new(),
@@ -229,6 +232,6 @@ impl DocumentService {
                 });
             }
         }
-        Ok((pictures, more))
+        Ok((images, more))
     }
 }

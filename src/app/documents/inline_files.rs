@@ -39,13 +39,13 @@ impl ReadingPermits {
 
     // Returns the user's semaphore, which is dropped once none of the user's files is being read or waiting.
     fn of(&self, user: &UserId) -> Arc<Semaphore> {
-        let mut own = self.per_user.lock().unwrap_or_else(PoisonError::into_inner);
-        own.retain(|_, turn| turn.strong_count() > 0);
-        let found = own.get(user).and_then(Weak::upgrade);
+        let mut semaphores = self.per_user.lock().unwrap_or_else(PoisonError::into_inner);
+        semaphores.retain(|_, semaphore| semaphore.strong_count() > 0);
+        let found = semaphores.get(user).and_then(Weak::upgrade);
         found.unwrap_or_else(|| {
-            let turn = Arc::new(Semaphore::new(1));
-            own.insert(user.clone(), Arc::downgrade(&turn));
-            turn
+            let semaphore = Arc::new(Semaphore::new(1));
+            semaphores.insert(user.clone(), Arc::downgrade(&semaphore));
+            semaphore
         })
     }
 }
@@ -65,40 +65,43 @@ impl DocumentService {
     ///
     /// # Errors
     /// `BadRequest` if the file is not base64, cannot be read, or contains no text; `TooLarge` if it exceeds the
-    /// upload limit or has more text than `most`; `Unavailable` if the disk is full or the read is stopped.
+    /// upload limit or has more text than `max_bytes`; `Unavailable` if the disk is full or the read is stopped.
     pub async fn read_attached(
         &self,
         user: &UserId,
         (name, base64): (&str, &str),
-        most: usize,
+        max_bytes: usize,
     ) -> Result<String> {
-        let own = self.attachment_permits.of(user).acquire_owned().await;
-        let own = own.map_err(Error::internal)?;
+        let user_permit = self.attachment_permits.of(user).acquire_owned().await;
+        let user_permit = user_permit.map_err(Error::internal)?;
         let received = self.receive(name, base64).await?;
-        let turn = self.attachment_permits.global.clone().acquire_owned().await;
-        let turn = turn.map_err(Error::internal)?;
+        let global_permit = self.attachment_permits.global.clone().acquire_owned().await;
+        let global_permit = global_permit.map_err(Error::internal)?;
         let mut reader = self.reader.of(user);
-        reader.budget.text = reader.budget.text.min(most.saturating_add(READ_MARGIN));
-        let called = name.to_owned();
+        reader.budget.text = reader
+            .budget
+            .text
+            .min(max_bytes.saturating_add(READ_MARGIN));
+        let file_name = name.to_owned();
         let stop_on_drop = StopOnDrop(Arc::default());
         let is_dropped = stop_on_drop.0.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let (mut pages, mut size) = (Vec::new(), 0);
-            let ended = reader.read(received.path(), (&called, None), &mut |page| {
+            let outcome = reader.read(received.path(), (&file_name, None), &mut |page| {
                 size += page.text.len() + PAGE_OVERHEAD;
                 pages.push(page);
-                size <= most && !is_dropped.load(Relaxed)
+                size <= max_bytes && !is_dropped.load(Relaxed)
             });
             // Held until the process has ended, even if the request is gone.
-            drop((own, turn));
-            (ended, pages, size)
+            drop((user_permit, global_permit));
+            (outcome, pages, size)
         });
-        let (ended, pages, size) = reading.await.map_err(Error::internal)?;
+        let (outcome, pages, size) = reading.await.map_err(Error::internal)?;
         drop(stop_on_drop);
-        if size > most {
+        if size > max_bytes {
             return Err(too_much_text_error());
         }
-        match ended.map_err(stopped_error)? {
+        match outcome.map_err(stopped_error)? {
             ChildExit::Refused(_, why) => Err(unreadable_error(name, &why)),
             ChildExit::Read(_) | ChildExit::StoppedByReceiver => joined_text(name, &pages),
         }
@@ -152,11 +155,11 @@ fn joined_text(name: &str, pages: &[PageText]) -> Result<String> {
 }
 
 fn unreadable_error(name: &str, why: &str) -> Error {
-    let what = match name.is_empty() {
+    let subject = match name.is_empty() {
         true => "the document".to_owned(),
         false => format!("the document {name:?}"),
     };
-    Error::new(Kind::BadRequest, format!("{what} cannot be read: {why}"))
+    Error::new(Kind::BadRequest, format!("{subject} cannot be read: {why}"))
         .resolve("send a PDF or another document with text in it")
 }
 
@@ -169,14 +172,14 @@ mod tests {
     fn a_user_reads_one_file_at_a_time() {
         let user = |n| UserId::new(Timestamp::from_millis(1), n);
         let turns = ReadingPermits::new(2);
-        let own = turns.of(&user(1)).try_acquire_owned().expect("a turn");
+        let user_permit = turns.of(&user(1)).try_acquire_owned().expect("a turn");
         assert!(turns.of(&user(1)).try_acquire_owned().is_err());
         assert!(turns.of(&user(2)).try_acquire_owned().is_ok());
-        drop(own);
+        drop(user_permit);
         assert!(turns.of(&user(1)).try_acquire_owned().is_ok());
         // Users without a running read are not kept in memory.
-        let kept = turns.of(&user(3));
+        let semaphore = turns.of(&user(3));
         assert_eq!(turns.per_user.lock().expect("no panic").len(), 1);
-        drop(kept);
+        drop(semaphore);
     }
 }

@@ -371,20 +371,20 @@ impl DocumentService {
     pub async fn images_among(&self, user: &UserId, ids: &[DocumentId]) -> Result<Vec<PlanImage>> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
-            let mut pictures = Vec::new();
+            let mut images = Vec::new();
             for id in ids.iter().take(MAX_PER_QUESTION) {
                 let document = documents::by_id(db, &user, id)?;
                 let is_picture = |document: &Document| {
                     document.kind == PICTURE && document.status == DocumentStatus::Processed
                 };
-                pictures.extend(document.filter(is_picture).map(|document| PlanImage {
+                images.extend(document.filter(is_picture).map(|document| PlanImage {
                     document: document.id,
                     name: document.name,
                     content_type: document.content_type,
                     page: 0,
                 }));
             }
-            Ok(pictures)
+            Ok(images)
         });
         Ok(found.await?)
     }
@@ -416,7 +416,7 @@ impl DocumentService {
         let candidates = self
             .store
             .read(move |db| {
-                let asked = search::PassageSearch::with_meaning(&question, meaning.as_deref());
+                let search = search::PassageSearch::with_meaning(&question, meaning.as_deref());
                 let mut candidates: Vec<Candidate> = Vec::new();
                 for (index, id) in ids.iter().enumerate() {
                     if ids[..index].contains(id) {
@@ -425,7 +425,7 @@ impl DocumentService {
                     let Some(document) = documents::by_id(db, &user, id)? else {
                         return Ok(Err(id.clone()));
                     };
-                    candidates.push(asked.candidate(db, document, budget)?);
+                    candidates.push(search.candidate(db, document, budget)?);
                 }
                 Ok(Ok(candidates))
             })
@@ -447,15 +447,18 @@ impl DocumentService {
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let (store, data) = (self.store.clone(), self.folders.data.clone());
         let work = move || {
-            let (aside, back) = orphans::move_and_expire(&store, &data, now)?;
-            if aside > 0 {
+            let (moved, restored) = orphans::move_and_expire(&store, &data, now)?;
+            if moved > 0 {
                 let to = data.join(orphans::FOLDER_NAME);
                 let what =
                     "moved files without a row in the database aside: see quire orphans list";
-                log::warn(what, &[("count", &aside), ("to", &to.display())]);
+                log::warn(what, &[("count", &moved), ("to", &to.display())]);
             }
-            if back > 0 {
-                log::info("put back files that were moved aside", &[("count", &back)]);
+            if restored > 0 {
+                log::info(
+                    "put back files that were moved aside",
+                    &[("count", &restored)],
+                );
             }
             Ok(())
         };

@@ -10,25 +10,25 @@ pub fn sanitize_file_name(sent: &str) -> String {
         .rsplit(['/', '\\'])
         .find(|part| !part.trim().is_empty())
         .unwrap_or("");
-    let shown: String = last
+    let name: String = last
         .chars()
         .filter(|&c| !c.is_control() && !is_invisible(c))
         .collect();
-    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown = shown.trim_matches(['.', ' ']);
-    if shown.is_empty() {
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    let name = name.trim_matches(['.', ' ']);
+    if name.is_empty() {
         return "document".to_owned();
     }
-    if shown.chars().count() <= MAX_CHARS {
-        return shown.to_owned();
+    if name.chars().count() <= MAX_CHARS {
+        return name.to_owned();
     }
     // The extension shows the file type, so the middle is cut.
-    let ending: String = match shown.rsplit_once('.') {
+    let ending: String = match name.rsplit_once('.') {
         Some((_, ending)) if ending.chars().count() <= 16 => format!(".{ending}"),
         _ => String::new(),
     };
     let keep = MAX_CHARS - ending.chars().count();
-    shown.chars().take(keep).chain(ending.chars()).collect()
+    name.chars().take(keep).chain(ending.chars()).collect()
 }
 
 fn is_invisible(character: char) -> bool {

@@ -137,9 +137,9 @@ impl OcrProgram {
             .map_err(|why| format!("{shown} --list-langs {why}"))?;
         // The first line is a title.
         let installed: Vec<&str> = listed.lines().skip(1).map(str::trim).collect();
-        let wanted = settings.languages.iter().cloned();
+        let languages = settings.languages.iter().cloned();
         (found.languages, found.missing) =
-            wanted.partition(|name| installed.contains(&name.as_str()));
+            languages.partition(|name| installed.contains(&name.as_str()));
         if found.languages.is_empty() {
             return Err(format!(
                 "{shown} has none of the languages {}; installed are {}",
@@ -172,8 +172,8 @@ impl OcrProgram {
         let arguments = ["stdin", "stdout", "-l", &languages];
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = u32::try_from(self.settings.page_timeout.as_secs()).unwrap_or(u32::MAX);
-        let ended = self.run(reader, &arguments, file.into(), seconds)?;
-        Ok(ended.map(|text| visible_text(&text).trim().to_owned()))
+        let outcome = self.run(reader, &arguments, file.into(), seconds)?;
+        Ok(outcome.map(|text| visible_text(&text).trim().to_owned()))
     }
 
     fn run(
@@ -192,12 +192,12 @@ impl OcrProgram {
         };
         let arguments = [OCR_ARGUMENT.to_owned(), serde_json::to_string(&request)?];
         let mut output = Vec::new();
-        let ended = reader.run(&arguments, input, seconds, |out| {
+        let outcome = reader.run(&arguments, input, seconds, |out| {
             out.take(MAX_TEXT_BYTES + 1).read_to_end(&mut output)?;
             // Without an outcome, the exit status decides; output without end is one.
             Ok((output.len() as u64 > MAX_TEXT_BYTES).then_some(()))
         })?;
-        Ok(match ended {
+        Ok(match outcome {
             Ok(()) => Err(format!(
                 "printed more than {} KiB of text",
                 MAX_TEXT_BYTES >> 10

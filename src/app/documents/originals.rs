@@ -61,7 +61,7 @@ impl OriginalFiles {
         }
     }
 
-    /// Like `bring`, for async callers.
+    /// Like `fetch_blocking`, for async callers.
     ///
     /// # Errors
     /// `Unavailable` if the replica cannot deliver it now.

@@ -98,16 +98,16 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
     let mut found = Vec::new();
     for day in entries(&data.join(FOLDER_NAME))? {
         let since = name_of(&day);
-        for kin in [OrphanKind::Document, OrphanKind::Upload, OrphanKind::Log] {
-            for entry in entries(&day.path().join(kin.folder()))? {
+        for kind in [OrphanKind::Document, OrphanKind::Upload, OrphanKind::Log] {
+            for entry in entries(&day.path().join(kind.folder()))? {
                 let name = name_of(&entry);
-                if kin.owns(&name) {
+                if kind.owns(&name) {
                     found.push(Orphan {
                         bytes: size(&entry.path()),
                         path: entry.path(),
                         since: since.clone(),
                         name,
-                        kind: kin,
+                        kind,
                     });
                 }
             }
@@ -122,13 +122,14 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
 /// # Errors
 /// Returns an error if the store or a folder cannot be read.
 pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
-    let aside = list(data).map_err(from_io)?;
+    let orphans = list(data).map_err(from_io)?;
     let known = KnownFiles::read(store, data)?;
-    let moved = |id: &String| {
+    let is_moved_aside = |id: &String| {
         let is = |orphan: &Orphan| orphan.kind == OrphanKind::Document && orphan.name == *id;
-        aside.iter().any(is)
+        orphans.iter().any(is)
     };
-    let lacks = |id: &&String| !data.join("documents").join(id).exists() && !moved(id);
+    let is_missing =
+        |id: &&String| !data.join("documents").join(id).exists() && !is_moved_aside(id);
     let sizes = store.read_now(documents::sizes)?;
     let damaged = sizes.into_iter().filter_map(|(id, size)| {
         let bytes = fs::metadata(data.join("documents").join(id.as_str()))
@@ -138,9 +139,9 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     });
     Ok(FileComparison {
         damaged: damaged.collect(),
-        missing: known.documents.iter().filter(lacks).cloned().collect(),
+        missing: known.documents.iter().filter(is_missing).cloned().collect(),
         unowned: known.orphans().map(|(_, entry)| name_of(entry)).collect(),
-        orphans: aside,
+        orphans,
     })
 }
 
@@ -156,18 +157,18 @@ pub(super) fn move_and_expire(
     now: Timestamp,
 ) -> Result<(usize, usize)> {
     let known = KnownFiles::read(store, data)?;
-    let back = restore_owned(&known, data).map_err(from_io)?;
+    let restored = restore_owned(&known, data).map_err(from_io)?;
     deletion::finish_interrupted(&data.join("documents"), &known.documents).map_err(from_io)?;
-    let mut aside = 0;
-    for (kin, entry) in known.orphans() {
+    let mut moved = 0;
+    for (kind, entry) in known.orphans() {
         let path = entry.path();
-        if kin == OrphanKind::Upload && deletion::is_marked(&path) {
+        if kind == OrphanKind::Upload && deletion::is_marked(&path) {
             fs::remove_dir_all(&path).map_err(from_io)?;
         } else if path.exists() && !is_recent(&path, now) {
-            aside += usize::from(log_failed_move(move_aside(data, kin, &path, now), &path));
+            moved += usize::from(log_failed_move(move_aside(data, kind, &path, now), &path));
         }
     }
-    Ok((aside, back))
+    Ok((moved, restored))
 }
 
 /// Moves aside a log whose database is missing, before another database takes its place. Returns the new path.
@@ -195,12 +196,12 @@ pub(in crate::app) fn delete(
 ) -> Result<Vec<Orphan>> {
     let all = list(data).map_err(from_io)?;
     let known = KnownFiles::read(store, data)?;
-    let mut doomed = Vec::new();
+    let mut to_delete = Vec::new();
     for name in names {
-        let same = all.iter().filter(|orphan| orphan.name == *name);
-        let before = doomed.len();
-        doomed.extend(same.cloned());
-        if doomed.len() == before {
+        let matching = all.iter().filter(|orphan| orphan.name == *name);
+        let before = to_delete.len();
+        to_delete.extend(matching.cloned());
+        if to_delete.len() == before {
             let text = format!("{name} is not among the files that were moved aside");
             return Err(Error::new(Kind::Missing, text).resolve("see quire orphans list"));
         }
@@ -210,7 +211,7 @@ pub(in crate::app) fn delete(
             return Err(Error::new(Kind::Conflict, text));
         }
     }
-    if let Some(young) = doomed
+    if let Some(young) = to_delete
         .iter()
         .find(|orphan| !early && orphan.kept_until().is_none_or(|until| now < until))
     {
@@ -220,7 +221,7 @@ pub(in crate::app) fn delete(
         return Err(Error::new(Kind::Conflict, text)
             .resolve("add --early to delete it now; this cannot be undone"));
     }
-    for orphan in &doomed {
+    for orphan in &to_delete {
         match orphan.path.is_dir() {
             true => fs::remove_dir_all(&orphan.path),
             false => fs::remove_file(&orphan.path),
@@ -228,7 +229,7 @@ pub(in crate::app) fn delete(
         .map_err(from_io)?;
         drop_if_empty(&orphan.path);
     }
-    Ok(doomed)
+    Ok(to_delete)
 }
 
 /// The names in the database and the entries of the folders.
@@ -242,12 +243,12 @@ impl KnownFiles {
     fn read(store: &Store, data: &Path) -> Result<Self> {
         // Listed before the rows are read, so that a file stored in between is not in the list.
         let mut listed = Vec::new();
-        for kin in [OrphanKind::Document, OrphanKind::Upload] {
-            let all = entries(&data.join(kin.folder())).map_err(from_io)?;
-            listed.extend(all.into_iter().map(|entry| (kin, entry)));
+        for kind in [OrphanKind::Document, OrphanKind::Upload] {
+            let all = entries(&data.join(kind.folder())).map_err(from_io)?;
+            listed.extend(all.into_iter().map(|entry| (kind, entry)));
         }
         // Only names in Quire's own format; other programs' files are left alone.
-        listed.retain(|(kin, entry)| kin.owns(&name_of(entry)));
+        listed.retain(|(kind, entry)| kind.owns(&name_of(entry)));
         let ids = store.read_now(documents::ids)?;
         let sessions = store.read_now(uploads::ids)?;
         Ok(Self {
@@ -257,8 +258,8 @@ impl KnownFiles {
         })
     }
 
-    fn names(&self, kin: OrphanKind, name: &str) -> bool {
-        match kin {
+    fn names(&self, kind: OrphanKind, name: &str) -> bool {
+        match kind {
             OrphanKind::Document => self.documents.contains(name),
             OrphanKind::Upload => self.uploads.contains(name),
             OrphanKind::Log => false,
@@ -266,44 +267,44 @@ impl KnownFiles {
     }
 
     fn orphans(&self) -> impl Iterator<Item = (OrphanKind, &DirEntry)> {
-        let all = self.entries.iter().map(|(kin, entry)| (*kin, entry));
-        all.filter(|(kin, entry)| !self.names(*kin, &name_of(entry)))
+        let all = self.entries.iter().map(|(kind, entry)| (*kind, entry));
+        all.filter(|(kind, entry)| !self.names(*kind, &name_of(entry)))
     }
 }
 
 fn restore_owned(known: &KnownFiles, data: &Path) -> io::Result<usize> {
-    let mut back = 0;
+    let mut restored = 0;
     for orphan in list(data)? {
-        let home = data.join(orphan.kind.folder());
-        let place = home.join(&orphan.name);
+        let folder = data.join(orphan.kind.folder());
+        let target = folder.join(&orphan.name);
         // Never overwrites an existing file.
-        if known.names(orphan.kind, &orphan.name) && !place.exists() {
-            let moved = fs::rename(&orphan.path, &place).and_then(|()| sync_folder(&home));
-            back += usize::from(log_failed_move(moved, &orphan.path));
+        if known.names(orphan.kind, &orphan.name) && !target.exists() {
+            let outcome = fs::rename(&orphan.path, &target).and_then(|()| sync_folder(&folder));
+            restored += usize::from(log_failed_move(outcome, &orphan.path));
             drop_if_empty(&orphan.path);
         }
     }
-    Ok(back)
+    Ok(restored)
 }
 
-fn move_aside(data: &Path, kin: OrphanKind, from: &Path, now: Timestamp) -> io::Result<PathBuf> {
+fn move_aside(data: &Path, kind: OrphanKind, from: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let day: String = now.to_string().chars().take(10).collect();
-    let folder = data.join(FOLDER_NAME).join(day).join(kin.folder());
+    let folder = data.join(FOLDER_NAME).join(day).join(kind.folder());
     upload::private_folder(&folder)?;
     let name = from.file_name().unwrap_or_default().to_string_lossy();
     // Never overwrites an existing file. IDs are unique, but log names are not.
-    let most = if kin == OrphanKind::Log { 1000 } else { 1 };
-    let free = (1..=most)
+    let max_copies = if kind == OrphanKind::Log { 1000 } else { 1 };
+    let free = (1..=max_copies)
         .map(|number| match number {
             1 => folder.join(&*name),
             _ => folder.join(format!("{name}.{number}")),
         })
-        .find(|place| !place.exists());
-    let place = free.ok_or(ErrorKind::AlreadyExists)?;
-    fs::rename(from, &place)?;
+        .find(|target| !target.exists());
+    let target = free.ok_or(ErrorKind::AlreadyExists)?;
+    fs::rename(from, &target)?;
     sync_folder(&folder)?;
     sync_folder(from.parent().unwrap_or(data))?;
-    Ok(place)
+    Ok(target)
 }
 
 /// Logs a failed move. The file stays where it is, which does no harm.

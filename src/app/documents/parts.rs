@@ -25,12 +25,13 @@ impl DocumentService {
             let mut volume = DocumentSizes::default();
             for id in &ids {
                 let document = documents::by_id(db, &user, id)?;
-                let is_read = document.is_none_or(|one| one.status != DocumentStatus::Processing);
+                let is_read =
+                    document.is_none_or(|document| document.status != DocumentStatus::Processing);
                 match documents::text_size(db, &user, id)? {
                     _ if !is_read => return Ok(Err(not_ready_error(id))),
-                    Some(one) => {
-                        volume.chars += one.chars;
-                        volume.bytes += one.bytes;
+                    Some(document) => {
+                        volume.chars += document.chars;
+                        volume.bytes += document.bytes;
                     }
                     None => return Ok(Err(missing_error(id))),
                 }
@@ -62,10 +63,12 @@ impl DocumentService {
             let place = distinct.len();
             let mut next = 0;
             loop {
-                let (owner, one) = (user.clone(), id.clone());
+                let (owner, document_id) = (user.clone(), id.clone());
                 let slice = self
                     .store
-                    .read(move |db| passages::passages_from(db, &owner, &one, next, PAGE_SIZE))
+                    .read(move |db| {
+                        passages::passages_from(db, &owner, &document_id, next, PAGE_SIZE)
+                    })
                     .await?;
                 let Some(last) = slice.last() else { break };
                 next = last.ordinal + 1;
@@ -97,9 +100,9 @@ struct PartBuilder {
 }
 
 impl PartBuilder {
-    fn new(most: usize) -> Self {
+    fn new(max_tokens: usize) -> Self {
         Self {
-            max_tokens: most,
+            max_tokens,
             remaining: 0,
             total: 0,
             number: 0,
@@ -153,8 +156,8 @@ mod tests {
     #[test]
     fn parts_are_full_and_lose_nothing() {
         let id = DocumentId::new(Timestamp::from_millis(0), 0);
-        for (most, expected) in [(10_000, 1), (2_200, 5), (100, 10)] {
-            let mut parts = PartBuilder::new(most);
+        for (max_tokens, expected) in [(10_000, 1), (2_200, 5), (100, 10)] {
+            let mut parts = PartBuilder::new(max_tokens);
             for ordinal in 0..10 {
                 let passage = Passage {
                     ordinal,
@@ -167,7 +170,7 @@ mod tests {
                 parts.add(1, &id, "a", passage).expect("short");
             }
             let parts = parts.finish();
-            assert_eq!(parts.len(), expected, "{most}");
+            assert_eq!(parts.len(), expected, "{max_tokens}");
             let numbers: Vec<u32> = parts.iter().flatten().map(|source| source.number).collect();
             assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
             assert_eq!(

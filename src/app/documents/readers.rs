@@ -75,19 +75,19 @@ struct ReaderPoolState {
 }
 
 impl ReaderPool {
-    /// Creates a pool that reads up to `most` documents concurrently; `shelf` holds the originals.
+    /// Creates a pool that reads up to `max_readers` documents concurrently; `originals` holds the originals.
     pub fn new(
         store: Store,
-        shelf: OriginalFiles,
+        originals: OriginalFiles,
         (reader, ocr): (ChildReader, Arc<Ocr>),
-        most: usize,
+        max_readers: usize,
     ) -> Self {
         Self(Arc::new(ReaderPoolShared {
             store,
-            originals: shelf,
+            originals,
             reader,
             ocr,
-            max_readers: most,
+            max_readers,
             state: Mutex::default(),
             child_gone: Condvar::new(),
             ended: Notify::new(),
@@ -96,18 +96,15 @@ impl ReaderPool {
 
     /// Resolves when this document has been read. Must be called before `work`.
     pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<ReadOutcome> {
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let mut state = self.0.state();
         // Drop waiters that gave up on a document that will never be read because it was deleted first.
         state
             .waiting
-            .retain(|_, all| all.iter().any(|one| !one.sender.is_closed()));
+            .retain(|_, all| all.iter().any(|waiter| !waiter.sender.is_closed()));
         let all = state.waiting.entry(id.clone()).or_default();
-        all.push(Waiter {
-            sender: tell,
-            is_new,
-        });
-        told
+        all.push(Waiter { sender, is_new });
+        receiver
     }
 
     /// Returns the read progress of a document, 0 to 1; `None` if it is not being read or the total is unknown.
@@ -169,21 +166,21 @@ impl ReaderPoolShared {
         while let Some(document) = self.next() {
             let (id, user) = (document.id.clone(), document.user.clone());
             let work = std::panic::AssertUnwindSafe(|| self.read_with_retries(&document));
-            let settled = std::panic::catch_unwind(work)
+            let outcome = std::panic::catch_unwind(work)
                 .unwrap_or_else(|_| Err(Error::internal("reading a document panicked")));
             let mut state = self.state();
             state.turns.end(&user);
             state.progress.remove(&id);
             let stopping = state.stopping;
             let waiting = state.waiting.remove(&id).unwrap_or_default();
-            match settled {
-                Ok(settled) => {
+            match outcome {
+                Ok(outcome) => {
                     state.reading.retain(|other| *other != id);
                     drop(state);
                     self.ended.notify_one();
-                    for one in waiting {
+                    for waiter in waiting {
                         // A caller that has stopped waiting reads the document's status.
-                        let _ = one.sender.send(settled.clone());
+                        let _ = waiter.sender.send(outcome.clone());
                     }
                 }
                 Err(fault) if !stopping => {
@@ -215,7 +212,7 @@ impl ReaderPoolShared {
             state = self.state();
             match found {
                 Ok(mut waiting) => {
-                    waiting.retain(|one| !state.reading.contains(&one.id));
+                    waiting.retain(|document| !state.reading.contains(&document.id));
                     state.turns.update_waiting(&waiting);
                     match state.turns.next(&waiting, self.max_readers) {
                         Some(next) => {
@@ -228,7 +225,7 @@ impl ReaderPoolShared {
                             }
                             state = self.state();
                             state.turns.end(&next.user);
-                            state.reading.retain(|other| *other != next.id);
+                            state.reading.retain(|id| *id != next.id);
                         }
                         // More documents may have arrived during the query.
                         None if state.calls != calls => {}
@@ -273,8 +270,8 @@ impl ReaderPoolShared {
     }
 
     fn read_with_retries(&self, document: &Document) -> Result<ReadOutcome> {
-        let mut is_worth_it = |pause| self.wait(pause) && !self.is_locked(&document.user);
-        with_retries(&mut is_worth_it, &mut || self.read(document.clone()))
+        let mut should_retry = |pause| self.wait(pause) && !self.is_locked(&document.user);
+        with_retries(&mut should_retry, &mut || self.read(document.clone()))
     }
 
     // A server-side failure says nothing about the file, so its owner may have it read again.
@@ -336,12 +333,12 @@ impl ReaderPoolShared {
             return Ok(ReadOutcome::Stored);
         };
         // Only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
-        let is_told = |one: &Waiter| one.is_new && !one.sender.is_closed();
+        let is_waited_for = |waiter: &Waiter| waiter.is_new && !waiter.sender.is_closed();
         let waiting = |state: &ReaderPoolState| {
             state
                 .waiting
                 .get(&id)
-                .is_some_and(|all| all.iter().any(is_told))
+                .is_some_and(|all| all.iter().any(is_waited_for))
         };
         if !waiting(&self.state()) {
             return Ok(ReadOutcome::Stored);
@@ -372,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_single_disk_failure_is_retried() {
-        for (failures, goes_on, calls, succeeds) in [
+        for (failures, keeps_going, calls, succeeds) in [
             (0, true, 1, true),
             (1, true, 2, true),
             (3, true, 4, true),
@@ -383,7 +380,7 @@ mod tests {
             let outcome = with_retries(
                 &mut |pause| {
                     waited.push(pause);
-                    goes_on
+                    keeps_going
                 },
                 &mut || {
                     called += 1;

@@ -18,7 +18,7 @@ use crate::log;
 /// The recognized text of a document's scanned pages, by page number.
 pub(super) type RecognizedPages = BTreeMap<u32, String>;
 
-/// Recognizes the scanned pages listed in `report` and updates the report. Before each page, `goes_on` checks that
+/// Recognizes the scanned pages listed in `report` and updates the report. Before each page, `keeps_going` checks that
 /// the document still exists. Blocks.
 ///
 /// # Errors
@@ -28,7 +28,7 @@ pub(super) fn recognize(
     reader: &ChildReader,
     path: &Path,
     report: &mut ReadReport,
-    goes_on: &mut dyn FnMut() -> bool,
+    keeps_going: &mut dyn FnMut() -> bool,
 ) -> io::Result<RecognizedPages> {
     let mut pages = RecognizedPages::new();
     if report.kind == PICTURE {
@@ -50,7 +50,7 @@ pub(super) fn recognize(
             (report.gaps.iter_mut())
                 .filter(|gap| gap.picture)
                 .for_each(|gap| add_reason(gap, why));
-            settle(report, &pages);
+            move_recognized_pages(report, &pages);
             return Ok(pages);
         }
         Ocr::Ready(program) => program,
@@ -62,10 +62,10 @@ pub(super) fn recognize(
         is_picture: report.kind == PICTURE,
     };
     let count = report.gaps.iter().filter(|gap| gap.picture).count();
-    let mut room = reader.budget.text;
+    let mut remaining = reader.budget.text;
     let mut done = 0;
     for gap in report.gaps.iter_mut().filter(|gap| gap.picture) {
-        if !goes_on() {
+        if !keeps_going() {
             break;
         }
         let recognized = match done < program.max_pages() {
@@ -86,9 +86,11 @@ pub(super) fn recognize(
         };
         match recognized {
             Ok(text) if text.is_empty() => add_reason(gap, "OCR found no text"),
-            Ok(text) if text.len() > room => add_reason(gap, "the document's text is too long"),
+            Ok(text) if text.len() > remaining => {
+                add_reason(gap, "the document's text is too long")
+            }
             Ok(text) => {
-                room -= text.len();
+                remaining -= text.len();
                 pages.insert(gap.page, text);
             }
             Err(why) => add_reason(gap, &why),
@@ -96,7 +98,7 @@ pub(super) fn recognize(
         done += 1;
         reader.progress.set(done as u64, count as u64);
     }
-    settle(report, &pages);
+    move_recognized_pages(report, &pages);
     Ok(pages)
 }
 
@@ -131,7 +133,7 @@ fn add_reason(gap: &mut TextlessPage, why: &str) {
 }
 
 /// Moves the recognized pages from the gaps to the text.
-fn settle(report: &mut ReadReport, pages: &RecognizedPages) {
+fn move_recognized_pages(report: &mut ReadReport, pages: &RecognizedPages) {
     report.gaps.retain(|gap| !pages.contains_key(&gap.page));
     if report.kind == PICTURE {
         // The page of an image file cannot be rendered from it: the file itself is shown.

@@ -93,7 +93,7 @@ impl<'a> PassageSearch<'a> {
 
     /// Parses a question for a search by its words and its meaning.
     pub fn with_meaning(words: &'a str, meaning: Option<&'a QuestionMeaning>) -> Self {
-        let query = SearchQuery::of(words);
+        let query = SearchQuery::parse(words);
         Self {
             words,
             query,
@@ -111,19 +111,19 @@ impl<'a> PassageSearch<'a> {
         document: Document,
         budget: usize,
     ) -> store::Result<Candidate> {
-        let one = std::slice::from_ref(&document.id);
+        let ids = std::slice::from_ref(&document.id);
         // A passage costs at least its frame, so more than this could not be used.
-        let most = u32::try_from(budget / retrieval::PASSAGE_OVERHEAD + 1)
+        let limit = u32::try_from(budget / retrieval::PASSAGE_OVERHEAD + 1)
             .unwrap_or(u32::MAX)
             .min(MAX_SCANNED);
-        let first = passages::first_passages(db, &document.user, one, most)?;
-        let whole = (first.len() as u32) < most;
+        let first = passages::first_passages(db, &document.user, ids, limit)?;
+        let is_complete = (first.len() as u32) < limit;
         let hits = self.search_document(db, &document, MAX_RANKED)?;
         Ok(Candidate {
             id: document.id,
             name: document.name,
             passages: first.into_iter().map(|hit| hit.passage).collect(),
-            is_whole: whole,
+            is_whole: is_complete,
             hits,
         })
     }
@@ -132,19 +132,19 @@ impl<'a> PassageSearch<'a> {
         &self,
         db: &Reader,
         document: &Document,
-        most: u32,
+        limit: u32,
     ) -> store::Result<Vec<SearchHit>> {
-        let one = std::slice::from_ref(&document.id);
-        let found = self.hits(db, &document.user, Some(one), most)?;
+        let ids = std::slice::from_ref(&document.id);
+        let found = self.hits(db, &document.user, Some(ids), limit)?;
         if !found.is_empty() || !self.words.chars().any(is_ideograph) {
             return Ok(found);
         }
         // It may have been indexed before the index supported Chinese and Japanese.
-        let all = passages::first_passages(db, &document.user, one, MAX_SCANNED)?;
+        let all = passages::first_passages(db, &document.user, ids, MAX_SCANNED)?;
         let best = rank_by_pairs(self.words, all.iter().map(|hit| hit.passage.text.as_str()));
         Ok(best
             .into_iter()
-            .take(most as usize)
+            .take(limit as usize)
             .map(|index| all[index].clone())
             .collect())
     }
@@ -159,16 +159,16 @@ impl<'a> PassageSearch<'a> {
         db: &Reader,
         user: &UserId,
         documents: Option<&[DocumentId]>,
-        most: u32,
+        limit: u32,
     ) -> store::Result<Vec<SearchHit>> {
         let scope = PassageScope::of(db, user, documents)?;
-        let most = most as usize;
-        let found = word_hits(db, user, &scope, &self.query, most)?;
+        let limit = limit as usize;
+        let found = word_hits(db, user, &scope, &self.query, limit)?;
         let mut hits = match self.meaning {
             Some(meaning) => merge_meaning(db, user, &scope, found, meaning)?,
             None => found.hits.into_iter().map(|(_, hit)| hit).collect(),
         };
-        hits.truncate(most);
+        hits.truncate(limit);
         Ok(hits)
     }
 
@@ -193,7 +193,7 @@ fn word_hits(
     user: &UserId,
     scope: &PassageScope,
     query: &SearchQuery,
-    most: usize,
+    limit: usize,
 ) -> store::Result<WordHits> {
     let parts: Vec<String> = query.parts.iter().map(QueryPart::expression).collect();
     let statistics = TermStatistics {
@@ -217,20 +217,21 @@ fn word_hits(
     }
     let mut rows: Vec<(i64, (f64, u64))> = rows.into_iter().collect();
     rows.sort_by(|(a, (one, _)), (b, (other, _))| other.total_cmp(one).then(a.cmp(b)));
-    rows.truncate(most.max(MIN_RANKED));
+    rows.truncate(limit.max(MIN_RANKED));
     let covered = rows
         .iter()
         .map(|(_, (_, parts))| statistics.coverage(*parts));
     let coverage = covered.fold(0.0, f64::max);
     let mut found = Vec::new();
-    let mut places: HashMap<(DocumentId, u32), i64> = HashMap::new();
+    let mut rows_by_position: HashMap<(DocumentId, u32), i64> = HashMap::new();
     for (row, (_, parts)) in rows {
         if let Some(hit) = passages::by_row(db, user, row)? {
-            places.insert((hit.document.clone(), hit.passage.ordinal), row);
+            rows_by_position.insert((hit.document.clone(), hit.passage.ordinal), row);
             found.push(WeighedPassage { hit, parts });
         }
     }
-    let row_of = |hit: &SearchHit| places.get(&(hit.document.clone(), hit.passage.ordinal));
+    let row_of =
+        |hit: &SearchHit| rows_by_position.get(&(hit.document.clone(), hit.passage.ordinal));
     let hits = bm25::rank(found, query, &statistics).into_iter();
     Ok(WordHits {
         hits: hits.filter_map(|hit| Some((*row_of(&hit)?, hit))).collect(),
@@ -247,7 +248,7 @@ fn merge_meaning(
     found: WordHits,
     meaning: &QuestionMeaning,
 ) -> store::Result<Vec<SearchHit>> {
-    let sought = (&*meaning.model, &*meaning.vector);
+    let target = (&*meaning.model, &*meaning.vector);
     let mut rankings: Rankings<i64> = Rankings {
         words: found.hits.iter().map(|(row, _)| *row).collect(),
         is_weak: found.coverage < WEAK_COVERAGE,
@@ -255,7 +256,7 @@ fn merge_meaning(
     };
     let mut hits: HashMap<i64, SearchHit> = found.hits.into_iter().collect();
     if rankings.is_weak && !meaning.rewriting.is_empty() {
-        let query = SearchQuery::of(&meaning.rewriting);
+        let query = SearchQuery::parse(&meaning.rewriting);
         let rewritten = word_hits(db, user, scope, &query, MIN_RANKED)?;
         rankings.rewriting = rewritten.hits.iter().map(|(row, _)| *row).collect();
         for (row, hit) in rewritten.hits {
@@ -263,25 +264,27 @@ fn merge_meaning(
         }
     }
     let mut near: Vec<(i64, f32)> = match rankings.is_weak {
-        true => passage_vectors::nearest(db, scope, sought, MAX_NEIGHBORS)?,
+        true => passage_vectors::nearest(db, scope, target, MAX_NEIGHBORS)?,
         false => Vec::new(),
     };
     for &row in hits.keys() {
-        if near.iter().all(|(other, _)| *other != row)
-            && let Some(similarity) = passage_vectors::similarity_of(db, row, sought)?
+        if near.iter().all(|(similarity_b, _)| *similarity_b != row)
+            && let Some(similarity) = passage_vectors::similarity_of(db, row, target)?
         {
             near.push((row, similarity));
         }
     }
-    near.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
+    near.sort_by(|(a, similarity_a), (b, similarity_b)| {
+        similarity_b.total_cmp(similarity_a).then(a.cmp(b))
+    });
     rankings.meaning = near.into_iter().map(|(row, _)| row).collect();
-    let mut joined = Vec::new();
+    let mut fused = Vec::new();
     for (row, score) in rankings.fuse() {
         let hit = match hits.remove(&row) {
             Some(hit) => Some(hit),
             None => passages::by_row(db, user, row)?,
         };
-        joined.extend(hit.map(|hit| SearchHit { score, ..hit }));
+        fused.extend(hit.map(|hit| SearchHit { score, ..hit }));
     }
-    Ok(joined)
+    Ok(fused)
 }

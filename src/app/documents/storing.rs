@@ -33,8 +33,8 @@ pub(super) struct StoreJob {
 /// `TooFast` if too many of the user's documents are already waiting; `Forbidden` if the user has reached the
 /// maximum number of documents. Nothing is stored on failure.
 pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
-    if let Some(known) = find_existing(&job)? {
-        return Ok((known, false));
+    if let Some(existing) = find_existing(&job)? {
+        return Ok((existing, false));
     }
     let user = job.user.clone();
     let waiting = job
@@ -51,23 +51,24 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
         .and_then(|folder| folder.sync_all())
         .map_err(from_io)?;
     let row = document.clone();
-    let most = job.max_documents;
+    let max_documents = job.max_documents;
     let written = job.store.write_now(move |db| {
-        let fits = most == u32::MAX || documents::has_fewer(db, &row.user, most)?;
-        if fits {
+        let has_room =
+            max_documents == u32::MAX || documents::has_fewer(db, &row.user, max_documents)?;
+        if has_room {
             documents::insert(db, &row, &[], &[])?;
         }
-        Ok(fits)
+        Ok(has_room)
     });
     match written {
         Ok(true) => {
             blob.keep();
             Ok((document, true))
         }
-        Ok(false) => Err(too_many(most)),
+        Ok(false) => Err(too_many(max_documents)),
         // Another process stored the same bytes in the meantime.
         Err(StoreError::Conflict(_)) => find_existing(&job)?
-            .map(|known| (known, false))
+            .map(|existing| (existing, false))
             .ok_or_else(|| Error::internal("a document is there and is not")),
         Err(other) => Err(other.into()),
     }
@@ -81,8 +82,8 @@ pub(super) fn queue_full() -> Error {
     full
 }
 
-fn too_many(most: u32) -> Error {
-    let why = format!("without an account you can add {most} documents");
+fn too_many(max_documents: u32) -> Error {
+    let why = format!("without an account you can add {max_documents} documents");
     Error::new(Kind::Forbidden, why).resolve("delete one of them, or create an account")
 }
 

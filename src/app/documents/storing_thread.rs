@@ -72,17 +72,17 @@ impl BackgroundWorker {
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let job: WorkerJob = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(work));
-            let _ = answer.send(
+            let _ = sender.send(
                 result.unwrap_or_else(|_| Err(Error::internal("a document's work panicked"))),
             );
         });
         self.start()?;
         self.shared.state().push(user, job)?;
         self.shared.changed.notify_one();
-        answered
+        receiver
             .await
             .unwrap_or_else(|_| Err(Error::internal("the document thread dropped a job")))
     }
@@ -143,20 +143,23 @@ impl WorkerShared {
 impl WorkerState {
     fn push(&mut self, user: Option<UserId>, job: WorkerJob) -> Result<()> {
         let all: usize = self.waiting.values().map(VecDeque::len).sum();
-        let own = self.waiting.entry(user.clone()).or_default();
-        let refusal = match (user.is_some() && own.len() >= MAX_OWN, all >= MAX_WAITING) {
+        let user_jobs = self.waiting.entry(user.clone()).or_default();
+        let refusal = match (
+            user.is_some() && user_jobs.len() >= MAX_OWN,
+            all >= MAX_WAITING,
+        ) {
             (true, _) => Some(Kind::TooFast),
             (false, true) => Some(Kind::Unavailable),
             (false, false) => None,
         };
         if let Some(kind) = refusal {
-            if own.is_empty() {
+            if user_jobs.is_empty() {
                 self.waiting.remove(&user);
             }
-            return Err(busy(kind));
+            return Err(busy_error(kind));
         }
-        own.push_back(job);
-        if own.len() == 1 {
+        user_jobs.push_back(job);
+        if user_jobs.len() == 1 {
             self.turns.push_back(user);
         }
         Ok(())
@@ -164,9 +167,9 @@ impl WorkerState {
 
     fn pop(&mut self) -> Option<WorkerJob> {
         let user = self.turns.pop_front()?;
-        let own = self.waiting.get_mut(&user)?;
-        let job = own.pop_front();
-        match own.is_empty() {
+        let user_jobs = self.waiting.get_mut(&user)?;
+        let job = user_jobs.pop_front();
+        match user_jobs.is_empty() {
             true => _ = self.waiting.remove(&user),
             false => self.turns.push_back(user),
         }
@@ -174,7 +177,7 @@ impl WorkerState {
     }
 }
 
-fn busy(kind: Kind) -> Error {
+fn busy_error(kind: Kind) -> Error {
     let why = match kind {
         Kind::TooFast => "too many of your files are being uploaded at once",
         _ => "too many files are being uploaded at once",
@@ -212,23 +215,23 @@ mod tests {
 
     #[test]
     fn jobs_run_in_order_and_survive_a_panic() {
-        let desk = BackgroundWorker::default();
+        let worker = BackgroundWorker::default();
         runtime().block_on(async {
-            let broken: Result<()> = desk.run(|| panic!("on purpose")).await;
+            let broken: Result<()> = worker.run(|| panic!("on purpose")).await;
             assert_eq!(broken.map_err(|e| e.kind), Err(Kind::Internal));
-            assert_eq!(desk.run(|| Ok(7)).await, Ok(7));
+            assert_eq!(worker.run(|| Ok(7)).await, Ok(7));
         });
     }
 
     #[test]
     fn users_take_turns_and_none_fills_the_queue() {
-        let desk = BackgroundWorker::default();
+        let worker = BackgroundWorker::default();
         let (go, wait) = sync_channel::<()>(0);
-        let (begun, has_begun) = channel();
+        let (signal_started, has_begun) = channel();
         let (done, order) = channel();
         runtime().block_on(async {
-            let hold = desk.run(move || {
-                let _ = begun.send(());
+            let hold = worker.run(move || {
+                let _ = signal_started.send(());
                 Ok(wait.recv().is_ok())
             });
             assert_eq!(left(hold).await, None);
@@ -239,22 +242,22 @@ mod tests {
                 move || done.send(name).map_err(Error::internal)
             };
             for _ in 0..MAX_OWN {
-                assert_eq!(left(desk.run_for(&ada, note("ada"))).await, None);
+                assert_eq!(left(worker.run_for(&ada, note("ada"))).await, None);
             }
-            let refused = left(desk.run_for(&ada, note("ada"))).await;
+            let refused = left(worker.run_for(&ada, note("ada"))).await;
             assert_eq!(refused, Some(Kind::TooFast));
-            assert_eq!(left(desk.run_for(&bob, note("bob"))).await, None);
+            assert_eq!(left(worker.run_for(&bob, note("bob"))).await, None);
             for n in 0..MAX_WAITING - MAX_OWN - 1 {
                 assert_eq!(
-                    left(desk.run_for(&user(n as u128 + 3), || Ok(()))).await,
+                    left(worker.run_for(&user(n as u128 + 3), || Ok(()))).await,
                     None
                 );
             }
-            let refused = left(desk.run_for(&user(999), || Ok(()))).await;
+            let refused = left(worker.run_for(&user(999), || Ok(()))).await;
             assert_eq!(refused, Some(Kind::Unavailable));
             go.send(()).expect("the first job waits");
         });
-        drop(desk);
+        drop(worker);
         let order: Vec<_> = order.try_iter().collect();
         assert_eq!(order.len(), MAX_OWN + 1);
         assert_eq!(order[..2], ["ada", "bob"]);

@@ -23,13 +23,13 @@ fn user(n: u128) -> User {
 }
 
 /// A data folder with two users, removed at the end.
-struct House {
+struct Installation {
     path: PathBuf,
     store: Store,
     runtime: tokio::runtime::Runtime,
 }
 
-impl House {
+impl Installation {
     fn new() -> Self {
         let name = crate::crypto::random::<8>()
             .map(|bytes| crate::crypto::hex(&bytes))
@@ -80,7 +80,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for Installation {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.path);
     }
@@ -102,58 +102,67 @@ async fn send(
 
 #[test]
 fn a_document_is_stored_once_found_shown_and_fully_deleted() {
-    let house = House::new();
-    let documents = house.documents();
-    house.runtime.block_on(async {
+    let installation = Installation::new();
+    let documents = installation.documents();
+    installation.runtime.block_on(async {
         let (me, you) = (user(1).id, user(2).id);
         let text = b"# Lease\n\nThe tenant pays a deposit of 900 euros.";
-        let kept = send(&documents, 1, "../lease.md", text)
+        let stored = send(&documents, 1, "../lease.md", text)
             .await
             .expect("kept");
         assert_eq!(
-            (kept.name.as_str(), kept.kind.as_str(), kept.words),
+            (stored.name.as_str(), stored.kind.as_str(), stored.words),
             ("lease.md", "markdown", 9)
         );
         let again = send(&documents, 1, "copy.md", text).await.expect("known");
-        assert_eq!(again.id, kept.id);
+        assert_eq!(again.id, stored.id);
         let yours = send(&documents, 2, "lease.md", text).await.expect("kept");
-        assert_ne!(yours.id, kept.id);
-        assert_eq!((house.files("documents"), house.files("tmp")), (2, 0));
+        assert_ne!(yours.id, stored.id);
+        assert_eq!(
+            (installation.files("documents"), installation.files("tmp")),
+            (2, 0)
+        );
 
         let hits = documents
-            .search(&me, &kept.id, "deposits?", None)
+            .search(&me, &stored.id, "deposits?", None)
             .await
             .expect("a search");
         assert_eq!(hits.len(), 1);
         assert!(
             documents
-                .search(&me, &kept.id, "\" OR *", None)
+                .search(&me, &stored.id, "\" OR *", None)
                 .await
                 .expect("a search")
                 .is_empty()
         );
         let missing =
             |result: Result<()>| assert_eq!(result.map_err(|e| e.kind), Err(Kind::Missing));
-        missing(documents.show(&you, &kept.id).await.map(drop));
-        missing(documents.text(&you, &kept.id).await.map(drop));
+        missing(documents.show(&you, &stored.id).await.map(drop));
+        missing(documents.text(&you, &stored.id).await.map(drop));
         missing(
             documents
-                .search(&you, &kept.id, "deposit", None)
+                .search(&you, &stored.id, "deposit", None)
                 .await
                 .map(drop),
         );
-        missing(documents.content(&you, &kept.id).await.map(drop));
-        missing(documents.delete(&you, &kept.id).await);
+        missing(documents.content(&you, &stored.id).await.map(drop));
+        missing(documents.delete(&you, &stored.id).await);
         missing(
             documents
-                .passages_for(&you, std::slice::from_ref(&kept.id), "deposit", 9_000, None)
+                .passages_for(
+                    &you,
+                    std::slice::from_ref(&stored.id),
+                    "deposit",
+                    9_000,
+                    None,
+                )
                 .await
                 .map(drop),
         );
 
-        documents.delete(&me, &kept.id).await.expect("deleted");
-        missing(documents.show(&me, &kept.id).await.map(drop));
-        assert_eq!(house.files("documents"), 1);
+        documents.delete(&me, &stored.id).await.expect("deleted");
+        missing(documents.show(&me, &stored.id).await.map(drop));
+        assert_eq!(installation.files("documents"), 1);
         assert!(documents.text(&you, &yours.id).await.is_ok());
     });
 }
@@ -161,34 +170,34 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
 /// A server-side failure is not a property of the file, and recovering from it needs no restart.
 #[test]
 fn a_document_can_be_read_again_after_a_server_failure() {
-    let house = House::new();
-    let documents = house.documents();
-    house.runtime.block_on(async {
+    let installation = Installation::new();
+    let documents = installation.documents();
+    installation.runtime.block_on(async {
         let me = user(1).id;
-        let kept = send(&documents, 1, "a.txt", b"three little words")
+        let stored = send(&documents, 1, "a.txt", b"three little words")
             .await
             .expect("kept");
-        let original = house.path.join("documents").join(kept.id.as_str());
-        let aside = house.path.join("aside");
+        let original = installation.path.join("documents").join(stored.id.as_str());
+        let aside = installation.path.join("aside");
         std::fs::rename(&original, &aside).expect("away");
-        let failed = documents.read_again(&me, &kept.id, None).await;
+        let failed = documents.read_again(&me, &stored.id, None).await;
         let failed = failed.expect("a document");
         assert_eq!((failed.status, failed.pages), (DocumentStatus::Failed, 0));
         assert!(failed.message.contains("again"), "{}", failed.message);
-        let (_, pages) = documents.text(&me, &kept.id).await.expect("its text");
+        let (_, pages) = documents.text(&me, &stored.id).await.expect("its text");
         assert_eq!(pages, []);
 
         std::fs::rename(&aside, &original).expect("back");
-        let read = documents.read_again(&me, &kept.id, None).await;
+        let read = documents.read_again(&me, &stored.id, None).await;
         assert_eq!(read.expect("a document").words, 3);
     });
 }
 
 #[test]
 fn binary_files_are_rejected_and_files_without_words_are_kept_as_failed() {
-    let house = House::new();
-    let documents = house.documents();
-    house.runtime.block_on(async {
+    let installation = Installation::new();
+    let documents = installation.documents();
+    installation.runtime.block_on(async {
         for bytes in [&b"\x7FELF\0\0"[..], b"a\0b\0\0\0\x01\x02"] {
             let refused = send(&documents, 1, "innocent.txt", bytes)
                 .await
@@ -200,7 +209,10 @@ fn binary_files_are_rejected_and_files_without_words_are_kept_as_failed() {
                 "{public}"
             );
         }
-        assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
+        assert_eq!(
+            (installation.files("documents"), installation.files("tmp")),
+            (0, 0)
+        );
         let failed = send(&documents, 1, "blank.html", b"<html><script>x</script>")
             .await
             .expect("kept");
@@ -213,9 +225,9 @@ fn binary_files_are_rejected_and_files_without_words_are_kept_as_failed() {
 
 #[test]
 fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
-    let house = House::new();
-    let documents = house.documents();
-    house.runtime.block_on(async {
+    let installation = Installation::new();
+    let documents = installation.documents();
+    installation.runtime.block_on(async {
         let me = user(1).id;
         let mut long = "Nothing to see in this sentence of filler. ".repeat(1_000);
         long.insert_str(30_000, "\n\nThe zeppelin landed in Lakehurst.\n\n");
@@ -256,19 +268,19 @@ fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
 
 #[test]
 fn questions_without_spaces_find_passages() {
-    let house = House::new();
-    let documents = house.documents();
-    house.runtime.block_on(async {
+    let installation = Installation::new();
+    let documents = installation.documents();
+    installation.runtime.block_on(async {
         let me = user(1).id;
         let mut text = "这是一段与问题无关的文字，只是为了让文件变长。\n".repeat(400);
         text.push_str("租客须支付两个月的押金。\n");
-        let kept = send(&documents, 1, "租约.txt", text.as_bytes())
+        let stored = send(&documents, 1, "租约.txt", text.as_bytes())
             .await
             .expect("kept");
         let sources = documents
             .passages_for(
                 &me,
-                std::slice::from_ref(&kept.id),
+                std::slice::from_ref(&stored.id),
                 "押金是多少？",
                 3_000,
                 None,
@@ -278,7 +290,7 @@ fn questions_without_spaces_find_passages() {
         assert!(sources.iter().any(|source| source.text.contains("押金")));
         assert_eq!(
             documents
-                .search(&me, &kept.id, "押金", None)
+                .search(&me, &stored.id, "押金", None)
                 .await
                 .expect("a search")
                 .len(),
@@ -289,7 +301,7 @@ fn questions_without_spaces_find_passages() {
 
 #[test]
 fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
-    let house = House::new();
+    let installation = Installation::new();
     let text = "word ".repeat(500);
     let announced = UploadAnnouncement {
         file_name: "parts.txt".into(),
@@ -307,8 +319,8 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
             .expect("room");
         incoming.finish().await.expect("whole")
     };
-    let first = house.documents();
-    let id = house.runtime.block_on(async {
+    let first = installation.documents();
+    let id = installation.runtime.block_on(async {
         let id = first
             .announce(&me, announced.clone(), now())
             .await
@@ -343,8 +355,8 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
         id
     });
     drop(first);
-    let second = house.documents();
-    house.runtime.block_on(async {
+    let second = installation.documents();
+    installation.runtime.block_on(async {
         second.tidy(now()).await.expect("tidied");
         for number in [1, 0] {
             let received = part(&second, number).await;
@@ -355,15 +367,18 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
         }
         let document = second.finalize(&me, &id, now()).await.expect("whole");
         assert_eq!((document.size, document.words), (2_500, 500));
-        assert_eq!((house.files("uploads"), house.files("tmp")), (0, 0));
+        assert_eq!(
+            (installation.files("uploads"), installation.files("tmp")),
+            (0, 0)
+        );
         assert!(second.progress(&me, &id, now()).await.is_err());
     });
 }
 
 #[test]
 fn upload_announcements_are_validated_bounded_and_expire() {
-    let house = House::new();
-    let documents = house.documents();
+    let installation = Installation::new();
+    let documents = installation.documents();
     let me = user(1).id;
     let announced = |size, chunk_size, total_chunks| UploadAnnouncement {
         file_name: "a".into(),
@@ -371,7 +386,7 @@ fn upload_announcements_are_validated_bounded_and_expire() {
         chunk_size,
         total_chunks,
     };
-    house.runtime.block_on(async {
+    installation.runtime.block_on(async {
         for (size, chunk, total, expected) in [
             (0, 10, 0, Kind::BadInput),
             (10, 0, 1, Kind::BadInput),
@@ -409,29 +424,33 @@ fn upload_announcements_are_validated_bounded_and_expire() {
 
 #[test]
 fn only_orphans_are_moved_aside() {
-    let house = House::new();
-    drop(house.documents());
+    let installation = Installation::new();
+    drop(installation.documents());
     let orphan = DocumentId::new(now(), 77);
-    std::fs::write(house.path.join("documents").join(orphan.as_str()), b"x").expect("written");
-    std::fs::write(house.path.join("documents/README"), b"x").expect("written");
-    std::fs::write(house.path.join("tmp/half"), b"x").expect("written");
-    super::clear_temporary(&house.path);
-    assert_eq!(house.files("tmp"), 0);
-    let documents = house.documents();
-    house.runtime.block_on(async {
-        let kept = send(&documents, 1, "a.txt", b"words").await.expect("kept");
+    std::fs::write(
+        installation.path.join("documents").join(orphan.as_str()),
+        b"x",
+    )
+    .expect("written");
+    std::fs::write(installation.path.join("documents/README"), b"x").expect("written");
+    std::fs::write(installation.path.join("tmp/half"), b"x").expect("written");
+    super::clear_temporary(&installation.path);
+    assert_eq!(installation.files("tmp"), 0);
+    let documents = installation.documents();
+    installation.runtime.block_on(async {
+        let stored = send(&documents, 1, "a.txt", b"words").await.expect("kept");
         documents.tidy(now()).await.expect("tidied");
         assert!(
             documents
-                .content(&user(1).id, &kept.id)
+                .content(&user(1).id, &stored.id)
                 .await
                 .expect("there")
                 .1
                 .exists()
         );
     });
-    assert_eq!(house.files("documents"), 2);
-    let aside = super::orphans::list(&house.path).expect("listed");
+    assert_eq!(installation.files("documents"), 2);
+    let aside = super::orphans::list(&installation.path).expect("listed");
     let names: Vec<_> = aside.iter().map(|orphan| orphan.name.as_str()).collect();
     assert_eq!(names, [orphan.as_str()]);
 }
@@ -439,13 +458,16 @@ fn only_orphans_are_moved_aside() {
 #[test]
 fn attached_text_over_the_request_limit_is_rejected() {
     use base64::Engine as _;
-    let house = House::new();
-    let documents = house.documents();
+    let installation = Installation::new();
+    let documents = installation.documents();
     let file = base64::engine::general_purpose::STANDARD.encode("All of it is thin.\n".repeat(500));
     let id = user(1).id;
     let read = |most| {
         let reading = documents.read_attached(&id, ("a.txt", &file), most);
-        house.runtime.block_on(reading).map_err(|error| error.kind)
+        installation
+            .runtime
+            .block_on(reading)
+            .map_err(|error| error.kind)
     };
     assert!(read(20_000).is_ok());
     assert_eq!(read(5_000), Err(Kind::TooLarge));

@@ -35,8 +35,8 @@ pub(super) fn read_document(
     let reader = reader.of(&document.user);
     let mut read = store_pages(store, &reader, &document, path, RecognizedPages::new())?;
     if let (ChildExit::Read(report), true) = (&mut read.ended, read.outcome) {
-        let mut goes_on = || exists(store, &document);
-        let scanned = scans::recognize(ocr, &reader, path, report, &mut goes_on);
+        let mut keeps_going = || exists(store, &document);
+        let scanned = scans::recognize(ocr, &reader, path, report, &mut keeps_going);
         let scanned = scanned.map_err(from_io)?;
         if !scanned.is_empty() {
             // Passages are in the order of their pages, so the document is read once more. That takes less time than
@@ -126,17 +126,17 @@ fn store_pages(
     if !begin(store, document)? {
         return Ok(stored);
     }
-    let mut intake = PageWriter::new(store, document);
+    let mut writer = PageWriter::new(store, document);
     let mut merge = Merge::new(recognized);
     let hints = (&*document.name, document.encoding.as_deref());
     let ended = reader.read(path, hints, &mut |page| {
-        merge.page(page).into_iter().all(|page| intake.add(page))
+        merge.page(page).into_iter().all(|page| writer.add(page))
     });
     stored.ended = ended.map_err(from_io)?;
     if matches!(stored.ended, ChildExit::Read(_)) {
-        merge.rest().into_iter().all(|page| intake.add(page));
+        merge.rest().into_iter().all(|page| writer.add(page));
     }
-    (stored.pages, stored.flags, stored.outcome) = intake.end()?;
+    (stored.pages, stored.flags, stored.outcome) = writer.end()?;
     stored.added = merge.added;
     Ok(stored)
 }
@@ -211,14 +211,14 @@ impl<'a> PageWriter<'a> {
         let passages = std::mem::take(&mut self.passages);
         self.bytes = 0;
         self.pages_written += pages.len() as u32;
-        let (user, id, taken) = (
+        let (user, id, pages_written) = (
             self.document.user.clone(),
             self.document.id.clone(),
             self.pages_written,
         );
-        let written = self
-            .store
-            .write_now(move |db| documents::add_text(db, (&user, &id), taken, &pages, &passages));
+        let written = self.store.write_now(move |db| {
+            documents::add_text(db, (&user, &id), pages_written, &pages, &passages)
+        });
         match written {
             Ok(()) => true,
             Err(StoreError::Missing) => {
@@ -237,8 +237,8 @@ impl<'a> PageWriter<'a> {
         if self.outcome.is_none() && !self.pages.is_empty() {
             self.write();
         }
-        let (taken, flags) = (self.pages_written, self.flags);
-        let there = self.outcome.unwrap_or(Ok(true))?;
-        Ok((taken, flags, there))
+        let (pages_written, flags) = (self.pages_written, self.flags);
+        let exists = self.outcome.unwrap_or(Ok(true))?;
+        Ok((pages_written, flags, exists))
     }
 }

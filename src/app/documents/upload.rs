@@ -177,13 +177,16 @@ pub(in crate::app) fn private_folder(path: &Path) -> io::Result<()> {
 
 /// Returns the error for a file larger than `limit` bytes.
 pub fn too_large(limit: u64) -> Error {
-    let shown = if limit < 1 << 20 {
+    let readable_limit = if limit < 1 << 20 {
         format!("{limit} bytes")
     } else {
         format!("{} MB", limit >> 20)
     };
-    Error::new(Kind::TooLarge, format!("the file is larger than {shown}"))
-        .resolve("split it, or ask the administrator to raise MAX_UPLOAD_MB")
+    Error::new(
+        Kind::TooLarge,
+        format!("the file is larger than {readable_limit}"),
+    )
+    .resolve("split it, or ask the administrator to raise MAX_UPLOAD_MB")
 }
 
 /// Converts an I/O error for the caller. The system's message may contain paths, so it is only logged.

@@ -80,11 +80,11 @@ impl DocumentService {
         let opened = self
             .store
             .write(move |db| {
-                let room = uploads::count_of(db, &row.user)? < MAX_UNFINISHED;
-                if room {
+                let has_room = uploads::count_of(db, &row.user)? < MAX_UNFINISHED;
+                if has_room {
                     uploads::insert(db, &row)?;
                 }
-                Ok(room)
+                Ok(has_room)
             })
             .await?;
         if !opened {
@@ -177,27 +177,28 @@ impl DocumentService {
             .filter(|number| !parts.contains(number))
             .collect();
         if !missing.is_empty() {
-            let shown: Vec<String> = missing.iter().take(20).map(u32::to_string).collect();
+            let listed: Vec<String> = missing.iter().take(20).map(u32::to_string).collect();
             let message = format!(
                 "{} of {} parts are missing: {}",
                 missing.len(),
                 upload.total_chunks,
-                shown.join(", ")
+                listed.join(", ")
             );
             return Err(
                 Error::new(Kind::BadRequest, message).resolve("send them, then finalize again")
             );
         }
         let folder = self.folders.parts.join(upload.id.as_str());
-        let whole = TemporaryFile::new(self.folders.incoming.join(hex(&crypto::random::<16>()?)));
+        let joined_file =
+            TemporaryFile::new(self.folders.incoming.join(hex(&crypto::random::<16>()?)));
         let (from, size) = (folder.clone(), upload.size);
-        let joined = self
+        let received = self
             .storing_worker
             .run_for(user, move || {
-                join_parts(&from, upload.total_chunks, size, whole)
+                join_parts(&from, upload.total_chunks, size, joined_file)
             })
             .await?;
-        let outcome = self.upload(user, &upload.file_name, joined, now).await;
+        let outcome = self.upload(user, &upload.file_name, received, now).await;
         let refused = matches!(&outcome, Err(error) if error.kind == Kind::UnsupportedType);
         if outcome.is_ok() || refused {
             self.delete_upload(user, id, folder).await?;
@@ -304,8 +305,13 @@ fn progress(upload: Upload, received: Vec<u32>) -> UploadProgress {
     }
 }
 
-fn join_parts(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Result<ReceivedFile> {
-    let mut file = upload::open_new(whole.path()).map_err(from_io)?;
+fn join_parts(
+    folder: &Path,
+    parts: u32,
+    size: u64,
+    joined_file: TemporaryFile,
+) -> Result<ReceivedFile> {
+    let mut file = upload::open_new(joined_file.path()).map_err(from_io)?;
     let (mut hasher, mut written) = (sha256::Hasher::new(), 0u64);
     let mut piece = vec![0; 256 * 1024];
     for number in 0..parts {
@@ -327,7 +333,7 @@ fn join_parts(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Res
     }
     file.sync_all().map_err(from_io)?;
     Ok(ReceivedFile {
-        path: whole,
+        path: joined_file,
         sha256: hex(&hasher.finish()),
         size,
     })

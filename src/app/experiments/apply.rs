@@ -31,46 +31,50 @@ impl Experiments<'_> {
         &self,
         caller: &Caller,
         id: &ExperimentId,
-        wish: ApplyTarget,
-        visit: &RequestOrigin,
+        params: ApplyTarget,
+        origin: &RequestOrigin,
     ) -> Result<Applied> {
         let _alone = self.0.experiment_registry.applying.lock().await;
-        let shown = self.show(&caller.user, id).await?;
-        let one = &shown.experiment;
-        if one.applied.is_some() {
-            let why = "a setting of this experiment is already in use";
+        let view = self.show(&caller.user, id).await?;
+        let experiment = &view.experiment;
+        if experiment.applied.is_some() {
+            let why = "a configuration of this experiment is already in use";
             return Err(Error::new(Kind::Conflict, why).resolve("revert it first"));
         }
-        let (leader, recommended) = (shown.report.leader, shown.report.recommended());
-        if wish.place.is_none() && leader != recommended {
-            let why = "the leader of the race did not score higher than the current setting in the final comparison";
+        let (leader, recommended) = (view.report.leader, view.report.recommended());
+        if params.place.is_none() && leader != recommended {
+            let why = "the leader of the race did not score higher than the current configuration in the final comparison";
             return Err(Error::new(Kind::Conflict, why)
-                .resolve("choose a setting with `place`, its rank on the leaderboard"));
+                .resolve("choose a configuration with `place`, its rank on the leaderboard"));
         }
-        let Some(place) = wish.place.or(leader) else {
+        let Some(place) = params.place.or(leader) else {
             let why = "nothing has been evaluated yet, so there is no leader";
             return Err(Error::new(Kind::Conflict, why).resolve("wait, or choose a place"));
         };
-        let Some(arm) = one.design.arms.get(place) else {
-            let why = format!("must be from 0 to {}", one.design.arms.len() - 1);
+        let Some(configuration) = experiment.design.arms.get(place) else {
+            let why = format!("must be from 0 to {}", experiment.design.arms.len() - 1);
             return Err(Error::field(&["body", "place"], "out_of_range", why));
         };
         let change = RecipeChange {
-            name: Some(wish.name.unwrap_or_else(|| recipe_name(&one.spec.name))),
+            name: Some(
+                params
+                    .name
+                    .unwrap_or_else(|| recipe_name(&experiment.spec.name)),
+            ),
             shared: None,
-            body: Some(one.spec.body_of(arm)),
+            body: Some(experiment.spec.body_of(configuration)),
         };
-        let (recipe, new) = self.0.recipe_editor().save(caller, change, visit).await?;
+        let (recipe, new) = self.0.recipe_editor().save(caller, change, origin).await?;
         let mut applied = Applied {
             place,
             recipe: recipe.id.clone(),
             version: recipe.version,
             name: recipe.name,
-            default: wish.default,
+            default: params.default,
             before: None,
             new,
         };
-        let entry = visit.entry(Some(&caller.user), "experiment.apply", id.as_str());
+        let entry = origin.entry(Some(&caller.user), "experiment.apply", id.as_str());
         let (user, id) = (caller.user.clone(), id.clone());
         let written = self.0.store.write(move |db| {
             if applied.default {
@@ -93,20 +97,20 @@ impl Experiments<'_> {
         &self,
         caller: &Caller,
         id: &ExperimentId,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<Vec<String>> {
         let _alone = self.0.experiment_registry.applying.lock().await;
         let found = self.find(&caller.user, id).await?;
         let Some(applied) = found.applied else {
-            let why = "no setting of this experiment is in use";
+            let why = "no configuration of this experiment is in use";
             return Err(Error::new(Kind::Conflict, why));
         };
         let mut notes = Vec::new();
         if applied.default {
             notes.push(self.previous_default(&caller.user, &applied).await?);
         }
-        notes.push(self.previous_recipe(caller, &applied, visit).await?);
-        let entry = visit.entry(Some(&caller.user), "experiment.revert", id.as_str());
+        notes.push(self.previous_recipe(caller, &applied, origin).await?);
+        let entry = origin.entry(Some(&caller.user), "experiment.revert", id.as_str());
         let id = id.clone();
         let written = self.0.store.write(move |db| {
             experiments::set_applied(db, &id, None)?;
@@ -140,31 +144,31 @@ impl Experiments<'_> {
         &self,
         caller: &Caller,
         applied: &Applied,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<String> {
         let recipes = self.0.recipes();
         let id = applied.recipe.as_str();
-        let known = match recipes.find(&caller.user, id).await {
-            Ok(known) => known,
+        let recipe = match recipes.find(&caller.user, id).await {
+            Ok(recipe) => recipe,
             Err(error) if error.kind == Kind::Missing => {
                 return Ok("the recipe was deleted since".to_owned());
             }
             Err(error) => return Err(error),
         };
-        if known.version != applied.version {
+        if recipe.version != applied.version {
             return Ok(format!(
                 "the recipe {} was changed since and stays as it is",
-                known.name
+                recipe.name
             ));
         }
         if applied.new {
-            recipes.delete(caller, id, visit).await?;
-            return Ok(format!("the recipe {} is deleted", known.name));
+            recipes.delete(caller, id, origin).await?;
+            return Ok(format!("the recipe {} is deleted", recipe.name));
         }
         if applied.version == 1 {
             return Ok(format!(
                 "the recipe {} had the same content before",
-                known.name
+                recipe.name
             ));
         }
         let before = format!("{id}@{}", applied.version - 1);
@@ -174,10 +178,10 @@ impl Experiments<'_> {
             ..RecipeChange::default()
         };
         let editor = self.0.recipe_editor();
-        editor.change(caller, id, change, visit).await?;
+        editor.change(caller, id, change, origin).await?;
         Ok(format!(
             "the recipe {} has its previous content again",
-            known.name
+            recipe.name
         ))
     }
 }

@@ -66,26 +66,26 @@ impl Experiments<'_> {
         id: &ExperimentId,
         after: Option<&str>,
     ) -> Result<Option<BlindComparison>> {
-        let shown = self.show(&caller.user, id).await?;
-        let pairs = pairs(&shown);
-        let is_open = |pair: &&ConfigurationPair| !is_decided(&shown, **pair);
+        let view = self.show(&caller.user, id).await?;
+        let pairs = pairs(&view);
+        let is_open = |pair: &&ConfigurationPair| !is_decided(&view, **pair);
         let start = after.and_then(|token| pairs.iter().position(|pair| pair.token() == token));
-        let (before, behind) = pairs.split_at(start.map_or(0, |place| place + 1));
-        let next = behind.iter().chain(before).find(is_open).copied();
+        let (before, after_token) = pairs.split_at(start.map_or(0, |place| place + 1));
+        let next = after_token.iter().chain(before).find(is_open).copied();
         let Some(pair) = next else {
             return Ok(None);
         };
-        let texts = self.answer_texts(&shown, pair).await?;
+        let texts = self.answer_texts(&view, pair).await?;
         Ok(Some(BlindComparison {
             case: pair.case,
             token: pair.token(),
-            answers: match pair.is_swapped(shown.experiment.spec.seed) {
+            answers: match pair.is_swapped(view.experiment.spec.seed) {
                 true => [texts.1, texts.0],
                 false => [texts.0, texts.1],
             },
             judged: pairs
                 .iter()
-                .filter(|&&pair| is_decided(&shown, pair))
+                .filter(|&&pair| is_decided(&view, pair))
                 .count(),
             of: pairs.len(),
         }))
@@ -103,8 +103,8 @@ impl Experiments<'_> {
         choice: ComparisonChoice,
     ) -> Result<Option<BlindComparison>> {
         if choice != ComparisonChoice::Skip {
-            let shown = self.show(&caller.user, id).await?;
-            let pair = pairs(&shown).into_iter().find(|pair| pair.token() == token);
+            let view = self.show(&caller.user, id).await?;
+            let pair = pairs(&view).into_iter().find(|pair| pair.token() == token);
             let pair = pair.ok_or_else(|| {
                 Error::field(
                     &["body", "token"],
@@ -117,7 +117,7 @@ impl Experiments<'_> {
                 ComparisonChoice::Right => Preferred::Second,
                 _ => Preferred::Neither,
             };
-            let is_turned = pair.is_swapped(shown.experiment.spec.seed);
+            let is_turned = pair.is_swapped(view.experiment.spec.seed);
             let judgment = Judgment {
                 case: pair.case,
                 first: pair.first,
@@ -141,16 +141,17 @@ impl Experiments<'_> {
 
     async fn answer_texts(
         &self,
-        shown: &ExperimentView,
+        view: &ExperimentView,
         pair: ConfigurationPair,
     ) -> Result<(String, String)> {
-        let analysis = |arm: usize| -> Result<AnalysisId> {
-            let mut found = shown.evaluations.iter();
-            let found = found.find(|one| one.trial.case == pair.case && one.trial.arm == arm);
+        let analysis = |configuration: usize| -> Result<AnalysisId> {
+            let mut found = view.evaluations.iter();
+            let found =
+                found.find(|one| one.trial.case == pair.case && one.trial.arm == configuration);
             Ok(found.ok_or_else(Error::missing)?.analysis.clone())
         };
         let (one, other) = (analysis(pair.first)?, analysis(pair.second)?);
-        let user = shown.experiment.user.clone();
+        let user = view.experiment.user.clone();
         let read = self.0.store.read(move |db| {
             let first = analyses::synthesis_of(db, &user, &one)?;
             Ok((first, analyses::synthesis_of(db, &user, &other)?))
@@ -172,23 +173,28 @@ impl ConfigurationPair {
 }
 
 /// Pairs of the best configurations on cases that both have answered, in an order shuffled once with the seed.
-fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
-    let tried = shown.report.leaderboard.iter().filter(|row| row.cases > 0);
-    let mut best: Vec<usize> = tried
+fn pairs(view: &ExperimentView) -> Vec<ConfigurationPair> {
+    let evaluated = view.report.leaderboard.iter().filter(|row| row.cases > 0);
+    let mut best: Vec<usize> = evaluated
         .map(|row| row.place)
         .take(TOP_CONFIGURATIONS)
         .collect();
-    let current = shown.report.current;
+    let current = view.report.current;
     if !best.contains(&current) {
         best.push(current);
     }
     let answered = |one: &&Evaluation| one.outcome.is_some() && one.error.is_none();
-    let answered: BTreeSet<Trial> = (shown.evaluations.iter().filter(answered))
+    let answered: BTreeSet<Trial> = (view.evaluations.iter().filter(answered))
         .map(|one| one.trial)
         .collect();
-    let answered = |arm: usize, case: usize| answered.contains(&Trial { arm, case });
+    let answered = |configuration: usize, case: usize| {
+        answered.contains(&Trial {
+            arm: configuration,
+            case,
+        })
+    };
     let mut pairs = Vec::new();
-    for case in 0..shown.cases.len() {
+    for case in 0..view.cases.len() {
         for (place, &one) in best.iter().enumerate() {
             for &other in &best[place + 1..] {
                 if answered(one, case) && answered(other, case) {
@@ -201,14 +207,15 @@ fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
             }
         }
     }
-    Random::new(shown.experiment.spec.seed ^ 0xD0E1).shuffle(&mut pairs);
+    Random::new(view.experiment.spec.seed ^ 0xD0E1).shuffle(&mut pairs);
     pairs.truncate(MAX_PAIRS);
     pairs
 }
 
-fn is_decided(shown: &ExperimentView, pair: ConfigurationPair) -> bool {
-    shown.judgments.iter().any(|one| {
-        one.judge.is_none()
-            && (one.case, one.first, one.second) == (pair.case, pair.first, pair.second)
+fn is_decided(view: &ExperimentView, pair: ConfigurationPair) -> bool {
+    view.judgments.iter().any(|judgment| {
+        judgment.judge.is_none()
+            && (judgment.case, judgment.first, judgment.second)
+                == (pair.case, pair.first, pair.second)
     })
 }

@@ -32,7 +32,7 @@ use crate::domain::user::Caller;
 use crate::store::documents;
 
 /// Maximum number of configurations: each is planned and priced before the experiment starts.
-const MAX_SETTINGS: usize = 2_000;
+const MAX_CONFIGURATIONS: usize = 2_000;
 /// Default limit on evaluations if nothing costs money.
 const DEFAULT_EVALUATIONS: u64 = 2_000;
 /// Assumed duration of one stage of an analysis, in ms, for time budgets before any stage has been measured.
@@ -143,58 +143,60 @@ impl Experiments<'_> {
         };
         self.check_documents(&caller.user, &cases).await?;
         let cases = spec.without_repeats(cases);
-        let arms = self.configurations(&caller.user, &spec)?;
+        let configs = self.configurations(&caller.user, &spec)?;
         let current = spec
-            .current_of(&arms)
+            .current_of(&configs)
             .map_err(|error| experiment_error("current", &error))?;
-        let search = self.prompt_search(&caller.user, &spec, &arms, &cases)?;
-        let mut loads = self.evaluation_costs(caller, &spec, &arms, &cases).await?;
+        let search = self.prompt_search(&caller.user, &spec, &configs, &cases)?;
+        let mut costs = self
+            .evaluation_costs(caller, &spec, &configs, &cases)
+            .await?;
         if spec
             .evaluator
             .judge()
             .is_some_and(|judge| judge.kind == JudgeMode::Pairwise)
         {
-            add_reference(&mut loads, current);
+            add_reference(&mut costs, current);
         }
-        check_budget(&mut spec, &loads, arms.len(), cases.len())?;
+        check_budget(&mut spec, &costs, configs.len(), cases.len())?;
         let design = Design {
             current,
             cases: cases.len(),
             objective: spec.objective,
             budget: spec.budget,
-            declared: loads.iter().map(|load| load.max).collect(),
+            declared: costs.iter().map(|cost| cost.max).collect(),
             indifference: spec.indifference,
             wrong: spec.wrong,
             seed: spec.seed,
             search,
-            arms,
+            arms: configs,
         };
         check_reach(&design)?;
         // Simulates the final comparison, which may take several milliseconds.
-        let worked = tokio::task::spawn_blocking(move || forecast(spec, design, cases, &loads));
+        let worked = tokio::task::spawn_blocking(move || forecast(spec, design, cases, &costs));
         worked.await.map_err(Error::internal)
     }
 
     // Each configuration is planned with only one case, so the documents of all cases are checked here.
     async fn check_documents(&self, user: &UserId, cases: &[Case]) -> Result<()> {
-        let mut wanted: Vec<(usize, DocumentId)> = Vec::new();
-        for (place, case) in cases.iter().enumerate() {
+        let mut document_ids: Vec<(usize, DocumentId)> = Vec::new();
+        for (index, case) in cases.iter().enumerate() {
             for text in &case.documents {
-                let id = DocumentId::parse(text).ok_or_else(|| no_document_error(place, text))?;
-                wanted.push((place, id));
+                let id = DocumentId::parse(text).ok_or_else(|| no_document_error(index, text))?;
+                document_ids.push((index, id));
             }
         }
         let user = user.clone();
         let missing = self.0.store.read(move |db| {
-            for (place, id) in wanted {
+            for (index, id) in document_ids {
                 if documents::by_id(db, &user, &id)?.is_none() {
-                    return Ok(Some((place, id)));
+                    return Ok(Some((index, id)));
                 }
             }
             Ok(None)
         });
         match missing.await? {
-            Some((place, id)) => Err(no_document_error(place, id.as_str())),
+            Some((index, id)) => Err(no_document_error(index, id.as_str())),
             None => Ok(()),
         }
     }
@@ -202,7 +204,7 @@ impl Experiments<'_> {
     // Expands all valid configurations; parameters that a model does not support are left out.
     fn configurations(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
         let llm = &self.0.llm;
-        let takes = |name: &str, dial: Parameter| {
+        let accepts = |name: &str, parameter: Parameter| {
             let names: Vec<&str> = match name {
                 "" => spec.base.models.iter().map(String::as_str).collect(),
                 name => vec![name],
@@ -210,29 +212,29 @@ impl Experiments<'_> {
             let models = names
                 .into_iter()
                 .filter_map(|name| llm.find(Some(user), name));
-            let word = match dial {
+            let field = match parameter {
                 Parameter::Effort => "reasoning_effort",
                 other => other.as_str(),
             };
             models.into_iter().all(|model| {
-                model.parameters.is_empty() || model.parameters.iter().any(|known| known == word)
+                model.parameters.is_empty() || model.parameters.iter().any(|known| known == field)
             })
         };
-        let arms = spec
+        let configs = spec
             .space
-            .enumerate_configurations(&takes)
+            .enumerate_configurations(&accepts)
             .map_err(|error| experiment_error("space", &error))?;
-        if arms.len() > MAX_SETTINGS {
+        if configs.len() > MAX_CONFIGURATIONS {
             return Err(experiment_error(
                 "space",
-                &ExperimentError::TooMany("settings", MAX_SETTINGS),
+                &ExperimentError::TooMany("configurations", MAX_CONFIGURATIONS),
             ));
         }
-        if arms.len() < 2 && spec.space.improvement().is_none() {
-            let why = "there is only one setting: give an axis at least two values that its models support";
+        if configs.len() < 2 && spec.space.improvement().is_none() {
+            let why = "there is only one configuration: give an axis at least two values that its models support";
             return Err(Error::field(&["body", "space"], "value_error", why));
         }
-        Ok(arms)
+        Ok(configs)
     }
 
     // Plans each configuration for the case with the longest question, which bounds all other cases.
@@ -240,25 +242,25 @@ impl Experiments<'_> {
         &self,
         caller: &Caller,
         spec: &ExperimentSpec,
-        arms: &[Configuration],
+        configs: &[Configuration],
         cases: &[Case],
     ) -> Result<Vec<EvaluationCost>> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
-        let judged = self.judge_costs(&caller.user, spec, arms, cases)?;
+        let judged = self.judge_costs(&caller.user, spec, configs, cases)?;
         // A proposed prompt can be longer than the original.
         let spec = &padded_spec(spec);
         // The experiment does not exist yet, but the request must look like an experiment's, so that the user's
         // default recipe does not fill in its parameters.
         let nobody = ExperimentId::new(clock::now(), 0);
-        let mut loads = Vec::with_capacity(arms.len());
-        for (place, arm) in arms.iter().enumerate() {
-            let (request, context) = request(spec, arm, longest, &nobody)?;
+        let mut costs = Vec::with_capacity(configs.len());
+        for (index, configuration) in configs.iter().enumerate() {
+            let (request, context) = request(spec, configuration, longest, &nobody)?;
             let analyses = self.0.analyses();
             let forecast = analyses.forecast(Some(caller), request, context).await;
-            let forecast = forecast.map_err(|error| locate_in_configuration(error, place))?;
+            let forecast = forecast.map_err(|error| locate_in_configuration(error, index))?;
             let (calls, stages) = (&forecast.calls, forecast.plan.stages.len() as u64);
-            let expected = estimate::total(calls);
+            let expected = estimate::total_estimate(calls);
             let bound = estimate::upper_bound(calls);
             let tokens = calls.iter().map(|call| call.upper_bound_tokens);
             let tokens = tokens.fold(0, u64::saturating_add);
@@ -269,7 +271,7 @@ impl Experiments<'_> {
                 latency_ms: stages.max(1) * DEFAULT_STAGE,
                 judged: judged.map_or_else(JudgeCost::default, |bill| bill.unwrap_or_default()),
             };
-            loads.push(EvaluationCost {
+            costs.push(EvaluationCost {
                 expected: of(
                     expected.cost_usd,
                     (expected.input_tokens).saturating_add(expected.output_tokens),
@@ -277,12 +279,12 @@ impl Experiments<'_> {
                 max: of(bound, tokens),
                 is_priced: bound.is_some() && judged != Some(None),
             });
-            if place % 50 == 49 {
+            if index % 50 == 49 {
                 // Yield between plans, so that thousands of them do not block other requests.
                 tokio::task::yield_now().await;
             }
         }
-        Ok(loads)
+        Ok(costs)
     }
 
     // Returns an upper bound on the cost of judging an answer, if there is a judge; the inner `Option` is `None` if
@@ -291,13 +293,13 @@ impl Experiments<'_> {
         &self,
         user: &UserId,
         spec: &ExperimentSpec,
-        arms: &[Configuration],
+        configs: &[Configuration],
         cases: &[Case],
     ) -> Result<Option<Option<JudgeCost>>> {
         let Some(judge) = spec.evaluator.judge() else {
             return Ok(None);
         };
-        let asked = llm_judge::max_input_tokens(cases);
+        let max_tokens = llm_judge::max_input_tokens(cases);
         let error = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
         let llm = &self.0.llm;
         let Some(model) = llm.find(Some(user), &judge.model) else {
@@ -310,46 +312,46 @@ impl Experiments<'_> {
             return Ok(Some(llm_judge::max_cost(
                 judge,
                 usage::price_of(&model),
-                asked,
+                max_tokens,
             )));
         }
-        for (place, arm) in arms.iter().enumerate() {
-            let names = spec.body_of(arm).models;
+        for (index, configuration) in configs.iter().enumerate() {
+            let names = spec.body_of(configuration).models;
             let mut authors = names.iter().filter_map(|name| llm.find(Some(user), name));
             if let Some(author) = authors.find(|author| author.family == model.family) {
                 return Err(error(format!(
-                    "{} is of the same family as {} in setting {}, and judges favor their own: choose another, \
+                    "{} is of the same family as {} in configuration {}, and judges favor their own: choose another, \
                      or set \"same_family\": true",
                     model.id,
                     author.id,
-                    place + 1
+                    index + 1
                 )));
             }
         }
         Ok(Some(llm_judge::max_cost(
             judge,
             usage::price_of(&model),
-            asked,
+            max_tokens,
         )))
     }
 }
 
 // Once the current configuration has left the race, its answers are requested only for comparison.
-fn add_reference(loads: &mut [EvaluationCost], current: usize) {
+fn add_reference(costs: &mut [EvaluationCost], current: usize) {
     let reference = JudgeCost {
-        cost: loads[current].max.cost,
-        tokens: loads[current].max.tokens,
+        cost: costs[current].max.cost,
+        tokens: costs[current].max.tokens,
     };
-    for (place, load) in loads.iter_mut().enumerate() {
-        if place != current {
-            load.max.judged = load.max.judged.saturating_add(reference);
+    for (index, cost) in costs.iter_mut().enumerate() {
+        if index != current {
+            cost.max.judged = cost.max.judged.saturating_add(reference);
         }
     }
 }
 
-fn no_document_error(place: usize, id: &str) -> Error {
+fn no_document_error(index: usize, id: &str) -> Error {
     let shown: String = id.chars().filter(|c| !c.is_control()).take(60).collect();
-    let why = format!("case {}: there is no document {shown:?}", place + 1);
+    let why = format!("case {}: there is no document {shown:?}", index + 1);
     Error::field(&["body", "cases"], "unknown_document", why)
 }
 
@@ -366,8 +368,8 @@ fn checked_name(name: &str) -> Result<String> {
     Ok(name)
 }
 
-fn checked_range(given: Option<f64>, usual: f64, range: (f64, f64), name: &str) -> Result<f64> {
-    let value = given.unwrap_or(usual);
+fn checked_range(value: Option<f64>, default: f64, range: (f64, f64), name: &str) -> Result<f64> {
+    let value = value.unwrap_or(default);
     if (range.0..=range.1).contains(&value) {
         return Ok(value);
     }
@@ -398,30 +400,30 @@ fn check_objective(objective: &Objective) -> Result<()> {
 // Checks that something bounds the experiment: if nothing costs money, the number of evaluations does.
 fn check_budget(
     spec: &mut ExperimentSpec,
-    loads: &[EvaluationCost],
-    arms: usize,
+    costs: &[EvaluationCost],
+    configs: usize,
     cases: usize,
 ) -> Result<()> {
     let error = |why: String| Error::field(&["body", "budget"], "value_error", why);
     if spec.budget.cost.is_some()
-        && let Some(place) = loads.iter().position(|load| !load.is_priced)
+        && let Some(index) = costs.iter().position(|cost| !cost.is_priced)
     {
         let why = format!(
-            "the price of a model in setting {} is unknown: set tokens or evaluations instead",
-            place + 1
+            "the price of a model in configuration {} is unknown: set tokens or evaluations instead",
+            index + 1
         );
         return Err(error(why));
     }
     if spec.budget == ExperimentBudget::default() {
-        if loads
+        if costs
             .iter()
-            .any(|load| !load.is_priced || load.max.whole_cost().0 > 0)
+            .any(|cost| !cost.is_priced || cost.max.whole_cost().0 > 0)
         {
             return Err(error(
                 "set a budget: cost_usd, tokens, seconds or evaluations".into(),
             ));
         }
-        let all = (arms as u64).saturating_mul(cases as u64);
+        let all = (configs as u64).saturating_mul(cases as u64);
         spec.budget.evaluations = Some(all.min(DEFAULT_EVALUATIONS));
     }
     Ok(())
@@ -431,50 +433,50 @@ pub(super) fn forecast(
     spec: ExperimentSpec,
     design: Design,
     cases: Vec<Case>,
-    loads: &[EvaluationCost],
+    costs: &[EvaluationCost],
 ) -> ExperimentForecast {
-    let race = SuccessiveHalving::new(design.clone());
-    let (order, held) = race.race_and_holdout_cases();
-    let held_back = held.len();
-    let count = loads.len() as u64;
-    let arms = configuration_count(&design) as u64;
+    let simulation = SuccessiveHalving::new(design.clone());
+    let (order, holdout) = simulation.race_and_holdout_cases();
+    let held_back = holdout.len();
+    let count = costs.len() as u64;
+    let configs = configuration_count(&design) as u64;
     let sum =
-        |of: &dyn Fn(&EvaluationCost) -> u64| loads.iter().map(of).fold(0, u64::saturating_add);
+        |of: &dyn Fn(&EvaluationCost) -> u64| costs.iter().map(of).fold(0, u64::saturating_add);
     let each = |of: &dyn Fn(&EvaluationCost) -> u64| (sum(of) / count.max(1)).max(1);
-    let all = arms * order.len() as u64 + 2 * held_back as u64;
+    let all = configs * order.len() as u64 + 2 * held_back as u64;
     let parts = [
         Some(all),
         spec.budget.evaluations,
         (spec.budget.cost)
-            .map(|cost| cost.0 as u64 / each(&|load| load.expected.whole_cost().0 as u64)),
-        (spec.budget.tokens).map(|tokens| tokens / each(&|load| load.expected.whole_tokens())),
-        (spec.budget.latency_ms).map(|time| time / each(&|load| load.expected.latency_ms)),
+            .map(|cost| cost.0 as u64 / each(&|cost| cost.expected.whole_cost().0 as u64)),
+        (spec.budget.tokens).map(|tokens| tokens / each(&|cost| cost.expected.whole_tokens())),
+        (spec.budget.latency_ms).map(|time| time / each(&|cost| cost.expected.latency_ms)),
     ];
     let evaluations = parts.into_iter().flatten().min().unwrap_or(all);
-    let is_priced = loads.iter().all(|load| load.is_priced);
+    let is_priced = costs.iter().all(|cost| cost.is_priced);
     let times = |sum: u64| sum.saturating_mul(evaluations) / count.max(1);
-    let dear = times(sum(&|load| load.expected.whole_cost().0 as u64)).min(i64::MAX as u64);
-    let highest_cost = loads
+    let total = times(sum(&|cost| cost.expected.whole_cost().0 as u64)).min(i64::MAX as u64);
+    let highest_cost = costs
         .iter()
-        .map(|load| load.max.whole_cost().0 as u64)
+        .map(|cost| cost.max.whole_cost().0 as u64)
         .max();
-    let most = (highest_cost.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
+    let max = (highest_cost.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
     let written = design.search.map_or(MicroDollars(0), |search| {
         search.declared.cost.saturating_mul(search.most as u32)
     });
-    let most = most.saturating_add(written.0);
-    let most = spec.budget.cost.map_or(most, |limit| most.min(limit.0));
-    let dear = dear.saturating_add(written.0 as u64).min(i64::MAX as u64);
+    let max = max.saturating_add(written.0);
+    let max = spec.budget.cost.map_or(max, |limit| max.min(limit.0));
+    let total = total.saturating_add(written.0 as u64).min(i64::MAX as u64);
     let scores = spec.evaluator.score_kind().with_objective(&spec.objective);
-    let power = power::of(scores, final_cases(&design));
+    let power = power::comparison_power(scores, final_cases(&design));
     ExperimentForecast {
         stopping: stopping(&spec, &design),
         warnings: (spec.repeated.warning().into_iter())
-            .chain(warnings(order.len(), power.cases, arms, evaluations))
+            .chain(warnings(order.len(), power.cases, configs, evaluations))
             .collect(),
-        cost: is_priced.then_some(MicroDollars(dear as i64)),
-        cost_at_most: is_priced.then_some(MicroDollars(most)),
-        tokens: times(sum(&|load| load.expected.whole_tokens())),
+        cost: is_priced.then_some(MicroDollars(total as i64)),
+        cost_at_most: is_priced.then_some(MicroDollars(max)),
+        tokens: times(sum(&|cost| cost.expected.whole_tokens())),
         evaluations,
         holdout_count: held_back,
         power,
@@ -488,10 +490,10 @@ fn experiment_error(name: &'static str, error: &ExperimentError) -> Error {
     Error::field(&["body", name], "value_error", error.to_string())
 }
 
-fn locate_in_configuration(mut error: Error, place: usize) -> Error {
-    error.public = format!("setting {}: {}", place + 1, error.public);
+fn locate_in_configuration(mut error: Error, index: usize) -> Error {
+    error.public = format!("configuration {}: {}", index + 1, error.public);
     for field in &mut error.fields {
-        field.message = format!("setting {}: {}", place + 1, field.message);
+        field.message = format!("configuration {}: {}", index + 1, field.message);
     }
     error
 }

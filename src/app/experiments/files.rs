@@ -25,7 +25,9 @@ pub fn read_cases(bytes: &[u8]) -> Result<ParsedCases> {
         // The header, plus one more row to detect too many.
         false => cases::from_rows(&extract::records(text, MAX_CASES + 2).unwrap_or_default()),
     };
-    read.map_err(|fault| Error::field(&["body", "cases"], "value_error", fault.to_string()))
+    read.map_err(|parse_error| {
+        Error::field(&["body", "cases"], "value_error", parse_error.to_string())
+    })
 }
 
 /// Parses an experiment in TOML or JSON, with the fields of the API request. Returns it with the line numbers of
@@ -34,13 +36,14 @@ pub fn read_cases(bytes: &[u8]) -> Result<ParsedCases> {
 /// # Errors
 /// `BadRequest` with the line of a syntax error.
 pub fn read_file(text: &str) -> Result<(Value, BTreeMap<String, usize>)> {
-    let fault =
+    let parse_error =
         |line: usize, why: String| Error::new(Kind::BadRequest, format!("line {line}: {why}"));
     if text.trim_start().starts_with('{') {
         return crate::domain::json::parse(text)
             .map(|value| (value, BTreeMap::new()))
-            .map_err(|error| fault(error.line(), format!("not JSON: {error}")));
+            .map_err(|error| parse_error(error.line(), format!("not JSON: {error}")));
     }
-    let document = toml_text::read(text).map_err(|error| fault(error.line, error.message))?;
+    let document =
+        toml_text::parse_toml(text).map_err(|error| parse_error(error.line, error.message))?;
     Ok((document.value, document.lines))
 }

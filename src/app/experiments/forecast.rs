@@ -27,20 +27,20 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     if design.arms.len() <= ALL_UP_TO && (budget.cost.is_some() || budget.tokens.is_some()) {
         return Ok(());
     }
-    let least = |of: &dyn Fn(&TrialOutcome) -> u64| {
+    let required = |of: &dyn Fn(&TrialOutcome) -> u64| {
         let highest_cost = design.declared.iter().map(of).max().unwrap_or(0);
         // Two evaluations must fit into the budget minus the reserve.
         (highest_cost as f64 * 2.0 / (1.0 - reserved_fraction(design))).ceil() as u64
     };
     let cost = budget.cost.map(|_| {
-        let cost = least(&|outcome| outcome.whole_cost().0.max(0) as u64);
+        let cost = required(&|outcome| outcome.whole_cost().0.max(0) as u64);
         format!("{} dollars", cost as f64 / 1e6)
     });
     let tokens = budget
         .tokens
-        .map(|_| format!("{} tokens", least(&TrialOutcome::whole_tokens)));
+        .map(|_| format!("{} tokens", required(&TrialOutcome::whole_tokens)));
     let time = budget.latency_ms.map(|_| {
-        let seconds = least(&|outcome| outcome.latency_ms).div_ceil(1_000);
+        let seconds = required(&|outcome| outcome.latency_ms).div_ceil(1_000);
         format!("{seconds} seconds")
     });
     let count = budget.evaluations.map(|_| {
@@ -51,7 +51,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     });
     let parts: Vec<String> = [cost, tokens, time, count].into_iter().flatten().collect();
     let why = format!(
-        "is too small to compare two settings on one case, which can take {}",
+        "is too small to compare two configurations on one case, which can take {}",
         parts.join(", ")
     );
     Err(Error::field(&["body", "budget"], "out_of_range", why))
@@ -63,7 +63,7 @@ pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
         Objective::Weighted {
             uses: Some(uses), ..
         } => format!(
-            "when continuing would cost more than a better setting could gain over {uses} questions, "
+            "when continuing would cost more than a better configuration could gain over {uses} questions, "
         ),
         _ => String::new(),
     };
@@ -79,17 +79,17 @@ pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
         format!("{MAX_CONCURRENT} evaluations run at once, and people's own requests come first.");
     if configuration_count(design) == 2 {
         return format!(
-            "Both settings answer the same cases in the same order. It stops when the difference is overwhelming \
+            "Both configurations answer the same cases in the same order. It stops when the difference is overwhelming \
              (which a betting test decides that may be asked after every block of cases), {not_worth}when the cases are \
              used up, or when the budget is spent. {queue}"
         );
     }
     format!(
-        "{search}All settings answer the same cases in the same order; those that are behind wait when the budget \
+        "{search}All configurations answer the same cases in the same order; those that are behind wait when the budget \
          is short, and those shown to be worse are eliminated. The race stops when one setting is left, when the leader \
          is within {} of the best of the others in {:.0} of 100 resamples of the cases, {not_worth}when the cases are used up, \
          or when its part of the budget is spent. The rest, at least {:.0} % of the budget, compares the leader with your \
-         current setting on cases that the race has not used; only that comparison is reported. {queue}",
+         current configuration on cases that the race has not used; only that comparison is reported. {queue}",
         spec.indifference,
         (1.0 - spec.wrong) * 100.0,
         reserved_fraction(design) * 100.0,
@@ -97,22 +97,27 @@ pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
 }
 
 /// Warns about too few cases or evaluations.
-pub(super) fn warnings(raced: usize, compared: usize, arms: u64, evaluations: u64) -> Vec<String> {
+pub(super) fn warnings(
+    race_cases: usize,
+    final_cases: usize,
+    configurations: u64,
+    evaluations: u64,
+) -> Vec<String> {
     let mut warnings = Vec::new();
-    if compared < MIN_CASES {
+    if final_cases < MIN_CASES {
         warnings.push(format!(
-            "only {compared} cases are left for the final comparison, too few to show any difference; \
+            "only {final_cases} cases are left for the final comparison, too few to show any difference; \
              use 30 cases or more",
         ));
-    } else if compared < 10 {
+    } else if final_cases < 10 {
         warnings.push(format!(
-            "only {compared} cases are left for the final comparison, which will find only large differences; \
+            "only {final_cases} cases are left for the final comparison, which will find only large differences; \
              use 30 cases or more",
         ));
     }
-    if evaluations < arms.saturating_mul(4.min(raced as u64)) {
+    if evaluations < configurations.saturating_mul(4.min(race_cases as u64)) {
         warnings.push(format!(
-            "{evaluations} evaluations are few for {arms} settings: some will hardly be tested"
+            "{evaluations} evaluations are few for {configurations} configurations: some will hardly be tested"
         ));
     }
     warnings
@@ -130,7 +135,7 @@ mod tests {
 
     #[test]
     fn too_few_cases_cause_a_warning() {
-        let of = |compared| warnings(50, compared, 2, 1_000).join(" ");
+        let of = |final_cases| warnings(50, final_cases, 2, 1_000).join(" ");
         assert!(
             of(5).contains("too few to show any difference"),
             "{}",
@@ -180,7 +185,7 @@ mod tests {
         ) {
             let loads: Vec<EvaluationCost> = loads
                 .into_iter()
-                .map(|(expected, most, priced)| EvaluationCost { expected, max: most, is_priced: priced })
+                .map(|(expected, max, priced)| EvaluationCost { expected, max, is_priced: priced })
                 .collect();
             let spec: ExperimentSpec = serde_json::from_value(json!({
                 "name": "n", "space": [], "base": {}, "evaluator": {"kind": "exact"},
@@ -201,11 +206,11 @@ mod tests {
                 search: None,
             };
             let _ = check_reach(&design);
-            let told = forecast(spec, design, vec![Case::default(); cases], &loads);
-            prop_assert!(told.evaluations <= (loads.len() * cases) as u64 + 2 * cases as u64);
+            let estimate = forecast(spec, design, vec![Case::default(); cases], &loads);
+            prop_assert!(estimate.evaluations <= (loads.len() * cases) as u64 + 2 * cases as u64);
             // A race without evaluations leaves all cases for the holdout.
-            prop_assert!(told.holdout_count <= cases);
-            let amounts = [told.cost, told.cost_at_most].into_iter().flatten();
+            prop_assert!(estimate.holdout_count <= cases);
+            let amounts = [estimate.cost, estimate.cost_at_most].into_iter().flatten();
             for amount in amounts {
                 prop_assert!(amount.0 >= 0, "{:?}", amount);
             }

@@ -20,7 +20,7 @@ impl Experiments<'_> {
         &self,
         user: &UserId,
         spec: &ExperimentSpec,
-        arms: &[Configuration],
+        configurations: &[Configuration],
         cases: &[Case],
     ) -> Result<Option<SearchDesign>> {
         let mut axes = spec.space.0.iter().enumerate();
@@ -42,7 +42,7 @@ impl Experiments<'_> {
         }
         Ok(Some(SearchDesign {
             axis,
-            given: arms.len(),
+            given: configurations.len(),
             most: improve.proposals,
             declared: JudgeCost {
                 cost: bill.unwrap_or_default().cost,

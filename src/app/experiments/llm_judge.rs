@@ -64,34 +64,35 @@ impl LlmJudge<'_> {
         second: &str,
     ) -> StepResult<JudgeOpinion<Preferred>> {
         if self.judge.kind == JudgeMode::Rubric {
-            return self.compare_marks(case, first, second).await;
+            return self.compare_by_rubric(case, first, second).await;
         }
         let nonce = nonce()?;
-        let once = self
+        let first_order = self
             .ask(judge_prompts::pairwise_prompt(case, first, second, &nonce))
             .await?;
-        let (once, mut bill) = (
-            once.0
+        let (first_order, mut bill) = (
+            first_order
+                .0
                 .and_then(|text| checked_reply(judge_prompts::parse_preference(&text))),
-            once.1,
+            first_order.1,
         );
-        if let Err(silence) = once {
-            return Ok(failed_opinion(silence, bill));
+        if let Err(judge_error) = first_order {
+            return Ok(failed_opinion(judge_error, bill));
         }
-        let turned = self
+        let swapped_order = self
             .ask(judge_prompts::pairwise_prompt(case, second, first, &nonce))
             .await?;
-        bill = bill.saturating_add(turned.1);
-        let turned = turned
+        bill = bill.saturating_add(swapped_order.1);
+        let swapped_order = swapped_order
             .0
             .and_then(|text| checked_reply(judge_prompts::parse_preference(&text)));
-        Ok(match (once, turned) {
-            (Ok(once), Ok(turned)) => JudgeOpinion {
-                result: Ok(Preferred::of_both_orders(once, turned)),
-                is_flipped: once != turned.swapped(),
+        Ok(match (first_order, swapped_order) {
+            (Ok(first_order), Ok(swapped_order)) => JudgeOpinion {
+                result: Ok(Preferred::from_both_orders(first_order, swapped_order)),
+                is_flipped: first_order != swapped_order.swapped(),
                 cost: bill,
             },
-            (Err(silence), _) | (_, Err(silence)) => failed_opinion(silence, bill),
+            (Err(judge_error), _) | (_, Err(judge_error)) => failed_opinion(judge_error, bill),
         })
     }
 
@@ -99,7 +100,7 @@ impl LlmJudge<'_> {
     ///
     /// # Errors
     /// Same as [`LlmJudge::compare`].
-    pub async fn marks(&self, case: &Case, answer: &str) -> StepResult<JudgeOpinion<f64>> {
+    pub async fn score(&self, case: &Case, answer: &str) -> StepResult<JudgeOpinion<f64>> {
         let (text, bill) = self
             .ask(judge_prompts::rubric_prompt(case, answer, &nonce()?))
             .await?;
@@ -120,33 +121,33 @@ impl LlmJudge<'_> {
         probe: &Probe,
     ) -> StepResult<(Option<bool>, JudgeCost)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
-        let taken = opinion
+        let is_misled = opinion
             .result
             .ok()
-            .map(|said| judge_prompts::is_fooled(probe, said));
-        Ok((taken, opinion.cost))
+            .map(|reply| judge_prompts::is_fooled(probe, reply));
+        Ok((is_misled, opinion.cost))
     }
 
-    async fn compare_marks(
+    async fn compare_by_rubric(
         &self,
         case: &Case,
         first: &str,
         second: &str,
     ) -> StepResult<JudgeOpinion<Preferred>> {
-        let one = self.marks(case, first).await?;
-        let other = self.marks(case, second).await?;
+        let one = self.score(case, first).await?;
+        let other = self.score(case, second).await?;
         let bill = one.cost.saturating_add(other.cost);
         Ok(match (one.result, other.result) {
             (Ok(one), Ok(other)) => JudgeOpinion {
                 result: Ok(match one - other {
-                    apart if apart > TIE_MARGIN => Preferred::First,
-                    apart if apart < -TIE_MARGIN => Preferred::Second,
+                    difference if difference > TIE_MARGIN => Preferred::First,
+                    difference if difference < -TIE_MARGIN => Preferred::Second,
                     _ => Preferred::Neither,
                 }),
                 is_flipped: false,
                 cost: bill,
             },
-            (Err(silence), _) | (_, Err(silence)) => failed_opinion(silence, bill),
+            (Err(judge_error), _) | (_, Err(judge_error)) => failed_opinion(judge_error, bill),
         })
     }
 
@@ -160,25 +161,25 @@ impl LlmJudge<'_> {
             waits: self.waits,
             experiment: self.experiment,
         };
-        let (said, bill) = call
+        let (reply, bill) = call
             .ask(&self.judge.model, prompt, MAX_REPLY_TOKENS)
             .await?;
-        Ok((said.map_err(JudgeError::Failed), bill))
+        Ok((reply.map_err(JudgeError::Failed), bill))
     }
 }
 
-fn failed_opinion<T>(silence: JudgeError, bill: JudgeCost) -> JudgeOpinion<T> {
+fn failed_opinion<T>(judge_error: JudgeError, bill: JudgeCost) -> JudgeOpinion<T> {
     JudgeOpinion {
-        result: Err(silence),
+        result: Err(judge_error),
         is_flipped: false,
         cost: bill,
     }
 }
 
 fn checked_reply<T>(
-    said: std::result::Result<T, &'static str>,
+    reply: std::result::Result<T, &'static str>,
 ) -> std::result::Result<T, JudgeError> {
-    said.map_err(JudgeError::Unreadable)
+    reply.map_err(JudgeError::Unreadable)
 }
 
 /// Returns a random fence marker that no answer can know.
@@ -209,9 +210,13 @@ pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
 
 /// Returns an upper bound on the cost of judging one answer with this many input tokens; `None` if the judge's price
 /// is unknown.
-pub(super) fn max_cost(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> Option<JudgeCost> {
+pub(super) fn max_cost(
+    judge: &JudgeSpec,
+    price: Option<Price>,
+    max_input: u64,
+) -> Option<JudgeCost> {
     let usage = crate::domain::chat::Usage {
-        input: asked,
+        input: max_input,
         output: MAX_REPLY_TOKENS.into(),
         ..Default::default()
     };
@@ -221,7 +226,7 @@ pub(super) fn max_cost(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> O
     };
     Some(JudgeCost {
         cost: price?.cost(&usage).saturating_mul(calls),
-        tokens: (asked + u64::from(MAX_REPLY_TOKENS)) * u64::from(calls),
+        tokens: (max_input + u64::from(MAX_REPLY_TOKENS)) * u64::from(calls),
     })
 }
 
@@ -237,24 +242,24 @@ mod tests {
             model: "p/judge".to_owned(),
             same_family: false,
         };
-        for (word, times) in [
+        for (sample, times) in [
             ("What? ", 1),
             ("What? ", 30_000),
             ("何が", 40),
             ("Größe ", 500),
         ] {
             let case = Case {
-                prompt: word.repeat(times),
-                expected: Some(word.repeat(5_000)),
+                prompt: sample.repeat(times),
+                expected: Some(sample.repeat(5_000)),
                 ..Case::default()
             };
-            let answer = word.repeat(9_000);
+            let answer = sample.repeat(9_000);
             let most = max_input_tokens(std::slice::from_ref(&case));
             let text = judge_prompts::pairwise_prompt(&case, &answer, &answer, &nonce);
             let real = estimate_tokens(&text);
             assert!(
                 real <= most && most < real * 2 + 2_000,
-                "{word}: {real} of {most}"
+                "{sample}: {real} of {most}"
             );
             assert!(estimate_tokens(&judge_prompts::rubric_prompt(&case, &answer, &nonce)) <= most);
             let bill = worst_case_cost(&judge, most);
@@ -270,7 +275,7 @@ mod tests {
         assert_eq!(bill.cost, crate::domain::money::MicroDollars(i64::MAX));
     }
 
-    fn worst_case_cost(judge: &JudgeSpec, asked: u64) -> JudgeCost {
-        super::max_cost(judge, Some(Price::default()), asked).expect("a price")
+    fn worst_case_cost(judge: &JudgeSpec, max_input: u64) -> JudgeCost {
+        super::max_cost(judge, Some(Price::default()), max_input).expect("a price")
     }
 }

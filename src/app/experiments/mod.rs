@@ -115,8 +115,8 @@ impl Experiments<'_> {
     pub async fn start(
         &self,
         caller: &Caller,
-        wanted: ExperimentParams,
-        visit: &RequestOrigin,
+        params: ExperimentParams,
+        origin: &RequestOrigin,
     ) -> Result<Experiment> {
         if caller.key.as_ref().is_some_and(|key| key.has_limits) {
             let why = "this API key is restricted to models or amounts, which an experiment cannot enforce";
@@ -124,9 +124,9 @@ impl Experiments<'_> {
                 .resolve("start it from the pages, or with an unrestricted key"));
         }
         disk_space::require(&self.0.store)?;
-        let draft = self.validate_and_price(caller, wanted).await?;
+        let draft = self.validate_and_price(caller, params).await?;
         let experiment = Experiment {
-            id: ExperimentId::new(visit.now, random_number()?),
+            id: ExperimentId::new(origin.now, random_number()?),
             user: caller.user.clone(),
             state: ExperimentState::Running,
             spec: draft.spec,
@@ -135,10 +135,10 @@ impl Experiments<'_> {
             error: None,
             applied: None,
             judging: Judging::default(),
-            created: visit.now,
+            created: origin.now,
             finished: None,
         };
-        let entry = visit.entry(
+        let entry = origin.entry(
             Some(&caller.user),
             "experiment.start",
             experiment.id.as_str(),
@@ -184,10 +184,10 @@ impl Experiments<'_> {
     /// `Missing` for an unknown experiment. Also returns any error from the store.
     pub async fn watch(&self, user: &UserId, id: &ExperimentId) -> Result<ExperimentWatch> {
         self.find(user, id).await?;
-        let seat = self.0.experiment_registry.running().get(id).cloned();
+        let running = self.0.experiment_registry.running().get(id).cloned();
         Ok(ExperimentWatch {
             seen: false,
-            progress: seat.map(|seat| seat.progress.subscribe()),
+            progress: running.map(|running| running.progress.subscribe()),
         })
     }
 
@@ -198,14 +198,20 @@ impl Experiments<'_> {
     pub async fn cancel(&self, caller: &Caller, id: &ExperimentId) -> Result<ExperimentState> {
         self.find(&caller.user, id).await?;
         if !self.stop_and_wait(id).await {
-            let (user, wanted) = (caller.user.clone(), id.clone());
+            let (user, experiment_id) = (caller.user.clone(), id.clone());
             let written = self.0.store.write(move |db| {
                 // If it has ended in the meantime, keep that state.
-                let now = experiments::by_id(db, &user, &wanted)?.map(|now| now.state);
+                let now = experiments::by_id(db, &user, &experiment_id)?.map(|now| now.state);
                 match now {
                     Some(ExperimentState::Running | ExperimentState::Paused) => {
                         let ended = Some((clock::now(), None));
-                        experiments::set_state(db, &wanted, ExperimentState::Cancelled, None, ended)
+                        experiments::set_state(
+                            db,
+                            &experiment_id,
+                            ExperimentState::Cancelled,
+                            None,
+                            ended,
+                        )
                     }
                     _ => Ok(()),
                 }
@@ -219,12 +225,12 @@ impl Experiments<'_> {
 
     // Stops a running experiment and waits for its end. Returns false if it is not running here.
     async fn stop_and_wait(&self, id: &ExperimentId) -> bool {
-        let Some(seat) = self.0.experiment_registry.running().get(id).cloned() else {
+        let Some(running) = self.0.experiment_registry.running().get(id).cloned() else {
             return false;
         };
-        let mut progress = seat.progress.subscribe();
-        seat.stop.send_replace(true);
-        drop(seat);
+        let mut progress = running.progress.subscribe();
+        running.stop.send_replace(true);
+        drop(running);
         while progress.changed().await.is_ok() {}
         true
     }
@@ -238,7 +244,7 @@ impl Experiments<'_> {
         &self,
         caller: &Caller,
         id: &ExperimentId,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<ExperimentState> {
         let found = self.find(&caller.user, id).await?;
         match found.state {
@@ -249,21 +255,21 @@ impl Experiments<'_> {
             }
             ExperimentState::Paused | ExperimentState::Cancelled => {}
         }
-        let entry = visit.entry(Some(&caller.user), "experiment.resume", id.as_str());
-        let (user, wanted) = (caller.user.clone(), id.clone());
+        let entry = origin.entry(Some(&caller.user), "experiment.resume", id.as_str());
+        let (user, experiment_id) = (caller.user.clone(), id.clone());
         let written = self.0.store.write(move |db| {
             // If two calls race, the second one finds it running.
-            let now = experiments::by_id(db, &user, &wanted)?;
+            let now = experiments::by_id(db, &user, &experiment_id)?;
             if now.is_none_or(|now| now.state == ExperimentState::Running) {
                 return Ok(ResumeOutcome::Already);
             }
             if experiments::count_running(db, &user)? >= MAX_RUNNING {
                 return Ok(ResumeOutcome::TooMany);
             }
-            experiments::set_state(db, &wanted, ExperimentState::Running, None, None)?;
+            experiments::set_state(db, &experiment_id, ExperimentState::Running, None, None)?;
             audit::append(db, &entry)?;
-            let cases = experiments::cases_of(db, &wanted)?;
-            let done = experiments::evaluations_of(db, &wanted)?;
+            let cases = experiments::cases_of(db, &experiment_id)?;
+            let done = experiments::evaluations_of(db, &experiment_id)?;
             Ok(ResumeOutcome::Resumed(cases, done))
         });
         let (cases, done) = match written.await? {
@@ -289,10 +295,10 @@ impl Experiments<'_> {
         &self,
         caller: &Caller,
         id: &ExperimentId,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<()> {
         self.cancel(caller, id).await?;
-        let entry = visit.entry(Some(&caller.user), "experiment.delete", id.as_str());
+        let entry = origin.entry(Some(&caller.user), "experiment.delete", id.as_str());
         let (user, id) = (caller.user.clone(), id.clone());
         let store = self.0.store.for_freeing();
         let deleted = store.write(move |db| {
@@ -307,9 +313,9 @@ impl Experiments<'_> {
 
     /// Signals these experiments to stop, if they run here. Their state has already been stored.
     pub(super) fn signal_stop(&self, ids: &[ExperimentId]) {
-        let seats = self.0.experiment_registry.running();
-        for seat in ids.iter().filter_map(|id| seats.get(id)) {
-            seat.stop.send_replace(true);
+        let all_running = self.0.experiment_registry.running();
+        for running in ids.iter().filter_map(|id| all_running.get(id)) {
+            running.stop.send_replace(true);
         }
     }
 
@@ -354,21 +360,21 @@ impl Experiments<'_> {
         done: Vec<Evaluation>,
     ) -> Result<()> {
         // Replays all records, which may take a while.
-        let worked = tokio::task::spawn_blocking(move || {
+        let replayed = tokio::task::spawn_blocking(move || {
             let race = replay_race(&experiment, &done);
             (race, experiment, done)
         });
-        let (race, experiment, done) = worked.await.map_err(Error::internal)?;
+        let (race, experiment, done) = replayed.await.map_err(Error::internal)?;
         let (progress, _) = watch::channel(ExperimentProgress::of(&experiment.spec, &race));
         let (stop, _) = watch::channel(false);
-        let seat = Arc::new(RunningExperiment { progress, stop });
+        let running = Arc::new(RunningExperiment { progress, stop });
         let id = experiment.id.clone();
-        let taken = self
+        let previous = self
             .0
             .experiment_registry
             .running()
-            .insert(id.clone(), seat.clone());
-        if taken.is_some() {
+            .insert(id.clone(), running.clone());
+        if previous.is_some() {
             log::warn("experiment started twice", &[("experiment", &id)]);
         }
         let (app, engine) = (self.0.clone(), self.0.engine.clone());
@@ -382,17 +388,17 @@ impl Experiments<'_> {
                     cases,
                     race,
                     done,
-                    &seat,
+                    &running,
                 );
                 runner.run().await;
             }
             // If it was resumed in the meantime, another run is registered.
-            let mut seats = app.experiment_registry.running();
-            if seats
+            let mut all_running = app.experiment_registry.running();
+            if all_running
                 .get(&id)
-                .is_some_and(|known| Arc::ptr_eq(known, &seat))
+                .is_some_and(|current| Arc::ptr_eq(current, &running))
             {
-                seats.remove(&id);
+                all_running.remove(&id);
             }
         });
         Ok(())
@@ -410,7 +416,7 @@ enum ResumeOutcome {
 fn replay_race(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
     let results = done
         .iter()
-        .filter_map(|one| Some((one.trial, one.outcome?)));
+        .filter_map(|evaluation| Some((evaluation.trial, evaluation.outcome?)));
     let proposals = experiment.spec.proposals();
     let race = SuccessiveHalving::replay(experiment.design.clone(), results.clone(), proposals);
     match experiment.verdict {

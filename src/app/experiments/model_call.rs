@@ -73,10 +73,10 @@ impl ModelCall<'_> {
             }
         };
         self.waits.wait_for_end(&id).await?;
-        let (user, wanted) = (self.experiment.user.clone(), id);
+        let (user, analysis_id) = (self.experiment.user.clone(), id);
         let read = self
             .store
-            .read(move |db| stored::by_id(db, Some(&user), &wanted));
+            .read(move |db| stored::by_id(db, Some(&user), &analysis_id));
         let Some(done) = read.await? else {
             let why = "its analysis was deleted".to_owned();
             return Ok((Err(why), JudgeCost::default()));
@@ -85,10 +85,10 @@ impl ModelCall<'_> {
             cost: done.cost,
             tokens: done.usage.input + done.usage.output,
         };
-        let said = match (done.status, done.synthesis) {
+        let reply = match (done.status, done.synthesis) {
             (Status::Completed, Some(text)) => Ok(text),
             (_, _) => Err(done.error.unwrap_or_else(|| "it did not answer".to_owned())),
         };
-        Ok((said, bill))
+        Ok((reply, bill))
     }
 }

@@ -48,7 +48,7 @@ impl ExperimentProgress {
         let spent = race.spent();
         let done = race.results().len();
         let racing: Vec<usize> = (0..race.states().len())
-            .filter(|&arm| race.states()[arm] == ConfigurationState::Racing)
+            .filter(|&configuration| race.states()[configuration] == ConfigurationState::Racing)
             .collect();
         Self {
             evaluations: done,
@@ -83,9 +83,14 @@ fn best(
 ) -> Option<LeadingConfiguration> {
     let all = race.race_and_holdout_cases().0.len();
     // Compare only cases that all remaining configurations have answered.
-    let depth = (racing.iter().map(|&arm| race.values(arm, all).len())).min()?;
-    let mean = |arm: usize| paired::mean(&race.values(arm, depth));
-    let means = racing.iter().map(|&arm| (arm, mean(arm)));
+    let depth = (racing
+        .iter()
+        .map(|&configuration| race.values(configuration, all).len()))
+    .min()?;
+    let mean = |configuration: usize| paired::mean(&race.values(configuration, depth));
+    let means = racing
+        .iter()
+        .map(|&configuration| (configuration, mean(configuration)));
     let place = best_mean(&means.collect::<Vec<_>>()).filter(|_| depth > 0)?;
     let values = race.values(place, depth);
     let design = race.design();
@@ -118,14 +123,15 @@ fn remaining_evaluations(
     if matches!(race.next(), RaceStep::Done(_)) {
         return Some(0);
     }
-    let each = spent.latency_ms as f64 / done as f64;
-    let (order, held) = race.race_and_holdout_cases();
-    let racing =
-        (0..race.states().len()).filter(|&arm| race.states()[arm] == ConfigurationState::Racing);
-    let open = racing.map(|arm| order.len() - race.values(arm, order.len()).len());
-    let open = open.sum::<usize>() + 2 * held.len();
-    let more = open.min(affordable_evaluations(&race.design().budget, spent, done));
-    Some((each * more as f64 / 1e3 / super::MAX_CONCURRENT as f64).ceil() as u64)
+    let per_evaluation = spent.latency_ms as f64 / done as f64;
+    let (order, holdout) = race.race_and_holdout_cases();
+    let racing = (0..race.states().len())
+        .filter(|&configuration| race.states()[configuration] == ConfigurationState::Racing);
+    let pending =
+        racing.map(|configuration| order.len() - race.values(configuration, order.len()).len());
+    let pending = pending.sum::<usize>() + 2 * holdout.len();
+    let more = pending.min(affordable_evaluations(&race.design().budget, spent, done));
+    Some((per_evaluation * more as f64 / 1e3 / super::MAX_CONCURRENT as f64).ceil() as u64)
 }
 
 /// Returns the number of further evaluations within the budget, at the average cost so far.
@@ -145,12 +151,12 @@ fn affordable_evaluations(budget: &ExperimentBudget, spent: &TrialOutcome, done:
         ),
         (budget.evaluations.map(|all| all as f64), done as f64),
     ];
-    let room = parts.into_iter().filter_map(|(limit, gone)| {
-        let each = gone / done.max(1) as f64;
-        let limit = limit.filter(|_| each > 0.0)?;
-        Some(((limit - gone) / each).max(0.0))
+    let remaining = parts.into_iter().filter_map(|(limit, spent)| {
+        let per_evaluation = spent / done.max(1) as f64;
+        let limit = limit.filter(|_| per_evaluation > 0.0)?;
+        Some(((limit - spent) / per_evaluation).max(0.0))
     });
-    room.fold(f64::from(u32::MAX), f64::min) as usize
+    remaining.fold(f64::from(u32::MAX), f64::min) as usize
 }
 
 #[cfg(test)]

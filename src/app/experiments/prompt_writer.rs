@@ -26,14 +26,14 @@ impl ExperimentRunner<'_> {
     ///
     /// # Errors
     /// [`Interrupt`] if the experiment stops, pauses, or fails.
-    pub(super) async fn improve(&mut self, wanted: Reflection) -> StepResult<()> {
+    pub(super) async fn improve(&mut self, reflection: Reflection) -> StepResult<()> {
         self.waits.wait_for_slot().await?;
         let Some(search) = self.experiment.spec.space.improvement().cloned() else {
             return Err(
                 Error::internal("a race without a prompt search asked for a prompt").into(),
             );
         };
-        let request = self.request_of(&wanted).await?;
+        let request = self.request_of(&reflection).await?;
         let call = ModelCall {
             store: &self.app.store,
             analyses: self.app.analyses(),
@@ -63,7 +63,7 @@ impl ExperimentRunner<'_> {
         let read = reflection::parse_proposal(&reply);
         Ok(self
             .accept(PromptProposal {
-                parent: wanted.parent,
+                parent: reflection.parent,
                 refused: read.as_ref().err().map(|why| (*why).to_owned()),
                 prompt: read.ok(),
                 cost,
@@ -88,22 +88,23 @@ impl ExperimentRunner<'_> {
         Ok(())
     }
 
-    async fn request_of(&self, wanted: &Reflection) -> Result<String> {
+    async fn request_of(&self, reflection: &Reflection) -> Result<String> {
         let mut failures = Vec::new();
-        for cell in &wanted.shown_trials {
-            let Some(case) = self.cases.get(cell.case) else {
+        for trial in &reflection.shown_trials {
+            let Some(case) = self.cases.get(trial.case) else {
                 continue;
             };
-            let outcome = self.race.results().get(cell);
+            let outcome = self.race.results().get(trial);
             failures.push(Failure {
                 case,
-                answer: self.text_of(cell).await?,
+                answer: self.text_of(trial).await?,
                 score: outcome.map_or(0.0, |outcome| outcome.score),
             });
         }
         let spec = &self.experiment.spec;
-        let arm = self.race.design().arms.get(wanted.parent);
-        let prompt = arm.and_then(|arm| spec.space.value(arm, Parameter::Prompt)?.as_str());
+        let configuration = self.race.design().arms.get(reflection.parent);
+        let prompt = configuration
+            .and_then(|configuration| spec.space.value(configuration, Parameter::Prompt)?.as_str());
         let prompt = prompt.unwrap_or(QUESTION_PLACEHOLDER);
         Ok(reflection::reflection_prompt(
             prompt,
@@ -112,8 +113,8 @@ impl ExperimentRunner<'_> {
         ))
     }
 
-    async fn text_of(&self, cell: &Trial) -> Result<Option<String>> {
-        let Some(analysis) = self.answers.get(cell).cloned() else {
+    async fn text_of(&self, trial: &Trial) -> Result<Option<String>> {
+        let Some(analysis) = self.answers.get(trial).cloned() else {
             return Ok(None);
         };
         let user = self.experiment.user.clone();
@@ -133,13 +134,13 @@ impl ExperimentRunner<'_> {
 
 /// Returns an upper bound on the usage of one proposal; `None` if the writer's price is unknown.
 pub(super) fn max_cost(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, u64) {
-    let shown =
+    let shown_bytes =
         |text: &str| estimate_tokens(&text.chars().take(MAX_PROMPT_LENGTH).collect::<String>());
     let longest = cases.iter().map(|case| {
-        let expected = case.expected.as_deref().map_or(0, shown);
+        let expected = case.expected.as_deref().map_or(0, shown_bytes);
         // The answers are not known yet: assume one token per character of their limit, which is safe in every
         // script.
-        shown(&case.prompt) + expected + MAX_PROMPT_LENGTH as u64
+        shown_bytes(&case.prompt) + expected + MAX_PROMPT_LENGTH as u64
     });
     let input = INSTRUCTION_TOKENS
         + MAX_PROMPT_LENGTH as u64

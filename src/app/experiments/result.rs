@@ -76,19 +76,15 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn answers(
-        &self,
-        shown: &ExperimentView,
-        case: usize,
-    ) -> Result<Vec<EvaluationView>> {
-        let of_case = shown
+    pub async fn answers(&self, view: &ExperimentView, case: usize) -> Result<Vec<EvaluationView>> {
+        let of_case = view
             .evaluations
             .iter()
-            .filter(|one| one.trial.case == case);
-        let wanted: Vec<Evaluation> = of_case.cloned().collect();
-        let user = shown.experiment.user.clone();
+            .filter(|evaluation| evaluation.trial.case == case);
+        let evaluations: Vec<Evaluation> = of_case.cloned().collect();
+        let user = view.experiment.user.clone();
         let read = self.0.store.read(move |db| {
-            let answered = wanted.into_iter().map(|evaluation| {
+            let answered = evaluations.into_iter().map(|evaluation| {
                 let text = analyses::synthesis_of(db, &user, &evaluation.analysis)?;
                 Ok(EvaluationView { evaluation, text })
             });
@@ -122,13 +118,14 @@ fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment)
     let warning = match experiment.spec.repeated.is_empty() {
         true => repeated_cases::remove_repeated(cases.clone())
             .1
-            .warning_of_earlier(),
+            .earlier_version_warning(),
         false => experiment.spec.repeated.warning(),
     };
     ExperimentView {
         calibration,
-        preference: (report.leader)
-            .and_then(|leader| preference::of(&race, leader, &judgments, baseline)),
+        preference: (report.leader).and_then(|leader| {
+            preference::estimate_preference(&race, leader, &judgments, baseline)
+        }),
         report,
         warnings: warning.into_iter().collect(),
         progress: ExperimentProgress::of(&experiment.spec, &race),
@@ -154,49 +151,54 @@ fn max_difference(experiment: &Experiment) -> f64 {
 
 /// Preferences of judges and the user. For pairs that both have judged, the user's verdict counts.
 fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
-    let mut words: BTreeMap<(usize, usize, usize), &Judgment> = BTreeMap::new();
-    for one in judgments {
-        let known = words
-            .entry((one.case, one.first, one.second))
-            .or_insert(one);
-        if one.judge.is_none() {
-            *known = one;
+    let mut by_pair: BTreeMap<(usize, usize, usize), &Judgment> = BTreeMap::new();
+    for judgment in judgments {
+        let entry = by_pair
+            .entry((judgment.case, judgment.first, judgment.second))
+            .or_insert(judgment);
+        if judgment.judge.is_none() {
+            *entry = judgment;
         }
     }
-    let found = words.into_values().map(|one| Match {
-        case: one.case,
-        first: one.first,
-        second: one.second,
-        preferred: one.preferred,
+    let found = by_pair.into_values().map(|judgment| Match {
+        case: judgment.case,
+        first: judgment.first,
+        second: judgment.second,
+        preferred: judgment.preferred,
     });
     found.collect()
 }
 
 /// Pairs the user's verdicts with the judge's or, without one, with the scores.
 fn labeled_pairs(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred, Preferred)> {
-    let own = judgments.iter().filter(|one| one.judge.is_none());
-    let labels = own.filter_map(|own| {
-        let same = |one: &&Judgment| {
-            one.judge.is_some()
-                && (one.case, one.first, one.second) == (own.case, own.first, own.second)
+    let user_judgment = judgments.iter().filter(|judgment| judgment.judge.is_none());
+    let labels = user_judgment.filter_map(|user_judgment| {
+        let is_of_same_pair = |judgment: &&Judgment| {
+            judgment.judge.is_some()
+                && (judgment.case, judgment.first, judgment.second)
+                    == (
+                        user_judgment.case,
+                        user_judgment.first,
+                        user_judgment.second,
+                    )
         };
-        if let Some(other) = judgments.iter().find(same) {
-            return Some((own.preferred, other.preferred));
+        if let Some(judge_judgment) = judgments.iter().find(is_of_same_pair) {
+            return Some((user_judgment.preferred, judge_judgment.preferred));
         }
-        let score = |arm: usize| {
-            let cell = Trial {
-                arm,
-                case: own.case,
+        let score = |configuration: usize| {
+            let trial = Trial {
+                arm: configuration,
+                case: user_judgment.case,
             };
-            race.results().get(&cell).map(|outcome| outcome.score)
+            race.results().get(&trial).map(|outcome| outcome.score)
         };
-        let (first, second) = (score(own.first)?, score(own.second)?);
+        let (first, second) = (score(user_judgment.first)?, score(user_judgment.second)?);
         let scored = match first - second {
-            apart if apart > SCORE_TOLERANCE => Preferred::First,
-            apart if apart < -SCORE_TOLERANCE => Preferred::Second,
+            difference if difference > SCORE_TOLERANCE => Preferred::First,
+            difference if difference < -SCORE_TOLERANCE => Preferred::Second,
             _ => Preferred::Neither,
         };
-        Some((own.preferred, scored))
+        Some((user_judgment.preferred, scored))
     });
     labels.collect()
 }

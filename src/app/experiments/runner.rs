@@ -77,19 +77,21 @@ impl<'s> ExperimentRunner<'s> {
         cases: Vec<Case>,
         race: SuccessiveHalving,
         done: Vec<Evaluation>,
-        seat: &'s RunningExperiment,
+        running: &'s RunningExperiment,
     ) -> Self {
-        let answers = done.iter().filter(|one| one.outcome.is_some());
-        let answers = answers.map(|one| (one.trial, one.analysis.clone()));
+        let answers = done
+            .iter()
+            .filter(|evaluation| evaluation.outcome.is_some());
+        let answers = answers.map(|evaluation| (evaluation.trial, evaluation.analysis.clone()));
         Self {
             answers: answers.collect(),
             unfinished: done
                 .into_iter()
-                .filter(|one| one.outcome.is_none())
+                .filter(|evaluation| evaluation.outcome.is_none())
                 .collect(),
             started: Vec::with_capacity(MAX_CONCURRENT),
-            waits: ExperimentWaits::new(app.engine.clone(), seat.stop.subscribe()),
-            progress: &seat.progress,
+            waits: ExperimentWaits::new(app.engine.clone(), running.stop.subscribe()),
+            progress: &running.progress,
             failures: 0,
             wasted: BTreeMap::new(),
             unused: JudgeCost::default(),
@@ -105,16 +107,16 @@ impl<'s> ExperimentRunner<'s> {
         let mut end = self.run_trials().await;
         if let Err(Interrupt::Stopped) = end {
             for (_, analysis) in std::mem::take(&mut self.started) {
-                if let Err(fault) = self.waits.cancel(&analysis).await {
-                    end = Err(fault);
+                if let Err(error) = self.waits.cancel(&analysis).await {
+                    end = Err(error);
                 }
             }
         }
         let id = self.experiment.id.clone();
-        if let Err(Interrupt::Failed(fault)) = &end {
+        if let Err(Interrupt::Failed(error)) = &end {
             log::error(
                 "experiment interrupted",
-                &[("experiment", &id), ("fault", fault)],
+                &[("experiment", &id), ("fault", error)],
             );
         }
         let at = clock::now();
@@ -130,42 +132,44 @@ impl<'s> ExperimentRunner<'s> {
             Err(Interrupt::Paused(why)) => {
                 experiments::set_state(db, &id, ExperimentState::Paused, Some(why), None)
             }
-            Err(Interrupt::Failed(fault)) => {
-                experiments::set_state(db, &id, ExperimentState::Paused, Some(&fault.public), None)
+            Err(Interrupt::Failed(error)) => {
+                experiments::set_state(db, &id, ExperimentState::Paused, Some(&error.public), None)
             }
         });
-        if let Err(fault) = written.await {
+        if let Err(error) = written.await {
             log::error(
                 "experiment end could not be stored",
-                &[("experiment", &self.experiment.id), ("fault", &fault)],
+                &[("experiment", &self.experiment.id), ("fault", &error)],
             );
         }
     }
 
     async fn run_trials(&mut self) -> StepResult<RaceVerdict> {
         loop {
-            let cells = match self.race.next() {
+            let trials = match self.race.next() {
                 RaceStep::Done(verdict) => {
                     self.give_up_on(&[]).await?;
                     self.probe().await?;
                     return Ok(self.measured(verdict).await?);
                 }
-                RaceStep::Propose(wanted) => {
+                RaceStep::Propose(requested) => {
                     self.give_up_on(&[]).await?;
-                    self.improve(wanted).await?;
+                    self.improve(requested).await?;
                     continue;
                 }
-                RaceStep::Evaluate(cells) => self.in_start_order(cells),
+                RaceStep::Evaluate(trials) => self.in_start_order(trials),
             };
-            self.give_up_on(&cells).await?;
-            let is_begun = |cell: &Trial| self.started.iter().any(|(other, _)| other == cell);
+            self.give_up_on(&trials).await?;
+            let is_started = |trial: &Trial| self.started.iter().any(|(other, _)| other == trial);
             let has_room = self.started.len() < MAX_CONCURRENT;
-            let next = cells.into_iter().find(|cell| has_room && !is_begun(cell));
+            let next = trials
+                .into_iter()
+                .find(|trial| has_room && !is_started(trial));
             match self.next_action(next).await? {
-                NextAction::Begin(cell) => self.begin(cell).await?,
-                NextAction::Finish(place) => {
-                    let (cell, analysis) = self.started.remove(place);
-                    self.finish(cell, analysis).await?;
+                NextAction::Begin(trial) => self.begin(trial).await?,
+                NextAction::Finish(index) => {
+                    let (trial, analysis) = self.started.remove(index);
+                    self.finish(trial, analysis).await?;
                 }
             }
         }
@@ -175,51 +179,57 @@ impl<'s> ExperimentRunner<'s> {
     async fn next_action(&self, next: Option<Trial>) -> StepResult<NextAction> {
         tokio::select! {
             biased;
-            place = self.waits.first_finished(&self.started), if !self.started.is_empty() => {
-                place.map(NextAction::Finish)
+            index = self.waits.first_finished(&self.started), if !self.started.is_empty() => {
+                index.map(NextAction::Finish)
             }
             room = self.waits.wait_for_slot(), if next.is_some() => {
                 room?;
-                let cell = next.ok_or_else(|| Error::internal("no cell"))?;
-                Ok(NextAction::Begin(cell))
+                let trial = next.ok_or_else(|| Error::internal("no trial"))?;
+                Ok(NextAction::Begin(trial))
             }
             else => Err(Error::internal("a race asked for nothing").into()),
         }
     }
 
     // Stops evaluations that the race no longer wants because the budget has been spent.
-    async fn give_up_on(&mut self, wanted: &[Trial]) -> StepResult<()> {
-        while let Some(place) = (self.started.iter()).position(|(cell, _)| !wanted.contains(cell)) {
-            let (_, analysis) = self.started.remove(place);
+    async fn give_up_on(&mut self, requested: &[Trial]) -> StepResult<()> {
+        while let Some(index) =
+            (self.started.iter()).position(|(trial, _)| !requested.contains(trial))
+        {
+            let (_, analysis) = self.started.remove(index);
             self.waits.cancel(&analysis).await?;
         }
         Ok(())
     }
 
     // The current configuration's answer comes first, because the others are compared with it.
-    fn in_start_order(&self, mut cells: Vec<Trial>) -> Vec<Trial> {
+    fn in_start_order(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
-        let Some(first) = cells.first().map(|cell| cell.case) else {
-            return cells;
+        let Some(first) = trials.first().map(|trial| trial.case) else {
+            return trials;
         };
-        let is_later = |cell: &Trial| (cell.case != first, cell.arm != current);
-        cells.sort_by_key(is_later);
-        cells
+        let is_later = |trial: &Trial| (trial.case != first, trial.arm != current);
+        trials.sort_by_key(is_later);
+        trials
     }
 
     // Starts an evaluation, or adopts one that an earlier run has started.
-    async fn begin(&mut self, cell: Trial) -> StepResult<()> {
-        if let Some(place) = self.unfinished.iter().position(|one| one.trial == cell) {
-            let analysis = self.unfinished.swap_remove(place).analysis;
+    async fn begin(&mut self, trial: Trial) -> StepResult<()> {
+        if let Some(index) = self
+            .unfinished
+            .iter()
+            .position(|evaluation| evaluation.trial == trial)
+        {
+            let analysis = self.unfinished.swap_remove(index).analysis;
             let status = self.status(&analysis).await?;
             // A run canceled along with the experiment has no result.
             if !matches!(status, None | Some(Status::Cancelled)) {
-                self.started.push((cell, analysis));
+                self.started.push((trial, analysis));
                 return Ok(());
             }
         }
-        match self.ask(cell).await {
-            Ok(analysis) => self.started.push((cell, analysis)),
+        match self.ask(trial).await {
+            Ok(analysis) => self.started.push((trial, analysis)),
             Err(error) => self.waits.handle_refusal(error).await?,
         }
         Ok(())
@@ -229,15 +239,16 @@ impl<'s> ExperimentRunner<'s> {
     ///
     /// # Errors
     /// Any error from starting an analysis.
-    pub(super) async fn ask(&self, cell: Trial) -> Result<AnalysisId> {
+    pub(super) async fn ask(&self, trial: Trial) -> Result<AnalysisId> {
         let design = self.race.design();
-        let found = design.arms.get(cell.arm).zip(self.cases.get(cell.case));
-        let (arm, case) = found.ok_or_else(|| Error::internal("a cell that is not there"))?;
+        let found = design.arms.get(trial.arm).zip(self.cases.get(trial.case));
+        let (configuration, case) =
+            found.ok_or_else(|| Error::internal("a trial that does not exist"))?;
         let id = self.experiment.id.clone();
-        let (mut request, context) = request(&self.experiment.spec, arm, case, &id)?;
+        let (mut request, context) = request(&self.experiment.spec, configuration, case, &id)?;
         if design.budget.cost.is_some() {
             // The engine enforces a run's budget, which turns the declared bound into an actual one.
-            request.budget_usd = Some(design.declared[cell.arm].cost.dollars());
+            request.budget_usd = Some(design.declared[trial.arm].cost.dollars());
         }
         let caller = Caller {
             user: self.experiment.user.clone(),
@@ -248,45 +259,45 @@ impl<'s> ExperimentRunner<'s> {
         self.app
             .analyses()
             .start_for(&caller, request, context, move |db, analysis| {
-                experiments::store_started(db, &id, cell, analysis)
+                experiments::store_started(db, &id, trial, analysis)
             })
             .await
     }
 
     // Scores and records a finished evaluation.
-    async fn finish(&mut self, cell: Trial, analysis: AnalysisId) -> StepResult<()> {
-        let Some(brought) = self.trial_answer(&analysis).await? else {
+    async fn finish(&mut self, trial: Trial, analysis: AnalysisId) -> StepResult<()> {
+        let Some(answer) = self.trial_answer(&analysis).await? else {
             return Err(Interrupt::Left);
         };
-        if brought.error.is_some() && brought.is_transient_error {
-            let why = brought.error.unwrap_or_default();
-            return self.retry_trial(cell, brought.outcome, why).await;
+        if answer.error.is_some() && answer.is_transient_error {
+            let why = answer.error.unwrap_or_default();
+            return self.retry_trial(trial, answer.outcome, why).await;
         }
-        let scored = match self.score(cell, brought).await? {
+        let scored = match self.score(trial, answer).await? {
             Ok(scored) => scored,
-            Err((silent, taken)) => {
+            Err((reason, judge_cost)) => {
                 // The answer exists, so only judging is retried.
-                self.unfinished.push(started_evaluation(cell, analysis));
+                self.unfinished.push(started_evaluation(trial, analysis));
                 let outcome = TrialOutcome {
-                    judged: taken,
+                    judged: judge_cost,
                     ..TrialOutcome::default()
                 };
-                return self.retry_trial(cell, outcome, silent).await;
+                return self.retry_trial(trial, outcome, reason).await;
             }
         };
         self.failures = 0;
-        Ok(self.record(cell, analysis, scored).await?)
+        Ok(self.record(trial, analysis, scored).await?)
     }
 
     // A provider outage says nothing about a configuration: nothing is recorded, and the race asks again.
     async fn retry_trial(
         &mut self,
-        cell: Trial,
-        took: TrialOutcome,
+        trial: Trial,
+        outcome: TrialOutcome,
         why: String,
     ) -> StepResult<()> {
-        let before = self.wasted.remove(&cell).unwrap_or_default();
-        self.wasted.insert(cell, add_outcomes(before, took));
+        let before = self.wasted.remove(&trial).unwrap_or_default();
+        self.wasted.insert(trial, add_outcomes(before, outcome));
         self.failures += 1;
         if self.failures >= MAX_FAILURES {
             return Err(Interrupt::Paused(format!(
@@ -300,16 +311,16 @@ impl<'s> ExperimentRunner<'s> {
 
     async fn record(
         &mut self,
-        cell: Trial,
+        trial: Trial,
         analysis: AnalysisId,
         scored: ScoredTrial,
     ) -> Result<()> {
-        let wasted = self.wasted.remove(&cell).unwrap_or_default();
+        let wasted = self.wasted.remove(&trial).unwrap_or_default();
         let outcome = add_outcomes(scored.outcome, wasted);
         let (id, error) = (self.experiment.id.clone(), scored.error);
         let (judgment, judging) = (scored.judgment, self.experiment.judging.clone());
         let written = self.app.store.write(move |db| {
-            experiments::store_result(db, &id, cell, &outcome, error.as_deref())?;
+            experiments::store_result(db, &id, trial, &outcome, error.as_deref())?;
             if let Some(judgment) = judgment {
                 experiments::store_judgment(db, &id, &judgment, clock::now())?;
                 experiments::set_judging(db, &id, &judging)?;
@@ -317,8 +328,8 @@ impl<'s> ExperimentRunner<'s> {
             Ok(())
         });
         written.await?;
-        self.answers.insert(cell, analysis);
-        if !self.race.record(cell, outcome) {
+        self.answers.insert(trial, analysis);
+        if !self.race.record(trial, outcome) {
             return Err(Error::internal("the race did not ask for this evaluation"));
         }
         self.show_progress();
@@ -328,10 +339,12 @@ impl<'s> ExperimentRunner<'s> {
     // Adjusts the verdict: failed evaluations and judgments do not count as comparisons.
     async fn measured(&self, verdict: RaceVerdict) -> Result<RaceVerdict> {
         let id = self.experiment.id.clone();
-        let read = (self.app.store).read(move |db| experiments::evaluations_of(db, &id));
-        let read = read.await?;
-        let failed = read.iter().filter(|one| one.error.is_some());
-        let failed = failed.map(|one| one.trial).collect();
+        let evaluations = (self.app.store).read(move |db| experiments::evaluations_of(db, &id));
+        let evaluations = evaluations.await?;
+        let failed = evaluations
+            .iter()
+            .filter(|evaluation| evaluation.error.is_some());
+        let failed = failed.map(|evaluation| evaluation.trial).collect();
         Ok(MeasuredTrials::new(&self.race, &failed).verdict(verdict))
     }
 
@@ -367,9 +380,9 @@ impl<'s> ExperimentRunner<'s> {
 }
 
 /// Builds an evaluation without a recorded outcome.
-pub(super) fn started_evaluation(cell: Trial, analysis: AnalysisId) -> Evaluation {
+pub(super) fn started_evaluation(trial: Trial, analysis: AnalysisId) -> Evaluation {
     Evaluation {
-        trial: cell,
+        trial,
         analysis,
         outcome: None,
         error: None,
@@ -396,15 +409,15 @@ fn add_outcomes(one: TrialOutcome, other: TrialOutcome) -> TrialOutcome {
 }
 
 fn to_trial_answer(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
-    let took = analysis.started.zip(analysis.finished);
+    let duration = analysis.started.zip(analysis.finished);
     let outcome = TrialOutcome {
         score: 0.0,
         cost: analysis.cost,
         tokens: analysis.usage.input + analysis.usage.output,
-        latency_ms: took.map_or(0, |(from, to)| (to.millis() - from.millis()).max(0) as u64),
+        latency_ms: duration.map_or(0, |(from, to)| (to.millis() - from.millis()).max(0) as u64),
         judged: JudgeCost::default(),
     };
-    let answered = analysis.status == Status::Completed && analysis.synthesis.is_some();
+    let is_answered = analysis.status == Status::Completed && analysis.synthesis.is_some();
     let errors = answers.iter().filter_map(|answer| answer.error.as_ref());
     let passes =
         errors.clone().next().is_some() && errors.clone().all(|error| is_transient(error.kind));
@@ -414,8 +427,9 @@ fn to_trial_answer(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
     };
     TrialAnswer {
         outcome,
-        error: (!answered).then(|| reason().unwrap_or_else(|| "no answer was written".to_owned())),
-        text: analysis.synthesis.clone().filter(|_| answered),
+        error: (!is_answered)
+            .then(|| reason().unwrap_or_else(|| "no answer was written".to_owned())),
+        text: analysis.synthesis.clone().filter(|_| is_answered),
         is_transient_error: passes,
     }
 }

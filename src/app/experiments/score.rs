@@ -30,89 +30,89 @@ impl ExperimentRunner<'_> {
     /// [`Interrupt`] if the experiment stops, pauses, or fails.
     pub(super) async fn score(
         &mut self,
-        cell: Trial,
-        brought: TrialAnswer,
+        trial: Trial,
+        answer: TrialAnswer,
     ) -> StepResult<ScoreResult> {
-        let Some(text) = &brought.text else {
-            return Ok(Ok(rule_score(brought, 0.0)));
+        let Some(text) = &answer.text else {
+            return Ok(Ok(rule_score(answer, 0.0)));
         };
         let judge = match &self.experiment.spec.evaluator {
             Scoring::Rule(rule) => {
-                let score = rules::score(rule, &self.cases[cell.case], text).await?;
-                return Ok(Ok(rule_score(brought, score)));
+                let score = rules::score(rule, &self.cases[trial.case], text).await?;
+                return Ok(Ok(rule_score(answer, score)));
             }
             Scoring::Judge(judge) => judge.clone(),
         };
         if judge_prompts::addresses_judge(text) {
             self.experiment.judging.orders += 1;
-            let mut scored = rule_score(brought, 0.0);
+            let mut scored = rule_score(answer, 0.0);
             scored.error = Some(INJECTION_ERROR.to_owned());
             return Ok(Ok(scored));
         }
         let text = text.clone();
         match judge.kind {
-            JudgeMode::Rubric => self.score_by_marks(cell, brought, &judge, &text).await,
+            JudgeMode::Rubric => self.score_by_rubric(trial, answer, &judge, &text).await,
             JudgeMode::Pairwise => {
-                self.compare_with_current(cell, brought, &judge, &text)
+                self.compare_with_current(trial, answer, &judge, &text)
                     .await
             }
         }
     }
 
-    async fn score_by_marks(
+    async fn score_by_rubric(
         &mut self,
-        cell: Trial,
-        brought: TrialAnswer,
+        trial: Trial,
+        answer: TrialAnswer,
         judge: &JudgeSpec,
         text: &str,
     ) -> StepResult<ScoreResult> {
-        let opinion = self
+        let verdict = self
             .judge_with(judge)
-            .marks(&self.cases[cell.case], text)
+            .score(&self.cases[trial.case], text)
             .await?;
-        Ok(self.scored_by_judge(brought, opinion, |marks| (marks, None)))
+        Ok(self.scored_by_judge(answer, verdict, |score| (score, None)))
     }
 
     // An answer better than the current configuration's scores 1, a tie 0.5, a worse one 0; the current
     // configuration itself scores 0.5 by definition.
     async fn compare_with_current(
         &mut self,
-        cell: Trial,
-        brought: TrialAnswer,
+        trial: Trial,
+        answer: TrialAnswer,
         judge: &JudgeSpec,
         text: &str,
     ) -> StepResult<ScoreResult> {
         let current = self.experiment.design.current;
-        if cell.arm == current {
-            return Ok(Ok(rule_score(brought, 0.5)));
+        if trial.arm == current {
+            return Ok(Ok(rule_score(answer, 0.5)));
         }
-        let (reference, bill) = self.reference(cell.case).await?;
+        let (reference, bill) = self.reference(trial.case).await?;
         let Some(reference) = reference else {
-            let mut scored = rule_score(brought, 1.0);
+            let mut scored = rule_score(answer, 1.0);
             scored.outcome.judged = bill;
             return Ok(Ok(scored));
         };
-        let case = &self.cases[cell.case];
-        let mut opinion = self
+        let case = &self.cases[trial.case];
+        let mut verdict = self
             .judge_with(judge)
             .compare(case, &reference, text)
             .await?;
-        opinion.cost = opinion.cost.saturating_add(bill);
-        let flipped = opinion.is_flipped;
-        self.experiment.judging.pairs += u64::from(opinion.result.is_ok());
+        verdict.cost = verdict.cost.saturating_add(bill);
+        let flipped = verdict.is_flipped;
+        self.experiment.judging.pairs += u64::from(verdict.result.is_ok());
         self.experiment.judging.flips += u64::from(flipped);
         let model = judge.model.clone();
-        Ok(self.scored_by_judge(brought, opinion, |preferred| {
+        Ok(self.scored_by_judge(answer, verdict, |preferred| {
             let score = match preferred {
                 Preferred::First => 0.0,
                 Preferred::Neither => 0.5,
                 Preferred::Second => 1.0,
             };
             let judgment = Judgment {
-                case: cell.case,
-                first: current.min(cell.arm),
-                second: current.max(cell.arm),
-                preferred: match current < cell.arm {
+                case: trial.case,
+                first: current.min(trial.arm),
+                second: current.max(trial.arm),
+                preferred: match current < trial.arm {
                     true => preferred,
                     false => preferred.swapped(),
                 },
@@ -124,17 +124,17 @@ impl ExperimentRunner<'_> {
 
     fn scored_by_judge<T>(
         &mut self,
-        brought: TrialAnswer,
-        opinion: JudgeOpinion<T>,
+        answer: TrialAnswer,
+        verdict: JudgeOpinion<T>,
         score: impl FnOnce(T) -> (f64, Option<Judgment>),
     ) -> ScoreResult {
         let mut outcome = TrialOutcome {
-            judged: opinion.cost,
-            ..brought.outcome
+            judged: verdict.cost,
+            ..answer.outcome
         };
-        match opinion.result {
-            Ok(said) => {
-                let (score, judgment) = score(said);
+        match verdict.result {
+            Ok(result) => {
+                let (score, judgment) = score(result);
                 outcome.score = score;
                 Ok(ScoredTrial {
                     outcome,
@@ -142,7 +142,7 @@ impl ExperimentRunner<'_> {
                     error: None,
                 })
             }
-            Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), opinion.cost)),
+            Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), verdict.cost)),
             // No measurement: the report omits it, and the race continues with half of the maximum.
             Err(JudgeError::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
@@ -158,26 +158,26 @@ impl ExperimentRunner<'_> {
 
     // Returns the current configuration's answer to a case, requesting it now if the race no longer asks for it.
     async fn reference(&mut self, case: usize) -> StepResult<(Option<String>, JudgeCost)> {
-        let cell = Trial {
+        let trial = Trial {
             arm: self.experiment.design.current,
             case,
         };
-        let open = self.unfinished.iter().find(|one| one.trial == cell);
-        let begun = self.started.iter().find(|(other, _)| *other == cell);
-        let known = self.answers.get(&cell).or(open.map(|one| &one.analysis));
-        let known = known.or(begun.map(|(_, analysis)| analysis));
-        let (analysis, is_new) = match known {
+        let open = self.unfinished.iter().find(|one| one.trial == trial);
+        let started = self.started.iter().find(|(other, _)| *other == trial);
+        let found = self.answers.get(&trial).or(open.map(|one| &one.analysis));
+        let found = found.or(started.map(|(_, analysis)| analysis));
+        let (analysis, is_new) = match found {
             Some(analysis) => (analysis.clone(), false),
-            None => (self.start_analysis(cell).await?, true),
+            None => (self.start_analysis(trial).await?, true),
         };
         self.waits.wait_for_end(&analysis).await?;
         let mut bill = JudgeCost::default();
         if is_new {
             self.unfinished
-                .push(started_evaluation(cell, analysis.clone()));
-            if let Some(brought) = self.trial_answer(&analysis).await? {
-                bill.cost = brought.outcome.cost;
-                bill.tokens = brought.outcome.tokens;
+                .push(started_evaluation(trial, analysis.clone()));
+            if let Some(answer) = self.trial_answer(&analysis).await? {
+                bill.cost = answer.outcome.cost;
+                bill.tokens = answer.outcome.tokens;
             }
         }
         let user = self.experiment.user.clone();
@@ -189,10 +189,10 @@ impl ExperimentRunner<'_> {
     }
 
     // Starts an evaluation outside the race. Waits while the queue is full.
-    async fn start_analysis(&self, cell: Trial) -> StepResult<AnalysisId> {
+    async fn start_analysis(&self, trial: Trial) -> StepResult<AnalysisId> {
         loop {
             self.waits.check_interrupt()?;
-            match self.ask(cell).await {
+            match self.ask(trial).await {
                 Ok(analysis) => return Ok(analysis),
                 Err(error) => self.waits.handle_refusal(error).await?,
             }
@@ -221,14 +221,17 @@ impl ExperimentRunner<'_> {
             return Ok(());
         }
         let current = self.experiment.design.current;
-        let own = self.answers.iter().filter(|(cell, _)| cell.arm == current);
-        let own: Vec<_> = own
+        let own_trials = self
+            .answers
+            .iter()
+            .filter(|(trial, _)| trial.arm == current);
+        let own_trials: Vec<_> = own_trials
             .take(PROBE_COUNT)
-            .map(|(cell, id)| (*cell, id.clone()))
+            .map(|(trial, id)| (*trial, id.clone()))
             .collect();
         let model = self.app.llm.find(Some(&self.experiment.user), &judge.model);
         let price = model.as_ref().and_then(usage::price_of);
-        for (cell, analysis) in own {
+        for (trial, analysis) in own_trials {
             let user = self.experiment.user.clone();
             let read = self
                 .app
@@ -246,20 +249,20 @@ impl ExperimentRunner<'_> {
                     Err(Interrupt::Left) => return Ok(()),
                     other => other?,
                 }
-                self.run_probe(cell.case, &judge, &probe).await?;
+                self.run_probe(trial.case, &judge, &probe).await?;
             }
         }
         Ok(())
     }
 
     async fn run_probe(&mut self, case: usize, judge: &JudgeSpec, probe: &Probe) -> StepResult<()> {
-        let court = self.judge_with(judge);
-        let (taken_in, bill) = court.is_misled(&self.cases[case], probe).await?;
+        let judge_model = self.judge_with(judge);
+        let (taken_in, bill) = judge_model.is_misled(&self.cases[case], probe).await?;
         let judging = &mut self.experiment.judging;
         judging.bill = judging.bill.saturating_add(bill);
         if let Some(taken_in) = taken_in {
             let name = probe.bias.as_str();
-            let place = judging.probes.iter().position(|known| known.bias == name);
+            let place = judging.probes.iter().position(|found| found.bias == name);
             let place = place.unwrap_or_else(|| {
                 judging.probes.push(Probed {
                     bias: name.to_owned(),
@@ -283,27 +286,27 @@ impl ExperimentRunner<'_> {
     fn can_afford(&self, bill: Option<JudgeCost>) -> bool {
         let budget = &self.experiment.spec.budget;
         let spent = self.race.spent();
-        let gone = JudgeCost {
+        let spent_total = JudgeCost {
             cost: spent.whole_cost(),
             tokens: spent.whole_tokens(),
         };
-        let gone = gone.saturating_add(self.experiment.judging.bill);
+        let spent_total = spent_total.saturating_add(self.experiment.judging.bill);
         let Some(bill) = bill else {
             return budget.cost.is_none();
         };
-        let after = gone.saturating_add(bill);
-        budget.cost.is_none_or(|most| after.cost <= most)
-            && budget.tokens.is_none_or(|most| after.tokens <= most)
+        let total = spent_total.saturating_add(bill);
+        budget.cost.is_none_or(|limit| total.cost <= limit)
+            && budget.tokens.is_none_or(|limit| total.tokens <= limit)
     }
 }
 
-fn rule_score(brought: TrialAnswer, score: f64) -> ScoredTrial {
+fn rule_score(answer: TrialAnswer, score: f64) -> ScoredTrial {
     ScoredTrial {
         outcome: TrialOutcome {
             score,
-            ..brought.outcome
+            ..answer.outcome
         },
-        error: brought.error,
+        error: answer.error,
         judgment: None,
     }
 }

@@ -116,15 +116,15 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// Same as [`ExperimentWaits::wait_for_end`].
-    pub async fn first_finished(&self, begun: &[(Trial, AnalysisId)]) -> StepResult<usize> {
-        let mut ends: Vec<_> = begun
+    pub async fn first_finished(&self, started: &[(Trial, AnalysisId)]) -> StepResult<usize> {
+        let mut ends: Vec<_> = started
             .iter()
-            .map(|(_, one)| Box::pin(self.wait_until_stored(one)))
+            .map(|(_, analysis)| Box::pin(self.wait_until_stored(analysis)))
             .collect();
         let first = poll_fn(|context| {
-            for (place, end) in ends.iter_mut().enumerate() {
+            for (index, end) in ends.iter_mut().enumerate() {
                 if let Poll::Ready(end) = Pin::new(end).poll(context) {
-                    return Poll::Ready(end.map(|()| place));
+                    return Poll::Ready(end.map(|()| index));
                 }
             }
             Poll::Pending

@@ -31,11 +31,11 @@ pub(in crate::app) fn check(folder: &Path) -> Result<()> {
 fn check_files(folder: &Path) -> Result<()> {
     for name in CHECKED_FILES {
         let path = folder.join(name);
-        let Ok(about) = fs::symlink_metadata(&path) else {
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
             continue;
         };
         match fs::metadata(&path) {
-            Err(error) if about.is_symlink() && error.kind() == ErrorKind::NotFound => {
+            Err(error) if metadata.is_symlink() && error.kind() == ErrorKind::NotFound => {
                 return Err(dangling_link_error(&path));
             }
             // A folder in this place is reported when the file is opened.
@@ -61,10 +61,10 @@ fn not_a_file_error(path: &Path) -> Error {
 fn check_folders(folder: &Path) -> Result<()> {
     for name in ["documents", "uploads", "tmp", orphans::FOLDER_NAME] {
         let path = folder.join(name);
-        let Ok(about) = fs::symlink_metadata(&path) else {
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
             continue;
         };
-        if about.is_symlink() && !path.exists() {
+        if metadata.is_symlink() && !path.exists() {
             return Err(dangling_link_error(&path));
         }
         if !path.is_dir() {

@@ -49,7 +49,7 @@ fn belongs_to_database(database: &Path, journal: &Path) -> io::Result<bool> {
         return Ok(false);
     }
     // Left by a first start that was killed: there is no database yet, or only its first page.
-    if fs::metadata(database).map_or(0, |about| about.len()) <= page_size {
+    if fs::metadata(database).map_or(0, |metadata| metadata.len()) <= page_size {
         return Ok(true);
     }
     match length.saturating_sub(sector) / (page_size + RECORD_OVERHEAD) {
@@ -100,7 +100,7 @@ mod tests {
         let path = folder.join("quire.db");
         let store = Store::open(&StoreSettings { path: path.clone() }).unwrap();
         store.close_to_changes();
-        let beside = folder.join("quire.db-journal");
+        let journal_path = folder.join("quire.db-journal");
         assert!(check(&path).is_ok(), "none");
         let first = fs::read(&path).unwrap()[..4096].to_vec();
         let mut before = first.clone();
@@ -120,7 +120,7 @@ mod tests {
             (journal(7, &zeros, 1), false),
             (vec![0xff; 9000], false),
         ] {
-            fs::write(&beside, &bytes).unwrap();
+            fs::write(&journal_path, &bytes).unwrap();
             let checked = check(&path).map_err(|error| error.kind);
             let expected = if expected {
                 Ok(())
@@ -130,7 +130,7 @@ mod tests {
             assert_eq!(checked, expected, "{} {:?}", bytes.len(), &bytes.get(..12));
         }
         fs::write(&path, &first).unwrap();
-        fs::write(&beside, journal(1, &other, 1)).unwrap();
+        fs::write(&journal_path, journal(1, &other, 1)).unwrap();
         assert!(check(&path).is_ok(), "a first start that was killed");
         fs::remove_dir_all(folder).unwrap();
     }

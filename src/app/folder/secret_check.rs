@@ -45,7 +45,7 @@ enum SecretComparison {
 ///
 /// # Errors
 /// `Conflict` if the secret is missing, invalid, or not the one the database was used with.
-pub(super) fn of(
+pub(super) fn check_and_load(
     config: &Config,
     store: &Store,
     is_fetched: bool,
@@ -54,26 +54,26 @@ pub(super) fn of(
     let folder = &config.data_dir;
     if config.secret.is_none() && !secret::path(folder).exists() {
         check_may_create(folder, store, is_fetched)?;
-        let made = read(config)?;
-        record_check(store, &made);
-        return Ok(made);
+        let new_secret_text = read(config)?;
+        record_check(store, &new_secret_text);
+        return Ok(new_secret_text);
     }
-    let used = read(config)?;
-    match (compare(store, &used)?, opener) {
+    let secret = read(config)?;
+    match (compare(store, &secret)?, opener) {
         (SecretComparison::Same, _) | (SecretComparison::NotRecorded, OpenedBy::Command) => {}
-        (SecretComparison::NotRecorded, OpenedBy::Server) => record_check(store, &used),
+        (SecretComparison::NotRecorded, OpenedBy::Server) => record_check(store, &secret),
         (SecretComparison::Different { keys: 0 }, OpenedBy::Server) => {
             log::warn(
                 "the secret is not the one that this database was used with",
                 &[("so", &"everyone must sign in again")],
             );
-            record_check(store, &used);
+            record_check(store, &secret);
         }
         (SecretComparison::Different { keys }, _) => {
             return Err(different_secret_error(config, keys));
         }
     }
-    Ok(used)
+    Ok(secret)
 }
 
 /// Refuses a file that cannot be a secret, before anything is opened.
@@ -181,47 +181,46 @@ fn accept_unless_served(config: &Config) -> Result<()> {
 pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
     let folder = &config.data_dir;
     let path = super::database(folder);
-    let used = read(config)?;
+    let secret = read(config)?;
     if !path.exists() {
         return Ok(());
     }
     let store = Store::open(&StoreSettings { path });
     let store = store.map_err(|error: OpenError| super::soundness::open_error(folder, &error))?;
-    let value = secret::check_value(&used);
-    let noted = store.write_now(move |db| settings::set(db, SETTING_NAME, &value));
+    let value = secret::check_value(&secret);
+    let recorded = store.write_now(move |db| settings::set(db, SETTING_NAME, &value));
     store.close_to_changes();
-    Ok(noted?)
+    Ok(recorded?)
 }
 
 fn read(config: &Config) -> Result<String> {
     match &config.secret {
         Some(secret) => Ok(secret.expose().to_owned()),
-        None => {
-            secret::of_folder(&config.data_dir).map_err(|why| unusable_secret_error(config, &why))
-        }
+        None => secret::read_or_create(&config.data_dir)
+            .map_err(|why| unusable_secret_error(config, &why)),
     }
 }
 
 fn compare(store: &Store, secret: &str) -> Result<SecretComparison> {
-    let (noted, stored) =
+    let (recorded, stored) =
         store.read_now(|db| Ok((settings::get(db, SETTING_NAME)?, providers::all(db)?)))?;
-    let sealed: Vec<_> = stored
+    let encrypted: Vec<_> = stored
         .iter()
         .filter(|provider| !provider.encrypted_key.is_empty())
         .collect();
-    let keys = sealed.len();
-    match noted {
-        Some(noted) if noted == secret::check_value(secret) => Ok(SecretComparison::Same),
+    let keys = encrypted.len();
+    match recorded {
+        Some(recorded) if recorded == secret::check_value(secret) => Ok(SecretComparison::Same),
         Some(_) => Ok(SecretComparison::Different { keys }),
         // A database older than the check value has only its encrypted keys to verify the secret against.
         None => {
             let vault = Vault::new(secret);
-            let opens = sealed.iter().any(|provider| {
+            let can_decrypt = encrypted.iter().any(|provider| {
                 vault
                     .open(&provider.key_context(), &provider.encrypted_key)
                     .is_ok()
             });
-            Ok(match keys == 0 || opens {
+            Ok(match keys == 0 || can_decrypt {
                 true => SecretComparison::NotRecorded,
                 false => SecretComparison::Different { keys },
             })
@@ -256,7 +255,7 @@ fn check_may_create(folder: &Path, store: &Store, is_fetched: bool) -> Result<()
 
 fn lost_secret_error(folder: &Path) -> Error {
     let text = format!(
-        "{} has a database, but its file secret is missing: with another secret everyone is signed out, and the \
+        "{} has a database, but its `secret` file is missing: with another secret everyone is signed out, and the \
          provider keys that are stored cannot be read",
         folder.display()
     );
@@ -276,18 +275,18 @@ fn unusable_secret_error(config: &Config, why: &Unusable) -> Error {
 }
 
 fn different_secret_error(config: &Config, keys: usize) -> Error {
-    let what = match config.secret {
+    let source = match config.secret {
         Some(_) => "QUIRE_SECRET".to_owned(),
         None => secret::path(&config.data_dir).display().to_string(),
     };
-    let cost = match keys {
+    let consequence = match keys {
         0 => "everyone is signed out with it".to_owned(),
         1 => "it cannot read the stored provider key, and everyone is signed out".to_owned(),
         keys => {
             format!("it cannot read the {keys} stored provider keys, and everyone is signed out")
         }
     };
-    let text = format!("{what} is not the secret that this database was used with: {cost}");
+    let text = format!("{source} does not match this database: {consequence}");
     Error::new(Kind::Conflict, text).resolve(format!(
         "Put the earlier secret back (the file secret, or QUIRE_SECRET if it was set). To go on with this one, run \
          quire secret accept: {CONSEQUENCE}."

@@ -55,7 +55,7 @@ impl fmt::Display for DatabaseDamage {
             }
             Self::NotSqlite => f.write_str("is not an SQLite database"),
             Self::Folder => f.write_str("is a folder, not a file"),
-            Self::Foreign => f.write_str("is a database of another program"),
+            Self::Foreign => f.write_str("belongs to another program"),
         }
     }
 }
@@ -112,8 +112,7 @@ pub(in crate::app) fn open_error(folder: &Path, error: &OpenError) -> Error {
     }
 }
 
-/// Reads from each table that startup needs, to find damage before any request is served. is found before any request
-/// is served.
+/// Reads from each table that startup needs, to find damage before any request is served.
 ///
 /// # Errors
 /// `Conflict` if a page of the database is damaged; `Internal` if it cannot be read for another reason.
@@ -229,20 +228,20 @@ pub(in crate::app) fn log_files(folder: &Path) -> Vec<PathBuf> {
 /// Returns an error if the file cannot be read.
 pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDamage>> {
     // Checked before it is opened, because opening a pipe waits for its other end.
-    let about = match fs::metadata(path) {
+    let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Some(DatabaseDamage::Missing));
         }
-        about => about?,
+        metadata => metadata?,
     };
-    if about.is_dir() {
+    if metadata.is_dir() {
         return Ok(Some(DatabaseDamage::Folder));
     }
-    if !about.is_file() {
+    if !metadata.is_file() {
         return Ok(Some(DatabaseDamage::NotSqlite));
     }
     let mut file = File::open(path)?;
-    let bytes = about.len();
+    let bytes = metadata.len();
     let mut header = Vec::with_capacity(HEADER_BYTES);
     file.by_ref()
         .take(HEADER_BYTES as u64)
@@ -250,8 +249,8 @@ pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDama
     if header.is_empty() {
         return Ok(Some(DatabaseDamage::Empty));
     }
-    let begins = header.len().min(SQLITE_MAGIC.len());
-    if header[..begins] != SQLITE_MAGIC[..begins] {
+    let prefix = header.len().min(SQLITE_MAGIC.len());
+    if header[..prefix] != SQLITE_MAGIC[..prefix] {
         return Ok(Some(DatabaseDamage::NotSqlite));
     }
     let Some(header) = DatabaseHeader::of(&header) else {
@@ -294,26 +293,26 @@ impl DatabaseHeader {
         if bytes.len() < HEADER_BYTES {
             return None;
         }
-        let number = |at: usize| big_endian(&bytes[at..at + 4]);
+        let read_u32 = |at: usize| u32_from_be(&bytes[at..at + 4]);
         let page_size = match u32::from(bytes[16]) << 8 | u32::from(bytes[17]) {
             1 => 65_536,
             size if size.is_power_of_two() && size >= 512 => size,
             _ => return None,
         };
         // Valid only if both change counters agree, since older programs did not maintain it.
-        let pages = match number(24) == number(92) {
-            true => number(28),
+        let pages = match read_u32(24) == read_u32(92) {
+            true => read_u32(28),
             false => 0,
         };
         Some(Self {
             page_size,
             pages: pages.max(1),
-            application_id: number(68).cast_signed(),
+            application_id: read_u32(68).cast_signed(),
         })
     }
 }
 
-fn big_endian(bytes: &[u8]) -> u32 {
+fn u32_from_be(bytes: &[u8]) -> u32 {
     bytes
         .iter()
         .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
@@ -328,24 +327,24 @@ fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
     let frames = file.metadata()?.len().saturating_sub(LOG_HEADER_BYTES)
         / (FRAME_HEADER_BYTES + u64::from(page_size));
     let mut header = [0; LOG_HEADER_BYTES as usize];
-    if file.read_exact(&mut header).is_err() || big_endian(&header[8..12]) != page_size {
+    if file.read_exact(&mut header).is_err() || u32_from_be(&header[8..12]) != page_size {
         return Ok(false);
     }
     let (mut seen, mut waiting) = (BTreeSet::new(), BTreeSet::new());
     let mut end = 0;
     for frame in 0..frames {
-        let mut head = [0; FRAME_HEADER_BYTES as usize];
+        let mut frame_header = [0; FRAME_HEADER_BYTES as usize];
         let at = LOG_HEADER_BYTES + frame * (FRAME_HEADER_BYTES + u64::from(page_size));
         file.seek(SeekFrom::Start(at))?;
-        file.read_exact(&mut head)?;
+        file.read_exact(&mut frame_header)?;
         // Frames of an earlier checkpoint cycle have different salts.
-        if head[8..16] != header[16..24] {
+        if frame_header[8..16] != header[16..24] {
             break;
         }
-        if big_endian(&head[..4]) >= first {
-            waiting.insert(big_endian(&head[..4]));
+        if u32_from_be(&frame_header[..4]) >= first {
+            waiting.insert(u32_from_be(&frame_header[..4]));
         }
-        let pages = big_endian(&head[4..8]);
+        let pages = u32_from_be(&frame_header[4..8]);
         if pages > 0 {
             seen.append(&mut waiting);
             end = pages;
@@ -374,9 +373,9 @@ mod tests {
         store.close_to_changes();
         let copy = folder.join("copy.db");
         fs::copy(&path, &copy).unwrap();
-        let whole = fs::read(&copy).unwrap();
+        let complete = fs::read(&copy).unwrap();
         assert_eq!(find_damage(&copy).unwrap(), None);
-        let size = whole.len() as u64;
+        let size = complete.len() as u64;
         for (length, expected) in [
             (0, Some(DatabaseDamage::Empty)),
             (
@@ -394,15 +393,15 @@ mod tests {
                 }),
             ),
             (
-                whole.len() - 1,
+                complete.len() - 1,
                 Some(DatabaseDamage::CutOff {
                     bytes: size - 1,
                     expected: size,
                 }),
             ),
-            (whole.len(), None),
+            (complete.len(), None),
         ] {
-            fs::write(&copy, &whole[..length]).unwrap();
+            fs::write(&copy, &complete[..length]).unwrap();
             assert_eq!(find_damage(&copy).unwrap(), expected, "{length}");
         }
         fs::write(&copy, "a text").unwrap();

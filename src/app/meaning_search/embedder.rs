@@ -90,15 +90,15 @@ impl MeaningSearch<'_> {
             .collect();
         let mut has_failed = false;
         while !pending.is_empty() {
-            let mut left = Vec::new();
+            let mut unfinished = Vec::new();
             for mut work in pending {
                 match self.step(&mut work).await? {
-                    StepOutcome::More => left.push(work),
+                    StepOutcome::More => unfinished.push(work),
                     StepOutcome::Done => {}
                     StepOutcome::Failed => has_failed = true,
                 }
             }
-            pending = left;
+            pending = unfinished;
         }
         Ok(!has_failed)
     }
@@ -162,13 +162,13 @@ impl MeaningSearch<'_> {
         passages: &[UnembeddedPassage],
     ) -> Result<Vec<Vec<u8>>> {
         let text = |one: &UnembeddedPassage| one.text.chars().take(MAX_CHARS).collect();
-        let asked = EmbeddingRequest {
+        let request = EmbeddingRequest {
             model: work.model.clone(),
             texts: passages.iter().map(text).collect(),
             ..EmbeddingRequest::default()
         };
-        let caller = Caller::of(work.user.clone(), Role::User);
-        let found = self.embeddings.embed(&caller, asked).await?;
+        let caller = Caller::for_user(work.user.clone(), Role::User);
+        let found = self.embeddings.embed(&caller, request).await?;
         let bytes = |vector| normalize(vector).map_or_else(Vec::new, |vector| to_bytes(&vector));
         Ok(found.embedded.vectors.into_iter().map(bytes).collect())
     }

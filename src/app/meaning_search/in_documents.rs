@@ -116,7 +116,7 @@ impl MeaningSearch<'_> {
         // No analysis has this id: the record has no parent.
         let id = AnalysisId::new(clock::now(), crypto::random_number()?);
         let wordings = vec![words.chars().take(MAX_QUESTION).collect()];
-        let context = EmbeddingContext::alone(&id, Some(EMBEDDING_DEADLINE));
+        let context = EmbeddingContext::outside_run(&id, Some(EMBEDDING_DEADLINE));
         let mut embedded = self
             .embed_question(caller, &ranking.model, wordings, context)
             .await?;

@@ -89,10 +89,12 @@ impl MeaningSearch<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub async fn show(&self, user: &UserId, estimated: Option<&str>) -> Result<MeaningStatus> {
-        let (id, named) = (user.clone(), estimated.map(str::to_owned));
+        let (id, requested_model) = (user.clone(), estimated.map(str::to_owned));
         let read = self.store.read(move |db| {
             let chosen = meaning_search::of_user(db, &id)?;
-            let model = named.or_else(|| chosen.clone()).unwrap_or_default();
+            let model = requested_model
+                .or_else(|| chosen.clone())
+                .unwrap_or_default();
             let progress = passage_vectors::progress(db, &id, &model)?;
             Ok((chosen, model, progress))
         });
@@ -125,17 +127,17 @@ impl MeaningSearch<'_> {
         origin: &RequestOrigin,
     ) -> Result<MeaningStatus> {
         require_session(caller)?;
-        let asked = EmbeddingRequest {
+        let request = EmbeddingRequest {
             model: model.to_owned(),
             texts: vec!["test".to_owned()],
             ..EmbeddingRequest::default()
         };
-        self.embeddings.embed(caller, asked).await?;
+        self.embeddings.embed(caller, request).await?;
         let (user, now) = (caller.user.clone(), clock::now());
         // The full ID, even if the caller used a short name.
         let found = self.llm.find(Some(&user), model);
         let name = found.map_or_else(|| model.to_owned(), |model| model.id);
-        let (kept, id) = (name.clone(), user.clone());
+        let (kept_model, id) = (name.clone(), user.clone());
         let mut entry = origin.entry(Some(&user), "meaning_search.chosen", user.as_str());
         entry.detail.clone_from(&name);
         let written = self.store.write(move |db| {
@@ -143,7 +145,7 @@ impl MeaningSearch<'_> {
             audit::append(db, &entry)
         });
         written.await?;
-        self.delete_vectors(&user, Some(kept)).await?;
+        self.delete_vectors(&user, Some(kept_model)).await?;
         self.state.set_failure(&user, None);
         self.state.model_chosen.notify_one();
         self.show(&user, None).await
@@ -168,12 +170,12 @@ impl MeaningSearch<'_> {
         self.show(&user, None).await
     }
 
-    async fn delete_vectors(&self, user: &UserId, kept: Option<String>) -> Result<()> {
+    async fn delete_vectors(&self, user: &UserId, kept_model: Option<String>) -> Result<()> {
         loop {
-            let (user, kept) = (user.clone(), kept.clone());
+            let (user, kept_model) = (user.clone(), kept_model.clone());
             let store = self.store.for_freeing();
-            let deleted =
-                store.write(move |db| passage_vectors::delete_batch(db, &user, kept.as_deref()));
+            let deleted = store
+                .write(move |db| passage_vectors::delete_batch(db, &user, kept_model.as_deref()));
             if !deleted.await? {
                 return Ok(());
             }

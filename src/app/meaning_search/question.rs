@@ -213,7 +213,7 @@ impl MeaningSearch<'_> {
         record: &mut RetrievalRecord,
     ) -> Result<String> {
         let prompt = rewriting_prompt(question);
-        let begun = clock::now();
+        let started = clock::now();
         let bill = |usage| CallBill {
             usage,
             tries: 1,
@@ -228,7 +228,7 @@ impl MeaningSearch<'_> {
         let charges = self.embeddings.charges;
         let tokens = most.input + most.output;
         let _reserved = charges
-            .reserve(search.caller, &rewriter.model, (expected, tokens), begun)
+            .reserve(search.caller, &rewriter.model, (expected, tokens), started)
             .await?;
         let (result, bill) = self.ask(&search.caller.user, rewriter, prompt).await?;
         let charge = CallCharge {
@@ -237,7 +237,7 @@ impl MeaningSearch<'_> {
                 member: 1,
             },
             model: rewriter.model.clone(),
-            at: begun,
+            at: started,
             ended: match &result {
                 Ok(_) => CallEnd::Answered,
                 Err(_) => CallEnd::Failed,
@@ -296,8 +296,11 @@ fn cheapest(members: &[Member]) -> Option<RewriterModel> {
         let price = member.price;
         price.map_or(f64::INFINITY, |price| price.input + price.output)
     };
-    let paid = members.iter().filter(|one| !one.model.starts_with("demo/"));
-    let found = paid.min_by(|one, two| price(one).total_cmp(&price(two)))?;
+    let paid = members
+        .iter()
+        .filter(|member| !member.model.starts_with("demo/"));
+    let found =
+        paid.min_by(|member, other_member| price(member).total_cmp(&price(other_member)))?;
     Some(RewriterModel {
         model: found.model.clone(),
         price: found.price,
@@ -308,8 +311,8 @@ fn sum_vectors(vectors: Vec<Vec<f32>>) -> Option<Vec<f32>> {
     let mut vectors = vectors.into_iter().filter_map(normalize);
     let mut sum = vectors.next()?;
     for other in vectors {
-        for (one, other) in sum.iter_mut().zip(other) {
-            *one += other;
+        for (member, other) in sum.iter_mut().zip(other) {
+            *member += other;
         }
     }
     Some(sum)
@@ -341,7 +344,7 @@ mod tests {
             sample: 0,
             reads: 0,
         };
-        let chosen = |members: &[Member]| cheapest(members).map(|one| one.model);
+        let chosen = |members: &[Member]| cheapest(members).map(|member| member.model);
         assert_eq!(chosen(&[member("demo/a", Some(0.0))]), None);
         let panel = [
             member("demo/a", Some(0.0)),

@@ -99,17 +99,17 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
     // Checkpointing the replaced database would apply its journal.
     folder::journal_check::check(&path)?;
     let part = with_suffix(&path, ".restored");
-    let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
+    let io_error = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
     let restored = copy_and_verify(from, &part).and_then(|copy| {
         let now = clock::now();
         let mut logs = Vec::new();
         if !path.exists() {
             for log in soundness::log_files(folder) {
-                logs.push(orphans::move_log_aside(folder, &log, now).map_err(failed)?);
+                logs.push(orphans::move_log_aside(folder, &log, now).map_err(io_error)?);
             }
         }
         let swap = ReplaceDatabase::new(part.clone(), path, now);
-        let swapped = swap.run().map_err(failed)?;
+        let swapped = swap.run().map_err(io_error)?;
         let has_new_secret = config.secret.is_none() && !secret::path(folder).exists();
         if has_new_secret {
             folder::secret_check::accept_locked(config)?;
@@ -128,9 +128,9 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
 
 /// Copies a database and its log into one file, and verifies that file.
 fn copy_and_verify(from: &Path, part: &Path) -> Result<Verified> {
-    let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
-    remove_partial_copy(part).map_err(failed)?;
-    let copied = |end: &str| {
+    let io_error = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
+    remove_partial_copy(part).map_err(io_error)?;
+    let copy_file = |end: &str| {
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut from = input_file::open(&with_suffix(from, end))?;
@@ -138,14 +138,14 @@ fn copy_and_verify(from: &Path, part: &Path) -> Result<Verified> {
         std::io::copy(&mut from, &mut file)?;
         file.sync_all()
     };
-    copied("").map_err(failed)?;
-    let unsound = |error: BackupError| Error::new(Kind::Internal, error.to_string());
-    match copied("-wal") {
+    copy_file("").map_err(io_error)?;
+    let unsound_error = |error: BackupError| Error::new(Kind::Internal, error.to_string());
+    match copy_file("-wal") {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-        Ok(()) => checkpoint_log(part).map_err(unsound)?,
+        Err(error) => return Err(io_error(error)),
+        Ok(()) => checkpoint_log(part).map_err(unsound_error)?,
     }
-    verify(part).map_err(unsound)
+    verify(part).map_err(unsound_error)
 }
 
 /// Removes leftovers of an earlier restore.
@@ -177,8 +177,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("quire-restore-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (pipe, part) = (folder.join("pipe.db"), folder.join("part"));
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-        assert!(made.unwrap().success());
+        let status = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(status.unwrap().success());
         let (send, receive) = std::sync::mpsc::channel();
         std::thread::spawn(move || send.send(copy_and_verify(&pipe, &part).map(|_| ())));
         let refused = receive.recv_timeout(std::time::Duration::from_secs(20));

@@ -11,7 +11,7 @@ mod setup;
 use std::path::Path;
 
 use crate::app::folder as data_folder;
-use crate::app::patterns::HousePatterns;
+use crate::app::patterns::InstallationPatterns;
 use crate::app::{Error, Result, backups, documents, models, replica as replication};
 use crate::clock;
 use crate::config::Config;
@@ -43,9 +43,9 @@ pub struct CheckResult {
     pub text: String,
 }
 
-fn finding(what: &'static str, state: CheckState, text: impl Into<String>) -> CheckResult {
+fn finding(subject: &'static str, state: CheckState, text: impl Into<String>) -> CheckResult {
     CheckResult {
-        subject: what,
+        subject,
         state,
         text: text.into(),
     }
@@ -84,7 +84,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
         .iter()
         .map(|warning| finding("settings", CheckState::Warning, warning.clone()))
         .collect();
-    let folder = room::data_folder(&config.data_dir, config.limits.min_free);
+    let folder = room::check_data_folder(&config.data_dir, config.limits.min_free);
     let is_usable = folder.state != CheckState::Failed;
     findings.push(folder);
     // A folder that cannot be read says nothing about its database.
@@ -100,7 +100,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
             .as_ref()
             .map(|replica| check_replica(config, replica)),
     );
-    findings.extend(config.backups.as_ref().map(backups));
+    findings.extend(config.backups.as_ref().map(check_backups));
     if let Some(why) = ephemeral_file_system(&config.data_dir).filter(|_| config.replica.is_none())
     {
         findings.push(finding("data folder", CheckState::Warning, why));
@@ -114,24 +114,24 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let mut newest = None;
     if data_folder::database(&config.data_dir).exists() {
         findings.push(check_secret(config));
-        let (found, at) = database(config).await;
+        let (found, at) = check_database(config).await;
         findings.extend(found);
         newest = at;
     } else {
         let text = "there is none yet; the first start creates it";
         findings.push(finding("database", CheckState::Warning, text));
     }
-    findings.extend(setup::weak_secrets(config));
+    findings.extend(setup::check_secrets(config));
     findings.extend(machine::examine(config, clock::now(), newest));
-    findings.extend(text_recognition(config));
+    findings.extend(check_ocr(config));
     findings.extend(check_network(config).await);
-    findings.extend(own_patterns(config));
-    findings.extend(providers(config).await);
+    findings.extend(check_patterns(config));
+    findings.extend(check_providers(config).await);
     findings
 }
 
 /// Checks that the OCR program and its languages are installed, if OCR is switched on.
-fn text_recognition(config: &Config) -> Option<CheckResult> {
+fn check_ocr(config: &Config) -> Option<CheckResult> {
     let found = documents::settings(config)
         .ok()?
         .examine_ocr(&config.data_dir)?;
@@ -143,13 +143,13 @@ fn text_recognition(config: &Config) -> Option<CheckResult> {
 }
 
 /// Checks the automatic backups: the age of the newest one, and whether it is readable.
-fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
-    let (name, shown) = ("backups", wanted.folder.display());
-    let found = match backups::copies(&wanted.folder) {
+fn check_backups(config: &crate::config::BackupConfig) -> CheckResult {
+    let (name, shown) = ("backups", config.folder.display());
+    let found = match backups::copies(&config.folder) {
         Ok(found) => found,
         Err(error) => return finding(name, CheckState::Failed, format!("{shown}: {error}")),
     };
-    if let Err(error) = room::try_room(&wanted.folder) {
+    if let Err(error) = room::try_write(&config.folder) {
         let why = data_folder::io_reason(&error);
         let text = format!(
             "{shown} cannot be used: {why}; set QUIRE_BACKUP_DIR to a folder that this user can write, on a disk with \
@@ -161,7 +161,7 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
         let text = format!("there is no backup in {shown} yet; the server writes one when it runs");
         return finding(name, CheckState::Warning, text);
     };
-    if let Err(error) = store::verify(&wanted.folder.join(&newest.name)) {
+    if let Err(error) = store::verify(&config.folder.join(&newest.name)) {
         return finding(
             name,
             CheckState::Failed,
@@ -169,7 +169,7 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
         );
     }
     let hours = clock::now().since(newest.at).as_secs() / 3600;
-    let state = match hours > 2 * wanted.every.as_secs() / 3600 {
+    let state = match hours > 2 * config.every.as_secs() / 3600 {
         true => CheckState::Warning,
         false => CheckState::Ok,
     };
@@ -188,8 +188,8 @@ fn check_secret(config: &Config) -> CheckResult {
                     (everyone must sign in again, and stored provider keys must be entered again)";
         return finding("secret", CheckState::Failed, text);
     }
-    let exposed =
-        secret::of_folder(&config.data_dir).and_then(|_| Ok(secret::is_exposed(&config.data_dir)?));
+    let exposed = secret::read_or_create(&config.data_dir)
+        .and_then(|_| Ok(secret::is_exposed(&config.data_dir)?));
     match exposed {
         Ok(false) => finding(
             "secret",
@@ -215,17 +215,17 @@ fn check_secret(config: &Config) -> CheckResult {
 /// Runs the network checks. They block, but nothing else is waiting here.
 async fn check_network(config: &Config) -> Vec<CheckResult> {
     let config = config.clone();
-    let looked = tokio::task::spawn_blocking(move || {
-        let mut findings = setup::addresses(&config);
+    let task = tokio::task::spawn_blocking(move || {
+        let mut findings = setup::check_addresses(&config);
         findings.extend(network::examine(&config));
         findings
     });
-    let looked = looked.await;
-    looked.unwrap_or_default()
+    let task = task.await;
+    task.unwrap_or_default()
 }
 
 /// Returns the findings, and the time of the newest audit log entry.
-async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
+async fn check_database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     let settings = StoreSettings {
         path: data_folder::database(&config.data_dir),
     };
@@ -246,7 +246,7 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
         );
         findings.push(finding("database", CheckState::Warning, text));
     }
-    if let Err(error) = tables(&store, config).await {
+    if let Err(error) = check_tables(&store, config).await {
         let text = format!("{}. {}", error.public, error.resolution);
         findings.push(finding("database", CheckState::Failed, text));
         return (findings, None);
@@ -255,14 +255,14 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
         Ok(()) => finding("database", CheckState::Ok, "it can be read and written"),
         Err(error) => finding("database", CheckState::Failed, error.to_string()),
     });
-    findings.extend(setup::accounts(&store, config).await);
+    findings.extend(setup::check_accounts(&store, config).await);
     findings.extend(originals::examine(&store, config).await);
-    let (compared, own) = (store.clone(), config.clone());
-    let fault = tokio::task::spawn_blocking(move || {
-        data_folder::secret_check::secret_fault(&own, &compared)
+    let (compared, folder_config) = (store.clone(), config.clone());
+    let problem = tokio::task::spawn_blocking(move || {
+        data_folder::secret_check::secret_fault(&folder_config, &compared)
     });
-    let fault = fault.await.ok().flatten();
-    findings.extend(fault.map(|text| finding("secret", CheckState::Failed, text)));
+    let problem = problem.await.ok().flatten();
+    findings.extend(problem.map(|text| finding("secret", CheckState::Failed, text)));
     let newest = store.read(|db| audit::recent(db, 1, None)).await;
     let newest = newest
         .ok()
@@ -276,8 +276,8 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
 /// Reads the whole database file, to find damage anywhere in it.
 fn check_soundness(path: &Path) -> CheckResult {
     let (state, text) = match store::verify(path) {
-        Ok(sound) => {
-            let (version, bytes) = (sound.version, sound.bytes);
+        Ok(verified) => {
+            let (version, bytes) = (verified.version, verified.bytes);
             let text = format!("it is sound: version {version}, {bytes} bytes");
             (CheckState::Ok, text)
         }
@@ -294,7 +294,7 @@ fn check_soundness(path: &Path) -> CheckResult {
     finding("database", state, text)
 }
 
-async fn tables(store: &Store, config: &Config) -> Result<()> {
+async fn check_tables(store: &Store, config: &Config) -> Result<()> {
     let (store, folder) = (store.clone(), config.data_dir.clone());
     let read =
         tokio::task::spawn_blocking(move || data_folder::soundness::check_tables(&folder, &store));
@@ -302,12 +302,12 @@ async fn tables(store: &Store, config: &Config) -> Result<()> {
 }
 
 /// Checks the patterns in the folder; the built-in ones are tested at build time.
-fn own_patterns(config: &Config) -> Vec<CheckResult> {
-    let (house, errors) = HousePatterns::open(config);
-    let read = house
+fn check_patterns(config: &Config) -> Vec<CheckResult> {
+    let (installation_patterns, errors) = InstallationPatterns::open(config);
+    let read = installation_patterns
         .all()
         .iter()
-        .filter(|kept| kept.origin == PatternOrigin::Folder);
+        .filter(|pattern| pattern.origin == PatternOrigin::Folder);
     let mut findings: Vec<CheckResult> = errors
         .into_iter()
         .map(|error| finding("patterns", CheckState::Warning, format!("skipped: {error}")))
@@ -328,7 +328,7 @@ fn own_patterns(config: &Config) -> Vec<CheckResult> {
 }
 
 /// Sends a request to each provider, because a configured key may still be rejected.
-async fn providers(config: &Config) -> Vec<CheckResult> {
+async fn check_providers(config: &Config) -> Vec<CheckResult> {
     let llm = Llm::new(models::settings(config));
     llm.refresh().await;
     let mut findings = Vec::new();

@@ -15,12 +15,12 @@ pub struct OfflineProviders {
 }
 
 impl OfflineProviders {
-    /// Opens the store of the data folder. With `makes`, creates it if there is none.
+    /// Opens the store of the data folder. With `may_create`, creates it if there is none.
     ///
     /// # Errors
     /// The errors of [`folder::open`] or [`folder::open_existing`].
-    pub fn open(config: &Config, makes: bool) -> Result<Self> {
-        let opened = match makes {
+    pub fn open(config: &Config, may_create: bool) -> Result<Self> {
+        let opened = match may_create {
             true => folder::open(config)?,
             false => folder::open_existing(config)?,
         };

@@ -35,8 +35,8 @@ impl OfflineUsage {
             None => Ok(None),
         });
         let rows = found.await?.ok_or_else(no_account_error)?;
-        let named = |row: DailyUsage| (format!("{}  {}", format_day(row.day), row.model), row);
-        Ok(rows.into_iter().map(named).collect())
+        let labeled = |row: DailyUsage| (format!("{}  {}", format_day(row.day), row.model), row);
+        Ok(rows.into_iter().map(labeled).collect())
     }
 
     /// Returns the totals of all users, most expensive first, labeled with the email address.
@@ -45,12 +45,12 @@ impl OfflineUsage {
     /// Returns an error if the database cannot be read.
     pub async fn for_all_users(&self, from: i64, to: i64) -> Result<Vec<(String, DailyUsage)>> {
         let found = self.0.read(move |db| {
-            let mut named = Vec::new();
+            let mut labeled = Vec::new();
             for UserUsage { user, sum } in usage::of_all(db, from, to)? {
                 let email = users::by_id(db, &user)?.map(|user| user.email);
-                named.push((email.unwrap_or_default(), sum));
+                labeled.push((email.unwrap_or_default(), sum));
             }
-            Ok(named)
+            Ok(labeled)
         });
         Ok(found.await?)
     }

@@ -77,29 +77,29 @@ pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
         (value, json_positions::lines_by_path(text))
     } else {
         let document =
-            toml_text::read(text).map_err(|fault| unreadable(fault.line, fault.message))?;
+            toml_text::parse_toml(text).map_err(|error| unreadable(error.line, error.message))?;
         (document.value, document.lines)
     };
     // A missing field has no line, but the table that lacks it does.
-    let line = |place: &str| {
-        let mut place = place;
+    let line = |location: &str| {
+        let mut location = location;
         loop {
-            if let Some(line) = lines.get(place) {
+            if let Some(line) = lines.get(location) {
                 return Some(*line);
             }
-            place = place.rsplit_once('.')?.0;
+            location = location.rsplit_once('.')?.0;
         }
     };
-    let told = |fault: PatternError| PatternProblem {
-        line: line(&fault.place),
-        ..PatternProblem::from(fault)
+    let to_problem = |error: PatternError| PatternProblem {
+        line: line(&error.place),
+        ..PatternProblem::from(error)
     };
-    match file::read(&value) {
+    match file::parse_pattern(&value) {
         Ok(pattern) => {
             let warnings = file::warnings(&pattern);
-            Ok((pattern, warnings.into_iter().map(told).collect()))
+            Ok((pattern, warnings.into_iter().map(to_problem).collect()))
         }
-        Err(errors) => Err(errors.into_iter().map(told).collect()),
+        Err(errors) => Err(errors.into_iter().map(to_problem).collect()),
     }
 }
 
@@ -125,12 +125,12 @@ pub fn read(path: &Path) -> Result<ParsedPattern, Vec<PatternProblem>> {
 
 /// Loads all patterns of a folder, ordered by file name, and a sentence for each problem. A missing folder is a
 /// problem only if it was configured.
-pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
+pub(super) fn load(folder: &Path, is_configured: bool) -> (Vec<Pattern>, Vec<String>) {
     let mut errors = Vec::new();
     let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
         Err(error) => {
-            if named || error.kind() != std::io::ErrorKind::NotFound {
+            if is_configured || error.kind() != std::io::ErrorKind::NotFound {
                 errors.push(format!("{}: {error}", folder.display()));
             }
             return (Vec::new(), errors);
@@ -160,7 +160,9 @@ pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
                 ));
             }
             Ok((pattern, _)) => patterns.push(pattern),
-            Err(told) => errors.extend(told.iter().map(|told| format!("{shown}: {told}"))),
+            Err(problem) => {
+                errors.extend(problem.iter().map(|problem| format!("{shown}: {problem}")))
+            }
         }
     }
     (patterns, errors)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::house::embedded;
+use super::installation::embedded;
 use super::*;
 use crate::domain::analysis::StageRole;
 use crate::domain::chat::Task;
@@ -15,7 +15,7 @@ fn every_embedded_pattern_follows_the_rules() {
         let id = &pattern.id;
         assert_eq!(pattern.check(), Ok(()), "{id}");
         let tree = serde_json::to_value(&pattern).expect("a tree");
-        assert_eq!(file::read(&tree), Ok(pattern.clone()), "{id}");
+        assert_eq!(file::parse_pattern(&tree), Ok(pattern.clone()), "{id}");
         assert!(ids.insert(id.clone()), "{id} twice");
         assert!(
             !pattern.use_cases.is_empty() && !pattern.limitations.is_empty(),
@@ -66,9 +66,9 @@ fn every_embedded_pattern_follows_the_rules() {
             }
         }
     }
-    let wanted = "gut confidence critique fact_check perspective scenario stakeholder systems time innovation \
+    let expected_ids = "gut confidence critique fact_check perspective scenario stakeholder systems time innovation \
         learning team synthesis improvement summarize analyze compare extract";
-    for id in wanted.split_whitespace() {
+    for id in expected_ids.split_whitespace() {
         assert!(ids.contains(id), "{id} is missing");
     }
 }
@@ -123,20 +123,21 @@ const VALID_PATTERN: &str = "id = \"legal\"\nname = \"Legal\"\n[[stages]]\nname 
 fn a_folder_adds_and_overrides_patterns_and_reports_errors_by_line() {
     let folder = std::env::temp_dir().join(format!("quire-patterns-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    let put = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("a file");
-    put("a.toml", VALID_PATTERN);
-    put(
+    let write_file =
+        |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("a file");
+    write_file("a.toml", VALID_PATTERN);
+    write_file(
         "b.json",
         "{\n \"id\": \"gut\", \"name\": \"Ours\", \"stages\": [\n  {\"name\": \"initial\", \"prompt\": \"{question}\"},\n  {\"name\": \"ultra\", \"prompt\": \"{peers}\"}]}",
     );
-    put(
+    write_file(
         "c.toml",
         &VALID_PATTERN.replace("{peers}", "{peers} {pears}"),
     );
-    put("d.toml", "id = \"x\ny");
-    put("e.json", "{\n\"id\": \"late\",\n\"name\": 3}");
-    put("f.toml", VALID_PATTERN);
-    put("g.txt", "not a pattern");
+    write_file("d.toml", "id = \"x\ny");
+    write_file("e.json", "{\n\"id\": \"late\",\n\"name\": 3}");
+    write_file("f.toml", VALID_PATTERN);
+    write_file("g.txt", "not a pattern");
     let (found, errors) = folder::load(&folder, true);
     let ids: Vec<&str> = found.iter().map(|pattern| pattern.id.as_str()).collect();
     assert_eq!(ids, ["legal", "gut"]);

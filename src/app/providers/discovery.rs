@@ -25,20 +25,24 @@ impl ProviderDiscovery<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub async fn reload_if_changed(&self) -> Result<()> {
-        let mark = self.providers.store.read(providers::version).await?;
-        if self.loaded_version.lock().is_ok_and(|known| *known == mark) {
+        let version = self.providers.store.read(providers::version).await?;
+        if self
+            .loaded_version
+            .lock()
+            .is_ok_and(|loaded| *loaded == version)
+        {
             return Ok(());
         }
         self.providers.reload().await?;
-        if let Ok(mut known) = self.loaded_version.lock() {
-            *known = mark;
+        if let Ok(mut loaded) = self.loaded_version.lock() {
+            *loaded = version;
         }
         Ok(())
     }
 
     /// Returns the version of the stored providers, including users' own, when they were last loaded.
     pub fn stored_version(&self) -> i64 {
-        self.loaded_version.lock().map_or(0, |known| known.0)
+        self.loaded_version.lock().map_or(0, |loaded| loaded.0)
     }
 
     /// Fetches every provider's model list, and looks for servers on this machine.

@@ -47,31 +47,31 @@ impl RecipeEditor<'_> {
         &self,
         caller: &Caller,
         change: RecipeChange,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<(Recipe, bool)> {
-        let name = checked_name(change.name.as_deref().unwrap_or_default())?;
-        let (of, named) = (caller.user.clone(), name.clone());
+        let name = validate_name(change.name.as_deref().unwrap_or_default())?;
+        let (owner, wanted_name) = (caller.user.clone(), name.clone());
         let found = self
             .recipes
             .store
-            .read(move |db| recipes::by_name_or_id(db, &of, &named));
-        let known = found.await?.into_iter().next();
-        if let Some(known) = known.filter(|known| known.owner == caller.user) {
-            let saved = self.save_over(caller, known, change, visit).await?;
+            .read(move |db| recipes::by_name_or_id(db, &owner, &wanted_name));
+        let existing = found.await?.into_iter().next();
+        if let Some(existing) = existing.filter(|existing| existing.owner == caller.user) {
+            let saved = self.save_over(caller, existing, change, origin).await?;
             return Ok((saved, false));
         }
         let recipe = Recipe {
-            id: RecipeId::new(visit.now, random_number()?),
+            id: RecipeId::new(origin.now, random_number()?),
             owner: caller.user.clone(),
             name,
             shared: change.shared.unwrap_or(false),
             version: 1,
             body: change.body.unwrap_or_default(),
-            created: visit.now,
-            saved: visit.now,
+            created: origin.now,
+            saved: origin.now,
         };
         self.check(caller, &recipe, true).await?;
-        let entry = visit.entry(Some(&caller.user), "recipe.added", recipe.id.as_str());
+        let entry = origin.entry(Some(&caller.user), "recipe.added", recipe.id.as_str());
         let stored = recipe.clone();
         let written = self.recipes.store.write(move |db| {
             if recipes::count(db, &stored.owner)? >= MAX_RECIPES {
@@ -98,42 +98,42 @@ impl RecipeEditor<'_> {
         caller: &Caller,
         id: &str,
         change: RecipeChange,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<Recipe> {
-        let known = self.recipes.find_own(caller, id).await?;
-        self.save_over(caller, known, change, visit).await
+        let existing = self.recipes.find_own(caller, id).await?;
+        self.save_over(caller, existing, change, origin).await
     }
 
     async fn save_over(
         &self,
         caller: &Caller,
-        known: Recipe,
+        existing: Recipe,
         change: RecipeChange,
-        visit: &RequestOrigin,
+        origin: &RequestOrigin,
     ) -> Result<Recipe> {
-        let mut recipe = known.clone();
+        let mut recipe = existing.clone();
         if let Some(name) = change.name {
-            recipe.name = checked_name(&name)?;
+            recipe.name = validate_name(&name)?;
         }
-        recipe.shared = change.shared.unwrap_or(known.shared);
+        recipe.shared = change.shared.unwrap_or(existing.shared);
         if let Some(body) = change.body
-            && body != known.body
+            && body != existing.body
         {
             recipe.body = body;
-            recipe.version = known.version + 1;
-            recipe.saved = visit.now;
+            recipe.version = existing.version + 1;
+            recipe.saved = origin.now;
         }
         if recipe.version > MAX_VERSIONS {
             let why = format!("this recipe has {MAX_VERSIONS} versions already");
             return Err(Error::new(Kind::Conflict, why).resolve("save it under another name"));
         }
-        let is_new = recipe.version > known.version;
+        let is_new = recipe.version > existing.version;
         self.check(caller, &recipe, is_new).await?;
-        let entry = visit.entry(Some(&caller.user), "recipe.changed", recipe.id.as_str());
+        let entry = origin.entry(Some(&caller.user), "recipe.changed", recipe.id.as_str());
         let stored = recipe.clone();
         let written = self.recipes.store.write(move |db| {
             recipes::change(db, &stored.id, &stored.name, stored.shared)?;
-            if stored.version > known.version {
+            if stored.version > existing.version {
                 recipes::add_version(db, &stored)?;
             }
             audit::append(db, &entry)
@@ -162,16 +162,16 @@ impl RecipeEditor<'_> {
         if !recipe.shared {
             return Ok(());
         }
-        let kept = self
+        let stored = self
             .patterns
             .find_stored(Some(&caller.user), new.request.pattern())
             .await?;
-        if kept.is_some_and(|kept| kept.origin == PatternOrigin::Own) {
+        if stored.is_some_and(|stored| stored.origin == PatternOrigin::Own) {
             let why = "a shared recipe needs a pattern that everyone has";
             return Err(Error::field(&["body", "pattern"], "value_error", why));
         }
-        let named = recipe.body.models.iter().chain(&recipe.body.ultra_model);
-        for name in named {
+        let models = recipe.body.models.iter().chain(&recipe.body.ultra_model);
+        for name in models {
             if self.llm.find(None, name).is_none() {
                 let why = format!(
                     "{name} is a model of a provider of your own: a shared recipe needs models that everyone has"
@@ -183,6 +183,6 @@ impl RecipeEditor<'_> {
     }
 }
 
-fn checked_name(name: &str) -> Result<String> {
+fn validate_name(name: &str) -> Result<String> {
     recipe::checked_name(name).map_err(|why| Error::field(&["body", "name"], "value_error", why))
 }

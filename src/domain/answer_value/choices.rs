@@ -2,11 +2,12 @@
 
 use super::markup::strip_markup;
 
-/// Words for yes and for no.
-const YES: &[&str] = &[
+/// Words that mean yes.
+const YES_WORDS: &[&str] = &[
     "yes", "true", "correct", "ja", "wahr", "richtig", "oui", "vrai", "sí",
 ];
-const NO: &[&str] = &["no", "false", "incorrect", "nein", "falsch", "non", "faux"];
+/// Words that mean no.
+const NO_WORDS: &[&str] = &["no", "false", "incorrect", "nein", "falsch", "non", "faux"];
 
 /// Words after "yes" or "no" that begin a reason. Before any other word, "yes" or "no" may be part of a name: "No.
 /// 5", "True North", "Yes, Minister".
@@ -98,8 +99,8 @@ pub fn options(question: &str) -> Vec<LetteredOption> {
 }
 
 /// Returns the option that a statement chooses: by its label, its text, or both.
-pub fn chosen_option(said: &str, options: &[LetteredOption]) -> OptionChoice {
-    let lower = said.to_lowercase();
+pub fn chosen_option(statement: &str, options: &[LetteredOption]) -> OptionChoice {
+    let lower = statement.to_lowercase();
     let lower = ["option ", "choice ", "answer "]
         .into_iter()
         .find_map(|mark| lower.strip_prefix(mark))
@@ -140,8 +141,8 @@ pub fn chosen_option(said: &str, options: &[LetteredOption]) -> OptionChoice {
 
 /// Normalizes several labels to one spelling: "A, C" for "A and C". Accepts uppercase letters and the options' own
 /// labels.
-pub fn chosen_labels(said: &str, options: &[LetteredOption]) -> Option<String> {
-    let words = said.split(|c: char| c == ',' || c == '&' || c.is_whitespace());
+pub fn chosen_labels(statement: &str, options: &[LetteredOption]) -> Option<String> {
+    let words = statement.split(|c: char| c == ',' || c == '&' || c.is_whitespace());
     let words = words.filter(|word| !word.is_empty() && !matches!(*word, "and" | "und"));
     let label = |word: &str| {
         let inner = word
@@ -158,22 +159,23 @@ pub fn chosen_labels(said: &str, options: &[LetteredOption]) -> Option<String> {
     };
     let labels: Option<Vec<String>> = words.map(label).collect();
     let labels = labels.filter(|labels| labels.len() > 1)?;
-    said.contains([',', '&'])
+    statement
+        .contains([',', '&'])
         .then_some(())
-        .or_else(|| (said.contains(" and ") || said.contains(" und ")).then_some(()))?;
+        .or_else(|| (statement.contains(" and ") || statement.contains(" und ")).then_some(()))?;
     Some(labels.join(", "))
 }
 
 /// Reads yes or no, alone or with a reason after it.
-pub fn yes_or_no(said: &str) -> Option<bool> {
-    let lower = said.to_lowercase();
+pub fn yes_or_no(statement: &str) -> Option<bool> {
+    let lower = statement.to_lowercase();
     let end = lower
         .find(|c: char| !c.is_alphabetic())
         .unwrap_or(lower.len());
     let (word, rest) = lower.split_at(end);
     let answer = match word {
-        word if YES.contains(&word) => true,
-        word if NO.contains(&word) => false,
+        word if YES_WORDS.contains(&word) => true,
+        word if NO_WORDS.contains(&word) => false,
         _ => return None,
     };
     let mut words = rest
@@ -246,7 +248,7 @@ mod tests {
         let options = options("What is best?\nA) tea\nB) black coffee\nC) water");
         assert_eq!(options.len(), 3);
         use OptionChoice::{Contradiction, Label, Other};
-        for (said, expected) in [
+        for (statement, expected) in [
             ("B", Label('B')),
             ("(b) black coffee", Label('B')),
             ("B. black coffee", Label('B')),
@@ -262,14 +264,14 @@ mod tests {
             ("D", Other),
             ("", Other),
         ] {
-            assert_eq!(chosen_option(said, &options), expected, "{said}");
+            assert_eq!(chosen_option(statement, &options), expected, "{statement}");
         }
-        for (said, expected) in [
+        for (statement, expected) in [
             ("Black coffee (B)", Label('B')),
             ("water (b)", Contradiction),
             ("water (hot)", Other),
         ] {
-            assert_eq!(chosen_option(said, &options), expected, "{said}");
+            assert_eq!(chosen_option(statement, &options), expected, "{statement}");
         }
         let colons = super::options("Welche Stadt?\nA: Rom\nB: Paris");
         assert_eq!(chosen_option("Paris", &colons), Label('B'));
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn yes_and_no_match_only_whole_words() {
-        for (said, expected) in [
+        for (statement, expected) in [
             ("Yes", Some(true)),
             ("No, it is not", Some(false)),
             ("No. It is not", Some(false)),
@@ -296,7 +298,7 @@ mod tests {
             ("Nothing", None),
             ("not", None),
         ] {
-            assert_eq!(yes_or_no(said), expected, "{said}");
+            assert_eq!(yes_or_no(statement), expected, "{statement}");
         }
     }
 }

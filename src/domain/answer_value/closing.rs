@@ -5,7 +5,7 @@ use super::markup;
 /// Maximum length of a closing statement, in characters.
 const MAX_STATEMENT_CHARS: usize = 80;
 /// An answer of one line with at most this many words counts as a final statement even without a marker.
-const FEW_WORDS: usize = 4;
+const MAX_UNMARKED_WORDS: usize = 4;
 
 const ANSWER_MARKERS: &[&str] = &[
     "the final answer",
@@ -51,7 +51,7 @@ pub struct ClosingStatement {
 }
 
 /// Returns an answer's closing statement; `None` if it is not clear.
-pub fn of(answer: &str) -> Option<ClosingStatement> {
+pub fn find_closing_statement(answer: &str) -> Option<ClosingStatement> {
     let lines: Vec<&str> = answer
         .lines()
         .map(str::trim)
@@ -60,7 +60,7 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
     let marked = (0..lines.len())
         .rev()
         .find_map(|at| marked_statement(&lines, at))
-        .or_else(|| after_hashes(lines.last()?))
+        .or_else(|| text_after_hashes(lines.last()?))
         .or_else(|| markup::boxed_content(answer).map(str::to_owned))
         .or_else(|| closing_sentence(lines.last()?));
     if let Some(text) = marked {
@@ -71,7 +71,7 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
         [only] if only.chars().count() <= MAX_STATEMENT_CHARS && !is_marker_only(only) => {
             Some(ClosingStatement {
                 text: (*only).to_owned(),
-                is_prose: only.split_whitespace().count() > FEW_WORDS,
+                is_prose: only.split_whitespace().count() > MAX_UNMARKED_WORDS,
             })
         }
         _ => None,
@@ -80,7 +80,7 @@ pub fn of(answer: &str) -> Option<ClosingStatement> {
 
 // Returns the X of "**Answer:** X", on the same line or the next.
 fn marked_statement(lines: &[&str], at: usize) -> Option<String> {
-    let rest = after_marker(lines[at])?;
+    let rest = text_after_marker(lines[at])?;
     let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || "*_".contains(c));
     let rest = rest.strip_prefix([':', '：'])?;
     let is_empty = rest.trim_matches(['*', '_', ' ']).is_empty();
@@ -98,7 +98,7 @@ fn marked_statement(lines: &[&str], at: usize) -> Option<String> {
     is_short.then(|| stated.to_owned())
 }
 
-fn after_marker(line: &str) -> Option<&str> {
+fn text_after_marker(line: &str) -> Option<&str> {
     let plain = line.trim_start_matches(|c: char| !c.is_alphanumeric());
     let mark = ANSWER_MARKERS.iter().find(|mark| {
         let head = plain.get(..mark.len());
@@ -109,11 +109,11 @@ fn after_marker(line: &str) -> Option<&str> {
 
 // Whether the line is "Answer:" with nothing after it.
 fn is_marker_only(line: &str) -> bool {
-    after_marker(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
+    text_after_marker(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
 }
 
 // Returns the X of "#### X", as in GSM8K.
-fn after_hashes(line: &str) -> Option<String> {
+fn text_after_hashes(line: &str) -> Option<String> {
     let rest = line.strip_prefix("####")?;
     let is_one = !rest.starts_with('#') && !rest.trim().is_empty();
     (is_one && rest.chars().count() <= MAX_STATEMENT_CHARS).then(|| rest.trim().to_owned())
@@ -162,11 +162,11 @@ mod tests {
             ("One line.\nAnd another one.", None),
             ("#### Conclusion\nIt depends.", None),
         ] {
-            let found = of(answer).map(|found| found.text);
+            let found = find_closing_statement(answer).map(|found| found.text);
             assert_eq!(found.as_deref(), expected, "{answer}");
         }
         assert!(
-            of("It may have been Ada, or Grace; nobody knows.")
+            find_closing_statement("It may have been Ada, or Grace; nobody knows.")
                 .unwrap()
                 .is_prose
         );

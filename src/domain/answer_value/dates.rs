@@ -136,8 +136,8 @@ pub fn parse_date(text: &str) -> Option<String> {
     }
     let lower = text.trim().to_lowercase();
     if let Some(bare) = lower.strip_prefix("--") {
-        let (month, day) = number_pair(bare, '-')?;
-        return day_of(None, month, day);
+        let (month, day) = parse_number_pair(bare, '-')?;
+        return format_day(None, month, day);
     }
     parse_numeric_date(&lower).or_else(|| parse_spelled_date(&lower))
 }
@@ -147,10 +147,10 @@ pub fn parse_date(text: &str) -> Option<String> {
 pub fn parse_compact_date(text: &str) -> Option<String> {
     let text = text.trim();
     let is_written_so = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
-    let part = |from: usize, to: usize| number(text.get(from..to)?, to - from);
+    let part = |from: usize, to: usize| parse_bounded_number(text.get(from..to)?, to - from);
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
     is_written_so
-        .then(|| day_of(Some(year), month, day))
+        .then(|| format_day(Some(year), month, day))
         .flatten()
 }
 
@@ -186,8 +186,14 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
     };
     let (hour, minute) = match parts {
         Some((_, minute)) if minute.len() != 2 => return None,
-        Some((hour, minute)) => (number(hour, 2)?, number(minute, 2)?),
-        None => (number(digits, 2).filter(|_| half.is_some())?, 0),
+        Some((hour, minute)) => (
+            parse_bounded_number(hour, 2)?,
+            parse_bounded_number(minute, 2)?,
+        ),
+        None => (
+            parse_bounded_number(digits, 2).filter(|_| half.is_some())?,
+            0,
+        ),
     };
     let is_twelfth = (1..=12).contains(&hour);
     let hour = match half {
@@ -211,7 +217,11 @@ fn parse_numeric_date(text: &str) -> Option<String> {
     if let Some((year, rest)) = text.split_once('年') {
         let (month, day) = rest.split_once('月')?;
         let day = day.strip_suffix('日')?;
-        return day_of(Some(number(year, 4)?), number(month, 2)?, number(day, 2)?);
+        return format_day(
+            Some(parse_bounded_number(year, 4)?),
+            parse_bounded_number(month, 2)?,
+            parse_bounded_number(day, 2)?,
+        );
     }
     let mark = text.chars().find(|c| !c.is_ascii_digit())?;
     if !matches!(mark, '-' | '/' | '.') {
@@ -220,20 +230,27 @@ fn parse_numeric_date(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split(mark).map(str::trim).collect();
     match *parts.as_slice() {
         // "2026/04" could be a fraction.
-        [year, month] if year.len() == 4 && mark == '-' => {
-            month_of(number(year, 4)?, number(month, 2)?)
-        }
-        [year, month, day] if year.len() == 4 => {
-            day_of(Some(number(year, 4)?), number(month, 2)?, number(day, 2)?)
-        }
-        [one, other, year] if year.len() == 4 => {
-            let (one, other, year) = (number(one, 2)?, number(other, 2)?, number(year, 4)?);
-            let day_first = day_of(Some(year), other, one);
-            let month_first = day_of(Some(year), one, other);
+        [year, month] if year.len() == 4 && mark == '-' => format_month(
+            parse_bounded_number(year, 4)?,
+            parse_bounded_number(month, 2)?,
+        ),
+        [year, month, day] if year.len() == 4 => format_day(
+            Some(parse_bounded_number(year, 4)?),
+            parse_bounded_number(month, 2)?,
+            parse_bounded_number(day, 2)?,
+        ),
+        [first, second, year] if year.len() == 4 => {
+            let (first, second, year) = (
+                parse_bounded_number(first, 2)?,
+                parse_bounded_number(second, 2)?,
+                parse_bounded_number(year, 4)?,
+            );
+            let day_first = format_day(Some(year), second, first);
+            let month_first = format_day(Some(year), first, second);
             match (day_first, month_first) {
                 (day_first, _) if mark == '.' => day_first,
-                (Some(one), Some(same)) if one == same => Some(same),
-                (Some(_), Some(_)) => Some(format!("{one}/{other}/{year}")),
+                (Some(first), Some(same)) if first == same => Some(same),
+                (Some(_), Some(_)) => Some(format!("{first}/{second}/{year}")),
                 (only, None) | (None, only) => only,
             }
         }
@@ -252,10 +269,10 @@ fn parse_spelled_date(text: &str) -> Option<String> {
             (&mut month, found + 1)
         } else if let Some(found) = index_in_table(&WEEKDAYS, token) {
             (&mut weekday, found)
-        } else if token.len() == 4 && number(token, 4).is_some() {
-            (&mut year, number(token, 4)?)
+        } else if token.len() == 4 && parse_bounded_number(token, 4).is_some() {
+            (&mut year, parse_bounded_number(token, 4)?)
         } else {
-            (&mut day, ordinal(token)?)
+            (&mut day, parse_ordinal(token)?)
         };
         if slot.0.replace(slot.1).is_some() {
             return None;
@@ -263,14 +280,14 @@ fn parse_spelled_date(text: &str) -> Option<String> {
     }
     let month = month?;
     match (day, year) {
-        (None, Some(year)) if weekday.is_none() => month_of(year, month),
+        (None, Some(year)) if weekday.is_none() => format_month(year, month),
         (Some(day), year) => {
             let fits = match (weekday, year) {
                 (None, _) => true,
                 (Some(weekday), Some(year)) => weekday == weekday_of(year, month, day),
                 (Some(_), None) => false,
             };
-            day_of(year, month, day).filter(|_| fits)
+            format_day(year, month, day).filter(|_| fits)
         }
         _ => None,
     }
@@ -282,30 +299,33 @@ fn index_in_table(table: &[&[&str]], word: &str) -> Option<u32> {
 }
 
 // "3", "3rd", "1er"
-fn ordinal(token: &str) -> Option<u32> {
+fn parse_ordinal(token: &str) -> Option<u32> {
     let digits = ["st", "nd", "rd", "th", "er"]
         .into_iter()
         .find_map(|end| token.strip_suffix(end));
-    number(digits.unwrap_or(token), 2)
+    parse_bounded_number(digits.unwrap_or(token), 2)
 }
 
-fn number_pair(text: &str, mark: char) -> Option<(u32, u32)> {
-    let (one, other) = text.split_once(mark)?;
-    Some((number(one, 2)?, number(other, 2)?))
+fn parse_number_pair(text: &str, mark: char) -> Option<(u32, u32)> {
+    let (left, right) = text.split_once(mark)?;
+    Some((
+        parse_bounded_number(left, 2)?,
+        parse_bounded_number(right, 2)?,
+    ))
 }
 
-fn number(digits: &str, most: usize) -> Option<u32> {
+fn parse_bounded_number(digits: &str, max_digits: usize) -> Option<u32> {
     let is_number =
-        (1..=most).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        (1..=max_digits).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| digits.parse().ok()).flatten()
 }
 
-fn month_of(year: u32, month: u32) -> Option<String> {
+fn format_month(year: u32, month: u32) -> Option<String> {
     let is_month = year >= 1000 && (1..=12).contains(&month);
     is_month.then(|| format!("{year}-{month:02}"))
 }
 
-fn day_of(year: Option<u32>, month: u32, day: u32) -> Option<String> {
+fn format_day(year: Option<u32>, month: u32, day: u32) -> Option<String> {
     let is_leap = |year: u32| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
     };

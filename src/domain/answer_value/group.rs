@@ -23,7 +23,7 @@ pub fn group_equal(values: &[AnswerValue]) -> Vec<usize> {
     distinct.sort_unstable();
     distinct.dedup();
     let mut joined = exact.clone();
-    for group in components(&distinct, is_same) {
+    for group in connected_components(&distinct, is_same) {
         let all_equal = group
             .iter()
             .all(|&one| group.iter().all(|&other| is_same(one, other)));
@@ -47,15 +47,18 @@ pub fn common_value(question: &str, answers: &[&str]) -> Option<AnswerValue> {
 }
 
 // Returns the connected components of the groups under the relation `is_same`.
-fn components(groups: &[usize], is_same: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
+fn connected_components(
+    groups: &[usize],
+    is_same: impl Fn(usize, usize) -> bool,
+) -> Vec<Vec<usize>> {
     let mut left = groups.to_vec();
     let mut found = Vec::new();
     while !left.is_empty() {
         let mut component = vec![left.remove(0)];
         let mut at = 0;
-        while let Some(&one) = component.get(at) {
+        while let Some(&node) = component.get(at) {
             let (near, far): (Vec<usize>, Vec<usize>) =
-                left.into_iter().partition(|&other| is_same(one, other));
+                left.into_iter().partition(|&other| is_same(node, other));
             component.extend(near);
             left = far;
             at += 1;
@@ -68,10 +71,12 @@ fn components(groups: &[usize], is_same: impl Fn(usize, usize) -> bool) -> Vec<V
 fn renumber_groups(groups: &[usize]) -> Vec<usize> {
     let mut seen: Vec<usize> = Vec::new();
     let number = |group: &usize| {
-        seen.iter().position(|one| one == group).unwrap_or_else(|| {
-            seen.push(*group);
-            seen.len() - 1
-        })
+        seen.iter()
+            .position(|known| known == group)
+            .unwrap_or_else(|| {
+                seen.push(*group);
+                seen.len() - 1
+            })
     };
     groups.iter().map(number).collect()
 }

@@ -1,10 +1,10 @@
 //! Reduces an answer's markup to plain text: Markdown emphasis, LaTeX, and full-width characters.
 
 /// Maximum nesting depth of braces.
-const MAX_DEPTH: usize = 16;
+const MAX_BRACE_DEPTH: usize = 16;
 
 /// LaTeX commands and the text they represent. Where one name is a prefix of another, the longer one comes first.
-const COMMANDS: &[(&str, &str)] = &[
+const LATEX_COMMANDS: &[(&str, &str)] = &[
     ("\\approx", "≈"),
     ("\\times", "×"),
     ("\\cdot", "·"),
@@ -36,7 +36,7 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// Commands that are replaced by their argument.
-const WRAPPERS: &[&str] = &[
+const WRAPPER_COMMANDS: &[&str] = &[
     "\\text",
     "\\mathrm",
     "\\mathbf",
@@ -50,7 +50,7 @@ const WRAPPERS: &[&str] = &[
 ];
 
 /// LaTeX commands for fractions.
-const FRACTIONS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
+const FRACTION_COMMANDS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 
 /// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus
 /// stays because it belongs to a number; so does an exclamation mark after a digit.
@@ -60,7 +60,7 @@ pub fn to_plain_text(text: &str) -> String {
         .replace('℃', "°C")
         .replace('℉', "°F")
         .replace('…', "...");
-    let text = with_written_roots(&remove_latex(&with_plain_subscripts(&text)));
+    let text = replace_sqrt_calls(&remove_latex(&flatten_subscripts(&text)));
     let words: Vec<&str> = text.split_whitespace().collect();
     strip_markup(&words.join(" ")).to_owned()
 }
@@ -149,24 +149,24 @@ fn normalize_char(c: char) -> char {
 }
 
 /// Functions whose subscript is a base.
-const LOGARITHMS: &[&str] = &["log", "lb", "ld"];
+const LOGARITHM_NAMES: &[&str] = &["log", "lb", "ld"];
 
 // Replaces subscript digits after a letter, as in H₂O and x₁, with plain digits. After a digit they are the base of
 // the number. Before a digit they stay, because x₁2 is not x12; the base of a logarithm is separated by a space,
 // because log₂8 is not log28.
-fn with_plain_subscripts(text: &str) -> String {
+fn flatten_subscripts(text: &str) -> String {
     let is_subscript = |c: char| matches!(c, '\u{2080}'..='\u{2089}');
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(start) = rest.find(is_subscript) {
         let (before, from) = rest.split_at(start);
         let length = from.find(|c| !is_subscript(c)).unwrap_or(from.len());
-        let (run, behind) = from.split_at(length);
+        let (run, after_run) = from.split_at(length);
         out.push_str(before);
-        rest = behind;
+        rest = after_run;
         let letters = out.rsplit(|c: char| !c.is_alphabetic()).next();
         let letters = letters.unwrap_or_default().to_lowercase();
-        let is_base = LOGARITHMS.contains(&letters.as_str());
-        if letters.is_empty() || !is_base && behind.starts_with(|c: char| c.is_ascii_digit()) {
+        let is_base = LOGARITHM_NAMES.contains(&letters.as_str());
+        if letters.is_empty() || !is_base && after_run.starts_with(|c: char| c.is_ascii_digit()) {
             out.push_str(run);
             continue;
         }
@@ -174,7 +174,7 @@ fn with_plain_subscripts(text: &str) -> String {
             .chars()
             .filter_map(|c| char::from_digit(c as u32 - 0x2080, 10));
         out.extend(digits);
-        if is_base && behind.starts_with(char::is_alphanumeric) {
+        if is_base && after_run.starts_with(char::is_alphanumeric) {
             out.push(' ');
         }
     }
@@ -182,7 +182,7 @@ fn with_plain_subscripts(text: &str) -> String {
 }
 
 // Replaces "sqrt(2)" with "√2".
-fn with_written_roots(text: &str) -> String {
+fn replace_sqrt_calls(text: &str) -> String {
     const ROOT: &str = "sqrt(";
     let Some((before, rest)) = text.split_once(ROOT) else {
         return text.to_owned();
@@ -192,7 +192,7 @@ fn with_written_roots(text: &str) -> String {
         Some((inner, after))
             if !is_word && !inner.is_empty() && inner.chars().all(char::is_alphanumeric) =>
         {
-            format!("{before}√{inner}{}", with_written_roots(after))
+            format!("{before}√{inner}{}", replace_sqrt_calls(after))
         }
         _ => text.to_owned(),
     }
@@ -213,8 +213,8 @@ fn remove_latex(text: &str) -> String {
         return text.to_owned();
     }
     let mut text = expand_roots(&expand_fractions(text, 0), 0);
-    for (command, shown) in COMMANDS {
-        text = text.replace(command, shown);
+    for (command, replacement) in LATEX_COMMANDS {
+        text = text.replace(command, replacement);
     }
     text = unwrap_commands(&text);
     // "10^{3}" becomes "10^3".
@@ -230,11 +230,11 @@ fn is_set_notation(text: &str) -> bool {
 }
 
 fn expand_fractions(text: &str, depth: usize) -> String {
-    let next = FRACTIONS
+    let next = FRACTION_COMMANDS
         .iter()
         .filter_map(|name| Some((text.find(name)?, name.len())))
         .min();
-    let Some((start, length)) = next.filter(|_| depth < MAX_DEPTH) else {
+    let Some((start, length)) = next.filter(|_| depth < MAX_BRACE_DEPTH) else {
         return text.to_owned();
     };
     let (before, rest) = (&text[..start], &text[start + length..]);
@@ -244,7 +244,7 @@ fn expand_fractions(text: &str, depth: usize) -> String {
         return text.to_owned();
     };
     let is_number = |part: &str| part.trim().chars().all(|c| c.is_ascii_digit());
-    let shown = match is_number(above) && is_number(below) {
+    let replacement = match is_number(above) && is_number(below) {
         true => format!("{}/{}", above.trim(), below.trim()),
         false => format!("({above})/({below})"),
     };
@@ -253,24 +253,24 @@ fn expand_fractions(text: &str, depth: usize) -> String {
     } else {
         ""
     };
-    expand_fractions(&format!("{before}{space}{shown}{rest}"), depth + 1)
+    expand_fractions(&format!("{before}{space}{replacement}{rest}"), depth + 1)
 }
 
-// Replaces "\sqrt{2}" with "√2". A root with a degree stays as it is.
+// Replaces "\sqrt{2}" with "√2". A root with a degree is unchanged.
 fn expand_roots(text: &str, depth: usize) -> String {
     const ROOT: &str = "\\sqrt";
-    let start = text.find(ROOT).filter(|_| depth < MAX_DEPTH);
+    let start = text.find(ROOT).filter(|_| depth < MAX_BRACE_DEPTH);
     let parts =
         start.and_then(|start| Some((start, braced_argument(&text[start + ROOT.len()..])?)));
     let Some((start, (inner, rest))) = parts else {
         return text.to_owned();
     };
     let is_single = !inner.is_empty() && inner.chars().all(char::is_alphanumeric);
-    let shown = match is_single {
+    let replacement = match is_single {
         true => format!("√{inner}"),
         false => format!("√({inner})"),
     };
-    expand_roots(&format!("{}{shown}{rest}", &text[..start]), depth + 1)
+    expand_roots(&format!("{}{replacement}{rest}", &text[..start]), depth + 1)
 }
 
 // Splits off one argument: a group in braces or a single character.
@@ -297,8 +297,8 @@ fn braced_argument(text: &str) -> Option<(&str, &str)> {
 
 fn unwrap_commands(text: &str) -> String {
     let mut text = text.to_owned();
-    for _ in 0..MAX_DEPTH {
-        let found = WRAPPERS.iter().find_map(|name| {
+    for _ in 0..MAX_BRACE_DEPTH {
+        let found = WRAPPER_COMMANDS.iter().find_map(|name| {
             let start = text.find(&format!("{name}{{"))?;
             let (inner, rest) = braced_argument(&text[start + name.len()..])?;
             Some(format!("{} {inner} {rest}", &text[..start]))

@@ -3,7 +3,7 @@
 use super::markup;
 
 /// Phrases that begin a refusal.
-const REFUSALS: &[&str] = &[
+const REFUSAL_PHRASES: &[&str] = &[
     "i cannot",
     "i can't",
     "i can not",
@@ -74,14 +74,14 @@ const REFUSAL_CONTINUATIONS: &[&str] = &[
     "responder",
 ];
 /// Words of placeholders that a model copies from its instructions.
-const PLACEHOLDERS: &[&str] = &[
+const PLACEHOLDER_WORDS: &[&str] = &[
     "number", "answer", "your", "final", "the", "value", "letter", "result", "option", "choice",
     "text", "name", "date", "here", "single", "word", "insert", "zahl", "antwort",
 ];
 
 /// Whether a statement refuses to answer or is a placeholder.
-pub fn is_no_answer(said: &str) -> bool {
-    let plain = markup::to_plain_text(said).to_lowercase();
+pub fn is_non_answer(statement: &str) -> bool {
+    let plain = markup::to_plain_text(statement).to_lowercase();
     is_blank(&plain) || is_placeholder(&plain) || is_refusal(&plain)
 }
 
@@ -96,12 +96,12 @@ fn is_placeholder(plain: &str) -> bool {
     });
     inner.is_some_and(|inner| {
         let mut words = inner.split([' ', '_']).peekable();
-        words.peek().is_some() && words.all(|word| PLACEHOLDERS.contains(&word))
+        words.peek().is_some() && words.all(|word| PLACEHOLDER_WORDS.contains(&word))
     })
 }
 
 fn is_refusal(plain: &str) -> bool {
-    REFUSALS.iter().any(|start| {
+    REFUSAL_PHRASES.iter().any(|start| {
         plain.strip_prefix(start).is_some_and(|rest| {
             let next = rest.trim_start();
             let word = next.split(|c: char| !c.is_alphabetic()).next();
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn refusals_and_placeholders_are_no_answers() {
-        for said in [
+        for statement in [
             "I cannot answer this.",
             "I can’t determine that",
             "I do not know.",
@@ -133,9 +133,9 @@ mod tests {
             "...",
             "___",
         ] {
-            assert!(is_no_answer(said), "{said}");
+            assert!(is_non_answer(statement), "{statement}");
         }
-        for said in [
+        for statement in [
             "5",
             "B",
             "<b>",
@@ -150,7 +150,7 @@ mod tests {
             "I",
             "∞",
         ] {
-            assert!(!is_no_answer(said), "{said}");
+            assert!(!is_non_answer(statement), "{statement}");
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What the words around a number reveal about it: that it is negated, doubted, in a question, a bound, one of
 //! several alternatives, or part of an adverbial phrase.
 
-/// Words that deny the number behind them: "not 6", "never equal to 6", "neither 5 nor 6".
-const DENIALS: &[&str] = &[
+/// Words that deny the number after them: "not 6", "never equal to 6", "neither 5 nor 6".
+const DENIAL_WORDS: &[&str] = &[
     "not", "never", "neither", "nor", "without", "except", "cannot", "no", "nicht", "kein",
     "keine", "weder", "noch", "pas", "ni", "não", "non", "не",
 ];
 /// Words that cast doubt on everything after them: "I doubt it is 6".
-const DOUBTS: &[&str] = &[
+const DOUBT_WORDS: &[&str] = &[
     "doubt",
     "doubtful",
     "unlikely",
@@ -17,8 +17,8 @@ const DOUBTS: &[&str] = &[
     "unwahrscheinlich",
 ];
 /// Negations directly before a number in languages without spaces.
-const ATTACHED_DENIALS: &[&str] = &["不是", "并非", "不等于", "不", "非"];
-const ATTACHED_DENIALS_BEHIND: &[&str] = &["ではな", "ではあり", "じゃな"];
+const ATTACHED_NEGATIONS: &[&str] = &["不是", "并非", "不等于", "不", "非"];
+const ATTACHED_NEGATIONS_AFTER: &[&str] = &["ではな", "ではあり", "じゃな"];
 /// Prepositions and similar words; the number after them is not the stated one: "18 of 20", "18 for 3 people".
 const PREPOSITIONS: &[&str] = &[
     "of", "from", "for", "in", "at", "by", "with", "per", "after", "before", "since", "until",
@@ -45,9 +45,9 @@ const RESULT_INTRODUCTIONS: &[&str] = &[
     "wert",
     "anzahl",
 ];
-/// Words before "than" or "of" that deny the number behind them: "rather than 6", "instead of 6".
+/// Words before "than" or "of" that deny the number after them: "rather than 6", "instead of 6".
 const REPLACEMENT_WORDS: &[&str] = &["rather", "other", "instead"];
-/// Words behind a number, after its verb, that deny it: "5 is wrong".
+/// Words after a number and its verb, that deny it: "5 is wrong".
 const REFUTING_WORDS: &[&str] = &[
     "wrong",
     "incorrect",
@@ -60,9 +60,9 @@ const REFUTING_WORDS: &[&str] = &[
     "faux",
 ];
 /// Words that end the scope of a denial: "not 6 but 5".
-const DENIAL_ENDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
+const DENIAL_END_WORDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
 /// Separators that leave neither of two numbers stated: "5 or 6", "4-5", "4, 5".
-const ALTERNATIVES: &[&str] = &[
+const NUMBER_SEPARATORS: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
 ];
 /// Verbs before "to" that lead to a result instead of a range: "3 and 2 add up to 5".
@@ -84,7 +84,7 @@ const RESULT_WORDS: &[&str] = &[
     "reduces",
     "evaluates",
 ];
-/// Words that bound the number behind them, alone or before "than", "to", or "of".
+/// Words that bound the number after them, alone or before "than", "to", or "of".
 const BOUND_WORDS: &[&str] = &[
     "least",
     "most",
@@ -108,8 +108,8 @@ const COMPARATIVES: &[&str] = &[
     "more", "less", "fewer", "greater", "larger", "bigger", "smaller", "higher", "lower", "mehr",
     "weniger", "größer", "kleiner", "plus", "moins",
 ];
-/// Number of words before a number in which a denial is looked for.
-const MAX_WORD_DISTANCE: usize = 4;
+/// Number of words before a number that are searched for a denial.
+const MAX_DENIAL_DISTANCE: usize = 4;
 /// Maximum number of words between two joined numbers: a unit and the joining word.
 const MAX_JOINING_WORDS: usize = 3;
 
@@ -143,8 +143,8 @@ pub fn is_question(rest: &str) -> bool {
     ends.is_some_and(|(_, c)| matches!(c, '?' | '？'))
 }
 
-pub fn is_different(one: f64, other: f64) -> bool {
-    (one - other).abs() > f64::EPSILON * one.abs().max(other.abs())
+pub fn is_different(a: f64, b: f64) -> bool {
+    (a - b).abs() > f64::EPSILON * a.abs().max(b.abs())
 }
 
 // Returns the words of the clause that ends here, the nearest first.
@@ -152,7 +152,7 @@ fn nearest_words(before: &str) -> Vec<String> {
     let clause = before.rsplit(['.', ';', ':', '!', '?', '\n']).next();
     let words = clause.unwrap_or_default().split_whitespace().rev();
     words
-        .take(MAX_WORD_DISTANCE)
+        .take(MAX_DENIAL_DISTANCE)
         .map(strip_punctuation)
         .collect()
 }
@@ -163,7 +163,7 @@ fn strip_punctuation(word: &str) -> String {
 }
 
 fn is_negation(word: &str) -> bool {
-    DENIALS.contains(&word) || word.ends_with("n't")
+    DENIAL_WORDS.contains(&word) || word.ends_with("n't")
 }
 
 pub fn is_denied(before: &str) -> bool {
@@ -172,8 +172,8 @@ pub fn is_denied(before: &str) -> bool {
         if matches!(than.as_str(), "than" | "of") && REPLACEMENT_WORDS.contains(&kind.as_str()));
     let clause = words
         .iter()
-        .take_while(|word| !DENIAL_ENDS.contains(&word.as_str()) && !word.ends_with(','));
-    let is_attached = ATTACHED_DENIALS
+        .take_while(|word| !DENIAL_END_WORDS.contains(&word.as_str()) && !word.ends_with(','));
+    let is_attached = ATTACHED_NEGATIONS
         .iter()
         .any(|word| before.trim_end().ends_with(word));
     // "no more than 5" is a bound.
@@ -190,7 +190,7 @@ fn is_doubted(words: &[String]) -> bool {
     let at = words
         .iter()
         .take_while(|word| !is_turn(word))
-        .position(|word| DOUBTS.contains(&word.as_str()));
+        .position(|word| DOUBT_WORDS.contains(&word.as_str()));
     at.is_some_and(|at| {
         let before = words.get(at + 1).map_or("", String::as_str);
         !matches!(before, "no" | "without" | "a" | "any")
@@ -205,22 +205,22 @@ fn is_verb(word: &str) -> bool {
 }
 
 /// "is wrong", "isn't right", "cannot be it". A "not" directly before the next number denies that one.
-pub fn is_refuted(behind: &str, has_next: bool) -> bool {
-    let end = behind.find(['.', ',', ';', ':', '!', '?', '\n', '(']);
-    let clause = &behind[..end.unwrap_or(behind.len())];
+pub fn is_refuted(after: &str, has_next: bool) -> bool {
+    let end = after.find(['.', ',', ';', ':', '!', '?', '\n', '(']);
+    let clause = &after[..end.unwrap_or(after.len())];
     let words: Vec<String> = clause.split_whitespace().map(strip_punctuation).collect();
     let last = words
         .len()
         .checked_sub(1)
         .filter(|_| has_next && end.is_none());
-    if ATTACHED_DENIALS_BEHIND
+    if ATTACHED_NEGATIONS_AFTER
         .iter()
-        .any(|word| behind.starts_with(word))
+        .any(|word| after.starts_with(word))
     {
         return true;
     }
     let mut after_verb = false;
-    for (at, word) in words.iter().enumerate().take(MAX_WORD_DISTANCE) {
+    for (at, word) in words.iter().enumerate().take(MAX_DENIAL_DISTANCE) {
         let is_refuting = REFUTING_WORDS.contains(&word.as_str()) || word.ends_with("n't");
         if is_refuting && last != Some(at) && (after_verb || is_verb(word)) {
             return true;
@@ -233,7 +233,7 @@ pub fn is_refuted(behind: &str, has_next: bool) -> bool {
     false
 }
 
-/// Whether the number before these words and the one behind them are two of several.
+/// Whether the number before these words and the one after them are two of several.
 pub fn is_joining_text(between: &str) -> bool {
     let words: Vec<String> = between.split_whitespace().map(strip_punctuation).collect();
     let Some(last) = words.last() else {
@@ -242,12 +242,12 @@ pub fn is_joining_text(between: &str) -> bool {
     // A list such as "6, seven, 8".
     let is_listed = between.starts_with(',') && between.trim_end().ends_with(',');
     let is_joiner = is_listed
-        || ALTERNATIVES.contains(&last.as_str())
+        || NUMBER_SEPARATORS.contains(&last.as_str())
         || (words.len() > 1 && matches!(last.as_str(), "also"));
     let has_result = words
         .iter()
         .any(|word| RESULT_WORDS.contains(&word.as_str()));
-    let is_denied = DENIALS.contains(&last.as_str());
+    let is_denied = DENIAL_WORDS.contains(&last.as_str());
     (is_joiner || is_denied) && words.len() <= MAX_JOINING_WORDS && !has_result
 }
 
@@ -276,15 +276,15 @@ pub fn is_bound(before: &str) -> bool {
 }
 
 /// "5 or more", "5+", "5 at most".
-pub fn is_bound_behind(behind: &str) -> bool {
-    if behind.starts_with('+') || behind.trim_start().starts_with('±') {
+pub fn is_bound_after(after: &str) -> bool {
+    if after.starts_with('+') || after.trim_start().starts_with('±') {
         return true;
     }
-    let end = behind.find(['.', ',', ';', ':', '!', '?', '\n']);
-    let clause = &behind[..end.unwrap_or(behind.len())];
+    let end = after.find(['.', ',', ';', ':', '!', '?', '\n']);
+    let clause = &after[..end.unwrap_or(after.len())];
     let words: Vec<String> = clause
         .split_whitespace()
-        .take(MAX_WORD_DISTANCE)
+        .take(MAX_DENIAL_DISTANCE)
         .map(strip_punctuation)
         .collect();
     words.windows(2).any(|pair| {

@@ -32,7 +32,7 @@ const VULGAR_FRACTIONS: &[(char, i128, i128)] = &[
     ('⅒', 1, 10),
 ];
 
-const SUPERSCRIPTS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const SUPERSCRIPT_DIGITS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /// The meaning of a lone separator before three digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,22 +46,22 @@ pub enum Separators {
 
 /// Reads the numeral at the start of a text, without a sign, and returns it with the rest of the text.
 pub fn leading_number(text: &str, separators: Separators) -> Option<(Ratio, &str)> {
-    if let Some(fraction) = vulgar_fraction(text) {
+    if let Some(fraction) = parse_vulgar_fraction(text) {
         return Some(fraction);
     }
-    let token = number_token(text);
-    let mut value = grouped_number(token, separators)?;
+    let token = leading_digits(text);
+    let mut value = parse_grouped_number(token, separators)?;
     let mut rest = &text[token.len()..];
-    if let Some((power, after)) = exponent(rest) {
+    if let Some((power, after)) = parse_power_of_ten(rest) {
         (value, rest) = (value.checked_mul(Ratio::power_of_ten(power)?)?, after);
-    } else if let Some((power, after)) = superscript_exponent(rest) {
+    } else if let Some((power, after)) = parse_superscript(rest) {
         (value, rest) = (value.checked_pow(power)?, after);
     }
-    if let Some((below, after)) = denominator(rest, separators) {
+    if let Some((below, after)) = parse_denominator(rest, separators) {
         return Some((value.checked_div(below)?, after));
     }
     if value.is_whole()
-        && let Some((part, after)) = mixed_number_part(rest)
+        && let Some((part, after)) = parse_mixed_fraction(rest)
     {
         return Some((value.checked_add(part)?, after));
     }
@@ -77,7 +77,7 @@ pub fn begins_with_number(text: &str) -> bool {
     }) || (first == Some('.') && second.is_some_and(|c| c.is_ascii_digit()))
 }
 
-fn vulgar_fraction(text: &str) -> Option<(Ratio, &str)> {
+fn parse_vulgar_fraction(text: &str) -> Option<(Ratio, &str)> {
     let first = text.chars().next()?;
     let (_, above, below) = VULGAR_FRACTIONS
         .iter()
@@ -86,7 +86,7 @@ fn vulgar_fraction(text: &str) -> Option<(Ratio, &str)> {
 }
 
 // Returns the leading digits with the separators between them.
-fn number_token(text: &str) -> &str {
+fn leading_digits(text: &str) -> &str {
     let bytes = text.as_bytes();
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let mut end = 0;
@@ -101,7 +101,7 @@ fn number_token(text: &str) -> &str {
         };
         let next = end + mark.len_utf8();
         let is_decimal = matches!(mark, '.' | ',') && is_digit(next);
-        let is_group = is_grouping(mark)
+        let is_group = is_group_separator(mark)
             && (is_spaced || (1..=3).contains(&end))
             && (next..next + 3).all(is_digit)
             && !is_digit(next + 3)
@@ -115,15 +115,15 @@ fn number_token(text: &str) -> &str {
     &text[..end]
 }
 
-const fn is_grouping(mark: char) -> bool {
+const fn is_group_separator(mark: char) -> bool {
     matches!(
         mark,
         ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '\u{2007}' | '\'' | '’' | '_'
     )
 }
 
-fn grouped_number(token: &str, separators: Separators) -> Option<Ratio> {
-    let token: String = token.chars().filter(|c| !is_grouping(*c)).collect();
+fn parse_grouped_number(token: &str, separators: Separators) -> Option<Ratio> {
+    let token: String = token.chars().filter(|c| !is_group_separator(*c)).collect();
     let count = |mark: char| token.matches(mark).count();
     let (commas, dots) = (count(','), count('.'));
     let (mark, decimal) = match (commas, dots) {
@@ -149,7 +149,7 @@ fn grouped_number(token: &str, separators: Separators) -> Option<Ratio> {
     if part.contains(mark) || !is_well_grouped(whole, mark) {
         return None;
     }
-    decimal_number(&whole.replace(mark, ""), part)
+    parse_decimal_number(&whole.replace(mark, ""), part)
 }
 
 // Whether the only separator is in the position of a thousands separator: "1,234", but not "0,123" or "1234,567".
@@ -174,7 +174,7 @@ fn is_well_grouped(whole: &str, mark: char) -> bool {
         && ((of(3) && (1..=3).contains(&first.len())) || (of(2) && (1..=2).contains(&first.len())))
 }
 
-fn decimal_number(whole: &str, part: &str) -> Option<Ratio> {
+fn parse_decimal_number(whole: &str, part: &str) -> Option<Ratio> {
     let digits = format!("{whole}{part}");
     if digits.is_empty() || digits.len() > MAX_DIGITS {
         return None;
@@ -184,9 +184,9 @@ fn decimal_number(whole: &str, part: &str) -> Option<Ratio> {
 }
 
 // Reads the power of ten in "e3", "× 10^3", or "x 10³".
-fn exponent(rest: &str) -> Option<(i32, &str)> {
+fn parse_power_of_ten(rest: &str) -> Option<(i32, &str)> {
     if let Some(power) = rest.strip_prefix(['e', 'E'])
-        && let Some((power, after)) = signed_exponent(power)
+        && let Some((power, after)) = parse_signed_exponent(power)
     {
         let is_whole_word = !after.starts_with(char::is_alphanumeric);
         return is_whole_word.then_some((power, after));
@@ -194,20 +194,20 @@ fn exponent(rest: &str) -> Option<(i32, &str)> {
     let factor = rest
         .trim_start()
         .strip_prefix(['×', 'x', '*', '·', '⋅', '∙'])?;
-    superscript_exponent(factor.trim_start().strip_prefix("10")?)
+    parse_superscript(factor.trim_start().strip_prefix("10")?)
 }
 
 // Reads the exponent in "^3", "**3", or "³".
-fn superscript_exponent(rest: &str) -> Option<(i32, &str)> {
+fn parse_superscript(rest: &str) -> Option<(i32, &str)> {
     let marked = rest.strip_prefix('^').or_else(|| rest.strip_prefix("**"));
     if let Some(power) = marked {
-        return signed_exponent(power.trim_start());
+        return parse_signed_exponent(power.trim_start());
     }
     let (is_negative, digits) = match rest.strip_prefix('⁻') {
         Some(digits) => (true, digits),
         None => (false, rest),
     };
-    let digit = |c: char| SUPERSCRIPTS.chars().position(|known| known == c);
+    let digit = |c: char| SUPERSCRIPT_DIGITS.chars().position(|known| known == c);
     let end = digits.find(|c| digit(c).is_none()).unwrap_or(digits.len());
     if end == 0 || digits[..end].chars().count() > 3 {
         return None;
@@ -217,7 +217,7 @@ fn superscript_exponent(rest: &str) -> Option<(i32, &str)> {
     Some((if is_negative { -power } else { power }, &digits[end..]))
 }
 
-fn signed_exponent(text: &str) -> Option<(i32, &str)> {
+fn parse_signed_exponent(text: &str) -> Option<(i32, &str)> {
     let (sign, digits) = match text.strip_prefix(['-', '−']) {
         Some(digits) => (-1, digits),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -230,27 +230,27 @@ fn signed_exponent(text: &str) -> Option<(i32, &str)> {
 }
 
 // Reads a denominator, "/4", unless a second slash makes it a date.
-fn denominator(rest: &str, separators: Separators) -> Option<(Ratio, &str)> {
+fn parse_denominator(rest: &str, separators: Separators) -> Option<(Ratio, &str)> {
     let below = rest
         .trim_start()
         .strip_prefix(['/', '⁄', '∕'])?
         .trim_start();
-    let token = number_token(below);
+    let token = leading_digits(below);
     let after = &below[token.len()..];
     let is_date = after.starts_with(['/', '⁄', '∕']);
-    let value = grouped_number(token, separators)?;
+    let value = parse_grouped_number(token, separators)?;
     (!is_date).then_some((value, after))
 }
 
 // Reads " 1/2" or "½" after a whole number.
-fn mixed_number_part(rest: &str) -> Option<(Ratio, &str)> {
-    if let Some(part) = vulgar_fraction(rest.trim_start()) {
+fn parse_mixed_fraction(rest: &str) -> Option<(Ratio, &str)> {
+    if let Some(part) = parse_vulgar_fraction(rest.trim_start()) {
         return Some(part);
     }
     let part = rest.strip_prefix([' ', '\u{a0}', '\u{2009}'])?.trim_start();
     let end = part.find(|c: char| !c.is_ascii_digit())?;
     let above: i128 = part[..end].parse().ok()?;
-    let (below, after) = denominator(&part[end..], Separators::English)?;
+    let (below, after) = parse_denominator(&part[end..], Separators::English)?;
     let part = Ratio::new(above, 1)?.checked_div(below)?;
     part.is_proper_fraction().then_some((part, after))
 }

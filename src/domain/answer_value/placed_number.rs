@@ -3,7 +3,7 @@
 use super::numeral::{self, Separators};
 
 /// German words; a text with two of them reads "1.200" as more than a thousand.
-const GERMAN: &[&str] = &[
+const GERMAN_WORDS: &[&str] = &[
     "es",
     "sind",
     "ist",
@@ -23,7 +23,7 @@ const GERMAN: &[&str] = &[
     "einwohner",
 ];
 /// Returns the numbers in a text in order. A minus counts where it touches the number and nothing before it;
-/// percentages are taken as written. Digits behind a letter are part of a name ("H2O").
+/// percentages are taken as written. Digits after a letter are part of a name ("H2O").
 pub fn numbers_in(text: &str) -> Vec<f64> {
     find_numbers(text)
         .into_iter()
@@ -75,7 +75,7 @@ pub fn find_numbers(text: &str) -> Vec<PlacedNumber> {
 
 fn is_german(text: &str) -> bool {
     let words = text.split(|c: char| !c.is_alphanumeric());
-    let known = words.filter(|word| GERMAN.contains(&word.to_lowercase().as_str()));
+    let known = words.filter(|word| GERMAN_WORDS.contains(&word.to_lowercase().as_str()));
     known.take(2).count() == 2
 }
 

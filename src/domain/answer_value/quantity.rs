@@ -23,7 +23,7 @@ const MONEY_MULTIPLIERS: &[(&str, i64)] = &[
     ("T", 1_000_000_000_000),
 ];
 /// Words that mark a number as rounded. The value is the same as that of the bare number.
-const APPROXIMATIONS: &[&str] = &[
+const APPROXIMATION_WORDS: &[&str] = &[
     "approximately ",
     "approx. ",
     "roughly ",
@@ -35,11 +35,11 @@ const APPROXIMATIONS: &[&str] = &[
     "etwa ",
     "rund ",
 ];
-const PERCENT: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
+const PERCENT_WORDS: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
 /// Currencies that are divided into cents.
 const CURRENCIES_WITH_CENTS: &[&str] = &["usd", "eur", "aud", "cad"];
 /// Maximum number of parts of a sum: days, hours, minutes, and seconds.
-const MAX_PARTS: usize = 4;
+const MAX_SUM_PARTS: usize = 4;
 
 /// An amount in a base unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Quantity {
             return (debt.unit.is_money && !debt.is_negative()).then(|| debt.negated());
         }
         if let Some((mut sum, mut rest)) = Self::parse_part(text, separators) {
-            for _ in 1..MAX_PARTS {
+            for _ in 1..MAX_SUM_PARTS {
                 if rest.is_empty() {
                     return Some(sum);
                 }
@@ -108,28 +108,31 @@ impl Quantity {
         }
         let (label, rest) = label_and_rest(rest);
         let label = label.trim();
-        if PERCENT.contains(&label.to_lowercase().as_str()) {
+        if PERCENT_WORDS.contains(&label.to_lowercase().as_str()) {
             let amount = number.checked_div(Ratio::from_integer(100))?;
             let percent = Self {
                 is_percent: true,
-                ..Self::of(amount, ValueUnit::none(), number, label)
+                ..Self::new(amount, ValueUnit::dimensionless(), number, label)
             };
             return (currency.is_none()).then_some((percent, rest));
         }
         if label == "‰" {
             let amount = number.checked_div(Ratio::from_integer(1000))?;
-            return Some((Self::of(amount, ValueUnit::none(), number, label), rest));
+            return Some((
+                Self::new(amount, ValueUnit::dimensionless(), number, label),
+                rest,
+            ));
         }
         let unit = unit_of_label(currency, label)?;
         let amount = number.checked_mul(unit.factor)?;
         let quantity = Self {
             is_scaled: factor != Ratio::from_integer(1),
-            ..Self::of(amount, unit, number, label)
+            ..Self::new(amount, unit, number, label)
         };
         Some((quantity, rest))
     }
 
-    fn of(amount: Ratio, unit: ValueUnit, written: Ratio, label: &str) -> Self {
+    fn new(amount: Ratio, unit: ValueUnit, written: Ratio, label: &str) -> Self {
         Self {
             amount,
             unit,
@@ -177,7 +180,7 @@ impl Quantity {
 /// Formats the amount and the base unit.
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.unit.is_none() {
+        match self.unit.is_dimensionless() {
             true => write!(f, "{}", self.amount),
             false => write!(f, "{} {}", self.amount, self.unit.base),
         }
@@ -197,7 +200,7 @@ fn strip_approximation(text: &str) -> &str {
         let head = text.get(..mark.len());
         head.is_some_and(|head| head.to_lowercase() == ***mark)
     };
-    match APPROXIMATIONS.iter().find(starts) {
+    match APPROXIMATION_WORDS.iter().find(starts) {
         Some(mark) => text[mark.len()..].trim_start(),
         None => text,
     }

@@ -1,5 +1,5 @@
 //! Exact rational numbers: 0.5, 1/2, and 50% are one value, while 1/3 and 0.333 are two. Arithmetic that would
-//! exceed 128 bits yields none.
+//! exceed 128 bits returns `None`.
 
 use std::fmt;
 
@@ -129,11 +129,11 @@ impl fmt::Display for Ratio {
     }
 }
 
-fn greatest_common_divisor(mut one: u128, mut other: u128) -> u128 {
-    while other != 0 {
-        (one, other) = (other, one % other);
+fn greatest_common_divisor(mut a: u128, mut b: u128) -> u128 {
+    while b != 0 {
+        (a, b) = (b, a % b);
     }
-    one.max(1)
+    a.max(1)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Reads answers to one question: the question's options, units, and language determine what a short answer means.
 
 use super::choices::{self, LetteredOption, OptionChoice};
-use super::no_answer::is_no_answer;
+use super::no_answer::is_non_answer;
 use super::numeral::Separators;
 use super::quantity::Quantity;
 use super::units::ValueUnit;
@@ -10,7 +10,7 @@ use super::words::is_numeral;
 use super::{closing, dates, markup};
 
 /// Common words of languages that use a decimal comma. Two of them in a question make "1.234" ambiguous.
-const COMMA_LANGUAGES: &[&str] = &[
+const DECIMAL_COMMA_WORDS: &[&str] = &[
     "der", "die", "das", "und", "ist", "wie", "viele", "wieviel", "wieviele", "welche", "welcher",
     "welches", "wann", "wo", "ein", "eine", "den", "von", "für", "combien", "quel", "quelle",
     "est", "les", "des", "une", "cuánto", "cuántos", "cuántas", "qué", "los", "una", "quanto",
@@ -52,7 +52,7 @@ const NEUTRAL_REMARKS: &[&str] = &[
     "siehe oben",
 ];
 /// Maximum number of normalization passes over a text.
-const MAX_PASSES: usize = 8;
+const MAX_NORMALIZATION_PASSES: usize = 8;
 
 /// Reads answers to a question.
 #[derive(Debug, Clone, Default)]
@@ -81,19 +81,19 @@ impl AnswerReader {
         let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
         let has = |known: &&&str| lower.iter().any(|word| word == *known);
         let has_any = |known: &[&str]| known.iter().any(|word| has(&word));
-        let foreign = COMMA_LANGUAGES.iter().filter(has);
+        let foreign = DECIMAL_COMMA_WORDS.iter().filter(has);
         // Excludes the units of numbers that the question states, as in "a beam of 5 kg".
         let is_given = |at: usize| at > 0 && is_numeral(&words[at - 1]);
-        let asked = words.iter().enumerate();
-        let asked = asked.filter_map(|(at, word)| (!is_given(at)).then_some(word));
+        let asked_words = words.iter().enumerate();
+        let asked_words = asked_words.filter_map(|(at, word)| (!is_given(at)).then_some(word));
         let mut reader = Self {
             options: choices::options(question),
             option_values: Vec::new(),
-            units: asked
+            units: asked_words
                 .clone()
                 .filter_map(|word| ValueUnit::parse(word))
                 .collect(),
-            asks_percent: asked.clone().any(|word| {
+            asks_percent: asked_words.clone().any(|word| {
                 let word = word.to_lowercase();
                 word == "%" || word.starts_with("percent") || word.starts_with("prozent")
             }),
@@ -118,9 +118,10 @@ impl AnswerReader {
 
     /// Reads an answer's closing statement; `None` if there is none or it contradicts itself.
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
-        let statement = closing::of(answer).or_else(|| self.labeled_line(answer))?;
+        let statement =
+            closing::find_closing_statement(answer).or_else(|| self.labeled_line(answer))?;
         let value = self.parse_statement(&statement.text)?;
-        if !matches!(value, AnswerValue::Choice(_)) && is_no_answer(&statement.text) {
+        if !matches!(value, AnswerValue::Choice(_)) && is_non_answer(&statement.text) {
             return None;
         }
         (!statement.is_prose || value.is_typed()).then_some(value)
@@ -128,16 +129,16 @@ impl AnswerReader {
 
     /// Returns the statement that `read` reads, without markup, as the answer spells it.
     pub fn final_statement(answer: &str) -> Option<String> {
-        let statement = markup::to_plain_text(&closing::of(answer)?.text);
+        let statement = markup::to_plain_text(&closing::find_closing_statement(answer)?.text);
         (!statement.is_empty()).then_some(statement)
     }
 
     /// Reads a statement that consists only of the answer.
-    pub fn parse_statement(&self, said: &str) -> Option<AnswerValue> {
-        if said.len() > MAX_STATEMENT_LENGTH {
+    pub fn parse_statement(&self, statement: &str) -> Option<AnswerValue> {
+        if statement.len() > MAX_STATEMENT_LENGTH {
             return None;
         }
-        let plain = normalize(self.without_label(said));
+        let plain = normalize(self.without_label(statement));
         match choices::chosen_option(&plain, &self.options) {
             OptionChoice::Label(label) => return Some(AnswerValue::Choice(label)),
             OptionChoice::Contradiction => return None,
@@ -158,14 +159,16 @@ impl AnswerReader {
     }
 
     // Removes the question's own label: if the question is "Q7: …", the answer "Q7: 42" is 42.
-    fn without_label<'a>(&self, said: &'a str) -> &'a str {
-        let plain = said.trim_start_matches(|c: char| c.is_whitespace() || "*_".contains(c));
+    fn without_label<'a>(&self, statement: &'a str) -> &'a str {
+        let plain = statement.trim_start_matches(|c: char| c.is_whitespace() || "*_".contains(c));
         let is_own = |(head, _): &(&str, &str)| {
             let head: String = head.chars().filter(|c| c.is_alphanumeric()).collect();
             self.label.as_ref() == Some(&head.to_lowercase())
         };
         let rest = plain.split_once([':', ')']).filter(is_own);
-        rest.map_or(said, |(_, rest)| rest.trim_start_matches(['*', '_', ' ']))
+        rest.map_or(statement, |(_, rest)| {
+            rest.trim_start_matches(['*', '_', ' '])
+        })
     }
 
     // Returns the last line as the closing statement, if it begins with the question's label.
@@ -208,7 +211,10 @@ impl AnswerReader {
     }
 
     fn parse_number(&self, plain: &str) -> Option<NumberValue> {
-        let (name, right) = match plain.split_once(['=', '≈']).or_else(|| variable_is(plain)) {
+        let (name, right) = match plain
+            .split_once(['=', '≈'])
+            .or_else(|| split_variable_is(plain))
+        {
             Some((left, right)) if !left.trim().is_empty() => (left_side_name(left)?, right),
             _ => (None, plain.strip_prefix('=').unwrap_or(plain)),
         };
@@ -218,7 +224,7 @@ impl AnswerReader {
         }
         let is_unit_asked = match quantity.is_percent {
             true => self.asks_percent,
-            false => !quantity.unit.is_none() && self.names_unit(&quantity.label),
+            false => !quantity.unit.is_dimensionless() && self.names_unit(&quantity.label),
         };
         Some(NumberValue {
             name,
@@ -230,8 +236,10 @@ impl AnswerReader {
     // Whether the question names every word of a unit, in any spelling.
     fn names_unit(&self, label: &str) -> bool {
         let is_named = |unit: &ValueUnit| {
-            let same = |one: &&ValueUnit| one.base == unit.base && one.factor == unit.factor;
-            self.units.iter().any(|one| same(&one))
+            let same = |asked_unit: &&ValueUnit| {
+                asked_unit.base == unit.base && asked_unit.factor == unit.factor
+            };
+            self.units.iter().any(|asked_unit| same(&asked_unit))
         };
         let whole = ValueUnit::parse(label).is_some_and(|unit| is_named(&unit));
         let mut words = label.split_whitespace().peekable();
@@ -291,7 +299,7 @@ fn normalize_list(text: &str) -> String {
 }
 
 /// Words that begin the label of a question.
-const LABELS: &[&str] = &[
+const LABEL_WORDS: &[&str] = &[
     "q", "question", "problem", "exercise", "task", "frage", "aufgabe", "pregunta", "domanda",
 ];
 
@@ -304,7 +312,7 @@ fn question_label(question: &str) -> Option<String> {
         let head: String = head.chars().filter(|c| c.is_alphanumeric()).collect();
         let head = head.to_lowercase();
         let name = head.trim_end_matches(|c: char| c.is_ascii_digit());
-        (name.len() < head.len() && LABELS.contains(&name)).then_some(head)
+        (name.len() < head.len() && LABEL_WORDS.contains(&name)).then_some(head)
     };
     let mut labels = question.lines().filter_map(label);
     let first = labels.next()?;
@@ -312,7 +320,7 @@ fn question_label(question: &str) -> Option<String> {
 }
 
 // Splits "x is 5" after a variable of one letter.
-fn variable_is(text: &str) -> Option<(&str, &str)> {
+fn split_variable_is(text: &str) -> Option<(&str, &str)> {
     let (left, right) = text.split_once(" is ")?;
     let is_variable =
         left.len() == 1 && left.starts_with(|c: char| c.is_ascii_lowercase() && c != 'a');
@@ -352,9 +360,9 @@ fn named_choice(text: &str) -> Option<&str> {
 }
 
 // Removes markup and a leading article until nothing changes.
-fn normalize(said: &str) -> String {
-    let mut text = said.to_owned();
-    for _ in 0..MAX_PASSES {
+fn normalize(statement: &str) -> String {
+    let mut text = statement.to_owned();
+    for _ in 0..MAX_NORMALIZATION_PASSES {
         let mut next = markup::to_plain_text(&text);
         if next.len() > 4 && next.is_char_boundary(4) && next[..4].eq_ignore_ascii_case("the ") {
             next = next[4..].to_owned();

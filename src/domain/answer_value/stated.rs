@@ -1,8 +1,8 @@
 //! Finds the number that a text states, not one that it negates, uses as a bound, or lists among several.
 
 use super::number_context::{
-    is_bound, is_bound_behind, is_denied, is_different, is_in_prepositional_phrase,
-    is_joining_text, is_question, is_refuted,
+    is_bound, is_bound_after, is_denied, is_different, is_in_prepositional_phrase, is_joining_text,
+    is_question, is_refuted,
 };
 use super::placed_number::{PlacedNumber, find_numbers};
 use super::{closing, dates, markup};
@@ -36,10 +36,10 @@ const ABOUT_WORDS: &[&str] = &[
 /// people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if the remaining number is a
 /// bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
 pub fn last_stated(text: &str) -> Option<f64> {
-    match closing::of(text) {
+    match closing::find_closing_statement(text) {
         Some(statement) if !statement.is_prose => {
-            let said = markup::to_plain_text(&statement.text);
-            leading_value(&said).unwrap_or_else(|| number_stated_in(&said))
+            let plain = markup::to_plain_text(&statement.text);
+            leading_value(&plain).unwrap_or_else(|| number_stated_in(&plain))
         }
         _ => number_stated_in(text),
     }
@@ -47,19 +47,19 @@ pub fn last_stated(text: &str) -> Option<f64> {
 
 // Returns the number that a statement begins with, or `Some(None)` if the statement does not assert it; `None` if
 // the statement begins with something else, such as an equation or a date.
-fn leading_value(said: &str) -> Option<Option<f64>> {
-    let all = find_numbers(said);
+fn leading_value(statement: &str) -> Option<Option<f64>> {
+    let all = find_numbers(statement);
     let first = all.first()?;
-    let before = said[..first.start].trim();
+    let before = statement[..first.start].trim();
     let is_plain = !before.contains(char::is_alphabetic)
         || before.ends_with('=')
         || ABOUT_WORDS.contains(&before.to_lowercase().as_str());
-    let rest = &said[first.end..];
-    if !is_plain || rest.contains(['=', '≈', '→']) || dates::parse_date(said).is_some() {
+    let rest = &statement[first.end..];
+    if !is_plain || rest.contains(['=', '≈', '→']) || dates::parse_date(statement).is_some() {
         return None;
     }
     let next = all.get(1);
-    let gap = &said[first.end..next.map_or(said.len(), |next| next.start)];
+    let gap = &statement[first.end..next.map_or(statement.len(), |next| next.start)];
     // Corrected, as in "6. No wait, 5."
     if next.is_some() && (ends_sentence(gap) || is_corrected(gap)) {
         return None;
@@ -75,7 +75,7 @@ fn leading_value(said: &str) -> Option<Option<f64>> {
         || is_refuted(gap, next.is_some())
         || is_question(rest)
         || is_bound(before)
-        || is_bound_behind(rest);
+        || is_bound_after(rest);
     Some(Some(first.number).filter(|_| !is_open))
 }
 
@@ -107,22 +107,23 @@ fn number_stated_in(text: &str) -> Option<f64> {
     let last = (0..all.len()).rev().find(|&at| !denied[at])?;
     let stated = last_in_sentence(last, &denied, between)?;
     let is_open = |before: usize| {
-        let (one, other) = (all[before].number, all[stated].number);
+        let (previous, stated_number) = (all[before].number, all[stated].number);
         // "May 4, 2026"
-        let is_day_of_year = (1.0..=31.0).contains(&one) && (1000.0..3000.0).contains(&other);
-        !denied[before] && is_different(one, other) && !is_day_of_year
+        let is_day_of_year =
+            (1.0..=31.0).contains(&previous) && (1000.0..3000.0).contains(&stated_number);
+        !denied[before] && is_different(previous, stated_number) && !is_day_of_year
     };
     let is_one_of_several = stated
         .checked_sub(1)
         .is_some_and(|before| is_open(before) && is_joining_text(between(stated)));
     let next = all.get(stated + 1);
     let rest = &text[all[stated].end..next.map_or(text.len(), |next| next.start)];
-    let is_bound = is_bound(between(stated)) || is_bound_behind(rest);
+    let is_bound = is_bound(between(stated)) || is_bound_after(rest);
     (!is_one_of_several && !is_bound).then_some(all[stated].number)
 }
 
-// Returns the last number of this number's sentence that is not in a prepositional phrase; if there is only one
-// number, returns it anyway.
+// Returns the last number in the sentence of `last` that is not in a prepositional phrase; the only number of a
+// sentence counts even if it is.
 fn last_in_sentence<'a>(
     last: usize,
     denied: &[bool],

@@ -61,13 +61,13 @@ const MAX_WORDS: usize = 3;
 const MAX_UNIT_LENGTH: usize = 40;
 
 impl ValueUnit {
-    /// Returns the unit of a number that has none.
-    pub const fn none() -> Self {
+    /// Creates the unit of a plain number.
+    pub const fn dimensionless() -> Self {
         Self::unlisted(String::new())
     }
 
-    /// Whether there is no unit.
-    pub const fn is_none(&self) -> bool {
+    /// Whether this is the unit of a plain number.
+    pub const fn is_dimensionless(&self) -> bool {
         self.base.is_empty()
     }
 
@@ -76,7 +76,7 @@ impl ValueUnit {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() {
-            return Some(Self::none());
+            return Some(Self::dimensionless());
         }
         if text.len() > MAX_UNIT_LENGTH {
             return None;
@@ -120,7 +120,7 @@ impl ValueUnit {
         let is_base = |base: &str| UNIT_TABLE.iter().any(|(known, ..)| *known == base);
         let is_currency = |base: &str| CURRENCIES.iter().any(|(code, _)| *code == base);
         let mut bases = self.base.split('/');
-        !self.is_none() && bases.all(|base| is_base(base) || is_currency(base))
+        !self.is_dimensionless() && bases.all(|base| is_base(base) || is_currency(base))
     }
 
     /// Returns this unit per another: "$" before and "/h" after the number.
@@ -165,7 +165,7 @@ impl ValueUnit {
             return None;
         }
         let (above, below) = (Self::parse(above)?, Self::parse(below)?);
-        let both = !above.is_none() && !below.is_none();
+        let both = !above.is_dimensionless() && !below.is_dimensionless();
         both.then(|| above.per(&below)).flatten()
     }
 

@@ -34,7 +34,7 @@ pub struct NumberValue {
 
 impl AnswerValue {
     /// Whether two answers have the same value. Symmetric but not transitive: a number without a unit may equal
-    /// two that differ from each other ("5", "$5", and "5 €"). For more than two answers, use `grouped`.
+    /// two that differ from each other ("5", "$5", and "5 €"). For more than two answers, use `group_equal`.
     pub fn has_same_value(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(one), Self::Number(other)) => one.has_same_value(other),
@@ -65,12 +65,12 @@ impl NumberValue {
             && (equal
                 || ours.is_cents_of(theirs)
                 || theirs.is_cents_of(ours)
-                || self.says_only_the_number_of(other)
-                || other.says_only_the_number_of(self))
+                || self.omits_unit_of(other)
+                || other.omits_unit_of(self))
     }
 
-    fn says_only_the_number_of(&self, other: &Self) -> bool {
-        let is_bare = self.quantity.unit.is_none() && !self.quantity.is_percent;
+    fn omits_unit_of(&self, other: &Self) -> bool {
+        let is_bare = self.quantity.unit.is_dimensionless() && !self.quantity.is_percent;
         let may_drop = other.quantity.unit.is_money || other.is_unit_asked;
         is_bare && may_drop && other.quantity.written_amount == Some(self.quantity.amount)
     }

@@ -2,7 +2,7 @@
 
 use super::ratio::Ratio;
 
-const SMALL_NUMBERS: &[(&str, i64)] = &[
+const SMALL_NUMBER_WORDS: &[(&str, i64)] = &[
     ("zero", 0),
     ("one", 1),
     ("two", 2),
@@ -61,7 +61,7 @@ const FRACTION_WORDS: &[(&str, i64)] = &[
 ];
 
 /// Words that multiply within a number in words.
-const LARGE_SCALES: &[(&str, i64)] = &[("hundred", 100), ("thousand", 1_000)];
+const COMPOUND_SCALE_WORDS: &[(&str, i64)] = &[("hundred", 100), ("thousand", 1_000)];
 
 /// Words that multiply the number before them.
 const SCALE_WORDS: &[(&str, i64)] = &[
@@ -106,7 +106,7 @@ pub fn leading_number(text: &str) -> Option<(Ratio, &str)> {
             look_up(SCALE_WORDS, &next).or_else(|| look_up(FRACTION_WORDS, &next))?;
             (1, rest)
         }
-        _ => hundreds_after(&first, rest)?,
+        _ => number_below_hundred(&first, rest)?,
     };
     let (number, rest) = compound_number(number, rest);
     match next_word(rest)
@@ -137,7 +137,7 @@ fn compound_number(first: i64, rest: &str) -> (i64, &str) {
     let (mut whole, mut group, mut rest) = (0, first, rest);
     while let Some((next, after)) = next_word(rest) {
         let next = next.to_lowercase();
-        match look_up(LARGE_SCALES, &next) {
+        match look_up(COMPOUND_SCALE_WORDS, &next) {
             Some(100) if (1..100).contains(&group) => group *= 100,
             Some(large) if large > 100 && (1..1_000).contains(&group) => {
                 whole += group * large;
@@ -152,7 +152,7 @@ fn compound_number(first: i64, rest: &str) -> (i64, &str) {
             _ => rest,
         };
         let part = next_word(following)
-            .and_then(|(next, after)| hundreds_after(&next.to_lowercase(), after));
+            .and_then(|(next, after)| number_below_hundred(&next.to_lowercase(), after));
         if let Some((part, after)) = part {
             let is_free = group % 100 == 0 && (part < 100) && (group == 0 || part > 0);
             if !is_free {
@@ -164,18 +164,18 @@ fn compound_number(first: i64, rest: &str) -> (i64, &str) {
     (whole + group, rest)
 }
 
-fn hundreds_after<'a>(first: &str, rest: &'a str) -> Option<(i64, &'a str)> {
-    if let Some(number) = look_up(SMALL_NUMBERS, first) {
+fn number_below_hundred<'a>(first: &str, rest: &'a str) -> Option<(i64, &'a str)> {
+    if let Some(number) = look_up(SMALL_NUMBER_WORDS, first) {
         return Some((number, rest));
     }
     let (tens, ones) = first.split_once('-').unwrap_or((first, ""));
     let tens = look_up(TENS_WORDS, tens)?;
     if !ones.is_empty() {
-        let ones = look_up(SMALL_NUMBERS, ones).filter(|ones| (1..10).contains(ones))?;
+        let ones = look_up(SMALL_NUMBER_WORDS, ones).filter(|ones| (1..10).contains(ones))?;
         return Some((tens + ones, rest));
     }
     match next_word(rest)
-        .and_then(|(next, rest)| Some((look_up(SMALL_NUMBERS, &next.to_lowercase())?, rest)))
+        .and_then(|(next, rest)| Some((look_up(SMALL_NUMBER_WORDS, &next.to_lowercase())?, rest)))
     {
         Some((ones, rest)) if (1..10).contains(&ones) => Some((tens + ones, rest)),
         _ => Some((tens, rest)),

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use crate::domain::statistics::proportions;
 
 /// Minimum number of readable votes for a decision by the panel; a single vote is one member's answer.
-const MIN_CAST: usize = 2;
+const MIN_VOTES_CAST: usize = 2;
 
 /// Minimum number of decided votes before the rate is shown; with fewer, its 95% interval is wider than 44 points.
-pub const MIN_DECIDED: u32 = 20;
+pub const MIN_DECIDED_VOTES: u32 = 20;
 
 /// When the rate is shown, for users.
-pub const ACCURACY_RULE: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
+pub const ACCURACY_EXPLANATION: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
 
 /// A vote on a case with a known answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +40,11 @@ pub struct VoteCalibration {
 impl VoteCalibration {
     /// Counts each question once, with the newest vote that the panel decided: repeats are not independent, and a
     /// single readable answer is that member's, not the panel's.
-    pub fn of(newest_first: impl IntoIterator<Item = CaseVote>) -> Self {
+    pub fn from_votes(newest_first: impl IntoIterator<Item = CaseVote>) -> Self {
         let mut calibration = Self::default();
         let mut known = BTreeSet::new();
         for vote in newest_first {
-            if vote.votes_cast >= MIN_CAST && known.insert(vote.question) {
+            if vote.votes_cast >= MIN_VOTES_CAST && known.insert(vote.question) {
                 calibration.add(vote.is_tie, vote.is_correct);
             }
         }
@@ -72,7 +72,7 @@ impl VoteCalibration {
 
     /// Describes the rate in a sentence; `None` until there are enough decided votes.
     pub fn sentence(self) -> Option<String> {
-        if self.decided_votes < MIN_DECIDED {
+        if self.decided_votes < MIN_DECIDED_VOTES {
             return None;
         }
         let part = f64::from(self.correct) / f64::from(self.decided_votes);
@@ -109,7 +109,7 @@ mod tests {
         };
         let single = (0..12).map(|at| vote(at, 1, true));
         let repeats = (0..27).map(|at| vote(at % 9, 3, at < 9 && at > 0));
-        let votes = VoteCalibration::of(single.chain(repeats));
+        let votes = VoteCalibration::from_votes(single.chain(repeats));
         assert_eq!((votes.decided_votes, votes.correct), (9, 8));
         assert_eq!(votes.sentence(), None);
     }
@@ -133,6 +133,6 @@ mod tests {
             sentence.ends_with("likely between 45 and 89 %."),
             "{sentence}"
         );
-        assert!(ACCURACY_RULE.contains(&MIN_DECIDED.to_string()));
+        assert!(ACCURACY_EXPLANATION.contains(&MIN_DECIDED_VOTES.to_string()));
     }
 }

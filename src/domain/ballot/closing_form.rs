@@ -19,15 +19,15 @@ pub enum ClosingForm {
 
 impl ClosingForm {
     /// Returns the form that a question, or an earlier turn, asks for.
-    pub fn of(wording: &str) -> Self {
+    pub fn from_wording(wording: &str) -> Self {
         if wording.contains("####") {
             Self::Hashes
         } else if wording.contains("\\boxed") {
             Self::Boxed
         } else if demands_any(wording, JSON_PHRASES) {
             Self::Json
-        } else if let Some(instruction) = instruction(wording) {
-            let words = words_of(instruction);
+        } else if let Some(instruction) = find_instruction(wording) {
+            let words = lowercase_words(instruction);
             match words
                 .iter()
                 .any(|word| NUMBER_PHRASES.contains(&word.as_str()))
@@ -41,11 +41,11 @@ impl ClosingForm {
     }
 }
 
-/// Verbs that demand a form of the answer, and what follows them.
-const DEMAND_PHRASES: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
+/// Verbs that introduce the requested form of the answer.
+const DEMAND_VERBS: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
 /// Number of words before a verb that are searched for a negation.
 const MAX_WORD_DISTANCE: usize = 3;
-const ALONE_PHRASES: &[&str] = &[
+const BARE_ANSWER_PHRASES: &[&str] = &[
     " with only",
     " only",
     " with just",
@@ -183,13 +183,14 @@ const FILLER_WORDS: &[&str] = &[
 
 // Returns the sentence that permits only a short answer: one made up entirely of such words, or one with a verb
 // such as "reply" followed by "only".
-fn instruction(wording: &str) -> Option<&str> {
+fn find_instruction(wording: &str) -> Option<&str> {
     let mut sentences = wording.split_inclusive(['.', '!', '?', ';', '\n']);
-    sentences.find(|sentence| is_instruction(sentence) || demands_any(sentence, ALONE_PHRASES))
+    sentences
+        .find(|sentence| is_instruction(sentence) || demands_any(sentence, BARE_ANSWER_PHRASES))
 }
 
 fn is_instruction(sentence: &str) -> bool {
-    let words = words_of(sentence);
+    let words = lowercase_words(sentence);
     let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
     let is_known = |word: &String| {
         [
@@ -207,7 +208,7 @@ fn is_instruction(sentence: &str) -> bool {
         && words.iter().all(is_known)
 }
 
-fn words_of(text: &str) -> Vec<String> {
+fn lowercase_words(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_alphanumeric());
     let words = words.filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect()
@@ -219,9 +220,9 @@ fn demands_any(wording: &str, phrases: &[&str]) -> bool {
     let is_condition = |rest: &str| {
         [" only if", " only when", " only after"]
             .iter()
-            .any(|one| rest.starts_with(one))
+            .any(|candidate| rest.starts_with(candidate))
     };
-    DEMAND_PHRASES.iter().any(|verb| {
+    DEMAND_VERBS.iter().any(|verb| {
         lower.match_indices(verb).any(|(at, _)| {
             let is_word = !lower[..at].ends_with(|c: char| c.is_alphanumeric());
             let rest = &lower[at + verb.len()..];
@@ -244,19 +245,19 @@ fn is_denied(before: &str) -> bool {
 
 /// Returns the only key of the object that the wording shows or names ('with key "total"'), or else "answer".
 pub fn json_key_in(wording: &str) -> String {
-    let shown = wording.find('{').and_then(|at| {
+    let shown_key = wording.find('{').and_then(|at| {
         let key = wording[at + 1..].trim_start().strip_prefix('"')?;
         let (key, rest) = key.split_once('"')?;
         let value = rest.trim_start().strip_prefix(':')?.split('}').next()?;
         (!value.contains("\":")).then(|| key.to_owned())
     });
-    shown
-        .or_else(|| named_key(wording))
+    shown_key
+        .or_else(|| find_named_key(wording))
         .unwrap_or_else(|| "answer".to_owned())
 }
 
 // Returns the "total" of 'with key "total"'; `None` if the wording names several keys.
-fn named_key(wording: &str) -> Option<String> {
+fn find_named_key(wording: &str) -> Option<String> {
     let mut keys = ["key", "field", "property", "attribute"]
         .iter()
         .flat_map(|mark| {
@@ -313,7 +314,7 @@ mod tests {
             ("Answer yes or no.", ClosingForm::Line),
             ("The number is not the only answer.", ClosingForm::Line),
         ] {
-            assert_eq!(ClosingForm::of(wording), form, "{wording}");
+            assert_eq!(ClosingForm::from_wording(wording), form, "{wording}");
         }
     }
 

@@ -26,8 +26,8 @@ pub struct BallotCount {
 impl BallotCount {
     /// Returns the number of choices that share the highest count; more than one means a tie.
     pub fn leader_count(&self) -> usize {
-        let most = self.choices.first().map_or(0, |choice| choice.voters.len());
-        let leads = |choice: &&VoteChoice| choice.voters.len() == most;
+        let max_votes = self.choices.first().map_or(0, |choice| choice.voters.len());
+        let leads = |choice: &&VoteChoice| choice.voters.len() == max_votes;
         self.choices.iter().take_while(leads).count()
     }
 

@@ -9,18 +9,18 @@ use crate::domain::answer_value::{AnswerReader, AnswerValue, Ratio};
 use crate::domain::chat::Format;
 
 /// Words that mark a question about points, in which "7/10" means seven points.
-const PERCENTAGE_POINTS: &[&str] = &[
+const POINTS_WORDS: &[&str] = &[
     "score", "rating", "rate ", "grade", "points", "out of", "scale", "stars", "note", "punkte",
 ];
 /// Maximum length of a unit's symbol, in characters.
-const LONGEST_SYMBOL: usize = 3;
+const MAX_SYMBOL_CHARS: usize = 3;
 
 /// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for:
 /// unchanged if it already ends in that form, otherwise with a line added.
 pub fn in_closing_form(question: &str, wording: &str, text: &str) -> String {
     let text = text.trim_end();
     let (form, last) = (
-        ClosingForm::of(wording),
+        ClosingForm::from_wording(wording),
         text.lines().next_back().unwrap_or_default(),
     );
     let fits = match form {
@@ -44,7 +44,7 @@ pub fn in_closing_form(question: &str, wording: &str, text: &str) -> String {
         ClosingForm::Number => number.map_or(label, |_| stated),
         ClosingForm::Json => {
             let key = json_key_in(wording);
-            let requested = RequestedNumber::of(&key, &Value::Null, question);
+            let requested = RequestedNumber::new(&key, &Value::Null, question);
             let number = value.as_ref().and_then(|value| {
                 let number = requested.number_for(value, &[])?;
                 json_number(number).map(Value::Number)
@@ -76,7 +76,7 @@ pub fn check_votable(format: &Format) -> Result<(), String> {
 /// Returns the winner's answer as the requested JSON object. `None` if its value does not fit the schema, or is a
 /// number in a unit that the field does not hold (see `requested_number`). `values` are those of the winner's
 /// voters.
-pub fn object(
+pub fn answer_object(
     question: &str,
     text: &str,
     format: &Format,
@@ -88,10 +88,10 @@ pub fn object(
     let stated = AnswerReader::final_statement(text)?;
     let as_text = match &value {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
-        _ if schema["format"] == "date" => whole_date(&value)?,
+        _ if schema["format"] == "date" => full_date(&value)?,
         _ => stated.clone(),
     };
-    let number = RequestedNumber::of(&name, &schema, question)
+    let number = RequestedNumber::new(&name, &schema, question)
         .number_for(&value, values)
         .filter(|_| !is_points(&stated, &[question, &name]))
         .and_then(json_number);
@@ -139,7 +139,7 @@ fn single_property(format: &Format) -> Option<(String, Value)> {
 }
 
 // Returns a full date in JSON Schema's `date` format; `None` for "3/4/2026", whose order is unknown.
-fn whole_date(value: &AnswerValue) -> Option<String> {
+fn full_date(value: &AnswerValue) -> Option<String> {
     let AnswerValue::Date(date) = value else {
         return None;
     };
@@ -148,26 +148,26 @@ fn whole_date(value: &AnswerValue) -> Option<String> {
 }
 
 // Returns the enum value that equals the answer, ignoring case.
-fn enum_value(schema: &Value, said: &str) -> Option<Value> {
+fn enum_value(schema: &Value, answer: &str) -> Option<Value> {
     let words = schema["enum"].as_array()?;
     let same = |word: &&Value| {
         word.as_str()
-            .is_some_and(|word| word.to_lowercase() == said.to_lowercase())
+            .is_some_and(|word| word.to_lowercase() == answer.to_lowercase())
     };
     words.iter().find(same).cloned()
 }
 
 // Whether "7/10" means seven points out of ten rather than 0.7.
-fn is_points(stated: &str, asked: &[&str]) -> bool {
+fn is_points(stated: &str, texts: &[&str]) -> bool {
     let is_fraction = stated.split_once('/').is_some_and(|(above, below)| {
         above.ends_with(|c: char| c.is_ascii_digit())
             && below.starts_with(|c: char| c.is_ascii_digit())
     });
     let asks = |text: &&str| {
         let text = text.to_lowercase();
-        PERCENTAGE_POINTS.iter().any(|word| text.contains(word))
+        POINTS_WORDS.iter().any(|word| text.contains(word))
     };
-    is_fraction && asked.iter().any(asks)
+    is_fraction && texts.iter().any(asks)
 }
 
 // Returns the number in the requested unit, without the currency or unit. Converts a percentage only if the
@@ -179,15 +179,15 @@ fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
         return None;
     };
     let quantity = &number.quantity;
-    let requested = RequestedNumber::of("", &Value::Null, question);
-    if quantity.unit.is_none() && !requested.asks_decimal() {
+    let requested = RequestedNumber::new("", &Value::Null, question);
+    if quantity.unit.is_dimensionless() && !requested.asks_decimal() {
         let is_plain = quantity.written_amount == Some(quantity.amount) || quantity.is_scaled;
         return quantity
             .written_amount
             .filter(|_| is_plain || number.is_unit_asked);
     }
     let is_counted = !quantity.unit.is_listed()
-        && quantity.label.chars().count() > LONGEST_SYMBOL
+        && quantity.label.chars().count() > MAX_SYMBOL_CHARS
         && quantity.label.chars().all(|c| c.is_lowercase() || c == ' ')
         && !requested.asks_unit();
     requested
@@ -375,7 +375,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                object("Which?", text, &of(kind), &[]).as_deref(),
+                answer_object("Which?", text, &of(kind), &[]).as_deref(),
                 expected,
                 "{text}"
             );
@@ -386,7 +386,7 @@ mod tests {
             ..Format::default()
         };
         assert_eq!(
-            object("Which?", "Answer: 5", &any, &[]).as_deref(),
+            answer_object("Which?", "Answer: 5", &any, &[]).as_deref(),
             Some(r#"{"answer":"5"}"#)
         );
     }
@@ -418,7 +418,7 @@ mod tests {
                 .iter()
                 .filter_map(|vote| reader.parse_statement(vote))
                 .collect();
-            let found = object(question, votes[0], &format(schema), &values);
+            let found = answer_object(question, votes[0], &format(schema), &values);
             let expected = expected.map(|number| format!("{{\"{name}\":{number}}}"));
             assert_eq!(found, expected, "{question} {name} {votes:?}");
         }
@@ -429,7 +429,7 @@ mod tests {
             ("What part?", "7/10", Some(r#"{"n":0.7}"#)),
             ("How old is he?", "35 years", Some(r#"{"n":35}"#)),
         ] {
-            let found = object(question, vote, &format(schema.clone()), &[]);
+            let found = answer_object(question, vote, &format(schema.clone()), &[]);
             assert_eq!(found.as_deref(), expected, "{question} {vote}");
         }
         for (answer, closing) in [("Answer: 50%", "#### 50%"), ("Answer: 5 km", "#### 5 km")] {

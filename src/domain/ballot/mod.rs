@@ -16,4 +16,4 @@ pub use count::{BallotCount, VoteChoice, choice_of, count};
 pub use outcome::{Ballots, VoteDecision, VoteOutcome, decide_vote, needs_synthesizer};
 pub use stored::StoredVote;
 pub use tie::tie_stage;
-pub use waves::{calling_order, is_decided};
+pub use waves::{call_order, is_decided};

@@ -85,8 +85,8 @@ pub struct NumberWords {
 
 impl NumberWords {
     /// Reads a property's name.
-    pub fn of_name(name: &str) -> Self {
-        let words = words_of_name(name);
+    pub fn from_name(name: &str) -> Self {
+        let words = split_name(name);
         let mut found = Self::default();
         let mut at = 0;
         while at < words.len() {
@@ -103,16 +103,16 @@ impl NumberWords {
     }
 
     /// Reads a property's title and description.
-    pub fn of_description(words: &[String]) -> Self {
-        Self::of_text(words, false)
+    pub fn from_description(words: &[String]) -> Self {
+        Self::from_text(words, false)
     }
 
     /// Reads a question. The units of the numbers that it states ("in 2 hours") are not requested.
-    pub fn of_question(question: &str) -> Self {
+    pub fn from_question(question: &str) -> Self {
         let demands_unknown = demands_unknown(question);
         Self {
             demands_unknown,
-            ..Self::of_text(&words_of_text(question), true)
+            ..Self::from_text(&split_text(question), true)
         }
     }
 
@@ -148,7 +148,7 @@ impl NumberWords {
     }
 
     // Only what follows "in" or "how many" counts as requested: "the distance traveled per day, in km".
-    fn of_text(words: &[String], is_question: bool) -> Self {
+    fn from_text(words: &[String], is_question: bool) -> Self {
         let mut found = Self::default();
         let (mut demanded, mut at) = (Vec::new(), 0);
         let mut demand_end = usize::MAX;
@@ -278,7 +278,7 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
 }
 
 // Splits a name into lowercase words at underscores and capitals.
-fn words_of_name(name: &str) -> Vec<String> {
+fn split_name(name: &str) -> Vec<String> {
     let mut spaced = String::new();
     let mut before = ' ';
     for c in name.chars() {
@@ -288,11 +288,11 @@ fn words_of_name(name: &str) -> Vec<String> {
         spaced.push(if matches!(c, '_' | '-' | '.') { ' ' } else { c });
         before = c;
     }
-    words_of_text(&spaced)
+    split_text(&spaced)
 }
 
 /// Splits a text into lowercase words. An opening parenthesis becomes the word "in": "distance (km)".
-pub fn words_of_text(text: &str) -> Vec<String> {
+pub fn split_text(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_alphanumeric() || "%‰/°²³^$€£¥₹".contains(c);
     text.replace('(', " in ")
         .split(|c| !is_part(c))

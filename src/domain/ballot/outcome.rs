@@ -98,9 +98,13 @@ fn break_tie(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision)
     let reader = AnswerReader::new(ballots.question);
     let chosen = ballots.tie_answer.and_then(|answer| reader.read(answer));
     let by_synthesizer = chosen.and_then(|value| {
-        let is_it =
-            |choice: &VoteChoice| choice.values.iter().any(|one| one.has_same_value(&value));
-        let mut fitting = (0..tied.len()).filter(|&at| is_it(&tied[at]));
+        let has_value = |choice: &VoteChoice| {
+            choice
+                .values
+                .iter()
+                .any(|known| known.has_same_value(&value))
+        };
+        let mut fitting = (0..tied.len()).filter(|&at| has_value(&tied[at]));
         fitting.next().filter(|_| fitting.next().is_none())
     });
     match by_synthesizer {

@@ -9,7 +9,7 @@
 
 use serde_json::Value;
 
-use super::number_words::{NumberWords, words_of_text};
+use super::number_words::{NumberWords, split_text};
 use crate::domain::answer_value::{AnswerValue, NumberValue, Quantity, Ratio, ValueUnit};
 
 /// What a schema property and the question specify about the property's number.
@@ -22,12 +22,12 @@ pub struct RequestedNumber {
 impl RequestedNumber {
     /// Reads the requested unit from a property's name ("distanceKm", "price_cents"), then its title and description,
     /// then the question; each supplies only details still missing.
-    pub fn of(name: &str, schema: &Value, question: &str) -> Self {
+    pub fn new(name: &str, schema: &Value, question: &str) -> Self {
         let texts = ["title", "description"].map(|part| schema[part].as_str().unwrap_or_default());
-        let described = NumberWords::of_description(&words_of_text(&texts.join(" ")));
+        let described = NumberWords::from_description(&split_text(&texts.join(" ")));
         Self {
-            field: NumberWords::of_name(name).merge(described),
-            question: NumberWords::of_question(question),
+            field: NumberWords::from_name(name).merge(described),
+            question: NumberWords::from_question(question),
         }
     }
 
@@ -39,15 +39,15 @@ impl RequestedNumber {
         };
         let quantity = &number.quantity;
         let scale = self.field.scale.or(self.question.scale);
-        if quantity.unit.is_none() {
+        if quantity.unit.is_dimensionless() {
             return self.to_unitless(number, values, scale);
         }
-        let given = self.to_requested_unit(number)?;
+        let converted = self.to_requested_unit(number)?;
         match scale {
             // "$5" in a field of millions: five million, or five millionths of a million?
             Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
-            Some(scale) => given.checked_div(scale),
-            None => Some(given),
+            Some(scale) => converted.checked_div(scale),
+            None => Some(converted),
         }
     }
 
@@ -247,7 +247,8 @@ mod tests {
             .iter()
             .filter_map(|vote| reader.parse_statement(vote))
             .collect();
-        let number = RequestedNumber::of(name, schema, question).number_for(&values[0], &values)?;
+        let number =
+            RequestedNumber::new(name, schema, question).number_for(&values[0], &values)?;
         Some(number.to_string())
     }
 

@@ -22,7 +22,7 @@ pub struct StoredVote {
 
 impl StoredVote {
     /// Recounts the votes of a run. `None` for other arrangements, and while no vote can be read.
-    pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
+    pub fn recount(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         let first = plan.first_answer_stage();
         let votes: Vec<(usize, &str)> = answers
             .iter()
@@ -34,22 +34,23 @@ impl StoredVote {
             .find(|answer| answer.stage > first && answer.answered());
         let outcome = outcome::decide_vote(Ballots {
             tie_answer: broke.map(|answer| answer.text.as_str()),
-            ..Ballots::of(plan, &votes)
+            ..Ballots::from_plan(plan, &votes)
         })?;
         let is_drawn = outcome.decision == VoteDecision::Draw;
-        let was_asked = |member: usize| {
-            let is_it = |answer: &StageAnswer| answer.stage == first && answer.member == member;
-            answers.iter().any(is_it)
+        let was_called = |member: usize| {
+            let is_first_answer =
+                |answer: &StageAnswer| answer.stage == first && answer.member == member;
+            answers.iter().any(is_first_answer)
         };
-        let not_asked: Vec<usize> = (0..plan.members.len())
-            .filter(|&member| !was_asked(member))
+        let skipped: Vec<usize> = (0..plan.members.len())
+            .filter(|&member| !was_called(member))
             .collect();
         Some(Self {
             outcome,
-            saved_cost: saved_cost(plan, &not_asked),
+            saved_cost: saved_cost(plan, &skipped),
             unbroken_reason: unbroken_tie_reason(plan, &votes, broke.is_some())
                 .filter(|_| is_drawn),
-            skipped_members: not_asked,
+            skipped_members: skipped,
         })
     }
 
@@ -92,7 +93,7 @@ impl StoredVote {
 
 impl<'a> Ballots<'a> {
     /// Returns the votes of a plan's members, before the synthesizer was called to break a tie.
-    pub fn of(plan: &'a Plan, answers: &'a [(usize, &'a str)]) -> Self {
+    pub fn from_plan(plan: &'a Plan, answers: &'a [(usize, &'a str)]) -> Self {
         Self {
             question: &plan.question,
             answers,
@@ -123,12 +124,12 @@ fn unbroken_tie_reason(
 }
 
 // Returns the estimated cost of the calls that were not made.
-fn saved_cost(plan: &Plan, not_asked: &[usize]) -> Option<MicroDollars> {
+fn saved_cost(plan: &Plan, skipped: &[usize]) -> Option<MicroDollars> {
     let first = plan.stages.get(plan.first_answer_stage())?.name.as_str();
     let calls = estimate::estimate_calls(plan);
     let calls: Vec<_> = calls.iter().filter(|call| call.stage == first).collect();
     let cost = |member: &usize| calls.get(*member)?.cost_usd;
-    not_asked.iter().try_fold(MicroDollars(0), |sum, member| {
+    skipped.iter().try_fold(MicroDollars(0), |sum, member| {
         Some(sum.saturating_add(cost(member)?))
     })
 }

@@ -11,7 +11,7 @@ const TIE_PROMPT: &str = "\
 
 Question: {question}
 
-{members} members answered independently, and their votes are tied. Their answers, under letters:
+{members} members answered independently, and their votes are tied. Their answers, labeled with letters:
 {peers}
 
 Decide between the tied answers. Find the step at which they part and work that step through, or look it up in \

@@ -6,13 +6,13 @@ use super::count::BallotCount;
 use crate::domain::answer_value::AnswerValue;
 use crate::domain::money::Price;
 
-/// Members in call order, cheapest first, so that skipped calls are the expensive ones; a member without a known
-/// price counts as expensive. Equal prices keep the order of the panel.
-pub fn calling_order(prices: &[Option<Price>]) -> Vec<usize> {
+/// Returns the members in call order, cheapest first, so that skipped calls are the expensive ones; a member without a
+/// known price counts as expensive. Equal prices keep the order of the panel.
+pub fn call_order(prices: &[Option<Price>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..prices.len()).collect();
     let price =
         |member: usize| prices[member].map_or(f64::INFINITY, |price| price.input + price.output);
-    order.sort_by(|&one, &other| price(one).total_cmp(&price(other)));
+    order.sort_by(|&a, &b| price(a).total_cmp(&price(b)));
     order
 }
 
@@ -27,9 +27,9 @@ pub fn is_decided(count: Option<&BallotCount>, missing: usize) -> bool {
         let forms: BTreeSet<String> = values.iter().map(ToString::to_string).collect();
         if forms.len() == 1 { values.len() } else { 0 }
     };
-    let most = count.choices.iter().map(|choice| firm(&choice.values));
-    let most = most.max().unwrap_or_default();
-    most > count.votes_cast() - most + missing
+    let max_votes = count.choices.iter().map(|choice| firm(&choice.values));
+    let max_votes = max_votes.max().unwrap_or_default();
+    max_votes > count.votes_cast() - max_votes + missing
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
             })
         };
         assert_eq!(
-            calling_order(&[price(9.0), None, price(1.0), price(9.0)]),
+            call_order(&[price(9.0), None, price(1.0), price(9.0)]),
             [2, 0, 3, 1]
         );
     }

@@ -54,15 +54,18 @@ impl CatalogSheet {
     /// Returns every error found: not a JSON object, unknown fields, too many rows, unknown classes, or
     /// values out of range.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        Self::read(text, &Self::built_in().classes)
+        Self::parse_with_classes(text, &Self::built_in().classes)
     }
 
     fn built_in() -> Self {
-        Self::read(BUILT_IN_SHEET, &BTreeMap::new()).expect("a test reads this file")
+        Self::parse_with_classes(BUILT_IN_SHEET, &BTreeMap::new()).expect("a test reads this file")
     }
 
     /// Parses a sheet. `known` holds the classes that rows may use in addition to the sheet's own.
-    fn read(text: &str, known: &BTreeMap<String, CatalogRow>) -> Result<Self, Vec<String>> {
+    fn parse_with_classes(
+        text: &str,
+        known: &BTreeMap<String, CatalogRow>,
+    ) -> Result<Self, Vec<String>> {
         let no_sheet = |why: &str| vec![format!("not a model sheet: {why}")];
         if !text.trim_start().starts_with('{') {
             return Err(no_sheet("it must be an object"));
@@ -148,25 +151,25 @@ fn lowercase_all(names: Vec<String>) -> Vec<String> {
 #[derive(Debug)]
 pub struct Catalog {
     built_in: CatalogSheet,
-    own: CatalogSheet,
+    admin_sheet: CatalogSheet,
     /// Row index of each model in the built-in and the admin's sheet.
     row_indexes: HashMap<String, (Option<usize>, Option<usize>)>,
 }
 
 impl Catalog {
     /// Creates a catalog of the built-in sheet with an admin's sheet over it.
-    pub fn new(own: CatalogSheet) -> Self {
+    pub fn new(admin_sheet: CatalogSheet) -> Self {
         let built_in = CatalogSheet::built_in();
         let mut places: HashMap<String, (Option<usize>, Option<usize>)> = HashMap::new();
         for (at, row) in built_in.rows.iter().enumerate() {
             places.entry(row.id.clone()).or_default().0 = Some(at);
         }
-        for (at, row) in own.rows.iter().enumerate() {
+        for (at, row) in admin_sheet.rows.iter().enumerate() {
             places.entry(row.id.clone()).or_default().1 = Some(at);
         }
         Self {
             built_in,
-            own,
+            admin_sheet,
             row_indexes: places,
         }
     }
@@ -178,8 +181,8 @@ impl Catalog {
             let place = self.row_indexes.get(&row.id);
             place.is_some_and(|(built_in, _)| built_in.is_none())
         };
-        let own = self.own.rows.iter().filter(is_new);
-        let rows = self.built_in.rows.iter().chain(own);
+        let admin_sheet = self.admin_sheet.rows.iter().filter(is_new);
+        let rows = self.built_in.rows.iter().chain(admin_sheet);
         let is_server = self.class_of(provider).is_some();
         rows.filter(move |_| !is_server)
             .filter_map(move |row| row.id.strip_prefix(provider)?.strip_prefix('/'))
@@ -187,7 +190,7 @@ impl Catalog {
 
     /// Finds a model by ID, bare name, or alias.
     pub fn find(&self, name: &str) -> Option<Model> {
-        let rows = || self.own.rows.iter().chain(&self.built_in.rows);
+        let rows = || self.admin_sheet.rows.iter().chain(&self.built_in.rows);
         let is_bare = |row: &&CatalogRow| {
             let bare = row.id.split_once('/').map(|(_, bare)| bare);
             row.id == name || bare == Some(name)
@@ -208,7 +211,7 @@ impl Catalog {
             .built_in
             .non_chat_markers
             .iter()
-            .chain(&self.own.non_chat_markers);
+            .chain(&self.admin_sheet.non_chat_markers);
         !parts.any(|part| name.contains(part.as_str()))
     }
 
@@ -228,7 +231,7 @@ impl Catalog {
         let (fresh, rest) = seen.into_rows();
         let mut add = |row: &CatalogRow| known = std::mem::take(&mut known).overlay(row);
         for place in [place, bare].into_iter().flatten() {
-            if let Some(row) = place.1.and_then(|at| self.own.rows.get(at)) {
+            if let Some(row) = place.1.and_then(|at| self.admin_sheet.rows.get(at)) {
                 add(row);
             }
         }
@@ -254,15 +257,19 @@ impl Catalog {
 
     fn class_of(&self, provider: &str) -> Option<&CatalogRow> {
         let class = |sheet: &CatalogSheet| sheet.servers.get(provider).cloned();
-        let class = class(&self.own).or_else(|| class(&self.built_in))?;
-        let own = self.own.classes.get(&class);
-        own.or_else(|| self.built_in.classes.get(&class))
+        let class = class(&self.admin_sheet).or_else(|| class(&self.built_in))?;
+        let admin_sheet = self.admin_sheet.classes.get(&class);
+        admin_sheet.or_else(|| self.built_in.classes.get(&class))
     }
 
     /// Looks up the family by the longest prefix that matches the last segment of the name.
     fn family(&self, name: &str) -> Option<&str> {
         let last = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-        let all = self.own.families.iter().chain(&self.built_in.families);
+        let all = self
+            .admin_sheet
+            .families
+            .iter()
+            .chain(&self.built_in.families);
         let fitting = all.filter(|(start, _)| last.starts_with(start.as_str()));
         fitting
             .max_by_key(|(start, _)| start.len())

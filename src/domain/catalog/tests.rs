@@ -14,7 +14,7 @@ fn described_model(catalog: &Catalog, id: &str) -> Model {
 }
 
 /// Model names used by the predecessor and in common use, with the models they may refer to.
-const OLD_NAMES: &[(&str, &[&str])] = &[
+const LEGACY_MODEL_NAMES: &[(&str, &[&str])] = &[
     (
         "openai",
         &[
@@ -65,10 +65,10 @@ const OLD_NAMES: &[(&str, &[&str])] = &[
 
 #[test]
 fn the_built_in_sheet_is_valid() {
-    let sheet = CatalogSheet::read(BUILT_IN_SHEET, &BTreeMap::new());
+    let sheet = CatalogSheet::parse_with_classes(BUILT_IN_SHEET, &BTreeMap::new());
     let sheet = sheet.unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
     let catalog = catalog_with("{}");
-    let mut taken = std::collections::BTreeSet::new();
+    let mut used_names = std::collections::BTreeSet::new();
     assert!((60..200).contains(&sheet.len()), "{} models", sheet.len());
     for row in &sheet.rows {
         let (provider, name) = row.id.split_once('/').unwrap();
@@ -84,17 +84,17 @@ fn the_built_in_sheet_is_valid() {
         assert!(model.strength > 1 && !model.family.is_empty(), "{}", row.id);
         assert!(!model.parameters.is_empty(), "{}", row.id);
         // A model with effort levels must specify how they are sent.
-        let takes = model
+        let accepts_effort = model
             .parameters
             .iter()
             .any(|name| name == "reasoning_effort");
-        let is_told = !matches!(model.thinking, Thinking::Fixed | Thinking::Unknown);
-        assert_eq!(takes, is_told, "{}", row.id);
+        let is_specified = !matches!(model.thinking, Thinking::Fixed | Thinking::Unknown);
+        assert_eq!(accepts_effort, is_specified, "{}", row.id);
         // On a hosted provider, an old name maps to one model; on a local server, to any that is installed.
         if !sheet.servers.contains_key(provider) {
             for alias in &model.aliases {
                 assert!(
-                    taken.insert((provider, alias.clone())),
+                    used_names.insert((provider, alias.clone())),
                     "{provider}: {alias} twice"
                 );
             }
@@ -109,7 +109,7 @@ fn the_built_in_sheet_is_valid() {
 #[test]
 fn every_old_name_resolves_at_each_configured_provider() {
     let catalog = catalog_with("{}");
-    for (provider, names) in OLD_NAMES {
+    for (provider, names) in LEGACY_MODEL_NAMES {
         let models: Vec<Model> = catalog
             .names_of(provider)
             .map(|name| described_model(&catalog, &format!("{provider}/{name}")))

@@ -1,7 +1,7 @@
 //! Finds the parts of a page that should stay together: headings with their text, tables, and fenced code. Works
 //! line by line; knows no size limits other than the passage length.
 
-use super::{HEADING_CHARS, MAX_LENGTH};
+use super::{MAX_HEADING_CHARS, MAX_LENGTH};
 
 /// A heading line: byte range and text.
 pub(super) struct Heading {
@@ -33,7 +33,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub fn of(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut layout = Self::default();
         let mut at = 0;
         let mut open: Option<(usize, BlockKind)> = None;
@@ -118,5 +118,5 @@ fn heading_text(line: &str) -> Option<String> {
         return None;
     }
     let words = rest.trim().trim_end_matches('#').trim_end();
-    (!words.is_empty()).then(|| words.chars().take(HEADING_CHARS).collect())
+    (!words.is_empty()).then(|| words.chars().take(MAX_HEADING_CHARS).collect())
 }

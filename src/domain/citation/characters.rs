@@ -24,17 +24,17 @@ pub(super) fn from_subscript(c: char) -> Option<char> {
 /// Returns the words of a character that represents several: ½ is 1, /, 2, and never part of 31/2; ① is 1; ㎡ is
 /// m^2.
 pub(super) fn split_compound(c: char) -> Option<Vec<String>> {
-    let whole = |text: &str| Some(vec![text.to_owned()]);
+    let single_word = |text: &str| Some(vec![text.to_owned()]);
     match c {
-        '㎟' => return whole("mm^2"),
-        '㎠' => return whole("cm^2"),
-        '㎡' => return whole("m^2"),
-        '㎢' => return whole("km^2"),
-        '㎣' => return whole("mm^3"),
-        '㎤' => return whole("cm^3"),
-        '㎥' => return whole("m^3"),
-        '㎦' => return whole("km^3"),
-        '№' => return whole("no"),
+        '㎟' => return single_word("mm^2"),
+        '㎠' => return single_word("cm^2"),
+        '㎡' => return single_word("m^2"),
+        '㎢' => return single_word("km^2"),
+        '㎣' => return single_word("mm^3"),
+        '㎤' => return single_word("cm^3"),
+        '㎥' => return single_word("m^3"),
+        '㎦' => return single_word("km^3"),
+        '№' => return single_word("no"),
         '℃' => return Some(vec!["°".to_owned(), "c".to_owned()]),
         '℉' => return Some(vec!["°".to_owned(), "f".to_owned()]),
         _ => {}

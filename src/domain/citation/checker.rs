@@ -16,9 +16,9 @@ use super::{Citation, CitationState, Citations, CitedPage, CitingText, MAX_ITEMS
 /// Maximum number of pages searched per mark.
 const MAX_PAGES: u32 = 12;
 /// Maximum length in characters of a stored quotation, and of the text omitted at one ellipsis.
-const MAX_SHOWN: usize = 300;
+const MAX_STORED_CHARS: usize = 300;
 /// Maximum number of ellipses whose omitted words are stored.
-const MAX_LEFT_OUT: usize = 8;
+const MAX_STORED_OMISSIONS: usize = 8;
 
 pub(super) struct CitationChecker<'a> {
     /// By position in the request: the document and the pages given to any member.
@@ -37,7 +37,7 @@ struct CachedPage {
 }
 
 impl<'a> CitationChecker<'a> {
-    pub fn of(
+    pub fn new(
         plan: &'a Plan,
         page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
     ) -> Self {
@@ -77,7 +77,7 @@ impl<'a> CitationChecker<'a> {
                 .filter(|quote| quote.mark_group == index)
                 .collect();
             for &mark in &cite.marks {
-                let Some(mark) = self.place_of(mark) else {
+                let Some(mark) = self.resolve_mark(mark) else {
                     continue;
                 };
                 if quoted.is_empty() {
@@ -91,7 +91,7 @@ impl<'a> CitationChecker<'a> {
     }
 
     // Resolves passage numbers of older analyses to marks. Ignores marks when no document was given.
-    fn place_of(&self, mark: CitationMark) -> Option<CitationMark> {
+    fn resolve_mark(&self, mark: CitationMark) -> Option<CitationMark> {
         match mark {
             CitationMark::Number(number) => {
                 let source = self.sources.iter().find(|source| source.number == number)?;
@@ -113,7 +113,7 @@ impl<'a> CitationChecker<'a> {
             member: text.member,
             mark: mark.to_text(),
             state: CitationState::Unknown,
-            quote: shortened(quote.unwrap_or_default()),
+            quote: truncate_quote(quote.unwrap_or_default()),
             document_id: None,
             page: 0,
             start: 0,
@@ -121,14 +121,14 @@ impl<'a> CitationChecker<'a> {
             continued: None,
             left_out: Vec::new(),
         };
-        self.judge_item(mark, quote, &mut item);
+        self.check_item(mark, quote, &mut item);
         *found.counts.entry(item.state).or_default() += 1;
         if found.items.len() < MAX_ITEMS {
             found.items.push(item);
         }
     }
 
-    fn judge_item(&mut self, mark: CitationMark, quote: Option<&str>, item: &mut Citation) {
+    fn check_item(&mut self, mark: CitationMark, quote: Option<&str>, item: &mut Citation) {
         let (document, from, to) = match mark {
             CitationMark::Pages { document, from, to } => (document, from, to),
             CitationMark::Document(document) => (document, 1, u32::MAX),
@@ -161,24 +161,24 @@ impl<'a> CitationChecker<'a> {
         item: &mut Citation,
     ) -> CitationState {
         let mut is_there = false;
-        let mut shortened = false;
+        let mut truncate_quote = false;
         for &page in meant {
-            let Some(cached) = self.cached(id, page) else {
+            let Some(fetch_page) = self.fetch_page(id, page) else {
                 continue;
             };
             is_there = true;
-            let Some(found) = locate(quote, &cached.comparable) else {
+            let Some(found) = locate(quote, &fetch_page.comparable) else {
                 continue;
             };
-            if found.omitted.is_empty() || !shortened {
-                set_location(item, page, (0, &cached.text), &found);
+            if found.omitted.is_empty() || !truncate_quote {
+                set_location(item, page, (0, &fetch_page.text), &found);
             }
             if found.omitted.is_empty() {
                 return CitationState::Verified;
             }
-            shortened = true;
+            truncate_quote = true;
         }
-        match (is_there, shortened) {
+        match (is_there, truncate_quote) {
             (false, _) => CitationState::Gone,
             (_, true) => CitationState::Shortened,
             _ => self
@@ -216,7 +216,7 @@ impl<'a> CitationChecker<'a> {
             };
             let both = PageBreak::between(&one.text, &other.text);
             let is_recognized = one.is_recognized && other.is_recognized;
-            let Some(found) = locate(quote, &comparable(&both.text, is_recognized)) else {
+            let Some(found) = locate(quote, &prepare_page_text(&both.text, is_recognized)) else {
                 continue;
             };
             if let Some((part, rest)) = both.split_range(&(found.start..found.end)) {
@@ -238,7 +238,10 @@ impl<'a> CitationChecker<'a> {
 
     // Reports only whether a cited page still exists: whether it supports the sentence is a question of meaning.
     fn check_without_quote(&mut self, id: &DocumentId, meant: &[u32]) -> CitationState {
-        match meant.iter().any(|&page| self.cached(id, page).is_some()) {
+        match meant
+            .iter()
+            .any(|&page| self.fetch_page(id, page).is_some())
+        {
             true => CitationState::Cited,
             false => CitationState::Gone,
         }
@@ -250,7 +253,7 @@ impl<'a> CitationChecker<'a> {
             let Some(id) = &source.document_id else {
                 continue;
             };
-            if let Some(found) = locate(quote, &ComparableText::of(&source.text)) {
+            if let Some(found) = locate(quote, &ComparableText::from_text(&source.text)) {
                 // If a heading precedes the passage, the offset within the page is unknown.
                 let is_placed = source.end as usize >= source.start as usize + source.text.len();
                 set_location(item, source.page, (source.start, &source.text), &found);
@@ -264,9 +267,9 @@ impl<'a> CitationChecker<'a> {
         CitationState::NotFound
     }
 
-    fn cached(&mut self, id: &DocumentId, page: u32) -> Option<&CachedPage> {
-        let is_it = |last: &CachedPage| last.document == *id && last.page == page;
-        if !self.cached_page.as_ref().is_some_and(is_it) {
+    fn fetch_page(&mut self, id: &DocumentId, page: u32) -> Option<&CachedPage> {
+        let is_cached = |last: &CachedPage| last.document == *id && last.page == page;
+        if !self.cached_page.as_ref().is_some_and(is_cached) {
             let CitedPage {
                 text,
                 is_recognized,
@@ -274,7 +277,7 @@ impl<'a> CitationChecker<'a> {
             self.cached_page = Some(CachedPage {
                 document: id.clone(),
                 page,
-                comparable: comparable(&text, is_recognized),
+                comparable: prepare_page_text(&text, is_recognized),
                 text,
             });
         }
@@ -283,10 +286,10 @@ impl<'a> CitationChecker<'a> {
 }
 
 // In recognized text, single letters may be wrong and accents missing.
-fn comparable(text: &str, is_recognized: bool) -> ComparableText {
+fn prepare_page_text(text: &str, is_recognized: bool) -> ComparableText {
     match is_recognized {
-        true => ComparableText::recognized(text),
-        false => ComparableText::of(text),
+        true => ComparableText::from_ocr_text(text),
+        false => ComparableText::from_text(text),
     }
 }
 
@@ -298,15 +301,15 @@ fn set_location(item: &mut Citation, page: u32, (offset, text): (u32, &str), fou
 }
 
 fn omitted_text(text: &str, found: &QuoteMatch) -> Vec<String> {
-    let words = |range: &std::ops::Range<usize>| text.get(range.clone()).map(shortened);
+    let words = |range: &std::ops::Range<usize>| text.get(range.clone()).map(truncate_quote);
     found
         .omitted
         .iter()
-        .take(MAX_LEFT_OUT)
+        .take(MAX_STORED_OMISSIONS)
         .filter_map(words)
         .collect()
 }
 
-fn shortened(text: &str) -> String {
-    text.trim().chars().take(MAX_SHOWN).collect()
+fn truncate_quote(text: &str) -> String {
+    text.trim().chars().take(MAX_STORED_CHARS).collect()
 }

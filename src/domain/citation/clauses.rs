@@ -54,28 +54,32 @@ const NEGATING_ENDINGS: &[&str] = &[
 const NEGATIONS_AFTER: &[&str] = &["ไม่", "หรือไม่", "มิได้", "吗", "嗎", "与否", "與否", "否"];
 
 /// Whether the words from `start` to `end` are part of a clause whose negation is outside of them.
-pub(super) fn leaves_out_negation(text: &[PlainWord], start: usize, end: usize) -> bool {
+pub(super) fn omits_negation(text: &[PlainWord], start: usize, end: usize) -> bool {
     let joined = |at: usize| text.get(at).is_some_and(|word| word.is_joined);
     let mut first = start;
     while joined(first) && first > 0 && start - first < MAX_CHARS_BEFORE {
         first -= 1;
     }
-    let behind = (end..end + MAX_CHARS_AFTER)
+    let words_after = (end..end + MAX_CHARS_AFTER)
         .take_while(|&at| joined(at))
         .count();
     let spelled = |words: &[PlainWord]| -> String {
         let letters = words.iter().map(|word| word.plain.as_str());
         letters.collect()
     };
-    let (before, after) = (&text[first..start], spelled(&text[end..end + behind]));
+    let (before, after) = (&text[first..start], spelled(&text[end..end + words_after]));
     let is_near = |word: &PlainWord| NEGATING_CHARACTERS.contains(&word.plain.as_str());
     let spelled_before = spelled(before);
     before.iter().rev().take(MAX_CHARS_NEAR).any(is_near)
         || NEGATIONS_BEFORE
             .iter()
-            .any(|one| spelled_before.contains(one))
-        || NEGATING_ENDINGS.iter().any(|one| after.contains(one))
-        || NEGATIONS_AFTER.iter().any(|one| after.starts_with(one))
+            .any(|negation| spelled_before.contains(negation))
+        || NEGATING_ENDINGS
+            .iter()
+            .any(|negation| after.contains(negation))
+        || NEGATIONS_AFTER
+            .iter()
+            .any(|negation| after.starts_with(negation))
 }
 
 /// Whether a word continues the clause of the word before it, given the text between them.
@@ -93,7 +97,7 @@ mod tests {
 
     #[test]
     fn part_of_a_clause_keeps_its_negation() {
-        for (text, part, whole) in [
+        for (text, part, expected) in [
             (
                 "ระบบนี้ไม่ปลอดภัยสำหรับผู้ใช้ทั่วไป",
                 "ปลอดภัยสำหรับผู้ใช้ทั่วไป",
@@ -131,7 +135,7 @@ mod tests {
             ),
         ] {
             assert_eq!(verify(text, part), None, "{part}");
-            assert!(verify(text, whole).is_some(), "{whole}");
+            assert!(verify(text, expected).is_some(), "{expected}");
         }
         assert!(verify("この契約は有効であり、更新されない。", "この契約は有効").is_some());
         assert!(verify("หน้านี้ปลอดภัย แต่ไม่เร็ว", "ปลอดภัย").is_some());

@@ -18,7 +18,7 @@ const MAX_GAP: usize = 60;
 /// Number of words per permitted letter error, in recognized text.
 const WORDS_PER_ERROR: usize = 8;
 /// Minimum length of a word that may contain a letter error, in letters; shorter words must match exactly.
-const MIN_SLIP_LETTERS: usize = 5;
+const MIN_MISREAD_LETTERS: usize = 5;
 /// Maximum quotation length in words; longer quotations are not matched.
 const MAX_WORDS: usize = 400;
 /// Minimum number of unaccented words from which we conclude that the writer omits accents.
@@ -41,26 +41,26 @@ pub struct QuoteMatch {
 /// words may reverse its meaning. Accepts texts of any language and length; a quotation of more than 400 words is
 /// not found. For several quotations from one text, prepare the text once and use [`locate`].
 pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
-    let found = locate(quote, &ComparableText::of(text))?;
+    let found = locate(quote, &ComparableText::from_text(text))?;
     found.omitted.is_empty().then_some(found.start..found.end)
 }
 
 /// Finds a quotation in a prepared text, complete or shortened.
 pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
-    let whole = ComparableText::of(quote);
-    if whole.words.is_empty() || whole.words.len() > MAX_WORDS {
+    let comparable_quote = ComparableText::from_text(quote);
+    if comparable_quote.words.is_empty() || comparable_quote.words.len() > MAX_WORDS {
         return None;
     }
-    let tolerance = Tolerance::for_texts(&whole, text);
+    let tolerance = Tolerance::for_texts(&comparable_quote, text);
     // An ellipsis that also occurs in the text omits nothing.
-    if let Some((start, end)) = find_whole(&whole.words, &text.words, tolerance) {
+    if let Some((start, end)) = find_whole(&comparable_quote.words, &text.words, tolerance) {
         return Some(QuoteMatch {
             start: text.words[start].start,
             end: text.words[end - 1].end,
             omitted: negation_before(&text.words, start).into_iter().collect(),
         });
     }
-    let fragments = fragments(quote);
+    let fragments = split_at_ellipses(quote);
     // A single word could occur anywhere.
     if fragments.len() < 2 || fragments.iter().any(|words| words.len() < 2) {
         return None;
@@ -70,12 +70,12 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
 
 // Finds all words in one piece; prefers a place where no negation precedes them.
 fn find_whole(
-    wanted: &[PlainWord],
+    quote: &[PlainWord],
     text: &[PlainWord],
     tolerance: Tolerance,
 ) -> Option<(usize, usize)> {
     let (mut from, mut negated) = (0, None);
-    while let Some((start, end, _)) = find(wanted, text, from..text.len(), tolerance) {
+    while let Some((start, end, _)) = find_first(quote, text, from..text.len(), tolerance) {
         if negation_before(text, start).is_none() {
             return Some((start, end));
         }
@@ -94,7 +94,7 @@ fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
 }
 
 // Returns the words between the ellipses of a quotation.
-fn fragments(quote: &str) -> Vec<Vec<PlainWord>> {
+fn split_at_ellipses(quote: &str) -> Vec<Vec<PlainWord>> {
     let mut quote = quote.replace('⋯', "…");
     for spelled in [
         ". . . .", ". . .", "....", "...", "……", "[ … ]", "[…]", "(…)",
@@ -113,24 +113,25 @@ fn locate_shortened(
 ) -> Option<QuoteMatch> {
     let (first, others) = fragments.split_first()?;
     let mut from = 0;
-    while let Some((at, mut end, mut left)) = find(first, text, from..text.len(), tolerance) {
-        let mut left_out: Vec<Range<usize>> = negation_before(text, at).into_iter().collect();
+    while let Some((at, mut end, mut left)) = find_first(first, text, from..text.len(), tolerance) {
+        let mut omitted_ranges: Vec<Range<usize>> = negation_before(text, at).into_iter().collect();
         let is_whole = others.iter().all(|fragment| {
             let limit = (end + MAX_GAP + fragment.len()).min(text.len());
-            let Some((next, behind, still_left)) = find(fragment, text, end..limit, left) else {
+            let Some((next, after, still_left)) = find_first(fragment, text, end..limit, left)
+            else {
                 return false;
             };
             if next > end {
-                left_out.push(text[end - 1].end..text[next].start);
+                omitted_ranges.push(text[end - 1].end..text[next].start);
             }
-            (end, left) = (behind, still_left);
+            (end, left) = (after, still_left);
             true
         });
         if is_whole {
             return Some(QuoteMatch {
                 start: text[at].start,
                 end: text[end - 1].end,
-                omitted: left_out,
+                omitted: omitted_ranges,
             });
         }
         from = at + 1;
@@ -168,34 +169,34 @@ impl Tolerance {
     }
 
     // Whether the words are equal; counts the tolerated differences.
-    fn accepts(&mut self, one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
-        let is_grouped = one.without_grouping.as_ref() == Some(&other.plain)
-            || other.without_grouping.as_ref() == Some(&one.plain);
-        if one.plain == other.plain || is_grouped {
-            return !is_case_bearing(one, other, is_unit);
+    fn accepts(&mut self, left: &PlainWord, right: &PlainWord, is_unit: bool) -> bool {
+        let is_grouped = left.without_grouping.as_ref() == Some(&right.plain)
+            || right.without_grouping.as_ref() == Some(&left.plain);
+        if left.plain == right.plain || is_grouped {
+            return !is_case_sensitive(left, right, is_unit);
         }
-        if one.unaccented.is_none() && other.unaccented.is_none() {
-            return self.accepts_slip(one, other);
+        if left.unaccented.is_none() && right.unaccented.is_none() {
+            return self.accepts_misreading(left, right);
         }
-        let bare = one.unaccented.as_deref().unwrap_or(&one.plain);
-        let is_bare = bare == other.unaccented.as_deref().unwrap_or(&other.plain);
+        let bare = left.unaccented.as_deref().unwrap_or(&left.plain);
+        let is_bare = bare == right.unaccented.as_deref().unwrap_or(&right.plain);
         let is_doubtful = is_bare && folding::is_distinct_word(bare);
         // Words that differ only in ß: "Straße" equals "STRASSE", but "in Maßen" does not equal "in Massen".
-        let is_sharp = is_bare && one.plain.replace('ß', "ss") == other.plain.replace('ß', "ss");
-        if is_sharp && (!is_doubtful || one.is_upper() || other.is_upper()) {
+        let is_sharp = is_bare && left.plain.replace('ß', "ss") == right.plain.replace('ß', "ss");
+        if is_sharp && (!is_doubtful || left.is_upper() || right.is_upper()) {
             return true;
         }
-        let is_same = is_umlaut_written_out(one, other)
-            || self.is_unaccented && (is_bare || is_written_out(one, other));
+        let is_same = is_unambiguous_umlaut_spelling(left, right)
+            || self.is_unaccented && (is_bare || is_umlaut_spelling(left, right));
         self.accents_folded += usize::from(is_same && !is_doubtful);
         self.recognition_errors += usize::from(is_same && is_doubtful);
-        is_same || self.accepts_slip(one, other)
+        is_same || self.accepts_misreading(left, right)
     }
 
-    fn accepts_slip(&mut self, one: &PlainWord, other: &PlainWord) -> bool {
-        let is_slip = self.errors > 0 && is_recognition_error(one, other);
-        self.errors -= usize::from(is_slip);
-        is_slip
+    fn accepts_misreading(&mut self, left: &PlainWord, right: &PlainWord) -> bool {
+        let is_misreading = self.errors > 0 && is_recognition_error(left, right);
+        self.errors -= usize::from(is_misreading);
+        is_misreading
     }
 
     fn is_within_limit(&self) -> bool {
@@ -204,21 +205,21 @@ impl Tolerance {
 }
 
 // Whether one word is the other with umlauts written out: "uebertragung" for "übertragung".
-fn is_written_out(one: &PlainWord, other: &PlainWord) -> bool {
-    folding::umlauts_written_out(&one.plain) == other.plain
-        || one.plain == folding::umlauts_written_out(&other.plain)
+fn is_umlaut_spelling(left: &PlainWord, right: &PlainWord) -> bool {
+    folding::umlauts_written_out(&left.plain) == right.plain
+        || left.plain == folding::umlauts_written_out(&right.plain)
 }
 
 // Whether umlauts are written out and no ß is involved: "Gebuehr" is "Gebühr", but "Masse" may be "Maße" or
 // "Masse".
-fn is_umlaut_written_out(one: &PlainWord, other: &PlainWord) -> bool {
-    is_written_out(one, other) && !one.plain.contains('ß') && !other.plain.contains('ß')
+fn is_unambiguous_umlaut_spelling(left: &PlainWord, right: &PlainWord) -> bool {
+    is_umlaut_spelling(left, right) && !left.plain.contains('ß') && !right.plain.contains('ß')
 }
 
 // Finds the first match of these words within a range. Returns its first word, the word after it, and the
 // remaining tolerance.
-fn find(
-    wanted: &[PlainWord],
+fn find_first(
+    quote: &[PlainWord],
     text: &[PlainWord],
     range: Range<usize>,
     tolerance: Tolerance,
@@ -229,38 +230,42 @@ fn find(
     } = range;
     (from..to).find_map(|start| {
         let mut left = tolerance;
-        let end = start + matches(wanted, &text[start..to], &mut left)?;
+        let end = start + match_length(quote, &text[start..to], &mut left)?;
         let is_cut = text[start].is_bound_to_previous
             || text.get(end).is_some_and(|word| word.is_bound_to_previous)
             || (text[end - 1].is_ideograph && negates_before(&text[end..]))
-            || clauses::leaves_out_negation(text, start, end);
+            || clauses::omits_negation(text, start, end);
         (!is_cut && left.is_within_limit()).then_some((start, end, left))
     })
 }
 
 // Returns the number of words matched at the start of the text, if it starts with the quoted words.
-fn matches(wanted: &[PlainWord], text: &[PlainWord], tolerance: &mut Tolerance) -> Option<usize> {
-    let (mut mine, mut theirs) = (0, 0);
-    while mine < wanted.len() {
-        let (one, other) = (&wanted[mine], text.get(theirs)?);
-        let is_unit = mine > 0 && wanted[mine - 1].is_figure();
-        if tolerance.accepts(one, other, is_unit) {
-            (mine, theirs) = (mine + 1, theirs + 1);
-        } else if theirs > 0 && other.is_reference {
-            theirs += 1;
-        } else if tolerance.joins_words(one, text.get(theirs..theirs + 2)) {
-            (mine, theirs) = (mine + 1, theirs + 2);
-        } else if tolerance.joins_words(other, wanted.get(mine..mine + 2)) {
-            (mine, theirs) = (mine + 2, theirs + 1);
-        } else if let Some(letters) = initials(one, &text[theirs..]) {
-            (mine, theirs) = (mine + 1, theirs + letters);
-        } else if let Some(letters) = initials(other, &wanted[mine..]) {
-            (mine, theirs) = (mine + letters, theirs + 1);
+fn match_length(
+    quote: &[PlainWord],
+    text: &[PlainWord],
+    tolerance: &mut Tolerance,
+) -> Option<usize> {
+    let (mut quote_index, mut text_index) = (0, 0);
+    while quote_index < quote.len() {
+        let (quoted, word) = (&quote[quote_index], text.get(text_index)?);
+        let is_unit = quote_index > 0 && quote[quote_index - 1].is_figure();
+        if tolerance.accepts(quoted, word, is_unit) {
+            (quote_index, text_index) = (quote_index + 1, text_index + 1);
+        } else if text_index > 0 && word.is_reference {
+            text_index += 1;
+        } else if tolerance.joins_words(quoted, text.get(text_index..text_index + 2)) {
+            (quote_index, text_index) = (quote_index + 1, text_index + 2);
+        } else if tolerance.joins_words(word, quote.get(quote_index..quote_index + 2)) {
+            (quote_index, text_index) = (quote_index + 2, text_index + 1);
+        } else if let Some(letters) = initials_length(quoted, &text[text_index..]) {
+            (quote_index, text_index) = (quote_index + 1, text_index + letters);
+        } else if let Some(letters) = initials_length(word, &quote[quote_index..]) {
+            (quote_index, text_index) = (quote_index + letters, text_index + 1);
         } else {
             return None;
         }
     }
-    Some(theirs)
+    Some(text_index)
 }
 
 /// Units that mean something else in another case, such as milliwatts and megawatts, meters and millions.
@@ -277,31 +282,31 @@ const CASED_ACRONYMS: &[&str] = &[
 const GREEK_WORDS: &[&str] = &["η", "ο"];
 
 // Whether two words that differ only in case are different words.
-fn is_case_bearing(one: &PlainWord, other: &PlainWord, is_unit: bool) -> bool {
-    let plain = one.plain.as_str();
-    let is_other = one.case_preserved != other.case_preserved;
-    let is_acronym = one.is_acronym != other.is_acronym && one.is_upper() != other.is_upper();
+fn is_case_sensitive(left: &PlainWord, right: &PlainWord, is_unit: bool) -> bool {
+    let plain = left.plain.as_str();
+    let is_other = left.case_preserved != right.case_preserved;
+    let is_acronym = left.is_acronym != right.is_acronym && left.is_upper() != right.is_upper();
     // Δt is a symbol, too.
     let is_symbol = plain.starts_with(|c: char| matches!(c, '\u{370}'..='\u{3FF}'))
         && plain.chars().skip(1).all(|c| c.is_ascii())
         && !GREEK_WORDS.contains(&plain);
-    (is_camel(one) != is_camel(other) && !one.is_upper() && !other.is_upper())
-        || (is_symbol && one.is_capital() != other.is_capital())
+    (is_camel(left) != is_camel(right) && !left.is_upper() && !right.is_upper())
+        || (is_symbol && left.is_capital() != right.is_capital())
         || (is_other && is_unit && CASED_UNITS.contains(&plain))
         || (is_acronym && CASED_ACRONYMS.contains(&plain))
 }
 
 /// Minimum length of an identifier with capitals inside, in letters; shorter ones may be units.
-const MIN_CAMEL: usize = 5;
+const MIN_CAMEL_CASE_LETTERS: usize = 5;
 /// Minimum number of letters before the first capital of an identifier; brands such as iPhone have one.
-const MIN_CAMEL_START: usize = 2;
+const MIN_LETTERS_BEFORE_CAPITAL: usize = 2;
 
 // Whether this is an identifier such as `userName`, which is not `username`.
 fn is_camel(word: &PlainWord) -> bool {
     let is_camel = |cased: &String| {
         let start = cased.chars().take_while(|c| c.is_lowercase());
-        start.count() >= MIN_CAMEL_START
-            && cased.chars().count() >= MIN_CAMEL
+        start.count() >= MIN_LETTERS_BEFORE_CAPITAL
+            && cased.chars().count() >= MIN_CAMEL_CASE_LETTERS
             && cased.chars().all(char::is_alphanumeric)
     };
     word.case_preserved.as_ref().is_some_and(is_camel)
@@ -373,7 +378,7 @@ fn is_negation(word: &PlainWord) -> bool {
     NEGATIONS.contains(&word.plain.as_str())
 }
 
-/// Endings that a stray space may split off. Other halves may be words of their own: "the rapist", "leg end", "has
+/// Endings that a stray space may split off. Other halves may be separate words: "the rapist", "leg end", "has
 /// ten".
 const SPLIT_ENDINGS: &[&str] = &[
     "able", "ible", "ing", "ings", "ment", "ments", "tion", "tions", "sion", "ness", "ance",
@@ -384,31 +389,31 @@ const SPLIT_ENDINGS: &[&str] = &[
 impl Tolerance {
     // Whether one word equals two split words. Letters only, because 1 and 5 are not 15. In recognized text, a
     // misplaced space counts as a letter error.
-    fn joins_words(&mut self, one: &PlainWord, two: Option<&[PlainWord]>) -> bool {
-        let Some([first, second]) = two else {
+    fn joins_words(&mut self, word: &PlainWord, split: Option<&[PlainWord]>) -> bool {
+        let Some([first, second]) = split else {
             return false;
         };
-        let is_same = one.plain.len() == first.plain.len() + second.plain.len()
-            && one.plain.starts_with(&first.plain)
-            && one.plain.ends_with(&second.plain)
-            && !one.plain.contains(|c: char| c.is_ascii_digit())
+        let is_same = word.plain.len() == first.plain.len() + second.plain.len()
+            && word.plain.starts_with(&first.plain)
+            && word.plain.ends_with(&second.plain)
+            && !word.plain.contains(|c: char| c.is_ascii_digit())
             && !first.is_symbol
             && !second.is_symbol;
-        if !is_same || one.hyphen == Some(first.plain.len()) {
+        if !is_same || word.hyphen == Some(first.plain.len()) {
             return is_same;
         }
         let halves = [first, second].map(|half| half.plain.chars().count());
         let may_be_split =
-            halves.iter().all(|&letters| letters >= 3) && !is_negation(first) && !is_negation(one);
-        let is_slip = may_be_split && !SPLIT_ENDINGS.contains(&second.plain.as_str());
-        let is_tolerated = may_be_split && (!is_slip || self.errors > 0);
-        self.errors -= usize::from(is_slip && is_tolerated);
+            halves.iter().all(|&letters| letters >= 3) && !is_negation(first) && !is_negation(word);
+        let is_misreading = may_be_split && !SPLIT_ENDINGS.contains(&second.plain.as_str());
+        let is_tolerated = may_be_split && (!is_misreading || self.errors > 0);
+        self.errors -= usize::from(is_misreading && is_tolerated);
         is_tolerated
     }
 }
 
 // Returns the number of words of an abbreviation with periods: two for "am" and "a.m."
-fn abbreviated(word: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
+fn abbreviation_length(word: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
     const ABBREVIATIONS: &[&str] = &["am", "pm", "ie", "eg"];
     let two = letters
         .get(..2)
@@ -419,8 +424,8 @@ fn abbreviated(word: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
 }
 
 // Returns the number of initials that spell an acronym: three for "USA" and "U.S.A."
-fn initials(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
-    if let Some(two) = abbreviated(acronym, letters) {
+fn initials_length(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
+    if let Some(two) = abbreviation_length(acronym, letters) {
         return Some(two);
     }
     let length = acronym.plain.chars().count();
@@ -432,13 +437,13 @@ fn initials(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
 }
 
 // Whether the words differ only in one letter, not the first, that recognition confuses with another.
-fn is_recognition_error(one: &PlainWord, other: &PlainWord) -> bool {
+fn is_recognition_error(left: &PlainWord, right: &PlainWord) -> bool {
     const CONFUSED_LETTERS: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =
-        (one.plain.chars().collect(), other.plain.chars().collect());
-    let is_name = one.is_capital() || other.is_capital();
+        (left.plain.chars().collect(), right.plain.chars().collect());
+    let is_name = left.is_capital() || right.is_capital();
     let has_digit = a.iter().chain(&b).any(|c| c.is_numeric());
-    if is_name || has_digit || a.len() != b.len() || a.len() < MIN_SLIP_LETTERS || a[0] != b[0] {
+    if is_name || has_digit || a.len() != b.len() || a.len() < MIN_MISREAD_LETTERS || a[0] != b[0] {
         return false;
     }
     let differing: Vec<(char, char)> = (a.into_iter().zip(b)).filter(|(x, y)| x != y).collect();

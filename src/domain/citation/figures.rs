@@ -94,13 +94,15 @@ fn remove_grouping(written: &str) -> String {
     if are_groups(&parts) && is_uniform(&signs) && (last == ',' || signs.len() > 1) {
         return parts.concat();
     }
-    let whole = &parts[..parts.len() - 1];
-    if !before.is_empty() && is_uniform(before) && before[0] != last && are_groups(whole) {
-        return format!("{}.{}", whole.concat(), parts[parts.len() - 1]);
+    let integer_parts = &parts[..parts.len() - 1];
+    if !before.is_empty() && is_uniform(before) && before[0] != last && are_groups(integer_parts) {
+        return format!("{}.{}", integer_parts.concat(), parts[parts.len() - 1]);
     }
     // A comma after four digits or more is a decimal separator.
     match (parts.as_slice(), last) {
-        ([whole, decimals], ',') if whole.len() > 3 => format!("{whole}.{decimals}"),
+        ([integer_parts, decimals], ',') if integer_parts.len() > 3 => {
+            format!("{integer_parts}.{decimals}")
+        }
         _ => written.to_owned(),
     }
 }

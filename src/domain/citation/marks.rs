@@ -40,10 +40,10 @@ const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 pub fn find_mark_groups(text: &str) -> Vec<MarkGroup> {
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some((start, open)) = next_open(text, at) {
+    while let Some((start, open)) = next_opening_bracket(text, at) {
         let inside = start + open.len_utf8();
         at = inside;
-        let Some(&(_, close)) = BRACKETS.iter().find(|(one, _)| *one == open) else {
+        let Some(&(_, close)) = BRACKETS.iter().find(|(opening, _)| *opening == open) else {
             continue;
         };
         let limit = text.floor_char_boundary((inside + MAX_BRACKET_BYTES).min(text.len()));
@@ -71,8 +71,8 @@ pub fn find_mark_groups(text: &str) -> Vec<MarkGroup> {
     found
 }
 
-fn next_open(text: &str, at: usize) -> Option<(usize, char)> {
-    let open = |c: char| BRACKETS.iter().any(|(one, _)| *one == c);
+fn next_opening_bracket(text: &str, at: usize) -> Option<(usize, char)> {
+    let open = |c: char| BRACKETS.iter().any(|(opening, _)| *opening == c);
     let start = at + text[at..].find(open)?;
     Some((start, text[start..].chars().next()?))
 }

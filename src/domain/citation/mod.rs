@@ -136,7 +136,7 @@ pub fn check_citations<'a>(
     texts: impl IntoIterator<Item = CitingText<'a>>,
     page: &mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
 ) -> Citations {
-    let mut checker = CitationChecker::of(plan, page);
+    let mut checker = CitationChecker::new(plan, page);
     let mut found = Citations::default();
     for text in texts {
         checker.check_text(&text, &mut found);

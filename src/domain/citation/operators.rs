@@ -15,13 +15,13 @@ pub(super) fn read_operator(chars: &[(usize, char)], at: usize) -> Option<Symbol
     let place = OperatorContext { chars, at };
     let c = place.char_ahead(0)?;
     let (length, plain) = match c {
-        '~' => place.tilde()?,
-        '!' => (1, place.exclamation()?),
+        '~' => place.tilde_operator()?,
+        '!' => (1, place.exclamation_operator()?),
         '#' => (1, place.is_sharp().then_some("#")?),
         '\'' | '’' => (1, place.is_prime(&['\'', '‘', '’']).then_some("′")?),
         '"' | '”' => (1, place.is_prime(&['"', '“', '”', '„']).then_some("″")?),
         '|' => (1, place.is_bar().then_some("|")?),
-        _ if is_pictograph(c) && !place.is_ornament(c) => return Some(place.pictograph(c)),
+        _ if is_pictograph(c) && !place.is_ornament(c) => return Some(place.read_pictograph(c)),
         _ => return None,
     };
     Some(Symbol {
@@ -40,13 +40,13 @@ impl OperatorContext<'_> {
         self.chars.get(self.at + ahead).map(|&(_, c)| c)
     }
 
-    fn char_behind(&self, behind: usize) -> Option<char> {
-        let at = self.at.checked_sub(behind)?;
+    fn char_behind(&self, distance: usize) -> Option<char> {
+        let at = self.at.checked_sub(distance)?;
         self.chars.get(at).map(|&(_, c)| c)
     }
 
     // `~~` around struck text, or a negation before a name.
-    fn tilde(&self) -> Option<(usize, &'static str)> {
+    fn tilde_operator(&self) -> Option<(usize, &'static str)> {
         if self.char_behind(1) == Some('~') {
             return None;
         }
@@ -58,7 +58,7 @@ impl OperatorContext<'_> {
     }
 
     // A factorial after a number or a variable, or a negation before a name.
-    fn exclamation(&self) -> Option<&'static str> {
+    fn exclamation_operator(&self) -> Option<&'static str> {
         let is_free = self
             .char_behind(1)
             .is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '{' | '=' | '&' | '|'));
@@ -96,14 +96,14 @@ impl OperatorContext<'_> {
 
     fn is_closing(&self, marks: &[char]) -> bool {
         let mut closed = 0;
-        for behind in 2..MAX_QUOTED_DISTANCE {
-            let Some(c) = self.char_behind(behind) else {
+        for distance in 2..MAX_QUOTED_DISTANCE {
+            let Some(c) = self.char_behind(distance) else {
                 return false;
             };
             if !marks.contains(&c) {
                 continue;
             }
-            let before = self.char_behind(behind + 1);
+            let before = self.char_behind(distance + 1);
             let opens =
                 before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | ',' | '!' | '?'));
             if opens && closed == 0 {
@@ -113,7 +113,7 @@ impl OperatorContext<'_> {
                 closed -= 1;
             } else if before.is_none_or(|c| to_ascii_digit(c).is_none())
                 && !self
-                    .char_behind(behind - 1)
+                    .char_behind(distance - 1)
                     .is_some_and(char::is_alphanumeric)
             {
                 closed += 1;
@@ -134,7 +134,8 @@ impl OperatorContext<'_> {
                         at: self.at - behind,
                     }
                     .opens_bars()
-                    && (1..behind).all(|between| self.char_behind(between).is_some_and(is_barred))
+                    && (1..behind)
+                        .all(|between| self.char_behind(between).is_some_and(can_be_between_bars))
             })
     }
 
@@ -166,7 +167,7 @@ impl OperatorContext<'_> {
                 .all(char::is_whitespace)
         };
         let length = (1..=MAX_BARRED_LENGTH)
-            .take_while(|&ahead| self.char_ahead(ahead).is_some_and(is_barred))
+            .take_while(|&ahead| self.char_ahead(ahead).is_some_and(can_be_between_bars))
             .count();
         let is_closed = length > 0
             && self.char_ahead(length + 1) == Some('|')
@@ -182,7 +183,7 @@ impl OperatorContext<'_> {
         is_first && matches!(c, '\u{2700}'..='\u{27BF}')
     }
 
-    fn pictograph(&self, c: char) -> Symbol {
+    fn read_pictograph(&self, c: char) -> Symbol {
         let is_modifier = |c: &char| matches!(c, '\u{1F3FB}'..='\u{1F3FF}');
         Symbol {
             length: 1 + usize::from(self.char_ahead(1).as_ref().is_some_and(is_modifier)),
@@ -191,7 +192,7 @@ impl OperatorContext<'_> {
     }
 }
 
-fn is_barred(c: char) -> bool {
+fn can_be_between_bars(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '-' | '−' | '+' | '.' | ',' | '/' | '^' | '_')
 }
 

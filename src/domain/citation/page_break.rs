@@ -38,10 +38,10 @@ impl PageBreak {
         let border = self.first.len();
         let reaches_over = range.start < border && range.end > border + 1;
         reaches_over.then(|| {
-            let behind = range.end - border - 1;
+            let second_end = range.end - border - 1;
             (
                 self.first.start + range.start..self.first.end,
-                self.second..self.second + behind,
+                self.second..self.second + second_end,
             )
         })
     }

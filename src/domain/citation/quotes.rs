@@ -8,7 +8,7 @@ const MIN_WORDS: usize = 3;
 /// Maximum distance in bytes between a quotation and its citation.
 const MAX_DISTANCE: usize = 240;
 /// Maximum length of a quotation in bytes.
-const MAX_QUOTE: usize = 4_000;
+const MAX_QUOTE_BYTES: usize = 4_000;
 /// Opening quotation marks with their closing marks; the first closing mark is the usual one.
 const QUOTE_PAIRS: [(char, &[char]); 11] = [
     ('“', &['”', '“']),
@@ -76,7 +76,7 @@ fn is_number(cite: &MarkGroup) -> bool {
 fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
-    let open = |c: char| QUOTE_PAIRS.iter().any(|(one, _)| *one == c);
+    let open = |c: char| QUOTE_PAIRS.iter().any(|(opening, _)| *opening == c);
     while let Some(length) = text[at..].find(open) {
         let start = at + length;
         let Some(mark) = text[start..].chars().next() else {
@@ -84,10 +84,10 @@ fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
         };
         let inside = start + mark.len_utf8();
         at = inside;
-        let Some((_, closing)) = QUOTE_PAIRS.iter().find(|(one, _)| *one == mark) else {
+        let Some((_, closing)) = QUOTE_PAIRS.iter().find(|(opening, _)| *opening == mark) else {
             continue;
         };
-        let limit = text.floor_char_boundary((inside + MAX_QUOTE).min(text.len()));
+        let limit = text.floor_char_boundary((inside + MAX_QUOTE_BYTES).min(text.len()));
         let limit = text[inside..limit]
             .find("\n\n")
             .map_or(limit, |end| inside + end);
@@ -159,8 +159,8 @@ fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -
     let within = |from: usize, to: usize, stop: &str| {
         to - from <= MAX_DISTANCE && !text[from..to].contains(stop)
     };
-    let behind = cites.iter().position(|cite| cite.start >= end);
-    let behind = behind.filter(|&index| within(end, cites[index].start, "\n\n"));
+    let next_index = cites.iter().position(|cite| cite.start >= end);
+    let next_index = next_index.filter(|&index| within(end, cites[index].start, "\n\n"));
     let is_inside = |cite: &MarkGroup| cite.start >= start && cite.end <= end;
     let inside = cites
         .iter()
@@ -169,12 +169,12 @@ fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -
     let last = cites
         .iter()
         .rposition(|cite| is_inside(cite) && is_end(cite));
-    let is_mark_behind = behind.is_some_and(|index| !is_number(&cites[index]));
+    let is_mark_behind = next_index.is_some_and(|index| !is_number(&cites[index]));
     let before = cites.iter().rposition(|cite| cite.end <= start);
     let before = before.filter(|&index| within(cites[index].end, start, "\n"));
     match is_mark_behind {
-        true => inside.or(behind),
-        false => inside.or(last).or(behind).or(before),
+        true => inside.or(next_index),
+        false => inside.or(last).or(next_index).or(before),
     }
 }
 

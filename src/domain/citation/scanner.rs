@@ -93,12 +93,12 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             return;
         }
-        if let Some(bracket) = self.brackets.at(self.at) {
-            self.push_sign(signs::Symbol::of(bracket.to_string()), offset);
+        if let Some(bracket) = self.brackets.bracket_at(self.at) {
+            self.push_sign(signs::Symbol::from_plain(bracket.to_string()), offset);
         } else if self.drops_underscore(c) {
             self.at += self.underscore_length();
-        } else if let Some(sign) = self.code.at(self.at) {
-            self.push_sign(signs::Symbol::of(sign.to_owned()), offset);
+        } else if let Some(sign) = self.code.sign_at(self.at) {
+            self.push_sign(signs::Symbol::from_plain(sign.to_owned()), offset);
         } else if let Some(length) = self.note_length(c) {
             self.close_word();
             self.at += length;
@@ -171,7 +171,7 @@ impl<'a> Scanner<'a> {
     // Reads a number if one begins here; returns whether it did.
     fn open_figure(&mut self) -> bool {
         // In a list of values, a comma is no decimal separator.
-        let limit = self.brackets.limit(self.at, self.chars.len());
+        let limit = self.brackets.number_end(self.at, self.chars.len());
         let rest = &self.chars[self.at..limit.max(self.at + 1)];
         let first = rest.first().map(|&(_, c)| c);
         let before = self.at.checked_sub(1).map(|at| self.chars[at].1);
@@ -262,11 +262,11 @@ impl<'a> Scanner<'a> {
             .open
             .as_ref()
             .is_some_and(|open| open.raw.ends_with(char::is_alphabetic));
-        let mut behind = self.chars[self.at + 1..].iter().map(|&(_, c)| c);
+        let mut following = self.chars[self.at + 1..].iter().map(|&(_, c)| c);
         matches!(c, '-' | '\u{2010}' | '\u{AD}')
             && is_open
-            && matches!(behind.next(), Some('\n' | '\r'))
-            && behind
+            && matches!(following.next(), Some('\n' | '\r'))
+            && following
                 .find(|c| !c.is_whitespace())
                 .is_some_and(char::is_lowercase)
     }
@@ -294,7 +294,7 @@ impl<'a> Scanner<'a> {
 
     fn is_in_brackets(&self, start: usize) -> bool {
         let at = self.chars.partition_point(|&(offset, _)| offset < start);
-        self.brackets.holds(at)
+        self.brackets.contains(at)
     }
 
     fn is_in_reference(&self, start: usize) -> bool {
@@ -360,14 +360,14 @@ fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
                 .iter()
                 .all(|mark| matches!(mark, CitationMark::Number(_)));
             let before = text[..group.start].chars().next_back();
-            let behind = text[group.end..].trim_start().chars().next();
+            let next_char = text[group.end..].trim_start().chars().next();
             let is_index = brackets::is_index_base(text[..group.start].chars().rev());
             let is_omissible = !is_index
                 && (before.is_some_and(|c| {
                     c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"')
                 }) || is_referring(&text[..group.start])
-                    && behind.is_some_and(char::is_alphabetic)
-                    || behind.is_none_or(|c| {
+                    && next_char.is_some_and(char::is_alphabetic)
+                    || next_char.is_none_or(|c| {
                         matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '[')
                     }));
             (!is_number || is_omissible).then_some((group.start, group.end, is_number))

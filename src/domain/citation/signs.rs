@@ -44,9 +44,9 @@ pub(super) fn is_bound(plain: &str) -> bool {
     first.is_some_and(|c| is_currency(c) || BOUND_SYMBOLS.contains(&c)) && chars.next().is_none()
 }
 
-/// The symbol at position `at`, if there is one.
+/// Reads the symbol at position `at`, if there is one.
 pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
-    let place = SignContext::of(chars, at)?;
+    let place = SignContext::new(chars, at)?;
     if let Some(sign) = place.ascii_symbol() {
         return Some(sign);
     }
@@ -56,7 +56,9 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
             '/' | '∕' => '/',
             _ => '-',
         },
-        '-' | '‐' | '‑' | '‒' | '–' | '—' | '―' | '−' | '﹣' => place.dash()?,
+        '-' | '‐' | '‑' | '‒' | '–' | '—' | '―' | '−' | '﹣' => {
+            place.normalized_dash()?
+        }
         '/' | '⁄' | '∕' => place.between('/', |c| c.is_alphanumeric() || is_figure_end(c))?,
         ':' | '∶' => place.between(':', |c| to_ascii_digit(c).is_some())?,
         '*' | '·' | '∙' | '⋅' | '∗' | 'x' | 'X' => place.multiplication_sign()?,
@@ -91,13 +93,13 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
                 false => plain.to_string(),
             },
         }
-        .composed(),
+        .with_combining_stroke(),
     )
 }
 
 impl Symbol {
     /// Creates a symbol whose normalized form equals its spelling.
-    pub fn of(plain: String) -> Self {
+    pub fn from_plain(plain: String) -> Self {
         Self {
             length: plain.chars().count(),
             plain,
@@ -105,7 +107,7 @@ impl Symbol {
     }
 
     // Combines `=` and a stroke through it into `≠`.
-    fn composed(self) -> Self {
+    fn with_combining_stroke(self) -> Self {
         use unicode_normalization::UnicodeNormalization;
         Self {
             plain: self.plain.nfc().collect(),
@@ -145,7 +147,7 @@ struct SignContext<'a> {
 }
 
 impl<'a> SignContext<'a> {
-    fn of(chars: &'a [(usize, char)], at: usize) -> Option<Self> {
+    fn new(chars: &'a [(usize, char)], at: usize) -> Option<Self> {
         let &(_, char) = chars.get(at)?;
         let (left, rest) = (&chars[..at], &chars[at + 1..]);
         let before = left.last().map(|&(_, c)| c);
@@ -192,8 +194,9 @@ impl<'a> SignContext<'a> {
             .find(|(spelled, _)| self.starts_with(spelled))?;
         let length = spelled.chars().count();
         // In `x <-5`, `<` compares with a negative number.
-        let behind = self.rest.get(length - 1).map(|&(_, c)| c);
-        let is_comparison = *spelled == "<-" && behind.is_some_and(|c| to_ascii_digit(c).is_some());
+        let following = self.rest.get(length - 1).map(|&(_, c)| c);
+        let is_comparison =
+            *spelled == "<-" && following.is_some_and(|c| to_ascii_digit(c).is_some());
         (!is_comparison && !self.is_bullet).then(|| Symbol {
             length,
             plain: (*plain).to_owned(),
@@ -209,7 +212,7 @@ impl<'a> SignContext<'a> {
     }
 
     // A minus, the dash of a range, or the sign of a grade or an ionic charge.
-    fn dash(&self) -> Option<char> {
+    fn normalized_dash(&self) -> Option<char> {
         let is_end = self.next.is_none_or(|c| !c.is_alphanumeric() && c != '-');
         let is_wide = matches!(self.char, '—' | '―');
         if self.char == '−' && !self.is_bullet || is_end && self.is_behind_grade(is_wide) {
@@ -312,7 +315,7 @@ impl<'a> SignContext<'a> {
             .rest
             .get(inside.len())
             .is_some_and(|&(_, c)| matches!(c, ')' | '）'));
-        let behind: String = self
+        let following: String = self
             .rest
             .iter()
             .skip(inside.len() + 1)
@@ -321,7 +324,7 @@ impl<'a> SignContext<'a> {
             .collect();
         let is_scaled = SCALE_WORDS
             .iter()
-            .any(|scale| behind.trim_start().to_lowercase().starts_with(scale));
+            .any(|scale| following.trim_start().to_lowercase().starts_with(scale));
         let is_amount = inside.iter().any(|&c| to_ascii_digit(c).is_some());
         let is_row = self
             .second_before

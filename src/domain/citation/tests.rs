@@ -128,8 +128,8 @@ fn no_planted_false_citation_is_verified() {
                 less.remove(2);
                 let mut other = quote.to_vec();
                 other[2] = "gladly";
-                let mut turned = quote.to_vec();
-                turned.swap(1, 3);
+                let mut reversed = quote.to_vec();
+                reversed.swap(1, 3);
                 if quote[1].eq_ignore_ascii_case(quote[3]) {
                     continue;
                 }
@@ -137,7 +137,7 @@ fn no_planted_false_citation_is_verified() {
                     (quote.join(" "), (number + 1) % 3 + 1),
                     (less.join(" "), number + 1),
                     (other.join(" "), number + 1),
-                    (turned.join(" "), number + 1),
+                    (reversed.join(" "), number + 1),
                 ] {
                     let got = asks(&false_one, page);
                     assert_ne!(got, [CitationState::Verified], "{false_one} on {page}");

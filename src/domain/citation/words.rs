@@ -18,7 +18,7 @@ pub struct ComparableText {
 
 impl ComparableText {
     /// Prepares typed text.
-    pub fn of(text: &str) -> Self {
+    pub fn from_text(text: &str) -> Self {
         let words = words(text);
         Self {
             has_accents: words.iter().any(PlainWord::is_accented),
@@ -28,10 +28,10 @@ impl ComparableText {
     }
 
     /// Prepares OCR text.
-    pub fn recognized(text: &str) -> Self {
+    pub fn from_ocr_text(text: &str) -> Self {
         Self {
             is_recognized: true,
-            ..Self::of(text)
+            ..Self::from_text(text)
         }
     }
 
@@ -45,12 +45,12 @@ impl ComparableText {
 pub fn words(text: &str) -> Vec<PlainWord> {
     let mut words = Scanner::new(text).words();
     restore_squares(&mut words);
-    mark_groups(&mut words);
+    mark_group_separators(&mut words);
     mark_acronyms(&mut words);
     mark_initials(&mut words, text);
     mark_number_signs(&mut words, text);
     bind_words(&mut words, text);
-    bind_struck(&mut words);
+    bind_strikethrough(&mut words);
     words
 }
 
@@ -78,7 +78,7 @@ const CURRENCY_WORDS: &[&str] = &[
 
 // In German, the period in an amount of money separates groups: "5.000 Euro" is "5000 Euro". Elsewhere, it may be
 // a decimal point.
-fn mark_groups(words: &mut [PlainWord]) {
+fn mark_group_separators(words: &mut [PlainWord]) {
     let is_english = words.iter().any(|word| word.plain == "the");
     let german = words
         .iter()
@@ -181,14 +181,14 @@ fn mark_number_signs(words: &mut [PlainWord], text: &str) {
 }
 
 /// Maximum number of words between the two markers of struck-out text.
-const MAX_STRUCK: usize = 200;
+const MAX_STRUCK_WORDS: usize = 200;
 
 // Binds the markers of struck-out text: it is quoted with them or not at all.
-fn bind_struck(words: &mut [PlainWord]) {
+fn bind_strikethrough(words: &mut [PlainWord]) {
     let is_sign = |word: &PlainWord| word.is_symbol && word.plain == "~~";
     let signs: Vec<usize> = (0..words.len()).filter(|&at| is_sign(&words[at])).collect();
     for pair in signs.chunks_exact(2) {
-        if pair[1] - pair[0] <= MAX_STRUCK {
+        if pair[1] - pair[0] <= MAX_STRUCK_WORDS {
             for word in &mut words[pair[0] + 1..=pair[1]] {
                 word.is_bound_to_previous = true;
             }
@@ -201,14 +201,16 @@ fn is_one_token(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
         return false;
     }
     const PREFIX_SIGNS: &[&str] = &["¬", "~", "∀", "∃", "∄", "√"];
-    let is_plain = |one: &PlainWord| !one.is_symbol && !one.is_ideograph;
+    let is_plain = |token: &PlainWord| !token.is_symbol && !token.is_ideograph;
     if PREFIX_SIGNS.contains(&before.plain.as_str()) {
         return true;
     }
     if before.is_figure() || word.is_figure() {
         // In French, a colon between spaces ends a clause.
-        let is_sign = |one: &PlainWord| {
-            one.is_symbol && signs::is_bound(&one.plain) && (one.plain != ":" || gap.is_empty())
+        let is_sign = |token: &PlainWord| {
+            token.is_symbol
+                && signs::is_bound(&token.plain)
+                && (token.plain != ":" || gap.is_empty())
         };
         return gap.trim().is_empty()
             && (is_sign(before)
@@ -254,7 +256,8 @@ const NUMERAL_IDEOGRAPHS: &str = "〇零一二三四五六七八九十百千万�
 // Whether two ideographs are one word: a negation before its verb, or the numerals of 二十.
 fn is_ideograph_compound(before: &PlainWord, word: &PlainWord) -> bool {
     const NEGATIONS: &[&str] = &["不", "未", "無", "无", "非", "没", "沒", "莫", "勿"];
-    let is_figure = |one: &PlainWord| one.is_ideograph && NUMERAL_IDEOGRAPHS.contains(&one.plain);
+    let is_figure =
+        |token: &PlainWord| token.is_ideograph && NUMERAL_IDEOGRAPHS.contains(&token.plain);
     let is_counted = is_figure(before) && word.is_ideograph && is_numeral_part(&word.plain);
     NEGATIONS.contains(&before.plain.as_str()) || is_counted
 }
@@ -265,8 +268,8 @@ pub(super) fn negates_before(words: &[PlainWord]) -> bool {
         let mut letters = words.iter().map(|word| word.plain.as_str());
         ending
             .split("")
-            .filter(|one| !one.is_empty())
-            .all(|one| letters.next() == Some(one))
+            .filter(|part| !part.is_empty())
+            .all(|part| letters.next() == Some(part))
     };
     ["ない", "なかっ", "なく", "ません", "ず", "ぬ"]
         .iter()

@@ -65,19 +65,19 @@ impl DraftAgreement {
     ///
     /// # Errors
     /// Returns the reason, for users, if there is no comparison or it failed.
-    pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Result<Self, String> {
-        let map = map::of(plan, answers, None);
+    pub fn from_answers(plan: &Plan, answers: &[StageAnswer]) -> Result<Self, String> {
+        let map = map::build_map(plan, answers, None);
         match map.status {
             EvidenceStatus::Judged => {
                 let consensus = map.consensus.iter();
-                let shared = consensus.filter(|&&claim| says_the_same(&map.claims[claim]));
+                let shared = consensus.filter(|&&claim| has_no_conflict(&map.claims[claim]));
                 let shared = shared.count();
-                let said = map.claims.iter().filter(|claim| is_said_of_all(claim));
+                let shared_claims = map.claims.iter().filter(|claim| is_in_every_draft(claim));
                 Ok(Self {
                     claims: map.claims.len(),
                     dropped: map.dropped as usize,
                     shared,
-                    unconfirmed: said.count() - shared,
+                    unconfirmed: shared_claims.count() - shared,
                     contradictions: map.contradictions.len(),
                     unverified: map.unverified.len(),
                 })
@@ -136,21 +136,25 @@ impl DraftAgreement {
 
 // Whether the judge finds the claim in every first answer, each time with a quote that was found there (even if a
 // rule objects to it).
-fn is_said_of_all(claim: &EvidenceClaim) -> bool {
+fn is_in_every_draft(claim: &EvidenceClaim) -> bool {
     let mut stances = claim.stances.iter();
     claim.stances.len() >= 2
-        && stances.all(|one| matches!(one.stance, Stance::Asserts | Stance::Unconfirmed))
+        && stances.all(|member| matches!(member.stance, Stance::Asserts | Stance::Unconfirmed))
 }
 
 // Whether no rule finds a conflict between the words of any two members. A claim can be so broad that opposite
 // statements make it.
-fn says_the_same(claim: &EvidenceClaim) -> bool {
-    let quotes: Vec<&str> = claim.stances.iter().map(|one| one.quote.as_str()).collect();
-    let carries = |one: &str, other: &str| objection(one, other).is_none();
+fn has_no_conflict(claim: &EvidenceClaim) -> bool {
+    let quotes: Vec<&str> = claim
+        .stances
+        .iter()
+        .map(|left| left.quote.as_str())
+        .collect();
+    let carries = |left: &str, right: &str| objection(left, right).is_none();
     let mut pairs = quotes.iter().enumerate();
-    pairs.all(|(at, one)| {
+    pairs.all(|(at, left)| {
         let mut others = quotes[at + 1..].iter();
-        others.all(|other| carries(one, other) || carries(other, one))
+        others.all(|right| carries(left, right) || carries(right, left))
     })
 }
 
@@ -168,8 +172,10 @@ pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<Str
 
 // Whether a closing line gives no answer.
 fn is_abstention(line: &str) -> bool {
-    let said = line.split_once([':', '：']).map_or("", |(_, said)| said);
-    let plain = said
+    let answer = line
+        .split_once([':', '：'])
+        .map_or("", |(_, answer)| answer);
+    let plain = answer
         .trim_matches(|c: char| !c.is_alphanumeric())
         .to_lowercase();
     plain.is_empty()

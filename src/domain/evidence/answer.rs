@@ -14,12 +14,12 @@ const MAX_SENTENCE_LENGTH: usize = 600;
 /// Minimum number of words in a sentence.
 const MIN_WORDS: usize = 3;
 /// Minimum number of words in a claim in a judge's words.
-const MIN_WORDS_OF_JUDGE: usize = 2;
+const MIN_JUDGE_WORDS: usize = 2;
 
 /// Returns the sentences in order, without Markdown and without duplicates.
 pub fn sentences(answer: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let body = remove_parentheses(prompt::without_introduction(answer.trim()));
+    let body = remove_meta_sections(prompt::without_introduction(answer.trim()));
     for block in parse_blocks(&body) {
         if !is_prose(&block) {
             continue;
@@ -61,7 +61,7 @@ fn join_fragments(pieces: Vec<String>) -> Vec<String> {
 pub(super) fn is_statement(text: &str) -> bool {
     let found = parse_blocks(text);
     let is_one = found.len() == 1 && found.iter().all(is_prose);
-    is_one && makes_statement(&to_plain_text(text), MIN_WORDS_OF_JUDGE)
+    is_one && makes_statement(&to_plain_text(text), MIN_JUDGE_WORDS)
 }
 
 fn is_prose(block: &MarkdownBlock) -> bool {
@@ -86,7 +86,7 @@ fn is_claim(sentence: &str) -> bool {
     makes_statement(sentence, MIN_WORDS)
 }
 
-fn makes_statement(sentence: &str, least_words: usize) -> bool {
+fn makes_statement(sentence: &str, min_words: usize) -> bool {
     const LEAD_INS: [&str; 4] = ["as follows", "the following", "wie folgt", "folgendes"];
     let end = sentence.trim_end_matches(['*', '"', '”', ')', ' ']);
     let words = sentence
@@ -99,27 +99,27 @@ fn makes_statement(sentence: &str, least_words: usize) -> bool {
     // Table cells are not sentences.
     let is_row = sentence.contains('|');
     let is_open = end.ends_with([':', '?', '：', '？', '؟']) || is_lead_in || is_row;
-    !is_open && (words.count() >= least_words || is_unspaced)
+    !is_open && (words.count() >= min_words || is_unspaced)
 }
 
 // Removes sections whose headings show that they are about the panel or the answer.
-fn remove_parentheses(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
+fn remove_meta_sections(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     // Heading level of the section being skipped.
-    let mut aside: Option<usize> = None;
+    let mut skipped_level: Option<usize> = None;
     for line in text.lines() {
         if let Some((level, title)) = heading(line) {
-            let is_over = aside.is_none_or(|of| level <= of);
+            let is_over = skipped_level.is_none_or(|of| level <= of);
             if is_over {
-                aside = ASIDE_HEADINGS.contains(&title.as_str()).then_some(level);
+                skipped_level = ASIDE_HEADINGS.contains(&title.as_str()).then_some(level);
             }
         }
-        if aside.is_none() {
-            kept.push_str(line);
-            kept.push('\n');
+        if skipped_level.is_none() {
+            out.push_str(line);
+            out.push('\n');
         }
     }
-    kept
+    out
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ pub(super) struct QuoteContext<'a> {
 
 impl<'a> QuoteContext<'a> {
     /// Creates the context of the quotation at the byte range `start..end`.
-    pub fn of(text: &'a str, start: usize, end: usize) -> Self {
+    pub fn new(text: &'a str, start: usize, end: usize) -> Self {
         let begin = sentence_start(text, start);
         let over = sentence_end(text, end);
         let earlier = text[..begin].trim_end_matches(|c: char| c.is_whitespace() || is_end(c));
@@ -184,22 +184,22 @@ fn is_end(c: char) -> bool {
 
 // Returns the start of the sentence at this position. A period inside a number or a word ends nothing.
 fn sentence_start(text: &str, place: usize) -> usize {
-    let least = text.ceil_char_boundary(place.saturating_sub(CONTEXT_BYTES));
-    let mut behind = text[place..].chars().next();
-    for (at, c) in text[least..place].char_indices().rev() {
-        let is_bound = behind.is_none_or(|next| next.is_whitespace() || !next.is_ascii());
+    let earliest = text.ceil_char_boundary(place.saturating_sub(CONTEXT_BYTES));
+    let mut following = text[place..].chars().next();
+    for (at, c) in text[earliest..place].char_indices().rev() {
+        let is_bound = following.is_none_or(|next| next.is_whitespace() || !next.is_ascii());
         if c == '\n' || (is_end(c) && is_bound) {
-            return least + at + c.len_utf8();
+            return earliest + at + c.len_utf8();
         }
-        behind = Some(c);
+        following = Some(c);
     }
-    least
+    earliest
 }
 
 // Returns the end of the sentence at this position, after its period.
 fn sentence_end(text: &str, place: usize) -> usize {
-    let most = text.floor_char_boundary((place + CONTEXT_BYTES).min(text.len()));
-    let mut characters = text[place..most].char_indices().peekable();
+    let limit = text.floor_char_boundary((place + CONTEXT_BYTES).min(text.len()));
+    let mut characters = text[place..limit].char_indices().peekable();
     while let Some((at, c)) = characters.next() {
         let next = characters.peek().map(|&(_, next)| next);
         let is_bound = next.is_none_or(|next| next.is_whitespace() || !next.is_ascii());
@@ -207,7 +207,7 @@ fn sentence_end(text: &str, place: usize) -> usize {
             return place + at + c.len_utf8();
         }
     }
-    most
+    limit
 }
 
 #[cfg(test)]
@@ -217,7 +217,7 @@ mod tests {
     fn find_condition(text: &str, sentence: &str) -> Option<String> {
         let words = "the lease ends on 30 June 2027";
         let start = text.find(words).expect("the words");
-        QuoteContext::of(text, start, start + words.len()).objection(sentence)
+        QuoteContext::new(text, start, start + words.len()).objection(sentence)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! contradiction, but they rule out agreement.
 
 use super::tokens::tokens;
-use super::words::is_content;
+use super::words::is_content_word;
 use super::{EvidenceClaim, EvidenceMap, Stance, UnverifiedContradiction};
 use crate::domain::citation::ComparableText;
 
@@ -41,22 +41,22 @@ pub(super) fn unverified_contradictions(
     placed: &[PlacedClaim<'_>],
     unplaced: &[String],
 ) -> Vec<UnverifiedContradiction> {
-    let claim_of = |one: &PlacedClaim<'_>| one.claim.map(|claim| &map.claims[claim]);
-    let is_open = |one: &&PlacedClaim<'_>| {
+    let claim_of = |item: &PlacedClaim<'_>| item.claim.map(|claim| &map.claims[claim]);
+    let is_open = |item: &&PlacedClaim<'_>| {
         let mut listed = map.contradictions.iter();
-        let is_listed = one.claim.is_some() && listed.any(|known| one.claim == Some(known.claim));
-        let is_split = claim_of(one).is_some_and(|claim| {
+        let is_listed = item.claim.is_some() && listed.any(|known| item.claim == Some(known.claim));
+        let is_split = claim_of(item).is_some_and(|claim| {
             has_stance(claim, Stance::Denies) && has_stance(claim, Stance::Unconfirmed)
         });
-        (one.is_contested() || is_split) && !is_listed
+        (item.is_contested() || is_split) && !is_listed
     };
     let of_claims = placed
         .iter()
         .filter(is_open)
-        .map(|one| UnverifiedContradiction {
-            point: one.text.to_owned(),
-            why: one.objection.unwrap_or_default().to_owned(),
-            claim: one.claim,
+        .map(|item| UnverifiedContradiction {
+            point: item.text.to_owned(),
+            why: item.objection.unwrap_or_default().to_owned(),
+            claim: item.claim,
         });
     let of_none = unplaced.iter().map(|why| UnverifiedContradiction {
         why: why.clone(),
@@ -71,22 +71,26 @@ pub(super) fn is_reported_for(
     claim: usize,
     text: &str,
 ) -> bool {
-    let is_about =
-        |one: &UnverifiedContradiction| one.point.is_empty() || shares_term(&one.point, text);
+    let is_about = |contradiction: &UnverifiedContradiction| {
+        contradiction.point.is_empty() || have_common_term(&contradiction.point, text)
+    };
     let mut reported = reported.iter();
-    reported.any(|one| one.claim == Some(claim) || is_about(one))
+    reported.any(|contradiction| contradiction.claim == Some(claim) || is_about(contradiction))
 }
 
 // Whether two texts share a term, compared by its first letters. Assumed if a text has no terms or its script does
 // not separate words with spaces.
-fn shares_term(one: &str, other: &str) -> bool {
+fn have_common_term(left: &str, right: &str) -> bool {
     let terms = |text: &str| -> Vec<String> {
         let words = tokens(text).into_iter().map(|token| token.text);
         let start = |word: String| word.chars().take(MIN_STEM_CHARS).collect();
-        words.filter(|word| is_content(word)).map(start).collect()
+        words
+            .filter(|word| is_content_word(word))
+            .map(start)
+            .collect()
     };
-    let (own, others) = (terms(one), terms(other));
-    let has_no_spaces = one
+    let (own, others) = (terms(left), terms(right));
+    let has_no_spaces = left
         .chars()
         .any(|c| ('\u{e00}'..'\u{1e00}').contains(&c) || c >= '\u{2e80}');
     let is_shared = own.iter().any(|term| others.contains(term));
@@ -94,14 +98,14 @@ fn shares_term(one: &str, other: &str) -> bool {
 }
 
 fn has_stance(claim: &EvidenceClaim, stance: Stance) -> bool {
-    claim.stances.iter().any(|one| one.stance == stance)
+    claim.stances.iter().any(|member| member.stance == stance)
 }
 
 /// Whether two texts have the same words.
-pub(super) fn same_words(one: &str, other: &str) -> bool {
+pub(super) fn have_same_words(a: &str, b: &str) -> bool {
     let plain = |text: &str| -> Vec<String> {
-        let text = ComparableText::of(text);
+        let text = ComparableText::from_text(text);
         text.words().iter().map(|word| word.plain.clone()).collect()
     };
-    plain(one) == plain(other)
+    plain(a) == plain(b)
 }

@@ -123,7 +123,7 @@ const CJK_NUMERALS: &str = "一二三四五六七八九十百千万萬亿億两�
 pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
     let negates = |text: &str| {
         let mut words = tokens(text).into_iter();
-        words.any(|one| NEGATIONS.contains(&one.text.as_str()) || one.text.starts_with("n'"))
+        words.any(|token| NEGATIONS.contains(&token.text.as_str()) || token.text.starts_with("n'"))
     };
     let parts = |text: &str| -> usize {
         PART_WORDS
@@ -134,10 +134,10 @@ pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
     if negates(sentence) != negates(quote) || parts(sentence) != parts(quote) {
         return Some("only one of the sentence and the quoted words has a negation".to_owned());
     }
-    let known = figures_in(quote);
-    if let Some(missing) = figures_in(sentence)
+    let known = numeral_runs(quote);
+    if let Some(missing) = numeral_runs(sentence)
         .iter()
-        .find(|one| !known.contains(*one))
+        .find(|token| !known.contains(*token))
     {
         return Some(format!("the number {missing} is not in the quoted words"));
     }
@@ -148,7 +148,7 @@ pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
 }
 
 // Returns runs of numerals; a single 一 is more often part of a word.
-fn figures_in(text: &str) -> BTreeSet<&str> {
+fn numeral_runs(text: &str) -> BTreeSet<&str> {
     let runs = text.split(|c: char| !CJK_NUMERALS.contains(c));
     runs.filter(|run| !run.is_empty() && *run != "一").collect()
 }

@@ -2,7 +2,7 @@
 //! stances whose quoted words were found, and the answer's sentences with their support. Deterministic.
 
 use super::answer::is_statement;
-use super::dispute::{PlacedClaim, is_reported_for, same_words, unverified_contradictions};
+use super::dispute::{PlacedClaim, have_same_words, is_reported_for, unverified_contradictions};
 use super::prompts::{FirstAnswer, MAX_SENTENCES, first_answers, letter_order};
 use super::read::{self, JudgeReply, JudgedClaim};
 use super::rules::{conflict, difference, is_about, objection, repeats};
@@ -24,12 +24,12 @@ pub const OLDER_RUN_REASON: &str = "this result was made by an older version";
 const RUN_ENDED_REASON: &str = "the run ended before the answers were compared";
 
 /// Builds the map of a run from its plan, the answers of all its calls, and the final answer.
-pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> EvidenceMap {
+pub fn build_map(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> EvidenceMap {
     let drafts = first_answers(plan, answers);
     let texts: Vec<&str> = drafts.iter().map(|draft| draft.text).collect();
     let mut map = EvidenceMap {
         similarity: similarity(&texts),
-        sentences: synthesis.map_or_else(Vec::new, |text| support::of(plan, text)),
+        sentences: synthesis.map_or_else(Vec::new, |text| support::unchecked_sentences(plan, text)),
         cost_usd: evidence_cost(plan, answers),
         ..EvidenceMap::default()
     };
@@ -38,7 +38,7 @@ pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Evid
         answers.iter().find(|answer| answer.stage == stage)
     };
     let checked = call(EvidenceCall::Passages);
-    let unchecked = checked.and_then(|answer| check(plan, answer, &mut map));
+    let unchecked = checked.and_then(|answer| apply_check(plan, answer, &mut map));
     // A draft that became the final answer was compared before it was chosen.
     let compared = call(EvidenceCall::Map).or_else(|| call(EvidenceCall::Drafts));
     match (&plan.evidence.judge, compared) {
@@ -74,7 +74,7 @@ pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Evid
             }
         }
     }
-    map.levels = SupportLevels::of(&map.sentences);
+    map.levels = SupportLevels::count(&map.sentences);
     map
 }
 
@@ -95,7 +95,7 @@ fn judge_reply(answer: &StageAnswer) -> Result<JudgeReply, String> {
 }
 
 // Applies the checker's verdicts; returns the reason if some or all are missing.
-fn check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<String> {
+fn apply_check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<String> {
     map.checker = Some(answer.model.clone());
     if let Some(error) = &answer.error {
         return Some(format!("the passages were not checked: {}", error.detail));
@@ -104,7 +104,10 @@ fn check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<Str
         Err(why) => Some(format!("{} checked the passages, but {why}", answer.model)),
         Ok(verdicts) => {
             support::apply_verdicts(plan, &verdicts, &mut map.sentences);
-            let cited = map.sentences.iter().filter(|one| !one.cites.is_empty());
+            let cited = map
+                .sentences
+                .iter()
+                .filter(|sentence| !sentence.cites.is_empty());
             (cited.count() > MAX_SENTENCES)
                 .then(|| format!("only the first {MAX_SENTENCES} cited sentences were checked"))
         }
@@ -118,11 +121,11 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
     let order = letter_order(plan, drafts.len());
     let searched: Vec<SearchedText> = drafts
         .iter()
-        .map(|one| SearchedText::of(one.text))
+        .map(|entry| SearchedText::new(entry.text))
         .collect();
     let mut placed = Vec::new();
     for (index, claim) in reply.claims.iter().enumerate() {
-        let (stances, lost, unfound) = stances(claim, drafts, &order, &searched, stage);
+        let (stances, lost, unfound) = claim_stances(claim, drafts, &order, &searched, stage);
         let mut reported = reply.contradictions.iter();
         let sentence = sentence_of(claim, &map.sentences);
         let made = sentence.filter(|&at| objection(&claim.text, &map.sentences[at].text).is_none());
@@ -135,10 +138,10 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
             ineffective_denials: lost,
             unfound_quotes: unfound,
         };
-        let is_shown = stances.iter().any(|one| one.stance != Stance::Silent);
+        let is_shown = stances.iter().any(|entry| entry.stance != Stance::Silent);
         if !is_statement(&claim.text) {
             // A heading, a table row, or a lead-in is not a claim.
-        } else if let Some(known) = find_claim(&map.claims, &claim.text, &stances) {
+        } else if let Some(known) = find_repeated_claim(&map.claims, &claim.text, &stances) {
             place.claim = Some(known);
         } else if is_shown {
             place.claim = Some(map.claims.len());
@@ -161,9 +164,13 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
 }
 
 // Returns the listed claim that this one repeats, with the same stances.
-fn find_claim(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) -> Option<usize> {
+fn find_repeated_claim(
+    claims: &[EvidenceClaim],
+    text: &str,
+    stances: &[MemberStance],
+) -> Option<usize> {
     let kinds = |stances: &[MemberStance]| -> Vec<Stance> {
-        stances.iter().map(|one| one.stance).collect()
+        stances.iter().map(|member| member.stance).collect()
     };
     let own = kinds(stances);
     claims
@@ -173,7 +180,7 @@ fn find_claim(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) ->
 
 /// Returns every first answer's stance on a claim: silent unless its quoted words were found. Also counts the judge's
 /// denials that do not count and its assertions whose words were not found.
-fn stances(
+fn claim_stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],
     order: &[usize],
@@ -189,24 +196,24 @@ fn stances(
             ..MemberStance::default()
         })
         .collect();
-    for given in claim
+    for judged in claim
         .stances
         .iter()
-        .filter(|given| given.stance != Stance::Silent)
+        .filter(|judged| judged.stance != Stance::Silent)
     {
-        let place = (given.letter as usize).checked_sub('A' as usize);
+        let place = (judged.letter as usize).checked_sub('A' as usize);
         let index = place.and_then(|place| order.get(place)).copied();
         let Some((index, found)) =
-            index.and_then(|index| Some((index, searched[index].find(&given.quote)?)))
+            index.and_then(|index| Some((index, searched[index].find(&judged.quote)?)))
         else {
             continue;
         };
-        let (kind, why) = match given.stance {
+        let (kind, why) = match judged.stance {
             Stance::Asserts => match found.objection(&claim.text) {
                 Some(why) => (Stance::Unconfirmed, why),
                 None => (Stance::Asserts, String::new()),
             },
-            _ if same_words(&claim.text, found.words) => (Stance::Silent, String::new()),
+            _ if have_same_words(&claim.text, found.words) => (Stance::Silent, String::new()),
             denies => (denies, String::new()),
         };
         // Two stances for one member cancel each other.
@@ -222,15 +229,18 @@ fn stances(
             stance.lowered.clear();
         }
     }
-    let given = |kind: Stance| (claim.stances.iter()).filter(move |one| one.stance == kind);
+    let judged =
+        |kind: Stance| (claim.stances.iter()).filter(move |reported| reported.stance == kind);
     let counted = |kinds: &[Stance]| {
-        let counted = stances.iter().filter(|one| kinds.contains(&one.stance));
+        let counted = stances
+            .iter()
+            .filter(|reported| kinds.contains(&reported.stance));
         counted.count()
     };
-    let lost = given(Stance::Denies).count() - counted(&[Stance::Denies]);
-    let said = counted(&[Stance::Asserts, Stance::Unconfirmed]);
-    let unfound = given(Stance::Asserts).count() - said;
-    (stances, lost, unfound)
+    let ineffective_denials = judged(Stance::Denies).count() - counted(&[Stance::Denies]);
+    let asserted = counted(&[Stance::Asserts, Stance::Unconfirmed]);
+    let unfound = judged(Stance::Asserts).count() - asserted;
+    (stances, ineffective_denials, unfound)
 }
 
 /// Returns the answer's sentence that the judge copied, in full or as a part of at least four words, if it is
@@ -253,21 +263,21 @@ fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usi
 // reports without quoted words that were found rules out agreement.
 fn relate_claims(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]) {
     for (index, claim) in map.claims.iter().enumerate() {
-        let reported = placed.iter().filter(|one| one.claim == Some(index));
-        let why = reported.filter_map(|one| one.objection).next();
+        let reported = placed.iter().filter(|entry| entry.claim == Some(index));
+        let why = reported.filter_map(|entry| entry.objection).next();
         let (asserting, denying) = stance_counts(claim);
         // Two members that both assert a claim can contradict each other only in numbers, dates, or names.
-        let apart = why.is_some() && denying == 0 && is_disputed(claim);
-        if (asserting > 0 && denying > 0) || apart {
-            let is_side = |one: &&MemberStance| match one.stance {
+        let differs = why.is_some() && denying == 0 && is_disputed(claim);
+        if (asserting > 0 && denying > 0) || differs {
+            let is_side = |entry: &&MemberStance| match entry.stance {
                 Stance::Silent => false,
-                Stance::Unconfirmed => apart,
+                Stance::Unconfirmed => differs,
                 Stance::Asserts | Stance::Denies => true,
             };
             let sides = claim.stances.iter().filter(is_side);
-            let side = |one: &MemberStance| ContradictionSide {
-                letter: one.letter,
-                quote: one.quote.clone(),
+            let side = |entry: &MemberStance| ContradictionSide {
+                letter: entry.letter,
+                quote: entry.quote.clone(),
             };
             map.contradictions.push(ClaimContradiction {
                 claim: index,
@@ -279,27 +289,27 @@ fn relate_claims(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[
     map.unverified = unverified_contradictions(map, placed, unplaced);
     for (index, claim) in map.claims.iter().enumerate() {
         let (asserting, denying) = stance_counts(claim);
-        let is_listed = map.contradictions.iter().any(|one| one.claim == index);
+        let is_listed = map.contradictions.iter().any(|entry| entry.claim == index);
         if is_listed || denying > 0 {
             continue;
         }
         // Other members' stances reported by the judge count against "alone", even if nothing confirms them.
-        let mut of_claim = placed.iter().filter(|one| one.claim == Some(index));
-        let is_open = of_claim.any(|one| one.ineffective_denials + one.unfound_quotes > 0)
+        let mut of_claim = placed.iter().filter(|entry| entry.claim == Some(index));
+        let is_open = of_claim.any(|entry| entry.ineffective_denials + entry.unfound_quotes > 0)
             || claim
                 .stances
                 .iter()
-                .any(|one| one.stance == Stance::Unconfirmed);
+                .any(|entry| entry.stance == Stance::Unconfirmed);
         if asserting >= 2 && asserting == claim.stances.len() {
             if !are_opposed(claim) && !is_reported_for(&map.unverified, index, &claim.text) {
                 map.consensus.push(index);
             }
         } else if asserting == 1 && claim.stances.len() >= 2 && !is_open {
             let mut stances = claim.stances.iter();
-            let alone = stances.find(|one| one.stance == Stance::Asserts);
-            map.unique.extend(alone.map(|one| UniqueClaim {
+            let alone = stances.find(|entry| entry.stance == Stance::Asserts);
+            map.unique.extend(alone.map(|entry| UniqueClaim {
                 claim: index,
-                letter: one.letter,
+                letter: entry.letter,
             }));
         }
     }
@@ -307,25 +317,33 @@ fn relate_claims(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[
 
 // Returns the number of members that make a claim and the number that deny it.
 fn stance_counts(claim: &EvidenceClaim) -> (usize, usize) {
-    let of = |wanted: Stance| claim.stances.iter().filter(move |one| one.stance == wanted);
-    (of(Stance::Asserts).count(), of(Stance::Denies).count())
+    let with_stance = |kind: Stance| {
+        claim
+            .stances
+            .iter()
+            .filter(move |member| member.stance == kind)
+    };
+    (
+        with_stance(Stance::Asserts).count(),
+        with_stance(Stance::Denies).count(),
+    )
 }
 
 fn is_disputed(claim: &EvidenceClaim) -> bool {
-    is_any_pair(claim, |one, other| difference(one, other).is_some())
+    any_pair_matches(claim, |left, right| difference(left, right).is_some())
 }
 
 // Whether two members make the claim in words that conflict: a claim can be so broad that opposite statements make
 // it.
 fn are_opposed(claim: &EvidenceClaim) -> bool {
-    is_any_pair(claim, |one, other| conflict(one, other).is_some())
+    any_pair_matches(claim, |left, right| conflict(left, right).is_some())
 }
 
-fn is_any_pair(claim: &EvidenceClaim, is_met: impl Fn(&str, &str) -> bool) -> bool {
+fn any_pair_matches(claim: &EvidenceClaim, is_met: impl Fn(&str, &str) -> bool) -> bool {
     let quotes: Vec<&str> = (claim.stances.iter())
-        .filter(|one| matches!(one.stance, Stance::Asserts | Stance::Unconfirmed))
-        .map(|one| one.quote.as_str())
+        .filter(|left| matches!(left.stance, Stance::Asserts | Stance::Unconfirmed))
+        .map(|left| left.quote.as_str())
         .collect();
     let mut pairs = quotes.iter().enumerate();
-    pairs.any(|(at, one)| quotes[at + 1..].iter().any(|other| is_met(one, other)))
+    pairs.any(|(at, left)| quotes[at + 1..].iter().any(|right| is_met(left, right)))
 }

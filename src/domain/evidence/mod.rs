@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money::MicroDollars;
 
-pub use map::{OLDER_RUN_REASON, of};
+pub use map::{OLDER_RUN_REASON, build_map};
 pub use rules::objection;
 pub use similarity::similarity;
 
@@ -315,7 +315,7 @@ pub struct SupportLevels {
 }
 
 impl SupportLevels {
-    fn of(sentences: &[SentenceSupport]) -> Self {
+    fn count(sentences: &[SentenceSupport]) -> Self {
         let mut count = BTreeMap::new();
         for sentence in sentences {
             *count.entry(sentence.level).or_default() += 1;
@@ -327,7 +327,7 @@ impl SupportLevels {
             quoted: at(SupportLevel::Quoted),
             supported: at(SupportLevel::Supported),
             supported_agreed: at(SupportLevel::SupportedAgreed),
-            disputed: sentences.iter().filter(|one| one.disputed).count() as u32,
+            disputed: sentences.iter().filter(|support| support.disputed).count() as u32,
         }
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn letter_order(plan: &Plan, count: usize) -> Vec<usize> {
 }
 
 /// Renders the judge's prompt; without a final answer, only the first answers are compared.
-pub fn comparison(
+pub fn comparison_request(
     plan: &Plan,
     drafts: &[FirstAnswer<'_>],
     answer: Option<&str>,
@@ -73,22 +73,22 @@ pub fn comparison(
 ) -> ModelRequest {
     let mut text = format!(
         "The question that the texts answer:\n{}\n\n",
-        fenced("question", &truncate(&plan.question, QUESTION_BUDGET), plan)
+        fence_text("question", &truncate(&plan.question, QUESTION_BUDGET), plan)
     );
     for (place, index) in letter_order(plan, drafts.len()).into_iter().enumerate() {
-        let shown = prompt::without_model_names(drafts[index].text);
-        text += &fenced(&format!("text {}", letter(place)), &shown, plan);
+        let draft_text = prompt::without_model_names(drafts[index].text);
+        text += &fence_text(&format!("text {}", letter(place)), &draft_text, plan);
         text += "\n\n";
     }
     if let Some(answer) = answer {
-        text += &fenced("final answer", &truncate(answer, PEER_BUDGET), plan);
+        text += &fence_text("final answer", &truncate(answer, PEER_BUDGET), plan);
         text += "\n\n";
     }
     text += COMPARISON_PROMPT;
     if answer.is_some() {
         text += COMPARISON_ANSWER_PROMPT;
     }
-    judge_request(judge, text, "panel_map", map_schema(), deadline)
+    judge_request(judge, text, "panel_map", claims_schema(), deadline)
 }
 
 const COMPARISON_PROMPT: &str = "Compare the texts. List the claims that matter for the question, the most important first, at most 24. A claim is \
@@ -106,7 +106,7 @@ const COMPARISON_ANSWER_PROMPT: &str =
     " Where the final answer makes a claim, copy its sentence letter by letter as \"answer\".";
 
 /// Renders the checker's prompt; `None` if no sentence of the answer cites a passage that was given.
-pub fn passage_check(
+pub fn passage_check_request(
     plan: &Plan,
     answer: &str,
     checker: &Member,
@@ -135,7 +135,7 @@ pub fn passage_check(
     let mut text = String::new();
     for number in numbers {
         let passage = support::passage_text(plan, number).unwrap_or_default();
-        text += &fenced(
+        text += &fence_text(
             &format!("passage {number}"),
             &truncate(passage, share),
             plan,
@@ -147,7 +147,7 @@ pub fn passage_check(
         format!("{}. (passages {}) {sentence}", index + 1, cites.join(", "))
     });
     let lines: Vec<String> = lines.collect();
-    text += &fenced("sentences", &lines.join("\n"), plan);
+    text += &fence_text("sentences", &lines.join("\n"), plan);
     text += "\n\n";
     text += PASSAGE_CHECK_PROMPT;
     Some(judge_request(
@@ -202,7 +202,7 @@ fn judge_request(
 }
 
 // Members have seen the nonce: a text that repeats it could close its own fence.
-fn fenced(name: &str, text: &str, plan: &Plan) -> String {
+fn fence_text(name: &str, text: &str, plan: &Plan) -> String {
     let nonce = &plan.nonce;
     let text = match nonce.is_empty() {
         true => text.to_owned(),
@@ -211,14 +211,14 @@ fn fenced(name: &str, text: &str, plan: &Plan) -> String {
     format!("----- {name} {nonce} -----\n{text}\n----- end of {name} {nonce} -----")
 }
 
-fn truncate(text: &str, most: usize) -> String {
-    match text.trim().char_indices().nth(most) {
+fn truncate(text: &str, max_chars: usize) -> String {
+    match text.trim().char_indices().nth(max_chars) {
         None => text.trim().to_owned(),
         Some((end, _)) => format!("{} …", &text.trim()[..end]),
     }
 }
 
-fn map_schema() -> Value {
+fn claims_schema() -> Value {
     let stance = json!({
         "type": "object",
         "properties": {

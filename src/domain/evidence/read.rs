@@ -78,9 +78,9 @@ pub(super) fn parse_claims(reply: &str) -> Result<JudgeReply, String> {
     // The contradictions' indices count every claim, including empty ones.
     let claims: Vec<JudgedClaim> = claims.iter().take(MAX_CLAIMS).map(read).collect();
     let (mut contradictions, mut unplaced) = (Vec::new(), Vec::new());
-    for one in parse_list(&value["contradictions"], MAX_CLAIMS) {
-        let why = parse_text(&one["why"], MAX_TEXT_LENGTH);
-        match parse_number(&one["claim"]).filter(|&index| index < claims.len()) {
+    for entry in parse_list(&value["contradictions"], MAX_CLAIMS) {
+        let why = parse_text(&entry["why"], MAX_TEXT_LENGTH);
+        match parse_number(&entry["claim"]).filter(|&index| index < claims.len()) {
             Some(index) => contradictions.push((index, why)),
             None => unplaced.push(why),
         }
@@ -106,21 +106,21 @@ pub(super) fn parse_verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> 
     let Value::Array(verdicts) = &value["verdicts"] else {
         return Err("its reply has no list of verdicts".to_owned());
     };
-    let read = |one: &Value| {
-        let verdict = match one["verdict"].as_str()?.trim().to_lowercase().as_str() {
+    let read = |entry: &Value| {
+        let verdict = match entry["verdict"].as_str()?.trim().to_lowercase().as_str() {
             "entails" => Entailment::Entails,
             "contradicts" | "contradict" | "contradicted" => Entailment::Contradicts,
             "neither" => Entailment::Neither,
             _ => return None,
         };
-        let passage = parse_number(&one["passage"]).and_then(|number| u32::try_from(number).ok());
+        let passage = parse_number(&entry["passage"]).and_then(|number| u32::try_from(number).ok());
         // A contradiction counts even if it names no passage.
         let unnamed = (verdict == Entailment::Contradicts).then_some(0);
         Some(JudgedVerdict {
-            sentence: parse_number(&one["sentence"])?,
+            sentence: parse_number(&entry["sentence"])?,
             passage: passage.or(unnamed)?,
             verdict,
-            quote: parse_text(&one["quote"], MAX_QUOTE_LENGTH),
+            quote: parse_text(&entry["quote"], MAX_QUOTE_LENGTH),
         })
     };
     let read = verdicts.iter().filter_map(read);
@@ -155,17 +155,17 @@ fn parse_member(name: &Value) -> Option<char> {
     Some(letter.to_ascii_uppercase())
 }
 
-fn parse_list(value: &Value, most: usize) -> &[Value] {
+fn parse_list(value: &Value, max_items: usize) -> &[Value] {
     let list = value.as_array().map_or(&[][..], Vec::as_slice);
-    &list[..list.len().min(most)]
+    &list[..list.len().min(max_items)]
 }
 
 // Returns the text as one line without control characters.
-fn parse_text(value: &Value, longest: usize) -> String {
+fn parse_text(value: &Value, max_chars: usize) -> String {
     let text = value.as_str().unwrap_or_default();
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    words.join(" ").chars().take(longest).collect()
+    words.join(" ").chars().take(max_chars).collect()
 }
 
 fn parse_number(value: &Value) -> Option<usize> {
@@ -195,7 +195,7 @@ mod tests {
             let read = parse_claims(&text).expect("a reply");
             assert_eq!(read.claims[0].text, "It ends in June.");
             let stances: Vec<_> = (read.claims[0].stances.iter())
-                .map(|one| (one.letter, one.stance))
+                .map(|entry| (entry.letter, entry.stance))
                 .collect();
             assert_eq!(stances, [('B', Stance::Denies), ('C', Stance::Silent)]);
             assert_eq!(read.contradictions, [(0, "dates".to_owned())]);
@@ -215,7 +215,7 @@ mod tests {
         ] }], "contradictions": [{ "claim": -1, "why": "dates" }, "they differ"] });
         let read = parse_claims(&reply.to_string()).expect("a reply");
         let stances: Vec<_> = (read.claims[0].stances.iter())
-            .map(|one| (one.letter, one.stance))
+            .map(|entry| (entry.letter, entry.stance))
             .collect();
         assert_eq!(
             stances,

@@ -7,7 +7,7 @@ use super::context::has_condition;
 use super::foreign;
 use super::tokens::{SentenceToken, token_texts, tokens};
 use super::words::{
-    self, OPPOSING_PREFIXES, date_word, direction, is_content, is_negation, word_class,
+    self, OPPOSING_PREFIXES, date_word, direction, is_content_word, is_negation, word_class,
 };
 
 mod conflict;
@@ -15,7 +15,7 @@ mod conflict;
 pub(super) use conflict::conflict;
 
 /// Minimum share of a sentence's content words that the quoted words must contain.
-const MIN_SHARED: f64 = 0.4;
+const MIN_SHARED_WORDS: f64 = 0.4;
 /// Maximum number of differing words for which a substitution is assumed.
 const MAX_SUBSTITUTED_WORDS: usize = 2;
 
@@ -36,7 +36,7 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
     if has_condition(sentence) != has_condition(quote) {
         return Some("only one of the sentence and the quoted words has a condition".to_owned());
     }
-    let pair = SentenceAndQuote::of(sentence, quote);
+    let pair = SentenceAndQuote::new(sentence, quote);
     let rules: [fn(&SentenceAndQuote) -> Option<String>; 12] = [
         figure_mismatch,
         unit_mismatch,
@@ -57,12 +57,12 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
 }
 
 /// Returns why the numbers, dates, or names of two statements differ; `None` if they do not.
-pub(super) fn difference(one: &str, other: &str) -> Option<String> {
+pub(super) fn difference(left: &str, right: &str) -> Option<String> {
     let rules: [fn(&SentenceAndQuote) -> Option<String>; 4] =
         [figure_mismatch, unit_mismatch, date_mismatch, name_mismatch];
     let pairs = [
-        SentenceAndQuote::of(one, other),
-        SentenceAndQuote::of(other, one),
+        SentenceAndQuote::new(left, right),
+        SentenceAndQuote::new(right, left),
     ];
     pairs
         .iter()
@@ -71,7 +71,7 @@ pub(super) fn difference(one: &str, other: &str) -> Option<String> {
 
 /// Whether the second text contains a good part of the terms of the first.
 pub(super) fn is_about(sentence: &str, other: &str) -> bool {
-    shared_word_mismatch(&SentenceAndQuote::of(sentence, other)).is_none()
+    shared_word_mismatch(&SentenceAndQuote::new(sentence, other)).is_none()
 }
 
 /// Whether a claim repeats an earlier one or a part of it, in the same terms and order.
@@ -92,7 +92,7 @@ struct SentenceAndQuote {
 }
 
 impl SentenceAndQuote {
-    fn of(sentence: &str, quote: &str) -> Self {
+    fn new(sentence: &str, quote: &str) -> Self {
         let (sentence, quote) = (tokens(sentence), tokens(quote));
         let all = sentence
             .iter()
@@ -187,7 +187,7 @@ fn name_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let (own, quoted) = (token_texts(&pair.sentence), token_texts(&pair.quote));
     let is_missing = |token: &&SentenceToken| {
         token.is_name
-            && is_content(&token.text)
+            && is_content_word(&token.text)
             && !quoted.iter().any(|known| is_same_word(known, &token.text))
     };
     let missing = pair.sentence.iter().find(is_missing)?;
@@ -295,7 +295,7 @@ fn direction_mismatch(pair: &SentenceAndQuote) -> Option<String> {
 
 // Content words in one form: numbers by their value, units by their canonical name.
 fn content_words(tokens: &[SentenceToken]) -> Vec<String> {
-    let words = tokens.iter().filter(|token| is_content(&token.text));
+    let words = tokens.iter().filter(|token| is_content_word(&token.text));
     let mut content: Vec<String> = words
         .map(|token| match (token.value, words::unit_of(&token.text)) {
             (Some(value), _) => value.to_string(),
@@ -383,17 +383,17 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
             false => word.clone(),
         })
     };
-    let same = |one: Option<String>, other: Option<String>| match (one, other) {
-        (Some(one), Some(other)) => is_same_word(&one, &other),
-        (one, other) => one == other,
+    let same = |left: Option<String>, right: Option<String>| match (left, right) {
+        (Some(left), Some(right)) => is_same_word(&left, &right),
+        (left, right) => left == right,
     };
     let replaces = |&at: &usize, &other: &usize| {
         let before =
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, at.checked_sub(1));
-        let behind =
+        let after =
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, Some(at + 1));
         same(before(&own, &ours, at), before(&quoted, &theirs, other))
-            && same(behind(&own, &ours, at), behind(&quoted, &theirs, other))
+            && same(after(&own, &ours, at), after(&quoted, &theirs, other))
     };
     let mut pairs = ours
         .iter()
@@ -413,8 +413,8 @@ fn shared_word_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     if own.is_empty() || language(&pair.sentence) != language(&pair.quote) {
         return None;
     }
-    let shared = count_shared(&own, &quoted);
-    let is_little = (shared as f64) < MIN_SHARED * own.len() as f64;
+    let shared = count_shared_words(&own, &quoted);
+    let is_little = (shared as f64) < MIN_SHARED_WORDS * own.len() as f64;
     let is_nothing = shared == 0 && has_spaces(&own);
     (is_nothing || (own.len() >= 3 && is_little))
         .then(|| "the quoted words share too few terms with the sentence".to_owned())
@@ -428,12 +428,12 @@ fn has_spaces(words: &[String]) -> bool {
         .all(|c| c < '\u{e00}' || "€“”‘’–—".contains(c))
 }
 
-fn count_shared(own: &[String], quoted: &[String]) -> usize {
+fn count_shared_words(own: &[String], quoted: &[String]) -> usize {
     let is_shared = |word: &&String| quoted.iter().any(|known| is_same_word(known, word));
     own.iter().filter(is_shared).count()
 }
 
-// Objects to a part of the sentence without supporting words of its own: a part joined to a supported statement is
+// Objects to a part of the sentence that the quoted words do not support: a part joined to a supported statement is
 // not supported by that alone.
 fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
     let quoted = content_words(&pair.quote);
@@ -458,7 +458,7 @@ fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
         own.len() >= 2
             && has_spaces(&own)
             && is_german == quote_is_german
-            && count_shared(&own, &quoted) == 0
+            && count_shared_words(&own, &quoted) == 0
     };
     let part = parts.iter().find(is_foreign)?;
     Some(format!("the quoted words do not say “{}”", part.trim()))
@@ -476,16 +476,16 @@ fn attribution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
 }
 
 // Whether two words are forms of one word: the same stem with different endings.
-fn is_same_word(one: &str, other: &str) -> bool {
-    if one == other {
+fn is_same_word(left: &str, right: &str) -> bool {
+    if left == right {
         return true;
     }
-    let common: usize = (one.chars().zip(other.chars()))
+    let common: usize = (left.chars().zip(right.chars()))
         .take_while(|(a, b)| a == b)
         .map(|(a, _)| a.len_utf8())
         .sum();
-    let (rest, other_rest) = (&one[common..], &other[common..]);
-    let has_digit = one.contains(|c: char| c.is_ascii_digit());
+    let (rest, other_rest) = (&left[common..], &right[common..]);
+    let has_digit = left.contains(|c: char| c.is_ascii_digit());
     common >= 3 && !has_digit && is_ending(rest) && is_ending(other_rest)
 }
 

@@ -10,7 +10,7 @@ pub fn similarity(texts: &[&str]) -> Option<f64> {
     let bags: Vec<BTreeSet<String>> = texts
         .iter()
         .map(|text| {
-            let text = ComparableText::of(text);
+            let text = ComparableText::from_text(text);
             let words = text.words().iter().filter(|word| !word.is_symbol);
             words.map(|word| word.plain.clone()).collect()
         })

@@ -52,21 +52,21 @@ const SENTENCE_BEGINNINGS: &[&str] = &[
     "kein", "keine", "alle", "laut", "le", "la", "les", "il", "elle", "el", "los", "las",
 ];
 /// Prefixes of the names of months, in English and German.
-const MONTHS: [&str; 16] = [
+const MONTH_PREFIXES: [&str; 16] = [
     "jan", "feb", "mar", "mär", "apr", "may", "mai", "jun", "jul", "aug", "sep", "oct", "okt",
     "nov", "dec", "dez",
 ];
 
 /// Returns the sentences of a block without Markdown.
 pub(super) fn split_sentences(text: &str) -> Vec<String> {
-    let kept = enclosed_ranges(text);
+    let enclosed = enclosed_ranges(text);
     let mut found = Vec::new();
     let mut start = 0;
     for (at, character) in text.char_indices() {
         if at < start || !is_end(character) {
             continue;
         }
-        if let Some(after) = end_of_sentence(text, start, at, character, &kept) {
+        if let Some(after) = end_of_sentence(text, start, at, character, &enclosed) {
             found.push(text[start..after].trim().to_owned());
             start = after;
         }
@@ -91,7 +91,7 @@ fn end_of_sentence(
     start: usize,
     at: usize,
     mark: char,
-    kept: &[(usize, usize)],
+    enclosed: &[(usize, usize)],
 ) -> Option<usize> {
     // Closing quotation marks and brackets belong to the sentence.
     let is_closing = |c: &char| {
@@ -100,10 +100,10 @@ fn end_of_sentence(
             '"' | '”' | '“' | '’' | '\'' | ')' | '«' | '»' | '」' | '』'
         )
     };
-    let behind = at + mark.len_utf8();
-    let closing = text[behind..].chars().take_while(is_closing);
-    let after = behind + closing.map(char::len_utf8).sum::<usize>();
-    if kept.iter().any(|&(from, to)| from < at && after <= to) {
+    let after_mark = at + mark.len_utf8();
+    let closing = text[after_mark..].chars().take_while(is_closing);
+    let after = after_mark + closing.map(char::len_utf8).sum::<usize>();
+    if enclosed.iter().any(|&(from, to)| from < at && after <= to) {
         return None;
     }
     let rest = &text[after..];
@@ -124,7 +124,7 @@ fn end_of_sentence(
         _ if next.starts_with(char::is_lowercase) => true,
         '…' => !next.is_empty() && !next.starts_with(char::is_uppercase),
         '.' if text[..at].ends_with('.') => next.starts_with(|c: char| c.is_ascii_digit()),
-        '.' => after == behind && cited == 0 && is_abbreviated(&text[start..at], next),
+        '.' => after == after_mark && cited == 0 && is_abbreviated(&text[start..at], next),
         '!' | '?' => COMPANY_ABBREVIATIONS.contains(&first_word(next).as_str()),
         _ => false,
     };
@@ -144,7 +144,9 @@ fn enclosed_ranges(text: &str) -> Vec<(usize, usize)> {
         let close = match open {
             '"' => closing_straight_mark(text, inside, previous),
             _ => {
-                let known = ENCLOSING_MARKS.iter().find(|(one, ..)| *one == open);
+                let known = ENCLOSING_MARKS
+                    .iter()
+                    .find(|(opening, ..)| *opening == open);
                 known.and_then(|(_, close, most)| {
                     let length = text[inside..].find(*close)?;
                     (length <= *most).then_some(inside + length)
@@ -177,13 +179,13 @@ fn mark_length(rest: &str) -> usize {
     loop {
         let ahead = rest[end..].trim_start();
         let skipped = rest[end..].len() - ahead.len();
-        let (close, most) = match ahead.chars().next() {
+        let (close, max_length) = match ahead.chars().next() {
             Some('[') => (']', MAX_MARK_LENGTH),
             Some('【') => ('】', MAX_MARK_LENGTH),
             Some('(') => (')', MAX_LETTERS_LENGTH),
             _ => return end,
         };
-        let Some(length) = ahead.find(close).filter(|&length| length <= most) else {
+        let Some(length) = ahead.find(close).filter(|&length| length <= max_length) else {
             return end;
         };
         let length = length + close.len_utf8();
@@ -211,7 +213,7 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
     let begins = SENTENCE_BEGINNINGS.contains(&first_word(next).as_str());
     let is_day = word.len() <= 2 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     let is_month = || {
-        MONTHS
+        MONTH_PREFIXES
             .iter()
             .any(|month| first_word(next).starts_with(month))
     };

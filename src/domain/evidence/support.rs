@@ -12,16 +12,16 @@ const MAX_PASSAGES: usize = 8;
 /// Minimum number of words of a quotation in a sentence.
 const MIN_WORDS: usize = 3;
 /// Reason for a sentence that a passage contradicts.
-const CONTRADICTED: &str = "the passage says otherwise";
+const CONTRADICTED_REASON: &str = "the passage says otherwise";
 /// Reason for a reported contradiction whose quoted words were not found.
-const QUOTE_NOT_FOUND: &str =
+const QUOTE_NOT_FOUND_REASON: &str =
     "a model says that a passage contradicts it, but the words that it quotes were not found there";
 /// Opening and closing quotation marks.
 const QUOTATION_MARKS: [(char, char); 5] =
     [('“', '”'), ('"', '"'), ('„', '“'), ('«', '»'), ('「', '」')];
 
 /// Returns the sentences of an answer with the data that needs no model: their citations and quotations.
-pub(super) fn of(plan: &Plan, answer: &str) -> Vec<SentenceSupport> {
+pub(super) fn unchecked_sentences(plan: &Plan, answer: &str) -> Vec<SentenceSupport> {
     let sentence = |text: String| {
         let cites = cited_passages(plan, &text);
         let level = match () {
@@ -86,20 +86,20 @@ pub(super) fn passage_text(plan: &Plan, number: u32) -> Option<&str> {
 
 // Whether every quotation in the sentence occurs in one of the cited passages.
 fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
-    let quotes: Vec<&str> = quotations(sentence)
+    let quotes: Vec<&str> = find_quotations(sentence)
         .into_iter()
-        .filter(|quote| ComparableText::of(quote).words().len() >= MIN_WORDS)
+        .filter(|quote| ComparableText::from_text(quote).words().len() >= MIN_WORDS)
         .collect();
     let stands = |quote: &&str| {
         let mut passages = cites
             .iter()
             .filter_map(|&number| passage_text(plan, number));
-        passages.any(|text| SearchedText::of(text).find(quote).is_some())
+        passages.any(|text| SearchedText::new(text).find(quote).is_some())
     };
     !quotes.is_empty() && quotes.iter().all(stands)
 }
 
-fn quotations(sentence: &str) -> Vec<&str> {
+fn find_quotations(sentence: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = sentence;
     while let Some((at, open)) = rest
@@ -107,7 +107,9 @@ fn quotations(sentence: &str) -> Vec<&str> {
         .find(|(_, c)| QUOTATION_MARKS.iter().any(|(open, _)| open == c))
     {
         let inside = &rest[at + open.len_utf8()..];
-        let closing = QUOTATION_MARKS.iter().filter(|(one, _)| *one == open);
+        let closing = QUOTATION_MARKS
+            .iter()
+            .filter(|(opening, _)| *opening == open);
         let end = closing.filter_map(|&(_, close)| inside.find(close)).min();
         let Some(end) = end else { break };
         found.push(&inside[..end]);
@@ -155,35 +157,39 @@ enum VerdictWeight {
     Neither,
     Entails,
     /// Reported as contradicting, but the quoted words were not found.
-    SaidToContradict,
+    Contested,
     Contradicts,
 }
 
 fn checked_verdict(
     plan: &Plan,
-    given: &JudgedVerdict,
+    verdict_given: &JudgedVerdict,
     sentence: &SentenceSupport,
 ) -> (VerdictWeight, SentenceSupport) {
     let as_found = |verdict: Entailment, quote: &str, lowered: Option<&str>| SentenceSupport {
         verdict: Some(verdict),
-        passage: (sentence.cites.contains(&given.passage)).then_some(given.passage),
+        passage: (sentence.cites.contains(&verdict_given.passage)).then_some(verdict_given.passage),
         quote: quote.to_owned(),
         lowered: lowered.map(str::to_owned),
         ..sentence.clone()
     };
     let neither = |why: Option<&str>| as_found(Entailment::Neither, "", why);
-    let cited =
-        passage_text(plan, given.passage).filter(|_| sentence.cites.contains(&given.passage));
-    let searched = SearchedText::of(cited.unwrap_or_default());
-    let found = searched.find(&given.quote);
-    match (given.verdict, found) {
+    let cited = passage_text(plan, verdict_given.passage)
+        .filter(|_| sentence.cites.contains(&verdict_given.passage));
+    let searched = SearchedText::new(cited.unwrap_or_default());
+    let found = searched.find(&verdict_given.quote);
+    match (verdict_given.verdict, found) {
         (Entailment::Neither, _) => (VerdictWeight::Neither, neither(None)),
         (Entailment::Contradicts, None) => (
-            VerdictWeight::SaidToContradict,
-            neither(Some(QUOTE_NOT_FOUND)),
+            VerdictWeight::Contested,
+            neither(Some(QUOTE_NOT_FOUND_REASON)),
         ),
         (Entailment::Contradicts, Some(found)) => {
-            let against = as_found(given.verdict, found.words, Some(CONTRADICTED));
+            let against = as_found(
+                verdict_given.verdict,
+                found.words,
+                Some(CONTRADICTED_REASON),
+            );
             (VerdictWeight::Contradicts, against)
         }
         (Entailment::Entails, None) => {
@@ -194,7 +200,7 @@ fn checked_verdict(
             Some(why) => (VerdictWeight::Neither, neither(Some(why.as_str()))),
             None => (
                 VerdictWeight::Entails,
-                as_found(given.verdict, found.words, None),
+                as_found(verdict_given.verdict, found.words, None),
             ),
         },
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::agreement::{DraftAgreement, shared_closing_answer};
-use super::prompts::{comparison, first_answers, letter_order, passage_check};
+use super::prompts::{comparison_request, first_answers, letter_order, passage_check_request};
 use super::*;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::plan::{EvidenceCall, Member};
@@ -66,7 +66,7 @@ pub(super) fn run_evidence(
         let reply = reply.map(|reply| answer(plan.evidence_stage(call), 0, &reply.to_string()));
         answers.extend(reply);
     }
-    of(plan, &answers, Some(synthesis))
+    build_map(plan, &answers, Some(synthesis))
 }
 
 /// Creates a stance as the judge reports it, for the member with this index.
@@ -126,7 +126,7 @@ fn evidence_map_keeps_only_located_quotations() {
     let texts: Vec<&str> = map.claims.iter().map(|claim| &*claim.text).collect();
     assert_eq!(texts.len(), 3, "{texts:?}");
     let ends: Vec<(char, Stance)> = (map.claims[0].stances.iter())
-        .map(|one| (one.letter, one.stance))
+        .map(|entry| (entry.letter, entry.stance))
         .collect();
     assert_eq!(
         ends,
@@ -150,7 +150,7 @@ fn evidence_map_keeps_only_located_quotations() {
     let unique: Vec<(usize, char)> = map
         .unique
         .iter()
-        .map(|one| (one.claim, one.letter))
+        .map(|entry| (entry.claim, entry.letter))
         .collect();
     // According to the judge, A makes claim 1 too.
     assert_eq!(unique, [(2, 'A')]);
@@ -219,7 +219,11 @@ fn without_a_judge_nothing_is_claimed() {
     let quoting = "It “shall end on 30 June 2027” [D1:p1]. The rent is due [D1:p2]. It may “end on 30 June 2029” [D1:p1].";
     let map = run_evidence(&plan, &DRAFTS, quoting, None, None);
     assert_eq!((map.status, map.claims.len()), (EvidenceStatus::NoJudge, 0));
-    let levels: Vec<SupportLevel> = map.sentences.iter().map(|one| one.level).collect();
+    let levels: Vec<SupportLevel> = map
+        .sentences
+        .iter()
+        .map(|sentence| sentence.level)
+        .collect();
     assert_eq!(
         levels,
         [
@@ -238,7 +242,7 @@ fn a_draft_cannot_speak_for_another() {
     let answers = [answer(0, 0, DRAFTS[0]), answer(0, 1, injected)];
     let drafts = first_answers(&plan, &answers);
     let judge: &Member = plan.evidence.judge.as_ref().expect("a judge");
-    let request = comparison(&plan, &drafts, None, judge, std::time::Duration::ZERO);
+    let request = comparison_request(&plan, &drafts, None, judge, std::time::Duration::ZERO);
     let prompt = &request.messages[1].text;
     assert_eq!(
         prompt.matches("text A n0nce").count(),
@@ -255,7 +259,11 @@ fn a_draft_cannot_speak_for_another() {
         Some(&reply),
         None,
     );
-    let stances: Vec<Stance> = map.claims[0].stances.iter().map(|one| one.stance).collect();
+    let stances: Vec<Stance> = map.claims[0]
+        .stances
+        .iter()
+        .map(|entry| entry.stance)
+        .collect();
     assert_eq!(stances, [Stance::Silent, Stance::Asserts]);
     assert!(map.consensus.is_empty());
 }
@@ -300,7 +308,8 @@ fn two_dates_are_a_contradiction_and_two_spellings_are_none() {
 fn the_checker_gets_only_cited_sentences() {
     let (plan, ..) = lease_example();
     let checker = &plan.evidence.checkers[0];
-    let asked = |answer: &str| passage_check(&plan, answer, checker, std::time::Duration::ZERO);
+    let asked =
+        |answer: &str| passage_check_request(&plan, answer, checker, std::time::Duration::ZERO);
     assert!(asked("The lease ends soon enough. It costs a lot [D9:p9].").is_none());
     let request = asked(ANSWER).expect("a question");
     let prompt = &request.messages[1].text;
@@ -321,10 +330,10 @@ fn drafts_agree_by_the_judge_or_by_their_closing_lines() {
     let mut answers: Vec<StageAnswer> = (DRAFTS.iter().enumerate())
         .map(|(member, text)| answer(0, member, text))
         .collect();
-    assert!(DraftAgreement::of(&plan, &answers).is_err());
+    assert!(DraftAgreement::from_answers(&plan, &answers).is_err());
     assert_eq!(shared_closing_answer(&plan, &answers), None);
     answers.push(answer(stage, 0, &judge.to_string()));
-    let found = DraftAgreement::of(&plan, &answers).expect("a comparison");
+    let found = DraftAgreement::from_answers(&plan, &answers).expect("a comparison");
     assert_eq!(
         (found.claims, found.shared, found.contradictions),
         (3, 0, 1)
@@ -373,12 +382,12 @@ proptest! {
             "contradictions": [{ "claim": 0, "why": claim }] });
         let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": claim }] });
         let map = run_evidence(&plan, &texts, &synthesis, Some(&judge), Some(&checker));
-        for one in map.claims.iter().flat_map(|claim| &claim.stances) {
-            let index = one.letter as usize - 'A' as usize;
-            prop_assert_eq!(one.stance == Stance::Silent, one.quote.is_empty());
-            prop_assert!(drafts[index].contains(&one.quote), "{:?} is not in {:?}", one.quote, drafts[index]);
+        for entry in map.claims.iter().flat_map(|claim| &claim.stances) {
+            let index = entry.letter as usize - 'A' as usize;
+            prop_assert_eq!(entry.stance == Stance::Silent, entry.quote.is_empty());
+            prop_assert!(drafts[index].contains(&entry.quote), "{:?} is not in {:?}", entry.quote, drafts[index]);
         }
-        for side in map.contradictions.iter().flat_map(|one| &one.sides) {
+        for side in map.contradictions.iter().flat_map(|entry| &entry.sides) {
             prop_assert!(!side.quote.is_empty());
         }
         for sentence in &map.sentences {

@@ -32,10 +32,10 @@ pub(super) struct FoundQuote<'a> {
 }
 
 impl<'a> SearchedText<'a> {
-    pub fn of(text: &'a str) -> Self {
+    pub fn new(text: &'a str) -> Self {
         Self {
             text,
-            words: ComparableText::of(text),
+            words: ComparableText::from_text(text),
         }
     }
 
@@ -52,11 +52,11 @@ impl<'a> SearchedText<'a> {
         let words = self.text.get(start..end)?;
         let before = self.text.get(..start)?.rfind(CLAUSE_END_MARKS);
         let begin = before.map_or(0, |at| self.text.ceil_char_boundary(at + 1));
-        let behind = self.text.get(end..)?.find(CLAUSE_END_MARKS);
+        let clause_end = self.text.get(end..)?.find(CLAUSE_END_MARKS);
         let clause = self
             .text
-            .get(begin..behind.map_or(self.text.len(), |at| end + at))?;
-        let context = QuoteContext::of(self.text, start, end);
+            .get(begin..clause_end.map_or(self.text.len(), |at| end + at))?;
+        let context = QuoteContext::new(self.text, start, end);
         Some(FoundQuote {
             words,
             clause,
@@ -86,7 +86,7 @@ impl FoundQuote<'_> {
 }
 
 fn has_enough_words(quote: &str) -> bool {
-    let quote = ComparableText::of(quote);
+    let quote = ComparableText::from_text(quote);
     let words = || quote.words().iter().filter(|word| !word.is_symbol);
     words().count() >= MIN_WORDS || words().any(|word| word.is_figure())
 }
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn only_words_that_stand_there_in_one_piece_are_found() {
-        let text = SearchedText::of(TEXT);
+        let text = SearchedText::new(TEXT);
         for (quote, expected) in [
             ("ends on 30 June 2027", Some("ends on 30 June 2027")),
             ("“Ends on 30 june 2027”", Some("ends on 30 June 2027")),
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_quotation_that_leaves_a_negation_out_is_turned() {
-        let text = SearchedText::of(
+        let text = SearchedText::new(
             "Nobody has the right to sublet the flat. It may be painted in white.",
         );
         let is_turned = |quote: &str| text.find(quote).expect(quote).is_negated();

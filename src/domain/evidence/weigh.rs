@@ -20,22 +20,22 @@ pub(super) fn weigh_support(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
         ..
     } = map;
     let is_free = |claim: usize| {
-        let is_listed = contradictions.iter().any(|one| one.claim == claim);
+        let is_listed = contradictions.iter().any(|entry| entry.claim == claim);
         !is_listed && !is_reported_for(unverified, claim, &claims[claim].text)
     };
     for (at, sentence) in sentences.iter_mut().enumerate() {
-        let linked = || placed.iter().filter(|one| one.sentence == Some(at));
-        sentence.disputed = linked().any(|one| is_denied(one, claims, &sentence.text))
+        let linked = || placed.iter().filter(|entry| entry.sentence == Some(at));
+        sentence.disputed = linked().any(|entry| is_denied(entry, claims, &sentence.text))
             || is_contested(contradictions, claims, &sentence.text);
-        let is_clean = linked().all(|one| match one.claim {
-            Some(claim) => one.is_asserted && is_free(claim),
-            None => !one.is_contested(),
+        let is_clean = linked().all(|entry| match entry.claim {
+            Some(claim) => entry.is_asserted && is_free(claim),
+            None => !entry.is_contested(),
         });
-        let mut reported = unverified.iter().filter(|one| !one.point.is_empty());
+        let mut reported = unverified.iter().filter(|entry| !entry.point.is_empty());
         let is_clean =
-            is_clean && !reported.any(|one| carries_sentence(&one.point, &sentence.text));
+            is_clean && !reported.any(|entry| carries_sentence(&entry.point, &sentence.text));
         let made: Vec<&EvidenceClaim> = linked()
-            .filter_map(|one| one.claim)
+            .filter_map(|entry| entry.claim)
             .map(|claim| &claims[claim])
             .collect();
         if sentence.level != SupportLevel::Supported || made.is_empty() || sentence.disputed {
@@ -59,11 +59,11 @@ pub(super) fn weigh_support(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
 
 // Whether a member denies the sentence: either the sentence makes the denied claim, or the words of the denial
 // conflict with the sentence.
-fn is_denied(one: &PlacedClaim<'_>, claims: &[EvidenceClaim], sentence: &str) -> bool {
-    let stances = one.claim.map_or(&[][..], |claim| &claims[claim].stances);
+fn is_denied(entry: &PlacedClaim<'_>, claims: &[EvidenceClaim], sentence: &str) -> bool {
+    let stances = entry.claim.map_or(&[][..], |claim| &claims[claim].stances);
     stances.iter().any(|stance| {
         let denies = stance.stance == Stance::Denies;
-        denies && (one.is_asserted || objection(sentence, &stance.quote).is_some())
+        denies && (entry.is_asserted || objection(sentence, &stance.quote).is_some())
     })
 }
 
@@ -74,13 +74,13 @@ fn is_contested(
     claims: &[EvidenceClaim],
     sentence: &str,
 ) -> bool {
-    let is_side = |one: &ClaimContradiction| {
-        let mut sides = one.sides.iter();
+    let is_side = |item: &ClaimContradiction| {
+        let mut sides = item.sides.iter();
         sides.any(|side| carries_sentence(&side.quote, sentence))
     };
     let is_denied = |claim: &EvidenceClaim| {
         let mut stances = claim.stances.iter();
-        stances.any(|one| one.stance == Stance::Denies) && carries_sentence(&claim.text, sentence)
+        stances.any(|item| item.stance == Stance::Denies) && carries_sentence(&claim.text, sentence)
     };
     contradictions.iter().any(is_side) || claims.iter().any(is_denied)
 }
@@ -104,10 +104,10 @@ fn opposing_member(
         own.any(|stance| stance.letter == letter && supports(stance))
     };
     let others = claims.iter().flat_map(|claim| &claim.stances);
-    let mut others = others.filter(|one| !one.quote.is_empty() && !is_supporter(one.letter));
-    others.find_map(|one| {
-        let why = conflict(sentence, &one.quote)?;
-        Some(format!("member {} differs: {why}", one.letter))
+    let mut others = others.filter(|item| !item.quote.is_empty() && !is_supporter(item.letter));
+    others.find_map(|item| {
+        let why = conflict(sentence, &item.quote)?;
+        Some(format!("member {} differs: {why}", item.letter))
     })
 }
 
@@ -122,12 +122,12 @@ fn agreeing_models(made: &[&EvidenceClaim], sentence: &str) -> Result<usize, Str
     for member in 0..members {
         let stances = made.iter().filter_map(|claim| claim.stances.get(member));
         let asserting: Vec<_> = stances
-            .filter(|one| one.stance == Stance::Asserts)
+            .filter(|entry| entry.stance == Stance::Asserts)
             .collect();
         if asserting.len() < made.len() {
             continue;
         }
-        let quotes: Vec<&str> = asserting.iter().map(|one| one.quote.as_str()).collect();
+        let quotes: Vec<&str> = asserting.iter().map(|entry| entry.quote.as_str()).collect();
         match objection(sentence, &quotes.join(". ")) {
             None => drop(models.insert(model_of(&asserting[0].model))),
             Some(objection) => why = Some(objection),

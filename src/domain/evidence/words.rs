@@ -266,11 +266,11 @@ const DIRECTION_WORDS: &[(&[&str], &[&str])] = &[
 /// Returns the index of a word's pair of directions, and whether it is the first of the two.
 pub(super) fn direction(word: &str) -> Option<(usize, bool)> {
     let mut pairs = DIRECTION_WORDS.iter().enumerate();
-    pairs.find_map(|(index, (one, other))| {
-        if one.contains(&word) {
+    pairs.find_map(|(index, (left, right))| {
+        if left.contains(&word) {
             return Some((index, true));
         }
-        other.contains(&word).then_some((index, false))
+        right.contains(&word).then_some((index, false))
     })
 }
 
@@ -375,7 +375,7 @@ pub(super) fn date_word(word: &str, is_name: bool) -> Option<usize> {
     DATE_WORDS.iter().position(|names| names.contains(&word))
 }
 
-/// Words without any content of their own.
+/// Function words, which carry no content.
 const FUNCTION_WORDS: &[&str] = &[
     "a", "an", "the", "this", "that", "these", "those", "it", "its", "he", "she", "they", "their",
     "his", "her", "we", "our", "you", "your", "i", "of", "to", "in", "on", "at", "by", "for",
@@ -390,7 +390,7 @@ const FUNCTION_WORDS: &[&str] = &[
 ];
 
 /// Whether a word carries content: it is not a function word, quantifier, modal verb, or negation.
-pub(super) fn is_content(word: &str) -> bool {
+pub(super) fn is_content_word(word: &str) -> bool {
     !FUNCTION_WORDS.contains(&word) && word_class(word).is_none() && !is_negation(word)
 }
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::pairwise::Preferred;
-use crate::domain::statistics::agreement::{Weight, cohen_kappa};
+use crate::domain::statistics::agreement::{DisagreementWeighting, cohen_kappa};
 use crate::domain::statistics::paired::percentile_interval;
 use crate::domain::statistics::random::Random;
 
@@ -38,13 +38,13 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
         .iter()
         .map(|&(a, b)| (preference_rank(a), preference_rank(b)))
         .collect();
-    let kappa_of = |pairs: &[(usize, usize)]| cohen_kappa(pairs, 3, Weight::Linear);
+    let kappa_of = |pairs: &[(usize, usize)]| cohen_kappa(pairs, 3, DisagreementWeighting::Linear);
     let labels = pairs.len();
     let found = kappa_of(&numbers);
     let trusted = found
         .filter(|_| labels >= MIN_LABELS)
         .map(|kappa| kappa >= MIN_KAPPA);
-    let differ = pairs.iter().filter(|(one, other)| one != other).count();
+    let differ = pairs.iter().filter(|(left, right)| left != right).count();
     Calibration {
         labels,
         kappa: found,
@@ -90,11 +90,11 @@ fn interval(
     if pairs.len() < 2 {
         return None;
     }
-    let mut chance = Random::new(pairs.len() as u64);
+    let mut random = Random::new(pairs.len() as u64);
     let mut drawn: Vec<f64> = (0..RESAMPLES)
         .filter_map(|_| {
             let again: Vec<_> = (0..pairs.len())
-                .map(|_| pairs[chance.below(pairs.len())])
+                .map(|_| pairs[random.below(pairs.len())])
                 .collect();
             kappa_of(&again)
         })
@@ -130,14 +130,14 @@ mod tests {
 
     /// Simulates a judge that is right with the given probability and answers randomly otherwise.
     fn judged(labels: usize, right: f64) -> Calibration {
-        let mut chance = Random::new(5);
+        let mut random = Random::new(5);
         let all = [First, Neither, Second];
         let pairs: Vec<_> = (0..labels)
             .map(|_| {
-                let person = all[chance.below(3)];
-                let judge = match chance.next_unit() < right {
+                let person = all[random.below(3)];
+                let judge = match random.next_unit() < right {
                     true => person,
-                    false => all[chance.below(3)],
+                    false => all[random.below(3)],
                 };
                 (person, judge)
             })
@@ -165,12 +165,12 @@ mod tests {
     fn a_conclusion_from_scores_that_are_not_trusted_says_so() {
         let found = calibrate(&[(First, Second); 24]);
         assert_eq!((found.trusted, found.interval), (Some(false), None));
-        let words =
-            found.qualify_conclusion("model p/b is better than the first setting.".to_owned());
+        let words = found
+            .qualify_conclusion("model p/b is better than the first configuration.".to_owned());
         assert_eq!(
             words,
             "Not trusted, because the scores agree poorly with your judgments on 24 pairs (\u{3ba} 0.00): model p/b is \
-             better than the first setting."
+             better than the first configuration."
         );
         let trusted = judged(300, 0.8);
         assert_eq!(trusted.qualify_conclusion("It is.".to_owned()), "It is.");

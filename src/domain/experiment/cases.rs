@@ -192,9 +192,9 @@ fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
-        Value::Array(list) if list.iter().any(|one| one["content"].is_string()) => {
-            let said = list.iter().filter(|one| one["role"] != "assistant");
-            let texts = said.filter_map(|one| one["content"].as_str());
+        Value::Array(list) if list.iter().any(|message| message["content"].is_string()) => {
+            let prompts = list.iter().filter(|message| message["role"] != "assistant");
+            let texts = prompts.filter_map(|message| message["content"].as_str());
             texts.collect::<Vec<_>>().join("\n\n")
         }
         Value::Array(list) => list.first().map(text_of).unwrap_or_default(),

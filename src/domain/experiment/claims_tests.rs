@@ -6,8 +6,8 @@ use crate::domain::experiment::report::mean_interval;
 
 /// Scores of configurations that are right at these rates, independently.
 fn yes_or_no_scores(rates: &[f64], cases: usize, seed: u64) -> Vec<Vec<f64>> {
-    let mut chance = Random::new(seed);
-    let mut score = |rate: f64| f64::from(u8::from(chance.next_unit() < rate));
+    let mut random = Random::new(seed);
+    let mut score = |rate: f64| f64::from(u8::from(random.next_unit() < rate));
     let rows = rates
         .iter()
         .map(|&rate| (0..cases).map(|_| score(rate)).collect());
@@ -52,9 +52,9 @@ fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
 fn the_rest_of_the_budget_is_spent_on_unused_cases() {
     let scores = yes_or_no_scores(&[0.6, 0.62, 0.61, 0.6], 400, 3);
     let (race, verdict) = run_race(scores, 240, 3);
-    let (order, held) = race.race_and_holdout_cases();
+    let (order, holdout) = race.race_and_holdout_cases();
     let depth = |arm| race.values(arm, order.len()).len();
-    assert!(held.len() > 60 && order.len() + held.len() == 400);
+    assert!(holdout.len() > 60 && order.len() + holdout.len() == 400);
     assert!((0..4).all(|arm| depth(arm) <= order.len()));
     if verdict.leader != 0 {
         let compared = verdict.difference.expect("tested").cases;
@@ -70,14 +70,14 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
     for graded in [false, true] {
         let (mut covered, mut all, mut width) = (0.0, 0.0, 0.0);
         for seed in 0..150 {
-            let mut chance = Random::new(seed ^ 0xC0);
-            let worth: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * chance.next_normal()).collect();
+            let mut random = Random::new(seed ^ 0xC0);
+            let worth: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * random.next_normal()).collect();
             let scores = match graded {
                 false => yes_or_no_scores(&worth, 120, seed),
                 true => {
-                    let hard: Vec<f64> = (0..120).map(|_| 0.1 * chance.next_normal()).collect();
+                    let hard: Vec<f64> = (0..120).map(|_| 0.1 * random.next_normal()).collect();
                     let mut score =
-                        |worth: f64, hard: f64| worth + hard + 0.12 * chance.next_normal();
+                        |worth: f64, hard: f64| worth + hard + 0.12 * random.next_normal();
                     let rows = worth.iter().map(|&worth| {
                         let row = hard.iter().map(|&hard| score(worth, hard).clamp(0.0, 1.0));
                         row.collect()
@@ -105,15 +105,15 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
 #[test]
 fn the_stated_difference_is_detected_at_the_stated_rate() {
     const RUNS: u64 = 400;
-    let told = power::of(ScoreKind::YesNo, 60);
-    let difference = told.difference.expect("enough cases");
+    let stated = power::comparison_power(ScoreKind::YesNo, 60);
+    let difference = stated.difference.expect("enough cases");
     let rates = [0.5 - difference / 2.0, 0.5 + difference / 2.0];
     let found = (0..RUNS).filter(|&seed| {
         let (_, verdict) = run_race(yes_or_no_scores(&rates, 60, seed), 120, seed);
         verdict.finding == HoldoutFinding::Better
     });
     let rate = found.count() as f64 / RUNS as f64;
-    assert!((rate - told.power).abs() < 0.06, "{difference}: {rate}");
+    assert!((rate - stated.power).abs() < 0.06, "{difference}: {rate}");
 }
 
 /// Of two equal configurations, one is called better in at most 5% of races, however often the race is observed.

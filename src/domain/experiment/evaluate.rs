@@ -14,9 +14,9 @@ use crate::domain::answer_value::{AnswerReader, AnswerValue, fold_text, last_sta
 use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
-const MAX_PATTERN: usize = 4 * 1024;
+const MAX_PATTERN_BYTES: usize = 4 * 1024;
 /// Maximum size of a compiled regular expression in bytes.
-const MAX_PROGRAM: usize = 256 * 1024;
+const MAX_PROGRAM_BYTES: usize = 256 * 1024;
 /// Maximum number of words of a text used for similarity.
 const MAX_WORDS: usize = 2_000;
 
@@ -78,7 +78,7 @@ impl Evaluator {
             Self::Regex {
                 pattern: Some(pattern),
             } => {
-                compile(pattern).map_err(ExperimentError::Evaluator)?;
+                compile_pattern(pattern).map_err(ExperimentError::Evaluator)?;
                 false
             }
             Self::Schema { schema, compiled } => {
@@ -109,7 +109,7 @@ impl Evaluator {
                     return error("the expected answer is not a letter");
                 }
                 Self::Regex { .. } => {
-                    compile(expected).map_err(|why| {
+                    compile_pattern(expected).map_err(|why| {
                         ExperimentError::Evaluator(format!("case {}: {why}", place + 1))
                     })?;
                 }
@@ -132,7 +132,7 @@ impl Evaluator {
                     .into_iter()
                     .any(is_near)
             }
-            Self::Regex { pattern } => compile(pattern.as_deref().unwrap_or(expected))
+            Self::Regex { pattern } => compile_pattern(pattern.as_deref().unwrap_or(expected))
                 .is_ok_and(|pattern| pattern.is_match(answer)),
             Self::Schema { schema, compiled } => schema::find_json(answer)
                 .is_some_and(|value| compiled.validate(schema, &value).is_ok()),
@@ -146,11 +146,13 @@ impl Evaluator {
     }
 }
 
-fn compile(pattern: &str) -> Result<Regex, String> {
-    if pattern.len() > MAX_PATTERN {
+fn compile_pattern(pattern: &str) -> Result<Regex, String> {
+    if pattern.len() > MAX_PATTERN_BYTES {
         return Err("the pattern is longer than 4 KiB".to_owned());
     }
-    let built = RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build();
+    let built = RegexBuilder::new(pattern)
+        .size_limit(MAX_PROGRAM_BYTES)
+        .build();
     built.map_err(|error| format!("invalid regular expression: {error}"))
 }
 
@@ -174,7 +176,7 @@ fn is_exact(case: &Case, answer: &str, expected: &str) -> bool {
     match (value(answer), value(expected)) {
         (Some(ours), Some(theirs)) => {
             let is_about =
-                |value: &AnswerValue| value.quantity().is_some_and(|one| one.is_approximate);
+                |value: &AnswerValue| value.quantity().is_some_and(|amount| amount.is_approximate);
             ours.has_same_value(&theirs) && is_about(&ours) == is_about(&theirs)
         }
         _ => exact_text(answer) == exact_text(expected),
@@ -231,7 +233,7 @@ fn option_of(case: &Case, text: &str) -> Option<char> {
 
 /// Returns the larger of token F1 and ROUGE-L, both harmonic means of precision and recall.
 fn word_overlap(answer: &str, expected: &str) -> f64 {
-    let (ours, theirs) = (words(answer), words(expected));
+    let (ours, theirs) = (similarity_words(answer), similarity_words(expected));
     if ours.is_empty() || theirs.is_empty() {
         return 0.0;
     }
@@ -250,7 +252,7 @@ fn word_overlap(answer: &str, expected: &str) -> f64 {
     harmonic(shared).max(harmonic(longest_common_subsequence(&ours, &theirs)))
 }
 
-fn words(text: &str) -> Vec<String> {
+fn similarity_words(text: &str) -> Vec<String> {
     let words = text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty());

@@ -32,14 +32,15 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
         "error",
     ]);
     let mut out = head.join(",") + "\r\n";
-    for one in evaluations {
-        let (Some(outcome), Some(case)) = (one.outcome, cases.get(one.trial.case)) else {
+    for evaluation in evaluations {
+        let (Some(outcome), Some(case)) = (evaluation.outcome, cases.get(evaluation.trial.case))
+        else {
             continue;
         };
-        let Some(arm) = experiment.design.arms.get(one.trial.arm) else {
+        let Some(arm) = experiment.design.arms.get(evaluation.trial.arm) else {
             continue;
         };
-        let mut row = vec![one.trial.arm.to_string()];
+        let mut row = vec![evaluation.trial.arm.to_string()];
         let space = &experiment.spec.space;
         row.extend(dials.iter().map(|&dial| match space.value(arm, dial) {
             None => String::new(),
@@ -47,7 +48,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
             Some(other) => other.to_string(),
         }));
         row.extend([
-            one.trial.case.to_string(),
+            evaluation.trial.case.to_string(),
             case.prompt.clone(),
             case.expected.clone().unwrap_or_default(),
             case.label.clone().unwrap_or_default(),
@@ -55,7 +56,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
             format!("{:.6}", outcome.cost.dollars()),
             outcome.tokens.to_string(),
             outcome.latency_ms.to_string(),
-            one.error.clone().unwrap_or_default(),
+            evaluation.error.clone().unwrap_or_default(),
         ]);
         let cells: Vec<String> = row.iter().map(|text| csv_cell(text)).collect();
         out += &cells.join(",");
@@ -71,7 +72,7 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
     let _ = writeln!(out, "# {}\n\n{}\n", spec.name, report.sentence);
     let _ = writeln!(
         out,
-        "*{} settings, {} cases, {} · {}*\n",
+        "*{} configurations, {} cases, {} · {}*\n",
         experiment.design.arms.len(),
         cases.len(),
         experiment.state.as_str(),
@@ -83,13 +84,13 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
     };
     let _ = write!(
         out,
-        "## Leaderboard\n\n| | setting | {mean} | 95 % | cases | $ per case | s per case | status |\n|--:|---|--:|---|--:|--:|--:|---|\n"
+        "## Leaderboard\n\n| | configuration | {mean} | 95 % | cases | $ per case | s per case | status |\n|--:|---|--:|---|--:|--:|--:|---|\n"
     );
     for (rank, row) in report.leaderboard.iter().enumerate() {
         out += &row_line(experiment, report, rank + 1, row);
     }
-    out += "\nThe intervals cover the true mean in 95 of 100 settings. \"Set aside\" \
-            means dropped when only some settings could continue, not shown to be worse.\n";
+    out += "\nThe intervals cover the true mean in 95 of 100 configurations. \"Set aside\" \
+            means dropped when only some configurations could continue, not shown to be worse.\n";
     if !report.sensitivity.is_empty() {
         out += "\n## Sensitivity\n\n| parameter | share of variation | value | mean | 95 % |\n|---|--:|---|--:|---|\n";
     }
@@ -120,7 +121,7 @@ fn row_line(
     if row.place == report.current {
         name += match experiment.spec.baseline() {
             Baseline::Current => " (in use)",
-            Baseline::First => " (the first setting)",
+            Baseline::First => " (the first configuration)",
         };
     }
     let number = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());

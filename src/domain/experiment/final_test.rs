@@ -38,11 +38,11 @@ pub enum FinalTest {
 
 impl FinalTest {
     /// Chooses the test for these differences.
-    fn of(differences: &[f64]) -> Self {
+    fn for_differences(differences: &[f64]) -> Self {
         let mut sizes = differences
             .iter()
-            .map(|one| one.abs())
-            .filter(|&one| one > 0.0);
+            .map(|difference| difference.abs())
+            .filter(|&difference| difference > 0.0);
         let first = sizes.next();
         match sizes.all(|size| first.is_some_and(|first| (size - first).abs() < 1e-9)) {
             true => Self::Sign,
@@ -59,7 +59,9 @@ pub(super) fn next_check(cases: usize) -> usize {
 /// Whether the comparison is decided before its last case.
 pub(super) fn is_decided(differences: &[f64]) -> bool {
     let mut test = BettingTest::default();
-    differences.iter().for_each(|&one| test.add(one));
+    differences
+        .iter()
+        .for_each(|&difference| test.add(difference));
     test.p_value() <= EARLY_LEVEL
 }
 
@@ -73,7 +75,9 @@ pub(super) fn compare(
         return (HoldoutFinding::NotTested, None);
     };
     let mut test = BettingTest::default();
-    differences.iter().for_each(|&one| test.add(one));
+    differences
+        .iter()
+        .for_each(|&difference| test.add(difference));
     if test.p_value() <= EARLY_LEVEL || !planned {
         found.p = (test.p_value() * SIGNIFICANCE_LEVEL / EARLY_LEVEL).min(1.0);
         found.interval = betting::interval(differences, (-1.0, 1.0), SIGNIFICANCE_LEVEL);
@@ -97,14 +101,14 @@ pub(super) fn compare(
 pub(super) fn finds_better(differences: &[f64]) -> bool {
     let mut test = BettingTest::default();
     let mut check = next_check(0);
-    for (place, &one) in differences.iter().enumerate() {
+    for (place, &difference) in differences.iter().enumerate() {
         if place == check {
             if test.p_value() <= EARLY_LEVEL {
                 return paired::mean(&differences[..place]) > 0.0;
             }
             check = next_check(place);
         }
-        test.add(one);
+        test.add(difference);
     }
     let p = match test.p_value() {
         p if p <= EARLY_LEVEL => 0.0,
@@ -124,7 +128,7 @@ pub(super) fn final_p_value(differences: &[f64]) -> f64 {
     let downs = differences.iter().filter(|&&d| d < 0.0).count() as u64;
     let sign = || proportions::sign_test(ups, downs);
     let student = || paired::paired_t_test_p_value(differences);
-    match FinalTest::of(differences) {
+    match FinalTest::for_differences(differences) {
         FinalTest::Sign => sign(),
         // If few cases differ, Student's t underestimates the variance.
         FinalTest::Student if differences.len() <= MAX_FLIPPED_CASES => match student() {
@@ -168,7 +172,11 @@ mod tests {
             (vec![0.0, 0.0], FinalTest::Sign),
             (vec![0.3, -0.1], FinalTest::Student),
         ] {
-            assert_eq!(FinalTest::of(&differences), test, "{differences:?}");
+            assert_eq!(
+                FinalTest::for_differences(&differences),
+                test,
+                "{differences:?}"
+            );
         }
     }
 
@@ -207,13 +215,13 @@ mod tests {
     #[test]
     fn equal_configurations_differ_significantly_in_at_most_5_percent() {
         const SIMULATED_RUNS: usize = 2_000;
-        let mut chance = Random::new(41);
+        let mut random = Random::new(41);
         for cases in [20, 90] {
             let [mut yes_or_no, mut graded] = [0, 0];
             for _ in 0..SIMULATED_RUNS {
-                let sign = |chance: &mut Random| [-1.0, 0.0, 0.0, 1.0][chance.below(4)];
-                let signs: Vec<f64> = (0..cases).map(|_| sign(&mut chance)).collect();
-                let marks: Vec<f64> = (0..cases).map(|_| 0.25 * chance.next_normal()).collect();
+                let sign = |random: &mut Random| [-1.0, 0.0, 0.0, 1.0][random.below(4)];
+                let signs: Vec<f64> = (0..cases).map(|_| sign(&mut random)).collect();
+                let marks: Vec<f64> = (0..cases).map(|_| 0.25 * random.next_normal()).collect();
                 // A significant result in either direction is an error.
                 let both = |one: &[f64]| {
                     let other: Vec<f64> = one.iter().map(|value| -value).collect();

@@ -20,8 +20,8 @@ const MANY_SCORES: usize = 8;
 /// (yes-or-no scores) or a betting interval; with more, Wilson's or Student's.
 pub fn mean_interval(values: &[f64]) -> (f64, f64) {
     let is_few = values.len() < MANY_SCORES;
-    if values.iter().all(|&one| one == 0.0 || one == 1.0) {
-        let hits = values.iter().filter(|&&one| one == 1.0).count() as u64;
+    if values.iter().all(|&value| value == 0.0 || value == 1.0) {
+        let hits = values.iter().filter(|&&value| value == 1.0).count() as u64;
         let rate = match is_few {
             true => proportions::blaker_interval,
             false => proportions::wilson_interval,
@@ -66,7 +66,8 @@ pub(super) fn agree_with_test(
 /// For other sizes, a larger one may be missing from the sample.
 fn common_size(differences: &[f64]) -> Option<f64> {
     let is = |size: f64| {
-        let fits = |one: &f64| one.abs() < 1e-9 || (one.abs() - size).abs() < 1e-9;
+        let fits =
+            |difference: &f64| difference.abs() < 1e-9 || (difference.abs() - size).abs() < 1e-9;
         differences.iter().all(fits)
     };
     [1.0, 0.5].into_iter().find(|&size| is(size))
@@ -76,11 +77,17 @@ fn common_size(differences: &[f64]) -> Option<f64> {
 /// these, each with its exact interval (Clopper and Pearson 1934).
 fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
     let cases = differences.len() as u64;
-    let ups = differences.iter().filter(|&&one| one > 1e-9).count() as u64;
-    let downs = differences.iter().filter(|&&one| one < -1e-9).count() as u64;
+    let ups = differences
+        .iter()
+        .filter(|&&difference| difference > 1e-9)
+        .count() as u64;
+    let downs = differences
+        .iter()
+        .filter(|&&difference| difference < -1e-9)
+        .count() as u64;
     if ups + downs == 0 {
-        let (_, most) = proportions::clopper_pearson_interval(0, cases, 1.0 - ERROR_RATE);
-        return (-size * most, size * most);
+        let (_, max_rate) = proportions::clopper_pearson_interval(0, cases, 1.0 - ERROR_RATE);
+        return (-size * max_rate, size * max_rate);
     }
     let differ = proportions::clopper_pearson_interval(
         ups + downs,

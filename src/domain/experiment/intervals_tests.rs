@@ -13,7 +13,11 @@ const SIMULATED_RUNS: usize = 2_000;
 struct KnownIntervals(HashMap<Vec<u64>, (f64, f64)>);
 
 impl KnownIntervals {
-    fn of(&mut self, values: &[f64], interval: impl Fn(&[f64]) -> (f64, f64)) -> (f64, f64) {
+    fn get_or_compute(
+        &mut self,
+        values: &[f64],
+        interval: impl Fn(&[f64]) -> (f64, f64),
+    ) -> (f64, f64) {
         let mut key: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
         key.sort_unstable();
         *self.0.entry(key).or_insert_with(|| interval(values))
@@ -21,9 +25,9 @@ impl KnownIntervals {
 }
 
 /// Draws a value from the numbered distribution, and returns it with the mean.
-fn difference(kind: usize, chance: &mut Random) -> f64 {
-    let unit = chance.next_unit();
-    let sign = if chance.next_unit() < 0.5 { -1.0 } else { 1.0 };
+fn difference(kind: usize, random: &mut Random) -> f64 {
+    let unit = random.next_unit();
+    let sign = if random.next_unit() < 0.5 { -1.0 } else { 1.0 };
     match kind {
         // Two equal configurations, each case won by one at random.
         0 => sign,
@@ -40,7 +44,7 @@ fn difference(kind: usize, chance: &mut Random) -> f64 {
         // Graded and rarely much worse.
         6 if unit < 0.1 => -0.9,
         6 => 0.1,
-        _ => (0.2 * chance.next_normal()).clamp(-1.0, 1.0),
+        _ => (0.2 * random.next_normal()).clamp(-1.0, 1.0),
     }
 }
 
@@ -55,12 +59,12 @@ const TRUE_MEANS: [f64; 8] = [0.0, 0.0, 0.0, 1.0, 0.3, 0.0, 0.0, 0.0];
 fn differences_are_covered_at_every_number_of_cases() {
     for cases in 1..=12 {
         for (kind, mean) in TRUE_MEANS.into_iter().enumerate() {
-            let mut chance = Random::new(61 + cases as u64);
+            let mut random = Random::new(61 + cases as u64);
             let mut known = KnownIntervals::default();
             let covered = (0..SIMULATED_RUNS).filter(|_| {
-                let values: Vec<f64> = (0..cases).map(|_| difference(kind, &mut chance)).collect();
+                let values: Vec<f64> = (0..cases).map(|_| difference(kind, &mut random)).collect();
                 let (from, to) = match kind <= LAST_EQUAL_SIZE_KIND {
-                    true => known.of(&values, difference_interval),
+                    true => known.get_or_compute(&values, difference_interval),
                     false => difference_interval(&values),
                 };
                 (from - 1e-9..=to + 1e-9).contains(&mean)
@@ -77,10 +81,10 @@ fn differences_are_covered_at_every_number_of_cases() {
 fn interval_and_finding_agree_at_every_number_of_cases() {
     for cases in [2, 3, 4, 5, 6, 8, 12, 31] {
         for (kind, mean) in TRUE_MEANS.into_iter().enumerate() {
-            let mut chance = Random::new(71 + cases as u64);
+            let mut random = Random::new(71 + cases as u64);
             let mut wrong = 0;
             for _ in 0..400 {
-                let values: Vec<f64> = (0..cases).map(|_| difference(kind, &mut chance)).collect();
+                let values: Vec<f64> = (0..cases).map(|_| difference(kind, &mut random)).collect();
                 let (finding, found) = final_test::compare(&values, true);
                 let found = found.expect("at least two cases");
                 let (from, to) = found.interval;
@@ -124,10 +128,10 @@ fn means_of_few_cases_are_covered() {
     for cases in 1..8 {
         for rate in [0.03, 0.17, 0.5, 0.83, 0.97] {
             for graded in [false, true] {
-                let mut chance = Random::new(81 + cases as u64);
+                let mut random = Random::new(81 + cases as u64);
                 let mut known = KnownIntervals::default();
                 let covered = (0..SIMULATED_RUNS).filter(|_| {
-                    let score = |_| match chance.next_unit() < rate {
+                    let score = |_| match random.next_unit() < rate {
                         true if graded => 0.9,
                         true => 1.0,
                         false => 0.0,
@@ -135,7 +139,7 @@ fn means_of_few_cases_are_covered() {
                     let values: Vec<f64> = (0..cases).map(score).collect();
                     let (from, to) = match graded {
                         true => mean_interval(&values),
-                        false => known.of(&values, mean_interval),
+                        false => known.get_or_compute(&values, mean_interval),
                     };
                     let mean = if graded { 0.9 * rate } else { rate };
                     from <= mean && mean <= to

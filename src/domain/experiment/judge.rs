@@ -21,21 +21,21 @@ pub(super) struct Ranking {
 }
 
 /// Returns the mean value of a configuration over the first `cases` cases.
-pub(super) fn mean_of(seen: &Observations, arm: usize, cases: usize) -> f64 {
-    paired::mean(&seen.values(arm, cases))
+pub(super) fn mean_of(observations: &Observations, arm: usize, cases: usize) -> f64 {
+    paired::mean(&observations.values(arm, cases))
 }
 
 /// Ranks configurations evaluated on the same cases. The probability that the best one is eliminated is at
 /// most the design's `wrong` over all looks, split evenly over the `comparisons` (Bonferroni).
-pub(super) fn rank(
-    seen: &Observations,
+pub(super) fn rank_configurations(
+    observations: &Observations,
     arms: &[usize],
     cases: usize,
     comparisons: usize,
 ) -> Ranking {
-    let design = &seen.design;
-    let mean = |&arm: &usize| mean_of(seen, arm, cases);
-    let levels = quality_estimates::estimate_quality(seen, arms)
+    let design = &observations.design;
+    let mean = |&arm: &usize| mean_of(observations, arm, cases);
+    let levels = quality_estimates::estimate_quality(observations, arms)
         .unwrap_or_else(|| arms.iter().map(mean).collect());
     // Rounded so that floating-point noise counts as a tie.
     let rounded = levels.into_iter().map(|level| (level * 1e9).round());
@@ -54,11 +54,11 @@ pub(super) fn rank(
             beaten: Vec::new(),
         };
     };
-    let best = seen.values(leader, cases);
+    let best = observations.values(leader, cases);
     let wrong = design.wrong / comparisons as f64;
     let range = (-1.0, 1.0);
     let beaten = others.iter().filter_map(|&arm| {
-        let differences = score_differences(&seen.values(arm, cases), &best);
+        let differences = score_differences(&observations.values(arm, cases), &best);
         // One-sided: only the upper end counts.
         betting::is_below(&differences, range, -design.indifference, wrong).then(|| {
             let elimination = Elimination {
@@ -85,32 +85,39 @@ pub(super) struct Outlook {
 }
 
 /// Estimates the outlook by bootstrap. `None` with too few cases.
-pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> Option<Outlook> {
+pub(super) fn outlook(
+    observations: &Observations,
+    ranking: &[usize],
+    cases: usize,
+) -> Option<Outlook> {
     if cases < MIN_CASES {
         return None;
     }
-    let design = &seen.design;
-    let values: Vec<Vec<f64>> = ranking.iter().map(|&arm| seen.values(arm, cases)).collect();
-    let mut chance = Random::new(design.seed ^ cases as u64);
-    let (mut held, mut gain) = (0, 0.0);
+    let design = &observations.design;
+    let values: Vec<Vec<f64>> = ranking
+        .iter()
+        .map(|&arm| observations.values(arm, cases))
+        .collect();
+    let mut random = Random::new(design.seed ^ cases as u64);
+    let (mut lead_count, mut gain) = (0, 0.0);
     for _ in 0..RESAMPLES {
-        let drawn: Vec<usize> = (0..cases).map(|_| chance.below(cases)).collect();
+        let drawn: Vec<usize> = (0..cases).map(|_| random.below(cases)).collect();
         let mean =
             |values: &Vec<f64>| drawn.iter().map(|&case| values[case]).sum::<f64>() / cases as f64;
         let leader = mean(&values[0]);
         let best = values[1..].iter().map(mean).fold(leader, f64::max);
-        held += usize::from(best <= leader + design.indifference);
+        lead_count += usize::from(best <= leader + design.indifference);
         gain += best - leader;
     }
     Some(Outlook {
-        close_enough: held as f64 >= (1.0 - design.wrong) * RESAMPLES as f64,
+        close_enough: lead_count as f64 >= (1.0 - design.wrong) * RESAMPLES as f64,
         gain: gain / RESAMPLES as f64,
     })
 }
 
-fn score_differences(one: &[f64], other: &[f64]) -> Vec<f64> {
-    one.iter()
-        .zip(other)
-        .map(|(one, other)| one - other)
+fn score_differences(left: &[f64], right: &[f64]) -> Vec<f64> {
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| left - right)
         .collect()
 }

@@ -40,8 +40,8 @@ pub fn pairwise_prompt(case: &Case, first: &str, second: &str, nonce: &str) -> S
          {{\"solution\": \"what a right answer says\", \"reason\": \"what decides\", \"better\": \"A\" or \"B\" or \"tie\"}}\n\
          Say \"tie\" when neither is clearly better.",
         question_section(case, nonce),
-        fenced("answer A", &without_model_names(first), nonce),
-        fenced("answer B", &without_model_names(second), nonce),
+        fence_text("answer A", &without_model_names(first), nonce),
+        fence_text("answer B", &without_model_names(second), nonce),
     )
 }
 
@@ -58,21 +58,21 @@ pub fn rubric_prompt(case: &Case, answer: &str, nonce: &str) -> String {
          Reply with one JSON object and nothing else:\n\
          {{\"solution\": \"what a right answer says\", {}}}",
         question_section(case, nonce),
-        fenced("the answer", &without_model_names(answer), nonce),
+        fence_text("the answer", &without_model_names(answer), nonce),
         marks.join(", "),
     )
 }
 
 fn question_section(case: &Case, nonce: &str) -> String {
-    let mut text = fenced("the question", &case.prompt, nonce);
+    let mut text = fence_text("the question", &case.prompt, nonce);
     if let Some(expected) = &case.expected {
         let expected: String = expected.chars().take(MAX_REFERENCE_CHARS).collect();
-        text += &fenced("what the asker expects", &expected, nonce);
+        text += &fence_text("what the asker expects", &expected, nonce);
     }
     text
 }
 
-fn fenced(name: &str, text: &str, nonce: &str) -> String {
+fn fence_text(name: &str, text: &str, nonce: &str) -> String {
     // A text that contains the nonce could close its own fence.
     let text = text.replace(nonce, "");
     format!("----- {name} {nonce} -----\n{text}\n----- end of {name} {nonce} -----\n\n")

@@ -34,10 +34,10 @@ impl<'a> MeasuredTrials<'a> {
         if verdict.difference.is_none() || self.unjudged() == 0 {
             return verdict;
         }
-        let (order, held) = self.race.race_and_holdout_cases();
+        let (order, holdout) = self.race.race_and_holdout_cases();
         let cases = match configuration_count(self.race.design()) {
             2 => order,
-            _ => held,
+            _ => holdout,
         };
         let current = self.race.design().current;
         let differences = self.differences_on(verdict.leader, current, cases);
@@ -55,7 +55,7 @@ impl<'a> MeasuredTrials<'a> {
     pub(super) fn is_empty(self) -> bool {
         let mut made = self.race.results().keys().peekable();
         made.peek().is_some()
-            && (made.all(|cell| self.failed.contains(cell))
+            && (made.all(|trial| self.failed.contains(trial))
                 || (self.unjudged() > 0 && self.arms().len() < 2))
     }
 
@@ -78,21 +78,21 @@ impl<'a> MeasuredTrials<'a> {
 
     /// Returns the number of answers that the judge could not judge.
     pub(super) fn unjudged(self) -> usize {
-        let cells = self.failed.iter();
-        cells.filter(|cell| self.is_unjudged(**cell)).count()
+        let trials = self.failed.iter();
+        trials.filter(|trial| self.is_unjudged(**trial)).count()
     }
 
     /// Returns the number of answers that were judged and the number sent to the judge. Excludes those of the
     /// configuration with which a pairwise judge compares the others.
     pub(super) fn judged_counts(self) -> (usize, usize) {
         let current = self.race.design().current;
-        let has_current = self.failed.iter().any(|cell| cell.arm == current);
-        let given = self.race.results().keys().filter(|cell| {
-            let is_failed = self.failed.contains(cell) && !self.is_unjudged(**cell);
-            (has_current || cell.arm != current) && !is_failed
+        let has_current = self.failed.iter().any(|trial| trial.arm == current);
+        let submitted = self.race.results().keys().filter(|trial| {
+            let is_failed = self.failed.contains(trial) && !self.is_unjudged(**trial);
+            (has_current || trial.arm != current) && !is_failed
         });
-        let given = given.count();
-        (given.saturating_sub(self.unjudged()), given)
+        let submitted = submitted.count();
+        (submitted.saturating_sub(self.unjudged()), submitted)
     }
 
     fn differences_on(self, arm: usize, other: usize, cases: &[usize]) -> Vec<f64> {
@@ -101,15 +101,15 @@ impl<'a> MeasuredTrials<'a> {
     }
 
     fn value(self, arm: usize, case: usize) -> Option<f64> {
-        let cell = Trial { arm, case };
-        let outcome = self.race.results().get(&cell)?;
-        let is_measured = !self.is_unjudged(cell);
+        let trial = Trial { arm, case };
+        let outcome = self.race.results().get(&trial)?;
+        let is_measured = !self.is_unjudged(trial);
         is_measured.then(|| self.race.design().objective.value(outcome))
     }
 
     // An error with a nonzero score is the judge's: a failed answer scores 0.
-    fn is_unjudged(self, cell: Trial) -> bool {
-        let outcome = self.race.results().get(&cell);
-        self.failed.contains(&cell) && outcome.is_some_and(|outcome| outcome.score > 0.0)
+    fn is_unjudged(self, trial: Trial) -> bool {
+        let outcome = self.race.results().get(&trial);
+        self.failed.contains(&trial) && outcome.is_some_and(|outcome| outcome.score > 0.0)
     }
 }

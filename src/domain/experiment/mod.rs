@@ -226,7 +226,7 @@ impl std::fmt::Display for ExperimentError {
             Self::DuplicateAxis(dial) => write!(f, "{} is listed twice", dial.as_str()),
             Self::DuplicateValue(dial, value) => write!(f, "{} lists {value} twice", dial.as_str()),
             Self::Value(dial, value) => write!(f, "{} does not accept {value}", dial.as_str()),
-            Self::Current(why) => write!(f, "invalid current setting: {why}"),
+            Self::Current(why) => write!(f, "invalid current configuration: {why}"),
             Self::Evaluator(why) | Self::Improvement(why) => f.write_str(why),
         }
     }

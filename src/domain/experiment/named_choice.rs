@@ -54,10 +54,10 @@ pub fn named_choice(text: &str) -> Option<char> {
     ];
     let mut candidates = candidates.into_iter().flatten();
     let at = candidates.find(|&at| !words[at].ends_with('?'))?;
-    letter(words[at]).filter(|_| !is_one_of_several(&words, at))
+    parse_letter(words[at]).filter(|_| !is_one_of_several(&words, at))
 }
 
-fn letter(word: &str) -> Option<char> {
+fn parse_letter(word: &str) -> Option<char> {
     let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
     let mut characters = bare.chars();
     let one = characters.next().filter(char::is_ascii_alphabetic)?;
@@ -67,13 +67,14 @@ fn letter(word: &str) -> Option<char> {
         .then(|| one.to_ascii_uppercase())
 }
 
-fn plain(word: &str) -> String {
+fn normalize_word(word: &str) -> String {
     word.trim_matches(|c: char| !c.is_alphanumeric())
         .to_lowercase()
 }
 
 fn letter_after_mark(words: &[&str]) -> Option<usize> {
-    let before = |at: usize, count: usize| at.checked_sub(count).map(|at| plain(words[at]));
+    let before =
+        |at: usize, count: usize| at.checked_sub(count).map(|at| normalize_word(words[at]));
     (1..words.len()).rev().find(|&at| {
         let verb = before(at, 1).filter(|word| ANSWER_VERBS.contains(&word.as_str()));
         let mark_at = if verb.is_some() { 2 } else { 1 };
@@ -83,7 +84,7 @@ fn letter_after_mark(words: &[&str]) -> Option<usize> {
         let is_it = ends
             && ((verb.is_some() && matches!(mark.as_str(), "it" | "es"))
                 || before(at, 1).is_some_and(|word| matches!(word.as_str(), "it's" | "it’s")));
-        letter(words[at]).is_some()
+        parse_letter(words[at]).is_some()
             && (ANSWER_WORDS.contains(&mark.as_str()) || is_it)
             && !is_refuted(words, at)
             && !is_excluded(words, at - mark_at.min(at))
@@ -99,13 +100,14 @@ fn first_letter(words: &[&str]) -> Option<usize> {
         .iter()
         .take_while(|word| !word.ends_with(['.', '!']))
         .any(|word| word.ends_with('?'));
-    (is_label && letter(word).is_some() && !(words.len() > 1 && is_asked)).then_some(0)
+    (is_label && parse_letter(word).is_some() && !(words.len() > 1 && is_asked)).then_some(0)
 }
 
 fn bracketed_letter(words: &[&str]) -> Option<usize> {
     let is_marked = |word: &str| word.starts_with('(') || word.starts_with("**");
     let at = (0..words.len()).rev().find(|&at| is_marked(words[at]))?;
-    let fits = letter(words[at]).is_some() && !is_refuted(words, at) && !is_excluded(words, at);
+    let fits =
+        parse_letter(words[at]).is_some() && !is_refuted(words, at) && !is_excluded(words, at);
     fits.then_some(at)
 }
 
@@ -113,17 +115,17 @@ fn is_refuted(words: &[&str], at: usize) -> bool {
     if words[at].ends_with(['.', ',', ';', '!', '?']) {
         return false;
     }
-    let behind: Vec<String> = words[at + 1..]
+    let following: Vec<String> = words[at + 1..]
         .iter()
         .take(MAX_WORD_DISTANCE)
-        .map(|word| plain(word))
+        .map(|word| normalize_word(word))
         .collect();
     let is_denial = |word: &str| word.ends_with("n't") || word.ends_with("n’t");
-    let Some(verb) = behind.first() else {
+    let Some(verb) = following.first() else {
         return false;
     };
     (REFUTING_VERBS.contains(&verb.as_str()) || is_denial(verb))
-        && behind
+        && following
             .iter()
             .any(|word| REFUTING_WORDS.contains(&word.as_str()) || is_denial(word))
 }
@@ -133,7 +135,7 @@ fn is_excluded(words: &[&str], mark: usize) -> bool {
     before
         .take_while(|word| !word.ends_with(['.', ',', ';', ':', '!', '?']))
         .any(|word| {
-            let word = plain(word);
+            let word = normalize_word(word);
             EXCLUDING_WORDS.contains(&word.as_str())
                 || word.ends_with("n't")
                 || word.ends_with("n’t")
@@ -145,7 +147,11 @@ fn is_one_of_several(words: &[&str], at: usize) -> bool {
         let word = words.get(at).map_or("", |word| *word);
         JOINING_WORDS.contains(&word.to_lowercase().as_str())
     };
-    let names = |at: usize| words.get(at).is_some_and(|word| letter(word).is_some());
+    let names = |at: usize| {
+        words
+            .get(at)
+            .is_some_and(|word| parse_letter(word).is_some())
+    };
     (is_joiner(at + 1) && names(at + 2))
         || (at > 1 && is_joiner(at - 1) && names(at - 2))
         || (words[at].ends_with([',', '/']) && names(at + 1))

@@ -10,7 +10,7 @@ use crate::domain::statistics::random::Random;
 /// have infinite strength.
 const PSEUDO_WINS: f64 = 0.1;
 /// Maximum number of iterations of the fit.
-const MAX_STEPS: usize = 5_000;
+const MAX_ITERATIONS: usize = 5_000;
 /// Number of bootstrap resamples of the cases.
 const RESAMPLES: usize = 200;
 
@@ -50,7 +50,7 @@ impl Preferred {
     /// Parses a stored name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         let all = [Self::First, Self::Second, Self::Neither];
-        all.into_iter().find(|one| one.as_str() == text)
+        all.into_iter().find(|preferred| preferred.as_str() == text)
     }
     /// Returns the preference with the sides swapped.
     pub fn swapped(self) -> Self {
@@ -61,7 +61,7 @@ impl Preferred {
         }
     }
     /// Combines two judgments of a pair, the second with the sides swapped. A flip is a tie.
-    pub fn of_both_orders(once: Self, sides_changed: Self) -> Self {
+    pub fn from_both_orders(once: Self, sides_changed: Self) -> Self {
         match (once, sides_changed) {
             (Self::First, Self::Second) => Self::First,
             (Self::Second, Self::First) => Self::Second,
@@ -81,31 +81,38 @@ pub struct Strengths {
     pub ties: f64,
 }
 
-/// Fits the strengths of `settings` configurations.
+/// Fits the strengths of `configurations` configurations.
 ///
 /// # Errors
 /// Fails when a match compares a configuration with itself or with an unknown index.
-pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, ExperimentError> {
-    let wrong = |one: &Match| one.first == one.second || one.first.max(one.second) >= settings;
+pub fn fit(
+    configurations: usize,
+    matches: &[Match],
+    seed: u64,
+) -> Result<Strengths, ExperimentError> {
+    let wrong = |comparison: &Match| {
+        comparison.first == comparison.second
+            || comparison.first.max(comparison.second) >= configurations
+    };
     if matches.iter().any(wrong) {
         return Err(ExperimentError::Evaluator(
-            "a comparison needs two different known settings".to_owned(),
+            "a comparison needs two different known configurations".to_owned(),
         ));
     }
-    let (strengths, ties) = solve(settings, matches, PSEUDO_WINS);
-    let mut cases: Vec<usize> = matches.iter().map(|one| one.case).collect();
+    let (strengths, ties) = solve(configurations, matches, PSEUDO_WINS);
+    let mut cases: Vec<usize> = matches.iter().map(|comparison| comparison.case).collect();
     cases.sort_unstable();
     cases.dedup();
-    let mut chance = Random::new(seed);
-    let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(RESAMPLES); settings];
+    let mut random = Random::new(seed);
+    let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(RESAMPLES); configurations];
     for _ in 0..RESAMPLES {
         // Resample whole cases: matches on one case are not independent.
         let mut again = Vec::with_capacity(matches.len());
         for _ in 0..cases.len() {
-            let case = cases[chance.below(cases.len())];
-            again.extend(matches.iter().filter(|one| one.case == case));
+            let case = cases[random.below(cases.len())];
+            again.extend(matches.iter().filter(|comparison| comparison.case == case));
         }
-        let (strengths, _) = solve(settings, &again, PSEUDO_WINS);
+        let (strengths, _) = solve(configurations, &again, PSEUDO_WINS);
         for (all, strength) in drawn.iter_mut().zip(strengths) {
             all.push(strength);
         }
@@ -129,34 +136,37 @@ struct PairCount {
     second: f64,
 }
 
-fn solve(settings: usize, matches: &[Match], besides: f64) -> (Vec<f64>, f64) {
+fn solve(configurations: usize, matches: &[Match], pseudo_wins: f64) -> (Vec<f64>, f64) {
     let mut pairs = std::collections::BTreeMap::<(usize, usize), PairCount>::new();
-    for one in matches {
-        let turned = one.first > one.second;
-        let key = (one.first.min(one.second), one.first.max(one.second));
+    for comparison in matches {
+        let is_swapped = comparison.first > comparison.second;
+        let key = (
+            comparison.first.min(comparison.second),
+            comparison.first.max(comparison.second),
+        );
         let count = pairs.entry(key).or_insert(PairCount {
-            first: besides,
+            first: pseudo_wins,
             ties: 0.0,
-            second: besides,
+            second: pseudo_wins,
         });
-        match one.preferred {
+        match comparison.preferred {
             Preferred::Neither => count.ties += 1.0,
-            Preferred::First if turned => count.second += 1.0,
-            Preferred::Second if !turned => count.second += 1.0,
+            Preferred::First if is_swapped => count.second += 1.0,
+            Preferred::Second if !is_swapped => count.second += 1.0,
             _ => count.first += 1.0,
         }
     }
-    let mut won = vec![0.0; settings];
+    let mut won = vec![0.0; configurations];
     let mut tied = 0.0;
     for (&(i, j), count) in &pairs {
         won[i] += count.first + count.ties / 2.0;
         won[j] += count.second + count.ties / 2.0;
         tied += count.ties;
     }
-    let mut force = vec![1.0_f64; settings];
+    let mut force = vec![1.0_f64; configurations];
     let mut nu = if tied > 0.0 { 1.0 } else { 0.0 };
-    for _ in 0..MAX_STEPS {
-        let mut weight = vec![0.0; settings];
+    for _ in 0..MAX_ITERATIONS {
+        let mut weight = vec![0.0; configurations];
         for (&(i, j), count) in &pairs {
             let root = (force[i] * force[j]).sqrt();
             let share =
@@ -165,13 +175,16 @@ fn solve(settings: usize, matches: &[Match], besides: f64) -> (Vec<f64>, f64) {
             weight[j] += share * (1.0 + nu / 2.0 * root / force[j]);
         }
         let before = force.clone();
-        for setting in 0..settings {
+        for setting in 0..configurations {
             if weight[setting] > 0.0 {
                 force[setting] = (won[setting] / weight[setting]).clamp(1e-9, 1e9);
             }
         }
-        let middle = force.iter().map(|one| one.ln()).sum::<f64>() / settings.max(1) as f64;
-        force.iter_mut().for_each(|one| *one /= middle.exp());
+        let middle =
+            force.iter().map(|strength| strength.ln()).sum::<f64>() / configurations.max(1) as f64;
+        force
+            .iter_mut()
+            .for_each(|strength| *strength /= middle.exp());
         let mut room = 0.0;
         for (&(i, j), count) in &pairs {
             let root = (force[i] * force[j]).sqrt();
@@ -189,7 +202,7 @@ fn solve(settings: usize, matches: &[Match], besides: f64) -> (Vec<f64>, f64) {
             break;
         }
     }
-    (force.iter().map(|one| one.ln()).collect(), nu)
+    (force.iter().map(|strength| strength.ln()).collect(), nu)
 }
 
 #[cfg(test)]
@@ -210,20 +223,20 @@ mod tests {
                     (3, Preferred::Neither),
                     (4, Preferred::Second),
                 ] {
-                    let one = Match {
+                    let comparison = Match {
                         case: 0,
                         first: number(0),
                         second: number(1),
                         preferred,
                     };
-                    matches.extend((0..number(place)).map(|_| one));
+                    matches.extend((0..number(place)).map(|_| comparison));
                 }
             }
             let theirs: Vec<f64> = row["strengths"]
                 .as_array()
                 .expect("a list")
                 .iter()
-                .map(|one| one.as_f64().expect("a number"))
+                .map(|value| value.as_f64().expect("a number"))
                 .collect();
             let (ours, ties) = solve(theirs.len(), &matches, 0.0);
             for (our, their) in ours.iter().zip(&theirs) {
@@ -238,7 +251,7 @@ mod tests {
 
     #[test]
     fn planted_strengths_come_back_in_their_order_within_their_intervals() {
-        let mut chance = Random::new(21);
+        let mut random = Random::new(21);
         let planted: Vec<f64> = (0..8)
             .map(|place| f64::from(place) * 0.35 - 1.225)
             .collect();
@@ -248,7 +261,7 @@ mod tests {
                 for second in 0..first {
                     let (a, b) = (planted[first].exp(), planted[second].exp());
                     let tie = 0.5 * (a * b).sqrt();
-                    let preferred = match chance.next_unit() * (a + b + tie) {
+                    let preferred = match random.next_unit() * (a + b + tie) {
                         x if x < a => Preferred::First,
                         x if x < a + b => Preferred::Second,
                         _ => Preferred::Neither,
@@ -267,31 +280,46 @@ mod tests {
             .flat_map(|second| (0..second).map(move |first| (first, second)))
             .filter(|(first, second)| found.strengths[*first] > found.strengths[*second]);
         assert!(swapped.count() <= 1, "{:?}", found.strengths);
-        let held = planted
+        let covered = planted
             .iter()
             .zip(&found.intervals)
-            .filter(|(one, (from, to))| from <= one && *one <= to);
-        assert!(held.count() >= 6, "{found:?}");
+            .filter(|(strength, (from, to))| from <= strength && *strength <= to);
+        assert!(covered.count() >= 6, "{found:?}");
         assert!((found.ties - 0.5).abs() < 0.15, "{}", found.ties);
     }
 
     #[test]
     fn inconsistent_judgments_are_ties_and_invalid_matches_are_rejected() {
         use Preferred::{First, Neither, Second};
-        assert_eq!(Preferred::of_both_orders(First, Second), First);
-        assert_eq!(Preferred::of_both_orders(Second, First), Second);
-        assert_eq!(Preferred::of_both_orders(First, First), Neither);
-        assert_eq!(Preferred::of_both_orders(Neither, First), Neither);
-        let one = Match {
+        assert_eq!(Preferred::from_both_orders(First, Second), First);
+        assert_eq!(Preferred::from_both_orders(Second, First), Second);
+        assert_eq!(Preferred::from_both_orders(First, First), Neither);
+        assert_eq!(Preferred::from_both_orders(Neither, First), Neither);
+        let comparison = Match {
             case: 0,
             first: 0,
             second: 1,
             preferred: First,
         };
-        assert!(fit(1, &[one], 1).is_err());
-        assert!(fit(2, &[Match { second: 0, ..one }], 1).is_err());
-        let never_lost = fit(3, &[one; 9], 1).expect("sound");
-        assert!(never_lost.strengths.iter().all(|one| one.is_finite()));
+        assert!(fit(1, &[comparison], 1).is_err());
+        assert!(
+            fit(
+                2,
+                &[Match {
+                    second: 0,
+                    ..comparison
+                }],
+                1
+            )
+            .is_err()
+        );
+        let never_lost = fit(3, &[comparison; 9], 1).expect("sound");
+        assert!(
+            never_lost
+                .strengths
+                .iter()
+                .all(|strength| strength.is_finite())
+        );
         assert!(never_lost.strengths[0] > never_lost.strengths[1]);
         assert!(fit(2, &[], 1).expect("nothing was compared").strengths == [0.0, 0.0]);
     }

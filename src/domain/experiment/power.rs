@@ -23,7 +23,7 @@ const GRADED_DEVIATION: f64 = 0.25;
 /// Number of simulated cases per difference, over all runs; limits the time to a few milliseconds.
 const SIMULATED_CASES: usize = 40_000;
 /// Seed of the simulations, the same for all differences, so that the rate increases with the difference.
-const SEED: u64 = 18;
+const SIMULATION_SEED: u64 = 18;
 
 /// Kind of scores that an evaluator gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,17 +63,17 @@ impl ScoreKind {
     }
     /// Draws the difference in value on one case. Assumptions are those with the least power, except for graded
     /// scores: rates around one half, no ties, and independent errors.
-    fn draw(self, difference: f64, chance: &mut Random) -> f64 {
+    fn draw(self, difference: f64, random: &mut Random) -> f64 {
         let better = f64::midpoint(1.0, difference);
-        let mut hit = |rate: f64| f64::from(u8::from(chance.next_unit() < rate));
+        let mut hit = |rate: f64| f64::from(u8::from(random.next_unit() < rate));
         match self {
             Self::YesNo => hit(better) - hit(1.0 - better),
             Self::Preference => hit(0.5 + difference) - 0.5,
             Self::Priced => {
                 let points = hit(better) - hit(1.0 - better);
-                points + 0.001 * chance.next_normal()
+                points + 0.001 * random.next_normal()
             }
-            Self::Graded => (difference + GRADED_DEVIATION * chance.next_normal()).clamp(-1.0, 1.0),
+            Self::Graded => (difference + GRADED_DEVIATION * random.next_normal()).clamp(-1.0, 1.0),
         }
     }
 }
@@ -94,7 +94,7 @@ pub struct Power {
     /// Smallest difference that is detected at this rate, in points; `None` if even the largest is not.
     pub difference: Option<f64>,
     /// Detection rates of other differences.
-    pub rates: Vec<FoundRate>,
+    pub rates: Vec<DetectionRate>,
 }
 
 impl Power {
@@ -105,9 +105,9 @@ impl Power {
             ScoreKind::Preference => "the exact sign test of the cases that are not ties",
             ScoreKind::Priced | ScoreKind::Graded => "Student's t-test of the paired differences",
         };
-        let setting = match configuration_count(design) {
-            2 => "The other setting",
-            _ => "A setting that leads the race",
+        let configuration = match configuration_count(design) {
+            2 => "The other configuration",
+            _ => "A configuration that leads the race",
         };
         let budget = &design.budget;
         // Before a run, only an upper bound of an evaluation's usage is known.
@@ -132,12 +132,12 @@ impl Power {
             .rates
             .iter()
             .rev()
-            .find(|one| one.difference < difference);
-        let other = other.map_or_else(String::new, |one| {
+            .find(|detection| detection.difference < difference);
+        let other = other.map_or_else(String::new, |detection| {
             format!(
                 "; one that is better by {:.2}, in {:.0} of 100",
-                one.difference,
-                one.rate * 100.0
+                detection.difference,
+                detection.rate * 100.0
             )
         });
         let assumption = match self.scores {
@@ -149,7 +149,7 @@ impl Power {
             ScoreKind::Graded => "differences on single cases deviate by 0.25",
         };
         format!(
-            "{begin} {setting} is found to be better in {:.0} of 100 experiments if it is better by \
+            "{begin} {configuration} is found to be better in {:.0} of 100 experiments if it is better by \
              {difference:.3}{other}. This assumes that {assumption}.",
             self.power * 100.0
         )
@@ -158,7 +158,7 @@ impl Power {
 
 /// The rate at which a difference is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct FoundRate {
+pub struct DetectionRate {
     /// The difference, in points.
     pub difference: f64,
     /// Fraction of experiments that detect it.
@@ -166,7 +166,7 @@ pub struct FoundRate {
 }
 
 /// Returns the power of a comparison with this number of cases. Each combination is simulated once per process.
-pub fn of(scores: ScoreKind, cases: usize) -> Power {
+pub fn comparison_power(scores: ScoreKind, cases: usize) -> Power {
     static CACHED_POWER: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
     // Limits the size of the table: there are four kinds.
     let cases = cases.min(MAX_CASES);
@@ -180,10 +180,16 @@ pub fn of(scores: ScoreKind, cases: usize) -> Power {
 }
 
 /// Returns the fraction of `runs` simulated comparisons that detect a difference.
-pub fn rate(scores: ScoreKind, cases: usize, difference: f64, runs: usize, seed: u64) -> f64 {
-    let mut chance = Random::new(seed);
+pub fn detection_rate(
+    scores: ScoreKind,
+    cases: usize,
+    difference: f64,
+    runs: usize,
+    seed: u64,
+) -> f64 {
+    let mut random = Random::new(seed);
     let found = (0..runs).filter(|_| {
-        let draw = |_| scores.draw(difference, &mut chance);
+        let draw = |_| scores.draw(difference, &mut random);
         final_test::finds_better(&(0..cases).map(draw).collect::<Vec<f64>>())
     });
     found.count() as f64 / runs.max(1) as f64
@@ -191,7 +197,8 @@ pub fn rate(scores: ScoreKind, cases: usize, difference: f64, runs: usize, seed:
 
 fn simulate_power(scores: ScoreKind, cases: usize) -> Power {
     let runs = (SIMULATED_CASES / cases.max(1)).clamp(300, 1_000);
-    let rate_of = |difference: f64| rate(scores, cases, difference, runs, SEED);
+    let rate_of =
+        |difference: f64| detection_rate(scores, cases, difference, runs, SIMULATION_SEED);
     let largest = (scores.max_difference() * 1e3).round() as usize;
     let found = |step: usize| rate_of(step as f64 / 1e3) >= REQUIRED_POWER;
     let difference = (cases > 1 && found(largest)).then(|| {
@@ -206,7 +213,7 @@ fn simulate_power(scores: ScoreKind, cases: usize) -> Power {
         }
         enough as f64 / 1e3
     });
-    let rates = REPORTED_DIFFERENCES.map(|difference| FoundRate {
+    let rates = REPORTED_DIFFERENCES.map(|difference| DetectionRate {
         difference,
         rate: rate_of(difference),
     });
@@ -237,15 +244,15 @@ mod tests {
     fn stated_power_holds_in_a_longer_simulation() {
         for kind in KINDS {
             for cases in [12, 60, 150] {
-                let told = of(kind, cases);
-                let difference = told.difference.expect("enough cases");
-                let found = rate(kind, cases, difference, 3_000, 77);
+                let stated = comparison_power(kind, cases);
+                let difference = stated.difference.expect("enough cases");
+                let found = detection_rate(kind, cases, difference, 3_000, 77);
                 assert!(
                     (found - REQUIRED_POWER).abs() < 0.05,
                     "{kind:?} {cases}: {found}"
                 );
-                for one in &told.rates {
-                    let found = rate(kind, cases, one.difference, 3_000, 78);
+                for one in &stated.rates {
+                    let found = detection_rate(kind, cases, one.difference, 3_000, 78);
                     assert!((found - one.rate).abs() < 0.05, "{kind:?} {one:?} {found}");
                 }
             }
@@ -255,12 +262,15 @@ mod tests {
     #[test]
     fn too_few_cases_find_nothing_and_more_find_more() {
         for kind in KINDS {
-            assert_eq!(of(kind, 0).difference, None);
-            assert_eq!(of(kind, 1).difference, None);
-            let of = |cases| of(kind, cases).difference.expect("found");
-            assert!(of(20) > of(60) && of(60) > of(150), "{kind:?}");
+            assert_eq!(comparison_power(kind, 0).difference, None);
+            assert_eq!(comparison_power(kind, 1).difference, None);
+            let detectable = |cases| comparison_power(kind, cases).difference.expect("found");
+            assert!(
+                detectable(20) > detectable(60) && detectable(60) > detectable(150),
+                "{kind:?}"
+            );
         }
         // Five of five is not significant in McNemar's exact test.
-        assert_eq!(of(ScoreKind::YesNo, 5).difference, None);
+        assert_eq!(comparison_power(ScoreKind::YesNo, 5).difference, None);
     }
 }

@@ -25,24 +25,25 @@ pub struct PersonPreference {
 }
 
 /// Estimates the preference. `None` with too few verdicts on this pair.
-pub fn of(
+pub fn estimate_preference(
     race: &SuccessiveHalving,
     leader: usize,
     judgments: &[Judgment],
     baseline: Baseline,
 ) -> Option<PersonPreference> {
     let current = race.design().current;
-    let own = judgments.iter().filter(|one| {
-        one.judge.is_none() && (one.first, one.second) == (leader.min(current), leader.max(current))
+    let own = judgments.iter().filter(|judgment| {
+        judgment.judge.is_none()
+            && (judgment.first, judgment.second) == (leader.min(current), leader.max(current))
     });
     let labels: BTreeMap<usize, f64> = own
-        .map(|one| {
-            let first = match one.preferred {
+        .map(|judgment| {
+            let first = match judgment.preferred {
                 Preferred::First => 1.0,
                 Preferred::Neither => 0.0,
                 Preferred::Second => -1.0,
             };
-            (one.case, if leader < current { first } else { -first })
+            (judgment.case, if leader < current { first } else { -first })
         })
         .collect();
     let score = |arm: usize, case: usize| {
@@ -51,12 +52,13 @@ pub fn of(
     };
     let (mut labeled, mut others) = (Vec::new(), Vec::new());
     for case in 0..race.design().cases {
-        let Some((one, other)) = score(leader, case).zip(score(current, case)) else {
+        let Some((leader_score, current_score)) = score(leader, case).zip(score(current, case))
+        else {
             continue;
         };
         match labels.get(&case) {
-            Some(&label) => labeled.push((label, one - other)),
-            None => others.push(one - other),
+            Some(&label) => labeled.push((label, leader_score - current_score)),
+            None => others.push(leader_score - current_score),
         }
     }
     let estimate = sharpened_mean(&labeled, &others, 0.95).filter(|_| leader != current)?;
@@ -81,24 +83,24 @@ fn clamp_interval((from, to): (f64, f64)) -> (f64, f64) {
     (from.max(-1.0), to.min(1.0))
 }
 
-fn preference_sentence(one: &SharpenedMean, baseline: &str) -> String {
-    let finding = match one.interval {
+fn preference_sentence(estimate: &SharpenedMean, baseline: &str) -> String {
+    let finding = match estimate.interval {
         (from, _) if from > 0.0 => format!("You prefer the leader to {baseline}"),
         (_, to) if to < 0.0 => format!("You prefer {baseline} to the leader"),
         _ => format!("Your verdicts do not yet show which you prefer, the leader or {baseline}"),
     };
-    let ((from, to), (alone_from, alone_to)) = (one.interval, one.labels_alone);
-    let besides = match one.weight {
+    let ((from, to), (alone_from, alone_to)) = (estimate.interval, estimate.labels_alone);
+    let besides = match estimate.weight {
         0.0 => String::new(),
         _ => format!(
             ", sharpened by the scores of {} other cases; your verdicts alone would give {alone_from:+.2} to \
              {alone_to:+.2}",
-            one.predictions
+            estimate.predictions
         ),
     };
     format!(
         "{finding}: {:+.2} on a scale from -1 to 1, likely between {from:+.2} and {to:+.2}, from {} verdicts of \
          yours{besides}.",
-        one.mean, one.labels
+        estimate.mean, estimate.labels
     )
 }

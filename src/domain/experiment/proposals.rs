@@ -9,21 +9,21 @@ use crate::domain::statistics::random::Random;
 /// Fraction of the tried configurations considered good.
 const GOOD_FRACTION: f64 = 0.25;
 
-/// Selects up to `most` configurations, including the current one: all if they fit, otherwise greedily those
+/// Selects up to `max_count` configurations, including the current one: all if they fit, otherwise greedily those
 /// that share the fewest values with the ones already selected (a Latin design).
-pub(super) fn first_configurations(design: &Design, most: usize) -> Vec<usize> {
+pub(super) fn first_configurations(design: &Design, max_count: usize) -> Vec<usize> {
     let arms = &design.arms;
     let mut chosen = vec![design.current];
     let mut rest: Vec<usize> = (0..arms.len())
         .filter(|&arm| arm != design.current)
         .collect();
-    if arms.len() > most {
+    if arms.len() > max_count {
         Random::new(design.seed ^ 0xF1).shuffle(&mut rest);
-        while chosen.len() < most.max(2) && !rest.is_empty() {
+        while chosen.len() < max_count.max(2) && !rest.is_empty() {
             let uses = |arm: usize| -> usize {
-                let shared = |&other: &usize| {
-                    let both = arms[arm].0.iter().zip(&arms[other].0);
-                    both.filter(|(one, other)| one == other).count()
+                let shared = |&right: &usize| {
+                    let both = arms[arm].0.iter().zip(&arms[right].0);
+                    both.filter(|(left, right)| left == right).count()
                 };
                 chosen.iter().map(shared).sum()
             };
@@ -41,7 +41,11 @@ pub(super) fn first_configurations(design: &Design, most: usize) -> Vec<usize> {
 
 /// Proposes untried configurations, sampled in proportion to how promising they are. `tried` holds the mean of
 /// each tried configuration on the same cases.
-pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<usize> {
+pub(super) fn propose_configurations(
+    design: &Design,
+    tried: &[(usize, f64)],
+    max_count: usize,
+) -> Vec<usize> {
     let mut sorted = tried.to_vec();
     sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let good = ((sorted.len() as f64 * GOOD_FRACTION).ceil() as usize).min(sorted.len());
@@ -50,11 +54,11 @@ pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<
     let tables: Vec<_> = (0..axes)
         .map(|axis| (histogram(design, good, axis), histogram(design, rest, axis)))
         .collect();
-    let mut chance = Random::new(design.seed ^ (tried.len() as u64) << 8);
+    let mut random = Random::new(design.seed ^ (tried.len() as u64) << 8);
     let mut scored: Vec<(f64, usize)> = Vec::new();
     for arm in 0..design.arms.len() {
         // Drawn for every configuration, tried or not, so that the draws do not depend on which were tried.
-        let luck = -(-(1.0 - chance.next_unit()).max(1e-300).ln())
+        let luck = -(-(1.0 - random.next_unit()).max(1e-300).ln())
             .max(1e-300)
             .ln();
         if tried.iter().any(|(known, _)| *known == arm) {
@@ -69,7 +73,11 @@ pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<
         scored.push((2.0 * ratio.sum::<f64>() + luck, arm));
     }
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut chosen: Vec<usize> = scored.into_iter().take(most).map(|(_, arm)| arm).collect();
+    let mut chosen: Vec<usize> = scored
+        .into_iter()
+        .take(max_count)
+        .map(|(_, arm)| arm)
+        .collect();
     chosen.sort_unstable();
     chosen
 }

@@ -24,29 +24,42 @@ const VALUE_EFFECT_VARIANCE: f64 = 0.001;
 
 /// Predicts the levels of these configurations relative to the average of all tried ones. `None` if there are
 /// too many or no values are shared; the means over the common cases then determine the ranking.
-pub(super) fn estimate_quality(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
-    let all = seen.order.len();
-    let tried: Vec<usize> = (0..seen.design.arms.len())
-        .filter(|&arm| seen.states[arm] != super::design::ConfigurationState::Untried)
+pub(super) fn estimate_quality(observations: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
+    let all = observations.order.len();
+    let tried: Vec<usize> = (0..observations.design.arms.len())
+        .filter(|&arm| observations.states[arm] != super::design::ConfigurationState::Untried)
         .collect();
     if tried.len() > MAX_CONFIGURATIONS || tried.len() < 3 {
         return None;
     }
-    let values: Vec<Vec<f64>> = tried.iter().map(|&arm| seen.values(arm, all)).collect();
-    let sharing = shared_values(seen, &tried);
+    let values: Vec<Vec<f64>> = tried
+        .iter()
+        .map(|&arm| observations.values(arm, all))
+        .collect();
+    let sharing = shared_values(observations, &tried);
     if sharing.is_empty() {
         return None;
     }
-    let found = predict(&CenteredScores::of(&values), &sharing);
-    let level = |arm: &usize| tried.iter().position(|one| one == arm).map(|at| found[at]);
+    let found = predict_levels(&CenteredScores::from_values(&values), &sharing);
+    let level = |arm: &usize| {
+        tried
+            .iter()
+            .position(|candidate| candidate == arm)
+            .map(|at| found[at])
+    };
     arms.iter().map(level).collect()
 }
 
 /// Returns the configurations' value indices on each axis where some but not all share a value.
-fn shared_values(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
-    let axes = seen.design.arms.first().map_or(0, |arm| arm.0.len());
+fn shared_values(observations: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
+    let axes = observations
+        .design
+        .arms
+        .first()
+        .map_or(0, |arm| arm.0.len());
     let places = |axis: usize| -> Vec<usize> {
-        let place = |&arm: &usize| seen.design.arms[arm].0[axis].map_or(0, |place| place + 1);
+        let place =
+            |&arm: &usize| observations.design.arms[arm].0[axis].map_or(0, |place| place + 1);
         tried.iter().map(place).collect()
     };
     let useful = |places: &Vec<usize>| {
@@ -71,7 +84,7 @@ struct CenteredScores {
 
 impl CenteredScores {
     /// Computes the statistics. Each configuration has outcomes for a prefix of the cases.
-    fn of(values: &[Vec<f64>]) -> Self {
+    fn from_values(values: &[Vec<f64>]) -> Self {
         let size = values.len();
         let mut seen = Self {
             information: SquareMatrix::new(size),
@@ -96,10 +109,10 @@ impl CenteredScores {
             });
             let cases = (depth - from) as f64;
             seen.count += cases * (there.len() as f64 - 1.0);
-            for &one in &there {
-                for &other in &there {
-                    let own = if one == other { 1.0 } else { 0.0 };
-                    *seen.information.at(one, other) += cases * (own - share);
+            for &row_arm in &there {
+                for &column_arm in &there {
+                    let own = if row_arm == column_arm { 1.0 } else { 0.0 };
+                    *seen.information.cell_mut(row_arm, column_arm) += cases * (own - share);
                 }
             }
             from = depth;
@@ -108,7 +121,7 @@ impl CenteredScores {
     }
 }
 
-fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
+fn predict_levels(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
     let size = seen.above.len();
     // Configuration effects are one more axis, on which all values are distinct.
     let own: Vec<usize> = (0..size).collect();
@@ -125,13 +138,13 @@ fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
         }
     };
     let mut variances: Vec<f64> = (0..axes.len()).map(usual).collect();
-    let mut chance = NOISE_VARIANCE;
+    let mut random = NOISE_VARIANCE;
     let mut levels = vec![0.0; size];
     for _ in 0..EM_STEPS {
-        let prior = prior(&axes, &variances);
+        let prior = prior_covariance(&axes, &variances);
         // (chance + known × prior)⁻¹ times `above`, and times `information`.
         let mut left = seen.information.multiply(&prior);
-        (0..size).for_each(|at| *left.at(at, at) += chance);
+        (0..size).for_each(|at| *left.cell_mut(at, at) += random);
         let (pull, weight) = left.solve(&seen.above, &seen.information);
         levels = prior.multiply_vector(&pull);
         for (axis, places) in axes.iter().enumerate() {
@@ -144,14 +157,14 @@ fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
         let again = seen.information.multiply_vector(&levels);
         let rest: f64 = (0..size).map(|at| levels[at] * again[at]).sum();
         let explained = weight.trace_with(&prior);
-        let sum = seen.squares - 2.0 * fitted + rest + chance * explained;
-        chance = (sum.max(0.0) + PRIOR_WEIGHT * NOISE_VARIANCE) / (seen.count + PRIOR_WEIGHT);
+        let sum = seen.squares - 2.0 * fitted + rest + random * explained;
+        random = (sum.max(0.0) + PRIOR_WEIGHT * NOISE_VARIANCE) / (seen.count + PRIOR_WEIGHT);
     }
     levels
 }
 
 /// Returns the prior covariance of the configurations.
-fn prior(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
+fn prior_covariance(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
     let size = axes.first().map_or(0, |places| places.len());
     let mut prior = SquareMatrix::new(size);
     for (&places, variance) in axes.iter().zip(variances) {
@@ -171,8 +184,8 @@ fn prior(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
 /// Returns, for one axis, the number of values, the sum of squared pulls per value, and the sum of the weights of
 /// configurations that share a value.
 fn axis_statistics(places: &[usize], pull: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
-    let most = places.iter().max().map_or(0, |most| most + 1);
-    let mut pulls: Vec<Option<f64>> = vec![None; most];
+    let value_count = places.iter().max().map_or(0, |value_count| value_count + 1);
+    let mut pulls: Vec<Option<f64>> = vec![None; value_count];
     for (&place, pull) in places.iter().zip(pull) {
         *pulls[place].get_or_insert(0.0) += pull;
     }
@@ -207,7 +220,7 @@ impl SquareMatrix {
             cells: vec![0.0; size * size],
         }
     }
-    fn at(&mut self, row: usize, column: usize) -> &mut f64 {
+    fn cell_mut(&mut self, row: usize, column: usize) -> &mut f64 {
         &mut self.cells[row * self.size + column]
     }
     fn row(&self, row: usize) -> &[f64] {
@@ -223,7 +236,7 @@ impl SquareMatrix {
             for (middle, &factor) in self.row(row).iter().enumerate() {
                 if factor != 0.0 {
                     let target = &mut product.cells[row * self.size..(row + 1) * self.size];
-                    add(target, factor, other.row(middle));
+                    add_scaled(target, factor, other.row(middle));
                 }
             }
         }
@@ -261,12 +274,12 @@ impl SquareMatrix {
             for row in (0..size).filter(|&row| row != step) {
                 let factor = -self.cells[row * size + step] / pivot;
                 if factor != 0.0 {
-                    add(
+                    add_scaled(
                         &mut self.cells[row * size + step..(row + 1) * size],
                         factor,
                         &own[step..],
                     );
-                    add(&mut other[row * size..(row + 1) * size], factor, &theirs);
+                    add_scaled(&mut other[row * size..(row + 1) * size], factor, &theirs);
                     vector[row] += factor * vector[step];
                 }
             }
@@ -284,7 +297,7 @@ impl SquareMatrix {
 
 // Nearly all of a race's time is spent in these loops. They use indices instead of chained iterators, so that they
 // are also fast without optimization: in tests, which simulate thousands of races.
-fn add(target: &mut [f64], factor: f64, source: &[f64]) {
+fn add_scaled(target: &mut [f64], factor: f64, source: &[f64]) {
     let size = target.len().min(source.len());
     let mut at = 0;
     while at < size {
@@ -293,10 +306,10 @@ fn add(target: &mut [f64], factor: f64, source: &[f64]) {
     }
 }
 
-fn swap_rows(cells: &mut [f64], size: usize, one: usize, other: usize) {
-    if one != other {
-        let (upper, lower) = cells.split_at_mut(one.max(other) * size);
-        upper[one.min(other) * size..][..size].swap_with_slice(&mut lower[..size]);
+fn swap_rows(cells: &mut [f64], size: usize, first: usize, second: usize) {
+    if first != second {
+        let (upper, lower) = cells.split_at_mut(first.max(second) * size);
+        upper[first.min(second) * size..][..size].swap_with_slice(&mut lower[..size]);
     }
 }
 
@@ -308,25 +321,25 @@ mod tests {
     /// Squared errors of the levels relative to the truth: predicted, and by plain means.
     fn level_errors(shared: f64, own: f64) -> (f64, f64) {
         let (mut predicted, mut plain) = (0.0, 0.0);
-        let mut chance = Random::new(7);
+        let mut random = Random::new(7);
         for _ in 0..100 {
             let axes: Vec<Vec<usize>> = vec![
                 (0..24).map(|at| at / 6).collect(),
                 (0..24).map(|at| at % 6).collect(),
             ];
-            let worth: Vec<f64> = (0..10).map(|_| shared * chance.next_normal()).collect();
+            let worth: Vec<f64> = (0..10).map(|_| shared * random.next_normal()).collect();
             let mut truth: Vec<f64> = (0..24)
-                .map(|at| worth[axes[0][at]] + worth[4 + axes[1][at]] + own * chance.next_normal())
+                .map(|at| worth[axes[0][at]] + worth[4 + axes[1][at]] + own * random.next_normal())
                 .collect();
             center_columns(&mut truth);
             let values: Vec<Vec<f64>> = (truth.iter())
                 .map(|level| {
                     (0..3)
-                        .map(|_| level + 0.15 * chance.next_normal())
+                        .map(|_| level + 0.15 * random.next_normal())
                         .collect()
                 })
                 .collect();
-            let mut levels = predict(&CenteredScores::of(&values), &axes);
+            let mut levels = predict_levels(&CenteredScores::from_values(&values), &axes);
             let mut means: Vec<f64> = (values.iter())
                 .map(|own| own.iter().sum::<f64>() / own.len() as f64)
                 .collect();
@@ -354,18 +367,18 @@ mod tests {
 
     #[test]
     fn solutions_satisfy_their_linear_systems() {
-        let mut chance = Random::new(8);
+        let mut random = Random::new(8);
         let mut left = SquareMatrix::new(7);
         left.cells
             .iter_mut()
-            .for_each(|cell| *cell = chance.next_normal());
-        *left.at(0, 0) = 0.0;
+            .for_each(|cell| *cell = random.next_normal());
+        *left.cell_mut(0, 0) = 0.0;
         let mut right = SquareMatrix::new(7);
         right
             .cells
             .iter_mut()
-            .for_each(|cell| *cell = chance.next_normal());
-        let vector: Vec<f64> = (0..7).map(|_| chance.next_normal()).collect();
+            .for_each(|cell| *cell = random.next_normal());
+        let vector: Vec<f64> = (0..7).map(|_| random.next_normal()).collect();
         let copy = SquareMatrix {
             size: 7,
             cells: left.cells.clone(),

@@ -37,17 +37,17 @@ pub(super) const ZERO_USAGE: TrialOutcome = TrialOutcome {
     },
 };
 
-pub(super) fn add_usage(one: TrialOutcome, other: TrialOutcome) -> TrialOutcome {
+pub(super) fn add_usage(left: TrialOutcome, right: TrialOutcome) -> TrialOutcome {
     TrialOutcome {
         score: 0.0,
-        cost: one.cost.saturating_add(other.cost),
-        tokens: one.tokens.saturating_add(other.tokens),
-        latency_ms: one.latency_ms.saturating_add(other.latency_ms),
-        judged: one.judged.saturating_add(other.judged),
+        cost: left.cost.saturating_add(right.cost),
+        tokens: left.tokens.saturating_add(right.tokens),
+        latency_ms: left.latency_ms.saturating_add(right.latency_ms),
+        judged: left.judged.saturating_add(right.judged),
     }
 }
 
-pub(super) fn limits(budget: &ExperimentBudget) -> [Option<f64>; 4] {
+pub(super) fn budget_limits(budget: &ExperimentBudget) -> [Option<f64>; 4] {
     [
         budget.cost.map(|cost| cost.0 as f64),
         budget.tokens.map(|tokens| tokens as f64),
@@ -65,12 +65,12 @@ pub(super) fn usage_amounts(outcome: &TrialOutcome, count: u64) -> [f64; 4] {
     ]
 }
 
-pub(super) fn default_declared(design: &Design) -> [f64; 4] {
+pub(super) fn mean_declared_usage(design: &Design) -> [f64; 4] {
     let arms = design.declared.len().max(1) as f64;
     let all = design
         .declared
         .iter()
-        .fold(ZERO_USAGE, |sum, &one| add_usage(sum, one));
+        .fold(ZERO_USAGE, |sum, &usage| add_usage(sum, usage));
     let mut usual = usage_amounts(&all, 0).map(|sum| sum / arms);
     usual[3] = 1.0;
     usual
@@ -97,9 +97,9 @@ pub fn final_cases(design: &Design) -> usize {
 
 /// Returns the number of cases that a part of the budget covers for two configurations.
 fn covered_cases(design: &Design, part: f64) -> f64 {
-    let usual = default_declared(design);
+    let usual = mean_declared_usage(design);
     let mut pays = f64::from(u32::MAX);
-    for (limit, usual) in limits(&design.budget).into_iter().zip(usual) {
+    for (limit, usual) in budget_limits(&design.budget).into_iter().zip(usual) {
         if let Some(limit) = limit.filter(|_| usual > 0.0) {
             pays = pays.min(limit * part / usual / 2.0);
         }

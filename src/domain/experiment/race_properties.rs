@@ -6,43 +6,43 @@ use crate::domain::statistics::betting;
 /// With any size, budget, result order, and interruptions, the race ends the same way.
 #[test]
 fn interrupted_races_end_like_uninterrupted_ones() {
-    let mut chance = Random::new(21);
+    let mut random = Random::new(21);
     for seed in 0..15 {
         let axes = [
-            2 + chance.below(5),
-            1 + chance.below(5),
-            1 + chance.below(4),
+            2 + random.below(5),
+            1 + random.below(5),
+            1 + random.below(4),
         ];
-        let (arms, cases) = (grid(&axes), 5 + chance.below(60));
-        let truth = truth::draw(&arms, cases, USUAL, &mut || chance.next_normal());
+        let (arms, cases) = (grid(&axes), 5 + random.below(60));
+        let truth = truth::draw(&arms, cases, USUAL, &mut || random.next_normal());
         let prices: Vec<i64> = (0..arms.len())
-            .map(|_| 1 + chance.below(900) as i64)
+            .map(|_| 1 + random.below(900) as i64)
             .collect();
-        let mut design = design(&arms, cases, 20 + chance.below(300) as u64, seed);
-        design.budget.cost = Some(MicroDollars(20_000 + chance.below(200_000) as i64));
+        let mut design = design(&arms, cases, 20 + random.below(300) as u64, seed);
+        design.budget.cost = Some(MicroDollars(20_000 + random.below(200_000) as i64));
         design.declared = prices
             .iter()
             .map(|&price| paid_outcome(0.0, price))
             .collect();
         let outcome =
-            |cell: Trial| paid_outcome(truth.scores[cell.arm][cell.case], prices[cell.arm]);
-        let mut whole = SuccessiveHalving::new(design.clone());
-        let mut broken = SuccessiveHalving::new(design.clone());
+            |trial: Trial| paid_outcome(truth.scores[trial.arm][trial.case], prices[trial.arm]);
+        let mut uninterrupted = SuccessiveHalving::new(design.clone());
+        let mut interrupted = SuccessiveHalving::new(design.clone());
         let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
-        while let RaceStep::Evaluate(cells) = whole.next() {
-            assert!(whole.record(cells[0], outcome(cells[0])));
+        while let RaceStep::Evaluate(trials) = uninterrupted.next() {
+            assert!(uninterrupted.record(trials[0], outcome(trials[0])));
         }
-        while let RaceStep::Evaluate(cells) = broken.next() {
-            let cell = cells[chance.below(cells.len())];
-            assert!(broken.record(cell, outcome(cell)));
-            stored.push((cell, outcome(cell)));
-            if chance.below(40) == 0 {
-                broken = SuccessiveHalving::resume(design.clone(), stored.iter().copied());
+        while let RaceStep::Evaluate(trials) = interrupted.next() {
+            let trial = trials[random.below(trials.len())];
+            assert!(interrupted.record(trial, outcome(trial)));
+            stored.push((trial, outcome(trial)));
+            if random.below(40) == 0 {
+                interrupted = SuccessiveHalving::resume(design.clone(), stored.iter().copied());
             }
         }
-        assert_eq!(broken.next(), whole.next(), "{seed}");
-        assert_eq!(broken.states(), whole.states(), "{seed}");
-        assert_eq!(broken.results(), whole.results(), "{seed}");
+        assert_eq!(interrupted.next(), uninterrupted.next(), "{seed}");
+        assert_eq!(interrupted.states(), uninterrupted.states(), "{seed}");
+        assert_eq!(interrupted.results(), uninterrupted.results(), "{seed}");
     }
 }
 
@@ -50,16 +50,16 @@ fn interrupted_races_end_like_uninterrupted_ones() {
 #[test]
 fn the_current_configuration_wins_among_identical_ones() {
     let arms = grid(&[3, 4]);
-    let mut chance = Random::new(22);
+    let mut random = Random::new(22);
     for seed in 0..50 {
-        let mut truth = truth::draw(&arms, 30, USUAL, &mut || chance.next_normal());
+        let mut truth = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
         let one = truth.scores[0].clone();
         truth
             .scores
             .iter_mut()
             .for_each(|scores| scores.clone_from(&one));
         let mut design = design(&arms, 30, 90 + 10 * seed, seed);
-        design.current = chance.below(12);
+        design.current = random.below(12);
         let mut race = SuccessiveHalving::new(design);
         let verdict = run(&mut race, &truth);
         let expected = (race.design().current, HoldoutFinding::CurrentLeads);
@@ -79,25 +79,25 @@ fn the_current_configuration_wins_among_identical_ones() {
 fn intervals_hold_under_continuous_monitoring() {
     let worth = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];
     let arms = grid(&[6]);
-    let mut chance = Random::new(23);
+    let mut random = Random::new(23);
     let (mut missed, mut all) = (0, 0);
     for seed in 0..150 {
         let scores = worth.map(|worth| {
-            let score = |_| if chance.next_unit() < worth { 1.0 } else { 0.0 };
+            let score = |_| if random.next_unit() < worth { 1.0 } else { 0.0 };
             (0..80).map(score).collect::<Vec<f64>>()
         });
         let mut race = SuccessiveHalving::new(design(&arms, 80, 300, seed));
         let mut sound = [true; 6];
-        while let RaceStep::Evaluate(cells) = race.next() {
-            for cell in cells {
-                race.record(cell, paid_outcome(scores[cell.arm][cell.case], 0));
+        while let RaceStep::Evaluate(trials) = race.next() {
+            for trial in trials {
+                race.record(trial, paid_outcome(scores[trial.arm][trial.case], 0));
             }
             for (arm, worth) in worth.iter().enumerate() {
                 let values = race.values(arm, 80);
                 // Each interval is one-sided: it misses if it is entirely below or above the true value.
-                let turned: Vec<f64> = values.iter().map(|value| 1.0 - value).collect();
+                let mirrored: Vec<f64> = values.iter().map(|value| 1.0 - value).collect();
                 let is_missed = betting::is_below(&values, (0.0, 1.0), *worth, 0.025)
-                    || betting::is_below(&turned, (0.0, 1.0), 1.0 - worth, 0.025);
+                    || betting::is_below(&mirrored, (0.0, 1.0), 1.0 - worth, 0.025);
                 sound[arm] &= !is_missed;
             }
         }

@@ -45,7 +45,7 @@ impl RepeatedCases {
     }
     /// Returns a warning about an experiment of an earlier version, which counted repeats as independent; none
     /// without repeats.
-    pub fn warning_of_earlier(&self) -> Option<String> {
+    pub fn earlier_version_warning(&self) -> Option<String> {
         let one = self.count_text()?;
         Some(format!(
             "{one}, and this experiment counted them as independent: its result is less certain than it says"
@@ -92,12 +92,12 @@ fn is_invisible(c: char) -> bool {
 }
 
 // Whether two expected answers mean the same: "7", "7.", and "7.0".
-fn is_same_expectation(question: &str, one: Option<&str>, other: Option<&str>) -> bool {
-    match (one.map(str::trim), other.map(str::trim)) {
-        (Some(one), Some(other)) => {
-            one == other || answer_value::common_value(question, &[one, other]).is_some()
+fn is_same_expectation(question: &str, left: Option<&str>, right: Option<&str>) -> bool {
+    match (left.map(str::trim), right.map(str::trim)) {
+        (Some(left), Some(right)) => {
+            left == right || answer_value::common_value(question, &[left, right]).is_some()
         }
-        (one, other) => one == other,
+        (left, right) => left == right,
     }
 }
 
@@ -108,7 +108,7 @@ pub fn remove_repeated(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
         ..RepeatedCases::default()
     };
     let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
-    let mut kept = Vec::with_capacity(cases.len());
+    let mut unique = Vec::with_capacity(cases.len());
     for case in cases {
         let key = question_key(&case);
         match known.get(&key) {
@@ -122,11 +122,11 @@ pub fn remove_repeated(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
             }
             None => {
                 known.insert(key, case.expected.clone());
-                kept.push(case);
+                unique.push(case);
             }
         }
     }
-    (kept, found)
+    (unique, found)
 }
 
 #[cfg(test)]
@@ -213,6 +213,6 @@ mod tests {
         let all = (0..60).map(|n| case(&format!("case {n} please"), "7", &[]));
         let (kept, found) = remove_repeated(all.collect());
         assert_eq!((kept.len(), found.warning()), (60, None));
-        assert_eq!(found.warning_of_earlier(), None);
+        assert_eq!(found.earlier_version_warning(), None);
     }
 }

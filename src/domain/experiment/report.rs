@@ -135,7 +135,9 @@ impl ExperimentReport {
     /// Returns the index of the recommended configuration: the leader, unless it did not score higher than the
     /// current one in the final comparison.
     pub fn recommended(&self) -> Option<usize> {
-        let is_refuted = self.difference.is_some_and(|one| one.mean <= 1e-9);
+        let is_refuted = self
+            .difference
+            .is_some_and(|comparison| comparison.mean <= 1e-9);
         match is_refuted {
             true => Some(self.current),
             false => self.leader,
@@ -155,9 +157,9 @@ pub fn build_report(
 ) -> ExperimentReport {
     let design = race.design();
     let measured = MeasuredTrials::new(race, failed);
-    let verdict = verdict_of(race, measured, reach);
+    let verdict = supported_verdict(race, measured, reach);
     let tried: Vec<usize> = (0..design.arms.len())
-        .filter(|&arm| !values(race, arm).is_empty())
+        .filter(|&arm| !race_values(race, arm).is_empty())
         .collect();
     let leader = match verdict {
         _ if measured.is_empty() => None,
@@ -168,7 +170,7 @@ pub fn build_report(
     };
     let mut rows: Vec<ConfigurationRow> = (0..design.arms.len())
         .map(|arm| ConfigurationRow {
-            failed: failed.iter().filter(|cell| cell.arm == arm).count(),
+            failed: failed.iter().filter(|trial| trial.arm == arm).count(),
             ..configuration_row(race, space, measured, arm, leader)
         })
         .collect();
@@ -198,7 +200,7 @@ pub fn build_report(
         current: design.current,
         difference: verdict.and_then(|verdict| verdict.difference),
         pareto,
-        fates: rounds(race, &tried),
+        fates: round_reports(race, &tried),
         sensitivity: match measured.unjudged() {
             0 => sensitivity::influences(race, space, &tried),
             _ => Vec::new(),
@@ -209,7 +211,7 @@ pub fn build_report(
 }
 
 // Returns the verdict, as far as its numbers support it.
-fn verdict_of(
+fn supported_verdict(
     race: &SuccessiveHalving,
     measured: MeasuredTrials<'_>,
     reach: f64,
@@ -223,9 +225,9 @@ fn verdict_of(
         verdict.finding,
         HoldoutFinding::Better | HoldoutFinding::Worse
     );
-    if let Some(one) = &mut verdict.difference {
-        let (from, to) = agree_with_test(one.interval, one.mean, is_clear);
-        one.interval = (from.max(-reach), to.min(reach));
+    if let Some(comparison) = &mut verdict.difference {
+        let (from, to) = agree_with_test(comparison.interval, comparison.mean, is_clear);
+        comparison.interval = (from.max(-reach), to.min(reach));
     }
     Some(verdict)
 }
@@ -234,7 +236,7 @@ fn verdict_of(
 #[path = "report_tests.rs"]
 mod tests;
 
-fn values(race: &SuccessiveHalving, arm: usize) -> Vec<f64> {
+fn race_values(race: &SuccessiveHalving, arm: usize) -> Vec<f64> {
     race.values(arm, race.race_and_holdout_cases().0.len())
 }
 
@@ -243,7 +245,10 @@ fn find_leader(race: &SuccessiveHalving, tried: &[usize]) -> Option<usize> {
     let racing = tried
         .iter()
         .filter(|&&arm| race.states()[arm] == ConfigurationState::Racing);
-    let depth = racing.clone().map(|&arm| values(race, arm).len()).min()?;
+    let depth = racing
+        .clone()
+        .map(|&arm| race_values(race, arm).len())
+        .min()?;
     let mean = |arm: usize| paired::mean(&race.values(arm, depth));
     racing
         .copied()
@@ -259,7 +264,7 @@ fn configuration_row(
 ) -> ConfigurationRow {
     let own = measured.values(arm);
     let outcomes: Vec<&TrialOutcome> = (race.results().iter())
-        .filter(|(cell, _)| cell.arm == arm)
+        .filter(|(trial, _)| trial.arm == arm)
         .map(|(_, outcome)| outcome)
         .collect();
     // Without a comparison there is no score: the reference of a pairwise judge always has the same one.
@@ -285,14 +290,14 @@ fn configuration_row(
         failed: 0,
         cost_usd: is_tried.then(|| MicroDollars(cost / outcomes.len().max(1) as i64)),
         tokens: each(outcomes.iter().map(|outcome| outcome.tokens).sum()),
-        latency_ms: is_tried.then(|| latency(&outcomes)),
+        latency_ms: is_tried.then(|| latency_summary(&outcomes)),
         fate: race.states()[arm],
         against_leader: None,
         pareto: false,
     }
 }
 
-fn latency(outcomes: &[&TrialOutcome]) -> Latency {
+fn latency_summary(outcomes: &[&TrialOutcome]) -> Latency {
     let mut all: Vec<u64> = outcomes.iter().map(|outcome| outcome.latency_ms).collect();
     all.sort_unstable();
     let place = (all.len() as f64 * 0.95).ceil() as usize;
@@ -320,7 +325,9 @@ fn adjust_differences(
             found.push((at, differences));
         }
     }
-    let p = found.iter().map(|(_, one)| final_test::final_p_value(one));
+    let p = found
+        .iter()
+        .map(|(_, values)| final_test::final_p_value(values));
     let adjusted = paired::holm_adjusted(&p.collect::<Vec<_>>());
     for ((at, differences), p_adjusted) in found.into_iter().zip(adjusted) {
         let mean = paired::mean(&differences);
@@ -354,22 +361,22 @@ fn pareto_front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
     front
 }
 
-fn rounds(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> {
-    let depth = |arm: usize| values(race, arm).len();
+fn round_reports(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> {
+    let depth = |arm: usize| race_values(race, arm).len();
     let depths: BTreeSet<usize> = tried.iter().map(|&arm| depth(arm)).collect();
     let round = |cases: usize| {
         let fell = |is: fn(&ConfigurationState) -> bool| {
-            let here = tried.iter().copied().filter(|&arm| depth(arm) == cases);
-            here.filter(|&arm| is(&race.states()[arm])).collect()
+            let in_round = tried.iter().copied().filter(|&arm| depth(arm) == cases);
+            in_round.filter(|&arm| is(&race.states()[arm])).collect()
         };
         let set_aside: Vec<usize> = fell(|fate| *fate == ConfigurationState::SetAside);
         let beaten: Vec<usize> = fell(|fate| matches!(fate, ConfigurationState::Beaten(_)));
         let on = |arm: &usize| depth(*arm) >= cases;
-        let gone = |arm: &usize| set_aside.contains(arm) || beaten.contains(arm);
+        let is_eliminated = |arm: &usize| set_aside.contains(arm) || beaten.contains(arm);
         RoundReport {
             cases,
             left: (tried.iter().copied())
-                .filter(|arm| on(arm) && !gone(arm))
+                .filter(|arm| on(arm) && !is_eliminated(arm))
                 .collect(),
             set_aside,
             beaten,
@@ -378,23 +385,23 @@ fn rounds(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> {
     depths.into_iter().map(round).collect()
 }
 
-fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Strength>> {
-    let cases: BTreeSet<usize> = matches.iter().map(|one| one.case).collect();
+fn strengths(configurations: usize, matches: &[Match], seed: u64) -> Option<Vec<Strength>> {
+    let cases: BTreeSet<usize> = matches.iter().map(|comparison| comparison.case).collect();
     if cases.len() < MIN_RESAMPLED {
         return None;
     }
     let compared: BTreeSet<usize> = (matches.iter())
-        .flat_map(|one| [one.first, one.second])
-        .filter(|&place| place < settings)
+        .flat_map(|comparison| [comparison.first, comparison.second])
+        .filter(|&place| place < configurations)
         .collect();
     let compared: Vec<usize> = compared.into_iter().collect();
     // Only compared configurations: the cost of the fit grows with each, and it has no data on the others.
     let place_of = |setting: usize| compared.binary_search(&setting).ok();
-    let among = matches.iter().filter_map(|one| {
+    let among = matches.iter().filter_map(|comparison| {
         Some(Match {
-            first: place_of(one.first)?,
-            second: place_of(one.second)?,
-            ..*one
+            first: place_of(comparison.first)?,
+            second: place_of(comparison.second)?,
+            ..*comparison
         })
     });
     let among: Vec<Match> = among.collect();

@@ -44,10 +44,10 @@ fn run_race(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> Suc
         search: None,
         arms,
     });
-    let mut chance = Random::new(9);
-    while let RaceStep::Evaluate(cells) = race.next() {
-        for cell in cells {
-            race.record(cell, of(cell.arm, cell.case, chance.next_normal()));
+    let mut random = Random::new(9);
+    while let RaceStep::Evaluate(trials) = race.next() {
+        for trial in trials {
+            race.record(trial, of(trial.arm, trial.case, random.next_normal()));
         }
     }
     race
@@ -187,17 +187,17 @@ fn each_eliminated_configuration_is_in_exactly_one_round() {
         Baseline::Current,
         1.0,
     );
-    let mut gone: Vec<usize> = (report.fates.iter())
+    let mut eliminated: Vec<usize> = (report.fates.iter())
         .flat_map(|round| round.set_aside.iter().chain(&round.beaten).copied())
         .collect();
-    gone.sort_unstable();
+    eliminated.sort_unstable();
     let fallen = (0..6).filter(|&arm| {
         matches!(
             race.states()[arm],
             ConfigurationState::SetAside | ConfigurationState::Beaten(_)
         )
     });
-    assert_eq!(gone, fallen.collect::<Vec<_>>());
+    assert_eq!(eliminated, fallen.collect::<Vec<_>>());
     assert!(report.fates.is_sorted_by(|a, b| a.cases < b.cases));
 }
 
@@ -274,9 +274,9 @@ fn two_configuration_race(cases: usize, of: impl Fn(usize, usize) -> f64) -> Suc
     design.declared.truncate(2);
     design.cases = cases;
     let mut race = SuccessiveHalving::new(design);
-    while let RaceStep::Evaluate(cells) = race.next() {
-        for cell in cells {
-            race.record(cell, outcome(of(cell.arm, cell.case), 1, 1));
+    while let RaceStep::Evaluate(trials) = race.next() {
+        for trial in trials {
+            race.record(trial, outcome(of(trial.arm, trial.case), 1, 1));
         }
     }
     race
@@ -303,7 +303,7 @@ fn failed_evaluations_yield_no_leader() {
         (all.leader, all.finding, all.recommended()),
         (None, Some(HoldoutFinding::NotTested), None)
     );
-    let some: BTreeSet<Trial> = failed.into_iter().filter(|cell| cell.arm == 1).collect();
+    let some: BTreeSet<Trial> = failed.into_iter().filter(|trial| trial.arm == 1).collect();
     let words = report_of(&race, &some, Baseline::Current).sentence;
     assert!(
         words.ends_with("10 of 20 evaluations failed and count as a score of 0."),
@@ -315,9 +315,9 @@ fn failed_evaluations_yield_no_leader() {
 #[test]
 fn unreadable_judgments_are_not_measurements() {
     let unreadable = |race: &SuccessiveHalving, of: fn(usize) -> bool| -> BTreeSet<Trial> {
-        let cells = race.results().keys().copied();
-        cells
-            .filter(|cell| cell.arm == 1 && of(cell.case))
+        let trials = race.results().keys().copied();
+        trials
+            .filter(|trial| trial.arm == 1 && of(trial.case))
             .collect()
     };
     // As the race records it: 0.5 for the current configuration by definition, and for trials that could not be
@@ -381,11 +381,11 @@ fn a_single_configuration_does_not_lead() {
     design.declared.truncate(2);
     design.cases = 20;
     let mut race = SuccessiveHalving::new(design);
-    let RaceStep::Evaluate(cells) = race.next() else {
+    let RaceStep::Evaluate(trials) = race.next() else {
         panic!("it has begun");
     };
-    for cell in cells.into_iter().filter(|cell| cell.arm == 0) {
-        race.record(cell, outcome(0.5, 1, 1));
+    for trial in trials.into_iter().filter(|trial| trial.arm == 0) {
+        race.record(trial, outcome(0.5, 1, 1));
     }
     let found = report_of(&race, &BTreeSet::new(), Baseline::First);
     assert!(
@@ -411,28 +411,28 @@ fn ties_are_not_reported_as_leads() {
         (
             (|_, case| (case % 2) as f64) as fn(usize, usize) -> f64,
             Baseline::Current,
-            "Your current setting and model p/a, temperature 1.0 are tied: both scored 0.50 on average on 20 cases.",
+            "Your current configuration and model p/a, temperature 1.0 are tied: both scored 0.50 on average on 20 cases.",
         ),
         (
             |_, _| 1.0,
             Baseline::First,
-            "The first setting and model p/a, temperature 1.0 are tied: both scored 1.00 on average on 20 cases.",
+            "The first configuration and model p/a, temperature 1.0 are tied: both scored 1.00 on average on 20 cases.",
         ),
         (
             |arm, case| if arm == 1 && case < 3 { 0.0 } else { 1.0 },
             Baseline::Current,
-            "Your current setting leads, but is not distinguishable from model p/a, temperature 1.0: on 20 cases it scored \
+            "Your current configuration leads, but is not distinguishable from model p/a, temperature 1.0: on 20 cases it scored \
              0.15 higher on average, and the true difference is likely between -",
         ),
         (
             |arm, _| if arm == 1 { 0.0 } else { 1.0 },
             Baseline::First,
-            "The first setting is better than model p/a, temperature 1.0: on 16 cases it scored 1.00 higher",
+            "The first configuration is better than model p/a, temperature 1.0: on 16 cases it scored 1.00 higher",
         ),
         (
             |arm, _| arm as f64,
             Baseline::First,
-            "model p/a, temperature 1.0 is better than the first setting: on 16 cases it scored 1.00 higher",
+            "model p/a, temperature 1.0 is better than the first configuration: on 16 cases it scored 1.00 higher",
         ),
     ] {
         let words = report_of(&two_configuration_race(20, of), &none, baseline).sentence;
@@ -445,7 +445,7 @@ fn ties_are_not_reported_as_leads() {
     );
     assert!(
         few.sentence
-            .contains("5 cases are too few to tell it apart from your current setting"),
+            .contains("5 cases are too few to tell it apart from your current configuration"),
         "{}",
         few.sentence
     );
@@ -459,9 +459,9 @@ fn a_leader_refuted_by_the_holdout_is_not_recommended() {
     let race = run_race(60, |arm, case, _| {
         outcome(f64::from(u8::from((case + arm) % 3 > 0)), 1, 1)
     });
-    let (_, held) = race.race_and_holdout_cases();
+    let (_, holdout) = race.race_and_holdout_cases();
     let leader = 1;
-    let low: Vec<f64> = held
+    let low: Vec<f64> = holdout
         .iter()
         .map(|case| -f64::from(u8::from(case % 5 == 0)))
         .collect();
@@ -475,7 +475,7 @@ fn a_leader_refuted_by_the_holdout_is_not_recommended() {
     let results: Vec<_> = race
         .results()
         .iter()
-        .map(|(cell, one)| (*cell, *one))
+        .map(|(trial, one)| (*trial, *one))
         .collect();
     let race = SuccessiveHalving::new(race.design().clone()).close(results, verdict);
     let found = report_of(&race, &BTreeSet::new(), Baseline::Current);
@@ -483,7 +483,7 @@ fn a_leader_refuted_by_the_holdout_is_not_recommended() {
     assert!(
         found
             .sentence
-            .contains("did not score higher than your current setting"),
+            .contains("did not score higher than your current configuration"),
         "{}",
         found.sentence
     );

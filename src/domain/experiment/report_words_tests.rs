@@ -6,14 +6,14 @@ fn priced(indifference: f64, objective: Objective) -> String {
     let mut design = two_configuration_race(1, |_, _| 0.0).design().clone();
     (design.cases, design.indifference, design.objective) = (60, indifference, objective);
     let mut race = SuccessiveHalving::new(design);
-    while let RaceStep::Evaluate(cells) = race.next() {
-        for cell in cells {
-            let score = if cell.arm == 1 || cell.case % 4 == 0 {
+    while let RaceStep::Evaluate(trials) = race.next() {
+        for trial in trials {
+            let score = if trial.arm == 1 || trial.case % 4 == 0 {
                 1.0
             } else {
                 0.6
             };
-            race.record(cell, outcome(score, 1, 1));
+            race.record(trial, outcome(score, 1, 1));
         }
     }
     report_of(&race, &BTreeSet::new(), Baseline::First).sentence
@@ -60,7 +60,11 @@ fn differences_are_bounded_and_uncompared_configurations_have_no_score() {
     assert_eq!(bound.interval, (free.interval.0, 0.4));
     // The judge could not judge anything: the reference's own 0.5 is not a result.
     let race = two_configuration_race(10, |_, _| 0.5);
-    let unjudged = race.results().keys().copied().filter(|cell| cell.arm == 1);
+    let unjudged = race
+        .results()
+        .keys()
+        .copied()
+        .filter(|trial| trial.arm == 1);
     let found = report_of(&race, &unjudged.collect(), Baseline::Current);
     assert!(
         found.sentence.starts_with("Nothing was compared"),

@@ -23,7 +23,7 @@ pub struct JudgeSpec {
     pub kind: JudgeMode,
     /// Full ID of the judging model.
     pub model: String,
-    /// Whether the judge may judge answers of models of its own family.
+    /// Whether the judge may judge answers of models of the same family.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub same_family: bool,
 }

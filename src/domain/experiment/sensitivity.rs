@@ -72,11 +72,11 @@ pub(super) fn influences(
         }
         let effects: Vec<Effect> = groups
             .into_iter()
-            .map(|(value, members)| effect(value, &members, &values, depth))
+            .map(|(value, members)| effect_of_value(value, &members, &values, depth))
             .collect();
         let between: f64 = effects
             .iter()
-            .map(|one| one.settings as f64 * (one.mean - middle).powi(2))
+            .map(|value_effect| value_effect.settings as f64 * (value_effect.mean - middle).powi(2))
             .sum();
         found.push(Influence {
             dial: axis.dial,
@@ -93,7 +93,7 @@ pub(super) fn influences(
     found
 }
 
-fn effect(value: Value, members: &[usize], values: &[Vec<f64>], depth: usize) -> Effect {
+fn effect_of_value(value: Value, members: &[usize], values: &[Vec<f64>], depth: usize) -> Effect {
     let of_case = |case: usize| {
         let sum: f64 = members.iter().map(|&member| values[member][case]).sum();
         sum / members.len() as f64

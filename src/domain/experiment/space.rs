@@ -62,8 +62,8 @@ impl Parameter {
     /// Whether the value is valid for the parameter. Null keeps the default.
     fn accepts(self, value: &Value) -> bool {
         let text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
-        let whole = |most: u64| value.as_u64().is_some_and(|n| (1..=most).contains(&n));
-        let between = |most: f64| value.as_f64().is_some_and(|n| (0.0..=most).contains(&n));
+        let is_integer_up_to = |max: u64| value.as_u64().is_some_and(|n| (1..=max).contains(&n));
+        let between = |max: f64| value.as_f64().is_some_and(|n| (0.0..=max).contains(&n));
         value.is_null()
             || match self {
                 Self::Model => {
@@ -73,11 +73,11 @@ impl Parameter {
                     text(value) || panel
                 }
                 Self::Prompt | Self::Pattern | Self::Effort => text(value),
-                Self::Members => whole(64),
+                Self::Members => is_integer_up_to(64),
                 Self::Temperature => between(2.0),
                 Self::TopP => between(1.0),
-                Self::MaxTokens => whole(10_000_000),
-                Self::Passages => whole(1_000),
+                Self::MaxTokens => is_integer_up_to(10_000_000),
+                Self::Passages => is_integer_up_to(1_000),
             }
     }
 }
@@ -129,13 +129,16 @@ impl SearchSpace {
     /// than `MAX_CONFIGURATIONS` combinations.
     pub fn enumerate_configurations(
         &self,
-        takes: &dyn Fn(&str, Parameter) -> bool,
+        accepts: &dyn Fn(&str, Parameter) -> bool,
     ) -> Result<Vec<Configuration>, ExperimentError> {
         self.check()?;
         let mut all: Vec<Vec<usize>> = vec![Vec::new()];
         for axis in &self.0 {
             if all.len() * axis.values.len() > MAX_CONFIGURATIONS {
-                return Err(ExperimentError::TooMany("settings", MAX_CONFIGURATIONS));
+                return Err(ExperimentError::TooMany(
+                    "configurations",
+                    MAX_CONFIGURATIONS,
+                ));
             }
             let longer = |start: &Vec<usize>| {
                 let start = start.clone();
@@ -144,7 +147,7 @@ impl SearchSpace {
             all = all.iter().flat_map(longer).collect();
         }
         let mut seen = BTreeSet::new();
-        let legal = all.iter().map(|places| self.make_valid(places, takes));
+        let legal = all.iter().map(|places| self.make_valid(places, accepts));
         Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
     }
     /// Returns the value of a configuration's parameter; `None` at the default.
@@ -193,7 +196,7 @@ impl SearchSpace {
     fn make_valid(
         &self,
         places: &[usize],
-        takes: &dyn Fn(&str, Parameter) -> bool,
+        accepts: &dyn Fn(&str, Parameter) -> bool,
     ) -> Configuration {
         let model = self
             .0
@@ -207,7 +210,7 @@ impl SearchSpace {
         };
         let places = self.0.iter().zip(places).map(|(axis, &place)| {
             let refused =
-                axis.dial.is_of_model() && !models.iter().all(|model| takes(model, axis.dial));
+                axis.dial.is_of_model() && !models.iter().all(|model| accepts(model, axis.dial));
             (!refused && !axis.values[place].is_null()).then_some(place)
         });
         Configuration(places.collect())
@@ -250,8 +253,8 @@ pub fn to_json(space: &SearchSpace, arm: &Configuration) -> Value {
 /// Formats a configuration: `model p/a, temperature 0.5`. Long values are shortened.
 pub fn label(space: &SearchSpace, arm: &Configuration) -> String {
     // Parameters with a single value do not distinguish configurations.
-    let turned = space.0.iter().filter(|axis| axis.values.len() > 1);
-    let words = turned.filter_map(|axis| {
+    let varied_axes = space.0.iter().filter(|axis| axis.values.len() > 1);
+    let words = varied_axes.filter_map(|axis| {
         let value = match space.value(arm, axis.dial)? {
             Value::String(text) => text.clone(),
             Value::Array(list) => {
@@ -268,7 +271,7 @@ pub fn label(space: &SearchSpace, arm: &Configuration) -> String {
     });
     let words: Vec<String> = words.collect();
     match words.is_empty() {
-        true => "the default setting".to_owned(),
+        true => "the default configuration".to_owned(),
         false => words.join(", "),
     }
 }
@@ -289,12 +292,12 @@ mod tests {
             {"dial": "temperature", "values": [null, 0.0, 1.0]},
             {"dial": "effort", "values": ["low", "high"]},
         ]));
-        let takes = |model: &str, dial: Parameter| match dial {
+        let accepts = |model: &str, dial: Parameter| match dial {
             Parameter::Temperature => model == "a/warm",
             Parameter::Effort => model == "b/thinks",
             _ => true,
         };
-        let arms = space.enumerate_configurations(&takes).expect("legal");
+        let arms = space.enumerate_configurations(&accepts).expect("legal");
         let listed: Vec<_> = arms.iter().map(|arm| arm.0.clone()).collect();
         assert_eq!(
             listed,
@@ -371,7 +374,10 @@ mod tests {
         ]));
         assert_eq!(
             large.enumerate_configurations(&|_, _| true),
-            Err(ExperimentError::TooMany("settings", MAX_CONFIGURATIONS))
+            Err(ExperimentError::TooMany(
+                "configurations",
+                MAX_CONFIGURATIONS
+            ))
         );
     }
 }

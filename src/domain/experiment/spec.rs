@@ -125,17 +125,19 @@ impl ExperimentSpec {
         }
         let fits = |arm: &Configuration, is_lenient: bool| {
             self.space.0.iter().zip(&arm.0).all(|(axis, place)| {
-                let wanted = self.current.get(&axis.dial).unwrap_or(&axis.values[0]);
+                let requested = self.current.get(&axis.dial).unwrap_or(&axis.values[0]);
                 match place.and_then(|place| axis.values.get(place)) {
-                    Some(value) => value == wanted,
-                    None => wanted.is_null() || is_lenient,
+                    Some(value) => value == requested,
+                    None => requested.is_null() || is_lenient,
                 }
             })
         };
         // Parameters that the model does not accept are at their default, whatever was requested.
         let exact = arms.iter().position(|arm| fits(arm, false));
         let found = exact.or_else(|| arms.iter().position(|arm| fits(arm, true)));
-        found.ok_or_else(|| ExperimentError::Current("it is not among the settings".to_owned()))
+        found.ok_or_else(|| {
+            ExperimentError::Current("it is not among the configurations".to_owned())
+        })
     }
     /// Returns the settings of an analysis under this configuration.
     pub fn body_of(&self, arm: &Configuration) -> Request {
@@ -228,19 +230,22 @@ mod tests {
         let axes = json!([
             {"dial": "model", "values": ["p/a", "p/b"]}, {"dial": "temperature", "values": [0, 1]},
         ]);
-        let takes = |model: &str, _: Parameter| model == "p/a";
+        let accepts = |model: &str, _: Parameter| model == "p/a";
         for (current, expected) in [
             (json!({}), Ok(0)),
             (json!({"temperature": 1}), Ok(1)),
             (json!({"model": "p/b", "temperature": 1}), Ok(2)),
-            (json!({"model": "p/c"}), Err("it is not among the settings")),
+            (
+                json!({"model": "p/c"}),
+                Err("it is not among the configurations"),
+            ),
             (
                 json!({"top_p": 1}),
                 Err("top_p is not an axis of the space"),
             ),
         ] {
             let spec = spec(axes.clone(), json!({}), current.clone());
-            let arms = spec.space.enumerate_configurations(&takes).expect("arms");
+            let arms = spec.space.enumerate_configurations(&accepts).expect("arms");
             let expected = expected.map_err(|why| ExperimentError::Current(why.to_owned()));
             assert_eq!(spec.current_of(&arms), expected, "{current}");
         }

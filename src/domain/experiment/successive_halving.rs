@@ -86,7 +86,7 @@ impl SuccessiveHalving {
     pub fn new(design: Design) -> Self {
         let mut order: Vec<usize> = (0..design.cases).collect();
         Random::new(design.seed).shuffle(&mut order);
-        let held = order.split_off(design.cases - holdout_cases(&design));
+        let holdout = order.split_off(design.cases - holdout_cases(&design));
         let mut race = Self {
             spent: ZERO_USAGE,
             phase: RacePhase::Race,
@@ -102,7 +102,7 @@ impl SuccessiveHalving {
             feedback: 0,
             seen: Observations {
                 order,
-                holdout: held,
+                holdout,
                 results: BTreeMap::new(),
                 states: vec![ConfigurationState::Untried; design.arms.len()],
                 design,
@@ -137,15 +137,15 @@ impl SuccessiveHalving {
             }
         };
         catch_up(&mut race);
-        for &(cell, outcome) in &results {
-            race.record(cell, outcome);
+        for &(trial, outcome) in &results {
+            race.record(trial, outcome);
             catch_up(&mut race);
         }
         // Outcomes from an earlier version, whose races ran in a different order, are used when the race requests
         // them.
         let known: BTreeMap<Trial, TrialOutcome> = results.into_iter().collect();
-        while let Some((cell, outcome)) = race.next_known_trial(&known) {
-            race.record(cell, outcome);
+        while let Some((trial, outcome)) = race.next_known_trial(&known) {
+            race.record(trial, outcome);
             catch_up(&mut race);
         }
         race
@@ -157,13 +157,13 @@ impl SuccessiveHalving {
         verdict: RaceVerdict,
     ) -> Self {
         let arms = self.seen.states.len();
-        for (cell, outcome) in results.into_iter().filter(|(cell, _)| cell.arm < arms) {
-            if self.seen.results.insert(cell, outcome).is_none() {
+        for (trial, outcome) in results.into_iter().filter(|(trial, _)| trial.arm < arms) {
+            if self.seen.results.insert(trial, outcome).is_none() {
                 self.spent = add_usage(self.spent, outcome);
             }
         }
         for arm in 0..arms {
-            let is_tried = self.seen.results.keys().any(|cell| cell.arm == arm);
+            let is_tried = self.seen.results.keys().any(|trial| trial.arm == arm);
             self.seen.states[arm] = match self.seen.states[arm] {
                 ConfigurationState::Untried if is_tried => ConfigurationState::SetAside,
                 fate => fate,
@@ -184,26 +184,26 @@ impl SuccessiveHalving {
         }
     }
     /// Records an outcome. Returns false and changes nothing if the trial is not open.
-    pub fn record(&mut self, cell: Trial, outcome: TrialOutcome) -> bool {
-        if !self.batch.contains(&cell) {
+    pub fn record(&mut self, trial: Trial, outcome: TrialOutcome) -> bool {
+        if !self.batch.contains(&trial) {
             return false;
         }
-        self.seen.results.insert(cell, outcome);
+        self.seen.results.insert(trial, outcome);
         self.spent = add_usage(self.spent, outcome);
-        self.seen.states[cell.arm] = match self.seen.states[cell.arm] {
-            ConfigurationState::Untried if !self.is_on_trial(cell.arm) => {
+        self.seen.states[trial.arm] = match self.seen.states[trial.arm] {
+            ConfigurationState::Untried if !self.is_on_trial(trial.arm) => {
                 ConfigurationState::Racing
             }
             fate => fate,
         };
-        self.batch.retain(|open| *open != cell);
+        self.batch.retain(|open| *open != trial);
         // Only a call that exceeded its declared bound can make open trials unaffordable; cases at the end of
         // the batch are then dropped.
         while !self.batch.is_empty()
             && !self.can_afford(self.batch.iter().copied(), self.reserved_fraction())
         {
-            let last = self.batch.last().map(|cell| cell.case);
-            self.batch.retain(|cell| Some(cell.case) != last);
+            let last = self.batch.last().map(|trial| trial.case);
+            self.batch.retain(|trial| Some(trial.case) != last);
         }
         if self.batch.is_empty() {
             self.count_met();
@@ -242,7 +242,7 @@ impl SuccessiveHalving {
         known: &BTreeMap<Trial, TrialOutcome>,
     ) -> Option<(Trial, TrialOutcome)> {
         let mut open = self.batch.iter();
-        open.find_map(|cell| Some((*cell, *known.get(cell)?)))
+        open.find_map(|trial| Some((*trial, *known.get(trial)?)))
     }
     /// Cases of the current phase.
     fn current_cases(&self) -> &[usize] {
@@ -255,8 +255,8 @@ impl SuccessiveHalving {
     /// Counts the cases of the round for which all its configurations have outcomes.
     fn count_met(&mut self) {
         let known = |&&case: &&usize| {
-            let cell = |&arm: &usize| self.seen.results.contains_key(&Trial { arm, case });
-            self.round.arms.iter().all(cell)
+            let trial = |&arm: &usize| self.seen.results.contains_key(&Trial { arm, case });
+            self.round.arms.iter().all(trial)
         };
         let cases = self
             .current_cases()
@@ -277,23 +277,26 @@ impl SuccessiveHalving {
         }
         let arms = self.seen.design.arms.len();
         if self.seen.design.search.is_some() {
-            let most = (self.remaining_evaluations() / 2).clamp(1, INITIAL_CONFIGURATIONS + 1);
-            self.begin_search(proposals::first_configurations(&self.seen.design, most));
+            let max_count = (self.remaining_evaluations() / 2).clamp(1, INITIAL_CONFIGURATIONS + 1);
+            self.begin_search(proposals::first_configurations(
+                &self.seen.design,
+                max_count,
+            ));
         } else if arms == 2 {
             self.phase = RacePhase::Pair;
             self.round.arms = vec![0, 1];
             self.round.end = final_test::next_check(0).min(self.seen.order.len());
         } else if arms <= ALL_UP_TO {
             // If the budget does not cover all: the current configuration and as many others as possible.
-            let most = (self.remaining_evaluations() / 2).max(2);
-            self.round.arms = proposals::first_configurations(&self.seen.design, most);
+            let max_count = (self.remaining_evaluations() / 2).max(2);
+            self.round.arms = proposals::first_configurations(&self.seen.design, max_count);
             self.round.end = 1;
         } else {
             self.phase = RacePhase::Explore;
-            let most = (self.remaining_evaluations() / 3).clamp(2, INITIAL_CONFIGURATIONS + 1);
-            self.round.arms = proposals::first_configurations(&self.seen.design, most);
+            let max_count = (self.remaining_evaluations() / 3).clamp(2, INITIAL_CONFIGURATIONS + 1);
+            self.round.arms = proposals::first_configurations(&self.seen.design, max_count);
             self.round.end = FIRST_TRY_CASES
-                .min((self.remaining_evaluations() / (3 * most)).max(1))
+                .min((self.remaining_evaluations() / (3 * max_count)).max(1))
                 .min(self.seen.order.len());
         }
         self.advance();
@@ -328,7 +331,7 @@ impl SuccessiveHalving {
         let mut batch = Vec::new();
         for &case in cases {
             let row = self.round.arms.iter().map(|&arm| Trial { arm, case });
-            let row = row.filter(|cell| !self.seen.results.contains_key(cell));
+            let row = row.filter(|trial| !self.seen.results.contains_key(trial));
             if !self.can_afford(
                 batch.iter().copied().chain(row.clone()),
                 self.reserved_fraction(),
@@ -351,7 +354,7 @@ impl SuccessiveHalving {
             .map(|&arm| (arm, judge::mean_of(&self.seen, arm, glance)))
             .collect();
         let newcomers = if half_left {
-            proposals::next(&self.seen.design, &scores, PROPOSED_PER_STEP)
+            proposals::propose_configurations(&self.seen.design, &scores, PROPOSED_PER_STEP)
         } else {
             Vec::new()
         };
@@ -382,7 +385,7 @@ impl SuccessiveHalving {
             return;
         }
         let looks = self.comparisons();
-        let standing = judge::rank(&self.seen, &comparable, depth, looks);
+        let standing = judge::rank_configurations(&self.seen, &comparable, depth, looks);
         for (arm, elimination) in &standing.beaten {
             self.seen.states[*arm] = ConfigurationState::Beaten(*elimination);
         }
@@ -431,8 +434,8 @@ impl SuccessiveHalving {
         judge::outlook(&self.seen, left, depth)
             .is_some_and(|outlook| self.costs_more(outlook.gain, left.len(), depth))
     }
-    fn costs_more(&self, gain: f64, settings: usize, depth: usize) -> bool {
-        let open = settings * (self.seen.order.len() - depth);
+    fn costs_more(&self, gain: f64, count: usize, depth: usize) -> bool {
+        let open = count * (self.seen.order.len() - depth);
         let usual = self.spent.whole_cost().dollars() / self.seen.results.len().max(1) as f64;
         let price = usual * open.min(self.remaining_evaluations()) as f64;
         let worth = self.seen.design.objective.value_of_points(gain);
@@ -462,18 +465,20 @@ impl SuccessiveHalving {
     /// Returns the number of configurations that continue: all if the budget covers them on all cases; otherwise
     /// as many as it covers if their number falls in inverse proportion to the cases, down to two. Sequential
     /// halving in continuous form: the ranking improves with each case, not only at each halving.
-    fn carried_over(&self, most: usize, depth: usize) -> usize {
+    fn carried_over(&self, max_count: usize, depth: usize) -> usize {
         let left = self.remaining_evaluations();
         let open = self.seen.order.len() - depth;
-        if left >= most * open {
-            return most;
+        if left >= max_count * open {
+            return max_count;
         }
-        let takes = |settings: usize| -> f64 {
+        let cost_of = |count: usize| -> f64 {
             let later = (depth + 1..=self.seen.order.len())
-                .map(|cases| (settings * (depth + 1)) as f64 / cases as f64);
-            later.take_while(|&settings| settings >= 2.0).sum()
+                .map(|cases| (count * (depth + 1)) as f64 / cases as f64);
+            later.take_while(|&count| count >= 2.0).sum()
         };
-        let carried = (2..=most).rev().find(|&some| takes(some) <= left as f64);
-        carried.unwrap_or(2.min(most))
+        let carried = (2..=max_count)
+            .rev()
+            .find(|&some| cost_of(some) <= left as f64);
+        carried.unwrap_or(2.min(max_count))
     }
 }

@@ -66,9 +66,11 @@ fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
         match race.next() {
             RaceStep::Done(verdict) => return verdict,
             RaceStep::Propose(_) => unreachable!("nothing is searched"),
-            RaceStep::Evaluate(cells) => {
-                for cell in cells {
-                    assert!(race.record(cell, paid_outcome(truth.scores[cell.arm][cell.case], 0)));
+            RaceStep::Evaluate(trials) => {
+                for trial in trials {
+                    assert!(
+                        race.record(trial, paid_outcome(truth.scores[trial.arm][trial.case], 0))
+                    );
                 }
             }
         }
@@ -79,8 +81,8 @@ fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
 #[test]
 fn race_stops_when_the_expected_gain_is_below_its_price() {
     let arms = grid(&[6]);
-    let mut chance = Random::new(8);
-    let truth = truth::draw(&arms, 200, USUAL, &mut || chance.next_normal());
+    let mut random = Random::new(8);
+    let truth = truth::draw(&arms, 200, USUAL, &mut || random.next_normal());
     let end = |uses: Option<u64>| {
         let mut design = design(&arms, 200, 2_000, 1);
         design.indifference = 0.0;
@@ -94,10 +96,10 @@ fn race_stops_when_the_expected_gain_is_below_its_price() {
             match race.next() {
                 RaceStep::Done(verdict) => return (verdict.stop, race.spent().cost.0),
                 RaceStep::Propose(_) => unreachable!("nothing is searched"),
-                RaceStep::Evaluate(cells) => {
-                    for cell in cells {
-                        let outcome = paid_outcome(truth.scores[cell.arm][cell.case], 1_000);
-                        assert!(race.record(cell, outcome));
+                RaceStep::Evaluate(trials) => {
+                    for trial in trials {
+                        let outcome = paid_outcome(truth.scores[trial.arm][trial.case], 1_000);
+                        assert!(race.record(trial, outcome));
                     }
                 }
             }
@@ -111,11 +113,11 @@ fn race_stops_when_the_expected_gain_is_below_its_price() {
 }
 
 /// Baseline: picks the best mean after evaluating configurations on random cases.
-fn uniform_allocation(truth: &Truth, evaluations: usize, chance: &mut Random) -> usize {
+fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) -> usize {
     let mut seen: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
         let arm = turn % truth.scores.len();
-        let case = chance.below(truth.scores[arm].len());
+        let case = random.below(truth.scores[arm].len());
         seen.entry(arm).or_default().push(truth.scores[arm][case]);
     }
     let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
@@ -129,14 +131,14 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     let arms = grid(&[4, 3, 2]);
     for shared in [0.0, 0.7] {
         let spread = Spread { shared, ..USUAL };
-        let mut chance = Random::new(3);
+        let mut random = Random::new(3);
         let (mut ours, mut theirs) = (0.0, 0.0);
         for seed in 0..600 {
-            let truth = truth::draw(&arms, 40, spread, &mut || chance.next_normal());
+            let truth = truth::draw(&arms, 40, spread, &mut || random.next_normal());
             let mut race = SuccessiveHalving::new(design(&arms, 40, 120, seed));
             ours += truth.regret(run(&mut race, &truth).leader);
             assert!(race.results().len() <= 120);
-            theirs += truth.regret(uniform_allocation(&truth, 120, &mut chance));
+            theirs += truth.regret(uniform_allocation(&truth, 120, &mut random));
         }
         assert!(ours <= 0.4 * theirs, "{shared}: {}", ours / theirs);
     }
@@ -147,10 +149,10 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
 fn no_winner_is_declared_among_equal_configurations() {
     let arms = grid(&[8]);
     let mut wrong = 0;
-    let mut chance = Random::new(4);
+    let mut random = Random::new(4);
     let spread = Spread { arm: 0.0, ..USUAL };
     for seed in 0..1_000 {
-        let truth = truth::draw(&arms, 60, spread, &mut || chance.next_normal());
+        let truth = truth::draw(&arms, 60, spread, &mut || random.next_normal());
         let yes_or_no = seed % 2 == 0;
         let mut truth = truth;
         if yes_or_no {
@@ -178,14 +180,14 @@ fn elimination_seldom_drops_the_best_configuration() {
     let worth = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
     let arms = grid(&[6]);
     let (mut wrong, mut beaten) = (0, 0);
-    let mut chance = Random::new(5);
+    let mut random = Random::new(5);
     let spread = Spread {
         arm: 0.0,
         noise: 0.05,
         ..USUAL
     };
     for seed in 0..200 {
-        let mut truth = truth::draw(&arms, 300, spread, &mut || chance.next_normal());
+        let mut truth = truth::draw(&arms, 300, spread, &mut || random.next_normal());
         for (scores, worth) in truth.scores.iter_mut().zip(worth) {
             scores
                 .iter_mut()
@@ -213,33 +215,34 @@ fn elimination_seldom_drops_the_best_configuration() {
 fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
     for (axes, evaluations, every) in [(vec![4, 3, 2], 120, 1), (vec![5, 5, 4, 3], 400, 5)] {
         let arms = grid(&axes);
-        let mut chance = Random::new(6);
-        let truth = truth::draw(&arms, 40, USUAL, &mut || chance.next_normal());
-        let mut whole = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
-        let verdict = run(&mut whole, &truth);
-        let mut broken = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
+        let mut random = Random::new(6);
+        let truth = truth::draw(&arms, 40, USUAL, &mut || random.next_normal());
+        let mut uninterrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
+        let verdict = run(&mut uninterrupted, &truth);
+        let mut interrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
         let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
         let resumed = loop {
-            match broken.next() {
+            match interrupted.next() {
                 RaceStep::Done(verdict) => break verdict,
                 RaceStep::Propose(_) => unreachable!("nothing is searched"),
-                RaceStep::Evaluate(cells) => {
+                RaceStep::Evaluate(trials) => {
                     // Outcomes arrive in any order.
-                    let cell = cells[chance.below(cells.len())];
-                    let outcome = paid_outcome(truth.scores[cell.arm][cell.case], 0);
-                    assert!(broken.record(cell, outcome));
-                    assert!(!broken.record(cell, outcome), "a second time");
-                    stored.push((cell, outcome));
+                    let trial = trials[random.below(trials.len())];
+                    let outcome = paid_outcome(truth.scores[trial.arm][trial.case], 0);
+                    assert!(interrupted.record(trial, outcome));
+                    assert!(!interrupted.record(trial, outcome), "a second time");
+                    stored.push((trial, outcome));
                     if stored.len().is_multiple_of(every) {
-                        let (design, stored) = (broken.design().clone(), stored.iter().copied());
-                        broken = SuccessiveHalving::resume(design, stored);
+                        let (design, stored) =
+                            (interrupted.design().clone(), stored.iter().copied());
+                        interrupted = SuccessiveHalving::resume(design, stored);
                     }
                 }
             }
         };
         assert_eq!(resumed, verdict);
-        assert_eq!(broken.states(), whole.states());
-        assert_eq!(broken.results(), whole.results());
+        assert_eq!(interrupted.states(), uninterrupted.states());
+        assert_eq!(interrupted.results(), uninterrupted.results());
     }
 }
 
@@ -247,25 +250,25 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
 #[test]
 fn the_budget_is_never_overrun_beyond_one_call() {
     let arms = grid(&[4, 3]);
-    let mut chance = Random::new(8);
+    let mut random = Random::new(8);
     for seed in 0..200 {
-        let truth = truth::draw(&arms, 30, USUAL, &mut || chance.next_normal());
+        let truth = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
         let mut design = design(&arms, 30, 10_000, seed);
         let limit = 20_000 + 1_000 * seed as i64;
         design.budget.cost = Some(MicroDollars(limit));
         design.declared = vec![paid_outcome(0.0, 1_000); arms.len()];
         let mut race = SuccessiveHalving::new(design);
         let honest = seed % 2 == 0;
-        while let RaceStep::Evaluate(cells) = race.next() {
+        while let RaceStep::Evaluate(trials) = race.next() {
             let before = race.spent().cost.0;
-            let cell = cells[0];
+            let trial = trials[0];
             assert!(before + 1_000 <= limit, "{before} of {limit}");
-            let most = if honest { 1_000 } else { 5_000 };
+            let max_cost = if honest { 1_000 } else { 5_000 };
             race.record(
-                cell,
+                trial,
                 paid_outcome(
-                    truth.scores[cell.arm][cell.case],
-                    chance.below(most) as i64 + 1,
+                    truth.scores[trial.arm][trial.case],
+                    random.below(max_cost) as i64 + 1,
                 ),
             );
             assert!(!honest || race.spent().cost.0 <= limit);
@@ -282,7 +285,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
 #[test]
 fn a_large_space_is_searched() {
     let arms = grid(&[5, 5, 4, 3]);
-    let mut chance = Random::new(12);
+    let mut random = Random::new(12);
     let spread = Spread {
         arm: 0.15,
         shared: 0.9,
@@ -290,11 +293,11 @@ fn a_large_space_is_searched() {
     };
     let (mut ours, mut drawn) = (0.0, 0.0);
     for seed in 0..50 {
-        let truth = truth::draw(&arms, 40, spread, &mut || chance.next_normal());
+        let truth = truth::draw(&arms, 40, spread, &mut || random.next_normal());
         let mut race = SuccessiveHalving::new(design(&arms, 40, 500, seed));
         ours += truth.regret(run(&mut race, &truth).leader);
         // The best of 40 random configurations, with perfect knowledge of their values.
-        let lucky = (0..40).map(|_| truth.regret(chance.below(arms.len())));
+        let lucky = (0..40).map(|_| truth.regret(random.below(arms.len())));
         drawn += lucky.fold(f64::MAX, f64::min);
     }
     assert!(ours < drawn, "{ours} {drawn}");
@@ -304,12 +307,12 @@ fn a_large_space_is_searched() {
 fn a_clear_winner_is_found_and_reported() {
     let arms = grid(&[4]);
     let mut truth = truth::draw(&arms, 60, USUAL, &mut || 0.0);
-    let mut chance = Random::new(1);
+    let mut random = Random::new(1);
     for (arm, scores) in truth.scores.iter_mut().enumerate() {
         let base = if arm == 2 { 0.8 } else { 0.4 };
         scores
             .iter_mut()
-            .for_each(|score| *score = base + 0.1 * chance.next_normal());
+            .for_each(|score| *score = base + 0.1 * random.next_normal());
     }
     let mut race = SuccessiveHalving::new(design(&arms, 60, 200, 1));
     let verdict = run(&mut race, &truth);
@@ -440,12 +443,12 @@ mod any_request {
             order in any::<u64>(),
         ) {
             let mut race = SuccessiveHalving::new(design);
-            let mut chance = Random::new(order);
+            let mut random = Random::new(order);
             for count in 0..400 {
-                let RaceStep::Evaluate(cells) = race.next() else { break };
-                prop_assert!(!cells.is_empty());
-                let cell = cells[chance.below(cells.len())];
-                prop_assert!(race.record(cell, outcomes[count % outcomes.len()]));
+                let RaceStep::Evaluate(trials) = race.next() else { break };
+                prop_assert!(!trials.is_empty());
+                let trial = trials[random.below(trials.len())];
+                prop_assert!(race.record(trial, outcomes[count % outcomes.len()]));
             }
             prop_assert!(race.states().len() == race.design().arms.len());
         }

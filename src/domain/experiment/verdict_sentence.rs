@@ -29,14 +29,14 @@ impl Baseline {
     /// Returns the baseline's name for use within a sentence.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Current => "your current setting",
-            Self::First => "the first setting",
+            Self::Current => "your current configuration",
+            Self::First => "the first configuration",
         }
     }
-    fn capital(self) -> &'static str {
+    fn capitalized_name(self) -> &'static str {
         match self {
-            Self::Current => "Your current setting",
-            Self::First => "The first setting",
+            Self::Current => "Your current configuration",
+            Self::First => "The first configuration",
         }
     }
 }
@@ -72,9 +72,9 @@ impl RaceResult<'_> {
             return format!("Nothing was measured: {evaluations} failed.{running}");
         }
         if self.measured.is_empty() {
-            let (judged, given) = self.measured.judged_counts();
+            let (judged, submitted) = self.measured.judged_counts();
             return format!(
-                "Nothing was compared: the judge's verdict could be read for {judged} of {given} answers.{running}"
+                "Nothing was compared: the judge's verdict could be read for {judged} of {submitted} answers.{running}"
             );
         }
         if let ([only], None) = (&self.measured.arms()[..], self.verdict)
@@ -82,13 +82,13 @@ impl RaceResult<'_> {
         {
             return format!(
                 "Nothing was compared so far: only {} was evaluated, on {}.{running}",
-                self.name(*only),
-                plural(self.values(*only).len())
+                self.configuration_name(*only),
+                plural_suffix(self.values(*only).len())
             );
         }
         let found = match (self.leader, self.verdict) {
             (None, Some(_)) => {
-                "Nothing was evaluated: the budget does not cover one case of every setting."
+                "Nothing was evaluated: the budget does not cover one case of every configuration."
                     .to_owned()
             }
             (None, None) => return "Nothing has been evaluated yet.".to_owned(),
@@ -103,9 +103,9 @@ impl RaceResult<'_> {
         let judged = match unjudged {
             0 => String::new(),
             _ => {
-                let (judged, given) = self.measured.judged_counts();
+                let (judged, submitted) = self.measured.judged_counts();
                 format!(
-                    " The judge's verdict could be read for {judged} of {given} answers; the others are not counted."
+                    " The judge's verdict could be read for {judged} of {submitted} answers; the others are not counted."
                 )
             }
         };
@@ -113,66 +113,77 @@ impl RaceResult<'_> {
     }
 
     fn interim_sentence(&self, leader: usize) -> String {
-        let cases = plural(self.values(leader).len());
+        let cases = plural_suffix(self.values(leader).len());
         match self.tied_with(leader).len() {
-            0 => format!("{} leads after {cases} so far.", self.name(leader)),
-            tied => format!("{} settings share the lead after {cases} so far.", tied + 1),
+            0 => format!(
+                "{} leads after {cases} so far.",
+                self.configuration_name(leader)
+            ),
+            tied => format!(
+                "{} configurations share the lead after {cases} so far.",
+                tied + 1
+            ),
         }
     }
 
     fn final_sentence(&self, leader: usize, verdict: &RaceVerdict) -> String {
-        let (name, baseline) = (self.name(leader), self.baseline.name());
+        let (name, baseline) = (self.configuration_name(leader), self.baseline.name());
         match (verdict.finding, &verdict.difference) {
             (HoldoutFinding::Better, Some(one)) => {
                 format!(
                     "{name} is better than {baseline}: {}.{}",
-                    self.figures_phrase(one),
+                    self.interval_phrase(one),
                     self.relevance_phrase(one)
                 )
             }
             (HoldoutFinding::Worse, Some(one)) => format!(
                 "Keep {baseline}. {name} led the race, but is worse in the final comparison: {}.{}",
-                self.figures_phrase(one),
+                self.interval_phrase(one),
                 self.relevance_phrase(one)
             ),
             (HoldoutFinding::NotDistinguishable, Some(one)) if one.mean <= SCORE_TOLERANCE => {
                 format!(
                     "{name} led the race, but did not score higher than {baseline} in the final comparison: {}. They \
                  are not distinguishable.",
-                    self.figures_phrase(one)
+                    self.interval_phrase(one)
                 )
             }
             (HoldoutFinding::NotDistinguishable, Some(one)) => {
-                format!("{name} leads, but {}.", self.not_told_apart(baseline, one))
+                format!(
+                    "{name} leads, but {}.",
+                    self.indistinguishable_sentence(baseline, one)
+                )
             }
-            (HoldoutFinding::CurrentLeads, _) => self.baseline_stays(leader, verdict.stop),
+            (HoldoutFinding::CurrentLeads, _) => self.baseline_sentence(leader, verdict.stop),
             _ => format!(
                 "{name} leads after {}, but was not tested against {baseline}: there were too few cases, or too \
                  little budget, for a final comparison.",
-                plural(self.values(leader).len())
+                plural_suffix(self.values(leader).len())
             ),
         }
     }
 
     /// Describes the verdict that no configuration was found to be better than the baseline.
-    fn baseline_stays(&self, leader: usize, stop: StopReason) -> String {
-        let (baseline, own) = (self.baseline.capital(), self.values(leader));
-        let shared = |other: usize| plural(self.measured.differences(leader, other).len());
+    fn baseline_sentence(&self, leader: usize, stop: StopReason) -> String {
+        let (baseline, own) = (self.baseline.capitalized_name(), self.values(leader));
+        let shared = |other: usize| plural_suffix(self.measured.differences(leader, other).len());
         let arms = 0..self.halving.states().len();
         let others: Vec<usize> = arms
             .filter(|&arm| arm != leader && !self.values(arm).is_empty())
             .collect();
-        let cases = plural(own.len());
+        let cases = plural_suffix(own.len());
         let (mean, priced) = (paired::mean(&own), self.price_phrase());
         match (&others[..], &self.tied_with(leader)[..]) {
-            ([], _) => format!("{baseline} was compared with none: no other setting was tried."),
+            ([], _) => {
+                format!("{baseline} was compared with none: no other configuration was tried.")
+            }
             ([one], [_]) => format!(
                 "{baseline} and {} are tied: both scored {mean:.2}{priced} on average on {}.",
-                self.name(*one),
+                self.configuration_name(*one),
                 shared(*one)
             ),
             (others, [_, ..]) => format!(
-                "{baseline} is tied with {} of the {} other settings that were tried: each scored {mean:.2}{priced} on \
+                "{baseline} is tied with {} of the {} other configurations that were tried: each scored {mean:.2}{priced} on \
                  average on {cases}.",
                 self.tied_with(leader).len(),
                 others.len()
@@ -180,56 +191,60 @@ impl RaceResult<'_> {
             ([one], []) => {
                 let differences = self.measured.differences(leader, *one);
                 let planned = stop != StopReason::NotWorth;
-                let other = self.name(*one);
+                let other = self.configuration_name(*one);
                 match final_test::compare(&differences, planned) {
                     (HoldoutFinding::Better, Some(one)) => {
                         format!(
                             "{baseline} is better than {other}: {}.{}",
-                            self.figures_phrase(&one),
+                            self.interval_phrase(&one),
                             self.relevance_phrase(&one)
                         )
                     }
                     (_, Some(one)) => {
                         format!(
                             "{baseline} leads, but {}.",
-                            self.not_told_apart(&other, &one)
+                            self.indistinguishable_sentence(&other, &one)
                         )
                     }
                     _ => format!("{baseline} leads after {cases}, which are too few to compare."),
                 }
             }
             (others, []) => format!(
-                "{baseline} leads the race after {cases}: none of the {} other settings that were tried was found \
+                "{baseline} leads the race after {cases}: none of the {} other configurations that were tried was found \
                  to be better.",
                 others.len()
             ),
         }
     }
 
-    fn not_told_apart(&self, other: &str, one: &PairedDifference) -> String {
-        let figures = self.figures_phrase(one);
-        match one.cases < MIN_CASES {
+    fn indistinguishable_sentence(&self, other: &str, difference: &PairedDifference) -> String {
+        let figures = self.interval_phrase(difference);
+        match difference.cases < MIN_CASES {
             true => format!(
                 "{} are too few to tell it apart from {other}: {figures}",
-                plural(one.cases)
+                plural_suffix(difference.cases)
             ),
             false => format!("is not distinguishable from {other}: {figures}"),
         }
     }
 
-    fn figures_phrase(&self, one: &PairedDifference) -> String {
-        let (from, to) = one.interval;
-        let than = match one.mean.abs() < 0.005 {
+    fn interval_phrase(&self, difference: &PairedDifference) -> String {
+        let (from, to) = difference.interval;
+        let than = match difference.mean.abs() < 0.005 {
             true => "the same".to_owned(),
             false => format!(
                 "{:.2} {}",
-                one.mean.abs(),
-                if one.mean > 0.0 { "higher" } else { "lower" }
+                difference.mean.abs(),
+                if difference.mean > 0.0 {
+                    "higher"
+                } else {
+                    "lower"
+                }
             ),
         };
         format!(
             "on {} it scored {than} on average{}, and the true difference is likely between {from:+.2} and {to:+.2}",
-            plural(one.cases),
+            plural_suffix(difference.cases),
             self.price_phrase()
         )
     }
@@ -247,18 +262,21 @@ impl RaceResult<'_> {
     }
 
     // Says whether a proven difference is too small to matter to the user.
-    fn relevance_phrase(&self, one: &PairedDifference) -> String {
-        let least = self.halving.design().indifference;
-        let most = one.interval.0.abs().max(one.interval.1.abs());
-        let what = match (most < least, one.mean.abs() < least) {
+    fn relevance_phrase(&self, difference: &PairedDifference) -> String {
+        let threshold = self.halving.design().indifference;
+        let max_difference = difference.interval.0.abs().max(difference.interval.1.abs());
+        let what = match (
+            max_difference < threshold,
+            difference.mean.abs() < threshold,
+        ) {
             (true, _) => "All of that is",
             (false, true) => "The average is",
             (false, false) => return String::new(),
         };
-        format!(" {what} below {least:.2}, the smallest difference that matters here.")
+        format!(" {what} below {threshold:.2}, the smallest difference that matters here.")
     }
 
-    fn name(&self, arm: usize) -> String {
+    fn configuration_name(&self, arm: usize) -> String {
         label(self.space, &self.halving.design().arms[arm])
     }
     fn values(&self, arm: usize) -> Vec<f64> {
@@ -272,15 +290,16 @@ impl RaceResult<'_> {
                 .len()
         };
         let is_tied = |arm: &usize| {
-            let apart = self.measured.differences(leader, *arm);
-            let is_same = !apart.is_empty() && paired::mean(&apart).abs() <= SCORE_TOLERANCE;
+            let paired_differences = self.measured.differences(leader, *arm);
+            let is_same = !paired_differences.is_empty()
+                && paired::mean(&paired_differences).abs() <= SCORE_TOLERANCE;
             *arm != leader && is_same && made(*arm) == made(leader)
         };
         (0..self.halving.states().len()).filter(is_tied).collect()
     }
 }
 
-fn plural(cases: usize) -> String {
+fn plural_suffix(cases: usize) -> String {
     match cases {
         1 => "1 case".to_owned(),
         cases => format!("{cases} cases"),

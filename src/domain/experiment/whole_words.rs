@@ -48,8 +48,8 @@ fn extends_left(left: &str, first: char) -> bool {
 
 // Whether the word or number that ends with `last` extends further to the right.
 fn extends_right(right: &str, last: char, part: &str) -> bool {
-    let mut behind = right.chars();
-    let (near, far) = (behind.next(), behind.next());
+    let mut following = right.chars();
+    let (near, far) = (following.next(), following.next());
     let Some(near) = near else { return false };
     if !is_letter(last) {
         // "C+" in "C++", "A-" in "A-team"

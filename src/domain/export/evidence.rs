@@ -34,7 +34,10 @@ pub(super) fn basis_sentence(map: &EvidenceMap) -> String {
             )
         }
         EvidenceStatus::Failed => {
-            let is_checked = map.sentences.iter().any(|one| one.verdict.is_some());
+            let is_checked = map
+                .sentences
+                .iter()
+                .any(|support| support.verdict.is_some());
             let checked = map.checker.as_ref().filter(|_| is_checked).map(|model| {
                 format!(" {model} compared the answer with the cited passages; what it made of them may be wrong.")
             });
@@ -82,14 +85,14 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
     write_list(
         out,
         "Contradictions",
-        map.contradictions.iter().map(|one| {
-            let sides = one
+        map.contradictions.iter().map(|entry| {
+            let sides = entry
                 .sides
                 .iter()
                 .map(|side| format!("\n  - {}: “{}”", side.letter, side.quote));
             format!(
                 "{}{}",
-                claim_text(map, one.claim),
+                claim_text(map, entry.claim),
                 sides.collect::<String>()
             )
         }),
@@ -104,7 +107,7 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
         "Said by one alone",
         map.unique
             .iter()
-            .map(|one| format!("{}: {}", one.letter, claim_text(map, one.claim))),
+            .map(|entry| format!("{}: {}", entry.letter, claim_text(map, entry.claim))),
     );
     write_list(
         out,
@@ -114,12 +117,12 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
     if !map.sentences.is_empty() {
         out.push_str("\n### Sentences of the answer\n\n| Sentence | Support |\n|---|---|\n");
     }
-    for one in &map.sentences {
+    for entry in &map.sentences {
         let _ = writeln!(
             out,
             "| {} | {} |",
-            one.text.replace('|', "\\|"),
-            support_label(one)
+            entry.text.replace('|', "\\|"),
+            support_label(entry)
         );
     }
     out.push('\n');
@@ -149,14 +152,17 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
     write_points(
         out,
         "Contradictions",
-        map.contradictions.iter().map(|one| {
+        map.contradictions.iter().map(|entry| {
             let side = |letter: char, quote: &str| {
                 format!("<li dir=\"auto\"><b>{letter}</b>: “{}”</li>", escape(quote))
             };
-            let sides = one.sides.iter().map(|one| side(one.letter, &one.quote));
+            let sides = entry
+                .sides
+                .iter()
+                .map(|entry| side(entry.letter, &entry.quote));
             format!(
                 "{}<ul>{}</ul>",
-                render_inline(claim_text(map, one.claim), cite),
+                render_inline(claim_text(map, entry.claim), cite),
                 sides.collect::<String>()
             )
         }),
@@ -165,16 +171,16 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
     write_points(
         out,
         UNVERIFIED_HEADING,
-        reported.map(|one| render_inline(&one, cite)),
+        reported.map(|entry| render_inline(&entry, cite)),
     );
     write_points(
         out,
         "Said by one alone",
-        map.unique.iter().map(|one| {
+        map.unique.iter().map(|entry| {
             format!(
                 "<b>{}</b>: {}",
-                one.letter,
-                render_inline(claim_text(map, one.claim), cite)
+                entry.letter,
+                render_inline(claim_text(map, entry.claim), cite)
             )
         }),
     );
@@ -182,13 +188,13 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
     write_points(out, "Not covered, in the judge's words", spots);
     if !map.sentences.is_empty() {
         out.push_str("<h3>Sentences of the answer</h3>\n<table><thead><tr><th>Sentence</th><th>Support</th></tr></thead><tbody>\n");
-        for one in &map.sentences {
+        for entry in &map.sentences {
             let _ = writeln!(
                 out,
                 "<tr><td dir=\"auto\">{}</td><td title=\"{}\">{}</td></tr>",
-                render_inline(&one.text, cite),
-                escape(one.reason()),
-                support_label(one)
+                render_inline(&entry.text, cite),
+                escape(entry.reason()),
+                support_label(entry)
             );
         }
         out.push_str("</tbody></table>\n");
@@ -216,11 +222,11 @@ fn write_claims(out: &mut String, map: &EvidenceMap, cite: Cite<'_>) {
     );
     for claim in &map.claims {
         let cells: String = (claim.stances.iter())
-            .map(|one| {
+            .map(|member| {
                 format!(
                     "<td title=\"{}\">{}</td>",
-                    escape(&stance_title(one)),
-                    stance_label(one)
+                    escape(&stance_title(member)),
+                    stance_label(member)
                 )
             })
             .collect();
@@ -232,15 +238,15 @@ fn write_claims(out: &mut String, map: &EvidenceMap, cite: Cite<'_>) {
 
 fn write_points(out: &mut String, title: &str, all: impl Iterator<Item = String>) {
     let items: String = all
-        .map(|one| format!("<li dir=\"auto\">{one}</li>\n"))
+        .map(|item| format!("<li dir=\"auto\">{item}</li>\n"))
         .collect();
     if !items.is_empty() {
         let _ = writeln!(out, "<h3>{title}</h3>\n<ul>\n{items}</ul>");
     }
 }
 
-fn unverified_text(one: &UnverifiedContradiction) -> String {
-    let parts = [one.point.as_str(), one.why.as_str()];
+fn unverified_text(contradiction: &UnverifiedContradiction) -> String {
+    let parts = [contradiction.point.as_str(), contradiction.why.as_str()];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     match parts.is_empty() {
         true => "the judge does not say on what".to_owned(),
@@ -250,7 +256,7 @@ fn unverified_text(one: &UnverifiedContradiction) -> String {
 
 fn letters(map: &EvidenceMap) -> Vec<char> {
     let stances = map.claims.first().map_or(&[][..], |claim| &claim.stances);
-    stances.iter().map(|one| one.letter).collect()
+    stances.iter().map(|member| member.letter).collect()
 }
 
 fn claim_text(map: &EvidenceMap, claim: usize) -> &str {
@@ -258,15 +264,15 @@ fn claim_text(map: &EvidenceMap, claim: usize) -> &str {
 }
 
 // Formats a member's quoted words, and why they do not confirm the claim.
-fn stance_title(one: &MemberStance) -> String {
-    match one.lowered.is_empty() {
-        true => one.quote.clone(),
-        false => format!("{} ({})", one.quote, one.lowered),
+fn stance_title(stance: &MemberStance) -> String {
+    match stance.lowered.is_empty() {
+        true => stance.quote.clone(),
+        false => format!("{} ({})", stance.quote, stance.lowered),
     }
 }
 
-fn stance_label(one: &MemberStance) -> &'static str {
-    match one.stance {
+fn stance_label(member: &MemberStance) -> &'static str {
+    match member.stance {
         Stance::Asserts => "says so",
         Stance::Unconfirmed => "says so, not confirmed by our rules",
         Stance::Denies => "says otherwise",
@@ -274,15 +280,15 @@ fn stance_label(one: &MemberStance) -> &'static str {
     }
 }
 
-fn support_label(one: &SentenceSupport) -> String {
-    let contradicted = match one.verdict {
+fn support_label(sentence: &SentenceSupport) -> String {
+    let contradicted = match sentence.verdict {
         Some(Entailment::Contradicts) => ", passage contradicts",
         _ => "",
     };
-    let disputed = if one.disputed { ", disputed" } else { "" };
-    let level = format!("{}{contradicted}{disputed}", one.level.label());
-    match &one.lowered {
-        Some(why) if one.level < SupportLevel::Supported => {
+    let disputed = if sentence.disputed { ", disputed" } else { "" };
+    let level = format!("{}{contradicted}{disputed}", sentence.level.label());
+    match &sentence.lowered {
+        Some(why) if sentence.level < SupportLevel::Supported => {
             format!("{level} (not supported: {why})")
         }
         Some(why) => format!("{level} ({why})"),

@@ -209,7 +209,7 @@ fn write_sources(out: &mut String, analysis: &Analysis) {
 }
 
 fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
-    let longest = answers
+    let max_latency = answers
         .iter()
         .map(|answer| answer.latency_ms)
         .max()
@@ -230,7 +230,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
             _ => format!(
                 "{:.1} s<span class=\"bar\" style=\"width:{}%\"></span>",
                 answer.latency_ms as f64 / 1000.0,
-                answer.latency_ms * 100 / longest
+                answer.latency_ms * 100 / max_latency
             ),
         };
         let _ = writeln!(
@@ -240,7 +240,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
             escape(&answer.model),
             answer.usage.input,
             answer.usage.output,
-            answer.cost.map_or("unknown".into(), dollars)
+            answer.cost.map_or("unknown".into(), format_dollars)
         );
     }
     let usage = &analysis.usage;
@@ -258,11 +258,11 @@ fn total_text(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     let unknown = |answer: &StageAnswer| answer.answered() && answer.cost.is_none();
     match answers.iter().any(unknown) {
         true if analysis.cost == MicroDollars(0) => "unknown".to_owned(),
-        true => format!("at least {}", dollars(analysis.cost)),
-        false => dollars(analysis.cost),
+        true => format!("at least {}", format_dollars(analysis.cost)),
+        false => format_dollars(analysis.cost),
     }
 }
 
-fn dollars(cost: MicroDollars) -> String {
+fn format_dollars(cost: MicroDollars) -> String {
     format!("${:.6}", cost.dollars())
 }

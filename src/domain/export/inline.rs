@@ -95,8 +95,8 @@ fn bare_link(rest: &str, before: Option<char>) -> Token {
     let ends = |letter: char| letter.is_whitespace() || "<>\"'`".contains(letter);
     let address = rest.split(ends).next()?;
     let address = address.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '*', '_']);
-    let shown = escape(address);
-    let html = format!("<a href=\"{shown}\" rel=\"noreferrer\">{shown}</a>");
+    let escaped = escape(address);
+    let html = format!("<a href=\"{escaped}\" rel=\"noreferrer\">{escaped}</a>");
     Some((html, address.len()))
 }
 
@@ -140,7 +140,7 @@ pub fn bracketed_formulas(text: &str) -> String {
             .and_then(|rest| rest.strip_suffix("\\]"));
         match inner {
             _ if is_code => out.push_str(line),
-            // `\[` opens a formula only on a line of its own; elsewhere it is an ordinary bracket.
+            // `\[` opens a formula only on a separate line; elsewhere it is an ordinary bracket.
             Some(inner) => out.push_str(&format!("$${inner}$$\n")),
             None if bare == "\\[" || (is_formula && bare == "\\]") => {
                 is_formula = !is_formula;

@@ -36,14 +36,14 @@ const PARAGRAPH_TAG: &str = "<p dir=\"auto\">";
 /// Marks the start of a footnote's text; invisible.
 const NOTE_MARKER: &str = "<!---->";
 const ITEM_TAG: &str = "<li dir=\"auto\">";
-const OPTIONS: Options = Options::ENABLE_TABLES
+const MARKDOWN_OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_STRIKETHROUGH)
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_FOOTNOTES)
     .union(Options::ENABLE_MATH);
 
 fn headings(text: &str) -> impl Iterator<Item = usize> + '_ {
-    Parser::new_ext(text, OPTIONS).filter_map(|event| match event {
+    Parser::new_ext(text, MARKDOWN_OPTIONS).filter_map(|event| match event {
         Event::Start(Tag::Heading { level, .. }) => Some(level as usize),
         _ => None,
     })
@@ -89,7 +89,7 @@ impl<'a> ProseWriter<'a> {
     }
 
     fn write(mut self) -> String {
-        let events = Parser::new_ext(self.text, OPTIONS).into_offset_iter();
+        let events = Parser::new_ext(self.text, MARKDOWN_OPTIONS).into_offset_iter();
         let events: Vec<_> = TextMergeWithOffset::new(events).collect();
         let tags = paired_tags(events.iter().map(|(event, _)| event));
         for (place, (event, range)) in events.into_iter().enumerate() {
@@ -106,8 +106,8 @@ impl<'a> ProseWriter<'a> {
                 Event::InlineMath(text) if !is_formula(&text) || self.is_in_word(&range) => {
                     self.out.push_str(&format!("${}$", escape(&text)));
                 }
-                Event::Start(tag) => self.start(tag),
-                Event::End(tag) => self.end(tag),
+                Event::Start(tag) => self.start_tag(tag),
+                Event::End(tag) => self.end_tag(tag),
                 event => self.handle_event(event),
             }
         }
@@ -126,7 +126,7 @@ impl<'a> ProseWriter<'a> {
         before.is_some_and(char::is_alphanumeric) || after.is_some_and(char::is_alphanumeric)
     }
 
-    fn note(&mut self, label: &str) -> usize {
+    fn note_number(&mut self, label: &str) -> usize {
         let known = self.notes.iter().position(|note| note == label);
         let place = known.unwrap_or_else(|| {
             self.notes.push(label.to_owned());
@@ -135,11 +135,11 @@ impl<'a> ProseWriter<'a> {
         place + 1
     }
 
-    fn start(&mut self, tag: Tag<'_>) {
+    fn start_tag(&mut self, tag: Tag<'_>) {
         match tag {
-            Tag::HtmlBlock => self.open(String::new()),
+            Tag::HtmlBlock => self.open_element(String::new()),
             Tag::FootnoteDefinition(label) => {
-                let number = self.note(&label);
+                let number = self.note_number(&label);
                 self.out.push_str(&format!(
                     "<div class=\"note\"><sup>{number}</sup> {NOTE_MARKER}"
                 ));
@@ -151,11 +151,11 @@ impl<'a> ProseWriter<'a> {
                 } else {
                     PARAGRAPH_TAG
                 };
-                self.open(tag.to_owned());
+                self.open_element(tag.to_owned());
                 self.out.push_str(tag);
             }
             Tag::Heading { level, .. } => {
-                let level = self.level(level);
+                let level = self.heading_level(level);
                 self.out.push_str(&format!("<h{level} dir=\"auto\">"));
             }
             Tag::BlockQuote(_) => {
@@ -188,13 +188,13 @@ impl<'a> ProseWriter<'a> {
             Tag::Strong => self.out.push_str("<strong>"),
             Tag::Strikethrough => self.out.push_str("<del>"),
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
-                self.open(dest_url.into_string());
+                self.open_element(dest_url.into_string());
             }
             _ => {}
         }
     }
 
-    fn end(&mut self, tag: TagEnd) {
+    fn end_tag(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::Paragraph => self.end_paragraph(),
             TagEnd::HtmlBlock => self.end_html(),
@@ -227,7 +227,7 @@ impl<'a> ProseWriter<'a> {
             TagEnd::Strong => self.out.push_str("</strong>"),
             TagEnd::Strikethrough => self.out.push_str("</del>"),
             TagEnd::Link => self.end_link(),
-            TagEnd::Image => self.end_picture(),
+            TagEnd::Image => self.end_image(),
             _ => {}
         }
     }
@@ -250,7 +250,7 @@ impl<'a> ProseWriter<'a> {
                 false => "<input type=\"checkbox\" disabled> ",
             }),
             Event::FootnoteReference(label) => {
-                let number = self.note(&label);
+                let number = self.note_number(&label);
                 self.out.push_str(&format!("<sup>[{number}]</sup>"));
             }
             Event::InlineMath(text) | Event::DisplayMath(text) => {
@@ -263,13 +263,13 @@ impl<'a> ProseWriter<'a> {
         }
     }
 
-    fn level(&mut self, level: HeadingLevel) -> usize {
+    fn heading_level(&mut self, level: HeadingLevel) -> usize {
         let level = self.first + level as usize - self.top;
         self.last = level.min(self.last + 1).min(6);
         self.last
     }
 
-    fn open(&mut self, what: String) {
+    fn open_element(&mut self, what: String) {
         self.open.push((self.out.len(), what));
     }
 
@@ -314,19 +314,19 @@ impl<'a> ProseWriter<'a> {
         let Some((start, address)) = self.open.pop() else {
             return;
         };
-        let (words, shown) = (self.out.split_off(start), escape(&address));
+        let (words, escaped_address) = (self.out.split_off(start), escape(&address));
         self.out.push_str(&match is_web(&address) {
-            true if words == shown => format!("<a href=\"{shown}\" rel=\"noreferrer\">{shown}</a>"),
+            true if words == escaped_address => format!("<a href=\"{escaped_address}\" rel=\"noreferrer\">{escaped_address}</a>"),
             true => format!(
-                "<a href=\"{shown}\" rel=\"noreferrer\">{words}</a> <small>({shown})</small>"
+                "<a href=\"{escaped_address}\" rel=\"noreferrer\">{words}</a> <small>({escaped_address})</small>"
             ),
-            false if words == shown => words,
-            false => format!("{words} ({shown})"),
+            false if words == escaped_address => words,
+            false => format!("{words} ({escaped_address})"),
         });
     }
 
     // Nothing is loaded: an image is replaced by a link to it.
-    fn end_picture(&mut self) {
+    fn end_image(&mut self) {
         let Some(&(start, _)) = self.open.last() else {
             return;
         };

@@ -6,7 +6,7 @@ use pulldown_cmark::Event;
 
 const PAIRED_TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
 /// Maximum number of tags open at once.
-const MAX_OPEN: usize = 20;
+const MAX_OPEN_TAGS: usize = 20;
 
 /// Returns the positions of the tags that may be written unchanged: those opened and closed within the same
 /// element.
@@ -19,11 +19,12 @@ pub(super) fn paired_tags<'a>(events: impl Iterator<Item = &'a Event<'a>>) -> BT
             Event::Start(_) => levels.push(Vec::new()),
             Event::End(_) => drop(levels.pop()),
             Event::InlineHtml(text) => {
-                let (Some(open), Some((name, is_end))) = (levels.last_mut(), tag(text)) else {
+                let (Some(open), Some((name, is_end))) = (levels.last_mut(), allowed_tag(text))
+                else {
                     continue;
                 };
                 if !is_end {
-                    if open.len() < MAX_OPEN {
+                    if open.len() < MAX_OPEN_TAGS {
                         open.push((name, place));
                     }
                 } else if let Some(at) = open.iter().rposition(|(known, _)| *known == name) {
@@ -38,7 +39,7 @@ pub(super) fn paired_tags<'a>(events: impl Iterator<Item = &'a Event<'a>>) -> BT
 }
 
 /// Returns the name of an allowed tag, and whether it is a closing tag.
-fn tag(text: &str) -> Option<(String, bool)> {
+fn allowed_tag(text: &str) -> Option<(String, bool)> {
     let inner = text.strip_prefix('<')?.strip_suffix('>')?;
     let (name, is_end) = match inner.strip_prefix('/') {
         Some(name) => (name, true),

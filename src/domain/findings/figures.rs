@@ -30,14 +30,14 @@ pub struct StageFigures {
 }
 
 /// Returns the statistics of every stage of the plan, in order, and of the evidence calls, if any were made.
-pub(super) fn of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageFigures> {
+pub(super) fn stage_figures(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageFigures> {
     let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
         let mut figures = StageFigures {
             stage: stage.name.clone(),
             ..StageFigures::default()
         };
         for answer in answers.iter().filter(|answer| answer.stage == index) {
-            figures.add(answer);
+            figures.add_answer(answer);
         }
         figures
     };
@@ -50,14 +50,16 @@ pub(super) fn of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageFigures> {
             stage: EVIDENCE_STAGE.to_owned(),
             ..StageFigures::default()
         };
-        evidence.into_iter().for_each(|answer| figures.add(answer));
+        evidence
+            .into_iter()
+            .for_each(|answer| figures.add_answer(answer));
         found.push(figures);
     }
     found
 }
 
 impl StageFigures {
-    fn add(&mut self, answer: &StageAnswer) {
+    fn add_answer(&mut self, answer: &StageAnswer) {
         match answer.answered() {
             true => self.answered += 1,
             false => self.failed += 1,
@@ -65,7 +67,10 @@ impl StageFigures {
         self.failed += answer.earlier.len() as u32;
         self.cached += u32::from(answer.cached && answer.answered());
         self.duration_ms = self.duration_ms.max(answer.latency_ms);
-        let earlier = answer.earlier.iter().map(|one| (&one.usage, one.cost));
+        let earlier = answer
+            .earlier
+            .iter()
+            .map(|attempt| (&attempt.usage, attempt.cost));
         for (usage, cost) in earlier.chain([(&answer.usage, answer.cost)]) {
             self.usage = self.usage.combined_with(usage);
             match cost {

@@ -369,7 +369,7 @@ mod tests {
     const INJECTED: &str = include_str!("../../../tests/data/injections/injected.txt");
     const CLEAN: &str = include_str!("../../../tests/data/injections/clean.txt");
 
-    fn texts(file: &str) -> Vec<&str> {
+    fn split_texts(file: &str) -> Vec<&str> {
         file.split("\n----\n")
             .map(str::trim)
             .filter(|text| !text.is_empty())
@@ -386,14 +386,14 @@ mod tests {
 
     #[test]
     fn most_injections_and_few_other_texts_are_flagged() {
-        let injected = texts(INJECTED);
+        let injected = split_texts(INJECTED);
         let missed: Vec<&&str> = injected
             .iter()
             .filter(|text| flags(text).is_empty())
             .collect();
         assert!(injected.len() >= 40, "{}", injected.len());
         assert!(missed.len() * 10 <= injected.len(), "{missed:#?}");
-        let clean = texts(CLEAN);
+        let clean = split_texts(CLEAN);
         let wrong: Vec<&&str> = clean
             .iter()
             .filter(|text| !flags(text).is_empty())

@@ -53,7 +53,7 @@ pub fn anonymized(text: &str, question: &str, members: usize) -> String {
     let text = prompt::without_introduction(text.trim());
     let lines = without_panel_tables(&answer_lines(text));
     let mut out = String::new();
-    let strip = !names_letters(question, members);
+    let strip = !offers_lettered_options(question, members);
     for line in lines {
         let mut line = line.to_owned();
         for remark in PANEL_REMARKS {
@@ -82,30 +82,30 @@ fn answer_lines(text: &str) -> Vec<&str> {
     };
     let lines: Vec<&str> = text.lines().collect();
     let begin = (0..lines.len()).find_map(|index| Some((index, is(index, ANSWER_HEADINGS)?)));
-    let mut kept = Vec::new();
+    let mut remaining = Vec::new();
     // Heading level of the section being removed.
     let mut aside = None;
     for (index, line) in lines.iter().enumerate() {
-        let here = headings.get(index).and_then(Option::as_ref);
+        let heading_here = headings.get(index).and_then(Option::as_ref);
         if let Some((first, level)) = begin {
-            let ended = index > first && here.is_some_and(|(deep, _)| *deep <= level);
+            let ended = index > first && heading_here.is_some_and(|(deep, _)| *deep <= level);
             if ended {
                 break;
             }
             if index > first {
-                kept.push(*line);
+                remaining.push(*line);
             }
             continue;
         }
-        if let Some((deep, _)) = here {
+        if let Some((deep, _)) = heading_here {
             let over = aside.is_some_and(|level| *deep <= level);
             aside = is(index, ASIDE_HEADINGS).or(aside.filter(|_| !over));
         }
         if aside.is_none() {
-            kept.push(line);
+            remaining.push(line);
         }
     }
-    kept
+    remaining
 }
 
 /// Returns the level and lowercase text of a Markdown heading. A bold line with a known title counts as a heading of
@@ -125,7 +125,7 @@ pub(in crate::domain) fn heading(line: &str) -> Option<(usize, String)> {
 }
 
 fn without_panel_tables<'a>(lines: &[&'a str]) -> Vec<&'a str> {
-    let mut kept = Vec::new();
+    let mut remaining = Vec::new();
     let mut inside = false;
     for (index, line) in lines.iter().enumerate() {
         let row = line.trim_start().starts_with('|');
@@ -136,19 +136,19 @@ fn without_panel_tables<'a>(lines: &[&'a str]) -> Vec<&'a str> {
         }
         inside &= row;
         if !inside {
-            kept.push(*line);
+            remaining.push(*line);
         }
     }
-    kept
+    remaining
 }
 
 /// Whether a question offers lettered options: "(A) ink", "A. ink" on its own line, "option B".
-fn names_letters(question: &str, members: usize) -> bool {
+fn offers_lettered_options(question: &str, members: usize) -> bool {
     let mut before = "";
     question.lines().any(|line| {
         line.split_whitespace().enumerate().any(|(place, word)| {
             let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-            let choice = letters_of(bare, members)
+            let choice = is_member_letter(bare, members)
                 && (word.contains(')')
                     || (place == 0 && word.ends_with(['.', ':']))
                     || CHOICE_WORDS.contains(&before.to_lowercase().as_str()));
@@ -159,7 +159,7 @@ fn names_letters(question: &str, members: usize) -> bool {
 }
 
 /// Whether the word is a member's letter, optionally followed by the number of a critique.
-fn letters_of(word: &str, members: usize) -> bool {
+fn is_member_letter(word: &str, members: usize) -> bool {
     let mut characters = word.chars();
     let letter = characters.next();
     let known = letter
@@ -181,7 +181,7 @@ fn without_letters(line: &str, members: usize) -> String {
                 .split([',', '&', '+', ' ', ';', '/'])
                 .filter(|word| !word.is_empty() && *word != "and" && *word != "und")
                 .peekable();
-            words.peek().is_some() && words.all(|word| letters_of(word, members))
+            words.peek().is_some() && words.all(|word| is_member_letter(word, members))
         });
         match end {
             Some(end) if is_letters => {

@@ -23,9 +23,12 @@ pub fn evidence_above(wins: f64, ties: f64, losses: f64, bar: f64) -> f64 {
     // A bet of 1/bar would lose everything at the first loss, so all bets are smaller.
     let bets = (0..BET_COUNT).map(|step| (f64::from(step) + 0.5) / (f64::from(BET_COUNT) * bar));
     let capitals: Vec<f64> = bets.map(capital).collect();
-    let most = capitals.iter().copied().fold(f64::MIN, f64::max);
-    let sum: f64 = capitals.iter().map(|one| (one - most).exp()).sum();
-    most + sum.ln() - f64::from(BET_COUNT).ln()
+    let max_log_capital = capitals.iter().copied().fold(f64::MIN, f64::max);
+    let sum: f64 = capitals
+        .iter()
+        .map(|log_capital| (log_capital - max_log_capital).exp())
+        .sum();
+    max_log_capital + sum.ln() - f64::from(BET_COUNT).ln()
 }
 
 /// Log-evidence that the mean of the votes is below `bar`.

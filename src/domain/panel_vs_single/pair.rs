@@ -46,7 +46,7 @@ impl AnswerPair {
     /// # Errors
     /// Fails when the analysis has no answer or draft, its answer has a structured format, only one model was
     /// called, or the texts are empty or equal.
-    pub fn of(analysis: &Analysis, draft: Option<&StageAnswer>) -> Result<Self, NotComparable> {
+    pub fn new(analysis: &Analysis, draft: Option<&StageAnswer>) -> Result<Self, NotComparable> {
         let plan = &analysis.plan;
         let (Status::Completed, Some(synthesis), Some(draft)) =
             (analysis.status, &analysis.synthesis, draft)
@@ -59,10 +59,10 @@ impl AnswerPair {
         if plan.members.len() < 2 && plan.stages.len() < 2 {
             return Err(NotComparable::OnlyOneModel);
         }
-        let shown = |text: &str| anonymized(text, &plan.question, plan.members.len());
+        let anonymize = |text: &str| anonymized(text, &plan.question, plan.members.len());
         let pair = Self {
-            panel: shown(synthesis),
-            single: shown(&draft.text),
+            panel: anonymize(synthesis),
+            single: anonymize(&draft.text),
         };
         if pair.panel.is_empty() || pair.single.is_empty() || pair.panel == pair.single {
             return Err(NotComparable::SameText);

@@ -57,24 +57,24 @@ mod tests {
     /// Fraction of users who see "pays" somewhere although the panel is no better anywhere, looking after every
     /// vote. `order` lists the topics of successive votes.
     fn false_verdicts(
-        chance: &mut Random,
+        random: &mut Random,
         is_corrected: bool,
         order: impl Fn(&mut Random) -> Vec<usize>,
     ) -> f64 {
         let mut known: HashMap<(VoteTally, usize), bool> = HashMap::new();
-        let mut fooled = 0;
+        let mut misled_users = 0;
         for _ in 0..USERS {
             let mut tallies = [VoteTally::default(); TOPICS + 1];
             let mut seen: Vec<usize> = Vec::new();
-            fooled += u32::from(order(chance).into_iter().any(|topic| {
+            misled_users += u32::from(order(random).into_iter().any(|topic| {
                 if !seen.contains(&topic) {
                     seen.push(topic);
                 }
                 let place = 1 + seen
                     .iter()
-                    .position(|one| *one == topic)
+                    .position(|candidate| *candidate == topic)
                     .unwrap_or_default();
-                let is_win = chance.next_unit() < 0.5;
+                let is_win = random.next_unit() < 0.5;
                 [0, place].into_iter().any(|at| {
                     let tally = &mut tallies[at];
                     tally.wins += u64::from(is_win);
@@ -82,7 +82,7 @@ mod tests {
                     let topics = if is_corrected { seen.len() } else { 1 };
                     let key = (*tally, if topics < 2 { usize::MAX } else { at });
                     let (wins, losses) = (tally.wins as f64, tally.losses as f64);
-                    let shown = || {
+                    let shows_pays = || {
                         verdict(
                             wins,
                             0.0,
@@ -92,30 +92,30 @@ mod tests {
                     };
                     *known
                         .entry(key)
-                        .or_insert_with(|| shown() == PanelVerdict::Pays)
+                        .or_insert_with(|| shows_pays() == PanelVerdict::Pays)
                 })
             }));
         }
-        f64::from(fooled) / USERS as f64
+        f64::from(misled_users) / USERS as f64
     }
 
     #[test]
     fn at_most_5_percent_of_users_with_20_topics_see_a_false_verdict() {
         let one_after_another = |_: &mut Random| (0..TOPICS * VOTES).map(|at| at / VOTES).collect();
-        let mixed = |chance: &mut Random| {
+        let mixed = |random: &mut Random| {
             let mut order: Vec<usize> = (0..TOPICS * VOTES).map(|at| at / VOTES).collect();
-            chance.shuffle(&mut order);
+            random.shuffle(&mut order);
             order
         };
-        let mut chance = Random::new(11);
+        let mut random = Random::new(11);
         for part in [
-            false_verdicts(&mut chance, true, one_after_another),
-            false_verdicts(&mut chance, true, mixed),
+            false_verdicts(&mut random, true, one_after_another),
+            false_verdicts(&mut random, true, mixed),
         ] {
             assert!(part <= ERROR_RATE, "{part}");
         }
         // Without the correction, the simulation finds the problem that the correction solves.
-        let part = false_verdicts(&mut chance, false, mixed);
+        let part = false_verdicts(&mut random, false, mixed);
         assert!(part > 0.15, "{part}");
     }
 }

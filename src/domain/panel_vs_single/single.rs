@@ -94,11 +94,11 @@ pub fn best_draft(
         );
     }
     let rank = |at: usize| {
-        let written = price(plan, &answers[drafts[at]].model).map_or(0.0, |price| price.output);
+        let written =
+            model_price(plan, &answers[drafts[at]].model).map_or(0.0, |price| price.output);
         (standings[at].strength, written)
     };
-    let order =
-        |one: &(u32, f64), other: &(u32, f64)| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1));
+    let order = |a: &(u32, f64), b: &(u32, f64)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1));
     let highest = (0..drafts.len()).map(rank).max_by(order)?;
     let equal: Vec<usize> = (0..drafts.len())
         .filter(|&at| order(&rank(at), &highest).is_eq())
@@ -114,29 +114,29 @@ pub fn best_draft(
 
 /// Returns the cost of an answer without the cache. A cached answer was free, but comparing its price would be
 /// meaningless.
-pub fn cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> {
+pub fn uncached_cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> {
     if !answer.cached {
         return answer.cost;
     }
-    let listed = || price(plan, &answer.model).map(|price| price.cost(&answer.usage));
+    let listed = || model_price(plan, &answer.model).map(|price| price.cost(&answer.usage));
     answer.usage.charged.or_else(listed)
 }
 
 /// Returns the cost of all calls without the cache, including failed ones; `None` if any is unknown.
-pub fn total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDollars> {
+pub fn uncached_total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDollars> {
     answers.iter().try_fold(MicroDollars(0), |sum, answer| {
-        let earlier = answer.earlier.iter().map(|one| one.cost);
-        let all = earlier.chain([cost(plan, answer)]);
+        let earlier = answer.earlier.iter().map(|attempt| attempt.cost);
+        let all = earlier.chain([uncached_cost(plan, answer)]);
         all.into_iter()
             .try_fold(sum, |sum, cost| Some(sum.saturating_add(cost?)))
     })
 }
 
-fn price(plan: &Plan, model: &str) -> Option<Price> {
-    let seats = plan.members.iter().chain([&plan.synthesizer]);
-    let mut known = seats.flat_map(|seat| [seat].into_iter().chain(&seat.fallbacks));
-    let found: Option<&Member> = known.find(|seat| seat.model == model);
-    found.and_then(|seat| seat.price)
+fn model_price(plan: &Plan, model: &str) -> Option<Price> {
+    let candidates = plan.members.iter().chain([&plan.synthesizer]);
+    let mut known = candidates.flat_map(|member| [member].into_iter().chain(&member.fallbacks));
+    let found: Option<&Member> = known.find(|member| member.model == model);
+    found.and_then(|member| member.price)
 }
 
 #[cfg(test)]
@@ -250,18 +250,18 @@ mod tests {
             cost: Some(MicroDollars(7)),
             ..answer(0, 1, "p/b")
         };
-        assert_eq!(cost(&plan, &stored), Some(MicroDollars(20)));
-        assert_eq!(cost(&plan, &asked), Some(MicroDollars(7)));
+        assert_eq!(uncached_cost(&plan, &stored), Some(MicroDollars(20)));
+        assert_eq!(uncached_cost(&plan, &asked), Some(MicroDollars(7)));
         let mut both = vec![stored, asked];
-        assert_eq!(total(&plan, &both), Some(MicroDollars(27)));
+        assert_eq!(uncached_total(&plan, &both), Some(MicroDollars(27)));
         both[1].earlier.push(FailedAttemptRecord {
             model: "p/x".into(),
             error: CallError::new(CallErrorKind::Empty, "empty"),
             usage,
             cost: Some(MicroDollars(3)),
         });
-        assert_eq!(total(&plan, &both), Some(MicroDollars(30)));
+        assert_eq!(uncached_total(&plan, &both), Some(MicroDollars(30)));
         both[1].cost = None;
-        assert_eq!(total(&plan, &both), None);
+        assert_eq!(uncached_total(&plan, &both), None);
     }
 }

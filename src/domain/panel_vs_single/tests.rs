@@ -37,8 +37,8 @@ pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
 const RUNS: u32 = 2_000;
 
 /// A vote of a user who prefers the panel at this rate, with ties counted as half.
-fn vote(chance: &mut Random, tally: &mut VoteTally, rate: f64, ties: f64) {
-    match chance.next_unit() {
+fn vote(random: &mut Random, tally: &mut VoteTally, rate: f64, ties: f64) {
+    match random.next_unit() {
         x if x < rate - ties / 2.0 => tally.wins += 1,
         x if x < rate + ties / 2.0 => tally.ties += 1,
         _ => tally.losses += 1,
@@ -50,13 +50,13 @@ fn tally(wins: u64, ties: u64, losses: u64) -> VoteTally {
 }
 
 /// Fraction of 2,000 runs in which the interval contains the true rate.
-fn coverage(chance: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Random) -> f64) -> f64 {
+fn coverage(random: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Random) -> f64) -> f64 {
     let mut known: HashMap<(u64, u64), (f64, f64)> = HashMap::new();
     let mut covered = 0;
     for _ in 0..RUNS {
-        let rate = rate(chance);
+        let rate = rate(random);
         let mut seen = VoteTally::default();
-        (0..votes).for_each(|_| vote(chance, &mut seen, rate, ties));
+        (0..votes).for_each(|_| vote(random, &mut seen, rate, ties));
         let (from, to) = *known.entry((seen.wins, seen.ties)).or_insert_with(|| {
             interval::win_rate_interval(seen.wins as f64, seen.ties as f64, seen.losses as f64)
         });
@@ -69,7 +69,7 @@ const RATES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 #[test]
 fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
-    let mut chance = Random::new(4);
+    let mut random = Random::new(4);
     let sound = |part: f64, votes: u32, rate: f64, ties: f64| {
         let text = format!("{part} at {votes} votes, rate {rate}, ties {ties}");
         assert!((0.93..=0.97).contains(&part), "{text}");
@@ -79,7 +79,7 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
             // Rates that leave room for both wins and losses in addition to the ties.
             let open = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
             for rate in RATES.iter().filter(open) {
-                let part = coverage(&mut chance, votes, ties, |_| *rate);
+                let part = coverage(&mut random, votes, ties, |_| *rate);
                 sound(part, votes, *rate, ties);
             }
         }
@@ -87,8 +87,8 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
     // With fewer votes, too few outcomes are possible for 95% at each rate; it is reached on average.
     for votes in (5..20).chain([20, 30, 50, 100, 200]) {
         for ties in [0.0, 0.1, 0.2] {
-            let any = |chance: &mut Random| 0.1 + 0.8 * chance.next_unit();
-            let part = coverage(&mut chance, votes, ties, any);
+            let any = |random: &mut Random| 0.1 + 0.8 * random.next_unit();
+            let part = coverage(&mut random, votes, ties, any);
             sound(part, votes, f64::NAN, ties);
         }
     }
@@ -118,7 +118,7 @@ fn exact_coverage_without_ties_is_93_to_97_percent_from_50_votes_on() {
 
 #[test]
 fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
-    let mut chance = Random::new(5);
+    let mut random = Random::new(5);
     let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     // A panel that is equal or slightly worse must not get the verdict that it pays; one that is equal must not
     // get the opposite verdict.
@@ -128,7 +128,7 @@ fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
             let mut seen = VoteTally::default();
             let (mut said_pays, mut said_not) = (false, false);
             for _ in 0..150 {
-                vote(&mut chance, &mut seen, rate, ties);
+                vote(&mut random, &mut seen, rate, ties);
                 let verdict = *known.entry(seen).or_insert_with(|| seen.judge_only());
                 said_pays |= verdict == PanelVerdict::Pays;
                 said_not |= verdict == PanelVerdict::DoesNotPay;
@@ -147,13 +147,13 @@ fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
 
 #[test]
 fn no_difference_is_wrong_in_fewer_than_5_percent() {
-    let mut chance = Random::new(6);
+    let mut random = Random::new(6);
     let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     let mut wrong = 0;
     for _ in 0..RUNS {
         let mut seen = VoteTally::default();
         let said = (0..150).any(|_| {
-            vote(&mut chance, &mut seen, MIN_WIN_RATE, 0.0);
+            vote(&mut random, &mut seen, MIN_WIN_RATE, 0.0);
             *known.entry(seen).or_insert_with(|| seen.judge_only()) == PanelVerdict::NoDifference
         });
         wrong += u32::from(said);
@@ -164,7 +164,7 @@ fn no_difference_is_wrong_in_fewer_than_5_percent() {
 
 #[test]
 fn true_effects_are_found() {
-    let mut chance = Random::new(7);
+    let mut random = Random::new(7);
     for (rate, ties, votes, expected) in [
         (0.7, 0.0, 120, PanelVerdict::Pays),
         (0.75, 0.2, 60, PanelVerdict::Pays),
@@ -173,7 +173,7 @@ fn true_effects_are_found() {
     ] {
         let found = (0..300).filter(|_| {
             let mut seen = VoteTally::default();
-            (0..votes).for_each(|_| vote(&mut chance, &mut seen, rate, ties));
+            (0..votes).for_each(|_| vote(&mut random, &mut seen, rate, ties));
             seen.judge_only() == expected
         });
         let found = found.count();

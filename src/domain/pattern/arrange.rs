@@ -11,7 +11,7 @@ pub const DEFAULT_SAMPLES: u32 = 3;
 pub const CASCADE_DRAFTS: usize = 2;
 
 /// Returns the arrangement of a pattern at a depth.
-pub fn arrangement(pattern: &Pattern, depth: Depth) -> Arrangement {
+pub fn arrangement_at_depth(pattern: &Pattern, depth: Depth) -> Arrangement {
     match (pattern.arrangement, depth) {
         // Votes are counted at any depth.
         (Arrangement::Vote, _) => Arrangement::Vote,
@@ -21,9 +21,9 @@ pub fn arrangement(pattern: &Pattern, depth: Depth) -> Arrangement {
 }
 
 /// Returns the stages of a pattern at a depth.
-pub fn stages(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
+pub fn stages_at_depth(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
     let mut stages = pattern.plan_stages();
-    match arrangement(pattern, depth) {
+    match arrangement_at_depth(pattern, depth) {
         Arrangement::Single => {
             stages.truncate(1);
             // The single answer is the final answer.
@@ -90,7 +90,7 @@ mod tests {
             (Vote, &["initial"], Quick, "initial"),
             (Single, &["initial"], Full, "initial"),
         ] {
-            let stages = stages(&pattern(way, names), depth);
+            let stages = stages_at_depth(&pattern(way, names), depth);
             let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
             assert_eq!(names.join(" "), expected, "{way:?} {depth:?}");
             let ends_with_one = stages

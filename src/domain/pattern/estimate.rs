@@ -19,14 +19,14 @@ use crate::domain::tools::Tools;
 use crate::domain::usage::UsageAmount;
 
 /// Assumed output tokens of an answer without a limit: about a page of text.
-const TYPICAL_ANSWER: u64 = 700;
+const TYPICAL_ANSWER_TOKENS: u64 = 700;
 /// Number of typical answers reserved for an answer without a limit.
-const LONG_ANSWERS: u64 = 4;
+const RESERVED_ANSWERS: u64 = 4;
 /// Minimum output tokens reserved per call, because cutting off a stream is never exact.
 const MIN_ANSWER_TOKENS: u64 = 16;
 
 /// Maximum tokens of one peer's text.
-const PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
+const MAX_PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
 
 /// Estimate of one call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,7 +62,7 @@ pub fn reservation_for(call: CallId, request: &ModelRequest, member: &Member) ->
 
 fn max_output_tokens(member: &Member) -> u64 {
     let limit = member.parameters.max_tokens.map(u64::from);
-    limit.map_or(TYPICAL_ANSWER * LONG_ANSWERS, |limit| {
+    limit.map_or(TYPICAL_ANSWER_TOKENS * RESERVED_ANSWERS, |limit| {
         limit.max(MIN_ANSWER_TOKENS)
     })
 }
@@ -83,7 +83,7 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
     let tools = plan.tools.as_deref().map_or(0, Tools::tokens);
     let mut calls = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
-        let asked: Vec<&Member> = match stage.who {
+        let participants: Vec<&Member> = match stage.who {
             StageRole::Readers => plan.readers.iter().collect(),
             StageRole::Members => plan.members.iter().collect(),
             StageRole::Synthesizer => vec![&plan.synthesizer],
@@ -94,9 +94,9 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
         } else {
             members
         };
-        let read = texts * TYPICAL_ANSWER.min(PEER_TOKENS);
+        let read = texts * TYPICAL_ANSWER_TOKENS.min(MAX_PEER_TOKENS);
         let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question);
-        for (seat, member) in asked.into_iter().enumerate() {
+        for (seat, member) in participants.into_iter().enumerate() {
             let documents = match stage.who {
                 StageRole::Readers => {
                     beginning_tokens(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice))
@@ -113,16 +113,16 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
             let output = member
                 .parameters
                 .max_tokens
-                .map_or(TYPICAL_ANSWER, u64::from);
-            let most = documents + own + texts * PEER_TOKENS;
+                .map_or(TYPICAL_ANSWER_TOKENS, u64::from);
+            let upper_bound = documents + own + texts * MAX_PEER_TOKENS;
             calls.push(CallEstimate {
                 stage: stage.name.clone(),
                 model: member.name(),
                 input_tokens: input,
                 output_tokens: output,
                 cost_usd: cost(member, input, output),
-                upper_bound_tokens: most + max_output_tokens(member),
-                upper_bound_usd: cost(member, most, max_output_tokens(member)),
+                upper_bound_tokens: upper_bound + max_output_tokens(member),
+                upper_bound_usd: cost(member, upper_bound, max_output_tokens(member)),
             });
         }
     }
@@ -134,7 +134,11 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
 // Estimates the calls that find passages by meaning. Whether the question has to be rewritten is known only when
 // the run starts.
 fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
-    let Some(retrieval) = plan.retrieval.as_ref().filter(|one| one.failure.is_empty()) else {
+    let Some(retrieval) = plan
+        .retrieval
+        .as_ref()
+        .filter(|record| record.failure.is_empty())
+    else {
         return Vec::new();
     };
     let call = |model: &str, price: Option<Price>, input: u64, output: u64| {
@@ -176,16 +180,16 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     let members = plan.members.len() as u64;
     let own = prompts::INSTRUCTION_TOKENS + estimate_tokens(&plan.question);
     let call = |member: &Member, texts: u64, passages: u64| {
-        let input = own + texts * TYPICAL_ANSWER.min(PEER_TOKENS) + passages;
-        let most = own + texts * PEER_TOKENS + passages;
+        let input = own + texts * TYPICAL_ANSWER_TOKENS.min(MAX_PEER_TOKENS) + passages;
+        let upper_bound = own + texts * MAX_PEER_TOKENS + passages;
         CallEstimate {
             stage: EVIDENCE_STAGE.to_owned(),
             model: member.name(),
             input_tokens: input,
             output_tokens: prompts::REPLY_TOKENS,
             cost_usd: cost(member, input, prompts::REPLY_TOKENS),
-            upper_bound_tokens: most + max_output_tokens(member),
-            upper_bound_usd: cost(member, most, max_output_tokens(member)),
+            upper_bound_tokens: upper_bound + max_output_tokens(member),
+            upper_bound_usd: cost(member, upper_bound, max_output_tokens(member)),
         }
     };
     let mut calls = Vec::new();
@@ -199,8 +203,8 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
         .map(|source| estimate_tokens(&source.text))
         .sum();
     if let Some(checker) = plan.evidence.checkers.first().filter(|_| passages > 0) {
-        let most = prompts::PASSAGES_BUDGET as u64 / 4;
-        calls.push(call(checker, 1, passages.min(most)));
+        let upper_bound = prompts::PASSAGES_BUDGET as u64 / 4;
+        calls.push(call(checker, 1, passages.min(upper_bound)));
     }
     calls
 }
@@ -222,7 +226,7 @@ fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
 /// Returns the tokens of a member's common prompt prefix: the panel's rules and its documents, or the notes that
 /// replace them.
 pub fn beginning_tokens_of(plan: &Plan, member: &Member) -> u64 {
-    let notes = (reading::notes_budget(plan.parts.len()) as u64 / 4).min(TYPICAL_ANSWER);
+    let notes = (reading::notes_budget(plan.parts.len()) as u64 / 4).min(TYPICAL_ANSWER_TOKENS);
     let notes = plan.parts.len() as u64 * notes;
     notes + beginning_tokens(plan, plan.sources_of(member))
 }
@@ -237,7 +241,7 @@ fn beginning_tokens(plan: &Plan, sources: &[SourcePassage]) -> u64 {
 }
 
 /// Returns an upper bound of the first stage.
-pub fn first_bound(calls: &[CallEstimate]) -> UsageAmount {
+pub fn first_stage_bound(calls: &[CallEstimate]) -> UsageAmount {
     let stage = calls.first().map(|call| call.stage.as_str());
     let first = calls.iter().filter(|call| Some(&*call.stage) == stage);
     first.fold(UsageAmount::default(), |sum, call| {
@@ -263,7 +267,7 @@ pub fn known_cost(calls: &[CallEstimate]) -> MicroDollars {
 }
 
 /// Returns the total of all calls. The cost is `None` if any member's price is unknown.
-pub fn total(calls: &[CallEstimate]) -> RunEstimate {
+pub fn total_estimate(calls: &[CallEstimate]) -> RunEstimate {
     let cost = calls
         .iter()
         .map(|call| call.cost_usd)

@@ -44,10 +44,10 @@ pub struct PatternError {
 ///
 /// # Errors
 /// Returns every error found: missing, unknown, or invalid fields, or stages that cannot be run.
-pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
+pub fn parse_pattern(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     let mut faults = Vec::new();
     let Some(tree) = value.as_object() else {
-        return Err(vec![add_error("", "a pattern must be an object")]);
+        return Err(vec![pattern_error("", "a pattern must be an object")]);
     };
     let mut fields = TableFields {
         table: tree,
@@ -67,7 +67,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
         "limitations",
         "stages",
     ]);
-    let id = fields.text("id", 40, None);
+    let id = fields.text_field("id", 40, None);
     if !id.is_empty() && !is_id(&id) {
         let why = "must have 2 to 40 lowercase letters, digits, _ and -";
         fields.add_error(
@@ -75,17 +75,17 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
             &format!("an id {why}, start with a letter or digit, and not be suggest or check"),
         );
     }
-    let name = fields.text("name", 80, None);
-    let arrangement = fields.keyword("arrangement").unwrap_or_default();
+    let name = fields.text_field("name", 80, None);
+    let arrangement = fields.keyword_field("arrangement").unwrap_or_default();
     let mut pattern = Pattern {
-        summary: fields.text("summary", MAX_SUMMARY, Some("")),
-        description: fields.text("description", 600, Some("")),
-        category: fields.text("category", 40, Some("Own")),
+        summary: fields.text_field("summary", MAX_SUMMARY, Some("")),
+        description: fields.text_field("description", 600, Some("")),
+        category: fields.text_field("category", 40, Some("Own")),
         arrangement,
-        complexity: fields.text("complexity", 6, Some("medium")),
-        panel: fields.panel(arrangement),
-        use_cases: fields.list("use_cases"),
-        limitations: fields.list("limitations"),
+        complexity: fields.text_field("complexity", 6, Some("medium")),
+        panel: fields.panel_field(arrangement),
+        use_cases: fields.list_field("use_cases"),
+        limitations: fields.list_field("limitations"),
         stages: Vec::new(),
         id,
         name,
@@ -93,7 +93,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     if !["low", "medium", "high"].contains(&pattern.complexity.as_str()) {
         fields.add_error("complexity", "must be low, medium or high");
     }
-    pattern.stages = stages(tree, arrangement, &mut faults);
+    pattern.stages = parse_stages(tree, arrangement, &mut faults);
     if faults.is_empty() {
         faults = pattern.errors();
     }
@@ -144,42 +144,44 @@ impl Pattern {
     pub fn errors(&self) -> Vec<PatternError> {
         let mut faults = Vec::new();
         if self.stages.is_empty() {
-            return vec![add_error("stages", "there are no stages")];
+            return vec![pattern_error("stages", "there are no stages")];
         }
         self.check_flow(&mut faults);
         for (at, stage) in self.stages.iter().enumerate() {
             let place = format!("stages.{at}.prompt");
-            let holes = prompt::placeholders_in(&stage.prompt);
-            if let Some(hole) = holes
+            let placeholders = prompt::placeholders_in(&stage.prompt);
+            if let Some(placeholder) = placeholders
                 .iter()
-                .find(|hole| !prompt::PLACEHOLDER_NAMES.contains(hole))
+                .find(|placeholder| !prompt::PLACEHOLDER_NAMES.contains(placeholder))
             {
                 let known = prompt::PLACEHOLDER_NAMES.join("}, {");
-                faults.push(add_error(
+                faults.push(pattern_error(
                     &place,
-                    &format!("unknown placeholder {{{hole}}}; the available ones are {{{known}}}"),
+                    &format!(
+                        "unknown placeholder {{{placeholder}}}; the available ones are {{{known}}}"
+                    ),
                 ));
             }
-            let needs = |name: &str| holes.contains(&name);
+            let needs = |name: &str| placeholders.contains(&name);
             // Patterns must keep the first answers independent.
             if at == 0
                 && ["peers", "reviews", "own", "own_initial"]
                     .iter()
                     .any(|name| needs(name))
             {
-                faults.push(add_error(
+                faults.push(pattern_error(
                     &place,
                     "first answers must not see each other, and members have no earlier answer of their own",
                 ));
             }
             if at == 0 && !needs("question") {
-                faults.push(add_error(
+                faults.push(pattern_error(
                     &place,
                     "the first stage must contain the placeholder {question}",
                 ));
             }
             if stage.who == StageRole::Synthesizer && !needs("peers") {
-                faults.push(add_error(
+                faults.push(pattern_error(
                     &place,
                     "the synthesis must contain the placeholder {peers}",
                 ));
@@ -198,7 +200,7 @@ impl Pattern {
                     let why = format!(
                         "the arrangement {name} must have exactly one stage, with who = members"
                     );
-                    errors.push(add_error("stages", &why));
+                    errors.push(pattern_error("stages", &why));
                 }
                 return;
             }
@@ -207,10 +209,10 @@ impl Pattern {
                 let why = format!(
                     "the arrangement {name} must have two stages: first members, then synthesiser"
                 );
-                errors.push(add_error("stages", &why));
+                errors.push(pattern_error("stages", &why));
             }
             Arrangement::Staged if last == 0 => {
-                errors.push(add_error(
+                errors.push(pattern_error(
                     "stages",
                     "a members stage must precede the synthesis",
                 ));
@@ -220,11 +222,11 @@ impl Pattern {
         for (at, stage) in self.stages.iter().enumerate() {
             if stage.task == Task::Read || stage.name == reading::READING_STAGE {
                 let why = "reading in parts is added automatically for long documents";
-                errors.push(add_error(&format!("stages.{at}"), why));
+                errors.push(pattern_error(&format!("stages.{at}"), why));
             }
         }
         if self.stages[last].who != StageRole::Synthesizer {
-            errors.push(add_error(
+            errors.push(pattern_error(
                 &place,
                 "the last stage must have who = synthesiser",
             ));
@@ -232,13 +234,13 @@ impl Pattern {
         for (at, stage) in self.stages[..last].iter().enumerate() {
             if stage.who != StageRole::Members {
                 let why = "every stage before the last must have who = members";
-                errors.push(add_error(&format!("stages.{at}.who"), why));
+                errors.push(pattern_error(&format!("stages.{at}.who"), why));
             }
         }
     }
 }
 
-fn stages(
+fn parse_stages(
     tree: &Map<String, Value>,
     arrangement: Arrangement,
     faults: &mut Vec<PatternError>,
@@ -246,16 +248,19 @@ fn stages(
     let list = match tree.get("stages") {
         Some(Value::Array(list)) if !list.is_empty() => list,
         Some(Value::Array(_)) | None => {
-            faults.push(add_error("stages", "there are no stages"));
+            faults.push(pattern_error("stages", "there are no stages"));
             return Vec::new();
         }
         Some(_) => {
-            faults.push(add_error("stages", "must be a list of stages"));
+            faults.push(pattern_error("stages", "must be a list of stages"));
             return Vec::new();
         }
     };
     if list.len() > MAX_STAGES {
-        faults.push(add_error("stages", &format!("at most {MAX_STAGES} stages")));
+        faults.push(pattern_error(
+            "stages",
+            &format!("at most {MAX_STAGES} stages"),
+        ));
         return Vec::new();
     }
     let mut names: Vec<String> = Vec::new();
@@ -263,7 +268,7 @@ fn stages(
     for (at, stage) in list.iter().enumerate() {
         let place = format!("stages.{at}");
         let Some(tree) = stage.as_object() else {
-            faults.push(add_error(&place, "a stage must be an object"));
+            faults.push(pattern_error(&place, "a stage must be an object"));
             continue;
         };
         let mut fields = TableFields {
@@ -272,7 +277,7 @@ fn stages(
             errors: faults,
         };
         fields.reject_unknown(&["name", "who", "task", "help", "prompt"]);
-        let name = fields.text("name", 24, None);
+        let name = fields.text_field("name", 24, None);
         if names.contains(&name) {
             fields.add_error("name", "two stages have the same name");
         }
@@ -284,18 +289,18 @@ fn stages(
             );
         }
         names.push(name.clone());
-        let prompt = fields.text("prompt", MAX_PROMPT, None);
+        let prompt = fields.text_field("prompt", MAX_PROMPT, None);
         let ends =
             at + 1 == list.len() && !matches!(arrangement, Arrangement::Single | Arrangement::Vote);
-        let who = fields.keyword("who").unwrap_or(if ends {
+        let who = fields.keyword_field("who").unwrap_or(if ends {
             StageRole::Synthesizer
         } else {
             StageRole::Members
         });
         let task = fields
-            .keyword("task")
+            .keyword_field("task")
             .unwrap_or_else(|| default_task(at, who, &prompt));
-        let help = fields.text("help", 300, Some(""));
+        let help = fields.text_field("help", 300, Some(""));
         stages.push(StageText {
             name,
             who,
@@ -332,7 +337,7 @@ struct TableFields<'a> {
 impl TableFields<'_> {
     fn add_error(&mut self, name: &str, message: &str) {
         let place = format!("{}{name}", self.place);
-        self.errors.push(add_error(&place, message));
+        self.errors.push(pattern_error(&place, message));
     }
 
     fn reject_unknown(&mut self, known: &[&str]) {
@@ -341,18 +346,18 @@ impl TableFields<'_> {
             .keys()
             .filter(|name| !known.contains(&name.as_str()));
         for name in strange.take(5).cloned().collect::<Vec<_>>() {
-            let shown: String = name.chars().take(40).collect();
+            let excerpt: String = name.chars().take(40).collect();
             self.add_error(
-                &shown,
+                &excerpt,
                 &format!("is unknown; the available fields are {}", known.join(", ")),
             );
         }
     }
 
-    fn text(&mut self, name: &str, most: usize, default: Option<&str>) -> String {
+    fn text_field(&mut self, name: &str, max_chars: usize, default: Option<&str>) -> String {
         match (self.table.get(name), default) {
-            (Some(Value::String(text)), _) if text.chars().count() > most => {
-                self.add_error(name, &format!("at most {most} characters"));
+            (Some(Value::String(text)), _) if text.chars().count() > max_chars => {
+                self.add_error(name, &format!("at most {max_chars} characters"));
                 String::new()
             }
             (Some(Value::String(text)), _) if text.contains('\0') => {
@@ -377,7 +382,7 @@ impl TableFields<'_> {
     }
 
     /// Parses one word of a closed list.
-    fn keyword<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+    fn keyword_field<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let value = self.table.get(name)?;
         match serde_json::from_value(value.clone()) {
             Ok(word) => Some(word),
@@ -393,7 +398,7 @@ impl TableFields<'_> {
         }
     }
 
-    fn list(&mut self, name: &str) -> Vec<String> {
+    fn list_field(&mut self, name: &str) -> Vec<String> {
         let Some(value) = self.table.get(name) else {
             return Vec::new();
         };
@@ -415,7 +420,7 @@ impl TableFields<'_> {
         }
     }
 
-    fn panel(&mut self, arrangement: Arrangement) -> (u32, u32) {
+    fn panel_field(&mut self, arrangement: Arrangement) -> (u32, u32) {
         let usual = match arrangement {
             Arrangement::Single => (1, 1),
             Arrangement::Cascade => (2, 2),
@@ -437,7 +442,7 @@ impl TableFields<'_> {
     }
 }
 
-fn add_error(place: &str, message: &str) -> PatternError {
+fn pattern_error(place: &str, message: &str) -> PatternError {
     PatternError {
         place: place.to_owned(),
         message: message.to_owned(),

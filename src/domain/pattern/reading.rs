@@ -27,7 +27,7 @@ where the wording matters. Leave out what has nothing to do with the question. I
 write only: nothing on this here.";
 
 /// Returns the reading stage, which precedes all others.
-pub fn stage() -> Stage {
+pub fn reading_stage() -> Stage {
     Stage {
         name: READING_STAGE.to_owned(),
         who: StageRole::Readers,
@@ -71,7 +71,7 @@ pub struct ReadCoverage {
 
 impl ReadCoverage {
     /// Computes the coverage; `None` if no documents are read in parts.
-    pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
+    pub fn from_answers(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         if plan.parts.is_empty() {
             return None;
         }

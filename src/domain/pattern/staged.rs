@@ -1,5 +1,5 @@
 //! State machine of the staged arrangement: members answer independently, later stages read the previous stage's
-//! texts under letters, and the synthesizer writes the final answer. Takes inputs and the time, and returns
+//! texts, labeled with letters, and the synthesizer writes the final answer. Takes inputs and the time, and returns
 //! actions; performs none itself.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,9 +29,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
 /// Default time limit of a call.
-const CALL_LIMIT: Duration = Duration::from_secs(300);
+const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// Minimum time limit of a call, however little time the run has left.
-const MIN_CALL_TIME: Duration = Duration::from_secs(1);
+const MIN_CALL_TIMEOUT: Duration = Duration::from_secs(1);
 // Added to the deadline, because the LLM client enforces the same limit; this covers a client that does not
 // respond.
 const RESPONSE_GRACE: Duration = Duration::from_secs(5);
@@ -131,7 +131,7 @@ impl StagedRun {
             ..Self::new(id, plan, estimate)
         };
         run.restore_results(results);
-        run.notes = run.state.failures();
+        run.notes = run.state.failure_notes();
         run.notes.push(RESUMED_NOTE.to_owned());
         run
     }
@@ -161,7 +161,7 @@ impl StagedRun {
         }
         match input {
             RunInput::Started => self.start(now),
-            RunInput::Delta(call, delta) => self.delta(now, call, delta),
+            RunInput::Delta(call, delta) => self.forward_delta(now, call, delta),
             RunInput::Answered {
                 call,
                 answer,
@@ -176,22 +176,24 @@ impl StagedRun {
                 } else {
                     Ok(answer)
                 };
-                self.ended(now, call, result, CallUse { cached, bill });
+                self.call_ended(now, call, result, CallUse { cached, bill });
             }
             RunInput::Failed { call, error, bill } => {
                 let took = CallUse {
                     cached: false,
                     bill,
                 };
-                self.ended(now, call, Err(error), took);
+                self.call_ended(now, call, Err(error), took);
             }
             RunInput::Tick => {
-                self.expire(now);
+                self.expire_late_calls(now);
                 self.expire_evidence(now);
             }
-            RunInput::Granted if self.evidence.is_asking() => self.evidence_granted(now),
+            RunInput::Granted if self.evidence.is_awaiting_reservation() => {
+                self.evidence_granted(now)
+            }
             RunInput::Granted => self.reservation_granted(now),
-            RunInput::Denied(reason) if self.evidence.is_asking() => {
+            RunInput::Denied(reason) if self.evidence.is_awaiting_reservation() => {
                 self.evidence_denied(now, reason);
             }
             RunInput::Denied(reason) => self.reservation_denied(now, reason),
@@ -210,16 +212,16 @@ impl StagedRun {
         }
     }
 
-    fn ended(
+    fn call_ended(
         &mut self,
         now: Timestamp,
         call: CallId,
         result: Result<Answer, CallError>,
-        took: CallUse,
+        usage: CallUse,
     ) {
         match self.state.plan.evidence_call(call.stage) {
-            Some(_) => self.evidence_settled(now, call, result, took),
-            None => self.settle_call(now, call, result, took),
+            Some(_) => self.evidence_settled(now, call, result, usage),
+            None => self.settle_call(now, call, result, usage),
         }
     }
 
@@ -237,7 +239,7 @@ impl StagedRun {
             self.started = now;
             let event = self
                 .state
-                .announcement(self.id.clone(), self.estimate.clone());
+                .started_event(self.id.clone(), self.estimate.clone());
             self.outputs.push_back(RunOutput::Emit(event));
         }
         self.begin_stage(now, 0);
@@ -278,7 +280,7 @@ impl StagedRun {
                 self.notes.push(note);
             }
             if stage <= self.state.plan.first_answer_stage() && !self.state.has_any_answer(stage) {
-                return self.nobody_answered(now);
+                return self.fail_without_answers(now);
             }
             let Some(next) = self.stage_after(now, stage) else {
                 return;
@@ -304,7 +306,8 @@ impl StagedRun {
         }
         if tried < self.state.writers().len() {
             if self.time_left(now).is_zero() {
-                return self.best_so_far(now, "the analysis reached its time limit".to_owned());
+                return self
+                    .end_with_best_answer(now, "the analysis reached its time limit".to_owned());
             }
             if tried == 0 {
                 self.emit_stage_started();
@@ -312,14 +315,14 @@ impl StagedRun {
             return self.reserve(vec![tried]);
         }
         if self.state.is_single() {
-            return self.nobody_answered(now);
+            return self.fail_without_answers(now);
         }
         let reason = (tried
             .checked_sub(1)
             .and_then(|attempt| self.state.result(attempt)))
         .and_then(|result| result.error.as_ref())
         .map_or_else(String::new, |error| format!(": {}", error.detail));
-        self.best_so_far(now, format!("no synthesis could be written{reason}"));
+        self.end_with_best_answer(now, format!("no synthesis could be written{reason}"));
     }
 
     fn reserve(&mut self, members: Vec<usize>) {
@@ -339,7 +342,7 @@ impl StagedRun {
         now: Timestamp,
         call: CallId,
         result: Result<Answer, CallError>,
-        took: CallUse,
+        call_use: CallUse,
     ) {
         if call.stage != self.state.stage {
             return;
@@ -349,9 +352,9 @@ impl StagedRun {
         };
         self.release_held_back(now);
         let result = result.map_err(|error| self.attribute_timeout(now, error));
-        let (result, obeyed) = self.quarantined(call.member, result);
+        let (result, obeyed) = self.quarantine_if_injected(call.member, result);
         if let Err(error) = &result
-            && self.try_fallback(now, call.member, error, &took.bill)
+            && self.try_fallback(now, call.member, error, &call_use.bill)
         {
             return;
         }
@@ -359,25 +362,25 @@ impl StagedRun {
         let (model, price) = (member.name(), member.price);
         let latency_ms = now.since(open.since).as_millis() as u64;
         if let Ok(answer) = &result {
-            self.show_at_once(call.member, answer, &open);
+            self.emit_whole_answer(call.member, answer, &open);
         }
-        let mut kept = StageAnswer {
+        let mut stored = StageAnswer {
             stage: call.stage,
             member: call.member,
             model,
             text: String::new(),
             reasoning: String::new(),
             // Usage of all attempts, including failed ones.
-            usage: took.bill.usage,
-            cost: usage::cost(&took.bill, price),
+            usage: call_use.bill.usage,
+            cost: usage::cost(&call_use.bill, price),
             latency_ms,
             first_token_ms: open.first_token,
             finish: None,
             error: None,
-            cached: took.cached,
-            tries: took.bill.tries,
-            dropped: took.bill.dropped,
-            fallback_for: self.state.planned_instead(call.member),
+            cached: call_use.cached,
+            tries: call_use.bill.tries,
+            dropped: call_use.bill.dropped,
+            fallback_for: self.state.replaced_model(call.member),
             earlier: self
                 .earlier_attempts
                 .remove(&call.member)
@@ -388,35 +391,35 @@ impl StagedRun {
         match result {
             Ok(answer) => {
                 // A cached answer's usage is shown but not charged.
-                if took.cached {
-                    kept.usage = answer.usage;
+                if call_use.cached {
+                    stored.usage = answer.usage;
                 }
-                kept.finish = Some(answer.finish);
-                kept.text = answer.text;
-                kept.reasoning = answer.reasoning;
-                kept.calls = answer.calls;
-                kept.extras = answer.extras;
+                stored.finish = Some(answer.finish);
+                stored.text = answer.text;
+                stored.reasoning = answer.reasoning;
+                stored.calls = answer.calls;
+                stored.extras = answer.extras;
             }
             Err(error) => {
-                kept.text = match error.kind {
+                stored.text = match error.kind {
                     CallErrorKind::Cancelled => open.text,
                     _ => obeyed,
                 };
-                kept.error = Some(self.state.error_for_client(error));
+                stored.error = Some(self.state.error_for_client(error));
             }
         }
-        self.state.results.insert(call, kept.clone());
-        self.emit_settled(&kept);
-        self.outputs.push_back(RunOutput::Store(Box::new(kept)));
+        self.state.results.insert(call, stored.clone());
+        self.emit_settled(&stored);
+        self.outputs.push_back(RunOutput::Store(Box::new(stored)));
         if self.is_stage_settled() {
-            self.stage_over(now);
+            self.finish_stage(now);
         } else {
             self.continue_to_synthesis(now);
         }
     }
 
-    fn stage_over(&mut self, now: Timestamp) {
-        if self.asks_more_voters(now) {
+    fn finish_stage(&mut self, now: Timestamp) {
+        if self.call_next_wave(now) {
             return;
         }
         if self.state.is_last() && !self.state.has_any_answer(self.state.stage) {
@@ -435,7 +438,7 @@ impl StagedRun {
             return self.synthesize(now);
         }
         if self.state.stage <= self.state.plan.first_answer_stage() && answered == 0 {
-            return self.nobody_answered(now);
+            return self.fail_without_answers(now);
         }
         if self.state.is_reading() {
             // Readers and members are numbered separately.

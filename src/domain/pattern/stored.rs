@@ -37,7 +37,7 @@ pub struct StoredPattern {
 
 impl StoredPattern {
     /// Wraps a pattern that is built in or comes from the patterns folder.
-    pub fn house(pattern: Pattern, origin: PatternOrigin) -> Self {
+    pub fn without_owner(pattern: Pattern, origin: PatternOrigin) -> Self {
         Self {
             pattern: Arc::new(pattern),
             origin,

@@ -19,7 +19,7 @@ const DEFAULT_PATTERN: &str = "confidence";
 
 /// A ranked pattern with score and reason.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ranked<'a> {
+pub struct RankedPattern<'a> {
     /// The pattern.
     pub pattern: &'a Pattern,
     /// Score, 0 to 1. For ranking only, not a probability.
@@ -29,14 +29,14 @@ pub struct Ranked<'a> {
 }
 
 /// Ranks all patterns, best first; those without signals follow in their original order.
-pub fn rank<'a>(patterns: &'a [StoredPattern], question: &str) -> Vec<Ranked<'a>> {
+pub fn rank<'a>(patterns: &'a [StoredPattern], question: &str) -> Vec<RankedPattern<'a>> {
     let end = question.char_indices().nth(MAX_QUESTION_CHARS);
     let read = end.map_or(question, |(end, _)| &question[..end]);
     let lower = read.to_lowercase();
     let forms = form::question_forms(&lower, question.chars().count());
-    let mut ranked: Vec<Ranked> = patterns
+    let mut ranked: Vec<RankedPattern> = patterns
         .iter()
-        .map(|kept| score_pattern(&kept.pattern, &lower, &forms))
+        .map(|stored| score_pattern(&stored.pattern, &lower, &forms))
         .collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
     ranked
@@ -46,28 +46,28 @@ fn score_pattern<'a>(
     pattern: &'a Pattern,
     lower: &str,
     forms: &[form::QuestionForm],
-) -> Ranked<'a> {
+) -> RankedPattern<'a> {
     let mut left = 1.0;
-    let mut said: Vec<&str> = Vec::new();
+    let mut matched: Vec<&str> = Vec::new();
     match KEYWORD_SIGNALS.iter().find(|(id, ..)| *id == pattern.id) {
         Some((_, strong, weak)) => {
             for (words, weight) in [(strong, STRONG_WEIGHT), (weak, WEAK_WEIGHT)] {
-                for word in words.iter().filter(|word| has_word(lower, word)) {
+                for word in words.iter().filter(|word| has_word_prefix(lower, word)) {
                     left *= 1.0 - weight;
-                    said.push(word);
+                    matched.push(word);
                 }
             }
         }
         None => {
             for word in common_words(pattern, lower) {
                 left *= 1.0 - WEAK_WEIGHT;
-                said.push(word);
+                matched.push(word);
             }
         }
     }
     let mut reasons: Vec<String> = Vec::new();
-    if !said.is_empty() {
-        reasons.push(format!("the question says {}", said.join(", ")));
+    if !matched.is_empty() {
+        reasons.push(format!("the question says {}", matched.join(", ")));
     }
     for form in forms {
         if let Some((_, weight)) = form.weights.iter().find(|(id, _)| *id == pattern.id) {
@@ -81,7 +81,7 @@ fn score_pattern<'a>(
         }
         reasons.push("nothing in the question points to it in particular".to_owned());
     }
-    Ranked {
+    RankedPattern {
         pattern,
         score: 1.0 - left,
         reason: format!("{}: {}", reasons.join("; "), pattern.description),
@@ -113,7 +113,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 // Matches only at the start of a word, so that "claims" counts and "disclaim" does not.
-fn has_word(text: &str, sign: &str) -> bool {
+fn has_word_prefix(text: &str, sign: &str) -> bool {
     text.match_indices(sign)
         .any(|(start, _)| !text[..start].ends_with(char::is_alphanumeric))
 }

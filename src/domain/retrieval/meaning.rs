@@ -64,26 +64,33 @@ impl<T: Ord + Clone> Rankings<T> {
             .map(|(item, score)| (item.clone(), score))
             .collect();
         // The sort is stable: items with equal scores keep their order.
-        joined.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        joined.sort_by(|(_, left), (_, right)| right.total_cmp(left));
         joined
     }
 }
 
 /// Scales a vector to length 1; `None` if its length is zero or a value is not a finite number.
 pub fn normalize(mut vector: Vec<f32>) -> Option<Vec<f32>> {
-    let length = vector.iter().map(|one| one * one).sum::<f32>().sqrt();
+    let length = vector
+        .iter()
+        .map(|component| component * component)
+        .sum::<f32>()
+        .sqrt();
     if !length.is_finite() || length <= 0.0 {
         return None;
     }
-    for one in &mut vector {
-        *one /= length;
+    for component in &mut vector {
+        *component /= length;
     }
     Some(vector)
 }
 
 /// Returns the stored form of a vector: 32-bit floats, little-endian.
 pub fn to_bytes(vector: &[f32]) -> Vec<u8> {
-    vector.iter().flat_map(|one| one.to_le_bytes()).collect()
+    vector
+        .iter()
+        .flat_map(|component| component.to_le_bytes())
+        .collect()
 }
 
 /// Returns the cosine similarity of a stored vector and another one, both of length 1; `None` if their dimensions

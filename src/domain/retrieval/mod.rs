@@ -95,12 +95,12 @@ fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|&index| {
         let candidate = &candidates[index];
-        let whole = whole_cost(candidate).unwrap_or(usize::MAX);
-        let fits = whole <= budget / candidates.len().max(1);
-        (!fits, !candidate.hits.is_empty(), whole)
+        let whole_length = whole_cost(candidate).unwrap_or(usize::MAX);
+        let fits = whole_length <= budget / candidates.len().max(1);
+        (!fits, !candidate.hits.is_empty(), whole_length)
     });
     let mut chosen: Vec<Vec<&Passage>> = candidates.iter().map(|_| Vec::new()).collect();
-    let mut taken: Vec<Shingles> = Vec::new();
+    let mut selected_shingles: Vec<Shingles> = Vec::new();
     let mut left = budget;
     for (done, &index) in order.iter().enumerate() {
         let candidate = &candidates[index];
@@ -113,7 +113,7 @@ fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
                 .take(1)
                 .filter(|first| passage_cost(first) <= part)
                 .collect(),
-            _ => select_passages(candidate, part, &mut taken),
+            _ => select_passages(candidate, part, &mut selected_shingles),
         };
         left -= chosen[index]
             .iter()
@@ -128,7 +128,7 @@ fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
 fn select_passages<'a>(
     candidate: &'a Candidate,
     budget: usize,
-    taken: &mut Vec<Shingles>,
+    selected_shingles: &mut Vec<Shingles>,
 ) -> Vec<&'a Passage> {
     let first = candidate.passages.first();
     // A first passage larger than a quarter of the budget would displace hits.
@@ -146,14 +146,14 @@ fn select_passages<'a>(
         if !new || passage_cost(passage) > left {
             continue;
         }
-        let shingles = Shingles::of(&passage.text);
-        if taken
+        let shingles = Shingles::from_text(&passage.text);
+        if selected_shingles
             .iter()
             .all(|known| !known.is_near_duplicate(&shingles))
         {
             left -= passage_cost(passage);
             chosen.push(passage);
-            taken.push(shingles);
+            selected_shingles.push(shingles);
         }
     }
     let rest = candidate.passages.iter().skip(chosen.len());

@@ -13,7 +13,7 @@ const DUPLICATE_SIMILARITY: f64 = 0.85;
 pub(super) struct Shingles(Vec<u64>);
 
 impl Shingles {
-    pub fn of(text: &str) -> Self {
+    pub fn from_text(text: &str) -> Self {
         let words: Vec<&str> = text
             .split(|c: char| !c.is_alphanumeric())
             .filter(|word| !word.is_empty())
@@ -62,12 +62,12 @@ mod tests {
             (String::new(), false),
         ] {
             assert_eq!(
-                Shingles::of(&text).is_near_duplicate(&Shingles::of(&other)),
+                Shingles::from_text(&text).is_near_duplicate(&Shingles::from_text(&other)),
                 expected,
                 "{other}"
             );
         }
-        assert!(Shingles::of("a b").is_near_duplicate(&Shingles::of(" a b")));
-        assert!(!Shingles::of("a b").is_near_duplicate(&Shingles::of("a c")));
+        assert!(Shingles::from_text("a b").is_near_duplicate(&Shingles::from_text(" a b")));
+        assert!(!Shingles::from_text("a b").is_near_duplicate(&Shingles::from_text("a c")));
     }
 }

@@ -57,7 +57,7 @@ pub struct RetrievalRecord {
 /// A model that rewrites a question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RewriterModel {
-    /// Full model id.
+    /// Full model ID.
     pub model: String,
     /// The model's price when the analysis was planned.
     pub price: Option<Price>,

@@ -36,7 +36,7 @@ fn candidate(name: &str, passages: u32, hits: &[u32]) -> Candidate {
 
 fn check(candidates: &[Candidate], budget: usize, expected: &str) {
     let sources = choose_passages(candidates, budget);
-    let shown: Vec<String> = sources
+    let formatted: Vec<String> = sources
         .iter()
         .map(|s| {
             format!(
@@ -47,7 +47,7 @@ fn check(candidates: &[Candidate], budget: usize, expected: &str) {
             )
         })
         .collect();
-    assert_eq!(shown.join(" "), expected);
+    assert_eq!(formatted.join(" "), expected);
     assert!(
         sources
             .iter()

@@ -180,9 +180,9 @@ mod tests {
     fn only_complete_conforming_texts_are_remembered() {
         let format = format();
         let object = "{\"n\":1}";
-        let told = format!("Here: {object}");
-        assert_eq!(format.conforming(&told), Ok(object));
-        assert!(format.compiled.is_known(object) && !format.compiled.is_known(&told));
+        let with_prefix = format!("Here: {object}");
+        assert_eq!(format.conforming(&with_prefix), Ok(object));
+        assert!(format.compiled.is_known(object) && !format.compiled.is_known(&with_prefix));
         assert!(format.conforming("{\"n\":\"x\"}").is_err());
         assert!(!format.compiled.is_known("{\"n\":\"x\"}"));
         for n in 0..2 * MAX_KNOWN_TEXTS {

@@ -14,7 +14,7 @@ const BYTES_PER_STEP: u64 = 50;
 /// Number of active NFA states of a regular expression simulated per step, for each byte of text.
 const STATES_PER_STEP: u64 = 10;
 /// Maximum number of positions of a regular expression within the compiled-size limit.
-const MAX_PLACES: u64 = 10_000;
+const MAX_POSITIONS: u64 = 10_000;
 /// Maximum number of (schema part, value part) pairs examined.
 const MAX_PAIRS: usize = 200_000;
 /// Maximum nesting of schema applications.
@@ -59,7 +59,7 @@ impl<'a> EffortMeter<'a> {
         };
         let mut steps = 1u64;
         for (name, rule) in rules {
-            let more = self.rule((name, rule), rules, value, nested + 1)?;
+            let more = self.keyword_steps((name, rule), rules, value, nested + 1)?;
             steps = steps.saturating_add(more);
         }
         // These keywords examine all adjacent keywords again.
@@ -88,7 +88,7 @@ impl<'a> EffortMeter<'a> {
         Some(steps)
     }
 
-    fn rule(
+    fn keyword_steps(
         &mut self,
         (name, rule): (&str, &'a Value),
         beside: &'a Map<String, Value>,
@@ -111,24 +111,26 @@ impl<'a> EffortMeter<'a> {
             }
             "allOf" | "anyOf" | "oneOf" => {
                 let all = rule.as_array().into_iter().flatten();
-                pairs.extend(all.map(|one| (one, value)));
+                pairs.extend(all.map(|subschema| (subschema, value)));
             }
             "not" | "if" | "then" | "else" => pairs.push((rule, value)),
             "dependentSchemas" | "dependencies" => {
                 let all = rule.as_object().into_iter().flat_map(|all| all.values());
-                pairs.extend(all.map(|one| (one, value)));
+                pairs.extend(all.map(|subschema| (subschema, value)));
             }
             "properties" => {
                 let all = rule.as_object().into_iter().flatten();
-                pairs.extend(all.filter_map(|(name, one)| Some((one, value.get(name)?))));
+                pairs.extend(
+                    all.filter_map(|(name, subschema)| Some((subschema, value.get(name)?))),
+                );
             }
             "pattern" => {
                 let pair = rule.as_str().zip(value.as_str());
                 return Some(pair.map_or(1, |(pattern, text)| matching_steps(pattern, text)));
             }
             "patternProperties" => {
-                for (pattern, one) in rule.as_object().into_iter().flatten() {
-                    pairs.extend(fields().map(|field| (one, field)));
+                for (pattern, subschema) in rule.as_object().into_iter().flatten() {
+                    pairs.extend(fields().map(|field| (subschema, field)));
                     steps = steps.saturating_add(matching_name_steps(pattern, value));
                 }
             }
@@ -147,9 +149,9 @@ impl<'a> EffortMeter<'a> {
             "items" | "additionalItems" | "contains" | "unevaluatedItems" => {
                 pairs.extend(items().iter().map(|item| (rule, item)));
             }
-            "enum" | "const" => return Some(size(rule)),
-            "minLength" | "maxLength" => return Some(size(value)),
-            "uniqueItems" => return Some(size(value).saturating_mul(8)),
+            "enum" | "const" => return Some(value_size(rule)),
+            "minLength" | "maxLength" => return Some(value_size(value)),
+            "uniqueItems" => return Some(value_size(value).saturating_mul(8)),
             "propertyNames" => return self.property_names(rule, value, nested),
             _ => return Some(1),
         }
@@ -161,13 +163,13 @@ impl<'a> EffortMeter<'a> {
 }
 
 /// Steps of one traversal of a value.
-fn size(value: &Value) -> u64 {
+fn value_size(value: &Value) -> u64 {
     match value {
-        Value::Array(items) => items.iter().map(size).sum::<u64>() + 1,
+        Value::Array(items) => items.iter().map(value_size).sum::<u64>() + 1,
         Value::Object(fields) => {
             let each = fields
                 .iter()
-                .map(|(name, value)| 1 + name.len() as u64 / BYTES_PER_STEP + size(value));
+                .map(|(name, value)| 1 + name.len() as u64 / BYTES_PER_STEP + value_size(value));
             each.sum::<u64>() + 1
         }
         Value::String(text) => 1 + text.len() as u64 / BYTES_PER_STEP,
@@ -214,10 +216,10 @@ fn can_backtrack(pattern: &str) -> bool {
 fn max_positions(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| {
         let (count, _) = rest.split_once('}')?;
-        let most = count
+        let repetitions = count
             .split(',')
             .filter_map(|number| number.trim().parse().ok());
-        most.max()
+        repetitions.max()
     });
     let (sum, product) = counts.fold((0u64, 1u64), |(sum, product), count: u64| {
         (
@@ -231,7 +233,7 @@ fn max_positions(pattern: &str) -> u64 {
         true => length.saturating_mul(product),
         false => length.saturating_add(sum),
     };
-    places.min(MAX_PLACES)
+    places.min(MAX_POSITIONS)
 }
 
 // Resolves a JSON pointer or an anchor within the schema.
@@ -241,10 +243,10 @@ fn resolve<'a>(root: &'a Value, place: &str) -> Option<&'a Value> {
         let place = place.replace("%25", "%").replace("%24", "$");
         return root.pointer(&place);
     }
-    named(root, place)
+    find_anchor(root, place)
 }
 
-fn named<'a>(part: &'a Value, name: &str) -> Option<&'a Value> {
+fn find_anchor<'a>(part: &'a Value, name: &str) -> Option<&'a Value> {
     let children: Box<dyn Iterator<Item = &'a Value>> = match part {
         Value::Object(fields) => {
             let is_it = |key: &str| fields.get(key).is_some_and(|own| own == name);
@@ -257,5 +259,5 @@ fn named<'a>(part: &'a Value, name: &str) -> Option<&'a Value> {
         _ => return None,
     };
     let mut children = children;
-    children.find_map(|child| named(child, name))
+    children.find_map(|child| find_anchor(child, name))
 }

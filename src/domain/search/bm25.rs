@@ -44,15 +44,15 @@ impl TermStatistics {
             .collect();
         order.sort_by_key(|&part| (!query.parts[part].is_quoted, self.frequency(part)));
         let mut scored = 0;
-        let mut kept = Vec::new();
+        let mut selected = Vec::new();
         for part in order {
             scored += self.frequency(part);
-            if scored > MAX_SCORED && kept.len() >= MIN_QUERY_PARTS {
+            if scored > MAX_SCORED && selected.len() >= MIN_QUERY_PARTS {
                 break;
             }
-            kept.push(part);
+            selected.push(part);
         }
-        kept
+        selected
     }
 
     /// Inverse document frequency of a part: larger for rarer ones, always positive.
@@ -91,7 +91,9 @@ pub fn rank(
     query: &SearchQuery,
     statistics: &TermStatistics,
 ) -> Vec<SearchHit> {
-    let lengths = found.iter().map(|one| one.hit.passage.text.len());
+    let lengths = found
+        .iter()
+        .map(|candidate| candidate.hit.passage.text.len());
     let average = lengths.sum::<usize>() as f64 / found.len().max(1) as f64;
     let mut hits: Vec<SearchHit> = found
         .into_iter()
@@ -170,7 +172,7 @@ mod tests {
     }
 
     fn order(question: &str, frequencies: &[u64], texts: &[&str]) -> Vec<u32> {
-        let query = SearchQuery::of(question);
+        let query = SearchQuery::parse(question);
         let statistics = TermStatistics {
             passages: 100,
             frequencies: frequencies.to_vec(),
@@ -211,7 +213,7 @@ mod tests {
 
     #[test]
     fn frequent_words_are_searched_if_rare_ones_are_few() {
-        let query = SearchQuery::of("alpha beta gamma delta epsilon zeta etas thetas");
+        let query = SearchQuery::parse("alpha beta gamma delta epsilon zeta etas thetas");
         let of = |frequencies: &[u64]| {
             let statistics = TermStatistics {
                 passages: 50_000,

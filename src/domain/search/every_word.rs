@@ -10,7 +10,7 @@ const MAX_REQUIRED: usize = 16;
 pub fn every_word(text: &str) -> Option<String> {
     let mut groups = Vec::new();
     for word in text.split_whitespace().take(MAX_REQUIRED) {
-        let query = SearchQuery::of(word);
+        let query = SearchQuery::parse(word);
         let forms: Vec<String> = query.parts.iter().map(QueryPart::expression).collect();
         if !forms.is_empty() {
             groups.push(format!("({})", forms.join(" OR ")));

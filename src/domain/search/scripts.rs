@@ -36,13 +36,13 @@ fn is_hiragana(character: char) -> bool {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ScriptKind {
     Spaced,
-    Packed,
+    Ideographic,
     Spaceless,
 }
 
-fn script(character: char) -> ScriptKind {
+fn script_kind(character: char) -> ScriptKind {
     match () {
-        () if is_unspaced_ideograph(character) => ScriptKind::Packed,
+        () if is_unspaced_ideograph(character) => ScriptKind::Ideographic,
         () if is_spaceless(character) => ScriptKind::Spaceless,
         () => ScriptKind::Spaced,
     }
@@ -60,9 +60,9 @@ pub(super) enum WordPiece<'a> {
 pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'a>)) {
     let mut rest = word;
     while let Some(first) = rest.chars().next() {
-        let kind = script(first);
+        let kind = script_kind(first);
         let end = rest
-            .find(|c| script(c) != kind && !(kind == ScriptKind::Spaceless && is_mark(c)))
+            .find(|c| script_kind(c) != kind && !(kind == ScriptKind::Spaceless && is_mark(c)))
             .unwrap_or(rest.len());
         let (run, after) = rest.split_at(end);
         rest = after;
@@ -71,7 +71,7 @@ pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'
                 each(WordPiece::Word(run));
                 continue;
             }
-            ScriptKind::Packed => 2,
+            ScriptKind::Ideographic => 2,
             ScriptKind::Spaceless => 3,
         };
         let letters: Vec<char> = run.chars().filter(|&c| !is_mark(c)).collect();
@@ -104,18 +104,18 @@ pub(super) fn camel_case_parts(word: &str) -> Vec<String> {
             && letters.get(at + 1).is_some_and(|next| next.is_lowercase());
         let digits = before.is_numeric() != here.is_numeric();
         if rises || ends_capitals || digits {
-            parts.push(lower(&letters[from..at]));
+            parts.push(lowercase_string(&letters[from..at]));
             from = at;
         }
     }
     if parts.is_empty() || parts.len() >= MAX_NAME_PARTS {
         return Vec::new();
     }
-    parts.push(lower(&letters[from..]));
+    parts.push(lowercase_string(&letters[from..]));
     parts
 }
 
-fn lower(letters: &[char]) -> String {
+fn lowercase_string(letters: &[char]) -> String {
     letters.iter().flat_map(|c| c.to_lowercase()).collect()
 }
 

@@ -14,7 +14,7 @@ const ENGLISH_STOP_WORDS: StopWords = &[
     "will", "with", "would", "you", "your",
 ];
 #[rustfmt::skip]
-const GERMAN: StopWords = &[
+const GERMAN_STOP_WORDS: StopWords = &[
     "aber", "als", "am", "auch", "auf", "aus", "bei", "bin", "bis", "da", "das", "dass", "dem", "den",
     "der", "des", "die", "dies", "diese", "dieser", "dieses", "doch", "du", "durch", "ein", "eine", "einem",
     "einen", "einer", "eines", "er", "es", "für", "hat", "hatte", "hatten", "ich", "ihr", "ihre", "im",
@@ -24,7 +24,7 @@ const GERMAN: StopWords = &[
     "wieviel", "wir", "wird", "wo", "wurde", "wurden", "zu", "zum", "zur", "über",
 ];
 #[rustfmt::skip]
-const FRENCH: StopWords = &[
+const FRENCH_STOP_WORDS: StopWords = &[
     "au", "aux", "avec", "c", "ce", "ces", "cet", "cette", "combien", "comme", "comment", "d", "dans", "de",
     "du", "elle", "en", "est", "et", "il", "ils", "j", "je", "l", "la", "le", "les", "leur", "lui", "mais",
     "n", "ne", "nous", "on", "ont", "ou", "où", "par", "pas", "plus", "pour", "pourquoi", "qu", "quand",
@@ -32,7 +32,7 @@ const FRENCH: StopWords = &[
     "sous", "sur", "un", "une", "vers", "vos", "votre", "vous", "à", "étaient", "était", "été",
 ];
 #[rustfmt::skip]
-const SPANISH: StopWords = &[
+const SPANISH_STOP_WORDS: StopWords = &[
     "a", "al", "como", "con", "cual", "cuando", "cuál", "cuáles", "cuándo", "cuántas", "cuánto", "cuántos",
     "cómo", "de", "del", "desde", "donde", "dónde", "e", "el", "ella", "ellos", "en", "entre", "era",
     "eran", "es", "esta", "este", "esto", "está", "están", "fue", "fueron", "ha", "hace", "han", "hasta",
@@ -41,28 +41,28 @@ const SPANISH: StopWords = &[
     "uno", "y", "ya",
 ];
 #[rustfmt::skip]
-const ITALIAN: StopWords = &[
+const ITALIAN_STOP_WORDS: StopWords = &[
     "a", "al", "alla", "anche", "che", "chi", "ci", "come", "con", "cosa", "da", "dal", "dalla", "dei",
     "del", "della", "delle", "di", "dove", "e", "era", "gli", "ha", "i", "il", "in", "la", "le", "lo", "ma",
     "nel", "nella", "non", "per", "perché", "più", "quale", "quali", "quando", "quanto", "questa", "questo",
     "se", "si", "sono", "su", "sul", "tra", "un", "una", "uno", "è",
 ];
 #[rustfmt::skip]
-const PORTUGUESE: StopWords = &[
+const PORTUGUESE_STOP_WORDS: StopWords = &[
     "a", "ao", "as", "com", "como", "da", "das", "de", "do", "dos", "e", "em", "era", "essa", "esse",
     "esta", "este", "eu", "foi", "há", "mais", "mas", "na", "nas", "no", "nos", "não", "o", "onde", "os",
     "ou", "para", "pela", "pelo", "por", "quais", "qual", "quando", "que", "quem", "se", "ser", "sua",
     "são", "também", "um", "uma", "é",
 ];
 #[rustfmt::skip]
-const DUTCH: StopWords = &[
+const DUTCH_STOP_WORDS: StopWords = &[
     "aan", "als", "bij", "dat", "de", "deze", "die", "dit", "door", "een", "en", "er", "ge", "had", "heeft",
     "het", "hij", "hoe", "ik", "in", "is", "kan", "maar", "meer", "met", "naar", "niet", "nog", "of", "om",
     "onder", "ook", "op", "over", "te", "tot", "uit", "van", "veel", "voor", "waar", "waarom", "wanneer",
     "was", "wat", "we", "welke", "werd", "wie", "worden", "wordt", "ze", "zich", "zijn",
 ];
 #[rustfmt::skip]
-const RUSSIAN: StopWords = &[
+const RUSSIAN_STOP_WORDS: StopWords = &[
     "а", "без", "бы", "был", "была", "были", "было", "быть", "в", "во", "вот", "все", "где", "для", "до",
     "его", "ее", "если", "же", "за", "и", "из", "или", "их", "к", "как", "какая", "какие", "какое", "какой",
     "кем", "когда", "кого", "который", "кто", "ли", "мы", "на", "не", "него", "нет", "но", "о", "об", "он",
@@ -72,30 +72,30 @@ const RUSSIAN: StopWords = &[
 
 const STOP_WORD_LISTS: [StopWords; 8] = [
     ENGLISH_STOP_WORDS,
-    GERMAN,
-    FRENCH,
-    SPANISH,
-    ITALIAN,
-    PORTUGUESE,
-    DUTCH,
-    RUSSIAN,
+    GERMAN_STOP_WORDS,
+    FRENCH_STOP_WORDS,
+    SPANISH_STOP_WORDS,
+    ITALIAN_STOP_WORDS,
+    PORTUGUESE_STOP_WORDS,
+    DUTCH_STOP_WORDS,
+    RUSSIAN_STOP_WORDS,
 ];
 
 /// Selects the stop-word lists for a question: the language with the most stop words in it, or English by
 /// default. A single match proves nothing: "war" is a stop word in German.
 pub(super) fn lists_for(words: &[String]) -> Vec<StopWords> {
     let count = |list: StopWords| words.iter().filter(|word| is_in_list(list, word)).count();
-    let most = STOP_WORD_LISTS
+    let max_matches = STOP_WORD_LISTS
         .iter()
         .map(|list| count(list))
         .max()
         .unwrap_or(0);
-    if most < 2 {
+    if max_matches < 2 {
         return vec![ENGLISH_STOP_WORDS];
     }
     STOP_WORD_LISTS
         .into_iter()
-        .filter(|list| count(list) == most)
+        .filter(|list| count(list) == max_matches)
         .collect()
 }
 

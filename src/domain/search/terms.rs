@@ -46,8 +46,8 @@ fn push_terms(token: &str, out: &mut String) {
             }
         });
     }
-    if let Some(whole) = joined_words(token) {
-        push_word(out, &whole);
+    if let Some(joined) = joined_words(token) {
+        push_word(out, &joined);
     }
 }
 

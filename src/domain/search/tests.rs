@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn expressions_of(text: &str) -> Option<String> {
-    let query = SearchQuery::of(text);
+    let query = SearchQuery::parse(text);
     let parts: Vec<String> = query.parts.iter().map(QueryPart::expression).collect();
     (!parts.is_empty()).then(|| parts.join(" OR "))
 }
@@ -54,7 +54,7 @@ fn expressions_are_built() {
 #[test]
 fn a_pasted_book_is_searched_by_some_of_its_words() {
     let book: String = (0..9_000).map(|n| format!("word{n} ")).collect();
-    assert_eq!(SearchQuery::of(&book).parts.len(), MAX_PARTS);
+    assert_eq!(SearchQuery::parse(&book).parts.len(), MAX_PARTS);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn parts_are_located_in_a_text() {
         ("押金", "两个月的押金。", vec!["押金"]),
         ("nothing", "else", vec![]),
     ] {
-        let found: Vec<&str> = SearchQuery::of(question)
+        let found: Vec<&str> = SearchQuery::parse(question)
             .find_matches(text)
             .iter()
             .map(|found| &text[found.start..found.end])
@@ -108,7 +108,7 @@ fn scripts_without_spaces_are_ranked_by_pairs() {
 proptest! {
     #[test]
     fn user_text_is_never_query_syntax(text in "(\\PC|[\"“„」 _.-]){0,200}") {
-        let query = SearchQuery::of(&text);
+        let query = SearchQuery::parse(&text);
         for part in &query.parts {
             let term = part.expression();
             let inner = term.trim_end_matches('*');

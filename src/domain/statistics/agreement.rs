@@ -2,7 +2,7 @@
 
 /// Weighting of disagreements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
+pub enum DisagreementWeighting {
     /// All disagreements weigh the same: nominal labels.
     Unweighted,
     /// By distance.
@@ -13,7 +13,11 @@ pub enum Weight {
 
 /// Cohen's kappa (1960; weighted, 1968) of pairs of labels from 0 up to but excluding `kinds`. `None` without pairs,
 /// with a label out of range, or if chance agreement is complete.
-pub fn cohen_kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Option<f64> {
+pub fn cohen_kappa(
+    pairs: &[(usize, usize)],
+    kinds: usize,
+    weight: DisagreementWeighting,
+) -> Option<f64> {
     if pairs.is_empty() || pairs.iter().any(|&(a, b)| a >= kinds || b >= kinds) {
         return None;
     }
@@ -23,19 +27,19 @@ pub fn cohen_kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Op
         first[a] += 1.0 / all;
         second[b] += 1.0 / all;
     }
-    let apart = |a: usize, b: usize| {
+    let distance_of = |a: usize, b: usize| {
         let distance = a.abs_diff(b) as f64;
         match weight {
-            Weight::Unweighted => f64::from(u8::from(a != b)),
-            Weight::Linear => distance,
-            Weight::Quadratic => distance * distance,
+            DisagreementWeighting::Unweighted => f64::from(u8::from(a != b)),
+            DisagreementWeighting::Linear => distance,
+            DisagreementWeighting::Quadratic => distance * distance,
         }
     };
-    let seen: f64 = pairs.iter().map(|&(a, b)| apart(a, b)).sum::<f64>() / all;
+    let seen: f64 = pairs.iter().map(|&(a, b)| distance_of(a, b)).sum::<f64>() / all;
     let mut expected = 0.0;
-    for (a, one) in first.iter().enumerate() {
-        for (b, other) in second.iter().enumerate() {
-            expected += one * other * apart(a, b);
+    for (a, first_count) in first.iter().enumerate() {
+        for (b, second_count) in second.iter().enumerate() {
+            expected += first_count * second_count * distance_of(a, b);
         }
     }
     (expected > 0.0).then(|| 1.0 - seen / expected)

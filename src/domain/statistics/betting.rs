@@ -77,8 +77,8 @@ impl BettingTest {
     }
     /// P-value, valid at all times at once.
     pub fn p_value(&self) -> f64 {
-        let most = self.above.max_capital.max(self.below.max_capital);
-        (2.0 / most).min(1.0)
+        let max_capital_seen = self.above.max_capital.max(self.below.max_capital);
+        (2.0 / max_capital_seen).min(1.0)
     }
 }
 
@@ -128,13 +128,13 @@ mod tests {
         const SIMULATED_RUNS: usize = 600;
         for ties in [0.0, 0.5] {
             let (mut rejected, mut missed) = (0, 0);
-            let mut chance = Random::new(31);
+            let mut random = Random::new(31);
             for _ in 0..SIMULATED_RUNS {
                 let mut test = BettingTest::default();
                 let mut values = Vec::new();
                 for _ in 0..200 {
-                    let sign = [-1.0, 1.0][chance.below(2)];
-                    let value = if chance.next_unit() < ties { 0.0 } else { sign };
+                    let sign = [-1.0, 1.0][random.below(2)];
+                    let value = if random.next_unit() < ties { 0.0 } else { sign };
                     test.add(value);
                     values.push(value);
                 }
@@ -155,13 +155,13 @@ mod tests {
 
     #[test]
     fn interval_narrows_and_most_near_the_bounds() {
-        let mut chance = Random::new(32);
-        for (rate, most) in [(0.05, 0.25), (0.5, 0.45), (0.9, 0.3)] {
-            let score = |_| f64::from(u8::from(chance.next_unit() < rate));
+        let mut random = Random::new(32);
+        for (rate, max_width) in [(0.05, 0.25), (0.5, 0.45), (0.9, 0.3)] {
+            let score = |_| f64::from(u8::from(random.next_unit() < rate));
             let values: Vec<f64> = (0..60).map(score).collect();
             let (from, to) = interval(&values, (0.0, 1.0), 0.05);
             assert!(from <= rate && rate <= to, "{rate}: {from} {to}");
-            assert!(to - from < most, "{rate}: {from} {to}");
+            assert!(to - from < max_width, "{rate}: {from} {to}");
         }
     }
 

@@ -83,10 +83,10 @@ pub fn holm_adjusted(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
     let mut corrected = vec![1.0; probabilities.len()];
-    let mut most = 0.0_f64;
+    let mut running_max = 0.0_f64;
     for (rank, &place) in order.iter().enumerate() {
-        most = most.max((probabilities.len() - rank) as f64 * probabilities[place]);
-        corrected[place] = most.min(1.0);
+        running_max = running_max.max((probabilities.len() - rank) as f64 * probabilities[place]);
+        corrected[place] = running_max.min(1.0);
     }
     corrected
 }

@@ -95,13 +95,13 @@ mod tests {
 
     /// Draws labels of -1, 0, and 1 with this mean, and a judge that repeats them with this probability and
     /// otherwise says +1, which is a bias.
-    fn draw_pair(chance: &mut Random, right: f64) -> (f64, f64) {
-        let label = match chance.next_unit() {
+    fn draw_pair(random: &mut Random, right: f64) -> (f64, f64) {
+        let label = match random.next_unit() {
             x if x < 0.45 => 1.0,
             x if x < 0.7 => 0.0,
             _ => -1.0,
         };
-        let prediction = if chance.next_unit() < right {
+        let prediction = if random.next_unit() < right {
             label
         } else {
             1.0
@@ -112,11 +112,11 @@ mod tests {
     /// With 30 labels and 170 more cases: the coverage, and the width relative to that of the labels alone.
     fn measure_coverage(right: f64) -> (f64, f64) {
         const RUNS: usize = 2_000;
-        let mut chance = Random::new(51);
+        let mut random = Random::new(51);
         let (mut covered, mut width, mut alone) = (0, 0.0, 0.0);
         for _ in 0..RUNS {
-            let labeled: Vec<_> = (0..30).map(|_| draw_pair(&mut chance, right)).collect();
-            let others: Vec<f64> = (0..170).map(|_| draw_pair(&mut chance, right).1).collect();
+            let labeled: Vec<_> = (0..30).map(|_| draw_pair(&mut random, right)).collect();
+            let others: Vec<f64> = (0..170).map(|_| draw_pair(&mut random, right).1).collect();
             let found = sharpened_mean(&labeled, &others, 0.95).expect("labels");
             covered += usize::from(found.interval.0 <= 0.15 && 0.15 <= found.interval.1);
             width += found.interval.1 - found.interval.0;
@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn a_judge_narrows_the_interval_and_keeps_its_coverage() {
-        for (right, most) in [(0.95, 0.6), (0.9, 0.7), (0.7, 0.85), (0.0, 1.05)] {
+        for (right, max_width) in [(0.95, 0.6), (0.9, 0.7), (0.7, 0.85), (0.0, 1.05)] {
             let (coverage, width) = measure_coverage(right);
             assert!((0.93..=0.97).contains(&coverage), "{right}: {coverage}");
-            assert!(width < most, "{right}: {width}");
+            assert!(width < max_width, "{right}: {width}");
         }
     }
 

@@ -47,27 +47,27 @@ mod tests {
     #[test]
     fn the_stream_is_the_published_one() {
         // First outputs of the reference implementation for the seed 1234567.
-        let mut chance = Random::new(1_234_567);
-        assert_eq!(chance.next_u64(), 6_457_827_717_110_365_317);
-        assert_eq!(chance.next_u64(), 3_203_168_211_198_807_973);
+        let mut random = Random::new(1_234_567);
+        assert_eq!(random.next_u64(), 6_457_827_717_110_365_317);
+        assert_eq!(random.next_u64(), 3_203_168_211_198_807_973);
     }
 
     #[test]
     fn places_are_even_and_normal_numbers_are_normal() {
-        let mut chance = Random::new(1);
+        let mut random = Random::new(1);
         let mut seen = [0_u32; 7];
         let (mut sum, mut squares) = (0.0, 0.0);
         for _ in 0..70_000 {
-            seen[chance.below(7)] += 1;
-            let x = chance.next_normal();
+            seen[random.below(7)] += 1;
+            let x = random.next_normal();
             (sum, squares) = (sum + x, squares + x * x);
         }
         assert!(seen.iter().all(|&n| n.abs_diff(10_000) < 400), "{seen:?}");
         assert!((sum / 7e4_f64).abs() < 0.02);
         assert!((squares / 7e4_f64 - 1.0).abs() < 0.02);
-        assert_eq!(chance.below(0), 0);
+        assert_eq!(random.below(0), 0);
         let mut order: Vec<u32> = (0..20).collect();
-        chance.shuffle(&mut order);
+        random.shuffle(&mut order);
         assert_ne!(order, (0..20).collect::<Vec<_>>());
         order.sort_unstable();
         assert_eq!(order, (0..20).collect::<Vec<_>>());

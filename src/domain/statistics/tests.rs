@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::agreement::{Weight, cohen_kappa};
+use super::agreement::{DisagreementWeighting, cohen_kappa};
 use super::random::Random;
 use super::{beta, paired, proportions};
 
@@ -29,8 +29,8 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 #[track_caller]
 fn assert_close(ours: f64, theirs: f64, what: &Value) {
-    let apart = (ours - theirs).abs() / theirs.abs().max(1.0);
-    assert!(apart < 1e-8, "{ours} instead of {theirs}: {what}");
+    let relative_error = (ours - theirs).abs() / theirs.abs().max(1.0);
+    assert!(relative_error < 1e-8, "{ours} instead of {theirs}: {what}");
 }
 
 // The function that `normal_quantile` inverts.
@@ -118,26 +118,32 @@ fn agreement_is_that_of_scikit_learn() {
             .map(|pair| (number(&pair[0]) as usize, number(&pair[1]) as usize))
             .collect();
         for (weight, name) in [
-            (Weight::Unweighted, "same"),
-            (Weight::Linear, "linear"),
-            (Weight::Quadratic, "quadratic"),
+            (DisagreementWeighting::Unweighted, "same"),
+            (DisagreementWeighting::Linear, "linear"),
+            (DisagreementWeighting::Quadratic, "quadratic"),
         ] {
             let ours = cohen_kappa(&pairs, kinds, weight).expect("defined");
             assert_close(ours, number(&row[name]), &row);
         }
     }
-    assert_eq!(cohen_kappa(&[(0, 0), (0, 0)], 2, Weight::Unweighted), None);
-    assert_eq!(cohen_kappa(&[(0, 2)], 2, Weight::Unweighted), None);
+    assert_eq!(
+        cohen_kappa(&[(0, 0), (0, 0)], 2, DisagreementWeighting::Unweighted),
+        None
+    );
+    assert_eq!(
+        cohen_kappa(&[(0, 2)], 2, DisagreementWeighting::Unweighted),
+        None
+    );
 }
 
 /// Student's t over eight cases has its nominal coverage.
 #[test]
 fn intervals_cover_at_their_nominal_rate() {
     const RUNS: usize = 2_000;
-    let mut chance = Random::new(11);
+    let mut random = Random::new(11);
     let mut covered = 0;
     for _ in 0..RUNS {
-        let values: Vec<f64> = (0..8).map(|_| 0.1 + 0.3 * chance.next_normal()).collect();
+        let values: Vec<f64> = (0..8).map(|_| 0.1 + 0.3 * random.next_normal()).collect();
         let (from, to) = paired::paired_t_test(&values, 0.95)
             .expect("eight")
             .interval;
@@ -158,13 +164,16 @@ fn blakers_interval_is_exact_and_narrower() {
             let wide = proportions::clopper_pearson_interval(hits as u64, cases, 0.95);
             assert!(wide.0 <= from && to <= wide.1, "{hits} of {cases}");
             width = (width.0 + to - from, width.1 + wide.1 - wide.0);
-            let turned = intervals[cases as usize - hits];
-            assert!((from - (1.0 - turned.1)).abs() < 2e-3, "{hits} of {cases}");
+            let mirrored = intervals[cases as usize - hits];
+            assert!(
+                (from - (1.0 - mirrored.1)).abs() < 2e-3,
+                "{hits} of {cases}"
+            );
         }
         assert!(width.0 < width.1, "{cases}: {width:?}");
         for step in 1..200_u32 {
             let rate = f64::from(step) / 200.0;
-            let chance = |hits: usize| {
+            let random = |hits: usize| {
                 let (hits, misses) = (hits as i32, cases as i32 - hits as i32);
                 let ways = (1..=hits).map(|at| f64::from(misses + at) / f64::from(at));
                 ways.product::<f64>() * rate.powi(hits) * (1.0 - rate).powi(misses)
@@ -172,7 +181,7 @@ fn blakers_interval_is_exact_and_narrower() {
             let covers =
                 |&(_, &(from, to)): &(usize, &(f64, f64))| from - 1e-9 <= rate && rate <= to + 1e-9;
             let covered = intervals.iter().enumerate().filter(covers);
-            let coverage: f64 = covered.map(|(hits, _)| chance(hits)).sum();
+            let coverage: f64 = covered.map(|(hits, _)| random(hits)).sum();
             assert!(coverage >= 0.949, "{cases} cases at {rate}: {coverage}");
         }
     }

@@ -74,7 +74,7 @@ fn each_limit_applies_alone_and_is_named() {
         day: amount(50, 500),
         month: amount(80, 800),
     };
-    let (reserved, wanted) = (amount(10, 100), amount(5, 50));
+    let (reserved, requested) = (amount(10, 100), amount(5, 50));
     let limits =
         |day_cost: Option<i64>, month_cost: Option<i64>, day_tokens, month_tokens| UserLimits {
             day_cost: day_cost.map(MicroDollars),
@@ -102,7 +102,7 @@ fn each_limit_applies_alone_and_is_named() {
             Some((LimitKind::MonthTokens, 0)),
         ),
     ] {
-        let found = check_limits(&limits, &spent, reserved, wanted, now);
+        let found = check_limits(&limits, &spent, reserved, requested, now);
         assert_eq!(found.err().map(|over| (over.which, over.remaining())), over);
     }
     // A run without cost is not blocked by an exhausted cost limit.

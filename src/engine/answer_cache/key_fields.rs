@@ -73,8 +73,8 @@ impl CanonicalFields {
     /// Returns a short hash of each field, stored to explain later misses.
     pub fn hashes(&self) -> BTreeMap<String, String> {
         let hash = |value: &Value| {
-            let whole = crypto::sha256::hash(value.to_string().as_bytes());
-            crypto::hex(&whole[..6])
+            let digest = crypto::sha256::hash(value.to_string().as_bytes());
+            crypto::hex(&digest[..6])
         };
         (self.0.iter())
             .map(|(name, value)| ((*name).to_owned(), hash(value)))
@@ -82,13 +82,13 @@ impl CanonicalFields {
     }
 
     /// Returns the names of the fields that differ from the stored hashes.
-    pub fn differing_fields(&self, kept: &BTreeMap<String, String>) -> Vec<String> {
+    pub fn differing_fields(&self, stored: &BTreeMap<String, String>) -> Vec<String> {
         let own = self.hashes();
         let names = own
             .keys()
-            .chain(kept.keys().filter(|name| !own.contains_key(*name)));
+            .chain(stored.keys().filter(|name| !own.contains_key(*name)));
         names
-            .filter(|name| own.get(*name) != kept.get(*name))
+            .filter(|name| own.get(*name) != stored.get(*name))
             .cloned()
             .collect()
     }
@@ -290,19 +290,19 @@ mod tests {
 
     #[test]
     fn fields_that_cannot_change_the_answer_are_not_in_the_key() {
-        let one = CanonicalFields::from_request("e", &request());
-        let mut other = request();
-        other.deadline = Duration::from_secs(9);
-        other.is_prefix_reused = true;
-        other.parameters.timeout_s = Some(9);
-        assert_eq!(one, CanonicalFields::from_request("e", &other));
+        let first = CanonicalFields::from_request("e", &request());
+        let mut second = request();
+        second.deadline = Duration::from_secs(9);
+        second.is_prefix_reused = true;
+        second.parameters.timeout_s = Some(9);
+        assert_eq!(first, CanonicalFields::from_request("e", &second));
         assert_ne!(
-            one,
-            CanonicalFields::from_request("f", &other),
+            first,
+            CanonicalFields::from_request("f", &second),
             "another address"
         );
         assert_eq!(
-            CanonicalFields::from_request("f", &other).differing_fields(&one.hashes()),
+            CanonicalFields::from_request("f", &second).differing_fields(&first.hashes()),
             ["provider"]
         );
     }

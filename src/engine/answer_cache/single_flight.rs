@@ -57,16 +57,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_leads_and_the_others_wait_until_its_seat_is_free() {
+    async fn followers_wait_until_the_leader_is_dropped() {
         let flights = SingleFlight::default();
-        let FlightRole::Leader(seat) = flights.join("k") else {
+        let FlightRole::Leader(leader) = flights.join("k") else {
             panic!("nobody was there");
         };
         let FlightRole::Follower(mut waiting) = flights.join("k") else {
             panic!("somebody is there");
         };
         assert!(matches!(flights.join("other"), FlightRole::Leader(_)));
-        drop(seat);
+        drop(leader);
         assert!(waiting.changed().await.is_err(), "woken by the seat's end");
         assert!(matches!(flights.join("k"), FlightRole::Leader(_)));
         assert!(flights.0.lock().unwrap().is_empty());

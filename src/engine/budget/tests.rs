@@ -101,7 +101,7 @@ pub fn charge(call: CallId, tokens: u64, ended: CallEnd) -> CallCharge {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn any_order_ends_with_nothing_set_aside_and_within_the_cap(
+    fn any_order_ends_with_nothing_reserved_and_within_the_cap(
         steps in proptest::collection::vec((0usize..3, 0usize..4, 1u64..400, 0u64..=100 + RESERVATION_MARGIN_PERCENT, any::<bool>()), 1..40),
         cap in 100u64..2000,
         run_cap in 100i64..2000,
@@ -112,7 +112,7 @@ proptest! {
             let limits = UserLimits { day_tokens: Some(cap), ..UserLimits::default() };
             let book = Arc::new(ReservationLedger::new(store.clone(), limits));
             let terms = RunTerms { budget: Some(MicroDollars(run_cap)), ..RunTerms::default() };
-            let mut purses: Vec<BudgetReservation> = (0..3)
+            let mut run_reservations: Vec<BudgetReservation> = (0..3)
                 .map(|_| BudgetReservation::new(book.clone(), Some(user.clone()), &terms))
                 .collect();
             // Calls that have been granted and are in progress, by run.
@@ -124,7 +124,7 @@ proptest! {
                     0 | 1 => {
                         let asked = call_of(number, tokens);
                         let call = asked.0.call;
-                        if purses[run].reserve(&[asked]).await.is_ok() {
+                        if run_reservations[run].reserve(&[asked]).await.is_ok() {
                             open[run].push((call, tokens));
                         }
                     }
@@ -132,17 +132,17 @@ proptest! {
                     2 => if let Some((call, reserved)) = open[run].pop() {
                         let took = reserved * percent / 100;
                         record_usage(&store, &user, call, took, CallEnd::Failed);
-                        purses[run].close(call, MicroDollars(took as i64));
+                        run_reservations[run].close(call, MicroDollars(took as i64));
                         of_run[run] += took;
                         if flushes {
-                            purses[run].release_stored();
+                            run_reservations[run].release_stored();
                         }
                     }
                     // The run is over: open calls no longer cost anything.
                     _ => {
                         open[run].clear();
                         of_run[run] = 0;
-                        purses[run] = BudgetReservation::new(book.clone(), Some(user.clone()), &terms);
+                        run_reservations[run] = BudgetReservation::new(book.clone(), Some(user.clone()), &terms);
                     }
                 }
             }
@@ -151,7 +151,7 @@ proptest! {
             let with_margin = |cap: u64| cap + cap * RESERVATION_MARGIN_PERCENT / 100;
             assert!(spent.day.tokens <= with_margin(cap), "{spent:?} of {cap}");
             assert!(of_run.iter().all(|took| *took <= with_margin(run_cap as u64)), "{of_run:?}");
-            drop(purses);
+            drop(run_reservations);
             assert_eq!(book.holder_count(), 0);
             store.close().await;
         });
@@ -182,9 +182,9 @@ fn unpriced_calls_are_refused_under_a_dollar_limit() {
             let mut asked = call_of(0, 5);
             asked.0.cost = None;
             asked.1 = own_key;
-            let said = reservation.reserve(&[asked]).await;
-            assert_eq!(said.is_err(), refused, "{limits:?} {budget:?} {own_key}");
-            if let Err(reason) = said {
+            let result = reservation.reserve(&[asked]).await;
+            assert_eq!(result.is_err(), refused, "{limits:?} {budget:?} {own_key}");
+            if let Err(reason) = result {
                 assert!(reason.contains("p/m"), "{reason}");
             }
         }

@@ -48,7 +48,7 @@ pub(super) fn same_text(previous: &RunEvent, event: &RunEvent) -> bool {
 }
 
 /// Appends a piece to the previous one of the same text. Returns false for other events.
-pub(super) fn join(previous: &mut RunEvent, event: &RunEvent) -> bool {
+pub(super) fn merge(previous: &mut RunEvent, event: &RunEvent) -> bool {
     match (previous, event) {
         (RunEvent::Delta { text, .. }, RunEvent::Delta { text: more, .. })
         | (RunEvent::Reasoning { text, .. }, RunEvent::Reasoning { text: more, .. })

@@ -4,9 +4,9 @@ use crate::domain::answer::StageAnswer;
 use crate::domain::usage::CallCharge;
 
 /// Adds usage and cost to the partial answers of these calls.
-pub(super) fn add_partial_bills(kept: &mut [StageAnswer], charges: &[CallCharge]) {
-    let unbilled = |kept: &&mut StageAnswer| kept.is_partial() && kept.tries == 0;
-    for partial in kept.iter_mut().filter(unbilled) {
+pub(super) fn add_partial_bills(answers: &mut [StageAnswer], charges: &[CallCharge]) {
+    let unbilled = |answers: &&mut StageAnswer| answers.is_partial() && answers.tries == 0;
+    for partial in answers.iter_mut().filter(unbilled) {
         let place = (partial.stage, partial.member);
         let is_its = |charge: &&CallCharge| (charge.call.stage, charge.call.member) == place;
         if let Some(charge) = charges.iter().find(is_its) {

@@ -52,14 +52,16 @@ impl Journal {
         if self.is_empty() && self.cacheable.is_empty() {
             return None;
         }
-        let seats = self.cacheable.iter_mut();
-        let seats = seats.filter_map(|keeping| keeping.seat.take()).collect();
+        let leaders = self.cacheable.iter_mut();
+        let leaders = leaders
+            .filter_map(|keeping| keeping.leader.take())
+            .collect();
         // Without events, there is nothing that could fail to serialize.
         let batch = Arc::new(self.batch(clock::now(), None).ok()?);
         Some(SettledCall {
             batch,
             reservation,
-            _leaders: seats,
+            _leaders: leaders,
             ended: clock::instant(),
             is_reported: false,
         })

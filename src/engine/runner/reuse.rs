@@ -66,21 +66,22 @@ impl Driver {
         let plain = is_cached.then(|| request.clone());
         self.attach_images(&mut request);
         let key = self.cache_key(&request);
-        let mut seat = None;
+        let mut leader = None;
         if let (Some(key), Some(plain)) = (&key, plain) {
-            if let Some(kept) = answer_cache::find(&self.shared, &key.digest, self.cache_age).await
+            if let Some(cached) =
+                answer_cache::find(&self.shared, &key.digest, self.cache_age).await
             {
-                return self.answer_from_cache(call, key, kept);
+                return self.answer_from_cache(call, key, cached);
             }
             match self.shared.cache.single_flight.join(&key.digest) {
                 FlightRole::Leader(taken) => {
                     // The previous leader may have finished since the lookup above.
-                    if let Some(kept) =
+                    if let Some(cached) =
                         answer_cache::find(&self.shared, &key.digest, self.cache_age).await
                     {
-                        return self.answer_from_cache(call, key, kept);
+                        return self.answer_from_cache(call, key, cached);
                     }
-                    seat = Some(taken);
+                    leader = Some(taken);
                 }
                 FlightRole::Follower(mut leader) => {
                     let over = async move {
@@ -91,7 +92,7 @@ impl Driver {
                 }
             }
         }
-        self.start_call(call, request, key, seat);
+        self.start_call(call, request, key, leader);
     }
 
     fn start_call(
@@ -99,7 +100,7 @@ impl Driver {
         call: CallId,
         request: ModelRequest,
         key: Option<CacheKey>,
-        seat: Option<LeaderGuard>,
+        leader: Option<LeaderGuard>,
     ) {
         let (llm, user, number) = (
             &self.shared.llm,
@@ -112,7 +113,7 @@ impl Driver {
         let open = OpenCall::new(call, &request, self.watch.now());
         let running = llm.start(number, user, request, self.events.clone());
         let open = open.with_running_call(running);
-        let mut open = open.with_price(price, own_key).with_cache_key(key, seat);
+        let mut open = open.with_price(price, own_key).with_cache_key(key, leader);
         if let Some(reserved) = self.reservation.reserved_output(call) {
             // An answer with the caller's own limit is cut off there, any other once no budget has room for more.
             match limit {
@@ -123,9 +124,9 @@ impl Driver {
         self.ledger.open(number, open);
     }
 
-    fn answer_from_cache(&mut self, call: CallId, key: &CacheKey, kept: CachedAnswer) {
-        self.journal.record_hit(key.digest.clone(), &kept);
-        self.answer_without_call(call, kept.answer);
+    fn answer_from_cache(&mut self, call: CallId, key: &CacheKey, cached: CachedAnswer) {
+        self.journal.record_hit(key.digest.clone(), &cached);
+        self.answer_without_call(call, cached.answer);
     }
 
     // No provider was called, so the cost is zero.
@@ -178,7 +179,7 @@ impl Driver {
             key: whole,
             kept,
             ttl: self.shared.cache.limits.ttl,
-            seat: open.leader,
+            leader: open.leader,
         };
         self.journal.cache_answer(keeping, purge);
     }

@@ -14,7 +14,7 @@ struct Numbering {
 #[derive(Default)]
 pub struct HtmlLists {
     open: Vec<Option<Numbering>>,
-    deeper: usize,
+    excess_depth: usize,
 }
 
 impl HtmlLists {
@@ -41,27 +41,27 @@ impl HtmlLists {
         if self.open.len() < MAX_DEPTH {
             self.open.push(list);
         } else {
-            self.deeper += 1;
+            self.excess_depth += 1;
         }
     }
 
     /// Closes the innermost list.
     pub fn close(&mut self) {
-        if self.deeper > 0 {
-            self.deeper -= 1;
+        if self.excess_depth > 0 {
+            self.excess_depth -= 1;
         } else {
             self.open.pop();
         }
     }
 
     /// The indentation and marker of the next item; `value` is the number that the item itself gives.
-    pub fn item(&mut self, value: Option<i64>) -> String {
+    pub fn next_marker(&mut self, value: Option<i64>) -> String {
         let indent = "  ".repeat(self.open.len().saturating_sub(1));
         match self.open.last_mut() {
             Some(Some(list)) => {
                 let number = value.unwrap_or(list.next);
                 list.next = number.saturating_add(list.step);
-                format!("{indent}{}. ", shown(number, list.style))
+                format!("{indent}{}. ", format_number(number, list.style))
             }
             _ => format!("{indent}- "),
         }
@@ -69,10 +69,10 @@ impl HtmlLists {
 }
 
 /// The number in the list's style: decimal, letters, or Roman.
-fn shown(number: i64, style: char) -> String {
+fn format_number(number: i64, style: char) -> String {
     let plain = match (style, number) {
-        ('a' | 'A', 1..=702) => letters(number),
-        ('i' | 'I', 1..=3_999) => roman(number),
+        ('a' | 'A', 1..=702) => to_letters(number),
+        ('i' | 'I', 1..=3_999) => to_roman(number),
         _ => return number.to_string(),
     };
     if style.is_ascii_uppercase() {
@@ -82,7 +82,7 @@ fn shown(number: i64, style: char) -> String {
     }
 }
 
-fn letters(mut number: i64) -> String {
+fn to_letters(mut number: i64) -> String {
     let mut reversed = Vec::new();
     while number > 0 {
         number -= 1;
@@ -92,8 +92,8 @@ fn letters(mut number: i64) -> String {
     reversed.iter().rev().collect()
 }
 
-fn roman(mut number: i64) -> String {
-    const SIGNS: [(i64, &str); 13] = [
+fn to_roman(mut number: i64) -> String {
+    const ROMAN_NUMERALS: [(i64, &str); 13] = [
         (1000, "m"),
         (900, "cm"),
         (500, "d"),
@@ -109,7 +109,7 @@ fn roman(mut number: i64) -> String {
         (1, "i"),
     ];
     let mut text = String::new();
-    for (value, sign) in SIGNS {
+    for (value, sign) in ROMAN_NUMERALS {
         while number >= value {
             text.push_str(sign);
             number -= value;
@@ -133,7 +133,7 @@ mod tests {
             (0, 'a', "0"),
             (-3, 'i', "-3"),
         ] {
-            assert_eq!(shown(number, style), expected, "{number} {style}");
+            assert_eq!(format_number(number, style), expected, "{number} {style}");
         }
     }
 }

@@ -42,7 +42,7 @@ impl InlineMarks {
             "sub" => MarkEffect::Lowered,
             "s" | "strike" => MarkEffect::Struck,
             "a" if is_reference(attributes) => MarkEffect::Note,
-            "span" => styled(attributes),
+            "span" => effect_of_style(attributes),
             _ => MarkEffect::None,
         };
         if name == "a" {
@@ -94,7 +94,7 @@ impl InlineMarks {
             MarkEffect::Note => raised::superscript(before, text, true),
             MarkEffect::Raised => raised::superscript(before, text, has_link),
             MarkEffect::Lowered => raised::subscript(before, text),
-            MarkEffect::Struck => raised::struck(text),
+            MarkEffect::Struck => raised::mark_struck(text),
             MarkEffect::None => text.to_owned(),
         };
         out.truncate(start + indent);
@@ -118,7 +118,7 @@ fn is_reference(attributes: &str) -> bool {
         )
 }
 
-fn styled(attributes: &str) -> MarkEffect {
+fn effect_of_style(attributes: &str) -> MarkEffect {
     let style = attribute(attributes, "style").unwrap_or_default();
     let style = style.replace(' ', "").to_ascii_lowercase();
     if style.contains("vertical-align:super") {

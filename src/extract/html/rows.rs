@@ -21,7 +21,7 @@ struct OpenCell {
 
 /// A cell that continues in the rows below.
 #[derive(Clone)]
-struct Covering {
+struct SpanningCell {
     rows: usize,
     text: String,
 }
@@ -29,9 +29,9 @@ struct Covering {
 #[derive(Default)]
 struct HtmlTable {
     cells: Vec<OpenCell>,
-    covering: Vec<Option<Covering>>,
+    spanning: Vec<Option<SpanningCell>>,
     /// The names of the columns, while only header rows have been read.
-    names: Vec<String>,
+    column_names: Vec<String>,
     grid: Grid,
     has_names: bool,
     has_rows: bool,
@@ -44,7 +44,7 @@ struct HtmlTable {
 #[derive(Default)]
 pub struct HtmlTables {
     open: Vec<HtmlTable>,
-    deeper: usize,
+    excess_depth: usize,
 }
 
 /// What the writer must do with the row that has just ended.
@@ -64,29 +64,29 @@ impl HtmlTables {
         if self.open.len() < MAX_TABLES {
             self.open.push(HtmlTable::default());
         } else {
-            self.deeper += 1;
+            self.excess_depth += 1;
         }
     }
 
     /// Closes the innermost table. Returns its text if it has only header rows.
     pub fn close(&mut self) -> Option<String> {
-        if self.deeper > 0 {
-            self.deeper -= 1;
+        if self.excess_depth > 0 {
+            self.excess_depth -= 1;
             return None;
         }
         let table = self.open.pop()?;
-        (!table.has_rows && !table.names.is_empty()).then(|| table.names.join(" | "))
+        (!table.has_rows && !table.column_names.is_empty()).then(|| table.column_names.join(" | "))
     }
 
     /// Sets whether the rows that follow belong to the head of the table.
-    pub fn head(&mut self, is_open: bool) {
+    pub fn set_in_head(&mut self, is_open: bool) {
         if let Some(table) = self.table() {
             table.in_head = is_open;
         }
     }
 
     /// Opens a cell, whose text starts at this offset.
-    pub fn cell(&mut self, start: usize, is_header: bool, rows: usize, columns: usize) {
+    pub fn open_cell(&mut self, start: usize, is_header: bool, rows: usize, columns: usize) {
         if let Some(table) = self.table()
             && table.cells.len() < MAX_COLUMNS
         {
@@ -108,7 +108,7 @@ impl HtmlTables {
     }
 
     fn table(&mut self) -> Option<&mut HtmlTable> {
-        self.open.last_mut().filter(|_| self.deeper == 0)
+        self.open.last_mut().filter(|_| self.excess_depth == 0)
     }
 }
 
@@ -120,19 +120,19 @@ impl HtmlTable {
         }
         if std::mem::take(&mut self.is_nested) {
             self.has_rows = true;
-            self.covering.clear();
+            self.spanning.clear();
             return RowEnd::Keep;
         }
         let is_header = cells.iter().all(|cell| cell.is_header);
         let is_simple = cells.iter().all(|cell| cell.rows == 1 && cell.columns == 1)
-            && self.covering.iter().all(Option::is_none);
-        let row = self.aligned(&cells, text, is_header);
+            && self.spanning.iter().all(Option::is_none);
+        let row = self.align_cells(&cells, text, is_header);
         if is_header && !self.has_rows && row.len() > 1 {
-            self.name(&row);
+            self.add_column_names(&row);
             return RowEnd::Replace(String::new());
         }
         self.has_rows = true;
-        let names = std::mem::take(&mut self.names);
+        let names = std::mem::take(&mut self.column_names);
         if names.is_empty() && !self.has_names && is_simple {
             return RowEnd::Keep;
         }
@@ -150,10 +150,10 @@ impl HtmlTable {
     }
 
     /// Joins the column names of another header row to those above.
-    fn name(&mut self, row: &[String]) {
-        self.names
-            .resize(self.names.len().max(row.len()), String::new());
-        for (name, cell) in self.names.iter_mut().zip(row) {
+    fn add_column_names(&mut self, row: &[String]) {
+        self.column_names
+            .resize(self.column_names.len().max(row.len()), String::new());
+        for (name, cell) in self.column_names.iter_mut().zip(row) {
             if name.is_empty() {
                 name.clone_from(cell);
             } else if name != cell && !cell.is_empty() {
@@ -164,12 +164,12 @@ impl HtmlTable {
     }
 
     /// The row's cells by column, including those that span into it from above.
-    fn aligned(&mut self, cells: &[OpenCell], text: &str, is_header: bool) -> Vec<String> {
+    fn align_cells(&mut self, cells: &[OpenCell], text: &str, is_header: bool) -> Vec<String> {
         let mut row: Vec<String> = Vec::new();
         for (index, cell) in cells.iter().enumerate() {
-            self.cover(&mut row);
+            self.add_spanning_cells(&mut row);
             let end = cells.get(index + 1).map_or(text.len(), |next| next.start);
-            let words = words(
+            let text_of_cell = strip_delimiters(
                 text.get(cell.start..end.max(cell.start))
                     .unwrap_or_default(),
             );
@@ -178,28 +178,28 @@ impl HtmlTable {
                     break;
                 }
                 // A column's name includes every header cell above it; a value is written once in its row.
-                let shown = if column == 0 || is_header {
-                    words.clone()
+                let written = if column == 0 || is_header {
+                    text_of_cell.clone()
                 } else {
                     String::new()
                 };
                 let at = row.len();
-                if cell.rows > 1 && words.len() <= MAX_REPEATED_BYTES {
-                    self.covering.resize(self.covering.len().max(at + 1), None);
-                    self.covering[at] = Some(Covering {
+                if cell.rows > 1 && text_of_cell.len() <= MAX_REPEATED_BYTES {
+                    self.spanning.resize(self.spanning.len().max(at + 1), None);
+                    self.spanning[at] = Some(SpanningCell {
                         rows: cell.rows,
-                        text: shown.clone(),
+                        text: written.clone(),
                     });
                 }
-                row.push(shown);
+                row.push(written);
             }
         }
-        self.cover(&mut row);
-        for covering in &mut self.covering {
-            if let Some(open) = covering {
+        self.add_spanning_cells(&mut row);
+        for spanning in &mut self.spanning {
+            if let Some(open) = spanning {
                 open.rows -= 1;
                 if open.rows == 0 {
-                    *covering = None;
+                    *spanning = None;
                 }
             }
         }
@@ -207,15 +207,15 @@ impl HtmlTable {
     }
 
     /// Adds the cells above that span into the next columns.
-    fn cover(&self, row: &mut Vec<String>) {
-        while let Some(Some(open)) = self.covering.get(row.len()) {
+    fn add_spanning_cells(&self, row: &mut Vec<String>) {
+        while let Some(Some(open)) = self.spanning.get(row.len()) {
             row.push(open.text.clone());
         }
     }
 }
 
 /// The words of a cell, without the delimiters between it and the preceding cells.
-fn words(mut text: &str) -> String {
+fn strip_delimiters(mut text: &str) -> String {
     while let Some(rest) = text.strip_prefix(" | ") {
         text = rest;
     }

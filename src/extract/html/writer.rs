@@ -43,16 +43,16 @@ pub struct HtmlTextWriter {
     /// The text so far.
     pub out: String,
     title: String,
-    breaks: usize,
-    space: bool,
-    pre: usize,
+    pending_breaks: usize,
+    has_pending_space: bool,
+    pre_depth: usize,
     in_cell: bool,
-    row: bool,
+    in_row: bool,
     row_start: usize,
     /// Line breaks pending before the open row.
     row_breaks: usize,
-    separators: usize,
-    heading: bool,
+    pending_separators: usize,
+    in_heading: bool,
     in_title: bool,
     lists: HtmlLists,
     tables: HtmlTables,
@@ -63,7 +63,7 @@ pub struct HtmlTextWriter {
 
 impl HtmlTextWriter {
     /// Adds a token.
-    pub fn take(&mut self, token: &Token) {
+    pub fn push_token(&mut self, token: &Token) {
         match token {
             Token::Text(text) | Token::Raw(text) if self.in_title => {
                 if self.title.is_empty() {
@@ -91,12 +91,12 @@ impl HtmlTextWriter {
         match name {
             "title" => self.in_title = true,
             "br" if !self.in_cell => self.end_line(1),
-            "br" => self.space = true,
+            "br" => self.has_pending_space = true,
             "sup" | "sub" | "s" | "strike" | "a" | "span" => {
                 self.marks.open(name, attributes, self.out.len());
             }
             "input" => {
-                if let Some(text) = control(attributes) {
+                if let Some(text) = control_text(attributes) {
                     self.text(&text);
                 }
             }
@@ -104,7 +104,7 @@ impl HtmlTextWriter {
                 self.end_line(2);
                 let level = usize::from(name.as_bytes()[1] - b'0');
                 self.prefix = format!("{} ", "#".repeat(level));
-                self.heading = true;
+                self.in_heading = true;
             }
             "ul" | "ol" => {
                 self.end_line(if self.lists.is_empty() { 2 } else { 1 });
@@ -112,18 +112,20 @@ impl HtmlTextWriter {
             }
             "li" => {
                 self.end_line(1);
-                self.prefix = self.lists.item(number(attributes, "value"));
+                self.prefix = self
+                    .lists
+                    .next_marker(integer_attribute(attributes, "value"));
             }
             "dt" | "dd" => self.end_line(1),
             "tr" => self.end_row(1),
             "table" => {
-                self.block();
+                self.break_paragraph();
                 self.tables.open();
             }
-            "thead" => self.tables.head(true),
+            "thead" => self.tables.set_in_head(true),
             "td" | "th" => self.cell(name, attributes),
             "pre" => {
-                self.pre += 1;
+                self.pre_depth += 1;
                 self.end_line(2);
             }
             "img" => {
@@ -132,7 +134,7 @@ impl HtmlTextWriter {
                     self.text(&format!(" [image: {}] ", text.trim()));
                 }
             }
-            _ if PARAGRAPHS.contains(&name) => self.block(),
+            _ if PARAGRAPHS.contains(&name) => self.break_paragraph(),
             _ => {}
         }
     }
@@ -148,7 +150,7 @@ impl HtmlTextWriter {
             }
             "title" => self.in_title = false,
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
-                self.heading = false;
+                self.in_heading = false;
                 self.prefix.clear();
                 self.end_line(2);
             }
@@ -165,29 +167,29 @@ impl HtmlTextWriter {
             "tr" => self.end_row(1),
             "thead" => {
                 self.end_row(1);
-                self.tables.head(false);
+                self.tables.set_in_head(false);
             }
             "table" => {
                 self.end_row(2);
                 if let Some(names) = self.tables.close() {
-                    self.line(&names);
+                    self.write_line(&names);
                 }
                 self.end_line(2);
             }
             "pre" => {
-                self.pre = self.pre.saturating_sub(1);
+                self.pre_depth = self.pre_depth.saturating_sub(1);
                 self.end_line(2);
             }
-            _ if PARAGRAPHS.contains(&name) => self.block(),
+            _ if PARAGRAPHS.contains(&name) => self.break_paragraph(),
             _ => {}
         }
     }
 
     /// Starts or ends a paragraph. Inside a cell or a heading this is only a space; otherwise the row or the
     /// heading would be torn apart.
-    fn block(&mut self) {
-        if self.in_cell || self.heading {
-            self.space = true;
+    fn break_paragraph(&mut self) {
+        if self.in_cell || self.in_heading {
+            self.has_pending_space = true;
         } else if self.prefix.is_empty() {
             self.end_line(if self.lists.is_empty() { 2 } else { 1 });
         }
@@ -199,93 +201,95 @@ impl HtmlTextWriter {
         }
         let style = attribute(attributes, "type").and_then(|style| style.chars().next());
         let is_reversed = attribute(attributes, "reversed").is_some();
-        let start = number(attributes, "start");
+        let start = integer_attribute(attributes, "start");
         self.lists
             .open_numbered(start, style.unwrap_or('1'), is_reversed);
     }
 
     fn cell(&mut self, name: &str, attributes: &str) {
         // The cells of a row stay on one line.
-        if self.row && self.out.len() > self.row_start {
-            self.breaks = 0;
-        } else if !self.row {
-            self.row_breaks = self.breaks;
+        if self.in_row && self.out.len() > self.row_start {
+            self.pending_breaks = 0;
+        } else if !self.in_row {
+            self.row_breaks = self.pending_breaks;
         }
-        self.separators += usize::from(self.row);
-        self.space = false;
-        (self.row, self.in_cell) = (true, true);
-        let covered = |name: &str| number(attributes, name).and_then(|n| usize::try_from(n).ok());
-        let (rows, columns) = (covered("rowspan"), covered("colspan"));
+        self.pending_separators += usize::from(self.in_row);
+        self.has_pending_space = false;
+        (self.in_row, self.in_cell) = (true, true);
+        let span =
+            |name: &str| integer_attribute(attributes, name).and_then(|n| usize::try_from(n).ok());
+        let (rows, columns) = (span("rowspan"), span("colspan"));
         let is_header = name == "th";
         let start = self.out.len();
         self.tables
-            .cell(start, is_header, rows.unwrap_or(1), columns.unwrap_or(1));
+            .open_cell(start, is_header, rows.unwrap_or(1), columns.unwrap_or(1));
     }
 
     fn end_row(&mut self, breaks: usize) {
-        (self.row, self.in_cell, self.separators) = (false, false, 0);
+        (self.in_row, self.in_cell, self.pending_separators) = (false, false, 0);
         if let RowEnd::Replace(row) = self.tables.end_row(&self.out) {
             self.out.truncate(self.row_start.min(self.out.len()));
-            self.breaks = self.row_breaks;
-            self.line(&row);
+            self.pending_breaks = self.row_breaks;
+            self.write_line(&row);
         }
         self.row_start = self.out.len();
         self.end_line(breaks);
     }
 
     /// Writes text that is already split into lines.
-    fn line(&mut self, text: &str) {
+    fn write_line(&mut self, text: &str) {
         if !text.is_empty() {
-            self.begin();
+            self.write_pending();
             self.out.push_str(text);
         }
     }
 
     fn end_line(&mut self, breaks: usize) {
-        self.breaks = self.breaks.max(breaks);
-        self.space = false;
+        self.pending_breaks = self.pending_breaks.max(breaks);
+        self.has_pending_space = false;
     }
 
     fn text(&mut self, text: &str) {
-        if self.pre > 0 && !self.in_cell {
-            self.verbatim(text);
+        if self.pre_depth > 0 && !self.in_cell {
+            self.write_verbatim(text);
             return;
         }
         if text.starts_with(is_space) {
-            self.space = true;
+            self.has_pending_space = true;
         }
         for word in text.split(is_space).filter(|word| !word.is_empty()) {
-            self.begin();
+            self.write_pending();
             self.out.push_str(word);
-            self.space = true;
+            self.has_pending_space = true;
         }
-        self.space = text.ends_with(is_space) || (self.space && text.chars().all(is_space));
+        self.has_pending_space =
+            text.ends_with(is_space) || (self.has_pending_space && text.chars().all(is_space));
     }
 
-    fn verbatim(&mut self, text: &str) {
+    fn write_verbatim(&mut self, text: &str) {
         let mut lines = text.split('\n').peekable();
         while let Some(line) = lines.next() {
             if !line.is_empty() {
-                self.begin();
+                self.write_pending();
                 self.out.push_str(line);
             }
             if lines.peek().is_some() {
-                self.breaks += 1;
+                self.pending_breaks += 1;
             }
         }
-        self.space = false;
+        self.has_pending_space = false;
     }
 
     /// Writes the pending line breaks, spaces, and markers before a word.
-    fn begin(&mut self) {
-        if self.breaks > 0 {
+    fn write_pending(&mut self) {
+        if self.pending_breaks > 0 {
             if !self.out.is_empty() {
                 self.out.truncate(self.out.trim_end_matches(' ').len());
                 self.out
-                    .extend(std::iter::repeat_n('\n', self.breaks.min(3)));
+                    .extend(std::iter::repeat_n('\n', self.pending_breaks.min(3)));
             }
-        } else if self.space
-            && self.separators == 0
+        } else if self.has_pending_space
+            && self.pending_separators == 0
             && !self.out.is_empty()
             && !self.out.ends_with([' ', '\n'])
         {
@@ -293,17 +297,17 @@ impl HtmlTextWriter {
         }
         // Bounded, because a row may hold any number of empty cells.
         self.out
-            .extend(std::iter::repeat_n(" | ", self.separators.min(64)));
-        self.separators = 0;
-        self.breaks = 0;
-        self.space = false;
+            .extend(std::iter::repeat_n(" | ", self.pending_separators.min(64)));
+        self.pending_separators = 0;
+        self.pending_breaks = 0;
+        self.has_pending_space = false;
         self.out.push_str(&std::mem::take(&mut self.prefix));
     }
 
     /// The finished text.
     pub fn finish(mut self) -> RenderedPage {
         if let Some(names) = self.tables.close() {
-            self.line(&names);
+            self.write_line(&names);
         }
         let text = self.out.trim_start_matches('\n').trim_end().to_owned();
         RenderedPage {
@@ -314,12 +318,12 @@ impl HtmlTextWriter {
     }
 }
 
-fn number(attributes: &str, name: &str) -> Option<i64> {
+fn integer_attribute(attributes: &str, name: &str) -> Option<i64> {
     attribute(attributes, name)?.trim().parse().ok()
 }
 
 /// The visible text of a form control: whether its box is checked, or what is filled in.
-fn control(attributes: &str) -> Option<String> {
+fn control_text(attributes: &str) -> Option<String> {
     let kind = attribute(attributes, "type")
         .unwrap_or_default()
         .to_ascii_lowercase();

@@ -1,8 +1,8 @@
 //! Flowed text (RFC 3676): a line that ends in a space continues on the next line.
 
-/// The text with each paragraph on one line. With `deletes`, the space at a line end belongs to the break, as in
+/// The text with each paragraph on one line. With `deletes_space`, the space at a line end belongs to the break, as in
 /// scripts without spaces.
-pub fn joined(text: &str, deletes: bool) -> String {
+pub fn join_lines(text: &str, deletes_space: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut open: Option<usize> = None;
     for line in text.lines() {
@@ -20,7 +20,7 @@ pub fn joined(text: &str, deletes: bool) -> String {
             }
         }
         let flows = content.ends_with(' ') && !is_signature;
-        let content = if flows && deletes {
+        let content = if flows && deletes_space {
             &content[..content.len() - 1]
         } else {
             content
@@ -36,11 +36,11 @@ pub fn joined(text: &str, deletes: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::joined;
+    use super::join_lines;
 
     #[test]
     fn lines_that_flow_are_joined() {
-        for (text, deletes, expected) in [
+        for (text, deletes_space, expected) in [
             (
                 "cut by the prog \nram here.\nNext\n",
                 true,
@@ -54,7 +54,7 @@ mod tests {
             ),
             ("end \n-- \nAnn\n", false, "end \n-- \nAnn\n"),
         ] {
-            assert_eq!(joined(text, deletes), expected, "{text:?}");
+            assert_eq!(join_lines(text, deletes_space), expected, "{text:?}");
         }
     }
 }

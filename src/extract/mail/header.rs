@@ -17,7 +17,7 @@ pub struct MailField<'a> {
 
 impl MailField<'_> {
     /// Whether the field has this name, ignoring case.
-    pub fn is(&self, name: &str) -> bool {
+    pub fn has_name(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 }
@@ -83,13 +83,13 @@ impl MimeParameters {
 
 /// The parameters of a field, with continuations joined and decoded.
 pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
-    let Some(field) = fields.iter().find(|field| field.is(name)) else {
+    let Some(field) = fields.iter().find(|field| field.has_name(name)) else {
         return MimeParameters::default();
     };
-    let text = text_of(field.value);
-    let mut pieces = pieces(&text).into_iter();
+    let text = decode_value(field.value);
+    let mut pieces = split_parameters(&text).into_iter();
     let value = pieces.next().unwrap_or_default().trim().to_lowercase();
-    let mut found = MimeParameters {
+    let mut result = MimeParameters {
         value,
         named: Vec::new(),
     };
@@ -111,23 +111,23 @@ pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
         );
         // `name*0*=UTF-8''…` and `name*1=…` are parts of one value, some of them escaped (RFC 2231).
         let base = key.split('*').next().unwrap_or_default().to_owned();
-        let first = key == base || !found.named.iter().any(|(known, _)| *known == base);
+        let first = key == base || !result.named.iter().any(|(known, _)| *known == base);
         let piece = match key.ends_with('*') {
-            true => unescaped(&plain, first),
-            false if key == base => decoded_words(plain.as_bytes()),
+            true => decode_extended(&plain, first),
+            false if key == base => decode_words(plain.as_bytes()),
             false => plain,
         };
-        match found.named.iter_mut().find(|(known, _)| *known == base) {
+        match result.named.iter_mut().find(|(known, _)| *known == base) {
             Some((_, whole)) if key != base => whole.push_str(&piece),
             Some(_) => {}
-            None => found.named.push((base, piece)),
+            None => result.named.push((base, piece)),
         }
     }
-    found
+    result
 }
 
 /// Splits at semicolons outside quotes.
-fn pieces(text: &str) -> Vec<String> {
+fn split_parameters(text: &str) -> Vec<String> {
     let (mut pieces, mut quoted, mut escaped) = (vec![String::new()], false, false);
     for character in text.chars() {
         match character {
@@ -147,18 +147,18 @@ fn pieces(text: &str) -> Vec<String> {
 }
 
 /// Decodes an extended value such as `UTF-8''a%20b`.
-fn unescaped(text: &str, first: bool) -> String {
+fn decode_extended(text: &str, first: bool) -> String {
     let mut parts = text.splitn(3, '\'');
     let (label, rest) = match (first, parts.next(), parts.next(), parts.next()) {
         (true, Some(label), Some(_), Some(rest)) => (label, rest),
         _ => ("utf-8", text),
     };
-    let bytes = hexed(rest.as_bytes(), b'%');
+    let bytes = decode_hex_escapes(rest.as_bytes(), b'%');
     let label = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap_or(encoding_rs::UTF_8);
     label.decode_without_bom_handling(&bytes).0.into_owned()
 }
 
-fn text_of(value: &[u8]) -> String {
+fn decode_value(value: &[u8]) -> String {
     let value = &value[..value.len().min(MAX_VALUE_BYTES)];
     match charset::decode(value, None) {
         Ok(decoded) => decoded.text.replace('\n', " "),
@@ -167,39 +167,39 @@ fn text_of(value: &[u8]) -> String {
 }
 
 /// A value on one line, with its encoded words decoded.
-pub fn decoded_words(value: &[u8]) -> String {
-    let text = text_of(value);
+pub fn decode_words(value: &[u8]) -> String {
+    let text = decode_value(value);
     let (mut out, mut rest) = (String::new(), text.as_str());
     // Adjacent words in one encoding are decoded together, because a character may be split between them.
-    let mut held: Option<(String, Vec<u8>)> = None;
+    let mut pending: Option<(String, Vec<u8>)> = None;
     while let Some(at) = rest.find("=?") {
-        let Some((label, bytes, length)) = word(&rest[at..]) else {
-            flush(&mut out, &mut held);
+        let Some((label, bytes, length)) = parse_encoded_word(&rest[at..]) else {
+            flush(&mut out, &mut pending);
             out.push_str(&rest[..at + 2]);
             rest = &rest[at + 2..];
             continue;
         };
         let between = &rest[..at];
-        if held.is_none() || !between.trim().is_empty() {
-            flush(&mut out, &mut held);
+        if pending.is_none() || !between.trim().is_empty() {
+            flush(&mut out, &mut pending);
             out.push_str(between);
         }
-        match &mut held {
+        match &mut pending {
             Some((known, all)) if known.eq_ignore_ascii_case(label) => all.extend(bytes),
             _ => {
-                flush(&mut out, &mut held);
-                held = Some((label.to_owned(), bytes));
+                flush(&mut out, &mut pending);
+                pending = Some((label.to_owned(), bytes));
             }
         }
         rest = &rest[at + length..];
     }
-    flush(&mut out, &mut held);
+    flush(&mut out, &mut pending);
     out.push_str(rest);
     out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn flush(out: &mut String, held: &mut Option<(String, Vec<u8>)>) {
-    if let Some((label, bytes)) = held.take() {
+fn flush(out: &mut String, pending: &mut Option<(String, Vec<u8>)>) {
+    if let Some((label, bytes)) = pending.take() {
         // A language may follow the encoding's name.
         let label = label.split('*').next().unwrap_or_default();
         let encoding =
@@ -210,14 +210,14 @@ fn flush(out: &mut String, held: &mut Option<(String, Vec<u8>)>) {
 
 /// Parses an encoded word such as `=?utf-8?Q?caf=C3=A9?=` into its encoding, its bytes, and its length in
 /// bytes.
-fn word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
+fn parse_encoded_word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
     let inner = text.strip_prefix("=?")?;
     let (label, rest) = inner.split_once('?')?;
-    let (how, rest) = rest.split_once('?')?;
+    let (method, rest) = rest.split_once('?')?;
     let end = rest.find("?=")?;
-    let bytes = match how {
+    let bytes = match method {
         "B" | "b" => base64(&rest.as_bytes()[..end]),
-        "Q" | "q" => hexed(rest[..end].replace('_', " ").as_bytes(), b'='),
+        "Q" | "q" => decode_hex_escapes(rest[..end].replace('_', " ").as_bytes(), b'='),
         _ => return None,
     };
     let length = text.len() - rest.len() + end + 2;
@@ -225,7 +225,7 @@ fn word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
 }
 
 /// Decodes escapes that consist of the character `mark` and two hex digits.
-fn hexed(bytes: &[u8], mark: u8) -> Vec<u8> {
+fn decode_hex_escapes(bytes: &[u8], mark: u8) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(&byte) = bytes.get(at) {
@@ -244,7 +244,7 @@ fn hexed(bytes: &[u8], mark: u8) -> Vec<u8> {
 }
 
 /// The body with its transfer encoding decoded.
-pub fn decoded(fields: &[MailField<'_>], body: &[u8]) -> Vec<u8> {
+pub fn decode_body(fields: &[MailField<'_>], body: &[u8]) -> Vec<u8> {
     match parameters(fields, "content-transfer-encoding")
         .value
         .as_str()
@@ -261,14 +261,14 @@ pub fn quoted_printable(body: &[u8]) -> Vec<u8> {
     for line in body.split_inclusive(|&byte| byte == b'\n') {
         let content = line.trim_ascii_end();
         match content.strip_suffix(b"=") {
-            Some(goes_on) => joined.extend_from_slice(goes_on),
+            Some(continued) => joined.extend_from_slice(continued),
             None => {
                 joined.extend_from_slice(content);
                 joined.extend_from_slice(if line.ends_with(b"\n") { b"\n" } else { b"" });
             }
         }
     }
-    hexed(&joined, b'=')
+    decode_hex_escapes(&joined, b'=')
 }
 
 /// Decodes base64. Skips anything that is not a digit, even padding in the middle, because emails are often

@@ -8,7 +8,9 @@ const MAX_MAILS: usize = 20_000;
 
 /// Whether a file is a mailbox of more than one email.
 pub fn is_mailbox(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"From ") && super::is_mail(bytes, true) && starts(bytes).nth(1).is_some()
+    bytes.starts_with(b"From ")
+        && super::is_mail(bytes, true)
+        && email_offsets(bytes).nth(1).is_some()
 }
 
 /// Reads the emails, each under its subject.
@@ -16,13 +18,13 @@ pub fn is_mailbox(bytes: &[u8]) -> bool {
 /// # Errors
 /// Never: an email without text still has its header. The signature is that of every reader.
 pub fn read_all(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
-    let places: Vec<usize> = starts(input.bytes).take(MAX_MAILS + 1).collect();
-    if places.len() > MAX_MAILS {
+    let offsets: Vec<usize> = email_offsets(input.bytes).take(MAX_MAILS + 1).collect();
+    if offsets.len() > MAX_MAILS {
         out.note(format!("only the first {MAX_MAILS} emails are read"));
     }
-    for (index, &start) in places.iter().take(MAX_MAILS).enumerate() {
-        let end = places.get(index + 1).copied().unwrap_or(input.bytes.len());
-        let mail = unquoted(&input.bytes[start..end]);
+    for (index, &start) in offsets.iter().take(MAX_MAILS).enumerate() {
+        let end = offsets.get(index + 1).copied().unwrap_or(input.bytes.len());
+        let mail = unquote_from_lines(&input.bytes[start..end]);
         let file = FileInput {
             bytes: &mail,
             ..*input
@@ -36,7 +38,7 @@ pub fn read_all(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unrea
 }
 
 /// The offsets at which emails begin: a line `From address … year`, at the start or after an empty line.
-fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
+fn email_offsets(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let after_blank =
         |at: usize| at == 0 || bytes[..at].ends_with(b"\n\n") || bytes[..at].ends_with(b"\r\n\r\n");
     let is_start = move |at: usize| {
@@ -59,11 +61,11 @@ fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
 }
 
 /// The email without the quote characters before lines that begin with `From `.
-fn unquoted(mail: &[u8]) -> Vec<u8> {
+fn unquote_from_lines(mail: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(mail.len());
     for line in mail.split_inclusive(|byte| *byte == b'\n') {
-        let bare = line.iter().position(|byte| *byte != b'>').unwrap_or(0);
-        let is_marked = bare > 0 && line[bare..].starts_with(b"From ");
+        let quote_count = line.iter().position(|byte| *byte != b'>').unwrap_or(0);
+        let is_marked = quote_count > 0 && line[quote_count..].starts_with(b"From ");
         out.extend_from_slice(&line[usize::from(is_marked)..]);
     }
     out

@@ -12,7 +12,7 @@ const MAX_PAGE_BYTES: usize = 12 << 10;
 /// Maximum depth of nested tables; deeper ones are read as the text of their cell.
 const MAX_TABLE_DEPTH: usize = 8;
 /// Maximum size, in bytes, of a cell that is repeated in each row or column it spans.
-const SHORT: usize = 80;
+const MAX_REPEATED_CELL_BYTES: usize = 80;
 /// Maximum number of columns of a table.
 const MAX_COLUMNS: usize = 4_096;
 /// Maximum size of a cell, in bytes.
@@ -57,8 +57,8 @@ pub struct BodyText<'o, 's> {
     notes: Vec<String>,
     tables: Vec<BodyTable>,
     after_item: bool,
-    breaking: bool,
-    paged: bool,
+    breaks_before_next: bool,
+    has_page_breaks: bool,
     too_deep: usize,
     /// Whether page breaks end pages. Readers of slides and sheets end pages themselves.
     pub flows: bool,
@@ -75,20 +75,20 @@ impl<'o, 's> BodyText<'o, 's> {
             notes: Vec::new(),
             tables: Vec::new(),
             after_item: false,
-            breaking: false,
-            paged: false,
+            breaks_before_next: false,
+            has_page_breaks: false,
             too_deep: 0,
             flows,
         }
     }
 
     /// Adds a note for the user about the whole document.
-    pub fn remark(&mut self, note: String) {
+    pub fn add_note(&mut self, note: String) {
         self.out.note(note);
     }
 
     /// Records a page without text, and the reason.
-    pub fn gap(&mut self, number: u32, why: &str) {
+    pub fn add_gap(&mut self, number: u32, why: &str) {
         self.out.gap(number, why, false);
     }
 
@@ -98,7 +98,7 @@ impl<'o, 's> BodyText<'o, 's> {
     }
 
     /// The number of the next page.
-    pub fn next(&self) -> u32 {
+    pub fn next_page(&self) -> u32 {
         self.out.next()
     }
 
@@ -143,13 +143,13 @@ impl<'o, 's> BodyText<'o, 's> {
             return;
         }
         let item = matches!(role, ParagraphRole::Item(..));
-        self.separate(if item && self.after_item { 1 } else { 2 });
+        self.ensure_line_breaks(if item && self.after_item { 1 } else { 2 });
         self.after_item = item;
         match role {
             ParagraphRole::Plain => self.text.push_str(text),
             ParagraphRole::Heading(level) => {
                 // A heading must be one line; otherwise its second line would be read as text.
-                let line = one_line(text);
+                let line = to_one_line(text);
                 self.text.push_str(&"#".repeat((*level).clamp(1, 6)));
                 self.text.push(' ');
                 self.text.push_str(&line);
@@ -164,16 +164,16 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    fn separate(&mut self, lines: usize) {
+    fn ensure_line_breaks(&mut self, lines: usize) {
         if !self.text.is_empty() {
-            let have = self.text.len() - self.text.trim_end_matches('\n').len();
+            let existing = self.text.len() - self.text.trim_end_matches('\n').len();
             self.text
-                .extend(std::iter::repeat_n('\n', lines.saturating_sub(have)));
+                .extend(std::iter::repeat_n('\n', lines.saturating_sub(existing)));
         }
     }
 
     /// Adds a footnote or a comment, which is written after the paragraph or table it belongs to.
-    pub fn note(&mut self, note: String) {
+    pub fn add_footnote(&mut self, note: String) {
         self.notes.push(note);
     }
 
@@ -182,12 +182,12 @@ impl<'o, 's> BodyText<'o, 's> {
             return Ok(());
         }
         for note in std::mem::take(&mut self.notes) {
-            self.separate(1);
+            self.ensure_line_breaks(1);
             self.text.push_str(&note);
             self.after_item = false;
         }
         if self.flows && self.text.len() > FLUSH_BYTES {
-            self.hand_on()?;
+            self.flush()?;
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Opens a table; inside a cell it becomes part of that cell.
     pub fn open_table(&mut self, records: bool) {
         if self.tables.is_empty() {
-            self.separate(2);
+            self.ensure_line_breaks(2);
         }
         if self.tables.len() < MAX_TABLE_DEPTH {
             self.tables.push(BodyTable {
@@ -246,7 +246,7 @@ impl<'o, 's> BodyText<'o, 's> {
             && let Some(last) = table.row.last_mut()
             && last.is_empty()
             && let Some(above) = table.above.get(column)
-            && above.len() <= SHORT
+            && above.len() <= MAX_REPEATED_CELL_BYTES
         {
             *last = above.clone();
         }
@@ -261,7 +261,7 @@ impl<'o, 's> BodyText<'o, 's> {
         if let Some(table) = self.table() {
             let cell = table.row.last().cloned().unwrap_or_default();
             // Only short texts are repeated; otherwise empty cells keep the columns aligned.
-            let cell = if cell.len() <= SHORT {
+            let cell = if cell.len() <= MAX_REPEATED_CELL_BYTES {
                 cell
             } else {
                 String::new()
@@ -313,13 +313,13 @@ impl<'o, 's> BodyText<'o, 's> {
             if nested {
                 self.append_to_outer_cell(&text);
             } else if !text.is_empty() {
-                self.separate(1);
+                self.ensure_line_breaks(1);
                 self.text.push_str(&text);
                 self.text.push('\n');
             }
         } else {
             for cell in &mut cells {
-                *cell = one_line(cell);
+                *cell = to_one_line(cell);
             }
             let mut line = String::new();
             table.grid.row(&cells, table.names, &mut line);
@@ -330,7 +330,7 @@ impl<'o, 's> BodyText<'o, 's> {
             }
         }
         if !nested && self.flows && self.text.len() > FLUSH_BYTES {
-            self.hand_on()?;
+            self.flush()?;
         }
         Ok(())
     }
@@ -369,9 +369,9 @@ impl<'o, 's> BodyText<'o, 's> {
         self.tables.pop();
         self.after_item = false;
         if self.tables.is_empty() {
-            self.separate(2);
+            self.ensure_line_breaks(2);
             self.after_block()?;
-            if std::mem::take(&mut self.breaking) {
+            if std::mem::take(&mut self.breaks_before_next) {
                 self.break_page(true)?;
             }
         }
@@ -386,16 +386,16 @@ impl<'o, 's> BodyText<'o, 's> {
     pub fn break_page(&mut self, laid_out: bool) -> Result<(), OutputFull> {
         if !self.tables.is_empty() {
             // Rows are kept whole: the page ends after the table.
-            self.breaking = true;
+            self.breaks_before_next = true;
             return Ok(());
         }
         if laid_out && self.is_blank() {
             return Ok(());
         }
         self.after_block()?;
-        self.paged = true;
+        self.has_page_breaks = true;
         if self.text.len() > MAX_PAGE_BYTES {
-            self.hand_on()
+            self.flush()
         } else {
             self.end_page(self.out.next())
         }
@@ -409,21 +409,21 @@ impl<'o, 's> BodyText<'o, 's> {
         self.after_block()?;
         let text = std::mem::take(&mut self.text);
         self.after_item = false;
-        let given = self.out.page(number, &self.title, &text);
-        self.next_title();
-        given
+        let result = self.out.page(number, &self.title, &text);
+        self.carry_heading();
+        result
     }
 
-    fn hand_on(&mut self) -> Result<(), OutputFull> {
+    fn flush(&mut self) -> Result<(), OutputFull> {
         let text = std::mem::take(&mut self.text);
         self.after_item = false;
-        let given = self.out.flow(&self.title, &text);
-        self.next_title();
-        given
+        let result = self.out.flow(&self.title, &text);
+        self.carry_heading();
+        result
     }
 
     /// Unless the next page gets a title of its own, gives it the heading that it continues.
-    fn next_title(&mut self) {
+    fn carry_heading(&mut self) {
         if self.flows {
             self.title.clone_from(&self.heading);
         }
@@ -449,14 +449,14 @@ impl<'o, 's> BodyText<'o, 's> {
     pub fn finish(&mut self) -> Result<(), OutputFull> {
         self.finish_tables()?;
         self.after_block()?;
-        if self.paged {
+        if self.has_page_breaks {
             return self.break_page(true);
         }
-        self.hand_on()
+        self.flush()
     }
 }
 
 /// Joins a text into one line.
-pub fn one_line(text: &str) -> String {
+pub fn to_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

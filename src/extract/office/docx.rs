@@ -4,13 +4,13 @@
 
 use std::collections::HashMap;
 
-use super::body::{BodyText, ParagraphRole, TableCell, one_line};
+use super::body::{BodyText, ParagraphRole, TableCell, to_one_line};
 use super::docx_notes::notes;
-use super::docx_parts::{DocxOmitted, form_box, is_page, margins, page_text};
+use super::docx_parts::{DocxOmitted, alt_chunk_text, check_box_text, is_text_part, margins};
 use super::drawing;
 use super::margins::MarginLines;
 use super::package::{Relation, relations};
-use super::sheet_cells::script;
+use super::sheet_cells::parse_script;
 use super::styles::{Lists, Numbered, Styles};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded};
@@ -25,17 +25,17 @@ const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 /// Reads the document whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let links = relations(zip, part);
-    let of = |kind: &str| {
+    let part_of_kind = |kind: &str| {
         let link = links.iter().find(|link| link.kind == kind)?;
         Xml::part(zip, &link.target)
     };
     let mut word = DocxWord {
         zip,
-        styles: Styles::read(of("styles")),
-        lists: Lists::read(of("numbering")),
-        footnotes: notes(of("footnotes"), "footnote"),
-        endnotes: notes(of("endnotes"), "endnote"),
-        comments: notes(of("comments"), "comment"),
+        styles: Styles::read(part_of_kind("styles")),
+        lists: Lists::read(part_of_kind("numbering")),
+        footnotes: notes(part_of_kind("footnotes"), "footnote"),
+        endnotes: notes(part_of_kind("endnotes"), "endnote"),
+        comments: notes(part_of_kind("comments"), "comment"),
         body: BodyText::new(out, true),
         links: &links,
         open: Vec::new(),
@@ -58,12 +58,12 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let _: Result<(), OutputFull> = word.walk(&mut xml).and_then(|()| word.finish());
     let (pictures, omitted) = (word.pictures, word.omitted);
     omitted.report(out);
-    if xml.broken() {
+    if xml.is_broken() {
         damaged(out, "its text is read only up to the damage");
     }
     let files: Vec<Relation> = links
         .iter()
-        .filter(|link| !is_page(link))
+        .filter(|link| !is_text_part(link))
         .cloned()
         .collect();
     embedded::read(zip, &files, out);
@@ -117,10 +117,10 @@ impl DocxWord<'_, '_, '_> {
                 XmlPiece::Close(name) => {
                     self.close(&name)?;
                     if name == "p" {
-                        self.body.progress(xml.share());
+                        self.body.progress(xml.progress());
                     }
                 }
-                XmlPiece::Text(text) if self.in_text => self.write(&text),
+                XmlPiece::Text(text) if self.in_text => self.write_text(&text),
                 XmlPiece::Text(_) => {}
             }
         }
@@ -129,30 +129,30 @@ impl DocxWord<'_, '_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        for line in self.margins.rest() {
+        for line in self.margins.take_labeled() {
             self.body.paragraph(&line, &ParagraphRole::Plain)?;
         }
         self.body.finish()
     }
 
-    fn write(&mut self, text: &str) {
+    fn write_text(&mut self, text: &str) {
         let Some(paragraph) = self.open.last_mut() else {
             return;
         };
         if self.hidden {
             self.omitted.hidden += usize::from(!text.trim().is_empty());
         } else if paragraph.text.len() < MAX_PARAGRAPH_BYTES {
-            let (text, lost) = symbol_fonts::replaced(&self.font, text);
+            let (text, lost) = symbol_fonts::replace_symbols(&self.font, text);
             self.omitted.symbols += lost;
             paragraph.runs.write(self.style, &text, &mut paragraph.text);
         }
     }
 
     /// Inserts a part that is HTML or plain text at its position.
-    fn chunk(&mut self, tag: &Tag) -> Result<(), OutputFull> {
+    fn insert_alt_chunk(&mut self, tag: &Tag) -> Result<(), OutputFull> {
         let id = tag.prefixed("id").or_else(|| tag.get("id"));
         let link = self.links.iter().find(|link| Some(&link.id) == id.as_ref());
-        let text = link.and_then(|link| page_text(self.zip, link));
+        let text = link.and_then(|link| alt_chunk_text(self.zip, link));
         for block in text.unwrap_or_default().split("\n\n") {
             self.body.paragraph(block, &ParagraphRole::Plain)?;
         }
@@ -165,50 +165,51 @@ impl DocxWord<'_, '_, '_> {
             "p" => self.open.push(DocxParagraph::default()),
             "pPr" => self.paragraph_properties(xml)?,
             "rPr" => self.run_properties(xml),
-            "tab" | "ptab" => self.write("\t"),
-            "noBreakHyphen" => self.write("-"),
-            "cr" => self.write("\n"),
+            "tab" | "ptab" => self.write_text("\t"),
+            "noBreakHyphen" => self.write_text("-"),
+            "cr" => self.write_text("\n"),
             // Formulas are written on one line.
-            "sup" => self.write("^"),
-            "sub" => self.write("_"),
-            "den" => self.write("/"),
-            "br" if tag.get("type").as_deref() == Some("page") => self.split(false)?,
-            "br" => self.write("\n"),
-            "lastRenderedPageBreak" => self.split(true)?,
-            "sym" => self.symbol(tag),
-            "footnoteReference" => self.refer(tag, "^", false),
-            "endnoteReference" => self.refer(tag, "^e", true),
+            "sup" => self.write_text("^"),
+            "sub" => self.write_text("_"),
+            "den" => self.write_text("/"),
+            "br" if tag.get("type").as_deref() == Some("page") => self.split_paragraph(false)?,
+            "br" => self.write_text("\n"),
+            "lastRenderedPageBreak" => self.split_paragraph(true)?,
+            "sym" => self.write_symbol(tag),
+            "footnoteReference" => self.add_note_reference(tag, "^", false),
+            "endnoteReference" => self.add_note_reference(tag, "^e", true),
             "commentReference" => {
                 let note = self.comments.remove(&tag.get("id").unwrap_or_default());
-                note.into_iter().for_each(|note| self.body.note(note));
+                note.into_iter()
+                    .for_each(|note| self.body.add_footnote(note));
             }
             "tbl" => self.body.open_table(false),
             "tr" => self.body.open_row(false),
             "trPr" => self.row_properties(xml),
-            "rt" => self.reading_aid = one_line(&xml.inside()),
+            "rt" => self.reading_aid = to_one_line(&xml.inner_text()),
             "textpath" => {
                 let words = tag.get("string").unwrap_or_default();
-                self.write(&format!(" {} ", one_line(&words)));
+                self.write_text(&format!(" {} ", to_one_line(&words)));
             }
             "tc" => {
                 self.cells.push(TableCell::default());
                 self.body.open_cell();
             }
-            "gridSpan" | "vMerge" | "hMerge" => self.merge(tag),
+            "gridSpan" | "vMerge" | "hMerge" => self.set_merge(tag),
             "docPr" => {
                 let words = tag.get("descr").unwrap_or_default();
                 if !words.trim().is_empty() {
-                    self.write(&format!(" [image: {}] ", one_line(&words)));
+                    self.write_text(&format!(" [image: {}] ", to_one_line(&words)));
                 }
             }
             "blip" | "imagedata" => self.pictures += 1,
             "chart" | "relIds" => {
-                for line in drawing::referred(self.zip, self.links, tag) {
-                    self.body.note(line);
+                for line in drawing::referenced_text(self.zip, self.links, tag) {
+                    self.body.add_footnote(line);
                 }
             }
-            "altChunk" => self.chunk(tag)?,
-            "checkBox" => self.write(form_box(xml)),
+            "altChunk" => self.insert_alt_chunk(tag)?,
+            "checkBox" => self.write_text(check_box_text(xml)),
             "del" => {
                 self.omitted.deleted += 1;
                 xml.skip();
@@ -241,7 +242,7 @@ impl DocxWord<'_, '_, '_> {
             "rubyBase" => {
                 let aid = std::mem::take(&mut self.reading_aid);
                 if !aid.is_empty() {
-                    self.write(&format!("({aid})"));
+                    self.write_text(&format!("({aid})"));
                 }
             }
             "tbl" => self.body.close_table()?,
@@ -308,10 +309,12 @@ impl DocxWord<'_, '_, '_> {
                 "vanish" | "webHidden" => self.hidden = tag.is_on(),
                 "rStyle" => {
                     let style = tag.get("val").unwrap_or_default();
-                    self.hidden |= self.styles.hidden(&style);
-                    self.style = self.styles.run(&style);
+                    self.hidden |= self.styles.is_hidden(&style);
+                    self.style = self.styles.run_style(&style);
                 }
-                "vertAlign" => self.style.script = script(&tag.get("val").unwrap_or_default()),
+                "vertAlign" => {
+                    self.style.script = parse_script(&tag.get("val").unwrap_or_default())
+                }
                 // In half points. Small type that is moved means the same as a raised figure.
                 "position" => {
                     let shift = tag.get("val").and_then(|shift| shift.parse().ok());
@@ -339,32 +342,32 @@ impl DocxWord<'_, '_, '_> {
     }
 
     /// Writes a character given by its code in a font.
-    fn symbol(&mut self, tag: &Tag) {
+    fn write_symbol(&mut self, tag: &Tag) {
         let code = u32::from_str_radix(&tag.get("char").unwrap_or_default(), 16).unwrap_or(0);
         let known = symbol_fonts::text(&tag.get("font").unwrap_or_default(), code);
         let plain =
             char::from_u32(code).filter(|_| !(0xE000..=0xF8FF).contains(&code) && code > 0x20);
         match (known, plain) {
-            (Some(text), _) => self.write(&text),
-            (None, Some(character)) => self.write(character.encode_utf8(&mut [0; 4])),
+            (Some(text), _) => self.write_text(&text),
+            (None, Some(character)) => self.write_text(character.encode_utf8(&mut [0; 4])),
             (None, None) => self.omitted.symbols += 1,
         }
     }
 
-    fn refer(&mut self, tag: &Tag, mark: &str, end: bool) {
+    fn add_note_reference(&mut self, tag: &Tag, mark: &str, is_endnote: bool) {
         let id = tag.get("id").unwrap_or_default();
-        let notes = if end {
+        let notes = if is_endnote {
             &mut self.endnotes
         } else {
             &mut self.footnotes
         };
         if let Some(text) = notes.remove(&id) {
-            self.write(&format!("[{mark}{id}]"));
-            self.body.note(format!("[{mark}{id}]: {text}"));
+            self.write_text(&format!("[{mark}{id}]"));
+            self.body.add_footnote(format!("[{mark}{id}]: {text}"));
         }
     }
 
-    fn merge(&mut self, tag: &Tag) {
+    fn set_merge(&mut self, tag: &Tag) {
         let value = tag.get("val");
         let Some(cell) = self.cells.last_mut() else {
             return;
@@ -380,7 +383,7 @@ impl DocxWord<'_, '_, '_> {
     }
 
     /// Ends a page inside a paragraph; the rest of the paragraph belongs to the next page.
-    fn split(&mut self, laid_out: bool) -> Result<(), OutputFull> {
+    fn split_paragraph(&mut self, laid_out: bool) -> Result<(), OutputFull> {
         if self.open.len() > 1 {
             return Ok(());
         }
@@ -397,7 +400,7 @@ impl DocxWord<'_, '_, '_> {
                 self.open.push(paragraph);
             } else {
                 paragraph.section_ends = false;
-                self.put(paragraph)?;
+                self.add_paragraph(paragraph)?;
                 // The rest continues the text: it is neither a second heading nor a second list item.
                 self.open.push(DocxParagraph {
                     style: String::new(),
@@ -423,10 +426,10 @@ impl DocxWord<'_, '_, '_> {
             }
             return Ok(());
         }
-        self.put(paragraph)
+        self.add_paragraph(paragraph)
     }
 
-    fn put(&mut self, paragraph: DocxParagraph) -> Result<(), OutputFull> {
+    fn add_paragraph(&mut self, paragraph: DocxParagraph) -> Result<(), OutputFull> {
         let text = paragraph.text.trim();
         self.margins.remove_repeated(text);
         if !text.is_empty() {
@@ -447,23 +450,23 @@ impl DocxWord<'_, '_, '_> {
 
     /// The paragraph's role, and a heading's number.
     fn role(&mut self, paragraph: &DocxParagraph) -> (ParagraphRole, Option<String>) {
-        let own = paragraph
+        let outline_level = paragraph
             .outline
             .map(|level| (level < 9).then_some(level + 1));
-        let heading = own.unwrap_or_else(|| self.styles.heading(&paragraph.style));
-        let styled = self.styles.numbered(&paragraph.style);
-        let numbered = paragraph.numbered.clone().map(|mut own| {
+        let heading = outline_level.unwrap_or_else(|| self.styles.heading_level(&paragraph.style));
+        let styled = self.styles.numbering(&paragraph.style);
+        let numbered = paragraph.numbered.clone().map(|mut outline_level| {
             // A paragraph may specify only the level, and its style the list.
-            if own.list.is_empty() {
-                own.list = styled
+            if outline_level.list.is_empty() {
+                outline_level.list = styled
                     .as_ref()
                     .map(|style| style.list.clone())
                     .unwrap_or_default();
             }
-            own
+            outline_level
         });
         let mark = numbered.or(styled).and_then(|item| {
-            let mark = self.lists.mark(&item)?;
+            let mark = self.lists.next_marker(&item)?;
             Some((item.level, mark))
         });
         match (heading, mark) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::body::one_line;
+use super::body::to_one_line;
 use super::xml::{Xml, XmlPiece};
 
 /// Maximum size of all notes and comments, in bytes.
@@ -21,7 +21,7 @@ pub fn notes(xml: Option<Xml<'_>>, element: &str) -> HashMap<String, String> {
         if tag.name() != element || tag.get("type").is_some_and(|kind| kind != "normal") {
             continue;
         }
-        let text = one_line(&note(&mut xml));
+        let text = to_one_line(&note_text(&mut xml));
         total += text.len();
         if text.is_empty() || total > MAX_NOTES_BYTES {
             continue;
@@ -36,7 +36,7 @@ pub fn notes(xml: Option<Xml<'_>>, element: &str) -> HashMap<String, String> {
     notes
 }
 
-fn note(xml: &mut Xml<'_>) -> String {
+fn note_text(xml: &mut Xml<'_>) -> String {
     let outside = xml.depth() - 1;
     let (mut text, mut inside) = (String::new(), false);
     while xml.depth() > outside {

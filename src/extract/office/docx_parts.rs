@@ -45,14 +45,14 @@ impl DocxOmitted {
 /// The headers and footers.
 pub fn margins(zip: &Zip<'_>, links: &[Relation]) -> MarginLines {
     let mut lines = MarginLines::default();
-    for (wanted, kind) in [("header", "header"), ("footer", "footer")] {
+    for (relation_kind, kind) in [("header", "header"), ("footer", "footer")] {
         for link in links
             .iter()
-            .filter(|link| link.kind == wanted)
+            .filter(|link| link.kind == relation_kind)
             .take(MAX_MARGINS)
         {
             if let Some(xml) = Xml::part(zip, &link.target) {
-                lines.read(xml, kind);
+                lines.add_part(xml, kind);
             }
         }
     }
@@ -60,7 +60,7 @@ pub fn margins(zip: &Zip<'_>, links: &[Relation]) -> MarginLines {
 }
 
 /// Whether an embedded part is HTML or plain text, which is read at its position.
-pub fn is_page(link: &Relation) -> bool {
+pub fn is_text_part(link: &Relation) -> bool {
     let target = link.target.to_ascii_lowercase();
     link.kind == "aFChunk"
         && [".html", ".htm", ".xhtml", ".txt"]
@@ -69,8 +69,8 @@ pub fn is_page(link: &Relation) -> bool {
 }
 
 /// The text of a part that is HTML or plain text.
-pub fn page_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
-    let entry = zip.find(&link.target).filter(|_| is_page(link))?;
+pub fn alt_chunk_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
+    let entry = zip.find(&link.target).filter(|_| is_text_part(link))?;
     let (bytes, _) = zip.read(entry, MAX_CHUNK_BYTES);
     let decoded = charset::decode(&bytes, None).ok()?;
     if link.target.to_ascii_lowercase().ends_with(".txt") {
@@ -80,7 +80,7 @@ pub fn page_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
 }
 
 /// The text for a form's check box, which shows whether it is checked.
-pub fn form_box(xml: &mut Xml<'_>) -> &'static str {
+pub fn check_box_text(xml: &mut Xml<'_>) -> &'static str {
     let outside = xml.depth() - 1;
     let (mut default, mut checked) = (false, None);
     while xml.depth() > outside {

@@ -1,15 +1,15 @@
 //! The text of charts and diagrams, which are separate parts of the container.
 
-use super::body::one_line;
+use super::body::to_one_line;
 use super::package::Relation;
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
 /// Maximum size of the text from one chart or diagram, in bytes.
-const MAX_WORDS: usize = 64 << 10;
+const MAX_TEXT_BYTES: usize = 64 << 10;
 
 /// The text of the chart or diagram that a tag refers to.
-pub fn referred(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
+pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
     let is_chart = tag.name() == "chart";
     let id = if is_chart {
         tag.prefixed("id")
@@ -20,11 +20,15 @@ pub fn referred(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
     let Some(xml) = link.and_then(|link| Xml::part(zip, &link.target)) else {
         return Vec::new();
     };
-    if is_chart { chart(xml) } else { diagram(xml) }
+    if is_chart {
+        chart_lines(xml)
+    } else {
+        diagram_lines(xml)
+    }
 }
 
 /// A chart's title, and each series with its categories and values.
-fn chart(mut xml: Xml<'_>) -> Vec<String> {
+fn chart_lines(mut xml: Xml<'_>) -> Vec<String> {
     let (mut lines, mut title) = (Vec::new(), String::new());
     let mut series: Option<Series> = None;
     let mut part = "";
@@ -37,13 +41,13 @@ fn chart(mut xml: Xml<'_>) -> Vec<String> {
                 "cat" | "xVal" => part = "category",
                 "val" | "yVal" | "bubbleSize" => part = "value",
                 "t" if series.is_none() => {
-                    title.push_str(&xml.inside());
+                    title.push_str(&xml.inner_text());
                     title.push(' ');
                 }
                 "v" => {
-                    let text = xml.inside();
+                    let text = xml.inner_text();
                     total += text.len();
-                    if let Some(series) = series.as_mut().filter(|_| total < MAX_WORDS) {
+                    if let Some(series) = series.as_mut().filter(|_| total < MAX_TEXT_BYTES) {
                         series.take(part, text);
                     }
                 }
@@ -55,7 +59,7 @@ fn chart(mut xml: Xml<'_>) -> Vec<String> {
             _ => {}
         }
     }
-    let title = one_line(&title);
+    let title = to_one_line(&title);
     if lines.is_empty() && title.is_empty() {
         return lines;
     }
@@ -73,9 +77,9 @@ struct Series {
 impl Series {
     fn take(&mut self, part: &str, text: String) {
         match part {
-            "name" => self.name = one_line(&text),
-            "category" => self.categories.push(one_line(&text)),
-            _ => self.values.push(one_line(&text)),
+            "name" => self.name = to_one_line(&text),
+            "category" => self.categories.push(to_one_line(&text)),
+            _ => self.values.push(to_one_line(&text)),
         }
     }
 
@@ -97,7 +101,7 @@ impl Series {
 }
 
 /// The points of a diagram, one per line.
-fn diagram(mut xml: Xml<'_>) -> Vec<String> {
+fn diagram_lines(mut xml: Xml<'_>) -> Vec<String> {
     let (mut lines, mut line, mut total) = (Vec::new(), String::new(), 0);
     while let Some(piece) = xml.next() {
         match piece {
@@ -105,12 +109,12 @@ fn diagram(mut xml: Xml<'_>) -> Vec<String> {
                 // `dgm:t` holds a whole text body; the words are in its `a:t` elements.
                 continue;
             }
-            XmlPiece::Text(text) if total < MAX_WORDS => {
+            XmlPiece::Text(text) if total < MAX_TEXT_BYTES => {
                 total += text.len();
                 line.push_str(&text);
             }
             XmlPiece::Close(name) if name == "p" || name == "pt" => {
-                let words = one_line(&std::mem::take(&mut line));
+                let words = to_one_line(&std::mem::take(&mut line));
                 if !words.is_empty() {
                     lines.push(format!("- {words}"));
                 }

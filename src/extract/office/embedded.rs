@@ -4,7 +4,7 @@
 use super::package::Relation;
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
-use crate::extract::{FileInput, inner};
+use crate::extract::{FileInput, read_inner};
 
 /// Maximum number of embedded files read from one part.
 const MAX_FILES: usize = 200;
@@ -12,11 +12,11 @@ const MAX_FILES: usize = 200;
 /// Reads the files that a part embeds.
 pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     let files = links.iter().filter(|link| {
-        unread(&link.kind).is_some() || matches!(&*link.kind, "package" | "aFChunk")
+        unread_kind(&link.kind).is_some() || matches!(&*link.kind, "package" | "aFChunk")
     });
     for link in files.take(MAX_FILES) {
         let name = link.target.rsplit('/').next().unwrap_or_default();
-        if let Some(what) = unread(&link.kind) {
+        if let Some(what) = unread_kind(&link.kind) {
             out.note(format!("{what} {name} is not read"));
             continue;
         }
@@ -31,7 +31,7 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
             encoding: None,
             limits: &limits,
         };
-        if let Err(reason) = inner(&file, out) {
+        if let Err(reason) = read_inner(&file, out) {
             out.note(format!("embedded file {name}: {}", reason.message()));
         }
         if out.is_full() {
@@ -41,7 +41,7 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
 }
 
 /// The name of a kind of relation whose target is not read.
-fn unread(kind: &str) -> Option<&'static str> {
+fn unread_kind(kind: &str) -> Option<&'static str> {
     match kind {
         "oleObject" => Some("the embedded object"),
         // Slides refer to a recording twice: as a video or audio, and as media.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::body::one_line;
+use super::body::to_one_line;
 use super::package::resolve;
 use super::xml::{Xml, XmlPiece};
 use super::{Pictures, damaged};
@@ -27,12 +27,12 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
     };
     let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
     let book = EpubBook::read(zip, &main, folder, out);
-    let titles = titles(zip, &book);
-    let scrambled = encrypted_entries(zip);
+    let titles = chapter_titles(zip, &book);
+    let encrypted = encrypted_entries(zip);
     let mut locked = 0;
     for (index, path) in book.spine.iter().enumerate() {
         out.progress(index, book.spine.len());
-        if scrambled.contains(path) {
+        if encrypted.contains(path) {
             locked += 1;
             continue;
         }
@@ -47,13 +47,13 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
         let Ok(decoded) = charset::decode(&bytes, None) else {
             continue;
         };
-        let reading = html::body(&decoded.text, out.room(), true);
-        for note in reading.notes {
+        let page = html::body(&decoded.text, out.room(), true);
+        for note in page.notes {
             out.note(format!("chapter {path}: {note}"));
         }
-        let title = titles.get(path).cloned().unwrap_or(reading.title);
+        let title = titles.get(path).cloned().unwrap_or(page.title);
         // Full: the limit is reached; the text so far has been passed on.
-        if out.flow(&title, &reading.text).is_err() {
+        if out.flow(&title, &page.text).is_err() {
             break;
         }
     }
@@ -61,7 +61,10 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
         return Err(Unreadable::Locked);
     }
     for (what, files) in [
-        ("pages outside of the reading order left out", &book.aside),
+        (
+            "pages outside of the reading order left out",
+            &book.unlisted_pages,
+        ),
         ("recordings not read", &book.recordings),
     ] {
         if !files.is_empty() {
@@ -100,7 +103,7 @@ struct EpubBook {
     contents: Vec<String>,
     pictures: usize,
     /// Pages that no chapter list names, in the order of their paths.
-    aside: Vec<String>,
+    unlisted_pages: Vec<String>,
     /// Videos and audio.
     recordings: Vec<String>,
 }
@@ -114,7 +117,10 @@ impl EpubBook {
             let XmlPiece::Open(tag) = piece else { continue };
             match tag.name() {
                 "item" if items.len() < MAX_CHAPTERS => {
-                    let path = resolve(folder, &unescaped(&tag.get("href").unwrap_or_default()));
+                    let path = resolve(
+                        folder,
+                        &decode_percent(&tag.get("href").unwrap_or_default()),
+                    );
                     let kind = tag.get("media-type").unwrap_or_default();
                     let is_nav = tag
                         .get("properties")
@@ -139,17 +145,17 @@ impl EpubBook {
                 _ => {}
             }
         }
-        if xml.is_none_or(|xml| xml.broken()) {
+        if xml.is_none_or(|xml| xml.is_broken()) {
             damaged(out, "its list of chapters is incomplete");
         }
         book.spine.iter().for_each(|path| drop(pages.take(path)));
-        book.aside = pages.into_iter().collect();
+        book.unlisted_pages = pages.into_iter().collect();
         book
     }
 }
 
 /// Decodes percent escapes in a path, such as `%20`.
-fn unescaped(path: &str) -> String {
+fn decode_percent(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
@@ -173,7 +179,7 @@ fn unescaped(path: &str) -> String {
 
 /// The chapters' titles by path, from the table of contents: a web page in EPUB 3, an XML format of its own
 /// (NCX) in EPUB 2.
-fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
+fn chapter_titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
     let mut titles = HashMap::new();
     for path in &book.contents {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -186,7 +192,7 @@ fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
                 XmlPiece::Open(tag) => match tag.name() {
                     "a" => (target, text) = (tag.get("href"), String::new()),
                     "navPoint" => text.clear(),
-                    "text" => text = xml.inside(),
+                    "text" => text = xml.inner_text(),
                     "content" => target = tag.get("src"),
                     _ => {}
                 },
@@ -195,11 +201,11 @@ fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
                 XmlPiece::Close(name) if name == "a" || name == "content" => {
                     let target = target.take().unwrap_or_default();
                     let file = target.split('#').next().unwrap_or_default();
-                    let title: String = one_line(&text).chars().take(300).collect();
+                    let title: String = to_one_line(&text).chars().take(300).collect();
                     if !file.is_empty() && !title.is_empty() && titles.len() < MAX_CHAPTERS {
                         // The first entry that points into a file gives its title.
                         titles
-                            .entry(resolve(folder, &unescaped(file)))
+                            .entry(resolve(folder, &decode_percent(file)))
                             .or_insert(title);
                     }
                 }
@@ -224,7 +230,10 @@ fn encrypted_entries(zip: &Zip<'_>) -> Vec<String> {
                 method = tag.get("Algorithm").unwrap_or_default()
             }
             "CipherReference" if !method.contains("embedding") && !method.ends_with("enc#RC") => {
-                found.push(resolve("", &unescaped(&tag.get("URI").unwrap_or_default())));
+                found.push(resolve(
+                    "",
+                    &decode_percent(&tag.get("URI").unwrap_or_default()),
+                ));
             }
             _ => {}
         }
@@ -246,7 +255,7 @@ mod tests {
             ("ü%2", "ü%2"),
             ("", ""),
         ] {
-            assert_eq!(unescaped(path), expected);
+            assert_eq!(decode_percent(path), expected);
         }
     }
 }

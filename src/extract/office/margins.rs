@@ -1,7 +1,7 @@
 //! Headers and footers of an office file: keeps content that occurs nowhere in the text, such as a letterhead's
 //! address. Page numbers and repeated titles are left out.
 
-use super::body::one_line;
+use super::body::to_one_line;
 use super::xml::{Xml, XmlPiece};
 
 /// Maximum number of lines kept.
@@ -15,7 +15,7 @@ pub struct MarginLines(Vec<(String, &'static str)>);
 
 impl MarginLines {
     /// Adds the paragraphs of a header or footer part; `kind` is the label for its lines.
-    pub fn read(&mut self, mut xml: Xml<'_>, kind: &'static str) {
+    pub fn add_part(&mut self, mut xml: Xml<'_>, kind: &'static str) {
         let mut line = String::new();
         while let Some(piece) = xml.next() {
             match piece {
@@ -26,17 +26,17 @@ impl MarginLines {
                 },
                 XmlPiece::Text(text) if line.len() < MAX_LINE_BYTES => line.push_str(&text),
                 XmlPiece::Close(name) if matches!(name.as_str(), "p" | "tr" | "h") => {
-                    self.add(&std::mem::take(&mut line), kind);
+                    self.add_line(&std::mem::take(&mut line), kind);
                 }
                 _ => {}
             }
         }
-        self.add(&line, kind);
+        self.add_line(&line, kind);
     }
 
     /// Adds a line, unless it is already known or only a page number.
-    pub fn add(&mut self, line: &str, kind: &'static str) {
-        let line = one_line(line);
+    pub fn add_line(&mut self, line: &str, kind: &'static str) {
+        let line = to_one_line(line);
         let is_known = self.0.iter().any(|(known, _)| *known == line);
         if self.0.len() < MAX_LINES && !is_known && !is_page_number(&line) {
             self.0.push((line, kind));
@@ -46,14 +46,14 @@ impl MarginLines {
     /// Removes the lines that this paragraph of the text repeats.
     pub fn remove_repeated(&mut self, paragraph: &str) {
         if !self.0.is_empty() {
-            let paragraph = one_line(paragraph);
+            let paragraph = to_one_line(paragraph);
             self.0
                 .retain(|(line, _)| !paragraph.contains(line.as_str()));
         }
     }
 
     /// The remaining lines, each labeled with where it comes from.
-    pub fn rest(&mut self) -> Vec<String> {
+    pub fn take_labeled(&mut self) -> Vec<String> {
         let lines = std::mem::take(&mut self.0);
         lines
             .into_iter()
@@ -108,9 +108,9 @@ mod tests {
             "Ref 4711/B",
             "",
         ] {
-            lines.add(line, "header");
+            lines.add_line(line, "header");
         }
         lines.remove_repeated("This is the Annual  report of the year.");
-        assert_eq!(lines.rest(), ["[header: Ref 4711/B]"]);
+        assert_eq!(lines.take_labeled(), ["[header: Ref 4711/B]"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sheet_cells::column;
+use super::sheet_cells::column_index;
 use crate::extract::zip::Zip;
 
 /// Maximum number of merged cells read.
@@ -10,11 +10,11 @@ const MAX_MERGED: usize = 100_000;
 /// Maximum size in bytes of a value that is repeated.
 const MAX_REPEATED_BYTES: usize = 80;
 /// Number of bytes by which scanned chunks overlap: longer than the tag of any merged cell.
-const OVERLAP: usize = 200;
+const OVERLAP_BYTES: usize = 200;
 
 /// A cell that spans rows below it.
 #[derive(Debug, Clone, Copy)]
-struct Merged {
+struct MergedRange {
     last_row: u32,
     column: usize,
 }
@@ -22,8 +22,8 @@ struct Merged {
 /// The merged cells of a sheet that cover more than one row.
 #[derive(Debug, Default)]
 pub struct MergedCells {
-    by_first_row: BTreeMap<u32, Vec<Merged>>,
-    open: Vec<(Merged, String)>,
+    by_first_row: BTreeMap<u32, Vec<MergedRange>>,
+    open: Vec<(MergedRange, String)>,
 }
 
 impl MergedCells {
@@ -34,16 +34,16 @@ impl MergedCells {
             return found;
         };
         let mut count = 0;
-        zip.scan(entry, OVERLAP, &mut |text, is_last| {
+        zip.scan(entry, OVERLAP_BYTES, &mut |text, is_last| {
             let end = text.len();
             // The last bytes may contain a partial tag, which comes again with the next chunk.
             let next = if is_last {
                 end
             } else {
-                end.saturating_sub(OVERLAP)
+                end.saturating_sub(OVERLAP_BYTES)
             };
             for at in memmem(text, b"mergeCell ").take_while(|at| *at < next) {
-                let tag = &text[at..(at + OVERLAP).min(end)];
+                let tag = &text[at..(at + OVERLAP_BYTES).min(end)];
                 count += usize::from(count < MAX_MERGED && found.add(tag));
             }
         });
@@ -57,12 +57,13 @@ impl MergedCells {
             rest[1..].split_once(quote).map(|(range, _)| range)
         });
         let ends = range.and_then(|range| range.split_once(':'));
-        let Some((Some(first), Some(last))) = ends.map(|(first, last)| (place(first), place(last)))
+        let Some((Some(first), Some(last))) =
+            ends.map(|(first, last)| (parse_reference(first), parse_reference(last)))
         else {
             return false;
         };
         if last.0 > first.0 {
-            let merged = Merged {
+            let merged = MergedRange {
                 last_row: last.0,
                 column: first.1,
             };
@@ -92,15 +93,15 @@ impl MergedCells {
 }
 
 /// The row and column of a cell reference such as `AB12`; columns are counted from 0.
-fn place(text: &str) -> Option<(u32, usize)> {
+fn parse_reference(text: &str) -> Option<(u32, usize)> {
     let digits = text.find(|c: char| c.is_ascii_digit())?;
     let row = text[digits..].parse().ok()?;
-    Some((row, column(text)?))
+    Some((row, column_index(text)?))
 }
 
-fn memmem<'a>(text: &'a [u8], word: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    text.windows(word.len())
+fn memmem<'a>(text: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    text.windows(needle.len())
         .enumerate()
-        .filter(move |(_, window)| *window == word)
+        .filter(move |(_, window)| *window == needle)
         .map(|(at, _)| at)
 }

@@ -45,7 +45,7 @@ pub(super) fn read(
     limits: &ReadLimits,
     out: &mut Output<'_>,
 ) -> Result<&'static str, Unreadable> {
-    if zip.repaired {
+    if zip.is_repaired {
         damaged(out, "its directory is lost; what could be found is read");
     }
     let before = out.words;

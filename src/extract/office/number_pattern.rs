@@ -47,7 +47,7 @@ impl NumberPattern {
                     rest.next();
                     " ".to_owned()
                 }
-                '[' => bracket(&rest.by_ref().take_while(|c| *c != ']').collect::<String>())?,
+                '[' => bracket_text(&rest.by_ref().take_while(|c| *c != ']').collect::<String>())?,
                 '0' | '#' | '?' | '\u{1}' => {
                     general |= character == '\u{1}';
                     let text = std::mem::take(&mut pending);
@@ -87,7 +87,7 @@ impl NumberPattern {
     }
 
     fn is_special(&self, general: bool) -> bool {
-        let says = |text: &str| {
+        let shows_text = |text: &str| {
             text.chars()
                 .any(|c| !c.is_whitespace() && !"()-+".contains(c))
         };
@@ -99,8 +99,8 @@ impl NumberPattern {
         (zeros > 1 && !general)
             || self.is_grouped()
             || self.thousands > 0
-            || says(&self.before)
-            || says(&self.after)
+            || shows_text(&self.before)
+            || shows_text(&self.after)
     }
 
     fn is_grouped(&self) -> bool {
@@ -108,7 +108,7 @@ impl NumberPattern {
     }
 
     /// The text for a number whose significant digits are `plain`.
-    pub fn shown(&self, number: f64, plain: &str) -> String {
+    pub fn format(&self, number: f64, plain: &str) -> String {
         let sign = if number < 0.0 { "-" } else { "" };
         let scaled = number.abs() / 1_000f64.powi(self.thousands);
         let digits = if self.thousands > 0 || self.is_grouped() {
@@ -119,8 +119,8 @@ impl NumberPattern {
         if digits.contains(['e', 'E']) {
             return plain.to_owned();
         }
-        let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
-        let mut text = self.filled(whole);
+        let (integer, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+        let mut text = self.fill_slots(integer);
         if !fraction.is_empty() {
             text.push('.');
             text.push_str(fraction);
@@ -131,18 +131,18 @@ impl NumberPattern {
     }
 
     /// Places the digits in their slots, filled from the right.
-    fn filled(&self, whole: &str) -> String {
-        let mut left: Vec<char> = whole.chars().collect();
+    fn fill_slots(&self, integer: &str) -> String {
+        let mut remaining: Vec<char> = integer.chars().collect();
         let mut reversed: Vec<String> = Vec::new();
         for slot in self.slots.iter().rev() {
             match slot {
-                Slot::Zero => reversed.push(left.pop().unwrap_or('0').to_string()),
-                Slot::Digit => reversed.extend(left.pop().map(String::from)),
-                Slot::Text(_) if left.is_empty() && !self.slots.contains(&Slot::Zero) => {}
+                Slot::Zero => reversed.push(remaining.pop().unwrap_or('0').to_string()),
+                Slot::Digit => reversed.extend(remaining.pop().map(String::from)),
+                Slot::Text(_) if remaining.is_empty() && !self.slots.contains(&Slot::Zero) => {}
                 Slot::Text(text) => reversed.push(text.clone()),
             }
         }
-        let mut text: String = left.into_iter().collect();
+        let mut text: String = remaining.into_iter().collect();
         text.extend(reversed.into_iter().rev());
         text
     }
@@ -150,7 +150,7 @@ impl NumberPattern {
 
 /// The text that a bracket shows, such as the currency of `[$€-407]`; `None` for a condition, which makes the
 /// whole format ignored.
-fn bracket(inner: &str) -> Option<String> {
+fn bracket_text(inner: &str) -> Option<String> {
     if let Some(currency) = inner.strip_prefix('$') {
         return Some(currency.split('-').next().unwrap_or_default().to_owned());
     }
@@ -181,7 +181,7 @@ mod tests {
             ("[>100]0000;0", 7.0, None),
             ("General", 5.0, None),
         ] {
-            let shown = NumberPattern::parse(code).map(|p| p.shown(number, &number.to_string()));
+            let shown = NumberPattern::parse(code).map(|p| p.format(number, &number.to_string()));
             assert_eq!(shown.as_deref(), expected, "{code}");
         }
     }

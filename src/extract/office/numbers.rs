@@ -38,12 +38,12 @@ pub struct CellFormat {
 
 impl CellFormat {
     /// The text for a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
-    pub fn shown(&self, value: &str, from_1904: bool) -> String {
+    pub fn format_value(&self, value: &str, from_1904: bool) -> String {
         match (&self.pattern, value.trim().parse::<f64>()) {
             (Some(pattern), Ok(number)) if number.is_finite() => {
-                pattern.shown(number, &plain(number, value))
+                pattern.format(number, &format_plain(number, value))
             }
-            _ => shown(value, self.shape, from_1904),
+            _ => format_value(value, self.shape, from_1904),
         }
     }
 }
@@ -73,7 +73,7 @@ impl Shapes {
                         let id = tag.get("numFmtId").unwrap_or_default();
                         shapes.push(match codes.get(&id) {
                             Some(code) => {
-                                let shape = of_code(code);
+                                let shape = shape_of_code(code);
                                 let pattern = (shape == NumberShape::Number).then(|| {
                                     patterns
                                         .entry(code.clone())
@@ -86,7 +86,7 @@ impl Shapes {
                                 }
                             }
                             None => CellFormat {
-                                shape: built_in(id.parse().unwrap_or(0)),
+                                shape: built_in_shape(id.parse().unwrap_or(0)),
                                 pattern: None,
                             },
                         });
@@ -101,13 +101,13 @@ impl Shapes {
     }
 
     /// The format of the cell style with this index.
-    pub fn of(&self, style: usize) -> CellFormat {
+    pub fn format_of(&self, style: usize) -> CellFormat {
         self.0.get(style).cloned().unwrap_or_default()
     }
 }
 
 /// The predefined formats (ECMA-376 part 1, 18.8.30), including the East Asian ones.
-fn built_in(id: u32) -> NumberShape {
+fn built_in_shape(id: u32) -> NumberShape {
     match id {
         9 | 10 => NumberShape::Percent,
         14..=17 | 22 | 27..=31 | 36 | 50..=54 | 57 | 58 => NumberShape::Date,
@@ -118,7 +118,7 @@ fn built_in(id: u32) -> NumberShape {
 }
 
 /// Derives the shape from the letters of a format outside quotes and brackets: `d/m/yy`, `[h]:mm`, `0.0%`.
-pub fn of_code(code: &str) -> NumberShape {
+pub fn shape_of_code(code: &str) -> NumberShape {
     let (mut quoted, mut bracket, mut escaped) = (false, false, false);
     let (mut day, mut clock, mut month, mut digits, mut percent) =
         (false, false, false, false, false);
@@ -160,24 +160,24 @@ pub fn of_code(code: &str) -> NumberShape {
 }
 
 /// The text for a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
-fn shown(value: &str, shape: NumberShape, from_1904: bool) -> String {
+fn format_value(value: &str, shape: NumberShape, from_1904: bool) -> String {
     let Ok(number) = value.trim().parse::<f64>() else {
         return value.trim().to_owned();
     };
     match shape {
-        NumberShape::Number => plain(number, value),
-        NumberShape::Percent => format!("{}%", plain(number * 100.0, "")),
+        NumberShape::Number => format_plain(number, value),
+        NumberShape::Percent => format!("{}%", format_plain(number * 100.0, "")),
         NumberShape::Date | NumberShape::Moment => {
-            date(number, from_1904, shape).unwrap_or_else(|| plain(number, value))
+            format_date(number, from_1904, shape).unwrap_or_else(|| format_plain(number, value))
         }
         NumberShape::Time | NumberShape::Seconds => {
-            time(number, from_1904, shape).unwrap_or_else(|| plain(number, value))
+            format_time(number, from_1904, shape).unwrap_or_else(|| format_plain(number, value))
         }
     }
 }
 
 /// Writes fifteen significant digits, as Excel does: 0.1 + 0.2 is 0.3.
-fn plain(number: f64, raw: &str) -> String {
+fn format_plain(number: f64, raw: &str) -> String {
     if !number.is_finite() || (number != 0.0 && !(1e-6..1e15).contains(&number.abs())) {
         return if raw.is_empty() {
             format!("{number:e}")
@@ -191,17 +191,17 @@ fn plain(number: f64, raw: &str) -> String {
 }
 
 /// Number of the day after December 31, 9999, the last date that Excel supports.
-const LAST_DAY: f64 = 2_958_466.0;
+const END_DAY: f64 = 2_958_466.0;
 
-fn date(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
-    if !(0.0..LAST_DAY).contains(&number) {
+fn format_date(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
+    if !(0.0..END_DAY).contains(&number) {
         return None;
     }
     let seconds = (number * 86_400.0).round();
     let days = (seconds / 86_400.0).floor();
     let clock = seconds - days * 86_400.0;
     if days == 0.0 && !from_1904 {
-        return time(number, false, shape);
+        return format_time(number, false, shape);
     }
     // Excel treats 1900 as a leap year, so days before March 1900 are off by one; dates appear as Excel shows
     // them.
@@ -211,26 +211,26 @@ fn date(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
         (false, day) if day < 60.0 => 25_568.0,
         (false, _) => 25_569.0,
     };
-    let (year, month, day) = civil((days - shift) as i64);
+    let (year, month, day) = civil_from_days((days - shift) as i64);
     let date = format!("{year:04}-{month:02}-{day:02}");
     Some(match clock {
         0.0 => date,
-        _ => format!("{date} {}", of_seconds(clock as u64, shape)),
+        _ => format!("{date} {}", format_clock(clock as u64, shape)),
     })
 }
 
-fn time(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
-    if !(0.0..LAST_DAY).contains(&number) {
+fn format_time(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
+    if !(0.0..END_DAY).contains(&number) {
         return None;
     }
     // Large numbers are points in time that show only the time of day; small ones are durations.
     if number >= 1_000.0 {
-        return date(number, from_1904, shape);
+        return format_date(number, from_1904, shape);
     }
-    Some(of_seconds((number * 86_400.0).round() as u64, shape))
+    Some(format_clock((number * 86_400.0).round() as u64, shape))
 }
 
-fn of_seconds(seconds: u64, shape: NumberShape) -> String {
+fn format_clock(seconds: u64, shape: NumberShape) -> String {
     let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     match (rest, shape) {
         (0, NumberShape::Date | NumberShape::Time) => format!("{hours:02}:{minutes:02}"),
@@ -239,7 +239,7 @@ fn of_seconds(seconds: u64, shape: NumberShape) -> String {
 }
 
 /// Converts days since 1970 to a date: the inverse of Hinnant's days_from_civil.
-fn civil(days: i64) -> (i64, i64, i64) {
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);
@@ -278,7 +278,7 @@ mod tests {
             ("@", NumberShape::Number),
             ("[mm]:ss", NumberShape::Seconds),
         ] {
-            assert_eq!(of_code(code), expected, "{code}");
+            assert_eq!(shape_of_code(code), expected, "{code}");
         }
     }
 
@@ -310,7 +310,7 @@ mod tests {
             ("words", NumberShape::Date, false, "words"),
         ] {
             assert_eq!(
-                shown(value, shape, from_1904),
+                format_value(value, shape, from_1904),
                 expected,
                 "{value} {shape:?}"
             );

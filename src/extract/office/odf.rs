@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::body::{BodyText, ParagraphRole, TableCell, one_line};
+use super::body::{BodyText, ParagraphRole, TableCell, to_one_line};
 use super::margins::MarginLines;
 use super::odf_parts::{
-    CoveredColumns, OdfOmitted, Repeated, formula, inside, is_hidden, margins, run_style,
+    CoveredColumns, OdfOmitted, Repeated, formula, is_hidden, margins, run_style, text_and_child,
 };
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
@@ -29,12 +29,12 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
     };
     let mut reader = OdfReader {
         body: BodyText::new(out, true),
-        breaking: HashSet::new(),
-        hidden: HashSet::new(),
+        break_styles: HashSet::new(),
+        hidden_styles: HashSet::new(),
         style: String::new(),
         open: Vec::new(),
         lists: 0,
-        fresh_item: false,
+        starts_item: false,
         cell: Repeated::default(),
         row_repeats: 1,
         rows_left: rows,
@@ -42,7 +42,7 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
         number: 0,
         page_title: String::new(),
         tables: 0,
-        header: false,
+        in_header: false,
         notes: 0,
         pictures: 0,
         runs: HashMap::new(),
@@ -58,7 +58,7 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
     if rows_left == 0 {
         out.note(format!("only the first {rows} rows are shown"));
     }
-    if xml.broken() {
+    if xml.is_broken() {
         damaged(out, "its text is read only up to the damage");
     }
     Pictures(pictures)
@@ -80,12 +80,12 @@ struct OdfParagraph {
 
 struct OdfReader<'o, 's> {
     body: BodyText<'o, 's>,
-    breaking: HashSet<String>,
-    hidden: HashSet<String>,
+    break_styles: HashSet<String>,
+    hidden_styles: HashSet<String>,
     style: String,
     open: Vec<OdfParagraph>,
     lists: usize,
-    fresh_item: bool,
+    starts_item: bool,
     cell: Repeated,
     row_repeats: usize,
     rows_left: usize,
@@ -93,7 +93,7 @@ struct OdfReader<'o, 's> {
     number: u32,
     page_title: String,
     tables: usize,
-    header: bool,
+    in_header: bool,
     notes: usize,
     pictures: usize,
     /// Text styles that raise, lower, or strike out.
@@ -114,10 +114,10 @@ impl OdfReader<'_, '_> {
                 XmlPiece::Close(name) => {
                     self.close(&name)?;
                     if matches!(&*name, "p" | "h" | "table-row") {
-                        self.body.progress(xml.share());
+                        self.body.progress(xml.progress());
                     }
                 }
-                XmlPiece::Text(text) => self.write(&text),
+                XmlPiece::Text(text) => self.write_text(&text),
             }
         }
         self.omitted.report(&mut self.body);
@@ -126,7 +126,7 @@ impl OdfReader<'_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        let rest = self.margins.rest();
+        let rest = self.margins.take_labeled();
         if self.kind == OdfSort::Text {
             for line in rest {
                 self.body.paragraph(&line, &ParagraphRole::Plain)?;
@@ -136,7 +136,7 @@ impl OdfReader<'_, '_> {
     }
 
     /// Writes text with whitespace collapsed to one space; further spaces are encoded as tags.
-    fn write(&mut self, text: &str) {
+    fn write_text(&mut self, text: &str) {
         let Some(paragraph) = self.open.last_mut() else {
             return;
         };
@@ -157,7 +157,7 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    fn put(&mut self, character: char, times: usize) {
+    fn push_character(&mut self, character: char, times: usize) {
         if let Some(paragraph) = self.open.last_mut() {
             paragraph.runs.flush(&mut paragraph.text);
             paragraph
@@ -171,28 +171,28 @@ impl OdfReader<'_, '_> {
         match tag.name() {
             "style" => self.style = tag.get("name").unwrap_or_default(),
             "paragraph-properties" | "text-properties" | "table-properties" => self.style(tag),
-            "text" | "spreadsheet" | "presentation" => self.begin(tag),
+            "text" | "spreadsheet" | "presentation" => self.set_kind(tag),
             "p" | "h" => self.open_paragraph(tag)?,
             "span" => self.open_span(tag, xml),
-            "s" => self.put(' ', number("c").unwrap_or(1)),
-            "tab" => self.put('\t', 1),
-            "line-break" => self.put('\n', 1),
+            "s" => self.push_character(' ', number("c").unwrap_or(1)),
+            "tab" => self.push_character('\t', 1),
+            "line-break" => self.push_character('\n', 1),
             "soft-page-break" if self.open.len() < 2 => self.split()?,
             "list" => self.lists += 1,
-            "list-item" | "list-header" => self.fresh_item = true,
+            "list-item" | "list-header" => self.starts_item = true,
             "note" => self.open_note(xml),
-            "annotation" => self.comment(xml),
+            "annotation" => self.add_comment(xml),
             "table" | "table-row" | "table-header-rows" | "table-cell" | "covered-table-cell" => {
-                self.open_part_of_table(tag, xml);
+                self.open_table_element(tag, xml);
             }
             "page" => {
                 self.number += 1;
                 self.page_title.clear();
                 let hidden = self
-                    .hidden
+                    .hidden_styles
                     .contains(&tag.get("style-name").unwrap_or_default());
                 if hidden {
-                    self.body.remark(format!(
+                    self.body.add_note(format!(
                         "slide {} is hidden in the presentation",
                         self.number
                     ));
@@ -203,7 +203,7 @@ impl OdfReader<'_, '_> {
             }
             "notes" => self.notes += 1,
             "image" => self.pictures += 1,
-            "tracked-changes" => self.omitted.deletions(xml),
+            "tracked-changes" => self.omitted.skip_deletions(xml),
             "object" | "object-ole" => {
                 self.omitted.objects += 1;
                 xml.skip();
@@ -212,7 +212,7 @@ impl OdfReader<'_, '_> {
                 self.omitted.hidden += 1;
                 xml.skip();
             }
-            "forms" => self.omitted.controls(xml),
+            "forms" => self.omitted.skip_controls(xml),
             "binary-data" | "settings" | "master-styles" | "date-time" | "page-number"
             | "script" => {
                 xml.skip();
@@ -224,7 +224,7 @@ impl OdfReader<'_, '_> {
 
     fn open_span(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         let name = tag.get("style-name").unwrap_or_default();
-        if self.hidden.contains(&name) {
+        if self.hidden_styles.contains(&name) {
             self.omitted.hidden += 1;
             return xml.skip();
         }
@@ -236,7 +236,7 @@ impl OdfReader<'_, '_> {
         });
     }
 
-    fn open_part_of_table(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
+    fn open_table_element(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         let number = |name: &str| tag.get(name).and_then(|count| count.parse::<usize>().ok());
         match tag.name() {
             "table" => self.open_table(tag, xml),
@@ -245,9 +245,9 @@ impl OdfReader<'_, '_> {
                 self.covered.column = 0;
                 let visibility = tag.get("visibility");
                 self.is_hidden_row = matches!(visibility.as_deref(), Some("collapse" | "filter"));
-                self.body.open_row(self.header);
+                self.body.open_row(self.in_header);
             }
-            "table-header-rows" => self.header = true,
+            "table-header-rows" => self.in_header = true,
             "table-cell" | "covered-table-cell" => {
                 let times = number("number-columns-repeated").unwrap_or(1).max(1);
                 let rows = number("number-rows-spanned").unwrap_or(1);
@@ -265,11 +265,11 @@ impl OdfReader<'_, '_> {
 
     /// Records a style that inserts a page break before its paragraphs or hides them.
     fn style(&mut self, tag: &Tag) {
-        if self.breaking.len() + self.hidden.len() > MAX_STYLES {
+        if self.break_styles.len() + self.hidden_styles.len() > MAX_STYLES {
             return;
         }
         if tag.get("break-before").as_deref() == Some("page") {
-            self.breaking.insert(self.style.clone());
+            self.break_styles.insert(self.style.clone());
         }
         let run = run_style(tag);
         if run != RunStyle::default() && self.runs.len() < MAX_STYLES {
@@ -277,12 +277,12 @@ impl OdfReader<'_, '_> {
         }
         let display = tag.get("display");
         if matches!(display.as_deref(), Some("none" | "false")) {
-            self.hidden.insert(self.style.clone());
+            self.hidden_styles.insert(self.style.clone());
         }
     }
 
     /// Handles the element that determines whether the file is a text, a sheet, or a presentation.
-    fn begin(&mut self, tag: &Tag) {
+    fn set_kind(&mut self, tag: &Tag) {
         if !self.open.is_empty() || self.number > 0 {
             return;
         }
@@ -298,7 +298,7 @@ impl OdfReader<'_, '_> {
         let style = tag.get("style-name").unwrap_or_default();
         if self.open.is_empty()
             && self.kind == OdfSort::Text
-            && self.breaking.contains(&style)
+            && self.break_styles.contains(&style)
             && !self.body.is_blank()
         {
             self.body.break_page(false)?;
@@ -310,7 +310,7 @@ impl OdfReader<'_, '_> {
             ParagraphRole::Heading(level.unwrap_or(1))
         } else if style == "Title" {
             ParagraphRole::Heading(1)
-        } else if self.lists > 0 && std::mem::take(&mut self.fresh_item) {
+        } else if self.lists > 0 && std::mem::take(&mut self.starts_item) {
             ParagraphRole::Item(self.lists - 1, "-".to_owned())
         } else {
             ParagraphRole::Plain
@@ -331,7 +331,7 @@ impl OdfReader<'_, '_> {
             "list" => self.lists = self.lists.saturating_sub(1),
             "table-cell" | "covered-table-cell" => self.close_cell()?,
             "table-row" => self.close_row()?,
-            "table-header-rows" => self.header = false,
+            "table-header-rows" => self.in_header = false,
             "table" => self.close_table()?,
             "notes" => self.notes = self.notes.saturating_sub(1),
             "page" => self.end_page()?,
@@ -370,7 +370,7 @@ impl OdfReader<'_, '_> {
                 .paragraph(&format!("Speaker notes: {text}"), &ParagraphRole::Plain);
         }
         if self.page_title == "?" {
-            self.page_title = one_line(text).chars().take(300).collect();
+            self.page_title = to_one_line(text).chars().take(300).collect();
             role = ParagraphRole::Heading(1);
         }
         self.body.paragraph(text, &role)
@@ -391,19 +391,19 @@ impl OdfReader<'_, '_> {
     }
 
     fn open_note(&mut self, xml: &mut Xml<'_>) {
-        let (mark, text) = inside(xml, "note-citation");
-        self.write(&format!("[^{mark}]"));
+        let (mark, text) = text_and_child(xml, "note-citation");
+        self.write_text(&format!("[^{mark}]"));
         if !text.is_empty() {
-            self.body.note(format!("[^{mark}]: {text}"));
+            self.body.add_footnote(format!("[^{mark}]: {text}"));
         }
     }
 
-    fn comment(&mut self, xml: &mut Xml<'_>) {
-        let (author, text) = inside(xml, "creator");
+    fn add_comment(&mut self, xml: &mut Xml<'_>) {
+        let (author, text) = text_and_child(xml, "creator");
         if text.is_empty() {
             return;
         }
-        self.body.note(match author.is_empty() {
+        self.body.add_footnote(match author.is_empty() {
             true => format!("[comment: {text}]"),
             false => format!("[comment by {author}: {text}]"),
         });
@@ -412,14 +412,14 @@ impl OdfReader<'_, '_> {
     fn open_table(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         if self.kind == OdfSort::Sheets && self.tables == 0 {
             let hidden = self
-                .hidden
+                .hidden_styles
                 .contains(&tag.get("style-name").unwrap_or_default());
             if hidden {
                 self.omitted.sheets += 1;
                 self.number += 1;
                 return xml.skip();
             }
-            self.body.title = one_line(&tag.get("name").unwrap_or_default());
+            self.body.title = to_one_line(&tag.get("name").unwrap_or_default());
         }
         self.tables += 1;
         self.covered = CoveredColumns::default();
@@ -454,7 +454,7 @@ impl OdfReader<'_, '_> {
         self.rows_left -= if filled { times } else { 0 };
         self.body.close_row_times(if filled { times } else { 1 })?;
         if self.kind == OdfSort::Sheets && self.body.is_long() {
-            let next = self.body.next();
+            let next = self.body.next_page();
             return self.body.end_page(next);
         }
         Ok(())
@@ -465,10 +465,10 @@ impl OdfReader<'_, '_> {
         self.body.close_table()?;
         if self.kind == OdfSort::Sheets && self.tables == 0 {
             self.number += 1;
-            let next = self.body.next();
+            let next = self.body.next_page();
             if self.body.is_blank() {
                 let why = format!("the sheet {} is empty", self.body.title);
-                self.body.gap(next, &why);
+                self.body.add_gap(next, &why);
                 return Ok(());
             }
             return self.body.end_page(next);
@@ -491,7 +491,7 @@ impl OdfReader<'_, '_> {
             } else {
                 "an empty slide"
             };
-            self.body.gap(number, why);
+            self.body.add_gap(number, why);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Parts of OpenDocument files besides the main text: text styles, headers and footers, cells spanned from above,
 //! and counts of omitted content.
 
-use super::body::{BodyText, one_line};
+use super::body::{BodyText, to_one_line};
 use super::margins::MarginLines;
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::raised::{RunStyle, Script};
@@ -42,13 +42,13 @@ impl OdfOmitted {
             (self.objects, "embedded objects not read"),
         ] {
             if count > 0 {
-                body.remark(format!("{what}: {count}"));
+                body.add_note(format!("{what}: {count}"));
             }
         }
     }
 
     /// Skips the list of tracked changes and counts its deletions.
-    pub fn deletions(&mut self, xml: &mut Xml<'_>) {
+    pub fn skip_deletions(&mut self, xml: &mut Xml<'_>) {
         let outside = xml.depth() - 1;
         while xml.depth() > outside {
             match xml.next() {
@@ -60,7 +60,7 @@ impl OdfOmitted {
     }
 
     /// Skips the definitions of form controls and counts those with a value.
-    pub fn controls(&mut self, xml: &mut Xml<'_>) {
+    pub fn skip_controls(&mut self, xml: &mut Xml<'_>) {
         let outside = xml.depth() - 1;
         while xml.depth() > outside {
             match xml.next() {
@@ -165,7 +165,7 @@ pub fn margins(zip: &Zip<'_>) -> MarginLines {
             XmlPiece::Text(text) if kind.is_some() && line.len() < 2_000 => line.push_str(&text),
             XmlPiece::Text(_) => {}
             XmlPiece::Close(name) => match (name.as_str(), kind) {
-                ("p" | "h", Some(kind)) => lines.add(&std::mem::take(&mut line), kind),
+                ("p" | "h", Some(kind)) => lines.add_line(&std::mem::take(&mut line), kind),
                 (name, Some(_)) if name.starts_with("header") || name.starts_with("footer") => {
                     kind = None
                 }
@@ -177,12 +177,14 @@ pub fn margins(zip: &Zip<'_>) -> MarginLines {
 }
 
 /// The text of the element just opened and, separately, that of one kind of child.
-pub fn inside(xml: &mut Xml<'_>, apart: &str) -> (String, String) {
+pub fn text_and_child(xml: &mut Xml<'_>, child: &str) -> (String, String) {
     let outside = xml.depth() - 1;
-    let (mut special, mut text) = (String::new(), String::new());
+    let (mut child_text, mut text) = (String::new(), String::new());
     while xml.depth() > outside {
         match xml.next() {
-            Some(XmlPiece::Open(tag)) if tag.name() == apart => special.push_str(&xml.inside()),
+            Some(XmlPiece::Open(tag)) if tag.name() == child => {
+                child_text.push_str(&xml.inner_text())
+            }
             Some(XmlPiece::Open(tag)) if tag.name() == "date" || tag.name() == "date-string" => {
                 xml.skip()
             }
@@ -194,5 +196,5 @@ pub fn inside(xml: &mut Xml<'_>, apart: &str) -> (String, String) {
             None => break,
         }
     }
-    (one_line(&special), one_line(&text))
+    (to_one_line(&child_text), to_one_line(&text))
 }

@@ -52,29 +52,31 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
     let main = main
         .map(|relation| relation.target)
         .filter(|part| zip.find(part).is_some());
-    let usual = |part: &str| zip.find(part).map(|entry| entry.name.clone());
+    let existing = |part: &str| zip.find(part).map(|entry| entry.name.clone());
     let types = content_types(zip);
     let known = |words: &[&str]| {
         let part = main.clone()?;
-        let of = types
+        let entry = types
             .iter()
             .find(|(name, _)| name.trim_start_matches('/') == part);
-        of.filter(|(_, kind)| words.iter().any(|word| kind.contains(word)))?;
+        entry.filter(|(_, kind)| words.iter().any(|word| kind.contains(word)))?;
         Some(part)
     };
     if let Some(part) =
-        known(&["wordprocessingml", "ms-word"]).or_else(|| usual("word/document.xml"))
+        known(&["wordprocessingml", "ms-word"]).or_else(|| existing("word/document.xml"))
     {
         return Ok(Package::Word(part));
     }
     if zip.find("xl/workbook.bin").is_some() {
         return Err(Unreadable::Unsupported("Excel binary workbook (XLSB)"));
     }
-    if let Some(part) = known(&["spreadsheetml", "ms-excel"]).or_else(|| usual("xl/workbook.xml")) {
+    if let Some(part) =
+        known(&["spreadsheetml", "ms-excel"]).or_else(|| existing("xl/workbook.xml"))
+    {
         return Ok(Package::Sheets(part));
     }
     let slides = known(&["presentationml", "ms-powerpoint"]);
-    if let Some(part) = slides.or_else(|| usual("ppt/presentation.xml")) {
+    if let Some(part) = slides.or_else(|| existing("ppt/presentation.xml")) {
         return Ok(Package::Slides(part));
     }
     // A damaged or unusual OpenDocument file may have lost its first entry.

@@ -1,7 +1,7 @@
 //! Presentations: each slide is a page under its own title, with tables, charts, diagrams, speaker notes, and
 //! comments. Omits dates, footers, slide numbers, and the text of layouts.
 
-use super::body::{BodyText, ParagraphRole, TableCell, one_line};
+use super::body::{BodyText, ParagraphRole, TableCell, to_one_line};
 use super::drawing;
 use super::package::{Relation, relations};
 use super::xml::{Tag, Xml, XmlPiece};
@@ -55,7 +55,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
             };
             out.gap(number, why, false);
         }
-        if xml.broken() {
+        if xml.is_broken() {
             damaged(
                 out,
                 &format!("slide {number} is read only up to the damage"),
@@ -116,7 +116,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
 
 /// The placeholder type of a shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ShapePlace {
+enum PlaceholderType {
     Title,
     Body,
     /// Date, footer, or slide number: the same on every slide.
@@ -129,7 +129,7 @@ struct Slide<'a, 'o, 's> {
     links: &'a [Relation],
     body: BodyText<'o, 's>,
     title: String,
-    place: ShapePlace,
+    place: PlaceholderType,
     text: Option<String>,
     runs: RunBuffer,
     style: RunStyle,
@@ -150,7 +150,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             links,
             body,
             title: String::new(),
-            place: ShapePlace::Other,
+            place: PlaceholderType::Other,
             text: None,
             runs: RunBuffer::default(),
             style: RunStyle::default(),
@@ -174,7 +174,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             match piece {
                 XmlPiece::Open(tag) => self.open(&tag, xml),
                 XmlPiece::Close(name) => self.close(&name),
-                XmlPiece::Text(text) if self.in_text => self.write(&text),
+                XmlPiece::Text(text) if self.in_text => self.write_text(&text),
                 XmlPiece::Text(_) => {}
             }
         }
@@ -182,7 +182,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
         let _: Result<(), OutputFull> = self.body.finish_tables();
     }
 
-    fn write(&mut self, text: &str) {
+    fn write_text(&mut self, text: &str) {
         if let Some(paragraph) = &mut self.text
             && paragraph.len() < MAX_PARAGRAPH_BYTES
         {
@@ -193,13 +193,13 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         match tag.name() {
             "sld" => self.hidden = tag.get("show").as_deref() == Some("0"),
-            "sp" | "graphicFrame" | "cxnSp" => self.place = ShapePlace::Other,
+            "sp" | "graphicFrame" | "cxnSp" => self.place = PlaceholderType::Other,
             "ph" => {
                 self.place = match tag.get("type").as_deref() {
-                    Some("title" | "ctrTitle") => ShapePlace::Title,
-                    Some("dt" | "ftr" | "hdr" | "sldNum" | "sldImg") => ShapePlace::Frame,
-                    Some("body") | None => ShapePlace::Body,
-                    Some(_) => ShapePlace::Other,
+                    Some("title" | "ctrTitle") => PlaceholderType::Title,
+                    Some("dt" | "ftr" | "hdr" | "sldNum" | "sldImg") => PlaceholderType::Frame,
+                    Some("body") | None => PlaceholderType::Body,
+                    Some(_) => PlaceholderType::Other,
                 };
             }
             "p" => (self.text, self.level, self.bullet) = (Some(String::new()), 0, None),
@@ -210,7 +210,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             }
             "rPr" => self.style = run_style(tag),
             "t" => self.in_text = true,
-            "br" => self.write("\n"),
+            "br" => self.write_text("\n"),
             "tab" => {}
             "tbl" => {
                 self.in_table += 1;
@@ -227,10 +227,10 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 self.body.open_cell();
             }
             "blip" => self.pictures += 1,
-            "cNvPr" => self.describe(tag),
+            "cNvPr" => self.write_description(tag),
             "chart" | "relIds" => {
-                for line in drawing::referred(self.zip, self.links, tag) {
-                    self.put(&line, &ParagraphRole::Plain);
+                for line in drawing::referenced_text(self.zip, self.links, tag) {
+                    self.write_paragraph(&line, &ParagraphRole::Plain);
                 }
             }
             "Fallback" | "extLst" => xml.skip(),
@@ -239,10 +239,10 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 
     /// Writes the author's description of an image; file names that programs fill in are skipped.
-    fn describe(&mut self, tag: &Tag) {
-        let words = one_line(&tag.get("descr").unwrap_or_default());
+    fn write_description(&mut self, tag: &Tag) {
+        let words = to_one_line(&tag.get("descr").unwrap_or_default());
         if words.contains(' ') {
-            self.put(&format!("[image: {words}]"), &ParagraphRole::Plain);
+            self.write_paragraph(&format!("[image: {words}]"), &ParagraphRole::Plain);
         }
     }
 
@@ -283,27 +283,28 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             return;
         }
         match self.place {
-            ShapePlace::Frame => {}
-            ShapePlace::Title => {
+            PlaceholderType::Frame => {}
+            PlaceholderType::Title => {
                 if self.title.is_empty() {
-                    self.title = one_line(&text).chars().take(300).collect();
-                    self.put(&text, &ParagraphRole::Heading(1));
+                    self.title = to_one_line(&text).chars().take(300).collect();
+                    self.write_paragraph(&text, &ParagraphRole::Heading(1));
                 } else {
-                    self.put(&text, &ParagraphRole::Heading(2));
+                    self.write_paragraph(&text, &ParagraphRole::Heading(2));
                 }
             }
             place => {
-                let item = self.bullet.unwrap_or(place == ShapePlace::Body) && self.in_table == 0;
+                let item =
+                    self.bullet.unwrap_or(place == PlaceholderType::Body) && self.in_table == 0;
                 let role = match item {
                     true => ParagraphRole::Item(self.level, "-".to_owned()),
                     false => ParagraphRole::Plain,
                 };
-                self.put(&text, &role);
+                self.write_paragraph(&text, &role);
             }
         }
     }
 
-    fn put(&mut self, text: &str, role: &ParagraphRole) {
+    fn write_paragraph(&mut self, text: &str, role: &ParagraphRole) {
         self.blank = false;
         // `OutputFull` cannot occur before the page ends.
         let _: Result<(), OutputFull> = self.body.paragraph(text, role);
@@ -321,7 +322,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 continue;
             };
             for text in note_texts(&mut xml, element) {
-                self.put(&format!("{mark}: {text}"), &ParagraphRole::Plain);
+                self.write_paragraph(&format!("{mark}: {text}"), &ParagraphRole::Plain);
             }
         }
     }
@@ -371,9 +372,9 @@ fn note_texts(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
                 "t" | "text" => inside = false,
                 "p" => text.push('\n'),
                 name if name == element => {
-                    let spoken = text.trim();
-                    if !frame && !spoken.is_empty() && found.len() < 1_000 {
-                        found.push(spoken.to_owned());
+                    let note = text.trim();
+                    if !frame && !note.is_empty() && found.len() < 1_000 {
+                        found.push(note.to_owned());
                     }
                 }
                 _ => {}

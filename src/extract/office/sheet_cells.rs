@@ -9,21 +9,21 @@ pub const MAX_CELL_BYTES: usize = 32 << 10;
 /// Appends the runs of a text up to the end of its element, without phonetic readings.
 pub fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     let outside = xml.depth() - 1;
-    let most = into.len() + MAX_CELL_BYTES;
+    let max_bytes = into.len() + MAX_CELL_BYTES;
     let (mut inside, mut style, mut runs) = (false, RunStyle::default(), RunBuffer::default());
     while xml.depth() > outside {
         match xml.next() {
             Some(XmlPiece::Open(tag)) => match tag.name() {
                 "t" => inside = true,
                 "r" => style = RunStyle::default(),
-                "vertAlign" => style.script = script(&tag.get("val").unwrap_or_default()),
+                "vertAlign" => style.script = parse_script(&tag.get("val").unwrap_or_default()),
                 "strike" => style.struck = tag.is_on(),
                 "rPh" => xml.skip(),
                 _ => {}
             },
             Some(XmlPiece::Close(name)) if name == "t" => inside = false,
-            Some(XmlPiece::Text(text)) if inside && into.len() < most => {
-                runs.write(style, &escapes(&text), into);
+            Some(XmlPiece::Text(text)) if inside && into.len() < max_bytes => {
+                runs.write(style, &decode_escapes(&text), into);
             }
             Some(_) => {}
             None => break,
@@ -33,7 +33,7 @@ pub fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
 }
 
 /// The position that a `vertAlign` value means.
-pub fn script(value: &str) -> Option<Script> {
+pub fn parse_script(value: &str) -> Option<Script> {
     match value {
         "superscript" => Some(Script::Raised),
         "subscript" => Some(Script::Lowered),
@@ -42,7 +42,7 @@ pub fn script(value: &str) -> Option<Script> {
 }
 
 /// Decodes escapes such as `_x000D_`, which represent characters that XML does not allow.
-pub fn escapes(text: &str) -> String {
+pub fn decode_escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("_x") {
@@ -71,8 +71,8 @@ pub fn escapes(text: &str) -> String {
 }
 
 /// The column in a cell reference such as `AB12`, from 0.
-pub fn column(place: &str) -> Option<usize> {
-    let letters = place.bytes().take_while(u8::is_ascii_alphabetic);
+pub fn column_index(reference: &str) -> Option<usize> {
+    let letters = reference.bytes().take_while(u8::is_ascii_alphabetic);
     let column = letters.take(4).fold(0usize, |column, letter| {
         column * 26 + usize::from(letter.to_ascii_uppercase() - b'A') + 1
     });
@@ -94,7 +94,7 @@ mod tests {
             ("", None),
             ("AAAAAAAA", Some(18_278)),
         ] {
-            assert_eq!(column(place), expected, "{place}");
+            assert_eq!(column_index(place), expected, "{place}");
         }
     }
 
@@ -108,7 +108,7 @@ mod tests {
             ("_xé000_", "_xé000_"),
             ("_xD800_", "_xD800_"),
         ] {
-            assert_eq!(escapes(text), expected, "{text}");
+            assert_eq!(decode_escapes(text), expected, "{text}");
         }
     }
 }

@@ -11,7 +11,7 @@ const MAX_CHAIN: usize = 12;
 /// Maximum number of styles and list definitions read.
 const MAX_STYLES: usize = 20_000;
 /// Maximum number of list levels.
-const LEVELS: usize = 9;
+const MAX_LEVELS: usize = 9;
 
 /// The list and the level of a list item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,32 +54,33 @@ impl Styles {
     }
 
     /// The heading level of a style, from 1.
-    pub fn heading(&self, id: &str) -> Option<usize> {
-        self.first(id, |style| style.outline)
+    pub fn heading_level(&self, id: &str) -> Option<usize> {
+        self.find_inherited(id, |style| style.outline)
     }
 
     /// The list to which a style assigns its paragraphs.
-    pub fn numbered(&self, id: &str) -> Option<Numbered> {
-        self.first(id, |style| style.numbered.clone())
+    pub fn numbering(&self, id: &str) -> Option<Numbered> {
+        self.find_inherited(id, |style| style.numbered.clone())
     }
 
     /// Whether a style hides its text.
-    pub fn hidden(&self, id: &str) -> bool {
-        self.first(id, |style| style.hidden.then_some(())).is_some()
+    pub fn is_hidden(&self, id: &str) -> bool {
+        self.find_inherited(id, |style| style.hidden.then_some(()))
+            .is_some()
     }
 
     /// The position and strikethrough that a style gives its text.
-    pub fn run(&self, id: &str) -> RunStyle {
+    pub fn run_style(&self, id: &str) -> RunStyle {
         let plain = RunStyle::default();
-        let found = self.first(id, |style| (style.run != plain).then_some(style.run));
+        let found = self.find_inherited(id, |style| (style.run != plain).then_some(style.run));
         found.unwrap_or_default()
     }
 
-    fn first<T>(&self, id: &str, of: impl Fn(&Style) -> Option<T>) -> Option<T> {
+    fn find_inherited<T>(&self, id: &str, property: impl Fn(&Style) -> Option<T>) -> Option<T> {
         let mut id = id;
         for _ in 0..MAX_CHAIN {
             let style = self.0.get(id)?;
-            if let Some(found) = of(style) {
+            if let Some(found) = property(style) {
                 return Some(found);
             }
             id = &style.based_on;
@@ -139,10 +140,10 @@ struct ListLevel {
 /// All lists and their counters.
 #[derive(Debug, Default)]
 pub struct Lists {
-    kinds: HashMap<String, Vec<ListLevel>>,
+    definitions: HashMap<String, Vec<ListLevel>>,
     lists: HashMap<String, String>,
     restarts: HashMap<String, Vec<Option<u32>>>,
-    counts: HashMap<String, [Option<u32>; LEVELS]>,
+    counts: HashMap<String, [Option<u32>; MAX_LEVELS]>,
 }
 
 impl Lists {
@@ -156,11 +157,11 @@ impl Lists {
             let XmlPiece::Open(tag) = piece else { continue };
             let value = || tag.get("val").unwrap_or_default();
             match tag.name() {
-                "abstractNum" if lists.kinds.len() < MAX_STYLES => {
+                "abstractNum" if lists.definitions.len() < MAX_STYLES => {
                     kind = tag.get("abstractNumId").unwrap_or_default();
                     lists
-                        .kinds
-                        .insert(kind.clone(), vec![ListLevel::default(); LEVELS]);
+                        .definitions
+                        .insert(kind.clone(), vec![ListLevel::default(); MAX_LEVELS]);
                     in_list = false;
                 }
                 "num" if lists.lists.len() < MAX_STYLES => {
@@ -173,13 +174,13 @@ impl Lists {
                 }
                 "startOverride" => {
                     let starts = lists.restarts.entry(list.clone()).or_default();
-                    starts.resize(LEVELS, None);
+                    starts.resize(MAX_LEVELS, None);
                     if let Some(start) = starts.get_mut(level) {
                         *start = value().parse().ok();
                     }
                 }
                 name @ ("start" | "numFmt" | "lvlText") if !in_list => {
-                    let levels = lists.kinds.get_mut(&kind);
+                    let levels = lists.definitions.get_mut(&kind);
                     if let Some(level) = levels.and_then(|levels| levels.get_mut(level)) {
                         match name {
                             "start" => level.start = value().parse().unwrap_or(1),
@@ -195,11 +196,13 @@ impl Lists {
     }
 
     /// Counts the next item and returns its marker: `-`, `3.`, `2.1`. `None` when the list is not defined.
-    pub fn mark(&mut self, item: &Numbered) -> Option<String> {
+    pub fn next_marker(&mut self, item: &Numbered) -> Option<String> {
         let kind = self.lists.get(&item.list)?;
-        let levels = self.kinds.get(kind)?;
-        let own = levels.get(item.level)?;
-        if own.format == "bullet" || own.format == "none" && own.text.is_empty() {
+        let levels = self.definitions.get(kind)?;
+        let definition = levels.get(item.level)?;
+        if definition.format == "bullet"
+            || definition.format == "none" && definition.text.is_empty()
+        {
             return Some("-".to_owned());
         }
         // Lists that share a definition continue counting unless one of them restarts.
@@ -221,28 +224,28 @@ impl Lists {
             counts[item.level].map_or_else(|| start(item.level), |count| count.saturating_add(1));
         counts[item.level] = Some(count);
         counts[item.level + 1..].fill(None);
-        let mut mark = own.text.clone();
+        let mut mark = definition.text.clone();
         for (level, count) in counts.iter().enumerate().take(item.level + 1) {
-            let shown = counted(&levels[level].format, count.unwrap_or(1));
+            let shown = format_count(&levels[level].format, count.unwrap_or(1));
             mark = mark.replace(&format!("%{}", level + 1), &shown);
         }
         Some(mark.trim().to_owned())
     }
 }
 
-fn counted(format: &str, count: u32) -> String {
+fn format_count(format: &str, count: u32) -> String {
     match format {
-        "lowerLetter" => letters(count, b'a'),
-        "upperLetter" => letters(count, b'A'),
-        "lowerRoman" => roman(count).to_lowercase(),
-        "upperRoman" => roman(count),
+        "lowerLetter" => to_letters(count, b'a'),
+        "upperLetter" => to_letters(count, b'A'),
+        "lowerRoman" => to_roman(count).to_lowercase(),
+        "upperRoman" => to_roman(count),
         "decimalZero" => format!("{count:02}"),
         _ => count.to_string(),
     }
 }
 
 /// Numbers as letters, counted as in Word: a … z, aa, bb, …
-fn letters(count: u32, first: u8) -> String {
+fn to_letters(count: u32, first: u8) -> String {
     let Some(index) = count.checked_sub(1).filter(|index| *index < 26 * 8) else {
         return count.to_string();
     };
@@ -250,8 +253,8 @@ fn letters(count: u32, first: u8) -> String {
     std::iter::repeat_n(letter, index as usize / 26 + 1).collect()
 }
 
-fn roman(count: u32) -> String {
-    const SIGNS: &[(u32, &str)] = &[
+fn to_roman(count: u32) -> String {
+    const ROMAN_NUMERALS: &[(u32, &str)] = &[
         (1000, "M"),
         (900, "CM"),
         (500, "D"),
@@ -270,7 +273,7 @@ fn roman(count: u32) -> String {
         return count.to_string();
     }
     let (mut left, mut text) = (count, String::new());
-    for (value, sign) in SIGNS {
+    for (value, sign) in ROMAN_NUMERALS {
         while left >= *value {
             text.push_str(sign);
             left -= value;
@@ -296,7 +299,7 @@ mod tests {
             ("upperRoman", 0, "0"),
             ("ordinal", 2, "2"),
         ] {
-            assert_eq!(counted(format, count), expected, "{format}");
+            assert_eq!(format_count(format, count), expected, "{format}");
         }
     }
 
@@ -314,7 +317,7 @@ mod tests {
           </w:numbering>"#;
         let mut lists = Lists::read(Some(Xml::text(xml)));
         let mut mark = |list: &str, level| {
-            lists.mark(&Numbered {
+            lists.next_marker(&Numbered {
                 list: list.to_owned(),
                 level,
             })
@@ -353,8 +356,9 @@ mod tests {
             <w:style w:styleId="Secret"><w:rPr><w:vanish/></w:rPr></w:style>
           </w:styles>"#;
         let styles = Styles::read(Some(Xml::text(xml)));
-        let levels = ["berschrift2", "Mine", "Lvl", "Loop", "none"].map(|id| styles.heading(id));
+        let levels =
+            ["berschrift2", "Mine", "Lvl", "Loop", "none"].map(|id| styles.heading_level(id));
         assert_eq!(levels, [Some(2), Some(2), Some(1), None, None]);
-        assert!(styles.hidden("Secret") && !styles.hidden("Lvl"));
+        assert!(styles.is_hidden("Secret") && !styles.is_hidden("Lvl"));
     }
 }

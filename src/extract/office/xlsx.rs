@@ -2,12 +2,12 @@
 //! written as dates. Formulas give their stored result, or their source if there is none. Merged cells repeat
 //! their value in each row. Omits hidden sheets, with a note; marks hidden rows.
 
-use super::body::one_line;
+use super::body::to_one_line;
 use super::margins::MarginLines;
 use super::merged::MergedCells;
 use super::numbers::Shapes;
 use super::package::{Relation, relations};
-use super::sheet_cells::{MAX_CELL_BYTES, column, escapes, rich_text};
+use super::sheet_cells::{MAX_CELL_BYTES, column_index, decode_escapes, rich_text};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged, embedded, xlsx_objects};
 use crate::extract::output::{Output, OutputFull};
@@ -19,7 +19,7 @@ const MAX_STRINGS_BYTES: usize = 64 << 20;
 /// Maximum number of sheets read.
 const MAX_SHEETS: usize = 2_000;
 /// Bytes after which a sheet's text is passed on as a page.
-const PAGE: usize = 128 << 10;
+const PAGE_BYTES: usize = 128 << 10;
 /// Maximum number of columns read; the format allows four times as many, which sheets do not use in practice.
 const MAX_COLUMNS: usize = 4_096;
 /// Maximum number of empty cells kept before a distant cell.
@@ -28,22 +28,22 @@ const MAX_EMPTY_CELLS: usize = 64;
 /// Reads the workbook whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pictures {
     let links = relations(zip, part);
-    let of = |kind: &str| {
+    let part_of_kind = |kind: &str| {
         let link = links.iter().find(|link| link.kind == kind)?;
         Xml::part(zip, &link.target)
     };
     let (sheets, from_1904) = sheets(zip, part, &links, out);
-    let strings = Strings::read(of("sharedStrings"), out);
+    let strings = Strings::read(part_of_kind("sharedStrings"), out);
     let sizes = sheets.iter().map(|(_, target)| size_of_part(zip, target));
     let mut reader = XlsxReader {
-        before: 0,
+        bytes_read: 0,
         size: sizes.fold(0, usize::saturating_add),
-        shapes: Shapes::read(of("styles")),
+        shapes: Shapes::read(part_of_kind("styles")),
         strings,
         from_1904,
         rows_left: rows,
-        most_rows: rows,
-        unsaved: 0,
+        max_rows: rows,
+        uncached_formulas: 0,
     };
     let mut parts = Vec::new();
     for (name, target) in sheets {
@@ -52,12 +52,12 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         if reader.sheet(zip, &name, &target, out).is_err() {
             break;
         }
-        reader.before = reader.before.saturating_add(size_of_part(zip, &target));
+        reader.bytes_read = reader.bytes_read.saturating_add(size_of_part(zip, &target));
     }
-    if reader.unsaved > 0 {
+    if reader.uncached_formulas > 0 {
         out.note(format!(
             "formulas without a stored result, shown as formulas: {}",
-            reader.unsaved
+            reader.uncached_formulas
         ));
     }
     for part in parts {
@@ -92,7 +92,7 @@ fn sheets(
                 from_1904 = matches!(tag.get("date1904").as_deref(), Some("1" | "true"));
             }
             "sheet" if sheets.len() < MAX_SHEETS => {
-                let name = one_line(&tag.get("name").unwrap_or_default());
+                let name = to_one_line(&tag.get("name").unwrap_or_default());
                 if tag.get("state").is_some_and(|state| state != "visible") {
                     out.note(format!("the hidden sheet {name} is omitted"));
                     continue;
@@ -106,7 +106,7 @@ fn sheets(
             _ => {}
         }
     }
-    if xml.is_none_or(|xml| xml.broken()) {
+    if xml.is_none_or(|xml| xml.is_broken()) {
         damaged(out, "the list of its sheets is incomplete");
     }
     (sheets, from_1904)
@@ -138,7 +138,7 @@ impl Strings {
                 }
             }
         }
-        if xml.broken() {
+        if xml.is_broken() {
             damaged(out, "some of the text in its cells is lost");
         }
         strings
@@ -155,15 +155,15 @@ impl Strings {
 
 struct XlsxReader {
     /// Number of bytes in the sheets read so far.
-    before: usize,
+    bytes_read: usize,
     /// Number of bytes in all sheets.
     size: usize,
     shapes: Shapes,
     strings: Strings,
     from_1904: bool,
     rows_left: usize,
-    most_rows: usize,
-    unsaved: usize,
+    max_rows: usize,
+    uncached_formulas: usize,
 }
 
 /// A sheet being read.
@@ -191,7 +191,7 @@ impl XlsxSheet {
         self.grid.row(&self.row, false, &mut self.text);
     }
 
-    fn hand_on(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
+    fn flush(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
         let title = match self.parts {
             0 => self.name.clone(),
             _ => format!("{}, up to row {}", self.name, self.number),
@@ -236,38 +236,42 @@ impl XlsxReader {
                         ));
                     }
                     "oddHeader" | "evenHeader" | "firstHeader" => {
-                        sheet.margins.add(&margin(&xml.inside()), "header");
+                        sheet
+                            .margins
+                            .add_line(&margin_text(&xml.inner_text()), "header");
                     }
                     "oddFooter" | "evenFooter" | "firstFooter" => {
-                        sheet.margins.add(&margin(&xml.inside()), "footer");
+                        sheet
+                            .margins
+                            .add_line(&margin_text(&xml.inner_text()), "footer");
                     }
                     "c" => self.cell(&tag, &mut xml, &mut sheet.row),
                     _ => {}
                 },
                 XmlPiece::Close(name) if name == "row" => {
                     if self.rows_left == 0 {
-                        out.note(format!("only the first {} rows are shown", self.most_rows));
+                        out.note(format!("only the first {} rows are shown", self.max_rows));
                         break;
                     }
                     self.rows_left -= 1;
                     sheet.end_row();
-                    out.progress(self.before.saturating_add(xml.share().0), self.size);
-                    if sheet.text.len() > PAGE {
-                        sheet.hand_on(out)?;
+                    out.progress(self.bytes_read.saturating_add(xml.progress().0), self.size);
+                    if sheet.text.len() > PAGE_BYTES {
+                        sheet.flush(out)?;
                     }
                 }
                 _ => {}
             }
         }
         sheet.grid.end(&mut sheet.text);
-        if xml.broken() {
+        if xml.is_broken() {
             damaged(
                 out,
                 &format!("the sheet {name} is read only up to the damage"),
             );
         }
         xlsx_objects::read(zip, part, &mut sheet.text);
-        for line in sheet.margins.rest() {
+        for line in sheet.margins.take_labeled() {
             sheet.text.push('\n');
             sheet.text.push_str(&line);
         }
@@ -276,7 +280,7 @@ impl XlsxReader {
             out.gap(out.next(), format!("the sheet {name} is empty"), false);
             return Ok(());
         }
-        sheet.hand_on(out)
+        sheet.flush(out)
     }
 
     fn cell(&mut self, tag: &Tag, xml: &mut Xml<'_>, row: &mut Vec<String>) {
@@ -287,16 +291,16 @@ impl XlsxReader {
             .unwrap_or(0);
         let column = tag
             .get("r")
-            .and_then(|place| column(&place))
+            .and_then(|place| column_index(&place))
             .unwrap_or(row.len());
         let outside = xml.depth() - 1;
         let (mut value, mut text, mut formula) = (None, String::new(), None);
         while xml.depth() > outside {
             match xml.next() {
                 Some(XmlPiece::Open(tag)) => match tag.name() {
-                    "v" => value = Some(xml.inside()),
+                    "v" => value = Some(xml.inner_text()),
                     "is" => rich_text(xml, &mut text),
-                    "f" => formula = Some(xml.inside()),
+                    "f" => formula = Some(xml.inner_text()),
                     _ => {}
                 },
                 Some(_) => {}
@@ -304,12 +308,12 @@ impl XlsxReader {
             }
         }
         if let (Some(formula), None) = (&formula, value.as_deref().filter(|v| !v.is_empty())) {
-            self.unsaved += 1;
+            self.uncached_formulas += 1;
             let shown = match formula.trim() {
                 "" => "=…".to_owned(),
                 formula => format!("={formula}"),
             };
-            return place(row, column, shown);
+            return place_cell(row, column, shown);
         }
         let value = value.unwrap_or_default();
         let shown = match kind.as_str() {
@@ -318,25 +322,28 @@ impl XlsxReader {
                 self.strings.get(index).to_owned()
             }
             "inlineStr" => text,
-            "str" => escapes(&value),
+            "str" => decode_escapes(&value),
             "b" => if value.trim() == "1" { "TRUE" } else { "FALSE" }.to_owned(),
             "e" => value,
             "d" => value.trim_end_matches("T00:00:00").replace('T', " "),
             _ if value.is_empty() => text,
-            _ => self.shapes.of(style).shown(&value, self.from_1904),
+            _ => self
+                .shapes
+                .format_of(style)
+                .format_value(&value, self.from_1904),
         };
-        place(row, column, shown);
+        place_cell(row, column, shown);
     }
 }
 
 /// Appends a cell at its column, padding the gap with empty cells. A column number that goes backward is ignored.
-fn place(row: &mut Vec<String>, column: usize, mut text: String) {
+fn place_cell(row: &mut Vec<String>, column: usize, mut text: String) {
     if text.is_empty() || row.len() >= MAX_COLUMNS {
         return;
     }
     text.truncate(text.floor_char_boundary(MAX_CELL_BYTES));
-    let hole = column.saturating_sub(row.len()).min(MAX_EMPTY_CELLS);
-    row.resize(row.len() + hole, String::new());
+    let gap = column.saturating_sub(row.len()).min(MAX_EMPTY_CELLS);
+    row.resize(row.len() + gap, String::new());
     row.push(text);
 }
 
@@ -345,7 +352,7 @@ fn is_set(tag: &Tag, name: &str) -> bool {
 }
 
 /// The text of a header or footer, without its codes for fonts, positions, and page numbers.
-fn margin(text: &str) -> String {
+fn margin_text(text: &str) -> String {
     let mut words = String::new();
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
@@ -363,7 +370,7 @@ fn margin(text: &str) -> String {
             _ => words.push(' '),
         }
     }
-    one_line(&words)
+    to_one_line(&words)
 }
 
 #[cfg(test)]
@@ -373,9 +380,9 @@ mod tests {
     #[test]
     fn a_distant_cell_does_not_fill_the_row() {
         let mut row = Vec::new();
-        place(&mut row, 1, "b".to_owned());
-        place(&mut row, 16_000, "far".to_owned());
-        place(&mut row, 3, "back".to_owned());
+        place_cell(&mut row, 1, "b".to_owned());
+        place_cell(&mut row, 16_000, "far".to_owned());
+        place_cell(&mut row, 3, "back".to_owned());
         assert_eq!(
             (row.len(), row[1].as_str(), row[66].as_str()),
             (68, "b", "far")

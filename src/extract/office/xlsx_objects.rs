@@ -1,6 +1,6 @@
 //! The content of a sheet besides its cells: comments, text boxes, charts, and diagrams.
 
-use super::body::one_line;
+use super::body::to_one_line;
 use super::drawing;
 use super::package::relations;
 use super::sheet_cells::rich_text;
@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 256 << 10;
 
 /// Adds the text of the objects to which a sheet's part refers.
 pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
-    let most = text.len() + MAX_BYTES;
+    let max_bytes = text.len() + MAX_BYTES;
     let links = relations(zip, part);
     let has_threads = links
         .iter()
@@ -22,9 +22,9 @@ pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
             continue;
         };
         match link.kind.as_str() {
-            "comments" => comments(&mut xml, has_threads, text, most),
-            "threadedComment" => threads(&mut xml, text, most),
-            "drawing" => shapes(zip, &link.target, &mut xml, text, most),
+            "comments" => add_comments(&mut xml, has_threads, text, max_bytes),
+            "threadedComment" => add_threads(&mut xml, text, max_bytes),
+            "drawing" => add_shapes(zip, &link.target, &mut xml, text, max_bytes),
             _ => {}
         }
     }
@@ -32,32 +32,32 @@ pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
 
 /// Adds the comments. With `has_threads`, those that are copies of threads for old programs are left out, because
 /// the threads themselves are read.
-fn comments(xml: &mut Xml<'_>, has_threads: bool, text: &mut String, most: usize) {
+fn add_comments(xml: &mut Xml<'_>, has_threads: bool, text: &mut String, max_bytes: usize) {
     while let Some(piece) = xml.next() {
         if let XmlPiece::Open(tag) = piece
             && tag.name() == "comment"
-            && text.len() < most
+            && text.len() < max_bytes
         {
             let mut words = String::new();
             rich_text(xml, &mut words);
             let place = tag.get("ref").unwrap_or_default();
             if !(has_threads && words.starts_with("[Threaded comment]")) {
-                text.push_str(&format!("\n[comment on {place}: {}]", one_line(&words)));
+                text.push_str(&format!("\n[comment on {place}: {}]", to_one_line(&words)));
             }
         }
     }
 }
 
 /// The comments and replies of newer programs.
-fn threads(xml: &mut Xml<'_>, text: &mut String, most: usize) {
+fn add_threads(xml: &mut Xml<'_>, text: &mut String, max_bytes: usize) {
     let mut place = String::new();
     while let Some(piece) = xml.next() {
         match piece {
             XmlPiece::Open(tag) if tag.name() == "threadedComment" => {
                 place = tag.get("ref").unwrap_or_default();
             }
-            XmlPiece::Open(tag) if tag.name() == "text" && text.len() < most => {
-                let words = one_line(&xml.inside());
+            XmlPiece::Open(tag) if tag.name() == "text" && text.len() < max_bytes => {
+                let words = to_one_line(&xml.inner_text());
                 text.push_str(&format!("\n[comment on {place}: {words}]"));
             }
             _ => {}
@@ -65,31 +65,31 @@ fn threads(xml: &mut Xml<'_>, text: &mut String, most: usize) {
     }
 }
 
-fn shapes(zip: &Zip<'_>, part: &str, xml: &mut Xml<'_>, text: &mut String, most: usize) {
+fn add_shapes(zip: &Zip<'_>, part: &str, xml: &mut Xml<'_>, text: &mut String, max_bytes: usize) {
     let links = relations(zip, part);
     let mut line = String::new();
     while let Some(piece) = xml.next() {
         match piece {
             XmlPiece::Open(tag) if tag.name() == "t" && line.len() < MAX_BYTES => {
-                line.push_str(&xml.inside());
+                line.push_str(&xml.inner_text());
             }
             XmlPiece::Open(tag) if matches!(tag.name(), "chart" | "relIds") => {
-                for words in drawing::referred(zip, &links, &tag) {
-                    if text.len() < most {
+                for words in drawing::referenced_text(zip, &links, &tag) {
+                    if text.len() < max_bytes {
                         text.push_str(&format!("\n{words}"));
                     }
                 }
             }
             XmlPiece::Open(tag) if tag.name() == "cNvPr" => {
                 // File names that programs fill in carry no information.
-                let words = one_line(&tag.get("descr").unwrap_or_default());
-                if words.contains(' ') && text.len() < most {
+                let words = to_one_line(&tag.get("descr").unwrap_or_default());
+                if words.contains(' ') && text.len() < max_bytes {
                     text.push_str(&format!("\n[image: {words}]"));
                 }
             }
             XmlPiece::Close(name) if name == "p" => {
-                let words = one_line(&std::mem::take(&mut line));
-                if !words.is_empty() && text.len() < most {
+                let words = to_one_line(&std::mem::take(&mut line));
+                if !words.is_empty() && text.len() < max_bytes {
                     text.push_str(&format!("\n{words}"));
                 }
             }

@@ -1,6 +1,6 @@
 //! A streaming XML reader that returns tags and text by local name: no tree, no namespaces, only the five
 //! predefined entities, and limits on depth and on the size of one piece. Input that cannot be read ends the
-//! stream; `broken` reports it.
+//! stream; `is_broken` reports it.
 
 use std::io::{BufRead, BufReader, Cursor};
 
@@ -39,13 +39,13 @@ impl Tag {
 
     /// The attribute with this local name; one without a prefix takes precedence.
     pub fn get(&self, name: &str) -> Option<String> {
-        self.named(name, |prefixed| !prefixed)
-            .or_else(|| self.named(name, |prefixed| prefixed))
+        self.find_attribute(name, |prefixed| !prefixed)
+            .or_else(|| self.find_attribute(name, |prefixed| prefixed))
     }
 
     /// The prefixed attribute with this local name, when one without a prefix also exists (`id` and `r:id`).
     pub fn prefixed(&self, name: &str) -> Option<String> {
-        self.named(name, |prefixed| prefixed)
+        self.find_attribute(name, |prefixed| prefixed)
     }
 
     /// Whether a property such as `<w:vanish/>` is on, which is the case unless its value turns it off.
@@ -56,7 +56,7 @@ impl Tag {
         )
     }
 
-    fn named(&self, name: &str, fits: impl Fn(bool) -> bool) -> Option<String> {
+    fn find_attribute(&self, name: &str, fits: impl Fn(bool) -> bool) -> Option<String> {
         let mut attributes = self.0.attributes();
         attributes
             .with_checks(false)
@@ -80,7 +80,7 @@ pub struct Xml<'z> {
     buffer: Vec<u8>,
     depth: usize,
     size: usize,
-    broken: bool,
+    is_broken: bool,
     ended: bool,
 }
 
@@ -112,7 +112,7 @@ impl<'z> Xml<'z> {
     }
 
     /// Returns the number of bytes of the part read so far, and the total that the container states.
-    pub fn share(&self) -> (usize, usize) {
+    pub fn progress(&self) -> (usize, usize) {
         let done = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
         (done, self.size)
     }
@@ -135,7 +135,7 @@ impl<'z> Xml<'z> {
             buffer: Vec::new(),
             depth: 0,
             size: 0,
-            broken: false,
+            is_broken: false,
             ended: false,
         }
     }
@@ -155,7 +155,7 @@ impl<'z> Xml<'z> {
             let event = match self.reader.read_event_into(&mut self.buffer) {
                 Ok(event) => event,
                 Err(_) => {
-                    (self.broken, self.ended) = (true, true);
+                    (self.is_broken, self.ended) = (true, true);
                     return None;
                 }
             };
@@ -163,13 +163,13 @@ impl<'z> Xml<'z> {
                 Event::Start(_) => {
                     self.depth += 1;
                     if self.depth > MAX_DEPTH {
-                        (self.broken, self.ended) = (true, true);
+                        (self.is_broken, self.ended) = (true, true);
                         return None;
                     }
                 }
                 Event::End(_) => self.depth = self.depth.saturating_sub(1),
                 Event::Eof => {
-                    (self.broken, self.ended) = (self.depth > 0, true);
+                    (self.is_broken, self.ended) = (self.depth > 0, true);
                     return None;
                 }
                 Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {}
@@ -186,7 +186,7 @@ impl<'z> Xml<'z> {
     }
 
     /// All text up to the end of the element opened last.
-    pub fn inside(&mut self) -> String {
+    pub fn inner_text(&mut self) -> String {
         let outside = self.depth.saturating_sub(1);
         let mut text = String::new();
         while self.depth > outside {
@@ -207,8 +207,8 @@ impl<'z> Xml<'z> {
     }
 
     /// Whether the stream ended early.
-    pub fn broken(&self) -> bool {
-        self.broken
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
     }
 }
 

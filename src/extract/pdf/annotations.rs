@@ -5,7 +5,7 @@ use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as Bytes};
 
 use super::canvas::{Glyph, PageCanvas};
 use super::matrix::Matrix;
-use super::operands::{matrix, rectangle, words};
+use super::operands::{decode_text, matrix, rectangle};
 
 /// Maximum number of ancestors of a field.
 const MAX_PARENTS: usize = 12;
@@ -14,9 +14,9 @@ const MAX_CHARS: usize = 20_000;
 /// Maximum number of comments kept for one page.
 const MAX_NOTES: usize = 1_000;
 /// Font size in points at which a value without an appearance is placed.
-const SIZE: f64 = 10.0;
+const DEFAULT_FONT_SIZE: f64 = 10.0;
 /// Average width of a character, in multiples of the font size.
-const CHARACTER: f64 = 0.5;
+const CHARACTER_WIDTH: f64 = 0.5;
 
 /// How an annotation appears to the reader of a page.
 pub enum AnnotationText<'a> {
@@ -34,7 +34,7 @@ pub enum AnnotationText<'a> {
 pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     let subtype = annotation.get::<Name<'_>>("Subtype");
     match subtype.as_deref() {
-        Some(b"Widget") => field(annotation),
+        Some(b"Widget") => classify_field(annotation),
         Some(b"Link" | b"Popup" | b"Screen" | b"PrinterMark" | b"TrapNet" | b"Redact") | None => {
             AnnotationText::Appearance(String::new())
         }
@@ -42,15 +42,15 @@ pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
             Some(file) => AnnotationText::File(file),
             None => AnnotationText::Appearance(String::new()),
         },
-        Some(b"FreeText") => AnnotationText::Comment(string(annotation, "Contents"), true),
-        Some(_) => AnnotationText::Comment(comment(annotation), false),
+        Some(b"FreeText") => AnnotationText::Comment(string_entry(annotation, "Contents"), true),
+        Some(_) => AnnotationText::Comment(comment_text(annotation), false),
     }
 }
 
 /// The comment with its author, or an empty text.
-fn comment(annotation: &Dict<'_>) -> String {
-    let text = one_line(&string(annotation, "Contents"));
-    let author = one_line(&string(annotation, "T"));
+fn comment_text(annotation: &Dict<'_>) -> String {
+    let text = one_line(&string_entry(annotation, "Contents"));
+    let author = one_line(&string_entry(annotation, "T"));
     match (text.is_empty(), author.is_empty()) {
         (true, _) => text,
         (false, true) => format!("[comment: {text}]"),
@@ -58,7 +58,7 @@ fn comment(annotation: &Dict<'_>) -> String {
     }
 }
 
-fn field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
+fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     // Bits of a field's flags.
     const RADIO: u32 = 1 << 15;
     const PUSH_BUTTON: u32 = 1 << 16;
@@ -90,11 +90,11 @@ fn field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
                 _ => None,
             };
             let value = value
-                .map(|value| shown(&value, options.as_ref()))
+                .map(|value| display_value(&value, options.as_ref()))
                 .unwrap_or_default();
             let is_list = &*kind == b"Ch" && flags & COMBO == 0;
             AnnotationText::Appearance(match options {
-                Some(options) if is_list => listed(&options, &value),
+                Some(options) if is_list => list_options(&options, &value),
                 _ => value,
             })
         }
@@ -103,12 +103,14 @@ fn field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
 }
 
 /// The options of a list box, which shows them all, with the selected ones marked.
-fn listed(options: &Array<'_>, value: &str) -> String {
+fn list_options(options: &Array<'_>, value: &str) -> String {
     let label = |option: Object<'_>| match option {
-        Object::String(text) => words(text.as_bytes()),
+        Object::String(text) => decode_text(text.as_bytes()),
         Object::Array(pair) => {
             let label = pair.iter::<Bytes<'_>>().take(2).last();
-            label.map(|text| words(text.as_bytes())).unwrap_or_default()
+            label
+                .map(|text| decode_text(text.as_bytes()))
+                .unwrap_or_default()
         }
         _ => String::new(),
     };
@@ -126,7 +128,7 @@ fn listed(options: &Array<'_>, value: &str) -> String {
 }
 
 /// The value as the field shows it; a selected option is shown by its label.
-fn shown(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
+fn display_value(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
     let label = |value: String| -> String {
         let pairs = options
             .iter()
@@ -136,7 +138,7 @@ fn shown(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
             .map(|pair| {
                 pair.iter::<Bytes<'_>>()
                     .take(2)
-                    .map(|text| words(text.as_bytes()))
+                    .map(|text| decode_text(text.as_bytes()))
                     .collect::<Vec<_>>()
             })
             .find(|pair| pair.len() == 2 && pair[0] == value)
@@ -144,18 +146,18 @@ fn shown(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
         label.unwrap_or(value)
     };
     let text = match value {
-        Object::String(text) => label(words(text.as_bytes())),
+        Object::String(text) => label(decode_text(text.as_bytes())),
         Object::Array(all) => {
             let all: Vec<String> = all
                 .iter::<Bytes<'_>>()
                 .take(100)
-                .map(|one| label(words(one.as_bytes())))
+                .map(|one| label(decode_text(one.as_bytes())))
                 .collect();
             all.join(", ")
         }
         Object::Stream(stream) => stream
             .decoded_data()
-            .map(|bytes| words(&bytes))
+            .map(|bytes| decode_text(&bytes))
             .unwrap_or_default(),
         Object::Name(name) => String::from_utf8_lossy(name).into_owned(),
         _ => String::new(),
@@ -175,10 +177,10 @@ fn inherited<'a>(annotation: &Dict<'a>, key: &str) -> Option<Object<'a>> {
     None
 }
 
-fn string(dict: &Dict<'_>, key: &str) -> String {
+fn string_entry(dict: &Dict<'_>, key: &str) -> String {
     let text = dict
         .get::<Bytes<'_>>(key)
-        .map(|text| words(text.as_bytes()));
+        .map(|text| decode_text(text.as_bytes()));
     text.unwrap_or_default().chars().take(MAX_CHARS).collect()
 }
 
@@ -187,7 +189,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Adds a comment to those of the page.
-pub fn note(canvas: &mut PageCanvas<'_>, comment: String) {
+pub fn add_comment(canvas: &mut PageCanvas<'_>, comment: String) {
     if !comment.is_empty() && canvas.notes.len() < MAX_NOTES {
         canvas.notes.push(comment);
     }
@@ -195,7 +197,7 @@ pub fn note(canvas: &mut PageCanvas<'_>, comment: String) {
 
 /// Places a text in the annotation's rectangle, as a viewer would draw it. `base` maps the page to its upright
 /// position.
-pub fn place(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str, base: Matrix) {
+pub fn place_text(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str, base: Matrix) {
     let Some([x0, y0, x1, y1]) = rectangle(annotation, "Rect") else {
         return;
     };
@@ -203,18 +205,20 @@ pub fn place(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str, bas
         .split(['\r', '\n'])
         .filter(|line| !line.trim().is_empty())
         .collect();
-    let size = SIZE.min((y1 - y0) / lines.len().max(1) as f64).max(4.0);
+    let size = DEFAULT_FONT_SIZE
+        .min((y1 - y0) / lines.len().max(1) as f64)
+        .max(4.0);
     let middle = (y1 - y0 - size * lines.len() as f64).max(0.0) / 2.0;
     for (index, line) in lines.iter().enumerate() {
         let below = size * (index as f64 + 0.8);
-        let (x, y) = base.point(x0, y1 - middle - below);
-        let width = (CHARACTER * size * line.chars().count() as f64).min((x1 - x0).max(size));
+        let (x, y) = base.transform_point(x0, y1 - middle - below);
+        let width = (CHARACTER_WIDTH * size * line.chars().count() as f64).min((x1 - x0).max(size));
         if x.is_finite() && y.is_finite() {
             canvas.glyphs.push(Glyph {
                 text: super::script::letters(&one_line(line)),
                 x,
                 y,
-                along: base.direction(width, 0.0),
+                advance: base.transform_direction(width, 0.0),
                 size,
                 is_raised: false,
             });
@@ -224,8 +228,8 @@ pub fn place(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str, bas
 
 /// The appearance of an annotation, and the mapping from it to the page.
 pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
-    let looks = annotation.get::<Dict<'a>>("AP")?;
-    let stream = match looks.get::<Object<'a>>("N")? {
+    let appearances = annotation.get::<Dict<'a>>("AP")?;
+    let stream = match appearances.get::<Object<'a>>("N")? {
         Object::Stream(stream) => stream,
         Object::Dict(states) => {
             let name = annotation.get::<Name<'_>>("AS")?;
@@ -236,28 +240,29 @@ pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
     let place = rectangle(annotation, "Rect")?;
     let matrix = matrix(stream.dict()).unwrap_or(Matrix::IDENTITY);
     let [x0, y0, x1, y1] = rectangle(stream.dict(), "BBox").unwrap_or([0.0, 0.0, 1.0, 1.0]);
-    let corners = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| matrix.point(x, y));
-    let least = |part: fn(&(f64, f64)) -> f64| corners.iter().map(part).fold(f64::MAX, f64::min);
-    let most = |part: fn(&(f64, f64)) -> f64| corners.iter().map(part).fold(f64::MIN, f64::max);
-    let (left, right) = (least(|at| at.0), most(|at| at.0));
-    let (low, high) = (least(|at| at.1), most(|at| at.1));
+    let corners =
+        [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| matrix.transform_point(x, y));
+    let minimum = |part: fn(&(f64, f64)) -> f64| corners.iter().map(part).fold(f64::MAX, f64::min);
+    let maximum = |part: fn(&(f64, f64)) -> f64| corners.iter().map(part).fold(f64::MIN, f64::max);
+    let (left, right) = (minimum(|at| at.0), maximum(|at| at.0));
+    let (bottom, top) = (minimum(|at| at.1), maximum(|at| at.1));
     let scale = |to: f64, from: f64| if from > 0.0 { to / from } else { 1.0 };
     let wide = scale(place[2] - place[0], right - left);
-    let tall = scale(place[3] - place[1], high - low);
-    let (x, y) = (place[0] - left * wide, place[1] - low * tall);
+    let tall = scale(place[3] - place[1], top - bottom);
+    let (x, y) = (place[0] - left * wide, place[1] - bottom * tall);
     let fit = Matrix([wide, 0.0, 0.0, tall, x, y]);
     fit.is_sane().then_some((stream, fit))
 }
 
 /// The name and content of a file specification.
-pub fn file<'a>(specification: &Dict<'a>) -> Option<(String, Stream<'a>)> {
+pub fn embedded_file<'a>(specification: &Dict<'a>) -> Option<(String, Stream<'a>)> {
     let embedded = specification.get::<Dict<'a>>("EF")?;
     let stream = ["UF", "F", "Unix", "Mac", "DOS"]
         .iter()
         .find_map(|key| embedded.get::<Stream<'a>>(*key))?;
     let name = ["UF", "F", "Desc"]
         .iter()
-        .map(|key| one_line(&string(specification, key)))
+        .map(|key| one_line(&string_entry(specification, key)))
         .find(|name| !name.is_empty());
     let name: String = name
         .unwrap_or_else(|| "attached file".to_owned())

@@ -7,7 +7,7 @@ use hayro_syntax::object::{Array, Dict, Object, ObjectIdentifier, Stream};
 
 use super::annotations;
 use crate::extract::output::Output;
-use crate::extract::{FileInput, inner};
+use crate::extract::{FileInput, read_inner};
 
 /// Maximum number of attached files.
 const MAX_FILES: usize = 500;
@@ -25,16 +25,16 @@ pub struct Attachments<'a> {
 
 impl<'a> Attachments<'a> {
     /// Lists the files attached to the document as a whole.
-    pub fn of(pdf: &'a Pdf) -> Self {
-        let mut found = Self::default();
+    pub fn from_pdf(pdf: &'a Pdf) -> Self {
+        let mut attachments = Self::default();
         let Some(root) = pdf.xref().get::<Dict<'a>>(pdf.xref().root_id()) else {
-            return found;
+            return attachments;
         };
         let names = root
             .get::<Dict<'a>>("Names")
             .and_then(|names| names.get::<Dict<'a>>("EmbeddedFiles"));
         if let Some(tree) = names {
-            found.tree(&tree, 0);
+            attachments.add_name_tree(&tree, 0);
         }
         for file in root
             .get::<Array<'a>>("AF")
@@ -42,12 +42,12 @@ impl<'a> Attachments<'a> {
             .flat_map(|all| all.iter::<Dict<'a>>())
             .take(MAX_FILES)
         {
-            found.add(&file);
+            attachments.add(&file);
         }
-        found
+        attachments
     }
 
-    fn tree(&mut self, node: &Dict<'a>, depth: usize) {
+    fn add_name_tree(&mut self, node: &Dict<'a>, depth: usize) {
         if depth > MAX_DEPTH || self.files.len() >= MAX_FILES {
             return;
         }
@@ -59,20 +59,20 @@ impl<'a> Attachments<'a> {
                 }
             }
         }
-        for kid in node
+        for child in node
             .get::<Array<'a>>("Kids")
             .iter()
             .flat_map(|kids| kids.iter::<Dict<'a>>())
             .take(MAX_FILES)
         {
-            self.tree(&kid, depth + 1);
+            self.add_name_tree(&child, depth + 1);
         }
     }
 
     /// Adds the file of a file specification.
     pub fn add(&mut self, specification: &Dict<'a>) {
         if self.files.len() < MAX_FILES
-            && let Some((name, stream)) = annotations::file(specification)
+            && let Some((name, stream)) = annotations::embedded_file(specification)
             && self.seen.insert(stream.obj_id())
         {
             self.files.push((name, stream));
@@ -100,7 +100,7 @@ impl<'a> Attachments<'a> {
                 encoding: None,
                 limits: &limits,
             };
-            if let Err(reason) = inner(&file, out) {
+            if let Err(reason) = read_inner(&file, out) {
                 out.note(format!("attached file {name}: {}", reason.message()));
             }
         }

@@ -12,7 +12,7 @@ pub struct Glyph {
     /// Vertical position of its baseline.
     pub y: f64,
     /// Vector from the origin to the end of the character.
-    pub along: (f64, f64),
+    pub advance: (f64, f64),
     /// Font size.
     pub size: f64,
     /// Whether the text state raises or lowers it relative to its line.
@@ -27,19 +27,19 @@ pub struct PageCanvas<'a> {
     /// The glyphs that are drawn invisibly, such as the text layer over a scan.
     pub invisible: Vec<Glyph>,
     /// Number of invisible characters that were left out.
-    pub hidden: usize,
+    pub hidden_count: usize,
     /// Readers' comments, which have no position in the text.
     pub notes: Vec<String>,
     /// Whether content of hidden layers was left out.
     pub has_layers_off: bool,
     /// Number of characters without a text, not counting spaces.
-    pub unnamed: usize,
+    pub unmapped: usize,
     /// Share of the page that images cover, 0 to 1.
-    pub covered: f64,
+    pub image_share: f64,
     /// The largest image, with the share of the page that it covers.
-    pub largest: Option<(f64, Stream<'a>)>,
+    pub largest_image: Option<(f64, Stream<'a>)>,
     /// Whether the text was recognized in a scanned image of the page.
     pub is_recognized: bool,
     /// Whether something was omitted because a limit was reached.
-    pub cut: bool,
+    pub is_truncated: bool,
 }

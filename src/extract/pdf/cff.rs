@@ -1,7 +1,7 @@
 //! The encoding inside a CFF font: the glyph name of each code. Reads the header's tables, not the outlines.
 
 use super::bytes::u16_at;
-use super::encoding::{Base, named};
+use super::encoding::{Base, text_of_glyph};
 
 /// Number of predefined strings in CFF; the first 150 are the characters of the standard encoding.
 const STANDARD_STRINGS: usize = 391;
@@ -10,27 +10,27 @@ const STANDARD_STRINGS: usize = 391;
 pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
     // An OpenType font contains the CFF table.
     let bytes = match bytes.get(..4)? {
-        b"OTTO" => table(bytes)?,
+        b"OTTO" => cff_table(bytes)?,
         _ => bytes,
     };
     let (_, at) = index(bytes, usize::from(*bytes.get(2)?))?;
-    let (tops, at) = index(bytes, at)?;
+    let (dictionaries, at) = index(bytes, at)?;
     let (strings, _) = index(bytes, at)?;
-    let top = Top::read(tops.first()?);
-    if top.by_identifier {
+    let dictionary = TopDictionary::read(dictionaries.first()?);
+    if dictionary.by_identifier {
         return None;
     }
-    let (outlines, _) = index(bytes, top.outlines?)?;
-    let names = names(bytes, top.names, outlines.len())?;
+    let (outlines, _) = index(bytes, dictionary.outlines?)?;
+    let names = glyph_names(bytes, dictionary.names, outlines.len())?;
     let text = |glyph: usize| {
         let name = *names.get(glyph)?;
         match name.checked_sub(STANDARD_STRINGS) {
-            Some(own) => named(strings.get(own)?).map(|text| text.into_owned()),
+            Some(custom) => text_of_glyph(strings.get(custom)?).map(|text| text.into_owned()),
             None => standard_string(name),
         }
     };
     let mut texts = vec![None; 256];
-    match top.encoding {
+    match dictionary.encoding {
         0 => {
             for (code, slot) in texts.iter_mut().enumerate() {
                 *slot = Base::Standard.character(code as u8).map(String::from);
@@ -38,7 +38,7 @@ pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
         }
         // Expert fonts (small capitals and old-style figures) are rare.
         1 => return None,
-        at => own_encoding(bytes, at, |code, glyph| {
+        at => parse_encoding(bytes, at, |code, glyph| {
             if let Some(slot) = texts.get_mut(code) {
                 *slot = text(glyph);
             }
@@ -47,7 +47,7 @@ pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
     Some(texts)
 }
 
-fn table(bytes: &[u8]) -> Option<&[u8]> {
+fn cff_table(bytes: &[u8]) -> Option<&[u8]> {
     let tables = usize::from(u16_at(bytes, 4)?);
     (0..tables.min(64)).find_map(|index| {
         let at = 12 + 16 * index;
@@ -85,14 +85,14 @@ fn index(bytes: &[u8], at: usize) -> Option<(Vec<&[u8]>, usize)> {
 }
 
 #[derive(Default)]
-struct Top {
+struct TopDictionary {
     names: usize,
     encoding: usize,
     outlines: Option<usize>,
     by_identifier: bool,
 }
 
-impl Top {
+impl TopDictionary {
     fn read(bytes: &[u8]) -> Self {
         let mut top = Self::default();
         let (mut last, mut at) = (0i32, 0);
@@ -123,7 +123,7 @@ impl Top {
 }
 
 /// The string number of each glyph's name.
-fn names(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
+fn glyph_names(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
     if at <= 2 {
         // One of the three predefined character sets; the first is consecutive.
         return (at == 0).then(|| (0..glyphs.min(229)).collect());
@@ -145,21 +145,21 @@ fn names(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
     Some(names)
 }
 
-fn own_encoding(bytes: &[u8], at: usize, mut note: impl FnMut(usize, usize)) -> Option<()> {
+fn parse_encoding(bytes: &[u8], at: usize, mut record: impl FnMut(usize, usize)) -> Option<()> {
     let format = bytes.get(at)? & 0x7F;
     let count = usize::from(*bytes.get(at + 1)?);
     let mut glyph = 1;
     for index in 0..count {
         match format {
             0 => {
-                note(usize::from(*bytes.get(at + 2 + index)?), glyph);
+                record(usize::from(*bytes.get(at + 2 + index)?), glyph);
                 glyph += 1;
             }
             1 => {
                 let first = usize::from(*bytes.get(at + 2 + 2 * index)?);
                 let more = usize::from(*bytes.get(at + 3 + 2 * index)?);
                 for code in first..=first + more {
-                    note(code, glyph);
+                    record(code, glyph);
                     glyph += 1;
                 }
             }

@@ -28,7 +28,7 @@ struct Range {
 #[derive(Debug, Clone, Default)]
 pub struct CMap {
     /// Code spaces: the number of bytes of a code, and the lowest and highest code.
-    spaces: Vec<(u8, u32, u32)>,
+    code_spaces: Vec<(u8, u32, u32)>,
     ranges: Vec<Range>,
     /// Whether the text runs from top to bottom.
     pub vertical: bool,
@@ -48,11 +48,13 @@ impl CMap {
                 continue;
             };
             match word {
-                b"endcodespacerange" => map.spaces(&stack),
-                b"endbfchar" => map.pairs(&stack, text_target),
-                b"endcidchar" => map.pairs(&stack, |token| token.number().map(CMapTarget::Number)),
-                b"endbfrange" => map.triples(&stack),
-                b"endcidrange" => map.triples(&stack),
+                b"endcodespacerange" => map.add_code_spaces(&stack),
+                b"endbfchar" => map.add_pairs(&stack, text_target),
+                b"endcidchar" => {
+                    map.add_pairs(&stack, |token| token.number().map(CMapTarget::Number))
+                }
+                b"endbfrange" => map.add_ranges(&stack),
+                b"endcidrange" => map.add_ranges(&stack),
                 b"def" => {
                     if let [.., CMapToken::Name(b"WMode"), CMapToken::Number(1)] = stack.as_slice()
                     {
@@ -74,9 +76,9 @@ impl CMap {
         self.ranges.is_empty()
     }
 
-    /// The code at the start of `bytes` and its length in bytes; `usual` is the default length when the map
+    /// The code at the start of `bytes` and its length in bytes; `default_length` is the default length when the map
     /// specifies none.
-    pub fn code(&self, bytes: &[u8], usual: usize) -> (u32, usize) {
+    pub fn code(&self, bytes: &[u8], default_length: usize) -> (u32, usize) {
         let mut code = 0;
         for (index, &byte) in bytes.iter().take(4).enumerate() {
             code = code << 8 | u32::from(byte);
@@ -87,11 +89,11 @@ impl CMap {
                         (byte(low)..=byte(high)).contains(&byte(code))
                     })
             };
-            if self.spaces.iter().any(fits) {
+            if self.code_spaces.iter().any(fits) {
                 return (code, index + 1);
             }
         }
-        let length = usual.clamp(1, 4).min(bytes.len());
+        let length = default_length.clamp(1, 4).min(bytes.len());
         let code = bytes[..length]
             .iter()
             .fold(0, |code, &byte| code << 8 | u32::from(byte));
@@ -99,8 +101,8 @@ impl CMap {
     }
 
     /// The text of a code.
-    pub fn text(&self, code: u32) -> Option<String> {
-        let range = self.range(code)?;
+    pub fn decode_utf16(&self, code: u32) -> Option<String> {
+        let range = self.find_range(code)?;
         match &range.target {
             CMapTarget::Text(text) => Some(text.to_string()),
             CMapTarget::Counting(head, last) => {
@@ -113,14 +115,14 @@ impl CMap {
 
     /// The glyph number of a code.
     pub fn number(&self, code: u32) -> Option<u32> {
-        let range = self.range(code)?;
+        let range = self.find_range(code)?;
         match range.target {
             CMapTarget::Number(first) => first.checked_add(code - range.low),
             _ => None,
         }
     }
 
-    fn range(&self, code: u32) -> Option<&Range> {
+    fn find_range(&self, code: u32) -> Option<&Range> {
         let end = self.ranges.partition_point(|range| range.low <= code);
         // Ranges may overlap; the nearest few are enough for any reasonable map.
         self.ranges[..end]
@@ -136,19 +138,23 @@ impl CMap {
         }
     }
 
-    fn spaces(&mut self, stack: &[CMapToken]) {
+    fn add_code_spaces(&mut self, stack: &[CMapToken]) {
         for pair in stack.as_chunks::<2>().0 {
             if let [CMapToken::Hex(low), CMapToken::Hex(high)] = pair
                 && (1..=4).contains(&low.len())
-                && self.spaces.len() < 100
+                && self.code_spaces.len() < 100
             {
-                self.spaces
+                self.code_spaces
                     .push((low.len() as u8, number(low), number(high)));
             }
         }
     }
 
-    fn pairs(&mut self, stack: &[CMapToken], target: impl Fn(&CMapToken) -> Option<CMapTarget>) {
+    fn add_pairs(
+        &mut self,
+        stack: &[CMapToken],
+        target: impl Fn(&CMapToken) -> Option<CMapTarget>,
+    ) {
         for [code, value] in stack.as_chunks::<2>().0 {
             if let (Some(code), Some(target)) = (code.number(), target(value)) {
                 self.push(code, code, target);
@@ -156,7 +162,7 @@ impl CMap {
         }
     }
 
-    fn triples(&mut self, stack: &[CMapToken]) {
+    fn add_ranges(&mut self, stack: &[CMapToken]) {
         let mut rest = stack.iter();
         while let (Some(low), Some(high), Some(value)) = (rest.next(), rest.next(), rest.next()) {
             let (Some(low), Some(high)) = (low.number(), high.number()) else {
@@ -176,7 +182,7 @@ impl CMap {
                     }
                 }
                 CMapToken::Hex(bytes) => {
-                    if let Some(target) = counting(bytes, low == high) {
+                    if let Some(target) = counting_target(bytes, low == high) {
                         self.push(low, high, target);
                     }
                 }
@@ -189,26 +195,26 @@ impl CMap {
 
 fn text_target(token: &CMapToken) -> Option<CMapTarget> {
     match token {
-        CMapToken::Hex(bytes) => text(bytes).map(|text| CMapTarget::Text(text.into())),
+        CMapToken::Hex(bytes) => decode_utf16(bytes).map(|text| CMapTarget::Text(text.into())),
         CMapToken::Name(name) => {
-            super::encoding::named(name).map(|text| CMapTarget::Text(text.into()))
+            super::encoding::text_of_glyph(name).map(|text| CMapTarget::Text(text.into()))
         }
         _ => None,
     }
 }
 
-fn counting(bytes: &[u8], single: bool) -> Option<CMapTarget> {
-    let whole = text(bytes)?;
+fn counting_target(bytes: &[u8], single: bool) -> Option<CMapTarget> {
+    let text = decode_utf16(bytes)?;
     if single {
-        return Some(CMapTarget::Text(whole.into()));
+        return Some(CMapTarget::Text(text.into()));
     }
-    let last = whole.chars().next_back()?;
-    let head = &whole[..whole.len() - last.len_utf8()];
+    let last = text.chars().next_back()?;
+    let head = &text[..text.len() - last.len_utf8()];
     Some(CMapTarget::Counting(head.into(), u32::from(last)))
 }
 
 /// Decodes big-endian UTF-16; a single byte is its own character.
-fn text(bytes: &[u8]) -> Option<String> {
+fn decode_utf16(bytes: &[u8]) -> Option<String> {
     if let [byte] = bytes {
         return Some(char::from(*byte).to_string());
     }
@@ -267,7 +273,7 @@ impl<'a> Iterator for CMapTokens<'a> {
                 }
                 b'[' => return Some(CMapToken::Open),
                 b']' => return Some(CMapToken::Close),
-                b'<' if self.bytes.get(self.at) != Some(&b'<') => return Some(self.hex()),
+                b'<' if self.bytes.get(self.at) != Some(&b'<') => return Some(self.next_hex()),
                 b'/' => return Some(CMapToken::Name(self.take_while(is_regular))),
                 b'(' => {
                     self.take_while(|byte| byte != b')');
@@ -288,17 +294,17 @@ impl<'a> Iterator for CMapTokens<'a> {
 }
 
 impl<'a> CMapTokens<'a> {
-    fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
+    fn take_while(&mut self, accepts: impl Fn(u8) -> bool) -> &'a [u8] {
         let rest = &self.bytes[self.at..];
         let length = rest
             .iter()
-            .position(|&byte| !wanted(byte))
+            .position(|&byte| !accepts(byte))
             .unwrap_or(rest.len());
         self.at += length;
         &rest[..length]
     }
 
-    fn hex(&mut self) -> CMapToken<'a> {
+    fn next_hex(&mut self) -> CMapToken<'a> {
         let digits: Vec<u8> = self
             .take_while(|byte| byte != b'>')
             .iter()
@@ -338,7 +344,7 @@ mod tests {
             (0x20, Some("a")),
             (0x21, Some("é")),
         ] {
-            assert_eq!(map.text(code).as_deref(), text, "{code:x}");
+            assert_eq!(map.decode_utf16(code).as_deref(), text, "{code:x}");
         }
         assert_eq!(map.number(0x9002), Some(502));
         assert!(map.vertical);

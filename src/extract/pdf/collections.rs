@@ -15,13 +15,13 @@ type CodeRun = (u16, u16, u16);
 type LatinRun = (u16, char, u16);
 
 /// Hanja that the Korean standard repeats for another reading; the collection contains each only once.
-const REPEATED: std::ops::RangeInclusive<char> = '\u{F900}'..='\u{FAFF}';
+const DUPLICATE_HANJA: std::ops::RangeInclusive<char> = '\u{F900}'..='\u{FAFF}';
 
 /// The number of the first Hangul syllable that is not in the Korean standard. All of them follow, as in Unicode.
 const FIRST_SYLLABLE: usize = 9_333;
 
 /// Characters one by one. A line has a collection's name, the first number, and the characters; U+FFFD is unknown.
-const LISTED: &str = include_str!("cids.txt");
+const LISTED_CHARACTERS: &str = include_str!("cids.txt");
 
 static JAPAN: LazyLock<Vec<char>> = LazyLock::new(|| {
     let latin = [(1, ' ', 95), (231, ' ', 95), (327, '\u{FF61}', 63)];
@@ -50,7 +50,7 @@ pub struct CharacterCollection(&'static LazyLock<Vec<char>>);
 
 impl CharacterCollection {
     /// Returns the collection with this name, as given in `Ordering`.
-    pub fn named(name: &[u8]) -> Option<Self> {
+    pub fn from_ordering(name: &[u8]) -> Option<Self> {
         match name {
             b"Japan1" => Some(Self(&JAPAN)),
             b"GB1" => Some(Self(&CHINA)),
@@ -93,15 +93,18 @@ fn characters(
     for &(mut id, mut code, count) in runs {
         let end = id + count;
         while id < end && code < 0xFF00 {
-            let found = decoded(encoding, code);
-            if found.is_none_or(|character| !REPEATED.contains(&character)) {
+            let found = decode_code(encoding, code);
+            if found.is_none_or(|character| !DUPLICATE_HANJA.contains(&character)) {
                 put(id, found.unwrap_or('\0'));
                 id += 1;
             }
-            code = next(code, encoding == BIG5);
+            code = next_code(code, encoding == BIG5);
         }
     }
-    for (first, listed) in LISTED.lines().filter_map(|line| listed_in(name, line)) {
+    for (first, listed) in LISTED_CHARACTERS
+        .lines()
+        .filter_map(|line| parse_listed_line(name, line))
+    {
         for (id, character) in (first..).zip(listed.chars()) {
             if character != char::REPLACEMENT_CHARACTER {
                 put(id, character);
@@ -112,7 +115,7 @@ fn characters(
 }
 
 /// The first number and the characters of a line, if it belongs to this collection.
-fn listed_in<'a>(name: &str, line: &'a str) -> Option<(u16, &'a str)> {
+fn parse_listed_line<'a>(name: &str, line: &'a str) -> Option<(u16, &'a str)> {
     let (first, listed) = line
         .strip_prefix(name)?
         .strip_prefix(' ')?
@@ -120,7 +123,7 @@ fn listed_in<'a>(name: &str, line: &'a str) -> Option<(u16, &'a str)> {
     Some((first.parse().ok()?, listed))
 }
 
-fn decoded(encoding: &'static Encoding, code: u16) -> Option<char> {
+fn decode_code(encoding: &'static Encoding, code: u16) -> Option<char> {
     let bytes = code.to_be_bytes();
     let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes)?;
     let mut characters = text.chars();
@@ -128,7 +131,7 @@ fn decoded(encoding: &'static Encoding, code: u16) -> Option<char> {
 }
 
 // The second byte runs from A1 to FE; in Big5, the range from 40 to 7E precedes it.
-fn next(code: u16, is_big5: bool) -> u16 {
+fn next_code(code: u16, is_big5: bool) -> u16 {
     match (code & 0xFF, is_big5) {
         (0x7E, true) => (code & 0xFF00) | 0xA1,
         (0xFE, true) => (code & 0xFF00) + 0x140,
@@ -182,7 +185,7 @@ mod tests {
     #[test]
     fn numbers_give_the_characters_of_the_published_tables() {
         let of = |name: &[u8], ids: &[u32]| -> String {
-            let collection = CharacterCollection::named(name).expect("a collection");
+            let collection = CharacterCollection::from_ordering(name).expect("a collection");
             let found = ids.iter().map(|id| collection.character(*id));
             found.map(|found| found.unwrap_or('·')).collect()
         };
@@ -209,6 +212,6 @@ mod tests {
             ),
             "A\\가힝伽詰!·갂힣"
         );
-        assert!(CharacterCollection::named(b"Identity").is_none());
+        assert!(CharacterCollection::from_ordering(b"Identity").is_none());
     }
 }

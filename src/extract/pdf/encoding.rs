@@ -22,7 +22,7 @@ pub enum Base {
 
 impl Base {
     /// The encoding with this name in a font's `Encoding`.
-    pub fn of(name: &[u8]) -> Option<Self> {
+    pub fn from_name(name: &[u8]) -> Option<Self> {
         match name {
             b"StandardEncoding" => Some(Self::Standard),
             b"MacRomanEncoding" => Some(Self::Mac),
@@ -37,10 +37,10 @@ impl Base {
             return None;
         }
         match self {
-            Self::Standard => standard(code),
-            Self::Mac => single(MACINTOSH, code),
+            Self::Standard => standard_character(code),
+            Self::Mac => decode_byte(MACINTOSH, code),
             // Undefined codes are drawn as bullets.
-            Self::Windows => single(WINDOWS_1252, code).map(|character| match character {
+            Self::Windows => decode_byte(WINDOWS_1252, code).map(|character| match character {
                 '\u{80}'..='\u{9F}' => '•',
                 _ => character,
             }),
@@ -48,7 +48,7 @@ impl Base {
             Self::Symbol if code < 0x7F => SYMBOL.chars().nth(usize::from(code) - 0x21),
             Self::Symbol if code > 0xA0 => SYMBOL_HIGH.chars().nth(usize::from(code) - 0xA1),
             Self::Symbol => None,
-            Self::Dingbats => dingbat(code),
+            Self::Dingbats => dingbat_character(code),
         }
     }
 }
@@ -56,13 +56,13 @@ impl Base {
 const SYMBOL: &str = "!∀#∃%&∋()∗+,−./0123456789:;<=>?≅ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ[∴]⊥_‾αβχδεφγηιϕκλμνοπθρστυϖωξψζ{|}∼";
 const SYMBOL_HIGH: &str = "ϒ′≤⁄∞ƒ♣♦♥♠↔←↑→↓°±″≥×∝∂•÷≠≡≈…⏐⎯↵ℵℑℜ℘⊗⊕∅∩∪⊃⊇⊄⊂⊆∈∉∠∇®©™∏√⋅¬∧∨⇔⇐⇑⇒⇓◊⟨®©™∑⎛⎜⎝⎡⎢⎣⎧⎨⎩⎪€⟩∫⌠⎮⌡⎞⎟⎠⎤⎥⎦⎫⎬⎭";
 
-fn single(encoding: &'static Encoding, code: u8) -> Option<char> {
+fn decode_byte(encoding: &'static Encoding, code: u8) -> Option<char> {
     let bytes = [code];
     let (text, _) = encoding.decode_without_bom_handling(&bytes);
     text.chars().next()
 }
 
-fn standard(code: u8) -> Option<char> {
+fn standard_character(code: u8) -> Option<char> {
     const HIGH: [(u8, &str); 8] = [
         (0xA1, "¡¢£⁄¥ƒ§¤'“«‹›ﬁﬂ"),
         (0xB1, "–†‡·"),
@@ -97,7 +97,7 @@ fn standard(code: u8) -> Option<char> {
     }
 }
 
-fn dingbat(code: u8) -> Option<char> {
+fn dingbat_character(code: u8) -> Option<char> {
     let odd = match code {
         0x20 => ' ',
         0x25 => '☎',
@@ -117,30 +117,30 @@ fn dingbat(code: u8) -> Option<char> {
 }
 
 /// Adobe's glyph list, one name per line, sorted by bytes.
-const GLYPHS: &str = include_str!("glyphs.txt");
+const GLYPH_LIST: &str = include_str!("glyphs.txt");
 
 /// The text of a glyph name, by the rules of Adobe's list.
-pub fn named(name: &[u8]) -> Option<Cow<'static, str>> {
+pub fn text_of_glyph(name: &[u8]) -> Option<Cow<'static, str>> {
     let name = std::str::from_utf8(name).ok()?;
     let base = name.split('.').next().filter(|base| !base.is_empty())?;
-    if let Some(text) = listed(base) {
+    if let Some(text) = find_in_glyph_list(base) {
         return Some(Cow::Borrowed(text));
     }
     let mut text = String::new();
     for part in base.split('_').take(8) {
-        match listed(part) {
+        match find_in_glyph_list(part) {
             Some(known) => text.push_str(known),
-            None => text.push_str(&numbered(part)?),
+            None => text.push_str(&text_of_code_name(part)?),
         }
     }
     Some(Cow::Owned(text))
 }
 
-fn listed(name: &str) -> Option<&'static str> {
-    let (mut low, mut high) = (0, GLYPHS.len());
+fn find_in_glyph_list(name: &str) -> Option<&'static str> {
+    let (mut low, mut high) = (0, GLYPH_LIST.len());
     while low < high {
         let middle = low + (high - low) / 2;
-        let bytes = GLYPHS.as_bytes();
+        let bytes = GLYPH_LIST.as_bytes();
         // Line ends are single bytes, so the slice between two of them is valid text.
         let start = bytes[..middle]
             .iter()
@@ -149,8 +149,8 @@ fn listed(name: &str) -> Option<&'static str> {
         let end = bytes[middle..]
             .iter()
             .position(|&byte| byte == b'\n')
-            .map_or(GLYPHS.len(), |at| middle + at);
-        let (key, text) = GLYPHS[start..end].split_once(' ')?;
+            .map_or(GLYPH_LIST.len(), |at| middle + at);
+        let (key, text) = GLYPH_LIST[start..end].split_once(' ')?;
         match key.cmp(name) {
             // Editors and tools strip spaces at the end of a line.
             std::cmp::Ordering::Equal => return Some(if text == "␠" { " " } else { text }),
@@ -162,7 +162,7 @@ fn listed(name: &str) -> Option<&'static str> {
 }
 
 /// The text of names such as `uni20AC` and `u1F600`.
-fn numbered(name: &str) -> Option<String> {
+fn text_of_code_name(name: &str) -> Option<String> {
     let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let text = |digits: &str| char::from_u32(u32::from_str_radix(digits, 16).ok()?);
     if let Some(digits) = name.strip_prefix("uni")
@@ -204,14 +204,14 @@ mod tests {
             ("unié234", None),
             ("", None),
         ] {
-            assert_eq!(named(name.as_bytes()).as_deref(), text, "{name}");
+            assert_eq!(text_of_glyph(name.as_bytes()).as_deref(), text, "{name}");
         }
-        let lines: Vec<&str> = GLYPHS
+        let lines: Vec<&str> = GLYPH_LIST
             .lines()
             .filter_map(|line| Some(line.split_once(' ')?.0))
             .collect();
         assert!(lines.len() > 1_500 && lines.is_sorted());
-        assert!(lines.iter().all(|name| listed(name).is_some()));
+        assert!(lines.iter().all(|name| find_in_glyph_list(name).is_some()));
     }
 
     #[test]

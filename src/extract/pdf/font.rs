@@ -8,7 +8,7 @@ use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream, String as 
 
 use super::cmap::CMap;
 use super::collections::CharacterCollection;
-use super::encoding::{Base, named};
+use super::encoding::{Base, text_of_glyph};
 use super::program;
 use super::widths::Family;
 
@@ -23,7 +23,7 @@ pub struct ShownGlyph {
     /// Advance along the line, in multiples of the font size.
     pub width: f64,
     /// Whether it is the single byte 32, which word spacing widens.
-    pub space: bool,
+    pub is_space: bool,
 }
 
 /// A font's mapping from codes to text and widths.
@@ -54,7 +54,7 @@ struct Composite {
     /// Character identifiers to glyph numbers, when they differ.
     glyph_of: Option<Vec<u8>>,
     widths: HashMap<u32, f64>,
-    usual: f64,
+    default_width: f64,
 }
 
 /// How a composite font's strings are split into codes.
@@ -103,29 +103,29 @@ impl Font {
         match &self.kind {
             FontKind::Simple(simple) => {
                 for &byte in bytes {
-                    let text = self.mapped(u32::from(byte));
+                    let text = self.mapped_text(u32::from(byte));
                     take(ShownGlyph {
                         text: text
                             .or_else(|| simple.text[usize::from(byte)].clone())
                             .unwrap_or_default(),
                         width: simple.widths[usize::from(byte)],
-                        space: byte == b' ',
+                        is_space: byte == b' ',
                     });
                 }
             }
             FontKind::Composite(composite) => {
                 let mut rest = bytes;
                 while !rest.is_empty() {
-                    let (code, length) = composite.cut(rest);
+                    let (code, length) = composite.split_code(rest);
                     let (head, tail) = rest.split_at(length.clamp(1, rest.len()));
-                    let id = composite.id(code);
+                    let id = composite.character_id(code);
                     take(ShownGlyph {
                         text: self
-                            .mapped(code)
+                            .mapped_text(code)
                             .or_else(|| composite.text(head, id))
                             .unwrap_or_default(),
                         width: composite.width(id, length),
-                        space: head == b" ",
+                        is_space: head == b" ",
                     });
                     rest = tail;
                 }
@@ -133,8 +133,8 @@ impl Font {
         }
     }
 
-    fn mapped(&self, code: u32) -> Option<String> {
-        let text = self.to_unicode.as_ref()?.text(code)?;
+    fn mapped_text(&self, code: u32) -> Option<String> {
+        let text = self.to_unicode.as_ref()?.decode_utf16(code)?;
         // Some writers map unknown characters to U+FFFD.
         (!text.contains(['\u{FFFD}', '\u{FFFF}'])).then_some(text)
     }
@@ -145,15 +145,15 @@ impl Simple {
         let name = dict.get::<Name<'_>>("BaseFont");
         let name = name.as_ref().map_or("", |name| name.as_str());
         let descriptor = dict.get::<Dict<'_>>("FontDescriptor").unwrap_or_default();
-        let text = texts(dict, &descriptor, subtype, name);
+        let text = code_texts(dict, &descriptor, subtype, name);
         let scale = match dict.get::<Array<'_>>("FontMatrix") {
             Some(matrix) if subtype == b"Type3" => {
                 numbers(&matrix).first().copied().unwrap_or(0.001)
             }
             _ => 0.001,
         };
-        let family = Family::of(name);
-        let given = dict.get::<Array<'_>>("Widths").map(|array| numbers(&array));
+        let family = Family::from_font_name(name);
+        let declared_widths = dict.get::<Array<'_>>("Widths").map(|array| numbers(&array));
         let first = dict.get::<u32>("FirstChar").unwrap_or(0) as usize;
         let missing = descriptor.get::<f32>("MissingWidth").map(f64::from);
         let widths = (0..256)
@@ -162,7 +162,7 @@ impl Simple {
                     let character = text[code].as_ref().and_then(|text| text.chars().next());
                     family.width(character.unwrap_or('0'))
                 };
-                let width = match &given {
+                let width = match &declared_widths {
                     Some(widths) => code
                         .checked_sub(first)
                         .and_then(|index| widths.get(index).copied())
@@ -180,7 +180,7 @@ impl Simple {
 }
 
 /// The text of each code of a simple font.
-fn texts(
+fn code_texts(
     dict: &Dict<'_>,
     descriptor: &Dict<'_>,
     subtype: &[u8],
@@ -188,25 +188,25 @@ fn texts(
 ) -> Vec<Option<String>> {
     let encoding = dict.get::<Object<'_>>("Encoding");
     let (base, differences) = match encoding {
-        Some(Object::Name(name)) => (Base::of(&name), None),
+        Some(Object::Name(name)) => (Base::from_name(&name), None),
         Some(Object::Dict(dict)) => (
             dict.get::<Name<'_>>("BaseEncoding")
-                .and_then(|name| Base::of(&name)),
+                .and_then(|name| Base::from_name(&name)),
             dict.get::<Array<'_>>("Differences"),
         ),
         _ => (None, None),
     };
-    let own = match base {
+    let program_encoding = match base {
         Some(_) => None,
         None => program::encoding(descriptor),
     };
-    let base = base.or_else(|| match own {
+    let base = base.or_else(|| match program_encoding {
         Some(_) => None,
         None => default_encoding(name, subtype, descriptor),
     });
     let mut texts: Vec<Option<String>> = (0..=255u8)
-        .map(|code| match (&own, base) {
-            (Some(own), _) => own[usize::from(code)].clone(),
+        .map(|code| match (&program_encoding, base) {
+            (Some(program_encoding), _) => program_encoding[usize::from(code)].clone(),
             (None, Some(base)) => base.character(code).map(String::from),
             (None, None) => None,
         })
@@ -220,9 +220,9 @@ fn texts(
             Object::Number(number) => code = number.as_i64().clamp(0, 256) as usize,
             Object::Name(name) => {
                 if let Some(text) = texts.get_mut(code) {
-                    *text = named(&name)
+                    *text = text_of_glyph(&name)
                         .map(|text| text.into_owned())
-                        .or_else(|| counted(&name).filter(|_| subtype == b"Type3"));
+                        .or_else(|| text_of_numbered_name(&name).filter(|_| subtype == b"Type3"));
                 }
                 code += 1;
             }
@@ -234,7 +234,7 @@ fn texts(
 
 /// The character for names such as `a65` in TeX's bitmap fonts: the number is the character's code, which is ASCII
 /// in the middle of the range.
-fn counted(name: &[u8]) -> Option<String> {
+fn text_of_numbered_name(name: &[u8]) -> Option<String> {
     let digits = std::str::from_utf8(name).ok()?.strip_prefix('a')?;
     let code: u8 = digits.parse().ok()?;
     (0x21..0x7F)
@@ -267,7 +267,7 @@ impl Composite {
             .get::<Array<'_>>("DescendantFonts")
             .and_then(|array| array.iter::<Dict<'_>>().next())
             .unwrap_or_default();
-        let (code, vertical) = code_of(dict);
+        let (code, vertical) = code_space_of(dict);
         let (mut glyphs, mut glyph_of, mut collection) = (HashMap::new(), None, None);
         if !mapped && matches!(code, CodeSpace::Identity | CodeSpace::Map(_)) {
             let descriptor = descendant
@@ -276,25 +276,28 @@ impl Composite {
             glyphs = program::characters(&descriptor);
             let system = descendant.get::<Dict<'_>>("CIDSystemInfo");
             let ordering = system.and_then(|system| system.get::<Bytes<'_>>("Ordering"));
-            collection = ordering.and_then(|name| CharacterCollection::named(name.as_bytes()));
+            collection =
+                ordering.and_then(|name| CharacterCollection::from_ordering(name.as_bytes()));
             glyph_of = descendant
                 .get::<Stream<'_>>("CIDToGIDMap")
                 .and_then(|stream| Some(stream.decoded_data().ok()?.into_owned()));
         }
-        let widths = descendant.get::<Array<'_>>("W").map(|array| runs(&array));
-        let usual = descendant.get::<f32>("DW").map_or(1_000.0, f64::from);
+        let widths = descendant
+            .get::<Array<'_>>("W")
+            .map(|array| parse_widths(&array));
+        let default_width = descendant.get::<f32>("DW").map_or(1_000.0, f64::from);
         let composite = Self {
             code,
             glyphs,
             collection,
             glyph_of,
             widths: widths.unwrap_or_default(),
-            usual: usual.clamp(0.0, 10_000.0),
+            default_width: default_width.clamp(0.0, 10_000.0),
         };
         (composite, vertical)
     }
 
-    fn cut(&self, bytes: &[u8]) -> (u32, usize) {
+    fn split_code(&self, bytes: &[u8]) -> (u32, usize) {
         let pair = |length: usize| {
             let length = length.min(bytes.len()).max(1);
             let code = bytes[..length]
@@ -311,7 +314,7 @@ impl Composite {
         }
     }
 
-    fn id(&self, code: u32) -> u32 {
+    fn character_id(&self, code: u32) -> u32 {
         match &self.code {
             CodeSpace::Map(map) => map.number(code).unwrap_or(code),
             _ => code,
@@ -337,7 +340,7 @@ impl Composite {
                     .map(|text| text.into_owned())
             }
             CodeSpace::Identity | CodeSpace::Map(_) => {
-                let found = self.drawn(id);
+                let found = self.drawn_character(id);
                 let found = found.or_else(|| self.collection?.character(id));
                 found.map(|character| character.to_string())
             }
@@ -345,7 +348,7 @@ impl Composite {
     }
 
     // Returns the character that the font's program maps to an identifier.
-    fn drawn(&self, id: u32) -> Option<char> {
+    fn drawn_character(&self, id: u32) -> Option<char> {
         let glyph = match &self.glyph_of {
             Some(map) => {
                 let pair = map.as_chunks::<2>().0.get(id as usize)?;
@@ -357,12 +360,12 @@ impl Composite {
     }
 
     fn width(&self, id: u32, length: usize) -> f64 {
-        let usual = match &self.code {
+        let default_width = match &self.code {
             // The widths are in a table outside the file; single-byte characters are half as wide.
             CodeSpace::Legacy(_) => return if length == 1 { 0.5 } else { 1.0 },
-            _ => self.usual,
+            _ => self.default_width,
         };
-        self.widths.get(&id).copied().unwrap_or(usual) / 1_000.0
+        self.widths.get(&id).copied().unwrap_or(default_width) / 1_000.0
     }
 }
 
@@ -380,12 +383,12 @@ fn legacy_length(encoding: &'static Encoding, bytes: &[u8]) -> usize {
 }
 
 /// Names of the code maps for the Japanese standard.
-const JIS: [&str; 8] = [
+const JIS_CODE_MAPS: [&str; 8] = [
     "H", "V", "Ext-H", "Ext-V", "Add-H", "Add-V", "NWP-H", "NWP-V",
 ];
 
 /// The code space of a composite font, and whether its text runs from top to bottom.
-fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
+fn code_space_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
     match dict.get::<Object<'_>>("Encoding") {
         Some(Object::Name(name)) => {
             let name = name.as_str();
@@ -404,7 +407,7 @@ fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
                 CodeSpace::Legacy(EUC_KR)
             } else if has(&["EUC"]) {
                 CodeSpace::Legacy(EUC_JP)
-            } else if JIS.contains(&name) {
+            } else if JIS_CODE_MAPS.contains(&name) {
                 CodeSpace::Jis
             } else {
                 CodeSpace::Identity
@@ -422,7 +425,7 @@ fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
 }
 
 /// Parses `W`: runs of `first [widths]` and `first last width`.
-fn runs(array: &Array<'_>) -> HashMap<u32, f64> {
+fn parse_widths(array: &Array<'_>) -> HashMap<u32, f64> {
     let mut widths = HashMap::new();
     let mut open: Vec<f64> = Vec::new();
     for object in array.iter::<Object<'_>>() {

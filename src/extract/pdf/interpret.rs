@@ -15,9 +15,9 @@ use super::font::{Font, ShownGlyph};
 use super::layers::Layers;
 use super::marks::{MarkedContent, replacement};
 use super::matrix::Matrix;
-use super::operands::{last_number, matrix, name, numbers, six};
+use super::operands::{last_number, matrix, matrix_operands, name, numbers};
 use super::overprint;
-use super::page_frame::{base, content, upright};
+use super::page_frame::{content, upright_size, upright_transform};
 use super::script::letters;
 
 /// Maximum number of glyphs on one page; real pages stay far below this and the following limits.
@@ -39,7 +39,7 @@ const MAX_FONTS: usize = 200;
 pub type Fonts = HashMap<ObjectIdentifier, Rc<Font>>;
 
 /// Interprets a page and returns its content. The files attached to the page are added to `files`.
-pub fn run<'a>(
+pub fn interpret_page<'a>(
     page: &Page<'a>,
     fonts: &mut Fonts,
     layers: &Layers,
@@ -50,14 +50,14 @@ pub fn run<'a>(
         canvas: PageCanvas::default(),
         fonts,
         layers,
-        off: 0,
+        hidden_layers: 0,
         instructions: 0,
         forms: 0,
         area: (area.width() * area.height()).max(1.0),
     };
-    let base = base(page);
+    let base = upright_transform(page);
     let content = content(page.raw());
-    runner.stream(&content, page.resources(), &GraphicsState::new(base), 0);
+    runner.run_stream(&content, page.resources(), &GraphicsState::new(base), 0);
     for annotation in page
         .raw()
         .get::<Array<'_>>("Annots")
@@ -65,16 +65,16 @@ pub fn run<'a>(
         .flat_map(|array| array.iter::<Dict<'_>>())
         .take(MAX_FORMS)
     {
-        runner.annotation(&annotation, base, page.resources(), files);
+        runner.draw_annotation(&annotation, base, page.resources(), files);
     }
-    let (width, height) = upright(page);
+    let (width, height) = upright_size(page);
     let mut canvas = runner.canvas;
     choose_invisible(&mut canvas);
     canvas.glyphs.retain(|glyph| {
         let inside = |at: f64, size: f64| (-0.1 * size..=1.1 * size).contains(&at);
         inside(glyph.x, width) && inside(glyph.y, height)
     });
-    canvas.glyphs = overprint::once(std::mem::take(&mut canvas.glyphs));
+    canvas.glyphs = overprint::remove_duplicates(std::mem::take(&mut canvas.glyphs));
     canvas
 }
 
@@ -85,12 +85,12 @@ fn choose_invisible(canvas: &mut PageCanvas<'_>) {
     if invisible.is_empty() {
         return;
     }
-    let is_scan = canvas.covered >= super::SCAN;
+    let is_scan = canvas.image_share >= super::MIN_SCAN_SHARE;
     if is_scan || invisible.len() > canvas.glyphs.len() {
         canvas.is_recognized = is_scan && invisible.len() > canvas.glyphs.len();
         canvas.glyphs.extend(invisible);
     } else {
-        canvas.hidden = invisible.len();
+        canvas.hidden_count = invisible.len();
     }
 }
 
@@ -133,14 +133,14 @@ struct PageInterpreter<'f, 'a> {
     fonts: &'f mut Fonts,
     layers: &'f Layers,
     /// Number of open marked-content sections of hidden layers.
-    off: usize,
+    hidden_layers: usize,
     instructions: usize,
     forms: usize,
     area: f64,
 }
 
 impl<'a> PageInterpreter<'_, 'a> {
-    fn stream(
+    fn run_stream(
         &mut self,
         content: &[u8],
         resources: &Resources<'a>,
@@ -148,29 +148,29 @@ impl<'a> PageInterpreter<'_, 'a> {
         depth: usize,
     ) {
         let mut state = start.clone();
-        let mut saved = Vec::new();
+        let mut saved_states = Vec::new();
         let mut instructions = UntypedIter::new(content);
         // Replacement text of marked content, and the depth at which it was opened.
         let mut marks = MarkedContent::default();
         let mut hidden: Vec<bool> = Vec::new();
-        let off = self.off;
+        let hidden_layers = self.hidden_layers;
         while let Some(instruction) = instructions.next() {
             self.instructions += 1;
             if self.instructions > MAX_INSTRUCTIONS || self.canvas.glyphs.len() > MAX_GLYPHS {
-                self.canvas.cut = true;
+                self.canvas.is_truncated = true;
                 return;
             }
             let operator: &[u8] = instruction.operator;
             match operator {
-                b"q" if saved.len() < MAX_STATES => saved.push(state.clone()),
-                b"Q" => state = saved.pop().unwrap_or(state),
+                b"q" if saved_states.len() < MAX_STATES => saved_states.push(state.clone()),
+                b"Q" => state = saved_states.pop().unwrap_or(state),
                 b"cm" => {
-                    let map = six(&instruction).then(state.map);
+                    let map = matrix_operands(&instruction).then(state.map);
                     if map.is_sane() {
                         state.map = map;
                     }
                 }
-                b"Do" => self.object(&instruction, resources, &state, depth),
+                b"Do" => self.draw_object(&instruction, resources, &state, depth),
                 b"BDC" => {
                     let is_off = self.layers.hides_mark(&instruction, resources);
                     self.open_mark(is_off, &mut hidden);
@@ -181,31 +181,32 @@ impl<'a> PageInterpreter<'_, 'a> {
                     marks.open(None, &self.canvas);
                 }
                 b"EMC" => {
-                    self.off -= usize::from(hidden.pop() == Some(true));
+                    self.hidden_layers -= usize::from(hidden.pop() == Some(true));
                     marks.close(&mut self.canvas);
                 }
                 b"gs" => self.graphics_state(&instruction, resources, &mut state),
                 b"Tf" => {
                     let name = instruction.operands().find_map(name);
-                    state.font = name.and_then(|name| Some(self.font(resources.get_font(name)?)));
+                    state.font =
+                        name.and_then(|name| Some(self.load_font(resources.get_font(name)?)));
                     state.size = last_number(&instruction);
                 }
-                _ => self.text(operator, &instruction, &mut state),
+                _ => self.run_text_operator(operator, &instruction, &mut state),
             }
         }
         // A stream that does not close its marked content must not hide what follows.
-        self.off = off;
+        self.hidden_layers = hidden_layers;
     }
 
     fn open_mark(&mut self, is_off: bool, hidden: &mut Vec<bool>) {
         if hidden.len() < MAX_STATES {
             hidden.push(is_off);
-            self.off += usize::from(is_off);
+            self.hidden_layers += usize::from(is_off);
         }
     }
 
     /// Handles the operators that concern only text.
-    fn text(
+    fn run_text_operator(
         &mut self,
         operator: &[u8],
         instruction: &Instruction<'_, '_>,
@@ -220,7 +221,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             b"Ts" => state.rise = last_number(instruction),
             b"Tr" => state.is_invisible = last_number(instruction) == 3.0,
             b"Tm" => {
-                let map = six(instruction);
+                let map = matrix_operands(instruction);
                 if map.is_sane() {
                     (state.text, state.line) = (map, map);
                 }
@@ -274,10 +275,12 @@ impl<'a> PageInterpreter<'_, 'a> {
         let Some(font) = state.font.clone() else {
             return;
         };
-        font.show(bytes, &mut |shown| self.glyph(shown, font.vertical, state));
+        font.show(bytes, &mut |shown| {
+            self.draw_glyph(shown, font.vertical, state)
+        });
     }
 
-    fn glyph(&mut self, shown: ShownGlyph, vertical: bool, state: &mut GraphicsState) {
+    fn draw_glyph(&mut self, shown: ShownGlyph, vertical: bool, state: &mut GraphicsState) {
         let map = state.text.then(state.map);
         let size = state.size;
         let (start, along) = if vertical {
@@ -285,17 +288,17 @@ impl<'a> PageInterpreter<'_, 'a> {
             ((-shown.width / 2.0 * size, state.rise), (0.0, -size))
         } else {
             // Letter-spacing must not look like spaces between words.
-            let set = state.spacing.clamp(0.0, MAX_CHARACTER_SPACING * size.abs());
-            let length = shown.width * size + set;
+            let spacing = state.spacing.clamp(0.0, MAX_CHARACTER_SPACING * size.abs());
+            let length = shown.width * size + spacing;
             ((0.0, state.rise), (length * state.stretch, 0.0))
         };
-        let (x, y) = map.point(start.0, start.1);
-        let up = map.direction(0.0, size);
+        let (x, y) = map.transform_point(start.0, start.1);
+        let up = map.transform_direction(0.0, size);
         let height = up.0.hypot(up.1);
         let text = letters(&shown.text);
         if text.is_empty() {
-            self.canvas.unnamed += usize::from(!shown.space && shown.width > 0.0);
-        } else if self.off > 0 {
+            self.canvas.unmapped += usize::from(!shown.is_space && shown.width > 0.0);
+        } else if self.hidden_layers > 0 {
             self.canvas.has_layers_off = true;
         } else if x.is_finite()
             && y.is_finite()
@@ -306,7 +309,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                 text,
                 x,
                 y,
-                along: map.direction(along.0, along.1),
+                advance: map.transform_direction(along.0, along.1),
                 size: height,
                 is_raised: state.rise.abs() > 0.1 * size.abs(),
             };
@@ -315,20 +318,25 @@ impl<'a> PageInterpreter<'_, 'a> {
                 false => self.canvas.glyphs.push(glyph),
             }
         }
-        let gap = state.spacing + if shown.space { state.word_spacing } else { 0.0 };
+        let gap = state.spacing
+            + if shown.is_space {
+                state.word_spacing
+            } else {
+                0.0
+            };
         let length = if vertical {
             -size + gap
         } else {
             shown.width * size + gap
         };
         if vertical {
-            state.text = Matrix::shift(0.0, length).then(state.text);
+            state.text = Matrix::translation(0.0, length).then(state.text);
         } else {
             advance(state, length);
         }
     }
 
-    fn font(&mut self, dict: Dict<'a>) -> Rc<Font> {
+    fn load_font(&mut self, dict: Dict<'a>) -> Rc<Font> {
         let Some(id) = dict.obj_id() else {
             return Rc::new(Font::read(&dict));
         };
@@ -357,7 +365,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             return;
         };
         if let Some(font) = array.iter::<Dict<'a>>().next() {
-            state.font = Some(self.font(font));
+            state.font = Some(self.load_font(font));
         }
         if let Some(Object::Number(size)) = array.iter::<Object<'_>>().last() {
             state.size = size.as_f64();
@@ -365,7 +373,7 @@ impl<'a> PageInterpreter<'_, 'a> {
     }
 
     /// Handles an image, or a form, which is a content stream of its own.
-    fn object(
+    fn draw_object(
         &mut self,
         instruction: &Instruction<'_, '_>,
         resources: &Resources<'a>,
@@ -379,29 +387,29 @@ impl<'a> PageInterpreter<'_, 'a> {
         else {
             return;
         };
-        if self.off > 0 || self.layers.hides_object(stream.dict()) {
+        if self.hidden_layers > 0 || self.layers.hides_object(stream.dict()) {
             self.canvas.has_layers_off = true;
             return;
         }
         match stream.dict().get::<Name<'_>>("Subtype").as_deref() {
             Some(b"Image") => {
-                let share = (state.map.area() / self.area).min(1.0);
-                self.canvas.covered += share;
+                let share = (state.map.area_factor() / self.area).min(1.0);
+                self.canvas.image_share += share;
                 if self
                     .canvas
-                    .largest
+                    .largest_image
                     .as_ref()
                     .is_none_or(|(most, _)| *most < share)
                 {
-                    self.canvas.largest = Some((share, stream));
+                    self.canvas.largest_image = Some((share, stream));
                 }
             }
-            Some(b"Form") => self.form(&stream, resources, state, depth),
+            Some(b"Form") => self.draw_form(&stream, resources, state, depth),
             _ => {}
         }
     }
 
-    fn form(
+    fn draw_form(
         &mut self,
         stream: &Stream<'a>,
         resources: &Resources<'a>,
@@ -410,7 +418,7 @@ impl<'a> PageInterpreter<'_, 'a> {
     ) {
         self.forms += 1;
         if depth >= MAX_FORM_DEPTH || self.forms > MAX_FORMS {
-            self.canvas.cut = true;
+            self.canvas.is_truncated = true;
             return;
         }
         let Ok(content) = stream.decoded_data() else {
@@ -421,13 +429,13 @@ impl<'a> PageInterpreter<'_, 'a> {
             inner.map = matrix.then(inner.map);
         }
         match stream.dict().get::<Dict<'a>>("Resources") {
-            Some(own) => self.stream(&content, &Resources::new(own), &inner, depth + 1),
-            None => self.stream(&content, resources, &inner, depth + 1),
+            Some(own) => self.run_stream(&content, &Resources::new(own), &inner, depth + 1),
+            None => self.run_stream(&content, resources, &inner, depth + 1),
         }
     }
 
     /// Reads a form field or an annotation.
-    fn annotation(
+    fn draw_annotation(
         &mut self,
         annotation: &Dict<'a>,
         base: Matrix,
@@ -445,34 +453,34 @@ impl<'a> PageInterpreter<'_, 'a> {
         match annotations::text(annotation) {
             AnnotationText::Box(is_checked) => {
                 let mark = if is_checked { "[x]" } else { "[ ]" };
-                annotations::place(&mut self.canvas, annotation, mark, base);
+                annotations::place_text(&mut self.canvas, annotation, mark, base);
             }
             AnnotationText::File(file) => files.add(&file),
             AnnotationText::Appearance(value) | AnnotationText::Comment(value, true) => {
-                self.appearance(annotation, base, resources);
+                self.draw_appearance(annotation, base, resources);
                 if self.canvas.glyphs.len() == before && !value.trim().is_empty() {
-                    annotations::place(&mut self.canvas, annotation, &value, base);
+                    annotations::place_text(&mut self.canvas, annotation, &value, base);
                 }
             }
             AnnotationText::Comment(value, false) => {
-                self.appearance(annotation, base, resources);
+                self.draw_appearance(annotation, base, resources);
                 if self.canvas.glyphs.len() == before {
-                    annotations::note(&mut self.canvas, value);
+                    annotations::add_comment(&mut self.canvas, value);
                 }
             }
         }
     }
 
-    fn appearance(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
+    fn draw_appearance(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
         if let Some((stream, fit)) = annotations::appearance(annotation) {
             let state = GraphicsState::new(fit.then(base));
-            self.form(&stream, resources, &state, 1);
+            self.draw_form(&stream, resources, &state, 1);
         }
     }
 }
 
 fn next_line(state: &mut GraphicsState, x: f64, y: f64) {
-    let line = Matrix::shift(x, y).then(state.line);
+    let line = Matrix::translation(x, y).then(state.line);
     if line.is_sane() {
         (state.text, state.line) = (line, line);
     }
@@ -480,8 +488,8 @@ fn next_line(state: &mut GraphicsState, x: f64, y: f64) {
 
 fn advance(state: &mut GraphicsState, length: f64) {
     let moved = match &state.font {
-        Some(font) if font.vertical => Matrix::shift(0.0, length),
-        _ => Matrix::shift(length * state.stretch, 0.0),
+        Some(font) if font.vertical => Matrix::translation(0.0, length),
+        _ => Matrix::translation(length * state.stretch, 0.0),
     };
     let text = moved.then(state.text);
     if text.is_sane() {

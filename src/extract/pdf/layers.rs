@@ -26,14 +26,14 @@ impl Layers {
         let Some(all) = root.and_then(|root| root.get::<Dict<'_>>("OCProperties")) else {
             return layers;
         };
-        let usual = all.get::<Dict<'_>>("D").unwrap_or_default();
-        if usual.get::<Name<'_>>("BaseState").as_deref() == Some(b"OFF") {
+        let default_config = all.get::<Dict<'_>>("D").unwrap_or_default();
+        if default_config.get::<Name<'_>>("BaseState").as_deref() == Some(b"OFF") {
             layers.off.extend(identifiers(&all, "OCGs"));
-            for id in identifiers(&usual, "ON") {
+            for id in identifiers(&default_config, "ON") {
                 layers.off.remove(&id);
             }
         }
-        layers.off.extend(identifiers(&usual, "OFF"));
+        layers.off.extend(identifiers(&default_config, "OFF"));
         // Layers that are only for printing or exporting.
         for group in all
             .get::<Array<'_>>("OCGs")
@@ -45,7 +45,7 @@ impl Layers {
                 .get::<Dict<'_>>("Usage")
                 .and_then(|usage| usage.get::<Dict<'_>>("View"));
             let state = view.and_then(|view| view.get::<Name<'_>>("ViewState"));
-            if state.as_deref() == Some(b"OFF") && usual.contains_key("AS") {
+            if state.as_deref() == Some(b"OFF") && default_config.contains_key("AS") {
                 layers.off.extend(group.obj_id());
             }
         }
@@ -86,7 +86,7 @@ impl Layers {
             return layer.obj_id().is_some_and(|id| self.off.contains(&id));
         }
         let members = match layer.get::<Object<'_>>("OCGs") {
-            Some(Object::Dict(one)) => one.obj_id().into_iter().collect(),
+            Some(Object::Dict(group)) => group.obj_id().into_iter().collect(),
             _ => identifiers(layer, "OCGs"),
         };
         if members.is_empty() {

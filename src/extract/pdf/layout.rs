@@ -2,7 +2,7 @@
 //! side, headings marked, and hyphenated words joined.
 
 use super::hyphens::{LineJoin, WordList};
-use super::script::{is_leftward, logical};
+use super::script::{is_right_to_left, to_reading_order};
 use super::scripts;
 use super::text_runs::LinePiece;
 
@@ -13,13 +13,13 @@ const MAX_DEPTH: usize = 8;
 /// Maximum number of pieces on one page that are ordered by columns; a page with more is a drawing.
 const MAX_PIECES: usize = 20_000;
 /// Maximum vertical distance, in multiples of the font size, at which pieces share a line although one is raised.
-const SAME_LINE: f64 = 0.4;
-/// Like `SAME_LINE`, for a small piece that directly follows another one: a raised or lowered mark.
-const MARK_LINE: f64 = 0.6;
+const MAX_LINE_OFFSET: f64 = 0.4;
+/// Like `MAX_LINE_OFFSET`, for a small piece that directly follows another one: a raised or lowered mark.
+const MAX_MARK_OFFSET: f64 = 0.6;
 /// Maximum size in bytes of a piece that is a raised or lowered mark.
 const MAX_SCRIPT_BYTES: usize = 24;
 /// Minimum gap, in multiples of the font size, between pieces of a row that are separate cells.
-const CELL: f64 = 1.3;
+const MIN_CELL_GAP: f64 = 1.3;
 
 /// A line of the extracted text.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,28 +31,28 @@ pub struct LayoutLine {
     /// Font size in points.
     pub size: f64,
     /// Whether the line starts a new paragraph.
-    pub apart: bool,
+    pub starts_paragraph: bool,
 }
 
 /// The lines of a page, in reading order.
 pub fn lines(pieces: Vec<LinePiece>) -> Vec<LayoutLine> {
     let mut lines = Vec::new();
     if pieces.len() > MAX_PIECES {
-        block(pieces, &mut lines);
+        order_rows(pieces, &mut lines);
     } else {
-        region(pieces, 0, &mut lines);
+        order_region(pieces, 0, &mut lines);
     }
     lines
 }
 
-fn region(pieces: Vec<LinePiece>, depth: usize, lines: &mut Vec<LayoutLine>) {
+fn order_region(pieces: Vec<LinePiece>, depth: usize, lines: &mut Vec<LayoutLine>) {
     let gutter = if depth < MAX_DEPTH && pieces.len() >= 2 * MIN_LINES {
-        gutter(&pieces)
+        find_gutter(&pieces)
     } else {
         None
     };
     let Some(gutter) = gutter else {
-        return block(pieces, lines);
+        return order_rows(pieces, lines);
     };
     let [mut above, mut left, mut right, mut below] = [const { Vec::new() }; 4];
     for piece in pieces {
@@ -69,7 +69,7 @@ fn region(pieces: Vec<LinePiece>, depth: usize, lines: &mut Vec<LayoutLine>) {
     }
     for part in [above, left, right, below] {
         if !part.is_empty() {
-            region(part, depth + 1, lines);
+            order_region(part, depth + 1, lines);
         }
     }
 }
@@ -85,7 +85,7 @@ struct Gutter {
 }
 
 /// The gutter with the most lines on both sides, if both contain running text.
-fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
+fn find_gutter(pieces: &[LinePiece]) -> Option<Gutter> {
     let mut order: Vec<&LinePiece> = pieces.iter().collect();
     order.sort_by(|a, b| b.y.total_cmp(&a.y));
     let left = pieces.iter().map(|piece| piece.x0).fold(f64::MAX, f64::min);
@@ -94,7 +94,7 @@ fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
     let steps = 160;
     for step in 1..steps {
         let x = left + (right - left) * f64::from(step) / f64::from(steps);
-        let Some(found) = longest(&order, x) else {
+        let Some(found) = longest_gutter(&order, x) else {
             continue;
         };
         let better = best.is_none_or(|best| found.lines > best.lines + best.lines / 10);
@@ -127,7 +127,7 @@ fn clearance(order: &[&LinePiece], gutter: &Gutter) -> f64 {
 }
 
 /// The longest vertical stretch that no text crosses at `x`.
-fn longest(order: &[&LinePiece], x: f64) -> Option<Gutter> {
+fn longest_gutter(order: &[&LinePiece], x: f64) -> Option<Gutter> {
     let (mut best, mut from): (Option<Gutter>, usize) = (None, 0);
     for at in 0..=order.len() {
         let crossed = order
@@ -136,7 +136,7 @@ fn longest(order: &[&LinePiece], x: f64) -> Option<Gutter> {
         if !crossed {
             continue;
         }
-        if let Some(found) = columns(&order[from..at], x)
+        if let Some(found) = column_pair(&order[from..at], x)
             && best.is_none_or(|best| found.lines > best.lines)
         {
             best = Some(found);
@@ -147,13 +147,13 @@ fn longest(order: &[&LinePiece], x: f64) -> Option<Gutter> {
 }
 
 /// Whether the pieces on both sides of `x` are two columns of running text.
-fn columns(stretch: &[&LinePiece], x: f64) -> Option<Gutter> {
+fn column_pair(stretch: &[&LinePiece], x: f64) -> Option<Gutter> {
     if stretch.len() < 2 * MIN_LINES {
         return None;
     }
     let (left, right): (Vec<&LinePiece>, Vec<&LinePiece>) =
         stretch.iter().copied().partition(|piece| piece.x1 <= x);
-    let (left, right) = (ColumnSide::of(&left)?, ColumnSide::of(&right)?);
+    let (left, right) = (ColumnSide::measure(&left)?, ColumnSide::measure(&right)?);
     let shared = left
         .lines
         .iter()
@@ -165,7 +165,7 @@ fn columns(stretch: &[&LinePiece], x: f64) -> Option<Gutter> {
     // The cells of a table share lines and are short; columns of text are long or have lines at independent
     // heights.
     let free = shared * 2 < fewer;
-    let text = |side: &ColumnSide| side.running || free && side.letters >= 8.0;
+    let text = |side: &ColumnSide| side.is_running_text || free && side.letters >= 8.0;
     (beside && text(&left) && text(&right)).then(|| Gutter {
         x,
         top: left.top.max(right.top) + 0.01,
@@ -181,18 +181,18 @@ struct ColumnSide {
     /// Number of characters in the median line.
     letters: f64,
     /// Whether long lines of several words fill the column.
-    running: bool,
+    is_running_text: bool,
 }
 
 impl ColumnSide {
     /// Measures one side; `None` when it has too few lines.
-    fn of(pieces: &[&LinePiece]) -> Option<Self> {
+    fn measure(pieces: &[&LinePiece]) -> Option<Self> {
         let mut lines: Vec<(f64, f64, f64, usize, usize)> = Vec::new();
         for piece in pieces {
             let letters = piece.text.chars().count();
             let words = piece.text.split(' ').count();
             match lines.last_mut() {
-                Some(line) if (line.0 - piece.y).abs() < SAME_LINE * piece.size => {
+                Some(line) if (line.0 - piece.y).abs() < MAX_LINE_OFFSET * piece.size => {
                     line.1 = line.1.min(piece.x0);
                     line.2 = line.2.max(piece.x1);
                     line.3 += letters;
@@ -210,30 +210,34 @@ impl ColumnSide {
             .iter()
             .filter(|line| line.2 - line.1 > 0.6 * (right - left))
             .count();
-        let letters = middle(lines.iter().map(|line| line.3));
-        let words = middle(lines.iter().map(|line| line.4));
+        let letters = median(lines.iter().map(|line| line.3));
+        let words = median(lines.iter().map(|line| line.4));
         Some(Self {
             top: lines[0].0,
             bottom: lines[lines.len() - 1].0,
             letters: letters as f64,
-            running: full * 2 >= lines.len() && letters >= 18 && words >= 3,
+            is_running_text: full * 2 >= lines.len() && letters >= 18 && words >= 3,
             lines: lines.into_iter().map(|line| line.0).collect(),
         })
     }
 }
 
-fn middle(values: impl Iterator<Item = usize>) -> usize {
+fn median(values: impl Iterator<Item = usize>) -> usize {
     let mut values: Vec<usize> = values.collect();
     values.sort_unstable();
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
 /// Orders pieces without columns: rows from top to bottom.
-fn block(mut pieces: Vec<LinePiece>, lines: &mut Vec<LayoutLine>) {
+fn order_rows(mut pieces: Vec<LinePiece>, lines: &mut Vec<LayoutLine>) {
     pieces.sort_by(|a, b| b.y.total_cmp(&a.y));
     let mut rows: Vec<Vec<LinePiece>> = Vec::new();
     for piece in pieces {
-        let row = rows.iter_mut().rev().take(3).find(|row| on(row, &piece));
+        let row = rows
+            .iter_mut()
+            .rev()
+            .take(3)
+            .find(|row| belongs_to_row(row, &piece));
         match row {
             Some(row) => row.push(piece),
             None => rows.push(vec![piece]),
@@ -241,13 +245,13 @@ fn block(mut pieces: Vec<LinePiece>, lines: &mut Vec<LayoutLine>) {
     }
     let begin = lines.len();
     for row in rows {
-        lines.push(line(row));
+        lines.push(assemble_line(row));
     }
-    space(&mut lines[begin..]);
+    mark_paragraphs(&mut lines[begin..]);
 }
 
 /// Whether a piece belongs to a row, which raised and lowered small characters do.
-fn on(row: &[LinePiece], piece: &LinePiece) -> bool {
+fn belongs_to_row(row: &[LinePiece], piece: &LinePiece) -> bool {
     let large = row
         .iter()
         .max_by(|a, b| a.size.total_cmp(&b.size))
@@ -256,7 +260,11 @@ fn on(row: &[LinePiece], piece: &LinePiece) -> bool {
     let is_mark = row
         .iter()
         .any(|other| is_mark(other, piece) || is_mark(piece, other));
-    let reach = if is_mark { MARK_LINE } else { SAME_LINE };
+    let reach = if is_mark {
+        MAX_MARK_OFFSET
+    } else {
+        MAX_LINE_OFFSET
+    };
     let near = (large.y - piece.y).abs() < reach * size;
     let clear = row.iter().all(|other| {
         let overlap = other.x1.min(piece.x1) - other.x0.max(piece.x0);
@@ -273,7 +281,7 @@ fn is_mark(small: &LinePiece, large: &LinePiece) -> bool {
         && (-0.3..0.5).contains(&((small.x0 - large.x1) / large.size))
 }
 
-fn line(mut row: Vec<LinePiece>) -> LayoutLine {
+fn assemble_line(mut row: Vec<LinePiece>) -> LayoutLine {
     row.sort_by(|a, b| a.x0.total_cmp(&b.x0));
     let large = row
         .iter()
@@ -285,7 +293,7 @@ fn line(mut row: Vec<LinePiece>) -> LayoutLine {
         if let Some(end) = end {
             let gap = (piece.x0 - end) / piece.size.max(0.1);
             text.push_str(match gap {
-                gap if gap > CELL => " | ",
+                gap if gap > MIN_CELL_GAP => " | ",
                 gap if gap > 0.1 || piece.after_blank => " ",
                 // A word after a separately placed mark is a new word.
                 gap if gap > -0.3 && after_mark && piece.text.starts_with(char::is_alphabetic) => {
@@ -294,11 +302,11 @@ fn line(mut row: Vec<LinePiece>) -> LayoutLine {
                 _ => "",
             });
         }
-        let script = scripts::of(piece.size, piece.y, large.0, large.1, false);
+        let script = scripts::position(piece.size, piece.y, large.0, large.1, false);
         let script = script.filter(|_| piece.text.len() <= MAX_SCRIPT_BYTES);
         after_mark = script.is_some();
         match script {
-            Some(script) => scripts::append(&mut text, &scripts::marked(&piece.text, script)),
+            Some(script) => scripts::append(&mut text, &scripts::enclose(&piece.text, script)),
             None => text.push_str(&piece.text),
         }
         end = Some(end.map_or(piece.x1, |end: f64| end.max(piece.x1)));
@@ -306,21 +314,21 @@ fn line(mut row: Vec<LinePiece>) -> LayoutLine {
             widest = (piece.x1 - piece.x0, piece.y, piece.size);
         }
     }
-    let text = if text.contains(is_leftward) {
-        logical(scripts::plain(&text))
+    let text = if text.contains(is_right_to_left) {
+        to_reading_order(scripts::strip_marks(&text))
     } else {
-        scripts::written(&text)
+        scripts::write_out(&text)
     };
     LayoutLine {
         text,
         y: widest.1,
         size: widest.2,
-        apart: false,
+        starts_paragraph: false,
     }
 }
 
 /// Marks where a paragraph ends: where the gap to the next line is larger than between most lines.
-fn space(lines: &mut [LayoutLine]) {
+fn mark_paragraphs(lines: &mut [LayoutLine]) {
     let gaps = lines.windows(2).map(|pair| pair[0].y - pair[1].y);
     let mut relative: Vec<f64> = gaps
         .zip(lines.iter())
@@ -331,32 +339,34 @@ fn space(lines: &mut [LayoutLine]) {
     // The lower quartile is used: when many lines are far apart, those within a paragraph are still the closest.
     let usual = relative.get(relative.len() / 4).copied().unwrap_or(1.2);
     for index in 0..lines.len() {
-        lines[index].apart = index == 0 || {
-            let (before, this) = (&lines[index - 1], &lines[index]);
-            let gap = (before.y - this.y) / this.size.max(before.size).max(0.1);
-            gap > 1.3 * usual || gap < 0.0 || differ(before.size, this.size)
+        lines[index].starts_paragraph = index == 0 || {
+            let (previous, this) = (&lines[index - 1], &lines[index]);
+            let gap = (previous.y - this.y) / this.size.max(previous.size).max(0.1);
+            gap > 1.3 * usual || gap < 0.0 || sizes_differ(previous.size, this.size)
         };
     }
 }
 
-fn differ(one: f64, other: f64) -> bool {
+fn sizes_differ(one: f64, other: f64) -> bool {
     one.max(other) > 1.12 * one.min(other)
 }
 
-/// The text of a page. `body` is the font size of the document's running text, in points; `known` is its
+/// The text of a page. `body` is the font size of the document's running text, in points; `vocabulary` is its
 /// vocabulary.
-pub fn to_text(lines: &[LayoutLine], body: f64, known: &WordList) -> String {
+pub fn to_text(lines: &[LayoutLine], body: f64, vocabulary: &WordList) -> String {
     let mut text = String::new();
-    let mut before: Option<&LayoutLine> = None;
+    let mut previous: Option<&LayoutLine> = None;
     for line in lines {
         let words = line.text.trim();
         if words.is_empty() {
             continue;
         }
-        let level = level(line, body);
-        let goes_on = before.is_some_and(|before| !line.apart && level_of(before, body) == level);
-        let join = match goes_on {
-            true => known.join(&text, words),
+        let level = heading_level(line, body);
+        let continues = previous.is_some_and(|previous| {
+            !line.starts_paragraph && level_unless_cells(previous, body) == level
+        });
+        let join = match continues {
+            true => vocabulary.join(&text, words),
             false => LineJoin::Break,
         };
         if join != LineJoin::Break {
@@ -365,12 +375,12 @@ pub fn to_text(lines: &[LayoutLine], body: f64, known: &WordList) -> String {
             } else if join == LineJoin::WithSpace {
                 text.push(' ');
             }
-        } else if goes_on && level > 0 {
+        } else if continues && level > 0 {
             text.push(' ');
         } else if !text.is_empty() {
-            text.push_str(if line.apart { "\n\n" } else { "\n" });
+            text.push_str(if line.starts_paragraph { "\n\n" } else { "\n" });
         }
-        if level > 0 && !goes_on {
+        if level > 0 && !continues {
             text.push_str(&"#".repeat(level));
             text.push(' ');
         } else if level == 0 && words.starts_with('#') && (text.is_empty() || text.ends_with('\n'))
@@ -379,18 +389,18 @@ pub fn to_text(lines: &[LayoutLine], body: f64, known: &WordList) -> String {
             text.push('\\');
         }
         text.push_str(words);
-        before = Some(line);
+        previous = Some(line);
     }
     // A soft hyphen drawn within a line is a regular hyphen.
     text.replace('\u{AD}', "-")
 }
 
-fn level_of(line: &LayoutLine, body: f64) -> usize {
-    level(line, body)
+fn level_unless_cells(line: &LayoutLine, body: f64) -> usize {
+    heading_level(line, body)
 }
 
 /// The level of a heading; 0 for running text.
-fn level(line: &LayoutLine, body: f64) -> usize {
+fn heading_level(line: &LayoutLine, body: f64) -> usize {
     let letters = line
         .text
         .chars()

@@ -5,7 +5,7 @@ use hayro_syntax::object::{Dict, Object, String as Bytes};
 use hayro_syntax::page::Resources;
 
 use super::canvas::{Glyph, PageCanvas};
-use super::operands::words;
+use super::operands::decode_text;
 use super::script::letters;
 
 /// Maximum depth of nested marked content.
@@ -38,7 +38,7 @@ impl MarkedContent {
             return;
         };
         if (first.y - last.y).abs() < 0.5 * first.size {
-            first.along.0 = last.x + last.along.0 - first.x;
+            first.advance.0 = last.x + last.advance.0 - first.x;
         }
         first.text = letters(&text);
         if first.text.is_empty() {
@@ -57,6 +57,6 @@ pub fn replacement(instruction: &Instruction<'_, '_>, resources: &Resources<'_>)
         _ => return None,
     };
     let text = dict.get::<Bytes<'_>>("ActualText")?;
-    let text = words(text.as_bytes());
+    let text = decode_text(text.as_bytes());
     (text.chars().count() <= 32).then_some(text)
 }

@@ -9,7 +9,7 @@ impl Matrix {
     pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
 
     /// A translation.
-    pub fn shift(x: f64, y: f64) -> Self {
+    pub fn translation(x: f64, y: f64) -> Self {
         Self([1.0, 0.0, 0.0, 1.0, x, y])
     }
 
@@ -27,19 +27,19 @@ impl Matrix {
     }
 
     /// Transforms a point.
-    pub fn point(self, x: f64, y: f64) -> (f64, f64) {
+    pub fn transform_point(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, e, f] = self.0;
         (a * x + c * y + e, b * x + d * y + f)
     }
 
     /// Transforms a direction.
-    pub fn direction(self, x: f64, y: f64) -> (f64, f64) {
+    pub fn transform_direction(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, _, _] = self.0;
         (a * x + c * y, b * x + d * y)
     }
 
     /// The factor by which an area grows.
-    pub fn area(self) -> f64 {
+    pub fn area_factor(self) -> f64 {
         let [a, b, c, d, _, _] = self.0;
         (a * d - b * c).abs()
     }
@@ -60,15 +60,19 @@ mod tests {
     fn the_order_of_maps_matters() {
         let double = Matrix([2.0, 0.0, 0.0, 2.0, 0.0, 0.0]);
         assert_eq!(
-            Matrix::shift(1.0, 2.0).then(double).point(0.0, 0.0),
+            Matrix::translation(1.0, 2.0)
+                .then(double)
+                .transform_point(0.0, 0.0),
             (2.0, 4.0)
         );
         assert_eq!(
-            double.then(Matrix::shift(1.0, 2.0)).point(1.0, 1.0),
+            double
+                .then(Matrix::translation(1.0, 2.0))
+                .transform_point(1.0, 1.0),
             (3.0, 4.0)
         );
-        assert_eq!(double.direction(1.0, 0.0), (2.0, 0.0));
-        assert_eq!(double.area(), 4.0);
+        assert_eq!(double.transform_direction(1.0, 0.0), (2.0, 0.0));
+        assert_eq!(double.area_factor(), 4.0);
         assert!(!Matrix([f64::NAN, 0.0, 0.0, 1.0, 0.0, 0.0]).is_sane());
     }
 }

@@ -53,32 +53,32 @@ pub fn symbol(code: u8) -> Option<char> {
 pub const NAME: &str = "PDF";
 
 /// Number of words below which a page covered by an image is a scan with a stamp or a page number.
-const FEW_WORDS: usize = 5;
+const MIN_WORDS: usize = 5;
 /// The reason for a gap when no character of a page has a text.
-const NAMELESS: &str = "its fonts do not map to characters, so its text cannot be read";
+const NO_CHARACTER_MAP: &str = "its fonts do not map to characters, so its text cannot be read";
 /// Minimum share of a page, 0 to 1, that the image of a scan covers.
-const SCAN: f64 = 0.4;
+const MIN_SCAN_SHARE: f64 = 0.4;
 
 /// Reads a PDF file and passes its pages to `out`.
 ///
 /// # Errors
 /// [`Unreadable::Locked`] when the file needs a password, [`Unreadable::Unsupported`] for unknown
-/// encryption, [`Unreadable::Broken`] when it cannot be parsed, [`Unreadable::Nameless`] when its fonts map
+/// encryption, [`Unreadable::Broken`] when it cannot be parsed, [`Unreadable::NoCharacterMap`] when its fonts map
 /// no characters.
 pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let pdf = open(input.bytes)?;
     let layers = Layers::read(&pdf);
-    let mut files = Attachments::of(&pdf);
+    let mut files = Attachments::from_pdf(&pdf);
     let mut fonts = Fonts::new();
     let mut writer = PdfPageWriter::new(outline::titles(&pdf));
     let mut omitted = PdfOmitted::default();
-    let mut nameless = false;
+    let mut lacks_character_map = false;
     let count = pdf.pages().len();
     for (index, page) in pdf.pages().iter().enumerate() {
         let number = index as u32 + 1;
         out.progress(index, count);
-        let canvas = interpret::run(page, &mut fonts, &layers, &mut files);
-        if canvas.cut {
+        let canvas = interpret::interpret_page(page, &mut fonts, &layers, &mut files);
+        if canvas.is_truncated {
             out.note(format!(
                 "page {number} is too crowded; only a part of it is read"
             ));
@@ -88,9 +88,9 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
             out.recognized(number);
             omitted.recognized.push(number);
         }
-        let (_, height) = page_frame::upright(page);
-        if let Some(reason) = Reason::of(&canvas) {
-            nameless |= reason.why == NAMELESS;
+        let (_, height) = page_frame::upright_size(page);
+        if let Some(reason) = GapReason::from_canvas(&canvas) {
+            lacks_character_map |= reason.why == NO_CHARACTER_MAP;
             out.gap(number, reason.why, reason.page_image);
         }
         if writer.push(number, lines(canvas), height, out).is_err() {
@@ -102,7 +102,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         // Full: the limit is reached; the text so far has been passed on.
         Err(OutputFull) => return Ok(()),
     };
-    if let Some(values) = xfa::values(&pdf) {
+    if let Some(values) = xfa::field_values(&pdf) {
         // Full: as above.
         let _: Result<(), OutputFull> = out.flow("form data", &values);
         out.note("the pages of an XFA form are not drawn; its data is read".to_owned());
@@ -115,8 +115,8 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     omitted.report(out);
     let has_words = out.words > 0;
     files.read(out);
-    if nameless && !has_words && out.words == 0 {
-        return Err(Unreadable::Nameless);
+    if lacks_character_map && !has_words && out.words == 0 {
+        return Err(Unreadable::NoCharacterMap);
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ impl PdfOmitted {
         if canvas.has_layers_off {
             self.layers.push(page);
         }
-        if canvas.hidden > 0 {
+        if canvas.hidden_count > 0 {
             self.hidden.push(page);
         }
     }
@@ -152,17 +152,17 @@ impl PdfOmitted {
             ),
         ] {
             if !pages.is_empty() {
-                out.note(format!("{what}{}", listed(pages)));
+                out.note(format!("{what}{}", list_pages(pages)));
             }
         }
     }
 }
 
 /// `page 3`, or `pages 3, 5 and 12 more`.
-fn listed(pages: &[u32]) -> String {
-    const SHOWN: usize = 8;
-    let shown: Vec<String> = pages.iter().take(SHOWN).map(u32::to_string).collect();
-    match (pages.len(), pages.len().saturating_sub(SHOWN)) {
+fn list_pages(pages: &[u32]) -> String {
+    const MAX_LISTED: usize = 8;
+    let shown: Vec<String> = pages.iter().take(MAX_LISTED).map(u32::to_string).collect();
+    match (pages.len(), pages.len().saturating_sub(MAX_LISTED)) {
         (1, _) => format!("page {}", shown[0]),
         (_, 0) => format!("pages {}", shown.join(", ")),
         (_, more) => format!("pages {} and {more} more", shown.join(", ")),
@@ -193,33 +193,33 @@ fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
         text,
         y: f64::NAN,
         size: 0.0,
-        apart: true,
+        starts_paragraph: true,
     }));
     all
 }
 
 /// Why a page has no text.
-struct Reason {
+struct GapReason {
     why: &'static str,
     page_image: bool,
 }
 
-impl Reason {
-    fn of(canvas: &PageCanvas<'_>) -> Option<Self> {
+impl GapReason {
+    fn from_canvas(canvas: &PageCanvas<'_>) -> Option<Self> {
         let shown = canvas
             .glyphs
             .iter()
             .filter(|glyph| !glyph.text.trim().is_empty())
             .count();
         let page_image = canvas
-            .largest
+            .largest_image
             .as_ref()
-            .is_some_and(|(share, stream)| *share >= SCAN && scan::is_shown(stream));
-        let why = if canvas.unnamed > shown {
-            NAMELESS
-        } else if shown < FEW_WORDS * 4 && canvas.covered >= SCAN {
+            .is_some_and(|(share, stream)| *share >= MIN_SCAN_SHARE && scan::is_decodable(stream));
+        let why = if canvas.unmapped > shown {
+            NO_CHARACTER_MAP
+        } else if shown < MIN_WORDS * 4 && canvas.image_share >= MIN_SCAN_SHARE {
             "a scanned picture without text"
-        } else if shown == 0 && canvas.covered > 0.0 {
+        } else if shown == 0 && canvas.image_share > 0.0 {
             "only pictures"
         } else if shown == 0 {
             "empty"

@@ -43,25 +43,25 @@ pub fn number(object: &Object<'_>) -> Option<f64> {
 }
 
 /// Six operands as a matrix.
-pub fn six(instruction: &Instruction<'_, '_>) -> Matrix {
+pub fn matrix_operands(instruction: &Instruction<'_, '_>) -> Matrix {
     Matrix(numbers(instruction))
 }
 
 /// The `Matrix` entry of a dictionary.
 pub fn matrix(dict: &Dict<'_>) -> Option<Matrix> {
-    list(dict, "Matrix")
+    number_list(dict, "Matrix")
         .map(Matrix)
         .filter(|matrix| matrix.is_sane())
 }
 
 /// A rectangle entry, with its lower left corner first.
 pub fn rectangle(dict: &Dict<'_>, key: &str) -> Option<[f64; 4]> {
-    let [x0, y0, x1, y1] = list(dict, key)?;
+    let [x0, y0, x1, y1] = number_list(dict, key)?;
     Some([x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)])
 }
 
 /// A list entry of `COUNT` numbers.
-pub fn list<const COUNT: usize>(dict: &Dict<'_>, key: &str) -> Option<[f64; COUNT]> {
+pub fn number_list<const COUNT: usize>(dict: &Dict<'_>, key: &str) -> Option<[f64; COUNT]> {
     let values: Vec<f64> = dict
         .get::<Array<'_>>(key)?
         .iter::<Number>()
@@ -72,7 +72,7 @@ pub fn list<const COUNT: usize>(dict: &Dict<'_>, key: &str) -> Option<[f64; COUN
 }
 
 /// Decodes a text string: UTF-16, UTF-8 with its byte order mark, or approximately Latin 1.
-pub fn words(bytes: &[u8]) -> String {
+pub fn decode_text(bytes: &[u8]) -> String {
     if let Some(rest) = bytes.strip_prefix(b"\xFE\xFF") {
         let units = rest
             .as_chunks::<2>()

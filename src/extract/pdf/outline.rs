@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use hayro_syntax::Pdf;
 use hayro_syntax::object::{Array, Dict, MaybeRef, Object, ObjectIdentifier, String as Bytes};
 
-use super::operands::words;
+use super::operands::decode_text;
 
 /// Maximum number of entries and named targets read.
 const MAX_ENTRIES: usize = 20_000;
@@ -30,7 +30,7 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
         .enumerate()
         .filter_map(|(index, page)| Some((page.raw().obj_id()?, index)))
         .collect();
-    let mut walk = Walk {
+    let mut walk = OutlineWalk {
         seen: HashSet::new(),
         targets: HashMap::new(),
         found: Vec::new(),
@@ -39,7 +39,7 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
         .get::<Dict<'_>>("Names")
         .and_then(|names| names.get::<Dict<'_>>("Dests"))
     {
-        walk.names(&names, 0);
+        walk.read_names(&names, 0);
     }
     if let Some(old) = root.get::<Dict<'_>>("Dests") {
         for (name, target) in old.entries().take(MAX_ENTRIES) {
@@ -52,7 +52,7 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
             }
         }
     }
-    walk.entries(&outline, 0);
+    walk.read_entries(&outline, 0);
     let mut starts: Vec<(usize, String)> = walk
         .found
         .into_iter()
@@ -70,19 +70,19 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
     titles
 }
 
-struct Walk {
+struct OutlineWalk {
     seen: HashSet<ObjectIdentifier>,
     /// Named targets and their pages.
     targets: HashMap<Vec<u8>, ObjectIdentifier>,
     found: Vec<(ObjectIdentifier, String)>,
 }
 
-impl Walk {
+impl OutlineWalk {
     fn is_new(&mut self, dict: &Dict<'_>) -> bool {
         self.seen.len() < MAX_ENTRIES && dict.obj_id().is_none_or(|id| self.seen.insert(id))
     }
 
-    fn names(&mut self, node: &Dict<'_>, depth: usize) {
+    fn read_names(&mut self, node: &Dict<'_>, depth: usize) {
         if depth > 16 || !self.is_new(node) {
             return;
         }
@@ -99,25 +99,25 @@ impl Walk {
                 }
             }
         }
-        for kid in node
+        for child in node
             .get::<Array<'_>>("Kids")
             .iter()
             .flat_map(|kids| kids.iter::<Dict<'_>>())
         {
-            self.names(&kid, depth + 1);
+            self.read_names(&child, depth + 1);
         }
     }
 
-    fn entries(&mut self, parent: &Dict<'_>, depth: usize) {
+    fn read_entries(&mut self, parent: &Dict<'_>, depth: usize) {
         let mut next = parent.get::<Dict<'_>>("First");
         while let Some(entry) = next {
             if !self.is_new(&entry) || self.found.len() >= MAX_ENTRIES {
                 return;
             }
             if let (Some(title), Some(page)) =
-                (entry.get::<Bytes<'_>>("Title"), self.target(&entry))
+                (entry.get::<Bytes<'_>>("Title"), self.target_page(&entry))
             {
-                let title = words(title.as_bytes());
+                let title = decode_text(title.as_bytes());
                 let title: String = title.split_whitespace().collect::<Vec<_>>().join(" ");
                 if !title.is_empty() {
                     self.found
@@ -125,13 +125,13 @@ impl Walk {
                 }
             }
             if depth + 1 < MAX_DEPTH {
-                self.entries(&entry, depth + 1);
+                self.read_entries(&entry, depth + 1);
             }
             next = entry.get::<Dict<'_>>("Next");
         }
     }
 
-    fn target(&self, entry: &Dict<'_>) -> Option<ObjectIdentifier> {
+    fn target_page(&self, entry: &Dict<'_>) -> Option<ObjectIdentifier> {
         let target = entry
             .get::<Object<'_>>("Dest")
             .or_else(|| entry.get::<Dict<'_>>("A")?.get::<Object<'_>>("D"))?;

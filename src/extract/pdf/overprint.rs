@@ -7,19 +7,21 @@ use super::canvas::Glyph;
 
 /// Maximum distance along the line, in multiples of the font size, between two drawings of one character: less
 /// than the width of any letter.
-const ALONG: f64 = 0.12;
+const MAX_ALONG: f64 = 0.12;
 /// Maximum distance across the line, in multiples of the font size.
-const ACROSS: f64 = 0.15;
+const MAX_ACROSS: f64 = 0.15;
 /// Size of a grid cell, in points.
-const CELL: f64 = 4.0;
+const CELL_POINTS: f64 = 4.0;
 
 /// The glyphs without duplicates, in drawing order.
-pub fn once(glyphs: Vec<Glyph>) -> Vec<Glyph> {
+pub fn remove_duplicates(glyphs: Vec<Glyph>) -> Vec<Glyph> {
     let mut grid: HashMap<(i32, i32), Vec<usize>> = HashMap::new();
-    let mut kept: Vec<Glyph> = Vec::with_capacity(glyphs.len());
+    let mut unique: Vec<Glyph> = Vec::with_capacity(glyphs.len());
     for glyph in glyphs {
         let (column, row) = cell(&glyph);
-        let reach = (ACROSS * glyph.size / CELL).ceil().clamp(1.0, 8.0) as i32;
+        let reach = (MAX_ACROSS * glyph.size / CELL_POINTS)
+            .ceil()
+            .clamp(1.0, 8.0) as i32;
         let is_repeated = !glyph.text.trim().is_empty()
             && (-reach..=reach).any(|x| {
                 (-reach..=reach).any(|y| {
@@ -28,35 +30,35 @@ pub fn once(glyphs: Vec<Glyph>) -> Vec<Glyph> {
                         near.iter()
                             .rev()
                             .take(64)
-                            .any(|&at| repeats(&kept[at], &glyph))
+                            .any(|&at| is_duplicate(&unique[at], &glyph))
                     })
                 })
             });
         if !is_repeated {
-            grid.entry((column, row)).or_default().push(kept.len());
-            kept.push(glyph);
+            grid.entry((column, row)).or_default().push(unique.len());
+            unique.push(glyph);
         }
     }
-    kept
+    unique
 }
 
 fn cell(glyph: &Glyph) -> (i32, i32) {
     // Positions are known to be near the page.
     (
-        (glyph.x / CELL).floor() as i32,
-        (glyph.y / CELL).floor() as i32,
+        (glyph.x / CELL_POINTS).floor() as i32,
+        (glyph.y / CELL_POINTS).floor() as i32,
     )
 }
 
-fn repeats(first: &Glyph, second: &Glyph) -> bool {
+fn is_duplicate(first: &Glyph, second: &Glyph) -> bool {
     let size = first.size.min(second.size);
     let (x, y) = (second.x - first.x, second.y - first.y);
-    let length = first.along.0.hypot(first.along.1).max(0.01);
-    let along = (x * first.along.0 + y * first.along.1).abs() / length;
-    let across = (x * first.along.1 - y * first.along.0).abs() / length;
+    let length = first.advance.0.hypot(first.advance.1).max(0.01);
+    let along = (x * first.advance.0 + y * first.advance.1).abs() / length;
+    let across = (x * first.advance.1 - y * first.advance.0).abs() / length;
     first.text == second.text
-        && along < ALONG * size
-        && across < ACROSS * size
+        && along < MAX_ALONG * size
+        && across < MAX_ACROSS * size
         && first.size < 1.1 * second.size
         && second.size < 1.1 * first.size
 }
@@ -70,7 +72,7 @@ mod tests {
             text: character.to_string(),
             x: x + 5.0 * at as f64,
             y,
-            along: (5.0, 0.0),
+            advance: (5.0, 0.0),
             size: 10.0,
             is_raised: false,
         };
@@ -83,7 +85,10 @@ mod tests {
         all.extend(drawn("all", 50.4, 700.0));
         all.extend(drawn("all", 50.8, 699.4));
         all.extend(drawn("all", 50.0, 688.0));
-        let text: String = once(all).into_iter().map(|glyph| glyph.text).collect();
+        let text: String = remove_duplicates(all)
+            .into_iter()
+            .map(|glyph| glyph.text)
+            .collect();
         assert_eq!(text, "allall");
     }
 }

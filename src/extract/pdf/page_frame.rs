@@ -6,7 +6,7 @@ use hayro_syntax::page::{Page, Rotation};
 use super::matrix::Matrix;
 
 /// The transformation from the page's coordinates to those of the upright page.
-pub fn base(page: &Page<'_>) -> Matrix {
+pub fn upright_transform(page: &Page<'_>) -> Matrix {
     let area = page.media_box();
     let (width, height) = (area.width(), area.height());
     let turn = match page.rotation() {
@@ -15,11 +15,11 @@ pub fn base(page: &Page<'_>) -> Matrix {
         Rotation::Flipped => Matrix([-1.0, 0.0, 0.0, -1.0, width, height]),
         Rotation::FlippedHorizontal => Matrix([0.0, 1.0, -1.0, 0.0, height, 0.0]),
     };
-    Matrix::shift(-area.x0, -area.y0).then(turn)
+    Matrix::translation(-area.x0, -area.y0).then(turn)
 }
 
 /// Width and height in points, with the page's rotation applied.
-pub fn upright(page: &Page<'_>) -> (f64, f64) {
+pub fn upright_size(page: &Page<'_>) -> (f64, f64) {
     let area = page.media_box();
     match page.rotation() {
         Rotation::None | Rotation::Flipped => (area.width(), area.height()),

@@ -6,19 +6,19 @@ use std::collections::HashMap;
 use hayro_syntax::object::{Dict, Stream};
 
 use super::bytes::{u16_at, u32_at};
-use super::encoding::{Base, named};
+use super::encoding::{Base, text_of_glyph};
 
 /// The text of each code, by the encoding in the font's program.
 pub fn encoding(descriptor: &Dict<'_>) -> Option<Vec<Option<String>>> {
     if let Some(stream) = descriptor.get::<Stream<'_>>("FontFile") {
-        return type1(&stream.decoded_data().ok()?);
+        return parse_type1_encoding(&stream.decoded_data().ok()?);
     }
     let stream = descriptor.get::<Stream<'_>>("FontFile3")?;
     super::cff::encoding(&stream.decoded_data().ok()?)
 }
 
 /// Parses `/Encoding … dup 65 /A put … readonly def` in the clear part of a Type 1 program.
-fn type1(bytes: &[u8]) -> Option<Vec<Option<String>>> {
+fn parse_type1_encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
     let clear = &bytes[..find(bytes, b"eexec").unwrap_or(bytes.len())];
     let clear = &clear[find(clear, b"/Encoding")? + 9..];
     let text: String = clear
@@ -45,7 +45,7 @@ fn type1(bytes: &[u8]) -> Option<Vec<Option<String>>> {
                 if let (Some(code), Some(name)) = (code, name)
                     && let Some(slot) = texts.get_mut(code)
                 {
-                    *slot = named(name.as_bytes()).map(|text| text.into_owned());
+                    *slot = text_of_glyph(name.as_bytes()).map(|text| text.into_owned());
                     found = true;
                 }
             }
@@ -86,8 +86,8 @@ fn unicode_table(font: &[u8]) -> Option<HashMap<u32, char>> {
             continue;
         }
         match u16_at(font, start)? {
-            4 => segments(font, start, &mut found),
-            12 => groups(font, start, &mut found),
+            4 => read_format_4(font, start, &mut found),
+            12 => read_format_12(font, start, &mut found),
             _ => None,
         };
     }
@@ -95,13 +95,13 @@ fn unicode_table(font: &[u8]) -> Option<HashMap<u32, char>> {
 }
 
 /// Format 4: ranges of characters with an offset to their glyphs, or a list of glyphs.
-fn segments(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
-    let double = usize::from(u16_at(font, start + 6)?) & !1;
-    for index in (0..double).step_by(2) {
+fn read_format_4(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
+    let double_count = usize::from(u16_at(font, start + 6)?) & !1;
+    for index in (0..double_count).step_by(2) {
         let end = u16_at(font, start + 14 + index)?;
-        let first = u16_at(font, start + 16 + double + index)?;
-        let delta = u16_at(font, start + 16 + 2 * double + index)?;
-        let at = start + 16 + 3 * double + index;
+        let first = u16_at(font, start + 16 + double_count + index)?;
+        let delta = u16_at(font, start + 16 + 2 * double_count + index)?;
+        let at = start + 16 + 3 * double_count + index;
         let offset = usize::from(u16_at(font, at)?);
         for code in first..=end.min(0xFFFE) {
             let glyph = match offset {
@@ -111,14 +111,14 @@ fn segments(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option
                     _ => continue,
                 },
             };
-            note(found, u32::from(glyph), u32::from(code));
+            record_character(found, u32::from(glyph), u32::from(code));
         }
     }
     Some(())
 }
 
 /// Format 12: ranges of characters with consecutive glyphs.
-fn groups(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
+fn read_format_12(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
     let count = u32_at(font, start + 12)?.min(10_000) as usize;
     for index in 0..count {
         let at = start + 16 + 12 * index;
@@ -128,14 +128,14 @@ fn groups(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<(
             u32_at(font, at + 8)?,
         );
         for code in first..=last.min(first.saturating_add(65_535)) {
-            note(found, glyph.wrapping_add(code - first), code);
+            record_character(found, glyph.wrapping_add(code - first), code);
         }
     }
     Some(())
 }
 
 /// Records the first character of a glyph: the plain character comes before its variants.
-fn note(found: &mut HashMap<u32, char>, glyph: u32, code: u32) {
+fn record_character(found: &mut HashMap<u32, char>, glyph: u32, code: u32) {
     if glyph != 0
         && found.len() < 65_536
         && let Some(character) = char::from_u32(code)
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_encoding_of_a_type_1_font_is_read() {
-        let texts = type1(
+        let texts = parse_type1_encoding(
             b"%!PS-AdobeFont-1.0\n/Encoding 256 array 0 1 255 {1 index exch /.notdef put} for\n\
               dup 11 /ff put\ndup 65 /Alpha put\ndup 300 /B put readonly def\ncurrentfile eexec dup 66 /B put",
         )
@@ -159,9 +159,10 @@ mod tests {
         assert_eq!(texts[11].as_deref(), Some("ff"));
         assert_eq!(texts[65].as_deref(), Some("Α"));
         assert_eq!(texts[66], None);
-        let standard = type1(b"/Encoding StandardEncoding def").expect("an encoding");
+        let standard =
+            parse_type1_encoding(b"/Encoding StandardEncoding def").expect("an encoding");
         assert_eq!(standard[39].as_deref(), Some("’"));
-        assert_eq!(type1(b"no encoding"), None);
+        assert_eq!(parse_type1_encoding(b"no encoding"), None);
     }
 
     #[test]

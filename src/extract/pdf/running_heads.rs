@@ -6,29 +6,29 @@ use std::collections::{HashSet, VecDeque};
 use super::layout::LayoutLine;
 
 /// Number of pages before and after a page with which it is compared.
-const AROUND: usize = 4;
+const NEIGHBOR_PAGES: usize = 4;
 /// Number of these that must contain the line too: every second page, because left and right pages differ.
 const MIN_REPEATS: usize = 3;
 /// Share of the page's height, 0 to 1, that counts as its top or bottom.
-const MARGIN: f64 = 0.13;
+const MARGIN_SHARE: f64 = 0.13;
 /// Number of lines examined at each end of a page.
-const LINES: usize = 3;
+const EDGE_LINES: usize = 3;
 /// Maximum number of remembered kinds of lines.
 const MAX_KINDS: usize = 10_000;
 
-struct HeldLine {
+struct HeldPage {
     number: u32,
     lines: Vec<LayoutLine>,
     /// Lines that may repeat, with their index and normalized form.
     edges: Vec<(usize, String)>,
-    given: bool,
+    is_returned: bool,
 }
 
 /// The neighbors of the page that is written next.
 pub struct Window {
-    pages: VecDeque<HeldLine>,
+    pages: VecDeque<HeldPage>,
     seen: HashSet<String>,
-    left_out: usize,
+    removed_lines: usize,
 }
 
 impl Window {
@@ -37,13 +37,13 @@ impl Window {
         Self {
             pages: VecDeque::new(),
             seen: HashSet::new(),
-            left_out: 0,
+            removed_lines: 0,
         }
     }
 
     /// Number of lines removed so far.
-    pub fn left_out(&self) -> usize {
-        self.left_out
+    pub fn removed_lines(&self) -> usize {
+        self.removed_lines
     }
 
     /// Adds a page and returns those whose neighbors are now all known.
@@ -53,18 +53,18 @@ impl Window {
         lines: Vec<LayoutLine>,
         height: f64,
     ) -> Vec<(u32, Vec<LayoutLine>)> {
-        let edges = edges(&lines, height);
-        self.pages.push_back(HeldLine {
+        let edges = edge_lines(&lines, height);
+        self.pages.push_back(HeldPage {
             number,
             lines,
             edges,
-            given: false,
+            is_returned: false,
         });
-        let Some(next) = self.pages.len().checked_sub(AROUND + 1) else {
+        let Some(next) = self.pages.len().checked_sub(NEIGHBOR_PAGES + 1) else {
             return Vec::new();
         };
         let ready = self.take_through(next);
-        if self.pages.len() > 2 * AROUND {
+        if self.pages.len() > 2 * NEIGHBOR_PAGES {
             self.pages.pop_front();
         }
         ready
@@ -82,14 +82,14 @@ impl Window {
     fn take_through(&mut self, last: usize) -> Vec<(u32, Vec<LayoutLine>)> {
         let mut ready = Vec::new();
         for index in 0..=last {
-            if !self.pages[index].given {
-                ready.push(self.cleared(index));
+            if !self.pages[index].is_returned {
+                ready.push(self.remove_repeated(index));
             }
         }
         ready
     }
 
-    fn cleared(&mut self, index: usize) -> (u32, Vec<LayoutLine>) {
+    fn remove_repeated(&mut self, index: usize) -> (u32, Vec<LayoutLine>) {
         let page = &self.pages[index];
         let mut drop = HashSet::new();
         for (at, kind) in &page.edges {
@@ -111,9 +111,9 @@ impl Window {
         if drop.len() == page.lines.len() {
             drop.clear();
         }
-        self.left_out += drop.len();
+        self.removed_lines += drop.len();
         let page = &mut self.pages[index];
-        page.given = true;
+        page.is_returned = true;
         let mut lines = std::mem::take(&mut page.lines);
         let mut at = 0;
         lines.retain(|_| {
@@ -126,29 +126,29 @@ impl Window {
 
 /// The outermost lines with their normalized form: the line's words, with numbers replaced because they may count
 /// up.
-fn edges(lines: &[LayoutLine], height: f64) -> Vec<(usize, String)> {
+fn edge_lines(lines: &[LayoutLine], height: f64) -> Vec<(usize, String)> {
     let mut order: Vec<usize> = (0..lines.len())
         .filter(|&at| lines[at].y.is_finite())
         .collect();
     order.sort_by(|&a, &b| lines[b].y.total_cmp(&lines[a].y));
     let top = order
         .iter()
-        .take(LINES)
-        .filter(|&&at| lines[at].y > (1.0 - MARGIN) * height);
+        .take(EDGE_LINES)
+        .filter(|&&at| lines[at].y > (1.0 - MARGIN_SHARE) * height);
     let foot = order
         .iter()
         .rev()
-        .take(LINES)
-        .filter(|&&at| lines[at].y < MARGIN * height);
+        .take(EDGE_LINES)
+        .filter(|&&at| lines[at].y < MARGIN_SHARE * height);
     let mut edges: Vec<(usize, String)> = top
-        .map(|&at| (at, kind('t', &lines[at].text)))
-        .chain(foot.map(|&at| (at, kind('f', &lines[at].text))))
+        .map(|&at| (at, normalize('t', &lines[at].text)))
+        .chain(foot.map(|&at| (at, normalize('f', &lines[at].text))))
         .collect();
     edges.dedup_by_key(|edge| edge.0);
     edges
 }
 
-fn kind(end: char, text: &str) -> String {
+fn normalize(end: char, text: &str) -> String {
     let mut kind = String::new();
     for character in text.chars().take(200) {
         if character.is_ascii_digit() {
@@ -180,7 +180,7 @@ mod tests {
             text: text.to_owned(),
             y,
             size: 10.0,
-            apart: true,
+            starts_paragraph: true,
         }
     }
 
@@ -200,7 +200,7 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join("/")
         };
-        (all.iter().map(text).collect(), window.left_out())
+        (all.iter().map(text).collect(), window.removed_lines())
     }
 
     #[test]
@@ -218,11 +218,11 @@ mod tests {
                 line(&format!("- {number} -"), 20.0),
             ]
         };
-        let (pages, left_out) = run((1..=12).map(page).collect());
+        let (pages, removed_lines) = run((1..=12).map(page).collect());
         assert_eq!(pages[0], "Annual report/text b");
         assert_eq!(pages[1], "text c");
         assert_eq!(pages[11], "text m");
-        assert_eq!(left_out, 23);
+        assert_eq!(removed_lines, 23);
     }
 
     #[test]

@@ -31,23 +31,24 @@ pub fn page_image(bytes: &[u8], page: u32) -> Option<ScannedImage> {
     let pdf = super::open(bytes).ok()?;
     let page = pdf.pages().get(page.checked_sub(1)? as usize)?;
     let (layers, mut files) = (Layers::read(&pdf), Attachments::default());
-    let (_, stream) = interpret::run(page, &mut Fonts::new(), &layers, &mut files).largest?;
+    let (_, stream) =
+        interpret::interpret_page(page, &mut Fonts::new(), &layers, &mut files).largest_image?;
     let image = ScanImage::read(&stream)?;
     match stream.filters().last() {
-        Some(Filter::DctDecode) => photograph(&stream, &image),
-        Some(Filter::CcittFaxDecode) => fax(&stream, &image),
+        Some(Filter::DctDecode) => jpeg_image(&stream, &image),
+        Some(Filter::CcittFaxDecode) => decode_fax(&stream, &image),
         Some(Filter::Jbig2Decode | Filter::JpxDecode) => None,
         _ => {
             let bytes = stream.decoded_data().ok()?;
-            image.png(&bytes)
+            image.to_png(&bytes)
         }
     }
 }
 
 /// Whether `picture` can return this image: JBIG2 and JPEG 2000 are not decoded.
-pub fn is_shown(stream: &Stream<'_>) -> bool {
+pub fn is_decodable(stream: &Stream<'_>) -> bool {
     ScanImage::read(stream).is_some_and(|image| match stream.filters().last() {
-        Some(Filter::DctDecode) => passes(stream, &image),
+        Some(Filter::DctDecode) => is_plain_jpeg(stream, &image),
         Some(Filter::CcittFaxDecode) => stream.filters().len() == 1,
         Some(Filter::Jbig2Decode | Filter::JpxDecode) => false,
         _ => true,
@@ -55,14 +56,14 @@ pub fn is_shown(stream: &Stream<'_>) -> bool {
 }
 
 /// Returns a JPEG unchanged, except for CMYK ones, which would be shown in the wrong colors.
-fn photograph(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
-    passes(stream, image).then(|| ScannedImage {
+fn jpeg_image(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
+    is_plain_jpeg(stream, image).then(|| ScannedImage {
         media_type: "image/jpeg",
         bytes: stream.raw_data().into_owned(),
     })
 }
 
-fn passes(stream: &Stream<'_>, image: &ScanImage) -> bool {
+fn is_plain_jpeg(stream: &Stream<'_>, image: &ScanImage) -> bool {
     let bytes = stream.raw_data();
     stream.filters().len() == 1
         && bytes.starts_with(b"\xFF\xD8")
@@ -102,14 +103,15 @@ impl ScanImage {
         } else {
             dict.get::<u32>("BitsPerComponent").unwrap_or(8)
         };
-        let sane = width > 0 && height > 0 && u64::from(width) * u64::from(height) <= MAX_PIXELS;
+        let is_valid_size =
+            width > 0 && height > 0 && u64::from(width) * u64::from(height) <= MAX_PIXELS;
         let colors = match dict.get::<Object<'_>>("ColorSpace") {
             Some(space) if !mask => colors(space, 0)?,
             _ => Colors::Gray,
         };
         let decode = dict.get::<Array<'_>>("Decode");
         let first = decode.and_then(|array| array.iter::<Number>().next());
-        (sane && matches!(bits, 1 | 2 | 4 | 8)).then(|| Self {
+        (is_valid_size && matches!(bits, 1 | 2 | 4 | 8)).then(|| Self {
             width,
             height,
             bits,
@@ -118,7 +120,7 @@ impl ScanImage {
         })
     }
 
-    fn parts(&self) -> usize {
+    fn component_count(&self) -> usize {
         match self.colors {
             Colors::Gray | Colors::Palette(_) => 1,
             Colors::Rgb => 3,
@@ -127,8 +129,9 @@ impl ScanImage {
     }
 
     /// Encodes a PNG row by row; for an image that is too large, only every `step`th row and column.
-    fn png(&self, samples: &[u8]) -> Option<ScannedImage> {
-        let stride = (self.width as usize * self.parts() * self.bits as usize).div_ceil(8);
+    fn to_png(&self, samples: &[u8]) -> Option<ScannedImage> {
+        let stride =
+            (self.width as usize * self.component_count() * self.bits as usize).div_ceil(8);
         // The missing part of a truncated image is white, as a scanner would leave it.
         let rows = (samples.len() / stride).min(self.height as usize);
         if rows == 0 {
@@ -140,7 +143,7 @@ impl ScanImage {
             .div_ceil(MAX_PICTURE_SIDE)
             .max(1) as usize;
         while step < 64 {
-            let bytes = self.written(samples, rows, stride, step)?;
+            let bytes = self.encode_png(samples, rows, stride, step)?;
             if bytes.len() <= MAX_PICTURE_BYTES {
                 return Some(ScannedImage {
                     media_type: "image/png",
@@ -152,7 +155,13 @@ impl ScanImage {
         None
     }
 
-    fn written(&self, samples: &[u8], rows: usize, stride: usize, step: usize) -> Option<Vec<u8>> {
+    fn encode_png(
+        &self,
+        samples: &[u8],
+        rows: usize,
+        stride: usize,
+        step: usize,
+    ) -> Option<Vec<u8>> {
         let gray = matches!(self.colors, Colors::Gray);
         let width = (self.width as usize).div_ceil(step);
         let height = rows.div_ceil(step);
@@ -164,9 +173,9 @@ impl ScanImage {
             line.push(0);
             for column in (0..self.width as usize).step_by(step) {
                 if gray {
-                    line.push(self.part(row, column, step));
+                    line.push(self.darkest(row, column, step));
                 } else {
-                    line.extend(self.color(row, column));
+                    line.extend(self.rgb(row, column));
                 }
             }
             packed.write_all(&line).ok()?;
@@ -178,35 +187,35 @@ impl ScanImage {
         head.extend((height as u32).to_be_bytes());
         head.extend([8, if gray { 0 } else { 2 }, 0, 0, 0]);
         for (name, body) in [(b"IHDR", &head), (b"IDAT", &packed), (b"IEND", &Vec::new())] {
-            chunk(&mut file, name, body);
+            write_png_chunk(&mut file, name, body);
         }
         Some(file)
     }
 
     /// The brightness of a gray pixel: the darkest of the columns skipped in its row, because thin lines would
     /// vanish otherwise.
-    fn part(&self, row: &[u8], column: usize, step: usize) -> u8 {
+    fn darkest(&self, row: &[u8], column: usize, step: usize) -> u8 {
         (column..(column + step).min(self.width as usize))
-            .map(|column| self.light(sample(row, column, self.bits)))
+            .map(|column| self.brightness(sample(row, column, self.bits)))
             .min()
             .unwrap_or(255)
     }
 
-    fn light(&self, value: u8) -> u8 {
-        let most = (1u16 << self.bits) - 1;
-        let light = (u16::from(value) * 255 / most) as u8;
+    fn brightness(&self, value: u8) -> u8 {
+        let max_value = (1u16 << self.bits) - 1;
+        let light = (u16::from(value) * 255 / max_value) as u8;
         if self.inverted { 255 - light } else { light }
     }
 
-    fn color(&self, row: &[u8], column: usize) -> [u8; 3] {
-        let part = |index: usize| sample(row, column * self.parts() + index, self.bits);
+    fn rgb(&self, row: &[u8], column: usize) -> [u8; 3] {
+        let part = |index: usize| sample(row, column * self.component_count() + index, self.bits);
         match &self.colors {
-            Colors::Gray => [self.light(part(0)); 3],
-            Colors::Rgb => [0, 1, 2].map(|index| self.light(part(index))),
+            Colors::Gray => [self.brightness(part(0)); 3],
+            Colors::Rgb => [0, 1, 2].map(|index| self.brightness(part(index))),
             Colors::Print => {
-                let black = 255 - u16::from(self.light(part(3)));
+                let black = 255 - u16::from(self.brightness(part(3)));
                 [0, 1, 2].map(|index| {
-                    let color = 255 - u16::from(self.light(part(index)));
+                    let color = 255 - u16::from(self.brightness(part(index)));
                     (color * black / 255) as u8
                 })
             }
@@ -270,7 +279,7 @@ fn colors(space: Object<'_>, depth: usize) -> Option<Colors> {
 }
 
 /// Decodes a black-and-white page in fax compression.
-fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
+fn decode_fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
     if stream.filters().len() != 1 {
         return None;
     }
@@ -283,14 +292,14 @@ fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
                 .next()
         })
         .unwrap_or_default();
-    let flag = |key: &str, usual: bool| settings.get::<bool>(key).unwrap_or(usual);
+    let flag = |key: &str, default: bool| settings.get::<bool>(key).unwrap_or(default);
     let columns = settings.get::<u32>("Columns").unwrap_or(1_728);
     if u64::from(columns) * u64::from(image.height) > MAX_PIXELS {
         return None;
     }
     let mut rows = Rows {
         columns,
-        most: image.height as usize,
+        max_rows: image.height as usize,
         black: if flag("BlackIs1", false) { 0xFF } else { 0 },
         bytes: Vec::new(),
         count: 0,
@@ -317,13 +326,13 @@ fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
         colors: Colors::Gray,
         inverted: image.inverted,
     };
-    packed.png(&rows.bytes)
+    packed.to_png(&rows.bytes)
 }
 
 /// Collects rows of eight pixels per byte.
 struct Rows {
     columns: u32,
-    most: usize,
+    max_rows: usize,
     /// The byte for eight black pixels.
     black: u8,
     bytes: Vec<u8>,
@@ -332,7 +341,7 @@ struct Rows {
 
 impl hayro_ccitt::Decoder for Rows {
     fn push_row(&mut self, changes: &[u32]) {
-        if self.count >= self.most {
+        if self.count >= self.max_rows {
             return;
         }
         self.count += 1;
@@ -353,7 +362,7 @@ impl hayro_ccitt::Decoder for Rows {
     }
 }
 
-fn chunk(file: &mut Vec<u8>, name: &[u8; 4], body: &[u8]) {
+fn write_png_chunk(file: &mut Vec<u8>, name: &[u8; 4], body: &[u8]) {
     file.extend((body.len() as u32).to_be_bytes());
     file.extend(name);
     file.extend(body);
@@ -384,28 +393,28 @@ mod tests {
         assert_eq!(sample(&row, 1, 2), 0b01);
         assert_eq!(sample(&row, 0, 4), 0b1001);
         let gray = image(1, Colors::Gray);
-        assert_eq!((gray.light(0), gray.light(1)), (0, 255));
-        assert_eq!(gray.part(&row, 0, 1), 255);
+        assert_eq!((gray.brightness(0), gray.brightness(1)), (0, 255));
+        assert_eq!(gray.darkest(&row, 0, 1), 255);
         assert_eq!(
-            gray.part(&row, 0, 2),
+            gray.darkest(&row, 0, 2),
             0,
             "the darkest of those that are left out"
         );
         let print = image(8, Colors::Print);
-        assert_eq!(print.color(&[0, 0, 0, 0], 0), [255; 3]);
-        assert_eq!(print.color(&[0, 0, 0, 255], 0), [0; 3]);
+        assert_eq!(print.rgb(&[0, 0, 0, 0], 0), [255; 3]);
+        assert_eq!(print.rgb(&[0, 0, 0, 255], 0), [0; 3]);
         let palette = image(2, Colors::Palette(vec![1, 2, 3, 4, 5, 6]));
-        assert_eq!(palette.color(&[0b0100_1100], 0), [4, 5, 6]);
-        assert_eq!(palette.color(&[0b0100_1100], 2), [255; 3]);
+        assert_eq!(palette.rgb(&[0b0100_1100], 0), [4, 5, 6]);
+        assert_eq!(palette.rgb(&[0b0100_1100], 2), [255; 3]);
     }
 
     #[test]
     fn a_png_states_its_size() {
         let png = image(8, Colors::Gray)
-            .png(&[0, 64, 128, 255, 1, 2, 3, 4])
+            .to_png(&[0, 64, 128, 255, 1, 2, 3, 4])
             .expect("a picture");
         let seen = crate::extract::picture::parse_header(&png.bytes).expect("a picture");
         assert_eq!((seen.width, seen.height), (4, 2));
-        assert_eq!(image(8, Colors::Gray).png(&[0, 1]), None);
+        assert_eq!(image(8, Colors::Gray).to_png(&[0, 1]), None);
     }
 }

@@ -66,63 +66,64 @@ pub fn letters(text: &str) -> String {
             _ => plain.push(character),
         }
     }
-    if plain.chars().any(is_leftward) && plain.chars().nth(1).is_some() {
+    if plain.chars().any(is_right_to_left) && plain.chars().nth(1).is_some() {
         return plain.chars().rev().collect();
     }
     plain
 }
 
 /// Reorders a line from visual order to reading order.
-pub fn logical(line: String) -> String {
+pub fn to_reading_order(line: String) -> String {
     let leftward = line
         .chars()
-        .filter(|&character| is_leftward(character))
+        .filter(|&character| is_right_to_left(character))
         .count();
     if leftward == 0 {
         return line;
     }
     let rightward = line
         .chars()
-        .filter(|&character| character.is_alphabetic() && !is_leftward(character))
+        .filter(|&character| character.is_alphabetic() && !is_right_to_left(character))
         .count();
     let mut characters: Vec<char> = line.chars().collect();
     if leftward >= rightward {
         characters.reverse();
-        mirror(&mut characters);
-        turn(&mut characters, |character| {
-            character.is_alphanumeric() && !is_leftward(character)
+        mirror_brackets(&mut characters);
+        reverse_runs(&mut characters, |character| {
+            character.is_alphanumeric() && !is_right_to_left(character)
         });
     } else {
-        turn(&mut characters, is_leftward);
+        reverse_runs(&mut characters, is_right_to_left);
     }
     characters.into_iter().collect()
 }
 
-/// Reverses every run of characters that satisfy `of`, including the characters between two of them.
-fn turn(characters: &mut [char], of: impl Fn(char) -> bool) {
+/// Reverses every run of characters that satisfy `matches`, including the characters between two of them.
+fn reverse_runs(characters: &mut [char], matches: impl Fn(char) -> bool) {
     let mut at = 0;
     while at < characters.len() {
-        if !of(characters[at]) {
+        if !matches(characters[at]) {
             at += 1;
             continue;
         }
         let mut end = at + 1;
         for (index, &character) in characters.iter().enumerate().skip(at) {
-            if of(character) {
+            if matches(character) {
                 end = index + 1;
-            } else if is_leftward(character) || character.is_alphanumeric() || character == '|' {
+            } else if is_right_to_left(character) || character.is_alphanumeric() || character == '|'
+            {
                 break;
             }
         }
         characters[at..end].reverse();
-        mirror(&mut characters[at..end]);
+        mirror_brackets(&mut characters[at..end]);
         at = end;
     }
 }
 
 /// Mirrors brackets in reversed text when they close before they open: a font may name them by their shape or by
 /// their meaning.
-fn mirror(characters: &mut [char]) {
+fn mirror_brackets(characters: &mut [char]) {
     const PAIRS: [(char, char); 5] = [('(', ')'), ('[', ']'), ('{', '}'), ('«', '»'), ('<', '>')];
     let first = characters
         .iter()
@@ -142,7 +143,7 @@ fn mirror(characters: &mut [char]) {
 }
 
 /// Whether a character is written from right to left.
-pub fn is_leftward(character: char) -> bool {
+pub fn is_right_to_left(character: char) -> bool {
     matches!(character, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}')
         // Digits are not, in any script.
         && !matches!(character, '\u{660}'..='\u{669}' | '\u{6F0}'..='\u{6F9}')
@@ -177,7 +178,7 @@ mod tests {
             (")םלוע( םולש", "שלום (עולם)"),
             ("see (םולש) here, words", "see (שלום) here, words"),
         ] {
-            assert_eq!(logical(stands.to_owned()), reads);
+            assert_eq!(to_reading_order(stands.to_owned()), reads);
         }
     }
 }

@@ -10,22 +10,22 @@ const RAISED: [char; 2] = ['\u{E000}', '\u{E001}'];
 const LOWERED: [char; 2] = ['\u{E002}', '\u{E003}'];
 /// The size of raised characters relative to their line: smaller ones belong to a drawing; larger ones are not
 /// raised but part of a heading or a large initial.
-const RATIO: std::ops::RangeInclusive<f64> = 0.4..=0.86;
+const SIZE_RATIO: std::ops::RangeInclusive<f64> = 0.4..=0.86;
 /// Height of a raised baseline above the line, in multiples of the line's size.
-const ABOVE: std::ops::Range<f64> = 0.14..0.8;
+const RAISED_HEIGHT: std::ops::Range<f64> = 0.14..0.8;
 /// Depth of a lowered baseline below the line, in multiples of the line's size.
-const BELOW: std::ops::Range<f64> = 0.07..0.5;
+const LOWERED_DEPTH: std::ops::Range<f64> = 0.07..0.5;
 
 /// The position of characters relative to the line they belong to. With `is_raised`, the file itself raises or
 /// lowers them; their size is then ignored.
-pub fn of(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool) -> Option<Script> {
-    if !is_raised && !RATIO.contains(&(size / line_size.max(0.01))) {
+pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool) -> Option<Script> {
+    if !is_raised && !SIZE_RATIO.contains(&(size / line_size.max(0.01))) {
         return None;
     }
     let height = (y - line_y) / line_size.max(0.01);
-    if ABOVE.contains(&height) {
+    if RAISED_HEIGHT.contains(&height) {
         Some(Script::Raised)
-    } else if BELOW.contains(&-height) {
+    } else if LOWERED_DEPTH.contains(&-height) {
         Some(Script::Lowered)
     } else {
         None
@@ -33,12 +33,12 @@ pub fn of(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool) -> Op
 }
 
 /// The text, enclosed as raised or lowered.
-pub fn marked(text: &str, script: Script) -> String {
+pub fn enclose(text: &str, script: Script) -> String {
     let [open, close] = match script {
         Script::Raised => RAISED,
         Script::Lowered => LOWERED,
     };
-    format!("{open}{}{close}", plain(text))
+    format!("{open}{}{close}", strip_marks(text))
 }
 
 /// Appends a text; two adjacent texts enclosed in the same way become one.
@@ -54,12 +54,12 @@ pub fn append(text: &mut String, more: &str) {
 }
 
 /// The text without the enclosing characters.
-pub fn plain(text: &str) -> String {
+pub fn strip_marks(text: &str) -> String {
     text.replace(|c| RAISED.contains(&c) || LOWERED.contains(&c), "")
 }
 
 /// The text with powers, note references, and indexes written out.
-pub fn written(text: &str) -> String {
+pub fn write_out(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find([RAISED[0], LOWERED[0]]) {
@@ -68,17 +68,17 @@ pub fn written(text: &str) -> String {
         let close = if is_raised { RAISED[1] } else { LOWERED[1] };
         let inner = &rest[at + RAISED[0].len_utf8()..];
         let end = inner.find(close).unwrap_or(inner.len());
-        let mark = plain(&inner[..end]);
-        let whole = if is_raised {
+        let mark = strip_marks(&inner[..end]);
+        let text_form = if is_raised {
             superscript(&out, &mark, false)
         } else {
             subscript(&out, &mark)
         };
-        out.push_str(&whole);
+        out.push_str(&text_form);
         rest = inner.get(end + close.len_utf8()..).unwrap_or_default();
     }
     out.push_str(rest);
-    plain(&out)
+    strip_marks(&out)
 }
 
 #[cfg(test)]
@@ -88,12 +88,12 @@ mod tests {
     #[test]
     fn enclosed_text_is_written_out() {
         let mut text = "10".to_owned();
-        append(&mut text, &marked("1", Script::Raised));
-        append(&mut text, &marked("2", Script::Raised));
+        append(&mut text, &enclose("1", Script::Raised));
+        append(&mut text, &enclose("2", Script::Raised));
         append(&mut text, " a");
-        append(&mut text, &marked("1", Script::Lowered));
-        assert_eq!(written(&text), "10^12 a_1");
-        assert_eq!(plain(&text), "1012 a1");
+        append(&mut text, &enclose("1", Script::Lowered));
+        assert_eq!(write_out(&text), "10^12 a_1");
+        assert_eq!(strip_marks(&text), "1012 a1");
         for (size, y, is_raised, expected) in [
             (7.0, 3.5, false, Some(Script::Raised)),
             (7.0, -1.5, false, Some(Script::Lowered)),
@@ -101,7 +101,11 @@ mod tests {
             (10.0, 4.0, false, None),
             (10.0, 4.0, true, Some(Script::Raised)),
         ] {
-            assert_eq!(of(size, y, 10.0, 0.0, is_raised), expected, "{size} {y}");
+            assert_eq!(
+                position(size, y, 10.0, 0.0, is_raised),
+                expected,
+                "{size} {y}"
+            );
         }
     }
 }

@@ -187,7 +187,7 @@ fn unmapped_characters_are_not_text() {
         FONT,
         &[],
     );
-    assert_eq!(read(&bytes).map(drop), Err(Unreadable::Nameless));
+    assert_eq!(read(&bytes).map(drop), Err(Unreadable::NoCharacterMap));
 }
 
 #[test]

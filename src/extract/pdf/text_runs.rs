@@ -5,17 +5,17 @@ use super::canvas::Glyph;
 use super::scripts;
 
 /// Minimum gap, in multiples of the font size, that is a space between words.
-const BLANK: f64 = 0.12;
+const MIN_WORD_GAP: f64 = 0.12;
 /// Minimum gap, in multiples of the font size, that may separate columns or cells.
-const WIDE: f64 = 0.9;
+const MIN_COLUMN_GAP: f64 = 0.9;
 /// Minimum vertical distance, in multiples of the font size, at which a character is on another line.
-const OFF: f64 = 0.3;
+const MIN_LINE_DISTANCE: f64 = 0.3;
 
 /// Maximum length, in bytes, of a raised text that begins a piece.
 const MAX_RAISED_BYTES: usize = 24;
 
-/// Like `OFF`, for a character that the file itself raises or lowers.
-const RISE: f64 = 0.7;
+/// Like `MIN_LINE_DISTANCE`, for a character that the file itself raises or lowers.
+const MIN_RAISED_DISTANCE: f64 = 0.7;
 
 /// Part of a line without a wide gap; positions in points.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub struct DirectionRun {
 pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     let mut groups: Vec<(i32, Vec<Glyph>)> = Vec::new();
     for glyph in glyphs {
-        let angle = angle(&glyph);
+        let angle = text_angle(&glyph);
         match groups.iter().position(|(known, _)| *known == angle) {
             Some(at) => groups[at].1.push(glyph),
             // A page with more directions is a drawing.
@@ -60,7 +60,7 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
         .into_iter()
         .map(|(angle, group)| DirectionRun {
             glyphs: group.len(),
-            pieces: pieces(turned(group, angle)),
+            pieces: line_pieces(rotate(group, angle)),
             upright: angle == 0,
         })
         .collect();
@@ -69,8 +69,8 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
 }
 
 /// The angle in steps of 5 degrees, which is more than the skew of scans.
-fn angle(glyph: &Glyph) -> i32 {
-    let (x, y) = glyph.along;
+fn text_angle(glyph: &Glyph) -> i32 {
+    let (x, y) = glyph.advance;
     if x == 0.0 && y == 0.0 {
         return 0;
     }
@@ -78,43 +78,43 @@ fn angle(glyph: &Glyph) -> i32 {
     step.rem_euclid(72) * 5
 }
 
-fn turned(mut glyphs: Vec<Glyph>, angle: i32) -> Vec<Glyph> {
+fn rotate(mut glyphs: Vec<Glyph>, angle: i32) -> Vec<Glyph> {
     if angle != 0 {
         let (sine, cosine) = f64::from(-angle).to_radians().sin_cos();
         let turn = |(x, y): (f64, f64)| (x * cosine - y * sine, x * sine + y * cosine);
         for glyph in &mut glyphs {
             (glyph.x, glyph.y) = turn((glyph.x, glyph.y));
-            glyph.along = turn(glyph.along);
+            glyph.advance = turn(glyph.advance);
         }
     }
     glyphs
 }
 
-fn pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
+fn line_pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
     let mut pieces: Vec<LinePiece> = Vec::new();
-    let mut last: Option<Glyph> = None;
+    let mut previous: Option<Glyph> = None;
     let mut blank = false;
     for mut glyph in glyphs {
         if glyph.text.trim().is_empty() {
             blank = true;
             continue;
         }
-        let (Some(piece), Some(before)) = (pieces.last_mut(), &last) else {
-            pieces.push(begin(&glyph, blank));
-            (last, blank) = (Some(glyph), false);
+        let (Some(piece), Some(before)) = (pieces.last_mut(), &previous) else {
+            pieces.push(new_piece(&glyph, blank));
+            (previous, blank) = (Some(glyph), false);
             continue;
         };
         let raised_alone = before.is_raised
             && piece.text.len() <= MAX_RAISED_BYTES
             && (before.y - piece.y).abs() < 0.01;
         let size = before.size.max(glyph.size);
-        let end = before.x + before.along.0;
+        let end = before.x + before.advance.0;
         let gap = glyph.x - end;
         // A raised character may be as large as its line.
         let reach = if glyph.is_raised || raised_alone {
-            RISE
+            MIN_RAISED_DISTANCE
         } else {
-            OFF
+            MIN_LINE_DISTANCE
         };
         let same_line = (glyph.y - piece.y).abs()
             < (reach * size).max(0.5 * (size - before.size.min(glyph.size)));
@@ -126,46 +126,46 @@ fn pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
         let overlaps = gap
             < -0.3
                 * before
-                    .along
+                    .advance
                     .0
                     .abs()
-                    .min(glyph.along.0.abs())
+                    .min(glyph.advance.0.abs())
                     .max(0.1 * size);
         if overlaps
             && !blank
             && (glyph.y - before.y).abs() < size
-            && let Some(whole) = joined(before, &glyph)
+            && let Some(whole) = join_accent(before, &glyph)
         {
             pop(&mut piece.text, &before.text);
             piece.text.push_str(&whole);
             glyph.text = whole;
-            piece.x1 = piece.x1.max(glyph.x + glyph.along.0);
-            if glyph.along.0 < before.along.0 {
-                (glyph.x, glyph.along) = (before.x, before.along);
+            piece.x1 = piece.x1.max(glyph.x + glyph.advance.0);
+            if glyph.advance.0 < before.advance.0 {
+                (glyph.x, glyph.advance) = (before.x, before.advance);
             }
-            last = Some(glyph);
+            previous = Some(glyph);
             continue;
         }
-        if !same_line || gap > WIDE * size || gap < -0.5 * size {
-            pieces.push(begin(&glyph, blank));
+        if !same_line || gap > MIN_COLUMN_GAP * size || gap < -0.5 * size {
+            pieces.push(new_piece(&glyph, blank));
         } else {
-            if gap > BLANK * size || blank {
+            if gap > MIN_WORD_GAP * size || blank {
                 piece.text.push(' ');
             }
-            add(piece, &glyph, raised_alone);
-            piece.x1 = piece.x1.max(glyph.x + glyph.along.0);
+            add_glyph(piece, &glyph, raised_alone);
+            piece.x1 = piece.x1.max(glyph.x + glyph.advance.0);
         }
-        (last, blank) = (Some(glyph), false);
+        (previous, blank) = (Some(glyph), false);
     }
     pieces
 }
 
 /// Adds a character to a piece. Large characters define the line: a raised character is a note mark or an exponent.
-fn add(piece: &mut LinePiece, glyph: &Glyph, raised_alone: bool) {
+fn add_glyph(piece: &mut LinePiece, glyph: &Glyph, raised_alone: bool) {
     let is_larger = glyph.size > piece.size * 1.05;
     if is_larger || (raised_alone && !glyph.is_raised) {
         let is_raised = raised_alone;
-        piece.text = marked(
+        piece.text = enclose_by_position(
             &piece.text,
             (piece.size, piece.y),
             (glyph.size, glyph.y),
@@ -174,22 +174,27 @@ fn add(piece: &mut LinePiece, glyph: &Glyph, raised_alone: bool) {
         (piece.size, piece.y) = (glyph.size, glyph.y);
     }
     let line = (piece.size, piece.y);
-    let own = marked(&glyph.text, (glyph.size, glyph.y), line, glyph.is_raised);
-    scripts::append(&mut piece.text, &own);
+    let position = enclose_by_position(&glyph.text, (glyph.size, glyph.y), line, glyph.is_raised);
+    scripts::append(&mut piece.text, &position);
 }
 
 /// A text, enclosed according to its position relative to a line of this size and baseline.
-fn marked(text: &str, own: (f64, f64), line: (f64, f64), is_raised: bool) -> String {
-    match scripts::of(own.0, own.1, line.0, line.1, is_raised) {
-        Some(script) => scripts::marked(text, script),
+fn enclose_by_position(
+    text: &str,
+    position: (f64, f64),
+    line: (f64, f64),
+    is_raised: bool,
+) -> String {
+    match scripts::position(position.0, position.1, line.0, line.1, is_raised) {
+        Some(script) => scripts::enclose(text, script),
         None => text.to_owned(),
     }
 }
 
-fn begin(glyph: &Glyph, after_blank: bool) -> LinePiece {
+fn new_piece(glyph: &Glyph, after_blank: bool) -> LinePiece {
     LinePiece {
         x0: glyph.x,
-        x1: glyph.x + glyph.along.0,
+        x1: glyph.x + glyph.advance.0,
         y: glyph.y,
         size: glyph.size,
         after_blank,
@@ -204,19 +209,22 @@ fn pop(text: &mut String, end: &str) {
 }
 
 /// Joins a letter with its accent if one is drawn over the other, in either order.
-fn joined(first: &Glyph, second: &Glyph) -> Option<String> {
+fn join_accent(first: &Glyph, second: &Glyph) -> Option<String> {
     let over = |accent: &Glyph, letter: &Glyph| {
-        let middle = accent.x + accent.along.0 / 2.0;
+        let middle = accent.x + accent.advance.0 / 2.0;
         let slack = 0.1 * letter.size;
-        let whole = accented(single(&letter.text)?, single(&accent.text)?)?;
-        (letter.x - slack..=letter.x + letter.along.0 + slack)
+        let whole = apply_accent(
+            single_character(&letter.text)?,
+            single_character(&accent.text)?,
+        )?;
+        (letter.x - slack..=letter.x + letter.advance.0 + slack)
             .contains(&middle)
             .then(|| whole.to_string())
     };
     over(first, second).or_else(|| over(second, first))
 }
 
-fn single(text: &str) -> Option<char> {
+fn single_character(text: &str) -> Option<char> {
     let mut characters = text.chars();
     characters.next().filter(|_| characters.next().is_none())
 }
@@ -242,7 +250,7 @@ const ACCENTED: [(&[char], &str); 11] = [
     (&['¯', 'ˉ', '\u{304}'], "aāeēiīıīoōuūAĀEĒIĪOŌUŪ"),
 ];
 
-fn accented(letter: char, accent: char) -> Option<char> {
+fn apply_accent(letter: char, accent: char) -> Option<char> {
     let (_, pairs) = ACCENTED
         .iter()
         .find(|(accents, _)| accents.contains(&accent))?;
@@ -267,12 +275,15 @@ mod tests {
                 text: text.to_owned(),
                 x,
                 y: 0.0,
-                along: (width, 0.0),
+                advance: (width, 0.0),
                 size: 10.0,
                 is_raised: false,
             })
             .collect();
-        pieces(glyphs).into_iter().map(|piece| piece.text).collect()
+        line_pieces(glyphs)
+            .into_iter()
+            .map(|piece| piece.text)
+            .collect()
     }
 
     #[test]
@@ -310,12 +321,12 @@ mod tests {
             text: text.to_owned(),
             x: 50.0,
             y,
-            along: (0.0, -5.0),
+            advance: (0.0, -5.0),
             size: 10.0,
             is_raised: false,
         };
         let across = Glyph {
-            along: (5.0, 0.0),
+            advance: (5.0, 0.0),
             ..down("x", 9.0)
         };
         let runs = runs(vec![down("a", 100.0), across, down("b", 95.0)]);

@@ -59,7 +59,7 @@ const TIMES_ITALIC: Table = [
 
 impl Family {
     /// The family of a font's `BaseFont`, which may begin with a subset tag.
-    pub fn of(name: &str) -> Self {
+    pub fn from_font_name(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
         let (bold, italic) = (has(&["bold", "black"]), has(&["italic", "oblique"]));
@@ -90,15 +90,15 @@ impl Family {
             Self::TimesBold => &TIMES_BOLD,
             Self::TimesItalic => &TIMES_ITALIC,
         };
-        let like = like(character);
-        let index = u32::from(like).checked_sub(0x20);
+        let similar = similar_ascii(character);
+        let index = u32::from(similar).checked_sub(0x20);
         let known = index.and_then(|index| table.get(index as usize));
         f64::from(known.copied().unwrap_or(556))
     }
 }
 
 /// An ASCII character of about the same width.
-fn like(character: char) -> char {
+fn similar_ascii(character: char) -> char {
     match character {
         ' '..='~' => character,
         'À'..='Å' => 'A',
@@ -147,7 +147,7 @@ mod tests {
             ("Unknown", '漢', 556.0),
         ] {
             assert_eq!(
-                Family::of(name).width(character),
+                Family::from_font_name(name).width(character),
                 width,
                 "{name} {character}"
             );

@@ -10,7 +10,7 @@ use crate::extract::output::{Output, OutputFull};
 pub struct PdfPageWriter {
     titles: Vec<String>,
     window: Window,
-    body: BodySize,
+    body_size: BodySize,
     words: WordList,
     /// The last page, whose last word the next one may continue.
     pending: Option<(u32, String)>,
@@ -22,7 +22,7 @@ impl PdfPageWriter {
         Self {
             titles,
             window: Window::new(),
-            body: BodySize::default(),
+            body_size: BodySize::default(),
             words: WordList::default(),
             pending: None,
         }
@@ -39,7 +39,7 @@ impl PdfPageWriter {
         height: f64,
         out: &mut Output<'_>,
     ) -> Result<(), OutputFull> {
-        self.body.weigh(&lines);
+        self.body_size.add_lines(&lines);
         lines.iter().for_each(|line| self.words.learn(&line.text));
         let ready = self.window.push(number, lines, height);
         self.write(ready, out)
@@ -52,8 +52,8 @@ impl PdfPageWriter {
     pub fn finish(&mut self, out: &mut Output<'_>) -> Result<usize, OutputFull> {
         let rest = self.window.finish();
         self.write(rest, out)?;
-        self.pass_on(out)?;
-        Ok(self.window.left_out())
+        self.write_pending(out)?;
+        Ok(self.window.removed_lines())
     }
 
     fn write(
@@ -62,19 +62,19 @@ impl PdfPageWriter {
         out: &mut Output<'_>,
     ) -> Result<(), OutputFull> {
         for (number, lines) in pages {
-            let mut text = layout::to_text(&lines, self.body.size(), &self.words);
+            let mut text = layout::to_text(&lines, self.body_size.size(), &self.words);
             if let Some((before, end)) = &mut self.pending
                 && *before + 1 == number
             {
-                complete(end, &mut text, &self.words);
+                rejoin_split_word(end, &mut text, &self.words);
             }
-            self.pass_on(out)?;
+            self.write_pending(out)?;
             self.pending = Some((number, text));
         }
         Ok(())
     }
 
-    fn pass_on(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
+    fn write_pending(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
         let Some((number, text)) = self.pending.take() else {
             return Ok(());
         };
@@ -87,7 +87,7 @@ impl PdfPageWriter {
 }
 
 /// Moves the rest of a word that a page end splits to the page where it begins.
-fn complete(page: &mut String, next: &mut String, words: &WordList) {
+fn rejoin_split_word(page: &mut String, next: &mut String, words: &WordList) {
     let join = words.join(page, next);
     let end = next.find(char::is_whitespace).unwrap_or(next.len());
     if !matches!(join, LineJoin::WithoutHyphen | LineJoin::WithHyphen) || end == next.len() {
@@ -108,7 +108,7 @@ struct BodySize {
 }
 
 impl BodySize {
-    fn weigh(&mut self, lines: &[LayoutLine]) {
+    fn add_lines(&mut self, lines: &[LayoutLine]) {
         for line in lines {
             let step = (line.size * 2.0).round().clamp(0.0, 2_000.0) as u32;
             *self.sizes.entry(step).or_default() += line.text.len();
@@ -116,8 +116,8 @@ impl BodySize {
     }
 
     fn size(&self) -> f64 {
-        let most = self.sizes.iter().max_by_key(|(_, count)| **count);
-        most.map_or(0.0, |(step, _)| f64::from(*step) / 2.0)
+        let largest = self.sizes.iter().max_by_key(|(_, count)| **count);
+        largest.map_or(0.0, |(step, _)| f64::from(*step) / 2.0)
     }
 }
 
@@ -139,7 +139,7 @@ mod tests {
             ("cut-", "off", "cut-", "off"),
         ] {
             let (mut page, mut next) = (page.to_owned(), next.to_owned());
-            complete(&mut page, &mut next, &WordList::default());
+            rejoin_split_word(&mut page, &mut next, &WordList::default());
             assert_eq!((page.as_str(), next.as_str()), (expected, rest));
         }
     }

@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 64;
 
 /// The values of an XFA form, one field per line; `None` when the file is not an XFA form, or also has ordinary
 /// fields that show the values.
-pub fn values(pdf: &Pdf) -> Option<String> {
+pub fn field_values(pdf: &Pdf) -> Option<String> {
     let root = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id())?;
     let form = root.get::<Dict<'_>>("AcroForm")?;
     let has_fields = form
@@ -22,7 +22,7 @@ pub fn values(pdf: &Pdf) -> Option<String> {
         return None;
     }
     let bytes = match parts {
-        Object::Stream(whole) => whole.decoded_data().ok()?.into_owned(),
+        Object::Stream(stream) => stream.decoded_data().ok()?.into_owned(),
         Object::Array(parts) => {
             let mut all = Vec::new();
             // Names and streams alternate.
@@ -40,11 +40,11 @@ pub fn values(pdf: &Pdf) -> Option<String> {
         _ => return None,
     };
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_BYTES)]).into_owned();
-    Some(lines(&text))
+    Some(leaf_lines(&text))
 }
 
 /// The leaves of the `data` element as `name: value`.
-fn lines(xml: &str) -> String {
+fn leaf_lines(xml: &str) -> String {
     let mut reader = quick_xml::Reader::from_str(xml);
     reader.config_mut().check_end_names = false;
     let mut open: Vec<String> = Vec::new();
@@ -92,6 +92,6 @@ mod tests {
         let xml = "<xdp:xdp xmlns:xdp='x'><template><field name='a'><value>no</value></field></template>\
                    <xfa:datasets xmlns:xfa='y'><xfa:data><form><Name>Ann &amp; Bob</Name><Sum> 12 </Sum><Empty/></form>\
                    </xfa:data></xfa:datasets></xdp:xdp>";
-        assert_eq!(super::lines(xml), "Name: Ann & Bob\nSum: 12\n");
+        assert_eq!(super::leaf_lines(xml), "Name: Ann & Bob\nSum: 12\n");
     }
 }

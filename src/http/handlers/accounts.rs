@@ -156,7 +156,7 @@ pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let token = refresh_token(&cx, body);
     let accounts = cx.app.accounts();
     match (
-        auth::caller(&cx.app, &cx.request.headers, cx.https, cx.now).await,
+        auth::resolve_caller(&cx.app, &cx.request.headers, cx.https, cx.now).await,
         token,
     ) {
         (Ok(Some(caller)), _) if caller.role == Role::Guest => {
@@ -302,7 +302,7 @@ pub(super) fn no_store(reply: Reply) -> Reply {
 
 /// The refresh token from the body, or else from the cookie.
 fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
-    let name = AuthCookie::Refresh.name(CookieScope::of(&cx.app, cx.https));
+    let name = AuthCookie::Refresh.name(CookieScope::from_app(&cx.app, cx.https));
     let from_cookie = || cx.cookie(name).map(str::to_owned);
     body.refresh_token
         .or_else(from_cookie)
@@ -343,9 +343,9 @@ fn device_cookie(cx: &RequestContext, value: &str) -> String {
 
 /// The value of a `Set-Cookie` header: `HttpOnly`, `SameSite=Lax`, and `Secure` over HTTPS. `seconds` is the maximum
 /// age in seconds.
-fn set_cookie(cx: &RequestContext, which: AuthCookie, value: &str, seconds: u64) -> String {
-    let scope = CookieScope::of(&cx.app, cx.https);
-    let (name, path) = (which.name(scope), which.path(scope));
+fn set_cookie(cx: &RequestContext, cookie: AuthCookie, value: &str, seconds: u64) -> String {
+    let scope = CookieScope::from_app(&cx.app, cx.https);
+    let (name, path) = (cookie.name(scope), cookie.path(scope));
     let secure = if scope.is_secure { "; Secure" } else { "" };
     format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }

@@ -79,11 +79,11 @@ pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
         setup_token: None,
         is_local: false,
     };
-    let (by, role) = (&admin.caller().user, body.role.unwrap_or(Role::User));
+    let (actor, role) = (&admin.caller().user, body.role.unwrap_or(Role::User));
     let user = cx
         .app
         .accounts()
-        .create_user(Some(by), new, role, &request_origin(&cx))
+        .create_user(Some(actor), new, role, &request_origin(&cx))
         .await?;
     let body = json!({"status": "success", "user": user_json(&user), "password": generated});
     Ok(no_store(Reply::json(&body).status(StatusCode::CREATED)))
@@ -100,11 +100,11 @@ pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
         role: body.role,
         disabled: body.disabled,
     };
-    let (by, id) = (&admin.caller().user, user_id(&cx)?);
+    let (actor, id) = (&admin.caller().user, user_id(&cx)?);
     let user = cx
         .app
         .accounts()
-        .change_user(Some(by), &id, change, &request_origin(&cx))
+        .change_user(Some(actor), &id, change, &request_origin(&cx))
         .await?;
     match change.disabled {
         Some(true) => {
@@ -123,10 +123,10 @@ pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
 /// # Errors
 /// `Missing` if there is no such account; `Conflict` if it is the last administrator.
 pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    let (by, id) = (&admin.caller().user, user_id(&cx)?);
+    let (actor, id) = (&admin.caller().user, user_id(&cx)?);
     cx.app
         .accounts()
-        .delete_user(Some(by), &id, &request_origin(&cx))
+        .delete_user(Some(actor), &id, &request_origin(&cx))
         .await?;
     // Last, because it may be the caller's own account.
     let reason = "its account was deleted";
@@ -139,11 +139,11 @@ pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
 /// # Errors
 /// `Missing` if there is no such account.
 pub async fn reset_link(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    let (by, id) = (&admin.caller().user, user_id(&cx)?);
+    let (actor, id) = (&admin.caller().user, user_id(&cx)?);
     let created = cx
         .app
         .accounts()
-        .reset_link(Some(by), &id, &request_origin(&cx))
+        .reset_link(Some(actor), &id, &request_origin(&cx))
         .await?;
     let path = format!("/login?token={}", created.token);
     Ok(no_store(Reply::json(&link_json(&cx, &created, &path))))
@@ -176,11 +176,11 @@ pub async fn resets(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `BadInput` for an invalid body or email address.
 pub async fn invite(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: InviteBody = cx.json_or_empty().await?;
-    let by = &admin.caller().user;
+    let actor = &admin.caller().user;
     let created = cx
         .app
         .accounts()
-        .invite(Some(by), body.email.as_deref(), &request_origin(&cx))
+        .invite(Some(actor), body.email.as_deref(), &request_origin(&cx))
         .await?;
     let path = format!("/login?invite={}", created.token);
     Ok(no_store(

@@ -76,27 +76,27 @@ async fn run(
     // it is detached.
     if streamed {
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
-        let place = match &caller {
+        let position = match &caller {
             Some(caller) => analyses.thread_position(caller, &id).await?,
             None => None,
         };
         let reply = stream_events(&cx, watch, guard.take());
-        return Ok(match place {
-            Some(place) => reply.header(THREAD_HEADER, place.thread.as_str()),
+        return Ok(match position {
+            Some(position) => reply.header(THREAD_HEADER, position.thread.as_str()),
             None => reply,
         });
     }
-    let ended = finished.outcome().await;
+    let outcome = finished.outcome().await;
     if let Some(guard) = &mut guard {
         guard.disarm();
     }
-    let Some(ended) = ended else {
+    let Some(outcome) = outcome else {
         return Err(Error::new(Kind::Unavailable, "the server is shutting down")
             .resolve("send the request again in a minute")
             .into());
     };
-    let is_stored = ended.unstored.is_none();
-    let report = analyses.show_ended(caller.as_ref(), &id, *ended).await?;
+    let is_stored = outcome.unstored.is_none();
+    let report = analyses.show_ended(caller.as_ref(), &id, *outcome).await?;
     Ok(with_unstored_header(
         result_or_error(&report, results_shape)?,
         is_stored,
@@ -148,11 +148,11 @@ async fn accepted_reply(
     let mut body = json!({
         "analysis_id": id, "status": "running", "events_url": format!("{results}/events"), "results_url": results,
     });
-    let place = match caller {
+    let position = match caller {
         Some(caller) => cx.app.analyses().thread_position(caller, id).await?,
         None => None,
     };
-    shape::add_thread_position(&mut body, place.as_ref());
+    shape::add_thread_position(&mut body, position.as_ref());
     Ok(Reply::json(&body)
         .status(StatusCode::ACCEPTED)
         .header(LOCATION, &url))
@@ -175,7 +175,7 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
 
 /// An estimate as JSON.
 pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
-    let total = estimate::total(&forecast.calls);
+    let total = estimate::total_estimate(&forecast.calls);
     let too_small = forecast.too_small.iter();
     let too_small =
         too_small.map(|(model, window)| json!({"model": model, "context_window": window}));
@@ -198,7 +198,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
         "budget": budget.map(|standing| usage::budget_json(standing, now)),
         "context_too_small": too_small.collect::<Vec<Value>>(),
         "pictures": {
-            "count": forecast.plan.pictures.len(), "not_seen_by": forecast.blind_models, "unseen": forecast.nobody_sees_images,
+            "count": forecast.plan.pictures.len(), "not_seen_by": forecast.blind_models, "unseen": forecast.no_model_sees_images,
         },
         "estimated": true,
     })
@@ -347,8 +347,8 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
         let forecast = analyses.estimate_rerun(&caller, &id, request).await?;
         return Ok(Reply::json(&shape::rerun_forecast_json(&forecast)));
     }
-    let begun = analyses.rerun(&caller, &id, request, clock::now()).await?;
-    accepted_reply(&cx, Some(&caller), &begun.id).await
+    let started = analyses.rerun(&caller, &id, request, clock::now()).await?;
+    accepted_reply(&cx, Some(&caller), &started.id).await
 }
 
 /// `POST /api/analyses/{id}/retry`: runs an analysis again unchanged.
@@ -356,12 +356,12 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// # Errors
 /// `Missing` if the caller has no such analysis; otherwise the errors of [`start`].
 pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let begun = cx
+    let started = cx
         .app
         .analyses()
         .retry(&caller, &id_param(&cx)?, clock::now())
         .await?;
-    accepted_reply(&cx, Some(&caller), &begun.id).await
+    accepted_reply(&cx, Some(&caller), &started.id).await
 }
 
 /// `GET /api/analyses/{id}/export?format=`: downloads an analysis as JSON, CSV, Markdown, or HTML.

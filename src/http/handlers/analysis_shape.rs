@@ -57,7 +57,7 @@ pub fn full_json(report: &AnalysisReport) -> Value {
         body.extend(summary);
         body.insert("sources".into(), json!(sources(&report.analysis.plan)));
         body.insert("fits".into(), json!(report.analysis.plan.fits));
-        let coverage = ReadCoverage::of(&report.analysis.plan, &report.answers);
+        let coverage = ReadCoverage::from_answers(&report.analysis.plan, &report.answers);
         body.insert("coverage".into(), json!(coverage.map(coverage_json)));
         body.insert("failures".into(), json!(report.failures()));
         body.insert("vote".into(), json!(report.vote));
@@ -69,7 +69,7 @@ pub fn full_json(report: &AnalysisReport) -> Value {
 /// The start, time to first token, and latency of each call.
 fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
     let analysis = &report.analysis;
-    let began = analysis.started.unwrap_or(analysis.created);
+    let started = analysis.started.unwrap_or(analysis.created);
     let call = |call: &CallRecord| {
         let (charge, bill) = (&call.charge, &call.charge.bill);
         let stage = analysis.plan.stages.get(charge.call.stage);
@@ -77,7 +77,7 @@ fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
         json!({
             "stage": analysis.plan.stage_name(charge.call.stage), "letter": member.map(|_| letter(charge.call.member)),
             "model": charge.model, "outcome": charge.ended, "tries": bill.tries,
-            "started_at": charge.at, "offset_ms": charge.at.since(began).as_millis() as u64,
+            "started_at": charge.at, "offset_ms": charge.at.since(started).as_millis() as u64,
             "latency_ms": bill.latency_ms, "time_to_first_token_ms": bill.first_token_ms,
             "usage": bill.usage, "cost_usd": call.cost,
         })
@@ -163,11 +163,11 @@ pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Valu
 
 /// Adds the position of an analysis in its thread: `of` is the turn that it follows, `index` its number among
 /// those that follow the same turn.
-pub fn add_thread_position(body: &mut Value, place: Option<&TurnPlace>) {
-    body["thread_id"] = json!(place.map(|place| &place.thread));
-    body["turn"] = json!(place.map(|place| place.turn));
-    body["branch"] = json!(place.map(|place| {
-        json!({ "of": place.parent, "index": place.index, "count": place.count })
+pub fn add_thread_position(body: &mut Value, position: Option<&TurnPlace>) {
+    body["thread_id"] = json!(position.map(|position| &position.thread));
+    body["turn"] = json!(position.map(|position| position.turn));
+    body["branch"] = json!(position.map(|position| {
+        json!({ "of": position.parent, "index": position.index, "count": position.count })
     }));
 }
 
@@ -204,12 +204,12 @@ fn citations_json(report: &AnalysisReport) -> Option<Value> {
     let citations = report.analysis.citations.as_ref()?;
     let stages = &report.analysis.plan.stages;
     let item = |item: &Citation| {
-        let place = match (item.member, stages.get(item.stage)) {
+        let position = match (item.member, stages.get(item.stage)) {
             (Some(member), Some(stage)) => json!({"stage": stage.name, "member": letter(member)}),
             _ => json!("synthesis"),
         };
         json!({
-            "where": place, "mark": item.mark, "state": item.state, "quote": item.quote,
+            "where": position, "mark": item.mark, "state": item.state, "quote": item.quote,
             "document_id": item.document_id, "page": item.page, "start": item.start, "end": item.end,
             "continued": item.continued, "left_out": item.left_out,
         })
@@ -233,7 +233,7 @@ pub fn rerun_forecast_json(rerun: &RerunForecast) -> Value {
         let stage = &plan.stages[answer.stage];
         json!({ "stage": stage.name, "model": answer.model })
     };
-    let total = estimate::total(calls);
+    let total = estimate::total_estimate(calls);
     json!({
         "status": "success", "pattern": plan.pattern, "ultra_model": plan.synthesizer.model,
         "models": plan.members.iter().map(Member::name).collect::<Vec<_>>(),

@@ -63,19 +63,19 @@ pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiErro
         (None, Some(_)) => BackupTarget::Replica,
         _ => BackupTarget::Folder,
     };
-    let by = &admin.caller().user;
+    let actor = &admin.caller().user;
     if body.to.unwrap_or(default) == BackupTarget::Folder {
         let folder = cx
             .app
             .backups()
-            .make_now(by, &request_origin(&cx), cx.now)
+            .make_now(actor, &request_origin(&cx), cx.now)
             .await?;
         let status = json!({"folder": folder_json(&cx.app, Some(&folder)), "replica": replica_json(&cx.app)});
         return Ok(no_store(Reply::json(&status).status(StatusCode::CREATED)));
     }
     cx.app
         .backups()
-        .send_snapshot(by, &request_origin(&cx))
+        .send_snapshot(actor, &request_origin(&cx))
         .await?;
     let status = backup_status(&cx.app).await?;
     Ok(no_store(Reply::json(&status).status(StatusCode::ACCEPTED)))

@@ -13,7 +13,7 @@ pub fn ballot_json(report: &AnalysisReport) -> Option<Value> {
     if plan.arrangement != Arrangement::Vote || report.analysis.status != Status::Completed {
         return None;
     }
-    let vote = StoredVote::of(plan, &report.answers)?;
+    let vote = StoredVote::recount(plan, &report.answers)?;
     let outcome = &vote.outcome;
     let models: Vec<String> = plan.members.iter().map(Member::name).collect();
     let letters =

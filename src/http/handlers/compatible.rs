@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::analyses::THREAD_HEADER;
 use super::compatible_shape::{
-    ClientApi, add_result_headers, frame_of, id_of, invalid_field, response_body,
+    ClientApi, add_result_headers, chunk_frame, invalid_field, response_body, vendor_id,
 };
 use super::compatible_stream::{CompletionStream, StreamDialect};
 use super::{compatible_files, compatible_several};
@@ -30,7 +30,7 @@ use crate::wire::{
 /// budget is too small, `UpstreamFailed` or `Unavailable` when there is no answer.
 pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
-    let request = openai::read(&body).map_err(invalid_field)?;
+    let request = openai::parse_request(&body).map_err(invalid_field)?;
     respond(cx, caller, &body, vec![request], ClientApi::Chat).await
 }
 
@@ -50,7 +50,7 @@ pub async fn complete(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// Same as [`chat`].
 pub async fn responses(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
-    let request = responses::read(&body).map_err(invalid_field)?;
+    let request = responses::parse_request(&body).map_err(invalid_field)?;
     respond(cx, caller, &body, vec![request], ClientApi::Responses).await
 }
 
@@ -160,7 +160,7 @@ pub(super) async fn with_idempotency_key(
     if cx
         .app
         .idempotency()
-        .keep_answer(claim, &kept_headers, text, clock::now())
+        .store_response(claim, &kept_headers, text, clock::now())
         .await
     {
         return Ok(reply);
@@ -178,17 +178,17 @@ async fn run_one(
     api: ClientApi,
 ) -> Result<(Reply, String), ApiError> {
     let (stream, usage, progress) = (request.stream, request.usage, request.progress);
-    let mut frame = frame_of(cx, &request);
+    let mut frame = chunk_frame(cx, &request);
     let completions = cx.app.completions();
     let thread = cx.header(THREAD_HEADER);
     let mut started = completions
         .start(&caller, request, thread, clock::now(), None)
         .await?;
     let mut ignored = std::mem::take(&mut started.ignored);
-    let analysis = started.begun.id.clone();
-    frame.id = id_of(api, &analysis);
+    let analysis = started.run.id.clone();
+    frame.id = vendor_id(api, &analysis);
     // A single model's answer does not belong to a thread.
-    let place = match started.is_panel {
+    let position = match started.is_panel {
         true => {
             cx.app
                 .analyses()
@@ -202,8 +202,8 @@ async fn run_one(
             HeaderName::from_static("x-quire-analysis"),
             analysis.as_str(),
         );
-        let reply = match &place {
-            Some(place) => reply.header(THREAD_HEADER, place.thread.as_str()),
+        let reply = match &position {
+            Some(position) => reply.header(THREAD_HEADER, position.thread.as_str()),
             None => reply,
         };
         match ignored.is_empty() {
@@ -215,7 +215,7 @@ async fn run_one(
         }
     };
     if stream {
-        let watch = match started.begun.run_watch.take() {
+        let watch = match started.run.run_watch.take() {
             Some(watch) => watch,
             None => cx.app.analyses().watch(Some(&caller), &analysis, 0).await?,
         };
@@ -225,18 +225,23 @@ async fn run_one(
         return Ok((with_headers(stream.reply(cx), &ignored), String::new()));
     }
     // Held until the run ends: a client that disconnects drops this future, and the run with it.
-    let _guard = started.begun.guard;
-    let Some(ended) = started.begun.finished.outcome().await else {
+    let _guard = started.run.guard;
+    let Some(outcome) = started.run.finished.outcome().await else {
         let why = "the server is shutting down";
         return Err(Error::new(Kind::Unavailable, why)
             .resolve("try again in a minute")
             .into());
     };
-    let completion = Completion::of(&ended, started.is_passthrough)?;
+    let completion = Completion::from_outcome(&outcome, started.is_passthrough)?;
     frame.completed = Some(clock::now().millis() / 1_000);
     let text = response_body(api, &frame, &completion).to_string();
     let reply = Reply::bytes(text.clone(), "application/json");
-    ignored.extend(completion.dropped.iter().map(|name| openai::shown(name)));
+    ignored.extend(
+        completion
+            .dropped
+            .iter()
+            .map(|name| openai::sanitize_field_name(name)),
+    );
     let reply = add_result_headers(reply, cx, &completion);
     Ok((with_headers(reply, &ignored), text))
 }

@@ -22,7 +22,7 @@ use crate::http::sse::{self, SseEvent};
 use crate::wire::serve_openai::{
     self as openai, ChatRequest, ChunkFrame, MAX_CHOICES, RequestError,
 };
-use crate::wire::serve_several::{chunks, joined};
+use crate::wire::serve_several::{encode_chunks, join_answers};
 
 /// Maximum number of concurrent runs per request.
 const MAX_CONCURRENT: usize = 4;
@@ -51,7 +51,7 @@ struct ChoiceSet {
 /// # Errors
 /// `BadInput` if there are more than 16 answers.
 pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
-    let count: u32 = requests.iter().map(|one| one.choices.max(1)).sum();
+    let count: u32 = requests.iter().map(|request| request.choices.max(1)).sum();
     if count > MAX_CHOICES {
         let why = format!("a request can have at most {MAX_CHOICES} answers: prompts times n");
         return Err(compatible_shape::invalid_field(RequestError {
@@ -59,10 +59,10 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
             why,
         }));
     }
-    let samples = requests.into_iter().flat_map(|one| {
-        (0..one.choices.max(1)).map(move |sample| ChatRequest {
+    let samples = requests.into_iter().flat_map(|request| {
+        (0..request.choices.max(1)).map(move |sample| ChatRequest {
             sample,
-            ..one.clone()
+            ..request.clone()
         })
     });
     Ok(samples.collect())
@@ -81,28 +81,31 @@ pub(super) async fn run(
     requests: Vec<ChatRequest>,
     api: ClientApi,
 ) -> Result<(Reply, String), ApiError> {
-    let wanted = requests.len();
+    let requested = requests.len();
     let (stream, usage) = requests
         .first()
         .map_or((false, false), |request| (request.stream, request.usage));
     let ChoiceSet { choices, failure } = run_all(cx, &caller, requests, api).await?;
-    let given = choices.len();
+    let answered = choices.len();
     let Some(sum) = total_completion(&choices, failure.is_none()) else {
         let nothing = || Error::internal("no answer was requested");
         return Err(failure.map_or_else(nothing, |(_, error)| error).into());
     };
     let ignored = ignored_fields(&choices);
     let first = choices.first().map(|choice| choice.id.to_string());
-    let bodies = choices.into_iter().map(|one| (one.index, one.body));
-    let mut body = joined(bodies, openai::tokens(&sum.usage));
+    let bodies = choices
+        .into_iter()
+        .map(|choice| (choice.index, choice.body));
+    let mut body = join_answers(bodies, openai::encode_usage(&sum.usage));
     let mut headers = vec![("x-quire-analysis", first.unwrap_or_default())];
     if !ignored.is_empty() {
         headers.push(("x-quire-ignored", ignored.join(", ")));
     }
     if let Some((_, error)) = failure {
         let error = ApiError::from(error).vendor_body(ErrorFormat::OpenAi, &cx.id);
-        body["incomplete"] = json!({ "wanted": wanted, "given": given, "error": error["error"] });
-        headers.push(("x-quire-incomplete", format!("{given} of {wanted}")));
+        body["incomplete"] =
+            json!({ "wanted": requested, "given": answered, "error": error["error"] });
+        headers.push(("x-quire-incomplete", format!("{answered} of {requested}")));
     }
     let (reply, text) = match stream {
         true => (stream_reply(cx, &body, usage), String::new()),
@@ -138,7 +141,7 @@ async fn run_all(
             && tasks.len() < slots
             && let Some((index, request)) = waiting.next()
         {
-            let frame = compatible_shape::frame_of(cx, &request);
+            let frame = compatible_shape::chunk_frame(cx, &request);
             let (app, caller, slot) = (cx.app.clone(), caller.clone(), reservation.clone());
             tasks.spawn(async move {
                 let choice = run_one(&app, &caller, &slot, (request, frame), api).await;
@@ -174,21 +177,26 @@ async fn run_one(
     let started = completions
         .start(caller, request, None, clock::now(), Some(slot))
         .await?;
-    let (begun, mut ignored) = (started.begun, started.ignored);
+    let (run, mut ignored) = (started.run, started.ignored);
     let is_passthrough = started.is_passthrough;
     // Held until the run ends.
-    let _guard = begun.guard;
-    let Some(ended) = begun.finished.outcome().await else {
+    let _guard = run.guard;
+    let Some(outcome) = run.finished.outcome().await else {
         let error = Error::new(Kind::Unavailable, "the server is shutting down");
         return Err(error.resolve("try again in a minute"));
     };
-    let completion = Completion::of(&ended, is_passthrough)?;
-    frame.id = compatible_shape::id_of(api, &begun.id);
+    let completion = Completion::from_outcome(&outcome, is_passthrough)?;
+    frame.id = compatible_shape::vendor_id(api, &run.id);
     frame.completed = Some(clock::now().millis() / 1_000);
-    ignored.extend(completion.dropped.iter().map(|name| openai::shown(name)));
+    ignored.extend(
+        completion
+            .dropped
+            .iter()
+            .map(|name| openai::sanitize_field_name(name)),
+    );
     Ok(Choice {
         index: 0,
-        id: begun.id,
+        id: run.id,
         body: compatible_shape::response_body(api, &frame, &completion),
         completion,
         ignored,
@@ -199,8 +207,8 @@ async fn run_one(
 /// unless all runs succeeded.
 fn total_completion(choices: &[Choice], all_succeeded: bool) -> Option<Completion> {
     let (first, rest) = choices.split_first()?;
-    let sum = rest.iter().fold(first.completion.clone(), |sum, one| {
-        sum.merge(&one.completion)
+    let sum = rest.iter().fold(first.completion.clone(), |sum, choice| {
+        sum.merge(&choice.completion)
     });
     let cost = sum.cost.filter(|_| all_succeeded);
     Some(Completion { cost, ..sum })
@@ -223,7 +231,7 @@ fn stream_reply(cx: &RequestContext, body: &Value, with_usage: bool) -> Reply {
         name: "".into(),
         data,
     };
-    let mut events: Vec<SseEvent> = chunks(body, with_usage)
+    let mut events: Vec<SseEvent> = encode_chunks(body, with_usage)
         .iter()
         .map(|chunk| event(chunk.to_string()))
         .collect();

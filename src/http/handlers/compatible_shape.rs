@@ -35,7 +35,7 @@ pub(super) enum ClientApi {
 }
 
 /// The fields common to all parts of a response, except its ID.
-pub(super) fn frame_of(cx: &RequestContext, request: &ChatRequest) -> ChunkFrame {
+pub(super) fn chunk_frame(cx: &RequestContext, request: &ChatRequest) -> ChunkFrame {
     ChunkFrame {
         id: String::new(),
         created: cx.now.millis() / 1_000,
@@ -50,20 +50,20 @@ pub(super) fn frame_of(cx: &RequestContext, request: &ChatRequest) -> ChunkFrame
 
 /// A complete response body in the format of an API.
 pub(super) fn response_body(api: ClientApi, frame: &ChunkFrame, completion: &Completion) -> Value {
-    let result = result_of(completion);
+    let result = complete_answer(completion);
     match api {
-        ClientApi::Chat => openai::completion(frame, &result),
+        ClientApi::Chat => openai::encode_completion(frame, &result),
         ClientApi::Completions => {
             completions::encode_completion(frame, result.text, result.finish, result.usage)
         }
-        ClientApi::Responses => responses::response(frame, "completed", Some(&result)),
+        ClientApi::Responses => responses::encode_response(frame, "completed", Some(&result)),
         ClientApi::Messages => anthropic::encode_message(frame, &result),
         ClientApi::Gemini => gemini::encode_answer(frame, &result),
     }
 }
 
 /// The content of a completion, for the serializers of the APIs.
-pub(super) fn result_of(completion: &Completion) -> CompleteAnswer<'_> {
+pub(super) fn complete_answer(completion: &Completion) -> CompleteAnswer<'_> {
     CompleteAnswer {
         text: &completion.text,
         calls: &completion.calls,
@@ -112,7 +112,7 @@ pub(super) fn add_result_headers(
 }
 
 /// An ID in the vendor's format: its prefix and the unique part of Quire's ID.
-pub(super) fn id_of(api: ClientApi, id: &AnalysisId) -> String {
+pub(super) fn vendor_id(api: ClientApi, id: &AnalysisId) -> String {
     let unique = id.as_str().rsplit('_').next().unwrap_or_default();
     match api {
         ClientApi::Chat => format!("chatcmpl-{unique}"),

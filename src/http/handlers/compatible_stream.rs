@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::compatible_hold::{HoldResult, wait_for_start};
-use super::compatible_shape::{ClientApi, result_of};
+use super::compatible_shape::{ClientApi, complete_answer};
 use crate::app::analyses::{CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
 use crate::app::completions::{Completion, StartedCompletion};
 use crate::app::{Error, Kind};
@@ -33,7 +33,7 @@ pub(super) enum StreamDialect {
         frame: ChunkFrame,
         usage: bool,
     },
-    Responses(responses::Events),
+    Responses(responses::ResponseEvents),
     Messages(anthropic::MessageEvents),
     Gemini(ChunkFrame),
 }
@@ -47,7 +47,7 @@ impl StreamDialect {
                 progress,
             },
             ClientApi::Completions => Self::Completions { frame, usage },
-            ClientApi::Responses => Self::Responses(responses::Events::new(frame)),
+            ClientApi::Responses => Self::Responses(responses::ResponseEvents::new(frame)),
             ClientApi::Messages => Self::Messages(anthropic::MessageEvents::new(frame)),
             ClientApi::Gemini => Self::Gemini(frame),
         }
@@ -56,11 +56,11 @@ impl StreamDialect {
     /// The events that start a stream.
     fn start_events(&mut self) -> Vec<SseEvent> {
         match self {
-            Self::Chat { frame, .. } => vec![unnamed_event(&openai::opening(frame))],
+            Self::Chat { frame, .. } => vec![unnamed_event(&openai::first_chunk(frame))],
             Self::Completions { frame, .. } => {
                 vec![unnamed_event(&completions::first_chunk(frame))]
             }
-            Self::Responses(events) => named_events(events.opening()),
+            Self::Responses(events) => named_events(events.start_events()),
             Self::Messages(events) => vec![named_event(events.start_event())],
             Self::Gemini(_) => Vec::new(),
         }
@@ -68,11 +68,11 @@ impl StreamDialect {
 
     fn text(&mut self, text: &str) -> Vec<SseEvent> {
         match self {
-            Self::Chat { frame, .. } => vec![unnamed_event(&openai::piece(frame, text))],
+            Self::Chat { frame, .. } => vec![unnamed_event(&openai::text_chunk(frame, text))],
             Self::Completions { frame, .. } => {
                 vec![unnamed_event(&completions::text_chunk(frame, text))]
             }
-            Self::Responses(events) => named_events(events.piece(text)),
+            Self::Responses(events) => named_events(events.text_events(text)),
             Self::Messages(events) => named_events(events.text_events(text)),
             Self::Gemini(frame) => vec![unnamed_event(&gemini::text_frame(frame, text))],
         }
@@ -85,8 +85,8 @@ impl StreamDialect {
             _ if text.is_empty() => Vec::new(),
             Self::Chat {
                 frame, progress, ..
-            } if *progress || is_own => vec![unnamed_event(&openai::thought(frame, text))],
-            Self::Responses(events) if is_own => named_events(events.thought(text)),
+            } if *progress || is_own => vec![unnamed_event(&openai::reasoning_chunk(frame, text))],
+            Self::Responses(events) if is_own => named_events(events.reasoning_events(text)),
             Self::Messages(events) if is_own => named_events(events.reasoning_events(text)),
             Self::Gemini(frame) if is_own => {
                 let reasoning = gemini::reasoning_frame(frame, text);
@@ -99,7 +99,7 @@ impl StreamDialect {
     /// Events at the end of a reasoning block, with the signature that the vendor requires in the next turn.
     fn reasoning_end(&mut self, item: &Value) -> Vec<SseEvent> {
         match self {
-            Self::Responses(events) => named_events(events.sealed(item)),
+            Self::Responses(events) => named_events(events.reasoning_end_events(item)),
             Self::Messages(events) => named_events(events.reasoning_end_events(item)),
             // Sent with the end of the stream.
             Self::Chat { .. } | Self::Completions { .. } | Self::Gemini(_) => Vec::new(),
@@ -110,11 +110,18 @@ impl StreamDialect {
     fn end_events(&mut self, completion: &Completion) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, usage, .. } => {
-                let trailing = openai::behind(frame, &completion.calls, &completion.extras);
+                let trailing =
+                    openai::trailing_chunks(frame, &completion.calls, &completion.extras);
                 let mut events: Vec<SseEvent> = trailing.iter().map(unnamed_event).collect();
-                events.push(unnamed_event(&openai::ending(frame, completion.finish)));
+                events.push(unnamed_event(&openai::finish_chunk(
+                    frame,
+                    completion.finish,
+                )));
                 if *usage {
-                    events.push(unnamed_event(&openai::counted(frame, &completion.usage)));
+                    events.push(unnamed_event(&openai::usage_chunk(
+                        frame,
+                        &completion.usage,
+                    )));
                 }
                 events.push(done_event());
                 events
@@ -135,12 +142,12 @@ impl StreamDialect {
             }
             Self::Responses(events) => {
                 events.complete_at(clock::now().millis() / 1_000);
-                named_events(events.ending(&result_of(completion)))
+                named_events(events.end_events(&complete_answer(completion)))
             }
-            Self::Messages(events) => named_events(events.end_events(&result_of(completion))),
+            Self::Messages(events) => named_events(events.end_events(&complete_answer(completion))),
             Self::Gemini(frame) => vec![unnamed_event(&gemini::end_frame(
                 frame,
-                &result_of(completion),
+                &complete_answer(completion),
             ))],
         }
     }
@@ -164,7 +171,9 @@ impl StreamDialect {
                         .unwrap_or("api_error")
                         .to_owned()
                 };
-                vec![named_event(events.failure(&text("type"), &text("message")))]
+                vec![named_event(
+                    events.failure_event(&text("type"), &text("message")),
+                )]
             }
             Self::Messages(_) => {
                 let body = error.vendor_body(ErrorFormat::Anthropic, request_id);
@@ -250,9 +259,9 @@ impl CompletionStream {
         Self {
             request_id: cx.id.clone(),
             watch,
-            guard: started.begun.guard,
+            guard: started.run.guard,
             held: Vec::new(),
-            run: Some(started.begun.finished),
+            run: Some(started.run.finished),
             outcome: None,
             dialect,
             is_panel: started.is_panel,
@@ -279,7 +288,7 @@ impl CompletionStream {
                     .wait_for_outcome()
                     .await
                     .ok_or_else(server_stopped_error)?;
-                Completion::of(&ended, self.is_passthrough)?;
+                Completion::from_outcome(&ended, self.is_passthrough)?;
                 Ok(())
             }
         }
@@ -369,7 +378,7 @@ impl CompletionStream {
         let Some(ended) = self.wait_for_outcome().await else {
             return self.fail_stream(&server_stopped_error().into());
         };
-        match Completion::of(&ended, self.is_passthrough) {
+        match Completion::from_outcome(&ended, self.is_passthrough) {
             Ok(completion) => {
                 let mut events = Vec::new();
                 // The answer of a vote arrives all at once.

@@ -240,9 +240,9 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 }
 
 fn uses_json(uses: &[DocumentUse]) -> Vec<Value> {
-    let to_json = |one: &DocumentUse| {
-        let question: String = one.question.chars().take(200).collect();
-        json!({"id": one.analysis, "thread_id": one.thread, "question": question, "created_at": one.created})
+    let to_json = |usage: &DocumentUse| {
+        let question: String = usage.question.chars().take(200).collect();
+        json!({"id": usage.analysis, "thread_id": usage.thread, "question": question, "created_at": usage.created})
     };
     uses.iter().map(to_json).collect()
 }

@@ -62,6 +62,9 @@ async fn respond(
 }
 
 fn base64_le(vector: &[f32]) -> String {
-    let bytes: Vec<u8> = vector.iter().flat_map(|one| one.to_le_bytes()).collect();
+    let bytes: Vec<u8> = vector
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect();
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }

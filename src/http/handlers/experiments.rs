@@ -125,9 +125,9 @@ pub async fn estimate(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 pub async fn start(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let params = cx.json::<NewExperiment>().await?.into_params()?;
     let origin = request_origin(&cx);
-    let begun = cx.app.experiments().start(&caller, params, &origin).await?;
-    let body = json!({ "experiment_id": begun.id, "status": begun.state });
-    let url = format!("/api/experiments/{}", begun.id);
+    let experiment = cx.app.experiments().start(&caller, params, &origin).await?;
+    let body = json!({ "experiment_id": experiment.id, "status": experiment.state });
+    let url = format!("/api/experiments/{}", experiment.id);
     Ok(Reply::json(&body)
         .status(StatusCode::CREATED)
         .header(LOCATION, &url))
@@ -145,17 +145,17 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
             .ok_or_else(|| Error::field(&["query", "cursor"], "value_error", why))
     });
     let cursor = cursor.transpose()?;
-    let listed = cx
+    let experiments_page = cx
         .app
         .experiments()
         .list(&caller.user, limit, cursor)
         .await?;
-    let has_more = listed.len() == limit as usize;
-    let next = listed
+    let has_more = experiments_page.len() == limit as usize;
+    let next = experiments_page
         .last()
         .filter(|_| has_more)
         .map(|last| last.id.clone());
-    let items: Vec<Value> = listed.iter().map(shape::list_item_json).collect();
+    let items: Vec<Value> = experiments_page.iter().map(shape::list_item_json).collect();
     let body = json!({ "experiments": items, "next_cursor": next });
     Ok(no_store(Reply::json(&body)))
 }

@@ -52,9 +52,9 @@ pub fn show(shared: &SharedState, now: Instant) -> Reply {
 pub async fn watch(shared: &SharedState) {
     loop {
         shared.health.probe_requested.notified().await;
-        let works = shared.app.health().probe_database().await;
-        let has_failed = shared.health.probe_failed.swap(!works, Relaxed);
-        if has_failed == works {
+        let is_working = shared.app.health().probe_database().await;
+        let had_failed = shared.health.probe_failed.swap(!is_working, Relaxed);
+        if had_failed == is_working {
             // The status changed: invalidate the cached response.
             *shared
                 .health
@@ -103,11 +103,11 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     if probe_failed && database.error.is_none() {
         database.error = Some("it does not answer".into());
     }
-    let works = database.error.is_none();
-    let fault = database.error.as_ref();
-    let fault = fault.map(|fault| format!("the database does not work: {fault}"));
+    let is_working = database.error.is_none();
+    let error = database.error.as_ref();
+    let error = error.map(|error| format!("the database does not work: {error}"));
     let (replica, disk) = (app.health().replica(), app.health().disk());
-    let (status, message) = overall_status(app, fault.as_deref(), replica.as_ref(), disk.as_ref());
+    let (status, message) = overall_status(app, error.as_deref(), replica.as_ref(), disk.as_ref());
     let process = ProcessStats::now();
     let config = &app.config;
     let mut body = json!({
@@ -118,12 +118,12 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
         "environment": config.environment.as_str(),
         "uptime_seconds": uptime(app).as_secs(),
         "database": {
-            "status": if works { "ok" } else { "error" },
+            "status": if is_working { "ok" } else { "error" },
             "type": "sqlite",
             "engine": database.engine,
         },
         "cache": {
-            "status": match (works, config.cache_ttl.is_zero()) {
+            "status": match (is_working, config.cache_ttl.is_zero()) {
                 (false, _) => "error",
                 (true, true) => "disabled",
                 (true, false) => "ok",
@@ -136,7 +136,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
             "threads": process.threads,
             "open_files": process.open_files,
         },
-        "dependencies": dependencies_json(&database, works),
+        "dependencies": dependencies_json(&database, is_working),
     });
     if let Some(replica) = &replica {
         body["replica"] = self::replica_json(replica);
@@ -144,13 +144,13 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     if let Some(disk) = disk {
         body["disk"] = self::disk_json(&disk);
     }
-    if !works {
+    if !is_working {
         body["error_code"] = "DEPENDENCY_MISSING".into();
     }
     if let Some(message) = message {
         body["message"] = message.into();
     }
-    let code = match works {
+    let code = match is_working {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
@@ -223,15 +223,15 @@ const UNUSED_PACKAGES: &[(&str, &str)] = &[
     ("sentry_sdk", "not used: errors go to the log"),
 ];
 
-fn dependencies_json(database: &DatabaseHealth, works: bool) -> Value {
+fn dependencies_json(database: &DatabaseHealth, is_working: bool) -> Value {
     let row = |available: bool, required: bool, served_by: &str| json!({"available": available, "required": required, "served_by": served_by});
     let mut all = Map::new();
     let sqlite = format!("rusqlite {} / {}", env!("QUIRE_RUSQLITE"), database.engine);
     for name in ["sqlalchemy", "alembic", "aiosqlite"] {
-        all.insert(name.into(), row(works, true, &sqlite));
+        all.insert(name.into(), row(is_working, true, &sqlite));
     }
-    for (name, required, by) in REPLACED_PACKAGES {
-        all.insert((*name).into(), row(true, *required, by));
+    for (name, required, replacement) in REPLACED_PACKAGES {
+        all.insert((*name).into(), row(true, *required, replacement));
     }
     for (name, why) in UNUSED_PACKAGES {
         all.insert((*name).into(), row(false, false, why));
@@ -290,7 +290,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
 /// `GET /api/admin/metrics`: statistics per minute over the last hours, one list per figure.
 ///
 /// # Errors
-/// `BadInput` if `minute_stats` is not between 1 and 24.
+/// `BadInput` if `hours` is not between 1 and 24.
 pub async fn minute_stats(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let hours = cx.query_number("hours", 1, 24, 6)?;
     let now = clock::now();

@@ -47,15 +47,15 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `BadInput` for an unknown status or an invalid time.
 pub(super) fn parse_filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
     let non_empty = |name: &str| cx.query(name).filter(|text| !text.is_empty());
-    let states = "must be queued, running, completed, failed or cancelled";
-    let moment = "must be a time in UTC such as 2026-11-23T00:00:00Z";
+    let status_message = "must be queued, running, completed, failed or cancelled";
+    let time_message = "must be a time in UTC such as 2026-11-23T00:00:00Z";
     Ok(HistoryFilter {
         search: non_empty("q"),
-        status: parse_param(cx.query("status"), "status", states, Status::parse)?,
+        status: parse_param(cx.query("status"), "status", status_message, Status::parse)?,
         pattern: non_empty("pattern"),
         model: non_empty("model"),
-        from: parse_param(non_empty("from"), "from", moment, Timestamp::parse)?,
-        to: parse_param(non_empty("to"), "to", moment, Timestamp::parse)?,
+        from: parse_param(non_empty("from"), "from", time_message, Timestamp::parse)?,
+        to: parse_param(non_empty("to"), "to", time_message, Timestamp::parse)?,
     })
 }
 

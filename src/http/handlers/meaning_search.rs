@@ -24,9 +24,9 @@ struct MeaningBody {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let named = cx.query("model").filter(|model| !model.is_empty());
+    let model = cx.query("model").filter(|model| !model.is_empty());
     let search = cx.app.meaning_search();
-    let status = search.show(&caller.user, named.as_deref()).await?;
+    let status = search.show(&caller.user, model.as_deref()).await?;
     Ok(Reply::json(&status_json(&status)))
 }
 
@@ -37,11 +37,11 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// provider's error.
 pub async fn choose(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: MeaningBody = cx.json().await?;
-    let visit = request_origin(&cx);
+    let origin = request_origin(&cx);
     let search = cx.app.meaning_search();
     let status = match body.model.as_deref().map(str::trim) {
-        None | Some("") => search.turn_off(&caller, &visit).await?,
-        Some(model) => search.choose(&caller, model, &visit).await?,
+        None | Some("") => search.turn_off(&caller, &origin).await?,
+        Some(model) => search.choose(&caller, model, &origin).await?,
     };
     Ok(Reply::json(&status_json(&status)))
 }

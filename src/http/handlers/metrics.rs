@@ -113,11 +113,11 @@ fn write_models(text: &mut String, work: &Workload) {
     }
 }
 
-fn write_commits(text: &mut String, taken: &CommitTimesSnapshot) {
+fn write_commits(text: &mut String, snapshot: &CommitTimesSnapshot) {
     let name = "quire_commit_seconds";
     write_header(text, name, "histogram", "Duration of database commits.");
     let mut sum = 0;
-    for (bound, count) in BOUNDS_MS.iter().zip(taken.buckets) {
+    for (bound, count) in BOUNDS_MS.iter().zip(snapshot.buckets) {
         sum += count;
         let bound = (*bound as f64 / 1000.0).to_string();
         write_sample(
@@ -131,15 +131,20 @@ fn write_commits(text: &mut String, taken: &CommitTimesSnapshot) {
         text,
         "quire_commit_seconds_bucket",
         &[("le", "+Inf")],
-        taken.count as f64,
+        snapshot.count as f64,
     );
     write_sample(
         text,
         "quire_commit_seconds_sum",
         &[],
-        taken.micros as f64 / 1e6,
+        snapshot.micros as f64 / 1e6,
     );
-    write_sample(text, "quire_commit_seconds_count", &[], taken.count as f64);
+    write_sample(
+        text,
+        "quire_commit_seconds_count",
+        &[],
+        snapshot.count as f64,
+    );
 }
 
 fn write_header(text: &mut String, name: &str, kind: &str, help: &str) {

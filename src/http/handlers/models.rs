@@ -88,20 +88,20 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     Reply::json(&json!({ "status": "success", "providers": all }))
 }
 
-/// The status of a provider. Its own error messages are only for administrators and the provider's owner (`in_full`).
-fn provider_json(state: &ProviderStatus, in_full: bool) -> Value {
+/// The status of a provider. Its own error messages are only for administrators and the provider's owner (`shows_details`).
+fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
     let source = match state.source {
         ProviderSource::Discovered => "found on this machine",
         ProviderSource::Configured => "configured",
         ProviderSource::Stored => "added",
     };
-    let message = match (in_full, state.status) {
+    let message = match (shows_details, state.status) {
         _ if state.message.is_empty() => String::new(),
         (true, _) => state.message.clone(),
         (false, _) => "its list of models could not be fetched".to_owned(),
     };
     let failure = state.last_failure.as_ref().map(|failure| {
-        let message = Some(&failure.message).filter(|_| in_full);
+        let message = Some(&failure.message).filter(|_| shows_details);
         json!({ "at": failure.at, "model": failure.model, "message": message })
     });
     let circuits: Vec<Value> = state

@@ -34,7 +34,7 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let base = cx.app.config.base_path();
     let reply = shell(&cx.request.headers, base)?;
     let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP);
-    let scope = auth::CookieScope::of(&cx.app, cx.https);
+    let scope = auth::CookieScope::from_app(&cx.app, cx.https);
     // The device cookie, because access tokens are short-lived. After sign-out, a wrong guess only preloads a few
     // cacheable files.
     let known = [AuthCookie::Access, AuthCookie::Device];
@@ -42,7 +42,7 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let has_id = cx.query("id").is_some();
     Ok(
         match preload::links(cx.request.uri.path(), has_id, is_signed_in) {
-            Some(links) => reply.header(LINK, &base_path::in_links(links, base)),
+            Some(links) => reply.header(LINK, &base_path::add_to_links(links, base)),
             None => reply,
         },
     )
@@ -52,7 +52,7 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
 fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
     match base {
         "" => assets::asset_reply("index.html", CachePolicy::Revalidate, headers),
-        base => assets::rewritten_reply("index.html", base, base_path::in_page, headers),
+        base => assets::rewritten_reply("index.html", base, base_path::add_to_page, headers),
     }
 }
 
@@ -108,7 +108,7 @@ pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
     let headers = &cx.request.headers;
     match cx.app.config.base_path() {
         "" => assets::asset_reply(NAME, CachePolicy::Revalidate, headers),
-        base => assets::rewritten_reply(NAME, base, base_path::in_manifest, headers),
+        base => assets::rewritten_reply(NAME, base, base_path::add_to_manifest, headers),
     }
 }
 
@@ -134,7 +134,7 @@ pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
     let headers = &cx.request.headers;
     match cx.app.config.base_path() {
         "" => assets::asset_reply(NAME, CachePolicy::Revalidate, headers),
-        base => assets::rewritten_reply(NAME, base, base_path::in_openapi, headers),
+        base => assets::rewritten_reply(NAME, base, base_path::add_to_openapi, headers),
     }
 }
 

@@ -122,7 +122,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let votes = calibration.sentence().map(|sentence| {
         json!({
             "decided": calibration.decided_votes, "right": calibration.correct, "ties": calibration.ties,
-            "interval": calibration.interval(), "sentence": sentence, "rule": calibration::ACCURACY_RULE,
+            "interval": calibration.interval(), "sentence": sentence, "rule": calibration::ACCURACY_EXPLANATION,
         })
     });
     let topics: Vec<Value> = verdicts.topics.iter().map(row_json).collect();
@@ -159,34 +159,36 @@ pub async fn set_compare_interval(
         let message = format!("must be a whole number from 0 to {MAX_COMPARE_INTERVAL}, or null");
         return Err(Error::field(&["body", "compare_every"], "out_of_range", message).into());
     }
-    let worth = cx.app.comparisons();
-    worth.set_compare_interval(&caller, compare_every).await?;
-    let (every, own) = worth.compare_interval(&caller).await?;
+    let comparisons = cx.app.comparisons();
+    comparisons
+        .set_compare_interval(&caller, compare_every)
+        .await?;
+    let (every, own) = comparisons.compare_interval(&caller).await?;
     Ok(no_store(Reply::json(&json!({
         "status": "success", "compare_every": every, "compare_every_own": own,
     }))))
 }
 
 fn row_json(row: &TopicRow) -> Value {
-    let (count, judged) = (&row.count, &row.judgment);
+    let (count, judgment) = (&row.count, &row.judgment);
     json!({
         "topic": count.topic,
         "votes": count.tally.votes(),
         "wins": count.tally.wins,
         "ties": count.tally.ties,
         "losses": count.tally.losses,
-        "win_rate": judged.win_rate,
-        "interval": judged.interval.map(|(from, to)| [from, to]),
+        "win_rate": judgment.win_rate,
+        "interval": judgment.interval.map(|(from, to)| [from, to]),
         "confidence": 0.95,
-        "verdict": judged.verdict,
-        "votes_needed": judged.votes_needed,
+        "verdict": judgment.verdict,
+        "votes_needed": judgment.votes_needed,
         "cost_multiple": row.cost_multiple,
         "priced": count.priced_votes,
         "panel_usd": count.panel_cost,
         "single_usd": count.single_cost,
         "helpful": count.helpful,
         "not_helpful": count.not_helpful,
-        "sentence": judged.sentence(row.cost_multiple),
+        "sentence": judgment.sentence(row.cost_multiple),
     })
 }
 

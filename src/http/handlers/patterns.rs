@@ -192,7 +192,7 @@ fn parse_body(body: Map<String, Value>) -> Result<ParsedPattern, Vec<PatternProb
             }]),
         };
     }
-    let pattern = file::read(&Value::Object(body));
+    let pattern = file::parse_pattern(&Value::Object(body));
     let pattern = pattern.map_err(|problems| {
         problems
             .into_iter()
@@ -216,13 +216,13 @@ fn problems_json(problems: &[PatternProblem]) -> Vec<Value> {
 fn invalid_pattern(problems: Vec<PatternProblem>) -> ApiError {
     let field = |problem: PatternProblem| {
         let parts = problem.location.split('.').filter(|part| !part.is_empty());
-        let place = std::iter::once("body").chain(parts).map(str::to_owned);
+        let location = std::iter::once("body").chain(parts).map(str::to_owned);
         let message = match problem.line {
             Some(line) => format!("line {line}: {}", problem.message),
             None => problem.message.clone(),
         };
         FieldError {
-            location: place.collect(),
+            location: location.collect(),
             message,
             kind: "value_error",
         }

@@ -58,7 +58,7 @@ struct ChangeProviderBody {
 fn model_names(models: Option<ModelsBody>) -> Option<Vec<String>> {
     models.map(|models| match models {
         ModelsBody::Any(any) if any == "*" || any.is_empty() => Vec::new(),
-        ModelsBody::Any(one) => vec![one],
+        ModelsBody::Any(name) => vec![name],
         ModelsBody::Names(names) => names,
     })
 }

@@ -24,7 +24,7 @@ pub async fn search_document(cx: RequestContext, caller: Caller) -> Result<Reply
     let words = search_words(&cx)?;
     let search = cx.app.meaning_search();
     let found = search.search(&caller, Some(&id), &words).await?;
-    let query = SearchQuery::of(&words);
+    let query = SearchQuery::parse(&words);
     let results: Vec<Value> = found.hits.iter().map(|hit| hit_json(hit, &query)).collect();
     Ok(Reply::json(&json!({
         "document_id": id, "query": words, "count": results.len(), "results": results,
@@ -43,7 +43,7 @@ pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, Api
         .meaning_search()
         .search(&caller, None, &words)
         .await?;
-    let query = SearchQuery::of(&words);
+    let query = SearchQuery::parse(&words);
     // Hits are ordered by score, so the document with the best hit comes first.
     let mut documents: Vec<(&DocumentId, &str, Vec<Value>)> = Vec::new();
     for hit in &found.hits {

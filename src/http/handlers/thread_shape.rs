@@ -50,8 +50,8 @@ fn snippet_json(snippet: &Snippet) -> Value {
 }
 
 fn turn_json(turn: &TurnRow, all: &[TurnRow]) -> Value {
-    let beside = all.iter().filter(|other| other.parent == turn.parent);
-    let index = beside.clone().filter(|other| other.id <= turn.id).count();
+    let siblings = all.iter().filter(|other| other.parent == turn.parent);
+    let index = siblings.clone().filter(|other| other.id <= turn.id).count();
     let models: Vec<String> = turn.members.iter().map(|member| member.name()).collect();
     let letters = models.iter().enumerate();
     let letters: Map<String, Value> = letters
@@ -61,6 +61,6 @@ fn turn_json(turn: &TurnRow, all: &[TurnRow]) -> Value {
         "analysis_id": turn.id, "parent": turn.parent, "question": turn.question, "status": turn.status,
         "answer": turn.answer, "partial": turn.partial, "error": turn.error, "models": models, "letters": letters,
         "pattern": turn.pattern, "created_at": turn.created,
-        "branch": { "index": index, "count": beside.count() },
+        "branch": { "index": index, "count": siblings.count() },
     })
 }

@@ -44,7 +44,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let days = usage.days(&user, from, to).await?;
     let totals = sum_usage(days.iter());
     let rows = match group_param(&cx)? {
-        Some(by) => by.group_rows_by(days),
+        Some(group) => group.group_rows_by(days),
         None => days,
     };
     if wants_csv(&cx)? {
@@ -66,8 +66,8 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 }
 
 async fn all_users(cx: &RequestContext, from: i64, to: i64) -> Result<Reply, ApiError> {
-    if let Some(by) = group_param(cx)? {
-        return all_users_grouped(cx, from, to, by).await;
+    if let Some(group) = group_param(cx)? {
+        return all_users_grouped(cx, from, to, group).await;
     }
     let users = cx.app.usage().usage_by_user(from, to).await?;
     if wants_csv(cx)? {
@@ -93,11 +93,11 @@ async fn all_users_grouped(
     cx: &RequestContext,
     from: i64,
     to: i64,
-    by: UsageGroup,
+    group: UsageGroup,
 ) -> Result<Reply, ApiError> {
     let days = cx.app.usage().days_of_all(from, to).await?;
     let totals = sum_usage(days.iter());
-    let rows = by.group_rows_by(days);
+    let rows = group.group_rows_by(days);
     if wants_csv(cx)? {
         return Ok(csv_reply(&rows));
     }
@@ -171,10 +171,10 @@ pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, A
             return Err(Error::field(&["body", name], "out_of_range", message).into());
         }
     }
-    let (user, by) = (user_id(cx.param("id"))?, &admin.caller().user);
+    let (user, actor) = (user_id(cx.param("id"))?, &admin.caller().user);
     let usage = cx.app.usage();
     usage
-        .set_budget(by, &user, Some(limits), &request_origin(&cx))
+        .set_budget(actor, &user, Some(limits), &request_origin(&cx))
         .await?;
     let standing = cx.app.usage().budget_status(&user).await?;
     Ok(no_store(Reply::json(&budget_json(&standing, cx.now))))
@@ -185,10 +185,10 @@ pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, A
 /// # Errors
 /// `Missing` if there is no such account.
 pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    let (user, by) = (user_id(cx.param("id"))?, &admin.caller().user);
+    let (user, actor) = (user_id(cx.param("id"))?, &admin.caller().user);
     let usage = cx.app.usage();
     usage
-        .set_budget(by, &user, None, &request_origin(&cx))
+        .set_budget(actor, &user, None, &request_origin(&cx))
         .await?;
     success("the default budget applies to this account")
 }
@@ -223,7 +223,7 @@ fn requested_scope(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, A
     }
     match user.as_str() {
         "all" => Ok(UsageScope::All),
-        one => user_id(one).map(UsageScope::User),
+        account => user_id(account).map(UsageScope::User),
     }
 }
 

@@ -165,12 +165,12 @@ fn request_lines_are_checked() {
 
 #[test]
 fn a_head_is_bounded() {
-    let long = format!("host: x\r\nx: {}\r\n", "y".repeat(MAX_HEAD));
+    let long = format!("host: x\r\nx: {}\r\n", "y".repeat(MAX_HEAD_BYTES));
     let many = format!("host: x\r\n{}", "x: y\r\n".repeat(MAX_FIELDS));
     for lines in [long, many] {
         assert_eq!(feed(&head(&lines), 1_000).1, Some(HeadRefusal::TooLarge));
     }
-    let endless = vec![b'x'; 2 * MAX_HEAD];
+    let endless = vec![b'x'; 2 * MAX_HEAD_BYTES];
     assert_eq!(feed(&endless, 100).1, Some(HeadRefusal::TooLarge));
     let largest = format!("host: x\r\n{}", "x: y\r\n".repeat(MAX_FIELDS - 1));
     assert_eq!(feed(&head(&largest), 1_000).1, None);

@@ -61,12 +61,15 @@ impl fmt::Debug for BucketSettings {
 /// # Errors
 /// A sentence that explains what to set.
 pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<BucketSettings, String> {
-    let given = |name: &str| {
+    let variable = |name: &str| {
         let value = env(name)?.trim().to_owned();
         (!value.is_empty()).then_some(value)
     };
     let (bucket, prefix) = bucket_and_prefix(text)?;
-    let (key, secret) = match (given("AWS_ACCESS_KEY_ID"), given("AWS_SECRET_ACCESS_KEY")) {
+    let (key, secret) = match (
+        variable("AWS_ACCESS_KEY_ID"),
+        variable("AWS_SECRET_ACCESS_KEY"),
+    ) {
         (Some(key), Some(secret)) => (key, secret),
         (None, Some(_)) => return Err("AWS_ACCESS_KEY_ID is not set".into()),
         (Some(_), None) => return Err("AWS_SECRET_ACCESS_KEY is not set".into()),
@@ -74,11 +77,11 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Bucke
             return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set".into());
         }
     };
-    let token = given("AWS_SESSION_TOKEN");
-    let region = given("AWS_REGION").or_else(|| given("AWS_DEFAULT_REGION"));
+    let token = variable("AWS_SESSION_TOKEN");
+    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let region = region.unwrap_or_else(|| "us-east-1".to_owned());
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if !region.chars().all(plain) {
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if !region.chars().all(is_valid) {
         return Err(format!(
             "AWS_REGION is {region:?}, which is not a valid region"
         ));
@@ -93,10 +96,10 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Bucke
             return Err(format!("{name} contains characters that no key has"));
         }
     }
-    let named = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+    let endpoint_setting = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
         .into_iter()
-        .find_map(|name| Some((name, given(name)?)));
-    let (secure, host, base) = match named {
+        .find_map(|name| Some((name, variable(name)?)));
+    let (secure, host, base) = match endpoint_setting {
         Some((name, url)) => {
             let (secure, host, base) = endpoint(name, &url)?;
             (secure, host, format!("{base}/{bucket}"))
@@ -126,8 +129,9 @@ fn bucket_and_prefix(text: &str) -> Result<(String, String), String> {
         .strip_prefix("s3://")
         .ok_or_else(|| format!("{text:?} does not begin with s3://"))?;
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(plain) || bucket.starts_with('.') {
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(is_valid) || bucket.starts_with('.')
+    {
         return Err(format!(
             "{text:?} names no bucket: use s3://bucket/prefix, where a bucket's name has 3 to 63 letters, digits, \
              dots, and hyphens"
@@ -155,7 +159,7 @@ fn bucket_and_prefix(text: &str) -> Result<(String, String), String> {
 }
 
 fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
-    let wrong = || {
+    let invalid = || {
         format!("{name} is {url:?}, which is not a valid URL; use https://host or http://host:9000")
     };
     // The address is not printed, because the text before an @ is a password.
@@ -164,22 +168,22 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
             "{name} contains an @: set the key as AWS_ACCESS_KEY_ID instead"
         ));
     }
-    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    let uri: Uri = url.parse().map_err(|_| invalid())?;
     let secure = match uri.scheme_str() {
         Some("https") => true,
         Some("http") => false,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
     let host = uri
         .host()
         .filter(|host| !host.is_empty())
-        .ok_or_else(wrong)?;
+        .ok_or_else(invalid)?;
     if uri.query().is_some() {
-        return Err(wrong());
+        return Err(invalid());
     }
-    let usual = if secure { 443 } else { 80 };
+    let default_port = if secure { 443 } else { 80 };
     let host = match uri.port_u16() {
-        Some(port) if port != usual => format!("{host}:{port}"),
+        Some(port) if port != default_port => format!("{host}:{port}"),
         _ => host.to_owned(),
     };
     let base = uri.path().trim_end_matches('/');
@@ -188,7 +192,7 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
 
 /// Host and base path of an Amazon bucket; Amazon's certificates do not cover bucket names with dots.
 fn amazon_endpoint(bucket: &str, region: &str) -> (String, String) {
-    let end = if region.starts_with("cn-") {
+    let domain = if region.starts_with("cn-") {
         "amazonaws.com.cn"
     } else {
         "amazonaws.com"
@@ -197,9 +201,9 @@ fn amazon_endpoint(bucket: &str, region: &str) -> (String, String) {
         .chars()
         .all(|c| c == '-' || c.is_ascii_lowercase() || c.is_ascii_digit())
     {
-        (format!("{bucket}.s3.{region}.{end}"), String::new())
+        (format!("{bucket}.s3.{region}.{domain}"), String::new())
     } else {
-        (format!("s3.{region}.{end}"), format!("/{bucket}"))
+        (format!("s3.{region}.{domain}"), format!("/{bucket}"))
     }
 }
 

@@ -46,18 +46,18 @@ pub(super) struct UploadContent<'a> {
 
 impl BucketClient {
     pub fn new(settings: BucketSettings) -> Self {
-        let patience = &settings.timeouts;
+        let timeouts = &settings.timeouts;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("quire/", env!("CARGO_PKG_VERSION")))
-            .timeout_resolve(Some(patience.connect))
-            .timeout_connect(Some(patience.connect))
-            .timeout_recv_response(Some(patience.chunk))
-            .timeout_per_read(Some(patience.chunk))
-            .timeout_per_write(Some(patience.chunk))
-            .tls_config(tls(settings.authorities.as_deref()))
+            .timeout_resolve(Some(timeouts.connect))
+            .timeout_connect(Some(timeouts.connect))
+            .timeout_recv_response(Some(timeouts.chunk))
+            .timeout_per_read(Some(timeouts.chunk))
+            .timeout_per_write(Some(timeouts.chunk))
+            .tls_config(tls_config(settings.authorities.as_deref()))
             .input_buffer_size(BUFFER_BYTES)
             .output_buffer_size(BUFFER_BYTES)
             .max_response_header_size(32 * 1024)
@@ -77,24 +77,26 @@ impl BucketClient {
     ///
     /// # Errors
     /// `Failed` if there is no response; `Refused` if the request is invalid.
-    pub fn send(&self, ask: &BucketRequest<'_>) -> Result<Response<Body>, TargetError> {
+    pub fn send(&self, bucket_request: &BucketRequest<'_>) -> Result<Response<Body>, TargetError> {
         let settings = &self.settings;
-        let key = sigv4::path(ask.key);
+        let key = sigv4::path(bucket_request.key);
         let path = match format!("{}/{key}", settings.base) {
-            bucket if ask.key.is_empty() && !settings.base.is_empty() => {
+            bucket if bucket_request.key.is_empty() && !settings.base.is_empty() => {
                 bucket.trim_end_matches('/').to_owned()
             }
             path => path,
         };
-        let query = sigv4::query(ask.query);
+        let query = sigv4::query(bucket_request.query);
         let mut headers = vec![("host", settings.host.as_str())];
-        headers.extend_from_slice(ask.headers);
+        headers.extend_from_slice(bucket_request.headers);
         let request = sigv4::SignedRequest {
-            method: ask.method,
+            method: bucket_request.method,
             path: &path,
             query: &query,
             headers: &headers,
-            payload: ask.body.map_or(sigv4::EMPTY_BODY_HASH, |body| &body.hash),
+            payload: bucket_request
+                .body
+                .map_or(sigv4::EMPTY_BODY_HASH, |body| &body.hash),
         };
         let credentials = sigv4::Credentials {
             key: &settings.key,
@@ -105,14 +107,14 @@ impl BucketClient {
         let scheme = if settings.secure { "https" } else { "http" };
         let mark = if query.is_empty() { "" } else { "?" };
         let uri = format!("{scheme}://{}{path}{mark}{query}", settings.host);
-        let mut request = Request::builder().method(ask.method).uri(uri);
+        let mut request = Request::builder().method(bucket_request.method).uri(uri);
         for (name, value) in headers {
             request = request.header(name, value);
         }
         for (name, value) in added {
             request = request.header(name, value);
         }
-        let answered = match ask.body {
+        let result = match bucket_request.body {
             None => request.body(()).map(|request| self.agent.run(request)),
             Some(content) => {
                 request = request.header("content-length", content.bytes);
@@ -124,8 +126,8 @@ impl BucketClient {
                 request.body(body).map(|request| self.agent.run(request))
             }
         };
-        match answered {
-            Ok(Ok(answer)) => Ok(answer),
+        match result {
+            Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(TargetError::Failed(format!("{}: {error}", settings.host))),
             // The library's own message may contain a header.
             Err(_) => Err(TargetError::Refused("the request is invalid".into())),
@@ -133,15 +135,15 @@ impl BucketClient {
     }
 }
 
-fn tls(authorities: Option<&str>) -> TlsConfig {
+fn tls_config(authorities: Option<&str>) -> TlsConfig {
     let Some(authorities) = authorities else {
         return TlsConfig::default();
     };
-    let found = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
+    let certificates = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
         _ => None,
     });
-    let roots = RootCerts::from(found);
+    let roots = RootCerts::from(certificates);
     TlsConfig::builder().root_certs(roots).build()
 }
 
@@ -150,7 +152,7 @@ impl<'a> UploadContent<'a> {
     ///
     /// # Errors
     /// Returns an error if the file cannot be read.
-    pub fn of(file: &'a File) -> io::Result<Self> {
+    pub fn from_file(file: &'a File) -> io::Result<Self> {
         let mut hasher = sha256::Hasher::new();
         let mut piece = vec![0; BUFFER_BYTES];
         let mut bytes = 0;
@@ -187,10 +189,10 @@ struct FileSource<'a> {
 
 impl Read for FileSource<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.bytes - self.at).unwrap_or(usize::MAX);
-        let most = left.min(buffer.len());
-        let read = self.file.read_at(&mut buffer[..most], self.at)?;
-        if read == 0 && most > 0 {
+        let remaining = usize::try_from(self.bytes - self.at).unwrap_or(usize::MAX);
+        let count = remaining.min(buffer.len());
+        let read = self.file.read_at(&mut buffer[..count], self.at)?;
+        if read == 0 && count > 0 {
             let why = "the file became shorter while it was sent";
             return Err(io::Error::new(ErrorKind::UnexpectedEof, why));
         }

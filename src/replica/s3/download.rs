@@ -9,8 +9,8 @@ use ureq::Body;
 use ureq::BodyReader;
 use ureq::http::{Response, StatusCode};
 
-use super::answer::BucketRefusal;
 use super::client::{BucketClient, BucketRequest};
+use super::response::BucketRefusal;
 use crate::replica::target::{Result, TargetError};
 
 /// A download in progress.
@@ -22,7 +22,7 @@ pub(super) struct Download {
     etag: Option<String>,
     at: u64,
     bytes: u64,
-    is_broken: usize,
+    break_count: usize,
 }
 
 impl Download {
@@ -36,13 +36,13 @@ impl Download {
             key,
             ..BucketRequest::default()
         };
-        let answer = client.send(&ask)?;
-        if answer.status() != StatusCode::OK {
-            return Err(BucketRefusal::read(answer).to_target_error(&client.settings));
+        let response = client.send(&ask)?;
+        if response.status() != StatusCode::OK {
+            return Err(BucketRefusal::read(response).to_target_error(&client.settings));
         }
         // The library's own content length is `None` for an empty file.
-        let told = header(&answer, "content-length").and_then(|told| told.parse().ok());
-        let Some(bytes) = told else {
+        let length = header(&response, "content-length").and_then(|length| length.parse().ok());
+        let Some(bytes) = length else {
             return Err(TargetError::Failed(
                 "the store does not report the length".into(),
             ));
@@ -50,32 +50,33 @@ impl Download {
         Ok(Self {
             client: Arc::clone(client),
             key: key.to_owned(),
-            etag: header(&answer, "etag"),
-            reader: answer.into_body().into_reader(),
+            etag: header(&response, "etag"),
+            reader: response.into_body().into_reader(),
             at: 0,
             bytes,
-            is_broken: 0,
+            break_count: 0,
         })
     }
 
     /// Opens a new connection where the old one broke.
     fn resume(&mut self) -> Result<()> {
-        let Some(mark) = &self.etag else {
+        let Some(etag) = &self.etag else {
             return Err(TargetError::Failed("the connection broke".into()));
         };
         let range = format!("bytes={}-", self.at);
         let ask = BucketRequest {
             method: "GET",
             key: &self.key,
-            headers: &[("if-match", mark), ("range", &range)],
+            headers: &[("if-match", etag), ("range", &range)],
             ..BucketRequest::default()
         };
-        let answer = self.client.send(&ask)?;
+        let response = self.client.send(&ask)?;
         let beginning = format!("bytes {}-", self.at);
-        let goes_on = header(&answer, "content-range").is_some_and(|r| r.starts_with(&beginning));
-        match answer.status() {
-            StatusCode::PARTIAL_CONTENT if goes_on => {
-                self.reader = answer.into_body().into_reader();
+        let is_continued =
+            header(&response, "content-range").is_some_and(|r| r.starts_with(&beginning));
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT if is_continued => {
+                self.reader = response.into_body().into_reader();
                 Ok(())
             }
             StatusCode::PRECONDITION_FAILED => Err(TargetError::Refused(
@@ -84,7 +85,7 @@ impl Download {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Err(TargetError::Failed(
                 "the store does not support ranges".into(),
             )),
-            _ => Err(BucketRefusal::read(answer).to_target_error(&self.client.settings)),
+            _ => Err(BucketRefusal::read(response).to_target_error(&self.client.settings)),
         }
     }
 }
@@ -94,10 +95,10 @@ impl Read for Download {
         if self.at == self.bytes || buffer.is_empty() {
             return Ok(0);
         }
-        let left = usize::try_from(self.bytes - self.at).unwrap_or(usize::MAX);
-        let most = left.min(buffer.len());
+        let remaining = usize::try_from(self.bytes - self.at).unwrap_or(usize::MAX);
+        let count = remaining.min(buffer.len());
         loop {
-            let why = match self.reader.read(&mut buffer[..most]) {
+            let why = match self.reader.read(&mut buffer[..count]) {
                 Ok(0) => format!("it ended after {} of {} bytes", self.at, self.bytes),
                 Ok(read) => {
                     self.at += read as u64;
@@ -105,20 +106,20 @@ impl Read for Download {
                 }
                 Err(error) => error.to_string(),
             };
-            let Some(pause) = self.client.settings.timeouts.pauses.get(self.is_broken) else {
+            let Some(pause) = self.client.settings.timeouts.pauses.get(self.break_count) else {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
             };
-            self.is_broken += 1;
+            self.break_count += 1;
             thread::sleep(*pause);
             match self.resume() {
                 Ok(()) | Err(TargetError::Failed(_)) => {}
-                Err(fault) => return Err(io::Error::other(fault)),
+                Err(error) => return Err(io::Error::other(error)),
             }
         }
     }
 }
 
-fn header(answer: &Response<Body>, name: &str) -> Option<String> {
-    let value = answer.headers().get(name)?.to_str().ok()?;
+fn header(response: &Response<Body>, name: &str) -> Option<String> {
+    let value = response.headers().get(name)?.to_str().ok()?;
     Some(value.to_owned())
 }

@@ -2,9 +2,9 @@
 //! change for all others. Knows nothing about the contents of files.
 
 mod address;
-mod answer;
 mod client;
 mod download;
+mod response;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +18,9 @@ use ureq::Body;
 use ureq::http::{Response, StatusCode};
 
 pub use self::address::{BucketSettings, address};
-use self::answer::{BucketRefusal, ListPage};
 use self::client::{BucketClient, BucketRequest, UploadContent};
 use self::download::Download;
+use self::response::{BucketRefusal, ListPage};
 use super::target::{Result, Target, TargetEntry, TargetError};
 use crate::crypto::{hex, sha256};
 
@@ -64,27 +64,27 @@ impl S3 {
     }
 
     /// Retries transient failures.
-    fn with_retries<T>(&self, mut once: impl FnMut() -> Result<T>) -> Result<T> {
+    fn with_retries<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         for pause in &self.settings().timeouts.pauses {
-            match once() {
+            match attempt() {
                 Err(TargetError::Failed(_)) => thread::sleep(*pause),
                 done => return done,
             }
         }
-        once()
+        attempt()
     }
 
     fn exists(&self, key: &str) -> Result<bool> {
-        let ask = BucketRequest {
+        let request = BucketRequest {
             method: "HEAD",
             key,
             ..BucketRequest::default()
         };
-        let answer = self.client.send(&ask)?;
-        if answer.status().is_success() {
+        let response = self.client.send(&request)?;
+        if response.status().is_success() {
             return Ok(true);
         }
-        match BucketRefusal::read(answer).to_target_error(self.settings()) {
+        match BucketRefusal::read(response).to_target_error(self.settings()) {
             TargetError::Missing => Ok(false),
             error => Err(error),
         }
@@ -96,26 +96,26 @@ impl S3 {
         content: &UploadContent<'_>,
         only_new: bool,
     ) -> Result<PutOutcome> {
-        let known = self.conditions.load(Ordering::Relaxed);
-        if only_new && known != CONDITIONS_SUPPORTED {
+        let support = self.conditions.load(Ordering::Relaxed);
+        if only_new && support != CONDITIONS_SUPPORTED {
             match self.exists(key) {
                 Ok(false) => {}
                 Ok(true) => return Err(TargetError::Taken),
                 // A HEAD response has no reason, but the response to the next request will have one.
-                Err(TargetError::Refused(_)) if known == CONDITIONS_UNKNOWN => {}
+                Err(TargetError::Refused(_)) if support == CONDITIONS_UNKNOWN => {}
                 Err(error) => return Err(error),
             }
         }
-        let conditional = only_new && known != CONDITIONS_UNSUPPORTED;
-        let answer = self.send(key, content, conditional)?;
-        if answer.status().is_success() {
-            answer::finish(answer);
-            if conditional && known == CONDITIONS_UNKNOWN {
-                self.test_conditions(key, content);
+        let conditional = only_new && support != CONDITIONS_UNSUPPORTED;
+        let response = self.send(key, content, conditional)?;
+        if response.status().is_success() {
+            response::finish(response);
+            if conditional && support == CONDITIONS_UNKNOWN {
+                self.probe_conditions(key, content);
             }
             return Ok(PutOutcome::Stored);
         }
-        let refusal = BucketRefusal::read(answer);
+        let refusal = BucketRefusal::read(response);
         if conditional && refusal.lacks_conditional_requests() {
             self.conditions
                 .store(CONDITIONS_UNSUPPORTED, Ordering::Relaxed);
@@ -145,29 +145,29 @@ impl S3 {
     }
 
     /// Repeats a put that must now be refused. The stored object stays the same either way.
-    fn test_conditions(&self, key: &str, content: &UploadContent<'_>) {
+    fn probe_conditions(&self, key: &str, content: &UploadContent<'_>) {
         if content.bytes > MAX_PROBE_BYTES {
             return;
         }
-        let Ok(answer) = self.send(key, content, true) else {
+        let Ok(response) = self.send(key, content, true) else {
             return;
         };
-        let found = match answer.status() {
+        let found = match response.status() {
             StatusCode::PRECONDITION_FAILED => CONDITIONS_SUPPORTED,
             status if status.is_success() => CONDITIONS_UNSUPPORTED,
             _ => CONDITIONS_UNKNOWN,
         };
-        answer::finish(answer);
+        response::finish(response);
         self.conditions.store(found, Ordering::Relaxed);
     }
 
     /// Whether the stored object equals this content.
-    fn holds_content(&self, key: &str, content: &UploadContent<'_>) -> Result<bool> {
-        let mut there = Download::start(&self.client, key)?;
+    fn has_content(&self, key: &str, content: &UploadContent<'_>) -> Result<bool> {
+        let mut stored = Download::start(&self.client, key)?;
         let mut hasher = sha256::Hasher::new();
         let mut piece = vec![0; 16 * 1024];
         loop {
-            match there.read(&mut piece) {
+            match stored.read(&mut piece) {
                 Ok(0) => return Ok(hex(&hasher.finish()) == content.hash),
                 Ok(read) => hasher.update(&piece[..read]),
                 Err(error) => return Err(TargetError::Failed(error.to_string())),
@@ -178,15 +178,15 @@ impl S3 {
     fn page(&self, beginning: &str, token: Option<&str>) -> Result<ListPage> {
         let mut query = vec![("list-type", "2"), ("prefix", beginning)];
         query.extend(token.map(|token| ("continuation-token", token)));
-        let mut answer = self.client.send(&BucketRequest {
+        let mut response = self.client.send(&BucketRequest {
             method: "GET",
             query: &query,
             ..BucketRequest::default()
         })?;
-        if answer.status() == StatusCode::OK {
-            return answer::parse_page(answer.body_mut());
+        if response.status() == StatusCode::OK {
+            return response::parse_page(response.body_mut());
         }
-        match BucketRefusal::read(answer).to_target_error(self.settings()) {
+        match BucketRefusal::read(response).to_target_error(self.settings()) {
             TargetError::Missing | TargetError::Taken => {
                 Err(TargetError::Refused(NO_BUCKET_MESSAGE.into()))
             }
@@ -208,8 +208,8 @@ impl Target for S3 {
     fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()> {
         let key = self.key(name)?;
         let read = |error| TargetError::Failed(format!("{name} cannot be read: {error}"));
-        let content = UploadContent::of(file).map_err(read)?;
-        let (mut doubtful, mut contested) = (false, false);
+        let content = UploadContent::from_file(file).map_err(read)?;
+        let (mut may_be_stored, mut contested) = (false, false);
         let put = self.with_retries(|| match self.put_once(&key, &content, only_new) {
             Ok(PutOutcome::Stored) => Ok(()),
             Ok(PutOutcome::Contested(why)) => {
@@ -217,10 +217,10 @@ impl Target for S3 {
                 Err(TargetError::Failed(why))
             }
             // The previous attempt may have succeeded, with only its response lost.
-            Err(TargetError::Taken) if doubtful && self.holds_content(&key, &content)? => Ok(()),
-            Err(fault) => {
-                doubtful |= matches!(fault, TargetError::Failed(_));
-                Err(fault)
+            Err(TargetError::Taken) if may_be_stored && self.has_content(&key, &content)? => Ok(()),
+            Err(error) => {
+                may_be_stored |= matches!(error, TargetError::Failed(_));
+                Err(error)
             }
         });
         match put {
@@ -275,16 +275,16 @@ impl Target for S3 {
     fn remove(&self, name: &str) -> Result<()> {
         let key = self.key(name)?;
         self.with_retries(|| {
-            let answer = self.client.send(&BucketRequest {
+            let response = self.client.send(&BucketRequest {
                 method: "DELETE",
                 key: &key,
                 ..BucketRequest::default()
             })?;
-            if answer.status().is_success() {
-                answer::finish(answer);
+            if response.status().is_success() {
+                response::finish(response);
                 return Ok(());
             }
-            match BucketRefusal::read(answer).to_target_error(self.settings()) {
+            match BucketRefusal::read(response).to_target_error(self.settings()) {
                 TargetError::Missing => Ok(()),
                 error => Err(error),
             }

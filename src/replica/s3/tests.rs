@@ -15,7 +15,7 @@ mod server;
 
 /// A target with short timeouts.
 fn target(bucket: &Bucket, address: &str, change: impl FnOnce(&mut BucketSettings)) -> S3 {
-    let variables = bucket.variables();
+    let variables = bucket.environment();
     let env = |name: &str| {
         let found = variables.iter().find(|(found, _)| *found == name);
         found.map(|(_, value)| value.clone())
@@ -65,7 +65,7 @@ fn names(target: &S3, beginning: &str) -> Result<Vec<String>> {
 #[test]
 fn files_are_complete_or_absent() {
     let bucket = Bucket::new();
-    bucket.page(2);
+    bucket.set_page_size(2);
     for prefix in ["", "/p", "/a b/ü & <c>+%41"] {
         let target = target(&bucket, &format!("s3://{BUCKET}{prefix}"), |_| {});
         bucket.store_directly(&format!("{}ltx/", &target.settings().prefix), b"");
@@ -107,13 +107,13 @@ fn files_are_complete_or_absent() {
 #[test]
 fn a_listing_is_requested_page_by_page() {
     let bucket = Bucket::new();
-    bucket.page(2);
+    bucket.set_page_size(2);
     for name in ["p/a", "p/b", "p/c", "p/d", "p/e", "q/f"] {
         bucket.store_directly(name, b"1");
     }
     let found = names(&plain(&bucket), "").expect("a list");
     assert_eq!(found, ["a 1", "b 1", "c 1", "d 1", "e 1"]);
-    assert_eq!(bucket.asked().len(), 3);
+    assert_eq!(bucket.requests().len(), 3);
 }
 
 #[test]
@@ -145,11 +145,11 @@ fn transient_failures_are_retried() {
     for _ in 0..4 {
         bucket.fail_next("PUT", busy.clone());
     }
-    bucket.asked();
+    bucket.requests();
     let why = "the store says SlowDown: Please reduce your request rate".to_owned();
     let put = target.put("a", &file(b"some bytes"), false);
     assert_eq!(put, Err(TargetError::Failed(why)));
-    assert_eq!(bucket.asked().len(), 4);
+    assert_eq!(bucket.requests().len(), 4);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn permanent_failures_are_reported_without_retry() {
         ];
         for (method, call) in calls {
             bucket.fail_next(method, trouble.clone());
-            bucket.asked();
+            bucket.requests();
             let Err(TargetError::Refused(why)) = call(&target) else {
                 panic!("{method} {parts:?} is refused")
             };
@@ -230,7 +230,7 @@ fn permanent_failures_are_reported_without_retry() {
                 "{method}: {why}"
             );
             assert!(!why.contains(SECRET) && why.chars().count() < 400, "{why}");
-            assert_eq!(bucket.asked().len(), 1, "{why}");
+            assert_eq!(bucket.requests().len(), 1, "{why}");
         }
     }
     assert_eq!(bucket.files().len(), 0);
@@ -278,7 +278,7 @@ fn a_broken_download_resumes_or_fails() {
     bucket.fail_next("GET", BucketFault::Half);
     bucket.fail_next("GET", BucketFault::Half);
     assert_eq!(read(&target, "a"), Ok(bytes.clone()));
-    assert_eq!(bucket.asked().len(), 3);
+    assert_eq!(bucket.requests().len(), 3);
     for _ in 0..4 {
         bucket.fail_next("GET", BucketFault::Half);
     }
@@ -340,7 +340,7 @@ fn a_store_without_conditions_is_checked_first() {
         ),
     ] {
         let bucket = Bucket::new();
-        bucket.conditions(conditions);
+        bucket.set_conditions(conditions);
         let target = plain(&bucket);
         assert_eq!(target.put("a", &file(b"one"), true), Ok(()));
         assert_eq!(
@@ -350,7 +350,7 @@ fn a_store_without_conditions_is_checked_first() {
         assert_eq!(target.put("b", &file(b"two"), true), Ok(()));
         let whole = |line: &&str| line.replace(' ', &format!(" /{BUCKET}/p/"));
         let expected: Vec<String> = expected.iter().map(whole).collect();
-        assert_eq!(bucket.asked(), expected);
+        assert_eq!(bucket.requests(), expected);
         assert_eq!(bucket.files()["p/a"], b"one");
     }
 }

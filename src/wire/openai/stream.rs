@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::plain_chunk::plain_text;
 use crate::wire::answer_builder::AnswerBuilder;
-use crate::wire::refusal::{error_field, in_band, reported_error, sanitize_message};
+use crate::wire::refusal::{error_field, parse_stream_error, reported_error, sanitize_message};
 use crate::wire::sse::SseFrame;
 use crate::wire::tool_call_builder::ToolCallFragment;
 use crate::wire::usage_counts;
@@ -16,7 +16,7 @@ pub(in crate::wire) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame)
     if event.event.is_empty()
         && let Some(plain) = plain_text(data)
     {
-        if builder.is_own(plain.choice) {
+        if builder.is_requested_choice(plain.choice) {
             builder.add_text(&plain.text);
         }
         return;
@@ -26,19 +26,19 @@ pub(in crate::wire) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame)
     }
     let Ok(chunk) = crate::domain::json::parse(data) else {
         if event.event == "error" {
-            return builder.fail(in_band(&Value::String(sanitize_message(data))));
+            return builder.fail(parse_stream_error(&Value::String(sanitize_message(data))));
         }
-        return builder.unreadable(data, "a chat completion");
+        return builder.handle_unreadable(data, "a chat completion");
     };
     if event.event == "error" && reported_error(&chunk).is_none() {
-        return builder.fail(in_band(&chunk));
+        return builder.fail(parse_stream_error(&chunk));
     }
     read_chunk(builder, &chunk);
 }
 
 pub(in crate::wire) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     if body["choices"].is_null() && reported_error(body).is_none() {
-        return builder.malformed("a chat completion");
+        return builder.fail_malformed("a chat completion");
     }
     read_chunk(builder, body);
     builder.end();
@@ -65,11 +65,13 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     let choices = chunk["choices"].as_array();
     let mut choices = choices.into_iter().flatten();
     let first = choices
-        .find(|choice| builder.is_own(usage_counts::whole(&choice["index"]).unwrap_or(0)))
+        .find(|choice| {
+            builder.is_requested_choice(usage_counts::parse_count(&choice["index"]).unwrap_or(0))
+        })
         .unwrap_or(&Value::Null);
     let nested = || error_field(first).or_else(|| error_field(&first["delta"]));
     if let Some(error) = reported_error(chunk).or_else(nested) {
-        return builder.fail(in_band(error));
+        return builder.fail(parse_stream_error(error));
     }
     read_counts(builder, chunk, first);
     let (delta, message) = (&first["delta"], &first["message"]);
@@ -107,7 +109,7 @@ fn finish_reason(found: &Value) -> Option<&str> {
 /// in its timings, Bedrock in its metrics.
 fn read_counts(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     if chunk["timings"].is_object() {
-        builder.add_counts(usage_counts::of_timings(&chunk["timings"]));
+        builder.add_counts(usage_counts::parse_timings(&chunk["timings"]));
     }
     for usage in [
         &chunk["amazon-bedrock-invocationMetrics"],
@@ -122,7 +124,7 @@ fn read_counts(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
         &choice["message"]["usage"],
     ] {
         if usage.is_object() {
-            builder.add_counts(usage_counts::of(usage));
+            builder.add_counts(usage_counts::parse_usage(usage));
         }
     }
 }
@@ -187,10 +189,14 @@ fn read_tool_call(builder: &mut AnswerBuilder, call: &Value) {
         _ => call,
     };
     let names = ["arguments", "parameters", "input", "args"].map(|name| &function[name]);
-    let given = names.into_iter().find(|given| !given.is_null());
-    let arguments = match given {
+    let arguments_field = names
+        .into_iter()
+        .find(|arguments_field| !arguments_field.is_null());
+    let arguments = match arguments_field {
         Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
-        Some(given @ (Value::Object(_) | Value::Array(_))) => Cow::Owned(given.to_string()),
+        Some(arguments_field @ (Value::Object(_) | Value::Array(_))) => {
+            Cow::Owned(arguments_field.to_string())
+        }
         _ => Cow::Borrowed(""),
     };
     let id = match &call["id"] {
@@ -198,7 +204,7 @@ fn read_tool_call(builder: &mut AnswerBuilder, call: &Value) {
         id => Cow::Borrowed(id.as_str().unwrap_or_default()),
     };
     builder.add_call_fragment(ToolCallFragment {
-        index: usage_counts::whole(&call["index"]),
+        index: usage_counts::parse_count(&call["index"]),
         id: &id,
         name: function["name"].as_str().unwrap_or_default(),
         arguments: &arguments,

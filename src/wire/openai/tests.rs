@@ -49,9 +49,9 @@ fn decode(body: &[u8], cut: usize) -> (String, String, Result<Answer, CallError>
             deltas.extend(stream.push(&event));
         }
     }
-    let (held, result) = stream.finish(&request_of(Parameters::default()));
+    let (remaining, result) = stream.finish(&request_of(Parameters::default()));
     let (mut text, mut reasoning) = (String::new(), String::new());
-    for delta in deltas.into_iter().chain(held) {
+    for delta in deltas.into_iter().chain(remaining) {
         match delta {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
@@ -108,7 +108,11 @@ fn recorded_refusals_keep_the_providers_message() {
     ] {
         let error = error(status, &|_| None, body);
         assert_eq!((error.kind, error.status), (kind, Some(status)), "{name}");
-        assert!(error.said.contains(says), "{name}: {}", error.said);
+        assert!(
+            error.upstream_message.contains(says),
+            "{name}: {}",
+            error.upstream_message
+        );
     }
 }
 
@@ -261,7 +265,7 @@ fn only_accepted_parameters_are_sent_under_the_providers_names() {
             refused: owned(refused),
             ..ModelCapabilities::default()
         };
-        super::body("m", &request_of(parameters.clone()), &capabilities, quirks)
+        super::request_body("m", &request_of(parameters.clone()), &capabilities, quirks)
     };
     let plain = PLAIN_QUIRKS;
     let all = body(&[], &[], plain);
@@ -349,7 +353,7 @@ fn omitted_parameters_are_named() {
 
 #[test]
 fn providers_messages_are_sanitized() {
-    for (said, shown) in [
+    for (message, expected) in [
         ("plain words", "plain words"),
         ("two\nlines\tand\u{7}bells", "two lines andbells"),
         ("key: sk-abcdefgh12345", "key: ***"),
@@ -362,7 +366,7 @@ fn providers_messages_are_sanitized() {
         ),
         ("turned \u{202E}around", "turned around"),
     ] {
-        assert_eq!(sanitize_message(said), shown);
+        assert_eq!(sanitize_message(message), expected);
     }
     assert_eq!(sanitize_message(&"wort ".repeat(500)).chars().count(), 200);
     assert_eq!(sanitize_message(&"ü".repeat(100_000)).chars().count(), 200);

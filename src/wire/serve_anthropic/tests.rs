@@ -5,7 +5,7 @@ use crate::domain::chat::Extras;
 
 #[test]
 fn sdk_messages_are_parsed() {
-    let asked = parse_request(
+    let request = parse_request(
         &json!({
             "model": "m", "max_tokens": 100, "system": [{ "type": "text", "text": "Be brief." }], "top_k": 5,
             "stop_sequences": ["END"], "messages": [
@@ -18,9 +18,9 @@ fn sdk_messages_are_parsed() {
         true,
     )
     .expect("sound");
-    assert_eq!((asked.turns.len(), asked.turns[1].images.len()), (2, 1));
+    assert_eq!((request.turns.len(), request.turns[1].images.len()), (2, 1));
     assert_eq!(
-        (asked.parameters.top_k, asked.parameters.stop.len()),
+        (request.parameters.top_k, request.parameters.stop.len()),
         (Some(5), 1)
     );
     let user = json!([{ "role": "user", "content": "a" }]);

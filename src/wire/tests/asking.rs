@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{shaped, wanted};
+use super::{request_with, request_with_schema};
 use crate::domain::chat::{Image, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::parameters::Parameters;
@@ -24,7 +24,7 @@ fn each_format_has_its_own_names() {
         stop: vec!["END".into()],
         ..Parameters::default()
     };
-    let mut ask = wanted(own);
+    let mut ask = request_with(own);
     ask.messages[1].images = vec![Image {
         media_type: "image/png".into(),
         base64: "AAAA".into(),
@@ -99,7 +99,7 @@ fn each_format_has_its_own_names() {
 #[test]
 fn thinking_is_requested_in_each_models_form() {
     let ask = |effort: &str, most: Option<u32>| {
-        wanted(Parameters {
+        request_with(Parameters {
             reasoning_effort: Some(effort.into()),
             temperature: Some(0.5),
             max_tokens: most,
@@ -215,40 +215,42 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
     };
     let native = capabilities(Structured::Native, &[]);
     assert_eq!(
-        sent(ApiFormat::OpenAi, &shaped(), &native)["response_format"]["json_schema"]["strict"],
+        sent(ApiFormat::OpenAi, &request_with_schema(), &native)["response_format"]["json_schema"]
+            ["strict"],
         false
     );
     assert_eq!(
-        sent(ApiFormat::Responses, &shaped(), &native)["text"]["format"]["name"],
+        sent(ApiFormat::Responses, &request_with_schema(), &native)["text"]["format"]["name"],
         "answer"
     );
     assert_eq!(
-        sent(ApiFormat::Anthropic, &shaped(), &native)["output_config"]["format"]["type"],
+        sent(ApiFormat::Anthropic, &request_with_schema(), &native)["output_config"]["format"]["type"],
         "json_schema"
     );
     assert_eq!(
-        sent(ApiFormat::Gemini, &shaped(), &native)["generationConfig"]["responseMimeType"],
+        sent(ApiFormat::Gemini, &request_with_schema(), &native)["generationConfig"]["responseMimeType"],
         "application/json"
     );
     let tool = capabilities(Structured::Tool, &[]);
     assert_eq!(
-        sent(ApiFormat::OpenAi, &shaped(), &tool)["tool_choice"]["function"]["name"],
+        sent(ApiFormat::OpenAi, &request_with_schema(), &tool)["tool_choice"]["function"]["name"],
         "answer"
     );
     assert_eq!(
-        sent(ApiFormat::Anthropic, &shaped(), &tool)["tool_choice"]["name"],
+        sent(ApiFormat::Anthropic, &request_with_schema(), &tool)["tool_choice"]["name"],
         "answer"
     );
     assert_eq!(
-        sent(ApiFormat::Responses, &shaped(), &tool)["tool_choice"]["name"],
+        sent(ApiFormat::Responses, &request_with_schema(), &tool)["tool_choice"]["name"],
         "answer"
     );
     assert_eq!(
-        sent(ApiFormat::Gemini, &shaped(), &tool)["toolConfig"]["functionCallingConfig"]["mode"],
+        sent(ApiFormat::Gemini, &request_with_schema(), &tool)["toolConfig"]["functionCallingConfig"]
+            ["mode"],
         "ANY"
     );
     assert_eq!(
-        sent(ApiFormat::Ollama, &shaped(), &tool)["format"]["type"],
+        sent(ApiFormat::Ollama, &request_with_schema(), &tool)["format"]["type"],
         "object"
     );
     // The schema becomes an instruction if there is no better method, or if the better one was refused.
@@ -263,7 +265,7 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
             capabilities(Structured::Prompt, &["format"]),
             capabilities(Structured::Native, &[refused, "format"]),
         ] {
-            let body = sent(kind, &shaped(), &capabilities).to_string();
+            let body = sent(kind, &request_with_schema(), &capabilities).to_string();
             assert!(
                 body.contains("valid against this JSON schema"),
                 "{kind:?}: {body}"
@@ -274,7 +276,7 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
 
 #[test]
 fn a_long_prefix_is_marked_for_caching() {
-    let mut ask = wanted(Parameters::default());
+    let mut ask = request_with(Parameters::default());
     ask.is_prefix_reused = true;
     let system = |ask: &ModelRequest| {
         sent(ApiFormat::Anthropic, ask, &ModelCapabilities::default())["system"].clone()

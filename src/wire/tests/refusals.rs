@@ -28,14 +28,14 @@ fn errors_within_a_stream_are_errors() {
         (ApiFormat::Ollama, "{\"message\":{\"content\":\"hel\"}}\n{\"error\":\"model runner has stopped\"}\n".into(), Overloaded),
         (ApiFormat::Ollama, "{\"message\":{\"content\":\"hel\"}}\noops\n".into(), Malformed),
     ] {
-        let error = decode(kind, &[body.as_bytes()], &wanted(Parameters::default())).2.expect_err(&body);
+        let error = decode(kind, &[body.as_bytes()], &request_with(Parameters::default())).2.expect_err(&body);
         assert_eq!(error.kind, expected, "{body}");
     }
     let cut = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"hel\"}\n\ndata: {\"type\":\"response.incomplete\",\"response\":{\"incomplete_details\":{\"reason\":\"max_output_tokens\"}}}\n\n";
     let answer = decode(
         ApiFormat::Responses,
         &[cut.as_bytes()],
-        &wanted(Parameters::default()),
+        &request_with(Parameters::default()),
     )
     .2
     .unwrap();

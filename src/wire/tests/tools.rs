@@ -21,7 +21,7 @@ fn tools(choice: ToolChoice) -> Tools {
     }
 }
 
-fn acting(choice: ToolChoice) -> ModelRequest {
+fn request_with_tools(choice: ToolChoice) -> ModelRequest {
     let call = |id: &str, place: &str| ToolCall {
         id: id.into(),
         name: "weather".into(),
@@ -32,7 +32,7 @@ fn acting(choice: ToolChoice) -> ModelRequest {
         result_of: Some(id.into()),
         ..Message::new(MessageRole::User, text)
     };
-    let mut ask = wanted(Parameters::default());
+    let mut ask = request_with(Parameters::default());
     ask.messages.extend([
         Message {
             calls: vec![call("c1", "Rome"), call("c2", "Oslo")],
@@ -59,7 +59,7 @@ fn sent(kind: ApiFormat, ask: &ModelRequest) -> Value {
 
 #[test]
 fn a_conversation_with_tools_is_encoded_in_each_format() {
-    let ask = acting(ToolChoice::Auto);
+    let ask = request_with_tools(ToolChoice::Auto);
     let chat = sent(ApiFormat::OpenAi, &ask);
     let own = &chat["messages"];
     assert_eq!(own[2]["content"], Value::Null);
@@ -95,7 +95,7 @@ fn a_conversation_with_tools_is_encoded_in_each_format() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| one["type"].as_str().unwrap())
+        .map(|block| block["type"].as_str().unwrap())
         .collect();
     assert_eq!(last, ["tool_result", "tool_result", "text"]);
     assert_eq!(
@@ -189,18 +189,18 @@ fn a_tool_choice_is_encoded_in_each_format() {
             json!("NONE"),
         ),
     ] {
-        let body = sent(kind, &acting(choice.clone()));
+        let body = sent(kind, &request_with_tools(choice.clone()));
         assert_eq!(body.pointer(place), Some(&expected), "{kind:?} {choice:?}");
     }
     assert_eq!(
-        sent(ApiFormat::Ollama, &acting(ToolChoice::None))["tools"],
+        sent(ApiFormat::Ollama, &request_with_tools(ToolChoice::None))["tools"],
         Value::Null
     );
 }
 
 #[test]
 fn recorded_calls_are_decoded() {
-    let mut ask = wanted(Parameters::default());
+    let mut ask = request_with(Parameters::default());
     ask.tools = Some(Arc::new(tools(ToolChoice::Auto)));
     for (kind, recording, name, arguments) in [
         (
@@ -246,7 +246,7 @@ fn recorded_calls_are_decoded() {
 
 #[test]
 fn invalid_calls_are_not_answers() {
-    let mut ask = wanted(Parameters::default());
+    let mut ask = request_with(Parameters::default());
     ask.tools = Some(Arc::new(tools(ToolChoice::Auto)));
     let chunk = |delta: Value, finish: Value| {
         format!(
@@ -267,10 +267,10 @@ fn invalid_calls_are_not_answers() {
     ] {
         let text = chunk(called(arguments), json!(finish)) + "data: [DONE]\n\n";
         let result = decode(ApiFormat::OpenAi, &[text.as_bytes()], &ask).2;
-        let told = result
+        let outcome = result
             .map(|answer| answer.calls.len())
             .map_err(|error| error.kind);
-        assert_eq!(told, expected, "{arguments} {finish}");
+        assert_eq!(outcome, expected, "{arguments} {finish}");
     }
     // A call in a truncated line does not count.
     let text = chunk(called("{\"a\":1}"), Value::Null);

@@ -12,7 +12,7 @@ const STREAMS: &[(ApiFormat, &str)] = &[
     (ApiFormat::Ollama, recording!("whole-ollama.ndjson")),
 ];
 
-fn calling() -> ModelRequest {
+fn request_with_tool() -> ModelRequest {
     let weather = Tool {
         name: "weather".into(),
         description: String::new(),
@@ -26,12 +26,12 @@ fn calling() -> ModelRequest {
     };
     ModelRequest {
         tools: Some(std::sync::Arc::new(tools)),
-        ..wanted(Parameters::default())
+        ..request_with(Parameters::default())
     }
 }
 
 fn check(kind: ApiFormat, pieces: &[&[u8]], place: &str) {
-    let (text, reasoning, result) = decode(kind, pieces, &calling());
+    let (text, reasoning, result) = decode(kind, pieces, &request_with_tool());
     let answer = result.unwrap_or_else(|error| panic!("{kind:?} {place}: {error:?}"));
     assert_eq!(
         (text.as_str(), reasoning.as_str()),
@@ -92,7 +92,7 @@ fn a_truncated_stream_is_not_a_complete_answer() {
         };
         let end = body.find(mark).unwrap();
         for at in (0..end).filter(|&at| body.is_char_boundary(at)) {
-            let result = decode(*kind, &[&body.as_bytes()[..at]], &calling()).2;
+            let result = decode(*kind, &[&body.as_bytes()[..at]], &request_with_tool()).2;
             assert!(result.is_err(), "{kind:?} is whole when cut at {at}");
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn value(text: &str) -> Value {
-    read(text)
+    parse_toml(text)
         .unwrap_or_else(|error| panic!("{text}: {error:?}"))
         .value
 }
@@ -95,7 +95,7 @@ fn errors_name_their_line() {
             "99999999999999999999 does not fit in 64 bits",
         ),
     ] {
-        let found = read(text)
+        let found = parse_toml(text)
             .err()
             .unwrap_or_else(|| panic!("{text} was taken"));
         assert!(
@@ -111,7 +111,7 @@ fn errors_name_their_line() {
 
 #[test]
 fn lines_are_recorded_by_path() {
-    let found = read("id = 1\r\n\r\n[[stages]]\r\nname = 'x'\r\nprompt = \"\"\"\r\na\r\n\"\"\"\r\n[[stages]]\r\nwho = 2\r\nlist = [\r\n1,\r\n{name = 2}]").expect("read");
+    let found = parse_toml("id = 1\r\n\r\n[[stages]]\r\nname = 'x'\r\nprompt = \"\"\"\r\na\r\n\"\"\"\r\n[[stages]]\r\nwho = 2\r\nlist = [\r\n1,\r\n{name = 2}]").expect("read");
     for (path, line) in [
         ("id", 1),
         ("stages.0", 3),
@@ -131,7 +131,7 @@ fn lines_are_recorded_by_path() {
 #[test]
 fn a_long_key_is_not_copied_for_each_value() {
     let name = "n".repeat(100_000);
-    let found = read(&format!("{name} = [{}]\nlast = 1", "1,".repeat(10_000))).expect("read");
+    let found = parse_toml(&format!("{name} = [{}]\nlast = 1", "1,".repeat(10_000))).expect("read");
     let bytes: usize = found.lines.keys().map(String::len).sum();
     assert_eq!((bytes, found.lines.get("last")), (4, Some(&2)));
 }
@@ -140,11 +140,11 @@ fn a_long_key_is_not_copied_for_each_value() {
 fn depth_is_bounded_without_a_panic() {
     let deep = format!("a = {}", "[".repeat(100_000));
     assert_eq!(
-        read(&deep).err().map(|error| error.message),
+        parse_toml(&deep).err().map(|error| error.message),
         Some("nested too deep".to_owned())
     );
-    assert!(read(&format!("a = {}", "{b=".repeat(100_000))).is_err());
-    assert!(read(&format!("{}a = 1", "a.".repeat(100_000))).is_err());
+    assert!(parse_toml(&format!("a = {}", "{b=".repeat(100_000))).is_err());
+    assert!(parse_toml(&format!("{}a = 1", "a.".repeat(100_000))).is_err());
     // The parser itself accepts these 6,400 tables, more than can be freed on the stack.
     let dotted = format!("{{{}b = ", "b.".repeat(78)).repeat(78);
     for (open, close) in [
@@ -152,7 +152,7 @@ fn depth_is_bounded_without_a_panic() {
         (dotted.replace('{', "{] "), String::new()),
     ] {
         assert_eq!(
-            read(&format!("a = {open}1{close}"))
+            parse_toml(&format!("a = {open}1{close}"))
                 .err()
                 .map(|error| error.message),
             Some("nested too deep".to_owned())
@@ -163,11 +163,11 @@ fn depth_is_bounded_without_a_panic() {
         "[0.5, 1.5],\n".repeat(1_000),
         "[t.u.v]\n[t.u.w]\n"
     );
-    assert_eq!(read(&wide).err(), None);
+    assert_eq!(parse_toml(&wide).err(), None);
     let whole = "a.b = [1, {c = \"ä\\u00e4\"}]\n[[s]]\nx = '''y'''\n[s.t]\nz = 1.5e-3 # c\n";
     for (at, _) in whole.char_indices() {
-        let _ = read(&whole[..at]);
-        let _ = read(&whole[at..]);
-        let _ = read(&format!("{}\"{}", &whole[..at], &whole[at..]));
+        let _ = parse_toml(&whole[..at]);
+        let _ = parse_toml(&whole[at..]);
+        let _ = parse_toml(&format!("{}\"{}", &whole[..at], &whole[at..]));
     }
 }

@@ -4,25 +4,28 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use super::{age, all_there, command, data, house, quire, refused, refused_by_all, start, stop};
+use super::{
+    backdate_files, check_all_commands_refuse, check_documents, command, data_folder,
+    folder_with_documents, run_command, run_refused, start, stop,
+};
 use crate::support::Client;
 use crate::support::server::Folder;
 
 #[test]
 fn a_missing_secret_cannot_be_accepted() {
     let folder = Folder::new();
-    let (_, _) = house(&folder, 0);
-    let secret = data(&folder).join("secret");
+    let (_, _) = folder_with_documents(&folder, 0);
+    let secret = data_folder(&folder).join("secret");
     let away = folder.path().join("away");
     fs::rename(&secret, &away).unwrap();
-    let said = refused(command(&folder, &["secret", "accept"]));
+    let message = run_refused(command(&folder, &["secret", "accept"]));
     assert!(
-        said.contains("is missing") && said.contains("run quire secret new"),
-        "{said}"
+        message.contains("is missing") && message.contains("run quire secret new"),
+        "{message}"
     );
     assert!(!secret.exists());
     fs::rename(&away, &secret).unwrap();
-    quire(&folder, &["secret", "accept"]);
+    run_command(&folder, &["secret", "accept"]);
 }
 
 #[test]
@@ -41,51 +44,54 @@ fn a_folder_with_only_leftovers_is_no_new_installation() {
         ),
     ] {
         let folder = Folder::new();
-        let left = data(&folder).join(name);
-        fs::create_dir_all(left.parent().unwrap()).unwrap();
-        fs::write(&left, "left").unwrap();
-        let said = refused(command(&folder, &["serve"]));
+        let path = data_folder(&folder).join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "left").unwrap();
+        let message = run_refused(command(&folder, &["serve"]));
         assert!(
-            said.contains("has no database")
-                && said.contains(shown)
-                && said.contains("quire restore"),
-            "{name}: {said}"
+            message.contains("has no database")
+                && message.contains(shown)
+                && message.contains("quire restore"),
+            "{name}: {message}"
         );
-        assert_eq!(fs::read(&left).unwrap(), b"left", "{name}");
-        assert!(!data(&folder).join("quire.db").exists(), "{name}");
+        assert_eq!(fs::read(&path).unwrap(), b"left", "{name}");
+        assert!(!data_folder(&folder).join("quire.db").exists(), "{name}");
     }
 }
 
 #[test]
 fn a_link_that_leads_nowhere_is_refused() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 1);
-    age(&folder);
-    let (there, away) = (data(&folder).join("documents"), folder.path().join("away"));
+    let (ada, ids) = folder_with_documents(&folder, 1);
+    backdate_files(&folder);
+    let (there, away) = (
+        data_folder(&folder).join("documents"),
+        folder.path().join("away"),
+    );
     fs::rename(&there, &away).unwrap();
     symlink(folder.path().join("nowhere"), &there).unwrap();
-    refused_by_all(&folder, "documents is a link to");
+    check_all_commands_refuse(&folder, "documents is a link to");
     fs::remove_file(&there).unwrap();
     // A symbolic link with an existing target is fine.
     symlink(&away, &there).unwrap();
-    all_there(&mut start(&folder).known(&ada), &ids);
+    check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
 #[test]
 fn a_database_without_one_of_its_tables_is_refused() {
     let folder = Folder::new();
-    house(&folder, 0);
-    let db = rusqlite::Connection::open(data(&folder).join("quire.db")).unwrap();
+    folder_with_documents(&folder, 0);
+    let db = rusqlite::Connection::open(data_folder(&folder).join("quire.db")).unwrap();
     db.execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE users;")
         .unwrap();
     drop(db);
     for words in [&["serve"][..], &["user", "list"], &["models"]] {
-        let said = refused(command(&folder, words));
+        let message = run_refused(command(&folder, words));
         assert!(
-            said.contains("quire.db is damaged: ")
-                && said.contains("users")
-                && said.contains("quire restore"),
-            "{words:?}: {said}"
+            message.contains("quire.db is damaged: ")
+                && message.contains("users")
+                && message.contains("quire restore"),
+            "{words:?}: {message}"
         );
     }
 }
@@ -93,8 +99,8 @@ fn a_database_without_one_of_its_tables_is_refused() {
 #[test]
 fn damaged_original_is_reported_and_not_served() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 3);
-    let documents = data(&folder).join("documents");
+    let (ada, ids) = folder_with_documents(&folder, 3);
+    let documents = data_folder(&folder).join("documents");
     fs::write(documents.join(&ids[0]), "").unwrap();
     fs::write(documents.join(&ids[1]), "Paper").unwrap();
     let server = start(&folder);
@@ -108,14 +114,14 @@ fn damaged_original_is_reported_and_not_served() {
             "{text}"
         );
     }
-    let whole = ada.get(&format!("/api/documents/{}/content", ids[2]));
-    assert_eq!(whole.status, 200);
+    let full = ada.get(&format!("/api/documents/{}/content", ids[2]));
+    assert_eq!(full.status, 200);
     stop(server);
-    let said = command(&folder, &["doctor", "--port", "0"])
+    let output_text = command(&folder, &["doctor", "--port", "0"])
         .output()
         .unwrap();
-    assert_eq!(said.status.code(), Some(1));
-    let text = String::from_utf8(said.stdout).unwrap();
+    assert_eq!(output_text.status.code(), Some(1));
+    let text = String::from_utf8(output_text.stdout).unwrap();
     let line = text
         .lines()
         .find(|line| line.starts_with("broken   originals"))
@@ -131,7 +137,7 @@ fn damaged_original_is_reported_and_not_served() {
 #[test]
 fn folder_in_place_of_the_disk_reserve_is_reported() {
     let folder = Folder::new();
-    fs::create_dir_all(data(&folder).join("reserve")).unwrap();
+    fs::create_dir_all(data_folder(&folder).join("reserve")).unwrap();
     let server = start(&folder);
     let mut anyone = Client::new(server.address);
     let health = anyone.get("/health").json();

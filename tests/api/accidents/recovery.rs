@@ -5,34 +5,34 @@ use super::*;
 #[test]
 fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
     let folder = Folder::new();
-    let (mut ada, ids) = house(&folder, 1);
-    let secret = data(&folder).join("secret");
+    let (mut ada, ids) = folder_with_documents(&folder, 1);
+    let secret = data_folder(&folder).join("secret");
     let old = fs::read(&secret).unwrap();
     fs::remove_file(&secret).unwrap();
     for words in [&["serve"][..], &["provider", "list"], &["user", "list"]] {
-        let said = refused(command(&folder, words));
+        let message = run_refused(command(&folder, words));
         assert!(
-            said.contains("secret")
-                && said.contains("signed out")
-                && said.contains("quire secret new"),
-            "{said}"
+            message.contains("secret")
+                && message.contains("signed out")
+                && message.contains("quire secret new"),
+            "{message}"
         );
         assert!(!secret.exists());
     }
-    let said = command(&folder, &["doctor"]).output().unwrap();
-    let text = String::from_utf8(said.stdout).unwrap();
+    let output_text = command(&folder, &["doctor"]).output().unwrap();
+    let text = String::from_utf8(output_text.stdout).unwrap();
     assert!(text.contains("broken   secret"), "{text}");
     assert!(!secret.exists());
-    quire(&folder, &["secret", "new"]);
+    run_command(&folder, &["secret", "new"]);
     let new = fs::read(&secret).unwrap();
     assert_ne!(old, new);
-    let said = refused(command(&folder, &["secret", "new"]));
-    assert!(said.contains("already exists"), "{said}");
+    let said_text = run_refused(command(&folder, &["secret", "new"]));
+    assert!(said_text.contains("already exists"), "{said_text}");
     assert_eq!(fs::read(&secret).unwrap(), new);
     let server = start(&folder);
     ada = server.known(&ada);
     assert_eq!(ada.get("/api/users/me").status, 401);
-    all_there(
+    check_documents(
         &mut Client::new(server.address).signed_in("ada@example.com"),
         &ids,
     );
@@ -40,17 +40,17 @@ fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
 
 #[test]
 fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
-    const MANY: usize = 300;
+    const MANY_FILES: usize = 300;
     let folder = Folder::new();
-    house(&folder, 0);
-    let documents = data(&folder).join("documents");
+    folder_with_documents(&folder, 0);
+    let documents = data_folder(&folder).join("documents");
     // IDs in the server's format, with no rows for any of them.
     let name = |n: usize| format!("document_01ARZ3NDEKTSV4RRFFQ69G{:04}", n);
-    for n in 0..MANY {
-        fs::write(documents.join(name(n)), text_of(n)).unwrap();
+    for n in 0..MANY_FILES {
+        fs::write(documents.join(name(n)), text_of_document(n)).unwrap();
     }
-    age(&folder);
-    let orphans = data(&folder).join("orphans");
+    backdate_files(&folder);
+    let orphans = data_folder(&folder).join("orphans");
     for step in 1..=6 {
         let mut child = command(&folder, &["serve"])
             .stdout(Stdio::null())
@@ -58,23 +58,32 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
             .spawn()
             .unwrap();
         // Kill it after another share has been moved, or when nothing is left to move.
-        while files(&orphans).len() < step * MANY / 7 && child.try_wait().unwrap().is_none() {
+        while list_files(&orphans).len() < step * MANY_FILES / 7
+            && child.try_wait().unwrap().is_none()
+        {
             std::thread::yield_now();
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        let mut all = files(&documents);
-        all.extend(files(&orphans));
+        let mut all = list_files(&documents);
+        all.extend(list_files(&orphans));
         let mut names: Vec<_> = all
             .iter()
             .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
             .collect();
         names.sort();
-        assert_eq!(names, (0..MANY).map(name).collect::<Vec<_>>(), "{step}");
+        assert_eq!(
+            names,
+            (0..MANY_FILES).map(name).collect::<Vec<_>>(),
+            "{step}"
+        );
     }
     stop(start(&folder));
-    assert_eq!((files(&documents).len(), files(&orphans).len()), (0, MANY));
-    for path in files(&orphans) {
+    assert_eq!(
+        (list_files(&documents).len(), list_files(&orphans).len()),
+        (0, MANY_FILES)
+    );
+    for path in list_files(&orphans) {
         let text = fs::read_to_string(&path).unwrap();
         let number: usize = path
             .to_string_lossy()
@@ -83,7 +92,7 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
             .unwrap()
             .parse()
             .unwrap();
-        assert_eq!(text, text_of(number));
+        assert_eq!(text, text_of_document(number));
     }
 }
 
@@ -96,8 +105,8 @@ fn deleted_documents_are_removed_immediately() {
     let first = upload(&mut ada, 0);
     upload(&mut bob, 1);
     assert_eq!(ada.delete(&format!("/api/documents/{first}")).status, 200);
-    let left = files(&data(&folder).join("documents"));
-    assert_eq!(left.len(), 1, "{left:?}");
+    let remaining = list_files(&data_folder(&folder).join("documents"));
+    assert_eq!(remaining.len(), 1, "{remaining:?}");
     let announced = json!({"fileName": "a.txt", "fileSize": 3, "chunkSize": 3, "totalChunks": 1});
     let session = bob.post("/api/create-document-session", announced).json();
     let session = session["sessionId"].as_str().unwrap().to_owned();
@@ -112,27 +121,30 @@ fn deleted_documents_are_removed_immediately() {
         "/api/upload-document-chunk",
         Some((form, part.as_bytes())),
     );
-    assert_eq!(files(&data(&folder).join("uploads")).len(), 1);
-    quire(&folder, &["user", "delete", "bob@example.com", "--yes"]);
+    assert_eq!(list_files(&data_folder(&folder).join("uploads")).len(), 1);
+    run_command(&folder, &["user", "delete", "bob@example.com", "--yes"]);
     for part in ["documents", "uploads", "orphans"] {
-        let left = files(&data(&folder).join(part));
-        assert!(left.is_empty(), "{part}: {left:?}");
+        let remaining_files = list_files(&data_folder(&folder).join(part));
+        assert!(remaining_files.is_empty(), "{part}: {remaining_files:?}");
     }
 }
 
 #[test]
 fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     let folder = Folder::new();
-    let (_, ids) = house(&folder, 3);
-    let documents = data(&folder).join("documents");
+    let (_, ids) = folder_with_documents(&folder, 3);
+    let documents = data_folder(&folder).join("documents");
     fs::remove_file(documents.join(&ids[0])).unwrap();
     let stray = "document_01ARZ3NDEKTSV4RRFFQ69G0000";
     fs::write(documents.join(stray), "stray").unwrap();
     let doctor = || {
-        let said = command(&folder, &["doctor", "--port", "0"])
+        let output_text = command(&folder, &["doctor", "--port", "0"])
             .output()
             .unwrap();
-        (said.status.code(), String::from_utf8(said.stdout).unwrap())
+        (
+            output_text.status.code(),
+            String::from_utf8(output_text.stdout).unwrap(),
+        )
     };
     let (code, text) = doctor();
     assert_eq!(code, Some(1), "{text}");
@@ -149,17 +161,17 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     stop(start(&folder));
     assert!(documents.join(stray).exists());
     assert!(!text.contains(&ids[1]));
-    settle(&folder);
+    wait_until_read(&folder);
     let (_, text) = doctor();
     let aside = text.lines().find(|line| line.contains(stray)).unwrap();
     assert!(aside.contains("quire orphans delete"), "{text}");
     // Orphans are listed; they are deleted only by name, and early only on explicit request.
-    let listed = quire(&folder, &["orphans", "list", "--json"]);
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    assert_eq!(listed["orphans"][0]["name"], stray, "{listed}");
-    let early = refused(command(&folder, &["orphans", "delete", stray]));
+    let list = run_command(&folder, &["orphans", "list", "--json"]);
+    let entries: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(entries["orphans"][0]["name"], stray, "{entries}");
+    let early = run_refused(command(&folder, &["orphans", "delete", stray]));
     assert!(early.contains("30 days"), "{early}");
-    refused(command(
+    run_refused(command(
         &folder,
         &[
             "orphans",
@@ -168,10 +180,13 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
             "--early",
         ],
     ));
-    quire(&folder, &["orphans", "delete", stray, "--early"]);
-    assert_eq!(files(&data(&folder).join("orphans")), Vec::<PathBuf>::new());
-    let kept: Vec<_> = ids[1..].iter().map(|id| documents.join(id)).collect();
-    assert!(kept.iter().all(|path| path.exists()));
+    run_command(&folder, &["orphans", "delete", stray, "--early"]);
+    assert_eq!(
+        list_files(&data_folder(&folder).join("orphans")),
+        Vec::<PathBuf>::new()
+    );
+    let stored: Vec<_> = ids[1..].iter().map(|id| documents.join(id)).collect();
+    assert!(stored.iter().all(|path| path.exists()));
 }
 
 /// The documented recovery: the database comes from the replica, and the files still in the folder are kept.
@@ -185,13 +200,13 @@ fn replica_restores_a_lost_database_next_to_its_originals() {
     let mut ada = Client::new(server.address).registered("ada@example.com");
     let ids: Vec<_> = (0..2).map(|n| upload(&mut ada, n)).collect();
     stop(server);
-    let stray = data(&folder).join("documents/document_01ARZ3NDEKTSV4RRFFQ69G0000");
+    let stray = data_folder(&folder).join("documents/document_01ARZ3NDEKTSV4RRFFQ69G0000");
     fs::write(&stray, "of an older database").unwrap();
-    age(&folder);
-    fs::remove_file(data(&folder).join("quire.db")).unwrap();
+    backdate_files(&folder);
+    fs::remove_file(data_folder(&folder).join("quire.db")).unwrap();
     let server = Executable::with(&folder, &settings);
-    all_there(&mut server.known(&ada), &ids);
+    check_documents(&mut server.known(&ada), &ids);
     stop(server);
-    let aside = files(&data(&folder).join("orphans"));
+    let aside = list_files(&data_folder(&folder).join("orphans"));
     assert_eq!(fs::read(&aside[0]).unwrap(), b"of an older database");
 }

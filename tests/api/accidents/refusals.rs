@@ -7,17 +7,18 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{
-    SETTINGS, age, all_there, command, contents, data, files, house, kept, quire, refused,
-    refused_by_all, start, stop,
+    SETTINGS, backdate_files, check_all_commands_refuse, check_documents, command, data_folder,
+    folder_contents, folder_with_documents, list_files, replaced_database_path, run_command,
+    run_refused, start, stop,
 };
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-const PAGE: usize = 4096;
+const PAGE_SIZE: usize = 4096;
 
 /// Returns the number of a table's first page.
-fn page_of(database: &Path, table: &str) -> usize {
+fn first_page_of(database: &Path, table: &str) -> usize {
     let db = rusqlite::Connection::open(database).unwrap();
     let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     let page: i64 = db.query_row(sql, [table], |row| row.get(0)).unwrap();
@@ -25,8 +26,8 @@ fn page_of(database: &Path, table: &str) -> usize {
 }
 
 /// Returns the files that a user would miss.
-fn valuables(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut all = contents(folder);
+fn user_files(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = folder_contents(folder);
     all.retain(|(path, _)| {
         path.ends_with("quire.db")
             || path.ends_with("secret")
@@ -38,34 +39,34 @@ fn valuables(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn damaged_page_at_startup_is_refused_with_a_remedy() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 1);
-    age(&folder);
-    quire(&folder, &["backup", "copy.db"]);
-    let there = data(&folder).join("quire.db");
-    let sound = fs::read(&there).unwrap();
+    let (ada, ids) = folder_with_documents(&folder, 1);
+    backdate_files(&folder);
+    run_command(&folder, &["backup", "copy.db"]);
+    let path = data_folder(&folder).join("quire.db");
+    let sound = fs::read(&path).unwrap();
     for table in ["", "users", "documents", "providers", "budgets", "votes"] {
         let mut damaged = sound.clone();
         match table {
             // The rest of the first page after the header: the list of all tables.
-            "" => damaged[100..PAGE].fill(0xff),
+            "" => damaged[100..PAGE_SIZE].fill(0xff),
             table => {
-                let page = page_of(&there, table);
-                damaged[(page - 1) * PAGE..page * PAGE].fill(0xff);
+                let page = first_page_of(&path, table);
+                damaged[(page - 1) * PAGE_SIZE..page * PAGE_SIZE].fill(0xff);
             }
         }
-        fs::write(&there, &damaged).unwrap();
-        let before = valuables(&folder);
+        fs::write(&path, &damaged).unwrap();
+        let before = user_files(&folder);
         for words in [&["serve"][..], &["user", "list"], &["provider", "list"]] {
-            let said = refused(command(&folder, words));
+            let message = run_refused(command(&folder, words));
             for part in [
                 "quire.db is damaged",
                 "malformed",
                 "quire restore FILE --replace",
             ] {
-                assert!(said.contains(part), "{table} {words:?}: {said}");
+                assert!(message.contains(part), "{table} {words:?}: {message}");
             }
             assert!(
-                valuables(&folder) == before,
+                user_files(&folder) == before,
                 "{table} {words:?} changed a file"
             );
         }
@@ -76,49 +77,49 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
             text.contains("quire restore FILE --replace"),
             "{table}: {text}"
         );
-        fs::write(&there, &sound).unwrap();
+        fs::write(&path, &sound).unwrap();
     }
     // The remedy that the message names works.
     let mut damaged = sound;
-    damaged[100..PAGE].fill(0xff);
-    fs::write(&there, &damaged).unwrap();
-    let said = quire(&folder, &["restore", "copy.db", "--replace"]);
-    assert!(fs::read(kept(&said)).unwrap() == damaged);
+    damaged[100..PAGE_SIZE].fill(0xff);
+    fs::write(&path, &damaged).unwrap();
+    let output_text = run_command(&folder, &["restore", "copy.db", "--replace"]);
+    assert!(fs::read(replaced_database_path(&output_text)).unwrap() == damaged);
     let server = start(&folder);
-    all_there(&mut server.known(&ada), &ids);
+    check_documents(&mut server.known(&ada), &ids);
 }
 
 #[test]
 fn a_database_that_lacks_a_table_is_refused() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 1);
-    age(&folder);
-    let there = data(&folder).join("quire.db");
+    let (ada, ids) = folder_with_documents(&folder, 1);
+    backdate_files(&folder);
+    let path = data_folder(&folder).join("quire.db");
     for table in ["recipes", "idempotency", "sign_in_networks"] {
         let rename = |from: &str, to: &str| {
-            let db = rusqlite::Connection::open(&there).unwrap();
+            let db = rusqlite::Connection::open(&path).unwrap();
             let sql = format!("ALTER TABLE {from} RENAME TO {to}");
             db.execute_batch(&sql).unwrap();
         };
         rename(table, "elsewhere");
         for words in [&["serve"][..], &["user", "list"]] {
-            let said = refused(command(&folder, words));
+            let message = run_refused(command(&folder, words));
             let why = format!("no such table: {table}");
-            assert!(said.contains(&why), "{words:?}: {said}");
+            assert!(message.contains(&why), "{words:?}: {message}");
         }
         rename("elsewhere", table);
     }
-    all_there(&mut start(&folder).known(&ada), &ids);
+    check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
 /// SQLite rolls back any journal next to a database; a journal of another database would replace its pages.
 #[test]
 fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 1);
-    age(&folder);
-    quire(&folder, &["backup", "copy.db"]);
-    let journal = data(&folder).join("quire.db-journal");
+    let (ada, ids) = folder_with_documents(&folder, 1);
+    backdate_files(&folder);
+    run_command(&folder, &["backup", "copy.db"]);
+    let journal = data_folder(&folder).join("quire.db-journal");
     let mut bytes = vec![0; 512];
     bytes[..8].copy_from_slice(&[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]);
     // One record, 512 pages, sectors of 512 bytes, pages of 4,096 bytes.
@@ -127,61 +128,61 @@ fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     bytes[22] = 2;
     bytes[26] = 0x10;
     bytes.extend_from_slice(&[0, 0, 0, 1]);
-    bytes.extend_from_slice(&[0xee; PAGE]);
+    bytes.extend_from_slice(&[0xee; PAGE_SIZE]);
     // The page checksum: every 200th byte, counted from the end.
-    let sum = (1..PAGE)
+    let sum = (1..PAGE_SIZE)
         .rev()
-        .filter(|at| (PAGE - at).is_multiple_of(200))
+        .filter(|at| (PAGE_SIZE - at).is_multiple_of(200))
         .count()
         * 0xee;
     bytes.extend_from_slice(&u32::try_from(sum).unwrap().to_be_bytes());
     fs::write(&journal, bytes).unwrap();
-    refused_by_all(&folder, "belongs to another database");
-    let before = contents(&folder);
-    let said = refused(command(&folder, &["restore", "copy.db", "--replace"]));
-    assert!(said.contains("belongs to another database"), "{said}");
+    check_all_commands_refuse(&folder, "belongs to another database");
+    let before = folder_contents(&folder);
+    let message = run_refused(command(&folder, &["restore", "copy.db", "--replace"]));
+    assert!(message.contains("belongs to another database"), "{message}");
     command(&folder, &["doctor"]).output().unwrap();
-    assert_eq!(contents(&folder), before);
+    assert_eq!(folder_contents(&folder), before);
     fs::remove_file(&journal).unwrap();
-    all_there(&mut start(&folder).known(&ada), &ids);
+    check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
 /// Opening a pipe waits for its other end, so a start would hang without any output.
 #[test]
 fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 1);
-    age(&folder);
+    let (ada, ids) = folder_with_documents(&folder, 1);
+    backdate_files(&folder);
     let away = folder.path().join("away");
     for name in ["quire.db", "quire.db-wal", "secret", "lock"] {
-        let there = data(&folder).join(name);
-        let was_there = fs::rename(&there, &away).is_ok();
-        let made = Command::new("mkfifo").arg(&there).status().unwrap();
-        assert!(made.success(), "{name}");
+        let target = data_folder(&folder).join(name);
+        let was_there = fs::rename(&target, &away).is_ok();
+        let created = Command::new("mkfifo").arg(&target).status().unwrap();
+        assert!(created.success(), "{name}");
         for words in [
             &["serve"][..],
             &["user", "list"],
             &["restore", "no.db", "--replace"],
         ] {
-            let (said, code) = said_in_time(command(&folder, words));
+            let (said, code) = run_with_timeout(command(&folder, words));
             assert_eq!(code, Some(1), "{name} {words:?}: {said}");
             if words[0] != "restore" {
                 let why = format!("{name} is a pipe");
                 assert!(said.contains(&why), "{name} {words:?}: {said}");
             }
         }
-        let doctor = said_in_time(command(&folder, &["doctor"]));
+        let doctor = run_with_timeout(command(&folder, &["doctor"]));
         assert_eq!(doctor.1, Some(1), "{name}: {}", doctor.0);
-        fs::remove_file(&there).unwrap();
+        fs::remove_file(&target).unwrap();
         if was_there {
-            fs::rename(&away, &there).unwrap();
+            fs::rename(&away, &target).unwrap();
         }
     }
-    all_there(&mut start(&folder).known(&ada), &ids);
+    check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
 /// Returns a command's output on both streams and its exit code; it must end within a minute.
-fn said_in_time(mut command: Command) -> (String, Option<i32>) {
+fn run_with_timeout(mut command: Command) -> (String, Option<i32>) {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = child.spawn().unwrap();
     let ends = Instant::now() + Duration::from_secs(60);
@@ -201,71 +202,74 @@ fn said_in_time(mut command: Command) -> (String, Option<i32>) {
 #[test]
 fn a_folder_in_the_place_of_the_database_is_refused() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 1);
-    age(&folder);
+    let (ada, ids) = folder_with_documents(&folder, 1);
+    backdate_files(&folder);
     let (there, away) = (
-        data(&folder).join("quire.db"),
+        data_folder(&folder).join("quire.db"),
         folder.path().join("away.db"),
     );
     fs::rename(&there, &away).unwrap();
     fs::create_dir(&there).unwrap();
-    refused_by_all(&folder, "is a folder, not a file");
-    let said = refused(command(&folder, &["serve"]));
-    assert!(said.contains("Move that folder elsewhere"), "{said}");
+    check_all_commands_refuse(&folder, "is a folder, not a file");
+    let message = run_refused(command(&folder, &["serve"]));
+    assert!(message.contains("Move that folder elsewhere"), "{message}");
     fs::remove_dir(&there).unwrap();
     fs::rename(&away, &there).unwrap();
-    all_there(&mut start(&folder).known(&ada), &ids);
+    check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
 #[test]
 fn a_file_in_the_place_of_a_folder_is_refused() {
     let folder = Folder::new();
-    let (ada, ids) = house(&folder, 1);
-    age(&folder);
+    let (ada, ids) = folder_with_documents(&folder, 1);
+    backdate_files(&folder);
     let away = folder.path().join("away");
     for name in ["documents", "uploads", "orphans", "tmp"] {
-        let there = data(&folder).join(name);
-        let was_there = fs::rename(&there, &away).is_ok();
-        fs::write(&there, "in the way").unwrap();
-        refused_by_all(&folder, &format!("{name} is a file"));
-        let said = refused(command(&folder, &["serve"]));
-        assert!(said.contains("Move the file elsewhere"), "{said}");
-        fs::remove_file(&there).unwrap();
+        let target = data_folder(&folder).join(name);
+        let was_there = fs::rename(&target, &away).is_ok();
+        fs::write(&target, "in the way").unwrap();
+        check_all_commands_refuse(&folder, &format!("{name} is a file"));
+        let message = run_refused(command(&folder, &["serve"]));
+        assert!(message.contains("Move the file elsewhere"), "{message}");
+        fs::remove_file(&target).unwrap();
         if was_there {
-            fs::rename(&away, &there).unwrap();
+            fs::rename(&away, &target).unwrap();
         }
     }
-    all_there(&mut start(&folder).known(&ada), &ids);
+    check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
 #[test]
 fn a_data_folder_that_is_a_file_is_refused() {
     let folder = Folder::new();
-    fs::write(data(&folder), "a file").unwrap();
-    let said = refused(command(&folder, &["serve"]));
+    fs::write(data_folder(&folder), "a file").unwrap();
+    let message = run_refused(command(&folder, &["serve"]));
     assert!(
-        said.contains("is a file") && said.contains("QUIRE_DATA"),
-        "{said}"
+        message.contains("is a file") && message.contains("QUIRE_DATA"),
+        "{message}"
     );
-    assert_eq!(fs::read(data(&folder)).unwrap(), b"a file");
+    assert_eq!(fs::read(data_folder(&folder)).unwrap(), b"a file");
 }
 
 #[test]
 fn a_database_of_another_program_is_refused_and_does_not_change() {
     for journal in ["delete", "wal"] {
         let folder = Folder::new();
-        fs::create_dir(data(&folder)).unwrap();
-        let there = data(&folder).join("quire.db");
-        let db = rusqlite::Connection::open(&there).unwrap();
+        fs::create_dir(data_folder(&folder)).unwrap();
+        let path = data_folder(&folder).join("quire.db");
+        let db = rusqlite::Connection::open(&path).unwrap();
         let sql = format!(
             "PRAGMA journal_mode = {journal}; CREATE TABLE songs (title); INSERT INTO songs VALUES (zeroblob(9999));"
         );
         db.execute_batch(&sql).unwrap();
         drop(db);
-        refused_by_all(&folder, "is a database of another program");
-        let said = refused(command(&folder, &["serve"]));
-        assert!(said.contains("set QUIRE_DATA to another folder"), "{said}");
-        let db = rusqlite::Connection::open(&there).unwrap();
+        check_all_commands_refuse(&folder, "belongs to another program");
+        let message = run_refused(command(&folder, &["serve"]));
+        assert!(
+            message.contains("set QUIRE_DATA to another folder"),
+            "{message}"
+        );
+        let db = rusqlite::Connection::open(&path).unwrap();
         let mode: String = db
             .query_row("PRAGMA journal_mode", [], |row| row.get(0))
             .unwrap();
@@ -276,8 +280,8 @@ fn a_database_of_another_program_is_refused_and_does_not_change() {
 #[test]
 fn invalid_secret_is_refused_unless_explicitly_replaced() {
     let folder = Folder::new();
-    let (mut ada, ids) = house(&folder, 1);
-    let secret = data(&folder).join("secret");
+    let (mut ada, ids) = folder_with_documents(&folder, 1);
+    let secret = data_folder(&folder).join("secret");
     for (bytes, why) in [
         (&b""[..], "secret is empty"),
         (b"short\n", "secret holds fewer than 16 characters"),
@@ -287,18 +291,18 @@ fn invalid_secret_is_refused_unless_explicitly_replaced() {
         ),
     ] {
         fs::write(&secret, bytes).unwrap();
-        let before = contents(&folder);
+        let before = folder_contents(&folder);
         for words in [&["serve"][..], &["provider", "list"], &["user", "list"]] {
-            let said = refused(command(&folder, words));
+            let message = run_refused(command(&folder, words));
             for part in [
                 why,
                 "Put the file back",
                 "quire secret new",
                 "everyone must sign in again",
             ] {
-                assert!(said.contains(part), "{words:?}: {said}");
+                assert!(message.contains(part), "{words:?}: {message}");
             }
-            assert_eq!(contents(&folder), before, "{words:?}");
+            assert_eq!(folder_contents(&folder), before, "{words:?}");
         }
         let doctor = command(&folder, &["doctor"]).output().unwrap();
         let text = String::from_utf8(doctor.stdout).unwrap();
@@ -311,27 +315,27 @@ fn invalid_secret_is_refused_unless_explicitly_replaced() {
         );
     }
     fs::rename(&secret, folder.path().join("bad")).unwrap();
-    quire(&folder, &["secret", "new"]);
+    run_command(&folder, &["secret", "new"]);
     let server = start(&folder);
     ada = server.known(&ada);
     assert_eq!(ada.get("/api/users/me").status, 401);
-    all_there(
+    check_documents(
         &mut Client::new(server.address).signed_in("ada@example.com"),
         &ids,
     );
 }
 
-const ONE: &str = "0123456789abcdef0123456789abcdef";
-const OTHER: &str = "fedcba9876543210fedcba9876543210";
+const FIRST_SECRET: &str = "0123456789abcdef0123456789abcdef";
+const OTHER_SECRET: &str = "fedcba9876543210fedcba9876543210";
 
-fn with_secret(secret: &str) -> Vec<(&str, &str)> {
+fn secret_variable(secret: &str) -> Vec<(&str, &str)> {
     let mut settings = SETTINGS.to_vec();
     settings.push(("QUIRE_SECRET", secret));
     settings
 }
 
 /// Stores a provider whose key is encrypted with this secret.
-fn seal_a_key(folder: &Folder, secret: &str) {
+fn store_encrypted_key(folder: &Folder, secret: &str) {
     let mut add = command(
         folder,
         &[
@@ -349,66 +353,66 @@ fn seal_a_key(folder: &Folder, secret: &str) {
     );
     add.env("QUIRE_SECRET", secret)
         .env("LAB_KEY", "sk-0123456789");
-    let said = add.output().unwrap();
+    let output_text = add.output().unwrap();
     assert!(
-        said.status.success(),
+        output_text.status.success(),
         "{}",
-        String::from_utf8_lossy(&said.stderr)
+        String::from_utf8_lossy(&output_text.stderr)
     );
 }
 
 fn check_value(folder: &Folder) -> Option<String> {
-    let db = rusqlite::Connection::open(data(folder).join("quire.db")).unwrap();
+    let db = rusqlite::Connection::open(data_folder(folder).join("quire.db")).unwrap();
     let sql = "SELECT value FROM settings WHERE key = 'secret_check'";
     db.query_row(sql, [], |row| row.get(0)).ok()
 }
 
 fn forget_check_value(folder: &Folder) {
-    let db = rusqlite::Connection::open(data(folder).join("quire.db")).unwrap();
+    let db = rusqlite::Connection::open(data_folder(folder).join("quire.db")).unwrap();
     let gone = db.execute("DELETE FROM settings WHERE key = 'secret_check'", []);
     assert_eq!(gone.unwrap(), 1);
 }
 
-fn refused_with(folder: &Folder, secret: &str) {
+fn check_refused(folder: &Folder, secret: &str) {
     for words in [&["serve"][..], &["user", "list"], &["provider", "list"]] {
         let mut command = command(folder, words);
         command.env("QUIRE_SECRET", secret);
-        let said = refused(command);
+        let message = run_refused(command);
         for part in [
-            "QUIRE_SECRET is not the secret that this database was used with",
+            "QUIRE_SECRET does not match this database",
             "the stored provider key",
             "Put the earlier secret back",
             "quire secret accept",
             "everyone must sign in again",
         ] {
-            assert!(said.contains(part), "{words:?}: {said}");
+            assert!(message.contains(part), "{words:?}: {message}");
         }
-        assert!(!said.contains(secret), "{said}");
+        assert!(!message.contains(secret), "{message}");
     }
 }
 
 #[test]
 fn changed_secret_with_encrypted_keys_needs_confirmation() {
     let folder = Folder::new();
-    let server = Executable::with(&folder, &with_secret(ONE));
+    let server = Executable::with(&folder, &secret_variable(FIRST_SECRET));
     let ada = Client::new(server.address).registered("ada@example.com");
     stop(server);
-    seal_a_key(&folder, ONE);
+    store_encrypted_key(&folder, FIRST_SECRET);
     let noted = check_value(&folder).unwrap();
-    assert!(!noted.contains(ONE));
-    refused_with(&folder, OTHER);
+    assert!(!noted.contains(FIRST_SECRET));
+    check_refused(&folder, OTHER_SECRET);
     // A database from before check values existed: its encrypted keys reveal the mismatch.
     forget_check_value(&folder);
-    refused_with(&folder, OTHER);
+    check_refused(&folder, OTHER_SECRET);
     assert_eq!(check_value(&folder), None, "a refusal notes nothing");
-    let server = Executable::with(&folder, &with_secret(ONE));
+    let server = Executable::with(&folder, &secret_variable(FIRST_SECRET));
     assert_eq!(server.known(&ada).get("/api/users/me").status, 200);
     stop(server);
     assert_eq!(check_value(&folder).unwrap(), noted);
 
     let mut doctor = command(&folder, &["doctor", "--port", "0"]);
-    let said = doctor.env("QUIRE_SECRET", OTHER).output().unwrap();
-    let text = String::from_utf8(said.stdout).unwrap();
+    let output_text = doctor.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
+    let text = String::from_utf8(output_text.stdout).unwrap();
     let line = text
         .lines()
         .find(|line| line.starts_with("broken   secret"));
@@ -418,9 +422,9 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     );
 
     let mut accept = command(&folder, &["secret", "accept"]);
-    let said = accept.env("QUIRE_SECRET", OTHER).output().unwrap();
-    assert!(said.status.success());
-    let server = Executable::with(&folder, &with_secret(OTHER));
+    let said_text = accept.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
+    assert!(said_text.status.success());
+    let server = Executable::with(&folder, &secret_variable(OTHER_SECRET));
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
     let mut ada = Client::new(server.address).signed_in("ada@example.com");
     // The key encrypted with the earlier secret is lost, and no request is sent without it.
@@ -428,40 +432,40 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     assert_eq!(health["status"], "warning", "{health}");
     let message = health["message"].as_str().unwrap();
     assert!(message.contains("enter its key again"), "{health}");
-    let asked = serde_json::json!({
+    let request = serde_json::json!({
         "model": "lab/m", "messages": [{"role": "user", "content": "Say hello."}]
     });
-    let said = ada.post("/v1/chat/completions", asked).text();
+    let said = ada.post("/v1/chat/completions", request).text();
     assert!(said.contains("enter its key again"), "{said}");
     stop(server);
     let mut doctor = command(&folder, &["doctor", "--port", "0"]);
-    let said = doctor.env("QUIRE_SECRET", OTHER).output().unwrap();
+    let said = doctor.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
     let text = String::from_utf8(said.stdout).unwrap();
     let mut lines = text.lines();
     let line = lines.find(|line| line.starts_with("broken   secret"));
     assert!(line.is_some_and(|line| line.contains("lab")), "{text}");
-    refused_with(&folder, ONE);
+    check_refused(&folder, FIRST_SECRET);
 }
 
 #[test]
 fn changed_secret_without_encrypted_keys_signs_all_users_out() {
     let folder = Folder::new();
-    let (ada, _) = house(&folder, 0);
+    let (ada, _) = folder_with_documents(&folder, 0);
     let before = check_value(&folder).unwrap();
-    fs::write(data(&folder).join("secret"), OTHER).unwrap();
+    fs::write(data_folder(&folder).join("secret"), OTHER_SECRET).unwrap();
     // A command's environment may lack the server's secret; the command then continues without one.
-    let said = refused(command(&folder, &["user", "list"]));
+    let message = run_refused(command(&folder, &["user", "list"]));
     assert!(
-        said.contains("is not the secret that this database was used with"),
-        "{said}"
+        message.contains("does not match this database"),
+        "{message}"
     );
     let server = start(&folder);
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
     stop(server);
     assert_ne!(check_value(&folder).unwrap(), before);
-    quire(&folder, &["user", "list"]);
+    run_command(&folder, &["user", "list"]);
     assert!(
-        files(&data(&folder))
+        list_files(&data_folder(&folder))
             .iter()
             .any(|path| path.ends_with("secret"))
     );

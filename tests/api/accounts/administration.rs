@@ -63,9 +63,9 @@ fn administrators_manage_accounts() {
     login(&mut server.client(), "a@b.co", PASSWORD).refused(403, "FORBIDDEN");
     assert_eq!(admin.put(&path, json!({"disabled": false})).status, 200);
 
-    let made = admin.post("/api/admin/users", json!({"email": "c@b.co"}));
-    assert_eq!(made.status, 201);
-    let password = made.json()["password"]
+    let created = admin.post("/api/admin/users", json!({"email": "c@b.co"}));
+    assert_eq!(created.status, 201);
+    let password = created.json()["password"]
         .as_str()
         .expect("made up")
         .to_owned();
@@ -105,14 +105,14 @@ fn configuration_is_shown_without_secrets() {
 #[test]
 fn sessions_are_listed_and_ended_from_another_session() {
     let server = Server::start();
-    let here = signed_in(&server, "ada@example.org");
-    let mut there = server.client().with("user-agent", "A browser elsewhere");
-    let elsewhere = login(&mut there, "ada@example.org", PASSWORD).json();
-    let mut stranger = bearer(
+    let here = sign_in(&server, "ada@example.org");
+    let mut position = server.client().with("user-agent", "A browser elsewhere");
+    let elsewhere = login(&mut position, "ada@example.org", PASSWORD).json();
+    let mut stranger = bearer_client(
         &server,
-        &signed_in(&server, "bob@example.org")["access_token"],
+        &sign_in(&server, "bob@example.org")["access_token"],
     );
-    let mut ada = bearer(&server, &here["access_token"]);
+    let mut ada = bearer_client(&server, &here["access_token"]);
     let response = ada.get("/api/users/me/sessions").json();
     let sessions = response["sessions"].as_array().unwrap();
     assert_eq!(sessions.len(), 2, "{response}");
@@ -123,19 +123,19 @@ fn sessions_are_listed_and_ended_from_another_session() {
     stranger.delete(&path).refused(404, "NOT_FOUND");
     assert_eq!(ada.delete(&path).status, 200);
     ada.delete(&path).refused(404, "NOT_FOUND");
-    bearer(&server, &elsewhere["access_token"])
+    bearer_client(&server, &elsewhere["access_token"])
         .get("/api/users/me")
         .refused(401, "UNAUTHENTICATED");
 
-    let again = login(&mut there, "ada@example.org", PASSWORD).json();
+    let second = login(&mut position, "ada@example.org", PASSWORD).json();
     assert_eq!(ada.delete("/api/users/me/sessions").json()["ended"], 1);
-    bearer(&server, &again["access_token"])
+    bearer_client(&server, &second["access_token"])
         .get("/api/users/me")
         .refused(401, "UNAUTHENTICATED");
     assert_eq!(ada.get("/api/users/me").status, 200, "this one stays");
 
     let key = ada.post("/api/users/me/api-keys", json!({"name": "script"}));
-    let mut program = bearer(&server, &key.json()["key"]);
+    let mut program = bearer_client(&server, &key.json()["key"]);
     program
         .get("/api/users/me/sessions")
         .refused(403, "FORBIDDEN");

@@ -5,12 +5,12 @@ use super::*;
 #[test]
 fn attempts_are_slowed_per_account() {
     let server = Server::with(&[("LOGIN_LIMIT", "3"), ("TRUSTED_PROXIES", "127.0.0.1")]);
-    signed_in(&server, "a@b.co");
-    signed_in(&server, "b@b.co");
+    sign_in(&server, "a@b.co");
+    sign_in(&server, "b@b.co");
     let stranger = || server.client().with("x-forwarded-for", "192.0.2.1");
     for _ in 0..3 {
-        login(&mut stranger(), "a@b.co", OTHER).refused(401, "UNAUTHENTICATED");
-        login(&mut server.client(), "a@b.co", OTHER).refused(401, "UNAUTHENTICATED");
+        login(&mut stranger(), "a@b.co", OTHER_PASSWORD).refused(401, "UNAUTHENTICATED");
+        login(&mut server.client(), "a@b.co", OTHER_PASSWORD).refused(401, "UNAUTHENTICATED");
     }
     let slowed = login(&mut stranger(), "A@b.co", PASSWORD);
     slowed.refused(429, "RATE_LIMITED");
@@ -24,7 +24,7 @@ fn attempts_are_slowed_per_account() {
         "others are not in the way"
     );
     let statuses: Vec<u16> = (0..20)
-        .map(|n| login(&mut server.client(), &format!("{n}@b.co"), OTHER).status)
+        .map(|n| login(&mut server.client(), &format!("{n}@b.co"), OTHER_PASSWORD).status)
         .collect();
     assert!(
         statuses.contains(&429),
@@ -36,8 +36,8 @@ fn attempts_are_slowed_per_account() {
 #[test]
 fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
     let role = |server: &Server, mut client: Client, email: &str| {
-        let made = register(&mut client, email);
-        assert_eq!(made.status, 200, "{}", made.text());
+        let created = register(&mut client, email);
+        assert_eq!(created.status, 200, "{}", created.text());
         login(&mut server.client(), email, PASSWORD).json()["user"]["role"].clone()
     };
     let trusted = Server::with(&[("TRUSTED_PROXIES", "127.0.0.1")]);
@@ -141,13 +141,13 @@ fn an_attack_from_many_addresses_does_not_lock_the_owner_out() {
         let mut client = server.client().with("x-forwarded-for", address);
         login(&mut client, "a@b.co", password).status
     };
-    signed_in(&server, "a@b.co");
+    sign_in(&server, "a@b.co");
     for own in ["198.51.100.7", "2001:db8:7:7::1"] {
         assert_eq!(from(own, PASSWORD), 200);
     }
     let mut strangers =
         (0..=255_u8).flat_map(|a| (0..=255_u8).map(move |b| format!("203.0.{a}.{b}")));
-    let mut guess = || from(&strangers.next().expect("an address"), OTHER);
+    let mut guess = || from(&strangers.next().expect("an address"), OTHER_PASSWORD);
     assert!(
         (0..2_000).any(|_| guess() == 429),
         "guesses are not bounded"

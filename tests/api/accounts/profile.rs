@@ -6,16 +6,16 @@ use super::*;
 fn keys_are_shown_once_and_end_when_deleted() {
     let server = Server::start();
     let mut owner = server.user("a@b.co");
-    let made = owner.post("/api/users/me/api-keys", json!({"name": "ci"}));
-    assert_eq!(made.status, 201, "{}", made.text());
+    let created = owner.post("/api/users/me/api-keys", json!({"name": "ci"}));
+    assert_eq!(created.status, 201, "{}", created.text());
     let (key, id) = (
-        made.json()["key"].as_str().expect("a key").to_owned(),
-        made.json()["api_key"]["id"].clone(),
+        created.json()["key"].as_str().expect("a key").to_owned(),
+        created.json()["api_key"]["id"].clone(),
     );
     assert!(key.starts_with("quire_"));
-    let listed = owner.get("/api/users/me/api-keys");
-    assert_eq!(listed.json()["api_keys"][0]["id"], id);
-    assert!(!listed.text().contains(&key), "never again");
+    let list = owner.get("/api/users/me/api-keys");
+    assert_eq!(list.json()["api_keys"][0]["id"], id);
+    assert!(!list.text().contains(&key), "never again");
     let path = format!("/api/users/me/api-keys/{}", id.as_str().expect("an id"));
     for (name, value) in [
         ("x-api-key", key.clone()),
@@ -26,7 +26,7 @@ fn keys_are_shown_once_and_end_when_deleted() {
         program
             .post("/api/users/me/api-keys", json!({"name": "more"}))
             .refused(403, "FORBIDDEN");
-        let change = json!({"current_password": PASSWORD, "new_password": OTHER});
+        let change = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
         program
             .post("/api/users/me/change-password", change)
             .refused(403, "FORBIDDEN");
@@ -54,7 +54,7 @@ fn passwords_are_changed_and_reset() {
     let path = "/api/users/me/change-password";
     user.post(
         path,
-        json!({"current_password": OTHER, "new_password": OTHER}),
+        json!({"current_password": OTHER_PASSWORD, "new_password": OTHER_PASSWORD}),
     )
     .refused(400, "BAD_REQUEST");
     user.post(
@@ -65,7 +65,7 @@ fn passwords_are_changed_and_reset() {
     assert_eq!(
         user.post(
             path,
-            json!({"current_password": PASSWORD, "new_password": OTHER})
+            json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD})
         )
         .status,
         200
@@ -80,7 +80,7 @@ fn passwords_are_changed_and_reset() {
         .refused(401, "UNAUTHENTICATED");
     login(&mut server.client(), "a@b.co", PASSWORD).refused(401, "UNAUTHENTICATED");
 
-    let known = server.client().post(
+    let known_entries = server.client().post(
         "/api/auth/request-password-reset",
         json!({"email": "a@b.co"}),
     );
@@ -89,11 +89,11 @@ fn passwords_are_changed_and_reset() {
         json!({}),
     );
     assert_eq!(
-        (known.status, known.bytes.clone()),
+        (known_entries.status, known_entries.bytes.clone()),
         (200, unknown.bytes),
         "the same words"
     );
-    assert!(known.text().contains("instructions"));
+    assert!(known_entries.text().contains("instructions"));
     let resets = admin.get("/api/admin/password-resets").json();
     assert_eq!(
         resets["password_resets"].as_array().map(Vec::len),
@@ -114,7 +114,7 @@ fn passwords_are_changed_and_reset() {
     };
     reset("weak").refused(400, "BAD_REQUEST");
     assert_eq!(reset(PASSWORD).status, 200);
-    reset(OTHER).refused(400, "BAD_REQUEST");
+    reset(OTHER_PASSWORD).refused(400, "BAD_REQUEST");
     user.get("/api/users/me").refused(401, "UNAUTHENTICATED");
     assert_eq!(login(&mut server.client(), "a@b.co", PASSWORD).status, 200);
 }

@@ -6,26 +6,26 @@ use super::*;
 fn refresh_rotates_and_reuse_ends_the_session() {
     let server = Server::start();
     let mut client = server.client();
-    let zero = signed_in(&server, "a@b.co");
+    let zero = sign_in(&server, "a@b.co");
     let one = refresh(&mut client, &zero["refresh_token"]);
     assert_eq!(one.status, 200, "{}", one.text());
     let one = one.json();
     assert_ne!(one["refresh_token"], zero["refresh_token"]);
-    let again = refresh(&mut client, &zero["refresh_token"]).json();
+    let second = refresh(&mut client, &zero["refresh_token"]).json();
     assert_eq!(
-        again["refresh_token"], one["refresh_token"],
+        second["refresh_token"], one["refresh_token"],
         "within the grace both end up with the same"
     );
     let two = refresh(&mut client, &one["refresh_token"]).json();
     assert_eq!(
-        bearer(&server, &two["access_token"])
+        bearer_client(&server, &two["access_token"])
             .get("/api/users/me")
             .status,
         200
     );
     // A token two renewals old does not come from a client that lost a response.
     refresh(&mut server.client(), &zero["refresh_token"]).refused(401, "UNAUTHENTICATED");
-    bearer(&server, &two["access_token"])
+    bearer_client(&server, &two["access_token"])
         .get("/api/users/me")
         .refused(401, "UNAUTHENTICATED");
     refresh(&mut server.client(), &two["refresh_token"]).refused(401, "UNAUTHENTICATED");
@@ -34,7 +34,7 @@ fn refresh_rotates_and_reuse_ends_the_session() {
 #[test]
 fn refresh_requires_a_valid_token() {
     let server = Server::start();
-    let tokens = signed_in(&server, "a@b.co");
+    let tokens = sign_in(&server, "a@b.co");
     server
         .client()
         .post("/api/auth/refresh", json!({}))
@@ -60,8 +60,8 @@ fn refresh_requires_a_valid_token() {
 #[test]
 fn sign_out_invalidates_tokens_immediately() {
     let server = Server::start();
-    let tokens = signed_in(&server, "a@b.co");
-    let mut client = bearer(&server, &tokens["access_token"]);
+    let tokens = sign_in(&server, "a@b.co");
+    let mut client = bearer_client(&server, &tokens["access_token"]);
     assert_eq!(client.get("/api/users/me").status, 200);
     assert_eq!(client.post("/api/auth/logout", json!({})).status, 200);
     client.get("/api/users/me").refused(401, "UNAUTHENTICATED");
@@ -79,15 +79,15 @@ fn sign_out_invalidates_tokens_immediately() {
         200,
         "by the refresh cookie alone"
     );
-    let kept: Vec<_> = browser.cookies.keys().collect();
-    assert_eq!(kept, ["quire_device"], "both tokens are taken back");
+    let stored: Vec<_> = browser.cookies.keys().collect();
+    assert_eq!(stored, ["quire_device"], "both tokens are taken back");
 }
 
 #[test]
 fn forged_tokens_are_refused() {
     const SECRET: &str = "a secret that only this test knows";
     let server = Server::with(&[("QUIRE_SECRET", SECRET)]);
-    let good = signed_in(&server, "a@b.co");
+    let good = sign_in(&server, "a@b.co");
     let token = good["access_token"].as_str().expect("a token");
     let parts: Vec<&str> = token.split('.').collect();
     let claims: Claims =
@@ -166,7 +166,7 @@ fn forged_tokens_are_refused() {
         assert_eq!(answer.header("www-authenticate"), "Bearer", "{what}");
     }
     assert_eq!(
-        bearer(&server, &good["access_token"])
+        bearer_client(&server, &good["access_token"])
             .get("/api/users/me")
             .status,
         200

@@ -46,7 +46,10 @@ fn a_run_completes_with_the_members_that_answer() {
         (&of("p/good")["content"], &of("p/good")["usage"]["output"]),
         (&json!("Eighty grams."), &json!(7))
     );
-    assert_eq!(keys(&body["model_responses"]), ["demo/extract", "p/good"]);
+    assert_eq!(
+        object_keys(&body["model_responses"]),
+        ["demo/extract", "p/good"]
+    );
     let failures = client.get(&analysis_path(&id_of(&answer), "")).json()["failures"].clone();
     assert_eq!(failures.as_array().unwrap().len(), 2, "{failures}");
     provider.wait_for_disconnect("slow");
@@ -75,8 +78,8 @@ fn run_without_any_answer_reports_each_reason() {
     }
     // A provider's message about its key is not shown to all users.
     assert!(!message.contains("bad key"), "{message}");
-    let listed = client.get("/api/analyses?status=failed").json();
-    assert_eq!(listed["analyses"].as_array().unwrap().len(), 1);
+    let list = client.get("/api/analyses?status=failed").json();
+    assert_eq!(list["analyses"].as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -113,7 +116,7 @@ fn malformed_provider_responses_fail_only_their_member() {
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
-    assert_eq!(keys(&body["model_responses"]), ["demo/extract"]);
+    assert_eq!(object_keys(&body["model_responses"]), ["demo/extract"]);
     for entry in body["results"].as_array().unwrap() {
         let error = entry["error"].as_str().unwrap_or_default();
         assert_eq!(
@@ -128,7 +131,10 @@ fn malformed_provider_responses_fail_only_their_member() {
     }
     let beside = beside.join().unwrap();
     assert_eq!(
-        (beside.status, keys(&beside.json()["model_responses"]).len()),
+        (
+            beside.status,
+            object_keys(&beside.json()["model_responses"]).len()
+        ),
         (200, 2)
     );
 }

@@ -22,7 +22,13 @@ fn upload_parts_arrive_out_of_order_and_resume() {
             .text("sessionId", id)
             .text("chunkIndex", &number)
             .file("chunk", "blob", bytes.as_bytes());
-        house.ask(who, "POST", "/api/upload-document-chunk", FORM, &form.end())
+        house.ask(
+            who,
+            "POST",
+            "/api/upload-document-chunk",
+            FORM_TYPE,
+            &form.end(),
+        )
     };
     let finalize = |who| {
         house.post(
@@ -48,9 +54,9 @@ fn upload_parts_arrive_out_of_order_and_resume() {
     );
     part(0, 1, &text[1_000..2_000]).expect(200);
     assert_eq!(part(0, 0, &text[..1_000]).expect(200)["complete"], true);
-    let kept = finalize(0).expect(200);
+    let stored = finalize(0).expect(200);
     assert_eq!(
-        (&kept["words"], &kept["size"]),
+        (&stored["words"], &stored["size"]),
         (&500.into(), &2_500.into())
     );
     finalize(0).refused_with(404, &[]);
@@ -60,7 +66,7 @@ fn upload_parts_arrive_out_of_order_and_resume() {
         .post(
             0,
             "/api/create-document-session",
-            announced(LIMIT + 1, LIMIT + 1, 1),
+            announced(UPLOAD_LIMIT + 1, UPLOAD_LIMIT + 1, 1),
         )
         .refused_with(413, &["larger"]);
     house
@@ -75,10 +81,11 @@ fn upload_parts_arrive_out_of_order_and_resume() {
 fn uploads_without_a_credential_are_refused() {
     let house = TwoUsers::new();
     let form = Form::default().file("file", "a.txt", b"words").end();
-    let answer = house
-        .server
-        .client()
-        .send("POST", "/api/upload-document", Some((FORM, &form)));
+    let answer =
+        house
+            .server
+            .client()
+            .send("POST", "/api/upload-document", Some((FORM_TYPE, &form)));
     answer.refused(401, "UNAUTHENTICATED");
     assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
 }
@@ -92,22 +99,22 @@ fn deleting_an_account_deletes_its_documents() {
     let path = format!("/api/admin/users/{}", them.as_str().expect("an id"));
     house.delete(0, &path).expect(200);
     assert_eq!(house.files("documents"), 1);
-    let left = house.get(0, "/api/documents").expect(200);
-    assert_eq!(left["documents"][0]["id"], mine["id"]);
+    let remaining = house.get(0, "/api/documents").expect(200);
+    assert_eq!(remaining["documents"][0]["id"], mine["id"]);
 }
 
 #[test]
 fn images_are_stored_unchanged_and_damaged_ones_are_reported() {
     let house = TwoUsers::new();
     let picture = include_bytes!("../../data/screenshot.png");
-    let kept = house.send(0, "a.txt", picture).json();
+    let stored = house.send(0, "a.txt", picture).json();
     assert_eq!(
-        (&kept["status"], &kept["kind"], &kept["words"]),
+        (&stored["status"], &stored["kind"], &stored["words"]),
         (&json!("processed"), &json!("image"), &json!(0)),
-        "{kept}"
+        "{stored}"
     );
-    assert_eq!(kept["content_type"], "image/png");
-    assert!(kept["message"].as_str().unwrap().contains("pixels"));
+    assert_eq!(stored["content_type"], "image/png");
+    assert!(stored["message"].as_str().unwrap().contains("pixels"));
     let damaged = house.send(0, "b.png", &picture[..20]).json();
     assert_eq!(damaged["status"], "failed");
     assert!(damaged["message"].as_str().unwrap().contains("damaged"));
@@ -140,11 +147,11 @@ fn document_pages_are_shown_and_the_document_is_reread() {
     }
     assert_eq!(house.get(1, &format!("{path}/pages/1")).status, 404);
 
-    let again = house
+    let second = house
         .post(0, &format!("{path}/read"), json!({"encoding": "KOI8-R"}))
         .json();
     assert_eq!(
-        (&again["encoding"], &again["status"]),
+        (&second["encoding"], &second["status"]),
         (&json!("koi8-r"), &json!("processed"))
     );
     let first = house.get(0, &format!("{path}/pages/1")).json();
@@ -176,8 +183,8 @@ fn deleting_says_which_analyses_quote_it() {
         .upload("/api/upload-document", "a.txt", b"The fee is 40 euros.")
         .json();
     let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
-    let asked = json!({"prompt": "What is the fee?", "models": ["demo/extract"], "document_ids": [sent["id"]], "pattern": "summarize"});
-    let done = person.post("/api/analyze", asked).json();
+    let request = json!({"prompt": "What is the fee?", "models": ["demo/extract"], "document_ids": [sent["id"]], "pattern": "summarize"});
+    let done = person.post("/api/analyze", request).json();
     let uses = person.get(&format!("{path}/uses")).json();
     assert_eq!(
         (&uses["count"], &uses["analyses"][0]["id"]),
@@ -200,10 +207,10 @@ fn originals_come_in_parts_and_only_once() {
     let text = b"0123456789abcdef";
     let sent = person.upload("/api/upload-document", "a.txt", text).json();
     let path = format!("/api/documents/{}/content", sent["id"].as_str().unwrap());
-    let whole = person.get(&path);
-    let etag = whole.header("etag").to_owned();
-    assert_eq!((whole.status, &whole.bytes[..]), (200, &text[..]));
-    assert_eq!(whole.header("accept-ranges"), "bytes");
+    let full = person.get(&path);
+    let etag = full.header("etag").to_owned();
+    assert_eq!((full.status, &full.bytes[..]), (200, &text[..]));
+    assert_eq!(full.header("accept-ranges"), "bytes");
     assert!(etag.starts_with('"') && etag.len() == 66, "{etag}");
     let ask = |headers: &[(&str, &str)]| {
         let client = person.clone();

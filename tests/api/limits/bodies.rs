@@ -7,7 +7,7 @@ fn malformed_bodies_are_refused() {
     let server = Server::start();
     let mut client = server.client();
     let mut send =
-        |kind: &str, body: &str| client.send("POST", LOGIN, Some((kind, body.as_bytes())));
+        |kind: &str, body: &str| client.send("POST", LOGIN_PATH, Some((kind, body.as_bytes())));
     for (body, status, code, word) in [
         ("", 400, "BAD_REQUEST", "empty"),
         ("{\"email\": ", 400, "BAD_REQUEST", "line 1 column 10"),
@@ -48,7 +48,7 @@ fn malformed_bodies_are_refused() {
             assert_eq!(error["detail"][0]["loc"][0], "body", "{body}");
         }
         assert!(!answer.text().contains("internal"), "{body}");
-        safe(&answer);
+        check_security_headers(&answer);
     }
     let deep = "[".repeat(15_000);
     send("application/json", &deep).refused(400, "BAD_REQUEST");
@@ -61,7 +61,7 @@ fn malformed_bodies_are_refused() {
     }
     let bytes = b"{\"email\":\"\xff\"}";
     client
-        .send("POST", LOGIN, Some(("application/json", bytes)))
+        .send("POST", LOGIN_PATH, Some(("application/json", bytes)))
         .refused(400, "BAD_REQUEST");
 }
 
@@ -137,7 +137,7 @@ fn slow_headers_do_not_extend_the_time_limit() {
         if socket
             .write_all(format!("x-{number}: 1\r\n").as_bytes())
             .is_err()
-            || readable(&socket)
+            || is_readable(&socket)
         {
             answer = rest(&mut socket);
             break;
@@ -150,7 +150,7 @@ fn slow_headers_do_not_extend_the_time_limit() {
     );
 }
 
-fn readable(socket: &TcpStream) -> bool {
+fn is_readable(socket: &TcpStream) -> bool {
     socket.set_nonblocking(true).unwrap();
     let peeked = socket.peek(&mut [0]);
     socket.set_nonblocking(false).unwrap();
@@ -240,7 +240,7 @@ fn heads_that_two_servers_read_differently_are_refused() {
         ] {
             assert!(answer.contains(part), "{lines:?}: {answer}");
         }
-        for (name, value) in SECURITY {
+        for (name, value) in SECURITY_HEADERS {
             assert!(
                 answer.contains(&format!("{name}: {value}")),
                 "{lines:?}: {answer}"

@@ -4,31 +4,43 @@ use super::*;
 
 #[test]
 fn unsupported_content_is_refused_rather_than_dropped() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for (path, body, param) in [
-        (CHAT, json!({ "messages": "a" }), "messages"),
-        (CHAT, chat(json!({ "temperature": "0.7" })), "temperature"),
-        (CHAT, chat(json!({ "max_tokens": "256" })), "max_tokens"),
-        (CHAT, chat(json!({ "stream": "false" })), "stream"),
-        (CHAT, chat(json!({ "stop": [null] })), "stop"),
+        (CHAT_PATH, json!({ "messages": "a" }), "messages"),
         (
-            CHAT,
-            chat(json!({ "messages": [said("human", json!("a"))] })),
+            CHAT_PATH,
+            chat_request(json!({ "temperature": "0.7" })),
+            "temperature",
+        ),
+        (
+            CHAT_PATH,
+            chat_request(json!({ "max_tokens": "256" })),
+            "max_tokens",
+        ),
+        (
+            CHAT_PATH,
+            chat_request(json!({ "stream": "false" })),
+            "stream",
+        ),
+        (CHAT_PATH, chat_request(json!({ "stop": [null] })), "stop"),
+        (
+            CHAT_PATH,
+            chat_request(json!({ "messages": [message("human", json!("a"))] })),
             "messages",
         ),
         (
-            CHAT,
-            chat(
-                json!({ "messages": [said("user", json!([{ "type": "input_audio", "input_audio": { "data": "AA", "format": "wav" } }]))] }),
+            CHAT_PATH,
+            chat_request(
+                json!({ "messages": [message("user", json!([{ "type": "input_audio", "input_audio": { "data": "AA", "format": "wav" } }]))] }),
             ),
             "messages",
         ),
         (
-            CHAT,
-            chat(
-                json!({ "messages": [said("user", json!([{ "type": "image_url", "image_url": { "url": "https://example.org/x.png" } }]))] }),
+            CHAT_PATH,
+            chat_request(
+                json!({ "messages": [message("user", json!([{ "type": "image_url", "image_url": { "url": "https://example.org/x.png" } }]))] }),
             ),
             "messages",
         ),
@@ -36,7 +48,7 @@ fn unsupported_content_is_refused_rather_than_dropped() {
         ("/v1/responses", json!({ "input": "" }), "input"),
         (
             "/v1/responses",
-            json!({ "input": [said("user", json!([{ "type": "input_audio" }]))] }),
+            json!({ "input": [message("user", json!([{ "type": "input_audio" }]))] }),
             "input",
         ),
         (
@@ -65,7 +77,10 @@ fn unsupported_content_is_refused_rather_than_dropped() {
             "background",
         ),
     ] {
-        let answer = client.post(path, merged(json!({ "model": "p/any" }), body.clone()));
+        let answer = client.post(
+            path,
+            merge_objects(json!({ "model": "p/any" }), body.clone()),
+        );
         let found = &answer.json()["error"]["param"];
         assert_eq!(
             (answer.status, found),
@@ -74,15 +89,15 @@ fn unsupported_content_is_refused_rather_than_dropped() {
             answer.text()
         );
     }
-    assert!(provider.asked().is_empty(), "none of these was sent on");
+    assert!(provider.requests().is_empty(), "none of these was sent on");
 }
 
 #[test]
 fn bodies_as_clients_send_them() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let text = chat(json!({})).to_string();
+    let text = chat_request(json!({})).to_string();
     let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(text.as_bytes()).unwrap();
     let packed = packed.finish().unwrap();
@@ -127,7 +142,7 @@ fn bodies_as_clients_send_them() {
         (("accept", "*/*"), json_type, twice.as_bytes(), 200),
     ] {
         let mut client = client.clone().with(header.0, header.1);
-        let answer = client.send("POST", CHAT, Some((kind, bytes)));
+        let answer = client.send("POST", CHAT_PATH, Some((kind, bytes)));
         assert_eq!(
             answer.status,
             status,
@@ -145,7 +160,9 @@ fn bodies_as_clients_send_them() {
     }
     for model in [" p/any ", "p/any"] {
         assert_eq!(
-            client.post(CHAT, chat(json!({ "model": model }))).status,
+            client
+                .post(CHAT_PATH, chat_request(json!({ "model": model })))
+                .status,
             200,
             "{model:?}"
         );
@@ -154,25 +171,28 @@ fn bodies_as_clients_send_them() {
 
 #[test]
 fn keys_as_clients_send_them() {
-    let provider = plain();
+    let provider = plain_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let made = key(&mut client);
-    let bearer = format!("bearer  {made} ");
+    let created = key(&mut client);
+    let bearer = format!("bearer  {created} ");
     for (headers, status) in [
         (vec![("authorization", bearer.as_str())], 200),
-        (vec![("authorization", "Bearer"), ("x-api-key", &made)], 200),
+        (
+            vec![("authorization", "Bearer"), ("x-api-key", &created)],
+            200,
+        ),
         (
             vec![("authorization", "Bearer "), ("x-api-key", "quire_wrong")],
             401,
         ),
         (
-            vec![("authorization", "Bearer wrong"), ("x-api-key", &made)],
+            vec![("authorization", "Bearer wrong"), ("x-api-key", &created)],
             401,
         ),
         (vec![("authorization", "Bearer ")], 401),
         (vec![("authorization", "Basic eDp5")], 401),
-        (vec![("authorization", &made)], 401),
+        (vec![("authorization", &created)], 401),
     ] {
         let mut stranger = server.client();
         for (name, value) in &headers {

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Returns a tool call in one piece, as a provider sends it.
-fn written(call: Value) -> Vec<Value> {
+fn tool_call_events(call: Value) -> Vec<Value> {
     vec![chunk(json!({ "tool_calls": [call] }), Value::Null)]
 }
 
@@ -12,7 +12,7 @@ fn nonstandard_tool_calls_are_parsed() {
     const OSLO: &str = "{\"city\":\"Oslo\"}";
     const ROME: &str = "{\"city\":\"Rome\"}";
     let nested = |arguments: Value| json!({ "index": 0, "id": "a1", "type": "function", "function": { "name": "weather", "arguments": arguments } });
-    let piece = |call: Value| written(call).remove(0);
+    let piece = |call: Value| tool_call_events(call).remove(0);
     let named = |arguments: &str| {
         piece(json!({ "function": { "name": "weather", "arguments": arguments } }))
     };
@@ -21,12 +21,14 @@ fn nonstandard_tool_calls_are_parsed() {
     let cases: Vec<(&'static str, Vec<Value>, &[&str])> = vec![
         (
             "flat",
-            written(json!({ "index": 0, "id": "a1", "name": "weather", "arguments": OSLO })),
+            tool_call_events(
+                json!({ "index": 0, "id": "a1", "name": "weather", "arguments": OSLO }),
+            ),
             &[OSLO],
         ),
         (
             "parameters",
-            written(
+            tool_call_events(
                 json!({ "index": 0, "id": "a1", "function": { "name": "weather", "parameters": { "city": "Oslo" } } }),
             ),
             &[OSLO],
@@ -41,13 +43,13 @@ fn nonstandard_tool_calls_are_parsed() {
         ),
         (
             "text-in-text",
-            written(nested(json!(json!(OSLO).to_string()))),
+            tool_call_events(nested(json!(json!(OSLO).to_string()))),
             &[OSLO],
         ),
-        ("empty-list", written(nested(json!("[]"))), &["{}"]),
+        ("empty-list", tool_call_events(nested(json!("[]"))), &["{}"]),
         (
             "number-id",
-            written(
+            tool_call_events(
                 json!({ "index": 0, "id": 7, "function": { "name": "weather", "arguments": OSLO } }),
             ),
             &[OSLO],
@@ -78,7 +80,7 @@ fn nonstandard_tool_calls_are_parsed() {
         ),
         (
             "twice-in-one",
-            written(nested(json!(format!("{OSLO}{OSLO}")))),
+            tool_call_events(nested(json!(format!("{OSLO}{OSLO}")))),
             &[OSLO],
         ),
         (

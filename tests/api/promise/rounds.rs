@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{content, is_whole_after, now, until, upload, whole_at};
+use super::{current_time, document_content, is_whole_after, upload, wait_for_health, whole_at};
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::s3::{Bucket, BucketFault};
@@ -76,12 +76,12 @@ struct Model {
 }
 
 impl Model {
-    fn act(&mut self, client: &mut Client, chance: &mut SeededRandom, number: u64) {
+    fn make_change(&mut self, client: &mut Client, chance: &mut SeededRandom, number: u64) {
         match chance.below(5) {
             0 | 1 => {
                 let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
                 if answer.status == 200 {
-                    self.names.push((number.to_string(), now()));
+                    self.names.push((number.to_string(), current_time()));
                 }
             }
             2 | 3 => {
@@ -89,16 +89,16 @@ impl Model {
                 let mut bytes = format!("Sheet {number}. ").into_bytes();
                 bytes.resize(length.max(bytes.len()), b'a');
                 if let Some(id) = upload(client, &format!("{number}.txt"), &bytes) {
-                    self.documents.insert(id, (bytes, now(), None));
+                    self.documents.insert(id, (bytes, current_time(), None));
                 }
             }
             _ => {
-                let mut kept = self.documents.iter_mut();
-                let Some((id, row)) = kept.find(|(_, row)| row.2.is_none()) else {
+                let mut stored = self.documents.iter_mut();
+                let Some((id, row)) = stored.find(|(_, row)| row.2.is_none()) else {
                     return;
                 };
                 if client.delete(&format!("/api/documents/{id}")).status == 200 {
-                    row.2 = Some(now());
+                    row.2 = Some(current_time());
                 }
             }
         }
@@ -113,21 +113,21 @@ impl Model {
         let back = self.names.iter().position(|(known, _)| name == *known);
         assert!(back >= sure, "{context}: the name {name} is back");
         self.names.truncate(back.map_or(0, |at| at + 1));
-        let listed = client.get("/api/documents?limit=200").json();
-        let listed: Vec<String> = listed["documents"]
+        let list = client.get("/api/documents?limit=200").json();
+        let entries: Vec<String> = list["documents"]
             .as_array()
             .unwrap()
             .iter()
             .map(|one| one["id"].as_str().unwrap().to_owned())
             .collect();
         for (id, (bytes, stored, deleted)) in &self.documents {
-            let is_listed = listed.contains(id);
+            let is_listed = entries.contains(id);
             let is_gone = deleted.as_ref().is_some_and(|at| at.as_str() < moment);
             assert!(!(is_gone && is_listed), "{context}: {id} was deleted");
             if stored.as_str() < moment && deleted.is_none() {
                 promised += 1;
                 assert!(is_listed, "{context}: {id} of {stored} is missing");
-                let (status, found) = content(client, id);
+                let (status, found) = document_content(client, id);
                 assert!(
                     status == 200 && found == *bytes,
                     "{context}: the original of {id}: {status}"
@@ -137,7 +137,7 @@ impl Model {
         self.documents.retain(|id, row| {
             row.2 = None;
             // For a document not yet reported as replicated, the row may exist alone.
-            listed.contains(id) && content(client, id) == (200, row.0.clone())
+            entries.contains(id) && document_content(client, id) == (200, row.0.clone())
         });
         promised
     }
@@ -178,7 +178,7 @@ impl ReplicatedFolder {
         let Some(bucket) = &self.bucket else {
             return super::start(&self.folder, &[]);
         };
-        let variables = bucket.variables();
+        let variables = bucket.environment();
         let mut settings = vec![("QUIRE_REPLICA", "s3://copies/life")];
         let own = variables
             .iter()
@@ -191,7 +191,7 @@ impl ReplicatedFolder {
     fn start_again(&self) -> Executable {
         fs::remove_dir_all(self.folder.path().join("data")).unwrap();
         match &self.bucket {
-            Some(bucket) => bucket.lose("life/quire-holder"),
+            Some(bucket) => bucket.delete_behind_server("life/quire-holder"),
             None => {
                 let _ = fs::remove_file(self.folder.path().join("replica/quire-holder"));
             }
@@ -222,8 +222,8 @@ impl ReplicatedFolder {
             let number = chance.below(files.len() as u64) as usize;
             let _ = fs::remove_file(files[number].path());
         }
-        let lost = now();
-        until(client, "whole after a loss", |health| {
+        let lost = current_time();
+        wait_for_health(client, "whole after a loss", |health| {
             is_whole_after(health, &lost)
         });
     }
@@ -256,7 +256,7 @@ fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
 }
 
 /// Makes changes with a fault in between. Returns the last `whole_at`, empty if there was none.
-fn change(
+fn change_with_fault(
     life: &ReplicatedFolder,
     client: &mut Client,
     model: &mut Model,
@@ -273,7 +273,7 @@ fn change(
             life.heal();
         }
         let number = chance.below(1 << 30);
-        model.act(client, chance, number);
+        model.make_change(client, chance, number);
         if chance.below(3) == 0 {
             moment = whole_at(client);
         }
@@ -282,7 +282,7 @@ fn change(
         // Killed at the very moment when the replication time advances.
         life.heal();
         let before = whole_at(client);
-        let health = until(client, "whole", |health| is_whole_after(health, &before));
+        let health = wait_for_health(client, "whole", |health| is_whole_after(health, &before));
         moment = health["replica"]["whole_at"].as_str().unwrap().to_owned();
     }
     moment
@@ -290,7 +290,7 @@ fn change(
 
 /// Each server lifetime has its own data folder, so that no round depends on how many came before. `ATTACK_ROUNDS`
 /// sets the number of rounds, `ATTACK_SEED` the first seed.
-fn rounds(life: impl Fn() -> ReplicatedFolder) {
+fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);
     let first = number("ATTACK_SEED").unwrap_or(15);
@@ -301,20 +301,20 @@ fn rounds(life: impl Fn() -> ReplicatedFolder) {
         let (mut chance, mut model) = (SeededRandom(seed), Model::default());
         let mut server = life.start();
         let mut client = Client::new(server.address).registered("ada@example.com");
-        let begun = now();
-        until(&mut client, "whole", |health| {
-            is_whole_after(health, &begun)
+        let started = current_time();
+        wait_for_health(&mut client, "whole", |health| {
+            is_whole_after(health, &started)
         });
         for round in 0..ROUNDS_OF_A_LIFE.min(rounds - done) {
-            let moment = change(&life, &mut client, &mut model, &mut chance);
+            let moment = change_with_fault(&life, &mut client, &mut model, &mut chance);
             server.kill();
             life.heal();
             server = life.start_again();
             client = server.known(&client);
             let context = format!("round {round} of seed {seed}, whole at {moment}");
             promised += model.check(&mut client, &moment, &context);
-            let back = now();
-            until(&mut client, "whole again", |health| {
+            let back = current_time();
+            wait_for_health(&mut client, "whole again", |health| {
                 is_whole_after(health, &back)
             });
         }
@@ -326,11 +326,11 @@ fn rounds(life: impl Fn() -> ReplicatedFolder) {
 /// `make attack` runs 50 rounds.
 #[test]
 fn replicated_data_is_restored_after_a_kill_and_any_fault() {
-    rounds(ReplicatedFolder::on_a_small_disk);
+    run_rounds(ReplicatedFolder::on_a_small_disk);
 }
 
 /// `make attack` runs 50 rounds.
 #[test]
 fn data_replicated_to_a_bucket_is_restored_after_an_outage() {
-    rounds(ReplicatedFolder::with_a_bucket);
+    run_rounds(ReplicatedFolder::with_a_bucket);
 }

@@ -7,16 +7,16 @@ fn time_in_the_queue_counts_toward_the_deadline() {
     let provider = Provider::script([on("first").hang()]);
     let llm = Llm::new(LlmSettings {
         max_calls: 1,
-        ..settings(&provider)
+        ..llm_settings(&provider)
     });
-    let first = call(&llm, request("first"));
+    let first = start_call(&llm, model_request("first"));
     provider.wait_for_requests(1);
-    let second = call(
+    let second = start_call(
         &llm,
         ModelRequest {
             deadline: Duration::ZERO,
             format: None,
-            ..request("second")
+            ..model_request("second")
         },
     );
     first.running.cancel();
@@ -26,16 +26,18 @@ fn time_in_the_queue_counts_toward_the_deadline() {
 #[test]
 fn concurrent_calls_complete_with_and_without_a_queue() {
     let provider = Provider::script([on("m").times(104).sse_in_pieces(
-        &hello(),
+        &hello_stream(),
         40,
         Duration::from_millis(2),
     )]);
     for (places, calls) in [(64, 64), (4, 40)] {
         let llm = Llm::new(LlmSettings {
             max_calls: places,
-            ..settings(&provider)
+            ..llm_settings(&provider)
         });
-        let calls: Vec<Call> = (0..calls).map(|_| call(&llm, request("m"))).collect();
+        let calls: Vec<Call> = (0..calls)
+            .map(|_| start_call(&llm, model_request("m")))
+            .collect();
         for call in calls {
             let (text, result) = call.end();
             assert_eq!(
@@ -52,14 +54,14 @@ fn temporary_failures_are_retried() {
     let provider = Provider::script([
         on("busy").status(503, json, "{}"),
         on("busy").raw(b""),
-        on("busy").sse(&hello()),
+        on("busy").sse(&hello_stream()),
         on("limit")
             .header("retry-after-ms", "20")
             .status(429, json, "{}"),
-        on("limit").sse(&hello()),
+        on("limit").sse(&hello_stream()),
         on("early").cut(": soon\n\n"),
-        on("early").sse(&hello()),
-        on("late").times(3).cut(&event("hel")),
+        on("early").sse(&hello_stream()),
+        on("late").times(3).cut(&delta_event("hel")),
         on("down").times(3).status(500, json, "{}"),
         on("poor").status(402, json, "{}"),
         on("far")
@@ -68,18 +70,26 @@ fn temporary_failures_are_retried() {
     ]);
     let llm = Llm::new(LlmSettings {
         retries: 2,
-        ..settings(&provider)
+        ..llm_settings(&provider)
     });
     for model in ["busy", "limit", "early"] {
-        let (text, result) = call(&llm, request(model)).end();
+        let (text, result) = start_call(&llm, model_request(model)).end();
         assert_eq!((text, result.is_ok()), ("hello".into(), true), "{model}");
     }
-    assert_eq!(call(&llm, request("late")).kind(), CallErrorKind::Truncated);
-    let down = call(&llm, request("down")).result().unwrap_err();
-    assert!(down.detail.ends_with("(tried 3 times)"), "{}", down.detail);
-    assert_eq!(call(&llm, request("poor")).kind(), CallErrorKind::Money);
     assert_eq!(
-        call(&llm, request("far")).kind(),
+        start_call(&llm, model_request("late")).kind(),
+        CallErrorKind::Truncated
+    );
+    let down = start_call(&llm, model_request("down"))
+        .result()
+        .unwrap_err();
+    assert!(down.detail.ends_with("(tried 3 times)"), "{}", down.detail);
+    assert_eq!(
+        start_call(&llm, model_request("poor")).kind(),
+        CallErrorKind::Money
+    );
+    assert_eq!(
+        start_call(&llm, model_request("far")).kind(),
         CallErrorKind::RateLimited
     );
 }
@@ -91,9 +101,9 @@ fn a_call_that_waits_to_try_again_can_be_canceled() {
     let llm = Llm::new(LlmSettings {
         retries: 2,
         retry_pause: patient,
-        ..settings(&provider)
+        ..llm_settings(&provider)
     });
-    let call = call(&llm, request("m"));
+    let call = start_call(&llm, model_request("m"));
     provider.wait_for_requests(1);
     call.running.cancel();
     assert_eq!(call.kind(), CallErrorKind::Cancelled);
@@ -104,40 +114,40 @@ fn a_field_refused_by_a_model_is_omitted_and_remembered() {
     let refusal = "{\"error\":{\"message\":\"Unsupported parameter\",\"param\":\"temperature\",\"code\":\"unsupported_parameter\"}}";
     let provider = Provider::script([
         on("m").status(400, "application/json", refusal),
-        on("m").times(2).sse(&hello()),
+        on("m").times(2).sse(&hello_stream()),
         on("n").times(2).status(400, "application/json", refusal),
     ]);
-    let llm = Llm::new(settings(&provider));
+    let llm = Llm::new(llm_settings(&provider));
     let warm = |model: &str| ModelRequest {
         parameters: Parameters {
             temperature: Some(0.5),
             ..Parameters::default()
         },
-        ..request(model)
+        ..model_request(model)
     };
-    assert!(call(&llm, warm("m")).result().is_ok());
-    assert!(call(&llm, warm("m")).result().is_ok());
+    assert!(start_call(&llm, warm("m")).result().is_ok());
+    assert!(start_call(&llm, warm("m")).result().is_ok());
     let sent: Vec<bool> = provider
-        .asked()
+        .requests()
         .iter()
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
     assert_eq!(sent, [true, false, false]);
     // A provider that still refuses a field that is no longer sent is not retried.
-    assert_eq!(call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
+    assert_eq!(start_call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
 }
 
 #[test]
 fn unknown_model_is_unavailable() {
     let provider = Provider::script([]);
-    let llm = Llm::new(settings(&provider));
+    let llm = Llm::new(llm_settings(&provider));
     for model in ["gone/m", "m", "demo/nobody"] {
         let request = ModelRequest {
             model: model.into(),
-            ..request("")
+            ..model_request("")
         };
         assert_eq!(
-            call(&llm, request).kind(),
+            start_call(&llm, request).kind(),
             CallErrorKind::Unavailable,
             "{model}"
         );
@@ -148,10 +158,10 @@ fn unknown_model_is_unavailable() {
 /// program.
 #[test]
 fn demo_models_stream_their_answer() {
-    const TEXT: &str = include_str!("../../data/documents/gpl-3.txt");
+    const LARGE_TEXT: &str = include_str!("../../data/documents/gpl-3.txt");
     let provider = Provider::script([]);
-    let llm = Llm::new(settings(&provider));
-    let paragraphs = TEXT.split("\n\n").cycle().take(600);
+    let llm = Llm::new(llm_settings(&provider));
+    let paragraphs = LARGE_TEXT.split("\n\n").cycle().take(600);
     let source = |(number, text): (usize, &str)| SourcePassage {
         number: number as u32 + 1,
         document: "gpl-3.txt".into(),
@@ -164,20 +174,20 @@ fn demo_models_stream_their_answer() {
         let calls: Vec<Call> = ["extract", "phrases", "sceptic", "merge"]
             .into_iter()
             .map(|name| {
-                let mut request = request("");
+                let mut request = model_request("");
                 request.model = format!("demo/{name}");
                 request.brief = Brief {
                     task,
                     question: "What must be done when source code is conveyed? ".repeat(1_000),
                     sources: sources.clone(),
-                    own: Some(TEXT.to_owned()),
+                    own: Some(LARGE_TEXT.to_owned()),
                     peers: vec![Peer {
                         letter: 'A',
-                        text: TEXT.to_owned(),
+                        text: LARGE_TEXT.to_owned(),
                     }],
                     reviews: Vec::new(),
                 };
-                call(&llm, request)
+                start_call(&llm, request)
             })
             .collect();
         for call in calls {
@@ -198,7 +208,7 @@ async fn a_provider_says_which_models_it_has() {
     ]);
     let llm = Llm::new(LlmSettings {
         retries: 1,
-        ..settings(&provider)
+        ..llm_settings(&provider)
     });
     assert_eq!(llm.providers(None)[0].status, "unknown");
     llm.refresh().await;

@@ -17,18 +17,21 @@ pub struct Executable {
 impl Executable {
     /// Starts one that calls this provider, in addition to the demo models.
     pub fn start(folder: &Folder, provider: &Provider, settings: &[(&str, &str)]) -> Self {
-        let known = providers(provider);
-        let mut all = vec![("QUIRE_PROVIDERS", known.as_str()), ("USE_MOCK", "true")];
+        let known_providers = providers(provider);
+        let mut all = vec![
+            ("QUIRE_PROVIDERS", known_providers.as_str()),
+            ("USE_MOCK", "true"),
+        ];
         all.extend_from_slice(settings);
         Self::with(folder, &all)
     }
     /// Starts one with these settings in addition to the test defaults.
     pub fn with(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let command = Command::new(env!("CARGO_BIN_EXE_quire"));
-        Self::by(command, folder, settings)
+        Self::from_command(command, folder, settings)
     }
     /// Starts one with this command.
-    pub fn by(mut command: Command, folder: &Folder, settings: &[(&str, &str)]) -> Self {
+    pub fn from_command(mut command: Command, folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let mut child = command
             .env_clear()
             .env("ENVIRONMENT", "test")

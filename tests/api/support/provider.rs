@@ -146,7 +146,7 @@ impl Provider {
     }
 
     /// Returns every request so far.
-    pub fn asked(&self) -> Vec<ReceivedRequest> {
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.shared.state.lock().unwrap().asked.clone()
     }
 

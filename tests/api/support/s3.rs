@@ -96,7 +96,7 @@ impl Bucket {
     }
 
     /// Returns the environment variables needed to reach it.
-    pub fn variables(&self) -> Vec<(&'static str, String)> {
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
             ("AWS_ACCESS_KEY_ID", KEY.to_owned()),
@@ -121,17 +121,17 @@ impl Bucket {
     }
 
     /// Deletes a file behind the server's back.
-    pub fn lose(&self, key: &str) {
+    pub fn delete_behind_server(&self, key: &str) {
         self.state.lock().unwrap().files.remove(key);
     }
 
     /// Sets the number of names per page of a listing.
-    pub fn page(&self, names: usize) {
+    pub fn set_page_size(&self, names: usize) {
         self.state.lock().unwrap().page = names;
     }
 
     /// Sets how conditional requests are handled.
-    pub fn conditions(&self, conditions: Conditions) {
+    pub fn set_conditions(&self, conditions: Conditions) {
         self.state.lock().unwrap().conditions = conditions;
     }
 
@@ -147,7 +147,7 @@ impl Bucket {
     }
 
     /// Returns the method and path of each request since the previous call.
-    pub fn asked(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().asked)
     }
 }
@@ -399,8 +399,8 @@ fn get(request: &Request, key: &str, state: &State) -> Answer {
         return error(404, "NoSuchKey", "The specified key does not exist.");
     };
     let mark = format!("\"{}\"", &hash(bytes)[..32]);
-    let wanted = request.header("if-match");
-    if !wanted.is_empty() && wanted != mark {
+    let expected = request.header("if-match");
+    if !expected.is_empty() && expected != mark {
         return error(412, "PreconditionFailed", "It is another.");
     }
     let headers = format!("etag: {mark}\r\n");
@@ -424,18 +424,18 @@ fn list(request: &Request, state: &State) -> Answer {
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult>".to_owned();
     let mut last = String::new();
     for (key, bytes) in found.by_ref().take(state.page) {
-        let shown = key.replace('&', "&amp;").replace('<', "&lt;");
+        let body = key.replace('&', "&amp;").replace('<', "&lt;");
         let bytes = bytes.len();
         write!(
             text,
-            "<Contents><Key>{shown}</Key><Size>{bytes}</Size></Contents>"
+            "<Contents><Key>{body}</Key><Size>{bytes}</Size></Contents>"
         )
         .unwrap();
         last.clone_from(key);
     }
-    let more = found.next().is_some();
-    write!(text, "<IsTruncated>{more}</IsTruncated>").unwrap();
-    if more {
+    let extra = found.next().is_some();
+    write!(text, "<IsTruncated>{extra}</IsTruncated>").unwrap();
+    if extra {
         let last = last.replace('&', "&amp;").replace('<', "&lt;");
         write!(
             text,

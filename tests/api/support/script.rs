@@ -13,7 +13,7 @@ pub fn answer_stream(text: &str) -> String {
            data: [DONE]\n\n"
 }
 
-/// Like [`saying`], without the end of the stream.
+/// Like [`answer_stream`], without the end of the stream.
 pub fn unfinished_stream(text: &str) -> String {
     let piece = |word: &str| {
         let piece = json!({"choices": [{"index": 0, "delta": {"content": word}}]});
@@ -56,10 +56,13 @@ pub fn providers(provider: &Provider) -> String {
 
 /// Returns a server with these settings and this provider.
 pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
-    let known = providers(provider);
+    let known_providers = providers(provider);
     let authority = provider.authority();
     let authority = authority.as_ref().map(|path| path.to_str().unwrap());
-    let mut all = vec![("QUIRE_PROVIDERS", known.as_str()), ("USE_MOCK", "true")];
+    let mut all = vec![
+        ("QUIRE_PROVIDERS", known_providers.as_str()),
+        ("USE_MOCK", "true"),
+    ];
     all.extend(authority.map(|path| ("QUIRE_CA_FILE", path)));
     all.extend_from_slice(settings);
     Server::with(&all)
@@ -73,7 +76,7 @@ pub fn short_run(models: &[&str]) -> Value {
     })
 }
 
-/// Like [`short`], with additional fields.
+/// Like [`short_run`], with additional fields.
 pub fn short_run_with(models: &[&str], more: Value) -> Value {
     let mut body = short_run(models);
     for (name, value) in more.as_object().unwrap() {
@@ -85,8 +88,8 @@ pub fn short_run_with(models: &[&str], more: Value) -> Value {
 /// Starts a run that continues without a client, and returns its ID.
 pub fn begin(client: &mut Client, models: &[&str]) -> String {
     // Without the cache, so that the provider sees every call.
-    let more = json!({"async": true, "cache": "off"});
-    let answer = client.post("/api/analyze", short_run_with(models, more));
+    let extra = json!({"async": true, "cache": "off"});
+    let answer = client.post("/api/analyze", short_run_with(models, extra));
     assert_eq!(answer.status, 202, "{}", answer.text());
     id_of(&answer)
 }
@@ -103,7 +106,7 @@ pub fn analysis_path(id: &str, what: &str) -> String {
 /// Waits until an analysis has ended, and returns it.
 pub fn wait_until_ended(client: &mut Client, id: &str) -> Value {
     for _ in client.events(&analysis_path(id, "/events"), None) {}
-    let shown = client.get(&analysis_path(id, "")).json();
-    assert!(!shown["finished_at"].is_null(), "{shown}");
-    shown
+    let body = client.get(&analysis_path(id, "")).json();
+    assert!(!body["finished_at"].is_null(), "{body}");
+    body
 }

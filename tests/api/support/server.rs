@@ -215,9 +215,9 @@ async fn run(
 ) {
     let ui_port = config.ui_port;
     let files = config.tls.clone();
-    let shown =
+    let body =
         |files| CertificateResolver::open(files, quire::clock::now()).expect("a certificate");
-    let tls = files.map(shown).map(Arc::new);
+    let tls = files.map(body).map(Arc::new);
     let app = App::open(config).expect("the app opens");
     let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
     let listener = bind(0).await.unwrap();

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn threads_are_searched_by_answer_text_page_by_page() {
     let provider = Provider::answering(|asked| {
-        let question = said(asked).pop().unwrap().1;
+        let question = messages_of(asked).pop().unwrap().1;
         let fact = if question.contains("alpha") {
             "A kestrel hovers."
         } else {
@@ -16,7 +16,7 @@ fn threads_are_searched_by_answer_text_page_by_page() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     for prompt in ["alpha", "beta", "gamma"] {
-        ask(&mut client, first(prompt));
+        ask_and_wait(&mut client, first_question(prompt));
     }
     let found = client.get("/api/threads?q=kestrel+submarine").json();
     assert_eq!(found["threads"], json!([]), "every word is required");
@@ -108,14 +108,14 @@ fn threads_are_searched_by_questions_or_by_answers_only() {
 fn a_thread_or_one_turn_is_shared_and_exported() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
-    let two = follow(&mut client, &one, "And a ream?");
-    let path = format!("/api/threads/{}", one["thread_id"].as_str().unwrap());
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow_up(&mut client, &answer, "And a ream?");
+    let path = format!("/api/threads/{}", answer["thread_id"].as_str().unwrap());
     let link = client.post(&format!("{path}/share"), json!({})).json();
     let shared = format!("/api/shared/{}", link["token"].as_str().unwrap());
-    let seen = server.client().get(&shared).json();
-    assert_eq!(seen["turns"].as_array().unwrap().len(), 2);
-    assert_eq!(seen["results"][1]["prompt"], "And a ream?");
+    let observed = server.client().get(&shared).json();
+    assert_eq!(observed["turns"].as_array().unwrap().len(), 2);
+    assert_eq!(observed["results"][1]["prompt"], "And a ream?");
     assert_eq!(client.delete(&format!("{path}/share")).status, 200);
     assert_eq!(server.client().get(&shared).status, 404);
     let turn = json!({"turn": two["analysis_id"]});
@@ -145,12 +145,12 @@ fn a_thread_or_one_turn_is_shared_and_exported() {
 fn other_users_threads_cannot_be_continued() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
+    let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
     let mut other = server.user("bob@example.com");
     for (field, id) in [
-        ("follow_up_to", &one["analysis_id"]),
-        ("edit_of", &one["analysis_id"]),
-        ("thread", &one["thread_id"]),
+        ("follow_up_to", &answer["analysis_id"]),
+        ("edit_of", &answer["analysis_id"]),
+        ("thread", &answer["thread_id"]),
         ("project", &json!("project_01ARYZ6S410000000000000000")),
     ] {
         let mut body = json!({"prompt": "And a ream?"});
@@ -165,7 +165,7 @@ fn other_users_threads_cannot_be_continued() {
         nobody.refused(401, "UNAUTHENTICATED");
     }
     let both = json!({
-        "prompt": "x", "thread": one["thread_id"], "follow_up_to": one["analysis_id"],
+        "prompt": "x", "thread": answer["thread_id"], "follow_up_to": answer["analysis_id"],
     });
     client
         .post("/api/analyze", both)

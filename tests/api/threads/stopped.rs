@@ -3,15 +3,17 @@
 use super::*;
 
 /// Stops a run of two members: `a` has answered, `b` is in the middle.
-fn stopped(client: &mut Client, provider: &Provider) -> Value {
+fn stop_halfway(client: &mut Client, provider: &Provider) -> Value {
     let body = json!({
         "prompt": "How thick is it?", "models": ["p/a", "p/b"], "ultra_model": "p/w", "pattern": "gut",
         "cache": "off", "async": true,
     });
     let id = id_of(&client.post("/api/analyze", body));
     provider.wait_hanging(1);
+    let mut awaited = vec![("member.completed", "p/a"), ("member.delta", "p/b")];
     for event in client.events(&analysis_path(&id, "/events"), None) {
-        if event.name == "member.delta" && event.data["model"] == "p/b" {
+        awaited.retain(|(name, model)| event.name != *name || event.data["model"] != *model);
+        if awaited.is_empty() {
             break;
         }
     }
@@ -19,7 +21,7 @@ fn stopped(client: &mut Client, provider: &Provider) -> Value {
     client.get(&analysis_path(&id, "")).json()
 }
 
-fn halfway() -> Vec<ScriptLine> {
+fn halfway_lines() -> Vec<ScriptLine> {
     vec![
         on("a").sse(&answer_stream("Eighty grams.")),
         on("b").stall(&unfinished_stream("It is thin, ")),
@@ -28,74 +30,77 @@ fn halfway() -> Vec<ScriptLine> {
 
 #[test]
 fn a_stopped_run_keeps_partial_answers() {
-    let provider = Provider::script(halfway());
+    let provider = Provider::script(halfway_lines());
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let shown = stopped(&mut client, &provider);
-    assert_eq!(shown["status"], "cancelled");
+    let body = stop_halfway(&mut client, &provider);
+    assert_eq!(body["status"], "cancelled");
     let answers = json!({"p/a": "Eighty grams.", "p/b": "It is thin, "});
-    assert_eq!(shown["model_responses"], answers, "{shown}");
-    let states = shown["results"]["stages"][0]["answers"]
+    assert_eq!(body["model_responses"], answers, "{body}");
+    let states = body["results"]["stages"][0]["answers"]
         .as_array()
         .unwrap()
         .iter();
     let states: Vec<&Value> = states.map(|answer| &answer["status"]).collect();
     assert_eq!(states, ["completed", "stopped"]);
-    assert_eq!(shown["failures"], json!([]), "a stop is no failure");
-    let turns = thread(&mut client, &shown)["turns"].clone();
+    assert_eq!(body["failures"], json!([]), "a stop is no failure");
+    let turns = get_thread(&mut client, &body)["turns"].clone();
     assert_eq!(turns[0]["answer"], Value::Null);
     assert_eq!(turns[0]["partial"], "Eighty grams.");
 }
 
 #[test]
 fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
-    let mut lines = halfway();
+    let mut lines = halfway_lines();
     lines.push(on("b").sse(&answer_stream("as paper is.")));
     lines.push(on("b").sse(&answer_stream("Next.")));
     let provider = Provider::script(lines);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let old = stopped(&mut client, &provider);
+    let old = stop_halfway(&mut client, &provider);
     let body = json!({"continue_of": old["analysis_id"], "cache": "off"});
-    let new = ask(&mut client, body);
+    let new = ask_and_wait(&mut client, body);
     assert_eq!(new["synthesis"], "It is thin, as paper is.");
     assert_eq!(new["branch"], json!({"of": null, "index": 2, "count": 2}));
-    let shown = client
+    let view = client
         .get(&analysis_path(new["analysis_id"].as_str().unwrap(), ""))
         .json();
-    assert_eq!(shown["prompt"], "How thick is it?");
-    let asked = said(&provider.asked().pop().unwrap()).pop().unwrap().1;
+    assert_eq!(view["prompt"], "How thick is it?");
+    let requests = messages_of(&provider.requests().pop().unwrap())
+        .pop()
+        .unwrap()
+        .1;
     assert!(
-        asked.contains("How thick is it?") && asked.contains("It is thin, "),
-        "{asked}"
+        requests.contains("How thick is it?") && requests.contains("It is thin, "),
+        "{requests}"
     );
     let body = json!({"continue_of": new["analysis_id"]});
     client.post("/api/analyze", body).refused(409, "CONFLICT");
     // The full answer becomes the context, and the panel has both members again.
     let body = json!({"prompt": "And then?", "follow_up_to": new["analysis_id"], "models": ["p/b"], "cache": "off"});
-    ask(&mut client, body);
-    let carried = said(&provider.asked().pop().unwrap());
+    ask_and_wait(&mut client, body);
+    let carried = messages_of(&provider.requests().pop().unwrap());
     assert_eq!(carried[1].1, "It is thin, as paper is.");
 }
 
 #[test]
 fn the_answer_is_written_from_finished_and_stopped_drafts() {
-    let mut lines = halfway();
+    let mut lines = halfway_lines();
     lines.push(on("w").sse(&answer_stream("Thin: eighty grams.")));
     let provider = Provider::script(lines);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let old = stopped(&mut client, &provider);
+    let old = stop_halfway(&mut client, &provider);
     let body = json!({"write_from": old["analysis_id"], "cache": "off"});
-    let new = ask(&mut client, body);
+    let new = ask_and_wait(&mut client, body);
     assert_eq!(new["synthesis"], "Thin: eighty grams.");
     assert_eq!(new["model_responses"], old["model_responses"]);
-    let asked = provider.asked();
-    assert_eq!(asked.len(), 3, "only the synthesis is asked for");
-    let asked = said(&asked[2]).pop().unwrap().1;
+    let requests = provider.requests();
+    assert_eq!(requests.len(), 3, "only the synthesis is asked for");
+    let request = messages_of(&requests[2]).pop().unwrap().1;
     assert!(
-        asked.contains("Eighty grams.") && asked.contains("It is thin,"),
-        "{asked}"
+        request.contains("Eighty grams.") && request.contains("It is thin,"),
+        "{request}"
     );
 }
 
@@ -120,13 +125,13 @@ fn a_stopped_synthesis_resumes_from_its_drafts() {
     client.post(&analysis_path(&id, "/cancel"), json!({}));
     let old = client.get(&analysis_path(&id, "")).json();
     assert_eq!(old["ultra_response"], "Thin: ", "{old}");
-    let new = ask(&mut client, json!({"continue_of": id, "cache": "off"}));
+    let new = ask_and_wait(&mut client, json!({"continue_of": id, "cache": "off"}));
     assert_eq!(new["synthesis"], "Thin: eighty grams.");
     assert_eq!(new["model_responses"], old["model_responses"]);
     assert_eq!(new["metadata"]["begun"], "Thin: ");
-    let asked = provider.asked();
-    assert_eq!(asked.len(), 4, "no draft is asked for again");
-    let last = said(&asked[3]).pop().unwrap().1;
+    let requests = provider.requests();
+    assert_eq!(requests.len(), 4, "no draft is asked for again");
+    let last = messages_of(&requests[3]).pop().unwrap().1;
     assert!(
         last.contains("Eighty grams.") && last.contains("Thin: "),
         "{last}"

@@ -257,7 +257,7 @@ pub(super) fn counts() -> Vec<Case> {
 }
 
 pub(super) fn reasoning() -> Vec<Case> {
-    let said = |pieces: &[&str]| {
+    let message = |pieces: &[&str]| {
         let pieces = pieces.iter().map(|piece| text(piece));
         sse(&pieces
             .chain([end("stop"), usual(), done()])
@@ -266,23 +266,23 @@ pub(super) fn reasoning() -> Vec<Case> {
     vec![
         whole(
             "noopen",
-            said(&["Okay, 7+5", " is 12.\n</think>\n\n", T]),
+            message(&["Okay, 7+5", " is 12.\n</think>\n\n", T]),
             COUNTED,
         ),
         whole(
             "bracket",
-            said(&["[THINK]Okay, 7+5.", "[/THINK]", T]),
+            message(&["[THINK]Okay, 7+5.", "[/THINK]", T]),
             COUNTED,
         ),
-        whole("kimi", said(&["◁think▷Okay, 7+5.◁/think▷", T]), COUNTED),
+        whole("kimi", message(&["◁think▷Okay, 7+5.◁/think▷", T]), COUNTED),
         whole(
             "seed",
-            said(&["<seed:think>Okay", ".</seed:think>", T]),
+            message(&["<seed:think>Okay", ".</seed:think>", T]),
             COUNTED,
         ),
         whole(
             "twice",
-            said(&[
+            message(&[
                 "<think>Okay.</think>Seven plus ",
                 "<think>Hm.</think>five is twelve.",
             ]),
@@ -290,7 +290,7 @@ pub(super) fn reasoning() -> Vec<Case> {
         ),
         whole(
             "harmony",
-            said(&[
+            message(&[
                 "<|channel|>analysis<|message|>7+5.<|end|><|start|>assistant<|channel|>final<|message|>",
                 T,
             ]),
@@ -326,7 +326,7 @@ pub(super) fn streams() -> Vec<Case> {
         whole("empty-data", on("").sse(&(events(&[text("Seven plus ")]) + "data:\n\ndata: \n\n" + &events(&[text("five is twelve."), end("stop"), usual(), done()]))), COUNTED),
         whole("keep-alive", on("").sse(&("data: : keep-alive\n\nevent: ping\ndata: {}\n\n: soon\n\n".to_owned() + &events(&plain()))), COUNTED),
         whole("done-quoted", sse(&[text(T), end("stop"), usual(), json!("\"[DONE]\" ")]), COUNTED),
-        whole("surrogates", on("").sse(&("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Seven plus five is twelve\\ud83d\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\ude00\"}}]}\n\n".to_owned() + &events(&plain()[1..]))), COUNTED).giving("Seven plus five is twelve😀"),
+        whole("surrogates", on("").sse(&("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Seven plus five is twelve\\ud83d\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\ude00\"}}]}\n\n".to_owned() + &events(&plain()[1..]))), COUNTED).expecting("Seven plus five is twelve😀"),
         whole("gzip", gzip(&events(&plain())), COUNTED),
         whole("null-fields", sse(&[json!({ "choices": null, "usage": null }), json!({ "choices": [{ "index": 0, "delta": null }] }), text(T), end("stop"), usual(), done()]), COUNTED),
         whole("index-1", on("").sse(&events(&plain()).replace("\"index\":0", "\"index\":1")), COUNTED),

@@ -1,6 +1,6 @@
 //! PDF files.
 
-use super::check;
+use super::check_contains;
 
 /// Returns a PDF whose page has this content and these additional entries; more objects start at number 5.
 fn pdf(content: &str, catalog: &str, page: &str, others: &[&str]) -> Vec<u8> {
@@ -42,14 +42,14 @@ fn pdf(content: &str, catalog: &str, page: &str, others: &[&str]) -> Vec<u8> {
 #[test]
 fn pdfs_lose_nothing() {
     const BODY: &str = "BT /F 12 Tf 50 350 Td (Body words of the page here.) Tj ET ";
-    let shown = |more: &str| format!("{BODY}{more}");
+    let formatted = |more: &str| format!("{BODY}{more}");
     let annotated = |annotation: &str| pdf(BODY, "", "/Annots [6 0 R]", &[annotation]);
     let rect = "/Rect [50 200 250 220] /Type /Annot";
     for (what, file, text, note) in [
         (
             "a layer that is off",
             pdf(
-                &shown("/OC /L BDC BT /F 12 Tf 50 300 Td (planted) Tj ET EMC"),
+                &formatted("/OC /L BDC BT /F 12 Tf 50 300 Td (planted) Tj ET EMC"),
                 "/OCProperties << /OCGs [6 0 R] /D << /OFF [6 0 R] >> >>",
                 "",
                 &["<< /Type /OCG /Name (x) >>"],
@@ -60,7 +60,7 @@ fn pdfs_lose_nothing() {
         (
             "invisible text",
             pdf(
-                &shown("BT /F 12 Tf 3 Tr 50 300 Td (planted) Tj ET"),
+                &formatted("BT /F 12 Tf 3 Tr 50 300 Td (planted) Tj ET"),
                 "",
                 "",
                 &["<< >>"],
@@ -71,7 +71,7 @@ fn pdfs_lose_nothing() {
         (
             "a power",
             pdf(
-                &shown("BT /F 12 Tf 50 300 Td (10) Tj 5 Ts (3) Tj 0 Ts ( people) Tj ET"),
+                &formatted("BT /F 12 Tf 50 300 Td (10) Tj 5 Ts (3) Tj 0 Ts ( people) Tj ET"),
                 "",
                 "",
                 &["<< >>"],
@@ -165,6 +165,6 @@ fn pdfs_lose_nothing() {
             "",
         ),
     ] {
-        check(what, &file, "a.pdf", text, note);
+        check_contains(what, &file, "a.pdf", text, note);
     }
 }

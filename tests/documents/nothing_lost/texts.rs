@@ -1,6 +1,6 @@
 //! Texts, web pages, and rich text.
 
-use super::check;
+use super::check_contains;
 
 #[test]
 fn texts_web_pages_and_rich_text_lose_nothing() {
@@ -140,6 +140,6 @@ fn texts_web_pages_and_rich_text_lose_nothing() {
             "planted.bin",
         ),
     ] {
-        check(what, file.as_bytes(), name, text, note);
+        check_contains(what, file.as_bytes(), name, text, note);
     }
 }

@@ -25,8 +25,8 @@ async fn flood(accounts: &Arc<Accounts>, email: &'static str) -> Vec<tokio::task
     guesses
 }
 
-async fn is_free(accounts: &Accounts, email: &str, visit: &RequestOrigin) -> bool {
-    let attempt = accounts.register_attempt(Some(email), visit).await;
+async fn is_free(accounts: &Accounts, email: &str, origin: &RequestOrigin) -> bool {
+    let attempt = accounts.register_attempt(Some(email), origin).await;
     attempt.is_ok_and(|attempt| attempt.turn.is_none())
 }
 
@@ -113,8 +113,8 @@ fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
             devices = cookie.expect("randomness");
         }
         for n in 0..6 {
-            let visit = with(&devices, 0);
-            let known = accounts.known_device(&format!("{n}@b.co"), &visit).await;
+            let origin = with(&devices, 0);
+            let known = accounts.known_device(&format!("{n}@b.co"), &origin).await;
             assert_eq!(known.expect("read").is_some(), n >= 2, "{n}");
         }
         assert!(devices.len() < 1000, "{}", devices.len());

@@ -12,16 +12,16 @@ use crate::domain::request::Request;
 use crate::domain::schema;
 
 pub(super) async fn check_format(
-    wanted: Option<&Value>,
+    requested: Option<&Value>,
     errors: &mut Vec<FieldError>,
 ) -> Option<Format> {
-    let wanted = wanted?;
-    let place = &["body", "response_format"];
-    let (name, schema) = match wanted["type"].as_str() {
+    let requested = requested?;
+    let location = &["body", "response_format"];
+    let (name, schema) = match requested["type"].as_str() {
         Some("text") => return None,
         Some("json_object") => ("answer", json!({ "type": "object" })),
         Some("json_schema") => {
-            let inner = &wanted["json_schema"];
+            let inner = &requested["json_schema"];
             (
                 inner["name"].as_str().unwrap_or("answer"),
                 inner["schema"].clone(),
@@ -29,24 +29,24 @@ pub(super) async fn check_format(
         }
         _ => {
             let why = "its type must be text, json_object or json_schema";
-            errors.push(field_error(place, "value_error", why));
+            errors.push(field_error(location, "value_error", why));
             return None;
         }
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
         let why = "a name has 1 to 64 letters, digits, _ and -";
-        errors.push(field_error(place, "value_error", why));
+        errors.push(field_error(location, "value_error", why));
     }
     let format = Format {
         name: name.to_owned(),
         schema,
-        strict: wanted["json_schema"]["strict"].as_bool(),
-        any: wanted["type"] == "json_object",
+        strict: requested["json_schema"]["strict"].as_bool(),
+        any: requested["type"] == "json_object",
         ..Format::default()
     };
     if let Err(why) = compile_format(&format).await {
-        errors.push(field_error(place, "value_error", &why));
+        errors.push(field_error(location, "value_error", &why));
     }
     Some(format)
 }
@@ -63,21 +63,21 @@ async fn compile_format(format: &Format) -> Result<(), String> {
 }
 
 /// Trims the topic; an empty one becomes none.
-pub(super) fn check_topic(given: &mut Option<String>, errors: &mut Vec<FieldError>) {
-    let topic = given.take().unwrap_or_default();
+pub(super) fn check_topic(topic_field: &mut Option<String>, errors: &mut Vec<FieldError>) {
+    let topic = topic_field.take().unwrap_or_default();
     let topic = topic.trim();
     if topic.is_empty() {
         return;
     }
-    let place = &["body", "topic"];
+    let location = &["body", "topic"];
     if topic.chars().count() > MAX_TOPIC {
         let why = format!("at most {MAX_TOPIC} characters");
-        errors.push(field_error(place, "too_long", &why));
+        errors.push(field_error(location, "too_long", &why));
     } else if topic.chars().any(char::is_control) {
         let why = "a topic has no control characters";
-        errors.push(field_error(place, "value_error", why));
+        errors.push(field_error(location, "value_error", why));
     }
-    *given = Some(topic.to_owned());
+    *topic_field = Some(topic.to_owned());
 }
 
 pub(super) fn check_thresholds(request: &Request, errors: &mut Vec<FieldError>) {
@@ -96,7 +96,7 @@ pub(super) fn check_thresholds(request: &Request, errors: &mut Vec<FieldError>) 
         let why = format!("must be from 2 to {MAX_MEMBERS}");
         errors.push(field_error(&["body", "samples"], "out_of_range", &why));
     }
-    if (request.passages).is_some_and(|most| !(1..=1_000).contains(&most)) {
+    if (request.passages).is_some_and(|limit| !(1..=1_000).contains(&limit)) {
         let why = "must be from 1 to 1000";
         errors.push(field_error(&["body", "passages"], "out_of_range", why));
     }
@@ -150,57 +150,61 @@ pub(super) fn check_parameters(
 /// Checks the budget, which the request specifies in dollars.
 pub(super) fn check_budget(
     dollars: Option<f64>,
-    faults: &mut Vec<FieldError>,
+    errors: &mut Vec<FieldError>,
 ) -> Option<MicroDollars> {
     let budget = MicroDollars::from_dollars(dollars?);
     if budget.is_none() {
         let why = "must be an amount of at least 0";
-        faults.push(field_error(&["body", "budget_usd"], "out_of_range", why));
+        errors.push(field_error(&["body", "budget_usd"], "out_of_range", why));
     }
     budget
 }
 
-pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], errors: &mut Vec<FieldError>) {
+pub(super) fn check_ranges(
+    parameters: &Parameters,
+    location: &[&str],
+    errors: &mut Vec<FieldError>,
+) {
     for OutOfRange { name, message } in parameters.check().err().unwrap_or_default() {
-        let place: Vec<&str> = place.iter().copied().chain([name]).collect();
-        errors.push(field_error(&place, "out_of_range", &message));
+        let location: Vec<&str> = location.iter().copied().chain([name]).collect();
+        errors.push(field_error(&location, "out_of_range", &message));
     }
 }
 
 /// Validates and deduplicates the document IDs.
 pub(super) fn check_documents(
     request: &mut Request,
-    faults: &mut Vec<FieldError>,
+    errors: &mut Vec<FieldError>,
 ) -> Vec<DocumentId> {
     request.document_ids.extend(request.document_id.take());
     let ids = &request.document_ids;
     if ids.len() > MAX_DOCUMENTS {
-        faults.push(field_error(
+        errors.push(field_error(
             &["body", "document_ids"],
             "too_long",
             &format!("at most {MAX_DOCUMENTS} documents"),
         ));
         return Vec::new();
     }
-    let mut known = Vec::new();
-    for id in ids {
-        match DocumentId::parse(id) {
-            Some(id) if !known.contains(&id) => known.push(id),
+    let mut unique_ids = Vec::new();
+    for text in ids {
+        match DocumentId::parse(text) {
+            Some(id) if !unique_ids.contains(&id) => unique_ids.push(id),
             Some(_) => {}
-            None => faults.push(field_error(
+            None => errors.push(field_error(
                 &["body", "document_ids"],
                 "value_error",
-                &format!("\"{id}\" is not a document's id"),
+                &format!("\"{text}\" is not a document's id"),
             )),
         }
     }
-    request.document_ids = known.iter().map(DocumentId::to_string).collect();
-    known
+    request.document_ids = unique_ids.iter().map(DocumentId::to_string).collect();
+    unique_ids
 }
 
-pub(super) fn field_error(place: &[&str], kind: &'static str, message: &str) -> FieldError {
+pub(super) fn field_error(location: &[&str], kind: &'static str, message: &str) -> FieldError {
     FieldError {
-        location: place.iter().map(|&part| part.to_owned()).collect(),
+        location: location.iter().map(|&part| part.to_owned()).collect(),
         message: message.to_owned(),
         kind,
     }

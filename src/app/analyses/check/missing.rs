@@ -31,32 +31,32 @@ impl Analyses<'_> {
         } else {
             return Err(no_model_left_error(&request.models));
         }
-        let hint = |name: &str| {
+        let retirement_hint = |name: &str| {
             let retired = llm.retired(user, name);
             retired.map_or_else(String::new, |retired| retired.hint())
         };
         let mut notes = Vec::new();
         request.models.retain(|name| {
-            let stays = !is_missing(name);
-            if !stays {
-                let hint = hint(name);
+            let is_available = !is_missing(name);
+            if !is_available {
+                let retirement_hint = retirement_hint(name);
                 notes.push(format!(
-                    "{name} is no longer available and was left out{hint}"
+                    "{name} is no longer available and was left out{retirement_hint}"
                 ));
             }
-            stays
+            is_available
         });
         if let Some(writer) = request.ultra_model.take_if(|name| is_missing(name)) {
-            let hint = hint(&writer);
+            let retirement_hint = retirement_hint(&writer);
             notes.push(format!(
-                "{writer} is no longer available: another model writes the answer{hint}"
+                "{writer} is no longer available: another model writes the answer{retirement_hint}"
             ));
         }
         let judge = request.evidence.as_ref().and_then(EvidenceRequest::model);
         if let Some(judge) = judge.map(str::to_owned).filter(is_missing) {
-            let hint = hint(&judge);
+            let retirement_hint = retirement_hint(&judge);
             notes.push(format!(
-                "{judge} is no longer available: another model compares the answers{hint}"
+                "{judge} is no longer available: another model compares the answers{retirement_hint}"
             ));
             let mode = request.evidence.as_ref().map(EvidenceRequest::mode);
             request.evidence = mode.map(EvidenceRequest::Mode);

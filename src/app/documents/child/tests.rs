@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn output_beyond_the_limit_is_ignored() {
-    let mut said = Vec::new();
+    let mut output = Vec::new();
     ReportFrame::Progress { done: 1, total: 4 }
-        .write(&mut said)
+        .write(&mut output)
         .expect("memory");
     for number in 1..=4 {
         let text = "x".repeat(100);
@@ -16,17 +16,19 @@ fn output_beyond_the_limit_is_ignored() {
             title,
             text,
         };
-        ReportFrame::of_page(page).write(&mut said).expect("memory");
+        ReportFrame::of_page(page)
+            .write(&mut output)
+            .expect("memory");
     }
-    for (most, wanted, ends) in [(400, 4, true), (399, 3, false), (0, 0, false)] {
+    for (max_bytes, expected, ends) in [(400, 4, true), (399, 3, false), (0, 0, false)] {
         let mut heard = 0;
         let progress = ReadProgress::default();
-        let end = read_frames(&said[..], most, &progress, &mut |_| {
+        let end = read_frames(&output[..], max_bytes, &progress, &mut |_| {
             heard += 1;
             true
         });
-        assert_eq!(heard, wanted, "{most}");
-        assert_eq!(end.is_ok(), ends, "{most}");
+        assert_eq!(heard, expected, "{max_bytes}");
+        assert_eq!(end.is_ok(), ends, "{max_bytes}");
         assert_eq!(progress.share(), Some(0.25));
     }
 }
@@ -46,8 +48,8 @@ impl Program {
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a program");
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700))
             .expect("a program");
-        let made = Command::new("mkfifo").arg(folder.join("line")).status();
-        assert!(made.expect("mkfifo").success());
+        let status = Command::new("mkfifo").arg(folder.join("line")).status();
+        assert!(status.expect("mkfifo").success());
         Self(folder)
     }
     fn reader(&self) -> ChildReader {
@@ -80,18 +82,18 @@ fn a_process_with_long_stderr_output_does_not_deadlock() {
     // Far more than a pipe holds, before any output on the other one.
     let script = "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo memory allocation >&2; exit 1";
     let program = Program::new("complains", script);
-    let ended = program.read(&program.reader()).expect("read");
+    let outcome = program.read(&program.reader()).expect("read");
     assert!(
-        matches!(ended, ChildExit::Refused(ReadRefusal::Unreadable, why) if why.contains("the document reader failed"))
+        matches!(outcome, ChildExit::Refused(ReadRefusal::Unreadable, why) if why.contains("the document reader failed"))
     );
 }
 
 #[test]
 fn a_process_that_closes_its_output_and_keeps_running_is_killed() {
     let program = Program::new("stays", "exec >&- 2>&-; read word < FOLDER/line");
-    let ended = program.read(&program.reader()).expect("read");
+    let outcome = program.read(&program.reader()).expect("read");
     assert!(matches!(
-        ended,
+        outcome,
         ChildExit::Refused(ReadRefusal::Unreadable, _)
     ));
 }

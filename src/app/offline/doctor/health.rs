@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::tls::LocalVerifier;
+use crate::tls::LoopbackConnection;
 
 /// Timeout for connecting, and between two chunks of the response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of bytes read from a response.
-const MAX_ANSWER_BYTES: u64 = 64 << 10;
+const MAX_RESPONSE_BYTES: u64 = 64 << 10;
 
 /// A server's response, or the reason why no Quire server responded.
 pub type HealthResult = Result<HealthProbe, String>;
@@ -60,40 +60,43 @@ pub(super) fn reachable_address(host: IpAddr) -> IpAddr {
     }
 }
 
-pub(super) fn probe_at(address: SocketAddr, sealed: bool) -> HealthResult {
-    let unheard = |error: std::io::Error| format!("no answer from {address}: {error}");
-    let socket = TcpStream::connect_timeout(&address, TIMEOUT).map_err(unheard)?;
-    socket.set_read_timeout(Some(TIMEOUT)).map_err(unheard)?;
-    socket.set_write_timeout(Some(TIMEOUT)).map_err(unheard)?;
-    let bytes = match sealed {
-        true => {
-            LocalVerifier::new(socket, address.ip()).and_then(|socket| response(socket, address))
-        }
-        false => response(socket, address),
+pub(super) fn probe_at(address: SocketAddr, uses_tls: bool) -> HealthResult {
+    let connection_error = |error: std::io::Error| format!("no answer from {address}: {error}");
+    let socket = TcpStream::connect_timeout(&address, TIMEOUT).map_err(connection_error)?;
+    socket
+        .set_read_timeout(Some(TIMEOUT))
+        .map_err(connection_error)?;
+    socket
+        .set_write_timeout(Some(TIMEOUT))
+        .map_err(connection_error)?;
+    let bytes = match uses_tls {
+        true => LoopbackConnection::new(socket, address.ip())
+            .and_then(|socket| read_response(socket, address)),
+        false => read_response(socket, address),
     };
-    parse(&String::from_utf8_lossy(&bytes.map_err(unheard)?))
+    parse_response(&String::from_utf8_lossy(&bytes.map_err(connection_error)?))
         .ok_or_else(|| format!("the program that answers at {address} is not Quire"))
 }
 
-fn response(mut socket: impl Read + Write, address: SocketAddr) -> io::Result<Vec<u8>> {
+fn read_response(mut socket: impl Read + Write, address: SocketAddr) -> io::Result<Vec<u8>> {
     let request = format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
-    socket.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes)?;
+    socket.take(MAX_RESPONSE_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn parse(text: &str) -> Option<HealthProbe> {
+fn parse_response(text: &str) -> Option<HealthProbe> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     head.starts_with("HTTP/1.").then_some(())?;
     let value: Value = serde_json::from_str(body).ok()?;
-    let word = |name: &str| value[name].as_str().map(str::to_owned);
+    let field = |name: &str| value[name].as_str().map(str::to_owned);
     // Other programs may have a /health endpoint with a status too.
     value["database"]["engine"].as_str()?;
     Some(HealthProbe {
-        status: word("status")?,
-        message: word("message").unwrap_or_default(),
-        version: word("version")?,
+        status: field("status")?,
+        message: field("message").unwrap_or_default(),
+        version: field("version")?,
     })
 }
 
@@ -105,25 +108,25 @@ mod tests {
     fn health_responses_are_parsed() {
         let quire =
             r#"{"status":"error","version":"1","database":{"engine":"SQLite 3"},"message":"m"}"#;
-        let answer = parse(&format!("HTTP/1.1 503 x\r\na: b\r\n\r\n{quire}"));
+        let answer = parse_response(&format!("HTTP/1.1 503 x\r\na: b\r\n\r\n{quire}"));
         let answer = answer.expect("a Quire's");
         assert_eq!((answer.message.as_str(), answer.serves()), ("m", false));
-        for other in [
+        for response in [
             "",
             "HTTP/1.1 200 OK\r\n\r\n",
             "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"ok\",\"version\":\"2\"}",
             "SSH-2.0-x\r\n\r\n{}",
         ] {
-            assert_eq!(parse(other), None, "{other}");
+            assert_eq!(parse_response(response), None, "{response}");
         }
     }
 
     #[test]
     fn an_unreachable_server_is_reported() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("its address");
-        drop(free);
-        let said = probe_at(address, false).expect_err("nobody");
-        assert!(said.contains("no answer from 127.0.0.1"), "{said}");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        drop(listener);
+        let error = probe_at(address, false).expect_err("nobody");
+        assert!(error.contains("no answer from 127.0.0.1"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 /// Open files besides connections: the database, its log, and files being read.
 const BASE_FILES: u64 = 64;
 /// Memory in MiB that the server needs in addition to the document readers.
-const BASE_MEMORY: u64 = 96;
+const BASE_MEMORY_MIB: u64 = 96;
 
 /// Runs the checks. `newest` is the time of the newest audit log entry.
 pub(super) fn examine(
@@ -22,19 +22,19 @@ pub(super) fn examine(
         .find_map(|path| read(path).trim().parse().ok());
     let connections = config.limits.max_connections as u64;
     let found = [
-        Some(clock(now, newest)),
-        open_file_limit(&read("/proc/self/limits"), connections),
-        memory.and_then(|bytes| memory_result(bytes, config.limits.document_memory)),
+        Some(check_clock(now, newest)),
+        check_open_files(&read("/proc/self/limits"), connections),
+        memory.and_then(|bytes| check_memory(bytes, config.limits.document_memory)),
     ];
     found.into_iter().flatten().collect()
 }
 
 /// Checks the clock, on which signed tokens, limits, and certificates depend.
-fn clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
+fn check_clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
     const CLOCK_ADVICE: &str = "turn on time synchronization (timedatectl set-ntp true)";
     // Every release is newer than this.
-    let built = Timestamp::parse("2026-01-01T00:00:00Z");
-    if built.is_some_and(|built| now < built) {
+    let release_date = Timestamp::parse("2026-01-01T00:00:00Z");
+    if release_date.is_some_and(|release_date| now < release_date) {
         let text = format!(
             "it says {now}, which is too early for any certificate to be valid; {CLOCK_ADVICE}"
         );
@@ -42,9 +42,9 @@ fn clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
     }
     match newest {
         Some(newest) if newest.since(now).as_secs() > 120 => {
-            let behind = newest.since(now).as_secs() / 60;
+            let minutes_behind = newest.since(now).as_secs() / 60;
             let text = format!(
-                "it says {now}, but the audit log has an entry from {behind} minutes later; {CLOCK_ADVICE}"
+                "it says {now}, but the audit log has an entry from {minutes_behind} minutes later; {CLOCK_ADVICE}"
             );
             finding("clock", CheckState::Failed, text)
         }
@@ -52,37 +52,45 @@ fn clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
     }
 }
 
-fn open_file_limit(limits: &str, connections: u64) -> Option<CheckResult> {
+fn check_open_files(limits: &str, connections: u64) -> Option<CheckResult> {
     let line = limits
         .lines()
         .find(|line| line.starts_with("Max open files"))?;
-    let most: u64 = line.split_whitespace().nth(3)?.parse().ok()?;
+    let limit: u64 = line.split_whitespace().nth(3)?.parse().ok()?;
     let needed = connections + BASE_FILES;
-    Some(if most < needed {
+    Some(if limit < needed {
         let text = format!(
-            "the limit is {most}, but {needed} are needed for MAX_CONNECTIONS={connections}; set LimitNOFILE={needed} (systemd), ulimit -n {needed} (shell), or fewer connections"
+            "the limit is {limit}, but {needed} are needed for MAX_CONNECTIONS={connections}; set LimitNOFILE={needed} (systemd), ulimit -n {needed} (shell), or fewer connections"
         );
         finding("open files", CheckState::Warning, text)
     } else {
-        finding("open files", CheckState::Ok, format!("the limit is {most}"))
+        finding(
+            "open files",
+            CheckState::Ok,
+            format!("the limit is {limit}"),
+        )
     })
 }
 
-fn memory_result(bytes: u64, document: u64) -> Option<CheckResult> {
-    let (most, one) = (bytes >> 20, document >> 20);
+fn check_memory(bytes: u64, document: u64) -> Option<CheckResult> {
+    let (limit_mib, document_mib) = (bytes >> 20, document >> 20);
     // Without a limit, version 1 of control groups reports a number larger than any machine's memory.
-    if most > 1 << 24 {
+    if limit_mib > 1 << 24 {
         return None;
     }
-    let needed = one + BASE_MEMORY;
-    Some(if most < needed {
+    let needed = document_mib + BASE_MEMORY_MIB;
+    Some(if limit_mib < needed {
         let text = format!(
-            "the limit is {most} MiB, and reading one document may take {one}: set DOCUMENT_MEMORY_MB to {} or less",
-            most.saturating_sub(BASE_MEMORY).max(32)
+            "the limit is {limit_mib} MiB, and reading one document may take {document_mib}: set DOCUMENT_MEMORY_MB to {} or less",
+            limit_mib.saturating_sub(BASE_MEMORY_MIB).max(32)
         );
         finding("memory", CheckState::Warning, text)
     } else {
-        finding("memory", CheckState::Ok, format!("the limit is {most} MiB"))
+        finding(
+            "memory",
+            CheckState::Ok,
+            format!("the limit is {limit_mib} MiB"),
+        )
     })
 }
 
@@ -103,7 +111,7 @@ mod tests {
             (now, Some(at("2026-11-23T12:10:00Z")), CheckState::Failed),
             (at("1970-01-01T00:10:00Z"), None, CheckState::Failed),
         ] {
-            assert_eq!(clock(now, newest).state, expected, "{now} {newest:?}");
+            assert_eq!(check_clock(now, newest).state, expected, "{now} {newest:?}");
         }
     }
 
@@ -112,19 +120,19 @@ mod tests {
         let line = "Limit  Soft  Hard  Units\nMax open files            1024                 524288               files\n";
         let state = |found: Option<CheckResult>| found.map(|found| found.state);
         assert_eq!(
-            state(open_file_limit(line, 1024)),
+            state(check_open_files(line, 1024)),
             Some(CheckState::Warning)
         );
-        assert_eq!(state(open_file_limit(line, 900)), Some(CheckState::Ok));
-        assert_eq!(state(open_file_limit("", 1)), None);
+        assert_eq!(state(check_open_files(line, 900)), Some(CheckState::Ok));
+        assert_eq!(state(check_open_files("", 1)), None);
         assert_eq!(
-            state(memory_result(512 << 20, 256 << 20)),
+            state(check_memory(512 << 20, 256 << 20)),
             Some(CheckState::Ok)
         );
         assert_eq!(
-            state(memory_result(256 << 20, 256 << 20)),
+            state(check_memory(256 << 20, 256 << 20)),
             Some(CheckState::Warning)
         );
-        assert_eq!(state(memory_result(0x7fff_ffff_ffff_f000, 1)), None);
+        assert_eq!(state(check_memory(0x7fff_ffff_ffff_f000, 1)), None);
     }
 }

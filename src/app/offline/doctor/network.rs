@@ -30,20 +30,20 @@ pub(super) fn examine(config: &Config) -> Vec<CheckResult> {
         let bound = TcpListener::bind(address)
             .map(drop)
             .map_err(|error| error.kind());
-        let there = SocketAddr::new(health::reachable_address(config.host), port);
+        let reachable = SocketAddr::new(health::reachable_address(config.host), port);
         let found = check_port(name, address, bound, || {
-            health::probe_at(there, config.tls.is_some())
+            health::probe_at(reachable, config.tls.is_some())
         });
         is_serving |= found.1;
         findings.push(found.0);
     }
     findings.extend(check_names(config));
-    findings.push(certificates(config));
+    findings.push(check_authorities(config));
     findings.extend(
         config
             .tls
             .as_ref()
-            .map(|files| certificate(files, clock::now())),
+            .map(|files| check_certificate(files, clock::now())),
     );
     if let Some(url) = &config.public_url {
         findings.extend(check_public_url(url, config, is_serving));
@@ -101,13 +101,13 @@ fn check_port(
 /// Checks the host names of configured addresses; those of well-known providers are resolved when they are
 /// called.
 fn check_names(config: &Config) -> Vec<CheckResult> {
-    let own = config
+    let base_urls = config
         .providers
         .iter()
         .filter_map(|provider| provider.base_url.as_deref());
-    let mut hosts: Vec<&str> = own
+    let mut hosts: Vec<&str> = base_urls
         .chain(config.public_url.as_deref())
-        .filter_map(host)
+        .filter_map(host_of)
         .collect();
     hosts.sort_unstable();
     hosts.dedup();
@@ -136,7 +136,7 @@ fn check_names(config: &Config) -> Vec<CheckResult> {
 }
 
 /// Returns the host name of a URL; `None` for an IP address, which needs no lookup.
-fn host(url: &str) -> Option<&str> {
+fn host_of(url: &str) -> Option<&str> {
     let rest = url.split_once("://")?.1;
     let authority = rest.split(['/', '?', '#']).next()?;
     let authority = authority
@@ -149,7 +149,7 @@ fn host(url: &str) -> Option<&str> {
     (!host.is_empty() && host.parse::<IpAddr>().is_err()).then_some(host)
 }
 
-fn certificates(config: &Config) -> CheckResult {
+fn check_authorities(config: &Config) -> CheckResult {
     let text = match &config.authorities {
         None => "the built-in authorities are trusted, not those of this machine".to_owned(),
         Some(pem) => {
@@ -164,20 +164,21 @@ fn certificates(config: &Config) -> CheckResult {
 /// weeks a renewal is overdue.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
-fn certificate(files: &Files, now: Timestamp) -> CheckResult {
+fn check_certificate(files: &Files, now: Timestamp) -> CheckResult {
     let (state, text) = match files.until() {
         Err(why) => (CheckState::Failed, why),
         Ok(until) => {
             let shown = files.certificate.display();
             let days = until.since(now).as_secs() / 86_400;
-            let mend = "renew it (certbot renew); a running server loads the new one by itself";
+            let advice = "renew it (certbot renew); a running server loads the new one by itself";
             match until {
                 _ if until < now => {
-                    let text = format!("the certificate in {shown} expired at {until}; {mend}");
+                    let text = format!("the certificate in {shown} expired at {until}; {advice}");
                     (CheckState::Failed, text)
                 }
                 _ if until.since(now) < EXPIRY_WARNING => {
-                    let text = format!("the certificate in {shown} expires in {days} days; {mend}");
+                    let text =
+                        format!("the certificate in {shown} expires in {days} days; {advice}");
                     (CheckState::Warning, text)
                 }
                 _ => {
@@ -224,7 +225,7 @@ fn check_public_url(url: &str, config: &Config, is_serving: bool) -> Vec<CheckRe
         Err(RemoteError::Unreachable(why) | RemoteError::Refused(_, why)) => {
             failed_check(url, &why)
         }
-        Ok(()) => streaming(&arrived),
+        Ok(()) => check_streaming(&arrived),
     };
     vec![reached, streamed]
 }
@@ -234,7 +235,7 @@ fn failed_check(url: &str, why: &str) -> CheckResult {
     finding("public address", CheckState::Failed, text)
 }
 
-fn streaming(arrived: &[Instant]) -> CheckResult {
+fn check_streaming(arrived: &[Instant]) -> CheckResult {
     let first_to_last = match (arrived.first(), arrived.last()) {
         (Some(first), Some(last)) => last.saturating_duration_since(*first),
         _ => Duration::ZERO,
@@ -264,7 +265,7 @@ mod tests {
             ("http://[::1]:80/", None),
             ("nothing", None),
         ] {
-            assert_eq!(host(url), expected, "{url}");
+            assert_eq!(host_of(url), expected, "{url}");
         }
     }
 
@@ -281,21 +282,27 @@ mod tests {
                 })
             }
         };
-        let see = |bound, said: &dyn Fn() -> HealthResult| {
-            let (finding, is_serving) = check_port("PORT", address, bound, said);
+        let see = |bound, respond: &dyn Fn() -> HealthResult| {
+            let (finding, is_serving) = check_port("PORT", address, bound, respond);
             (finding.state, is_serving)
         };
-        let (well, ill) = (quire("warning"), quire("error"));
+        let (healthy, unhealthy) = (quire("warning"), quire("error"));
         let taken = Err(ErrorKind::AddrInUse);
         assert_eq!(see(Ok(()), &|| Err(String::new())), (CheckState::Ok, false));
-        assert_eq!(see(taken, &|| well.clone()()), (CheckState::Ok, true));
-        assert_eq!(see(taken, &|| ill.clone()()), (CheckState::Failed, true));
+        assert_eq!(see(taken, &|| healthy.clone()()), (CheckState::Ok, true));
+        assert_eq!(
+            see(taken, &|| unhealthy.clone()()),
+            (CheckState::Failed, true)
+        );
         assert_eq!(
             see(taken, &|| Err(String::new())),
             (CheckState::Failed, false)
         );
         let denied = Err(ErrorKind::PermissionDenied);
-        assert_eq!(see(denied, &|| well.clone()()), (CheckState::Failed, false));
+        assert_eq!(
+            see(denied, &|| healthy.clone()()),
+            (CheckState::Failed, false)
+        );
     }
 
     #[test]
@@ -307,9 +314,15 @@ mod tests {
                 .map(|ms| start + Duration::from_millis(*ms))
                 .collect()
         };
-        assert_eq!(streaming(&after(&[0, 250, 500, 750])).state, CheckState::Ok);
-        assert_eq!(streaming(&after(&[0, 1, 2, 3])).state, CheckState::Failed);
-        assert_eq!(streaming(&after(&[750])).state, CheckState::Failed);
-        assert_eq!(streaming(&[]).state, CheckState::Failed);
+        assert_eq!(
+            check_streaming(&after(&[0, 250, 500, 750])).state,
+            CheckState::Ok
+        );
+        assert_eq!(
+            check_streaming(&after(&[0, 1, 2, 3])).state,
+            CheckState::Failed
+        );
+        assert_eq!(check_streaming(&after(&[750])).state, CheckState::Failed);
+        assert_eq!(check_streaming(&[]).state, CheckState::Failed);
     }
 }

@@ -26,15 +26,15 @@ pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> 
 }
 
 fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
-    let mut findings = vec![missing_files(&compared.missing, has_replica)];
-    findings.extend(damaged_files(&compared.damaged, has_replica));
-    findings.extend(unowned_files(&compared.unowned));
-    findings.extend(files_moved_aside(&compared.orphans));
+    let mut findings = vec![check_missing(&compared.missing, has_replica)];
+    findings.extend(check_damaged(&compared.damaged, has_replica));
+    findings.extend(check_unowned(&compared.unowned));
+    findings.extend(list_moved_aside(&compared.orphans));
     findings
 }
 
-fn missing_files(missing: &[String], has_replica: bool) -> CheckResult {
-    let names = joined_names(missing);
+fn check_missing(missing: &[String], has_replica: bool) -> CheckResult {
+    let names = join_names(missing);
     let documents = documents_have(missing.len());
     match (missing.len(), has_replica) {
         (0, _) => finding(
@@ -58,7 +58,7 @@ fn missing_files(missing: &[String], has_replica: bool) -> CheckResult {
     }
 }
 
-fn damaged_files(damaged: &[String], has_replica: bool) -> Option<CheckResult> {
+fn check_damaged(damaged: &[String], has_replica: bool) -> Option<CheckResult> {
     let text = format!(
         "{} a damaged file; {}: {}",
         documents_have(damaged.len()),
@@ -66,12 +66,12 @@ fn damaged_files(damaged: &[String], has_replica: bool) -> Option<CheckResult> {
             true => "move each elsewhere, and the server fetches it from the replica",
             false => "restore each in the folder documents from a copy",
         },
-        joined_names(damaged)
+        join_names(damaged)
     );
     (!damaged.is_empty()).then(|| finding(SUBJECT, CheckState::Failed, text))
 }
 
-fn unowned_files(unowned: &[String]) -> Option<CheckResult> {
+fn check_unowned(unowned: &[String]) -> Option<CheckResult> {
     let text = format!(
         "{} to no document or upload; the server moves each aside at a start or within an hour, once it has not \
          changed for {GRACE_MINUTES} minutes: {}",
@@ -79,12 +79,12 @@ fn unowned_files(unowned: &[String]) -> Option<CheckResult> {
             1 => "1 file belongs".to_owned(),
             more => format!("{more} files belong"),
         },
-        joined_names(unowned)
+        join_names(unowned)
     );
     (!unowned.is_empty()).then(|| finding(SUBJECT, CheckState::Warning, text))
 }
 
-fn files_moved_aside(orphans: &[Orphan]) -> Option<CheckResult> {
+fn list_moved_aside(orphans: &[Orphan]) -> Option<CheckResult> {
     let names: Vec<String> = orphans.iter().map(with_date).collect();
     let text = format!(
         "{} moved aside. A file comes back when the database refers to it again; it is kept for {RETENTION_DAYS} \
@@ -93,7 +93,7 @@ fn files_moved_aside(orphans: &[Orphan]) -> Option<CheckResult> {
             1 => "1 file was".to_owned(),
             more => format!("{more} files were"),
         },
-        joined_names(&names)
+        join_names(&names)
     );
     (!orphans.is_empty()).then(|| finding(SUBJECT, CheckState::Warning, text))
 }
@@ -109,7 +109,7 @@ fn with_date(orphan: &Orphan) -> String {
     format!("{} (since {})", orphan.name, orphan.since)
 }
 
-fn joined_names(names: &[String]) -> String {
+fn join_names(names: &[String]) -> String {
     let shown = names.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>();
     match names.len().saturating_sub(MAX_NAMES) {
         0 => shown.join(", "),

@@ -10,10 +10,10 @@ use crate::store;
 
 const NAME: &str = "data folder";
 /// Size of a test write in bytes: enough for a small upload and the database log.
-const ROOM: usize = 16 << 20;
+const TEST_WRITE_BYTES: usize = 16 << 20;
 
-/// Checks that the data folder is usable and that its disk has `floor` bytes free.
-pub(super) fn data_folder(folder: &Path, floor: u64) -> CheckResult {
+/// Checks that the data folder is usable and that its disk has `min_free_bytes` bytes free.
+pub(super) fn check_data_folder(folder: &Path, min_free_bytes: u64) -> CheckResult {
     let shown = folder.display();
     let unusable = |error: &io::Error| {
         let why = match folder.is_file() {
@@ -36,10 +36,10 @@ pub(super) fn data_folder(folder: &Path, floor: u64) -> CheckResult {
             Err(error) => unusable(&error),
         };
     }
-    if let Err(error) = try_room(folder) {
+    if let Err(error) = try_write(folder) {
         return unusable(&error);
     }
-    let disk = store::inspect_disk(folder, floor);
+    let disk = store::inspect_disk(folder, min_free_bytes);
     let free = disk.free_bytes >> 20;
     match disk.is_low {
         true => {
@@ -74,7 +74,7 @@ fn try_to_create(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Returns the error of the first write that fails.
-pub(super) fn try_room(folder: &Path) -> io::Result<()> {
+pub(super) fn try_write(folder: &Path) -> io::Result<()> {
     let path = folder.join(format!(".doctor-{}", std::process::id()));
     let written = write_zeros(&path);
     // Without a file, the reason why it could not be written matters more.
@@ -85,7 +85,7 @@ pub(super) fn try_room(folder: &Path) -> io::Result<()> {
 fn write_zeros(path: &Path) -> io::Result<()> {
     let mut file = File::create(path)?;
     let piece = [0; 64 << 10];
-    for _ in 0..ROOM / piece.len() {
+    for _ in 0..TEST_WRITE_BYTES / piece.len() {
         file.write_all(&piece)?;
     }
     file.sync_all()
@@ -97,28 +97,28 @@ mod tests {
 
     #[test]
     fn unusable_folders_are_reported() {
-        let state = |folder: &Path| data_folder(folder, 1).state;
+        let state = |folder: &Path| check_data_folder(folder, 1).state;
         assert_eq!(state(Path::new("/proc")), CheckState::Failed);
         // It does not exist, and cannot be created.
         assert_eq!(state(Path::new("/proc/quire/data")), CheckState::Failed);
-        let own = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
-        assert_eq!(state(&own.join("data")), CheckState::Warning);
-        assert!(!own.exists(), "looking makes nothing");
-        fs::create_dir(&own).expect("made");
-        assert_eq!(state(&own), CheckState::Ok);
-        assert_eq!(fs::read_dir(&own).expect("made").count(), 0);
-        let low = data_folder(&own, 1 << 60);
-        assert_eq!(low.state, CheckState::Warning);
-        assert!(low.text.contains("MIN_FREE_MB"), "{}", low.text);
-        let file = own.join("file");
+        let folder = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
+        assert_eq!(state(&folder.join("data")), CheckState::Warning);
+        assert!(!folder.exists(), "looking makes nothing");
+        fs::create_dir(&folder).expect("made");
+        assert_eq!(state(&folder), CheckState::Ok);
+        assert_eq!(fs::read_dir(&folder).expect("made").count(), 0);
+        let finding = check_data_folder(&folder, 1 << 60);
+        assert_eq!(finding.state, CheckState::Warning);
+        assert!(finding.text.contains("MIN_FREE_MB"), "{}", finding.text);
+        let file = folder.join("file");
         fs::write(&file, "").expect("written");
-        let found = data_folder(&file, 1);
+        let found = check_data_folder(&file, 1);
         assert_eq!(found.state, CheckState::Failed);
         assert!(
             found.text.contains("it is a file; choose"),
             "{}",
             found.text
         );
-        fs::remove_dir_all(&own).expect("removed");
+        fs::remove_dir_all(&folder).expect("removed");
     }
 }

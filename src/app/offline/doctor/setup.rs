@@ -12,7 +12,7 @@ use crate::store::{Store, users};
 const KEY_VARIABLE: &str = "QUIRE_API_KEY";
 
 /// Checks whether there is an administrator, since only an administrator can add others.
-pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResult> {
+pub(super) async fn check_accounts(store: &Store, config: &Config) -> Option<CheckResult> {
     let has_admin = store.read(users::has_admin).await.ok()?;
     if has_admin {
         let text = "there is an administrator";
@@ -33,7 +33,7 @@ pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResu
 }
 
 /// Words of examples and habits, which add nothing to a secret.
-const GUESSABLE: &[&str] = &[
+const GUESSABLE_WORDS: &[&str] = &[
     "changeme",
     "change-me",
     "change_me",
@@ -44,12 +44,12 @@ const GUESSABLE: &[&str] = &[
     "qwerty",
 ];
 /// Number of different characters that a random secret of 16 characters or more exceeds.
-const FEW_CHARACTERS: usize = 7;
+const MAX_GUESSABLE_CHARACTERS: usize = 7;
 /// Minimum length of what must remain of a secret without such words, in characters.
 const MIN_REMAINDER: usize = 16;
 
 /// Checks whether the secrets in the settings can be guessed; their length is checked when settings are read.
-pub(super) fn weak_secrets(config: &Config) -> Vec<CheckResult> {
+pub(super) fn check_secrets(config: &Config) -> Vec<CheckResult> {
     let secrets = [
         ("QUIRE_SECRET", &config.secret),
         ("QUIRE_SETUP_TOKEN", &config.setup_token),
@@ -68,32 +68,27 @@ pub(super) fn weak_secrets(config: &Config) -> Vec<CheckResult> {
 
 fn is_guessable(secret: &str) -> bool {
     let secret = secret.to_lowercase();
-    let rest = GUESSABLE
+    let rest = GUESSABLE_WORDS
         .iter()
         .fold(secret.clone(), |rest, word| rest.replace(word, ""));
     let characters: BTreeSet<char> = rest.chars().collect();
     let is_short = rest.len() < secret.len() && rest.chars().count() < MIN_REMAINDER;
-    characters.len() <= FEW_CHARACTERS || is_short
+    characters.len() <= MAX_GUESSABLE_CHARACTERS || is_short
 }
 
 /// Checks the server that the CLI's commands use. Blocks.
-pub(super) fn addresses(config: &Config) -> Vec<CheckResult> {
-    let server_of = |address| server(address, config);
-    config
-        .server
-        .as_deref()
-        .map(server_of)
-        .into_iter()
-        .collect()
+pub(super) fn check_addresses(config: &Config) -> Vec<CheckResult> {
+    let check = |address| check_server(address, config);
+    config.server.as_deref().map(check).into_iter().collect()
 }
 
-fn server(address: &str, config: &Config) -> CheckResult {
+fn check_server(address: &str, config: &Config) -> CheckResult {
     let key = std::env::var(KEY_VARIABLE).unwrap_or_default();
     let remote = Remote::new(address, key.trim(), config.authorities.clone());
     match remote.get("/api/users/me") {
         Ok(me) => {
-            let who = me["email"].as_str().or(me["user"]["email"].as_str());
-            let text = format!("{address} answers as {}", who.unwrap_or("an account"));
+            let account = me["email"].as_str().or(me["user"]["email"].as_str());
+            let text = format!("{address} answers as {}", account.unwrap_or("an account"));
             finding("QUIRE_SERVER", CheckState::Ok, text)
         }
         Err(RemoteError::Refused(401, why)) => {

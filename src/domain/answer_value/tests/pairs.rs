@@ -1,4 +1,4 @@
-//! Pairs of answers written without a look at the rules: which are the same, and which are not.
+//! Pairs of answers, labeled as equal or different without knowledge of the rules.
 
 use super::*;
 

@@ -23,9 +23,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn normalization_is_idempotent(said in text(), question in text()) {
+    fn normalization_is_idempotent(statement in text(), question in text()) {
         let reader = AnswerReader::new(&question);
-        if let Some(value) = reader.parse_statement(&said) {
+        if let Some(value) = reader.parse_statement(&statement) {
             let form = value.to_string();
             let again = reader.parse_statement(&form);
             prop_assert_eq!(again.map(|value| value.to_string()), Some(form));

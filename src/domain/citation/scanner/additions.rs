@@ -3,9 +3,9 @@
 use super::Scanner;
 
 /// Maximum number of bracketed characters that the person quoting changed or added.
-const MAX_NOTE: usize = 24;
+const MAX_NOTE_CHARS: usize = 24;
 /// Maximum length of a formula between dollar signs, in characters.
-const MAX_FORMULA: usize = 80;
+const MAX_FORMULA_CHARS: usize = 80;
 
 impl Scanner<'_> {
     // Returns the length of `[sic]` and similar notes added by the person quoting.
@@ -33,7 +33,7 @@ impl Scanner<'_> {
         let rest = self.chars[self.at + 1..]
             .iter()
             .map(|&(_, c)| c)
-            .take(MAX_NOTE);
+            .take(MAX_NOTE_CHARS);
         let inside: String = rest.take_while(|&c| c != closing).collect();
         let length = inside.chars().count();
         (self.next(length + 1) == Some(closing)).then_some(inside)
@@ -68,7 +68,7 @@ impl Scanner<'_> {
         let rest = self.chars[self.at + 1..]
             .iter()
             .map(|&(_, c)| c)
-            .take(MAX_FORMULA);
+            .take(MAX_FORMULA_CHARS);
         let inside: String = rest.take_while(|&c| c != '$' && c != '\n').collect();
         let length = inside.chars().count();
         let is_formula = inside.contains(['^', '_', '\\', '{'])

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::figures::to_ascii_digit;
 
 /// Maximum number of characters between two brackets.
-const MAX_INSIDE: usize = 60;
+const MAX_BRACKETED_CHARS: usize = 60;
 /// Maximum number of letters of a name in an expression.
-const MAX_NAME: usize = 3;
+const MAX_NAME_LETTERS: usize = 3;
 
 /// The brackets of a text that count as words.
 #[derive(Debug, Default)]
@@ -27,10 +27,13 @@ impl MeaningfulBrackets {
         let mut found = Self::default();
         let mut at = 0;
         while at < chars.len() {
-            let place = BracketPlace { chars, at };
-            let list = place.list();
+            let place = BracketCursor { chars, at };
+            let list = place.list_end();
             let end = list.as_ref().map(|(end, _)| *end);
-            match end.or_else(|| place.index()).or_else(|| place.factor()) {
+            match end
+                .or_else(|| place.index_end())
+                .or_else(|| place.factor_end())
+            {
                 Some(end) => {
                     found
                         .separators
@@ -49,17 +52,17 @@ impl MeaningfulBrackets {
     }
 
     /// Returns the bracket at this position, if it counts as a word.
-    pub fn at(&self, at: usize) -> Option<char> {
+    pub fn bracket_at(&self, at: usize) -> Option<char> {
         self.signs.get(&at).copied()
     }
 
     /// Whether this position is between two such brackets, or at the second.
-    pub fn holds(&self, at: usize) -> bool {
+    pub fn contains(&self, at: usize) -> bool {
         self.inside.contains(&at)
     }
 
     /// Returns where a number that begins at `at` must end at the latest.
-    pub fn limit(&self, at: usize, length: usize) -> usize {
+    pub fn number_end(&self, at: usize, length: usize) -> usize {
         self.separators
             .range(at..)
             .next()
@@ -85,12 +88,12 @@ fn plain(c: char) -> char {
     }
 }
 
-struct BracketPlace<'a> {
+struct BracketCursor<'a> {
     chars: &'a [(usize, char)],
     at: usize,
 }
 
-impl BracketPlace<'_> {
+impl BracketCursor<'_> {
     fn get(&self, at: usize) -> Option<char> {
         self.chars.get(at).map(|&(_, c)| plain(c))
     }
@@ -100,7 +103,7 @@ impl BracketPlace<'_> {
     }
 
     // Returns the closing bracket of a list of two or more values that opens here, and its separators.
-    fn list(&self) -> Option<(usize, Vec<usize>)> {
+    fn list_end(&self) -> Option<(usize, Vec<usize>)> {
         let open = self.get(self.at)?;
         let closing: &[char] = match open {
             '[' => &[']', ')', '['],
@@ -112,14 +115,14 @@ impl BracketPlace<'_> {
         };
         let (mut at, mut separators) = (self.at + 1, Vec::new());
         // Between semicolons, a comma is a decimal separator.
-        let mut near = self.chars[self.at + 1..].iter().take(MAX_INSIDE);
+        let mut near = self.chars[self.at + 1..].iter().take(MAX_BRACKETED_CHARS);
         let end = near.position(|&(_, c)| closing.contains(&plain(c)))?;
         let has_semicolon = self.chars[self.at + 1..self.at + 1 + end]
             .iter()
             .any(|&(_, c)| c == ';');
         let mut sign = has_semicolon.then_some(';');
-        while at < self.at + MAX_INSIDE {
-            at = self.value(at, has_semicolon)?;
+        while at < self.at + MAX_BRACKETED_CHARS {
+            at = self.value_end(at, has_semicolon)?;
             match self.get(at)? {
                 c @ (',' | ';') if sign.is_none_or(|sign| sign == c) => {
                     sign = Some(c);
@@ -138,10 +141,10 @@ impl BracketPlace<'_> {
     }
 
     // Returns the position after a value: a number, ∞, or a variable, each with spaces and a sign.
-    fn value(&self, from: usize, may_have_comma: bool) -> Option<usize> {
-        let mut at = self.after_spaces(from);
+    fn value_end(&self, from: usize, may_have_comma: bool) -> Option<usize> {
+        let mut at = self.skip_spaces(from);
         if matches!(self.get(at)?, '+' | '-' | '−' | '–') {
-            at = self.after_spaces(at + 1);
+            at = self.skip_spaces(at + 1);
         }
         let first = self.get(at)?;
         at += 1;
@@ -164,10 +167,10 @@ impl BracketPlace<'_> {
         } else {
             return None;
         }
-        Some(self.after_spaces(at))
+        Some(self.skip_spaces(at))
     }
 
-    fn after_spaces(&self, mut at: usize) -> usize {
+    fn skip_spaces(&self, mut at: usize) -> usize {
         while self.get(at).is_some_and(char::is_whitespace) {
             at += 1;
         }
@@ -175,12 +178,12 @@ impl BracketPlace<'_> {
     }
 
     // Returns the closing bracket of an index that opens here: directly after a variable or an identifier.
-    fn index(&self) -> Option<usize> {
+    fn index_end(&self) -> Option<usize> {
         let is_variable = || is_index_base(self.chars[..self.at].iter().rev().map(|&(_, c)| c));
         if self.get(self.at)? != '[' || !is_variable() {
             return None;
         }
-        let end = self.closing('[', ']')?;
+        let end = self.closing_bracket('[', ']')?;
         let inside = &self.chars[self.at + 1..end];
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '+' | '-' | ':' | ',' | ' ');
         let has_figure = inside.iter().any(|&(_, c)| to_ascii_digit(c).is_some());
@@ -189,11 +192,11 @@ impl BracketPlace<'_> {
     }
 
     // Returns the closing bracket of a sum or product that opens here and to which something outside applies.
-    fn factor(&self) -> Option<usize> {
+    fn factor_end(&self) -> Option<usize> {
         if self.get(self.at)? != '(' {
             return None;
         }
-        let end = self.closing('(', ')')?;
+        let end = self.closing_bracket('(', ')')?;
         let inside = &self.chars[self.at + 1..end];
         let is_part = |c: char| {
             c.is_alphanumeric() || is_operator(c) || matches!(c, ' ' | '.' | ',' | '(' | ')' | '_')
@@ -215,8 +218,8 @@ impl BracketPlace<'_> {
         let is_touched = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));
         let far_before = (0..self.at).rev().map_while(|at| self.get(at));
         let far_before = far_before.take(3).find(|c| !c.is_whitespace());
-        let behind = self.get(end + 1);
-        let far_behind = self.get(self.after_spaces(end + 1));
+        let after = self.get(end + 1);
+        let second_after = self.get(self.skip_spaces(end + 1));
         let is_factor = |c: char| matches!(c, '×' | '·' | '*' | '÷' | '⋅');
         let raises = |c: char| {
             matches!(c, '^' | '/' | '!' | '′')
@@ -224,13 +227,13 @@ impl BracketPlace<'_> {
         };
         is_touched
             || far_before.is_some_and(is_factor)
-            || behind.is_some_and(|c| raises(c) || c.is_alphanumeric())
-            || far_behind.is_some_and(is_factor)
+            || after.is_some_and(|c| raises(c) || c.is_alphanumeric())
+            || second_after.is_some_and(is_factor)
     }
 
-    fn closing(&self, open: char, close: char) -> Option<usize> {
+    fn closing_bracket(&self, open: char, close: char) -> Option<usize> {
         let mut depth = 0;
-        for at in self.at + 1..self.at + MAX_INSIDE {
+        for at in self.at + 1..self.at + MAX_BRACKETED_CHARS {
             match self.get(at)? {
                 c if c == open => depth += 1,
                 c if c == close && depth == 0 => return Some(at),
@@ -247,7 +250,7 @@ impl BracketPlace<'_> {
 pub(super) fn is_index_base(before: impl Iterator<Item = char>) -> bool {
     let name: Vec<char> = before
         .take_while(|&c| c.is_alphanumeric() || c == '_')
-        .take(MAX_INSIDE)
+        .take(MAX_BRACKETED_CHARS)
         .collect();
     let is_variable = matches!(name.as_slice(), [c] if c.is_alphabetic());
     is_variable || name.contains(&'_') && name.iter().any(|c| c.is_alphabetic())
@@ -275,7 +278,7 @@ fn names_are_short(inside: &[(usize, char)]) -> bool {
     let is_letter = |c: char| c.is_alphabetic();
     let text: String = inside.iter().map(|&(_, c)| c).collect();
     text.split(|c| !is_letter(c))
-        .all(|name| name.chars().count() <= MAX_NAME)
+        .all(|name| name.chars().count() <= MAX_NAME_LETTERS)
 }
 
 #[cfg(test)]

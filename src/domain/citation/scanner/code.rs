@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub(super) struct CodeSigns(BTreeMap<usize, &'static str>);
 
 /// Characters that an address consists of, besides letters and digits.
-const ADDRESS: &[(char, &str)] = &[
+const ADDRESS_SIGNS: &[(char, &str)] = &[
     ('.', "."),
     ('-', "-"),
     ('_', "_"),
@@ -31,7 +31,7 @@ impl CodeSigns {
         for end in 0..=chars.len() {
             let ends = chars.get(end).is_none_or(|&(_, c)| !is_part(c));
             if ends {
-                found.read(chars, start, end);
+                found.scan_run(chars, start, end);
                 start = end + 1;
             }
         }
@@ -39,12 +39,12 @@ impl CodeSigns {
     }
 
     /// Returns the sign at this position, if it counts as a word.
-    pub fn at(&self, at: usize) -> Option<&'static str> {
+    pub fn sign_at(&self, at: usize) -> Option<&'static str> {
         self.0.get(&at).copied()
     }
 
     // Reads a run of characters without spaces.
-    fn read(&mut self, chars: &[(usize, char)], start: usize, end: usize) {
+    fn scan_run(&mut self, chars: &[(usize, char)], start: usize, end: usize) {
         let run: Vec<char> = chars[start.min(end)..end].iter().map(|&(_, c)| c).collect();
         let Some(first) = run.iter().position(|c| c.is_alphanumeric()) else {
             return;
@@ -55,7 +55,7 @@ impl CodeSigns {
             .unwrap_or(first);
         if is_address(&run[first..=last]) {
             for (at, &character) in run.iter().enumerate().take(last).skip(first) {
-                let sign = ADDRESS.iter().find(|&&(c, _)| c == character);
+                let sign = ADDRESS_SIGNS.iter().find(|&&(c, _)| c == character);
                 self.0.extend(sign.map(|&(_, plain)| (start + at, plain)));
             }
             return;

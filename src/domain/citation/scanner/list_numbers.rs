@@ -48,9 +48,9 @@ fn list_item(line: &str) -> Option<(u32, Range<usize>)> {
     let start = line.len() - text.len();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number = text.get(..digits).filter(|_| matches!(digits, 1 | 2))?;
-    let behind = text[digits..].strip_prefix(['.', ')'])?.strip_prefix(' ')?;
-    let word = behind.split_whitespace().next()?.to_lowercase();
-    let is_text = behind.starts_with(|c: char| c.is_alphabetic() && !c.is_lowercase());
+    let item_text = text[digits..].strip_prefix(['.', ')'])?.strip_prefix(' ')?;
+    let word = item_text.split_whitespace().next()?.to_lowercase();
+    let is_text = item_text.starts_with(|c: char| c.is_alphabetic() && !c.is_lowercase());
     let is_date = MONTH_NAMES.contains(&word.trim_end_matches([',', ':', '.']));
     let number = number.parse().ok().filter(|_| is_text && !is_date)?;
     Some((number, start..start + digits))

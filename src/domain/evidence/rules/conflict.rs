@@ -2,28 +2,28 @@
 //! negation, quantifiers, or order that objects. Can only lower a level.
 
 use super::{
-    SentenceAndQuote, content_words, count_shared, date_mismatch, direction_mismatch,
+    SentenceAndQuote, content_words, count_shared_words, date_mismatch, direction_mismatch,
     figure_mismatch, foreign, has_spaces, negation_mismatch, substitution_mismatch, unit_mismatch,
     word_class, word_order_mismatch, words,
 };
 use std::collections::BTreeSet;
 
 /// Minimum share of the shorter statement's terms that the longer one contains, as a fraction: two of three.
-const SHARED: (usize, usize) = (2, 3);
+const MIN_SHARED_TERMS: (usize, usize) = (2, 3);
 /// Minimum number of terms that the statements share.
 const MIN_TERMS: usize = 2;
 
 /// Returns why two statements cannot both be right, if they seem to be about the same thing; `None` if no rule finds
 /// a conflict.
-pub(in super::super) fn conflict(sentence: &str, said: &str) -> Option<String> {
-    let (pair, turned) = (
-        SentenceAndQuote::of(sentence, said),
-        SentenceAndQuote::of(said, sentence),
+pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> {
+    let (pair, reversed_pair) = (
+        SentenceAndQuote::new(sentence, other),
+        SentenceAndQuote::new(other, sentence),
     );
     let (own, others) = (content_words(&pair.sentence), content_words(&pair.quote));
     if !has_spaces(&own) || !has_spaces(&others) {
-        return is_alike(sentence, said)
-            .then(|| foreign::objection(sentence, said))
+        return share_characters(sentence, other)
+            .then(|| foreign::objection(sentence, other))
             .flatten();
     }
     // Without their figures and dates, which may be the difference.
@@ -34,12 +34,12 @@ pub(in super::super) fn conflict(sentence: &str, said: &str) -> Option<String> {
             .cloned()
             .collect()
     };
-    if !are_alike(&own, &others) && !are_alike(&names_only(&own), &names_only(&others)) {
+    if !share_terms(&own, &others) && !share_terms(&names_only(&own), &names_only(&others)) {
         return None;
     }
     // A statement that lacks a number or a date of the other does not conflict with it.
     let both = |rule: fn(&SentenceAndQuote) -> Option<String>| {
-        rule(&pair).and_then(|why| rule(&turned).map(|_| why))
+        rule(&pair).and_then(|why| rule(&reversed_pair).map(|_| why))
     };
     let found = negation_mismatch(&pair)
         .or_else(|| direction_mismatch(&pair))
@@ -48,18 +48,18 @@ pub(in super::super) fn conflict(sentence: &str, said: &str) -> Option<String> {
         .or_else(|| both(figure_mismatch))
         .or_else(|| both(unit_mismatch))
         .or_else(|| both(date_mismatch))
-        .or_else(|| quantifiers(&pair))
+        .or_else(|| quantifier_conflict(&pair))
         .or_else(|| substitution_mismatch(&pair))
-        .or_else(|| foreign::objection(sentence, said))
+        .or_else(|| foreign::objection(sentence, other))
 }
 
-fn are_alike(own: &[String], others: &[String]) -> bool {
+fn share_terms(own: &[String], others: &[String]) -> bool {
     let (short, long) = match own.len() <= others.len() {
         true => (own, others),
         false => (others, own),
     };
-    let shared = count_shared(short, long);
-    shared >= MIN_TERMS && shared * SHARED.1 >= short.len() * SHARED.0
+    let shared = count_shared_words(short, long);
+    shared >= MIN_TERMS && shared * MIN_SHARED_TERMS.1 >= short.len() * MIN_SHARED_TERMS.0
 }
 
 fn is_measure(word: &str) -> bool {
@@ -68,7 +68,7 @@ fn is_measure(word: &str) -> bool {
         || words::date_word(word, true).is_some()
 }
 
-fn quantifiers(pair: &SentenceAndQuote) -> Option<String> {
+fn quantifier_conflict(pair: &SentenceAndQuote) -> Option<String> {
     let classes = |tokens: &[super::SentenceToken]| -> BTreeSet<&'static str> {
         tokens
             .iter()
@@ -82,12 +82,13 @@ fn quantifiers(pair: &SentenceAndQuote) -> Option<String> {
 }
 
 // Whether two texts in a script without spaces share two of three of their characters.
-fn is_alike(one: &str, other: &str) -> bool {
+fn share_characters(left: &str, right: &str) -> bool {
     let letters =
         |text: &str| -> BTreeSet<char> { text.chars().filter(|c| c.is_alphanumeric()).collect() };
-    let (one, other) = (letters(one), letters(other));
-    let shared = one.intersection(&other).count();
-    shared >= MIN_TERMS && shared * SHARED.1 >= one.len().min(other.len()) * SHARED.0
+    let (left, right) = (letters(left), letters(right));
+    let shared = left.intersection(&right).count();
+    shared >= MIN_TERMS
+        && shared * MIN_SHARED_TERMS.1 >= left.len().min(right.len()) * MIN_SHARED_TERMS.0
 }
 
 #[cfg(test)]
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn statements_about_the_same_thing_conflict_and_others_do_not() {
-        for (one, other) in [
+        for (left, right) in [
             (
                 "The seller pays the shipping costs.",
                 "The buyer pays the shipping costs.",
@@ -130,10 +131,10 @@ mod tests {
             ("合同有效。", "合同无效。"),
             ("Il contratto è valido.", "Il contratto non è valido."),
         ] {
-            assert!(conflict(one, other).is_some(), "{one} / {other}");
-            assert!(conflict(other, one).is_some(), "{other} / {one}");
+            assert!(conflict(left, right).is_some(), "{left} / {right}");
+            assert!(conflict(right, left).is_some(), "{right} / {left}");
         }
-        for (one, other) in [
+        for (left, right) in [
             (
                 "The lease ends on 30 June 2027.",
                 "The rent is 900 euros per month.",
@@ -150,7 +151,7 @@ mod tests {
             ),
             ("合同有效。", "租户可以转租公寓。"),
         ] {
-            assert_eq!(conflict(one, other), None, "{one} / {other}");
+            assert_eq!(conflict(left, right), None, "{left} / {right}");
         }
     }
 }

@@ -215,7 +215,7 @@ fn no_rule_objects_to_a_paraphrase() {
 
 #[test]
 fn a_claim_in_the_same_terms_is_a_repetition() {
-    let whole = "The lease ends on 30 June 2027.";
+    let full_claim = "The lease ends on 30 June 2027.";
     for (claim, expected) in [
         ("Lease ends on 30 June 2027", true),
         ("Lease: ends on 30 June 2027", true),
@@ -225,7 +225,10 @@ fn a_claim_in_the_same_terms_is_a_repetition() {
         ("The lease ends on 30 June 2028.", false),
         ("The rent is 900 euros.", false),
     ] {
-        assert_eq!(repeats(claim, whole), expected, "{claim}");
+        assert_eq!(repeats(claim, full_claim), expected, "{claim}");
     }
-    assert!(!repeats("The lease ends on 30 June 2027 in Rome.", whole));
+    assert!(!repeats(
+        "The lease ends on 30 June 2027 in Rome.",
+        full_claim
+    ));
 }

@@ -18,19 +18,25 @@ fn entailing_verdict(quote: &str) -> Value {
 
 // Builds a map in which two members say the same, and the judge and the checker match it to a sentence of the
 // answer.
-fn both_drafts_say(said: &str, sentence: &str) -> EvidenceMap {
+fn both_drafts_say(drafts: &str, sentence: &str) -> EvidenceMap {
     let plan = plan(2, &[sentence], 4);
-    let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", said));
+    let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", drafts));
     let cited = format!("{} [D1:p1].", sentence.trim_end_matches('.'));
-    let judge = json!({ "claims": [{ "text": said, "answer": cited, "stances": stances }] });
+    let judge = json!({ "claims": [{ "text": drafts, "answer": cited, "stances": stances }] });
     let checker = entailing_verdict(sentence);
-    run_evidence(&plan, &[said, said], &cited, Some(&judge), Some(&checker))
+    run_evidence(
+        &plan,
+        &[drafts, drafts],
+        &cited,
+        Some(&judge),
+        Some(&checker),
+    )
 }
 
 #[test]
 fn the_sentence_itself_is_held_against_the_members_words() {
     use SupportLevel::{Supported, SupportedAgreed};
-    for (said, sentence, expected) in [
+    for (draft, sentence, expected) in [
         (
             "The buyer pays 300 euros.",
             "The buyer pays 300 euros.",
@@ -58,19 +64,19 @@ fn the_sentence_itself_is_held_against_the_members_words() {
             Supported,
         ),
     ] {
-        let map = both_drafts_say(said, sentence);
+        let map = both_drafts_say(draft, sentence);
         let found = &map.sentences[0];
-        assert_eq!(found.level, expected, "{said} / {sentence}: {found:?}");
+        assert_eq!(found.level, expected, "{draft} / {sentence}: {found:?}");
         assert_eq!(map.consensus, [0], "they do agree on the claim");
         let is_made = expected == SupportedAgreed || sentence.contains(" and ");
-        assert_eq!(found.claim.is_some(), is_made, "{said} / {sentence}");
+        assert_eq!(found.claim.is_some(), is_made, "{draft} / {sentence}");
         assert!(!found.disputed);
     }
 }
 
 #[test]
 fn words_of_two_claims_carry_a_sentence_together() {
-    let said = "The lease ends on 30 June 2027. The rent is 900 euros.";
+    let draft = "The lease ends on 30 June 2027. The rent is 900 euros.";
     let sentence = "The lease ends on 30 June 2027 and the rent is 900 euros";
     let plan = plan(2, &[sentence], 4);
     let claim = |text: &str| {
@@ -81,7 +87,7 @@ fn words_of_two_claims_carry_a_sentence_together() {
     let cited = format!("{sentence} [D1:p1].");
     let map = run_evidence(
         &plan,
-        &[said, said],
+        &[draft, draft],
         &cited,
         Some(&judge),
         Some(&entailing_verdict(sentence)),
@@ -99,8 +105,9 @@ fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
     let plan = plan(3, &[PAYS], 4);
     let buyer = "The buyer pays the shipping costs.";
     let of = |claim: &str, kinds: [&str; 3], answer: &str| {
-        let said = [PAYS, PAYS, buyer];
-        let stances = [0, 1, 2].map(|member| stance(&plan, 3, member, kinds[member], said[member]));
+        let texts = [PAYS, PAYS, buyer];
+        let stances =
+            [0, 1, 2].map(|member| stance(&plan, 3, member, kinds[member], texts[member]));
         json!({ "text": claim, "answer": answer, "stances": stances })
     };
     let cited = "The seller pays the shipping costs [D1:p1].";
@@ -108,8 +115,8 @@ fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
         of(PAYS, ["asserts", "asserts", "silent"], cited),
         of(buyer, ["denies", "denies", "asserts"], ""),
     ];
-    let one = [of(PAYS, ["asserts", "asserts", "denies"], "")];
-    for (claims, contradiction) in [(&both[..], 1), (&one[..], 0)] {
+    let single_claim = [of(PAYS, ["asserts", "asserts", "denies"], "")];
+    for (claims, contradiction) in [(&both[..], 1), (&single_claim[..], 0)] {
         let judge = json!({ "claims": claims, "contradictions": [{ "claim": contradiction, "why": "who pays" }] });
         let drafts = [PAYS, PAYS, buyer];
         let map = run_evidence(
@@ -142,7 +149,7 @@ fn members_who_contradict_each_other_skip_no_stage() {
             &reply.to_string(),
         ),
     ];
-    let found = DraftAgreement::of(&plan, &answers).expect("a comparison");
+    let found = DraftAgreement::from_answers(&plan, &answers).expect("a comparison");
     assert_eq!(found.shared, 0, "{found:?}");
 }
 
@@ -163,7 +170,7 @@ fn one_model_does_not_agree_with_itself() {
             reply(EvidenceCall::Map, &judge),
             reply(EvidenceCall::Passages, &entailing_verdict(PAYS)),
         ];
-        let map = crate::domain::evidence::of(&plan, &answers, Some(cited));
+        let map = crate::domain::evidence::build_map(&plan, &answers, Some(cited));
         map.sentences[0].level
     };
     assert_eq!(of("p/0"), SupportLevel::Supported);
@@ -190,7 +197,7 @@ fn drafts_compared(plan: &Plan, more: Value) -> DraftAgreement {
         answer(0, 1, &second),
         answer(stage, 0, &reply.to_string()),
     ];
-    DraftAgreement::of(plan, &answers).expect("a comparison")
+    DraftAgreement::from_answers(plan, &answers).expect("a comparison")
 }
 
 #[test]

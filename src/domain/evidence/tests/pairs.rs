@@ -46,7 +46,7 @@ struct Counts {
 
 impl Counts {
     fn add(&mut self, map: &EvidenceMap, skips: bool) {
-        let level = map.sentences.first().map(|one| one.level);
+        let level = map.sentences.first().map(|sentence| sentence.level);
         self.trials += 1;
         self.supported += u32::from(level >= Some(SupportLevel::Supported));
         self.top += u32::from(level == Some(SupportLevel::SupportedAgreed));
@@ -62,8 +62,8 @@ impl Counts {
 
 // The judge's reply: the truth nine times out of ten, otherwise that both say the same, which is its worst
 // possible error.
-fn judge_says(pair: &Pair, chance: &mut Random) -> (&'static str, &'static str) {
-    let is_right = chance.next_u64() % 100 < JUDGE_ACCURACY;
+fn judge_says(pair: &Pair, random: &mut Random) -> (&'static str, &'static str) {
+    let is_right = random.next_u64() % 100 < JUDGE_ACCURACY;
     match (pair.label.as_str(), is_right) {
         ("contradiction", true) => ("denies", "contradicts"),
         ("compatible", true) => ("silent", "neither"),
@@ -74,9 +74,9 @@ fn judge_says(pair: &Pair, chance: &mut Random) -> (&'static str, &'static str) 
 
 fn judge_pair(pair: &Pair, seed: u64) -> (EvidenceMap, bool) {
     let plan = plan(2, &[&pair.second], seed);
-    let mut chance = Random::new(seed);
-    let (stance_of_second, _) = judge_says(pair, &mut chance);
-    let (_, verdict) = judge_says(pair, &mut chance);
+    let mut random = Random::new(seed);
+    let (stance_of_second, _) = judge_says(pair, &mut random);
+    let (_, verdict) = judge_says(pair, &mut random);
     let synthesis = format!("{} [D1:p1].", pair.first.trim_end_matches('.'));
     let judge = json!({ "claims": [{ "text": pair.first, "answer": synthesis, "stances": [
         stance(&plan, 2, 0, "asserts", &pair.first), stance(&plan, 2, 1, stance_of_second, &pair.second) ] }] });
@@ -92,8 +92,8 @@ fn judge_pair(pair: &Pair, seed: u64) -> (EvidenceMap, bool) {
             &judge.to_string(),
         ),
     ];
-    let skips =
-        DraftAgreement::of(&plan, &compared).is_ok_and(|found| found.reaches_threshold(0.8));
+    let skips = DraftAgreement::from_answers(&plan, &compared)
+        .is_ok_and(|found| found.reaches_threshold(0.8));
     (map, skips)
 }
 
@@ -119,22 +119,22 @@ fn measure(name: &str, pairs: &[Pair]) -> BTreeMap<String, Counts> {
         "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "", "supported", "top level", "agree", "contrad.", "skips"
     );
-    let line = |name: &str, one: &Counts| {
+    let line = |name: &str, counted: &Counts| {
         let shares = [
-            one.supported,
-            one.top,
-            one.agreed,
-            one.contradictions,
-            one.skipped,
+            counted.supported,
+            counted.top,
+            counted.agreed,
+            counted.contradictions,
+            counted.skipped,
         ];
-        let shares = shares.map(|count| format!("{:>8.1}%", 100.0 * one.share(count)));
+        let shares = shares.map(|count| format!("{:>8.1}%", 100.0 * counted.share(count)));
         println!("{name:<34} {}", shares.join(" "));
     };
-    for (label, one) in &counts {
-        line(label, one);
-        for ((of, kind), one) in &kinds {
+    for (label, counted) in &counts {
+        line(label, counted);
+        for ((of, kind), counted) in &kinds {
             if of == label {
-                line(&format!("    {kind}"), one);
+                line(&format!("    {kind}"), counted);
             }
         }
     }
@@ -154,16 +154,16 @@ fn measure(name: &str, pairs: &[Pair]) -> BTreeMap<String, Counts> {
 }
 
 fn check_targets(counts: &BTreeMap<String, Counts>) {
-    let one = counts["contradiction"];
+    let contradiction_counts = counts["contradiction"];
     for (what, count) in [
-        ("supported", one.supported),
-        ("agree", one.agreed),
-        ("skips", one.skipped),
+        ("supported", contradiction_counts.supported),
+        ("agree", contradiction_counts.agreed),
+        ("skips", contradiction_counts.skipped),
     ] {
         assert!(
-            one.share(count) <= MAX_CONTRADICTED_SHARE,
+            contradiction_counts.share(count) <= MAX_CONTRADICTED_SHARE,
             "{what} on {:.3} of the contradictions",
-            one.share(count)
+            contradiction_counts.share(count)
         );
     }
 }
@@ -177,7 +177,7 @@ fn without_judge(pairs: &[Pair]) -> usize {
         let raised = map
             .sentences
             .iter()
-            .filter(|one| one.level > SupportLevel::Cited)
+            .filter(|sentence| sentence.level > SupportLevel::Cited)
             .count();
         map.claims.len() + map.consensus.len() + map.contradictions.len() + raised
     };

@@ -18,31 +18,31 @@ fn stances(map: &EvidenceMap, claim: usize) -> Vec<Stance> {
     map.claims[claim]
         .stances
         .iter()
-        .map(|one| one.stance)
+        .map(|entry| entry.stance)
         .collect()
 }
 
 #[test]
 fn unconfirmed_stances_count_neither_as_silence_nor_as_a_unique_point() {
     let plan = plan(3, &[], 4);
-    let said = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", LEASE[member]));
-    let judge = json!({ "claims": [{ "text": LEASE[0], "stances": said }] });
+    let asserted = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", LEASE[member]));
+    let judge = json!({ "claims": [{ "text": LEASE[0], "stances": asserted }] });
     let map = run_evidence(&plan, &LEASE, LEASE[0], Some(&judge), None);
     assert_eq!(
         stances(&map, 0),
         [Stance::Asserts, Stance::Unconfirmed, Stance::Unconfirmed]
     );
-    for (one, text) in map.claims[0].stances.iter().zip(LEASE) {
-        assert_eq!(one.quote, text.trim_end_matches('.'), "{one:?}");
-        assert_eq!(one.lowered.is_empty(), one.stance == Stance::Asserts);
+    for (entry, text) in map.claims[0].stances.iter().zip(LEASE) {
+        assert_eq!(entry.quote, text.trim_end_matches('.'), "{entry:?}");
+        assert_eq!(entry.lowered.is_empty(), entry.stance == Stance::Asserts);
     }
     assert!(map.unique.is_empty() && map.consensus.is_empty(), "{map:?}");
     // A quotation that was not found does not make the point the other member's own, either.
-    let said = [
+    let asserted = [
         stance(&plan, 3, 0, "asserts", LEASE[0]),
         stance(&plan, 3, 1, "asserts", "The lease ends on 30 June 2028."),
     ];
-    let judge = json!({ "claims": [{ "text": LEASE[0], "stances": said }] });
+    let judge = json!({ "claims": [{ "text": LEASE[0], "stances": asserted }] });
     let map = run_evidence(&plan, &LEASE, LEASE[0], Some(&judge), None);
     assert_eq!(stances(&map, 0)[1], Stance::Silent);
     assert!(map.unique.is_empty(), "{map:?}");
@@ -56,8 +56,8 @@ fn a_date_in_another_order_is_the_same_date() {
         "The lease ends on June 30, 2027.",
         "The lease ends on June 30th, 2027.",
     ];
-    let said = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", texts[member]));
-    let judge = json!({ "claims": [{ "text": texts[0], "stances": said }] });
+    let asserted = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", texts[member]));
+    let judge = json!({ "claims": [{ "text": texts[0], "stances": asserted }] });
     let map = run_evidence(&plan, &texts, texts[0], Some(&judge), None);
     assert_eq!(map.consensus, [0], "{map:?}");
 }
@@ -66,8 +66,8 @@ fn a_date_in_another_order_is_the_same_date() {
 fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
     let plan = plan(3, &[SELLER], 4);
     let cited = "The seller pays the shipping costs [D1:p1].";
-    let said = [0, 1].map(|member| stance(&plan, 3, member, "asserts", SELLER));
-    let mut claims = vec![json!({ "text": SELLER, "answer": cited, "stances": said })];
+    let asserted = [0, 1].map(|member| stance(&plan, 3, member, "asserts", SELLER));
+    let mut claims = vec![json!({ "text": SELLER, "answer": cited, "stances": asserted })];
     claims.extend(more.as_array().cloned().unwrap_or_default());
     let judge = json!({ "claims": claims, "contradictions": contradictions });
     let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": SELLER }] });
@@ -101,11 +101,11 @@ fn a_member_whose_words_conflict_keeps_a_sentence_from_the_top_level() {
 #[test]
 fn a_claim_that_members_make_in_opposite_words_is_no_consensus() {
     let plan = plan(2, &[], 4);
-    let said = [SELLER, BUYER];
-    let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", said[member]));
+    let asserted = [SELLER, BUYER];
+    let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", asserted[member]));
     let judge =
         json!({ "claims": [{ "text": "One party pays the shipping costs.", "stances": stances }] });
-    let map = run_evidence(&plan, &said, SELLER, Some(&judge), None);
+    let map = run_evidence(&plan, &asserted, SELLER, Some(&judge), None);
     assert_eq!(map.claims.len(), 1);
     assert!(map.consensus.is_empty(), "{map:?}");
 }
@@ -130,12 +130,11 @@ fn a_reported_contradiction_is_never_none() {
     assert_eq!(map.unverified.len(), 1);
     assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
     // One side is unconfirmed and the other denies: neither agreement nor a proven contradiction.
-    let said = [
+    let asserted = [
         stance(&plan, 3, 0, "asserts", SELLER),
         stance(&plan, 3, 2, "denies", BUYER),
     ];
-    let split =
-        json!([{ "text": "It is the vendor's part to pay for all shipping.", "stances": said }]);
+    let split = json!([{ "text": "It is the vendor's part to pay for all shipping.", "stances": asserted }]);
     let map = who_pays(&split, &json!([]));
     assert_eq!(
         (map.contradictions.len(), map.unverified.len()),

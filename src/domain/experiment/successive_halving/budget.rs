@@ -1,7 +1,7 @@
 //! Remaining budget of a race.
 
 use super::super::race_budget::{
-    ZERO_USAGE, add_usage, default_declared, limits, reserved_fraction, usage_amounts,
+    ZERO_USAGE, add_usage, budget_limits, mean_declared_usage, reserved_fraction, usage_amounts,
 };
 use super::super::{JudgeCost, Trial};
 use super::{RacePhase, SuccessiveHalving};
@@ -15,20 +15,20 @@ impl SuccessiveHalving {
             reserved_fraction(&self.seen.design)
         }
     }
-    pub(super) fn can_afford(&self, cells: impl Iterator<Item = Trial>, keep: f64) -> bool {
+    pub(super) fn can_afford(&self, trials: impl Iterator<Item = Trial>, keep: f64) -> bool {
         let (mut after, mut count) = (self.spent, self.seen.results.len() as u64);
-        for cell in cells {
+        for trial in trials {
             let declared = self
                 .seen
                 .design
                 .declared
-                .get(cell.arm)
+                .get(trial.arm)
                 .copied()
                 .unwrap_or(ZERO_USAGE);
             after = add_usage(after, declared);
             count += 1;
         }
-        let limits = limits(&self.seen.design.budget);
+        let limits = budget_limits(&self.seen.design.budget);
         let wants = usage_amounts(&after, count);
         limits
             .iter()
@@ -41,7 +41,9 @@ impl SuccessiveHalving {
         after.judged = after.judged.saturating_add(bill);
         let wants = usage_amounts(&after, self.seen.results.len() as u64);
         let kept = 1.0 - self.reserved_fraction();
-        let mut limits = limits(&self.seen.design.budget).into_iter().zip(wants);
+        let mut limits = budget_limits(&self.seen.design.budget)
+            .into_iter()
+            .zip(wants);
         limits.all(|(limit, want)| limit.is_none_or(|limit| want <= limit * kept))
     }
     /// Returns the estimated number of evaluations that the race can still afford, from average or declared usage.
@@ -50,30 +52,32 @@ impl SuccessiveHalving {
         let usual = if done > 0 {
             usage_amounts(&self.spent, done).map(|all| all / done as f64)
         } else {
-            default_declared(&self.seen.design)
+            mean_declared_usage(&self.seen.design)
         };
-        let gone = usage_amounts(&self.spent, done);
+        let used = usage_amounts(&self.spent, done);
         let mut left = f64::from(u32::MAX);
-        for ((limit, gone), usual) in limits(&self.seen.design.budget)
+        for ((limit, used), usual) in budget_limits(&self.seen.design.budget)
             .into_iter()
-            .zip(gone)
+            .zip(used)
             .zip(usual)
         {
             if let Some(limit) = limit.filter(|_| usual > 0.0) {
                 left =
-                    left.min((limit * (1.0 - reserved_fraction(&self.seen.design)) - gone) / usual);
+                    left.min((limit * (1.0 - reserved_fraction(&self.seen.design)) - used) / usual);
             }
         }
         left.max(0.0) as usize
     }
     /// Returns the remaining fraction of the race's budget, at most 1.
     pub(super) fn remaining_share(&self) -> f64 {
-        let gone = usage_amounts(&self.spent, self.seen.results.len() as u64);
-        let parts = limits(&self.seen.design.budget).into_iter().zip(gone);
+        let used = usage_amounts(&self.spent, self.seen.results.len() as u64);
+        let parts = budget_limits(&self.seen.design.budget)
+            .into_iter()
+            .zip(used);
         parts
-            .filter_map(|(limit, gone)| {
+            .filter_map(|(limit, used)| {
                 limit.map(|limit| {
-                    1.0 - gone / (limit * (1.0 - reserved_fraction(&self.seen.design))).max(1e-9)
+                    1.0 - used / (limit * (1.0 - reserved_fraction(&self.seen.design))).max(1e-9)
                 })
             })
             .fold(1.0, f64::min)

@@ -74,13 +74,13 @@ impl SuccessiveHalving {
         // Floating-point noise is a tie, and a tie goes to the current configuration.
         let leader = if mean > 1e-9 { other } else { current };
         if is_decided {
-            let behind = if leader == other { current } else { other };
+            let trailing = if leader == other { current } else { other };
             let (from, to) = betting::interval(&differences, (-1.0, 1.0), SIGNIFICANCE_LEVEL);
             let interval = match leader == other {
                 true => (-to, -from),
                 false => (from, to),
             };
-            self.seen.states[behind] = ConfigurationState::Beaten(Elimination {
+            self.seen.states[trailing] = ConfigurationState::Beaten(Elimination {
                 by: leader,
                 cases: depth,
                 interval,
@@ -99,9 +99,9 @@ impl SuccessiveHalving {
         });
     }
 
-    fn next_block(&mut self, depth: usize, most: usize) {
+    fn next_block(&mut self, depth: usize, max_cases: usize) {
         self.round.from = depth;
-        self.round.end = final_test::next_check(depth).min(most);
+        self.round.end = final_test::next_check(depth).min(max_cases);
         self.cases_met = 0;
     }
     /// Returns the differences in value between a configuration and the current one on these cases.
@@ -118,8 +118,8 @@ impl SuccessiveHalving {
     fn cases_seen(&self) -> usize {
         let seen = |case: &usize| {
             let arms = 0..self.seen.states.len();
-            let mut cells = arms.map(|arm| Trial { arm, case: *case });
-            cells.any(|cell| self.seen.results.contains_key(&cell))
+            let mut trials = arms.map(|arm| Trial { arm, case: *case });
+            trials.any(|trial| self.seen.results.contains_key(&trial))
         };
         let last = self.seen.order.iter().rposition(seen);
         last.map_or(0, |last| last + 1)

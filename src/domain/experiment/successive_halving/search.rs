@@ -76,17 +76,21 @@ impl SuccessiveHalving {
     }
     /// Creates the request for the next proposal.
     pub(super) fn reflection(&self, parent: usize) -> Reflection {
-        let mut cells: Vec<(f64, Trial)> = (self.seen.order.iter().take(self.feedback))
+        let mut trials: Vec<(f64, Trial)> = (self.seen.order.iter().take(self.feedback))
             .zip(self.values(parent, self.feedback))
             .map(|(&case, value)| (value, Trial { arm: parent, case }))
             .collect();
         // Reshuffled for each proposal, so that the writer does not always see the same failures.
-        Random::new(self.seen.design.seed ^ (self.proposals_made as u64) << 16).shuffle(&mut cells);
-        cells.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let failed = cells.iter().filter(|(value, _)| *value < 1.0);
+        Random::new(self.seen.design.seed ^ (self.proposals_made as u64) << 16)
+            .shuffle(&mut trials);
+        trials.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let failed = trials.iter().filter(|(value, _)| *value < 1.0);
         Reflection {
             parent,
-            shown_trials: failed.take(SHOWN_FAILURES).map(|(_, cell)| *cell).collect(),
+            shown_trials: failed
+                .take(SHOWN_FAILURES)
+                .map(|(_, trial)| *trial)
+                .collect(),
         }
     }
     /// Starts the search with these given configurations.
@@ -167,7 +171,7 @@ impl SuccessiveHalving {
         };
         let fallible = pool
             .iter()
-            .filter(|(_, own)| own.iter().any(|&one| one < 1.0));
+            .filter(|(_, own)| own.iter().any(|&value| value < 1.0));
         let weighted: Vec<(usize, usize)> =
             fallible.map(|(arm, own)| (*arm, weight(own))).collect();
         // A prompt without a failure cannot be improved, and the others do not need to be.

@@ -32,8 +32,8 @@ fn better_prompts_are_found_and_confirmed() {
         rollouts += found.race.results().len() as u64;
         assert!(found.race.results().len() <= 400 && found.proposals.len() <= 8);
         // The holdout is disjoint from the cases that the writer was shown and the race has used.
-        let (order, held) = found.race.race_and_holdout_cases();
-        assert!(held.iter().all(|case| !order.contains(case)));
+        let (order, holdout) = found.race.race_and_holdout_cases();
+        assert!(holdout.iter().all(|case| !order.contains(case)));
     }
     assert!(gained > 0.15, "{gained}");
     assert!(better * 10 >= RUNS * 7, "{better} of {RUNS}");
@@ -70,25 +70,25 @@ fn an_interrupted_search_has_the_same_family() {
             seed,
             ..PLAIN_SCRIPT
         };
-        let whole = searched(script);
-        let stops = [0, 1, 30, 77, whole.results.len()];
+        let uninterrupted = searched(script);
+        let stops = [0, 1, 30, 77, uninterrupted.results.len()];
         for stop in stops {
-            let known = whole.results[..stop].iter().copied();
+            let known = uninterrupted.results[..stop].iter().copied();
             // All proposals are known, but the race takes only those requested so far.
             let mut race = SuccessiveHalving::replay(
                 design(script, 2),
                 known,
-                whole.proposals.iter().copied(),
+                uninterrupted.proposals.iter().copied(),
             );
-            for (cell, outcome) in &whole.results[stop..] {
+            for (trial, outcome) in &uninterrupted.results[stop..] {
                 while let RaceStep::Propose(_) = race.next() {
-                    assert!(race.propose(whole.proposals[race.proposals()]));
+                    assert!(race.propose(uninterrupted.proposals[race.proposals()]));
                 }
-                assert!(race.record(*cell, *outcome), "{seed} {stop} {cell:?}");
+                assert!(race.record(*trial, *outcome), "{seed} {stop} {trial:?}");
             }
-            assert_eq!(race.next(), whole.race.next(), "{seed} {stop}");
-            assert_eq!(race.parents(), whole.race.parents());
-            assert_eq!(race.states(), whole.race.states());
+            assert_eq!(race.next(), uninterrupted.race.next(), "{seed} {stop}");
+            assert_eq!(race.parents(), uninterrupted.race.parents());
+            assert_eq!(race.states(), uninterrupted.race.states());
         }
     }
 }
@@ -120,8 +120,8 @@ fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
                 assert!(race.propose(experiment::prompt_search::Proposal { place, bill }));
                 proposed += 1;
             }
-            RaceStep::Evaluate(cells) => {
-                assert!(race.record(cells[0], experiment::TrialOutcome::default()));
+            RaceStep::Evaluate(trials) => {
+                assert!(race.record(trials[0], experiment::TrialOutcome::default()));
             }
         }
     }

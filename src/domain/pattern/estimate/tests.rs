@@ -125,13 +125,13 @@ proptest! {
                 prop_assert!(MicroDollars(0) <= cost && cost <= bound, "{:?}", call);
             }
         }
-        let (sum, bound, known) = (total(&calls), upper_bound(&calls), known_cost(&calls));
+        let (sum, bound, known) = (total_estimate(&calls), upper_bound(&calls), known_cost(&calls));
         prop_assert_eq!(sum.calls as usize, calls.len());
         prop_assert_eq!(sum.cost_usd.is_some(), bound.is_some());
         if let (Some(cost), Some(bound)) = (sum.cost_usd, bound) {
             prop_assert!(MicroDollars(0) <= cost && cost <= bound);
             prop_assert_eq!(cost, known);
-            prop_assert!(first_bound(&calls).cost <= bound);
+            prop_assert!(first_stage_bound(&calls).cost <= bound);
         }
         prop_assert!(known >= MicroDollars(0));
         for member in plan.members.iter().chain([&plan.synthesizer]) {

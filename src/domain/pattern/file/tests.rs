@@ -15,7 +15,7 @@ fn valid_pattern() -> Value {
 
 #[test]
 fn omitted_fields_get_defaults() {
-    let pattern = read(&valid_pattern()).expect("a pattern");
+    let pattern = parse_pattern(&valid_pattern()).expect("a pattern");
     let flow: Vec<(StageRole, Task)> = pattern
         .stages
         .iter()
@@ -136,13 +136,13 @@ fn errors_name_location_and_cause() {
             Value::Array(list) => list[name.parse::<usize>().expect(pointer)] = value,
             other => other[name] = value,
         }
-        let errors = read(&tree).err().unwrap_or_default();
+        let errors = parse_pattern(&tree).err().unwrap_or_default();
         let fits = |error: &PatternError| error.place == place && error.message.contains(words);
         assert!(errors.iter().any(fits), "{pointer}: {errors:?}");
     }
-    assert!(read(&json!([])).is_err());
+    assert!(parse_pattern(&json!([])).is_err());
     assert!(
-        read(&json!({}))
+        parse_pattern(&json!({}))
             .err()
             .is_some_and(|errors| errors.len() >= 3)
     );

@@ -18,7 +18,7 @@ impl StagedRun {
                 self.held_back.push(member);
             } else {
                 leading.push(model);
-                self.call(now, member);
+                self.start_call(now, member);
             }
         }
     }
@@ -53,7 +53,7 @@ impl StagedRun {
             .partition(waits);
         self.held_back = still;
         for member in ready {
-            self.call(now, member);
+            self.start_call(now, member);
         }
     }
 

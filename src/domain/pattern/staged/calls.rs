@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use super::{CALL_LIMIT, MIN_CALL_TIME, RESPONSE_GRACE, RunOutput, StagedCall, StagedRun};
+use super::{
+    DEFAULT_CALL_TIMEOUT, MIN_CALL_TIMEOUT, RESPONSE_GRACE, RunOutput, StagedCall, StagedRun,
+};
 use crate::domain::chat::Delta;
 use crate::domain::event::RunEvent;
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
 impl StagedRun {
-    pub(super) fn call(&mut self, now: Timestamp, member: usize) {
+    pub(super) fn start_call(&mut self, now: Timestamp, member: usize) {
         let seconds = self.state.member(member).parameters.timeout_s;
-        let limit = seconds.map_or(CALL_LIMIT, |seconds| Duration::from_secs(seconds.into()));
-        let limit = limit.min(self.time_left(now)).max(MIN_CALL_TIME);
+        let limit = seconds.map_or(DEFAULT_CALL_TIMEOUT, |seconds| {
+            Duration::from_secs(seconds.into())
+        });
+        let limit = limit.min(self.time_left(now)).max(MIN_CALL_TIMEOUT);
         let request = self.state.request(member, limit);
         self.expect_call(now, member);
         if let Some(open) = self.open_calls.get_mut(&member) {
@@ -44,7 +48,7 @@ impl StagedRun {
     pub(super) fn expect_call(&mut self, now: Timestamp, member: usize) {
         let open = StagedCall {
             since: now,
-            until: now + CALL_LIMIT,
+            until: now + DEFAULT_CALL_TIMEOUT,
             first_token: None,
             shown: false,
             has_read: false,
@@ -54,7 +58,7 @@ impl StagedRun {
         self.open_calls.insert(member, open);
     }
 
-    pub(super) fn delta(&mut self, now: Timestamp, call: CallId, delta: Delta) {
+    pub(super) fn forward_delta(&mut self, now: Timestamp, call: CallId, delta: Delta) {
         if call.stage != self.state.stage {
             return;
         }

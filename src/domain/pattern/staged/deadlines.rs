@@ -15,12 +15,12 @@ impl StagedRun {
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
         let times = self.state.plan.times;
         let (stage, run) = (seconds(times.stage), seconds(times.run));
-        let kept = match self.state.is_last() {
+        let reserved = match self.state.is_last() {
             true => Duration::ZERO,
             false => run / SYNTHESIS_RESERVE,
         };
         let of_stage = stage.saturating_sub(now.since(self.stage_started));
-        let of_run = (run - kept).saturating_sub(now.since(self.time_limit_start));
+        let of_run = (run - reserved).saturating_sub(now.since(self.time_limit_start));
         of_stage.min(of_run)
     }
 
@@ -54,7 +54,7 @@ impl StagedRun {
     }
 
     /// Ends calls past their deadline to which the LLM client did not respond.
-    pub(super) fn expire(&mut self, now: Timestamp) {
+    pub(super) fn expire_late_calls(&mut self, now: Timestamp) {
         let late: Vec<usize> = self
             .open_calls
             .iter()

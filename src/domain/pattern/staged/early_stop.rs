@@ -108,7 +108,7 @@ impl StagedRun {
         let plan = &self.state.plan;
         let answers: Vec<StageAnswer> = self.answers().cloned().collect();
         let judge = plan.evidence.judge.as_ref();
-        let compared = judge.map(|judge| (judge, DraftAgreement::of(plan, &answers)));
+        let compared = judge.map(|judge| (judge, DraftAgreement::from_answers(plan, &answers)));
         if let Some((judge, Ok(found))) = &compared {
             return AgreementVerdict {
                 agrees: found.reaches_threshold(threshold),
@@ -137,7 +137,7 @@ impl StagedRun {
     }
 
     /// Ends a run that cannot continue, with its best answer as the result.
-    pub(super) fn best_so_far(&mut self, now: Timestamp, reason: String) {
+    pub(super) fn end_with_best_answer(&mut self, now: Timestamp, reason: String) {
         let Some(best) = self.state.best_answer() else {
             let error = format!("there is no answer: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
@@ -160,10 +160,10 @@ impl StagedRun {
     /// Ends the run with the best draft.
     pub(super) fn keep_draft(&mut self, now: Timestamp) {
         let Some(best) = self.state.best_answer() else {
-            return self.nobody_answered(now);
+            return self.fail_without_answers(now);
         };
         let Some(text) = self.state.to_requested_format(&best.text) else {
-            return self.nobody_answered(now);
+            return self.fail_without_answers(now);
         };
         let (letter, model) = (prompt::letter(best.member), &best.model);
         self.notes
@@ -247,7 +247,7 @@ impl StagedRun {
     }
 
     /// Turns an answer that obeys a prompt injection into a failure; its text is kept for inspection.
-    pub(super) fn quarantined(
+    pub(super) fn quarantine_if_injected(
         &self,
         member: usize,
         result: Result<Answer, CallError>,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{CallUse, MIN_CALL_TIME, RESPONSE_GRACE, RunOutput, StagedRun};
+use super::{CallUse, MIN_CALL_TIMEOUT, RESPONSE_GRACE, RunOutput, StagedRun};
 use crate::domain::analysis::{Member, StageAnswer, Status};
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Extras, ModelRequest};
 use crate::domain::evidence::prompts;
@@ -57,7 +57,7 @@ impl EvidencePhase {
     }
 
     /// Whether a reservation has been requested.
-    pub fn is_asking(&self) -> bool {
+    pub fn is_awaiting_reservation(&self) -> bool {
         !self.awaiting_reservation.is_empty()
     }
 
@@ -99,14 +99,14 @@ impl StagedRun {
         if self.run_time_left(now).is_zero() {
             return self.skip_evidence(now, "the analysis reached its time limit");
         }
-        self.ask_for_next(now);
+        self.reserve_next_call(now);
     }
 
     // Requests the reservation for the next call; if there is none, continues when all calls are settled.
-    fn ask_for_next(&mut self, now: Timestamp) {
+    fn reserve_next_call(&mut self, now: Timestamp) {
         let Some(&call) = self.evidence.awaiting_reservation.front() else {
             if self.evidence.open.is_empty() {
-                self.evidence_over(now);
+                self.finish_evidence(now);
             }
             return;
         };
@@ -117,7 +117,7 @@ impl StagedRun {
             self.evidence_member(call),
         ) else {
             self.evidence.awaiting_reservation.pop_front();
-            return self.ask_for_next(now);
+            return self.reserve_next_call(now);
         };
         let calls = vec![estimate::reservation_for(id, &request, member)];
         let stage = id.stage;
@@ -131,7 +131,7 @@ impl StagedRun {
         };
         let limit = CALL_TIME_LIMIT
             .min(self.run_time_left(now))
-            .max(MIN_CALL_TIME);
+            .max(MIN_CALL_TIMEOUT);
         let answer = self.final_answer();
         if let Some(request) = self.evidence_request(call, &answer, limit) {
             let id = self.evidence_id(call);
@@ -143,16 +143,16 @@ impl StagedRun {
             self.outputs
                 .push_back(RunOutput::Call(id, Box::new(request)));
         }
-        self.ask_for_next(now);
+        self.reserve_next_call(now);
     }
 
     /// Continues without the call whose reservation was denied.
     pub(super) fn evidence_denied(&mut self, now: Timestamp, reason: String) {
         if let Some(call) = self.evidence.awaiting_reservation.pop_front() {
             let error = CallError::new(CallErrorKind::Unavailable, reason);
-            self.keep_evidence(now, self.evidence_id(call), Err(error), CallUse::default());
+            self.store_evidence_answer(now, self.evidence_id(call), Err(error), CallUse::default());
         }
-        self.ask_for_next(now);
+        self.reserve_next_call(now);
     }
 
     /// Records the end of an evidence call.
@@ -161,14 +161,14 @@ impl StagedRun {
         now: Timestamp,
         id: CallId,
         result: Result<Answer, CallError>,
-        took: CallUse,
+        usage: CallUse,
     ) {
         if !self.evidence.open.contains_key(&id) {
             return;
         }
-        self.keep_evidence(now, id, result, took);
+        self.store_evidence_answer(now, id, result, usage);
         if self.evidence.open.is_empty() && self.evidence.awaiting_reservation.is_empty() {
-            self.evidence_over(now);
+            self.finish_evidence(now);
         }
     }
 
@@ -179,15 +179,15 @@ impl StagedRun {
             self.outputs.push_back(RunOutput::Stop(id));
         }
         let asking = std::mem::take(&mut self.evidence.awaiting_reservation);
-        let asked: Vec<CallId> = asking
+        let requested: Vec<CallId> = asking
             .into_iter()
             .map(|call| self.evidence_id(call))
             .collect();
-        for id in open.into_iter().chain(asked) {
+        for id in open.into_iter().chain(requested) {
             let error = CallError::new(CallErrorKind::Cancelled, reason);
-            self.keep_evidence(now, id, Err(error), CallUse::default());
+            self.store_evidence_answer(now, id, Err(error), CallUse::default());
         }
-        self.evidence_over(now);
+        self.finish_evidence(now);
     }
 
     /// Stops the open calls of a run that is canceled.
@@ -212,7 +212,7 @@ impl StagedRun {
         }
     }
 
-    fn evidence_over(&mut self, now: Timestamp) {
+    fn finish_evidence(&mut self, now: Timestamp) {
         match std::mem::take(&mut self.evidence.next) {
             AfterEvidence::Nothing => {}
             AfterEvidence::Decide(stage) => self.after_stage(now, stage),
@@ -220,33 +220,33 @@ impl StagedRun {
         }
     }
 
-    fn keep_evidence(
+    fn store_evidence_answer(
         &mut self,
         now: Timestamp,
         id: CallId,
         result: Result<Answer, CallError>,
-        took: CallUse,
+        call_use: CallUse,
     ) {
         let open = self.evidence.open.remove(&id);
         let call = self.state.plan.evidence_call(id.stage);
         let Some(member) = call.and_then(|call| self.evidence_member(call)) else {
             return;
         };
-        let mut kept = StageAnswer {
+        let mut stored = StageAnswer {
             stage: id.stage,
             member: id.member,
             model: member.name(),
             text: String::new(),
             reasoning: String::new(),
-            usage: took.bill.usage,
-            cost: usage::cost(&took.bill, member.price),
+            usage: call_use.bill.usage,
+            cost: usage::cost(&call_use.bill, member.price),
             latency_ms: open.map_or(0, |open| now.since(open.since).as_millis() as u64),
-            first_token_ms: took.bill.first_token_ms,
+            first_token_ms: call_use.bill.first_token_ms,
             finish: None,
             error: None,
-            cached: took.cached,
-            tries: took.bill.tries,
-            dropped: took.bill.dropped,
+            cached: call_use.cached,
+            tries: call_use.bill.tries,
+            dropped: call_use.bill.dropped,
             fallback_for: None,
             earlier: Vec::new(),
             calls: Vec::new(),
@@ -254,17 +254,17 @@ impl StagedRun {
         };
         match result {
             Ok(answer) => {
-                if took.cached {
-                    kept.usage = answer.usage;
+                if call_use.cached {
+                    stored.usage = answer.usage;
                 }
-                kept.finish = Some(answer.finish);
-                kept.text = answer.text;
-                kept.reasoning = answer.reasoning;
+                stored.finish = Some(answer.finish);
+                stored.text = answer.text;
+                stored.reasoning = answer.reasoning;
             }
-            Err(error) => kept.error = Some(error),
+            Err(error) => stored.error = Some(error),
         }
-        self.evidence.results.insert(id, kept.clone());
-        self.outputs.push_back(RunOutput::Store(Box::new(kept)));
+        self.evidence.results.insert(id, stored.clone());
+        self.outputs.push_back(RunOutput::Store(Box::new(stored)));
     }
 
     fn evidence_id(&self, call: EvidenceCall) -> CallId {
@@ -315,14 +315,16 @@ impl StagedRun {
         let member = self.evidence_member(call)?;
         let drafts = prompts::first_answers(plan, self.state.results.values());
         match call {
-            EvidenceCall::Passages => prompts::passage_check(plan, answer, member, deadline),
-            _ if drafts.len() < 2 => None,
-            EvidenceCall::Drafts => {
-                Some(prompts::comparison(plan, &drafts, None, member, deadline))
+            EvidenceCall::Passages => {
+                prompts::passage_check_request(plan, answer, member, deadline)
             }
+            _ if drafts.len() < 2 => None,
+            EvidenceCall::Drafts => Some(prompts::comparison_request(
+                plan, &drafts, None, member, deadline,
+            )),
             // A draft that became the final answer was compared with the others before it was chosen.
             EvidenceCall::Map if self.is_kept_draft(answer) => None,
-            EvidenceCall::Map => Some(prompts::comparison(
+            EvidenceCall::Map => Some(prompts::comparison_request(
                 plan,
                 &drafts,
                 Some(answer),
@@ -350,7 +352,7 @@ impl StagedRun {
     }
 
     /// Returns the requests of the answered evidence calls, so that a rerun can reuse them.
-    pub(super) fn evidence_asked(&self) -> Vec<(StageAnswer, ModelRequest)> {
+    pub(super) fn answered_evidence_requests(&self) -> Vec<(StageAnswer, ModelRequest)> {
         let last = self.state.plan.stages.len().saturating_sub(1);
         let written = self.state.results.values();
         let answer = written
@@ -361,13 +363,13 @@ impl StagedRun {
             .evidence
             .results
             .values()
-            .filter(|kept| kept.answered());
-        let asked = |kept: &StageAnswer| {
-            let call = self.state.plan.evidence_call(kept.stage)?;
+            .filter(|stored| stored.answered());
+        let with_request = |stored: &StageAnswer| {
+            let call = self.state.plan.evidence_call(stored.stage)?;
             let request =
                 self.evidence_request(call, answer.unwrap_or_default(), CALL_TIME_LIMIT)?;
-            Some((kept.clone(), request))
+            Some((stored.clone(), request))
         };
-        answered.filter_map(asked).collect()
+        answered.filter_map(with_request).collect()
     }
 }

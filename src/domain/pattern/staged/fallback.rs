@@ -57,27 +57,27 @@ impl StagedRun {
     /// Handles a denied reservation. A denied fallback drops its member; a denied stage ends the run with the
     /// answers so far.
     pub(super) fn reservation_denied(&mut self, now: Timestamp, reason: String) {
-        let asked = std::mem::take(&mut self.awaiting_reservation);
+        let denied = std::mem::take(&mut self.awaiting_reservation);
         let is_fallback = |member: &usize| self.earlier_attempts.contains_key(member);
-        if asked.is_empty() {
+        if denied.is_empty() {
             return;
         }
-        if !asked.iter().all(is_fallback) {
+        if !denied.iter().all(is_fallback) {
             if self.state.is_vote() {
-                return self.count_without_rest(now, reason);
+                return self.count_early(now, reason);
             }
-            return self.best_so_far(now, reason);
+            return self.end_with_best_answer(now, reason);
         }
-        for member in asked {
+        for member in denied {
             let error = CallError::new(CallErrorKind::Unavailable, reason.clone());
-            self.fail_unasked(now, member, error);
+            self.fail_uncalled(now, member, error);
         }
     }
 
-    fn fail_unasked(&mut self, now: Timestamp, member: usize, error: CallError) {
+    fn fail_uncalled(&mut self, now: Timestamp, member: usize, error: CallError) {
         // A member that was never called has no fallbacks.
-        let turned = self.state.fallbacks_of(member);
-        self.state.fallbacks_used.insert(member, turned);
+        let fallback_count = self.state.fallbacks_of(member);
+        self.state.fallbacks_used.insert(member, fallback_count);
         self.expect_call(now, member);
         let stage = self.state.stage;
         self.settle_call(

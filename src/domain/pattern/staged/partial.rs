@@ -47,14 +47,15 @@ impl StagedRun {
             .open_calls
             .iter()
             .filter(|(_, open)| !open.text.is_empty());
-        let kept: Vec<StageAnswer> = open
+        let partial_answers: Vec<StageAnswer> = open
             .map(|(&member, open)| self.partial_answer(now, member, open, reason))
             .collect();
-        for kept in kept {
-            let member = kept.member;
+        for partial_answers in partial_answers {
+            let member = partial_answers.member;
             let call = CallId { stage, member };
-            self.state.results.insert(call, kept.clone());
-            self.outputs.push_back(RunOutput::Store(Box::new(kept)));
+            self.state.results.insert(call, partial_answers.clone());
+            self.outputs
+                .push_back(RunOutput::Store(Box::new(partial_answers)));
         }
     }
 
@@ -91,7 +92,7 @@ impl StagedRun {
             cached: false,
             tries: 0,
             dropped: Vec::new(),
-            fallback_for: self.state.planned_instead(member),
+            fallback_for: self.state.replaced_model(member),
             earlier: self
                 .earlier_attempts
                 .get(&member)

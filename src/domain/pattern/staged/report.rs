@@ -52,8 +52,8 @@ impl RunState {
 impl StagedRun {
     /// Rebuilds the requests of a run's successful calls.
     pub fn requests(plan: &Plan, results: &[StageAnswer]) -> Vec<(CallId, ModelRequest)> {
-        let asked = Self::answered(plan, results).into_iter();
-        asked
+        let answered = Self::answered_requests(plan, results).into_iter();
+        answered
             .map(|(result, request)| {
                 let (stage, member) = (result.stage, result.member);
                 (CallId { stage, member }, request)
@@ -74,9 +74,9 @@ impl StagedRun {
     }
 
     /// Returns the requests and answers of a run, so that a rerun can reuse them.
-    pub fn asked(plan: &Plan, results: &[StageAnswer]) -> Vec<(ModelRequest, Answer)> {
-        let asked = Self::answered(plan, results).into_iter();
-        let given = |(result, request): (StageAnswer, ModelRequest)| {
+    pub fn reusable_calls(plan: &Plan, results: &[StageAnswer]) -> Vec<(ModelRequest, Answer)> {
+        let answered = Self::answered_requests(plan, results).into_iter();
+        let to_answer = |(result, request): (StageAnswer, ModelRequest)| {
             let answer = Answer {
                 finish: result.finish?,
                 text: result.text,
@@ -87,11 +87,11 @@ impl StagedRun {
             };
             Some((request, answer))
         };
-        asked.filter_map(given).collect()
+        answered.filter_map(to_answer).collect()
     }
 
     // Sends a cached or withheld answer in one piece.
-    pub(super) fn show_at_once(&mut self, member: usize, answer: &Answer, open: &StagedCall) {
+    pub(super) fn emit_whole_answer(&mut self, member: usize, answer: &Answer, open: &StagedCall) {
         let mut pieces = Vec::new();
         if !open.has_read {
             if !answer.reasoning.is_empty() {
@@ -115,14 +115,14 @@ impl StagedRun {
         }
     }
 
-    pub(super) fn answered(
+    pub(super) fn answered_requests(
         plan: &Plan,
         results: &[StageAnswer],
     ) -> Vec<(StageAnswer, ModelRequest)> {
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
         run.restore_results(results.to_vec());
-        let evidence = run.evidence_asked();
+        let evidence = run.answered_evidence_requests();
         run.state
             .rebuild_requests()
             .into_iter()
@@ -151,17 +151,17 @@ impl StagedRun {
             self.started
         };
         let answers: Vec<StageAnswer> = self.state.results.values().cloned().collect();
-        let covered = reading::ReadCoverage::of(&self.state.plan, &answers);
+        let covered = reading::ReadCoverage::from_answers(&self.state.plan, &answers);
         self.notes.extend(covered.map(|covered| covered.sentence()));
         let mut totals = self
             .state
             .totals(now.since(began).as_millis() as u64, &self.notes);
         totals.degraded = self.degraded.clone();
-        for kept in self.evidence.results.values() {
-            totals.usage = totals.usage.combined_with(&kept.usage);
-            match kept.cost {
+        for stored in self.evidence.results.values() {
+            totals.usage = totals.usage.combined_with(&stored.usage);
+            match stored.cost {
                 Some(cost) => totals.cost_usd = totals.cost_usd.saturating_add(cost),
-                None => totals.cost_incomplete |= kept.answered(),
+                None => totals.cost_incomplete |= stored.answered(),
             }
         }
         let reason = error.clone().unwrap_or_default();
@@ -185,7 +185,7 @@ impl StagedRun {
             })));
     }
 
-    pub(super) fn nobody_answered(&mut self, now: Timestamp) {
+    pub(super) fn fail_without_answers(&mut self, now: Timestamp) {
         let reason = |result: &StageAnswer| {
             format!(
                 "{}: {}",
@@ -210,9 +210,9 @@ impl StagedRun {
         );
     }
 
-    pub(super) fn emit_settled(&mut self, kept: &StageAnswer) {
-        let (stage, model) = (self.state.name().to_owned(), kept.model.clone());
-        let by = match kept.finish {
+    pub(super) fn emit_settled(&mut self, settled: &StageAnswer) {
+        let (stage, model) = (self.state.name().to_owned(), settled.model.clone());
+        let by = match settled.finish {
             Some(Finish::Length) => Some("its length limit"),
             Some(Finish::ContentFilter) => Some("its provider's filter"),
             _ => None,
@@ -222,18 +222,18 @@ impl StagedRun {
                 "the answer of {model} in stage {stage} was cut off by {by}"
             ));
         }
-        let event = match (&kept.error, kept.finish) {
+        let event = match (&settled.error, settled.finish) {
             (None, Some(finish_reason)) => RunEvent::MemberCompleted {
                 stage,
                 model,
-                usage: kept.usage,
-                cost_usd: kept.cost,
-                latency_ms: kept.latency_ms,
-                time_to_first_token_ms: kept.first_token_ms,
-                cached: kept.cached,
+                usage: settled.usage,
+                cost_usd: settled.cost,
+                latency_ms: settled.latency_ms,
+                time_to_first_token_ms: settled.first_token_ms,
+                cached: settled.cached,
                 finish_reason,
-                dropped_parameters: kept.dropped.clone(),
-                fallback_for: kept.fallback_for.clone(),
+                dropped_parameters: settled.dropped.clone(),
+                fallback_for: settled.fallback_for.clone(),
             },
             (error, _) => {
                 let error = error
@@ -242,7 +242,7 @@ impl StagedRun {
                 let fallback = if self.state.is_last() {
                     self.state
                         .writers()
-                        .get(kept.member + 1)
+                        .get(settled.member + 1)
                         .map(|next| next.model.clone())
                 } else {
                     None
@@ -263,7 +263,7 @@ impl StagedRun {
                     stage,
                     model,
                     error,
-                    retried: kept.tries > 1,
+                    retried: settled.tries > 1,
                     fallback,
                 }
             }

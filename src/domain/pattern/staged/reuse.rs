@@ -14,7 +14,7 @@ impl StagedRun {
         earlier: &Plan,
         answers: &[StageAnswer],
     ) -> Vec<StageAnswer> {
-        let mut known = Self::answered(earlier, answers);
+        let mut known = Self::answered_requests(earlier, answers);
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
         let mut spared = Vec::new();
@@ -29,7 +29,7 @@ impl StagedRun {
                 let request = run.state.build_request(stage, member);
                 let same = known
                     .iter()
-                    .position(|(_, asked)| asked.is_same_question(&request));
+                    .position(|(_, known_request)| known_request.is_same_question(&request));
                 let Some(at) = same else { continue };
                 let (answer, _) = known.swap_remove(at);
                 found.push(StageAnswer {

@@ -68,10 +68,10 @@ impl RunState {
             let voted = |model: &str| voters.iter().any(|voter| voter.model == model);
             return first.filter(|writer| !voted(&writer.model)).collect();
         }
-        let most = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
+        let limit = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
         let mut writers: Vec<&Member> = Vec::new();
         for writer in first.chain(stand_ins) {
-            if writers.len() < most && writers.iter().all(|other| other.model != writer.model) {
+            if writers.len() < limit && writers.iter().all(|other| other.model != writer.model) {
                 writers.push(writer);
             }
         }
@@ -89,8 +89,8 @@ impl RunState {
     // Returns the model in a member's slot: the planned one, or the last fallback used.
     fn model_in_slot(&self, member: usize) -> &Member {
         let planned = &self.slots()[member];
-        let turned = self.fallbacks_used.get(&member).copied().unwrap_or(0);
-        let fallback = turned
+        let fallback_count = self.fallbacks_used.get(&member).copied().unwrap_or(0);
+        let fallback = fallback_count
             .checked_sub(1)
             .and_then(|at| planned.fallbacks.get(at));
         fallback.unwrap_or(planned)
@@ -108,12 +108,12 @@ impl RunState {
         if self.is_last() {
             return None;
         }
-        let turned = self.fallbacks_used.get(&member).copied().unwrap_or(0);
-        self.slots().get(member)?.fallbacks.get(turned)
+        let fallback_count = self.fallbacks_used.get(&member).copied().unwrap_or(0);
+        self.slots().get(member)?.fallbacks.get(fallback_count)
     }
 
     /// Returns the planned model, if a fallback occupies its slot.
-    pub fn planned_instead(&self, member: usize) -> Option<String> {
+    pub fn replaced_model(&self, member: usize) -> Option<String> {
         let planned = match self.is_last() {
             true => &self.plan.synthesizer,
             false => self.slots().get(member)?,
@@ -150,7 +150,7 @@ impl RunState {
                 if author == member && !self.is_last() {
                     own = Some(text.to_owned());
                 } else {
-                    let mut peer = peer(author, text);
+                    let mut peer = new_peer(author, text);
                     peer.text += self.truncation_note(stage, author);
                     peers.push(peer);
                 }
@@ -162,7 +162,7 @@ impl RunState {
         let reviews = unheeded.map_or_else(Vec::new, |stage| self.texts_of(stage));
         let mut reviews: Vec<Peer> = reviews
             .into_iter()
-            .map(|(author, text)| peer(author, text))
+            .map(|(author, text)| new_peer(author, text))
             .collect();
         prompt::shuffle(&mut reviews, seed ^ 1);
         // A revision starts from the member's reviewed answer, not from its review of the others.
@@ -199,7 +199,7 @@ impl RunState {
                 false => totals.failed += 1,
             }
             totals.failed += result.earlier.len() as u32;
-            let earlier = result.earlier.iter().map(|one| (&one.usage, one.cost));
+            let earlier = result.earlier.iter().map(|call| (&call.usage, call.cost));
             for (usage, cost) in earlier.chain([(&result.usage, result.cost)]) {
                 totals.usage = totals.usage.combined_with(usage);
                 match cost {
@@ -226,12 +226,12 @@ impl RunState {
         };
         let answers: Vec<_> = self.results.values().filter(is_answer).collect();
         let newest = answers.iter().map(|result| result.stage).max()?;
-        let mut of_newest = answers.into_iter().filter(|one| one.stage == newest);
+        let mut of_newest = answers.into_iter().filter(|answer| answer.stage == newest);
         let first = of_newest.next()?;
         let chosen = &self.plan.synthesizer.model;
         std::iter::once(first)
             .chain(of_newest)
-            .find(|one| one.model == *chosen)
+            .find(|answer| answer.model == *chosen)
             .or(Some(first))
     }
 
@@ -350,37 +350,37 @@ impl RunState {
 
     /// Builds the request of a member (in the last stage: of an attempt) in the current stage.
     pub fn request(&self, member: usize, deadline: Duration) -> ModelRequest {
-        let asked = self.member(member).clone();
+        let participant = self.member(member).clone();
         let brief = self.brief(member);
         let before = self.texts_before(self.stage);
         let own = before
             .iter()
             .find(|(author, _)| *author == member && !self.is_last());
-        let holes = prompt::Placeholders {
+        let placeholders = prompt::Placeholders {
             brief: &brief,
             own: own.map_or("", |(_, text)| text),
             own_initial: self.text_at(self.plan.first_answer_stage(), member),
             members: before.len(),
             nonce: &self.plan.nonce,
         };
-        let mut user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
+        let mut user = prompt::user_message(&self.plan.stages[self.stage].prompt, &placeholders);
         let tools = self.plan.tools.clone().filter(|_| self.writes_answer());
         if tools.is_some() {
             user.text += prompt::ACTION_RULES;
         }
-        let model = asked.model.clone();
+        let model = participant.model.clone();
         let messages = prompt::conversation(&self.plan, &model, self.system_message(member), user);
         ModelRequest {
-            model: asked.model,
+            model: participant.model,
             messages,
-            parameters: asked.parameters,
+            parameters: participant.parameters,
             brief,
             deadline,
             format: self.plan.format.clone().filter(|_| self.writes_answer()),
             tools,
             passthrough: self.plan.passthrough.clone(),
-            sample: asked.sample,
-            is_prefix_reused: self.reads_again(&model),
+            sample: participant.sample,
+            is_prefix_reused: self.has_later_call_to(&model),
             is_live: self.plan.is_live && self.writes_answer(),
         }
     }
@@ -395,16 +395,16 @@ impl RunState {
     }
 
     // Whether another call to the model follows. Every call starts with the documents.
-    fn reads_again(&self, model: &str) -> bool {
+    fn has_later_call_to(&self, model: &str) -> bool {
         let stages = self.plan.stages.iter();
         let rounds = stages
             .filter(|stage| stage.who == StageRole::Members)
             .count();
-        let seats = self.plan.members.iter();
-        let seats = seats.filter(|member| member.model == model).count();
+        let candidates = self.plan.members.iter();
+        let candidates = candidates.filter(|member| member.model == model).count();
         let writes = usize::from(self.plan.synthesizer.model == model);
         let has_sources = self.plan.all_sources().next().is_some();
-        !self.is_reading() && has_sources && rounds * seats + writes > 1
+        !self.is_reading() && has_sources && rounds * candidates + writes > 1
     }
 
     /// Rebuilds the requests of all successful calls.
@@ -435,7 +435,7 @@ impl RunState {
     }
 
     /// Returns the `analysis.started` event.
-    pub fn announcement(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
+    pub fn started_event(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
         // Votes are counted; a synthesizer is planned only if it may have to break a tie.
         let writes = |stage: &Stage| stage.who == StageRole::Synthesizer;
@@ -464,13 +464,13 @@ impl RunState {
     }
 
     /// Returns the notes of a restored run on its failed calls.
-    pub fn failures(&self) -> Vec<String> {
+    pub fn failure_notes(&self) -> Vec<String> {
         let note = |result: &StageAnswer| {
             let (model, stage) = (&result.model, &self.plan.stages.get(result.stage)?.name);
             let reason = &result.error.as_ref()?.detail;
             Some(format!("{model} was dropped in stage {stage}: {reason}"))
         };
-        let turned = |result: &StageAnswer| {
+        let fallback_note = |result: &StageAnswer| {
             let (model, planned) = (&result.model, result.fallback_for.as_ref()?);
             let reason = &result.earlier.first()?.error.detail;
             Some(format!(
@@ -478,7 +478,7 @@ impl RunState {
             ))
         };
         let all = self.results.values();
-        all.flat_map(|result| [turned(result), note(result)])
+        all.flat_map(|result| [fallback_note(result), note(result)])
             .flatten()
             .collect()
     }
@@ -492,7 +492,7 @@ impl RunState {
     }
 }
 
-fn peer(author: usize, text: &str) -> Peer {
+fn new_peer(author: usize, text: &str) -> Peer {
     Peer {
         letter: prompt::letter(author),
         text: prompt::without_model_names(text),

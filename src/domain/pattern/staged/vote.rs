@@ -31,7 +31,7 @@ impl StagedRun {
             return waiting;
         }
         let prices: Vec<_> = plan.members.iter().map(|member| member.price).collect();
-        let majority = &ballot::calling_order(&prices)[..members / 2 + 1];
+        let majority = &ballot::call_order(&prices)[..members / 2 + 1];
         let of_majority: Vec<usize> = waiting
             .iter()
             .copied()
@@ -49,7 +49,7 @@ impl StagedRun {
     }
 
     /// Calls the members of the next wave, if there is one and time for it. Returns whether it did.
-    pub(super) fn asks_more_voters(&mut self, now: Timestamp) -> bool {
+    pub(super) fn call_next_wave(&mut self, now: Timestamp) -> bool {
         if !self.state.is_vote() || self.state.stage != self.state.plan.first_answer_stage() {
             return false;
         }
@@ -74,7 +74,7 @@ impl StagedRun {
             .get(next)
             .is_some_and(|stage| stage.who == StageRole::Synthesizer);
         let has_breaker = has_stage && !self.state.writers().is_empty();
-        if has_breaker && ballot::needs_synthesizer(Ballots::of(plan, &votes)) {
+        if has_breaker && ballot::needs_synthesizer(Ballots::from_plan(plan, &votes)) {
             return self.begin_stage(now, next);
         }
         self.count_votes(now);
@@ -91,12 +91,12 @@ impl StagedRun {
     }
 
     /// Ends the run with the votes so far because the reservation for further calls was denied.
-    pub(super) fn count_without_rest(&mut self, now: Timestamp, reason: String) {
+    pub(super) fn count_early(&mut self, now: Timestamp, reason: String) {
         if !self
             .state
             .has_any_answer(self.state.plan.first_answer_stage())
         {
-            return self.best_so_far(now, reason);
+            return self.end_with_best_answer(now, reason);
         }
         self.degraded = Some(reason);
         self.count_votes(now);
@@ -107,11 +107,11 @@ impl StagedRun {
         let results: Vec<StageAnswer> = self.state.results.values().cloned().collect();
         let plan = &self.state.plan;
         if self.state.texts_of(plan.first_answer_stage()).is_empty() {
-            return self.nobody_answered(now);
+            return self.fail_without_answers(now);
         }
-        let Some(vote) = StoredVote::of(plan, &results) else {
+        let Some(vote) = StoredVote::recount(plan, &results) else {
             let reason = "no member gave an answer that can be counted".to_owned();
-            return self.best_so_far(now, reason);
+            return self.end_with_best_answer(now, reason);
         };
         let mut notes = vote.notes(plan);
         let speaker = vote.outcome.author;
@@ -120,10 +120,14 @@ impl StagedRun {
             .find(|result| result.stage == plan.first_answer_stage() && result.member == speaker);
         let words = words.map_or("", |result| result.text.as_str());
         let text = match &plan.format {
-            None => Some(form::in_closing_form(&plan.question, &wording(plan), words)),
+            None => Some(form::in_closing_form(
+                &plan.question,
+                &conversation_wording(plan),
+                words,
+            )),
             Some(format) => {
                 let values = &vote.outcome.winner().values;
-                form::object(&plan.question, words, format, values)
+                form::answer_object(&plan.question, words, format, values)
             }
         };
         self.notes.append(&mut notes);
@@ -141,7 +145,7 @@ impl StagedRun {
 }
 
 // Returns the question with the turns before it, which may ask for a form.
-fn wording(plan: &Plan) -> String {
+fn conversation_wording(plan: &Plan) -> String {
     let turns = plan.turns.iter().map(|turn| turn.text.as_str());
     let all: Vec<&str> = turns.chain([plan.question.as_str()]).collect();
     all.join("\n")

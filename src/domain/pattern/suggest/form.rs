@@ -1,6 +1,6 @@
 //! The form of a question, independent of its words: closed or open, a decision, a long text.
 
-use super::has_word;
+use super::has_word_prefix;
 
 /// A form of question and the patterns that it suggests, each with its weight.
 pub(super) struct QuestionForm {
@@ -57,7 +57,7 @@ const MAX_SHORT_WORDS: usize = 12;
 /// Detects the forms of a question given in lowercase; `length` is that of the whole question, in characters.
 pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
     let mut found = Vec::new();
-    let any = |words: &[&str]| words.iter().any(|word| has_word(lower, word));
+    let any = |words: &[&str]| words.iter().any(|word| has_word_prefix(lower, word));
     let decision = any(&[
         "should we",
         "should i",
@@ -71,7 +71,8 @@ pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
         "soll der",
         "soll das",
     ]);
-    let closed = !decision && (begins_closed(lower) || has_options(lower) || any(FIGURE_WORDS));
+    let closed = !decision
+        && (begins_like_closed_question(lower) || has_options(lower) || any(QUANTITY_WORDS));
     if closed {
         found.push(CLOSED_QUESTION);
     }
@@ -81,10 +82,13 @@ pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
     if any(CALCULATION_WORDS) {
         found.push(CALCULATION_QUESTION);
     }
-    let asked = lower.matches('?').count();
-    if asked > 1 {
+    let question_marks = lower.matches('?').count();
+    if question_marks > 1 {
         found.push(MANY_QUESTIONS);
-    } else if asked == 1 && lower.split_whitespace().count() <= MAX_SHORT_WORDS && !decision {
+    } else if question_marks == 1
+        && lower.split_whitespace().count() <= MAX_SHORT_WORDS
+        && !decision
+    {
         found.push(SHORT_QUESTION);
     }
     if length >= MIN_LONG_CHARS {
@@ -93,7 +97,7 @@ pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
     found
 }
 
-const FIGURE_WORDS: &[&str] = &[
+const QUANTITY_WORDS: &[&str] = &[
     "how many",
     "how much",
     "what year",
@@ -134,7 +138,7 @@ const CALCULATION_WORDS: &[&str] = &[
     "programmiere",
 ];
 
-fn begins_closed(lower: &str) -> bool {
+fn begins_like_closed_question(lower: &str) -> bool {
     let first: String = lower.chars().take_while(|c| c.is_alphabetic()).collect();
     let verbs = [
         "is", "are", "was", "were", "does", "do", "did", "has", "have", "had", "can", "ist",

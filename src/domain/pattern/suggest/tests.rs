@@ -8,8 +8,8 @@ use super::*;
 fn embedded() -> Vec<StoredPattern> {
     let text = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
     let list: Vec<Pattern> = serde_json::from_str(text).expect("the embedded patterns");
-    let kept = |pattern| StoredPattern::house(pattern, PatternOrigin::Embedded);
-    list.into_iter().map(kept).collect()
+    let stored = |pattern| StoredPattern::without_owner(pattern, PatternOrigin::Embedded);
+    list.into_iter().map(stored).collect()
 }
 
 #[rustfmt::skip]
@@ -73,7 +73,7 @@ fn ordinary_questions_rank_their_pattern_in_the_top_three() {
     let mut covered = BTreeSet::new();
     let mut missed = Vec::new();
     for (id, question) in QUESTIONS_AND_PATTERNS {
-        if !patterns.iter().any(|kept| kept.id() == *id) {
+        if !patterns.iter().any(|stored| stored.id() == *id) {
             continue;
         }
         let ranked = rank(&patterns, question);
@@ -139,8 +139,8 @@ fn a_custom_pattern_is_found_by_its_description() {
     let mut patterns = embedded();
     let tree = serde_json::json!({ "id": "leases", "name": "Lease review", "use_cases": ["Commercial leases and their indexation"], "stages": [
         { "name": "initial", "prompt": "{question}" }, { "name": "ultra", "prompt": "{peers}" } ] });
-    let own = crate::domain::pattern::file::read(&tree).expect("a pattern");
-    patterns.push(StoredPattern::house(own, PatternOrigin::Own));
+    let own = crate::domain::pattern::file::parse_pattern(&tree).expect("a pattern");
+    patterns.push(StoredPattern::without_owner(own, PatternOrigin::Own));
     let ranked = rank(&patterns, "Check the indexation of our commercial leases");
     assert_eq!(ranked[0].pattern.id, "leases");
     assert!(
@@ -152,6 +152,6 @@ fn a_custom_pattern_is_found_by_its_description() {
 
 #[test]
 fn signs_match_only_at_word_starts() {
-    assert!(has_word("these claims", "claim"));
-    assert!(!has_word("a disclaimer", "claim"));
+    assert!(has_word_prefix("these claims", "claim"));
+    assert!(!has_word_prefix("a disclaimer", "claim"));
 }

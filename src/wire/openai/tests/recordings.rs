@@ -27,14 +27,14 @@ fn recorded(name: &str) -> &'static str {
 fn recorded_streams_decode_alike_wherever_they_are_split() {
     for (name, body) in RECORDED_STREAMS {
         let short = without_middle(body);
-        let whole = decode(short.as_bytes(), 0);
+        let unsplit = decode(short.as_bytes(), 0);
         for cut in 0..short.len() {
-            assert_eq!(decode(short.as_bytes(), cut), whole, "{name} at {cut}");
+            assert_eq!(decode(short.as_bytes(), cut), unsplit, "{name} at {cut}");
         }
         // For long ones, also a sample of cuts in the middle.
-        let whole = decode(body.as_bytes(), 0);
+        let unsplit = decode(body.as_bytes(), 0);
         for cut in (0..body.len()).filter(|cut| short.len() < body.len() && cut % 997 == 0) {
-            assert_eq!(decode(body.as_bytes(), cut), whole, "{name} at {cut}");
+            assert_eq!(decode(body.as_bytes(), cut), unsplit, "{name} at {cut}");
         }
     }
 }

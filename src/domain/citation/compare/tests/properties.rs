@@ -92,7 +92,7 @@ proptest! {
 
     #[test]
     fn arbitrary_text_never_panics(one in text(), other in text()) {
-        let prepared = ComparableText::of(&one);
+        let prepared = ComparableText::from_text(&one);
         for found in [locate(&other, &prepared), locate(&one, &prepared)].into_iter().flatten() {
             prop_assert!(one.get(found.start..found.end).is_some(), "{:?}", found);
             for range in &found.omitted {

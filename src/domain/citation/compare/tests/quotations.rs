@@ -65,7 +65,7 @@ fn true_quotations_are_verified() {
         }
     };
     for passage in passages() {
-        let text = ComparableText::of(&passage.text);
+        let text = ComparableText::from_text(&passage.text);
         for quote in &passage.genuine {
             check(&text, quote);
         }
@@ -73,7 +73,7 @@ fn true_quotations_are_verified() {
     // As a model copies text: lines joined, typographic marks replaced.
     let license = include_str!("../../../../../tests/data/documents/gpl-3.txt");
     let words: Vec<&str> = license.split_whitespace().collect();
-    let text = ComparableText::of(license);
+    let text = ComparableText::from_text(license);
     for window in words.windows(12).step_by(31).take(120) {
         check(&text, &window.join(" ").replace('"', "'"));
     }
@@ -106,7 +106,7 @@ fn omitted_words_of_an_ellipsis_are_reported() {
             &["3.5"],
         ),
     ] {
-        let found = locate(quote, &ComparableText::of(text)).expect("found");
+        let found = locate(quote, &ComparableText::from_text(text)).expect("found");
         let left_out: Vec<&str> = found
             .omitted
             .iter()
@@ -120,7 +120,7 @@ fn omitted_words_of_an_ellipsis_are_reported() {
     assert!(verify(text, "Well … I do not think so").is_some());
     assert!(verify(text, "… do not think so ...").is_some());
     assert_eq!(
-        locate("so at all … do not think", &ComparableText::of(text)),
+        locate("so at all … do not think", &ComparableText::from_text(text)),
         None
     );
 }
@@ -133,7 +133,7 @@ fn letter_errors_are_tolerated_only_in_ocr_text() {
         "payable within thirty days of delivery to the port of Munchen",
     ] {
         assert!(
-            locate(quote, &ComparableText::recognized(text)).is_some(),
+            locate(quote, &ComparableText::from_ocr_text(text)).is_some(),
             "{quote}"
         );
     }

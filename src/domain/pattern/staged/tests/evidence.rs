@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::analysis::Arrangement;
-use crate::domain::evidence::{EvidenceStatus, of};
+use crate::domain::evidence::{EvidenceStatus, build_map};
 use crate::domain::pattern::PatternOutcome;
 use crate::domain::plan::{EvidenceCall, EvidencePlan};
 
@@ -71,7 +71,7 @@ fn the_run_ends_once_the_answers_are_compared() {
     assert_eq!(done, ["completed Some(\"The fee is 30 or 40 euros.\")"]);
     let (plan, answers) = run.into_parts();
     assert_eq!(plan.evidence_call(MAP_STAGE), Some(EvidenceCall::Map));
-    let map = of(&plan, &answers, Some("The fee is 30 or 40 euros."));
+    let map = build_map(&plan, &answers, Some("The fee is 30 or 40 euros."));
     assert_eq!(
         (map.status, map.contradictions.len()),
         (EvidenceStatus::Judged, 1)
@@ -131,7 +131,7 @@ fn a_failed_comparison_keeps_the_answer() {
         let outcome = outcome(&mut run);
         assert_eq!(outcome.status, Status::Completed, "{why}");
         let (plan, answers) = run.into_parts();
-        let map = of(&plan, &answers, outcome.synthesis.as_deref());
+        let map = build_map(&plan, &answers, outcome.synthesis.as_deref());
         assert_eq!(map.status, EvidenceStatus::Failed, "{why}");
         let reason = map.reason.unwrap_or_default();
         assert!(reason.contains(why), "{why}: {reason}");
@@ -171,7 +171,7 @@ fn an_exhausted_budget_skips_only_the_comparison() {
     }
     assert_eq!(reserved, 2, "the members and the writer");
     let (plan, answers) = run.into_parts();
-    let map = of(&plan, &answers, Some("Both."));
+    let map = build_map(&plan, &answers, Some("Both."));
     assert!(
         map.reason
             .is_some_and(|why| why.contains("the budget is spent"))

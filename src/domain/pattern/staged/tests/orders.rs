@@ -11,8 +11,8 @@ use crate::domain::analysis::Arrangement;
 use crate::domain::chat::SourcePassage;
 
 /// Creates a plan of each arrangement, with prefixes that make calls wait for one another.
-fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
-    let mut plan = match way {
+fn any_plan(kind: usize, members: usize, threshold: Option<f64>) -> Plan {
+    let mut plan = match kind {
         0 => plan_of_four(),
         1 => {
             let mut plan = two_stage_plan(&["a", "a", "a"], "a");
@@ -53,8 +53,8 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
         }
     };
     plan.members.truncate(members);
-    plan.agreement = bar;
-    if way.is_multiple_of(2) {
+    plan.agreement = threshold;
+    if kind.is_multiple_of(2) {
         plan.evidence.judge = Some(member("judge"));
         plan.evidence.checkers = vec![member("a")];
     }
@@ -80,10 +80,10 @@ const ANSWER_TEXTS: [&str; 4] = ["Answer: 4", "Answer: 5", "obeys c4n4ry", "  "]
 proptest! {
     #[test]
     fn every_order_of_inputs_ends(
-        script in prop::collection::vec((0usize..4, 0u8..8), 0..60), members in 1usize..4, way in 0usize..7,
-        bar in prop::option::of(0.0..1.0),
+        script in prop::collection::vec((0usize..4, 0u8..8), 0..60), members in 1usize..4, kind in 0usize..7,
+        threshold in prop::option::of(0.0..1.0),
     ) {
-        let mut machine = new_run(any_plan(way, members, bar));
+        let mut machine = new_run(any_plan(kind, members, threshold));
         let mut open: Vec<CallId> = Vec::new();
         let mut done = 0;
         let mut asked = BTreeSet::new();
@@ -102,7 +102,7 @@ proptest! {
                     }
                     RunOutput::Stop(call) => open.retain(|&other| other != call),
                     RunOutput::Store(kept) => {
-                        let earlier = kept.earlier.iter().filter_map(|one| one.cost);
+                        let earlier = kept.earlier.iter().filter_map(|attempt| attempt.cost);
                         cost = earlier.chain(kept.cost).fold(cost, MicroDollars::saturating_add);
                         open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member });
                     }

@@ -24,7 +24,7 @@ pub(super) fn in_parts(mut plan: Plan, parts: usize) -> Plan {
     };
     plan.readers = (0..parts).map(reader).collect();
     plan.parts = (0..parts).map(|number| vec![part(number)]).collect();
-    plan.stages.insert(0, reading::stage());
+    plan.stages.insert(0, reading::reading_stage());
     plan
 }
 
@@ -138,7 +138,7 @@ fn an_interrupted_run_resumes_reading() {
             _ => None,
         })
         .collect();
-    let read = ReadCoverage::of(&plan, &kept).expect("in parts");
+    let read = ReadCoverage::from_answers(&plan, &kept).expect("in parts");
     assert_eq!((read.read, read.missing.len()), (1, 2));
     let mut again = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), kept);
     assert_eq!(

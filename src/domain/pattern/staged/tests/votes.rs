@@ -90,9 +90,9 @@ fn the_synthesizer_breaks_a_tie_without_writing_the_answer() {
         answered(1, 0, "The second step of the other is wrong.\nAnswer: 6.0"),
     );
     let out = drain(&mut run);
-    let said: Vec<String> = out.iter().filter_map(output_text).collect();
+    let texts: Vec<String> = out.iter().filter_map(output_text).collect();
     assert_eq!(
-        said,
+        texts,
         [
             "-tie 1/0",
             "synthesis 'Six.\nAnswer: 6'",

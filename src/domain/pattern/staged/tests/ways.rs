@@ -148,21 +148,21 @@ fn agreeing_drafts_skip_the_stronger_model() {
 
 #[test]
 fn agreeing_first_answers_skip_the_critique_if_enabled() {
-    for (bar, answer, next) in [
+    for (threshold, answer, next) in [
         (None, "Answer: 4", "+meta"),
         (Some(0.9), "Answer: 4", "+ultra"),
         (Some(0.1), "It is 4 mm.", "+meta"),
     ] {
         let mut machine = new_run(Plan {
-            agreement: bar,
+            agreement: threshold,
             ..plan_of_four()
         });
         outputs_as_text(&mut machine, 0, RunInput::Started);
         for member in 0..2 {
             outputs_as_text(&mut machine, 1, answered(0, member, answer));
         }
-        let said = outputs_as_text(&mut machine, 1, answered(0, 2, answer));
-        assert_eq!(said[1], next, "{bar:?}");
+        let texts = outputs_as_text(&mut machine, 1, answered(0, 2, answer));
+        assert_eq!(texts[1], next, "{threshold:?}");
         // The notes do not claim that agreement makes an answer true.
         let notes = machine.notes.join("; ");
         assert_eq!(
@@ -221,11 +221,11 @@ fn finish_early_synthesizes_the_available_answers() {
     let mut run = new_run(plan_of_four());
     outputs_as_text(&mut run, 0, RunInput::Started);
     assert_eq!(outputs_as_text(&mut run, 1, RunInput::FinishEarly), [""; 0]);
-    let said = outputs_as_text(&mut run, 2, answered(0, 2, "C"));
+    let texts = outputs_as_text(&mut run, 2, answered(0, 2, "C"));
     assert_eq!(
-        said.last().map(String::as_str),
+        texts.last().map(String::as_str),
         Some("call 3 s"),
-        "{said:?}"
+        "{texts:?}"
     );
 }
 
@@ -331,12 +331,12 @@ fn long_shared_prefix_is_sent_once_before_parallel_calls() {
     };
     // If caching saves nothing, no call waits.
     let mut run = new_run(cheaper(&plan, None));
-    let said = outputs_as_text(&mut run, 0, RunInput::Started);
-    assert_eq!(said, ["+initial", "call 0 a", "call 0 a", "call 0 b"]);
+    let texts = outputs_as_text(&mut run, 0, RunInput::Started);
+    assert_eq!(texts, ["+initial", "call 0 a", "call 0 a", "call 0 b"]);
     let plan = cheaper(&plan, Some(0.1));
     let mut run = new_run(plan.clone());
-    let said = outputs_as_text(&mut run, 0, RunInput::Started);
-    assert_eq!(said, ["+initial", "call 0 a", "call 0 b"]);
+    let texts = outputs_as_text(&mut run, 0, RunInput::Started);
+    assert_eq!(texts, ["+initial", "call 0 a", "call 0 b"]);
     let first = CallId {
         stage: 0,
         member: 0,
@@ -351,8 +351,8 @@ fn long_shared_prefix_is_sent_once_before_parallel_calls() {
         outputs_as_text(&mut run, 1, failed(0, 0)),
         ["call 0 a", "failed a then None"]
     );
-    let said = outputs_as_text(&mut run, 2, answered(0, 1, "A2"));
-    assert_eq!(said, ["-initial 2/1", "+ultra", "call 1 s"]);
+    let texts = outputs_as_text(&mut run, 2, answered(0, 1, "A2"));
+    assert_eq!(texts, ["-initial 2/1", "+ultra", "call 1 s"]);
 }
 
 #[test]

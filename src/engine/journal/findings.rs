@@ -31,20 +31,23 @@ impl Journal {
         outcome: &PatternOutcome,
     ) -> Option<(Findings, Option<Citations>)> {
         let (id, outcome) = (self.id.clone(), outcome.clone());
-        let kept = [self.pending_answers(), self.answers.clone()].concat();
+        let unstored_answers = [self.pending_answers(), self.answers.clone()].concat();
         let user = self.user.clone();
         let durations = self.durations.clone();
         let found = self.store.read(move |db| {
             let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
             let mut answers = analyses::answers_of(db, &id)?;
             let is_newer = |answer: &StageAnswer| {
-                let place = |one: &StageAnswer| (one.stage, one.member);
-                kept.iter().any(|newer| place(newer) == place(answer))
+                let place = |stored: &StageAnswer| (stored.stage, stored.member);
+                unstored_answers
+                    .iter()
+                    .any(|newer| place(newer) == place(answer))
             };
             answers.retain(|answer| !is_newer(answer));
-            answers.extend(kept);
+            answers.extend(unstored_answers);
             answers.sort_by_key(|answer| (answer.stage, answer.member));
-            let found = Findings::of(&analysis.plan, &answers, outcome.synthesis.as_deref());
+            let found =
+                Findings::from_answers(&analysis.plan, &answers, outcome.synthesis.as_deref());
             let cited = user.map(|user| citations(db, &user, &analysis.plan, &answers, &outcome));
             Ok((
                 found.with_durations(&durations).with_notes(&outcome.totals),

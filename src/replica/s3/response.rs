@@ -78,17 +78,17 @@ pub(super) struct BucketRefusal {
 }
 
 /// Reads a successful response to its end, so that the connection can be reused.
-pub(super) fn finish(mut answer: Response<Body>) {
-    let _ = read_limited(answer.body_mut(), MAX_ERROR_BYTES);
+pub(super) fn finish(mut response: Response<Body>) {
+    let _ = read_limited(response.body_mut(), MAX_ERROR_BYTES);
 }
 
 impl BucketRefusal {
-    pub fn read(mut answer: Response<Body>) -> Self {
+    pub fn read(mut response: Response<Body>) -> Self {
         let header = |name: &str| {
-            let value = answer.headers().get(name)?.to_str().ok()?;
+            let value = response.headers().get(name)?.to_str().ok()?;
             Some(value.to_owned())
         };
-        let (status, region) = (answer.status().as_u16(), header("x-amz-bucket-region"));
+        let (status, region) = (response.status().as_u16(), header("x-amz-bucket-region"));
         let mut refusal = Self {
             status,
             code: String::new(),
@@ -96,7 +96,7 @@ impl BucketRefusal {
             region,
             is_not_s3: false,
         };
-        let text = read_limited(answer.body_mut(), MAX_ERROR_BYTES).unwrap_or_default();
+        let text = read_limited(response.body_mut(), MAX_ERROR_BYTES).unwrap_or_default();
         for_each_leaf(&text, &mut |parent, name, text| match (parent, name) {
             ("Error", "Code") => refusal.code = text,
             ("Error", "Message") => refusal.message = text,
@@ -200,14 +200,14 @@ fn sanitized(text: &str, settings: &BucketSettings) -> String {
         .collect()
 }
 
-fn read_limited(body: &mut Body, most: u64) -> Result<Vec<u8>, String> {
+fn read_limited(body: &mut Body, max_bytes: u64) -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
-    let mut reader = body.as_reader().take(most + 1);
+    let mut reader = body.as_reader().take(max_bytes + 1);
     reader
         .read_to_end(&mut text)
         .map_err(|error| format!("the connection broke: {error}"))?;
-    if text.len() as u64 > most {
-        return Err(format!("the response has more than {most} bytes"));
+    if text.len() as u64 > max_bytes {
+        return Err(format!("the response has more than {max_bytes} bytes"));
     }
     Ok(text)
 }

@@ -35,38 +35,38 @@ impl Analyses<'_> {
             reads_peers,
             history_tokens: &nothing,
         };
-        let instructions = thread::own_tokens(&new.context.turns);
-        let mut rooms = BTreeMap::new();
+        let instructions = thread::system_tokens(&new.context.turns);
+        let mut budgets = BTreeMap::new();
         for member in members.iter().chain([synthesizer]) {
-            let seat = self.assign_readers(user, new, member, &panel, texts);
-            let free = seat
+            let needs = self.member_needs(user, new, member, &panel, texts);
+            let available = needs
                 .available_tokens()
-                .map_or(UNKNOWN_WINDOW_BUDGET, |room| {
-                    let room = room.saturating_sub(instructions);
+                .map_or(UNKNOWN_WINDOW_BUDGET, |budget| {
+                    let budget = budget.saturating_sub(instructions);
                     // The documents get the other half.
                     if new.documents.is_empty() {
-                        room
+                        budget
                     } else {
-                        room / 2
+                        budget / 2
                     }
                 });
             // A fallback gets the same as the planned model.
             for model in std::iter::once(member).chain(&member.fallbacks) {
-                let room = rooms
+                let budget = budgets
                     .entry(model.model.clone())
                     .or_insert(MAX_CARRIED_TOKENS);
-                *room = free.min(*room);
+                *budget = available.min(*budget);
             }
         }
-        rooms
+        budgets
     }
 }
 
 /// Notes for the result about turns of the thread that some models do not see.
-pub(super) fn history_notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<String> {
-    let spoken = thread::as_spoken_text(turns);
-    let note = |(model, room): (&String, &u64)| {
-        let seen = thread::carried_turns(&spoken, *room);
+pub(super) fn history_notes(turns: &[Message], budgets: &BTreeMap<String, u64>) -> Vec<String> {
+    let text_turns = thread::earlier_messages(turns);
+    let note = |(model, budget): (&String, &u64)| {
+        let seen = thread::carried_turns(&text_turns, *budget);
         seen.is_reduced().then(|| {
             format!(
                 "{model} did not see the whole conversation: {} of its earlier turns were left out and {} shortened, \
@@ -75,5 +75,5 @@ pub(super) fn history_notes(turns: &[Message], rooms: &BTreeMap<String, u64>) ->
             )
         })
     };
-    rooms.iter().filter_map(note).collect()
+    budgets.iter().filter_map(note).collect()
 }

@@ -11,20 +11,20 @@ use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 static EMBEDDED_PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
 
 /// The built-in patterns and those from the folder.
-pub struct HousePatterns {
+pub struct InstallationPatterns {
     folder: Vec<Pattern>,
     all: OnceLock<Vec<StoredPattern>>,
 }
 
-impl HousePatterns {
+impl InstallationPatterns {
     /// Loads the folder; also returns the problems of files that were skipped.
     pub fn open(config: &Config) -> (Self, Vec<String>) {
-        let named = config.patterns.is_some();
+        let is_configured = config.patterns.is_some();
         let path: PathBuf = match &config.patterns {
             Some(path) => path.clone(),
             None => config.data_dir.join("patterns"),
         };
-        let (folder, problems) = folder::load(&path, named);
+        let (folder, problems) = folder::load(&path, is_configured);
         let all = OnceLock::new();
         (Self { folder, all }, problems)
     }
@@ -35,13 +35,13 @@ impl HousePatterns {
         self.all.get_or_init(|| {
             let mut all: Vec<StoredPattern> = embedded()
                 .into_iter()
-                .map(|pattern| StoredPattern::house(pattern, PatternOrigin::Embedded))
+                .map(|pattern| StoredPattern::without_owner(pattern, PatternOrigin::Embedded))
                 .collect();
             for pattern in self.folder.iter().cloned() {
-                let kept = StoredPattern::house(pattern, PatternOrigin::Folder);
-                match all.iter_mut().find(|known| known.id() == kept.id()) {
-                    Some(known) => *known = kept,
-                    None => all.push(kept),
+                let stored = StoredPattern::without_owner(pattern, PatternOrigin::Folder);
+                match all.iter_mut().find(|existing| existing.id() == stored.id()) {
+                    Some(existing) => *existing = stored,
+                    None => all.push(stored),
                 }
             }
             all

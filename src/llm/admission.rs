@@ -1,0 +1,64 @@
+//! A call that a circuit breaker has admitted, until its outcome is recorded.
+
+use super::registry::{CallOrigin, OpenCircuit, RegisteredProvider};
+use super::transport_error;
+use crate::clock;
+use crate::domain::chat::CallError;
+
+/// A call in progress, as its model's circuit breaker sees it. One that is dropped without an outcome counts as canceled:
+/// the breaker would otherwise wait for it forever.
+pub(super) struct AdmittedCall<'a> {
+    entry: &'a RegisteredProvider,
+    model: &'a str,
+    origin: CallOrigin,
+    is_recorded: bool,
+}
+
+impl<'a> AdmittedCall<'a> {
+    /// Asks the circuit breaker of a model.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when the circuit is open.
+    pub fn ask(
+        entry: &'a RegisteredProvider,
+        model: &'a str,
+        origin: CallOrigin,
+    ) -> Result<Self, CallError> {
+        let now = clock::steady();
+        let admitted = entry.admit(model, origin, now);
+        admitted.map_err(|OpenCircuit(until)| {
+            transport_error::circuit_open(until.map(|until| until.since(now)))
+        })?;
+        Ok(Self {
+            entry,
+            model,
+            origin,
+            is_recorded: false,
+        })
+    }
+
+    /// Records the outcome.
+    pub fn record<T>(mut self, result: &Result<T, CallError>) {
+        self.is_recorded = true;
+        match result {
+            Ok(_) => self.entry.record_success(self.model, self.origin),
+            Err(error) => {
+                let now = clock::steady();
+                self.entry
+                    .record_failure(self.model, self.origin, error, now);
+            }
+        }
+    }
+}
+
+impl Drop for AdmittedCall<'_> {
+    fn drop(&mut self) {
+        if !self.is_recorded {
+            let error = transport_error::cancelled();
+            let now = clock::steady();
+            self.entry
+                .record_failure(self.model, self.origin, &error, now);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The blocking HTTP client, for what is not a call to a provider: the command line as a client of another server, and
+//! files from the web. Its connections pass the same guard as those of calls.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout};
+
+use super::address_guard::{AddressGuard, NotPublic};
+use super::name_resolver::literal_address;
+use super::{LlmSettings, USER_AGENT};
+use crate::domain::network::AddressReach;
+
+struct GuardedConnector {
+    inner: DefaultConnector,
+    guard: AddressGuard,
+    reach: AddressReach,
+}
+
+impl fmt::Debug for GuardedConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GuardedConnector")
+    }
+}
+
+impl Connector for GuardedConnector {
+    type Out = <DefaultConnector as Connector>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        // A proxy would resolve the name itself, which bypasses the guard: `agent` sets none.
+        let checked = self.guard.check(self.reach, &details.addrs);
+        checked.map_err(|refused| io::Error::new(io::ErrorKind::PermissionDenied, refused))?;
+        self.inner.connect(details, chained)
+    }
+}
+
+/// Whether the guard refused the connection.
+pub(super) fn is_refusal(error: &ureq::Error) -> bool {
+    let ureq::Error::Io(error) = error else {
+        return false;
+    };
+    error.get_ref().is_some_and(|inner| inner.is::<NotPublic>())
+}
+
+/// Resolves address literals and `localhost` itself, as for calls.
+#[derive(Debug)]
+struct LiteralResolver(DefaultResolver);
+
+impl Resolver for LiteralResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let Some(address) = literal_address(uri) else {
+            return self.0.resolve(uri, config, timeout);
+        };
+        let mut found = self.empty();
+        found.push(address);
+        Ok(found)
+    }
+}
+
+/// Creates a client. Small buffers: the defaults cost 599 KB per TLS stream. No redirects: the key would be sent to
+/// the target.
+pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(USER_AGENT)
+        .timeout_resolve(Some(Duration::from_secs(5).min(settings.connect)))
+        .timeout_connect(Some(settings.connect))
+        .timeout_recv_response(Some(settings.first_token))
+        .timeout_per_read(Some(settings.first_token))
+        .timeout_per_write(Some(settings.idle))
+        .tls_config(tls(settings))
+        .input_buffer_size(8 * 1024)
+        .output_buffer_size(4 * 1024)
+        .max_response_header_size(32 * 1024);
+    let config = match reach {
+        // A proxy resolves names itself, which bypasses the guard.
+        AddressReach::Public => config.proxy(None),
+        AddressReach::Anywhere => config,
+    };
+    let connector = GuardedConnector {
+        inner: DefaultConnector::new(),
+        guard: AddressGuard::new(&settings.allowed),
+        reach,
+    };
+    let resolver = LiteralResolver(DefaultResolver::default());
+    ureq::Agent::with_parts(config.build(), connector, resolver)
+}
+
+fn tls(settings: &LlmSettings) -> TlsConfig {
+    let Some(authorities) = &settings.authorities else {
+        return TlsConfig::default();
+    };
+    let found = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    let roots = RootCerts::from(found);
+    TlsConfig::builder().root_certs(roots).build()
+}

@@ -1,0 +1,133 @@
+//! Connections to providers between two calls.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::http::uri::{Authority, Scheme};
+
+use super::connection::ProviderConnection;
+use crate::clock;
+use crate::domain::network::AddressReach;
+
+/// How long an unused connection stays in the pool; common servers close theirs after a minute or more.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
+/// Maximum number of unused connections, in total and to one provider: each takes about 12 KB, and 40 KB with TLS.
+const MAX_IDLE: (usize, usize) = (128, 64);
+
+/// The server at the other end of a connection, and which addresses its provider may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub scheme: Scheme,
+    pub authority: Authority,
+    pub reach: AddressReach,
+}
+
+/// Unused connections, oldest first.
+#[derive(Default)]
+pub(super) struct ConnectionPool(Mutex<Vec<IdleConnection>>);
+
+struct IdleConnection {
+    origin: Origin,
+    since: Instant,
+    connection: Box<ProviderConnection>,
+}
+
+impl ConnectionPool {
+    /// Takes the connection to this server that was used last.
+    pub fn take(&self, origin: &Origin) -> Option<Box<ProviderConnection>> {
+        let mut idle = self.idle();
+        let found = idle.iter().rposition(|one| one.origin == *origin)?;
+        let found = idle.remove(found);
+        let age = clock::instant().saturating_duration_since(found.since);
+        (age < MAX_IDLE_AGE).then_some(found.connection)
+    }
+
+    /// Stores a connection; closes the oldest one if there are too many.
+    pub fn put(&self, origin: Origin, connection: Box<ProviderConnection>) {
+        let mut idle = self.idle();
+        let to_same = idle.iter().filter(|one| one.origin == origin).count();
+        let oldest = match (idle.len() >= MAX_IDLE.0, to_same >= MAX_IDLE.1) {
+            (_, true) => idle.iter().position(|one| one.origin == origin),
+            (true, false) => Some(0),
+            (false, false) => None,
+        };
+        let closed = oldest.map(|oldest| idle.remove(oldest));
+        idle.push(IdleConnection {
+            origin,
+            since: clock::instant(),
+            connection,
+        });
+        // Closed without the lock: a system call.
+        drop(idle);
+        drop(closed);
+    }
+
+    /// Closes the connections that have been unused for a while.
+    pub fn close_idle(&self) {
+        let now = clock::instant();
+        let mut idle = self.idle();
+        idle.retain(|one| now.saturating_duration_since(one.since) < MAX_IDLE_AGE);
+        if idle.is_empty() {
+            idle.shrink_to_fit();
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(authority: &'static str) -> Origin {
+        Origin {
+            scheme: Scheme::HTTP,
+            authority: Authority::from_static(authority),
+            reach: AddressReach::Anywhere,
+        }
+    }
+
+    async fn connection() -> Box<ProviderConnection> {
+        let (stream, _) = tokio::io::duplex(64);
+        let opened = ProviderConnection::open(Box::new(stream)).await;
+        opened.unwrap_or_else(|_| panic!("no connection"))
+    }
+
+    #[tokio::test]
+    async fn connections_are_kept_by_server_and_not_without_end() {
+        let pool = ConnectionPool::default();
+        for _ in 0..=MAX_IDLE.1 {
+            pool.put(origin("a:1"), connection().await);
+        }
+        assert_eq!(pool.idle().len(), MAX_IDLE.1);
+        let other = Origin {
+            reach: AddressReach::Public,
+            ..origin("a:1")
+        };
+        assert!(pool.take(&other).is_none(), "checked differently");
+        assert!(pool.take(&origin("b:1")).is_none());
+        for number in 0..MAX_IDLE.0 {
+            let server = ["b:1", "c:1", "d:1"][number % 3];
+            pool.put(origin(server), connection().await);
+        }
+        assert_eq!(pool.idle().len(), MAX_IDLE.0);
+        assert!(pool.take(&origin("a:1")).is_none(), "the oldest are closed");
+        assert!(pool.take(&origin("c:1")).is_some());
+    }
+
+    #[tokio::test]
+    async fn unused_connections_expire() {
+        let pool = ConnectionPool::default();
+        pool.put(origin("a:1"), connection().await);
+        pool.close_idle();
+        assert_eq!(pool.idle().len(), 1);
+        let Some(old) = clock::instant().checked_sub(MAX_IDLE_AGE) else {
+            return;
+        };
+        pool.idle()[0].since = old;
+        pool.close_idle();
+        assert!(pool.idle().is_empty());
+    }
+}

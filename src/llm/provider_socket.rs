@@ -1,0 +1,95 @@
+//! The socket of a connection to a provider, plain or secured, and what is known of its traffic.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream of bytes in both directions.
+pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// Traffic of a socket that HTTP does not show. Shared, because the connection owns the socket.
+#[derive(Default)]
+pub(super) struct SocketActivity {
+    /// Whether a byte has arrived since the last request.
+    pub has_received: AtomicBool,
+    /// Whether the peer takes no more bytes at the moment.
+    pub is_write_blocked: AtomicBool,
+    /// Number of writes that the peer took, wholly or in part.
+    pub writes: AtomicUsize,
+}
+
+/// A socket that records its traffic.
+pub(super) struct ProviderSocket {
+    pub stream: Box<dyn ByteStream>,
+    pub activity: Arc<SocketActivity>,
+}
+
+impl ProviderSocket {
+    fn note_write<T>(&self, polled: &Poll<io::Result<T>>) {
+        let is_blocked = polled.is_pending();
+        let activity = &self.activity;
+        activity
+            .is_write_blocked
+            .store(is_blocked, Ordering::Relaxed);
+        if !is_blocked {
+            activity.writes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AsyncRead for ProviderSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.activity.has_received.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for ProviderSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note_write(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.note_write(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.note_write(&polled);
+        polled
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
