@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::money::priced;
+use crate::money::priced_server;
 use crate::support::provider::{Provider, on};
 use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
@@ -77,11 +77,12 @@ fn every_question_carries_instructions_and_documents() {
 #[test]
 fn a_project_reports_what_its_questions_cost_this_month() {
     let provider = Provider::answering(|_| on("*").sse(&answer_stream("Yes.")));
-    let server = priced(&provider, &[]);
+    let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let project = created(&mut client, json!({"name": "Paper"}));
-    let spent =
-        |client: &mut Client| client.get(&about(&project)).json()["spent_this_month"].clone();
+    let project = create_project(&mut client, json!({"name": "Paper"}));
+    let spent = |client: &mut Client| {
+        client.get(&project_path(&project)).json()["spent_this_month"].clone()
+    };
     let ask = |client: &mut Client, model: &str, project: Value| {
         let body = json!({
             "prompt": "Where?", "models": [model], "pattern": "plain", "ultra_model": model, "cache": "off",

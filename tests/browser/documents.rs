@@ -56,7 +56,10 @@ fn several_files_and_an_interrupted_large_upload() {
     browser.fill(".documents-find input", "second");
     browser.wait_text(".found", "The second of them.");
     assert_eq!(browser.text(".found mark"), "second");
-    assert!(!browser.shows(".document-row"), "no name contains the word");
+    assert!(
+        !browser.is_visible(".document-row"),
+        "no name contains the word"
+    );
     assert!(browser.url().ends_with("/documents?q=second"));
     check_accessibility(&browser, axe().as_deref(), "documents");
     browser.screenshot("documents");
@@ -237,7 +240,7 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
 }
 
 /// Asks about the only document and returns the first verified citation with the ID of its analysis.
-const CITE: &str = "
+const CITE_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'summarize', models: ['demo/extract', 'demo/phrases', 'demo/sceptic'], document_ids: [documents[0].id] }) });
@@ -248,7 +251,7 @@ const CITE: &str = "
 
 #[test]
 fn cited_page_shows_who_quotes_it() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let mut path = String::new();
@@ -256,8 +259,8 @@ fn cited_page_shows_who_quotes_it() {
         let browser = Browser::open(width, height, dark);
         if path.is_empty() {
             sign_up(&browser, &server);
-            browser.run(UPLOAD, json!(["pages.txt", PAGES]));
-            let cited = browser.run(CITE, json!([]));
+            browser.run(UPLOAD_SCRIPT, json!(["pages.txt", PAGES]));
+            let cited = browser.run(CITE_SCRIPT, json!([]));
             let text = |name: &str| cited[name].as_str().unwrap_or_default().to_owned();
             path = format!(
                 "/documents?id={}&page={}&from={}&to={}&analysis={}",
@@ -279,11 +282,11 @@ fn cited_page_shows_who_quotes_it() {
             "a member and the answer"
         );
         assert!(browser.text(".citation-steps").starts_with("Citation "));
-        assert_eq!(browser.shows(".documents-list"), width > 720);
+        assert_eq!(browser.is_visible(".documents-list"), width > 720);
         check_width(&browser, "a cited page");
         check_accessibility(&browser, axe.as_deref(), "a cited page");
         browser.prefer(dark, false);
-        browser.picture_of_window(&format!("cited-page-{width}"));
+        browser.screenshot_window(&format!("cited-page-{width}"));
         browser.press("Back to answer");
         browser.wait(".answer > .blk");
         assert!(browser.url().contains("/t/thread_"), "{}", browser.url());

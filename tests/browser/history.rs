@@ -143,14 +143,14 @@ fn set_filter(browser: &Browser, label: &str, value: &str) {
 }
 
 /// Asks a question with the word in it, to which the answer does not repeat the word.
-const ASK_KESTREL: &str = "
+const ASK_KESTREL_SCRIPT: &str = "
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'Do kestrels hover?', pattern: 'single', models: ['p/a'], ultra_model: 'p/lead' }) });
     if (!response.ok) throw new Error(await response.text());";
 
 #[test]
 fn search_covers_documents_and_is_restricted_by_segments() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = contradicting_without_judge();
     for (width, height, dark) in [(1440, 900, false), (375, 780, true)] {
@@ -158,12 +158,12 @@ fn search_covers_documents_and_is_restricted_by_segments() {
         if dark {
             sign_in(&browser, &server);
         } else {
-            asked(&browser, &server);
+            create_result(&browser, &server);
             browser.run(
-                UPLOAD,
+                UPLOAD_SCRIPT,
                 json!(["birds.txt", "A kestrel hovers over the field."]),
             );
-            browser.run(ASK_KESTREL, json!([]));
+            browser.run(ASK_KESTREL_SCRIPT, json!([]));
         }
         browser.go(&server.address("/history"));
         browser.fill(".search-box input", "kestrel");
@@ -172,9 +172,9 @@ fn search_covers_documents_and_is_restricted_by_segments() {
         check_accessibility(&browser, axe.as_deref(), "a search of everything");
         check_width(&browser, "a search of everything");
         browser.prefer(dark, false);
-        browser.picture_of_window(&format!("search-everything-{width}"));
+        browser.screenshot_window(&format!("search-everything-{width}"));
         browser.click("[data-in=documents]");
-        until("no threads", || (browser.count(".row") == 0).then_some(()));
+        wait_until("no threads", || (browser.count(".row") == 0).then_some(()));
         browser.wait_text(".history-documents", "1 document");
         browser.reload();
         browser.wait_text(
@@ -184,9 +184,9 @@ fn search_covers_documents_and_is_restricted_by_segments() {
         browser.wait_text(".history-documents .hit", "A kestrel hovers");
         browser.click("[data-in=questions]");
         browser.wait_text(".found-text", "Question");
-        assert!(!browser.shows(".history-documents"));
+        assert!(!browser.is_visible(".history-documents"));
         browser.click("[data-in=answers]");
-        browser.wait_text(".state.empty", "No answer has");
+        browser.wait_text(".state.empty", "No answer contains");
         browser.click("[data-in=documents]");
         browser.wait(".history-documents .hit a");
         browser.click(".history-documents .hit a");

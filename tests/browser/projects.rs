@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, until};
+use crate::driver::{Browser, wait_until};
 use crate::pages::*;
 use crate::server::Server;
-use crate::turn;
+use crate::wait_for_turn;
 
 /// Creates a project with the uploaded document and asks a question in it; returns the project's ID.
-const FILL: &str = "
+const FILL_SCRIPT: &str = "
     const send = async (path, body) => {
       const response = await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
       if (!response.ok) throw new Error(await response.text());
@@ -21,7 +21,7 @@ const FILL: &str = "
 
 #[test]
 fn project_shows_answers_documents_and_cost() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
     let server = Server::start();
     let mut path = String::new();
@@ -32,8 +32,8 @@ fn project_shows_answers_documents_and_cost() {
         } else {
             sign_up(&browser, &server);
             let text = "The pump delivers 40 litres a minute.";
-            browser.run(UPLOAD, json!(["pump.txt", text]));
-            let id = browser.run(FILL, json!([]));
+            browser.run(UPLOAD_SCRIPT, json!(["pump.txt", text]));
+            let id = browser.run(FILL_SCRIPT, json!([]));
             path = format!("/projects/{}", id.as_str().unwrap());
         }
         browser.go(&server.address(&path));
@@ -41,7 +41,7 @@ fn project_shows_answers_documents_and_cost() {
         let line = browser.text(".thread-list .thread-words .fine");
         assert!(line.len() > 10 && line != "No answer", "{line}");
         assert_eq!(
-            flat(&browser.text(".project-spent")),
+            normalize_space(&browser.text(".project-spent")),
             "Spent this month $0.00"
         );
         let chip = "document.querySelector('.composer [aria-label^=Documents]').ariaLabel";
@@ -58,7 +58,7 @@ fn project_shows_answers_documents_and_cost() {
         check_accessibility(&browser, axe.as_deref(), "a project");
         browser.prefer(dark, false);
         browser.screenshot(&format!("project-{width}"));
-        until("the estimate", || {
+        wait_until("the estimate", || {
             browser
                 .text(".composer-price")
                 .contains("free")

@@ -32,7 +32,7 @@ export function Passages({ signal, onAll }) {
       const { documents, meaning } = await get("/api/search", { query: { q: words }, signal: requestSignal });
       node.hidden = !isAlone && documents.length === 0;
       if (isAlone && documents.length === 0) {
-        fill(node, Empty("Nothing found", `No document has “${words}” in it.`));
+        fill(node, Empty("Nothing found", `No document contains “${words}”.`));
         return 0;
       }
       const shown = isAlone ? documents : documents.slice(0, MAX_BELOW_THREADS);

@@ -57,7 +57,7 @@ fn threads_are_searched_by_answer_text_page_by_page() {
 #[test]
 fn threads_are_searched_by_questions_or_by_answers_only() {
     let provider = Provider::answering(|asked| {
-        let fact = match said(asked).pop().unwrap().1.contains("Kestrels") {
+        let fact = match messages_of(asked).pop().unwrap().1.contains("Kestrels") {
             true => "They hover.",
             false => "## Answer\n\n**Kestrels hover.** Owls 東京 do not.",
         };
@@ -65,8 +65,11 @@ fn threads_are_searched_by_questions_or_by_answers_only() {
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    ask(&mut client, first("Do kestrels sleep, Kestrels of 京都?"));
-    ask(&mut client, first("Which birds hover?"));
+    ask_and_wait(
+        &mut client,
+        first_question("Do kestrels sleep, Kestrels of 京都?"),
+    );
+    ask_and_wait(&mut client, first_question("Which birds hover?"));
     let mut titles = |query: &str| {
         let found = client.get(&format!("/api/threads?{query}")).json();
         let found = found["threads"].as_array().unwrap().clone();
