@@ -74,7 +74,7 @@ fn main() -> BuildResult<()> {
         .map(|path| Ok((public_name(path)?, fs::read(path)?)))
         .collect::<BuildResult<Vec<_>>>()?;
     let manual = manual::manual(Path::new("assets/manual"), Path::new("assets/openapi.json"))?;
-    files.push(("manual.json".to_owned(), manual));
+    files.extend(manual);
     let tree = hash_files(&files);
     println!("cargo::rustc-env=QUIRE_TREE={tree}");
 

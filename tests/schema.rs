@@ -212,9 +212,22 @@ fn check_rows(store: &Store) {
             "a thread of one turn"
         );
         assert_eq!(thread.title, "When do the rights end?");
-        let found = store::turn_texts::best_by_thread(db, &ada, "\"2031\"")?;
+        let found = store::turn_texts::best_by_thread(
+            db,
+            &ada,
+            ("2031", "\"2031\""),
+            store::turn_texts::SearchScope::Everything,
+        )?;
         assert!(found.contains_key(&thread.id), "its answer is found");
-        assert!(store::turn_texts::best_by_thread(db, &bob, "\"2031\"")?.is_empty());
+        assert!(
+            store::turn_texts::best_by_thread(
+                db,
+                &bob,
+                ("2031", "\"2031\""),
+                store::turn_texts::SearchScope::Everything
+            )?
+            .is_empty()
+        );
         assert_eq!(
             store::analyses::count_using_document(db, &ada, &document)?,
             1

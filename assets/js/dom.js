@@ -80,6 +80,7 @@ const ICONS = {
   stop: "M7 7h10v10H7z",
   previous: "M15 5l-7 7 7 7",
   next: "M9 5l7 7-7 7",
+  zoom: "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13zM15.5 15.5L20 20M10.5 8v5M8 10.5h5",
   warning: "M12 4l9 16H3zM12 10v4M12 17v.5",
   all: "M5 7h14M5 12h14M5 17h14",
   diamond: "M12 3.5 20.5 12 12 20.5 3.5 12z",

@@ -32,6 +32,12 @@ export function money(usd) {
   return `$${dollars.toPrecision(2)}`;
 }
 
+/** The cost of many calls, some of which may have no known price: "$0.00", "$1.20", "over $1.20", "cost unknown". */
+export function spentWords({ cost_usd: usd, unpriced }) {
+  if (!(Number(usd) > 0)) return unpriced ? "cost unknown" : "$0.00";
+  return unpriced ? `over ${money(usd)}` : money(usd);
+}
+
 /** The cost, prefixed with "about" if the token counts are estimates. */
 export function cost(usd, usage) {
   return usage?.estimated && Number(usd) > 0 ? `≈ ${money(usd)}` : money(usd);
@@ -70,11 +76,28 @@ export function when(rfc3339) {
   return `${today ? "today" : day.format(date)}, ${clock.format(date)}`;
 }
 
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long" });
+const fullDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+
+/** "Today", "Yesterday", "November 12", or with the year if it is another one. */
+export function date(rfc3339) {
+  const then = new Date(rfc3339);
+  if (Number.isNaN(then.getTime())) return "";
+  const now = new Date();
+  const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
+  if (then.toDateString() === now.toDateString()) return "Today";
+  if (then.toDateString() === yesterday.toDateString()) return "Yesterday";
+  return (then.getFullYear() === now.getFullYear() ? dayOfYear : fullDay).format(then);
+}
+
 /** The full date and time, with nothing left out. */
 export function exactly(rfc3339) {
   const date = new Date(rfc3339);
   return Number.isNaN(date.getTime()) ? "" : full.format(date);
 }
+
+/** "cost unknown" → "Cost unknown" */
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Server messages are lowercase without a period; pages show full sentences. */
 export function sentence(text) {

@@ -3,15 +3,20 @@
 use super::{Error, Kind, Result};
 use crate::crypto;
 use crate::domain::id::{DocumentId, ProjectId, UserId};
+use crate::domain::money::MicroDollars;
 use crate::domain::project::{
     MAX_INSTRUCTIONS, MAX_NAME, MAX_PEOPLE, MAX_PROJECT_DOCUMENTS, MAX_PROJECTS, Project,
 };
 use crate::domain::time::Timestamp;
+use crate::domain::usage::month_start;
 use crate::domain::user::{Caller, Email};
-use crate::store::{Reader, Store, documents, projects, users};
+use crate::store::{Reader, Store, documents, projects, threads, users};
 
 /// Maximum number of listed projects, both the user's own and shared ones.
 const MAX_SHOWN: u32 = 1_000;
+
+/// Milliseconds in a day.
+const DAY_MS: i64 = 86_400_000;
 
 /// The project use cases.
 #[derive(Clone, Copy)]
@@ -64,6 +69,25 @@ impl Projects<'_> {
             .read(move |db| projects::by_id(db, &user, &id))
             .await?;
         found.ok_or_else(Error::missing)
+    }
+
+    /// Returns what the caller's questions in a project have cost in this month, in UTC, and whether the price of a
+    /// call is unknown.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot be read.
+    pub async fn spent_this_month(
+        &self,
+        caller: &Caller,
+        id: &ProjectId,
+        now: Timestamp,
+    ) -> Result<(MicroDollars, bool)> {
+        let (user, id) = (caller.user.clone(), id.clone());
+        let since = Timestamp::from_millis(month_start(now.day()) * DAY_MS);
+        let spent = self
+            .store
+            .read(move |db| threads::spent_in_project(db, &user, &id, since));
+        Ok(spent.await?)
     }
 
     /// Creates a project.

@@ -5,13 +5,13 @@ use super::{Error, Result};
 use crate::crypto;
 use crate::domain::id::{AnalysisId, ThreadId};
 use crate::domain::search::{SearchQuery, every_word};
-use crate::domain::thread::MAX_TITLE;
+use crate::domain::thread::{MAX_TITLE, first_sentence};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::store::audit::{self, AuditEntry};
 pub use crate::store::thread_list::ThreadFilter;
 pub use crate::store::threads::{ThreadChange, ThreadRow, TurnRow};
-pub use crate::store::turn_texts::TurnMatch;
+pub use crate::store::turn_texts::{SearchScope, TurnMatch};
 use crate::store::{Store, projects, thread_list, threads, turn_texts};
 
 /// Characters of a snippet before the first match, and in total.
@@ -33,8 +33,12 @@ pub struct ThreadQuery {
     pub limit: u32,
     /// Only threads older than this one.
     pub cursor: Option<(Timestamp, ThreadId)>,
-    /// Words to find in a question, an answer, or the title.
+    /// Words to find.
     pub words: Option<String>,
+    /// Where to find them.
+    pub scope: SearchScope,
+    /// Whether to read the first sentence of each thread's newest answer.
+    pub with_answers: bool,
     /// Only threads that match this filter.
     pub filter: ThreadFilter,
 }
@@ -46,6 +50,8 @@ pub struct ListedThread {
     pub row: ThreadRow,
     /// The matching excerpt; `None` without a search, or if only the title matches.
     pub snippet: Option<Snippet>,
+    /// The first sentence of the newest turn's answer, if it was requested and there is an answer.
+    pub answer: Option<String>,
 }
 
 /// An excerpt of a question or answer that contains the search words.
@@ -82,16 +88,23 @@ impl Threads<'_> {
                 limit,
                 cursor,
                 words,
+                scope,
+                with_answers,
                 mut filter,
             } = query;
             let expression = words.as_deref().and_then(every_word);
-            let best = match &expression {
-                Some(expression) => turn_texts::best_by_thread(db, &user, expression)?,
+            let best = match words.as_deref().zip(expression.as_deref()) {
+                Some(search) => turn_texts::best_by_thread(db, &user, search, scope)?,
                 None => Default::default(),
             };
             if let Some(words) = &words {
                 let ids = best.keys().cloned().collect();
-                filter.found = Some((ids, words.trim().to_owned()));
+                // A title is made from a question.
+                let title = match scope {
+                    SearchScope::Answers => "",
+                    _ => words.trim(),
+                };
+                filter.found = Some((ids, title.to_owned()));
             }
             let rows = thread_list::list_of(db, &user, limit, cursor.as_ref(), &filter)?;
             let search = words.as_deref().map(SearchQuery::parse);
@@ -102,8 +115,17 @@ impl Threads<'_> {
                     None => None,
                 };
                 let snippet = search.as_ref().zip(hit);
-                let snippet = snippet.and_then(|(search, hit)| Snippet::of(search, hit));
-                listed.push(ListedThread { row, snippet });
+                let snippet = snippet.and_then(|(search, hit)| Snippet::of(search, hit, scope));
+                let newest = row.newest.as_ref().filter(|_| with_answers);
+                let answer = match newest {
+                    Some((turn, _)) => threads::answer_beginning(db, &user, turn)?,
+                    None => None,
+                };
+                listed.push(ListedThread {
+                    answer: answer.as_deref().and_then(first_sentence),
+                    row,
+                    snippet,
+                });
             }
             Ok(listed)
         });
@@ -274,8 +296,12 @@ impl Threads<'_> {
 }
 
 impl Snippet {
-    fn of(query: &SearchQuery, hit: TurnMatch) -> Option<Self> {
-        for (is_answer, text) in [(true, &hit.answer), (false, &hit.question)] {
+    fn of(query: &SearchQuery, hit: TurnMatch, scope: SearchScope) -> Option<Self> {
+        let mut texts = [(true, &hit.answer), (false, &hit.question)];
+        if scope == SearchScope::Questions {
+            texts.reverse();
+        }
+        for (is_answer, text) in texts {
             let found = query.find_matches(text);
             if let Some(first) = found.first() {
                 let (text, from) = excerpt(text, first.start);
@@ -345,7 +371,8 @@ mod tests {
             question: "How large?".to_owned(),
             answer: text,
         };
-        let snippet = Snippet::of(&SearchQuery::parse("größe paper"), hit).expect("a match");
+        let query = SearchQuery::parse("größe paper");
+        let snippet = Snippet::of(&query, hit, SearchScope::Everything).expect("a match");
         assert!(snippet.is_answer);
         assert!(snippet.text.chars().count() <= SNIPPET_CHARS.1);
         let marked: Vec<&str> = snippet

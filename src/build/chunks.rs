@@ -50,6 +50,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
         &[
             "js/parts/document-link.js",
             "js/parts/exports.js",
+            "js/parts/found-document.js",
             "js/parts/spans.js",
             "js/parts/undo.js",
             "js/workbench/speed.js",
@@ -102,6 +103,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/thread/panel-sheet.js",
             "js/thread/pattern-sheet.js",
             "js/thread/documents-sheet.js",
+            "js/thread/project-sheet.js",
         ],
     ),
     ("palette", &["js/shell/palette.js"]),

@@ -1,5 +1,5 @@
-//! Builds the manual: reads `assets/manual`, generates the lists of settings and of API requests, and returns all
-//! topics as one JSON list, which the pages, `quire help`, and `quire man` read.
+//! Builds the manual: reads `assets/manual`, generates the lists of settings and of API requests, and returns a file
+//! for each topic and a list of them, which the pages, `quire help`, and `quire man` read.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,21 +32,18 @@ const TOPICS: &[&str] = &[
     "changelog",
 ];
 
-/// The whole manual: a JSON list of `id`, `title`, `summary`, and `text`, each text as Markdown with one paragraph
-/// per line.
+/// The files of the manual with their names: `manual.json`, a list of `id`, `title`, and `summary`, and for each topic
+/// `manual/ID.md`, Markdown with one paragraph per line.
 ///
 /// # Errors
 /// Returns an error if a topic has no file, a file has no topic, or a file lacks its title or summary.
-pub(super) fn manual(folder: &Path, openapi: &Path) -> BuildResult<Vec<u8>> {
-    let files = fs::read_dir(folder)?.count();
-    if files != TOPICS.len() {
-        return Err(format!(
-            "{}: {files} files, {} topics",
-            folder.display(),
-            TOPICS.len()
-        )
-        .into());
+pub(super) fn manual(folder: &Path, openapi: &Path) -> BuildResult<Vec<(String, Vec<u8>)>> {
+    let count = fs::read_dir(folder)?.count();
+    if count != TOPICS.len() {
+        let folder = folder.display();
+        return Err(format!("{folder}: {count} files, {} topics", TOPICS.len()).into());
     }
+    let mut files = Vec::new();
     let api: Value = serde_json::from_str(&fs::read_to_string(openapi)?)?;
     let mut list = Vec::new();
     for id in TOPICS {
@@ -64,9 +61,11 @@ pub(super) fn manual(folder: &Path, openapi: &Path) -> BuildResult<Vec<u8>> {
         if summary.is_empty() || summary.starts_with('#') {
             return Err(format!("{}: no summary below the title", path.display()).into());
         }
-        list.push(json!({ "id": id, "title": head, "summary": summary, "text": text }));
+        list.push(json!({ "id": id, "title": head, "summary": summary }));
+        files.push((format!("manual/{id}.md"), text.into_bytes()));
     }
-    Ok(serde_json::to_vec(&list)?)
+    files.push(("manual.json".to_owned(), serde_json::to_vec(&list)?));
+    Ok(files)
 }
 
 /// Every setting as a list item.

@@ -13,6 +13,13 @@ use super::styles;
 /// The chunk that page scripts can import under the stable address `/assets/index.js`.
 const ENTRY_CHUNK: &str = "index";
 
+/// Pages that begin with different chunks, depending on their query: the name of the preload list, the page module,
+/// and the chunk that the page loads first.
+const FIRST_CHUNKS: &[(&str, &str, &str)] = &[
+    ("pages/analyze", "pages/analyze", "ask"),
+    ("pages/analyze#result", "pages/analyze", "results"),
+];
+
 /// The linked scripts and styles.
 pub(super) struct LinkedPages {
     modules: BTreeMap<String, Module>,
@@ -83,30 +90,49 @@ impl LinkedPages {
         files
     }
 
-    /// The value of the `Link` header for each page, one per line: the page module, a tab, the value.
+    /// The value of the `Link` header for each page, one per line: the name of the list, which is the page module
+    /// except in [`FIRST_CHUNKS`], a tab, the value.
     ///
     /// # Errors
     /// Returns an error if a page is in no chunk.
     pub(super) fn preloads(&self, tree: &str) -> BuildResult<String> {
         let mut text = String::new();
         for (page, (home, sheets)) in &self.pages {
-            let chunk = self.chunks.iter().find(|chunk| chunk.name == *home);
-            let chunk = chunk.ok_or_else(|| format!("{page} is in no chunk"))?;
-            // The page's HTML already names the core.
-            let names = chunk
-                .needs
-                .iter()
-                .chain([home])
-                .filter(|name| *name != "core");
-            let scripts =
-                names.map(|name| format!("</assets/{tree}/app/{name}.js>; rel=modulepreload"));
-            let sheets = sheets
-                .iter()
-                .map(|name| format!("</assets/{tree}/css/{name}.css>; rel=preload; as=style"));
-            let links: Vec<String> = sheets.chain(scripts).collect();
-            let _ = writeln!(text, "{page}\t{}", links.join(", "));
+            let lists = FIRST_CHUNKS.iter().filter(|(_, module, _)| module == page);
+            let mut lists: Vec<(&str, Vec<&str>)> = lists
+                .map(|(list, _, first)| (*list, vec![home.as_str(), *first]))
+                .collect();
+            if lists.is_empty() {
+                lists.push((page, vec![home]));
+            }
+            for (list, chunks) in lists {
+                let links = self.links(tree, sheets, &chunks)?;
+                let _ = writeln!(text, "{list}\t{links}");
+            }
         }
         Ok(text)
+    }
+
+    /// Links to these style sheets, and to these chunks after those that they need.
+    fn links(&self, tree: &str, sheets: &[String], chunks: &[&str]) -> BuildResult<String> {
+        let mut scripts: Vec<&str> = Vec::new();
+        for name in chunks {
+            let chunk = self.chunks.iter().find(|chunk| chunk.name == *name);
+            let chunk = chunk.ok_or_else(|| format!("there is no chunk {name:?}"))?;
+            for needed in chunk.needs.iter().map(String::as_str).chain([*name]) {
+                // The page's HTML already names the core.
+                if needed != "core" && !scripts.contains(&needed) {
+                    scripts.push(needed);
+                }
+            }
+        }
+        let scripts = scripts
+            .iter()
+            .map(|name| format!("</assets/{tree}/app/{name}.js>; rel=modulepreload"));
+        let sheets = sheets
+            .iter()
+            .map(|name| format!("</assets/{tree}/css/{name}.css>; rel=preload; as=style"));
+        Ok(sheets.chain(scripts).collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -12,7 +12,7 @@ use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
 use super::{block_on, screen};
 use crate::app::Error;
-use crate::app::threads::{ThreadFilter, ThreadQuery};
+use crate::app::threads::{SearchScope, ThreadFilter, ThreadQuery};
 use crate::domain::id::ThreadId;
 use crate::http::handlers::{thread_shape, threads};
 use crate::{clock, log};
@@ -193,6 +193,8 @@ impl HistoryBackend {
                     limit,
                     cursor: None,
                     words: words.map(str::to_owned),
+                    scope: SearchScope::Everything,
+                    with_answers: false,
                     filter: ThreadFilter {
                         archived: words.is_none().then_some(false),
                         ..ThreadFilter::default()

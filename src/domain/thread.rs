@@ -17,6 +17,8 @@ pub const NO_ANSWER: &str = "(This question was not answered.)";
 
 /// Maximum length of a title derived from a question, in characters.
 const MAX_DERIVED_TITLE_CHARS: usize = 80;
+/// Maximum length of an answer's first sentence in a list, in characters.
+const SENTENCE_CHARS: usize = 160;
 /// Minimum tokens of a shortened turn; a shorter one says too little to be worth including.
 const MIN_TURN_TOKENS: u64 = 48;
 /// Tokens reserved for the notice about turns that were left out.
@@ -109,6 +111,49 @@ pub fn system_tokens(turns: &[Message]) -> u64 {
 /// Estimates a thread's share of a context window with `room` tokens for earlier turns.
 pub fn thread_tokens(turns: &[Message], room: u64) -> u64 {
     system_tokens(turns) + carried_turns(&earlier_messages(turns), room).tokens()
+}
+
+/// Returns the first sentence of an answer in Markdown as plain text, for a list; `None` without one.
+pub fn first_sentence(answer: &str) -> Option<String> {
+    let mut is_code = false;
+    let line = answer.lines().map(str::trim).find(|line| {
+        is_code ^= line.starts_with("```");
+        let is_text = line.chars().any(char::is_alphanumeric);
+        is_text && !is_code && !line.starts_with(['#', '|', '`'])
+    })?;
+    let line = line.trim_start_matches(['-', '*', '>', '+', ' ']);
+    let mut plain = String::new();
+    let mut rest = line;
+    while let Some(sign) = rest.chars().next() {
+        // A citation is left out, such as [D1:p4] or [3].
+        if let Some((mark, after)) = rest.strip_prefix('[').and_then(|it| it.split_once(']'))
+            && mark.chars().any(|sign| sign.is_ascii_digit())
+            && !after.starts_with('(')
+            && mark.len() < 24
+        {
+            plain.truncate(plain.trim_end().len());
+            rest = after;
+            continue;
+        }
+        rest = &rest[sign.len_utf8()..];
+        if !matches!(sign, '*' | '`') {
+            plain.push(sign);
+        }
+        // "8.5" and "e.g. this" are not ends of sentences.
+        let is_new = rest.trim_start_matches('*').starts_with(' ');
+        let next = rest.trim_start_matches(['*', ' ']).chars().next();
+        let ends = is_new && next.is_none_or(|next| !next.is_lowercase());
+        if matches!(sign, '。' | '！' | '？') || (matches!(sign, '.' | '!' | '?') && ends) {
+            break;
+        }
+        if plain.chars().count() >= SENTENCE_CHARS {
+            let cut = plain.rfind(' ').unwrap_or(plain.len());
+            plain.truncate(cut);
+            plain.push('…');
+            break;
+        }
+    }
+    Some(plain.trim().to_owned()).filter(|plain| !plain.is_empty())
 }
 
 /// Builds the question for a model whose answer was stopped after `begun`.
@@ -247,6 +292,32 @@ mod tests {
             .iter()
             .flat_map(|(question, answer)| turn(question, answer))
             .collect()
+    }
+
+    #[test]
+    fn first_sentence_is_plain_text() {
+        for (answer, wanted) in [
+            (
+                "**Sign it, but change clause 9.2 first.** At 41 TB it costs less [D1:p4].",
+                Some("Sign it, but change clause 9.2 first."),
+            ),
+            (
+                "## Answer\n\n- Yes [D1:p4], and `soon`! Or not.",
+                Some("Yes, and soon!"),
+            ),
+            ("```\nlet x = 1;\n```\nOne line", Some("One line")),
+            (
+                "It is e.g. a [link](https://example.org) here",
+                Some("It is e.g. a [link](https://example.org) here"),
+            ),
+            ("それは東京です。次。", Some("それは東京です。")),
+            ("| a |\n|---|\n\n---\n", None),
+            ("", None),
+        ] {
+            assert_eq!(first_sentence(answer).as_deref(), wanted, "{answer}");
+        }
+        let long = first_sentence(&"word ".repeat(99)).expect("a sentence");
+        assert!(long.ends_with("word…") && long.chars().count() <= SENTENCE_CHARS + 1);
     }
 
     #[test]

@@ -12,8 +12,8 @@ const MAX_FIRST_PAGE_BYTES: usize = 34_000;
 const MAX_THREAD_BYTES: usize = 86_000;
 /// Compressed bytes of the guided page, before a run.
 const MAX_GUIDED_BYTES: usize = 54_000;
-/// Compressed bytes of a project, which has the composer and the documents at once.
-const MAX_PROJECT_BYTES: usize = 105_000;
+/// Compressed bytes of a project: a thread's page with more around it.
+const MAX_PROJECT_BYTES: usize = 90_000;
 /// Compressed bytes of any other page.
 const MAX_PAGE_BYTES: usize = 84_000;
 /// Files of a page: scripts, style sheets, and the HTML.
@@ -30,7 +30,7 @@ fn compressed_size(name: &str) -> usize {
 
 /// The files that a page loads before it is usable: those named in its HTML and in the `Link` header.
 fn files_of(path: &str, is_signed_in: bool) -> BTreeSet<String> {
-    let links = preload::links(path, is_signed_in).expect(path);
+    let links = preload::links(path, false, is_signed_in).expect(path);
     let start = format!("</assets/{TREE_HASH}/");
     let linked = links.split(", ").map(|link| {
         let name = link

@@ -1,4 +1,4 @@
-//! The embedded manual: topics in Markdown, from the same file that the page `/manual` loads. Does no rendering.
+//! The embedded manual: topics in Markdown, from the same files that the page `/manual` loads. Does no rendering.
 
 use serde::Deserialize;
 
@@ -15,7 +15,8 @@ pub struct Topic {
     pub title: String,
     /// The first paragraph.
     pub summary: String,
-    /// The text below the heading in Markdown, one paragraph per line.
+    /// The text below the heading in Markdown, one paragraph per line. It is in a file of its own.
+    #[serde(skip)]
     pub text: String,
 }
 
@@ -24,8 +25,13 @@ pub struct Topic {
 /// # Errors
 /// `Internal` if the embedded file is missing or damaged.
 pub fn topics() -> Result<Vec<Topic>, ApiError> {
-    serde_json::from_str(&assets::embedded_text("manual.json")?)
-        .map_err(|error| Error::internal(format!("the manual is damaged: {error}")).into())
+    let list = serde_json::from_str(&assets::embedded_text("manual.json")?);
+    let mut topics: Vec<Topic> =
+        list.map_err(|error| Error::internal(format!("the manual is damaged: {error}")))?;
+    for topic in &mut topics {
+        topic.text = assets::embedded_text(&format!("manual/{}.md", topic.id))?;
+    }
+    Ok(topics)
 }
 
 #[cfg(test)]

@@ -267,7 +267,10 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
     turn_texts::write(db, id.as_str())
 }
 
-/// Lists this user's newest analyses of a document: ID, question, and time of creation.
+/// An analysis of a document: ID, thread, question, and time of creation.
+pub type UsingRow = (AnalysisId, Option<ThreadId>, String, Timestamp);
+
+/// Lists this user's newest analyses of a document.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -276,13 +279,16 @@ pub fn using_document(
     user: &UserId,
     document: &DocumentId,
     limit: u32,
-) -> Result<Vec<(AnalysisId, String, Timestamp)>> {
+) -> Result<Vec<UsingRow>> {
     db.all(
-        "SELECT a.id, a.question, a.created
+        "SELECT a.id, a.thread, a.question, a.created
          FROM analysis_documents d JOIN analyses a ON a.id = d.analysis_id
          WHERE d.document_id = ?2 AND a.user_id = ?1 ORDER BY d.analysis_id DESC LIMIT ?3",
         (user, document, limit),
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        |row| {
+            let thread = ThreadId::parse(&row.get::<_, String>(1)?);
+            Ok((row.get(0)?, thread, row.get(2)?, row.get(3)?))
+        },
     )
 }
 

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::passages;
 use super::row::Row;
 use super::search;
 use super::values::{json, optional_text, to_integer, to_json, unsigned};
@@ -127,8 +126,7 @@ pub fn add_text(
             (id, page.number, &page.text, &page.title),
         )?;
     }
-    passages::insert(db, user, id, found)?;
-    search::index_passages(db, id.as_str())
+    search::insert_passages(db, user, id, found)
 }
 
 /// Finds one page of a document of this user.
@@ -187,8 +185,7 @@ fn put_text(
             (&document.id, page, text),
         )?;
     }
-    passages::insert(db, &document.user, &document.id, passages)?;
-    search::index_passages(db, document.id.as_str())
+    search::insert_passages(db, &document.user, &document.id, passages)
 }
 
 /// Finds a document of this user.

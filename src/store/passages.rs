@@ -2,67 +2,10 @@
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::params::ToValue as _;
 use super::row::Row;
 use super::search;
 use crate::domain::document::{Passage, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
-use crate::domain::search::index_terms;
-
-/// Maximum number of passages inserted by one statement, which holds one parameter for each value.
-const MAX_ROWS: usize = 1_000;
-
-/// Inserts passages of a document. After the last one, the caller must call [`search::index_passages`].
-///
-/// One statement inserts many of them: in SQLite, each statement that runs triggers flushes what the index has
-/// collected, and the small segments that result from one statement per passage take half as long again to merge.
-///
-/// # Errors
-/// Returns an error if the database cannot be written.
-pub(super) fn insert(
-    db: &Writer,
-    user: &UserId,
-    document: &DocumentId,
-    passages: &[Passage],
-) -> Result<()> {
-    passages
-        .chunks(MAX_ROWS)
-        .try_for_each(|passages| insert_rows(db, (user, document), passages))
-}
-
-fn insert_rows(
-    db: &Writer,
-    (user, document): (&UserId, &DocumentId),
-    passages: &[Passage],
-) -> Result<()> {
-    let rows: Vec<String> = (0..passages.len())
-        .map(|place| {
-            let columns: Vec<String> = (0..7).map(|n| format!("?{}", place * 7 + n + 3)).collect();
-            format!("(?1, ?2, {})", columns.join(", "))
-        })
-        .collect();
-    let sql = format!(
-        "INSERT INTO passages (user_id, document_id, ordinal, page, start_byte, end_byte, heading, text, terms) VALUES {}",
-        rows.join(", ")
-    );
-    let terms: Vec<String> = passages
-        .iter()
-        .map(|passage| index_terms(&passage.text))
-        .collect();
-    let mut params = vec![user.to_value(), document.to_value()];
-    for (passage, terms) in passages.iter().zip(&terms) {
-        params.extend([
-            passage.ordinal.to_value(),
-            passage.page.to_value(),
-            passage.start.to_value(),
-            passage.end.to_value(),
-            passage.heading.to_value(),
-            passage.text.to_value(),
-            terms.to_value(),
-        ]);
-    }
-    db.run_rarely(&sql, params.as_slice()).map(drop)
-}
 
 /// Limit on row ranges queried per part. A user's passages are stored in runs; nearby runs are queried together,
 /// and foreign rows between them are then filtered out.

@@ -4,6 +4,8 @@ use super::connection::{EngineKind, Reader, Writer};
 use super::error::Result;
 use super::row::Row;
 use super::{postgres, sqlite};
+use crate::domain::document::Passage;
+use crate::domain::id::{DocumentId, UserId};
 
 /// Passes the passages of a range of rows that match a part of a query to `take`, until it returns false.
 ///
@@ -37,20 +39,41 @@ pub(super) fn each_scored_passage(
     }
 }
 
-/// Passes the thread and the row of a user's matching turns to `take`, best first, until it returns false.
+/// Passes the thread and the row of a user's matching turns to `take`, best first, until it returns false. Searches in
+/// these columns of the index, separated by spaces: `question`, `answer`, `terms`.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
 pub(super) fn each_turn(
     db: &Reader,
     user: &str,
-    expression: &str,
+    (expression, columns): (&str, &str),
     most: u32,
     take: impl FnMut(&Row<'_>) -> Result<bool>,
 ) -> Result<()> {
     match db.kind() {
-        EngineKind::Sqlite => sqlite::search::each_turn(db, user, expression, most, take),
-        EngineKind::Postgres => postgres::search::each_turn(db, user, expression, most, take),
+        EngineKind::Sqlite => {
+            sqlite::search::each_turn(db, user, (expression, columns), most, take)
+        }
+        EngineKind::Postgres => {
+            postgres::search::each_turn(db, user, (expression, columns), most, take)
+        }
+    }
+}
+
+/// Inserts passages of a document and indexes them.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(super) fn insert_passages(
+    db: &Writer,
+    user: &UserId,
+    document: &DocumentId,
+    passages: &[Passage],
+) -> Result<()> {
+    match db.kind() {
+        EngineKind::Sqlite => sqlite::search::insert_passages(db, user, document, passages),
+        EngineKind::Postgres => postgres::search::insert_passages(db, user, document, passages),
     }
 }
 

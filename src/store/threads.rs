@@ -18,6 +18,9 @@ use crate::domain::plan::Member;
 use crate::domain::thread::{MAX_TURNS, derive_title};
 use crate::domain::time::Timestamp;
 
+/// Number of characters in the beginning of an answer: enough for a heading and a sentence.
+const ANSWER_BEGINNING: i64 = 1_000;
+
 /// A thread without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
@@ -207,6 +210,44 @@ pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<A
         "SELECT id FROM analyses WHERE thread = ?2 AND user_id = ?1 ORDER BY id DESC LIMIT 1",
         (user, id),
         |row| row.get(0),
+    )
+}
+
+/// Returns the beginning of a turn's answer; `None` without an answer.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result<Option<String>> {
+    let found = db.query_optional(
+        "SELECT substr(synthesis, 1, ?3) AS answer FROM analyses WHERE id = ?2 AND user_id = ?1",
+        (user, turn, ANSWER_BEGINNING),
+        |row| optional_text(row, "answer"),
+    )?;
+    Ok(found.flatten())
+}
+
+/// Returns what the turns of this user in a project have cost since a point in time, and whether the price of one of
+/// their calls is unknown.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn spent_in_project(
+    db: &Reader,
+    user: &UserId,
+    project: &ProjectId,
+    since: Timestamp,
+) -> Result<(MicroDollars, bool)> {
+    db.query_one(
+        "WITH turns AS (
+             SELECT a.id, a.cost FROM threads t JOIN analyses a ON a.thread = t.id
+             WHERE t.user_id = ?1 AND t.project = ?2 AND a.user_id = ?1 AND a.created >= ?3
+         )
+         SELECT coalesce(sum(cost), 0) AS cost, EXISTS (
+             SELECT 1 FROM calls c WHERE c.user_id = ?1 AND c.at >= ?3 AND c.cost < 0
+                AND c.analysis_id IN (SELECT id FROM turns)
+         ) AS unpriced FROM turns",
+        (user, project, since),
+        |row| Ok((row.get("cost")?, row.get("unpriced")?)),
     )
 }
 

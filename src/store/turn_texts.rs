@@ -19,6 +19,32 @@ const MAX_ROWS: usize = 500;
 /// Maximum number of matching turns that a search considers, best first.
 const MAX_MATCHES: u32 = 5_000;
 
+/// Which texts of a turn a search covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SearchScope {
+    /// Titles, questions, and answers.
+    #[default]
+    Everything,
+    /// Titles and questions.
+    Questions,
+    /// Answers.
+    Answers,
+}
+
+impl SearchScope {
+    // The columns of the full-text index. `terms` belongs to both texts, so it is used for a part of them only if the
+    // words are in a script that the tokenizer cannot split.
+    fn columns(self, has_terms: bool) -> &'static str {
+        match (self, has_terms) {
+            (Self::Everything, _) => "question answer terms",
+            (Self::Questions, false) => "question",
+            (Self::Questions, true) => "question terms",
+            (Self::Answers, false) => "answer",
+            (Self::Answers, true) => "answer terms",
+        }
+    }
+}
+
 /// A turn that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnMatch {
@@ -138,23 +164,31 @@ pub(super) fn ensure_thread(db: &Writer, id: &str) -> Result<()> {
 }
 
 /// Finds the best matching turn of each of the user's threads. `expression` is an FTS5 expression built by
-/// `domain::search` from the user's input.
+/// `domain::search` from the user's `words`.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
 pub fn best_by_thread(
     db: &Reader,
     user: &UserId,
-    expression: &str,
+    (words, expression): (&str, &str),
+    scope: SearchScope,
 ) -> Result<HashMap<ThreadId, i64>> {
+    let columns = scope.columns(!index_terms(words).is_empty());
     let mut best = HashMap::new();
-    search::each_turn(db, user.as_str(), expression, MAX_MATCHES, |row| {
-        if let Some(thread) = ThreadId::parse(row.text(0)?) {
-            let row = row.get(1)?;
-            best.entry(thread).or_insert(row);
-        }
-        Ok(true)
-    })?;
+    search::each_turn(
+        db,
+        user.as_str(),
+        (expression, columns),
+        MAX_MATCHES,
+        |row| {
+            if let Some(thread) = ThreadId::parse(row.text(0)?) {
+                let row = row.get(1)?;
+                best.entry(thread).or_insert(row);
+            }
+            Ok(true)
+        },
+    )?;
     Ok(best)
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::money::priced_server;
 use crate::support::provider::{Provider, on};
 use crate::support::script::{answer_stream, server};
 use crate::support::{Client, Server};
@@ -71,6 +72,38 @@ fn every_question_carries_instructions_and_documents() {
     );
     let gone = client.json("PATCH", &path, &json!({"project": project}));
     gone.refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn a_project_reports_what_its_questions_cost_this_month() {
+    let provider = Provider::answering(|_| on("*").sse(&answer_stream("Yes.")));
+    let server = priced_server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let project = create_project(&mut client, json!({"name": "Paper"}));
+    let spent = |client: &mut Client| {
+        client.get(&project_path(&project)).json()["spent_this_month"].clone()
+    };
+    let ask = |client: &mut Client, model: &str, project: Value| {
+        let body = json!({
+            "prompt": "Where?", "models": [model], "pattern": "plain", "ultra_model": model, "cache": "off",
+            "project": project,
+        });
+        let asked = client.post("/api/analyze", body).json();
+        let id = asked["analysis_id"].as_str().unwrap();
+        client.get(&format!("/api/analyses/{id}")).json()["cost_usd"].clone()
+    };
+    assert_eq!(
+        spent(&mut client),
+        json!({"cost_usd": 0.0, "unpriced": false})
+    );
+    ask(&mut client, "openai/gpt-4o", Value::Null);
+    let cost = ask(&mut client, "openai/gpt-4o", json!(project));
+    assert!(cost.as_f64() > Some(0.0), "{cost}");
+    let known = json!({"cost_usd": cost, "unpriced": false});
+    assert_eq!(spent(&mut client), known, "without the question outside");
+    ask(&mut client, "p/a", json!(project));
+    let over = json!({"cost_usd": cost, "unpriced": true});
+    assert_eq!(spent(&mut client), over);
 }
 
 #[test]

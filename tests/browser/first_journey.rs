@@ -23,6 +23,8 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.fill("input[name=email]", EMAIL);
     browser.fill("input[name=password]", PASSWORD);
     browser.press("Create account");
+    browser.wait_text("h1", "Ask a panel of models");
+    browser.press("Set up this server");
     browser.wait_text("h1", "Welcome, Ada");
     browser.press("Ask your first question");
     browser.wait_text("h1", "Ask a panel of models");
@@ -34,7 +36,7 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.wait(".drop-zone");
     browser.fill("input[type=file]", &test_document("gpl-3.txt"));
     browser.wait_text(".row", "gpl-3.txt");
-    browser.press("View text");
+    browser.click(".document-row a");
     browser.wait_text(".page-text", "GNU GENERAL PUBLIC LICENSE");
     browser.keys(&[], keys::ESCAPE);
 

@@ -141,3 +141,56 @@ fn set_filter(browser: &Browser, label: &str, value: &str) {
         json!([label, value]),
     );
 }
+
+/// Asks a question with the word in it, to which the answer does not repeat the word.
+const ASK_KESTREL_SCRIPT: &str = "
+    const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: 'Do kestrels hover?', pattern: 'single', models: ['p/a'], ultra_model: 'p/lead' }) });
+    if (!response.ok) throw new Error(await response.text());";
+
+#[test]
+fn search_covers_documents_and_is_restricted_by_segments() {
+    let Some(_turn) = wait_for_turn() else { return };
+    let axe = axe();
+    let server = contradicting_without_judge();
+    for (width, height, dark) in [(1440, 900, false), (375, 780, true)] {
+        let browser = Browser::open(width, height, dark);
+        if dark {
+            sign_in(&browser, &server);
+        } else {
+            create_result(&browser, &server);
+            browser.run(
+                UPLOAD_SCRIPT,
+                json!(["birds.txt", "A kestrel hovers over the field."]),
+            );
+            browser.run(ASK_KESTREL_SCRIPT, json!([]));
+        }
+        browser.go(&server.address("/history"));
+        browser.fill(".search-box input", "kestrel");
+        browser.wait_text(".history-documents .hit", "A kestrel hovers");
+        browser.wait_text(".found-text", "Do kestrels hover?");
+        check_accessibility(&browser, axe.as_deref(), "a search of everything");
+        check_width(&browser, "a search of everything");
+        browser.prefer(dark, false);
+        browser.screenshot_window(&format!("search-everything-{width}"));
+        browser.click("[data-in=documents]");
+        wait_until("no threads", || (browser.count(".row") == 0).then_some(()));
+        browser.wait_text(".history-documents", "1 document");
+        browser.reload();
+        browser.wait_text(
+            ".segment[data-in=documents][aria-pressed=true]",
+            "Documents",
+        );
+        browser.wait_text(".history-documents .hit", "A kestrel hovers");
+        browser.click("[data-in=questions]");
+        browser.wait_text(".found-text", "Question");
+        assert!(!browser.is_visible(".history-documents"));
+        browser.click("[data-in=answers]");
+        browser.wait_text(".state.empty", "No answer contains");
+        browser.click("[data-in=documents]");
+        browser.wait(".history-documents .hit a");
+        browser.click(".history-documents .hit a");
+        browser.wait_text("mark.cited", "kestrel");
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
+    }
+}

@@ -22,6 +22,7 @@ mod manual;
 mod markdown;
 mod old_answers;
 mod pages;
+mod projects;
 mod providers;
 mod rest;
 mod results;
@@ -241,7 +242,7 @@ fn accessible_in_every_state() {
         check_accessibility(&browser, axe.as_deref(), path);
     }
     browser.go(&server.address("/documents"));
-    browser.press("View text");
+    browser.click(".document-row a");
     browser.wait(".page-text");
     check_accessibility(&browser, axe.as_deref(), "a document's text");
     browser.go(&server.address("/analyze"));

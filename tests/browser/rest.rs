@@ -409,6 +409,12 @@ fn first_account_guest_access_and_password_reset() {
     phone.fill("input[name=email]", EMAIL);
     phone.fill("input[name=password]", PASSWORD);
     phone.press("Create account");
+    phone.wait_text("h1", "Ask a panel of models");
+    check_width(&phone, "the first visit");
+    check_accessibility(&phone, axe.as_deref(), "the first visit");
+    phone.prefer(true, false);
+    phone.screenshot("first-visit-375-dark");
+    phone.press("Set up this server");
     phone.wait_text("h1", "Welcome");
     phone.wait_text(".welcome-steps", "Only demo algorithms so far");
     check_width(&phone, "the welcome");

@@ -11,7 +11,7 @@ use crate::wait_for_turn;
 const MAX_REQUESTS: u64 = 20;
 /// Maximum number of requests of the administration page, whose sections each have a resource of their own.
 const MAX_ADMIN_REQUESTS: u64 = 28;
-/// Maximum size of the requests of a page with a result as sent, without headers, in bytes.
+/// Maximum size of the requests of a page as sent, without headers, in bytes.
 const MAX_BYTES: u64 = 90_000;
 /// Maximum time until the answer can be read on slow 3G, in milliseconds.
 const MAX_MS: f64 = 4000.0;
@@ -129,7 +129,8 @@ fn check_result(browser: &Browser, address: &str, name: &str) {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// The pages without a result: few requests, and nothing moves while they load.
+/// The pages without a result: few requests and bytes, and nothing moves while they load. The highlighter, which only
+/// texts with code load, is extra.
 #[test]
 fn other_pages_stay_within_their_network_budget() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -154,7 +155,10 @@ fn other_pages_stay_within_their_network_budget() {
             "/admin" => MAX_ADMIN_REQUESTS,
             _ => MAX_REQUESTS,
         };
+        let bytes: u64 = all.iter().map(|(_, bytes)| bytes).sum();
+        eprintln!("{path}: {count} requests, {bytes} bytes");
         assert!(count <= most, "{path}: {count} requests: {all:#?}");
+        assert!(bytes <= MAX_BYTES, "{path}: {bytes} bytes: {all:#?}");
         check_shift(&browser, path);
     }
     assert_eq!(browser.console_errors(), Vec::<String>::new());

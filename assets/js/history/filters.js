@@ -1,19 +1,21 @@
 // History filters: search terms, segment, project, and a turn's state, pattern, model, and date. Kept in the URL,
-// so that a reload or a link shows the same list.
+// so that a reload or a link shows the same list. While searching, the segments select which texts are searched.
 import { button, el, icon, uid } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
 import { nameOf } from "../parts/model-name.js";
 
 const TYPING_PAUSE_MS = 250;
-const FILTER_NAMES = ["q", "show", "project", "status", "pattern", "model", "from", "to"];
+const FILTER_NAMES = ["q", "in", "show", "project", "status", "pattern", "model", "from", "to"];
 const STATES = [["", "Any state"], ["completed", "Complete"], ["running", "Running"], ["queued", "Queued"], ["failed", "Failed"], ["cancelled", "Stopped"]];
 const SEGMENTS = [["", "All"], ["pinned", "Pinned"], ["archived", "Archived"], ["shared", "Shared"]];
+const SCOPES = [["", "Everything"], ["questions", "Questions"], ["answers", "Answers"], ["documents", "Documents"]];
 
 /** Reads the filter from URL parameters. */
 export function filterOf(params) {
   const filter = Object.fromEntries(FILTER_NAMES.map((name) => [name, params[name] ?? ""]));
   if (!SEGMENTS.some(([name]) => name === filter.show)) filter.show = "";
+  if (!filter.q || !SCOPES.some(([name]) => name === filter.in)) filter.in = "";
   return filter;
 }
 
@@ -35,7 +37,7 @@ export function queryOf({ show, ...filter }) {
 
 /** Whether the filter excludes anything. */
 export function isNarrow(filter) {
-  return FILTER_NAMES.some((name) => filter[name]);
+  return FILTER_NAMES.some((name) => filter[name] && name !== "in");
 }
 
 /** Whether a thread still belongs to the segment. */
@@ -45,15 +47,17 @@ export function isShown(thread, { show, q }) {
   return show === "shared" || Boolean(q) || !thread.archived;
 }
 
-/** Returns `{node, clear()}`. Changes `filter` and calls `onChange`. */
+/** Returns `{node, clear(), take(name, value)}`. Changes `filter` and calls `onChange`. */
 export function Filters({ filter, patterns, models, projects, onChange }) {
   let timer = 0;
   const id = uid("search");
-  const search = el("input", { type: "search", id, value: filter.q, autocomplete: "off", maxlength: 200, "aria-label": "Search questions and answers", placeholder: "Search questions and answers", on: { input: () => {
+  const search = el("input", { type: "search", id, value: filter.q, autocomplete: "off", maxlength: 200, "aria-label": "Search questions, answers, and documents", placeholder: "Search", on: { input: () => {
     clearTimeout(timer);
     timer = setTimeout(() => setFilter("q", search.value.trim()), TYPING_PAUSE_MS);
   } } });
-  const segments = SEGMENTS.map(([name, label]) => button(label, { class: "segment", "aria-pressed": String(filter.show === name), data: { show: name }, on: { click: () => setFilter("show", name) } }));
+  const segment = (field) => ([name, label]) => button(label, { class: "segment", data: { [field]: name }, on: { click: () => setFilter(field, name) } });
+  const segments = el("div", { class: "segments", role: "group", "aria-label": "Threads" }, SEGMENTS.map(segment("show")));
+  const scopes = el("div", { class: "segments", role: "group", "aria-label": "Search in" }, SCOPES.map(segment("in")));
   const project = projects.length > 0 && el("select", { class: "history-project", "aria-label": "Project", on: { change: () => setFilter("project", project.value) } },
     [["", "All projects"], ...projects.map((each) => [each.project_id, each.name])].map(([value, name]) => el("option", { value, selected: value === filter.project }, name)));
   const selectField = (name, label, options) => {
@@ -79,13 +83,16 @@ export function Filters({ filter, patterns, models, projects, onChange }) {
     clearTimeout(timer);
     setFilter("q", search.value.trim());
   } } }, el("div", { class: "search-box" }, icon("search"), search),
-  el("div", { class: "history-segments" }, el("div", { class: "segments", role: "group", "aria-label": "Threads" }, segments), project), more);
+  el("div", { class: "history-segments" }, segments, scopes, project), more);
   updateControls();
-  return { node, clear };
+  return { node, clear, take: setFilter };
 
   function setFilter(name, value) {
     if (filter[name] === value) return;
     filter[name] = value;
+    if (name === "q" && !value) filter.in = "";
+    // Every search covers all threads.
+    if (name === "q" && value) filter.show = "";
     updateControls();
     onChange();
   }
@@ -94,7 +101,13 @@ export function Filters({ filter, patterns, models, projects, onChange }) {
     const activeCount = Object.keys(fields).filter((name) => filter[name]).length;
     summary.textContent = activeCount > 0 ? plural(activeCount, "filter") : "Filter";
     reset.hidden = activeCount === 0;
-    for (const segment of segments) segment.setAttribute("aria-pressed", String(segment.dataset.show === filter.show));
+    segments.hidden = Boolean(filter.q);
+    scopes.hidden = !filter.q;
+    for (const each of segments.children) each.setAttribute("aria-pressed", String(each.dataset.show === filter.show));
+    for (const each of scopes.children) each.setAttribute("aria-pressed", String(each.dataset.in === filter.in));
+    // Documents are not in threads, so the other filters do not apply to them.
+    more.hidden = filter.in === "documents";
+    if (project) project.hidden = filter.in === "documents";
   }
 
   function clear() {

@@ -74,7 +74,7 @@ export function Row(thread, { projects, drop, moved }) {
 
 function Snippet({ in: where, text, matches }) {
   return el("p", { class: "found-text", dir: "auto" }, `${where === "answer" ? "Answer" : "Question"}: “`,
-    marked(blankMarkup(text), matches.map(([start, end]) => ({ start, end, kind: "" }))), "”");
+    marked(blankMarkup(text), matches.map(([start, end]) => ({ start, end, kind: "" }))), /[.!?]$/.test(text) ? "”" : "…”");
 }
 
 // Blanks out Markdown syntax and citations. The byte length stays the same, so that the marks stay aligned.

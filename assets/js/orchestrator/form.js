@@ -83,6 +83,7 @@ export function PatternForm(source, { fixed, onChange }) {
     el("div", { class: "pair" },
       text("name", "Name", current.name, (value) => change({ name: value }), { maxLength: 80 }),
       text("id", "ID", current.id, (value) => change({ id: value }), { maxLength: 40, readOnly: fixed, spellcheck: false }, fixed ? "Cannot be changed." : "Lowercase letters, digits, _ and -. API requests use it.")),
+    text("summary", "Summary", current.summary ?? "", (value) => change({ summary: value }), { maxLength: 80 }, "One line for its card."),
     text("description", "Description", current.description, (value) => change({ description: value }), { rows: 2, maxLength: 600 }),
     el("div", { class: "pair" },
       withError("arrangement", Choice("Arrangement", { ...selectProps("arrangement"), value: current.arrangement ?? "staged" }, ARRANGEMENTS)),

@@ -26,7 +26,7 @@ export function List({ patterns: allPatterns, recipes: allRecipes, standard }) {
   function draw() {
     const words = search.input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const matches = patterns.filter((pattern) => {
-      const text = [pattern.name, pattern.description, pattern.category, ...pattern.use_cases].join(" ").toLowerCase();
+      const text = [pattern.name, pattern.summary, pattern.description, pattern.category, ...pattern.use_cases].join(" ").toLowerCase();
       return words.every((word) => text.includes(word));
     });
     const own = matches.filter((pattern) => pattern.origin === "own");
@@ -57,7 +57,7 @@ function Card(pattern) {
     Flow(pattern, { small: true }),
     el("p", { class: "pattern-kind" }, [pattern.category, ORIGINS[pattern.origin]].filter(Boolean).join(" · ")),
     el("h3", null, link(`/orchestrator?pattern=${encodeURIComponent(pattern.id)}`, pattern.name)),
-    el("p", { class: "pattern-about" }, pattern.description),
+    el("p", { class: "pattern-about" }, pattern.summary || pattern.description),
     el("p", { class: "fine" }, [panelWords(pattern.recommended_panel), EFFORT[pattern.complexity] ?? pattern.complexity].filter(Boolean).join(" · ")));
 }
 

@@ -1,6 +1,6 @@
 // A pattern as conventionally formatted TOML, with long texts as multi-line strings. The server parses it.
 
-const FIELDS = ["id", "name", "description", "category", "arrangement", "complexity", "panel", "use_cases", "limitations"];
+const FIELDS = ["id", "name", "summary", "description", "category", "arrangement", "complexity", "panel", "use_cases", "limitations"];
 const STAGE_FIELDS = ["name", "who", "task", "help", "prompt"];
 
 /** The TOML of a pattern's source. */
@@ -31,6 +31,7 @@ function formatValue(value) {
 export const NEW_PATTERN = {
   id: "my_pattern",
   name: "My pattern",
+  summary: "What it does, in one line.",
   description: "What it is good for, in a sentence.",
   complexity: "low",
   panel: [2, 4],

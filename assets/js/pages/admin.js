@@ -15,7 +15,7 @@ import { EmptyPage } from "../parts/states.js";
 
 const PROVIDERS = "/api/admin/providers";
 
-export async function load(_params, signal) {
+export async function load(params, signal) {
   if (user.get()?.role !== "admin") return { refused: true };
   const [people, providers, status, chains, health, cache, config, waiting, hours, backups] = await Promise.all([
     get("/api/admin/users", { query: { limit: 200 }, signal }), get(PROVIDERS, { signal }),
@@ -23,7 +23,7 @@ export async function load(_params, signal) {
     get("/api/cache/stats", { signal }), get("/api/admin/config", { signal }), get("/api/admin/password-resets", { signal }),
     get("/api/admin/metrics", { signal }), get("/api/admin/backups", { signal }), styled("account"), styled("charts"),
   ]);
-  return { people, providers, states: status.providers, chains: chains.fallbacks, health, cache, config, waiting, hours, backups };
+  return { add: params.add === "provider", people, providers, states: status.providers, chains: chains.fallbacks, health, cache, config, waiting, hours, backups };
 }
 
 export function view(data, { signal }) {
@@ -37,7 +37,7 @@ export function view(data, { signal }) {
       PasswordResets(data.waiting, signal),
       People(data.people, signal),
       Providers({
-        path: PROVIDERS, listing: data.providers, states: data.states, signal, title: "Providers",
+        path: PROVIDERS, listing: data.providers, states: data.states, signal, open: data.add, title: "Providers",
         lead: "Where everyone's models come from. Keys are stored encrypted and never shown again.",
         actions: (refresh) => ProviderActions(refresh, signal),
       }),

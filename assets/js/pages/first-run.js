@@ -25,7 +25,7 @@ export function view({ open, models, documents, analyses }) {
       Step(realModels.length > 0, "Connect models", realModels.length > 0
         ? `${plural(realModels.length, "model")} ${realModels.length === 1 ? "is" : "are"} ready.`
         : "Only demo algorithms so far. Add a provider with its key, or start a model server on this machine: Ollama, llama.cpp, LM Studio, and vLLM are detected automatically.",
-      link(isAdmin ? "/admin" : "/settings", "Add a provider", { class: "button secondary" }), link("/modelrunner", "View models", { class: "button quiet" })),
+      link(isAdmin ? "/admin?add=provider" : "/settings?add=provider", "Add a provider", { class: "button secondary" }), link("/modelrunner", "View models", { class: "button quiet" })),
       Step(documents.length > 0, "Upload a document", documents.length > 0
         ? "Done. You can search its pages, and answers cite them."
         : "A contract, a report, or a paper. You can search its pages, and answers cite them.",

@@ -1,4 +1,4 @@
-// The search page over all threads: search, open, pin, archive, export, and delete threads.
+// The search page over all threads and documents: search, open, pin, archive, export, and delete threads.
 import { get } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
@@ -6,12 +6,13 @@ import { addressOf, filterOf, Filters, isNarrow, isShown, queryOf } from "../his
 import { Groups } from "../history/groups.js";
 import { listenForKeys } from "../history/keys.js";
 import { PendingDeletions } from "../history/leaving.js";
+import { Passages } from "../history/passages.js";
 import { Preview } from "../history/preview.js";
 import { pathOf, Row } from "../history/row.js";
 import { isBeingDeleted } from "../parts/owed.js";
 import { Empty, Failure, Loading } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
-import { refresh } from "../shell/threads.js";
+import { knownProjects, refresh } from "../shell/threads.js";
 import { styled } from "../styles.js";
 
 const PAGE_SIZE = 30;
@@ -24,17 +25,18 @@ const EMPTY = {
 
 export async function load(params, signal) {
   const filter = filterOf(params);
-  const [firstPage, patterns, models, { projects }] = await Promise.all([
+  const [firstPage, patterns, models, projects] = await Promise.all([
     fetchPage(filter, "", signal),
-    get("/api/orchestrator/patterns", { signal }),
+    get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
     get("/api/available-models", { signal }),
-    get("/api/projects", { signal }).catch(() => ({ projects: [] })),
+    knownProjects(signal),
     styled("results"), styled("sheets"), styled("history"),
   ]);
   return { filter, firstPage, patterns, models, projects };
 }
 
-function fetchPage(filter, cursor, signal) {
+async function fetchPage(filter, cursor, signal) {
+  if (filter.in === "documents") return { threads: [], next_cursor: null };
   return get("/api/threads", { query: { ...queryOf(filter), cursor, limit: PAGE_SIZE }, signal });
 }
 
@@ -48,7 +50,9 @@ export function view({ filter, firstPage, patterns, models, projects }, { signal
   let controller = new AbortController();
   signal.addEventListener("abort", () => controller.abort(), { once: true });
   const filters = Filters({ filter, patterns, models, projects, onChange: search });
+  const passages = Passages({ signal, onAll: () => button("All documents", { class: "secondary", on: { click: () => filters.take("in", "documents") } }) });
   show(firstPage);
+  findPassages();
   preview.watch(groups.node);
   preview.first(groups.node, filter.q);
   listenForKeys({ rows: groups.rows, remove: (row) => row.drop?.(), signal });
@@ -64,6 +68,13 @@ export function view({ filter, firstPage, patterns, models, projects }, { signal
     note(addressOf(filter));
     shownThreads.length = 0;
     groups.clear();
+    findPassages();
+    if (filter.in === "documents") {
+      fill(footer);
+      preview.first(groups.node, filter.q);
+      keysHelp.hidden = true;
+      return;
+    }
     fill(footer, Loading("Searching"));
     try {
       await flush();
@@ -75,6 +86,14 @@ export function view({ filter, firstPage, patterns, models, projects }, { signal
     }
   }
 
+  // The documents below the threads, or alone; a search of questions or answers has none.
+  async function findPassages() {
+    if (!filter.q || filter.in === "questions" || filter.in === "answers") return passages.clear();
+    const alone = filter.in === "documents";
+    const count = await passages.find(filter.q, alone);
+    if (alone) announce(count > 0 ? `${plural(count, "document")} found.` : "Nothing found.");
+  }
+
   function show(page) {
     const listed = page.threads.filter((thread) => !isBeingDeleted(pathOf(thread)));
     shownThreads.push(...listed);
@@ -82,14 +101,15 @@ export function view({ filter, firstPage, patterns, models, projects }, { signal
     fill(footer);
     keysHelp.hidden = groups.rows().length === 0;
     if (page.next_cursor) fill(footer, button("Show more", { class: "secondary", on: { click: () => loadMore(page.next_cursor) } }));
-    else if (groups.rows().length === 0) fill(footer, EmptyResult());
+    else if (groups.rows().length === 0 && filter.in !== "documents") fill(footer, EmptyResult());
   }
 
   function EmptyResult() {
     if (!isNarrow(filter)) return Empty("No threads yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/", "New question", { class: "button primary" }));
     const all = button("Show all", { class: "secondary", on: { click: filters.clear } });
     if (EMPTY[filter.show] && !isNarrow({ ...filter, show: "" })) return Empty(...EMPTY[filter.show], all);
-    const words = filter.q ? `No question or answer contains “${filter.q}”${isNarrow({ ...filter, q: "" }) ? " and matches the filters" : ""}.` : "No thread matches these filters.";
+    const place = { questions: "question", answers: "answer" }[filter.in] ?? "question or answer";
+    const words = filter.q ? `No ${place} contains “${filter.q}”${isNarrow({ ...filter, q: "" }) ? " and matches the filters" : ""}.` : "No thread matches these filters.";
     return Empty("Nothing found", words, all);
   }
 
@@ -137,6 +157,6 @@ export function view({ filter, firstPage, patterns, models, projects }, { signal
   return el("section", { class: "page history-page" },
     el("header", { class: "page-head" }, el("h1", null, "Search")),
     el("div", { class: "history-columns" },
-      el("div", { class: "history-list" }, filters.node, groups.node, footer, keysHelp),
+      el("div", { class: "history-list" }, filters.node, groups.node, footer, passages.node, keysHelp),
       preview.node));
 }

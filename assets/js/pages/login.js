@@ -11,7 +11,7 @@ export async function load(params, signal) {
   // The API index reports whether any account exists. An older server omits that; then both options are offered
   // equally.
   const index = await get("/", { signal }).catch(() => ({}));
-  return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safePath(params.next), asked: Boolean(params.next), forgot: "forgotten" in params, create: "new" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
+  return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safePath(params.next), forgot: "forgotten" in params, create: "new" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
 }
 
 // The setup link carries its token after a `#`, so that no server or proxy logs it; it is removed from the address
@@ -95,7 +95,7 @@ function registerForm(data, { go }, show) {
     await post("/api/auth/register", { email: address.input.value.trim(), password: password.input.value, ...(userName ? { name: userName } : {}), ...(data.invite ? { invite: data.invite } : {}), ...(setup ? { setup_token: setup } : {}) });
     await signIn(address.input.value.trim(), password.input.value);
     toast(`Welcome${userName ? `, ${userName}` : ""}.${user.get()?.role === "admin" ? " You are the administrator of this server." : ""}`);
-    await go(data.first && !data.asked ? "/welcome" : data.next, { replace: true });
+    await go(data.next, { replace: true });
   },
   !isFirst && button("I already have an account", { class: "link-button", on: { click: () => show("enter") } }));
 }

@@ -1,9 +1,9 @@
-// The manual: a list of topics, single topics, and a search over all of them. The text is the same as that of
-// `quire help`.
+// The manual: a list of topics, single topics, and a search over all of them, which loads the other topics. The text is
+// the same as that of `quire help`.
 import { pathOf, within } from "../base.js";
 import { el, fill, link } from "../dom.js";
 import { markdown } from "../parts/markdown.js";
-import { EmptyPage } from "../parts/states.js";
+import { EmptyPage, Failure } from "../parts/states.js";
 import { styled } from "../styles.js";
 
 const MAX_RESULTS = 30;
@@ -13,26 +13,40 @@ const CONTEXT_LENGTH = 80;
 let topics = null;
 
 export async function load({ topic, q }, signal) {
-  const address = new URL("../../manual.json", import.meta.url);
-  const [list] = await Promise.all([topics ?? fetch(address, { signal }).then(parseResponse), styled("manual")]);
+  const [list] = await Promise.all([topics ?? fetchFile("manual.json", signal).then((response) => response.json()), styled("manual")]);
   topics = list;
+  const needed = q ? list : list.filter((entry) => entry.id === topic);
+  await Promise.all(needed.map((entry) => withText(entry, signal)));
   return { list, topic, words: q ?? "" };
 }
 
-function parseResponse(answer) {
-  if (!answer.ok) throw new Error("The manual could not be loaded. Reload the page.");
-  return answer.json();
+async function fetchFile(name, signal) {
+  const response = await fetch(new URL(`../../${name}`, import.meta.url), { signal });
+  if (!response.ok) throw new Error("The manual could not be loaded. Reload the page.");
+  return response;
 }
 
-export function view({ list, topic, words }, { note }) {
+// Each text is fetched once.
+async function withText(entry, signal) {
+  entry.text ??= await (await fetchFile(`manual/${entry.id}.md`, signal)).text();
+}
+
+export function view({ list, topic, words }, { note, signal }) {
   const current = list.find((entry) => entry.id === topic);
   if (topic && !current) {
     return EmptyPage("No such topic", "The manual has no topic with this name.", link("/manual", "All topics", { class: "button primary" }));
   }
   const body = el("div", { class: "manual-body" });
-  const draw = (text) => {
+  const draw = async (text) => {
     const terms = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    fill(body, terms.length > 0 ? Results(search(list, terms)) : current ? Topic(current) : Topics(list));
+    if (terms.length === 0) return fill(body, current ? Topic(current) : Topics(list));
+    try {
+      if (list.some((entry) => entry.text === undefined)) await Promise.all(list.map((entry) => withText(entry, signal)));
+      // The field may have changed meanwhile.
+      if (text === field.value) fill(body, Results(search(list, terms)));
+    } catch (problem) {
+      if (!signal.aborted) fill(body, Failure(problem, () => draw(field.value)));
+    }
   };
   const field = el("input", {
     type: "search", value: words, placeholder: "Search the manual", "aria-label": "Search the manual",

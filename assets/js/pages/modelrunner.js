@@ -64,7 +64,7 @@ export function view(data, { signal }) {
       el("div", null, el("h1", null, "Models"), el("p", { class: "lead" }, "What each model can do, what it costs, and whether it is ready.")),
       el("div", { class: "actions" },
         isAdmin && button("Check providers", { class: "secondary", title: "Calls every provider and looks for servers on this machine", on: { click: checkProviders } }),
-        user.get() && link(isAdmin ? "/admin" : "/settings", "Add a provider", { class: "button secondary" }))),
+        user.get() && link(isAdmin ? "/admin?add=provider" : "/settings?add=provider", "Add a provider", { class: "button secondary" }))),
     local,
     models.length === 0 && Empty("No models yet", "Add a provider with its key, or start a model server on this machine."),
     models.length > 0 && el("div", { class: "model-find" }, search.node, countLine),

@@ -1,9 +1,8 @@
 // A project: its threads, the instructions and documents that apply to every question in it, and its members.
 import { call, get, remove } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
-import { exactly, plural, sentence, when } from "../format.js";
+import { date, exactly, plural, sentence, spentWords } from "../format.js";
 import { confirm, openDialog } from "../parts/dialog.js";
-import { DocumentPicker } from "../parts/document-picker.js";
 import { Field } from "../parts/field.js";
 import { Menu } from "../parts/menu.js";
 import { EmptyPage } from "../parts/states.js";
@@ -14,6 +13,7 @@ import { startThread } from "../thread/start.js";
 import { Composer } from "../thread/composer.js";
 
 const PAGE_SIZE = 50;
+const STATUS = { queued: "Queued", running: "Running", failed: "Failed", cancelled: "Stopped" };
 
 export const kind = "thread";
 
@@ -24,12 +24,12 @@ export async function load({ id }, signal) {
       if (problem.status !== 404) throw problem;
       return null;
     }),
-    get("/api/threads", { query: { project: id, limit: PAGE_SIZE }, signal }).catch(() => ({ threads: [] })),
+    get("/api/threads", { query: { project: id, limit: PAGE_SIZE, answers: true }, signal }).catch(() => ({ threads: [] })),
     get("/api/available-models", { signal }), get("/api/orchestrator/patterns", { signal }),
     get("/api/documents", { query: { limit: 200 }, signal }).then((response) => response.documents),
-    styled("thread"), styled("sheets"),
+    styled("thread"),
   ]);
-  return { path, project, threads: threads.threads, models, patterns, documents };
+  return { path, project, spent: project?.spent_this_month ?? null, threads: threads.threads, models, patterns, documents };
 }
 
 export function view(data, context) {
@@ -38,8 +38,7 @@ export function view(data, context) {
   document.title = `${project.name} · Quire`;
   const bar = el("header", { class: "thread-bar" });
   const side = el("aside", { class: "project-side", "aria-label": "Project" });
-  const composer = Composer({ data: { ...data, project: project.project_id }, context, last: () => null, send: (body) => startThread(body, context) });
-  composer.input.placeholder = `Ask in ${project.name}`;
+  const composer = Composer({ data: { ...data, project: project.project_id, included: () => includedIn(data), placeholder: `Ask in ${project.name}` }, context, last: () => null, send: (body) => startThread(body, context) });
   const page = { data, context, draw, change };
   draw();
   return el("div", { class: "thread-page project-page" }, bar, el("div", { class: "thread-wide turn-cols" },
@@ -47,18 +46,19 @@ export function view(data, context) {
 
   function draw() {
     const current = data.project;
-    fill(bar, el("h1", { dir: "auto" }, current.name), el("span", { class: "grow" }), current.own && Menu("More", [
+    fill(bar, el("h1", { dir: "auto" }, current.name), el("span", { class: "grow" }), Shared(page), current.own && Menu("More", [
       { label: "Rename", icon: "pen", act: () => rename(page) },
       { label: "Share with people", icon: "share", act: () => share(page) },
       { label: "Delete project", icon: "trash", look: "danger", act: () => deleteProject(page) },
     ], { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
-    fill(side, Instructions(page), el("hr"), Documents(page),
+    fill(side, Instructions(page), el("hr"), Documents(page), data.spent && [el("hr"), Spent(data.spent, current)],
       current.members?.length > 0 && [el("hr"), el("p", { class: "sheet-label" }, "Shared with"), el("ul", null, current.members.map((each) => el("li", null, each.email ?? each.name ?? String(each))))]);
   }
 
   async function change(body) {
     try {
       data.project = await call("PATCH", data.path, { body });
+      composer.draw();
       draw();
       refresh();
       return true;
@@ -69,16 +69,22 @@ export function view(data, context) {
   }
 }
 
+// The documents that a question of this user in the project includes: only their own.
+function includedIn({ project, documents }) {
+  const ids = new Set(project.document_ids ?? []);
+  return documents.map((each) => each.document_id ?? each.id).filter((id) => ids.has(id));
+}
+
 function Threads(threads) {
   if (threads.length === 0) return el("p", { class: "fine" }, "No threads yet. Questions here include the project's instructions and documents.");
   return el("ul", { class: "thread-list" }, threads.map((each) => el("li", null, el("a", { href: `/t/${encodeURIComponent(each.thread_id)}` }, icon("speech"),
-    el("span", { class: "thread-words" }, el("strong", { dir: "auto" }, each.title), el("span", { class: "fine" }, plural(each.turns ?? 1, "turn"))), el("time", { class: "fine", datetime: each.updated_at, title: exactly(each.updated_at) }, when(each.updated_at))))));
+    el("span", { class: "thread-words" }, el("strong", { dir: "auto" }, each.title), el("span", { class: "fine", dir: "auto" }, each.answer ?? STATUS[each.newest?.status] ?? "No answer")), el("time", { class: "fine", datetime: each.updated_at, title: exactly(each.updated_at) }, date(each.updated_at))))));
 }
 
 function Instructions({ data, change }) {
   const current = data.project;
   const edit = button("Edit", { class: "quiet", on: { click: async () => {
-    const field = Field("Instructions", { rows: 8, value: current.instructions ?? "", maxLength: 20_000, dir: "auto" }, "Added to every question in this project.");
+    const field = Field("Instructions", { rows: 8, value: current.instructions ?? "", maxLength: 8000, dir: "auto" }, "Added to every question in this project.");
     const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
       event.preventDefault();
       if (await change({ instructions: field.input.value.trim() })) form.closest("dialog").close("");
@@ -89,19 +95,27 @@ function Instructions({ data, change }) {
 }
 
 function Documents({ data, context, change }) {
-  const ids = new Set(data.project.document_ids ?? []);
+  const ids = new Set(includedIn(data));
   const inProject = data.documents.filter((each) => ids.has(each.document_id ?? each.id));
   const add = button("Add documents", { class: "quiet", on: { click: async () => {
-    const chosen = new Set(ids);
-    const picker = DocumentPicker({ documents: data.documents, chosen, signal: context.signal, onChange() {} });
-    const done = button("Save", { class: "primary", on: { click: async () => {
-      if (await change({ document_ids: [...chosen] })) done.closest("dialog").close("");
-    } } });
-    await openDialog("Documents in every question", el("div", { class: "document-sheet" }, picker.node), { kind: "bottom wide-sheet", foot: el("div", { class: "sheet-foot" }, el("span", { class: "grow" }), done) });
+    const { open } = await import("../thread/project-sheet.js");
+    open({ documents: data.documents, ids, signal: context.signal, save: (chosen) => change({ document_ids: chosen }) });
   } } }, icon("plus"), "Add documents");
   return [el("h2", { class: "sheet-label" }, "Documents in every question"),
     inProject.length > 0 ? el("ul", { class: "project-documents" }, inProject.map((each) => el("li", null, icon("document"), el("span", null, el("span", { class: "attachment-name" }, each.filename ?? each.name), el("span", { class: "fine" }, plural(each.pages ?? 1, "page")))))) : el("p", { class: "fine" }, "None yet."),
     data.project.own !== false && add];
+}
+
+function Shared(page) {
+  const { own, members = [] } = page.data.project;
+  if (!own) return el("span", { class: "fine" }, "Shared with you");
+  return members.length > 0 && button(`Shared with ${plural(members.length, "person", "people")}`, { class: "quiet bar-wide", on: { click: () => share(page) } },
+    icon("share"), `Shared with ${plural(members.length, "person", "people")}`);
+}
+
+// Of a shared project, only the user's own questions are known here.
+function Spent(spent, { members }) {
+  return el("p", { class: "project-spent" }, el("span", null, members?.length > 0 ? "You spent this month" : "Spent this month"), el("b", null, spentWords(spent)));
 }
 
 async function rename({ data, change }) {

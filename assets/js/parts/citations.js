@@ -63,7 +63,7 @@ function Citation(caption, name, run, sources, item, page) {
   const label = [name, remark].filter(Boolean).join(", ");
   return button(label, { class: `citation ${state.look}`, title: label, on: { click: () => openPlace({
     id: item?.document_id ?? sources[0]?.document_id, page: item?.page ?? sources[0]?.page ?? page,
-    span: item?.end > item?.start ? { start: item.start, end: item.end } : null, sources, remark: remark, doubtful: state.look === "doubtful",
+    span: item?.end > item?.start ? { start: item.start, end: item.end } : null, sources, remark: remark, doubtful: state.look === "doubtful", analysis: run.id ?? "",
   }) } }, caption, state.mark && icon(state.mark));
 }
 

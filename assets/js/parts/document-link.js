@@ -4,10 +4,11 @@ import { openDialog } from "./dialog.js";
 import { idOf, nameOf } from "./reading.js";
 import { Alert, Waiting } from "./states.js";
 
-/** The URL of a position in a document; `span` is `{start, end}` in bytes of the page's text. */
-export function addressOf(id, page = 1, span = null) {
+/** The URL of a position in a document; `span` is `{start, end}` in bytes of the page's text, `analysis` the one that cites it. */
+export function addressOf(id, page = 1, span = null, analysis = "") {
   const pageQuery = page > 1 || span ? `&page=${page}` : "";
-  return `/documents?id=${encodeURIComponent(id)}${pageQuery}${span ? `&from=${span.start}&to=${span.end}` : ""}`;
+  const from = analysis ? `&analysis=${encodeURIComponent(analysis)}` : "";
+  return `/documents?id=${encodeURIComponent(id)}${pageQuery}${span ? `&from=${span.start}&to=${span.end}` : ""}${from}`;
 }
 
 /** Opens the text of a document in a dialog over the page. */

@@ -10,21 +10,31 @@ import { snippet } from "./spans.js";
 /** Returns `{node, go(page, span)}`: the complete view of a processed document. */
 export function DocumentView(stored, { page = 1, span = null, signal, onTurn, level = 2 }) {
   const reader = PageReader(stored, { signal, onTurn, level });
-  const hits = el("div", { class: "hits", role: "status" });
-  const search = Field("Search this document", { type: "search", autocomplete: "off", maxLength: 200 });
-  const form = el("form", { class: "inline-form", role: "search", on: { submit: (event) => {
-    event.preventDefault();
-    find(stored, search.input.value.trim(), hits, reader.go, signal);
-  } } }, search.node, button("Search", { type: "submit", class: "secondary" }));
   const node = el("div", { class: "document-view" },
     el("p", { class: "fine" }, `${describe(stored)}. This is what the models see.`),
-    Troubles(stored, reader.go), form, hits, reader.node);
+    Troubles(stored, reader.go), SearchInside(stored, { signal, go: reader.go, open: true }).node, reader.node);
   reader.go(page, span);
   return { node, go: reader.go };
 }
 
+/** `{node, toggle()}`: the search in a document with its hits. `toggle` shows or hides it and returns whether it is shown. */
+export function SearchInside(stored, { signal, go, open = false }) {
+  const hits = el("div", { class: "hits", role: "status" });
+  const search = Field("Search this document", { type: "search", autocomplete: "off", maxLength: 200 });
+  const form = el("form", { class: "inline-form", role: "search", on: { submit: (event) => {
+    event.preventDefault();
+    find(stored, search.input.value.trim(), hits, go, signal);
+  } } }, search.node, button("Search", { type: "submit", class: "secondary" }));
+  const node = el("div", { class: "search-inside", hidden: !open }, form, hits);
+  return { node, toggle() {
+    node.hidden = !node.hidden;
+    if (!node.hidden) search.input.focus();
+    return !node.hidden;
+  } };
+}
+
 /** Pages without text and possible prompt injections, each linked to its page; null if there are neither. */
-function Troubles(stored, go) {
+export function Troubles(stored, go) {
   const { gaps = [], flags = [] } = stored;
   const pageItem = (each, terms) => el("li", null,
     button(`Go to page ${each.page}`, { class: "link-button", on: { click: () => go(each.page, each.end ? each : null) } }, `Page ${each.page}`), `: ${terms}`);

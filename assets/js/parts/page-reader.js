@@ -14,11 +14,12 @@ const INITIAL_LENGTH = 60_000;
 const CACHE_SIZE = 12;
 
 /**
- * Returns `{node, go(page, span, others)}`. `span` is `{start, end}` in bytes of the page's text, or null; `others` are
+ * Returns `{node, bar, go(page, span, others)}`. `span` is `{start, end}` in bytes of the page's text, or null; `others` are
  * more spans, highlighted but not scrolled to. `onTurn(page, span)` is called for every page shown; `level` is the
- * heading level of a page's title.
+ * heading level of a page's title. `bar`, which turns pages, is in `node` unless the caller places it (`apart`); null for a
+ * single page.
  */
-export function PageReader(stored, { signal, onTurn, level = 2 }) {
+export function PageReader(stored, { signal, onTurn, level = 2, apart = false }) {
   const last = Math.max(1, (stored.pages ?? 1) + (stored.gaps?.length ?? 0));
   const fetchPage = Pages(stored, signal);
   let currentPage = 1;
@@ -32,7 +33,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
   } } }, previousButton, number.node, el("span", null, `of ${count(last)}`), nextButton);
   number.input.addEventListener("change", () => go(Number(number.input.value)));
   const sheet = el("div", { class: "page-sheet", tabIndex: -1 });
-  const node = el("section", { class: "page-reader", "aria-label": "Pages", on: { keydown: turn } }, last > 1 && bar, sheet);
+  const node = el("section", { class: "page-reader", "aria-label": "Pages", on: { keydown: turn } }, !apart && last > 1 && bar, sheet);
 
   async function go(page, span = null, others = []) {
     const target = Math.min(last, Math.max(1, Math.floor(page) || 1));
@@ -90,7 +91,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
     go(target);
   }
 
-  return { node, go };
+  return { node, bar: last > 1 ? bar : null, go };
 }
 
 function Text(page, span, flags, others) {

@@ -15,14 +15,14 @@ const STATE_LABELS = {
   throttled: "rate limited", circuit_open: "paused after failures",
 };
 
-/** Props: `path`, `listing` (the response of `path`), `states` (the providers of `/api/llm/status`), `title`, `lead`, `signal`, `actions`. */
-export function Providers({ path, listing, states, title, lead, signal, actions }) {
+/** Props: `path`, `listing` (the response of `path`), `states` (the providers of `/api/llm/status`), `title`, `lead`, `signal`, `actions`, `open` (shows the form to add one). */
+export function Providers({ path, listing, states, title, lead, signal, actions, open = false }) {
   const list = el("ul", { class: "rows provider-list" });
   const message = el("div", { class: "step-message", role: "status" });
   let providers = listing.providers;
   draw();
   return el("section", { class: "card providers", "aria-label": title },
-    el("h2", null, title), el("p", null, lead), list, message, actions?.(refresh), AddForm(listing, add));
+    el("h2", null, title), el("p", null, lead), list, message, actions?.(refresh), AddForm(listing, add, open));
 
   function draw() {
     const ownNames = new Set(providers.map((provider) => provider.name));
@@ -57,7 +57,9 @@ export function Providers({ path, listing, states, title, lead, signal, actions 
     for (const name of Object.keys(states)) delete states[name];
     Object.assign(states, status.providers);
     draw();
-    if (confirmation) fill(message, el("p", { class: "notice" }, sentence(confirmation)));
+    if (!confirmation) return;
+    fill(message, el("p", { class: "notice" }, sentence(confirmation)));
+    message.scrollIntoView({ block: "nearest" });
   }
 
   async function testAndRefresh(work) {
@@ -139,7 +141,7 @@ function Trouble(state) {
   ];
 }
 
-function AddForm(listing, add) {
+function AddForm(listing, add, open) {
   const providerOptions = listing.known.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : each.name]);
   if (listing.takes_addresses) providerOptions.push([OTHER, "Other (by address)"]);
   const providerChoice = Choice("Provider", { value: providerOptions[0]?.[0], on: { change: show } }, providerOptions);
@@ -154,7 +156,15 @@ function AddForm(listing, add) {
     el("label", { class: "check" }, force, "Save even if it cannot be reached"),
     message, button("Save and test", { type: "submit", class: "secondary" }));
   show();
-  return el("details", { class: "add-provider" }, el("summary", null, "Add a provider"), form);
+  const node = el("details", { class: "add-provider", open }, el("summary", null, "Add a provider"), form);
+  // The page was opened to add one.
+  if (open) {
+    requestAnimationFrame(() => {
+      node.scrollIntoView({ block: "center" });
+      providerChoice.input.focus({ preventScroll: true });
+    });
+  }
+  return node;
 
   function chosen() {
     return listing.known.find((each) => each.name === providerChoice.input.value);

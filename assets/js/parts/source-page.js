@@ -11,9 +11,10 @@ import { Loading } from "./states.js";
 
 /**
  * Opens a page of a document with a span marked. `span` is in bytes of the page's text, `sources` are the
- * passages that were given to the models, `remark` is the result of the citation's check.
+ * passages that were given to the models, `remark` is the result of the citation's check, `analysis` the ID of the
+ * analysis that cites it.
  */
-export function showSourcePage({ id, page, span = null, sources = [], remark = "", doubtful = false }) {
+export function showSourcePage({ id, page, span = null, sources = [], remark = "", doubtful = false, analysis = "" }) {
   const controller = new AbortController();
   const body = el("div", { class: "source-page" }, Loading("Loading the page"));
   const title = sources[0] ? placeName(sources[0]) : `Page ${page}`;
@@ -30,7 +31,7 @@ export function showSourcePage({ id, page, span = null, sources = [], remark = "
       const stored = await get(`/api/documents/${encodeURIComponent(id)}`, { signal: controller.signal });
       if (stored.status !== "processed") return fill(body, StoredPassages(sources, "The document cannot be opened at the moment; this is what was given to the models."));
       const reader = PageReader(stored, { signal: controller.signal, level: 3 });
-      fill(body, reader.node, link(addressOf(id, page, spans[0] ?? null), `Open ${nameOf(stored)}`, { target: "_blank" }));
+      fill(body, reader.node, link(addressOf(id, page, spans[0] ?? null, analysis), `Open ${nameOf(stored)}`, { target: "_blank" }));
       reader.go(page, spans[0] ?? null, spans.slice(1));
     } catch (problem) {
       if (controller.signal.aborted) return;

@@ -26,7 +26,7 @@ export function DocumentUpload({ onDone, signal, files = [] }) {
   const zone = el("label", { class: "drop-zone", for: input.id },
   icon("upload"),
   el("span", { id: label, class: "drop-title" }, "Choose files, or drop them here"),
-  el("span", { class: "fine" }, "PDF, Word, slides, spreadsheets, e-books, web pages, emails, text, tables, source code, or a ZIP of these. They stay on this server, and only you can open them."),
+  el("span", { class: "fine" }, "PDF, Word, slides, spreadsheets, e-books, web pages, emails, text, tables, source code, or a ZIP of these.", el("span", { class: "drop-private" }, " They stay on this server, and only you can open them.")),
   (!user.get() || user.get().role === "guest") && el("span", { class: "fine" }, GUEST_LIMITS));
   // The whole page is the drop zone, because the browser would otherwise navigate to a file dropped next to it.
   const listenForDrag = (type, act) => window.addEventListener(type, (event) => {

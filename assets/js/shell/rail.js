@@ -1,7 +1,7 @@
 // The content of the rail: new question, search, pages, projects, threads by day, and the account menu.
 import { get, post, signOut } from "../api.js";
 import { button, el, fill, icon, uid } from "../dom.js";
-import { money } from "../format.js";
+import { capital, spentWords } from "../format.js";
 import { openDialog } from "../parts/dialog.js";
 import { Field } from "../parts/field.js";
 import { Menu } from "../parts/menu.js";
@@ -58,8 +58,7 @@ function Account(person, go) {
   const id = uid("person");
   const spent = el("small", null, person.email === name ? "" : person.email);
   get("/api/usage").then((usage) => {
-    const usd = usage.totals?.cost_usd;
-    if (usd !== undefined && usd !== null) spent.textContent = `${Number(usd) > 0 ? money(usd) : "$0.00"} this month`;
+    if (usage.totals) spent.textContent = `${capital(spentWords(usage.totals))} this month`;
   }, () => {});
   return Menu(`Account of ${name}`, [
     { label: "Guided question", href: "/analyze" },

@@ -32,6 +32,18 @@ export async function refresh() {
   }
 }
 
+/** The projects that the rail fetches, so that a page need not fetch them again. */
+export function knownProjects(signal) {
+  return new Promise((resolve) => {
+    const controller = new AbortController();
+    recent.watch((latest) => {
+      if (!latest) return;
+      controller.abort();
+      resolve(latest.projects);
+    }, AbortSignal.any([signal, controller.signal]));
+  });
+}
+
 const DAY_MS = 86_400_000;
 
 /** Threads by the day of their last activity: `[title, threads]`, pinned ones first. */

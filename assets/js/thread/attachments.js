@@ -7,13 +7,13 @@ import { describe, follow, idOf } from "../parts/reading.js";
 // Maximum number of files accepted at once; more can be uploaded on the documents page.
 const MAX_FILES = 20;
 
-/** Returns `{node, add(files), uploading(), clear()}`. Calls `attached(document)` for each stored file and every update to it, and `gone(id)` when one is removed. */
+/** Returns `{node, add(files), uploading(), clear()}`; `add` resolves when all are stored or have failed. Calls `attached(document)` for each stored file and every update to it, and `gone(id)` when one is removed. */
 export function Attachments({ signal, attached, gone }) {
   const node = el("ul", { class: "attachments", "aria-label": "Attachments" });
   let runningCount = 0;
 
   function add(files) {
-    for (const file of [...files].slice(0, MAX_FILES)) uploadFile(file);
+    return Promise.all([...files].slice(0, MAX_FILES).map(uploadFile));
   }
 
   async function uploadFile(file) {

@@ -56,7 +56,7 @@ export function Composer({ data, context, send, last }) {
   takeDrops();
   onInput();
   draw();
-  return { node, focus: () => input.focus({ preventScroll: true }), take: useExample, follow: followTurn, only: askOnly, pushBack, input, isEmpty: () => input.value === "" };
+  return { node, focus: () => input.focus({ preventScroll: true }), take: useExample, follow: followTurn, only: askOnly, pushBack, input, draw, isEmpty: () => input.value === "" };
 
   function request() {
     return { ...requestOf({ ...draft, prompt: input.value }), ...(singleModel ? { models: [singleModel] } : {}) };
@@ -86,12 +86,13 @@ export function Composer({ data, context, send, last }) {
   function updateSendButton() {
     const running = previousTurn?.run() ? !isOver(previousTurn.run()) : Boolean(previousTurn && previousTurn.turn.status === "running");
     sendButton.disabled = isBusy || running || files.uploading() || !input.value.trim() || (!singleModel && draft.models.size === 0);
-    input.placeholder = !previousTurn ? "Ask anything, or drop files here" : running ? "Ask a follow-up when the answer is ready" : "Ask a follow-up";
+    input.placeholder = !previousTurn ? data.placeholder ?? "Ask anything, or drop files here" : running ? "Ask a follow-up when the answer is ready" : "Ask a follow-up";
   }
 
   function showEstimate({ words, warn = "" }) {
     priceLine.textContent = words;
     priceLine.classList.toggle("hint", /^(Write|Choose)/.test(words));
+    priceLine.classList.toggle("unknown", words === "price unknown");
     warning.hidden = !warn;
     warning.textContent = warn;
   }
@@ -106,7 +107,8 @@ export function Composer({ data, context, send, last }) {
     const name = data.patterns.find((each) => each.id === draft.pattern)?.name.replace(/ Analysis$/, "") ?? draft.pattern;
     fill(patternButton, icon("flow"), el("span", null, name));
     patternButton.setAttribute("aria-label", `Pattern: ${name}`);
-    const count = draft.documents.size;
+    // A project's documents are added to the question by the server.
+    const count = new Set([...draft.documents, ...(data.included?.() ?? [])]).size;
     fill(documentsButton, icon("document"), el("span", { class: "chip-word" }, count > 0 ? plural(count, "document") : "Documents"), count > 0 && el("span", { class: "chip-number" }, String(count)), el("span", null, "+"));
     documentsButton.setAttribute("aria-label", count > 0 ? `Documents: ${plural(count, "document")} +` : "Documents +");
     updateSendButton();
@@ -257,12 +259,20 @@ export function Composer({ data, context, send, last }) {
     input.setSelectionRange(text.length, text.length);
   }
 
-  /** Uses an example: its question and pattern. */
-  function useExample({ question, pattern: examplePattern }) {
+  /** Uses an example: its question, its pattern, and what `bring` attaches. */
+  async function useExample({ question, pattern: examplePattern, bring = null }) {
     input.value = question;
     if (data.patterns.some((each) => each.id === examplePattern)) draft.pattern = examplePattern;
     onInput();
     draw();
+    if (bring) {
+      isBusy = true;
+      updateSendButton();
+      await bring({ add: files.add, attached: addAttached, signal }).catch((problem) => signal.aborted || fill(message, Alert(problem)));
+      isBusy = false;
+      updateSendButton();
+      if (draft.documents.size === 0) return;
+    }
     node.requestSubmit();
   }
 }

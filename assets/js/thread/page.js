@@ -9,7 +9,6 @@ import { clearDraft } from "../workbench/draft.js";
 import { remember } from "../state.js";
 import { ThreadBar } from "./bar.js";
 import { Composer } from "./composer.js";
-import { Examples } from "./examples.js";
 import { listenForKeys } from "./keys.js";
 import { TurnView } from "./turn.js";
 import { newest, newestBelow, pathTo, versionsOf } from "./tree.js";
@@ -38,7 +37,7 @@ export function ThreadPage(data, context) {
     fill(greeting,
       el("h1", null, "Ask a panel of models"),
       el("p", null, "Several models answer on their own and review each other. One writes the answer, with every quote checked."));
-    page.append(Examples({ data, choose: composer.take }));
+    import("./examples.js").then(({ Examples, Setup }) => page.classList.contains("new") && page.append(Examples({ choose: composer.take }), Setup(data.models)), () => {});
     // The router inserts the page and focuses its start after this function returns.
     requestAnimationFrame(() => context.signal.aborted || composer.focus());
   }
@@ -62,7 +61,7 @@ export function ThreadPage(data, context) {
   function show(leaf, { fresh = false } = {}) {
     page.classList.remove("new");
     greeting.remove();
-    page.querySelector(".examples")?.remove();
+    for (const node of page.querySelectorAll(".examples, .setup-hint")) node.remove();
     const path = pathTo(thread.turns, leaf);
     const previousViews = new Map(views.map((view) => [view.turn.analysis_id, view]));
     views = path.map((turn, place) => {

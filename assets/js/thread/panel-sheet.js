@@ -99,10 +99,11 @@ export function open(bound) {
       on: { change: () => change(model.id, input.checked) } });
     return el("li", null, el("label", { class: `model-row ${place >= 0 ? "on" : ""} ${failed(model) || !model.available ? "off" : ""}` }, input,
       place >= 0 ? Letter(letterAt(place)) : el("span", { class: "model-box", "aria-hidden": "true" }),
-      el("span", { class: "model-row-name" }, el("span", null, name), demo && el("span", { class: "badge" }, "Demo"), stateOf(model) && el("span", { class: failed(model) ? "pill bad" : "pill" }, stateOf(model))),
+      el("span", { class: "model-row-name" }, el("span", null, name), demo && el("span", { class: "badge" }, "Demo"), stateOf(model) && el("span", { class: failed(model) ? "pill bad" : "pill" }, stateOf(model)),
+        el("span", { class: "model-row-facts" }, [model.provider, model.context_window && short(model.context_window), speed && `${perSecond(speed)} tokens/s`].filter(Boolean).join(" · "))),
       el("span", { class: "cell provider" }, model.provider), el("span", { class: "cell price", title: priceWords(model) }, Price(model)),
       el("span", { class: "cell number" }, model.context_window ? short(model.context_window) : "–"),
-      el("span", { class: "cell number" }, speed ? count(Math.max(1, Math.round(speed.perSecond))) : "–"),
+      el("span", { class: "cell number" }, speed ? perSecond(speed) : "–"),
       el("span", { class: "cell number" }, model.vision ? icon("eye") : "–")));
   }
 
@@ -166,6 +167,8 @@ export function open(bound) {
     await openDialog("Save panel", form);
   }
 }
+
+const perSecond = (speed) => count(Math.max(1, Math.round(speed.perSecond)));
 
 function failed(model) {
   return model.failed_lately || stateOf(model) === FAILED_LABEL;

@@ -62,7 +62,7 @@ export async function open(bound) {
   function drawDepths() {
     const nodes = DEPTHS.map(([id, name]) => {
       const price = el("span", { class: "depth-price" }, "…");
-      estimateFor({ depth: id, pattern: copy.pattern }, (preview) => (price.textContent = [preview.price, preview.time].filter(Boolean).join(" · ")), () => (price.textContent = ""));
+      estimateFor({ depth: id, pattern: copy.pattern }, (preview) => (price.textContent = [preview.time ? preview.price.replace("price unknown", "") : preview.price, preview.time].filter(Boolean).join(" · ")), () => (price.textContent = ""));
       return Radio(copy.depth === id, "segment", () => {
         copy.depth = id;
         draw();
@@ -86,7 +86,7 @@ export async function open(bound) {
         copy.pattern = pattern.id;
         draw();
       }, pattern.recommended_panel ? Flow(pattern, { small: true }) : null,
-      el("span", { class: "pick-head" }, el("strong", null, name), " ", cost), " ", el("span", { class: "pick-about" }, pattern.description));
+      el("span", { class: "pick-head" }, el("strong", null, name), " ", cost), " ", el("span", { class: "pick-about" }, pattern.summary || pattern.description));
     }));
   }
 

@@ -29,11 +29,20 @@ function storedDraft() {
   return recall("draft", sessionStorage) ?? (accountKey() && recall(accountKey())) ?? {};
 }
 
+// The usable models of the last panel. Once real models are connected, a panel of demo algorithms only is no longer
+// the default.
+function lastPanel(ids, models) {
+  const usable = models.filter((model) => model.available);
+  const panel = usable.filter((model) => ids.includes(model.id));
+  const isOutgrown = panel.every((model) => model.mock) && usable.some((model) => !model.mock);
+  return isOutgrown ? [] : ids.filter((id) => panel.some((model) => model.id === id));
+}
+
 /** Loads the saved draft, without models and patterns that no longer exist. */
 export function loadDraft({ models, patterns }, wantedPattern) {
   const stored = storedDraft();
   const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
-  const panel = (stored.models ?? recall("panel") ?? []).filter((id) => usable.has(id));
+  const panel = lastPanel(stored.models ?? recall("panel") ?? [], models);
   const isKnown = (id) => patterns.some((each) => each.id === id);
   return {
     step: stored.prompt ? stored.step ?? "" : "",

@@ -6,7 +6,7 @@ use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::PlanImage;
 use crate::domain::chunk::PageText;
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, TextlessPage};
-use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, ThreadId, UserId};
 use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
 use crate::extract;
@@ -35,6 +35,8 @@ pub struct PageView {
 pub struct DocumentUse {
     /// The analysis.
     pub analysis: AnalysisId,
+    /// Its thread; `None` outside the history.
+    pub thread: Option<ThreadId>,
     /// Its question.
     pub question: String,
     /// Its creation time.
@@ -97,8 +99,9 @@ impl DocumentService {
         let (found, count) = found.await?;
         let uses = found
             .into_iter()
-            .map(|(analysis, question, created)| DocumentUse {
+            .map(|(analysis, thread, question, created)| DocumentUse {
                 analysis,
+                thread,
                 question,
                 created,
             });

@@ -25,6 +25,10 @@ fn every_embedded_pattern_follows_the_rules() {
             pattern.description.len() > 40 && !pattern.category.is_empty(),
             "{id}"
         );
+        assert!(
+            pattern.summary.len() > 20 && pattern.summary.ends_with('.'),
+            "{id}: the line on its card"
+        );
         assert_eq!(file::warnings(&pattern), [], "{id}");
         for stage in &pattern.stages {
             let (name, prompt) = (&stage.name, &stage.prompt);

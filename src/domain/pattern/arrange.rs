@@ -62,6 +62,7 @@ mod tests {
         Pattern {
             id: "p".into(),
             name: String::new(),
+            summary: String::new(),
             description: String::new(),
             category: String::new(),
             arrangement,

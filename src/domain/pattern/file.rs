@@ -10,6 +10,8 @@ use crate::domain::prompt;
 
 /// Maximum length of a prompt in characters.
 pub const MAX_PROMPT: usize = 20_000;
+/// Maximum length of a summary in characters: a card shows two lines.
+const MAX_SUMMARY: usize = 80;
 /// Maximum number of stages.
 pub const MAX_STAGES: usize = 6;
 /// Maximum panel size.
@@ -55,6 +57,7 @@ pub fn parse_pattern(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     fields.reject_unknown(&[
         "id",
         "name",
+        "summary",
         "description",
         "category",
         "arrangement",
@@ -75,6 +78,7 @@ pub fn parse_pattern(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     let name = fields.text_field("name", 80, None);
     let arrangement = fields.keyword_field("arrangement").unwrap_or_default();
     let mut pattern = Pattern {
+        summary: fields.text_field("summary", MAX_SUMMARY, Some("")),
         description: fields.text_field("description", 600, Some("")),
         category: fields.text_field("category", 40, Some("Own")),
         arrangement,

@@ -26,6 +26,9 @@ pub struct Pattern {
     pub id: String,
     /// Display name.
     pub name: String,
+    /// One line for lists and cards; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
     /// One or two sentences that help users choose.
     pub description: String,
     /// Family: Analytical, Strategic, …

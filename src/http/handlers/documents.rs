@@ -242,7 +242,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 fn uses_json(uses: &[DocumentUse]) -> Vec<Value> {
     let to_json = |usage: &DocumentUse| {
         let question: String = usage.question.chars().take(200).collect();
-        json!({"id": usage.analysis, "question": question, "created_at": usage.created})
+        json!({"id": usage.analysis, "thread_id": usage.thread, "question": question, "created_at": usage.created})
     };
     uses.iter().map(to_json).collect()
 }

@@ -39,10 +39,13 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     // cacheable files.
     let known = [AuthCookie::Access, AuthCookie::Device];
     let is_signed_in = (known.iter()).any(|cookie| cx.cookie(cookie.name(scope)).is_some());
-    Ok(match preload::links(cx.request.uri.path(), is_signed_in) {
-        Some(links) => reply.header(LINK, &base_path::add_to_links(links, base)),
-        None => reply,
-    })
+    let has_id = cx.query("id").is_some();
+    Ok(
+        match preload::links(cx.request.uri.path(), has_id, is_signed_in) {
+            Some(links) => reply.header(LINK, &base_path::add_to_links(links, base)),
+            None => reply,
+        },
+    )
 }
 
 /// Returns the HTML shell shared by all pages.

@@ -19,7 +19,7 @@ fn pattern_json(stored: &StoredPattern) -> Value {
     let pattern: &Pattern = &stored.pattern;
     let stages: Vec<Value> = pattern.stages.iter().map(|stage| json!({ "name": stage.name, "who": stage.who, "task": stage.task, "help": stage.help })).collect();
     json!({
-        "id": pattern.id, "name": pattern.name, "description": pattern.description, "category": pattern.category,
+        "id": pattern.id, "name": pattern.name, "summary": pattern.summary, "description": pattern.description, "category": pattern.category,
         "arrangement": pattern.arrangement, "origin": stored.origin, "changed_at": stored.changed,
         "stages": stages, "recommended_models": pattern.panel.0, "recommended_panel": { "from": pattern.panel.0, "to": pattern.panel.1 },
         "complexity": pattern.complexity, "use_cases": pattern.use_cases, "limitations": pattern.limitations,

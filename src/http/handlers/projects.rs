@@ -51,13 +51,18 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&project_json(&project, &caller)).status(StatusCode::CREATED))
 }
 
-/// `GET /api/projects/{id}`: one project.
+/// `GET /api/projects/{id}`: one project, with what the caller's questions in it have cost this month.
 ///
 /// # Errors
 /// `Missing` if the caller may not see the project.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let project = cx.app.projects().show(&caller, &project_id(&cx)?).await?;
-    Ok(Reply::json(&project_json(&project, &caller)))
+    let (projects, id) = (cx.app.projects(), project_id(&cx)?);
+    let project = projects.show(&caller, &id).await?;
+    let spent = projects.spent_this_month(&caller, &id, clock::now());
+    let (usd, is_unpriced) = spent.await?;
+    let mut body = project_json(&project, &caller);
+    body["spent_this_month"] = json!({ "cost_usd": usd, "unpriced": is_unpriced });
+    Ok(Reply::json(&body))
 }
 
 /// `PATCH /api/projects/{id}`: changes a project.

@@ -33,6 +33,9 @@ pub fn listed_json(listed: &ListedThread) -> Value {
     if let Some((newest, status)) = &listed.row.newest {
         item["newest"] = json!({ "analysis_id": newest, "status": status });
     }
+    if let Some(answer) = &listed.answer {
+        item["answer"] = json!(answer);
+    }
     if let Some(snippet) = &listed.snippet {
         item["snippet"] = snippet_json(snippet);
     }

@@ -11,7 +11,7 @@ use super::history;
 use super::thread_shape::{listed_json, report_json, row_json};
 use crate::app::Error;
 use crate::app::analyses::{AnalysisReport, HistoryFilter};
-use crate::app::threads::{ThreadChange, ThreadFilter, ThreadQuery, ThreadReport};
+use crate::app::threads::{SearchScope, ThreadChange, ThreadFilter, ThreadQuery, ThreadReport};
 use crate::clock;
 use crate::domain::export;
 use crate::domain::id::{AnalysisId, ProjectId, ThreadId};
@@ -23,7 +23,8 @@ use crate::http::reply::Reply;
 
 /// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers.
 /// Archived threads are left out unless `archived`, `q`, or `shared` is given. `status`, `pattern`, `model`,
-/// `from`, and `to` must all match the same turn.
+/// `from`, and `to` must all match the same turn. `in` restricts the search to questions or answers; `answers=true`
+/// adds the first sentence of the newest answer.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit, cursor, or filter.
@@ -45,6 +46,8 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
             found: None,
         },
         words,
+        scope: scope_param(&cx)?,
+        with_answers: bool_param(&cx, "answers")? == Some(true),
     };
     let mut listed = cx.app.threads().list(&caller, query).await?;
     let has_more = listed.len() > limit as usize;
@@ -245,6 +248,18 @@ fn bool_param(cx: &RequestContext, name: &str) -> Result<Option<bool>, ApiError>
         Some(_) => {
             let why = "must be true or false";
             Err(Error::field(&["query", name], "bool_type", why).into())
+        }
+    }
+}
+
+fn scope_param(cx: &RequestContext) -> Result<SearchScope, ApiError> {
+    match cx.query("in").as_deref() {
+        None | Some("") => Ok(SearchScope::Everything),
+        Some("questions") => Ok(SearchScope::Questions),
+        Some("answers") => Ok(SearchScope::Answers),
+        Some(_) => {
+            let why = "must be questions or answers";
+            Err(Error::field(&["query", "in"], "value_error", why).into())
         }
     }
 }

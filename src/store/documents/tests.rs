@@ -2,7 +2,7 @@
 
 use super::super::error::StoreError;
 use super::super::tests::{Folder, at, user, with_writer};
-use super::super::{reading_queue, users};
+use super::super::{passages, reading_queue, users};
 use super::*;
 use crate::domain::document::{DocumentStatus, TextlessPage};
 use crate::domain::user::{Role, User};

@@ -2,6 +2,9 @@
 //! `domain::search::bm25` decides their order.
 
 use super::words::{query, vector};
+use crate::domain::document::Passage;
+use crate::domain::id::{DocumentId, UserId};
+use crate::domain::search::index_terms;
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::Result;
 use crate::store::row::Row;
@@ -19,7 +22,7 @@ pub(in crate::store) fn each_passage(
     db.each(
         "SELECT id FROM passage_words
          WHERE words @@ CAST(CAST(?1 AS TEXT) AS tsquery) AND id BETWEEN ?2 AND ?3 ORDER BY id",
-        (query(part)?, first, last),
+        (query(part, "")?, first, last),
         |row| Ok(take(row.get(0)?)),
     )
 }
@@ -39,7 +42,7 @@ pub(in crate::store) fn each_scored_passage(
         "SELECT id, ts_rank('{0.1, 0.8, 1.0, 0.6}', words, CAST(CAST(?1 AS TEXT) AS tsquery), 1)
          FROM passage_words
          WHERE words @@ CAST(CAST(?1 AS TEXT) AS tsquery) AND id BETWEEN ?2 AND ?3 ORDER BY id",
-        (query(part)?, first, last),
+        (query(part, "")?, first, last),
         |row| Ok(take(row.get(0)?, row.get(1)?)),
     )
 }
@@ -51,18 +54,56 @@ pub(in crate::store) fn each_scored_passage(
 pub(in crate::store) fn each_turn(
     db: &Reader,
     user: &str,
-    expression: &str,
+    (expression, columns): (&str, &str),
     most: u32,
     take: impl FnMut(&Row<'_>) -> Result<bool>,
 ) -> Result<()> {
+    let labels: String = columns
+        .split(' ')
+        .map(|column| match column {
+            "question" => 'A',
+            "answer" => 'B',
+            _ => 'C',
+        })
+        .collect();
     db.each(
         "SELECT a.thread, w.id
          FROM turn_words w JOIN turn_texts x ON x.id = w.id JOIN analyses a ON a.id = x.analysis_id
          WHERE w.words @@ CAST(CAST(?1 AS TEXT) AS tsquery) AND w.user_id = ?2 AND a.user_id = ?2
-         ORDER BY ts_rank(w.words, CAST(CAST(?1 AS TEXT) AS tsquery), 1) DESC, w.id LIMIT ?3",
-        (query(expression)?, user, most),
+         ORDER BY ts_rank('{0.1, 0.2, 0.4, 0.4}', w.words, CAST(CAST(?1 AS TEXT) AS tsquery), 1) DESC, w.id LIMIT ?3",
+        (query(expression, &labels)?, user, most),
         take,
     )
+}
+
+/// Inserts passages of a document and indexes them.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(in crate::store) fn insert_passages(
+    db: &Writer,
+    user: &UserId,
+    document: &DocumentId,
+    passages: &[Passage],
+) -> Result<()> {
+    for passage in passages {
+        db.run(
+            "INSERT INTO passages (user_id, document_id, ordinal, page, start_byte, end_byte, heading, text, terms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            (
+                user,
+                document,
+                passage.ordinal,
+                passage.page,
+                passage.start,
+                passage.end,
+                &passage.heading,
+                &passage.text,
+                index_terms(&passage.text),
+            ),
+        )?;
+    }
+    index_passages(db, document.as_str())
 }
 
 /// Indexes the passages of a document that are not in the index yet.
@@ -100,7 +141,7 @@ pub(in crate::store) fn index_turn(
     analysis: &str,
     (question, answer, terms): (&str, &str, &str),
 ) -> Result<()> {
-    let words = vector(&[(question, 'B'), (answer, 'B'), (terms, 'C')]);
+    let words = vector(&[(question, 'A'), (answer, 'B'), (terms, 'C')]);
     db.run(
         "INSERT INTO turn_words (id, user_id, words)
          SELECT id, owner, CAST(CAST(?2 AS TEXT) AS tsvector) FROM turn_texts WHERE analysis_id = ?1",

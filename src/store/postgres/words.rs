@@ -35,11 +35,11 @@ pub(super) fn vector(columns: &[(&str, char)]) -> String {
 }
 
 /// Translates an expression that `domain::search` built, with quoted phrases, `*`, AND, OR, and parentheses, to the
-/// text of a `tsquery`.
+/// text of a `tsquery` that finds words with one of these labels; with any, if there are none.
 ///
 /// # Errors
 /// Returns an error if it contains anything else.
-pub(super) fn query(expression: &str) -> Result<String> {
+pub(super) fn query(expression: &str, labels: &str) -> Result<String> {
     let refused = || StoreError::Failed("not a valid search expression".to_owned());
     let mut out = String::new();
     let mut rest = expression.trim_start();
@@ -48,7 +48,7 @@ pub(super) fn query(expression: &str) -> Result<String> {
             '"' => {
                 let (phrase, after) = rest[1..].split_once('"').ok_or_else(refused)?;
                 let after_star = after.strip_prefix('*');
-                push_phrase(phrase, after_star.is_some(), &mut out).ok_or_else(refused)?;
+                push_phrase(phrase, after_star.is_some(), labels, &mut out).ok_or_else(refused)?;
                 after_star.unwrap_or(after)
             }
             '(' | ')' => {
@@ -74,13 +74,18 @@ pub(super) fn query(expression: &str) -> Result<String> {
 }
 
 /// Appends a phrase, whose last word may be only the beginning of a word. `None` if it has no words.
-fn push_phrase(phrase: &str, is_prefix: bool, out: &mut String) -> Option<()> {
+fn push_phrase(phrase: &str, is_prefix: bool, labels: &str, out: &mut String) -> Option<()> {
     let words: Vec<String> = folded_words(phrase)
         .filter(|word| !word.is_empty())
         .map(|word| format!("'{word}'"))
         .collect();
-    let star = if is_prefix { ":*" } else { "" };
-    out.push_str(&format!("({}{star})", words.join(" <-> ")));
+    let colon = if labels.is_empty() { "" } else { ":" };
+    let label = format!("{colon}{labels}");
+    let last = match is_prefix {
+        true => format!(":*{labels}"),
+        false => label.clone(),
+    };
+    out.push_str(&format!("({}{last})", words.join(&format!("{label} <-> "))));
     (!words.is_empty()).then_some(())
 }
 
@@ -96,10 +101,12 @@ mod tests {
 
     #[test]
     fn expressions_are_translated_or_refused() {
-        let both = query("(\"fee\" OR \"user name\"*) AND \"Tür\"").expect("valid");
+        let both = query("(\"fee\" OR \"user name\"*) AND \"Tür\"", "").expect("valid");
         assert_eq!(both, "(('fee') | ('user' <-> 'name':*)) & ('tur')");
+        let labeled = query("\"user name\"* AND \"fee\"", "AC").expect("valid");
+        assert_eq!(labeled, "('user':AC <-> 'name':*AC) & ('fee':AC)");
         for bad in ["", "fee", "\"fee", "\"\"", "\"fee\" NEAR \"x\""] {
-            assert!(query(bad).is_err(), "{bad}");
+            assert!(query(bad, "").is_err(), "{bad}");
         }
     }
 }

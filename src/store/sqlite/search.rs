@@ -1,8 +1,61 @@
 //! Full-text search with FTS5. Triggers of the schema keep the index in step with the tables.
 
-use crate::store::connection::Reader;
+use crate::domain::document::Passage;
+use crate::domain::id::{DocumentId, UserId};
+use crate::domain::search::index_terms;
+use crate::store::connection::{Reader, Writer};
 use crate::store::error::Result;
 use crate::store::row::Row;
+use crate::store::values::to_json;
+
+/// Maximum number of passages inserted by one statement, which holds their text once more in memory: about 1 MB.
+const MAX_ROWS: usize = 1_000;
+
+/// Inserts passages of a document; triggers add them to the index.
+///
+/// One statement inserts up to [`MAX_ROWS`] of them: each statement that runs triggers flushes what the index has
+/// collected, and the small segments that result from one statement per passage take half as long again to merge.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(in crate::store) fn insert_passages(
+    db: &Writer,
+    user: &UserId,
+    document: &DocumentId,
+    passages: &[Passage],
+) -> Result<()> {
+    passages
+        .chunks(MAX_ROWS)
+        .try_for_each(|passages| insert_rows(db, (user, document), passages))
+}
+
+fn insert_rows(
+    db: &Writer,
+    (user, document): (&UserId, &DocumentId),
+    passages: &[Passage],
+) -> Result<()> {
+    let rows: Vec<_> = passages
+        .iter()
+        .map(|passage| {
+            (
+                passage.ordinal,
+                passage.page,
+                passage.start,
+                passage.end,
+                &passage.heading,
+                &passage.text,
+                index_terms(&passage.text),
+            )
+        })
+        .collect();
+    db.run(
+        "INSERT INTO passages (user_id, document_id, ordinal, page, start_byte, end_byte, heading, text, terms)
+         SELECT ?1, ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+         FROM json_each(?3)",
+        (user, document, to_json(&rows)?),
+    )
+    .map(drop)
+}
 
 /// Passes the passages of a range of rows that match a part of a query to `take`, until it returns false.
 ///
@@ -44,12 +97,12 @@ pub(in crate::store) fn each_scored_passage(
 pub(in crate::store) fn each_turn(
     db: &Reader,
     user: &str,
-    expression: &str,
+    (expression, columns): (&str, &str),
     most: u32,
     take: impl FnMut(&Row<'_>) -> Result<bool>,
 ) -> Result<()> {
     let ulid = user.trim_start_matches("user_");
-    let whole = format!("owner : \"{ulid}\" AND {{question answer terms}} : ({expression})");
+    let whole = format!("owner : \"{ulid}\" AND {{{columns}}} : ({expression})");
     db.each(
         "SELECT a.thread, x.id
          FROM turns_fts f

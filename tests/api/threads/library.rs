@@ -55,6 +55,59 @@ fn threads_are_searched_by_answer_text_page_by_page() {
 }
 
 #[test]
+fn threads_are_searched_by_questions_or_by_answers_only() {
+    let provider = Provider::answering(|asked| {
+        let fact = match messages_of(asked).pop().unwrap().1.contains("Kestrels") {
+            true => "They hover.",
+            false => "## Answer\n\n**Kestrels hover.** Owls 東京 do not.",
+        };
+        on("*").sse(&answer_stream(fact))
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    ask_and_wait(
+        &mut client,
+        first_question("Do kestrels sleep, Kestrels of 京都?"),
+    );
+    ask_and_wait(&mut client, first_question("Which birds hover?"));
+    let mut titles = |query: &str| {
+        let found = client.get(&format!("/api/threads?{query}")).json();
+        let found = found["threads"].as_array().unwrap().clone();
+        found
+            .iter()
+            .map(|each| {
+                let title = each["title"].as_str().unwrap().to_owned();
+                let place = each["snippet"]["in"].as_str().unwrap_or("title").to_owned();
+                (title.split(' ').next().unwrap().to_owned(), place)
+            })
+            .collect::<Vec<_>>()
+    };
+    let pair = |title: &str, place: &str| (title.to_owned(), place.to_owned());
+    let (question, answer) = (pair("Do", "question"), pair("Which", "answer"));
+    assert_eq!(titles("q=kestrels"), [answer.clone(), question.clone()]);
+    let only_question = std::slice::from_ref(&question);
+    assert_eq!(titles("q=kestrels&in=questions"), only_question);
+    let only_answer = std::slice::from_ref(&answer);
+    assert_eq!(titles("q=kestrels&in=answers"), only_answer);
+    assert_eq!(titles("q=%E4%BA%AC%E9%83%BD&in=questions"), [question]);
+    assert_eq!(titles("q=%E6%9D%B1%E4%BA%AC&in=answers"), [answer]);
+    assert_eq!(titles("q=sleep&in=answers"), []);
+
+    let listed = client.get("/api/threads?answers=true").json();
+    assert_eq!(
+        listed["threads"][0]["answer"], "Kestrels hover.",
+        "{listed}"
+    );
+    assert_eq!(
+        client.get("/api/threads").json()["threads"][0]["answer"],
+        Value::Null
+    );
+    client
+        .get("/api/threads?in=everything")
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
 fn a_thread_or_one_turn_is_shared_and_exported() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
