@@ -265,6 +265,7 @@ fn from_row(row: &Row<'_>) -> Result<SearchHit> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::connection::EngineKind;
     use super::super::documents::tests::{document, passage};
     use super::super::tests::{user, with_writer};
     use super::super::{documents, users};
@@ -365,10 +366,17 @@ mod tests {
             let owner = user(1).id;
             let document = document(1, 1);
             documents::insert(db, &document, &[], &passages)?;
+            let is_file = matches!(db.kind(), EngineKind::Sqlite);
+            if !is_file {
+                // PostgreSQL's texts have no U+0000.
+                passages[1].text = passages[1].text.replace('\0', "\u{FFFD}");
+            }
             assert_eq!(passages_from(db, &owner, &document.id, 0, 9_999)?, passages);
-            let segments = "SELECT count(DISTINCT segid) FROM passages_fts_idx";
-            let segments: u32 = db.query_one(segments, [], |row| row.get(0))?;
-            assert!(segments <= 2, "{segments}");
+            if is_file {
+                let segments = "SELECT count(DISTINCT segid) FROM passages_fts_idx";
+                let segments: u32 = db.query_one(segments, [], |row| row.get(0))?;
+                assert!(segments <= 2, "{segments}");
+            }
             Ok(())
         });
     }
