@@ -230,7 +230,7 @@ fn every_check_has_a_fuzz_target_and_a_test() {
         assert!(target.exists(), "no {}", target.display());
         let here = include_str!("mutation.rs");
         assert!(
-            here.contains(&format!("feed(\"{name}\")")),
+            here.contains(&format!("feed_mutated(\"{name}\")")),
             "no test feeds {name}"
         );
     }
