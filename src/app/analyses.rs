@@ -352,7 +352,7 @@ impl Analyses<'_> {
                 .context
                 .key
                 .as_ref()
-                .map(|key| self.key_limits.reserve_again(key, bound)),
+                .map(|key| self.key_limits.restore_reservation(key, bound)),
             key: analysis.context.key,
             cache_age,
             known: Vec::new(),

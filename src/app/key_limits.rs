@@ -91,7 +91,7 @@ impl KeyLimitService<'_> {
     }
 
     /// Reserves the maximum cost of a run that continues after a restart.
-    pub fn reserve_again(&self, key: &KeyId, cost: MicroDollars) -> Box<dyn KeyFunds> {
+    pub fn restore_reservation(&self, key: &KeyId, cost: MicroDollars) -> Box<dyn KeyFunds> {
         self.reservations.hold_funds(key, cost, None).boxed()
     }
 

@@ -14,7 +14,7 @@ use super::source_map;
 pub(super) struct LinkedChunk {
     /// The name of its file, without `.js`.
     pub(super) name: String,
-    /// Its text, which imports other chunks as `./NAME.js`.
+    /// JavaScript source of the chunk. Imports other chunks as `./NAME.js`.
     pub(super) text: String,
     /// Its source map.
     pub(super) map: String,

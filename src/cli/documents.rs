@@ -100,7 +100,7 @@ async fn perform(
         DocumentsAction::Delete(id) => {
             let id = document_id(id)?;
             documents.delete(user, &id).await?;
-            print(format!("{id} is deleted"))
+            print(format!("{id} deleted"))
         }
         DocumentsAction::List => {
             let mut rows: Vec<Value> = Vec::new();
@@ -156,7 +156,7 @@ fn perform_at_server(
         DocumentsAction::Delete(id) => {
             let id = document_id(id)?;
             server.delete(&format!("/api/documents/{id}"))?;
-            print(format!("{id} is deleted"))
+            print(format!("{id} deleted"))
         }
         DocumentsAction::List => {
             print_documents(call, &server.list("/api/documents", "documents")?)

@@ -80,7 +80,7 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
         }
         "delete" => {
             accounts.delete_key(&caller, id, &origin).await?;
-            print(format!("{id} is deleted"))
+            print(format!("{id} deleted"))
         }
         _ => {
             let keys = accounts.keys(&caller).await?;
@@ -111,7 +111,7 @@ fn perform_at_server(call: &CommandCall, server: &RemoteSession, action: &str) -
     }
     if action == "delete" {
         server.delete(&format!("{KEYS_PATH}/{}", query_text(id)))?;
-        return print(format!("{id} is deleted"));
+        return print(format!("{id} deleted"));
     }
     let found = server.get(KEYS_PATH)?;
     print_keys(

@@ -100,7 +100,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ask", usage: "QUESTION …", summary: "ask a panel of models and print the answer",
-        details: "Several words need no quotes. Without QUESTION, or with -, the question is read\nfrom stdin; input piped along with a question is read as a document. Progress\ngoes to stderr, the answer to stdout: formatted while it is written on a\nterminal, as Markdown otherwise. While a server uses the same data folder, it\nanswers. The run is stored in the history of the oldest administrator, or of the\naccount named with --as; without any account, it is not stored.\nExit codes: 0 with an answer, 1 without one, 2 for a wrong command line, 130\nafter Ctrl-C.",
+        details: "A question of several words needs no quotes. Without QUESTION, or with -, it is\nread from stdin; input piped along with a question is read as a document.\nProgress goes to stderr, the answer to stdout: on a terminal, formatted as it\narrives; otherwise, as Markdown. If a server uses the same data folder, it\nanswers. The run is stored in the history of the oldest administrator, or of the\naccount named with --as; without any account, it is not stored.\nExit codes: 0 with an answer, 1 without one, 2 for a wrong command line, 130\nafter Ctrl-C.",
         options: &[
             option("file", "FILE …", "documents to read: files, file patterns, or web addresses; - for stdin"),
             option("document", "ID", "a stored document to read; may be repeated"),

@@ -90,8 +90,8 @@ fn none_message(providers: &[(String, String)]) -> String {
     let lines: Vec<String> = providers
         .iter()
         .map(|(id, why)| match why.as_str() {
-            "" => format!("No model of {id} is listed."),
-            why => format!("No model of {id}: {why}"),
+            "" => format!("No model from {id} is listed."),
+            why => format!("No model from {id}: {why}"),
         })
         .collect();
     match lines.is_empty() {

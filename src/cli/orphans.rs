@@ -27,7 +27,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             let config = call.config()?;
             let deleted = folder::delete_orphans(&config, &names, call.has("early"), clock::now())?;
             for orphan in &deleted {
-                print(format!("{} is deleted", orphan.name))?;
+                print(format!("{} deleted", orphan.name))?;
             }
             Ok(())
         }

@@ -70,7 +70,7 @@ fn fetch_pattern(server: &RemoteSession, row: &Value) -> Result<ListedPattern, C
     let mut found = server.get(&format!("/api/patterns/{}", query_text(id)))?;
     let Ok(pattern) = serde_json::from_value(found["source"].take()) else {
         return failed(format!(
-            "the pattern {id} of the server cannot be read; its version may differ"
+            "cannot read the server's pattern {id}; the server's version may differ"
         ));
     };
     Ok(ListedPattern {

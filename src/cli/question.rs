@@ -48,7 +48,7 @@ pub(super) fn request_body(call: &CommandCall, question: &str) -> Result<Value, 
             }
             _ => {
                 return usage(format!(
-                    "--budget must be an amount of dollars, not \"{text}\""
+                    "--budget must be an amount in dollars, not \"{text}\""
                 ));
             }
         }

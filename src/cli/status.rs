@@ -68,7 +68,7 @@ fn server_models_line(models_of_server: &ServerModels) -> String {
             .map(|(id, _)| id.as_str())
             .collect();
         return format!(
-            "No model of {} is ready: quire models says why",
+            "No model from {} is ready: quire models says why",
             names.join(", ")
         );
     }
@@ -122,7 +122,7 @@ fn missing_models_line(app: &App) -> Option<String> {
     }
     if !providers.is_empty() {
         return Some(format!(
-            "No model of {names} is ready: quire doctor says why"
+            "No model from {names} is ready: quire doctor says why"
         ));
     }
     (app.discovery().stored_version() > 0)

@@ -10,7 +10,7 @@ use super::text_width::{truncate, width};
 /// Columns between two cells.
 const COLUMN_GAP: usize = 2;
 
-/// A list with a header.
+/// A plain-text table with a header row.
 pub(super) struct TextTable {
     titles: &'static [&'static str],
     rows: Vec<Vec<String>>,

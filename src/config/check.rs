@@ -83,7 +83,7 @@ impl Checker {
     /// Parses an amount in dollars, if one is set.
     pub fn dollars(&mut self, name: &str) -> Option<MicroDollars> {
         let amount = |text: &str| text.parse().ok().and_then(MicroDollars::from_dollars);
-        self.read(name, amount, "an amount of dollars such as 2.50")
+        self.read(name, amount, "an amount in dollars such as 2.50")
     }
 
     /// Parses an integer, if one is set.
@@ -248,7 +248,7 @@ fn quote(text: &str) -> String {
     format!("\"{clean}\"")
 }
 
-/// Returns an http or https URL without the trailing slash, or `None` if it is not one that we would open.
+/// Returns the HTTP(S) URL without trailing slashes. Returns `None` for other schemes, a fragment, whitespace, or a host that is not plain ASCII.
 pub fn http_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
     let rest = text

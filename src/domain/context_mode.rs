@@ -76,7 +76,7 @@ impl DocumentSizes {
 pub const PASSAGES_BUDGET: usize = 24_000;
 /// Documents up to this many characters are included whole by default in any window that has room: about 24,000
 /// tokens.
-pub const MAX_WHOLE_BY_DEFAULT: u64 = 96_000;
+pub const DEFAULT_MAX_FULL_TEXT_CHARS: u64 = 96_000;
 /// Divisor of the context window that gives the default maximum for documents.
 const WINDOW_DIVISOR: u64 = 4;
 /// Maximum characters included whole on request; they are stored with the analysis.
@@ -140,7 +140,7 @@ pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeed
         (_, None) => unknown,
         (_, Some(_)) => {
             let share = needs.window_share().map_or(0, |share| size.chars_in(share));
-            MAX_WHOLE_BY_DEFAULT.max(share as u64).min(MAX_CHARS)
+            DEFAULT_MAX_FULL_TEXT_CHARS.max(share as u64).min(MAX_CHARS)
         }
     };
     let fits = room.is_none_or(|room| size.tokens() <= room);

@@ -138,7 +138,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     out
 }
 
-// Writes the citations of the answer itself; marks that were removed never reached a reader.
+// Writes the final answer's citations and skips those of the members' answers.
 fn write_citations(out: &mut String, found: &Citations) {
     let of_answer = || found.items.iter().filter(|item| item.member.is_none());
     if of_answer().next().is_none() {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use encoding_rs::Encoding;
 
-use super::office::{BodyText, MarginLines, ParagraphRole};
+use super::office::{BodyText, HeaderFooterLines, ParagraphRole};
 use super::output::{Output, OutputFull};
 use super::raised::{RunBuffer, RunStyle, Script};
 use super::rtf_encodings::{encoding_of_charset, encoding_of_code_page};
@@ -47,7 +47,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         bytes: Vec::new(),
         text: String::new(),
         runs: RunBuffer::default(),
-        margins: MarginLines::default(),
+        headers_and_footers: HeaderFooterLines::default(),
         margin: String::new(),
         omitted: RtfOmitted::default(),
         row: Vec::new(),
@@ -94,7 +94,7 @@ struct Rtf<'o, 's> {
     bytes: Vec<u8>,
     text: String,
     runs: RunBuffer,
-    margins: MarginLines,
+    headers_and_footers: HeaderFooterLines,
     margin: String,
     omitted: RtfOmitted,
     row: Vec<String>,
@@ -137,7 +137,7 @@ impl Rtf<'_, '_> {
         if std::mem::take(&mut self.in_table) {
             self.body.close_table()?;
         }
-        for line in self.margins.take_labeled() {
+        for line in self.headers_and_footers.take_labeled() {
             self.body.paragraph(&line, &ParagraphRole::Plain)?;
         }
         self.body.finish()
@@ -149,7 +149,7 @@ impl Rtf<'_, '_> {
             return;
         };
         if let (Some(kind), None) = (self.state.margin, before.margin) {
-            self.margins
+            self.headers_and_footers
                 .add_line(&std::mem::take(&mut self.margin), kind);
         }
         self.runs.flush(&mut self.text);
@@ -396,7 +396,7 @@ impl Rtf<'_, '_> {
         }
         self.runs.flush(&mut self.text);
         let text = std::mem::take(&mut self.text);
-        self.margins.remove_repeated(&text);
+        self.headers_and_footers.remove_repeated(&text);
         self.cell.push_str(text.trim());
         self.row.push(std::mem::take(&mut self.cell));
     }
@@ -442,7 +442,7 @@ impl Rtf<'_, '_> {
         if text.trim().is_empty() {
             return Ok(());
         }
-        self.margins.remove_repeated(&text);
+        self.headers_and_footers.remove_repeated(&text);
         if std::mem::take(&mut self.in_table) {
             self.body.close_table()?;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::attempt;
-use super::call_queue::ProviderLimiter;
+use super::call_queue::{CallPermit, ProviderLimiter};
 use super::call_request::{CallAttempt, CallRequest, catch_panic, unreadable};
 use super::cancel_slot::CancelSlot;
 use super::event_sink::EventSink;
@@ -79,12 +79,12 @@ pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -
             entry: entry.map(|(entry, name)| (&**entry, &**name)),
         };
         let mut bill = CallBill::default();
-        let (result, _permit) = match slot.unless_cancelled(inner.queue.admit(limiter)).await {
-            None => (Err(transport_error::cancelled()), None),
-            Some(Err(_)) => (Err(transport_error::queue_full()), None),
+        let result = match slot.unless_cancelled(inner.queue.admit(limiter)).await {
+            None => Err(transport_error::cancelled()),
+            Some(Err(_)) => Err(transport_error::queue_full()),
             Some(Ok(permit)) => {
-                let result = run(&inner, &wanted, &slot, &sink, &mut bill).await;
-                (result, Some(permit))
+                let permit = Arc::new(permit);
+                run(&inner, (&wanted, &permit), &slot, &sink, &mut bill).await
             }
         };
         sink.finish(result, bill).await;
@@ -94,7 +94,7 @@ pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -
 
 async fn run(
     inner: &LlmInner,
-    wanted: &CallRequest<'_>,
+    (wanted, permit): (&CallRequest<'_>, &Arc<CallPermit>),
     slot: &CancelSlot,
     sink: &EventSink,
     bill: &mut CallBill,
@@ -115,7 +115,7 @@ async fn run(
                 attempt::ask(&attempt, &mut meter).await
             }
             None if inner.settings.demo && wanted.request.model.starts_with("demo/") => {
-                run_demo(inner, wanted.request, slot, &mut meter).await
+                run_demo(inner, (wanted.request, permit), slot, &mut meter).await
             }
             None => Err(CallError::new(
                 CallErrorKind::Unavailable,
@@ -137,12 +137,12 @@ async fn run(
 
 async fn run_demo(
     inner: &LlmInner,
-    request: &Arc<ModelRequest>,
+    (request, permit): (&Arc<ModelRequest>, &Arc<CallPermit>),
     slot: &CancelSlot,
     meter: &mut UsageMeter<'_>,
 ) -> Result<Answer, CallError> {
     meter.begin_attempt();
-    let answer = compute_demo(request.clone()).await?;
+    let answer = compute_demo(request.clone(), permit.clone()).await?;
     for piece in answer.text.split_inclusive([' ', '\n']) {
         if !inner.settings.demo_pause.is_zero() {
             slot.pause(inner.settings.demo_pause).await;
@@ -156,14 +156,19 @@ async fn run_demo(
     Ok(answer)
 }
 
-/// Demo models compute, for up to a second over long documents: on a thread of their own.
-async fn compute_demo(request: Arc<ModelRequest>) -> Result<Answer, CallError> {
+/// Demo models compute, for up to a second over long documents: on a thread of their own, which holds the permit until
+/// it ends, also after the call was canceled.
+async fn compute_demo(
+    request: Arc<ModelRequest>,
+    permit: Arc<CallPermit>,
+) -> Result<Answer, CallError> {
     let (done, is_done) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("quire-demo".into())
         .stack_size(DEMO_STACK_BYTES);
     let started = thread.spawn(move || {
         let _ = done.send(demo::answer(&request.model, &request));
+        drop(permit);
     });
     started.map_err(|_| transport_error::queue_full())?;
     // A panic ends the thread without an answer.

@@ -36,10 +36,12 @@ impl ConnectionPool {
     /// Takes the connection to this server that was used last.
     pub fn take(&self, origin: &Origin) -> Option<Box<ProviderConnection>> {
         let mut idle = self.idle();
-        let found = idle.iter().rposition(|one| one.origin == *origin)?;
-        let found = idle.remove(found);
-        let age = clock::instant().saturating_duration_since(found.since);
-        (age < MAX_IDLE_AGE).then_some(found.connection)
+        let newest = idle.iter().rposition(|one| one.origin == *origin)?;
+        let newest = idle.remove(newest);
+        // Closed without the lock, if it is too old.
+        drop(idle);
+        let age = clock::instant().saturating_duration_since(newest.since);
+        (age < MAX_IDLE_AGE).then_some(newest.connection)
     }
 
     /// Stores a connection; closes the oldest one if there are too many.

@@ -5,6 +5,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use hyper::HeaderMap;
+use tokio::time::timeout_at;
 
 use super::call_request::{CallAttempt, list_timeout};
 use super::plain_body::PlainBody;
@@ -125,7 +126,14 @@ async fn post(
     capabilities: &ModelCapabilities,
 ) -> Result<Option<ProviderResponse>, FailedExchange> {
     let (inner, provider) = (attempt.inner, attempt.provider);
-    let OutgoingRequest { path, body } = write_request(attempt, capabilities).await;
+    let deadline = clock::instant() + attempt.time_left();
+    // A large request waits for a free thread.
+    let written = tokio::select! {
+        biased;
+        () = attempt.slot.cut() => return Ok(None),
+        written = timeout_at(deadline.into(), write_request(attempt, capabilities)) => written,
+    };
+    let OutgoingRequest { path, body } = written.map_err(|_| transport_error::timed_out())?;
     let (now, body) = (clock::instant(), Bytes::from(body));
     // Needed again if the provider refuses a field. Freed before the answer, which may take minutes: it may contain whole
     // documents.
@@ -136,7 +144,7 @@ async fn post(
         headers: provider.headers(attempt.name)?,
         accept: ANSWER_TYPES,
         body: Some(body),
-        deadline: now + attempt.time_left(),
+        deadline,
         first_byte: now + inner.settings.first_token,
     }));
     let response = tokio::select! {
@@ -153,7 +161,11 @@ async fn post(
         return Ok(Some(response));
     }
     let mut body = PlainBody::new(response.body);
-    let said = read_error_body(&mut body).await;
+    let said = tokio::select! {
+        biased;
+        () = attempt.slot.cut() => return Ok(None),
+        said = read_error_body(&mut body) => said,
+    };
     inner.client.release(body.into_source()).await;
     let mut failed = read_refusal(status, &header, &said);
     let kind = provider.api_format();

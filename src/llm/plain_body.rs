@@ -1,6 +1,6 @@
 //! A response body without compression. Quire does not request any, but some servers send it anyway.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
@@ -110,7 +110,9 @@ impl Decompressor {
         for step in packed.chunks(MAX_STEP) {
             let written = match self {
                 Self::Gzip(decoder) => decoder.write_all(step).and_then(|()| decoder.flush()),
-                Self::Zlib(decoder) => decoder.write_all(step).and_then(|()| decoder.flush()),
+                Self::Zlib(decoder) => {
+                    write_until_end(decoder, step).and_then(|()| decoder.flush())
+                }
             };
             written.map_err(|_| ReadError::Broken)?;
             if self.plain().len() > MAX_ANSWER {
@@ -133,6 +135,17 @@ impl Decompressor {
             Self::Zlib(decoder) => decoder.get_mut(),
         }
     }
+}
+
+/// Like `write_all`, but ignores what follows the end of the compressed data.
+fn write_until_end(decoder: &mut impl Write, mut packed: &[u8]) -> io::Result<()> {
+    while !packed.is_empty() {
+        match decoder.write(packed)? {
+            0 => return Ok(()),
+            written => packed = &packed[written..],
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -180,7 +193,10 @@ mod tests {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(&plain).unwrap();
         let twice = [gzip(&plain[..500]), gzip(&plain[500..])].concat();
-        for packed in [&plain, &gzip(&plain), &encoder.finish().unwrap(), &twice] {
+        let zlib = encoder.finish().unwrap();
+        // Some servers send more after the end of the compressed data.
+        let followed = [&zlib, b"\r\n".as_slice()].concat();
+        for packed in [&plain, &gzip(&plain), &zlib, &followed, &twice] {
             for size in [1, 2, 7, 10_000] {
                 assert_eq!(read_all(packed, size).await, (plain.clone(), Ok(0)));
             }

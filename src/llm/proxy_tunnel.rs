@@ -63,7 +63,9 @@ fn is_open(response: &[u8]) -> bool {
     let line = response.split(|byte| *byte == b'\r').next();
     let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');
     let version = words.next().unwrap_or_default();
-    version.starts_with(b"HTTP/1.") && words.next() == Some(b"200")
+    // Any success: RFC 9110, section 9.3.6.
+    let is_success = |status: &[u8]| matches!(status, [b'2', b'0'..=b'9', b'0'..=b'9']);
+    version.starts_with(b"HTTP/1.") && words.next().is_some_and(is_success)
 }
 
 #[cfg(test)]
@@ -87,6 +89,8 @@ mod tests {
         for (response, expected) in [
             ("HTTP/1.1 200 Connection established\r\n\r\n", true),
             ("HTTP/1.0 200\r\n\r\n", true),
+            ("HTTP/1.1 204 No Content\r\n\r\n", true),
+            ("HTTP/1.1 2000 x\r\n\r\n", false),
             ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", false),
             ("200 OK\r\n\r\n", false),
             ("\r\n\r\n", false),

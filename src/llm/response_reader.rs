@@ -67,7 +67,7 @@ pub(super) async fn receive(
             // Servers set wrong content types; the first character is reliable.
             match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 Some(b'{' | b'[') if decoder.are_events() => {
-                    return receive_whole(piece, body, stream, sink).await;
+                    return receive_whole(piece, (body, slot), stream, sink).await;
                 }
                 Some(b'<') => return Err(transport_error::web_page()),
                 _ => {}
@@ -182,11 +182,15 @@ impl FrameDecoder {
 
 async fn receive_whole(
     first: Vec<u8>,
-    body: &mut PlainBody<impl PieceSource + Send>,
+    (body, slot): (&mut PlainBody<impl PieceSource + Send>, &CancelSlot),
     stream: &mut AnswerDecoder,
     sink: &mut (impl DeltaSink + Send),
 ) -> Result<(), CallError> {
-    let text = read_whole_after(first, body).await?;
+    let text = tokio::select! {
+        biased;
+        () = slot.cut() => return Ok(()),
+        text = read_whole_after(first, body) => text?,
+    };
     let mut decoder = std::mem::replace(stream, AnswerDecoder::new(stream.kind()));
     let (decoder, deltas) = without_blocking(text.len(), move || {
         let deltas = decoder.push_whole(&text);
@@ -314,6 +318,41 @@ mod tests {
         )
         .await;
         (deltas, result.map_err(|error| error.kind))
+    }
+
+    /// A body that begins like a whole answer and never ends.
+    struct EndlessWhole(bool);
+
+    impl PieceSource for EndlessWhole {
+        async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
+            if std::mem::replace(&mut self.0, true) {
+                return std::future::pending().await;
+            }
+            piece.push(b'{');
+            Ok(1)
+        }
+
+        fn allow(&mut self, _time: Duration) {}
+    }
+
+    #[tokio::test]
+    async fn a_whole_answer_is_cut_off_before_its_end() {
+        let (slot, mut deltas) = (CancelSlot::default(), Vec::new());
+        let mut body = PlainBody::new(EndlessWhole(false));
+        let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
+        let traits = ResponseTraits {
+            content_type: "application/json",
+            idle: Duration::ZERO,
+        };
+        let (received, ()) = tokio::join!(
+            receive(&mut body, &mut stream, &traits, &slot, &mut deltas),
+            async {
+                tokio::task::yield_now().await;
+                slot.cut_off();
+            }
+        );
+        assert_eq!(received, Ok(()));
+        assert!(deltas.is_empty());
     }
 
     const RECORDED_EVENTS: &str = include_str!("../../tests/data/streams/deepseek-reasoning.sse");

@@ -15,7 +15,7 @@ pub const DOCUMENTS_FOLDER: &str = "documents/";
 pub const OWNER_NOTE: &str = "quire-holder";
 /// Note with the ID of the last owner that sent everything before it stopped.
 pub const RELEASED_NOTE: &str = "quire-released";
-/// Note with a liveness question to the owner, from a process that it has replaced.
+/// Name of the note in which a replaced process asks the new owner whether it is still running.
 pub const QUESTION_NOTE: &str = "quire-asked";
 /// Note with the owner's answer.
 pub const ANSWER_NOTE: &str = "quire-answered";

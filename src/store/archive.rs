@@ -283,17 +283,25 @@ pub fn insert_row(
         // A value of the wrong type is the archive's fault: skip the row and continue.
         Err(_) => false,
     };
-    if added && db.attempt(|db| update_indexes(db, table, &id)).is_err() {
-        // Both indexed tables have one row per ID.
-        let named = table.parent.unwrap_or("id");
-        let sql = format!(
-            "DELETE FROM {} WHERE {named} = ?1 AND user_id = ?2",
-            table.name
-        );
-        db.run(&sql, [id.as_str(), user.as_str()])?;
+    if !added {
         return Ok(false);
     }
-    Ok(added)
+    match db.attempt(|db| update_indexes(db, table, &id)) {
+        Ok(()) => Ok(true),
+        Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => Err(error),
+        // Any text can be indexed. This table has several rows per document, and those before this one must stay.
+        Err(error) if table.name == "passages" => Err(error),
+        Err(_) => {
+            // The other indexed tables have one row per ID.
+            let named = table.parent.unwrap_or("id");
+            let sql = format!(
+                "DELETE FROM {} WHERE {named} = ?1 AND user_id = ?2",
+                table.name
+            );
+            db.run(&sql, [id.as_str(), user.as_str()])?;
+            Ok(false)
+        }
+    }
 }
 
 // Writes data derived from a row that is not in the archive. When this fails, the row itself is unreadable.

@@ -242,10 +242,10 @@ pub fn spent_in_project(
              SELECT a.id, a.cost FROM threads t JOIN analyses a ON a.thread = t.id
              WHERE t.user_id = ?1 AND t.project = ?2 AND a.user_id = ?1 AND a.created >= ?3
          )
-         SELECT coalesce(sum(cost), 0) AS cost, EXISTS (
+         SELECT CAST(coalesce(sum(cost), 0) AS BIGINT) AS cost, CASE WHEN EXISTS (
              SELECT 1 FROM calls c WHERE c.user_id = ?1 AND c.at >= ?3 AND c.cost < 0
                 AND c.analysis_id IN (SELECT id FROM turns)
-         ) AS unpriced FROM turns",
+         ) THEN 1 ELSE 0 END AS unpriced FROM turns",
         (user, project, since),
         |row| Ok((row.get("cost")?, row.get("unpriced")?)),
     )

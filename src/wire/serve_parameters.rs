@@ -73,7 +73,7 @@ fn parse_effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestEr
     }
     let is_off = inner("reasoning", "enabled") == Some(&Value::Bool(false))
         || inner("thinking", "type").is_some_and(|kind| kind == "disabled");
-    // OpenRouter's default if thinking is only switched on.
+    // OpenRouter defaults to medium effort when reasoning is enabled without a level.
     let is_on = inner("reasoning", "enabled") == Some(&Value::Bool(true));
     let word = match (is_off, is_on) {
         (true, _) => Some("none"),

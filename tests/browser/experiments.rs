@@ -1,6 +1,8 @@
 //! Experiments on the pages: created, estimated, started, watched, stopped, read. With the demo models, so
 //! that every figure on the screen is real.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::driver::{Browser, keys, wait_until};
@@ -344,6 +346,8 @@ fn experiments_need_an_account() {
 
 /// Answers as an expensive model that knows the answers, a cheap one that does not, or a judge that reads them.
 fn judged_models(asked: &Value) -> Answer {
+    // Latencies are in milliseconds: without any, there is no chart of them.
+    std::thread::sleep(Duration::from_millis(5));
     let messages = asked["messages"].as_array().into_iter().flatten();
     let message: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();
     let prompt = message.join("\n");

@@ -33,7 +33,7 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     browser.go(&server.address("/orchestrator"));
     browser.wait(".pattern-card");
     assert!(browser.count(".pattern-card .flow") > 20);
-    write_text(&browser, "Find a pattern", "opponent");
+    write_text(&browser, "Find a pattern", "withstand opposition");
     wait_until("one pattern", || {
         (browser.count(".pattern-card") == 1).then_some(())
     });
@@ -54,12 +54,12 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     scroll_to_top(&browser);
     browser.press("Copy and edit");
     browser.wait_text(".check-word", "Valid");
-    write_text(&browser, "Id", "Not An Id");
+    write_text(&browser, "ID", "Not An Id");
     browser.wait_text(".field-fault:not([hidden])", "2 to 40 lowercase letters");
     scroll_to_top(&browser);
     check_accessibility(&browser, axe.as_deref(), "the form of a pattern");
     browser.screenshot("orchestrator-form");
-    write_text(&browser, "Id", "my_critique");
+    write_text(&browser, "ID", "my_critique");
     browser.click("[aria-label='Move stage 2 back']");
     browser.click("[aria-label='Move stage 3 forward']");
     browser.wait_text(".check-word", "Valid");
@@ -278,7 +278,7 @@ fn the_account_has_keys_with_limits_and_sessions_that_can_be_ended() {
     browser.press("Create key");
     browser.wait_text(".new-key", "shown only once");
     let response = browser.text(keys);
-    for words in ["expires ", "opens chat", "asks demo/*"] {
+    for words in ["expires ", "scopes: chat", "models: demo/*"] {
         assert!(response.contains(words), "no {words} in {response}");
     }
     let address = format!("{}/v1", server.base);

@@ -161,7 +161,7 @@ fn fallback_model_is_named_during_the_run() {
 /// A member fails, its fallback fails too, and so does the synthesizer.
 const FROM_EVENTS: &str = "
     const module = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/parts/run-model.js');
-    const { newRun, lastWords, synthesis } = await import(module);
+    const { newRun, lastTexts, synthesis } = await import(module);
     const { apply } = await import(module.replace('run-model', 'run-events'));
     const run = newRun({ id: 'a', models: ['far/broken', 'far/steady'], ultra: 'far/steady' });
     const tell = (name, data) => apply(run, name, { stage: 'initial', ...data });
@@ -177,7 +177,7 @@ const FROM_EVENTS: &str = "
     tell('member.failed', { stage: 'ultra', model: 'far/steady', error: 'it broke down', retried: false, fallback: 'far/last' });
     tell('member.started', { stage: 'ultra', model: 'far/last', attempt: 1 });
     const brief = ({ model, letter, insteadOf, text }) => ({ model, letter, insteadOf, text });
-    return { failed, running, words: lastWords(run).map(brief), writer: { model: synthesis(run).model, insteadOf: synthesis(run).insteadOf } };";
+    return { failed, running, words: lastTexts(run).map(brief), writer: { model: synthesis(run).model, insteadOf: synthesis(run).insteadOf } };";
 
 #[test]
 fn failed_member_is_shown_in_its_own_column() {

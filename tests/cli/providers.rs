@@ -153,10 +153,10 @@ fn every_command_reports_a_refused_key() {
     let port = server.address.rsplit_once(':').unwrap().1.to_owned();
     models_with(
         &place,
-        "No model of openai: its list of models could not be fetched",
+        "No model from openai: its list of models could not be fetched",
     );
     let output = place.run(&[]).expect_success();
-    assert!(output.contains("No model of openai is ready"), "{output}");
+    assert!(output.contains("No model from openai is ready"), "{output}");
     let requests = place.run(&["ask", "Why?", "--quiet"]).refused(2);
     assert!(
         requests.contains("no model of openai is ready"),

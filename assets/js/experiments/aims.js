@@ -87,7 +87,7 @@ export function BudgetFields({ draft, changed }) {
     el("div", { class: "pair four" }, amount("US dollars", "cost_usd", 1), amount("Tokens", "tokens", 1), amount("Model minutes", "seconds", 60), amount("Evaluations", "evaluations", 1, "One configuration on one case.")),
     el("details", { class: "more" }, el("summary", null, "Advanced"), el("div", { class: "pair" },
       advancedField("Indifference margin", "indifference", 1, 0.5, "In points of the score, 0 to 1. Configurations closer than this count as equal."),
-      advancedField("False-positive rate, in percent", "wrong", 100, 50, "Share of experiments without a better configuration that may still name a winner."),
+      advancedField("False-positive rate, in percent", "wrong", 100, 50, "When no configuration is better, the share of experiments that may still name a winner."),
       Field("Random seed", { type: "number", step: 1, min: 0, value: draft.seed ?? "", placeholder: "automatic", on: { input: ({ target }) => {
         draft.seed = target.value === "" ? undefined : Math.trunc(Number(target.value));
         changed();

@@ -73,7 +73,7 @@ export function CaseEditor({ draft, documents, changed, signal }) {
   }
 
   async function read(file) {
-    fill(message, el("p", { class: "fine", role: "status" }, `Reading ${file.name} …`));
+    fill(message, el("p", { class: "fine", role: "status" }, `Reading ${file.name}…`));
     try {
       const type = TYPES[file.name.split(".").pop().toLowerCase()] ?? "text/csv";
       const response = await call("POST", "/api/experiments/cases", { body: new Blob([await file.arrayBuffer()], { type }), signal });
@@ -137,7 +137,7 @@ async function pickFromHistory({ signal, add: addCases }) {
     if (!signal.aborted) fill(body, Alert(problem));
   }
   if ((await answer) !== "take" || chosen.size === 0) return;
-  addCases([...chosen.values()].map((addCase) => ({ prompt: addCase.prompt, expected: "", documents: addCase.document_ids ?? [] })), " from your history. Say what their answers should be");
+  addCases([...chosen.values()].map((addCase) => ({ prompt: addCase.prompt, expected: "", documents: addCase.document_ids ?? [] })), " from your history. Enter their expected answers");
 }
 
 function Choice(addCase, chosen) {

@@ -66,8 +66,8 @@ function Leaderboard(context) {
   return Section("Leaderboard",
     Intervals({
       title: "Scores with intervals", rows, show: score, legend: signs,
-      hint: "Point at a mark, or use the arrow keys.",
-      about: `Each mark is the mean ${measure.toLowerCase()}, and its line shows where the true mean may be. Where lines overlap, the order may be chance. Configurations that were eliminated early got fewer cases; the order takes the difficulty of those cases into account. The leader was chosen by these scores, so its own score is more likely too high than too low; only the final comparison tests it.${board.length > shown.length ? ` The first ${MAX_DRAWN} of ${count(board.length)}.` : ""}${untriedCount > 0 ? ` ${plural(untriedCount, "configuration was", "configurations were")} not tried.` : ""}`,
+      hint: "Point to a mark, or use the arrow keys.",
+      about: `Each mark is the mean ${measure.toLowerCase()}, and its line shows where the true mean may be. Where lines overlap, the order may be due to chance. Configurations that were eliminated early got fewer cases; the order takes the difficulty of those cases into account. The leader was chosen by these scores, so its own score is more likely too high than too low; only the final comparison tests it.${board.length > shown.length ? ` The first ${MAX_DRAWN} of ${count(board.length)}.` : ""}${untriedCount > 0 ? ` ${plural(untriedCount, "configuration was", "configurations were")} not tried.` : ""}`,
       table: () => boardTable(context),
     }));
 }
@@ -113,7 +113,7 @@ function TradeOffs(context) {
       label: front.has(row.place) || kind(row.place) ? String(rank.get(row.place)) : "",
       words: `${rowName(context, row)}: ${score(row.mean)} at ${show(x(row))}${front.has(row.place) ? ", no configuration measured better in quality, cost, and time" : ""}`,
     }));
-    if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: no configuration ${across.startsWith("Cost") ? "cost anything" : "took any time"}.`);
+    if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: ${across.startsWith("Cost") ? "no configuration cost anything" : "every configuration took less than 1 ms"}.`);
     return Scatter({
       title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are ranks on the leaderboard.`,
       dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...signs, ["front", "none measured better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
@@ -158,7 +158,7 @@ function Sensitivity({ report, words }) {
   return Section("Parameter importance",
     Bars({
       title: "Sources of the differences", show: percent, bars,
-      about: "The share of each parameter in the differences between the configurations’ mean scores. It includes chance: with few cases or configurations, chance alone gives a parameter a share.",
+      about: "How much each parameter contributes to the differences between the configurations’ mean scores. The share includes chance: with few cases or configurations, a parameter can have a share by chance alone.",
       table: () => ({ heads: ["Parameter", "Share"], rows: bars.map((bar) => [bar.label, percent(bar.part)]) }),
     }),
     el("div", { class: "chart-pair" }, dials.map((dial) => {

@@ -25,7 +25,7 @@ export function RecipeForm({ params, recipe, recipes, patterns, models }, { sign
     el("ul", { class: "model-choice" }, selectable.map((entry) => el("li", null, el("label", { class: "check" },
       el("input", { type: "checkbox", "aria-label": entry.name || entry.id, checked: chosen.has(entry.id), on: { change: (event) => (event.target.checked ? chosen.add(entry.id) : chosen.delete(entry.id)) } }),
       el("span", null, entry.name || entry.id, entry.context_window > 0 && el("span", { class: "fine" }, ` context ${short(entry.context_window)}`)))))),
-    el("p", { class: "hint" }, "None chosen: the default panel."));
+    el("p", { class: "hint" }, "If you choose none, the default panel is used."));
   const message = el("div", { class: "step-message" });
   const save = button(isEdit ? "Save new version" : "Save recipe", { type: "submit", class: "primary" });
   const back = recipe ? `/orchestrator?recipe=${encodeURIComponent(recipe.id)}` : "/orchestrator";

@@ -65,7 +65,7 @@ function factsOf(recipe, patterns, models) {
     ["Preset", recipe.preset],
     ["Settings", settings(recipe.parameters)],
     ...Object.entries(recipe.model_parameters ?? {}).map(([id, values]) => [`Parameters of ${nameOf(id)}`, settings(values)]),
-    ["Stops on agreement", recipe.stop_when_agreed && `at ${Math.round(recipe.stop_when_agreed * 100)} %`],
+    ["Stops on agreement", recipe.stop_when_agreed && `at ${Math.round(recipe.stop_when_agreed * 100)}%`],
     ["Samples of one model", recipe.samples && `${recipe.samples} times`],
     ["Budget", recipe.budget_usd && money(recipe.budget_usd)],
     ["Passages", recipe.passages && `${recipe.passages} at most`],

@@ -26,7 +26,7 @@ export function view({ guests, first, needsToken, open, demoOnly }, { go }) {
           guests && link("/documents", "Try a document", { class: "button secondary large" }),
           !first && link("/login", open ? "Sign in or create an account" : "Sign in", { class: "button secondary large" })),
         el("p", { class: "fine" }, guests
-          ? "Without an account, you can try the built-in demo algorithms, which are not language models, also with your own documents. Everything is deleted after a day."
+          ? "Without an account, you can try the built-in demo algorithms, which are not language models, even with your own documents. Everything is deleted after a day."
           : demoOnly ? "Without an account, you can try the built-in demo algorithms, which are not language models. Documents and history need an account."
           : "Without an account, you can try the demo algorithms. Documents, history, and real models need one.")),
       el("figure", { class: "landing-figure" }, PanelPicture())),

@@ -94,7 +94,7 @@ export function Providers({ path, listing, states, title, lead, signal, actions,
   }
 
   async function removeProvider(provider) {
-    if (!(await confirm(`Remove ${provider.name}?`, "Its key is deleted, and its models are no longer available.", "Remove"))) return;
+    if (!(await confirm(`Remove ${provider.name}?`, "Its key will be deleted, and its models will no longer be available.", "Remove"))) return;
     try {
       await remove(`${path}/${provider.id}`, { signal });
       await refresh();

@@ -18,7 +18,7 @@ export function idOf(stored) {
 /** A one-line description: type, size, words, and pages; or the progress of processing; or the reason why there is no text. */
 export function describe(stored) {
   if (stored.status === "processing") {
-    const share = stored.share_read == null ? [] : [`${Math.floor(stored.share_read * 100)} %`];
+    const share = stored.share_read == null ? [] : [`${Math.floor(stored.share_read * 100)}%`];
     const pages = stored.pages > 0 ? [`${plural(stored.pages, "page")} so far`] : [];
     return `Reading: ${[...share, ...pages].join(", ") || "just started"}…`;
   }

@@ -27,7 +27,7 @@ function intro({ data, to, arrange }) {
         user.get() && button("Everything on one screen", { class: "secondary large", on: { click: () => arrange(SINGLE_PAGE) } }),
         !user.get() && link("/login", "Sign in or create an account", { class: "button secondary large" })),
       !user.get() && el("p", { class: "fine" }, data.documents
-        ? "Without an account you can try the demo algorithms, also with your own documents. Everything is deleted after a day."
+        ? "Without an account, you can try the demo algorithms, even with your own documents. Everything is deleted after a day."
         : "Without an account you can try the demo algorithms. Documents and history need one."),
       user.get() && demoOnly && el("p", { class: "fine" }, "No model provider is set up on this server, so the panel consists of local demo algorithms. They work offline on the real text of your documents, and say so.")),
     el("ol", { class: "intro-how" },

@@ -28,7 +28,7 @@ export function Suggestions({ prompt, signal, onChoose }) {
       el("ul", null, shown.map((each) => el("li", null,
         button(each.name, { class: "secondary", "aria-label": `Choose the pattern ${each.name}`, on: { click: () => {
           onChoose(each.id);
-          announce(`${each.name} is chosen.`);
+          announce(`${each.name} selected.`);
         } } }),
         el("span", { class: "fine" }, ` ${each.reason.split(": ")[0]}`)))));
   }

@@ -73,7 +73,7 @@ function Upload(file, list, onDone, signal) {
 
   function showProgress(fraction) {
     bar.value = fraction;
-    state.textContent = fraction >= 1 ? "Reading the text…" : `${Math.floor(fraction * 100)} % of ${bytes(file.size)}`;
+    state.textContent = fraction >= 1 ? "Reading the text…" : `${Math.floor(fraction * 100)}% of ${bytes(file.size)}`;
   }
 
   function showConnection(connected) {
@@ -93,7 +93,7 @@ function Upload(file, list, onDone, signal) {
       const stored = await (file.size > CHUNKED_THRESHOLD ? uploadInChunks : upload)(file, options);
       if (stored.status === "failed") showFailure(row, file, sentence(stored.message) || "No text was found in it.");
       else row.remove();
-      announce(stored.status === "failed" ? "" : `${file.name} is uploaded.`);
+      announce(stored.status === "failed" ? "" : `${file.name} uploaded.`);
       onDone(stored);
     } catch (problem) {
       if (problem.name !== "AbortError") showFailure(row, file, sentence(problem.message));

@@ -73,7 +73,7 @@ function describeCounts(sum) {
   const { same, gone, new: added } = sum;
   // Punctuation is not counted, and "x < 5" is not "x > 5".
   if (gone + added === 0) return same > 0 ? "The two texts have the same words, and differ in punctuation, signs, or layout." : "";
-  return `${Math.min(99, Math.round(100 * similarity(sum)))} % alike: ${plural(same, "word")} in both, ${gone} only in the first, ${added} only in the second.`;
+  return `${Math.min(99, Math.round(100 * similarity(sum)))}% alike: ${plural(same, "word")} in both, ${gone} only in the first, ${added} only in the second.`;
 }
 
 // One section of both texts. Unchanged parts are collapsed, and marks are shown where they help.

@@ -60,7 +60,7 @@ function Account(person, go) {
   get("/api/usage").then((usage) => {
     if (usage.totals) spent.textContent = `${capital(spentWords(usage.totals))} this month`;
   }, () => {});
-  return Menu(`Account of ${name}`, [
+  return Menu(`Account menu for ${name}`, [
     { label: "Guided question", href: "/analyze" },
     { label: "Experiments", href: "/experiments" },
     { label: "Usage", href: "/usage" },

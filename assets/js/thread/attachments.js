@@ -40,7 +40,7 @@ export function Attachments({ signal, attached, gone }) {
       bar.remove();
       showState(stored);
       attached(stored);
-      announce(`${file.name} is attached.`);
+      announce(`${file.name} attached.`);
       follow(stored, { signal: controller.signal, onNews: (updated) => {
         showState(updated);
         attached(updated);

@@ -35,6 +35,6 @@ export function Setup(models) {
   const account = user.get();
   if (account?.role === "guest" || models.some((model) => model.available && !model.mock)) return "";
   const isAdmin = account?.role === "admin";
-  return el("p", { class: "fine setup-hint" }, "Only demo algorithms answer so far. ",
+  return el("p", { class: "fine setup-hint" }, "Only demo algorithms are available so far. ",
     link(isAdmin ? "/welcome" : "/settings?add=provider", isAdmin ? "Set up this server" : "Add a provider"));
 }

@@ -104,7 +104,7 @@ export function TurnView(turn, page) {
       if (endedRun.status === "cancelled" && textOf(endedRun) < textOf(run)) endedRun.stages = run.stages;
     } catch (problem) {
       if (controller.signal.aborted) return;
-      toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
+      toast(`The stored result could not be loaded: ${sentence(problem.message)}`, "failed");
     }
     finish(endedRun, true);
     keepPlace();
@@ -149,7 +149,7 @@ export function TurnView(turn, page) {
   // The number distinguishes turns from one another.
   function updateLabel() {
     node.setAttribute("aria-label", `Turn ${number}`);
-    body.querySelector(".trust")?.setAttribute("aria-label", `Evidence of turn ${number}`);
+    body.querySelector(".trust")?.setAttribute("aria-label", `Evidence for turn ${number}`);
   }
 
   function remove() {

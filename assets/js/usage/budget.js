@@ -23,7 +23,7 @@ function Line(name, span, { spent, limits }, inTokens = false) {
   const used = Number(inTokens ? spent[span].tokens : spent[span].cost_usd);
   const format = inTokens ? count : (usd) => (Number(usd) === 0 ? "$0" : money(usd));
   const fraction = Number(limit) > 0 ? used / Number(limit) : 1;
-  const label = fraction >= 1 ? "used up" : `${Math.round(fraction * 100)} %`;
+  const label = fraction >= 1 ? "used up" : `${Math.round(fraction * 100)}%`;
   return el("li", { class: fraction >= 1 ? "spent" : fraction >= 0.8 ? "nearly" : "" },
     el("p", null, el("strong", null, name), ` ${format(used)} of ${format(limit)}`, el("span", { class: "budget-part-words" }, label)),
     el("progress", { max: 1, value: Math.min(fraction, 1), "aria-label": `${name}: ${label}` }));

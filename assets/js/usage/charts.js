@@ -45,11 +45,11 @@ export function Shares({ title, about, rows, named, head, measure }) {
   const total = sorted.reduce((sum, row) => sum + measure.of(row), 0);
   const bars = sorted.slice(0, MAX_BARS).map((row) => {
     const part = total > 0 ? measure.of(row) / total : 0;
-    return { label: named(row), part, words: `${named(row)}: ${measure.show(measure.of(row))}, ${Math.round(part * 100)} % of the total` };
+    return { label: named(row), part, words: `${named(row)}: ${measure.show(measure.of(row))}, ${Math.round(part * 100)}% of the total` };
   });
   const hiddenCount = sorted.length - bars.length;
   return Bars({
-    title, about: hiddenCount > 0 ? `${about} ${hiddenCount} more in the table.` : about, bars, show: (part) => `${Math.round(part * 100)} %`,
+    title, about: hiddenCount > 0 ? `${about} ${hiddenCount} more in the table.` : about, bars, show: (part) => `${Math.round(part * 100)}%`,
     table: () => ({ heads: [head, ...HEADS], rows: sorted.map((row) => [named(row), ...cells(row)]) }),
   });
 }

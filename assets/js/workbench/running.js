@@ -78,7 +78,7 @@ function watch(run, pageContext, began) {
       endedRun.totals = run.totals ?? endedRun.totals;
     } catch (problem) {
       if (context.signal.aborted) return;
-      toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
+      toast(`The stored result could not be loaded: ${sentence(problem.message)}`, "failed");
     }
     finish(endedRun, pageContext);
     announce(statusMessage(endedRun));

@@ -31,7 +31,8 @@ pub(super) struct ForeignConversation {
     pub created: Option<Timestamp>,
 }
 
-/// Parses a conversation in the format of OpenAI's tools, or an export of the predecessor; `None` for anything else.
+/// Parses a conversation with an OpenAI-style `messages` array, or an export from Quire's predecessor. Returns `None`
+/// for anything else.
 pub(super) fn past_conversation(value: &Value) -> Option<ForeignConversation> {
     let conversation = match value["messages"].is_array() {
         true => conversation(value)?,

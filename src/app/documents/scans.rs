@@ -137,7 +137,7 @@ fn add_reason(gap: &mut TextlessPage, why: &str) {
     gap.why = format!("{}; {why}", gap.why);
 }
 
-/// Moves the recognized pages from the gaps to the text.
+/// Records the pages read with OCR and removes them from the list of unreadable pages.
 fn move_recognized_pages(report: &mut ReadReport, pages: &RecognizedPages) {
     report.gaps.retain(|gap| !pages.contains_key(&gap.page));
     if report.kind == PICTURE {

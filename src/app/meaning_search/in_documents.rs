@@ -16,7 +16,7 @@ use crate::domain::user::Caller;
 use crate::log;
 use crate::store::{Reader, meaning_search, passage_vectors};
 
-/// Time limit of the embedding call: the user is waiting, and words alone find something too.
+/// Time limit for the embedding call. The user is waiting, and keyword search still works without it.
 const EMBEDDING_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The result of a search.

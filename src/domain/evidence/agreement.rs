@@ -110,7 +110,7 @@ impl DraftAgreement {
         }
     }
 
-    /// Describes on how many claims the answers contradict each other, for a note.
+    /// Returns a clause for the result's notes: how many claims the answers contradict each other on.
     pub fn difference_note(&self) -> String {
         let found = match self.contradictions {
             0 => "contradict each other in none".to_owned(),

@@ -7,7 +7,7 @@ use super::rules::{conflict, objection};
 use super::{ClaimContradiction, EvidenceClaim, EvidenceMap, MemberStance, Stance, SupportLevel};
 use crate::domain::plan::model_of;
 
-/// Minimum number of models whose members must make a claim.
+/// Minimum number of distinct models that must make a claim. Several members running the same model count once.
 const MIN_MODELS: usize = 2;
 
 /// Marks sentences that a member denies, and raises the level of sentences supported by several models.

@@ -62,7 +62,7 @@ struct Round {
     end: usize,
 }
 
-/// State of a race.
+/// State of a successive-halving run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SuccessiveHalving {
     seen: Observations,

@@ -22,9 +22,9 @@ pub const WEAK_COVERAGE: f64 = 0.55;
 /// How quickly the weight falls with rank: the paper's `k`, chosen for short lists.
 const RANK_OFFSET: f64 = 10.0;
 /// Weight of the ranking by meaning if the words find the passages; the ranking by words has 1.
-const MEANING_WEIGHT: f64 = 0.35;
+const SEMANTIC_WEIGHT: f64 = 0.35;
 /// Weight of the ranking by meaning if the words hardly find them.
-const MEANING_WEIGHT_WHEN_WEAK: f64 = 2.0;
+const SEMANTIC_WEIGHT_WHEN_WEAK: f64 = 2.0;
 /// Weight of the ranking by the words of the rewritten question.
 const REWRITING_WEIGHT: f64 = 0.7;
 
@@ -45,8 +45,8 @@ impl<T: Ord + Clone> Rankings<T> {
     /// Combines the rankings, best first, with the score of each item.
     pub fn fuse(&self) -> Vec<(T, f64)> {
         let meaning = match self.is_weak {
-            true => MEANING_WEIGHT_WHEN_WEAK,
-            false => MEANING_WEIGHT,
+            true => SEMANTIC_WEIGHT_WHEN_WEAK,
+            false => SEMANTIC_WEIGHT,
         };
         let mut scores: BTreeMap<&T, f64> = BTreeMap::new();
         let lists = [

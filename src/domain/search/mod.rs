@@ -105,7 +105,7 @@ impl SearchQuery {
             })
             .collect();
         let words: Vec<(usize, usize, String)> = word_spans(text)
-            .map(|(start, end)| (start, end, plain_lowercase(&text[start..end])))
+            .map(|(start, end)| (start, end, fold_term(&text[start..end])))
             .collect();
         for (at, &(start, _, _)) in words.iter().enumerate() {
             for (index, part) in self
@@ -262,7 +262,7 @@ impl SearchQuery {
 
 /// The words of a text, in lowercase and without diacritics, for an index that does not split texts itself.
 pub fn folded_words(text: &str) -> impl Iterator<Item = String> {
-    words(text).map(plain_lowercase)
+    words(text).map(fold_term)
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -291,10 +291,10 @@ fn lowercase_term(word: impl AsRef<str>) -> String {
 }
 
 fn without_diacritics(word: &str) -> String {
-    plain_lowercase(word)
+    fold_term(word)
 }
 
-fn plain_lowercase(word: &str) -> String {
+fn fold_term(word: &str) -> String {
     word.chars()
         .take(MAX_TERM_CHARS)
         .flat_map(scripts::base_letters)

@@ -24,7 +24,7 @@ struct OpenMark {
     has_link: bool,
 }
 
-/// The open elements that change the position of their text.
+/// Open elements whose text is superscript, subscript, struck out, or a note reference.
 #[derive(Default)]
 pub struct InlineMarks {
     open: Vec<OpenMark>,

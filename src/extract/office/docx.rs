@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use super::body::{BodyText, ParagraphRole, TableCell, to_one_line};
 use super::docx_notes::notes;
 use super::docx_parts::{
-    DocxOmitted, alt_chunk_text, check_box_text, form_choice, is_text_part, margins,
+    DocxOmitted, alt_chunk_text, check_box_text, form_choice, headers_and_footers, is_text_part,
 };
 use super::drawing;
-use super::margins::MarginLines;
+use super::headers_and_footers::HeaderFooterLines;
 use super::package::{Relation, relations};
 use super::sheet_cells::parse_script;
 use super::styles::{Lists, Numbered, Styles};
@@ -46,7 +46,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         hidden: false,
         style: RunStyle::default(),
         font: String::new(),
-        margins: margins(zip, &links),
+        headers_and_footers: headers_and_footers(zip, &links),
         omitted: DocxOmitted::default(),
         is_deleted_row: false,
         reading_aid: String::new(),
@@ -102,7 +102,7 @@ struct DocxWord<'a, 'o, 's> {
     style: RunStyle,
     /// The symbol font of the open run, if it has one.
     font: String,
-    margins: MarginLines,
+    headers_and_footers: HeaderFooterLines,
     omitted: DocxOmitted,
     /// Whether the open row was deleted in a tracked change.
     is_deleted_row: bool,
@@ -131,7 +131,7 @@ impl DocxWord<'_, '_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        for line in self.margins.take_labeled() {
+        for line in self.headers_and_footers.take_labeled() {
             self.body.paragraph(&line, &ParagraphRole::Plain)?;
         }
         self.body.finish()
@@ -435,7 +435,7 @@ impl DocxWord<'_, '_, '_> {
 
     fn add_paragraph(&mut self, paragraph: DocxParagraph) -> Result<(), OutputFull> {
         let text = paragraph.text.trim();
-        self.margins.remove_repeated(text);
+        self.headers_and_footers.remove_repeated(text);
         if !text.is_empty() {
             let (role, mark) = self.role(&paragraph);
             match mark {

@@ -1,7 +1,7 @@
 //! Parts of Word documents besides the main text: headers and footers, embedded HTML, form check boxes, and counts
 //! of omitted content.
 
-use super::margins::MarginLines;
+use super::headers_and_footers::HeaderFooterLines;
 use super::package::Relation;
 use super::xml::{Xml, XmlPiece};
 use crate::extract::output::Output;
@@ -11,7 +11,7 @@ use crate::extract::{charset, html};
 /// Maximum size of an embedded part, in bytes.
 const MAX_CHUNK_BYTES: usize = 16 << 20;
 /// Maximum number of headers and maximum number of footers.
-const MAX_MARGINS: usize = 60;
+const MAX_HEADERS_OR_FOOTERS: usize = 60;
 
 /// Omitted content, for the notes.
 #[derive(Debug, Default, Clone, Copy)]
@@ -46,13 +46,13 @@ impl DocxOmitted {
 }
 
 /// The headers and footers.
-pub fn margins(zip: &Zip<'_>, links: &[Relation]) -> MarginLines {
-    let mut lines = MarginLines::default();
+pub fn headers_and_footers(zip: &Zip<'_>, links: &[Relation]) -> HeaderFooterLines {
+    let mut lines = HeaderFooterLines::default();
     for (relation_kind, kind) in [("header", "header"), ("footer", "footer")] {
         for link in links
             .iter()
             .filter(|link| link.kind == relation_kind)
-            .take(MAX_MARGINS)
+            .take(MAX_HEADERS_OR_FOOTERS)
         {
             if let Some(xml) = Xml::part(zip, &link.target) {
                 lines.add_part(xml, kind);

@@ -7,7 +7,7 @@ mod docx_parts;
 mod drawing;
 mod embedded;
 mod epub;
-mod margins;
+mod headers_and_footers;
 mod merged;
 mod number_pattern;
 mod numbers;
@@ -31,7 +31,7 @@ use super::zip::Zip;
 use super::{ReadLimits, Unreadable};
 
 pub use body::{BodyText, ParagraphRole, TableCell};
-pub use margins::MarginLines;
+pub use headers_and_footers::HeaderFooterLines;
 pub use package::{Package, kind};
 
 /// Number of images in a file, whose content is not read.

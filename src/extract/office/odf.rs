@@ -6,9 +6,11 @@ mod tables;
 use std::collections::HashMap;
 
 use super::body::{BodyText, ParagraphRole, to_one_line};
-use super::margins::MarginLines;
+use super::headers_and_footers::HeaderFooterLines;
 use super::odf_objects::{OdfObject, OdfObjects, content_of, report_programs};
-use super::odf_parts::{CoveredColumns, OdfOmitted, Repeated, is_hidden, margins, text_and_child};
+use super::odf_parts::{
+    CoveredColumns, OdfOmitted, Repeated, headers_and_footers, is_hidden, text_and_child,
+};
 use super::odf_styles::OdfStyles;
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
@@ -59,9 +61,9 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
         shapes: 0,
         pictures: 0,
         spans: Vec::new(),
-        margins: match folder {
-            "" => margins(zip),
-            _ => MarginLines::default(),
+        headers_and_footers: match folder {
+            "" => headers_and_footers(zip),
+            _ => HeaderFooterLines::default(),
         },
         footers: HashMap::new(),
         covered: CoveredColumns::default(),
@@ -126,7 +128,7 @@ struct OdfReader<'z, 'o, 's> {
     pictures: usize,
     /// The styles of the open spans.
     spans: Vec<RunStyle>,
-    margins: MarginLines,
+    headers_and_footers: HeaderFooterLines,
     /// Headers and footers of slides by name, until a slide shows them.
     footers: HashMap<String, String>,
     covered: CoveredColumns,
@@ -154,7 +156,7 @@ impl OdfReader<'_, '_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        let rest = self.margins.take_labeled();
+        let rest = self.headers_and_footers.take_labeled();
         if self.kind == OdfSort::Text {
             for line in rest {
                 self.body.paragraph(&line, &ParagraphRole::Plain)?;
@@ -374,7 +376,7 @@ impl OdfReader<'_, '_, '_> {
         };
         runs.flush(&mut text);
         let text = text.trim();
-        self.margins.remove_repeated(text);
+        self.headers_and_footers.remove_repeated(text);
         if let Some(outer) = self.open.last_mut() {
             // The paragraph is in a text box inside another one.
             if !text.is_empty() {

@@ -2,7 +2,7 @@
 //! and counts of omitted content.
 
 use super::body::to_one_line;
-use super::margins::MarginLines;
+use super::headers_and_footers::HeaderFooterLines;
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
@@ -143,8 +143,8 @@ pub fn content(cell: &Tag) -> Option<String> {
 }
 
 /// The headers and footers, which are defined in the page styles.
-pub fn margins(zip: &Zip<'_>) -> MarginLines {
-    let mut lines = MarginLines::default();
+pub fn headers_and_footers(zip: &Zip<'_>) -> HeaderFooterLines {
+    let mut lines = HeaderFooterLines::default();
     let mut xml = Xml::part(zip, "styles.xml");
     let (mut kind, mut line) = (None, String::new());
     while let Some(piece) = xml.as_mut().and_then(Xml::next) {

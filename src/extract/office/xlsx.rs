@@ -3,7 +3,7 @@
 //! their value in each row. Omits hidden sheets, with a note; marks hidden rows.
 
 use super::body::to_one_line;
-use super::margins::MarginLines;
+use super::headers_and_footers::HeaderFooterLines;
 use super::merged::MergedCells;
 use super::numbers::Shapes;
 use super::package::{Relation, relations};
@@ -185,7 +185,7 @@ struct XlsxSheet {
     parts: u32,
     is_hidden_row: bool,
     merged: MergedCells,
-    margins: MarginLines,
+    headers_and_footers: HeaderFooterLines,
     notes: Vec<String>,
     /// Messages that appear when their cells are selected.
     hints: Vec<String>,
@@ -213,7 +213,11 @@ impl XlsxSheet {
 
     /// Adds what is not in cells: messages, headers, and footers.
     fn add_surroundings(&mut self) {
-        for line in self.hints.drain(..).chain(self.margins.take_labeled()) {
+        for line in self
+            .hints
+            .drain(..)
+            .chain(self.headers_and_footers.take_labeled())
+        {
             self.text.push('\n');
             self.text.push_str(&line);
         }
@@ -265,12 +269,12 @@ impl XlsxReader {
                     }
                     "oddHeader" | "evenHeader" | "firstHeader" => {
                         sheet
-                            .margins
+                            .headers_and_footers
                             .add_line(&margin_text(&xml.inner_text()), "header");
                     }
                     "oddFooter" | "evenFooter" | "firstFooter" => {
                         sheet
-                            .margins
+                            .headers_and_footers
                             .add_line(&margin_text(&xml.inner_text()), "footer");
                     }
                     "dataValidation" => sheet.hint(&tag),

@@ -62,7 +62,7 @@ pub(super) fn response_body(api: ClientApi, frame: &ChunkFrame, completion: &Com
     }
 }
 
-/// The content of a completion, for the serializers of the APIs.
+/// Borrows a completion's content in the form that the API serializers take.
 pub(super) fn complete_answer(completion: &Completion) -> CompleteAnswer<'_> {
     CompleteAnswer {
         text: &completion.text,

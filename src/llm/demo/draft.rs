@@ -1,4 +1,4 @@
-//! Assembles Markdown, omitting headings without content. Decides nothing.
+//! Builds Markdown and omits headings without content. The caller decides what to write.
 
 /// A Markdown text under construction.
 #[derive(Debug, Default)]

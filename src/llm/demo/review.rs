@@ -80,7 +80,7 @@ pub fn check_peers(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims
     peers.iter().map(read).collect()
 }
 
-/// How much a claim matters to the question through a lens; higher comes first.
+/// Scores a claim under a review focus; higher scores rank first.
 pub fn weight(
     claim: &DraftClaim,
     reading: &PromptReading,

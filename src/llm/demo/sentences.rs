@@ -3,7 +3,7 @@
 use super::stop;
 use super::text::collapse_whitespace;
 
-/// Length in characters after which a "sentence" (table, code, text without full stops) is cut at a space.
+/// Length in characters after which a "sentence" (table, code, text without periods) is cut at a space.
 const MAX_SENTENCE_CHARS: usize = 600;
 
 /// A sentence, or a line on its own.
@@ -98,7 +98,7 @@ fn push_sentence(text: &str, found: &mut Vec<Sentence>) {
     }
 }
 
-/// Whether a full stop ends the sentence, judged by its surroundings.
+/// Whether a period ends the sentence, judged by its surroundings.
 fn ends_here(before: &str, after: &str) -> bool {
     if !after.starts_with(' ') && !after.is_empty() {
         return false;
@@ -130,7 +130,7 @@ fn is_heading(line: &str) -> bool {
             .trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
             .len();
     let title = line[number..].trim();
-    // Statutes and contracts end numbered headings with a full stop.
+    // Statutes and contracts end numbered headings with a period.
     let title = if number > 0 {
         title.trim_end_matches('.')
     } else {

@@ -90,7 +90,7 @@ fn repeated_statements(reading: &PromptReading, order: &[usize]) -> Vec<(usize, 
     pairs
 }
 
-/// The best lines of each passage, the most relevant to the question.
+/// Returns up to six quotations, choosing the best-ranked lines of each passage, in document order.
 fn best_line_per_passage(reading: &PromptReading, order: &[usize], taken: &[usize]) -> Vec<String> {
     // A single passage may contribute several lines; with many passages, each contributes one.
     let each = (5 / reading.source_locations.len().max(1)).max(1);

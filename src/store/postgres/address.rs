@@ -1,5 +1,6 @@
 //! The address of a database, as in `postgres://user:password@host/name`, and how to connect to it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
@@ -33,8 +34,10 @@ impl PostgresAddress {
             OpenError::Failed(format!("it is not an address of PostgreSQL: {error}"))
         };
         let mut config: Config = text.parse().map_err(refused)?;
-        if !text.contains("sslmode=") {
-            let is_here = config.get_hosts().iter().all(is_this_machine);
+        if !states_ssl_mode(text) {
+            // tokio-postgres connects to `hostaddr` where there is one, whatever the host's name.
+            let is_here = config.get_hosts().iter().all(is_this_machine)
+                && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
             config.ssl_mode(if is_here {
                 SslMode::Disable
             } else {
@@ -65,10 +68,25 @@ impl PostgresAddress {
     }
 }
 
+/// Whether the address has the parameter `sslmode`, in either of the two syntaxes. A name or password that contains the
+/// word does not count.
+fn states_ssl_mode(text: &str) -> bool {
+    let is_mode = |parameter: &str| {
+        let (name, _) = parameter.split_once('=').unwrap_or_default();
+        name.trim() == "sslmode"
+    };
+    match text.contains("://") {
+        true => text
+            .rsplit_once('?')
+            .is_some_and(|(_, parameters)| parameters.split('&').any(is_mode)),
+        false => text.replace(" =", "=").split_whitespace().any(is_mode),
+    }
+}
+
 fn is_this_machine(host: &Host) -> bool {
     match host {
         Host::Tcp(name) => {
-            let ip = name.parse::<std::net::IpAddr>();
+            let ip = name.parse::<IpAddr>();
             name == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
         }
         Host::Unix(_) => true,
@@ -91,6 +109,22 @@ mod tests {
             ),
             (
                 "postgres://q:p@127.0.0.1/quire?sslmode=require",
+                SslMode::Require,
+            ),
+            ("host=localhost user=q sslmode = require", SslMode::Require),
+            // The address decides, not the name beside it.
+            (
+                "postgres://q:p@/quire?hostaddr=203.0.113.5",
+                SslMode::Require,
+            ),
+            (
+                "host=localhost hostaddr=203.0.113.5 user=q",
+                SslMode::Require,
+            ),
+            ("host=localhost hostaddr=127.0.0.1 user=q", SslMode::Disable),
+            // The word in a password is not the parameter.
+            (
+                "postgres://q:sslmode=disable@db.internal/quire",
                 SslMode::Require,
             ),
         ] {

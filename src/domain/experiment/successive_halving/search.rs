@@ -174,7 +174,7 @@ impl SuccessiveHalving {
             .filter(|(_, own)| own.iter().any(|&value| value < 1.0));
         let weighted: Vec<(usize, usize)> =
             fallible.map(|(arm, own)| (*arm, weight(own))).collect();
-        // A prompt without a failure cannot be improved, and the others do not need to be.
+        // If any prompt solved every feedback case, no further proposal is needed.
         if pool.len() > weighted.len() || weighted.is_empty() {
             return None;
         }

@@ -199,7 +199,7 @@ impl StagedRun {
         self.evidence.next = AfterEvidence::Nothing;
     }
 
-    /// Ends evidence calls past their deadline to which the LLM client did not respond.
+    /// Stops evidence calls that are past their deadline and settles them as timed out, in case the LLM client never reports back.
     pub(super) fn expire_evidence(&mut self, now: Timestamp) {
         let is_late = |(_, open): &(&CallId, &EvidenceAttempt)| open.until <= now;
         let late: Vec<CallId> = (self.evidence.open.iter().filter(is_late))

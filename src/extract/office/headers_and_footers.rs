@@ -11,9 +11,9 @@ const MAX_LINE_BYTES: usize = 2_000;
 
 /// Lines of headers and footers that the text has not repeated so far.
 #[derive(Debug, Default)]
-pub struct MarginLines(Vec<(String, &'static str)>);
+pub struct HeaderFooterLines(Vec<(String, &'static str)>);
 
-impl MarginLines {
+impl HeaderFooterLines {
     /// Adds the paragraphs of a header or footer part; `kind` is the label for its lines.
     pub fn add_part(&mut self, mut xml: Xml<'_>, kind: &'static str) {
         let mut line = String::new();
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn only_headers_not_repeated_in_the_text_are_kept() {
-        let mut lines = MarginLines::default();
+        let mut lines = HeaderFooterLines::default();
         for line in [
             "Ref 4711/B",
             "Annual report",
