@@ -19,8 +19,8 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-# Tests at a time: most wait for a server or a browser, so one per processor leaves the processors idle half of the time.
-export RUST_TEST_THREADS ?= $(shell expr 2 \* $$(nproc))
+# Tests at a time: most wait for a server or a browser, so one per processor leaves the processors idle most of the time.
+export RUST_TEST_THREADS ?= $(shell expr 3 \* $$(nproc))
 
 .PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week footprint layout attack bench bench-gateway bench-peers compare-optimizers compare-retrieval mutations fuzz dev help evidence
 

@@ -48,6 +48,8 @@ pub(super) struct Journal {
     /// Size limit to enforce with the next write, in bytes, if a cache check is due.
     purge: Option<u64>,
     is_started: bool,
+    /// When the run's first event arrived.
+    started: Option<Timestamp>,
     /// Texts that have started, as stage and model; both are empty for the synthesis.
     open_texts: HashSet<(String, String)>,
     is_urgent: bool,
@@ -84,6 +86,7 @@ impl Journal {
             hits: Vec::new(),
             purge: None,
             is_started: false,
+            started: None,
             open_texts: HashSet::new(),
             is_urgent: false,
             durations: Vec::new(),
@@ -131,6 +134,7 @@ impl Journal {
     }
 
     pub fn push(&mut self, event: RunEvent) {
+        self.started.get_or_insert_with(clock::now);
         if self.relay.is_none() {
             self.note_open_text(&event);
         }
@@ -332,12 +336,13 @@ impl Journal {
                 event: Some(event),
             });
         }
+        let is_first = !std::mem::replace(&mut self.is_started, true);
         Ok(JournalBatch {
             id: self.id.clone(),
             user: self.user.clone(),
             key: self.key.clone(),
             now,
-            is_first: !std::mem::replace(&mut self.is_started, true),
+            started: is_first.then(|| self.started.unwrap_or(now)),
             events,
             answers: std::mem::take(&mut self.answers),
             charges: std::mem::take(&mut self.charges),
@@ -388,7 +393,8 @@ pub(super) struct JournalBatch {
     user: Option<UserId>,
     key: Option<KeyId>,
     now: Timestamp,
-    is_first: bool,
+    /// Set in the first batch of a run. Earlier than `now`: a short run ends before its first batch is written.
+    started: Option<Timestamp>,
     events: Vec<PublishedEvent>,
     answers: Vec<StageAnswer>,
     charges: Vec<CallCharge>,
@@ -405,8 +411,8 @@ impl JournalBatch {
     /// Returns an error if the database cannot be written.
     pub fn store(&self, db: &Writer) -> Result<(), StoreError> {
         let (id, now) = (&self.id, self.now);
-        if self.is_first {
-            analyses::set_started(db, id, now)?;
+        if let Some(started) = self.started {
+            analyses::set_started(db, id, started)?;
         }
         events::append(db, id, self.events.iter().map(|event| &event.stored))?;
         for answer in &self.answers {
