@@ -1,4 +1,4 @@
-//! Cancellation state of one call: whoever holds it can end the call at any moment, whatever the call waits for. Knows
+//! Cancellation state of one call: any holder can end the call at any moment, whatever the call waits for. Knows
 //! no socket: a call that ends early is dropped, and its connection with it.
 
 use std::future::Future;

@@ -1,5 +1,4 @@
-//! The table of routes as a whole: access control, isolation between users, and the accuracy of the OpenAPI
-//! document.
+//! The table of routes as a whole: access control, isolation between users, accuracy of the OpenAPI document.
 
 use std::collections::BTreeMap;
 

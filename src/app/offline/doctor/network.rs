@@ -170,7 +170,8 @@ fn check_certificate(files: &Files, now: Timestamp) -> CheckResult {
         Ok(until) => {
             let shown = files.certificate.display();
             let days = until.since(now).as_secs() / 86_400;
-            let advice = "renew it (certbot renew); a running server loads the new one by itself";
+            let advice =
+                "renew it (certbot renew); a running server loads the new one automatically";
             match until {
                 _ if until < now => {
                     let text = format!("the certificate in {shown} expired at {until}; {advice}");
