@@ -4,8 +4,9 @@
 //! then the ratios to each of the others.
 //!
 //! Every client keeps its connection and uses the same key. A request is a stream of 16 tokens, which the provider
-//! sends at once to 1 and 50 clients, and one every 100 ms to 500, whose streams are open at the same time. Each
-//! gateway has one core to itself; the clients and the provider share the others.
+//! sends at once to 1 and 50 clients, and one every 100 ms to 500, whose streams are open at the same time and begin
+//! evenly spread over the duration of a stream. Each gateway has one core to itself; the clients and the provider share
+//! the others.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -30,7 +31,9 @@ const CONNECTION_ROWS: [(usize, &str); 3] = [(1, "16x0"), (50, "16x0"), (500, "1
 /// Measuring time of a row.
 const ROW_DURATION: Duration = Duration::from_secs(4);
 /// Time before it that lets connections open; counted too.
-const WARM_UP: Duration = Duration::from_secs(1);
+const WARM_UP: Duration = Duration::from_secs(2);
+/// Duration of a stream of the model `16x100`.
+const SLOW_STREAM: Duration = Duration::from_millis(1_600);
 
 fn main() {
     pin_to_cores(std::process::id(), "1-1023");
@@ -347,11 +350,19 @@ fn drive_load(target: &Target, connections: usize, model: &str) -> Driven {
         body.len()
     )
     .into();
+    let spread = match model.ends_with("x0") {
+        true => Duration::ZERO,
+        false => SLOW_STREAM,
+    };
     runtime().block_on(async {
         let mut tasks = Vec::new();
-        for _ in 0..connections {
+        for number in 0..connections {
             let (address, stop, request) = (target.address, stop.clone(), request.clone());
-            tasks.push(tokio::spawn(client(address, request, stop)));
+            let wait = spread.mul_f64(number as f64 / connections as f64);
+            tasks.push(tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                client(address, request, stop).await
+            }));
         }
         tokio::time::sleep(WARM_UP + ROW_DURATION).await;
         stop.store(true, Ordering::Relaxed);

@@ -117,23 +117,43 @@ async fn read_request(socket: &mut TcpStream) -> std::io::Result<(usize, Duratio
     loop {
         let read = socket.read(&mut piece).await?;
         bytes.extend_from_slice(&piece[..read]);
-        let text = String::from_utf8_lossy(&bytes);
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                let value = value.trim().parse::<usize>().ok()?;
-                name.eq_ignore_ascii_case("content-length").then_some(value)
-            });
-            if body.len() >= length.unwrap_or(0) {
-                let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-                let model = body["model"].as_str().unwrap_or_default();
-                let (tokens, pause) = model.split_once('x').unwrap_or(("0", "0"));
-                let pause = Duration::from_millis(pause.parse().unwrap_or(0));
-                return Ok((tokens.parse().unwrap_or(0), pause));
-            }
+        if let Some(body) = complete_body(&String::from_utf8_lossy(&bytes)) {
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+            let model = body["model"].as_str().unwrap_or_default();
+            let (tokens, pause) = model.split_once('x').unwrap_or(("0", "0"));
+            let pause = Duration::from_millis(pause.parse().unwrap_or(0));
+            return Ok((tokens.parse().unwrap_or(0), pause));
         }
         if read == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
+    }
+}
+
+/// Returns the body of a request once all of it has arrived. Some gateways send it in chunks.
+fn complete_body(request: &str) -> Option<String> {
+    let (head, body) = request.split_once("\r\n\r\n")?;
+    let field = |name: &str| {
+        let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+        Some(value.trim())
+    };
+    if field("transfer-encoding").is_some() {
+        return join_chunks(body);
+    }
+    let length = field("content-length").and_then(|length| length.parse().ok());
+    (body.len() >= length.unwrap_or(0)).then(|| body.to_owned())
+}
+
+fn join_chunks(mut text: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, rest) = text.split_once("\r\n")?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body += rest.get(..size)?;
+        text = rest.get(size + 2..)?;
     }
 }

@@ -18,8 +18,9 @@ use crate::store::{Store, Writer};
 const COLLECT_INTERVAL: Duration = Duration::from_millis(200);
 /// Number of calls that are written without waiting for more.
 const MAX_BATCH: usize = 256;
-/// Maximum number of unwritten calls before new calls have to wait: this is what a crash would lose.
-const MAX_BACKLOG: usize = 2_048;
+/// Maximum number of unwritten calls before new calls have to wait: this is what a crash would lose. Each takes about
+/// 8 KB.
+const MAX_BACKLOG: usize = 512;
 /// Pause after a failed write.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// How long a call is kept while the store fails; after that, it is dropped.

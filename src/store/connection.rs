@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 use super::error::{OpenError, Result, StoreError};
-use super::params::Params;
+use super::params::{Params, Value};
 use super::postgres::{self, PostgresServer, PostgresSession};
 use super::row::Row;
 use super::sqlite;
@@ -86,18 +86,14 @@ impl Reader {
         &self,
         sql: &str,
         params: impl Params,
-        from_row: impl FnOnce(&Row<'_>) -> Result<T>,
+        from_row: impl Fn(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        match &self.0 {
-            Connection::Sqlite(connection) => connection.query(sql, &params, |rows| {
-                let row = rows.next()?;
-                row.map(|row| from_row(&Row::of_sqlite(row))).transpose()
-            }),
-            Connection::Postgres(session) => session.query(sql, &params, |rows| {
-                let row = rows.next()?;
-                row.map(|row| from_row(&Row::of_postgres(row))).transpose()
-            }),
-        }
+        let mut first = None;
+        self.each(sql, params, |row| {
+            first = Some(from_row(row)?);
+            Ok(false)
+        })?;
+        Ok(first)
     }
 
     /// Returns the only row of a query that always has one.
@@ -108,7 +104,7 @@ impl Reader {
         &self,
         sql: &str,
         params: impl Params,
-        from_row: impl FnOnce(&Row<'_>) -> Result<T>,
+        from_row: impl Fn(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
         self.query_optional(sql, params, from_row)?
             .ok_or(StoreError::Missing)
@@ -142,8 +138,17 @@ impl Reader {
         params: impl Params,
         mut take: impl FnMut(&Row<'_>) -> Result<bool>,
     ) -> Result<()> {
+        params.with_values(|values| self.visit(sql, values, &mut take))
+    }
+
+    fn visit(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        take: &mut dyn FnMut(&Row<'_>) -> Result<bool>,
+    ) -> Result<()> {
         match &self.0 {
-            Connection::Sqlite(connection) => connection.query(sql, &params, |rows| {
+            Connection::Sqlite(connection) => connection.query(sql, values, |rows| {
                 while let Some(row) = rows.next()? {
                     if !take(&Row::of_sqlite(row))? {
                         break;
@@ -151,7 +156,7 @@ impl Reader {
                 }
                 Ok(())
             }),
-            Connection::Postgres(session) => session.query(sql, &params, |rows| {
+            Connection::Postgres(session) => session.query(sql, values, |rows| {
                 while let Some(row) = rows.next()? {
                     if !take(&Row::of_postgres(row))? {
                         break;
@@ -291,10 +296,10 @@ impl Writer {
     /// # Errors
     /// Returns an error if the database cannot be written.
     pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
-        match &self.0.0 {
-            Connection::Sqlite(connection) => connection.execute(sql, &params),
-            Connection::Postgres(session) => session.execute(sql, &params),
-        }
+        params.with_values(|values| match &self.0.0 {
+            Connection::Sqlite(connection) => connection.execute(sql, values),
+            Connection::Postgres(session) => session.execute(sql, values),
+        })
     }
 
     /// Like [`Writer::run`], for a statement that is not worth keeping prepared.
@@ -302,10 +307,10 @@ impl Writer {
     /// # Errors
     /// Returns an error if the database cannot be written.
     pub(super) fn run_rarely(&self, sql: &str, params: impl Params) -> Result<usize> {
-        match &self.0.0 {
-            Connection::Sqlite(connection) => connection.execute_rarely(sql, &params),
-            Connection::Postgres(session) => session.execute_rarely(sql, &params),
-        }
+        params.with_values(|values| match &self.0.0 {
+            Connection::Sqlite(connection) => connection.execute_rarely(sql, values),
+            Connection::Postgres(session) => session.execute_rarely(sql, values),
+        })
     }
 
     /// Changes exactly one row.

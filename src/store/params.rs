@@ -1,7 +1,7 @@
 //! Values that go into and come out of a statement, independent of the engine: 64-bit integers, floats, text, and
 //! bytes. Booleans are the integers 0 and 1.
 
-use super::error::{Result, StoreError};
+use super::error::StoreError;
 
 /// A value of a parameter or a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,11 +32,9 @@ pub trait FromValue: Sized {
 
 /// The parameters of a statement, in order.
 pub trait Params {
-    /// Passes each parameter to `bind`.
-    ///
-    /// # Errors
-    /// The first error of `bind`.
-    fn each<'a>(&'a self, bind: &mut dyn FnMut(Value<'a>) -> Result<()>) -> Result<()>;
+    /// Passes the values to `work`. Whatever runs statements takes this slice, so that it is compiled once and not for
+    /// each combination of types.
+    fn with_values<T>(&self, work: impl FnOnce(&[Value<'_>]) -> T) -> T;
 }
 
 /// Collects parameters of different types, any number of them.
@@ -48,28 +46,28 @@ macro_rules! params {
 pub(super) use params;
 
 impl<const N: usize> Params for &[Value<'_>; N] {
-    fn each<'a>(&'a self, bind: &mut dyn FnMut(Value<'a>) -> Result<()>) -> Result<()> {
-        self.iter().try_for_each(|value| bind(*value))
+    fn with_values<T>(&self, work: impl FnOnce(&[Value<'_>]) -> T) -> T {
+        work(*self)
     }
 }
 
 impl Params for &[Value<'_>] {
-    fn each<'a>(&'a self, bind: &mut dyn FnMut(Value<'a>) -> Result<()>) -> Result<()> {
-        self.iter().try_for_each(|value| bind(*value))
+    fn with_values<T>(&self, work: impl FnOnce(&[Value<'_>]) -> T) -> T {
+        work(self)
     }
 }
 
 impl Params for [(); 0] {
-    fn each<'a>(&'a self, _: &mut dyn FnMut(Value<'a>) -> Result<()>) -> Result<()> {
-        Ok(())
+    fn with_values<T>(&self, work: impl FnOnce(&[Value<'_>]) -> T) -> T {
+        work(&[])
     }
 }
 
 macro_rules! as_arrays {
     ($($length:literal),*) => {$(
-        impl<T: ToValue> Params for [T; $length] {
-            fn each<'a>(&'a self, bind: &mut dyn FnMut(Value<'a>) -> Result<()>) -> Result<()> {
-                self.iter().try_for_each(|value| bind(value.to_value()))
+        impl<V: ToValue> Params for [V; $length] {
+            fn with_values<T>(&self, work: impl FnOnce(&[Value<'_>]) -> T) -> T {
+                work(&self.each_ref().map(ToValue::to_value))
             }
         }
     )*};
@@ -79,9 +77,8 @@ as_arrays!(1, 2, 3);
 macro_rules! as_tuple {
     ($($name:ident $place:tt),*) => {
         impl<$($name: ToValue),*> Params for ($($name,)*) {
-            fn each<'a>(&'a self, bind: &mut dyn FnMut(Value<'a>) -> Result<()>) -> Result<()> {
-                $(bind(self.$place.to_value())?;)*
-                Ok(())
+            fn with_values<T>(&self, work: impl FnOnce(&[Value<'_>]) -> T) -> T {
+                work(&[$(self.$place.to_value()),*])
             }
         }
     };
@@ -125,7 +122,7 @@ impl<T: FromValue> FromValue for Option<T> {
 macro_rules! as_integer {
     ($($name:ty),*) => {$(
         impl ToValue for $name {
-                    fn to_value(&self) -> Value<'_> {
+            fn to_value(&self) -> Value<'_> {
                 Value::Integer(i64::from(*self))
             }
         }
@@ -221,6 +218,7 @@ impl FromValue for Vec<u8> {
 }
 
 /// The error for a column whose value has another type than expected.
+#[cold]
 pub(super) fn conversion_error(column: usize) -> StoreError {
     StoreError::Failed(format!("column {column} has a value that cannot be read"))
 }

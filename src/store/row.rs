@@ -77,10 +77,12 @@ impl<'r> Row<'r> {
         }
     }
 
-    /// Returns the value in a position.
+    /// Returns the value in a position. Not inlined: it would be copied for every column of every statement, which
+    /// was a megabyte.
     ///
     /// # Errors
     /// Returns an error if there is no such column or its text is not valid.
+    #[inline(never)]
     pub(super) fn value(&self, position: usize) -> Result<Value<'_>> {
         match &self.0 {
             RowSource::Sqlite(row) => sqlite::value_of(row, position),
@@ -96,6 +98,7 @@ impl<'r> Row<'r> {
         }
     }
 
+    #[inline(never)]
     fn position_of(&self, name: &str) -> Option<usize> {
         match &self.0 {
             RowSource::Sqlite(row) => row.as_ref().column_index(name).ok(),

@@ -16,7 +16,7 @@ use super::errors::meaning;
 use super::io_thread::IoThread;
 use super::row::EncodedParam;
 use crate::store::error::{OpenError, Result, StoreError};
-use crate::store::params::{Params, Value};
+use crate::store::params::Value;
 
 /// Time after which a statement without an answer is given up, with its session. The server itself ends a statement
 /// of a transaction earlier.
@@ -93,11 +93,11 @@ impl PostgresSession {
     pub(in crate::store) fn query<T>(
         &self,
         sql: &str,
-        params: &impl Params,
+        values: &[Value<'_>],
         take: impl FnOnce(&mut PostgresRows<'_>) -> Result<T>,
     ) -> Result<T> {
         let statement = self.prepared(sql)?;
-        let values = values_of(&statement, params)?;
+        let values = encode(&statement, values)?;
         let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
         let stream = pin!(self.answer(self.client.query_raw(&statement, values))?);
         take(&mut PostgresRows {
@@ -111,9 +111,9 @@ impl PostgresSession {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub(in crate::store) fn execute(&self, sql: &str, params: &impl Params) -> Result<usize> {
+    pub(in crate::store) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
         let statement = self.prepared(sql)?;
-        self.execute_statement(&statement, params)
+        self.execute_statement(&statement, values)
     }
 
     /// Changes rows by a statement that is not worth keeping.
@@ -123,14 +123,14 @@ impl PostgresSession {
     pub(in crate::store) fn execute_rarely(
         &self,
         sql: &str,
-        params: &impl Params,
+        values: &[Value<'_>],
     ) -> Result<usize> {
         let statement = self.answer(self.client.prepare(&numbered(sql)))?;
-        self.execute_statement(&statement, params)
+        self.execute_statement(&statement, values)
     }
 
-    fn execute_statement(&self, statement: &Statement, params: &impl Params) -> Result<usize> {
-        let values = values_of(statement, params)?;
+    fn execute_statement(&self, statement: &Statement, values: &[Value<'_>]) -> Result<usize> {
+        let values = encode(statement, values)?;
         let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
         let rows = self.answer(self.client.execute_raw(statement, values))?;
         self.rows_changed.set(self.rows_changed.get() + rows);
@@ -246,14 +246,9 @@ fn numbered(sql: &str) -> String {
     sql.replace('?', "$")
 }
 
-fn values_of<'a>(statement: &Statement, params: &'a impl Params) -> Result<Vec<EncodedParam<'a>>> {
-    let mut values = Vec::with_capacity(statement.params().len());
-    params.each(&mut |value: Value<'a>| {
-        values.push(EncodedParam(value));
-        Ok(())
-    })?;
+fn encode<'a>(statement: &Statement, values: &[Value<'a>]) -> Result<Vec<EncodedParam<'a>>> {
     match values.len() == statement.params().len() {
-        true => Ok(values),
+        true => Ok(values.iter().copied().map(EncodedParam).collect()),
         false => Err(StoreError::Failed(format!(
             "{} parameters for a statement with {}",
             values.len(),

@@ -9,7 +9,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Rows, Statement};
 
 use crate::store::error::{Result, StoreError};
-use crate::store::params::{Params, Value};
+use crate::store::params::Value;
 
 /// A row of SQLite.
 pub(in crate::store) type SqliteRow<'r> = rusqlite::Row<'r>;
@@ -53,16 +53,15 @@ pub(in crate::store) fn value_of<'r>(row: &'r SqliteRow<'_>, position: usize) ->
 }
 
 /// Binds all parameters of a statement.
-fn bind(statement: &mut Statement<'_>, params: &impl Params) -> Result<()> {
-    let mut place = 0;
-    params.each(&mut |value| {
-        place += 1;
-        Ok(statement.raw_bind_parameter(place, Bound(value))?)
-    })?;
-    match statement.parameter_count() == place {
+fn bind(statement: &mut Statement<'_>, values: &[Value<'_>]) -> Result<()> {
+    for (index, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, Bound(*value))?;
+    }
+    match statement.parameter_count() == values.len() {
         true => Ok(()),
         false => Err(StoreError::Failed(format!(
-            "{place} parameters for a statement with {}",
+            "{} parameters for a statement with {}",
+            values.len(),
             statement.parameter_count()
         ))),
     }
@@ -114,11 +113,11 @@ impl SqliteConnection {
     pub(in crate::store) fn query<T>(
         &self,
         sql: &str,
-        params: &impl Params,
+        values: &[Value<'_>],
         take: impl FnOnce(&mut SqliteRows<'_, '_>) -> Result<T>,
     ) -> Result<T> {
         let mut query = self.noted(self.connection.prepare_cached(sql))?;
-        bind(&mut query, params)?;
+        bind(&mut query, values)?;
         let mut rows = SqliteRows {
             connection: self,
             rows: query.raw_query(),
@@ -130,9 +129,9 @@ impl SqliteConnection {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub(in crate::store) fn execute(&self, sql: &str, params: &impl Params) -> Result<usize> {
+    pub(in crate::store) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
         let mut statement = self.noted(self.connection.prepare_cached(sql))?;
-        bind(&mut statement, params)?;
+        bind(&mut statement, values)?;
         self.noted(statement.raw_execute())
     }
 
@@ -151,10 +150,10 @@ impl SqliteConnection {
     pub(in crate::store) fn execute_rarely(
         &self,
         sql: &str,
-        params: &impl Params,
+        values: &[Value<'_>],
     ) -> Result<usize> {
         let mut statement = self.noted(self.connection.prepare(sql))?;
-        bind(&mut statement, params)?;
+        bind(&mut statement, values)?;
         self.noted(statement.raw_execute())
     }
 
