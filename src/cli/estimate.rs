@@ -43,7 +43,7 @@ fn estimate_text(estimate: &Value) -> String {
         ),
     ];
     if let Some(why) = estimate["refusal"].as_str() {
-        lines.push(format!("it would not start: {why}"));
+        lines.push(format!("the run would not start: {why}"));
     }
     lines.join("\n")
 }
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(
             estimate_text(&estimate),
             "gut with a/b, c/d; 3 calls\nabout 100 input and 20 output tokens\n\
-             expected $0.5000, at most an unknown price\nit would not start: the daily budget is spent"
+             expected $0.5000, at most an unknown price\nthe run would not start: the daily budget is spent"
         );
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn bind_listeners(
     let mut lines = vec![format!("Quire is listening on {scheme}://{address}")];
     if address.ip().is_unspecified() {
         lines.push(format!(
-            "This means every network interface on this machine; on the machine itself, open {}",
+            "This address stands for every network interface; on this machine, open {}",
             url(scheme, address)
         ));
     }
