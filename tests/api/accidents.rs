@@ -152,7 +152,7 @@ fn folder_with_documents(folder: &Folder, documents: usize) -> (Client, Vec<Stri
 }
 
 fn replaced_database_path(said: &str) -> String {
-    let stored = said.split("the replaced database is ").nth(1);
+    let stored = said.split("the replaced database is kept as ").nth(1);
     let saved = stored.unwrap_or_else(|| panic!("{said}"));
     saved.lines().next().unwrap().trim().to_owned()
 }

@@ -59,7 +59,7 @@ fn tools_are_served_over_stdin() {
     assert!(patterns.as_array().unwrap().len() > 10);
     assert_eq!(
         of(json!(5))["result"]["content"][0]["text"],
-        "nothing was found"
+        "no results"
     );
     assert_eq!(of(json!(6))["result"]["isError"], true);
     assert_eq!(of(json!(7))["error"]["code"], -32601);

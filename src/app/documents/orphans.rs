@@ -207,7 +207,7 @@ pub(in crate::app) fn delete(
         }
         if known.documents.contains(*name) || known.uploads.contains(*name) {
             let text =
-                format!("{name} is in the database again and will be put back at the next start");
+                format!("{name} is in the database again and will be moved back at the next start");
             return Err(Error::new(Kind::Conflict, text));
         }
     }

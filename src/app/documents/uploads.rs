@@ -127,7 +127,7 @@ impl DocumentService {
         let expected = part_size(&upload, number).ok_or_else(|| {
             field_error(
                 "chunkIndex",
-                format!("there are parts 0 to {}", upload.total_chunks - 1),
+                format!("part numbers are 0 to {}", upload.total_chunks - 1),
             )
         })?;
         if received.size != expected {
@@ -274,7 +274,7 @@ fn check(announced: &UploadAnnouncement, limit: u64) -> Result<()> {
     }
     if u64::from(announced.total_chunks) != parts {
         let message = format!(
-            "a file of {} bytes in parts of {} has {parts}",
+            "a file of {} bytes in parts of {} bytes has {parts} parts",
             announced.size, announced.chunk_size
         );
         return Err(field_error("totalChunks", message));
