@@ -71,7 +71,7 @@ pub fn check_exists(config: &Config) -> Result<()> {
     }
     let text = format!("there is no database in {} yet", config.data_dir.display());
     Err(Error::new(Kind::Missing, text).resolve(
-        "`quire serve` and `quire user add` create one; QUIRE_DATA names the folder of another installation",
+        "`quire serve` and `quire user add` create one; to use another installation, set QUIRE_DATA to its folder",
     ))
 }
 

@@ -90,7 +90,7 @@ async fn start(call: &CommandCall, backend: &ExperimentBackend, file: &Path) -> 
 fn print_forecast(forecast: &Value) {
     let cost = |cost: &Value| match cost.as_f64() {
         Some(cost) => format!("${cost:.4}"),
-        None => "an unknown price".to_owned(),
+        None => "an unknown amount".to_owned(),
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     print_progress(&format!(

@@ -149,7 +149,7 @@ async fn export(call: &CommandCall, backend: &HistoryBackend, id: &str) -> Outco
         None | Some("md" | "markdown") => "markdown",
         Some("html") => "html",
         Some("json") => "json",
-        Some(_) => return usage("--format (or the end of --out) must be md, html, or json"),
+        Some(_) => return usage("--format (or the extension of --out) must be md, html, or json"),
     };
     let id = backend.thread_id(id).await?;
     let text = match backend {

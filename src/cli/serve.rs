@@ -278,7 +278,7 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
     }
     if config.registration == Registration::Open {
         let text =
-            "Everyone who can reach this server can create an ordinary account (REGISTRATION=open)";
+            "Anyone who can reach this server can create an ordinary account (REGISTRATION=open)";
         lines.push(text.to_owned());
     }
     Ok(lines)

@@ -52,7 +52,7 @@ pub(super) fn check_key_scope(
         false => &key.scopes,
     };
     let has: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-    let why = format!("this API key is for {} only", has.join(" and "));
+    let why = format!("this API key allows only {}", has.join(" and "));
     let resolution = format!("use a key with the scope {}", needed.as_str());
     Err(Error::new(Kind::Forbidden, why).resolve(resolution).into())
 }

@@ -287,7 +287,7 @@ fn a_database_that_is_empty_or_cut_off_or_something_else_is_refused() {
         (&full[..50], "is cut off"),
         (
             &b"this is not a database, it is a text"[..],
-            "is not an SQLite database",
+            "is not a SQLite database",
         ),
     ] {
         fs::write(&path, bytes).unwrap();

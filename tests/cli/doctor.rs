@@ -110,10 +110,7 @@ fn the_doctor_reports_another_program_on_the_port() {
     });
     let output = place.run(&["doctor", "--port", port_of(&address)]);
     assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(
-        output.out.contains("used by another program"),
-        "{output:?}"
-    );
+    assert!(output.out.contains("used by another program"), "{output:?}");
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl OcrProgram {
             languages.partition(|name| installed.contains(&name.as_str()));
         if found.languages.is_empty() {
             return Err(format!(
-                "{shown} has none of the languages {}; installed are {}",
+                "{shown} has none of the languages {}; installed: {}",
                 settings.languages.join(", "),
                 installed.join(", ")
             ));

@@ -203,7 +203,7 @@ pub(in crate::app) fn delete(
         to_delete.extend(matching.cloned());
         if to_delete.len() == before {
             let text = format!("{name} is not among the files that were moved aside");
-            return Err(Error::new(Kind::Missing, text).resolve("see quire orphans list"));
+            return Err(Error::new(Kind::Missing, text).resolve("see `quire orphans list`"));
         }
         if known.documents.contains(*name) || known.uploads.contains(*name) {
             let text =

@@ -237,7 +237,7 @@ impl DocumentService {
                 Ok((upload, parts.into_iter().map(|part| part.number).collect()))
             }
             _ => {
-                Err(Error::new(Kind::Missing, "there is no such upload").resolve("open a new one"))
+                Err(Error::new(Kind::Missing, "there is no such upload").resolve("start a new one"))
             }
         }
     }
@@ -269,7 +269,7 @@ fn check(announced: &UploadAnnouncement, limit: u64) -> Result<()> {
     if parts > u64::from(MAX_PARTS) {
         return Err(field_error(
             "chunkSize",
-            format!("that makes {parts} parts; at most {MAX_PARTS} are accepted"),
+            format!("that makes {parts} parts; the maximum is {MAX_PARTS}"),
         ));
     }
     if u64::from(announced.total_chunks) != parts {

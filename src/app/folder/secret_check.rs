@@ -160,7 +160,7 @@ pub fn accept_secret(config: &Config) -> Result<()> {
             path.display()
         );
         return Err(Error::new(Kind::Missing, text).resolve(format!(
-            "Put the file secret back from a copy of the folder, or set QUIRE_SECRET to what it was. To create a new \
+            "Put the file `secret` back from a copy of the folder, or set QUIRE_SECRET to its content. To create a new \
              one instead, run quire secret new: {CONSEQUENCE}."
         )));
     }

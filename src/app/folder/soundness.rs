@@ -37,7 +37,7 @@ pub(in crate::app) enum DatabaseDamage {
         /// The expected size, in bytes.
         expected: u64,
     },
-    /// The file is not an SQLite database.
+    /// The file is not a SQLite database.
     NotSqlite,
     /// A folder has the database's name.
     Folder,
@@ -53,7 +53,7 @@ impl fmt::Display for DatabaseDamage {
             Self::CutOff { bytes, expected } => {
                 write!(f, "is cut off: it has {bytes} of {expected} bytes")
             }
-            Self::NotSqlite => f.write_str("is not an SQLite database"),
+            Self::NotSqlite => f.write_str("is not a SQLite database"),
             Self::Folder => f.write_str("is a folder, not a file"),
             Self::Foreign => f.write_str("belongs to another program"),
         }
