@@ -156,7 +156,7 @@ fn check_authorities(config: &Config) -> CheckResult {
         }
         Some(pem) => {
             let count = pem.matches("-----BEGIN CERTIFICATE-----").count();
-            format!("only the {count} certificates in QUIRE_CA_FILE are trusted")
+            format!("only the authorities in QUIRE_CA_FILE are trusted; certificates: {count}")
         }
     };
     finding("authorities", CheckState::Ok, text)
