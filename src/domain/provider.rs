@@ -122,7 +122,10 @@ impl Additions {
 fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_token) {
-        return Err("a header name must consist of 1 to 64 letters, digits, and hyphens".to_owned());
+        return Err(
+            "a header name must consist of 1 to 64 letters, digits, and characters such as - and _"
+                .to_owned(),
+        );
     }
     if RESERVED_HEADERS.contains(&name) {
         return Err(format!("the header {name} cannot be set"));

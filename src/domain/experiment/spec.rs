@@ -239,10 +239,7 @@ mod tests {
                 json!({"model": "p/c"}),
                 Err("it is not among the configurations"),
             ),
-            (
-                json!({"top_p": 1}),
-                Err("top_p is not a dial of the space"),
-            ),
+            (json!({"top_p": 1}), Err("top_p is not a dial of the space")),
         ] {
             let spec = spec(axes.clone(), json!({}), current.clone());
             let arms = spec.space.enumerate_configurations(&accepts).expect("arms");

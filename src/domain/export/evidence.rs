@@ -12,7 +12,8 @@ use crate::domain::evidence::{
 use crate::domain::findings::Findings;
 
 /// Heading of the contradictions that the members' quoted words do not confirm.
-const UNVERIFIED_HEADING: &str = "Contradictions reported by the judge, not confirmed by Quire's rules";
+const UNVERIFIED_HEADING: &str =
+    "Contradictions reported by the judge, not confirmed by Quire's rules";
 
 /// Describes the basis of the map, or why there is none.
 pub(super) fn basis_sentence(map: &EvidenceMap) -> String {
@@ -338,8 +339,7 @@ mod tests {
         }
         let (mut page, cite) = (String::new(), |_: &str| None);
         html(&mut page, &found, &cite);
-        let cell =
-            "<td title=\"the fee is due (too few terms)\">says so, not confirmed by Quire's rules</td>";
+        let cell = "<td title=\"the fee is due (too few terms)\">says so, not confirmed by Quire's rules</td>";
         assert!(page.contains(cell), "{page}");
     }
 

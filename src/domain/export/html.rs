@@ -89,7 +89,10 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
             );
         }
         None => {
-            let why = analysis.error.as_deref().unwrap_or("There is no answer yet.");
+            let why = analysis
+                .error
+                .as_deref()
+                .unwrap_or("There is no answer yet.");
             let _ = writeln!(out, "<h2>No answer</h2>\n<p>{}</p>", escape(why));
         }
     }
