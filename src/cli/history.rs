@@ -21,7 +21,7 @@ use crate::{clock, log};
 pub(super) const DETAILS: &str = "  list                list the newest threads
   show ID             print a thread's questions and answers
   search WORDS        list the threads that contain all these words
-  export ID           write a thread as Markdown, HTML, or JSON, to stdout or --out
+  export ID           write a thread as Markdown, HTML, or JSON; see --out
 Instead of an ID, `last` names the newest thread.";
 
 /// Default and maximum number of threads listed.

@@ -17,8 +17,8 @@ use crate::domain::user::{ApiKey, Caller};
 pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an account
   add EMAIL           create a key and print it; it is shown only once
   delete EMAIL ID     delete a key; it stops working at once
-With QUIRE_SERVER, EMAIL is not needed: the account is that of the API key, which
-needs the scope keys.";
+With QUIRE_SERVER, EMAIL is not needed: the account is that of the API key,
+which needs the scope `keys`.";
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {

@@ -20,7 +20,7 @@ use crate::domain::pattern::stored::PatternOrigin;
 
 pub(super) const DETAILS: &str = "  list             list built-in patterns and those in your patterns folder\n  \
 show ID          print a pattern's prompts; with --json, a file to start from\n  \
-check FILE …     check TOML or JSON files; print the line and field of each problem";
+check FILE …     check TOML or JSON files; print each problem's line and field";
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {

@@ -19,7 +19,7 @@ use crate::domain::provider::StoredProvider;
 /// The actions, for the help text.
 pub(super) const DETAILS: &str =
     "  list                list stored providers (not those from the environment)
-  add NAME            add a provider if it answers; a well-known NAME needs only a key
+  add NAME            add a provider if it answers; a known NAME needs only a key
   change NAME         change a provider's key, address, or models if it answers
   test NAME           ask a provider for its models
   remove NAME         remove a provider";

@@ -18,7 +18,7 @@ pub(super) const DETAILS: &str =
     "  add EMAIL           create an account; the first one becomes an administrator
   list                list all accounts
   passwd EMAIL        set a password, end all sessions, and delete all API keys
-  reset-link EMAIL    print a link to set a new password, valid once, for an hour
+  reset-link EMAIL    print a link to set a new password once, within an hour
   invite [EMAIL]      print an invitation for REGISTRATION=invite, valid for two weeks
   role EMAIL ROLE     change the role: admin or user
   disable EMAIL       lock an account; nothing is deleted
