@@ -151,7 +151,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("RETRIES", &[], ValueKind::Number(0, 10), "2", "retries after a temporary failure of a call"),
     row("DISCOVER_LOCAL", &[], ValueKind::Switch, "true", "detect Ollama, LM Studio, llama.cpp, and vLLM on their default ports on this machine"),
     row("ALLOW_USER_BASE_URLS", &[], ValueKind::Switch, "false", "allow all users, not only administrators, to add providers with their own base URLs at public addresses"),
-    row("OUTBOUND_ALLOW", &[], ValueKind::Networks, "", "private addresses or networks that users may choose for their own providers"),
+    row("OUTBOUND_ALLOW", &[], ValueKind::Networks, "", "private addresses or networks allowed for the providers that users add and for web addresses given to --file"),
     row("QUIRE_CA_FILE", &[], ValueKind::Path, "", "PEM file with the certificate authorities to trust instead of the built-in ones"),
     row("PASSWORD_ROUNDS", &[], ValueKind::Number(1, 100_000_000), "600000", "PBKDF2 rounds of a new password hash; fewer are allowed only in the test environment"),
     row("QUIRE_PROVIDERS", &[], ValueKind::Providers, "", "additional providers: a JSON list or the path to a file that contains one"),
@@ -215,7 +215,7 @@ pub static REPLACED_SETTINGS: &[(&str, &str)] = &[
     ("ENABLE_RATE_LIMIT", "see RATE_LIMIT"),
     ("MAX_UPLOAD_SIZE", "see MAX_UPLOAD_MB"),
     ("DOCUMENT_STORAGE_PATH", "documents are stored in QUIRE_DATA"),
-    ("WEB_CONCURRENCY", "Quire always runs as one process"),
+    ("WEB_CONCURRENCY", "Quire always runs as one server process"),
     ("STRIPE_SECRET_KEY", "this version has no billing"),
 ];
 
