@@ -227,9 +227,8 @@ impl Accounts {
         };
         self.refund_attempt(&attempt);
         if user.disabled {
-            return Err(
-                Error::new(Kind::Forbidden, "this account is locked").resolve("ask an admin")
-            );
+            return Err(Error::new(Kind::Forbidden, "this account is locked")
+                .resolve("ask an administrator"));
         }
         let new_hash = match self.passwords.is_outdated(&user.password_hash) {
             true => Some(self.passwords.hash(password).await?),
@@ -361,10 +360,8 @@ impl Accounts {
     /// Returns an error if the store fails.
     pub async fn logout(&self, caller: &Caller, origin: &RequestOrigin) -> Result<()> {
         let Some(session) = caller.session.clone() else {
-            return Err(
-                Error::new(Kind::BadRequest, "an API key has no session to end")
-                    .resolve("delete the key to end its use"),
-            );
+            return Err(Error::new(Kind::BadRequest, "an API key has no session")
+                .resolve("delete the key instead"));
         };
         self.end_session(session, origin).await
     }
@@ -487,14 +484,17 @@ pub(super) fn random_number() -> Result<u128> {
 }
 
 fn wrong_login_error() -> Error {
-    Error::new(Kind::SignInNeeded, "e-mail or password is wrong")
-        .resolve("check both; after several attempts there is a pause")
+    Error::new(
+        Kind::SignInNeeded,
+        "the email address or the password is wrong",
+    )
+    .resolve("check both; after several attempts, you have to wait")
 }
 
 fn sign_in_again_error() -> Error {
     Error::new(
         Kind::SignInNeeded,
-        "the credential is not valid, or not any more",
+        "the credentials are invalid or have expired",
     )
     .resolve("sign in again")
 }

@@ -308,7 +308,7 @@ fn account_error(error: StoreError) -> Error {
         StoreError::Missing => Error::new(Kind::Missing, "there is no such account"),
         StoreError::Conflict(_) => Error::new(
             Kind::Conflict,
-            "at least one administrator who is not locked must remain",
+            "at least one administrator whose account is not locked must remain",
         )
         .resolve("make someone else an administrator first"),
         other => other.into(),

@@ -328,7 +328,7 @@ impl Analyses<'_> {
         if let Some(user) = &analysis.user
             && !is_active(self.store, user).await?
         {
-            return self.fail(id, "its account is locked").await;
+            return self.fail(id, "its account was locked").await;
         }
         let calls = estimate::estimate_calls(&analysis.plan);
         let forecast = estimate::total_estimate(&calls);

@@ -47,7 +47,7 @@ impl Accounts {
         params: NewKey,
         origin: &RequestOrigin,
     ) -> Result<(String, ApiKey)> {
-        require_session(caller, "make further keys")?;
+        require_session(caller, "create other keys")?;
         self.make_key(&caller.user, params, origin).await
     }
 
@@ -93,7 +93,7 @@ impl Accounts {
         if !created.await? {
             return Err(Error::new(
                 Kind::BadRequest,
-                format!("an account may have {MAX_KEYS} keys"),
+                format!("an account can have at most {MAX_KEYS} keys"),
             )
             .resolve("delete an unused one"));
         }
@@ -126,7 +126,7 @@ impl Accounts {
         let id = KeyId::parse(id).ok_or_else(missing)?;
         let used_key = caller.key.as_ref().filter(|used_key| used_key.id != id);
         if used_key.is_some_and(|used_key| !used_key.has_scope(KeyScope::Keys)) {
-            let why = "an API key without the scope keys can delete only itself";
+            let why = "an API key without the scope `keys` can delete only itself";
             return Err(Error::new(Kind::Forbidden, why));
         }
         let entry = origin.entry(Some(&caller.user), "key.deleted", id.as_str());
@@ -148,11 +148,11 @@ fn checked_key_params(params: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
     let error = |field: &str, why: String| Error::field(&["body", field], "value_error", why);
     let name = params.name.trim();
     if name.chars().count() > 100 || name.chars().any(char::is_control) {
-        let why = "a name has at most 100 characters and no control characters";
+        let why = "a name can have at most 100 characters, and no control characters";
         return Err(error("name", why.to_owned()));
     }
     if (params.days).is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
-        let why = format!("a key is valid for 1 to {MAX_DAYS} days");
+        let why = format!("a key can be valid for 1 to {MAX_DAYS} days");
         return Err(error("expires_in_days", why));
     }
     let mut scopes = Vec::new();
@@ -169,7 +169,7 @@ fn checked_key_params(params: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
         !model.trim().is_empty() && model.len() <= 200 && !model.chars().any(char::is_control)
     };
     if params.models.len() > MAX_MODELS || !params.models.iter().all(is_valid) {
-        let why = format!("at most {MAX_MODELS} model ids, or prefixes of ids followed by *");
+        let why = format!("at most {MAX_MODELS} model IDs, or prefixes of IDs followed by *");
         return Err(error("models", why));
     }
     let amount = |field: &str, dollars: Option<f64>| match dollars.map(MicroDollars::from_dollars) {

@@ -230,10 +230,10 @@ impl Backups<'_> {
     /// Requests a snapshot of the database for the replica, on behalf of an administrator; it is sent soon.
     ///
     /// # Errors
-    /// `Conflict` if no replica is set.
+    /// `Conflict` if no replica is configured.
     pub async fn send_snapshot(&self, actor: &UserId, origin: &RequestOrigin) -> Result<()> {
         let Some(replica) = self.replica else {
-            return Err(Error::new(Kind::Conflict, "no replica is set")
+            return Err(Error::new(Kind::Conflict, "no replica is configured")
                 .resolve("set QUIRE_REPLICA, or download a copy"));
         };
         let entry = origin.entry(Some(actor), "backup.made", "replica");
@@ -271,7 +271,7 @@ impl Backups<'_> {
 
     fn settings(&self) -> Result<&BackupConfig> {
         self.config.ok_or_else(|| {
-            Error::new(Kind::Conflict, "no backup folder is set")
+            Error::new(Kind::Conflict, "no backup folder is configured")
                 .resolve("set QUIRE_BACKUP_DIR, or download a copy")
         })
     }

@@ -271,7 +271,7 @@ impl Completions<'_> {
             return single.map(|(request, context)| (request, context, false));
         };
         if chat_request.choices > 1 {
-            let why = "a panel gives one answer: n above 1 is for single models";
+            let why = "a panel gives one answer: n above 1 works only with a single model";
             return Err(Error::field(&["n"], "value_error", why));
         }
         let members = members(&chat_request.passthrough)?;

@@ -5,8 +5,8 @@ pub use crate::store::DiskState;
 use crate::store::Store;
 
 /// The error shown when the reserve file cannot be created, with the remedy.
-pub const RESERVE_BLOCKED: &str = "reserve in the data folder is not a file, so no space is kept for a full disk: move it \
-                                   elsewhere, and the server makes the file within a few seconds";
+pub const RESERVE_BLOCKED: &str = "`reserve` in the data folder is not a file, so no space is reserved for a full disk: move it \
+                                   elsewhere, and the server creates the file within a few seconds";
 
 /// Refuses work that would use up the remaining disk space.
 ///

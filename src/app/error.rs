@@ -111,7 +111,7 @@ impl Error {
     /// Creates the error for a missing credential.
     pub fn sign_in() -> Self {
         Self::new(Kind::SignInNeeded, "sign in first")
-            .resolve("send an access token, an API key or the session cookie")
+            .resolve("send an access token, an API key, or the session cookie")
     }
     /// Creates the error for one invalid field.
     pub fn field(location: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
@@ -139,7 +139,7 @@ impl Error {
     pub fn internal(private: impl fmt::Display) -> Self {
         Self {
             private: Some(private.to_string()),
-            ..Self::new(Kind::Internal, "something went wrong on our side")
+            ..Self::new(Kind::Internal, "something went wrong on the server")
         }
     }
     /// Reports a failed model call in the provider's words.

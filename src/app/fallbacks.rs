@@ -48,7 +48,7 @@ impl Fallbacks<'_> {
     ) -> Result<Chains> {
         if requested.len() > MAX_CHAINS_AND_MODELS.0 {
             return Err(chain_error(&format!(
-                "at most {} models can have a chain",
+                "at most {} models can have fallbacks",
                 MAX_CHAINS_AND_MODELS.0
             )));
         }
@@ -57,7 +57,7 @@ impl Fallbacks<'_> {
             let id = self.known_model_id(model)?;
             if names.len() > MAX_CHAINS_AND_MODELS.1 {
                 return Err(chain_error(&format!(
-                    "{id}: a chain has at most {} models",
+                    "{id}: at most {} fallbacks are allowed",
                     MAX_CHAINS_AND_MODELS.1
                 )));
             }
@@ -65,9 +65,7 @@ impl Fallbacks<'_> {
             for name in names {
                 let next = self.known_model_id(name)?;
                 if next == id || chain.contains(&next) {
-                    return Err(chain_error(&format!(
-                        "{id}: {next} occurs twice in the chain"
-                    )));
+                    return Err(chain_error(&format!("{id}: {next} occurs twice")));
                 }
                 chain.push(next);
             }
@@ -115,7 +113,9 @@ impl Fallbacks<'_> {
         let shown: String = name.chars().take(80).collect();
         match model {
             // A model is never replaced by a demo algorithm, or vice versa.
-            Some(model) if model.mock => Err(chain_error("demo models cannot be part of a chain")),
+            Some(model) if model.mock => {
+                Err(chain_error("demo models cannot have or be fallbacks"))
+            }
             Some(model) => Ok(model.id),
             None => Err(chain_error(&format!("no model is called {shown:?}"))),
         }

@@ -71,7 +71,7 @@ pub fn check_exists(config: &Config) -> Result<()> {
     }
     let text = format!("there is no database in {} yet", config.data_dir.display());
     Err(Error::new(Kind::Missing, text).resolve(
-        "`quire serve` and `quire user add` create one; QUIRE_DATA names the folder of another installation",
+        "`quire serve` and `quire user add` create one; to use another installation, set QUIRE_DATA to its folder",
     ))
 }
 
@@ -179,7 +179,7 @@ fn claim(store: &Store) -> Result<()> {
     store.claim().map_err(|error| match error {
         StoreError::Conflict(_) => Error::new(
             Kind::Conflict,
-            "another Quire server uses the database of DATABASE_URL",
+            "another Quire server uses the database in DATABASE_URL",
         )
         .resolve("Stop it first: several servers on one database are not supported yet."),
         error => error.into(),
@@ -287,12 +287,12 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
 }
 
 /// The remedy when the data folder cannot be used.
-pub(super) const OTHER_FOLDER: &str = "choose a writable folder with --data or QUIRE_DATA, or give this one to the user that runs quire";
+pub(super) const OTHER_FOLDER: &str = "choose a writable folder with --data or QUIRE_DATA, or make the user that runs quire the owner of this one";
 
 /// Describes why a folder cannot be used.
 pub(super) fn io_reason(error: &std::io::Error) -> String {
     match error.kind() {
-        ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
+        ErrorKind::PermissionDenied => "this user may not write to it".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "its file system is read-only".to_owned(),
         ErrorKind::StorageFull => "the disk is full".to_owned(),
         _ => error.to_string(),

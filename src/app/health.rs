@@ -143,7 +143,7 @@ impl Health<'_> {
             error: self.store.check().err().map(|fault| match fault {
                 store::StoreError::Failed(what) => what,
                 store::StoreError::Closed if self.is_superseded() => {
-                    "another process has taken over the replica and stores all data now".into()
+                    "another process has taken over the replica and now stores all data".into()
                 }
                 other => other.to_string(),
             }),

@@ -102,7 +102,7 @@ impl Idempotency<'_> {
         now: Timestamp,
     ) -> Result<IdempotencyLookup> {
         if key.is_empty() || key.len() > 255 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let why = "an idempotency key has 1 to 255 visible ASCII characters";
+            let why = "an idempotency key consists of 1 to 255 visible ASCII characters";
             return Err(Error::new(Kind::BadRequest, why));
         }
         // A response to one API key is not valid for another, which may have different limits.
@@ -140,7 +140,7 @@ impl Idempotency<'_> {
                 ..
             } if claimed_request == request => Err(unknown_outcome_error()),
             KeyLookup::Answered(_) | KeyLookup::Claim { .. } => {
-                let why = "this idempotency key was used for another request";
+                let why = "this idempotency key was already used for a different request";
                 Err(Error::new(Kind::BadRequest, why).resolve("use a new key for each request"))
             }
         }
@@ -151,15 +151,16 @@ impl Idempotency<'_> {
         let mut states = self.keys.states();
         match states.get(&name) {
             Some(KeyState::Answering) => {
-                let why = "a request with this idempotency key is being answered";
+                let why = "a request with this idempotency key is still running";
                 let mut error = Error::new(Kind::Conflict, why).resolve("wait for its answer");
                 error.retry_after = Some(Duration::from_secs(1));
                 return Err(error);
             }
             Some(KeyState::OutcomeUnknown) => {
                 let why = "this request was answered, but its answer could not be stored";
-                return Err(Error::new(Kind::Conflict, why)
-                    .resolve("use a new idempotency key to ask and pay again"));
+                return Err(Error::new(Kind::Conflict, why).resolve(
+                    "to send the request again and pay again, use a new idempotency key",
+                ));
             }
             None => {}
         }
@@ -236,8 +237,8 @@ impl Idempotency<'_> {
 
 // Returns the error for a claim whose process died or is another server on the same store.
 fn unknown_outcome_error() -> Error {
-    let why = "another server process began to answer this request and recorded no answer";
+    let why = "another server process started this request and recorded no answer";
     Error::new(Kind::Conflict, why).resolve(
-        "if that server still runs, try again in a minute; if it stopped, the answer is lost and may have been paid: use a new idempotency key to ask again",
+        "if that process is still running, try again in a minute; if it has stopped, the answer is lost, although it may have been charged: use a new idempotency key to send the request again",
     )
 }

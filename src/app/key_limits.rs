@@ -74,7 +74,7 @@ impl KeyLimitService<'_> {
         if let Some(model) = forbidden_model(&limits, plan) {
             let why = format!("this API key may not use {model}");
             let may = limits.models.join(", ");
-            return Err(Error::new(Kind::Forbidden, why).resolve(format!("it may use {may}")));
+            return Err(Error::new(Kind::Forbidden, why).resolve(format!("allowed models: {may}")));
         }
         if [limits.daily_budget, limits.total_budget] == [None, None] {
             return Ok(None);

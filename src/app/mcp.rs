@@ -55,7 +55,7 @@ impl Mcp<'_> {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => mcp::tool_error(&error_text(&error)),
             Err(_) => mcp::tool_error(&format!(
-                "abandoned after {seconds} seconds; a later deadline_s or a depth of quick may help"
+                "canceled after {seconds} seconds; try a higher deadline_s or the depth quick"
             )),
         }
     }
@@ -88,7 +88,7 @@ impl Mcp<'_> {
             Some("standard") => Some(Depth::Standard),
             Some("full") => Some(Depth::Full),
             Some(_) => {
-                let why = "depth must be quick, standard or full";
+                let why = "depth must be quick, standard, or full";
                 return Err(Error::new(Kind::BadRequest, why));
             }
         };
@@ -184,7 +184,7 @@ impl Mcp<'_> {
             })
             .collect();
         if text.is_empty() {
-            text.push("nothing was found".to_owned());
+            text.push("no results".to_owned());
         }
         Ok(mcp::tool_result(
             &text.join("\n\n"),
@@ -198,7 +198,7 @@ fn check_scope(caller: &Caller, scope: KeyScope) -> Result<()> {
     if caller.key.as_ref().is_none_or(|key| key.has_scope(scope)) {
         return Ok(());
     }
-    let why = format!("this API key does not cover {}", scope.as_str());
+    let why = format!("this API key does not allow {}", scope.as_str());
     let instead = format!("use a key with the scope {}", scope.as_str());
     Err(Error::new(Kind::Forbidden, why).resolve(instead))
 }

@@ -298,7 +298,7 @@ impl From<store::StoreError> for Error {
             Full => {
                 let why = "the server's disk is full: nothing was stored";
                 Error::new(Kind::Unavailable, why)
-                    .resolve("an administrator must free space on it; then try again")
+                    .resolve("ask an administrator to free disk space, then try again")
             }
             Closed => Error::new(
                 Kind::Unavailable,

@@ -108,7 +108,7 @@ impl Comparisons<'_> {
 
     async fn existing(&self, caller: &Caller, id: &AnalysisId) -> Result<ComparisonView> {
         self.comparison(caller, id).await?.ok_or_else(|| {
-            Error::new(Kind::Missing, "this analysis has not been compared")
+            Error::new(Kind::Missing, "this analysis has no comparison")
                 .resolve("create it with POST")
         })
     }
@@ -176,7 +176,7 @@ impl Comparisons<'_> {
         match decided.await {
             Err(StoreError::Conflict(_)) => Err(Error::new(
                 Kind::Conflict,
-                "this comparison already has a vote; a second one would not be blind",
+                "this comparison already has a vote, and a second one would not be blind",
             )),
             decided => {
                 decided?;

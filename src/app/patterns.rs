@@ -36,7 +36,7 @@ pub struct Patterns<'a> {
 pub(super) fn open(config: &Config) -> InstallationPatterns {
     let (installation, problems) = InstallationPatterns::open(config);
     for problem in &problems {
-        log::warn("a pattern is left out", &[("fault", problem)]);
+        log::warn("a pattern was skipped", &[("fault", problem)]);
     }
     installation
 }
@@ -134,7 +134,7 @@ impl Patterns<'_> {
             Ok(true)
         });
         if !written.await? {
-            let why = format!("there are {MAX_PER_OWNER} patterns already");
+            let why = format!("there are already {MAX_PER_OWNER} patterns, the maximum");
             return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
         }
         Ok(StoredPattern {
@@ -163,7 +163,9 @@ impl Patterns<'_> {
     ) -> Result<StoredPattern> {
         let current = self.find_own(caller, id).await?;
         if pattern.id != id {
-            let why = format!("must be {id}: an id stays; add a pattern for another one");
+            let why = format!(
+                "must be {id}, because an ID cannot change; to use another ID, create a new pattern"
+            );
             return Err(Error::field(&["body", "id"], "value_error", why));
         }
         let entry = origin.entry(Some(&caller.user), "pattern.changed", id);
@@ -226,9 +228,9 @@ fn allow_team(caller: &Caller) -> Result<()> {
         Role::Admin => Ok(()),
         Role::User | Role::Guest => Err(Error::new(
             Kind::Forbidden,
-            "only administrators change the team's patterns",
+            "only administrators can change the team's patterns",
         )
-        .resolve("add it for yourself, without team")),
+        .resolve("create it for yourself, without team")),
     }
 }
 
@@ -236,17 +238,14 @@ fn read_only_error(origin: PatternOrigin) -> Error {
     let (why, remedy) = match origin {
         PatternOrigin::Folder => (
             "comes from a file",
-            "change the file and start the server again",
+            "change the file and restart the server",
         ),
-        _ => (
-            "is part of the program",
-            "add a pattern with a different id",
-        ),
+        _ => ("is built in", "create a pattern with a different ID"),
     };
     Error::new(Kind::Forbidden, format!("this pattern {why}")).resolve(remedy)
 }
 
 fn id_taken_error(id: &str) -> Error {
-    let why = format!("a pattern with the id {id} is part of this installation");
-    Error::new(Kind::Conflict, why).resolve("choose another id")
+    let why = format!("this installation already has a pattern with the ID {id}");
+    Error::new(Kind::Conflict, why).resolve("choose another ID")
 }

@@ -149,7 +149,7 @@ impl Projects<'_> {
         if !is_owner && change.is_for_owner() {
             let why = "only the owner of a project can change it";
             return Err(Error::new(Kind::Forbidden, why)
-                .resolve("you can add and remove your own documents"));
+                .resolve("you can add and remove only your own documents"));
         }
         let user = caller.user.clone();
         let written = self.store.write(move |db| {
@@ -253,7 +253,7 @@ fn validate_name(name: &str) -> Result<String> {
         return Err(Error::field(location, "too_long", why));
     }
     if name.chars().any(char::is_control) {
-        let why = "a name has no control characters";
+        let why = "a name cannot contain control characters";
         return Err(Error::field(location, "value_error", why));
     }
     Ok(name.to_owned())
@@ -280,7 +280,7 @@ fn parse_documents(ids: Vec<String>) -> Result<Vec<DocumentId>> {
     }
     let parsed = ids.iter().map(|id| DocumentId::parse(id));
     let parsed: Option<Vec<DocumentId>> = parsed.collect();
-    parsed.ok_or_else(|| Error::field(location, "value_error", "not a document's id"))
+    parsed.ok_or_else(|| Error::field(location, "value_error", "is not a document ID"))
 }
 
 fn parse_people(emails: Vec<String>) -> Result<Vec<Email>> {
@@ -291,10 +291,10 @@ fn parse_people(emails: Vec<String>) -> Result<Vec<Email>> {
     }
     let parsed = emails.iter().map(|email| Email::parse(email));
     let parsed: Option<Vec<Email>> = parsed.collect();
-    parsed.ok_or_else(|| Error::field(location, "value_error", "not an email address"))
+    parsed.ok_or_else(|| Error::field(location, "value_error", "is not an email address"))
 }
 
 fn too_many_error() -> Error {
-    let why = format!("you have {MAX_PROJECTS} projects, the most that one account can have");
+    let why = format!("you already have {MAX_PROJECTS} projects, the maximum");
     Error::new(Kind::Conflict, why).resolve("delete one first")
 }

@@ -120,7 +120,7 @@ impl Providers<'_> {
         origin: &RequestOrigin,
     ) -> Result<(StoredProvider, String)> {
         if !is_name(name) {
-            let why = "1 to 40 lowercase letters, digits, - and _; not demo or quire";
+            let why = "must consist of 1 to 40 lowercase letters, digits, hyphens, and underscores, and cannot be demo or quire";
             return Err(field_error("name", why));
         }
         let existing = self.list(scope).await?;
@@ -132,12 +132,12 @@ impl Providers<'_> {
         if existing.len() >= limit {
             return Err(field_error(
                 "name",
-                &format!("there are {limit} providers already"),
+                &format!("there are already {limit} providers, the maximum"),
             ));
         }
         if existing.iter().any(|other| other.name == name) {
             return Err(
-                Error::new(Kind::Conflict, "a provider of this name already exists")
+                Error::new(Kind::Conflict, "a provider with this name already exists")
                     .resolve("change that one, or choose another name"),
             );
         }
@@ -185,8 +185,7 @@ impl Providers<'_> {
             Some(url.trim_end_matches('/')).filter(|url| !url.is_empty()) != old.base_url.as_deref()
         });
         if is_address_changed && had_key && params.api_key.is_none() {
-            let why =
-                "a new address needs the key again: a stored key is never sent to another address";
+            let why = "enter the key again: a stored key is never sent to a new address";
             return Err(field_error("api_key", why));
         }
         let secrets = self.secrets(&old);
@@ -197,7 +196,7 @@ impl Providers<'_> {
         let repeats_extras =
             params.headers.is_some() && params.body.is_some() && params.model_settings.is_some();
         if is_address_changed && !secrets.extras.is_empty() && !repeats_extras {
-            let why = "a new address needs headers, body, and model_settings again, because they may hold secrets";
+            let why = "enter headers, body, and model_settings again: they may contain secrets and are never sent to a new address";
             return Err(field_error("headers", why));
         }
         let changed = StoredProvider {
@@ -318,7 +317,7 @@ impl Providers<'_> {
                 if error.kind == CallErrorKind::Rejected && error.status == Some(404) =>
             {
                 ProviderTrial::without_test(
-                    "stored; it has no list of models to test the key with".to_owned(),
+                    "stored without a test, because the provider has no list of models to test the key with".to_owned(),
                 )
             }
             Err(TestError { error, may_keep }) if params.force && may_keep => {
@@ -355,7 +354,7 @@ impl Providers<'_> {
                         .ok_or_else(|| {
                             field_error(
                                 "base_url",
-                                "must begin with http:// or https://, name its host in plain ASCII (xn--…), and hold no user name, password, ? or #: a key has its own field",
+                                "must begin with http:// or https://, name its host in plain ASCII (xn--…), and contain no user name, password, ?, or #; the key has its own field",
                             )
                         })?,
                 ),
@@ -364,12 +363,12 @@ impl Providers<'_> {
         if provider.base_url.is_none() && llm::known_base_url(&provider.name).is_none() {
             return Err(field_error(
                 "base_url",
-                "is needed: no well-known provider has this name",
+                "is required: no well-known provider has this name",
             ));
         }
         let has_local_address = llm::is_local(&provider.name) && provider.base_url.is_none();
         if (provider.base_url.is_some() || has_local_address) && !self.takes_addresses(scope) {
-            let why = "only administrators may add providers at custom addresses";
+            let why = "only administrators can add providers with custom addresses";
             return Err(field_error("base_url", why));
         }
         if let Some(models) = &params.models {
@@ -377,7 +376,10 @@ impl Providers<'_> {
                 !name.trim().is_empty() && name.len() <= 200 && !name.chars().any(char::is_control)
             };
             if models.len() > MAX_MODELS || !models.iter().all(is_valid_name) {
-                return Err(field_error("models", "a list of at most 1000 names"));
+                return Err(field_error(
+                    "models",
+                    "must be a list of at most 1000 names",
+                ));
             }
             provider.models = Some(models.clone()).filter(|models| !models.is_empty());
         }
@@ -434,9 +436,9 @@ fn validate_key(key: String) -> Result<String> {
 
 fn model_count(models: usize) -> String {
     match models {
-        0 => "it answers, and lists no models".to_owned(),
-        1 => "it answers, and lists one model".to_owned(),
-        count => format!("it answers, and lists {count} models"),
+        0 => "it responds, but lists no models".to_owned(),
+        1 => "it responds and lists one model".to_owned(),
+        count => format!("it responds and lists {count} models"),
     }
 }
 
@@ -446,7 +448,7 @@ fn test_error(error: &TestError) -> Error {
         _ => "base_url",
     };
     let advice = match error.may_keep {
-        true => "correct it, or store it without a test (force, or --force on the command line)",
+        true => "correct it, or save it without a test (force, or --force on the command line)",
         false => "use a public address, or ask an administrator to add the provider",
     };
     field_error(field, &error.error.detail).resolve(advice)

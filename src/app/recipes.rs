@@ -53,10 +53,10 @@ impl Recipes<'_> {
         if found.len() > 1 && found[0].owner != *user {
             let ids: Vec<&str> = found.iter().map(|recipe| recipe.id.as_str()).collect();
             let why = format!(
-                "several people share a recipe of this name: {}",
+                "several people share a recipe with this name: {}",
                 ids.join(", ")
             );
-            return Err(Error::new(Kind::Conflict, why).resolve("name it by its id"));
+            return Err(Error::new(Kind::Conflict, why).resolve("use its ID instead"));
         }
         let newest = found.swap_remove(0);
         let Some(version) = version.filter(|number| *number != newest.version) else {
@@ -125,7 +125,7 @@ impl Recipes<'_> {
         let recipe = self.find(&caller.user, id).await?;
         if recipe.owner != caller.user {
             let why = "a shared recipe can be changed only by its owner";
-            let remedy = "save a copy under a name of your own";
+            let remedy = "save a copy under another name";
             return Err(Error::new(Kind::Forbidden, why).resolve(remedy));
         }
         Ok(recipe)

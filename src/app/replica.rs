@@ -47,8 +47,8 @@ pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn
     let inner = plain_target(config, replica)?;
     let sealer = replica.key.as_ref().map(|key| {
         StreamCipher::new(key.expose()).ok_or_else(|| {
-            Error::new(Kind::Internal, "QUIRE_REPLICA_KEY is not a key of 32 bytes").resolve(
-                "create one with `openssl rand -base64 32`, and keep it apart from the replica",
+            Error::new(Kind::Internal, "QUIRE_REPLICA_KEY is not a 32-byte key").resolve(
+                "create one with `openssl rand -base64 32`, and store it separately from the replica",
             )
         })
     });
@@ -119,7 +119,7 @@ fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -
 fn target_error(replica: &ReplicaConfig, error: &TargetError) -> Error {
     let text = format!("cannot use the replica {}: {error}", replica.address);
     Error::new(Kind::Internal, text)
-        .resolve("fix that, or remove QUIRE_REPLICA to start with the data on this machine")
+        .resolve("fix the cause, or remove QUIRE_REPLICA to start with the data on this machine")
 }
 
 /// Restores a replica's database if the folder has none, or if it `replaces` the folder's, which is then kept next
@@ -231,8 +231,8 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
             data.display()
         );
         return Err(Error::new(Kind::Conflict, text).resolve(
-            "to go on with the replica, move quire.db (and quire.db-wal) out of the folder and start again; \
-             to go on with the folder, start once with QUIRE_REPLICA_OVERWRITE=true",
+            "to continue with the replica, move quire.db (and quire.db-wal) out of the folder and start again; \
+             to continue with the folder, start once with QUIRE_REPLICA_OVERWRITE=true",
         ));
     }
     let id = crypto::hex(&crypto::random::<16>()?);

@@ -182,7 +182,7 @@ impl Threads<'_> {
             threads::change(db, &user, &id, &change)?;
             threads::by_id(db, &user, &id)
         });
-        let why = "there is no such project that you may use";
+        let why = "there is no such project, or you may not use it";
         let unknown = || Error::field(&["body", "project"], "unknown_project", why);
         written.await?.ok_or_else(unknown)
     }
@@ -349,7 +349,7 @@ fn validate_title(title: &str) -> Result<String> {
         return Err(Error::field(location, "too_long", why));
     }
     if title.chars().any(char::is_control) {
-        let why = "a title has no control characters";
+        let why = "a title cannot contain control characters";
         return Err(Error::field(location, "value_error", why));
     }
     Ok(title.to_owned())

@@ -149,7 +149,7 @@ impl UsageService<'_> {
         if plan.budget.is_some()
             && let Some(model) = unpriced.next()
         {
-            return Err(unknown_price_error(model, "leave out budget_usd"));
+            return Err(unknown_price_error(model, "omit budget_usd"));
         }
         check_run_limit(plan.budget, MicroDollars(0), all.cost).map_err(limit_error)?;
         let Some(user) = user else { return Ok(()) };

@@ -30,8 +30,8 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
         return report(call, file, &count_rows(&outcome.counts));
     };
     Err(CommandFailure::Failed(format!(
-        "{file} was written, but it is incomplete: {faulty}. Restore the files in the folder documents from a copy, and \
-         export again. quire doctor lists them all"
+        "{file} was written, but it is incomplete: {faulty}. Restore the files in the `documents` folder from a copy, \
+         then export again. `quire doctor` lists them all"
     )))
 }
 
@@ -135,7 +135,7 @@ fn report(call: &CommandCall, file: &str, counts: &[(String, Value)]) -> Outcome
         }
         if refused > 0 {
             line += &format!(
-                ", {refused} refused because their content does not match their description"
+                ", {refused} rejected because their content does not match the archive's description"
             );
         }
         print_progress(&line);

@@ -28,7 +28,7 @@ use crate::{clock, log};
 const MAX_QUESTION_BYTES: u64 = 4 << 20;
 
 /// What to do while another command uses the data folder.
-pub(super) const WAIT_ADVICE: &str = "wait until it ends, or stop it";
+pub(super) const WAIT_ADVICE: &str = "wait until it finishes, or stop it";
 
 /// Runs the analysis described by the arguments.
 pub(super) fn run(call: &CommandCall) -> Outcome {
@@ -63,7 +63,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 /// Reads the question from stdin. On a terminal without a question, that is a usage error.
 fn from_stdin(call: &CommandCall) -> Result<String, CommandFailure> {
     if call.values("file").contains(&"-") {
-        return usage("stdin cannot hold both the question and a file");
+        return usage("stdin cannot be both the question and a document");
     }
     let mut text = String::new();
     if !call.words.is_empty() || !std::io::stdin().is_terminal() {

@@ -17,7 +17,7 @@ use crate::clock;
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
     let Some(file) = call.words.first() else {
-        return usage("backup needs a file to write, or a folder");
+        return usage("backup needs the file or folder to write to");
     };
     let config = call.config()?;
     let file = backups::backup_path(Path::new(file), clock::now());
@@ -28,7 +28,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let copy = written.copy;
     if let Some(faulty) = summarize_list(&written.faulty).filter(|_| !call.has("json")) {
         print_progress(&format!(
-            "warning: the copy holds the rows of documents whose files are damaged: {faulty}. quire doctor lists them all"
+            "warning: the original files of some documents in this backup are missing or damaged: {faulty}. `quire doctor` lists them all"
         ));
     }
     if call.has("json") {
@@ -38,7 +38,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         }));
     }
     print(format!(
-        "{}: {} bytes, checked; {} rows in {} tables, as many as in the database",
+        "{}: {} bytes, verified; {} rows in {} tables, as many as in the database",
         file.display(),
         copy.bytes,
         copy.all_rows(),
@@ -52,7 +52,7 @@ fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
     match call.has("json") {
         true => print(json!({ "file": file, "bytes": bytes })),
         false => print(format!(
-            "{}: {bytes} bytes, checked by the server",
+            "{}: {bytes} bytes, verified by the server",
             file.display()
         )),
     }
@@ -62,16 +62,16 @@ fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
 pub(super) fn restore(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
     let Some(file) = call.words.first() else {
-        return usage("restore needs a file to read");
+        return usage("restore needs the backup file");
     };
     let config = call.config()?;
     let restored = backup::restore(&config, Path::new(file), call.has("replace"))?;
     let (copy, replacement) = (restored.copy, restored.replaced);
     let kept_note = replacement.kept.map_or_else(String::new, |kept| {
-        format!("; the replaced database is {}", kept.display())
+        format!("; the replaced database is kept as {}", kept.display())
     });
     print(format!(
-        "{file}: {} bytes with {} rows, checked and restored{kept_note}",
+        "{file}: {} bytes with {} rows, verified and restored{kept_note}",
         copy.bytes,
         copy.all_rows()
     ))?;
@@ -79,7 +79,7 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
     let folder = config.data_dir.join("documents");
     if documents > 0 && config.replica.is_none() && !folder.exists() {
         print(format!(
-            "a backup does not hold the original files of its documents ({documents}): also copy them back to {}",
+            "a backup does not include the documents' original files ({documents}): copy them back to {} as well",
             folder.display()
         ))?;
     }
@@ -97,7 +97,7 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
     }
     for old in replacement.deleted {
         print(format!(
-            "removed an older replaced database: {}",
+            "deleted an older replaced database: {}",
             old.display()
         ))?;
     }

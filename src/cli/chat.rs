@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::log;
 
 /// The help text of `quire chat` besides the options.
-pub(super) const DETAILS: &str = "Each line is a question that follows up on the one before, with the same panel. With\n--continue, the conversation continues the newest thread. Ctrl-C stops\nan answer, and at the prompt ends the program. Commands:\n  /new   start a new thread\n  /help  list the commands\n  /quit  exit; so does the end of the input";
+pub(super) const DETAILS: &str = "Each line is a question that follows up on the one before, with the same panel.\nWith --continue, the chat continues the newest thread. Ctrl-C stops an answer;\nat the prompt, it ends the chat. Commands:\n  /new   start a new thread\n  /help  list the commands\n  /quit  exit (Ctrl-D does the same)";
 
 /// The commands of the conversation, in one line.
 const COMMANDS_HINT: &str = "/new starts a new thread, /quit exits";

@@ -66,7 +66,7 @@ fn add_server_providers(findings: &mut Vec<CheckResult>, known: &ServerModels) {
     }
     let added = known.providers.iter().map(|(id, why)| {
         let (state, text) = match why.as_str() {
-            "" => (CheckState::Ok, "its models are known"),
+            "" => (CheckState::Ok, "its models are listed"),
             why => (CheckState::Warning, why),
         };
         CheckResult {

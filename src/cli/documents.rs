@@ -22,8 +22,8 @@ const PAGE_SIZE: u32 = 100;
 /// The actions, for the help text.
 pub(super) const DETAILS: &str = "  list                list the documents
   add FILE …          add files, file patterns, or web addresses; - for stdin
-  search WORDS        the passages that match, best first
-  delete ID           delete one with its text";
+  search WORDS        list matching passages, best first
+  delete ID           delete a document and its text";
 
 /// The requested subcommand.
 enum DocumentsAction<'a> {
@@ -73,7 +73,7 @@ fn parse_action(call: &CommandCall) -> Result<DocumentsAction<'_>, CommandFailur
         ("delete", [id]) => Ok(DocumentsAction::Delete(id)),
         ("search", []) => usage("documents search needs the words to find"),
         ("delete", _) => usage("documents delete needs the ID of one document"),
-        ("list", _) => usage("documents list takes no further words"),
+        ("list", _) => usage("documents list takes no arguments"),
         (other, _) => usage(unknown_action("documents", other, DETAILS)),
     }
 }
@@ -168,7 +168,7 @@ fn document_id(text: &str) -> Result<DocumentId, CommandFailure> {
     DocumentId::parse(text).map_or_else(
         || {
             usage(format!(
-                "\"{text}\" is not the ID of a document; `quire documents list` lists them"
+                "\"{text}\" is not a document ID; `quire documents list` shows the IDs"
             ))
         },
         Ok,

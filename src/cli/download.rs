@@ -47,7 +47,7 @@ struct PartialFile(PathBuf);
 impl PartialFile {
     fn new(file: &Path) -> Result<Self, CommandFailure> {
         let Some(name) = file.file_name() else {
-            return failed(format!("{} is not the name of a file", file.display()));
+            return failed(format!("{} is not a file name", file.display()));
         };
         let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
         Ok(Self(file.with_file_name(name)))

@@ -22,7 +22,7 @@ fn estimate_text(estimate: &Value) -> String {
     let number = |name: &str| estimate[name].as_u64().unwrap_or_default();
     let dollars = |name: &str| match estimate[name].as_f64() {
         Some(dollars) => format!("${dollars:.4}"),
-        None => "an unknown price".to_owned(),
+        None => "an unknown amount".to_owned(),
     };
     let mut lines = vec![
         format!(
@@ -43,7 +43,7 @@ fn estimate_text(estimate: &Value) -> String {
         ),
     ];
     if let Some(why) = estimate["refusal"].as_str() {
-        lines.push(format!("it would not start: {why}"));
+        lines.push(format!("the run would not start: {why}"));
     }
     lines.join("\n")
 }
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(
             estimate_text(&estimate),
             "gut with a/b, c/d; 3 calls\nabout 100 input and 20 output tokens\n\
-             expected $0.5000, at most an unknown price\nit would not start: the daily budget is spent"
+             expected $0.5000, at most an unknown amount\nthe run would not start: the daily budget is spent"
         );
     }
 }

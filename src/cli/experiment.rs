@@ -17,9 +17,9 @@ use crate::log;
 
 pub(super) const DETAILS: &str = "  example          print a working example to start from\n  \
 run FILE         run the experiment in a file: quire help experiments\n  \
-list             list the experiments of the account\n  \
-show ID          print the results of one\n  \
-resume ID        continue one that was stopped\n\
+list             list the account's experiments\n  \
+show ID          print an experiment's results\n  \
+resume ID        continue a stopped experiment\n\
 Progress goes to stderr, the result to stdout. Ctrl-C stops it and\nkeeps its results.";
 
 /// A file that runs with the demo models.
@@ -44,7 +44,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     if let ("show" | "resume", Some(id)) = (word, call.words.get(1))
         && ExperimentId::parse(id).is_none()
     {
-        return usage(format!("\"{id}\" is not the ID of an experiment"));
+        return usage(format!("\"{id}\" is not an experiment ID"));
     }
     block_on(async {
         let runs = !matches!(word, "list" | "show");
@@ -90,7 +90,7 @@ async fn start(call: &CommandCall, backend: &ExperimentBackend, file: &Path) -> 
 fn print_forecast(forecast: &Value) {
     let cost = |cost: &Value| match cost.as_f64() {
         Some(cost) => format!("${cost:.4}"),
-        None => "an unknown price".to_owned(),
+        None => "an unknown amount".to_owned(),
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     print_progress(&format!(

@@ -134,7 +134,7 @@ impl ExperimentBackend {
                 let experiment = post_json(server, EXPERIMENTS_PATH, file)?;
                 match experiment["experiment_id"].as_str() {
                     Some(id) => Ok(id.to_owned()),
-                    None => failed("the server's response has no ID of the experiment"),
+                    None => failed("the server's response contains no experiment ID"),
                 }
             }
         }

@@ -62,7 +62,7 @@ fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, Str
         }
         if folders > max_folders {
             return Err(format!(
-                "{pattern} would search more than {max_folders} folders; name a folder closer to the files"
+                "{pattern} would search more than {max_folders} folders; start it with a folder closer to the files"
             ));
         }
         let path = match is_here {
@@ -74,7 +74,7 @@ fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, Str
         }
         if found.len() > MAX_FILES {
             return Err(format!(
-                "{pattern} matches more than {MAX_FILES} files; name fewer"
+                "{pattern} matches more than {MAX_FILES} files; narrow it"
             ));
         }
     }

@@ -18,10 +18,10 @@ use crate::http::handlers::{thread_shape, threads};
 use crate::{clock, log};
 
 /// The actions, for the help text.
-pub(super) const DETAILS: &str = "  list                the newest threads
-  show ID             the questions and answers of one
-  search WORDS        the threads that contain all these words
-  export ID           one as Markdown, HTML, or JSON, to stdout or with --out
+pub(super) const DETAILS: &str = "  list                list the newest threads
+  show ID             print a thread's questions and answers
+  search WORDS        list the threads that contain all these words
+  export ID           write a thread as Markdown, HTML, or JSON; see --out
 Instead of an ID, `last` names the newest thread.";
 
 /// Default and maximum number of threads listed.
@@ -39,11 +39,11 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     match (action, rest.as_str()) {
         ("list", "") => {}
         ("show" | "export", "") => {
-            return usage(format!("history {action} needs a thread's ID, or last"));
+            return usage(format!("history {action} needs a thread ID or `last`"));
         }
         ("search", "") => return usage("history search needs the words to find"),
         ("show" | "export" | "search", _) => {}
-        ("list", _) => return usage("history list takes no further words"),
+        ("list", _) => return usage("history list takes no arguments"),
         _ => return usage(unknown_action("history", action, DETAILS)),
     }
     let limit = list_limit(call)?;
@@ -149,7 +149,7 @@ async fn export(call: &CommandCall, backend: &HistoryBackend, id: &str) -> Outco
         None | Some("md" | "markdown") => "markdown",
         Some("html") => "html",
         Some("json") => "json",
-        Some(_) => return usage("--format (or the end of --out) must be md, html, or json"),
+        Some(_) => return usage("--format (or the extension of --out) must be md, html, or json"),
     };
     let id = backend.thread_id(id).await?;
     let text = match backend {
@@ -225,7 +225,7 @@ impl HistoryBackend {
             return match ThreadId::parse(word) {
                 Some(id) => Ok(id.to_string()),
                 None => usage(format!(
-                    "\"{}\" is not the ID of a thread; `quire history` lists them",
+                    "\"{}\" is not a thread ID; `quire history` shows the IDs",
                     remove_control_characters(word)
                 )),
             };

@@ -17,8 +17,8 @@ use crate::domain::user::{ApiKey, Caller};
 pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an account
   add EMAIL           create a key and print it; it is shown only once
   delete EMAIL ID     delete a key; it stops working at once
-With QUIRE_SERVER, EMAIL may be left out: it is the account of the API key, which
-needs the scope keys.";
+With QUIRE_SERVER, EMAIL is not needed: the account is that of the API key,
+which needs the scope `keys`.";
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
@@ -98,7 +98,7 @@ fn perform_at_server(call: &CommandCall, server: &RemoteSession, action: &str) -
         ("add", _) => {
             return usage(
                 "key add does not work with --server (QUIRE_SERVER): an API key cannot create another one; use the \
-                 settings page",
+                 Settings page",
             );
         }
         ("delete", []) => return usage("the key's ID is missing; `quire key list` lists them"),

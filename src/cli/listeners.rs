@@ -24,7 +24,7 @@ pub(super) async fn bind_listeners(
     let mut lines = vec![format!("Quire is listening on {scheme}://{address}")];
     if address.ip().is_unspecified() {
         lines.push(format!(
-            "This means every network interface on this machine; on the machine itself, open {}",
+            "This address stands for every network interface; on this machine, open {}",
             url(scheme, address)
         ));
     }
@@ -73,7 +73,7 @@ fn bind_error(requested: SocketAddr, error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => format!(
             "cannot listen on {requested}: port {port} is in use by another program\n\
-             choose another one with --port, such as --port {}; --port 0 takes a free one",
+             choose another one with --port, such as --port {}; --port 0 picks a free one",
             port.checked_add(1).unwrap_or(8080)
         ),
         ErrorKind::PermissionDenied => format!(

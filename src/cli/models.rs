@@ -90,7 +90,7 @@ fn none_message(providers: &[(String, String)]) -> String {
     let lines: Vec<String> = providers
         .iter()
         .map(|(id, why)| match why.as_str() {
-            "" => format!("No model from {id} is listed."),
+            "" => format!("{id} lists no models."),
             why => format!("No model from {id}: {why}"),
         })
         .collect();

@@ -11,9 +11,9 @@ use crate::app::documents::orphans::{self, Orphan, OrphanKind};
 use crate::app::folder;
 use crate::clock;
 
-pub(super) const DETAILS: &str = "  list                list these files
+pub(super) const DETAILS: &str = "  list                list the files that were moved aside
   delete NAME …       delete files permanently
-The server moves files aside that no document or upload in its database refers
+The server moves files aside if no document or upload in its database refers
 to, for example after an older backup was restored. It moves them back when the
 database refers to them again, and never deletes them.";
 
@@ -32,9 +32,9 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             Ok(())
         }
         Some("delete") => {
-            usage("orphans delete needs the name of a file; `quire orphans list` lists them")
+            usage("orphans delete needs a file name; `quire orphans list` lists them")
         }
-        Some("list") => usage("orphans list takes no further words"),
+        Some("list") => usage("orphans list takes no arguments"),
         Some(other) => usage(unknown_action("orphans", other, DETAILS)),
     }
 }

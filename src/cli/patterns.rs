@@ -18,9 +18,9 @@ use crate::domain::closest::closest;
 use crate::domain::pattern::Pattern;
 use crate::domain::pattern::stored::PatternOrigin;
 
-pub(super) const DETAILS: &str = "  list             list built-in patterns and those in the folder QUIRE_PATTERNS\n  \
-show ID          print one with its prompts; with --json, a file to start from\n  \
-check FILE …     check TOML or JSON files; reports line and field of each problem";
+pub(super) const DETAILS: &str = "  list             list built-in patterns and those in your patterns folder\n  \
+show ID          print a pattern's prompts; with --json, a file to start from\n  \
+check FILE …     check TOML or JSON files; print each problem's line and field";
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {

@@ -18,11 +18,11 @@ use crate::domain::provider::StoredProvider;
 
 /// The actions, for the help text.
 pub(super) const DETAILS: &str =
-    "  list                list stored providers, without those from the environment
-  add NAME            add one, if it answers; a well-known NAME needs only a key
-  change NAME         change its key, address, or models, if it answers
-  test NAME           ask it for its models
-  remove NAME         remove it";
+    "  list                list stored providers (not those from the environment)
+  add NAME            add a provider if it answers; a known NAME needs only a key
+  change NAME         change a provider's key, address, or models if it answers
+  test NAME           ask a provider for its models
+  remove NAME         remove a provider";
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {

@@ -296,7 +296,7 @@ impl RemoteSession {
         match expected.filter(|expected| is_other(expected)) {
             None => Ok(me),
             Some(other) => usage(format!(
-                "the server takes the account from the API key, which belongs to {email} and not to {other}"
+                "the server takes the account from the API key, which belongs to {email}, not to {other}"
             )),
         }
     }

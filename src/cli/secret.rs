@@ -5,7 +5,7 @@ use super::{Outcome, print, unknown_action, usage};
 use crate::app::folder;
 
 pub(super) const DETAILS: &str =
-    "The file secret in the data folder signs sessions and encrypts stored keys. If
+    "The file `secret` in the data folder signs sessions and encrypts stored keys. If
 it is missing, put it back from a copy. Without a copy, create a new one.
   new       create a new secret if the file is missing
   accept    keep the current secret (the file, or QUIRE_SECRET), although it does

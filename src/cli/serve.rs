@@ -273,12 +273,12 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
         && reachable_address(listeners).is_some_and(|ip| ip.is_unspecified())
     {
         lines.push(
-            "From another machine, put this machine's name or address into the link".to_owned(),
+            "To open the link on another machine, replace its host with this machine's name or address".to_owned(),
         );
     }
     if config.registration == Registration::Open {
         let text =
-            "Everyone who can reach this server can create an ordinary account (REGISTRATION=open)";
+            "Anyone who can reach this server can create an ordinary account (REGISTRATION=open)";
         lines.push(text.to_owned());
     }
     Ok(lines)
@@ -294,7 +294,7 @@ fn warn_of_data_loss(config: &Config) {
             "a disk mounted at {} (docker run -v quire:/data, a `disk` in render.yaml)",
             config.data_dir.display()
         );
-        let replica = "QUIRE_REPLICA=s3://bucket/prefix with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, outside Amazon, AWS_ENDPOINT_URL";
+        let replica = "QUIRE_REPLICA=s3://bucket/prefix with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, outside AWS, AWS_ENDPOINT_URL";
         log::warn(
             "to keep data, mount a disk or set up a replica",
             &[("disk", &disk), ("replica", &replica)],

@@ -68,7 +68,7 @@ fn server_models_line(models_of_server: &ServerModels) -> String {
             .map(|(id, _)| id.as_str())
             .collect();
         return format!(
-            "No model from {} is ready: quire models says why",
+            "No model from {} is ready: `quire models` says why",
             names.join(", ")
         );
     }
@@ -97,9 +97,9 @@ fn models_line(app: &App) -> String {
 fn ready_line(real: &[&str], all: usize) -> String {
     let next = "quire ask \"What is a quire?\"";
     match (real.len(), all) {
-        (0, 0) => "No model is ready: set OPENAI_API_KEY, or see quire help providers".to_owned(),
+        (0, 0) => "No model is ready: set OPENAI_API_KEY, or see `quire help providers`".to_owned(),
         (0, demo) => format!(
-            "{demo} demo models are ready; for real ones, set OPENAI_API_KEY or see quire help providers"
+            "{demo} demo models are ready; for real models, set OPENAI_API_KEY or see `quire help providers`"
         ),
         (1..=MAX_NAMED_MODELS, _) => format!("Ready: {}. Next: {next}", real.join(", ")),
         (more, _) => format!("{more} models are ready. Next: {next}"),
@@ -117,12 +117,12 @@ fn missing_models_line(app: &App) -> Option<String> {
     let names = names.join(", ");
     if providers.iter().any(|provider| provider.checked.is_none()) {
         return Some(format!(
-            "Asking {names} for models; quire models lists them"
+            "Asking {names} for models; `quire models` lists them"
         ));
     }
     if !providers.is_empty() {
         return Some(format!(
-            "No model from {names} is ready: quire doctor says why"
+            "No model from {names} is ready: `quire doctor` says why"
         ));
     }
     (app.discovery().stored_version() > 0)

@@ -70,7 +70,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             row["unpriced"].to_string(),
         ]);
     }
-    table.print("No usage in these days.")
+    table.print("No usage in this period.")
 }
 
 /// Fetches the rows from a server: all accounts for an administrator, otherwise the days of the API key's account.

@@ -56,7 +56,7 @@ async fn perform(
                 .set_password(None, &user.id, &password, keep_keys, &origin)
                 .await?;
             print(format!(
-                "{} has a new password; all sessions have ended, {}",
+                "{} has a new password; all sessions have ended; {}",
                 user.email,
                 keys_deleted(deleted)
             ))?;
@@ -130,7 +130,7 @@ fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &s
     user_action::print_link(call, &url, &link.token, &link.expires.to_string())?;
     if !call.has("json") && config.public_url.is_none() && running_server(config).is_none() {
         print_progress(
-            "no server runs on this data folder now; if people use another address, set PUBLIC_URL",
+            "no server is using this data folder; if people use a different address, set PUBLIC_URL",
         );
     }
     Ok(())

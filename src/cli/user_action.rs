@@ -15,14 +15,14 @@ use crate::domain::user::Role;
 
 /// The actions, for the help text.
 pub(super) const DETAILS: &str =
-    "  add EMAIL           create an account; the first one becomes administrator
+    "  add EMAIL           create an account; the first one becomes an administrator
   list                list all accounts
-  passwd EMAIL        set a new password, end all sessions and delete all API keys
-  reset-link EMAIL    print a link that sets a new password, once, within an hour
+  passwd EMAIL        set a password, end all sessions, and delete all API keys
+  reset-link EMAIL    print a link to set a new password once, within an hour
   invite [EMAIL]      print an invitation for REGISTRATION=invite, valid for two weeks
   role EMAIL ROLE     change the role: admin or user
   disable EMAIL       lock an account; nothing is deleted
-  enable EMAIL        unlock it
+  enable EMAIL        unlock an account
   delete EMAIL --yes  delete an account with all its documents and analyses";
 
 /// An action with its arguments.
@@ -112,7 +112,7 @@ pub(super) fn password(call: &CommandCall) -> Result<Option<String>, CommandFail
     }
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
-        Ok(0) => usage("stdin holds no password"),
+        Ok(0) => usage("stdin contains no password"),
         Ok(_) => Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned())),
         Err(error) => failed(format!("cannot read the password: {error}")),
     }

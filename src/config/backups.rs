@@ -41,7 +41,7 @@ pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
         .any(|scheme| address.starts_with(scheme))
     {
         let warning = format!(
-            "DATABASE_URL ({}) has no effect: it is not an address of PostgreSQL, and a SQLite database is in QUIRE_DATA",
+            "DATABASE_URL ({}) has no effect: it is not a PostgreSQL address, and a SQLite database is always in QUIRE_DATA",
             checker.source("DATABASE_URL")
         );
         checker.gathered.warnings.push(warning);

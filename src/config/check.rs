@@ -106,7 +106,7 @@ impl Checker {
         self.read(
             name,
             |text| text.parse().ok(),
-            "a port, which is a number from 0 to 65535",
+            "a port number from 0 to 65535",
         )
     }
 
@@ -123,7 +123,7 @@ impl Checker {
         self.read(
             "HOST",
             read,
-            "an IP address such as 127.0.0.1, 0.0.0.0 or ::",
+            "an IP address such as 127.0.0.1, 0.0.0.0, or ::",
         )
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }

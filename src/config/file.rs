@@ -21,7 +21,7 @@ fn parse_pair(line: &str) -> Result<(String, String), &'static str> {
     let name = name.trim();
     let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || !name.chars().all(is_valid) {
-        return Err("a name has letters, digits and underscores only");
+        return Err("a name may contain only letters, digits, and underscores");
     }
     Ok((name.to_owned(), parse_value(rest.trim_start())?))
 }

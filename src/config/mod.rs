@@ -494,7 +494,7 @@ fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
 
 fn warn_about_mail(checker: &mut Checker) {
     if checker.configured("SMTP_URL").is_some() {
-        let warning = "SMTP_URL is set, but this version does not send mail yet: admins find reset links under password resets";
+        let warning = "SMTP_URL has no effect, because this version does not send email: administrators find reset links on the Administration page";
         checker.gathered.warnings.push(warning.to_owned());
     }
 }

@@ -116,7 +116,10 @@ fn provider_config(
     let id = entry.id;
     let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if id.is_empty() || id.len() > 40 || !id.chars().all(is_valid) {
-        return Err("an \"id\" has 1 to 40 lowercase letters, digits, - and _".to_owned());
+        return Err(
+            "an \"id\" consists of 1 to 40 lowercase letters, digits, hyphens, and underscores"
+                .to_owned(),
+        );
     }
     if id == "demo" || id == "quire" {
         return Err(format!("the id \"{id}\" is reserved by Quire"));
@@ -185,7 +188,7 @@ fn parse_price(id: &str, value: Option<Value>) -> Result<Option<Price>, String> 
     match price.is_plausible() {
         true => Ok(Some(price)),
         false => Err(format!(
-            "provider \"{id}\": a \"price\" is dollars per million tokens, 0 to 10000; cached_input cannot exceed input, and long-call prices cannot be below the normal ones"
+            "provider \"{id}\": a \"price\" is in dollars per million tokens, from 0 to 10000; cached_input cannot exceed input, and long-call prices cannot be below the normal ones"
         )),
     }
 }

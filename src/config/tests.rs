@@ -324,7 +324,7 @@ fn invalid_provider_lists_are_rejected() {
         ),
         (
             r#"[{"id":"a","base_url":"http://h","price":{"input":-1,"output":1}}]"#,
-            "\"price\" is dollars",
+            "\"price\" is in dollars",
         ),
         (
             r#"[{"id":"a","base_url":"http://h","price":{"input":1,"output":1,"per":1000}}]"#,

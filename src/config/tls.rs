@@ -28,14 +28,14 @@ pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
         (Some(_), None) => {
             checker.error(
                 "QUIRE_TLS_CERT",
-                "set QUIRE_TLS_KEY to the path of its key, too",
+                "also set QUIRE_TLS_KEY to the path of its key",
             );
             None
         }
         (None, Some(_)) => {
             checker.error(
                 "QUIRE_TLS_KEY",
-                "set QUIRE_TLS_CERT to the path of its certificate, too",
+                "also set QUIRE_TLS_CERT to the path of its certificate",
             );
             None
         }

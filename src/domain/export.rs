@@ -173,7 +173,7 @@ fn state_description(state: CitationState) -> &'static str {
         CitationState::Supported => "the page has the sentence's words and figures",
         CitationState::Cited => "cited, nothing quoted",
         CitationState::Unknown => "✗ no such page was given",
-        CitationState::Gone => "cannot be checked any more",
+        CitationState::Gone => "can no longer be checked",
     }
 }
 
@@ -213,7 +213,7 @@ fn write_totals(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) 
         .any(|answer| answer.answered() && answer.cost.is_none());
     let _ = writeln!(
         out,
-        "---\n\nTokens read {}, written {}{} · cost {}{:.6} USD",
+        "---\n\nInput tokens {}, output tokens {}{} · cost {}{:.6} USD",
         analysis.usage.input,
         analysis.usage.output,
         if analysis.usage.estimated {

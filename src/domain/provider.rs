@@ -122,14 +122,17 @@ impl Additions {
 fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_token) {
-        return Err("a header name must have 1 to 64 letters, digits and -".to_owned());
+        return Err(
+            "a header name must consist of 1 to 64 letters, digits, and characters such as - and _"
+                .to_owned(),
+        );
     }
     if RESERVED_HEADERS.contains(&name) {
         return Err(format!("the header {name} cannot be set"));
     }
     if !may_sign && CREDENTIAL_HEADERS.contains(&name) {
         return Err(format!(
-            "only an admin can set the header {name}: use the key"
+            "only an administrator can set the header {name}; set the key instead"
         ));
     }
     let is_shown = |c: char| c.is_ascii_graphic() || c == ' ';

@@ -76,7 +76,7 @@ pub fn checked_name(name: &str) -> Result<String, &'static str> {
         return Err("a name cannot contain control characters or @, which precedes a version");
     }
     if name.starts_with("recipe_") {
-        return Err("a name cannot start with recipe_, which is reserved for ids");
+        return Err("a name cannot start with recipe_, which is reserved for IDs");
     }
     Ok(name.to_owned())
 }

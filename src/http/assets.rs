@@ -43,7 +43,7 @@ pub fn asset_reply(
     headers: &HeaderMap,
 ) -> Result<Reply, ApiError> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
-    let missing = || ApiError::new(Kind::Missing, "there is no such asset");
+    let missing = || ApiError::new(Kind::Missing, "this file does not exist");
     if name.contains("..") || name.contains("//") || !name.bytes().all(is_allowed) {
         return Err(missing());
     }

@@ -137,10 +137,7 @@ impl LinkToken {
         if (16..=128).contains(&text.len()) && text.bytes().all(is_allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(ApiError::new(
-                Kind::Missing,
-                "there is nothing under this link",
-            ))
+            Err(ApiError::new(Kind::Missing, "this link is invalid"))
         }
     }
     /// The token as text.
@@ -173,7 +170,7 @@ pub fn credential(
             Some(key) if key.starts_with("quire_") => Ok(Some(Credential::ApiKey(key.to_owned()))),
             Some(token) if !token.is_empty() => Ok(Some(Credential::Bearer(token.to_owned()))),
             _ => Err(unauthenticated(
-                "the Authorization header holds no bearer token",
+                "the Authorization header contains no bearer token",
             )),
         };
     }
@@ -181,7 +178,9 @@ pub fn credential(
         if let Some(value) = headers.get(*name) {
             return match value.to_str() {
                 Ok(key) if !key.is_empty() => Ok(Some(Credential::ApiKey(key.to_owned()))),
-                _ => Err(unauthenticated(&format!("the {name} header holds no key"))),
+                _ => Err(unauthenticated(&format!(
+                    "the {name} header contains no key"
+                ))),
             };
         }
     }
@@ -214,7 +213,7 @@ pub async fn resolve_caller(
 
 /// The error for a request that needs a credential and has none.
 pub fn credential_required() -> ApiError {
-    unauthenticated("sign in first: this request carries no credential")
+    unauthenticated("sign in first: this request has no credentials")
 }
 
 fn unauthenticated(text: &str) -> ApiError {

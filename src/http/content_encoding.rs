@@ -34,7 +34,7 @@ fn read_decoded(decoder: impl Read, encoding: &str, max_bytes: u64) -> Result<Ve
     match decoder.take(max_bytes + 1).read_to_end(&mut bytes) {
         Ok(_) if bytes.len() as u64 > max_bytes => {
             let why = format!(
-                "the unpacked body is larger than {}",
+                "the decompressed body is larger than {}",
                 super::body::format_size(max_bytes)
             );
             Err(Error::new(Kind::TooLarge, why))
@@ -46,7 +46,7 @@ fn read_decoded(decoder: impl Read, encoding: &str, max_bytes: u64) -> Result<Ve
 
 fn damaged_error(error: &io::Error, encoding: &str) -> Error {
     let why = format!("the body is not valid {encoding}: {error}");
-    Error::new(Kind::BadRequest, why).resolve("send the body as its content-encoding says")
+    Error::new(Kind::BadRequest, why).resolve("encode the body as its Content-Encoding header says")
 }
 
 #[cfg(test)]

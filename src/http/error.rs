@@ -40,18 +40,18 @@ pub static ERROR_TABLE: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::Missing),         404, "NOT_FOUND",              "not_found_error",       "check the address"),
     (ErrorCause::UnknownPath,        404, "NOT_FOUND",              "not_found_error",       "check the address"),
     (ErrorCause::MethodNotAllowed,         405, "METHOD_NOT_ALLOWED",     "invalid_request_error", "use a method that the Allow header lists"),
-    (ErrorCause::RequestTimeout,                408, "REQUEST_TIMEOUT",        "invalid_request_error", "send the request again, faster"),
-    (App(Kind::Conflict),        409, "CONFLICT",               "invalid_request_error", "read the current state and decide"),
+    (ErrorCause::RequestTimeout,                408, "REQUEST_TIMEOUT",        "invalid_request_error", "send the request again"),
+    (App(Kind::Conflict),        409, "CONFLICT",               "invalid_request_error", "read the current state, then decide how to proceed"),
     (App(Kind::TooLarge),        413, "PAYLOAD_TOO_LARGE",      "invalid_request_error", "send less"),
     (App(Kind::UnsupportedType), 415, "UNSUPPORTED_MEDIA_TYPE", "invalid_request_error", "send a supported type"),
-    (ErrorCause::RangeNotSatisfiable,               416, "RANGE_NOT_SATISFIABLE",  "invalid_request_error", "ask for a range within the length that Content-Range states"),
+    (ErrorCause::RangeNotSatisfiable,               416, "RANGE_NOT_SATISFIABLE",  "invalid_request_error", "request a range within the length in Content-Range"),
     (ErrorCause::HeadTooLarge,        431, "HEADERS_TOO_LARGE",      "invalid_request_error", "send fewer or shorter headers"),
     (ErrorCause::UnsupportedVersion,             505, "HTTP_VERSION",           "invalid_request_error", "use HTTP/1.1"),
-    (App(Kind::TooFast),         429, "RATE_LIMITED",           "rate_limit_error",      "wait as long as Retry-After says"),
+    (App(Kind::TooFast),         429, "RATE_LIMITED",           "rate_limit_error",      "wait for the time given in Retry-After"),
     (App(Kind::BudgetExceeded),  402, "BUDGET_EXCEEDED",        "insufficient_quota",    "raise the budget, or ask for less"),
     (App(Kind::UpstreamFailed),  502, "UPSTREAM_FAILED",        "api_error",             "try again, or choose another model"),
     (App(Kind::Unavailable),     503, "SERVICE_UNAVAILABLE",    "api_error",             "try again later"),
-    (App(Kind::Internal),        500, "INTERNAL_ERROR",         "api_error",             "try again; if it happens again, give an administrator the request id"),
+    (App(Kind::Internal),        500, "INTERNAL_ERROR",         "api_error",             "try again; if it happens again, give an administrator the request ID"),
 ];
 
 /// The vendor whose error format a client expects.
@@ -97,7 +97,7 @@ impl ApiError {
     }
     /// 405: the path exists, but not with this method.
     pub fn method_not_allowed(allow: String) -> Self {
-        let text = format!("this path accepts {allow}");
+        let text = format!("this path accepts only {allow}");
         let mut error = Self::with_cause(
             ErrorCause::MethodNotAllowed,
             Error::new(Kind::BadRequest, text),
@@ -111,13 +111,13 @@ impl ApiError {
         let intended = intended_path(path);
         let advice = match &intended {
             Some(intended) => format!("use {intended}: the client's base URL is wrong"),
-            None if path.starts_with("/v1") => "Quire answers /v1/models, /v1/chat/completions, \
-                /v1/completions, /v1/responses, /v1/embeddings, /v1/messages and /v1beta/models"
+            None if path.starts_with("/v1") => "Quire serves /v1/models, /v1/chat/completions, \
+                /v1/completions, /v1/responses, /v1/embeddings, /v1/messages, and /v1beta/models"
                 .to_owned(),
             None => String::new(),
         };
         let why = match intended.is_some() || path.starts_with("/v1") {
-            true => format!("there is nothing at {method} {excerpt}"),
+            true => format!("there is no endpoint {method} {excerpt}"),
             false => "there is nothing at this address".to_owned(),
         };
         Self::with_cause(

@@ -196,7 +196,7 @@ impl HeadReader {
 
     fn field(&mut self, line: &[u8]) -> Result<(), HeadRefusal> {
         if line[0] == b' ' || line[0] == b'\t' {
-            return Err(Malformed("a header line is folded"));
+            return Err(Malformed("a header is split over several lines"));
         }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             return Err(Malformed("a header line has no colon"));
@@ -223,7 +223,7 @@ impl HeadReader {
             self.length = Some(digits(value).ok_or(Malformed("Content-Length is not a number"))?);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Malformed("Transfer-Encoding is not just chunked"));
+                return Err(Malformed("Transfer-Encoding is not chunked"));
             }
             self.chunked = true;
         }
@@ -232,13 +232,15 @@ impl HeadReader {
 
     fn framing(&self) -> Result<HeadState, HeadRefusal> {
         if self.hosts > 1 || (self.is_1_1 && self.hosts == 0) {
-            return Err(Malformed("there is not exactly one Host header"));
+            return Err(Malformed("there must be exactly one Host header"));
         }
         match (self.chunked, self.length) {
             (true, Some(_)) => Err(Malformed(
                 "both Content-Length and Transfer-Encoding are present",
             )),
-            (true, None) if !self.is_1_1 => Err(Malformed("HTTP/1.0 has no Transfer-Encoding")),
+            (true, None) if !self.is_1_1 => {
+                Err(Malformed("HTTP/1.0 does not support Transfer-Encoding"))
+            }
             (true, None) => Ok(HeadState::Chunked(ChunkState::START)),
             (false, Some(length)) if length > 0 => Ok(HeadState::Body(length)),
             (false, _) => Ok(HeadState::Head(HeadReader::default())),

@@ -65,7 +65,7 @@ fn malformed(error: &serde_json::Error) -> Error {
         error.column(),
     );
     let text = format!("the body is not valid JSON: {problem} at line {line} column {column}");
-    Error::new(Kind::BadRequest, text).resolve("correct the JSON at that place")
+    Error::new(Kind::BadRequest, text).resolve("correct the JSON there")
 }
 
 fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
@@ -84,10 +84,10 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
         let known = problem
             .split_once("expected ")
             .map(|(_, known)| known.replace('`', ""));
-        let known = known.map(|known| format!("is not known here; expected {known}"));
+        let known = known.map(|known| format!("is not a known field; expected {known}"));
         (
             "unknown_field",
-            known.unwrap_or("is not known here".to_owned()),
+            known.unwrap_or("is not a known field".to_owned()),
         )
     } else if problem.starts_with("invalid type") {
         ("type_error", problem)

@@ -19,8 +19,8 @@ pub(super) fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<()
     // MCP's specification requires servers to check the origin whatever the credential is.
     if is_forged || (route.path == "/mcp" && auth::has_cross_site_origin(&cx.request, &cx.app)) {
         let error = Error::new(Kind::Forbidden, "this request was sent by another site");
-        let resolution = "Send it from Quire's own pages. If these are, set PUBLIC_URL to the address they are \
-                       opened at";
+        let resolution = "Send it from Quire's own pages. If you did, set PUBLIC_URL to the address that people \
+                       use";
         return Err(error.resolve(resolution).into());
     }
     Ok(())
@@ -52,7 +52,7 @@ pub(super) fn check_key_scope(
         false => &key.scopes,
     };
     let has: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-    let why = format!("this API key is for {} only", has.join(" and "));
+    let why = format!("this API key allows only {}", has.join(" and "));
     let resolution = format!("use a key with the scope {}", needed.as_str());
     Err(Error::new(Kind::Forbidden, why).resolve(resolution).into())
 }
@@ -73,7 +73,7 @@ pub(super) fn check_guest(
         return Err(auth::credential_required());
     }
     let error = Error::new(Kind::Forbidden, "this needs an account");
-    Err(error.resolve("create an account; it takes a minute").into())
+    Err(error.resolve("create an account").into())
 }
 
 /// Whether an open route rejects an invalid credential: one sent in a header, and not on `/api/auth/`, where clients

@@ -387,9 +387,9 @@ impl AnswerBuilder {
 
     fn finish_or_error(&self) -> Result<Finish, CallError> {
         let why = match (&self.irregular_finish, self.finish) {
-            (Some(reason), _) => format!("the answer broke off before its end ({reason})"),
+            (Some(reason), _) => format!("the answer was cut off ({reason})"),
             (None, Some(finish)) => return Ok(finish),
-            (None, None) => "the answer broke off before its end".to_owned(),
+            (None, None) => "the answer was cut off".to_owned(),
         };
         Err(CallError::new(CallErrorKind::Truncated, why))
     }

@@ -152,7 +152,7 @@ fn folder_with_documents(folder: &Folder, documents: usize) -> (Client, Vec<Stri
 }
 
 fn replaced_database_path(said: &str) -> String {
-    let stored = said.split("the replaced database is ").nth(1);
+    let stored = said.split("the replaced database is kept as ").nth(1);
     let saved = stored.unwrap_or_else(|| panic!("{said}"));
     saved.lines().next().unwrap().trim().to_owned()
 }
@@ -287,7 +287,7 @@ fn a_database_that_is_empty_or_cut_off_or_something_else_is_refused() {
         (&full[..50], "is cut off"),
         (
             &b"this is not a database, it is a text"[..],
-            "is not an SQLite database",
+            "is not a SQLite database",
         ),
     ] {
         fs::write(&path, bytes).unwrap();

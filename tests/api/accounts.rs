@@ -73,7 +73,7 @@ fn registration_validates_its_fields() {
             json!({"email": "ada@example.ORG", "password": PASSWORD}),
             400,
             "BAD_REQUEST",
-            "email already exists",
+            "email address already exists",
         ),
         (
             json!({"email": "b@b.co", "password": "aB1-"}),

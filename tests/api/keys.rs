@@ -139,7 +139,7 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
         assert_eq!(response["isError"], !allowed, "{tool} {said}: {answer}");
         if !allowed {
             assert!(
-                response.to_string().contains("does not cover"),
+                response.to_string().contains("does not allow"),
                 "{response}"
             );
         }

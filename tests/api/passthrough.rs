@@ -318,7 +318,7 @@ fn missing_image_support_is_reported_before_any_cost() {
     assert!(
         answer
             .text()
-            .contains("no member of the panel is a vision model"),
+            .contains("no model of the panel accepts images"),
         "{}",
         answer.text()
     );

@@ -227,13 +227,16 @@ fn unusable_recipes_are_rejected() {
         ),
         (
             json!({ "name": "x", "preset": "wild" }),
-            "precise, balanced or creative",
+            "precise, balanced, or creative",
         ),
         (
             json!({ "name": "x", "prompt": "why?" }),
             "needs {{question}}",
         ),
-        (json!({ "name": "x", "question": "why?" }), "not known here"),
+        (
+            json!({ "name": "x", "question": "why?" }),
+            "not a known field",
+        ),
         (
             json!({ "name": "x", "pattern": "mine", "shared": true }),
             "everyone has",

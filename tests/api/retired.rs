@@ -76,7 +76,7 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
     assert!(
         refused
             .text()
-            .contains("none of its models is available any more: p/old")
+            .contains("none of its models is available any longer: p/old")
     );
     for (path, body) in [
         ("/retry", json!({})),

@@ -77,7 +77,7 @@ pub fn broken(model: &'static str, line: ScriptLine, status: u16, words: &'stati
 
 pub const COUNTED: Count = Some((100, 7, 0, "0.170000"));
 pub const CACHED: Count = Some((100, 7, 80, "0.098000"));
-pub const BROKE: &str = "broke off";
+pub const BROKE: &str = "was cut off";
 const FAULT: &str = "the provider has a temporary problem";
 
 pub fn ended(reason: &str) -> ScriptLine {

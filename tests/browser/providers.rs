@@ -68,7 +68,7 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     browser.wait_text(".provider-list", "key ends in 1357");
 
     browser.press("Reset circuit breakers");
-    browser.wait_text(".providers .notice", "asked again as usual");
+    browser.wait_text(".providers .notice", "no longer skipped");
     replace_text(
         &browser,
         "Chains, one per line",

@@ -268,7 +268,7 @@ fn answer_is_exported_as_printable_html() {
         "90 litres",
         "id=\"source-1\"",
         ARABIC_CLAIM,
-        "What it took",
+        "Cost and time",
     ] {
         assert!(page.contains(words), "no {words} in the page");
     }

@@ -84,7 +84,7 @@ fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
     let copy = place.0.join("copy.db");
     let message = successful_output(other.run(&["restore", copy.to_str().unwrap()]));
     assert!(
-        message.contains("original files of its documents (1)"),
+        message.contains("documents' original files (1)"),
         "{message}"
     );
 }

@@ -45,7 +45,7 @@ fn a_document_comes_from_stdin() {
     assert_eq!(result["status"], "completed");
     assert!(answer.contains("water board"), "{answer}");
     let err = place.run(&["ask", "-", "--file", "-"]).refused(2);
-    assert!(err.contains("both the question and a file"), "{err}");
+    assert!(err.contains("both the question and a document"), "{err}");
 }
 
 #[test]

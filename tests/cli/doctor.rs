@@ -77,8 +77,8 @@ fn the_doctor_looks_through_the_public_address() {
         "ok       port: Quire",
         "ok       clock",
         "ok       authorities",
-        "leads to Quire",
-        "ok       streaming: events arrive as they are sent",
+        "reaches Quire",
+        "ok       streaming: events arrive as soon as they are sent",
     ] {
         assert!(message.contains(line), "{line} in {message}");
     }
@@ -110,10 +110,7 @@ fn the_doctor_reports_another_program_on_the_port() {
     });
     let output = place.run(&["doctor", "--port", port_of(&address)]);
     assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(
-        output.out.contains("taken by another program"),
-        "{output:?}"
-    );
+    assert!(output.out.contains("used by another program"), "{output:?}");
 }
 
 #[test]
@@ -192,7 +189,7 @@ fn the_doctor_finds_settings_errors() {
 fn the_doctor_reports_data_folder_problems() {
     let place = Place::new();
     let output = place.run(&["doctor", "--port", "0"]).expect_success();
-    assert!(output.contains("is not there yet"), "{output}");
+    assert!(output.contains("does not exist yet"), "{output}");
     assert!(!place.data_folder().exists(), "looking makes nothing");
     place.run(&["user", "add", "a@b.co"]).expect_success();
     let command_output = place.run(&["doctor", "--port", "0"]).expect_success();
@@ -272,7 +269,7 @@ fn the_doctor_finds_setup_problems() {
         (&[("QUIRE_DATA", &file)], "broken   data folder: "),
         (
             &[("QUIRE_DATA", "nowhere")],
-            "warning  data folder: nowhere is not there yet",
+            "warning  data folder: nowhere does not exist yet",
         ),
     ] {
         let command_output = run_doctor(&place, settings);

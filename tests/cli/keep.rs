@@ -137,7 +137,7 @@ fn a_restore_keeps_the_previous_database() {
         .run(&["restore", "copy.db", "--replace"])
         .expect_success();
     let stored = message
-        .split("the replaced database is ")
+        .split("the replaced database is kept as ")
         .nth(1)
         .expect("where it is")
         .trim();
@@ -225,7 +225,7 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
         let people = place.run(&["user", "list"]).expect_success();
         assert_eq!(people.contains("later@b.co"), round % 2 == 0, "{round}");
         assert_eq!(
-            output.contains("removed an older replaced database"),
+            output.contains("deleted an older replaced database"),
             round > 2
         );
     }

@@ -112,6 +112,6 @@ fn the_doctor_says_which_patterns_are_left_out() {
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
     let output = place.run(&["doctor", "--port", "0"]);
     let text = format!("{}{}", output.out, output.err);
-    assert!(text.contains("one is read from the folder"), "{text}");
+    assert!(text.contains("the patterns folder contains one"), "{text}");
     assert!(text.contains("bad.toml: line 1"), "{text}");
 }

@@ -142,7 +142,10 @@ fn commands_list_the_models_of_the_running_server() {
     let output_text = place.run(&["doctor", "--port", &port]).expect_success();
     let line = "ok       provider: openai of the running server";
     assert!(output_text.contains(line), "{output_text}");
-    assert!(!output_text.contains("none is configured"), "{output_text}");
+    assert!(
+        !output_text.contains("no provider is configured"),
+        "{output_text}"
+    );
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn invalid_questions_are_refused() {
         ),
         (&["ask", "q", "--preset", "nonsense"], 2, "--preset: "),
         (&["ask", "q", "--document", "x"], 2, "--document: "),
-        (&["history", "show", "x"], 2, "is not the ID of a thread"),
+        (&["history", "show", "x"], 2, "is not a thread ID"),
     ] {
         let err = place.run(words).refused(code);
         assert!(err.contains(why), "{words:?}: {err}");

@@ -163,7 +163,7 @@ fn archives_and_backups_come_from_a_server() {
     let other = remote.run(&words).refused(2);
     assert!(other.contains("belongs to ada@example.com"), "{other}");
     let written = remote.run(&["backup", "copy.db"]).expect_success();
-    assert!(written.contains("checked by the server"), "{written}");
+    assert!(written.contains("verified by the server"), "{written}");
     // The downloaded file can be restored without the server.
     remote.place.run(&["restore", "copy.db"]).expect_success();
     let people = remote.place.run(&["user", "list"]).expect_success();

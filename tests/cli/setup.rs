@@ -109,7 +109,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     assert!(
         response
             .to_string()
-            .contains("has an administrator already"),
+            .contains("already has an administrator"),
         "{response}"
     );
     assert_eq!(api_index(&server)["needs_setup_token"], false);

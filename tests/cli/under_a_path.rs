@@ -242,7 +242,7 @@ fn under_a_path(style: PathStyle) {
     assert!(said.out.contains("list_patterns"), "{said:?}");
     let server_port = server.address.rsplit_once(':').unwrap().1;
     let said = place.run(&["doctor", "--port", server_port, "--public-url", &base]);
-    for line in ["leads to Quire", "ok       streaming"] {
+    for line in ["reaches Quire", "ok       streaming"] {
         assert!(said.out.contains(line), "{style:?}: {said:?}");
     }
     // Without the proxy, on this machine, the path may be omitted.

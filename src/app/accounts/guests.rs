@@ -49,7 +49,7 @@ impl Accounts {
             true => self.begin_session(guest, None, origin).await,
             false => Err(Error::new(
                 Kind::Unavailable,
-                "too many visitors are trying the demo with documents right now",
+                "too many visitors are trying documents right now",
             )
             .resolve("create an account, or try again later")),
         }

@@ -13,7 +13,7 @@ impl Accounts {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn open_sessions(&self, caller: &Caller, now: Timestamp) -> Result<Vec<Session>> {
-        require_session(caller, "see the sessions")?;
+        require_session(caller, "list sessions")?;
         let user = caller.user.clone();
         let found = self.store.read(move |db| sessions::list_of(db, &user, now));
         Ok(found.await?)
@@ -57,7 +57,7 @@ impl Accounts {
         caller: &Caller,
         origin: &RequestOrigin,
     ) -> Result<usize> {
-        require_session(caller, "end the other sessions")?;
+        require_session(caller, "end other sessions")?;
         let entry = origin.entry(
             Some(&caller.user),
             "session.others_ended",

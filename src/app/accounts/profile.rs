@@ -84,7 +84,7 @@ impl Accounts {
                 )
             })?;
             if email.as_str() != user.email {
-                require_session(caller, "change the e-mail address")?;
+                require_session(caller, "change the email address")?;
             }
             user.email = email.as_str().to_owned();
         }
@@ -242,7 +242,7 @@ pub(in crate::app) fn require_session<'c>(caller: &'c Caller, what: &str) -> Res
         Some(session) => Ok(session),
         None => Err(
             Error::new(Kind::Forbidden, format!("an API key cannot {what}"))
-                .resolve("sign in with e-mail and password for that"),
+                .resolve("sign in with your email address and password to do that"),
         ),
     }
 }

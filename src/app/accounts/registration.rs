@@ -26,8 +26,10 @@ impl Accounts {
             .is_some_and(|token| !token.is_empty());
         let may_set_up = has_token && matches!(self.setup, FirstAdminRule::Token { .. });
         if self.registration == Registration::Closed && !may_set_up {
-            return Err(Error::new(Kind::Forbidden, "registration is closed here")
-                .resolve("ask an admin to create your account"));
+            return Err(
+                Error::new(Kind::Forbidden, "registration is closed on this server")
+                    .resolve("ask an administrator to create your account"),
+            );
         }
         self.register_attempt(None, origin).await?;
         let claim = self.setup.claim(new.setup_token.as_deref(), new.is_local)?;
@@ -89,9 +91,9 @@ impl Accounts {
             Ok(InsertOutcome::NotLocal) => Err(setup::not_local_error()),
             Ok(InsertOutcome::NotInvited) => Err(Error::new(
                 Kind::Forbidden,
-                "an invitation is needed to register here",
+                "you need an invitation to register",
             )
-            .resolve("ask an admin for an invitation; each can be used once")),
+            .resolve("ask an administrator for an invitation; each can be used once")),
             Err(StoreError::Conflict(_)) => Err(email_taken_error()),
             Err(other) => Err(other.into()),
         }

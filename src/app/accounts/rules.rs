@@ -24,7 +24,7 @@ pub(super) fn validate_name(name: &str) -> std::result::Result<String, FieldErro
 pub(super) fn email_taken_error() -> Error {
     Error::new(
         Kind::BadRequest,
-        "an account with this email already exists",
+        "an account with this email address already exists",
     )
     .resolve("sign in, or reset the password")
 }

@@ -79,7 +79,7 @@ impl FirstAdminRule {
                 "the setup token is invalid",
             )
             .resolve(
-                "use the newest setup link from the server's output, or the value of QUIRE_SETUP_TOKEN; leave it out \
+                "use the newest setup link from the server's output, or the value of QUIRE_SETUP_TOKEN; omit the token \
                  for an ordinary account",
             )),
         }
@@ -93,14 +93,14 @@ pub(super) fn not_local_error() -> Error {
         "this server has no administrator yet, and this request did not come from its own machine",
     )
     .resolve(
-        "open Quire at http://127.0.0.1 and its port on the machine itself, run `quire user add EMAIL --admin` there, \
+        "open Quire at http://127.0.0.1 and its port on that machine, run `quire user add EMAIL --admin` there, \
          or set TRUSTED_PROXIES and PUBLIC_URL and use the setup link from the server's output",
     )
 }
 
 /// Returns the error for using a setup token once there is an administrator.
 pub(super) fn setup_done_error() -> Error {
-    Error::new(Kind::Forbidden, "this server has an administrator already")
+    Error::new(Kind::Forbidden, "this server already has an administrator")
         .resolve("register without the setup token, or sign in")
 }
 

@@ -262,7 +262,7 @@ impl Analyses<'_> {
         let found = self.llm.find(user, name);
         if let (None, Some(keyless)) = (&found, self.llm.model_without_key(user, name)) {
             let why = format!(
-                "{name} is {}, which needs a key of its provider {}",
+                "{name} is {}, which needs a key for its provider {}",
                 keyless.id, keyless.provider
             );
             errors.push(field_error(location, NEEDS_KEY_KIND, &why));
@@ -274,7 +274,10 @@ impl Analyses<'_> {
                 Some(id) => format!("no model is called {name:?}; did you mean {id}?"),
                 None => {
                     let some: Vec<&str> = ids().take(20).collect();
-                    format!("no model is called {name:?}; there are {}", some.join(", "))
+                    format!(
+                        "no model is called {name:?}; available: {}",
+                        some.join(", ")
+                    )
                 }
             };
             errors.push(field_error(location, "unknown_model", &why));
@@ -322,7 +325,7 @@ impl Analyses<'_> {
             errors.push(field_error(
                 &["body", "model_parameters"],
                 "too_long",
-                "more models than a panel may have",
+                "contains more models than a panel can have",
             ));
             return checked;
         }
@@ -374,10 +377,10 @@ fn no_model_text(providers: &[&str], is_guest: bool) -> String {
     match (is_guest, providers.is_empty()) {
         (true, _) => "no model is available; an administrator can configure a provider".to_owned(),
         (false, true) => {
-            "no model is available: configure a provider or switch the demo models on".to_owned()
+            "no model is available: configure a provider or turn on the demo models".to_owned()
         }
         (false, false) => format!(
-            "no model is available: no model of {} is ready; see the Models page or run quire models",
+            "no model is available: none from {} is ready; see the Models page or run `quire models`",
             providers.join(", ")
         ),
     }

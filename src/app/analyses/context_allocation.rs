@@ -209,7 +209,7 @@ impl Analyses<'_> {
         let Some(chars) = context_mode::part_size(volume, &needs) else {
             return Err(no_room_error(
                 &panel.members[0].model,
-                "its context is too small to read even a part",
+                "its context window is too small for even one part",
             ));
         };
         let documents = self.documents;
@@ -229,7 +229,7 @@ impl Analyses<'_> {
                 .is_some_and(|room| room < notes)
             {
                 let why = format!(
-                    "its context of {} tokens has no room for the notes on {} parts",
+                    "its context window of {} tokens has no room for the notes on {} parts",
                     member_needs.window,
                     parts.len()
                 );
@@ -301,7 +301,7 @@ fn reading_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
         .map(|source| source.text.chars().count() as u64)
         .sum();
     format!(
-        "passages chosen for the question: at most {} of the documents' {} characters were read",
+        "passages were chosen for the question: at most {} of the documents' {} characters were read",
         chars.min(volume.chars),
         volume.chars
     )
@@ -348,11 +348,11 @@ fn check_count(parts: usize) -> Result<()> {
         return Ok(());
     }
     let why = format!(
-        "the documents make {parts} parts for this panel; at most {} are read",
+        "for this panel, the documents have to be divided into {parts} parts; the maximum is {}",
         reading::MAX_PARTS
     );
     Err(Error::field(&["body", "reading"], "too_long", why).resolve(
-        "choose models with larger contexts or fewer documents, or have the passages chosen that matter",
+        "choose models with larger context windows, fewer documents, or the reading mode `passages`",
     ))
 }
 
@@ -369,7 +369,7 @@ fn no_room_error(model: &str, why: &str) -> Error {
         "context_too_small",
         format!("{model} cannot take these documents: {why}"),
     )
-    .resolve("choose a model with a larger context, or fewer documents")
+    .resolve("choose a model with a larger context window, or fewer documents")
 }
 
 fn remove_unfit_members(members: &mut Vec<Member>, choices: &[FitChoice], notes: &mut Vec<String>) {
@@ -377,7 +377,7 @@ fn remove_unfit_members(members: &mut Vec<Member>, choices: &[FitChoice], notes:
     members.retain(|member| match choices.next() {
         Some(choice) if choice.fit == Fit::Cannot => {
             notes.push(format!(
-                "{} was not asked, it cannot take these documents: {}",
+                "{} was not asked, because it cannot take these documents: {}",
                 member.model, choice.why
             ));
             false

@@ -30,10 +30,12 @@ impl Analyses<'_> {
         }
         match arrangement {
             Arrangement::Single if mode == EvidenceMode::Auto => {
-                return EvidencePlan::disabled("one model answered: there is nothing to compare");
+                return EvidencePlan::disabled(
+                    "only one model answered, so there is nothing to compare",
+                );
             }
             Arrangement::Vote if mode == EvidenceMode::Auto => {
-                return EvidencePlan::disabled("the votes are counted: no model writes an answer");
+                return EvidencePlan::disabled("votes are counted, so no model writes an answer");
             }
             _ => {}
         }
@@ -58,7 +60,7 @@ impl Analyses<'_> {
     // Runs of API clients are compared only on request: most clients ignore the result, and it costs money.
     fn evidence_mode(&self, new: &CheckedRequest) -> (EvidenceMode, &'static str) {
         if new.context.passed_on {
-            return (EvidenceMode::Off, "one model answered a program");
+            return (EvidenceMode::Off, "an API client asked a single model");
         }
         if let Some(evidence) = &new.request.evidence {
             return (evidence.mode(), "it was turned off for this analysis");

@@ -93,7 +93,7 @@ impl Analyses<'_> {
     ) -> Result<()> {
         let unknown = || {
             let place = &["header", "x-quire-thread"];
-            Error::field(place, "value_error", "names no thread of yours")
+            Error::field(place, "value_error", "is not one of your threads")
         };
         let id = ThreadId::parse(thread).ok_or_else(unknown)?;
         let user = caller.user.clone();
@@ -116,7 +116,7 @@ fn check_room(turns: u64) -> Result<()> {
     if turns < MAX_TURNS {
         return Ok(());
     }
-    let why = format!("this thread has {MAX_TURNS} turns, the most a thread may have");
+    let why = format!("this thread already has {MAX_TURNS} turns, the maximum");
     Err(Error::new(Kind::Conflict, why).resolve("start a new thread"))
 }
 
@@ -235,7 +235,7 @@ impl ResolvedPosition {
         let (thread, follows) = match requested_position(db, user, requested)? {
             Ok(place) => place,
             Err(field) => {
-                let why = "there is no such turn or thread of yours";
+                let why = "you have no such turn or thread";
                 return Ok(Err(Error::field(&["body", field], "unknown_turn", why)));
             }
         };
@@ -249,7 +249,7 @@ impl ResolvedPosition {
             None => None,
         };
         if requested.project.is_some() && project.is_none() {
-            let why = "there is no such project that you may use";
+            let why = "there is no such project, or you may not use it";
             return Ok(Err(Error::field(
                 &["body", "project"],
                 "unknown_project",
@@ -291,9 +291,7 @@ impl CarriedThread {
         for id in old_documents {
             match documents::by_id(db, user, &id)? {
                 Some(_) => documents.push(id),
-                None => notes.push(format!(
-                    "document {id} was deleted and is not read any more"
-                )),
+                None => notes.push(format!("document {id} was deleted and is no longer read")),
             }
         }
         let mut project_documents = Vec::new();
@@ -435,7 +433,7 @@ fn parse_field<T>(
     match parse(&id_text) {
         Some(id) => Ok(Some(id)),
         None => {
-            let why = "is not an id of this kind";
+            let why = "is not an ID of this kind";
             Err(Error::field(&["body", name], "value_error", why))
         }
     }

@@ -34,7 +34,7 @@ impl DocumentImages {
             return Vec::new();
         }
         vec![format!(
-            "{} cannot see pictures and did not see {}",
+            "models that do not accept images ({}) did not get {}",
             ids.join(", "),
             names.join(", ")
         )]
@@ -61,7 +61,7 @@ impl Analyses<'_> {
             return Err(Error::field(
                 &["body", "document_ids"],
                 "too_long",
-                format!("at most {MAX_IMAGES} pictures at once"),
+                format!("at most {MAX_IMAGES} images at once"),
             ));
         }
         let room = MAX_IMAGES - pictures.len();
@@ -83,7 +83,7 @@ impl Analyses<'_> {
         let (media_type, base64) = found.await?.ok_or_else(|| {
             Error::new(
                 Kind::UnsupportedType,
-                format!("{} cannot be shown as a picture", image.name),
+                format!("{} cannot be shown as an image", image.name),
             )
         })?;
         Ok(Image {

@@ -366,7 +366,7 @@ fn demo_format_note(
     let is_shaped = new.format.is_some() && arrangement != Arrangement::Vote;
     is_shaped.then(|| {
         format!(
-            "{} is a local algorithm and writes no JSON: the answer is text",
+            "{} is a local algorithm that cannot write JSON: the answer is plain text",
             writer.id
         )
     })
@@ -375,8 +375,11 @@ fn demo_format_note(
 fn blind_note(new: &CheckedRequest, models: &[Model]) -> Option<String> {
     let blind = models.iter().filter(|model| model.rejects_images());
     let names = join_names(blind);
-    (has_images(new) && !names.is_empty())
-        .then(|| format!("{names} cannot see pictures and did not see those of the conversation"))
+    (has_images(new) && !names.is_empty()).then(|| {
+        format!(
+            "images in the conversation were not sent to models that do not accept them: {names}"
+        )
+    })
 }
 
 fn join_names<'m>(models: impl Iterator<Item = &'m Model>) -> String {
@@ -404,10 +407,10 @@ fn check_capabilities(
     }
     if has_images(new) && models.iter().all(Model::rejects_images) {
         let why = format!(
-            "no member of the panel is a vision model: {}",
+            "no model of the panel accepts images: {}",
             join_names(models.iter())
         );
-        return Err(Error::new(Kind::BadRequest, why).resolve("choose a vision model"));
+        return Err(Error::new(Kind::BadRequest, why).resolve("choose a model that accepts images"));
     }
     Ok(())
 }

@@ -127,7 +127,7 @@ fn no_slot_error(refused: RunRefused) -> Error {
         ),
         RunRefused::Closing => (Kind::Unavailable, "the server is shutting down"),
     };
-    let mut error = Error::new(kind, text).resolve("try again when others have ended");
+    let mut error = Error::new(kind, text).resolve("try again when others have finished");
     error.retry_after = Some(RETRY_AFTER);
     error
 }

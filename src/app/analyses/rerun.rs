@@ -80,7 +80,7 @@ impl Analyses<'_> {
             return Err(Error::new(Kind::Conflict, why).resolve("wait for the first answer"));
         }
         if !self.engine.finish_early(id) {
-            let why = "this analysis is not running here";
+            let why = "this analysis is not running on this server";
             return Err(Error::new(Kind::Conflict, why));
         }
         Ok(report.analysis.status)
@@ -107,7 +107,7 @@ impl Analyses<'_> {
             return Err(Error::field(&["body", "model"], "value_error", why));
         }
         if !analysis.status.is_over() && !self.engine.skip_model(id, model) {
-            let why = "this analysis is not running here";
+            let why = "this analysis is not running on this server";
             return Err(Error::new(Kind::Conflict, why));
         }
         Ok(analysis.status)

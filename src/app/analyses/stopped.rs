@@ -43,7 +43,10 @@ impl StoppedRun {
             return Ok(conflict("this analysis is still running", "stop it first"));
         }
         if continue_of.is_some() && continued.is_none() {
-            return Ok(conflict("no such text was stopped", "ask again"));
+            return Ok(conflict(
+                "there is no stopped text to continue",
+                "ask again",
+            ));
         }
         let run = Self {
             analysis,
@@ -62,10 +65,13 @@ impl StoppedRun {
             };
         }
         if !self.has_synthesis() {
-            return conflict("this pattern cannot write from drafts", "ask again");
+            return conflict(
+                "this pattern cannot write an answer from drafts",
+                "ask again",
+            );
         }
         match drafts_of(plan, &self.answers).is_empty() {
-            true => conflict("nothing was written yet", "ask again"),
+            true => conflict("nothing has been written yet", "ask again"),
             false => Ok(()),
         }
     }

@@ -65,7 +65,7 @@ pub(super) fn import_conversations(
     let count = import.count;
     if count.added + count.present == 0 {
         return Err(unreadable_error(
-            "it contains no archive, conversation, or export",
+            "it is not an archive or an export with conversations",
         ));
     }
     Ok(vec![("analyses".to_owned(), count)])

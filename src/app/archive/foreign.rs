@@ -266,7 +266,7 @@ pub(super) fn plan_and_answers(chat: &ForeignConversation) -> (Plan, Vec<StageAn
         agreement: None,
         evidence: Default::default(),
         canary: String::new(),
-        notes: vec!["imported: costs and times are unknown".to_owned()],
+        notes: vec!["imported: cost and time are unknown".to_owned()],
         turns: chat.turns.clone(),
         rooms: Default::default(),
         begun: String::new(),

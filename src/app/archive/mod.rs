@@ -233,13 +233,13 @@ fn unreadable_error(error: impl std::fmt::Display) -> Error {
         format!("the archive cannot be read: {error}"),
     )
     .resolve(
-        "choose a file written by quire export, or an export of ChatGPT, Claude, or Open WebUI",
+        "choose a file written by `quire export`, or an export from ChatGPT, Claude, or Open WebUI",
     )
 }
 
 fn too_large_error(why: impl std::fmt::Display) -> Error {
     Error::new(Kind::TooLarge, format!("the archive cannot be read: {why}"))
-        .resolve("choose a file written by quire export, or split it")
+        .resolve("choose a file written by `quire export`, or split it")
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ fn write_entries(
     for ExportedDocument { id, name, size } in exported_documents(archive_paths, user)? {
         // The text of a document is exported even if its original is lost.
         let Ok(file) = File::open(archive_paths.original(&id)?) else {
-            faulty.push(format!("{id} ({name}): its file is lost"));
+            faulty.push(format!("{id} ({name}): its file is missing"));
             continue;
         };
         let length = file.metadata().map_err(Error::internal)?.len();

@@ -77,7 +77,7 @@ impl<R: Read> Lines<R> {
         if self.line.capacity() > 1 << 20 {
             self.line = Vec::new();
         }
-        let row = row.map_err(|_| unreadable_error("a line in it is not a row"))?;
+        let row = row.map_err(|_| unreadable_error("a line in it is not valid"))?;
         Ok(Some((row, length)))
     }
 }

@@ -143,7 +143,9 @@ fn scan_ids(archive_paths: &ArchivePaths, user: &UserId, from: &Path) -> Result<
         bytes = bytes.saturating_add(entry.size());
         files += 1;
         if bytes > MAX_BYTES || files > MAX_FILES {
-            return Err(too_large_error("it is larger than any archive may be"));
+            return Err(too_large_error(
+                "it is larger than the maximum size of an archive",
+            ));
         }
         let Some(table) = table_of(&name_of(&entry)?).filter(|table| table.is_imported) else {
             continue;
@@ -156,7 +158,9 @@ fn scan_ids(archive_paths: &ArchivePaths, user: &UserId, from: &Path) -> Result<
         while let Some((row, _)) = lines.next_row(&["id", "sha256"])? {
             number += 1;
             if number > MAX_IDS {
-                return Err(too_large_error("it is larger than any archive may be"));
+                return Err(too_large_error(
+                    "it is larger than the maximum size of an archive",
+                ));
             }
             resolve_id_conflicts(archive_paths, user, table, &row, &mut ids)?;
         }

@@ -148,7 +148,7 @@ fn failure(run: &RunOutcome, is_passthrough: bool) -> Error {
         // No call was made and none failed: the budget did not allow even the first one.
         return match run.answers.is_empty() && run.result.status == Status::Failed {
             true => Error::new(Kind::BudgetExceeded, why)
-                .resolve("ask less, or wait until the budget resets"),
+                .resolve("ask for less, or wait until the budget resets"),
             false => {
                 let cost = run.result.totals.cost_usd.dollars();
                 let unanswered = Error::new(Kind::Unavailable, why)

@@ -326,9 +326,11 @@ impl ChildReader {
         let why = match status.signal() {
             _ if early.is_late => "reading it took too long".to_owned(),
             _ if early.complaint.contains("memory allocation") => {
-                format!("reading it takes more than {memory} MB of memory")
+                format!("reading it needs more than {memory} MB of memory")
             }
-            Some(signals::SIGXCPU) => format!("reading it takes more than {cpu} seconds"),
+            Some(signals::SIGXCPU) => {
+                format!("reading it needs more than {cpu} seconds of CPU time")
+            }
             Some(signals::SIGALRM) => "reading it took too long".to_owned(),
             Some(signals::SIGKILL) => "the process that read it was stopped".to_owned(),
             _ => "the document reader failed on this file".to_owned(),
@@ -339,7 +341,7 @@ impl ChildReader {
         );
         ChildExit::Refused(
             ReadRefusal::Unreadable,
-            format!("{why}; the file is kept, its text was not read"),
+            format!("{why}; the file is kept, but its text was not read"),
         )
     }
 }

@@ -131,7 +131,7 @@ impl DocumentService {
                     format!("there is no encoding {label}"),
                 )
                 .resolve(
-                    "use a web label, such as utf-8, windows-1252, shift_jis, gb18030, koi8-r …",
+                    "use a web label, such as utf-8, windows-1252, shift_jis, gb18030, or koi8-r",
                 ));
             }
         };
@@ -196,7 +196,7 @@ impl DocumentService {
             let document = self.show(user, id).await?;
             if let Some(first) = document.flags.first() {
                 warnings.push(format!(
-                    "{}, page {}, holds text that reads like orders to a model (“{}”); it is treated as data",
+                    "{}, page {}, contains text that reads like instructions to a model (“{}”); it is treated as data",
                     document.name, first.page, first.excerpt
                 ));
             }

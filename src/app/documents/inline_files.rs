@@ -123,7 +123,7 @@ impl DocumentService {
 pub fn too_much_text_error() -> Error {
     Error::new(
         Kind::TooLarge,
-        "the documents of this request hold too much text",
+        "the documents in this request contain too much text",
     )
     .resolve("send fewer or shorter documents, or upload them and ask about their passages")
 }
@@ -140,7 +140,7 @@ fn stopped_error(error: std::io::Error) -> Error {
 
 fn joined_text(name: &str, pages: &[PageText]) -> Result<String> {
     if pages.iter().all(|page| page.text.trim().is_empty()) {
-        return Err(unreadable_error(name, "it holds no text, only pictures"));
+        return Err(unreadable_error(name, "it contains no text, only images"));
     }
     let is_paged = pages.len() > 1;
     let mut text = String::new();
@@ -160,7 +160,7 @@ fn unreadable_error(name: &str, why: &str) -> Error {
         false => format!("the document {name:?}"),
     };
     Error::new(Kind::BadRequest, format!("{subject} cannot be read: {why}"))
-        .resolve("send a PDF or another document with text in it")
+        .resolve("send a PDF or another document that contains text")
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ impl DocumentService {
     ) -> Result<Document> {
         if received.size > MAX_GUEST_FILE {
             let why = format!(
-                "without an account a file can have {} MB",
+                "without an account, a file can have at most {} MB",
                 MAX_GUEST_FILE >> 20
             );
             return Err(
@@ -236,7 +236,7 @@ impl DocumentService {
         match tokio::time::timeout(TEXT_WAIT, outcome).await {
             Ok(Ok(ReadOutcome::Unsupported(message))) => {
                 Err(Error::new(Kind::UnsupportedType, message)
-                    .resolve(format!("these can be read: {}", readable())))
+                    .resolve(format!("supported formats: {}", readable())))
             }
             _ => self.show(&document.user, &document.id).await,
         }

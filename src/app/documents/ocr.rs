@@ -69,7 +69,7 @@ impl Ocr {
         match self {
             Self::Off => {}
             Self::Unusable(why) => {
-                log::warn("OCR is switched on but cannot be used", &[("why", why)])
+                log::warn("OCR is turned on but cannot be used", &[("why", why)])
             }
             Self::Ready(found) => {
                 let (program, languages) = (found.program.display(), found.languages.join("+"));
@@ -98,10 +98,9 @@ impl Ocr {
     pub fn status(&self) -> Option<(bool, String)> {
         match self {
             Self::Off => None,
-            Self::Unusable(why) => Some((
-                false,
-                format!("OCR is switched on but cannot be used: {why}"),
-            )),
+            Self::Unusable(why) => {
+                Some((false, format!("OCR is turned on but cannot be used: {why}")))
+            }
             Self::Ready(found) => {
                 let (program, languages) = (found.program.display(), found.languages.join("+"));
                 let mut text = format!("scanned pages are read with {program} ({languages})");
@@ -109,7 +108,7 @@ impl Ocr {
                     text += &format!("; not installed: {}", found.missing.join(", "));
                 }
                 if !found.protects_files {
-                    text += "; this kernel cannot keep it from reading other files (Landlock)";
+                    text += "; this kernel cannot prevent it from reading other files (Landlock)";
                 }
                 Some((found.missing.is_empty() && found.protects_files, text))
             }
@@ -142,7 +141,7 @@ impl OcrProgram {
             languages.partition(|name| installed.contains(&name.as_str()));
         if found.languages.is_empty() {
             return Err(format!(
-                "{shown} has none of the languages {}; installed are {}",
+                "{shown} has none of the languages {}; installed: {}",
                 settings.languages.join(", "),
                 installed.join(", ")
             ));
@@ -252,7 +251,7 @@ fn check_data_folder(data_dir: &Path) -> Result<(), String> {
         .find(|one| folder.starts_with(one))
     {
         Some(readable) => Err(format!(
-            "the data folder {} is in {readable}, which OCR programs can read: move it, or switch OCR off",
+            "the data folder {} is in {readable}, which OCR programs can read: move it, or turn OCR off",
             folder.display()
         )),
         None => Ok(()),

@@ -52,7 +52,7 @@ impl OriginalFiles {
             None | Some(Ok(()) | Err(TargetError::Missing)) => Ok(path),
             Some(Err(fault)) => {
                 log::warn("cannot fetch an original", &[("why", &fault)]);
-                let text = "the file is in the replica and cannot be fetched now";
+                let text = "the file is in the replica but cannot be fetched right now";
                 let mut error =
                     Error::new(Kind::Unavailable, text).resolve("try again in a moment");
                 error.private = Some(fault.to_string());
@@ -89,6 +89,6 @@ pub(super) fn check_size(document: &Document, bytes: u64) -> Result<()> {
         document.size
     );
     Err(Error::new(Kind::Unavailable, text).resolve(
-        "Upload the file again, or have an administrator restore it from a copy of the folder documents",
+        "Upload the file again, or ask an administrator to restore it from a copy of the `documents` folder",
     ))
 }

@@ -203,11 +203,11 @@ pub(in crate::app) fn delete(
         to_delete.extend(matching.cloned());
         if to_delete.len() == before {
             let text = format!("{name} is not among the files that were moved aside");
-            return Err(Error::new(Kind::Missing, text).resolve("see quire orphans list"));
+            return Err(Error::new(Kind::Missing, text).resolve("see `quire orphans list`"));
         }
         if known.documents.contains(*name) || known.uploads.contains(*name) {
             let text =
-                format!("{name} is in the database again and will be put back at the next start");
+                format!("{name} is in the database again and will be moved back at the next start");
             return Err(Error::new(Kind::Conflict, text));
         }
     }

@@ -396,8 +396,7 @@ impl ReaderPoolShared {
             flags: Vec::new(),
             ..document
         };
-        "the server could not read it just now; have it read again"
-            .clone_into(&mut document.message);
+        "the server could not read it; read it again".clone_into(&mut document.message);
         // The text so far may be truncated anywhere.
         if text::begin(&self.store, &document).is_err() {
             return false;

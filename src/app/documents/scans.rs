@@ -29,7 +29,7 @@ pub(super) fn explain_without_ocr(ocr: &Ocr, report: &mut ReadReport) {
         return;
     }
     list_image(report);
-    let why = "OCR is switched on, but cannot be used on this server";
+    let why = "OCR is turned on but cannot be used on this server";
     (report.gaps.iter_mut())
         .filter(|gap| gap.picture)
         .for_each(|gap| add_reason(gap, why));
@@ -85,7 +85,7 @@ pub(super) fn recognize(
                 found => found?,
             },
             false => Err(format!(
-                "OCR reads the first {} scanned pages",
+                "OCR reads only the first {} scanned pages",
                 program.max_pages()
             )),
         };
@@ -160,7 +160,7 @@ fn move_recognized_pages(report: &mut ReadReport, pages: &RecognizedPages) {
         more => format!("{more} pages"),
     };
     report.notes.push(format!(
-        "{count} read with OCR (tesseract), where single letters may be wrong"
+        "{count} read with OCR (tesseract); individual letters may be wrong"
     ));
     report.words += pages.values().map(|text| count_words(text)).sum::<u64>();
 }

@@ -83,8 +83,8 @@ pub(super) fn queue_full() -> Error {
 }
 
 fn too_many(max_documents: u32) -> Error {
-    let why = format!("without an account you can add {max_documents} documents");
-    Error::new(Kind::Forbidden, why).resolve("delete one of them, or create an account")
+    let why = format!("without an account, you can add at most {max_documents} documents");
+    Error::new(Kind::Forbidden, why).resolve("delete one, or create an account")
 }
 
 fn find_existing(job: &StoreJob) -> Result<Option<Document>> {

@@ -139,7 +139,7 @@ impl IncomingFile {
     pub async fn finish(mut self) -> Result<ReceivedFile> {
         if self.size == 0 {
             return Err(Error::new(Kind::BadRequest, "the file is empty")
-                .resolve("choose a file that is not empty"));
+                .resolve("choose a file that has content"));
         }
         self.file.flush().await.map_err(from_io)?;
         self.file.get_ref().sync_all().await.map_err(from_io)?;
@@ -186,7 +186,7 @@ pub fn too_large(limit: u64) -> Error {
         Kind::TooLarge,
         format!("the file is larger than {readable_limit}"),
     )
-    .resolve("split it, or ask the administrator to raise MAX_UPLOAD_MB")
+    .resolve("split it, or ask an administrator to raise MAX_UPLOAD_MB")
 }
 
 /// Converts an I/O error for the caller. The system's message may contain paths, so it is only logged.
@@ -195,9 +195,9 @@ pub(super) fn from_io(error: io::Error) -> Error {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             let mut full = Error::new(
                 Kind::Unavailable,
-                "the disk is full; no document can be stored",
+                "the server's disk is full; no document can be stored",
             )
-            .resolve("delete documents that are no longer needed, or tell the administrator");
+            .resolve("delete documents that are no longer needed, or tell an administrator");
             full.private = Some(error.to_string());
             full
         }

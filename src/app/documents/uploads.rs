@@ -127,7 +127,7 @@ impl DocumentService {
         let expected = part_size(&upload, number).ok_or_else(|| {
             field_error(
                 "chunkIndex",
-                format!("there are parts 0 to {}", upload.total_chunks - 1),
+                format!("part numbers are 0 to {}", upload.total_chunks - 1),
             )
         })?;
         if received.size != expected {
@@ -237,7 +237,7 @@ impl DocumentService {
                 Ok((upload, parts.into_iter().map(|part| part.number).collect()))
             }
             _ => {
-                Err(Error::new(Kind::Missing, "there is no such upload").resolve("open a new one"))
+                Err(Error::new(Kind::Missing, "there is no such upload").resolve("start a new one"))
             }
         }
     }
@@ -269,12 +269,12 @@ fn check(announced: &UploadAnnouncement, limit: u64) -> Result<()> {
     if parts > u64::from(MAX_PARTS) {
         return Err(field_error(
             "chunkSize",
-            format!("that makes {parts} parts; at most {MAX_PARTS} are accepted"),
+            format!("that makes {parts} parts; the maximum is {MAX_PARTS}"),
         ));
     }
     if u64::from(announced.total_chunks) != parts {
         let message = format!(
-            "a file of {} bytes in parts of {} has {parts}",
+            "a file of {} bytes in parts of {} bytes has {parts} parts",
             announced.size, announced.chunk_size
         );
         return Err(field_error("totalChunks", message));

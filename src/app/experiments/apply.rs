@@ -43,13 +43,13 @@ impl Experiments<'_> {
         }
         let (leader, recommended) = (view.report.leader, view.report.recommended());
         if params.place.is_none() && leader != recommended {
-            let why = "the leader of the race did not score higher than the current configuration in the final comparison";
+            let why = "the race's leader did not score higher than the current configuration in the final comparison";
             return Err(Error::new(Kind::Conflict, why)
                 .resolve("choose a configuration with `place`, its rank on the leaderboard"));
         }
         let Some(place) = params.place.or(leader) else {
             let why = "nothing has been evaluated yet, so there is no leader";
-            return Err(Error::new(Kind::Conflict, why).resolve("wait, or choose a place"));
+            return Err(Error::new(Kind::Conflict, why).resolve("wait until there are results"));
         };
         let Some(configuration) = experiment.design.arms.get(place) else {
             let why = format!("must be from 0 to {}", experiment.design.arms.len() - 1);
@@ -124,7 +124,7 @@ impl Experiments<'_> {
         let (user, applied) = (user.clone(), applied.clone());
         let written = self.0.store.write(move |db| {
             if recipes::default_of(db, &user)?.as_ref() != Some(&applied.recipe) {
-                return Ok("your default was changed since and stays as it is");
+                return Ok("your default has been changed since then and stays as it is");
             }
             // A recipe that was deleted in the meantime cannot be restored.
             let before = match &applied.before {
@@ -134,7 +134,7 @@ impl Experiments<'_> {
             recipes::set_default(db, &user, before)?;
             Ok(match before {
                 Some(_) => "your previous default is restored",
-                None => "you have no default recipe again, as before",
+                None => "you have no default recipe, as before",
             })
         });
         Ok(written.await?.to_owned())
@@ -151,19 +151,19 @@ impl Experiments<'_> {
         let recipe = match recipes.find(&caller.user, id).await {
             Ok(recipe) => recipe,
             Err(error) if error.kind == Kind::Missing => {
-                return Ok("the recipe was deleted since".to_owned());
+                return Ok("the recipe has since been deleted".to_owned());
             }
             Err(error) => return Err(error),
         };
         if recipe.version != applied.version {
             return Ok(format!(
-                "the recipe {} was changed since and stays as it is",
+                "the recipe {} has been changed since then and stays as it is",
                 recipe.name
             ));
         }
         if applied.new {
             recipes.delete(caller, id, origin).await?;
-            return Ok(format!("the recipe {} is deleted", recipe.name));
+            return Ok(format!("the recipe {} has been deleted", recipe.name));
         }
         if applied.version == 1 {
             return Ok(format!(
@@ -180,7 +180,7 @@ impl Experiments<'_> {
         let editor = self.0.recipe_editor();
         editor.change(caller, id, change, origin).await?;
         Ok(format!(
-            "the recipe {} has its previous content again",
+            "the previous content of the recipe {} is restored",
             recipe.name
         ))
     }

@@ -10,7 +10,9 @@ use crate::domain::experiment::{Case, MAX_CASES};
 pub(super) fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
     let error = |why: String| Error::field(&["body", "cases"], "value_error", why);
     if cases.is_empty() {
-        return Err(error("there is no case: type one or upload some".into()));
+        return Err(error(
+            "there are no cases: enter or upload at least one".into(),
+        ));
     }
     if cases.len() > MAX_CASES {
         return Err(error(format!("at most {MAX_CASES} cases")));

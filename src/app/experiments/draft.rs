@@ -231,7 +231,7 @@ impl Experiments<'_> {
             ));
         }
         if configs.len() < 2 && spec.space.improvement().is_none() {
-            let why = "there is only one configuration: give an axis at least two values that its models support";
+            let why = "there is only one configuration: give a dial at least two values that its models support";
             return Err(Error::field(&["body", "space"], "value_error", why));
         }
         Ok(configs)
@@ -320,7 +320,7 @@ impl Experiments<'_> {
             let mut authors = names.iter().filter_map(|name| llm.find(Some(user), name));
             if let Some(author) = authors.find(|author| author.family == model.family) {
                 return Err(error(format!(
-                    "{} is of the same family as {} in configuration {}, and judges favor their own: choose another, \
+                    "{} is from the same family as {} in configuration {}, and judges favor their own: choose another judge, \
                      or set \"same_family\": true",
                     model.id,
                     author.id,
@@ -388,9 +388,9 @@ fn check_objective(objective: &Objective) -> Result<()> {
     };
     let is_weight = |weight: &f64| weight.is_finite() && *weight >= 0.0;
     let why = if !is_weight(dollar) || !is_weight(second) {
-        "weights must be numbers of at least 0"
+        "weights must be numbers, 0 or greater"
     } else if uses.is_some() && *dollar == 0.0 {
-        "uses needs a price of points: set dollar to more than 0"
+        "uses also requires dollar to be more than 0"
     } else {
         return Ok(());
     };
@@ -420,7 +420,7 @@ fn check_budget(
             .any(|cost| !cost.is_priced || cost.max.whole_cost().0 > 0)
         {
             return Err(error(
-                "set a budget: cost_usd, tokens, seconds or evaluations".into(),
+                "set a budget: cost_usd, tokens, seconds, or evaluations".into(),
             ));
         }
         let all = (configs as u64).saturating_mul(cases as u64);

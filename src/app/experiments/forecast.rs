@@ -51,7 +51,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     });
     let parts: Vec<String> = [cost, tokens, time, count].into_iter().flatten().collect();
     let why = format!(
-        "is too small to compare two configurations on one case, which can take {}",
+        "is too small to compare two configurations on one case, which can require {}",
         parts.join(", ")
     );
     Err(Error::field(&["body", "budget"], "out_of_range", why))
@@ -70,23 +70,22 @@ pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
     let search = match design.search {
         Some(search) => format!(
             "With at most half of the race's budget, a model reads failures and proposes up to {} better prompts; \
-             those that are not worse than their origin join the race. ",
+             those that are no worse than the prompt they improve join the race. ",
             search.most
         ),
         None => String::new(),
     };
-    let queue =
-        format!("{MAX_CONCURRENT} evaluations run at once, and people's own requests come first.");
+    let queue = format!("{MAX_CONCURRENT} evaluations run at once, and other requests come first.");
     if configuration_count(design) == 2 {
         return format!(
-            "Both configurations answer the same cases in the same order. It stops when the difference is overwhelming \
-             (which a betting test decides that may be asked after every block of cases), {not_worth}when the cases are \
+            "Both configurations answer the same cases in the same order. The comparison stops when the difference is overwhelming \
+             (according to a betting test that stays valid after every block of cases), {not_worth}when the cases are \
              used up, or when the budget is spent. {queue}"
         );
     }
     format!(
         "{search}All configurations answer the same cases in the same order; those that are behind wait when the budget \
-         is short, and those shown to be worse are eliminated. The race stops when one setting is left, when the leader \
+         is short, and those shown to be worse are eliminated. The race stops when one configuration is left, when the leader \
          is within {} of the best of the others in {:.0} of 100 resamples of the cases, {not_worth}when the cases are used up, \
          or when its part of the budget is spent. The rest, at least {:.0} % of the budget, compares the leader with your \
          current configuration on cases that the race has not used; only that comparison is reported. {queue}",
@@ -117,7 +116,7 @@ pub(super) fn warnings(
     }
     if evaluations < configurations.saturating_mul(4.min(race_cases as u64)) {
         warnings.push(format!(
-            "{evaluations} evaluations are few for {configurations} configurations: some will hardly be tested"
+            "{evaluations} evaluations are too few for {configurations} configurations: some will hardly be tested"
         ));
     }
     warnings

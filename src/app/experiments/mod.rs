@@ -119,9 +119,9 @@ impl Experiments<'_> {
         origin: &RequestOrigin,
     ) -> Result<Experiment> {
         if caller.key.as_ref().is_some_and(|key| key.has_limits) {
-            let why = "this API key is restricted to models or amounts, which an experiment cannot enforce";
+            let why = "this API key is restricted to certain models or budgets, which an experiment cannot enforce";
             return Err(Error::new(Kind::Forbidden, why)
-                .resolve("start it from the pages, or with an unrestricted key"));
+                .resolve("start it in the web interface, or with an unrestricted key"));
         }
         disk_space::require(&self.0.store)?;
         let draft = self.validate_and_price(caller, params).await?;
@@ -428,5 +428,5 @@ fn replay_race(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalvin
 
 fn too_many_error() -> Error {
     let why = format!("{MAX_RUNNING} of your experiments are running");
-    Error::new(Kind::Conflict, why).resolve("wait for one to end, or stop one")
+    Error::new(Kind::Conflict, why).resolve("wait for one to finish, or stop one")
 }

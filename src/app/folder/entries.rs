@@ -54,7 +54,7 @@ fn not_a_file_error(path: &Path) -> Error {
         path.display()
     );
     Error::new(Kind::Conflict, text).resolve(
-        "Nothing was changed. Move it elsewhere, put the file of that name back if there was one, and start again.",
+        "Nothing was changed. Move it elsewhere, put back the original file if there was one, and start again.",
     )
 }
 
@@ -73,7 +73,7 @@ fn check_folders(folder: &Path) -> Result<()> {
                 path.display()
             );
             return Err(Error::new(Kind::Conflict, text).resolve(
-                "Nothing was changed. Move the file elsewhere, put the folder of that name back if there was one, \
+                "Nothing was changed. Move the file elsewhere, put back the original folder if there was one, \
                  and start again.",
             ));
         }
@@ -85,12 +85,12 @@ fn check_folders(folder: &Path) -> Result<()> {
 fn dangling_link_error(path: &Path) -> Error {
     let target = fs::read_link(path).unwrap_or_default();
     let text = format!(
-        "{} is a link to {}, which does not exist",
+        "{} is a symbolic link to {}, which does not exist",
         path.display(),
         target.display()
     );
     Error::new(Kind::Conflict, text).resolve(
-        "Nothing was changed. Mount the disk that the link leads to, or put back what was there, and start again. \
+        "Nothing was changed. Mount the disk that the link points to, or put back what was there, and start again. \
          If nothing was stored there, remove the link.",
     )
 }

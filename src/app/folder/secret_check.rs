@@ -64,7 +64,7 @@ pub(super) fn check_and_load(
         (SecretComparison::NotRecorded, OpenedBy::Server) => record_check(store, &secret),
         (SecretComparison::Different { keys: 0 }, OpenedBy::Server) => {
             log::warn(
-                "the secret is not the one that this database was used with",
+                "the secret is not the one that this database was last used with",
                 &[("so", &"everyone must sign in again")],
             );
             record_check(store, &secret);
@@ -119,8 +119,8 @@ fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     }
     let names: Vec<_> = lost.iter().map(|provider| provider.name.as_str()).collect();
     Some(format!(
-        "these providers have a key that this secret cannot read: {}. Enter the key of each again: on the page of \
-         the settings, or remove it and run quire provider add",
+        "this secret cannot decrypt the keys of these providers: {}. Enter each key again on the Settings page, or \
+         remove the provider and run `quire provider add`",
         names.join(", ")
     ))
 }
@@ -140,7 +140,7 @@ pub fn new_secret(config: &Config) -> Result<PathBuf> {
     if path.exists() {
         let text = format!("{} already exists", path.display());
         return Err(Error::new(Kind::Conflict, text)
-            .resolve("move it away first if you want everyone to sign in again"));
+            .resolve("move it elsewhere first if you want everyone to have to sign in again"));
     }
     accept_unless_served(config)?;
     Ok(path)
@@ -160,7 +160,7 @@ pub fn accept_secret(config: &Config) -> Result<()> {
             path.display()
         );
         return Err(Error::new(Kind::Missing, text).resolve(format!(
-            "Put the file secret back from a copy of the folder, or set QUIRE_SECRET to what it was. To create a new \
+            "Put the file `secret` back from a copy of the folder, or set QUIRE_SECRET to its content. To create a new \
              one instead, run quire secret new: {CONSEQUENCE}."
         )));
     }
@@ -253,13 +253,13 @@ fn check_may_create(folder: &Path, store: &Store, is_fetched: bool) -> Result<()
 
 fn lost_secret_error(folder: &Path) -> Error {
     let text = format!(
-        "{} has a database, but its `secret` file is missing: with another secret everyone is signed out, and the \
-         provider keys that are stored cannot be read",
+        "{} has a database, but its `secret` file is missing: with a different secret, everyone is signed out, and \
+         stored provider keys cannot be read",
         folder.display()
     );
     Error::new(Kind::Conflict, text).resolve(
-        "Put the file secret back from a copy of the folder, or set QUIRE_SECRET to what it was. To go on without \
-         it: quire secret new",
+        "Put the file `secret` back from a copy of the folder, or set QUIRE_SECRET to its content. To continue without \
+         it, run: quire secret new",
     )
 }
 
@@ -267,8 +267,8 @@ fn unusable_secret_error(config: &Config, why: &Unusable) -> Error {
     let path = secret::path(&config.data_dir);
     let text = format!("{} {why}", path.display());
     Error::new(Kind::Conflict, text).resolve(format!(
-        "Put the file back from a copy of the folder, or set QUIRE_SECRET to what it was. To go on without it, move \
-         the file elsewhere and run quire secret new: {CONSEQUENCE}."
+        "Put the file back from a copy of the folder, or set QUIRE_SECRET to its content. To continue without it, move \
+         the file elsewhere and run `quire secret new`: {CONSEQUENCE}."
     ))
 }
 
@@ -278,15 +278,15 @@ fn different_secret_error(config: &Config, keys: usize) -> Error {
         None => secret::path(&config.data_dir).display().to_string(),
     };
     let consequence = match keys {
-        0 => "everyone is signed out with it".to_owned(),
-        1 => "it cannot read the stored provider key, and everyone is signed out".to_owned(),
+        0 => "it signs everyone out".to_owned(),
+        1 => "it cannot decrypt the stored provider key, and it signs everyone out".to_owned(),
         keys => {
-            format!("it cannot read the {keys} stored provider keys, and everyone is signed out")
+            format!("it cannot decrypt the {keys} stored provider keys, and it signs everyone out")
         }
     };
     let text = format!("{source} does not match this database: {consequence}");
     Error::new(Kind::Conflict, text).resolve(format!(
-        "Put the earlier secret back (the file secret, or QUIRE_SECRET if it was set). To go on with this one, run \
-         quire secret accept: {CONSEQUENCE}."
+        "Put the earlier secret back (the file `secret`, or QUIRE_SECRET if it was set). To keep this one, run \
+         `quire secret accept`: {CONSEQUENCE}."
     ))
 }

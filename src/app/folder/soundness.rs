@@ -37,7 +37,7 @@ pub(in crate::app) enum DatabaseDamage {
         /// The expected size, in bytes.
         expected: u64,
     },
-    /// The file is not an SQLite database.
+    /// The file is not a SQLite database.
     NotSqlite,
     /// A folder has the database's name.
     Folder,
@@ -53,7 +53,7 @@ impl fmt::Display for DatabaseDamage {
             Self::CutOff { bytes, expected } => {
                 write!(f, "is cut off: it has {bytes} of {expected} bytes")
             }
-            Self::NotSqlite => f.write_str("is not an SQLite database"),
+            Self::NotSqlite => f.write_str("is not a SQLite database"),
             Self::Folder => f.write_str("is a folder, not a file"),
             Self::Foreign => f.write_str("belongs to another program"),
         }
@@ -110,18 +110,18 @@ fn check_no_file(path: &Path) -> Result<()> {
 
 /// Returns the error for a database on a server that could not be opened.
 fn server_error(error: &OpenError) -> Error {
-    let text = format!("the database of DATABASE_URL: {error}");
+    let text = format!("the database in DATABASE_URL: {error}");
     match error {
         OpenError::Foreign => Error::new(
             Kind::Conflict,
-            "the database of DATABASE_URL has tables of another program",
+            "the database in DATABASE_URL contains another program's tables",
         )
-        .resolve("Create a database for Quire alone, or give its user a schema of its own."),
+        .resolve("Create a database only for Quire, or give its user a separate schema."),
         OpenError::Busy => Error::new(
             Kind::Unavailable,
-            "the PostgreSQL server of DATABASE_URL cannot be reached or refuses the connection",
+            "the PostgreSQL server in DATABASE_URL cannot be reached or refuses the connection",
         )
-        .resolve("Check the address, the password, and that the server runs."),
+        .resolve("Check the address and the password, and make sure that the server is running."),
         _ => Error::new(Kind::Internal, text),
     }
 }
@@ -136,10 +136,10 @@ pub(in crate::app) fn open_error(config: &Config, error: &OpenError) -> Error {
     match error {
         // Both files may be sound, so only the operator can decide which one to keep.
         OpenError::ForeignLog(_) => Error::new(Kind::Conflict, format!("{shown}: {error}")).resolve(
-            "Nothing was changed. Copy the folder before you try anything. If quire.db is the one to keep (a backup \
-             that was copied there, say), move quire.db-wal and quire.db-shm elsewhere and start again. If the log is \
-             the one to keep, put back the quire.db that it belongs to. quire restore FILE --replace does it right \
-             for a backup.",
+            "Nothing was changed. Copy the folder before you try anything. To keep quire.db (for example, a backup \
+             that was copied there), move quire.db-wal and quire.db-shm elsewhere and start again. To keep the log, put \
+             back the quire.db that it belongs to. To restore a backup, use `quire restore FILE --replace` \
+             instead of copying it.",
         ),
         OpenError::Damaged(why) => damaged_error(folder, why),
         OpenError::Foreign => refusal(folder, DatabaseDamage::Foreign, &existing_entries(folder), &log_files(folder)),
@@ -166,8 +166,8 @@ fn damaged_error(folder: &Path, why: &str) -> Error {
     let text = format!("{}/quire.db is damaged: {why}", folder.display());
     Error::new(Kind::Conflict, text).resolve(
         "Nothing was changed. Copy the folder before you try anything, and check the disk. Restore a backup: quire \
-         restore FILE --replace (everything that is there is kept). Without a backup, `sqlite3 quire.db .recover` \
-         reads what is left.",
+         restore FILE --replace (existing files are kept). Without a backup, `sqlite3 quire.db .recover` \
+         recovers what is left.",
     )
 }
 
@@ -184,7 +184,7 @@ fn refusal(folder: &Path, damage: DatabaseDamage, found: &[String], logs: &[Path
     });
     let all: Vec<String> = found.iter().cloned().chain(sizes).collect();
     if !all.is_empty() {
-        text = format!("{text}, but the folder holds {}", all.join(", "));
+        text = format!("{text}, but the folder contains {}", all.join(", "));
     }
     let replace = match damage {
         DatabaseDamage::Missing | DatabaseDamage::Folder => "",
@@ -192,17 +192,17 @@ fn refusal(folder: &Path, damage: DatabaseDamage, found: &[String], logs: &[Path
     };
     let first = match damage {
         DatabaseDamage::Folder => {
-            "Move that folder elsewhere (a container makes one where it mounts a file that does not exist). "
+            "Move that folder elsewhere (containers create one if the file to mount does not exist). "
         }
         _ => "",
     };
     Error::new(Kind::Conflict, text).resolve(format!(
         "Nothing was changed. Copy the folder before you try anything. {first}Check that the right disk is mounted there, \
-         and put quire.db back{}. Or restore a backup: quire restore FILE{replace} (everything that is there is kept). \
+         and put quire.db back{}. Or restore a backup: quire restore FILE{replace} (existing files are kept). \
          To begin with an empty installation instead, set QUIRE_DATA to another folder.",
         match logs {
             [] => "",
-            _ => " beside its log",
+            _ => " next to its log",
         },
     ))
 }
@@ -210,7 +210,10 @@ fn refusal(folder: &Path, damage: DatabaseDamage, found: &[String], logs: &[Path
 /// Lists contents that a new installation would not have.
 fn existing_entries(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for (name, what) in [("documents", "documents"), ("uploads", "uploads in parts")] {
+    for (name, what) in [
+        ("documents", "documents"),
+        ("uploads", "unfinished uploads"),
+    ] {
         let entries = fs::read_dir(folder.join(name)).into_iter().flatten();
         match entries.flatten().count() {
             0 => {}

@@ -41,7 +41,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
     let store = Store::open(&StoreSettings { path }).map_err(open_error)?;
     let copy = store.backup(to, replace).map_err(|error| match error {
         BackupError::NoSpace(..) => Error::new(Kind::Unavailable, error.to_string())
-            .resolve("free some space, or write it to another disk"),
+            .resolve("free some disk space, or write the copy to another disk"),
         BackupError::Exists(path) => {
             Error::new(Kind::Conflict, format!("{} already exists", path.display()))
                 .resolve("choose another name, or add --replace")
@@ -57,7 +57,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
     // With a replica, files that are missing here are in the replica.
     if config.replica.is_none() {
         let lost = files.missing.into_iter();
-        faulty.extend(lost.map(|id| format!("{id} (its file is lost)")));
+        faulty.extend(lost.map(|id| format!("{id} (its file is missing)")));
     }
     Ok(WrittenBackup { copy, faulty })
 }

@@ -63,7 +63,7 @@ fn check_replica(config: &Config, replica: &crate::config::ReplicaConfig) -> Che
         ),
         Ok(Some(restored)) if restored.damage.is_empty() => {
             let text = format!(
-                "{} gives back a sound database of {} bytes",
+                "{} contains a sound database of {} bytes",
                 replica.address, restored.bytes
             );
             finding(name, CheckState::Ok, text)
@@ -161,7 +161,8 @@ fn check_backups(config: &crate::config::BackupConfig) -> CheckResult {
         return finding(name, CheckState::Failed, text);
     }
     let Some(newest) = found.first() else {
-        let text = format!("there is no backup in {shown} yet; the server writes one when it runs");
+        let text =
+            format!("there is no backup in {shown} yet; the server writes one while it runs");
         return finding(name, CheckState::Warning, text);
     };
     if let Err(error) = store::verify(&config.folder.join(&newest.name)) {
@@ -178,16 +179,16 @@ fn check_backups(config: &crate::config::BackupConfig) -> CheckResult {
     };
     let (name_of, count) = (&newest.name, found.len());
     let text =
-        format!("{shown} has {count}; the newest, {name_of}, is {hours} hours old and sound");
+        format!("{shown} contains {count}; the newest, {name_of}, is {hours} hours old and sound");
     finding(name, state, text)
 }
 
 fn check_secret(config: &Config) -> CheckResult {
     if config.secret.is_some() {
-        return finding("secret", CheckState::Ok, "it comes from the settings");
+        return finding("secret", CheckState::Ok, "it is set in QUIRE_SECRET");
     }
     if !secret::path(&config.data_dir).exists() {
-        let text = "the file secret in the data folder is missing: put it back from a copy, or run quire secret new \
+        let text = "the file `secret` in the data folder is missing: put it back from a copy, or run `quire secret new` \
                     (everyone must sign in again, and stored provider keys must be entered again)";
         return finding("secret", CheckState::Failed, text);
     }
@@ -202,14 +203,14 @@ fn check_secret(config: &Config) -> CheckResult {
         Ok(true) => finding(
             "secret",
             CheckState::Failed,
-            "other users of this machine can read the file secret in the data folder; run chmod 600 on it",
+            "other users of this machine can read the file `secret` in the data folder; run chmod 600 on it",
         ),
         Err(error) => finding(
             "secret",
             CheckState::Failed,
             format!(
-                "the file secret in the data folder {error}: put it back from a copy, or move it elsewhere and run \
-                 quire secret new (everyone must sign in again, and stored provider keys must be entered again)"
+                "the file `secret` in the data folder {error}: put it back from a copy, or move it elsewhere and run \
+                 `quire secret new` (everyone must sign in again, and stored provider keys must be entered again)"
             ),
         ),
     }
@@ -241,7 +242,7 @@ async fn check_database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>
     let mut findings = Vec::new();
     if let Some(saved) = store.backup_before_migration() {
         let text = format!(
-            "it was migrated just now; the old database is {}",
+            "it was just upgraded; the copy of the old database is {}",
             saved.display()
         );
         findings.push(finding("database", CheckState::Warning, text));
@@ -322,10 +323,10 @@ fn check_patterns(config: &Config) -> Vec<CheckResult> {
         1 => findings.push(finding(
             "patterns",
             CheckState::Ok,
-            "one is read from the folder",
+            "the patterns folder contains one",
         )),
         more => {
-            let text = format!("{more} are read from the folder");
+            let text = format!("the patterns folder contains {more}");
             findings.push(finding("patterns", CheckState::Ok, text));
         }
     }
@@ -341,7 +342,7 @@ async fn check_providers(config: &Config) -> Vec<CheckResult> {
         let (state, text) = match (provider.status, provider.message.as_str()) {
             ("ready", _) => (
                 CheckState::Ok,
-                format!("answers and offers {} models", provider.models),
+                format!("responds and offers {} models", provider.models),
             ),
             (status, "") => (CheckState::Warning, status.to_owned()),
             (_, message) => (CheckState::Warning, message.to_owned()),
@@ -356,11 +357,11 @@ async fn check_providers(config: &Config) -> Vec<CheckResult> {
         let (state, text) = match llm.has_demo() {
             true => (
                 CheckState::Warning,
-                "none is configured; only the offline demo models are available",
+                "no provider is configured; only the offline demo models are available",
             ),
             false => (
                 CheckState::Failed,
-                "none is configured, and the demo models are off (USE_MOCK): set a key such as OPENAI_API_KEY, or add \
+                "no provider is configured, and the demo models are off (USE_MOCK): set a key such as OPENAI_API_KEY, or add \
                  one with quire provider add",
             ),
         };
@@ -380,7 +381,10 @@ pub fn ephemeral_file_system(folder: &Path) -> Option<String> {
         "overlay" | "aufs" => "is in the container's own layer, not on a mounted disk",
         _ => return None,
     };
-    Some(format!("{} {why}: a restart loses it", folder.display()))
+    Some(format!(
+        "{} {why}: it is lost at a restart",
+        folder.display()
+    ))
 }
 
 /// Returns the file system type of a path: that of the longest mount point above it and, among several mounts

@@ -155,7 +155,7 @@ pub(super) fn load(folder: &Path, is_configured: bool) -> (Vec<Pattern>, Vec<Str
         match read(&path) {
             Ok((pattern, _)) if patterns.iter().any(|known| known.id == pattern.id) => {
                 errors.push(format!(
-                    "{shown}: another file already has the id {}",
+                    "{shown}: another file already has the ID {}",
                     pattern.id
                 ));
             }

@@ -82,7 +82,7 @@ impl RecipeEditor<'_> {
             Ok(true)
         });
         if !written.await? {
-            let why = format!("you have {MAX_RECIPES} recipes already");
+            let why = format!("you already have {MAX_RECIPES} recipes, the maximum");
             return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
         }
         Ok((recipe, true))
@@ -124,7 +124,7 @@ impl RecipeEditor<'_> {
             recipe.saved = origin.now;
         }
         if recipe.version > MAX_VERSIONS {
-            let why = format!("this recipe has {MAX_VERSIONS} versions already");
+            let why = format!("this recipe already has {MAX_VERSIONS} versions, the maximum");
             return Err(Error::new(Kind::Conflict, why).resolve("save it under another name"));
         }
         let is_new = recipe.version > existing.version;
@@ -174,7 +174,7 @@ impl RecipeEditor<'_> {
         for name in models {
             if self.llm.find(None, name).is_none() {
                 let why = format!(
-                    "{name} is a model of a provider of your own: a shared recipe needs models that everyone has"
+                    "{name} is a model from your own provider: a shared recipe needs models that everyone has"
                 );
                 return Err(Error::field(&["body", "models"], "value_error", why));
             }

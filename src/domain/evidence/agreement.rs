@@ -105,7 +105,7 @@ impl DraftAgreement {
         match self.unconfirmed {
             0 => confirmed,
             count => format!(
-                "{confirmed} in words that our rules confirm, {count} more by the judge's word alone,"
+                "{confirmed} in words that Quire's rules confirm, {count} more only according to the judge,"
             ),
         }
     }
@@ -119,7 +119,7 @@ impl DraftAgreement {
         match self.unverified {
             0 => found,
             count => format!(
-                "{found} in words that confirm it, and in {count} by the judge's word alone"
+                "{found} in words that confirm it, and in {count} only according to the judge"
             ),
         }
     }
@@ -260,7 +260,7 @@ mod tests {
         assert!(
             reported
                 .difference_note()
-                .contains("in 1 by the judge's word alone"),
+                .contains("in 1 only according to the judge"),
             "{}",
             reported.difference_note()
         );

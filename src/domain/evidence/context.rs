@@ -143,7 +143,7 @@ impl<'a> QuoteContext<'a> {
         };
         let around = [self.before, self.after];
         if has_condition(sentence) != has_condition(&around.join(" ")) && !has_condition(sentence) {
-            return Some("the text says it under a condition".to_owned());
+            return Some("the text says it only under a condition".to_owned());
         }
         let next = self.next.trim_start().to_lowercase();
         let is_reversed = REVERSAL_PHRASES.iter().any(|words| next.starts_with(words))

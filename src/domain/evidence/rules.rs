@@ -400,7 +400,7 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         .flat_map(|at| theirs.iter().map(move |other| (at, other)));
     let (at, other) = pairs.find(|(at, other)| replaces(at, other))?;
     Some(format!(
-        "“{}” stands in the quoted words where the sentence has “{}”",
+        "the quoted words say “{}” where the sentence says “{}”",
         quoted[*other], own[*at]
     ))
 }

@@ -79,7 +79,7 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
         experiment.created
     );
     let mean = match experiment.design.objective {
-        Objective::Weighted { .. } => "mean score less its price",
+        Objective::Weighted { .. } => "mean score minus penalties",
         _ => "mean",
     };
     let _ = write!(

@@ -170,7 +170,7 @@ impl SearchSpace {
                 check_improvement(axis, improve)?;
             }
             if axis.values.is_empty() {
-                return Err(ExperimentError::Empty("value on an axis"));
+                return Err(ExperimentError::Empty("value for a dial"));
             }
             if !dials.insert(axis.dial) {
                 return Err(ExperimentError::DuplicateAxis(axis.dial));
@@ -324,7 +324,7 @@ mod tests {
             (json!([]), ExperimentError::Empty("axis")),
             (
                 json!([{"dial": "effort", "values": []}]),
-                ExperimentError::Empty("value on an axis"),
+                ExperimentError::Empty("value for a dial"),
             ),
             (
                 json!([{"dial": "top_p", "values": [0.5]}, {"dial": "top_p", "values": [0.9]}]),

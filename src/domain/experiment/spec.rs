@@ -120,7 +120,7 @@ impl ExperimentSpec {
         if let Some(dial) =
             (self.current.keys()).find(|&&dial| self.space.0.iter().all(|axis| axis.dial != dial))
         {
-            let why = format!("{} is not an axis of the space", dial.as_str());
+            let why = format!("{} is not a dial of the space", dial.as_str());
             return Err(ExperimentError::Current(why));
         }
         let fits = |arm: &Configuration, is_lenient: bool| {
@@ -239,10 +239,7 @@ mod tests {
                 json!({"model": "p/c"}),
                 Err("it is not among the configurations"),
             ),
-            (
-                json!({"top_p": 1}),
-                Err("top_p is not an axis of the space"),
-            ),
+            (json!({"top_p": 1}), Err("top_p is not a dial of the space")),
         ] {
             let spec = spec(axes.clone(), json!({}), current.clone());
             let arms = spec.space.enumerate_configurations(&accepts).expect("arms");

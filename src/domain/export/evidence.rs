@@ -12,7 +12,8 @@ use crate::domain::evidence::{
 use crate::domain::findings::Findings;
 
 /// Heading of the contradictions that the members' quoted words do not confirm.
-const UNVERIFIED_HEADING: &str = "Contradictions reported by the judge, not confirmed by our rules";
+const UNVERIFIED_HEADING: &str =
+    "Contradictions reported by the judge, not confirmed by Quire's rules";
 
 /// Describes the basis of the map, or why there is none.
 pub(super) fn basis_sentence(map: &EvidenceMap) -> String {
@@ -104,7 +105,7 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
     );
     write_list(
         out,
-        "Said by one alone",
+        "Said by one only",
         map.unique
             .iter()
             .map(|entry| format!("{}: {}", entry.letter, claim_text(map, entry.claim))),
@@ -175,7 +176,7 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
     );
     write_points(
         out,
-        "Said by one alone",
+        "Said by one only",
         map.unique.iter().map(|entry| {
             format!(
                 "<b>{}</b>: {}",
@@ -274,7 +275,7 @@ fn stance_title(stance: &MemberStance) -> String {
 fn stance_label(member: &MemberStance) -> &'static str {
     match member.stance {
         Stance::Asserts => "says so",
-        Stance::Unconfirmed => "says so, not confirmed by our rules",
+        Stance::Unconfirmed => "says so, not confirmed by Quire's rules",
         Stance::Denies => "says otherwise",
         Stance::Silent => "–",
     }
@@ -327,7 +328,7 @@ mod tests {
             "p/judge compared the first answers; p/a compared the answer with the cited passages.",
             "Similar wording, 0.80.",
             "| The fee \\| is 30. | says so | says otherwise |",
-            "| It is due soon. | says so | says so, not confirmed by our rules |",
+            "| It is due soon. | says so | says so, not confirmed by Quire's rules |",
             "  - A: “the fee is 30”\n  - B: “the fee is 40”\n",
             "| The fee is 30. | cited, disputed (not supported: the number 30 is not in the quoted words) |",
             "| It is due. | supported, members agree |",
@@ -338,8 +339,7 @@ mod tests {
         }
         let (mut page, cite) = (String::new(), |_: &str| None);
         html(&mut page, &found, &cite);
-        let cell =
-            "<td title=\"the fee is due (too few terms)\">says so, not confirmed by our rules</td>";
+        let cell = "<td title=\"the fee is due (too few terms)\">says so, not confirmed by Quire's rules</td>";
         assert!(page.contains(cell), "{page}");
     }
 

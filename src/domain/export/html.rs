@@ -89,7 +89,10 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
             );
         }
         None => {
-            let why = analysis.error.as_deref().unwrap_or("There is none yet.");
+            let why = analysis
+                .error
+                .as_deref()
+                .unwrap_or("There is no answer yet.");
             let _ = writeln!(out, "<h2>No answer</h2>\n<p>{}</p>", escape(why));
         }
     }
@@ -104,7 +107,7 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     if of_answer.is_empty() {
         return;
     }
-    out.push_str("<section>\n<h2>Citations, checked</h2>\n<ul>\n");
+    out.push_str("<section>\n<h2>Checked citations</h2>\n<ul>\n");
     for item in of_answer {
         let mark = render_inline(&format!("[{}]", item.mark), cite);
         let quote = match item.quote.is_empty() {
@@ -215,7 +218,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
         .max()
         .unwrap_or(0)
         .max(1);
-    out.push_str("<section>\n<h2>What it took</h2>\n<table class=\"costs\"><thead><tr><th>Stage</th><th>Member</th><th>Read</th><th>Written</th><th>Cost</th><th>Time</th></tr></thead><tbody>\n");
+    out.push_str("<section>\n<h2>Cost and time</h2>\n<table class=\"costs\"><thead><tr><th>Stage</th><th>Member</th><th>Input</th><th>Output</th><th>Cost</th><th>Time</th></tr></thead><tbody>\n");
     for answer in answers {
         let stage = analysis.plan.stages.get(answer.stage);
         let seated = stage.is_some_and(|stage| stage.who == StageRole::Members);
@@ -247,7 +250,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
     let about = if usage.estimated { " (estimated)" } else { "" };
     let _ = writeln!(
         out,
-        "</tbody><tfoot><tr><th colspan=\"2\">In all{about}</th><td>{}</td><td>{}</td><td>{}</td><td></td></tr></tfoot></table>\n</section>",
+        "</tbody><tfoot><tr><th colspan=\"2\">Total{about}</th><td>{}</td><td>{}</td><td>{}</td><td></td></tr></tfoot></table>\n</section>",
         usage.input,
         usage.output,
         total_text(analysis, answers)

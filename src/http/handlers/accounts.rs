@@ -89,7 +89,7 @@ pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let device = device_cookie(&cx, &accounts.first_device_cookie(&user, &origin)?);
     let reply = no_store(Reply::json(&json!({
         "status": "success",
-        "message": "the account was created; sign in with it",
+        "message": "the account was created; now sign in",
         "user_id": user.id,
         "user": user_json(&user),
     })));
@@ -116,7 +116,10 @@ pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// `Forbidden` outside of the offline demo, `TooFast` after many attempts, `Unavailable` when there are too many guests.
 pub async fn guest(cx: RequestContext) -> Result<Reply, ApiError> {
     if !cx.app.allows_guests() {
-        let error = Error::new(Kind::Forbidden, "only the offline demo takes guests");
+        let error = Error::new(
+            Kind::Forbidden,
+            "guests are allowed only in the offline demo",
+        );
         return Err(error.resolve("sign in, or create an account").into());
     }
     let signed_in = cx.app.accounts().begin_guest(&request_origin(&cx)).await?;
@@ -132,7 +135,7 @@ pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let Some(token) = refresh_token(&cx, body) else {
         let error = Error::new(
             Kind::BadRequest,
-            "there is no refresh token in the body or in the cookie",
+            "there is no refresh token in the body or the cookie",
         );
         return Err(error
             .resolve("send {\"refresh_token\": …}, or sign in")
@@ -196,7 +199,7 @@ pub async fn request_reset(mut cx: RequestContext) -> Result<Reply, ApiError> {
         .await?;
     Ok(Reply::json(&json!({
         "status": "success",
-        "message": "if there is an account with this e-mail address, instructions will follow; where this server sends no mail, an administrator has the link",
+        "message": "if an account has this email address, your request has been recorded; this server sends no email, so ask an administrator for the reset link",
     })))
 }
 
@@ -213,7 +216,7 @@ pub async fn reset_password(mut cx: RequestContext) -> Result<Reply, ApiError> {
         .await?;
     Ok(no_store(Reply::json(&json!({
         "status": "success", "success": true, "api_keys_deleted": deleted,
-        "message": format!("the password is set and {}; sign in with it", keys_deleted(deleted)),
+        "message": format!("the password is set, and {}; sign in with the new password", keys_deleted(deleted)),
     }))))
 }
 
@@ -257,7 +260,7 @@ pub async fn change_password(mut cx: RequestContext, caller: Caller) -> Result<R
     let devices = accounts
         .change_password(&caller, current, new, &request_origin(&cx))
         .await?;
-    let reply = success("the password is changed; all other sessions are ended")?;
+    let reply = success("the password has been changed; all other sessions have ended")?;
     Ok(reply.cookie(&device_cookie(&cx, &devices)))
 }
 

@@ -131,7 +131,7 @@ pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
     // Last, because it may be the caller's own account.
     let reason = "its account was deleted";
     cx.app.stop_account(&id, reason).await?;
-    success("the account and its data are deleted")
+    success("the account and its data have been deleted")
 }
 
 /// `POST /api/admin/users/{id}/reset-link`: creates a password reset link.
@@ -242,7 +242,7 @@ fn invalid_cursor() -> ApiError {
     Error::field(
         &["query", "cursor"],
         "value_error",
-        "is not a cursor of this list",
+        "is not a cursor for this list",
     )
     .into()
 }

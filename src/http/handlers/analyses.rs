@@ -118,7 +118,7 @@ fn result_or_error(
             // No call was made and none failed: the budget did not cover the first stage.
             if report.answers.is_empty() && report.analysis.status == Status::Failed {
                 return Err(Error::new(Kind::BudgetExceeded, reason)
-                    .resolve("ask less, or wait until the budget resets")
+                    .resolve("ask for less, or wait until the budget resets")
                     .into());
             }
             let mut error = Error::new(Kind::Unavailable, reason)
@@ -258,7 +258,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
             Error::field(
                 &["query", "after"],
                 "value_error",
-                "must be the number of an event",
+                "must be an event number",
             )
         })?,
     };
@@ -397,7 +397,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
             return Err(Error::field(
                 &["query", "format"],
                 "value_error",
-                "must be json, csv, markdown or html",
+                "must be json, csv, markdown, or html",
             )
             .into());
         }
@@ -438,7 +438,7 @@ pub(super) fn link_json(cx: &RequestContext, token: &str) -> Value {
 pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.analyses().unshare(&caller, &id_param(&cx)?).await?;
     Ok(Reply::json(
-        &json!({ "success": true, "message": "the link no longer works" }),
+        &json!({ "success": true, "message": "the link has been revoked" }),
     ))
 }
 

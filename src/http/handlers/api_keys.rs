@@ -67,7 +67,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         .accounts()
         .delete_key(&caller, cx.param("id"), &request_origin(&cx))
         .await?;
-    success("the key is deleted")
+    success("the key has been deleted")
 }
 
 fn key_json(key: &ApiKey) -> Value {

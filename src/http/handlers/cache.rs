@@ -51,7 +51,7 @@ pub async fn clear(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> 
     let body: ClearBody = cx.json_or_empty().await?;
     let user = body.user.map(|id| {
         UserId::parse(&id)
-            .ok_or_else(|| Error::field(&["body", "user"], "value_error", "is not a user id"))
+            .ok_or_else(|| Error::field(&["body", "user"], "value_error", "is not a user ID"))
     });
     let selection = CacheSelection {
         user: user.transpose()?,
@@ -80,7 +80,7 @@ async fn clear_selection(
     let count = cx.app.cache().clear(selection).await?;
     Ok(Reply::json(&json!({
         "status": "success", "success": true, "removed": count,
-        "message": format!("{count} stored answers were removed"),
+        "message": format!("{count} cached answers have been deleted"),
     })))
 }
 
@@ -91,7 +91,7 @@ async fn clear_selection(
 pub async fn delete(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     cx.app.cache().delete(cx.param("key")).await?;
     Ok(Reply::json(
-        &json!({ "success": true, "message": "the stored answer is removed" }),
+        &json!({ "success": true, "message": "the cached answer has been deleted" }),
     ))
 }
 

@@ -53,7 +53,7 @@ struct ChoiceSet {
 pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
     let count: u32 = requests.iter().map(|request| request.choices.max(1)).sum();
     if count > MAX_CHOICES {
-        let why = format!("a request can have at most {MAX_CHOICES} answers: prompts times n");
+        let why = format!("a request can have at most {MAX_CHOICES} answers (prompts times n)");
         return Err(compatible_shape::invalid_field(RequestError {
             param: "n",
             why,

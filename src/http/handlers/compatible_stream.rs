@@ -214,12 +214,12 @@ fn named_events(events: Vec<(&'static str, Value)>) -> Vec<SseEvent> {
 
 /// The error when the server stops during a stream.
 fn server_stopped_error() -> Error {
-    let why = "the server stopped before the end of the answer";
+    let why = "the server stopped before the answer was complete";
     Error::new(Kind::Unavailable, why)
 }
 
 fn interrupted_error() -> Error {
-    let why = "the answer broke off before its end";
+    let why = "the answer was cut off";
     Error::new(Kind::UpstreamFailed, why)
 }
 

@@ -95,7 +95,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
             Error::field(
                 &["query", "cursor"],
                 "value_error",
-                "is not a cursor of this list",
+                "is not a cursor for this list",
             )
         })?),
     };
@@ -228,10 +228,14 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
     cx.app.documents().delete(&caller.user, &id).await?;
     let message = match count {
-        0 => "the document is deleted".to_owned(),
-        1 => "the document is deleted; one analysis still contains passages from it".to_owned(),
+        0 => "the document has been deleted".to_owned(),
+        1 => {
+            "the document has been deleted; one analysis still contains passages from it".to_owned()
+        }
         _ => {
-            format!("the document is deleted; {count} analyses still contain passages from it")
+            format!(
+                "the document has been deleted; {count} analyses still contain passages from it"
+            )
         }
     };
     Ok(Reply::json(&json!({
@@ -309,7 +313,7 @@ pub async fn put_part(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
         Error::field(
             &["body", "chunkIndex"],
             "value_error",
-            "must be a whole number from 0",
+            "must be a whole number, 0 or greater",
         )
     })?;
     let part = part.ok_or_else(|| missing_field("chunk"))?;

@@ -71,7 +71,7 @@ impl NewExperiment {
     /// `BadInput` if the budget is negative or not an amount.
     pub fn into_params(self) -> Result<ExperimentParams, Error> {
         let cost = self.budget.cost_usd.map(|dollars| {
-            let why = "must be an amount of at least 0";
+            let why = "must be at least 0";
             MicroDollars::from_dollars(dollars)
                 .ok_or_else(|| Error::field(&["body", "budget", "cost_usd"], "out_of_range", why))
         });
@@ -140,7 +140,7 @@ pub async fn start(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = cursor.map(|text| {
-        let why = "not a cursor of this list";
+        let why = "is not a cursor for this list";
         ExperimentId::parse(&text)
             .ok_or_else(|| Error::field(&["query", "cursor"], "value_error", why))
     });
@@ -216,7 +216,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let view = cx.app.experiments().show(&caller.user, &id).await?;
     let format = cx.query("format").unwrap_or_else(|| "json".into());
     let Some((text, content_type, extension)) = export_file(&view, &format) else {
-        let why = "must be json, csv or markdown";
+        let why = "must be json, csv, or markdown";
         return Err(Error::field(&["query", "format"], "value_error", why).into());
     };
     let name = format!("attachment; filename=\"{id}.{extension}\"");
@@ -434,7 +434,7 @@ async fn comparison_response(
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     cx.app.experiments().delete(&caller, &id, &origin).await?;
-    super::accounts::success("the experiment is deleted")
+    super::accounts::success("the experiment has been deleted")
 }
 
 fn status_reply(id: &ExperimentId, state: ExperimentState) -> Reply {

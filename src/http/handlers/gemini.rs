@@ -31,7 +31,7 @@ pub async fn call_method(mut cx: RequestContext, caller: Caller) -> Result<Reply
         "streamGenerateContent" => {
             let why = "streams are available only as server-sent events";
             let error = Error::new(Kind::BadRequest, why);
-            return Err(error.resolve("add ?alt=sse to the address").into());
+            return Err(error.resolve("add ?alt=sse to the URL").into());
         }
         _ => return Err(unknown_method(method)),
     };

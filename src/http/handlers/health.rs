@@ -80,15 +80,13 @@ fn overall_status(
         replica.is_some_and(|replica| replica.error.is_some() || replica.absent > 0);
     let message = match disk {
         Some(disk) if disk.is_full => {
-            "the disk is full: reading, signing in and deleting work, nothing else is stored"
+            "the disk is full: reading, signing in, and deleting still work, but nothing else is stored"
         }
         Some(disk) if disk.is_low => "the disk is almost full: new files and runs are refused",
         Some(disk) if disk.is_reserve_blocked => disk_space::RESERVE_BLOCKED,
-        _ if replica_warns => {
-            "the replica is incomplete: what it lacks exists only on this machine"
-        }
+        _ if replica_warns => "the replica is incomplete: some data exists only on this machine",
         _ if app.health().has_lost_keys() => {
-            "a provider's key cannot be read with this installation's secret: enter its key again"
+            "a provider's key cannot be decrypted with this installation's secret: enter the key again"
         }
         _ if !app.health().can_answer() => {
             "no model is available: configure a provider or turn on the demo models"
@@ -101,7 +99,7 @@ fn overall_status(
 fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     let mut database = app.health().database();
     if probe_failed && database.error.is_none() {
-        database.error = Some("it does not answer".into());
+        database.error = Some("it does not respond".into());
     }
     let is_working = database.error.is_none();
     let engine = match database.is_embedded {
@@ -109,7 +107,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
         false => "postgresql",
     };
     let error = database.error.as_ref();
-    let error = error.map(|error| format!("the database does not work: {error}"));
+    let error = error.map(|error| format!("the database is not working: {error}"));
     let (replica, disk) = (app.health().replica(), app.health().disk());
     let (status, message) = overall_status(app, error.as_deref(), replica.as_ref(), disk.as_ref());
     let process = ProcessStats::now();
@@ -465,7 +463,7 @@ impl RequestFigures {
             (
                 "quire_process_memory_bytes",
                 "gauge",
-                "Proportional set size (PSS): memory of its own and its share of shared memory.",
+                "Proportional set size (PSS): private memory plus its share of shared memory.",
                 ProcessStats::own_kib() as f64 * 1024.0,
             ),
         ]

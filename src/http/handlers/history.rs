@@ -19,7 +19,7 @@ use crate::http::reply::Reply;
 /// `BadInput` for an invalid limit, cursor, or filter.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
-    let cursor = parse_param(cursor, "cursor", "not a cursor of this list", |text| {
+    let cursor = parse_param(cursor, "cursor", "is not a cursor for this list", |text| {
         AnalysisId::parse(text)
     })?;
     // Request one more than the limit to learn whether there is a next page.
@@ -47,7 +47,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `BadInput` for an unknown status or an invalid time.
 pub(super) fn parse_filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
     let non_empty = |name: &str| cx.query(name).filter(|text| !text.is_empty());
-    let status_message = "must be queued, running, completed, failed or cancelled";
+    let status_message = "must be queued, running, completed, failed, or cancelled";
     let time_message = "must be a time in UTC such as 2026-11-23T00:00:00Z";
     Ok(HistoryFilter {
         search: non_empty("q"),

@@ -41,7 +41,7 @@ pub fn render(
         &mut text,
         name,
         "gauge",
-        "Circuit breaker state: 2 open, 1 half-open; closed ones are not listed.",
+        "Circuit breaker state: 2 open, 1 half-open; closed breakers are not listed.",
     );
     for (model, state) in &work.circuits {
         write_sample(&mut text, name, &[("model", model)], f64::from(*state));

@@ -83,7 +83,7 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     };
     let mut all: Map<String, Value> = states.into_iter().map(to_entry).collect();
     if cx.app.models().has_demo() {
-        all.insert("demo".into(), json!({ "status": "ready", "configured": true, "mock": true, "message": "local algorithms, no language models" }));
+        all.insert("demo".into(), json!({ "status": "ready", "configured": true, "mock": true, "message": "local algorithms, not language models" }));
     }
     Reply::json(&json!({ "status": "success", "providers": all }))
 }

@@ -146,7 +146,7 @@ async fn index_reply(cx: &RequestContext) -> Reply {
     let is_demo = cx.app.config.providers.is_empty();
     let base = cx.app.config.base_path();
     Reply::json(&json!({
-        "message": "Quire puts a question and your documents to a panel of language models and gives one answer",
+        "message": "Quire asks a panel of language models a question about your documents and gives you one answer",
         "version": env!("CARGO_PKG_VERSION"),
         "docs": format!("{base}/api/openapi.json"),
         "health": format!("{base}/api/health"),

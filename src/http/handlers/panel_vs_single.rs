@@ -16,7 +16,7 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 /// The method of computing the figures, shown to users.
-const METHOD_NOTE: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which stays valid however often you look; with several topics, the permitted error is divided among all of them and the total";
+const METHOD_NOTE: &str = "ties count half; the interval is a Jeffreys interval for wins, ties, and losses, valid for a single look; the verdict is based on a betting test, which stays valid however often you look; with several topics, the permitted error is divided among the topics and the total";
 
 /// Maximum of `compare_every`, in answers per comparison; the same as for the setting.
 const MAX_COMPARE_INTERVAL: u64 = 10_000;

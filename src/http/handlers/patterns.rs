@@ -158,7 +158,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let origin = request_origin(&cx);
     let app = cx.app.patterns();
     app.delete(&caller, cx.param("id"), &origin).await?;
-    success("the pattern is deleted")
+    success("the pattern has been deleted")
 }
 
 /// `POST /api/patterns/check`: validates a pattern without storing it.
@@ -188,7 +188,8 @@ fn parse_body(body: Map<String, Value>) -> Result<ParsedPattern, Vec<PatternProb
             _ => Err(vec![PatternProblem {
                 line: None,
                 location: "text".to_owned(),
-                message: "must be a whole pattern file, with no other field except team".to_owned(),
+                message: "must be a complete pattern file; the only other field allowed is team"
+                    .to_owned(),
             }]),
         };
     }

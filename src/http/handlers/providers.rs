@@ -148,7 +148,7 @@ async fn remove(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiEr
     let origin = request_origin(&cx);
     let app = cx.app.providers();
     app.remove(&scope, cx.param("id"), &origin).await?;
-    success("the provider is removed")
+    success("the provider has been removed")
 }
 
 async fn test(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
@@ -253,7 +253,7 @@ pub async fn reset(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> 
     let count = cx.app.models().reset(body.model.as_deref());
     Ok(Reply::json(&json!({
         "status": "success", "success": true, "reset": count,
-        "message": format!("{count} models are asked again as usual"),
+        "message": format!("{count} models are no longer skipped"),
     })))
 }
 

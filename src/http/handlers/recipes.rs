@@ -43,7 +43,7 @@ fn change_to(known: &Request, mut body: Map<String, Value>) -> Result<RecipeChan
     let body: Request = from_value(known.merged(body))?;
     if let Some(name) = body.field_beyond_recipe() {
         let known = RECIPE_FIELDS.join(", ");
-        let why = format!("is not a setting of a recipe; expected {known}");
+        let why = format!("is not a recipe setting; expected {known}");
         return Err(Error::field(&["body", &name], "unknown_field", why));
     }
     Ok(RecipeChange {
@@ -158,7 +158,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let origin = request_origin(&cx);
     let app = cx.app.recipes();
     app.delete(&caller, cx.param("id"), &origin).await?;
-    success("the recipe is deleted")
+    success("the recipe has been deleted")
 }
 
 /// `GET /api/recipes/{id}/versions`: lists all versions of a recipe.

@@ -71,7 +71,7 @@ fn meaning_json(ranking: &MeaningRanking) -> Value {
 fn search_words(cx: &RequestContext) -> Result<String, ApiError> {
     let words = cx.query("q").unwrap_or_default();
     match words.trim().is_empty() {
-        true => Err(Error::field(&["query", "q"], "missing", "say what to search for").into()),
+        true => Err(Error::field(&["query", "q"], "missing", "enter what to search for").into()),
         false => Ok(words),
     }
 }

@@ -32,7 +32,7 @@ pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> 
     accounts
         .end_session_by_id(&caller, cx.param("id"), &request_origin(&cx))
         .await?;
-    success("the session is ended")
+    success("the session has ended")
 }
 
 /// `DELETE /api/users/me/sessions`: ends all sessions except the current one.
@@ -47,7 +47,7 @@ pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, Api
         .await?;
     Ok(no_store(Reply::json(&json!({
         "status": "success", "success": true, "ended": ended,
-        "message": format!("{ended} other sessions are ended"),
+        "message": format!("{ended} other sessions have ended"),
     }))))
 }
 

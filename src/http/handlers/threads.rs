@@ -104,7 +104,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
         None => None,
         Some(None) => Some(None),
         Some(Some(text)) => Some(Some(ProjectId::parse(&text).ok_or_else(|| {
-            Error::field(&["body", "project"], "value_error", "not a project's id")
+            Error::field(&["body", "project"], "value_error", "is not a project ID")
         })?)),
     };
     let change = ThreadChange {
@@ -169,7 +169,7 @@ pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// `Missing` if the caller has no such thread.
 pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.threads().unshare(&caller, &thread_id(&cx)?).await?;
-    success("the link no longer works")
+    success("the link has been revoked")
 }
 
 /// `GET /api/threads/{id}/export?format=&turn=`: downloads a thread, or one turn of it, as Markdown, HTML, or JSON.
@@ -186,7 +186,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let (thread, reports) = threads.reports(&caller, &id, only.as_ref()).await?;
     let format = cx.query("format").unwrap_or_else(|| "markdown".into());
     let Some(file) = export_thread(&thread, &reports, &format) else {
-        let why = "must be markdown, html or json";
+        let why = "must be markdown, html, or json";
         return Err(Error::field(&["query", "format"], "value_error", why).into());
     };
     let extension = file.extension;
@@ -270,12 +270,12 @@ fn read_cursor(text: &str) -> Result<(Timestamp, ThreadId), ApiError> {
         let updated = Timestamp::from_millis(updated.parse().ok()?);
         Some((updated, ThreadId::parse(id)?))
     });
-    let why = "not a cursor of this list";
+    let why = "is not a cursor for this list";
     read.ok_or_else(|| Error::field(&["query", "cursor"], "value_error", why).into())
 }
 
 fn parse_project_id(text: &str) -> Result<ProjectId, ApiError> {
-    let why = "not a project's id";
+    let why = "is not a project ID";
     let id = ProjectId::parse(text);
     id.ok_or_else(|| Error::field(&["query", "project"], "value_error", why).into())
 }

@@ -33,7 +33,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         day_param(&cx, "to", today)?,
     );
     if from > to || to - from > MAX_DAYS {
-        let message = format!("must be at most {MAX_DAYS} days before `to`, and not after it");
+        let message = format!("must be at most {MAX_DAYS} days before `to` and not after it");
         return Err(Error::field(&["query", "from"], "out_of_range", message).into());
     }
     let user = match requested_scope(&cx, &caller)? {
@@ -123,7 +123,7 @@ pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
         Error::field(
             &["query", "cursor"],
             "value_error",
-            "is not a cursor of this list",
+            "is not a cursor for this list",
         )
     })?;
     let user = match requested_scope(&cx, &caller)? {
@@ -190,7 +190,7 @@ pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, Ap
     usage
         .set_budget(actor, &user, None, &request_origin(&cx))
         .await?;
-    success("the default budget applies to this account")
+    success("the default budget now applies to this account")
 }
 
 /// A budget as JSON: limits, spent and reserved amounts, and when they reset.
@@ -290,7 +290,7 @@ fn group_param(cx: &RequestContext) -> Result<Option<UsageGroup>, ApiError> {
         Some("day") => Ok(Some(UsageGroup::Day)),
         Some("model") => Ok(Some(UsageGroup::Model)),
         Some(_) => {
-            let message = "must be day or model; left out: both";
+            let message = "must be day or model; omit it for both";
             Err(Error::field(&["query", "group"], "value_error", message).into())
         }
     }

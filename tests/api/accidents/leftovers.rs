@@ -70,7 +70,7 @@ fn a_link_that_leads_nowhere_is_refused() {
     );
     fs::rename(&there, &away).unwrap();
     symlink(folder.path().join("nowhere"), &there).unwrap();
-    check_all_commands_refuse(&folder, "documents is a link to");
+    check_all_commands_refuse(&folder, "documents is a symbolic link to");
     fs::remove_file(&there).unwrap();
     // A symbolic link with an existing target is fine.
     symlink(&away, &there).unwrap();
@@ -143,6 +143,6 @@ fn folder_in_place_of_the_disk_reserve_is_reported() {
     let health = anyone.get("/health").json();
     assert_eq!(health["status"], "warning", "{health}");
     let message = health["message"].as_str().unwrap_or_default();
-    assert!(message.contains("reserve in the data folder"), "{health}");
+    assert!(message.contains("`reserve` in the data folder"), "{health}");
     stop(server);
 }

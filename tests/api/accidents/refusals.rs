@@ -431,7 +431,7 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     let health = ada.get("/health").json();
     assert_eq!(health["status"], "warning", "{health}");
     let message = health["message"].as_str().unwrap();
-    assert!(message.contains("enter its key again"), "{health}");
+    assert!(message.contains("enter the key again"), "{health}");
     let request = serde_json::json!({
         "model": "lab/m", "messages": [{"role": "user", "content": "Say hello."}]
     });

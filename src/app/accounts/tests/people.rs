@@ -38,7 +38,7 @@ fn the_first_account_is_admin_and_addresses_are_unique() {
             .await
             .expect_err("taken");
         assert_eq!(error.kind, Kind::BadRequest);
-        assert!(error.public.contains("email already exists"));
+        assert!(error.public.contains("email address already exists"));
     });
 }
 

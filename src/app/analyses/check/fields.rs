@@ -28,14 +28,14 @@ pub(super) async fn check_format(
             )
         }
         _ => {
-            let why = "its type must be text, json_object or json_schema";
+            let why = "its type must be text, json_object, or json_schema";
             errors.push(field_error(location, "value_error", why));
             return None;
         }
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
-        let why = "a name has 1 to 64 letters, digits, _ and -";
+        let why = "a name consists of 1 to 64 letters, digits, underscores, and hyphens";
         errors.push(field_error(location, "value_error", why));
     }
     let format = Format {
@@ -74,7 +74,7 @@ pub(super) fn check_topic(topic_field: &mut Option<String>, errors: &mut Vec<Fie
         let why = format!("at most {MAX_TOPIC} characters");
         errors.push(field_error(location, "too_long", &why));
     } else if topic.chars().any(char::is_control) {
-        let why = "a topic has no control characters";
+        let why = "a topic cannot contain control characters";
         errors.push(field_error(location, "value_error", why));
     }
     *topic_field = Some(topic.to_owned());
@@ -142,7 +142,7 @@ pub(super) fn check_parameters(
         None => errors.push(field_error(
             &["body", "preset"],
             "value_error",
-            "must be precise, balanced or creative",
+            "must be precise, balanced, or creative",
         )),
     }
 }
@@ -154,7 +154,7 @@ pub(super) fn check_budget(
 ) -> Option<MicroDollars> {
     let budget = MicroDollars::from_dollars(dollars?);
     if budget.is_none() {
-        let why = "must be an amount of at least 0";
+        let why = "must be at least 0";
         errors.push(field_error(&["body", "budget_usd"], "out_of_range", why));
     }
     budget
@@ -194,7 +194,7 @@ pub(super) fn check_documents(
             None => errors.push(field_error(
                 &["body", "document_ids"],
                 "value_error",
-                &format!("\"{text}\" is not a document's id"),
+                &format!("\"{text}\" is not a document ID"),
             )),
         }
     }

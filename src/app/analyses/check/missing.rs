@@ -71,7 +71,7 @@ fn no_model_left_error(names: &[String]) -> Error {
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
     names.dedup();
     let why = format!(
-        "none of its models is available any more: {}",
+        "none of its models is available any longer: {}",
         names.join(", ")
     );
     Error::field(&["body", "models"], "unknown_model", why)

@@ -42,7 +42,7 @@ impl HealthProbe {
 /// The reason, if the port is 0 or no Quire server responds.
 pub fn probe(config: &Config) -> HealthResult {
     if config.port == 0 {
-        return Err("the port is 0, so the server's address is unknown; set PORT".to_owned());
+        return Err("PORT is 0, so the server's address is unknown; set PORT".to_owned());
     }
     let port = config.ui_port.unwrap_or(config.port);
     probe_at(
@@ -75,7 +75,7 @@ pub(super) fn probe_at(address: SocketAddr, uses_tls: bool) -> HealthResult {
         false => read_response(socket, address),
     };
     parse_response(&String::from_utf8_lossy(&bytes.map_err(connection_error)?))
-        .ok_or_else(|| format!("the program that answers at {address} is not Quire"))
+        .ok_or_else(|| format!("the program that responds at {address} is not Quire"))
 }
 
 fn read_response(mut socket: impl Read + Write, address: SocketAddr) -> io::Result<Vec<u8>> {

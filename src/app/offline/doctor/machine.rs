@@ -36,7 +36,7 @@ fn check_clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
     let release_date = Timestamp::parse("2026-01-01T00:00:00Z");
     if release_date.is_some_and(|release_date| now < release_date) {
         let text = format!(
-            "it says {now}, which is too early for any certificate to be valid; {CLOCK_ADVICE}"
+            "it shows {now}, which is too early for any certificate to be valid; {CLOCK_ADVICE}"
         );
         return finding("clock", CheckState::Failed, text);
     }
@@ -44,11 +44,11 @@ fn check_clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
         Some(newest) if newest.since(now).as_secs() > 120 => {
             let minutes_behind = newest.since(now).as_secs() / 60;
             let text = format!(
-                "it says {now}, but the audit log has an entry from {minutes_behind} minutes later; {CLOCK_ADVICE}"
+                "it shows {now}, but the audit log has an entry from {minutes_behind} minutes later; {CLOCK_ADVICE}"
             );
             finding("clock", CheckState::Failed, text)
         }
-        _ => finding("clock", CheckState::Ok, format!("it says {now}")),
+        _ => finding("clock", CheckState::Ok, format!("it shows {now}")),
     }
 }
 
@@ -60,7 +60,7 @@ fn check_open_files(limits: &str, connections: u64) -> Option<CheckResult> {
     let needed = connections + BASE_FILES;
     Some(if limit < needed {
         let text = format!(
-            "the limit is {limit}, but {needed} are needed for MAX_CONNECTIONS={connections}; set LimitNOFILE={needed} (systemd), ulimit -n {needed} (shell), or fewer connections"
+            "the limit is {limit}, but {needed} are needed for MAX_CONNECTIONS={connections}; set LimitNOFILE={needed} (systemd), ulimit -n {needed} (shell), or lower MAX_CONNECTIONS"
         );
         finding("open files", CheckState::Warning, text)
     } else {
@@ -81,7 +81,7 @@ fn check_memory(bytes: u64, document: u64) -> Option<CheckResult> {
     let needed = document_mib + BASE_MEMORY_MIB;
     Some(if limit_mib < needed {
         let text = format!(
-            "the limit is {limit_mib} MiB, and reading one document may take {document_mib}: set DOCUMENT_MEMORY_MB to {} or less",
+            "the limit is {limit_mib} MiB, but reading one document may need {document_mib}: set DOCUMENT_MEMORY_MB to {} or less",
             limit_mib.saturating_sub(BASE_MEMORY_MIB).max(32)
         );
         finding("memory", CheckState::Warning, text)

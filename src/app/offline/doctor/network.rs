@@ -62,7 +62,7 @@ fn check_port(
         Ok(()) => (CheckState::Ok, format!("{address} is free"), false),
         Err(ErrorKind::AddrInUse) => match ask() {
             Ok(answer) if answer.serves() => {
-                let text = format!("Quire {} serves at {address}", answer.version);
+                let text = format!("Quire {} is running at {address}", answer.version);
                 (CheckState::Ok, text, true)
             }
             Ok(answer) => {
@@ -71,7 +71,7 @@ fn check_port(
             }
             Err(_) => {
                 let text = format!(
-                    "{address} is taken by another program: stop it (ss -ltnp shows which), or set {name} to another port"
+                    "{address} is used by another program: stop it (ss -ltnp shows which), or set {name} to another port"
                 );
                 (CheckState::Failed, text, false)
             }
@@ -84,7 +84,7 @@ fn check_port(
         }
         Err(ErrorKind::AddrNotAvailable) => {
             let text = format!(
-                "this machine has no address {}: set HOST to one that it has, or to 0.0.0.0",
+                "this machine has no address {}: set HOST to one of its addresses, or to 0.0.0.0",
                 address.ip()
             );
             (CheckState::Failed, text, false)
@@ -120,7 +120,7 @@ fn check_names(config: &Config) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     if !unknown.is_empty() {
         let text = format!(
-            "{} cannot be resolved: check the spelling and /etc/resolv.conf (in a container: its --dns)",
+            "{} cannot be resolved: check the spelling and /etc/resolv.conf (in a container: the --dns option)",
             unknown.join(", ")
         );
         findings.push(finding("names", CheckState::Failed, text));
@@ -151,10 +151,12 @@ fn host_of(url: &str) -> Option<&str> {
 
 fn check_authorities(config: &Config) -> CheckResult {
     let text = match &config.authorities {
-        None => "the built-in authorities are trusted, not those of this machine".to_owned(),
+        None => {
+            "the built-in certificate authorities are trusted, not those of this machine".to_owned()
+        }
         Some(pem) => {
             let count = pem.matches("-----BEGIN CERTIFICATE-----").count();
-            format!("only the {count} in QUIRE_CA_FILE are trusted")
+            format!("only the authorities in QUIRE_CA_FILE are trusted; certificates: {count}")
         }
     };
     finding("authorities", CheckState::Ok, text)
@@ -174,7 +176,7 @@ fn check_certificate(files: &Files, now: Timestamp) -> CheckResult {
                 "renew it (certbot renew); a running server loads the new one automatically";
             match until {
                 _ if until < now => {
-                    let text = format!("the certificate in {shown} expired at {until}; {advice}");
+                    let text = format!("the certificate in {shown} expired on {until}; {advice}");
                     (CheckState::Failed, text)
                 }
                 _ if until.since(now) < EXPIRY_WARNING => {
@@ -205,7 +207,7 @@ fn check_public_url(url: &str, config: &Config, is_serving: bool) -> Vec<CheckRe
         Ok(_) => {
             return vec![failed_check(
                 url,
-                "the program that answers there is not Quire",
+                "the program that responds there is not Quire",
             )];
         }
         Err(RemoteError::Unreachable(why) | RemoteError::Refused(_, why)) => {
@@ -215,7 +217,7 @@ fn check_public_url(url: &str, config: &Config, is_serving: bool) -> Vec<CheckRe
     let reached = finding(
         "public address",
         CheckState::Ok,
-        format!("{url} leads to Quire"),
+        format!("{url} reaches Quire"),
     );
     let mut arrived: Vec<Instant> = Vec::new();
     let followed = remote.events(TICKS_PATH, 0, |_, _, _| {
@@ -246,10 +248,10 @@ fn check_streaming(arrived: &[Instant]) -> CheckResult {
         return finding(
             "streaming",
             CheckState::Ok,
-            "events arrive as they are sent",
+            "events arrive as soon as they are sent",
         );
     }
-    let text = "events arrive all at once because a proxy in front buffers responses; nginx: proxy_buffering off; Cloudflare and other caches: do not cache or transform text/event-stream";
+    let text = "events arrive all at once because a proxy buffers responses; nginx: proxy_buffering off; Cloudflare and other caches: do not cache or transform text/event-stream";
     finding("streaming", CheckState::Failed, text)
 }
 

@@ -40,8 +40,8 @@ fn check_missing(missing: &[String], has_replica: bool) -> CheckResult {
         (0, _) => finding(
             SUBJECT,
             CheckState::Ok,
-            "every document has its file (sizes are compared; to compare the content too, run sha256sum on a file in \
-             the folder documents: GET /api/documents/ID shows the sha256 it should have)",
+            "every document has its file (only sizes are compared; to compare the content, run sha256sum on a file in \
+             the `documents` folder: GET /api/documents/ID shows the expected sha256)",
         ),
         (_, true) => {
             let text = format!(
@@ -51,7 +51,7 @@ fn check_missing(missing: &[String], has_replica: bool) -> CheckResult {
         }
         (_, false) => {
             let text = format!(
-                "{documents} lost the original file; restore the folder documents from a copy, or import an archive of quire export that has it: {names}"
+                "{documents} lost the original file; restore the `documents` folder from a copy, or import an archive written by `quire export` that contains the file: {names}"
             );
             finding(SUBJECT, CheckState::Failed, text)
         }
@@ -64,7 +64,7 @@ fn check_damaged(damaged: &[String], has_replica: bool) -> Option<CheckResult> {
         documents_have(damaged.len()),
         match has_replica {
             true => "move each elsewhere, and the server fetches it from the replica",
-            false => "restore each in the folder documents from a copy",
+            false => "restore each in the `documents` folder from a copy",
         },
         join_names(damaged)
     );
@@ -73,7 +73,7 @@ fn check_damaged(damaged: &[String], has_replica: bool) -> Option<CheckResult> {
 
 fn check_unowned(unowned: &[String]) -> Option<CheckResult> {
     let text = format!(
-        "{} to no document or upload; the server moves each aside at a start or within an hour, once it has not \
+        "{} to no document or upload; the server moves each aside at its next start or within an hour, once it has not \
          changed for {GRACE_MINUTES} minutes: {}",
         match unowned.len() {
             1 => "1 file belongs".to_owned(),
@@ -87,8 +87,8 @@ fn check_unowned(unowned: &[String]) -> Option<CheckResult> {
 fn list_moved_aside(orphans: &[Orphan]) -> Option<CheckResult> {
     let names: Vec<String> = orphans.iter().map(with_date).collect();
     let text = format!(
-        "{} moved aside. A file comes back when the database refers to it again; it is kept for {RETENTION_DAYS} \
-         days at least, and then until it is deleted with quire orphans delete NAME: {}",
+        "{} moved aside. A file is moved back when the database refers to it again; it is kept for at least {RETENTION_DAYS} \
+         days, and then until it is deleted with `quire orphans delete NAME`: {}",
         match orphans.len() {
             1 => "1 file was".to_owned(),
             more => format!("{more} files were"),

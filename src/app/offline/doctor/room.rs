@@ -30,7 +30,7 @@ pub(super) fn check_data_folder(folder: &Path, min_free_bytes: u64) -> CheckResu
     if matches!(folder.try_exists(), Ok(false)) {
         return match try_to_create(folder) {
             Ok(()) => {
-                let text = format!("{shown} is not there yet; the first start creates it");
+                let text = format!("{shown} does not exist yet; the first start creates it");
                 finding(NAME, CheckState::Warning, text)
             }
             Err(error) => unusable(&error),

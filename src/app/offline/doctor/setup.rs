@@ -23,10 +23,10 @@ pub(super) async fn check_accounts(store: &Store, config: &Config) -> Option<Che
             "there is no administrator yet: register with the value of QUIRE_SETUP_TOKEN"
         }
         (true, false) => {
-            "there is no administrator yet: open the setup link that the server prints, or run quire user add EMAIL --admin"
+            "there is no administrator yet: open the setup link that the server prints, or run `quire user add EMAIL --admin`"
         }
         (false, _) => {
-            "there is no administrator yet: the first account that is created becomes it; or run quire user add EMAIL --admin"
+            "there is no administrator yet: the first account becomes the administrator; or run `quire user add EMAIL --admin`"
         }
     };
     Some(finding("accounts", CheckState::Warning, text))
@@ -59,7 +59,8 @@ pub(super) fn check_secrets(config: &Config) -> Vec<CheckResult> {
             .as_ref()
             .is_some_and(|text| is_guessable(text.expose()));
         is_weak.then(|| {
-            let text = format!("{name} can be guessed; `openssl rand -hex 32` makes a good one");
+            let text =
+                format!("{name} is easy to guess; `openssl rand -hex 32` creates a good one");
             finding("secret", CheckState::Warning, text)
         })
     });
@@ -88,7 +89,10 @@ fn check_server(address: &str, config: &Config) -> CheckResult {
     match remote.get("/api/users/me") {
         Ok(me) => {
             let account = me["email"].as_str().or(me["user"]["email"].as_str());
-            let text = format!("{address} answers as {}", account.unwrap_or("an account"));
+            let text = format!(
+                "{address} accepts the key of {}",
+                account.unwrap_or("an account")
+            );
             finding("QUIRE_SERVER", CheckState::Ok, text)
         }
         Err(RemoteError::Refused(401, why)) => {
@@ -96,7 +100,7 @@ fn check_server(address: &str, config: &Config) -> CheckResult {
             finding("QUIRE_SERVER", CheckState::Failed, text)
         }
         Err(RemoteError::Refused(_, why)) => {
-            let text = format!("{address} answers, but refuses: {why}");
+            let text = format!("{address} responds, but refuses the request: {why}");
             finding("QUIRE_SERVER", CheckState::Warning, text)
         }
         Err(RemoteError::Unreachable(why)) => {

@@ -226,7 +226,7 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
         assert!(
             found
                 .difference_note()
-                .contains("in 1 by the judge's word alone"),
+                .contains("in 1 only according to the judge"),
             "{more}"
         );
     }
