@@ -105,7 +105,7 @@ pub struct MemberNeeds {
 }
 
 impl MemberNeeds {
-    /// Tokens left for documents; `None` if the window is unknown.
+    /// Returns the tokens left for documents; `None` if the window is unknown.
     pub fn available_tokens(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RESERVED_PROMPT_TOKENS;
         (self.window > 0).then(|| self.window.saturating_sub(needed))

@@ -127,7 +127,7 @@ pub struct Plan {
     /// Arrangement of the stages.
     #[serde(default)]
     pub arrangement: Arrangement,
-    /// Skips the remaining stages when the first answers agree at least this much, 0 to 1. None: never compared.
+    /// Skips the remaining stages when the first answers agree at least this much, 0 to 1. `None`: never compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
     /// The calls that compare the answers with each other and with the documents.
@@ -351,7 +351,7 @@ impl Plan {
         thread::carried_turns(&thread::earlier_messages(&self.turns), room)
     }
 
-    /// Passages given to a member.
+    /// Returns the passages given to a member.
     pub fn sources_of(&self, member: &Member) -> &[SourcePassage] {
         let chosen = (member.reads as usize).checked_sub(1);
         let chosen = chosen.and_then(|index| self.readings.get(index));

@@ -104,10 +104,11 @@ pub struct Request {
     /// The turn that this question edits, as a branch next to it; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit_of: Option<String>,
-    /// The stopped turn whose answer is continued in a new turn next to it; `None` once validated.
+    /// The stopped turn to continue; the result is a new turn next to it. `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continue_of: Option<String>,
-    /// The stopped turn from whose drafts the answer is written, in a new turn next to it; `None` once validated.
+    /// The stopped turn with the drafts from which the answer is written, in a new turn next to it; `None` once
+    /// validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_from: Option<String>,
     /// The project of a new thread; `None` once validated.
@@ -260,7 +261,7 @@ impl Request {
         let ids = self.document_ids.iter();
         ids.filter_map(|id| DocumentId::parse(id)).collect()
     }
-    /// Names of all models: members, synthesizer, and those with their own parameters.
+    /// Returns the names of all models: members, synthesizer, and those with their own parameters.
     pub fn named_models(&self) -> Vec<String> {
         let models = self.models.iter().chain(&self.ultra_model);
         let models = models.chain(self.model_parameters.keys()).cloned();

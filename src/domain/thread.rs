@@ -1,4 +1,4 @@
-//! Threads: which of a conversation's earlier turns a member sees, and a thread's title.
+//! Threads: selects the earlier turns of a conversation that a member sees, and derives titles.
 
 use super::chat::{Message, MessageRole, estimate_tokens};
 
@@ -102,7 +102,7 @@ pub fn earlier_messages(turns: &[Message]) -> Vec<Message> {
     spoken.cloned().collect()
 }
 
-/// Estimated tokens of a conversation's system messages.
+/// Returns the estimated tokens of a conversation's system messages.
 pub fn system_tokens(turns: &[Message]) -> u64 {
     let own = turns.iter().filter(|turn| turn.role == MessageRole::System);
     own.map(Message::tokens).sum()

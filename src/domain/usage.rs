@@ -12,7 +12,7 @@ use super::money::{MicroDollars, Price};
 use super::pattern::CallId;
 use super::time::Timestamp;
 
-/// How a call ended.
+/// Outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallEnd {
@@ -50,7 +50,7 @@ pub struct CallCharge {
     pub model: String,
     /// Start time.
     pub at: Timestamp,
-    /// How it ended.
+    /// Outcome of the call.
     pub ended: CallEnd,
     /// Usage.
     pub bill: CallBill,

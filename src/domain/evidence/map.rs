@@ -178,8 +178,8 @@ fn find_repeated_claim(
         .position(|claim| kinds(&claim.stances) == own && repeats(text, &claim.text))
 }
 
-/// Returns every first answer's stance on a claim: silent unless its quoted words were found. Also counts the judge's
-/// denials that do not count and its assertions whose words were not found.
+/// Returns every first answer's stance on a claim: silent unless its quoted words were found. Also counts the denials
+/// by the judge that do not count and the assertions whose words were not found.
 fn claim_stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],

@@ -79,8 +79,8 @@ pub(super) fn rank_configurations(
 pub(super) struct Outlook {
     /// Whether the leader is the best, or within the indifference threshold of it, with the required probability.
     pub close_enough: bool,
-    /// Expected gain of the best configuration over the leader: the expected value of perfect information, and
-    /// thus an upper bound on what continuing can gain (Raiffa and Schlaifer 1961).
+    /// Expected gain of the best configuration over the leader (expected value of perfect information): an upper
+    /// bound on what continuing can gain (Raiffa and Schlaifer 1961).
     pub gain: f64,
 }
 

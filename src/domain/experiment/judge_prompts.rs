@@ -207,7 +207,7 @@ pub fn is_fooled(probe: &Probe, verdict: Preferred) -> bool {
     }
 }
 
-/// JSON schema of a pairwise verdict, for judges with structured output.
+/// Returns the JSON schema of a pairwise verdict, for judges with structured output.
 pub fn verdict_schema() -> Value {
     json!({
         "type": "object", "additionalProperties": false, "required": ["solution", "reason", "better"],

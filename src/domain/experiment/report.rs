@@ -240,7 +240,7 @@ fn race_values(race: &SuccessiveHalving, arm: usize) -> Vec<f64> {
     race.values(arm, race.race_and_holdout_cases().0.len())
 }
 
-// The configuration still in the race with the best mean on the cases common to all of them.
+// Returns the configuration still in the race with the best mean on the cases common to all of them.
 fn find_leader(race: &SuccessiveHalving, tried: &[usize]) -> Option<usize> {
     let racing = tried
         .iter()

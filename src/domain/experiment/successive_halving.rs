@@ -223,15 +223,15 @@ impl SuccessiveHalving {
     pub fn results(&self) -> &BTreeMap<Trial, TrialOutcome> {
         &self.seen.results
     }
-    /// Design of the race.
+    /// Returns the design of the race.
     pub fn design(&self) -> &Design {
         &self.seen.design
     }
-    /// Cases of the race, in order, and holdout cases.
+    /// Returns the cases of the race, in order, and the holdout cases.
     pub fn race_and_holdout_cases(&self) -> (&[usize], &[usize]) {
         (&self.seen.order, &self.seen.holdout)
     }
-    /// Values of a configuration on the first `race_and_holdout_cases` cases of the race.
+    /// Returns the values of a configuration on the first `cases` cases of the race.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
         self.seen.values(arm, cases)
     }
@@ -244,7 +244,7 @@ impl SuccessiveHalving {
         let mut open = self.batch.iter();
         open.find_map(|trial| Some((*trial, *known.get(trial)?)))
     }
-    /// Cases of the current phase.
+    /// Returns the cases of the current phase.
     fn current_cases(&self) -> &[usize] {
         if matches!(self.phase, RacePhase::Confirm(..)) {
             &self.seen.holdout

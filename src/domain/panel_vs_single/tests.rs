@@ -36,7 +36,7 @@ pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
 /// Number of simulated runs.
 const RUNS: u32 = 2_000;
 
-/// A vote of a user who prefers the panel at this rate, with ties counted as half.
+/// Casts the vote of a user who prefers the panel at this rate, with ties counted as half.
 fn vote(random: &mut Random, tally: &mut VoteTally, rate: f64, ties: f64) {
     match random.next_unit() {
         x if x < rate - ties / 2.0 => tally.wins += 1,
@@ -49,7 +49,7 @@ fn tally(wins: u64, ties: u64, losses: u64) -> VoteTally {
     VoteTally { wins, ties, losses }
 }
 
-/// Fraction of 2,000 runs in which the interval contains the true rate.
+/// Returns the fraction of 2,000 runs in which the interval contains the true rate.
 fn coverage(random: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Random) -> f64) -> f64 {
     let mut known: HashMap<(u64, u64), (f64, f64)> = HashMap::new();
     let mut covered = 0;

@@ -58,7 +58,7 @@ pub struct StageText {
     pub who: StageRole,
     /// Task of the participants.
     pub task: Task,
-    /// What happens in this stage, for users.
+    /// Description of the stage, for users.
     pub help: String,
     /// Prompt template with placeholders (`prompt::PLACEHOLDER_NAMES`).
     pub prompt: String,

@@ -137,7 +137,7 @@ fn answered(stage: usize, member: usize, text: &str) -> RunInput {
     }
 }
 
-/// Usage of `answer`: 20 micro-dollars at the price of `member`.
+/// Returns the usage of `answer`: 20 micro-dollars at the price of `member`.
 fn bill() -> CallBill {
     CallBill {
         usage: answer("").usage,

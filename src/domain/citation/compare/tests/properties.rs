@@ -74,8 +74,8 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
-// The letters and digits of a text without accents. A superscript digit counts only after a number: elsewhere it
-// may be a footnote number.
+// Returns the letters and digits of a text without accents. A superscript digit counts only after a number: elsewhere
+// it may be a footnote number.
 fn letters(text: &str) -> String {
     let mut before = ' ';
     let is_kept = |c: &char| {

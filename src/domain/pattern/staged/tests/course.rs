@@ -10,7 +10,7 @@ use crate::domain::pattern::PatternOutcome;
 /// Milliseconds per second.
 const MS_PER_SECOND: i64 = 1_000;
 
-/// Fallback chain of `a`: `x`, then `y`.
+/// Creates a plan in which the fallback chain of `a` is `x`, then `y`.
 fn plan_with_fallbacks() -> Plan {
     let mut plan = plan_of_four();
     plan.members[0].fallbacks = vec![member("x"), member("y")];

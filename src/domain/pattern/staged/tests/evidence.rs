@@ -8,7 +8,7 @@ use crate::domain::evidence::{EvidenceStatus, build_map};
 use crate::domain::pattern::PatternOutcome;
 use crate::domain::plan::{EvidenceCall, EvidencePlan};
 
-/// Two members, a synthesis, and a judge.
+/// Creates a plan with two members, a synthesis, and a judge.
 fn judged_plan() -> Plan {
     Plan {
         evidence: EvidencePlan {
@@ -36,7 +36,8 @@ fn synthesis_texts(run: &mut StagedRun) -> Vec<String> {
     outputs_as_text(run, 2, answered(1, 0, "The fee is 30 or 40 euros."))
 }
 
-/// The judge's reply on what both members say about the fee, under either letter because the order is shuffled.
+/// Returns the judge's reply on the members' statements about the fee, labeled with either letter because the order
+/// is shuffled.
 fn judge_reply(second: &str) -> String {
     let stance = |letter: &str, stance: &str, quote: &str| json!({ "member": letter, "stance": stance, "quote": quote });
     let stances: Vec<Value> = ["A", "B"]
