@@ -78,7 +78,7 @@ pub struct Analyses<'a> {
     pub(super) secret: &'a str,
     /// Server-wide limits of a run.
     pub(super) deadlines: RunDeadlines,
-    /// Offer a blind comparison for one in this many analyses, unless the user has set another interval; 0 means
+    /// Offers a blind comparison for one in this many analyses, unless the user has set another interval; 0 means
     /// never.
     pub(super) compare_every: u64,
     /// Whether a model compares the answers of a request that does not specify it.

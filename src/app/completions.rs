@@ -35,7 +35,7 @@ const MEMBERS_FIELD: &str = "models";
 const SETTINGS_FIELD: &str = "quire";
 /// Maximum number of ignored fields to report.
 const MAX_IGNORED: usize = 20;
-/// The pattern that sends the prompt to one model, exactly as written.
+/// The pattern that sends the prompt to one model unchanged.
 const PLAIN_PATTERN: &str = "plain";
 
 /// The use cases of the compatible APIs.
@@ -134,7 +134,7 @@ impl Completions<'_> {
     /// Reserves slots for several answers to one request.
     ///
     /// # Errors
-    /// The errors of `start` if there is no free slot; nothing is started.
+    /// Returns the errors of `start` if there is no free slot; nothing is started.
     pub fn reserve(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
         self.analyses.reserve_streams(caller, count)
     }
@@ -210,8 +210,8 @@ impl Completions<'_> {
         Ok(models.chain(writer).collect())
     }
 
-    // Fields that no provider receives: a panel calls several providers, and not every provider uses the client's
-    // API format.
+    // Returns the fields that no provider receives: a panel calls several providers, and not every provider uses the
+    // client's API format.
     fn unsupported_fields(&self, caller: &Caller, chat_request: &ChatRequest) -> Vec<String> {
         let kind = self.llm.kind_of(Some(&caller.user), &chat_request.model);
         let reaches = |name: &str| {
@@ -359,7 +359,7 @@ impl Completions<'_> {
         Ok((request, context))
     }
 
-    /// After tool results, the synthesizer continues alone: the panel already advised on the user's turn.
+    /// Continues with the synthesizer alone after tool results: the panel already advised on the user's turn.
     async fn continue_after_tools(
         &self,
         caller: &Caller,
@@ -381,7 +381,8 @@ impl Completions<'_> {
     }
 }
 
-// API clients wait for the end of the run, so its answers are compared only on request, with `quire.evidence`.
+// Decides on the evidence calls. API clients wait for the end of the run, so its answers are compared only on
+// request, with `quire.evidence`.
 fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
     let value = passthrough
         .fields
@@ -416,8 +417,8 @@ fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
     })
 }
 
-/// A panel answers the last turn. A prefill (an answer that the client has already begun) becomes part of the
-/// question.
+/// Ends the conversation with the question that a panel answers. A prefill (an answer that the client has already
+/// begun) becomes part of the question.
 fn end_with_question(request: &mut Request, context: &mut RunContext) {
     let mut prefill = Vec::new();
     while let Some(turn) = context

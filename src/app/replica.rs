@@ -26,8 +26,8 @@ use crate::replica::target::{Target, TargetError};
 use crate::replica::wal_spool::{SpoolShared, WalSpool};
 use crate::store::{Store, WalFollower, verify};
 
-/// Gap in the numbering of changes: a predecessor that is still running may send up to this many more, and ours
-/// come after them.
+/// Gap in the numbering of changes: a predecessor that is still running may send up to this many more, and this
+/// process numbers its changes after them.
 const NUMBERING_GAP: u64 = 100_000;
 
 /// A prepared replication, before there is a store.

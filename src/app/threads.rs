@@ -33,9 +33,9 @@ pub struct ThreadQuery {
     pub limit: u32,
     /// Only threads older than this one.
     pub cursor: Option<(Timestamp, ThreadId)>,
-    /// Words to find.
+    /// Search terms.
     pub words: Option<String>,
-    /// Where to find them.
+    /// Texts to search.
     pub scope: SearchScope,
     /// Whether to read the first sentence of each thread's newest answer.
     pub with_answers: bool,
@@ -54,7 +54,7 @@ pub struct ListedThread {
     pub answer: Option<String>,
 }
 
-/// An excerpt of a question or answer that contains the search words.
+/// An excerpt of a question or answer that contains the search terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
     /// The turn.
@@ -63,7 +63,7 @@ pub struct Snippet {
     pub is_answer: bool,
     /// The text.
     pub text: String,
-    /// The matched words, as byte ranges of the text.
+    /// The matched terms, as byte ranges of the text.
     pub matches: Vec<(usize, usize)>,
 }
 

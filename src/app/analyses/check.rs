@@ -50,7 +50,7 @@ pub(in crate::app) struct CheckedRequest {
     pub format: Option<Format>,
     /// Notes for the plan about anything the check dropped.
     pub notes: Vec<String>,
-    /// The ID of the run about to start, under which the calls that find passages are recorded; `None` for an
+    /// ID of the run about to start, under which the calls of the semantic search are recorded; `None` for an
     /// estimate, which makes no calls.
     pub run: Option<AnalysisId>,
 }
@@ -369,7 +369,7 @@ impl Analyses<'_> {
     }
 }
 
-// Says why no model can be called, given the configured providers. Guests can change nothing and learn no names.
+// Explains why no model can be called, given the configured providers. Guests can change nothing and learn no names.
 fn no_model_text(providers: &[&str], is_guest: bool) -> String {
     match (is_guest, providers.is_empty()) {
         (true, _) => "no model is available; an administrator can configure a provider".to_owned(),

@@ -69,7 +69,7 @@ impl Analyses<'_> {
         {
             return Ok(allocation);
         }
-        // A single part would hold everything.
+        // A single part would contain everything.
         let mode = match new.request.reading {
             _ if new.request.passages.is_some() => ContextMode::Passages,
             ContextMode::Parts => ContextMode::Whole,

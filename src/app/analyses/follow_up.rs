@@ -18,12 +18,12 @@ use crate::store::{Reader, analyses, documents, projects};
 
 /// The data that a request carries over from its thread and project.
 pub(super) struct CarriedThread {
-    /// The turn whose panel and settings are used: the one the request follows, or an earlier one if that one
+    /// The turn that supplies the panel and settings: the one the request follows, or an earlier one if that one
     /// asked only a single model.
     settings: Option<Box<Analysis>>,
     /// The project's instructions and the earlier turns.
     turns: Vec<Message>,
-    /// Documents of the turn it follows, as far as they still exist.
+    /// Documents of the turn that the request follows, as far as they still exist.
     documents: Vec<DocumentId>,
     /// Documents of the project that belong to the caller.
     project_documents: Vec<DocumentId>,
@@ -213,7 +213,7 @@ impl RequestedPosition {
     }
 }
 
-/// A thread and the turn in it to follow; `None` for a new thread.
+/// IDs of a thread and of the turn to follow in it; `None` for a new thread.
 type PositionIds = (Option<ThreadId>, Option<AnalysisId>);
 
 /// A thread position that exists.
@@ -320,7 +320,7 @@ impl CarriedThread {
     }
 }
 
-// Returns the thread and turn that a request follows, or the name of the field that refers to nothing of this user's.
+// Returns the thread and turn that a request follows, or the name of the field with an ID that is not this user's.
 fn requested_position(
     db: &Reader,
     user: &UserId,
@@ -363,7 +363,7 @@ fn settings_of(
     if !first.context.is_aside {
         return Ok((Some(first), documents));
     }
-    // Everything on the path before the question to a single model.
+    // Checks everything on the path before the question to a single model.
     for turn in path.iter().rev().filter(|turn| turn.id != first.id) {
         if let Some(earlier) = analyses::by_id(db, Some(user), &turn.id)?
             && !earlier.context.is_aside

@@ -20,7 +20,7 @@ use crate::domain::standing::{self, MemberStanding};
 use crate::domain::thread;
 use crate::domain::usage;
 
-/// The pattern that sends the prompt to one model, exactly as written.
+/// The pattern that sends the prompt to one model unchanged.
 const PLAIN_PATTERN: &str = "plain";
 /// The strength assumed for a model that is not in the catalog.
 const ASSUMED_STRENGTH: u32 = 1;
@@ -49,7 +49,7 @@ struct PlanParts {
 }
 
 impl Analyses<'_> {
-    /// Fixes everything a run needs. `new` has been checked: its models and pattern exist.
+    /// Builds the plan, which fixes everything a run needs. `new` has been checked: its models and pattern exist.
     ///
     /// # Errors
     /// `BadRequest` if the models cannot do what the request requires; `Missing` for an unknown document; and the
@@ -252,7 +252,7 @@ impl Analyses<'_> {
         let chosen = || new.request.ultra_model.clone();
         match arrangement {
             Arrangement::Single => {
-                // A member of the panel, because there is no synthesis to write.
+                // This is a member of the panel, because there is no synthesis to write.
                 let one = chosen()
                     .filter(|id| new.request.models.contains(id))
                     .unwrap_or(strongest);

@@ -33,7 +33,7 @@ impl AnalysisReport {
         self.answers.get(self.single?.index)
     }
 
-    /// The reason for each member's failure. Missing evidence is reported separately.
+    /// Returns the reason for each member's failure. Missing evidence is reported separately.
     pub fn failures(&self) -> Vec<String> {
         let reason = |answer: &StageAnswer| {
             answer

@@ -148,7 +148,7 @@ pub(super) struct EarlierRun {
 }
 
 impl EarlierRun {
-    /// Requests and answers that the new plan can reuse. Calls are compared in full when they are made.
+    /// Returns requests and answers that the new plan can reuse. Calls are compared in full when they are made.
     pub fn reusable_answers(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
         match self.can_reuse(plan) {
             true => StagedRun::reusable_calls(&self.plan, &self.answers),

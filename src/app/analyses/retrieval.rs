@@ -1,4 +1,4 @@
-//! Ranks passages by meaning for an analysis: planned for an estimate, done for a run.
+//! Semantic ranking of passages for an analysis: planned for an estimate, done for a run.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::user::{Caller, Role};
 
 impl Analyses<'_> {
-    /// Returns the question's meaning, for a run, and the record of finding it, planned or done. Both are `None`
-    /// if the user has not chosen a model.
+    /// Returns the question's vector, for a run, and the record of the search, planned or done. Both are `None` if
+    /// the user has not chosen an embedding model.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

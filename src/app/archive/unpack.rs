@@ -36,7 +36,7 @@ const BATCH_BYTES: u64 = 1 << 20;
 
 type TarReader = Archive<GzDecoder<BufReader<File>>>;
 
-/// What the first pass learned about the archive's IDs.
+/// IDs found by the first pass over an archive.
 #[derive(Default)]
 struct KnownIds {
     /// IDs already used by something else in this database, with their replacements.

@@ -10,7 +10,7 @@ use crate::domain::recipe::MAX_NAME;
 use crate::domain::user::Caller;
 use crate::store::{audit, experiments, recipes};
 
-/// Which configuration to apply, and how.
+/// The configuration to apply, and how to apply it.
 #[derive(Debug, Clone, Default)]
 pub struct ApplyTarget {
     /// Index of the configuration; the leader if `None`, unless the final comparison refuted its lead.

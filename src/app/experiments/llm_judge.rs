@@ -1,5 +1,5 @@
 //! LLM judge: each judgment is a separate analysis that is priced, stored, and bounded like any other.
-//! `domain::experiment::jury` defines the prompts and parses the replies.
+//! `domain::experiment::judge_prompts` defines the prompts and parses the replies.
 
 use super::model_call::ModelCall;
 use super::waits::{ExperimentWaits, StepResult};

@@ -22,7 +22,7 @@ const MAX_REPLY_TOKENS: u32 = 3_000;
 const INSTRUCTION_TOKENS: u64 = 600;
 
 impl ExperimentRunner<'_> {
-    /// Has a prompt improved and passes the proposal to the race.
+    /// Requests an improved prompt from the model and passes the proposal to the race.
     ///
     /// # Errors
     /// [`Interrupt`] if the experiment stops, pauses, or fails.

@@ -48,7 +48,7 @@ pub(super) struct ExperimentRunner<'s> {
     pub(super) started: Vec<(Trial, AnalysisId)>,
     pub(super) waits: ExperimentWaits,
     pub(super) progress: &'s watch::Sender<ExperimentProgress>,
-    // Consecutive transient failures, and the cost of failed attempts.
+    // Number of consecutive transient failures.
     pub(super) failures: usize,
     wasted: BTreeMap<Trial, TrialOutcome>,
     // Cost of failed attempts to improve a prompt.
@@ -191,7 +191,7 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    // Stops evaluations that the race no longer wants because the budget has been spent.
+    // Stops evaluations that the race no longer requests because the budget has been spent.
     async fn give_up_on(&mut self, requested: &[Trial]) -> StepResult<()> {
         while let Some(index) =
             (self.started.iter()).position(|(trial, _)| !requested.contains(trial))
@@ -238,7 +238,7 @@ impl<'s> ExperimentRunner<'s> {
     /// Starts the analysis of a trial.
     ///
     /// # Errors
-    /// Any error from starting an analysis.
+    /// Returns any error from starting an analysis.
     pub(super) async fn ask(&self, trial: Trial) -> Result<AnalysisId> {
         let design = self.race.design();
         let found = design.arms.get(trial.arm).zip(self.cases.get(trial.case));

@@ -1,5 +1,5 @@
-//! Computes the missing vectors of passages, one batch at a time. The store records which are missing, so a
-//! restart continues where the work stopped, and memory holds only one batch.
+//! Computes missing vectors of passages in the background, one batch at a time. The store records which are missing,
+//! so a restart continues where the work stopped, and memory holds only one batch.
 
 use std::time::Duration;
 

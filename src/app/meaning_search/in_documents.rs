@@ -1,4 +1,4 @@
-//! Searches one or all of a user's documents by words and, if the user chose a model for it, by meaning.
+//! Searches one or all of a user's documents by keywords and, if the user chose an embedding model, semantically.
 
 use std::time::Duration;
 
@@ -23,23 +23,23 @@ const EMBEDDING_DEADLINE: Duration = Duration::from_secs(10);
 pub struct FoundPassages {
     /// Matching passages, best first.
     pub hits: Vec<SearchHit>,
-    /// How they were ranked by meaning; `None` if the user has not chosen a model.
+    /// The semantic ranking; `None` if the user has not chosen a model.
     pub meaning: Option<MeaningRanking>,
 }
 
-/// How a search was ranked by meaning.
+/// Result of the semantic ranking of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeaningRanking {
     /// The embedding model.
     pub model: String,
     /// Cost of the question's vector; `None` if its price is unknown.
     pub cost: Option<MicroDollars>,
-    /// Why the passages were ranked by words alone; `None` if they were not.
+    /// Why the passages were ranked by keywords alone; `None` if they were not.
     pub failure: Option<String>,
 }
 
 impl MeaningSearch<'_> {
-    /// Searches one or all of the caller's documents. If the model fails, the passages are ranked by words alone.
+    /// Searches one or all of the caller's documents. If the model fails, the passages are ranked by keywords alone.
     ///
     /// # Errors
     /// `Missing` if the caller has no such document.
@@ -87,7 +87,7 @@ impl MeaningSearch<'_> {
         }))
     }
 
-    // Returns `None` and stores the reason in `ranking` if the meaning cannot be computed.
+    // Returns `None` and stores the reason in `ranking` if the question's vector cannot be computed.
     async fn question_meaning(
         &self,
         caller: &Caller,

@@ -1,6 +1,6 @@
-//! Search by meaning: each user's choice of an embedding model, off by default. `embedder` computes the vectors of
-//! passages in the background; a question's vector is computed when an analysis starts (`question`) or documents
-//! are searched (`in_documents`).
+//! Semantic search: each user's choice of an embedding model, off by default. `embedder` computes the vectors of
+//! passages in the background; a question's vector is computed when an analysis starts (`question`) or documents are
+//! searched (`in_documents`).
 
 mod embedder;
 mod in_documents;
@@ -58,7 +58,7 @@ impl EmbedderState {
     }
 }
 
-/// The search-by-meaning use cases.
+/// The semantic-search use cases.
 #[derive(Clone, Copy)]
 pub struct MeaningSearch<'a> {
     pub(super) store: &'a Store,
@@ -71,7 +71,7 @@ pub struct MeaningSearch<'a> {
 /// A user's choice and its progress.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeaningStatus {
-    /// The chosen model; `None` if passages are ranked by words alone.
+    /// The chosen model; `None` if passages are ranked by keywords alone.
     pub model: Option<String>,
     /// Number of passages with and without a vector of the chosen model, or of the model being estimated.
     pub progress: EmbeddingProgress,
@@ -151,7 +151,7 @@ impl MeaningSearch<'_> {
         self.show(&user, None).await
     }
 
-    /// Turns search by meaning off and deletes the user's vectors.
+    /// Turns semantic search off and deletes the user's vectors.
     ///
     /// # Errors
     /// `Forbidden` for an API key; another error if the database cannot be written.

@@ -1,5 +1,5 @@
-//! The meaning of a question: its vector and, if its words hardly occur in the documents, a rewording by the
-//! panel's cheapest model.
+//! Computes a question's vector and, if its terms hardly occur in the documents, has the panel's cheapest model
+//! reword it.
 
 use std::time::Duration;
 
@@ -71,8 +71,8 @@ impl EmbeddedQuestion {
 }
 
 impl MeaningSearch<'_> {
-    /// Returns the plan for searching these documents by meaning; `None` if the user has not chosen that. Makes no
-    /// calls.
+    /// Returns the plan for the semantic search of these documents; `None` if the user has not chosen a model. Makes
+    /// no calls.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -110,8 +110,8 @@ impl MeaningSearch<'_> {
         }))
     }
 
-    /// Computes the meaning of a question and records usage and cost in `record`. A failure is recorded too and
-    /// never fails the run: the passages are then ranked by words.
+    /// Computes the vector of a question and records usage and cost in `record`. A failure is recorded too and never
+    /// fails the run: the passages are then ranked by keywords.
     pub(in crate::app) async fn meaning_of(
         &self,
         search: &QuestionSearch<'_>,
@@ -184,7 +184,7 @@ impl MeaningSearch<'_> {
     /// Computes one vector for all wordings of a question.
     ///
     /// # Errors
-    /// The errors of an embedding call.
+    /// Returns the errors of an embedding call.
     pub(super) async fn embed_question(
         &self,
         caller: &Caller,

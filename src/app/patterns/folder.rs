@@ -56,7 +56,7 @@ pub type ParsedPattern = (Pattern, Vec<PatternProblem>);
 /// Parses a pattern: JSON if the text begins with a brace, otherwise TOML.
 ///
 /// # Errors
-/// The problems that make the text invalid.
+/// Returns the problems that make the text invalid.
 pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
     let unreadable = |line, message: String| {
         vec![PatternProblem {
@@ -106,7 +106,7 @@ pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
 /// Reads and parses a file.
 ///
 /// # Errors
-/// The problems that make the file unreadable or invalid.
+/// Returns the problems that make the file unreadable or invalid.
 pub fn read(path: &Path) -> Result<ParsedPattern, Vec<PatternProblem>> {
     let unreadable = |message: String| {
         vec![PatternProblem {
