@@ -170,7 +170,7 @@ impl MarkdownPiece {
     }
 }
 
-/// The styles open at a position of a line.
+/// The open styles at a position of a line.
 #[derive(Default)]
 struct InlineState {
     bold: bool,

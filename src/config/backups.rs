@@ -1,4 +1,4 @@
-//! Settings of the database's place, backups, and the replica. Only parses the values; opens nothing.
+//! Settings of the database's location, backups, and the replica. Only parses the values; opens nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,12 +28,12 @@ pub struct ReplicaConfig {
     pub keep: usize,
     /// Key that encrypts the replica; `None` stores it unencrypted.
     pub key: Option<Secret>,
-    /// Continue with the local data even if the replica contains changes that it lacks.
+    /// Whether to continue with the local data even if the replica contains changes that it lacks.
     pub overwrite: bool,
 }
 
-/// Address of the database on a PostgreSQL server. An address of another kind has no effect, as the predecessor's
-/// `sqlite:///file`: the database is then in the data folder.
+/// Returns the address of the database on a PostgreSQL server. Other addresses, such as the predecessor's
+/// `sqlite:///file`, have no effect: the database is then in the data folder.
 pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
     let address = checker.configured("DATABASE_URL")?;
     if !["postgres://", "postgresql://"]

@@ -53,7 +53,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The method's name in requests.
+    /// Returns the method's name in requests.
     pub const fn as_str(self) -> &'static str {
         match self {
             Verb::Get => "GET",
@@ -189,7 +189,7 @@ impl Route {
         let is_open = matches!(self.handler, RouteHandler::Quick(_) | RouteHandler::Open(_));
         !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")
     }
-    /// The access level: `open`, `maybe`, `user`, `admin`, or `link`.
+    /// Returns the access level: `open`, `maybe`, `user`, `admin`, or `link`.
     pub const fn access(&self) -> &'static str {
         match self.handler {
             RouteHandler::Quick(_) | RouteHandler::Open(_) => "open",

@@ -17,7 +17,7 @@ const PAGE_HEADER_BYTES: usize = 6;
 const NO_ROLLING_CHECKSUM: u32 = 1 << 1;
 /// Page flag: the compressed size follows.
 const SIZE_FOLLOWS: u16 = 1;
-/// Set in every checksum.
+/// Bit that is set in every checksum.
 const CHECKSUM_FLAG: u64 = 1 << 63;
 /// Largest page size of SQLite, in bytes.
 const MAX_PAGE_SIZE: u32 = 65_536;
@@ -43,7 +43,7 @@ pub struct LtxHeader {
     pub at: i64,
 }
 
-/// Number of the page that is never written.
+/// Returns the number of the page that is never written.
 pub fn lock_page(page_size: u32) -> u32 {
     u32::try_from(LOCK_BYTE / u64::from(page_size) + 1).unwrap_or(u32::MAX)
 }

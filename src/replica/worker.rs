@@ -175,8 +175,8 @@ impl ReplicatorWorker {
         locked(&self.status).error.is_some()
     }
 
-    /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started
-    /// is in the replica, or the result says what is not.
+    /// Sends missing changes and originals to the replica, and verifies the rest. Succeeds only if everything stored
+    /// before it started is in the replica, or the result reports what is missing.
     fn run_round(&mut self, stopping: bool) -> Result<MissingOriginals> {
         self.is_audited = false;
         if locked(&self.status).superseded {
@@ -237,7 +237,7 @@ impl ReplicatorWorker {
         })
     }
 
-    /// Lists the target. Resends what it has lost, and reports the replica as incomplete until then.
+    /// Lists the target. Resends lost files, and reports the replica as incomplete until then.
     fn audit(&mut self, stopping: bool) -> Result<()> {
         let started = clock::instant();
         let sent = {
@@ -465,7 +465,7 @@ impl ReplicatorWorker {
     }
 }
 
-/// Time until the next listing, given the target's minimum interval and the duration of the last listing.
+/// Returns the time until the next listing, given the target's minimum interval and the duration of the last listing.
 fn next_listing_pause(interval: Duration, took: Duration) -> Duration {
     interval.max((took * LISTING_PAUSE_FACTOR).min(MAX_LISTING_PAUSE))
 }

@@ -24,7 +24,7 @@ use crate::http::{ApiError, Reply, RequestContext, StatusCode, auth, sse};
 /// How long a health response is cached: 1 s.
 const CACHE_TTL: Duration = Duration::from_secs(1);
 
-/// `GET /health`, `/api/health`: the status of the server and its dependencies.
+/// `GET /health`, `/api/health`: returns the status of the server and its dependencies.
 pub fn show(shared: &SharedState, now: Instant) -> Reply {
     let cache = &shared.health;
     let mut cached = cache
@@ -66,7 +66,7 @@ pub async fn watch(shared: &SharedState) {
     }
 }
 
-/// The overall status, and the message for the most severe problem.
+/// Returns the overall status, and the message for the most severe problem.
 fn overall_status(
     app: &App,
     database_error: Option<&str>,
@@ -161,7 +161,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     (code, body.to_string().into())
 }
 
-/// The state of the replica, without its address and its error, which only administrators see.
+/// Returns the state of the replica, without its address and its error, which only administrators see.
 fn replica_json(status: &ReplicaStatus) -> Value {
     let state = match (&status.error, status.absent) {
         (Some(_), _) => "error",
@@ -261,7 +261,7 @@ fn dependencies_json(database: &DatabaseHealth, is_working: bool) -> Value {
     all.into()
 }
 
-/// `GET /api/metrics`: basic figures as JSON.
+/// `GET /api/metrics`: returns basic figures as JSON.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -280,7 +280,7 @@ pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
     })))
 }
 
-/// `GET /metrics`: metrics in Prometheus format, for administrators and local programs, or for everyone if
+/// `GET /metrics`: returns metrics in Prometheus format, for administrators and local programs, or for everyone if
 /// `METRICS_PUBLIC` is set.
 ///
 /// # Errors
@@ -309,7 +309,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
     ))
 }
 
-/// `GET /api/admin/metrics`: statistics per minute over the last hours, one list per figure.
+/// `GET /api/admin/metrics`: returns statistics per minute over the last hours, one list per figure.
 ///
 /// # Errors
 /// `BadInput` if `hours` is not between 1 and 24.
@@ -359,8 +359,8 @@ const TICK_COUNT: u8 = 4;
 /// Time between two events of the streaming test: 250 ms.
 const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// `GET /api/internal/ticks`: a few events with pauses between them, to test whether a proxy buffers responses
-/// (`quire doctor` uses it).
+/// `GET /api/internal/ticks`: streams a few events with pauses between them, to test whether a proxy buffers
+/// responses (`quire doctor` uses it).
 ///
 /// # Errors
 /// Never; all handlers share this signature.
@@ -405,7 +405,7 @@ impl RequestFigures {
         })
     }
 
-    /// The metrics without labels.
+    /// Returns the metrics without labels.
     fn unlabeled(&self) -> [prometheus_text::Unlabeled; 10] {
         [
             (

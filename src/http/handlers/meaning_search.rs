@@ -1,4 +1,5 @@
-//! The caller's choice of a model for ranking passages by meaning. The rules are in `app::meaning_search`.
+//! Handlers for the caller's choice of an embedding model for semantic search. The rules are in
+//! `app::meaning_search`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use crate::http::reply::Reply;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MeaningBody {
-    /// An embedding model, or null to rank by words alone.
+    /// An embedding model, or null to rank by keywords alone.
     model: Option<String>,
 }
 
@@ -30,7 +31,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&status_json(&status)))
 }
 
-/// `PUT /api/meaning-search`: chooses an embedding model, or turns search by meaning off.
+/// `PUT /api/meaning-search`: chooses an embedding model, or turns semantic search off.
 ///
 /// # Errors
 /// `Forbidden` for an API key; `Missing` for an unknown model; `BudgetExceeded` if a budget is too small; and the

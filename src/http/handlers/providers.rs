@@ -263,7 +263,7 @@ struct FallbacksBody {
     fallbacks: Chains,
 }
 
-/// `GET /api/admin/fallbacks`: the fallback chains.
+/// `GET /api/admin/fallbacks`: returns the fallback chains.
 ///
 /// # Errors
 /// Never; all handlers share this signature.

@@ -13,7 +13,7 @@ use super::*;
 #[allow(dead_code, reason = "the tests of the whole server use the rest")]
 mod server;
 
-/// A target with short timeouts.
+/// Creates a target with short timeouts.
 fn target(bucket: &Bucket, address: &str, change: impl FnOnce(&mut BucketSettings)) -> S3 {
     let variables = bucket.environment();
     let env = |name: &str| {
