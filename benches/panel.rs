@@ -262,7 +262,7 @@ fn calls_per_stage(members: usize) -> Vec<usize> {
     }
 }
 
-/// Members with distinct names, because a panel does not call a model twice.
+/// Returns members with distinct names, because a panel does not call a model twice.
 fn member_names(members: usize) -> Vec<String> {
     (0..members)
         .map(|member| format!("p/{}x0", 20 + member))

@@ -60,11 +60,11 @@ pub const MAX_TEXT: usize = 2_000_000;
 /// Maximum number of turns of a conversation.
 const MAX_TURNS: usize = 2_000;
 
-/// The model ID of a body.
+/// Returns the model ID of a request body.
 ///
 /// # Errors
 ///
-/// When `model` is missing, empty, not a string, or longer than 200 bytes.
+/// Returns an error when `model` is missing, empty, not a string, or longer than 200 bytes.
 pub(super) fn model_id(fields: &Map<String, Value>) -> Result<String, RequestError> {
     match fields.get("model").and_then(Value::as_str).map(str::trim) {
         Some(model) if !model.is_empty() && model.len() <= 200 => Ok(model.to_owned()),
@@ -76,7 +76,7 @@ pub(super) fn model_id(fields: &Map<String, Value>) -> Result<String, RequestErr
 ///
 /// # Errors
 ///
-/// When it has no turns, too many turns, too much text, or neither text, images, nor tool results.
+/// Returns an error when it has no turns, too many turns, too much text, or neither text, images, nor tool results.
 pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
     if turns.len() > MAX_TURNS || characters > MAX_TEXT {

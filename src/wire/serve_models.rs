@@ -96,8 +96,8 @@ fn per_token(dollars_per_million: f64) -> String {
     text.to_owned()
 }
 
-/// Supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them; those it
-/// refuses are then omitted and remembered.
+/// Returns the supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them;
+/// those it refuses are then omitted and remembered.
 fn supported_parameters(model: Option<&Model>) -> Vec<&'static str> {
     let accepts = |name: &str| match model {
         Some(model) if !model.parameters.is_empty() => model.parameters.iter().any(|it| it == name),

@@ -59,7 +59,7 @@ const PROVIDER_FIELDS: &[&str] = &[
 ///
 /// # Errors
 ///
-/// When a field is missing, malformed, not supported, or refers to stored data; the error names it.
+/// Returns an error when a field is missing, malformed, not supported, or refers to stored data; the error names it.
 pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -327,7 +327,7 @@ fn is_responses_item(item: &Value) -> bool {
     item["type"] == "reasoning"
 }
 
-/// The ID of an answer's reasoning item with this number, from 0.
+/// Returns the ID of an answer's reasoning item with this number, from 0.
 fn reasoning_id(frame: &ChunkFrame, number: usize) -> String {
     match number {
         0 => format!("rs_{}", frame.id),

@@ -38,7 +38,7 @@ pub enum ToolShape {
 ///
 /// # Errors
 ///
-/// When a tool or the tool choice is malformed, or a tool is too large.
+/// Returns an error when a tool or the tool choice is malformed, or a tool is too large.
 pub fn parse_tools(
     fields: &Map<String, Value>,
     shape: ToolShape,
@@ -183,7 +183,7 @@ fn parse_choice(choice: &Value, shape: ToolShape) -> Result<ToolChoice, RequestE
 ///
 /// # Errors
 ///
-/// When the calls are malformed.
+/// Returns an error when the calls are malformed.
 pub fn parse_calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     let calls = message["tool_calls"].as_array();
     let to_call = |given: &Value| {
