@@ -1,5 +1,5 @@
-//! Commands next to a running server on the same folder: they use its database or refuse, and never answer
-//! from an empty one. Commands that only read create nothing.
+//! Commands on the data folder of a running server: they use its database or refuse, and never answer from an empty
+//! one. Commands that only read create nothing.
 
 use super::{Place, Running};
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{CommandOutput, Place, Running};
 
-/// A data folder with an account, so that runs are stored.
+/// Returns a data folder with an account, so that runs are stored.
 fn place_with_ada() -> Place {
     let place = Place::new();
     let added = place.run(&["user", "add", "ada@example.com", "--admin"]);

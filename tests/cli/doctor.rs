@@ -11,7 +11,7 @@ fn port_of(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
 }
 
-/// A proxy that forwards requests, one per connection, and returns each response only when it is complete.
+/// Returns a proxy that forwards requests, one per connection, and returns each response only when it is complete.
 fn start_buffering_proxy(to: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

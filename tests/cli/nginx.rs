@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The path under which the server is available.
 pub const PUBLIC_PATH: &str = "/quire";
 
-/// What nginx does with the path when it forwards a request.
+/// Whether nginx keeps the path when it forwards a request.
 #[derive(Clone, Copy, Debug)]
 pub enum PathStyle {
     PassedOn,

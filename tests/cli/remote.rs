@@ -123,7 +123,7 @@ fn ctrl_c_stops_the_run_on_the_server() {
         .status()
         .unwrap();
     let output = CommandOutput::from_output(child.wait_with_output().unwrap());
-    // Stopped, unless it had ended before the signal arrived.
+    // The run is stopped, unless it had ended before the signal arrived.
     assert!(
         output.code == Some(130) || output.code == Some(0),
         "{output:?}"

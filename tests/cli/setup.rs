@@ -1,4 +1,4 @@
-//! Who becomes the first administrator, and the server's startup messages.
+//! Rules for the first administrator, and the server's startup messages.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::TcpStream;

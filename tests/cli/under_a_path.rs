@@ -44,7 +44,8 @@ fn send_request(port: u16, method: &str, path: &str, headers: &str, body: &str) 
     }
 }
 
-/// Header names in lowercase. Values stay as they are: `W/` of a weak entity tag is case-sensitive.
+/// Returns the head with header names in lowercase. Values stay unchanged: `W/` of a weak entity tag is
+/// case-sensitive.
 fn with_lowercase_names(head: &str) -> String {
     let lines = head.split("\r\n").map(|line| match line.split_once(": ") {
         Some((name, value)) => format!("{}: {value}", name.to_lowercase()),
