@@ -171,7 +171,7 @@ impl Completions<'_> {
         }
         ignored.extend(Box::pin(self.missing_members(caller, &request)).await?);
         ignored.truncate(MAX_IGNORED);
-        let is_passthrough = context.passed_on;
+        let is_passthrough = context.is_passthrough;
         // Boxed, because the request waits for its first token in this future and would otherwise keep the memory
         // of everything before it (measured: 62 KB).
         let run = match is_panel {
@@ -309,7 +309,7 @@ impl Completions<'_> {
             );
         }
         context.passthrough = Some(Arc::new(passthrough)).filter(|value| !value.fields.is_empty());
-        context.passed_on = true;
+        context.is_passthrough = true;
         // The whole conversation is passed on; the question only names the run.
         if let Some((end, _)) = request.prompt.char_indices().nth(MAX_PROMPT) {
             request.prompt.truncate(end);
@@ -372,7 +372,7 @@ impl Completions<'_> {
         request.models = vec![writer.await?];
         request.pattern = Some(PLAIN_PATTERN.to_owned());
         request.recipe = None;
-        context.passed_on = true;
+        context.is_passthrough = true;
         Ok((request, context))
     }
 

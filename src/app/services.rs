@@ -17,7 +17,7 @@ use super::health::Health;
 use super::idempotency::Idempotency;
 use super::key_limits::KeyLimitService;
 use super::mcp::Mcp;
-use super::meaning_search::MeaningSearch;
+use super::meaning_search::SemanticSearch;
 use super::models::ModelService;
 use super::panel_vs_single::Comparisons;
 use super::patterns::Patterns;
@@ -244,8 +244,8 @@ impl App {
     }
 
     /// Returns the use cases of semantic search.
-    pub fn meaning_search(&self) -> MeaningSearch<'_> {
-        MeaningSearch {
+    pub fn meaning_search(&self) -> SemanticSearch<'_> {
+        SemanticSearch {
             store: &self.store,
             llm: &self.llm,
             documents: &self.documents,

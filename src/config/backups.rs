@@ -23,7 +23,7 @@ pub struct ReplicaConfig {
     /// `file:///folder` or `s3://bucket/prefix`.
     pub address: String,
     /// Sync interval: how long acknowledged data may exist only on this machine.
-    pub window: Duration,
+    pub sync_interval: Duration,
     /// Number of snapshots to keep there.
     pub keep: usize,
     /// Key that encrypts the replica; `None` stores it unencrypted.
@@ -62,7 +62,7 @@ pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
 pub(super) fn replica(checker: &mut Checker) -> Option<ReplicaConfig> {
     Some(ReplicaConfig {
         address: checker.configured("QUIRE_REPLICA")?,
-        window: checker.seconds("QUIRE_REPLICA_WINDOW"),
+        sync_interval: checker.seconds("QUIRE_REPLICA_WINDOW"),
         keep: usize::try_from(checker.number("QUIRE_REPLICA_KEEP")).unwrap_or(usize::MAX),
         key: checker.configured("QUIRE_REPLICA_KEY").map(Secret::new),
         overwrite: checker.switch("QUIRE_REPLICA_OVERWRITE").unwrap_or(false),

@@ -36,7 +36,7 @@ pub enum Fit {
 
 /// A member's context, for users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fitting {
+pub struct MemberFit {
     /// Full model ID.
     pub model: String,
     /// Context given.

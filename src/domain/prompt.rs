@@ -57,7 +57,7 @@ pub fn conversation(plan: &Plan, model: &str, rules: Message, question: Message)
     let Some((last, earlier)) = plan.turns.split_last() else {
         return vec![rules, question];
     };
-    if plan.bare && plan.rooms.is_empty() {
+    if plan.bare && plan.history_budgets.is_empty() {
         return plan.turns.clone();
     }
     let own = earlier

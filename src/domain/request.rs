@@ -201,7 +201,8 @@ pub struct RunContext {
     pub passthrough: Option<Arc<Passthrough>>,
     /// Whether a program's call was passed through to a single model; such runs are left out of the history.
     #[serde(skip_serializing_if = "is_default")]
-    pub passed_on: bool,
+    #[serde(rename = "passed_on")]
+    pub is_passthrough: bool,
     /// Index of this sample among several answers to one request, from 0.
     #[serde(skip_serializing_if = "is_first")]
     pub sample: u32,
@@ -237,11 +238,13 @@ pub struct RunContext {
     pub project: Option<ProjectId>,
     /// The beginning of the answer that the run continues; empty for any other question.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub begun: String,
+    #[serde(rename = "begun")]
+    pub answer_prefix: String,
     /// Whether the question is sent to only one model of the panel: later turns use the panel of the previous
     /// turn.
     #[serde(skip_serializing_if = "is_default")]
-    pub is_aside: bool,
+    #[serde(rename = "is_aside")]
+    pub is_single_model: bool,
     /// Whether `turns` holds a thread's earlier turns, which are shortened to fit each member's context window.
     #[serde(skip_serializing_if = "is_default")]
     pub is_threaded: bool,

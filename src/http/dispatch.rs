@@ -169,7 +169,7 @@ impl Dispatcher {
         };
         let line = is_logged.then(|| (parts.method.clone(), path.to_owned()));
         let is_private = matches!(&matched, RouteMatch::Route(route, _) if route.is_private());
-        let has_tag = matches!(&matched, RouteMatch::Route(route, _) if route.seldom_changes);
+        let has_tag = matches!(&matched, RouteMatch::Route(route, _) if route.has_entity_tag);
         let coding = ResponseCoding::from_request(&parts, has_tag);
         let mut caller_id = None;
         let (body, expects_continue) = (UnreadBody::new(body), parts.headers.contains_key(EXPECT));

@@ -32,7 +32,7 @@ pub struct MissingOriginals {
     pub incomplete_reason: Option<String>,
     /// Number of documents without an original in either place since this process started: an archive may be
     /// imported without them.
-    pub absent: usize,
+    pub absent_count: usize,
 }
 
 /// State of the originals on both sides.
@@ -120,7 +120,7 @@ impl OriginalsSync {
         if !self.is_due {
             return Ok(MissingOriginals {
                 incomplete_reason: None,
-                absent: self.absent,
+                absent_count: self.absent,
             });
         }
         if self.in_replica.is_none() {
@@ -155,7 +155,7 @@ impl OriginalsSync {
         let absent = self.absent;
         Ok(MissingOriginals {
             incomplete_reason: lost,
-            absent,
+            absent_count: absent,
         })
     }
 

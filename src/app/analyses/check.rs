@@ -89,7 +89,7 @@ impl Analyses<'_> {
         notes.extend(left_out);
         self.select_allowed_models(caller, &mut request).await?;
         let models = self.check_names(caller, &mut request, &mut errors).await?;
-        check_parameters(&mut request, context.passed_on, &mut errors);
+        check_parameters(&mut request, context.is_passthrough, &mut errors);
         let documents = check_documents(&mut request, &mut errors);
         let budget = check_budget(request.budget_usd, &mut errors);
         check_thresholds(&request, &mut errors);

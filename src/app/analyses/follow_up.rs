@@ -131,8 +131,8 @@ impl CarriedThread {
             let old = settings.request;
             context.inherited.extend(old.named_models());
             context.recipe = context.recipe.take().or(settings.context.recipe);
-            if asks_one && (context.follows.is_some() || !context.begun.is_empty()) {
-                context.is_aside = true;
+            if asks_one && (context.follows.is_some() || !context.answer_prefix.is_empty()) {
+                context.is_single_model = true;
                 request.depth.get_or_insert(Depth::Quick);
             }
             request.topic = request.topic.take().or_else(|| old.topic.clone());
@@ -150,7 +150,7 @@ impl CarriedThread {
             }
         }
         context.turns = self.turns;
-        let question = match context.begun.as_str() {
+        let question = match context.answer_prefix.as_str() {
             "" => request.prompt.clone(),
             begun => thread::continuation_prompt(&request.prompt, begun),
         };
@@ -360,13 +360,13 @@ fn settings_of(
         return Ok((None, Vec::new()));
     };
     let documents = first.request.documents();
-    if !first.context.is_aside {
+    if !first.context.is_single_model {
         return Ok((Some(first), documents));
     }
     // Checks everything on the path before the question to a single model.
     for turn in path.iter().rev().filter(|turn| turn.id != first.id) {
         if let Some(earlier) = analyses::by_id(db, Some(user), &turn.id)?
-            && !earlier.context.is_aside
+            && !earlier.context.is_single_model
         {
             return Ok((Some(earlier), documents));
         }

@@ -134,7 +134,7 @@ impl Analyses<'_> {
         Plan {
             evidence,
             pattern,
-            question: match new.context.begun.as_str() {
+            question: match new.context.answer_prefix.as_str() {
                 "" => new.request.prompt.clone(),
                 begun => thread::continuation_prompt(&new.request.prompt, begun),
             },
@@ -176,8 +176,8 @@ impl Analyses<'_> {
             is_adaptive: arrangement == Arrangement::Vote && new.request.adaptive.unwrap_or(true),
             is_live: new.context.is_live,
             turns: new.context.turns.clone(),
-            rooms,
-            begun: new.context.begun.clone(),
+            history_budgets: rooms,
+            answer_prefix: new.context.answer_prefix.clone(),
             tools: new.context.tools.clone(),
             passthrough: new.context.passthrough.clone(),
         }

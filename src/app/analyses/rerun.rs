@@ -124,8 +124,8 @@ fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
         parent: Some(old.id.clone()),
         thread: old.context.thread.clone(),
         follows: old.context.follows.clone(),
-        begun: old.context.begun.clone(),
-        is_aside: old.context.is_aside,
+        answer_prefix: old.context.answer_prefix.clone(),
+        is_single_model: old.context.is_single_model,
         is_threaded: old.context.is_threaded,
         ..RunContext::default()
     };

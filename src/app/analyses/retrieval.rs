@@ -9,7 +9,7 @@ use crate::app::meaning_search::QuestionSearch;
 use crate::domain::analysis::Member;
 use crate::domain::id::UserId;
 use crate::domain::key::PresentedKey;
-use crate::domain::retrieval::meaning::QuestionMeaning;
+use crate::domain::retrieval::meaning::QuestionEmbedding;
 use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::user::{Caller, Role};
 
@@ -19,12 +19,12 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub(super) async fn question_meaning(
+    pub(super) async fn question_embedding(
         &self,
         user: &UserId,
         new: &CheckedRequest,
         members: &[Member],
-    ) -> Result<(Option<Arc<QuestionMeaning>>, Option<RetrievalRecord>)> {
+    ) -> Result<(Option<Arc<QuestionEmbedding>>, Option<RetrievalRecord>)> {
         let planned = self.meaning.planned(user, &new.documents, members).await?;
         let Some(mut record) = planned else {
             return Ok((None, None));

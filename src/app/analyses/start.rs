@@ -239,7 +239,7 @@ fn queued_analysis(
         finished: None,
         findings: None,
         citations: None,
-        shared: None,
+        share_token_hash: None,
     }
 }
 

@@ -177,7 +177,7 @@ impl ConfigurationPair {
 fn pairs(view: &ExperimentView) -> Vec<ConfigurationPair> {
     let evaluated = view.report.leaderboard.iter().filter(|row| row.cases > 0);
     let mut best: Vec<usize> = evaluated
-        .map(|row| row.place)
+        .map(|row| row.index)
         .take(TOP_CONFIGURATIONS)
         .collect();
     let current = view.report.current;

@@ -50,9 +50,9 @@ pub(super) struct ExperimentRunner<'s> {
     pub(super) progress: &'s watch::Sender<ExperimentProgress>,
     // Number of consecutive transient failures.
     pub(super) failures: usize,
-    wasted: BTreeMap<Trial, TrialOutcome>,
+    failed_attempt_costs: BTreeMap<Trial, TrialOutcome>,
     // Cost of failed attempts to improve a prompt.
-    pub(super) unused: JudgeCost,
+    pub(super) failed_proposal_cost: JudgeCost,
 }
 
 /// Outcome of an analysis.
@@ -93,8 +93,8 @@ impl<'s> ExperimentRunner<'s> {
             waits: ExperimentWaits::new(app.engine.clone(), running.stop.subscribe()),
             progress: &running.progress,
             failures: 0,
-            wasted: BTreeMap::new(),
-            unused: JudgeCost::default(),
+            failed_attempt_costs: BTreeMap::new(),
+            failed_proposal_cost: JudgeCost::default(),
             app,
             experiment,
             cases,
@@ -296,8 +296,9 @@ impl<'s> ExperimentRunner<'s> {
         outcome: TrialOutcome,
         why: String,
     ) -> StepResult<()> {
-        let before = self.wasted.remove(&trial).unwrap_or_default();
-        self.wasted.insert(trial, add_outcomes(before, outcome));
+        let before = self.failed_attempt_costs.remove(&trial).unwrap_or_default();
+        self.failed_attempt_costs
+            .insert(trial, add_outcomes(before, outcome));
         self.failures += 1;
         if self.failures >= MAX_FAILURES {
             return Err(Interrupt::Paused(format!(
@@ -315,8 +316,8 @@ impl<'s> ExperimentRunner<'s> {
         analysis: AnalysisId,
         scored: ScoredTrial,
     ) -> Result<()> {
-        let wasted = self.wasted.remove(&trial).unwrap_or_default();
-        let outcome = add_outcomes(scored.outcome, wasted);
+        let failed_attempt_costs = self.failed_attempt_costs.remove(&trial).unwrap_or_default();
+        let outcome = add_outcomes(scored.outcome, failed_attempt_costs);
         let (id, error) = (self.experiment.id.clone(), scored.error);
         let (judgment, judging) = (scored.judgment, self.experiment.judging.clone());
         let written = self.app.store.write(move |db| {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::MeaningSearch;
+use super::SemanticSearch;
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::UserId;
 use crate::domain::retrieval::meaning::{normalize, to_bytes};
@@ -44,7 +44,7 @@ enum StepOutcome {
     Failed,
 }
 
-impl MeaningSearch<'_> {
+impl SemanticSearch<'_> {
     /// Computes missing vectors whenever documents have been read or a user has chosen a model. Never returns;
     /// sleeps without a timer while nothing is missing.
     pub async fn embed_passages(&self) {

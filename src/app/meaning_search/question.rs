@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::MeaningSearch;
+use super::SemanticSearch;
 use crate::app::documents::PassageSearch;
 use crate::app::embeddings::EmbeddingContext;
 use crate::app::{Error, Kind, Result};
@@ -18,7 +18,7 @@ use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
 use crate::domain::pattern::CallId;
-use crate::domain::retrieval::meaning::{QuestionMeaning, normalize};
+use crate::domain::retrieval::meaning::{QuestionEmbedding, normalize};
 use crate::domain::retrieval::record::{
     RETRIEVAL_STAGE_NUMBER, REWRITING_TOKENS, RetrievalRecord, RewriterModel, rewriting_prompt,
 };
@@ -70,7 +70,7 @@ impl EmbeddedQuestion {
     }
 }
 
-impl MeaningSearch<'_> {
+impl SemanticSearch<'_> {
     /// Returns the plan for the semantic search of these documents; `None` if the user has not chosen a model. Makes
     /// no calls.
     ///
@@ -116,7 +116,7 @@ impl MeaningSearch<'_> {
         &self,
         search: &QuestionSearch<'_>,
         record: &mut RetrievalRecord,
-    ) -> Option<QuestionMeaning> {
+    ) -> Option<QuestionEmbedding> {
         if !record.failure.is_empty() {
             return None;
         }
@@ -137,7 +137,7 @@ impl MeaningSearch<'_> {
         &self,
         search: &QuestionSearch<'_>,
         record: &mut RetrievalRecord,
-    ) -> Result<QuestionMeaning> {
+    ) -> Result<QuestionEmbedding> {
         let question: String = search.question.chars().take(MAX_QUESTION).collect();
         let (words, user) = (question.clone(), search.caller.user.clone());
         let documents = search.documents.to_vec();
@@ -174,7 +174,7 @@ impl MeaningSearch<'_> {
             ..Usage::default()
         };
         record.add(&usage, embedded.cost);
-        Ok(QuestionMeaning {
+        Ok(QuestionEmbedding {
             vector: embedded.take_vector(&record.model)?,
             model: record.model.clone(),
             rewriting: record.rewriting.clone(),

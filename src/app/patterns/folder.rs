@@ -44,7 +44,7 @@ impl From<PatternError> for PatternProblem {
     fn from(error: PatternError) -> Self {
         Self {
             line: None,
-            location: error.place,
+            location: error.location,
             message: error.message,
         }
     }
@@ -91,7 +91,7 @@ pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
         }
     };
     let to_problem = |error: PatternError| PatternProblem {
-        line: line(&error.place),
+        line: line(&error.location),
         ..PatternProblem::from(error)
     };
     match file::parse_pattern(&value) {

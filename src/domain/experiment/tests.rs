@@ -44,7 +44,7 @@ fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Des
         },
         declared: vec![paid_outcome(0.0, 0); arms.len()],
         indifference: 0.02,
-        wrong: 0.1,
+        error_rate: 0.1,
         seed,
         search: None,
     }
@@ -426,7 +426,7 @@ mod any_request {
                         declared: vec![declared; arms.len()],
                         objective,
                         indifference,
-                        wrong,
+                        error_rate: wrong,
                         ..design(&arms, cases, 0, seed)
                     }
                 },

@@ -74,7 +74,7 @@ impl Pattern {
             None => Ok(()),
             Some(error) => Err(format!(
                 "pattern {}, {}: {}",
-                self.id, error.place, error.message
+                self.id, error.location, error.message
             )),
         }
     }

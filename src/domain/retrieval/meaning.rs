@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// The vector of a question, used to rank passages.
 #[derive(Debug, Clone, PartialEq)]
-pub struct QuestionMeaning {
+pub struct QuestionEmbedding {
     /// The model that computed the vector.
     pub model: String,
     /// The question's vector, of length 1.

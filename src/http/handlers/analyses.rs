@@ -11,7 +11,7 @@ use crate::app::analyses::{AnalysisForecast, AnalysisReport, CancelOnDrop, RunWa
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::analysis::{Plan, Status};
-use crate::domain::context_mode::Fitting;
+use crate::domain::context_mode::MemberFit;
 use crate::domain::export;
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::estimate;
@@ -210,7 +210,7 @@ fn member_contexts(plan: &Plan) -> Vec<Value> {
         let all = plan.members.iter().chain([&plan.synthesizer]);
         all.into_iter().find(|member| member.model == model)
     };
-    let to_json = |fit: &Fitting| {
+    let to_json = |fit: &MemberFit| {
         let tokens = find(&fit.model).map(|member| estimate::document_tokens_of(plan, member));
         json!({"model": fit.model, "documents": {
             "fit": fit.fit, "why": fit.why, "tokens": tokens, "parts": plan.parts.len(),

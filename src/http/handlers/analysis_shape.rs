@@ -44,7 +44,7 @@ fn summary_json(analysis: &Analysis) -> Value {
         "topic": analysis.request.topic(),
         "prompt": analysis.request.prompt, "models": models(analysis), "ultra_model": plan.synthesizer.model,
         "document_ids": analysis.request.document_ids, "cost_usd": analysis.cost, "usage": analysis.usage,
-        "error": analysis.error, "shared": analysis.shared.is_some(),
+        "error": analysis.error, "shared": analysis.share_token_hash.is_some(),
         "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
     })
 }
@@ -154,10 +154,10 @@ pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Valu
             "document_ids": analysis.request.document_ids, "arrangement": analysis.plan.arrangement.as_str(),
             "depth": analysis.request.depth, "stop_when_agreed": analysis.plan.agreement,
             "repeats": analysis.context.parent, "recipe": analysis.context.recipe,
-            "begun": Some(&analysis.context.begun).filter(|text| !text.is_empty()),
+            "begun": Some(&analysis.context.answer_prefix).filter(|text| !text.is_empty()),
         },
     });
-    add_thread_position(&mut body, report.place.as_ref());
+    add_thread_position(&mut body, report.thread_position.as_ref());
     body
 }
 

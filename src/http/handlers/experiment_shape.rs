@@ -53,7 +53,7 @@ pub fn full_json(view: &ExperimentView) -> Value {
         "id": experiment.id, "name": spec.name, "status": experiment.state, "error": experiment.error,
         "created_at": experiment.created, "finished_at": experiment.finished,
         "space": spec.space, "base": spec.base, "evaluator": spec.evaluator, "objective": spec.objective,
-        "budget": budget_json(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
+        "budget": budget_json(spec), "indifference": spec.indifference, "wrong": spec.error_rate, "seed": spec.seed,
         "current": experiment.design.current, "baseline": spec.baseline(),
         "arms": experiment.design.arms.len(), "cases": view.cases.len(),
         "progress": view.progress, "applied": experiment.applied.as_ref().map(applied_json),
@@ -104,7 +104,7 @@ fn judge_json(view: &ExperimentView) -> Value {
         judge["pairs"] = json!(counts.pairs);
         judge["flips"] = json!(counts.flips);
         judge["unreadable"] = json!(counts.unreadable);
-        judge["orders"] = json!(counts.orders);
+        judge["orders"] = json!(counts.injection_attempts);
         judge["probes"] = json!(counts.probes);
         judge["probes_cost_usd"] = json!(counts.bill.cost);
     }
@@ -132,7 +132,7 @@ pub fn blind_comparison_json(comparison: &BlindComparison, view: &ExperimentView
 /// Describes how a configuration was applied: as a recipe, or as the default.
 pub fn applied_json(applied: &Applied) -> Value {
     json!({
-        "as": if applied.default { "default" } else { "recipe" }, "place": applied.place,
+        "as": if applied.default { "default" } else { "recipe" }, "place": applied.configuration,
         "recipe": format!("{}@{}", applied.name, applied.version), "recipe_id": applied.recipe,
     })
 }

@@ -346,7 +346,7 @@ pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
     let body: ApplyBody = cx.json_or_empty().await?;
     let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     let target = ApplyTarget {
-        place: body.place,
+        index: body.place,
         default: body.target == ApplyAs::Default,
         name: body.name,
     };

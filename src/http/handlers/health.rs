@@ -77,7 +77,7 @@ fn overall_status(
         return ("error", Some(error.to_owned()));
     }
     let replica_warns =
-        replica.is_some_and(|replica| replica.error.is_some() || replica.absent > 0);
+        replica.is_some_and(|replica| replica.error.is_some() || replica.absent_originals > 0);
     let message = match disk {
         Some(disk) if disk.is_full => {
             "the disk is full: reading, signing in and deleting work, nothing else is stored"
@@ -163,7 +163,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
 
 /// Returns the state of the replica, without its address and its error, which only administrators see.
 fn replica_json(status: &ReplicaStatus) -> Value {
-    let state = match (&status.error, status.absent) {
+    let state = match (&status.error, status.absent_originals) {
         (Some(_), _) => "error",
         (None, 0) => "ok",
         (None, _) => "warning",
@@ -172,7 +172,7 @@ fn replica_json(status: &ReplicaStatus) -> Value {
         "status": state,
         "window_seconds": status.sync_interval.as_secs(),
         "whole_at": status.replicated_until,
-        "originals_absent": status.absent,
+        "originals_absent": status.absent_originals,
         "originals_to_fetch": status.originals_left,
     })
 }

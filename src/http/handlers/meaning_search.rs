@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accounts::request_origin;
-use crate::app::meaning_search::MeaningStatus;
+use crate::app::meaning_search::SemanticSearchStatus;
 use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
@@ -14,7 +14,7 @@ use crate::http::reply::Reply;
 /// The request body for a choice.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MeaningBody {
+struct SemanticSearchBody {
     /// An embedding model, or null to rank by keywords alone.
     model: Option<String>,
 }
@@ -37,7 +37,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `Forbidden` for an API key; `Missing` for an unknown model; `BudgetExceeded` if a budget is too small; and the
 /// provider's error.
 pub async fn choose(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body: MeaningBody = cx.json().await?;
+    let body: SemanticSearchBody = cx.json().await?;
     let origin = request_origin(&cx);
     let search = cx.app.meaning_search();
     let status = match body.model.as_deref().map(str::trim) {
@@ -47,7 +47,7 @@ pub async fn choose(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&status_json(&status)))
 }
 
-fn status_json(status: &MeaningStatus) -> Value {
+fn status_json(status: &SemanticSearchStatus) -> Value {
     let progress = status.progress;
     let state = match (&status.model, &status.failure) {
         (None, _) => "off",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::Error;
-use crate::app::meaning_search::MeaningRanking;
+use crate::app::meaning_search::SemanticRanking;
 use crate::domain::document::SearchHit;
 use crate::domain::id::DocumentId;
 use crate::domain::search::SearchQuery;
@@ -64,7 +64,7 @@ pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, Api
 }
 
 /// Describes the semantic ranking of a search.
-fn meaning_json(ranking: &MeaningRanking) -> Value {
+fn meaning_json(ranking: &SemanticRanking) -> Value {
     json!({ "model": ranking.model, "cost_usd": ranking.cost, "error": ranking.failure })
 }
 
