@@ -85,7 +85,7 @@ impl Completions<'_> {
     /// Returns an error if the store cannot be read.
     pub async fn names(&self, caller: &Caller) -> Result<Vec<ModelName>> {
         let user = &caller.user;
-        let limits = self.key_limits.of(caller).await?;
+        let limits = self.key_limits.limits_of(caller).await?;
         let ready = self.llm.models(Some(user)).into_iter();
         let ready =
             ready.filter(|(model, state)| *state == Availability::Ready && limits.allow(&model.id));
@@ -119,7 +119,7 @@ impl Completions<'_> {
     /// # Errors
     /// `Missing` if there is none. Also fails if the store cannot be read.
     pub async fn name(&self, caller: &Caller, id: &str) -> Result<ModelName> {
-        let limits = self.key_limits.of(caller).await?;
+        let limits = self.key_limits.limits_of(caller).await?;
         let model = self.llm.find(Some(&caller.user), id);
         let model =
             model.filter(|model| !id.starts_with(PANEL_NAME_PREFIX) && limits.allow(&model.id));

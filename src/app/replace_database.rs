@@ -155,9 +155,9 @@ pub(super) fn remove_interrupted(place: &Path) -> io::Result<()> {
     if !place.exists() {
         return Ok(());
     }
-    let inode = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    let inode = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
     let used = ["", "-wal", "-journal"].map(|end| inode(&with_suffix(place, end)).ok());
-    let is_used = |path: &Path| inode(path).is_ok_and(|it| used.contains(&Some(it)));
+    let is_used = |path: &Path| inode(path).is_ok_and(|file_id| used.contains(&Some(file_id)));
     for path in replaced_files(place)? {
         let name = path.display().to_string();
         let is_without_database = ["-wal", "-shm", "-journal"]

@@ -189,8 +189,8 @@ pub fn part_size(size: DocumentSizes, members: &[MemberNeeds]) -> Option<usize> 
             .available_tokens()
             .map_or(PASSAGES_BUDGET, |room| size.chars_in(room))
     };
-    let least = members.iter().map(room).min()?;
-    (least >= PART_CHARS_RANGE.0).then(|| least.min(PART_CHARS_RANGE.1))
+    let smallest = members.iter().map(room).min()?;
+    (smallest >= PART_CHARS_RANGE.0).then(|| smallest.min(PART_CHARS_RANGE.1))
 }
 
 #[cfg(test)]

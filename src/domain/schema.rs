@@ -433,8 +433,12 @@ mod tests {
             (by_name, many, false),
             (chain, text(1), false),
         ] {
-            let said = validate(&schema, &value).err().unwrap_or_default();
-            assert_eq!(said.contains("too long"), !is_tried, "{schema}: {said}");
+            let error_message = validate(&schema, &value).err().unwrap_or_default();
+            assert_eq!(
+                error_message.contains("too long"),
+                !is_tried,
+                "{schema}: {error_message}"
+            );
         }
     }
 

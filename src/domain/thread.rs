@@ -386,13 +386,13 @@ mod tests {
             let all: Vec<Message> = turns.iter().flat_map(|(question, answer)| turn(question, answer)).collect();
             let carried = carried_turns(&all, room);
             prop_assert!(carried.tokens() <= room, "{} of {room}", carried.tokens());
-            let kept = carried.messages.len() / 2;
-            prop_assert_eq!(kept + carried.omitted, turns.len());
+            let included_turns = carried.messages.len() / 2;
+            prop_assert_eq!(included_turns + carried.omitted, turns.len());
             // All kept turns except the oldest are whole, and they are the newest.
-            let whole = kept.saturating_sub(1) * 2;
+            let full_messages = included_turns.saturating_sub(1) * 2;
             prop_assert_eq!(
-                &carried.messages[carried.messages.len() - whole..],
-                &all[all.len() - whole..]
+                &carried.messages[carried.messages.len() - full_messages..],
+                &all[all.len() - full_messages..]
             );
         }
 

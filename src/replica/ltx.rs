@@ -347,13 +347,13 @@ mod tests {
     proptest! {
         #[test]
         fn damage_is_detected(at in 0_usize..700, bit in 0_u8..8, cut in 0_usize..700) {
-            let whole = file(5, 9, &[(1, vec![1; 512]), (4, (0..=255).chain(0..=255).collect())]);
-            let mut damaged = whole.clone();
-            let at = at % whole.len();
+            let complete_file = file(5, 9, &[(1, vec![1; 512]), (4, (0..=255).chain(0..=255).collect())]);
+            let mut damaged = complete_file.clone();
+            let at = at % complete_file.len();
             damaged[at] ^= 1 << bit;
             // The same pages can be compressed in more than one way.
-            prop_assert!(pages(&damaged).map_or(true, |found| found == pages(&whole).expect("a file")));
-            prop_assert!(pages(&whole[..cut % whole.len()]).is_err());
+            prop_assert!(pages(&damaged).map_or(true, |found| found == pages(&complete_file).expect("a file")));
+            prop_assert!(pages(&complete_file[..cut % complete_file.len()]).is_err());
         }
     }
 }

@@ -47,7 +47,7 @@ struct CommitStamp {
 }
 
 impl CommitStamp {
-    fn of(store: &Store, log: &Path) -> Self {
+    fn read(store: &Store, log: &Path) -> Self {
         let about = std::fs::metadata(log).ok();
         Self {
             commits: store.commits().0.count,
@@ -187,7 +187,7 @@ impl ReplicatorWorker {
             self.hand_over();
             return Ok(MissingOriginals::default());
         }
-        let stamp = CommitStamp::of(&self.store, &self.settings.data_dir.join("quire.db-wal"));
+        let stamp = CommitStamp::read(&self.store, &self.settings.data_dir.join("quire.db-wal"));
         let may_have_news = stopping || self.may_have_changes(stamp);
         if may_have_news {
             // Must come before reading the log. If a document is deleted by now, the changes sent next contain the

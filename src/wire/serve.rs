@@ -1,4 +1,4 @@
-//! Types that Quire's own client APIs share: a parsed request, and the fields that every chunk of an answer repeats.
+//! Types that Quire's own client APIs share: a parsed request, and the fields common to all chunks of an answer.
 
 use std::sync::Arc;
 
@@ -31,13 +31,13 @@ pub struct ChatRequest {
     pub progress: bool,
     /// Names of the fields that were ignored.
     pub ignored: Vec<String>,
-    /// Request settings that a Responses object repeats.
+    /// Request settings that a Responses object echoes.
     pub settings: Map<String, Value>,
     /// Number of answers requested; 0 means 1.
     pub choices: u32,
     /// Index of this answer among several, from 0; each is an independent sample.
     pub sample: u32,
-    /// The prompt that a text completion repeats before its answer.
+    /// The prompt that a text completion echoes before its answer.
     pub echo: Option<String>,
     /// Whether tools were sent as legacy `functions`, so that calls are returned in that form.
     pub is_legacy: bool,
@@ -104,9 +104,9 @@ pub struct ChunkFrame {
     pub created: i64,
     /// Completion time of the answer, in seconds since 1970.
     pub completed: Option<i64>,
-    /// Request settings that a Responses object repeats.
+    /// Request settings that a Responses object echoes.
     pub settings: Map<String, Value>,
-    /// The prompt that a text completion repeats before its answer.
+    /// The prompt that a text completion echoes before its answer.
     pub echo: Option<String>,
     /// Whether calls are encoded as legacy `function_call`.
     pub is_legacy: bool,

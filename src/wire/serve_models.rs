@@ -100,7 +100,9 @@ fn per_token(dollars_per_million: f64) -> String {
 /// those it refuses are then omitted and remembered.
 fn supported_parameters(model: Option<&Model>) -> Vec<&'static str> {
     let accepts = |name: &str| match model {
-        Some(model) if !model.parameters.is_empty() => model.parameters.iter().any(|it| it == name),
+        Some(model) if !model.parameters.is_empty() => {
+            model.parameters.iter().any(|parameter| parameter == name)
+        }
         _ => true,
     };
     let all = GLOSSARY.iter().map(|entry| entry.name);

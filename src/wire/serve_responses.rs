@@ -100,10 +100,10 @@ pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
 /// Refuses references to data stored at a vendor: without that data, the answer would be different.
 fn reject_stored_references(fields: &Map<String, Value>) -> Result<(), RequestError> {
     let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
-    let kept = "responses are not stored: send the whole conversation as input";
+    let advice = "responses are not stored: send the whole conversation as input";
     for (name, why) in [
-        ("previous_response_id", kept),
-        ("conversation", kept),
+        ("previous_response_id", advice),
+        ("conversation", advice),
         (
             "prompt",
             "prompts are not stored: send it as instructions and input",

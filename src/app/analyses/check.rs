@@ -190,7 +190,7 @@ impl Analyses<'_> {
         request: &mut Request,
     ) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
-        let limits = self.key_limits.of(caller).await?;
+        let limits = self.key_limits.limits_of(caller).await?;
         if limits.models.is_empty() {
             return Ok(());
         }

@@ -175,7 +175,7 @@ impl Analyses<'_> {
             chosen.truncate(
                 new.request
                     .passages
-                    .map_or(usize::MAX, |most| most as usize),
+                    .map_or(usize::MAX, |max_passages| max_passages as usize),
             );
             allocation.member_passages.push(chosen);
         }
@@ -273,7 +273,7 @@ impl Analyses<'_> {
         let answer_tokens = match (model.max_output, model.context_window) {
             (0, 0) => ANSWER_TOKENS,
             (0, window) => ANSWER_TOKENS.min(window / 4),
-            (most, window) => most.min(ANSWER_TOKENS).min(window / 4),
+            (max_passages, window) => max_passages.min(ANSWER_TOKENS).min(window / 4),
         };
         let peers = if panel.reads_peers { texts } else { 0 };
         let room = panel.history_tokens.get(&member.model);

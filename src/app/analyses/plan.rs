@@ -253,12 +253,12 @@ impl Analyses<'_> {
         match arrangement {
             Arrangement::Single => {
                 // This is a member of the panel, because there is no synthesis to write.
-                let one = chosen()
+                let only_member = chosen()
                     .filter(|id| new.request.models.contains(id))
                     .unwrap_or(strongest);
                 PanelIds {
-                    members: vec![one.clone()],
-                    synthesizer: one,
+                    members: vec![only_member.clone()],
+                    synthesizer: only_member,
                 }
             }
             Arrangement::Own => {
@@ -274,10 +274,10 @@ impl Analyses<'_> {
                 let price = |model: &Model| {
                     usage::price_of(model).map_or(f64::INFINITY, |price| price.input + price.output)
                 };
-                drafts.sort_by(|one, two| {
-                    price(one)
-                        .total_cmp(&price(two))
-                        .then(one.strength.cmp(&two.strength))
+                drafts.sort_by(|left, right| {
+                    price(left)
+                        .total_cmp(&price(right))
+                        .then(left.strength.cmp(&right.strength))
                 });
                 drafts.truncate(arrange::CASCADE_DRAFTS);
                 PanelIds {

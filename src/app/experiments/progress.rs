@@ -45,7 +45,7 @@ pub struct LeadingConfiguration {
 
 impl ExperimentProgress {
     /// Computes the progress of a race.
-    pub fn of(spec: &ExperimentSpec, race: &SuccessiveHalving) -> Self {
+    pub fn from_race(spec: &ExperimentSpec, race: &SuccessiveHalving) -> Self {
         let spent = race.spent();
         let done = race.results().len();
         let racing: Vec<usize> = (0..race.states().len())

@@ -127,8 +127,10 @@ impl ExperimentRunner<'_> {
 
     /// Publishes the progress of the race.
     pub(super) fn show_progress(&self) {
-        self.progress
-            .send_replace(ExperimentProgress::of(&self.experiment.spec, &self.race));
+        self.progress.send_replace(ExperimentProgress::from_race(
+            &self.experiment.spec,
+            &self.race,
+        ));
     }
 }
 

@@ -128,7 +128,7 @@ fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment)
         }),
         report,
         warnings: warning.into_iter().collect(),
-        progress: ExperimentProgress::of(&experiment.spec, &race),
+        progress: ExperimentProgress::from_race(&experiment.spec, &race),
         race,
         experiment,
         cases,

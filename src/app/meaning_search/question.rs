@@ -219,14 +219,14 @@ impl SemanticSearch<'_> {
             tries: 1,
             ..CallBill::default()
         };
-        let most = Usage {
+        let max_usage = Usage {
             input: estimate_tokens(&prompt),
             output: REWRITING_TOKENS.into(),
             ..Usage::default()
         };
-        let expected = usage::cost(&bill(most), rewriter.price);
+        let expected = usage::cost(&bill(max_usage), rewriter.price);
         let charges = self.embeddings.charges;
-        let tokens = most.input + most.output;
+        let tokens = max_usage.input + max_usage.output;
         let _reserved = charges
             .reserve(search.caller, &rewriter.model, (expected, tokens), started)
             .await?;

@@ -241,11 +241,11 @@ impl AnswerReader {
             };
             self.units.iter().any(|asked_unit| same(&asked_unit))
         };
-        let whole = ValueUnit::parse(label).is_some_and(|unit| is_named(&unit));
+        let is_whole_label = ValueUnit::parse(label).is_some_and(|unit| is_named(&unit));
         let mut words = label.split_whitespace().peekable();
         let each = words.peek().is_some()
             && words.all(|word| ValueUnit::parse(word).is_some_and(|unit| is_named(&unit)));
-        whole || each
+        is_whole_label || each
     }
 }
 

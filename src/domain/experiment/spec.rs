@@ -213,12 +213,12 @@ mod tests {
             assert!(arms.contains(&arm));
             spec.request_for(&arm)
         };
-        let one = of([Some(0), None, None]);
+        let single = of([Some(0), None, None]);
         assert_eq!(
-            (one.models.len(), one.pattern.as_deref()),
+            (single.models.len(), single.pattern.as_deref()),
             (1, Some(PLAIN_PATTERN))
         );
-        assert_eq!(one.parameters.temperature, Some(0.1));
+        assert_eq!(single.parameters.temperature, Some(0.1));
         let panel = of([Some(1), Some(1), Some(1)]);
         assert_eq!(panel.models, ["p/a", "p/b"]);
         assert_eq!((panel.samples, panel.pattern), (Some(2), None));
@@ -281,7 +281,7 @@ mod tests {
         let read: ExperimentSpec = serde_json::from_str(&text).expect("a spec");
         let places: Vec<_> = read.proposals().map(|step| step.prompt_index).collect();
         assert_eq!(places, [Some(1), None, Some(0), Some(1)]);
-        let one = spec.request_for(&Configuration(vec![Some(1)]));
-        assert_eq!(one.prompt, "Think. {{question}}");
+        let single = spec.request_for(&Configuration(vec![Some(1)]));
+        assert_eq!(single.prompt, "Think. {{question}}");
     }
 }

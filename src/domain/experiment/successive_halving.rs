@@ -362,11 +362,11 @@ impl SuccessiveHalving {
         if newcomers.is_empty() {
             self.phase = RacePhase::Race;
             // A proposed configuration that the budget stopped partway is not comparable.
-            let whole = tried
+            let fully_evaluated = tried
                 .into_iter()
                 .filter(|&arm| self.values(arm, glance).len() == glance);
             self.round = Round {
-                arms: whole.collect(),
+                arms: fully_evaluated.collect(),
                 from: 0,
                 end: glance,
             };

@@ -152,11 +152,11 @@ fn no_difference_is_wrong_in_fewer_than_5_percent() {
     let mut wrong = 0;
     for _ in 0..RUNS {
         let mut seen = VoteTally::default();
-        let said = (0..150).any(|_| {
+        let had_verdict = (0..150).any(|_| {
             vote(&mut random, &mut seen, MIN_WIN_RATE, 0.0);
             *known.entry(seen).or_insert_with(|| seen.judge_only()) == PanelVerdict::NoDifference
         });
-        wrong += u32::from(said);
+        wrong += u32::from(had_verdict);
     }
     let part = f64::from(wrong) / f64::from(RUNS);
     assert!(part < ERROR_RATE, "{part}");

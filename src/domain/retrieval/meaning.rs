@@ -113,11 +113,11 @@ mod tests {
 
     #[test]
     fn vectors_are_stored_with_length_one_and_compared() {
-        let one = normalize(vec![3.0, 4.0]).expect("a direction");
-        assert_eq!(one, [0.6, 0.8]);
-        let stored = to_bytes(&one);
+        let unit_vector = normalize(vec![3.0, 4.0]).expect("a direction");
+        assert_eq!(unit_vector, [0.6, 0.8]);
+        let stored = to_bytes(&unit_vector);
         assert_eq!(stored.len(), 8);
-        let same = similarity(&stored, &one).expect("equal dimensions");
+        let same = similarity(&stored, &unit_vector).expect("equal dimensions");
         assert!((same - 1.0).abs() < 1e-6);
         assert_eq!(similarity(&stored, &[1.0, 0.0]), Some(0.6));
         for other in [&[][..], &[1.0], &[1.0, 0.0, 0.0]] {

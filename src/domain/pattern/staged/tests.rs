@@ -432,9 +432,9 @@ fn a_restored_run_makes_only_missing_calls() {
         first.handle(at(1), input);
         outputs.extend(drain(&mut first));
     }
-    let kept = outputs.into_iter().filter_map(|output| {
-        if let RunOutput::Store(kept) = output {
-            Some(*kept)
+    let stored = outputs.into_iter().filter_map(|output| {
+        if let RunOutput::Store(stored) = output {
+            Some(*stored)
         } else {
             None
         }
@@ -444,7 +444,7 @@ fn a_restored_run_makes_only_missing_calls() {
         plan_of_four(),
         RunEstimate::default(),
         at(0),
-        kept.collect(),
+        stored.collect(),
     );
     assert_eq!(
         outputs_as_text(&mut second, 9, RunInput::Started),

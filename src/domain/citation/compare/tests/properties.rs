@@ -82,8 +82,8 @@ fn letters(text: &str) -> String {
         let last = std::mem::replace(&mut before, *c);
         *c != '²' || last.is_ascii_digit()
     };
-    let kept: String = text.chars().filter(is_kept).collect();
-    let upper: String = kept.nfkd().flat_map(char::to_uppercase).collect();
+    let filtered: String = text.chars().filter(is_kept).collect();
+    let upper: String = filtered.nfkd().flat_map(char::to_uppercase).collect();
     upper.nfkd().filter(|c| c.is_alphanumeric()).collect()
 }
 

@@ -26,11 +26,11 @@ fn broken_stream(stage: usize, member: usize) -> RunInput {
 }
 
 fn stored_answers(outputs: &[RunOutput]) -> Vec<StageAnswer> {
-    let kept = outputs.iter().filter_map(|output| match output {
-        RunOutput::Store(kept) => Some((**kept).clone()),
+    let stored = outputs.iter().filter_map(|output| match output {
+        RunOutput::Store(stored) => Some((**stored).clone()),
         _ => None,
     });
-    kept.collect()
+    stored.collect()
 }
 
 fn outcome(outputs: &[RunOutput]) -> Option<PatternOutcome> {
@@ -319,7 +319,7 @@ proptest! {
                         open.push(call);
                     }
                     RunOutput::Stop(call) => open.retain(|&other| other != call),
-                    RunOutput::Store(kept) => open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member }),
+                    RunOutput::Store(stored) => open.retain(|&other| other != CallId { stage: stored.stage, member: stored.member }),
                     RunOutput::Done(_) => done += 1,
                     RunOutput::Emit(_) => {}
                 }

@@ -181,16 +181,16 @@ fn an_exhausted_budget_skips_only_the_comparison() {
 
 #[test]
 fn a_restored_run_resumes_its_comparison() {
-    let kept = |run: &mut StagedRun, inputs: Vec<RunInput>| {
-        let mut kept = Vec::new();
+    let stored_answers = |run: &mut StagedRun, inputs: Vec<RunInput>| {
+        let mut stored_answers = Vec::new();
         for input in inputs {
             run.handle(at(1), input);
-            kept.extend(drain(run).into_iter().filter_map(|output| match output {
+            stored_answers.extend(drain(run).into_iter().filter_map(|output| match output {
                 RunOutput::Store(answer) => Some(*answer),
                 _ => None,
             }));
         }
-        kept
+        stored_answers
     };
     let inputs = || {
         vec![
@@ -200,9 +200,16 @@ fn a_restored_run_resumes_its_comparison() {
             answered(1, 0, "Both."),
         ]
     };
-    let before = kept(&mut new_run(judged_plan()), inputs());
-    let restore =
-        |kept| StagedRun::restore(id(), judged_plan(), RunEstimate::default(), at(0), kept);
+    let before = stored_answers(&mut new_run(judged_plan()), inputs());
+    let restore = |stored_answers| {
+        StagedRun::restore(
+            id(),
+            judged_plan(),
+            RunEstimate::default(),
+            at(0),
+            stored_answers,
+        )
+    };
     let mut again = restore(before);
     assert_eq!(
         outputs_as_text(&mut again, 9, RunInput::Started),
@@ -211,7 +218,7 @@ fn a_restored_run_resumes_its_comparison() {
     let all = inputs()
         .into_iter()
         .chain([answered(MAP_STAGE, 0, &judge_reply("denies"))]);
-    let after = kept(&mut new_run(judged_plan()), all.collect());
+    let after = stored_answers(&mut new_run(judged_plan()), all.collect());
     assert_eq!(after.len(), 4);
     let mut again = restore(after);
     assert_eq!(
