@@ -282,7 +282,7 @@ impl TopicOrder {
         Self(topics.iter().map(|count| fold_case(&count.topic)).collect())
     }
 
-    // An empty topic stands for the total; a topic without votes has nothing to judge.
+    // Returns the correction for a topic's comparison; an empty topic stands for the total.
     fn correction_for(&self, topic: &str) -> several::MultiplicityCorrection {
         let place = self.0.iter().position(|one| one == topic);
         let place = match topic {

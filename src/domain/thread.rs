@@ -202,7 +202,7 @@ fn tokens_of(messages: &[Message]) -> u64 {
     messages.iter().map(Message::tokens).sum()
 }
 
-// Short messages stay whole; the long ones share the remaining space.
+// Shortens only the long messages, which share the space that the short ones leave.
 fn shorten_turn(turn: &[Message], room: u64) -> Vec<Message> {
     let mut order: Vec<usize> = (0..turn.len()).collect();
     order.sort_by_key(|&at| turn[at].tokens());

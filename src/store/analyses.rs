@@ -95,10 +95,8 @@ const PASSTHROUGH_ORIGIN: &str = "call";
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     let request = to_stored(&analysis.request, &analysis.context)
         .map_err(|error| StoreError::Failed(error.to_string()))?;
-    let origin = match (
-        &analysis.context.experiment,
-        analysis.context.is_passthrough,
-    ) {
+    let context = &analysis.context;
+    let origin = match (&context.experiment, context.is_passthrough) {
         (Some(id), _) => id.as_str(),
         (None, true) => PASSTHROUGH_ORIGIN,
         (None, false) => "",

@@ -289,7 +289,7 @@ fn contains_word(text: &str, field: &str) -> bool {
     })
 }
 
-// Gemini's compatible endpoint wraps the error in a list, Mistral does not wrap it at all.
+// Unwraps the error: Gemini's compatible endpoint puts it in a list, Mistral does not wrap it.
 fn inner_error(body: &Value) -> &Value {
     reported_error(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
 }

@@ -94,7 +94,7 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
     Ok(request)
 }
 
-// A schema has no name in this API, but must have one in the chat API.
+// Names the schema: it has no name in this API, but must have one in the chat API.
 fn wanted_format(format: &Value) -> Option<Value> {
     (format["type"] == "json_schema").then(|| {
         let inner = json!({ "name": "answer", "schema": format["schema"], "strict": true });

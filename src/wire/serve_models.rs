@@ -76,7 +76,7 @@ fn nonzero(count: u64) -> Option<u64> {
     (count > 0).then_some(count)
 }
 
-// US dollars per token, as a string, because OpenRouter avoids floats.
+// Encodes US dollars per token as strings, as OpenRouter does to avoid floats.
 fn encode_pricing(price: Price) -> Value {
     let mut prices = Map::new();
     let mut tell = |name: &str, dollars: f64| {

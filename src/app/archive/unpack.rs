@@ -331,7 +331,7 @@ fn insert_batch(
     Ok(())
 }
 
-// If the user already has a recipe with this name, keep both.
+// Renames the recipe if the user already has one with this name, so that both are kept.
 fn make_name_unique(
     db: &crate::store::Writer,
     user: &UserId,

@@ -461,15 +461,13 @@ pub(super) fn forecast(
         .map(|cost| cost.max.whole_cost().0 as u64)
         .max();
     let max = (highest_cost.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
-    let written = design.search.map_or(MicroDollars(0), |search| {
-        search
-            .declared
-            .cost
-            .saturating_mul(search.max_proposals as u32)
+    let search_cost = design.search.map_or(MicroDollars(0), |search| {
+        let proposals = search.max_proposals as u32;
+        search.declared.cost.saturating_mul(proposals)
     });
-    let max = max.saturating_add(written.0);
+    let max = max.saturating_add(search_cost.0);
     let max = spec.budget.cost.map_or(max, |limit| max.min(limit.0));
-    let total = total.saturating_add(written.0 as u64).min(i64::MAX as u64);
+    let total = (total.saturating_add(search_cost.0 as u64)).min(i64::MAX as u64);
     let scores = spec.evaluator.score_kind().with_objective(&spec.objective);
     let power = power::comparison_power(scores, final_cases(&design));
     ExperimentForecast {

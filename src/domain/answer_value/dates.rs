@@ -298,7 +298,7 @@ fn index_in_table(table: &[&[&str]], word: &str) -> Option<u32> {
     u32::try_from(found).ok()
 }
 
-// "3", "3rd", "1er"
+// Parses "3", "3rd", or "1er".
 fn parse_ordinal(token: &str) -> Option<u32> {
     let digits = ["st", "nd", "rd", "th", "er"]
         .into_iter()

@@ -160,7 +160,7 @@ fn value_text(value: &Value) -> String {
     }
 }
 
-// A pipe or a line break would break the table.
+// Replaces pipes and line breaks, which would break the table.
 fn escape_cell(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace('|', "\\|")

@@ -114,7 +114,7 @@ pub fn parse_marks(reply: &str) -> Result<f64, &'static str> {
     Ok(((total - 1.0) / 9.0).clamp(0.0, 1.0))
 }
 
-// A number, or a string that contains one: "8", "8/10".
+// Reads a number, or a string that begins with one: "8", "8/10".
 fn parse_mark(value: &Value) -> Option<f64> {
     let mark = match value {
         Value::String(text) => text.trim().split('/').next()?.trim().parse().ok()?,
