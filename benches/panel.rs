@@ -254,7 +254,7 @@ fn measure_lookups(path: PathBuf) -> (f64, f64) {
     (found, median(keys.iter().map(&mut row).collect()))
 }
 
-/// Calls of each stage. A single member has no one to critique.
+/// Returns the number of calls of each stage. A single member has no one to critique.
 fn calls_per_stage(members: usize) -> Vec<usize> {
     match members {
         1 => vec![1, 1],

@@ -145,7 +145,7 @@ impl RemoteSession {
         }))
     }
 
-    /// Its address, without a slash at the end.
+    /// Returns the server's address, without a slash at the end.
     pub(super) fn address(&self) -> &str {
         &self.address
     }

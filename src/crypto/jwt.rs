@@ -109,7 +109,7 @@ impl Jwt {
 }
 
 impl Claims {
-    /// Claims of an access token that is valid for `length` from `now`.
+    /// Creates the claims of an access token that is valid for `length` from `now`.
     pub fn access(sub: &str, sid: &str, jti: String, now: Timestamp, length: Duration) -> Self {
         Self {
             sub: sub.to_owned(),

@@ -163,7 +163,7 @@ impl EarlierRun {
         }
     }
 
-    // Images are not part of the compared requests, so they must be equal.
+    // Whether the earlier answers can be reused. Images are not part of the requests, so they are compared here.
     fn can_reuse(&self, plan: &Plan) -> bool {
         plan.cache != CacheUse::Refresh && self.plan.pictures == plan.pictures
     }

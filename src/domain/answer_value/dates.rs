@@ -346,7 +346,7 @@ fn format_day(year: Option<u32>, month: u32, day: u32) -> Option<String> {
     }
 }
 
-// Days since Monday, by Sakamoto's algorithm.
+// Returns the number of days since Monday, by Sakamoto's algorithm.
 fn weekday_of(year: u32, month: u32, day: u32) -> u32 {
     const MONTH_OFFSETS: [u32; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
     let year = if month < 3 { year - 1 } else { year };

@@ -15,7 +15,7 @@ pub(super) fn contains_word(text: &str, part: &str) -> bool {
     })
 }
 
-// Scripts without spaces have no word boundaries.
+// Whether this is a letter or digit before Hebrew in Unicode: some of the later scripts have no spaces between words.
 fn is_letter(c: char) -> bool {
     c.is_alphanumeric() && c < '\u{590}'
 }

@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::*;
 
-// Words, numbers, symbols, and characters of every kind, chosen so that texts and quotations often match.
+// Generates words, numbers, symbols, and characters of every kind, chosen so that texts and quotations often match.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(
