@@ -300,7 +300,7 @@ fn run_race(scores: &[Vec<f64>], evaluations: u64, seed: u64) -> (SuccessiveHalv
         },
         declared: vec![TrialOutcome::default(); arms],
         indifference: 0.02,
-        wrong: 0.1,
+        error_rate: 0.1,
         seed,
         search: None,
     });

@@ -1,6 +1,6 @@
-//! `make footprint`: the resources Quire uses compared with a bare hyper server with the same build profile, measured in
-//! the same run, also with a tenth of a CPU. Fails when a budget is exceeded: budgets are today's figures
-//! with a small margin, goals the figures to reach.
+//! `make footprint`: the resources Quire uses compared with a bare hyper server with the same build profile, measured
+//! in the same run, also with a tenth of a CPU. Fails when a budget is exceeded. Budgets are the current figures with
+//! a small margin; goals are the figures to reach.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -32,7 +32,7 @@ static BUDGETS: &[Budget] = &[
     most("binary", "MB", 16.0, Some(8.0)),
 ];
 
-/// The setting with which only the demo models answer.
+/// The setting that enables only the demo models.
 const DEMO: (&str, &str) = ("USE_MOCK", "true");
 
 fn main() {
@@ -245,7 +245,7 @@ impl Silent {
     }
 }
 
-// Measures what a user gets from a host with a tenth of a CPU and 512 MB. Times are only printed; failures fail
+// Measures the performance on a host with a tenth of a CPU and 512 MB. Times are only printed; a failed request fails
 // the run.
 fn measure_limited_host(quire: &Path) {
     let folder = Folder::new("limited");

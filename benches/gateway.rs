@@ -30,7 +30,7 @@ use tokio::net::TcpStream;
 const CONNECTION_ROWS: [(usize, &str); 3] = [(1, "16x0"), (50, "16x0"), (500, "16x100")];
 /// Measuring time of a row.
 const ROW_DURATION: Duration = Duration::from_secs(4);
-/// Time before it that lets connections open; counted too.
+/// Warm-up time in which connections open; its requests are counted too.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Duration of a stream of the model `16x100`.
 const SLOW_STREAM: Duration = Duration::from_millis(1_600);
@@ -127,8 +127,8 @@ struct Target {
     process: Option<u32>,
 }
 
-/// Confines a process to these cores, so that "a second on one core" is what one core does. Without `taskset` or a
-/// second core, it runs on all.
+/// Pins a process to these cores, so that its CPU time is that of one core. Without `taskset` or a second core, it
+/// runs on all.
 fn pin_to_cores(process: u32, cores: &str) {
     let process = process.to_string();
     let _ = Command::new("taskset")
@@ -138,7 +138,7 @@ fn pin_to_cores(process: u32, cores: &str) {
         .status();
 }
 
-/// Another gateway; it and its child processes are stopped on drop.
+/// Another gateway, which is stopped with its child processes on drop.
 struct Peer(Child);
 
 impl Drop for Peer {
@@ -305,7 +305,7 @@ fn measure_row(
         per_second: all / seconds,
         median: middle(took),
         first: middle(first),
-        // Unknown without a measured process, without a complete stream, and below one tick of the clock.
+        // The CPU time is unknown without a measured process or a complete stream, and below one tick of the clock.
         cpu: match cpu > 0.0 && all > 0.0 {
             true => cpu / all,
             false => f64::NAN,

@@ -80,7 +80,7 @@ fn race_leader(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) 
         },
         declared: vec![nothing; arms.len()],
         indifference: 0.02,
-        wrong: 0.1,
+        error_rate: 0.1,
         seed,
         search: None,
     });

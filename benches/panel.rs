@@ -254,7 +254,7 @@ fn measure_lookups(path: PathBuf) -> (f64, f64) {
     (found, median(keys.iter().map(&mut row).collect()))
 }
 
-/// Calls of each stage. A single member has no one to critique.
+/// Returns the number of calls of each stage. A single member has no one to critique.
 fn calls_per_stage(members: usize) -> Vec<usize> {
     match members {
         1 => vec![1, 1],
@@ -262,7 +262,7 @@ fn calls_per_stage(members: usize) -> Vec<usize> {
     }
 }
 
-/// Members with distinct names, because a panel does not call a model twice.
+/// Returns members with distinct names, because a panel does not call a model twice.
 fn member_names(members: usize) -> Vec<String> {
     (0..members)
         .map(|member| format!("p/{}x0", 20 + member))

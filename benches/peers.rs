@@ -23,7 +23,7 @@ const STARTS: usize = 5;
 const STREAMS: usize = 500;
 const ACCOUNT: &str = r#"{"email":"bench@example.org","password":"Tr4verse-Orchid"}"#;
 
-/// How to start a program and send requests to it.
+/// A program to compare: how to start it and send requests to it.
 struct Peer {
     name: &'static str,
     /// The path that must exist under target/peers; empty for Quire.
@@ -334,7 +334,7 @@ fn hold_connection(address: SocketAddr, path: &str) -> Option<TcpStream> {
     (stream.read(&mut first).ok()? > 0).then_some(stream)
 }
 
-// Returns what to measure on disk: the binary itself, or else the program's folder without its interpreter.
+// Returns the path to measure on disk: the binary itself, or else the program's folder without its interpreter.
 fn disk_root(peer: &Peer, program: &Path) -> PathBuf {
     let is_one_file =
         peer.place.is_empty() || peer.place.starts_with("bin/") || peer.name == "PocketBase";

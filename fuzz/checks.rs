@@ -415,8 +415,8 @@ pub fn experiments(bytes: &[u8]) {
         && let Ok(arms) = spec.space.enumerate_configurations(&|_, _| true)
     {
         for arm in arms.iter().take(50) {
-            let _ = spec.body_of(arm);
+            let _ = spec.request_for(arm);
         }
-        let _ = spec.current_of(&arms);
+        let _ = spec.current_index(&arms);
     }
 }

@@ -1,6 +1,6 @@
-//! Prepares what the binary embeds: links the pages' scripts into chunks and their styles into sheets, compresses
-//! `assets/`, hashes the whole tree, builds the manual, and converts the patterns from TOML to JSON. Downloads
-//! nothing, and is reproducible: the same commit gives the same bytes.
+//! Prepares the embedded files of the binary: links the pages' scripts into chunks and their styles into sheets,
+//! compresses `assets/`, hashes the whole tree, builds the manual, and converts the patterns from TOML to JSON.
+//! Downloads nothing, and is reproducible: the same commit gives the same bytes.
 
 #[path = "build/chunks.rs"]
 mod chunks;
@@ -137,7 +137,7 @@ fn public_name(path: &Path) -> BuildResult<String> {
         .to_owned())
 }
 
-/// FNV-1a over names and contents: it distinguishes versions and need not resist forgery.
+/// Hashes names and contents with FNV-1a: the hash distinguishes versions and need not resist forgery.
 fn hash_files(files: &[(String, Vec<u8>)]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut add = |bytes: &[u8]| {
@@ -164,8 +164,8 @@ fn with_tree_hash(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> 
         .into_bytes())
 }
 
-/// Number of Zopfli iterations; `None` in the `quick` profile, which is meant to build fast: only that profile
-/// sets the level to 1.
+/// Returns the number of Zopfli iterations; `None` in the `quick` profile, which is meant to build fast: only that
+/// profile sets the level to 1.
 fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
     let is_quick = std::env::var("OPT_LEVEL").is_ok_and(|level| level == "1");
     let rounds = match is_debug {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 
-/// Wall clock, for moments that are stored or shown.
+/// Returns the wall-clock time, for moments that are stored or shown.
 pub fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -19,13 +19,13 @@ pub fn now() -> Timestamp {
     now
 }
 
-/// Monotonic clock for durations. Does not jump when the machine's time is set.
+/// Returns the monotonic time, for durations. Does not jump when the machine's time is set.
 pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// Monotonic clock as a moment: the wall-clock time at first use plus the time elapsed since. Never store it;
-/// display it only through [`to_wall_clock`].
+/// Returns the monotonic time as a moment: the wall-clock time at first use plus the time elapsed since. Never store
+/// it; display it only through [`to_wall_clock`].
 pub fn steady() -> Timestamp {
     static FIRST: OnceLock<(Timestamp, Instant)> = OnceLock::new();
     let (wall, since) = FIRST.get_or_init(|| (now(), instant()));

@@ -60,7 +60,7 @@ pub fn memory_file() -> std::io::Result<std::fs::File> {
     Ok(file.into())
 }
 
-/// Width of the terminal in columns; `None` when the output is not a terminal.
+/// Returns the width of the terminal in columns; `None` when the output is not a terminal.
 pub fn terminal_width() -> Option<u16> {
     let size = tcgetwinsize(std::io::stderr()).or_else(|_| tcgetwinsize(std::io::stdout()));
     size.ok().map(|size| size.ws_col).filter(|width| *width > 0)
@@ -121,8 +121,8 @@ pub fn can_protect_files() -> bool {
         .is_ok()
 }
 
-/// What a program of the system needs to start: itself, its libraries, and its data. A program in the sandbox can
-/// read everything in these folders.
+/// Folders that a program of the system needs to start: the program, its libraries, and its data. A program in the
+/// sandbox can read everything in these folders.
 pub const SYSTEM_FOLDERS: &[&str] = &[
     "/bin",
     "/lib",
@@ -274,7 +274,7 @@ fn install_program_filters() {
 #[cfg(target_arch = "x86_64")]
 const X32: libc::c_long = 0x4000_0000;
 
-/// A rule that denies a system call unless its first argument is one of these process IDs.
+/// Returns a rule that denies a system call unless its first argument is one of these process IDs.
 fn deny_others(call: libc::c_long, allowed: &[u64]) -> Option<(libc::c_long, Vec<SeccompRule>)> {
     let differs =
         |pid: &u64| SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *pid).ok();

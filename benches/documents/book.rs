@@ -36,7 +36,7 @@ impl Writer {
     }
 }
 
-/// An endless stream of words.
+/// Returns an endless stream of words.
 fn words() -> impl Iterator<Item = &'static str> {
     let all: Vec<&str> = TEXT
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -51,7 +51,7 @@ fn words() -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// A `TJ` array such as `[(ex)-12(ample )]TJ`: pieces of three letters with kerning between them.
+/// Returns a `TJ` array such as `[(ex)-12(ample )]TJ`: pieces of three letters with kerning between them.
 fn text_array(words: &[&str]) -> String {
     let text = words.join(" ");
     let pieces: Vec<String> = text

@@ -1,5 +1,5 @@
-//! The search half: how fast text becomes searchable, how long a search over it takes, and how often a
-//! question finds the page that answers it, compared with plain SQLite search.
+//! Benchmark of search: how fast text becomes searchable, how long a search takes, and how often a question finds the
+//! page that answers it, compared with plain SQLite search.
 
 use std::time::Instant;
 
@@ -43,8 +43,8 @@ pub fn measure_search_quality() {
     }
 }
 
-/// Indexes 50 MB of real paragraphs, repeated as needed, through cutter, terms, index, and store; then searches
-/// them.
+/// Indexes 50 MB of real paragraphs, repeated as needed, through the whole pipeline (splitting, index terms, index,
+/// store), and then searches them.
 pub fn measure_indexing_speed() {
     let folder = Folder::new("indexing");
     let path = folder.0.join("quire.db");

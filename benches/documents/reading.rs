@@ -1,5 +1,5 @@
-//! The reading half: word recall of every real file as a table, and a PDF of 2,000 pages through the
-//! server: time, the reader process's peak memory, and the server's own memory meanwhile.
+//! Benchmark of reading: a table of the word recall of every real file, and a PDF of 2,000 pages through the server,
+//! with time, the reader process's peak memory, and the server's own memory meanwhile.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! Shared by the whole-program benches: starts a program, waits for its first status 200, reads its /proc.
+//! Utilities shared by the whole-program benches: start a program, wait for its first status 200, and read its /proc.
 #![allow(
     dead_code,
     clippy::print_stdout,
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 pub struct Program {
     pub child: Child,
     pub address: SocketAddr,
-    /// Time from spawn to the first 200.
+    /// Time from spawning the process to the first response with status 200.
     pub first_answer: Duration,
 }
 

@@ -75,7 +75,7 @@ pub fn searched(script: Script) -> Searched {
                     prompts.push(prompt);
                 }
                 let proposal = Proposal {
-                    place: Some(place),
+                    prompt_index: Some(place),
                     bill: JudgeCost::default(),
                 };
                 assert!(race.propose(proposal));
@@ -112,12 +112,12 @@ pub fn design(script: Script, given: usize) -> Design {
         },
         declared: vec![TrialOutcome::default(); given],
         indifference: 0.02,
-        wrong: 0.1,
+        error_rate: 0.1,
         seed: script.seed,
         search: Some(SearchDesign {
             axis: 0,
             given,
-            most: script.proposals,
+            max_proposals: script.proposals,
             declared: JudgeCost::default(),
         }),
     }

@@ -1,5 +1,5 @@
-//! Whether work may be done on behalf of an account: it must exist and not be locked. Checked in the store,
-//! because another process may have locked it.
+//! Checks that an account is active before work is done for it: it must exist and not be locked. Reads the store,
+//! because another process may have locked the account.
 
 use super::{Error, Kind, Result};
 use crate::domain::id::UserId;

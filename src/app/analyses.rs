@@ -26,7 +26,7 @@ use super::account_state::is_active;
 use super::documents::DocumentService;
 use super::fallbacks::Fallbacks;
 use super::key_limits::KeyLimitService;
-use super::meaning_search::MeaningSearch;
+use super::meaning_search::SemanticSearch;
 use super::models::ModelService;
 use super::patterns::Patterns;
 use super::recipes::Recipes;
@@ -73,12 +73,12 @@ pub struct Analyses<'a> {
     pub(super) recipes: Recipes<'a>,
     pub(super) usage: UsageService<'a>,
     pub(super) key_limits: KeyLimitService<'a>,
-    pub(super) meaning: MeaningSearch<'a>,
+    pub(super) meaning: SemanticSearch<'a>,
     /// The installation's secret key, from which the delimiters around documents are derived.
     pub(super) secret: &'a str,
     /// Server-wide limits of a run.
     pub(super) deadlines: RunDeadlines,
-    /// Offer a blind comparison for one in this many analyses, unless the user has set another interval; 0 means
+    /// Offers a blind comparison for one in this many analyses, unless the user has set another interval; 0 means
     /// never.
     pub(super) compare_every: u64,
     /// Whether a model compares the answers of a request that does not specify it.
@@ -160,7 +160,7 @@ impl Analyses<'_> {
         let report = self.report_of(analysis, answers, calls, offer);
         Ok(AnalysisReport {
             vote,
-            place: position,
+            thread_position: position,
             ..report
         })
     }

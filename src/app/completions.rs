@@ -35,7 +35,7 @@ const MEMBERS_FIELD: &str = "models";
 const SETTINGS_FIELD: &str = "quire";
 /// Maximum number of ignored fields to report.
 const MAX_IGNORED: usize = 20;
-/// The pattern that sends the prompt to one model, exactly as written.
+/// The pattern that sends the prompt to one model unchanged.
 const PLAIN_PATTERN: &str = "plain";
 
 /// The use cases of the compatible APIs.
@@ -85,7 +85,7 @@ impl Completions<'_> {
     /// Returns an error if the store cannot be read.
     pub async fn names(&self, caller: &Caller) -> Result<Vec<ModelName>> {
         let user = &caller.user;
-        let limits = self.key_limits.of(caller).await?;
+        let limits = self.key_limits.limits_of(caller).await?;
         let ready = self.llm.models(Some(user)).into_iter();
         let ready =
             ready.filter(|(model, state)| *state == Availability::Ready && limits.allow(&model.id));
@@ -119,7 +119,7 @@ impl Completions<'_> {
     /// # Errors
     /// `Missing` if there is none. Also fails if the store cannot be read.
     pub async fn name(&self, caller: &Caller, id: &str) -> Result<ModelName> {
-        let limits = self.key_limits.of(caller).await?;
+        let limits = self.key_limits.limits_of(caller).await?;
         let model = self.llm.find(Some(&caller.user), id);
         let model =
             model.filter(|model| !id.starts_with(PANEL_NAME_PREFIX) && limits.allow(&model.id));
@@ -134,7 +134,7 @@ impl Completions<'_> {
     /// Reserves slots for several answers to one request.
     ///
     /// # Errors
-    /// The errors of `start` if there is no free slot; nothing is started.
+    /// Returns the errors of `start` if there is no free slot; nothing is started.
     pub fn reserve(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
         self.analyses.reserve_streams(caller, count)
     }
@@ -171,7 +171,7 @@ impl Completions<'_> {
         }
         ignored.extend(Box::pin(self.missing_members(caller, &request)).await?);
         ignored.truncate(MAX_IGNORED);
-        let is_passthrough = context.passed_on;
+        let is_passthrough = context.is_passthrough;
         // Boxed, because the request waits for its first token in this future and would otherwise keep the memory
         // of everything before it (measured: 62 KB).
         let run = match is_panel {
@@ -210,8 +210,8 @@ impl Completions<'_> {
         Ok(models.chain(writer).collect())
     }
 
-    // Fields that no provider receives: a panel calls several providers, and not every provider uses the client's
-    // API format.
+    // Returns the fields that no provider receives: a panel calls several providers, and not every provider uses the
+    // client's API format.
     fn unsupported_fields(&self, caller: &Caller, chat_request: &ChatRequest) -> Vec<String> {
         let kind = self.llm.kind_of(Some(&caller.user), &chat_request.model);
         let reaches = |name: &str| {
@@ -309,7 +309,7 @@ impl Completions<'_> {
             );
         }
         context.passthrough = Some(Arc::new(passthrough)).filter(|value| !value.fields.is_empty());
-        context.passed_on = true;
+        context.is_passthrough = true;
         // The whole conversation is passed on; the question only names the run.
         if let Some((end, _)) = request.prompt.char_indices().nth(MAX_PROMPT) {
             request.prompt.truncate(end);
@@ -359,7 +359,7 @@ impl Completions<'_> {
         Ok((request, context))
     }
 
-    /// After tool results, the synthesizer continues alone: the panel already advised on the user's turn.
+    /// Continues with the synthesizer alone after tool results: the panel already advised on the user's turn.
     async fn continue_after_tools(
         &self,
         caller: &Caller,
@@ -372,7 +372,7 @@ impl Completions<'_> {
         request.models = vec![writer.await?];
         request.pattern = Some(PLAIN_PATTERN.to_owned());
         request.recipe = None;
-        context.passed_on = true;
+        context.is_passthrough = true;
         Ok((request, context))
     }
 
@@ -381,7 +381,8 @@ impl Completions<'_> {
     }
 }
 
-// API clients wait for the end of the run, so its answers are compared only on request, with `quire.evidence`.
+// Decides on the evidence calls. API clients wait for the end of the run, so its answers are compared only on
+// request, with `quire.evidence`.
 fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
     let value = passthrough
         .fields
@@ -416,8 +417,8 @@ fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
     })
 }
 
-/// A panel answers the last turn. A prefill (an answer that the client has already begun) becomes part of the
-/// question.
+/// Ends the conversation with the question that a panel answers. A prefill (an answer that the client has already
+/// begun) becomes part of the question.
 fn end_with_question(request: &mut Request, context: &mut RunContext) {
     let mut prefill = Vec::new();
     while let Some(turn) = context

@@ -34,7 +34,7 @@ pub struct EmbeddingOutcome {
     pub ignored: Vec<String>,
 }
 
-/// Run of a call, and the call's time limit.
+/// The run and time limit of an embeddings call.
 pub(super) struct EmbeddingContext<'a> {
     /// Analysis under which the call is recorded, or an ID without an analysis.
     pub id: &'a AnalysisId,
@@ -158,7 +158,7 @@ impl EmbeddingService<'_> {
     }
 }
 
-/// The bill of one call that read this many tokens.
+/// Builds the bill of one call that read this many tokens.
 fn token_bill(tokens: u64, estimated: bool) -> CallBill {
     CallBill {
         usage: Usage {

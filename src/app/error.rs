@@ -79,7 +79,7 @@ pub struct Error {
     pub fields: Vec<FieldError>,
     /// Time to wait before a retry, for `TooFast` and `Unavailable`.
     pub retry_after: Option<Duration>,
-    /// The provider's status for a failed call, if a client may receive it as the response's own: see
+    /// The provider's status for a failed call, if a client may receive it as the status of the response: see
     /// [`CallError::client_visible_status`](crate::domain::chat::CallError::client_visible_status).
     pub upstream_status: Option<u16>,
     /// Whether a client that retries must not repeat the request: its calls were billed, and would be billed

@@ -80,7 +80,7 @@ impl Fallbacks<'_> {
             audit::append(db, &entry)
         };
         self.store.write(write).await?;
-        self.keep(chains.clone());
+        self.store_chains(chains.clone());
         Ok(chains)
     }
 
@@ -96,13 +96,13 @@ impl Fallbacks<'_> {
         let chains = stored.map(|text| serde_json::from_str(&text));
         match chains {
             None => {}
-            Some(Ok(chains)) => self.keep(chains),
+            Some(Ok(chains)) => self.store_chains(chains),
             Some(Err(fault)) => log::error("stored fallbacks cannot be read", &[("fault", &fault)]),
         }
         Ok(())
     }
 
-    fn keep(&self, chains: Chains) {
+    fn store_chains(&self, chains: Chains) {
         if let Ok(mut known) = self.chains.lock() {
             *known = chains;
         }

@@ -54,7 +54,7 @@ pub fn open(config: &Config) -> Result<OpenedFolder> {
 /// Opens an existing installation and never creates one; otherwise like [`open`].
 ///
 /// # Errors
-/// The errors of [`open`], and `Missing` if there is no installation yet.
+/// Returns the errors of [`open`], and `Missing` if there is no installation yet.
 pub fn open_existing(config: &Config) -> Result<OpenedFolder> {
     check_exists(config)?;
     open(config)
@@ -107,7 +107,7 @@ pub fn check(config: &Config) -> Result<()> {
 /// Like [`open`], for a server: also prepares replication if configured.
 ///
 /// # Errors
-/// The errors of [`open`]. Also fails if the replica cannot be used.
+/// Returns the errors of [`open`]. Also fails if the replica cannot be used.
 pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     open_with(config, OpenedBy::Server, |config| {
         replace_database::remove_interrupted(&database(&config.data_dir))

@@ -213,8 +213,8 @@ fn by_model(days: Vec<DailyUsage>) -> Vec<DailyUsage> {
 }
 
 impl ProcessStats {
-    /// Proportional set size in KiB: private memory plus the process's share of shared memory. The kernel computes
-    /// it page by page, so it takes longer than all the other statistics.
+    /// Returns the proportional set size in KiB: private memory plus the process's share of shared memory. The kernel
+    /// computes it page by page, so it takes longer than all the other statistics.
     pub fn own_kib() -> u64 {
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
         line(&rollup, "Pss:")

@@ -57,7 +57,7 @@ impl IdempotencyKeys {
     }
 }
 
-/// How to proceed with a request that has an idempotency key.
+/// Result of looking up an idempotency key.
 pub enum IdempotencyLookup {
     /// The request was already answered: the headers and the body of that response.
     StoredResponse(Vec<(String, String)>, String),

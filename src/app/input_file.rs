@@ -1,4 +1,4 @@
-//! Opens files that a person names for an import or a restore.
+//! Opens files that a user names for an import or a restore.
 
 use std::fs::File;
 use std::io::{Error, Result};

@@ -29,7 +29,7 @@ impl KeyLimitService<'_> {
     ///
     /// # Errors
     /// `SignInNeeded` if the key no longer exists.
-    pub async fn of(&self, caller: &Caller) -> Result<KeyLimits> {
+    pub async fn limits_of(&self, caller: &Caller) -> Result<KeyLimits> {
         match &caller.key {
             Some(key) if key.has_limits => Ok(self.limits(&caller.user, &key.id).await?),
             _ => Ok(KeyLimits::default()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::analyses::{Analyses, StartedRun};
-use super::meaning_search::MeaningSearch;
+use super::meaning_search::SemanticSearch;
 use super::patterns::Patterns;
 use super::{Error, Kind, Result};
 use crate::clock;
@@ -26,7 +26,7 @@ pub const MAX_BYTES: u64 = 4 << 20;
 pub struct Mcp<'a> {
     pub(super) analyses: Analyses<'a>,
     pub(super) patterns: Patterns<'a>,
-    pub(super) meaning: MeaningSearch<'a>,
+    pub(super) meaning: SemanticSearch<'a>,
 }
 
 impl Mcp<'_> {

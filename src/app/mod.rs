@@ -120,7 +120,7 @@ impl App {
     /// Opens the app for a server, with replication if a replica is set. Blocks while the replica is restored.
     ///
     /// # Errors
-    /// The errors of [`folder::open`]. Also fails if the replica cannot be used.
+    /// Returns the errors of [`folder::open`]. Also fails if the replica cannot be used.
     pub fn open_to_serve(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_to_serve(&config)?;
         opened.store.reserve_disk_space(config.limits.min_free);

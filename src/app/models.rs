@@ -1,4 +1,4 @@
-//! Models and providers: which exist, whether they are available, and a real test on request.
+//! Models and providers: lists them with their availability, and tests a provider on request.
 
 use super::{Error, Kind, Result};
 use crate::config::{self, Config};

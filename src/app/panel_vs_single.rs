@@ -248,13 +248,14 @@ impl Comparisons<'_> {
             ))
         });
         let ((all, all_helped), (topics, helped), all_topics) = found.await?;
-        let order = TopicOrder::of(all_topics);
+        let order = TopicOrder::from_counts(all_topics);
         let overall = join_counts(all, all_helped).pop().unwrap_or_default();
         let correction = order.correction_for(&topic);
-        let row =
-            |count: TopicCount| TopicRow::of(order.correction_for(&fold_case(&count.topic)), count);
+        let row = |count: TopicCount| {
+            TopicRow::from_count(order.correction_for(&fold_case(&count.topic)), count)
+        };
         Ok(Verdicts {
-            overall: TopicRow::of(correction, overall),
+            overall: TopicRow::from_count(correction, overall),
             topics: join_counts(topics, helped).into_iter().map(row).collect(),
         })
     }
@@ -274,14 +275,14 @@ fn case_vote(vote: ScoredVote) -> Option<CaseVote> {
 struct TopicOrder(Vec<String>);
 
 impl TopicOrder {
-    fn of(mut topics: Vec<TopicCount>) -> Self {
+    fn from_counts(mut topics: Vec<TopicCount>) -> Self {
         topics.sort_by(|one, other| {
             (one.first_vote, &one.topic).cmp(&(other.first_vote, &other.topic))
         });
         Self(topics.iter().map(|count| fold_case(&count.topic)).collect())
     }
 
-    // An empty topic stands for the total; a topic without votes has nothing to judge.
+    // Returns the correction for a topic's comparison; an empty topic stands for the total.
     fn correction_for(&self, topic: &str) -> several::MultiplicityCorrection {
         let place = self.0.iter().position(|one| one == topic);
         let place = match topic {
@@ -304,7 +305,7 @@ impl Comparison {
 }
 
 impl TopicRow {
-    fn of(correction: several::MultiplicityCorrection, count: TopicCount) -> Self {
+    fn from_count(correction: several::MultiplicityCorrection, count: TopicCount) -> Self {
         let (panel, single) = (count.panel_cost.dollars(), count.single_cost.dollars());
         Self {
             judgment: count.tally.judge_with(correction),

@@ -71,8 +71,8 @@ impl Projects<'_> {
         found.ok_or_else(Error::missing)
     }
 
-    /// Returns what the caller's questions in a project have cost in this month, in UTC, and whether the price of a
-    /// call is unknown.
+    /// Returns the cost of the caller's questions in a project in this month, in UTC, and whether the price of a call
+    /// is unknown.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

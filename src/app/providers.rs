@@ -44,7 +44,7 @@ pub struct ProviderParams {
     pub api_key: Option<String>,
     /// Its models; empty for all models that it lists.
     pub models: Option<Vec<String>>,
-    /// Maximum number of concurrent calls; 0 means no limit of its own.
+    /// Maximum number of concurrent calls; 0 means no provider-specific limit.
     pub concurrency: Option<usize>,
     /// Headers added to its requests; empty for none.
     pub headers: Option<BTreeMap<String, String>>,

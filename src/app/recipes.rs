@@ -82,7 +82,7 @@ impl Recipes<'_> {
     /// Sets the default recipe by name or ID, or removes it.
     ///
     /// # Errors
-    /// The errors of `find`. Also returns any error from the store.
+    /// Returns the errors of `find`. Also returns any error from the store.
     pub async fn set_default(
         &self,
         caller: &Caller,
@@ -120,7 +120,7 @@ impl Recipes<'_> {
     /// Finds one of the caller's own recipes.
     ///
     /// # Errors
-    /// The errors of `find`, and `Forbidden` if the recipe belongs to another user.
+    /// Returns the errors of `find`, and `Forbidden` if the recipe belongs to another user.
     pub async fn find_own(&self, caller: &Caller, id: &str) -> Result<Recipe> {
         let recipe = self.find(&caller.user, id).await?;
         if recipe.owner != caller.user {
@@ -134,7 +134,7 @@ impl Recipes<'_> {
     /// Deletes a recipe with all its versions. An administrator may also delete recipes shared by others.
     ///
     /// # Errors
-    /// The errors of `find_own`. Also returns any error from the store.
+    /// Returns the errors of `find_own`. Also returns any error from the store.
     pub async fn delete(&self, caller: &Caller, id: &str, origin: &RequestOrigin) -> Result<()> {
         let recipe = match caller.role {
             Role::Admin => self.find(&caller.user, id).await?,

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::store::{BackupError, checkpoint_log};
 
 /// Maximum number of replaced databases to keep.
-const MAX_KEPT: usize = 3;
+const MAX_REPLACED: usize = 3;
 /// Part of the file names of replaced databases.
 const REPLACED_MARK: &str = ".before-restore-";
 
@@ -26,7 +26,7 @@ pub(super) struct ReplaceDatabase {
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReplacedFiles {
     /// The path of the replaced database, if there was one.
-    pub kept: Option<PathBuf>,
+    pub previous: Option<PathBuf>,
     /// Databases replaced earlier that were removed now.
     pub deleted: Vec<PathBuf>,
 }
@@ -65,7 +65,7 @@ impl ReplaceDatabase {
         }
         Ok(ReplacedFiles {
             deleted: delete_oldest(&self.path),
-            kept: Some(self.previous).filter(|kept| kept.exists()),
+            previous: Some(self.previous).filter(|kept| kept.exists()),
         })
     }
 
@@ -155,9 +155,9 @@ pub(super) fn remove_interrupted(place: &Path) -> io::Result<()> {
     if !place.exists() {
         return Ok(());
     }
-    let inode = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    let inode = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
     let used = ["", "-wal", "-journal"].map(|end| inode(&with_suffix(place, end)).ok());
-    let is_used = |path: &Path| inode(path).is_ok_and(|it| used.contains(&Some(it)));
+    let is_used = |path: &Path| inode(path).is_ok_and(|file_id| used.contains(&Some(file_id)));
     for path in replaced_files(place)? {
         let name = path.display().to_string();
         let is_without_database = ["-wal", "-shm", "-journal"]
@@ -179,7 +179,7 @@ pub(super) fn remove_interrupted(place: &Path) -> io::Result<()> {
 /// Removes the oldest replaced databases and returns their paths. Failing to remove one does not fail the restore.
 fn delete_oldest(place: &Path) -> Vec<PathBuf> {
     let mut kept = replaced_databases(place).unwrap_or_default();
-    let excess = kept.len().saturating_sub(MAX_KEPT);
+    let excess = kept.len().saturating_sub(MAX_REPLACED);
     kept.truncate(excess);
     kept.retain(|old| {
         let is_removed = fs::remove_file(old).is_ok();
@@ -346,7 +346,7 @@ mod tests {
             checkpoint_log(&new).unwrap();
             let at = Timestamp::from_millis(minute * 60_000);
             let swapped = ReplaceDatabase::new(new, place.clone(), at).run().unwrap();
-            let before = swapped.kept.expect("one was there");
+            let before = swapped.previous.expect("one was there");
             assert_eq!(swapped.deleted.len(), usize::from(minute > 2), "{minute}");
             if minute == 0 {
                 assert_eq!(fs::read(&before).unwrap(), b"no database");
@@ -363,7 +363,7 @@ mod tests {
         killed(&new, "new");
         checkpoint_log(&new).unwrap();
         let swap = ReplaceDatabase::new(new, nothing.clone(), Timestamp::from_millis(0));
-        assert_eq!(swap.run().unwrap().kept, None);
+        assert_eq!(swap.run().unwrap().previous, None);
         assert_eq!(value(&nothing).as_deref(), Some("new"));
         fs::remove_dir_all(folder).unwrap();
     }

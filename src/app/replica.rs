@@ -26,8 +26,8 @@ use crate::replica::target::{Target, TargetError};
 use crate::replica::wal_spool::{SpoolShared, WalSpool};
 use crate::store::{Store, WalFollower, verify};
 
-/// Gap in the numbering of changes: a predecessor that is still running may send up to this many more, and ours
-/// come after them.
+/// Gap in the numbering of changes: a predecessor that is still running may send up to this many more, and this
+/// process numbers its changes after them.
 const NUMBERING_GAP: u64 = 100_000;
 
 /// A prepared replication, before there is a store.
@@ -259,9 +259,9 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     let settings = replicator::ReplicatorSettings {
         target,
         display_address: replica.address.clone(),
-        sync_interval: replica.window,
+        sync_interval: replica.sync_interval,
         keep: replica.keep,
-        data: data.clone(),
+        data_dir: data.clone(),
         restored_from,
     };
     let shared = SpoolShared::new(newest, !continues);
@@ -278,7 +278,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
 impl PreparedReplica {
     /// Returns the component that follows the store's log.
     pub(super) fn follower(&self) -> Box<dyn WalFollower> {
-        let folder = self.settings.data.join("tmp").join("replica");
+        let folder = self.settings.data_dir.join("tmp").join("replica");
         Box::new(WalSpool::new(Arc::clone(&self.shared), folder))
     }
 

@@ -17,7 +17,7 @@ use super::health::Health;
 use super::idempotency::Idempotency;
 use super::key_limits::KeyLimitService;
 use super::mcp::Mcp;
-use super::meaning_search::MeaningSearch;
+use super::meaning_search::SemanticSearch;
 use super::models::ModelService;
 use super::panel_vs_single::Comparisons;
 use super::patterns::Patterns;
@@ -30,17 +30,17 @@ use super::usage::UsageService;
 use crate::domain::analysis::RunDeadlines;
 
 impl App {
-    /// Accounts, sessions, and API keys.
+    /// Returns the use cases of accounts, sessions, and API keys.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
     }
 
-    /// Documents: upload, read, search, and delete.
+    /// Returns the use cases of documents: upload, read, search, and delete.
     pub fn documents(&self) -> &DocumentService {
         &self.documents
     }
 
-    /// Usage and budgets.
+    /// Returns the use cases of usage and budgets.
     pub fn usage(&self) -> UsageService<'_> {
         UsageService {
             store: &self.store,
@@ -49,7 +49,7 @@ impl App {
         }
     }
 
-    /// Patterns.
+    /// Returns the use cases of patterns.
     pub fn patterns(&self) -> Patterns<'_> {
         Patterns {
             store: &self.store,
@@ -57,12 +57,12 @@ impl App {
         }
     }
 
-    /// Models.
+    /// Returns the use cases of models.
     pub fn models(&self) -> ModelService<'_> {
         ModelService { llm: &self.llm }
     }
 
-    /// Fallback models.
+    /// Returns the use cases of fallback models.
     pub fn fallbacks(&self) -> Fallbacks<'_> {
         Fallbacks {
             store: &self.store,
@@ -71,7 +71,7 @@ impl App {
         }
     }
 
-    /// Providers added at run time.
+    /// Returns the use cases of providers added at run time.
     pub fn providers(&self) -> Providers<'_> {
         Providers {
             store: &self.store,
@@ -81,7 +81,7 @@ impl App {
         }
     }
 
-    /// Keeps the LLM client's providers and model lists up to date.
+    /// Returns the service that keeps the LLM client's providers and model lists up to date.
     pub fn discovery(&self) -> ProviderDiscovery<'_> {
         ProviderDiscovery {
             providers: self.providers(),
@@ -90,7 +90,7 @@ impl App {
         }
     }
 
-    /// The limits of API keys.
+    /// Returns the use cases of API key limits.
     pub(super) fn key_limits(&self) -> KeyLimitService<'_> {
         KeyLimitService {
             store: &self.store,
@@ -99,12 +99,12 @@ impl App {
         }
     }
 
-    /// Recipes.
+    /// Returns the use cases of recipes.
     pub fn recipes(&self) -> Recipes<'_> {
         Recipes { store: &self.store }
     }
 
-    /// Analyses: start, follow, read, and stop.
+    /// Returns the use cases of analyses: start, follow, read, and stop.
     pub fn analyses(&self) -> Analyses<'_> {
         let limits = &self.config.limits;
         Analyses {
@@ -130,7 +130,7 @@ impl App {
         }
     }
 
-    /// Threads: list, search, change, delete, and share.
+    /// Returns the use cases of threads: list, search, change, delete, and share.
     pub fn threads(&self) -> Threads<'_> {
         Threads {
             store: &self.store,
@@ -138,12 +138,12 @@ impl App {
         }
     }
 
-    /// Projects.
+    /// Returns the use cases of projects.
     pub fn projects(&self) -> Projects<'_> {
         Projects { store: &self.store }
     }
 
-    /// Saves recipes.
+    /// Returns the use cases for saving recipes.
     pub fn recipe_editor(&self) -> RecipeEditor<'_> {
         RecipeEditor {
             recipes: self.recipes(),
@@ -153,7 +153,7 @@ impl App {
         }
     }
 
-    /// Panel versus single model: blind comparisons.
+    /// Returns the use cases of blind comparisons between a panel and a single model.
     pub fn comparisons(&self) -> Comparisons<'_> {
         Comparisons {
             store: &self.store,
@@ -162,7 +162,7 @@ impl App {
         }
     }
 
-    /// Archives: export and import.
+    /// Returns the use cases of archives: export and import.
     pub fn archives(&self) -> Archives<'_> {
         Archives {
             store: &self.store,
@@ -173,7 +173,7 @@ impl App {
         }
     }
 
-    /// Backups.
+    /// Returns the use cases of backups.
     pub fn backups(&self) -> Backups<'_> {
         Backups {
             store: &self.store,
@@ -184,7 +184,7 @@ impl App {
         }
     }
 
-    /// Program health.
+    /// Returns the use cases of health checks.
     pub fn health(&self) -> Health<'_> {
         let config = &self.config;
         Health {
@@ -197,7 +197,7 @@ impl App {
         }
     }
 
-    /// Idempotency keys.
+    /// Returns the use cases of idempotency keys.
     pub fn idempotency(&self) -> Idempotency<'_> {
         Idempotency {
             store: &self.store,
@@ -205,12 +205,12 @@ impl App {
         }
     }
 
-    /// Experiments: finding the best configuration.
+    /// Returns the use cases of experiments, which find the best configuration.
     pub fn experiments(self: &Arc<Self>) -> Experiments<'_> {
         Experiments(self)
     }
 
-    /// The answer cache.
+    /// Returns the use cases of the answer cache.
     pub fn cache(&self) -> CacheService<'_> {
         CacheService {
             store: &self.store,
@@ -219,7 +219,7 @@ impl App {
         }
     }
 
-    /// The compatible APIs.
+    /// Returns the use cases of the compatible APIs.
     pub fn completions(&self) -> Completions<'_> {
         Completions {
             llm: &self.llm,
@@ -231,7 +231,7 @@ impl App {
         }
     }
 
-    /// Embeddings.
+    /// Returns the use cases of embeddings.
     pub fn embeddings(&self) -> EmbeddingService<'_> {
         EmbeddingService {
             llm: &self.llm,
@@ -243,9 +243,9 @@ impl App {
         }
     }
 
-    /// Search by meaning.
-    pub fn meaning_search(&self) -> MeaningSearch<'_> {
-        MeaningSearch {
+    /// Returns the use cases of semantic search.
+    pub fn meaning_search(&self) -> SemanticSearch<'_> {
+        SemanticSearch {
             store: &self.store,
             llm: &self.llm,
             documents: &self.documents,
@@ -254,7 +254,7 @@ impl App {
         }
     }
 
-    /// The Model Context Protocol server.
+    /// Returns the use cases of the Model Context Protocol server.
     pub fn mcp(&self) -> Mcp<'_> {
         Mcp {
             analyses: self.analyses(),

@@ -39,7 +39,7 @@ impl SideCharges<'_> {
         (cost, tokens): (Option<MicroDollars>, u64),
         now: Timestamp,
     ) -> Result<SideReservation> {
-        let limits = self.key_limits.of(caller).await?;
+        let limits = self.key_limits.limits_of(caller).await?;
         if !limits.allow(model) {
             let why = format!("this API key may not use {model}");
             return Err(Error::new(Kind::Forbidden, why));
@@ -58,7 +58,7 @@ impl SideCharges<'_> {
             .reserve(&caller.user, UsageAmount { cost, tokens });
         let budget_reservation = budget_reservation
             .await
-            .map_err(|over| Error::new(Kind::BudgetExceeded, over))?;
+            .map_err(|exceeded| Error::new(Kind::BudgetExceeded, exceeded))?;
         let key_reservation = match caller.key.as_ref().filter(|_| is_bound) {
             Some(key) => Some(self.key_limits.reserve(&limits, &key.id, cost, now).await?),
             None => None,

@@ -33,9 +33,9 @@ pub struct ThreadQuery {
     pub limit: u32,
     /// Only threads older than this one.
     pub cursor: Option<(Timestamp, ThreadId)>,
-    /// Words to find.
+    /// Search terms.
     pub words: Option<String>,
-    /// Where to find them.
+    /// Texts to search.
     pub scope: SearchScope,
     /// Whether to read the first sentence of each thread's newest answer.
     pub with_answers: bool,
@@ -54,7 +54,7 @@ pub struct ListedThread {
     pub answer: Option<String>,
 }
 
-/// An excerpt of a question or answer that contains the search words.
+/// An excerpt of a question or answer that contains the search terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
     /// The turn.
@@ -63,7 +63,7 @@ pub struct Snippet {
     pub is_answer: bool,
     /// The text.
     pub text: String,
-    /// The matched words, as byte ranges of the text.
+    /// The matched terms, as byte ranges of the text.
     pub matches: Vec<(usize, usize)>,
 }
 
@@ -115,7 +115,8 @@ impl Threads<'_> {
                     None => None,
                 };
                 let snippet = search.as_ref().zip(hit);
-                let snippet = snippet.and_then(|(search, hit)| Snippet::of(search, hit, scope));
+                let snippet =
+                    snippet.and_then(|(search, hit)| Snippet::from_match(search, hit, scope));
                 let newest = row.newest.as_ref().filter(|_| with_answers);
                 let answer = match newest {
                     Some((turn, _)) => threads::answer_beginning(db, &user, turn)?,
@@ -296,7 +297,7 @@ impl Threads<'_> {
 }
 
 impl Snippet {
-    fn of(query: &SearchQuery, hit: TurnMatch, scope: SearchScope) -> Option<Self> {
+    fn from_match(query: &SearchQuery, hit: TurnMatch, scope: SearchScope) -> Option<Self> {
         let mut texts = [(true, &hit.answer), (false, &hit.question)];
         if scope == SearchScope::Questions {
             texts.reverse();
@@ -372,7 +373,7 @@ mod tests {
             answer: text,
         };
         let query = SearchQuery::parse("größe paper");
-        let snippet = Snippet::of(&query, hit, SearchScope::Everything).expect("a match");
+        let snippet = Snippet::from_match(&query, hit, SearchScope::Everything).expect("a match");
         assert!(snippet.is_answer);
         assert!(snippet.text.chars().count() <= SNIPPET_CHARS.1);
         let marked: Vec<&str> = snippet

@@ -196,8 +196,8 @@ impl UsageService<'_> {
     }
 }
 
-fn limit_error(over: LimitExceeded) -> Error {
-    Error::new(Kind::BudgetExceeded, over.to_string()).resolve(
+fn limit_error(exceeded: LimitExceeded) -> Error {
+    Error::new(Kind::BudgetExceeded, exceeded.to_string()).resolve(
         "choose fewer or cheaper models, set max_tokens, raise the budget, or wait until it renews",
     )
 }

@@ -21,7 +21,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/styles.js",
         ],
     ),
-    // Needed by every page about questions and answers, even before any text is shown.
+    // Modules that every page about questions and answers needs, even before any text is shown.
     (
         "parts",
         &[
@@ -35,7 +35,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/workbench/draft.js",
         ],
     ),
-    // Renders text that models write, with its citations.
+    // Modules that render text of models, with its citations.
     (
         "text",
         &[
@@ -56,9 +56,9 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/workbench/speed.js",
         ],
     ),
-    // The members of a run that is over.
+    // Modules that show the members of a finished run.
     ("members", &["js/results/members.js"]),
-    // Renders streamed text: a turn without an answer yet.
+    // Modules that render streamed text: a turn without an answer yet.
     (
         "live",
         &[
@@ -83,7 +83,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/orchestrator/flow.js",
         ],
     ),
-    // The guided page, and other pages that offer models, documents, and settings.
+    // Modules of the guided page and of other pages that offer models, documents, and settings.
     (
         "ask",
         &[
@@ -131,7 +131,7 @@ pub(super) struct Chunk {
     pub(super) modules: Vec<String>,
 }
 
-/// All chunks, each after those that it imports.
+/// Returns all chunks, each after those that it imports.
 ///
 /// # Errors
 /// Returns an error if modules import each other in a cycle, a module is missing, or no page loads it.
@@ -191,8 +191,8 @@ impl Planner<'_> {
         })
     }
 
-    /// These modules and everything that they import, except what earlier chunks contain, in the order in which a
-    /// browser runs them.
+    /// Returns these modules and everything that they import, except what earlier chunks contain, in the order in
+    /// which a browser runs them.
     fn dependencies(&mut self, roots: &[&str]) -> BuildResult<Vec<String>> {
         let mut found = Vec::new();
         for root in roots {

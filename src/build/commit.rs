@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-/// Cargo instructions that set `QUIRE_COMMIT` and determine when it must be looked up again. An environment
+/// Returns Cargo instructions that set `QUIRE_COMMIT` and determine when it must be looked up again. An environment
 /// variable of that name takes precedence, for builds without a `.git` folder; without either, the commit is
 /// `unknown`.
 pub(super) fn instructions() -> Vec<String> {
@@ -29,7 +29,7 @@ pub(super) fn instructions() -> Vec<String> {
     lines
 }
 
-/// The output of git, or `None` without git or a repository.
+/// Returns the output of git, or `None` without git or a repository.
 fn git(args: &[&str]) -> Option<String> {
     let output = Command::new("git").args(args).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();

@@ -140,7 +140,7 @@ impl<'a> Linker<'a> {
         Ok(written)
     }
 
-    /// The objects that this chunk imports from others, by chunk.
+    /// Returns the objects that this chunk imports from others, by chunk.
     fn collect_imports(&self) -> BuildResult<BTreeMap<&'a str, BTreeSet<String>>> {
         let mut direct: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for path in &self.chunk.modules {
@@ -181,7 +181,7 @@ impl<'a> Linker<'a> {
         Ok(())
     }
 
-    /// A line whose calls of `import()` load a chunk and return the module's object.
+    /// Returns a line whose calls of `import()` load a chunk and return the module's object.
     fn rewrite_loads(&self, module: &Module, text: &str) -> BuildResult<String> {
         let mut text = text.to_owned();
         if module.path.starts_with("vendor/") {

@@ -32,8 +32,8 @@ const TOPICS: &[&str] = &[
     "changelog",
 ];
 
-/// The files of the manual with their names: `manual.json`, a list of `id`, `title`, and `summary`, and for each topic
-/// `manual/ID.md`, Markdown with one paragraph per line.
+/// Returns the files of the manual with their names: `manual.json`, a list of `id`, `title`, and `summary`, and for
+/// each topic `manual/ID.md`, Markdown with one paragraph per line.
 ///
 /// # Errors
 /// Returns an error if a topic has no file, a file has no topic, or a file lacks its title or summary.
@@ -68,7 +68,7 @@ pub(super) fn manual(folder: &Path, openapi: &Path) -> BuildResult<Vec<(String, 
     Ok(files)
 }
 
-/// Every setting as a list item.
+/// Returns every setting as a list item.
 fn settings_list() -> String {
     SETTINGS.iter().map(setting_item).collect()
 }
@@ -88,7 +88,7 @@ fn setting_item(row: &OptionRow) -> String {
     item + "\n"
 }
 
-/// Every request of the API as a list item, by area, in the order of the description.
+/// Returns every request of the API as a list item, by area, in the order of the description.
 fn requests_list(api: &Value) -> BuildResult<String> {
     let mut areas: Vec<(&str, String)> = Vec::new();
     let paths = api["paths"].as_object().ok_or("openapi.json: no paths")?;
@@ -150,7 +150,7 @@ fn request_item(api: &Value, verb: &str, path: &str, operation: &Value) -> Strin
     item + access + "\n"
 }
 
-/// The names of the parameters of one kind, as code, joined by commas.
+/// Returns the names of the parameters of one kind, as code, joined by commas.
 fn parameter_names(api: &Value, parameters: &Value, kind: &str) -> String {
     let list = parameters.as_array().map(Vec::as_slice).unwrap_or_default();
     let shown = list
@@ -161,7 +161,7 @@ fn parameter_names(api: &Value, parameters: &Value, kind: &str) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// The fields of a request body, required ones first.
+/// Returns the fields of a request body, required ones first.
 fn body_fields(api: &Value, body: &Value) -> String {
     let body = resolve_ref(api, body);
     let Some(content) = body["content"]
@@ -192,7 +192,7 @@ fn body_fields(api: &Value, body: &Value) -> String {
         .join(", ")
 }
 
-/// The value that a `$ref` within the document points at, or the value itself.
+/// Returns the value that a `$ref` within the document points at, or the value itself.
 fn resolve_ref<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
     value["$ref"]
         .as_str()
@@ -200,7 +200,7 @@ fn resolve_ref<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
         .unwrap_or(value)
 }
 
-/// Markdown with every paragraph and list item on one line, so that readers wrap it to their own width.
+/// Returns Markdown with every paragraph and list item on one line, so that readers wrap it to their own width.
 fn join_paragraphs(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut in_code = false;

@@ -1,5 +1,5 @@
-//! One module of the pages as the linker needs it: what it imports, what it exports, and its lines as the body of a
-//! function. Reads the forms that our scripts use and refuses all others.
+//! A module of the pages as the linker needs it: its imports, its exports, and its lines as the body of a function.
+//! Reads the forms that our scripts use and refuses all others.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ pub(super) struct Module {
     pub(super) path: String,
     /// The paths of the modules that it imports statically, in their order.
     pub(super) imports: Vec<String>,
-    /// The paths of the modules that it loads with `convert_import()`.
+    /// The paths of the modules that it loads with `import()`.
     pub(super) loads: Vec<String>,
-    /// What it exports, as pairs of public and local name.
+    /// Its exports, as pairs of public and local name.
     pub(super) exports: Vec<(String, String)>,
-    /// Its lines. Static imports read from the other module's object; calls of `convert_import()` are still as written.
+    /// Its lines. Static imports read from the other module's object; calls of `import()` are unchanged.
     pub(super) lines: Vec<ScriptLine>,
 }
 
@@ -78,7 +78,7 @@ impl Module {
         Ok(module)
     }
 
-    /// A minified library: one list of exports at its end, no imports.
+    /// Returns a minified library: one list of exports at its end, no imports.
     fn read_library(path: &str, source: &str) -> BuildResult<Self> {
         let mut module = Self::empty(path);
         let (code, list) = source
@@ -98,7 +98,7 @@ impl Module {
         Ok(module)
     }
 
-    /// Parses an `convert_import` whose keyword was read. Returns the statement that reads the names from the other
+    /// Parses an `import` statement after its keyword. Returns the statement that reads the names from the other
     /// module's object.
     fn convert_import(&mut self, rest: &str) -> BuildResult<String> {
         let refused = || format!("unknown form: import {rest}");
@@ -123,7 +123,7 @@ impl Module {
         Ok(format!("const{pattern}={object};"))
     }
 
-    /// Parses an `convert_export` whose keyword was read. Returns the declaration, or what is left of it.
+    /// Parses an `export` statement after its keyword. Returns the exported declaration, if there is one.
     fn convert_export(&mut self, rest: &str) -> BuildResult<String> {
         if let Some(list) = rest.strip_prefix("{ ") {
             let (names, from) = list.split_once(" }").ok_or("the list has no end")?;
@@ -183,7 +183,7 @@ impl Module {
     }
 }
 
-/// The variable that holds a module's exports.
+/// Returns the variable that holds a module's exports.
 pub(super) fn object_name(path: &str) -> String {
     let stem = path.trim_end_matches(".js").trim_start_matches("js/");
     let characters = stem
@@ -192,7 +192,7 @@ pub(super) fn object_name(path: &str) -> String {
     format!("${}", characters.collect::<String>())
 }
 
-/// The addresses in the calls of `convert_import()` on this line.
+/// Returns the addresses in the calls of `import()` on this line.
 ///
 /// # Errors
 /// Returns an error if the address is not a string literal.

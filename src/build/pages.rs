@@ -72,7 +72,7 @@ impl LinkedPages {
         self.modules.contains_key(name) || name.starts_with("css/")
     }
 
-    /// The files that are served, with name and text.
+    /// Returns the files that are served, with name and text.
     pub(super) fn files(&self, tree: &str) -> Vec<(String, String)> {
         let mut files = self.sheets.clone();
         for chunk in &self.chunks {
@@ -90,8 +90,8 @@ impl LinkedPages {
         files
     }
 
-    /// The value of the `Link` header for each page, one per line: the name of the list, which is the page module
-    /// except in [`FIRST_CHUNKS`], a tab, the value.
+    /// Returns the value of the `Link` header for each page, one per line: the name of the list, which is the page
+    /// module except in [`FIRST_CHUNKS`], a tab, the value.
     ///
     /// # Errors
     /// Returns an error if a page is in no chunk.
@@ -113,7 +113,7 @@ impl LinkedPages {
         Ok(text)
     }
 
-    /// Links to these style sheets, and to these chunks after those that they need.
+    /// Returns the links to these style sheets, and to these chunks after those that they need.
     fn links(&self, tree: &str, sheets: &[String], chunks: &[&str]) -> BuildResult<String> {
         let mut scripts: Vec<&str> = Vec::new();
         for name in chunks {
@@ -142,14 +142,14 @@ fn is_module(name: &str) -> bool {
     is_script && name.ends_with(".js") && name != "js/theme.js"
 }
 
-/// The names in the calls of `styled_names()`.
+/// Returns the names in the calls of `styled()`.
 fn styled_names(text: &str) -> Vec<String> {
     let calls = text.split("styled(\"").skip(1);
     let names = calls.filter_map(|rest| rest.split('"').next());
     names.map(str::to_owned).collect()
 }
 
-/// The entry under its stable address: refers to other chunks by the tree's hash, and exports what its module
+/// Returns the entry under its stable address: refers to other chunks by the tree's hash, and exports what its module
 /// does.
 fn entry_text(text: &str, tree: &str) -> String {
     let text = text.replace("\"./", &format!("\"/assets/{tree}/app/"));

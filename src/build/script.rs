@@ -23,7 +23,7 @@ const BEFORE_REGEX: [&str; 8] = [
 /// the dot.
 const PUNCTUATION: &str = "{}()[];,:?=><&|*%!";
 
-/// The lines of a script.
+/// Returns the lines of a script.
 ///
 /// # Errors
 /// Returns an error if a string, template literal, regular expression, or comment has no end.
@@ -65,7 +65,7 @@ pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
     Ok(reader.lines)
 }
 
-/// What an open brace belongs to.
+/// The construct that an open brace belongs to.
 #[derive(PartialEq, Eq)]
 enum Brace {
     Block,

@@ -17,7 +17,7 @@ const SHEETS: &[(&str, &[&str])] = &[
 /// Files that are served only as a part of a sheet.
 const PARTIAL_FILES: [&str; 6] = ["tokens", "base", "layout", "rail", "parts", "pages"];
 
-/// The sheets, as names such as `css/app.css` with their text.
+/// Returns the sheets, as names such as `css/app.css` with their text.
 ///
 /// # Errors
 /// Returns an error if a file is missing, or a comment or string in it has no end.
@@ -47,8 +47,8 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
     Ok(sheets)
 }
 
-/// A style sheet without comments, with each run of whitespace reduced to one space, or to none where the syntax
-/// needs none.
+/// Returns a style sheet without comments, with each run of whitespace reduced to one space, or to none where the
+/// syntax needs none.
 ///
 /// # Errors
 /// Returns an error if a comment or a string has no end.

@@ -296,11 +296,11 @@ mod tests {
 
     fn assert_error(line: &str, expected: &str) {
         let call = parse_line(line).unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
-        let said = format!(
+        let actual_error = format!(
             "{} {:?} {:?} {:?}",
             call.command.name, call.words, call.options, call.settings
         );
-        assert_eq!(said, expected, "{line}");
+        assert_eq!(actual_error, expected, "{line}");
     }
 
     #[test]

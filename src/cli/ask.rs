@@ -27,7 +27,7 @@ use crate::{clock, log};
 /// Maximum size of a question read from stdin, in bytes; the domain's own limit is stricter.
 const MAX_QUESTION_BYTES: u64 = 4 << 20;
 
-/// What to do while another command uses the data folder.
+/// Advice while another command uses the data folder.
 pub(super) const WAIT_ADVICE: &str = "wait until it finishes, or stop it";
 
 /// Runs the analysis described by the arguments.

@@ -67,7 +67,7 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     let restored = backup::restore(&config, Path::new(file), call.has("replace"))?;
     let (copy, replacement) = (restored.copy, restored.replaced);
-    let kept_note = replacement.kept.map_or_else(String::new, |kept| {
+    let kept_note = replacement.previous.map_or_else(String::new, |kept| {
         format!("; the replaced database is kept as {}", kept.display())
     });
     print(format!(

@@ -20,12 +20,12 @@ use crate::log;
 /// The help text of `quire chat` besides the options.
 pub(super) const DETAILS: &str = "Each line is a question that follows up on the one before, with the same panel.\nWith --continue, the chat continues the newest thread. Ctrl-C stops an answer;\nat the prompt, it ends the chat. Commands:\n  /new   start a new thread\n  /help  list the commands\n  /quit  exit (Ctrl-D does the same)";
 
-/// The commands of the conversation, in one line.
+/// Hint about the commands of the conversation, in one line.
 const COMMANDS_HINT: &str = "/new starts a new thread, /quit exits";
 /// Maximum number of lines read ahead of the conversation.
 const MAX_WAITING_LINES: usize = 16;
 
-/// Where the questions are answered.
+/// Backend that answers the questions.
 enum ChatBackend {
     Local(Box<LocalSession>),
     Server(Arc<RemoteSession>),

@@ -1,4 +1,4 @@
-//! Reads an experiment file, and cites its lines in errors.
+//! Reads an experiment file, and cites its line numbers in errors.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Where `quire experiment` runs: the data folder, or a server. Both return the JSON of the API.
+//! Backend of `quire experiment`: the data folder, or a server. Both return the JSON of the API.
 
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ impl ExperimentBackend {
         }
     }
 
-    /// The estimate of an experiment.
+    /// Returns the estimate of an experiment.
     ///
     /// # Errors
     /// Returns an error if a field is invalid, with its line.
@@ -118,7 +118,7 @@ impl ExperimentBackend {
     /// Starts an experiment and returns its ID.
     ///
     /// # Errors
-    /// As [`Self::forecast`], and when too many are running.
+    /// Same as [`Self::forecast`], and when too many are running.
     pub(super) async fn start(&self, file: &ExperimentFile) -> Result<String, CommandFailure> {
         match self {
             Self::Local(session) => {

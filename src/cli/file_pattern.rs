@@ -26,7 +26,7 @@ pub(super) fn is_pattern(name: &str) -> bool {
 /// Returns the matching files in alphabetical order.
 ///
 /// # Errors
-/// An error message when none or too many match, or too many folders would be searched.
+/// Returns an error message when none or too many match, or too many folders would be searched.
 pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
     matching_files(pattern, MAX_FOLDERS)
 }

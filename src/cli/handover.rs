@@ -35,7 +35,7 @@ const PROTOCOL_VERSION: [u8; 1] = [1];
 /// The byte that tells the old process to stop: the new one has everything it needs.
 const STOP_BYTE: [u8; 1] = [2];
 
-/// Sockets that systemd has opened for this process (LISTEN_FDS), in its order.
+/// Returns the sockets that systemd has opened for this process (LISTEN_FDS), in its order.
 ///
 /// # Errors
 /// Returns an error if a passed socket is not a TCP listener.

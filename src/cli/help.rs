@@ -172,7 +172,7 @@ fn push_row(text: &mut String, name: &str, summary: &str) {
     text.push('\n');
 }
 
-/// Words filled into lines of at most 80 columns.
+/// Fills words into lines of at most 80 columns.
 fn fill_lines(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
     let mut out = String::from(first);
     let mut column = first.chars().count();

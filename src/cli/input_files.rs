@@ -32,7 +32,7 @@ enum InputSource {
     Web(String),
     /// Standard input, given as `-`.
     Stdin,
-    /// Not named: input piped to the program in addition to a question.
+    /// Input piped to the program in addition to a question, without being named.
     Pipe,
 }
 
@@ -133,7 +133,7 @@ impl InputFile {
     /// Returns the error for an unreadable document.
     ///
     /// # Errors
-    /// Always.
+    /// Always fails.
     pub(super) fn unreadable<T>(&self, why: impl std::fmt::Display) -> Result<T, CommandFailure> {
         failed(format!("cannot read {}: {why}", self.display_name))
     }

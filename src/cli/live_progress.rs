@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::markdown::remove_control_characters;
 use super::text_width::truncate;
 
-/// Maximum number of members with a line of their own; the others share a last line.
+/// Maximum number of members with a separate line; the others share the last line.
 const MAX_MEMBER_LINES: usize = 12;
 
 /// The members that are writing, and the number of their lines on the screen.

@@ -79,7 +79,7 @@ impl LocalSession {
     /// Opens the existing installation for a command that stores something, unless another process uses it.
     ///
     /// # Errors
-    /// As [`Self::open_to_read`], and when the folder is in use.
+    /// Same as [`Self::open_to_read`], and when the folder is in use.
     pub(super) async fn open_for_write(
         config: Config,
         account: Option<&str>,

@@ -170,7 +170,7 @@ impl MarkdownPiece {
     }
 }
 
-/// The styles open at a position of a line.
+/// The open styles at a position of a line.
 #[derive(Default)]
 struct InlineState {
     bold: bool,
@@ -382,14 +382,14 @@ mod tests {
     #[test]
     fn piece_sizes_do_not_change_the_output() {
         let text = "# T\n\nA **b** c\n- d\n```\nx\n```\nend";
-        let whole = render_word(text, true);
+        let rendered_whole = render_word(text, true);
         let mut markdown = Markdown::new(30, true);
         let mut pieces: String = text
             .chars()
             .map(|c| markdown.push(&c.to_string()))
             .collect();
         pieces += &markdown.finish();
-        assert_eq!(pieces, whole);
+        assert_eq!(pieces, rendered_whole);
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// Where the messages are answered.
+/// Backend that answers the messages.
 #[derive(Clone)]
 enum McpBackend {
     Local(Arc<App>, Caller),

@@ -349,7 +349,7 @@ fn block_on<T>(
     runtime()?.block_on(script)
 }
 
-/// A single-threaded runtime is faster and smaller here; blocking work has its own threads.
+/// Creates a single-threaded runtime, which is faster and smaller here; blocking work has its own threads.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,5 +1,4 @@
-//! `quire orphans`: files that no database row names and that the server has set aside. Works while the server
-//! runs.
+//! `quire orphans`: files without a database row that the server has moved aside. Works while the server runs.
 
 use serde_json::{Value, json};
 

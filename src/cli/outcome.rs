@@ -67,15 +67,15 @@ pub(super) fn without_error_numbers(text: &str) -> String {
 /// Builds a failure: exit code 1.
 ///
 /// # Errors
-/// Always.
+/// Always fails.
 pub(super) fn failed<T>(text: impl Display) -> Result<T, CommandFailure> {
     Err(CommandFailure::Failed(text.to_string()))
 }
 
-/// Incorrect usage: exit code 2.
+/// Builds a failure for incorrect usage: exit code 2.
 ///
 /// # Errors
-/// Always.
+/// Always fails.
 pub(super) fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
     Err(CommandFailure::Usage(text.to_string()))
 }

@@ -145,7 +145,7 @@ impl RemoteSession {
         }))
     }
 
-    /// Its address, without a slash at the end.
+    /// Returns the server's address, without a slash at the end.
     pub(super) fn address(&self) -> &str {
         &self.address
     }
@@ -200,7 +200,7 @@ impl RemoteSession {
     /// Downloads a file and returns its length in bytes. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`], and when `into` cannot be written.
+    /// Same as [`Self::get`], and when `into` cannot be written.
     pub(super) fn download(
         &self,
         path: &str,
@@ -270,7 +270,7 @@ impl RemoteSession {
     /// Uploads a file. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`], and when the file cannot be read.
+    /// Same as [`Self::get`], and when the file cannot be read.
     pub(super) fn upload(
         &self,
         path: &str,
@@ -285,7 +285,7 @@ impl RemoteSession {
     /// Returns the account of the API key. With `expected`, refuses another account. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`]; [`CommandFailure::Usage`] for another account.
+    /// Same as [`Self::get`]; [`CommandFailure::Usage`] for another account.
     pub(super) fn account(&self, expected: Option<&str>) -> Result<Value, CommandFailure> {
         let me = self.get("/api/users/me")?;
         let email = me["email"].as_str().unwrap_or_default();
@@ -304,7 +304,7 @@ impl RemoteSession {
     /// Returns the ID of the account with this email address, for administrators. Blocks.
     ///
     /// # Errors
-    /// As [`Self::get`], and when there is no such account.
+    /// Same as [`Self::get`], and when there is no such account.
     pub(super) fn user_id(&self, email: &str) -> Result<String, CommandFailure> {
         let parsed = Email::parse(email);
         let expected = parsed.as_ref().map_or(email, Email::as_str);

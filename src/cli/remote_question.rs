@@ -47,7 +47,7 @@ impl RemoteQuestion {
         }
     }
 
-    /// Asks the question, or estimates it.
+    /// Asks the question, or estimates its cost.
     ///
     /// # Errors
     /// Returns an error if it gets no answer, or was stopped.

@@ -128,8 +128,8 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
     Ok(())
 }
 
-/// Stops once the process that took over the replica has exited: nothing stores data then, and only a restart can
-/// take over. Never returns.
+/// Stops the server once the process that took over the replica has exited: nothing stores data then, and only a
+/// restart can take over. Never returns.
 async fn stop_when_abandoned(app: &App, stop: &Notify) {
     /// Polling interval.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the running server. It is asked to stop only after our own settings have been checked.
+/// Takes over from the running server, which is asked to stop only after our own settings have been checked.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
@@ -207,7 +207,7 @@ fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::H
         .ok()
 }
 
-/// Stops once another process has taken over. Never returns.
+/// Stops the server once another process has taken over. Never returns.
 async fn stop_after_handover(
     offer: Option<handover::Handover>,
     app: &App,
@@ -239,7 +239,7 @@ fn reachable_address(listeners: &[Listener]) -> Option<IpAddr> {
     all.find(|ip| !ip.is_loopback())
 }
 
-/// Startup lines that explain how to create the first administrator.
+/// Returns the startup lines that explain how to create the first administrator.
 async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, CommandFailure> {
     let Some(setup) = app.accounts().pending_setup().await? else {
         return Ok(Vec::new());
@@ -318,8 +318,8 @@ impl Signals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// The first signal requests an orderly stop, delayed to a good moment if another process keeps the sockets;
-    /// the second one ends the wait.
+    /// Waits for the signals: the first one requests an orderly stop, delayed until no request is running if another
+    /// process keeps the sockets; the second one ends the wait.
     async fn wait_for_stop(&mut self, stop: &Notify, delay_for: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);
@@ -372,7 +372,7 @@ async fn watch_certificate(certificate: Option<&CertificateResolver>) {
     }
 }
 
-/// Housekeeping: returns memory while idle, deletes expired data, and refreshes the state of the providers.
+/// Runs housekeeping: returns memory while idle, deletes expired data, and refreshes the state of the providers.
 /// Never returns.
 async fn run_housekeeping(app: &Arc<App>) {
     /// Pause between rounds.

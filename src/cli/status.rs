@@ -1,4 +1,4 @@
-//! What `quire` prints about an installation: when a server starts, or on its own while one is running.
+//! Prints the state of an installation: when a server starts, or on request while one is running.
 
 use super::args::CommandCall;
 use super::local_address::{public_url, running_server};

@@ -1,5 +1,5 @@
-//! `quire user …`: manages accounts from the command line, by the same rules as on the pages. Works while the
-//! server runs; a session ended here ends there within two seconds.
+//! `quire user …`: manages accounts from the command line, by the same rules as on the pages. Works while the server
+//! runs, which ends sessions within two seconds.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Settings of the database's place, backups, and the replica. Only parses the values; opens nothing.
+//! Settings of the database's location, backups, and the replica. Only parses the values; opens nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,17 +23,17 @@ pub struct ReplicaConfig {
     /// `file:///folder` or `s3://bucket/prefix`.
     pub address: String,
     /// Sync interval: how long acknowledged data may exist only on this machine.
-    pub window: Duration,
+    pub sync_interval: Duration,
     /// Number of snapshots to keep there.
     pub keep: usize,
     /// Key that encrypts the replica; `None` stores it unencrypted.
     pub key: Option<Secret>,
-    /// Continue with the local data even if the replica contains changes that it lacks.
+    /// Whether to continue with the local data even if the replica contains changes that it lacks.
     pub overwrite: bool,
 }
 
-/// Address of the database on a PostgreSQL server. An address of another kind has no effect, as the predecessor's
-/// `sqlite:///file`: the database is then in the data folder.
+/// Returns the address of the database on a PostgreSQL server. Other addresses, such as the predecessor's
+/// `sqlite:///file`, have no effect: the database is then in the data folder.
 pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
     let address = checker.configured("DATABASE_URL")?;
     if !["postgres://", "postgresql://"]
@@ -62,7 +62,7 @@ pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
 pub(super) fn replica(checker: &mut Checker) -> Option<ReplicaConfig> {
     Some(ReplicaConfig {
         address: checker.configured("QUIRE_REPLICA")?,
-        window: checker.seconds("QUIRE_REPLICA_WINDOW"),
+        sync_interval: checker.seconds("QUIRE_REPLICA_WINDOW"),
         keep: usize::try_from(checker.number("QUIRE_REPLICA_KEEP")).unwrap_or(usize::MAX),
         key: checker.configured("QUIRE_REPLICA_KEY").map(Secret::new),
         overwrite: checker.switch("QUIRE_REPLICA_OVERWRITE").unwrap_or(false),

@@ -1,5 +1,5 @@
-//! Turns raw text into validated values. Collects all errors instead of stopping at the first, and says for each
-//! what would be valid.
+//! Turns raw text into validated values. Collects all errors instead of stopping at the first, and describes a valid
+//! value for each.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -16,13 +16,13 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    /// Returns where a setting's value comes from.
+    /// Returns the source of a setting's value.
     pub fn source(&self, name: &str) -> ValueSource {
         let raw = self.gathered.values.get(name);
         raw.map_or(ValueSource::Default, |raw| raw.source.clone())
     }
 
-    /// Records an error in a setting; `expected` says what would be valid.
+    /// Records an error in a setting; `expected` describes a valid value.
     pub fn error(&mut self, name: &str, expected: &str) {
         let error = match self.gathered.values.get(name) {
             Some(raw) if raw.source == ValueSource::Flag => {

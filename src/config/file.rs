@@ -61,7 +61,7 @@ fn parse_quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// A `#` starts a comment only after a space: `#` alone may be part of a password or URL.
+/// Parses an unquoted value. A `#` starts a comment only after a space: `#` alone may be part of a password or URL.
 fn parse_unquoted(text: &str) -> String {
     let end = text
         .match_indices('#')

@@ -3,7 +3,7 @@
 use super::ServerLimits;
 use super::check::Checker;
 
-/// Reads all limits; errors are collected in `checker`.
+/// Reads all limits and collects errors in `checker`.
 pub(super) fn read(checker: &mut Checker) -> ServerLimits {
     ServerLimits {
         max_upload: checker.number("MAX_UPLOAD_MB") << 20,

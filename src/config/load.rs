@@ -22,7 +22,7 @@ pub struct ConfigLayers {
     pub flags: Vec<(String, String)>,
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueSource {
     /// The default in the table.
@@ -90,7 +90,7 @@ pub(super) fn gather(layers: &ConfigLayers) -> GatheredValues {
 }
 
 impl GatheredValues {
-    /// An unreadable line or unknown name in the configuration file is an error: the file was written for Quire.
+    /// Reads the configuration file. An unreadable line or unknown name is an error: the file was written for Quire.
     fn config_file(&mut self, path: &str, text: &str) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for (line, pair) in file::parse(text) {
@@ -112,7 +112,7 @@ impl GatheredValues {
         pairs
     }
 
-    /// `.env` is often shared with other programs, so unreadable lines are only warnings.
+    /// Reads `.env`. Unreadable lines are only warnings, because the file is often shared with other programs.
     fn dotenv(&mut self, text: &str) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for (line, pair) in file::parse(text) {

@@ -3,7 +3,7 @@
 use super::options::{SETTINGS, setting};
 use crate::domain::closest::closest;
 
-/// Names that people use by mistake, and the settings they mean.
+/// Names that people use by mistake, with the settings that they mean.
 #[rustfmt::skip]
 static MISTAKEN_NAMES: &[(&str, &str)] = &[
     ("OPENAI_KEY", "OPENAI_API_KEY"),

@@ -68,7 +68,7 @@ pub struct Config {
     pub backups: Option<BackupConfig>,
     /// Kind of installation.
     pub environment: Environment,
-    /// `error`, `warn`, `info` or `debug`.
+    /// `error`, `warn`, `info`, or `debug`.
     pub log_level: &'static str,
     /// Whether to write log lines as JSON.
     pub log_json: bool,
@@ -108,9 +108,9 @@ pub struct Config {
     pub smtp_url: Option<Secret>,
     /// Whether to serve /metrics to everyone.
     pub metrics_public: bool,
-    /// Default usage limits of users who have none of their own.
+    /// Default usage limits of users without individual limits.
     pub budgets: usage::UserLimits,
-    /// Offer a blind comparison for about one in this many analyses; 0 means never.
+    /// Interval at which a blind comparison is offered: for about one in this many analyses; 0 means never.
     pub compare_every: u64,
     /// Whether a model compares the answers of a request that does not specify it.
     pub evidence: EvidenceMode,
@@ -237,7 +237,7 @@ pub struct ProviderConfig {
     pub api_key: Option<Secret>,
     /// Its models.
     pub models: ProviderModels,
-    /// Maximum number of concurrent calls to it; `None` for no limit of its own.
+    /// Maximum number of concurrent calls to it; `None` for no provider-specific limit.
     pub concurrency: Option<usize>,
     /// Price of each of its models, if configured.
     pub price: Option<Price>,
@@ -265,7 +265,7 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Config {
-    /// The path of `PUBLIC_URL`, such as `/quire`; empty if there is none.
+    /// Returns the path of `PUBLIC_URL`, such as `/quire`; empty if there is none.
     pub fn base_path(&self) -> &str {
         self.public_url.as_deref().map_or("", public_url::path)
     }

@@ -1,11 +1,11 @@
-//! Settings of text recognition (OCR). Only parses the values; looks for no program.
+//! Settings of text recognition (OCR). Only parses the values; does not look for the program.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::check::Checker;
 
-/// How scanned pages are read with tesseract.
+/// Settings for reading scanned pages with tesseract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OcrConfig {
     /// The executable; `None` for the first one on the PATH.
@@ -33,7 +33,7 @@ pub(super) fn read(checker: &mut Checker) -> Option<OcrConfig> {
     is_on.then_some(ocr)
 }
 
-/// The names are passed on a command line, so each begins with a letter. `script/Latin` is one, too.
+/// Parses the languages. They are passed on a command line, so each begins with a letter, such as `script/Latin`.
 fn languages(checker: &mut Checker) -> Vec<String> {
     let is_name = |name: &str| {
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/');

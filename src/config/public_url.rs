@@ -65,7 +65,7 @@ fn parse(text: &str) -> Option<String> {
     (is_valid && !url.contains('?')).then_some(url)
 }
 
-/// The path of such a URL, without a trailing slash; empty if there is none.
+/// Returns the path of such a URL, without a trailing slash; empty if there is none.
 pub(super) fn path(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/')

@@ -1,7 +1,7 @@
-//! Device tokens (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"): proof that a browser has signed
-//! in to an account before. A token contains the account, the device, a fingerprint of the account's password, and
-//! an HMAC over the three. Nothing is stored. A token grants no access; it only spares its holder from waiting
-//! behind other people's attempts.
+//! Device tokens (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"): proof that a browser has signed in
+//! to an account before. A token contains the account, the device, a fingerprint of the account's password, and an
+//! HMAC over the three. Nothing is stored. A token grants no access; with it, a sign-in does not wait behind other
+//! people's attempts.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -74,7 +74,7 @@ impl DeviceTokens {
         )
     }
 
-    /// Keyed, so that it reveals nothing about the password.
+    /// Returns a keyed hash of the password hash, which reveals nothing about the password.
     fn fingerprint(&self, password_hash: &str) -> String {
         let fingerprint = hmac::sign(&self.fingerprint, password_hash.as_bytes());
         URL_SAFE_NO_PAD.encode(&fingerprint.as_ref()[..FINGERPRINT_BYTES])

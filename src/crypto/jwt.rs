@@ -79,7 +79,7 @@ impl Jwt {
     /// Verifies a token and returns its claims.
     ///
     /// # Errors
-    /// A [`TokenRejected`] when the token is malformed, not ours, expired, or of another kind.
+    /// Returns a [`TokenRejected`] when the token is malformed, not ours, expired, or of another kind.
     pub fn check(&self, token: &str, kind: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
         if token.len() > MAX_BYTES {
             return Err(TokenRejected::Oversize);
@@ -109,7 +109,7 @@ impl Jwt {
 }
 
 impl Claims {
-    /// Claims of an access token that is valid for `length` from `now`.
+    /// Creates the claims of an access token that is valid for `length` from `now`.
     pub fn access(sub: &str, sid: &str, jti: String, now: Timestamp, length: Duration) -> Self {
         Self {
             sub: sub.to_owned(),

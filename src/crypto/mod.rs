@@ -54,12 +54,12 @@ pub fn random_number() -> Result<u128, Error> {
     random().map(u128::from_ne_bytes)
 }
 
-/// Constant-time comparison of two byte strings of the same length.
+/// Compares two byte strings of the same length in constant time.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(a, b).into()
 }
 
-/// Lowercase hexadecimal.
+/// Formats bytes as lowercase hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

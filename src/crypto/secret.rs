@@ -44,7 +44,7 @@ impl From<io::Error> for Unusable {
     }
 }
 
-/// Path of a data folder's secret file.
+/// Returns the path of a data folder's secret file.
 pub fn path(folder: &Path) -> PathBuf {
     folder.join("secret")
 }
@@ -73,7 +73,7 @@ pub fn read_or_create(folder: &Path) -> Result<String, Unusable> {
     }
 }
 
-/// Fingerprint that identifies a secret without revealing it.
+/// Returns a fingerprint that identifies a secret without revealing it.
 pub fn check_value(secret: &str) -> String {
     hex(&derive(secret, "check")[..16])
 }

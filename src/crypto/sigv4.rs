@@ -127,7 +127,7 @@ fn collapse_spaces(value: &str) -> String {
     words.join(" ")
 }
 
-/// ISO 8601 basic format: `20130524T000000Z`.
+/// Formats a time in the ISO 8601 basic format: `20130524T000000Z`.
 fn format_time(now: Timestamp) -> String {
     let text = now.to_string();
     let digits = text.chars().take(19).filter(|c| !matches!(c, '-' | ':'));

@@ -67,8 +67,8 @@ impl StreamCipher {
         to.flush()
     }
 
-    /// Starts decrypting what was encrypted under the same name. Reading fails with `InvalidData` when the file was
-    /// modified, truncated, or encrypted with another key.
+    /// Starts decrypting a file that was encrypted under the same name. Reading fails with `InvalidData` when the
+    /// file was modified, truncated, or encrypted with another key.
     ///
     /// # Errors
     /// Returns an error if reading fails, or with `InvalidData` when the header is not ours.
@@ -120,7 +120,7 @@ impl<R: Read> Read for DecryptingReader<R> {
     }
 }
 
-/// Encrypted size, in bytes, of a file of this many bytes.
+/// Returns the encrypted size, in bytes, of a file of this many bytes.
 pub fn sealed_size(bytes: u64) -> u64 {
     let pieces = bytes.div_ceil(CHUNK_BYTES as u64).max(1);
     let tag = aead::AES_256_GCM.tag_len() as u64;

@@ -25,7 +25,7 @@ pub fn new_key() -> Result<String, Error> {
     Ok(format!("{KEY_PREFIX}{}", new()?))
 }
 
-/// SHA-256 of a token: what the database stores instead of it.
+/// Returns the SHA-256 of a token, which the database stores instead of the token.
 pub fn hash(token: &str) -> [u8; 32] {
     sha256::hash(token.as_bytes())
 }

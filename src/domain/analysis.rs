@@ -94,5 +94,5 @@ pub struct Analysis {
     /// Results of the citation check, once the run is finished.
     pub citations: Option<Citations>,
     /// SHA-256 of the share link's token; `None` if not shared.
-    pub shared: Option<[u8; 32]>,
+    pub share_token_hash: Option<[u8; 32]>,
 }

@@ -109,7 +109,7 @@ pub struct Format {
     pub name: String,
     /// JSON schema with an object at the top level.
     pub schema: Value,
-    /// Whether the provider enforces the schema strictly; `None` if the client did not say.
+    /// Whether the provider enforces the schema strictly; `None` if the client did not specify it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
     /// Whether any JSON object is accepted because the client gave no schema.
@@ -229,9 +229,9 @@ pub struct Brief {
     pub sources: Vec<SourcePassage>,
     /// The model's own earlier text, if any.
     pub own: Option<String>,
-    /// Other members' texts, each under a letter, in the order shown to this reader.
+    /// Other members' texts, each labeled with a letter, in the order shown to this member.
     pub peers: Vec<Peer>,
-    /// Critiques under their authors' letters, for a synthesis of texts that were critiqued but not revised.
+    /// Critiques labeled with their authors' letters, for a synthesis of texts that were critiqued but not revised.
     pub reviews: Vec<Peer>,
 }
 

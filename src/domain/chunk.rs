@@ -9,9 +9,9 @@ mod layout;
 /// The text of a page, sheet, or section of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PageText {
-    /// Number, from 1.
+    /// Page number, starting at 1.
     pub number: u32,
-    /// Title where the format has one, else empty.
+    /// Title, if the format has one; otherwise empty.
     pub title: String,
     /// Text with `\n` line endings. Headings are lines that begin with `#`.
     pub text: String,

@@ -36,7 +36,7 @@ pub enum Fit {
 
 /// A member's context, for users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fitting {
+pub struct MemberFit {
     /// Full model ID.
     pub model: String,
     /// Context given.
@@ -105,7 +105,7 @@ pub struct MemberNeeds {
 }
 
 impl MemberNeeds {
-    /// Tokens left for documents; `None` if the window is unknown.
+    /// Returns the tokens left for documents; `None` if the window is unknown.
     pub fn available_tokens(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RESERVED_PROMPT_TOKENS;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
@@ -189,8 +189,8 @@ pub fn part_size(size: DocumentSizes, members: &[MemberNeeds]) -> Option<usize> 
             .available_tokens()
             .map_or(PASSAGES_BUDGET, |room| size.chars_in(room))
     };
-    let least = members.iter().map(room).min()?;
-    (least >= PART_CHARS_RANGE.0).then(|| least.min(PART_CHARS_RANGE.1))
+    let smallest = members.iter().map(room).min()?;
+    (smallest >= PART_CHARS_RANGE.0).then(|| smallest.min(PART_CHARS_RANGE.1))
 }
 
 #[cfg(test)]

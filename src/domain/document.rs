@@ -46,7 +46,7 @@ pub struct TextlessPage {
     pub picture: bool,
 }
 
-/// A place in a document that looks like a prompt injection.
+/// A passage that looks like a prompt injection.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct InjectionFlag {
     /// Page number, from 1.

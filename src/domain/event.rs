@@ -25,7 +25,7 @@ pub enum RunEvent {
         plan: Vec<StageInfo>,
         estimate: RunEstimate,
     },
-    /// `stage.started`
+    /// `stage.started`: a stage begins.
     StageStarted {
         stage: String,
         index: usize,
@@ -37,13 +37,13 @@ pub enum RunEvent {
         model: String,
         attempt: u32,
     },
-    /// `member.delta`
+    /// `member.delta`: new text of a member.
     Delta {
         stage: String,
         model: String,
         text: String,
     },
-    /// `member.reasoning`
+    /// `member.reasoning`: new reasoning text of a member.
     Reasoning {
         stage: String,
         model: String,
@@ -52,7 +52,7 @@ pub enum RunEvent {
         #[serde(skip_serializing_if = "Option::is_none")]
         item: Option<Value>,
     },
-    /// `member.completed`
+    /// `member.completed`: a member has answered.
     MemberCompleted {
         stage: String,
         model: String,
@@ -70,7 +70,7 @@ pub enum RunEvent {
         #[serde(skip_serializing_if = "Option::is_none")]
         fallback_for: Option<String>,
     },
-    /// `member.failed`
+    /// `member.failed`: a member's call failed.
     MemberFailed {
         stage: String,
         model: String,
@@ -78,26 +78,26 @@ pub enum RunEvent {
         retried: bool,
         fallback: Option<String>,
     },
-    /// `stage.completed`
+    /// `stage.completed`: all members of the stage have answered or failed.
     StageCompleted {
         stage: String,
         answered: usize,
         failed: usize,
         duration_ms: u64,
     },
-    /// `synthesis.delta`
+    /// `synthesis.delta`: new text of the synthesis.
     SynthesisDelta { text: String },
     /// `evidence_ready`: the panel's evidence map; sent once, before the final event.
     EvidenceReady { evidence: Box<EvidenceMap> },
-    /// `analysis.completed`
+    /// `analysis.completed`: the run finished with a result.
     Completed(RunTotals),
-    /// `analysis.failed`
+    /// `analysis.failed`: the run finished without a result.
     Failed {
         error: String,
         #[serde(flatten)]
         totals: RunTotals,
     },
-    /// `analysis.cancelled`
+    /// `analysis.cancelled`: a user stopped the run.
     Cancelled {
         reason: String,
         #[serde(flatten)]

@@ -1,5 +1,5 @@
-//! What a finished run reports in addition to its answer: statistics of its stages, its notes, and the panel's
-//! evidence map. Older clients read the map's points from separate lists.
+//! Findings of a finished run besides its answer: statistics of its stages, its notes, and the panel's evidence map.
+//! Older clients read the points of the map from separate lists.
 
 mod figures;
 #[cfg(test)]
@@ -71,7 +71,7 @@ pub struct Contradiction {
     pub from: String,
 }
 
-/// Everything that a run reports in addition to its answer.
+/// Findings of a run besides its answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, from = "StoredFindings")]
 pub struct Findings {

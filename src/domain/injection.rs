@@ -1,6 +1,6 @@
-//! Detects answers that obey a prompt injection in a document, by two signals: the canary hidden among the
-//! documents, and words that an injected instruction tells the model to say. Without instructions to models in the
-//! documents, no answer is suspected; an answer that only reports an instruction does not obey it.
+//! Detects answers that obey a prompt injection in a document, by two signals: the canary hidden among the documents,
+//! and text that an injected instruction tells the model to output. Without instructions to models in the documents,
+//! no answer is suspected; an answer that only reports an instruction does not obey it.
 
 mod scan;
 

@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    /// Heap memory of a value, as the standard library allocates it.
+    /// Returns the heap memory of a value, as the standard library allocates it.
     fn measured_memory(value: &Value) -> usize {
         const ENTRY_BYTES: usize = size_of::<String>() + size_of::<Value>();
         match value {

@@ -76,7 +76,7 @@ impl KeyScope {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
 
-    /// Scopes required for a path; the key needs all of them.
+    /// Returns the scopes required for a path; the key needs all of them.
     pub fn for_path(path: &str) -> &'static [Self] {
         let under = |root: &str| {
             let rest = path.strip_prefix(root);

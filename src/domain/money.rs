@@ -9,7 +9,7 @@ pub use super::price::{LongCallPrice, Price};
 pub struct MicroDollars(pub i64);
 
 impl MicroDollars {
-    /// The amount in dollars, for display and JSON.
+    /// Returns the amount in dollars, for display and JSON.
     pub fn dollars(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -19,11 +19,11 @@ impl MicroDollars {
         (dollars.is_finite() && (0.0..=1e9).contains(&dollars))
             .then(|| Self((dollars * 1e6).ceil() as i64))
     }
-    /// Saturating sum.
+    /// Returns the saturating sum.
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
-    /// Saturating product.
+    /// Returns the saturating product.
     pub fn saturating_mul(self, count: u32) -> Self {
         Self(self.0.saturating_mul(i64::from(count)))
     }

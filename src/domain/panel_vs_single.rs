@@ -97,7 +97,7 @@ pub struct PanelJudgment {
 }
 
 impl VoteTally {
-    /// Total number of votes.
+    /// Returns the total number of votes.
     pub fn votes(&self) -> u64 {
         self.wins + self.ties + self.losses
     }
@@ -143,7 +143,8 @@ fn verdict(
     }
 }
 
-/// Number of further votes needed for a verdict at the current rates. Without votes: the minimum, if all agree.
+/// Returns the number of further votes needed for a verdict at the current rates. Without votes: the minimum, if all
+/// agree.
 fn votes_needed(
     wins: f64,
     ties: f64,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::chat::{Format, Message, Passthrough, SourcePassage, Task};
-use super::context_mode::Fitting;
+use super::context_mode::MemberFit;
 use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
@@ -100,7 +100,7 @@ pub struct Plan {
     pub retrieval: Option<RetrievalRecord>,
     /// Context given to each member and, last, the synthesizer; empty without documents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fits: Vec<Fitting>,
+    pub fits: Vec<MemberFit>,
     /// The reader of each part, with the other members as fallbacks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<Member>,
@@ -127,7 +127,7 @@ pub struct Plan {
     /// Arrangement of the stages.
     #[serde(default)]
     pub arrangement: Arrangement,
-    /// Skips the remaining stages when the first answers agree at least this much, 0 to 1. None: never compared.
+    /// Skips the remaining stages when the first answers agree at least this much, 0 to 1. `None`: never compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
     /// The calls that compare the answers with each other and with the documents.
@@ -144,7 +144,8 @@ pub struct Plan {
     pub turns: Vec<Message>,
     /// Tokens of earlier turns shown to each model, by model ID; an unlisted model sees all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub rooms: BTreeMap<String, u64>,
+    #[serde(rename = "rooms")]
+    pub history_budgets: BTreeMap<String, u64>,
     /// Tools that the model writing the answer may call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Arc<Tools>>,
@@ -153,7 +154,8 @@ pub struct Plan {
     pub passthrough: Option<Arc<Passthrough>>,
     /// The beginning of the answer, written by a stopped run; the answer continues it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub begun: String,
+    #[serde(rename = "begun")]
+    pub answer_prefix: String,
     /// Whether the conversation is sent as is, without Quire's rules or other text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bare: bool,
@@ -333,7 +335,7 @@ impl Plan {
     }
 
     /// Whether the stage has a member with this index.
-    pub fn has_place(&self, stage: usize, member: usize) -> bool {
+    pub fn has_member(&self, stage: usize, member: usize) -> bool {
         if self.evidence_call(stage).is_some() {
             return member == 0;
         }
@@ -347,11 +349,11 @@ impl Plan {
 
     /// Returns the earlier turns that a model sees, without the conversation's own system messages.
     pub fn earlier_turns(&self, model: &str) -> CarriedTurns {
-        let room = self.rooms.get(model).copied().unwrap_or(u64::MAX);
+        let room = self.history_budgets.get(model).copied().unwrap_or(u64::MAX);
         thread::carried_turns(&thread::earlier_messages(&self.turns), room)
     }
 
-    /// Passages given to a member.
+    /// Returns the passages given to a member.
     pub fn sources_of(&self, member: &Member) -> &[SourcePassage] {
         let chosen = (member.reads as usize).checked_sub(1);
         let chosen = chosen.and_then(|index| self.readings.get(index));

@@ -99,11 +99,14 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(price.cost(&usage), MicroDollars(600 * 2 + 200 + 800));
-        let kept = Usage {
+        let stored_usage = Usage {
             stored: 200,
             ..usage
         };
-        assert_eq!(price.cost(&kept), MicroDollars(600 * 2 + 100 + 200 + 800));
+        assert_eq!(
+            price.cost(&stored_usage),
+            MicroDollars(600 * 2 + 100 + 200 + 800)
+        );
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::statistics::random::Random;
 /// Maximum characters of another member's text shown to a reader; the same for all.
 pub const PEER_BUDGET: usize = 8_000;
 
-/// System message of every call: the rules, followed by the fenced sources. Identical bytes for every member
-/// and stage of a run, so that providers' prompt caches can serve the prefix.
+/// Builds the system message of every call: the rules, followed by the fenced sources. Identical bytes for every
+/// member and stage of a run, so that providers' prompt caches can serve the prefix.
 pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> Message {
     let mut text = String::from(
         "You are one member of a panel that works on a person's question. Be exact and concrete. \
@@ -50,14 +50,14 @@ pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> M
 pub const ACTION_RULES: &str = "\n\nYou are given tools, the other members were not: call them where the question needs it, \
     instead of writing what you have not looked up or done.";
 
-/// Messages of a call to `model`: our rules, the earlier conversation as far as the model has room for it, and the
-/// rendered question in place of its last turn. The conversation's own system messages follow our rules; a bare
-/// plan sends only the conversation.
+/// Builds the messages of a call to `model`: our rules, the earlier conversation as far as it fits the model, and the
+/// rendered question in place of its last turn. The conversation's own system messages follow our rules; a bare plan
+/// sends only the conversation.
 pub fn conversation(plan: &Plan, model: &str, rules: Message, question: Message) -> Vec<Message> {
     let Some((last, earlier)) = plan.turns.split_last() else {
         return vec![rules, question];
     };
-    if plan.bare && plan.rooms.is_empty() {
+    if plan.bare && plan.history_budgets.is_empty() {
         return plan.turns.clone();
     }
     let own = earlier
@@ -104,11 +104,11 @@ fn as_text_message(turn: &Message) -> Message {
 pub struct Placeholders<'a> {
     /// `{question}`, and `{sources}`, `{peers}`, and `{reviews}` if the brief has them.
     pub brief: &'a Brief,
-    /// `{own_initial}`
+    /// `{own_initial}`: the member's first answer.
     pub own_initial: &'a str,
     /// `{own}`: the member's text of the previous stage.
     pub own: &'a str,
-    /// `{members}`
+    /// `{members}`: the number of members.
     pub members: usize,
     /// Nonce that delimits other members' texts.
     pub nonce: &'a str,
@@ -280,7 +280,7 @@ fn render_lettered_answers(peers: &[Peer], nonce: &str) -> String {
         .join("\n\n")
 }
 
-/// Returns the letter of a member by index: A to Z, repeating after 26.
+/// Returns the letter that labels a member, by index: A to Z, repeating after 26.
 pub fn letter(member: usize) -> char {
     (b'A' + (member % 26) as u8) as char
 }

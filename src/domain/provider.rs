@@ -145,7 +145,7 @@ fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
 }
 
 impl RequestExtras {
-    /// Validates the additions and normalizes header names. `may_sign`: credential headers may be set.
+    /// Validates the additions and normalizes header names. `may_sign` permits credential headers.
     ///
     /// # Errors
     /// Names, in one sentence, the first header or field that cannot be set.
@@ -172,7 +172,7 @@ impl RequestExtras {
         *self == Self::default()
     }
 
-    /// Headers of a model's requests; with an empty name, those of the provider's own requests.
+    /// Returns the headers of a model's requests; with an empty name, those of the provider's own requests.
     pub fn headers_for(&self, model: &str) -> BTreeMap<String, String> {
         let mut headers = self.headers.clone();
         let own = self.model_settings.get(model);
@@ -180,7 +180,7 @@ impl RequestExtras {
         headers
     }
 
-    /// Extra body fields for requests to a model: the provider's, overridden by the model's own.
+    /// Returns the extra body fields for requests to a model: the provider's, overridden by the model's own.
     pub fn body_fields_for(&self, model: &str) -> Map<String, Value> {
         let mut body = self.body.clone();
         let own = self.model_settings.get(model);

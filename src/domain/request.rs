@@ -104,10 +104,11 @@ pub struct Request {
     /// The turn that this question edits, as a branch next to it; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit_of: Option<String>,
-    /// The stopped turn whose answer is continued in a new turn next to it; `None` once validated.
+    /// The stopped turn to continue; the result is a new turn next to it. `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continue_of: Option<String>,
-    /// The stopped turn from whose drafts the answer is written, in a new turn next to it; `None` once validated.
+    /// The stopped turn with the drafts from which the answer is written, in a new turn next to it; `None` once
+    /// validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_from: Option<String>,
     /// The project of a new thread; `None` once validated.
@@ -200,7 +201,8 @@ pub struct RunContext {
     pub passthrough: Option<Arc<Passthrough>>,
     /// Whether a program's call was passed through to a single model; such runs are left out of the history.
     #[serde(skip_serializing_if = "is_default")]
-    pub passed_on: bool,
+    #[serde(rename = "passed_on")]
+    pub is_passthrough: bool,
     /// Index of this sample among several answers to one request, from 0.
     #[serde(skip_serializing_if = "is_first")]
     pub sample: u32,
@@ -236,11 +238,13 @@ pub struct RunContext {
     pub project: Option<ProjectId>,
     /// The beginning of the answer that the run continues; empty for any other question.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub begun: String,
+    #[serde(rename = "begun")]
+    pub answer_prefix: String,
     /// Whether the question is sent to only one model of the panel: later turns use the panel of the previous
     /// turn.
     #[serde(skip_serializing_if = "is_default")]
-    pub is_aside: bool,
+    #[serde(rename = "is_aside")]
+    pub is_single_model: bool,
     /// Whether `turns` holds a thread's earlier turns, which are shortened to fit each member's context window.
     #[serde(skip_serializing_if = "is_default")]
     pub is_threaded: bool,
@@ -260,7 +264,7 @@ impl Request {
         let ids = self.document_ids.iter();
         ids.filter_map(|id| DocumentId::parse(id)).collect()
     }
-    /// Names of all models: members, synthesizer, and those with their own parameters.
+    /// Returns the names of all models: members, synthesizer, and those with their own parameters.
     pub fn named_models(&self) -> Vec<String> {
         let models = self.models.iter().chain(&self.ultra_model);
         let models = models.chain(self.model_parameters.keys()).cloned();

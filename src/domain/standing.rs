@@ -1,6 +1,5 @@
-//! What is known about a panel's members before a run: their rank in the catalog and their record with the user.
-//! Fixed in the plan, so that a resumed run makes the same decisions. Used to break ties and to choose the draft
-//! that represents a single model.
+//! Catalog rank and past scores of a panel's members, collected before a run. Fixed in the plan, so that a resumed
+//! run makes the same decisions. Used to break ties and to choose the draft that represents a single model.
 
 use std::cmp::Ordering;
 
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Minimum number of cases for a record to count.
 pub const MIN_CASES: u32 = 10;
 
-/// How often a model was right in this user's own data.
+/// Past scores of a model in this user's own data.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct StandingRecord {
     /// Sum of scores from 0 to 1.

@@ -1,4 +1,4 @@
-//! Threads: which of a conversation's earlier turns a member sees, and a thread's title.
+//! Threads: selects the earlier turns of a conversation that a member sees, and derives titles.
 
 use super::chat::{Message, MessageRole, estimate_tokens};
 
@@ -102,7 +102,7 @@ pub fn earlier_messages(turns: &[Message]) -> Vec<Message> {
     spoken.cloned().collect()
 }
 
-/// Estimated tokens of a conversation's system messages.
+/// Returns the estimated tokens of a conversation's system messages.
 pub fn system_tokens(turns: &[Message]) -> u64 {
     let own = turns.iter().filter(|turn| turn.role == MessageRole::System);
     own.map(Message::tokens).sum()
@@ -202,7 +202,7 @@ fn tokens_of(messages: &[Message]) -> u64 {
     messages.iter().map(Message::tokens).sum()
 }
 
-// Short messages stay whole; the long ones share the remaining space.
+// Shortens only the long messages, which share the space that the short ones leave.
 fn shorten_turn(turn: &[Message], room: u64) -> Vec<Message> {
     let mut order: Vec<usize> = (0..turn.len()).collect();
     order.sort_by_key(|&at| turn[at].tokens());
@@ -386,13 +386,13 @@ mod tests {
             let all: Vec<Message> = turns.iter().flat_map(|(question, answer)| turn(question, answer)).collect();
             let carried = carried_turns(&all, room);
             prop_assert!(carried.tokens() <= room, "{} of {room}", carried.tokens());
-            let kept = carried.messages.len() / 2;
-            prop_assert_eq!(kept + carried.omitted, turns.len());
+            let included_turns = carried.messages.len() / 2;
+            prop_assert_eq!(included_turns + carried.omitted, turns.len());
             // All kept turns except the oldest are whole, and they are the newest.
-            let whole = kept.saturating_sub(1) * 2;
+            let full_messages = included_turns.saturating_sub(1) * 2;
             prop_assert_eq!(
-                &carried.messages[carried.messages.len() - whole..],
-                &all[all.len() - whole..]
+                &carried.messages[carried.messages.len() - full_messages..],
+                &all[all.len() - full_messages..]
             );
         }
 

@@ -21,7 +21,7 @@ impl Timestamp {
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
-    /// Milliseconds since 1970.
+    /// Returns the milliseconds since 1970.
     pub const fn millis(self) -> i64 {
         self.0
     }
@@ -29,7 +29,7 @@ impl Timestamp {
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
-    /// UTC days since 1970, rounded down.
+    /// Returns the UTC days since 1970, rounded down.
     pub const fn day(self) -> i64 {
         self.0.div_euclid(86_400_000)
     }

@@ -57,8 +57,8 @@ impl Usage {
     }
 }
 
-/// Rough token estimate for text without a provider's count: four ASCII characters per token, and one token
-/// per other character, for scripts that tokenize worse.
+/// Estimates the tokens of a text without a provider's count: four ASCII characters per token, and one token per
+/// other character, for scripts that tokenize worse.
 pub fn estimate_tokens(text: &str) -> u64 {
     let (mut ascii, mut other) = (0u64, 0u64);
     for character in text.chars() {

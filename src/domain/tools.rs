@@ -20,7 +20,7 @@ pub struct Tool {
     /// JSON schema of the arguments; null if there are none.
     #[serde(default)]
     pub parameters: Value,
-    /// Whether the provider enforces the schema strictly; `None` if the client did not say.
+    /// Whether the provider enforces the schema strictly; `None` if the client did not specify it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
     /// Mark for the vendor's prompt cache; `None` if the client did not set one.
@@ -51,7 +51,7 @@ pub struct Tools {
     /// Tool choice.
     #[serde(default)]
     pub choice: ToolChoice,
-    /// Whether several tools may be called at once; `None` if the client did not say.
+    /// Whether several tools may be called at once; `None` if the client did not specify it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel: Option<bool>,
 }

@@ -12,7 +12,7 @@ use super::money::{MicroDollars, Price};
 use super::pattern::CallId;
 use super::time::Timestamp;
 
-/// How a call ended.
+/// Outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallEnd {
@@ -50,7 +50,7 @@ pub struct CallCharge {
     pub model: String,
     /// Start time.
     pub at: Timestamp,
-    /// How it ended.
+    /// Outcome of the call.
     pub ended: CallEnd,
     /// Usage.
     pub bill: CallBill,
@@ -185,7 +185,7 @@ pub enum LimitKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitExceeded {
     /// The limit.
-    pub which: LimitKind,
+    pub kind: LimitKind,
     /// Permitted amount.
     pub limit: u64,
     /// Amount used or reserved for runs in progress.
@@ -246,7 +246,7 @@ pub fn check_limits(
         // A kind's limit does not block requests that use none of it.
         if requested > 0 && used.saturating_add(requested) > limit {
             return Err(LimitExceeded {
-                which,
+                kind: which,
                 limit,
                 used,
                 requested,
@@ -269,7 +269,7 @@ pub fn check_run_limit(
     match budget {
         Some(budget) if requested.0 > 0 && used.saturating_add(requested) > budget => {
             Err(LimitExceeded {
-                which: LimitKind::Run,
+                kind: LimitKind::Run,
                 limit: budget.0.max(0) as u64,
                 used: used.0.max(0) as u64,
                 requested: requested.0 as u64,
@@ -331,14 +331,14 @@ impl LimitExceeded {
 
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.which {
+        let name = match self.kind {
             LimitKind::DayCost => "the day's budget",
             LimitKind::MonthCost => "the month's budget",
             LimitKind::DayTokens => "the day's token budget",
             LimitKind::MonthTokens => "the month's token budget",
             LimitKind::Run => "the budget of this analysis",
         };
-        let amount = |value: u64| match self.which {
+        let amount = |value: u64| match self.kind {
             LimitKind::DayTokens | LimitKind::MonthTokens => format!("{value} tokens"),
             _ => dollars(value),
         };

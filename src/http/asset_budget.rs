@@ -28,7 +28,7 @@ fn compressed_size(name: &str) -> usize {
     file.data.len()
 }
 
-/// The files that a page loads before it is usable: those named in its HTML and in the `Link` header.
+/// Returns the files that a page loads before it is usable: those named in its HTML and in the `Link` header.
 fn files_of(path: &str, is_signed_in: bool) -> BTreeSet<String> {
     let links = preload::links(path, false, is_signed_in).expect(path);
     let start = format!("</assets/{TREE_HASH}/");

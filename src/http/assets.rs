@@ -33,7 +33,7 @@ pub enum CachePolicy {
     Revalidate,
 }
 
-/// The response for an embedded file, with compression and 304 as the request's headers allow.
+/// Returns the response for an embedded file, with compression and 304 as the request's headers allow.
 ///
 /// # Errors
 /// `Missing` if there is no such file; `Internal` if the embedded file is damaged.
@@ -91,7 +91,7 @@ fn find_embedded(name: &str) -> Result<EmbeddedFile, ApiError> {
         .ok_or_else(|| Error::internal(format!("the asset {name} is missing")).into())
 }
 
-/// The first 96 bits of a file's SHA-256 hash in hex.
+/// Returns the first 96 bits of a file's SHA-256 hash in hex.
 fn digest(file: &EmbeddedFile) -> String {
     let hash = file.metadata.sha256_hash();
     hash[..12]
@@ -100,7 +100,7 @@ fn digest(file: &EmbeddedFile) -> String {
         .collect()
 }
 
-/// The text of an embedded file.
+/// Returns the text of an embedded file.
 ///
 /// # Errors
 /// `Internal` if there is no such file, or if it is damaged or not UTF-8.

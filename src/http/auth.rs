@@ -27,8 +27,8 @@ pub enum AuthCookie {
 }
 
 impl AuthCookie {
-    /// The cookie's name. The `__Host-` prefix makes browsers reject a cookie set by another host or over plain
-    /// HTTP; it is available only over HTTPS and without a base path.
+    /// Returns the cookie's name. The `__Host-` prefix makes browsers reject a cookie set by another host or over
+    /// plain HTTP; it is available only over HTTPS and without a base path.
     pub fn name(self, scope: CookieScope<'_>) -> &'static str {
         match (self, scope.is_secure, scope.base) {
             (Self::Access, true, "") => "__Host-quire_access",
@@ -42,7 +42,7 @@ impl AuthCookie {
             (Self::Device, false, _) => "quire_device",
         }
     }
-    /// The cookie's `Path`, which keeps it from other paths on the host. The `__Host-` prefix requires `/`.
+    /// Returns the cookie's `Path`, which keeps it from other paths on the host. The `__Host-` prefix requires `/`.
     pub fn path(self, scope: CookieScope<'_>) -> String {
         match (self, scope.is_secure, scope.base) {
             (_, true, "") => "/".to_owned(),
@@ -53,7 +53,7 @@ impl AuthCookie {
     }
 }
 
-/// Where a cookie is sent: whether only over HTTPS, and under which path.
+/// The scope of a cookie: whether it is sent only over HTTPS, and under which path.
 #[derive(Debug, Clone, Copy)]
 pub struct CookieScope<'a> {
     /// Whether the cookie is marked `Secure`.
@@ -118,7 +118,7 @@ impl Admin {
             )),
         }
     }
-    /// The administrator as a caller.
+    /// Returns the administrator as a caller.
     pub fn caller(&self) -> &Caller {
         &self.0
     }
@@ -140,7 +140,7 @@ impl LinkToken {
             Err(ApiError::new(Kind::Missing, "this link is invalid"))
         }
     }
-    /// The token as text.
+    /// Returns the token as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -211,7 +211,7 @@ pub async fn resolve_caller(
     }
 }
 
-/// The error for a request that needs a credential and has none.
+/// Returns the error for a request that needs a credential and has none.
 pub fn credential_required() -> ApiError {
     unauthenticated("sign in first: this request has no credentials")
 }
@@ -220,7 +220,7 @@ fn unauthenticated(text: &str) -> ApiError {
     Error::new(Kind::SignInNeeded, text).into()
 }
 
-/// The value of a request cookie.
+/// Returns the value of a request cookie.
 pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(COOKIE).into_iter();
     lines
@@ -278,7 +278,7 @@ fn has_same_origin(request: &Parts, app: &App, strict: bool) -> bool {
         || app.config.cors_origins.contains(&origin)
 }
 
-/// The host and port that a request names. An absolute request target takes precedence over `Host`.
+/// Returns the host and port that a request names. An absolute request target takes precedence over `Host`.
 fn requested_authority(request: &Parts) -> Option<&str> {
     match request.uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -336,8 +336,8 @@ pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
         && !request.headers.keys().any(is_proxy_header)
 }
 
-/// The client's address and whether it uses HTTPS. Forwarding headers count only from trusted proxies: the last
-/// address in `X-Forwarded-For` that is not a trusted proxy is the client's.
+/// Returns the client's address and whether it uses HTTPS. Forwarding headers count only from trusted proxies: the
+/// last address in `X-Forwarded-For` that is not a trusted proxy is the client's.
 pub fn client_address(headers: &HeaderMap, peer: IpAddr, app: &App) -> (IpAddr, bool) {
     let trusted = |address: IpAddr| {
         let networks = &app.config.trusted_proxies;

@@ -130,7 +130,7 @@ impl CountedBody {
             timer: None,
         }
     }
-    /// The length in bytes that `Content-Length` declares, if any.
+    /// Returns the length in bytes that `Content-Length` declares, if any.
     pub fn content_length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }

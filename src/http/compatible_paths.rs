@@ -14,8 +14,8 @@ pub(super) const COMPATIBLE_PATHS: &[&str] = &[
     "/messages/count_tokens",
 ];
 
-/// The canonical path of a compatible API: base URLs come with and without `/v1` and with doubled slashes, and some
-/// clients end every path with a slash. `None` for other paths.
+/// Returns the canonical path of a compatible API: base URLs come with and without `/v1` and with doubled slashes,
+/// and some clients end every path with a slash. `None` for other paths.
 pub fn canonical_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
     let bare = single.strip_suffix('/').unwrap_or(&single);
@@ -25,7 +25,7 @@ pub fn canonical_path(path: &str) -> Option<String> {
     is_known.then(|| format!("/v1{bare}"))
 }
 
-/// The path that a client of a compatible API with a wrong base URL meant, given for example `/v1/v1/messages` or
+/// Returns the path that a client with a wrong base URL meant, given for example `/v1/v1/messages` or
 /// `/api/v1/models`.
 pub fn intended_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);

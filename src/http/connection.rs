@@ -1,6 +1,6 @@
-//! The state of a connection and when it began: idle, receiving headers, responding, or stalled on writes. hyper's
-//! own header timeout costs a timer per request and treats idle connections as slow; this costs two stores per
-//! request and one timer per connection.
+//! Tracks the state of a connection and the time at which it began: idle, receiving headers, responding, or stalled
+//! on writes. hyper's own header timeout costs a timer per request and treats idle connections as slow; this costs
+//! two stores per request and one timer per connection.
 
 use std::cell::RefCell;
 use std::io::{self, Write as _};
@@ -80,7 +80,7 @@ impl ConnectionActivity {
             refusal: OnceLock::new(),
         })
     }
-    /// Why the request that this placeholder replaces was refused; `None` for other requests.
+    /// Returns the reason why the request that this placeholder replaces was refused; `None` for other requests.
     pub fn refusal<B>(&self, request: &Request<B>) -> Option<HeadRefusal> {
         let refusal = self.refusal.get().copied();
         refusal.filter(|_| request.headers().contains_key(REFUSED_HEADER))
@@ -95,13 +95,13 @@ impl ConnectionActivity {
     pub fn is_fresh(&self) -> bool {
         self.is_fresh.load(Relaxed)
     }
-    /// How long the connection has been idle; `None` while a request is in progress.
+    /// Returns how long the connection has been idle; `None` while a request is in progress.
     pub fn idle_time(&self) -> Option<Duration> {
         let since = Duration::from_millis(self.since.load(Relaxed));
         let is_idle = self.state.load(Relaxed) == IDLE;
         is_idle.then(|| self.start.elapsed().saturating_sub(since))
     }
-    /// The timeout that the connection has exceeded, if any.
+    /// Returns the timeout that the connection has exceeded, if any.
     pub fn overdue(&self, timeouts: Timeouts) -> Option<Overdue> {
         let since = Duration::from_millis(self.since.load(Relaxed));
         let elapsed = self.start.elapsed().saturating_sub(since);

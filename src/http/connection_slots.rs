@@ -172,8 +172,8 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// The number of connections that one address may hold, of `max_connections` in total. A trusted proxy serves many
-/// users and may hold all; a loopback address, often a proxy missing from `TRUSTED_PROXIES`, seven eighths; any
+/// Returns the number of connections that one address may hold, of `max_connections` in total. A trusted proxy serves
+/// many users and may hold all; a loopback address, often a proxy missing from `TRUSTED_PROXIES`, seven eighths; any
 /// other address a quarter.
 fn slots_per_address(max_connections: usize, is_proxy: bool, peer: IpAddr) -> usize {
     match peer.to_canonical() {

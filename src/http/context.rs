@@ -41,16 +41,16 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// A path parameter, decoded; empty when the route has none of this name.
+    /// Returns a path parameter, decoded; empty when the route has none of this name.
     pub fn param(&self, name: &str) -> &str {
         let mut matching = self.params.iter().filter(|(known, _)| *known == name);
         matching.next().map_or("", |(_, value)| value)
     }
-    /// The first value of a query parameter, decoded.
+    /// Returns the first value of a query parameter, decoded.
     pub fn query(&self, name: &str) -> Option<String> {
         query_value(self.request.uri.query()?, name)
     }
-    /// A numeric query parameter from `min` to `max`, or the default.
+    /// Returns a numeric query parameter from `min` to `max`, or the default.
     ///
     /// # Errors
     /// `BadInput` if the value is not a whole number in this range.
@@ -72,7 +72,7 @@ impl RequestContext {
             }
         }
     }
-    /// The `limit` (1 to 200 items, default 50) and `cursor` query parameters of a list.
+    /// Returns the `limit` (1 to 200 items, default 50) and `cursor` query parameters of a list.
     ///
     /// # Errors
     /// `BadInput` if `limit` is out of range.
@@ -81,25 +81,25 @@ impl RequestContext {
         let cursor = self.query("cursor").filter(|cursor| !cursor.is_empty());
         Ok((limit as u32, cursor))
     }
-    /// A header's value, if it is printable ASCII.
+    /// Returns a header's value, if it is printable ASCII.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.request.headers.get(name)?.to_str().ok()
     }
-    /// The value of a request cookie.
+    /// Returns the value of a request cookie.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         super::auth::cookie(&self.request.headers, name)
     }
-    /// The value of the device cookie, not yet verified.
+    /// Returns the value of the device cookie, not yet verified.
     pub fn device_cookie(&self) -> Option<&str> {
         let scope = super::auth::CookieScope::from_app(&self.app, self.https);
         self.cookie(super::auth::AuthCookie::Device.name(scope))
     }
-    /// The `User-Agent` header, cut to 200 characters.
+    /// Returns the `User-Agent` header, cut to 200 characters.
     pub fn user_agent(&self) -> String {
         let text = self.header(USER_AGENT).unwrap_or_default();
         text.chars().take(200).collect()
     }
-    /// Whether the client accepts server-sent events instead of one JSON response.
+    /// Whether the client accepts server-sent events instead of a single JSON response.
     pub fn wants_events(&self) -> bool {
         self.header(hyper::header::ACCEPT)
             .is_some_and(|accept| accept.contains("text/event-stream"))
@@ -124,7 +124,7 @@ impl RequestContext {
     /// Parses the body as JSON whatever its content type; an empty body counts as an empty object.
     ///
     /// # Errors
-    /// As [`Self::json`], except for the content type.
+    /// Same as [`Self::json`], except for the content type.
     pub async fn json_or_empty<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
         let bytes = self.bytes().await?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
@@ -158,7 +158,7 @@ impl RequestContext {
             _ => Ok(()),
         }
     }
-    /// The body as a stream within the route's limit. A client that sends nothing for too long is cut off.
+    /// Returns the body as a stream within the route's limit. A client that sends nothing for too long is cut off.
     ///
     /// # Errors
     /// `Internal` if the body was already taken.
@@ -168,7 +168,7 @@ impl RequestContext {
         let timeout = self.app.config.limits.body_timeout;
         Ok(CountedBody::new(incoming, self.max_body(), timeout))
     }
-    /// The body limit of the route in bytes.
+    /// Returns the body limit of the route in bytes.
     fn max_body(&self) -> u64 {
         match self.limit {
             BodyLimit::Bytes(max) => max,
@@ -176,7 +176,7 @@ impl RequestContext {
             BodyLimit::Upload => self.app.config.limits.max_upload + (64 << 10),
         }
     }
-    /// The body as a stream of multipart form fields.
+    /// Returns the body as a stream of multipart form fields.
     ///
     /// # Errors
     /// `BadRequest` if the body is not `multipart/form-data`; `TooLarge` if its declared length exceeds the

@@ -127,7 +127,7 @@ impl Dispatcher {
         }
     }
 
-    /// The response to a request whose head was refused.
+    /// Returns the response to a request whose head was refused.
     pub fn refuse(
         &self,
         headers: &HeaderMap,
@@ -169,7 +169,7 @@ impl Dispatcher {
         };
         let line = is_logged.then(|| (parts.method.clone(), path.to_owned()));
         let is_private = matches!(&matched, RouteMatch::Route(route, _) if route.is_private());
-        let has_tag = matches!(&matched, RouteMatch::Route(route, _) if route.seldom_changes);
+        let has_tag = matches!(&matched, RouteMatch::Route(route, _) if route.has_entity_tag);
         let coding = ResponseCoding::from_request(&parts, has_tag);
         let mut caller_id = None;
         let (body, expects_continue) = (UnreadBody::new(body), parts.headers.contains_key(EXPECT));
@@ -332,7 +332,7 @@ impl Dispatcher {
         Ok(reply)
     }
 
-    /// The client's request ID if it is well-formed, otherwise a generated one.
+    /// Returns the client's request ID if it is well-formed, otherwise a generated one.
     fn request_id(&self, headers: &HeaderMap) -> Arc<str> {
         let client_id = headers.get(headers::REQUEST_ID);
         let client_id = client_id.and_then(|id| id.to_str().ok()).filter(|id| {
@@ -369,7 +369,7 @@ async fn while_present(
     }
 }
 
-/// The error format for an unknown path: clients of a compatible API get the format they can parse.
+/// Returns the error format for an unknown path: clients of a compatible API get the format they can parse.
 fn format_of_unknown_path(request: &Parts) -> ErrorFormat {
     let path = request.uri.path();
     let is_compatible = path == "/v1" || path.starts_with("/v1/") || intended_path(path).is_some();
@@ -379,8 +379,8 @@ fn format_of_unknown_path(request: &Parts) -> ErrorFormat {
     }
 }
 
-/// The error format of a client. Anthropic's SDK uses the same model list paths as OpenAI's and is recognized by its
-/// header.
+/// Returns the error format of a client. Anthropic's SDK uses the same model list paths as OpenAI's and is recognized
+/// by its header.
 fn client_format(route_format: ErrorFormat, headers: &HeaderMap) -> ErrorFormat {
     match route_format {
         ErrorFormat::OpenAi if headers.contains_key("anthropic-version") => ErrorFormat::Anthropic,

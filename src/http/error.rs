@@ -91,11 +91,11 @@ impl From<Error> for ApiError {
 }
 
 impl ApiError {
-    /// An error of an app kind with a public message.
+    /// Creates an error of an app kind with a public message.
     pub fn new(kind: Kind, public: impl Into<String>) -> Self {
         Error::new(kind, public).into()
     }
-    /// 405: the path exists, but not with this method.
+    /// Creates a 405 error: the path exists, but not with this method.
     pub fn method_not_allowed(allow: String) -> Self {
         let text = format!("this path accepts only {allow}");
         let mut error = Self::with_cause(
@@ -105,7 +105,8 @@ impl ApiError {
         error.0.allow = Some(allow);
         error
     }
-    /// 404: no such path. Names the right one when the client's base URL appears to be wrong.
+    /// Creates a 404 error for an unknown path. Suggests the right one when the client's base URL appears to be
+    /// wrong.
     pub(super) fn unknown_path(method: &Method, path: &str) -> Self {
         let excerpt: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
         let intended = intended_path(path);
@@ -125,7 +126,7 @@ impl ApiError {
             Error::new(Kind::Missing, why).resolve(advice),
         )
     }
-    /// 408: the client took too long to send `what`. Closes the connection.
+    /// Creates a 408 error: the client took too long to send `what`. Closes the connection.
     pub fn request_timeout(what: &str) -> Self {
         let text = format!("{what} took too long to arrive");
         Self::with_cause(
@@ -134,7 +135,7 @@ impl ApiError {
         )
         .closing_connection()
     }
-    /// The error for a refused request head or a broken body framing. Closes the connection.
+    /// Creates the error for a refused request head or a broken body framing. Closes the connection.
     pub(super) fn head_refused(refusal: head::HeadRefusal) -> Self {
         use head::HeadRefusal::{Body, Malformed, TooLarge, Version};
         let (cause, text) = match refusal {
@@ -157,7 +158,7 @@ impl ApiError {
         };
         Self::with_cause(cause, Error::new(Kind::BadRequest, text)).closing_connection()
     }
-    /// 416: the requested range lies outside the content of `length` bytes.
+    /// Creates a 416 error: the requested range lies outside the content of `length` bytes.
     pub(super) fn range_not_satisfiable(length: u64) -> Self {
         let text = format!("the range is not within the {length} bytes of the content");
         let mut error = Self::with_cause(
@@ -180,11 +181,11 @@ impl ApiError {
     pub(super) fn details(&self) -> &ErrorDetails {
         &self.0
     }
-    /// The message for the log, never sent to clients.
+    /// Returns the message for the log, never sent to clients.
     pub fn private(&self) -> Option<&str> {
         self.0.error.private.as_deref()
     }
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.table_row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -213,8 +214,8 @@ impl ApiError {
         })
     }
 
-    /// The HTTP status in the vendors' formats: the provider's own if it sent one, 400 for an invalid field, 429 for an
-    /// exhausted budget.
+    /// Returns the HTTP status in the vendors' formats: the provider's own if it sent one, 400 for an invalid field,
+    /// 429 for an exhausted budget.
     pub(super) fn vendor_status(&self) -> StatusCode {
         let upstream = self.0.error.upstream_status;
         if let Some(status) = upstream.and_then(|status| StatusCode::from_u16(status).ok()) {
@@ -226,7 +227,7 @@ impl ApiError {
             _ => self.status(),
         }
     }
-    /// The error body in a vendor's format, also used for a stream that fails.
+    /// Returns the error body in a vendor's format, also used for a stream that fails.
     pub fn vendor_body(&self, format: ErrorFormat, request_id: &str) -> Value {
         let error = &self.0.error;
         let message = match error.resolution.as_str() {

@@ -70,7 +70,7 @@ enum ChunkState {
 }
 
 impl HeadGuard {
-    /// A guard for a new connection.
+    /// Creates a guard for a new connection.
     pub fn new() -> Self {
         Self {
             state: HeadState::Head(HeadReader::default()),
@@ -130,7 +130,8 @@ impl HeadGuard {
 }
 
 impl HeadReader {
-    /// The length of the head in bytes and the state after it, once it is complete. `bytes` begin with the head.
+    /// Returns the length of the head in bytes and the state after it, once it is complete. `bytes` begin with the
+    /// head.
     fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, HeadState)>, HeadRefusal> {
         loop {
             // Another protocol is refused at its first byte, so that the outcome does not depend on packet sizes.
@@ -251,7 +252,7 @@ impl HeadReader {
 impl ChunkState {
     const START: Self = Self::Size { digits: 0, size: 0 };
 
-    /// The number of bytes that belong to the body, and whether it ends with them.
+    /// Returns the number of bytes that belong to the body, and whether it ends with them.
     fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), HeadRefusal> {
         let mut at = 0;
         while at < bytes.len() {
@@ -274,7 +275,7 @@ impl ChunkState {
         Ok((at, false))
     }
 
-    /// The state after this byte; `None` at the end of the body.
+    /// Returns the state after this byte; `None` at the end of the body.
     fn step(&self, byte: u8) -> Result<Option<Self>, HeadRefusal> {
         let within = |seen: usize| match seen < MAX_HEAD_BYTES {
             true => Ok(seen + 1),

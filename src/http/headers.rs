@@ -95,7 +95,7 @@ pub fn forbid_caching(reply: &mut Reply) {
     }
 }
 
-/// The response to a CORS preflight; unchanged without `methods`.
+/// Returns the response to a CORS preflight; unchanged without `methods`.
 pub fn preflight(reply: Reply, methods: Option<&String>) -> Reply {
     let Some(methods) = methods else {
         return reply;

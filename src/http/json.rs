@@ -138,7 +138,7 @@ enum OpenValue {
     Array { index: usize },
 }
 
-/// The keys and indexes that lead to the offset `end`. The text is valid JSON up to there.
+/// Returns the keys and indexes that lead to the offset `end`. The text is valid JSON up to there.
 fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
     let mut open: Vec<OpenValue> = Vec::new();
     let mut at = 0;
@@ -179,7 +179,7 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         .collect()
 }
 
-/// The offset after the string that begins at `start`.
+/// Returns the offset after the string that begins at `start`.
 fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < text.len() {

@@ -20,7 +20,7 @@ pub struct Topic {
     pub text: String,
 }
 
-/// All topics in reading order.
+/// Returns all topics in reading order.
 ///
 /// # Errors
 /// `Internal` if the embedded file is missing or damaged.

@@ -52,7 +52,7 @@ struct MinuteTotals {
 }
 
 impl MinuteStats {
-    /// The minutes from `from` on, in minutes since the Unix epoch.
+    /// Returns the minutes from `from` on, in minutes since the Unix epoch.
     pub fn since(&self, from: u32) -> Vec<MinuteCounts> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = ring.minutes.partition_point(|minute| minute.at < from);

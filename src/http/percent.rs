@@ -1,6 +1,6 @@
 //! Percent-encoding in paths and query strings.
 
-/// The first value of a query parameter, decoded.
+/// Returns the first value of a query parameter, decoded.
 pub fn query_value(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -1,5 +1,5 @@
-//! Rate limiter: one token bucket per user or network address, bounded in number. The algorithm is
-//! `domain::bucket`.
+//! Rate limiter: one token bucket per user or network address, bounded in number. The algorithm is in
+//! `domain::token_bucket`.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -92,8 +92,8 @@ impl RateLimiter {
     }
 }
 
-/// The network that an address counts for: the address itself for IPv4, the /64 for IPv6, which one client usually
-/// owns as a whole.
+/// Returns the network that an address counts for: the address itself for IPv4, the /64 for IPv6, which one client
+/// usually owns as a whole.
 pub(super) fn network(peer: IpAddr) -> u128 {
     match peer.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),

@@ -20,7 +20,7 @@ pub fn refuse(socket: &TcpStream, error: &ApiError) {
     let _ = socket.try_write(error_text(error).as_bytes());
 }
 
-/// An error response in wire format.
+/// Formats an error response in wire format.
 pub fn error_text(error: &ApiError) -> String {
     let body = error.body("").to_string();
     let mut text = format!(

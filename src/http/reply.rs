@@ -29,11 +29,11 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// 200 without a body.
+    /// Creates a 200 response without a body.
     pub fn empty() -> Self {
         Self::from_bytes(Bytes::new())
     }
-    /// 200 with a JSON body.
+    /// Creates a 200 response with a JSON body.
     pub fn json(value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(text) => Self::bytes(text, "application/json"),
@@ -41,7 +41,7 @@ impl Reply {
             Err(_) => Self::empty().status(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
-    /// 200 with these bytes.
+    /// Creates a 200 response with these bytes.
     pub fn bytes(bytes: impl Into<Bytes>, content_type: &'static str) -> Self {
         let mut reply = Self::from_bytes(bytes.into());
         reply
@@ -49,7 +49,7 @@ impl Reply {
             .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         reply
     }
-    /// 200 with the content of a file, streamed.
+    /// Creates a 200 response with the content of a file, streamed.
     ///
     /// # Errors
     /// `Missing` if the file does not exist; `Internal` if it cannot be read.
@@ -63,8 +63,8 @@ impl Reply {
         };
         Ok(Self::streaming(body).header(CONTENT_TYPE, content_type))
     }
-    /// The content of a file for a conditional or range request: all (200), a part (206), or none because the client's
-    /// copy is current (304). `etag` is strong and in quotes.
+    /// Creates the response to a conditional or range request for a file: all of it (200), a part (206), or nothing
+    /// because the client's copy is current (304). `etag` is strong and in quotes.
     ///
     /// # Errors
     /// `Missing` if the file does not exist; `Internal` if it cannot be read; 416 if the range is outside it.
@@ -110,7 +110,7 @@ impl Reply {
             }
         })
     }
-    /// 200 with a streaming body.
+    /// Creates a 200 response with a streaming body.
     pub(super) fn streaming(
         body: impl HttpBody<Data = Bytes, Error = std::io::Error> + Send + 'static,
     ) -> Self {
@@ -153,14 +153,14 @@ impl Reply {
         }
         self
     }
-    /// The body, if it is complete JSON and not compressed.
+    /// Returns the body, if it is complete JSON and not compressed.
     pub(super) fn json_body(&self) -> Option<Bytes> {
         let kind = self.headers.get(CONTENT_TYPE)?.as_bytes();
         let is_plain = !self.headers.contains_key(CONTENT_ENCODING);
         let is_json = is_plain && kind.starts_with(b"application/json");
         self.full_body().filter(|_| is_json)
     }
-    /// The body, if it is complete.
+    /// Returns the body, if it is complete.
     pub(super) fn full_body(&self) -> Option<Bytes> {
         match &self.body.content {
             ReplyContent::Full(bytes) => Some(bytes.clone()),
@@ -172,7 +172,7 @@ impl Reply {
         self.body.content = ReplyContent::Full(bytes);
         self
     }
-    /// The headers set so far.
+    /// Returns the headers set so far.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
@@ -182,7 +182,7 @@ impl Reply {
     pub(super) fn code(&self) -> StatusCode {
         self.status
     }
-    /// The length of the body in bytes; `None` for a stream of unknown length.
+    /// Returns the length of the body in bytes; `None` for a stream of unknown length.
     pub(super) fn length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
@@ -207,7 +207,7 @@ impl Reply {
 }
 
 impl ApiError {
-    /// The error response in Quire's format.
+    /// Returns the error response in Quire's format.
     pub fn reply(&self, request_id: &str) -> Reply {
         let details = self.details();
         let mut reply = Reply::json(&self.body(request_id)).status(self.status());
@@ -232,7 +232,7 @@ impl ApiError {
         }
         reply
     }
-    /// The error response in a vendor's format.
+    /// Returns the error response in a vendor's format.
     pub fn reply_as(&self, format: ErrorFormat, request_id: &str) -> Reply {
         let mut reply = self.reply(request_id);
         if format == ErrorFormat::Quire {
@@ -257,7 +257,8 @@ impl ApiError {
     }
 }
 
-/// An empty map with capacity for 12 headers: growing it header by header costs more than the headers themselves.
+/// Returns an empty map with capacity for 12 headers: growing it header by header costs more than the headers
+/// themselves.
 fn header_map() -> HeaderMap {
     HeaderMap::with_capacity(12)
 }

@@ -48,7 +48,7 @@ impl PatternRoutes {
             routes: Vec::new(),
         }
     }
-    /// The decoded parameters; `None` when one is not valid.
+    /// Returns the decoded parameters; `None` when one is not valid.
     fn decode_params(
         &self,
         found: &matchit::Params<'_, '_>,
@@ -117,7 +117,7 @@ impl Router {
     }
 }
 
-/// A path of the route table in matchit's notation: `{name*}` is `{*name}` there.
+/// Returns a path of the route table in matchit's notation: `{name*}` is `{*name}` there.
 fn matchit_pattern(path: &str) -> String {
     match path
         .strip_suffix("*}")

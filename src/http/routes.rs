@@ -53,7 +53,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The method's name in requests.
+    /// Returns the method's name in requests.
     pub const fn as_str(self) -> &'static str {
         match self {
             Verb::Get => "GET",
@@ -80,7 +80,7 @@ pub struct Route {
     /// The format of error responses.
     pub error_format: ErrorFormat,
     /// Whether responses have an entity tag.
-    pub seldom_changes: bool,
+    pub has_entity_tag: bool,
     /// Whether guests may use it.
     pub allows_guests: bool,
 }
@@ -100,7 +100,7 @@ const fn route(verb: Verb, path: &'static str, handler: RouteHandler) -> Route {
         limit: JSON,
         rate_limited: true,
         error_format: ErrorFormat::Quire,
-        seldom_changes: false,
+        has_entity_tag: false,
         allows_guests: false,
     }
 }
@@ -176,7 +176,7 @@ impl Route {
     }
     /// Adds entity tags to responses, for content that seldom changes.
     const fn tagged(mut self) -> Self {
-        self.seldom_changes = true;
+        self.has_entity_tag = true;
         self
     }
     /// Opens the route to guests of the offline demo.
@@ -189,7 +189,7 @@ impl Route {
         let is_open = matches!(self.handler, RouteHandler::Quick(_) | RouteHandler::Open(_));
         !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")
     }
-    /// The access level: `open`, `maybe`, `user`, `admin`, or `link`.
+    /// Returns the access level: `open`, `maybe`, `user`, `admin`, or `link`.
     pub const fn access(&self) -> &'static str {
         match self.handler {
             RouteHandler::Quick(_) | RouteHandler::Open(_) => "open",
@@ -253,8 +253,8 @@ pub static ROUTES: &[Route] = &[
     user( Put,    "/api/users/me/recipe",                    h!(recipes::set_default)).small(),
     user( Get,    "/api/users/me/providers",                 h!(providers::list_own)),
     user( Post,   "/api/users/me/providers",                 h!(providers::add_own)).small(),
-    user( Put,    "/api/users/me/providers/{id}",            h!(providers::change_own)).small(),
-    user( Delete, "/api/users/me/providers/{id}",            h!(providers::remove_own)),
+    user( Put,    "/api/users/me/providers/{id}",            h!(providers::update_own)).small(),
+    user( Delete, "/api/users/me/providers/{id}",            h!(providers::delete_own)),
     user( Post,   "/api/users/me/providers/{id}/test",       h!(providers::test_own)).small(),
 
     // Administration.
@@ -271,11 +271,11 @@ pub static ROUTES: &[Route] = &[
     admin(Post,   "/api/admin/invites",                      h!(admin::invite)).small(),
     admin(Get,    "/api/admin/audit",                        h!(admin::audit)),
     admin(Get,    "/api/admin/config",                       h!(admin::config)),
-    admin(Get,    "/api/admin/providers",                    h!(providers::list_all)),
-    admin(Post,   "/api/admin/providers",                    h!(providers::add_one)).small(),
-    admin(Put,    "/api/admin/providers/{id}",               h!(providers::change_one)).small(),
-    admin(Delete, "/api/admin/providers/{id}",               h!(providers::remove_one)),
-    admin(Post,   "/api/admin/providers/{id}/test",          h!(providers::test_one)).small(),
+    admin(Get,    "/api/admin/providers",                    h!(providers::list_shared)),
+    admin(Post,   "/api/admin/providers",                    h!(providers::add_shared)).small(),
+    admin(Put,    "/api/admin/providers/{id}",               h!(providers::update_shared)).small(),
+    admin(Delete, "/api/admin/providers/{id}",               h!(providers::delete_shared)),
+    admin(Post,   "/api/admin/providers/{id}/test",          h!(providers::test_shared)).small(),
     admin(Get,    "/api/admin/fallbacks",                    h!(providers::fallbacks)),
     admin(Put,    "/api/admin/fallbacks",                    h!(providers::set_fallbacks)).small(),
     admin(Post,   "/api/admin/breakers/reset",               h!(providers::reset)).small(),

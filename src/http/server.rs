@@ -28,7 +28,7 @@ use crate::app::App;
 use crate::log;
 use crate::tls::CertificateResolver;
 
-/// A bound socket and how its connections are served.
+/// A bound socket with the settings for serving its connections.
 pub struct Listener {
     /// The socket, bound by the caller, which knows the port and reports one that is in use.
     pub listener: TcpListener,

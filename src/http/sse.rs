@@ -32,9 +32,9 @@ pub struct SseEvent {
     pub data: String,
 }
 
-/// A response that streams events, coalesced over 40 ms. `next` takes the state and returns events and the next
-/// state, or `None` at the end. It is called again only after the client has taken the previous events. The stream
-/// also ends when the server stops; clients then reconnect with the last ID.
+/// Creates a response that streams events, coalesced over 40 ms. `next` takes the state and returns events and the
+/// next state, or `None` at the end. It is called again only after the client has taken the previous events. The
+/// stream also ends when the server stops; clients then reconnect with the last ID.
 pub fn stream<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
@@ -44,7 +44,7 @@ where
     response(cx, state, next, COALESCE_WINDOW)
 }
 
-/// A response that streams events without coalescing, for a source that coalesces them itself.
+/// Creates a response that streams events without coalescing, for a source that coalesces them itself.
 pub fn stream_immediately<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,

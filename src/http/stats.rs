@@ -8,7 +8,7 @@ use hyper::StatusCode;
 /// Areas of the server that are counted separately.
 pub const AREAS: [&str; 5] = ["pages", "api", "v1", "mcp", "health"];
 
-/// The index in [`AREAS`] of a path.
+/// Returns the index of a path's area in [`AREAS`].
 pub fn area(path: &str) -> usize {
     match path {
         "/health" | "/api/health" | "/metrics" | "/api/metrics" => 4,
@@ -48,17 +48,17 @@ impl RequestStats {
         let micros = started.elapsed().as_micros() as u64;
         self.micros.fetch_add(micros, Relaxed);
     }
-    /// Responses by area, and in each area by status class, 1xx to 5xx.
+    /// Returns the responses by area, and in each area by status class, 1xx to 5xx.
     pub fn classes(&self) -> [[u64; 5]; AREAS.len()] {
         std::array::from_fn(|area| {
             std::array::from_fn(|class| self.by_class[area][class].load(Relaxed))
         })
     }
-    /// The total number of responses.
+    /// Returns the total number of responses.
     pub fn total(&self) -> u64 {
         self.classes().iter().flatten().sum()
     }
-    /// Seconds to the first byte of the body, summed over all responses.
+    /// Returns the seconds to the first byte of the body, summed over all responses.
     pub fn seconds(&self) -> f64 {
         self.micros.load(Relaxed) as f64 / 1e6
     }

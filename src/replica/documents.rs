@@ -1,4 +1,4 @@
-//! Replicates original documents: each is sent once, and the target's listing decides what is there. After a
+//! Replicates original documents: each is sent once, and the target's listing shows which are present. After a
 //! document is deleted here, its original is removed from the target. An original that no document here has ever
 //! named is kept for days, because this database may be older than the replica.
 
@@ -20,9 +20,9 @@ use crate::store::{Store, documents};
 
 /// How long an original without a document stays in the replica.
 const UNKNOWN_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Interval between checks of their age.
+/// Interval between checks of the age of originals without a document.
 const UNKNOWN_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// Size limit of the note about them, in bytes.
+/// Size limit of the note about originals without a document, in bytes.
 const MAX_NOTE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Originals that are missing somewhere.
@@ -32,7 +32,7 @@ pub struct MissingOriginals {
     pub incomplete_reason: Option<String>,
     /// Number of documents without an original in either place since this process started: an archive may be
     /// imported without them.
-    pub absent: usize,
+    pub absent_count: usize,
 }
 
 /// State of the originals on both sides.
@@ -120,7 +120,7 @@ impl OriginalsSync {
         if !self.is_due {
             return Ok(MissingOriginals {
                 incomplete_reason: None,
-                absent: self.absent,
+                absent_count: self.absent,
             });
         }
         if self.in_replica.is_none() {
@@ -155,7 +155,7 @@ impl OriginalsSync {
         let absent = self.absent;
         Ok(MissingOriginals {
             incomplete_reason: lost,
-            absent,
+            absent_count: absent,
         })
     }
 
@@ -190,7 +190,7 @@ impl OriginalsSync {
         }
     }
 
-    /// Uploads what the replica lacks. Returns the documents whose original is in neither place.
+    /// Uploads originals that the replica lacks. Returns the documents whose original is in neither place.
     fn upload_missing(&mut self) -> Result<Vec<DocumentId>> {
         let mut missing_everywhere = Vec::new();
         let listed = self.in_replica.get_or_insert_default();

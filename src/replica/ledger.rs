@@ -24,8 +24,8 @@ impl SizeLedger {
         self.sizes.insert(names::snapshot_name(number), stored);
     }
 
-    /// Compares the ledger with the target's listing, and names what a restore up to `position` would lack: files
-    /// that are missing or differ in size from what was sent. For files sent by an earlier process, only their
+    /// Compares the ledger with the target's listing, and names the files that a restore up to `position` would lack:
+    /// missing ones, or ones that differ in size from the sent file. For files sent by an earlier process, only their
     /// presence is checked.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ const PAGE_HEADER_BYTES: usize = 6;
 const NO_ROLLING_CHECKSUM: u32 = 1 << 1;
 /// Page flag: the compressed size follows.
 const SIZE_FOLLOWS: u16 = 1;
-/// Set in every checksum.
+/// Bit that is set in every checksum.
 const CHECKSUM_FLAG: u64 = 1 << 63;
 /// Largest page size of SQLite, in bytes.
 const MAX_PAGE_SIZE: u32 = 65_536;
@@ -43,7 +43,7 @@ pub struct LtxHeader {
     pub at: i64,
 }
 
-/// Number of the page that is never written.
+/// Returns the number of the page that is never written.
 pub fn lock_page(page_size: u32) -> u32 {
     u32::try_from(LOCK_BYTE / u64::from(page_size) + 1).unwrap_or(u32::MAX)
 }
@@ -347,13 +347,13 @@ mod tests {
     proptest! {
         #[test]
         fn damage_is_detected(at in 0_usize..700, bit in 0_u8..8, cut in 0_usize..700) {
-            let whole = file(5, 9, &[(1, vec![1; 512]), (4, (0..=255).chain(0..=255).collect())]);
-            let mut damaged = whole.clone();
-            let at = at % whole.len();
+            let complete_file = file(5, 9, &[(1, vec![1; 512]), (4, (0..=255).chain(0..=255).collect())]);
+            let mut damaged = complete_file.clone();
+            let at = at % complete_file.len();
             damaged[at] ^= 1 << bit;
             // The same pages can be compressed in more than one way.
-            prop_assert!(pages(&damaged).map_or(true, |found| found == pages(&whole).expect("a file")));
-            prop_assert!(pages(&whole[..cut % whole.len()]).is_err());
+            prop_assert!(pages(&damaged).map_or(true, |found| found == pages(&complete_file).expect("a file")));
+            prop_assert!(pages(&complete_file[..cut % complete_file.len()]).is_err());
         }
     }
 }

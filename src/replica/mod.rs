@@ -1,5 +1,5 @@
-//! Continuous replica of the stored data in another place, in Litestream's format (LTX), so that its tools can
-//! also restore it. Does not decide what is stored.
+//! Continuous replica of the stored data in another place, in Litestream's format (LTX), so that its tools can also
+//! restore it. Does not choose the data to store.
 
 pub mod documents;
 pub mod encrypted;

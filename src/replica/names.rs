@@ -19,27 +19,27 @@ pub const RELEASED_NOTE: &str = "quire-released";
 pub const QUESTION_NOTE: &str = "quire-asked";
 /// Note with the owner's answer.
 pub const ANSWER_NOTE: &str = "quire-answered";
-/// Note with the times since which originals without a document have been there.
+/// Note with the times at which originals without a document were first found.
 pub const UNKNOWN_NOTE: &str = "quire-unknown";
 /// The installation's secret, only in an encrypted replica.
 pub const SECRET_NOTE: &str = "quire-secret";
 
-/// Name of a change.
+/// Returns the name of a change.
 pub fn change_name(number: u64) -> String {
     format!("{CHANGES_FOLDER}{number:016x}-{number:016x}.ltx")
 }
 
-/// Name of the snapshot that includes all changes up to this one.
+/// Returns the name of the snapshot that includes all changes up to this one.
 pub fn snapshot_name(number: u64) -> String {
     format!("{SNAPSHOTS_FOLDER}{:016x}-{number:016x}.ltx", 1)
 }
 
-/// Name of a document's original.
+/// Returns the name of a document's original.
 pub fn original_name(id: &DocumentId) -> String {
     format!("{DOCUMENTS_FOLDER}{}", id.as_str())
 }
 
-/// Number of the last change in the file with this name.
+/// Returns the number of the last change in the file with this name.
 pub(super) fn last_change_in(name: &str) -> Option<u64> {
     let (_, range) = name.strip_suffix(".ltx")?.rsplit_once('/')?;
     let (min, max) = range.split_once('-')?;
@@ -82,13 +82,13 @@ impl Inventory {
         })
     }
 
-    /// The last change anywhere; 0 if there is none.
+    /// Returns the number of the last change anywhere; 0 if there is none.
     pub fn newest(&self) -> u64 {
         let last = |numbers: &[u64]| numbers.last().copied().unwrap_or(0);
         last(&self.snapshots).max(last(&self.changes))
     }
 
-    /// Each snapshot with the changes that follow it without a gap, newest snapshot first.
+    /// Returns each snapshot with the changes that follow it without a gap, newest snapshot first.
     pub fn restore_chains(&self) -> impl Iterator<Item = (u64, Vec<u64>)> + '_ {
         self.snapshots.iter().rev().map(|&snapshot| {
             let from = self.changes.partition_point(|&change| change <= snapshot);
@@ -98,7 +98,7 @@ impl Inventory {
         })
     }
 
-    /// Names of files that are not needed to keep `keep` snapshots and all later changes.
+    /// Returns the names of files that are not needed to keep `keep` snapshots and all later changes.
     pub fn obsolete_files(&self, keep: usize) -> Vec<String> {
         let keep = keep.clamp(1, self.snapshots.len().max(1));
         let (old, kept) = self

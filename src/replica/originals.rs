@@ -56,7 +56,7 @@ impl Originals {
         }
     }
 
-    /// Path of an original, whether or not it exists.
+    /// Returns the path of an original, whether or not it exists.
     pub fn path(&self, id: &DocumentId) -> PathBuf {
         self.folder.join(id.as_str())
     }
@@ -149,7 +149,7 @@ impl Originals {
         }
     }
 
-    /// Number of originals still to be fetched.
+    /// Returns the number of originals still to be fetched.
     pub fn remaining(&self) -> usize {
         self.state().queue.len()
     }

@@ -132,7 +132,7 @@ pub fn is_handed_over(data: &Path) -> bool {
     recorded.is_some() && recorded == database_fingerprint(data).ok()
 }
 
-/// A fingerprint that changes whenever the database does.
+/// Returns a fingerprint that changes whenever the database does.
 fn database_fingerprint(data: &Path) -> io::Result<String> {
     let database = fs::metadata(data.join("quire.db"))?;
     let log = fs::metadata(data.join("quire.db-wal")).map_or(0, |log| log.len());

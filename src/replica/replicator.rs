@@ -41,7 +41,11 @@ impl Replicator {
             ..ReplicaStatus::default()
         }));
         let signal: Arc<ReplicatorWake> = Arc::default();
-        let originals = Originals::new(Arc::clone(&settings.target), &settings.data, store.clone());
+        let originals = Originals::new(
+            Arc::clone(&settings.target),
+            &settings.data_dir,
+            store.clone(),
+        );
         let originals = Arc::new(originals);
         let lease = holder.lease();
         let worker = ReplicatorWorker::new(

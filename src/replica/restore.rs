@@ -21,7 +21,7 @@ pub struct RestoredFiles {
     pub changes: usize,
     /// Size of the database, in bytes.
     pub bytes: u64,
-    /// Descriptions of what could not be read.
+    /// Descriptions of the files that could not be read.
     pub damage: Vec<String>,
 }
 

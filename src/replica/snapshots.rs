@@ -41,7 +41,7 @@ pub fn write_snapshot(
 /// Like [`write_snapshot`], for a database that no process has open and whose log is empty.
 ///
 /// # Errors
-/// As [`write_snapshot`], and when the database has too many pages.
+/// Same as [`write_snapshot`], and when the database has too many pages.
 pub fn write_snapshot_of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     let file = File::open(database)?;
     let mut size = [0; 2];

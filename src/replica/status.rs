@@ -18,7 +18,7 @@ pub struct ReplicatorSettings {
     /// Number of snapshots to keep.
     pub keep: usize,
     /// The data folder.
-    pub data: PathBuf,
+    pub data_dir: PathBuf,
     /// Number of changes applied by the last restore; after many, a snapshot is made soon.
     pub restored_from: usize,
 }
@@ -45,7 +45,7 @@ pub struct ReplicaStatus {
     /// Whether that process has ended too, so that nothing is being stored.
     pub is_abandoned: bool,
     /// Number of documents whose original is in neither place.
-    pub absent: usize,
+    pub absent_originals: usize,
     /// Number of originals still to be fetched after a restore.
     pub originals_left: usize,
 }

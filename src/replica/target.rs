@@ -68,13 +68,13 @@ pub trait Target: Send + Sync {
     /// Returns an error if the target fails.
     fn remove(&self, name: &str) -> Result<()>;
 
-    /// The stored size, in bytes, of a file of this size, as [`Target::list`] reports it.
+    /// Returns the stored size, in bytes, of a file of this size, as [`Target::list`] reports it.
     fn stored_size(&self, bytes: u64) -> u64 {
         bytes
     }
 
-    /// Minimum time between two listings, because buckets charge for each. Zero if only the duration of a listing
-    /// limits them; only a listing then proves that everything is there.
+    /// Returns the minimum time between two listings, because buckets charge for each. Zero if only the duration of a
+    /// listing limits them; only a listing then proves that everything is there.
     fn audit_interval(&self) -> Duration {
         Duration::from_secs(60)
     }

@@ -75,7 +75,7 @@ impl ReplicaRig {
             other => panic!("{other:?}"),
         }
     }
-    /// One round of the replicator.
+    /// Runs one round of the replicator.
     fn send(&self) {
         self.spool_changes();
         if self.shared.lock().has_lost_changes {

@@ -1,6 +1,6 @@
 //! Incremental reader of SQLite's write-ahead log: returns the pages of complete transactions, verified frame by
-//! frame (sqlite.org/fileformat2.html, section 4). Changes nothing; detects when the log is not the one that was
-//! read before.
+//! frame (sqlite.org/fileformat2.html, section 4). Changes nothing; detects when the log has been replaced since it
+//! was last read.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -139,7 +139,8 @@ fn read_frames(
     })
 }
 
-/// Checksum of section 4.2 of the format: over pairs of words, in the byte order that the log's magic gives.
+/// Computes the checksum of section 4.2 of the format: over pairs of words, in the byte order that the log's magic
+/// gives.
 fn checksum((mut a, mut b): (u32, u32), bytes: &[u8], is_big_endian: bool) -> (u32, u32) {
     let u32_at = |bytes: [u8; 4]| {
         if is_big_endian {

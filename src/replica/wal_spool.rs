@@ -1,5 +1,5 @@
-//! Follows the write-ahead log: each read writes the changed pages to a file, which waits here until it is sent.
-//! When anything is uncertain, gives up rather than guess, and a snapshot is made.
+//! Follows the write-ahead log: each read writes the changed pages to a file, which waits here until it is sent. When
+//! anything is uncertain, requests a snapshot instead of guessing.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -64,7 +64,7 @@ impl SpoolShared {
     }
 }
 
-/// Path of a waiting change.
+/// Returns the path of a waiting change.
 pub fn change_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:016x}.ltx"))
 }

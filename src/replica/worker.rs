@@ -47,7 +47,7 @@ struct CommitStamp {
 }
 
 impl CommitStamp {
-    fn of(store: &Store, log: &Path) -> Self {
+    fn read(store: &Store, log: &Path) -> Self {
         let about = std::fs::metadata(log).ok();
         Self {
             commits: store.commits().0.count,
@@ -62,8 +62,8 @@ pub(super) struct ReplicatorWorker {
     settings: ReplicatorSettings,
     shared: Arc<SpoolShared>,
     store: Store,
-    holder: ReplicaLease,
-    documents: OriginalsSync,
+    lease_owner: ReplicaLease,
+    originals_sync: OriginalsSync,
     ledger: SizeLedger,
     // Time of the last listing of the target, and how long it took; `None` after a failure.
     audited_at: Option<(Instant, Duration)>,
@@ -86,14 +86,15 @@ impl ReplicatorWorker {
     /// Creates the state before the first round.
     pub fn new(
         settings: ReplicatorSettings,
-        (shared, store, holder): (Arc<SpoolShared>, Store, ReplicaLease),
+        (shared, store, lease_owner): (Arc<SpoolShared>, Store, ReplicaLease),
         originals: Arc<Originals>,
         (status, signal): (Arc<Mutex<ReplicaStatus>>, Arc<ReplicatorWake>),
     ) -> Self {
-        let spool = settings.data.join("tmp").join("replica");
-        let documents = OriginalsSync::new(Arc::clone(&settings.target), originals, spool.clone());
+        let spool = settings.data_dir.join("tmp").join("replica");
+        let originals_sync =
+            OriginalsSync::new(Arc::clone(&settings.target), originals, spool.clone());
         Self {
-            documents,
+            originals_sync,
             ledger: SizeLedger::default(),
             audited_at: None,
             is_audited: false,
@@ -102,7 +103,7 @@ impl ReplicatorWorker {
             settings,
             shared,
             store,
-            holder,
+            lease_owner,
             status,
             signal,
             last_stamp: None,
@@ -121,7 +122,7 @@ impl ReplicatorWorker {
             let started = clock::now();
             pause = match self.run_round(stop_by.is_some()) {
                 Ok(report) => {
-                    locked(&self.status).absent = report.absent;
+                    locked(&self.status).absent_originals = report.absent_count;
                     match report.incomplete_reason {
                         None => self.record_success(started),
                         Some(lost) => self.record_error(&TargetError::Failed(lost)),
@@ -140,7 +141,7 @@ impl ReplicatorWorker {
                 self.shared.lock().waiting.is_empty() && locked(&self.status).error.is_none();
             let superseded = locked(&self.status).superseded;
             if done || superseded || clock::instant() + pause > stop_by {
-                if done && let Err(error) = self.holder.release() {
+                if done && let Err(error) = self.lease_owner.release() {
                     self.record_error(&error);
                 }
                 break;
@@ -175,23 +176,23 @@ impl ReplicatorWorker {
         locked(&self.status).error.is_some()
     }
 
-    /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started
-    /// is in the replica, or the result says what is not.
+    /// Sends missing changes and originals to the replica, and verifies the rest. Succeeds only if everything stored
+    /// before it started is in the replica, or the result reports what is missing.
     fn run_round(&mut self, stopping: bool) -> Result<MissingOriginals> {
         self.is_audited = false;
         if locked(&self.status).superseded {
             return Ok(MissingOriginals::default());
         }
-        if !self.holder.is_ours()? {
+        if !self.lease_owner.is_ours()? {
             self.hand_over();
             return Ok(MissingOriginals::default());
         }
-        let stamp = CommitStamp::of(&self.store, &self.settings.data.join("quire.db-wal"));
+        let stamp = CommitStamp::read(&self.store, &self.settings.data_dir.join("quire.db-wal"));
         let may_have_news = stopping || self.may_have_changes(stamp);
         if may_have_news {
             // Must come before reading the log. If a document is deleted by now, the changes sent next contain the
             // deletion, and only after that may its original be removed.
-            self.documents.refresh(&self.store)?;
+            self.originals_sync.refresh(&self.store)?;
         }
         let was_read = match stopping || !may_have_news {
             true => Ok(true),
@@ -211,7 +212,7 @@ impl ReplicatorWorker {
         if self.is_audit_due() {
             self.audit(stopping)?;
         }
-        self.documents.sync_round(&self.store, true)
+        self.originals_sync.sync_round(&self.store, true)
     }
 
     fn is_lost(&self) -> bool {
@@ -237,7 +238,7 @@ impl ReplicatorWorker {
         })
     }
 
-    /// Lists the target. Resends what it has lost, and reports the replica as incomplete until then.
+    /// Lists the target. Resends lost files, and reports the replica as incomplete until then.
     fn audit(&mut self, stopping: bool) -> Result<()> {
         let started = clock::instant();
         let sent = {
@@ -246,7 +247,7 @@ impl ReplicatorWorker {
             next.map_or(state.newest, |next| next.number - 1)
         };
         let missing = self.ledger.audit(&*self.settings.target, sent)?;
-        let originals = self.documents.audit()?;
+        let originals = self.originals_sync.audit()?;
         let took = clock::instant().saturating_duration_since(started);
         if !missing.is_empty() || originals > 0 {
             locked(&self.status).replicated_until = None;
@@ -293,13 +294,13 @@ impl ReplicatorWorker {
         if self.is_lost() {
             self.snapshot_and_send(true)?;
         }
-        self.documents.refresh(&self.store)?;
+        self.originals_sync.refresh(&self.store)?;
         match self
-            .documents
+            .originals_sync
             .sync_round(&self.store, false)?
             .incomplete_reason
         {
-            None => self.holder.hand_over(),
+            None => self.lease_owner.hand_over(),
             Some(lost) => Err(TargetError::Failed(lost)),
         }
     }
@@ -393,7 +394,7 @@ impl ReplicatorWorker {
         let number = if closed {
             let number = self.shared.lock().newest + 1;
             self.database_bytes = snapshots::write_snapshot_of_closed(
-                &self.settings.data.join("quire.db"),
+                &self.settings.data_dir.join("quire.db"),
                 &path,
                 number,
             )
@@ -465,7 +466,7 @@ impl ReplicatorWorker {
     }
 }
 
-/// Time until the next listing, given the target's minimum interval and the duration of the last listing.
+/// Returns the time until the next listing, given the target's minimum interval and the duration of the last listing.
 fn next_listing_pause(interval: Duration, took: Duration) -> Duration {
     interval.max((took * LISTING_PAUSE_FACTOR).min(MAX_LISTING_PAUSE))
 }

@@ -95,7 +95,8 @@ const PASSTHROUGH_ORIGIN: &str = "call";
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     let request = to_stored(&analysis.request, &analysis.context)
         .map_err(|error| StoreError::Failed(error.to_string()))?;
-    let origin = match (&analysis.context.experiment, analysis.context.passed_on) {
+    let context = &analysis.context;
+    let origin = match (&context.experiment, context.is_passthrough) {
         (Some(id), _) => id.as_str(),
         (None, true) => PASSTHROUGH_ORIGIN,
         (None, false) => "",
@@ -123,7 +124,7 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             analysis.created,
             analysis.started.unwrap_or_default(),
             analysis.finished.unwrap_or_default(),
-            analysis.shared,
+            analysis.share_token_hash,
             analysis.request.topic(),
             (analysis.context.parent.as_ref()).map_or("", AnalysisId::as_str),
             origin,
@@ -475,7 +476,7 @@ fn from_row(row: &Row<'_>) -> Result<Analysis> {
         findings: optional_text(row, "findings")?.and_then(|text| serde_json::from_str(&text).ok()),
         citations: optional_text(row, "citations")?
             .and_then(|text| serde_json::from_str(&text).ok()),
-        shared: row.get("share_hash")?,
+        share_token_hash: row.get("share_hash")?,
     })
 }
 

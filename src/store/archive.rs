@@ -370,7 +370,7 @@ pub fn are_valid_children(db: &Reader, table: &ArchiveTable, user: &UserId, id: 
                 return false;
             };
             let plan = &found.plan;
-            let seated = |answer: &StageAnswer| plan.has_place(answer.stage, answer.member);
+            let seated = |answer: &StageAnswer| plan.has_member(answer.stage, answer.member);
             !plan.members.is_empty() && !plan.stages.is_empty() && answers.iter().all(seated)
         }),
         "experiments" => ExperimentId::parse(id).is_some_and(|id| {

@@ -43,7 +43,7 @@ impl CertificateResolver {
     /// Loads the files.
     ///
     /// # Errors
-    /// A sentence that names the file and what to do, when a file is unreadable, invalid, or expired.
+    /// Returns a sentence that names the file and what to do, when a file is unreadable, invalid, or expired.
     pub fn open(files: Files, now: Timestamp) -> Result<Self, String> {
         let seen = files.stamps();
         let read = files.read()?;
@@ -64,7 +64,8 @@ impl CertificateResolver {
         })
     }
 
-    /// Configuration for new connections. Each handshake uses the certificate that is current when it begins.
+    /// Returns the configuration for new connections. Each handshake uses the certificate that is current when it
+    /// begins.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.clone()
     }
@@ -73,8 +74,8 @@ impl CertificateResolver {
     /// or `None` when nothing has changed.
     ///
     /// # Errors
-    /// As [`CertificateResolver::open`]. The previous certificate stays in use, and the same files are not tried again
-    /// until they change.
+    /// Same as [`CertificateResolver::open`]. The previous certificate stays in use, and the same files are not tried
+    /// again until they change.
     pub fn refresh(&self, force: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
         // Taken before reading, so that a change during the read is noticed the next time.
         let stamps = self.files.stamps();
@@ -136,7 +137,7 @@ impl Files {
     /// Returns the certificate's expiry.
     ///
     /// # Errors
-    /// A sentence that names the file and what to do, when the files cannot be used.
+    /// Returns a sentence that names the file and what to do, when the files cannot be used.
     pub fn until(&self) -> Result<Timestamp, String> {
         Ok(self.read()?.validity.until)
     }

@@ -1,5 +1,5 @@
-//! Reads a certificate's expiry from its DER: the one field we need that rustls does not expose. Parses only what
-//! precedes it, and bounds-checks every length.
+//! Reads a certificate's expiry from its DER encoding, the only field we need that rustls does not expose. Parses
+//! only the fields before it, and bounds-checks every length.
 
 use crate::domain::time::Timestamp;
 

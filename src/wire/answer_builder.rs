@@ -1,5 +1,5 @@
-//! Assembles an answer from any API format: each format's decoder reports what it finds, and the builder returns
-//! the complete answer at the end. A truncated answer is never returned as a complete one.
+//! Assembles an answer from any API format: each format's decoder reports parts of the answer, and the builder
+//! returns the complete answer at the end. A truncated answer is never returned as a complete one.
 
 use serde_json::{Value, json};
 
@@ -204,7 +204,7 @@ impl AnswerBuilder {
         self.error.get_or_insert(error);
     }
 
-    /// Ends the answer because the provider sent something that does not belong in one.
+    /// Ends the answer because the provider sent data that does not belong to an answer.
     pub fn fail_malformed(&mut self, what: &str) {
         self.fail(CallError::new(
             CallErrorKind::Malformed,
@@ -244,7 +244,7 @@ impl AnswerBuilder {
         self.finish.is_some()
     }
 
-    /// The finish reason, if the answer ended regularly.
+    /// Returns the finish reason, if the answer ended regularly.
     pub fn regular_finish(&self) -> Option<Finish> {
         let finish = self.finish.filter(|_| self.irregular_finish.is_none())?;
         match finish {
@@ -301,7 +301,7 @@ impl AnswerBuilder {
         (self.finish, self.irregular_finish, self.is_done) = (Some(Finish::Length), None, true);
     }
 
-    /// Length of the tool calls' arguments so far, in bytes.
+    /// Returns the length of the tool calls' arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
         self.calls.argument_bytes()
     }
@@ -310,7 +310,7 @@ impl AnswerBuilder {
     ///
     /// # Errors
     ///
-    /// The error that the provider reported, or why the answer is incomplete.
+    /// Returns the error that the provider reported, or why the answer is incomplete.
     pub fn finish(mut self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
         if let Some(fault) = self.error.take() {
             return (Vec::new(), Err(fault));

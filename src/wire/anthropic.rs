@@ -209,7 +209,7 @@ fn is_adaptive(request: &ModelRequest) -> bool {
     })
 }
 
-/// The thinking budget that a client of Anthropic's API has set.
+/// Returns the thinking budget that a client of Anthropic's API has set.
 fn client_budget(request: &ModelRequest) -> Option<&Value> {
     let passthrough = request.passthrough.as_deref()?;
     let thinking = passthrough.fields.get("thinking")?;

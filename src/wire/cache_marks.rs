@@ -12,11 +12,11 @@ pub(super) const CACHE_FIELD: &str = "cache_control";
 /// Maximum size of one marker, in bytes of JSON; a vendor's has only a type and a time to live.
 const MAX_MARK_BYTES: usize = 256;
 
-/// The marker of a block or a tool, if any.
+/// Returns the marker of a block or a tool, if any.
 ///
 /// # Errors
 ///
-/// When the marker is not an object, or is larger than 256 bytes.
+/// Returns an error when the marker is not an object, or is larger than 256 bytes.
 pub(super) fn block_mark(block: &Value) -> Result<Option<Value>, RequestError> {
     match &block[CACHE_FIELD] {
         Value::Null => Ok(None),
@@ -30,11 +30,11 @@ pub(super) fn block_mark(block: &Value) -> Result<Option<Value>, RequestError> {
     }
 }
 
-/// The marker after a message's last block, which is a tool call or a tool result.
+/// Returns the marker after a message's last block, which is a tool call or a tool result.
 ///
 /// # Errors
 ///
-/// When the marker is not an object, or is larger than 256 bytes.
+/// Returns an error when the marker is not an object, or is larger than 256 bytes.
 pub(super) fn mark_after(block: &Value) -> Result<Option<CacheMark>, RequestError> {
     Ok(block_mark(block)?.map(|control| CacheMark { end: None, control }))
 }
@@ -46,7 +46,7 @@ pub fn has_marks(turns: &[Message], tools: Option<&Tools>) -> bool {
         || tools.any(|tool| tool.cache_control.is_some())
 }
 
-/// The markers of all instructions, with offsets into the joined text.
+/// Returns the markers of all instructions, with offsets into the joined text.
 pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
     let (mut marks, mut before) = (Vec::new(), 0);
     let instructions = messages

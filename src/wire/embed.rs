@@ -32,7 +32,7 @@ pub struct EmbeddingRequest {
 ///
 /// # Errors
 ///
-/// When a field is missing, malformed, or too large; the error names it.
+/// Returns an error when a field is missing, malformed, or too large; the error names it.
 pub fn parse_request(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -125,7 +125,7 @@ pub fn build_request(
     }
 }
 
-/// The fields of a request that can be omitted: all but the model and its texts.
+/// Returns the fields of a request that can be omitted: all but the model and its texts.
 pub fn optional_fields(body: &Value) -> Vec<String> {
     let first_request = body.get("requests").map_or(body, |requests| &requests[0]);
     let names = first_request
@@ -169,8 +169,8 @@ fn add_client_fields(kind: ApiFormat, body: &mut Value, request: &EmbeddingReque
     }
 }
 
-/// The fields of a request that a provider with this API format does not receive. `None` means that no provider
-/// was found.
+/// Returns the fields of a request that a provider with this API format does not receive. `None` means that no
+/// provider was found.
 pub fn ignored_fields(kind: Option<ApiFormat>, request: &EmbeddingRequest) -> Vec<String> {
     let reaches = |name: &str| {
         kind.is_some_and(|kind| passthrough::is_sent_to(kind, &request.passthrough, name))

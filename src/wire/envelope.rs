@@ -24,7 +24,7 @@ pub(super) fn wrap_block(id: &str, block: &Value) -> Option<Value> {
     }))
 }
 
-/// The vendor's block in an item that a client sends back; `None` if the item is a native Responses item.
+/// Returns the vendor's block in an item that a client sends back; `None` if the item is a native Responses item.
 pub(super) fn unwrap_block(item: &Value) -> Option<Value> {
     if !is_encrypted_item(item) {
         return None;

@@ -156,7 +156,7 @@ fn sampling_config(request: &ModelRequest, capabilities: &ModelCapabilities) -> 
     config
 }
 
-/// The thinking settings: a level or a budget, but never both, which the API refuses.
+/// Returns the thinking settings: a level or a budget, but never both, which the API refuses.
 fn thinking_config(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<Value> {
     if matches!(capabilities.thinking, Thinking::Fixed | Thinking::Unknown)
         && request.parameters.reasoning_effort.is_none()
@@ -196,7 +196,7 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     }
 }
 
-/// Without `alt=sse`, the frames arrive as one list.
+/// Parses the frames of a stream without `alt=sse`, which arrive as one list.
 pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     let frames = body
         .as_array()

@@ -45,7 +45,7 @@ fn strip_data_prefix(text: &str) -> &str {
     text
 }
 
-/// Length, in bytes, of the object with which a text begins.
+/// Returns the length, in bytes, of the object with which a text begins.
 fn object_length(text: &str) -> Option<usize> {
     text.strip_prefix('{')?;
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();

@@ -13,7 +13,7 @@ enum OpenContainer {
 /// one long key would cost the key's length.
 const MAX_PATHS: usize = 16 << 20;
 
-/// Line numbers, from 1, by path: `stages.1.prompt`.
+/// Returns the line numbers, from 1, by path: `stages.1.prompt`.
 pub fn lines_by_path(text: &str) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     let mut path: Vec<OpenContainer> = Vec::new();

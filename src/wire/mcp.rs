@@ -95,7 +95,8 @@ pub struct McpError {
 ///
 /// # Errors
 ///
-/// When the message is not valid JSON-RPC, is a batch, or names an unknown method, tool, or argument.
+/// Returns an error when the message is not valid JSON-RPC, is a batch, or names an unknown method, tool, or
+/// argument.
 pub fn parse_message(text: &str) -> Result<McpMessage, McpError> {
     let error = |id: &Value, code, text: &str| McpError {
         id: id.clone(),

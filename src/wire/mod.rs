@@ -84,7 +84,7 @@ impl ApiFormat {
         Self::Ollama,
     ];
 
-    /// The name in settings.
+    /// Returns the name in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
@@ -95,12 +95,12 @@ impl ApiFormat {
         }
     }
 
-    /// The inverse of `as_str`.
+    /// Parses a name: the inverse of `as_str`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Headers of every request.
+    /// Returns the headers of every request.
     pub fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
@@ -108,7 +108,7 @@ impl ApiFormat {
         }
     }
 
-    /// Path of a provider's model list, after its base URL.
+    /// Returns the path of a provider's model list, after its base URL.
     pub fn models_path(self) -> &'static str {
         match self {
             Self::Ollama => "api/tags",
@@ -131,9 +131,9 @@ pub struct ModelCapabilities {
     pub accepted: Vec<String>,
     /// Fields that the model has refused before, by their names on the wire.
     pub refused: Vec<String>,
-    /// How a schema is enforced.
+    /// Method of enforcing a schema.
     pub structured: Structured,
-    /// How the amount of thinking is set.
+    /// Method of setting the amount of thinking.
     pub thinking: Thinking,
     /// Accepted effort levels, lowest first; empty if unknown.
     pub efforts: Vec<String>,
@@ -157,7 +157,7 @@ impl ModelCapabilities {
         self.refused.iter().any(|name| name == spelled)
     }
 
-    /// How the answer's schema is enforced; a method that the model has refused is not used again.
+    /// Returns the method that enforces the answer's schema; a method that the model has refused is not used again.
     fn schema_method(&self, native: &str, request: &ModelRequest) -> Structured {
         match self.structured {
             // A forced tool would interfere with the client's own tools.
@@ -262,7 +262,7 @@ impl AnswerDecoder {
         }
     }
 
-    /// The stream's API format.
+    /// Returns the stream's API format.
     pub fn kind(&self) -> ApiFormat {
         self.kind
     }
@@ -335,7 +335,7 @@ impl AnswerDecoder {
         self.builder.is_complete()
     }
 
-    /// The finish reason, if the answer ended regularly.
+    /// Returns the finish reason, if the answer ended regularly.
     pub fn regular_finish(&self) -> Option<Finish> {
         self.builder.regular_finish()
     }
@@ -360,7 +360,7 @@ impl AnswerDecoder {
     ///
     /// # Errors
     ///
-    /// The error that the provider reported, or why the answer is incomplete.
+    /// Returns the error that the provider reported, or why the answer is incomplete.
     pub fn finish(self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
         self.builder.finish(request)
     }
@@ -369,13 +369,13 @@ impl AnswerDecoder {
     ///
     /// # Errors
     ///
-    /// The error that the provider reported, or why the answer is malformed.
+    /// Returns the error that the provider reported, or why the answer is malformed.
     pub fn cut_off(mut self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
         self.builder.cut_off();
         self.builder.finish(request)
     }
 
-    /// Length of the tool calls' arguments so far, in bytes.
+    /// Returns the length of the tool calls' arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
         self.builder.argument_bytes()
     }

@@ -1,5 +1,5 @@
 //! Ollama's native chat API: <https://github.com/ollama/ollama/blob/main/docs/api.md>. Newline-delimited JSON.
-//! Ollama's default context is small and it silently drops what does not fit, so each request sets the size.
+//! Ollama's default context is small and it silently drops text that does not fit, so each request sets the size.
 
 use serde_json::{Map, Value, json};
 

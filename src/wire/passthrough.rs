@@ -40,7 +40,7 @@ const RESERVED_FIELDS: &[&str] = &[
     "tools",
     "tool_choice",
     "toolConfig",
-    // These would give access to models, accounts, and servers that the caller may not use.
+    // Fields that would give access to models, accounts, and servers that the caller may not use.
     "models",
     "fallbacks",
     "route",
@@ -60,11 +60,11 @@ const RESERVED_FIELDS: &[&str] = &[
     // Kinds of answers that cannot be relayed.
     "audio",
     "modalities",
-    // Charged in addition to the price in the catalog.
+    // Fields that are charged in addition to the price in the catalog.
     "service_tier",
     "speed",
     "inference_geo",
-    // Run and charged by the vendor: searches, code execution, and tools of other servers.
+    // Tools that the vendor runs and charges: searches, code execution, and tools of other servers.
     "plugins",
     "mcp_servers",
     "mcp",
@@ -82,7 +82,7 @@ const RESERVED_FIELDS: &[&str] = &[
     "code_interpreter",
     "code_execution",
     "server_tools",
-    // Stored at the vendor, read from there, or delivered elsewhere later.
+    // Fields for data that is stored at the vendor, read from there, or delivered elsewhere later.
     "store",
     "cached_content",
     "deferred",
@@ -118,12 +118,13 @@ const OLLAMA_OPTIONS: &[&str] = &[
     "penalize_newline",
 ];
 
-/// The fields of a request that Quire does not interpret. `also` lists fields that it knows and passes on without
-/// reading them.
+/// Returns the fields of a request that Quire does not interpret. `also` lists fields that it knows and passes on
+/// without reading them.
 ///
 /// # Errors
 ///
-/// When there are more than 64 such fields, a name is too long, or all of them together exceed 256 KiB.
+/// Returns an error when there are more than 64 such fields, a name is too long, or all of them together exceed 256
+/// KiB.
 pub(super) fn read_fields(
     format: ApiFormat,
     fields: &Map<String, Value>,
@@ -255,7 +256,7 @@ fn merge_values(target: &mut Value, value: &Value) {
     }
 }
 
-/// The names of the passed-on fields of a request.
+/// Returns the names of the passed-on fields of a request.
 pub fn field_names(
     kind: ApiFormat,
     request: &ModelRequest,

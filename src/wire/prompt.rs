@@ -75,7 +75,7 @@ pub(super) fn split_instructions<'a>(
     (system.join("\n\n"), turns)
 }
 
-/// The name of the tool that a result belongs to: some vendors match results by name.
+/// Returns the name of the tool that a result belongs to: some vendors match results by name.
 pub(super) fn tool_name<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
     let mut calls = request.messages.iter().flat_map(|message| &message.calls);
     calls
@@ -112,7 +112,7 @@ pub(super) fn is_openrouter_detail(item: &Value) -> bool {
     )
 }
 
-/// The schema as an instruction, for models that have no way to enforce one.
+/// Returns the schema as an instruction, for models that have no way to enforce one.
 pub(super) fn schema_instruction(request: &ModelRequest, shape: Structured) -> Option<String> {
     let format = request.format.as_ref()?;
     (shape == Structured::Prompt).then(|| {
@@ -127,7 +127,8 @@ pub(super) fn schema_instruction(request: &ModelRequest, shape: Structured) -> O
 /// Effort levels, lowest first.
 const EFFORT_LEVELS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
-/// Thinking budget, in tokens, for an effort level, for vendors that require a number. The values are Quire's own.
+/// Returns the thinking budget, in tokens, for an effort level, for vendors that require a number. The values are
+/// Quire's own.
 pub(super) fn thinking_budget(effort: &str) -> u64 {
     match EFFORT_LEVELS.iter().position(|known| *known == effort) {
         Some(0) => 0,
@@ -140,8 +141,8 @@ pub(super) fn thinking_budget(effort: &str) -> u64 {
     }
 }
 
-/// The requested effort, if the model accepts one under this name on the wire: the nearest level that it supports,
-/// or the lower of two equally near ones.
+/// Returns the requested effort, if the model accepts one under this name on the wire: the nearest level that it
+/// supports, or the lower of two equally near ones.
 pub(super) fn accepted_effort(
     request: &ModelRequest,
     capabilities: &ModelCapabilities,

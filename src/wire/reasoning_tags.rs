@@ -463,14 +463,14 @@ enum MarkKind {
     Answered,
 }
 
-/// The markers that have an opening marker.
+/// Returns the markers that have an opening marker.
 fn opening_marks() -> impl Iterator<Item = &'static Marks> {
     REASONING_MARKS
         .iter()
         .filter(|marks| !marks.open.is_empty())
 }
 
-/// The marker that closes an answer opened by this marker.
+/// Returns the marker that closes an answer opened by this marker.
 fn closing_wrapper(mark: &str) -> Option<&'static str> {
     let found = { ANSWER_MARKS.iter() }.find(|(open, _)| open.eq_ignore_ascii_case(mark));
     found.map(|(_, close)| *close)

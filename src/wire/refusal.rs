@@ -68,8 +68,8 @@ const ANSWER_FIELDS: &[&str] = &[
     "usageMetadata",
 ];
 
-/// The error that a frame, or a body with a success status, reports instead of an answer: in its own field, or as
-/// the frame itself, in any form that servers and proxies are known to use.
+/// Returns the error that a frame, or a body with a success status, reports instead of an answer: in its own field,
+/// or as the frame itself, in any form that servers and proxies are known to use.
 pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
     let frame = frame.get(0).unwrap_or(frame);
     if let Some(error) = error_field(frame) {
@@ -95,7 +95,7 @@ pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
     (has_words && !is_answer).then_some(frame)
 }
 
-/// The error in its own field, if there is one.
+/// Returns the error in its own field, if there is one.
 pub(super) fn error_field(frame: &Value) -> Option<&Value> {
     let is_something = |value: &&Value| match value {
         Value::Null | Value::Bool(_) => false,
@@ -176,7 +176,7 @@ const UNSUPPORTED_PHRASES: &[&str] = &[
     "does not think",
 ];
 
-/// The parameter that a provider refuses, by its name on the wire.
+/// Returns the parameter that a provider refuses, by its name on the wire.
 pub fn refused_parameter(body: &str) -> Option<String> {
     let parsed: Value = crate::domain::json::parse(body).ok()?;
     let error = inner_error(&parsed);
@@ -240,8 +240,8 @@ fn is_name_refused(error: &Value, body: &Value) -> bool {
     text.contains("messages") && has_place && is_refused
 }
 
-/// The field, one of `names`, that a provider refuses. It may be named in `param`, in the path of a Python validator,
-/// or in a sentence.
+/// Returns the field, one of `names`, that a provider refuses. It may be named in `param`, in the path of a Python
+/// validator, or in a sentence.
 pub fn refused_field_among(body: &str, names: &[String]) -> Option<String> {
     let parsed: Value = serde_json::from_str(body).ok()?;
     let error = inner_error(&parsed);
@@ -289,7 +289,7 @@ fn contains_word(text: &str, field: &str) -> bool {
     })
 }
 
-// Gemini's compatible endpoint wraps the error in a list, Mistral does not wrap it at all.
+// Unwraps the error: Gemini's compatible endpoint puts it in a list, Mistral does not wrap it.
 fn inner_error(body: &Value) -> &Value {
     reported_error(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
 }
@@ -373,7 +373,7 @@ fn error_message(error: &Value) -> Cow<'_, str> {
     Cow::Borrowed(message)
 }
 
-/// The message of an error, or of the first error nested in it.
+/// Returns the message of an error, or of the first error nested in it.
 fn nested_message(error: &Value, depth: usize) -> Option<&str> {
     match error {
         Value::String(text) => Some(text)

@@ -3,8 +3,8 @@
 
 /// Message for a model that received an image and does not accept any.
 pub(super) const NO_IMAGES: &str = "the model does not accept images";
-/// The reason for a refusal, if the provider's message is unambiguous: in Quire's own words, because not every
-/// user may see the provider's.
+/// Returns the reason for a refusal, if the provider's message is unambiguous: in Quire's own words, because not
+/// every user may see the provider's.
 pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
     const REASON_TABLE: &[(&[&str], &str)] = &[
         (
@@ -100,7 +100,7 @@ const WINDOW_PHRASES: &[&str] = &[
     "model with ",
 ];
 
-/// The model's context window, in tokens, if the message states it.
+/// Returns the model's context window, in tokens, if the message states it.
 fn context_window(message: &str) -> Option<u64> {
     let number = |rest: &str| {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != ',');

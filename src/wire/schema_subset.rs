@@ -98,7 +98,7 @@ const ANTHROPIC_FORMATS: &[&str] = &[
     "uuid",
 ];
 
-/// The schema with an object at the top level, where some vendors do not accept a reference.
+/// Returns the schema with an object at the top level, where some vendors do not accept a reference.
 pub(super) fn with_object_root(schema: &Value) -> Value {
     let mut schema = schema.clone();
     let target = schema["$ref"]
@@ -170,7 +170,7 @@ fn children(fields: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)>
     })
 }
 
-/// The part of a schema that Gemini enforces.
+/// Returns the part of a schema that Gemini enforces.
 pub(super) fn gemini_subset(schema: &Value) -> Value {
     rewrite(&with_object_root(schema), &|mut fields| {
         rename_one_of(&mut fields);
@@ -192,8 +192,8 @@ pub(super) fn gemini_subset(schema: &Value) -> Value {
     })
 }
 
-/// The part of a schema that Anthropic enforces; `None` if it cannot be expressed: objects with arbitrary properties,
-/// and recursive definitions.
+/// Returns the part of a schema that Anthropic enforces; `None` if it cannot be expressed: objects with arbitrary
+/// properties, and recursive definitions.
 pub(super) fn anthropic_subset(schema: &Value) -> Option<Value> {
     let schema = with_object_root(schema);
     if is_open(&schema) || is_recursive(&schema) {

@@ -1,4 +1,4 @@
-//! Types that Quire's own client APIs share: a parsed request, and the fields that every chunk of an answer repeats.
+//! Types that Quire's own client APIs share: a parsed request, and the fields common to all chunks of an answer.
 
 use std::sync::Arc;
 
@@ -31,13 +31,13 @@ pub struct ChatRequest {
     pub progress: bool,
     /// Names of the fields that were ignored.
     pub ignored: Vec<String>,
-    /// Request settings that a Responses object repeats.
+    /// Request settings that a Responses object echoes.
     pub settings: Map<String, Value>,
     /// Number of answers requested; 0 means 1.
     pub choices: u32,
     /// Index of this answer among several, from 0; each is an independent sample.
     pub sample: u32,
-    /// The prompt that a text completion repeats before its answer.
+    /// The prompt that a text completion echoes before its answer.
     pub echo: Option<String>,
     /// Whether tools were sent as legacy `functions`, so that calls are returned in that form.
     pub is_legacy: bool,
@@ -60,11 +60,11 @@ pub const MAX_TEXT: usize = 2_000_000;
 /// Maximum number of turns of a conversation.
 const MAX_TURNS: usize = 2_000;
 
-/// The model ID of a body.
+/// Returns the model ID of a request body.
 ///
 /// # Errors
 ///
-/// When `model` is missing, empty, not a string, or longer than 200 bytes.
+/// Returns an error when `model` is missing, empty, not a string, or longer than 200 bytes.
 pub(super) fn model_id(fields: &Map<String, Value>) -> Result<String, RequestError> {
     match fields.get("model").and_then(Value::as_str).map(str::trim) {
         Some(model) if !model.is_empty() && model.len() <= 200 => Ok(model.to_owned()),
@@ -76,7 +76,7 @@ pub(super) fn model_id(fields: &Map<String, Value>) -> Result<String, RequestErr
 ///
 /// # Errors
 ///
-/// When it has no turns, too many turns, too much text, or neither text, images, nor tool results.
+/// Returns an error when it has no turns, too many turns, too much text, or neither text, images, nor tool results.
 pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
     if turns.len() > MAX_TURNS || characters > MAX_TEXT {
@@ -104,9 +104,9 @@ pub struct ChunkFrame {
     pub created: i64,
     /// Completion time of the answer, in seconds since 1970.
     pub completed: Option<i64>,
-    /// Request settings that a Responses object repeats.
+    /// Request settings that a Responses object echoes.
     pub settings: Map<String, Value>,
-    /// The prompt that a text completion repeats before its answer.
+    /// The prompt that a text completion echoes before its answer.
     pub echo: Option<String>,
     /// Whether calls are encoded as legacy `function_call`.
     pub is_legacy: bool,

@@ -39,7 +39,7 @@ const PROVIDER_FIELDS: &[&str] = &["metadata", "service_tier"];
 ///
 /// # Errors
 ///
-/// When a field is missing, malformed, or not supported; the error names it.
+/// Returns an error when a field is missing, malformed, or not supported; the error names it.
 pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -94,7 +94,7 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
     Ok(request)
 }
 
-// A schema has no name in this API, but must have one in the chat API.
+// Names the schema: it has no name in this API, but must have one in the chat API.
 fn wanted_format(format: &Value) -> Option<Value> {
     (format["type"] == "json_schema").then(|| {
         let inner = json!({ "name": "answer", "schema": format["schema"], "strict": true });
@@ -258,7 +258,8 @@ impl MessageEvents {
         }
     }
 
-    /// The `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted them.
+    /// Returns the `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted
+    /// them.
     pub fn start_event(&self) -> NamedEvent {
         let begun = json!({
             "id": self.frame.id, "type": "message", "role": "assistant", "model": self.frame.model,

@@ -9,7 +9,7 @@ use crate::domain::tools::ToolCall;
 ///
 /// # Errors
 ///
-/// When the call has no ID or no name.
+/// Returns an error when the call has no ID or no name.
 pub fn parse_call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, RequestError> {
     let (Some(id), Some(name)) = (id.as_str(), name.as_str()) else {
         return invalid("messages", "a call of a tool needs an id and a name");

@@ -44,8 +44,8 @@ const FILL_INSTRUCTION: &str = "You fill a gap in a text. The user gives the tex
 ///
 /// # Errors
 ///
-/// When a field has the wrong type, or requires what a chat API cannot provide: token IDs, or log probabilities of
-/// the prompt itself.
+/// Returns an error when a field has the wrong type, or requires what a chat API cannot provide: token IDs, or log
+/// probabilities of the prompt itself.
 pub fn parse_requests(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");

@@ -18,7 +18,7 @@ pub(super) struct MessageContent {
 ///
 /// # Errors
 ///
-/// When a part has an unsupported kind or is malformed.
+/// Returns an error when a part has an unsupported kind or is malformed.
 pub(super) fn parse_content(content: &Value) -> Result<(String, Vec<Image>), RequestError> {
     let found = parse_marked_content(content)?;
     Ok((found.text, found.images))
@@ -28,7 +28,7 @@ pub(super) fn parse_content(content: &Value) -> Result<(String, Vec<Image>), Req
 ///
 /// # Errors
 ///
-/// When a part has an unsupported kind or is malformed.
+/// Returns an error when a part has an unsupported kind or is malformed.
 pub(super) fn parse_marked_content(content: &Value) -> Result<MessageContent, RequestError> {
     let parts = match content {
         Value::String(text) => {

@@ -13,7 +13,7 @@ pub struct RequestError {
 ///
 /// # Errors
 ///
-/// Always.
+/// Always fails.
 pub(super) fn invalid<T>(param: &'static str, why: impl Into<String>) -> Result<T, RequestError> {
     Err(RequestError {
         param,

@@ -34,7 +34,8 @@ pub enum FileContent {
 ///
 /// # Errors
 ///
-/// When there are more than 20 files, when one is referenced only by URL or ID, or when one is empty.
+/// Returns an error when there are more than 20 files, when one is referenced only by URL or ID, or when one is
+/// empty.
 pub fn extract_files(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
     let mut found = Vec::new();
     for list in ["messages", "input"] {

@@ -46,7 +46,7 @@ pub(super) fn to_tools(fields: &Map<String, Value>) -> Map<String, Value> {
 ///
 /// # Errors
 ///
-/// When the call has no name.
+/// Returns an error when the call has no name.
 pub(super) fn parse_call(
     message: &Value,
     position: usize,
@@ -59,11 +59,11 @@ pub(super) fn parse_call(
     serve_call::parse_call(&id, &function_call["name"], &function_call["arguments"]).map(Some)
 }
 
-/// The ID of the call that a message with the role `function` is the result of: the last call of that name.
+/// Returns the ID of the call that a message with the role `function` is the result of: the last call of that name.
 ///
 /// # Errors
 ///
-/// When no function of that name was called.
+/// Returns an error when no function of that name was called.
 pub(super) fn result_call_id(message: &Value, turns: &[Message]) -> Result<String, RequestError> {
     let name = message["name"].as_str().unwrap_or_default();
     let calls = turns.iter().rev().flat_map(|turn| turn.calls.iter().rev());

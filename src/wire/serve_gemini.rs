@@ -43,7 +43,7 @@ const CONFIG_FIELDS: &[(&str, &str)] = &[
 ///
 /// # Errors
 ///
-/// When a field is missing, malformed, or not supported; the error names it.
+/// Returns an error when a field is missing, malformed, or not supported; the error names it.
 pub fn parse_request(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -71,7 +71,7 @@ pub fn parse_request(model: &str, body: &Value, stream: bool) -> Result<ChatRequ
     Ok(request)
 }
 
-/// A field in either spelling that Google's servers accept: camel case or snake case.
+/// Returns a field in either spelling that Google's servers accept: camel case or snake case.
 fn get_field<'a>(value: &'a Value, name: &str) -> &'a Value {
     if !value[name].is_null() {
         return &value[name];
@@ -162,7 +162,7 @@ fn convert_messages(body: &Value) -> Result<Value, RequestError> {
     Ok(Value::Array(messages))
 }
 
-/// The parts of a content. Google's servers also accept one object instead of a list, and its SDKs a string.
+/// Returns the parts of a content. Google's servers also accept one object instead of a list, and its SDKs a string.
 fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
     let text = |text: &str| vec![json!({ "text": text })];
     let why = "it must be a string, or an object with parts: a list of objects or of strings";
@@ -207,7 +207,7 @@ impl OpenCalls {
         id
     }
 
-    /// The ID of the call that a result belongs to: by ID, otherwise the first call of its name.
+    /// Returns the ID of the call that a result belongs to: by ID, otherwise the first call of its name.
     fn end(&mut self, result: &Value) -> Option<String> {
         let is_it = |(id, name): &(String, String)| match result["id"].as_str() {
             Some(wanted) => id == wanted,

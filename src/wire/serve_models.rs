@@ -76,7 +76,7 @@ fn nonzero(count: u64) -> Option<u64> {
     (count > 0).then_some(count)
 }
 
-// US dollars per token, as a string, because OpenRouter avoids floats.
+// Encodes US dollars per token as strings, as OpenRouter does to avoid floats.
 fn encode_pricing(price: Price) -> Value {
     let mut prices = Map::new();
     let mut tell = |name: &str, dollars: f64| {
@@ -96,11 +96,13 @@ fn per_token(dollars_per_million: f64) -> String {
     text.to_owned()
 }
 
-/// Supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them; those it
-/// refuses are then omitted and remembered.
+/// Returns the supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them;
+/// those it refuses are then omitted and remembered.
 fn supported_parameters(model: Option<&Model>) -> Vec<&'static str> {
     let accepts = |name: &str| match model {
-        Some(model) if !model.parameters.is_empty() => model.parameters.iter().any(|it| it == name),
+        Some(model) if !model.parameters.is_empty() => {
+            model.parameters.iter().any(|parameter| parameter == name)
+        }
         _ => true,
     };
     let all = GLOSSARY.iter().map(|entry| entry.name);

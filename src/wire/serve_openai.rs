@@ -20,7 +20,7 @@ use crate::domain::tools::ToolCall;
 ///
 /// # Errors
 ///
-/// When a field is missing, malformed, or not supported; the error names it.
+/// Returns an error when a field is missing, malformed, or not supported; the error names it.
 pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -55,7 +55,7 @@ pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     Ok(request)
 }
 
-/// The requested schema; `None` if the field requests none.
+/// Returns the requested schema; `None` if the field requests none.
 fn requested_format(format: Option<&Value>) -> Option<Value> {
     let format = format.filter(|format| !format.is_null() && **format != json!({}))?;
     // Together, Fireworks, and llama.cpp use this form.
@@ -71,11 +71,11 @@ fn requested_format(format: Option<&Value>) -> Option<Value> {
 /// Maximum number of answers to one request.
 pub const MAX_CHOICES: u32 = 16;
 
-/// Number of answers requested: `n`, or 1.
+/// Returns the number of answers requested: `n`, or 1.
 ///
 /// # Errors
 ///
-/// When `n` is not an integer from 1 to 16.
+/// Returns an error when `n` is not an integer from 1 to 16.
 pub(super) fn requested_choices(fields: &Map<String, Value>) -> Result<u32, RequestError> {
     let n = parse_count(fields.get("n"), "n")?.unwrap_or(1);
     match u32::try_from(n) {
@@ -175,7 +175,7 @@ fn parse_turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestEr
 /// Maximum length of a speaker's name, in bytes; OpenAI accepts 64 characters.
 const MAX_NAME_BYTES: usize = 256;
 
-/// The speaker's name. With the role `function`, `name` is the function's.
+/// Returns the speaker's name. With the role `function`, `name` is the function's.
 fn speaker_name(message: &Value) -> Result<Option<String>, RequestError> {
     match &message["name"] {
         _ if message["role"] == "function" => Ok(None),
@@ -233,7 +233,7 @@ pub fn reasoning_chunk(frame: &ChunkFrame, text: &str) -> Value {
     encode_chunk(frame, json!({ "reasoning_content": text }), None)
 }
 
-/// The reasoning that a client sends back, under either of its names.
+/// Returns the reasoning that a client sends back, under either of its names.
 fn returned_reasoning(message: &Value) -> &str {
     let mut found = ["reasoning_content", "reasoning"]
         .iter()

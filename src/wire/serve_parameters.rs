@@ -11,7 +11,7 @@ use crate::domain::parameters::{EFFORTS, Parameters};
 ///
 /// # Errors
 ///
-/// When a field has the wrong type or is out of range; the error names it.
+/// Returns an error when a field has the wrong type or is out of range; the error names it.
 pub(super) fn parse_parameters(fields: &Map<String, Value>) -> Result<Parameters, RequestError> {
     let field = |name: &str| fields.get(name).filter(|value| !value.is_null());
     let number = |name: &'static str| match field(name) {
@@ -47,7 +47,7 @@ pub(super) fn parse_parameters(fields: &Map<String, Value>) -> Result<Parameters
     })
 }
 
-/// The effort, from any field that an API uses for it: OpenAI's `reasoning_effort` and `reasoning.effort`,
+/// Returns the effort, from any field that an API uses for it: OpenAI's `reasoning_effort` and `reasoning.effort`,
 /// Anthropic's `output_config.effort` and `thinking`, OpenRouter's `reasoning.max_tokens` and `.enabled`. A level
 /// takes precedence over a number of tokens, and a number over a switch.
 fn parse_effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
@@ -83,7 +83,7 @@ fn parse_effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestEr
     Ok(word.map(str::to_owned))
 }
 
-/// The effort level whose thinking budget is nearest to this number of tokens.
+/// Returns the effort level whose thinking budget is nearest to this number of tokens.
 fn nearest_effort(tokens: u64) -> &'static str {
     let near = EFFORTS
         .iter()
@@ -97,7 +97,7 @@ fn is_unlimited(count: &Value) -> bool {
     count.as_f64() == Some(-1.0)
 }
 
-// -1 and 0 mean no limit, the usual default.
+// Reads -1 and 0 as no limit, which is the usual default.
 fn parse_top_k(field: Option<&Value>) -> Result<Option<u32>, RequestError> {
     if field.is_some_and(|value| *value == -1 || *value == 0) {
         return Ok(None);
@@ -116,7 +116,7 @@ fn integral_float(value: &Value) -> Option<i64> {
 ///
 /// # Errors
 ///
-/// When the value is not a non-negative integer.
+/// Returns an error when the value is not a non-negative integer.
 pub(super) fn parse_count(
     value: Option<&Value>,
     name: &'static str,
@@ -138,7 +138,7 @@ pub(super) fn parse_count(
 ///
 /// # Errors
 ///
-/// When the field is not a boolean.
+/// Returns an error when the field is not a boolean.
 pub(super) fn parse_flag(
     fields: &Map<String, Value>,
     name: &'static str,

@@ -59,7 +59,7 @@ const PROVIDER_FIELDS: &[&str] = &[
 ///
 /// # Errors
 ///
-/// When a field is missing, malformed, not supported, or refers to stored data; the error names it.
+/// Returns an error when a field is missing, malformed, not supported, or refers to stored data; the error names it.
 pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -100,10 +100,10 @@ pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
 /// Refuses references to data stored at a vendor: without that data, the answer would be different.
 fn reject_stored_references(fields: &Map<String, Value>) -> Result<(), RequestError> {
     let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
-    let kept = "responses are not stored: send the whole conversation as input";
+    let advice = "responses are not stored: send the whole conversation as input";
     for (name, why) in [
-        ("previous_response_id", kept),
-        ("conversation", kept),
+        ("previous_response_id", advice),
+        ("conversation", advice),
         (
             "prompt",
             "prompts are not stored: send it as instructions and input",
@@ -168,7 +168,7 @@ fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     serve_call::parse_call(&item["call_id"], name, &arguments)
 }
 
-// A call belongs to the model's turn before it.
+// Adds an item of the conversation. A tool call is added to the model's turn before it.
 fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> {
     let kind = item["type"].as_str().unwrap_or_default();
     match kind {
@@ -194,7 +194,7 @@ fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> 
     Ok(())
 }
 
-// The model's turn at the end of the conversation, created if missing.
+// Returns the model's turn at the end of the conversation, and creates it if it is missing.
 fn model_turn(turns: &mut Vec<Message>) -> &mut Message {
     match turns.pop_if(|last| last.role == MessageRole::Assistant) {
         Some(last) => turns.push(last),
@@ -203,23 +203,23 @@ fn model_turn(turns: &mut Vec<Message>) -> &mut Message {
     turns.last_mut().expect("it was pushed above")
 }
 
-// Reasoning precedes the turn that it belongs to.
+// Adds reasoning to the model's turn. It precedes text and calls, so a turn that has some is over.
 fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
     let parts = |name: &str| item[name].as_array().into_iter().flatten();
-    let words = parts("summary").chain(parts("content"));
-    let words: Vec<&str> = words.filter_map(|part| part["text"].as_str()).collect();
-    let begun = |last: &Message| !last.text.is_empty() || !last.calls.is_empty();
-    if turns.last().is_some_and(begun) {
+    let texts = parts("summary").chain(parts("content"));
+    let texts: Vec<&str> = texts.filter_map(|part| part["text"].as_str()).collect();
+    let has_content = |last: &Message| !last.text.is_empty() || !last.calls.is_empty();
+    if turns.last().is_some_and(has_content) {
         turns.push(Message::new(MessageRole::Assistant, ""));
     }
     let turn = model_turn(turns);
-    turn.reasoning += &words.join("\n\n");
+    turn.reasoning += &texts.join("\n\n");
     let block = envelope::unwrap_block(item);
     turn.reasoning_items
         .push(block.unwrap_or_else(|| item.clone()));
 }
 
-// Text after reasoning belongs to the same turn.
+// Adds a turn, or joins it to the one before: text after reasoning belongs to the same turn.
 fn add_turn(turns: &mut Vec<Message>, message: Message) {
     let is_bare = |last: &mut Message| {
         last.role == MessageRole::Assistant && last.text.is_empty() && last.calls.is_empty()
@@ -327,7 +327,7 @@ fn is_responses_item(item: &Value) -> bool {
     item["type"] == "reasoning"
 }
 
-/// The ID of an answer's reasoning item with this number, from 0.
+/// Returns the ID of an answer's reasoning item with this number, from 0.
 fn reasoning_id(frame: &ChunkFrame, number: usize) -> String {
     match number {
         0 => format!("rs_{}", frame.id),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::serve_tools::OfferedTools;
 use crate::domain::tools::Tool;
 
-/// Fields that are repeated unchanged, with their defaults.
+/// Returns the fields that are repeated unchanged, with their defaults.
 fn default_settings() -> Value {
     json!({
         "instructions": null, "metadata": {}, "temperature": 1.0, "top_p": 1.0, "presence_penalty": 0,

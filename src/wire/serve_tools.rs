@@ -38,7 +38,7 @@ pub enum ToolShape {
 ///
 /// # Errors
 ///
-/// When a tool or the tool choice is malformed, or a tool is too large.
+/// Returns an error when a tool or the tool choice is malformed, or a tool is too large.
 pub fn parse_tools(
     fields: &Map<String, Value>,
     shape: ToolShape,
@@ -183,7 +183,7 @@ fn parse_choice(choice: &Value, shape: ToolShape) -> Result<ToolChoice, RequestE
 ///
 /// # Errors
 ///
-/// When the calls are malformed.
+/// Returns an error when the calls are malformed.
 pub fn parse_calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     let calls = message["tool_calls"].as_array();
     let to_call = |given: &Value| {
@@ -228,12 +228,12 @@ mod tests {
         let nested = json!({ "tools": [{ "type": "function", "function": { "name": "weather", "description": "d", "parameters": schema } }], "tool_choice": { "type": "function", "function": { "name": "weather" } }, "parallel_tool_calls": false });
         let flat = json!({ "tools": [{ "type": "function", "name": "weather", "description": "d", "parameters": schema }], "tool_choice": { "type": "function", "name": "weather" }, "parallel_tool_calls": false });
         let own = json!({ "tools": [{ "name": "weather", "description": "d", "input_schema": schema }], "tool_choice": { "type": "tool", "name": "weather", "disable_parallel_tool_use": true } });
-        let one = offered(nested, ToolShape::Nested).expect("sound");
-        let tools = one.tools.clone().expect("some");
+        let nested_tools = offered(nested, ToolShape::Nested).expect("sound");
+        let tools = nested_tools.tools.clone().expect("some");
         assert_eq!(tools.choice, ToolChoice::Named("weather".into()));
         assert_eq!((tools.list.len(), tools.parallel), (1, Some(false)));
-        assert_eq!(offered(flat, ToolShape::Flat), Ok(one.clone()));
-        assert_eq!(offered(own, ToolShape::Anthropic), Ok(one));
+        assert_eq!(offered(flat, ToolShape::Flat), Ok(nested_tools.clone()));
+        assert_eq!(offered(own, ToolShape::Anthropic), Ok(nested_tools));
     }
 
     #[test]

@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn events_without_their_blank_line_end_where_their_data_is_complete() {
-        let whole = |stream: &str| {
+        let decode_whole = |stream: &str| {
             let mut decoder = SseDecoder::new(1 << 20);
             decoder.push(stream.as_bytes());
             decoder.end();
@@ -293,7 +293,7 @@ mod tests {
             ("data: [DONE]", to_owned_events(&[("", "[DONE]")])),
             ("data: words", to_owned_events(&[])),
         ] {
-            assert_eq!(whole(stream), expected, "{stream:?}");
+            assert_eq!(decode_whole(stream), expected, "{stream:?}");
         }
     }
 

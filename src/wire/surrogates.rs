@@ -63,7 +63,7 @@ fn push_unpaired(out: &mut String) -> usize {
     6
 }
 
-/// The surrogate of an escape at the beginning of the text.
+/// Returns the surrogate of an escape at the beginning of the text.
 fn surrogate(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     u16::from_str_radix(digits, 16).ok()

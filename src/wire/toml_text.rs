@@ -38,8 +38,8 @@ pub struct TomlError {
 ///
 /// # Errors
 ///
-/// When the text is not valid TOML, or has a value that JSON cannot express; the error contains the line and the
-/// reason.
+/// Returns an error when the text is not valid TOML, or has a value that JSON cannot express; the error contains the
+/// line and the reason.
 pub fn parse_toml(text: &str) -> Result<TomlDocument, TomlError> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     parse_normalized(&text)
@@ -71,8 +71,8 @@ fn parse_normalized(text: &str) -> Result<TomlDocument, TomlError> {
     })
 }
 
-/// The line at which brackets or dotted names are nested too deep. The parser's own limits multiply: it accepts
-/// 6,400 nested tables and frees them by recursion, which overflows a thread's 256 KiB stack.
+/// Returns the line at which brackets or dotted names are nested too deep. The parser's own limits multiply: it
+/// accepts 6,400 nested tables and frees them by recursion, which overflows a thread's 256 KiB stack.
 fn find_excessive_nesting(text: &str) -> Option<usize> {
     // The open brackets, each with the number of dots before it since the last comma.
     let mut open: Vec<(TokenKind, usize)> = Vec::new();
@@ -104,7 +104,7 @@ fn find_excessive_nesting(text: &str) -> Option<usize> {
     None
 }
 
-/// The line of the parser's error, and its message with the text that it concerns, such as a duplicate key.
+/// Returns the line of the parser's error, and its message with the text that it concerns, such as a duplicate key.
 fn describe_error(text: &str, error: &toml::de::Error) -> (usize, String) {
     let span = error.span().unwrap_or_default();
     let message = error.message();
@@ -140,7 +140,7 @@ struct TomlConverter {
 }
 
 impl TomlConverter {
-    /// The line number, from 1, of a byte offset.
+    /// Returns the line number, from 1, of a byte offset.
     fn line_at(&self, start: usize) -> usize {
         1 + self.newlines.partition_point(|at| *at < start)
     }

@@ -1,4 +1,5 @@
-//! Assembles tool calls from the fragments of a stream. Hosts number, repeat, and identify these in different ways.
+//! Assembles tool calls from the fragments of a stream. Hosts number, repeat, and identify the fragments in different
+//! ways.
 
 use serde_json::Value;
 
@@ -34,13 +35,13 @@ impl ToolCallBuilder {
         self.0.is_empty()
     }
 
-    /// Length of all arguments so far, in bytes.
+    /// Returns the length of all arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
         let arguments = self.0.iter().map(|pending| pending.call.arguments.len());
         arguments.sum()
     }
 
-    /// Estimated length of all arguments, in tokens.
+    /// Returns the estimated length of all arguments, in tokens.
     pub fn argument_tokens(&self) -> u64 {
         let arguments = self.0.iter();
         arguments
@@ -90,7 +91,7 @@ impl ToolCallBuilder {
         last.map_or(0, |pending| pending.index.saturating_add(1))
     }
 
-    /// Position of the call that a fragment belongs to; `None` if it begins a new one.
+    /// Returns the position of the call that a fragment belongs to; `None` if it begins a new one.
     fn position_of(&self, fragment: &ToolCallFragment) -> Option<usize> {
         let ToolCallFragment {
             index, id, name, ..
@@ -215,8 +216,8 @@ impl ToolCallBuilder {
 }
 
 impl PendingCall {
-    /// The arguments, by the first interpretation that results in an object: as sent, as the last of cumulative
-    /// fragments, as JSON encoded in a JSON string, or as one object repeated several times.
+    /// Returns the arguments, by the first interpretation that results in an object: as sent, as the last of
+    /// cumulative fragments, as JSON encoded in a JSON string, or as one object repeated several times.
     fn arguments(&self) -> String {
         let sent = &self.call.arguments;
         if is_object(sent) {
@@ -231,14 +232,14 @@ impl PendingCall {
     }
 }
 
-/// The object in a JSON string that contains JSON.
+/// Returns the object in a JSON string that contains JSON.
 fn from_json_string(text: &str) -> Option<String> {
     let text = text.trim().strip_prefix('"').and(Some(text))?;
     let inner: String = serde_json::from_str(text).ok()?;
     is_object(&inner).then_some(inner)
 }
 
-/// The object in a code fence, or the only element of a list.
+/// Returns the object in a code fence, or the only element of a list.
 fn from_wrapper(text: &str) -> Option<String> {
     let text = text.trim();
     let fenced = text
@@ -252,7 +253,7 @@ fn from_wrapper(text: &str) -> Option<String> {
     is_object(inner).then(|| inner.to_owned())
 }
 
-/// The object in a text that repeats it several times in a row.
+/// Returns the object in a text that repeats it several times in a row.
 fn first_repetition(text: &str) -> Option<String> {
     let text = text.trim();
     let mut objects = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();

@@ -118,7 +118,7 @@ pub(super) fn parse_count(value: &Value) -> Option<u64> {
     is_whole.then_some(float as u64)
 }
 
-/// The first count above zero under any of these names, or else a reported zero.
+/// Returns the first count above zero under any of these names, or else a reported zero.
 fn find_count(found: &Value, paths: &[&[&str]]) -> Option<u64> {
     let counts = paths.iter().filter_map(|path| {
         let value = path.iter().try_fold(found, |value, name| value.get(name));
@@ -191,8 +191,8 @@ pub(super) fn parse_timings(found: &Value) -> UsageCounts {
     }
 }
 
-/// The charge that the provider reports: OpenRouter's `cost`, or what the upstream provider charged the user's own
-/// key.
+/// Returns the charge that the provider reports: OpenRouter's `cost`, or what the upstream provider charged the
+/// user's own key.
 fn reported_charge(found: &Value) -> Option<MicroDollars> {
     let dollars = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),

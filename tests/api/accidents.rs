@@ -1,4 +1,4 @@
-//! Accidents with the data folder: a database that is older, missing, empty, or truncated. No user data is
+//! Tests of accidents with the data folder: a database that is older, missing, empty, or truncated. No user data is
 //! ever deleted, and restoring the right files restores everything.
 
 mod leftovers;
@@ -107,7 +107,7 @@ fn check_documents(client: &mut Client, ids: &[String]) {
     }
 }
 
-/// Files in a folder and its subfolders, by name. Empty if the folder does not exist.
+/// Returns the files in a folder and its subfolders, by name. Empty if the folder does not exist.
 fn list_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else {
@@ -209,7 +209,7 @@ fn a_restored_older_copy_costs_no_original_and_no_upload() {
     assert_eq!(list_files(&data_folder(&folder).join("uploads")).len(), 1);
 }
 
-/// Every command that would open the folder refuses to, and nothing in the folder changes.
+/// Checks that every command that would open the folder refuses to, and that nothing in the folder changes.
 fn check_all_commands_refuse(folder: &Folder, why: &str) {
     let before = folder_contents(folder);
     for words in [
@@ -245,7 +245,7 @@ fn check_all_commands_refuse(folder: &Folder, why: &str) {
     assert_eq!(folder_contents(folder), before, "doctor");
 }
 
-/// Every file with its bytes, except the lock, which records who holds it, and the WAL index, which SQLite
+/// Returns every file with its bytes, except the lock, which records who holds it, and the WAL index, which SQLite
 /// rebuilds from the log.
 fn folder_contents(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
     let names = list_files(&data_folder(folder)).into_iter();

@@ -24,7 +24,7 @@ enum Caller {
     Stopping,
 }
 
-/// One member in each phase: before the headers, before the first token, and in the middle.
+/// Returns one member in each phase: before the headers, before the first token, and in the middle.
 fn call_phases() -> [ScriptLine; 3] {
     [
         on("headers").hang(),

@@ -11,7 +11,7 @@ use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 
-/// A model that answers anything; the tests inspect the requests that the provider received.
+/// Returns a model that answers anything; the tests inspect the requests that the provider received.
 pub fn plain_provider() -> Provider {
     Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")))
 }

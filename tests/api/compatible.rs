@@ -9,7 +9,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server, unfinished_stream};
 use crate::support::{Client, Server};
 
-/// A model whose answer summarizes the request it received.
+/// Returns a model whose answer summarizes the request it received.
 fn echo_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
         "broken" => on("").cut(&unfinished_stream("It is ")),

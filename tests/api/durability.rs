@@ -15,7 +15,7 @@ use crate::support::script::{
 };
 use crate::support::server::Folder;
 
-/// Every start of the executable requests the provider's model list once.
+/// Returns the script line for the provider's model list, which every start of the executable requests once.
 fn model_list_line(starts: usize) -> ScriptLine {
     on("GET models")
         .times(starts)

@@ -36,7 +36,7 @@ fn is_check(asked: &ReceivedRequest) -> bool {
     question_of(asked).contains("Compare each numbered sentence")
 }
 
-/// Returns the letter under which the judge sees a text.
+/// Returns the letter that labels a text in the judge's prompt.
 fn letter_of(question: &str, words: &str) -> String {
     let at = question.find(words).expect("the text is shown");
     let fence = question[..at].rfind("----- text ").expect("a fence");
@@ -147,7 +147,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
             ),
         ]
     );
-    // B's answer does not contain the judge's quote.
+    // B's answer does not contain the judge's quotation.
     assert_eq!(map["claims"][1]["stances"][1]["stance"], "silent");
     assert_eq!(map["contradictions"][0]["why"], "different end dates");
     // According to the judge, B makes it too, so it is not listed as A's alone.

@@ -8,7 +8,7 @@ use crate::support::line::{ScriptLine, on};
 use crate::support::provider::Provider;
 use crate::support::script::{answer_stream, server};
 
-/// One model that knows the answers and one that does not.
+/// Returns one model that knows the answers and one that does not.
 fn two_model_lines() -> Vec<ScriptLine> {
     vec![
         on("dull")

@@ -69,7 +69,7 @@ fn scripted_line(model: &str, fate: Fate, delay: u64) -> ScriptLine {
     }
 }
 
-/// Every started member has exactly one outcome, and so does the run.
+/// Checks that every started member has exactly one outcome, and so does the run.
 fn check_outcomes(events: &[Event]) {
     check_complete_stream(events);
     let mut under_way: BTreeMap<(String, String), i32> = BTreeMap::new();

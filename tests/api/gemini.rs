@@ -116,7 +116,7 @@ fn content_is_generated_with_and_without_streaming_and_counted() {
 
     let response = client.post(&path("countTokens"), question_request()).json();
     assert!(response["totalTokens"].as_u64().unwrap() > 3, "{response}");
-    // A panel by name, under the path that the newest clients use.
+    // The newest clients call a panel by name under this path.
     let response = client.post(
         "/v1/models/quire/summarize:generateContent",
         json!({ "contents": "Warm?" }),

@@ -1,5 +1,5 @@
-//! Golden files of streams: they reveal a change before clients see it. `UPDATE_GOLDEN=1 cargo test --test api
-//! golden` rewrites them.
+//! Compares streams with golden files, to detect changes before clients see them. `UPDATE_GOLDEN=1 cargo test --test
+//! api golden` rewrites the files.
 
 use std::path::Path;
 

@@ -85,7 +85,7 @@ fn a_failed_request_releases_its_key() {
 #[test]
 fn an_answer_that_cannot_be_stored_is_still_delivered() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
-        // Longer than what is stored for a key.
+        // This is longer than the response stored for a key.
         let long = format!(
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
             "long ".repeat(20_000)

@@ -23,7 +23,7 @@ fn provider() -> Provider {
     })
 }
 
-/// Number of calls made for the user, without the model list that a server requests at startup.
+/// Returns the number of calls made for the user, without the model list that a server requests at startup.
 fn calls(provider: &Provider) -> usize {
     let requests = provider.requests();
     let of_person =
@@ -217,7 +217,7 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
     assert!(read, "{}", person.get(&path).text());
 }
 
-/// Everything that a locked or deleted account has open ends, including its calls.
+/// Checks that all open requests and calls of a locked or deleted account end.
 fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
     let provider = provider();
     let server = server(&provider, &[]);

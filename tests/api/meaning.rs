@@ -1,4 +1,4 @@
-//! Passages ranked by meaning: a user's choice, its vectors in the background, and what a run reports.
+//! Semantic search: a user's choice of a model, the vectors computed in the background, and the report of a run.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ fn embedded(asked: &ReceivedRequest) -> ScriptLine {
     on("").status(200, "application/json", &body.to_string())
 }
 
-/// A provider that embeds texts, rewrites questions, and answers.
+/// Returns a provider that embeds texts, rewrites questions, and answers.
 fn provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         if asked.head.contains("/embeddings") {
@@ -53,7 +53,7 @@ fn provider() -> Provider {
     })
 }
 
-/// A long lease, in which only one paragraph is about the end of the tenancy.
+/// Returns a long lease, in which only one paragraph is about the end of the tenancy.
 fn lease() -> String {
     let filler = |n: usize| {
         let filling =
@@ -313,7 +313,7 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     );
     assert!(meaning["cost_usd"].as_f64().unwrap() > 0.0, "{meaning}");
 
-    // A key that may not use the model searches by words alone, and so does a user without a choice.
+    // A key that may not use the model searches by keywords alone, and so does a user without a choice.
     let limited = json!({ "name": "limited", "models": ["demo/*"] });
     let key = client.post("/api/users/me/api-keys", limited).json();
     let bearer = format!("Bearer {}", key["key"].as_str().unwrap());

@@ -36,7 +36,7 @@ fn get_page(person: &mut Client, document: &Value, number: u32) -> Value {
         .json()
 }
 
-/// The reasons of the pages without text.
+/// Returns the reasons of the pages without text.
 fn gap_reasons(document: &Value) -> Vec<&str> {
     let gaps = document["gaps"].as_array().expect("a list");
     gaps.iter()
@@ -44,7 +44,8 @@ fn gap_reasons(document: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// The installed tesseract. `.ci/tools` installs it; on a machine without it, the tests that need it do nothing.
+/// Returns the installed tesseract. `.ci/tools` installs it; on a machine without it, the tests that need it do
+/// nothing.
 fn tesseract() -> Option<String> {
     let folders = std::env::var_os("PATH")?;
     let mut paths = std::env::split_paths(&folders).map(|folder| folder.join("tesseract"));
@@ -160,7 +161,7 @@ fn without_ocr_scans_stay_pages_without_text() {
     }
 }
 
-/// A program in place of tesseract, in a folder that is removed at the end.
+/// Returns a program in place of tesseract, in a folder that is removed at the end.
 fn fake_tesseract(folder: &Folder, script: &str) -> PathBuf {
     let path = folder.path().join("tesseract");
     let script = format!(
@@ -212,7 +213,7 @@ fn a_failing_ocr_program_affects_only_its_pages() {
     }
 }
 
-/// The limit on its own time is a signal, which a program can ignore.
+/// The CPU time limit sends a signal, which a program can ignore.
 #[test]
 fn a_program_that_ignores_its_time_limit_is_killed() {
     let folder = Folder::new();
@@ -258,7 +259,7 @@ fn the_program_cannot_read_or_write_the_servers_files() {
     assert!(!written.exists());
 }
 
-/// A PDF whose first page has these lines of text, followed by scanned pages.
+/// Returns a PDF whose first page has these lines of text, followed by scanned pages.
 fn scans_after_text(lines: &[&str], scans: usize) -> Vec<u8> {
     let pages: Vec<String> = (0..=scans)
         .map(|page| format!("{} 0 R", 6 + page))
@@ -302,7 +303,7 @@ fn scans_after_text(lines: &[&str], scans: usize) -> Vec<u8> {
     (file + "trailer << /Root 1 0 R >>\n%%EOF").into_bytes()
 }
 
-/// The limit on a document's text applies to its own and its recognized text together.
+/// The limit on a document's text applies to its embedded and its recognized text together.
 #[test]
 fn recognized_text_counts_towards_the_limit_on_text() {
     let folder = Folder::new();
@@ -315,7 +316,7 @@ fn recognized_text_counts_towards_the_limit_on_text() {
         ("DOCUMENT_TEXT_MB", "1"),
     ]);
     let mut person = server.user("a@example.org");
-    // And the first page 30 KB: only the five scans alone would fit into 1 MiB.
+    // The first page has 30 KB: only the five scans alone would fit into 1 MiB.
     let line = "own words ".repeat(20);
     let document = upload_and_read(
         &mut person,

@@ -147,7 +147,7 @@ impl Canary {
     }
 }
 
-/// A provider that answers every request.
+/// Returns a provider that answers every request.
 fn local_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         if asked.head.starts_with("GET") {

@@ -29,7 +29,7 @@ fn image_body(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": parts }] })
 }
 
-/// A provider that does not know `min_p` and does not accept images for the model `blind`.
+/// Returns a provider that does not know `min_p` and does not accept images for the model `blind`.
 fn strict_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let body = &asked.body;

@@ -1,5 +1,5 @@
-//! The replication state in `/health` under faults: everything up to `whole_at` is restored, row by row and
-//! byte by byte, when the server is killed at that moment and its disk is lost.
+//! The replication state in `/health` under faults: everything up to `whole_at` is restored, row by row and byte by
+//! byte, when the server is killed at that moment and its disk is lost.
 
 mod rounds;
 

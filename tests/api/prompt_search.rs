@@ -16,8 +16,8 @@ fn prompt_of(asked: &ReceivedRequest) -> String {
     text.collect::<Vec<_>>().join("\n")
 }
 
-/// Provider with a model that is right when told to check, and a writer whose first reply is unusable and whose
-/// later ones add that instruction.
+/// Returns a provider with a model that is right when told to check, and a writer whose first reply is unusable and
+/// whose later ones add that instruction.
 fn search_provider() -> Provider {
     let replies = std::cell::Cell::new(0);
     Provider::answering(move |asked| {

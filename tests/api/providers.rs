@@ -63,7 +63,7 @@ pub struct Call {
     pub events: mpsc::Receiver<(u64, CallEvent)>,
 }
 
-/// The runtime on which the calls of these tests run, on a thread of its own.
+/// Returns the runtime on which the calls of these tests run, on a separate thread.
 pub fn runtime() -> &'static Handle {
     static RUNTIME: OnceLock<Handle> = OnceLock::new();
     let start = || {

@@ -1,4 +1,4 @@
-//! Context modes of documents: how much each member reads, and documents read in parts.
+//! Context modes of documents: the share of the documents that each member reads, and documents read in parts.
 
 use serde_json::{Value, json};
 

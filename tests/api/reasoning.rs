@@ -38,7 +38,7 @@ pub fn redacted() -> Value {
     json!({ "type": "redacted_thinking", "data": "b3BhcXVl" })
 }
 
-/// A provider that reasons, then calls a tool, and answers once it has the result.
+/// Returns a provider that reasons, then calls a tool, and answers once it has the result.
 pub fn anthropic() -> Provider {
     let start = |index: u32, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
     let piece = |index: u32, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
@@ -209,7 +209,7 @@ pub fn collected(events: &[Value]) -> Vec<Value> {
     blocks
 }
 
-/// A reasoning model behind the chat completions API.
+/// Returns a reasoning model behind the chat completions API.
 fn reasoning() -> Provider {
     Provider::answering(|_: &ReceivedRequest| {
         chunks(&[

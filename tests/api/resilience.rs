@@ -1,5 +1,4 @@
-//! The LLM client when calls fail: waiting, skipping, giving up, half-open circuit breakers, and the recorded
-//! usage.
+//! Failing calls of the LLM client: waiting, skipping, giving up, half-open circuit breakers, and the recorded usage.
 
 use std::time::Duration;
 

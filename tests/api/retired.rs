@@ -8,7 +8,7 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-/// A provider that answers every request and lists one model.
+/// Returns a provider that answers every request and lists one model.
 fn listing_provider(name: &'static str) -> Provider {
     Provider::answering(
         move |asked: &ReceivedRequest| match asked.head.starts_with("GET") {

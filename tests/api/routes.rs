@@ -40,7 +40,7 @@ pub fn fill_path(path: &str, values: &BTreeMap<&str, String>) -> String {
         .replace("{path*}", "js/index.js")
 }
 
-/// The same, with the query that some routes need.
+/// Returns the same path with the query that some routes need.
 pub fn url_of(route: &Route, values: &BTreeMap<&str, String>) -> String {
     let question = match route.path {
         "/api/documents/{id}/search" | "/api/search" => "?q=towers",

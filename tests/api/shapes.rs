@@ -7,7 +7,7 @@ use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server, short_run_with};
 
-/// The schema that pydantic generates for a model with a reference, a pattern, and a union.
+/// Returns the schema that pydantic generates for a model with a reference, a pattern, and a union.
 fn invoice_schema() -> Value {
     json!({ "type": "json_schema", "json_schema": { "name": "invoice", "schema": {
         "$defs": { "Line": {

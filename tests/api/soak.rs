@@ -42,7 +42,7 @@ fn pseudo_random(seed: u64, number: usize, most: usize) -> usize {
     (bits % most as u64) as usize
 }
 
-/// How the provider handles the request with this number.
+/// Returns the provider's script line for the request with this number.
 fn provider_line(number: usize) -> ScriptLine {
     let words = "It is thin, and it is light, and it takes ink well.";
     let line = on("");
@@ -113,7 +113,7 @@ fn request_body(number: usize) -> Value {
     short_run_with(&models, json!({"ultra_model": ultra}))
 }
 
-/// One analysis from beginning to end, as its caller sees it.
+/// Runs one analysis from beginning to end, as its caller sees it.
 fn run_one_analysis(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
     let mut body = request_body(number);
     match client_behavior(number) {
@@ -310,7 +310,7 @@ fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
     Ok(())
 }
 
-/// The stored calls, their sums, and the provider's count of them agree.
+/// Checks that the stored calls, their sums, and the provider's count of them agree.
 fn check_recorded_usage(folder: &Folder, provider: &Provider) {
     let book = Connection::open(folder.path().join("data/quire.db")).unwrap();
     let number =

@@ -49,7 +49,7 @@ fn request_body(path: &str, model: &str, stream: bool) -> Value {
     body
 }
 
-/// A provider whose models are named after the status that they answer with.
+/// Returns a provider whose models are named after the status that they answer with.
 fn failing_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let model = asked.model();

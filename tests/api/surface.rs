@@ -10,7 +10,7 @@ use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 
-/// A model that numbers its answers.
+/// Returns a model that numbers its answers.
 pub fn counting() -> Provider {
     let count = std::sync::atomic::AtomicU32::new(0);
     Provider::answering(move |_: &ReceivedRequest| {

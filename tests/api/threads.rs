@@ -14,7 +14,7 @@ use crate::support::script::{
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
-/// A provider whose models repeat the question in capital letters.
+/// Returns a provider whose models repeat the question in capital letters.
 fn shouting_provider() -> Provider {
     Provider::answering(|asked| {
         let question = messages_of(asked)

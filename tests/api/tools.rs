@@ -15,7 +15,7 @@ fn weather_tool() -> Value {
     } })
 }
 
-/// A provider that calls the tool in two pieces, unless the request contains its result.
+/// Returns a provider that calls the tool in two pieces, unless the request contains its result.
 fn tool_calling_provider() -> Provider {
     Provider::answering(|asked: &ReceivedRequest| {
         let messages = asked.body["messages"].as_array().unwrap();

@@ -26,7 +26,7 @@ fn answer_shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
     &prompt[from..to]
 }
 
-/// A provider whose members answer according to their names, with this judge of two answers.
+/// Returns a provider whose members answer according to their names, with this judge of two answers.
 fn panel_provider(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provider {
     Provider::answering(move |asked| {
         if asked.head.starts_with("GET") {
@@ -212,7 +212,7 @@ fn killed_experiment_resumes_with_the_same_result() {
     let broken = wait_until_ended(&mut client, &path);
     assert_eq!(broken["status"], "completed", "{broken}");
     assert_eq!(race_decisions(&broken), race_decisions(&unbroken));
-    // Again, stopped cleanly by its owner.
+    // The same experiment, stopped cleanly by its owner.
     let path = start_experiment(
         &mut client,
         experiment_body(&models, json!({ "kind": "number" })),
@@ -321,7 +321,7 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     assert_eq!(result["report"]["finding"], "not_tested");
 }
 
-/// A provider whose members answer at once according to their names, and whose judge returns nothing.
+/// Returns a provider whose members answer at once according to their names, and whose judge returns nothing.
 fn provider_with_silent_judge() -> Provider {
     Provider::answering(|asked| match asked.model().as_str() {
         "judge" => on("").hang(),

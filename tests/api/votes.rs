@@ -1,4 +1,4 @@
-//! Votes through the API: which models are called, how ties are resolved, and what programs get.
+//! Votes through the API: the called models, the resolution of ties, and the responses to programs.
 
 use serde_json::{Value, json};
 

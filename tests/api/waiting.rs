@@ -1,5 +1,4 @@
-//! Documents waiting to be read: users take turns, no user occupies every reader, and every queue is
-//! bounded.
+//! Documents waiting to be read: users take turns, no user occupies every reader, and every queue is bounded.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;

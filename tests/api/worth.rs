@@ -14,8 +14,8 @@ const SINGLE_TEXT: &str = "I say: 0.1 mm.";
 const SYNTHESIS_TEXT: &str =
     "## Answer\nPaper is 0.1 mm thick (A, B).\n\n## Where the members agree\nAll (A).";
 
-/// A synthesizer and two members with known prices, the second stronger and more expensive. Each is called in this
-/// many runs.
+/// Returns a synthesizer and two members with known prices, the second stronger and more expensive. Each is called in
+/// this many runs.
 fn panel_servers(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
     let dear = "As ChatGPT, I say: 0.1 mm.\n\n## Not known\nThe brand.";
     let provider = Provider::script([

@@ -11,7 +11,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/vendor")
 }
 
-/// The names that a minified module exports, from the list at its end.
+/// Returns the names that a minified module exports, from the list at its end.
 pub(super) fn exported_names(path: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(path).unwrap();
     let list = text

@@ -6,16 +6,16 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use super::{CommandOutput, Place, Running};
+use super::{CommandOutput, Running, Workspace};
 
 const LOCK_TEXT: &str = "The lock of the north canal is repaired by the water board each spring.\n";
 
-fn place_with_ada() -> Place {
-    let place = Place::new();
-    place
+fn workspace_with_ada() -> Workspace {
+    let workspace = Workspace::new();
+    workspace
         .run(&["user", "add", "ada@example.com", "--admin"])
         .expect_success();
-    place
+    workspace
 }
 
 fn result_of(said: CommandOutput) -> Value {
@@ -24,7 +24,7 @@ fn result_of(said: CommandOutput) -> Value {
 
 #[test]
 fn piped_input_with_a_question_is_a_document() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let args = [
         "ask",
         "Who",
@@ -36,7 +36,7 @@ fn piped_input_with_a_question_is_a_document() {
         "-q",
         "--json",
     ];
-    let result = result_of(place.run_with(&args, LOCK_TEXT));
+    let result = result_of(workspace.run_with(&args, LOCK_TEXT));
     assert!(
         result["synthesis"]
             .as_str()
@@ -49,9 +49,9 @@ fn piped_input_with_a_question_is_a_document() {
         "several words are one question"
     );
     // Also from a file; an empty pipe adds nothing.
-    std::fs::write(place.0.join("lock.txt"), LOCK_TEXT).unwrap();
-    let mut command = place.quire(&args);
-    command.stdin(std::fs::File::open(place.0.join("lock.txt")).unwrap());
+    std::fs::write(workspace.0.join("lock.txt"), LOCK_TEXT).unwrap();
+    let mut command = workspace.quire(&args);
+    command.stdin(std::fs::File::open(workspace.0.join("lock.txt")).unwrap());
     let result = result_of(CommandOutput::from_output(command.output().unwrap()));
     assert!(
         result["synthesis"]
@@ -60,19 +60,19 @@ fn piped_input_with_a_question_is_a_document() {
             .contains("water board"),
         "{result}"
     );
-    let result = result_of(place.run_with(&args, ""));
+    let result = result_of(workspace.run_with(&args, ""));
     assert!(!result.to_string().contains("water board"), "{result}");
 }
 
 #[test]
 fn several_files_are_read_by_words_and_by_pattern() {
-    let place = place_with_ada();
+    let workspace = workspace_with_ada();
     for (name, text) in [
         ("a.md", "Alpha leaks.\n"),
         ("b.md", "Beta is dry.\n"),
         ("c.txt", "Gamma.\n"),
     ] {
-        std::fs::write(place.0.join(name), text).unwrap();
+        std::fs::write(workspace.0.join(name), text).unwrap();
     }
     // With the glob expanded by the shell, and unexpanded.
     for words in [
@@ -87,20 +87,20 @@ fn several_files_are_read_by_words_and_by_pattern() {
         ][..],
         &["ask", "-f", "*.md", "-m", "demo/extract", "What leaks?"],
     ] {
-        let output = place.run(words);
+        let output = workspace.run(words);
         assert_eq!(output.code, Some(0), "{output:?}");
         assert!(
             output.err.contains("a.md: ") && output.err.contains("b.md: "),
             "{output:?}"
         );
     }
-    let listed = place.run(&["documents", "--json"]).expect_success();
+    let listed = workspace.run(&["documents", "--json"]).expect_success();
     let list: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(list["documents"].as_array().unwrap().len(), 2, "{list}");
-    let none = place.run(&["ask", "What?", "-f", "*.pdf"]).refused(1);
+    let none = workspace.run(&["ask", "What?", "-f", "*.pdf"]).refused(1);
     assert!(none.contains("no file matches *.pdf"), "{none}");
     // A stored document by its ID.
-    let added = place.run(&["documents", "add", "c.txt"]);
+    let added = workspace.run(&["documents", "add", "c.txt"]);
     let id = added.out.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");
     let args = [
@@ -113,13 +113,13 @@ fn several_files_are_read_by_words_and_by_pattern() {
         "-q",
         "--json",
     ];
-    let result = result_of(place.run(&args));
+    let result = result_of(workspace.run(&args));
     assert!(result.to_string().contains(&id), "{result}");
 }
 
 #[test]
 fn a_web_address_is_read_if_it_may_be() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -154,9 +154,9 @@ fn a_web_address_is_read_if_it_may_be() {
         "-q",
         "--json",
     ];
-    let refusal = place.run(&args).refused(1);
+    let refusal = workspace.run(&args).refused(1);
     assert!(refusal.contains("not public; OUTBOUND_ALLOW"), "{refusal}");
-    let mut command = place.quire(&args);
+    let mut command = workspace.quire(&args);
     command.env("OUTBOUND_ALLOW", "127.0.0.0/8");
     let result = result_of(CommandOutput::from_output(command.output().unwrap()));
     assert!(
@@ -170,15 +170,15 @@ fn a_web_address_is_read_if_it_may_be() {
 
 #[test]
 fn an_estimate_spends_nothing_and_parameters_arrive() {
-    let place = place_with_ada();
+    let workspace = workspace_with_ada();
     let args = ["ask", "Why?", "-m", "demo/extract", "--estimate"];
-    let text = place.run(&args).expect_success();
+    let text = workspace.run(&args).expect_success();
     assert!(
         text.contains("demo/extract") && text.contains("output tokens"),
         "{text}"
     );
     assert!(
-        place
+        workspace
             .run(&["history"])
             .expect_success()
             .starts_with("No threads yet.")
@@ -197,7 +197,7 @@ fn an_estimate_spends_nothing_and_parameters_arrive() {
         "--depth",
         "quick",
     ];
-    let result = place.run(&words);
+    let result = workspace.run(&words);
     if result.code != Some(0) {
         assert!(result.err.contains("--preset: "), "{result:?}");
     }
@@ -211,17 +211,17 @@ fn an_estimate_spends_nothing_and_parameters_arrive() {
         "--parameter",
         "max_tokens=50",
     ];
-    let result = result_of(place.run(&words));
+    let result = result_of(workspace.run(&words));
     assert!(result.to_string().contains("\"max_tokens\":50"), "{result}");
 }
 
 #[test]
 fn next_to_a_server_questions_go_through_it() {
-    let place = place_with_ada();
-    let mut command = place.quire(&["serve", "--port", "0"]);
+    let workspace = workspace_with_ada();
+    let mut command = workspace.quire(&["serve", "--port", "0"]);
     command.env("USE_MOCK", "true");
     let _server = Running::start(command);
-    std::fs::write(place.0.join("lock.txt"), LOCK_TEXT).unwrap();
+    std::fs::write(workspace.0.join("lock.txt"), LOCK_TEXT).unwrap();
     let args = [
         "ask",
         "Who repairs it?",
@@ -232,7 +232,7 @@ fn next_to_a_server_questions_go_through_it() {
         "-q",
         "--json",
     ];
-    let result = result_of(place.run(&args));
+    let result = result_of(workspace.run(&args));
     assert!(
         result["synthesis"]
             .as_str()
@@ -249,16 +249,16 @@ fn next_to_a_server_questions_go_through_it() {
         "-q",
         "--json",
     ];
-    assert_eq!(result_of(place.run(&words))["turn"], 2);
-    place.run(&["documents", "add", "lock.txt"]);
-    let output = place.run_with(&["chat", "-c", "-q"], "Why?\n");
+    assert_eq!(result_of(workspace.run(&words))["turn"], 2);
+    workspace.run(&["documents", "add", "lock.txt"]);
+    let output = workspace.run_with(&["chat", "-c", "-q"], "Why?\n");
     assert_eq!(output.code, Some(0), "{output:?}");
     // The temporary key has been deleted.
-    let keys = place
+    let keys = workspace
         .run(&["key", "list", "ada@example.com"])
         .expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
-    let listed = place.run(&["history"]).expect_success();
+    let listed = workspace.run(&["history"]).expect_success();
     assert!(
         listed.contains("Who repairs it?") && listed.contains("just now"),
         "{listed}"
@@ -267,11 +267,11 @@ fn next_to_a_server_questions_go_through_it() {
 
 #[test]
 fn quire_server_serves_every_command_that_can_use_one() {
-    let (place, other) = (place_with_ada(), Place::new());
-    let mut command = place.quire(&["serve", "--port", "0"]);
+    let (workspace, other) = (workspace_with_ada(), Workspace::new());
+    let mut command = workspace.quire(&["serve", "--port", "0"]);
     command.env("USE_MOCK", "true");
     let server = Running::start(command);
-    let key = place.run(&[
+    let key = workspace.run(&[
         "key",
         "add",
         "ada@example.com",
@@ -349,31 +349,31 @@ fn quire_server_serves_every_command_that_can_use_one() {
 
 #[test]
 fn the_history_is_listed_read_searched_and_exported() {
-    let place = place_with_ada();
-    place
+    let workspace = workspace_with_ada();
+    workspace
         .run(&["ask", "What is a quire?", "-m", "demo/extract", "-q"])
         .expect_success();
-    let output = place.run(&["history"]).expect_success();
+    let output = workspace.run(&["history"]).expect_success();
     assert!(
         output.starts_with("ID") && output.contains("What is a quire?"),
         "{output}"
     );
     let json: Value =
-        serde_json::from_str(&place.run(&["history", "--json"]).expect_success()).unwrap();
+        serde_json::from_str(&workspace.run(&["history", "--json"]).expect_success()).unwrap();
     let id = json["threads"][0]["thread_id"].as_str().unwrap();
     assert!(
-        place
+        workspace
             .run(&["history", "show", id])
             .expect_success()
             .contains("## What is a quire?")
     );
     assert!(
-        place
+        workspace
             .run(&["history", "search", "quire"])
             .expect_success()
             .contains(id)
     );
-    let none = place
+    let none = workspace
         .run(&["history", "search", "unheard"])
         .expect_success();
     assert_eq!(none, "No thread contains these words.\n");
@@ -382,23 +382,23 @@ fn the_history_is_listed_read_searched_and_exported() {
         ("a.html", "<html"),
         ("a.json", "\"turns\""),
     ] {
-        place
+        workspace
             .run(&["history", "export", "last", "-o", name])
             .expect_success();
-        let text = std::fs::read_to_string(place.0.join(name)).unwrap();
+        let text = std::fs::read_to_string(workspace.0.join(name)).unwrap();
         assert!(text.contains(part), "{name}: {text}");
     }
-    place
+    workspace
         .run(&["history", "export", "last", "-o", "a.pdf"])
         .refused(2);
 }
 
 #[test]
 fn the_example_of_an_experiment_runs() {
-    let place = Place::new();
-    let example = place.run(&["experiment", "example"]).expect_success();
-    std::fs::write(place.0.join("example.toml"), &example).unwrap();
-    let ran = place.run(&["experiment", "run", "example.toml", "--estimate"]);
+    let workspace = Workspace::new();
+    let example = workspace.run(&["experiment", "example"]).expect_success();
+    std::fs::write(workspace.0.join("example.toml"), &example).unwrap();
+    let ran = workspace.run(&["experiment", "run", "example.toml", "--estimate"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     // Errors name the field and the line.
     let wrong = example.replace("dial = \"model\"", "dail = \"model\"");
@@ -407,8 +407,8 @@ fn the_example_of_an_experiment_runs() {
         .position(|line| line.starts_with("[[space]]"))
         .unwrap()
         + 1;
-    std::fs::write(place.0.join("wrong.toml"), &wrong).unwrap();
-    let ran = place.run(&["experiment", "run", "wrong.toml", "--estimate"]);
+    std::fs::write(workspace.0.join("wrong.toml"), &wrong).unwrap();
+    let ran = workspace.run(&["experiment", "run", "wrong.toml", "--estimate"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
     let message = ran.err;
     assert!(message.contains("wrong.toml, line "), "{message}");

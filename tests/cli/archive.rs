@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{CommandOutput, Place};
+use super::{CommandOutput, Workspace};
 
-fn place_with_account(email: &str) -> Place {
-    let place = Place::new();
-    let added = place.run(&["user", "add", email, "--admin"]);
+fn workspace_with_account(email: &str) -> Workspace {
+    let workspace = Workspace::new();
+    let added = workspace.run(&["user", "add", email, "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
-    place
+    workspace
 }
 
 fn successful_output(said: CommandOutput) -> String {
@@ -24,11 +24,11 @@ fn import_counts(said: CommandOutput) -> Value {
     message["counts"].clone()
 }
 
-/// Returns a place with an account that has an analysis over a document, and history that uses a recipe.
-fn place_with_history() -> Place {
-    let place = place_with_account("ada@example.com");
+/// Returns a workspace with an account that has an analysis over a document, and history that uses a recipe.
+fn workspace_with_history() -> Workspace {
+    let workspace = workspace_with_account("ada@example.com");
     std::fs::write(
-        place.0.join("lease.txt"),
+        workspace.0.join("lease.txt"),
         "The lease of the mill ends in 2031. The lock is repaired each spring.\n",
     )
     .unwrap();
@@ -41,20 +41,20 @@ fn place_with_history() -> Place {
         "demo/extract,demo/merge",
         "--quiet",
     ];
-    successful_output(place.run(&args));
-    place
+    successful_output(workspace.run(&args));
+    workspace
 }
 
 #[test]
 fn an_import_brings_back_an_original_that_the_folder_has_lost() {
-    let place = place_with_history();
+    let workspace = workspace_with_history();
     let export = ["export", "--user", "ada@example.com", "ada.tar.gz"];
-    successful_output(place.run(&export));
-    let originals = place.data_folder().join("documents");
+    successful_output(workspace.run(&export));
+    let originals = workspace.data_folder().join("documents");
     std::fs::remove_dir_all(&originals).unwrap();
     std::fs::create_dir(&originals).unwrap();
     let doctor = ["doctor", "--port", "0"];
-    let output = place.run(&doctor);
+    let output = workspace.run(&doctor);
     assert!(
         output.out.contains("1 document has lost the original file"),
         "{output:?}"
@@ -66,9 +66,9 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
         "ada.tar.gz",
         "--json",
     ];
-    let rerun = || import_counts(place.run(&import))["original documents"].clone();
+    let rerun = || import_counts(workspace.run(&import))["original documents"].clone();
     assert_eq!(rerun()["added"], 1);
-    let output_text = place.run(&doctor).expect_success();
+    let output_text = workspace.run(&doctor).expect_success();
     assert!(
         output_text.contains("every document has its file"),
         "{output_text}"
@@ -78,10 +78,10 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
 
 #[test]
 fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
-    let place = place_with_history();
-    successful_output(place.run(&["backup", "copy.db"]));
-    let other = Place::new();
-    let copy = place.0.join("copy.db");
+    let workspace = workspace_with_history();
+    successful_output(workspace.run(&["backup", "copy.db"]));
+    let other = Workspace::new();
+    let copy = workspace.0.join("copy.db");
     let message = successful_output(other.run(&["restore", copy.to_str().unwrap()]));
     assert!(
         message.contains("documents' original files (1)"),
@@ -91,15 +91,19 @@ fn a_restore_elsewhere_tells_that_originals_are_not_in_a_backup() {
 
 #[test]
 fn a_pipe_is_neither_imported_nor_restored_and_never_waited_for() {
-    let place = place_with_account("ada@example.com");
-    let pipe = place.0.join("pipe");
+    let workspace = workspace_with_account("ada@example.com");
+    let pipe = workspace.0.join("pipe");
     let created = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(created.unwrap().success());
     for words in [
         &["import", "--user", "ada@example.com", "pipe"][..],
         &["restore", "pipe", "--replace"],
     ] {
-        let mut child = place.quire(words).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = workspace
+            .quire(words)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let start = Instant::now();
         while child.try_wait().unwrap().is_none() {
             if start.elapsed() > Duration::from_secs(20) {
@@ -116,21 +120,22 @@ fn a_pipe_is_neither_imported_nor_restored_and_never_waited_for() {
 
 #[test]
 fn export_and_import_are_complete_and_idempotent() {
-    let place = place_with_history();
-    let file = place.0.join("ada.tar.gz");
+    let workspace = workspace_with_history();
+    let file = workspace.0.join("ada.tar.gz");
     let file = file.to_str().unwrap();
-    let out = import_counts(place.run(&["export", "--user", "ada@example.com", file, "--json"]));
+    let out =
+        import_counts(workspace.run(&["export", "--user", "ada@example.com", file, "--json"]));
     assert_eq!(
         (&out["analyses"]["added"], &out["documents"]["added"]),
         (&1.into(), &1.into()),
         "{out}"
     );
     assert_eq!(out["original documents"]["added"], 1);
-    place
+    workspace
         .run(&["export", "--user", "ada@example.com", file])
         .refused(1);
 
-    let other = place_with_account("bob@example.com");
+    let other = workspace_with_account("bob@example.com");
     let counts = import_counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
     for table in [
         "analyses",
@@ -171,12 +176,13 @@ fn export_and_import_are_complete_and_idempotent() {
 
 #[test]
 fn the_same_things_belong_to_two_people_of_one_place() {
-    let place = place_with_history();
-    let file = place.0.join("ada.tar.gz");
+    let workspace = workspace_with_history();
+    let file = workspace.0.join("ada.tar.gz");
     let file = file.to_str().unwrap();
-    successful_output(place.run(&["export", "--user", "ada@example.com", file]));
-    successful_output(place.run(&["user", "add", "bob@example.com"]));
-    let counts = import_counts(place.run(&["import", "--user", "bob@example.com", file, "--json"]));
+    successful_output(workspace.run(&["export", "--user", "ada@example.com", file]));
+    successful_output(workspace.run(&["user", "add", "bob@example.com"]));
+    let counts =
+        import_counts(workspace.run(&["import", "--user", "bob@example.com", file, "--json"]));
     assert_eq!(
         (
             &counts["analyses"]["added"],
@@ -185,10 +191,10 @@ fn the_same_things_belong_to_two_people_of_one_place() {
         (&1.into(), &0.into()),
         "{counts}"
     );
-    let theirs = place
+    let theirs = workspace
         .run(&["documents", "list", "--as", "bob@example.com", "--json"])
         .expect_success();
-    let ours = place
+    let ours = workspace
         .run(&["documents", "list", "--as", "ada@example.com", "--json"])
         .expect_success();
     assert!(theirs.contains("lease.txt") && ours.contains("lease.txt"));
@@ -204,29 +210,29 @@ fn the_same_things_belong_to_two_people_of_one_place() {
 
 #[test]
 fn conversations_from_elsewhere_become_history() {
-    let place = place_with_account("ada@example.com");
+    let workspace = workspace_with_account("ada@example.com");
     let lines = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Why is the sky blue?"},{"role":"assistant","content":"Rayleigh."}]}
 {"prompt":"Which?","model_responses":{"gpt-4":"One."},"ultra_response":"Both.","timestamp":"2024-05-01T10:00:00Z"}
 nonsense
 "#;
-    std::fs::write(place.0.join("old.jsonl"), lines).unwrap();
+    std::fs::write(workspace.0.join("old.jsonl"), lines).unwrap();
     let args = ["import", "--user", "ada@example.com", "old.jsonl", "--json"];
-    let counts = import_counts(place.run(&args));
+    let counts = import_counts(workspace.run(&args));
     assert_eq!(
         (&counts["analyses"]["added"], &counts["analyses"]["refused"]),
         (&2.into(), &1.into()),
         "{counts}"
     );
-    let second = import_counts(place.run(&args));
+    let second = import_counts(workspace.run(&args));
     assert_eq!(
         (&second["analyses"]["added"], &second["analyses"]["present"]),
         (&0.into(), &2.into()),
         "{second}"
     );
     // Exported, then imported elsewhere.
-    successful_output(place.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
-    let other = place_with_account("bob@example.com");
-    let file = place.0.join("ada.tar.gz");
+    successful_output(workspace.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
+    let other = workspace_with_account("bob@example.com");
+    let file = workspace.0.join("ada.tar.gz");
     let taken_counts = import_counts(other.run(&[
         "import",
         "--user",
@@ -246,7 +252,7 @@ nonsense
 
 #[test]
 fn invalid_archive_changes_nothing() {
-    let place = place_with_account("ada@example.com");
+    let workspace = workspace_with_account("ada@example.com");
     for (name, bytes) in [
         ("empty", &b""[..]),
         ("text", b"hello"),
@@ -256,17 +262,17 @@ fn invalid_archive_changes_nothing() {
         ),
         ("cut", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xed"),
     ] {
-        std::fs::write(place.0.join(name), bytes).unwrap();
-        let why = place
+        std::fs::write(workspace.0.join(name), bytes).unwrap();
+        let why = workspace
             .run(&["import", "--user", "ada@example.com", name])
             .refused(1);
         assert!(why.contains("cannot be read"), "{name}: {why}");
     }
-    place
+    workspace
         .run(&["import", "--user", "ada@example.com", "missing"])
         .refused(1);
-    place.run(&["import", "missing"]).refused(2);
-    place
+    workspace.run(&["import", "missing"]).refused(2);
+    workspace
         .run(&["import", "--user", "nobody@example.com", "empty"])
         .refused(1);
 }
@@ -275,14 +281,14 @@ fn invalid_archive_changes_nothing() {
 /// silently.
 #[test]
 fn originals_that_are_short_or_lost_are_named() {
-    let place = place_with_history();
-    let documents = place.data_folder().join("documents");
+    let workspace = workspace_with_history();
+    let documents = workspace.data_folder().join("documents");
     let file = std::fs::read_dir(&documents).unwrap().next().unwrap();
     let file = file.unwrap().path();
     let id = file.file_name().unwrap().to_str().unwrap().to_owned();
     let full = std::fs::read(&file).unwrap();
-    let export = |to: &str| place.run(&["export", "--user", "ada@example.com", to]);
-    let backup = |to: &str| place.run(&["backup", to]);
+    let export = |to: &str| workspace.run(&["export", "--user", "ada@example.com", to]);
+    let backup = |to: &str| workspace.run(&["backup", to]);
     successful_output(export("whole.tar.gz"));
     let message = backup("whole.db");
     assert!(
@@ -306,7 +312,9 @@ fn originals_that_are_short_or_lost_are_named() {
     std::fs::remove_file(&file).unwrap();
     let why = export("lost.tar.gz").refused(1);
     assert!(why.contains(&id) && why.contains("lost"), "{why}");
-    let output = place.run(&["backup", "lost.db", "--json"]).expect_success();
+    let output = workspace
+        .run(&["backup", "lost.db", "--json"])
+        .expect_success();
     let output_text: Value = serde_json::from_str(&output).unwrap();
     let named = output_text["faulty_originals"][0].as_str().unwrap();
     assert!(
@@ -317,7 +325,7 @@ fn originals_that_are_short_or_lost_are_named() {
 
 #[test]
 fn conversations_of_other_programs_become_threads() {
-    let place = place_with_account("ada@example.com");
+    let workspace = workspace_with_account("ada@example.com");
     let node = |id: &str, parent: Value, role: &str, text: &str| {
         serde_json::json!({"id": id, "parent": parent, "message": {
             "author": {"role": role}, "create_time": 1_700_000_000.5,
@@ -346,21 +354,21 @@ fn conversations_of_other_programs_become_threads() {
         ("b.json", claude, 1),
         ("c.json", webui, 1),
     ] {
-        std::fs::write(place.0.join(name), export.to_string()).unwrap();
+        std::fs::write(workspace.0.join(name), export.to_string()).unwrap();
         let args = ["import", "--user", "ada@example.com", name, "--json"];
         assert_eq!(
-            import_counts(place.run(&args))["analyses"]["added"],
+            import_counts(workspace.run(&args))["analyses"]["added"],
             added,
             "{name}"
         );
-        let second = import_counts(place.run(&args));
+        let second = import_counts(workspace.run(&args));
         assert_eq!(
             (&second["analyses"]["added"], &second["analyses"]["present"]),
             (&0.into(), &1.into()),
             "{name}"
         );
     }
-    let output = successful_output(place.run(&["history", "--json"]));
+    let output = successful_output(workspace.run(&["history", "--json"]));
     let list: Value = serde_json::from_str(&output).unwrap();
     let threads = list["threads"].as_array().unwrap();
     assert_eq!(threads.len(), 3, "{list}");
@@ -369,8 +377,11 @@ fn conversations_of_other_programs_become_threads() {
         .find(|thread| thread["title"] == "Paper sizes")
         .unwrap();
     assert_eq!(paper["turns"], 2, "{paper}");
-    let result =
-        successful_output(place.run(&["history", "show", paper["thread_id"].as_str().unwrap()]));
+    let result = successful_output(workspace.run(&[
+        "history",
+        "show",
+        paper["thread_id"].as_str().unwrap(),
+    ]));
     let places = [
         "What is a quire?",
         "24 sheets.",
@@ -379,10 +390,10 @@ fn conversations_of_other_programs_become_threads() {
     ]
     .map(|text| result.find(text).unwrap());
     assert!(places.is_sorted(), "{result}");
-    let found = successful_output(place.run(&["history", "search", "sticks"]));
+    let found = successful_output(workspace.run(&["history", "search", "sticks"]));
     assert!(found.contains("Glue"), "{found}");
     // An imported thread can be continued.
     let words = ["ask", "-c", "Why?", "-m", "demo/extract", "-q", "--json"];
-    let next: Value = serde_json::from_str(&successful_output(place.run(&words))).unwrap();
+    let next: Value = serde_json::from_str(&successful_output(workspace.run(&words))).unwrap();
     assert_eq!(next["status"], "completed", "{next}");
 }

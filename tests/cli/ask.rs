@@ -1,10 +1,10 @@
 //! `quire ask` in scripts, shell completions, and manual pages.
 
-use super::Place;
+use super::Workspace;
 
 #[test]
 fn a_question_comes_from_stdin_and_quiet_says_nothing() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let args = [
         "ask",
         "--quiet",
@@ -17,18 +17,18 @@ fn a_question_comes_from_stdin_and_quiet_says_nothing() {
         &args[..],
         &["ask", "-", "--quiet", "--panel", "demo/extract"],
     ] {
-        let answer = place
+        let answer = workspace
             .run_with(args, "What is a covenant?\n")
             .expect_success();
         assert!(!answer.trim().is_empty() && !answer.contains('\x1b'));
     }
-    let err = place.run_with(&args, " \n").refused(2);
+    let err = workspace.run_with(&args, " \n").refused(2);
     assert!(err.contains("ask needs a question"), "{err}");
 }
 
 #[test]
 fn a_document_comes_from_stdin() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let args = [
         "ask",
         "Who repairs the lock?",
@@ -40,19 +40,19 @@ fn a_document_comes_from_stdin() {
         "--json",
     ];
     let text = "The lock of the north canal is repaired by the water board each spring.\n";
-    let answer = place.run_with(&args, text).expect_success();
+    let answer = workspace.run_with(&args, text).expect_success();
     let result: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(result["status"], "completed");
     assert!(answer.contains("water board"), "{answer}");
-    let err = place.run(&["ask", "-", "--file", "-"]).refused(2);
+    let err = workspace.run(&["ask", "-", "--file", "-"]).refused(2);
     assert!(err.contains("both the question and a document"), "{err}");
 }
 
 #[test]
 fn shells_accept_the_printed_completions() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     for shell in ["bash", "zsh", "fish"] {
-        let script = place.run(&["completions", shell]).expect_success();
+        let script = workspace.run(&["completions", shell]).expect_success();
         let is_there = std::process::Command::new(shell)
             .args(["-c", "exit"])
             .status()
@@ -60,7 +60,7 @@ fn shells_accept_the_printed_completions() {
         if !is_there {
             continue;
         }
-        let file = place.0.join(shell);
+        let file = workspace.0.join(shell);
         std::fs::write(&file, script).unwrap();
         let checked = std::process::Command::new(shell)
             .arg("-n")
@@ -73,17 +73,17 @@ fn shells_accept_the_printed_completions() {
                  echo ${COMPREPLY[@]}; COMP_WORDS=(quire ask --qu); _quire; echo ${COMPREPLY[@]}";
     let output_text = std::process::Command::new("bash")
         .args(["-c", request])
-        .current_dir(&place.0)
+        .current_dir(&workspace.0)
         .output()
         .unwrap();
     assert_eq!(
         String::from_utf8_lossy(&output_text.stdout),
         "check\n--quiet\n"
     );
-    let err = place.run(&["completions", "tcsh"]).refused(2);
+    let err = workspace.run(&["completions", "tcsh"]).refused(2);
     assert!(err.contains("bash, zsh, or fish"), "{err}");
     assert!(
-        place
+        workspace
             .run(&["man"])
             .expect_success()
             .starts_with(".TH QUIRE 1")
@@ -92,7 +92,7 @@ fn shells_accept_the_printed_completions() {
 
 #[test]
 fn a_cited_page_is_listed_once() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let sentences = [
         "The lock of the mill leaks each spring.",
         "The water board repairs the lock of the mill.",
@@ -109,9 +109,9 @@ fn a_cited_page_is_listed_once() {
             )
         })
         .collect();
-    std::fs::write(place.0.join("mill.md"), text).unwrap();
+    std::fs::write(workspace.0.join("mill.md"), text).unwrap();
     let args = ["ask", "What are the risks of the lock?", "-f", "mill.md"];
-    let output = place.run(&args);
+    let output = workspace.run(&args);
     let cited = output.out.lines().find(|line| line.starts_with("*Cited:"));
     let cited = cited.unwrap_or_else(|| panic!("{output:?}"));
     assert_eq!(cited.matches("mill.md, p. 1").count(), 1, "{cited}");

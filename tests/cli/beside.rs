@@ -1,7 +1,7 @@
-//! Commands next to a running server on the same folder: they use its database or refuse, and never answer
-//! from an empty one. Commands that only read create nothing.
+//! Commands on the data folder of a running server: they use its database or refuse, and never answer from an empty
+//! one. Commands that only read create nothing.
 
-use super::{Place, Running};
+use super::{Running, Workspace};
 
 const EXPERIMENT_FILE: &str = r#"
 name = "sums"
@@ -21,8 +21,8 @@ prompt = "Is the house worth it?"
 prompt = "Is the garden worth it?"
 "#;
 
-fn create_account(place: &Place) {
-    place.run(&["user", "add", "a@b.co"]).expect_success();
+fn create_account(workspace: &Workspace) {
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
     let args = [
         "ask",
         "Who repairs it?",
@@ -32,49 +32,51 @@ fn create_account(place: &Place) {
         "demo/extract",
         "--quiet",
     ];
-    place
+    workspace
         .run_with(&args, "The lock is repaired by the water board.\n")
         .expect_success();
 }
 
 #[test]
 fn documents_are_listed_searched_and_deleted_while_a_server_runs() {
-    let place = Place::new();
-    create_account(&place);
-    let server = Running::start(place.quire(&["--port", "0"]));
-    let found = place
+    let workspace = Workspace::new();
+    create_account(&workspace);
+    let server = Running::start(workspace.quire(&["--port", "0"]));
+    let found = workspace
         .run(&["documents", "search", "water", "board"])
         .expect_success();
     assert!(found.contains("stdin.txt, page 1:"), "{found}");
-    let output = place.run(&["documents", "list", "--json"]).expect_success();
+    let output = workspace
+        .run(&["documents", "list", "--json"])
+        .expect_success();
     let list: serde_json::Value = serde_json::from_str(&output).unwrap();
     let id = list["documents"][0]["id"].as_str().unwrap();
-    place.run(&["documents", "delete", id]).expect_success();
-    let none = place.run(&["documents"]).expect_success();
+    workspace.run(&["documents", "delete", id]).expect_success();
+    let none = workspace.run(&["documents"]).expect_success();
     assert!(none.starts_with("No documents yet."), "{none}");
-    assert!(!place.data_folder().join("documents").join(id).exists());
+    assert!(!workspace.data_folder().join("documents").join(id).exists());
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
     // The server's uploads in progress are left alone.
-    let on_its_way = place.data_folder().join("tmp").join("0123456789abcdef");
+    let on_its_way = workspace.data_folder().join("tmp").join("0123456789abcdef");
     std::fs::write(&on_its_way, "half").unwrap();
-    place.run(&["documents"]).expect_success();
+    workspace.run(&["documents"]).expect_success();
     assert!(on_its_way.exists());
 }
 
 #[test]
 fn experiments_and_models_are_shown_while_a_server_runs() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    let _server = Running::start(place.quire(&["--port", "0"]));
-    let output = place.run(&["experiment", "list"]).expect_success();
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    let _server = Running::start(workspace.quire(&["--port", "0"]));
+    let output = workspace.run(&["experiment", "list"]).expect_success();
     assert!(output.starts_with("No experiments yet."), "{output}");
     assert!(
-        place
+        workspace
             .run(&["models"])
             .expect_success()
             .contains("demo/extract")
     );
-    let body = place
+    let body = workspace
         .run(&[
             "experiment",
             "show",
@@ -89,29 +91,29 @@ fn experiments_and_models_are_shown_while_a_server_runs() {
 
 #[test]
 fn commands_that_start_runs_go_to_the_local_server() {
-    let place = Place::new();
-    create_account(&place);
-    let _server = Running::start(place.quire(&["--port", "0", "--use-mock"]));
-    std::fs::write(place.0.join("sums.toml"), EXPERIMENT_FILE).unwrap();
-    let ran = place.run(&["experiment", "run", "sums.toml", "--evaluations", "4"]);
+    let workspace = Workspace::new();
+    create_account(&workspace);
+    let _server = Running::start(workspace.quire(&["--port", "0", "--use-mock"]));
+    std::fs::write(workspace.0.join("sums.toml"), EXPERIMENT_FILE).unwrap();
+    let ran = workspace.run(&["experiment", "run", "sums.toml", "--evaluations", "4"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.contains("# sums"), "{ran:?}");
     assert!(ran.err.contains("stored as experiment_"), "{ran:?}");
     let nowhere = "experiment_01ARZ3NDEKTSV4RRFFQ69G0000";
-    let error = place.run(&["experiment", "resume", nowhere]).refused(1);
+    let error = workspace.run(&["experiment", "resume", nowhere]).refused(1);
     assert!(error.contains("the server refused"), "{error}");
     let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";
-    let output = place.run_with(&["mcp"], request);
+    let output = workspace.run_with(&["mcp"], request);
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.out.contains("list_patterns"), "{output:?}");
     // The commands' temporary keys have been deleted.
-    let keys = place.run(&["key", "list", "a@b.co"]).expect_success();
+    let keys = workspace.run(&["key", "list", "a@b.co"]).expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
 }
 
 #[test]
 fn commands_that_only_read_make_no_folder() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     for words in [
         &["user", "list"][..],
         &["key", "list", "a@b.co"],
@@ -131,12 +133,12 @@ fn commands_that_only_read_make_no_folder() {
         &["export", "--user", "a@b.co", "a.tar.gz"],
         &["secret", "new"],
     ] {
-        let error = place.run(words).refused(1);
+        let error = workspace.run(words).refused(1);
         assert!(
             error.contains("there is no database in"),
             "{words:?}: {error}"
         );
-        assert!(!place.data_folder().exists(), "{words:?}");
+        assert!(!workspace.data_folder().exists(), "{words:?}");
     }
     for words in [
         &["models"][..],
@@ -145,7 +147,7 @@ fn commands_that_only_read_make_no_folder() {
         &["doctor", "--port", "0"],
         &["help"],
     ] {
-        place.run(words).expect_success();
-        assert!(!place.data_folder().exists(), "{words:?}");
+        workspace.run(words).expect_success();
+        assert!(!workspace.data_folder().exists(), "{words:?}");
     }
 }

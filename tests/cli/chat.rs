@@ -2,47 +2,47 @@
 
 use serde_json::Value;
 
-use super::{CommandOutput, Place, Running};
+use super::{CommandOutput, Running, Workspace};
 
-/// A data folder with an account, so that runs are stored.
-fn place_with_ada() -> Place {
-    let place = Place::new();
-    let added = place.run(&["user", "add", "ada@example.com", "--admin"]);
+/// Returns a data folder with an account, so that runs are stored.
+fn workspace_with_ada() -> Workspace {
+    let workspace = Workspace::new();
+    let added = workspace.run(&["user", "add", "ada@example.com", "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
-    place
+    workspace
 }
 
-fn ask_json(place: &Place, words: &[&str]) -> Value {
+fn ask_json(workspace: &Workspace, words: &[&str]) -> Value {
     let mut all = vec!["ask", "--quiet", "--json"];
     all.extend_from_slice(words);
-    serde_json::from_str(&place.run(&all).expect_success()).unwrap()
+    serde_json::from_str(&workspace.run(&all).expect_success()).unwrap()
 }
 
 #[test]
 fn continue_follows_up_on_the_newest_thread() {
-    let place = place_with_ada();
-    let none = place.run(&["ask", "-c", "And a ream?"]).refused(1);
+    let workspace = workspace_with_ada();
+    let none = workspace.run(&["ask", "-c", "And a ream?"]).refused(1);
     assert!(none.contains("no thread to continue"), "{none}");
     let answer = ask_json(
-        &place,
+        &workspace,
         &["What is a quire?", "--panel", "demo/extract,demo/phrases"],
     );
-    let two = ask_json(&place, &["-c", "And a ream?"]);
+    let two = ask_json(&workspace, &["-c", "And a ream?"]);
     assert_eq!(two["thread_id"], answer["thread_id"]);
     assert_eq!(
         (&two["turn"], &two["models"]),
         (&Value::from(2), &answer["models"])
     );
-    let three = ask_json(&place, &["--continue", "And a sheet?"]);
+    let three = ask_json(&workspace, &["--continue", "And a sheet?"]);
     assert_eq!(three["branch"]["of"], two["analysis_id"]);
 }
 
 #[test]
 fn each_input_line_continues_the_conversation() {
-    let place = place_with_ada();
+    let workspace = workspace_with_ada();
     let input =
         "What is a quire?\n\nAnd a ream?\n/help\n/new\nWhat is paper?\n/quit\nNever asked\n";
-    let output = place.run_with(
+    let output = workspace.run_with(
         &["chat", "--panel", "demo/extract", "--depth", "quick"],
         input,
     );
@@ -57,12 +57,12 @@ fn each_input_line_continues_the_conversation() {
         "{}",
         output.err
     );
-    let four = ask_json(&place, &["-c", "And ink?"]);
+    let four = ask_json(&workspace, &["-c", "And ink?"]);
     assert_eq!(four["turn"], 2, "the thread that /new began");
     assert_eq!(four["models"], serde_json::json!(["demo/extract"]));
     // A failed question does not end the conversation.
     let command_output =
-        place.run_with(&["chat", "--quiet", "--panel", "demo/none"], "Why?\nHow?\n");
+        workspace.run_with(&["chat", "--quiet", "--panel", "demo/none"], "Why?\nHow?\n");
     assert_eq!(command_output.code, Some(0), "{command_output:?}");
     assert_eq!(
         command_output
@@ -78,12 +78,12 @@ fn each_input_line_continues_the_conversation() {
 
 #[test]
 fn chat_works_with_a_running_server() {
-    let (place, other) = (Place::new(), Place::new());
-    let mut command = place.quire(&["serve"]);
+    let (workspace, other) = (Workspace::new(), Workspace::new());
+    let mut command = workspace.quire(&["serve"]);
     command.env("PORT", "0").env("USE_MOCK", "true");
     let server = Running::start(command);
-    place.run(&["user", "add", "ada@example.com", "--admin"]);
-    let key = place
+    workspace.run(&["user", "add", "ada@example.com", "--admin"]);
+    let key = workspace
         .run(&["key", "add", "ada@example.com"])
         .expect_success();
     let url = format!("http://{}", server.address);

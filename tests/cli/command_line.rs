@@ -2,18 +2,18 @@
 
 use quire::config::options;
 
-use super::{CommandOutput, Place};
+use super::{CommandOutput, Workspace};
 
 #[test]
 fn help_is_printed_from_the_tables() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     // As one line without markup, because line breaks are not part of the contract.
     let flat = |text: &str| {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         words.replace('`', "")
     };
-    let overview = place.run(&["--help"]).expect_success();
-    assert_eq!(overview, place.run(&["help"]).expect_success());
+    let overview = workspace.run(&["--help"]).expect_success();
+    assert_eq!(overview, workspace.run(&["help"]).expect_success());
     assert!(overview.lines().all(|line| line.chars().count() <= 80));
     let overview = flat(&overview);
     for command in quire::cli::COMMANDS {
@@ -22,7 +22,7 @@ fn help_is_printed_from_the_tables() {
             "{}",
             command.name
         );
-        let explained = place.run(&["help", command.name]).expect_success();
+        let explained = workspace.run(&["help", command.name]).expect_success();
         assert!(
             explained.lines().all(|line| line.chars().count() <= 80),
             "{explained}"
@@ -39,12 +39,12 @@ fn help_is_printed_from_the_tables() {
     }
     for topic in quire::http::manual::topics().unwrap() {
         assert!(overview.contains(&topic.id), "{overview}");
-        let output = place.run(&["help", &topic.id]).expect_success();
+        let output = workspace.run(&["help", &topic.id]).expect_success();
         assert!(output.contains(&topic.title), "{output}");
-        let page = place.run(&["man", &topic.id]).expect_success();
+        let page = workspace.run(&["man", &topic.id]).expect_success();
         assert!(page.starts_with(".TH QUIRE-"), "{page}");
     }
-    let settings = flat(&place.run(&["help", "settings"]).expect_success());
+    let settings = flat(&workspace.run(&["help", "settings"]).expect_success());
     for row in options::SETTINGS {
         let flag = format!("--{}", row.flag());
         assert!(
@@ -58,7 +58,7 @@ fn help_is_printed_from_the_tables() {
             row.name
         );
     }
-    let version = place.run(&["--version"]).expect_success();
+    let version = workspace.run(&["--version"]).expect_success();
     assert_eq!(
         version.lines().next(),
         Some(concat!("quire ", env!("CARGO_PKG_VERSION")))
@@ -67,7 +67,7 @@ fn help_is_printed_from_the_tables() {
         assert!(version.contains(name), "{name} in {version}");
     }
     assert_eq!(
-        std::fs::read_dir(&place.0).unwrap().count(),
+        std::fs::read_dir(&workspace.0).unwrap().count(),
         0,
         "help writes nothing"
     );
@@ -75,7 +75,7 @@ fn help_is_printed_from_the_tables() {
 
 #[test]
 fn wrong_command_lines_are_refused_with_2() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     for (words, why) in [
         (
             &["sevre"][..],
@@ -137,17 +137,17 @@ fn wrong_command_lines_are_refused_with_2() {
         (&["help", "nothing"], "there is no command"),
         (&["--config", "nowhere.conf"], "cannot read nowhere.conf"),
     ] {
-        let err = place.run(words).refused(2);
+        let err = workspace.run(words).refused(2);
         assert!(err.contains(why), "{words:?}: {err}");
     }
 }
 
 #[test]
 fn failures_name_the_file_the_account_or_the_server() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    std::fs::write(place.0.join("report.md"), "The smith repairs the lock.").unwrap();
-    std::fs::write(place.0.join("notes.db"), "not a database").unwrap();
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    std::fs::write(workspace.0.join("report.md"), "The smith repairs the lock.").unwrap();
+    std::fs::write(workspace.0.join("notes.db"), "not a database").unwrap();
     for (words, why) in [
         (
             &["ask", "q", "-f", "reprot.md"][..],
@@ -173,7 +173,7 @@ fn failures_name_the_file_the_account_or_the_server() {
             "cannot reach the server http://127.0.0.1:1: Connection refused",
         ),
     ] {
-        let err = place.run(words).refused(1);
+        let err = workspace.run(words).refused(1);
         assert!(err.contains(why), "{words:?}: {err}");
         assert!(!err.contains("os error"), "{words:?}: {err}");
     }
@@ -181,10 +181,14 @@ fn failures_name_the_file_the_account_or_the_server() {
 
 #[test]
 fn all_settings_errors_are_reported_at_once() {
-    let place = Place::new();
-    std::fs::write(place.0.join("quire.conf"), "PROT = 1\nMAX_RUNS = none\n").unwrap();
-    std::fs::write(place.0.join(".env"), "HOST=example.org\n").unwrap();
-    let mut command = place.quire(&["serve", "--config", "quire.conf", "--cache-ttl", "-1"]);
+    let workspace = Workspace::new();
+    std::fs::write(
+        workspace.0.join("quire.conf"),
+        "PROT = 1\nMAX_RUNS = none\n",
+    )
+    .unwrap();
+    std::fs::write(workspace.0.join(".env"), "HOST=example.org\n").unwrap();
+    let mut command = workspace.quire(&["serve", "--config", "quire.conf", "--cache-ttl", "-1"]);
     command.env("JWT_SECRET", "short").env("LOG_LEVEL", "loud");
     let err = CommandOutput::from_output(command.output().unwrap()).refused(2);
     for error in [
@@ -198,5 +202,5 @@ fn all_settings_errors_are_reported_at_once() {
         assert!(err.contains(error), "{error} in {err}");
     }
     assert!(!err.contains("short"), "{err}");
-    assert!(!place.data_folder().exists(), "nothing was begun");
+    assert!(!workspace.data_folder().exists(), "nothing was begun");
 }

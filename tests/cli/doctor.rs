@@ -5,13 +5,13 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
-use super::{CommandOutput, Place, Running};
+use super::{CommandOutput, Running, Workspace};
 
 fn port_of(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
 }
 
-/// A proxy that forwards requests, one per connection, and returns each response only when it is complete.
+/// Returns a proxy that forwards requests, one per connection, and returns each response only when it is complete.
 fn start_buffering_proxy(to: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -44,27 +44,29 @@ fn forward_request(mut client: TcpStream, to: &str) {
 
 #[test]
 fn health_option_reports_whether_the_server_answers() {
-    let place = Place::new();
-    let server = Running::start(place.quire(&["--port", "0"]));
+    let workspace = Workspace::new();
+    let server = Running::start(workspace.quire(&["--port", "0"]));
     let ask = ["doctor", "--health", "--port", port_of(&server.address)];
-    assert_eq!(place.run(&ask).expect_success(), "ok\n");
+    assert_eq!(workspace.run(&ask).expect_success(), "ok\n");
     server.signal("-TERM");
     let ask: Vec<String> = ask.map(str::to_owned).into();
     server.wait_for_exit();
     let ask: Vec<&str> = ask.iter().map(String::as_str).collect();
-    let error = place.run(&ask).refused(1);
+    let error = workspace.run(&ask).refused(1);
     assert!(error.contains("no answer from 127.0.0.1"), "{error}");
-    let command_output = place.run(&["doctor", "--health", "--port", "0"]).refused(1);
+    let command_output = workspace
+        .run(&["doctor", "--health", "--port", "0"])
+        .refused(1);
     assert!(command_output.contains("set PORT"), "{command_output}");
 }
 
 #[test]
 fn the_doctor_looks_through_the_public_address() {
-    let place = Place::new();
-    let server = Running::start(place.quire(&["--port", "0"]));
+    let workspace = Workspace::new();
+    let server = Running::start(workspace.quire(&["--port", "0"]));
     let look = |public: &str| {
         let url = format!("http://{public}");
-        place.run(&[
+        workspace.run(&[
             "doctor",
             "--port",
             port_of(&server.address),
@@ -100,7 +102,7 @@ fn the_doctor_looks_through_the_public_address() {
 
 #[test]
 fn the_doctor_reports_another_program_on_the_port() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -108,16 +110,16 @@ fn the_doctor_reports_another_program_on_the_port() {
             let _ = client.write_all(b"220 mail.example ESMTP\r\n");
         }
     });
-    let output = place.run(&["doctor", "--port", port_of(&address)]);
+    let output = workspace.run(&["doctor", "--port", port_of(&address)]);
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.out.contains("used by another program"), "{output:?}");
 }
 
 #[test]
 fn the_doctor_finds_settings_errors() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let look = |name: &str, value: &str, code: i32, line: &str| {
-        let mut command = place.quire(&["doctor", "--port", "0"]);
+        let mut command = workspace.quire(&["doctor", "--port", "0"]);
         let command_output = CommandOutput::from_output(command.env(name, value).output().unwrap());
         assert_eq!(
             command_output.code,
@@ -187,12 +189,12 @@ fn the_doctor_finds_settings_errors() {
 
 #[test]
 fn the_doctor_reports_data_folder_problems() {
-    let place = Place::new();
-    let output = place.run(&["doctor", "--port", "0"]).expect_success();
+    let workspace = Workspace::new();
+    let output = workspace.run(&["doctor", "--port", "0"]).expect_success();
     assert!(output.contains("does not exist yet"), "{output}");
-    assert!(!place.data_folder().exists(), "looking makes nothing");
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    let command_output = place.run(&["doctor", "--port", "0"]).expect_success();
+    assert!(!workspace.data_folder().exists(), "looking makes nothing");
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    let command_output = workspace.run(&["doctor", "--port", "0"]).expect_success();
     for line in [
         "ok       data folder",
         "ok       secret",
@@ -201,20 +203,20 @@ fn the_doctor_reports_data_folder_problems() {
     ] {
         assert!(command_output.contains(line), "{line} in {command_output}");
     }
-    set_mode(&place.data_folder().join("secret"), 0o644);
-    let said_text = place.run(&["doctor", "--port", "0"]);
+    set_mode(&workspace.data_folder().join("secret"), 0o644);
+    let said_text = workspace.run(&["doctor", "--port", "0"]);
     assert_eq!(said_text.code, Some(1), "{said_text:?}");
     assert!(
         said_text.out.contains("broken   secret") && said_text.err.contains("one check failed"),
         "{said_text:?}"
     );
-    set_mode(&place.data_folder().join("secret"), 0o600);
+    set_mode(&workspace.data_folder().join("secret"), 0o600);
     std::fs::write(
-        place.data_folder().join("quire.db"),
+        workspace.data_folder().join("quire.db"),
         "this is not a database",
     )
     .unwrap();
-    let said = place.run(&["doctor", "--port", "0"]);
+    let said = workspace.run(&["doctor", "--port", "0"]);
     assert!(
         said.code == Some(1) && said.out.contains("broken   database"),
         "{said:?}"
@@ -227,31 +229,31 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// Runs the doctor with these settings.
-fn run_doctor(place: &Place, settings: &[(&str, &str)]) -> CommandOutput {
-    let mut command = place.quire(&["doctor", "--port", "0"]);
+fn run_doctor(workspace: &Workspace, settings: &[(&str, &str)]) -> CommandOutput {
+    let mut command = workspace.quire(&["doctor", "--port", "0"]);
     command.envs(settings.iter().copied());
     CommandOutput::from_output(command.output().unwrap())
 }
 
 #[test]
 fn the_doctor_finds_setup_problems() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     // A server on which no one has registered.
-    let server = Running::start(place.quire(&["--port", "0"]));
+    let server = Running::start(workspace.quire(&["--port", "0"]));
     server.signal("-TERM");
     server.wait_for_exit();
-    let output = run_doctor(&place, &[]);
+    let output = run_doctor(&workspace, &[]);
     assert!(
         output
             .out
             .contains("warning  accounts: there is no administrator yet"),
         "{output:?}"
     );
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    let file = place.0.join("file");
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    let file = workspace.0.join("file");
     std::fs::write(&file, "x").unwrap();
     let file = file.display().to_string();
-    let folder = place.0.join("backups");
+    let folder = workspace.0.join("backups");
     std::fs::create_dir(&folder).unwrap();
     let folder_text = folder.display().to_string();
     for (settings, found) in [
@@ -272,7 +274,7 @@ fn the_doctor_finds_setup_problems() {
             "warning  data folder: nowhere does not exist yet",
         ),
     ] {
-        let command_output = run_doctor(&place, settings);
+        let command_output = run_doctor(&workspace, settings);
         assert!(
             command_output.out.contains(found),
             "{settings:?}: {command_output:?}"
@@ -284,21 +286,21 @@ fn the_doctor_finds_setup_problems() {
             "{command_output:?}"
         );
     }
-    place.run(&["backup", &folder_text]).expect_success();
-    let said_text = run_doctor(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
+    workspace.run(&["backup", &folder_text]).expect_success();
+    let said_text = run_doctor(&workspace, &[("QUIRE_BACKUP_DIR", &folder_text)]);
     assert!(
         said_text.out.contains("ok       backups: "),
         "{said_text:?}"
     );
     let copy = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
     std::fs::write(copy.path(), "this is not a database").unwrap();
-    let said = run_doctor(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
+    let said = run_doctor(&workspace, &[("QUIRE_BACKUP_DIR", &folder_text)]);
     assert!(said.out.contains("broken   backups: "), "{said:?}");
 }
 
 #[test]
 fn a_server_elsewhere_is_examined() {
-    let (home, place) = (Place::new(), Place::new());
+    let (home, workspace) = (Workspace::new(), Workspace::new());
     let server = Running::start(home.quire(&["--port", "0", "--use-mock"]));
     home.run(&["user", "add", "a@b.co"]).expect_success();
     let key = home.run(&["key", "add", "a@b.co"]).expect_success();
@@ -314,15 +316,15 @@ fn a_server_elsewhere_is_examined() {
         ("http://127.0.0.1:1", key, "cannot be reached"),
     ] {
         let settings = [("QUIRE_SERVER", address), ("QUIRE_API_KEY", key)];
-        let output = run_doctor(&place, &settings);
+        let output = run_doctor(&workspace, &settings);
         assert!(output.out.contains(found), "{found}: {output:?}");
     }
-    assert!(!place.data_folder().exists());
+    assert!(!workspace.data_folder().exists());
 }
 
 #[test]
 fn a_provider_that_refuses_its_key_is_found() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -339,7 +341,7 @@ fn a_provider_that_refuses_its_key_is_found() {
         }
     });
     let settings = [("OPENAI_BASE_URL", &*base), ("OPENAI_API_KEY", "sk-wrong")];
-    let output = run_doctor(&place, &settings);
+    let output = run_doctor(&workspace, &settings);
     assert!(
         output.out.contains("warning  provider: openai: "),
         "{output:?}"

@@ -1,6 +1,6 @@
 //! `quire experiment`: from a file to a leaderboard, with demo models and no server.
 
-use crate::Place;
+use crate::Workspace;
 
 const EXPERIMENT_FILE: &str = r#"
 name = "Signs"
@@ -18,20 +18,20 @@ dial = "model"
 values = ["demo/phrases", "demo/sceptic"]
 "#;
 
-fn write_experiment_files(place: &Place) {
+fn write_experiment_files(workspace: &Workspace) {
     let mut cases = String::from("question,id\n");
     for n in 0..6 {
         cases += &format!("\"Is house {n}, the old one, worth it?\",{n}\n");
     }
-    std::fs::write(place.0.join("questions.csv"), cases).unwrap();
-    std::fs::write(place.0.join("signs.toml"), EXPERIMENT_FILE).unwrap();
+    std::fs::write(workspace.0.join("questions.csv"), cases).unwrap();
+    std::fs::write(workspace.0.join("signs.toml"), EXPERIMENT_FILE).unwrap();
 }
 
 #[test]
 fn an_experiment_prints_its_estimate_and_result() {
-    let place = Place::new();
-    write_experiment_files(&place);
-    let response = place.run(&["experiment", "run", "signs.toml", "--estimate", "--json"]);
+    let workspace = Workspace::new();
+    write_experiment_files(&workspace);
+    let response = workspace.run(&["experiment", "run", "signs.toml", "--estimate", "--json"]);
     assert_eq!(response.code, Some(0), "{response:?}");
     let estimate: serde_json::Value = serde_json::from_str(&response.out).unwrap();
     assert_eq!(
@@ -44,7 +44,7 @@ fn an_experiment_prints_its_estimate_and_result() {
     );
     assert!(response.err.contains("unused columns: id"), "{response:?}");
 
-    let ran = place.run(&[
+    let ran = workspace.run(&[
         "experiment",
         "run",
         "signs.toml",
@@ -59,14 +59,14 @@ fn an_experiment_prints_its_estimate_and_result() {
         "{ran:?}"
     );
     assert!(ran.err.contains("2 configurations, 6 cases"), "{ran:?}");
-    let sheet = std::fs::read_to_string(place.0.join("found.csv")).unwrap();
+    let sheet = std::fs::read_to_string(workspace.0.join("found.csv")).unwrap();
     assert!(sheet.lines().count() > 4, "{sheet}");
 }
 
 #[test]
 fn experiment_file_errors_name_their_location() {
-    let place = Place::new();
-    write_experiment_files(&place);
+    let workspace = Workspace::new();
+    write_experiment_files(&workspace);
     for (name, text, words) in [
         ("a.toml", "name = ", "line 1"),
         ("b.toml", "cases_file = \"nowhere.csv\"", "nowhere.csv"),
@@ -77,8 +77,8 @@ fn experiment_file_errors_name_their_location() {
             "the expected answer is missing",
         ),
     ] {
-        std::fs::write(place.0.join(name), text).unwrap();
-        let output = place.run(&["experiment", "run", name]);
+        std::fs::write(workspace.0.join(name), text).unwrap();
+        let output = workspace.run(&["experiment", "run", name]);
         assert_eq!(output.code, Some(1), "{output:?}");
         assert!(output.err.contains(words), "{name}: {output:?}");
     }
@@ -88,6 +88,6 @@ fn experiment_file_errors_name_their_location() {
         &["experiment", "show", "x"],
         &["experiment", "run", "signs.toml", "--budget", "much"],
     ] {
-        assert_eq!(place.run(words).code, Some(2), "{words:?}");
+        assert_eq!(workspace.run(words).code, Some(2), "{words:?}");
     }
 }

@@ -6,9 +6,9 @@ use std::io::BufRead;
 
 use rcgen::{CertificateParams, KeyPair};
 
-use super::{Place, Running};
+use super::{Running, Workspace};
 
-impl Place {
+impl Workspace {
     /// Writes a certificate valid for this many days from now, and its key.
     fn write_certificate(&self, days: u64) {
         let key = KeyPair::generate().unwrap();
@@ -30,10 +30,10 @@ impl Place {
 
 #[test]
 fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
-    let place = Place::new();
-    place.write_certificate(60);
+    let workspace = Workspace::new();
+    workspace.write_certificate(60);
     let mut server = Running::start({
-        let mut command = place.trusted_command(&["serve", "--port", "0"]);
+        let mut command = workspace.trusted_command(&["serve", "--port", "0"]);
         command.env("USE_MOCK", "true");
         command
     });
@@ -44,7 +44,7 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
         assert!(found.is_some(), "{mark}");
     };
     let ask = |words: &[&str]| {
-        let mut command = place.trusted_command(words);
+        let mut command = workspace.trusted_command(words);
         super::CommandOutput::from_output(command.env("PORT", &port).output().unwrap())
     };
     assert_eq!(ask(&["doctor", "--health"]).expect_success().trim(), "ok");
@@ -56,7 +56,7 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
     let answered = concat!("Quire ", env!("CARGO_PKG_VERSION"), " serves at 0.0.0.0:");
     assert!(output_text.contains(answered), "{output_text}");
 
-    place.write_certificate(5);
+    workspace.write_certificate(5);
     server.signal("-HUP");
     logged("certificate reloaded");
     let said_text = ask(&["doctor"]).out;
@@ -65,7 +65,7 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
         "{said_text}"
     );
     assert_eq!(ask(&["doctor", "--health"]).expect_success().trim(), "ok");
-    fs::write(place.0.join("key.pem"), "no key").unwrap();
+    fs::write(workspace.0.join("key.pem"), "no key").unwrap();
     server.signal("-HUP");
     logged("the previous certificate stays in use");
     let said = ask(&["doctor"]).out;
@@ -82,10 +82,10 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
 
 #[test]
 fn unusable_certificates_prevent_startup() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let start = || {
         super::CommandOutput::from_output(
-            place
+            workspace
                 .trusted_command(&["serve", "--port", "0"])
                 .output()
                 .unwrap(),
@@ -93,13 +93,13 @@ fn unusable_certificates_prevent_startup() {
     };
     let error = start().refused(1);
     assert!(error.contains("cannot read chain.pem"), "{error}");
-    place.write_certificate(0);
+    workspace.write_certificate(0);
     let output_text = start().refused(1);
     assert!(
         output_text.contains("the certificate in chain.pem expired at"),
         "{output_text}"
     );
-    let mut half = place.quire(&["serve", "--port", "0"]);
+    let mut half = workspace.quire(&["serve", "--port", "0"]);
     half.env("QUIRE_TLS_CERT", "chain.pem");
     let said_text = super::CommandOutput::from_output(half.output().unwrap()).err;
     assert!(said_text.contains("set QUIRE_TLS_KEY"), "{said_text}");

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::Place;
+use super::Workspace;
 
 #[test]
 fn keys_are_made_shown_once_and_deleted() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    let created = place
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    let created = workspace
         .run(&["key", "add", "a@b.co", "--name", "ci", "--json"])
         .expect_success();
     let new_one: Value = serde_json::from_str(&created).unwrap();
@@ -16,17 +16,19 @@ fn keys_are_made_shown_once_and_deleted() {
         new_one["id"].as_str().unwrap(),
         new_one["key"].as_str().unwrap(),
     );
-    let output = place.run(&["key", "list", "a@b.co"]).expect_success();
+    let output = workspace.run(&["key", "list", "a@b.co"]).expect_success();
     assert!(output.contains(id) && output.contains("  ci  ") && !output.contains(key));
-    place.run(&["key", "delete", "a@b.co", id]).expect_success();
+    workspace
+        .run(&["key", "delete", "a@b.co", id])
+        .expect_success();
     assert_eq!(
-        place
+        workspace
             .run(&["key", "list", "a@b.co", "--json"])
             .expect_success(),
         "{\"keys\":[]}\n"
     );
-    place.run(&["key", "delete", "a@b.co", id]).refused(1);
-    place.run(&["key", "delete", "a@b.co"]).refused(2);
+    workspace.run(&["key", "delete", "a@b.co", id]).refused(1);
+    workspace.run(&["key", "delete", "a@b.co"]).refused(2);
     let args = [
         "key",
         "add",
@@ -42,8 +44,8 @@ fn keys_are_made_shown_once_and_deleted() {
         "--expires",
         "30",
     ];
-    place.run(&args).expect_success();
-    let listed = place
+    workspace.run(&args).expect_success();
+    let listed = workspace
         .run(&["key", "list", "a@b.co", "--json"])
         .expect_success();
     assert!(
@@ -52,27 +54,27 @@ fn keys_are_made_shown_once_and_deleted() {
         "{listed}"
     );
     assert!(listed.contains(r#""budget_usd":2.5"#), "{listed}");
-    place
+    workspace
         .run(&["key", "add", "a@b.co", "--budget", "much"])
         .refused(2);
-    place
+    workspace
         .run(&["key", "add", "a@b.co", "--scope", "all"])
         .refused(2);
-    place.run(&["key", "add"]).refused(2);
-    place.run(&["key", "add", "b@b.co"]).refused(1);
+    workspace.run(&["key", "add"]).refused(2);
+    workspace.run(&["key", "add", "b@b.co"]).refused(1);
 }
 
 #[test]
 fn models_and_documents_are_listed() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     assert!(
-        place
+        workspace
             .run(&["models"])
             .expect_success()
             .contains("demo/extract")
     );
-    place.run(&["documents"]).refused(1);
-    place.run(&["user", "add", "a@b.co"]).expect_success();
+    workspace.run(&["documents"]).refused(1);
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
     let args = [
         "ask",
         "Who repairs it?",
@@ -82,58 +84,66 @@ fn models_and_documents_are_listed() {
         "demo/extract",
         "--quiet",
     ];
-    place
+    workspace
         .run_with(&args, "The lock is repaired by the water board.\n")
         .expect_success();
-    let output = place.run(&["documents", "list", "--json"]).expect_success();
+    let output = workspace
+        .run(&["documents", "list", "--json"])
+        .expect_success();
     let list: Value = serde_json::from_str(&output).unwrap();
     let id = list["documents"][0]["id"].as_str().unwrap();
     assert!(
-        place
+        workspace
             .run(&["documents"])
             .expect_success()
             .contains("stdin.txt")
     );
-    let found = place
+    let found = workspace
         .run(&["documents", "search", "water", "board"])
         .expect_success();
     assert!(found.contains("stdin.txt, page 1:"), "{found}");
-    place.run(&["documents", "delete", id]).expect_success();
-    let listed = place.run(&["documents", "list"]).expect_success();
+    workspace.run(&["documents", "delete", id]).expect_success();
+    let listed = workspace.run(&["documents", "list"]).expect_success();
     assert!(listed.starts_with("No documents yet."), "{listed}");
-    place.run(&["documents", "burn"]).refused(2);
+    workspace.run(&["documents", "burn"]).refused(2);
 }
 
 #[test]
 fn a_restore_keeps_the_previous_database() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    place.run(&["backup", "copy.db"]).expect_success();
-    place.run(&["user", "add", "later@b.co"]).expect_success();
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    workspace.run(&["backup", "copy.db"]).expect_success();
+    workspace
+        .run(&["user", "add", "later@b.co"])
+        .expect_success();
     assert!(
-        place
+        workspace
             .run(&["restore", "copy.db"])
             .refused(1)
             .contains("--replace")
     );
-    std::fs::write(place.0.join("junk.db"), "no database").unwrap();
-    place.run(&["restore", "junk.db", "--replace"]).refused(1);
+    std::fs::write(workspace.0.join("junk.db"), "no database").unwrap();
+    workspace
+        .run(&["restore", "junk.db", "--replace"])
+        .refused(1);
     // SQLite stores `user_version` in bytes 60 to 63 of the file.
-    let mut newer = std::fs::read(place.0.join("copy.db")).unwrap();
+    let mut newer = std::fs::read(workspace.0.join("copy.db")).unwrap();
     newer[60..64].copy_from_slice(&9_000_u32.to_be_bytes());
-    std::fs::write(place.0.join("newer.db"), newer).unwrap();
-    let error = place.run(&["restore", "newer.db", "--replace"]).refused(1);
+    std::fs::write(workspace.0.join("newer.db"), newer).unwrap();
+    let error = workspace
+        .run(&["restore", "newer.db", "--replace"])
+        .refused(1);
     assert!(
         error.contains("written by a newer quire (its version is 9000"),
         "{error}"
     );
     assert!(
-        place
+        workspace
             .run(&["user", "list"])
             .expect_success()
             .contains("later@b.co")
     );
-    let message = place
+    let message = workspace
         .run(&["restore", "copy.db", "--replace"])
         .expect_success();
     let stored = message
@@ -142,19 +152,21 @@ fn a_restore_keeps_the_previous_database() {
         .expect("where it is")
         .trim();
     assert!(std::path::Path::new(stored).exists(), "{message}");
-    let people = place.run(&["user", "list"]).expect_success();
+    let people = workspace.run(&["user", "list"]).expect_success();
     assert!(people.contains("a@b.co") && !people.contains("later@b.co"));
-    place.run(&["restore"]).refused(2);
+    workspace.run(&["restore"]).refused(2);
 }
 
 #[test]
 fn a_backup_into_a_folder_is_named_by_its_time_and_counted() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    std::fs::create_dir(place.0.join("copies")).unwrap();
-    let output = place.run(&["backup", "copies"]).expect_success();
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    std::fs::create_dir(workspace.0.join("copies")).unwrap();
+    let output = workspace.run(&["backup", "copies"]).expect_success();
     assert!(output.contains("as many as in the database"), "{output}");
-    let output_text = place.run(&["backup", "copies", "--json"]).expect_success();
+    let output_text = workspace
+        .run(&["backup", "copies", "--json"])
+        .expect_success();
     let response: Value = serde_json::from_str(&output_text).unwrap();
     assert_eq!(response["rows"]["users"], 1, "{response}");
     let file = response["file"].as_str().unwrap();
@@ -162,30 +174,34 @@ fn a_backup_into_a_folder_is_named_by_its_time_and_counted() {
         file.starts_with("copies/quire-2") && file.ends_with("Z.db"),
         "{file}"
     );
-    let copies = std::fs::read_dir(place.0.join("copies")).unwrap().flatten();
+    let copies = std::fs::read_dir(workspace.0.join("copies"))
+        .unwrap()
+        .flatten();
     assert_eq!(copies.count(), 2);
 }
 
 #[test]
 fn an_older_backup_is_restored_and_migrated() {
     for version in 1..=5 {
-        let place = Place::new();
+        let workspace = Workspace::new();
         let text = format!("{}/tests/data/v{version}.sql", env!("CARGO_MANIFEST_DIR"));
-        let old = rusqlite::Connection::open(place.0.join("old.db")).unwrap();
+        let old = rusqlite::Connection::open(workspace.0.join("old.db")).unwrap();
         old.execute_batch(&std::fs::read_to_string(text).unwrap())
             .unwrap();
         let people: u32 = old
             .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
             .unwrap();
         drop(old);
-        place.run(&["restore", "old.db"]).expect_success();
-        let output = place.run(&["user", "list"]).expect_success();
+        workspace.run(&["restore", "old.db"]).expect_success();
+        let output = workspace.run(&["user", "list"]).expect_success();
         assert_eq!(
             output.lines().count(),
             1 + people as usize,
             "{version}: a header and {output}"
         );
-        let response = place.run(&["backup", "new.db", "--json"]).expect_success();
+        let response = workspace
+            .run(&["backup", "new.db", "--json"])
+            .expect_success();
         let response: Value = serde_json::from_str(&response).unwrap();
         assert_eq!(
             response["schema_version"],
@@ -198,10 +214,10 @@ fn an_older_backup_is_restored_and_migrated() {
 /// A database copied together with its log, as after kill -9, has some commits only in the log.
 #[test]
 fn a_restore_includes_the_wal_and_reports_removed_files() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    place.run(&["backup", "copy.db"]).expect_success();
-    let data = place.data_folder();
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    workspace.run(&["backup", "copy.db"]).expect_success();
+    let data = workspace.data_folder();
     let reader = rusqlite::Connection::open(data.join("quire.db")).unwrap();
     // While the database is open elsewhere, the log is not checkpointed at the end of a command.
     let count = |db: &rusqlite::Connection| {
@@ -209,10 +225,12 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
             .unwrap()
     };
     assert_eq!(count(&reader), 1);
-    place.run(&["user", "add", "later@b.co"]).expect_success();
+    workspace
+        .run(&["user", "add", "later@b.co"])
+        .expect_success();
     for end in ["", "-wal"] {
         let from = data.join(format!("quire.db{end}"));
-        std::fs::copy(from, place.0.join(format!("killed.db{end}"))).unwrap();
+        std::fs::copy(from, workspace.0.join(format!("killed.db{end}"))).unwrap();
     }
     drop(reader);
     for round in 0..5 {
@@ -221,8 +239,10 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
         } else {
             "copy.db"
         };
-        let output = place.run(&["restore", file, "--replace"]).expect_success();
-        let people = place.run(&["user", "list"]).expect_success();
+        let output = workspace
+            .run(&["restore", file, "--replace"])
+            .expect_success();
+        let people = workspace.run(&["user", "list"]).expect_success();
         assert_eq!(people.contains("later@b.co"), round % 2 == 0, "{round}");
         assert_eq!(
             output.contains("deleted an older replaced database"),
@@ -240,33 +260,33 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
 
 #[test]
 fn a_backup_is_a_database_that_opens() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     assert!(
-        place
+        workspace
             .run(&["backup", "copy.db"])
             .refused(1)
             .contains("no database")
     );
-    place.run(&["user", "add", "a@b.co"]).expect_success();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
     assert!(
-        place
+        workspace
             .run(&["backup", "copy.db"])
             .expect_success()
             .contains("checked")
     );
     assert!(
-        place
+        workspace
             .run(&["backup", "copy.db"])
             .refused(1)
             .contains("already exists")
     );
-    place
+    workspace
         .run(&["backup", "copy.db", "--replace"])
         .expect_success();
-    let other = Place::new();
+    let other = Workspace::new();
     std::fs::create_dir(other.data_folder()).unwrap();
     std::fs::copy(
-        place.0.join("copy.db"),
+        workspace.0.join("copy.db"),
         other.data_folder().join("quire.db"),
     )
     .unwrap();
@@ -283,15 +303,15 @@ fn a_backup_is_a_database_that_opens() {
 
 #[test]
 fn a_newer_database_is_refused() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    let path = place.data_folder().join("quire.db");
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    let path = workspace.data_folder().join("quire.db");
     // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
     std::fs::write(&path, &bytes).unwrap();
     for words in [&["user", "list"][..], &["serve", "--port", "0"]] {
-        let err = place.run(words).refused(1);
+        let err = workspace.run(words).refused(1);
         assert!(err.contains("written by a newer quire"), "{err}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), bytes, "it is left alone");

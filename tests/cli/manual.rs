@@ -8,7 +8,7 @@ use quire::config::options;
 use quire::http::manual::{Topic, topics};
 use quire::http::routes::ROUTES;
 
-use crate::Place;
+use crate::Workspace;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -243,25 +243,25 @@ fn messages_in_troubleshooting_are_those_of_the_program() {
 
 #[test]
 fn examples_in_the_manual_run() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let text = topic("experiments").text;
-    std::fs::write(place.0.join("questions.csv"), &blocks(&text, "csv")[0]).unwrap();
-    std::fs::write(place.0.join("sums.toml"), &blocks(&text, "toml")[0]).unwrap();
+    std::fs::write(workspace.0.join("questions.csv"), &blocks(&text, "csv")[0]).unwrap();
+    std::fs::write(workspace.0.join("sums.toml"), &blocks(&text, "toml")[0]).unwrap();
     for line in blocks(&text, "sh").iter().flat_map(|block| commands(block)) {
         let words: Vec<&str> = line.split_whitespace().skip(1).collect();
-        let ran = place.run(&words);
+        let ran = workspace.run(&words);
         assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
     }
-    assert!(place.0.join("found.csv").exists());
+    assert!(workspace.0.join("found.csv").exists());
 
     let pattern = &blocks(&topic("panels").text, "toml")[0];
-    std::fs::write(place.0.join("legal_brief.toml"), pattern).unwrap();
-    let checked = place.run(&["patterns", "check", "legal_brief.toml"]);
+    std::fs::write(workspace.0.join("legal_brief.toml"), pattern).unwrap();
+    let checked = workspace.run(&["patterns", "check", "legal_brief.toml"]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
 
     let json = blocks(&topic("providers").text, "json");
-    std::fs::write(place.0.join("models.json"), &json[1]).unwrap();
-    let mut command = place.quire(&["models"]);
+    std::fs::write(workspace.0.join("models.json"), &json[1]).unwrap();
+    let mut command = workspace.quire(&["models"]);
     command
         .env("QUIRE_PROVIDERS", &json[0])
         .env("QUIRE_MODELS_FILE", "models.json");

@@ -6,12 +6,12 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::Place;
+use super::Workspace;
 
 /// Returns the server's answers to this input. Its stdin stays open until this many answers have arrived, as with
 /// a real client.
-fn mcp_answers(place: &Place, input: &str, count: usize) -> Vec<Value> {
-    let mut command = place.quire(&["mcp"]);
+fn mcp_answers(workspace: &Workspace, input: &str, count: usize) -> Vec<Value> {
+    let mut command = workspace.quire(&["mcp"]);
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = pipes.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -29,7 +29,7 @@ fn mcp_answers(place: &Place, input: &str, count: usize) -> Vec<Value> {
 
 #[test]
 fn tools_are_served_over_stdin() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let messages = [
         json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}),
         json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
@@ -47,7 +47,7 @@ fn tools_are_served_over_stdin() {
         .iter()
         .map(|message| format!("{message}\n"))
         .collect();
-    let answers = mcp_answers(&place, &(input + "{\n"), 8);
+    let answers = mcp_answers(&workspace, &(input + "{\n"), 8);
     let of = |id: Value| answers.iter().find(|answer| answer["id"] == id).unwrap();
     assert_eq!(answers.len(), 8, "{answers:?}");
     assert_eq!(of(json!(1))["result"]["serverInfo"]["name"], "quire");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The path under which the server is available.
 pub const PUBLIC_PATH: &str = "/quire";
 
-/// What nginx does with the path when it forwards a request.
+/// Whether nginx keeps the path when it forwards a request.
 #[derive(Clone, Copy, Debug)]
 pub enum PathStyle {
     PassedOn,
@@ -45,15 +45,15 @@ impl Nginx {
         let folder =
             std::env::temp_dir().join(format!("quire-nginx-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let place = folder.display();
+        let workspace = folder.display();
         let slash = match style {
             PathStyle::PassedOn => "",
             PathStyle::Removed => "/",
         };
         let config = format!(
-            "daemon off; pid {place}/pid; error_log {place}/errors; user root; worker_processes 1; events {{}}
-             http {{ access_log off; client_body_temp_path {place}/b; proxy_temp_path {place}/p;
-             fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u; scgi_temp_path {place}/s;
+            "daemon off; pid {workspace}/pid; error_log {workspace}/errors; user root; worker_processes 1; events {{}}
+             http {{ access_log off; client_body_temp_path {workspace}/b; proxy_temp_path {workspace}/p;
+             fastcgi_temp_path {workspace}/f; uwsgi_temp_path {workspace}/u; scgi_temp_path {workspace}/s;
              server {{ listen 127.0.0.1:{port};
              location {PUBLIC_PATH}/ {{
                  proxy_pass http://{server}{slash}; proxy_http_version 1.1; proxy_buffering off;

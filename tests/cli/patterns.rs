@@ -1,19 +1,19 @@
 //! Patterns on the command line: listed, shown, and checked, with the position of every problem.
 
-use crate::Place;
+use crate::Workspace;
 
 const VALID_PATTERN: &str = "id = \"mine\"\nname = \"Mine\"\n[[stages]]\nname = \"initial\"\nprompt = \"{question}\"\n[[stages]]\nname = \"ultra\"\nprompt = \"{peers}\"\n";
 
 #[test]
 fn patterns_are_listed_shown_and_checked() {
-    let place = Place::new();
-    let output = place.run(&["patterns", "list"]);
+    let workspace = Workspace::new();
+    let output = workspace.run(&["patterns", "list"]);
     assert_eq!(output.code, Some(0), "{}", output.err);
     for id in ["critique", "fact_check", "stakeholder"] {
         assert!(output.out.contains(id), "{id}: {}", output.out);
     }
-    assert!(!place.data_folder().exists(), "looking makes nothing");
-    let result = place.run(&["patterns", "show", "critique"]);
+    assert!(!workspace.data_folder().exists(), "looking makes nothing");
+    let result = workspace.run(&["patterns", "show", "critique"]);
     assert!(
         result.out.contains("verdict: supported | contradicted"),
         "{}",
@@ -21,10 +21,12 @@ fn patterns_are_listed_shown_and_checked() {
     );
 
     // The JSON output is valid as a file.
-    let file = place.0.join("copy.json");
-    let copy = place.run(&["patterns", "show", "critique", "--json"]).out;
+    let file = workspace.0.join("copy.json");
+    let copy = workspace
+        .run(&["patterns", "show", "critique", "--json"])
+        .out;
     std::fs::write(&file, copy).unwrap();
-    let checked = place.run(&["patterns", "check", "copy.json"]);
+    let checked = workspace.run(&["patterns", "check", "copy.json"]);
     assert_eq!(
         (checked.code, checked.err.as_str()),
         (Some(0), ""),
@@ -37,13 +39,13 @@ fn patterns_are_listed_shown_and_checked() {
         checked.out
     );
 
-    std::fs::write(place.0.join("a.toml"), VALID_PATTERN).unwrap();
+    std::fs::write(workspace.0.join("a.toml"), VALID_PATTERN).unwrap();
     std::fs::write(
-        place.0.join("b.toml"),
+        workspace.0.join("b.toml"),
         VALID_PATTERN.replace("{question}", "{qestion}"),
     )
     .unwrap();
-    let checked = place.run(&["patterns", "check", "a.toml", "b.toml"]);
+    let checked = workspace.run(&["patterns", "check", "a.toml", "b.toml"]);
     assert_eq!(checked.code, Some(1));
     assert!(
         checked
@@ -63,12 +65,12 @@ fn patterns_are_listed_shown_and_checked() {
 
 #[test]
 fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
-    let place = Place::new();
-    let folder = place.data_folder().join("patterns");
+    let workspace = Workspace::new();
+    let folder = workspace.data_folder().join("patterns");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("mine.toml"), VALID_PATTERN).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
-    let output = place.run(&["patterns"]);
+    let output = workspace.run(&["patterns"]);
     assert_eq!(output.code, Some(0));
     assert!(
         output
@@ -85,7 +87,7 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
         "{}",
         output.err
     );
-    let requests = place.run(&["ask", "What is a quire?", "--pattern", "mine"]);
+    let requests = workspace.run(&["ask", "What is a quire?", "--pattern", "mine"]);
     assert_eq!(requests.code, Some(0), "{}", requests.err);
     for (words, why) in [
         (&["patterns", "show", "nobody"][..], "no pattern \"nobody\""),
@@ -94,7 +96,7 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
         (&["patterns", "bake"], "no action `bake`"),
         (&["patterns", "check", "nowhere.toml"], "is invalid"),
     ] {
-        let command_output = place.run(words);
+        let command_output = workspace.run(words);
         assert!(
             command_output.code > Some(0) && command_output.err.contains(why),
             "{words:?}: {}",
@@ -105,12 +107,12 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
 
 #[test]
 fn the_doctor_says_which_patterns_are_left_out() {
-    let place = Place::new();
-    let folder = place.data_folder().join("patterns");
+    let workspace = Workspace::new();
+    let folder = workspace.data_folder().join("patterns");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("mine.toml"), VALID_PATTERN).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
-    let output = place.run(&["doctor", "--port", "0"]);
+    let output = workspace.run(&["doctor", "--port", "0"]);
     let text = format!("{}{}", output.out, output.err);
     assert!(text.contains("the patterns folder contains one"), "{text}");
     assert!(text.contains("bad.toml: line 1"), "{text}");

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{CommandOutput, Place, Running};
+use super::{CommandOutput, Running, Workspace};
 
 const PROVIDER_KEY: &str = "sk-cli-0123456789-secret-wxyz";
 
@@ -42,8 +42,8 @@ fn answer(mut line: TcpStream) -> std::io::Result<()> {
 
 #[test]
 fn a_running_server_notices_provider_changes() {
-    let place = Place::new();
-    let mut command = place.quire(&["--port", "0"]);
+    let workspace = Workspace::new();
+    let mut command = workspace.quire(&["--port", "0"]);
     let server = Running::start({
         command
             .env("DISCOVER_LOCAL", "false")
@@ -51,7 +51,7 @@ fn a_running_server_notices_provider_changes() {
         command
     });
     let url = provider();
-    let mut add = place.quire(&[
+    let mut add = workspace.quire(&[
         "provider",
         "add",
         "box",
@@ -70,13 +70,15 @@ fn a_running_server_notices_provider_changes() {
         }
     };
     body(true);
-    place.run(&["provider", "remove", "box"]).expect_success();
+    workspace
+        .run(&["provider", "remove", "box"])
+        .expect_success();
     body(false);
 }
 
 #[test]
 fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let url = provider();
     let args = [
         "provider",
@@ -87,9 +89,9 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
         "--key-env",
         "BOX_KEY",
     ];
-    let mut add = place.quire(&args);
+    let mut add = workspace.quire(&args);
     CommandOutput::from_output(add.env("BOX_KEY", PROVIDER_KEY).output().unwrap()).expect_success();
-    let mut command = place.quire(&["--port", "0"]);
+    let mut command = workspace.quire(&["--port", "0"]);
     command.env("DISCOVER_LOCAL", "false");
     let mut server = Running::start(command);
     let mut line = String::new();
@@ -106,8 +108,8 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
 }
 
 /// Starts a server with this key for the provider; commands run alongside it have no key in their environment.
-fn server_with_key(place: &Place, key: &str) -> Running {
-    let mut command = place.quire(&["--port", "0"]);
+fn server_with_key(workspace: &Workspace, key: &str) -> Running {
+    let mut command = workspace.quire(&["--port", "0"]);
     command
         .env("DISCOVER_LOCAL", "false")
         .env("OPENAI_API_KEY", key)
@@ -116,10 +118,10 @@ fn server_with_key(place: &Place, key: &str) -> Running {
 }
 
 /// Runs `quire models` until its output contains these words.
-fn models_with(place: &Place, words: &str) -> String {
+fn models_with(workspace: &Workspace, words: &str) -> String {
     let limit = Instant::now() + Duration::from_secs(60);
     loop {
-        let output = place.run(&["models"]).expect_success();
+        let output = workspace.run(&["models"]).expect_success();
         if output.contains(words) {
             return output;
         }
@@ -130,16 +132,16 @@ fn models_with(place: &Place, words: &str) -> String {
 
 #[test]
 fn commands_list_the_models_of_the_running_server() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    let server = server_with_key(&place, PROVIDER_KEY);
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    let server = server_with_key(&workspace, PROVIDER_KEY);
     let port = server.address.rsplit_once(':').unwrap().1.to_owned();
-    let output = models_with(&place, "openai/m");
+    let output = models_with(&workspace, "openai/m");
     assert!(!output.contains("demo/"), "{output}");
-    let result = place.run(&[]).expect_success();
+    let result = workspace.run(&[]).expect_success();
     assert!(result.contains("Ready: openai/m"), "{result}");
     assert_eq!(result.lines().count(), 4, "{result}");
-    let output_text = place.run(&["doctor", "--port", &port]).expect_success();
+    let output_text = workspace.run(&["doctor", "--port", &port]).expect_success();
     let line = "ok       provider: openai of the running server";
     assert!(output_text.contains(line), "{output_text}");
     assert!(
@@ -150,31 +152,31 @@ fn commands_list_the_models_of_the_running_server() {
 
 #[test]
 fn every_command_reports_a_refused_key() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
-    let server = server_with_key(&place, "sk-another-0123456789");
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
+    let server = server_with_key(&workspace, "sk-another-0123456789");
     let port = server.address.rsplit_once(':').unwrap().1.to_owned();
     models_with(
-        &place,
+        &workspace,
         "No model from openai: its list of models could not be fetched",
     );
-    let output = place.run(&[]).expect_success();
+    let output = workspace.run(&[]).expect_success();
     assert!(output.contains("No model from openai is ready"), "{output}");
-    let requests = place.run(&["ask", "Why?", "--quiet"]).refused(2);
+    let requests = workspace.run(&["ask", "Why?", "--quiet"]).refused(2);
     assert!(
         requests.contains("no model of openai is ready"),
         "{requests}"
     );
-    let output_text = place.run(&["doctor", "--port", &port]).expect_success();
+    let output_text = workspace.run(&["doctor", "--port", &port]).expect_success();
     let line = "warning  provider: openai of the running server: its list";
     assert!(output_text.contains(line), "{output_text}");
 }
 
 #[test]
 fn a_server_without_an_account_is_described_in_four_lines() {
-    let place = Place::new();
-    let _server = Running::start(place.quire(&["--port", "0"]));
-    let output = place.run(&[]).expect_success();
+    let workspace = Workspace::new();
+    let _server = Running::start(workspace.quire(&["--port", "0"]));
+    let output = workspace.run(&[]).expect_success();
     let lines: Vec<&str> = output.lines().collect();
     let begins = [
         "Quire is listening on http",
@@ -190,7 +192,7 @@ fn a_server_without_an_account_is_described_in_four_lines() {
 
 #[test]
 fn a_provider_is_added_without_its_key_on_the_command_line() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
     let request = std::thread::spawn(move || {
@@ -208,13 +210,13 @@ fn a_provider_is_added_without_its_key_on_the_command_line() {
     });
     let key = "sk-cli-0123456789-tail";
     let args = ["provider", "add", "box", "--base-url", &base, "--key-stdin"];
-    let output = place.run_with(&args, &format!("{key}\n"));
+    let output = workspace.run_with(&args, &format!("{key}\n"));
     assert_eq!(output.code, Some(0), "{}", output.err);
     assert!(output.out.contains("lists one model"), "{}", output.out);
-    let listed = place.run(&["provider", "list"]);
+    let listed = workspace.run(&["provider", "list"]);
     assert!(listed.out.contains("box") && listed.out.contains("ends in tail"));
     assert!(!listed.out.contains("0123456789"));
-    assert_eq!(place.run(&["provider", "test", "box"]).code, Some(0));
+    assert_eq!(workspace.run(&["provider", "test", "box"]).code, Some(0));
     assert!(
         request
             .join()
@@ -222,13 +224,13 @@ fn a_provider_is_added_without_its_key_on_the_command_line() {
             .iter()
             .all(|head| head.contains(key))
     );
-    assert_eq!(place.run(&["provider", "remove", "box"]).code, Some(0));
-    assert_eq!(place.run(&["provider", "remove", "box"]).code, Some(1));
+    assert_eq!(workspace.run(&["provider", "remove", "box"]).code, Some(0));
+    assert_eq!(workspace.run(&["provider", "remove", "box"]).code, Some(1));
     for args in [
         &["provider"][..],
         &["provider", "buy"],
         &["provider", "add"],
     ] {
-        assert_eq!(place.run(args).code, Some(2), "{args:?}");
+        assert_eq!(workspace.run(args).code, Some(2), "{args:?}");
     }
 }

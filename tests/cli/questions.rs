@@ -1,10 +1,10 @@
 //! `quire ask` without an account, and questions that are refused.
 
-use super::Place;
+use super::Workspace;
 
 #[test]
 fn a_question_is_answered_without_an_account_and_nothing_stays() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let document = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/data/documents/gpl-3.txt"
@@ -21,7 +21,7 @@ fn a_question_is_answered_without_an_account_and_nothing_stays() {
         "demo/extract",
         "--json",
     ];
-    let output = place.run(&args);
+    let output = workspace.run(&args);
     assert_eq!(output.code, Some(0), "{output:?}");
     let result: serde_json::Value = serde_json::from_str(&output.out).unwrap();
     assert_eq!(result["status"], "completed", "{result}");
@@ -35,13 +35,13 @@ fn a_question_is_answered_without_an_account_and_nothing_stays() {
         "{}",
         output.err
     );
-    assert!(!place.data_folder().exists());
+    assert!(!workspace.data_folder().exists());
 }
 
 #[test]
 fn invalid_questions_are_refused() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
     for (words, code, why) in [
         (
             &["ask", "q", "--models", "nobody/nothing"][..],
@@ -88,9 +88,9 @@ fn invalid_questions_are_refused() {
         (&["ask", "q", "--document", "x"], 2, "--document: "),
         (&["history", "show", "x"], 2, "is not a thread ID"),
     ] {
-        let err = place.run(words).refused(code);
+        let err = workspace.run(words).refused(code);
         assert!(err.contains(why), "{words:?}: {err}");
         assert!(!err.contains("body."), "{words:?}: {err}");
     }
-    place.run(&["ask"]).refused(2);
+    workspace.run(&["ask"]).refused(2);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::manual::{blocks, commands, texts};
-use crate::{Place, Running};
+use crate::{Running, Workspace};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -14,31 +14,31 @@ fn readme() -> String {
     texts().swap_remove(0).1
 }
 
-/// Returns a place with README's example files, and `quire` in its folder `bin`.
-fn readme_place() -> Place {
-    let place = Place::new();
+/// Returns a workspace with README's example files, and `quire` in its folder `bin`.
+fn readme_workspace() -> Workspace {
+    let workspace = Workspace::new();
     let experiments = texts()
         .into_iter()
         .find(|(name, _)| name == "experiments")
         .unwrap()
         .1;
-    let write = |name: &str, text: &str| std::fs::write(place.0.join(name), text).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(workspace.0.join(name), text).unwrap();
     write(
         "report.md",
         "The lock leaks. The water board repairs it each spring.\n",
     );
     write("questions.csv", &blocks(&experiments, "csv")[0]);
     write("sums.toml", &blocks(&experiments, "toml")[0]);
-    std::fs::create_dir(place.0.join("bin")).unwrap();
+    std::fs::create_dir(workspace.0.join("bin")).unwrap();
     let program = env!("CARGO_BIN_EXE_quire");
-    std::os::unix::fs::symlink(program, place.0.join("bin/quire")).unwrap();
-    place
+    std::os::unix::fs::symlink(program, workspace.0.join("bin/quire")).unwrap();
+    workspace
 }
 
 /// Runs a script with README's environment; fails unless every command in it succeeds.
-fn run_script(place: &Place, script: &str) -> String {
+fn run_script(workspace: &Workspace, script: &str) -> String {
     let system = std::env::var("PATH").unwrap();
-    let mut command = place.quire(&[]);
+    let mut command = workspace.quire(&[]);
     let envs: Vec<_> = command
         .get_envs()
         .map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned)))
@@ -46,7 +46,7 @@ fn run_script(place: &Place, script: &str) -> String {
     command = Command::new("sh");
     command
         .args(["-ec", script])
-        .current_dir(&place.0)
+        .current_dir(&workspace.0)
         .env_clear();
     command.envs(
         envs.into_iter()
@@ -55,7 +55,7 @@ fn run_script(place: &Place, script: &str) -> String {
     command
         .env(
             "PATH",
-            format!("{}:{system}", place.0.join("bin").display()),
+            format!("{}:{system}", workspace.0.join("bin").display()),
         )
         .env("PORT", "0");
     let output = command.output().unwrap();
@@ -75,8 +75,8 @@ fn readme_is_short() {
 
 #[test]
 fn commands_next_to_a_server_work() {
-    let place = readme_place();
-    let server = Running::start(place.quire(&["serve", "--port", "0"]));
+    let workspace = readme_workspace();
+    let server = Running::start(workspace.quire(&["serve", "--port", "0"]));
     let has_curl = Command::new("curl").arg("--version").output().is_ok();
     if !has_curl {
         eprintln!("curl is not installed: README's curl lines are not run");
@@ -97,27 +97,27 @@ fn commands_next_to_a_server_work() {
         })
         .collect();
     assert!(script.len() >= 3, "{script:?}");
-    let out = run_script(&place, &script.join("\n"));
+    let out = run_script(&workspace, &script.join("\n"));
     assert!(out.contains("water board"), "{out}");
     assert!(!has_curl || out.contains("\"chat.completion\""), "{out}");
 }
 
 #[test]
 fn commands_of_the_table_work() {
-    let place = readme_place();
+    let workspace = readme_workspace();
     let readme = readme();
     let rows = readme
         .lines()
         .filter_map(|line| line.strip_prefix("| `quire ")?.split('`').next());
     let rows: Vec<&str> = rows.collect();
     assert_eq!(rows.len(), 10, "{rows:?}");
-    run_script(&place, "quire user add root@example.org --admin");
+    run_script(&workspace, "quire user add root@example.org --admin");
     // `quire serve` is run above.
     for row in rows.iter().filter(|row| **row != "serve") {
-        run_script(&place, &format!("quire {row}"));
+        run_script(&workspace, &format!("quire {row}"));
     }
     run_script(
-        &place,
+        &workspace,
         "quire help; quire help money; quire help providers; quire help hosts",
     );
 }

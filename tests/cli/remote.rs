@@ -3,23 +3,23 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{CommandOutput, Place, Running};
+use super::{CommandOutput, Running, Workspace};
 
 /// Returns a server with an account, and its API key.
-fn start_server(place: &Place) -> (Running, String) {
-    let mut command = place.quire(&["serve"]);
+fn start_server(workspace: &Workspace) -> (Running, String) {
+    let mut command = workspace.quire(&["serve"]);
     command.env("PORT", "0").env("USE_MOCK", "true");
     let server = Running::start(command);
-    let added = place.run(&["user", "add", "ada@example.com", "--admin"]);
+    let added = workspace.run(&["user", "add", "ada@example.com", "--admin"]);
     assert_eq!(added.code, Some(0), "{added:?}");
-    let key = place
+    let key = workspace
         .run(&["key", "add", "ada@example.com"])
         .expect_success();
     (server, key.trim().to_owned())
 }
 
 fn ask_command(
-    other: &Place,
+    other: &Workspace,
     server: &Running,
     key: &str,
     words: &[&str],
@@ -34,8 +34,8 @@ fn ask_command(
 
 #[test]
 fn a_running_server_answers_and_keeps_it() {
-    let (place, other) = (Place::new(), Place::new());
-    let (server, key) = start_server(&place);
+    let (workspace, other) = (Workspace::new(), Workspace::new());
+    let (server, key) = start_server(&workspace);
     std::fs::write(
         other.0.join("lease.txt"),
         "The lease of the mill ends in 2031.\n",
@@ -73,8 +73,8 @@ fn a_running_server_answers_and_keeps_it() {
 
 #[test]
 fn remote_errors_are_explained() {
-    let (place, other) = (Place::new(), Place::new());
-    let (server, key) = start_server(&place);
+    let (workspace, other) = (Workspace::new(), Workspace::new());
+    let (server, key) = start_server(&workspace);
     let response = |key: &str, words: &[&str], code| {
         CommandOutput::from_output(ask_command(&other, &server, key, words).output().unwrap())
             .refused(code)
@@ -95,8 +95,8 @@ fn remote_errors_are_explained() {
 
 #[test]
 fn ctrl_c_stops_the_run_on_the_server() {
-    let (place, other) = (Place::new(), Place::new());
-    let (server, key) = start_server(&place);
+    let (workspace, other) = (Workspace::new(), Workspace::new());
+    let (server, key) = start_server(&workspace);
     let question = "Is it thin? ".repeat(400);
     let mut command = ask_command(
         &other,
@@ -123,7 +123,7 @@ fn ctrl_c_stops_the_run_on_the_server() {
         .status()
         .unwrap();
     let output = CommandOutput::from_output(child.wait_with_output().unwrap());
-    // Stopped, unless it had ended before the signal arrived.
+    // The run is stopped, unless it had ended before the signal arrived.
     assert!(
         output.code == Some(130) || output.code == Some(0),
         "{output:?}"

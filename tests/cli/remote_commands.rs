@@ -3,32 +3,32 @@
 
 use serde_json::Value;
 
-use super::{CommandOutput, Place, Running, run_with_input};
+use super::{CommandOutput, Running, Workspace, run_with_input};
 
 /// Returns a server with an administrator, and that user's unrestricted key.
-fn start_server(place: &Place) -> (Running, String) {
-    let server = Running::start(place.quire(&["--port", "0", "--use-mock"]));
-    place
+fn start_server(workspace: &Workspace) -> (Running, String) {
+    let server = Running::start(workspace.quire(&["--port", "0", "--use-mock"]));
+    workspace
         .run(&["user", "add", "ada@example.com", "--admin"])
         .expect_success();
     let mut words = vec!["key", "add", "ada@example.com"];
     for scope in ["chat", "analyze", "documents", "admin", "keys", "export"] {
         words.extend(["--scope", scope]);
     }
-    let key = place.run(&words).expect_success();
+    let key = workspace.run(&words).expect_success();
     (server, key.trim().to_owned())
 }
 
 /// Another machine, whose commands use the server.
 struct RemoteHome {
-    place: Place,
+    workspace: Workspace,
     server: Running,
     key: String,
 }
 
 impl RemoteHome {
     fn command(&self, words: &[&str]) -> std::process::Command {
-        let mut command = self.place.quire(words);
+        let mut command = self.workspace.quire(words);
         command
             .env("QUIRE_SERVER", format!("http://{}", self.server.address))
             .env("QUIRE_API_KEY", &self.key);
@@ -44,10 +44,10 @@ impl RemoteHome {
     }
 }
 
-fn remote_place(home: &Place) -> RemoteHome {
+fn remote_workspace(home: &Workspace) -> RemoteHome {
     let (server, key) = start_server(home);
     RemoteHome {
-        place: Place::new(),
+        workspace: Workspace::new(),
         server,
         key,
     }
@@ -55,8 +55,8 @@ fn remote_place(home: &Place) -> RemoteHome {
 
 #[test]
 fn accounts_are_managed_on_a_server() {
-    let home = Place::new();
-    let remote = remote_place(&home);
+    let home = Workspace::new();
+    let remote = remote_workspace(&home);
     let added = remote.json(&["user", "add", "bob@example.com", "--name", "Bob", "--json"]);
     assert_eq!(added["name"], "Bob");
     assert!(added["password"].as_str().unwrap().len() > 8, "{added}");
@@ -92,8 +92,8 @@ fn accounts_are_managed_on_a_server() {
 
 #[test]
 fn keys_providers_patterns_and_usage_come_from_a_server() {
-    let home = Place::new();
-    let remote = remote_place(&home);
+    let home = Workspace::new();
+    let remote = remote_workspace(&home);
     let keys = remote.json(&["key", "list", "--json"]);
     let id = keys["keys"][0]["id"].as_str().unwrap();
     let output = remote
@@ -122,7 +122,7 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
 
     let patterns = remote.json(&["patterns", "list", "--json"]);
     let here = remote
-        .place
+        .workspace
         .run(&["patterns", "list", "--json"])
         .expect_success();
     assert_eq!(patterns, serde_json::from_str::<Value>(&here).unwrap());
@@ -144,8 +144,8 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
 
 #[test]
 fn archives_and_backups_come_from_a_server() {
-    let home = Place::new();
-    let remote = remote_place(&home);
+    let home = Workspace::new();
+    let remote = remote_workspace(&home);
     remote.run(&["ask", "Why?", "-m", "demo/extract", "-q"]);
     remote.run(&["export", "all.tar.gz"]).expect_success();
     let twice = remote.run(&["export", "all.tar.gz"]).refused(1);
@@ -165,10 +165,13 @@ fn archives_and_backups_come_from_a_server() {
     let written = remote.run(&["backup", "copy.db"]).expect_success();
     assert!(written.contains("verified by the server"), "{written}");
     // The downloaded file can be restored without the server.
-    remote.place.run(&["restore", "copy.db"]).expect_success();
-    let people = remote.place.run(&["user", "list"]).expect_success();
+    remote
+        .workspace
+        .run(&["restore", "copy.db"])
+        .expect_success();
+    let people = remote.workspace.run(&["user", "list"]).expect_success();
     assert!(people.contains("ada@example.com"), "{people}");
-    let remaining = std::fs::read_dir(&remote.place.0).unwrap().flatten();
+    let remaining = std::fs::read_dir(&remote.workspace.0).unwrap().flatten();
     let mut left_over: Vec<_> = remaining.map(|entry| entry.file_name()).collect();
     left_over.sort();
     assert_eq!(left_over, ["all.tar.gz", "copy.db", "data"]);
@@ -176,10 +179,10 @@ fn archives_and_backups_come_from_a_server() {
 
 #[test]
 fn experiments_and_tools_run_on_a_server() {
-    let home = Place::new();
-    let remote = remote_place(&home);
+    let home = Workspace::new();
+    let remote = remote_workspace(&home);
     let example = remote.run(&["experiment", "example"]).expect_success();
-    std::fs::write(remote.place.0.join("example.toml"), example).unwrap();
+    std::fs::write(remote.workspace.0.join("example.toml"), example).unwrap();
     let args = ["experiment", "run", "example.toml", "--estimate", "--json"];
     assert!(remote.json(&args)["arms"].as_u64() > Some(1));
     let words = ["experiment", "run", "example.toml", "--evaluations", "6"];
@@ -190,9 +193,9 @@ fn experiments_and_tools_run_on_a_server() {
     let id = list["experiments"][0]["id"].as_str().unwrap();
     let words = ["experiment", "show", id, "--out", "found.csv"];
     remote.run(&words).expect_success();
-    assert!(remote.place.0.join("found.csv").exists());
+    assert!(remote.workspace.0.join("found.csv").exists());
     let bad = "name = \"x\"\nmood = 1\n[[cases]]\nprompt = \"a\"\n";
-    std::fs::write(remote.place.0.join("bad.toml"), bad).unwrap();
+    std::fs::write(remote.workspace.0.join("bad.toml"), bad).unwrap();
     let refusal = remote.run(&["experiment", "run", "bad.toml"]).refused(1);
     assert!(refusal.contains("bad.toml, line 2: mood"), "{refusal}");
 
@@ -213,7 +216,7 @@ fn experiments_and_tools_run_on_a_server() {
 
 #[test]
 fn commands_of_a_data_folder_refuse_a_server() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     for words in [
         &["serve"][..],
         &[],
@@ -221,24 +224,24 @@ fn commands_of_a_data_folder_refuse_a_server() {
         &["orphans", "list"],
         &["secret", "new"],
     ] {
-        let mut command = place.quire(words);
+        let mut command = workspace.quire(words);
         command.env("QUIRE_SERVER", "http://127.0.0.1:1");
         let error = CommandOutput::from_output(command.output().unwrap()).refused(2);
         assert!(error.contains("does not work with --server"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
     for words in [&["help"][..], &["version"], &["experiment", "example"]] {
-        let mut command = place.quire(words);
+        let mut command = workspace.quire(words);
         command.env("QUIRE_SERVER", "http://127.0.0.1:1");
         CommandOutput::from_output(command.output().unwrap()).expect_success();
     }
-    assert!(!place.data_folder().exists());
+    assert!(!workspace.data_folder().exists());
 }
 
 #[test]
 fn a_missing_key_scope_is_named() {
-    let home = Place::new();
-    let mut remote = remote_place(&home);
+    let home = Workspace::new();
+    let mut remote = remote_workspace(&home);
     let key = home
         .run(&["key", "add", "ada@example.com"])
         .expect_success();

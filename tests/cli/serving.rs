@@ -1,34 +1,36 @@
-//! `quire serve`: what it prints, how it stops, and a port that is in use.
+//! `quire serve`: its output, its shutdown, and a port that is in use.
 
 use std::io::{BufRead as _, Write as _};
 use std::net::TcpStream;
 
-use super::{Place, Running};
+use super::{Running, Workspace};
 
 #[test]
 fn the_server_says_where_it_is_and_stops_in_order() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     for (signal, port) in [
         ("-TERM", &["--port", "0"][..]),
         ("-INT", &["serve", "--port=0"]),
     ] {
-        let server = Running::start(place.quire(port));
+        let server = Running::start(workspace.quire(port));
         assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
-        let second = place.run(&["--port", "0"]).refused(1);
+        let second = workspace.run(&["--port", "0"]).refused(1);
         assert!(second.contains("another quire is serving"), "{second}");
         let who = format!("(process {}, since 2", server.child.id());
         assert!(second.contains(&who), "{second}");
-        let restored = place.run(&["restore", "copy.db", "--replace"]).refused(1);
+        let restored = workspace
+            .run(&["restore", "copy.db", "--replace"])
+            .refused(1);
         assert!(restored.contains(&who), "{restored}");
         // The command line works while it is running.
-        place.run(&["user", "list"]).expect_success();
+        workspace.run(&["user", "list"]).expect_success();
         server.signal(signal);
         let message = server.wait_for_exit();
         assert_eq!(message.code, Some(0), "{message:?}");
         assert!(message.err.contains("stopped"), "{message:?}");
     }
     assert_eq!(
-        std::fs::metadata(place.data_folder().join("secret"))
+        std::fs::metadata(workspace.data_folder().join("secret"))
             .unwrap()
             .len(),
         65
@@ -37,8 +39,8 @@ fn the_server_says_where_it_is_and_stops_in_order() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let place = Place::new();
-    let mut server = Running::start(place.quire(&["--port", "0", "--shutdown-timeout", "600"]));
+    let workspace = Workspace::new();
+    let mut server = Running::start(workspace.quire(&["--port", "0", "--shutdown-timeout", "600"]));
     let mut err = server.stderr_lines();
     // An unfinished request delays the server's shutdown.
     let mut socket = TcpStream::connect(&server.address).unwrap();
@@ -60,10 +62,10 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn a_port_in_use_is_reported() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let err = place.run(&["--port", &port]).refused(1);
+    let err = workspace.run(&["--port", &port]).refused(1);
     assert!(
         err.contains(&format!(
             "cannot listen on 127.0.0.1:{port}: port {port} is in use by another program"

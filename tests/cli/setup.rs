@@ -1,4 +1,4 @@
-//! Who becomes the first administrator, and the server's startup messages.
+//! Rules for the first administrator, and the server's startup messages.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::TcpStream;
@@ -7,13 +7,13 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{Place, Running};
+use super::{Running, Workspace};
 
 const PASSWORD: &str = "Tr4verse-Orchid";
 
 /// Returns the command for a server reachable from other machines, as in a container.
-fn exposed_command(place: &Place) -> Command {
-    place.quire(&["serve", "--host", "0.0.0.0", "--port", "0"])
+fn exposed_command(workspace: &Workspace) -> Command {
+    workspace.quire(&["serve", "--host", "0.0.0.0", "--port", "0"])
 }
 
 /// Returns its output after the first line, through the message about registration.
@@ -72,8 +72,8 @@ fn api_index(server: &Running) -> Value {
 
 #[test]
 fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once() {
-    let place = Place::new();
-    let mut server = Running::start(exposed_command(&place));
+    let workspace = Workspace::new();
+    let mut server = Running::start(exposed_command(&workspace));
     assert!(server.address.starts_with("0.0.0.0:"), "{}", server.address);
     let lines = startup_output(&mut server);
     assert!(lines[0].contains("every network interface"), "{lines:?}");
@@ -119,7 +119,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     err.read_to_string(&mut log).unwrap();
     assert!(!log.contains(&token), "{log}");
     // With an administrator, it is not mentioned.
-    let mut restarted = Running::start(exposed_command(&place));
+    let mut restarted = Running::start(exposed_command(&workspace));
     restarted.signal("-TERM");
     let mut rest = String::new();
     restarted.out.read_to_string(&mut rest).unwrap();
@@ -131,14 +131,14 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
 
 #[test]
 fn lost_disk_does_not_let_a_stranger_become_administrator() {
-    let place = Place::new();
-    let start = |place: &Place| {
-        let mut command = exposed_command(place);
+    let workspace = Workspace::new();
+    let start = |workspace: &Workspace| {
+        let mut command = exposed_command(workspace);
         command.env("QUIRE_SETUP_TOKEN", "owner-only-0123456789");
         Running::start(command)
     };
     for _ in 0..2 {
-        let mut server = start(&place);
+        let mut server = start(&workspace);
         let lines = startup_output(&mut server);
         assert!(
             lines
@@ -152,14 +152,14 @@ fn lost_disk_does_not_let_a_stranger_become_administrator() {
         let (_, response) = register(&server, "ada@example.com", Some("owner-only-0123456789"));
         assert_eq!(response["user"]["role"], "admin", "{response}");
         drop(server);
-        std::fs::remove_dir_all(place.data_folder()).unwrap();
+        std::fs::remove_dir_all(workspace.data_folder()).unwrap();
     }
 }
 
 #[test]
 fn production_needs_the_token_on_loopback_too_and_closed_registration_admits_it() {
-    let place = Place::new();
-    let mut command = place.quire(&["serve", "--port", "0", "--registration", "closed"]);
+    let workspace = Workspace::new();
+    let mut command = workspace.quire(&["serve", "--port", "0", "--registration", "closed"]);
     command
         .env("ENVIRONMENT", "production")
         .env("PASSWORD_ROUNDS", "600000");
@@ -182,8 +182,8 @@ fn production_needs_the_token_on_loopback_too_and_closed_registration_admits_it(
 
 #[test]
 fn an_invitation_is_not_needed_with_the_token_and_is_without_it() {
-    let place = Place::new();
-    let mut command = exposed_command(&place);
+    let workspace = Workspace::new();
+    let mut command = exposed_command(&workspace);
     command
         .env("REGISTRATION", "invite")
         .env("QUIRE_SETUP_TOKEN", "owner-only-0123456789");
@@ -200,14 +200,14 @@ fn an_invitation_is_not_needed_with_the_token_and_is_without_it() {
 
 #[test]
 fn the_machine_makes_an_administrator_and_loopback_stays_as_it_was() {
-    let place = Place::new();
-    let mut server = Running::start(place.quire(&["serve", "--port", "0"]));
+    let workspace = Workspace::new();
+    let mut server = Running::start(workspace.quire(&["serve", "--port", "0"]));
     let lines = startup_output(&mut server);
     assert!(lines[0].starts_with("There is no account yet"), "{lines:?}");
     let (_, response) = register(&server, "ada@example.com", None);
     assert_eq!(response["user"]["role"], "admin", "{response}");
     drop(server);
-    let other = Place::new();
+    let other = Workspace::new();
     let message = other
         .run(&["user", "add", "root@example.com", "--admin"])
         .expect_success();
@@ -219,13 +219,13 @@ fn the_machine_makes_an_administrator_and_loopback_stays_as_it_was() {
 
 #[test]
 fn a_public_address_in_front_of_loopback_needs_the_token() {
-    let behind = |place: &Place, url: &str| {
-        let mut command = place.quire(&["serve", "--host", "127.0.0.1", "--port", "0"]);
+    let behind = |workspace: &Workspace, url: &str| {
+        let mut command = workspace.quire(&["serve", "--host", "127.0.0.1", "--port", "0"]);
         command.env("PUBLIC_URL", url);
         Running::start(command)
     };
-    let place = Place::new();
-    let mut server = behind(&place, "https://quire.example.com");
+    let workspace = Workspace::new();
+    let mut server = behind(&workspace, "https://quire.example.com");
     let lines = startup_output(&mut server);
     let link = setup_token(&lines);
     let (status, told_eve) = register(&server, "eve@example.com", None);
@@ -234,7 +234,7 @@ fn a_public_address_in_front_of_loopback_needs_the_token() {
     assert_eq!(told_ada["user"]["role"], "admin", "{told_ada}");
     drop(server);
     // A loopback address exposes nothing.
-    let other = Place::new();
+    let other = Workspace::new();
     let server = behind(&other, "http://localhost:8000");
     let (_, response) = register(&server, "ada@example.com", None);
     assert_eq!(response["user"]["role"], "admin", "{response}");
@@ -242,8 +242,8 @@ fn a_public_address_in_front_of_loopback_needs_the_token() {
 
 #[test]
 fn a_short_setup_token_is_refused_and_render_makes_one() {
-    let place = Place::new();
-    let mut command = exposed_command(&place);
+    let workspace = Workspace::new();
+    let mut command = exposed_command(&workspace);
     command.env("QUIRE_SETUP_TOKEN", "short");
     let error = super::CommandOutput::from_output(command.output().unwrap()).refused(2);
     assert!(

@@ -3,11 +3,11 @@
 
 use std::process::Command;
 
-use super::{CommandOutput, Place, Running};
+use super::{CommandOutput, Running, Workspace};
 
 /// Returns a command's output on a terminal of 80 columns.
-fn run_on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> String {
-    let own = place.quire(&[]);
+fn run_on_terminal(workspace: &Workspace, line: &str, environment: &[(&str, &str)]) -> String {
+    let own = workspace.quire(&[]);
     let shell = format!("stty cols 80 rows 24; {line}");
     let mut command = Command::new("script");
     command
@@ -22,7 +22,7 @@ fn run_on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> S
         .unwrap();
     let path = std::env::var("PATH").unwrap();
     command.env("PATH", format!("{}:{path}", program.display()));
-    command.env("SHELL", "/bin/sh").current_dir(&place.0);
+    command.env("SHELL", "/bin/sh").current_dir(&workspace.0);
     command.envs(environment.iter().copied());
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -46,8 +46,8 @@ fn line_width(line: &str) -> usize {
 
 #[test]
 fn all_output_fits_80_columns() {
-    let place = Place::new();
-    place
+    let workspace = Workspace::new();
+    workspace
         .run(&[
             "user",
             "add",
@@ -55,7 +55,7 @@ fn all_output_fits_80_columns() {
             "--admin",
         ])
         .expect_success();
-    place
+    workspace
         .run(&[
             "key",
             "add",
@@ -65,7 +65,7 @@ fn all_output_fits_80_columns() {
         ])
         .expect_success();
     let question = "Is it so that a very long question is cut where the terminal ends, or not?";
-    place
+    workspace
         .run(&["ask", question, "-m", "demo/extract", "-q"])
         .expect_success();
     for line in [
@@ -88,7 +88,7 @@ fn all_output_fits_80_columns() {
         "quire ask 'What is *paper* made of?' -m demo/extract",
     ] {
         for colors in [&[][..], &[("NO_COLOR", "1")]] {
-            let text = run_on_terminal(&place, line, colors);
+            let text = run_on_terminal(&workspace, line, colors);
             let wide: Vec<&str> = text.lines().filter(|line| line_width(line) > 80).collect();
             assert!(wide.is_empty(), "{line}: {wide:?}");
             let is_styled = ["\x1b[1m", "\x1b[3m", "\x1b[36m"]
@@ -101,9 +101,9 @@ fn all_output_fits_80_columns() {
 
 #[test]
 fn the_answer_comes_before_the_summary() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let text = run_on_terminal(
-        &place,
+        &workspace,
         "quire ask 'What is a quire of paper?' -m demo/extract",
         &[],
     );
@@ -116,8 +116,8 @@ fn the_answer_comes_before_the_summary() {
 
 #[test]
 fn lists_have_a_header_and_json_and_say_when_they_are_empty() {
-    let place = Place::new();
-    place.run(&["user", "add", "a@b.co"]).expect_success();
+    let workspace = Workspace::new();
+    workspace.run(&["user", "add", "a@b.co"]).expect_success();
     for (words, empty) in [
         (&["key", "list", "a@b.co"][..], "No API keys yet."),
         (&["provider", "list"], "No providers have been added."),
@@ -127,22 +127,26 @@ fn lists_have_a_header_and_json_and_say_when_they_are_empty() {
         (&["usage"], "No usage"),
         (&["orphans", "list"], "No file was moved aside."),
     ] {
-        let text = place.run(words).expect_success();
+        let text = workspace.run(words).expect_success();
         assert!(text.starts_with(empty), "{words:?}: {text}");
-        let json = place.run(&[words, &["--json"]].concat()).expect_success();
+        let json = workspace
+            .run(&[words, &["--json"]].concat())
+            .expect_success();
         assert!(json.trim_start().starts_with('{'), "{words:?}: {json}");
     }
     for words in [&["user", "list"][..], &["models"], &["patterns", "list"]] {
-        let text = place.run(words).expect_success();
+        let text = workspace.run(words).expect_success();
         let header = text.lines().next().unwrap();
         assert_eq!(header, header.to_uppercase(), "{words:?}");
-        let json = place.run(&[words, &["--json"]].concat()).expect_success();
+        let json = workspace
+            .run(&[words, &["--json"]].concat())
+            .expect_success();
         assert!(
             json.trim_start().starts_with(['{', '[']),
             "{words:?}: {json}"
         );
     }
-    let output = place.run(&["user", "list"]).expect_success();
+    let output = workspace.run(&["user", "list"]).expect_success();
     assert!(
         output.contains("just now") && output.contains("never"),
         "{output}"
@@ -151,9 +155,9 @@ fn lists_have_a_header_and_json_and_say_when_they_are_empty() {
 
 #[test]
 fn quire_without_arguments_prints_four_lines() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let mut server = Running::start({
-        let mut command = place.quire(&[]);
+        let mut command = workspace.quire(&[]);
         command
             .env("PORT", "0")
             .env("HOST", "127.0.0.1")
@@ -167,7 +171,7 @@ fn quire_without_arguments_prints_four_lines() {
         std::io::BufRead::read_line(&mut server.out, &mut line).unwrap();
         lines.push(line);
     }
-    let data = place.data_folder().display().to_string();
+    let data = workspace.data_folder().display().to_string();
     assert!(lines[0].starts_with("There is no account yet"), "{lines:?}");
     assert!(lines[1].contains(&data), "{lines:?}");
     assert!(
@@ -175,10 +179,10 @@ fn quire_without_arguments_prints_four_lines() {
         "{lines:?}"
     );
     // Next to a running server, the same output about that server.
-    place
+    workspace
         .run(&["user", "add", "ada@example.com", "--admin"])
         .expect_success();
-    let mut command = place.quire(&[]);
+    let mut command = workspace.quire(&[]);
     command
         .env("DISCOVER_LOCAL", "false")
         .env("USE_MOCK", "true");
@@ -195,7 +199,7 @@ fn quire_without_arguments_prints_four_lines() {
     );
     assert!(lines[3].contains("demo models are ready"), "{text}");
     // Links point to the running server.
-    let link = place.run(&["user", "invite", "b@b.co"]).out;
+    let link = workspace.run(&["user", "invite", "b@b.co"]).out;
     assert!(
         link.starts_with(&format!("http://{}/login?invite=", server.address)),
         "{link}"
@@ -204,34 +208,34 @@ fn quire_without_arguments_prints_four_lines() {
 
 #[test]
 fn data_is_kept_where_the_platform_keeps_it() {
-    let place = Place::new();
-    let home = place.0.join("home");
+    let workspace = Workspace::new();
+    let home = workspace.0.join("home");
     let add = |words: &[&str], environment: &[(&str, &str)]| {
-        let mut command = place.quire(words);
+        let mut command = workspace.quire(words);
         command.env_remove("QUIRE_DATA").env("HOME", &home);
         command.envs(environment.iter().copied());
         CommandOutput::from_output(command.output().unwrap()).expect_success();
     };
     add(&["user", "add", "a@b.co"], &[]);
     assert!(home.join(".local/share/quire/quire.db").exists());
-    let other = place.0.join("xdg");
+    let other = workspace.0.join("xdg");
     add(
         &["user", "add", "a@b.co"],
         &[("XDG_DATA_HOME", other.to_str().unwrap())],
     );
     assert!(other.join("quire/quire.db").exists());
     // The folder of an earlier version is still used.
-    std::fs::create_dir(place.0.join("quire-data")).unwrap();
+    std::fs::create_dir(workspace.0.join("quire-data")).unwrap();
     add(&["user", "add", "a@b.co"], &[]);
-    assert!(place.0.join("quire-data/quire.db").exists());
+    assert!(workspace.0.join("quire-data/quire.db").exists());
 }
 
 #[test]
 fn an_unusable_data_folder_error_names_the_setting() {
-    let place = Place::new();
-    std::fs::write(place.0.join("file"), "x").unwrap();
+    let workspace = Workspace::new();
+    std::fs::write(workspace.0.join("file"), "x").unwrap();
     for folder in ["file", "file/below", "/proc/nowhere", "/sys/quire"] {
-        let mut command = place.quire(&["serve", "--port", "0"]);
+        let mut command = workspace.quire(&["serve", "--port", "0"]);
         command.env("QUIRE_DATA", folder);
         let error = CommandOutput::from_output(command.output().unwrap()).refused(1);
         assert!(
@@ -243,8 +247,8 @@ fn an_unusable_data_folder_error_names_the_setting() {
 
 #[test]
 fn a_misspelled_setting_is_reported() {
-    let place = Place::new();
-    let mut command = place.quire(&["models"]);
+    let workspace = Workspace::new();
+    let mut command = workspace.quire(&["models"]);
     command.env("OPENAI_KEY", "sk-0123456789abcdef");
     let said = CommandOutput::from_output(command.output().unwrap());
     assert_eq!(said.code, Some(0), "{said:?}");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::nginx::{self, Nginx, PUBLIC_PATH, PathStyle};
-use super::{CommandOutput, Place, Running, run_with_input};
+use super::{CommandOutput, Running, Workspace, run_with_input};
 
 /// A response: status, head, and body.
 struct Answered {
@@ -44,7 +44,8 @@ fn send_request(port: u16, method: &str, path: &str, headers: &str, body: &str) 
     }
 }
 
-/// Header names in lowercase. Values stay as they are: `W/` of a weak entity tag is case-sensitive.
+/// Returns the head with header names in lowercase. Values stay unchanged: `W/` of a weak entity tag is
+/// case-sensitive.
 fn with_lowercase_names(head: &str) -> String {
     let lines = head.split("\r\n").map(|line| match line.split_once(": ") {
         Some((name, value)) => format!("{}: {value}", name.to_lowercase()),
@@ -82,10 +83,10 @@ fn all_features_work_under_a_path() {
 }
 
 fn under_a_path(style: PathStyle) {
-    let place = Place::new();
+    let workspace = Workspace::new();
     let port = nginx::free_port();
     let base = format!("http://127.0.0.1:{port}{PUBLIC_PATH}");
-    let mut command = place.quire(&["--port", "0", "--use-mock", "--public-url", &base]);
+    let mut command = workspace.quire(&["--port", "0", "--use-mock", "--public-url", &base]);
     command.env("TRUSTED_PROXIES", "127.0.0.1");
     command.env("QUIRE_SETUP_TOKEN", "a-token-for-the-first");
     let server = Running::start(command);
@@ -215,12 +216,12 @@ fn under_a_path(style: PathStyle) {
     let page = get(url.strip_prefix(&base).unwrap(), "accept: text/html\r\n");
     assert!(page.is(200), "{}", page.head);
     // Programs: the compatible API, CLI commands with their event streams, and tools.
-    let key = place
+    let key = workspace
         .run(&["key", "add", "ada@example.org"])
         .expect_success();
     let bearer = format!("authorization: bearer {}\r\n", key.trim());
     assert!(get("/v1/models", &bearer).body.contains("demo/extract"));
-    let elsewhere = Place::new();
+    let elsewhere = Workspace::new();
     let at_server = |words: &[&str]| {
         let mut command = elsewhere.quire(words);
         command
@@ -241,7 +242,7 @@ fn under_a_path(style: PathStyle) {
     let said = CommandOutput::from_output(run_with_input(at_server(&["mcp"]), request));
     assert!(said.out.contains("list_patterns"), "{said:?}");
     let server_port = server.address.rsplit_once(':').unwrap().1;
-    let said = place.run(&["doctor", "--port", server_port, "--public-url", &base]);
+    let said = workspace.run(&["doctor", "--port", server_port, "--public-url", &base]);
     for line in ["reaches Quire", "ok       streaming"] {
         assert!(said.out.contains(line), "{style:?}: {said:?}");
     }
@@ -256,8 +257,8 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
         ("https://example.org", "__Host-", "/"),
         ("https://example.org/quire", "__Secure-", "/quire"),
     ] {
-        let place = Place::new();
-        let mut command = place.quire(&["--port", "0", "--use-mock", "--public-url", url]);
+        let workspace = Workspace::new();
+        let mut command = workspace.quire(&["--port", "0", "--use-mock", "--public-url", url]);
         command.env("QUIRE_SETUP_TOKEN", "a-token-for-the-first");
         let server = Running::start(command);
         let port = server.address.rsplit_once(':').unwrap().1.parse().unwrap();
@@ -283,9 +284,9 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
 
 #[test]
 fn reserved_and_invalid_public_paths_are_refused() {
-    let place = Place::new();
+    let workspace = Workspace::new();
     for url in ["https://example.org/api", "https://example.org/a b"] {
-        let error = place.run(&["doctor", "--public-url", url]).refused(2);
+        let error = workspace.run(&["doctor", "--public-url", url]).refused(2);
         assert!(error.contains("--public-url"), "{error}");
     }
 }

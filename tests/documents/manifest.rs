@@ -67,7 +67,7 @@ impl Sample {
         self.path.split('/').next().unwrap()
     }
 
-    /// The text extracted by a reference program, if any.
+    /// Returns the text extracted by a reference program, if any.
     pub fn reference(&self) -> Option<String> {
         let path = folder().join("reference").join(format!("{}.gz", self.path));
         let mut text = String::new();

@@ -1,6 +1,5 @@
-//! Third-party clients against Quire: what each receives for answers, streams, panels, refusals, interrupted
-//! streams, and its own disconnects. The scripts under `clients/` print what they received; the expectations are
-//! here.
+//! Tests third-party clients against Quire: answers, streams, panels, refusals, interrupted streams, and disconnects
+//! by the client. The scripts under `clients/` print what they received; the expectations are here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +15,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, tool_call_stream, unfinished_stream};
 use crate::support::server::Folder;
 
-/// A client: how it is run, and its expected results by check.
+/// A client: its command, and its expected results by check.
 struct Program {
     /// The interpreter or program, under target/interop.
     runs: &'static str,

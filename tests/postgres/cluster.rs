@@ -1,4 +1,4 @@
-//! A PostgreSQL server of its own in a temporary folder, reachable only through a socket there.
+//! A PostgreSQL server in a temporary folder, reachable only through a socket there.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -12,7 +12,7 @@ pub struct Cluster {
     programs: PathBuf,
 }
 
-/// The folder of the newest installed server's programs.
+/// Returns the folder of the newest installed server's programs.
 fn programs() -> PathBuf {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -26,7 +26,7 @@ fn programs() -> PathBuf {
         .expect("PostgreSQL is not installed: run .ci/tools, or apt-get install postgresql")
 }
 
-/// A command that runs as `postgres` if this process is root, which the server's programs refuse.
+/// Returns a command that runs as `postgres` if this process is root, which the server's programs refuse.
 fn command(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -104,7 +104,7 @@ impl Cluster {
         );
     }
 
-    /// The address of a database.
+    /// Returns the address of a database.
     pub fn address(&self, database: &str) -> String {
         format!(
             "postgres://quire@/{database}?host={}",
@@ -112,7 +112,7 @@ impl Cluster {
         )
     }
 
-    /// The folder, in which the tests may write.
+    /// Returns the folder, in which the tests may write.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

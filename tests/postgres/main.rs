@@ -21,7 +21,7 @@ const PARAMETER_CHECK: &str = "DO $$ DECLARE found TEXT; BEGIN
     IF found IS NOT NULL THEN RAISE EXCEPTION 'a parameter has another type: %', found; END IF;
 END $$;";
 
-/// What the program puts into a statement with a name in braces.
+/// Values that the program inserts into a statement for a name in braces.
 const FILLED: &[(&str, &str)] = &[
     ("FROM {} WHERE", "FROM analyses WHERE"),
     ("{named} = ", "id = "),
@@ -44,7 +44,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The string literals of a source file before its tests, with the word before each.
+/// Returns the string literals of a source file before its tests, with the word before each.
 fn literals(text: &str) -> Vec<(String, String)> {
     let own = text.split("#[cfg(test)]").next().unwrap();
     let code: Vec<&str> = own
@@ -65,7 +65,7 @@ fn literals(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Every statement of the store that both engines must understand.
+/// Returns every statement of the store that both engines must understand.
 fn statements() -> Vec<String> {
     let mut paths = Vec::new();
     sources(

@@ -1,4 +1,5 @@
-//! What the store promises, on a PostgreSQL server: the same as with a file, and recovery when the server was away.
+//! Guarantees of the store on a PostgreSQL server: the same as with a file, and recovery when the server was
+//! unavailable.
 
 use quire::domain::chunk::PageText;
 use quire::domain::document::{Document, DocumentStatus, Passage};
@@ -51,7 +52,7 @@ fn changes_are_kept_and_failures_have_the_same_meaning_as_with_a_file() {
     assert_eq!(again, Err(StoreError::Conflict("email")));
     let gone = store.write_now(|db| users::record_login(db, &user(2).id, at(5)));
     assert_eq!(gone, Err(StoreError::Missing));
-    // A text has no U+0000 there.
+    // PostgreSQL does not store U+0000 in texts.
     store
         .write_now(|db| settings::set(db, "a\0b", "c\0d"))
         .unwrap();

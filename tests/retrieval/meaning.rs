@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use flate2::read::GzDecoder;
 use quire::app::documents::PassageSearch;
 use quire::domain::id::UserId;
-use quire::domain::retrieval::meaning::{QuestionMeaning, normalize, to_bytes};
+use quire::domain::retrieval::meaning::{QuestionEmbedding, normalize, to_bytes};
 use quire::domain::time::Timestamp;
 use quire::store::{self, Store, StoreSettings, documents, meaning_search, passage_vectors, users};
 
@@ -76,7 +76,7 @@ fn store_library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
 fn measure_quality(store: &Store, owner: &UserId, all: &[Asked], by_meaning: bool) -> Quality {
     let mut quality = Quality::default();
     for asked in all {
-        let meaning = QuestionMeaning {
+        let meaning = QuestionEmbedding {
             model: MODEL.to_owned(),
             vector: asked.vector.clone(),
             rewriting: String::new(),

@@ -6,7 +6,7 @@ use crate::app::{Error, Kind};
 /// Validates a display name: trimmed, bounded, without control characters.
 ///
 /// # Errors
-/// The rule that the name violates.
+/// Returns the rule that the name violates.
 pub(super) fn validate_name(name: &str) -> std::result::Result<String, FieldError> {
     let name = name.trim();
     let problem = match name {

@@ -20,7 +20,7 @@ pub enum FirstAdminRule {
     },
 }
 
-/// What a registration claims to be.
+/// The status that a registration claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::app) enum AdminClaim {
     /// The administrator, if there is no account yet.

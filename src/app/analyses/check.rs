@@ -50,7 +50,7 @@ pub(in crate::app) struct CheckedRequest {
     pub format: Option<Format>,
     /// Notes for the plan about anything the check dropped.
     pub notes: Vec<String>,
-    /// The ID of the run about to start, under which the calls that find passages are recorded; `None` for an
+    /// ID of the run about to start, under which the calls of the semantic search are recorded; `None` for an
     /// estimate, which makes no calls.
     pub run: Option<AnalysisId>,
 }
@@ -89,7 +89,7 @@ impl Analyses<'_> {
         notes.extend(left_out);
         self.select_allowed_models(caller, &mut request).await?;
         let models = self.check_names(caller, &mut request, &mut errors).await?;
-        check_parameters(&mut request, context.passed_on, &mut errors);
+        check_parameters(&mut request, context.is_passthrough, &mut errors);
         let documents = check_documents(&mut request, &mut errors);
         let budget = check_budget(request.budget_usd, &mut errors);
         check_thresholds(&request, &mut errors);
@@ -190,7 +190,7 @@ impl Analyses<'_> {
         request: &mut Request,
     ) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
-        let limits = self.key_limits.of(caller).await?;
+        let limits = self.key_limits.limits_of(caller).await?;
         if limits.models.is_empty() {
             return Ok(());
         }
@@ -372,7 +372,7 @@ impl Analyses<'_> {
     }
 }
 
-// Says why no model can be called, given the configured providers. Guests can change nothing and learn no names.
+// Explains why no model can be called, given the configured providers. Guests can change nothing and learn no names.
 fn no_model_text(providers: &[&str], is_guest: bool) -> String {
     match (is_guest, providers.is_empty()) {
         (true, _) => "no model is available; an administrator can configure a provider".to_owned(),

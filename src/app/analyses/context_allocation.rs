@@ -10,7 +10,7 @@ use crate::app::{Error, Result};
 use crate::domain::analysis::Member;
 use crate::domain::chat::{SourcePassage, estimate_tokens};
 use crate::domain::context_mode::{
-    self, ContextMode, DocumentSizes, Fit, FitChoice, Fitting, MemberNeeds,
+    self, ContextMode, DocumentSizes, Fit, FitChoice, MemberFit, MemberNeeds,
 };
 use crate::domain::id::UserId;
 use crate::domain::money::Price;
@@ -30,7 +30,7 @@ pub(super) struct ContextAllocation {
     pub member_passages: Vec<Vec<SourcePassage>>,
     pub parts: Vec<Vec<SourcePassage>>,
     pub readers: Vec<Member>,
-    pub fittings: Vec<Fitting>,
+    pub fittings: Vec<MemberFit>,
     pub notes: Vec<String>,
     pub retrieval: Option<RetrievalRecord>,
 }
@@ -69,7 +69,7 @@ impl Analyses<'_> {
         {
             return Ok(allocation);
         }
-        // A single part would hold everything.
+        // A single part would contain everything.
         let mode = match new.request.reading {
             _ if new.request.passages.is_some() => ContextMode::Passages,
             ContextMode::Parts => ContextMode::Whole,
@@ -121,7 +121,7 @@ impl Analyses<'_> {
                 // A fallback has room for at least as much as the member gets.
                 fallback.reads = member.reads;
             }
-            allocation.fittings.push(Fitting {
+            allocation.fittings.push(MemberFit {
                 model: member.model.clone(),
                 fit: fit_choice.fit,
                 why: fit_choice.why.clone(),
@@ -161,7 +161,7 @@ impl Analyses<'_> {
             .iter()
             .any(|fitting| fitting.fit != Fit::Whole);
         let (meaning, retrieval) = match must_choose {
-            true => self.question_meaning(user, new, members).await?,
+            true => self.question_embedding(user, new, members).await?,
             false => (None, None),
         };
         let notes = &mut allocation.notes;
@@ -175,7 +175,7 @@ impl Analyses<'_> {
             chosen.truncate(
                 new.request
                     .passages
-                    .map_or(usize::MAX, |most| most as usize),
+                    .map_or(usize::MAX, |max_passages| max_passages as usize),
             );
             allocation.member_passages.push(chosen);
         }
@@ -240,7 +240,7 @@ impl Analyses<'_> {
             "read in {} parts by the panel; every member gets the notes",
             parts.len()
         );
-        let fitting = |member: &Member| Fitting {
+        let fitting = |member: &Member| MemberFit {
             model: member.model.clone(),
             fit: Fit::Parts,
             why: why.clone(),
@@ -273,7 +273,7 @@ impl Analyses<'_> {
         let answer_tokens = match (model.max_output, model.context_window) {
             (0, 0) => ANSWER_TOKENS,
             (0, window) => ANSWER_TOKENS.min(window / 4),
-            (most, window) => most.min(ANSWER_TOKENS).min(window / 4),
+            (max_passages, window) => max_passages.min(ANSWER_TOKENS).min(window / 4),
         };
         let peers = if panel.reads_peers { texts } else { 0 };
         let room = panel.history_tokens.get(&member.model);

@@ -59,7 +59,7 @@ impl Analyses<'_> {
 
     // Runs of API clients are compared only on request: most clients ignore the result, and it costs money.
     fn evidence_mode(&self, new: &CheckedRequest) -> (EvidenceMode, &'static str) {
-        if new.context.passed_on {
+        if new.context.is_passthrough {
             return (EvidenceMode::Off, "an API client asked a single model");
         }
         if let Some(evidence) = &new.request.evidence {

@@ -18,12 +18,12 @@ use crate::store::{Reader, analyses, documents, projects};
 
 /// The data that a request carries over from its thread and project.
 pub(super) struct CarriedThread {
-    /// The turn whose panel and settings are used: the one the request follows, or an earlier one if that one
+    /// The turn that supplies the panel and settings: the one the request follows, or an earlier one if that one
     /// asked only a single model.
     settings: Option<Box<Analysis>>,
     /// The project's instructions and the earlier turns.
     turns: Vec<Message>,
-    /// Documents of the turn it follows, as far as they still exist.
+    /// Documents of the turn that the request follows, as far as they still exist.
     documents: Vec<DocumentId>,
     /// Documents of the project that belong to the caller.
     project_documents: Vec<DocumentId>,
@@ -131,8 +131,8 @@ impl CarriedThread {
             let old = settings.request;
             context.inherited.extend(old.named_models());
             context.recipe = context.recipe.take().or(settings.context.recipe);
-            if asks_one && (context.follows.is_some() || !context.begun.is_empty()) {
-                context.is_aside = true;
+            if asks_one && (context.follows.is_some() || !context.answer_prefix.is_empty()) {
+                context.is_single_model = true;
                 request.depth.get_or_insert(Depth::Quick);
             }
             request.topic = request.topic.take().or_else(|| old.topic.clone());
@@ -150,7 +150,7 @@ impl CarriedThread {
             }
         }
         context.turns = self.turns;
-        let question = match context.begun.as_str() {
+        let question = match context.answer_prefix.as_str() {
             "" => request.prompt.clone(),
             begun => thread::continuation_prompt(&request.prompt, begun),
         };
@@ -213,7 +213,7 @@ impl RequestedPosition {
     }
 }
 
-/// A thread and the turn in it to follow; `None` for a new thread.
+/// IDs of a thread and of the turn to follow in it; `None` for a new thread.
 type PositionIds = (Option<ThreadId>, Option<AnalysisId>);
 
 /// A thread position that exists.
@@ -318,7 +318,7 @@ impl CarriedThread {
     }
 }
 
-// Returns the thread and turn that a request follows, or the name of the field that refers to nothing of this user's.
+// Returns the thread and turn that a request follows, or the name of the field with an ID that is not this user's.
 fn requested_position(
     db: &Reader,
     user: &UserId,
@@ -358,13 +358,13 @@ fn settings_of(
         return Ok((None, Vec::new()));
     };
     let documents = first.request.documents();
-    if !first.context.is_aside {
+    if !first.context.is_single_model {
         return Ok((Some(first), documents));
     }
-    // Everything on the path before the question to a single model.
+    // Checks everything on the path before the question to a single model.
     for turn in path.iter().rev().filter(|turn| turn.id != first.id) {
         if let Some(earlier) = analyses::by_id(db, Some(user), &turn.id)?
-            && !earlier.context.is_aside
+            && !earlier.context.is_single_model
         {
             return Ok((Some(earlier), documents));
         }

@@ -35,7 +35,7 @@ impl Analyses<'_> {
     /// Returns the model that would write the answer.
     ///
     /// # Errors
-    /// The errors of `check` and of planning.
+    /// Returns the errors of `check` and of planning.
     pub(in crate::app) async fn synthesizer_of(
         &self,
         caller: &Caller,
@@ -52,7 +52,8 @@ impl Analyses<'_> {
     /// Estimates tokens and cost before anything is spent.
     ///
     /// # Errors
-    /// The errors of `check` and of planning. An exceeded budget is not an error: see `AnalysisForecast::refusal`.
+    /// Returns the errors of `check` and of planning. An exceeded budget is not an error: see
+    /// `AnalysisForecast::refusal`.
     pub async fn forecast(
         &self,
         caller: Option<&Caller>,

@@ -1,5 +1,5 @@
-//! How much of a thread's earlier turns each model sees: as much as its context window holds besides the question,
-//! the answer, and the documents.
+//! Token budgets for a thread's earlier turns: each model sees as many as fit into its context window besides the
+//! question, the answer, and the documents.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use crate::domain::id::UserId;
 use crate::domain::thread::{self, MAX_CARRIED_TOKENS, UNKNOWN_WINDOW_BUDGET};
 
 impl Analyses<'_> {
-    /// Tokens available for earlier turns, for each model of the panel; empty if the request carries no thread.
+    /// Returns the tokens available for earlier turns, for each model of the panel; empty if the request carries no
+    /// thread.
     pub(super) fn history_budgets(
         &self,
         user: Option<&UserId>,
@@ -62,7 +63,7 @@ impl Analyses<'_> {
     }
 }
 
-/// Notes for the result about turns of the thread that some models do not see.
+/// Returns notes for the result about turns of the thread that some models do not see.
 pub(super) fn history_notes(turns: &[Message], budgets: &BTreeMap<String, u64>) -> Vec<String> {
     let text_turns = thread::earlier_messages(turns);
     let note = |(model, budget): (&String, &u64)| {

@@ -23,7 +23,7 @@ pub(super) struct DocumentImages {
 }
 
 impl DocumentImages {
-    /// Notes for readers of the result; they depend on the models of the panel.
+    /// Returns notes for readers of the result; they depend on the models of the panel.
     pub fn notes(&self, models: &[Model]) -> Vec<String> {
         let names: Vec<&str> = self.pictures.iter().map(|image| &*image.name).collect();
         let blind = models.iter().filter(|model| model.rejects_images());

@@ -20,7 +20,7 @@ use crate::domain::standing::{self, MemberStanding};
 use crate::domain::thread;
 use crate::domain::usage;
 
-/// The pattern that sends the prompt to one model, exactly as written.
+/// The pattern that sends the prompt to one model unchanged.
 const PLAIN_PATTERN: &str = "plain";
 /// The strength assumed for a model that is not in the catalog.
 const ASSUMED_STRENGTH: u32 = 1;
@@ -49,7 +49,7 @@ struct PlanParts {
 }
 
 impl Analyses<'_> {
-    /// Fixes everything a run needs. `new` has been checked: its models and pattern exist.
+    /// Builds the plan, which fixes everything a run needs. `new` has been checked: its models and pattern exist.
     ///
     /// # Errors
     /// `BadRequest` if the models cannot do what the request requires; `Missing` for an unknown document; and the
@@ -134,7 +134,7 @@ impl Analyses<'_> {
         Plan {
             evidence,
             pattern,
-            question: match new.context.begun.as_str() {
+            question: match new.context.answer_prefix.as_str() {
                 "" => new.request.prompt.clone(),
                 begun => thread::continuation_prompt(&new.request.prompt, begun),
             },
@@ -176,8 +176,8 @@ impl Analyses<'_> {
             is_adaptive: arrangement == Arrangement::Vote && new.request.adaptive.unwrap_or(true),
             is_live: new.context.is_live,
             turns: new.context.turns.clone(),
-            rooms,
-            begun: new.context.begun.clone(),
+            history_budgets: rooms,
+            answer_prefix: new.context.answer_prefix.clone(),
             tools: new.context.tools.clone(),
             passthrough: new.context.passthrough.clone(),
         }
@@ -252,13 +252,13 @@ impl Analyses<'_> {
         let chosen = || new.request.ultra_model.clone();
         match arrangement {
             Arrangement::Single => {
-                // A member of the panel, because there is no synthesis to write.
-                let one = chosen()
+                // This is a member of the panel, because there is no synthesis to write.
+                let only_member = chosen()
                     .filter(|id| new.request.models.contains(id))
                     .unwrap_or(strongest);
                 PanelIds {
-                    members: vec![one.clone()],
-                    synthesizer: one,
+                    members: vec![only_member.clone()],
+                    synthesizer: only_member,
                 }
             }
             Arrangement::Own => {
@@ -274,10 +274,10 @@ impl Analyses<'_> {
                 let price = |model: &Model| {
                     usage::price_of(model).map_or(f64::INFINITY, |price| price.input + price.output)
                 };
-                drafts.sort_by(|one, two| {
-                    price(one)
-                        .total_cmp(&price(two))
-                        .then(one.strength.cmp(&two.strength))
+                drafts.sort_by(|left, right| {
+                    price(left)
+                        .total_cmp(&price(right))
+                        .then(left.strength.cmp(&right.strength))
                 });
                 drafts.truncate(arrange::CASCADE_DRAFTS);
                 PanelIds {

@@ -31,7 +31,7 @@ impl Analyses<'_> {
         permit.map_err(no_slot_error)
     }
 
-    /// Checks and starts a relayed call. Without `reserved`, it reserves a slot of its own, and its answer can be
+    /// Checks and starts a relayed call. Without `reserved`, it reserves a slot itself, and its answer can be
     /// watched.
     ///
     /// # Errors

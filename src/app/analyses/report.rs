@@ -24,7 +24,7 @@ pub struct AnalysisReport {
     /// The owner's vote.
     pub vote: Option<String>,
     /// Its position in its thread, for its owner; `None` outside the history.
-    pub place: Option<TurnPlace>,
+    pub thread_position: Option<TurnPlace>,
 }
 
 impl AnalysisReport {
@@ -33,7 +33,7 @@ impl AnalysisReport {
         self.answers.get(self.single?.index)
     }
 
-    /// The reason for each member's failure. Missing evidence is reported separately.
+    /// Returns the reason for each member's failure. Missing evidence is reported separately.
     pub fn failures(&self) -> Vec<String> {
         let reason = |answer: &StageAnswer| {
             answer
@@ -77,7 +77,7 @@ impl Analyses<'_> {
             answers,
             calls,
             vote: None,
-            place: None,
+            thread_position: None,
         };
         let interval = match offer {
             ComparisonOffer::Never => 0,

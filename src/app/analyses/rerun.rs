@@ -124,8 +124,8 @@ fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
         parent: Some(old.id.clone()),
         thread: old.context.thread.clone(),
         follows: old.context.follows.clone(),
-        begun: old.context.begun.clone(),
-        is_aside: old.context.is_aside,
+        answer_prefix: old.context.answer_prefix.clone(),
+        is_single_model: old.context.is_single_model,
         is_threaded: old.context.is_threaded,
         ..RunContext::default()
     };
@@ -148,7 +148,7 @@ pub(super) struct EarlierRun {
 }
 
 impl EarlierRun {
-    /// Requests and answers that the new plan can reuse. Calls are compared in full when they are made.
+    /// Returns requests and answers that the new plan can reuse. Calls are compared in full when they are made.
     pub fn reusable_answers(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
         match self.can_reuse(plan) {
             true => StagedRun::reusable_calls(&self.plan, &self.answers),
@@ -163,7 +163,7 @@ impl EarlierRun {
         }
     }
 
-    // Images are not part of the compared requests, so they must be equal.
+    // Whether the earlier answers can be reused. Images are not part of the requests, so they are compared here.
     fn can_reuse(&self, plan: &Plan) -> bool {
         plan.cache != CacheUse::Refresh && self.plan.pictures == plan.pictures
     }

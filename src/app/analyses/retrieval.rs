@@ -1,4 +1,4 @@
-//! Ranks passages by meaning for an analysis: planned for an estimate, done for a run.
+//! Semantic ranking of passages for an analysis: planned for an estimate, done for a run.
 
 use std::sync::Arc;
 
@@ -9,22 +9,22 @@ use crate::app::meaning_search::QuestionSearch;
 use crate::domain::analysis::Member;
 use crate::domain::id::UserId;
 use crate::domain::key::PresentedKey;
-use crate::domain::retrieval::meaning::QuestionMeaning;
+use crate::domain::retrieval::meaning::QuestionEmbedding;
 use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::user::{Caller, Role};
 
 impl Analyses<'_> {
-    /// Returns the question's meaning, for a run, and the record of finding it, planned or done. Both are `None`
-    /// if the user has not chosen a model.
+    /// Returns the question's vector, for a run, and the record of the search, planned or done. Both are `None` if
+    /// the user has not chosen an embedding model.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub(super) async fn question_meaning(
+    pub(super) async fn question_embedding(
         &self,
         user: &UserId,
         new: &CheckedRequest,
         members: &[Member],
-    ) -> Result<(Option<Arc<QuestionMeaning>>, Option<RetrievalRecord>)> {
+    ) -> Result<(Option<Arc<QuestionEmbedding>>, Option<RetrievalRecord>)> {
         let planned = self.meaning.planned(user, &new.documents, members).await?;
         let Some(mut record) = planned else {
             return Ok((None, None));

@@ -1,4 +1,4 @@
-//! What is known about a panel's members when a run is planned: the catalog's rank and the user's own records.
+//! Catalog ranks and the user's own scores of a panel's members, read when a run is planned.
 
 use super::Analyses;
 use crate::app::Result;

@@ -31,12 +31,12 @@ struct PreparedRun {
 }
 
 impl Analyses<'_> {
-    /// Checks, plans, stores, and starts an analysis. Whatever is returned has been stored: a detached run is
-    /// resumed after a crash.
+    /// Checks, plans, stores, and starts an analysis. A returned analysis has been stored: a detached run is resumed
+    /// after a crash.
     ///
     /// # Errors
-    /// The errors of `check`; `BudgetExceeded` if a budget would be exceeded; `TooFast` or `Unavailable` if the
-    /// queue is full.
+    /// Returns the errors of `check`; `BudgetExceeded` if a budget would be exceeded; `TooFast` or `Unavailable` if
+    /// the queue is full.
     pub async fn start(
         &self,
         caller: Option<&Caller>,
@@ -239,7 +239,7 @@ fn queued_analysis(
         finished: None,
         findings: None,
         citations: None,
-        shared: None,
+        share_token_hash: None,
     }
 }
 

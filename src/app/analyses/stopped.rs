@@ -94,7 +94,7 @@ impl StoppedRun {
             return;
         };
         let model = model_of(continued).to_owned();
-        context.begun.clone_from(&continued.text);
+        context.answer_prefix.clone_from(&continued.text);
         // A synthesis is continued from the drafts it was written from.
         let is_synthesis = continued.stage + 1 == self.analysis.plan.stages.len();
         if is_synthesis && self.has_synthesis() && !drafts.is_empty() {

@@ -28,7 +28,7 @@ use crate::log;
 use crate::store::Store;
 use crate::store::archive::ROW_SCHEMA_VERSION;
 
-/// Magic bytes of a gzip file, and of a ZIP_MAGIC file.
+/// Magic bytes of gzip and ZIP files.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZIP_MAGIC: [u8; 2] = *b"PK";
 /// Value of the manifest's `format`.
@@ -51,7 +51,7 @@ struct Manifest {
     email: String,
 }
 
-/// What happened to a table's rows.
+/// Result of exporting or importing a table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct TableCount {
     /// Exported or imported.
@@ -65,7 +65,7 @@ pub struct TableCount {
 /// Counts per table, in archive order.
 pub type Counts = Vec<(String, TableCount)>;
 
-/// What was exported.
+/// Result of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExportOutcome {
     /// Counts per table.
@@ -157,7 +157,7 @@ impl Archives<'_> {
             .map_err(Error::internal)?
     }
 
-    /// Imports an uploaded file. Completes even if the caller goes away.
+    /// Imports an uploaded file. Completes even if the caller is dropped.
     ///
     /// # Errors
     /// Same as [`ArchivePaths::import`].

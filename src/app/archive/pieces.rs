@@ -1,5 +1,5 @@
-//! Splits a JSON file into its values without loading the whole file: the elements of a list, JSON Lines, or one
-//! object. Does not parse the values.
+//! Splits a JSON file into values without loading the whole file: the elements of a list, JSON Lines, or one object.
+//! Does not parse the values.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek as _, SeekFrom};
@@ -161,7 +161,7 @@ impl ListScan {
         }
         let ends = level == 1 && matches!(byte, b',' | b']');
         match byte {
-            // The list's own bracket.
+            // This is the bracket of the list itself.
             b'[' if level == 0 && !self.has_value => ScanStep::Outside,
             _ if ends && self.has_value => {
                 self.has_value = false;

@@ -61,7 +61,7 @@ impl<R: Read> Lines<R> {
     /// Returns the next row, reduced to these columns, and its length in bytes.
     ///
     /// # Errors
-    /// The errors of `next_line`, and `BadRequest` if the line is not a JSON object.
+    /// Returns the errors of `next_line`, and `BadRequest` if the line is not a JSON object.
     pub(super) fn next_row(
         &mut self,
         columns: &[&str],
@@ -155,7 +155,7 @@ impl<'de> Visitor<'de> for RowReader<'_> {
     }
 }
 
-/// The value of a column. No column is nested: lists and objects become null.
+/// The value of a column. Columns are never nested: lists and objects become null.
 struct ColumnValue(Value);
 
 impl<'de> Deserialize<'de> for ColumnValue {

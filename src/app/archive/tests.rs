@@ -51,7 +51,7 @@ fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     let scratch = Scratch::new("unfit");
     let archive_paths = place(&scratch);
     let user = person(&archive_paths, 1);
-    let one = foreign::ForeignConversation {
+    let old_conversation = foreign::ForeignConversation {
         question: "Why?".into(),
         answer: "So.".into(),
         writer: "imported/m".into(),
@@ -60,7 +60,7 @@ fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     let thread = chat_exports::ForeignThread {
         source_id: "c-1".into(),
         title: "A title".into(),
-        turns: vec![one],
+        turns: vec![old_conversation],
     };
     let mut import = conversations::HistoryImport::new(&archive_paths, &user).expect("a store");
     let mut store = |copies: usize| {
@@ -283,7 +283,7 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
         })?;
         Ok(rows)
     });
-    let whole = rows.expect("read").remove(0);
+    let complete_archive = rows.expect("read").remove(0);
     for (n, status, finished, added) in [
         (1, "running", 0, 0),
         (2, "queued", 1, 0),
@@ -292,7 +292,7 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
         // A plan without members.
         (5, "completed", 2, 0),
     ] {
-        let mut row = whole.clone();
+        let mut row = complete_archive.clone();
         if finished == 2 {
             let plan = row["plan"].as_str().unwrap_or_default();
             let mut plan: Value = serde_json::from_str(plan).expect("a plan");
@@ -337,12 +337,12 @@ fn a_damaged_or_newer_archive_changes_nothing() {
         assert_eq!(refused.kind, Kind::BadRequest, "{bytes:?}");
     }
     // Truncated at any point, it is refused or its complete part is imported, without a panic.
-    let whole = archive(
+    let complete_archive = archive(
         &scratch,
         ROW_SCHEMA_VERSION,
         &[("tables/analyses.jsonl", lines(&[json!({ "id": "x" })]))],
     );
-    let bytes = std::fs::read(&whole).expect("a file");
+    let bytes = std::fs::read(&complete_archive).expect("a file");
     for length in (0..bytes.len()).step_by(7) {
         let cut = scratch.0.join("cut.tar.gz");
         std::fs::write(&cut, &bytes[..length]).expect("a file");

@@ -36,7 +36,7 @@ const BATCH_BYTES: u64 = 1 << 20;
 
 type TarReader = Archive<GzDecoder<BufReader<File>>>;
 
-/// What the first pass learned about the archive's IDs.
+/// IDs found by the first pass over an archive.
 #[derive(Default)]
 struct KnownIds {
     /// IDs already used by something else in this database, with their replacements.
@@ -335,7 +335,7 @@ fn insert_batch(
     Ok(())
 }
 
-// If the user already has a recipe with this name, keep both.
+// Renames the recipe if the user already has one with this name, so that both are kept.
 fn make_name_unique(
     db: &crate::store::Writer,
     user: &UserId,

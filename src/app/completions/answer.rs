@@ -1,4 +1,4 @@
-//! Converts the answer of a finished run to the compatible APIs' terms, or explains why there is none.
+//! Converts the answer of a finished run to the terms of the compatible APIs, or explains why there is none.
 
 use std::time::Duration;
 

@@ -30,7 +30,7 @@ use crate::domain::analysis::PlanImage;
 use crate::domain::chat::SourcePassage;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
-use crate::domain::retrieval::meaning::QuestionMeaning;
+use crate::domain::retrieval::meaning::QuestionEmbedding;
 use crate::domain::retrieval::{self, Candidate};
 use crate::domain::time::Timestamp;
 use crate::extract::PICTURE;
@@ -402,7 +402,7 @@ impl DocumentService {
         ids: &[DocumentId],
         question: &str,
         budget: usize,
-        meaning: Option<Arc<QuestionMeaning>>,
+        meaning: Option<Arc<QuestionEmbedding>>,
     ) -> Result<Vec<SourcePassage>> {
         if ids.len() > MAX_PER_QUESTION {
             let message = format!("at most {MAX_PER_QUESTION} documents at once");

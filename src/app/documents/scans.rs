@@ -36,7 +36,7 @@ pub(super) fn explain_without_ocr(ocr: &Ocr, report: &mut ReadReport) {
     move_recognized_pages(report, &RecognizedPages::new());
 }
 
-// An image file is its own page. Models with vision receive it in any case.
+// Lists an image file as its own page. Models with vision receive it in any case.
 fn list_image(report: &mut ReadReport) {
     if report.kind == PICTURE {
         report.gaps.push(TextlessPage {

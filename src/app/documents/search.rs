@@ -9,7 +9,7 @@ use crate::app::Result;
 use crate::domain::chunk::is_ideograph;
 use crate::domain::document::{Document, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
-use crate::domain::retrieval::meaning::{QuestionMeaning, Rankings, WEAK_COVERAGE};
+use crate::domain::retrieval::meaning::{QuestionEmbedding, Rankings, WEAK_COVERAGE};
 use crate::domain::retrieval::{self, Candidate};
 use crate::domain::search::bm25::{self, TermStatistics, WeighedPassage};
 use crate::domain::search::{QueryPart, SearchQuery, rank_by_pairs};
@@ -40,7 +40,7 @@ impl DocumentService {
         user: &UserId,
         id: &DocumentId,
         words: &str,
-        meaning: Option<QuestionMeaning>,
+        meaning: Option<QuestionEmbedding>,
     ) -> Result<Vec<SearchHit>> {
         let document = self.show(user, id).await?;
         let words = words.to_owned();
@@ -60,7 +60,7 @@ impl DocumentService {
         &self,
         user: &UserId,
         words: &str,
-        meaning: Option<QuestionMeaning>,
+        meaning: Option<QuestionEmbedding>,
     ) -> Result<Vec<SearchHit>> {
         let (user, words) = (user.clone(), words.to_owned());
         let found = self.store.read(move |db| {
@@ -74,7 +74,7 @@ impl DocumentService {
 pub struct PassageSearch<'a> {
     words: &'a str,
     query: SearchQuery,
-    meaning: Option<&'a QuestionMeaning>,
+    meaning: Option<&'a QuestionEmbedding>,
 }
 
 /// Passages found by words.
@@ -92,7 +92,7 @@ impl<'a> PassageSearch<'a> {
     }
 
     /// Parses a question for a search by its words and its meaning.
-    pub fn with_meaning(words: &'a str, meaning: Option<&'a QuestionMeaning>) -> Self {
+    pub fn with_meaning(words: &'a str, meaning: Option<&'a QuestionEmbedding>) -> Self {
         let query = SearchQuery::parse(words);
         Self {
             words,
@@ -246,7 +246,7 @@ fn merge_meaning(
     user: &UserId,
     scope: &PassageScope,
     found: WordHits,
-    meaning: &QuestionMeaning,
+    meaning: &QuestionEmbedding,
 ) -> store::Result<Vec<SearchHit>> {
     let target = (&*meaning.model, &*meaning.vector);
     let mut rankings: Rankings<i64> = Rankings {

@@ -10,11 +10,11 @@ use crate::domain::recipe::MAX_NAME;
 use crate::domain::user::Caller;
 use crate::store::{audit, experiments, recipes};
 
-/// Which configuration to apply, and how.
+/// The configuration to apply, and how to apply it.
 #[derive(Debug, Clone, Default)]
 pub struct ApplyTarget {
     /// Index of the configuration; the leader if `None`, unless the final comparison refuted its lead.
-    pub place: Option<usize>,
+    pub index: Option<usize>,
     /// Whether to also make it the default for this user's requests.
     pub default: bool,
     /// Name of the recipe; the experiment's name if `None`.
@@ -42,12 +42,12 @@ impl Experiments<'_> {
             return Err(Error::new(Kind::Conflict, why).resolve("revert it first"));
         }
         let (leader, recommended) = (view.report.leader, view.report.recommended());
-        if params.place.is_none() && leader != recommended {
+        if params.index.is_none() && leader != recommended {
             let why = "the race's leader did not score higher than the current configuration in the final comparison";
             return Err(Error::new(Kind::Conflict, why)
                 .resolve("choose a configuration with `place`, its rank on the leaderboard"));
         }
-        let Some(place) = params.place.or(leader) else {
+        let Some(place) = params.index.or(leader) else {
             let why = "nothing has been evaluated yet, so there is no leader";
             return Err(Error::new(Kind::Conflict, why).resolve("wait until there are results"));
         };
@@ -62,11 +62,11 @@ impl Experiments<'_> {
                     .unwrap_or_else(|| recipe_name(&experiment.spec.name)),
             ),
             shared: None,
-            body: Some(experiment.spec.body_of(configuration)),
+            body: Some(experiment.spec.request_for(configuration)),
         };
         let (recipe, new) = self.0.recipe_editor().save(caller, change, origin).await?;
         let mut applied = Applied {
-            place,
+            configuration: place,
             recipe: recipe.id.clone(),
             version: recipe.version,
             name: recipe.name,

@@ -172,11 +172,12 @@ impl ConfigurationPair {
     }
 }
 
-/// Pairs of the best configurations on cases that both have answered, in an order shuffled once with the seed.
+/// Returns pairs of the best configurations on cases that both have answered, in an order shuffled once with the
+/// seed.
 fn pairs(view: &ExperimentView) -> Vec<ConfigurationPair> {
     let evaluated = view.report.leaderboard.iter().filter(|row| row.cases > 0);
     let mut best: Vec<usize> = evaluated
-        .map(|row| row.place)
+        .map(|row| row.index)
         .take(TOP_CONFIGURATIONS)
         .collect();
     let current = view.report.current;

@@ -124,7 +124,7 @@ impl Experiments<'_> {
             objective: params.objective,
             budget: params.budget,
             indifference: checked_range(params.indifference, 0.02, (0.0, 0.5), "indifference")?,
-            wrong: checked_range(params.error_rate, 0.1, (0.001, 0.5), "wrong")?,
+            error_rate: checked_range(params.error_rate, 0.1, (0.001, 0.5), "wrong")?,
             seed: match params.seed {
                 Some(seed) => seed,
                 None => (crypto::random_number()? >> 80) as u64,
@@ -145,7 +145,7 @@ impl Experiments<'_> {
         let cases = spec.without_repeats(cases);
         let configs = self.configurations(&caller.user, &spec)?;
         let current = spec
-            .current_of(&configs)
+            .current_index(&configs)
             .map_err(|error| experiment_error("current", &error))?;
         let search = self.prompt_search(&caller.user, &spec, &configs, &cases)?;
         let mut costs = self
@@ -166,7 +166,7 @@ impl Experiments<'_> {
             budget: spec.budget,
             declared: costs.iter().map(|cost| cost.max).collect(),
             indifference: spec.indifference,
-            wrong: spec.wrong,
+            error_rate: spec.error_rate,
             seed: spec.seed,
             search,
             arms: configs,
@@ -316,7 +316,7 @@ impl Experiments<'_> {
             )));
         }
         for (index, configuration) in configs.iter().enumerate() {
-            let names = spec.body_of(configuration).models;
+            let names = spec.request_for(configuration).models;
             let mut authors = names.iter().filter_map(|name| llm.find(Some(user), name));
             if let Some(author) = authors.find(|author| author.family == model.family) {
                 return Err(error(format!(
@@ -461,12 +461,13 @@ pub(super) fn forecast(
         .map(|cost| cost.max.whole_cost().0 as u64)
         .max();
     let max = (highest_cost.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
-    let written = design.search.map_or(MicroDollars(0), |search| {
-        search.declared.cost.saturating_mul(search.most as u32)
+    let search_cost = design.search.map_or(MicroDollars(0), |search| {
+        let proposals = search.max_proposals as u32;
+        search.declared.cost.saturating_mul(proposals)
     });
-    let max = max.saturating_add(written.0);
+    let max = max.saturating_add(search_cost.0);
     let max = spec.budget.cost.map_or(max, |limit| max.min(limit.0));
-    let total = total.saturating_add(written.0 as u64).min(i64::MAX as u64);
+    let total = (total.saturating_add(search_cost.0 as u64)).min(i64::MAX as u64);
     let scores = spec.evaluator.score_kind().with_objective(&spec.objective);
     let power = power::comparison_power(scores, final_cases(&design));
     ExperimentForecast {

@@ -4,7 +4,9 @@ use super::MAX_CONCURRENT;
 use crate::app::{Error, Result};
 use crate::domain::experiment::design::{Design, RaceStep};
 use crate::domain::experiment::spec::ExperimentSpec;
-use crate::domain::experiment::successive_halving::{ALL_UP_TO, SuccessiveHalving};
+use crate::domain::experiment::successive_halving::{
+    MAX_EXHAUSTIVE_CONFIGURATIONS, SuccessiveHalving,
+};
 use crate::domain::experiment::{
     MIN_CASES, Objective, TrialOutcome, configuration_count, reserved_fraction,
 };
@@ -24,7 +26,9 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     let budget = &design.budget;
     // Only an upper bound on an evaluation's cost is known. A small space with too little money starts anyway, and
     // may end with nothing tested.
-    if design.arms.len() <= ALL_UP_TO && (budget.cost.is_some() || budget.tokens.is_some()) {
+    if design.arms.len() <= MAX_EXHAUSTIVE_CONFIGURATIONS
+        && (budget.cost.is_some() || budget.tokens.is_some())
+    {
         return Ok(());
     }
     let required = |of: &dyn Fn(&TrialOutcome) -> u64| {
@@ -71,7 +75,7 @@ pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
         Some(search) => format!(
             "With at most half of the race's budget, a model reads failures and proposes up to {} better prompts; \
              those that are no worse than the prompt they improve join the race. ",
-            search.most
+            search.max_proposals
         ),
         None => String::new(),
     };
@@ -90,7 +94,7 @@ pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
          or when its part of the budget is spent. The rest, at least {:.0} % of the budget, compares the leader with your \
          current configuration on cases that the race has not used; only that comparison is reported. {queue}",
         spec.indifference,
-        (1.0 - spec.wrong) * 100.0,
+        (1.0 - spec.error_rate) * 100.0,
         reserved_fraction(design) * 100.0,
     )
 }
@@ -200,7 +204,7 @@ mod tests {
                 budget,
                 declared: loads.iter().map(|load| load.max).collect(),
                 indifference: 0.02,
-                wrong: 0.1,
+                error_rate: 0.1,
                 seed,
                 search: None,
             };

@@ -43,7 +43,7 @@ impl Experiments<'_> {
         Ok(Some(SearchDesign {
             axis,
             given: configurations.len(),
-            most: improve.proposals,
+            max_proposals: improve.proposals,
             declared: JudgeCost {
                 cost: bill.unwrap_or_default().cost,
                 tokens,

@@ -1,5 +1,5 @@
 //! LLM judge: each judgment is a separate analysis that is priced, stored, and bounded like any other.
-//! `domain::experiment::jury` defines the prompts and parses the replies.
+//! `domain::experiment::judge_prompts` defines the prompts and parses the replies.
 
 use super::model_call::ModelCall;
 use super::waits::{ExperimentWaits, StepResult};
@@ -134,12 +134,12 @@ impl LlmJudge<'_> {
         first: &str,
         second: &str,
     ) -> StepResult<JudgeOpinion<Preferred>> {
-        let one = self.score(case, first).await?;
+        let first_score = self.score(case, first).await?;
         let other = self.score(case, second).await?;
-        let bill = one.cost.saturating_add(other.cost);
-        Ok(match (one.result, other.result) {
-            (Ok(one), Ok(other)) => JudgeOpinion {
-                result: Ok(match one - other {
+        let bill = first_score.cost.saturating_add(other.cost);
+        Ok(match (first_score.result, other.result) {
+            (Ok(first_score), Ok(other)) => JudgeOpinion {
+                result: Ok(match first_score - other {
                     difference if difference > TIE_MARGIN => Preferred::First,
                     difference if difference < -TIE_MARGIN => Preferred::Second,
                     _ => Preferred::Neither,
@@ -254,16 +254,19 @@ mod tests {
                 ..Case::default()
             };
             let answer = sample.repeat(9_000);
-            let most = max_input_tokens(std::slice::from_ref(&case));
+            let upper_bound = max_input_tokens(std::slice::from_ref(&case));
             let text = judge_prompts::pairwise_prompt(&case, &answer, &answer, &nonce);
             let real = estimate_tokens(&text);
             assert!(
-                real <= most && most < real * 2 + 2_000,
-                "{sample}: {real} of {most}"
+                real <= upper_bound && upper_bound < real * 2 + 2_000,
+                "{sample}: {real} of {upper_bound}"
             );
-            assert!(estimate_tokens(&judge_prompts::rubric_prompt(&case, &answer, &nonce)) <= most);
-            let bill = worst_case_cost(&judge, most);
-            assert_eq!(bill.tokens, 2 * (most + u64::from(MAX_REPLY_TOKENS)));
+            assert!(
+                estimate_tokens(&judge_prompts::rubric_prompt(&case, &answer, &nonce))
+                    <= upper_bound
+            );
+            let bill = worst_case_cost(&judge, upper_bound);
+            assert_eq!(bill.tokens, 2 * (upper_bound + u64::from(MAX_REPLY_TOKENS)));
         }
         // A price entered by a user can be absurd.
         let absurd = Price {

@@ -365,7 +365,7 @@ impl Experiments<'_> {
             (race, experiment, done)
         });
         let (race, experiment, done) = replayed.await.map_err(Error::internal)?;
-        let (progress, _) = watch::channel(ExperimentProgress::of(&experiment.spec, &race));
+        let (progress, _) = watch::channel(ExperimentProgress::from_race(&experiment.spec, &race));
         let (stop, _) = watch::channel(false);
         let running = Arc::new(RunningExperiment { progress, stop });
         let id = experiment.id.clone();

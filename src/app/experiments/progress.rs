@@ -31,7 +31,8 @@ pub struct ExperimentProgress {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeadingConfiguration {
     /// Its index.
-    pub place: usize,
+    #[serde(rename = "place")]
+    pub index: usize,
     /// Parameter values.
     pub setting: Value,
     /// Mean score so far.
@@ -44,7 +45,7 @@ pub struct LeadingConfiguration {
 
 impl ExperimentProgress {
     /// Computes the progress of a race.
-    pub fn of(spec: &ExperimentSpec, race: &SuccessiveHalving) -> Self {
+    pub fn from_race(spec: &ExperimentSpec, race: &SuccessiveHalving) -> Self {
         let spent = race.spent();
         let done = race.results().len();
         let racing: Vec<usize> = (0..race.states().len())
@@ -95,7 +96,7 @@ fn best(
     let values = race.values(place, depth);
     let design = race.design();
     Some(LeadingConfiguration {
-        place,
+        index: place,
         setting: to_json(&spec.space, design.arms.get(place)?),
         mean: mean(place),
         interval: betting::interval(&values, (0.0, 1.0), 0.05),

@@ -22,7 +22,7 @@ const MAX_REPLY_TOKENS: u32 = 3_000;
 const INSTRUCTION_TOKENS: u64 = 600;
 
 impl ExperimentRunner<'_> {
-    /// Has a prompt improved and passes the proposal to the race.
+    /// Requests an improved prompt from the model and passes the proposal to the race.
     ///
     /// # Errors
     /// [`Interrupt`] if the experiment stops, pauses, or fails.
@@ -41,12 +41,12 @@ impl ExperimentRunner<'_> {
             experiment: &self.experiment,
         };
         let (reply, bill) = call.ask(&search.model, request, MAX_REPLY_TOKENS).await?;
-        let cost = self.unused.saturating_add(bill);
+        let cost = self.failed_proposal_cost.saturating_add(bill);
         let reply = match reply {
             Ok(reply) => reply,
             // An outage says nothing about the prompt, so the race asks again.
             Err(why) => {
-                self.unused = cost;
+                self.failed_proposal_cost = cost;
                 self.failures += 1;
                 if self.failures >= MAX_FAILURES {
                     let why = format!("{} could not improve a prompt: {why}", search.model);
@@ -58,7 +58,7 @@ impl ExperimentRunner<'_> {
                     .await;
             }
         };
-        self.unused = JudgeCost::default();
+        self.failed_proposal_cost = JudgeCost::default();
         self.failures = 0;
         let read = reflection::parse_proposal(&reply);
         Ok(self
@@ -127,8 +127,10 @@ impl ExperimentRunner<'_> {
 
     /// Publishes the progress of the race.
     pub(super) fn show_progress(&self) {
-        self.progress
-            .send_replace(ExperimentProgress::of(&self.experiment.spec, &self.race));
+        self.progress.send_replace(ExperimentProgress::from_race(
+            &self.experiment.spec,
+            &self.race,
+        ));
     }
 }
 

@@ -30,6 +30,6 @@ pub(super) fn request(
         experiment: Some(experiment.clone()),
         ..RunContext::default()
     };
-    recipes::fill(&mut request, &mut context, spec.body_of(arm))?;
+    recipes::fill(&mut request, &mut context, spec.request_for(arm))?;
     Ok((request, context))
 }

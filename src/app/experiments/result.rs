@@ -128,7 +128,7 @@ fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment)
         }),
         report,
         warnings: warning.into_iter().collect(),
-        progress: ExperimentProgress::of(&experiment.spec, &race),
+        progress: ExperimentProgress::from_race(&experiment.spec, &race),
         race,
         experiment,
         cases,
@@ -149,7 +149,7 @@ fn max_difference(experiment: &Experiment) -> f64 {
     }
 }
 
-/// Preferences of judges and the user. For pairs that both have judged, the user's verdict counts.
+/// Returns the preferences of judges and the user. For pairs that both have judged, the user's verdict counts.
 fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
     let mut by_pair: BTreeMap<(usize, usize, usize), &Judgment> = BTreeMap::new();
     for judgment in judgments {

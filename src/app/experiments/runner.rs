@@ -48,11 +48,11 @@ pub(super) struct ExperimentRunner<'s> {
     pub(super) started: Vec<(Trial, AnalysisId)>,
     pub(super) waits: ExperimentWaits,
     pub(super) progress: &'s watch::Sender<ExperimentProgress>,
-    // Consecutive transient failures, and the cost of failed attempts.
+    // Number of consecutive transient failures.
     pub(super) failures: usize,
-    wasted: BTreeMap<Trial, TrialOutcome>,
+    failed_attempt_costs: BTreeMap<Trial, TrialOutcome>,
     // Cost of failed attempts to improve a prompt.
-    pub(super) unused: JudgeCost,
+    pub(super) failed_proposal_cost: JudgeCost,
 }
 
 /// Outcome of an analysis.
@@ -93,8 +93,8 @@ impl<'s> ExperimentRunner<'s> {
             waits: ExperimentWaits::new(app.engine.clone(), running.stop.subscribe()),
             progress: &running.progress,
             failures: 0,
-            wasted: BTreeMap::new(),
-            unused: JudgeCost::default(),
+            failed_attempt_costs: BTreeMap::new(),
+            failed_proposal_cost: JudgeCost::default(),
             app,
             experiment,
             cases,
@@ -191,7 +191,7 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    // Stops evaluations that the race no longer wants because the budget has been spent.
+    // Stops evaluations that the race no longer requests because the budget has been spent.
     async fn give_up_on(&mut self, requested: &[Trial]) -> StepResult<()> {
         while let Some(index) =
             (self.started.iter()).position(|(trial, _)| !requested.contains(trial))
@@ -238,7 +238,7 @@ impl<'s> ExperimentRunner<'s> {
     /// Starts the analysis of a trial.
     ///
     /// # Errors
-    /// Any error from starting an analysis.
+    /// Returns any error from starting an analysis.
     pub(super) async fn ask(&self, trial: Trial) -> Result<AnalysisId> {
         let design = self.race.design();
         let found = design.arms.get(trial.arm).zip(self.cases.get(trial.case));
@@ -296,8 +296,9 @@ impl<'s> ExperimentRunner<'s> {
         outcome: TrialOutcome,
         why: String,
     ) -> StepResult<()> {
-        let before = self.wasted.remove(&trial).unwrap_or_default();
-        self.wasted.insert(trial, add_outcomes(before, outcome));
+        let before = self.failed_attempt_costs.remove(&trial).unwrap_or_default();
+        self.failed_attempt_costs
+            .insert(trial, add_outcomes(before, outcome));
         self.failures += 1;
         if self.failures >= MAX_FAILURES {
             return Err(Interrupt::Paused(format!(
@@ -315,8 +316,8 @@ impl<'s> ExperimentRunner<'s> {
         analysis: AnalysisId,
         scored: ScoredTrial,
     ) -> Result<()> {
-        let wasted = self.wasted.remove(&trial).unwrap_or_default();
-        let outcome = add_outcomes(scored.outcome, wasted);
+        let failed_attempt_costs = self.failed_attempt_costs.remove(&trial).unwrap_or_default();
+        let outcome = add_outcomes(scored.outcome, failed_attempt_costs);
         let (id, error) = (self.experiment.id.clone(), scored.error);
         let (judgment, judging) = (scored.judgment, self.experiment.judging.clone());
         let written = self.app.store.write(move |db| {

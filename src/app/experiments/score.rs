@@ -44,7 +44,7 @@ impl ExperimentRunner<'_> {
             Scoring::Judge(judge) => judge.clone(),
         };
         if judge_prompts::addresses_judge(text) {
-            self.experiment.judging.orders += 1;
+            self.experiment.judging.injection_attempts += 1;
             let mut scored = rule_score(answer, 0.0);
             scored.error = Some(INJECTION_ERROR.to_owned());
             return Ok(Ok(scored));
@@ -266,13 +266,13 @@ impl ExperimentRunner<'_> {
             let place = place.unwrap_or_else(|| {
                 judging.probes.push(Probed {
                     bias: name.to_owned(),
-                    tried: 0,
-                    taken_in: 0,
+                    probe_count: 0,
+                    misled_count: 0,
                 });
                 judging.probes.len() - 1
             });
-            judging.probes[place].tried += 1;
-            judging.probes[place].taken_in += u64::from(taken_in);
+            judging.probes[place].probe_count += 1;
+            judging.probes[place].misled_count += u64::from(taken_in);
         }
         let (id, judging) = (self.experiment.id.clone(), judging.clone());
         let written = self

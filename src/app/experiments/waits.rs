@@ -100,7 +100,7 @@ impl ExperimentWaits {
     /// stopped first.
     ///
     /// # Errors
-    /// The errors of [`ExperimentWaits::check_interrupt`], and `Failed` if the store cannot be read.
+    /// Returns the errors of [`ExperimentWaits::check_interrupt`], and `Failed` if the store cannot be read.
     pub async fn wait_for_end(&self, analysis: &AnalysisId) -> StepResult<()> {
         tokio::select! {
             biased;

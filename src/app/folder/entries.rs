@@ -38,7 +38,7 @@ fn check_files(folder: &Path) -> Result<()> {
             Err(error) if metadata.is_symlink() && error.kind() == ErrorKind::NotFound => {
                 return Err(dangling_link_error(&path));
             }
-            // A folder in this place is reported when the file is opened.
+            // A folder at this path is reported when the file is opened.
             Ok(target) if !target.is_file() && !target.is_dir() => {
                 return Err(not_a_file_error(&path));
             }

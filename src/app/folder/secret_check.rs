@@ -16,7 +16,7 @@ use crate::store::{Store, providers, settings, users};
 /// Name of the setting that stores the check value for the database's secret.
 const SETTING_NAME: &str = "secret_check";
 
-/// The consequence of changing the secret.
+/// Explanation of the consequence of changing the secret.
 const CONSEQUENCE: &str =
     "everyone must sign in again, and stored provider keys must be entered again";
 

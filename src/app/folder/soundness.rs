@@ -295,7 +295,7 @@ pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDama
     if header[..prefix] != SQLITE_MAGIC[..prefix] {
         return Ok(Some(DatabaseDamage::NotSqlite));
     }
-    let Some(header) = DatabaseHeader::of(&header) else {
+    let Some(header) = DatabaseHeader::parse(&header) else {
         let expected = HEADER_BYTES as u64;
         return Ok(Some(match bytes < expected {
             true => DatabaseDamage::CutOff { bytes, expected },
@@ -331,7 +331,7 @@ struct DatabaseHeader {
 }
 
 impl DatabaseHeader {
-    fn of(bytes: &[u8]) -> Option<Self> {
+    fn parse(bytes: &[u8]) -> Option<Self> {
         if bytes.len() < HEADER_BYTES {
             return None;
         }

@@ -1,9 +1,9 @@
-//! Computes the missing vectors of passages, one batch at a time. The store records which are missing, so a
-//! restart continues where the work stopped, and memory holds only one batch.
+//! Computes missing vectors of passages in the background, one batch at a time. The store records which are missing,
+//! so a restart continues where the work stopped, and memory holds only one batch.
 
 use std::time::Duration;
 
-use super::MeaningSearch;
+use super::SemanticSearch;
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::UserId;
 use crate::domain::retrieval::meaning::{normalize, to_bytes};
@@ -44,7 +44,7 @@ enum StepOutcome {
     Failed,
 }
 
-impl MeaningSearch<'_> {
+impl SemanticSearch<'_> {
     /// Computes missing vectors whenever documents have been read or a user has chosen a model. Never returns;
     /// sleeps without a timer while nothing is missing.
     pub async fn embed_passages(&self) {

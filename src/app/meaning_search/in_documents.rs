@@ -1,8 +1,8 @@
-//! Searches one or all of a user's documents by words and, if the user chose a model for it, by meaning.
+//! Searches one or all of a user's documents by keywords and, if the user chose an embedding model, semantically.
 
 use std::time::Duration;
 
-use super::MeaningSearch;
+use super::SemanticSearch;
 use super::question::MAX_QUESTION;
 use crate::app::Result;
 use crate::app::embeddings::EmbeddingContext;
@@ -11,7 +11,7 @@ use crate::crypto;
 use crate::domain::document::SearchHit;
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
-use crate::domain::retrieval::meaning::QuestionMeaning;
+use crate::domain::retrieval::meaning::QuestionEmbedding;
 use crate::domain::user::Caller;
 use crate::log;
 use crate::store::{Reader, meaning_search, passage_vectors};
@@ -23,23 +23,23 @@ const EMBEDDING_DEADLINE: Duration = Duration::from_secs(10);
 pub struct FoundPassages {
     /// Matching passages, best first.
     pub hits: Vec<SearchHit>,
-    /// How they were ranked by meaning; `None` if the user has not chosen a model.
-    pub meaning: Option<MeaningRanking>,
+    /// The semantic ranking; `None` if the user has not chosen a model.
+    pub meaning: Option<SemanticRanking>,
 }
 
-/// How a search was ranked by meaning.
+/// Result of the semantic ranking of a search.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MeaningRanking {
+pub struct SemanticRanking {
     /// The embedding model.
     pub model: String,
     /// Cost of the question's vector; `None` if its price is unknown.
     pub cost: Option<MicroDollars>,
-    /// Why the passages were ranked by words alone; `None` if they were not.
+    /// Why the passages were ranked by keywords alone; `None` if they were not.
     pub failure: Option<String>,
 }
 
-impl MeaningSearch<'_> {
-    /// Searches one or all of the caller's documents. If the model fails, the passages are ranked by words alone.
+impl SemanticSearch<'_> {
+    /// Searches one or all of the caller's documents. If the model fails, the passages are ranked by keywords alone.
     ///
     /// # Errors
     /// `Missing` if the caller has no such document.
@@ -57,7 +57,7 @@ impl MeaningSearch<'_> {
         let mut ranking = self.planned_ranking(user).await?;
         let meaning = match &mut ranking {
             Some(ranking) if ranking.failure.is_none() => {
-                self.question_meaning(caller, words, ranking).await
+                self.question_embedding(caller, words, ranking).await
             }
             _ => None,
         };
@@ -71,7 +71,7 @@ impl MeaningSearch<'_> {
         })
     }
 
-    async fn planned_ranking(&self, user: &UserId) -> Result<Option<MeaningRanking>> {
+    async fn planned_ranking(&self, user: &UserId) -> Result<Option<SemanticRanking>> {
         let id = user.clone();
         let read = self.store.read(move |db: &Reader| {
             let Some(model) = meaning_search::of_user(db, &id)? else {
@@ -80,21 +80,21 @@ impl MeaningSearch<'_> {
             let has_vectors = passage_vectors::has_any(db, &id, &model)?;
             Ok(Some((model, has_vectors)))
         });
-        Ok(read.await?.map(|(model, has_vectors)| MeaningRanking {
+        Ok(read.await?.map(|(model, has_vectors)| SemanticRanking {
             model,
             cost: Some(MicroDollars::default()),
             failure: (!has_vectors).then(|| "no passage has a vector yet".to_owned()),
         }))
     }
 
-    // Returns `None` and stores the reason in `ranking` if the meaning cannot be computed.
-    async fn question_meaning(
+    // Returns `None` and stores the reason in `ranking` if the question's vector cannot be computed.
+    async fn question_embedding(
         &self,
         caller: &Caller,
         words: &str,
-        ranking: &mut MeaningRanking,
-    ) -> Option<QuestionMeaning> {
-        match self.try_question_meaning(caller, words, ranking).await {
+        ranking: &mut SemanticRanking,
+    ) -> Option<QuestionEmbedding> {
+        match self.try_question_embedding(caller, words, ranking).await {
             Ok(meaning) => Some(meaning),
             Err(error) => {
                 log::warn(
@@ -107,12 +107,12 @@ impl MeaningSearch<'_> {
         }
     }
 
-    async fn try_question_meaning(
+    async fn try_question_embedding(
         &self,
         caller: &Caller,
         words: &str,
-        ranking: &mut MeaningRanking,
-    ) -> Result<QuestionMeaning> {
+        ranking: &mut SemanticRanking,
+    ) -> Result<QuestionEmbedding> {
         // No analysis has this id: the record has no parent.
         let id = AnalysisId::new(clock::now(), crypto::random_number()?);
         let wordings = vec![words.chars().take(MAX_QUESTION).collect()];
@@ -121,7 +121,7 @@ impl MeaningSearch<'_> {
             .embed_question(caller, &ranking.model, wordings, context)
             .await?;
         ranking.cost = embedded.cost;
-        Ok(QuestionMeaning {
+        Ok(QuestionEmbedding {
             vector: embedded.take_vector(&ranking.model)?,
             model: ranking.model.clone(),
             rewriting: String::new(),

@@ -1,6 +1,6 @@
-//! Search by meaning: each user's choice of an embedding model, off by default. `embedder` computes the vectors of
-//! passages in the background; a question's vector is computed when an analysis starts (`question`) or documents
-//! are searched (`in_documents`).
+//! Semantic search: each user's choice of an embedding model, off by default. `embedder` computes the vectors of
+//! passages in the background; a question's vector is computed when an analysis starts (`question`) or documents are
+//! searched (`in_documents`).
 
 mod embedder;
 mod in_documents;
@@ -26,7 +26,7 @@ use crate::store::passage_vectors::EmbeddingProgress;
 use crate::store::{Store, audit, meaning_search, passage_vectors};
 use crate::wire::embed::EmbeddingRequest;
 
-pub use in_documents::{FoundPassages, MeaningRanking};
+pub use in_documents::{FoundPassages, SemanticRanking};
 pub(super) use question::QuestionSearch;
 
 /// Characters per token, for an estimate that does not read the documents.
@@ -58,9 +58,9 @@ impl EmbedderState {
     }
 }
 
-/// The search-by-meaning use cases.
+/// The semantic-search use cases.
 #[derive(Clone, Copy)]
-pub struct MeaningSearch<'a> {
+pub struct SemanticSearch<'a> {
     pub(super) store: &'a Store,
     pub(super) llm: &'a Llm,
     pub(super) documents: &'a DocumentService,
@@ -70,8 +70,8 @@ pub struct MeaningSearch<'a> {
 
 /// A user's choice and its progress.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MeaningStatus {
-    /// The chosen model; `None` if passages are ranked by words alone.
+pub struct SemanticSearchStatus {
+    /// The chosen model; `None` if passages are ranked by keywords alone.
     pub model: Option<String>,
     /// Number of passages with and without a vector of the chosen model, or of the model being estimated.
     pub progress: EmbeddingProgress,
@@ -83,12 +83,16 @@ pub struct MeaningStatus {
     pub failure: Option<String>,
 }
 
-impl MeaningSearch<'_> {
+impl SemanticSearch<'_> {
     /// Returns a user's choice with its progress, or the estimate for another model.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn show(&self, user: &UserId, estimated: Option<&str>) -> Result<MeaningStatus> {
+    pub async fn show(
+        &self,
+        user: &UserId,
+        estimated: Option<&str>,
+    ) -> Result<SemanticSearchStatus> {
         let (id, requested_model) = (user.clone(), estimated.map(str::to_owned));
         let read = self.store.read(move |db| {
             let chosen = meaning_search::of_user(db, &id)?;
@@ -106,7 +110,7 @@ impl MeaningSearch<'_> {
             input: tokens,
             ..Usage::default()
         };
-        Ok(MeaningStatus {
+        Ok(SemanticSearchStatus {
             failure: chosen.as_ref().and_then(|_| self.state.failure_of(user)),
             model: chosen,
             progress,
@@ -125,7 +129,7 @@ impl MeaningSearch<'_> {
         caller: &Caller,
         model: &str,
         origin: &RequestOrigin,
-    ) -> Result<MeaningStatus> {
+    ) -> Result<SemanticSearchStatus> {
         require_session(caller)?;
         let request = EmbeddingRequest {
             model: model.to_owned(),
@@ -151,11 +155,15 @@ impl MeaningSearch<'_> {
         self.show(&user, None).await
     }
 
-    /// Turns search by meaning off and deletes the user's vectors.
+    /// Turns semantic search off and deletes the user's vectors.
     ///
     /// # Errors
     /// `Forbidden` for an API key; another error if the database cannot be written.
-    pub async fn turn_off(&self, caller: &Caller, origin: &RequestOrigin) -> Result<MeaningStatus> {
+    pub async fn turn_off(
+        &self,
+        caller: &Caller,
+        origin: &RequestOrigin,
+    ) -> Result<SemanticSearchStatus> {
         require_session(caller)?;
         let user = caller.user.clone();
         let entry = origin.entry(Some(&user), "meaning_search.off", user.as_str());

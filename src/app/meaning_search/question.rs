@@ -1,11 +1,11 @@
-//! The meaning of a question: its vector and, if its words hardly occur in the documents, a rewording by the
-//! panel's cheapest model.
+//! Computes a question's vector and, if its terms hardly occur in the documents, has the panel's cheapest model
+//! reword it.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::MeaningSearch;
+use super::SemanticSearch;
 use crate::app::documents::PassageSearch;
 use crate::app::embeddings::EmbeddingContext;
 use crate::app::{Error, Kind, Result};
@@ -18,7 +18,7 @@ use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
 use crate::domain::pattern::CallId;
-use crate::domain::retrieval::meaning::{QuestionMeaning, normalize};
+use crate::domain::retrieval::meaning::{QuestionEmbedding, normalize};
 use crate::domain::retrieval::record::{
     RETRIEVAL_STAGE_NUMBER, REWRITING_TOKENS, RetrievalRecord, RewriterModel, rewriting_prompt,
 };
@@ -70,9 +70,9 @@ impl EmbeddedQuestion {
     }
 }
 
-impl MeaningSearch<'_> {
-    /// Returns the plan for searching these documents by meaning; `None` if the user has not chosen that. Makes no
-    /// calls.
+impl SemanticSearch<'_> {
+    /// Returns the plan for the semantic search of these documents; `None` if the user has not chosen a model. Makes
+    /// no calls.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -110,13 +110,13 @@ impl MeaningSearch<'_> {
         }))
     }
 
-    /// Computes the meaning of a question and records usage and cost in `record`. A failure is recorded too and
-    /// never fails the run: the passages are then ranked by words.
+    /// Computes the vector of a question and records usage and cost in `record`. A failure is recorded too and never
+    /// fails the run: the passages are then ranked by keywords.
     pub(in crate::app) async fn meaning_of(
         &self,
         search: &QuestionSearch<'_>,
         record: &mut RetrievalRecord,
-    ) -> Option<QuestionMeaning> {
+    ) -> Option<QuestionEmbedding> {
         if !record.failure.is_empty() {
             return None;
         }
@@ -137,7 +137,7 @@ impl MeaningSearch<'_> {
         &self,
         search: &QuestionSearch<'_>,
         record: &mut RetrievalRecord,
-    ) -> Result<QuestionMeaning> {
+    ) -> Result<QuestionEmbedding> {
         let question: String = search.question.chars().take(MAX_QUESTION).collect();
         let (words, user) = (question.clone(), search.caller.user.clone());
         let documents = search.documents.to_vec();
@@ -174,7 +174,7 @@ impl MeaningSearch<'_> {
             ..Usage::default()
         };
         record.add(&usage, embedded.cost);
-        Ok(QuestionMeaning {
+        Ok(QuestionEmbedding {
             vector: embedded.take_vector(&record.model)?,
             model: record.model.clone(),
             rewriting: record.rewriting.clone(),
@@ -184,7 +184,7 @@ impl MeaningSearch<'_> {
     /// Computes one vector for all wordings of a question.
     ///
     /// # Errors
-    /// The errors of an embedding call.
+    /// Returns the errors of an embedding call.
     pub(super) async fn embed_question(
         &self,
         caller: &Caller,
@@ -219,14 +219,14 @@ impl MeaningSearch<'_> {
             tries: 1,
             ..CallBill::default()
         };
-        let most = Usage {
+        let max_usage = Usage {
             input: estimate_tokens(&prompt),
             output: REWRITING_TOKENS.into(),
             ..Usage::default()
         };
-        let expected = usage::cost(&bill(most), rewriter.price);
+        let expected = usage::cost(&bill(max_usage), rewriter.price);
         let charges = self.embeddings.charges;
-        let tokens = most.input + most.output;
+        let tokens = max_usage.input + max_usage.output;
         let _reserved = charges
             .reserve(search.caller, &rewriter.model, (expected, tokens), started)
             .await?;

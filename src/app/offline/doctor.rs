@@ -87,7 +87,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let folder = room::check_data_folder(&config.data_dir, config.limits.min_free);
     let is_usable = folder.state != CheckState::Failed;
     findings.push(folder);
-    // A folder that cannot be read says nothing about its database.
+    // An error for an unreadable folder does not mean that its database is damaged.
     if let Err(error) = data_folder::check(config)
         && (is_usable || error.private.is_none())
     {

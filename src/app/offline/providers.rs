@@ -18,7 +18,7 @@ impl OfflineProviders {
     /// Opens the store of the data folder. With `may_create`, creates it if there is none.
     ///
     /// # Errors
-    /// The errors of [`folder::open`] or [`folder::open_existing`].
+    /// Returns the errors of [`folder::open`] or [`folder::open_existing`].
     pub fn open(config: &Config, may_create: bool) -> Result<Self> {
         let opened = match may_create {
             true => folder::open(config)?,

@@ -44,7 +44,7 @@ impl From<PatternError> for PatternProblem {
     fn from(error: PatternError) -> Self {
         Self {
             line: None,
-            location: error.place,
+            location: error.location,
             message: error.message,
         }
     }
@@ -56,7 +56,7 @@ pub type ParsedPattern = (Pattern, Vec<PatternProblem>);
 /// Parses a pattern: JSON if the text begins with a brace, otherwise TOML.
 ///
 /// # Errors
-/// The problems that make the text invalid.
+/// Returns the problems that make the text invalid.
 pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
     let unreadable = |line, message: String| {
         vec![PatternProblem {
@@ -91,7 +91,7 @@ pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
         }
     };
     let to_problem = |error: PatternError| PatternProblem {
-        line: line(&error.place),
+        line: line(&error.location),
         ..PatternProblem::from(error)
     };
     match file::parse_pattern(&value) {
@@ -106,7 +106,7 @@ pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
 /// Reads and parses a file.
 ///
 /// # Errors
-/// The problems that make the file unreadable or invalid.
+/// Returns the problems that make the file unreadable or invalid.
 pub fn read(path: &Path) -> Result<ParsedPattern, Vec<PatternProblem>> {
     let unreadable = |message: String| {
         vec![PatternProblem {

@@ -47,7 +47,7 @@ const JOINING_WORDS: &[&str] = &["and", "or", "und", "oder", "&", "+"];
 /// An option of a question: its label in uppercase and its text in lowercase.
 pub type LetteredOption = (char, String);
 
-/// What an answer says about a question's options.
+/// The option that an answer chooses, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptionChoice {
     /// The answer chooses the option with this label.

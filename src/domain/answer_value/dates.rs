@@ -298,7 +298,7 @@ fn index_in_table(table: &[&[&str]], word: &str) -> Option<u32> {
     u32::try_from(found).ok()
 }
 
-// "3", "3rd", "1er"
+// Parses "3", "3rd", or "1er".
 fn parse_ordinal(token: &str) -> Option<u32> {
     let digits = ["st", "nd", "rd", "th", "er"]
         .into_iter()
@@ -346,7 +346,7 @@ fn format_day(year: Option<u32>, month: u32, day: u32) -> Option<String> {
     }
 }
 
-// Days since Monday, by Sakamoto's algorithm.
+// Returns the number of days since Monday, by Sakamoto's algorithm.
 fn weekday_of(year: u32, month: u32, day: u32) -> u32 {
     const MONTH_OFFSETS: [u32; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
     let year = if month < 3 { year - 1 } else { year };

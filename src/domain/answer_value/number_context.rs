@@ -1,5 +1,5 @@
-//! What the words around a number reveal about it: that it is negated, doubted, in a question, a bound, one of
-//! several alternatives, or part of an adverbial phrase.
+//! Classifies a number by the words around it: negated, doubted, in a question, a bound, one of several alternatives,
+//! or part of an adverbial phrase.
 
 /// Words that deny the number after them: "not 6", "never equal to 6", "neither 5 nor 6".
 const DENIAL_WORDS: &[&str] = &[
@@ -103,7 +103,7 @@ const BOUND_WORDS: &[&str] = &[
     "unter",
     "über",
 ];
-/// Comparatives before "than".
+/// Comparative adjectives that may precede "than".
 const COMPARATIVES: &[&str] = &[
     "more", "less", "fewer", "greater", "larger", "bigger", "smaller", "higher", "lower", "mehr",
     "weniger", "größer", "kleiner", "plus", "moins",
@@ -204,7 +204,8 @@ fn is_verb(word: &str) -> bool {
     ) || word.ends_with("n't")
 }
 
-/// "is wrong", "isn't right", "cannot be it". A "not" directly before the next number denies that one.
+/// Whether the words after a number refute it: "is wrong", "isn't right", "cannot be it". A "not" directly before the
+/// next number negates that number instead.
 pub fn is_refuted(after: &str, has_next: bool) -> bool {
     let end = after.find(['.', ',', ';', ':', '!', '?', '\n', '(']);
     let clause = &after[..end.unwrap_or(after.len())];
@@ -233,7 +234,7 @@ pub fn is_refuted(after: &str, has_next: bool) -> bool {
     false
 }
 
-/// Whether the number before these words and the one after them are two of several.
+/// Whether the text between two numbers makes them parts of a list or range.
 pub fn is_joining_text(between: &str) -> bool {
     let words: Vec<String> = between.split_whitespace().map(strip_punctuation).collect();
     let Some(last) = words.last() else {
@@ -275,7 +276,7 @@ pub fn is_bound(before: &str) -> bool {
         || is_up_to
 }
 
-/// "5 or more", "5+", "5 at most".
+/// Whether the words after a number make it a bound: "5 or more", "5+", "5 at most".
 pub fn is_bound_after(after: &str) -> bool {
     if after.starts_with('+') || after.trim_start().starts_with('±') {
         return true;

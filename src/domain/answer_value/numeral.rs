@@ -34,7 +34,7 @@ const VULGAR_FRACTIONS: &[(char, i128, i128)] = &[
 
 const SUPERSCRIPT_DIGITS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/// The meaning of a lone separator before three digits.
+/// How a single separator before three digits is interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Separators {
     /// English: "1,234" is 1234, and "1.234" has three decimals.

@@ -22,8 +22,8 @@ const GERMAN_WORDS: &[&str] = &[
     "haben",
     "einwohner",
 ];
-/// Returns the numbers in a text in order. A minus counts where it touches the number and nothing before it;
-/// percentages are taken as written. Digits after a letter are part of a name ("H2O").
+/// Returns the numbers in a text in order. A minus sign belongs to a number if it touches that number and nothing
+/// before it. Percentages are not converted. Digits after a letter are part of a name ("H2O").
 pub fn numbers_in(text: &str) -> Vec<f64> {
     find_numbers(text)
         .into_iter()
@@ -36,9 +36,9 @@ pub fn numbers_in(text: &str) -> Vec<f64> {
 pub struct PlacedNumber {
     /// The number's value.
     pub number: f64,
-    /// Where it begins, with its minus, in bytes.
+    /// Byte offset of its first character; a minus sign is included.
     pub start: usize,
-    /// Where the number ends, in bytes.
+    /// Byte offset of its end.
     pub end: usize,
 }
 

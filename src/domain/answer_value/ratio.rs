@@ -36,7 +36,7 @@ impl Ratio {
         })
     }
 
-    /// 10 to the power of `exponent`.
+    /// Returns 10 to the power of `exponent`.
     pub fn power_of_ten(exponent: i32) -> Option<Self> {
         if exponent.unsigned_abs() > MAX_POWER_OF_TEN {
             return None;
@@ -48,7 +48,7 @@ impl Ratio {
         }
     }
 
-    /// The sum.
+    /// Returns the sum; `None` on overflow.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         let left = self.numerator.checked_mul(other.denominator)?;
         let right = other.numerator.checked_mul(self.denominator)?;
@@ -56,14 +56,14 @@ impl Ratio {
         Self::new(left.checked_add(right)?, denominator)
     }
 
-    /// The product.
+    /// Returns the product; `None` on overflow.
     pub fn checked_mul(self, other: Self) -> Option<Self> {
         let numerator = self.numerator.checked_mul(other.numerator)?;
         let denominator = self.denominator.checked_mul(other.denominator)?;
         Self::new(numerator, denominator)
     }
 
-    /// The quotient; `None` if `other` is 0.
+    /// Returns the quotient; `None` on overflow or if `other` is 0.
     pub fn checked_div(self, other: Self) -> Option<Self> {
         self.checked_mul(Self::new(other.denominator, other.numerator)?)
     }
@@ -81,7 +81,7 @@ impl Ratio {
             .try_fold(Self::from_integer(1), |power, _| power.checked_mul(base))
     }
 
-    /// This number with the opposite sign.
+    /// Returns this number with the opposite sign.
     pub const fn negated(self) -> Self {
         Self {
             numerator: -self.numerator,
@@ -99,7 +99,7 @@ impl Ratio {
         self.numerator > 0 && self.numerator < self.denominator
     }
 
-    /// The nearest floating-point number.
+    /// Returns the nearest floating-point number.
     pub fn to_f64(self) -> f64 {
         self.numerator as f64 / self.denominator as f64
     }

@@ -18,7 +18,7 @@ const DECIMAL_COMMA_WORDS: &[&str] = &[
 ];
 /// Words that ask for a date.
 const DATE_WORDS: &[&str] = &["date", "day", "when", "yyyymmdd", "datum", "wann", "tag"];
-/// Words indicating that "pounds" means money, and words indicating weight.
+/// Words that indicate money or weight when "pounds" may mean either.
 const MONEY_WORDS: &[&str] = &[
     "£", "gbp", "sterling", "cost", "costs", "price", "pay", "paid", "pays", "spend", "spent",
     "earn", "earns", "money", "fee", "salary",
@@ -127,7 +127,7 @@ impl AnswerReader {
         (!statement.is_prose || value.is_typed()).then_some(value)
     }
 
-    /// Returns the statement that `read` reads, without markup, as the answer spells it.
+    /// Returns the closing statement without markup, in the answer's spelling.
     pub fn final_statement(answer: &str) -> Option<String> {
         let statement = markup::to_plain_text(&closing::find_closing_statement(answer)?.text);
         (!statement.is_empty()).then_some(statement)
@@ -241,11 +241,11 @@ impl AnswerReader {
             };
             self.units.iter().any(|asked_unit| same(&asked_unit))
         };
-        let whole = ValueUnit::parse(label).is_some_and(|unit| is_named(&unit));
+        let is_whole_label = ValueUnit::parse(label).is_some_and(|unit| is_named(&unit));
         let mut words = label.split_whitespace().peekable();
         let each = words.peek().is_some()
             && words.all(|word| ValueUnit::parse(word).is_some_and(|unit| is_named(&unit)));
-        whole || each
+        is_whole_label || each
     }
 }
 

@@ -60,13 +60,13 @@ fn leading_value(statement: &str) -> Option<Option<f64>> {
     }
     let next = all.get(1);
     let gap = &statement[first.end..next.map_or(statement.len(), |next| next.start)];
-    // Corrected, as in "6. No wait, 5."
+    // A correction follows, as in "6. No wait, 5."
     if next.is_some() && (ends_sentence(gap) || is_corrected(gap)) {
         return None;
     }
     let is_term = |next: &PlacedNumber| {
         let gap = gap.trim();
-        // A remark, as in "18 (not 20)".
+        // A remark follows, as in "18 (not 20)".
         let is_aside = gap.starts_with(['(', '[']) || is_denied(gap);
         (gap.is_empty() || gap.chars().all(|c| "+*×·/÷^-−–—".contains(c)))
             || (!is_aside && is_different(first.number, next.number) && is_joining_text(gap))

@@ -1,4 +1,4 @@
-//! How often votes were right on cases with a known answer.
+//! Measures how often votes pick the expected answer, on experiment cases.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ const MIN_VOTES_CAST: usize = 2;
 /// Minimum number of decided votes before the rate is shown; with fewer, its 95% interval is wider than 44 points.
 pub const MIN_DECIDED_VOTES: u32 = 20;
 
-/// When the rate is shown, for users.
+/// Explanation of the rate for users.
 pub const ACCURACY_EXPLANATION: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
 
 /// A vote on a case with a known answer.
@@ -61,7 +61,7 @@ impl VoteCalibration {
         }
     }
 
-    /// Exact 95% confidence interval of the rate at which decided votes are right.
+    /// Returns the exact 95% confidence interval of the rate at which decided votes are right.
     pub fn interval(self) -> (f64, f64) {
         proportions::clopper_pearson_interval(
             u64::from(self.correct),

@@ -1,6 +1,6 @@
 //! The form in which a question asks for the final answer, recognized by its wording.
 
-/// How a question asks answers to close.
+/// The form in which a question requests the final answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClosingForm {
     /// `#### X`, as in GSM8K.
@@ -181,7 +181,7 @@ const FILLER_WORDS: &[&str] = &[
     "svp",
 ];
 
-// Returns the sentence that permits only a short answer: one made up entirely of such words, or one with a verb
+// Returns the sentence that permits only a short answer: one that consists entirely of such terms, or one with a verb
 // such as "reply" followed by "only".
 fn find_instruction(wording: &str) -> Option<&str> {
     let mut sentences = wording.split_inclusive(['.', '!', '?', ';', '\n']);

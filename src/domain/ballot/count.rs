@@ -38,7 +38,7 @@ impl BallotCount {
 }
 
 impl VoteChoice {
-    /// Returns the voters' letters: "A, C".
+    /// Returns the voters' letter labels: "A, C".
     pub fn voter_letters(&self) -> String {
         let letters: Vec<String> = self
             .voters

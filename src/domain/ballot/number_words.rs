@@ -1,4 +1,4 @@
-//! What the wording of a property or a question says about a number: its unit, currency, cents, scale, or percent.
+//! Extracts a number's unit, currency, scale, cents, or percent from the wording of a property or question.
 
 use crate::domain::answer_value::{Ratio, ValueUnit, is_numeral};
 
@@ -28,7 +28,7 @@ const SCALE_WORDS: &[(&str, i64)] = &[
     ("billions", 1_000_000_000),
     ("bn", 1_000_000_000),
 ];
-/// Words for a hundredth of a currency's unit, and the currencies that have them.
+/// Words for one hundredth of a currency unit, and the currencies that have it.
 const HUNDREDTH_WORDS: &[(&str, &[&str])] = &[
     ("cent", &["usd", "eur", "aud", "cad"]),
     ("cents", &["usd", "eur", "aud", "cad"]),
@@ -58,7 +58,7 @@ const NON_UNIT_WORDS: &[&str] = &[
     "german", "it", "them", "there", "this", "that",
 ];
 
-/// What a text says about a number.
+/// Details of a number (unit, scale, currency) found in a text.
 #[derive(Debug, Default)]
 pub struct NumberWords {
     /// The named units; only the requested ones, if there are any.
@@ -116,7 +116,7 @@ impl NumberWords {
         }
     }
 
-    /// Combines these findings with `other`, which supplies only missing details.
+    /// Combines these details with `other`, which supplies only missing ones.
     pub fn merge(self, other: Self) -> Self {
         let says_part = self.parts.is_some() || self.is_share || self.is_decimal;
         Self {

@@ -1,6 +1,6 @@
-//! The number that a requested field holds. The field's name and description, or else the question, may specify a
-//! unit, a currency, cents, a scale (millions), or percent. A number is returned in that form; one that cannot be
-//! converted exactly is not returned.
+//! Converts a number to the unit and scale of the requested field. The field's name and description, or else the
+//! question, may specify a unit, a currency, cents, a scale (millions), or percent. A number that cannot be converted
+//! exactly is not returned.
 //!
 //! - A number without a unit is returned unchanged: in a percent field, it is a percentage already.
 //! - For a number with a unit, the field must specify that unit or one it can be converted to, or else the
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::number_words::{NumberWords, split_text};
 use crate::domain::answer_value::{AnswerValue, NumberValue, Quantity, Ratio, ValueUnit};
 
-/// What a schema property and the question specify about the property's number.
+/// The unit and scale that a schema property and the question specify for the property's number.
 #[derive(Debug, Default)]
 pub struct RequestedNumber {
     field: NumberWords,

@@ -11,16 +11,20 @@ use crate::domain::parameters::{EFFORTS, GLOSSARY};
 const MAX_TOKENS: u64 = 1_000_000_000;
 
 /// Deserializes one row. Records an error and returns `None` if the value is not a valid row.
-pub(super) fn parse_row(value: Value, place: &str, errors: &mut Vec<String>) -> Option<CatalogRow> {
+pub(super) fn parse_row(
+    value: Value,
+    location: &str,
+    errors: &mut Vec<String>,
+) -> Option<CatalogRow> {
     if !value.is_object() {
         // Serde would accept a list as an object with its fields in order.
-        errors.push(format!("{place}: it must be an object"));
+        errors.push(format!("{location}: it must be an object"));
         return None;
     }
     match serde_json::from_value(value) {
         Ok(row) => Some(row),
         Err(error) => {
-            errors.push(format!("{place}: {error}"));
+            errors.push(format!("{location}: {error}"));
             None
         }
     }
@@ -32,27 +36,29 @@ pub(super) fn short_name(name: &str) -> String {
 }
 
 /// Validates a class: the fields of a model without an ID.
-pub(super) fn check_class(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
+pub(super) fn check_class(row: &CatalogRow, location: &str, errors: &mut Vec<String>) {
     if !row.id.is_empty() || row.like.is_some() {
-        errors.push(format!("{place}: a class cannot have \"id\" or \"like\""));
+        errors.push(format!(
+            "{location}: a class cannot have \"id\" or \"like\""
+        ));
     }
-    check_facts(row, place, errors);
+    check_facts(row, location, errors);
 }
 
 /// Validates the models after their classes have been applied.
 pub(super) fn check_rows(rows: &[CatalogRow], errors: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for row in rows {
-        let place = format!("model \"{}\"", short_name(&row.id));
+        let location = format!("model \"{}\"", short_name(&row.id));
         if !is_id(&row.id) {
             errors.push(format!(
-                "{place}: \"id\" must be provider/name, at most 200 characters, without spaces"
+                "{location}: \"id\" must be provider/name, at most 200 characters, without spaces"
             ));
         }
         if !seen.insert(&row.id) {
-            errors.push(format!("{place} is listed twice"));
+            errors.push(format!("{location} is listed twice"));
         }
-        check_facts(row, &place, errors);
+        check_facts(row, &location, errors);
     }
 }
 
@@ -63,10 +69,10 @@ fn is_id(id: &str) -> bool {
         && !id.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-fn check_facts(row: &CatalogRow, place: &str, errors: &mut Vec<String>) {
+fn check_facts(row: &CatalogRow, location: &str, errors: &mut Vec<String>) {
     let mut error = |is_wrong: bool, what: &str| {
         if is_wrong {
-            errors.push(format!("{place}: {what}"));
+            errors.push(format!("{location}: {what}"));
         }
     };
     let is_long = |tokens: Option<u64>| tokens.is_some_and(|tokens| tokens > MAX_TOKENS);

@@ -129,7 +129,7 @@ impl CatalogSheet {
         }
     }
 
-    /// Number of models in the sheet.
+    /// Returns the number of models in the sheet.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -174,8 +174,8 @@ impl Catalog {
         }
     }
 
-    /// Names of a provider's models in display order. Empty for local model servers, because only the server
-    /// knows its models.
+    /// Returns the names of a provider's models in display order. Empty for local model servers, because only the
+    /// server knows its models.
     pub fn names_of<'a>(&'a self, provider: &'a str) -> impl Iterator<Item = &'a str> {
         let is_new = |row: &&CatalogRow| {
             let place = self.row_indexes.get(&row.id);
@@ -215,10 +215,9 @@ impl Catalog {
         !parts.any(|part| name.contains(part.as_str()))
     }
 
-    /// Describes a model from all sources. `seen` is the provider's own data: it overrides the built-in sheet
-    /// for facts that change (price, context window) and is a fallback elsewhere. An admin's row overrides
-    /// both.
-    pub fn describe(&self, provider: &str, name: &str, seen: ListedFacts) -> Model {
+    /// Describes a model from all sources. `listed` is the provider's own data: it overrides the built-in sheet for
+    /// facts that change (price, context window) and is a fallback elsewhere. An admin's row overrides both.
+    pub fn describe(&self, provider: &str, name: &str, listed: ListedFacts) -> Model {
         let place = self.row_indexes.get(&format!("{provider}/{name}"));
         let class = self.class_of(provider);
         // The tag of a local model gives its size and quantization, not its capabilities.
@@ -228,7 +227,7 @@ impl Catalog {
             .filter(|bare| *bare != name && class.is_some());
         let bare = bare.and_then(|bare| self.row_indexes.get(&format!("{provider}/{bare}")));
         let mut known = CatalogRow::default();
-        let (fresh, rest) = seen.into_rows();
+        let (fresh, rest) = listed.into_rows();
         let mut add = |row: &CatalogRow| known = std::mem::take(&mut known).overlay(row);
         for place in [place, bare].into_iter().flatten() {
             if let Some(row) = place.1.and_then(|at| self.admin_sheet.rows.get(at)) {

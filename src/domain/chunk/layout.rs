@@ -97,9 +97,9 @@ impl Layout {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BlockKind {
     CodeFence,
-    /// `| a | b |`: the first row is the header.
+    /// A row such as `| a | b |`; the first row is the header.
     PipedRow,
-    /// `Name: a | Age: 3`: each row names its own columns.
+    /// A row such as `Name: a | Age: 3`, which names its columns.
     NamedRow,
 }
 

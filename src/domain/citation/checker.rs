@@ -21,7 +21,7 @@ const MAX_STORED_CHARS: usize = 300;
 const MAX_STORED_OMISSIONS: usize = 8;
 
 pub(super) struct CitationChecker<'a> {
-    /// By position in the request: the document and the pages given to any member.
+    /// Documents by position in the request, each with the pages given to any member.
     given_pages: BTreeMap<u32, (DocumentId, BTreeSet<u32>)>,
     sources: Vec<&'a SourcePassage>,
     load_page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
@@ -236,7 +236,7 @@ impl<'a> CitationChecker<'a> {
         None
     }
 
-    // Reports only whether a cited page still exists: whether it supports the sentence is a question of meaning.
+    // Checks only that a cited page still exists. Whether the page supports the sentence is a semantic question.
     fn check_without_quote(&mut self, id: &DocumentId, meant: &[u32]) -> CitationState {
         match meant
             .iter()

@@ -24,14 +24,14 @@ const MAX_WORDS: usize = 400;
 /// Minimum number of unaccented words from which we conclude that the writer omits accents.
 const MIN_UNACCENTED: usize = 2;
 
-/// Where a quotation was found.
+/// Location of a quotation in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuoteMatch {
     /// Start of the quoted words in the text, in bytes.
     pub start: usize,
     /// End of the quoted words in the text, in bytes.
     pub end: usize,
-    /// What the quotation omits at its ellipses, as byte ranges; empty if it is complete.
+    /// Byte ranges that the quotation omits at its ellipses; empty if it is complete.
     pub omitted: Vec<Range<usize>>,
 }
 
@@ -68,7 +68,7 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
     locate_shortened(&fragments, &text.words, tolerance)
 }
 
-// Finds all words in one piece; prefers a place where no negation precedes them.
+// Finds all words in one piece; prefers a match that no negation precedes.
 fn find_whole(
     quote: &[PlainWord],
     text: &[PlainWord],
@@ -85,7 +85,8 @@ fn find_whole(
     negated
 }
 
-// Returns the place of the negation that a quotation beginning at this word leaves out: "no" before "fewer than 3".
+// Returns the position of the negation that a quotation beginning at this word leaves out: "no" before "fewer than
+// 3".
 fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
     let before = text.get(start.checked_sub(1)?)?;
     let is_next = text[start].is_after_space;
@@ -301,7 +302,7 @@ const MIN_CAMEL_CASE_LETTERS: usize = 5;
 /// Minimum number of letters before the first capital of an identifier; brands such as iPhone have one.
 const MIN_LETTERS_BEFORE_CAPITAL: usize = 2;
 
-// Whether this is an identifier such as `userName`, which is not `username`.
+// Whether the word is a camel-case identifier such as `userName`, which does not equal `username`.
 fn is_camel(word: &PlainWord) -> bool {
     let is_camel = |cased: &String| {
         let start = cased.chars().take_while(|c| c.is_lowercase());
@@ -436,7 +437,7 @@ fn initials_length(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> 
     (are_initials && is_capital && spelled == acronym.plain).then_some(length)
 }
 
-// Whether the words differ only in one letter, not the first, that recognition confuses with another.
+// Whether the words differ in exactly one letter, other than the first, that OCR confuses with another.
 fn is_recognition_error(left: &PlainWord, right: &PlainWord) -> bool {
     const CONFUSED_LETTERS: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =

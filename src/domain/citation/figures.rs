@@ -38,7 +38,7 @@ pub(super) fn to_ascii_digit(c: char) -> Option<char> {
         .filter(char::is_ascii_digit)
 }
 
-/// Reads the number at the start of `chars`, which is a digit or a decimal point before one.
+/// Reads the number at the start of `chars`, which begins with a digit or with a decimal point followed by one.
 pub(super) fn read_figure(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let at = |index: usize| chars.get(index).map(|&(_, c)| c);
     let mut written = digits_from(chars, 0);

@@ -45,7 +45,7 @@ impl OperatorContext<'_> {
         self.chars.get(at).map(|&(_, c)| c)
     }
 
-    // `~~` around struck text, or a negation before a name.
+    // Reads `~~` around struck-out text, or a negation before a name.
     fn tilde_operator(&self) -> Option<(usize, &'static str)> {
         if self.char_behind(1) == Some('~') {
             return None;
@@ -57,7 +57,7 @@ impl OperatorContext<'_> {
         (is_free && self.char_ahead(1).is_some_and(char::is_alphabetic)).then_some((1, "~"))
     }
 
-    // A factorial after a number or a variable, or a negation before a name.
+    // Reads a factorial after a number or a variable, or a negation before a name.
     fn exclamation_operator(&self) -> Option<&'static str> {
         let is_free = self
             .char_behind(1)

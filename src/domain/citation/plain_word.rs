@@ -31,9 +31,9 @@ pub struct PlainWord {
     pub(super) is_after_space: bool,
     /// Whether it is a single capital followed by a period, as in `U.S.`.
     pub(super) is_initial: bool,
-    /// Whether it is in capitals between words that are not.
+    /// Whether it is in capitals while the words around it are not.
     pub(super) is_acronym: bool,
-    /// Whether it is the number sign `№`, or "No" in its place, which would otherwise count as a negation.
+    /// Whether it is the number sign `№`, or "No" used as one, which would otherwise count as a negation.
     pub(super) is_number_sign: bool,
     /// The number without the separator, if its language and unit make that a group separator: `5000` for `5.000
     /// Euro` in German.

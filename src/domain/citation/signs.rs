@@ -211,7 +211,7 @@ impl<'a> SignContext<'a> {
                 .all(|(index, c)| self.rest.get(index).is_some_and(|&(_, have)| have == c))
     }
 
-    // A minus, the dash of a range, or the sign of a grade or an ionic charge.
+    // Normalizes a minus, the dash of a range, or the sign of a grade or an ionic charge.
     fn normalized_dash(&self) -> Option<char> {
         let is_end = self.next.is_none_or(|c| !c.is_alphanumeric() && c != '-');
         let is_wide = matches!(self.char, '—' | '―');
@@ -288,7 +288,7 @@ impl<'a> SignContext<'a> {
         (is_tight || is_far).then_some(sign)
     }
 
-    // `5 x 10` and `5*10`; a middle dot may be a decimal point and stays separate.
+    // Returns the multiplication sign of `5 x 10` and `5*10`; a middle dot may be a decimal point and stays separate.
     fn multiplication_sign(&self) -> Option<char> {
         let sign = self.between('×', |c| to_ascii_digit(c).is_some())?;
         Some(match self.char {
@@ -297,7 +297,8 @@ impl<'a> SignContext<'a> {
         })
     }
 
-    // (1,234): a loss in a balance sheet. One or two digits are an item number, unless a number precedes them.
+    // Returns the parenthesis of a negative amount, such as "(1,234)" in a balance sheet. One or two digits are an
+    // item number, unless a number precedes them.
     fn negative_amount(&self) -> Option<char> {
         let is_inside = |c: char| {
             to_ascii_digit(c).is_some()

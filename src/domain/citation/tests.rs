@@ -153,12 +153,12 @@ fn no_planted_false_citation_is_verified() {
 fn unknown_marks_are_struck_out() {
     let text = "True [D1:p1], false [D9:p1], both [D1:p2, D9:p2].";
     let mut page = |_: &DocumentId, _: u32| Some(typed_page(""));
-    let one = CitingText {
+    let citing_text = CitingText {
         stage: 0,
         member: None,
         text,
     };
-    let found = check_citations(&plan_with_sources(), [one], &mut page);
+    let found = check_citations(&plan_with_sources(), [citing_text], &mut page);
     assert_eq!(
         strike_unknown_marks(text, &found),
         "True [D1:p1], false ~~[D9:p1]~~, both [D1:p2] ~~[D9:p2]~~."
@@ -181,12 +181,12 @@ fn letters_may_slip_only_on_recognized_pages() {
                 is_recognized,
             })
         };
-        let one = CitingText {
+        let citing_text = CitingText {
             stage: 0,
             member: None,
             text,
         };
-        let found = check_citations(&plan_with_sources(), [one], &mut page);
+        let found = check_citations(&plan_with_sources(), [citing_text], &mut page);
         assert_eq!(found.items[0].state, expected, "{is_recognized}");
     }
 }

@@ -1,5 +1,5 @@
-//! Whether the first answers agree, to decide on skipping stages: from a judge's comparison or, without a judge,
-//! from their closing answer lines alone.
+//! Determines whether the first answers agree, to decide on skipping stages: from a judge's comparison or, without a
+//! judge, from their closing lines alone.
 
 use super::prompts::first_answers;
 use super::rules::objection;
@@ -43,7 +43,7 @@ const ABSTENTIONS: &[&str] = &[
     "siehe oben",
 ];
 
-/// What a judge's comparison of the first answers shows.
+/// Agreement of the first answers, according to a judge's comparison.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DraftAgreement {
     /// Number of claims with quoted words that were found.

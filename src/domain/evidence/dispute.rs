@@ -11,7 +11,7 @@ const MIN_STEM_CHARS: usize = 4;
 
 /// The outcome of one claim on the judge's list.
 #[derive(Debug, Clone)]
-pub(super) struct PlacedClaim<'a> {
+pub(super) struct ClaimOutcome<'a> {
     /// The claim, in the judge's words.
     pub text: &'a str,
     /// Index in the map; `None` if the claim is left out.
@@ -28,7 +28,7 @@ pub(super) struct PlacedClaim<'a> {
     pub unfound_quotes: usize,
 }
 
-impl PlacedClaim<'_> {
+impl ClaimOutcome<'_> {
     /// Whether the judge reports that a member denies the claim.
     pub fn is_contested(&self) -> bool {
         self.ineffective_denials > 0 || self.objection.is_some()
@@ -38,11 +38,11 @@ impl PlacedClaim<'_> {
 /// Returns the reported contradictions that the map does not list.
 pub(super) fn unverified_contradictions(
     map: &EvidenceMap,
-    placed: &[PlacedClaim<'_>],
+    placed: &[ClaimOutcome<'_>],
     unplaced: &[String],
 ) -> Vec<UnverifiedContradiction> {
-    let claim_of = |item: &PlacedClaim<'_>| item.claim.map(|claim| &map.claims[claim]);
-    let is_open = |item: &&PlacedClaim<'_>| {
+    let claim_of = |item: &ClaimOutcome<'_>| item.claim.map(|claim| &map.claims[claim]);
+    let is_open = |item: &&ClaimOutcome<'_>| {
         let mut listed = map.contradictions.iter();
         let is_listed = item.claim.is_some() && listed.any(|known| item.claim == Some(known.claim));
         let is_split = claim_of(item).is_some_and(|claim| {

@@ -153,7 +153,7 @@ fn numeral_runs(text: &str) -> BTreeSet<&str> {
     runs.filter(|run| !run.is_empty() && *run != "一").collect()
 }
 
-// Thai, Lao, Tibetan, Burmese, Khmer.
+// Whether the character is Thai, Lao, Tibetan, Burmese, or Khmer.
 fn is_unsupported_script(c: char) -> bool {
     matches!(c as u32, 0x0e00..=0x0fff | 0x1000..=0x109f | 0x1780..=0x17ff)
 }

@@ -2,14 +2,14 @@
 //! stances whose quoted words were found, and the answer's sentences with their support. Deterministic.
 
 use super::answer::is_statement;
-use super::dispute::{PlacedClaim, have_same_words, is_reported_for, unverified_contradictions};
+use super::dispute::{ClaimOutcome, have_same_words, is_reported_for, unverified_contradictions};
 use super::prompts::{FirstAnswer, MAX_SENTENCES, first_answers, letter_order};
 use super::read::{self, JudgeReply, JudgedClaim};
 use super::rules::{conflict, difference, is_about, objection, repeats};
 use super::similarity::similarity;
 use super::support;
 use super::verify::SearchedText;
-use super::weigh::weigh_support;
+use super::weigh::adjust_support;
 use super::{
     ClaimContradiction, ContradictionSide, EvidenceClaim, EvidenceMap, EvidenceStatus,
     MemberStance, SentenceSupport, Stance, SupportLevels, UniqueClaim,
@@ -129,7 +129,7 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
         let mut reported = reply.contradictions.iter();
         let sentence = sentence_of(claim, &map.sentences);
         let made = sentence.filter(|&at| objection(&claim.text, &map.sentences[at].text).is_none());
-        let mut place = PlacedClaim {
+        let mut place = ClaimOutcome {
             text: &claim.text,
             claim: None,
             sentence,
@@ -159,7 +159,7 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
         placed.push(place);
     }
     relate_claims(map, &placed, &reply.unplaced);
-    weigh_support(map, &placed);
+    adjust_support(map, &placed);
     map.blind_spots = reply.blind_spots;
 }
 
@@ -178,8 +178,8 @@ fn find_repeated_claim(
         .position(|claim| kinds(&claim.stances) == own && repeats(text, &claim.text))
 }
 
-/// Returns every first answer's stance on a claim: silent unless its quoted words were found. Also counts the judge's
-/// denials that do not count and its assertions whose words were not found.
+/// Returns every first answer's stance on a claim: silent unless its quoted words were found. Also counts the denials
+/// by the judge that do not count and the assertions whose words were not found.
 fn claim_stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],
@@ -261,7 +261,7 @@ fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usi
 
 // Derives consensus, contradictions, and single-member points from the stances. A contradiction that the judge
 // reports without quoted words that were found rules out agreement.
-fn relate_claims(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]) {
+fn relate_claims(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>], unplaced: &[String]) {
     for (index, claim) in map.claims.iter().enumerate() {
         let reported = placed.iter().filter(|entry| entry.claim == Some(index));
         let why = reported.filter_map(|entry| entry.objection).next();

@@ -153,8 +153,8 @@ pub(super) fn to_plain_text(text: &str) -> String {
     }
     out.push_str(rest);
     let marks: String = out.replace("**", "").replace("__", "");
-    let kept = marks.chars().filter(|c| !matches!(c, '*' | '`'));
-    let text: String = kept.collect();
+    let plain_text = marks.chars().filter(|c| !matches!(c, '*' | '`'));
+    let text: String = plain_text.collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

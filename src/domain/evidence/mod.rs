@@ -1,7 +1,6 @@
-//! What a panel's answers say about each other, as far as it can be shown. A model (the judge) compares meaning,
-//! and every quotation that it gives is looked up in the text that it names; without a judge, there are no
-//! findings about meaning. Makes no calls: [`prompts`] writes the prompts, and [`map`] reads and checks the
-//! replies.
+//! Compares a panel's answers and keeps only findings that quotations confirm. A model (the judge) compares their
+//! meaning, and every quotation that it gives is looked up in the text that it names; without a judge, only the
+//! wording is compared. Makes no calls: [`prompts`] writes the prompts, and [`map`] reads and checks the replies.
 
 pub mod agreement;
 mod answer;
@@ -106,7 +105,7 @@ pub struct EvidenceClaim {
     /// The answer's sentence that makes the claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// One stance for each first answer, by letter.
+    /// One stance for each first answer, in the order of the members' letters.
     pub stances: Vec<MemberStance>,
 }
 
@@ -129,7 +128,7 @@ pub enum Stance {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemberStance {
-    /// The member's letter.
+    /// The letter that labels the member.
     pub letter: char,
     /// Full ID of the model that wrote the text.
     pub model: String,
@@ -174,7 +173,7 @@ pub struct UnverifiedContradiction {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ContradictionSide {
-    /// The member's letter.
+    /// The letter that labels the member.
     pub letter: char,
     /// The member's words.
     pub quote: String,
@@ -186,7 +185,7 @@ pub struct ContradictionSide {
 pub struct UniqueClaim {
     /// Index of the claim.
     pub claim: usize,
-    /// The member's letter.
+    /// The letter that labels the member.
     pub letter: char,
 }
 
@@ -209,7 +208,7 @@ pub enum SupportLevel {
 }
 
 impl SupportLevel {
-    /// The level's name on pages and in exports.
+    /// Returns the level's name on pages and in exports.
     pub fn label(self) -> &'static str {
         match self {
             Self::None => "no source",
@@ -220,7 +219,7 @@ impl SupportLevel {
         }
     }
 
-    /// The basis of the level, for the explanation next to it.
+    /// Returns the basis of the level, for the explanation next to it.
     pub fn reason(self) -> &'static str {
         match self {
             Self::None => "the sentence cites no passage that was given",
@@ -278,7 +277,7 @@ pub struct SentenceSupport {
 }
 
 impl SentenceSupport {
-    /// The basis of the level for this sentence, for the explanation next to it.
+    /// Returns the basis of the level for this sentence, for the explanation next to it.
     pub fn reason(&self) -> &'static str {
         match (self.level, self.verdict, &self.lowered) {
             (SupportLevel::Supported | SupportLevel::SupportedAgreed, ..) => self.level.reason(),

@@ -26,7 +26,7 @@ const QUESTION_BUDGET: usize = 4_000;
 /// Seed offset that makes this shuffle differ from those of the stages.
 const SHUFFLE_SEED: u64 = 0x00e7_1de0_ce00_0000;
 
-/// A first answer with its member's letter.
+/// A first answer with the letter that labels its member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstAnswer<'a> {
     /// The member's letter in the result.

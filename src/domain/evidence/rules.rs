@@ -293,7 +293,7 @@ fn direction_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     is_bounded.then(|| "the quoted words do not compare".to_owned())
 }
 
-// Content words in one form: numbers by their value, units by their canonical name.
+// Returns the content words in one form: numbers by their value, units by their canonical name.
 fn content_words(tokens: &[SentenceToken]) -> Vec<String> {
     let words = tokens.iter().filter(|token| is_content_word(&token.text));
     let mut content: Vec<String> = words

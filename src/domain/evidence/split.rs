@@ -173,7 +173,8 @@ fn closing_straight_mark(text: &str, inside: usize, before: char) -> Option<usiz
     (length <= MAX_STRAIGHT_LENGTH).then_some(inside + length)
 }
 
-// Letters and citations after the period, as in "It rose. [1] (B)", belong to the sentence before them.
+// Returns the length of letters and citations after the period, as in "It rose. [1] (B)", which belong to the
+// sentence before them.
 fn mark_length(rest: &str) -> usize {
     let mut end = 0;
     loop {
@@ -243,7 +244,7 @@ fn is_figure(next: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit()) || (is_roman && word != "I") || is_letter
 }
 
-// Whether this is where German has an ordinal: a number with a period after an article or a preposition.
+// Whether German writes an ordinal here: a number with a period after an article or a preposition.
 fn is_ordinal_place(before: &str, word: &str) -> bool {
     const PLACE_WORDS: &[&str] = &[
         "am", "der", "den", "dem", "zum", "vom", "die", "bis", "im", "das", "des", "ab", "seit",

@@ -14,7 +14,7 @@ use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::plan::{EvidenceCall, Member};
 use crate::domain::prompt::letter;
 
-/// A plan of members `p/0`, `p/1` …, the synthesizer `p/w`, and these passages.
+/// Creates a plan of members `p/0`, `p/1` …, the synthesizer `p/w`, and these passages.
 pub(super) fn plan(members: usize, sources: &[&str], seed: u64) -> Plan {
     let member = |name: String| json!({ "model": name, "parameters": {}, "price": null });
     let stage = |name: &str, who: &str, task: &str| json!({ "name": name, "who": who, "task": task, "prompt": "" });
@@ -46,7 +46,7 @@ pub(super) fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
     serde_json::from_value(stored).expect("an answer")
 }
 
-/// First answers and a synthesis, with the replies of the judge and the checker.
+/// Returns the map of a run with these first answers, synthesis, and replies of the judge and the checker.
 pub(super) fn run_evidence(
     plan: &Plan,
     drafts: &[&str],

@@ -170,7 +170,7 @@ const FRACTION_WORDS: [(&[&str], f64); 4] = [
 
 /// Returns the value of a number word, in English or German.
 fn number_word(word: &str) -> Option<f64> {
-    let one = |word: &str| ONES_WORDS.iter().position(|names| names.contains(&word));
+    let ones_index = |word: &str| ONES_WORDS.iter().position(|names| names.contains(&word));
     let ten = |word: &str| TENS_WORDS.iter().find(|(names, _)| names.contains(&word));
     let part = || {
         FRACTION_WORDS
@@ -180,10 +180,14 @@ fn number_word(word: &str) -> Option<f64> {
     // "fünfundvierzig"
     let joined = || {
         let (ones, tens) = word.split_once("und")?;
-        let ones = if ones == "ein" { Some(1) } else { one(ones) };
+        let ones = if ones == "ein" {
+            Some(1)
+        } else {
+            ones_index(ones)
+        };
         Some(ones.filter(|&ones| (1..=9).contains(&ones))? as f64 + ten(tens)?.1)
     };
-    one(word)
+    ones_index(word)
         .map(|value| value as f64)
         .or_else(|| ten(word).map(|(_, value)| *value))
         .or_else(|| part().map(|(_, value)| *value))

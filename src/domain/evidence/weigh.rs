@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::dispute::{PlacedClaim, is_reported_for};
+use super::dispute::{ClaimOutcome, is_reported_for};
 use super::rules::{conflict, objection};
 use super::{ClaimContradiction, EvidenceClaim, EvidenceMap, MemberStance, Stance, SupportLevel};
 use crate::domain::plan::model_of;
@@ -11,7 +11,7 @@ use crate::domain::plan::model_of;
 const MIN_MODELS: usize = 2;
 
 /// Marks sentences that a member denies, and raises the level of sentences supported by several models.
-pub(super) fn weigh_support(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
+pub(super) fn adjust_support(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>]) {
     let EvidenceMap {
         claims,
         contradictions,
@@ -59,7 +59,7 @@ pub(super) fn weigh_support(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
 
 // Whether a member denies the sentence: either the sentence makes the denied claim, or the words of the denial
 // conflict with the sentence.
-fn is_denied(entry: &PlacedClaim<'_>, claims: &[EvidenceClaim], sentence: &str) -> bool {
+fn is_denied(entry: &ClaimOutcome<'_>, claims: &[EvidenceClaim], sentence: &str) -> bool {
     let stances = entry.claim.map_or(&[][..], |claim| &claims[claim].stances);
     stances.iter().any(|stance| {
         let denies = stance.stance == Stance::Denies;

@@ -15,7 +15,7 @@ pub const MIN_KAPPA: f64 = 0.4;
 /// Number of bootstrap resamples for the confidence interval.
 const RESAMPLES: usize = 500;
 
-/// Agreement between scores and user.
+/// Agreement between automatic scores and the user's judgments.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
     /// Number of pairs judged by both.

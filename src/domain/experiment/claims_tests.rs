@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::experiment::power::{self, ScoreKind};
 use crate::domain::experiment::report::mean_interval;
 
-/// Scores of configurations that are right at these rates, independently.
+/// Draws the scores of configurations that are right at these rates, independently.
 fn yes_or_no_scores(rates: &[f64], cases: usize, seed: u64) -> Vec<Vec<f64>> {
     let mut random = Random::new(seed);
     let mut score = |rate: f64| f64::from(u8::from(random.next_unit() < rate));

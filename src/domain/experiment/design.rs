@@ -24,7 +24,8 @@ pub struct Design {
     /// Smallest relevant difference in value, 0 to 1.
     pub indifference: f64,
     /// Permitted error probability, 0 to 1.
-    pub wrong: f64,
+    #[serde(rename = "wrong")]
+    pub error_rate: f64,
     /// Random seed.
     pub seed: u64,
     /// Search for better prompts, if any.

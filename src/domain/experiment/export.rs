@@ -16,7 +16,7 @@ use crate::domain::export::csv_cell;
 /// Exports CSV (RFC 4180) with a header and one row per finished evaluation.
 pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) -> String {
     let dials: Vec<Parameter> = (experiment.spec.space.0.iter())
-        .map(|axis| axis.dial)
+        .map(|axis| axis.parameter)
         .collect();
     let mut head = vec!["setting"];
     head.extend(dials.iter().map(|dial| dial.as_str()));
@@ -99,7 +99,7 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
             let _ = writeln!(
                 out,
                 "| {} | {:.0} % | {} | {:.3} | {} |",
-                influence.dial.as_str(),
+                influence.parameter.as_str(),
                 influence.share * 100.0,
                 escape_cell(&value_text(&value.value)),
                 value.mean,
@@ -116,9 +116,9 @@ fn row_line(
     rank: usize,
     row: &ConfigurationRow,
 ) -> String {
-    let arm = &experiment.design.arms[row.place];
+    let arm = &experiment.design.arms[row.index];
     let mut name = escape_cell(&label(&experiment.spec.space, arm));
-    if row.place == report.current {
+    if row.index == report.current {
         name += match experiment.spec.baseline() {
             Baseline::Current => " (in use)",
             Baseline::First => " (the first configuration)",
@@ -135,7 +135,7 @@ fn row_line(
             row.latency_ms
                 .map(|time| format!("{:.2}", time.mean as f64 / 1e3))
         ),
-        match row.fate {
+        match row.state {
             ConfigurationState::Untried => "never tried",
             ConfigurationState::Racing if report.finding.is_some() => "raced to the end",
             ConfigurationState::Racing => "racing",
@@ -160,7 +160,7 @@ fn value_text(value: &Value) -> String {
     }
 }
 
-// A pipe or a line break would break the table.
+// Replaces pipes and line breaks, which would break the table.
 fn escape_cell(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace('|', "\\|")

@@ -145,7 +145,7 @@ pub(super) fn final_p_value(differences: &[f64]) -> f64 {
 fn sign_flip_p_value(differences: &[f64]) -> f64 {
     let mut flipped = differences.to_vec();
     let mut sum: f64 = flipped.iter().sum();
-    let least = sum.abs() - 1e-9;
+    let threshold = sum.abs() - 1e-9;
     // Opposite combinations have opposite sums, so half of them are enough. In Gray code order, each differs from
     // the previous one in one sign.
     let all = 1_usize << differences.len().saturating_sub(1);
@@ -154,7 +154,7 @@ fn sign_flip_p_value(differences: &[f64]) -> f64 {
         let one = &mut flipped[step.trailing_zeros() as usize];
         *one = -*one;
         sum += 2.0 * *one;
-        as_far += usize::from(sum.abs() >= least);
+        as_far += usize::from(sum.abs() >= threshold);
     }
     as_far as f64 / all as f64
 }

@@ -55,7 +55,7 @@ pub(super) fn rank_configurations(
         };
     };
     let best = observations.values(leader, cases);
-    let wrong = design.wrong / comparisons as f64;
+    let wrong = design.error_rate / comparisons as f64;
     let range = (-1.0, 1.0);
     let beaten = others.iter().filter_map(|&arm| {
         let differences = score_differences(&observations.values(arm, cases), &best);
@@ -79,8 +79,8 @@ pub(super) fn rank_configurations(
 pub(super) struct Outlook {
     /// Whether the leader is the best, or within the indifference threshold of it, with the required probability.
     pub close_enough: bool,
-    /// Expected gain of the best configuration over the leader: the expected value of perfect information, and
-    /// thus an upper bound on what continuing can gain (Raiffa and Schlaifer 1961).
+    /// Expected gain of the best configuration over the leader (expected value of perfect information): an upper
+    /// bound on what continuing can gain (Raiffa and Schlaifer 1961).
     pub gain: f64,
 }
 
@@ -110,7 +110,7 @@ pub(super) fn outlook(
         gain += best - leader;
     }
     Some(Outlook {
-        close_enough: lead_count as f64 >= (1.0 - design.wrong) * RESAMPLES as f64,
+        close_enough: lead_count as f64 >= (1.0 - design.error_rate) * RESAMPLES as f64,
         gain: gain / RESAMPLES as f64,
     })
 }

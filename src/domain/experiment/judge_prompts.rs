@@ -114,7 +114,7 @@ pub fn parse_marks(reply: &str) -> Result<f64, &'static str> {
     Ok(((total - 1.0) / 9.0).clamp(0.0, 1.0))
 }
 
-// A number, or a string that contains one: "8", "8/10".
+// Reads a number, or a string that begins with one: "8", "8/10".
 fn parse_mark(value: &Value) -> Option<f64> {
     let mark = match value {
         Value::String(text) => text.trim().split('/').next()?.trim().parse().ok()?,
@@ -207,7 +207,7 @@ pub fn is_fooled(probe: &Probe, verdict: Preferred) -> bool {
     }
 }
 
-/// JSON schema of a pairwise verdict, for judges with structured output.
+/// Returns the JSON schema of a pairwise verdict, for judges with structured output.
 pub fn verdict_schema() -> Value {
     json!({
         "type": "object", "additionalProperties": false, "required": ["solution", "reason", "better"],

@@ -1,5 +1,6 @@
-//! Which trials of a race produced a measurement. A failed answer scores 0. An answer that the judge could not
-//! judge has no score, so that no mean, difference, or verdict counts it; the race continues with a neutral score.
+//! Selects the trials of a race that produced a measurement. A failed answer scores 0. An answer that the judge could
+//! not judge has no score, so that no mean, difference, or verdict counts it; the race continues with a neutral
+//! score.
 
 use std::collections::BTreeSet;
 
@@ -59,19 +60,20 @@ impl<'a> MeasuredTrials<'a> {
                 || (self.unjudged() > 0 && self.arms().len() < 2))
     }
 
-    /// Configurations with a measured trial in the race.
+    /// Returns the configurations with a measured trial in the race.
     pub(super) fn arms(self) -> Vec<usize> {
         let arms = 0..self.race.design().arms.len();
         arms.filter(|&arm| !self.values(arm).is_empty()).collect()
     }
 
-    /// Values of a configuration on the cases of the race.
+    /// Returns the values of a configuration on the cases of the race.
     pub(super) fn values(self, arm: usize) -> Vec<f64> {
         let order = self.race.race_and_holdout_cases().0.iter();
         order.filter_map(|&case| self.value(arm, case)).collect()
     }
 
-    /// Differences in value between two configurations on the cases of the race that were measured for both.
+    /// Returns the differences in value between two configurations on the cases of the race that were measured for
+    /// both.
     pub(super) fn differences(self, arm: usize, other: usize) -> Vec<f64> {
         self.differences_on(arm, other, self.race.race_and_holdout_cases().0)
     }

@@ -85,9 +85,9 @@ pub enum Objective {
         dollar: f64,
         /// Penalty in points per second per case.
         second: f64,
-        /// Number of questions that the winner will answer. Together with `dollar`, it bounds the value of a
-        /// better configuration, and the race ends when continuing would cost more. None: the race never ends for
-        /// this reason.
+        /// Number of questions that the winner will answer. Together with `dollar`, it bounds the value of a better
+        /// configuration, and the race ends when continuing would cost more. `None`: the race never ends for this
+        /// reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uses: Option<u64>,
     },
@@ -96,7 +96,7 @@ pub enum Objective {
 }
 
 impl Objective {
-    /// Value in dollars of `points` over all questions that the winner will answer; `None` if the request
+    /// Returns the value in dollars of `points` over all questions that the winner will answer; `None` if the request
     /// does not define it.
     pub fn value_of_points(&self, points: f64) -> Option<MicroDollars> {
         match self {
@@ -106,7 +106,7 @@ impl Objective {
             _ => None,
         }
     }
-    /// Value of an outcome, 0 to 1, as compared in the race.
+    /// Returns the value of an outcome, 0 to 1, as compared in the race.
     pub fn value(&self, outcome: &TrialOutcome) -> f64 {
         let paid = match self {
             Self::Quality | Self::Pareto => 0.0,
@@ -187,11 +187,11 @@ pub struct TrialOutcome {
 }
 
 impl TrialOutcome {
-    /// Total cost, including judging.
+    /// Returns the total cost, including judging.
     pub fn whole_cost(&self) -> MicroDollars {
         self.cost.saturating_add(self.judged.cost)
     }
-    /// Total tokens, including judging.
+    /// Returns the total tokens, including judging.
     pub fn whole_tokens(&self) -> u64 {
         self.tokens.saturating_add(self.judged.tokens)
     }

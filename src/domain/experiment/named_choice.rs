@@ -60,11 +60,11 @@ pub fn named_choice(text: &str) -> Option<char> {
 fn parse_letter(word: &str) -> Option<char> {
     let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
     let mut characters = bare.chars();
-    let one = characters.next().filter(char::is_ascii_alphabetic)?;
+    let letter = characters.next().filter(char::is_ascii_alphabetic)?;
     characters
         .next()
         .is_none()
-        .then(|| one.to_ascii_uppercase())
+        .then(|| letter.to_ascii_uppercase())
 }
 
 fn normalize_word(word: &str) -> String {

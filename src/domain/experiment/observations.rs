@@ -19,7 +19,7 @@ pub(super) struct Observations {
 }
 
 impl Observations {
-    /// Values of a configuration on the first `cases` cases, up to the first one without an outcome.
+    /// Returns the values of a configuration on the first `cases` cases, up to the first one without an outcome.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
         let met = self.order.iter().take(cases);
         let outcomes = met.map_while(|&case| self.results.get(&Trial { arm, case }));

@@ -47,7 +47,7 @@ impl ScoreKind {
             (kind, _) => kind,
         }
     }
-    /// Test after the last case.
+    /// Returns the test after the last case.
     pub fn final_test(self) -> FinalTest {
         match self {
             Self::YesNo | Self::Preference => FinalTest::Sign,
@@ -115,9 +115,9 @@ impl Power {
             budget.cost.is_some() || budget.tokens.is_some() || budget.latency_ms.is_some();
         let is_exact =
             configuration_count(design) == 2 && (!is_bound || self.cases == design.cases);
-        let least = if is_exact { "" } else { "at least " };
+        let qualifier = if is_exact { "" } else { "at least " };
         let begin = format!(
-            "The final comparison is {test} (two-sided, {:.0} % with its early checks) on {least}{} cases.",
+            "The final comparison is {test} (two-sided, {:.0} % with its early checks) on {qualifier}{} cases.",
             self.level * 100.0,
             self.cases
         );

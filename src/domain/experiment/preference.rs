@@ -1,6 +1,6 @@
-//! How strongly a person prefers the leader to the current configuration: estimated from the person's own verdicts
-//! on some cases and the scores of all cases (prediction-powered inference). The scores may be biased; the
-//! verdicts correct them.
+//! Estimates how strongly a person prefers the leader to the current configuration, from the person's own verdicts on
+//! some cases and the scores of all cases (prediction-powered inference). The scores may be biased; the verdicts
+//! correct them.
 
 use std::collections::BTreeMap;
 

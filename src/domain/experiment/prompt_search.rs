@@ -20,7 +20,8 @@ pub struct SearchDesign {
     /// Number of given configurations; proposed ones come after them.
     pub given: usize,
     /// Maximum number of proposals.
-    pub most: usize,
+    #[serde(rename = "most")]
+    pub max_proposals: usize,
     /// Upper bound on the usage of one proposal.
     pub declared: JudgeCost,
 }
@@ -38,7 +39,7 @@ pub struct Reflection {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Proposal {
     /// Index of the proposed prompt on its axis; `None` if the reply contained no prompt.
-    pub place: Option<usize>,
+    pub prompt_index: Option<usize>,
     /// Usage of writing the proposal.
     pub bill: JudgeCost,
 }

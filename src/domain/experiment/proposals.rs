@@ -27,10 +27,10 @@ pub(super) fn first_configurations(design: &Design, max_count: usize) -> Vec<usi
                 };
                 chosen.iter().map(shared).sum()
             };
-            let least = (0..rest.len())
+            let fewest_shared = (0..rest.len())
                 .min_by_key(|&place| uses(rest[place]))
                 .unwrap_or(0);
-            chosen.push(rest.swap_remove(least));
+            chosen.push(rest.swap_remove(fewest_shared));
         }
     } else {
         chosen.extend(rest);

@@ -181,8 +181,8 @@ fn prior_covariance(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
     prior
 }
 
-/// Returns, for one axis, the number of values, the sum of squared pulls per value, and the sum of the weights of
-/// configurations that share a value.
+/// Returns three values for one axis: the number of values, the sum of squared pulls per value, and the sum of the
+/// weights of configurations that share a value.
 fn axis_statistics(places: &[usize], pull: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
     let value_count = places.iter().max().map_or(0, |value_count| value_count + 1);
     let mut pulls: Vec<Option<f64>> = vec![None; value_count];
@@ -318,7 +318,7 @@ mod tests {
     use super::*;
     use crate::domain::statistics::random::Random;
 
-    /// Squared errors of the levels relative to the truth: predicted, and by plain means.
+    /// Returns the squared errors of the levels relative to the truth: predicted, and by plain means.
     fn level_errors(shared: f64, own: f64) -> (f64, f64) {
         let (mut predicted, mut plain) = (0.0, 0.0);
         let mut random = Random::new(7);

@@ -11,7 +11,7 @@ const HOLDOUT_RESERVE: f64 = 0.2;
 
 /// Returns the number of configurations, including possible additions by a prompt search.
 pub fn configuration_count(design: &Design) -> usize {
-    let searched = |search: SearchDesign| search.given + search.most.max(2);
+    let searched = |search: SearchDesign| search.given + search.max_proposals.max(2);
     design.search.map_or(design.arms.len(), searched)
 }
 

@@ -53,11 +53,11 @@ fn the_current_configuration_wins_among_identical_ones() {
     let mut random = Random::new(22);
     for seed in 0..50 {
         let mut truth = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
-        let one = truth.scores[0].clone();
+        let first_scores = truth.scores[0].clone();
         truth
             .scores
             .iter_mut()
-            .for_each(|scores| scores.clone_from(&one));
+            .for_each(|scores| scores.clone_from(&first_scores));
         let mut design = design(&arms, 30, 90 + 10 * seed, seed);
         design.current = random.below(12);
         let mut race = SuccessiveHalving::new(design);

@@ -136,7 +136,8 @@ pub struct Judging {
     /// Number of unreadable replies.
     pub unreadable: u64,
     /// Number of answers that tried to instruct the judge; they score 0.
-    pub orders: u64,
+    #[serde(rename = "orders")]
+    pub injection_attempts: u64,
     /// Results of the bias probes.
     pub probes: Vec<Probed>,
     /// Usage of the probes.
@@ -149,16 +150,19 @@ pub struct Probed {
     /// Name of the bias, as in `judge_prompts::Bias`.
     pub bias: String,
     /// Number of probes.
-    pub tried: u64,
+    #[serde(rename = "tried")]
+    pub probe_count: u64,
     /// Number of probes that revealed the bias.
-    pub taken_in: u64,
+    #[serde(rename = "taken_in")]
+    pub misled_count: u64,
 }
 
 /// How a winning configuration was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
     /// Index of the configuration.
-    pub place: usize,
+    #[serde(rename = "place")]
+    pub configuration: usize,
     /// The recipe that contains it.
     pub recipe: RecipeId,
     /// Version of the recipe.

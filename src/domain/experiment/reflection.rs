@@ -1,4 +1,4 @@
-//! The prompt that asks a model to improve a prompt, and the parser for its reply. Failures are fenced, like the
+//! Renders the prompt that asks a model to improve a prompt, and parses its reply. Failures are fenced, like the
 //! answers shown to a judge; the proposal must be a usable prompt.
 
 use super::Case;

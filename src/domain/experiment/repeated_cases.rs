@@ -30,7 +30,7 @@ impl RepeatedCases {
     }
     /// Returns a warning about removed cases; `None` if no case was removed.
     pub fn warning(&self) -> Option<String> {
-        let one = self.count_text()?;
+        let count = self.count_text()?;
         let other = match self.conflicts {
             0 => String::new(),
             1 => " For 1 of them the expected answer differs; the first one counts.".to_owned(),
@@ -40,15 +40,15 @@ impl RepeatedCases {
         };
         let left = self.given - self.repeats;
         Some(format!(
-            "{one}. Each question is asked and counted once, which leaves {left}.{other}"
+            "{count}. Each question is asked and counted once, which leaves {left}.{other}"
         ))
     }
     /// Returns a warning about an experiment of an earlier version, which counted repeats as independent; none
     /// without repeats.
     pub fn earlier_version_warning(&self) -> Option<String> {
-        let one = self.count_text()?;
+        let count = self.count_text()?;
         Some(format!(
-            "{one}, and this experiment counted them as independent: its result is less certain than it says"
+            "{count}, and this experiment counted them as independent: its result is less certain than it says"
         ))
     }
     fn count_text(&self) -> Option<String> {

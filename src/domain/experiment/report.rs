@@ -43,7 +43,8 @@ pub struct ExperimentReport {
     /// Indexes of the configurations on the Pareto front of quality, cost, and latency.
     pub pareto: Vec<usize>,
     /// Rounds: which configurations continued, were dropped, or were eliminated.
-    pub fates: Vec<RoundReport>,
+    #[serde(rename = "fates")]
+    pub rounds: Vec<RoundReport>,
     /// Influence of each parameter.
     pub sensitivity: Vec<Influence>,
     /// Strengths by configuration from pairwise comparisons, if there are enough cases.
@@ -54,7 +55,8 @@ pub struct ExperimentReport {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigurationRow {
     /// Index of the configuration.
-    pub place: usize,
+    #[serde(rename = "place")]
+    pub index: usize,
     /// Parameter values.
     pub setting: Value,
     /// Index of the configuration whose prompt was improved to create this one; `None` if it was given.
@@ -77,7 +79,8 @@ pub struct ConfigurationRow {
     /// Latency per case.
     pub latency_ms: Option<Latency>,
     /// Status.
-    pub fate: ConfigurationState,
+    #[serde(rename = "fate")]
+    pub state: ConfigurationState,
     /// Difference to the leader on common cases.
     pub against_leader: Option<LeaderDifference>,
     /// Whether it is on the Pareto front of quality, cost, and latency.
@@ -112,7 +115,8 @@ pub struct RoundReport {
     /// Number of cases.
     pub cases: usize,
     /// Configurations that continued.
-    pub left: Vec<usize>,
+    #[serde(rename = "left")]
+    pub continued: Vec<usize>,
     /// Configurations dropped by successive halving; not proven worse.
     pub set_aside: Vec<usize>,
     /// Configurations proven worse.
@@ -123,7 +127,8 @@ pub struct RoundReport {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Strength {
     /// Index of the configuration.
-    pub place: usize,
+    #[serde(rename = "place")]
+    pub index: usize,
     /// Log-strength; the mean over all is 0.
     pub strength: f64,
     /// 95% bootstrap confidence interval over cases; `None` if all cases agree, because resampling them shows no
@@ -177,11 +182,11 @@ pub fn build_report(
     adjust_differences(measured, &mut rows, leader);
     let pareto = pareto_front(&mut rows);
     rows.sort_by(|a, b| {
-        let first = |row: &ConfigurationRow| Some(row.place) != leader;
+        let first = |row: &ConfigurationRow| Some(row.index) != leader;
         let level = |row: &ConfigurationRow| row.level.unwrap_or(f64::NEG_INFINITY);
         (first(a).cmp(&first(b)))
             .then(level(b).total_cmp(&level(a)))
-            .then(a.place.cmp(&b.place))
+            .then(a.index.cmp(&b.index))
     });
     ExperimentReport {
         sentence: RaceResult {
@@ -200,7 +205,7 @@ pub fn build_report(
         current: design.current,
         difference: verdict.and_then(|verdict| verdict.difference),
         pareto,
-        fates: round_reports(race, &tried),
+        rounds: round_reports(race, &tried),
         sensitivity: match measured.unjudged() {
             0 => sensitivity::influences(race, space, &tried),
             _ => Vec::new(),
@@ -240,7 +245,7 @@ fn race_values(race: &SuccessiveHalving, arm: usize) -> Vec<f64> {
     race.values(arm, race.race_and_holdout_cases().0.len())
 }
 
-// The configuration still in the race with the best mean on the cases common to all of them.
+// Returns the configuration still in the race with the best mean on the cases common to all of them.
 fn find_leader(race: &SuccessiveHalving, tried: &[usize]) -> Option<usize> {
     let racing = tried
         .iter()
@@ -280,7 +285,7 @@ fn configuration_row(
         },
     );
     ConfigurationRow {
-        place: arm,
+        index: arm,
         setting: to_json(space, &race.design().arms[arm]),
         parent: race.parents()[arm],
         mean: is_measured.then(|| paired::mean(&own)),
@@ -291,7 +296,7 @@ fn configuration_row(
         cost_usd: is_tried.then(|| MicroDollars(cost / outcomes.len().max(1) as i64)),
         tokens: each(outcomes.iter().map(|outcome| outcome.tokens).sum()),
         latency_ms: is_tried.then(|| latency_summary(&outcomes)),
-        fate: race.states()[arm],
+        state: race.states()[arm],
         against_leader: None,
         pareto: false,
     }
@@ -318,9 +323,9 @@ fn adjust_differences(
     for (at, row) in rows
         .iter()
         .enumerate()
-        .filter(|(_, row)| row.place != leader)
+        .filter(|(_, row)| row.index != leader)
     {
-        let differences = measured.differences(row.place, leader);
+        let differences = measured.differences(row.index, leader);
         if differences.len() > 1 {
             found.push((at, differences));
         }
@@ -355,7 +360,7 @@ fn pareto_front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
         let Some(own) = *point else { continue };
         row.pareto = !points.iter().flatten().any(|&other| beats(other, own));
         if row.pareto {
-            front.push(row.place);
+            front.push(row.index);
         }
     }
     front
@@ -375,7 +380,7 @@ fn round_reports(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> 
         let is_eliminated = |arm: &usize| set_aside.contains(arm) || beaten.contains(arm);
         RoundReport {
             cases,
-            left: (tried.iter().copied())
+            continued: (tried.iter().copied())
                 .filter(|arm| on(arm) && !is_eliminated(arm))
                 .collect(),
             set_aside,
@@ -409,7 +414,7 @@ fn strengths(configurations: usize, matches: &[Match], seed: u64) -> Option<Vec<
     // Identical cases show no variance when resampled, yet the next case may differ.
     let is_known = fitted.intervals.iter().any(|(from, to)| to - from > 1e-9);
     let strength = |(place, &setting): (usize, &usize)| Strength {
-        place: setting,
+        index: setting,
         strength: fitted.strengths[place],
         interval: Some(fitted.intervals[place]).filter(|_| is_known),
     };

@@ -39,7 +39,7 @@ fn run_race(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> Suc
         },
         declared: vec![nothing; arms.len()],
         indifference: 0.02,
-        wrong: 0.1,
+        error_rate: 0.1,
         seed: 3,
         search: None,
         arms,
@@ -84,7 +84,7 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
     assert_eq!(leader / 2, 1);
     assert_eq!(report.finding, Some(HoldoutFinding::Better));
     assert!(report.sentence.contains("p/b") && report.sentence.contains(" cases it scored "));
-    assert_eq!(report.leaderboard[0].place, leader);
+    assert_eq!(report.leaderboard[0].index, leader);
     assert_eq!(report.leaderboard.len(), 6);
     let levels: Vec<f64> = report.leaderboard[1..]
         .iter()
@@ -94,7 +94,7 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
     let bad = report
         .leaderboard
         .iter()
-        .find(|row| row.place == 4)
+        .find(|row| row.index == 4)
         .expect("there");
     let against = bad.against_leader.expect("compared");
     assert!(against.to < 0.0 && against.p_adjusted < 0.01, "{against:?}");
@@ -120,7 +120,7 @@ fn pareto_front_contains_only_undominated_configurations() {
     );
     assert!(!on(4) && !on(5), "{:?}", report.pareto);
     for row in &report.leaderboard {
-        assert_eq!(row.pareto, on(row.place));
+        assert_eq!(row.pareto, on(row.index));
     }
 }
 
@@ -135,7 +135,10 @@ fn parameters_are_ordered_by_importance() {
         1.0,
     );
     let first = &report.sensitivity[0];
-    assert_eq!(serde_json::to_value(first.dial).expect("a name"), "model");
+    assert_eq!(
+        serde_json::to_value(first.parameter).expect("a name"),
+        "model"
+    );
     assert!(first.share > 0.9, "{first:?}");
     assert!(report.sensitivity[1].share < 0.1);
     let best = first.values.iter().max_by(|a, b| a.mean.total_cmp(&b.mean));
@@ -187,7 +190,7 @@ fn each_eliminated_configuration_is_in_exactly_one_round() {
         Baseline::Current,
         1.0,
     );
-    let mut eliminated: Vec<usize> = (report.fates.iter())
+    let mut eliminated: Vec<usize> = (report.rounds.iter())
         .flat_map(|round| round.set_aside.iter().chain(&round.beaten).copied())
         .collect();
     eliminated.sort_unstable();
@@ -198,7 +201,7 @@ fn each_eliminated_configuration_is_in_exactly_one_round() {
         )
     });
     assert_eq!(eliminated, fallen.collect::<Vec<_>>());
-    assert!(report.fates.is_sorted_by(|a, b| a.cases < b.cases));
+    assert!(report.rounds.is_sorted_by(|a, b| a.cases < b.cases));
 }
 
 #[test]
@@ -217,7 +220,7 @@ fn a_race_that_has_not_begun_says_so() {
         },
         declared: vec![nothing; 6],
         indifference: 0.02,
-        wrong: 0.1,
+        error_rate: 0.1,
         seed: 3,
         search: None,
     });
@@ -234,7 +237,7 @@ fn a_race_that_has_not_begun_says_so() {
         report
             .leaderboard
             .iter()
-            .all(|row| row.mean.is_none() && row.fate == ConfigurationState::Untried)
+            .all(|row| row.mean.is_none() && row.state == ConfigurationState::Untried)
     );
     assert!(report.sensitivity.is_empty() && report.pareto.is_empty());
 }
@@ -333,7 +336,7 @@ fn unreadable_judgments_are_not_measurements() {
     let row = found
         .leaderboard
         .iter()
-        .find(|row| row.place == 1)
+        .find(|row| row.index == 1)
         .expect("a row");
     assert_eq!(
         (row.mean, row.interval, row.cases, row.failed),
@@ -360,7 +363,7 @@ fn unreadable_judgments_are_not_measurements() {
     let row = found
         .leaderboard
         .iter()
-        .find(|row| row.place == 1)
+        .find(|row| row.index == 1)
         .expect("a row");
     assert_eq!((row.mean, row.cases), (Some(1.0), 10));
     let rubric = two_configuration_race(10, |_, _| 0.5);

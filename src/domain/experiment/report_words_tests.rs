@@ -1,4 +1,4 @@
-//! How a difference is worded, and that no figure exceeds its possible maximum.
+//! Tests the wording of a difference, and that no figure exceeds its possible maximum.
 
 use super::*;
 

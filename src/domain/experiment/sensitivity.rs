@@ -14,7 +14,8 @@ use crate::domain::statistics::paired;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Influence {
     /// Parameter.
-    pub dial: Parameter,
+    #[serde(rename = "dial")]
+    pub parameter: Parameter,
     /// Fraction of the variation between configurations explained by the parameter's values, 0 to 1: the sum of
     /// squares between values over the total. Includes noise.
     pub share: f64,
@@ -57,7 +58,10 @@ pub(super) fn influences(
         // Compare values, not indexes, so that an unsupported value and the default count as one.
         let value_of = |place: usize| {
             let arm = &race.design().arms[tried[place]];
-            space.value(arm, axis.dial).cloned().unwrap_or_default()
+            space
+                .value(arm, axis.parameter)
+                .cloned()
+                .unwrap_or_default()
         };
         let mut groups: Vec<(Value, Vec<usize>)> = Vec::new();
         for place in 0..tried.len() {
@@ -79,7 +83,7 @@ pub(super) fn influences(
             .map(|value_effect| value_effect.settings as f64 * (value_effect.mean - middle).powi(2))
             .sum();
         found.push(Influence {
-            dial: axis.dial,
+            parameter: axis.parameter,
             share: if total > 0.0 {
                 (between / total).min(1.0)
             } else {

@@ -53,7 +53,7 @@ impl Parameter {
         }
     }
     /// Whether the model determines if the parameter is accepted.
-    const fn is_of_model(self) -> bool {
+    const fn is_model_parameter(self) -> bool {
         matches!(
             self,
             Self::Effort | Self::Temperature | Self::TopP | Self::MaxTokens
@@ -87,7 +87,8 @@ impl Parameter {
 #[serde(deny_unknown_fields)]
 pub struct Axis {
     /// Parameter.
-    pub dial: Parameter,
+    #[serde(rename = "dial")]
+    pub parameter: Parameter,
     /// Candidate values; null is the default.
     pub values: Vec<Value>,
     /// Search for better values; only for prompts.
@@ -152,7 +153,7 @@ impl SearchSpace {
     }
     /// Returns the value of a configuration's parameter; `None` at the default.
     pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
-        let axis = self.0.iter().position(|axis| axis.dial == dial)?;
+        let axis = self.0.iter().position(|axis| axis.parameter == dial)?;
         let place = (*arm.0.get(axis)?)?;
         self.0[axis]
             .values
@@ -172,17 +173,21 @@ impl SearchSpace {
             if axis.values.is_empty() {
                 return Err(ExperimentError::Empty("value for a dial"));
             }
-            if !dials.insert(axis.dial) {
-                return Err(ExperimentError::DuplicateAxis(axis.dial));
+            if !dials.insert(axis.parameter) {
+                return Err(ExperimentError::DuplicateAxis(axis.parameter));
             }
-            if let Some(bad) = axis.values.iter().find(|value| !axis.dial.accepts(value)) {
-                return Err(ExperimentError::Value(axis.dial, bad.clone()));
+            if let Some(bad) = axis
+                .values
+                .iter()
+                .find(|value| !axis.parameter.accepts(value))
+            {
+                return Err(ExperimentError::Value(axis.parameter, bad.clone()));
             }
             let again = (1..axis.values.len())
                 .find(|&place| axis.values[..place].contains(&axis.values[place]));
             if let Some(place) = again {
                 return Err(ExperimentError::DuplicateValue(
-                    axis.dial,
+                    axis.parameter,
                     axis.values[place].clone(),
                 ));
             }
@@ -202,15 +207,15 @@ impl SearchSpace {
             .0
             .iter()
             .zip(places)
-            .find(|(axis, _)| axis.dial == Parameter::Model);
+            .find(|(axis, _)| axis.parameter == Parameter::Model);
         let models: Vec<&str> = match model.map(|(axis, &place)| &axis.values[place]) {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(panel)) => panel.iter().filter_map(Value::as_str).collect(),
             _ => vec![""],
         };
         let places = self.0.iter().zip(places).map(|(axis, &place)| {
-            let refused =
-                axis.dial.is_of_model() && !models.iter().all(|model| accepts(model, axis.dial));
+            let refused = axis.parameter.is_model_parameter()
+                && !models.iter().all(|model| accepts(model, axis.parameter));
             (!refused && !axis.values[place].is_null()).then_some(place)
         });
         Configuration(places.collect())
@@ -219,10 +224,10 @@ impl SearchSpace {
 
 fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), ExperimentError> {
     let error = |why: String| Err(ExperimentError::Improvement(why));
-    if axis.dial != Parameter::Prompt {
+    if axis.parameter != Parameter::Prompt {
         return error(format!(
             "only prompts can be improved, not {}",
-            axis.dial.as_str()
+            axis.parameter.as_str()
         ));
     }
     if !(1..=MAX_PROPOSALS).contains(&improve.proposals) {
@@ -244,8 +249,11 @@ fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), Experimen
 /// Returns a configuration as an object of parameter values; null where the default applies.
 pub fn to_json(space: &SearchSpace, arm: &Configuration) -> Value {
     let values = space.0.iter().map(|axis| {
-        let value = space.value(arm, axis.dial).cloned();
-        (axis.dial.as_str().to_owned(), value.unwrap_or_default())
+        let value = space.value(arm, axis.parameter).cloned();
+        (
+            axis.parameter.as_str().to_owned(),
+            value.unwrap_or_default(),
+        )
     });
     Value::Object(values.collect())
 }
@@ -255,7 +263,7 @@ pub fn label(space: &SearchSpace, arm: &Configuration) -> String {
     // Parameters with a single value do not distinguish configurations.
     let varied_axes = space.0.iter().filter(|axis| axis.values.len() > 1);
     let words = varied_axes.filter_map(|axis| {
-        let value = match space.value(arm, axis.dial)? {
+        let value = match space.value(arm, axis.parameter)? {
             Value::String(text) => text.clone(),
             Value::Array(list) => {
                 let names: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
@@ -267,7 +275,10 @@ pub fn label(space: &SearchSpace, arm: &Configuration) -> String {
         if short.len() < value.len() {
             short.push('\u{2026}');
         }
-        Some(format!("{} {short}", axis.dial.as_str().replace('_', " ")))
+        Some(format!(
+            "{} {short}",
+            axis.parameter.as_str().replace('_', " ")
+        ))
     });
     let words: Vec<String> = words.collect();
     match words.is_empty() {

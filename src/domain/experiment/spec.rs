@@ -42,7 +42,8 @@ pub struct ExperimentSpec {
     /// Smallest relevant difference in value, 0 to 1.
     pub indifference: f64,
     /// Permitted error probability, 0 to 1.
-    pub wrong: f64,
+    #[serde(rename = "wrong")]
+    pub error_rate: f64,
     /// Random seed.
     pub seed: u64,
     /// Prompts proposed by the prompt search so far, in order.
@@ -73,7 +74,7 @@ impl ExperimentSpec {
     /// Adds a proposal, with its prompt as a new value of the axis, and returns it in the form that the race
     /// accepts.
     pub fn add_proposal(&mut self, proposal: PromptProposal) -> Proposal {
-        let axis = (self.space.0.iter_mut()).find(|axis| axis.dial == Parameter::Prompt);
+        let axis = (self.space.0.iter_mut()).find(|axis| axis.parameter == Parameter::Prompt);
         if let (Some(axis), Some(prompt)) = (axis, &proposal.prompt)
             && !axis.values.iter().any(|value| value == prompt)
         {
@@ -90,12 +91,12 @@ impl ExperimentSpec {
             .map(|proposal| self.proposal_of(proposal))
     }
     fn proposal_of(&self, proposal: &PromptProposal) -> Proposal {
-        let axis = (self.space.0.iter()).find(|axis| axis.dial == Parameter::Prompt);
+        let axis = (self.space.0.iter()).find(|axis| axis.parameter == Parameter::Prompt);
         let place = axis
             .zip(proposal.prompt.as_ref())
             .and_then(|(axis, prompt)| axis.values.iter().position(|value| value == prompt));
         Proposal {
-            place,
+            prompt_index: place,
             bill: proposal.cost,
         }
     }
@@ -116,16 +117,16 @@ impl ExperimentSpec {
     ///
     /// # Errors
     /// Fails when `current` names a parameter without an axis or matches none of the configurations.
-    pub fn current_of(&self, arms: &[Configuration]) -> Result<usize, ExperimentError> {
-        if let Some(dial) =
-            (self.current.keys()).find(|&&dial| self.space.0.iter().all(|axis| axis.dial != dial))
+    pub fn current_index(&self, arms: &[Configuration]) -> Result<usize, ExperimentError> {
+        if let Some(dial) = (self.current.keys())
+            .find(|&&dial| self.space.0.iter().all(|axis| axis.parameter != dial))
         {
             let why = format!("{} is not a dial of the space", dial.as_str());
             return Err(ExperimentError::Current(why));
         }
         let fits = |arm: &Configuration, is_lenient: bool| {
             self.space.0.iter().zip(&arm.0).all(|(axis, place)| {
-                let requested = self.current.get(&axis.dial).unwrap_or(&axis.values[0]);
+                let requested = self.current.get(&axis.parameter).unwrap_or(&axis.values[0]);
                 match place.and_then(|place| axis.values.get(place)) {
                     Some(value) => value == requested,
                     None => requested.is_null() || is_lenient,
@@ -140,7 +141,7 @@ impl ExperimentSpec {
         })
     }
     /// Returns the settings of an analysis under this configuration.
-    pub fn body_of(&self, arm: &Configuration) -> Request {
+    pub fn request_for(&self, arm: &Configuration) -> Request {
         let mut body = self.base.clone();
         let value = |dial| self.space.value(arm, dial);
         let text = |dial| value(dial).and_then(Value::as_str).map(str::to_owned);
@@ -210,14 +211,14 @@ mod tests {
         let of = |places: [Option<usize>; 3]| {
             let arm = Configuration(places.to_vec());
             assert!(arms.contains(&arm));
-            spec.body_of(&arm)
+            spec.request_for(&arm)
         };
-        let one = of([Some(0), None, None]);
+        let single = of([Some(0), None, None]);
         assert_eq!(
-            (one.models.len(), one.pattern.as_deref()),
+            (single.models.len(), single.pattern.as_deref()),
             (1, Some(PLAIN_PATTERN))
         );
-        assert_eq!(one.parameters.temperature, Some(0.1));
+        assert_eq!(single.parameters.temperature, Some(0.1));
         let panel = of([Some(1), Some(1), Some(1)]);
         assert_eq!(panel.models, ["p/a", "p/b"]);
         assert_eq!((panel.samples, panel.pattern), (Some(2), None));
@@ -244,7 +245,7 @@ mod tests {
             let spec = spec(axes.clone(), json!({}), current.clone());
             let arms = spec.space.enumerate_configurations(&accepts).expect("arms");
             let expected = expected.map_err(|why| ExperimentError::Current(why.to_owned()));
-            assert_eq!(spec.current_of(&arms), expected, "{current}");
+            assert_eq!(spec.current_index(&arms), expected, "{current}");
         }
     }
 
@@ -266,7 +267,7 @@ mod tests {
             (Some("Think. {{question}}"), Some(1)),
         ] {
             assert_eq!(
-                spec.add_proposal(proposal(prompt)).place,
+                spec.add_proposal(proposal(prompt)).prompt_index,
                 place,
                 "{prompt:?}"
             );
@@ -275,9 +276,9 @@ mod tests {
         // Proposals that are stored and read back lead to the same configurations.
         let text = serde_json::to_string(&spec).expect("JSON");
         let read: ExperimentSpec = serde_json::from_str(&text).expect("a spec");
-        let places: Vec<_> = read.proposals().map(|step| step.place).collect();
+        let places: Vec<_> = read.proposals().map(|step| step.prompt_index).collect();
         assert_eq!(places, [Some(1), None, Some(0), Some(1)]);
-        let one = spec.body_of(&Configuration(vec![Some(1)]));
-        assert_eq!(one.prompt, "Think. {{question}}");
+        let single = spec.request_for(&Configuration(vec![Some(1)]));
+        assert_eq!(single.prompt, "Think. {{question}}");
     }
 }

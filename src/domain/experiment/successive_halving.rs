@@ -28,7 +28,7 @@ use crate::domain::statistics::random::Random;
 use search::SearchStep;
 
 /// Maximum number of configurations for which all are tried; larger spaces use proposals.
-pub const ALL_UP_TO: usize = 64;
+pub const MAX_EXHAUSTIVE_CONFIGURATIONS: usize = 64;
 /// Number of configurations that a large space starts with, in addition to the current one.
 const INITIAL_CONFIGURATIONS: usize = 16;
 /// Number of configurations proposed per step.
@@ -70,7 +70,7 @@ pub struct SuccessiveHalving {
     phase: RacePhase,
     round: Round,
     /// Number of cases of the round for which all its configurations have outcomes.
-    cases_met: usize,
+    completed_cases: usize,
     /// Trials handed out but not yet recorded.
     batch: Vec<Trial>,
     /// Parent of each configuration.
@@ -95,7 +95,7 @@ impl SuccessiveHalving {
                 from: 0,
                 end: 0,
             },
-            cases_met: 0,
+            completed_cases: 0,
             batch: Vec::new(),
             parents: vec![None; design.arms.len()],
             proposals_made: 0,
@@ -206,7 +206,7 @@ impl SuccessiveHalving {
             self.batch.retain(|trial| Some(trial.case) != last);
         }
         if self.batch.is_empty() {
-            self.count_met();
+            self.count_completed_cases();
             self.advance();
         }
         true
@@ -223,15 +223,15 @@ impl SuccessiveHalving {
     pub fn results(&self) -> &BTreeMap<Trial, TrialOutcome> {
         &self.seen.results
     }
-    /// Design of the race.
+    /// Returns the design of the race.
     pub fn design(&self) -> &Design {
         &self.seen.design
     }
-    /// Cases of the race, in order, and holdout cases.
+    /// Returns the cases of the race, in order, and the holdout cases.
     pub fn race_and_holdout_cases(&self) -> (&[usize], &[usize]) {
         (&self.seen.order, &self.seen.holdout)
     }
-    /// Values of a configuration on the first `race_and_holdout_cases` cases of the race.
+    /// Returns the values of a configuration on the first `cases` cases of the race.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
         self.seen.values(arm, cases)
     }
@@ -244,7 +244,7 @@ impl SuccessiveHalving {
         let mut open = self.batch.iter();
         open.find_map(|trial| Some((*trial, *known.get(trial)?)))
     }
-    /// Cases of the current phase.
+    /// Returns the cases of the current phase.
     fn current_cases(&self) -> &[usize] {
         if matches!(self.phase, RacePhase::Confirm(..)) {
             &self.seen.holdout
@@ -253,7 +253,7 @@ impl SuccessiveHalving {
         }
     }
     /// Counts the cases of the round for which all its configurations have outcomes.
-    fn count_met(&mut self) {
+    fn count_completed_cases(&mut self) {
         let known = |&&case: &&usize| {
             let trial = |&arm: &usize| self.seen.results.contains_key(&Trial { arm, case });
             self.round.arms.iter().all(trial)
@@ -262,7 +262,7 @@ impl SuccessiveHalving {
             .current_cases()
             .get(self.round.from..self.round.end)
             .unwrap_or_default();
-        self.cases_met = cases.iter().take_while(known).count();
+        self.completed_cases = cases.iter().take_while(known).count();
     }
     fn begin(&mut self) {
         if self.seen.design.current >= self.seen.design.arms.len() || self.seen.order.is_empty() {
@@ -286,7 +286,7 @@ impl SuccessiveHalving {
             self.phase = RacePhase::Pair;
             self.round.arms = vec![0, 1];
             self.round.end = final_test::next_check(0).min(self.seen.order.len());
-        } else if arms <= ALL_UP_TO {
+        } else if arms <= MAX_EXHAUSTIVE_CONFIGURATIONS {
             // If the budget does not cover all: the current configuration and as many others as possible.
             let max_count = (self.remaining_evaluations() / 2).max(2);
             self.round.arms = proposals::first_configurations(&self.seen.design, max_count);
@@ -314,7 +314,7 @@ impl SuccessiveHalving {
             }
             match self.phase {
                 RacePhase::Search(step) => self.after_search(step),
-                RacePhase::Explore => self.after_glance(),
+                RacePhase::Explore => self.after_exploration(),
                 RacePhase::Race => self.after_round(),
                 RacePhase::Pair => self.after_pair(),
                 RacePhase::Confirm(leader, stop) => self.after_block(leader, stop),
@@ -326,7 +326,7 @@ impl SuccessiveHalving {
     fn fill_batch(&mut self) -> bool {
         let cases = self
             .current_cases()
-            .get(self.round.from + self.cases_met..self.round.end)
+            .get(self.round.from + self.completed_cases..self.round.end)
             .unwrap_or_default();
         let mut batch = Vec::new();
         for &case in cases {
@@ -343,12 +343,12 @@ impl SuccessiveHalving {
         self.batch = batch;
         !self.batch.is_empty()
     }
-    fn after_glance(&mut self) {
+    fn after_exploration(&mut self) {
         let tried: Vec<usize> = (0..self.seen.states.len())
             .filter(|&arm| self.seen.states[arm] == ConfigurationState::Racing)
             .collect();
         let glance = self.round.end;
-        let half_left = self.remaining_share() > 0.5 && self.cases_met == glance;
+        let half_left = self.remaining_share() > 0.5 && self.completed_cases == glance;
         let scores: Vec<(usize, f64)> = tried
             .iter()
             .map(|&arm| (arm, judge::mean_of(&self.seen, arm, glance)))
@@ -358,25 +358,25 @@ impl SuccessiveHalving {
         } else {
             Vec::new()
         };
-        self.cases_met = 0;
+        self.completed_cases = 0;
         if newcomers.is_empty() {
             self.phase = RacePhase::Race;
             // A proposed configuration that the budget stopped partway is not comparable.
-            let whole = tried
+            let fully_evaluated = tried
                 .into_iter()
                 .filter(|&arm| self.values(arm, glance).len() == glance);
             self.round = Round {
-                arms: whole.collect(),
+                arms: fully_evaluated.collect(),
                 from: 0,
                 end: glance,
             };
-            self.cases_met = glance;
+            self.completed_cases = glance;
             return;
         }
         self.round.arms = newcomers;
     }
     fn after_round(&mut self) {
-        let depth = self.round.from + self.cases_met;
+        let depth = self.round.from + self.completed_cases;
         let cut_short = depth < self.round.end;
         let comparable: Vec<usize> = self.round.arms.clone();
         // Nothing was evaluated: the budget does not cover one case for two configurations.
@@ -399,7 +399,7 @@ impl SuccessiveHalving {
             self.confirm(leader, stop);
             return;
         }
-        for arm in left.split_off(self.carried_over(left.len(), depth)) {
+        for arm in left.split_off(self.survivor_count(left.len(), depth)) {
             self.seen.states[arm] = ConfigurationState::SetAside;
         }
         if left.len() == 1 {
@@ -412,7 +412,7 @@ impl SuccessiveHalving {
             from: depth,
             end: (depth + (depth / CHECK_DIVISOR).max(1)).min(self.seen.order.len()),
         };
-        self.cases_met = 0;
+        self.completed_cases = 0;
     }
     fn reason_to_stop(&self, left: &[usize], depth: usize, cut_short: bool) -> Option<StopReason> {
         if left.len() == 1 {
@@ -454,7 +454,7 @@ impl SuccessiveHalving {
             .filter(|fate| **fate != ConfigurationState::Untried)
             .count();
         // In a large space the tried configurations depend on earlier outcomes, so all are counted.
-        if self.seen.states.len() > ALL_UP_TO {
+        if self.seen.states.len() > MAX_EXHAUSTIVE_CONFIGURATIONS {
             self.seen.states.len()
         } else {
             tried
@@ -465,7 +465,7 @@ impl SuccessiveHalving {
     /// Returns the number of configurations that continue: all if the budget covers them on all cases; otherwise
     /// as many as it covers if their number falls in inverse proportion to the cases, down to two. Sequential
     /// halving in continuous form: the ranking improves with each case, not only at each halving.
-    fn carried_over(&self, max_count: usize, depth: usize) -> usize {
+    fn survivor_count(&self, max_count: usize, depth: usize) -> usize {
         let left = self.remaining_evaluations();
         let open = self.seen.order.len() - depth;
         if left >= max_count * open {

@@ -44,7 +44,7 @@ fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Des
         },
         declared: vec![paid_outcome(0.0, 0); arms.len()],
         indifference: 0.02,
-        wrong: 0.1,
+        error_rate: 0.1,
         seed,
         search: None,
     }
@@ -112,7 +112,7 @@ fn race_stops_when_the_expected_gain_is_below_its_price() {
     assert_ne!(without.0, StopReason::NotWorth);
 }
 
-/// Baseline: picks the best mean after evaluating configurations on random cases.
+/// Finds the best mean after evaluating configurations on random cases, as a baseline.
 fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) -> usize {
     let mut seen: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
@@ -125,7 +125,7 @@ fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) ->
     *best.expect("some were tried").0
 }
 
-/// Holds for independent configurations and for those that owe their value mostly to shared parameter values.
+/// Holds both for independent configurations and for those that differ mostly in shared parameter values.
 #[test]
 fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     let arms = grid(&[4, 3, 2]);
@@ -426,7 +426,7 @@ mod any_request {
                         declared: vec![declared; arms.len()],
                         objective,
                         indifference,
-                        wrong,
+                        error_rate: wrong,
                         ..design(&arms, cases, 0, seed)
                     }
                 },

@@ -261,7 +261,7 @@ impl RaceResult<'_> {
         }
     }
 
-    // Says whether a proven difference is too small to matter to the user.
+    // Describes whether a proven difference is too small to matter to the user.
     fn relevance_phrase(&self, difference: &PairedDifference) -> String {
         let threshold = self.halving.design().indifference;
         let max_difference = difference.interval.0.abs().max(difference.interval.1.abs());

@@ -1,5 +1,4 @@
-//! Whether a text contains another text as whole words and whole numbers, including the symbols that belong to
-//! them.
+//! Finds a text within another as whole words and whole numbers, including the symbols that belong to them.
 
 /// Prefixes that turn a word into its opposite, in scripts without spaces between words.
 const NEGATIONS: &[&str] = &["不", "非", "未", "无", "無", "没", "沒", "ไม่", "ไร้"];
@@ -16,7 +15,7 @@ pub(super) fn contains_word(text: &str, part: &str) -> bool {
     })
 }
 
-// Scripts without spaces have no word boundaries.
+// Whether this is a letter or digit before Hebrew in Unicode: some of the later scripts have no spaces between words.
 fn is_letter(c: char) -> bool {
     c.is_alphanumeric() && c < '\u{590}'
 }
@@ -35,7 +34,7 @@ fn extends_left(left: &str, first: char) -> bool {
     }
     let is_far_letter = far.is_some_and(is_letter);
     if !is_letter(first) {
-        // "-5" in "3-5"
+        // Matches "-5" in "3-5".
         return (is_hyphen(first) || first == '−') && is_letter(near);
     }
     let is_negative = matches!(near, '-' | '−') && !is_far_letter;
@@ -52,7 +51,7 @@ fn extends_right(right: &str, last: char, part: &str) -> bool {
     let (near, far) = (following.next(), following.next());
     let Some(near) = near else { return false };
     if !is_letter(last) {
-        // "C+" in "C++", "A-" in "A-team"
+        // Matches "C+" in "C++" and "A-" in "A-team".
         let is_same_sign = matches!(last, '+' | '#') && near == last;
         return is_same_sign || (is_hyphen(last) && is_letter(near));
     }
@@ -64,7 +63,7 @@ fn extends_right(right: &str, last: char, part: &str) -> bool {
     // "A-" is a grade; after a longer word, a hyphen may be a dash.
     let is_grade = is_hyphen(near) && !is_digit && part.chars().count() == 1;
     let is_joined = (is_hyphen(near) || near == '_') && far.is_some_and(is_letter);
-    // "C++" and "A+", not "2+3".
+    // Matches "C++" and "A+", not "2+3".
     let is_signed = matches!(near, '+' | '#') && !is_digit;
     is_letter(near) || is_number_part || is_grade || is_joined || is_signed
 }

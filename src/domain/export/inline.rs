@@ -1,7 +1,7 @@
 //! Inline notation that models use and Markdown lacks: citation marks in brackets, addresses, and formulas between
 //! `\\(` and `\\)`. Links only to web and mail addresses.
 
-/// Returns the link target of a citation mark; `None` if the mark refers to nothing.
+/// Maps a citation mark to its link target; `None` if the mark refers to nothing.
 pub type Cite<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Maximum number of bytes searched for the end of a mark.

@@ -278,7 +278,7 @@ impl<'a> ProseWriter<'a> {
         last.is_some_and(|(_, what)| !what.is_empty() && what != PARAGRAPH_TAG)
     }
 
-    // A formula that is a whole paragraph is displayed as a block.
+    // Ends a paragraph. If it consists of one formula, that is displayed as a block.
     fn end_paragraph(&mut self) {
         let Some((start, tag)) = self.open.pop() else {
             return;
@@ -325,7 +325,7 @@ impl<'a> ProseWriter<'a> {
         });
     }
 
-    // Nothing is loaded: an image is replaced by a link to it.
+    // Replaces the image by a link to it, because an exported page loads nothing.
     fn end_image(&mut self) {
         let Some(&(start, _)) = self.open.last() else {
             return;

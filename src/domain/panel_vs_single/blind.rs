@@ -1,5 +1,5 @@
-//! Texts of a blind comparison: removes from a panel's answer and a single draft what reveals their origin.
-//! Removes marks and sections; never changes the remaining words.
+//! Prepares the texts of a blind comparison: removes marks and sections that reveal whether a text is a panel's
+//! answer or a single draft. Never changes the remaining words.
 
 use crate::domain::prompt;
 
@@ -34,7 +34,7 @@ const PANEL_COLUMNS: &[&str] = &["members", "letters", "level"];
 /// Remarks that our prompts request.
 const PANEL_REMARKS: &[&str] = &["(not in the passages)"];
 
-/// Words that make the letter after them an option of the question.
+/// Words before a letter that names an option of the question.
 const CHOICE_WORDS: &[&str] = &[
     "option",
     "choice",
@@ -47,7 +47,7 @@ const CHOICE_WORDS: &[&str] = &[
     "variante",
 ];
 
-/// Converts a text to the form shown in the comparison. Removes the letters of the panel's members, unless
+/// Converts a text to the form shown in the comparison. Removes the letters that label the panel's members, unless
 /// the question itself offers lettered options.
 pub fn anonymized(text: &str, question: &str, members: usize) -> String {
     let text = prompt::without_introduction(text.trim());
@@ -71,7 +71,7 @@ pub fn anonymized(text: &str, question: &str, members: usize) -> String {
     out.trim_end().to_owned()
 }
 
-/// Lines under the answer's heading; without such a heading, all lines except the asides.
+/// Returns the lines under the answer's heading; without such a heading, all lines except the asides.
 fn answer_lines(text: &str) -> Vec<&str> {
     let headings: Vec<Option<(usize, String)>> = text.lines().map(heading).collect();
     let is = |index: usize, names: &[&str]| {
@@ -158,7 +158,7 @@ fn offers_lettered_options(question: &str, members: usize) -> bool {
     })
 }
 
-/// Whether the word is a member's letter, optionally followed by the number of a critique.
+/// Whether the word is the letter of a member, optionally followed by the number of a critique.
 fn is_member_letter(word: &str, members: usize) -> bool {
     let mut characters = word.chars();
     let letter = characters.next();
@@ -167,7 +167,7 @@ fn is_member_letter(word: &str, members: usize) -> bool {
     known && characters.as_str().len() <= 2 && characters.all(|c| c.is_ascii_digit())
 }
 
-/// Removes groups of letters such as "(B)", "(A, C)", "(A and B3)".
+/// Removes groups of member letters such as "(B)", "(A, C)", "(A and B3)".
 fn without_letters(line: &str, members: usize) -> String {
     let mut out = String::new();
     let mut rest = line;

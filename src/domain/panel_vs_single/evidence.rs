@@ -11,7 +11,7 @@
 /// Number of bets over which the capital is spread.
 const BET_COUNT: u32 = 64;
 
-/// Log-evidence that the mean of the votes is above `bar`.
+/// Returns the log-evidence that the mean of the votes is above `bar`.
 pub fn evidence_above(wins: f64, ties: f64, losses: f64, bar: f64) -> f64 {
     let capital = |bet: f64| {
         let times = |count: f64, vote: f64| match count {
@@ -31,7 +31,7 @@ pub fn evidence_above(wins: f64, ties: f64, losses: f64, bar: f64) -> f64 {
     max_log_capital + sum.ln() - f64::from(BET_COUNT).ln()
 }
 
-/// Log-evidence that the mean of the votes is below `bar`.
+/// Returns the log-evidence that the mean of the votes is below `bar`.
 pub fn evidence_below(wins: f64, ties: f64, losses: f64, bar: f64) -> f64 {
     evidence_above(losses, ties, wins, 1.0 - bar)
 }

@@ -9,8 +9,8 @@ impl MultiplicityCorrection {
     /// No correction, for a single question.
     pub const UNCORRECTED: Self = Self(1.0);
 
-    /// Returns the correction for the question at `place` when `topics` are shown: 0 is the total over all topics;
-    /// topics count from 1 in the order of their first vote.
+    /// Returns the correction for the question with index `place` when `topics` are shown. Index 0 is the total over
+    /// all topics; topics count from 1 in the order of their first vote.
     ///
     /// With one topic, the topic and the total are the same question, which gets the whole permitted error. With
     /// more, place p gets the share 1 / ((p + 1)(p + 2)). All shares add up to at most 1 for any number of topics,
@@ -24,7 +24,7 @@ impl MultiplicityCorrection {
         }
     }
 
-    /// Log-evidence needed at this error probability.
+    /// Returns the log-evidence needed at this error probability.
     pub fn threshold(self, wrong: f64) -> f64 {
         (self.0 / wrong).ln()
     }
@@ -54,8 +54,8 @@ mod tests {
         );
     }
 
-    /// Fraction of users who see "pays" somewhere although the panel is no better anywhere, looking after every
-    /// vote. `order` lists the topics of successive votes.
+    /// Returns the fraction of users who see "pays" somewhere although the panel is no better anywhere, looking after
+    /// every vote. `order` lists the topics of successive votes.
     fn false_verdicts(
         random: &mut Random,
         is_corrected: bool,

@@ -1,5 +1,5 @@
-//! The best single draft: what one model would have answered alone, and its cost. It is the baseline for
-//! whether a panel is worth its price. Does not judge texts.
+//! Chooses the best single draft: the answer that one model alone would have given, and its cost. It is the baseline
+//! for whether a panel is worth its price. Does not judge texts.
 
 use crate::domain::analysis::{Member, Plan, StageAnswer};
 use crate::domain::money::{MicroDollars, Price};

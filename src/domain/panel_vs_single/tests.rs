@@ -36,7 +36,7 @@ pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
 /// Number of simulated runs.
 const RUNS: u32 = 2_000;
 
-/// A vote of a user who prefers the panel at this rate, with ties counted as half.
+/// Casts the vote of a user who prefers the panel at this rate, with ties counted as half.
 fn vote(random: &mut Random, tally: &mut VoteTally, rate: f64, ties: f64) {
     match random.next_unit() {
         x if x < rate - ties / 2.0 => tally.wins += 1,
@@ -49,7 +49,7 @@ fn tally(wins: u64, ties: u64, losses: u64) -> VoteTally {
     VoteTally { wins, ties, losses }
 }
 
-/// Fraction of 2,000 runs in which the interval contains the true rate.
+/// Returns the fraction of 2,000 runs in which the interval contains the true rate.
 fn coverage(random: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Random) -> f64) -> f64 {
     let mut known: HashMap<(u64, u64), (f64, f64)> = HashMap::new();
     let mut covered = 0;
@@ -152,11 +152,11 @@ fn no_difference_is_wrong_in_fewer_than_5_percent() {
     let mut wrong = 0;
     for _ in 0..RUNS {
         let mut seen = VoteTally::default();
-        let said = (0..150).any(|_| {
+        let had_verdict = (0..150).any(|_| {
             vote(&mut random, &mut seen, MIN_WIN_RATE, 0.0);
             *known.entry(seen).or_insert_with(|| seen.judge_only()) == PanelVerdict::NoDifference
         });
-        wrong += u32::from(said);
+        wrong += u32::from(had_verdict);
     }
     let part = f64::from(wrong) / f64::from(RUNS);
     assert!(part < ERROR_RATE, "{part}");

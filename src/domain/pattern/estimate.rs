@@ -131,8 +131,8 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
     calls
 }
 
-// Estimates the calls that find passages by meaning. Whether the question has to be rewritten is known only when
-// the run starts.
+// Estimates the calls of the semantic search. Whether the question has to be rewritten is known only when the run
+// starts.
 fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
     let Some(retrieval) = plan
         .retrieval
@@ -209,7 +209,7 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     calls
 }
 
-// Tokens of the earlier conversation, by model.
+// Returns the tokens of the earlier conversation, by model.
 fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
     let own = plan.turns.iter().take(plan.turns.len().saturating_sub(1));
     let own = own.filter(|turn| turn.role == MessageRole::System);

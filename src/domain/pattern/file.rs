@@ -35,7 +35,7 @@ const RESULT_HEADINGS: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternError {
     /// Path such as `stages.1.prompt`; empty for the whole pattern.
-    pub place: String,
+    pub location: String,
     /// Error message in lowercase.
     pub message: String,
 }
@@ -128,7 +128,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
             .collect();
         if !missing.is_empty() {
             found.push(PatternError {
-                place: format!("stages.{at}.prompt"),
+                location: format!("stages.{at}.prompt"),
                 message: format!(
                     "does not ask for {}: the result shows agreement, contradictions and blind spots only if the synthesis has these headings",
                     missing.join(", ")
@@ -444,7 +444,7 @@ impl TableFields<'_> {
 
 fn pattern_error(place: &str, message: &str) -> PatternError {
     PatternError {
-        place: place.to_owned(),
+        location: place.to_owned(),
         message: message.to_owned(),
     }
 }

@@ -58,7 +58,7 @@ pub struct StageText {
     pub who: StageRole,
     /// Task of the participants.
     pub task: Task,
-    /// What happens in this stage, for users.
+    /// Description of the stage, for users.
     pub help: String,
     /// Prompt template with placeholders (`prompt::PLACEHOLDER_NAMES`).
     pub prompt: String,
@@ -74,7 +74,7 @@ impl Pattern {
             None => Ok(()),
             Some(error) => Err(format!(
                 "pattern {}, {}: {}",
-                self.id, error.place, error.message
+                self.id, error.location, error.message
             )),
         }
     }

@@ -1,13 +1,13 @@
-//! Ranking by meaning: vectors of passages and questions, and how that ranking is combined with the one by words.
+//! Semantic ranking: vectors of passages and questions, and how that ranking is combined with the keyword ranking.
 //!
 //! Both rankings are combined by reciprocal rank fusion: G. Cormack, C. Clarke, and S. Büttcher, "Reciprocal Rank
 //! Fusion outperforms Condorcet and individual Rank Learning Methods" (2009).
 
 use std::collections::BTreeMap;
 
-/// The meaning of a question, used to rank passages.
+/// The vector of a question, used to rank passages.
 #[derive(Debug, Clone, PartialEq)]
-pub struct QuestionMeaning {
+pub struct QuestionEmbedding {
     /// The model that computed the vector.
     pub model: String,
     /// The question's vector, of length 1.
@@ -16,28 +16,28 @@ pub struct QuestionMeaning {
     pub rewriting: String,
 }
 
-/// If the best passage covers less than this weighted share of the question's words, keyword matches count as weak
+/// If the best passage covers less than this weighted share of the question's terms, keyword matches count as weak
 /// and semantic search gets more weight.
 pub const WEAK_COVERAGE: f64 = 0.55;
 /// How quickly the weight falls with rank: the paper's `k`, chosen for short lists.
 const RANK_OFFSET: f64 = 10.0;
-/// Weight of the ranking by meaning if the words find the passages; the ranking by words has 1.
+/// Weight of the semantic ranking if keywords find the passages; the keyword ranking has weight 1.
 const SEMANTIC_WEIGHT: f64 = 0.35;
-/// Weight of the ranking by meaning if the words hardly find them.
+/// Weight of the semantic ranking if keywords hardly find them.
 const SEMANTIC_WEIGHT_WHEN_WEAK: f64 = 2.0;
-/// Weight of the ranking by the words of the rewritten question.
+/// Weight of the keyword ranking of the rewritten question.
 const REWRITING_WEIGHT: f64 = 0.7;
 
 /// The rankings of one search, each best first; items can be of any type.
 #[derive(Debug, Default)]
 pub struct Rankings<T> {
-    /// Ranking by the words of the question.
+    /// Keyword ranking of the question.
     pub words: Vec<T>,
-    /// Ranking by the words of the rewritten question.
+    /// Keyword ranking of the rewritten question.
     pub rewriting: Vec<T>,
-    /// Ranking by meaning. Items without a vector are missing.
+    /// Semantic ranking. Items without a vector are missing.
     pub meaning: Vec<T>,
-    /// Whether the question's words hardly occur in any passage.
+    /// Whether the question's terms hardly occur in any passage.
     pub is_weak: bool,
 }
 
@@ -113,11 +113,11 @@ mod tests {
 
     #[test]
     fn vectors_are_stored_with_length_one_and_compared() {
-        let one = normalize(vec![3.0, 4.0]).expect("a direction");
-        assert_eq!(one, [0.6, 0.8]);
-        let stored = to_bytes(&one);
+        let unit_vector = normalize(vec![3.0, 4.0]).expect("a direction");
+        assert_eq!(unit_vector, [0.6, 0.8]);
+        let stored = to_bytes(&unit_vector);
         assert_eq!(stored.len(), 8);
-        let same = similarity(&stored, &one).expect("equal dimensions");
+        let same = similarity(&stored, &unit_vector).expect("equal dimensions");
         assert!((same - 1.0).abs() < 1e-6);
         assert_eq!(similarity(&stored, &[1.0, 0.0]), Some(0.6));
         for other in [&[][..], &[1.0], &[1.0, 0.0, 0.0]] {

@@ -1,4 +1,4 @@
-//! Context allocation: chooses which of a user's documents' text goes into a prompt: whole documents while they
+//! Context allocation: chooses the text of a user's documents that goes into a prompt. Whole documents while they
 //! fit, otherwise the passages found for the question plus the first passage for orientation. Reads no files.
 
 pub mod meaning;

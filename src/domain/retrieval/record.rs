@@ -1,13 +1,13 @@
-//! How the passages of an analysis were found by meaning, with usage and cost: part of its plan and of its result.
+//! Record of the semantic search of an analysis, with usage and cost: part of its plan and of its result.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::chat::Usage;
 use crate::domain::money::{MicroDollars, Price};
 
-/// The name of the stage of these calls in estimates and in the timeline.
+/// Name of the stage of these calls in estimates and in the timeline.
 pub const RETRIEVAL_STAGE: &str = "retrieval";
-/// The number of that stage in the call log: higher than those of any pattern.
+/// Number of that stage in the call log: higher than those of any pattern.
 pub const RETRIEVAL_STAGE_NUMBER: usize = 1_000;
 
 /// Maximum number of output tokens of a rewriting call: leaves room for a model that reasons a little first.
@@ -22,7 +22,7 @@ pub fn rewriting_prompt(question: &str) -> String {
     )
 }
 
-/// The search for passages by meaning, planned or done.
+/// A semantic search for passages, planned or done.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RetrievalRecord {
     /// The embedding model.
@@ -33,10 +33,10 @@ pub struct RetrievalRecord {
     pub passages: u64,
     /// Number of those passages that have a vector of this model.
     pub embedded: u64,
-    /// Whether the question's words hardly occur in the documents, so that the nearest neighbors in meaning were
+    /// Whether the question's terms hardly occur in the documents, so that the semantically nearest passages were
     /// added.
     pub is_weak: bool,
-    /// The model for rewriting a question whose words hardly occur; `None` for a panel of demo models.
+    /// The model for rewriting a question whose terms hardly occur; `None` for a panel of demo models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewriter: Option<RewriterModel>,
     /// The reworded question; empty if it was not rewritten.
@@ -49,7 +49,7 @@ pub struct RetrievalRecord {
     /// Whether a call with an unknown price was made.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cost_incomplete: bool,
-    /// Why the passages were ranked by words alone; empty if they were not.
+    /// Why the passages were ranked by keywords alone; empty if they were not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub failure: String,
 }

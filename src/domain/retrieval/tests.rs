@@ -113,21 +113,21 @@ fn sized(ordinal: u32, start: usize, text: &str) -> Passage {
 
 #[test]
 fn adjacent_passages_become_one_source() {
-    let mut one = candidate("a", 0, &[]);
-    one.passages = vec![
+    let mut single_candidate = candidate("a", 0, &[]);
+    single_candidate.passages = vec![
         sized(0, 0, "first"),
         sized(1, 7, "second"),
         sized(2, 14, "third"),
     ];
-    let sources = choose_passages(std::slice::from_ref(&one), 5_000);
+    let sources = choose_passages(std::slice::from_ref(&single_candidate), 5_000);
     assert_eq!(sources.len(), 1);
     assert_eq!(sources[0].text, "(Duties)\nfirst\n\nsecond\nthird");
     assert_eq!(
         (sources[0].start, sources[0].end, &*sources[0].mark),
         (0, 19, "D1:p1")
     );
-    one.passages[1].ordinal = 9;
-    assert_eq!(choose_passages(&[one], 5_000).len(), 3);
+    single_candidate.passages[1].ordinal = 9;
+    assert_eq!(choose_passages(&[single_candidate], 5_000).len(), 3);
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Compiled {
     /// Returns the validator of this schema, compiled at the first call.
     ///
     /// # Errors
-    /// Returns in one phrase why the schema is not valid.
+    /// Returns in one phrase why the schema is invalid.
     pub(super) fn validator(&self, schema: &Value) -> Result<&Validator, String> {
         let compiled = self.0.validator.get_or_init(|| super::compile(schema));
         compiled.as_ref().map_err(Clone::clone)
@@ -39,7 +39,7 @@ impl Compiled {
     /// Checks that a schema is usable: bounded in size, self-contained, valid, and open to objects at the top level.
     ///
     /// # Errors
-    /// Returns in one phrase what is wrong and where.
+    /// Returns the first problem and its location in one phrase.
     pub fn check(&self, schema: &Value) -> Result<(), String> {
         super::check(schema, self)
     }
@@ -56,7 +56,7 @@ impl Compiled {
     /// Returns the JSON object in a model's answer exactly as written, if it conforms to the schema.
     ///
     /// # Errors
-    /// Returns what is wrong with the answer, so that the model can repair it.
+    /// Returns the first problem of the answer, so that the model can repair it.
     pub fn conforming<'t>(&self, schema: &Value, text: &'t str) -> Result<&'t str, String> {
         if self.is_known(text) {
             return Ok(text);

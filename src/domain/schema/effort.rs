@@ -70,7 +70,7 @@ impl<'a> EffortMeter<'a> {
         (steps <= MAX_STEPS).then_some(steps)
     }
 
-    /// Steps of validating each property name of an object.
+    /// Returns the steps of validating each property name of an object.
     fn property_names(&self, rule: &Value, value: &Value, nested: usize) -> Option<u64> {
         let names = value.as_object().into_iter().flat_map(Map::keys);
         let mut steps = 1u64;
@@ -162,7 +162,7 @@ impl<'a> EffortMeter<'a> {
     }
 }
 
-/// Steps of one traversal of a value.
+/// Returns the steps of one traversal of a value.
 fn value_size(value: &Value) -> u64 {
     match value {
         Value::Array(items) => items.iter().map(value_size).sum::<u64>() + 1,
@@ -177,7 +177,7 @@ fn value_size(value: &Value) -> u64 {
     }
 }
 
-/// Steps of matching a regular expression against each property name of an object.
+/// Returns the steps of matching a regular expression against each property name of an object.
 fn matching_name_steps(pattern: &str, value: &Value) -> u64 {
     let names = value.as_object().into_iter().flat_map(Map::keys);
     names.fold(0, |sum: u64, name| {
@@ -185,7 +185,7 @@ fn matching_name_steps(pattern: &str, value: &Value) -> u64 {
     })
 }
 
-/// Steps of one match: text length times the positions of the expression that can be active at once. A
+/// Returns the steps of one match: text length times the positions of the expression that can be active at once. A
 /// backtracking expression is assumed to use all permitted backtracks, each over the whole text.
 fn matching_steps(pattern: &str, text: &str) -> u64 {
     let length = text.len() as u64;

@@ -55,7 +55,7 @@ impl TermStatistics {
         selected
     }
 
-    /// Inverse document frequency of a part: larger for rarer ones, always positive.
+    /// Returns the inverse document frequency of a part: larger for rarer ones, always positive.
     pub fn weight(&self, part: usize) -> f64 {
         let (all, with) = (self.passages as f64, self.frequency(part) as f64);
         (1.0 + (all - with).max(0.0) / (with + 0.5)).ln()

@@ -260,7 +260,7 @@ impl SearchQuery {
     }
 }
 
-/// The words of a text, in lowercase and without diacritics, for an index that does not split texts itself.
+/// Returns the words of a text, in lowercase and without diacritics, for an index that does not split texts itself.
 pub fn folded_words(text: &str) -> impl Iterator<Item = String> {
     words(text).map(fold_term)
 }

@@ -11,8 +11,8 @@ pub enum DisagreementWeighting {
     Quadratic,
 }
 
-/// Cohen's kappa (1960; weighted, 1968) of pairs of labels from 0 up to but excluding `kinds`. `None` without pairs,
-/// with a label out of range, or if chance agreement is complete.
+/// Returns Cohen's kappa (1960; weighted, 1968) of pairs of labels from 0 up to but excluding `kinds`. `None` without
+/// pairs, with a label out of range, or if chance agreement is complete.
 pub fn cohen_kappa(
     pairs: &[(usize, usize)],
     kinds: usize,

@@ -6,28 +6,28 @@ use std::f64::consts::SQRT_2;
 pub use statrs::function::gamma::ln_gamma;
 use statrs::function::{beta, erf};
 
-/// Quantile of the beta distribution, to twelve digits.
+/// Returns a quantile of the beta distribution, to twelve digits.
 pub fn beta_quantile(a: f64, b: f64, probability: f64) -> f64 {
     // `statrs` also has an inverse, but it converges slowly for small `a` or `b`.
     bisect(0.0, 1.0, |x| regularized_beta(a, b, x) < probability)
 }
 
-/// Regularized incomplete beta function; NaN outside its domain.
+/// Computes the regularized incomplete beta function; NaN outside its domain.
 pub fn regularized_beta(a: f64, b: f64, x: f64) -> f64 {
     beta::checked_beta_reg(a, b, x.clamp(0.0, 1.0)).unwrap_or(f64::NAN)
 }
 
-/// Quantile of the standard normal distribution.
+/// Returns a quantile of the standard normal distribution.
 pub fn normal_quantile(probability: f64) -> f64 {
     -SQRT_2 * erf::erfc_inv(2.0 * probability)
 }
 
-/// Two-sided tail probability of Student's t with `freedom` degrees of freedom.
+/// Returns the two-sided tail probability of Student's t with `freedom` degrees of freedom.
 pub fn student_t_tail_probability(t: f64, freedom: f64) -> f64 {
     regularized_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
 }
 
-/// Two-sided quantile of Student's t: the |t| exceeded with probability `tail_probability`.
+/// Returns the two-sided quantile of Student's t: the |t| exceeded with probability `tails`.
 pub fn student_t_quantile(tails: f64, freedom: f64) -> f64 {
     bisect(0.0, 1e6, |t| student_t_tail_probability(t, freedom) > tails)
 }

@@ -75,7 +75,7 @@ impl BettingTest {
             self.below.add(1.0 - value);
         }
     }
-    /// P-value, valid at all times at once.
+    /// Returns the p-value, valid at all times at once.
     pub fn p_value(&self) -> f64 {
         let max_capital_seen = self.above.max_capital.max(self.below.max_capital);
         (2.0 / max_capital_seen).min(1.0)
@@ -96,8 +96,8 @@ pub fn is_below(values: &[f64], (from, to): (f64, f64), mean: f64, wrong: f64) -
     })
 }
 
-/// Confidence interval of the mean, valid at all times at once: the error probability of both sides together is at
-/// most `wrong`. The values are between `from` and `to`; values outside are clamped.
+/// Returns the confidence interval of the mean, valid at all times at once: the error probability of both sides
+/// together is at most `wrong`. The values are between `from` and `to`; values outside are clamped.
 pub fn interval(values: &[f64], (from, to): (f64, f64), wrong: f64) -> (f64, f64) {
     let mirrored: Vec<f64> = values.iter().map(|value| from + to - value).collect();
     let upper = |values: &[f64]| {

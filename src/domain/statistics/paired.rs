@@ -16,7 +16,7 @@ pub struct PairedDifference {
     pub cases: usize,
 }
 
-/// Mean; 0 for an empty slice.
+/// Returns the mean; 0 for an empty slice.
 pub fn mean(values: &[f64]) -> f64 {
     if values.is_empty() {
         return 0.0;
@@ -24,7 +24,7 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Sample standard deviation; 0 for fewer than two values.
+/// Returns the sample standard deviation; 0 for fewer than two values.
 pub fn standard_deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return 0.0;
@@ -34,7 +34,7 @@ pub fn standard_deviation(values: &[f64]) -> f64 {
     (squares / (values.len() - 1) as f64).sqrt()
 }
 
-/// Student's t-test over paired differences. `None` for fewer than two cases. Identical differences have no
+/// Computes Student's t-test over paired differences. `None` for fewer than two cases. Identical differences have no
 /// variance: if they are not 0, the p-value is that of the sign test, and the interval is a point.
 pub fn paired_t_test(differences: &[f64], confidence: f64) -> Option<PairedDifference> {
     let cases = differences.len();
@@ -57,7 +57,7 @@ pub fn paired_t_test(differences: &[f64], confidence: f64) -> Option<PairedDiffe
     })
 }
 
-/// Two-sided p-value of Student's t-test, as in `paired_t_test`; 1 for fewer than two cases.
+/// Returns the two-sided p-value of Student's t-test, as in `paired_t_test`; 1 for fewer than two cases.
 pub fn paired_t_test_p_value(differences: &[f64]) -> f64 {
     let cases = differences.len();
     let error = standard_deviation(differences) / (cases.max(1) as f64).sqrt();
@@ -78,7 +78,7 @@ pub fn percentile_interval(sorted: &[f64], confidence: f64) -> (f64, f64) {
     (at(cut), at(last - cut.min(last)))
 }
 
-/// P-values corrected for multiple comparisons (Holm 1979), in the order given.
+/// Returns the p-values corrected for multiple comparisons (Holm 1979), in the order given.
 pub fn holm_adjusted(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));

@@ -70,7 +70,7 @@ pub fn sharpened_mean(
     })
 }
 
-/// The weight that minimizes the variance of the estimate (PPI++).
+/// Returns the weight that minimizes the variance of the estimate (PPI++).
 fn optimal_weight(labeled: &[(f64, f64)], others: &[f64]) -> f64 {
     if others.len() < 2 {
         return 0.0;
@@ -109,7 +109,7 @@ mod tests {
         (label, prediction)
     }
 
-    /// With 30 labels and 170 more cases: the coverage, and the width relative to that of the labels alone.
+    /// Measures the coverage with 30 labels and 170 more cases, and the width relative to that of the labels alone.
     fn measure_coverage(right: f64) -> (f64, f64) {
         const RUNS: usize = 2_000;
         let mut random = Random::new(51);

@@ -2,7 +2,7 @@
 
 use super::beta::{beta_quantile, normal_quantile, regularized_beta};
 
-/// Wilson score interval (1927); accurate even for few cases and near 0 and 1. (0, 1) without cases.
+/// Returns the Wilson score interval (1927); accurate even for few cases and near 0 and 1. (0, 1) without cases.
 pub fn wilson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     if cases == 0 {
         return (0.0, 1.0);
@@ -15,8 +15,8 @@ pub fn wilson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
-/// Exact interval (Clopper and Pearson 1934); its coverage is at least nominal whatever the number of cases and
-/// the true rate. (0, 1) without cases.
+/// Returns the exact interval (Clopper and Pearson 1934); its coverage is at least nominal whatever the number of
+/// cases and the true rate. (0, 1) without cases.
 pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (hits, misses) = (hits as f64, cases.saturating_sub(hits) as f64);
     let tail = (1.0 - confidence) / 2.0;
@@ -34,8 +34,8 @@ pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64,
 /// Step by which the search for the ends of [`blaker_interval`] advances: the accuracy of the interval.
 const BLAKER_STEP: f64 = 5e-4;
 
-/// Blaker's exact interval (2000): within [`clopper_pearson_interval`], a tenth narrower with few cases; its coverage
-/// is at least nominal. The work grows with the square of the cases. (0, 1) without cases.
+/// Returns Blaker's exact interval (2000): within [`clopper_pearson_interval`], a tenth narrower with few cases; its
+/// coverage is at least nominal. The work grows with the square of the cases. (0, 1) without cases.
 pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (mut from, mut to) = clopper_pearson_interval(hits, cases, confidence);
     let is_refuted = |rate: f64| acceptability(hits, cases, rate) < 1.0 - confidence;
@@ -67,8 +67,8 @@ fn acceptability(hits: u64, cases: u64, rate: f64) -> f64 {
     above.min(below).min(1.0)
 }
 
-/// Two-sided sign test: the probability of a split at least this uneven if both sides are equally likely. Exclude
-/// ties before the call. With the discordant pairs of binary outcomes, it is McNemar's exact test.
+/// Computes the two-sided sign test: the probability of a split at least this uneven if both sides are equally
+/// likely. Exclude ties before the call. With the discordant pairs of binary outcomes, it is McNemar's exact test.
 pub fn sign_test(for_one: u64, for_other: u64) -> f64 {
     let (less, all) = (for_one.min(for_other) as f64, for_one + for_other);
     if all == 0 || for_one == for_other {
@@ -78,7 +78,7 @@ pub fn sign_test(for_one: u64, for_other: u64) -> f64 {
     (2.0 * regularized_beta(all as f64 - less, less + 1.0, 0.5)).min(1.0)
 }
 
-/// McNemar's exact test over paired binary outcomes: the p-value, and the numbers of cases in which only the
+/// Computes McNemar's exact test over paired binary outcomes: the p-value, and the numbers of cases in which only the
 /// first and only the second was right.
 pub fn mcnemar_test(pairs: &[(bool, bool)]) -> (f64, u64, u64) {
     let count = |wanted: (bool, bool)| pairs.iter().filter(|&&pair| pair == wanted).count() as u64;

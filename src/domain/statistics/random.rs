@@ -10,7 +10,7 @@ impl Random {
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
-    /// Uniform 64-bit number.
+    /// Returns a uniform 64-bit number.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -18,16 +18,16 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
-    /// Uniform number in [0, 1).
+    /// Returns a uniform number in [0, 1).
     pub fn next_unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
-    /// Uniform index into a list of this length; 0 if it is empty.
+    /// Returns a uniform index into a list of this length; 0 if it is empty.
     pub fn below(&mut self, length: usize) -> usize {
         // The high half of the product: uniform up to 64-bit precision, without a division.
         ((u128::from(self.next_u64()) * length as u128) >> 64) as usize
     }
-    /// Standard normal number (Box and Muller 1958).
+    /// Returns a standard normal number (Box and Muller 1958).
     pub fn next_normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.next_unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.next_unit()).cos()

@@ -33,7 +33,7 @@ fn assert_close(ours: f64, theirs: f64, what: &Value) {
     assert!(relative_error < 1e-8, "{ours} instead of {theirs}: {what}");
 }
 
-// The function that `normal_quantile` inverts.
+// Calculates the function that `normal_quantile` inverts.
 fn normal_cdf(x: f64) -> f64 {
     statrs::function::erf::erfc(-x / std::f64::consts::SQRT_2) / 2.0
 }

@@ -103,7 +103,7 @@ fn each_limit_applies_alone_and_is_named() {
         ),
     ] {
         let found = check_limits(&limits, &spent, reserved, requested, now);
-        assert_eq!(found.err().map(|over| (over.which, over.remaining())), over);
+        assert_eq!(found.err().map(|over| (over.kind, over.remaining())), over);
     }
     // A run without cost is not blocked by an exhausted cost limit.
     let free = amount(0, 50);

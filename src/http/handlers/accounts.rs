@@ -220,7 +220,7 @@ pub async fn reset_password(mut cx: RequestContext) -> Result<Reply, ApiError> {
     }))))
 }
 
-/// `GET /api/users/me`: the caller's account.
+/// `GET /api/users/me`: returns the caller's account.
 ///
 /// # Errors
 /// `Missing` if the account no longer exists; `Internal` if the database cannot be read.
@@ -264,7 +264,7 @@ pub async fn change_password(mut cx: RequestContext, caller: Caller) -> Result<R
     Ok(reply.cookie(&device_cookie(&cx, &devices)))
 }
 
-/// The origin of a request, for throttling and the audit log.
+/// Returns the origin of a request, for throttling and the audit log.
 pub(super) fn request_origin(cx: &RequestContext) -> RequestOrigin {
     RequestOrigin {
         peer: Some(cx.peer),
@@ -274,7 +274,7 @@ pub(super) fn request_origin(cx: &RequestContext) -> RequestOrigin {
     }
 }
 
-/// An account as JSON, for its owner and administrators.
+/// Returns an account as JSON, for its owner and administrators.
 pub(super) fn user_json(user: &User) -> Value {
     json!({
         "user_id": user.id,
@@ -288,7 +288,7 @@ pub(super) fn user_json(user: &User) -> Value {
     })
 }
 
-/// A success response with only a message.
+/// Returns a success response with only a message.
 ///
 /// # Errors
 /// Never; the signature saves handlers an `Ok`.
@@ -303,7 +303,7 @@ pub(super) fn no_store(reply: Reply) -> Reply {
     reply.header(CACHE_CONTROL, "no-store")
 }
 
-/// The refresh token from the body, or else from the cookie.
+/// Returns the refresh token from the body, or else from the cookie.
 fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
     let name = AuthCookie::Refresh.name(CookieScope::from_app(&cx.app, cx.https));
     let from_cookie = || cx.cookie(name).map(str::to_owned);
@@ -312,7 +312,7 @@ fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
         .filter(|token| !token.is_empty())
 }
 
-/// The response with both tokens: in the body for API clients, as cookies for browsers.
+/// Returns the response with both tokens: in the body for API clients, as cookies for browsers.
 fn token_response(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
     let body = json!({
         "status": "success",
@@ -339,13 +339,13 @@ fn token_response(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
         .cookie(&device_cookie(cx, &signed_in.device_cookie))
 }
 
-/// The device cookie of a browser that has signed in.
+/// Returns the device cookie of a browser that has signed in.
 fn device_cookie(cx: &RequestContext, value: &str) -> String {
     set_cookie(cx, AuthCookie::Device, value, DEVICE_TOKEN_LIFETIME)
 }
 
-/// The value of a `Set-Cookie` header: `HttpOnly`, `SameSite=Lax`, and `Secure` over HTTPS. `seconds` is the maximum
-/// age in seconds.
+/// Returns the value of a `Set-Cookie` header: `HttpOnly`, `SameSite=Lax`, and `Secure` over HTTPS. `seconds` is the
+/// maximum age in seconds.
 fn set_cookie(cx: &RequestContext, cookie: AuthCookie, value: &str, seconds: u64) -> String {
     let scope = CookieScope::from_app(&cx.app, cx.https);
     let (name, path) = (cookie.name(scope), cookie.path(scope));

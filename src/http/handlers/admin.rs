@@ -217,7 +217,7 @@ pub async fn audit(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     )))
 }
 
-/// `GET /api/admin/config`: the names and sources of all settings, without values.
+/// `GET /api/admin/config`: returns the names and sources of all settings, without values.
 ///
 /// # Errors
 /// Never; all handlers share this signature.
@@ -247,7 +247,7 @@ fn invalid_cursor() -> ApiError {
     .into()
 }
 
-/// A one-time link as JSON: its path on the host, and its full URL if `PUBLIC_URL` is set.
+/// Returns a one-time link as JSON: its path on the host, and its full URL if `PUBLIC_URL` is set.
 fn link_json(cx: &RequestContext, link: &OneTimeLink, path: &str) -> Value {
     let config = &cx.app.config;
     let public = config.public_url.as_deref();

@@ -11,7 +11,7 @@ use crate::app::analyses::{AnalysisForecast, AnalysisReport, CancelOnDrop, RunWa
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::analysis::{Plan, Status};
-use crate::domain::context_mode::Fitting;
+use crate::domain::context_mode::MemberFit;
 use crate::domain::export;
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::estimate;
@@ -39,7 +39,7 @@ pub async fn start(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, 
     run(cx, caller, ResultsShape::Map).await
 }
 
-/// `POST /api/orchestrator/analyze`: the same as [`start`], with `results` as a list.
+/// `POST /api/orchestrator/analyze`: runs an analysis like [`start`], but returns `results` as a list.
 ///
 /// # Errors
 /// Same as [`start`].
@@ -137,7 +137,7 @@ pub(super) fn with_unstored_header(reply: Reply, is_stored: bool) -> Reply {
     }
 }
 
-/// The response to a request that started a detached run.
+/// Returns the response to a request that started a detached run.
 async fn accepted_reply(
     cx: &RequestContext,
     caller: Option<&Caller>,
@@ -173,7 +173,7 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
     Ok(Reply::json(&forecast_json(&forecast, cx.now)))
 }
 
-/// An estimate as JSON.
+/// Returns an estimate as JSON.
 pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     let total = estimate::total_estimate(&forecast.calls);
     let too_small = forecast.too_small.iter();
@@ -204,13 +204,13 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     })
 }
 
-/// Each member, then the synthesizer, with the share of the documents that fits its context window.
+/// Returns each member, then the synthesizer, with the share of the documents that fits its context window.
 fn member_contexts(plan: &Plan) -> Vec<Value> {
     let find = |model: &str| {
         let all = plan.members.iter().chain([&plan.synthesizer]);
         all.into_iter().find(|member| member.model == model)
     };
-    let to_json = |fit: &Fitting| {
+    let to_json = |fit: &MemberFit| {
         let tokens = find(&fit.model).map(|member| estimate::document_tokens_of(plan, member));
         json!({"model": fit.model, "documents": {
             "fit": fit.fit, "why": fit.why, "tokens": tokens, "parts": plan.parts.len(),
@@ -270,7 +270,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     Ok(stream_events(&cx, watch, None))
 }
 
-/// `GET /api/analyses/{id}/progress`: the progress of each stage.
+/// `GET /api/analyses/{id}/progress`: returns the progress of each stage.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis.
@@ -420,7 +420,7 @@ pub async fn share(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
     Ok(Reply::json(&link))
 }
 
-/// A share link: its path on the host, and its full URL if `PUBLIC_URL` is set.
+/// Returns a share link: its path on the host, and its full URL if `PUBLIC_URL` is set.
 pub(super) fn link_json(cx: &RequestContext, token: &str) -> Value {
     let link = format!("/share/{token}");
     let path = format!("{}{link}", cx.app.config.base_path());
@@ -442,8 +442,8 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     ))
 }
 
-/// `GET /api/shared/{token}`: the analysis or thread behind a public link. A thread comes with the results of its
-/// turns.
+/// `GET /api/shared/{token}`: returns the analysis or thread behind a public link. A thread comes with the results of
+/// its turns.
 ///
 /// # Errors
 /// `Missing` if the token is not valid.

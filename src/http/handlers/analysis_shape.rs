@@ -44,12 +44,12 @@ fn summary_json(analysis: &Analysis) -> Value {
         "topic": analysis.request.topic(),
         "prompt": analysis.request.prompt, "models": models(analysis), "ultra_model": plan.synthesizer.model,
         "document_ids": analysis.request.document_ids, "cost_usd": analysis.cost, "usage": analysis.usage,
-        "error": analysis.error, "shared": analysis.shared.is_some(),
+        "error": analysis.error, "shared": analysis.share_token_hash.is_some(),
         "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
     })
 }
 
-/// An analysis with its result, sources, failures, and timeline.
+/// Returns an analysis with its result, sources, failures, and timeline.
 pub fn full_json(report: &AnalysisReport) -> Value {
     let mut body = result_json(report, ResultsShape::Map);
     let summary = summary_json(&report.analysis);
@@ -66,7 +66,7 @@ pub fn full_json(report: &AnalysisReport) -> Value {
     body
 }
 
-/// The start, time to first token, and latency of each call.
+/// Returns the start, time to first token, and latency of each call.
 fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
     let analysis = &report.analysis;
     let started = analysis.started.unwrap_or(analysis.created);
@@ -85,8 +85,8 @@ fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
     report.calls.iter().map(call).collect()
 }
 
-/// The passages of a plan. Passages of documents that are read in parts are included without text, which would be
-/// too long.
+/// Returns the passages of a plan. Passages of documents that are read in parts are included without text, which
+/// would be too long.
 fn sources(plan: &Plan) -> Vec<SourcePassage> {
     let without_text = |source: &SourcePassage| SourcePassage {
         text: String::new(),
@@ -105,7 +105,7 @@ fn coverage_json(coverage: ReadCoverage) -> Value {
     })
 }
 
-/// The result of an analysis, for a request that waited for it.
+/// Returns the result of an analysis, for a request that waited for it.
 pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
     let analysis = &report.analysis;
     let performance = performance_json(report);
@@ -154,10 +154,10 @@ pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Valu
             "document_ids": analysis.request.document_ids, "arrangement": analysis.plan.arrangement.as_str(),
             "depth": analysis.request.depth, "stop_when_agreed": analysis.plan.agreement,
             "repeats": analysis.context.parent, "recipe": analysis.context.recipe,
-            "begun": Some(&analysis.context.begun).filter(|text| !text.is_empty()),
+            "begun": Some(&analysis.context.answer_prefix).filter(|text| !text.is_empty()),
         },
     });
-    add_thread_position(&mut body, report.place.as_ref());
+    add_thread_position(&mut body, report.thread_position.as_ref());
     body
 }
 
@@ -171,7 +171,7 @@ pub fn add_thread_position(body: &mut Value, position: Option<&TurnPlace>) {
     }));
 }
 
-/// Describes how passages were found by meaning.
+/// Describes the semantic search that found the passages.
 pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
     let is_made = retrieval.failure.is_empty();
     json!({
@@ -184,7 +184,7 @@ pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
     })
 }
 
-/// The findings without the map, which is a separate field.
+/// Returns the findings without the map, which is a separate field.
 fn findings_json(analysis: &Analysis) -> Value {
     let mut findings = json!(analysis.findings);
     if let Some(fields) = findings.as_object_mut() {
@@ -193,13 +193,13 @@ fn findings_json(analysis: &Analysis) -> Value {
     findings
 }
 
-/// The notes of the result; before it is complete, those of the plan.
+/// Returns the notes of the result; before it is complete, those of the plan.
 fn notes(analysis: &Analysis) -> &[String] {
     let findings = analysis.findings.as_ref();
     findings.map_or(&analysis.plan.notes, |findings| &findings.notes)
 }
 
-/// The citations, each with the answer that contains it.
+/// Returns the citations, each with the answer that contains it.
 fn citations_json(report: &AnalysisReport) -> Option<Value> {
     let citations = report.analysis.citations.as_ref()?;
     let stages = &report.analysis.plan.stages;
@@ -226,7 +226,7 @@ fn best_single_json(report: &AnalysisReport) -> Option<Value> {
     }))
 }
 
-/// The estimate of a rerun: reused answers, calls, and cost.
+/// Returns the estimate of a rerun: reused answers, calls, and cost.
 pub fn rerun_forecast_json(rerun: &RerunForecast) -> Value {
     let (plan, calls) = (&rerun.forecast.plan, &rerun.forecast.calls);
     let reused = |answer: &StageAnswer| {
@@ -244,7 +244,7 @@ pub fn rerun_forecast_json(rerun: &RerunForecast) -> Value {
     })
 }
 
-/// The progress of a run by stage, in percent.
+/// Returns the progress of a run by stage, in percent.
 pub fn progress_json(report: &AnalysisReport) -> Value {
     let analysis = &report.analysis;
     let mut stages = Map::new();
@@ -288,7 +288,7 @@ fn models(analysis: &Analysis) -> Vec<String> {
     analysis.plan.members.iter().map(Member::name).collect()
 }
 
-/// The model that wrote the synthesis, which may be a fallback; `None` for a vote.
+/// Returns the model that wrote the synthesis, which may be a fallback; `None` for a vote.
 fn synthesis_model(report: &AnalysisReport) -> Option<&str> {
     if report.analysis.plan.arrangement == Arrangement::Vote {
         return None;
@@ -319,7 +319,7 @@ fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
         .collect()
 }
 
-/// The beginning of the synthesis of a stopped run.
+/// Returns the beginning of the synthesis of a stopped run.
 fn partial_synthesis(report: &AnalysisReport) -> Option<String> {
     let last = report.analysis.plan.stages.len().checked_sub(1)?;
     let is_stopped = report.analysis.status == Status::Cancelled;

@@ -7,7 +7,7 @@ use crate::domain::analysis::{Arrangement, Member, Status};
 use crate::domain::ballot::{StoredVote, VoteChoice};
 use crate::domain::prompt::letter;
 
-/// The vote of a completed analysis; `None` for other patterns, or when no vote could be parsed.
+/// Returns the vote of a completed analysis; `None` for other patterns, or when no vote could be parsed.
 pub fn ballot_json(report: &AnalysisReport) -> Option<Value> {
     let plan = &report.analysis.plan;
     if plan.arrangement != Arrangement::Vote || report.analysis.status != Status::Completed {

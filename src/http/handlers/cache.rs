@@ -15,12 +15,12 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// The savings of cache hits as JSON.
+/// Returns the savings of cache hits as JSON.
 pub fn savings_json(savings: &Savings) -> Value {
     json!({ "hits": savings.hits, "cost_usd": savings.cost, "unpriced": savings.unpriced, "tokens": savings.tokens })
 }
 
-/// `GET /api/cache/stats`: size and savings of the cache.
+/// `GET /api/cache/stats`: returns the size and savings of the cache.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -95,7 +95,7 @@ pub async fn delete(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     ))
 }
 
-/// `GET /api/analyses/{id}/cache`: why each call of an analysis hit or missed the cache.
+/// `GET /api/analyses/{id}/cache`: explains why each call of an analysis hit or missed the cache.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::app::analyses::{PublishedEvent, RunWatch};
 use crate::domain::event::StreamDelta;
 
-/// An event of a run as clients of a stream see it.
+/// An event of a run, as shown to clients of a stream.
 pub(super) trait StreamedEvent {
-    /// The delta to send; `None` for an internal event.
+    /// Returns the delta to send; `None` for an internal event.
     fn visible_delta(&self) -> Option<StreamDelta<'_>>;
 }
 
@@ -23,7 +23,7 @@ pub(super) trait EventSource {
     /// The type of its events.
     type Event: StreamedEvent;
 
-    /// The next events, at least one; `None` when the server stops.
+    /// Returns the next events, at least one; `None` when the server stops.
     fn next_events(&mut self) -> impl Future<Output = Option<Vec<Self::Event>>> + Send;
 }
 
@@ -35,7 +35,7 @@ impl EventSource for RunWatch {
     }
 }
 
-/// Why the wait ended.
+/// Result of the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HoldResult {
     /// The first text or reasoning arrived.
@@ -96,7 +96,7 @@ mod tests {
         }
     }
 
-    /// Why the wait ended after each event; `None` while it continues.
+    /// Returns the result of the wait after each event; `None` while it continues.
     fn wait_results(events: Vec<Shown>) -> Vec<Option<HoldResult>> {
         // Without timers: a timeout within the wait would panic here.
         let runtime = tokio::runtime::Builder::new_current_thread();

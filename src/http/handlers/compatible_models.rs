@@ -34,7 +34,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&page))
 }
 
-/// `GET /v1/models/{name*}`: one model.
+/// `GET /v1/models/{name*}`: returns one model.
 ///
 /// # Errors
 /// `Missing` if there is no such model.

@@ -203,8 +203,8 @@ async fn run_one(
     })
 }
 
-/// The sum of all completions; `None` without any. The cost of a failed run is unknown, so the sum has no cost
-/// unless all runs succeeded.
+/// Returns the sum of all completions; `None` without any. The cost of a failed run is unknown, so the sum has no
+/// cost unless all runs succeeded.
 fn total_completion(choices: &[Choice], all_succeeded: bool) -> Option<Completion> {
     let (first, rest) = choices.split_first()?;
     let sum = rest.iter().fold(first.completion.clone(), |sum, choice| {
@@ -214,7 +214,7 @@ fn total_completion(choices: &[Choice], all_succeeded: bool) -> Option<Completio
     Some(Completion { cost, ..sum })
 }
 
-/// The distinct names of the fields that any run ignored.
+/// Returns the distinct names of the fields that any run ignored.
 fn ignored_fields(choices: &[Choice]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for name in choices.iter().flat_map(|choice| &choice.ignored) {

@@ -34,7 +34,7 @@ pub(super) enum ClientApi {
     Gemini,
 }
 
-/// The fields common to all parts of a response, except its ID.
+/// Returns the fields common to all parts of a response, except its ID.
 pub(super) fn chunk_frame(cx: &RequestContext, request: &ChatRequest) -> ChunkFrame {
     ChunkFrame {
         id: String::new(),
@@ -48,7 +48,7 @@ pub(super) fn chunk_frame(cx: &RequestContext, request: &ChatRequest) -> ChunkFr
     }
 }
 
-/// A complete response body in the format of an API.
+/// Returns a complete response body in the format of an API.
 pub(super) fn response_body(api: ClientApi, frame: &ChunkFrame, completion: &Completion) -> Value {
     let result = complete_answer(completion);
     match api {
@@ -111,7 +111,7 @@ pub(super) fn add_result_headers(
         )
 }
 
-/// An ID in the vendor's format: its prefix and the unique part of Quire's ID.
+/// Returns an ID in the vendor's format: its prefix and the unique part of Quire's ID.
 pub(super) fn vendor_id(api: ClientApi, id: &AnalysisId) -> String {
     let unique = id.as_str().rsplit('_').next().unwrap_or_default();
     match api {
@@ -123,7 +123,7 @@ pub(super) fn vendor_id(api: ClientApi, id: &AnalysisId) -> String {
     }
 }
 
-/// The error for a field that is not accepted.
+/// Returns the error for a field that is not accepted.
 pub(super) fn invalid_field(error: RequestError) -> ApiError {
     Error::field(&[error.param], "value_error", error.why).into()
 }

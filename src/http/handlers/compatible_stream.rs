@@ -53,7 +53,7 @@ impl StreamDialect {
         }
     }
 
-    /// The events that start a stream.
+    /// Returns the events that start a stream.
     fn start_events(&mut self) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, .. } => vec![unnamed_event(&openai::first_chunk(frame))],
@@ -78,7 +78,7 @@ impl StreamDialect {
         }
     }
 
-    /// Events for reasoning: a model's own is always sent; a panel's progress is sent only on request, and only in
+    /// Returns the events for reasoning: a model's own is always sent; a panel's progress is sent only on request, and only in
     /// chat completions, whose clients display it without configuration.
     fn reasoning(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
         match self {
@@ -96,7 +96,7 @@ impl StreamDialect {
         }
     }
 
-    /// Events at the end of a reasoning block, with the signature that the vendor requires in the next turn.
+    /// Returns the events at the end of a reasoning block, with the signature that the vendor requires in the next turn.
     fn reasoning_end(&mut self, item: &Value) -> Vec<SseEvent> {
         match self {
             Self::Responses(events) => named_events(events.reasoning_end_events(item)),
@@ -106,7 +106,7 @@ impl StreamDialect {
         }
     }
 
-    /// The events that end a successful stream: tool calls, finish reason, and usage.
+    /// Returns the events that end a successful stream: tool calls, finish reason, and usage.
     fn end_events(&mut self, completion: &Completion) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, usage, .. } => {
@@ -152,7 +152,7 @@ impl StreamDialect {
         }
     }
 
-    /// The events that end a failed stream.
+    /// Returns the events that end a failed stream.
     fn error_events(&mut self, error: &ApiError, request_id: &str) -> Vec<SseEvent> {
         match self {
             Self::Chat { .. } | Self::Completions { .. } => {
@@ -183,7 +183,7 @@ impl StreamDialect {
     }
 }
 
-/// The `[DONE]` event of OpenAI's streams.
+/// Returns the `[DONE]` event of OpenAI's streams.
 fn done_event() -> SseEvent {
     SseEvent {
         id: None,
@@ -212,7 +212,7 @@ fn named_events(events: Vec<(&'static str, Value)>) -> Vec<SseEvent> {
     events.into_iter().map(named_event).collect()
 }
 
-/// The error when the server stops during a stream.
+/// Returns the error when the server stops during a stream.
 fn server_stopped_error() -> Error {
     let why = "the server stopped before the answer was complete";
     Error::new(Kind::Unavailable, why)
@@ -275,7 +275,7 @@ impl CompletionStream {
     /// status: clients do not retry a 200 that ends with an error. The call's time limit bounds the wait.
     ///
     /// # Errors
-    /// The error of a run that ends without an answer; `Unavailable` when the server stops.
+    /// Returns the error of a run that ends without an answer; `Unavailable` when the server stops.
     pub async fn wait_for_first_token(&mut self) -> Result<(), ApiError> {
         if self.is_panel {
             return Ok(());
@@ -294,7 +294,7 @@ impl CompletionStream {
         }
     }
 
-    /// The stream as a response.
+    /// Returns the stream as a response.
     pub fn reply(self, cx: &RequestContext) -> Reply {
         // The run's journal already coalesces events.
         sse::stream_immediately(cx, self, |mut stream| async move {
@@ -350,7 +350,7 @@ impl CompletionStream {
         }
     }
 
-    /// Reasoning and progress events, sent before the answer starts.
+    /// Returns reasoning and progress events, sent before the answer starts.
     fn preamble(&mut self, delta: &StreamDelta<'_>) -> Vec<SseEvent> {
         match delta {
             StreamDelta::Reasoning(text, item) if !self.is_panel => {

@@ -112,7 +112,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     ))
 }
 
-/// `GET /api/documents/{id}`: one document.
+/// `GET /api/documents/{id}`: returns one document.
 ///
 /// # Errors
 /// `Missing` if the caller has no such document.
@@ -125,7 +125,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&document_json(&cx, &document)))
 }
 
-/// `GET /api/documents/{id}/text`: the extracted text by page.
+/// `GET /api/documents/{id}/text`: returns the extracted text by page.
 ///
 /// # Errors
 /// `Missing` if the caller has no such document.
@@ -168,7 +168,7 @@ pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
         .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
 }
 
-/// `GET /api/documents/{id}/pages/{n}`: one page of the extracted text.
+/// `GET /api/documents/{id}/pages/{n}`: returns one page of the extracted text.
 ///
 /// # Errors
 /// `Missing` if the caller has no such document, or the document has no such page.
@@ -277,7 +277,7 @@ pub async fn announce(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
     Ok(Reply::json(&progress_json(&progress)).status(StatusCode::OK))
 }
 
-/// `GET /api/document-sessions/{id}`: the parts received so far.
+/// `GET /api/document-sessions/{id}`: returns the parts received so far.
 ///
 /// # Errors
 /// `Missing` if the caller has no such upload.
@@ -403,7 +403,7 @@ fn upload_id(text: &str) -> Result<UploadId, ApiError> {
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such upload"))
 }
 
-/// A document as JSON. `document_id`, `name`, and `type` are for clients of the predecessor.
+/// Returns a document as JSON. `document_id`, `name`, and `type` are for clients of the predecessor.
 fn document_json(cx: &RequestContext, document: &Document) -> Value {
     let is_read = document.status == DocumentStatus::Processing;
     let share = cx.app.documents().share_read(&document.id);
@@ -442,7 +442,7 @@ fn progress_json(progress: &UploadProgress) -> Value {
     })
 }
 
-/// The `Content-Disposition` of a download (RFC 6266): an ASCII file name for old clients, and the full name,
+/// Returns the `Content-Disposition` of a download (RFC 6266): an ASCII file name for old clients, and the full name,
 /// percent-encoded.
 fn content_disposition(name: &str) -> String {
     let plain: String = name

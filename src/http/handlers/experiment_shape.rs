@@ -12,7 +12,7 @@ use crate::domain::experiment::spec::ExperimentSpec;
 /// Maximum number of configurations listed in an estimate.
 const MAX_LISTED: usize = 50;
 
-/// The estimate of an experiment: configurations, cost, and statistical power.
+/// Returns the estimate of an experiment: configurations, cost, and statistical power.
 pub fn forecast_json(forecast: &ExperimentForecast) -> Value {
     let arms = &forecast.design.arms;
     let settings: Vec<Value> = arms
@@ -35,7 +35,7 @@ pub fn forecast_json(forecast: &ExperimentForecast) -> Value {
     })
 }
 
-/// An experiment in a list.
+/// Returns a list entry of an experiment.
 pub fn list_item_json(item: &ExperimentSummary) -> Value {
     json!({
         "id": item.id, "name": item.name, "status": item.state, "arms": item.arms, "cases": item.cases,
@@ -45,7 +45,7 @@ pub fn list_item_json(item: &ExperimentSummary) -> Value {
     })
 }
 
-/// An experiment with its progress and report, without its cases.
+/// Returns an experiment with its progress and report, without its cases.
 pub fn full_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let spec = &experiment.spec;
@@ -53,7 +53,7 @@ pub fn full_json(view: &ExperimentView) -> Value {
         "id": experiment.id, "name": spec.name, "status": experiment.state, "error": experiment.error,
         "created_at": experiment.created, "finished_at": experiment.finished,
         "space": spec.space, "base": spec.base, "evaluator": spec.evaluator, "objective": spec.objective,
-        "budget": budget_json(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
+        "budget": budget_json(spec), "indifference": spec.indifference, "wrong": spec.error_rate, "seed": spec.seed,
         "current": experiment.design.current, "baseline": spec.baseline(),
         "arms": experiment.design.arms.len(), "cases": view.cases.len(),
         "progress": view.progress, "applied": experiment.applied.as_ref().map(applied_json),
@@ -61,7 +61,7 @@ pub fn full_json(view: &ExperimentView) -> Value {
     })
 }
 
-/// A case with the result of each configuration, and the answers if given.
+/// Returns a case with the result of each configuration, and the answers if given.
 pub fn case_json(view: &ExperimentView, index: usize, answers: Option<&[EvaluationView]>) -> Value {
     let case = &view.cases[index];
     let of_case = view
@@ -93,7 +93,7 @@ pub fn case_json(view: &ExperimentView, index: usize, answers: Option<&[Evaluati
     })
 }
 
-/// The judge: its calibration against the user's judgments, and for a model its error counts.
+/// Returns the judge as JSON: its calibration against the user's judgments, and for a model its error counts.
 fn judge_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let mut judge = json!({ "calibration": view.calibration, "preference": view.preference });
@@ -104,7 +104,7 @@ fn judge_json(view: &ExperimentView) -> Value {
         judge["pairs"] = json!(counts.pairs);
         judge["flips"] = json!(counts.flips);
         judge["unreadable"] = json!(counts.unreadable);
-        judge["orders"] = json!(counts.orders);
+        judge["orders"] = json!(counts.injection_attempts);
         judge["probes"] = json!(counts.probes);
         judge["probes_cost_usd"] = json!(counts.bill.cost);
     }
@@ -118,7 +118,7 @@ fn budget_json(spec: &ExperimentSpec) -> Value {
     })
 }
 
-/// A blind comparison: two answers without the configurations that produced them.
+/// Returns a blind comparison: two answers without the configurations that produced them.
 pub fn blind_comparison_json(comparison: &BlindComparison, view: &ExperimentView) -> Value {
     let case = &view.cases[comparison.case];
     let [left, right] = &comparison.answers;
@@ -129,10 +129,10 @@ pub fn blind_comparison_json(comparison: &BlindComparison, view: &ExperimentView
     })
 }
 
-/// How a configuration was applied: as a recipe, or as the default.
+/// Describes how a configuration was applied: as a recipe, or as the default.
 pub fn applied_json(applied: &Applied) -> Value {
     json!({
-        "as": if applied.default { "default" } else { "recipe" }, "place": applied.place,
+        "as": if applied.default { "default" } else { "recipe" }, "place": applied.configuration,
         "recipe": format!("{}@{}", applied.name, applied.version), "recipe_id": applied.recipe,
     })
 }

@@ -160,7 +160,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(no_store(Reply::json(&body)))
 }
 
-/// `GET /api/experiments/{id}`: one experiment with its report.
+/// `GET /api/experiments/{id}`: returns one experiment with its report.
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment.
@@ -173,7 +173,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(no_store(Reply::json(&shape::full_json(&view))))
 }
 
-/// `GET /api/experiments/{id}/cases`: the cases and their scores.
+/// `GET /api/experiments/{id}/cases`: returns the cases and their scores.
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment.
@@ -189,7 +189,7 @@ pub async fn cases(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
     Ok(no_store(Reply::json(&json!({ "cases": cases }))))
 }
 
-/// `GET /api/experiments/{id}/cases/{n}`: one case with the answers of each configuration.
+/// `GET /api/experiments/{id}/cases/{n}`: returns one case with the answers of each configuration.
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment, or the experiment has no such case.
@@ -225,7 +225,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     ))
 }
 
-/// An experiment as a file: its text, content type, and file extension. `None` for an unknown format.
+/// Returns an experiment as a file: its text, content type, and file extension. `None` for an unknown format.
 pub fn export_file(
     view: &ExperimentView,
     format: &str,
@@ -346,7 +346,7 @@ pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
     let body: ApplyBody = cx.json_or_empty().await?;
     let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     let target = ApplyTarget {
-        place: body.place,
+        index: body.place,
         default: body.target == ApplyAs::Default,
         name: body.name,
     };
@@ -383,7 +383,7 @@ enum PreferredSide {
     Skip,
 }
 
-/// `GET /api/experiments/{id}/duel`: the next blind comparison to judge.
+/// `GET /api/experiments/{id}/duel`: returns the next blind comparison to judge.
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment.

@@ -24,7 +24,7 @@ use crate::http::{ApiError, Reply, RequestContext, StatusCode, auth, sse};
 /// How long a health response is cached: 1 s.
 const CACHE_TTL: Duration = Duration::from_secs(1);
 
-/// `GET /health`, `/api/health`: the status of the server and its dependencies.
+/// `GET /health`, `/api/health`: returns the status of the server and its dependencies.
 pub fn show(shared: &SharedState, now: Instant) -> Reply {
     let cache = &shared.health;
     let mut cached = cache
@@ -66,7 +66,7 @@ pub async fn watch(shared: &SharedState) {
     }
 }
 
-/// The overall status, and the message for the most severe problem.
+/// Returns the overall status, and the message for the most severe problem.
 fn overall_status(
     app: &App,
     database_error: Option<&str>,
@@ -77,7 +77,7 @@ fn overall_status(
         return ("error", Some(error.to_owned()));
     }
     let replica_warns =
-        replica.is_some_and(|replica| replica.error.is_some() || replica.absent > 0);
+        replica.is_some_and(|replica| replica.error.is_some() || replica.absent_originals > 0);
     let message = match disk {
         Some(disk) if disk.is_full => {
             "the disk is full: reading, signing in, and deleting still work, but nothing else is stored"
@@ -159,9 +159,9 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     (code, body.to_string().into())
 }
 
-/// The state of the replica, without its address and its error, which only administrators see.
+/// Returns the state of the replica, without its address and its error, which only administrators see.
 fn replica_json(status: &ReplicaStatus) -> Value {
-    let state = match (&status.error, status.absent) {
+    let state = match (&status.error, status.absent_originals) {
         (Some(_), _) => "error",
         (None, 0) => "ok",
         (None, _) => "warning",
@@ -170,7 +170,7 @@ fn replica_json(status: &ReplicaStatus) -> Value {
         "status": state,
         "window_seconds": status.sync_interval.as_secs(),
         "whole_at": status.replicated_until,
-        "originals_absent": status.absent,
+        "originals_absent": status.absent_originals,
         "originals_to_fetch": status.originals_left,
     })
 }
@@ -259,7 +259,7 @@ fn dependencies_json(database: &DatabaseHealth, is_working: bool) -> Value {
     all.into()
 }
 
-/// `GET /api/metrics`: basic figures as JSON.
+/// `GET /api/metrics`: returns basic figures as JSON.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -278,7 +278,7 @@ pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
     })))
 }
 
-/// `GET /metrics`: metrics in Prometheus format, for administrators and local programs, or for everyone if
+/// `GET /metrics`: returns metrics in Prometheus format, for administrators and local programs, or for everyone if
 /// `METRICS_PUBLIC` is set.
 ///
 /// # Errors
@@ -307,7 +307,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
     ))
 }
 
-/// `GET /api/admin/metrics`: statistics per minute over the last hours, one list per figure.
+/// `GET /api/admin/metrics`: returns statistics per minute over the last hours, one list per figure.
 ///
 /// # Errors
 /// `BadInput` if `hours` is not between 1 and 24.
@@ -357,8 +357,8 @@ const TICK_COUNT: u8 = 4;
 /// Time between two events of the streaming test: 250 ms.
 const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// `GET /api/internal/ticks`: a few events with pauses between them, to test whether a proxy buffers responses
-/// (`quire doctor` uses it).
+/// `GET /api/internal/ticks`: streams a few events with pauses between them, to test whether a proxy buffers
+/// responses (`quire doctor` uses it).
 ///
 /// # Errors
 /// Never; all handlers share this signature.
@@ -403,7 +403,7 @@ impl RequestFigures {
         })
     }
 
-    /// The metrics without labels.
+    /// Returns the metrics without labels.
     fn unlabeled(&self) -> [prometheus_text::Unlabeled; 10] {
         [
             (

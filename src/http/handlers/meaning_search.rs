@@ -1,10 +1,11 @@
-//! The caller's choice of a model for ranking passages by meaning. The rules are in `app::meaning_search`.
+//! Handlers for the caller's choice of an embedding model for semantic search. The rules are in
+//! `app::meaning_search`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accounts::request_origin;
-use crate::app::meaning_search::MeaningStatus;
+use crate::app::meaning_search::SemanticSearchStatus;
 use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
@@ -13,8 +14,8 @@ use crate::http::reply::Reply;
 /// The request body for a choice.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MeaningBody {
-    /// An embedding model, or null to rank by words alone.
+struct SemanticSearchBody {
+    /// An embedding model, or null to rank by keywords alone.
     model: Option<String>,
 }
 
@@ -30,13 +31,13 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&status_json(&status)))
 }
 
-/// `PUT /api/meaning-search`: chooses an embedding model, or turns search by meaning off.
+/// `PUT /api/meaning-search`: chooses an embedding model, or turns semantic search off.
 ///
 /// # Errors
 /// `Forbidden` for an API key; `Missing` for an unknown model; `BudgetExceeded` if a budget is too small; and the
 /// provider's error.
 pub async fn choose(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body: MeaningBody = cx.json().await?;
+    let body: SemanticSearchBody = cx.json().await?;
     let origin = request_origin(&cx);
     let search = cx.app.meaning_search();
     let status = match body.model.as_deref().map(str::trim) {
@@ -46,7 +47,7 @@ pub async fn choose(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&status_json(&status)))
 }
 
-fn status_json(status: &MeaningStatus) -> Value {
+fn status_json(status: &SemanticSearchStatus) -> Value {
     let progress = status.progress;
     let state = match (&status.model, &status.failure) {
         (None, _) => "off",

@@ -88,7 +88,8 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     Reply::json(&json!({ "status": "success", "providers": all }))
 }
 
-/// The status of a provider. Its own error messages are only for administrators and the provider's owner (`shows_details`).
+/// Returns the status of a provider. Its own error messages are only for administrators and the provider's owner
+/// (`shows_details`).
 fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
     let source = match state.source {
         ProviderSource::Discovered => "found on this machine",
@@ -123,7 +124,7 @@ fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
     })
 }
 
-/// `GET /api/llm/status`, `/api/llm/health-check`: the status of each provider.
+/// `GET /api/llm/status`, `/api/llm/health-check`: returns the status of each provider.
 ///
 /// # Errors
 /// Never; all handlers share this signature.

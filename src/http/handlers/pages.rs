@@ -11,7 +11,7 @@ use crate::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, LINK};
 use crate::http::headers::PAGE_CSP;
 use crate::http::{ApiError, LinkToken, Reply, RequestContext, base_path, preload};
 
-/// `GET /`: the start page, or the JSON index for API clients.
+/// `GET /`: returns the start page, or the JSON index for API clients.
 ///
 /// # Errors
 /// `Internal` if the embedded page is damaged.
@@ -26,7 +26,7 @@ pub async fn start_page(cx: RequestContext) -> Result<Reply, ApiError> {
     page(cx).await
 }
 
-/// Any page: the shared HTML shell.
+/// Returns the HTML shell shared by all pages, for any page.
 ///
 /// # Errors
 /// `Internal` if the embedded page is damaged.
@@ -56,7 +56,7 @@ fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
     }
 }
 
-/// `GET /share/{token}`: the page of a shared result. Its script checks the link.
+/// `GET /share/{token}`: returns the page of a shared result. Its script checks the link.
 ///
 /// # Errors
 /// `Internal` if the embedded page is damaged.
@@ -64,7 +64,7 @@ pub async fn shared(cx: RequestContext, _: LinkToken) -> Result<Reply, ApiError>
     page(cx).await
 }
 
-/// The HTML page for a browser that opens an unknown path; `None` for API clients, which get the JSON error.
+/// Returns the HTML page for a browser that opens an unknown path; `None` for API clients, which get the JSON error.
 pub fn not_found_page(request: &Parts, base: &str) -> Option<Reply> {
     let headers = &request.headers;
     let accept = headers.get(ACCEPT)?.to_str().ok()?;
@@ -83,7 +83,7 @@ pub fn not_found_page(request: &Parts, base: &str) -> Option<Reply> {
     Some(reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP))
 }
 
-/// `GET /assets/index.js`: the entry script under a stable URL.
+/// `GET /assets/index.js`: returns the entry script under a stable URL.
 ///
 /// # Errors
 /// `Internal` if the embedded file is damaged.
@@ -91,7 +91,8 @@ pub async fn entry_script(cx: RequestContext) -> Result<Reply, ApiError> {
     assets::asset_reply("index.js", CachePolicy::Revalidate, &cx.request.headers)
 }
 
-/// `GET /sw.js`: the service worker, which caches the shell. Served from the root, because that determines its scope.
+/// `GET /sw.js`: returns the service worker, which caches the shell. Served from the root, because that determines
+/// its scope.
 ///
 /// # Errors
 /// `Internal` if the embedded file is damaged.
@@ -99,7 +100,7 @@ pub async fn service_worker(cx: RequestContext) -> Result<Reply, ApiError> {
     assets::asset_reply("sw.js", CachePolicy::Revalidate, &cx.request.headers)
 }
 
-/// `GET /manifest.webmanifest`: the web app manifest.
+/// `GET /manifest.webmanifest`: returns the web app manifest.
 ///
 /// # Errors
 /// `Internal` if the embedded file is damaged.
@@ -112,8 +113,8 @@ pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
     }
 }
 
-/// `GET /assets/{tree}/{path*}`: an asset. A page loaded before an update still finds its files, but must not cache
-/// them.
+/// `GET /assets/{tree}/{path*}`: returns an asset. A page loaded before an update still finds its files, but must not
+/// cache them.
 ///
 /// # Errors
 /// `Missing` if there is no such asset; `Internal` if it is damaged.
@@ -125,7 +126,7 @@ pub async fn asset(cx: RequestContext) -> Result<Reply, ApiError> {
     assets::asset_reply(cx.param("path"), policy, &cx.request.headers)
 }
 
-/// `GET /api/openapi.json`: the OpenAPI description.
+/// `GET /api/openapi.json`: returns the OpenAPI description.
 ///
 /// # Errors
 /// `Internal` if the embedded file is damaged.

@@ -1,4 +1,4 @@
-//! Handlers of blind comparisons and their verdicts. Before the vote, no response reveals which text is whose.
+//! Handlers of blind comparisons and their verdicts. Before the vote, no response reveals the author of a text.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -37,7 +37,8 @@ pub async fn compare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     Ok(no_store(Reply::json(&comparison_json(&comparison))))
 }
 
-/// `GET /api/analyses/{id}/comparison`: the blind comparison of an analysis, with the models only after the vote.
+/// `GET /api/analyses/{id}/comparison`: returns the blind comparison of an analysis, with the models only after the
+/// vote.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
@@ -86,7 +87,7 @@ pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
     Ok(no_store(Reply::json(&comparison_json(&comparison))))
 }
 
-/// `GET /api/worth`: whether the panel beats a single model, by topic.
+/// `GET /api/worth`: reports whether the panel beats a single model, by topic.
 ///
 /// # Errors
 /// `BadInput` for an invalid query, `Forbidden` for all users' votes without the admin role.

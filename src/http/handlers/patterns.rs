@@ -26,7 +26,7 @@ fn pattern_json(stored: &StoredPattern) -> Value {
     })
 }
 
-/// A pattern with the prompts of its stages and its source, which `PUT` accepts.
+/// Returns a pattern with the prompts of its stages and its source, which `PUT` accepts.
 fn full_json(stored: &StoredPattern) -> Value {
     let mut body = pattern_json(stored);
     for (index, stage) in stored.pattern.stages.iter().enumerate() {
@@ -97,7 +97,7 @@ pub async fn suggest(cx: RequestContext, caller: Option<Caller>) -> Result<Reply
     Ok(Reply::json(&json!({ "suggestions": items })))
 }
 
-/// `GET /api/patterns/{id}`: one pattern with its prompts.
+/// `GET /api/patterns/{id}`: returns one pattern with its prompts.
 ///
 /// # Errors
 /// `Missing` if there is no such pattern.

@@ -51,7 +51,7 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&project_json(&project, &caller)).status(StatusCode::CREATED))
 }
 
-/// `GET /api/projects/{id}`: one project, with what the caller's questions in it have cost this month.
+/// `GET /api/projects/{id}`: returns one project, with the cost of the caller's questions in it this month.
 ///
 /// # Errors
 /// `Missing` if the caller may not see the project.

@@ -160,7 +160,7 @@ async fn test(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiErro
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub async fn list_all(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn list_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     list(cx, installation_scope(&admin)).await
 }
 
@@ -168,7 +168,7 @@ pub async fn list_all(cx: RequestContext, admin: Admin) -> Result<Reply, ApiErro
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body or a failed test, `Conflict` when the name exists.
-pub async fn add_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn add_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     add(cx, installation_scope(&admin)).await
 }
 
@@ -176,7 +176,7 @@ pub async fn add_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError
 ///
 /// # Errors
 /// `Missing` if there is no such provider; `BadRequest` or `BadInput` for an invalid body or a failed test.
-pub async fn change_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn update_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     change(cx, installation_scope(&admin)).await
 }
 
@@ -184,7 +184,7 @@ pub async fn change_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiEr
 ///
 /// # Errors
 /// `Missing` if there is no such provider.
-pub async fn remove_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn delete_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     remove(cx, installation_scope(&admin)).await
 }
 
@@ -192,7 +192,7 @@ pub async fn remove_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiEr
 ///
 /// # Errors
 /// `Missing` if there is no such provider; `BadInput` if the test fails.
-pub async fn test_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn test_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     test(cx, installation_scope(&admin)).await
 }
 
@@ -208,7 +208,7 @@ pub async fn list_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 ///
 /// # Errors
 /// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set;
-/// otherwise the errors of [`add_one`].
+/// otherwise the errors of [`add_shared`].
 pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     add(cx, ProviderScope::own(&caller)?).await
 }
@@ -217,8 +217,8 @@ pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 ///
 /// # Errors
 /// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set;
-/// otherwise the errors of [`change_one`].
-pub async fn change_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+/// otherwise the errors of [`update_shared`].
+pub async fn update_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     change(cx, ProviderScope::own(&caller)?).await
 }
 
@@ -226,14 +226,14 @@ pub async fn change_own(cx: RequestContext, caller: Caller) -> Result<Reply, Api
 ///
 /// # Errors
 /// `Forbidden` if the caller uses an API key; `Missing` if there is no such provider.
-pub async fn remove_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn delete_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     remove(cx, ProviderScope::own(&caller)?).await
 }
 
 /// `POST /api/users/me/providers/{id}/test`: tests one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key; otherwise the errors of [`test_one`].
+/// `Forbidden` if the caller uses an API key; otherwise the errors of [`test_shared`].
 pub async fn test_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     test(cx, ProviderScope::own(&caller)?).await
 }
@@ -263,7 +263,7 @@ struct FallbacksBody {
     fallbacks: Chains,
 }
 
-/// `GET /api/admin/fallbacks`: the fallback chains.
+/// `GET /api/admin/fallbacks`: returns the fallback chains.
 ///
 /// # Errors
 /// Never; all handlers share this signature.

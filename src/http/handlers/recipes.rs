@@ -124,7 +124,7 @@ pub async fn set_default(mut cx: RequestContext, caller: Caller) -> Result<Reply
     Ok(no_store(Reply::json(&body)))
 }
 
-/// `GET /api/recipes/{id}`: one recipe.
+/// `GET /api/recipes/{id}`: returns one recipe.
 ///
 /// # Errors
 /// `Missing` if there is no such recipe.

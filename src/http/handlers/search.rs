@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::Error;
-use crate::app::meaning_search::MeaningRanking;
+use crate::app::meaning_search::SemanticRanking;
 use crate::domain::document::SearchHit;
 use crate::domain::id::DocumentId;
 use crate::domain::search::SearchQuery;
@@ -18,7 +18,7 @@ const MAX_MATCHES: usize = 50;
 /// `GET /api/documents/{id}/search?q=`: searches one document.
 ///
 /// # Errors
-/// `Missing` if the caller has no such document; `BadInput` without search words.
+/// `Missing` if the caller has no such document; `BadInput` without search terms.
 pub async fn search_document(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = super::documents::document_id(&cx)?;
     let words = search_words(&cx)?;
@@ -35,7 +35,7 @@ pub async fn search_document(cx: RequestContext, caller: Caller) -> Result<Reply
 /// `GET /api/search?q=`: searches all documents of the caller; results are grouped by document, best first.
 ///
 /// # Errors
-/// `BadInput` without search words.
+/// `BadInput` without search terms.
 pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let words = search_words(&cx)?;
     let found = cx
@@ -63,8 +63,8 @@ pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, Api
     })))
 }
 
-/// Describes how a search was ranked by meaning.
-fn meaning_json(ranking: &MeaningRanking) -> Value {
+/// Describes the semantic ranking of a search.
+fn meaning_json(ranking: &SemanticRanking) -> Value {
     json!({ "model": ranking.model, "cost_usd": ranking.cost, "error": ranking.failure })
 }
 

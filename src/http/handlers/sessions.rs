@@ -51,7 +51,8 @@ pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, Api
     }))))
 }
 
-/// A session as JSON. Its last use is the last token refresh; an open page refreshes its tokens every 15 minutes.
+/// Returns a session as JSON. Its last use is the last token refresh; an open page refreshes its tokens every 15
+/// minutes.
 fn session_json(session: &Session, caller: &Caller) -> Value {
     let used = session
         .previous_refresh_hash

@@ -69,7 +69,7 @@ fn turn_filter(cx: &RequestContext) -> Result<Option<HistoryFilter>, ApiError> {
     Ok((filter != HistoryFilter::default()).then_some(filter))
 }
 
-/// `GET /api/threads/{id}`: a thread with its turns as a tree.
+/// `GET /api/threads/{id}`: returns a thread with its turns as a tree.
 ///
 /// # Errors
 /// `Missing` if the caller has no such thread.
@@ -133,7 +133,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     success("thread deleted")
 }
 
-/// What to share; the whole thread without a turn.
+/// The part of a thread to share; the whole thread if no turn is given.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ShareBody {

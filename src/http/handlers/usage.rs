@@ -112,7 +112,7 @@ async fn all_users_grouped(
     }))))
 }
 
-/// `GET /api/usage/calls`: the log of model calls, newest first.
+/// `GET /api/usage/calls`: returns the log of model calls, newest first.
 ///
 /// # Errors
 /// Same as [`show`].
@@ -142,7 +142,7 @@ pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
     )))
 }
 
-/// `GET /api/admin/users/{id}/budget`: the budget of an account.
+/// `GET /api/admin/users/{id}/budget`: returns the budget of an account.
 ///
 /// # Errors
 /// `Missing` if there is no such account.
@@ -193,7 +193,7 @@ pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, Ap
     success("the default budget now applies to this account")
 }
 
-/// A budget as JSON: limits, spent and reserved amounts, and when they reset.
+/// Returns a budget as JSON: limits, spent and reserved amounts, and when they reset.
 pub fn budget_json(standing: &BudgetStanding, now: Timestamp) -> Value {
     json!({
         "limits": standing.limits,
@@ -209,7 +209,7 @@ enum UsageScope {
     All,
 }
 
-/// The accounts that a query asks for. Only administrators may see others' usage.
+/// Returns the accounts that a query asks for. Only administrators may see others' usage.
 fn requested_scope(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, ApiError> {
     let user = match cx.query("user").filter(|user| !user.is_empty()) {
         None => return Ok(UsageScope::User(caller.user.clone())),

@@ -1,5 +1,5 @@
-//! Bucket settings: `s3://bucket/prefix` and the environment variables that every S3 tool reads. Reports what is
-//! missing or invalid in a sentence that explains what to set.
+//! Bucket settings: `s3://bucket/prefix` and the environment variables that every S3 tool reads. Explains in a
+//! sentence how to fix a missing or invalid setting.
 
 use std::fmt;
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl fmt::Debug for BucketSettings {
 /// Parses an address, with settings from the environment.
 ///
 /// # Errors
-/// A sentence that explains what to set.
+/// Returns a sentence that explains what to set.
 pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<BucketSettings, String> {
     let variable = |name: &str| {
         let value = env(name)?.trim().to_owned();
@@ -190,7 +190,7 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
     Ok((secure, host, base.to_owned()))
 }
 
-/// Host and base path of an Amazon bucket; Amazon's certificates do not cover bucket names with dots.
+/// Returns the host and base path of an Amazon bucket; Amazon's certificates do not cover bucket names with dots.
 fn amazon_endpoint(bucket: &str, region: &str) -> (String, String) {
     let domain = if region.starts_with("cn-") {
         "amazonaws.com.cn"

@@ -185,7 +185,7 @@ impl BucketRefusal {
     }
 }
 
-/// One line of third-party text, with our secrets removed.
+/// Returns one line of third-party text, with our secrets removed.
 fn sanitized(text: &str, settings: &BucketSettings) -> String {
     let mut text = text.replace(&settings.secret, "…");
     if let Some(token) = &settings.token {

@@ -13,7 +13,7 @@ use super::*;
 #[allow(dead_code, reason = "the tests of the whole server use the rest")]
 mod server;
 
-/// A target with short timeouts.
+/// Creates a target with short timeouts.
 fn target(bucket: &Bucket, address: &str, change: impl FnOnce(&mut BucketSettings)) -> S3 {
     let variables = bucket.environment();
     let env = |name: &str| {
@@ -348,8 +348,8 @@ fn a_store_without_conditions_is_checked_first() {
             Err(TargetError::Taken)
         );
         assert_eq!(target.put("b", &file(b"two"), true), Ok(()));
-        let whole = |line: &&str| line.replace(' ', &format!(" /{BUCKET}/p/"));
-        let expected: Vec<String> = expected.iter().map(whole).collect();
+        let expand_placeholder = |line: &&str| line.replace(' ', &format!(" /{BUCKET}/p/"));
+        let expected: Vec<String> = expected.iter().map(expand_placeholder).collect();
         assert_eq!(bucket.requests(), expected);
         assert_eq!(bucket.files()["p/a"], b"one");
     }
@@ -392,11 +392,11 @@ fn a_real_store_works() {
     }
     assert_eq!(target.remove("many/0000"), Ok(()));
     assert_eq!(names(&target, "many/"), Ok(Vec::new()));
-    let told = forged.put("one/x", &file(b"x"), false);
+    let put_result = forged.put("one/x", &file(b"x"), false);
     let conditions = ["not tried", "kept", "missing: asked before"];
     let conditions = conditions[usize::from(target.conditions.load(Ordering::Relaxed))];
     eprintln!(
-        "1004 files put, listed, read and removed; conditions: {conditions}; a wrong secret: {told:?}"
+        "1004 files put, listed, read and removed; conditions: {conditions}; a wrong secret: {put_result:?}"
     );
 }
 

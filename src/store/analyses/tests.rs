@@ -76,8 +76,8 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             pictures: Vec::new(),
             notes: vec!["a note".into()],
             turns: Vec::new(),
-            rooms: Default::default(),
-            begun: String::new(),
+            history_budgets: Default::default(),
+            answer_prefix: String::new(),
             tools: None,
             passthrough: None,
             bare: false,
@@ -100,7 +100,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         finished: None,
         citations: None,
         findings: None,
-        shared: None,
+        share_token_hash: None,
     }
 }
 
@@ -216,7 +216,7 @@ fn a_share_link_works_until_revoked() {
         insert(db, &it)?;
         set_share(db, &user(1).id, &it.id, Some(&[7; 32]))?;
         assert_eq!(
-            by_share(db, &[7; 32])?.map(|it| it.shared),
+            by_share(db, &[7; 32])?.map(|it| it.share_token_hash),
             Some(Some([7; 32]))
         );
         assert!(list_of(db, &user(1).id, 9, None, &HistoryFilter::default())?[0].shared);

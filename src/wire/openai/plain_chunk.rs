@@ -13,7 +13,7 @@ pub(super) struct PlainText<'a> {
     pub text: Cow<'a, str>,
 }
 
-/// Returns the text of a chunk that contains nothing else that the tolerant decoder would read.
+/// Returns the text of a chunk with no other fields that the tolerant decoder would read.
 pub(super) fn plain_text(data: &str) -> Option<PlainText<'_>> {
     let chunk: PlainChunk<'_> = serde_json::from_str(data).ok()?;
     let is_chunk = matches!(chunk.object, None | Some("chat.completion.chunk"));

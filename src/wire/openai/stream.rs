@@ -98,7 +98,7 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     builder.set_finish_reason(reasons.find(|word| !word.is_empty()).unwrap_or_default());
 }
 
-/// The finish reason: a string, a list, or an object, which is SGLang's own form.
+/// Returns the finish reason: a string, a list, or an object, which is SGLang's own form.
 fn finish_reason(found: &Value) -> Option<&str> {
     let found = found.get(0).unwrap_or(found);
     let places = [found, &found["type"], &found["reason"]];
@@ -175,7 +175,7 @@ fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
     }
 }
 
-/// The text of a thought, which is a string or inside an object.
+/// Returns the text of a thought, which is a string or inside an object.
 fn thought_text(found: &Value) -> &str {
     let places = [found, &found["content"], &found["text"]];
     let mut texts = places.into_iter().filter_map(Value::as_str);

@@ -62,7 +62,7 @@ pub(super) fn first_match<T: Copy>(
 ///
 /// # Errors
 ///
-/// When there is none, the position of the longest suffix that may become a marker.
+/// Returns an error when there is none, the position of the longest suffix that may become a marker.
 pub(super) fn find_first(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
     for (at, _) in text.match_indices(FIRST_CHARACTERS) {
         match first_match(&text[at..], marks.iter().map(|mark| (*mark, ()))) {

@@ -54,7 +54,7 @@ impl ResponseEvents {
         self.frame.completed = Some(seconds);
     }
 
-    /// The `response.created` and `response.in_progress` events.
+    /// Returns the `response.created` and `response.in_progress` events.
     pub fn start_events(&mut self) -> Vec<ResponseEvent> {
         let begun = encode_response(&self.frame, "in_progress", None);
         vec![

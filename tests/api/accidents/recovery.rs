@@ -1,4 +1,4 @@
-//! Missing secrets, kills while moving, deletion, and what the doctor and the replica bring back.
+//! Missing secrets, kills while files are being moved, deletions, and recovery with the doctor and the replica.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! Refused starts, each with what happened and what to do: a database that is damaged, a folder, or another
-//! program's; a file in place of a folder; an invalid or different secret.
+//! Refused starts, each with the problem and the remedy: a database that is damaged, a folder, or another program's;
+//! a file in place of a folder; an invalid or different secret.
 
 use std::fs;
 use std::path::{Path, PathBuf};

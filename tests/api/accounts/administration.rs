@@ -1,4 +1,4 @@
-//! What administrators see and change, and sessions ended from another session.
+//! Accounts and settings as administrators see and change them, and sessions ended from another session.
 
 use super::*;
 

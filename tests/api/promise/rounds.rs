@@ -152,7 +152,7 @@ struct ReplicatedFolder {
 }
 
 impl ReplicatedFolder {
-    /// The data folder and the replica share a disk that can be full.
+    /// Creates a data folder and a replica that share a disk that can be full.
     fn on_a_small_disk() -> Self {
         let folder = Folder::new();
         let disk = SmallDisk::under(folder.path());
@@ -211,7 +211,7 @@ impl ReplicatedFolder {
         }
     }
 
-    /// The replica loses a file; earlier replication no longer counts.
+    /// Deletes a file of the replica; earlier replication no longer counts.
     fn lose_a_file(&self, client: &mut Client, chance: &mut SeededRandom) {
         let mut files = Vec::new();
         for place in ["documents", "ltx/0", "ltx/9"] {
@@ -238,7 +238,7 @@ impl ReplicatedFolder {
     }
 }
 
-/// The bucket fails until it is healed.
+/// Makes the bucket fail until it is healed.
 fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
     let all: [Option<&'static str>; 3] = [Some("PUT"), Some("PUT"), None];
     let methods = all[chance.below(3) as usize];
@@ -288,8 +288,8 @@ fn change_with_fault(
     moment
 }
 
-/// Each server lifetime has its own data folder, so that no round depends on how many came before. `ATTACK_ROUNDS`
-/// sets the number of rounds, `ATTACK_SEED` the first seed.
+/// Runs the rounds. Each server lifetime has its own data folder, so that no round depends on how many came before.
+/// `ATTACK_ROUNDS` sets the number of rounds, `ATTACK_SEED` the first seed.
 fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);

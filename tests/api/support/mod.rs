@@ -1,4 +1,4 @@
-//! Shared by the whole-server tests: a server, a client, and a way to send malformed HTTP.
+//! Utilities shared by the whole-server tests: a server, a client, and a way to send malformed HTTP.
 #![allow(dead_code, reason = "not every test needs every part")]
 
 pub mod client;

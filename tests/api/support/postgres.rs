@@ -7,7 +7,7 @@ use std::process::Command;
 /// Name of the variable with the address of the PostgreSQL server.
 const VARIABLE: &str = "QUIRE_TEST_POSTGRES";
 
-/// The address of a folder's database; creates it. `None` for a database in the folder.
+/// Returns the address of a folder's database; creates it. `None` for a database in the folder.
 pub fn address(folder: &Path) -> Option<String> {
     let server = std::env::var(VARIABLE).ok()?;
     let name = schema(folder);

@@ -1,4 +1,4 @@
-//! Shared by the tests of runs: a server that calls a scripted provider, and the provider's answers.
+//! Utilities shared by the tests of runs: a server that calls a scripted provider, and the provider's answers.
 
 use serde_json::{Value, json};
 

@@ -97,7 +97,7 @@ impl Server {
         self.halt();
         self.folder.take().expect("it has its folder until now")
     }
-    /// The data folder.
+    /// Returns the data folder.
     pub fn folder(&self) -> &Path {
         self.folder.as_ref().expect("it has its folder").path()
     }

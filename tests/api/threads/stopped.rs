@@ -1,4 +1,4 @@
-//! Stopped runs: what is kept, how they are continued, and answers written from drafts.
+//! Stopped runs: their partial answers are kept, they can be continued, and answers can be written from their drafts.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Further content of web pages and emails: forms, alternatives, nested attachments, and what a page hides.
+//! Further content of web pages and emails: forms, alternatives, nested attachments, and hidden parts of a page.
 
 use super::check_contains;
 
@@ -266,7 +266,7 @@ fn emails_lose_no_part() {
     check_contains("a frame", saved.as_bytes(), "a.mhtml", "planted", "");
 }
 
-/// A short plain text that says all that the web page says is kept.
+/// A short plain text with all content of the web page is kept.
 #[test]
 fn a_complete_plain_text_is_preferred() {
     let file = mail("alternative", &[("text/html", "<p>Body. More</p>")]);

@@ -276,33 +276,33 @@ fn logout_takes_effect_immediately() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let one = signed_in(accounts, "a@b.co").await;
-        let two = accounts
+        let first = signed_in(accounts, "a@b.co").await;
+        let second = accounts
             .login("a@b.co", PASSWORD, &visit(0))
             .await
             .expect("again");
-        let who = caller(accounts, &one.access_token, 1)
+        let who = caller(accounts, &first.access_token, 1)
             .await
             .expect("let in");
-        assert_eq!(who.session.as_ref(), Some(&one.session));
+        assert_eq!(who.session.as_ref(), Some(&first.session));
         accounts.logout(&who, &visit(1)).await.expect("signed out");
         assert_eq!(
-            kind(caller(accounts, &one.access_token, 1).await),
+            kind(caller(accounts, &first.access_token, 1).await),
             Some(Kind::SignInNeeded)
         );
         assert_eq!(
-            kind(accounts.refresh(&one.refresh_token, &visit(1)).await),
+            kind(accounts.refresh(&first.refresh_token, &visit(1)).await),
             Some(Kind::SignInNeeded)
         );
         assert!(
-            caller(accounts, &two.access_token, 1).await.is_ok(),
+            caller(accounts, &second.access_token, 1).await.is_ok(),
             "another session goes on"
         );
         accounts
-            .logout_by_refresh(&two.refresh_token, &visit(1))
+            .logout_by_refresh(&second.refresh_token, &visit(1))
             .await
             .expect("signed out");
-        assert!(caller(accounts, &two.access_token, 1).await.is_err());
+        assert!(caller(accounts, &second.access_token, 1).await.is_err());
     });
 }
 
@@ -311,17 +311,17 @@ fn a_session_ended_by_another_process_ends_soon() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let one = signed_in(accounts, "a@b.co").await;
-        caller(accounts, &one.access_token, 1)
+        let first = signed_in(accounts, "a@b.co").await;
+        caller(accounts, &first.access_token, 1)
             .await
             .expect("let in");
-        let (id, now) = (one.session.clone(), visit(1).now);
+        let (id, now) = (first.session.clone(), visit(1).now);
         accounts
             .store
             .write(move |db| sessions::revoke(db, &id, now))
             .await
             .expect("ended behind its back");
-        assert!(caller(accounts, &one.access_token, 4).await.is_err());
+        assert!(caller(accounts, &first.access_token, 4).await.is_err());
     });
 }
 
@@ -330,36 +330,36 @@ fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let zero = signed_in(accounts, "a@b.co").await;
-        let one = accounts
-            .refresh(&zero.refresh_token, &visit(100))
+        let original = signed_in(accounts, "a@b.co").await;
+        let first = accounts
+            .refresh(&original.refresh_token, &visit(100))
             .await
             .expect("renewed");
-        assert_ne!(one.refresh_token, zero.refresh_token);
+        assert_ne!(first.refresh_token, original.refresh_token);
         let again = accounts
-            .refresh(&zero.refresh_token, &visit(130))
+            .refresh(&original.refresh_token, &visit(130))
             .await
             .expect("within the grace");
         assert_eq!(
-            again.refresh_token, one.refresh_token,
+            again.refresh_token, first.refresh_token,
             "two tabs end up with the same token"
         );
-        let two = accounts
-            .refresh(&one.refresh_token, &visit(131))
+        let second = accounts
+            .refresh(&first.refresh_token, &visit(131))
             .await
             .expect("renewed");
-        assert!(caller(accounts, &two.access_token, 131).await.is_ok());
+        assert!(caller(accounts, &second.access_token, 131).await.is_ok());
         assert_eq!(
-            kind(accounts.refresh(&one.refresh_token, &visit(162)).await),
+            kind(accounts.refresh(&first.refresh_token, &visit(162)).await),
             Some(Kind::SignInNeeded)
         );
         assert!(
-            caller(accounts, &two.access_token, 162).await.is_err(),
+            caller(accounts, &second.access_token, 162).await.is_err(),
             "reuse ends the session"
         );
         assert!(
             accounts
-                .refresh(&two.refresh_token, &visit(162))
+                .refresh(&second.refresh_token, &visit(162))
                 .await
                 .is_err()
         );
@@ -371,23 +371,23 @@ fn an_old_refresh_token_counts_as_reuse() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let zero = signed_in(accounts, "a@b.co").await;
-        let one = accounts
-            .refresh(&zero.refresh_token, &visit(1))
+        let original = signed_in(accounts, "a@b.co").await;
+        let first = accounts
+            .refresh(&original.refresh_token, &visit(1))
             .await
             .expect("renewed");
-        let two = accounts
-            .refresh(&one.refresh_token, &visit(2))
+        let second = accounts
+            .refresh(&first.refresh_token, &visit(2))
             .await
             .expect("renewed");
         assert!(
             accounts
-                .refresh(&zero.refresh_token, &visit(3))
+                .refresh(&original.refresh_token, &visit(3))
                 .await
                 .is_err(),
             "not even within seconds"
         );
-        assert!(caller(accounts, &two.access_token, 3).await.is_err());
+        assert!(caller(accounts, &second.access_token, 3).await.is_err());
     });
 }
 
@@ -396,12 +396,12 @@ fn an_invalid_refresh_token_changes_nothing() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let zero = signed_in(accounts, "a@b.co").await;
+        let original = signed_in(accounts, "a@b.co").await;
         for bad in [
             "",
             "x",
-            &zero.access_token,
-            &format!("{}.0.AAAA", zero.session),
+            &original.access_token,
+            &format!("{}.0.AAAA", original.session),
         ] {
             assert_eq!(
                 kind(accounts.refresh(bad, &visit(1)).await),
@@ -412,14 +412,14 @@ fn an_invalid_refresh_token_changes_nothing() {
         let late = REFRESH_TOKEN_LIFETIME.as_secs() as i64;
         assert!(
             accounts
-                .refresh(&zero.refresh_token, &visit(late))
+                .refresh(&original.refresh_token, &visit(late))
                 .await
                 .is_err(),
             "run out"
         );
         assert!(
             accounts
-                .refresh(&zero.refresh_token, &visit(late - 1))
+                .refresh(&original.refresh_token, &visit(late - 1))
                 .await
                 .is_ok()
         );
@@ -431,13 +431,13 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let one = signed_in(accounts, "a@b.co").await;
-        assert!(caller(accounts, &one.access_token, 899).await.is_ok());
+        let first = signed_in(accounts, "a@b.co").await;
+        assert!(caller(accounts, &first.access_token, 899).await.is_ok());
         for (token, seconds) in [
-            (one.access_token.as_str(), 900),
+            (first.access_token.as_str(), 900),
             ("", 0),
             ("a.b.c", 0),
-            (one.refresh_token.as_str(), 0),
+            (first.refresh_token.as_str(), 0),
         ] {
             assert_eq!(
                 kind(caller(accounts, token, seconds).await),
@@ -445,7 +445,7 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
                 "{token}"
             );
         }
-        let cookie = Credential::Cookie(one.access_token.clone());
+        let cookie = Credential::Cookie(first.access_token.clone());
         assert!(accounts.authenticate(cookie, visit(1).now).await.is_ok());
     });
 }
@@ -455,9 +455,9 @@ fn weak_hashes_are_upgraded_at_login() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let one = signed_in(accounts, "a@b.co").await;
+        let first = signed_in(accounts, "a@b.co").await;
         let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
-        let id = one.user.id.clone();
+        let id = first.user.id.clone();
         accounts
             .store
             .write(move |db| users::set_password_hash(db, &id, &weaker))
@@ -482,10 +482,10 @@ fn no_session_starts_with_an_outdated_password() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let one = signed_in(accounts, "a@b.co").await;
+        let first = signed_in(accounts, "a@b.co").await;
         // Read before the password is changed.
         let before = accounts.user_by_email("a@b.co").await.expect("there");
-        let id = one.user.id.clone();
+        let id = first.user.id.clone();
         accounts
             .set_password(None, &id, OTHER, false, &visit(1))
             .await

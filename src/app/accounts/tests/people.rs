@@ -53,8 +53,8 @@ fn one_of_many_concurrent_registrations_wins() {
             })
             .collect();
         let mut set = tokio::task::JoinSet::new();
-        for one in tries {
-            set.spawn(one);
+        for attempt in tries {
+            set.spawn(attempt);
         }
         let results = set.join_all().await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
@@ -149,12 +149,12 @@ fn a_reset_link_works_once() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let one = signed_in(accounts, "a@b.co").await;
-        let two = accounts
+        let first_session = signed_in(accounts, "a@b.co").await;
+        let second_session = accounts
             .login("a@b.co", PASSWORD, &visit(0))
             .await
             .expect("again");
-        let who = caller(accounts, &one.access_token, 0)
+        let who = caller(accounts, &first_session.access_token, 0)
             .await
             .expect("let in");
         let wrong = accounts
@@ -170,11 +170,15 @@ fn a_reset_link_works_once() {
             .await
             .expect("changed");
         assert!(
-            caller(accounts, &one.access_token, 1).await.is_ok(),
+            caller(accounts, &first_session.access_token, 1)
+                .await
+                .is_ok(),
             "this session goes on"
         );
         assert!(
-            caller(accounts, &two.access_token, 1).await.is_err(),
+            caller(accounts, &second_session.access_token, 1)
+                .await
+                .is_err(),
             "the others end"
         );
 
@@ -188,7 +192,7 @@ fn a_reset_link_works_once() {
             .expect("noted");
         assert_eq!(accounts.reset_requests(9).await.expect("listed").len(), 1);
         let link = accounts
-            .reset_link(None, &one.user.id, &visit(2))
+            .reset_link(None, &first_session.user.id, &visit(2))
             .await
             .expect("made");
         let late = accounts
@@ -196,7 +200,7 @@ fn a_reset_link_works_once() {
             .await;
         assert_eq!(kind(late), Some(Kind::BadRequest));
         let link = accounts
-            .reset_link(None, &one.user.id, &visit(3))
+            .reset_link(None, &first_session.user.id, &visit(3))
             .await
             .expect("made");
         assert!(
@@ -217,7 +221,9 @@ fn a_reset_link_works_once() {
             "once"
         );
         assert!(
-            caller(accounts, &one.access_token, 3).await.is_err(),
+            caller(accounts, &first_session.access_token, 3)
+                .await
+                .is_err(),
             "all sessions end"
         );
         assert!(accounts.login("a@b.co", PASSWORD, &visit(4)).await.is_ok());
@@ -229,8 +235,8 @@ fn api_keys_cannot_take_over_an_account() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let one = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &one.access_token, 0)
+        let first_session = signed_in(accounts, "a@b.co").await;
+        let who = caller(accounts, &first_session.access_token, 0)
             .await
             .expect("let in");
         let (text, key) = accounts
@@ -366,8 +372,8 @@ fn an_expired_key_is_rejected() {
     let house = fixture(Registration::Open);
     run(async {
         let accounts = &house.accounts;
-        let one = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &one.access_token, 0)
+        let first_session = signed_in(accounts, "a@b.co").await;
+        let who = caller(accounts, &first_session.access_token, 0)
             .await
             .expect("let in");
         for days in [0, 3_651] {

@@ -1,5 +1,5 @@
-//! Asks the server on this machine for its health, as a container's health check does every few seconds.
-//! Opens and writes nothing, and gives up after five seconds.
+//! Queries the health of the server on this machine, as a container's health check does every few seconds. Opens and
+//! writes nothing, and gives up after five seconds.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -39,7 +39,7 @@ impl HealthProbe {
 /// Queries the health of the server that these settings describe.
 ///
 /// # Errors
-/// The reason, if the port is 0 or no Quire server responds.
+/// Returns the reason, if the port is 0 or no Quire server responds.
 pub fn probe(config: &Config) -> HealthResult {
     if config.port == 0 {
         return Err("PORT is 0, so the server's address is unknown; set PORT".to_owned());

@@ -1,4 +1,4 @@
-//! Checks that the data folder is there or can be created, can be written, and has enough free space.
+//! Checks that the data folder exists or can be created, can be written, and has enough free space.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

@@ -32,7 +32,7 @@ pub(super) async fn check_accounts(store: &Store, config: &Config) -> Option<Che
     Some(finding("accounts", CheckState::Warning, text))
 }
 
-/// Words of examples and habits, which add nothing to a secret.
+/// Common words in example secrets, which add no strength to a secret.
 const GUESSABLE_WORDS: &[&str] = &[
     "changeme",
     "change-me",
@@ -43,9 +43,9 @@ const GUESSABLE_WORDS: &[&str] = &[
     "12345678",
     "qwerty",
 ];
-/// Number of different characters that a random secret of 16 characters or more exceeds.
+/// Maximum number of different characters in a secret that counts as guessable.
 const MAX_GUESSABLE_CHARACTERS: usize = 7;
-/// Minimum length of what must remain of a secret without such words, in characters.
+/// Minimum length of the remainder of a secret without such words, in characters.
 const MIN_REMAINDER: usize = 16;
 
 /// Checks whether the secrets in the settings can be guessed; their length is checked when settings are read.

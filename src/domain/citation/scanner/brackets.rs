@@ -191,7 +191,8 @@ impl BracketCursor<'_> {
             .then_some(end)
     }
 
-    // Returns the closing bracket of a sum or product that opens here and to which something outside applies.
+    // Returns the closing bracket of a sum or product that opens here, if a name, number, or operator outside applies
+    // to it.
     fn factor_end(&self) -> Option<usize> {
         if self.get(self.at)? != '(' {
             return None;

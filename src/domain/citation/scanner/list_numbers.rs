@@ -38,8 +38,8 @@ pub(super) fn find_list_numbers(text: &str) -> Vec<Range<usize>> {
     }
     let has = |number: u32| items.iter().any(|&(known, _)| known == number);
     let is_item = |number: u32| has(number + 1) || number > 0 && has(number - 1);
-    let kept = items.iter().filter(|&&(number, _)| is_item(number));
-    kept.map(|(_, range)| range.clone()).collect()
+    let item_numbers = items.iter().filter(|&&(number, _)| is_item(number));
+    item_numbers.map(|(_, range)| range.clone()).collect()
 }
 
 // Returns the number that begins a line, and its range in the line.

@@ -1,5 +1,5 @@
-//! Whether two statements about the same thing differ: nearly the same terms, and a rule on numbers, names,
-//! negation, quantifiers, or order that objects. Can only lower a level.
+//! Detects conflicts between two statements about the same thing: nearly the same terms, and a rule on numbers,
+//! names, negation, quantifiers, or order that objects. Can only lower a level.
 
 use super::{
     SentenceAndQuote, content_words, count_shared_words, date_mismatch, direction_mismatch,
@@ -26,7 +26,7 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
             .then(|| foreign::objection(sentence, other))
             .flatten();
     }
-    // Without their figures and dates, which may be the difference.
+    // Compare without figures and dates, which may be the difference.
     let names_only = |words: &[String]| -> Vec<String> {
         words
             .iter()

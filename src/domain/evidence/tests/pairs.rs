@@ -1,5 +1,5 @@
-//! How pairs of sentences are rated with a judge that is right nine times out of ten, printed next to the targets:
-//! `make evidence`.
+//! Measures how pairs of sentences are rated with a judge that is right nine times out of ten, and prints the results
+//! next to the targets: `make evidence`.
 
 #![allow(clippy::print_stdout, reason = "`make evidence` shows the table")]
 

@@ -40,11 +40,11 @@ impl SuccessiveHalving {
         let mut after = self.spent;
         after.judged = after.judged.saturating_add(bill);
         let wants = usage_amounts(&after, self.seen.results.len() as u64);
-        let kept = 1.0 - self.reserved_fraction();
+        let race_share = 1.0 - self.reserved_fraction();
         let mut limits = budget_limits(&self.seen.design.budget)
             .into_iter()
             .zip(wants);
-        limits.all(|(limit, want)| limit.is_none_or(|limit| want <= limit * kept))
+        limits.all(|(limit, want)| limit.is_none_or(|limit| want <= limit * race_share))
     }
     /// Returns the estimated number of evaluations that the race can still afford, from average or declared usage.
     pub(super) fn remaining_evaluations(&self) -> usize {

@@ -12,7 +12,7 @@ use crate::domain::statistics::{betting, paired};
 impl SuccessiveHalving {
     /// Starts the comparison of the leader with the current configuration.
     pub(super) fn confirm(&mut self, leader: usize, stop: StopReason) {
-        self.cases_met = 0;
+        self.completed_cases = 0;
         let mut arms = vec![leader, self.seen.design.current];
         arms.dedup();
         // Cases that the race has not used are as good as those held out. If more evaluations are not worth their
@@ -36,7 +36,7 @@ impl SuccessiveHalving {
     }
     /// Ends the comparison on the holdout or continues with its next block.
     pub(super) fn after_block(&mut self, leader: usize, stop: StopReason) {
-        let depth = self.round.from + self.cases_met;
+        let depth = self.round.from + self.completed_cases;
         let differences = self.differences(leader, &self.seen.holdout[..depth]);
         let is_last = depth < self.round.end || depth == self.seen.holdout.len();
         if is_last || self.round.arms.len() < 2 || final_test::is_decided(&differences) {
@@ -57,7 +57,7 @@ impl SuccessiveHalving {
     }
     /// Ends the comparison of two configurations or continues with its next block.
     pub(super) fn after_pair(&mut self) {
-        let depth = self.round.from + self.cases_met;
+        let depth = self.round.from + self.completed_cases;
         let current = self.seen.design.current;
         let other = 1 - current.min(1);
         let differences = self.differences(other, &self.seen.order[..depth]);
@@ -102,7 +102,7 @@ impl SuccessiveHalving {
     fn next_block(&mut self, depth: usize, max_cases: usize) {
         self.round.from = depth;
         self.round.end = final_test::next_check(depth).min(max_cases);
-        self.cases_met = 0;
+        self.completed_cases = 0;
     }
     /// Returns the differences in value between a configuration and the current one on these cases.
     fn differences(&self, leader: usize, cases: &[usize]) -> Vec<f64> {

@@ -42,7 +42,7 @@ impl SuccessiveHalving {
         self.proposals_made += 1;
         self.spent.judged = self.spent.judged.saturating_add(proposal.bill);
         let design = &mut self.seen.design;
-        let child = proposal.place.map(|place| {
+        let child = proposal.prompt_index.map(|place| {
             let mut child = design.arms[parent].clone();
             child.0[search.axis] = Some(place);
             child
@@ -106,7 +106,7 @@ impl SuccessiveHalving {
     }
     /// Continues after a step of the search.
     pub(super) fn after_search(&mut self, step: SearchStep) {
-        let is_whole = self.round.from + self.cases_met == self.round.end;
+        let is_whole = self.round.from + self.completed_cases == self.round.end;
         match step {
             SearchStep::Waiting(_) => {}
             // The budget does not even cover the given configurations: nothing is left to improve them with.
@@ -142,7 +142,7 @@ impl SuccessiveHalving {
             .collect();
         let search = self.seen.design.search;
         let may_go_on = search.is_some_and(|search| {
-            self.proposals_made < search.most
+            self.proposals_made < search.max_proposals
                 && self.remaining_share() > RACE_PART
                 && self.can_afford_bill(search.declared)
         });
@@ -159,7 +159,7 @@ impl SuccessiveHalving {
         }
         self.phase = RacePhase::Race;
         self.evaluate_on(arms, 0, self.feedback);
-        self.cases_met = self.feedback;
+        self.completed_cases = self.feedback;
     }
     /// Draws a configuration with failures, in proportion to the number of cases on which none is better.
     fn draw_parent(&self, pool: &[(usize, Vec<f64>)]) -> Option<usize> {
@@ -194,7 +194,7 @@ impl SuccessiveHalving {
             from,
             end: to,
         };
-        self.cases_met = 0;
+        self.completed_cases = 0;
     }
 }
 

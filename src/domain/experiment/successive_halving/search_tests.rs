@@ -106,7 +106,7 @@ fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
     }
     let mut race = SuccessiveHalving::new(design(PLAIN_SCRIPT, 1));
     assert!(!race.propose(experiment::prompt_search::Proposal {
-        place: None,
+        prompt_index: None,
         bill: experiment::JudgeCost::default(),
     }));
     let mut proposed = 0;
@@ -117,7 +117,10 @@ fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
                 // Unreadable replies and known prompts use up proposals and nothing else.
                 let place = (proposed % 2 == 0).then_some(0);
                 let bill = experiment::JudgeCost::default();
-                assert!(race.propose(experiment::prompt_search::Proposal { place, bill }));
+                assert!(race.propose(experiment::prompt_search::Proposal {
+                    prompt_index: place,
+                    bill
+                }));
                 proposed += 1;
             }
             RaceStep::Evaluate(trials) => {

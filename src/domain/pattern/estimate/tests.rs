@@ -8,7 +8,7 @@ use crate::domain::chat::Task;
 use crate::domain::money::{LongCallPrice, Price};
 use crate::domain::pattern::staged::tests::two_stage_plan;
 
-/// Dollars per million tokens: free, typical, and absurd.
+/// Generates dollars per million tokens: free, typical, and absurd.
 fn dollars() -> impl Strategy<Value = f64> {
     prop_oneof![
         Just(0.0),

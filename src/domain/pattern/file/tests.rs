@@ -31,7 +31,7 @@ fn omitted_fields_get_defaults() {
         ]
     );
     assert_eq!((pattern.panel, pattern.category.as_str()), ((2, 4), "Own"));
-    assert_eq!(warnings(&pattern)[0].place, "stages.3.prompt");
+    assert_eq!(warnings(&pattern)[0].location, "stages.3.prompt");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn errors_name_location_and_cause() {
             other => other[name] = value,
         }
         let errors = parse_pattern(&tree).err().unwrap_or_default();
-        let fits = |error: &PatternError| error.place == place && error.message.contains(words);
+        let fits = |error: &PatternError| error.location == place && error.message.contains(words);
         assert!(errors.iter().any(fits), "{pointer}: {errors:?}");
     }
     assert!(parse_pattern(&json!([])).is_err());

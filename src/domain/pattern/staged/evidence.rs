@@ -33,7 +33,7 @@ struct EvidenceAttempt {
     until: Timestamp,
 }
 
-/// What the run does after its evidence calls.
+/// Next action of the run after its evidence calls.
 #[derive(Debug, Clone, Default)]
 enum AfterEvidence {
     /// There are no evidence calls.
@@ -82,7 +82,8 @@ impl StagedRun {
         self.start_evidence_calls(now, calls);
     }
 
-    /// Has the judge compare the first answers. Returns false if there is no judge or it was already called.
+    /// Requests a comparison of the first answers from the judge. Returns false if there is no judge or it was
+    /// already called.
     pub(super) fn compare_drafts(&mut self, now: Timestamp, stage: usize) -> bool {
         let call = EvidenceCall::Drafts;
         let is_done = self.evidence.results.contains_key(&self.evidence_id(call));

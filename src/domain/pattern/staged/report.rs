@@ -139,7 +139,7 @@ impl StagedRun {
     ) {
         self.is_over = true;
         // The whole answer if it continues a stopped one.
-        let begun = &self.state.plan.begun;
+        let begun = &self.state.plan.answer_prefix;
         let synthesis = synthesis.map(|text| match begun.is_empty() {
             true => text,
             false => format!("{begun}{text}"),

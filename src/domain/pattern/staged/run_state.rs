@@ -26,8 +26,8 @@ pub(super) struct RunState {
 }
 
 impl RunState {
-    // Participants of the current stage; in later stages, members without a failure so far. A review needs at
-    // least two texts.
+    // Returns the participants of the current stage; in later stages, members without a failure so far. A review
+    // needs at least two texts.
     pub fn participants(&self) -> Vec<usize> {
         let (all, first) = (0..self.slots().len(), self.plan.first_answer_stage());
         if self.stage <= first {
@@ -55,8 +55,8 @@ impl RunState {
         }
     }
 
-    // Candidates for writing the synthesis, by preference: the synthesizer and its fallbacks, then members
-    // with an answer.
+    // Returns the candidates for writing the synthesis, by preference: the synthesizer and its fallbacks, then
+    // members with an answer.
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
         let stand_ins = texts.iter().map(|&(member, _)| self.model_in_slot(member));
@@ -78,7 +78,7 @@ impl RunState {
         writers
     }
 
-    // Slots of the current stage: those of the members, except in the reading stage.
+    // Returns the slots of the current stage: those of the members, except in the reading stage.
     fn slots(&self) -> &[Member] {
         match self.is_reading() {
             true => &self.plan.readers,
@@ -241,7 +241,7 @@ impl RunState {
         newest.map_or_else(Vec::new, |stage| self.texts_of(stage))
     }
 
-    /// Answers of a stage, by member.
+    /// Returns the answers of a stage, by member.
     pub fn texts_of(&self, stage: usize) -> Vec<(usize, &str)> {
         let of_stage = |result: &&StageAnswer| result.stage == stage && result.answered();
         let texts = self.results.values().filter(of_stage);
@@ -317,7 +317,7 @@ impl RunState {
         self.stage < self.plan.first_answer_stage()
     }
 
-    /// Sources given to a member in the current stage.
+    /// Returns the sources given to a member in the current stage.
     pub fn sources(&self, member: usize) -> Cow<'_, [SourcePassage]> {
         if self.is_reading() {
             let part = self.plan.parts.get(member);
@@ -329,7 +329,7 @@ impl RunState {
         Cow::Borrowed(self.plan.sources_of(self.member(member)))
     }
 
-    /// System message of a member's calls, their common prefix.
+    /// Builds the system message of a member's calls, their common prefix.
     pub fn system_message(&self, member: usize) -> Message {
         let sources = self.sources(member);
         prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)

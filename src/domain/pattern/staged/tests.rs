@@ -58,8 +58,8 @@ fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) 
         pictures: Vec::new(),
         notes: Vec::new(),
         turns: Vec::new(),
-        rooms: Default::default(),
-        begun: String::new(),
+        history_budgets: Default::default(),
+        answer_prefix: String::new(),
         tools: None,
         passthrough: None,
         bare: false,
@@ -137,7 +137,7 @@ fn answered(stage: usize, member: usize, text: &str) -> RunInput {
     }
 }
 
-/// Usage of `answer`: 20 micro-dollars at the price of `member`.
+/// Returns the usage of `answer`: 20 micro-dollars at the price of `member`.
 fn bill() -> CallBill {
     CallBill {
         usage: answer("").usage,
@@ -432,9 +432,9 @@ fn a_restored_run_makes_only_missing_calls() {
         first.handle(at(1), input);
         outputs.extend(drain(&mut first));
     }
-    let kept = outputs.into_iter().filter_map(|output| {
-        if let RunOutput::Store(kept) = output {
-            Some(*kept)
+    let stored = outputs.into_iter().filter_map(|output| {
+        if let RunOutput::Store(stored) = output {
+            Some(*stored)
         } else {
             None
         }
@@ -444,7 +444,7 @@ fn a_restored_run_makes_only_missing_calls() {
         plan_of_four(),
         RunEstimate::default(),
         at(0),
-        kept.collect(),
+        stored.collect(),
     );
     assert_eq!(
         outputs_as_text(&mut second, 9, RunInput::Started),

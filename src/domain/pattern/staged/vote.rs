@@ -64,7 +64,7 @@ impl StagedRun {
         true
     }
 
-    /// After the last vote: has the synthesizer break a tie that only it can break, or ends the run.
+    /// After the last vote, calls the synthesizer to break a tie that only it can break, or ends the run.
     pub(super) fn close_vote(&mut self, now: Timestamp) {
         let plan = &self.state.plan;
         let votes = self.state.texts_of(plan.first_answer_stage());

@@ -39,7 +39,7 @@ fn recorded_streams_decode_alike_wherever_they_are_split() {
     }
 }
 
-/// The first and last events of a long recording, whose middle is repetitive; a short one is unchanged.
+/// Returns the first and last events of a long recording, whose middle is repetitive; a short one is unchanged.
 fn without_middle(body: &str) -> String {
     const EDGE: usize = 1_500;
     if body.len() < 7_000 {

@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::*;
 
-// Words, numbers, symbols, and characters of every kind, chosen so that texts and quotations often match.
+// Generates words, numbers, symbols, and characters of every kind, chosen so that texts and quotations often match.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(
@@ -74,16 +74,16 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
-// The letters and digits of a text without accents. A superscript digit counts only after a number: elsewhere it
-// may be a footnote number.
+// Returns the letters and digits of a text without accents. A superscript digit counts only after a number: elsewhere
+// it may be a footnote number.
 fn letters(text: &str) -> String {
     let mut before = ' ';
     let is_kept = |c: &char| {
         let last = std::mem::replace(&mut before, *c);
         *c != '²' || last.is_ascii_digit()
     };
-    let kept: String = text.chars().filter(is_kept).collect();
-    let upper: String = kept.nfkd().flat_map(char::to_uppercase).collect();
+    let filtered: String = text.chars().filter(is_kept).collect();
+    let upper: String = filtered.nfkd().flat_map(char::to_uppercase).collect();
     upper.nfkd().filter(|c| c.is_alphanumeric()).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::domain::pattern::PatternOutcome;
 /// Milliseconds per second.
 const MS_PER_SECOND: i64 = 1_000;
 
-/// Fallback chain of `a`: `x`, then `y`.
+/// Creates a plan in which the fallback chain of `a` is `x`, then `y`.
 fn plan_with_fallbacks() -> Plan {
     let mut plan = plan_of_four();
     plan.members[0].fallbacks = vec![member("x"), member("y")];
@@ -26,11 +26,11 @@ fn broken_stream(stage: usize, member: usize) -> RunInput {
 }
 
 fn stored_answers(outputs: &[RunOutput]) -> Vec<StageAnswer> {
-    let kept = outputs.iter().filter_map(|output| match output {
-        RunOutput::Store(kept) => Some((**kept).clone()),
+    let stored = outputs.iter().filter_map(|output| match output {
+        RunOutput::Store(stored) => Some((**stored).clone()),
         _ => None,
     });
-    kept.collect()
+    stored.collect()
 }
 
 fn outcome(outputs: &[RunOutput]) -> Option<PatternOutcome> {
@@ -319,7 +319,7 @@ proptest! {
                         open.push(call);
                     }
                     RunOutput::Stop(call) => open.retain(|&other| other != call),
-                    RunOutput::Store(kept) => open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member }),
+                    RunOutput::Store(stored) => open.retain(|&other| other != CallId { stage: stored.stage, member: stored.member }),
                     RunOutput::Done(_) => done += 1,
                     RunOutput::Emit(_) => {}
                 }

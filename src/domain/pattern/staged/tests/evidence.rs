@@ -8,7 +8,7 @@ use crate::domain::evidence::{EvidenceStatus, build_map};
 use crate::domain::pattern::PatternOutcome;
 use crate::domain::plan::{EvidenceCall, EvidencePlan};
 
-/// Two members, a synthesis, and a judge.
+/// Creates a plan with two members, a synthesis, and a judge.
 fn judged_plan() -> Plan {
     Plan {
         evidence: EvidencePlan {
@@ -36,7 +36,8 @@ fn synthesis_texts(run: &mut StagedRun) -> Vec<String> {
     outputs_as_text(run, 2, answered(1, 0, "The fee is 30 or 40 euros."))
 }
 
-/// The judge's reply on what both members say about the fee, under either letter because the order is shuffled.
+/// Returns the judge's reply on the members' statements about the fee, labeled with either letter because the order
+/// is shuffled.
 fn judge_reply(second: &str) -> String {
     let stance = |letter: &str, stance: &str, quote: &str| json!({ "member": letter, "stance": stance, "quote": quote });
     let stances: Vec<Value> = ["A", "B"]
@@ -180,16 +181,16 @@ fn an_exhausted_budget_skips_only_the_comparison() {
 
 #[test]
 fn a_restored_run_resumes_its_comparison() {
-    let kept = |run: &mut StagedRun, inputs: Vec<RunInput>| {
-        let mut kept = Vec::new();
+    let stored_answers = |run: &mut StagedRun, inputs: Vec<RunInput>| {
+        let mut stored_answers = Vec::new();
         for input in inputs {
             run.handle(at(1), input);
-            kept.extend(drain(run).into_iter().filter_map(|output| match output {
+            stored_answers.extend(drain(run).into_iter().filter_map(|output| match output {
                 RunOutput::Store(answer) => Some(*answer),
                 _ => None,
             }));
         }
-        kept
+        stored_answers
     };
     let inputs = || {
         vec![
@@ -199,9 +200,16 @@ fn a_restored_run_resumes_its_comparison() {
             answered(1, 0, "Both."),
         ]
     };
-    let before = kept(&mut new_run(judged_plan()), inputs());
-    let restore =
-        |kept| StagedRun::restore(id(), judged_plan(), RunEstimate::default(), at(0), kept);
+    let before = stored_answers(&mut new_run(judged_plan()), inputs());
+    let restore = |stored_answers| {
+        StagedRun::restore(
+            id(),
+            judged_plan(),
+            RunEstimate::default(),
+            at(0),
+            stored_answers,
+        )
+    };
     let mut again = restore(before);
     assert_eq!(
         outputs_as_text(&mut again, 9, RunInput::Started),
@@ -210,7 +218,7 @@ fn a_restored_run_resumes_its_comparison() {
     let all = inputs()
         .into_iter()
         .chain([answered(MAP_STAGE, 0, &judge_reply("denies"))]);
-    let after = kept(&mut new_run(judged_plan()), all.collect());
+    let after = stored_answers(&mut new_run(judged_plan()), all.collect());
     assert_eq!(after.len(), 4);
     let mut again = restore(after);
     assert_eq!(

@@ -131,16 +131,16 @@ fn an_interrupted_run_resumes_reading() {
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
     machine.handle(at(1), answered(0, 1, "second"));
-    let kept: Vec<StageAnswer> = drain(&mut machine)
+    let stored_answers: Vec<StageAnswer> = drain(&mut machine)
         .into_iter()
         .filter_map(|output| match output {
-            RunOutput::Store(kept) => Some(*kept),
+            RunOutput::Store(stored_answers) => Some(*stored_answers),
             _ => None,
         })
         .collect();
-    let read = ReadCoverage::from_answers(&plan, &kept).expect("in parts");
+    let read = ReadCoverage::from_answers(&plan, &stored_answers).expect("in parts");
     assert_eq!((read.read, read.missing.len()), (1, 2));
-    let mut again = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), kept);
+    let mut again = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), stored_answers);
     assert_eq!(
         outputs_as_text(&mut again, 9, RunInput::Started),
         ["+reading", "call 0 a", "call 0 c"]

@@ -34,14 +34,14 @@ fn a_majority_is_called_first_and_the_rest_only_if_needed() {
     assert_eq!(started, ["+initial", "call 0 a", "call 0 b"]);
     outputs_as_text(&mut run, 1, answered(0, 0, "Answer: $1,200.00"));
     run.handle(at(2), answered(0, 1, "Answer: $1.2k"));
-    let told_notes = notes(&mut run);
+    let expected_notes = notes(&mut run);
     assert!(
-        told_notes.contains("2 of 2 votes for $1,200.00 (A, B)"),
-        "{told_notes}"
+        expected_notes.contains("2 of 2 votes for $1,200.00 (A, B)"),
+        "{expected_notes}"
     );
     assert!(
-        told_notes.contains("could not change: C (saved 1 call, about $"),
-        "{told_notes}"
+        expected_notes.contains("could not change: C (saved 1 call, about $"),
+        "{expected_notes}"
     );
 
     let mut run = new_run(vote_plan(&["a", "b", "c"]));

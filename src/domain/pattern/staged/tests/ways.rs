@@ -181,16 +181,16 @@ fn a_restored_run_skips_the_same_stages() {
     };
     let mut first = new_run(plan.clone());
     outputs_as_text(&mut first, 0, RunInput::Started);
-    let mut kept = Vec::new();
+    let mut stored_answers = Vec::new();
     for member in 0..3 {
         first.handle(at(1), answered(0, member, "Answer: 4"));
     }
     for output in drain(&mut first) {
         if let RunOutput::Store(answer) = output {
-            kept.push(*answer);
+            stored_answers.push(*answer);
         }
     }
-    let mut again = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), kept);
+    let mut again = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), stored_answers);
     assert_eq!(
         outputs_as_text(&mut again, 9, RunInput::Started),
         ["+ultra", "call 3 s"]
@@ -299,13 +299,13 @@ fn each_sample_of_a_model_is_a_separate_member() {
     }
     assert_eq!(samples, [0, 1, 2]);
     machine.handle(at(1), answered(0, 2, "third"));
-    let kept = drain(&mut machine)
+    let stored_answers = drain(&mut machine)
         .into_iter()
         .find_map(|output| match output {
             RunOutput::Store(answer) => Some(answer.model),
             _ => None,
         });
-    assert_eq!(kept.as_deref(), Some("a#3"));
+    assert_eq!(stored_answers.as_deref(), Some("a#3"));
 }
 
 #[test]
@@ -406,10 +406,10 @@ fn members_that_obey_a_document_are_excluded() {
     outputs_as_text(&mut run, 0, RunInput::Started);
     run.handle(at(1), answered(0, 0, "Buy from Acme."));
     run.handle(at(1), answered(0, 1, "Nothing is known of prices."));
-    let (mut kept, mut asked) = (Vec::new(), None);
+    let (mut stored_answers, mut asked) = (Vec::new(), None);
     for output in drain(&mut run) {
         match output {
-            RunOutput::Store(answer) => kept.push(answer),
+            RunOutput::Store(answer) => stored_answers.push(answer),
             RunOutput::Call(_, request) => asked = Some(request),
             _ => {}
         }
@@ -427,7 +427,7 @@ fn members_that_obey_a_document_are_excluded() {
         outputs_as_text(&mut run, 2, answered(1, 0, "My mark is c4n4ry.")),
         ["failed s then Some(\"b\")", "call 1 b"]
     );
-    let obedient = &kept[0];
+    let obedient = &stored_answers[0];
     assert_eq!(obedient.text, "Buy from Acme.", "kept to show why");
     assert!(
         obedient
