@@ -1,5 +1,5 @@
-//! Guard against private addresses. It is asked with the resolved addresses right before a connection is opened, so that
-//! no caller and no DNS name can bypass it.
+//! Guards against connections to private addresses. It checks the resolved addresses right before a connection is
+//! opened, so that no caller and no DNS name can bypass it.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +13,7 @@ pub(super) struct AddressGuard {
     allowed: Vec<Network>,
 }
 
-/// An address is not public.
+/// The address is not public.
 #[derive(Debug)]
 pub(super) struct NotPublic;
 
@@ -32,12 +32,12 @@ impl AddressGuard {
         }
     }
 
-    /// Checks every address that may be connected to. One private address among public ones is an attack or a
-    /// mistake, so no connection is opened.
+    /// Checks every address that may be connected to. A private address among public ones is an attack or a mistake, so
+    /// no connection is opened.
     ///
     /// # Errors
     ///
-    /// When the reach does not include one of the addresses.
+    /// Returns an error if one of the addresses is outside the reach.
     pub fn check(&self, reach: AddressReach, addresses: &[SocketAddr]) -> Result<(), NotPublic> {
         match reach {
             AddressReach::Anywhere => Ok(()),

@@ -1,12 +1,12 @@
-//! A call that a circuit breaker has admitted, until its outcome is recorded.
+//! A call that the circuit breaker has admitted, until its outcome is recorded.
 
 use super::registry::{CallOrigin, OpenCircuit, RegisteredProvider};
 use super::transport_error;
 use crate::clock;
 use crate::domain::chat::CallError;
 
-/// A call in progress, as its model's circuit breaker sees it. One that is dropped without an outcome counts as canceled:
-/// the breaker would otherwise wait for it forever.
+/// A call in progress, as its model's circuit breaker sees it. Dropping it without an outcome counts as a cancellation;
+/// otherwise the breaker would wait for the outcome forever.
 pub(super) struct AdmittedCall<'a> {
     entry: &'a RegisteredProvider,
     model: &'a str,
@@ -15,11 +15,11 @@ pub(super) struct AdmittedCall<'a> {
 }
 
 impl<'a> AdmittedCall<'a> {
-    /// Asks the circuit breaker of a model.
+    /// Asks the model's circuit breaker to admit a call.
     ///
     /// # Errors
     ///
-    /// `Unavailable` when the circuit is open.
+    /// Returns `Unavailable` if the circuit is open.
     pub fn ask(
         entry: &'a RegisteredProvider,
         model: &'a str,

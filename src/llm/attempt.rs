@@ -1,5 +1,5 @@
-//! Calls a provider, with retries: after temporary failures, and without fields that the model refuses. Does not
-//! retry once a client that cannot retract text has received some.
+//! Calls a provider with retries: after temporary failures, and without any fields that the model rejects. Does not
+//! retry once part of an answer has reached a client that cannot retract it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use crate::domain::chat::{Answer, CallError, CallErrorKind, Message, MessageRole
 use crate::domain::parameters::Parameters;
 use crate::wire::{self, ListedModel, ModelCapabilities, passthrough};
 
-/// Maximum number of fields that a model may refuse, one after the other, before the call fails.
+/// Maximum number of fields that a model may reject, one after another, before the call fails.
 const MAX_REFUSALS: usize = 8;
 
-/// Calls the model until it answers or a retry cannot help, if its circuit breaker admits the call. The breaker
-/// counts calls, not attempts. An answer that does not match the schema is repaired once.
+/// Calls the model until it answers or a retry cannot help, provided that its circuit breaker admits the call. The
+/// breaker counts calls, not attempts. Requests one repair of an answer that does not match the schema.
 ///
 /// # Errors
 ///
-/// When the circuit is open, the call is canceled or out of time, or the last attempt failed.
+/// Returns an error if the circuit is open, the call is canceled or times out, or the last attempt fails.
 pub(super) async fn ask(
     attempt: &CallAttempt<'_>,
     meter: &mut UsageMeter<'_>,
@@ -85,8 +85,8 @@ async fn ask_counted(
     result
 }
 
-/// Calls the model until it answers or a retry cannot help. Models change faster than any table of their parameters:
-/// a field that a model refuses is omitted, and remembered for later calls. Temporary failures are retried.
+/// Calls the model until it answers or a retry cannot help. Models change faster than any table of their parameters, so
+/// a field that a model rejects is omitted and remembered for later calls. Temporary failures are retried.
 async fn ask_until(
     attempt: &CallAttempt<'_>,
     meter: &mut UsageMeter<'_>,
@@ -175,7 +175,7 @@ fn with_attempts(mut error: CallError, tries: u32, next: RetryDecision) -> CallE
     error
 }
 
-/// A random number in [0, 1), good enough for jitter: the standard library's hasher has random keys.
+/// Returns a random number in [0, 1), good enough for jitter: the standard library's hasher has random keys.
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     (random >> 11) as f64 / (1u64 << 53) as f64
@@ -198,7 +198,7 @@ async fn wait_for_rate_limit(attempt: &CallAttempt<'_>) -> Result<(), CallError>
     }
 }
 
-/// Parameters with their vendor-specific names on the wire.
+/// Parameters and their vendor-specific names on the wire.
 const PARAMETER_SPELLINGS: &[(&str, &[&str])] = &[
     (
         "max_tokens",
@@ -225,7 +225,7 @@ const PARAMETER_SPELLINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The parameters set by the user that the model does not receive, by their names in the glossary.
+/// Returns the parameters set by the user that are not sent to the model, by their names in the glossary.
 fn unsupported_parameters(
     parameters: &Parameters,
     capabilities: &ModelCapabilities,
@@ -236,7 +236,7 @@ fn unsupported_parameters(
         let own = PARAMETER_SPELLINGS.iter().find(|(known, _)| *known == name);
         let others = own.map_or(&[] as &[&str], |(_, others)| others);
         let refuses = |spelled: &str| capabilities.refused.iter().any(|field| field == spelled);
-        // A model that refuses `max_tokens` receives it under its newer name.
+        // A model that rejects `max_tokens` receives it under its newer name.
         match name {
             "max_tokens" => others.iter().any(|other| refuses(other)),
             _ => refuses(name) || others.iter().any(|other| refuses(other)),
@@ -252,11 +252,11 @@ fn unsupported_parameters(
         .collect()
 }
 
-/// Lists a provider's models; retries temporary failures.
+/// Lists a provider's models, retrying after temporary failures.
 ///
 /// # Errors
 ///
-/// When the last attempt failed.
+/// Returns an error if the last attempt fails.
 pub(super) async fn list_models(
     inner: &LlmInner,
     provider: &Provider,

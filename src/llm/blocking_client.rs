@@ -1,5 +1,5 @@
-//! The blocking HTTP client, for what is not a call to a provider: the command line as a client of another server, and
-//! files from the web. Its connections pass the same guard as those of calls.
+//! Blocking HTTP client for everything except calls to providers: the command line as a client of another server, and
+//! downloads from the web. Its connections pass the same address guard as provider calls.
 
 use std::fmt;
 use std::io;
@@ -36,14 +36,14 @@ impl Connector for GuardedConnector {
         details: &ConnectionDetails,
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
-        // A proxy would resolve the name itself, which bypasses the guard: `agent` sets none.
+        // A proxy would resolve the name itself and bypass the guard; `agent` therefore sets none.
         let checked = self.guard.check(self.reach, &details.addrs);
         checked.map_err(|refused| io::Error::new(io::ErrorKind::PermissionDenied, refused))?;
         self.inner.connect(details, chained)
     }
 }
 
-/// Whether the guard refused the connection.
+/// Returns whether the guard refused the connection.
 pub(super) fn is_refusal(error: &ureq::Error) -> bool {
     let ureq::Error::Io(error) = error else {
         return false;
@@ -51,7 +51,7 @@ pub(super) fn is_refusal(error: &ureq::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<NotPublic>())
 }
 
-/// Resolves address literals and `localhost` itself, as for calls.
+/// Resolves IP addresses and `localhost` without the system, as for provider calls.
 #[derive(Debug)]
 struct LiteralResolver(DefaultResolver);
 
@@ -71,8 +71,8 @@ impl Resolver for LiteralResolver {
     }
 }
 
-/// Creates a client. Small buffers: the defaults cost 599 KB per TLS stream. No redirects: the key would be sent to
-/// the target.
+/// Creates a client. Uses small buffers, because the defaults cost 599 KB per TLS stream. Follows no redirects, because
+/// the key would be sent to the target.
 pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -89,7 +89,7 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent 
         .output_buffer_size(4 * 1024)
         .max_response_header_size(32 * 1024);
     let config = match reach {
-        // A proxy resolves names itself, which bypasses the guard.
+        // A proxy resolves names itself and bypasses the guard.
         AddressReach::Public => config.proxy(None),
         AddressReach::Anywhere => config,
     };

@@ -1,6 +1,6 @@
-//! Circuit breaker of one model: after several consecutive failed calls, the model is not called for a while; then
-//! one trial call decides. Failures seen by only one source may be that source's fault and do not open the
-//! circuit. Pure: receives the time and returns decisions. (M. Nygard, Release It!, "Circuit Breaker".)
+//! Circuit breaker of a model: after several consecutive failed calls, the model is not called for a while; then a
+//! single trial call decides whether calls resume. Failures from a single source may be that source's fault and do not
+//! open the circuit. Pure: receives the time and returns decisions. (M. Nygard, Release It!, "Circuit Breaker".)
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const FAILURES_TO_OPEN: u32 = 5;
 const INITIAL_PAUSE: Duration = Duration::from_secs(20);
 /// Maximum time for which the circuit stays open.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
-/// Maximum duration of a trial call, so that one without a reported end does not keep the circuit half open
+/// Maximum duration of a trial call, so that a trial whose end is never reported does not keep the circuit half-open
 /// forever.
 const MAX_TRIAL: Duration = Duration::from_secs(600);
 
@@ -21,14 +21,14 @@ const MAX_TRIAL: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct CircuitBreaker {
     failures: u32,
-    /// Number of times the circuit opened since the last success.
+    /// Number of times the circuit has opened since the last success.
     opened: u32,
     until: Option<Timestamp>,
     /// Start of the current trial call, if one is running.
     trial_started: Option<Timestamp>,
     /// Source of the first of the consecutive failures.
     source: Option<u64>,
-    /// Whether another source has seen a failure too, or no request can have caused it.
+    /// Whether another source has seen a failure too, or the failure cannot have been caused by a request.
     is_model_wide: bool,
 }
 
@@ -39,7 +39,7 @@ pub enum CircuitView {
     Closed,
     /// No call is admitted before this time.
     Open(Timestamp),
-    /// One trial call is admitted or running.
+    /// A single trial call is admitted or running.
     HalfOpen,
 }
 
@@ -52,7 +52,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Whether a call would be refused.
+    /// Returns whether a call would be refused.
     pub fn refuses_call(&self, now: Timestamp) -> bool {
         match self.circuit(now) {
             CircuitView::Closed => false,
@@ -64,7 +64,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Decides whether a call is admitted. While the circuit is half open, only one is.
+    /// Decides whether to admit a call. While the circuit is half-open, only one call is admitted.
     pub fn admit(&mut self, now: Timestamp) -> bool {
         if self.refuses_call(now) {
             return false;
@@ -79,9 +79,9 @@ impl CircuitBreaker {
         *self = Self::default();
     }
 
-    /// Records a failed call. Counts only failures of the model: a refused request says nothing about its health, and
-    /// a rate limit means that the provider works. `source` distinguishes callers whose requests may be at fault:
-    /// users, or the prompts of one user.
+    /// Records a failed call. Counts only failures of the model: a rejected request says nothing about the model's
+    /// health, and a rate limit means that the provider works. `source` distinguishes callers whose requests may be at
+    /// fault: users, or the prompts of a single user.
     pub fn record_failure(&mut self, now: Timestamp, kind: CallErrorKind, source: u64) {
         let was_try = self.trial_started.take().is_some();
         if !is_model_failure(kind) {
@@ -168,7 +168,7 @@ mod tests {
             }
         }
         assert_eq!(breaker.circuit(at(0)), CircuitView::Closed);
-        // After a canceled trial call, the next call is the trial.
+        // After a canceled trial call, the next call becomes the trial.
         let mut breaker = open_breaker();
         assert!(breaker.admit(at(30)));
         breaker.record_failure(at(31), Cancelled, 1);

@@ -1,4 +1,4 @@
-//! Runs one call in its own task, from request to result, and records its usage.
+//! Runs a call in a separate task, from request to result, and records its usage.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const DEMO_LIMITER: ProviderLimiter = ProviderLimiter {
     id: u64::MAX,
     max_concurrent: usize::MAX,
 };
-/// Stack size of a demo model's thread, in bytes; untouched pages cost nothing.
+/// Stack size of a demo model's thread, in bytes; untouched pages use no memory.
 const DEMO_STACK_BYTES: usize = 256 * 1024;
 
 /// A running or queued call. Dropping it cancels the call.
@@ -30,13 +30,13 @@ pub struct RunningCall {
 }
 
 impl RunningCall {
-    /// Cancels the call, whatever it waits for. It still sends one `Finished`.
+    /// Cancels the call, even if it is still queued. It still sends one `Finished`.
     pub fn cancel(&self) {
         self.slot.cancel();
     }
 
-    /// Ends the call once more than this many output tokens have arrived. Its answer ends there, as by the provider's
-    /// own limit.
+    /// Ends the call once more than this many output tokens have arrived. The answer is cut off, as if the provider's
+    /// own limit had been reached.
     pub fn limit_output(&self, tokens: u64) {
         self.slot.limit_output(tokens);
     }
@@ -53,15 +53,16 @@ impl Drop for RunningCall {
     }
 }
 
-/// A call before it runs.
+/// A call that has not started yet.
 pub(super) struct PreparedCall {
     pub request: Arc<ModelRequest>,
     pub origin: CallOrigin,
-    /// The provider, and the model's name there; `None` for demo models and for models that no longer exist.
+    /// The provider and the model's name there; `None` for demo models and for models that no longer exist.
     pub entry: Option<(Arc<RegisteredProvider>, String)>,
 }
 
-/// Starts the task of a call, or lets it wait in the queue. The run that the call belongs to waits for its `Finished`.
+/// Starts the task of a call; the call may wait in the queue first. The run that owns the call waits for its
+/// `Finished`.
 pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -> RunningCall {
     let slot = Arc::new(CancelSlot::default());
     let running = RunningCall { slot: slot.clone() };
@@ -129,7 +130,7 @@ async fn run(
     };
     *bill = meter.bill();
     match result {
-        // The last piece may have shown that the reader is gone.
+        // Sending the last piece may have revealed that the reader is gone.
         Some(result) if !slot.is_cancelled() => result,
         _ => Err(transport_error::cancelled()),
     }
@@ -156,8 +157,8 @@ async fn run_demo(
     Ok(answer)
 }
 
-/// Demo models compute, for up to a second over long documents: on a thread of their own, which holds the permit until
-/// it ends, also after the call was canceled.
+/// Computes a demo model's answer, which takes up to a second for long documents. Runs on a separate thread that holds
+/// the permit until it ends, even if the call is canceled.
 async fn compute_demo(
     request: Arc<ModelRequest>,
     permit: Arc<CallPermit>,

@@ -1,23 +1,23 @@
-//! Limits of concurrent calls, in total and per provider; further calls wait in a queue, first come, first served. Knows
-//! nothing of what a call does: it holds a permit while it runs.
+//! Limits on concurrent calls, in total and per provider; further calls wait in a FIFO queue. Knows nothing about what
+//! a call does: the call holds a permit while it runs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Maximum number of waiting calls. Runs and members are bounded too, so reaching it indicates a bug.
+/// Maximum number of queued calls. Runs and members are bounded too, so reaching this limit indicates a bug.
 const MAX_WAITING: usize = 1024;
 
 /// Admits calls and queues them.
 #[derive(Clone)]
 pub(super) struct CallQueue(Arc<Mutex<CallSlots>>);
 
-/// Which calls run and which wait.
+/// The running and the queued calls.
 struct CallSlots {
     max_concurrent: usize,
     busy: usize,
-    /// Number of running calls by provider limiter; limiters without any are absent.
+    /// Number of running calls by provider limiter; limiters without running calls are absent.
     calls_per_limiter: BTreeMap<u64, usize>,
     waiting: VecDeque<WaitingCall>,
     tickets: u64,
@@ -37,11 +37,11 @@ struct WaitingCall {
     admit: oneshot::Sender<CallPermit>,
 }
 
-/// Too many calls wait.
+/// The queue is full.
 #[derive(Debug)]
 pub(super) struct CallRefused;
 
-/// Permission to run one call. Dropping it, also in a panic, admits the next call.
+/// Permission to run one call. Dropping it, even during a panic, admits the next call.
 pub(super) struct CallPermit {
     queue: CallQueue,
     limiter: ProviderLimiter,
@@ -53,7 +53,7 @@ impl Drop for CallPermit {
     }
 }
 
-/// A place in the queue. Dropping it gives the place up.
+/// A position in the queue. Dropping it leaves the queue.
 struct QueuePlace<'a> {
     queue: &'a CallQueue,
     ticket: u64,
@@ -67,7 +67,7 @@ impl Drop for QueuePlace<'_> {
 }
 
 impl CallQueue {
-    /// Creates a queue that admits at most this many calls at once.
+    /// Creates a queue that admits at most `most` calls at once.
     pub fn new(most: usize) -> Self {
         Self(Arc::new(Mutex::new(CallSlots {
             max_concurrent: most.max(1),
@@ -82,7 +82,7 @@ impl CallQueue {
     ///
     /// # Errors
     ///
-    /// When too many calls wait.
+    /// Returns an error if the queue is full.
     pub async fn admit(&self, limiter: ProviderLimiter) -> Result<CallPermit, CallRefused> {
         let (admit, admitted) = oneshot::channel();
         let place = {
@@ -111,7 +111,7 @@ impl CallQueue {
         permit
     }
 
-    /// Number of running calls and of waiting calls.
+    /// Returns the numbers of running and queued calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
         let state = self.state();
         (state.busy, state.waiting.len())
@@ -131,8 +131,8 @@ impl CallQueue {
             state.next()
         };
         if let Some(next) = next {
-            // If the call was canceled at this moment, the permit is dropped here and goes to the one after it: without
-            // the lock, which that needs.
+            // If the call was canceled at this moment, the permit is dropped here and passes to the next call. This
+            // must happen without the lock, because dropping a permit takes it.
             let _ = next.admit.send(self.permit(next.limiter));
         }
     }
@@ -163,7 +163,7 @@ impl CallSlots {
         }
     }
 
-    /// The first waiting call whose provider has a free slot. One call has ended, so at most one can begin.
+    /// Returns the first queued call whose provider has a free slot. One call has ended, so at most one can start.
     fn next(&mut self) -> Option<WaitingCall> {
         let found = self
             .waiting
@@ -197,7 +197,7 @@ mod tests {
         Box::pin(queue.admit(limiter))
     }
 
-    /// The permit if the call may run now.
+    /// Returns the permit if the call may run now.
     fn admitted(admission: &mut Admission) -> Option<CallPermit> {
         match admission
             .as_mut()
@@ -242,7 +242,7 @@ mod tests {
         drop(second);
         assert_eq!(queue.running_and_waiting(), (1, 1));
         drop(first);
-        // Admitted, but canceled before it learned so.
+        // Admitted, but canceled before the caller noticed.
         drop(third);
         assert_eq!(queue.running_and_waiting(), (0, 0));
         assert!(admitted(&mut asked(&queue, WIDE_LIMITER)).is_some());

@@ -1,4 +1,4 @@
-//! A call as requested, and one attempt of it at a provider.
+//! A requested call, and a single attempt to send it to a provider.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use super::{LlmInner, Provider};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind, ModelRequest};
 
-/// One attempt of a call at its provider.
+/// A single attempt to send a call to its provider.
 pub(super) struct CallAttempt<'a> {
     pub inner: &'a LlmInner,
     pub entry: &'a RegisteredProvider,
@@ -31,27 +31,27 @@ impl CallAttempt<'_> {
     }
 }
 
-/// Timeout for listing a provider's models; shorter than that of a call.
+/// Returns the timeout for listing a provider's models; shorter than that of a call.
 pub(super) fn list_timeout(inner: &LlmInner) -> Duration {
     inner.settings.connect * 2
 }
 
-/// A call as it was requested.
+/// A requested call.
 pub(super) struct CallRequest<'a> {
     pub request: &'a Arc<ModelRequest>,
-    /// When the call was requested: time in the queue counts.
+    /// When the call was requested; time in the queue counts toward its deadline.
     pub queued_at: Instant,
-    /// The caller and the prompt, hashed, for the circuit breaker.
+    /// Hashes of the caller and the prompt, for the circuit breaker.
     pub origin: CallOrigin,
-    /// The provider, and the model's name there; `None` for demo models and for models that no longer exist.
+    /// The provider and the model's name there; `None` for demo models and for models that no longer exist.
     pub entry: Option<(&'a RegisteredProvider, &'a str)>,
 }
 
-/// Runs a call and turns a panic into an error, so that a bug in parsing one answer does not affect others.
+/// Runs a call and turns a panic into an error, so that a bug in parsing one answer does not affect other calls.
 ///
 /// # Errors
 ///
-/// The call's own error, or `Malformed` after a panic.
+/// Returns the call's own error, or `Malformed` after a panic.
 pub(super) async fn catch_panic<T>(
     call: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, CallError> {
@@ -63,13 +63,13 @@ pub(super) async fn catch_panic<T>(
     .await
 }
 
-/// Quire failed to read an answer.
+/// Creates the error for an answer that Quire failed to read.
 pub(super) fn unreadable() -> CallError {
     CallError::new(CallErrorKind::Malformed, "the answer could not be read")
 }
 
 impl CallRequest<'_> {
-    /// The remaining time of the whole call.
+    /// Returns the remaining time of the whole call.
     pub fn time_left(&self) -> Duration {
         let gone = clock::instant().saturating_duration_since(self.queued_at);
         self.request.deadline.saturating_sub(gone)

@@ -1,5 +1,5 @@
-//! Cancellation state of one call: any holder can end the call at any moment, whatever the call waits for. Knows
-//! no socket: a call that ends early is dropped, and its connection with it.
+//! Cancellation state of a call: any holder can end the call at any time, whatever the call is waiting for. Knows
+//! nothing about sockets: a call that ends early is dropped together with its connection.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Cancellation state of a call, and the limit of its output.
+/// Cancellation state of a call, with its output limit.
 #[derive(Default)]
 pub(super) struct CancelSlot {
     cancelled: AtomicBool,
@@ -33,29 +33,29 @@ impl CancelSlot {
         self.max_output.store(tokens.max(1), Ordering::SeqCst);
     }
 
-    /// Whether this many output tokens are within the limit.
+    /// Returns whether this many output tokens are within the limit.
     pub fn allows(&self, tokens: u64) -> bool {
         let most = self.max_output.load(Ordering::SeqCst);
         most == 0 || tokens <= most
     }
 
-    /// Ends the call with the text received so far: its answer is cut off, not lost.
+    /// Ends the call with the text received so far: the answer is truncated rather than discarded.
     pub fn cut_off(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
 
-    /// Whether the call was ended with the text received so far.
+    /// Returns whether the call was ended with the text received so far.
     pub fn is_cut(&self) -> bool {
         self.is_cut.load(Ordering::SeqCst)
     }
 
-    /// Completes when the call is ended with the text received so far.
+    /// Completes when the call is cut off with the text received so far.
     pub async fn cut(&self) {
         self.until(Self::is_cut).await;
     }
 
-    /// Drives work to its end; drops it and returns `None` when the call is canceled.
+    /// Runs a future to completion, or drops it and returns `None` if the call is canceled.
     pub async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -64,7 +64,7 @@ impl CancelSlot {
         }
     }
 
-    /// Waits for this long or until the call is cut off; returns whether it is.
+    /// Sleeps for this long or until the call is cut off. Returns whether it was cut off.
     pub async fn pause(&self, length: Duration) -> bool {
         tokio::select! {
             biased;
@@ -75,7 +75,7 @@ impl CancelSlot {
 
     async fn until(&self, reached: impl Fn(&Self) -> bool) {
         loop {
-            // Created before the flag is read: it then sees every later notification.
+            // Created before the flag is read, so that it sees every later notification.
             let changed = self.changed.notified();
             if reached(self) {
                 return;
@@ -101,7 +101,7 @@ mod tests {
         tokio::task::yield_now().await;
         slot.cancel();
         assert_eq!(waiting.await.unwrap(), None);
-        // Canceled before it began.
+        // Canceled before it started.
         assert_eq!(slot.unless_cancelled(async { 1 }).await, None);
     }
 

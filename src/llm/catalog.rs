@@ -1,5 +1,5 @@
-//! The models that a provider offers and their properties: the data of `domain::catalog`, overridden by the
-//! provider's own list. Opens no connection.
+//! The models that a provider offers and their properties: the data of `domain::catalog`, overridden by the provider's
+//! own list. Opens no connections.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use crate::domain::model::Model;
 use crate::domain::time::Timestamp;
 use crate::wire::ListedModel;
 
-/// The catalog, parsed on first use: a program with only demo models never needs it.
+/// The catalog, parsed on first use, because a program with only demo models never needs it.
 pub(super) struct LazyCatalog {
     own: CatalogSheet,
     catalog: OnceLock<Catalog>,
@@ -29,8 +29,8 @@ impl LazyCatalog {
         self.catalog.get_or_init(|| Catalog::new(self.own.clone()))
     }
 
-    /// The models of a provider: the configured ones, otherwise those of its own list, otherwise the catalog's. In
-    /// its own list, known models come first, and models that cannot chat are omitted.
+    /// Returns a provider's models: the configured ones, or else those in its own list, or else the catalog's. In its
+    /// own list, known models come first, and models that cannot chat are omitted.
     pub fn models_of(&self, provider: &Provider, state: &ProviderRecord) -> Vec<Model> {
         let names = self.names_of(provider, &state.listed);
         let listed = state.listed.iter();
@@ -80,7 +80,7 @@ impl LazyCatalog {
         })
     }
 
-    /// Resolves an alias at a provider that no longer has its model, to the newest listed model of the same family.
+    /// Resolves an alias at a provider that no longer has the model, to the newest listed model of the same family.
     pub fn successor(
         &self,
         provider: &Provider,
@@ -96,7 +96,7 @@ impl LazyCatalog {
         self.newest(provider, &old, state)
     }
 
-    /// The newest listed model of the same family, for a model that the provider no longer lists.
+    /// Returns the newest listed model of the same family, for a model that the provider no longer lists.
     pub fn listed_successor(
         &self,
         provider: &Provider,
@@ -111,8 +111,9 @@ impl LazyCatalog {
         (!old.family.is_empty() && listed_successor.id != old.id).then_some(listed_successor)
     }
 
-    /// Whether a provider's own list lacks a model that it once had. A list without any of the configured names lists
-    /// something else (Azure lists models, not deployments), and an alias of the newest model is never listed.
+    /// Returns whether a model that the provider once had is missing from its list. A list that contains none of the
+    /// configured names lists something else (Azure lists models, not deployments), and an alias of the newest model is
+    /// never listed.
     pub fn is_unlisted(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> bool {
         let same = |listed: &str, name: &str| {
             listed == name || listed.strip_suffix(":latest") == Some(name)
@@ -145,12 +146,12 @@ impl LazyCatalog {
         offered.filter(is_offered).rev().max_by_key(created)
     }
 
-    /// A model of the catalog by its ID, its bare name, or an alias, whether or not it is available.
+    /// Finds a model in the catalog by its ID, its bare name, or an alias, whether or not it is available.
     pub fn find_model(&self, name: &str) -> Option<Model> {
         self.catalog().find(name)
     }
 
-    /// Describes a provider's model; an unknown one has only its name.
+    /// Describes a provider's model. An unknown model has only a name.
     pub fn describe(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> Model {
         let listed = state.listed.iter().find(|model| model.name == name);
         self.known(provider, name, listed, state)
@@ -180,7 +181,7 @@ impl LazyCatalog {
 }
 
 fn listed_facts(listed: &ListedModel, checked: Option<Timestamp>) -> ListedFacts {
-    // The date of an RFC 3339 timestamp.
+    // The date part of an RFC 3339 timestamp.
     let day = checked.map_or_else(String::new, |at| at.to_string().chars().take(10).collect());
     ListedFacts {
         context_window: Some(listed.context_window).filter(|tokens| *tokens > 0),
@@ -275,7 +276,7 @@ mod tests {
             )
         };
         let day = "2026-11-23".to_owned();
-        // The catalog takes precedence for parameters, the provider's list for the price.
+        // The catalog takes precedence for parameters; the provider's list takes precedence for the price.
         assert_eq!(told("gpt-5"), (Some(1.0), day.clone(), 7_000, true, false));
         assert_eq!(told("new/gpt-9"), (Some(1.0), day, 7_000, false, true));
         let priced = Provider {

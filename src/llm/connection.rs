@@ -1,5 +1,5 @@
-//! An HTTP/1 connection to a provider. The call that uses it drives it, without a task of its own: a chunk wakes one
-//! task, a call that is dropped closes the socket, and in the pool nothing waits for it.
+//! An HTTP/1 connection to a provider. The call that uses the connection drives it, without a separate task: a chunk
+//! wakes only one task, dropping a call closes the socket, and no task waits on a pooled connection.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -20,17 +20,17 @@ use super::provider_socket::{ByteStream, ProviderSocket, SocketActivity};
 use super::transport_error::{ReadError, TransportError};
 use crate::clock;
 
-/// Maximum size of a response's head, and of the buffer that it is read into, in bytes.
+/// Maximum size of a response head, and of the buffer it is read into, in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// Size of a piece from which on no further bytes are added to it.
+/// Size of a piece, in bytes, at which no further bytes are added to it.
 const PIECE_BYTES: usize = 4 * 1024;
 
-/// Deadlines of a response's head.
+/// Deadlines for a response head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HeadDeadlines {
-    /// End of the whole call, or of the wait for the first byte, whichever is earlier.
+    /// End of the whole call or of the wait for the first byte, whichever is earlier.
     pub answer: Instant,
-    /// Maximum time during which the provider takes no byte of the request.
+    /// Maximum time during which the provider accepts no bytes of the request.
     pub write: Duration,
 }
 
@@ -40,18 +40,18 @@ pub(super) struct ProviderConnection {
     driver: http1::Connection<TokioIo<ProviderSocket>, Full<Bytes>>,
     /// Whether the connection is closed.
     has_ended: bool,
-    /// Whether it has served an earlier call.
+    /// Whether the connection has served an earlier call.
     is_reused: bool,
     activity: Arc<SocketActivity>,
     timer: DeadlineTimer,
 }
 
 impl ProviderConnection {
-    /// Begins to speak HTTP on a stream.
+    /// Starts HTTP on a stream.
     ///
     /// # Errors
     ///
-    /// Never in practice: nothing is sent or received yet.
+    /// Never returns an error in practice, because nothing is sent or received yet.
     pub async fn open(stream: Box<dyn ByteStream>) -> Result<Box<Self>, TransportError> {
         let activity = Arc::new(SocketActivity::default());
         let socket = ProviderSocket {
@@ -76,7 +76,7 @@ impl ProviderConnection {
     ///
     /// # Errors
     ///
-    /// When the connection breaks, a deadline passes, or the response is not HTTP.
+    /// Returns an error if the connection breaks, a deadline passes, or the response is not HTTP.
     pub async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -104,14 +104,15 @@ impl ProviderConnection {
         .await
     }
 
-    /// Whether a request failed because the provider had closed the connection in the meantime: it has served an earlier
-    /// call, and no byte has arrived for this one.
+    /// Returns whether a request failed because the provider had already closed the connection: the connection has
+    /// served an earlier call, and no byte has arrived for this one.
     pub fn was_stale(&self, error: &TransportError) -> bool {
         let has_received = self.activity.has_received.load(Relaxed);
         self.is_reused && !has_received && error.is_disconnect()
     }
 
-    /// Whether the connection can serve a call: its last response is complete, and nobody has closed it.
+    /// Returns whether the connection can serve another call: its last response is complete, and neither side has
+    /// closed it.
     pub async fn is_usable(&mut self) -> bool {
         poll_fn(|context| {
             self.drive(context);
@@ -129,16 +130,16 @@ impl ProviderConnection {
     }
 }
 
-/// The body of a response, on the connection that it arrives on.
+/// A response body that is still being read from its connection.
 pub(super) struct ResponseBody {
     connection: Box<ProviderConnection>,
     body: Incoming,
     /// End of the whole call.
     call_deadline: Instant,
-    /// Deadline of the next piece of the answer.
+    /// Deadline for the next piece of the answer.
     read_deadline: Instant,
     is_complete: bool,
-    /// An error after bytes that are passed on first.
+    /// An error to report once the bytes before it have been passed on.
     failed: Option<ReadError>,
 }
 
@@ -159,21 +160,21 @@ impl ResponseBody {
         }
     }
 
-    /// Sets the deadline of the next piece of the answer; keep-alives do not extend it.
+    /// Sets the deadline for the next piece of the answer. Keep-alives do not extend it.
     pub fn set_read_deadline(&mut self, moment: Instant) {
         self.read_deadline = moment;
     }
 
-    /// The connection, if the body was read to its end.
+    /// Returns the connection, if the body was read to its end.
     pub fn into_connection(self) -> Option<Box<ProviderConnection>> {
         self.is_complete.then_some(self.connection)
     }
 
-    /// Appends the bytes that have arrived, at least one unless the body is complete. Returns their number.
+    /// Appends the bytes that have arrived; at least one byte unless the body is complete. Returns the number of bytes.
     ///
     /// # Errors
     ///
-    /// When the connection breaks, a deadline passes, or the framing is malformed.
+    /// Returns an error if the connection breaks, a deadline passes, or the framing is malformed.
     pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
@@ -181,7 +182,7 @@ impl ResponseBody {
         if self.is_complete {
             return Ok(0);
         }
-        // Also checked while bytes arrive: a stream of keep-alives never makes the timer wait.
+        // Checked even while bytes arrive, because a stream of keep-alives never lets the timer wait.
         let now = clock::instant();
         if now >= self.call_deadline.min(self.read_deadline) {
             return Err(self.timeout(now));
@@ -196,7 +197,7 @@ impl ResponseBody {
         start: usize,
         context: &mut Context<'_>,
     ) -> Poll<Result<usize, ReadError>> {
-        // Whether the connection was driven since the body was last found empty.
+        // Whether the connection has been driven since the body was last found empty.
         let mut is_driven = false;
         while piece.len() - start < PIECE_BYTES {
             match Pin::new(&mut self.body).poll_frame(context) {
@@ -258,7 +259,7 @@ mod tests {
         Request::post("/").body(Full::from(body)).unwrap()
     }
 
-    /// A connection to a server that answers every request with these bytes, and leaves it open.
+    /// Opens a connection to a server that answers every request with these bytes and keeps the connection open.
     async fn answering(answer: &'static str) -> Box<ProviderConnection> {
         let (near, mut far) = tokio::io::duplex(64 * 1024);
         tokio::spawn(async move {
@@ -289,7 +290,7 @@ mod tests {
         for _ in 0..3 {
             let mut body = body_of(connection, LONG).await;
             let mut text = Vec::new();
-            // Chunks that have arrived together are one piece.
+            // Chunks that arrive together form one piece.
             assert_eq!(body.read_piece(&mut text).await, Ok(7));
             assert_eq!(body.read_piece(&mut text).await, Ok(0));
             assert_eq!(text, b"one two");

@@ -1,4 +1,4 @@
-//! Connections to providers between two calls.
+//! Pool of idle connections to providers.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use super::connection::ProviderConnection;
 use crate::clock;
 use crate::domain::network::AddressReach;
 
-/// How long an unused connection stays in the pool; common servers close theirs after a minute or more.
+/// How long an unused connection stays in the pool; common servers close idle connections after a minute or more.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
-/// Maximum number of unused connections, in total and to one provider: each takes about 12 KB, and 40 KB with TLS.
+/// Maximum number of unused connections, in total and per provider: each takes about 12 KB, or 40 KB with TLS.
 const MAX_IDLE: (usize, usize) = (128, 64);
 
-/// The server at the other end of a connection, and which addresses its provider may reach.
+/// The server that a connection leads to, and the addresses that its provider may reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     pub scheme: Scheme,
@@ -33,18 +33,18 @@ struct IdleConnection {
 }
 
 impl ConnectionPool {
-    /// Takes the connection to this server that was used last.
+    /// Takes the most recently used connection to this server.
     pub fn take(&self, origin: &Origin) -> Option<Box<ProviderConnection>> {
         let mut idle = self.idle();
         let newest = idle.iter().rposition(|one| one.origin == *origin)?;
         let newest = idle.remove(newest);
-        // Closed without the lock, if it is too old.
+        // If it is too old, it is closed after the lock is released.
         drop(idle);
         let age = clock::instant().saturating_duration_since(newest.since);
         (age < MAX_IDLE_AGE).then_some(newest.connection)
     }
 
-    /// Stores a connection; closes the oldest one if there are too many.
+    /// Stores a connection. Closes the oldest connection if there are too many.
     pub fn put(&self, origin: Origin, connection: Box<ProviderConnection>) {
         let mut idle = self.idle();
         let to_same = idle.iter().filter(|one| one.origin == origin).count();
@@ -59,12 +59,12 @@ impl ConnectionPool {
             since: clock::instant(),
             connection,
         });
-        // Closed without the lock: a system call.
+        // Closed after the lock is released, because closing is a system call.
         drop(idle);
         drop(closed);
     }
 
-    /// Closes the connections that have been unused for a while.
+    /// Closes connections that have been idle for a while.
     pub fn close_idle(&self) {
         let now = clock::instant();
         let mut idle = self.idle();

@@ -1,5 +1,5 @@
-//! Opens connections to providers: resolves the name, asks the guard, connects, through a proxy if the environment names
-//! one, and secures the connection.
+//! Opens connections to providers: resolves the name, asks the address guard, connects (through a proxy if the
+//! environment defines one), and sets up TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,17 +25,17 @@ use super::proxy_tunnel;
 use super::transport_error::TransportError;
 use crate::domain::network::AddressReach;
 
-/// Maximum time for resolving a name.
+/// Timeout for resolving a name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens connections, each to the addresses that its provider may reach.
+/// Opens connections to the addresses that a provider may reach.
 pub(super) struct Connector {
     resolver: NameResolver,
     guard: AddressGuard,
     /// PEM text of certificate authorities that replace the built-in ones.
     authorities: Option<String>,
     connect: Duration,
-    /// Created on first use: the roots take memory that a demo never needs.
+    /// Created on first use, because the root certificates take memory that a demo never needs.
     tls: OnceLock<TlsConnector>,
     proxy: OnceLock<Option<Proxy>>,
 }
@@ -52,12 +52,12 @@ impl Connector {
         }
     }
 
-    /// Opens a connection to the server of a URL.
+    /// Opens a connection to a URL's server.
     ///
     /// # Errors
     ///
-    /// When the name is unknown, the guard refuses an address, the server or the proxy does not answer in time or
-    /// refuses, or its certificate is not accepted.
+    /// Returns an error if the name is unknown, the guard rejects an address, the server or the proxy refuses the
+    /// connection or does not answer in time, or the certificate is not accepted.
     pub async fn connect(
         &self,
         uri: &Uri,
@@ -104,7 +104,8 @@ impl Connector {
         }
     }
 
-    /// The proxy for a URL. A proxy resolves names itself, which bypasses the guard: none if addresses are checked.
+    /// Returns the proxy for a URL. A proxy resolves names itself and bypasses the guard, so there is none if addresses
+    /// are checked.
     fn proxy(&self, uri: &Uri, reach: AddressReach) -> Option<&Proxy> {
         if reach == AddressReach::Public {
             return None;
@@ -114,7 +115,7 @@ impl Connector {
         (is_tunnel && !proxy.is_no_proxy(uri)).then_some(proxy)
     }
 
-    /// Adds TLS if the URL demands it.
+    /// Adds TLS if the URL requires it.
     async fn secure(
         &self,
         uri: &Uri,
@@ -144,7 +145,7 @@ impl Connector {
     }
 }
 
-/// Tries one address after the other. Each gets half of the time that is left, the last one all of it.
+/// Tries one address after another. Each gets half of the remaining time, and the last one gets all of it.
 async fn open_socket(
     addresses: &[SocketAddr],
     mut left: Duration,

@@ -1,5 +1,5 @@
-//! One timer for all deadlines of a connection. Most deadlines only move later, so it is armed for an earlier one and
-//! looks again when that has passed: a chunk of an answer costs no timer.
+//! A single timer for all deadlines of a connection. Most deadlines only move later, so the timer stays armed for an
+//! earlier one and is rearmed when it fires. A chunk of an answer therefore needs no timer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,11 +9,11 @@ use tokio::time::Sleep;
 
 use crate::clock;
 
-/// A timer that can wait for one deadline after the other.
+/// A timer that can wait for successive deadlines.
 pub(super) struct DeadlineTimer(Option<Pin<Box<Sleep>>>);
 
 impl DeadlineTimer {
-    /// A timer that is not armed yet.
+    /// Creates a timer that is not armed.
     pub fn new() -> Self {
         Self(None)
     }

@@ -1,5 +1,5 @@
-//! Finds model servers on this machine by their default ports. Opens a plain connection first: without a listener,
-//! nothing else is tried, and the client with its TLS roots is never created.
+//! Finds model servers on this machine by their default ports. Tries a plain connection first: if nothing listens on a
+//! port, nothing else is tried, and the client with its TLS roots is never created.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::domain::network::AddressReach;
 
 /// Well-known model servers to look for, in order.
 const LOCAL_SERVERS: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
-/// Connect timeout: this machine responds at once or not at all.
+/// Connect timeout. This machine responds at once or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Finds servers that listen on the default ports. `own` is Quire's own port, which is also llama.cpp's default.
-/// Blocks.
+/// Finds model servers that listen on their default ports. `own` is Quire's own port, which is also llama.cpp's
+/// default. Blocks.
 pub fn find_local(own: u16) -> Vec<Provider> {
     let listens = |port: u16| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

@@ -1,5 +1,5 @@
-//! One call for embeddings. Retries only without a field that the model refuses: for temporary failures, the client
-//! has its own retries.
+//! Requests embeddings. Retries only to omit a field that the model rejects; for temporary failures, the caller
+//! retries.
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ use crate::domain::id::UserId;
 use crate::wire;
 use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
 
-/// Maximum number of fields that a model may refuse, one after the other, before the call fails.
+/// Maximum number of fields that a model may reject, one after another, before the call fails.
 const MAX_REFUSALS: usize = 4;
 
 impl Llm {
@@ -23,7 +23,7 @@ impl Llm {
     ///
     /// # Errors
     ///
-    /// When the model does not exist, its circuit is open, too many calls wait, or the provider fails.
+    /// Returns an error if the model does not exist, its circuit is open, the queue is full, or the provider fails.
     pub async fn embed(
         &self,
         user: Option<&UserId>,
@@ -49,7 +49,7 @@ fn not_available(model: &str) -> CallError {
     CallError::new(CallErrorKind::Rejected, why)
 }
 
-// Remembers a refused field, so that the next call omits it at once.
+// Remembers a rejected field, so that the next call omits it immediately.
 async fn ask(
     inner: &LlmInner,
     entry: &RegisteredProvider,

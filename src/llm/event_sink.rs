@@ -7,7 +7,7 @@ use super::CallEvent;
 use super::cancel_slot::CancelSlot;
 use crate::domain::chat::{Answer, CallBill, CallError, Delta};
 
-/// Sender of one call's events.
+/// Sender for the events of a single call.
 pub(super) struct EventSink {
     key: u64,
     tell: Sender<(u64, CallEvent)>,
@@ -18,7 +18,7 @@ impl EventSink {
         Self { key, tell }
     }
 
-    /// Sends a piece. Cancels the call if the reader is gone.
+    /// Sends a piece of the answer. Cancels the call if the reader is gone.
     pub async fn send(&self, delta: Delta, slot: &CancelSlot) {
         let event = (self.key, CallEvent::Delta(delta));
         let is_gone = match self.tell.try_send(event) {
@@ -31,7 +31,7 @@ impl EventSink {
         }
     }
 
-    /// Sends the end of the call, exactly once, and waits until the reader has room.
+    /// Sends the end of the call, exactly once, after waiting until the reader has room.
     pub async fn finish(self, result: Result<Answer, CallError>, bill: CallBill) {
         let (result, bill) = (Box::new(result), Box::new(bill));
         let event = CallEvent::Finished { result, bill };

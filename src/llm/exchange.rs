@@ -1,4 +1,4 @@
-//! One exchange with a provider: sends a request in its API format and receives the streamed answer or an error.
+//! A single request to a provider: sends it in the provider's API format and receives the streamed answer or an error.
 //! Never retries; `attempt` does.
 
 use std::pin::pin;
@@ -26,16 +26,16 @@ use crate::wire::{
 /// Media types of an answer, streamed or complete.
 const ANSWER_TYPES: &str = "text/event-stream, application/json";
 
-/// A failed exchange.
+/// A failed request to a provider.
 pub(super) struct FailedExchange {
     pub error: CallError,
-    /// The field that the model refused, if that was the reason.
+    /// The field that the model rejected, if that was the reason.
     pub refused_field: Option<String>,
     /// Whether a retry cannot help, whatever the kind of error.
     pub is_permanent: bool,
-    /// Whether the guard refused the address: see `address_guard`.
+    /// Whether the address guard rejected the address; see `address_guard`.
     pub is_not_public: bool,
-    /// Whether the answer had begun.
+    /// Whether the answer had started.
     pub has_answer_begun: bool,
 }
 
@@ -65,7 +65,7 @@ impl From<TransportError> for FailedExchange {
 ///
 /// # Errors
 ///
-/// When the connection fails, the provider refuses the request, or the answer is incomplete.
+/// Returns an error if the connection fails, the provider refuses the request, or the answer is incomplete.
 pub(super) async fn ask_once(
     attempt: &CallAttempt<'_>,
     capabilities: &ModelCapabilities,
@@ -92,7 +92,7 @@ pub(super) async fn ask_once(
             }
             result
         }
-        // Cut off before the answer began.
+        // Cut off before the answer started.
         None => Ok(()),
     };
     let (has_begun, ended) = (stream.has_begun(), stream.regular_finish());
@@ -111,16 +111,16 @@ pub(super) async fn ask_once(
         Err(error) => Err(error),
     };
     result.map_err(|error| FailedExchange {
-        // A model that reasoned up to its limit or was blocked will do so again.
+        // A model that was blocked, or that reasoned until it reached its limit, will do so again.
         is_permanent: attempt.slot.is_cut()
             || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
-        // A stream with an unreadable first chunk may be readable next time; a web page or a complete body will not.
+        // A stream whose first chunk is unreadable may be readable next time; a web page or a complete body will not.
         has_answer_begun: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
         ..error.into()
     })
 }
 
-/// Sends the request and returns a response with a success status; `None` when the call is cut off before.
+/// Sends the request and returns a response with a success status, or `None` if the call is cut off first.
 async fn post(
     attempt: &CallAttempt<'_>,
     capabilities: &ModelCapabilities,
@@ -135,8 +135,8 @@ async fn post(
     };
     let OutgoingRequest { path, body } = written.map_err(|_| transport_error::timed_out())?;
     let (now, body) = (clock::instant(), Bytes::from(body));
-    // Needed again if the provider refuses a field. Freed before the answer, which may take minutes: it may contain whole
-    // documents.
+    // Kept in case the provider rejects a field. Freed before the answer, which may take minutes, because the body may
+    // contain whole documents.
     let sent_body = body.clone();
     let sending = pin!(inner.client.send(ProviderRequest {
         url: provider.url(&path),
@@ -194,7 +194,7 @@ async fn write_request(
     without_blocking(bytes, writing).await
 }
 
-/// Approximate size of a request, in bytes.
+/// Returns the approximate size of a request, in bytes.
 fn size_of_texts(request: &ModelRequest) -> usize {
     let messages = request.messages.iter();
     messages
@@ -227,7 +227,7 @@ async fn read_answer(
     Ok(())
 }
 
-/// Whether a body has the field that the provider claims to refuse; the claim itself is not trusted.
+/// Returns whether a body has the field that the provider claims to reject; the claim itself is not trusted.
 fn has_field(body: &[u8], field: &str) -> bool {
     let name = format!("\"{}\":", field.rsplit('.').next().unwrap_or(field));
     body.windows(name.len())
@@ -267,7 +267,7 @@ pub(super) fn read_refusal(
 ///
 /// # Errors
 ///
-/// When the connection fails, the provider refuses, or its list is malformed.
+/// Returns an error if the connection fails, the provider rejects the request, or its list is malformed.
 pub(super) async fn list_models_once(
     inner: &LlmInner,
     provider: &Provider,
@@ -308,11 +308,11 @@ impl Refusal {
     }
 }
 
-/// Sends a request and reads the whole response, or its refusal.
+/// Sends a request and reads the complete response or error body.
 ///
 /// # Errors
 ///
-/// When the connection fails, or the response is empty, too large, or incomplete.
+/// Returns an error if the connection fails, or the response is empty, too large, or incomplete.
 pub(super) async fn fetch_whole(
     inner: &LlmInner,
     request: ProviderRequest,

@@ -1,5 +1,5 @@
-//! Calls to models: one task per call, on HTTP/1 connections that are reused, and the offline demo models with the same
-//! interface. Knows nothing of panels, stores, or callers.
+//! Calls to models: one task per call over reusable HTTP/1 connections, and the offline demo models behind the same
+//! interface. Knows nothing about panels, stores, or callers.
 
 mod address_guard;
 mod admission;
@@ -64,32 +64,32 @@ pub use registry::{LastFailure, ProviderSource};
 pub use remote::{Remote, RemoteError};
 pub use web_file::open_web_file;
 
-/// Quire's name and version in requests.
+/// User agent with Quire's name and version.
 const USER_AGENT: &str = concat!("quire/", env!("CARGO_PKG_VERSION"));
 
-/// Settings: limits, timeouts, and providers.
+/// Limits, timeouts, and providers.
 #[derive(Clone)]
 pub struct LlmSettings {
     /// Configured providers, in order of preference.
     pub providers: Vec<Provider>,
     /// Whether the local demo algorithms are offered.
     pub demo: bool,
-    /// The administrator's entries for the model catalog.
+    /// The administrator's overrides for the model catalog.
     pub models: CatalogSheet,
-    /// Maximum number of concurrent calls; further calls wait.
+    /// Maximum number of concurrent calls; further calls wait in the queue.
     pub max_calls: usize,
     /// Timeout for opening a connection, including name resolution.
     pub connect: Duration,
-    /// Timeout for the first piece of an answer. Long, because a model that does not stream its reasoning sends
-    /// nothing until it has finished.
+    /// Timeout for the first piece of an answer. Long, because a model that does not stream its reasoning sends nothing
+    /// until it has finished reasoning.
     pub first_token: Duration,
     /// Timeout between two pieces of an answer.
     pub idle: Duration,
-    /// Maximum number of retries after a temporary failure, as long as no part of the answer was sent.
+    /// Maximum number of retries after temporary failures, as long as no part of the answer has been sent.
     pub retries: u32,
-    /// Maximum pause before the first retry; doubles for each further one (with jitter).
+    /// Maximum pause before the first retry; doubles with each further retry (with jitter).
     pub retry_pause: Duration,
-    /// Private networks that providers may be in.
+    /// Private networks in which providers may be located.
     pub allowed: Vec<Network>,
     /// PEM text of certificate authorities that replace the built-in ones.
     pub authorities: Option<String>,
@@ -116,8 +116,8 @@ impl Default for LlmSettings {
     }
 }
 
-/// An event of a running call. `Finished` is always sent exactly once, last. Its contents are boxed because a channel
-/// allocates room for 32 events at a time.
+/// An event of a running call. `Finished` is always sent, exactly once, as the last event. The contents are boxed
+/// because a channel allocates room for 32 events at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallEvent {
     /// A piece of the answer.
@@ -136,7 +136,7 @@ pub enum CallEvent {
 pub struct TestError {
     /// Why the test failed.
     pub error: CallError,
-    /// Whether the provider may be saved anyway; false if its address is not allowed.
+    /// Whether the provider may be saved despite the failure; false if its address is not allowed.
     pub may_keep: bool,
 }
 
@@ -153,7 +153,7 @@ pub(crate) struct LlmInner {
 }
 
 impl Llm {
-    /// Creates the entry point; opens no connection.
+    /// Creates the entry point. Opens no connections.
     pub fn new(settings: LlmSettings) -> Self {
         let registry = ProviderRegistry::default();
         registry.replace(ProviderSource::Configured, settings.providers.clone());
@@ -167,13 +167,13 @@ impl Llm {
         }))
     }
 
-    /// Replaces all providers from this source while the program runs. Calls in progress are not affected.
+    /// Replaces all providers from this source at run time. Calls in progress are not affected.
     pub fn set_providers(&self, source: ProviderSource, providers: Vec<Provider>) {
         self.0.registry.replace(source, providers);
     }
 
-    /// Starts a call for a user, or queues it. Dropping the returned handle cancels it; `Finished` is still sent. Must be
-    /// called on the async runtime.
+    /// Starts a call for a user, or queues it. Dropping the returned handle cancels the call, which still sends
+    /// `Finished`. Must be called on the async runtime.
     pub fn start(
         &self,
         key: u64,
@@ -191,7 +191,7 @@ impl Llm {
         call::start(self.0.clone(), call, EventSink::new(key, tell))
     }
 
-    /// Requests the model list of every provider, all at once.
+    /// Requests the model lists of all providers concurrently.
     pub async fn refresh(&self) {
         self.fetch_model_lists(self.0.registry.all_providers())
             .await;
@@ -222,13 +222,13 @@ impl Llm {
     ///
     /// # Errors
     ///
-    /// When the provider cannot be reached or refuses, or too many calls wait.
+    /// Returns an error if the provider cannot be reached or rejects the request, or if the queue is full.
     pub async fn test(&self, provider: Provider) -> Result<Vec<ListedModel>, TestError> {
         let limiter = ProviderLimiter {
             id: u64::MAX - 1,
             max_concurrent: 8,
         };
-        // No connection was tried, so it is unknown whether the guard allows the address.
+        // No connection was attempted, so it is unknown whether the guard allows the address.
         let _permit = self.0.queue.admit(limiter).await.map_err(|_| TestError {
             may_keep: false,
             error: transport_error::queue_full(),
@@ -240,7 +240,7 @@ impl Llm {
         })
     }
 
-    /// Stores the result of a test, now that the provider is registered.
+    /// Stores the model list from a test, now that the provider is registered.
     pub fn set_listed_models(&self, owner: Option<&UserId>, id: &str, listed: Vec<ListedModel>) {
         let is_it = |entry: &&Arc<RegisteredProvider>| {
             let provider = &entry.provider;
@@ -253,18 +253,18 @@ impl Llm {
         }
     }
 
-    /// Closes connections to providers that have been unused for a while.
+    /// Closes connections to providers that have been idle for a while.
     pub fn close_idle_connections(&self) {
         self.0.client.close_idle();
     }
 
-    /// Number of running calls and of waiting calls.
+    /// Returns the numbers of running and queued calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
         self.0.queue.running_and_waiting()
     }
 
-    /// Resets circuits and rate limits of a model, of a provider, or of all if no name is given. Returns the number
-    /// of models that were held back.
+    /// Resets the circuits and rate limits of a model, of a provider, or of everything if no name is given. Returns the
+    /// number of models that were unavailable.
     pub fn reset(&self, name: Option<&str>) -> usize {
         let (id, model) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
             Some((id, model)) => (Some(id), Some(model).filter(|model| !model.is_empty())),
@@ -288,7 +288,7 @@ impl RegisteredProvider {
 }
 
 impl LlmInner {
-    /// A model's capabilities: the catalog's, without those that the model has refused.
+    /// Returns a model's capabilities: those in the catalog, without the ones that the model has rejected.
     fn capabilities(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
         let model = self.catalog.describe(&entry.provider, name, &entry.state());
         ModelCapabilities {

@@ -1,4 +1,4 @@
-//! Available models, their names, and the state of their providers. Opens no connection.
+//! Available models, their names, and the state of their providers. Opens no connections.
 
 use std::sync::Arc;
 
@@ -12,42 +12,42 @@ use crate::domain::model::{Availability, Model};
 use crate::domain::time::Timestamp;
 use crate::wire::ApiFormat;
 
-/// State of a provider.
+/// The state of a provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProviderStatus {
-    /// Its ID: the first part of its models' IDs.
+    /// The provider's ID: the first part of its models' IDs.
     pub id: String,
-    /// Where its configuration comes from.
+    /// The source of its configuration.
     pub source: ProviderSource,
     /// Whether it belongs to one user.
     pub is_own: bool,
-    /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`; the last two if
-    /// they apply to all of its recently called models.
+    /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`; the last two
+    /// apply only if they hold for all of its recently called models.
     pub status: &'static str,
     /// Whether it has all required settings.
     pub configured: bool,
-    /// Number of models it offers, as far as known.
+    /// Number of models it offers, as far as is known.
     pub models: usize,
     /// When its model list was last requested.
     pub checked: Option<Timestamp>,
     /// Why its model list could not be read, in the provider's own words, for administrators. Empty if there was
     /// no problem.
     pub message: String,
-    /// The last failed call.
+    /// The most recent failed call.
     pub last_failure: Option<LastFailure>,
-    /// Models that are held back: name, circuit state, and when the provider's rate limit ends.
+    /// Models that are temporarily unavailable: name, circuit state, and when the provider's rate limit ends.
     pub held_models: Vec<(String, CircuitView, Option<Timestamp>)>,
 }
 
 /// A model that is no longer offered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Retired {
-    /// The newest listed model of the same family at the same provider, if one is known.
+    /// The newest listed model of the same family from the same provider, if known.
     pub successor: Option<String>,
 }
 
 impl Retired {
-    /// The successor in words, to be appended to a sentence; empty if unknown.
+    /// Returns the successor as text to append to a sentence; empty if unknown.
     pub fn hint(&self) -> String {
         let named = |id: &String| format!(" (the newest of its family is {id})");
         self.successor.as_ref().map_or_else(String::new, named)
@@ -55,7 +55,8 @@ impl Retired {
 }
 
 impl Llm {
-    /// All models that this user may call, including those of their own providers, with their current availability.
+    /// Returns all models that this user may call, including those of the user's own providers, with their current
+    /// availability.
     pub fn models(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
         let now = clock::steady();
         let mut all: Vec<(Model, Availability)> = Vec::new();
@@ -110,7 +111,7 @@ impl Llm {
         let bare: Vec<&Model> = models.iter().filter(is_bare).collect();
         match bare.as_slice() {
             [one] => Some((*one).clone()),
-            // Models of several providers may share an alias: the first configured provider is used.
+            // Models of several providers may share an alias; the first configured provider wins.
             [] => {
                 let named = models.iter().find(|model| model.answers_to(name));
                 let presumed = || {
@@ -131,7 +132,7 @@ impl Llm {
         }
     }
 
-    /// The address that a model's calls go to: part of an answer's cache key.
+    /// Returns the base URL that a model's calls go to. It is part of an answer's cache key.
     pub fn endpoint(&self, user: Option<&UserId>, model: &str) -> String {
         match self.0.registry.resolve(user, model) {
             Some((entry, _)) => entry.provider.effective_base_url().to_owned(),
@@ -139,7 +140,7 @@ impl Llm {
         }
     }
 
-    // Finds a model's successor at the first provider that had the alias's model and lists one.
+    // Finds the successor at the first provider that had the alias's model and lists a newer one.
     fn successor(&self, user: Option<&UserId>, alias: &str) -> Option<Model> {
         let entries = self.0.registry.providers_of(user).into_iter();
         let mut found = entries.map(|entry| {
@@ -150,7 +151,7 @@ impl Llm {
         found.find_map(|model| model)
     }
 
-    /// Describes a model that no longer exists: no provider has it, or its own provider no longer lists it.
+    /// Describes a model that no longer exists: either no provider has it, or its provider no longer lists it.
     pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
         let found = self.find(user, name);
         if found.is_none() && self.model_without_key(user, name).is_some() {
@@ -169,13 +170,13 @@ impl Llm {
         })
     }
 
-    /// Whether this user's last call to a model failed a short time ago.
+    /// Returns whether this user's last call to a model failed recently.
     pub fn failed_lately(&self, user: Option<&UserId>, id: &str) -> bool {
         let found = self.0.registry.resolve(user, id);
         found.is_some_and(|(entry, name)| entry.failed_lately(user, name, clock::steady()))
     }
 
-    /// A well-known model that is unavailable because no provider is configured; `None` if one is.
+    /// Returns a well-known model that is unavailable because no provider for it is configured; `None` if one is.
     pub fn model_without_key(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let entries = self.0.registry.providers_of(user);
         let is_demo = self.0.settings.demo
@@ -185,14 +186,14 @@ impl Llm {
         is_demo.then(|| self.0.catalog.find_model(name)).flatten()
     }
 
-    /// The API format of a model's provider; `None` for demo models.
+    /// Returns the API format of a model's provider; `None` for demo models.
     pub fn kind_of(&self, user: Option<&UserId>, name: &str) -> Option<ApiFormat> {
         let id = self.find(user, name)?.id;
         let (entry, _) = self.0.registry.resolve(user, &id)?;
         Some(entry.provider.api_format())
     }
 
-    /// Whether a provider for all users has been configured or added. Discovered ones do not count.
+    /// Returns whether a provider for all users has been configured or added. Discovered providers do not count.
     pub fn has_house_provider(&self) -> bool {
         let entries = self.0.registry.providers_of(None);
         entries
@@ -200,13 +201,13 @@ impl Llm {
             .any(|entry| entry.source != ProviderSource::Discovered)
     }
 
-    /// Whether a user's call to this model uses their own key.
+    /// Returns whether a user's call to this model uses their own key.
     pub fn uses_own_key(&self, user: Option<&UserId>, model: &str) -> bool {
         let entry = self.0.registry.resolve(user, model);
         entry.is_some_and(|(entry, _)| entry.provider.owner.is_some())
     }
 
-    /// All providers that a user may call, with their state.
+    /// Returns the providers that a user may call, with their state.
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
         let now = clock::steady();
         let entries = self.0.registry.providers_of(user);
@@ -215,13 +216,13 @@ impl Llm {
         entries.iter().map(shown).collect()
     }
 
-    /// Whether the key of any provider cannot be read.
+    /// Returns whether any provider's key cannot be read.
     pub fn has_lost_keys(&self) -> bool {
         let entries = self.0.registry.all_providers();
         entries.iter().any(|entry| entry.provider.is_key_lost)
     }
 
-    /// Whether the demo algorithms are offered.
+    /// Returns whether the demo algorithms are offered.
     pub fn has_demo(&self) -> bool {
         self.0.settings.demo
     }

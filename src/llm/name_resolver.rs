@@ -1,5 +1,5 @@
-//! Name resolution for calls: address literals and `localhost` without the system, other names through it, remembered for
-//! half a minute.
+//! Name resolution for calls: resolves IP addresses and `localhost` itself and other names through the system. Caches
+//! addresses for half a minute.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -13,18 +13,19 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::clock;
 use crate::domain::network::ip_literal;
 
-/// How long a name's addresses are remembered; failures are not.
+/// How long a name's addresses are cached; failures are not cached.
 const MAX_AGE: Duration = Duration::from_secs(30);
-/// Maximum number of remembered names.
+/// Maximum number of cached names.
 const MAX_NAMES: usize = 64;
-/// Maximum number of addresses of one name that are used.
+/// Maximum number of addresses used per name.
 const MAX_ADDRESSES: usize = 16;
-/// Maximum number of lookups at the same time: each blocks a thread, for up to 30 s if no name server answers.
+/// Maximum number of concurrent lookups. Each blocks a thread, for up to 30 s if no name server answers.
 const MAX_LOOKUPS: usize = 32;
-/// Stack size of a lookup's thread, in bytes; untouched pages cost nothing.
+/// Stack size of a lookup thread, in bytes; untouched pages use no memory.
 const LOOKUP_STACK_BYTES: usize = 256 * 1024;
 
-/// Resolves IP literals and `localhost` itself, independent of the system: an image without /etc/hosts cannot.
+/// Resolves IP addresses and `localhost` itself instead of asking the system, because an image without /etc/hosts
+/// cannot resolve them.
 pub(super) struct NameResolver {
     cache: Mutex<Vec<CachedName>>,
     lookups: Arc<Semaphore>,
@@ -47,11 +48,11 @@ impl Default for NameResolver {
 }
 
 impl NameResolver {
-    /// The addresses of a URL's host; none if the name has none.
+    /// Resolves a URL's host to its addresses; empty if the host has none.
     ///
     /// # Errors
     ///
-    /// When the system cannot resolve the name.
+    /// Returns an error if the system cannot resolve the name.
     pub async fn resolve(&self, uri: &Uri) -> io::Result<Vec<SocketAddr>> {
         if let Some(address) = literal_address(uri) {
             return Ok(vec![address]);
@@ -62,13 +63,14 @@ impl NameResolver {
         }
         let permit = self.lookups.clone().acquire_owned().await;
         let permit = permit.map_err(io::Error::other)?;
-        // Many calls to one name may have waited for its first lookup.
+        // Many calls to the same name may have waited for its first lookup.
         if let Some(found) = self.cached_addresses(host, port, clock::instant()) {
             return Ok(found);
         }
         let (done, is_done) = oneshot::channel();
         let name = (host.to_owned(), port);
-        // Not the runtime's own threads for blocking work: there are few of them, and it waits for them at its end.
+        // Does not use the runtime's blocking threads: there are few of them, and the runtime waits for them when it
+        // shuts down.
         let lookup = std::thread::Builder::new()
             .name("quire-lookup".into())
             .stack_size(LOOKUP_STACK_BYTES);
@@ -106,7 +108,7 @@ impl NameResolver {
     }
 }
 
-/// The port of a URL: the scheme's if it names none.
+/// Returns a URL's port, or its scheme's default port if it has none.
 pub(super) fn port_of(uri: &Uri) -> u16 {
     let default = match uri.scheme() == Some(&Scheme::HTTPS) {
         true => 443,
@@ -115,7 +117,7 @@ pub(super) fn port_of(uri: &Uri) -> u16 {
     uri.port_u16().unwrap_or(default)
 }
 
-/// The address of a URL whose host is an address literal or `localhost`.
+/// Returns the address of a URL whose host is an IP address or `localhost`.
 pub(super) fn literal_address(uri: &Uri) -> Option<SocketAddr> {
     let address = ip_literal(uri.host()?)?;
     Some(SocketAddr::new(address, port_of(uri)))

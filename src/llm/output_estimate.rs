@@ -1,8 +1,9 @@
-//! Estimates output tokens as they arrive. Never overestimates, because a call is cut off by this count.
+//! Estimates the number of output tokens as they arrive. Never overestimates, because calls are cut off based on this
+//! count.
 
 use crate::domain::chat::Delta;
 
-/// Maximum number of ASCII_PER_TOKEN characters per token. No tokenizer in use needs fewer tokens for running text.
+/// Maximum number of ASCII characters per token. No tokenizer in use averages more for running text.
 const ASCII_PER_TOKEN: u64 = 5;
 /// Maximum number of ideographs per token.
 const IDEOGRAPHS_PER_TOKEN: u64 = 2;
@@ -26,7 +27,7 @@ impl AnswerProgress {
         let text = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => text,
             Delta::ReasoningBlock(_) => return,
-            // The whole text will be sent again, as reasoning.
+            // The whole text will be sent again as reasoning.
             Delta::Restart => {
                 *self = Self::default();
                 return;
@@ -45,7 +46,7 @@ impl AnswerProgress {
         }
     }
 
-    /// Minimum number of tokens, including this many bytes of tool-call arguments.
+    /// Returns the minimum number of tokens, including those for this many bytes of tool-call arguments.
     pub fn tokens(&self, argument_bytes: usize) -> u64 {
         (self.ascii + argument_bytes as u64) / ASCII_PER_TOKEN
             + self.ideographs / IDEOGRAPHS_PER_TOKEN

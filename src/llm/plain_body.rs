@@ -1,4 +1,4 @@
-//! A response body without compression. Quire does not request any, but some servers send it anyway.
+//! Decompresses a response body if necessary. Quire does not request compression, but some servers use it anyway.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -7,33 +7,33 @@ use flate2::write::{MultiGzDecoder, ZlibDecoder};
 
 use super::transport_error::ReadError;
 
-/// Maximum size of an answer, in bytes: far more than any model writes.
+/// Maximum size of an answer, in bytes: far more than any model generates.
 pub(super) const MAX_ANSWER: usize = 8 << 20;
 
-/// First bytes of every gzip stream, and of no text.
+/// First bytes of every gzip stream; no text starts with them.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-/// First bytes of a zlib stream (`deflate` in HTTP), and of no UTF-8 text.
+/// First bytes of a zlib stream (`deflate` in HTTP); no UTF-8 text starts with them.
 const ZLIB_MAGIC: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
-/// Maximum number of compressed bytes that are processed at once: they become at most a thousand times as many.
+/// Maximum number of compressed bytes to process at once; they expand to at most a thousand times as many.
 const MAX_STEP: usize = 256;
 
-/// Supplies a body piece by piece.
+/// Source of a body's pieces.
 pub(super) trait PieceSource {
-    /// Appends the bytes that have arrived. Returns their number; zero at the end.
+    /// Appends the bytes that have arrived. Returns the number of bytes, or zero at the end.
     fn read_piece(
         &mut self,
         piece: &mut Vec<u8>,
     ) -> impl Future<Output = Result<usize, ReadError>> + Send;
 
-    /// Allows this much time until the next piece.
+    /// Sets the timeout for the next piece.
     fn allow(&mut self, time: Duration);
 }
 
-/// A body that is decompressed, if necessary, as it arrives.
+/// A body that is decompressed as it arrives, if necessary.
 pub(super) struct PlainBody<S> {
     source: S,
     decompressor: Option<Decompressor>,
-    /// Bytes that have arrived, compressed or not.
+    /// Number of bytes that have arrived, compressed or not.
     arrived: usize,
     is_over: bool,
 }
@@ -48,28 +48,29 @@ impl<S: PieceSource> PlainBody<S> {
         }
     }
 
-    /// The body as it arrives.
+    /// Returns the underlying source.
     pub fn into_source(self) -> S {
         self.source
     }
 
-    /// Allows this much time until the next piece.
+    /// Sets the timeout for the next piece.
     pub fn allow(&mut self, time: Duration) {
         self.source.allow(time);
     }
 
-    /// Replaces `piece` with the next bytes. Returns their number; zero at the end.
+    /// Replaces `piece` with the next bytes. Returns the number of bytes, or zero at the end.
     ///
     /// # Errors
     ///
-    /// When the connection breaks or a deadline passes, the compressed data is damaged, or the body is too large.
+    /// Returns an error if the connection breaks or a deadline passes, the compressed data is damaged, or the body is
+    /// too large.
     pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
         piece.clear();
         while piece.is_empty() && !self.is_over {
             let is_first = self.arrived == 0;
             let mut read = self.source.read_piece(piece).await?;
             if is_first && read == 1 && matches!(piece[0], 0x1f | 0x78) {
-                // Enough to recognize compression.
+                // Enough bytes to recognize compression.
                 read += self.source.read_piece(piece).await?;
             }
             self.arrived += read;
@@ -105,7 +106,7 @@ impl Decompressor {
         }
     }
 
-    /// Decompresses a piece; an empty one is the end.
+    /// Decompresses a piece; an empty piece marks the end.
     fn push(&mut self, packed: &[u8]) -> Result<Vec<u8>, ReadError> {
         for step in packed.chunks(MAX_STEP) {
             let written = match self {
@@ -137,7 +138,7 @@ impl Decompressor {
     }
 }
 
-/// Like `write_all`, but ignores what follows the end of the compressed data.
+/// Writes like `write_all`, but ignores anything after the end of the compressed data.
 fn write_until_end(decoder: &mut impl Write, mut packed: &[u8]) -> io::Result<()> {
     while !packed.is_empty() {
         match decoder.write(packed)? {
@@ -155,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// A body in pieces of this many bytes.
+    /// A body delivered in pieces of this many bytes.
     struct Pieces<'a>(&'a [u8], usize);
 
     impl PieceSource for Pieces<'_> {

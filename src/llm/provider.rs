@@ -12,37 +12,37 @@ use crate::domain::provider::RequestExtras;
 use crate::wire::ApiFormat;
 use crate::wire::openai::{PLAIN_QUIRKS, ProviderQuirks};
 
-/// A configured provider. No `Debug`, because it contains a key.
+/// A configured provider. Does not implement `Debug`, because it contains a key.
 #[derive(Clone, PartialEq, Default)]
 pub struct Provider {
-    /// Its ID: the first part of its models' IDs.
+    /// The provider's ID: the first part of its models' IDs.
     pub id: String,
-    /// Its API format; by default the table's, otherwise OpenAI's.
+    /// API format; defaults to the table's, or else to OpenAI's.
     pub kind: Option<ApiFormat>,
-    /// Its base URL; by default the table's.
+    /// Base URL; defaults to the table's.
     pub base_url: Option<String>,
-    /// API key, if it requires one.
+    /// API key, if the provider requires one.
     pub api_key: Option<String>,
-    /// Its models; `None` if any name is passed on.
+    /// Configured models; `None` if any name is passed on.
     pub models: Option<Vec<String>>,
-    /// Maximum number of concurrent calls, if it is limited.
+    /// Maximum number of concurrent calls, if limited.
     pub concurrency: Option<usize>,
-    /// Price of all of its models, if the operator sets one: it takes precedence over the provider's own list, and
-    /// yields to the operator's entry for a model.
+    /// Price of all of the provider's models, if the operator sets one. It overrides the provider's own list, and is
+    /// overridden by the operator's entry for a model.
     pub price: Option<Price>,
-    /// The only user who may call it; `None` for everyone.
+    /// The only user who may call the provider; `None` for everyone.
     pub owner: Option<UserId>,
-    /// Addresses that it may connect to. Only a provider that the operator or an administrator added may be in a
-    /// private network.
+    /// Addresses that the provider may connect to. Only a provider that the operator or an administrator has added may
+    /// be in a private network.
     pub reach: AddressReach,
-    /// Headers and fields that the settings add to its requests.
+    /// Headers and fields from the settings that are added to its requests.
     pub extras: RequestExtras,
-    /// Whether its stored key cannot be read. It is then never called: a call without the key could be charged to
-    /// another account.
+    /// Whether the stored key cannot be read. Such a provider is never called, because a call without the key could be
+    /// charged to another account.
     pub is_key_lost: bool,
 }
 
-/// How a key is sent: always in a header, never in a URL, which would end up in logs.
+/// How to send a key: always in a header, never in a URL, which would end up in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyHeader {
     Bearer,
@@ -55,12 +55,12 @@ struct ProviderRow {
     kind: ApiFormat,
     auth: KeyHeader,
     needs_key: bool,
-    /// Whether it runs on a home machine, answers one or two requests at a time, and costs nothing.
+    /// Whether the provider runs on a home machine, answers one or two requests at a time, and is free of charge.
     is_local: bool,
     quirks: ProviderQuirks,
 }
 
-/// A vendor with chat completions that requires a key.
+/// Defines a vendor with chat completions that requires a key.
 const fn vendor(id: &'static str, base_url: &'static str, quirks: ProviderQuirks) -> ProviderRow {
     ProviderRow {
         id,
@@ -90,7 +90,7 @@ const fn local(id: &'static str, base_url: &'static str, kind: ApiFormat) -> Pro
     }
 }
 
-/// Well-known providers and their differences.
+/// Well-known providers and their quirks.
 const KNOWN_PROVIDERS: &[ProviderRow] = &[
     vendor(
         "openai",
@@ -132,7 +132,7 @@ const KNOWN_PROVIDERS: &[ProviderRow] = &[
             ..PLAIN_QUIRKS
         },
     ),
-    // Mistral refuses unknown fields.
+    // Mistral rejects unknown fields.
     vendor(
         "mistral",
         "https://api.mistral.ai/v1",
@@ -152,7 +152,7 @@ const KNOWN_PROVIDERS: &[ProviderRow] = &[
             ..PLAIN_QUIRKS
         },
     ),
-    // Every customer has a separate address: https://NAME.openai.azure.com/openai/v1
+    // Every customer has a separate URL: https://NAME.openai.azure.com/openai/v1
     ProviderRow {
         auth: KeyHeader::Header("api-key"),
         ..vendor(
@@ -171,22 +171,22 @@ const KNOWN_PROVIDERS: &[ProviderRow] = &[
     local("vllm", "http://127.0.0.1:8000/v1", ApiFormat::OpenAi),
 ];
 
-/// Properties of a well-known provider, for a list to choose from.
+/// Properties of a well-known provider, for a selection list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WellKnown {
-    /// Its ID.
+    /// The provider's ID.
     pub name: &'static str,
-    /// Its API format.
+    /// The API format.
     pub kind: ApiFormat,
-    /// Its base URL; `None` if every customer has a separate address.
+    /// The base URL; `None` if every customer has a separate one.
     pub base_url: Option<&'static str>,
-    /// Whether it requires a key.
+    /// Whether the provider requires a key.
     pub needs_key: bool,
-    /// Whether it runs on the user's own machine.
+    /// Whether the provider runs on the user's own machine.
     pub is_local: bool,
 }
 
-/// All well-known providers.
+/// Returns all well-known providers.
 pub fn known_providers() -> impl Iterator<Item = WellKnown> {
     KNOWN_PROVIDERS.iter().map(|row| WellKnown {
         name: row.id,
@@ -201,19 +201,19 @@ fn known_row(id: &str) -> Option<&'static ProviderRow> {
     KNOWN_PROVIDERS.iter().find(|row| row.id == id)
 }
 
-/// Base URL of a well-known provider.
+/// Returns the base URL of a well-known provider.
 pub fn known_base_url(id: &str) -> Option<&'static str> {
     known_row(id)
         .map(|row| row.base_url)
         .filter(|url| !url.is_empty())
 }
 
-/// Whether a well-known provider runs on a home machine and costs nothing.
+/// Returns whether a well-known provider runs on a home machine and is free of charge.
 pub fn is_local(id: &str) -> bool {
     known_row(id).is_some_and(|row| row.is_local)
 }
 
-/// API format of a well-known provider.
+/// Returns the API format of a well-known provider.
 pub fn known_kind(id: &str) -> Option<ApiFormat> {
     known_row(id).map(|row| row.kind)
 }
@@ -227,7 +227,7 @@ impl Provider {
         base.unwrap_or_default().trim_end_matches('/')
     }
 
-    /// Its API format. Ollama's native format is not the one under /v1.
+    /// Returns the API format. Ollama's native format is not the one under /v1.
     pub(super) fn api_format(&self) -> ApiFormat {
         let known = known_row(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
         match self.kind.unwrap_or(known) {
@@ -237,7 +237,7 @@ impl Provider {
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        // Azure's addresses may have a version in the query string.
+        // Azure URLs may have a version in the query string.
         match self.effective_base_url().split_once('?') {
             Some((base, query)) => {
                 let joint = if path.contains('?') { '&' } else { '?' };
@@ -247,12 +247,12 @@ impl Provider {
         }
     }
 
-    /// Headers of every request of a model, or of the provider if no model is named: the key's, and those of the
-    /// settings, which take precedence.
+    /// Returns the headers of every request to a model, or to the provider if no model is given: the header with the
+    /// key, and those from the settings, which take precedence.
     ///
     /// # Errors
     ///
-    /// `CallErrorKind::Auth` when the key cannot be read.
+    /// Returns `CallErrorKind::Auth` if the key cannot be read.
     pub(super) fn headers(&self, model: &str) -> Result<BTreeMap<String, String>, CallError> {
         if self.is_key_lost {
             return Err(transport_error::key_lost(&self.id));
@@ -285,7 +285,7 @@ impl Provider {
         }
     }
 
-    /// Whether it is the vendor's own server, not another one under its name.
+    /// Returns whether this is the vendor's own server rather than another one under its name.
     pub(super) fn is_vendor_host(&self) -> bool {
         known_base_url(&self.id) == Some(self.effective_base_url())
     }
@@ -311,8 +311,8 @@ impl Provider {
         }
     }
 
-    /// Maximum number of concurrent calls; without a setting, only `MAX_CALLS` limits them. A home machine takes
-    /// longer to answer two requests at once than one after the other.
+    /// Returns the maximum number of concurrent calls; without a setting, only `MAX_CALLS` limits them. A home machine
+    /// takes longer to answer two requests at once than one after another.
     pub(super) fn max_concurrency(&self) -> usize {
         let is_home = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
         self.concurrency

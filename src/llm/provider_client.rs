@@ -1,5 +1,5 @@
-//! The HTTP client of calls to providers: writes a request, sends it on a pooled or a new connection, and returns the
-//! response with a body that is read as it arrives. Follows no redirects: the key would be sent to the target.
+//! HTTP client for calls to providers: writes a request, sends it on a pooled or a new connection, and returns a
+//! response whose body is read as it arrives. Follows no redirects, because the key would be sent to the target.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -33,13 +33,13 @@ pub(super) struct ProviderRequest {
     pub url: String,
     pub reach: AddressReach,
     pub headers: BTreeMap<String, String>,
-    /// Media types that the provider may answer with.
+    /// Media types to request in the `Accept` header.
     pub accept: &'static str,
-    /// JSON; `None` for a GET request.
+    /// JSON body; `None` for a GET request.
     pub body: Option<Bytes>,
     /// End of the whole call.
     pub deadline: Instant,
-    /// Deadline of the first byte of the answer.
+    /// Deadline for the first byte of the answer.
     pub first_byte: Instant,
 }
 
@@ -56,14 +56,14 @@ pub(super) struct ProviderBody {
     origin: Origin,
 }
 
-/// The parts of a request's address.
+/// The parsed URL of a request.
 struct RequestTarget {
     uri: Uri,
     origin: Origin,
 }
 
 impl ProviderClient {
-    /// Creates the client; opens no connection.
+    /// Creates the client. Opens no connections.
     pub fn new(settings: &LlmSettings) -> Self {
         Self {
             connector: Connector::new(settings),
@@ -72,12 +72,13 @@ impl ProviderClient {
         }
     }
 
-    /// Sends a request and waits for the head of its response. If the provider had closed the pooled connection in the
-    /// meantime and answered nothing, the request is sent once more on a new one.
+    /// Sends a request and waits for the head of its response. If the provider closed the pooled connection before
+    /// answering anything, the request is sent once more on a new connection.
     ///
     /// # Errors
     ///
-    /// When no connection can be opened, it breaks, a deadline passes, or the response is not HTTP.
+    /// Returns an error if no connection can be opened, the connection breaks, a deadline passes, or the response is
+    /// not HTTP.
     pub async fn send(
         &self,
         mut request: ProviderRequest,
@@ -95,14 +96,14 @@ impl ProviderClient {
                 Err(error) => return Err(error),
             }
         }
-        // Rare and large, so that it is not part of every call.
+        // Boxed, because it is rare and large and should not be part of every call.
         let opening = Box::pin(self.open(&target, request.deadline));
         let mut connection = opening.await?;
         let sent = connection.send(target.write(&request)?, deadlines).await?;
         Ok(target.receive(&request, connection, sent))
     }
 
-    /// Returns the connection of a response to the pool, if the response was read to its end.
+    /// Returns a response's connection to the pool, if the response was read to its end.
     pub async fn release(&self, body: ProviderBody) {
         if let Some(mut connection) = body.body.into_connection()
             && connection.is_usable().await
@@ -111,7 +112,7 @@ impl ProviderClient {
         }
     }
 
-    /// Closes connections that have been unused for a while.
+    /// Closes connections that have been idle for a while.
     pub fn close_idle(&self) {
         self.pool.close_idle();
     }

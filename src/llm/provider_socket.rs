@@ -1,4 +1,4 @@
-//! The socket of a connection to a provider, plain or secured, and what is known of its traffic.
+//! The socket of a provider connection, plain or TLS, with a record of its traffic.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,19 +8,19 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream of bytes in both directions.
+/// A bidirectional byte stream.
 pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// Traffic of a socket that HTTP does not show. Shared, because the connection owns the socket.
+/// Traffic of a socket that is not visible at the HTTP level. Shared, because the connection owns the socket.
 #[derive(Default)]
 pub(super) struct SocketActivity {
     /// Whether a byte has arrived since the last request.
     pub has_received: AtomicBool,
-    /// Whether the peer takes no more bytes at the moment.
+    /// Whether the peer currently accepts no more bytes.
     pub is_write_blocked: AtomicBool,
-    /// Number of writes that the peer took, wholly or in part.
+    /// Number of writes that the peer has accepted, completely or partially.
     pub writes: AtomicUsize,
 }
 

@@ -14,11 +14,11 @@ use super::transport_error::TransportError;
 /// Maximum size of the proxy's response, in bytes.
 const MAX_RESPONSE: usize = 8 * 1024;
 
-/// Asks the proxy at the other end of the stream for a tunnel to the server of a URL.
+/// Asks the proxy at the other end of the stream to open a tunnel to a URL's server.
 ///
 /// # Errors
 ///
-/// When the proxy refuses or its response is malformed, or the connection breaks.
+/// Returns an error if the proxy refuses, its response is malformed, or the connection breaks.
 pub(super) async fn open(
     stream: &mut Box<dyn ByteStream>,
     proxy: &Proxy,
@@ -32,7 +32,7 @@ pub(super) async fn open(
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
     let mut response = Vec::new();
-    // Byte by byte: what follows the head belongs to the tunnel. The head comes once per connection.
+    // Reads byte by byte, because anything after the head belongs to the tunnel. There is one head per connection.
     while !response.ends_with(b"\r\n\r\n") {
         if response.len() >= MAX_RESPONSE {
             return Err(TransportError::ProxyRefused);
@@ -58,12 +58,12 @@ fn request(uri: &Uri, credentials: Option<(&str, &str)>) -> String {
     )
 }
 
-/// Whether the response has a success status.
+/// Returns whether the response has a success status.
 fn is_open(response: &[u8]) -> bool {
     let line = response.split(|byte| *byte == b'\r').next();
     let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');
     let version = words.next().unwrap_or_default();
-    // Any success: RFC 9110, section 9.3.6.
+    // Any success status: RFC 9110, section 9.3.6.
     let is_success = |status: &[u8]| matches!(status, [b'2', b'0'..=b'9', b'0'..=b'9']);
     version.starts_with(b"HTTP/1.") && words.next().is_some_and(is_success)
 }

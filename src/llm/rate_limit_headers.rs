@@ -1,5 +1,5 @@
-//! Parses how long a provider requires a pause, from its headers: `retry-after` in seconds or as a date,
-//! `retry-after-ms`, and vendors' rate-limit counters. Pure.
+//! Parses from a provider's headers how long to pause: `retry-after` in seconds or as a date, `retry-after-ms`, and
+//! vendors' rate-limit counters. Pure.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -7,11 +7,11 @@ use crate::domain::time::Timestamp;
 
 /// Maximum pause; a longer one in a header is not credible.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
-/// Maximum pause when a counter is at zero and no call was refused yet.
+/// Maximum pause when a counter is at zero but no call has been refused yet.
 const MAX_PAUSE_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
 
-/// Rate-limit headers: the remaining count and its reset time. OpenAI and compatible vendors send a duration,
-/// Anthropic a date.
+/// Rate-limit headers: the remaining count and its reset time. OpenAI and compatible vendors send a duration; Anthropic
+/// sends a date.
 const COUNTER_HEADERS: &[(&str, &str)] = &[
     (
         "x-ratelimit-remaining-requests",
@@ -37,10 +37,10 @@ const COUNTER_HEADERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Returns a header by its lowercase name.
+/// Looks up a header by its lowercase name.
 pub(super) type Header<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The pause after a refusal: from its retry header, otherwise from an exhausted counter.
+/// Returns the pause after a refused call: from the retry header, or else from an exhausted counter.
 pub(super) fn pause_after_refusal(header: Header, now: Timestamp) -> Option<Duration> {
     let own = header("retry-after-ms")
         .and_then(|text| parse_duration(&format!("{}ms", text.trim())))
@@ -49,14 +49,14 @@ pub(super) fn pause_after_refusal(header: Header, now: Timestamp) -> Option<Dura
         .filter(is_plausible)
 }
 
-/// The pause after an answer, if a counter is exhausted.
+/// Returns the pause after a successful call, if a counter is exhausted.
 pub(super) fn pause_after_answer(header: Header, now: Timestamp) -> Option<Duration> {
     exhausted_counter_pause(header, now).map(|wait| wait.min(MAX_PAUSE_BEFORE_REFUSAL))
 }
 
 fn exhausted_counter_pause(header: Header, now: Timestamp) -> Option<Duration> {
     let wait = |(remaining, reset): &(&str, &str)| {
-        // Azure sends -1 or 0 if it does not count; both mean nothing without a reset time.
+        // Azure sends -1 or 0 if it does not count; both are meaningless without a reset time.
         let left = header(remaining)?.trim().parse::<f64>().ok()?;
         (left == 0.0)
             .then(|| parse_wait(&header(reset)?, now))
@@ -73,7 +73,7 @@ fn is_plausible(wait: &Duration) -> bool {
     !wait.is_zero() && *wait <= MAX_PAUSE
 }
 
-/// Parses a duration (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a point in time (an HTTP date, RFC 3339, seconds or
+/// Parses a duration (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a point in time (an HTTP date, RFC 3339, or seconds or
 /// milliseconds since 1970).
 fn parse_wait(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();

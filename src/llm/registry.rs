@@ -1,5 +1,5 @@
-//! Registered providers: their sources, their owners, and their recent state. Resolves names to providers; opens no
-//! connection.
+//! Registered providers with their sources, owners, and recent state. Resolves names to providers. Opens no
+//! connections.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,42 +17,41 @@ use crate::domain::model::Availability;
 use crate::domain::time::Timestamp;
 use crate::wire::ListedModel;
 
-/// Source of a provider's configuration. Of several providers with one name, the last source in this order takes
-/// precedence.
+/// Source of a provider's configuration. If several providers share a name, the last source in this order wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProviderSource {
-    /// A server on this machine that was discovered.
+    /// A discovered server on this machine.
     Discovered,
-    /// The environment or the configuration file.
+    /// From the environment or the configuration file.
     Configured,
     /// Added by an administrator, or by a user for their own calls.
     Stored,
 }
 
-/// Entry in the refused fields of a model that does not accept images.
+/// Entry in a model's rejected fields if it does not accept images.
 pub(super) const IMAGES_FIELD: &str = "pictures";
 
-/// Maximum number of refused fields remembered per model.
+/// Maximum number of rejected fields remembered per model.
 const MAX_REFUSED_FIELDS: usize = 64;
 
-/// Maximum number of models of one provider with recorded state. Beyond it, all records are dropped.
+/// Maximum number of models per provider with recorded state. Above this limit, all records are dropped.
 const MAX_RECORDED_MODELS: usize = 256;
 
 /// A provider with its recorded state.
 pub(super) struct RegisteredProvider {
     pub provider: Provider,
     pub source: ProviderSource,
-    /// Its key in the limits of `call_queue`.
+    /// The provider's key in the limits of `call_queue`.
     pub limiter_id: u64,
     state: Mutex<ProviderRecord>,
 }
 
-/// A provider's own model list, and the records of its models.
+/// A provider's own model list and the records of its models.
 #[derive(Default)]
 pub(super) struct ProviderRecord {
     pub listed: Vec<ListedModel>,
     pub checked: Option<Timestamp>,
-    /// Why its list could not be read; `None` if it could.
+    /// Why the list could not be read; `None` if it could.
     pub last_error: Option<String>,
     pub last_failure: Option<LastFailure>,
     models: BTreeMap<String, ModelRecord>,
@@ -61,7 +60,7 @@ pub(super) struct ProviderRecord {
 /// Maximum number of users per model with a separate circuit breaker.
 const MAX_USER_BREAKERS: usize = 128;
 
-/// Origin of a call, for failures that its request may have caused.
+/// Origin of a call, to attribute failures that its request may have caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallOrigin {
     /// Hash of the user.
@@ -85,19 +84,19 @@ fn hash_of(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Recorded state of one model.
+/// Recorded state of a model.
 #[derive(Default)]
 struct ModelRecord {
-    /// Breaker for all users: opens after failures that more than one user has seen.
+    /// Circuit breaker for all users. Opens after failures that more than one user has seen.
     breaker: CircuitBreaker,
-    /// Breakers for single users: each opens after failures of more than one prompt.
+    /// Circuit breakers for single users. Each opens after failures of more than one prompt.
     user_breakers: BTreeMap<u64, CircuitBreaker>,
     failures: RecentFailures,
-    /// Whether the prompt template opens the reasoning, so that the answer only closes it.
+    /// Whether the prompt template opens the reasoning block, so that the answer only closes it.
     closes_only: bool,
     /// When the provider's rate limit ends.
     throttled_until: Option<Timestamp>,
-    /// Fields that it has refused, by their names on the wire.
+    /// Fields that the model has rejected, by their names on the wire.
     refused_fields: Vec<String>,
 }
 
@@ -106,13 +105,13 @@ struct ModelRecord {
 pub struct LastFailure {
     /// When the call failed.
     pub at: Timestamp,
-    /// The model's name at its provider.
+    /// The provider's name for the model.
     pub model: String,
     /// The error, in the provider's own words, for administrators.
     pub message: String,
 }
 
-/// The model's circuit is open because it failed too often; contains the time when it closes, if known.
+/// The model's circuit is open because it failed too often. Contains the time when it closes, if known.
 pub(super) struct OpenCircuit(pub Option<Timestamp>);
 
 impl RegisteredProvider {
@@ -120,12 +119,12 @@ impl RegisteredProvider {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the circuit breaker for admission. Each admitted call must be reported once to `record_success` or
-    /// `record_failure`, whatever its number of attempts.
+    /// Asks the circuit breaker to admit a call. Each admitted call must be reported exactly once to `record_success`
+    /// or `record_failure`, regardless of its number of attempts.
     ///
     /// # Errors
     ///
-    /// When the circuit is open; contains the time when it closes, if known.
+    /// Returns an error if the circuit is open, with the time when it closes, if known.
     pub fn admit(
         &self,
         model: &str,
@@ -149,7 +148,7 @@ impl RegisteredProvider {
         Ok(())
     }
 
-    /// When the provider's rate limit for this model ends, if there is one.
+    /// Returns when the provider's rate limit for this model ends, if there is one.
     pub fn throttled_until(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
         let mut state = self.state();
         let record = state.models.get_mut(model)?;
@@ -169,7 +168,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// Records a call that failed, after all its attempts.
+    /// Records a call that failed after all its attempts.
     pub fn record_failure(
         &self,
         model: &str,
@@ -204,7 +203,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// Holds back calls to a model for this long, as the provider requires.
+    /// Blocks calls to a model for this long, as the provider requires.
     pub fn throttle(&self, model: &str, wait: Duration, now: Timestamp) {
         let mut state = self.state();
         let record = state.record(model);
@@ -225,12 +224,12 @@ impl RegisteredProvider {
         }
     }
 
-    /// Remembers that the model closes reasoning that it did not open.
+    /// Remembers that the model closes a reasoning block that it did not open.
     pub fn record_missing_opening_tag(&self, model: &str) {
         self.state().record(model).closes_only = true;
     }
 
-    /// Whether the model closes reasoning that it does not open.
+    /// Returns whether the model closes a reasoning block that it did not open.
     pub fn omits_opening_tag(&self, model: &str) -> bool {
         let state = self.state();
         let record = state.models.get(model);
@@ -246,7 +245,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// Availability of a model for this user now.
+    /// Returns a model's current availability for this user.
     pub fn availability(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> Availability {
         let state = self.state();
         let record = state.models.get(model);
@@ -258,14 +257,14 @@ impl RegisteredProvider {
         }
     }
 
-    /// Whether this user's last call to a model failed a short time ago.
+    /// Returns whether this user's last call to a model failed recently.
     pub fn failed_lately(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> bool {
         let state = self.state();
         let record = state.models.get(model);
         record.is_some_and(|record| record.failures.has_failed_recently(hash_of(user), now))
     }
 
-    /// Resets circuits and rate limits of a model, or of all.
+    /// Resets the circuits and rate limits of a model, or of all models.
     pub fn reset(&self, model: Option<&str>) -> usize {
         let mut state = self.state();
         let mut count = 0;
@@ -284,7 +283,7 @@ impl RegisteredProvider {
     }
 }
 
-/// Full description of a failure.
+/// Returns the full description of a failure.
 fn describe_failure(error: &CallError) -> String {
     match error.upstream_message.as_str() {
         "" => error.detail.clone(),
@@ -293,7 +292,7 @@ fn describe_failure(error: &CallError) -> String {
 }
 
 impl ProviderRecord {
-    /// Whether a model has refused images.
+    /// Returns whether a model has refused images.
     pub fn has_refused_images(&self, model: &str) -> bool {
         let record = self.models.get(model);
         record.is_some_and(|record| {
@@ -311,7 +310,8 @@ impl ProviderRecord {
         self.models.entry(model.to_owned()).or_default()
     }
 
-    /// The models that are held back for this user: open circuits, and the end of rate limits by the wall clock.
+    /// Returns the models that are temporarily unavailable to this user: open circuits, and the wall-clock time at
+    /// which rate limits end.
     pub fn held_models(
         &self,
         user: Option<&UserId>,
@@ -361,7 +361,7 @@ pub(super) struct ProviderRegistry {
 }
 
 impl ProviderRegistry {
-    /// Replaces all providers from this source. One with the same configuration keeps its state.
+    /// Replaces all providers from this source. A provider with an unchanged configuration keeps its state.
     pub fn replace(&self, source: ProviderSource, providers: Vec<Provider>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let (old, mut kept): (Vec<_>, Vec<_>) =
@@ -381,14 +381,14 @@ impl ProviderRegistry {
         *entries = kept;
     }
 
-    /// All providers of all users.
+    /// Returns all providers of all users.
     pub fn all_providers(&self) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.clone()
     }
 
-    /// The providers that a user may call, one per name: their own takes precedence over the shared one, a stored one
-    /// over a configured one.
+    /// Returns the providers that a user may call, one per name. The user's own provider takes precedence over a shared
+    /// one, and a stored one over a configured one.
     pub fn providers_of(&self, user: Option<&UserId>) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let visible = |entry: &&Arc<RegisteredProvider>| {
@@ -410,7 +410,7 @@ impl ProviderRegistry {
         chosen
     }
 
-    /// Resolves a model's full ID to its provider and the model's name there.
+    /// Resolves a model's full ID to its provider and the provider's name for the model.
     pub fn resolve<'m>(
         &self,
         user: Option<&UserId>,

@@ -1,4 +1,4 @@
-//! Client of another Quire, for the command line: JSON requests over HTTP, an upload, a stream of events. Blocks;
+//! Client of another Quire server, for the command line: JSON requests over HTTP, uploads, and event streams. Blocking;
 //! never retries.
 
 use std::io::{BufReader, Cursor, Read, Write};
@@ -12,41 +12,41 @@ use super::{LlmSettings, blocking_client};
 use crate::domain::network::AddressReach;
 use crate::wire::sse;
 
-/// Maximum size of a response that is read as a whole, in bytes.
+/// Maximum size of a response that is read completely into memory, in bytes.
 const MAX_RESPONSE: u64 = 64 << 20;
 /// Maximum size of one event, in bytes.
 const MAX_EVENT: usize = 8 << 20;
 /// Timeout for the first byte of a response.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
-/// Timeout for the first byte of the response to a tool call or a file, which the server may take this long to
-/// compute: the longest deadline of a tool call, and a minute.
+/// Timeout for the first byte of the response to a tool call or a file, which the server may need this long to compute:
+/// the longest deadline of a tool call plus one minute.
 const WORK_TIMEOUT: Duration = Duration::from_secs(3_660);
-/// Timeout between two chunks of a stream: the server sends a keep-alive every few seconds.
+/// Timeout between two chunks of a stream; the server sends a keep-alive every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// Boundary of the parts of an upload, long enough never to occur in a file by chance.
+/// Multipart boundary of an upload, long enough not to occur in a file by chance.
 const MULTIPART_BOUNDARY: &str = "quire-upload-9c1f5e0d7a3b48628f";
 
-/// A server and the API key for it.
+/// A server and its API key.
 pub struct Remote {
     base: String,
     key: String,
     agent: ureq::Agent,
-    /// Agent for requests that the server works on before it responds.
+    /// Agent for requests that the server processes before it responds.
     streaming_agent: ureq::Agent,
 }
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteError {
-    /// No Quire server responded; description of the problem.
+    /// No Quire server responded; contains a description of the problem.
     Unreachable(String),
-    /// The server refused the request: status and message.
+    /// The server refused the request; contains the status and the message.
     Refused(u16, String),
 }
 
 impl Remote {
-    /// A client for the server at this address, with or without a path. `authorities` is PEM text that replaces the
-    /// built-in certificate authorities.
+    /// Creates a client for the server at this address, with or without a path. `authorities` is PEM text that replaces
+    /// the built-in certificate authorities.
     pub fn new(base: &str, key: &str, authorities: Option<String>) -> Self {
         let settings = LlmSettings {
             first_token: FIRST_BYTE_TIMEOUT,
@@ -59,7 +59,7 @@ impl Remote {
             true => base.to_owned(),
             false => format!("http://{base}"),
         };
-        // The user of the command line chose the server.
+        // The command-line user has chosen the server.
         let agent = blocking_client::agent(&settings, AddressReach::Anywhere);
         let settings = LlmSettings {
             first_token: WORK_TIMEOUT,
@@ -77,7 +77,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// When the server does not respond, refuses the request, or does not return JSON.
+    /// Returns an error if the server does not respond, refuses the request, or does not return JSON.
     pub fn get(&self, path: &str) -> Result<Value, RemoteError> {
         let request = self.agent.get(format!("{}{path}", self.base));
         read_json(self.with_key(request).call())
@@ -87,7 +87,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// When the server does not respond, refuses the request, or does not return JSON.
+    /// Returns an error if the server does not respond, refuses the request, or does not return JSON.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
         let request = self.agent.post(format!("{}{path}", self.base));
         let request = self
@@ -100,7 +100,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// Same as [`Self::post`].
+    /// Returns the same errors as [`Self::post`].
     pub fn put(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
         let request = self.agent.put(format!("{}{path}", self.base));
         let request = self
@@ -109,11 +109,11 @@ impl Remote {
         read_json(request.send(body.to_string().as_bytes()))
     }
 
-    /// Sends a message as the body of a POST request; `None` when the server accepts it without a response.
+    /// Sends a message as the body of a POST request. Returns `None` if the server accepts it without a response body.
     ///
     /// # Errors
     ///
-    /// Same as [`Self::post`].
+    /// Returns the same errors as [`Self::post`].
     pub fn post_message(&self, path: &str, body: &str) -> Result<Option<Value>, RemoteError> {
         let request = self.streaming_agent.post(format!("{}{path}", self.base));
         let request = self
@@ -130,17 +130,17 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// Same as [`Self::get`].
+    /// Returns the same errors as [`Self::get`].
     pub fn delete(&self, path: &str) -> Result<Value, RemoteError> {
         let request = self.agent.delete(format!("{}{path}", self.base));
         read_json(self.with_key(request).call())
     }
 
-    /// Downloads a text.
+    /// Downloads a text response.
     ///
     /// # Errors
     ///
-    /// When the server does not respond, refuses the request, or the text is too large.
+    /// Returns an error if the server does not respond or refuses the request, or if the text is too large.
     pub fn text(&self, path: &str) -> Result<String, RemoteError> {
         let request = self.agent.get(format!("{}{path}", self.base));
         let response = self.with_key(request).call().map_err(unreachable)?;
@@ -154,7 +154,8 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// When the server does not respond or refuses the request, the connection breaks, or `into` cannot be written.
+    /// Returns an error if the server does not respond or refuses the request, the connection breaks, or `into` cannot
+    /// be written.
     pub fn download(&self, path: &str, into: &mut impl Write) -> Result<u64, RemoteError> {
         let request = self.streaming_agent.get(format!("{}{path}", self.base));
         let response = self.with_key(request).call().map_err(unreachable)?;
@@ -177,9 +178,10 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or the server does not respond, refuses it, or does not return JSON.
+    /// Returns an error if the file cannot be read, or if the server does not respond, rejects the upload, or does not
+    /// return JSON.
     pub fn upload(&self, path: &str, name: &str, file: impl Read) -> Result<Value, RemoteError> {
-        // Characters that could end the quoted name are replaced.
+        // Replace characters that could end the quoted name.
         let name: String = name
             .chars()
             .map(|c| {
@@ -204,12 +206,13 @@ impl Remote {
         read_json(request.send(SendBody::from_reader(&mut body)))
     }
 
-    /// Reads the stream of events after this number until it ends or `take` returns false. `take` receives each
+    /// Reads events after this sequence number until the stream ends or `take` returns false. `take` receives each
     /// event's number, name, and data.
     ///
     /// # Errors
     ///
-    /// When the server does not respond or refuses, the connection breaks, or an event is too large.
+    /// Returns an error if the server does not respond or refuses the request, the connection breaks, or an event is
+    /// too large.
     pub fn events(
         &self,
         path: &str,
@@ -286,7 +289,7 @@ fn read_json(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Rem
     let told = words.iter().find_map(|name| value[*name].as_str());
     match (told, parts.status.is_redirection()) {
         (Some(told), _) => {
-            // For a key without the scope, this names the scope.
+            // If the key lacks a scope, this names it.
             let advice = value["resolution"].as_str();
             let advice = advice.filter(|_| parts.status == StatusCode::FORBIDDEN);
             let told = advice.map_or(told.to_owned(), |advice| format!("{told}\n{advice}"));

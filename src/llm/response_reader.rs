@@ -1,4 +1,4 @@
-//! Receives a provider's response: a stream of events, one complete answer, or an invalid body.
+//! Reads a provider's response: an event stream, a complete answer, or an invalid body.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,31 +11,31 @@ use crate::domain::chat::{CallError, Delta};
 use crate::wire::sse::{self, MalformedStream, SseFrame};
 use crate::wire::{AnswerDecoder, json_lines};
 
-/// Maximum size of one event, and of an error body, in bytes.
+/// Maximum size of an event or of an error body, in bytes.
 pub(super) const MAX_EVENT: usize = 1 << 20;
-/// Size from which a text is processed on a thread of its own, in bytes: parsing it takes milliseconds.
+/// Size in bytes at which a text is processed on a separate thread, because parsing it takes milliseconds.
 pub(super) const LARGE_TEXT: usize = 256 << 10;
 
-/// Receives the pieces of an answer.
+/// Receiver of an answer's pieces.
 pub(super) trait DeltaSink {
-    /// Takes a piece. May wait for a slow client.
+    /// Receives a piece. May wait for a slow client.
     fn take(&mut self, delta: Delta) -> impl Future<Output = ()> + Send;
 }
 
-/// What is known of a response before its body arrives.
+/// What is known about a response before its body arrives.
 pub(super) struct ResponseTraits<'a> {
-    /// In lower case.
+    /// Media type in lowercase.
     pub content_type: &'a str,
     /// Maximum time between two pieces of the answer.
     pub idle: Duration,
 }
 
-/// Reads until the answer is complete or the call is cut off. `sink` receives its pieces; pieces that arrive together are
-/// joined.
+/// Reads until the answer is complete or the call is cut off. `sink` receives the pieces of the answer; pieces that
+/// arrive together are joined.
 ///
 /// # Errors
 ///
-/// When the connection breaks, the call is out of time, or the response is not an answer.
+/// Returns an error if the connection breaks, the call times out, or the response is not an answer.
 pub(super) async fn receive(
     body: &mut PlainBody<impl PieceSource + Send>,
     stream: &mut AnswerDecoder,
@@ -59,7 +59,7 @@ pub(super) async fn receive(
         match read {
             Ok(0) => break,
             Ok(_) => {}
-            // Only usage was still missing.
+            // Only the usage was still missing.
             Err(_) if stream.is_complete() => break,
             Err(error) => return Err(error.into()),
         }
@@ -93,7 +93,7 @@ pub(super) async fn receive(
         }
         if let Some(last) = joined.0 {
             sink.take(last).await;
-            // The time that a slow client took does not count as silence of the provider.
+            // Time spent waiting for a slow client does not count as the provider's silence.
             body.allow(traits.idle);
         }
     }
@@ -113,12 +113,13 @@ pub(super) async fn receive(
     }
 }
 
-/// How long the end of a response may take after the end of the answer in it: usually both come together.
+/// Timeout for the end of a response after the end of its answer; both usually arrive together.
 const END_TIMEOUT: Duration = Duration::from_millis(10);
-/// Maximum number of bytes read after the answer.
+/// Maximum number of bytes to read after the answer.
 const MAX_END: usize = 16 * 1024;
 
-/// Reads the rest of a response, so that its connection can be reused. One that does not end soon is closed instead.
+/// Reads the rest of a response, so that its connection can be reused. If the response does not end soon, the
+/// connection is closed instead.
 pub(super) async fn read_to_end(source: &mut impl PieceSource) {
     let mut piece = Vec::new();
     source.allow(END_TIMEOUT);
@@ -130,7 +131,7 @@ pub(super) async fn read_to_end(source: &mut impl PieceSource) {
     }
 }
 
-/// Splits a response into frames, by API format.
+/// Splits a response into frames according to its API format.
 enum FrameDecoder {
     Events(sse::SseDecoder),
     Lines(json_lines::LineDecoder),
@@ -170,7 +171,7 @@ impl FrameDecoder {
         event.map_err(|MalformedStream::TooLong| transport_error::event_too_large())
     }
 
-    /// Whether the response looks like a stream of this format.
+    /// Returns whether the response looks like a stream in this format.
     fn looks_like_stream(&self) -> bool {
         match self {
             Self::Events(decoder) => decoder.is_sensible(),
@@ -204,11 +205,11 @@ async fn receive_whole(
     Ok(())
 }
 
-/// Reads a complete body, which must not be empty.
+/// Reads a complete body.
 ///
 /// # Errors
 ///
-/// When the body is empty or too large, or the connection breaks.
+/// Returns an error if the body is empty or too large, or the connection breaks.
 pub(super) async fn read_whole(
     body: &mut PlainBody<impl PieceSource + Send>,
 ) -> Result<String, CallError> {
@@ -232,7 +233,7 @@ async fn read_whole_after(
     }
 }
 
-/// Reads an error body as far as possible: only the status is essential.
+/// Reads as much of an error body as possible; only the status is essential.
 pub(super) async fn read_error_body(body: &mut PlainBody<impl PieceSource + Send>) -> String {
     let (mut bytes, mut piece) = (Vec::new(), Vec::new());
     while bytes.len() < MAX_EVENT && body.read_piece(&mut piece).await.is_ok_and(|read| read > 0) {
@@ -247,7 +248,7 @@ fn into_text(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Processes a text of this many bytes: a large one on another thread, so that other calls go on meanwhile.
+/// Processes a text of this many bytes. A large text is processed on another thread, so that other calls can proceed.
 pub(super) async fn without_blocking<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -259,12 +260,12 @@ pub(super) async fn without_blocking<T: Send + 'static>(
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// Joins adjacent pieces of one kind: a provider that sends forty events at once must not cause forty wake-ups.
+/// Joins adjacent pieces of the same kind: a provider that sends forty events at once must not cause forty wake-ups.
 #[derive(Default)]
 struct JoinedDeltas(Option<Delta>);
 
 impl JoinedDeltas {
-    /// Adds a piece; returns what it cannot be joined with.
+    /// Adds a piece. Returns the pending piece if the two cannot be joined.
     fn add(&mut self, delta: Delta) -> Option<Delta> {
         match (&mut self.0, delta) {
             (Some(Delta::Text(held)), Delta::Text(more))
@@ -320,7 +321,7 @@ mod tests {
         (deltas, result.map_err(|error| error.kind))
     }
 
-    /// A body that begins like a whole answer and never ends.
+    /// A body that starts like a complete answer and never ends.
     struct EndlessWhole(bool);
 
     impl PieceSource for EndlessWhole {
@@ -361,7 +362,7 @@ mod tests {
     async fn pieces_that_arrive_together_are_joined() {
         let (deltas, result) = receive_all(RECORDED_EVENTS.as_bytes(), "text/event-stream").await;
         assert_eq!(result, Ok(()));
-        // One piece per read of 4 KiB, and one more where reasoning turns into text.
+        // One piece per read of 4 KiB, plus one where reasoning turns into text.
         assert!(
             deltas.len() <= RECORDED_EVENTS.len() / 4096 + 2,
             "{}",

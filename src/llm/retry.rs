@@ -7,13 +7,13 @@ use crate::domain::chat::{CallError, CallErrorKind};
 /// Maximum pause that Quire chooses itself; a provider may require more.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 
-/// Minimum ratio of a pause to the longest possible pause before it.
+/// Minimum ratio of a pause to the longest possible previous pause.
 const MIN_GROWTH: f64 = 1.2;
 
 /// The circumstances of a failed attempt.
 pub(super) struct FailedAttempt<'a> {
     pub error: &'a CallError,
-    /// Whether it failed in the middle of an answer.
+    /// Whether the attempt failed in the middle of an answer.
     pub broke_off: bool,
     /// Number of attempts before this one.
     pub tries: u32,
@@ -23,11 +23,11 @@ pub(super) struct FailedAttempt<'a> {
     pub pause: Duration,
     /// Remaining time of the whole call.
     pub left: Duration,
-    /// Random number from 0 to below 1: panel members that were refused together must not retry together.
+    /// Random number in [0, 1), so that panel members that were refused together do not retry together.
     pub random: f64,
 }
 
-/// Decision after a failure.
+/// Decision after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetryDecision {
     /// Retry after this pause.
@@ -38,15 +38,16 @@ pub(super) enum RetryDecision {
     Never,
 }
 
-/// Exponential back-off with jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015): the first pause is
-/// random, up to the maximum first pause. Each later one is longer than the one before could be, and at most twice
-/// that, so that a struggling server sees ever fewer calls. If the provider states a pause, it is the minimum.
+/// Decides whether to retry, using exponential backoff with jitter (M. Brooker, "Exponential Backoff And Jitter", AWS
+/// 2015). The first pause is random, up to its maximum. Each later pause is longer than the previous one could have
+/// been, and at most twice that, so that a struggling server sees ever fewer calls. A pause given by the provider is
+/// the minimum.
 pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let error = failure.error;
     if failure.tries >= failure.retries || !is_retryable(failure) {
         return RetryDecision::Never;
     }
-    // A limit per minute does not recover within a second.
+    // A per-minute limit does not reset within a second.
     let scale = if error.kind == CallErrorKind::RateLimited {
         4
     } else {
@@ -69,7 +70,7 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     }
 }
 
-/// Budgets, keys, and refused requests do not improve over time.
+/// Returns whether a retry can help. Budgets, keys, and rejected requests do not improve over time.
 fn is_retryable(failure: &FailedAttempt) -> bool {
     let is_first = failure.tries == 0;
     match failure.error.kind {
@@ -77,11 +78,11 @@ fn is_retryable(failure: &FailedAttempt) -> bool {
         | CallErrorKind::Overloaded
         | CallErrorKind::Truncated
         | CallErrorKind::Connect => true,
-        // A model with an empty answer, or a server that stalls or sends garbage in the middle of an answer, succeeds
-        // on the first retry or not at all.
+        // After an empty answer, or a server that stalls or sends garbage in the middle of an answer, the first retry
+        // succeeds or none does.
         CallErrorKind::Empty => is_first,
         CallErrorKind::Malformed => is_first && failure.broke_off,
-        // The provider's own timeout: Quire's would have used up the time.
+        // The provider's own timeout; Quire's timeout would have used up the time.
         CallErrorKind::Timeout => failure.error.status.is_some() || (is_first && failure.broke_off),
         _ => false,
     }

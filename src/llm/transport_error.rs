@@ -1,4 +1,4 @@
-//! Errors of the transport, and the call errors that they become, with messages for users.
+//! Transport errors and their conversion to call errors with messages for users.
 
 use std::error::Error;
 use std::io;
@@ -7,28 +7,28 @@ use std::time::Duration;
 use super::address_guard::NotPublic;
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// Why a request got no response.
+/// Why a request received no response.
 #[derive(Debug)]
 pub(super) enum TransportError {
     /// The base URL is not an HTTP address.
     BadAddress,
-    /// A header holds characters that no header can have.
+    /// A header contains characters that are not allowed in headers.
     BadHeader,
-    /// The host name has no address.
+    /// The host name cannot be resolved.
     UnknownName,
-    /// The guard refused an address.
+    /// The address guard rejected the address.
     NotPublic,
-    /// The name was not resolved, or the connection not opened, in time.
+    /// Resolving the name or opening the connection timed out.
     ConnectTimeout,
-    /// The proxy opened no tunnel.
+    /// The proxy did not open a tunnel.
     ProxyRefused,
-    /// TLS failed: a certificate that is not accepted, or no TLS at the other end.
+    /// TLS failed: the certificate was not accepted, or the server does not use TLS.
     Insecure,
-    /// No answer arrived in time.
+    /// The answer did not arrive in time.
     AnswerTimeout,
-    /// The connection could not be opened, or broke.
+    /// The connection broke or could not be opened.
     Io(io::Error),
-    /// The provider closed the connection before its answer.
+    /// The provider closed the connection before answering.
     Closed,
     /// The response is not HTTP.
     Protocol,
@@ -37,13 +37,13 @@ pub(super) enum TransportError {
 /// Why a response body is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadError {
-    /// The whole call is out of time.
+    /// The whole call timed out.
     OutOfTime,
     /// Nothing arrived for too long.
     Stalled,
-    /// It is larger than any answer.
+    /// The body exceeds the size limit.
     TooLarge,
-    /// Its framing is malformed.
+    /// The framing is malformed.
     Protocol,
     /// The connection broke, or the compressed data is damaged.
     Broken,
@@ -89,7 +89,7 @@ impl From<hyper::Error> for ReadError {
     }
 }
 
-/// Whether hyper could not read the framing; rustls uses the same kinds for its own errors.
+/// Returns whether hyper could not parse the framing. rustls uses the same error kinds for its own errors.
 fn is_malformed(error: &io::Error) -> bool {
     let is_kind = matches!(
         error.kind(),
@@ -111,8 +111,8 @@ fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
 }
 
 impl TransportError {
-    /// Whether a retry may succeed soon: a restarting server refuses or closes connections, but a wrong name,
-    /// certificate, or address stays wrong, and a slow connection has already cost enough time.
+    /// Returns whether a retry may succeed soon. A restarting server refuses or closes connections; but a wrong name,
+    /// certificate, or address stays wrong, and a slow connection has already used up enough time.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Io(error) => error.kind() != io::ErrorKind::InvalidData,
@@ -121,7 +121,7 @@ impl TransportError {
         }
     }
 
-    /// Whether the peer closed the connection.
+    /// Returns whether the peer closed the connection.
     pub fn is_disconnect(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         match self {
@@ -134,7 +134,7 @@ impl TransportError {
         }
     }
 
-    /// Converts it to a [`CallError`].
+    /// Converts the error to a [`CallError`].
     pub fn to_call_error(&self) -> CallError {
         use CallErrorKind::{Auth, Connect, Malformed, Timeout};
         let (kind, detail) = match self {
@@ -153,7 +153,7 @@ impl TransportError {
                 Connect,
                 "the provider's address is in a private network, which only an admin may use",
             ),
-            // The key's header is the only one that can be invalid: Quire sets the others.
+            // Only the key's header can be invalid, because Quire sets the others.
             Self::BadHeader => (
                 Auth,
                 "the provider's key holds characters that no key can have",
@@ -186,12 +186,12 @@ impl From<ReadError> for CallError {
     }
 }
 
-/// Quire canceled the call.
+/// Creates the error for a call that Quire canceled.
 pub(super) fn cancelled() -> CallError {
     CallError::new(CallErrorKind::Cancelled, "stopped")
 }
 
-/// The provider's key cannot be read.
+/// Creates the error for a provider whose key cannot be read.
 pub(super) fn key_lost(provider: &str) -> CallError {
     CallError::new(
         CallErrorKind::Auth,
@@ -201,7 +201,7 @@ pub(super) fn key_lost(provider: &str) -> CallError {
     )
 }
 
-/// The queue of calls is full.
+/// Creates the error for a full call queue.
 pub(super) fn queue_full() -> CallError {
     CallError::new(
         CallErrorKind::Unavailable,
@@ -209,7 +209,7 @@ pub(super) fn queue_full() -> CallError {
     )
 }
 
-/// The model's circuit is open.
+/// Creates the error for a model whose circuit is open.
 pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
     let when = match left {
         Some(left) => format!("it is called again in {} s", left.as_secs().max(1)),
@@ -221,7 +221,7 @@ pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
     )
 }
 
-/// The provider requires a longer pause than the call has time for.
+/// Creates the error for a provider that requires a longer pause than the call has time for.
 pub(super) fn throttled(wait: Duration) -> CallError {
     let seconds = wait.as_secs().max(1);
     let mut error = CallError::new(
@@ -234,7 +234,7 @@ pub(super) fn throttled(wait: Duration) -> CallError {
     error
 }
 
-/// The response is not a stream of events.
+/// Creates the error for a response that is not an event stream.
 pub(super) fn not_a_stream() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
@@ -242,7 +242,7 @@ pub(super) fn not_a_stream() -> CallError {
     )
 }
 
-/// One event of the answer is larger than any provider sends.
+/// Creates the error for an event that is larger than any provider sends.
 pub(super) fn event_too_large() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
@@ -250,7 +250,7 @@ pub(super) fn event_too_large() -> CallError {
     )
 }
 
-/// The response is a web page.
+/// Creates the error for a response that is a web page.
 pub(super) fn web_page() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
@@ -258,17 +258,17 @@ pub(super) fn web_page() -> CallError {
     )
 }
 
-/// The response has a success status but no body.
+/// Creates the error for a successful response without a body.
 pub(super) fn empty_body() -> CallError {
     CallError::new(CallErrorKind::Empty, "the provider's response is empty")
 }
 
-/// The answer is longer than any model writes.
+/// Creates the error for an answer that is longer than any model generates.
 pub(super) fn too_large() -> CallError {
     CallError::new(CallErrorKind::TooLarge, "the answer is larger than 8 MB")
 }
 
-/// The call timed out before the answer was complete.
+/// Creates the error for a call that timed out before the answer was complete.
 pub(super) fn timed_out() -> CallError {
     CallError::new(
         CallErrorKind::Timeout,
@@ -276,7 +276,7 @@ pub(super) fn timed_out() -> CallError {
     )
 }
 
-/// The provider redirects. Following the redirect would send the key to its target.
+/// Creates the error for a redirect. Following it would send the key to the target.
 pub(super) fn redirected(status: u16) -> CallError {
     let mut error = CallError::new(
         CallErrorKind::Rejected,

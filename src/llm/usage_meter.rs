@@ -1,5 +1,5 @@
-//! Measures a call while its pieces pass through: attempts, tokens, time to the first token. Counts that the provider
-//! does not report are estimated and marked as such.
+//! Measures a call as its pieces pass through: attempts, tokens, and time to first token. Counts that the provider does
+//! not report are estimated and marked as such.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ pub(super) struct UsageMeter<'a> {
     /// Estimated text tokens of the current attempt.
     text: u64,
     reasoning: u64,
-    /// Whether text is held until the whole answer is known to match the schema.
+    /// Whether text is held back until the whole answer is known to match the schema.
     holds_text: bool,
     has_sent: bool,
     is_in_attempt: bool,
@@ -43,7 +43,7 @@ impl<'a> UsageMeter<'a> {
         }
     }
 
-    /// Begins an attempt.
+    /// Starts an attempt.
     pub fn begin_attempt(&mut self) {
         self.bill.tries += 1;
         (self.text, self.reasoning) = (0, 0);
@@ -59,7 +59,7 @@ impl<'a> UsageMeter<'a> {
             Delta::Text(text) => self.text += estimate_tokens(text),
             Delta::Reasoning(text) => self.reasoning += estimate_tokens(text),
             Delta::ReasoningBlock(_) => {}
-            // The text turns out to be reasoning, and is sent again.
+            // The text turned out to be reasoning and will be sent again.
             Delta::Restart => (self.text, self.reasoning) = (0, 0),
         }
         if !(self.holds_text && matches!(delta, Delta::Text(_))) {
@@ -68,12 +68,12 @@ impl<'a> UsageMeter<'a> {
         }
     }
 
-    /// Whether any part of an answer was sent.
+    /// Returns whether any part of an answer has been sent.
     pub fn has_shown(&self) -> bool {
         self.has_sent
     }
 
-    /// Retracts what was sent, because another answer is requested.
+    /// Retracts what has been sent, because another answer will be requested.
     pub async fn restart(&mut self) {
         if std::mem::take(&mut self.has_sent) {
             self.sink.send(Delta::Restart, self.slot).await;
@@ -86,7 +86,7 @@ impl<'a> UsageMeter<'a> {
         self.bill.usage = self.bill.usage.combined_with(usage);
     }
 
-    /// Ends an attempt without an answer. A refusal costs nothing; an answer that had begun does.
+    /// Ends an attempt without an answer. A rejected request costs nothing, but an answer that had started does.
     pub fn end_with_failure(&mut self, error: &CallError) {
         self.is_in_attempt = false;
         let came = self.text + self.reasoning;
@@ -111,14 +111,14 @@ impl<'a> UsageMeter<'a> {
         self.bill.usage = self.bill.usage.combined_with(&used);
     }
 
-    /// Records the parameters that were omitted.
+    /// Records the names of omitted parameters.
     pub fn record_omitted(&mut self, names: Vec<String>) {
         self.bill.dropped = names;
     }
 
     /// Returns the totals of the call.
     pub fn bill(mut self) -> CallBill {
-        // The attempt was interrupted: its prompt may have been processed, and its output was generated.
+        // The attempt was interrupted: its prompt may have been processed, and some output was generated.
         if self.is_in_attempt {
             self.charge_attempt();
         }

@@ -1,5 +1,5 @@
-//! Downloads a file from the web, for a document given by its address. Only public addresses are allowed, and
-//! networks in `OUTBOUND_ALLOW`; every redirect is checked like the first address. Blocks.
+//! Downloads a file from the web, for a document given by its URL. Only public addresses and the networks in
+//! `OUTBOUND_ALLOW` are allowed; every redirect is checked like the first address. Blocking.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::domain::network::{AddressReach, Network};
 
 /// Maximum number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
-/// Timeout for the first byte, and between two pieces.
+/// Timeout for the first byte and between two pieces.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens the file at an http or https address. Returns its name and its content, limited to `most` bytes;
-/// `authorities` is PEM text that replaces the built-in certificate authorities.
+/// Opens the file at an HTTP or HTTPS URL. Returns its name and its content, limited to `most` bytes. `authorities` is
+/// PEM text that replaces the built-in certificate authorities.
 ///
 /// # Errors
-/// The reason, as a sentence fragment: the address is invalid or private, the server does not respond, or it
-/// refuses.
+/// Returns the reason as a sentence fragment if the address is invalid or private, or if the server does not respond or
+/// refuses the request.
 pub fn open_web_file(
     address: &str,
     most: u64,
@@ -37,7 +37,7 @@ pub fn open_web_file(
     let agent = blocking_client::agent(&settings, AddressReach::Public);
     let mut uri = web_address(address)?;
     for _ in 0..=MAX_REDIRECTS {
-        // A new connection for each redirect, because a server may silently close the previous one.
+        // Each redirect uses a new connection, because a server may silently close the previous one.
         let request = agent.get(uri.clone()).config();
         let request = request.max_idle_age(Duration::ZERO).build();
         let response =
@@ -74,7 +74,7 @@ fn web_address(text: &str) -> Result<Uri, String> {
     }
 }
 
-/// The target of a redirect: absolute, or relative to the address that redirects.
+/// Resolves the target of a redirect, which may be relative to the redirecting URL.
 fn redirect_target(from: &Uri, to: &str) -> Result<Uri, String> {
     if to.contains("://") {
         return web_address(to);
@@ -93,7 +93,7 @@ fn redirect_target(from: &Uri, to: &str) -> Result<Uri, String> {
     }
 }
 
-/// The last part of the path, or the host.
+/// Returns the last path segment, or the host if there is none.
 fn file_name(uri: &Uri) -> String {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
     match last {

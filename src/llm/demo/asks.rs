@@ -1,5 +1,5 @@
-//! Classifies what a question asks for (a time, a number, a reason …), and whether a sentence could contain it.
-//! Looks only at wording; never decides that a sentence is the answer.
+//! Classifies what a question asks for (a time, a number, a reason, …), and whether a sentence could contain it. Looks
+//! only at wording and never decides whether a sentence is the answer.
 
 use super::numbers;
 use super::text;
@@ -11,13 +11,13 @@ pub enum AnswerKind {
     Time,
     /// An amount.
     Number,
-    /// A person or body.
+    /// A person or organization.
     Person,
     /// A cause or purpose.
     Reason,
 }
 
-/// Question words with the kind of answer they ask for, longer ones first: the first match wins.
+/// Question words and the kind of answer they ask for, longest first, because the first match wins.
 const QUESTION_WORDS: &[(&str, AnswerKind)] = &[
     ("how many", AnswerKind::Number),
     ("how much", AnswerKind::Number),
@@ -122,7 +122,7 @@ const REASON_WORDS: &[&str] = &[
 ];
 
 impl AnswerKind {
-    /// Name of the kind, for "it asks for …".
+    /// Returns the name of the kind, to follow "it asks for".
     pub fn name(self) -> &'static str {
         match self {
             Self::Time => "a date or duration",
@@ -132,7 +132,7 @@ impl AnswerKind {
         }
     }
 
-    /// Whether the sentence contains something of this kind.
+    /// Returns whether the sentence contains something of this kind.
     pub fn matches_kind(self, sentence: &str) -> bool {
         match self {
             Self::Number => !numbers::figures(sentence).is_empty(),
@@ -168,7 +168,7 @@ pub fn answer_kind(question: &str) -> Option<(&'static str, AnswerKind)> {
     found.next().copied()
 }
 
-/// A year such as `1998`, or a date that begins with one.
+/// Returns whether the figure is a year such as `1998`, or a date that starts with one.
 fn is_year(figure: &str) -> bool {
     let (Some(year), Some(rest)) = (figure.get(..4), figure.get(4..)) else {
         return false;

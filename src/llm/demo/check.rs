@@ -1,5 +1,5 @@
-//! Checks a claim against the sources: word for word, or by its words and figures. Reports what the passages say,
-//! not what is true.
+//! Checks a claim against the sources: word for word, or by its words and figures. Reports what the passages state, not
+//! what is true.
 
 use super::claims::DraftClaim;
 use super::numbers;
@@ -9,19 +9,19 @@ use super::stop;
 use super::text;
 use super::verdict::ClaimVerdict;
 
-/// Share of a claim's weight (0 to 1) from which a passage counts as being about it.
+/// Minimum share of a claim's weight (0 to 1) that a passage must contain to be about the claim.
 const MIN_SUBJECT_OVERLAP: f64 = 0.7;
-/// Share from which a passage counts as stating it.
+/// Minimum share of a claim's weight (0 to 1) that a passage must contain to state the claim.
 const MIN_WORD_OVERLAP: f64 = 0.85;
 
-/// A claim's verdict, and the line on which it is based.
+/// A claim's verdict and the line it is based on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimCheck {
     /// The sources' verdict.
     pub verdict: ClaimVerdict,
-    /// The line that supports or contradicts the claim; otherwise the nearest one, if any is close.
+    /// The line that supports or contradicts the claim, or else the closest line, if any.
     pub line: Option<usize>,
-    /// The reason, for users; empty if the line is sufficient.
+    /// The reason, for users; empty if the line speaks for itself.
     pub why: String,
 }
 
@@ -47,7 +47,7 @@ pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     compare(claim, reading)
 }
 
-/// Compares the claim with the line nearest to it.
+/// Compares the claim with the closest line.
 fn compare(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     let Some((line, share)) = nearest_line(claim, reading) else {
         return unverifiable(None, "no passage uses its words");
@@ -91,8 +91,8 @@ fn unverifiable(line: Option<usize>, why: &str) -> ClaimCheck {
     }
 }
 
-/// Finds the nearest line that contains the claim's figures, or else the nearest one by its other words: if the
-/// figure appears elsewhere in the text, the claim must not be called contradicted.
+/// Finds the closest line that contains the claim's figures, or else the closest one by its other words. If the figures
+/// appear elsewhere in the text, the claim must not be called contradicted.
 fn nearest_line(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f64)> {
     if let Some((line, share)) = reading.closest_line(&claim.terms) {
         let there = numbers::values(&reading.lines[line].text);
@@ -103,7 +103,7 @@ fn nearest_line(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f
     reading.closest_line(&subject_terms(claim))
 }
 
-/// Finds the line with the claim's exact words; every sentence of a longer quote must occur somewhere.
+/// Finds the line with the claim's exact words. Every sentence of a longer quote must occur somewhere.
 fn verbatim_line(claim: &DraftClaim, reading: &PromptReading) -> Option<usize> {
     if let Some(line) = reading.verbatim_line(&claim.text) {
         return Some(line);
@@ -116,7 +116,7 @@ fn verbatim_line(claim: &DraftClaim, reading: &PromptReading) -> Option<usize> {
     lines.and_then(|lines| lines.first().copied())
 }
 
-/// The claim's terms without figures, which are compared separately.
+/// Returns the claim's terms without figures, which are compared separately.
 fn subject_terms(claim: &DraftClaim) -> Vec<String> {
     let words = claim
         .terms

@@ -1,5 +1,5 @@
-//! Parses a member's Markdown into claims, and a review into critiques. Reads any model's text and skips everything
-//! else. Judges nothing.
+//! Parses a member's Markdown into claims, and a review into critiques. Accepts text from any model and skips
+//! everything else. Makes no judgments.
 
 use std::collections::BTreeSet;
 
@@ -9,26 +9,26 @@ use super::stop;
 use super::text;
 use super::verdict::ClaimVerdict;
 
-/// Limit on claims read from one text.
+/// Maximum number of claims read from one text.
 const MAX_CLAIMS: usize = 60;
 
-/// Disclaimer in every demo text: tells readers how to interpret it, and lets other algorithms distinguish counts
-/// from claims. It names no model, so that members stay anonymous.
+/// Disclaimer in every demo text: tells readers how to interpret it, and lets other algorithms distinguish counts from
+/// claims. It does not name a model, so that members stay anonymous.
 pub const REVIEW_MARK: &str =
     "*Words in quotation marks are quoted exactly; the rest is counted, not known.*";
 
 /// A statement in a member's text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DraftClaim {
-    /// Without Markdown, citations, and member letters.
+    /// The text without Markdown, citations, and member labels.
     pub text: String,
     /// Whether it is presented as a quotation.
     pub quoted: bool,
-    /// Numbers of the passages it cites.
+    /// Numbers of the cited passages.
     pub cites: BTreeSet<u32>,
     /// Stems of its content words, sorted and deduplicated.
     pub terms: Vec<String>,
-    /// Its figures, digits only.
+    /// Figures in the claim, digits only.
     pub values: BTreeSet<String>,
     /// Whether it contains a negation.
     pub negated: bool,
@@ -37,13 +37,13 @@ pub struct DraftClaim {
 /// A numbered entry of a review.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReviewEntry {
-    /// Its number within the review.
+    /// The entry's number within the review.
     pub number: u32,
-    /// The claim it refers to.
+    /// The claim that the entry refers to.
     pub claim: String,
     /// The reviewer's verdict.
     pub verdict: ClaimVerdict,
-    /// The letter of the reviewed text, if the review has headings.
+    /// The label of the reviewed text, if the review has headings.
     pub about: Option<char>,
     /// Whether the reviewed text omits the claim.
     pub missing: bool,
@@ -87,8 +87,8 @@ pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
     found
 }
 
-/// Parses the critiques of a review, in the format the patterns ask for: `claim:` and `verdict:`, or `missing:` for an
-/// omission.
+/// Parses the critiques of a review in the format that the patterns ask for: `claim:` and `verdict:`, or `missing:` for
+/// an omission.
 pub fn parse_critiques(markdown: &str) -> Vec<ReviewEntry> {
     let mut found: Vec<ReviewEntry> = Vec::new();
     let mut about = None;
@@ -121,7 +121,7 @@ pub fn parse_critiques(markdown: &str) -> Vec<ReviewEntry> {
     found
 }
 
-/// Whether a text is a review rather than an answer.
+/// Returns whether a text is a review rather than an answer.
 pub fn is_review(markdown: &str) -> bool {
     !parse_critiques(markdown).is_empty()
 }
@@ -139,7 +139,8 @@ fn new_claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String
     }
 }
 
-/// Whether the line is not a claim: a heading, rule, italic remark, table rule, or another field of a review.
+/// Returns whether the line is not a claim: a heading, rule, remark in italics, table rule, or another field of a
+/// review.
 fn is_not_claim(line: &str) -> bool {
     let italic = line.starts_with('*')
         && line.ends_with('*')
@@ -154,7 +155,7 @@ fn is_not_claim(line: &str) -> bool {
             .any(|name| labeled_field(line, name).is_some())
 }
 
-/// `1. **claim:** rest` → (`1. `, `rest`).
+/// Splits a labeled line: `1. **claim:** rest` becomes (`1. `, `rest`).
 fn labeled_field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let colon = line.find(':')?;
     let head = &line[..colon];
@@ -177,7 +178,7 @@ fn labeled_field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     ))
 }
 
-/// The quotations in a line that are long enough to be a statement.
+/// Returns the quotations in a line that are long enough to be statements.
 fn long_quotations(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = line;
@@ -212,7 +213,7 @@ fn closing_quote(inner: &str) -> Option<usize> {
     inner.rfind('”')
 }
 
-/// The numbers in square brackets.
+/// Returns the numbers in square brackets.
 fn cited_numbers(line: &str) -> BTreeSet<u32> {
     let mut found = BTreeSet::new();
     for part in line.split('[').skip(1) {
@@ -227,7 +228,7 @@ fn cited_numbers(line: &str) -> BTreeSet<u32> {
     found
 }
 
-/// Strips bullets, emphasis, citations, and letters in brackets from a line.
+/// Strips bullets, emphasis, citations, and bracketed member labels from a line.
 fn strip_markup(line: &str) -> String {
     let mut line = line.trim_start_matches(['-', '*', '>', '+', '•', '|', ' ']);
     if let Some((number, rest)) = line.split_once(". ")

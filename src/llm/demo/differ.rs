@@ -1,4 +1,4 @@
-//! Finds pairs of lines whose figures differ although they seem to be about the same thing. Cannot tell which one is
+//! Finds pairs of lines that seem to be about the same thing but have different figures. Cannot tell which one is
 //! right.
 
 use std::collections::BTreeMap;
@@ -18,14 +18,14 @@ pub struct FigureDifference {
     pub figures: (String, String),
 }
 
-/// Finds lines that differ in a figure with the same unit but share the words around it.
+/// Finds lines that share their words but differ in a figure with the same unit.
 pub fn differences(reading: &PromptReading, most: usize) -> Vec<FigureDifference> {
     let mut by_unit: BTreeMap<String, Vec<(usize, Figure)>> = BTreeMap::new();
     for (index, line) in reading.lines.iter().enumerate() {
         for figure in figures(&line.text) {
             if let Some(unit) = figure.unit.clone() {
                 let mentions = by_unit.entry(unit).or_default();
-                // Comparison is quadratic in the mentions of one unit.
+                // The comparison is quadratic in the number of mentions of a unit.
                 if mentions.len() < 60 {
                     mentions.push((index, figure));
                 }

@@ -1,4 +1,4 @@
-//! Builds Markdown and omits headings without content. The caller decides what to write.
+//! Builds Markdown, omitting headings without content. The caller decides what to write.
 
 /// A Markdown text under construction.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl DraftWriter {
         }
     }
 
-    /// Appends a heading with one bullet per item; nothing without items.
+    /// Appends a heading with one bullet per item; writes nothing if there are no items.
     pub fn list<S: AsRef<str>>(&mut self, heading: &str, items: impl IntoIterator<Item = S>) {
         let mut first = true;
         for item in items {
@@ -36,7 +36,7 @@ impl DraftWriter {
         }
     }
 
-    /// Like `list`, but with the text `otherwise` when there are no items.
+    /// Appends a list as `list` does, or the text `otherwise` if there are no items.
     pub fn list_or(&mut self, heading: &str, items: Vec<String>, otherwise: &str) {
         if items.is_empty() {
             self.paragraph(&format!("## {heading}\n\n{otherwise}"));
@@ -57,7 +57,7 @@ impl DraftWriter {
     }
 }
 
-/// Formats `1 sentence`, `3 sentences`.
+/// Formats a count with its noun: `1 sentence`, `3 sentences`.
 pub fn count_text(number: usize, noun: &str) -> String {
     if number == 1 {
         format!("1 {noun}")
@@ -66,7 +66,7 @@ pub fn count_text(number: usize, noun: &str) -> String {
     }
 }
 
-/// Formats `a, b and c`.
+/// Joins items as in `a, b and c`.
 pub fn join_with_and<S: AsRef<str>>(items: &[S]) -> String {
     match items {
         [] => String::new(),

@@ -1,5 +1,5 @@
-//! Demo models that need no network: real algorithms over the question and the sources, deterministic and bounded.
-//! They have no knowledge of their own, say so, and quote instead of asserting. No I/O, no clock, no randomness.
+//! Demo models that need no network: deterministic, bounded algorithms that work on the question and the sources. They
+//! have no knowledge of their own, say so, and quote instead of making assertions. No I/O, no clock, no randomness.
 
 mod asks;
 mod check;
@@ -36,7 +36,7 @@ struct Algorithm {
     name: &'static str,
     title: &'static str,
     aliases: &'static [&'static str],
-    /// Description for the first line of its answers.
+    /// Description for the first line of the answers.
     nature: &'static str,
     strength: u32,
     answer: fn(&PromptReading) -> String,
@@ -82,7 +82,7 @@ const ALGORITHMS: &[Algorithm] = &[
     },
 ];
 
-/// The demo models as catalog entries.
+/// Returns the demo models as catalog entries.
 pub fn models() -> Vec<Model> {
     let model = |algorithm: &Algorithm| Model {
         id: format!("demo/{}", algorithm.name),
@@ -118,7 +118,7 @@ pub fn models() -> Vec<Model> {
 /// Answers a request as the model with this ID.
 ///
 /// # Errors
-/// `Unavailable` for an unknown model; `Empty` when a stop sequence cuts off the whole answer.
+/// Returns `Unavailable` for an unknown model, or `Empty` if a stop sequence cuts off the whole answer.
 pub fn answer(model_id: &str, request: &ModelRequest) -> Result<Answer, CallError> {
     let name = model_id.strip_prefix("demo/").unwrap_or(model_id);
     let Some(algorithm) = ALGORITHMS.iter().find(|algorithm| algorithm.name == name) else {
@@ -127,7 +127,7 @@ pub fn answer(model_id: &str, request: &ModelRequest) -> Result<Answer, CallErro
             "there is no such demo model",
         ));
     };
-    // The algorithms number passages; users and other models cite by markers.
+    // The algorithms cite passages by number; users and other models cite them by markers.
     let brief = number_sources(&request.brief);
     let whole = with_marks(&write_answer(algorithm, &brief), &brief.sources);
     let (text, finish) = truncate(whole, request);
@@ -188,14 +188,14 @@ fn write_answer(algorithm: &Algorithm, brief: &Brief) -> String {
     )
 }
 
-/// The algorithm's answer to the question alone.
+/// Returns the algorithm's answer to the question alone.
 fn first_answer(algorithm: &Algorithm, reading: &PromptReading) -> String {
     if !reading.has_no_sources {
         return (algorithm.answer)(reading);
     }
     let mut draft = draft::DraftWriter::new();
     draft.paragraph("*There is no document, and a demo algorithm knows no facts: it can only look at the wording of the question. Upload a document, or add a language model.*");
-    // A long prompt may itself be the text to summarize: people paste it.
+    // A long prompt may itself be the text to summarize, because users paste it there.
     if reading.lines.len() >= 4 {
         draft.paragraph(&(algorithm.answer)(reading));
         return draft.finish();
@@ -224,7 +224,7 @@ fn first_answer(algorithm: &Algorithm, reading: &PromptReading) -> String {
     draft.finish()
 }
 
-/// Truncates at the first stop sequence, and at the token limit at the end of a word.
+/// Truncates at the first stop sequence, or at the end of a word at the token limit.
 fn truncate(mut text: String, request: &ModelRequest) -> (String, Finish) {
     let stops = request
         .parameters

@@ -1,4 +1,4 @@
-//! Finds the figures in a sentence and what they count. Does not know which ones are right.
+//! Finds the figures in a sentence and what they count. Cannot tell which ones are right.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use super::text;
 /// A figure and what it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
-    /// As written, with its currency or percent sign.
+    /// The figure as written, with its currency or percent sign.
     pub text: String,
     /// The following word as written, if the figure counts it.
     pub counted: String,
-    /// Stem of what it counts: the next content word, `%`, or a currency sign.
+    /// Stem of the unit: the next content word, `%`, or a currency sign.
     pub unit: Option<String>,
 }
 
@@ -62,7 +62,7 @@ pub fn figures(sentence: &str) -> Vec<Figure> {
     found
 }
 
-/// The figures of a sentence as bare digits, for comparison.
+/// Returns the figures of a sentence as bare digits, for comparison.
 pub fn values(sentence: &str) -> BTreeSet<String> {
     let digits = |figure: Figure| figure.text.chars().filter(char::is_ascii_digit).collect();
     figures(sentence).into_iter().map(digits).collect()

@@ -1,5 +1,5 @@
-//! `demo/phrases`: finds key phrases, where the text matches words of the question, and which of them it never uses.
-//! Counts and locates; does not interpret.
+//! `demo/phrases`: finds key phrases, where the text uses the question's words, and which of those words it never uses.
+//! Counts and locates, but does not interpret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,19 +9,19 @@ use super::reading::{PromptReading, cite};
 use super::stop;
 use super::text;
 
-/// A recurring run of content words.
+/// A recurring sequence of content words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phrase {
-    /// As first written.
+    /// The phrase as first written.
     pub text: String,
     /// Number of occurrences.
     pub times: usize,
-    /// The sources it occurs in, in order.
+    /// Numbers of the sources that contain the phrase, in order.
     pub sources: BTreeSet<u32>,
     score: f64,
 }
 
-/// The first answer of `demo/phrases`.
+/// Returns the first answer of `demo/phrases`.
 pub fn answer(reading: &PromptReading) -> String {
     let mut draft = DraftWriter::new();
     let phrases = phrases(reading, 9);
@@ -95,7 +95,7 @@ pub fn phrases(reading: &PromptReading, most: usize) -> Vec<Phrase> {
         .filter(|(_, phrase)| phrase.times >= least)
         .collect();
     for (key, phrase) in &mut phrases {
-        // A single word says little; a repeated phrase is rarely a coincidence.
+        // A single word means little, but a repeated phrase is rarely a coincidence.
         let length = [1.0, 3.5, 6.0, 8.0][key.split(' ').count().clamp(1, 4) - 1];
         let wanted = key.split(' ').any(|stem| asked.contains(&stem.to_owned()));
         phrase.score = phrase.times as f64 * length * if wanted { 1.5 } else { 1.0 };
@@ -119,7 +119,7 @@ pub fn phrases(reading: &PromptReading, most: usize) -> Vec<Phrase> {
     chosen.into_iter().map(|(_, phrase)| phrase).collect()
 }
 
-/// Runs of content words separated by single spaces.
+/// Returns the sequences of content words separated by single spaces.
 fn content_runs(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
     let mut runs: Vec<Vec<text::TextWord<'_>>> = vec![Vec::new()];
     let mut end = 0;
@@ -155,7 +155,7 @@ fn describe_phrase(phrase: &Phrase) -> String {
     )
 }
 
-/// For each word of the question, where it occurs, and the most relevant line.
+/// Returns for each word of the question where it occurs, and the most relevant line.
 fn question_word_locations(reading: &PromptReading) -> Vec<String> {
     if reading.has_no_sources {
         return Vec::new();
@@ -192,7 +192,7 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
     met
 }
 
-/// For the first phrases, the most central line that contains them.
+/// Returns for the first phrases the most central line that contains them.
 fn central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
     let order = rank::rank(reading);
     let mut shown: Vec<usize> = Vec::new();

@@ -1,18 +1,18 @@
-//! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones word for
-//! word. Writes no sentence of its own about the subject.
+//! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones verbatim.
+//! Writes no sentences of its own about the subject.
 
 use super::draft::{DraftWriter, count_text};
 use super::reading::PromptReading;
 use super::text;
 
-/// Limit on sentences in the quadratic step.
+/// Maximum number of sentences in the quadratic step.
 const MAX_CANDIDATES: usize = 160;
-/// Iterations of LexRank.
+/// Number of LexRank iterations.
 const ITERATIONS: usize = 15;
 /// Damping factor of LexRank.
 const DAMPING_FACTOR: f64 = 0.85;
 
-/// The first answer of `demo/extract`.
+/// Returns the first answer of `demo/extract`.
 pub fn answer(reading: &PromptReading) -> String {
     let mut draft = DraftWriter::new();
     let ranked = rank(reading);
@@ -67,8 +67,8 @@ pub fn answer(reading: &PromptReading) -> String {
     draft.finish()
 }
 
-/// Ranks lines by centrality, biased toward the question: LexRank with a start distribution that prefers lines near
-/// the question.
+/// Ranks lines by centrality, biased toward the question: LexRank with a start distribution that favors lines relevant
+/// to the question.
 pub fn rank(reading: &PromptReading) -> Vec<usize> {
     let candidates = candidates(reading);
     let lines = |place: usize| &reading.lines[candidates[place]];
@@ -107,7 +107,7 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
     order.into_iter().map(|place| candidates[place]).collect()
 }
 
-/// Takes the first lines of an order, skipping those similar to a chosen or taken one.
+/// Takes the first lines of a ranking, skipping those similar to a line that is already chosen or taken.
 pub fn choose_distinct(
     reading: &PromptReading,
     order: &[usize],
@@ -126,7 +126,7 @@ pub fn choose_distinct(
     chosen
 }
 
-/// A line's relevance to the question, plus a bonus if it fits the kind of answer asked for.
+/// Returns a line's relevance to the question, plus a bonus if it fits the kind of answer asked for.
 pub fn question_relevance(reading: &PromptReading, index: usize) -> f64 {
     let line = &reading.lines[index];
     let relevance = reading.relevance(&line.terms);
@@ -136,7 +136,7 @@ pub fn question_relevance(reading: &PromptReading, index: usize) -> f64 {
     relevance + if fits { 0.25 } else { 0.0 }
 }
 
-/// Stable-sorts an order by nearness to the question.
+/// Sorts line indexes by relevance to the question, with a stable sort.
 fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usize> {
     let near: std::collections::BTreeMap<usize, f64> = order
         .iter()
@@ -146,7 +146,7 @@ fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usiz
     order
 }
 
-/// Whole sentences of a sensible length, in text order; only the most promising ones when there are many.
+/// Returns the complete sentences of reasonable length, in text order; only the most promising ones if there are many.
 fn candidates(reading: &PromptReading) -> Vec<usize> {
     let whole = |least: usize| -> Vec<usize> {
         let fit = |index: &usize| {
@@ -178,7 +178,7 @@ fn candidates(reading: &PromptReading) -> Vec<usize> {
     places
 }
 
-/// Cheap estimate of a line's value: frequent terms, and nearness to the question.
+/// Estimates a line's value cheaply, from frequent terms and relevance to the question.
 fn estimated_value(reading: &PromptReading, index: usize) -> f64 {
     let terms = &reading.lines[index].terms;
     let common = terms

@@ -1,5 +1,5 @@
-//! The common preprocessing of all demo algorithms: the sources of a request split into lines and weighted, with the
-//! question's words. Chooses nothing and writes nothing.
+//! Preprocessing shared by all demo algorithms: splits the sources of a request into weighted lines, and extracts the
+//! question's words. Selects nothing and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,28 +10,28 @@ use super::sentences::{self, Sentence};
 use super::stop;
 use super::text;
 
-/// Limit on lines; sources are bounded upstream, but this limit holds regardless.
+/// Maximum number of lines. Sources are bounded upstream, but this limit holds regardless.
 const MAX_LINES: usize = 6_000;
 
-/// A sentence of a source, or of the question when there are no sources.
+/// A sentence of a source, or of the question if there are no sources.
 #[derive(Debug, Clone)]
 pub struct SourceLine {
-    /// Source number; 0 for the question's own text.
+    /// Source number; 0 for the question itself.
     pub source: u32,
-    /// As written, with normalized whitespace.
+    /// The sentence as written, with normalized whitespace.
     pub text: String,
     /// Stems of its content words, sorted and deduplicated.
     pub terms: Vec<String>,
-    /// Whether it is not a quotable sentence: cut off at the passage's beginning, code, or a row of links.
+    /// Whether it is not a quotable sentence: cut off at the start of the passage, code, or a row of links.
     pub fragment: bool,
 }
 
 /// A content word of the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectWord {
-    /// As written.
+    /// The word as written.
     pub word: String,
-    /// Stems in the text that match this word; empty when there are none.
+    /// Stems in the text that match this word; empty if there are none.
     pub found: Vec<String>,
 }
 
@@ -40,15 +40,15 @@ pub struct SubjectWord {
 pub struct PromptReading {
     /// All distinct sentences in order, without headings.
     pub lines: Vec<SourceLine>,
-    /// Headings with their source number, in order.
+    /// Headings with their source numbers, in order.
     pub headings: Vec<(u32, String)>,
     /// The question's content words.
     pub question_terms: Vec<SubjectWord>,
-    /// The kind of answer asked for, and the question word.
+    /// The kind of answer that the question asks for, and the question word.
     pub kind: Option<(&'static str, AnswerKind)>,
     /// Whether there are no sources, so that `lines` are the question's own sentences.
     pub has_no_sources: bool,
-    /// Number, document, and page of every source.
+    /// Number, document, and page of each source.
     pub source_locations: Vec<(u32, String, u32)>,
     postings: BTreeMap<String, Vec<usize>>,
 }
@@ -114,7 +114,7 @@ impl PromptReading {
         }
     }
 
-    /// Inverse-frequency weight of a term; 0 for unknown terms.
+    /// Returns a term's inverse-frequency weight; 0 for unknown terms.
     pub fn weight(&self, term: &str) -> f64 {
         match self.postings.get(term) {
             Some(places) => (1.0 + self.lines.len() as f64 / places.len() as f64).ln(),
@@ -122,14 +122,14 @@ impl PromptReading {
         }
     }
 
-    /// Damped frequency of a term: high for the text's main subjects.
+    /// Returns a term's damped frequency, which is high for the main subjects of the text.
     pub fn damped_frequency(&self, term: &str) -> f64 {
         self.postings
             .get(term)
             .map_or(0.0, |places| (places.len() as f64).sqrt())
     }
 
-    /// Relevance of a line to the question, 0 to 1: its share of the matched words' weight.
+    /// Returns a line's relevance to the question, 0 to 1: its share of the matched words' weight.
     pub fn relevance(&self, terms: &[String]) -> f64 {
         let (mut held, mut all) = (0.0, 0.0);
         for asked in &self.question_terms {
@@ -139,7 +139,7 @@ impl PromptReading {
             let whole = self.weight(first);
             let has = |stem: &String| terms.binary_search(stem).is_ok();
             all += whole;
-            // A word with only a common beginning is weaker evidence than the word itself.
+            // A word that only starts the same way is weaker evidence than the word itself.
             held += match (has(first), others.iter().any(has)) {
                 (true, _) => whole,
                 (false, true) => whole * 0.6,
@@ -149,7 +149,7 @@ impl PromptReading {
         if all > 0.0 { held / all } else { 0.0 }
     }
 
-    /// Lines that contain any of the stems, in order.
+    /// Returns the lines that contain any of the stems, in order.
     pub fn lines_containing(&self, stems: &[String]) -> Vec<usize> {
         let places: BTreeSet<usize> = stems
             .iter()
@@ -160,8 +160,8 @@ impl PromptReading {
         places.into_iter().collect()
     }
 
-    /// Finds the line with most of the terms by weight, and its share of their total weight. Unknown terms weigh as
-    /// much as the rarest, or an invented claim would look covered.
+    /// Finds the line that contains the largest share of the terms by weight, and returns that share. Unknown terms
+    /// weigh as much as the rarest one; otherwise an invented claim would look covered.
     pub fn closest_line(&self, terms: &[String]) -> Option<(usize, f64)> {
         let rarest = (1.0 + self.lines.len() as f64).ln();
         let mut held: BTreeMap<usize, f64> = BTreeMap::new();
@@ -190,11 +190,11 @@ impl PromptReading {
         if words.is_empty() {
             return None;
         }
-        // A line is one sentence, so a longer quote never matches: look up its sentences one by one.
+        // A line is one sentence, so a longer quote never matches; look up its sentences one by one.
         self.lines.iter().position(|line| line.text.contains(words))
     }
 
-    /// Words of the question that the text does not use.
+    /// Returns the words of the question that the text does not use.
     pub fn missing_words(&self) -> Vec<&str> {
         let missing = self
             .question_terms
@@ -203,7 +203,7 @@ impl PromptReading {
         missing.map(|asked| asked.word.as_str()).collect()
     }
 
-    /// Formats ` [3]`, or nothing without sources.
+    /// Formats a citation such as ` [3]`; empty without sources.
     pub fn cite(&self, line: &SourceLine) -> String {
         cite(line.source)
     }
@@ -214,7 +214,7 @@ impl PromptReading {
     }
 }
 
-/// Formats ` [3]`, or nothing for the question's own text.
+/// Formats a citation such as ` [3]`; empty for the question itself.
 pub fn cite(source: u32) -> String {
     if source == 0 {
         String::new()
@@ -253,7 +253,7 @@ fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Ve
     asked
 }
 
-/// Finds the stem itself and terms with the same beginning: "terminate" and "termination".
+/// Finds the stem itself and terms that start the same way: "terminate" and "termination".
 fn related_terms(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<String> {
     let mut found = Vec::new();
     if postings.contains_key(stem) {

@@ -10,17 +10,17 @@ use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::{Brief, Peer};
 
-/// Limit on critiques per text.
+/// Maximum number of critiques per text.
 const CLAIMS_PER_TEXT: usize = 4;
-/// Minimum of claims listed per text: supported ones are added when few can be criticized.
+/// Minimum number of claims listed per text; supported claims are added if there are few to criticize.
 const MIN_LISTED: usize = 2;
 
 /// What an algorithm prioritizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReviewFocus {
-    /// Statements near the question.
+    /// Statements relevant to the question.
     Relevance,
-    /// Statements with many of the question's words.
+    /// Statements that contain many of the question's words.
     Words,
     /// Statements with figures.
     Figures,
@@ -28,12 +28,12 @@ pub enum ReviewFocus {
     Shared,
 }
 
-/// A peer's claims, each with its check against the sources.
+/// A peer's claims, each checked against the sources.
 #[derive(Debug, Clone)]
 pub struct CheckedClaims {
-    /// The peer's letter.
+    /// The peer's label.
     pub letter: char,
-    /// Claims and findings, in the text's order.
+    /// Claims and their checks, in the order of the text.
     pub claims: Vec<(DraftClaim, ClaimCheck)>,
 }
 
@@ -80,7 +80,7 @@ pub fn check_peers(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims
     peers.iter().map(read).collect()
 }
 
-/// Scores a claim under a review focus; higher scores rank first.
+/// Scores a claim under a review focus; claims with higher scores come first.
 pub fn weight(
     claim: &DraftClaim,
     reading: &PromptReading,
@@ -104,7 +104,7 @@ pub fn weight(
     }
 }
 
-/// Whether two claims make the same statement.
+/// Returns whether two claims make the same statement.
 pub fn is_same_statement(left: &DraftClaim, right: &DraftClaim) -> bool {
     left.values == right.values
         && left.negated == right.negated
@@ -138,7 +138,7 @@ fn write_section(
         .iter()
         .map(|pair| (weighed(pair), pair))
         .collect();
-    // Claims that need the author's attention come first; the sort is stable, so ties keep the text's order.
+    // Claims that need the author's attention come first. The sort is stable, so ties keep the order of the text.
     order.sort_by(|a, b| a.1.1.verdict.cmp(&b.1.1.verdict).then(b.0.total_cmp(&a.0)));
     let order: Vec<&(DraftClaim, ClaimCheck)> = order.into_iter().map(|(_, pair)| pair).collect();
     let flawed = order
@@ -187,7 +187,7 @@ fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptR
         format!(" ({})", finding.why)
     };
     match finding.line.map(|line| &reading.lines[line]) {
-        // The claim itself is the evidence; repeating it would only make the text longer.
+        // The claim itself is the evidence; repeating it would only lengthen the text.
         Some(line) if line.text == claim.text => {
             format!("appears word for word in{}{why}", reading.cite(line))
         }
@@ -242,7 +242,7 @@ fn shared_claims(read: &[CheckedClaims], most: usize) -> Vec<String> {
     told.into_iter().map(|(told, _)| told).collect()
 }
 
-/// Words of the question that no text addresses, and the nearest lines that no text uses.
+/// Returns the question's words that no text addresses, and the most relevant lines that no text uses.
 fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
     let said = |stem: &String| {
         read.iter().any(|peer| {
@@ -275,7 +275,7 @@ fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading
     told
 }
 
-/// Lines near the question that no claim rests on, nearest first.
+/// Returns the lines relevant to the question that no claim is based on, most relevant first.
 pub fn unused_lines(read: &[CheckedClaims], reading: &PromptReading) -> Vec<usize> {
     let used = |line: usize| {
         let terms = &reading.lines[line].terms;

@@ -1,5 +1,5 @@
-//! `Task::Revise` for all demo algorithms: keeps the supported parts of its own text, follows a critique only when the
-//! evidence holds, and names it. Never follows a majority.
+//! `Task::Revise` for all demo algorithms: keeps the supported parts of its own text, and accepts a critique only if
+//! the evidence supports it, citing that evidence. Never follows a majority.
 
 use super::check::{self, ClaimCheck};
 use super::claims::{self, DraftClaim, ReviewEntry};
@@ -10,12 +10,12 @@ use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
-/// Limit on statements kept from its own text.
+/// Maximum number of statements kept from its own text.
 const MAX_KEPT: usize = 8;
-/// Limit on statements added.
+/// Maximum number of statements added.
 const MAX_ADDED: usize = 2;
 
-/// Writes the revision. `first` is the algorithm's own first answer, used when its last text was a review.
+/// Writes the revision. `first` is the algorithm's own first answer, used if its last text was a review.
 pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: &str) -> String {
     let own = match brief.own.as_deref() {
         Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,
@@ -66,7 +66,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: 
     draft.finish()
 }
 
-/// Keeps, changes, or marks one claim of its own text.
+/// Keeps, changes, or flags one claim of its own text.
 fn revise_claim(
     claim: &DraftClaim,
     finding: &ClaimCheck,
@@ -127,7 +127,7 @@ fn concerns_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
             || text::jaccard_similarity(&text::terms(quoted), &claim.terms) >= 0.8)
 }
 
-/// Lines from reviews or other answers that its own text lacks, with the name of their source.
+/// Returns lines from reviews or other answers that its own text lacks, with the names of their sources.
 fn additions(
     brief: &Brief,
     reading: &PromptReading,
@@ -152,8 +152,8 @@ fn additions(
     added
 }
 
-/// Lines that reviews of this text report as missing, with the critique's name. This text's letter is the one that no
-/// peer has.
+/// Returns lines that reviews of this text report as missing, with the name of the critique. This text's label is the
+/// one that no peer has.
 fn reported_missing(
     brief: &Brief,
     reading: &PromptReading,
@@ -170,7 +170,7 @@ fn reported_missing(
     found.collect()
 }
 
-/// Lines that support other answers, the most relevant to the question first.
+/// Returns lines that support other answers, most relevant to the question first.
 fn supporting_lines(
     brief: &Brief,
     reading: &PromptReading,
@@ -254,7 +254,7 @@ mod tests {
             )
         };
         let own = "“The customer must pay all fees within 30 days.” [1]";
-        // The only peer is A, so B is this text.
+        // The only peer is A, so this text is B.
         let told = revise_text(own, &[&review('B')]);
         assert!(told.contains("basic plan.” [1] (following A4)"), "{told}");
         assert!(!revise_text(own, &[&review('A')]).contains("basic plan"));

@@ -1,15 +1,15 @@
-//! Splits text into sentences and headings, in any language. Knows nothing of their meaning.
+//! Splits text into sentences and headings, in any language. Knows nothing about their meaning.
 
 use super::stop;
 use super::text::collapse_whitespace;
 
-/// Length in characters after which a "sentence" (table, code, text without periods) is cut at a space.
+/// Length in characters after which a "sentence" (a table, code, or text without periods) is cut at a space.
 const MAX_SENTENCE_CHARS: usize = 600;
 
 /// A sentence, or a line on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
-    /// With normalized whitespace, otherwise as written.
+    /// The text with normalized whitespace, otherwise as written.
     pub text: String,
     /// Whether it looks like a heading.
     pub heading: bool,
@@ -98,7 +98,7 @@ fn push_sentence(text: &str, found: &mut Vec<Sentence>) {
     }
 }
 
-/// Whether a period ends the sentence, judged by its surroundings.
+/// Returns whether a period ends the sentence, judging by the surrounding text.
 fn ends_here(before: &str, after: &str) -> bool {
     if !after.starts_with(' ') && !after.is_empty() {
         return false;
@@ -114,13 +114,13 @@ fn ends_here(before: &str, after: &str) -> bool {
     let last = last.unwrap_or("").trim_start_matches(['(', '[', '"', '“']);
     let letters = last.chars().count();
     let initial = letters == 1 && last.starts_with(char::is_alphabetic);
-    // "3. Oktober", "1. Introduction": an ordinal, not an end. Years and amounts are longer.
+    // "3. Oktober", "1. Introduction": an ordinal, not the end of a sentence. Years and amounts are longer.
     let ordinal =
         letters <= 2 && !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     !(initial || ordinal || last.contains('.') || stop::is_abbreviation(last))
 }
 
-/// Whether a short line is a heading: marked as one, numbered, or in title case.
+/// Returns whether a short line is a heading: marked as one, numbered, or in title case.
 fn is_heading(line: &str) -> bool {
     if line.starts_with('#') {
         return line.trim_start_matches('#').starts_with(' ');
@@ -157,7 +157,7 @@ fn is_heading(line: &str) -> bool {
         && !is_record(line)
 }
 
-/// Whether the line must not be joined with its neighbors: bullet, heading, table record, or code.
+/// Returns whether the line must not be joined with its neighbors: a bullet, heading, table record, or code.
 fn stands_alone(line: &str) -> bool {
     let bullet = ["- ", "* ", "• ", "+ ", "| ", "> "];
     line.starts_with('#') || bullet.iter().any(|mark| line.starts_with(mark)) || is_record(line)

@@ -1,10 +1,10 @@
-//! Stop words in English, German, French, and Spanish, and the word lists of the demo algorithms. Lists only; no
-//! rules.
+//! Stop words in English, German, French, and Spanish, and the word lists of the demo algorithms. Contains only lists,
+//! no rules.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Function words of all languages in one list: a demo algorithm does not detect the language.
+/// Function words of all languages in one list, because a demo algorithm does not detect the language.
 const STOP_WORDS: &str = "\
 a about above after again all also although am an and any are aren't as at be because been before \
 being below between both but by can cannot could did do does doing don't down during each either else \
@@ -34,7 +34,7 @@ han hasta hay la las le les lo los más me mi mis mucho muy nada ni no nos nosot
 otros para pero poco por porque qué que quien quién se sea ser si sí sin sobre son su sus también tanto \
 te tiene tienen todo todos tu tus un una uno unos y ya yo";
 
-/// Words said *to* a model rather than about the subject.
+/// Words addressed *to* a model rather than words about the subject.
 const REQUEST_WORDS: &str = "\
 analyse analysis analyze answer article bitte brief briefly bullet compare concise content contents \
 describe describes detail details discuss document documents dokument explain explique extract file \
@@ -43,12 +43,12 @@ passage passages please point points question read resume resumen résumé resum
 sentence sentences show states summarise summarize summary tell text texts thing things understand use \
 using want work write zusammen zusammenfassen zusammenfassung erkläre explica analiza analysiere";
 
-/// Abbreviations: their full stop does not end a sentence.
+/// Abbreviations whose period does not end a sentence.
 const ABBREVIATIONS: &str = "\
 al approx art bspw bzw ca cf co corp dept dipl dr ed eds eq etc evtl fig figs ggf hr inc jr ltd m max \
 min mr mrs ms nr no p pp prof resp rev sec sog sr st tab u.s usw vgl vol vs z";
 
-/// Hedges: words that limit certainty.
+/// Hedges: words that express uncertainty.
 pub const HEDGES: &[&str] = &[
     "allegedly",
     "almost",
@@ -110,7 +110,7 @@ pub const HEDGES: &[&str] = &[
     "quizás",
 ];
 
-/// Absolute words, which invite a counterexample.
+/// Absolute words, which invite counterexamples.
 pub const ABSOLUTES: &[&str] = &[
     "absolutely",
     "all",
@@ -167,34 +167,34 @@ const NEGATIONS: &str = "\
 not no never none nobody neither nor cannot without isn't aren't doesn't don't didn't won't wasn't nicht \
 kein keine keinen keiner nie niemals ohne pas jamais aucun sans nunca sin ningún";
 
-/// Nouns before a document reference ("page 3"); the figure after them measures nothing.
+/// Nouns that precede a document reference ("page 3"), where the figure is not a measurement.
 const REFERENCE_NOUNS: &str = "\
 abs absatz appendix art article artikel chapter clause eq fig figure item kapitel line no nr number \
 paragraph page part point section sections seite step table teil version volume";
 
-/// Whether the word is a stop word.
+/// Returns whether the word is a stop word.
 pub fn is_stop(word: &str) -> bool {
     let mut characters = word.chars();
     let single = matches!((characters.next(), characters.next()), (Some(only), None) if only.is_ascii_alphabetic());
     single || contains(&STOP_SET, word)
 }
 
-/// Whether the word only addresses the model.
+/// Returns whether the word only addresses the model.
 pub fn is_request_word(word: &str) -> bool {
     contains(&REQUEST_WORD_SET, word)
 }
 
-/// Whether the word is an abbreviation that ends in a full stop.
+/// Returns whether the word is an abbreviation that ends in a period.
 pub fn is_abbreviation(word: &str) -> bool {
     contains(&ABBREVIATION_SET, word)
 }
 
-/// Whether the word is a negation.
+/// Returns whether the word is a negation.
 pub fn is_negation(word: &str) -> bool {
     contains(&NEGATION_SET, word)
 }
 
-/// Whether a figure after the word is a document reference.
+/// Returns whether a figure after the word is a document reference.
 pub fn is_reference_noun(word: &str) -> bool {
     contains(&PLACE_SET, word)
 }

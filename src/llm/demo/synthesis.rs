@@ -1,6 +1,6 @@
-//! `Task::Synthesize` for all demo algorithms: one answer from the members' statements, with their letters.
-//! Compares words and figures, and says so, because an algorithm cannot know whether members agree or contradict
-//! each other.
+//! `Task::Synthesize` for all demo algorithms: combines the members' statements into one answer, with member labels.
+//! Compares words and figures and says so, because an algorithm cannot know whether members agree or contradict each
+//! other.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
-/// Limit on clusters; comparing them is quadratic.
+/// Maximum number of clusters; comparing them is quadratic.
 const MAX_CLUSTERS: usize = 200;
 
 /// A statement and the members that make it.
@@ -83,7 +83,7 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> 
     draft.finish()
 }
 
-/// Rank of a cluster: supported ones first, then what the lens prioritizes. Agreement counts least.
+/// Returns a cluster's rank: supported clusters first, then the review focus. Agreement counts least.
 fn group_rank(cluster: &StatementGroup, reading: &PromptReading, lens: ReviewFocus) -> f64 {
     let sharers = cluster.letters.len();
     let borne = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
@@ -190,7 +190,7 @@ fn letters(cluster: &StatementGroup) -> String {
         .join(", ")
 }
 
-/// Contradictions of claims with passages, among claims, and among passages.
+/// Returns contradictions between claims and passages, among claims, and among passages.
 fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<String> {
     let mut found = Vec::new();
     for cluster in clusters
@@ -261,7 +261,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
             .iter()
             .flat_map(|peer| &peer.claims)
             .any(|(claim, finding)| {
-                // A quote may be cut off before the figure; the line is complete.
+                // A quote may be cut off before the figure, but the line is complete.
                 let line = finding
                     .line
                     .map_or(&claim.text, |line| &reading.lines[line].text);
@@ -288,7 +288,7 @@ fn sources(reading: &PromptReading, shown: &[&StatementGroup]) -> String {
     let mut told: Vec<String> = Vec::new();
     let mut listed = BTreeSet::new();
     for (number, document, page) in cited {
-        // Several passages of a page are one source.
+        // Several passages from the same page count as one source.
         if listed.insert((document, page)) {
             let name = text::shorten(document, 60);
             told.push(format!("[{number}] {name}, p. {page}"));

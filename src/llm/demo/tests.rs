@@ -1,4 +1,5 @@
-//! Black-box tests of the demo models: honest, deterministic, never panicking, and quoting only text that exists.
+//! Black-box tests of the demo models: they must be honest and deterministic, never panic, and quote only text that
+//! exists.
 
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ fn ask(model: &str, brief: Brief) -> String {
         .text
 }
 
-/// The license in passages of about 1,200 characters, cut at blank lines, as the store would return them.
+/// Returns the license as passages of about 1,200 characters, cut at blank lines, as the store would return them.
 fn passages() -> Vec<String> {
     let mut passages = vec![String::new()];
     for paragraph in GPL_TEXT.split("\n\n") {
@@ -121,7 +122,7 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
     said
 }
 
-/// Every long quotation occurs in the license, ignoring whitespace.
+/// Asserts that every long quotation occurs in the license, ignoring whitespace.
 fn assert_quotes_are_real(told: &str) {
     let source = text::collapse_whitespace(GPL_TEXT);
     let mut seen = 0;
@@ -277,7 +278,7 @@ proptest! {
     }
 }
 
-/// Arbitrary characters, and words mixed with the delimiters that the parsers look for.
+/// Generates arbitrary characters, and words mixed with the delimiters that the parsers look for.
 fn any_text() -> impl Strategy<Value = String> {
     let parts = prop::sample::select(vec![
         "word",

@@ -1,4 +1,4 @@
-//! Splits text into words and compares them, in any language. Knows nothing of questions, sources, or Markdown; word
+//! Splits text into words and compares them, in any language. Knows nothing about questions, sources, or Markdown; word
 //! lists are in `stop.rs`.
 
 use super::stop;
@@ -6,7 +6,7 @@ use super::stop;
 /// A word and its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextWord<'a> {
-    /// As written.
+    /// The word as written.
     pub text: &'a str,
     /// Byte offset of its first character.
     pub at: usize,
@@ -44,8 +44,8 @@ pub fn words(text: &str) -> Vec<TextWord<'_>> {
     found
 }
 
-/// Stem for comparing words: lowercase, without the most common English endings. Deliberately crude: it must never
-/// merge words that a reader would keep apart.
+/// Returns a word's stem for comparisons: lowercase, without the most common English endings. Deliberately crude,
+/// because it must never merge words that a reader would keep apart.
 pub fn stem(word: &str) -> String {
     let mut stem = word.to_lowercase().replace('\u{2019}', "'");
     for ending in ["'s", "'"] {
@@ -77,7 +77,7 @@ pub fn stem(word: &str) -> String {
     stem
 }
 
-/// Stems of the content words, in order, with duplicates.
+/// Returns the stems of the content words, in order, with duplicates.
 pub fn content(text: &str) -> Vec<String> {
     words(text)
         .into_iter()
@@ -86,7 +86,7 @@ pub fn content(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Stems of the content words, sorted and deduplicated.
+/// Returns the stems of the content words, sorted and deduplicated.
 pub fn terms(text: &str) -> Vec<String> {
     let mut stems = content(text);
     stems.sort_unstable();
@@ -94,7 +94,7 @@ pub fn terms(text: &str) -> Vec<String> {
     stems
 }
 
-/// Number of elements that two sorted lists share.
+/// Returns the number of elements that two sorted lists share.
 pub fn count_shared(left: &[String], right: &[String]) -> usize {
     let (mut i, mut j, mut count) = (0, 0, 0);
     while i < left.len() && j < right.len() {
@@ -107,7 +107,7 @@ pub fn count_shared(left: &[String], right: &[String]) -> usize {
     count
 }
 
-/// Jaccard similarity of two sorted lists, 0 to 1.
+/// Returns the jaccard similarity of two sorted lists, 0 to 1.
 pub fn jaccard_similarity(left: &[String], right: &[String]) -> f64 {
     let both = count_shared(left, right);
     let all = left.len() + right.len() - both;
@@ -150,7 +150,8 @@ fn is_joiner(character: char) -> bool {
     ) || ('\u{300}'..='\u{36f}').contains(&character)
 }
 
-/// Whether a joiner is part of a word: only between letters; full stops and commas only between digits.
+/// Returns whether a joiner is part of a word. Joiners count only between letters; periods and commas only between
+/// digits.
 fn is_inside_word(text: &str, at: usize, joiner: char) -> bool {
     let mark = ('\u{300}'..='\u{36f}').contains(&joiner) || joiner == '\u{94d}';
     let before = text[..at].chars().next_back();
@@ -164,7 +165,7 @@ fn is_inside_word(text: &str, at: usize, joiner: char) -> bool {
     mark || (before.is_alphanumeric() && after.is_alphanumeric() && !is_unspaced_script(after))
 }
 
-/// Whether the character's script has no spaces between words.
+/// Returns whether the character's script has no spaces between words.
 fn is_unspaced_script(character: char) -> bool {
     matches!(character,
         '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}'

@@ -1,6 +1,6 @@
-//! Verdict of the sources on a claim.
+//! The sources' verdict on a claim.
 
-/// The verdict of the sources on a claim.
+/// The sources' verdict on a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClaimVerdict {
     /// A passage contradicts it.
@@ -12,7 +12,7 @@ pub enum ClaimVerdict {
 }
 
 impl ClaimVerdict {
-    /// The word used in the patterns.
+    /// Returns the word used in the patterns.
     pub fn name(self) -> &'static str {
         match self {
             Self::Contradicted => "contradicted",

@@ -1,5 +1,5 @@
-//! `demo/merge` as a member. Compares the passages: what several of them state, what only one states, and how much of
-//! the question each covers. Its synthesis is in `synthesis.rs`.
+//! `demo/merge` as a panel member. Compares the passages: what several of them state, what only one states, and how
+//! much of the question each covers. Its synthesis is in `synthesis.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use super::rank;
 use super::reading::PromptReading;
 use super::text;
 
-/// Similarity (0 to 1) from which two lines count as equivalent.
+/// Minimum similarity (0 to 1) at which two lines count as equivalent.
 const MIN_SIMILARITY: f64 = 0.35;
 
-/// The first answer of `demo/merge`.
+/// Returns the first answer of `demo/merge`.
 pub fn answer(reading: &PromptReading) -> String {
     let mut draft = DraftWriter::new();
     let order = rank::rank(reading);
@@ -71,7 +71,7 @@ pub fn answer(reading: &PromptReading) -> String {
     draft.finish()
 }
 
-/// Pairs of similar lines from different passages, in rank order.
+/// Returns pairs of similar lines from different passages, in rank order.
 fn repeated_statements(reading: &PromptReading, order: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (place, &left) in order.iter().enumerate() {
@@ -90,7 +90,7 @@ fn repeated_statements(reading: &PromptReading, order: &[usize]) -> Vec<(usize, 
     pairs
 }
 
-/// Returns up to six quotations, choosing the best-ranked lines of each passage, in document order.
+/// Returns up to six quotations from the best-ranked lines of each passage, in document order.
 fn best_line_per_passage(reading: &PromptReading, order: &[usize], taken: &[usize]) -> Vec<String> {
     // A single passage may contribute several lines; with many passages, each contributes one.
     let each = (5 / reading.source_locations.len().max(1)).max(1);
@@ -115,7 +115,7 @@ fn best_line_per_passage(reading: &PromptReading, order: &[usize], taken: &[usiz
         .collect()
 }
 
-/// For each word of the question, the passages that use it.
+/// Returns for each word of the question the passages that use it.
 fn word_coverage(reading: &PromptReading) -> Vec<String> {
     let mut told = Vec::new();
     for asked in reading
