@@ -1,5 +1,5 @@
-//! Answer cache for identical calls. The key covers everything that could change the answer, and the owner, so that
-//! no one gets an answer that someone else paid for or that they may not see.
+//! Answer cache for identical calls. The key covers everything that could change the answer, and the owner, so that no
+//! one receives an answer that someone else paid for or that they must not see.
 
 mod key_fields;
 mod single_flight;
@@ -29,7 +29,7 @@ pub struct CacheLimits {
     pub is_shared: bool,
 }
 
-/// The cache's in-memory state; the answers are in the store.
+/// In-memory state of the cache; the answers themselves are in the store.
 pub(super) struct AnswerCache {
     pub limits: CacheLimits,
     pub single_flight: SingleFlight,
@@ -37,7 +37,7 @@ pub(super) struct AnswerCache {
     bytes_since_check: AtomicU64,
 }
 
-/// Divisor: the total size is checked each time a sixteenth of the limit has been added.
+/// Divisor of the size limit: the total size is checked each time a sixteenth of the limit has been added.
 const SIZE_CHECK_DIVISOR: u64 = 16;
 
 impl AnswerCache {
@@ -60,10 +60,10 @@ impl AnswerCache {
     }
 }
 
-/// The cache key of a call.
+/// Cache key of a call.
 #[derive(Debug, Clone)]
 pub(super) struct CacheKey {
-    /// Owner, and SHA-256 over all fields.
+    /// The owner, and a SHA-256 hash over all fields.
     pub digest: String,
     pub fields: CanonicalFields,
 }
@@ -106,7 +106,7 @@ pub(super) async fn find(
     shared.store.read(look).await.ok().flatten()
 }
 
-/// Whether an answer may be cached: only a complete one that ended normally. An error, a refusal, or a text
+/// Returns whether an answer may be cached: only a complete one that ended normally. Errors, refusals, and text
 /// truncated by a limit must not be replayed.
 pub(super) fn is_worth_keeping(answer: &Answer) -> bool {
     answer.finish == Finish::Stop && !answer.text.trim().is_empty()

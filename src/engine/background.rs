@@ -11,7 +11,7 @@ use super::{Engine, EngineShared};
 /// How long a waiting job sleeps before it checks again without a notification.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Counts a job while it runs; also dropped on panic.
+/// Counts a job while it runs. Dropped on panic too.
 struct JobCounter(Arc<EngineShared>);
 
 impl Drop for JobCounter {
@@ -34,7 +34,7 @@ impl Engine {
     }
 
     /// Waits until a job may start a run: at least half of the slots must be free, and while interactive runs are
-    /// active, no other job may have a run. Returns false if the engine accepts no more runs.
+    /// active, no other job may have a run. Returns false if the engine no longer accepts runs.
     pub async fn wait_for_idle(&self) -> bool {
         loop {
             let left = self.shared.run_left.notified();
@@ -48,12 +48,12 @@ impl Engine {
         }
     }
 
-    /// Whether no interactive run is active; background runs do not count.
+    /// Returns whether no interactive run is active; background runs do not count.
     pub fn has_no_interactive_run(&self) -> bool {
         self.shared.runs().values().all(|run| run.background)
     }
 
-    /// Whether the engine has stopped accepting runs.
+    /// Returns whether the engine has stopped accepting runs.
     pub fn is_closing(&self) -> bool {
         self.shared.run_slots.is_closed()
     }

@@ -68,8 +68,8 @@ pub(super) struct ReservationLedger {
     /// Default limits of users who have none of their own.
     limits: UserLimits,
     reserved: Mutex<HashMap<UserId, UsageAmount>>,
-    /// Held from reading the spent amount until the reservation has been made, so that two runs are not granted
-    /// the same money.
+    /// Held from reading the amount spent until the reservation has been made, so that two runs are not granted the
+    /// same money.
     grant_lock: tokio::sync::Mutex<()>,
     unlimited: UnlimitedUsers,
 }
@@ -90,8 +90,8 @@ impl ReservationLedger {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn status(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
-        // Read before the store: an amount released in between has been stored by then, so it may be counted twice
-        // but is never missed.
+        // Read before the store: an amount released in between has already been stored, so it may be counted twice but
+        // is never missed.
         let reserved = self.reserved().get(user).copied().unwrap_or_default();
         let (id, default, today) = (user.clone(), self.limits, clock::now().day());
         let look = self.store.read(move |db| {
@@ -106,7 +106,7 @@ impl ReservationLedger {
         })
     }
 
-    /// Whether a user has no limits. Cached for two seconds.
+    /// Returns whether a user has no limits. Cached for two seconds.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -127,7 +127,7 @@ impl ReservationLedger {
         self.unlimited.clear();
     }
 
-    /// Reserves an amount within a user's limits. Returns false, and reserves nothing, for a user without limits.
+    /// Reserves an amount within a user's limits. Returns false, without reserving anything, for a user without limits.
     async fn grant(
         &self,
         user: &UserId,
@@ -178,7 +178,7 @@ impl ReservationLedger {
     }
 }
 
-/// A reservation for something other than a run, released on drop.
+/// A reservation for something other than a run. Released on drop.
 pub struct ReservedAmount {
     ledger: Arc<ReservationLedger>,
     user: UserId,
@@ -189,7 +189,7 @@ impl ReservedAmount {
     /// Reserves the amount if the user has a budget.
     ///
     /// # Errors
-    /// A sentence for the user if the budget does not cover the amount or the store fails.
+    /// Returns a message for the user if the budget does not cover the amount or the store fails.
     pub(super) async fn reserve(
         book: Arc<ReservationLedger>,
         user: &UserId,
@@ -214,7 +214,7 @@ impl Drop for ReservedAmount {
     }
 }
 
-/// The reservations of a run, released on drop.
+/// The reservations of a run. Released on drop.
 pub(super) struct BudgetReservation {
     ledger: Arc<ReservationLedger>,
     user: Option<UserId>,
@@ -223,15 +223,15 @@ pub(super) struct BudgetReservation {
     open: BTreeMap<CallId, ReservedCall>,
     /// The budget of the run's API key, if it has one.
     key: Option<Box<dyn KeyFunds>>,
-    /// Reserved for calls that have ended but are not yet stored.
+    /// Reservations for calls that have ended but have not been stored yet.
     over: UsageAmount,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct ReservedCall {
-    /// Counted toward the user's budgets: tokens, and money unless the user's own key pays.
+    /// Amount counted toward the user's budgets: tokens, and money unless the user's own provider key pays.
     amount: UsageAmount,
-    /// Counted toward the run's budget.
+    /// Amount counted toward the run's budget.
     cost: MicroDollars,
     /// Number of reserved output tokens.
     output: u64,
@@ -244,7 +244,7 @@ pub trait KeyFunds: Send + Sync {
     /// Increases the reservation.
     ///
     /// # Errors
-    /// The reason, if the key's budget has no room for it.
+    /// Returns the reason if the key's budget has no room for the increase.
     fn extend(&self, cost: MicroDollars) -> Result<(), String>;
 }
 
@@ -267,11 +267,11 @@ impl BudgetReservation {
         self
     }
 
-    /// Reserves the maximum usage of these calls; each comes with whether the user's own key pays for it. Store
-    /// ended calls first.
+    /// Reserves the maximum usage of these calls; each call comes with whether the user's own provider key pays for it.
+    /// Calls that have ended must be stored first.
     ///
     /// # Errors
-    /// The reason, if a budget has no room, or if a dollar budget applies and a price is unknown.
+    /// Returns the reason if a budget has no room, or if a dollar budget applies and a price is unknown.
     pub async fn reserve(&mut self, calls: &[(CallReservation, bool)]) -> Result<(), String> {
         let reserved_calls: Vec<(CallId, ReservedCall)> = calls.iter().map(reserved_call).collect();
         let requested = reserved_calls
@@ -319,7 +319,7 @@ impl BudgetReservation {
     /// Reserves additional output for a call in progress.
     ///
     /// # Errors
-    /// The reason, if a budget has no room for it.
+    /// Returns the reason if a budget has no room for the additional output.
     pub async fn extend(&mut self, more: CallReservation, own_key: bool) -> Result<(), String> {
         if let Some(key) = &self.key {
             key.extend(more.cost.unwrap_or_default())?;
@@ -327,7 +327,7 @@ impl BudgetReservation {
         self.reserve(&[(more, own_key)]).await
     }
 
-    /// Ends a call that cost this amount.
+    /// Ends a call, with its actual cost.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
         self.spent = self.spent.saturating_add(cost);
         if let Some(reserved) = self.open.remove(&call) {
@@ -335,12 +335,12 @@ impl BudgetReservation {
         }
     }
 
-    /// Whether there are ended calls that have not been stored yet.
+    /// Returns whether any ended calls have not been stored yet.
     pub fn is_waiting(&self) -> bool {
         self.over != UsageAmount::default()
     }
 
-    /// Whether anything is reserved in a budget.
+    /// Returns whether anything is reserved in a budget.
     pub fn holds_budget(&self) -> bool {
         self.key.is_some() || self.is_waiting()
     }

@@ -1,5 +1,5 @@
-//! Stores a run's events, and publishes them only after that: an event that a client has seen still exists after a
-//! crash, under the same number. Deltas are merged before they are written.
+//! Stores a run's events before publishing them, so that an event that a client has seen still exists after a crash,
+//! under the same number. Deltas are merged before they are written.
 
 mod delta_merge;
 mod findings;
@@ -50,7 +50,7 @@ pub(super) struct Journal {
     is_started: bool,
     /// When the run's first event arrived.
     started: Option<Timestamp>,
-    /// Texts that have started, as stage and model; both are empty for the synthesis.
+    /// Texts that have started, by stage and model; both are empty for the synthesis.
     open_texts: HashSet<(String, String)>,
     is_urgent: bool,
     /// Stage durations in ms, by name.
@@ -97,13 +97,13 @@ impl Journal {
         }
     }
 
-    /// Marks the run as awaited by a connection, so that its events are published even if they cannot be stored.
+    /// Marks the run as awaited by a connection. Its events are then published even if they cannot be stored.
     pub fn with_awaited(self, is_awaited: bool) -> Self {
         Self { is_awaited, ..self }
     }
 
-    /// Whether everything up to the last flush has been stored. The usage of a relayed call is recorded when the
-    /// call ends.
+    /// Returns whether everything up to the last flush has been stored. The usage of a relayed call is recorded when
+    /// the call ends.
     pub fn is_stored(&self) -> bool {
         self.pending.is_empty() && (self.relay.is_none() || self.charges.is_empty())
     }
@@ -121,7 +121,7 @@ impl Journal {
         })
     }
 
-    /// Attempts once to store the remaining batches. Returns whether it succeeded.
+    /// Tries once to store the remaining batches. Returns whether it succeeded.
     pub async fn store_rest(&mut self) -> bool {
         self.store_pending(&[]).await.is_ok()
     }
@@ -138,7 +138,7 @@ impl Journal {
         if self.relay.is_none() {
             self.note_open_text(&event);
         }
-        // Merges only with directly preceding text, because a restarted member begins a new text.
+        // Merge only with directly preceding text, because a restarted member begins a new text.
         let growing = self
             .events
             .iter_mut()
@@ -170,7 +170,7 @@ impl Journal {
         }
     }
 
-    /// Whether a text has started since the last flush, so that readers should see it without delay.
+    /// Returns whether a text has started since the last flush and readers should see it without delay.
     pub fn is_urgent(&self) -> bool {
         self.is_urgent
     }
@@ -197,7 +197,7 @@ impl Journal {
         }
     }
 
-    /// Adds an answer to the cache with the next write; callers that wait for it are woken after that.
+    /// Adds an answer to the cache with the next write. Callers that wait for the answer are woken after that.
     pub fn cache_answer(&mut self, keeping: AnswerToCache, purge: Option<u64>) {
         self.cacheable.push(keeping);
         self.purge = purge.or(self.purge);
@@ -221,11 +221,11 @@ impl Journal {
             && self.hits.is_empty()
     }
 
-    /// Stores everything buffered in one transaction, then publishes it.
+    /// Stores everything buffered in a single transaction, then publishes it.
     ///
     /// # Errors
-    /// Returns an error if the store fails after all retries. An awaited run continues unstored instead, unless
-    /// the analysis was deleted or is already over ([`StoreError::Missing`], [`StoreError::Conflict`]).
+    /// Returns an error if the store fails after all retries. An awaited run continues unstored instead, unless the
+    /// analysis was deleted or has already ended ([`StoreError::Missing`], [`StoreError::Conflict`]).
     pub async fn flush(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.is_passthrough() {
             self.publish_buffered();
@@ -237,7 +237,7 @@ impl Journal {
     /// Flushes, and stores the end of the run in the same transaction.
     ///
     /// # Errors
-    /// Same as [`Journal::flush`].
+    /// Returns the same errors as [`Journal::flush`].
     pub async fn finish(
         &mut self,
         now: Timestamp,
@@ -301,10 +301,10 @@ impl Journal {
             let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
             match self.store.write(all).await {
                 Ok(()) => break,
-                // Deleted in the meantime, or already over: a retry would change nothing.
+                // The analysis was deleted or has already ended, so a retry would change nothing.
                 Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
-                // A full disk may be cleaned up and a busy one may recover; the answers have been paid for, so
-                // retry.
+                // Retry, because the answers have been paid for: a full disk may be cleaned up, and a busy one may
+                // recover.
                 Err(error) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
                     None => return Err(error),
@@ -354,7 +354,7 @@ impl Journal {
     }
 }
 
-/// Pauses between attempts to store a batch: half a minute in total.
+/// Pauses between attempts to store a batch; half a minute in total.
 const RETRY_PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
@@ -387,13 +387,13 @@ struct CacheHit {
 /// How a run ended, and the findings and citations of its answers.
 type RunEnd = (PatternOutcome, Option<(Findings, Option<Citations>)>);
 
-/// Everything to be stored in one transaction.
+/// Everything to store in a single transaction.
 pub(super) struct JournalBatch {
     id: AnalysisId,
     user: Option<UserId>,
     key: Option<KeyId>,
     now: Timestamp,
-    /// Set in the first batch of a run. Earlier than `now`: a short run ends before its first batch is written.
+    /// Set in the first batch of a run. Earlier than `now`, because a short run ends before its first batch is written.
     started: Option<Timestamp>,
     events: Vec<PublishedEvent>,
     answers: Vec<StageAnswer>,
@@ -453,7 +453,7 @@ impl JournalBatch {
     }
 }
 
-// `None` if no documents were provided.
+// Returns `None` if no documents were provided.
 fn citations(
     db: &Reader,
     user: &UserId,

@@ -1,4 +1,4 @@
-//! Tracks a run's calls and their cost. Every started call passes through here and leaves exactly one charge,
+//! Tracks a run's calls and their cost. Every call that starts is recorded here and produces exactly one charge,
 //! however it ends. Makes no budget decisions.
 
 use std::collections::BTreeMap;
@@ -12,22 +12,22 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::{CallCharge, CallEnd, cost};
 use crate::llm::RunningCall;
 
-/// Number of output tokens reserved at a time for an answer without its own limit.
+/// Number of output tokens to reserve at a time for an answer without its own limit.
 const OUTPUT_RESERVATION_STEP: u64 = 1_000;
 
 /// The calls of one run.
 #[derive(Default)]
 pub(super) struct CallLedger {
-    /// The last call number. Numbers are never reused, because late events of a stopped call must not be
-    /// attributed to its successor.
+    /// The last call number. Numbers are never reused, because late events of a stopped call must not be attributed to
+    /// a later call.
     next: u64,
-    // Boxed: a node of the map has room for eleven.
+    // Boxed, because each node of the map has room for eleven entries.
     open: BTreeMap<u64, Box<OpenCall>>,
     charges: Vec<CallCharge>,
     stopped_usage: StoppedCallUsage,
 }
 
-/// A call in progress, or a stopped call that is not billed yet.
+/// A call in progress, or a stopped call that has not been billed yet.
 pub(super) struct OpenCall {
     pub call: CallId,
     pub model: String,
@@ -35,7 +35,7 @@ pub(super) struct OpenCall {
     pub key: Option<CacheKey>,
     /// Held while other callers wait for the same call.
     pub leader: Option<LeaderGuard>,
-    /// Dropping it cancels the call. `None` once stopped, when the state machine no longer knows the call.
+    /// Dropping it cancels the call. `None` once the call is stopped and the state machine no longer knows it.
     running: Option<RunningCall>,
     price: Option<Price>,
     own_key: bool,
@@ -43,7 +43,7 @@ pub(super) struct OpenCall {
     /// Our own token count, used if no bill arrives.
     progress: Usage,
     first_token_ms: Option<u64>,
-    /// Reserved output tokens, if more must be reserved when they are used up.
+    /// Number of reserved output tokens, if more must be reserved when they are used up.
     reserved: Option<u64>,
 }
 
@@ -68,7 +68,7 @@ impl CallLedger {
         self.open.insert(number, Box::new(open));
     }
 
-    /// Counts a streamed piece. Returns its call, or `None` if the call was stopped.
+    /// Counts a streamed piece. Returns the piece's call, or `None` if the call was stopped.
     pub fn count_piece(&mut self, number: u64, delta: &Delta, now: Timestamp) -> Option<CallId> {
         let open = self.open.get_mut(&number)?;
         let tokens = match delta {
@@ -124,7 +124,7 @@ impl CallLedger {
         }
     }
 
-    /// Stops a call. Its bill is still outstanding.
+    /// Stops a call. Its bill has yet to arrive.
     pub fn stop(&mut self, call: CallId) {
         for open in self.open.values_mut().filter(|open| open.call == call) {
             drop(open.running.take());
@@ -138,7 +138,7 @@ impl CallLedger {
         }
     }
 
-    /// Whether all bills have arrived.
+    /// Returns whether all bills have arrived.
     pub fn is_settled(&self) -> bool {
         self.open.is_empty()
     }
@@ -162,7 +162,7 @@ impl CallLedger {
         (!stopped).then_some(*open)
     }
 
-    /// Charges calls without a bill according to our own token count, marked as estimated.
+    /// Charges calls without a bill based on our own token count, marked as estimated.
     pub fn estimate_missing(&mut self, now: Timestamp) {
         for open in std::mem::take(&mut self.open).into_values() {
             let bill = CallBill {
@@ -198,7 +198,7 @@ impl CallLedger {
         });
     }
 
-    /// Takes the charges recorded since the last call, to be stored.
+    /// Takes the recorded charges in order to store them.
     pub fn take_charges(&mut self) -> Vec<CallCharge> {
         std::mem::take(&mut self.charges)
     }
@@ -263,7 +263,7 @@ impl OpenCall {
         self.reserved = Some(tokens);
     }
 
-    /// Sets the price per token, and whether the user's own key pays.
+    /// Sets the price per token, and whether the user's own provider key pays.
     pub fn with_price(self, price: Option<Price>, own_key: bool) -> Self {
         Self {
             price,
@@ -272,7 +272,7 @@ impl OpenCall {
         }
     }
 
-    /// Sets the cache key and the leader guard, on which other callers wait.
+    /// Sets the cache key and the leader guard that other callers wait for.
     pub fn with_cache_key(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
         Self {
             key,

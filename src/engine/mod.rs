@@ -1,5 +1,5 @@
 //! Drives the domain's state machines: starts their calls, stores the results, and notifies watchers. Contains no
-//! rules.
+//! business rules.
 
 mod answer_cache;
 mod background;
@@ -45,12 +45,12 @@ use settlement::UsageRecorder;
 use stream_limits::StreamSlots;
 pub use stream_limits::{StreamLimits, StreamPermit};
 
-/// The engine settings.
+/// Engine settings.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
     /// Maximum number of concurrent runs; others wait for a slot.
     pub max_runs: usize,
-    /// Limits on concurrent relayed calls; calls beyond them are refused.
+    /// Limits on concurrent relayed calls; calls above the limits are refused.
     pub streams: StreamLimits,
     /// Cache limits.
     pub cache: CacheLimits,
@@ -79,7 +79,7 @@ pub(crate) struct EngineShared {
     runs: Mutex<RunMap>,
     streams: Arc<StreamSlots>,
     settlement: Arc<UsageRecorder>,
-    /// Notified whenever a run has left `runs`, or a job has ended.
+    /// Notified whenever a run has left `runs` or a job has ended.
     run_left: Notify,
     /// Notified whenever a run has entered `runs`.
     run_arrived: Notify,
@@ -87,7 +87,7 @@ pub(crate) struct EngineShared {
     jobs: AtomicUsize,
 }
 
-/// Number of most recent cached answers compared with a call to explain a cache miss.
+/// Number of most recent cached answers to compare with a call to explain a cache miss.
 const MAX_COMPARED_ANSWERS: u32 = 500;
 
 fn nearest_entry(
@@ -105,15 +105,15 @@ fn nearest_entry(
 pub struct RunSpec {
     /// ID of the analysis, stored before the run starts.
     pub id: AnalysisId,
-    /// The user, who determines the cache scope and is charged for the usage.
+    /// The user, who determines the cache scope and is charged for usage.
     pub user: Option<UserId>,
     /// The state machine, new or restored.
     pub machine: StagedRun,
-    /// The API key of the request, for which usage is counted too.
+    /// The API key of the request; usage is counted toward it too.
     pub key: Option<KeyId>,
     /// The reservation in that key's budget, if it has one.
     pub funds: Option<Box<dyn KeyFunds>>,
-    /// Cache mode, as planned.
+    /// Cache mode from the plan.
     pub cache: CacheUse,
     /// Maximum age of a cached answer.
     pub cache_age: Option<Duration>,
@@ -123,11 +123,11 @@ pub struct RunSpec {
     pub terms: RunTerms,
     /// Sequence number of the last stored event; 0 for a new run.
     pub last_event: u64,
-    /// Calls from an earlier run of the same user, with their answers; they are not made again.
+    /// Calls from an earlier run of the same user, with their answers; they are not repeated.
     pub known: Vec<(ModelRequest, Answer)>,
     /// Whether a background job started the run, so that no user is waiting for it.
     pub background: bool,
-    /// Whether a connection waits for the answer, which is then delivered even if it cannot be stored. Other runs
+    /// Whether a connection waits for the answer. The answer is then delivered even if it cannot be stored; other runs
     /// stop if they cannot be stored, and resume at the next start.
     pub is_awaited: bool,
     /// Set by [`Engine::start_passthrough`]: the run is a relayed call, not an analysis.
@@ -154,7 +154,7 @@ pub enum NotStarted {
     Store(StoreError),
 }
 
-/// Stores a new run in the transaction that must commit before the run starts.
+/// Stores a new run, in a transaction that must commit before the run starts.
 pub type InsertRun = Box<dyn FnOnce(&Writer) -> crate::store::Result<()> + Send>;
 type StoredRun = oneshot::Sender<crate::store::Result<()>>;
 type RunMap = HashMap<AnalysisId, RunningRun>;
@@ -168,8 +168,8 @@ struct RunningRun {
     is_relayed: bool,
 }
 
-/// A run's entry in `runs`, removed however its task ends, even by a panic, so that callers waiting for the run or
-/// for the engine to drain do not wait forever.
+/// A run's entry in `runs`. It is removed however the run's task ends, even by a panic, so that callers waiting for the
+/// run or for the engine to drain do not wait forever.
 struct RunPermit {
     shared: Arc<EngineShared>,
     id: AnalysisId,
@@ -208,11 +208,11 @@ impl Engine {
         }
     }
 
-    /// Starts a run: stores it with `insert` and drives it, both in a separate task that no connection owns. A
-    /// stored run is always driven and a refused one never stored, even if the caller goes away.
+    /// Starts a run: stores it with `insert` and drives it, in a separate task that does not belong to any connection.
+    /// A stored run is always driven and a refused run is never stored, even if the caller goes away.
     ///
     /// # Errors
-    /// [`NotStarted`] if the run is refused or cannot be stored.
+    /// Returns [`NotStarted`] if the run is refused or cannot be stored.
     pub async fn start(&self, run: RunSpec, insert: InsertRun) -> Result<Finished, NotStarted> {
         let channel = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
         let (tell, stored) = oneshot::channel();
@@ -288,14 +288,14 @@ impl Engine {
         Finished(finished)
     }
 
-    /// Cancels a run. Returns false if it is not active here.
+    /// Cancels a run. Returns false if the run is not active here.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
         let found = self.shared.runs().get(id).cloned();
         found.map(|run| run.channel.cancel(reason)).is_some()
     }
 
-    /// Finishes a run early: its answer is written from the answers so far. Returns false if it is not active
-    /// here.
+    /// Finishes a run early: its answer is written from the answers received so far. Returns false if the run is not
+    /// active here.
     pub fn finish_early(&self, id: &AnalysisId) -> bool {
         let found = self.shared.runs().get(id).cloned();
         found
@@ -303,7 +303,7 @@ impl Engine {
             .is_some()
     }
 
-    /// Skips a model in a run. Returns false if it is not active here.
+    /// Skips a model in a run. Returns false if the run is not active here.
     pub fn skip_model(&self, id: &AnalysisId, model: &str) -> bool {
         let found = self.shared.runs().get(id).cloned();
         found.map(|run| run.channel.request_skip(model)).is_some()
@@ -332,7 +332,8 @@ impl Engine {
         }
     }
 
-    /// Returns each call's cache key and why it was not in the cache before `before`.
+    /// Explains the cache misses of calls: returns each call's cache key, and why it was not in the cache before
+    /// `before`.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -375,7 +376,7 @@ impl Engine {
     /// Reserves an amount for something other than a run.
     ///
     /// # Errors
-    /// The reason, if a budget has no room for it.
+    /// Returns the reason if a budget has no room for the amount.
     pub async fn reserve(
         &self,
         user: &UserId,
@@ -395,8 +396,8 @@ impl Engine {
         self.shared.streams.close();
     }
 
-    /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: what they have stored
-    /// is kept, and they resume at the next start.
+    /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: their stored state is
+    /// kept, and they resume at the next start.
     pub async fn drain_runs(&self, limit: Duration) {
         self.wait_for_runs(limit).await;
         self.record_passthrough_usage().await;
@@ -423,7 +424,7 @@ impl Engine {
         for channel in channels {
             channel.checkpoint();
         }
-        // A checkpoint is a single write; the timeout guards against a hanging disk.
+        // A checkpoint is a single write; the timeout protects against a hanging disk.
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
             loop {
                 let left = self.shared.run_left.notified();
@@ -449,7 +450,7 @@ impl RunningRun {
 }
 
 impl EngineShared {
-    /// Checks whether one more run of a user may be accepted. Relayed calls have separate limits.
+    /// Checks whether another run of a user may be accepted. Relayed calls have separate limits.
     fn check_capacity(
         &self,
         running: &RunMap,
@@ -474,7 +475,7 @@ impl EngineShared {
         self.runs().is_empty() && self.jobs.load(Ordering::Relaxed) == 0
     }
     fn runs(&self) -> std::sync::MutexGuard<'_, RunMap> {
-        // No code panics while holding the lock; if it did, the map would still be consistent.
+        // No code panics while holding the lock; even if it did, the map would still be consistent.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! How a run ended, including results that could not be stored.
+//! The outcome of a run, including results that could not be stored.
 
 use crate::domain::answer::StageAnswer;
 use crate::domain::citation::Citations;
@@ -6,7 +6,7 @@ use crate::domain::findings::Findings;
 use crate::domain::pattern::PatternOutcome;
 use crate::domain::plan::Plan;
 
-/// The end of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone)]
 pub struct RunOutcome {
     /// Final status and totals.

@@ -1,5 +1,5 @@
-//! Relayed calls: an API client's call to a single model, driven like a run but never stored as one. Nothing waits
-//! for the database: usage is recorded after the call, in batches.
+//! Relayed calls: an API client's calls to a single model, driven like runs but never stored as such. Nothing waits for
+//! the database; usage is recorded after the call, in batches.
 
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ impl Engine {
         self.shared.streams.take(user, count)
     }
 
-    /// Starts a relayed call in a separate task. `place` is held until the call has ended; a request with several
-    /// calls holds their slots itself.
+    /// Starts a relayed call in a separate task. `place` is held until the call has ended. A request with several calls
+    /// holds their slots itself.
     pub fn start_passthrough(
         &self,
         run: RunSpec,
@@ -62,7 +62,7 @@ impl Engine {
         self.shared.settlement.write_all().await;
     }
 
-    /// Whether a user has no budget. Cached for two seconds.
+    /// Returns whether a user has no budget. The result is cached for two seconds.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -77,7 +77,7 @@ impl Engine {
 }
 
 impl EngineShared {
-    /// Hands over a finished call to be recorded.
+    /// Queues a finished call for recording.
     pub(super) fn queue_settlement(&self, call: Option<SettledCall>) {
         if let Some(call) = call {
             self.settlement.add(call);

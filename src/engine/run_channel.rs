@@ -1,6 +1,6 @@
-//! Publishes a run's events to watchers. The store is authoritative; the channel keeps the newest events in
-//! memory, so that a watcher that keeps up never reads the store. There is one channel per run, and one waker per
-//! watcher. A relayed call has one watcher and no store: its channel keeps what the watcher has not taken yet.
+//! Publishes a run's events to watchers. The store is authoritative; the channel keeps the newest events in memory, so
+//! that a watcher that keeps up never reads the store. There is one channel per run, and one waker per watcher. A
+//! relayed call has one watcher and no store; its channel keeps the events that the watcher has not taken yet.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError};
 
-/// Maximum bytes of events in a channel; watchers that are further behind read the store again.
+/// Maximum size of a channel's events, in bytes; watchers that are further behind read from the store.
 const MAX_RECENT_BYTES: usize = 128 * 1024;
 /// Maximum number of queued requests to skip a model.
 const MAX_QUEUED_SKIPS: usize = 64;
@@ -29,7 +29,7 @@ pub struct PublishedEvent {
 }
 
 impl PublishedEvent {
-    /// Returns the part of the event that a client's stream shows.
+    /// Returns the part of the event to show in a client's stream.
     pub fn delta(&self) -> Option<StreamDelta<'_>> {
         match &self.event {
             Some(event) => StreamDelta::from_event(event),
@@ -37,7 +37,7 @@ impl PublishedEvent {
         }
     }
 
-    // Returns the event's memory in bytes. The text of a stored event is in memory twice.
+    // Returns the event's size in memory, in bytes. The text of a stored event is in memory twice.
     fn bytes(&self) -> usize {
         let text = match &self.event {
             Some(
@@ -56,7 +56,7 @@ impl PublishedEvent {
     }
 }
 
-/// The audience of a relayed call.
+/// Audience of a relayed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayAudience {
     /// A single client, which receives the answer as it arrives and applies backpressure to the call.
@@ -68,9 +68,9 @@ pub enum RelayAudience {
 /// The live channel of a run: events out, commands in.
 pub(super) struct RunChannel {
     state: Mutex<ChannelState>,
-    /// Wakes watchers on new events or at the end.
+    /// Wakes watchers when there are new events or the run has ended.
     changed: Notify,
-    /// Wakes the runner on commands.
+    /// Wakes the runner when there is a command.
     command_ready: Notify,
     /// Wakes the runner of a relayed call when its watcher has taken events.
     events_taken: Notify,
@@ -94,7 +94,7 @@ pub(super) enum RunCommand {
     FinishEarly,
     /// Continue without this model.
     SkipModel(String),
-    /// Stop for good, for this reason.
+    /// Stop permanently, for this reason.
     Cancel(String),
     /// Store the current state and stop; the run resumes at the next start.
     Checkpoint,
@@ -127,7 +127,7 @@ impl RunChannel {
         }
     }
 
-    /// Whether the watcher keeps up. Always true for a run, whose watchers can read the store.
+    /// Returns whether the watcher keeps up. Always true for a run, because its watchers can read the store.
     pub fn has_room(&self) -> bool {
         !self.is_passthrough || self.state().bytes < MAX_RECENT_BYTES
     }
@@ -146,8 +146,8 @@ impl RunChannel {
         self.append_events(events, true);
     }
 
-    /// Publishes events that the store could not accept. From then on, nothing is dropped from memory until the
-    /// store works again, because watchers could not read it again.
+    /// Publishes events that could not be stored. From then on, nothing is dropped from memory until the store works
+    /// again, because watchers could not read the events elsewhere.
     pub fn publish_unstored(&self, events: Vec<PublishedEvent>) {
         self.append_events(events, false);
     }
@@ -165,7 +165,7 @@ impl RunChannel {
             };
             state.bytes -= oldest.bytes();
         }
-        // Release before notifying, because the tasks it wakes need the same lock.
+        // Release the lock before notifying, because the tasks that this wakes need it.
         drop(state);
         self.changed.notify_waiters();
     }
@@ -199,7 +199,7 @@ impl RunChannel {
 
     fn send_command(&self, command_value: RunCommand) {
         let mut state = self.state();
-        // A request to finish early can be overridden by cancel; nothing overrides cancel or checkpoint.
+        // Cancel can override a request to finish early; nothing overrides cancel or checkpoint.
         if matches!(state.command, None | Some(RunCommand::FinishEarly)) {
             state.command = Some(command_value);
         }
@@ -222,7 +222,7 @@ impl RunChannel {
         let Some(command_value) = state.command.clone() else {
             return state.skip_requests.pop().map(RunCommand::SkipModel);
         };
-        // The run continues after this command, so take it to make room for another.
+        // The run continues after this command, so take it to make room for another one.
         if command_value == RunCommand::FinishEarly {
             state.command = None;
         }
@@ -267,7 +267,7 @@ enum WatchPosition {
     Over,
 }
 
-/// Follows one run from a given event onward.
+/// Follows a run from a given event onward.
 pub struct RunWatch {
     store: Store,
     channel: Option<Arc<RunChannel>>,
@@ -292,14 +292,15 @@ impl RunWatch {
         }
     }
 
-    /// Waits for the next events, at least one; `None` after the final one. Cancel-safe.
+    /// Waits for the next events and returns at least one, or `None` after the final event. Cancel-safe.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         while !self.ended {
             let Some(channel) = self.channel.clone() else {
-                // Boxed: a thousand watchers wait, few of them on the store, and each would reserve the space.
+                // Boxed, because there may be a thousand watchers, few of which read the store, and each would reserve
+                // the space.
                 return Box::pin(self.read_stored()).await;
             };
             // Created before checking, so that no change in between is missed.

@@ -1,4 +1,4 @@
-//! Handles of a started run: wait for its end, or cancel it on drop.
+//! Handles to a started run: one waits for its end, the other cancels it on drop.
 
 use super::{Engine, RunOutcome};
 use crate::domain::id::AnalysisId;
@@ -13,7 +13,7 @@ impl Finished {
     }
 }
 
-/// Cancels a run on drop, unless disarmed; for connections that wait for their run.
+/// Cancels a run on drop, unless disarmed. For connections that wait for their run.
 pub struct CancelOnDrop {
     engine: Engine,
     id: Option<AnalysisId>,
@@ -36,7 +36,7 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
-            // A stopping server closes its connections, so the client is not to blame.
+            // A stopping server closes its connections, so the client did not cause this.
             let reason = if self.engine.shared.run_slots.is_closed() {
                 "the server stopped while a client was waiting for this analysis"
             } else {

@@ -1,5 +1,5 @@
-//! Drives one run: executes the outputs of the state machine and feeds the results back. Ends when the machine
-//! ends, or at a checkpoint.
+//! Drives a single run: executes the state machine's outputs and feeds the results back. Ends when the machine ends, or
+//! at a checkpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +29,12 @@ use crate::llm::CallEvent;
 use crate::log;
 use crate::store::StoreError;
 
-/// How long events are batched before they are written and published: one write for many deltas, and still faster
-/// than people read.
+/// How long to batch events before they are written and published: one write covers many deltas, and the delay is still
+/// too short for readers to notice.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
-/// Number of call events buffered here before the calls wait.
+/// Number of call events to buffer before calls have to wait.
 const MAX_WAITING_EVENTS: usize = 64;
-/// Time limit for the bills of stopped calls; after that, the run's end is written without them.
+/// Timeout for the bills of stopped calls; after that, the end of the run is written without them.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Waits for a slot, then drives the run. Returns `None` if the run is left for the next start.
@@ -56,14 +56,14 @@ pub(super) async fn run(
     let mut finishes_early = false;
     let turn = loop {
         if is_relayed {
-            // It already holds a relayed-call slot.
+            // The run already holds a relayed-call slot.
             break Some(None);
         }
         tokio::select! {
             turn = shared.run_slots.acquire() => break Some(Some(turn.ok()?)),
             wish = channel.next_command() => match wish {
                 RunCommand::Checkpoint => return None,
-                // Driven without a slot, since it makes no calls.
+                // Run the machine without a slot, because it makes no calls.
                 RunCommand::Cancel(_) => break None,
                 RunCommand::FinishEarly => finishes_early = true,
                 // No model has been called yet.
@@ -76,7 +76,7 @@ pub(super) async fn run(
         channel.request_finish_early();
     }
     let (events, inbox) = mpsc::channel(MAX_WAITING_EVENTS);
-    // Boxed: the future would contain it several times.
+    // Boxed, because the future would contain it several times.
     let driver = Box::new(Driver {
         id: id.clone(),
         shared: shared.clone(),
@@ -109,7 +109,7 @@ pub(super) async fn run(
 
 fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>, StoreError>) {
     match over {
-        // The request's own log line has all of this.
+        // The request's own log line contains all of this.
         Ok(_) if is_relayed => {}
         Ok(Some(FinishedRun { ended, .. })) => log::info(
             "analysis over",
@@ -122,7 +122,7 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
             ],
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", id)]),
-        // The stored events simply end: watchers see the end of the stream, and the run resumes at the next start.
+        // The stored events simply stop: watchers see the end of the stream, and the run resumes at the next start.
         Err(fault) => log::error(
             "analysis could not be stored",
             &[("analysis", id), ("fault", &format!("{fault:?}"))],
@@ -150,7 +150,7 @@ struct Driver {
     /// Calls waiting for another caller's identical call, with their requests.
     followed_calls: FollowedCalls,
     cancelled: bool,
-    /// The state machine's clock: setting the wall clock must not expire its deadlines.
+    /// The state machine's clock. Monotonic, so that setting the system clock cannot expire its deadlines.
     watch: Stopwatch,
 }
 
@@ -388,7 +388,7 @@ enum NextStep {
     Finished(PatternOutcome),
 }
 
-// Makes an error readable, because it is shown beside the model's name.
+// Adds a readable message to an error, because it is shown beside the model's name.
 fn with_default_detail(error: CallError) -> CallError {
     if error.detail.is_empty() {
         return CallError {

@@ -1,6 +1,5 @@
-//! Usage of relayed calls on its way to the store: collected for a moment and written together, so that no client
-//! waits for a disk. Until a call is recorded, its maximum cost stays reserved, so that no budget is exceeded in
-//! the meantime.
+//! Records the usage of relayed calls: collects it for a moment and writes it in batches, so that no client waits for
+//! the disk. Until a call is recorded, its maximum cost stays reserved, so that no budget is exceeded in the meantime.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,26 +17,26 @@ use crate::store::{Store, Writer};
 const COLLECT_INTERVAL: Duration = Duration::from_millis(200);
 /// Number of calls that are written without waiting for more.
 const MAX_BATCH: usize = 256;
-/// Maximum number of unwritten calls before new calls have to wait: this is what a crash would lose. Each takes about
-/// 8 KB.
+/// Maximum number of unwritten calls before new calls have to wait; a crash would lose this many. Each takes about 8
+/// KB.
 const MAX_BACKLOG: usize = 512;
 /// Pause after a failed write.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
-/// How long a call is kept while the store fails; after that, it is dropped.
+/// How long a call is kept while the store fails; after that, the call is dropped.
 const MAX_AGE: Duration = Duration::from_secs(600);
-/// Maximum number of calls waiting while the store fails; beyond it, the oldest are dropped.
+/// Maximum number of queued calls while the store fails; above this limit, the oldest are dropped.
 const MAX_WAITING: usize = 20_000;
 
-/// A relayed call that has ended. Dropping it abandons its recording.
+/// A relayed call that has ended. Dropping it discards its usage.
 pub(super) struct SettledCall {
     pub batch: Arc<JournalBatch>,
     /// Its reservation, released on drop.
     pub reservation: BudgetReservation,
-    /// Held until its answer is in the cache; other callers wait for these to be dropped.
+    /// Held until the answer is in the cache; other callers wait for these to be dropped.
     pub _leaders: Vec<LeaderGuard>,
     /// When the call ended.
     pub ended: Instant,
-    /// Whether its first failure has been logged.
+    /// Whether the first failure to record the call has been logged.
     pub is_reported: bool,
 }
 
@@ -69,7 +68,7 @@ impl UsageRecorder {
 
     /// Adds a call that has ended.
     pub fn add(self: &Arc<Self>, call: SettledCall) {
-        // The amount still reserved for it may keep another call out.
+        // The amount still reserved for the call may keep another call out.
         let holds_budget = call.reservation.holds_budget();
         let (starts, is_enough) = {
             let mut state = self.state();
@@ -87,7 +86,7 @@ impl UsageRecorder {
         }
     }
 
-    // `Engine::drain_runs` writes the calls of a task that has not started.
+    // If the task never starts, `Engine::drain_runs` writes its calls.
     fn write_after(self: &Arc<Self>, pause: Duration) {
         let settlement = self.clone();
         tokio::spawn(async move {
@@ -96,7 +95,7 @@ impl UsageRecorder {
         });
     }
 
-    /// Waits until a long backlog has been written: a busy processor may leave the writer too little time, and new
+    /// Waits until a long backlog has been written. A busy processor may leave the writer too little time, and new
     /// calls must not take even more of it. While the store fails, calls do not wait.
     pub async fn wait_for_backlog(self: &Arc<Self>) {
         let is_long = {
@@ -108,11 +107,11 @@ impl UsageRecorder {
         }
     }
 
-    /// Writes all waiting calls in a separate task, so that a caller that goes away does not lose any calls.
+    /// Writes all queued calls in a separate task, so that no calls are lost if the caller goes away.
     pub async fn write_all(self: &Arc<Self>) {
         let settlement = self.clone();
         let writing = tokio::spawn(async move { settlement.write_waiting().await });
-        // It fails only when the runtime stops.
+        // This fails only when the runtime stops.
         let _ = writing.await;
     }
 
@@ -141,8 +140,8 @@ impl UsageRecorder {
         }
     }
 
-    // Writes all calls in one transaction or, if that fails, each in its own, so that only the failing call has to
-    // wait. Returns those that were not written.
+    // Writes all calls in a single transaction or, if that fails, each call separately, so that only the failing call
+    // has to wait. Returns the calls that were not written.
     async fn write(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
         let batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));

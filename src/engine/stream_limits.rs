@@ -1,6 +1,5 @@
-//! Limits on relayed calls (those of API clients to a single model): how many may be open at once, in total and
-//! per user. Separate from the limits on analyses, because an API client may have hundreds of streams open where a
-//! user has a few runs.
+//! Limits on concurrent relayed calls (calls by API clients to a single model), in total and per user. Separate from
+//! the limits on analyses, because an API client may have hundreds of streams open while a user has only a few runs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +16,7 @@ pub struct StreamLimits {
     pub per_user: usize,
 }
 
-/// The slots of all relayed calls.
+/// The slots for all relayed calls.
 pub(super) struct StreamSlots {
     limits: StreamLimits,
     open: Mutex<OpenStreams>,
@@ -26,12 +25,12 @@ pub(super) struct StreamSlots {
 #[derive(Default)]
 struct OpenStreams {
     total: usize,
-    /// Open calls by user; contains only users who have any.
+    /// Number of open calls by user; contains only users with open calls.
     by_user: HashMap<UserId, usize>,
     is_closed: bool,
 }
 
-/// The slots of one request, released on drop.
+/// The slots of a single request. Released on drop.
 pub struct StreamPermit {
     streams: Arc<StreamSlots>,
     user: UserId,

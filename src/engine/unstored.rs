@@ -1,5 +1,5 @@
-//! A run whose results could not be stored while a client waits for the answer. The calls have been paid for, so
-//! the answer is delivered from memory, and storing is retried for a while.
+//! Retries storing the results of a run that could not be stored while a client was waiting. The calls have been paid
+//! for, so the answer is delivered from memory first.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use super::settlement::SettledCall;
 use crate::domain::id::AnalysisId;
 use crate::log;
 
-/// Number of attempts to store after the answer has been delivered.
+/// Number of attempts to store the results after the answer has been delivered.
 const MAX_ATTEMPTS: u32 = 6;
-/// Pause between these attempts.
+/// Pause between the attempts.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// A finished run. Dropping it discards any data that has not been stored.
@@ -23,7 +23,8 @@ pub(super) struct FinishedRun {
     pub settled: Option<SettledCall>,
 }
 
-/// The unstored part of a run whose answer was delivered. Its budget stays reserved until then.
+/// The unstored part of a run whose answer has been delivered. Its budget stays reserved until it is stored or given
+/// up.
 pub(super) struct PendingStore {
     pub id: AnalysisId,
     pub journal: Journal,

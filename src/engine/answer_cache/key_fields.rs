@@ -1,5 +1,5 @@
-//! The fields of a call that can affect its answer, by name: the basis of the cache key, and of the explanation
-//! when a call misses the cache because it differs slightly from an earlier one.
+//! The fields of a call that can affect its answer, by name. They form the cache key, and explain a cache miss when a
+//! call differs slightly from an earlier one.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::domain::parameters::Parameters;
 /// Version of the key format; incremented when the meaning of stored answers changes.
 const KEY_VERSION: u32 = 2;
 
-/// Canonical content of each field, keyed by name.
+/// Canonical content of each field, by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CanonicalFields(BTreeMap<&'static str, Value>);
 
@@ -26,8 +26,8 @@ pub enum CacheMiss {
 }
 
 impl CanonicalFields {
-    /// Collects the fields of a call to an endpoint. Destructures the entire request, so that the compiler flags
-    /// any new field that is not considered here.
+    /// Collects the fields of a call to an endpoint. Destructures the whole request, so that the compiler flags any new
+    /// field that is not handled here.
     pub fn from_request(endpoint: &str, request: &ModelRequest) -> Self {
         let ModelRequest {
             model,
@@ -35,12 +35,12 @@ impl CanonicalFields {
             parameters,
             // Already contained in the messages.
             brief: _,
-            // A complete answer is the same regardless of its time limit.
+            // A complete answer is the same regardless of its deadline.
             deadline: _,
             format,
             tools,
             passthrough,
-            // Changes the cost, not the content.
+            // Changes the cost but not the content.
             is_prefix_reused: _,
             is_live: _,
             sample,
@@ -105,7 +105,7 @@ fn message_texts(messages: &[Message], of_system: bool) -> Value {
             reasoning,
             reasoning_items,
             name,
-            // Changes the cost, not the content.
+            // Changes the cost but not the content.
             cache_marks: _,
         } = message;
         let has_thought = !reasoning.is_empty() || !reasoning_items.is_empty();
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// A change to one field: its name, and the function that makes the change.
+    /// A change to a single field: its name, and a function that makes the change.
     type Change = (&'static str, fn(&mut ModelRequest, u32));
 
     const FIELD_CHANGES: &[Change] = &[

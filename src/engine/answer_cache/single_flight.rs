@@ -5,19 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// Calls in progress, by cache key. An entry exists as long as its leader guard.
+/// Calls in progress, by cache key. An entry exists for as long as its leader guard does.
 #[derive(Default, Clone)]
 pub(in crate::engine) struct SingleFlight(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
 
 /// A caller's role for a key.
 pub(in crate::engine) enum FlightRole {
-    /// Leader: makes the call.
+    /// The leader makes the call.
     Leader(LeaderGuard),
-    /// Follower: waits for the leader, then checks the cache again.
+    /// A follower waits for the leader and then checks the cache again.
     Follower(watch::Receiver<()>),
 }
 
-/// Held by the leader until its answer has been stored or is known not to arrive. Dropping it wakes the followers.
+/// Held by the leader until its answer has been stored or will certainly not arrive. Dropping it wakes the followers.
 pub(in crate::engine) struct LeaderGuard {
     flights: SingleFlight,
     key: String,

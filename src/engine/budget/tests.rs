@@ -1,4 +1,4 @@
-//! Random runs against a shared store: whatever happens to their calls, nothing stays reserved and no budget is
+//! Tests random runs against a shared store: whatever happens to their calls, nothing stays reserved and no budget is
 //! exceeded by more than the margin.
 
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ impl Drop for Folder {
     }
 }
 
-/// An empty store with one user.
+/// Creates an empty store with one user.
 pub fn store() -> (Folder, Store, UserId) {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -67,7 +67,7 @@ fn call_of(member: usize, tokens: u64) -> (CallReservation, bool) {
     (claim, false)
 }
 
-/// Stores a call's usage, as the journal does.
+/// Stores a call's usage as the journal does.
 fn record_usage(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: CallEnd) {
     let charge = charge(call, tokens, ended);
     let (user, analysis) = (user.clone(), AnalysisId::new(clock::now(), 1));
@@ -78,7 +78,7 @@ fn record_usage(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: 
     stored.unwrap();
 }
 
-/// What a call of this many input tokens costs.
+/// Returns the charge for a call with this many input tokens.
 pub fn charge(call: CallId, tokens: u64, ended: CallEnd) -> CallCharge {
     CallCharge {
         call,
@@ -115,7 +115,7 @@ proptest! {
             let mut run_reservations: Vec<BudgetReservation> = (0..3)
                 .map(|_| BudgetReservation::new(book.clone(), Some(user.clone()), &terms))
                 .collect();
-            // Calls that have been granted and are in progress, by run.
+            // Granted calls in progress, by run.
             let mut open: Vec<Vec<(CallId, u64)>> = vec![Vec::new(); 3];
             let mut of_run = [0u64; 3];
             for (number, (run, what, tokens, percent, flushes)) in steps.into_iter().enumerate() {
@@ -138,7 +138,7 @@ proptest! {
                             run_reservations[run].release_stored();
                         }
                     }
-                    // The run is over: open calls no longer cost anything.
+                    // The run is over, so open calls no longer cost anything.
                     _ => {
                         open[run].clear();
                         of_run[run] = 0;

@@ -1,6 +1,6 @@
-//! Cache of users without a budget, so that their calls need no query. Entries last at most two seconds, because
-//! another process (the command line) may set a budget too; within this process, every change clears the cache at
-//! once.
+//! Caches which users have no budget, so that their calls need no query. Entries last at most two seconds, because
+//! another process (the command line) may set a budget too; within this process, every change clears the cache
+//! immediately.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use crate::domain::id::UserId;
 
-/// Maximum number of cached users, and how long an entry is valid.
+/// Maximum number of cached users, and how long an entry stays valid.
 const MAX_USERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-/// The cache itself.
+/// The cached users.
 #[derive(Default)]
 pub(super) struct UnlimitedUsers(Mutex<KnownUsers>);
 
 #[derive(Default)]
 struct KnownUsers {
-    /// Number of times the cache was cleared.
+    /// Number of times the cache has been cleared.
     epoch: u64,
     since: HashMap<UserId, Instant>,
 }
@@ -45,7 +45,7 @@ impl UnlimitedUsers {
         known.since.insert(user.clone(), now);
     }
 
-    /// Clears the cache; call it after a change has been committed.
+    /// Clears the cache. Call this after a change has been committed.
     pub fn clear(&self) {
         let mut known = self.users();
         known.epoch += 1;
@@ -74,7 +74,7 @@ mod tests {
         assert!(users.find(&ada, late).is_err());
         users.clear();
         assert!(users.find(&ada, now).is_err());
-        // Read before the change, and noted after it.
+        // Read before the change, but cached after it.
         users.insert(epoch, &ada, now);
         assert!(users.find(&ada, now).is_err());
     }

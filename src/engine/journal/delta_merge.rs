@@ -1,9 +1,9 @@
-//! Merges pieces of the same text, so that many deltas become one event.
+//! Merges consecutive pieces of the same text, so that many deltas become one event.
 
 use crate::domain::event::RunEvent;
 
-/// Whether the event is a piece of text. The end of a reasoning block is not, because what follows it is a
-/// different text.
+/// Returns whether the event is a piece of text. The end of a reasoning block is not, because a different text follows
+/// it.
 pub(super) fn is_text(event: &RunEvent) -> bool {
     matches!(
         event,
@@ -13,7 +13,7 @@ pub(super) fn is_text(event: &RunEvent) -> bool {
     )
 }
 
-/// Whether both events are pieces of the same text.
+/// Returns whether both events are pieces of the same text.
 pub(super) fn same_text(previous: &RunEvent, event: &RunEvent) -> bool {
     match (previous, event) {
         (
@@ -47,7 +47,7 @@ pub(super) fn same_text(previous: &RunEvent, event: &RunEvent) -> bool {
     }
 }
 
-/// Appends a piece to the previous one of the same text. Returns false for other events.
+/// Appends a piece to the previous one from the same text. Returns false for other events.
 pub(super) fn merge(previous: &mut RunEvent, event: &RunEvent) -> bool {
     match (previous, event) {
         (RunEvent::Delta { text, .. }, RunEvent::Delta { text: more, .. })

@@ -1,4 +1,4 @@
-//! Computes a finished run's findings (with the evidence map) and its citations.
+//! Computes the findings (with the evidence map) and citations of a finished run.
 
 use super::{Journal, citations};
 use crate::domain::analysis::StageAnswer;
@@ -11,7 +11,7 @@ use crate::log;
 use crate::store::{StoreError, analyses};
 
 impl Journal {
-    // The map must be announced before the event that ends the run.
+    // Announces the map, which must happen before the event that ends the run.
     pub(super) fn push_evidence_ready(&mut self, evidence: &EvidenceMap) {
         let is_made = matches!(
             evidence.status,
@@ -25,7 +25,7 @@ impl Journal {
         }
     }
 
-    // Runs on a reader thread, because comparing long answers takes longer than an event may wait.
+    // Computes the findings on a reader thread, because comparing long answers takes longer than an event may wait.
     pub(super) async fn compute_findings(
         &self,
         outcome: &PatternOutcome,

@@ -1,4 +1,5 @@
-//! Adds the bills of stopped calls to their partial answers, which are stored before the bills are known.
+//! Adds the bills of stopped calls to their partial answers, because those answers are stored before the bills are
+//! known.
 
 use crate::domain::answer::StageAnswer;
 use crate::domain::usage::CallCharge;

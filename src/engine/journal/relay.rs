@@ -1,5 +1,5 @@
-//! The journal of a relayed call: its events go to its watcher without being stored, and its usage is handed over
-//! for recording when the call ends.
+//! Journal of a relayed call: its events go to its watcher without being stored, and its usage is recorded when the
+//! call ends.
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ impl Journal {
         }
     }
 
-    /// Whether the call is relayed.
+    /// Returns whether the call is relayed.
     pub fn is_passthrough(&self) -> bool {
         self.relay.is_some()
     }
 
-    /// Passes the buffered events on.
+    /// Publishes the buffered events.
     pub fn publish_buffered(&mut self) {
         self.is_urgent = false;
         self.answers.clear();

@@ -1,4 +1,4 @@
-//! Avoids calls: uses the answer of an earlier run, the cache, or another caller's identical call in progress. All
+//! Avoids calls by reusing the answer of an earlier run, the cache, or another caller's identical call in progress. All
 //! other calls go to the provider.
 
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ impl FollowedCalls {
         self.waiting.remove(&call);
     }
 
-    /// Returns the next call that is done waiting; never returns if there is none. Cancel-safe.
+    /// Waits for a followed call to become ready and returns it; never returns if there are none. Cancel-safe.
     pub async fn next(&mut self) -> Option<(CallId, ModelRequest)> {
         loop {
             match self.leader_ended.join_next().await {
@@ -115,7 +115,8 @@ impl Driver {
         let open = open.with_running_call(running);
         let mut open = open.with_price(price, own_key).with_cache_key(key, leader);
         if let Some(reserved) = self.reservation.reserved_output(call) {
-            // An answer with the caller's own limit is cut off there, any other once no budget has room for more.
+            // An answer with a limit from the caller is cut off there; any other answer is cut off once no budget has
+            // room for more.
             match limit {
                 Some(_) => open.limit_output(usage::with_margin(reserved)),
                 None => open.watch_output(reserved),
