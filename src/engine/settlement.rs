@@ -86,7 +86,7 @@ impl UsageRecorder {
         }
     }
 
-    // If the task never starts, `Engine::drain_runs` writes its calls.
+    // Writes all calls after a pause, in a task. If the task never starts, `Engine::drain_runs` writes them instead.
     fn write_after(self: &Arc<Self>, pause: Duration) {
         let settlement = self.clone();
         tokio::spawn(async move {

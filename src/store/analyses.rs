@@ -1,5 +1,5 @@
-//! Analyses, the answers of their stages, and users' preferred answers. A user of `None` means an analysis without
-//! an account, which no account can see.
+//! Analyses, the answers of their stages, and users' preferred answers. A user of `None` means an analysis without an
+//! account, which is not visible to any account.
 
 pub(super) mod index;
 
@@ -29,21 +29,21 @@ pub struct HistoryRow {
     pub status: Status,
     /// The request.
     pub request: Request,
-    /// Why it failed or was canceled.
+    /// Why the analysis failed or was canceled.
     pub error: Option<String>,
-    /// Tokens of all calls.
+    /// Tokens used by all calls.
     pub usage: Usage,
-    /// Known costs of all calls.
+    /// Known cost of all calls.
     pub cost: MicroDollars,
-    /// Time of creation.
+    /// Creation time.
     pub created: Timestamp,
     /// Time of the first call.
     pub started: Option<Timestamp>,
-    /// Time of its end.
+    /// End time.
     pub finished: Option<Timestamp>,
     /// Whether it has a share link.
     pub shared: bool,
-    /// The thread that it is a turn of.
+    /// The thread that contains the analysis.
     pub thread: Option<ThreadId>,
 }
 
@@ -56,9 +56,9 @@ pub struct AnalysisEnd<'a> {
     pub synthesis: Option<&'a str>,
     /// Why there is no synthesis.
     pub error: Option<&'a str>,
-    /// Tokens of all calls.
+    /// Tokens used by all calls.
     pub usage: Usage,
-    /// Known costs of all calls.
+    /// Known cost of all calls.
     pub cost: MicroDollars,
     /// Findings about its answers.
     pub findings: Option<&'a Findings>,
@@ -67,7 +67,7 @@ pub struct AnalysisEnd<'a> {
 }
 
 impl<'a> AnalysisEnd<'a> {
-    /// Collects the end of a run from its outcome.
+    /// Collects the data about a run's end from its outcome.
     pub fn of(
         outcome: &'a PatternOutcome,
         findings: Option<&'a Findings>,
@@ -85,13 +85,13 @@ impl<'a> AnalysisEnd<'a> {
     }
 }
 
-/// Stored as the origin of a question passed through to a single model; experiments store their ID there.
+/// Stored as the origin of a question that was passed through to a single model. Experiments store their ID there.
 const PASSTHROUGH_ORIGIN: &str = "call";
 
 /// Inserts a new analysis.
 ///
 /// # Errors
-/// `Conflict` if the ID exists; `Missing` if its thread is gone; another error if the database cannot be written.
+/// Returns `Conflict` if the ID exists, `Missing` if its thread is gone, or an error if the database cannot be written.
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     let request = to_stored(&analysis.request, &analysis.context)
         .map_err(|error| StoreError::Failed(error.to_string()))?;
@@ -163,7 +163,7 @@ pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Optio
     Ok(found.flatten())
 }
 
-/// Returns the status of an analysis of this user: the cheap way to check whether they may see it.
+/// Returns the status of an analysis of this user. This is the cheap way to check whether the user may see it.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -175,7 +175,7 @@ pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<
     )
 }
 
-/// Filter of the history; the default matches everything.
+/// Filter for the history; the default matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
     /// Only questions that contain this text.
@@ -186,13 +186,13 @@ pub struct HistoryFilter {
     pub pattern: Option<String>,
     /// Only with this model as a member or synthesizer.
     pub model: Option<String>,
-    /// Only from this moment on (inclusive).
+    /// Only from this time on (inclusive).
     pub from: Option<Timestamp>,
-    /// Only before this moment (exclusive).
+    /// Only before this time (exclusive).
     pub to: Option<Timestamp>,
 }
 
-/// Lists this user's history, newest first, older than the cursor.
+/// Lists this user's history, newest first, starting after the cursor.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -235,7 +235,7 @@ pub fn list_of(
 /// Sets the status to running. A resumed analysis keeps its start time.
 ///
 /// # Errors
-/// `Missing` if the analysis has ended or was deleted; another error if the database cannot be written.
+/// Returns `Missing` if the analysis has ended or was deleted, or another error if the database cannot be written.
 pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = 'running', started = CASE WHEN started = 0 THEN ?2 ELSE started END
@@ -244,10 +244,10 @@ pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
     )
 }
 
-/// Stores the end, which can be written only once.
+/// Stores the end of an analysis, which can be written only once.
 ///
 /// # Errors
-/// `Missing` if the analysis was deleted or has already ended; another error if the database cannot be written.
+/// Returns `Missing` if the analysis was deleted or has ended, or another error if the database cannot be written.
 pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = ?2, synthesis = ?3, error = ?4, usage = ?5, cost = ?6, finished = ?7,
@@ -268,10 +268,10 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
     turn_texts::write(db, id.as_str())
 }
 
-/// An analysis of a document: ID, thread, question, and time of creation.
+/// An analysis that uses a document: ID, thread, question, and creation time.
 pub type UsingRow = (AnalysisId, Option<ThreadId>, String, Timestamp);
 
-/// Lists this user's newest analyses of a document.
+/// Lists this user's newest analyses that use a document.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -293,7 +293,7 @@ pub fn using_document(
     )
 }
 
-/// Counts this user's analyses of a document.
+/// Counts this user's analyses that use a document.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -308,7 +308,7 @@ pub fn count_using_document(db: &Reader, user: &UserId, document: &DocumentId) -
     Ok(found.unwrap_or(0))
 }
 
-/// Lists all unfinished analyses of all users, oldest first: a starting server resumes them.
+/// Lists the unfinished analyses of all users, oldest first. A starting server resumes them.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -332,7 +332,7 @@ pub fn load_unfinished(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>>
     )
 }
 
-/// Deletes analyses without an account that ended before `before`: no one can reach them any more.
+/// Deletes analyses without an account that ended before `before`, because no one can access them any more.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -369,7 +369,7 @@ pub fn delete(db: &Writer, user: Option<&UserId>, id: &AnalysisId) -> Result<boo
 /// Sets the hash of the share link's token, or removes the link.
 ///
 /// # Errors
-/// `Missing` if the analysis does not belong to the user; another error if the database cannot be written.
+/// Returns `Missing` if the analysis does not belong to the user, or another error if the database cannot be written.
 pub fn set_share(
     db: &Writer,
     user: &UserId,
@@ -382,7 +382,7 @@ pub fn set_share(
     )
 }
 
-/// Finds the analysis of a share link. Links of locked accounts find nothing.
+/// Finds the analysis of a share link. Links of locked accounts are ignored.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -421,10 +421,10 @@ pub fn answers_of(db: &Reader, id: &AnalysisId) -> Result<Vec<StageAnswer>> {
     )
 }
 
-/// Stores which answer this user prefers: a model's full ID, `synthesis`, or any other choice of the pages.
+/// Stores which answer this user prefers: a model's full ID, `synthesis`, or any other value that the pages send.
 ///
 /// # Errors
-/// `Missing` if the analysis does not belong to the user; another error if the database cannot be written.
+/// Returns `Missing` if the analysis does not belong to the user, or another error if the database cannot be written.
 pub fn put_vote(
     db: &Writer,
     user: &UserId,
@@ -472,7 +472,7 @@ fn from_row(row: &Row<'_>) -> Result<Analysis> {
         created: row.get("created")?,
         started: optional_timestamp(row, "started")?,
         finished: optional_timestamp(row, "finished")?,
-        // Ignore findings of another version that cannot be parsed, and show the rest.
+        // Ignore findings from another version that cannot be parsed, and show the rest.
         findings: optional_text(row, "findings")?.and_then(|text| serde_json::from_str(&text).ok()),
         citations: optional_text(row, "citations")?
             .and_then(|text| serde_json::from_str(&text).ok()),

@@ -66,7 +66,7 @@ pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
     )
 }
 
-/// Notes the use of a key, at most once a minute so that a busy key does not load the writer.
+/// Records when a key was used, at most once a minute, so that a busy key does not burden the writer.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -110,7 +110,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
     )
 }
 
-/// Adds a call to a key's usage. Does nothing when the key was deleted.
+/// Adds a call to a key's usage. Does nothing if the key has been deleted.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -132,7 +132,7 @@ pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) -> Result<()> {
     .map(drop)
 }
 
-/// Returns what a key has spent on a day, and in all.
+/// Returns the amounts that a key has spent on a day and in total.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -149,10 +149,10 @@ pub fn spent(db: &Reader, id: &KeyId, today: i64) -> Result<(MicroDollars, Micro
 /// Stored value for "no limit".
 const NO_LIMIT: MicroDollars = MicroDollars(-1);
 
-/// Number of the table's columns.
+/// Number of columns in the table.
 const COLUMNS: usize = 12;
 
-/// Reads columns by position, as `users::from_columns` does for the same reason.
+/// Reads columns by position rather than by name, like `users::from_columns`.
 fn from_row(row: &Row<'_>) -> Result<ApiKey> {
     Ok(ApiKey {
         id: row.get(0)?,

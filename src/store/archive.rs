@@ -1,5 +1,5 @@
-//! Exports and imports the rows of a user's tables for archives: out as JSON objects, in through the list of existing
-//! columns. Does not know the archive format.
+//! Exports and imports the rows of a user's tables for archives: exports them as JSON objects, and imports only columns
+//! that exist. Does not know the archive format.
 
 use serde_json::{Map, Number, Value};
 
@@ -21,34 +21,34 @@ use crate::domain::id::{
 use crate::domain::pattern::file::is_id;
 use crate::domain::thread;
 
-/// Schema version of exported rows.
+/// Schema version of the exported rows.
 pub const ROW_SCHEMA_VERSION: u32 = VERSION;
 
-/// A table with data of users.
+/// A table that contains user data.
 #[derive(Debug)]
 pub struct ArchiveTable {
-    /// Name in the database and in the archive.
+    /// The table's name, in the database and in the archive.
     pub name: &'static str,
-    /// Query for the finished rows of the user ?1.
+    /// Query for the finished rows of user ?1.
     rows: &'static str,
-    /// Columns that are not exported: numbers that are meaningful only in this file, and credentials.
+    /// Columns that are not exported: numbers that are meaningful only in this database, and credentials.
     excluded_columns: &'static [&'static str],
-    /// Column with the ID of the parent row.
+    /// The column that contains the ID of the parent row.
     pub parent: Option<&'static str>,
-    /// Whether rows have their own ID, to which child rows refer.
+    /// Whether the rows have their own IDs, to which child rows refer.
     pub has_id: bool,
-    /// Whether the table is imported. Usage of another installation is exported, but not imported.
+    /// Whether the table is imported. Usage is exported, but another installation's usage is not imported.
     pub is_imported: bool,
-    /// JSON columns, parsed when the row is used.
+    /// JSON columns, which are parsed when the row is used.
     pub json: &'static [&'static str],
-    /// Size limit of a row as a line of JSON, in bytes.
+    /// Maximum size of a row as a line of JSON, in bytes.
     pub max_row: u64,
 }
 
-/// Default size limit of a row, in bytes. The longest text in most tables is a page of a document: 1 MiB, and several
+/// Default maximum size of a row, in bytes. The longest text in most tables is a document page: 1 MiB, and several
 /// times that with JSON escapes.
 const MAX_ROW_BYTES: u64 = 8 << 20;
-/// Size limit of a row with a model's answer, which has at most 8 MiB, or with a plan and the text it sends.
+/// Maximum size of a row that contains a model's answer (at most 8 MiB), or a plan with the text it sends.
 const MAX_LONG_ROW_BYTES: u64 = 32 << 20;
 
 const fn table(name: &'static str, rows: &'static str) -> ArchiveTable {
@@ -188,7 +188,7 @@ pub const ARCHIVE_TABLES: &[ArchiveTable] = &[
     },
 ];
 
-/// Passes every row of a user in a table to `take`, until it returns false.
+/// Passes each row of a user in a table to `take`, until it returns false.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -219,7 +219,7 @@ fn row_object(row: &Row<'_>, table: &ArchiveTable) -> Result<Map<String, Value>>
     Ok(object)
 }
 
-/// Returns the owner of a row; `None` when there is no such row.
+/// Returns the owner of a row, or `None` if there is no such row.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -242,11 +242,11 @@ pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Adds a row for a user. Returns false when it already exists or does not fit.
+/// Adds a row for a user. Returns false if the row already exists or is not valid.
 ///
 /// # Errors
-/// Returns an error if the table's columns cannot be read, the disk is full, or a row whose index cannot be
-/// written cannot be removed.
+/// Returns an error if the table's columns cannot be read, if the disk is full, or if a row that could not be indexed
+/// cannot be removed either.
 pub fn insert_row(
     db: &Writer,
     table: &ArchiveTable,
@@ -289,10 +289,10 @@ pub fn insert_row(
     match db.attempt(|db| update_indexes(db, table, &id)) {
         Ok(()) => Ok(true),
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => Err(error),
-        // Any text can be indexed. This table has several rows per document, and those before this one must stay.
+        // Any text can be indexed. This table has several rows per document, and the preceding ones must be kept.
         Err(error) if table.name == "passages" => Err(error),
         Err(_) => {
-            // The other indexed tables have one row per ID.
+            // The other indexed tables have a single row per ID.
             let named = table.parent.unwrap_or("id");
             let sql = format!(
                 "DELETE FROM {} WHERE {named} = ?1 AND user_id = ?2",
@@ -304,7 +304,7 @@ pub fn insert_row(
     }
 }
 
-// Writes data derived from a row that is not in the archive. When this fails, the row itself is unreadable.
+// Writes derived data that is not in the archive. If this fails, the row itself is unreadable.
 fn update_indexes(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
     match table.name {
         "analyses" => {
@@ -331,8 +331,8 @@ fn cell_of(value: &Value) -> Cell<'_> {
     }
 }
 
-/// Whether an imported row can be read and is finished: a running one would be resumed here. Other contents are
-/// checked where they are used.
+/// Returns whether an imported row can be read and is finished: a running one would be resumed here. Other content is
+/// validated where it is used.
 pub fn is_valid_row(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id)
@@ -361,7 +361,7 @@ pub fn is_valid_row(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) 
     }
 }
 
-/// Whether all children of an imported row can be read; otherwise the row is removed with them.
+/// Checks whether all children of an imported row can be read; otherwise removes the row together with them.
 pub fn are_valid_children(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id).is_some_and(|id| {
@@ -387,7 +387,7 @@ pub fn are_valid_children(db: &Reader, table: &ArchiveTable, user: &UserId, id: 
     }
 }
 
-/// Removes an imported row with its children.
+/// Removes an imported row and its children.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -396,7 +396,7 @@ pub fn remove_row(db: &Writer, table: &ArchiveTable, user: &UserId, id: &str) ->
     db.run(&sql, [id, user.as_str()]).map(drop)
 }
 
-/// Passes question and answer of every analysis of a user to `take`.
+/// Passes the question and the answer of each of a user's analyses to `take`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -411,7 +411,7 @@ pub fn for_each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &s
     )
 }
 
-/// Whether the user has a recipe of this name.
+/// Returns whether the user has a recipe with this name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

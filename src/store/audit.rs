@@ -13,9 +13,9 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// The acting user; `None` for the command line and for callers without an account.
     pub actor: Option<UserId>,
-    /// The action, as words joined by a dot: `session.login`, `user.delete`.
+    /// The action, as words separated by a dot: `session.login`, `user.delete`.
     pub action: String,
-    /// Object of the action.
+    /// Target of the action.
     pub target: String,
     /// Client address.
     pub address: String,
@@ -51,7 +51,7 @@ pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
     db.run("DELETE FROM audit WHERE at < ?1", [before])
 }
 
-/// Lists entries with their numbers, newest first, older than the cursor.
+/// Lists entries with their numbers, newest first, starting after the cursor.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

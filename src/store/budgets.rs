@@ -1,4 +1,4 @@
-//! Usage limits that an admin has set for single users. All others have the server's default limits.
+//! Usage limits that an admin has set for individual users. All other users have the server's default limits.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -46,7 +46,7 @@ pub fn put(db: &Writer, user: &UserId, limits: &UserLimits) -> Result<()> {
     .map(drop)
 }
 
-/// Removes a user's limits. Returns false when there were none.
+/// Removes a user's limits. Returns false if there were none.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -1,4 +1,4 @@
-//! Savings of the cache per user, by day and model. Kept after the answers are gone.
+//! Savings through the cache per user, by day and model. Kept even after the cached answers are deleted.
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
@@ -49,7 +49,7 @@ pub fn add_hit(
     .map(drop)
 }
 
-/// Sums the savings of a user, or of all, from one day to another (inclusive).
+/// Sums the savings of one user, or of all users, from one day to another (inclusive).
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -1,4 +1,4 @@
-//! The answer cache. An answer is found only by its whole key, which begins with its owner.
+//! The answer cache. An answer is found only by its complete key, which starts with its owner.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct CachedAnswer {
 }
 
 impl CachedAnswer {
-    /// Approximate size in the cache, in bytes.
+    /// Returns the approximate size in the cache, in bytes.
     pub fn bytes(&self, key: &str) -> u64 {
         let Answer {
             text,
@@ -45,21 +45,21 @@ impl CachedAnswer {
     }
 }
 
-/// Contents and savings of the cache.
+/// Statistics of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CacheStats {
     /// Number of answers.
     pub entries: u64,
-    /// Their size in bytes.
+    /// Total size of the answers, in bytes.
     pub bytes: u64,
-    /// Hits of the answers now in the cache.
+    /// Hits on the answers that are currently in the cache.
     pub hits: u64,
-    /// What these hits would have cost.
+    /// The amount that these hits would have cost.
     pub saved: MicroDollars,
 }
 
-/// Looks up the answer of a key unless it has expired or was created before `since`. A read, so that a miss, the
-/// common case, does not use the writer. Keys begin with their owner.
+/// Looks up the answer for a key, unless it has expired or was created before `since`. Uses a read, so that a miss, the
+/// common case, does not occupy the writer. Keys start with their owner.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -121,13 +121,15 @@ pub fn put(
     .map(drop)
 }
 
-/// Deletes expired answers, then the least recently used until the rest fits. Returns the number deleted.
+/// Deletes expired answers, and then the least recently used ones until the rest fits. Returns the number of deleted
+/// answers.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
     let old = db.run("DELETE FROM answer_cache WHERE expires <= ?1", [now])?;
-    // A running sum from the most recently used answer: one statement deletes everything beyond the limit.
+    // A running total, starting with the most recently used answer: a single statement deletes everything above the
+    // limit.
     let large = db.run(
         "DELETE FROM answer_cache WHERE key IN (
              SELECT key FROM (
@@ -139,14 +141,14 @@ pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
     Ok(old + large)
 }
 
-/// Filter of answers to delete; absent fields match everything.
+/// Selects answers to delete; absent fields match everything.
 #[derive(Debug, Clone, Default)]
 pub struct CacheSelection {
-    /// Created for this user.
+    /// Only answers created for this user.
     pub user: Option<UserId>,
-    /// By this model (full ID).
+    /// Only answers by this model (full ID).
     pub model: Option<String>,
-    /// Created before this moment.
+    /// Only answers created before this time.
     pub before: Option<Timestamp>,
 }
 
@@ -171,7 +173,7 @@ pub fn delete(db: &Writer, key: &str) -> Result<bool> {
     Ok(gone > 0)
 }
 
-/// Lists the field hashes of an owner's answers created before `before`, newest first.
+/// Lists the field hashes of an owner's answers that were created before `before`, newest first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -181,7 +183,7 @@ pub fn fields_of(
     before: Timestamp,
     limit: u32,
 ) -> Result<Vec<BTreeMap<String, String>>> {
-    // Every key of an owner is between these two: `/` follows `.`.
+    // All keys of an owner are between these two, because `/` follows `.`.
     db.all(
         "SELECT fields FROM answer_cache WHERE key >= ?1 || '.' AND key < ?1 || '/' AND created < ?2
          ORDER BY created DESC LIMIT ?3",
@@ -190,7 +192,7 @@ pub fn fields_of(
     )
 }
 
-/// Returns statistics of the cache.
+/// Returns the cache statistics.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -1,4 +1,4 @@
-//! The call log: rows are appended, read, and eventually deleted. Permanent sums are in `usage`.
+//! The call log: rows are appended, read, and eventually deleted. `usage` keeps permanent totals.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -17,11 +17,11 @@ use crate::domain::usage::{CallCharge, CallEnd};
 pub struct CallRecord {
     /// Row number, increasing.
     pub id: i64,
-    /// ID of the analysis, which may be deleted.
+    /// ID of the analysis, which may have been deleted.
     pub analysis: String,
     /// Usage and outcome.
     pub charge: CallCharge,
-    /// Cost at that time; `None` if the price was unknown.
+    /// Cost at the time of the call; `None` if the price was unknown.
     pub cost: Option<MicroDollars>,
 }
 
@@ -68,7 +68,7 @@ pub fn insert(
     .map(drop)
 }
 
-/// Lists the newest calls of one user, or of all, before a row number.
+/// Lists the newest calls of one user, or of all users, before a row number.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -85,8 +85,8 @@ pub fn latest(
     )
 }
 
-/// Lists the calls of one analysis that started in this time span, in start order. The span limits the part of the
-/// index to scan: rows are not indexed by analysis.
+/// Lists the calls of an analysis that started in this time span, in start order. The span limits the part of the index
+/// to scan, because rows are not indexed by analysis.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

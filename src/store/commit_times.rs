@@ -1,9 +1,10 @@
-//! Histogram of commit times: monotonic counters, one atomic addition each. Knows nothing of what was committed.
+//! Histogram of commit times: monotonic counters, with one atomic addition each. Knows nothing about the content of the
+//! commits.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Upper bounds of the buckets in ms; longer commits are only in `count`.
+/// Upper bounds of the buckets, in ms; longer commits are counted only in `count`.
 pub const BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 2500];
 
 /// Counters, updated atomically.
@@ -14,14 +15,14 @@ pub(super) struct CommitTimes {
     micros: AtomicU64,
 }
 
-/// Counters at one moment.
+/// Snapshot of the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommitTimesSnapshot {
-    /// Commits per bucket: longer than the previous bound, and at most this one.
+    /// Number of commits per bucket: longer than the previous bound, and at most this bound.
     pub buckets: [u64; BOUNDS_MS.len()],
     /// Number of commits.
     pub count: u64,
-    /// Their total duration in microseconds.
+    /// Total duration of the commits, in microseconds.
     pub micros: u64,
 }
 

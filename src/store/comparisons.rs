@@ -1,5 +1,5 @@
-//! Blind comparisons of a panel's answer with a single draft, and their votes. The texts are stored with their
-//! analysis; this table only records which ones they were and in which order they were shown.
+//! Blind comparisons of a panel's answer with a single draft, and the votes on them. The texts are stored with their
+//! analysis; this table only records which texts were compared and in which order they were shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::domain::money::MicroDollars;
 use crate::domain::panel_vs_single::{Preference, VoteTally};
 use crate::domain::time::Timestamp;
 
-/// Maximum number of votes searched for repeated questions, oldest first.
+/// Maximum number of votes, oldest first, that are searched for repeated questions.
 const MAX_VOTES: u32 = 20_000;
 /// Maximum number of topics in a list.
 const MAX_TOPICS: usize = 500;
@@ -35,7 +35,7 @@ pub struct Comparison {
     pub topic: String,
     /// Pattern ID.
     pub pattern: String,
-    /// Model of the single draft.
+    /// The draft's model.
     pub model: String,
     /// The draft's stage.
     pub stage: usize,
@@ -47,47 +47,47 @@ pub struct Comparison {
     pub panel_cost: Option<MicroDollars>,
     /// Cost of the draft; `None` if its price is unknown.
     pub single_cost: Option<MicroDollars>,
-    /// Time of creation.
+    /// Creation time.
     pub created: Timestamp,
-    /// The vote and its time.
+    /// The vote, and when it was cast.
     pub choice: Option<(Preference, Timestamp)>,
 }
 
-/// Filter of comparisons and votes.
+/// Filter for comparisons and votes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ComparisonScope {
-    /// Only this user's; `None` for all.
+    /// Only this user's; `None` for all users.
     pub user: Option<UserId>,
-    /// Only this topic, ignoring case; empty for all.
+    /// Only this topic, ignoring case; empty for all topics.
     pub topic: String,
-    /// Only this pattern; empty for all.
+    /// Only this pattern; empty for all patterns.
     pub pattern: String,
-    /// Only from this moment on.
+    /// Only from this time on.
     pub since: Timestamp,
 }
 
-/// Votes about one topic.
+/// Vote counts for a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicCount {
-    /// Topic; empty for all together.
+    /// Topic; empty for the total over all topics.
     pub topic: String,
     /// Blind votes.
     pub tally: VoteTally,
-    /// Comparisons with both prices known and a draft that was not free.
+    /// Number of votes on comparisons with known prices whose draft was not free.
     pub priced_votes: u64,
-    /// Cost of their panels.
+    /// Total cost of the panels in these comparisons.
     pub panel_cost: MicroDollars,
-    /// Cost of their drafts.
+    /// Total cost of the drafts in these comparisons.
     pub single_cost: MicroDollars,
     /// Time of the first blind vote.
     pub first_vote: Timestamp,
-    /// "Helpful" votes.
+    /// Number of "helpful" votes.
     pub helpful: u64,
-    /// "Not helpful" votes.
+    /// Number of "not helpful" votes.
     pub not_helpful: u64,
 }
 
-/// Inserts a comparison. An existing one stays: its order is drawn only once.
+/// Inserts a comparison. An existing one is kept, because its order is drawn only once.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -116,7 +116,7 @@ pub fn insert(db: &Writer, new: &Comparison) -> Result<()> {
     .map(drop)
 }
 
-/// Writes the folded topic of a comparison from an archive or an older database.
+/// Writes the case-folded topic of a comparison from an archive or an older database.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -133,7 +133,7 @@ pub(super) fn fold_topic(db: &Writer, analysis: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Finds the comparison of this user's analysis.
+/// Finds the comparison that belongs to an analysis of this user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -145,8 +145,8 @@ pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option
     )
 }
 
-/// Returns how often this user is offered a comparison: once in about this many analyses, 0 for never; `None` for the
-/// server's default.
+/// Returns how often this user is offered a comparison: once in about this many analyses, 0 for never, or `None` for
+/// the server's default.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -170,7 +170,7 @@ fn compare_interval_key(user: &UserId) -> String {
     format!("compare_every/{user}")
 }
 
-/// Whether this analysis already has a vote.
+/// Returns whether this analysis already has a vote.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -183,10 +183,11 @@ pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
     Ok(found?.is_some())
 }
 
-/// Stores the vote, once: a user who knows which answer was which can no longer vote blindly.
+/// Stores a vote, at most once: a user who knows which answer was which can no longer vote blindly.
 ///
 /// # Errors
-/// `Conflict` after a vote; `Missing` without a comparison; otherwise when the database cannot be written.
+/// Returns `Conflict` if a vote exists, `Missing` if there is no comparison, or another error if the database cannot be
+/// written.
 pub fn store_vote(
     db: &Writer,
     user: &UserId,
@@ -206,8 +207,8 @@ pub fn store_vote(
     }
 }
 
-/// Counts blind votes by topic, most votes first, or all together. A user's first vote on a question counts: votes on
-/// one question depend on each other. By topic, a question counts once in each.
+/// Counts blind votes by topic, most votes first, or in total. Only a user's first vote on a question counts, because
+/// votes on the same question depend on each other. When grouped by topic, a question counts once per topic.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -276,7 +277,7 @@ fn add_vote(count: &mut TopicCount, row: &Row<'_>, by_topic: bool) -> Result<()>
     Ok(())
 }
 
-/// The questions that were voted on so far, each with its user, topic, and the turn it follows.
+/// The questions voted on so far, each with its user, its topic, and the preceding turn.
 #[derive(Default)]
 struct RepeatedQuestions {
     known: BTreeSet<((UserId, String, String), String)>,
@@ -292,7 +293,7 @@ struct VotedQuestion {
 }
 
 impl RepeatedQuestions {
-    /// Whether the question of this vote was voted on before. Remembers it.
+    /// Returns whether the question of this vote was voted on before, and remembers it.
     fn contains(&mut self, row: &Row<'_>, group: &str) -> Result<bool> {
         self.votes += 1;
         if self.votes > MAX_VOTES {
@@ -312,7 +313,7 @@ impl RepeatedQuestions {
     }
 }
 
-/// Counts "helpful" votes by topic or all together; they are separate from blind votes.
+/// Counts "helpful" votes by topic or in total. They are separate from blind votes.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -1,5 +1,6 @@
-//! Connections as used by the topic files: `Reader` queries, `Writer` also changes. Writing through a `Reader` does not
-//! compile, and its connection is also read-only. The statements are in the SQL that both engines understand.
+//! Connections as used by the topic files: a `Reader` runs queries, and a `Writer` can also make changes. Writing
+//! through a `Reader` does not compile, and its connection is read-only as well. Statements are in the SQL dialect that
+//! both engines understand.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -11,10 +12,10 @@ use super::row::Row;
 use super::sqlite;
 use super::sqlite::connection::SqliteConnection;
 
-/// Read-only connection.
+/// A read-only connection.
 pub struct Reader(Connection);
 
-/// Read-write connection. Only the writer thread has one.
+/// A read-write connection. Only the writer thread has one.
 pub struct Writer(Reader);
 
 enum Connection {
@@ -22,12 +23,12 @@ enum Connection {
     Postgres(PostgresSession),
 }
 
-/// The kind of a connection's database.
+/// The database engine of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
-    /// The embedded one: a file.
+    /// The embedded engine: a file.
     Sqlite,
-    /// A server.
+    /// A database server.
     Postgres,
 }
 
@@ -49,10 +50,10 @@ impl Reader {
         )?)))
     }
 
-    /// The connection to a SQLite file, for what only that engine has.
+    /// Returns the connection to a SQLite file, for features that only that engine has.
     ///
     /// # Errors
-    /// Returns an error with another engine.
+    /// Returns an error if the connection uses another engine.
     pub(super) fn sqlite(&self) -> Result<&SqliteConnection> {
         match &self.0 {
             Connection::Sqlite(connection) => Ok(connection),
@@ -62,15 +63,15 @@ impl Reader {
         }
     }
 
-    /// Opens a session for queries.
+    /// Opens a read-only session.
     ///
     /// # Errors
-    /// `Busy` if the server cannot be reached.
+    /// Returns `Busy` if the server cannot be reached.
     pub(super) fn open_postgres(server: &PostgresServer) -> Result<Self> {
         Ok(Self(Connection::Postgres(server.connect(false)?)))
     }
 
-    /// The kind of the database.
+    /// Returns the kind of database engine.
     pub(super) fn kind(&self) -> EngineKind {
         match &self.0 {
             Connection::Sqlite(_) => EngineKind::Sqlite,
@@ -110,7 +111,7 @@ impl Reader {
             .ok_or(StoreError::Missing)
     }
 
-    /// Returns all rows. The query contains the limit.
+    /// Returns all rows. The query itself contains the limit.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -167,7 +168,8 @@ impl Reader {
         }
     }
 
-    /// Names of a table's columns, in order. The table is one of the schema's, never from a request.
+    /// Returns the names of a table's columns, in order. The table is part of the schema and never comes from a
+    /// request.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -179,10 +181,10 @@ impl Reader {
         self.all(sql, [table], |row| row.get(0))
     }
 
-    /// Frees the page cache, which is filled again when needed.
+    /// Frees the page cache, which is refilled as needed.
     ///
     /// # Errors
-    /// Returns an error if the engine refuses.
+    /// Returns an error if the engine reports one.
     pub(super) fn free_cache(&self) -> Result<()> {
         match &self.0 {
             Connection::Sqlite(connection) => connection.free_cache(),
@@ -190,7 +192,7 @@ impl Reader {
         }
     }
 
-    /// Runs a transaction statement; for the threads.
+    /// Runs a transaction statement. For use by the database threads.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -212,7 +214,7 @@ impl Reader {
         }
     }
 
-    /// Whether a transaction is open. Some failures end one implicitly.
+    /// Returns whether a transaction is open. Some failures end the transaction implicitly.
     pub(super) fn in_transaction(&self) -> bool {
         match &self.0 {
             Connection::Sqlite(connection) => connection.in_transaction(),
@@ -220,7 +222,7 @@ impl Reader {
         }
     }
 
-    /// Number of rows changed by this connection since it was opened.
+    /// Returns the number of rows that this connection has changed since it was opened.
     pub(super) fn rows_changed(&self) -> u64 {
         match &self.0 {
             Connection::Sqlite(connection) => connection.rows_changed(),
@@ -228,7 +230,7 @@ impl Reader {
         }
     }
 
-    /// Whether the connection must be discarded.
+    /// Returns whether the connection must be discarded.
     pub(super) fn is_broken(&self) -> bool {
         match &self.0 {
             Connection::Sqlite(connection) => connection.is_broken(),
@@ -236,7 +238,7 @@ impl Reader {
         }
     }
 
-    /// Whether a damaged page was read.
+    /// Returns whether this connection has read a damaged page.
     pub(super) fn is_damaged(&self) -> bool {
         match &self.0 {
             Connection::Sqlite(connection) => connection.is_damaged(),
@@ -262,20 +264,20 @@ impl Writer {
         Ok(Self(Reader(Connection::Sqlite(connection))))
     }
 
-    /// Opens the session for changes.
+    /// Opens a read-write session.
     ///
     /// # Errors
-    /// `Busy` if the server cannot be reached.
+    /// Returns `Busy` if the server cannot be reached.
     pub(super) fn open_postgres(server: &PostgresServer) -> Result<Self> {
         Ok(Self(Reader(Connection::Postgres(server.connect(true)?))))
     }
 
-    /// Runs statements whose failure the caller wants to survive. In PostgreSQL, an error spoils the transaction unless
-    /// it is rolled back to a savepoint; in SQLite, a failed statement has no effect anyway, and a savepoint would make
-    /// the full-text index write for each.
+    /// Runs statements whose failure the caller wants to survive. In PostgreSQL, an error aborts the transaction unless
+    /// it is rolled back to a savepoint. In SQLite, a failed statement has no effect anyway, and each savepoint would
+    /// make the full-text index write its changes.
     ///
     /// # Errors
-    /// The error of `work`, or if the database cannot be written.
+    /// Returns the error from `work`, or an error if the database cannot be written.
     pub(super) fn attempt<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         if self.kind() == EngineKind::Sqlite {
             return work(self);
@@ -302,7 +304,7 @@ impl Writer {
         })
     }
 
-    /// Like [`Writer::run`], for a statement that is not worth keeping prepared.
+    /// Changes rows as [`Writer::run`] does, for a statement that is not worth caching.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -316,7 +318,7 @@ impl Writer {
     /// Changes exactly one row.
     ///
     /// # Errors
-    /// `Missing` if there is no such row; another error if the database cannot be written.
+    /// Returns `Missing` if there is no such row, or another error if the database cannot be written.
     pub(super) fn run_one(&self, sql: &str, params: impl Params) -> Result<()> {
         match self.run(sql, params)? {
             0 => Err(StoreError::Missing),

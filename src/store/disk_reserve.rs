@@ -1,5 +1,5 @@
-//! Keeps free space on the data folder's disk: a reserve file, released when the disk is full so that users can
-//! still sign in and delete, and a floor below which nothing large is accepted.
+//! Keeps space free on the data folder's disk with a reserve file, which is released when the disk is full so that
+//! users can still sign in and delete data, and with a floor below which nothing large is accepted.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -17,29 +17,29 @@ const MIN_FREE_BYTES: u64 = 1 << 20;
 pub struct DiskState {
     /// Free bytes.
     pub free_bytes: u64,
-    /// Free bytes below which no file or run is accepted.
+    /// Number of free bytes below which no files or runs are accepted.
     pub floor: u64,
-    /// Whether free space is below the floor, or the reserve was released and not restored.
+    /// Whether free space is below the floor, or the reserve was released and has not been restored.
     pub is_low: bool,
     /// Whether writes fail: a commit failed for lack of space and none has succeeded since, or the next one will
     /// fail.
     pub is_full: bool,
-    /// Whether the reserve's name is taken by something other than a file, so that there is no reserve.
+    /// Whether the reserve's name is taken by something that is not a regular file, so that there is no reserve.
     pub is_reserve_blocked: bool,
 }
 
-/// Watches the free space of a data folder.
+/// Monitors the free space of a data folder.
 pub(super) struct DiskWatch {
     folder: PathBuf,
     floor: u64,
     // Whether the reserve has been released.
     is_spent: AtomicBool,
-    // Whether a commit has failed for lack of space, and none has succeeded since. Free bytes alone do not tell,
-    // because inodes or a quota may be exhausted.
+    // Whether a commit has failed for lack of space and none has succeeded since. The number of free bytes is not
+    // enough to tell, because inodes or a quota may be exhausted.
     has_failed: AtomicBool,
 }
 
-/// The state of a data folder's disk, for a program that only looks: creates no reserve.
+/// Returns the state of a data folder's disk without creating a reserve, for a program that only inspects it.
 pub fn inspect_disk(folder: &Path, floor: u64) -> DiskState {
     let watch = DiskWatch::new(folder, floor);
     watch.is_spent.store(!watch.has_reserve(), Relaxed);
@@ -56,7 +56,7 @@ impl DiskWatch {
         }
     }
 
-    /// Watches a data folder; creates the reserve, half as large as the floor, if there is space.
+    /// Starts monitoring a data folder. Creates the reserve, half as large as the floor, if there is enough space.
     pub fn watch(folder: &Path, floor: u64) -> Self {
         let room = Self::new(folder, floor);
         room.restore_reserve();
@@ -71,13 +71,13 @@ impl DiskWatch {
         self.folder.join(RESERVE_FILE)
     }
 
-    /// Free bytes; unlimited if the system does not report them.
+    /// Returns the number of free bytes; unlimited if the system does not report it.
     fn free_bytes(&self) -> u64 {
         rustix::fs::statvfs(&self.folder)
             .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Returns the state of the disk. Costs one system call, or two without a reserve.
+    /// Returns the state of the disk. Takes one system call, or two without a reserve.
     pub fn disk(&self) -> DiskState {
         let free = self.free_bytes();
         let spent = self.is_spent.load(Relaxed);
@@ -104,12 +104,12 @@ impl DiskWatch {
         self.has_failed.store(false, Relaxed);
     }
 
-    /// Whether a commit has failed for lack of space, and none has succeeded since.
+    /// Returns whether a commit has failed for lack of space and none has succeeded since.
     pub fn has_failed(&self) -> bool {
         self.has_failed.load(Relaxed)
     }
 
-    /// Whether writes that free nothing must be refused, to leave the remaining space to those that do.
+    /// Returns whether to refuse writes that free no space, to leave the remaining space for those that do.
     pub fn is_for_freeing_only(&self) -> bool {
         self.is_spent.load(Relaxed) && self.floor > 0 && self.free_bytes() < self.reserve_bytes()
     }
@@ -119,7 +119,7 @@ impl DiskWatch {
         if self.is_spent.load(Relaxed) || self.free_bytes() >= self.reserve_bytes() / 2 {
             return;
         }
-        // Truncate first: an unlinked file that is still open keeps its space.
+        // Truncate first, because an unlinked file that is still open keeps its space.
         if self.is_ours() {
             let emptied = File::options().write(true).open(self.path());
             let _ = emptied.and_then(|file| file.set_len(0));
@@ -128,18 +128,18 @@ impl DiskWatch {
         self.is_spent.store(true, Relaxed);
     }
 
-    /// Whether the reserve must be restored. Costs no system call.
+    /// Returns whether the reserve must be restored. Makes no system call.
     pub fn lacks_reserve(&self) -> bool {
         self.floor > 0 && self.is_spent.load(Relaxed)
     }
 
-    /// Whether the reserve exists with its full size.
+    /// Returns whether the reserve exists with its full size.
     fn has_reserve(&self) -> bool {
         let about = fs::symlink_metadata(self.path());
         self.is_ours() && about.is_ok_and(|file| file.len() == self.reserve_bytes())
     }
 
-    /// Restores the reserve if there is space. Returns whether it did.
+    /// Restores the reserve if there is enough space. Returns whether it did.
     pub fn restore_reserve(&self) -> bool {
         if self.floor == 0 || self.has_reserve() {
             self.is_spent.store(self.floor == 0, Relaxed);
@@ -156,14 +156,14 @@ impl DiskWatch {
         made.is_ok()
     }
 
-    /// Whether the reserve is a regular file, and not a link to bytes that also have another name.
+    /// Returns whether the reserve is a regular file without other hard links.
     fn is_ours(&self) -> bool {
         let about = fs::symlink_metadata(self.path());
         about.is_ok_and(|entry| entry.is_file() && entry.nlink() == 1)
     }
 
     fn write_reserve(&self) -> io::Result<()> {
-        // Not truncated, because through a link that would empty another file.
+        // Not truncated, because truncating through a link would empty another file.
         match fs::remove_file(self.path()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -197,7 +197,7 @@ mod tests {
         fs::create_dir_all(&folder).expect("a folder");
         let (kept, reserve) = (folder.join("kept"), folder.join(RESERVE_FILE));
         for hard in [true, false] {
-            // One as large as the reserve would be, and one that is not.
+            // One file as large as the reserve would be, and one of another size.
             for size in [4096, 7] {
                 fs::write(&kept, vec![b'x'; size]).expect("written");
                 match hard {

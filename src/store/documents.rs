@@ -1,4 +1,4 @@
-//! Documents and their text by page. The original bytes are in the data folder, not here.
+//! Documents and their text by page. The original bytes are in the data folder rather than in the database.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,11 @@ use crate::domain::context_mode::DocumentSizes;
 use crate::domain::document::{Document, Passage, TextlessPage};
 use crate::domain::id::{DocumentId, UserId};
 
-/// Inserts a document, with its text if it was read already.
+/// Inserts a document, with its text if it has already been read.
 ///
 /// # Errors
-/// `Conflict("document")` when the user has a document with the same bytes; otherwise when the database cannot be
-/// written.
+/// Returns `Conflict("document")` if the user has a document with the same bytes, or another error if the database
+/// cannot be written.
 pub fn insert(
     db: &Writer,
     document: &Document,
@@ -49,7 +49,7 @@ pub fn insert(
     put_text(db, document, pages, passages)
 }
 
-/// Whether a user has fewer documents than `most`.
+/// Returns whether a user has fewer than `most` documents.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -64,7 +64,7 @@ pub fn has_fewer(db: &Reader, user: &UserId, most: u32) -> Result<bool> {
 /// Stores the result of reading a document.
 ///
 /// # Errors
-/// `Missing` if the document was deleted in the meantime; another error if the database cannot be written.
+/// Returns `Missing` if the document was deleted in the meantime, or another error if the database cannot be written.
 pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
     db.run_one(
         "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,
@@ -86,7 +86,7 @@ pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
     )
 }
 
-/// Deletes the text of a document before it is read again. Returns false when there is no such document.
+/// Deletes a document's text before it is read again. Returns false if there is no such document.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -103,10 +103,11 @@ pub fn delete_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> 
     Ok(true)
 }
 
-/// Adds text of a document that is being read; `come` is the number of pages so far.
+/// Adds text of a document that is being read; `come` is the number of pages read so far.
 ///
 /// # Errors
-/// `Missing` if the document was deleted or its account locked; another error if the database cannot be written.
+/// Returns `Missing` if the document was deleted or its account locked, or another error if the database cannot be
+/// written.
 pub fn add_text(
     db: &Writer,
     (user, id): (&UserId, &DocumentId),
@@ -153,7 +154,7 @@ pub fn page_of(
     )
 }
 
-/// Finds the nearest pages with text before and after this one.
+/// Finds the nearest pages with text before and after a page.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -200,7 +201,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Docum
     )
 }
 
-/// Finds this user's document with these bytes.
+/// Finds this user's document with this SHA-256 hash.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -212,7 +213,7 @@ pub fn by_sha(db: &Reader, user: &UserId, sha256: &str) -> Result<Option<Documen
     )
 }
 
-/// Lists this user's documents, newest first, older than the cursor.
+/// Lists this user's documents, newest first, starting after the cursor.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -236,12 +237,12 @@ pub fn list_of(
     }
 }
 
-/// Returns the length of a document's text, estimated from its words for long ones.
+/// Returns the length of a document's text; for long texts, an estimate based on the number of words.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn text_size(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<DocumentSizes>> {
-    /// Number of words up to which the text is measured exactly, which means reading all of it.
+    /// Maximum number of words for which the length is measured exactly, which requires reading the whole text.
     const EXACT_WORD_LIMIT: u64 = 300_000;
     /// Estimated characters per word.
     const CHARS_PER_WORD: u64 = 7;
@@ -269,7 +270,7 @@ pub fn text_size(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<D
     )
 }
 
-/// Returns the text by page, in order; empty when it is not this user's.
+/// Returns the text by page, in order; empty if the document does not belong to this user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -282,7 +283,7 @@ pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<(u32,
     )
 }
 
-/// Lists the IDs of all documents of all users: files in the data folder without one are orphans.
+/// Lists the IDs of all documents of all users. Files in the data folder without a matching ID are orphans.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -290,7 +291,7 @@ pub fn ids(db: &Reader) -> Result<Vec<DocumentId>> {
     db.all("SELECT id FROM documents ORDER BY id", [], |row| row.get(0))
 }
 
-/// Lists all documents of all users with the size of their original, in bytes.
+/// Lists all documents of all users with the size of their originals, in bytes.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -300,7 +301,7 @@ pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
     })
 }
 
-/// Returns the size of any user's document, in bytes of its original.
+/// Returns the size of a document's original in bytes, regardless of its owner.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -310,12 +311,12 @@ pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
     })
 }
 
-/// A value that changes whenever a document was added or deleted.
+/// Returns a value that changes whenever a document is added or deleted.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn version(db: &Reader) -> Result<(i64, i64, String)> {
-    // The sum of the times differs if one was deleted and another, older one was imported.
+    // The sum of the times differs even if one document was deleted and another, older one was imported.
     let sql = "SELECT count(*), CAST(coalesce(sum(created), 0) AS BIGINT), coalesce(max(id), '') FROM documents";
     db.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
@@ -332,7 +333,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
     Ok(gone > 0)
 }
 
-/// An entry of the column `gaps`: a page without text, or one whose text was recognized.
+/// An entry in the `gaps` column: a page without text, or one whose text was recognized by OCR.
 #[derive(Serialize, Deserialize)]
 struct StoredGap {
     #[serde(flatten)]
@@ -357,7 +358,7 @@ fn stored_gaps(document: &Document) -> Vec<StoredGap> {
     gaps.chain(recognized).collect()
 }
 
-/// Whether the text of a page was recognized in a scanned image.
+/// Returns whether a page's text was recognized in a scanned image.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

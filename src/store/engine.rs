@@ -1,4 +1,4 @@
-//! Where a store's connections come from, and the few things that the threads do differently for each engine.
+//! Opens a store's connections, and covers the few differences between the engines that matter to the database threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use super::version::VERSION;
 
 /// Opens connections to one database.
 pub(super) enum DatabaseConnector {
-    /// A file.
+    /// A SQLite file.
     Sqlite {
         path: PathBuf,
-        /// Whether a replica follows its log.
+        /// Whether a replica follows the file's write-ahead log.
         followed: bool,
     },
-    /// A server.
+    /// A PostgreSQL server.
     Postgres {
         server: Box<PostgresServer>,
-        /// Whether the writer holds the lock that only one Quire server can have.
+        /// Whether the writer holds the lock that only one Quire server can hold.
         is_claimed: AtomicBool,
     },
 }
 
-/// A connector with the first connection for changes.
+/// A connector with its first read-write connection.
 pub(super) struct OpenedDatabase {
     pub(super) connector: Arc<DatabaseConnector>,
     pub(super) db: Writer,
-    /// Path of the backup made before a migration, if there was one.
+    /// Path of the backup made before a migration, if any.
     pub(super) backup: Option<PathBuf>,
-    /// The engine and its version.
+    /// Name and version of the engine.
     pub(super) engine: String,
 }
 
@@ -41,9 +41,9 @@ impl OpenedDatabase {
     /// Opens a file, creating or migrating it first.
     ///
     /// # Errors
-    /// [`OpenError`] when the file is unusable, newer, or locked, or the migration fails.
+    /// Returns [`OpenError`] if the file is unusable, newer, or locked, or the migration fails.
     pub(super) fn sqlite(path: &Path, followed: bool) -> std::result::Result<Self, OpenError> {
-        // Create the file here, because the log and its index inherit the database's mode.
+        // Create the file here, because the log and its index inherit the file's mode.
         if let Err(error) = backup::private_file(path)
             && error.kind() != std::io::ErrorKind::AlreadyExists
         {
@@ -63,12 +63,12 @@ impl OpenedDatabase {
     /// Connects to a server, creating the tables first.
     ///
     /// # Errors
-    /// [`OpenError`] when the server cannot be reached, or the database is newer or another program's.
+    /// Returns [`OpenError`] if the server cannot be reached, or the database is newer or another program's.
     pub(super) fn postgres(
         address: &str,
         authorities: Option<&str>,
     ) -> std::result::Result<Self, OpenError> {
-        // On a thread of its own, because a session waits for its answers in a way that a task must not.
+        // Uses a separate thread, because a session blocks while it waits for answers, which a task must not do.
         std::thread::scope(|scope| {
             let opening = scope.spawn(|| Self::connect_and_create(address, authorities));
             opening
@@ -97,7 +97,7 @@ impl OpenedDatabase {
 }
 
 impl DatabaseConnector {
-    /// Opens a connection for queries.
+    /// Opens a read-only connection.
     ///
     /// # Errors
     /// Returns an error if the database cannot be opened.
@@ -108,7 +108,7 @@ impl DatabaseConnector {
         }
     }
 
-    /// Opens the connection for changes, after an earlier one broke.
+    /// Opens a new read-write connection after an earlier one broke.
     ///
     /// # Errors
     /// Returns an error if the database cannot be opened, or another server has claimed it.
@@ -118,7 +118,7 @@ impl DatabaseConnector {
             Self::Postgres { server, is_claimed } => {
                 let db = Writer::open_postgres(server)?;
                 match is_claimed.load(SeqCst) && !postgres::migrate::claim(&db)? {
-                    // Perhaps by an earlier session of this one, which its server has not noticed to be lost.
+                    // The lock may be held by this server's earlier session, whose loss PostgreSQL has not noticed yet.
                     true => Err(StoreError::Busy),
                     false => Ok(db),
                 }
@@ -126,7 +126,8 @@ impl DatabaseConnector {
         }
     }
 
-    /// Maximum number of reader threads. With a file on two cores, four were slower; with a server they mostly wait.
+    /// Returns the maximum number of reader threads. With a file, four threads were slower on two cores; with a server,
+    /// they mostly wait.
     pub(super) fn max_readers(&self) -> u32 {
         match self {
             Self::Sqlite { .. } => 2,
@@ -134,8 +135,9 @@ impl DatabaseConnector {
         }
     }
 
-    /// Limit on waiting queries that share one transaction. With a file, opening one costs as much as a row; it is
-    /// small, because a slow query delays the others. With a server, a failed query would spoil it for the others.
+    /// Returns the maximum number of queued queries that share a transaction. With a file, opening a transaction costs
+    /// as much as reading a row; the limit is small because a slow query delays the others. With a server, a failed
+    /// query would abort the transaction for the others.
     pub(super) fn queries_per_snapshot(&self) -> usize {
         match self {
             Self::Sqlite { .. } => 4,
@@ -143,7 +145,8 @@ impl DatabaseConnector {
         }
     }
 
-    /// Time that a query waits for a connection. Short for a server, so that a caller soon knows that it is away.
+    /// Returns how long a query waits for a connection. Short for a server, so that a caller soon learns that it is
+    /// unavailable.
     pub(super) fn connect_timeout(&self) -> Duration {
         match self {
             Self::Sqlite { .. } => Duration::from_secs(10),
@@ -151,7 +154,7 @@ impl DatabaseConnector {
         }
     }
 
-    /// The error for queries that get no connection.
+    /// Returns the error for queries that get no connection.
     pub(super) fn refusal(&self, error: &r2d2::Error) -> StoreError {
         match self {
             Self::Sqlite { .. } => StoreError::Failed(error.to_string()),
@@ -159,10 +162,11 @@ impl DatabaseConnector {
         }
     }
 
-    /// Remembers that the writer must hold the lock of the one server, and whether it may be without.
+    /// Marks that the writer must hold the lock of the single Quire server. Returns whether the engine supports the
+    /// lock.
     pub(super) fn must_claim(&self) -> bool {
         match self {
-            // The data folder has a lock of its own.
+            // The data folder has a separate lock.
             Self::Sqlite { .. } => false,
             Self::Postgres { is_claimed, .. } => {
                 is_claimed.store(true, SeqCst);
@@ -172,7 +176,7 @@ impl DatabaseConnector {
     }
 }
 
-/// Reads the first page of each table, or with a server from one table.
+/// Reads the first page of each table or, with a server, from a single table.
 ///
 /// # Errors
 /// Returns an error if a table is missing or cannot be read.
@@ -185,10 +189,10 @@ pub(super) fn read_tables(db: &Reader) -> Result<()> {
     }
 }
 
-/// Writes something that changes nothing, to find out whether there is room again.
+/// Writes something without changing any data, to find out whether there is space again.
 ///
 /// # Errors
-/// `Full` if there is not; otherwise when the database cannot be written.
+/// Returns `Full` if there is no space, or another error if the database cannot be written.
 pub(super) fn rewrite_version(db: &Writer) -> Result<()> {
     match db.kind() {
         EngineKind::Sqlite => db.run_batch(&format!("PRAGMA user_version = {VERSION}")),
@@ -196,10 +200,10 @@ pub(super) fn rewrite_version(db: &Writer) -> Result<()> {
     }
 }
 
-/// Claims the database for this server, so that no other one carries out its runs.
+/// Claims the database for this server, so that no other server carries out its runs.
 ///
 /// # Errors
-/// `Conflict` if another server has it.
+/// Returns `Conflict` if another server has claimed it.
 pub(super) fn claim(db: &Writer) -> Result<()> {
     match postgres::migrate::claim(db)? {
         true => Ok(()),

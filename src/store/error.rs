@@ -1,4 +1,4 @@
-//! Store errors. The engines' own messages go only to the log, because they contain SQL and paths.
+//! Store errors. The engines' own messages are only logged, because they contain SQL and paths.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use std::fmt;
 pub enum StoreError {
     /// The row to change, or its parent, does not exist.
     Missing,
-    /// It already exists; the text names the object.
+    /// The object already exists; the text names it.
     Conflict(&'static str),
-    /// Another process locked the database for longer than Quire waits, or its server cannot be reached.
+    /// Another process locked the database for longer than Quire waits, or the database server cannot be reached.
     Busy,
     /// The disk is full.
     Full,
-    /// The store is closed: the server is stopping, or another one has taken over.
+    /// The store is closed: this server is stopping, or another one has taken over.
     Closed,
-    /// Anything else. The text is for the log.
+    /// Any other failure. The text is for the log.
     Failed(String),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {}
 
 impl StoreError {
-    /// Names the object of a conflict.
+    /// Sets the object of a conflict.
     pub(super) fn with_subject(self, what: &'static str) -> Self {
         match self {
             Self::Conflict(_) => Self::Conflict(what),
@@ -47,23 +47,23 @@ impl StoreError {
     }
 }
 
-/// Why a database could not be opened. Each message is for the operator who starts the server.
+/// Why a database could not be opened. The messages are for the operator who starts the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenError {
-    /// Written by a newer version of Quire.
+    /// The database was written by a newer version of Quire.
     Newer {
         /// Schema version of the file.
         found: u32,
-        /// Newest version this program knows.
+        /// The newest version that this program supports.
         known: u32,
     },
-    /// A database of another program.
+    /// The database belongs to another program.
     Foreign,
-    /// Not a readable database.
+    /// The file is not a readable database.
     Damaged(String),
-    /// The log next to it belongs to another database.
+    /// The write-ahead log next to the file belongs to another database.
     ForeignLog(String),
-    /// Another process has locked it.
+    /// Another process has locked the database.
     Busy,
     /// The file or its folder is unusable, or a migration or its backup failed.
     Failed(String),

@@ -8,18 +8,18 @@ use crate::domain::id::AnalysisId;
 /// A stored event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// Sequence number, from 1 within the analysis.
+    /// Sequence number within the analysis, starting at 1.
     pub seq: u64,
-    /// Event name.
+    /// Name of the event.
     pub kind: String,
-    /// Data as JSON.
+    /// The data as JSON.
     pub data: String,
 }
 
 /// Appends events.
 ///
 /// # Errors
-/// `Missing` if the analysis was deleted in the meantime; another error if the database cannot be written.
+/// Returns `Missing` if the analysis was deleted in the meantime, or another error if the database cannot be written.
 pub fn append<'a>(
     db: &Writer,
     id: &AnalysisId,
@@ -49,7 +49,7 @@ pub fn after(db: &Reader, id: &AnalysisId, after: u64, limit: u32) -> Result<Vec
     )
 }
 
-/// Returns the last sequence number; 0 when there are no events.
+/// Returns the last sequence number, or 0 if there are no events.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -1,5 +1,5 @@
-//! Experiments: their specification, cases, the result of each configuration on each case, and verdicts of users
-//! and judges.
+//! Experiments: their specifications and cases, the results of each configuration on each case, and the judgments of
+//! users and judges.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -18,7 +18,7 @@ use crate::domain::experiment::{
 use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::time::Timestamp;
 
-/// Limit on evaluations read at once: more than any experiment makes.
+/// Maximum number of evaluations to read at once: more than any experiment produces.
 const MAX_EVALUATIONS: u32 = 1_000_000;
 
 /// Inserts an experiment with its cases.
@@ -84,7 +84,7 @@ pub fn count_running(db: &Reader, user: &UserId) -> Result<i64> {
     )
 }
 
-/// Lists this user's experiments, newest first, older than the cursor.
+/// Lists this user's experiments, newest first, starting after the cursor.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -133,7 +133,7 @@ pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
     )
 }
 
-/// Lists evaluations: completed ones in the order they were recorded, then started ones.
+/// Lists evaluations: first the completed ones in the order they were recorded, then the started ones.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -167,7 +167,7 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
     )
 }
 
-/// Stores the analysis of a started evaluation, replacing an earlier attempt without a result.
+/// Stores the analysis of a started evaluation, replacing an earlier attempt that has no result.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -219,10 +219,10 @@ pub fn store_result(
     .map(drop)
 }
 
-/// Stores the specification, to which a prompt search has added.
+/// Stores a specification that a prompt search has extended.
 ///
 /// # Errors
-/// `Missing` for an unknown experiment; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown experiment, or another error if the database cannot be written.
 pub fn set_spec(db: &Writer, id: &ExperimentId, spec: &ExperimentSpec) -> Result<()> {
     db.run_one(
         "UPDATE experiments SET body = ?2 WHERE id = ?1",
@@ -233,7 +233,7 @@ pub fn set_spec(db: &Writer, id: &ExperimentId, spec: &ExperimentSpec) -> Result
 /// Stores the judge's statistics.
 ///
 /// # Errors
-/// `Missing` for an unknown experiment; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown experiment, or another error if the database cannot be written.
 pub fn set_judging(db: &Writer, id: &ExperimentId, judging: &Judging) -> Result<()> {
     db.run_one(
         "UPDATE experiments SET judging = ?2 WHERE id = ?1",
@@ -241,10 +241,10 @@ pub fn set_judging(db: &Writer, id: &ExperimentId, judging: &Judging) -> Result<
     )
 }
 
-/// Sets the state; an end has a time and may have a verdict.
+/// Sets the state. A final state has an end time and may have a verdict.
 ///
 /// # Errors
-/// `Missing` for an unknown experiment; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown experiment, or another error if the database cannot be written.
 pub fn set_state(
     db: &Writer,
     id: &ExperimentId,
@@ -282,10 +282,10 @@ pub fn cancel_all_of(db: &Writer, user: &UserId, now: Timestamp) -> Result<Vec<E
     Ok(running)
 }
 
-/// Stores how the winner was applied; `None` after a revert.
+/// Records how the winner was applied; `None` after a revert.
 ///
 /// # Errors
-/// `Missing` for an unknown experiment; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown experiment, or another error if the database cannot be written.
 pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) -> Result<()> {
     let applied = applied.map(to_json).transpose()?.unwrap_or_default();
     db.run_one(
@@ -294,7 +294,7 @@ pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) ->
     )
 }
 
-/// Deletes an experiment of this user with its analyses. Returns false when there is none.
+/// Deletes an experiment of this user together with its analyses. Returns false if there is none.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -310,7 +310,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
     Ok(gone > 0)
 }
 
-/// Stores a verdict, replacing an earlier one of the same judge.
+/// Stores a judgment, replacing an earlier one by the same judge.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -338,7 +338,7 @@ pub fn store_judgment(
     .map(drop)
 }
 
-/// Lists all verdicts of all judges.
+/// Lists the judgments of all judges.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -359,7 +359,7 @@ pub fn judgments_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Judgment>> {
     )
 }
 
-/// The part of a design that a list of experiments shows.
+/// The part of a design that is shown in a list of experiments.
 #[derive(Deserialize)]
 struct ArmCount {
     arms: Vec<IgnoredAny>,

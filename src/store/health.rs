@@ -1,4 +1,4 @@
-//! Whether reads and commits succeed, as last seen by the database threads. Checking it costs nothing.
+//! Whether reads and commits succeed, as last observed by the database threads. Checking costs nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::disk_reserve::DiskWatch;
 use super::error::{Result, StoreError};
 
-/// Time between the end of one scan of a damaged database and the start of the next: anyone may poll `/health`, and
-/// reading a large file takes long.
+/// Minimum time between the end of one scan of a damaged database and the start of the next: anyone may poll `/health`,
+/// and reading a large file takes long.
 const SCAN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// State of the scan of the whole database.
+/// State of the full database scan.
 #[derive(Default)]
 enum IntegrityScan {
     #[default]
@@ -24,15 +24,15 @@ fn locked(scan: &Mutex<IntegrityScan>) -> MutexGuard<'_, IntegrityScan> {
     scan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Failures that no later success has cleared.
+/// Failures that have not been followed by a success.
 #[derive(Default)]
 pub(super) struct StoreHealth {
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
-    // Whether a damaged page was read. Only a scan of the whole database can clear this.
+    // Whether a damaged page was read. Only a full scan of the database can clear this.
     is_damaged: AtomicBool,
     scan: Mutex<IntegrityScan>,
-    /// The disk watch, in a server.
+    /// The disk monitor, if this is a server.
     pub disk_watch: OnceLock<DiskWatch>,
 }
 
@@ -45,7 +45,7 @@ impl StoreHealth {
     /// Records the outcome of a commit.
     pub fn record_commit(&self, went: &Result<()>) {
         if *went == Err(StoreError::Full) {
-            // The database is fine: the disk is the problem, and is reported separately.
+            // The database is fine; the disk is the problem, and it is reported separately.
             match self.disk_watch.get() {
                 Some(room) => room.record_full(),
                 None => self.writes_fail.store(true, Relaxed),
@@ -62,7 +62,7 @@ impl StoreHealth {
         }
     }
 
-    /// Whether a commit has failed for lack of space, and none has been written since.
+    /// Returns whether a commit has failed for lack of space and none has been written since.
     pub fn is_out_of_space(&self) -> bool {
         self.disk_watch.get().is_some_and(DiskWatch::has_failed)
     }
@@ -77,8 +77,8 @@ impl StoreHealth {
         self.is_damaged.store(true, Relaxed);
     }
 
-    /// Whether a scan of the damaged database may start now: not while one runs, and not within [`SCAN_INTERVAL`]
-    /// of the last one. A caller that gets true must call [`StoreHealth::record_scan`] at its end.
+    /// Starts a scan of the damaged database if possible: not while another scan is running, and not within
+    /// [`SCAN_INTERVAL`] of the last one. A caller that receives true must call [`StoreHealth::record_scan`] afterward.
     pub fn begin_scan(&self, now: Instant) -> bool {
         let mut scan = locked(&self.scan);
         let is_due = match *scan {
@@ -97,12 +97,12 @@ impl StoreHealth {
         *locked(&self.scan) = IntegrityScan::Ended(now);
     }
 
-    /// Records that the whole database was scanned and is sound.
+    /// Records that a full scan found the database to be intact.
     pub fn record_repair(&self) {
         self.is_damaged.store(false, Relaxed);
     }
 
-    /// Whether a damaged page was found.
+    /// Returns whether a damaged page was found.
     pub fn is_damaged(&self) -> bool {
         self.is_damaged.load(Relaxed)
     }
@@ -110,7 +110,7 @@ impl StoreHealth {
     /// Returns the current problem, if any.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] with the problem.
+    /// Returns [`StoreError::Failed`] with a description of the problem.
     pub fn check(&self) -> Result<()> {
         let failed = |what: &str| Err(StoreError::Failed(what.into()));
         if self.is_damaged() {
@@ -135,7 +135,7 @@ mod tests {
         let (health, begun) = (StoreHealth::default(), Instant::now());
         let after = |seconds| begun + Duration::from_secs(seconds);
         assert!(health.begin_scan(begun));
-        // During a long scan, no other one starts until it ends.
+        // While a long scan is running, no other scan starts.
         assert!(!health.begin_scan(after(100)));
         health.record_scan(after(101));
         let polls = (101..=200).filter(|&second| {

@@ -1,19 +1,19 @@
-//! Claims and answers of idempotent requests. `app` decides which requests are idempotent, and for how long.
+//! Claims on idempotency keys, and the stored responses. `app` decides which requests are idempotent and for how long.
 
 use super::connection::Writer;
 use super::error::Result;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// Limit on answers kept per user.
+/// Maximum number of responses kept per user.
 const MAX_ANSWERS: u32 = 1_000;
 
-/// A stored answer and the request it belongs to.
+/// A stored response and the request it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResponse {
     /// SHA-256 of the request.
     pub request: [u8; 32],
-    /// Header names and values as JSON; the process ID in a claim.
+    /// Header names and values as JSON; in a claim, the process ID.
     pub headers: String,
     /// Body as JSON.
     pub body: String,
@@ -22,20 +22,20 @@ pub struct StoredResponse {
 /// The state of a key when it is claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyLookup {
-    /// Unused so far: the key is claimed now.
+    /// The key was unused and is now claimed.
     Claimed,
-    /// The request was answered before.
+    /// The request has already been answered.
     Answered(StoredResponse),
-    /// Claimed, without an answer yet.
+    /// The key is claimed but has no response yet.
     Claim {
         /// SHA-256 of the claimed request.
         request: [u8; 32],
-        /// Process that made the claim.
+        /// The process that claimed the key.
         process: String,
     },
 }
 
-/// Claims a key for a request before anything is paid, unless it was used since `since`.
+/// Claims a key for a request before anything is charged, unless the key was used since `since`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
@@ -98,7 +98,7 @@ pub fn take_over(
     .map(drop)
 }
 
-/// Releases a claim of this process: its request failed and may be sent again.
+/// Releases a claim of this process, because its request failed and may be sent again.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -110,7 +110,7 @@ pub fn release(db: &Writer, user: &UserId, key: &str, process: &str) -> Result<(
     .map(drop)
 }
 
-/// Stores an answer, replacing an older one with the same key.
+/// Stores a response, replacing an older one with the same key.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

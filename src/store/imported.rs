@@ -1,6 +1,6 @@
-//! Conversations imported from other programs as rows of the history, many per transaction. The columns that lists
-//! and searches use are written with each row instead of being read back from it, and the full-text index is
-//! updated once for all rows.
+//! Stores conversations imported from other programs as rows of the history, many per transaction. The columns used by
+//! lists and searches are written with each row instead of being read back from it, and the full-text index is updated
+//! once for all rows.
 
 use super::connection::Writer;
 use super::error::Result;
@@ -17,7 +17,7 @@ pub const IMPORTED_TOPIC: &str = "imported";
 pub struct ImportedTurn {
     /// Its ID.
     pub id: AnalysisId,
-    /// The previous turn; `None` for the first one.
+    /// The preceding turn; `None` for the first one.
     pub follows: Option<AnalysisId>,
     /// The name of its pattern.
     pub pattern: String,
@@ -31,7 +31,7 @@ pub struct ImportedTurn {
     pub answer: String,
     /// Time of the question.
     pub created: Timestamp,
-    /// Models in the request.
+    /// Models named in the request.
     pub models: Vec<String>,
     /// The answers of its stages.
     pub stage_answers: Vec<ImportedAnswer>,
@@ -65,21 +65,21 @@ pub struct ImportedThread {
     pub turns: Vec<ImportedTurn>,
 }
 
-/// What happened to a conversation.
+/// The result of importing a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportOutcome {
     /// The conversation was added.
     Added,
-    /// One of its turns existed already; nothing was stored.
+    /// One of its turns already existed; nothing was stored.
     Present,
     /// A row conflicts with another one; nothing was stored.
     Refused,
 }
 
-/// Adds conversations to a user's history, each one entirely or not at all.
+/// Adds conversations to a user's history, each one completely or not at all.
 ///
 /// # Errors
-/// Returns an error if the database cannot be written; then the caller's transaction must not be kept.
+/// Returns an error if the database cannot be written. The caller must then roll back the transaction.
 pub fn add_threads(
     db: &Writer,
     user: &UserId,
@@ -136,7 +136,7 @@ fn add_thread(db: &Writer, user: &UserId, thread: &ImportedThread) -> Result<Imp
     Ok(ImportOutcome::Refused)
 }
 
-/// Adds a turn with its links and answers. Returns false if a row conflicts.
+/// Adds a turn with its links and answers. Returns false if a row conflicts with an existing one.
 fn add_turn(db: &Writer, user: &UserId, thread: &ThreadId, turn: &ImportedTurn) -> Result<bool> {
     let added = db.run(
         "INSERT INTO analyses (id, user_id, status, pattern, question, question_folded, request, plan,
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// Returns the columns and rows that lists and searches use.
+    /// Returns the columns and rows used by lists and searches.
     fn derived_rows(db: &Reader) -> Result<Vec<String>> {
         let mut rows = Vec::new();
         for sql in [

@@ -4,7 +4,7 @@ use super::connection::Writer;
 use super::error::Result;
 use crate::domain::time::Timestamp;
 
-/// Inserts an invitation for one email address, or for anyone with the link if that is empty.
+/// Inserts an invitation for an email address, or for anyone who has the link if the address is empty.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -22,7 +22,7 @@ pub fn put(
     .map(drop)
 }
 
-/// Consumes an invitation. Returns false when it is unknown, expired, or for another address.
+/// Consumes an invitation. Returns false if it is unknown, expired, or for another address.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

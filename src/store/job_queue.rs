@@ -1,4 +1,4 @@
-//! Bounded FIFO queue of jobs for the database threads. An async caller waits for room without blocking the runtime; a
+//! Bounded FIFO queue of jobs for the database threads. An async caller waits for space without blocking the runtime; a
 //! blocking caller is limited to one job per thread anyway.
 
 use std::collections::VecDeque;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Limit on queued jobs; further async callers wait.
+/// Maximum number of queued jobs; further async callers wait.
 const MAX_QUEUED_JOBS: usize = 256;
 
 pub(super) struct WriteQueue<J> {
@@ -38,19 +38,19 @@ impl<J> WriteQueue<J> {
         }
     }
 
-    /// Waits for room, then queues the job. A caller dropped while waiting has queued nothing.
+    /// Waits for space, then queues the job. If the caller is dropped while waiting, nothing is queued.
     ///
     /// # Errors
-    /// [`QueueClosed`] when the queue is closed.
+    /// Returns [`QueueClosed`] if the queue is closed.
     pub(super) async fn put(&self, job: J) -> Result<(), QueueClosed> {
         let place = Arc::clone(&self.free_slots).acquire_owned().await;
         self.add(job, Some(place.map_err(|_| QueueClosed)?))
     }
 
-    /// Queues the job of a thread that blocks until it is done.
+    /// Queues a job for a thread that blocks until it is done.
     ///
     /// # Errors
-    /// [`QueueClosed`] when the queue is closed.
+    /// Returns [`QueueClosed`] if the queue is closed.
     pub(super) fn put_now(&self, job: J) -> Result<(), QueueClosed> {
         self.add(job, None)
     }
@@ -61,7 +61,7 @@ impl<J> WriteQueue<J> {
             return Err(QueueClosed);
         }
         state.jobs.push_back((job, place));
-        // A busy thread checks the queue before it sleeps: under load no wakeup is needed.
+        // A busy thread checks the queue before it sleeps, so no wakeup is needed under load.
         let wake = state.idle > 0;
         drop(state);
         if wake {
@@ -70,7 +70,7 @@ impl<J> WriteQueue<J> {
         Ok(())
     }
 
-    /// Waits for jobs and takes up to `most` of them. `None` once the queue is closed and empty.
+    /// Waits for jobs and takes up to `most` of them. Returns `None` once the queue is closed and empty.
     pub(super) fn take(&self, most: usize) -> Option<Vec<J>> {
         let mut state = self.lock();
         while state.jobs.is_empty() {
@@ -95,25 +95,25 @@ impl<J> WriteQueue<J> {
     fn first(mut state: MutexGuard<'_, QueueState<J>>, most: usize) -> Vec<J> {
         let count = most.min(state.jobs.len());
         let taken: Vec<_> = state.jobs.drain(..count).collect();
-        // Release permits after the lock: releasing one wakes a task that may want it.
+        // Release the permits after unlocking, because this may wake a task that needs the lock.
         drop(state);
         taken.into_iter().map(|(job, _place)| job).collect()
     }
 
-    /// Closes the queue; queued jobs are still done.
+    /// Closes the queue; jobs that are already queued still run.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.free_slots.close();
         self.ready.notify_all();
     }
 
-    /// Number of queued jobs.
+    /// Returns the number of queued jobs.
     pub(super) fn length(&self) -> usize {
         self.lock().jobs.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState<J>> {
-        // No foreign code runs under this lock, so a poisoned one still holds consistent state.
+        // No caller's code runs under this lock, so the state is consistent even if the lock is poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

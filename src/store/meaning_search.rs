@@ -1,4 +1,4 @@
-//! The embedding models that users chose for ranking passages by meaning. Without a row, passages are ranked by
+//! The embedding models that users have chosen for semantic ranking of passages. Without a row, passages are ranked by
 //! words alone.
 
 use super::connection::{Reader, Writer};
@@ -6,7 +6,7 @@ use super::error::Result;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// Returns the model that a user chose.
+/// Returns the model that a user has chosen.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -18,7 +18,7 @@ pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<String>> {
     )
 }
 
-/// Lists the users who chose a model and whose accounts are not locked, with their models.
+/// Lists the users who have chosen a model and whose accounts are not locked, with their models.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

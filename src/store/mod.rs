@@ -1,6 +1,6 @@
-//! Storage in SQLite or PostgreSQL. The only folder that contains SQL: one writer thread, a few reader threads, and one
-//! file per topic with one function per query, in the SQL that both engines understand. What only one engine has is in
-//! its folder. Decides nothing about features.
+//! Storage in SQLite or PostgreSQL. This is the only folder that contains SQL: one writer thread, a few reader threads,
+//! and one file per topic with one function per query, in the SQL dialect that both engines understand. Engine-specific
+//! code is in the engine's folder. Makes no decisions about features.
 //!
 //! A closure passed to `read` or `write` runs within one transaction, possibly shared with closures that waited at
 //! the same time. It runs on a thread of the store, so it must own the values it uses; if its caller goes away, a
@@ -76,33 +76,33 @@ pub use sqlite::wal_check::check_log;
 pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};
 pub use version::{APPLICATION_ID, VERSION};
 
-/// Attempts to claim a database that another server has.
+/// Maximum number of attempts to claim a database that another server holds.
 const CLAIM_ATTEMPTS: u32 = 20;
-/// Pause between two of them.
+/// Pause between two attempts.
 const CLAIM_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Location of the database.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
-    /// The file; its folder must exist.
+    /// The database file; its folder must exist.
     pub path: PathBuf,
 }
 
-/// Version of the linked SQLite.
+/// Returns the version of the linked SQLite.
 pub fn engine_version() -> &'static str {
     sqlite::version()
 }
 
-/// Handle of the database. Cheap to clone; the threads end when it is closed or the last clone is dropped.
+/// Handle to the database. Cheap to clone; the threads end when the store is closed or the last clone is dropped.
 #[derive(Clone)]
 pub struct Store(Arc<StoreInner>, WriteKind);
 
 /// Purpose of a handle's writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WriteKind {
-    /// Anything.
+    /// Any change.
     Any,
-    /// Signing in and deleting: a full disk must not prevent them.
+    /// Changes that a full disk must not prevent, such as signing in and deleting.
     FreesSpace,
     /// Probes that change nothing.
     NoChange,
@@ -128,18 +128,18 @@ impl Drop for StoreInner {
 }
 
 impl Store {
-    /// Opens the database, creating or migrating it first. Blocks.
+    /// Opens the database, creating or migrating it first. Blocking.
     ///
     /// # Errors
-    /// [`OpenError`] when the file is unusable, newer, or locked, or the migration fails.
+    /// Returns [`OpenError`] if the file is unusable, newer, or locked, or the migration fails.
     pub fn open(settings: &StoreSettings) -> std::result::Result<Self, OpenError> {
         Self::open_followed(settings, None)
     }
 
-    /// Like [`Store::open`], with a follower that reads the log from its beginning.
+    /// Opens the database like [`Store::open`], with a follower that reads the write-ahead log from its beginning.
     ///
     /// # Errors
-    /// Same as [`Store::open`].
+    /// Returns the same errors as [`Store::open`].
     pub fn open_followed(
         settings: &StoreSettings,
         follower: Option<Box<dyn WalFollower>>,
@@ -149,11 +149,11 @@ impl Store {
         Self::start(opened, Some(log), settings.path.clone())
     }
 
-    /// Connects to a PostgreSQL server, creating the tables first. `authorities`, PEM text, replace the built-in
-    /// certificate authorities. `folder` is the data folder, whose disk is watched. Blocks.
+    /// Connects to a PostgreSQL server, creating the tables first. `authorities` is PEM text that replaces the built-in
+    /// certificate authorities. `folder` is the data folder, whose disk is monitored. Blocking.
     ///
     /// # Errors
-    /// [`OpenError`] when the server cannot be reached, or the database is newer or another program's.
+    /// Returns [`OpenError`] if the server is unreachable, or the database is newer or belongs to another program.
     pub fn open_postgres(
         address: &str,
         authorities: Option<&str>,
@@ -163,7 +163,7 @@ impl Store {
         Self::start(opened, None, folder.join("quire.db"))
     }
 
-    /// Starts the writer's thread.
+    /// Starts the writer thread.
     fn start(
         opened: OpenedDatabase,
         log: Option<wal_follower::WalLog>,
@@ -202,26 +202,26 @@ impl Store {
         ))
     }
 
-    /// The engine and its version, as in `PostgreSQL 15.18`.
+    /// Returns the engine and its version, for example `PostgreSQL 15.18`.
     pub fn engine(&self) -> &str {
         &self.0.engine
     }
 
-    /// Whether the database is a file of this process, not a server.
+    /// Returns whether the database is a local file rather than a server.
     pub fn is_embedded(&self) -> bool {
         matches!(*self.0.connector, engine::DatabaseConnector::Sqlite { .. })
     }
 
-    /// Claims a database on a server for this process, for as long as the store is open: only one server may carry
-    /// out its runs. A file needs no claim, because the data folder has a lock. Blocks.
+    /// Claims a server database for this process, for as long as the store is open: only one server may carry out its
+    /// runs. A file needs no claim, because the data folder has a lock. Blocking.
     ///
     /// # Errors
-    /// `Conflict` if another server has claimed it.
+    /// Returns `Conflict` if another server has claimed it.
     pub fn claim(&self) -> Result<()> {
         let mut attempts = 0..CLAIM_ATTEMPTS;
         while self.0.connector.must_claim() {
             match self.write_now(engine::claim) {
-                // The server before this one may be about to close.
+                // The previous server may be about to close.
                 Err(StoreError::Conflict(_)) if attempts.next().is_some() => {
                     std::thread::sleep(CLAIM_PAUSE);
                 }
@@ -231,15 +231,15 @@ impl Store {
         Ok(())
     }
 
-    /// Path of the backup made before a migration, if there was one.
+    /// Returns the path of the backup made before a migration, if there was one.
     pub fn backup_before_migration(&self) -> Option<&Path> {
         self.0.backup_before_migration.as_deref()
     }
 
-    /// Runs queries. All statements of a closure see one state of the database.
+    /// Runs queries. All statements of a closure see the same snapshot of the database.
     ///
     /// # Errors
-    /// The closure's own error, or `Closed` or `Failed` when it could not run.
+    /// Returns the closure's own error, or `Closed` or `Failed` if it could not run.
     pub async fn read<T, F>(&self, ask: F) -> Result<T>
     where
         T: Send + 'static,
@@ -253,11 +253,10 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Makes changes. Returns after they are safely on disk; on an error, nothing was changed.
+    /// Makes changes. Returns after they are safely on disk; on an error, nothing has changed.
     ///
     /// # Errors
-    /// The closure's own error; `OutputFull` if there is no disk space; `Closed` or `Failed` if it could not run
-    /// or commit.
+    /// Returns the closure's own error, `Full` if the disk is full, or `Closed` or `Failed` if it could not be run.
     pub async fn write<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -272,10 +271,10 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Blocking [`Store::read`]: never call it on the runtime.
+    /// Runs queries like [`Store::read`], but blocks. Never call it on the runtime.
     ///
     /// # Errors
-    /// Same as [`Store::read`].
+    /// Returns the same errors as [`Store::read`].
     pub fn read_now<T, F>(&self, ask: F) -> Result<T>
     where
         T: Send + 'static,
@@ -289,10 +288,10 @@ impl Store {
         answered.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Blocking [`Store::write`]: never call it on the runtime.
+    /// Makes changes like [`Store::write`], but blocks. Never call it on the runtime.
     ///
     /// # Errors
-    /// Same as [`Store::write`].
+    /// Returns the same errors as [`Store::write`].
     pub fn write_now<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -310,7 +309,7 @@ impl Store {
     /// Reports whether the last read and the last commit succeeded. Costs nothing.
     ///
     /// # Errors
-    /// `Closed`, or `Failed` with the problem.
+    /// Returns `Closed`, or `Failed` with a description of the problem.
     pub fn check(&self) -> Result<()> {
         if *self.0.commit_queue.borrow() {
             return Err(closed_error(job_queue::QueueClosed));
@@ -318,17 +317,17 @@ impl Store {
         self.0.health.check()
     }
 
-    /// Histogram of commit times, and the number of queued changes.
+    /// Returns a histogram of commit times, and the number of queued changes.
     pub fn commits(&self) -> (commit_times::CommitTimesSnapshot, usize) {
         (self.0.commit_times.snapshot(), self.0.write_queue.length())
     }
 
-    /// Tests both sides with real queries, which refreshes the state reported by `check`. The write changes
-    /// nothing. A database that was found damaged is scanned completely, at most every half minute, because only a
-    /// scan proves that it is sound again. After a commit that found no space, one page is rewritten unchanged.
+    /// Tests reading and writing with real statements, which refreshes the state reported by `check`. The write changes
+    /// nothing. A database found to be damaged is scanned completely, at most every half minute, because only a scan
+    /// proves that it is intact again. After a commit failed for lack of space, one page is rewritten unchanged.
     ///
     /// # Errors
-    /// Same as [`Store::check`].
+    /// Returns the same errors as [`Store::check`].
     pub async fn probe(&self) -> Result<()> {
         let health = &self.0.health;
         if health.is_damaged() && health.begin_scan(clock::instant()) {
@@ -348,7 +347,7 @@ impl Store {
         if health.is_out_of_space() {
             match writing.write(engine::rewrite_version).await {
                 Ok(()) => health.record_successful_commit(),
-                // Reported as a problem of the disk, not of the database.
+                // Reported as a problem with the disk, not with the database.
                 Err(StoreError::Full) => {}
                 Err(error) => return Err(error),
             }
@@ -356,10 +355,10 @@ impl Store {
         self.check()
     }
 
-    /// Reads the first page of each table. Returns the problem with the file, if any. Blocks.
+    /// Reads the first page of each table. Returns the damage found, if any. Blocking.
     ///
     /// # Errors
-    /// Returns an error if they cannot be read for a reason other than damage.
+    /// Returns an error if the tables cannot be read for a reason other than damage.
     pub fn find_damage(&self) -> Result<Option<String>> {
         self.read_now(|db| match engine::read_tables(db) {
             Err(error) if db.is_damaged() => Ok(Some(error.to_string())),
@@ -368,13 +367,13 @@ impl Store {
         })
     }
 
-    /// Returns a handle for changes that a full disk must not prevent, such as deleting: the reserve is released for
+    /// Returns a handle for changes that a full disk must not prevent, such as deleting. The reserve is released for
     /// them.
     pub fn for_freeing(&self) -> Self {
         Self(Arc::clone(&self.0), WriteKind::FreesSpace)
     }
 
-    /// Wraps a change for the writer thread, or refuses it without disk space.
+    /// Wraps a change for the writer thread, or refuses it if there is no disk space.
     fn admit_change<T>(
         &self,
         change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
@@ -398,18 +397,18 @@ impl Store {
         })
     }
 
-    /// Checkpoints and truncates the log. Afterward, no file contains what was deleted before.
+    /// Checkpoints and truncates the write-ahead log. Afterward, no file contains previously deleted data.
     ///
     /// # Errors
-    /// `Busy` while another connection uses the log; otherwise when the database cannot be written.
+    /// Returns `Busy` while another connection uses the log, or another error if the database cannot be written.
     pub async fn checkpoint(&self) -> Result<()> {
         self.on_writer(writer::WriteJob::Checkpoint).await
     }
 
-    /// Frees the writer's page cache, for use when nothing has been written for a while.
+    /// Frees the writer's page cache. Use this when nothing has been written for a while.
     ///
     /// # Errors
-    /// `Closed`, or when SQLite refuses.
+    /// Returns `Closed`, or another error if SQLite reports one.
     pub async fn free_cache(&self) -> Result<()> {
         self.on_writer(writer::WriteJob::FreeCache).await
     }
@@ -426,19 +425,19 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Lets the follower read the log. Blocks.
+    /// Lets the follower read the write-ahead log. Blocking.
     ///
     /// # Errors
-    /// `Closed`, or when a large log cannot be checkpointed.
+    /// Returns `Closed`, or another error if a large log cannot be checkpointed.
     pub fn notify_follower(&self) -> Result<()> {
         self.with_log(writer::WriteJob::NotifyFollower)
     }
 
-    /// Empties the log and holds the database file unchanged until the returned value is dropped; the log grows in
-    /// the meantime. Blocks.
+    /// Empties the write-ahead log and keeps the database file unchanged until the returned value is dropped; the log
+    /// grows in the meantime. Blocking.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] while another connection reads from the log; otherwise when the database cannot be used.
+    /// Returns [`StoreError::Busy`] if another connection reads the log, or an error if the database is unusable.
     pub fn hold_for_snapshot(&self) -> Result<HeldSnapshot> {
         self.with_log(writer::WriteJob::HoldFile)
     }
@@ -455,10 +454,10 @@ impl Store {
         answered.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Makes a verified copy of the database while it is in use. Blocks.
+    /// Makes a verified copy of the database while it is in use. Blocking.
     ///
     /// # Errors
-    /// [`BackupError`] when there is no copy, or it is not valid.
+    /// Returns [`BackupError`] if the copy cannot be made or is not valid.
     pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
         match *self.0.connector {
             engine::DatabaseConnector::Sqlite { .. } => backup::copy(&self.0.path, to, replace),
@@ -468,8 +467,8 @@ impl Store {
         }
     }
 
-    /// Refuses new changes, makes queued ones, and lets the follower read the log before emptying it. Reads
-    /// continue to work. Blocks.
+    /// Refuses new changes, completes the queued ones, and lets the follower read the log before emptying it. Reads
+    /// continue to work. Blocking.
     pub fn close_to_changes(&self) {
         self.0.write_queue.close();
         while !*self.0.commit_queue.borrow() && self.0.commit_queue.has_changed().is_ok() {
@@ -477,7 +476,7 @@ impl Store {
         }
     }
 
-    /// Refuses new jobs, finishes queued ones, and empties the log. Any clone may call it, repeatedly.
+    /// Refuses new jobs, finishes queued ones, and empties the log. May be called repeatedly, on any clone.
     pub async fn close(&self) {
         self.0.readers.queue.close();
         self.0.write_queue.close();
@@ -491,7 +490,7 @@ fn closed_error(_: job_queue::QueueClosed) -> StoreError {
     StoreError::Closed
 }
 
-/// The reply channel was dropped: the closure panicked, or its thread ended.
+/// Returns the error for a dropped reply channel: the closure panicked, or its thread ended.
 fn gone_error() -> StoreError {
     StoreError::Failed("the closure panicked".into())
 }

@@ -1,5 +1,5 @@
-//! How often each model was right in a user's own data: scores of single models in experiments, and blind votes on
-//! single drafts. Also the votes of panels on cases with a known answer.
+//! How often each model was right, according to a user's own data: scores of single models in experiments, and blind
+//! votes on single drafts. Also the votes of panels on cases with a known answer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,15 +15,15 @@ use crate::domain::experiment::Case;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::standing::StandingRecord;
 
-/// Maximum number of the newest experiments that count.
+/// Maximum number of experiments that count, newest first.
 const MAX_EXPERIMENTS: u32 = 20;
-/// Maximum number of their evaluations that count.
+/// Maximum number of evaluations from these experiments that count.
 const MAX_EVALUATIONS: usize = 2_000;
 
-/// Maximum number of the newest scored votes that count.
+/// Maximum number of scored votes that count, newest first.
 const MAX_VOTES: usize = 300;
 
-/// A vote on a case of an experiment with an expected answer.
+/// A panel's vote on an experiment's case with an expected answer.
 #[derive(Debug, Clone)]
 pub struct ScoredVote {
     /// The case.
@@ -32,22 +32,22 @@ pub struct ScoredVote {
     pub plan: Plan,
     /// Its answers, by stage and member.
     pub answers: Vec<StageAnswer>,
-    /// Whether the winner was the expected answer.
+    /// Whether the winner matched the expected answer.
     pub is_right: bool,
 }
 
 /// Records by full model ID.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelRecords {
-    /// Mean scores in experiments whose configuration called only this model, on the questions that all these
+    /// Mean scores in experiments whose configuration called only this model, for the questions that all of these
     /// models have answered with the same settings.
     pub experiments: HashMap<String, StandingRecord>,
     /// Blind votes on this model's draft against a panel.
     pub votes: HashMap<String, StandingRecord>,
 }
 
-/// Reads a user's records of these models. A question counts once, however often and with however many settings it
-/// was asked, so that neither a rerun nor a bad prompt makes a difference between models.
+/// Reads a user's records for these models. A question counts once, regardless of how often and with how many settings
+/// it was asked, so that neither a rerun nor a bad prompt distorts the comparison.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -74,7 +74,7 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
 /// Returns an error if the database cannot be read.
 pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
     let mut found: Vec<(AnalysisId, Case, Plan, f64)> = Vec::new();
-    // Rows of an experiment follow each other, so its specification is parsed once.
+    // The rows of an experiment are consecutive, so its specification is parsed once.
     let mut current = (String::new(), false);
     db.each(
         "SELECT a.id, c.body AS asked, a.plan, r.score, e.id AS experiment, e.body AS specification
@@ -113,7 +113,7 @@ pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
         .collect()
 }
 
-/// Whether an experiment's answers are compared with an expected one, rather than judged.
+/// Returns whether an experiment compares answers with an expected one instead of judging them.
 fn is_rule_scored(specification: &str) -> bool {
     let parsed: Option<Value> = serde_json::from_str(specification).ok();
     let kind = parsed
@@ -122,7 +122,7 @@ fn is_rule_scored(specification: &str) -> bool {
     kind.is_some_and(|kind| ["exact", "contains", "number", "choice", "regex"].contains(&kind))
 }
 
-/// A score of a single model on a question.
+/// A single model's score on a question.
 struct ScoredAnswer {
     model: String,
     /// The request without its model.
@@ -131,7 +131,7 @@ struct ScoredAnswer {
     score: f64,
 }
 
-/// Reads the scores of experiments whose configuration called only one model, if it is one of these.
+/// Reads the scores in experiments whose configuration called only one model, for these models.
 fn answered_questions(
     db: &Reader,
     user: &UserId,
@@ -178,7 +178,7 @@ fn answered_questions(
     Ok(found)
 }
 
-/// Identifies the question of a case: its prompt and documents.
+/// Returns a key that identifies the question of a case: its prompt and documents.
 fn question_of(case: &str) -> Option<String> {
     let case: Value = serde_json::from_str(case).ok()?;
     let documents = match &case["documents"] {
@@ -188,8 +188,8 @@ fn question_of(case: &str) -> Option<String> {
     Some(format!("{}{documents}", case["prompt"].as_str()?))
 }
 
-/// Averages the scores of each model: first those of a question with the same settings, then those of a question.
-/// Only settings with which all models answered count.
+/// Averages the scores of each model: first over answers to a question with the same settings, then over each question.
+/// Only settings with answers from all models count.
 fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, StandingRecord> {
     let mut asked: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     for answer in answers {
@@ -198,7 +198,7 @@ fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, Standin
             .or_default()
             .insert(&answer.model);
     }
-    // By model, question, and setting: sum and number of the scores.
+    // Sum and number of scores by model, question, and setting.
     let mut scores: BTreeMap<(&str, &str, &str), (f64, f64)> = BTreeMap::new();
     for answer in answers {
         if asked[answer.setting.as_str()].len() == models {

@@ -1,5 +1,5 @@
-//! Values that go into and come out of a statement, independent of the engine: 64-bit integers, floats, text, and
-//! bytes. Booleans are the integers 0 and 1.
+//! Engine-independent parameter and column values: 64-bit integers, floats, text, and bytes. Booleans are the integers
+//! 0 and 1.
 
 use super::error::StoreError;
 
@@ -18,7 +18,7 @@ pub enum Value<'a> {
     Blob(&'a [u8]),
 }
 
-/// A type that can be the value of a parameter.
+/// A type that can be bound as a parameter.
 pub trait ToValue {
     /// Returns the value.
     fn to_value(&self) -> Value<'_>;
@@ -26,18 +26,18 @@ pub trait ToValue {
 
 /// A type that can be read from a column.
 pub trait FromValue: Sized {
-    /// Converts a value; `None` if it has another type or is not valid.
+    /// Converts a value; returns `None` if it has another type or is not valid.
     fn from_value(value: Value<'_>) -> Option<Self>;
 }
 
 /// The parameters of a statement, in order.
 pub trait Params {
-    /// Passes the values to `work`. Whatever runs statements takes this slice, so that it is compiled once and not for
-    /// each combination of types.
+    /// Passes the values to `work`. Code that runs statements takes this slice, so that it is compiled once instead of
+    /// once per combination of types.
     fn with_values<T>(&self, work: impl FnOnce(&[Value<'_>]) -> T) -> T;
 }
 
-/// Collects parameters of different types, any number of them.
+/// Collects any number of parameters of different types.
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
         &[$($crate::store::params::ToValue::to_value(&$value)),*]
@@ -217,7 +217,7 @@ impl FromValue for Vec<u8> {
     }
 }
 
-/// The error for a column whose value has another type than expected.
+/// Returns the error for a column whose value has an unexpected type.
 #[cold]
 pub(super) fn conversion_error(column: usize) -> StoreError {
     StoreError::Failed(format!("column {column} has a value that cannot be read"))

@@ -1,5 +1,5 @@
-//! Vectors of passages: which are missing, and which are nearest to a question's vector. Vectors are read one at a
-//! time, so memory use does not depend on the number of passages.
+//! Embedding vectors of passages: finds the missing ones, and those nearest to a question's vector. Vectors are read
+//! one at a time, so memory use does not depend on the number of passages.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -8,32 +8,32 @@ use super::values::unsigned;
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::meaning::similarity;
 
-/// Maximum number of vectors compared with a question's.
+/// Maximum number of vectors to compare with a question's vector.
 const MAX_COMPARED: usize = 50_000;
-/// Maximum number of vectors deleted per call, because a large library is deleted in slices.
+/// Maximum number of vectors to delete per call, because a large library is deleted in batches.
 const VECTORS_PER_DELETE: u32 = 2_000;
 
 /// A passage without a vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnembeddedPassage {
-    /// The passage's row ID.
+    /// Row ID of the passage.
     pub row: i64,
-    /// The passage's heading and text.
+    /// Heading and text of the passage.
     pub text: String,
 }
 
-/// How many of a user's passages have a vector.
+/// Embedding progress: how many of a user's passages have a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EmbeddingProgress {
     /// Number of passages.
     pub passages: u64,
-    /// Number of passages that have a vector or that the model refused.
+    /// Number of passages that have a vector or that the model has rejected.
     pub embedded: u64,
-    /// Number of characters in the others.
+    /// Number of characters in the remaining passages.
     pub missing_chars: u64,
 }
 
-/// Lists a user's passages without a vector of this model, in order, starting after the given row.
+/// Lists a user's passages that have no vector of this model, in order, starting after the given row.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -62,8 +62,8 @@ pub fn unembedded(
     )
 }
 
-/// Stores the vector of a user's passage, if the passage still exists and the user still uses the model. An empty
-/// vector means that the model refused the passage.
+/// Stores a passage's vector, if the passage still exists and the user still uses the model. An empty vector means that
+/// the model has rejected the passage.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -102,8 +102,8 @@ pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProg
     Ok(found.unwrap_or_default())
 }
 
-/// Deletes one slice of the vectors of a user's passages, except those of the model `kept`. Returns whether there
-/// may be more.
+/// Deletes a batch of the vectors of a user's passages, except those of the model `kept`. Returns whether there may be
+/// more.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -118,7 +118,7 @@ pub fn delete_batch(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<bo
     Ok(deleted == VECTORS_PER_DELETE as usize)
 }
 
-/// Whether any of a user's passages has a vector of this model.
+/// Returns whether any of a user's passages has a vector of this model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -132,7 +132,7 @@ pub fn has_any(db: &Reader, user: &UserId, model: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Counts the passages of these documents of a user, and how many have a vector of this model.
+/// Counts the passages of these documents of a user, and how many of them have a vector of this model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -181,7 +181,7 @@ pub fn nearest(
     Ok(found)
 }
 
-/// Returns the similarity of one passage's vector; `None` if the passage has no vector of this model.
+/// Returns the similarity of a passage's vector, or `None` if the passage has no vector of this model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

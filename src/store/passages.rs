@@ -1,4 +1,4 @@
-//! Passages of documents and the full-text search over them. How an engine searches is in its folder.
+//! Passages of documents and full-text search over them. The search itself is implemented in each engine's folder.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -7,27 +7,27 @@ use super::search;
 use crate::domain::document::{Passage, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
 
-/// Limit on row ranges queried per part. A user's passages are stored in runs; nearby runs are queried together,
-/// and foreign rows between them are then filtered out.
+/// Maximum number of row ranges queried per part. A user's passages are stored in runs; nearby runs are queried
+/// together, and the rows of other users between them are filtered out.
 const MAX_RANGES: usize = 32;
 
-/// The passages a search covers: those of some documents of a user, or of all.
+/// The passages that a search covers: those of some or all of a user's documents.
 pub struct PassageScope {
-    /// First and last row of each run, ascending, without gaps inside a run.
+    /// First and last row of each run, ascending, without gaps within a run.
     row_runs: Vec<(i64, i64)>,
-    /// The same ranges with the smallest gaps closed, so that there are at most [`MAX_RANGES`].
+    /// The same ranges, with the smallest gaps closed so that there are at most [`MAX_RANGES`].
     ranges: Vec<(i64, i64)>,
 }
 
 impl PassageScope {
-    /// Finds the rows of these documents of this user, or of all.
+    /// Finds the rows of these documents of a user, or of all the user's documents.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub fn of(db: &Reader, user: &UserId, documents: Option<&[DocumentId]>) -> Result<Self> {
         let mut ids = TermRuns::default();
         match documents {
-            // The index on a column keeps the rows of each value in order.
+            // The index on a column keeps the rows for each value in order.
             None => db.each(
                 "SELECT id FROM passages WHERE user_id = ?1 ORDER BY id",
                 [user],
@@ -60,7 +60,7 @@ impl PassageScope {
         })
     }
 
-    /// Number of passages.
+    /// Returns the number of passages.
     pub fn len(&self) -> u64 {
         self.row_runs
             .iter()
@@ -68,17 +68,17 @@ impl PassageScope {
             .sum()
     }
 
-    /// Whether there are no passages.
+    /// Returns whether there are no passages.
     pub fn is_empty(&self) -> bool {
         self.row_runs.is_empty()
     }
 
-    /// The first and last row of each range that contains passages in the scope, and possibly others.
+    /// Returns the first and last row of each range that contains passages in the scope, and possibly other passages.
     pub(super) fn ranges(&self) -> &[(i64, i64)] {
         &self.ranges
     }
 
-    /// Whether the passage in this row is in the scope.
+    /// Returns whether the passage in this row is in the scope.
     pub(super) fn contains(&self, id: i64) -> bool {
         let after = self.row_runs.partition_point(|(first, _)| *first <= id);
         after > 0 && id <= self.row_runs[after - 1].1
@@ -89,7 +89,7 @@ impl PassageScope {
 struct TermRuns(Vec<(i64, i64)>);
 
 impl TermRuns {
-    // Numbers must ascend.
+    // Adds a row. Rows must be added in ascending order.
     fn add(&mut self, id: i64) {
         match self.0.last_mut() {
             Some((_, last)) if *last + 1 == id => *last = id,
@@ -112,8 +112,8 @@ fn merge_runs(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
     ranges
 }
 
-/// Counts the passages of the scope that match a part of a query, up to `most`. `part` is an FTS5 expression built by
-/// `domain::search` from the user's input.
+/// Counts the passages in the scope that match a part of a query, up to `most`. `part` is an FTS5 expression that
+/// `domain::search` builds from the user's input.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -130,8 +130,8 @@ pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, most: u64) -> Re
     Ok(found)
 }
 
-/// Finds up to `most` passages of the scope that match a part: row and score, 0 to 1. The best match has score 1,
-/// so that other documents in the index do not influence it.
+/// Finds up to `most` passages in the scope that match a part of a query. Returns rows with scores from 0 to 1. The
+/// best match has score 1, so that other documents in the index do not influence the scores.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -176,8 +176,7 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<SearchHit>>
     )
 }
 
-/// Lists the passages of these documents of this user from the beginning: documents by ID, passages in text order. The
-/// score is 0.
+/// Lists the passages of these documents from the beginning: documents by ID, passages in text order. The score is 0.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -201,7 +200,7 @@ pub fn first_passages(
     Ok(found)
 }
 
-/// Lists passages of a document of this user from an ordinal on, in text order.
+/// Lists the passages of a document from an ordinal on, in text order.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -232,9 +231,9 @@ fn hits_from(
     )
 }
 
-/// Deletes up to `most` passages of a document of this user and returns their number. Removing every word from the
-/// index takes about 1 ms per passage, so a large document is deleted in slices, with other users' writes in
-/// between, before `documents::delete` deletes the rest.
+/// Deletes up to `most` passages of a document and returns their number. Removing every word from the index takes about
+/// 1 ms per passage, so a large document is deleted in batches, with other users' writes in between, before
+/// `documents::delete` deletes the rest.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -347,7 +346,8 @@ mod tests {
         });
     }
 
-    /// A statement for many passages must neither change a character nor their order, and must not index each on its own.
+    /// A statement that inserts many passages must preserve every character and the order, and must not index each
+    /// passage separately.
     #[test]
     fn many_passages_are_inserted_exactly_and_indexed_together() {
         with_writer(|db| {
@@ -368,7 +368,7 @@ mod tests {
             documents::insert(db, &document, &[], &passages)?;
             let is_file = matches!(db.kind(), EngineKind::Sqlite);
             if !is_file {
-                // PostgreSQL's texts have no U+0000.
+                // PostgreSQL text cannot contain U+0000.
                 passages[1].text = passages[1].text.replace('\0', "\u{FFFD}");
             }
             assert_eq!(passages_from(db, &owner, &document.id, 0, 9_999)?, passages);

@@ -1,5 +1,5 @@
-//! Password reset requests, and the hash of the link's token once there is one. One per user: a new one replaces
-//! the old.
+//! Password reset requests, each with the hash of its link's token once there is one. There is one request per user: a
+//! new one replaces the old one.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -7,20 +7,20 @@ use super::values::optional_timestamp;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// A reset request, as admins see it.
+/// A password reset request, as shown to admins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetRequest {
     /// The user.
     pub user: UserId,
     /// Their email address.
     pub email: String,
-    /// Time of the request, or of the link if there was no request.
+    /// Time of the request, or of the link if it was not requested.
     pub requested: Timestamp,
     /// Expiry of the link; `None` without a link.
     pub expires: Option<Timestamp>,
 }
 
-/// Stores a request. An existing link stays valid.
+/// Stores a request. An existing link remains valid.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -33,7 +33,7 @@ pub fn request(db: &Writer, user: &UserId, now: Timestamp) -> Result<()> {
     .map(drop)
 }
 
-/// Stores a link, which invalidates an earlier one.
+/// Stores a link, which invalidates any earlier one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -52,7 +52,7 @@ pub fn put(
     .map(drop)
 }
 
-/// Consumes a link. Returns its user if it was valid.
+/// Consumes a link. Returns its user if the link was valid.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

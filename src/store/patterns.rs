@@ -1,4 +1,5 @@
-//! Custom patterns, of single users or the team. IDs are unique on the server: nobody can take an existing one.
+//! Custom patterns of individual users or of the team. IDs are unique on the server, so no one can take an existing
+//! one.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::domain::pattern::Pattern;
 use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 use crate::domain::time::Timestamp;
 
-/// Lists the team's and this user's patterns by ID.
+/// Lists the patterns of the team and of this user, by ID.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -35,7 +36,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<StoredPatter
     )
 }
 
-/// Counts the owner's patterns; `None` is the team.
+/// Counts an owner's patterns; `None` is the team.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -50,7 +51,7 @@ pub fn count(db: &Reader, owner: Option<&UserId>) -> Result<i64> {
 /// Inserts a pattern.
 ///
 /// # Errors
-/// `Conflict` if the ID is taken; otherwise when the database cannot be written.
+/// Returns `Conflict` if the ID is taken, or another error if the database cannot be written.
 pub fn insert(
     db: &Writer,
     pattern: &Pattern,
@@ -68,7 +69,7 @@ pub fn insert(
 /// Replaces a pattern's body.
 ///
 /// # Errors
-/// `Missing` for an unknown ID; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown ID, or another error if the database cannot be written.
 pub fn change(db: &Writer, pattern: &Pattern, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE patterns SET body = ?2, changed = ?3 WHERE id = ?1",
@@ -79,7 +80,7 @@ pub fn change(db: &Writer, pattern: &Pattern, now: Timestamp) -> Result<()> {
 /// Deletes a pattern.
 ///
 /// # Errors
-/// `Missing` for an unknown ID; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown ID, or another error if the database cannot be written.
 pub fn delete(db: &Writer, id: &str) -> Result<()> {
     db.run_one("DELETE FROM patterns WHERE id = ?1", [id])
 }

@@ -8,7 +8,7 @@ use crate::domain::id::{DocumentId, ProjectId, UserId};
 use crate::domain::project::{MAX_PEOPLE, MAX_PROJECT_DOCUMENTS, Project};
 use crate::domain::time::Timestamp;
 
-/// Lists the user's own projects and those shared with them, by name.
+/// Lists the user's own projects and those shared with the user, by name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -27,7 +27,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Project>> {
         .collect()
 }
 
-/// Finds a project that this user owns or that is shared with them.
+/// Finds a project that this user owns or that is shared with the user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -57,7 +57,7 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     )
 }
 
-/// Inserts a project without documents and users.
+/// Inserts a project without documents or shared users.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -77,10 +77,10 @@ pub fn insert(db: &Writer, project: &Project) -> Result<()> {
     .map(drop)
 }
 
-/// Changes name and instructions of the owner's project.
+/// Changes the name and instructions of the owner's project.
 ///
 /// # Errors
-/// `Missing` if the project does not belong to the user; another error if the database cannot be written.
+/// Returns `Missing` if the project does not belong to the user, or another error if the database cannot be written.
 pub fn change(
     db: &Writer,
     owner: &UserId,
@@ -95,8 +95,8 @@ pub fn change(
     )
 }
 
-/// Replaces the documents of a project that the user may see. Documents of other users stay, and only the user's
-/// own are added.
+/// Replaces the documents of a project that the user may see. Other users' documents are kept, and only the user's own
+/// are added.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -122,7 +122,7 @@ pub fn set_documents(
     Ok(())
 }
 
-/// Replaces the users with whom a project is shared. Threads of users who lose access leave the project.
+/// Replaces the users with whom a project is shared. The threads of users who lose access are removed from the project.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -146,7 +146,7 @@ pub fn set_people(db: &Writer, project: &Project, people: &[UserId]) -> Result<(
     .map(drop)
 }
 
-/// Removes documents of other users from an imported project.
+/// Removes other users' documents from an imported project.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -160,10 +160,10 @@ pub(super) fn remove_foreign_documents(db: &Writer, id: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Deletes the owner's project. Its threads stay, outside any project.
+/// Deletes the owner's project. Its threads are kept, outside any project.
 ///
 /// # Errors
-/// `Missing` if the project does not belong to the user; another error if the database cannot be written.
+/// Returns `Missing` if the project does not belong to the user, or another error if the database cannot be written.
 pub fn delete(db: &Writer, owner: &UserId, id: &ProjectId) -> Result<()> {
     db.run_one(
         "DELETE FROM projects WHERE user_id = ?1 AND id = ?2",

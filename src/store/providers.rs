@@ -1,4 +1,4 @@
-//! Providers added at run time, with encrypted keys.
+//! Providers added at run time, with their encrypted keys.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -10,7 +10,7 @@ use crate::domain::provider::StoredProvider;
 /// Inserts a provider.
 ///
 /// # Errors
-/// `Conflict` if the owner has a provider of this name; another error if the database cannot be written.
+/// Returns `Conflict` if the owner has a provider of this name, or another error if the database cannot be written.
 pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
     let models = to_json(&provider.models.as_deref().unwrap_or_default())?;
     db.run(
@@ -34,10 +34,10 @@ pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
     .map(drop)
 }
 
-/// Updates a provider. Its owner and name stay.
+/// Updates a provider. Its owner and name do not change.
 ///
 /// # Errors
-/// `Missing` for an unknown provider; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown provider, or another error if the database cannot be written.
 pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
     let models = to_json(&provider.models.as_deref().unwrap_or_default())?;
     db.run_one(
@@ -58,7 +58,7 @@ pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
     )
 }
 
-/// Lists the shared providers, or one user's, by name.
+/// Lists the shared providers, or those of a user, by name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -98,7 +98,7 @@ pub fn all(db: &Reader) -> Result<Vec<StoredProvider>> {
     )
 }
 
-/// A value that changes whenever the table does: number of rows and time of the last change.
+/// Returns a value that changes whenever the table does: the number of rows and the time of the last change.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

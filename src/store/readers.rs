@@ -1,5 +1,5 @@
-//! A few reader threads, each with a pooled read-only connection while there is work. Queries start them; a failed
-//! connection is replaced.
+//! A few reader threads, each with a pooled read-only connection while there is work. Queries start the threads; a
+//! failed connection is replaced.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +14,8 @@ use super::error::{Result, StoreError};
 use super::health::StoreHealth;
 use super::job_queue::WriteQueue;
 
-/// Stack size in bytes, the same as for the writer's thread: enough for SQLite and a stored plan, which needs
-/// large stack frames in an unoptimized build. Untouched pages cost no memory; the default is 2 MiB.
+/// Stack size in bytes, the same as for the writer thread: enough for SQLite and a stored plan, which needs large stack
+/// frames in an unoptimized build. Untouched pages use no memory; the default is 2 MiB.
 const STACK_BYTES: usize = 512 * 1024;
 /// A caller's query. If it receives an error instead of a connection, it passes the error on.
 pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
@@ -25,7 +25,7 @@ pub(super) struct ReadPool {
     pool: Pool<Connect>,
     started: Mutex<u32>,
     connector: Arc<DatabaseConnector>,
-    /// Holds one extra reference for each query without a result.
+    /// Holds one additional reference for each query without a result.
     unanswered: Arc<()>,
     health: Arc<StoreHealth>,
 }
@@ -51,11 +51,11 @@ impl ReadPool {
     pub(super) fn new(connector: Arc<DatabaseConnector>, health: Arc<StoreHealth>) -> Self {
         let pool = Pool::builder()
             .max_size(connector.max_readers())
-            // An idle server keeps no connection, and thus no page cache.
+            // An idle server keeps no connection, and therefore no page cache.
             .min_idle(Some(0))
             .idle_timeout(Some(Duration::from_secs(60)))
             .max_lifetime(None)
-            // A local file does not disappear between two queries; failures are noticed when they happen.
+            // A local file does not disappear between two queries, and failures are noticed when they happen.
             .test_on_check_out(false)
             .connection_timeout(connector.connect_timeout())
             .error_handler(Box::new(r2d2::NopErrorHandler))
@@ -76,8 +76,8 @@ impl ReadPool {
         }
     }
 
-    /// Wraps a query whose result goes to `deliver`, for a reader thread. The health of the connection is recorded
-    /// first, so that a caller that has the result of a failed read also sees that it failed.
+    /// Wraps a query for a reader thread; its result goes to `deliver`. The health of the connection is recorded first,
+    /// so that a caller that has received an error also sees the failure in the health state.
     pub(super) fn job<T>(
         &self,
         ask: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
@@ -92,14 +92,14 @@ impl ReadPool {
                 note_health(&health, db);
                 result
             });
-            // Dropped before the result is delivered, so that the caller's next query needs no other thread.
+            // Dropped before the result is delivered, so that the caller's next query does not start another thread.
             drop(unanswered);
             deliver(result);
         })
     }
 
-    /// Starts a thread if there are more queries than threads. Sequential queries, such as those during startup,
-    /// need only one thread, and one connection with one page cache.
+    /// Starts a thread if there are more queries than threads. Sequential queries, such as those at startup, need only
+    /// one thread, and one connection with one page cache.
     fn start_thread_if_needed(&self) {
         let unanswered = Arc::strong_count(&self.unanswered) - 1;
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,7 @@ impl ReadPool {
             .stack_size(STACK_BYTES)
             .spawn(move || run(&queue, &pool, &health, &connector));
         if thread.is_err() && *started == 1 {
-            // No thread would ever answer: refuse instead of letting callers wait.
+            // No thread would ever answer, so refuse jobs instead of letting callers wait.
             self.queue.close();
         }
     }
@@ -148,7 +148,7 @@ fn run(
     }
 }
 
-/// Takes a connection that was not lost while it was unused.
+/// Takes a connection that has not been lost while it was idle.
 fn sound_connection(
     pool: &Pool<Connect>,
 ) -> std::result::Result<PooledConnection<Connect>, r2d2::Error> {
@@ -176,8 +176,8 @@ fn refuse_jobs(jobs: Vec<Job>, why: &StoreError) {
     }
 }
 
-/// Queries that waited together see the same state of the database, no older than when the last of them was
-/// queued, however many statements they run.
+/// Runs queued queries. They see the same snapshot of the database, no older than the time at which the last of them
+/// was queued, regardless of how many statements they run.
 fn answer_jobs(db: &Reader, health: &StoreHealth, jobs: Vec<Job>) {
     if let Err(error) = db.run_control("BEGIN") {
         db.mark_broken();

@@ -25,7 +25,7 @@ pub fn waiting(db: &Reader) -> Result<Vec<WaitingDocument>> {
     )
 }
 
-/// Counts this user's documents that are waiting to be read or being read.
+/// Counts this user's documents that are waiting or being read.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -8,7 +8,7 @@ use crate::domain::id::{RecipeId, UserId};
 use crate::domain::recipe::Recipe;
 use crate::domain::time::Timestamp;
 
-/// Lists the user's own and shared recipes in their newest version, by name.
+/// Lists the user's own recipes and the shared ones, in their newest versions, by name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -24,7 +24,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Recipe>> {
     )
 }
 
-/// Finds recipes by name or ID that this user can see, their own first, in their newest version.
+/// Finds the recipes with this name or ID that the user can see, in their newest versions, the user's own first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -83,7 +83,7 @@ pub fn count(db: &Reader, user: &UserId) -> Result<i64> {
 /// Inserts a recipe with its first version.
 ///
 /// # Errors
-/// `Conflict` if the owner has a recipe of this name; another error if the database cannot be written.
+/// Returns `Conflict` if the owner has a recipe of this name, or another error if the database cannot be written.
 pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
     db.run(
         "INSERT INTO recipes (id, user_id, name, shared, created) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -117,10 +117,11 @@ pub fn add_version(db: &Writer, recipe: &Recipe) -> Result<()> {
     .map_err(|error| error.with_subject("this version"))
 }
 
-/// Renames a recipe, and shares or unshares it.
+/// Renames, shares, or unshares a recipe.
 ///
 /// # Errors
-/// `Missing` for an unknown recipe; `Conflict` when the name is taken; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown recipe, `Conflict` if the name is taken, or another error if the database cannot be
+/// written.
 pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()> {
     db.run_one(
         "UPDATE recipes SET name = ?2, shared = ?3 WHERE id = ?1",
@@ -129,7 +130,7 @@ pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()
     .map_err(|error| error.with_subject("a recipe of this name"))
 }
 
-/// Returns the recipe that fills unspecified fields of this user's requests, if set.
+/// Returns the recipe that fills in missing fields of this user's requests, if set.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -144,7 +145,7 @@ pub fn default_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
 /// Sets or removes the default recipe.
 ///
 /// # Errors
-/// `Missing` for an unknown user; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown user, or another error if the database cannot be written.
 pub fn set_default(db: &Writer, user: &UserId, id: Option<&RecipeId>) -> Result<()> {
     db.run_one(
         "UPDATE users SET recipe = ?2 WHERE id = ?1",
@@ -152,10 +153,10 @@ pub fn set_default(db: &Writer, user: &UserId, id: Option<&RecipeId>) -> Result<
     )
 }
 
-/// Deletes a recipe with all versions. Users with it as their default have none afterward.
+/// Deletes a recipe with all its versions. Users who had it as their default no longer have a default.
 ///
 /// # Errors
-/// `Missing` for an unknown recipe; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown recipe, or another error if the database cannot be written.
 pub fn delete(db: &Writer, id: &RecipeId) -> Result<()> {
     db.run("UPDATE users SET recipe = '' WHERE recipe = ?1", [id])?;
     db.run_one("DELETE FROM recipes WHERE id = ?1", [id])

@@ -1,11 +1,11 @@
-//! A row of a result, whichever engine it comes from. Values are read in place; only an owned type allocates.
+//! A result row of either engine. Values are read in place; only owned types allocate.
 
 use super::error::{Result, StoreError};
 use super::params::{FromValue, Value, conversion_error};
 use super::postgres::{self, PostgresRow};
 use super::sqlite::{self, SqliteRow};
 
-/// A row. Valid until the next one is fetched.
+/// A row. Valid until the next row is fetched.
 pub struct Row<'r>(RowSource<'r>);
 
 enum RowSource<'r> {
@@ -68,7 +68,7 @@ impl<'r> Row<'r> {
     /// Reads bytes in place.
     ///
     /// # Errors
-    /// Returns an error if there is no such column or it has no bytes.
+    /// Returns an error if there is no such column or it does not contain bytes.
     pub(super) fn bytes(&self, column: impl Column) -> Result<&[u8]> {
         let position = column.position(self)?;
         match self.value(position)? {
@@ -77,8 +77,8 @@ impl<'r> Row<'r> {
         }
     }
 
-    /// Returns the value in a position. Not inlined: it would be copied for every column of every statement, which
-    /// was a megabyte.
+    /// Returns the value at a position. Not inlined, because a copy for every column of every statement added up to a
+    /// megabyte.
     ///
     /// # Errors
     /// Returns an error if there is no such column or its text is not valid.
@@ -90,7 +90,7 @@ impl<'r> Row<'r> {
         }
     }
 
-    /// Name of the column in a position, if there is one.
+    /// Returns the name of the column at a position, if there is one.
     pub(super) fn name(&self, position: usize) -> Option<&str> {
         match &self.0 {
             RowSource::Sqlite(row) => row.as_ref().column_name(position).ok(),

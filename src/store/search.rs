@@ -1,4 +1,4 @@
-//! Full-text search by the engine of a connection.
+//! Full-text search, dispatched to the connection's engine.
 
 use super::connection::{EngineKind, Reader, Writer};
 use super::error::Result;
@@ -7,7 +7,7 @@ use super::{postgres, sqlite};
 use crate::domain::document::Passage;
 use crate::domain::id::{DocumentId, UserId};
 
-/// Passes the passages of a range of rows that match a part of a query to `take`, until it returns false.
+/// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -23,7 +23,7 @@ pub(super) fn each_passage(
     }
 }
 
-/// Like [`each_passage`], with the score of each passage, higher for a better match.
+/// Passes passages to `take` like [`each_passage`], with a score for each, which is higher for a better match.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -39,8 +39,8 @@ pub(super) fn each_scored_passage(
     }
 }
 
-/// Passes the thread and the row of a user's matching turns to `take`, best first, until it returns false. Searches in
-/// these columns of the index, separated by spaces: `question`, `answer`, `terms`.
+/// Passes the thread and the row of each of a user's matching turns to `take`, best first, until it returns false.
+/// Searches these columns of the index, separated by spaces: `question`, `answer`, `terms`.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
@@ -77,7 +77,7 @@ pub(super) fn insert_passages(
     }
 }
 
-/// Indexes the passages of a document that were inserted since the last call. SQLite does it by triggers.
+/// Indexes the passages of a document that were inserted since the last call. In SQLite, triggers do this.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -88,7 +88,7 @@ pub(super) fn index_passages(db: &Writer, document: &str) -> Result<()> {
     }
 }
 
-/// Indexes the text of a turn, which was just inserted. SQLite does it by triggers.
+/// Indexes the text of a turn that was just inserted. In SQLite, triggers do this.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -1,4 +1,4 @@
-//! Sessions of browsers and API clients. Only token hashes are stored.
+//! Sessions of browsers and API clients. Only hashes of the tokens are stored.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -37,7 +37,7 @@ pub fn insert(db: &Writer, session: &Session) -> Result<()> {
     .map(drop)
 }
 
-/// Finds a session, ended or not.
+/// Finds a session, whether or not it has ended.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -45,7 +45,8 @@ pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
     db.query_optional("SELECT * FROM sessions WHERE id = ?1", [id], from_row)
 }
 
-/// Finds a session with its account, unless ended or locked. The caller checks the expiry.
+/// Finds a session with its account, unless the session has ended or the account is locked. The caller checks the
+/// expiry.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -58,7 +59,7 @@ pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
     )
 }
 
-/// Finds the session with this current or previous refresh token; the caller checks which.
+/// Finds the session with this current or previous refresh token. The caller checks which one it is.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -78,10 +79,10 @@ pub fn find_by_refresh(db: &Reader, hash: &Hash) -> Result<Option<Session>> {
     }
 }
 
-/// Replaces the refresh token; the old one becomes the previous one.
+/// Replaces the refresh token. The old token becomes the previous one.
 ///
 /// # Errors
-/// `Missing` if the session has ended; another error if the database cannot be written.
+/// Returns `Missing` if the session has ended, or another error if the database cannot be written.
 pub fn rotate(
     db: &Writer,
     id: &SessionId,
@@ -96,7 +97,7 @@ pub fn rotate(
     )
 }
 
-/// Ends a session. Returns false when it had ended or does not exist.
+/// Ends a session. Returns false if it has already ended or does not exist.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -150,10 +151,10 @@ pub fn delete_expired(db: &Writer, now: Timestamp) -> Result<usize> {
     db.run("DELETE FROM sessions WHERE expires <= ?1", [now])
 }
 
-/// Number of the table's columns.
+/// Number of columns in the table.
 const COLUMNS: usize = 9;
 
-/// Reads columns by position, as `users::from_columns` does for the same reason.
+/// Reads columns by position rather than by name, like `users::from_columns`.
 fn from_row(row: &Row<'_>) -> Result<Session> {
     let previous: Option<Hash> = row.get(3)?;
     Ok(Session {

@@ -1,4 +1,4 @@
-//! Settings changed at run time, as text under a key.
+//! Settings that can be changed at run time, as text values by key.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;

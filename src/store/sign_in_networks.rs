@@ -5,7 +5,7 @@ use super::error::Result;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// Limit on networks per user.
+/// Maximum number of networks per user.
 const MAX_PER_USER: u32 = 32;
 
 /// Records a successful sign-in from this network.
@@ -27,7 +27,7 @@ pub fn remember(db: &Writer, user: &UserId, network: &str, now: Timestamp) -> Re
     .map(drop)
 }
 
-/// Whether the account with this address has signed in from this network before.
+/// Returns whether the account with this address has signed in from this network before.
 ///
 /// # Errors
 /// Returns an error if the store cannot be read.
@@ -41,7 +41,7 @@ pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Forgets all networks of a user, because someone else may have signed in from one of them.
+/// Deletes all networks of a user, because someone else may have signed in from one of them.
 ///
 /// # Errors
 /// Returns an error if the rows cannot be deleted.

@@ -1,4 +1,4 @@
-//! Guarantees for every closure: its own transaction, even when several share a commit.
+//! Tests the guarantees for every closure: each has its own transaction, even if several share a commit.
 
 mod folder;
 
@@ -14,7 +14,7 @@ pub(super) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// The n-th account, with every field derived from n.
+/// Returns the n-th account, with every field derived from n.
 pub(super) fn user(n: u32) -> User {
     User {
         id: UserId::new(at(1_000 + i64::from(n)), u128::from(n)),
@@ -28,7 +28,7 @@ pub(super) fn user(n: u32) -> User {
     }
 }
 
-/// Runs a test on a new store, with both kinds of access in one closure.
+/// Runs a test on a new store, with read and write access in a single closure.
 pub(super) fn with_writer(test: impl FnOnce(&Writer) -> Result<()> + Send + 'static) {
     let folder = Folder::new();
     let store = folder.open();
@@ -44,7 +44,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 type Change = Box<dyn FnOnce(&Writer) -> Result<u32> + Send>;
 
-/// Fills the queue while the writer is blocked, so that the jobs become one group.
+/// Fills the queue while the writer is blocked, so that the jobs form a group.
 fn run_as_group(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
     let (go, wait) = sync_channel::<()>(0);
     let (began, running) = sync_channel::<()>(1);
@@ -132,7 +132,7 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
         &store,
         vec![
             add_change(1),
-            // SQLite does this itself when the disk is full.
+            // SQLite does this by itself if the disk is full.
             Box::new(|db| db.run_control("ROLLBACK").map(|()| 2)),
             add_change(3),
         ],
@@ -151,7 +151,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
         let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
         store.write_now(add_change(1)).expect("room");
         assert!(!is_full(&store));
-        // The disk has space, but the database may not grow, as under a quota.
+        // The disk has space, but the database must not grow, as under a quota.
         let pages = |pages: &'static str| {
             store
                 .write_now(move |db| db.run_batch(&format!("PRAGMA max_page_count = {pages}")))
@@ -282,7 +282,7 @@ fn grouped_queries_each_get_their_own_result() {
     });
 }
 
-/// Number of read system calls that this thread has made.
+/// Returns the number of read system calls that this thread has made.
 fn read_call_count() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/io").expect("Linux has it");
     let count = text.lines().find_map(|line| line.strip_prefix("syscr: "));
@@ -346,7 +346,7 @@ fn a_briefly_empty_file_is_read_again() {
     let probed = block_on(store.probe());
     let missing = StoreError::Failed("no such table: users".to_owned());
     assert_eq!(probed, Err(missing));
-    // The connection that read it is discarded, including its cache.
+    // The connection that read it is discarded along with its cache.
     assert!(store.check().is_err());
     std::fs::write(&path, &sound).expect("written");
     // The first probe may still use the connection that read the empty file.
@@ -361,7 +361,7 @@ fn closing_finishes_queued_jobs_and_empties_the_log() {
     block_on(async {
         let last = store.write(add_change(1));
         tokio::pin!(last);
-        // Polled once, so that it is queued; then the future is dropped.
+        // Poll once so that the job is queued, then drop the future.
         tokio::select! {
             biased;
             _ = &mut last => {}

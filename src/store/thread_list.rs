@@ -1,4 +1,4 @@
-//! The list of a user's threads, and its filters.
+//! The list of a user's threads, with filters.
 
 use std::collections::HashSet;
 
@@ -12,20 +12,20 @@ use crate::domain::case_folding::fold_case;
 use crate::domain::id::{ProjectId, ThreadId, UserId};
 use crate::domain::time::Timestamp;
 
-/// Filter of the list of threads; the default matches everything.
+/// Filter for the list of threads; the default matches everything.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadFilter {
-    /// Only in this project.
+    /// Only threads in this project.
     pub project: Option<ProjectId>,
-    /// Only pinned ones, or only others.
+    /// Only pinned threads, or only unpinned ones.
     pub pinned: Option<bool>,
-    /// Only archived ones, or only others.
+    /// Only archived threads, or only unarchived ones.
     pub archived: Option<bool>,
-    /// Only threads with a link to the thread or to one of its turns, or only others.
+    /// Only threads that have a share link (to the thread or to one of its turns), or only those that have none.
     pub shared: Option<bool>,
-    /// Only threads with a matching turn; the filter's search text is not used.
+    /// Only threads with a matching turn; the search text in this filter is ignored.
     pub turn: Option<HistoryFilter>,
-    /// Only these, or those whose title contains the text.
+    /// Only these threads, or those whose title contains the text.
     pub found: Option<(Vec<ThreadId>, String)>,
 }
 
@@ -43,7 +43,7 @@ const CONDITIONS: &str = "t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
          AND a.created >= ?12 AND a.created < ?13))
  ORDER BY t.updated DESC, t.id DESC";
 
-/// Lists the user's threads, newest first, older than the cursor.
+/// Lists the user's threads, newest first, starting after the cursor.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -54,7 +54,7 @@ pub fn list_of(
     cursor: Option<&(Timestamp, ThreadId)>,
     filter: &ThreadFilter,
 ) -> Result<Vec<ThreadRow>> {
-    // -1 for either; `~` sorts after every ID.
+    // -1 matches either; `~` sorts after every ID.
     let choice = |wanted: Option<bool>| wanted.map_or(-1, i64::from);
     let turn = filter.turn.clone().unwrap_or_default();
     let mut params = vec![
@@ -80,7 +80,7 @@ pub fn list_of(
     db.all(&sql, params.as_slice(), from_row)
 }
 
-/// Lists those of the threads that are among `ids`, or whose title contains the text.
+/// Lists those of the threads that are in `ids` or whose title contains the text.
 fn found_of(
     db: &Reader,
     user: &UserId,

@@ -1,5 +1,5 @@
-//! Threads and the position of each analysis in its thread. A thread is deleted with its last analysis, by a
-//! trigger.
+//! Threads, and the position of each analysis in its thread. A trigger deletes a thread together with its last
+//! analysis.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use crate::domain::plan::Member;
 use crate::domain::thread::{MAX_TURNS, derive_title};
 use crate::domain::time::Timestamp;
 
-/// Number of characters in the beginning of an answer: enough for a heading and a sentence.
+/// Number of characters to return from the beginning of an answer: enough for a heading and a sentence.
 const ANSWER_BEGINNING: i64 = 1_000;
 
 /// A thread without its turns.
@@ -36,13 +36,13 @@ pub struct ThreadRow {
     pub pinned: bool,
     /// Whether it is archived.
     pub archived: bool,
-    /// Its project.
+    /// The project that contains the thread.
     pub project: Option<ProjectId>,
     /// Number of turns.
     pub turns: u64,
-    /// The cost of all its turns.
+    /// Cost of all turns.
     pub cost: MicroDollars,
-    /// Its newest turn and that turn's status; `None` while the thread has no turn.
+    /// The newest turn and its status; `None` if the thread has no turns.
     pub newest: Option<(AnalysisId, Status)>,
     /// Whether it has a share link.
     pub shared: bool,
@@ -53,7 +53,7 @@ pub struct ThreadRow {
 pub struct TurnRow {
     /// The analysis.
     pub id: AnalysisId,
-    /// The turn that it follows.
+    /// The preceding turn.
     pub parent: Option<AnalysisId>,
     /// The question.
     pub question: String,
@@ -61,7 +61,7 @@ pub struct TurnRow {
     pub status: Status,
     /// The final answer.
     pub answer: Option<String>,
-    /// The text that a stopped turn has written, in a list of turns with panels.
+    /// The text that a stopped turn wrote before it ended, in a list of turns with panels.
     pub partial: Option<String>,
     /// Why there is no answer.
     pub error: Option<String>,
@@ -69,7 +69,7 @@ pub struct TurnRow {
     pub pattern: String,
     /// The panel; empty in a list of turns without it.
     pub members: Vec<Member>,
-    /// When it was asked.
+    /// When the question was asked.
     pub created: Timestamp,
 }
 
@@ -78,17 +78,17 @@ pub struct TurnRow {
 pub struct TurnPlace {
     /// The thread.
     pub thread: ThreadId,
-    /// The turn that it follows.
+    /// The preceding turn.
     pub parent: Option<AnalysisId>,
-    /// Number of the turn on its path, from 1.
+    /// Number of the turn on its path, starting at 1.
     pub turn: u64,
-    /// Its number among the turns that follow the same one, from 1.
+    /// Number among the turns with the same preceding turn, starting at 1.
     pub index: u64,
-    /// Number of turns that follow the same one.
+    /// Number of turns with the same preceding turn.
     pub count: u64,
 }
 
-/// A change to a thread; absent fields stay unchanged.
+/// A change to a thread; absent fields remain unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadChange {
     /// Title.
@@ -97,7 +97,7 @@ pub struct ThreadChange {
     pub pinned: Option<bool>,
     /// Whether it is archived.
     pub archived: Option<bool>,
-    /// Its project; `Some(None)` for none.
+    /// The thread's project; `Some(None)` removes it from its project.
     pub project: Option<Option<ProjectId>>,
 }
 
@@ -108,11 +108,11 @@ pub(super) const THREAD_COLUMNS: &str = "t.*,
     (SELECT max(a.id) FROM analyses a WHERE a.thread = t.id) AS newest,
     (SELECT a.status FROM analyses a WHERE a.thread = t.id ORDER BY a.id DESC LIMIT 1) AS status";
 
-/// Begins the thread of a new analysis, or adds the analysis to its thread. Returns `None` for an analysis outside
-/// the history.
+/// Starts a thread for a new analysis, or adds the analysis to its thread. Returns `None` for an analysis outside the
+/// history.
 ///
 /// # Errors
-/// `Missing` if its thread or the preceding turn is gone; another error if the database cannot be written.
+/// Returns `Missing` if its thread or the preceding turn is gone, or another error if the database cannot be written.
 pub(super) fn add_to_thread(
     db: &Writer,
     analysis: &Analysis,
@@ -193,7 +193,7 @@ pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow
         )?;
         turn.partial = partial_text(&answers).map(str::to_owned);
     }
-    // An imported thread may lack turns.
+    // An imported thread may lack some turns.
     let known: HashSet<AnalysisId> = turns.iter().map(|turn| turn.id.clone()).collect();
     for turn in &mut turns {
         turn.parent.take_if(|parent| !known.contains(parent));
@@ -213,7 +213,7 @@ pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<A
     )
 }
 
-/// Returns the beginning of a turn's answer; `None` without an answer.
+/// Returns the beginning of a turn's answer, or `None` if there is no answer.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -226,8 +226,8 @@ pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result
     Ok(found.flatten())
 }
 
-/// Returns what the turns of this user in a project have cost since a point in time, and whether the price of one of
-/// their calls is unknown.
+/// Returns the cost of this user's turns in a project since a point in time, and whether the price of any of their
+/// calls is unknown.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -264,12 +264,12 @@ pub fn newest(db: &Reader, user: &UserId) -> Result<Option<ThreadId>> {
     )
 }
 
-/// Lists the turns from the beginning of a thread to this one, without their panels.
+/// Lists the turns from the beginning of a thread up to this one, without their panels.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<TurnRow>> {
-    // Bounded, so that an imported cycle is not followed forever.
+    // Bounded, so that a cycle in imported data is not followed forever.
     db.all(
         "WITH RECURSIVE path (id, follows, thread, depth) AS (
              SELECT id, follows, thread, 0 FROM analyses
@@ -287,7 +287,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
     )
 }
 
-/// Returns the position of an analysis of this user in its thread; `None` outside the history.
+/// Returns the position of an analysis of this user in its thread, or `None` if it is outside the history.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -324,7 +324,7 @@ pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Tu
 /// Changes a thread of this user.
 ///
 /// # Errors
-/// `Missing` if the thread does not belong to the user; another error if the database cannot be written.
+/// Returns `Missing` if the thread does not belong to the user, or another error if the database cannot be written.
 pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) -> Result<()> {
     let project = change.project.as_ref();
     let project = project.map(|project| project.as_ref().map_or("", ProjectId::as_str));
@@ -345,7 +345,8 @@ pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) 
     )
 }
 
-/// Completes an imported thread: its folded title, and no project that is not its user's own.
+/// Completes an imported thread: sets its case-folded title, and removes it from a project that does not belong to its
+/// user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -364,14 +365,14 @@ pub(super) fn complete_imported(db: &Writer, id: &str) -> Result<()> {
 /// Deletes a thread of this user with all its analyses.
 ///
 /// # Errors
-/// `Missing` if the thread does not belong to the user; another error if the database cannot be written.
+/// Returns `Missing` if the thread does not belong to the user, or another error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
     by_id(db, user, id)?.ok_or(StoreError::Missing)?;
     db.run(
         "DELETE FROM analyses WHERE thread = ?2 AND user_id = ?1",
         (user, id),
     )?;
-    // The trigger has already deleted it, unless it had no turn.
+    // The trigger has already deleted it, unless it had no turns.
     db.run(
         "DELETE FROM threads WHERE id = ?2 AND user_id = ?1",
         (user, id),
@@ -382,7 +383,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
 /// Sets the hash of the share link's token, or removes the link.
 ///
 /// # Errors
-/// `Missing` if the thread does not belong to the user; another error if the database cannot be written.
+/// Returns `Missing` if the thread does not belong to the user, or another error if the database cannot be written.
 pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 32]>) -> Result<()> {
     db.run_one(
         "UPDATE threads SET share_hash = ?3 WHERE user_id = ?1 AND id = ?2",
@@ -390,7 +391,7 @@ pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 3
     )
 }
 
-/// Finds the thread of a share link, with its owner. Links of locked accounts find nothing.
+/// Finds the thread of a share link, with its owner. Links of locked accounts are ignored.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -403,7 +404,7 @@ pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, ThreadId
     )
 }
 
-/// The part of a plan that a list of turns shows.
+/// The part of a plan that is shown in a list of turns.
 #[derive(Deserialize)]
 struct PlannedMembers {
     members: Vec<Member>,

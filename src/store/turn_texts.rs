@@ -1,5 +1,5 @@
-//! The full-text index of threads: question and answer of each turn. Written with an analysis and with its end, and
-//! again for one from an archive or an older database, which may have no thread yet.
+//! The full-text index of threads: the question and the answer of each turn. Written when an analysis is stored and
+//! when it ends, and again for one from an archive or an older database, which may not have a thread yet.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::search::index_terms;
 use crate::domain::thread::derive_title;
 
-/// Maximum number of indexed bytes of a question or an answer.
+/// Maximum number of bytes of a question or an answer to index.
 const MAX_TEXT: usize = 64 << 10;
-/// Maximum number of turns added by one statement.
+/// Maximum number of turns to add per statement.
 const MAX_ROWS: usize = 500;
 /// Maximum number of matching turns that a search considers, best first.
 const MAX_MATCHES: u32 = 5_000;
 
-/// Which texts of a turn a search covers.
+/// Which texts of a turn to search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SearchScope {
     /// Titles, questions, and answers.
@@ -32,8 +32,8 @@ pub enum SearchScope {
 }
 
 impl SearchScope {
-    // The columns of the full-text index. `terms` belongs to both texts, so it is used for a part of them only if the
-    // words are in a script that the tokenizer cannot split.
+    // Returns the columns of the full-text index to search. `terms` covers both texts, so when only one of them is
+    // searched, it is used only if the words are in a script that the tokenizer cannot split.
     fn columns(self, has_terms: bool) -> &'static str {
         match (self, has_terms) {
             (Self::Everything, _) => "question answer terms",
@@ -50,13 +50,13 @@ impl SearchScope {
 pub struct TurnMatch {
     /// The turn.
     pub analysis: AnalysisId,
-    /// Its question, as far as it is indexed.
+    /// The question, as far as it is indexed.
     pub question: String,
-    /// Its answer, as far as it is indexed.
+    /// The answer, as far as it is indexed.
     pub answer: String,
 }
 
-/// Replaces the indexed text of an analysis with its current one; without a thread, there is none.
+/// Replaces the indexed text of an analysis with its current text; without a thread, it has none.
 ///
 /// # Errors
 /// Returns an error if there is no such analysis, or the database cannot be written.
@@ -85,7 +85,7 @@ pub(super) fn write(db: &Writer, id: &str) -> Result<()> {
 /// to the database at the start of each statement that may be rolled back.
 ///
 /// # Errors
-/// Returns an error if a turn has its text already, there is no such analysis, or the database cannot be written.
+/// Returns an error if a turn already has text, there is no such analysis, or the database cannot be written.
 pub(super) fn add_missing(
     db: &Writer,
     user: &UserId,
@@ -124,8 +124,8 @@ fn terms_of(question: &str, answer: &str) -> String {
     terms.trim().to_owned()
 }
 
-/// Makes an existing analysis of the history a thread of one turn, unless it is already in a thread of its user,
-/// and indexes it.
+/// Turns an analysis in the history into a thread with a single turn, unless it is already in a thread of its user, and
+/// indexes it.
 ///
 /// # Errors
 /// Returns an error if there is no such analysis, or the database cannot be written.
@@ -163,8 +163,8 @@ pub(super) fn ensure_thread(db: &Writer, id: &str) -> Result<()> {
     write(db, id)
 }
 
-/// Finds the best matching turn of each of the user's threads. `expression` is an FTS5 expression built by
-/// `domain::search` from the user's `words`.
+/// Finds the best matching turn in each of the user's threads. `expression` is an FTS5 expression that `domain::search`
+/// builds from the user's `words`.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.

@@ -1,4 +1,4 @@
-//! Chunked uploads: their declaration and the parts that have arrived. The bytes are in the data folder.
+//! Chunked uploads: their declarations and the parts that have arrived. The bytes are in the data folder.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 /// A declared upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// ID, the client's `sessionId`.
+    /// The client's `sessionId`.
     pub id: UploadId,
     /// Owner.
     pub user: UserId,
@@ -22,16 +22,16 @@ pub struct Upload {
     pub chunk_size: u64,
     /// Number of parts.
     pub total_chunks: u32,
-    /// Time of the declaration.
+    /// When the upload was declared.
     pub created: Timestamp,
-    /// Time when an incomplete upload is discarded.
+    /// When the upload is discarded if it is still incomplete.
     pub expires: Timestamp,
 }
 
 /// An uploaded part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadPart {
-    /// Index, from 0.
+    /// Index, starting at 0.
     pub number: u32,
     /// Size in bytes.
     pub size: u64,
@@ -83,10 +83,10 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     )
 }
 
-/// Records a part, possibly repeated.
+/// Records a part, which may have been recorded before.
 ///
 /// # Errors
-/// `Missing` if there is no such upload of this user; another error if the database cannot be written.
+/// Returns `Missing` if there is no such upload of this user, or another error if the database cannot be written.
 pub fn record_part(db: &Writer, user: &UserId, id: &UploadId, part: UploadPart) -> Result<()> {
     db.run_one(
         "INSERT INTO upload_parts (upload_id, part, size)
@@ -150,7 +150,7 @@ pub fn ids_of(db: &Reader, user: &UserId) -> Result<Vec<UploadId>> {
     )
 }
 
-/// Lists the IDs of all uploads of all users: files in the data folder without one are orphans.
+/// Lists the IDs of all uploads of all users. Files in the data folder without a matching ID are orphans.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

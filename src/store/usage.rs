@@ -1,4 +1,4 @@
-//! Usage of each user per model and day: sums that are kept forever.
+//! Usage of each user per model and day: totals that are kept permanently.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -12,29 +12,29 @@ use crate::domain::usage::{CallCharge, CallEnd, UsageAmount, UserSpending, month
 /// Usage of one model on one day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DailyUsage {
-    /// UTC day, counted from 1970.
+    /// UTC day, counted from 1970-01-01.
     pub day: i64,
     /// Full model ID.
     pub model: String,
-    /// Calls sent.
+    /// Number of calls sent.
     pub calls: u64,
-    /// Of these, calls without an answer.
+    /// Number of those calls without an answer.
     pub failed: u64,
     /// Input tokens.
     pub input: u64,
     /// Output tokens.
     pub output: u64,
-    /// Of `input`, tokens read from a provider's cache.
+    /// Number of input tokens read from a provider's cache, included in `input`.
     pub cached: u64,
-    /// Of `output`, reasoning tokens.
+    /// Number of reasoning tokens, included in `output`.
     pub reasoning: u64,
-    /// Known costs.
+    /// Known cost.
     pub cost: MicroDollars,
-    /// Of `cost`, paid with the user's own keys.
+    /// Cost paid with the user's own keys, included in `cost`.
     pub own_key: MicroDollars,
-    /// Calls with an unknown price.
+    /// Number of calls with an unknown price.
     pub unpriced: u64,
-    /// Calls with estimated token counts.
+    /// Number of calls with estimated token counts.
     pub estimated: u64,
 }
 
@@ -43,11 +43,11 @@ pub struct DailyUsage {
 pub struct UserUsage {
     /// The user.
     pub user: UserId,
-    /// Sum over all models; `model` is empty and `day` the newest.
+    /// Total over all models; `model` is empty, and `day` is the newest.
     pub sum: DailyUsage,
 }
 
-/// Adds a call to its day. Ignores a call that was never sent.
+/// Adds a call to the usage of its day. Ignores a call that was never sent.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -105,7 +105,7 @@ pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result
     )
 }
 
-/// Lists the sums of all users with usage, highest cost first.
+/// Lists the totals of all users with usage, highest cost first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -129,7 +129,7 @@ pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<UserUsage>>
     )
 }
 
-/// Lists usage of all users together from one day to another, newest first, by model.
+/// Lists the combined usage of all users from one day to another, newest first, by model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -272,7 +272,7 @@ mod tests {
                 ended: CallEnd::Failed,
                 ..call_charge("a/x", false, 1)
             };
-            // Days of January and February 1970.
+            // Days in January and February 1970.
             add(db, &id, 30, &call_charge("a/x", false, 1))?;
             add(db, &id, 31, &call_charge("a/x", false, 1))?;
             add(db, &id, 32, &call_charge("a/x", true, 1))?;

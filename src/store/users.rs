@@ -1,4 +1,4 @@
-//! Accounts.
+//! User accounts.
 
 use super::comparisons;
 use super::connection::{Reader, Writer};
@@ -12,7 +12,7 @@ use crate::domain::user::{Role, User};
 /// Inserts an account.
 ///
 /// # Errors
-/// `Conflict("email")` when the address is taken; otherwise when the database cannot be written.
+/// Returns `Conflict("email")` if the address is taken, or another error if the database cannot be written.
 pub fn insert(db: &Writer, user: &User) -> Result<()> {
     db.run(
         "INSERT INTO users (id, email, name, password_hash, role, disabled, created, last_login)
@@ -32,11 +32,11 @@ pub fn insert(db: &Writer, user: &User) -> Result<()> {
     .map_err(|error| error.with_subject("email"))
 }
 
-/// Inserts an account and returns its role: admin for the first one, whatever `user.role` says. Decided here
+/// Inserts an account and returns its role: admin for the first one, regardless of `user.role`. This is decided here
 /// because only the write transaction excludes a concurrent registration.
 ///
 /// # Errors
-/// Same as [`insert`].
+/// Returns the same errors as [`insert`].
 pub fn insert_bootstrapping_admin(db: &Writer, user: &User) -> Result<Role> {
     let role = if count(db)? == 0 {
         Role::Admin
@@ -53,7 +53,7 @@ pub fn insert_bootstrapping_admin(db: &Writer, user: &User) -> Result<Role> {
     Ok(role)
 }
 
-/// Whether there is an admin, locked or not.
+/// Returns whether there is an admin, locked or not.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -73,7 +73,7 @@ pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
     db.query_optional("SELECT * FROM users WHERE id = ?1", [id], from_row)
 }
 
-/// Whether the account exists and is not locked; checked before work starts for it.
+/// Returns whether the account exists and is not locked. Checked before work starts for it.
 ///
 /// # Errors
 /// Returns an error if the store cannot be read.
@@ -94,7 +94,7 @@ pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
     db.query_optional("SELECT * FROM users WHERE email = ?1", [email], from_row)
 }
 
-/// Counts all accounts; guests do not have one.
+/// Counts all accounts except guests.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -118,7 +118,7 @@ pub fn count_guests(db: &Reader) -> Result<u64> {
     )
 }
 
-/// Lists the guests that were created before this time.
+/// Lists the guests created before this time.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -130,7 +130,7 @@ pub fn guests_before(db: &Reader, before: Timestamp) -> Result<Vec<UserId>> {
     )
 }
 
-/// Lists accounts without guests, newest first, older than the cursor.
+/// Lists accounts except guests, newest first, starting after the cursor.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -152,7 +152,7 @@ pub fn list(db: &Reader, limit: u32, cursor: Option<&UserId>) -> Result<Vec<User
 /// Sets the password hash.
 ///
 /// # Errors
-/// `Missing` for an unknown account; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown account, or another error if the database cannot be written.
 pub fn set_password_hash(db: &Writer, id: &UserId, hash: &str) -> Result<()> {
     db.run_one(
         "UPDATE users SET password_hash = ?2 WHERE id = ?1",
@@ -163,8 +163,8 @@ pub fn set_password_hash(db: &Writer, id: &UserId, hash: &str) -> Result<()> {
 /// Sets name and email address.
 ///
 /// # Errors
-/// `Conflict("email")` when the address is taken; `Missing` for an unknown account; otherwise when the database cannot
-/// be written.
+/// Returns `Conflict("email")` if the address is taken, `Missing` for an unknown account, or another error if the
+/// database cannot be written.
 pub fn set_profile(db: &Writer, id: &UserId, name: &str, email: &str) -> Result<()> {
     db.run_one(
         "UPDATE users SET name = ?2, email = ?3 WHERE id = ?1",
@@ -176,8 +176,8 @@ pub fn set_profile(db: &Writer, id: &UserId, name: &str, email: &str) -> Result<
 /// Sets the role.
 ///
 /// # Errors
-/// `Conflict("last admin")` when no active admin would be left; `Missing` for an unknown account; otherwise when the
-/// database cannot be written.
+/// Returns `Conflict("last admin")` if no active admin would be left, `Missing` for an unknown account, or another
+/// error if the database cannot be written.
 pub fn set_role(db: &Writer, id: &UserId, role: Role) -> Result<()> {
     db.run_one("UPDATE users SET role = ?2 WHERE id = ?1", (id, role))?;
     check_admin_remains(db)
@@ -186,7 +186,7 @@ pub fn set_role(db: &Writer, id: &UserId, role: Role) -> Result<()> {
 /// Locks or unlocks an account.
 ///
 /// # Errors
-/// Same as [`set_role`].
+/// Returns the same errors as [`set_role`].
 pub fn set_disabled(db: &Writer, id: &UserId, disabled: bool) -> Result<()> {
     db.run_one(
         "UPDATE users SET disabled = ?2 WHERE id = ?1",
@@ -195,22 +195,22 @@ pub fn set_disabled(db: &Writer, id: &UserId, disabled: bool) -> Result<()> {
     check_admin_remains(db)
 }
 
-/// Stores the time of a sign-in.
+/// Records the time of a sign-in.
 ///
 /// # Errors
-/// `Missing` for an unknown account; otherwise when the database cannot be written.
+/// Returns `Missing` for an unknown account, or another error if the database cannot be written.
 pub fn record_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
     db.run_one("UPDATE users SET last_login = ?2 WHERE id = ?1", (id, now))
 }
 
-/// Deletes an account and everything it owns; the caller removes the document files. Returns false when there is none.
+/// Deletes an account and everything it owns. The caller removes the document files. Returns false if there is none.
 ///
 /// # Errors
-/// `Conflict("last admin")` when accounts but no active admin would be left; otherwise when the database cannot be
-/// written.
+/// Returns `Conflict("last admin")` if accounts but no active admin would be left, or another error if the database
+/// cannot be written.
 pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     let gone = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
-    // The only data of a user that is stored under a key.
+    // The only user data that is stored by key.
     comparisons::set_compare_interval(db, id, None)?;
     if gone && count(db)? > 0 {
         check_admin_remains(db)?;
@@ -232,8 +232,8 @@ fn from_row(row: &Row<'_>) -> Result<User> {
     from_columns(row, 0)
 }
 
-/// Reads an account from the table's columns in order, starting at `first`. By position rather than name, because
-/// every request with a credential runs this.
+/// Reads an account from consecutive columns, starting at `first`. Uses positions rather than names, because every
+/// authenticated request runs this.
 ///
 /// # Errors
 /// Returns an error if a column has an invalid value.

@@ -1,5 +1,5 @@
-//! Column encodings of `domain` types: IDs and names as text, timestamps and money as integers, 0 or the empty text
-//! for `None`, lists and trees as JSON.
+//! Column encodings of `domain` types: IDs and names as text, timestamps and money as integers, 0 or empty text for
+//! `None`, lists and trees as JSON.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -75,7 +75,7 @@ as_integer!(
     MicroDollars, |amount: &MicroDollars| amount.0, MicroDollars
 );
 
-/// Reads an optional timestamp: 0 means none.
+/// Reads an optional timestamp; 0 means none.
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
@@ -84,7 +84,7 @@ pub(super) fn optional_timestamp(row: &Row<'_>, column: impl Column) -> Result<O
     Ok((millis != 0).then(|| Timestamp::from_millis(millis)))
 }
 
-/// Reads an optional text: empty means none.
+/// Reads an optional text; empty text means none.
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
@@ -93,7 +93,7 @@ pub(super) fn optional_text(row: &Row<'_>, column: impl Column) -> Result<Option
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// Reads a count. Negative ones are never stored.
+/// Reads a count. Negative counts are never stored.
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
@@ -117,7 +117,7 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: impl Column) -> R
 /// Encodes a value as JSON text.
 ///
 /// # Errors
-/// Returns an error if it cannot be serialized.
+/// Returns an error if the value cannot be serialized.
 pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Failed(error.to_string()))
 }

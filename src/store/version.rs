@@ -1,7 +1,7 @@
-//! The numbers in the database header that identify the file as Quire's and give its schema version.
+//! The numbers in the database header that identify a Quire file and its schema version.
 
-/// `Quir`: SQLite's application ID for Quire's files.
+/// SQLite application ID of Quire's files: `Quir` in ASCII.
 pub const APPLICATION_ID: i32 = 0x5175_6972;
 
-/// The schema version this program writes.
+/// The schema version that this program writes.
 pub const VERSION: u32 = 11;

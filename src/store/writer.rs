@@ -1,5 +1,5 @@
-//! The single writer thread. Jobs that wait together share one transaction and one fsync; each still has its own
-//! savepoint, result, and answer, sent after the commit.
+//! The single writer thread. Jobs that are queued together share one transaction and one fsync; each still has its own
+//! savepoint, result, and reply, which is sent after the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,22 +11,22 @@ use super::job_queue::WriteQueue;
 use super::sqlite::wal_follower::{HeldSnapshot, WalLog};
 use crate::clock;
 
-/// Limit on jobs per commit. More would delay the first one without gain.
+/// Maximum number of jobs per commit. More would delay the first job without any gain.
 const MAX_JOBS_PER_COMMIT: usize = 128;
 
 /// Outcome of a job, reported once the result of the commit is known.
 pub(super) struct CommitResult {
     /// Result of the job; its changes are rolled back on an error.
     pub(super) result: Result<()>,
-    /// Reports to the caller.
+    /// Reports the result to the caller.
     pub(super) answer: Box<dyn FnOnce(Result<()>) + Send>,
 }
 
-/// A caller's work. If it receives an error instead of a connection, it passes the error on.
+/// A caller's change. If it receives an error instead of a connection, it passes the error on.
 pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> CommitResult + Send>;
 
 pub(super) enum WriteJob {
-    /// A change.
+    /// Make a change.
     Change(Work),
     /// Free the page cache.
     FreeCache(Box<dyn FnOnce(Result<()>) + Send>),
@@ -39,7 +39,7 @@ pub(super) enum WriteJob {
 }
 
 impl WriteJob {
-    /// Runs a command. Without a log, as with a server, there is nothing to empty or to follow.
+    /// Runs a command that concerns the log. Without a log, as with a server, there is nothing to empty or follow.
     fn on_log(self, db: &Writer, log: Option<&mut WalLog>) {
         match (self, log) {
             (Self::Change(_), _) => {}
@@ -53,7 +53,7 @@ impl WriteJob {
     }
 }
 
-/// Wraps a closure and its reply channel into a job.
+/// Wraps a closure and its reply channel in a job.
 pub(super) fn work<T: Send + 'static>(
     change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
     answer: impl FnOnce(Result<T>) + Send + 'static,
@@ -72,7 +72,8 @@ pub(super) fn work<T: Send + 'static>(
     }))
 }
 
-/// Runs until the queue is closed and empty. Reports each commit's outcome to `health` and its duration to `times`.
+/// Runs jobs until the queue is closed and empty. Reports each commit's outcome to `health` and its duration to
+/// `times`.
 pub(super) fn run_writer(
     db: Writer,
     log: Option<WalLog>,
@@ -84,7 +85,7 @@ pub(super) fn run_writer(
     let end = catch_unwind(AssertUnwindSafe(|| {
         process_jobs(db, log, queue, health, times, reopen)
     }));
-    // If this thread ever ends early, no caller may wait for it: dropping a job answers its caller.
+    // If this thread ends early, no caller may wait for it: dropping a job sends its caller an error.
     health.record_writer_end(end.is_ok());
     queue.close();
     drop(queue.take_waiting(usize::MAX));
@@ -132,7 +133,7 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &Com
         let (verdicts, commit) = run_transaction(db, &mut waiting);
         times.add(clock::instant().saturating_duration_since(begun));
         health.record_commit(&commit);
-        // A job that found no space is rolled back alone; the rest of its group may have fit.
+        // A job that found no space is rolled back alone, because the rest of its group may have fit.
         let had_no_room = |verdict: &CommitResult| verdict.result == Err(StoreError::Full);
         if verdicts.iter().any(had_no_room) {
             health.record_commit(&Err(StoreError::Full));
@@ -148,7 +149,7 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &Com
     }
 }
 
-/// Runs jobs until there are none or the transaction is lost; returns their outcomes and the result of the commit.
+/// Runs jobs until there are none left or the transaction is lost. Returns their outcomes and the result of the commit.
 fn run_transaction(
     db: &Writer,
     jobs: &mut std::vec::IntoIter<Work>,
@@ -170,7 +171,7 @@ fn run_transaction(
     (verdicts, commit)
 }
 
-/// Fails only when the whole transaction is lost, with all earlier jobs in it.
+/// Runs a job. Fails only if the whole transaction is lost, including all earlier jobs in it.
 fn run_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<()> {
     if let Err(error) = db.run_control("SAVEPOINT job") {
         verdicts.push(job(Err(error.clone())));
@@ -185,7 +186,7 @@ fn run_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<(
         }
         Err(_) => Err(StoreError::Failed("the closure panicked".into())),
     };
-    // A full disk or an I/O error may have rolled everything back already.
+    // A full disk or an I/O error may already have rolled everything back.
     if !db.in_transaction() {
         return Err(match went {
             Err(StoreError::Full) => StoreError::Full,

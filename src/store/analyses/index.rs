@@ -18,7 +18,7 @@ struct IndexedRequest {
     document_ids: Vec<String>,
 }
 
-/// Writes the folded text and the links of an existing analysis.
+/// Writes the case-folded text and the links of an existing analysis.
 ///
 /// # Errors
 /// Returns an error if there is no such row, or the database cannot be written.
@@ -40,7 +40,7 @@ pub(in crate::store) fn write(db: &Writer, id: &str) -> Result<()> {
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub(super) fn link(db: &Writer, id: &str, request: &str, is_listed: bool) -> Result<()> {
-    // An unreadable request links nothing: one old row must not keep a database from opening.
+    // An unreadable request is not linked to anything: a single old row must not keep a database from opening.
     let named: IndexedRequest = serde_json::from_str(request).unwrap_or_default();
     if is_listed {
         link_models(db, id, named.models.iter().chain(&named.ultra_model))?;

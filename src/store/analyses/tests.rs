@@ -1,4 +1,4 @@
-//! The life cycle of an analysis, and which users can see it.
+//! Tests the life cycle of an analysis, and which users can see it.
 
 use std::collections::BTreeMap;
 

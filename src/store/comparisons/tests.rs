@@ -1,4 +1,4 @@
-//! Comparisons are created once, decided once, and counted within the requested scope.
+//! Tests that comparisons are created once, decided once, and counted within the requested scope.
 
 use super::super::analyses;
 use super::super::tests::{at, user, with_writer};
@@ -181,7 +181,7 @@ fn the_interval_is_per_user_and_deleted_with_the_user() {
     });
 }
 
-/// Nine votes on one question count as one, the first; the same words after a different turn are a different
+/// Nine votes on the same question count as one, the first; the same words after a different turn are a different
 /// question.
 #[test]
 fn a_question_counts_once() {

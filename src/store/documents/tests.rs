@@ -1,4 +1,4 @@
-//! Documents are stored, read, listed, and deleted only for their owner.
+//! Tests that documents are stored, read, listed, and deleted only for their owner.
 
 use super::super::error::StoreError;
 use super::super::tests::{Folder, at, user, with_writer};
@@ -100,7 +100,7 @@ fn an_outcome_replaces_the_previous_one() {
             ..document(1, 1)
         };
         insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
-        // While its account is locked, reading is neither started nor continued.
+        // While the account is locked, reading is neither started nor continued.
         users::insert(
             db,
             &User {
@@ -153,7 +153,7 @@ fn an_outcome_replaces_the_previous_one() {
     });
 }
 
-/// Data that a user deletes remains in no file of the data folder.
+/// Data that a user deletes does not remain in any file of the data folder.
 #[test]
 fn deletion_leaves_no_traces() {
     const RARE_WORD: &str = "xylophonquartett";
@@ -197,7 +197,7 @@ fn deletion_leaves_no_traces() {
             delete(db, &user(1).id, &document(1, 1).id)?;
             delete(db, &user(2).id, &document(2, 2).id)?;
             users::set_role(db, &user(1).id, crate::domain::user::Role::Admin)?;
-            // By cascade: deleting the account deletes its documents.
+            // Deleting the account deletes its documents by cascade.
             users::delete(db, &user(2).id)
         })
         .expect("deletes");

@@ -1,4 +1,4 @@
-//! Records count only the user's own data, and only single models.
+//! Tests that records count only the user's own data, and only single models.
 
 use super::super::tests::{user, with_writer};
 use super::super::users;
@@ -44,7 +44,7 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
             (1, "exp_1", 1, r#"["p/a"]"#, 1.0, ""),
             (2, "exp_1", 1, r#"["p/a"]"#, 0.5, ""),
             (3, "exp_1", 1, r#"["p/b"]"#, 0.0, ""),
-            // A panel, a failure, and another user's.
+            // A panel, a failure, and another user's result.
             (4, "exp_1", 1, r#"["p/a", "p/b"]"#, 1.0, ""),
             (5, "exp_1", 1, r#"["p/a"]"#, 0.0, "busy"),
             (6, "exp_2", 2, r#"["p/a"]"#, 0.0, ""),
@@ -70,7 +70,7 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
     });
 }
 
-/// Reruns count once, with the settings that both models share, and questions answered by only one of them do not
+/// Reruns count once, only the settings that both models share count, and questions answered by only one of them do not
 /// count.
 #[test]
 fn records_are_of_questions_that_all_models_answered() {

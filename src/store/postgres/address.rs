@@ -1,4 +1,4 @@
-//! The address of a database, as in `postgres://user:password@host/name`, and how to connect to it.
+//! Database addresses such as `postgres://user:password@host/name`, and how to connect to them.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio_postgres::{Client, Config};
 use super::tls::Encryption;
 use crate::store::error::OpenError;
 
-/// Time to wait for a connection.
+/// Timeout for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time after which a connection whose packets are not confirmed is lost.
+/// Time after which a connection with unacknowledged packets counts as lost.
 const TCP_TIMEOUT: Duration = Duration::from_secs(20);
-/// Pause before an idle connection is probed.
+/// Idle time before a connection is probed.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
-/// A valid address.
+/// A validated address.
 #[derive(Clone)]
 pub struct PostgresAddress {
     config: Config,
@@ -24,8 +24,9 @@ pub struct PostgresAddress {
 }
 
 impl PostgresAddress {
-    /// Parses an address and sets what Quire requires of a connection. Unless the address has an `sslmode`, a
-    /// connection to another machine is encrypted. `authorities`, PEM text, replace the built-in ones.
+    /// Parses an address and sets the connection options that Quire requires. Unless the address specifies `sslmode`, a
+    /// connection to another machine is encrypted. `authorities` is PEM text that replaces the built-in certificate
+    /// authorities.
     ///
     /// # Errors
     /// Returns an error, without the password, if the address or an authority is not valid.
@@ -35,7 +36,7 @@ impl PostgresAddress {
         };
         let mut config: Config = text.parse().map_err(refused)?;
         if !states_ssl_mode(text) {
-            // tokio-postgres connects to `hostaddr` where there is one, whatever the host's name.
+            // tokio-postgres connects to `hostaddr` if there is one, regardless of the host name.
             let is_here = config.get_hosts().iter().all(is_this_machine)
                 && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
             config.ssl_mode(if is_here {
@@ -50,17 +51,17 @@ impl PostgresAddress {
             .tcp_user_timeout(TCP_TIMEOUT)
             .keepalives(true)
             .keepalives_idle(KEEPALIVE_IDLE)
-            // After a failover, not the server that has become a replica.
+            // After a failover, do not connect to a server that has become a replica.
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
         let encryption = Encryption::new(authorities)
             .map_err(|why| OpenError::Failed(format!("QUIRE_CA_FILE: {why}")))?;
         Ok(Self { config, encryption })
     }
 
-    /// Connects. The connection lives in a task of the current runtime, which ends with the client.
+    /// Connects. The connection lives in a task on the current runtime, which ends with the client.
     ///
     /// # Errors
-    /// Returns an error if the server cannot be reached or refuses.
+    /// Returns an error if the server cannot be reached or rejects the connection.
     pub(super) async fn connect(self) -> Result<Client, tokio_postgres::Error> {
         let (client, connection) = self.config.connect(self.encryption).await?;
         drop(tokio::task::spawn(connection));
@@ -68,8 +69,8 @@ impl PostgresAddress {
     }
 }
 
-/// Whether the address has the parameter `sslmode`, in either of the two syntaxes. A name or password that contains the
-/// word does not count.
+/// Returns whether the address has an `sslmode` parameter, in either of the two syntaxes. The word in a name or a
+/// password does not count.
 fn states_ssl_mode(text: &str) -> bool {
     let is_mode = |parameter: &str| {
         let (name, _) = parameter.split_once('=').unwrap_or_default();
@@ -112,7 +113,7 @@ mod tests {
                 SslMode::Require,
             ),
             ("host=localhost user=q sslmode = require", SslMode::Require),
-            // The address decides, not the name beside it.
+            // The address decides, not the host name beside it.
             (
                 "postgres://q:p@/quire?hostaddr=203.0.113.5",
                 SslMode::Require,

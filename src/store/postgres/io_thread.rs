@@ -1,4 +1,4 @@
-//! The thread that reads and writes the sockets of all sessions of a store.
+//! The thread that handles the socket I/O of all sessions of a store.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,10 +8,10 @@ use tokio::sync::Notify;
 
 use crate::store::error::{Result, StoreError};
 
-/// Stack size in bytes: the sockets' futures are small.
+/// Stack size in bytes; the futures that handle the sockets are small.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// A running thread. It ends, and is waited for, when this is dropped.
+/// A running thread. Dropping this stops the thread and waits for its end.
 pub(super) struct IoThread {
     handle: Handle,
     end: Arc<Notify>,
@@ -22,7 +22,7 @@ impl IoThread {
     /// Starts the thread.
     ///
     /// # Errors
-    /// Returns an error if the system refuses a thread or what it needs.
+    /// Returns an error if the system cannot create the thread or its runtime.
     pub(super) fn start() -> Result<Self> {
         let failed = |error: std::io::Error| StoreError::Failed(format!("no thread: {error}"));
         let runtime = Builder::new_current_thread()
@@ -43,7 +43,7 @@ impl IoThread {
         })
     }
 
-    /// The thread's runtime.
+    /// Returns a handle to the thread's runtime.
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
     }

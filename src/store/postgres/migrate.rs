@@ -1,4 +1,4 @@
-//! Brings an empty database to the current schema. Refuses one that is newer or belongs to another program.
+//! Creates the current schema in an empty database. Refuses a database that is newer or belongs to another program.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use crate::store::connection::Writer;
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::version::VERSION;
 
-/// Number of the lock under which the schema is created, the same for every Quire.
+/// Key of the advisory lock for creating the schema, the same for every Quire server.
 const SCHEMA_LOCK: i64 = 0x5175_6972_6501;
-/// First number of the lock that only one server has; the second is that of the schema.
+/// First key of the advisory lock that only one server can hold; the second key identifies the schema.
 const SERVER_LOCK: i32 = 0x5175_6972;
-/// Pause between two attempts to get the lock.
+/// Pause between two attempts to take the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
-/// Number of attempts: a minute.
+/// Maximum number of attempts; one minute in total.
 const LOCK_ATTEMPTS: u32 = 300;
 
 /// Creates the tables if there are none.
 ///
 /// # Errors
-/// `Newer`, `Foreign`, or `Damaged` for a database that must not be touched; `Busy` if another process keeps the
-/// lock; otherwise when the database cannot be written.
+/// Returns `Newer`, `Foreign`, or `Damaged` for a database that must not be touched, `Busy` if another process holds
+/// the lock, or another error if the database cannot be written.
 pub(in crate::store) fn migrate(
     db: &Writer,
     sqlite_schema: &str,
 ) -> std::result::Result<(), OpenError> {
     for _ in 0..LOCK_ATTEMPTS {
         db.run_control("BEGIN")?;
-        // Tried rather than waited for, so that no transaction stays open while another process works.
+        // Tries instead of waiting, so that no transaction stays open while another process works.
         let sql = "SELECT CASE WHEN pg_try_advisory_xact_lock(?1) THEN 1 ELSE 0 END";
         if db.query_one(sql, [SCHEMA_LOCK], |row| row.get::<_, bool>(0))? {
             let done = create(db, sqlite_schema);
@@ -63,7 +63,7 @@ fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError
     }
 }
 
-/// Version of the schema, if it is one of Quire.
+/// Returns the version of the schema, if it belongs to Quire.
 fn version(db: &Writer) -> Result<Option<u32>> {
     let sql = "SELECT 1 FROM information_schema.tables
                WHERE table_schema = current_schema() AND table_name = 'quire_schema'";
@@ -79,7 +79,7 @@ fn has_tables(db: &Writer) -> Result<bool> {
     db.query_one(sql, [], |row| Ok(row.get::<_, i64>(0)? > 0))
 }
 
-/// Version of the server, as in `PostgreSQL 15.18`.
+/// Returns the server version, for example `PostgreSQL 15.18`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -92,8 +92,8 @@ pub(in crate::store) fn server_version(db: &Writer) -> Result<String> {
         .ok_or_else(|| StoreError::Failed("the server has no version".into()))
 }
 
-/// Takes the lock that one server has for as long as its session for changes lasts. Returns false if another server
-/// has it.
+/// Takes the lock that marks the only Quire server, held for as long as the read-write session lasts. Returns false if
+/// another server holds it.
 ///
 /// # Errors
 /// Returns an error if the server cannot be reached.

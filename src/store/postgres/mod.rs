@@ -1,7 +1,7 @@
-//! The engine for PostgreSQL: sessions, their rows and errors, the schema, and full-text search.
+//! The PostgreSQL engine: sessions, rows, errors, the schema, and full-text search.
 //!
-//! All sessions of a store share one thread for their sockets. A statement is run from a thread of the store, which
-//! waits for the answer with a deadline.
+//! All sessions of a store share one thread for their sockets. A statement runs on a thread of the store, which waits
+//! for the answer with a deadline.
 
 pub(super) mod address;
 mod errors;

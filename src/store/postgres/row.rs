@@ -11,7 +11,7 @@ use crate::store::params::Value;
 
 type ConversionFailure = Box<dyn Error + Sync + Send>;
 
-/// A parameter, written as the type that the server expects.
+/// A parameter, encoded as the type that the server expects.
 #[derive(Debug)]
 pub(super) struct EncodedParam<'a>(pub(super) Value<'a>);
 
@@ -43,7 +43,7 @@ impl ToSql for EncodedParam<'_> {
     to_sql_checked!();
 }
 
-/// PostgreSQL's text has no U+0000.
+/// Writes text without U+0000, which PostgreSQL cannot store.
 fn put_text(text: &str, out: &mut BytesMut) {
     for (number, part) in text.split('\0').enumerate() {
         if number > 0 {
@@ -82,7 +82,7 @@ impl<'a> FromSql<'a> for DecodedColumn<'a> {
 /// Reads a column of a row.
 ///
 /// # Errors
-/// Returns an error if there is no such column or its type is not one of ours.
+/// Returns an error if there is no such column or its type is not supported.
 pub(in crate::store) fn value_of(row: &Row, position: usize) -> Result<Value<'_>> {
     match row.try_get::<_, DecodedColumn<'_>>(position) {
         Ok(DecodedColumn(value)) => Ok(value),

@@ -1,14 +1,14 @@
-//! The schema for PostgreSQL: the tables and indexes of `schema.sql` with the other engine's types, and what
-//! `additions.sql` has instead of the parts that only SQLite understands.
+//! The PostgreSQL schema: the tables and indexes of `schema.sql` with PostgreSQL's types, and `additions.sql` in place
+//! of the parts that only SQLite understands.
 
-/// Triggers, full-text index, and functions.
+/// Triggers, the full-text index, and functions.
 const ADDITIONS: &str = include_str!("additions.sql");
 
-/// Translates the schema.
+/// Translates the SQLite schema for PostgreSQL.
 pub fn translated(schema: &str) -> String {
     let mut out = String::new();
     for statement in statements(schema) {
-        // The index of SQLite, and triggers, whose bodies are not portable.
+        // Skip SQLite's full-text index, and triggers, whose bodies are not portable.
         let is_portable = ["CREATE TABLE", "CREATE INDEX", "CREATE UNIQUE INDEX"]
             .iter()
             .any(|start| statement.starts_with(start));
@@ -21,7 +21,7 @@ pub fn translated(schema: &str) -> String {
     out
 }
 
-/// Splits the schema at semicolons outside triggers, without comments.
+/// Splits the schema at semicolons outside triggers, and removes comments.
 fn statements(schema: &str) -> Vec<String> {
     let lines = schema
         .lines()
@@ -48,7 +48,7 @@ fn translated_statement(statement: &str) -> String {
             "INTEGER" => "BIGINT",
             "REAL" => "DOUBLE PRECISION",
             "BLOB" => "BYTEA",
-            // IDs sort by their bytes, as in SQLite.
+            // IDs sort by bytes, as in SQLite.
             "TEXT" => "TEXT COLLATE \"C\"",
             other => other,
         };

@@ -1,5 +1,5 @@
-//! Full-text search with a GIN index over our own words. It finds candidates and ranks them roughly;
-//! `domain::search::bm25` decides their order.
+//! Full-text search with a GIN index over words that Quire itself splits and folds. The index finds candidates and
+//! ranks them roughly; `domain::search::bm25` decides the final order.
 
 use super::words::{query, vector};
 use crate::domain::document::Passage;
@@ -9,7 +9,7 @@ use crate::store::connection::{Reader, Writer};
 use crate::store::error::Result;
 use crate::store::row::Row;
 
-/// Passes the passages of a range of rows that match a part of a query to `take`, until it returns false.
+/// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -27,7 +27,7 @@ pub(in crate::store) fn each_passage(
     )
 }
 
-/// Like [`each_passage`], with the score of each passage, higher for a better match.
+/// Passes passages to `take` like [`each_passage`], with a score for each, which is higher for a better match.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -37,7 +37,7 @@ pub(in crate::store) fn each_scored_passage(
     (first, last): (i64, i64),
     mut take: impl FnMut(i64, f64) -> bool,
 ) -> Result<()> {
-    // Weights of D, C (terms), B (text), and A (heading); 1 divides by the logarithm of the length.
+    // Weights of D (unused), C (terms), B (text), and A (heading); the 1 divides by the logarithm of the length.
     db.each(
         "SELECT id, ts_rank('{0.1, 0.8, 1.0, 0.6}', words, CAST(CAST(?1 AS TEXT) AS tsquery), 1)
          FROM passage_words
@@ -47,7 +47,7 @@ pub(in crate::store) fn each_scored_passage(
     )
 }
 
-/// Passes the thread and the row of a user's matching turns to `take`, best first, until it returns false.
+/// Passes the thread and the row of each of a user's matching turns to `take`, best first, until it returns false.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
@@ -132,7 +132,7 @@ pub(in crate::store) fn index_passages(db: &Writer, document: &str) -> Result<()
     })
 }
 
-/// Indexes the text of a turn, which is in `turn_texts` already.
+/// Indexes the text of a turn that is already in `turn_texts`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

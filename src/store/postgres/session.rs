@@ -1,4 +1,4 @@
-//! A session: one connection to the server, with its prepared statements and the state of its transaction.
+//! A session: a connection to the server, with its prepared statements and transaction state.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -18,15 +18,15 @@ use super::row::EncodedParam;
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::params::Value;
 
-/// Time after which a statement without an answer is given up, with its session. The server itself ends a statement
-/// of a transaction earlier.
+/// Time after which an unanswered statement is abandoned together with its session. The server itself ends a statement
+/// in a transaction earlier.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
-/// Limit on prepared statements per session; above it, all are prepared again when needed.
+/// Maximum number of prepared statements per session; above it, all are discarded and prepared again as needed.
 const MAX_STATEMENTS: usize = 400;
-/// Begins a transaction. The limits hold until its end, so that a pooler may give the connection to others.
+/// Begins a transaction. The limits apply until its end, so that a pooler may pass the connection on.
 const BEGIN_WRITE: &str =
     "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '10s'";
-/// Begins a transaction that sees one state of the database.
+/// Begins a transaction that sees a single snapshot of the database.
 const BEGIN_READ: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '30s'";
 
@@ -37,7 +37,7 @@ pub(in crate::store) struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Prepares for sessions; connects to nothing yet.
+    /// Prepares for opening sessions. Does not connect yet.
     ///
     /// # Errors
     /// Returns an error if the address is not valid or no thread can be started.
@@ -46,13 +46,13 @@ impl PostgresServer {
         Ok(Self { address, thread })
     }
 
-    /// Opens a session, for reading only or for changes as well.
+    /// Opens a session, either read-only or read-write.
     ///
     /// # Errors
-    /// `Busy` if the server cannot be reached or refuses.
+    /// Returns `Busy` if the server cannot be reached or rejects the connection.
     pub(in crate::store) fn connect(&self, writes: bool) -> Result<PostgresSession> {
         let address = self.address.clone();
-        // On the sockets' thread, which then owns the connection.
+        // Connect on the socket thread, which then owns the connection.
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         self.thread.handle().spawn(async move {
             let _ = answer.send(address.connect().await);
@@ -89,7 +89,7 @@ impl PostgresSession {
     /// Runs a query and passes its rows to `take`, which must not use the session.
     ///
     /// # Errors
-    /// Returns an error of `take`, or if the database cannot be read.
+    /// Returns the error from `take`, or an error if the database cannot be read.
     pub(in crate::store) fn query<T>(
         &self,
         sql: &str,
@@ -116,7 +116,7 @@ impl PostgresSession {
         self.execute_statement(&statement, values)
     }
 
-    /// Changes rows by a statement that is not worth keeping.
+    /// Changes rows with a statement that is not worth caching.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -137,7 +137,7 @@ impl PostgresSession {
         usize::try_from(rows).map_err(|error| StoreError::Failed(error.to_string()))
     }
 
-    /// Runs statements without parameters and results.
+    /// Runs statements without parameters or results.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read or written.
@@ -145,10 +145,10 @@ impl PostgresSession {
         self.answer(self.client.batch_execute(sql))
     }
 
-    /// Begins, ends, or marks a transaction.
+    /// Begins or ends a transaction, or sets a savepoint.
     ///
     /// # Errors
-    /// Returns an error if the server cannot be reached or refuses.
+    /// Returns an error if the server cannot be reached or reports an error.
     pub(in crate::store) fn control(&self, sql: &str) -> Result<()> {
         let sql = match (sql.starts_with("BEGIN"), self.writes) {
             (true, true) => BEGIN_WRITE,
@@ -164,17 +164,17 @@ impl PostgresSession {
         Ok(())
     }
 
-    /// Whether a transaction is open. A broken session has none.
+    /// Returns whether a transaction is open. A broken session has none.
     pub(in crate::store) fn in_transaction(&self) -> bool {
         self.in_transaction.get() && !self.is_broken()
     }
 
-    /// Number of rows changed by this session.
+    /// Returns the number of rows that this session has changed.
     pub(in crate::store) fn rows_changed(&self) -> u64 {
         self.rows_changed.get()
     }
 
-    /// Whether the session must be discarded.
+    /// Returns whether the session must be discarded.
     pub(in crate::store) fn is_broken(&self) -> bool {
         self.is_broken.get() || self.client.is_closed()
     }
@@ -241,7 +241,7 @@ impl PostgresRows<'_> {
     }
 }
 
-/// Names the parameters as PostgreSQL does: `?1` becomes `$1`. No statement has a question mark in a text.
+/// Converts parameters to PostgreSQL's syntax: `?1` becomes `$1`. No statement contains a question mark in a string.
 fn numbered(sql: &str) -> String {
     sql.replace('?', "$")
 }

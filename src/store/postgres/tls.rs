@@ -1,4 +1,4 @@
-//! Encryption of a connection to the server. Its certificate is always verified.
+//! TLS for connections to the server. The server's certificate is always verified.
 
 use std::convert::Infallible;
 use std::io;
@@ -14,15 +14,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
 use tokio_rustls::TlsConnector;
 
-/// Makes encrypted connections.
+/// Creates TLS connections.
 #[derive(Clone)]
 pub(super) struct Encryption(TlsConnector);
 
 impl Encryption {
-    /// Trusts these authorities, PEM text, instead of the built-in ones.
+    /// Trusts the certificate authorities in this PEM text instead of the built-in ones.
     ///
     /// # Errors
-    /// Returns an error if the text has no valid certificate.
+    /// Returns an error if the text does not contain a valid certificate.
     pub(super) fn new(authorities: Option<&str>) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         match authorities {
@@ -44,10 +44,10 @@ impl Encryption {
     }
 }
 
-/// Encryption for one host.
+/// TLS for a single host.
 pub(super) struct HostEncryption {
     connector: TlsConnector,
-    /// `None` for a socket in the file system, which needs no encryption.
+    /// `None` for a Unix socket, which needs no encryption.
     host: Option<ServerName<'static>>,
 }
 
@@ -84,7 +84,7 @@ where
     }
 }
 
-/// An encrypted connection.
+/// A TLS connection.
 pub(super) struct EncryptedStream<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S> tokio_postgres::tls::TlsStream for EncryptedStream<S>

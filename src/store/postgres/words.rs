@@ -1,5 +1,5 @@
-//! Texts as lists of words for the full-text index, and search expressions in its syntax. The words are folded here, so
-//! that a search finds the same on every server, whatever its dictionaries.
+//! Converts texts to word lists for the full-text index, and search expressions to its syntax. Words are case-folded
+//! here, so that a search finds the same results on every server, whatever its dictionaries.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use crate::domain::search::folded_words;
 use crate::store::error::{Result, StoreError};
 
-/// Distance between the positions of two columns, so that no phrase goes from one to the next.
+/// Distance between the positions of two columns, so that no phrase spans both.
 const COLUMN_GAP: u32 = 16;
 
-/// Writes the words of columns, each with the label of its weight, as the text of a `tsvector`.
+/// Writes the words of several columns as the text of a `tsvector`, each labeled with its weight.
 pub(super) fn vector(columns: &[(&str, char)]) -> String {
     let mut places: BTreeMap<String, Vec<(u32, char)>> = BTreeMap::new();
     let mut position = 0;
@@ -23,7 +23,7 @@ pub(super) fn vector(columns: &[(&str, char)]) -> String {
     }
     let mut out = String::new();
     for (word, places) in places {
-        // Only letters, digits, and marks: nothing to escape.
+        // Only letters, digits, and combining marks, so there is nothing to escape.
         let _ = write!(out, "'{word}':");
         for (number, (position, label)) in places.iter().enumerate() {
             let comma = if number > 0 { "," } else { "" };
@@ -34,11 +34,11 @@ pub(super) fn vector(columns: &[(&str, char)]) -> String {
     out
 }
 
-/// Translates an expression that `domain::search` built, with quoted phrases, `*`, AND, OR, and parentheses, to the
-/// text of a `tsquery` that finds words with one of these labels; with any, if there are none.
+/// Translates an expression built by `domain::search`, with quoted phrases, `*`, AND, OR, and parentheses, to the text
+/// of a `tsquery` that finds words with any of these labels, or all words if there are no labels.
 ///
 /// # Errors
-/// Returns an error if it contains anything else.
+/// Returns an error if the expression contains anything else.
 pub(super) fn query(expression: &str, labels: &str) -> Result<String> {
     let refused = || StoreError::Failed("not a valid search expression".to_owned());
     let mut out = String::new();
@@ -73,7 +73,7 @@ pub(super) fn query(expression: &str, labels: &str) -> Result<String> {
     }
 }
 
-/// Appends a phrase, whose last word may be only the beginning of a word. `None` if it has no words.
+/// Appends a phrase whose last word may be a prefix. Returns `None` if the phrase has no words.
 fn push_phrase(phrase: &str, is_prefix: bool, labels: &str, out: &mut String) -> Option<()> {
     let words: Vec<String> = folded_words(phrase)
         .filter(|word| !word.is_empty())

@@ -1,5 +1,5 @@
-//! Copies the database while it is in use and verifies the copy before it gets its name. Never leaves an incomplete
-//! copy under the requested name, and never replaces a file unless asked to.
+//! Copies the database while it is in use, and verifies the copy before renaming it. Never leaves an incomplete copy
+//! under the requested name, and never replaces a file unless asked to.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,10 +11,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::store::version::{APPLICATION_ID, VERSION};
 
-/// Why a backup failed or is invalid.
+/// Why a backup failed or is not valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupError {
-    /// The name is taken.
+    /// A file with the requested name exists.
     Exists(PathBuf),
     /// Not enough disk space: bytes free, and bytes needed during the copy.
     NoSpace(u64, u64),
@@ -66,17 +66,17 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Number of rows in all tables.
+    /// Returns the number of rows in all tables.
     pub fn all_rows(&self) -> u64 {
         self.rows.values().sum()
     }
 }
 
-/// Copies a consistent snapshot of the database through its own connection; writers are not blocked.
+/// Copies a consistent snapshot of the database through a separate connection, without blocking writers.
 ///
 /// # Errors
-/// `Exists` if the name is taken; `NoSpace` if there is not enough space; `Damaged` if the copy is not valid or
-/// does not have as many rows in each table as the snapshot; another error if reading or writing fails.
+/// Returns `Exists` if the name is taken, `NoSpace` if there is not enough space, `Damaged` if the copy is not valid or
+/// its row counts differ from the snapshot's, or another error if reading or writing fails.
 pub(in crate::store) fn copy(
     from: &Path,
     to: &Path,
@@ -94,17 +94,17 @@ pub(in crate::store) fn copy(
         .0
         .to_str()
         .ok_or_else(|| BackupError::Failed("the name of the copy is not unicode".into()))?;
-    // Count and copy in one transaction of one connection, so that neither includes concurrent writes.
+    // Count and copy in a single transaction of a single connection, so that neither includes concurrent writes.
     source.execute_batch("BEGIN")?;
     let rows = count_rows(&source)?;
     let mut whole = Connection::open(&pages.0)?;
-    // Temporary: only its compacted copy must survive a power cut.
+    // A temporary file: only its compacted copy must survive a power failure.
     whole.execute_batch("PRAGMA synchronous = OFF")?;
     if Backup::new(&source, &mut whole)?.step(-1)? != StepResult::Done {
         return Err(BackupError::Failed("the database is busy".into()));
     }
     drop(source);
-    // VACUUM drops free pages, and deleted data with them.
+    // VACUUM drops free pages and any deleted data in them.
     whole.execute("VACUUM INTO ?1", [name])?;
     drop(whole);
     drop(pages);
@@ -115,7 +115,7 @@ pub(in crate::store) fn copy(
     Ok(verified)
 }
 
-/// During the copy, twice its size is needed.
+/// Checks that there is enough space for the copy, which temporarily needs twice its size.
 fn check_space(source: &Connection, to: &Path) -> Result<(), BackupError> {
     let number = |sql: &str| source.query_row(sql, [], |row| row.get::<_, i64>(0));
     let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
@@ -127,7 +127,7 @@ fn check_space(source: &Connection, to: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Checks the whole database, including its log. Blocks.
+/// Checks the integrity of the whole database, including its log. Blocking.
 pub(in crate::store) fn is_intact(path: &Path) -> bool {
     let read = || {
         let db = Connection::open_with_flags(path, read_only())?;
@@ -171,10 +171,10 @@ fn has_same_rows(
     }
 }
 
-/// Checkpoints a database that nobody has open, so that its log is gone afterward.
+/// Checkpoints a database that no other process has open, so that its log is gone afterward.
 ///
 /// # Errors
-/// `Damaged` only for a damaged database; `Failed` when another process has it open or it cannot be written.
+/// Returns `Damaged` only for a damaged database, or `Failed` if another process has it open or it cannot be written.
 pub fn checkpoint_log(path: &Path) -> Result<(), BackupError> {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     let told = |error: rusqlite::Error| match error.sqlite_error_code() {
@@ -192,10 +192,10 @@ pub fn checkpoint_log(path: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Verifies a copy completely: every page, every index, every reference.
+/// Verifies a copy completely: every page, every index, and every reference.
 ///
 /// # Errors
-/// `Damaged` with the problem; `Failed` when the file cannot be read.
+/// Returns `Damaged` with a description of the problem, or `Failed` if the file cannot be read.
 pub fn verify(path: &Path) -> Result<Verified, BackupError> {
     let bytes = fs::metadata(path)?.len();
     let unsound = |error: rusqlite::Error| BackupError::Damaged(error.to_string());
@@ -240,7 +240,7 @@ fn read_only() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
-/// A copy under a temporary name, removed unless it is renamed.
+/// A copy under a temporary name. Removed on drop unless it was renamed.
 struct PartialBackup(PathBuf);
 
 impl PartialBackup {
@@ -250,8 +250,8 @@ impl PartialBackup {
         if part.exists() {
             fs::remove_file(&part)?;
         }
-        // Created first, with private permissions, so that no other user can read it; VACUUM INTO accepts an empty
-        // file.
+        // Create the file first, with private permissions, so that no other user can read it; VACUUM INTO accepts an
+        // empty file.
         private_file(&part)?;
         Ok(Self(part))
     }
@@ -270,7 +270,7 @@ impl PartialBackup {
                 Ok(()) => {}
             }
         }
-        // The new directory entry must also survive a power cut.
+        // The new directory entry must also survive a power failure.
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(())
@@ -279,7 +279,7 @@ impl PartialBackup {
 
 impl Drop for PartialBackup {
     fn drop(&mut self) {
-        // Nothing to remove after a rename. Reading may have left an empty log.
+        // There is nothing to remove after a rename. Reading may have left an empty log.
         for end in ["", "-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(format!("{}{end}", self.0.display()));
         }
@@ -289,7 +289,7 @@ impl Drop for PartialBackup {
 /// Creates an empty file that only its owner may read.
 ///
 /// # Errors
-/// Returns an error if it exists or cannot be created.
+/// Returns an error if the file exists or cannot be created.
 pub(in crate::store) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

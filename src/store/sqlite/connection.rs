@@ -1,4 +1,4 @@
-//! Connections to a SQLite file, as configured for reading and for writing, and their rows.
+//! Read-only and read-write connections to a SQLite file, and their rows.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -11,17 +11,17 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Rows, Statement};
 use crate::store::error::{Result, StoreError};
 use crate::store::params::Value;
 
-/// A row of SQLite.
+/// A SQLite row.
 pub(in crate::store) type SqliteRow<'r> = rusqlite::Row<'r>;
 
-/// A connection, with what its failures mean for the next user.
+/// A connection that records which failures it has seen.
 pub(in crate::store) struct SqliteConnection {
     connection: Connection,
     is_broken: Cell<bool>,
     is_damaged: Cell<bool>,
 }
 
-/// A parameter, in the form that SQLite binds.
+/// A parameter in the form that SQLite binds.
 struct Bound<'a>(Value<'a>);
 
 impl ToSql for Bound<'_> {
@@ -85,14 +85,14 @@ impl SqliteConnection {
     pub(in crate::store) fn open_writer(path: &Path, followed: bool) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = connect(path, flags)?;
-        // WAL: readers never wait for the writer. FULL: acknowledged changes survive a power cut; group
-        // commit pays for it. secure_delete: deleted data is overwritten, not only unlinked.
+        // WAL: readers never wait for the writer. FULL: acknowledged changes survive a power failure; group commit
+        // makes up for the cost. secure_delete: deleted data is overwritten, not only unlinked.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA secure_delete = ON; PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304;",
         )?;
         if followed {
-            // The log may be truncated only after the follower has read it.
+            // The log must not be truncated until the follower has read it.
             connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
         }
         Ok(Self::new(connection))
@@ -109,7 +109,7 @@ impl SqliteConnection {
     /// Runs a query and passes its rows to `take`.
     ///
     /// # Errors
-    /// Returns an error of `take`, or if the database cannot be read.
+    /// Returns the error from `take`, or an error if the database cannot be read.
     pub(in crate::store) fn query<T>(
         &self,
         sql: &str,
@@ -135,7 +135,7 @@ impl SqliteConnection {
         self.noted(statement.raw_execute())
     }
 
-    /// Runs statements without parameters and results.
+    /// Runs statements without parameters or results.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read or written.
@@ -143,7 +143,7 @@ impl SqliteConnection {
         self.noted(self.connection.execute_batch(sql))
     }
 
-    /// Changes rows by a statement that is not worth keeping.
+    /// Changes rows with a statement that is not worth caching.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -157,7 +157,7 @@ impl SqliteConnection {
         self.noted(statement.raw_execute())
     }
 
-    /// Runs a rarely needed query that returns one row, without caching its statement or the pages it reads.
+    /// Runs a rarely used query that returns one row, without caching its statement or the pages it reads.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -166,30 +166,30 @@ impl SqliteConnection {
         self.free_cache()
     }
 
-    /// Frees the page cache, which is filled again when needed.
+    /// Frees the page cache, which is refilled as needed.
     ///
     /// # Errors
-    /// Returns an error if SQLite refuses.
+    /// Returns an error if SQLite reports one.
     pub(in crate::store) fn free_cache(&self) -> Result<()> {
         self.noted(self.connection.release_memory())
     }
 
-    /// Whether a transaction is open. Some failures end one implicitly.
+    /// Returns whether a transaction is open. Some failures end the transaction implicitly.
     pub(in crate::store) fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
     }
 
-    /// Number of rows changed by this connection since it was opened.
+    /// Returns the number of rows that this connection has changed since it was opened.
     pub(in crate::store) fn rows_changed(&self) -> u64 {
         self.connection.total_changes()
     }
 
-    /// Whether the connection must be discarded.
+    /// Returns whether the connection must be discarded.
     pub(in crate::store) fn is_broken(&self) -> bool {
         self.is_broken.get()
     }
 
-    /// Whether a damaged page was read.
+    /// Returns whether this connection has read a damaged page.
     pub(in crate::store) fn is_damaged(&self) -> bool {
         self.is_damaged.get()
     }
@@ -198,7 +198,7 @@ impl SqliteConnection {
         self.is_broken.set(true);
     }
 
-    /// The connection itself, for what only SQLite has.
+    /// Returns the raw connection, for features that only SQLite has.
     pub(in crate::store) fn raw(&self) -> &Connection {
         &self.connection
     }
@@ -250,11 +250,11 @@ impl<'s> SqliteRows<'_, 's> {
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     // Without SQLITE_OPEN_URI, so that a path is taken literally, whatever characters it contains.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    // First, because every later statement may find the file locked.
+    // Set this first, because every later statement may find the file locked.
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(128);
-    // Without it, SQLite plans for the bound values and so replans at every call of a cached statement, which took
-    // 95% of the time of a lookup by key.
+    // Without this, SQLite plans for the bound values and therefore replans on every call of a cached statement, which
+    // took 95% of the time of a lookup by key.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;")?;
     Ok(connection)

@@ -1,10 +1,10 @@
-//! A quick check of a database: reads the first page of each table of the schema.
+//! A quick database check that reads the first page of each table in the schema.
 
 use crate::store::connection::Reader;
 use crate::store::error::Result;
 
-/// Reads a row of every table that the schema creates, except those of full-text search itself. Written out,
-/// because deriving it from the schema took half of all instructions of a start; a test compares the two.
+/// Reads a row from every table that the schema creates, except the internal full-text search tables. Written out,
+/// because deriving the query from the schema took half of all instructions at startup; a test compares the two.
 const FIRST_PAGES_QUERY: &str = include_str!("first_pages.sql");
 
 /// Reads from each table.
@@ -12,7 +12,7 @@ const FIRST_PAGES_QUERY: &str = include_str!("first_pages.sql");
 /// # Errors
 /// Returns an error if a table is missing or its first page cannot be read.
 pub(in crate::store) fn read(db: &Reader) -> Result<()> {
-    // A connection that does not find a table may have cached the momentary contents of a damaged or half-written file.
+    // A connection that does not find a table may have cached the temporary contents of a damaged or half-written file.
     db.sqlite()?
         .query_rarely(FIRST_PAGES_QUERY)
         .inspect_err(|_| db.mark_broken())

@@ -1,5 +1,5 @@
-//! Brings a database to the current schema: a new one from `schema.sql`, an older one by migrations, after a
-//! verified backup. Refuses one that is newer or belongs to another program.
+//! Brings a database to the current schema: creates a new one from `schema.sql`, and migrates an older one after a
+//! verified backup. Refuses a database that is newer or belongs to another program.
 
 mod threads_and_projects;
 
@@ -16,12 +16,12 @@ use crate::store::{analyses, comparisons};
 /// The current schema.
 pub(in crate::store) const CURRENT_SCHEMA: &str = include_str!("../../../schema.sql");
 
-/// Oldest version that exists.
+/// The oldest version that exists.
 const OLDEST_VERSION: u32 = 1;
 
 type MigrationStep = fn(&Writer) -> Result<()>;
 
-/// The step at index n migrates version `OLDEST_VERSION + n` to the next. Never change a released one.
+/// The step at index n migrates version `OLDEST_VERSION + n` to the next one. Never change a released step.
 const MIGRATION_STEPS: &[MigrationStep] = &[
     votes_and_encodings,
     providers_and_money,
@@ -333,17 +333,17 @@ fn meaning_search(db: &Writer) -> Result<()> {
     )
 }
 
-/// State of the file.
+/// State of the database file.
 enum FileState {
     Empty,
     Version(u32),
 }
 
-/// Migrates the database. Returns the path of the backup made before, if one was.
+/// Migrates the database. Returns the path of the backup made beforehand, if any.
 ///
 /// # Errors
-/// `Newer`, `Foreign`, or `Damaged` for a file that must not be touched; otherwise when the backup or migration
-/// fails.
+/// Returns `Newer`, `Foreign`, or `Damaged` for a file that must not be touched, or another error if the backup or the
+/// migration fails.
 pub(in crate::store) fn migrate(
     db: &Writer,
     path: &Path,
@@ -354,9 +354,9 @@ pub(in crate::store) fn migrate(
         FileState::Version(old) => Some(back_up_before(path, old)?),
         FileState::Empty => None,
     };
-    // Rolled back when dropped without a commit.
+    // Rolled back if dropped without a commit.
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    // Check again inside the transaction: another process may have migrated first.
+    // Check again inside the transaction, because another process may have migrated first.
     match inspect(connection)? {
         FileState::Version(VERSION) => return Ok(saved),
         FileState::Empty => connection.execute_batch(CURRENT_SCHEMA)?,

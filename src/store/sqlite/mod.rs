@@ -1,4 +1,4 @@
-//! The embedded engine: connections, migrations, full-text search, backups, and the write-ahead log of SQLite.
+//! The embedded SQLite engine: connections, migrations, full-text search, backups, and the write-ahead log.
 
 pub(super) mod backup;
 pub(super) mod connection;
@@ -14,7 +14,7 @@ pub(super) use connection::{SqliteRow, value_of};
 /// Lists the columns of a table, in order.
 pub(super) const COLUMNS_QUERY: &str = "SELECT name FROM pragma_table_info(?1) ORDER BY cid";
 
-/// Version of the linked library.
+/// Returns the version of the linked library.
 pub(super) fn version() -> &'static str {
     rusqlite::version()
 }

@@ -1,4 +1,4 @@
-//! Full-text search with FTS5. Triggers of the schema keep the index in step with the tables.
+//! Full-text search with FTS5. Triggers in the schema keep the index in sync with the tables.
 
 use crate::domain::document::Passage;
 use crate::domain::id::{DocumentId, UserId};
@@ -8,15 +8,16 @@ use crate::store::error::Result;
 use crate::store::row::Row;
 use crate::store::values::to_json;
 
-/// Maximum number of passages inserted by one statement, which holds their text once more in memory: about 1 MB.
+/// Maximum number of passages to insert per statement, which holds another copy of their text in memory: about 1 MB.
 const MAX_ROWS: usize = 1_000;
 
 /// Inserts passages of a document; triggers add them to the index.
 ///
-/// One statement inserts up to [`MAX_ROWS`] of them: each statement that runs triggers flushes what the index has
-/// collected, and the small segments that result from one statement per passage take half as long again to merge.
+/// One statement inserts up to [`MAX_ROWS`] passages, because each statement that runs triggers flushes what the index
+/// has collected. With one statement per passage, merging the resulting small segments takes half as long again.
 ///
 /// # Errors
+///
 /// Returns an error if the database cannot be written.
 pub(in crate::store) fn insert_passages(
     db: &Writer,
@@ -57,7 +58,7 @@ fn insert_rows(
     .map(drop)
 }
 
-/// Passes the passages of a range of rows that match a part of a query to `take`, until it returns false.
+/// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -72,7 +73,7 @@ pub(in crate::store) fn each_passage(
     db.each(sql, (part, first, last), |row| Ok(take(row.get(0)?)))
 }
 
-/// Like [`each_passage`], with the score of each passage, higher for a better match.
+/// Passes passages to `take` like [`each_passage`], with a score for each, which is higher for a better match.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -90,7 +91,7 @@ pub(in crate::store) fn each_scored_passage(
     })
 }
 
-/// Passes the thread and the row of a user's matching turns to `take`, best first, until it returns false.
+/// Passes the thread and the row of each of a user's matching turns to `take`, best first, until it returns false.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.

@@ -1,5 +1,5 @@
 //! Checks that a write-ahead log belongs to its database before anything opens the two together. SQLite applies any
-//! valid log to the file next to it: a log of another database (mixed-up folders, a backup copied over a crashed
+//! valid log to the file next to it: a log from another database (mixed-up folders, or a backup copied over a crashed
 //! database) would replace the file's contents.
 
 use std::path::Path;
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::error::OpenError;
 use crate::store::version::APPLICATION_ID;
 
-/// Maximum number of the file's accounts that are looked up after applying the log.
+/// Maximum number of accounts from the file to look up after applying the log.
 const MAX_COMPARED: u32 = 1_000;
 
 /// Refuses a log that belongs to another database. Changes neither file.
@@ -22,7 +22,7 @@ const MAX_COMPARED: u32 = 1_000;
 /// during a checkpoint, and its log contains the rest.
 ///
 /// # Errors
-/// `ForeignLog` if the log does not belong to the database; `Busy` if another process holds the database.
+/// Returns `ForeignLog` if the log does not belong to the database, or `Busy` if another process holds the database.
 pub fn check_log(path: &Path) -> Result<(), OpenError> {
     let log = format!("{}-wal", path.display());
     if !std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
@@ -41,7 +41,7 @@ pub fn check_log(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-// The accounts in the file without its log.
+// Returns the accounts in the file without its log.
 fn accounts_without_log(path: &Path) -> rusqlite::Result<Vec<String>> {
     const ESCAPED_CHARACTERS: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'/')
@@ -56,11 +56,11 @@ fn accounts_without_log(path: &Path) -> rusqlite::Result<Vec<String>> {
     query.query_map([MAX_COMPARED], |row| row.get(0))?.collect()
 }
 
-// The application ID after applying the log, and whether one of these accounts is still there.
+// Returns the application ID after applying the log, and whether any of these accounts still exists.
 fn accounts_with_log(path: &Path, accounts: &[String]) -> rusqlite::Result<(i32, bool)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
-    // Before anything is read: the last connection to close would checkpoint the log into the file.
+    // Before anything is read, because the last connection to close would checkpoint the log into the file.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     db.busy_timeout(Duration::from_secs(5))?;
     let mark = db.pragma_query_value(None, "application_id", |row| row.get(0))?;

@@ -1,5 +1,5 @@
-//! Lets a replica follow the write-ahead log. The follower reads the log before it is truncated, on the writer's
-//! thread, so that nothing is missed; a snapshot is read from the file while a read transaction keeps it unchanged.
+//! Lets a replica follow the write-ahead log. The follower reads the log before it is truncated, on the writer thread,
+//! so that nothing is missed. A snapshot is read from the file while a read transaction keeps it unchanged.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,34 +8,36 @@ use std::sync::Arc;
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::{Result, StoreError};
 
-/// Size in bytes above which the log is checkpointed after the follower has read it, as SQLite does automatically
-/// without a follower.
+/// Log size in bytes above which the log is checkpointed after the follower has read it. SQLite does this automatically
+/// if there is no follower.
 const LARGE_LOG_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Follows the log. Called between changes, while the log does not change. Must be fast: every change waits.
+/// Follows the log. Called between changes, while the log does not change. Must be fast, because every change waits for
+/// it.
 pub trait WalFollower: Send {
-    /// Reads the log entries added since the last call. `foreign`: whether another process has changed the
-    /// database since.
+    /// Reads the log entries added since the last call. `foreign` is whether another process has changed the database
+    /// since then.
     fn look(&mut self, log: &Path, foreign: bool);
-    /// Called when the log was truncated after a `look`.
+    /// Called after the log was truncated following a `look`.
     fn emptied(&mut self);
-    /// Called when the database is held with an empty log, to make a snapshot.
+    /// Called when the database is held with an empty log, in order to make a snapshot.
     fn held(&mut self);
 }
 
-/// The database at one moment. While this is held, its file does not change.
+/// A snapshot of the database. While this is held, the database file does not change.
 pub struct HeldSnapshot {
-    // Ends with its connection.
+    // Ends when its connection is closed.
     _transaction: Reader,
     file: Arc<File>,
-    /// Size of a page, in bytes.
+    /// Page size in bytes.
     pub page_size: u32,
     /// Number of pages.
     pub pages: u32,
 }
 
 impl HeldSnapshot {
-    /// The database file, for positioned reads. Do not open it again: closing it would release SQLite's locks.
+    /// Returns the database file, for positioned reads. Do not open it again, because closing it would release SQLite's
+    /// locks.
     pub fn file(&self) -> &File {
         &self.file
     }
@@ -47,7 +49,8 @@ pub(in crate::store) struct WalLog {
     path: PathBuf,
     follower: Option<Box<dyn WalFollower>>,
     data_version: Option<i64>,
-    // Opened once and kept: POSIX releases all locks of a process on a file when any of its handles is closed.
+    // Opened once and kept open: POSIX releases all locks that a process holds on a file when any handle to it is
+    // closed.
     file: Option<Arc<File>>,
 }
 
@@ -81,7 +84,7 @@ impl WalLog {
         follower.look(&self.path, foreign);
     }
 
-    /// Lets the follower read the log, then checkpoints a large one.
+    /// Lets the follower read the log, and then checkpoints it if it is large.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -115,22 +118,23 @@ impl WalLog {
         Ok(())
     }
 
-    /// Empties the log and holds the file in that state.
+    /// Empties the log and keeps the file in that state.
     ///
     /// # Errors
-    /// `Busy` while another connection uses the log; otherwise when the database cannot be read or written.
+    /// Returns `Busy` while another connection uses the log, or another error if the database cannot be read or
+    /// written.
     pub(in crate::store) fn hold_file(&mut self, db: &Writer) -> Result<HeldSnapshot> {
         self.look(db);
         self.empty_log(db)?;
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
         let reader = Reader::open_sqlite(&self.database)?;
         reader.run_batch("BEGIN")?;
-        // With an empty log this reads from the file itself, which no checkpoint may then change.
+        // With an empty log, this reads from the file itself, which no checkpoint may then change.
         let number = |sql| reader.query_one(sql, [], |row| row.get::<_, u32>(0));
         number("SELECT count(*) FROM sqlite_schema")?;
         let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
         if std::fs::metadata(&self.path).is_ok_and(|data| data.len() > 0) {
-            // Another process has written since.
+            // Another process has written in the meantime.
             return Err(StoreError::Busy);
         }
         let file = match &self.file {
@@ -138,7 +142,7 @@ impl WalLog {
             None => Arc::new(File::open(&self.database).map_err(failed)?),
         };
         self.file = Some(Arc::clone(&file));
-        // Last: if anything above failed, no snapshot would be made, and nothing could follow it.
+        // Last, because if anything above failed, no snapshot would be made, and nothing could follow it.
         if let Some(follower) = &mut self.follower {
             follower.held();
         }
@@ -151,7 +155,7 @@ impl WalLog {
     }
 }
 
-/// Changes whenever another connection has changed the database.
+/// Returns a number that changes whenever another connection has changed the database.
 fn data_version(db: &Writer) -> Result<i64> {
     db.query_one("PRAGMA data_version", [], |row| row.get(0))
 }

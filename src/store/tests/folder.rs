@@ -1,11 +1,11 @@
-//! Temporary databases for the store's tests, of either engine.
+//! Temporary databases for the store's tests, for either engine.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::store::{Store, StoreSettings};
 
-/// A temporary folder, removed at the end.
+/// A temporary folder, deleted on drop.
 pub(in crate::store) struct Folder(PathBuf);
 
 impl Folder {
@@ -23,7 +23,7 @@ impl Folder {
     pub(in crate::store) fn path(&self) -> &Path {
         &self.0
     }
-    /// Opens a database of this folder's own: on the PostgreSQL server of `QUIRE_TEST_POSTGRES`, if that is set.
+    /// Opens a database for this folder, on the PostgreSQL server given by `QUIRE_TEST_POSTGRES` if that is set.
     pub(in crate::store) fn open(&self) -> Store {
         let Ok(server) = std::env::var("QUIRE_TEST_POSTGRES") else {
             return self.open_file();
@@ -34,7 +34,7 @@ impl Folder {
         let address = format!("{server}{sign}options=-c%20search_path%3D{name}");
         Store::open_postgres(&address, None, &self.0).expect("a fresh store")
     }
-    /// Opens a SQLite database, for what only that engine does.
+    /// Opens a SQLite database, for features that only that engine has.
     pub(in crate::store) fn open_file(&self) -> Store {
         let path = self.0.join("quire.db");
         Store::open(&StoreSettings { path }).expect("a fresh store")
