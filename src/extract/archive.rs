@@ -1,18 +1,18 @@
-//! ZIP archives of readable files: each file under its path, in the archive's order. An archive inside an
-//! archive is opened; one nested deeper is not. Nothing is written to disk, so paths are only names.
+//! ZIP archives of readable files: each file is read under its path, in the order of the archive. An archive inside an
+//! archive is opened, but not one nested deeper. Nothing is written to disk, so paths are only names.
 
 use super::output::Output;
 use super::zip::{Zip, ZipError};
 use super::{FileInput, Unreadable, read_inner};
 
-/// Path fragments of files that programs leave behind and that contain no document.
+/// Path fragments of files that programs leave behind and that do not contain documents.
 const LITTER: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
 
-/// Reads every readable file in the archive; a note names each of the others.
+/// Reads each readable file in the archive; a note names each of the others.
 ///
 /// # Errors
-/// [`Unreadable::NoText`] for an archive without files, [`Unreadable::Locked`] when all of them are
-/// encrypted, [`Unreadable::NothingInside`] when none can be read.
+/// Returns [`Unreadable::NoText`] for an archive without files, [`Unreadable::Locked`] if all files are encrypted, or
+/// [`Unreadable::NothingInside`] if none can be read.
 pub(super) fn read(
     zip: &Zip<'_>,
     input: &FileInput<'_>,
@@ -36,7 +36,7 @@ pub(super) fn read(
         }
         if let Some(error) = error {
             out.note(format!("{name}: {}", error.message()));
-            // A partial file of most kinds looks damaged, so an oversized file is not read in part.
+            // Part of a file looks damaged in most formats, so an oversized file is not read in part.
             if error != ZipError::Damaged || bytes.is_empty() {
                 continue;
             }

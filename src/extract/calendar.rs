@@ -1,15 +1,15 @@
-//! Calendars (iCalendar, RFC 5545) and address cards (vCard, RFC 6350): one entry per line, with folded lines
-//! joined, escapes decoded, and times written out. Images and attached files are left out, with a note.
+//! Calendars (iCalendar, RFC 5545) and address cards (vCard, RFC 6350): one entry per line, with folded lines joined,
+//! escapes decoded, and times written out. Images and attached files are omitted, with a note.
 
-/// Maximum length of a line in bytes; a longer one is cut.
+/// Maximum length of a line in bytes; longer lines are truncated.
 const MAX_LINE_BYTES: usize = 64 << 10;
-/// Entries that concern programs, not readers.
+/// Properties that are meant for programs rather than readers.
 const SKIPPED_PROPERTIES: &[&str] = &[
     "PRODID", "VERSION", "CALSCALE", "METHOD", "UID", "SEQUENCE", "DTSTAMP", "REV", "TRANSP",
     "CLASS",
 ];
 
-/// Whether a text is a calendar or an address card.
+/// Returns whether a text is a calendar or an address card.
 pub fn is_calendar(text: &str) -> bool {
     let head = text.trim_start();
     ["BEGIN:VCALENDAR", "BEGIN:VCARD"].iter().any(|mark| {
@@ -18,7 +18,7 @@ pub fn is_calendar(text: &str) -> bool {
     })
 }
 
-/// The entries as text, and notes for the user.
+/// Returns the entries as text, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let mut out = String::new();
     let (mut attachments, mut time_zone_depth) = (0, 0);
@@ -40,7 +40,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
                 time_zone_depth -=
                     usize::from(time_zone_depth > 0 && value.eq_ignore_ascii_case("VTIMEZONE"))
             }
-            // Time zone rules contain no times of events.
+            // Time zone rules do not contain times of events.
             _ if time_zone_depth > 0 || SKIPPED_PROPERTIES.contains(&name.as_str()) => {}
             _ if is_file(&parameters, &value) => attachments += 1,
             _ => out.push_str(&format_property(&name, &parameters, &value)),
@@ -55,14 +55,14 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (out.trim().to_owned(), notes)
 }
 
-/// Whether a value is the content of a file. `ENCODING=B` and `ENCODING=BASE64` mean the same.
+/// Returns whether a value is the content of a file. `ENCODING=B` and `ENCODING=BASE64` mean the same.
 fn is_file(parameters: &str, value: &str) -> bool {
     let mut parameters = parameters.split(';');
     parameters.any(|parameter| parameter.to_ascii_uppercase().starts_with("ENCODING=B"))
         || value.starts_with("data:")
 }
 
-/// The lines with their continuations.
+/// Joins folded lines with their continuations.
 fn unfold_lines(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -81,7 +81,7 @@ fn unfold_lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// Name, parameters, and decoded value of a line.
+/// Splits a line into name, parameters, and decoded value.
 fn parse_line(line: &str) -> Option<(String, String, String)> {
     let mut quoted = false;
     let colon = line.find(|c| {
@@ -90,7 +90,7 @@ fn parse_line(line: &str) -> Option<(String, String, String)> {
     })?;
     let (head, value) = (&line[..colon], &line[colon + 1..]);
     let (name, parameters) = head.split_once(';').unwrap_or((head, ""));
-    // A group before the name: `item1.TEL`.
+    // A group may precede the name: `item1.TEL`.
     let name = name.rsplit('.').next().unwrap_or(name).to_ascii_uppercase();
     let value = if parameters.to_ascii_uppercase().contains("QUOTED-PRINTABLE") {
         let bytes = super::mail::quoted(value.as_bytes());
@@ -174,7 +174,7 @@ fn unescape(value: &str) -> String {
     out
 }
 
-/// `20260301T090000Z` as `2026-03-01 09:00 UTC`.
+/// Formats a time: `20260301T090000Z` becomes `2026-03-01 09:00 UTC`.
 fn format_times(value: &str, parameters: &str) -> String {
     let format_one = |text: &str| -> Option<String> {
         let (day, clock) = text.split_once('T').unwrap_or((text, ""));

@@ -1,5 +1,5 @@
-//! Decodes bytes in any common encoding to clean text. Detects the encoding by byte order mark, then by
-//! content; refuses binary data and counts what it had to replace.
+//! Decodes bytes in any common encoding to clean text. Detects the encoding by the byte order mark, then by content.
+//! Rejects binary data and counts replaced bytes.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
@@ -10,33 +10,33 @@ use super::terminal;
 /// Decoded text, its encoding, and what was lost.
 #[derive(Debug, PartialEq)]
 pub struct Decoded {
-    /// Text with `\n` line ends and no control characters except tab and form feed.
+    /// The text, with `\n` line ends and no control characters except tab and form feed.
     pub text: String,
     /// The encoding's name in lowercase.
     pub encoding: String,
-    /// Number of byte sequences invalid in that encoding, each replaced by U+FFFD.
+    /// Number of byte sequences that are invalid in the encoding and were replaced by U+FFFD.
     pub replaced: usize,
     /// Number of control characters removed.
     pub dropped: usize,
-    /// Number of bytes that are not UTF-8 in a text that otherwise is, and were read as Windows-1252.
+    /// Number of bytes that are not UTF-8 in text that otherwise is; they were read as Windows-1252.
     pub stray: usize,
 }
 
-/// Number of bytes searched for an encoding declaration, in HTML as in XML.
+/// Number of bytes searched for an encoding declaration, in HTML and XML alike.
 const MAX_DECLARATION_BYTES: usize = 1_024;
-/// Number of bytes that encoding detection examines: half a megabyte takes up to 70 ms.
+/// Number of bytes used to detect the encoding: half a megabyte takes up to 70 ms.
 const MAX_DETECTION_BYTES: usize = 256 * 1024;
 
-/// The canonical name, in lowercase, of the encoding that a label means.
+/// Returns the canonical lowercase name of the encoding with this label.
 pub fn canonical_name(label: &str) -> Option<String> {
     let encoding = Encoding::for_label(label.trim().as_bytes())?;
     Some(encoding.name().to_lowercase())
 }
 
-/// Decodes `bytes` in the `chosen` encoding, or in the detected one.
+/// Decodes `bytes` in the encoding `chosen`, or in the detected one.
 ///
 /// # Errors
-/// [`Unreadable::Binary`] when the bytes are not text in any encoding.
+/// Returns [`Unreadable::Binary`] if the bytes are not text in any encoding.
 pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable> {
     if let Some(encoding) = chosen.and_then(|label| Encoding::for_label(label.as_bytes())) {
         return decode_as(encoding, bytes);
@@ -72,7 +72,8 @@ pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable>
 
 fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable> {
     let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
-    // A U+FFFD that the author wrote is counted too; distinguishing them is not worth a second decoder.
+    // A U+FFFD that the author wrote is counted too, because a second decoder to distinguish it would not be
+    // worthwhile.
     let replaced = if had_errors {
         text.matches('\u{FFFD}').count()
     } else {
@@ -81,7 +82,7 @@ fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unrea
     clean(&text, &encoding.name().to_lowercase(), replaced)
 }
 
-/// Normalizes line ends and drops control characters; too many control characters or replaced bytes mean binary
+/// Normalizes line ends and drops control characters. Too many control characters or replaced bytes indicate binary
 /// data.
 fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
     let mut out = String::with_capacity(text.len());
@@ -98,7 +99,7 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
             }
             '\n' | '\t' | '\u{C}' => out.push(character),
             '\u{B}' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push('\n'),
-            // Remnants of escapes and overstrikes are dropped, but do not count as evidence of binary data.
+            // Remnants of escape sequences and overstrikes are dropped, but do not count as evidence of binary data.
             '\u{8}' | '\u{1B}' | '\u{FEFF}' => {}
             // The DOS end-of-file marker.
             '\u{1A}' if rest.peek().is_none() => {}
@@ -118,8 +119,8 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
     })
 }
 
-/// Decodes UTF-32, recognized by its byte order mark or by its zero bytes. encoding_rs omits it because the
-/// web does not use it.
+/// Decodes UTF-32, detected by its byte order mark or its zero bytes. encoding_rs omits UTF-32 because the web does not
+/// use it.
 fn decode_utf32(bytes: &[u8]) -> Option<(&'static str, String)> {
     let read = |big: bool, bytes: &[u8]| -> Option<String> {
         let (units, rest) = bytes.as_chunks::<4>();
@@ -151,8 +152,8 @@ fn decode_utf32(bytes: &[u8]) -> Option<(&'static str, String)> {
     }
 }
 
-/// Detects UTF-16 without a byte order mark: in European text every other byte is zero; in other scripts
-/// spaces and line ends still are. Binary data has zeros in both positions.
+/// Detects UTF-16 without a byte order mark: in European text, every other byte is zero; in other scripts, spaces and
+/// line ends still have a zero byte. Binary data has zeros at both even and odd positions.
 fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     let (units, rest) = bytes.as_chunks::<2>();
     if !rest.is_empty() || units.len() < 2 {
@@ -170,9 +171,9 @@ fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     (plausible && !encoding.decode_without_bom_handling(bytes).1).then_some(encoding)
 }
 
-/// Decodes a text that is UTF-8 except for some bytes: in a line with such bytes, each run of them is read as
-/// Windows-1252 if it gives letters and symbols, and is replaced otherwise. `None` when less than half of the
-/// non-ASCII characters are UTF-8, because the text is then in another encoding.
+/// Decodes text that is UTF-8 except for some bytes: each run of such bytes is read as Windows-1252 if that yields
+/// letters and symbols, and is replaced otherwise. Returns `None` if less than half of the non-ASCII characters are
+/// UTF-8, because the text is then in another encoding.
 fn decode_mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
     let (mut valid_count, mut invalid_count) = (0usize, 0usize);
     let mut text = String::with_capacity(bytes.len());
@@ -201,7 +202,7 @@ fn decode_mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
     Some(decoded.map(|decoded| Decoded { stray, ..decoded }))
 }
 
-/// The encoding that an HTML, XML, CSS, or source file declares.
+/// Returns the encoding that an HTML, XML, CSS, or source file declares.
 fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let head =
         String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_DECLARATION_BYTES)]).to_lowercase();

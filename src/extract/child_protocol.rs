@@ -1,6 +1,6 @@
-//! The protocol between the child process that reads a file and the server: pages as they are read, then
-//! the outcome. Each frame is a four-byte length followed by JSON. The server enforces its own limits,
-//! because a malicious file may have taken over the child.
+//! Protocol between the server and the child process that reads a file: pages as they are read, then the outcome. Each
+//! frame is a four-byte length followed by JSON. The server enforces its own limits, because a malicious file may have
+//! taken over the child.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -11,75 +11,75 @@ use super::{FileKind, ReadLimits, ReadReport, Unreadable, kind};
 use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
-/// Maximum size of one frame, in bytes: the longest page with every character escaped.
+/// Maximum size of a frame in bytes: the longest page with every character escaped.
 const MAX_FRAME_BYTES: usize = 8 << 20;
 
-/// The first argument that starts the program as a document reader. Not a user-facing command.
+/// First argument that starts the program as a document reader. Not a user-facing command.
 pub const ARGUMENT: &str = "--read-document-from-stdin";
 
-/// What the child must read, and within which limits.
+/// The file that the child must read, and the limits to apply.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReadRequest {
-    /// The file's name: a hint to distinguish kinds of text.
+    /// The file's name, as a hint to distinguish kinds of text.
     pub name: String,
-    /// The encoding that the user has chosen.
+    /// The encoding chosen by the user.
     pub encoding: Option<String>,
-    /// Bounds on the text that is returned.
+    /// Limits on the returned text.
     pub limits: ReadLimits,
-    /// Address space in bytes.
+    /// Maximum address space in bytes.
     pub memory: u64,
-    /// CPU time in seconds.
+    /// Maximum CPU time in seconds.
     pub cpu_s: u64,
-    /// Wall-clock time in seconds.
+    /// Maximum wall-clock time in seconds.
     pub wall_s: u32,
-    /// The page to return as an image, instead of the text.
+    /// The page to return as an image instead of reading the text.
     #[serde(default)]
     pub picture: Option<u32>,
 }
 
-/// The first argument that starts the program as the sandbox of an OCR program. Not a user-facing command.
+/// First argument that starts the program as the sandbox of an OCR program. Not a user-facing command.
 pub const OCR_ARGUMENT: &str = "--recognize-text-from-stdin";
 
-/// The program that recognizes text in the image on its standard input, and its limits.
+/// The OCR program to run on the image from standard input, and its limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OcrRequest {
     /// Absolute path of the executable.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// Folder of its language data, where it is not the usual one.
+    /// Folder of its language data, if not the default.
     pub data: Option<PathBuf>,
-    /// Address space in bytes.
+    /// Maximum address space in bytes.
     pub memory: u64,
-    /// CPU and wall-clock time in seconds.
+    /// Maximum CPU and wall-clock time in seconds.
     pub seconds: u32,
 }
 
-/// One message of the child.
+/// A message from the child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportFrame {
     /// A page.
     Page {
-        /// Page number, counted from 1.
+        /// Page number, starting at 1.
         number: u32,
-        /// Page title, or empty.
+        /// Page title; may be empty.
         title: String,
         /// Page text.
         text: String,
     },
-    /// How much of the file has been read so far.
+    /// Progress of reading the file.
     Progress {
         /// The amount read so far.
         done: u64,
-        /// The total, in the same unit: pages, chapters, or bytes.
+        /// The total in the same unit: pages, chapters, or bytes.
         total: u64,
     },
     /// The requested image of a page.
     Picture {
-        /// Media type: `image/png` or `image/jpeg`.
+        /// MIME type: `image/png` or `image/jpeg`.
         media_type: String,
-        /// The image's bytes in base64.
+        /// The image, base64-encoded.
         base64: String,
     },
     /// The whole file has been read.
@@ -88,7 +88,7 @@ pub enum ReportFrame {
     Refused {
         /// How the server treats the file.
         reason: ReadRefusal,
-        /// The reason, in words for the user.
+        /// The reason, worded for the user.
         message: String,
     },
 }
@@ -97,15 +97,15 @@ pub enum ReportFrame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadRefusal {
-    /// The file's kind is not supported; the upload is refused.
+    /// The format is not supported; the upload is refused.
     Unsupported,
     /// The file is empty.
     Empty,
-    /// The original is kept without text.
+    /// The original is kept, but without text.
     Unreadable,
 }
 
-/// A [`ReadReport`] in the form that is sent.
+/// A [`ReadReport`] in its serialized form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SentReport {
     kind: String,
@@ -158,7 +158,7 @@ impl ReportFrame {
         }
     }
 
-    /// Writes the frame: its length in four bytes, then its JSON.
+    /// Writes the frame: a four-byte length, then the JSON.
     ///
     /// # Errors
     /// Returns an error if the frame cannot be serialized or `out` fails.
@@ -171,8 +171,8 @@ impl ReportFrame {
     /// Reads the next frame, or `None` at the end of the stream.
     ///
     /// # Errors
-    /// Returns an error if the stream fails or ends within a frame, when the frame is longer than the limit, or
-    /// when it is not valid JSON.
+    /// Returns an error if the stream fails or ends within a frame, or if the frame exceeds the size limit or is not
+    /// valid JSON.
     pub fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut length = [0; 4];
         match from.read_exact(&mut length) {
@@ -191,12 +191,12 @@ impl ReportFrame {
 }
 
 impl SentReport {
-    /// The report, with the file's kind mapped to a known one: nothing the child sends is trusted.
+    /// Converts to a report, mapping the kind of file to a known one: nothing that the child sends is trusted.
     pub fn report(self) -> ReadReport {
         let known: &FileKind = kind::by_name(&self.kind);
         ReadReport {
             kind: known.name,
-            // An image has one of several media types.
+            // An image has one of several MIME types.
             content_type: super::CONTENT_TYPES
                 .iter()
                 .find(|one| **one == self.content_type)

@@ -1,4 +1,4 @@
-//! Files compressed with gzip, and tar archives: a compressed file is read as the file inside, a tar archive like
+//! Gzip-compressed files and tar archives: a compressed file is read as the file inside, and a tar archive is read like
 //! a ZIP archive.
 
 use std::io::Read;
@@ -11,28 +11,28 @@ use super::{FileInput, Unreadable, read, read_inner};
 
 /// Maximum number of files read from an archive.
 const MAX_FILES: usize = 20_000;
-/// Maximum ratio of the unpacked to the packed size.
+/// Maximum ratio of unpacked to packed size.
 const MAX_RATIO: usize = 300;
-/// Unpacked size, in bytes, up to which the ratio does not matter.
+/// Unpacked size in bytes up to which the ratio is not checked.
 const MIN_RATIO_CHECK_BYTES: usize = 16 << 20;
 /// Path fragments of files that programs leave behind.
 const LITTER: &[&str] = &["/._", ".DS_Store", "PaxHeader", "@LongLink"];
 
-/// Whether the bytes are gzip-compressed.
+/// Returns whether the bytes are gzip-compressed.
 pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1F\x8B")
 }
 
-/// Whether the bytes are a tar archive.
+/// Returns whether the bytes are a tar archive.
 pub fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// Reads a compressed file or an archive, and returns its kind and encoding.
+/// Reads a compressed file or an archive. Returns its kind and encoding.
 ///
 /// # Errors
-/// [`Unreadable::TooLarge`] when it exceeds the limit, [`Unreadable::Broken`] when it cannot be unpacked, and the
-/// errors of the file inside.
+/// Returns [`Unreadable::TooLarge`] if the file exceeds the limit, [`Unreadable::Broken`] if it cannot be unpacked, or
+/// the error of the file inside.
 pub(super) fn read_packed(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -89,11 +89,11 @@ fn decompress(packed: &[u8], limit: usize, out: &mut Output<'_>) -> Result<Vec<u
     }
 }
 
-/// Reads every readable file of a tar archive; a note names each of the others.
+/// Reads each readable file in a tar archive; a note names each of the others.
 ///
 /// # Errors
-/// [`Unreadable::TooDeep`] inside too many archives, [`Unreadable::NoText`] for one without files,
-/// [`Unreadable::NothingInside`] when none can be read.
+/// Returns [`Unreadable::TooDeep`] if too many archives enclose this one, [`Unreadable::NoText`] for an archive without
+/// files, or [`Unreadable::NothingInside`] if no file can be read.
 pub(super) fn read_archive(
     input: &FileInput<'_>,
     out: &mut Output<'_>,

@@ -1,5 +1,5 @@
-//! Decodes HTML character references (`&eacute;`, `&#8211;`), including all HTML5 names. An unknown name stays as
-//! written.
+//! Decodes HTML character references (`&eacute;`, `&#8211;`), including all HTML5 names. Unknown names are left
+//! unchanged.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use html_escape::NAMED_ENTITIES;
 /// Length in bytes of the longest name, `CounterClockwiseContourIntegral`.
 const MAX_NAME_BYTES: usize = 31;
 
-/// Decodes every reference in `text`.
+/// Decodes all references in `text`.
 pub fn decode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -31,7 +31,7 @@ pub fn decode(text: &str) -> String {
     out
 }
 
-/// The character that the reference at the start of `text` means, and the reference's length in bytes.
+/// Returns the character for the reference at the start of `text`, and the reference's length in bytes.
 fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
     let inner = &text[1..];
     if let Some(number) = inner.strip_prefix('#') {
@@ -58,14 +58,14 @@ fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
         .get(..length)
         .filter(|name| (2..=MAX_NAME_BYTES).contains(&name.len()))?;
     let closed = inner[length..].starts_with(';');
-    // Old pages omit the semicolon of these; for other names, allowing that would swallow ordinary words.
+    // Old pages omit the semicolon after these names; allowing that for other names would swallow ordinary words.
     if !closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {
         return None;
     }
     let known = NAMED_ENTITIES.binary_search_by(|(known, _)| (*known).cmp(name.as_bytes()));
     let text = match NAMED_ENTITIES[known.ok()?].1 {
         "\u{A0}" => " ",
-        // Soft hyphens, zero-width spaces, and direction marks would only break words apart.
+        // Soft hyphens, zero-width spaces, and direction marks would only break up words.
         "\u{AD}" | "\u{200B}" | "\u{200E}" | "\u{200F}" | "\u{2060}" => "",
         text => text,
     };
@@ -73,7 +73,7 @@ fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
 }
 
 fn decode_number(value: u32) -> char {
-    // Browsers read 128 to 159 as Windows-1252, since that is what authors meant.
+    // Browsers read 128 to 159 as Windows-1252, because that is what authors meant.
     const WINDOWS: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž',
         '\u{8F}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}',

@@ -1,5 +1,5 @@
-//! Converts a web page to readable text: headings as `#`, lists as `-`, table rows with ` | `. Omits
-//! scripts, styles, navigation, footers, hidden parts, and deleted text.
+//! Converts a web page to readable text: headings with `#`, lists with `-`, table rows with ` | `. Omits scripts,
+//! styles, navigation, footers, hidden parts, and deleted text.
 
 mod lists;
 mod marks;
@@ -10,7 +10,7 @@ mod writer;
 use super::markup::{Token, Tokens, attribute};
 use writer::HtmlTextWriter;
 
-/// Elements that are dropped with their content.
+/// Elements that are dropped along with their content.
 const DROPPED_ELEMENTS: &[&str] = &[
     "script",
     "style",
@@ -37,7 +37,7 @@ const VOID_ELEMENTS: &[&str] = &[
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
     "track", "wbr",
 ];
-/// Elements whose end tag is optional: a hidden one ends where the next of its kind begins.
+/// Elements with an optional end tag: a hidden one ends where the next element of the same kind begins.
 const UNCLOSED_ELEMENTS: &[&str] = &[
     "p", "li", "dt", "dd", "tr", "td", "th", "option", "rt", "rp",
 ];
@@ -48,12 +48,12 @@ pub struct RenderedPage {
     pub title: String,
     /// The page's text.
     pub text: String,
-    /// Remarks for the user on what was changed or omitted.
+    /// Notes for the user about changed or omitted content.
     pub notes: Vec<String>,
 }
 
-/// Converts a page, with its title above the text; stops once the text is longer than `max_text` bytes. With
-/// `is_xml`, a self-closing element has no content, even if the page is not well-formed.
+/// Converts a page and puts its title above the text. Stops once the text exceeds `max_text` bytes. With `is_xml`, a
+/// self-closing element has no content, even if the page is not well-formed.
 pub fn render(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut page_text = body(page, max_text, is_xml);
     let (title, text) = (&page_text.title, &page_text.text);
@@ -78,8 +78,8 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     while writer.out.len() <= max_text {
         let position = tokens.position();
         let Some(token) = tokens.next() else {
-            // A dropped element that never ends would swallow the rest of the page. Its content is read
-            // after all, and nothing is dropped from there on, so this happens at most once.
+            // A dropped element that is never closed would swallow the rest of the page. Its content is read after all,
+            // and nothing is dropped from there on, so this happens at most once.
             let Some(open) = dropped.take().filter(|open| !is_code(&open.name)) else {
                 break;
             };
@@ -139,12 +139,12 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     page_text
 }
 
-/// Whether an element's content is never text for a reader, however broken the page is.
+/// Returns whether an element's content is never text for a reader, no matter how broken the page is.
 fn is_code(name: &str) -> bool {
     matches!(name, "script" | "style")
 }
 
-/// Whether the element shows another file, other than an image.
+/// Returns whether the element displays another file, other than an image.
 fn is_media(token: &Token) -> bool {
     let Token::Open { name, attributes } = token else {
         return false;
@@ -158,12 +158,12 @@ fn is_media(token: &Token) -> bool {
     }
 }
 
-/// Whether the element is a picture about which the page says nothing. An empty description marks decoration.
+/// Returns whether the element is an image without a description. An empty description marks decoration.
 fn is_unnamed_picture(token: &Token) -> bool {
     matches!(token, Token::Open { name, attributes } if name == "img" && attribute(attributes, "alt").is_none())
 }
 
-/// Whether an element's text repeats what is displayed, or is noted in another way.
+/// Returns whether an element's text duplicates displayed content or is reported in another way.
 fn is_not_displayed(name: &str) -> bool {
     matches!(
         name,
@@ -199,15 +199,15 @@ struct Dropped {
     depth: usize,
     after: usize,
     unclosed: bool,
-    /// Whether the selected option of a menu, or the text of a drawing, is open.
+    /// Whether a menu's selected option or a drawing's text is open.
     chosen: bool,
-    /// Whether the text of a drawing or of a selected option was written.
+    /// Whether the text of a drawing or of a selected option has been written.
     has_choice: bool,
     has_text: bool,
 }
 
 impl Dropped {
-    /// The text of a menu's selected option or of a drawing, which the page shows.
+    /// Returns the text of a menu's selected option or of a drawing, which the page displays.
     fn visible_text(&mut self, token: &Token) -> Option<String> {
         match token {
             Token::Open { name, .. } if self.name == "svg" => {

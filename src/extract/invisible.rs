@@ -1,9 +1,9 @@
-//! Removes characters that are invisible and break words apart for a search: soft hyphens, zero-width spaces, and
-//! word joiners. Keeps the joiners that scripts need (ZWJ and ZWNJ).
+//! Removes invisible characters that break up words for search: soft hyphens, zero-width spaces, and word joiners.
+//! Keeps the joiners that some scripts need (ZWJ and ZWNJ).
 
 use std::borrow::Cow;
 
-/// Whether a character has no width and no meaning of its own.
+/// Returns whether a character has no width and no meaning of its own.
 fn is_invisible(character: char) -> bool {
     matches!(
         character,
@@ -11,7 +11,7 @@ fn is_invisible(character: char) -> bool {
     )
 }
 
-/// The text without invisible characters. A soft hyphen at the end of a line joins the two parts of the word.
+/// Returns the text without invisible characters. A soft hyphen at the end of a line joins the two parts of the word.
 pub fn remove_invisible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_invisible) {
         return text.into();

@@ -1,10 +1,9 @@
-//! Converts JSON to lines that models and full-text search can read: one-line JSON is indented, and escaped
-//! letters are decoded; numbers and key order are unchanged. Builds no tree, so memory use stays small for large
-//! files.
+//! Converts JSON to lines that models and full-text search can read: single-line JSON is indented, and escaped letters
+//! are decoded; numbers and key order are unchanged. Does not build a tree, so memory use stays small for large files.
 
 use serde::de::IgnoredAny;
 
-/// Whether the text is one JSON value, or lines of one value each (JSON Lines).
+/// Returns whether the text is a single JSON value, or one value per line (JSON Lines).
 pub fn is_json(text: &str) -> bool {
     let text = text.trim();
     text.starts_with(['{', '[']) && (is_one_value(text) || is_lines(text))
@@ -25,7 +24,7 @@ fn is_lines(text: &str) -> bool {
     count > 1
 }
 
-/// Returns the text to show, and notes for the user.
+/// Returns the text to display, and notes for the user.
 pub fn render(text: &str, max_text: usize, max_depth: usize) -> (String, Vec<String>) {
     let mut notes = Vec::new();
     if !is_json(text) {
@@ -34,7 +33,7 @@ pub fn render(text: &str, max_text: usize, max_depth: usize) -> (String, Vec<Str
     }
     let depth = nesting_depth(text);
     let lines = text.trim().lines().count();
-    // Indentation is quadratic in the depth, so very deeply nested JSON stays unchanged.
+    // Indentation is quadratic in the depth, so deeply nested JSON is left unchanged.
     if depth > max_depth {
         notes.push(format!("nested {depth} levels deep; it is shown unchanged"));
         return (text.to_owned(), notes);
@@ -61,7 +60,7 @@ fn nesting_depth(text: &str) -> usize {
     deepest
 }
 
-/// Copies valid JSON, decoding `\uXXXX` inside strings; with `indent`, adds line breaks.
+/// Copies valid JSON, decoding `\uXXXX` inside strings. With `indent`, adds line breaks.
 fn rewrite(text: &str, indent: bool, max_text: usize) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut depth, mut in_string) = (0usize, false);
@@ -86,7 +85,7 @@ fn rewrite(text: &str, indent: bool, max_text: usize) -> String {
                 let inner = rest[1..].trim_start();
                 if inner.starts_with(['}', ']']) {
                     used = rest.len() - inner.len();
-                    // Keeps `{}` together: an empty object adds no level.
+                    // Keeps `{}` together, because an empty object adds no level.
                     out.push_str(&inner[..1]);
                     used += 1;
                 } else {
@@ -117,8 +116,8 @@ fn new_line(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// The decoded form of the escape at the start of `rest`, and its length in bytes. Only letters and similar
-/// characters are decoded: quotes, backslashes, and control characters stay escaped.
+/// Decodes the escape at the start of `rest` and returns its length in bytes too. Decodes only letters and similar
+/// characters: quotes, backslashes, and control characters stay escaped.
 fn unescape(rest: &str) -> (String, usize) {
     let unit = |from: usize| {
         let digits = rest.get(from + 2..from + 6)?;

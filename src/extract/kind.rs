@@ -1,21 +1,21 @@
-//! Detects the kind of a text by its content; the file name decides only between kinds that any text could be.
-//! Does not handle bytes and encodings.
+//! Detects the kind of a text by its content. The file name decides only between kinds that cannot be told apart by
+//! content. Does not deal with bytes or encodings.
 
 use super::{calendar, json, notebook, subtitles, table};
 
-/// A kind of file that Quire reads: a row of `KINDS`.
+/// A kind of file that Quire can read: a row of `KINDS`.
 pub struct FileKind {
-    /// Name, as stored and shown.
+    /// The name, as stored and displayed.
     pub name: &'static str,
     /// Media type.
     pub content_type: &'static str,
     /// File name extensions of this kind, without the dot.
     pub extensions: &'static [&'static str],
-    /// What is extracted, as a description for the user.
+    /// Description for the user of what is extracted.
     pub help: &'static str,
 }
 
-/// Every kind that can be read.
+/// All kinds of files that can be read.
 pub const KINDS: &[FileKind] = &[
     FileKind {
         name: "text",
@@ -163,7 +163,7 @@ pub const KINDS: &[FileKind] = &[
     },
 ];
 
-/// The row of the kind with this name.
+/// Returns the row of the kind with this name.
 pub fn by_name(name: &str) -> &'static FileKind {
     KINDS
         .iter()
@@ -171,26 +171,26 @@ pub fn by_name(name: &str) -> &'static FileKind {
         .unwrap_or(&KINDS[0])
 }
 
-/// The kind of a text, with the delimiter for a table.
+/// The kind of a text; for a table, with its delimiter.
 #[derive(Debug, PartialEq, Clone, Copy)]
 pub enum TextKind {
     /// A web page.
     Html,
     /// A table with this delimiter byte.
     Table(u8),
-    /// JSON or JSON Lines, or a file whose extension claims it.
+    /// JSON or JSON Lines, or a file with an extension of these formats.
     Json,
     /// A Jupyter notebook.
     Notebook,
-    /// A calendar or address cards.
+    /// A calendar or an address card.
     Calendar,
     /// Subtitles.
     Subtitles,
-    /// Any other row of `KINDS`, shown unchanged.
+    /// Any other row of `KINDS`; the text is left unchanged.
     Plain(&'static str),
 }
 
-/// Detects the kind of a text, by content first.
+/// Detects the kind of a text, primarily by its content.
 pub fn detect(text: &str, file_name: &str) -> TextKind {
     let claim = kind_of_extension(file_name);
     let head = text.trim_start();
@@ -249,10 +249,10 @@ fn kind_of_extension(file_name: &str) -> Option<&'static str> {
         .map(|kind| kind.name)
 }
 
-/// Whether a complete page begins here, after comments and an XML declaration.
+/// Returns whether a complete HTML page starts here, after any comments and an XML declaration.
 fn is_html_page(head: &str) -> bool {
     let mut rest = head;
-    // Bounded: pages begin with at most a few comments.
+    // Bounded, because pages start with at most a few comments.
     for _ in 0..8 {
         let end = if rest.starts_with("<!--") {
             rest.find("-->").map(|at| at + 3)
@@ -282,7 +282,7 @@ fn starts_with_tag(text: &str, names: &[&str]) -> bool {
     })
 }
 
-/// Whether the text is a fragment of a page: several different elements are closed near its start.
+/// Returns whether the text is an HTML fragment: several different elements are closed near its start.
 fn has_many_tags(head: &str) -> bool {
     if !head.starts_with('<') {
         return false;
@@ -299,7 +299,7 @@ fn has_many_tags(head: &str) -> bool {
     closed.iter().filter(|tag| start.contains(*tag)).count() >= 2
 }
 
-/// Whether the text has two different Markdown features, one of them a heading or a fence.
+/// Returns whether the text has two different Markdown features, one of them a heading or a code fence.
 fn is_markdown(text: &str) -> bool {
     let (mut headings, mut fences, mut others) = (0, 0, 0);
     for line in text.lines().take(400) {

@@ -1,7 +1,7 @@
-//! Recognizes binary files by their first bytes and names their kind. Does not read them.
+//! Recognizes binary files by their first bytes and names their kind. Does not parse them.
 
-/// The signature of one kind of file: its offset, its bytes, and the kind's name for the user. A signature
-/// of printable letters could begin a text, so such rows also require a NUL in the first bytes.
+/// Signature of a kind of file: its offset, its bytes, and the kind's name for the user. Text could start with a
+/// signature of printable letters, so such rows also require a NUL among the first bytes.
 struct FileSignature {
     offset: usize,
     bytes: &'static [u8],
@@ -9,7 +9,7 @@ struct FileSignature {
     needs_nul: bool,
 }
 
-/// A signature with which no text begins.
+/// Defines a signature that no text starts with.
 const fn signature(offset: usize, bytes: &'static [u8], name: &'static str) -> FileSignature {
     FileSignature {
         offset,
@@ -19,7 +19,7 @@ const fn signature(offset: usize, bytes: &'static [u8], name: &'static str) -> F
     }
 }
 
-/// A signature of printable letters, valid only together with a NUL.
+/// Defines a signature of printable letters, which counts only together with a NUL.
 const fn printable_signature(
     offset: usize,
     bytes: &'static [u8],
@@ -33,7 +33,7 @@ const fn printable_signature(
     }
 }
 
-/// The known signatures.
+/// All known signatures.
 const SIGNATURES: &[FileSignature] = &[
     signature(0, b"%PDF-", "PDF"),
     signature(0, b"%!PS-Adobe", "PostScript"),
@@ -73,10 +73,12 @@ const SIGNATURES: &[FileSignature] = &[
     signature(0, b"\0\x01\0\0\0", "font"),
 ];
 
-/// Bytes within which a PDF begins, as readers accept it (ISO 32000-1, annex H, implementation note 13).
+/// Number of bytes within which a PDF must start, as other readers accept it (ISO 32000-1, annex H, implementation note
+/// 13).
 const MAX_PDF_OFFSET: usize = 1_024;
 
-/// Whether a PDF begins here: immediately, or after other bytes if an object follows, which no text about PDF has.
+/// Returns whether a PDF starts here: immediately, or after other bytes if an object follows, which text about PDF does
+/// not contain.
 fn is_pdf(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(MAX_PDF_OFFSET + 4)];
     let Some(at) = head.windows(5).position(|window| window == b"%PDF-") else {
@@ -86,7 +88,7 @@ fn is_pdf(bytes: &[u8]) -> bool {
     at < 64 || rest.windows(6).any(|window| window == b" 0 obj")
 }
 
-/// The name of the file's kind, when its first bytes show that it is binary.
+/// Returns the name of the file's kind, if its first bytes show that it is binary.
 pub fn binary_kind(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
         return Some(compound_kind(bytes));
@@ -107,11 +109,11 @@ pub fn binary_kind(bytes: &[u8]) -> Option<&'static str> {
         .map(|mark| mark.name)
 }
 
-/// Name of a password-protected Office file: Office wraps the whole file in a compound file that only the password
-/// decrypts.
+/// Name of a password-protected Office file. Office wraps such a file in a compound file that only the password can
+/// decrypt.
 pub const ENCRYPTED_OFFICE: &str = "encrypted Office document";
 
-/// Streams of a compound file, in UTF-16, and the kind of file that contains each.
+/// Streams of a compound file, in UTF-16, and the kind of file that contains each stream.
 const COMPOUND_STREAMS: &[(&str, &str)] = &[
     ("EncryptedPackage", ENCRYPTED_OFFICE),
     ("WordDocument", "Word 97 document (DOC)"),
@@ -120,7 +122,7 @@ const COMPOUND_STREAMS: &[(&str, &str)] = &[
     ("__substg1.0_", "Outlook message (MSG)"),
 ];
 
-/// The kind of an old Office file: all share one container format and differ in its streams.
+/// Returns the kind of an old Office file. All kinds share a container format and differ in their streams.
 fn compound_kind(bytes: &[u8]) -> &'static str {
     let has_stream = |name: &str| {
         let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -132,7 +134,7 @@ fn compound_kind(bytes: &[u8]) -> &'static str {
         .map_or("old Microsoft Office document", |(_, kind)| kind)
 }
 
-/// The extension of a readable format in which the user can save such a file instead.
+/// Returns the extension of a readable format in which the user can save such a file instead.
 pub fn suggested_extension(kind: &str) -> Option<&'static str> {
     match kind {
         "Word 97 document (DOC)" => Some(".docx"),

@@ -1,5 +1,5 @@
-//! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their names. If a
-//! text comes in two forms, the plain one is used. Follows no links and fetches nothing.
+//! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their names. If there
+//! are several versions of the text, the plain one is used. Does not follow links or fetch anything.
 
 mod alternatives;
 mod flowed;
@@ -17,7 +17,7 @@ pub(super) use header::quoted_printable as quoted;
 const MAX_PARTS: usize = 1_000;
 /// Maximum depth of nested MIME parts.
 const MAX_DEPTH: usize = 200;
-/// The header fields that are shown, in this order.
+/// Header fields to include, in this order.
 const SHOWN_FIELDS: &[&str] = &["From", "To", "Cc", "Date", "Subject"];
 /// Header fields that occur only in emails.
 const EMAIL_FIELDS: &[&str] = &[
@@ -36,7 +36,8 @@ const EMAIL_FIELDS: &[&str] = &[
     "x-mailer",
 ];
 
-/// Whether a text begins with an email header. With `has_mail_extension` (the file name says so), fewer fields suffice.
+/// Returns whether a text starts with an email header. With `has_mail_extension` (the file name indicates an email),
+/// fewer fields suffice.
 pub(super) fn is_mail(bytes: &[u8], has_mail_extension: bool) -> bool {
     let head = &bytes[..bytes.len().min(64 << 10)];
     let (fields, _) = header::split(head);
@@ -58,7 +59,7 @@ pub(super) fn is_mail(bytes: &[u8], has_mail_extension: bool) -> bool {
         && (has_mail_extension || has_origin)
 }
 
-/// An email saved in UTF-16, converted to UTF-8.
+/// Converts an email saved in UTF-16 to UTF-8.
 pub(super) fn utf16_to_utf8(bytes: &[u8]) -> Option<Vec<u8>> {
     let is_wide = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
     let decoded = is_wide
@@ -70,7 +71,7 @@ pub(super) fn utf16_to_utf8(bytes: &[u8]) -> Option<Vec<u8>> {
 /// Reads an email.
 ///
 /// # Errors
-/// Never: an email without text still has its header. The signature is that of every reader.
+/// Never fails, because even an email without text has a header. The signature matches the other readers'.
 pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let (fields, body) = header::split(input.bytes);
     let mut mail = Mail::default();
@@ -87,7 +88,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         .unwrap_or_default();
     let subject: String = subject.chars().take(300).collect();
     let text = format!("{head}\n{}", mail.text.trim_start_matches('\n'));
-    // Full: the limit is reached; the text so far has been passed on.
+    // The output is full; the text so far has been passed on.
     if out.flow(&subject, &text).is_err() {
         return Ok(());
     }
@@ -176,7 +177,7 @@ impl Mail {
                     None if media == "message/rfc822" => "forwarded message.eml".to_owned(),
                     None => media.to_owned(),
                 };
-                // Other parts concern transport and styling.
+                // Other parts are for transport and styling.
                 if !matches!(
                     media,
                     "application/pgp-signature" | "application/pkcs7-signature"
@@ -198,7 +199,7 @@ impl Mail {
             }
             return;
         }
-        // For alternatives of one text, take the plain one, unless it is empty, as some programs leave it.
+        // Of several alternatives, take the plain one, unless it is empty, as some programs leave it.
         let media = |fields: &[MailField<'_>]| header::parameters(fields, "content-type").value;
         let rank = |(fields, body): &&(Vec<MailField<'_>>, &[u8])| match media(fields).as_str() {
             "text/plain" | "" => {
@@ -218,7 +219,7 @@ impl Mail {
         if let Some((fields, body)) = chosen.map(|plain| alternatives::fuller(plain, &parts)) {
             self.read_part(fields, body, level + 1);
         }
-        // An invitation's time and place are only in its calendar part.
+        // An invitation has its time and place only in its calendar part.
         for (fields, body) in &parts {
             if media(fields) == "text/calendar" {
                 self.read_part(fields, body, level + 1);
@@ -234,7 +235,7 @@ impl Mail {
     }
 }
 
-/// Whether a part contains only styles, scripts, or fonts for other parts.
+/// Returns whether a part contains only styles, scripts, or fonts for other parts.
 fn is_styling(media: &str) -> bool {
     matches!(
         media,
@@ -243,14 +244,14 @@ fn is_styling(media: &str) -> bool {
         || media.starts_with("application/font")
 }
 
-/// Decodes bytes in the encoding that the part declares, or in the detected one when that is unknown.
+/// Decodes bytes in the encoding that the part declares, or in the detected encoding if the declared one is unknown.
 fn decode_text(bytes: &[u8], label: Option<&str>) -> String {
     let label = label.filter(|label| encoding_rs::Encoding::for_label(label.as_bytes()).is_some());
     let read = charset::decode(bytes, label).or_else(|_| charset::decode(bytes, None));
     read.map(|decoded| decoded.text).unwrap_or_default()
 }
 
-/// Splits a multipart body at the lines `--boundary`.
+/// Splits a multipart body at its `--boundary` lines.
 fn split_parts<'a>(body: &'a [u8], boundary: &str) -> Vec<&'a [u8]> {
     let mark = format!("--{boundary}");
     let (mut parts, mut start, mut at) = (Vec::new(), None, 0);
@@ -274,7 +275,7 @@ fn split_parts<'a>(body: &'a [u8], boundary: &str) -> Vec<&'a [u8]> {
         }
         at += length;
     }
-    // A truncated email ends with its last part.
+    // In a truncated email, the last part extends to the end.
     parts.extend(start.map(|start| &body[start.min(body.len())..]));
     parts
 }
@@ -327,7 +328,7 @@ mod tests {
         );
         assert_eq!(notes.len(), 1, "{notes:?}");
         assert!(notes[0].starts_with("attachment application/x-thing: "));
-        // Truncated anywhere, it is still an email.
+        // An email truncated at any position is still an email.
         for cut in (200..mail.len()).step_by(7) {
             let _ = read(&mail.as_bytes()[..cut], "m.eml", &ReadLimits::default());
         }

@@ -1,6 +1,6 @@
 //! Splits HTML and XHTML into tags and text as browsers do, however broken the markup. Builds no tree and keeps no
-//! stack, so its time is linear and its memory constant for any input. Knows nothing about the meaning of
-//! elements, except which ones contain raw text.
+//! stack, so time is linear and memory constant for any input. Knows nothing about the meaning of elements, except
+//! which of them contain raw text.
 
 use quick_xml::events::{BytesStart, Event};
 
@@ -11,7 +11,7 @@ const XHTML: &str = "http://www.w3.org/1999/xhtml";
 /// A token of a page.
 #[derive(Debug, PartialEq)]
 pub enum Token<'a> {
-    /// `<name …>`; the attributes are read on demand.
+    /// `<name …>`; the attributes are parsed on demand.
     Open {
         /// The element's name in lowercase.
         name: String,
@@ -20,7 +20,7 @@ pub enum Token<'a> {
     },
     /// `</name>`.
     Close(String),
-    /// Text as written, with entities undecoded.
+    /// Text as written, with character references not decoded.
     Text(&'a str),
     /// The content of a raw-text element, up to its end tag.
     Raw(&'a str),
@@ -39,24 +39,24 @@ const RAW_TEXT_ELEMENTS: &[&str] = &[
     "plaintext",
 ];
 
-/// Whether an XML element may contain other elements although it would contain raw text in HTML.
+/// Returns whether an XML element may contain other elements even though it would contain raw text in HTML.
 fn is_markup(name: &str) -> bool {
     !matches!(name, "script" | "style" | "title")
 }
 
-/// Iterates over the tokens of a page.
+/// Iterator over the tokens of a page.
 pub struct Tokens<'a> {
     text: &'a str,
     at: usize,
     raw_element: Option<String>,
     /// Whether the page is XML: `<script/>` is then a complete element, and no element contains raw text.
     is_xml: bool,
-    /// The self-closing element that has just opened.
+    /// The self-closing element that was just opened.
     self_closing: Option<String>,
 }
 
-/// Whether a page is well-formed XML with XHTML's namespace at its root. Most pages that claim XHTML are
-/// not.
+/// Returns whether a page is well-formed XML with the XHTML namespace on its root element. Most pages that claim to be
+/// XHTML are not.
 fn is_xhtml(text: &str) -> bool {
     let mut reader = quick_xml::Reader::from_str(text);
     let is_root = |tag: &BytesStart<'_>| {
@@ -82,7 +82,7 @@ fn is_xhtml(text: &str) -> bool {
 }
 
 impl<'a> Tokens<'a> {
-    /// Starts at the beginning of `text`. With `is_xml`, the text is always read as XML, otherwise only if it is
+    /// Starts at the beginning of `text`. With `is_xml`, the text is always parsed as XML, otherwise only if it is
     /// XHTML.
     pub fn new(text: &'a str, is_xml: bool) -> Self {
         Self {
@@ -94,12 +94,12 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// The byte offset of the next token.
+    /// Returns the byte offset of the next token.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// Continues from the byte offset `position`.
+    /// Moves back to the byte offset `position`.
     pub fn rewind(&mut self, position: usize) {
         self.at = position;
         self.raw_element = None;
@@ -186,7 +186,7 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// The offset of the next `<` that begins markup; the one in `a < b` does not.
+/// Returns the offset of the next `<` that starts markup; the one in `a < b` does not.
 fn markup_start(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     text.match_indices('<')
@@ -210,18 +210,19 @@ fn find_end_tag(text: &str, name: &str) -> Option<usize> {
     })
 }
 
-/// Length in bytes of a comment after its `<!--`, including the end delimiter. `<!-->` is a complete comment.
+/// Returns the length in bytes of a comment after its `<!--`, including the end delimiter. `<!-->` is a complete
+/// comment.
 fn comment_length(comment: &str) -> Option<usize> {
     if comment.starts_with('>') {
         return Some(1);
     }
     let plain = comment.find("-->").map(|at| at + 3);
-    // Searched only before the plain end delimiter; otherwise every comment would search the whole page.
+    // Search only before the plain end delimiter; otherwise every comment would search the whole page.
     let before = &comment[..plain.unwrap_or(comment.len())];
     before.find("--!>").map(|at| at + 4).or(plain)
 }
 
-/// The offset of the `>` that ends a tag, ignoring any inside a quoted attribute value.
+/// Returns the offset of the `>` that ends a tag, ignoring any inside quoted attribute values.
 fn tag_end(attributes: &str) -> Option<usize> {
     let (mut quote, mut after_equals) = (0u8, false);
     for (at, &byte) in attributes.as_bytes().iter().enumerate() {
@@ -242,7 +243,7 @@ fn tag_end(attributes: &str) -> Option<usize> {
     }
 }
 
-/// The value of an attribute, with entities decoded; empty when the attribute has no value.
+/// Returns the value of an attribute with character references decoded; empty if the attribute has no value.
 pub fn attribute(attributes: &str, target: &str) -> Option<String> {
     let mut rest = attributes.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
     while !rest.is_empty() {

@@ -1,9 +1,9 @@
-//! Text in LaTeX, reStructuredText, Org, and AsciiDoc markup: headings become `#`, the rest stays readable. LaTeX
-//! comments are left out, with a note, because they are not printed.
+//! Converts LaTeX, reStructuredText, Org, and AsciiDoc markup to text: headings become `#`, and the rest stays
+//! readable. LaTeX comments are omitted, with a note, because they are not printed.
 
 use super::tex;
 
-/// Converts a text with this file name extension, and returns notes for the user too; `None` for other extensions.
+/// Converts a text based on its file name extension, and returns notes for the user too; `None` for other extensions.
 pub fn render(text: &str, extension: &str) -> Option<(String, Vec<String>)> {
     match extension {
         "tex" | "latex" | "ltx" => Some(tex::render(text)),
@@ -14,8 +14,8 @@ pub fn render(text: &str, extension: &str) -> Option<(String, Vec<String>)> {
     }
 }
 
-/// Headings underlined with a line of one character; the order in which the characters first occur gives the
-/// levels.
+/// Converts headings that are underlined with repeated characters. The order in which these characters first occur
+/// determines the levels.
 fn convert_underlined(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let is_rule = |line: &str| {
@@ -29,7 +29,7 @@ fn convert_underlined(text: &str) -> String {
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
-        // A rule above the title belongs to the heading.
+        // A line above the title belongs to the heading.
         let is_framed = is_rule(line) && lines.get(at + 2).is_some_and(|below| *below == line);
         let title = if is_framed { lines[at + 1] } else { line };
         let rule = lines
@@ -64,7 +64,7 @@ fn convert_underlined(text: &str) -> String {
     out
 }
 
-/// Headings that begin with one marker character per level.
+/// Converts headings that start with one marker character per level.
 fn convert_marked(text: &str, mark: char) -> String {
     let heading = |line: &str| -> Option<String> {
         let rest = line.trim_start_matches(mark);

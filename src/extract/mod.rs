@@ -46,18 +46,18 @@ pub use pdf::{ScannedImage, page_image as page_picture};
 pub use table_rows::records;
 pub use unreadable::Unreadable;
 
-/// Limits on the cost of reading one file.
+/// Limits on the cost of reading a single file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ReadLimits {
-    /// Size of the file, in bytes.
+    /// Maximum size of the file, in bytes.
     pub input: usize,
-    /// Size of the extracted text, in bytes; the rest is cut off, with a note.
+    /// Maximum size of the extracted text, in bytes; the rest is cut off, with a note.
     pub text: usize,
-    /// Levels of nesting.
+    /// Maximum nesting depth.
     pub depth: usize,
-    /// Rows of a table.
+    /// Maximum number of rows in a table.
     pub rows: usize,
-    /// Number of pages.
+    /// Maximum number of pages.
     pub pages: usize,
 }
 
@@ -78,47 +78,47 @@ impl Default for ReadLimits {
 pub struct FileInput<'a> {
     /// The file's bytes.
     pub bytes: &'a [u8],
-    /// The file's name: a hint, used only between kinds that any text could be.
+    /// The file's name, used only as a hint between kinds that cannot be told apart by content.
     pub name: &'a str,
-    /// The encoding that the user has chosen; applies to texts.
+    /// The encoding chosen by the user; applies only to text files.
     pub encoding: Option<&'a str>,
-    /// Limits on the cost.
+    /// Limits on the cost of reading the file.
     pub limits: &'a ReadLimits,
 }
 
-/// The outcome of reading a file, apart from its pages.
+/// The result of reading a file, apart from its pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadReport {
-    /// The file's kind: a name in `KINDS`.
+    /// The kind of file: a name in `KINDS`.
     pub kind: &'static str,
     /// Media type, detected from the content.
     pub content_type: &'static str,
     /// The encoding of a text file; empty for other kinds.
     pub encoding: String,
-    /// Number of pages with text; zero for an image or a scan.
+    /// Number of pages with text; zero for an image or a scanned document.
     pub pages: u32,
     /// Number of words on all pages.
     pub words: u64,
-    /// Notes for the user: what was cut, replaced, or omitted.
+    /// Notes for the user about anything cut off, replaced, or omitted.
     pub notes: Vec<String>,
-    /// Pages without text, with the reason.
+    /// Pages without text, each with the reason.
     pub gaps: Vec<TextlessPage>,
-    /// Pages whose text was recognized in a scanned image; ascending.
+    /// Pages whose text was recognized by OCR, in ascending order.
     pub recognized: Vec<u32>,
 }
 
-/// The canonical name of the encoding that a label means, as web pages label them.
+/// Returns the canonical name of the encoding with this label, as used by web pages.
 pub fn encoding_named(label: &str) -> Option<String> {
     charset::canonical_name(label)
 }
 
-/// Number of bytes at the start of a file that suffice for `recognize`.
+/// Number of bytes at the start of a file that are enough for `recognize`.
 pub const HEAD: usize = 64 * 1024;
 
-/// Checks, by its first bytes, whether a file may be of a readable kind.
+/// Checks by a file's first bytes whether it may be of a readable kind.
 ///
 /// # Errors
-/// [`Unreadable::Locked`] for an encrypted Office file, [`Unreadable::Unsupported`] for any other known
+/// Returns [`Unreadable::Locked`] for an encrypted Office file, or [`Unreadable::Unsupported`] for any other known
 /// binary format.
 pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
     if picture::content_type(head).is_some() {
@@ -133,7 +133,7 @@ pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
     }
 }
 
-/// Reads a file and passes its pages to `sink` as they are read, until it returns false.
+/// Reads a file and passes its pages to `sink` as they are read, until `sink` returns false.
 ///
 /// # Errors
 /// Returns [`Unreadable`] with the reason if the file cannot be read.
@@ -144,11 +144,11 @@ pub fn extract(
     extract_reporting(input, sink, &mut |_, _| {})
 }
 
-/// Reads a file as [`extract`] does, and reports the progress each time another percent has been read: the amount
-/// done and the total, in pages, chapters, or bytes.
+/// Reads a file like [`extract`], and reports progress for each additional percent: the amount done and the total, in
+/// pages, chapters, or bytes.
 ///
 /// # Errors
-/// The same as [`extract`].
+/// Returns the same errors as [`extract`].
 pub fn extract_reporting(
     input: &FileInput<'_>,
     sink: &mut dyn FnMut(PageText) -> bool,
@@ -181,7 +181,7 @@ pub fn extract_reporting(
     })
 }
 
-/// Dispatches each kind of file to its reader. Only texts have an encoding.
+/// Dispatches to the reader for the kind of file. Only text files have an encoding.
 fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -238,7 +238,7 @@ fn read(
 /// Maximum nesting depth of archives and emails that are opened inside another file.
 const MAX_FILE_DEPTH: usize = 1;
 
-/// Reads a file contained in another, under its name.
+/// Reads a file contained in another file, under its name.
 fn read_inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     if file.bytes.is_empty() {
         return Err(Unreadable::Empty);
@@ -256,12 +256,12 @@ fn read_inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadab
     }
 }
 
-/// Size, in bytes, of an image that every provider accepts.
+/// Maximum size of an image, in bytes, that every provider accepts.
 const MAX_PICTURE_BYTES: usize = 5 << 20;
-/// Length of an image's longer side, in pixels, that every provider accepts.
+/// Maximum length of an image's longer side, in pixels, that every provider accepts.
 const MAX_PICTURE_SIDE: u32 = 8_000;
 
-/// Reports an image, which has no text; vision models receive it unchanged.
+/// Reports an image, which has no text. Vision models receive it unchanged.
 fn read_image(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
     let header = picture::parse_header(bytes).ok_or(Unreadable::Damaged)?;
     if bytes.len() > MAX_PICTURE_BYTES || header.width.max(header.height) > MAX_PICTURE_SIDE {
@@ -283,13 +283,13 @@ fn read_image(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
     })
 }
 
-/// Media types of images.
+/// MIME types of images.
 const CONTENT_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp"];
 
-/// The end of the note about an image file whose text is not recognized.
+/// End of the note about an image file whose text is not extracted.
 pub const NO_TEXT_NOTE: &str = "; no text is extracted";
 
-/// The kind of an image document.
+/// Kind of an image file.
 pub const PICTURE: &str = "image";
 
 #[cfg(test)]

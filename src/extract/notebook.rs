@@ -1,22 +1,22 @@
-//! Jupyter notebooks: the cells in order, code as code, and the text of outputs. Images and other binary outputs
-//! are left out, with a note.
+//! Jupyter notebooks: the cells in order, with code as code, and the text of outputs. Images and other binary outputs
+//! are omitted, with a note.
 
 use serde_json::Value;
 
 use super::terminal;
 
-/// Maximum size of one output in bytes; the rest is left out, with a note.
+/// Maximum size of an output in bytes; the rest is omitted, with a note.
 const MAX_OUTPUT_BYTES: usize = 64 << 10;
 
-/// Whether a JSON text is a notebook.
+/// Returns whether a JSON text is a notebook.
 pub fn is_notebook(text: &str) -> bool {
     text.contains("\"nbformat\"") && (text.contains("\"cells\"") || text.contains("\"worksheets\""))
 }
 
-/// The notebook as Markdown, and notes for the user; `None` when it has no cells.
+/// Returns the notebook as Markdown, and notes for the user; `None` if it has no cells.
 pub fn render(text: &str, max_text: usize) -> Option<(String, Vec<String>)> {
     let notebook: Value = serde_json::from_str(text).ok()?;
-    // Version 3 puts the cells into worksheets.
+    // Version 3 stores the cells in worksheets.
     let cells: Vec<&Value> = match notebook["cells"].as_array() {
         Some(cells) => cells.iter().collect(),
         None => notebook["worksheets"]
@@ -117,7 +117,7 @@ impl NotebookText {
         });
         self.pictures += usize::from(is_picture);
         let Some(text) = text else {
-            // A table as HTML, without the plain form that programs usually add.
+            // A table in HTML, without the plain text that programs usually add.
             let page = join_text(&data["text/html"]);
             if !page.is_empty() {
                 self.push_block(
@@ -138,7 +138,7 @@ impl NotebookText {
         };
         let plain_text = terminal::plain(&plain_text);
         let plain_text = match output["evalue"].as_str() {
-            // The trace usually ends with the message.
+            // The traceback usually ends with the message.
             Some(message) if !plain_text.contains(message) => {
                 format!("{plain_text}\n{}: {message}", join_text(&output["ename"]))
             }
@@ -162,7 +162,7 @@ impl NotebookText {
     }
 }
 
-/// Text stored as one string or as a list of lines.
+/// Joins text stored as a string or as a list of lines.
 fn join_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,24 +1,24 @@
 //! Collects a reader's text page by page, so that no reader holds a whole document in memory. Enforces the limits,
-//! counts words, and records notes for the user. Reads nothing itself.
+//! counts words, and records notes for the user. Does not read anything itself.
 
 use super::ReadLimits;
 use super::invisible::remove_invisible;
 use crate::domain::chunk::{PageText, count_words};
 use crate::domain::document::TextlessPage;
 
-/// Size, in bytes, after which a section of a text without pages ends at the next line end: about a printed page,
-/// so that a citation points close to its source.
+/// Size in bytes after which a section of text without pages ends at the next line end: about a printed page, so that a
+/// citation points close to its source.
 const SECTION_BYTES: usize = 4 << 10;
-/// Maximum size of a section, in bytes; a longer paragraph is cut.
+/// Maximum size of a section in bytes; a longer paragraph is split.
 const MAX_SECTION_BYTES: usize = 2 * SECTION_BYTES;
-/// Maximum size of a page, in bytes: each page is held in memory and sent as a whole.
+/// Maximum size of a page in bytes; each page is held in memory and sent as a whole.
 const MAX_PAGE_BYTES: usize = 1 << 20;
 /// Maximum number of notes kept; additional ones are only counted.
 const MAX_NOTES: usize = 50;
-/// Maximum number of recorded pages without text; additional ones are only counted.
+/// Maximum number of pages without text to record; additional ones are only counted.
 const MAX_GAPS: usize = 5_000;
 
-/// The limit is reached, or the receiver is gone. The reader stops at once.
+/// The limit has been reached, or the receiver is gone. The reader stops immediately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputFull;
 
@@ -27,13 +27,13 @@ pub struct Output<'a> {
     limits: &'a ReadLimits,
     sink: &'a mut dyn FnMut(PageText) -> bool,
     report: Option<&'a mut dyn FnMut(u64, u64)>,
-    /// The share last reported, in percent.
+    /// The most recently reported progress, in percent.
     percent: usize,
     text_bytes: usize,
     next_page: u32,
-    /// Number of pages before the file being read, when it is inside another one.
+    /// Number of pages before the current file, if it is inside another one.
     base: u32,
-    /// The names of the enclosing files and of the file itself.
+    /// Names of the enclosing files and of the current file.
     path: Vec<String>,
     full: bool,
     last_page: u32,
@@ -45,7 +45,7 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Passes pages to `sink` until it returns false.
+    /// Creates an output that passes pages to `sink` until it returns false.
     pub(super) fn new(limits: &'a ReadLimits, sink: &'a mut dyn FnMut(PageText) -> bool) -> Self {
         Self {
             limits,
@@ -66,7 +66,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Reports progress to `report`.
+    /// Sets the function that progress is reported to.
     pub(super) fn with_progress(self, report: &'a mut dyn FnMut(u64, u64)) -> Self {
         Self {
             report: Some(report),
@@ -74,9 +74,9 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Reports how much of the file has been read, each time it is another percent: at most 100 times per file.
-    /// The total may be in any unit; a value above it counts as the total. Progress within an embedded file is
-    /// ignored, because it does not reflect the whole.
+    /// Reports how much of the file has been read, at most once per percent. The total may be in any unit; a value
+    /// above the total counts as the total. Progress within an embedded file is ignored, because it does not reflect
+    /// the whole file.
     pub fn progress(&mut self, done: usize, total: usize) {
         if total == 0 || !self.path.is_empty() {
             return;
@@ -91,12 +91,12 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The number of the next page, unless the page brings its own.
+    /// Returns the number of the next page, unless that page has its own number.
     pub fn next(&self) -> u32 {
         self.next_page - self.base
     }
 
-    /// Reads a file inside this one: its pages follow the previous ones, under its name.
+    /// Reads a file inside this one. Its pages follow the previous ones, under its name.
     pub(super) fn read_inside<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.base, self.next_page - 1);
         self.path.push(name.to_owned());
@@ -106,17 +106,17 @@ impl<'a> Output<'a> {
         read
     }
 
-    /// Number of files that enclose the one being read.
+    /// Returns the number of files that enclose the current one.
     pub(super) fn depth(&self) -> usize {
         self.path.len()
     }
 
-    /// Whether the limit is reached.
+    /// Returns whether the limit has been reached.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Prefixes a remark with the name of the inner file that it concerns.
+    /// Prefixes a note with the name of the inner file that it concerns.
     fn with_path(&self, text: &str) -> String {
         match (self.path.is_empty(), text.is_empty()) {
             (true, _) => text.to_owned(),
@@ -125,21 +125,21 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The limits on the cost of reading.
+    /// Returns the limits on the cost of reading.
     pub(super) fn limits(&self) -> &'a ReadLimits {
         self.limits
     }
 
-    /// Number of bytes of text that still fit.
+    /// Returns how many more bytes of text fit.
     pub fn room(&self) -> usize {
         self.limits.text.saturating_sub(self.text_bytes)
     }
 
-    /// Adds a page with its own number; numbers only increase. A page without words is skipped: the reader reports
-    /// the reason with `gap`.
+    /// Adds a page with its own number; numbers only increase. A page without words is skipped; the reader reports the
+    /// reason with `gap`.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit has been reached or the receiver is gone.
     pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
         let given = self.add_page(number.saturating_add(self.base), title, text);
         self.full |= given.is_err();
@@ -147,7 +147,7 @@ impl<'a> Output<'a> {
     }
 
     fn add_page(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
-        // A damaged file may number pages arbitrarily. A page's number identifies it, so each must be unique.
+        // A damaged file may number its pages arbitrarily. The number identifies a page, so it must be unique.
         let number = number.max(self.last_page.saturating_add(1));
         self.next_page = number.saturating_add(1);
         let shown = remove_invisible(text);
@@ -196,18 +196,18 @@ impl<'a> Output<'a> {
         if is_accepted { Ok(()) } else { Err(OutputFull) }
     }
 
-    /// Adds text of a format without pages: cut into sections of about a printed page, under one title.
+    /// Adds text from a format without pages, split into sections of about a printed page under one title.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit has been reached or the receiver is gone.
     pub fn flow(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
         self.sections(title, text, false)
     }
 
-    /// Adds the text of a whole file as [`Self::flow`] does, and reports its progress.
+    /// Adds the text of a whole file like [`Self::flow`], and reports progress.
     ///
     /// # Errors
-    /// Same as [`Self::flow`].
+    /// Returns the same errors as [`Self::flow`].
     pub fn flow_all(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
         self.sections(title, text, true)
     }
@@ -240,7 +240,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Records a page without text, and the reason; `picture` is whether a vision model can see the page as an
+    /// Records a page without text, and the reason. `picture` is whether the page can be shown to a vision model as an
     /// image.
     pub fn gap(&mut self, page: u32, why: impl Into<String>, picture: bool) {
         let page = page.saturating_add(self.base);
@@ -254,11 +254,11 @@ impl<'a> Output<'a> {
     }
 }
 
-/// The offset where a section ends: after the last paragraph that fits, else the last line, else the last
-/// word.
+/// Returns the offset at which a section ends: after the last paragraph that fits, or else the last line, or else the
+/// last word.
 fn section_end(text: &str) -> usize {
     if text.len() <= MAX_SECTION_BYTES {
-        // Two sections of similar size read better than a full one and a remnant.
+        // Two sections of similar size read better than a full one followed by a short remainder.
         if text.len() <= SECTION_BYTES + SECTION_BYTES / 2 {
             return text.len();
         }
@@ -272,7 +272,7 @@ fn section_end(text: &str) -> usize {
             .or_else(|| text[first..max_end].find(pattern).map(|at| first + at))
             .map(|at| at + pattern.len())
     };
-    // A heading opens its section.
+    // A heading starts its section.
     let heading = text[..first]
         .rfind("\n#")
         .filter(|&at| at > SECTION_BYTES / 2);
@@ -284,7 +284,8 @@ fn section_end(text: &str) -> usize {
         .unwrap_or(max_end)
 }
 
-/// The length of the longest prefix within `limit` bytes, ending at a line end if there is one in its second half.
+/// Returns the length of the longest prefix within `limit` bytes, ending at a line end if there is one in its second
+/// half.
 fn prefix_length(text: &str, limit: usize) -> usize {
     if text.len() <= limit {
         return text.len();

@@ -1,10 +1,9 @@
-//! Detects the format and size of images by their first bytes. Their content is for vision models; no text is
-//! extracted.
+//! Detects the format and size of images by their first bytes. The content is for vision models; no text is extracted.
 
-/// The properties of an image, from its header.
+/// Image properties from the file header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageHeader {
-    /// Media type: `image/png`, `image/jpeg`, `image/gif`, or `image/webp`, which all providers accept.
+    /// MIME type: `image/png`, `image/jpeg`, `image/gif`, or `image/webp`, which all providers accept.
     pub content_type: &'static str,
     /// Width in pixels.
     pub width: u32,
@@ -14,7 +13,7 @@ pub struct ImageHeader {
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
 
-/// The media type, determined by the first bytes alone.
+/// Returns the MIME type, based only on the first bytes.
 pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     [
@@ -30,7 +29,7 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
     .find_map(|(is, name)| is.then_some(name))
 }
 
-/// Parses the header; `None` for another format or an invalid header.
+/// Parses the header. Returns `None` for another format or an invalid header.
 pub fn parse_header(bytes: &[u8]) -> Option<ImageHeader> {
     let content_type = content_type(bytes)?;
     let (width, height) = match content_type {
@@ -57,13 +56,13 @@ fn little_endian(bytes: &[u8], at: usize, count: usize) -> Option<u32> {
     Some(part.iter().rev().fold(0, sum))
 }
 
-// The first chunk is IHDR (W3C PNG, 11.2.1).
+// Reads the first chunk, IHDR (W3C PNG, 11.2.1).
 fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     (bytes.get(12..16)? == b"IHDR")
         .then_some((big_endian(bytes, 16, 4)?, big_endian(bytes, 20, 4)?))
 }
 
-// Skips segments up to the frame header (ITU T.81, B.2.2), whose marker is C0 to CF without C4, C8, and CC.
+// Skips segments up to the frame header (ITU T.81, B.2.2), whose marker is C0 to CF except C4, C8, and CC.
 fn jpeg_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut at = 2;
     loop {
@@ -84,7 +83,7 @@ fn jpeg_size(bytes: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-// RFC 9649: the first chunk is VP8X, VP8L or VP8 (with a space).
+// Reads the first chunk: VP8X, VP8L, or VP8 (followed by a space) (RFC 9649).
 fn webp_size(bytes: &[u8]) -> Option<(u32, u32)> {
     match bytes.get(12..16)? {
         b"VP8X" => Some((

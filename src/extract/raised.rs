@@ -1,5 +1,5 @@
-//! Superscript, subscript, and struck-out text in plain text: `10^3` for a power, `[1]` for a note reference,
-//! `x_1` for an index, `~~old~~` for struck-out text. Independent of markup: the readers report the position.
+//! Superscript, subscript, and struck-out text as plain text: `10^3` for a power, `[1]` for a note reference, `x_1` for
+//! an index, `~~old~~` for struck-out text. Independent of markup: the readers report the position.
 
 /// Vertical position of a piece of text relative to its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,30 +10,29 @@ pub enum Script {
     Lowered,
 }
 
-/// How a run of text differs from normal text.
+/// How a run of text differs from regular text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunStyle {
-    /// Its vertical position, unless it is on the line.
+    /// Vertical position, unless the run is on the line.
     pub script: Option<Script>,
-    /// Whether it is struck out.
+    /// Whether the run is struck out.
     pub struck: bool,
 }
 
-/// Maximum length of superscript or subscript text, in characters; a longer one is a line with a style of its own,
-/// not a mark.
+/// Maximum length of a superscript or subscript in characters; longer text is a line with its own style.
 const MAX_MARK_CHARS: usize = 24;
-/// Letters that follow a digit as an ordinal or a trademark and do not change the number: `1st`, `2e`, `No`.
+/// Letters after a digit that form an ordinal or a trademark and do not change the number: `1st`, `2e`, `No`.
 const ORDINALS: &[&str] = &[
     "st", "nd", "rd", "th", "e", "er", "re", "ers", "res", "me", "mes", "ème", "eme", "ième",
     "lle", "nde", "o", "os", "a", "as", "º", "ª", "te", "de", "tm", "sm",
 ];
-/// Units that have powers; other words of three or more letters carry note references.
+/// Units that can have exponents; on other words of three or more letters, a superscript is a note reference.
 const UNITS: &[&str] = &[
     "mm", "cm", "dm", "km", "nm", "µm", "μm", "ft", "in", "yd", "mi", "sec", "min", "mol", "kg",
     "ha",
 ];
 
-/// The text of a superscript after `before`. With `is_note`, the file itself declares it a note reference.
+/// Formats a superscript that follows `before`. With `is_note`, the file itself declares it a note reference.
 pub fn superscript(before: &str, text: &str, is_note: bool) -> String {
     let mark = text.trim();
     let is_sign = |c: char| "*†‡§¶®™©ªº°′″'’".contains(c);
@@ -106,7 +105,7 @@ fn superscript_after_word(
     }
 }
 
-/// The text of a subscript after `before`. `H2O` and `CO2` keep the form in which people search for them.
+/// Formats a subscript that follows `before`. `H2O` and `CO2` keep the form that people search for.
 pub fn subscript(before: &str, text: &str) -> String {
     let mark = text.trim();
     let last = before.chars().next_back();
@@ -124,7 +123,7 @@ pub fn subscript(before: &str, text: &str) -> String {
     }
 }
 
-/// Two-letter symbols of elements that occur in common formulas.
+/// Two-letter symbols of chemical elements that occur in common formulas.
 const ELEMENTS: &[&str] = &[
     "Na", "Mg", "Al", "Si", "Cl", "Ca", "Fe", "Cu", "Zn", "Br", "Ag", "Ba", "Pb", "Mn", "Ti", "Li",
     "Be", "Ni", "Cr",
@@ -134,7 +133,7 @@ fn power(mark: &str) -> String {
     format!("^{}", parenthesize(mark))
 }
 
-/// The mark, in parentheses when it is more than one number or word.
+/// Puts the superscript or subscript in parentheses if it is more than a single number or word.
 fn parenthesize(mark: &str) -> String {
     let inner = mark.trim_start_matches(['-', '−', '+']);
     let is_one = inner
@@ -157,7 +156,7 @@ fn word_before(before: &str) -> &str {
     start.map_or("", |(at, _)| &before[at..])
 }
 
-/// Whether the parenthesis that has just closed contains a formula, not words.
+/// Returns whether the parenthesis that was just closed contains a formula rather than words.
 fn is_formula(before: &str) -> bool {
     let Some(open) = before.rfind(['(', '[']) else {
         return false;
@@ -167,7 +166,7 @@ fn is_formula(before: &str) -> bool {
     inner.len() <= 60 && inner.split_whitespace().all(is_short)
 }
 
-/// Collects consecutive runs of one style and writes them as plain text.
+/// Collects consecutive runs with the same style and writes them as plain text.
 #[derive(Debug, Clone, Default)]
 pub struct RunBuffer {
     style: RunStyle,

@@ -1,6 +1,6 @@
-//! RTF: text in the code pages of its fonts, headings by outline level, tables by rows, footnotes after their
-//! paragraph, and at the end the headers and footers that appear nowhere else. Omits images, embedded objects, and
-//! hidden or deleted text, with a note, as well as field codes.
+//! RTF: text in the code pages of its fonts, headings by outline level, tables by row, footnotes after their paragraph,
+//! and at the end any headers and footers that appear nowhere else. Omits images, embedded objects, and hidden or
+//! deleted text, with a note, as well as field codes.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 2_000;
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 /// Maximum size of a header or footer, in bytes.
 const MAX_MARGIN_BYTES: usize = 4 << 10;
-/// Groups whose content is not part of the document's text.
+/// Groups whose content is not part of the document text.
 const SKIPPED_GROUPS: &[&str] = &[
     "colortbl",
     "stylesheet",
@@ -38,7 +38,7 @@ const SKIPPED_GROUPS: &[&str] = &[
 /// Reads an RTF file.
 ///
 /// # Errors
-/// [`Unreadable::NoText`] or another reason when the file gives no text.
+/// Returns [`Unreadable::NoText`] or another reason if the file contains no readable text.
 pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let mut rtf = Rtf {
         body: BodyText::new(out, true),
@@ -59,7 +59,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         high_surrogate: None,
         notes: 0,
     };
-    // Full: the limit is reached; the text so far has been passed on.
+    // If the output is full, the text so far has been passed on.
     let _: Result<(), OutputFull> = rtf.walk(input.bytes);
     let omitted = rtf.omitted;
     omitted.report(out);
@@ -76,14 +76,14 @@ struct RtfState {
     fallback_chars: Option<usize>,
     outline: Option<usize>,
     note: Option<usize>,
-    /// Whether the note is a comment, which has no mark in the text.
+    /// Whether the note is a comment, which has no reference mark in the text.
     is_comment: bool,
-    /// Start of the number or sign of a list item in the paragraph's text.
+    /// Start of a list item's number or bullet in the paragraph's text.
     mark: Option<usize>,
-    /// Whether a group holds the same text twice: for old programs, which is skipped, and in Unicode.
+    /// Whether a group contains the same text twice: a version for old programs, which is skipped, and one in Unicode.
     is_double: bool,
     style: RunStyle,
-    /// The kind of header or footer that the text is in; `None` for the document's text.
+    /// The kind of header or footer that contains the text; `None` for the document text.
     margin: Option<&'static str>,
 }
 
@@ -169,7 +169,7 @@ impl Rtf<'_, '_> {
         if let (Some(start), None) = (self.state.mark, before.mark) {
             let start = self.text.floor_char_boundary(start.min(self.text.len()));
             let mark = self.text.split_off(start);
-            // Signs are in a symbol font.
+            // Bullets are in a symbol font.
             match mark.trim() {
                 mark if mark.contains(char::is_alphanumeric) => self.text += &format!("{mark} "),
                 _ => self.text.push_str("- "),
@@ -218,7 +218,7 @@ impl Rtf<'_, '_> {
         }
     }
 
-    /// Handles a control word or symbol and returns the offset after it.
+    /// Handles a control word or symbol, and returns the offset after it.
     fn read_control(&mut self, input: &[u8], at: usize) -> Result<usize, OutputFull> {
         let rest = &input[at..];
         let Some(&first) = rest.first() else {
@@ -434,7 +434,7 @@ impl Rtf<'_, '_> {
         }
         let text = std::mem::take(&mut self.text);
         if !self.row.is_empty() {
-            // Inside a row: one more line of the cell that is still open.
+            // Inside a row, this is another line of the cell that is still open.
             self.cell.push_str(text.trim());
             self.cell.push('\n');
             return Ok(());

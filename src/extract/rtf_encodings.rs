@@ -1,8 +1,8 @@
-//! The encodings of RTF, by their Windows numbers.
+//! Text encodings of RTF files, by their Windows numbers.
 
 use encoding_rs::Encoding;
 
-/// The encoding for a Windows character set number.
+/// Returns the encoding for a Windows character set number.
 pub fn encoding_of_charset(number: i32) -> Option<&'static Encoding> {
     let label = match number {
         77 => "macintosh",
@@ -24,7 +24,7 @@ pub fn encoding_of_charset(number: i32) -> Option<&'static Encoding> {
     Encoding::for_label(label.as_bytes())
 }
 
-/// The encoding for a Windows code page number.
+/// Returns the encoding for a Windows code page number.
 pub fn encoding_of_code_page(number: i32) -> Option<&'static Encoding> {
     match number {
         932 => Some(encoding_rs::SHIFT_JIS),

@@ -1,24 +1,24 @@
-//! Counts what is left out of an RTF file.
+//! Counts of omitted content in an RTF file.
 
 use super::output::Output;
 
-/// Omitted content, for the notes.
+/// Counts of omitted content, for the notes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RtfOmitted {
-    /// Hidden or deleted passages.
+    /// Number of hidden or deleted passages.
     pub hidden: usize,
-    /// Pictures.
+    /// Number of images.
     pub pictures: usize,
-    /// Embedded objects.
+    /// Number of embedded objects.
     pub objects: usize,
-    /// Form fields other than texts.
+    /// Number of form fields other than text fields.
     pub fields: usize,
-    /// Formulas.
+    /// Number of formulas.
     pub formulas: usize,
 }
 
 impl RtfOmitted {
-    /// Adds the notes.
+    /// Adds notes about the omitted content.
     pub fn report(self, out: &mut Output<'_>) {
         for (count, what) in [
             (self.hidden, "hidden or deleted passages left out"),

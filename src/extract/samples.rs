@@ -1,4 +1,4 @@
-//! Tests the whole reader with real files, whose sources are listed in tests/data/documents/NOTICE.
+//! Tests the whole reader with real files; their sources are listed in tests/data/documents/NOTICE.
 
 use proptest::prelude::*;
 
@@ -136,8 +136,7 @@ fn east_asian_encodings_read_like_utf_8() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// Damage at any position results in text or a refusal, never a panic, and passages remain slices of their
-    /// page.
+    /// Damage at any position results in text or an error, never in a panic, and passages remain slices of their page.
     #[test]
     fn damaged_files_give_text_or_an_error(which in 0..5usize, cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 1..20)) {
         let (name, sample): (&str, &[u8]) = [

@@ -1,7 +1,7 @@
-//! Subtitles (SubRip and WebVTT): the spoken words, each cue with its start time; cue numbers, positions, and
-//! formatting are left out.
+//! Subtitles (SubRip and WebVTT): the spoken words, each cue with its start time. Cue numbers, positions, and
+//! formatting are omitted.
 
-/// Whether a text is a subtitle file.
+/// Returns whether a text is a subtitle file.
 pub fn is_subtitles(text: &str) -> bool {
     let head = text.trim_start();
     let mut lines = head.lines();
@@ -15,7 +15,7 @@ pub fn is_subtitles(text: &str) -> bool {
         || start_time(first).is_some()
 }
 
-/// The text, with one cue per line, and notes for the user.
+/// Returns the text with one cue per line, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let (mut out, mut comments) = (String::new(), 0);
     for block in text.split("\n\n") {
@@ -44,7 +44,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (out, notes)
 }
 
-/// The start of a cue, to the second.
+/// Returns the start time of a cue, to the second.
 fn start_time(line: &str) -> Option<String> {
     let (start, end) = line.split_once("-->")?;
     let start = start.trim();
@@ -59,7 +59,7 @@ fn start_time(line: &str) -> Option<String> {
         .then(|| start.split(['.', ',']).next().unwrap_or(start).to_owned())
 }
 
-/// A line without tags; a speaker's name precedes the words.
+/// Removes tags from a line; a speaker's name precedes the words.
 fn strip_tags(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;

@@ -3,10 +3,10 @@
 
 use super::pdf;
 
-/// The code's offset in the private-use area.
+/// Offset of the codes in the private-use area.
 const PRIVATE_USE_START: u32 = 0xF000;
 
-/// The text of a code in a symbol font; `None` when it is unknown.
+/// Returns the text for a code in a symbol font; `None` if it is unknown.
 pub fn text(font: &str, code: u32) -> Option<String> {
     let low = u8::try_from(if code >= PRIVATE_USE_START {
         code - PRIVATE_USE_START
@@ -20,14 +20,14 @@ pub fn text(font: &str, code: u32) -> Option<String> {
         "wingdings 2" => lookup(WINGDINGS_2, low),
         "webdings" => lookup(WEBDINGS, low),
         font if font.starts_with("wingdings") => lookup(WINGDINGS, low),
-        // Even without a font, the codes of the usual bullets and boxes are unambiguous.
+        // The codes of the usual bullets and boxes are unambiguous even without a font.
         _ if low == 0xB7 => Some("•"),
         _ => lookup(WINGDINGS, low).filter(|_| low >= 0x6C),
     };
     found.map(str::to_owned)
 }
 
-/// Replaces the private-use characters of a text set in this font. Returns the text and the number of unknown
+/// Replaces the private-use characters in a text set in this font. Returns the text and the number of unknown
 /// characters, which are omitted.
 pub fn replace_symbols(font: &str, text: &str) -> (String, usize) {
     let mut out = String::with_capacity(text.len());

@@ -1,17 +1,17 @@
-//! Converts comma-, semicolon-, tab-, and pipe-separated tables to lines that are meaningful on their own: each
-//! row names its columns. Accepts rows of uneven length.
+//! Converts comma-, semicolon-, tab-, and pipe-separated tables to self-contained lines: each row names its columns.
+//! Accepts rows of uneven length.
 
 use csv::{ReaderBuilder, StringRecord};
 
-/// The delimiters that are tried.
+/// Delimiters to try.
 const DELIMITERS: &[u8] = b",;\t|";
 /// Maximum number of rows above the header.
 const MAX_PREAMBLE: usize = 12;
 /// Number of rows examined to find the delimiter.
 const SAMPLE_ROWS: usize = 50;
 
-/// The delimiter that makes `text` a table, if there is one. With `named` (the file name says so), a difference of
-/// one row or column does not matter.
+/// Detects the delimiter that makes `text` a table, if there is one. With `named` (the file name indicates a table), a
+/// difference of one row or column is tolerated.
 pub fn sniff(text: &str, named: bool) -> Option<u8> {
     if let Some((delimiter, _)) = separator_line(text) {
         return Some(delimiter);
@@ -20,11 +20,11 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
         .iter()
         .filter_map(|&delimiter| {
             let widths = row_widths(text, delimiter);
-            // The most common width is used: a header may be longer than its rows.
+            // Uses the most common width, because a header may be longer than the rows.
             let count = |width: usize| widths.iter().filter(|&&other| other == width).count();
             let width = *widths.iter().max_by_key(|&&width| count(width))?;
             let matching = count(width);
-            // Prose often has one comma per line: unless the file name says so, two columns require tabs.
+            // Prose often has one comma per line, so two columns require tabs unless the file name indicates a table.
             let fits = if named {
                 widths.iter().filter(|&&other| other > 1).count() * 2 > widths.len()
             } else {
@@ -32,7 +32,7 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
                     && widths.len() >= 3
                     && matching == widths.len()
             };
-            // Consistency counts before width: decimal commas result in more cells than the semicolons between
+            // Consistency counts more than width: decimal commas would result in more cells than the semicolons between
             // them.
             fits.then_some(((matching * 1_000 / widths.len(), width), delimiter))
         })
@@ -40,7 +40,7 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
         .map(|(_, delimiter)| delimiter)
 }
 
-/// The delimiter that the first line declares for Excel (`sep=;`), and the text after that line.
+/// Parses a first line that declares the delimiter for Excel (`sep=;`). Returns the delimiter and the remaining text.
 fn separator_line(text: &str) -> Option<(u8, &str)> {
     let (first, rest) = text.split_once('\n')?;
     let value = first.trim_matches(['"', '\r', ' ']).strip_prefix("sep=")?;
@@ -51,7 +51,7 @@ fn separator_line(text: &str) -> Option<(u8, &str)> {
     }
 }
 
-/// Number of rows above the header: titles and remarks that fill fewer cells than the table has columns.
+/// Returns the number of rows above the header: titles and remarks that fill fewer cells than the table has columns.
 fn preamble_rows(text: &str, delimiter: u8) -> usize {
     let widths = row_widths(text, delimiter);
     let count = |width: usize| widths.iter().filter(|&&other| other == width).count();
@@ -71,7 +71,7 @@ fn preamble_rows(text: &str, delimiter: u8) -> usize {
 }
 
 fn row_widths(text: &str, delimiter: u8) -> Vec<usize> {
-    // A sample that is cut inside a quoted cell spoils only its last row, which is left out.
+    // If the sample ends inside a quoted cell, only its last row is affected, and that row is ignored.
     let end = text
         .char_indices()
         .nth(64 * 1024)
@@ -150,7 +150,7 @@ pub fn render(
     (out, notes)
 }
 
-/// Whether the first row names the columns: its cells are short, distinct, and contain letters.
+/// Returns whether the first row names the columns: its cells are short, distinct, and contain letters.
 fn is_header(row: &StringRecord) -> bool {
     let mut seen = std::collections::BTreeSet::new();
     row.len() > 1
@@ -182,20 +182,20 @@ fn write_row(out: &mut String, row: &StringRecord, header: Option<&StringRecord>
     out.push('\n');
 }
 
-/// A table whose rows arrive one at a time, written as lines that name their columns if the first row is a header.
-/// This is decided when the second row arrives.
+/// A table whose rows arrive one at a time. Written as lines that name their columns if the first row is a header,
+/// which is decided when the second row arrives.
 #[derive(Debug, Default)]
 pub struct Grid {
     header: Option<StringRecord>,
     first: Option<StringRecord>,
     has_begun: bool,
-    /// Whether the table comes from a sheet, whose rows are mostly records; a table in a text is just as often a
-    /// form or a layout.
+    /// Whether the table comes from a spreadsheet, whose rows are mostly records; a table in a text document is just as
+    /// often a form or a layout.
     from_sheet: bool,
 }
 
 impl Grid {
-    /// Creates an empty table. With `from_sheet`, it comes from a sheet, otherwise from a text.
+    /// Creates an empty table. `from_sheet` is whether it comes from a spreadsheet rather than from a text document.
     pub fn new(from_sheet: bool) -> Self {
         Self {
             from_sheet,
@@ -203,7 +203,7 @@ impl Grid {
         }
     }
 
-    /// Adds the next row; `named` is whether the file itself declares it a header row.
+    /// Adds the next row. `named` is whether the file itself declares it a header row.
     pub fn row(&mut self, cells: &[String], named: bool, out: &mut String) {
         let filled = cells.len() - cells.iter().rev().take_while(|cell| is_blank(cell)).count();
         let row = StringRecord::from_iter(&cells[..filled]);
@@ -248,8 +248,9 @@ impl Grid {
         (self.header, self.has_begun) = (Some(row), true);
     }
 
-    /// Whether the first row names the columns. Cells with letters above a number do. When all cells are words,
-    /// only a sheet's row of three or more does: a pair of words is just as often the first line of a form.
+    /// Returns whether the first row names the columns. Cells with letters above a number do. If all cells are words,
+    /// only a row of three or more cells in a spreadsheet does, because a pair of words is just as often the first line
+    /// of a form.
     fn is_header_row(&self, first: &StringRecord, second: &StringRecord) -> bool {
         let number = |cell: &str| cell.chars().any(|c| c.is_ascii_digit());
         let counts = second

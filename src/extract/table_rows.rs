@@ -2,8 +2,8 @@
 
 use super::table;
 
-/// The first rows, up to `max_rows`, each with the number of its first line. `None` when the text is not a table, not
-/// even one with a single column.
+/// Returns the first `max_rows` rows, each with its starting line number; `None` if the text is not even a table with a
+/// single column.
 pub fn records(text: &str, max_rows: usize) -> Option<Vec<(usize, Vec<String>)>> {
     let text = text.trim_start_matches('\u{feff}');
     let delimiter = table::sniff(text, true).unwrap_or(b',');
@@ -12,7 +12,7 @@ pub fn records(text: &str, max_rows: usize) -> Option<Vec<(usize, Vec<String>)>>
     let (mut line, mut seen) = (1, 0);
     for record in reader.records().take(max_rows) {
         let record = record.ok()?;
-        // Lines are counted here, because the reader's own count is one too low after a line that ends in two
+        // Lines are counted here, because the parser's own count is one too low after a line that ends in two
         // characters.
         let start = record.position().map_or(0, |place| place.byte() as usize);
         let blank = text[start..]

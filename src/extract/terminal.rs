@@ -1,12 +1,12 @@
-//! Text as a terminal shows it: without the escape sequences that color it, and with overstrikes (a letter, a
-//! backspace, and the letter again for bold, or an underscore for underlining) read once.
+//! Converts text to what a terminal would show: without the escape sequences for colors, and with each overstrike (a
+//! letter, a backspace, and the letter again for bold, or an underscore for underlining) read once.
 
 use std::borrow::Cow;
 
-/// Maximum length of an escape sequence in characters; a longer one is text.
+/// Maximum length of an escape sequence in characters; anything longer is text.
 const MAX_SEQUENCE_CHARS: usize = 256;
 
-/// The text that a terminal would show.
+/// Returns the text that a terminal would show.
 pub fn plain(text: &str) -> Cow<'_, str> {
     if !text.contains(['\u{1B}', '\u{8}', '\u{9B}']) {
         return text.into();
@@ -28,7 +28,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// Handles a backspace between two characters: the visible one is kept.
+/// Handles a backspace between two characters, keeping the visible one.
 fn overstrike<'a>(out: &mut String, next: &'a str) -> &'a str {
     let before = out.chars().next_back().filter(|c| !c.is_control());
     let Some(over) = next.chars().next().filter(|c| !c.is_control()) else {
@@ -44,12 +44,12 @@ fn overstrike<'a>(out: &mut String, next: &'a str) -> &'a str {
     if over == '_' {
         return &next[over.len_utf8()..];
     }
-    // A typed correction: the later character is the visible one.
+    // A typing correction: the later character is the visible one.
     out.pop();
     next
 }
 
-/// The text after an escape sequence (ECMA-48); `text` starts after its escape character.
+/// Returns the text after an escape sequence (ECMA-48). `text` starts after the escape character.
 fn after_escape(text: &str) -> &str {
     match text.chars().next() {
         Some('[') => after_control(&text[1..]),
@@ -71,7 +71,7 @@ fn after_escape(text: &str) -> &str {
     }
 }
 
-/// The text after a control sequence: parameters, then one final character.
+/// Returns the text after a control sequence: parameters followed by one final character.
 fn after_control(text: &str) -> &str {
     let end = text
         .char_indices()

@@ -1,6 +1,6 @@
-//! Converts LaTeX to text: headings, items, and notes; formulas stay as written.
+//! Converts LaTeX to text: headings, items, and notes. Formulas are left as written.
 
-/// The text of a LaTeX document, with its headings, items, and formulas, and notes for the user.
+/// Returns the text of a LaTeX document, with its headings, items, and formulas, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let mut comments = 0;
     let mut uncommented = String::with_capacity(text.len());
@@ -32,7 +32,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (replace_commands(body), notes)
 }
 
-/// The offset where a comment begins: at a `%` that is not escaped.
+/// Returns the offset at which a comment starts: a `%` that is not escaped.
 fn comment_start(line: &str) -> Option<usize> {
     let mut escaped = false;
     line.char_indices().find_map(|(at, character)| {
@@ -42,7 +42,7 @@ fn comment_start(line: &str) -> Option<usize> {
     })
 }
 
-/// Title, author, and date from the preamble.
+/// Returns the title, author, and date from the preamble.
 fn title_block(head: &str) -> String {
     let mut out = String::new();
     for name in ["title", "author", "date"] {
@@ -57,7 +57,7 @@ fn title_block(head: &str) -> String {
     out
 }
 
-/// The content of the group that begins here, and the text after it.
+/// Returns the content of the group that starts here, and the text after it.
 fn braced_group(text: &str) -> Option<(&str, &str)> {
     let mut depth = 0;
     let mut escaped = false;
@@ -126,7 +126,7 @@ const UNPRINTED: &[&str] = &[
     "clearpage",
 ];
 
-/// Accent commands: each letter is followed by its accented form.
+/// Accent commands; each letter is followed by its accented form.
 const ACCENTS: &[(&str, &str)] = &[
     ("'", "aáeéiíoóuúyýcćnńsśzźlĺrŕAÁEÉIÍOÓUÚYÝCĆNŃSŚZŹLĹRŔ"),
     ("`", "aàeèiìoòuùnǹAÀEÈIÌOÒUÙNǸ"),
@@ -142,7 +142,7 @@ const ACCENTS: &[(&str, &str)] = &[
     ("r", "aåuůAÅUŮ"),
     ("k", "aąeęiįuųAĄEĘIĮUŲ"),
 ];
-/// Commands for letters and signs.
+/// Commands for letters and symbols.
 const LETTERS: &[(&str, &str)] = &[
     ("ss", "ß"),
     ("ae", "æ"),
@@ -175,7 +175,7 @@ const LETTERS: &[(&str, &str)] = &[
     ("ddag", "‡"),
 ];
 
-/// Writes a letter with its accent; a letter without such a form keeps the command.
+/// Writes a letter with its accent, or the command itself if there is no accented form.
 fn write_accented(mark: &str, letter: &str, out: &mut String) {
     let letter = match letter.trim() {
         "\\i" => "i",
@@ -192,7 +192,7 @@ fn write_accented(mark: &str, letter: &str, out: &mut String) {
     }
 }
 
-/// Number of mandatory arguments of an environment, which describe its layout and are not printed.
+/// Returns the number of an environment's mandatory arguments, which describe its layout and are not printed.
 fn layout_arguments(environment: &str) -> usize {
     match environment {
         "tabular*" | "tabularx" => 2,
@@ -201,8 +201,8 @@ fn layout_arguments(environment: &str) -> usize {
     }
 }
 
-/// The text after this many arguments in braces, and after the optional ones in brackets before each of them.
-/// Groups that follow are content: `\begin{tabular}{ll}{\bf Name} & Age`.
+/// Skips this many arguments in braces, and any optional arguments in brackets before each of them. Groups that follow
+/// are content: `\begin{tabular}{ll}{\bf Name} & Age`.
 fn skip_arguments(mut text: &str, count: usize) -> &str {
     for _ in 0..count {
         let mut next = text.trim_start();
@@ -217,7 +217,7 @@ fn skip_arguments(mut text: &str, count: usize) -> &str {
     text
 }
 
-/// Replaces commands for structure and typography; formulas and unknown commands stay as they are.
+/// Replaces structural and typographic commands; formulas and unknown commands are left unchanged.
 fn replace_commands(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -235,7 +235,7 @@ fn replace_commands(text: &str) -> String {
     out
 }
 
-/// Handles the command that begins here and returns the text after it.
+/// Handles the command that starts here, and returns the text after it.
 fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
     let letters = text[1..]
         .bytes()
@@ -331,9 +331,9 @@ fn replace_symbol<'a>(text: &'a str, out: &mut String) -> &'a str {
     &text[sign.map_or(0, char::len_utf8)..]
 }
 
-/// Replaces the commands inside a group, which is shorter than the text around it.
+/// Replaces the commands inside a group, which is shorter than the surrounding text.
 fn replace_inner(words: &str) -> String {
-    // Groups are processed one level deep; nested ones keep their commands.
+    // Groups are processed one level deep; nested groups keep their commands.
     words
         .replace("\\&", "&")
         .replace("\\%", "%")
@@ -374,7 +374,7 @@ mod tests {
             ("\\begin{minipage}[t][2cm]{5cm}{Note} a", "{Note} a"),
             ("\\begin{minipage}\n[t]\n{5cm}{Note} a", "{Note} a"),
             ("\\begin{quote}{Note} a", "{Note} a"),
-            // Broken: nothing is dropped.
+            // Malformed: nothing is dropped.
             ("\\begin{tabular}[t Name", "[t Name"),
             ("\\begin{tabular} Name", " Name"),
         ] {

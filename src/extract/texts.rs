@@ -1,13 +1,13 @@
-//! Reads a file that is text: finds its encoding, and formats its kind of text.
+//! Reads a text file: detects its encoding, and formats it according to its kind.
 
 use super::kind::{self, TextKind};
 use super::{FileInput, FileKind, Output, OutputFull, Unreadable};
 use super::{calendar, charset, html, json, markup_text, notebook, subtitles, table};
 
-/// Reads a file that is text in some encoding; a form feed starts a new page.
+/// Reads a text file in any known encoding; a form feed starts a new page.
 ///
 /// # Errors
-/// [`Unreadable::Binary`] if the bytes are not text in any known encoding.
+/// Returns [`Unreadable::Binary`] if the bytes are not text in any known encoding.
 pub(super) fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -32,7 +32,7 @@ pub(super) fn read(
     let mut before = 0;
     let mut parts = text.split('\u{C}').enumerate();
     let has_page_breaks = text.contains('\u{C}');
-    // `OutputFull` means that the limit is reached; the text so far has been passed on.
+    // `OutputFull` means that the limit has been reached; the text so far has been passed on.
     let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match has_page_breaks {
         true => {
             out.progress(before, text.len());
@@ -44,7 +44,7 @@ pub(super) fn read(
     Ok((kind, decoded.encoding))
 }
 
-/// Dispatches each kind of text to its formatter.
+/// Dispatches to the formatter for the kind of text.
 fn render(
     text: String,
     input: &FileInput<'_>,

@@ -1,8 +1,8 @@
-//! Why no text can be read from a file, worded for the file's owner.
+//! Reasons why a file's text cannot be extracted, worded for the file's owner.
 
 use super::{MAX_PICTURE_BYTES, MAX_PICTURE_SIDE, magic};
 
-/// Why no text could be extracted from a file.
+/// Why a file's text could not be extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
     /// The file has no bytes.
@@ -13,28 +13,28 @@ pub enum Unreadable {
     Unsupported(&'static str),
     /// The bytes are not text in any known encoding.
     Binary,
-    /// The file is readable but holds no words.
+    /// The file is readable but contains no words.
     NoText,
-    /// The file begins like a picture but has no valid header.
+    /// The file starts like an image but has no valid header.
     Damaged,
     /// The file needs a password.
     Locked,
     /// None of the files inside can be read.
     NothingInside,
-    /// The file is nested deeper than archives are opened.
+    /// The file is nested too deeply in archives.
     TooDeep,
-    /// The file holds no words, only pictures that cannot be shown one by one.
+    /// The file contains no words, only images that cannot be shown individually.
     PicturesOnly,
     /// The file is of a known kind, but nothing in it can be parsed.
     Broken(&'static str),
     /// The fonts do not map their glyphs to characters.
     NoCharacterMap,
-    /// The picture is larger than models accept.
+    /// The image is larger than models accept.
     PictureTooLarge,
 }
 
 impl Unreadable {
-    /// The reason in a sentence for the user.
+    /// Returns the reason as a sentence for the user.
     pub fn message(self) -> String {
         match self {
             Self::Empty => "the file is empty".to_owned(),

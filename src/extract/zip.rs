@@ -7,16 +7,16 @@ use std::io::{self, BufRead, Read};
 
 use flate2::{Crc, bufread::DeflateDecoder};
 
-/// Maximum number of entries read.
+/// Maximum number of entries to read.
 const MAX_ENTRIES: usize = 20_000;
 /// Maximum number of bytes inflated per container; limits the time that a decompression bomb can take.
 const MAX_INFLATED_BYTES: u64 = 1 << 30;
-/// Size of an entry, in bytes, from which its compression ratio is checked.
+/// Minimum size of an entry, in bytes, for its compression ratio to be checked.
 const MIN_RATIO_CHECK_BYTES: u64 = 16 << 20;
-/// Maximum compression ratio: real sheets reach 60; the limit of deflate itself is 1,032.
+/// Maximum compression ratio: real spreadsheets reach 60; the limit of deflate itself is 1,032.
 const MAX_RATIO: u64 = 300;
 
-/// Bytes of an entry that are scanned at a time.
+/// Number of bytes of an entry to scan at a time.
 const SCAN_BYTES: usize = 64 << 10;
 
 /// Signature of a local file header.
@@ -40,7 +40,7 @@ pub enum ZipError {
 }
 
 impl ZipError {
-    /// The reason, in words for the user.
+    /// Returns the reason, worded for the user.
     pub fn message(self) -> &'static str {
         match self {
             Self::Locked => "it is encrypted",
@@ -56,8 +56,7 @@ impl ZipError {
 pub struct Entry {
     /// The path, as written in the container.
     pub name: String,
-    /// Size in bytes of its unpacked content, as the container states it; 0 if it does not. A hint for progress
-    /// only.
+    /// Unpacked size in bytes, as given by the container; 0 if it is not given. Used only as a hint for progress.
     pub size: usize,
     start: usize,
     packed_size: usize,
@@ -69,20 +68,20 @@ pub struct Entry {
 /// An opened container.
 pub struct Zip<'a> {
     bytes: &'a [u8],
-    /// The entries in the order of the directory.
+    /// The entries in directory order.
     pub entries: Vec<Entry>,
-    /// Whether the directory is missing and the entries were found by their own headers.
+    /// Whether the directory is missing and the entries were found by their local headers.
     pub is_repaired: bool,
     inflated_bytes: Cell<u64>,
 }
 
-/// Whether the bytes begin like a ZIP container.
+/// Returns whether the bytes start like a ZIP container.
 pub fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(LOCAL_HEADER) || bytes.starts_with(DIRECTORY_END)
 }
 
 impl<'a> Zip<'a> {
-    /// Finds the entries by the directory or, if it is missing, by their own headers.
+    /// Finds the entries using the directory, or by their local headers if it is missing.
     pub fn open(bytes: &'a [u8]) -> Self {
         let listed = read_directory(bytes).filter(|entries| !entries.is_empty());
         let is_repaired = listed.is_none() && !bytes.starts_with(DIRECTORY_END);
@@ -94,7 +93,7 @@ impl<'a> Zip<'a> {
         }
     }
 
-    /// Returns the entry with this path, ignoring case, as the programs that write such files do.
+    /// Returns the entry with this path. Ignores case, as the programs that write such files do.
     pub fn find(&self, name: &str) -> Option<&Entry> {
         let exact = self.entries.iter().find(|entry| entry.name == name);
         exact.or_else(|| {
@@ -104,11 +103,11 @@ impl<'a> Zip<'a> {
         })
     }
 
-    /// The entry's inflated bytes as a stream.
+    /// Returns the entry's inflated bytes as a stream.
     ///
     /// # Errors
-    /// [`ZipError::Locked`] for an encrypted entry, [`ZipError::Method`] for an unsupported method,
-    /// [`ZipError::Damaged`] when its header is missing or invalid.
+    /// Returns [`ZipError::Locked`] for an encrypted entry, [`ZipError::Method`] for an unsupported method, or
+    /// [`ZipError::Damaged`] if the header is missing or invalid.
     pub fn stream(&self, entry: &Entry) -> Result<Inflated<'_>, ZipError> {
         if entry.is_encrypted {
             return Err(ZipError::Locked);
@@ -144,7 +143,7 @@ impl<'a> Zip<'a> {
         let mut piece = Vec::with_capacity(SCAN_BYTES + overlap);
         loop {
             let missing = (SCAN_BYTES + overlap - piece.len()) as u64;
-            // An error ends the scan like the end of the entry; the reader that follows reports it.
+            // An error ends the scan like the end of the entry does; the reader that follows reports it.
             let read = (&mut stream)
                 .take(missing)
                 .read_to_end(&mut piece)
@@ -159,7 +158,8 @@ impl<'a> Zip<'a> {
         self.inflated_bytes.set(before);
     }
 
-    /// The inflated bytes, at most `limit`. A damaged entry returns the bytes before the damage, with the error.
+    /// Returns the inflated bytes, at most `limit`. For a damaged entry, returns the bytes before the damage along with
+    /// the error.
     pub fn read(&self, entry: &Entry, limit: usize) -> (Vec<u8>, Option<ZipError>) {
         let mut stream = match self.stream(entry) {
             Ok(stream) => stream,
@@ -173,7 +173,7 @@ impl<'a> Zip<'a> {
             (None, Ok(length)) if length == limit && has_more(&mut stream) => {
                 Some(ZipError::TooLarge)
             }
-            // At exactly the limit, the end, and with it the checksum, may not have been reached.
+            // At exactly the limit, the end of the stream may not have been reached, and with it the checksum.
             (None, Ok(_)) => stream.error,
         };
         (bytes, error)
@@ -249,7 +249,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]) as usize)
 }
 
-/// The entries of the directory at the file's end. `None` when it is missing or unusable.
+/// Reads the entries from the directory at the end of the file. Returns `None` if it is missing or unusable.
 fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     // The comment after the end record is at most 64 KiB long; some garbage after it is tolerated.
     let from = bytes.len().saturating_sub(80 * 1024);
@@ -299,7 +299,7 @@ fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-/// ZIP64: sizes that do not fit 32 bits are in an extra field, each only when needed.
+/// Reads ZIP64 values: sizes that do not fit in 32 bits are in an extra field, each only if needed.
 fn zip64_values(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
     // The 32-bit value that refers to the extra field.
     const HERE: usize = u32::MAX as usize;
@@ -326,7 +326,7 @@ fn data_offset(bytes: &[u8], local: usize) -> Option<usize> {
     Some(local + 30 + u16_at(header, 26)? + u16_at(header, 28)?)
 }
 
-/// Finds the entries by their local headers, for a truncated file.
+/// Finds the entries of a truncated file by their local headers.
 fn entries_by_local_headers(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut at = 0;
@@ -351,7 +351,7 @@ fn entry_from_local_header(bytes: &[u8], at: usize) -> Option<Entry> {
     let start = at + 30 + named + u16_at(header, 28)?;
     let rest = bytes.get(start..)?;
     let stated = u32_at(header, 18)?;
-    // Written as a stream: the size follows the data, so the data extends to the next header.
+    // A streamed entry: the size follows the data, so the data extends to the next header.
     let streamed = flags & 8 != 0;
     let packed_size = if streamed || stated > rest.len() {
         let next = [LOCAL_HEADER, DIRECTORY_ENTRY]
@@ -377,12 +377,12 @@ fn find_bytes(bytes: &[u8], mark: &[u8]) -> Option<usize> {
     bytes.windows(mark.len()).position(|window| window == mark)
 }
 
-/// The upper half of DOS code page 437, in which names are encoded unless flagged as UTF-8.
+/// The upper half of DOS code page 437, the encoding of names that are not flagged as UTF-8.
 const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{A0}";
 
 fn decode_name(bytes: &[u8], flags: usize) -> String {
     let name = match std::str::from_utf8(bytes) {
-        // Many programs write UTF-8 without the flag, and nothing else is valid UTF-8 by chance.
+        // Many programs write UTF-8 without the flag, and other encodings are practically never valid UTF-8.
         Ok(name) => name.to_owned(),
         Err(_) if flags & 0x800 != 0 => String::from_utf8_lossy(bytes).into_owned(),
         Err(_) => bytes
@@ -406,15 +406,15 @@ fn decode_name(bytes: &[u8], flags: usize) -> String {
         .collect()
 }
 
-/// A reader that limits the bytes read between two refills, so that no single piece of markup is held in memory
-/// whole, however long it is.
+/// A reader that limits the number of bytes read between two refills, so that no single piece of markup is held in
+/// memory as a whole, however long it is.
 pub struct Metered<R> {
     inner: R,
     remaining: usize,
 }
 
 impl<R> Metered<R> {
-    /// Creates the reader; nothing can be read before `refill`.
+    /// Creates the reader. Nothing can be read before `refill`.
     pub fn new(inner: R) -> Self {
         Self {
             inner,
@@ -422,7 +422,7 @@ impl<R> Metered<R> {
         }
     }
 
-    /// Allows `bytes` more bytes to be read.
+    /// Allows up to `bytes` more bytes to be read.
     pub fn refill(&mut self, bytes: usize) {
         self.remaining = bytes;
     }
@@ -451,7 +451,7 @@ impl<R: BufRead> BufRead for Metered<R> {
     }
 }
 
-/// Builds a container for tests: deflated entries and a directory.
+/// Builds a container for tests, with deflated entries and a directory.
 #[cfg(test)]
 pub fn pack(entries: &[(&str, &[u8])]) -> Vec<u8> {
     use std::io::Write;

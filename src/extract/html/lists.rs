@@ -1,9 +1,9 @@
-//! The numbers and markers of list items on web pages.
+//! Numbers and markers of list items on web pages.
 
-/// Maximum depth of indented list levels; deeper ones look the same.
+/// Maximum depth of list indentation; deeper lists look the same.
 const MAX_DEPTH: usize = 16;
 
-/// An open list; `None` for an unnumbered one.
+/// An open list; `None` for an unordered one.
 struct Numbering {
     next: i64,
     step: i64,
@@ -18,17 +18,17 @@ pub struct HtmlLists {
 }
 
 impl HtmlLists {
-    /// Whether no list is open.
+    /// Returns whether no list is open.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Opens an unnumbered list.
+    /// Opens an unordered list.
     pub fn open_plain(&mut self) {
         self.push(None);
     }
 
-    /// Opens a numbered list that begins at `start`; `style` is `1`, `a`, `A`, `i`, or `I`.
+    /// Opens an ordered list that starts at `start`; `style` is `1`, `a`, `A`, `i`, or `I`.
     pub fn open_numbered(&mut self, start: Option<i64>, style: char, is_reversed: bool) {
         self.push(Some(Numbering {
             next: start.unwrap_or(1),
@@ -54,7 +54,7 @@ impl HtmlLists {
         }
     }
 
-    /// The indentation and marker of the next item; `value` is the number that the item itself gives.
+    /// Returns the indentation and marker of the next item. `value` is the number that the item itself specifies.
     pub fn next_marker(&mut self, value: Option<i64>) -> String {
         let indent = "  ".repeat(self.open.len().saturating_sub(1));
         match self.open.last_mut() {
@@ -68,7 +68,7 @@ impl HtmlLists {
     }
 }
 
-/// The number in the list's style: decimal, letters, or Roman.
+/// Formats a number in the list's style: decimal, letters, or Roman numerals.
 fn format_number(number: i64, style: char) -> String {
     let plain = match (style, number) {
         ('a' | 'A', 1..=702) => to_letters(number),

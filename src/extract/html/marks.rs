@@ -1,9 +1,9 @@
-//! Raised, lowered, and struck-out text of a web page, and note references.
+//! Superscript, subscript, and struck-out text on a web page, and note references.
 
 use crate::extract::markup::attribute;
 use crate::extract::raised;
 
-/// Maximum number of open elements that are remembered.
+/// Maximum number of open elements to track.
 const MAX_OPEN: usize = 64;
 
 /// How an element changes its text.
@@ -20,7 +20,7 @@ struct OpenMark {
     name: String,
     effect: MarkEffect,
     start: usize,
-    /// Whether a link is inside.
+    /// Whether the element contains a link.
     has_link: bool,
 }
 
@@ -50,7 +50,7 @@ impl InlineMarks {
                 outer.has_link = true;
             }
         }
-        // A link directly around the raised text also makes it a note reference.
+        // A link directly around superscript text also makes it a note reference.
         let has_link = name != "a"
             && self
                 .open
@@ -75,7 +75,7 @@ impl InlineMarks {
             has_link,
             ..
         } = self.open.remove(at);
-        // The text may have been rewritten by the row that contains it.
+        // The row that contains the text may have rewritten it.
         let Some(text) = out.get(start..).filter(|text| !text.trim().contains('\n')) else {
             return;
         };
@@ -102,7 +102,7 @@ impl InlineMarks {
     }
 }
 
-/// Whether the page declares that the element refers to a note.
+/// Returns whether the page declares the element to be a note reference.
 fn is_reference(attributes: &str) -> bool {
     let named = |name: &str, words: &[&str]| {
         attribute(attributes, name).is_some_and(|value| {

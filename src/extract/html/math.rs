@@ -1,12 +1,12 @@
-//! Formulas in MathML on one line: powers, indexes, fractions, and roots keep their meaning.
+//! Writes MathML formulas on a single line; powers, indexes, fractions, and roots keep their meaning.
 
-/// Maximum number of open elements that are remembered.
+/// Maximum number of open elements to track.
 const MAX_OPEN: usize = 256;
 
 struct OpenElement {
     name: String,
     children: usize,
-    /// The text added at its end.
+    /// Text to add at the end of the element.
     end: &'static str,
 }
 
@@ -17,7 +17,7 @@ pub struct Formula {
 }
 
 impl Formula {
-    /// Opens an element and returns the symbol before its text.
+    /// Opens an element, and returns the symbol before its text.
     pub fn open(&mut self, name: &str, closes_itself: bool) -> &'static str {
         if (self.open.is_empty() && name != "math") || self.open.len() >= MAX_OPEN {
             return "";
@@ -64,7 +64,7 @@ impl Formula {
         });
     }
 
-    /// Closes an element and returns the symbol after its text.
+    /// Closes an element, and returns the symbol after its text.
     pub fn close(&mut self, name: &str) -> &'static str {
         let Some(at) = self.open.iter().rposition(|open| open.name == name) else {
             return "";

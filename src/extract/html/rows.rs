@@ -1,16 +1,16 @@
-//! The rows of a table on a web page. Cells that span several rows or columns repeat their value, so that columns
-//! stay aligned; rows below a header row name their columns.
+//! Table rows on a web page. Cells that span several rows or columns repeat their value, so that columns stay aligned;
+//! rows below a header row name their columns.
 
 use crate::extract::table::Grid;
 
-/// Maximum depth of nested tables whose rows are kept.
+/// Maximum depth of nested tables for which rows are tracked.
 const MAX_TABLES: usize = 16;
-/// Maximum number of columns of a table.
+/// Maximum number of columns in a table.
 const MAX_COLUMNS: usize = 256;
-/// Maximum size in bytes of a cell that is repeated in each row that it covers.
+/// Maximum size in bytes of a cell that is repeated in each row that it spans.
 const MAX_REPEATED_BYTES: usize = 200;
 
-/// A cell of the open row.
+/// A cell in the open row.
 struct OpenCell {
     /// The offset in the page's text where the cell's text starts.
     start: usize,
@@ -30,13 +30,13 @@ struct SpanningCell {
 struct HtmlTable {
     cells: Vec<OpenCell>,
     spanning: Vec<Option<SpanningCell>>,
-    /// The names of the columns, while only header rows have been read.
+    /// Column names, as long as only header rows have been read.
     column_names: Vec<String>,
     grid: Grid,
     has_names: bool,
     has_rows: bool,
     in_head: bool,
-    /// Whether the open row contains a table, so that its text is left as it is.
+    /// Whether the open row contains a table, so that its text is left unchanged.
     is_nested: bool,
 }
 
@@ -47,11 +47,11 @@ pub struct HtmlTables {
     excess_depth: usize,
 }
 
-/// What the writer must do with the row that has just ended.
+/// How to write a row that has just ended.
 pub enum RowEnd {
-    /// The text stays as it was written.
+    /// Keep the text as written.
     Keep,
-    /// The text is replaced; a row replaced by an empty text is removed.
+    /// Replace the text. An empty replacement removes the row.
     Replace(String),
 }
 
@@ -68,7 +68,7 @@ impl HtmlTables {
         }
     }
 
-    /// Closes the innermost table. Returns its text if it has only header rows.
+    /// Closes the innermost table. Returns its text if it contains only header rows.
     pub fn close(&mut self) -> Option<String> {
         if self.excess_depth > 0 {
             self.excess_depth -= 1;
@@ -78,14 +78,14 @@ impl HtmlTables {
         (!table.has_rows && !table.column_names.is_empty()).then(|| table.column_names.join(" | "))
     }
 
-    /// Sets whether the rows that follow belong to the head of the table.
+    /// Sets whether the following rows belong to the head of the table.
     pub fn set_in_head(&mut self, is_open: bool) {
         if let Some(table) = self.table() {
             table.in_head = is_open;
         }
     }
 
-    /// Opens a cell, whose text starts at this offset.
+    /// Opens a cell whose text starts at this offset.
     pub fn open_cell(&mut self, start: usize, is_header: bool, rows: usize, columns: usize) {
         if let Some(table) = self.table()
             && table.cells.len() < MAX_COLUMNS
@@ -149,7 +149,7 @@ impl HtmlTable {
         RowEnd::Replace(out.trim_end().to_owned())
     }
 
-    /// Joins the column names of another header row to those above.
+    /// Joins the column names in another header row to those above.
     fn add_column_names(&mut self, row: &[String]) {
         self.column_names
             .resize(self.column_names.len().max(row.len()), String::new());
@@ -163,7 +163,7 @@ impl HtmlTable {
         }
     }
 
-    /// The row's cells by column, including those that span into it from above.
+    /// Returns the row's cells by column, including those that span into it from above.
     fn align_cells(&mut self, cells: &[OpenCell], text: &str, is_header: bool) -> Vec<String> {
         let mut row: Vec<String> = Vec::new();
         for (index, cell) in cells.iter().enumerate() {
@@ -177,7 +177,7 @@ impl HtmlTable {
                 if row.len() >= MAX_COLUMNS {
                     break;
                 }
-                // A column's name includes every header cell above it; a value is written once in its row.
+                // A column's name includes every header cell above it; a value is written once per row.
                 let written = if column == 0 || is_header {
                     text_of_cell.clone()
                 } else {
@@ -206,7 +206,7 @@ impl HtmlTable {
         row
     }
 
-    /// Adds the cells above that span into the next columns.
+    /// Adds cells from above that span into the next columns.
     fn add_spanning_cells(&self, row: &mut Vec<String>) {
         while let Some(Some(open)) = self.spanning.get(row.len()) {
             row.push(open.text.clone());
@@ -214,7 +214,7 @@ impl HtmlTable {
     }
 }
 
-/// The words of a cell, without the delimiters between it and the preceding cells.
+/// Returns the words of a cell, without the delimiters between it and the preceding cells.
 fn strip_delimiters(mut text: &str) -> String {
     while let Some(rest) = text.strip_prefix(" | ") {
         text = rest;

@@ -37,7 +37,7 @@ const PARAGRAPHS: &[&str] = &[
     "dialog",
     "caption",
 ];
-/// Assembles the text. Line breaks and spaces are buffered and written only before the next word.
+/// Assembles the text. Line breaks and spaces are buffered, and written only before the next word.
 #[derive(Default)]
 pub struct HtmlTextWriter {
     /// The text so far.
@@ -49,7 +49,7 @@ pub struct HtmlTextWriter {
     in_cell: bool,
     in_row: bool,
     row_start: usize,
-    /// Line breaks pending before the open row.
+    /// Number of line breaks pending before the open row.
     row_breaks: usize,
     pending_separators: usize,
     in_heading: bool,
@@ -185,8 +185,8 @@ impl HtmlTextWriter {
         }
     }
 
-    /// Starts or ends a paragraph. Inside a cell or a heading this is only a space; otherwise the row or the
-    /// heading would be torn apart.
+    /// Starts or ends a paragraph. Inside a cell or a heading, this is only a space; otherwise, the row or the heading
+    /// would be split.
     fn break_paragraph(&mut self) {
         if self.in_cell || self.in_heading {
             self.has_pending_space = true;
@@ -207,7 +207,7 @@ impl HtmlTextWriter {
     }
 
     fn cell(&mut self, name: &str, attributes: &str) {
-        // The cells of a row stay on one line.
+        // The cells of a row stay on the same line.
         if self.in_row && self.out.len() > self.row_start {
             self.pending_breaks = 0;
         } else if !self.in_row {
@@ -236,7 +236,7 @@ impl HtmlTextWriter {
         self.end_line(breaks);
     }
 
-    /// Writes text that is already split into lines.
+    /// Writes text that has already been split into lines.
     fn write_line(&mut self, text: &str) {
         if !text.is_empty() {
             self.write_pending();
@@ -295,7 +295,7 @@ impl HtmlTextWriter {
         {
             self.out.push(' ');
         }
-        // Bounded, because a row may hold any number of empty cells.
+        // Bounded, because a row may contain any number of empty cells.
         self.out
             .extend(std::iter::repeat_n(" | ", self.pending_separators.min(64)));
         self.pending_separators = 0;
@@ -304,7 +304,7 @@ impl HtmlTextWriter {
         self.out.push_str(&std::mem::take(&mut self.prefix));
     }
 
-    /// The finished text.
+    /// Returns the finished text.
     pub fn finish(mut self) -> RenderedPage {
         if let Some(names) = self.tables.close() {
             self.write_line(&names);
@@ -322,7 +322,7 @@ fn integer_attribute(attributes: &str, name: &str) -> Option<i64> {
     attribute(attributes, name)?.trim().parse().ok()
 }
 
-/// The visible text of a form control: whether its box is checked, or what is filled in.
+/// Returns the visible text of a form control: whether its box is checked, or its value.
 fn control_text(attributes: &str) -> Option<String> {
     let kind = attribute(attributes, "type")
         .unwrap_or_default()

@@ -1,19 +1,19 @@
-//! Chooses between the plain text and the web page of an email that has both.
+//! Chooses between the plain-text and HTML versions of an email.
 
 use super::header::{self, MailField};
 use super::{decode_body, decode_text, split_parts};
 use crate::extract::{ReadLimits, html};
 
-/// A part: its header fields and its body.
+/// A MIME part: its header fields and its body.
 type MailPart<'a> = (Vec<MailField<'a>>, &'a [u8]);
 
-/// Number of words by which a web page may exceed the plain text before it counts as fuller.
+/// Number of words by which the HTML version may exceed the plain text before it counts as more complete.
 const MARGIN_WORDS: usize = 20;
-/// Maximum depth of nested parts in which a web page is looked for.
+/// Maximum depth of nested parts to search for HTML.
 const MAX_DEPTH: usize = 3;
 
-/// Returns the plain part, or the one with a web page that has more than twice as many words: some programs write only
-/// a notice into the plain part.
+/// Returns the plain part, or the part with an HTML version that has more than twice as many words: some programs write
+/// only a notice into the plain part.
 pub(super) fn fuller<'p, 'a>(
     chosen: &'p MailPart<'a>,
     all: &'p [MailPart<'a>],
@@ -33,7 +33,7 @@ pub(super) fn fuller<'p, 'a>(
     }
 }
 
-/// Number of words of the web page in a part.
+/// Returns the number of words in a part's HTML version.
 fn page_words(fields: &[MailField<'_>], body: &[u8], depth: usize) -> usize {
     let kind = header::parameters(fields, "content-type");
     match (&*kind.value, kind.get("boundary")) {

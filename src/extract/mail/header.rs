@@ -1,5 +1,5 @@
-//! The header of an email or of a MIME part: fields, parameters, encoded words, and transfer encodings (RFC 5322,
-//! 2045, 2047, and 2231). Tolerates the deviations of email programs.
+//! Headers of emails and MIME parts: fields, parameters, encoded words, and transfer encodings (RFC 5322, 2045, 2047,
+//! and 2231). Tolerates the deviations of email programs.
 
 use crate::extract::charset;
 
@@ -8,21 +8,21 @@ const MAX_FIELDS: usize = 2_000;
 /// Maximum size of one field's value, in bytes.
 const MAX_VALUE_BYTES: usize = 64 << 10;
 
-/// One field, including its continuation lines.
+/// A header field, including its continuation lines.
 pub struct MailField<'a> {
     name: &'a [u8],
-    /// The value as written, undecoded.
+    /// The value as written, without decoding.
     pub value: &'a [u8],
 }
 
 impl MailField<'_> {
-    /// Whether the field has this name, ignoring case.
+    /// Returns whether the field has this name, ignoring case.
     pub fn has_name(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 }
 
-/// Splits into fields and body. A part without fields consists only of a body.
+/// Splits a part into header fields and body. A part without fields consists only of a body.
 pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
     let mut fields: Vec<MailField<'_>> = Vec::new();
     let mut at = 0;
@@ -38,7 +38,7 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
         }
         if matches!(content.first(), Some(b' ' | b'\t')) {
             if let Some(last) = fields.last_mut() {
-                // A folded value is one slice together with its first line.
+                // A folded value and its first line form a single slice.
                 let start = last.value.as_ptr() as usize - bytes.as_ptr() as usize;
                 last.value = &bytes[start..at + content.len()];
             }
@@ -57,7 +57,7 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
         } else if !(fields.is_empty()
             && (content.starts_with(b"From ") || content.starts_with(b">From ")))
         {
-            // Not a field: the body begins without an empty line before it.
+            // Not a field: the body starts without an empty line before it.
             return (fields, line);
         }
         at += length;
@@ -65,7 +65,7 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
     (fields, &[])
 }
 
-/// A value and its parameters: `text/plain; charset=utf-8`.
+/// A value with its parameters: `text/plain; charset=utf-8`.
 #[derive(Default)]
 pub struct MimeParameters {
     /// The value in lowercase.
@@ -74,14 +74,14 @@ pub struct MimeParameters {
 }
 
 impl MimeParameters {
-    /// The parameter's value, unless it is empty.
+    /// Returns the parameter's value, unless it is empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.named.iter().find(|(known, _)| known == name)?;
         Some(found.1.as_str()).filter(|value| !value.is_empty())
     }
 }
 
-/// The parameters of a field, with continuations joined and decoded.
+/// Returns the parameters of a field, with continuations joined and decoded.
 pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
     let Some(field) = fields.iter().find(|field| field.has_name(name)) else {
         return MimeParameters::default();
@@ -109,7 +109,7 @@ pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
                     .replace("\\\\", "\\")
             },
         );
-        // `name*0*=UTF-8''…` and `name*1=…` are parts of one value, some of them escaped (RFC 2231).
+        // `name*0*=UTF-8''…` and `name*1=…` are parts of the same value, some of them escaped (RFC 2231).
         let base = key.split('*').next().unwrap_or_default().to_owned();
         let first = key == base || !result.named.iter().any(|(known, _)| *known == base);
         let piece = match key.ends_with('*') {
@@ -166,11 +166,11 @@ fn decode_value(value: &[u8]) -> String {
     }
 }
 
-/// A value on one line, with its encoded words decoded.
+/// Returns a value on a single line, with encoded words decoded.
 pub fn decode_words(value: &[u8]) -> String {
     let text = decode_value(value);
     let (mut out, mut rest) = (String::new(), text.as_str());
-    // Adjacent words in one encoding are decoded together, because a character may be split between them.
+    // Adjacent words in the same encoding are decoded together, because a character may be split between them.
     let mut pending: Option<(String, Vec<u8>)> = None;
     while let Some(at) = rest.find("=?") {
         let Some((label, bytes, length)) = parse_encoded_word(&rest[at..]) else {
@@ -243,7 +243,7 @@ fn decode_hex_escapes(bytes: &[u8], mark: u8) -> Vec<u8> {
     out
 }
 
-/// The body with its transfer encoding decoded.
+/// Returns the body with its transfer encoding decoded.
 pub fn decode_body(fields: &[MailField<'_>], body: &[u8]) -> Vec<u8> {
     match parameters(fields, "content-transfer-encoding")
         .value
@@ -271,7 +271,7 @@ pub fn quoted_printable(body: &[u8]) -> Vec<u8> {
     decode_hex_escapes(&joined, b'=')
 }
 
-/// Decodes base64. Skips anything that is not a digit, even padding in the middle, because emails are often
+/// Decodes base64. Skips anything that is not a base64 digit, even padding in the middle, because emails are often
 /// assembled from pieces.
 fn base64(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() / 4 * 3);

@@ -1,12 +1,12 @@
-//! Mailboxes: files with several emails, one after the other (mbox, RFC 4155).
+//! Mailboxes: files that contain several consecutive emails (mbox, RFC 4155).
 
 use super::super::output::Output;
 use super::super::{FileInput, Unreadable};
 
-/// Maximum number of emails read from one mailbox.
+/// Maximum number of emails to read from a mailbox.
 const MAX_MAILS: usize = 20_000;
 
-/// Whether a file is a mailbox of more than one email.
+/// Returns whether a file is a mailbox with more than one email.
 pub fn is_mailbox(bytes: &[u8]) -> bool {
     bytes.starts_with(b"From ")
         && super::is_mail(bytes, true)
@@ -16,7 +16,7 @@ pub fn is_mailbox(bytes: &[u8]) -> bool {
 /// Reads the emails, each under its subject.
 ///
 /// # Errors
-/// Never: an email without text still has its header. The signature is that of every reader.
+/// Never fails, because even an email without text has a header. The signature matches the other readers'.
 pub fn read_all(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let offsets: Vec<usize> = email_offsets(input.bytes).take(MAX_MAILS + 1).collect();
     if offsets.len() > MAX_MAILS {
@@ -37,7 +37,7 @@ pub fn read_all(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unrea
     Ok(())
 }
 
-/// The offsets at which emails begin: a line `From address … year`, at the start or after an empty line.
+/// Returns the offsets at which emails start: a line `From address … year`, at the start or after an empty line.
 fn email_offsets(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let after_blank =
         |at: usize| at == 0 || bytes[..at].ends_with(b"\n\n") || bytes[..at].ends_with(b"\r\n\r\n");
@@ -60,7 +60,7 @@ fn email_offsets(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
         .map(|(at, _)| at)
 }
 
-/// The email without the quote characters before lines that begin with `From `.
+/// Returns the email without the quote characters before lines that start with `From `.
 fn unquote_from_lines(mail: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(mail.len());
     for line in mail.split_inclusive(|byte| *byte == b'\n') {

@@ -1,36 +1,36 @@
-//! Assembles the paragraphs, lists, tables, and notes of an office file into pages. Independent of the markup: the
-//! reader that walks it decides what constitutes a paragraph.
+//! Assembles an office file's paragraphs, lists, tables, and notes into pages. Independent of the markup: the reader
+//! that walks it decides what constitutes a paragraph.
 
 use crate::extract::output::{Output, OutputFull};
 use crate::extract::table::Grid;
 
-/// Number of bytes after which the text of a file without pages is passed on.
+/// Number of bytes after which text from a file without pages is passed on.
 const FLUSH_BYTES: usize = 128 << 10;
-/// Maximum size, in bytes, of the text between two page breaks that counts as a page; if it is larger, the breaks
-/// are too rare to mark pages.
+/// Maximum size in bytes of the text between two page breaks that counts as a page; if it is larger, the breaks are too
+/// rare to mark pages.
 const MAX_PAGE_BYTES: usize = 12 << 10;
-/// Maximum depth of nested tables; deeper ones are read as the text of their cell.
+/// Maximum depth of nested tables; deeper tables are read as text of their cell.
 const MAX_TABLE_DEPTH: usize = 8;
-/// Maximum size, in bytes, of a cell that is repeated in each row or column it spans.
+/// Maximum size in bytes of a cell that is repeated in each row or column it spans.
 const MAX_REPEATED_CELL_BYTES: usize = 80;
-/// Maximum number of columns of a table.
+/// Maximum number of columns in a table.
 const MAX_COLUMNS: usize = 4_096;
 /// Maximum size of a cell, in bytes.
 const MAX_CELL_BYTES: usize = 256 << 10;
 
-/// The role of a paragraph.
+/// Role of a paragraph.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ParagraphRole {
-    /// Running text.
+    /// Body text.
     #[default]
     Plain,
-    /// A heading with its level, from 1.
+    /// A heading with its level, starting at 1.
     Heading(usize),
     /// A list item, with its nesting level and its marker.
     Item(usize, String),
 }
 
-/// A cell of a table.
+/// A table cell.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TableCell {
     /// Number of additional columns that the cell spans.
@@ -60,12 +60,12 @@ pub struct BodyText<'o, 's> {
     breaks_before_next: bool,
     has_page_breaks: bool,
     too_deep: usize,
-    /// Whether page breaks end pages. Readers of slides and sheets end pages themselves.
+    /// Whether page breaks end pages. Readers of slides and spreadsheets end pages themselves.
     pub flows: bool,
 }
 
 impl<'o, 's> BodyText<'o, 's> {
-    /// Creates an empty text. With `flows`, it may have page breaks; otherwise only `end_page` ends a page.
+    /// Creates an empty text. `flows` is whether it may have page breaks; otherwise, only `end_page` ends a page.
     pub fn new(out: &'o mut Output<'s>, flows: bool) -> Self {
         Self {
             out,
@@ -97,25 +97,25 @@ impl<'o, 's> BodyText<'o, 's> {
         self.out.progress(done, total);
     }
 
-    /// The number of the next page.
+    /// Returns the number of the next page.
     pub fn next_page(&self) -> u32 {
         self.out.next()
     }
 
-    /// Whether the current page is long enough to be ended, in a file without page breaks.
+    /// Returns whether the current page is long enough to end, in a file without page breaks.
     pub fn is_long(&self) -> bool {
         self.tables.len() < 2 && self.text.len() > FLUSH_BYTES
     }
 
-    /// Whether the current page has no text yet.
+    /// Returns whether the current page has no text yet.
     pub fn is_blank(&self) -> bool {
         self.text.trim().is_empty()
     }
 
-    /// Adds a paragraph. Inside a table it becomes a line of the open cell.
+    /// Adds a paragraph. Inside a table, it becomes a line of the open cell.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn paragraph(&mut self, text: &str, role: &ParagraphRole) -> Result<(), OutputFull> {
         let text = text.trim();
         if let Some(table) = self.tables.last_mut() {
@@ -148,7 +148,7 @@ impl<'o, 's> BodyText<'o, 's> {
         match role {
             ParagraphRole::Plain => self.text.push_str(text),
             ParagraphRole::Heading(level) => {
-                // A heading must be one line; otherwise its second line would be read as text.
+                // A heading must be a single line; otherwise, its second line would be read as text.
                 let line = to_one_line(text);
                 self.text.push_str(&"#".repeat((*level).clamp(1, 6)));
                 self.text.push(' ');
@@ -192,7 +192,7 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// Opens a table; inside a cell it becomes part of that cell.
+    /// Opens a table. Inside a cell, it becomes part of that cell.
     pub fn open_table(&mut self, records: bool) {
         if self.tables.is_empty() {
             self.ensure_line_breaks(2);
@@ -207,12 +207,12 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// The innermost open table.
+    /// Returns the innermost open table.
     fn table(&mut self) -> Option<&mut BodyTable> {
         self.tables.last_mut().filter(|_| self.too_deep == 0)
     }
 
-    /// Opens a row; `names` is whether the file declares it a header row.
+    /// Opens a row. `names` is whether the file declares it a header row.
     pub fn open_row(&mut self, names: bool) {
         if let Some(table) = self.table() {
             table.row.clear();
@@ -220,7 +220,7 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// Marks the open row as a header row, for files that declare it only within the row.
+    /// Marks the open row as a header row, for files that declare this only within the row.
     pub fn names_columns(&mut self) {
         if let Some(table) = self.table() {
             table.names = true;
@@ -260,7 +260,7 @@ impl<'o, 's> BodyText<'o, 's> {
     pub fn repeat_cell(&mut self, times: usize) {
         if let Some(table) = self.table() {
             let cell = table.row.last().cloned().unwrap_or_default();
-            // Only short texts are repeated; otherwise empty cells keep the columns aligned.
+            // Only short texts are repeated; otherwise, empty cells keep the columns aligned.
             let cell = if cell.len() <= MAX_REPEATED_CELL_BYTES {
                 cell
             } else {
@@ -271,22 +271,22 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// Whether the open cell has no text yet.
+    /// Returns whether the open cell has no text yet.
     pub fn cell_is_blank(&mut self) -> bool {
         let cell = self.table().and_then(|table| table.row.last());
         cell.is_some_and(String::is_empty)
     }
 
-    /// Whether any cell of the open row has text.
+    /// Returns whether any cell of the open row has text.
     pub fn row_is_filled(&mut self) -> bool {
         self.table()
             .is_some_and(|table| table.row.iter().any(|cell| !cell.is_empty()))
     }
 
-    /// Closes the row and repeats it, `times` in total.
+    /// Closes the row and writes it `times` times in total.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn close_row_times(&mut self, times: usize) -> Result<(), OutputFull> {
         let row = match self.table() {
             Some(table) if times > 1 => table.row.clone(),
@@ -305,7 +305,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the row.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn close_row(&mut self) -> Result<(), OutputFull> {
         let nested = self.tables.len() > 1;
         let Some(table) = self.table() else {
@@ -314,7 +314,7 @@ impl<'o, 's> BodyText<'o, 's> {
         let mut cells = std::mem::take(&mut table.row);
         table.above.clone_from(&cells);
         if let [only] = &mut cells[..] {
-            // A table with one column is a frame around a text: its paragraphs keep their roles.
+            // A table with a single column is a frame around text, so its paragraphs keep their roles.
             let text = std::mem::take(only);
             if nested {
                 self.append_to_outer_cell(&text);
@@ -357,7 +357,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the table.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn close_table(&mut self) -> Result<(), OutputFull> {
         if self.too_deep > 0 {
             self.too_deep -= 1;
@@ -384,14 +384,14 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// Ends the page at a break. A break recorded by the last layout (`laid_out`) is ignored right after one that
-    /// the author inserted.
+    /// Ends the page at a page break. A break recorded by the last layout (`laid_out`) is ignored right after one
+    /// inserted by the author.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn break_page(&mut self, laid_out: bool) -> Result<(), OutputFull> {
         if !self.tables.is_empty() {
-            // Rows are kept whole: the page ends after the table.
+            // Rows are kept whole, so the page ends after the table.
             self.breaks_before_next = true;
             return Ok(());
         }
@@ -410,7 +410,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Ends the page with this number.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn end_page(&mut self, number: u32) -> Result<(), OutputFull> {
         self.after_block()?;
         let text = std::mem::take(&mut self.text);
@@ -428,17 +428,17 @@ impl<'o, 's> BodyText<'o, 's> {
         result
     }
 
-    /// Unless the next page gets a title of its own, gives it the heading that it continues.
+    /// Gives the next page the heading that it continues, unless it gets its own title.
     fn carry_heading(&mut self) {
         if self.flows {
             self.title.clone_from(&self.heading);
         }
     }
 
-    /// Closes the tables that a damaged file leaves open.
+    /// Closes tables that a damaged file leaves open.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn finish_tables(&mut self) -> Result<(), OutputFull> {
         self.too_deep = 0;
         while !self.tables.is_empty() {
@@ -451,7 +451,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Ends the text.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn finish(&mut self) -> Result<(), OutputFull> {
         self.finish_tables()?;
         self.after_block()?;

@@ -1,6 +1,6 @@
-//! Word documents: headings by the definition of their styles, lists with their numbers, tables by rows, notes and
-//! comments after their paragraph, and pages at the file's page breaks. Omits deleted and hidden text, with a
-//! note, as well as field codes and the second copy of each text box.
+//! Word documents: headings by the definition of their styles, lists with their numbers, tables by row, notes and
+//! comments after their paragraph, and pages at the file's page breaks. Omits deleted and hidden text, with a note, as
+//! well as field codes and the second copy of each text box.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ use crate::extract::zip::Zip;
 /// Maximum size of one paragraph, in bytes.
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 
-/// Reads the document whose main part is `part`.
+/// Reads the document with the main part `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let links = relations(zip, part);
     let part_of_kind = |kind: &str| {
@@ -56,7 +56,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         damaged(out, "its main part is missing");
         return Pictures(0);
     };
-    // Full: the limit is reached; the text so far has been passed on.
+    // If the output is full, the text so far has been passed on.
     let _: Result<(), OutputFull> = word.walk(&mut xml).and_then(|()| word.finish());
     let (pictures, omitted) = (word.pictures, word.omitted);
     omitted.report(out);
@@ -94,7 +94,7 @@ struct DocxWord<'a, 'o, 's> {
     comments: HashMap<String, String>,
     body: BodyText<'o, 's>,
     links: &'a [Relation],
-    /// The open paragraphs: a text box in a paragraph contains its own paragraphs.
+    /// The open paragraphs: a text box inside a paragraph contains paragraphs of its own.
     open: Vec<DocxParagraph>,
     cells: Vec<TableCell>,
     in_text: bool,
@@ -106,7 +106,7 @@ struct DocxWord<'a, 'o, 's> {
     omitted: DocxOmitted,
     /// Whether the open row was deleted in a tracked change.
     is_deleted_row: bool,
-    /// The reading above the characters that follow.
+    /// The phonetic reading (ruby text) above the characters that follow.
     reading_aid: String,
     pictures: usize,
 }
@@ -150,7 +150,7 @@ impl DocxWord<'_, '_, '_> {
         }
     }
 
-    /// Inserts a part that is HTML or plain text at its position.
+    /// Inserts an HTML or plain-text part at its position.
     fn insert_alt_chunk(&mut self, tag: &Tag) -> Result<(), OutputFull> {
         let id = tag.prefixed("id").or_else(|| tag.get("id"));
         let link = self.links.iter().find(|link| Some(&link.id) == id.as_ref());
@@ -170,7 +170,7 @@ impl DocxWord<'_, '_, '_> {
             "tab" | "ptab" => self.write_text("\t"),
             "noBreakHyphen" => self.write_text("-"),
             "cr" => self.write_text("\n"),
-            // Formulas are written on one line.
+            // Formulas are written on a single line.
             "sup" => self.write_text("^"),
             "sub" => self.write_text("_"),
             "den" => self.write_text("/"),
@@ -218,8 +218,8 @@ impl DocxWord<'_, '_, '_> {
                 self.omitted.deleted += 1;
                 xml.skip();
             }
-            // Skips moved text, which is read at its new position, fallback copies for old programs, and field
-            // codes.
+            // Skips moved text, which is read at its new position, as well as fallback copies for old programs and
+            // field codes.
             "moveFrom" | "Fallback" | "instrText" | "delText" | "delInstrText" | "sectPr"
             | "tblPr" | "sdtPr" | "fldData" | "binData" | "tblPrEx" => xml.skip(),
             _ => {}
@@ -302,7 +302,7 @@ impl DocxWord<'_, '_, '_> {
     }
 
     fn run_properties(&mut self, xml: &mut Xml<'_>) {
-        /// Half points from which a shift is more than a correction.
+        /// Minimum shift in half-points that is more than a minor adjustment.
         const MIN_SHIFT: i32 = 4;
         let outside = xml.depth() - 1;
         let (mut position, mut is_sized) = (0_i32, false);
@@ -319,7 +319,7 @@ impl DocxWord<'_, '_, '_> {
                 "vertAlign" => {
                     self.style.script = parse_script(&tag.get("val").unwrap_or_default())
                 }
-                // In half points. Small type that is moved means the same as a raised figure.
+                // In half-points. Small text that is shifted is equivalent to a superscript.
                 "position" => {
                     let shift = tag.get("val").and_then(|shift| shift.parse().ok());
                     position = shift.unwrap_or(0);
@@ -332,7 +332,7 @@ impl DocxWord<'_, '_, '_> {
                         .or_else(|| tag.get("hAnsi"))
                         .unwrap_or_default();
                 }
-                // The run of a paragraph mark: its properties do not apply to the text.
+                // The run of a paragraph mark, whose properties do not apply to the text.
                 "rPrChange" => xml.skip(),
                 _ => {}
             }
@@ -405,7 +405,7 @@ impl DocxWord<'_, '_, '_> {
             } else {
                 paragraph.section_ends = false;
                 self.add_paragraph(paragraph)?;
-                // The rest continues the text: it is neither a second heading nor a second list item.
+                // The rest continues the text, so it is neither a second heading nor a second list item.
                 self.open.push(DocxParagraph {
                     style: String::new(),
                     outline: None,
@@ -452,7 +452,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    /// The paragraph's role, and a heading's number.
+    /// Returns the paragraph's role, and the number of a heading.
     fn role(&mut self, paragraph: &DocxParagraph) -> (ParagraphRole, Option<String>) {
         let outline_level = paragraph
             .outline
@@ -460,7 +460,7 @@ impl DocxWord<'_, '_, '_> {
         let heading = outline_level.unwrap_or_else(|| self.styles.heading_level(&paragraph.style));
         let styled = self.styles.numbering(&paragraph.style);
         let numbered = paragraph.numbered.clone().map(|mut outline_level| {
-            // A paragraph may specify only the level, and its style the list.
+            // A paragraph may specify only the level, while its style specifies the list.
             if outline_level.list.is_empty() {
                 outline_level.list = styled
                     .as_ref()

@@ -7,10 +7,10 @@ use super::xml::{Xml, XmlPiece};
 
 /// Maximum size of all notes and comments, in bytes.
 const MAX_NOTES_BYTES: usize = 8 << 20;
-/// Maximum size of one note, in bytes.
+/// Maximum size of a note, in bytes.
 const MAX_NOTE_BYTES: usize = 1 << 20;
 
-/// Footnotes, endnotes, or comments by ID.
+/// Returns the footnotes, endnotes, or comments by ID.
 pub fn notes(xml: Option<Xml<'_>>, element: &str) -> HashMap<String, String> {
     let mut notes = HashMap::new();
     let Some(mut xml) = xml else { return notes };

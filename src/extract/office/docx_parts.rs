@@ -1,4 +1,4 @@
-//! Parts of Word documents besides the main text: headers and footers, embedded HTML, form check boxes, and counts
+//! Parts of Word documents other than the main text: headers and footers, embedded HTML, form check boxes, and counts
 //! of omitted content.
 
 use super::headers_and_footers::HeaderFooterLines;
@@ -10,24 +10,24 @@ use crate::extract::{charset, html};
 
 /// Maximum size of an embedded part, in bytes.
 const MAX_CHUNK_BYTES: usize = 16 << 20;
-/// Maximum number of headers and maximum number of footers.
+/// Maximum number each of headers and footers.
 const MAX_HEADERS_OR_FOOTERS: usize = 60;
 
-/// Omitted content, for the notes.
+/// Counts of omitted content, for the notes.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct DocxOmitted {
-    /// Passages deleted in tracked changes.
+    /// Number of passages deleted in tracked changes.
     pub deleted: usize,
-    /// Hidden passages.
+    /// Number of hidden passages.
     pub hidden: usize,
-    /// Characters of symbol fonts.
+    /// Number of omitted symbol font characters.
     pub symbols: usize,
-    /// Parts of a master document, which are files of their own.
+    /// Number of master document parts, which are separate files.
     pub parts: usize,
 }
 
 impl DocxOmitted {
-    /// Adds the notes.
+    /// Adds notes about the omitted content.
     pub fn report(self, out: &mut Output<'_>) {
         for (count, what) in [
             (
@@ -45,7 +45,7 @@ impl DocxOmitted {
     }
 }
 
-/// The headers and footers.
+/// Collects the headers and footers.
 pub fn headers_and_footers(zip: &Zip<'_>, links: &[Relation]) -> HeaderFooterLines {
     let mut lines = HeaderFooterLines::default();
     for (relation_kind, kind) in [("header", "header"), ("footer", "footer")] {
@@ -62,7 +62,7 @@ pub fn headers_and_footers(zip: &Zip<'_>, links: &[Relation]) -> HeaderFooterLin
     lines
 }
 
-/// Whether an embedded part is HTML or plain text, which is read at its position.
+/// Returns whether an embedded part is HTML or plain text, which is read at its position.
 pub fn is_text_part(link: &Relation) -> bool {
     let target = link.target.to_ascii_lowercase();
     link.kind == "aFChunk"
@@ -71,7 +71,7 @@ pub fn is_text_part(link: &Relation) -> bool {
             .any(|end| target.ends_with(end))
 }
 
-/// The text of a part that is HTML or plain text.
+/// Returns the text of an HTML or plain-text part.
 pub fn alt_chunk_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
     let entry = zip.find(&link.target).filter(|_| is_text_part(link))?;
     let (bytes, _) = zip.read(entry, MAX_CHUNK_BYTES);
@@ -82,7 +82,7 @@ pub fn alt_chunk_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
     Some(html::body(&decoded.text, MAX_CHUNK_BYTES, false).text)
 }
 
-/// The text for a form's check box, which shows whether it is checked.
+/// Returns the text for a form check box, which shows whether it is checked.
 pub fn check_box_text(xml: &mut Xml<'_>) -> &'static str {
     let outside = xml.depth() - 1;
     let (mut default, mut checked) = (false, None);
@@ -101,7 +101,7 @@ pub fn check_box_text(xml: &mut Xml<'_>) -> &'static str {
     }
 }
 
-/// The selected entry of a form's drop-down list; the first one unless another was selected.
+/// Returns the selected entry of a form's drop-down list; the first entry unless another one was selected.
 pub fn form_choice(xml: &mut Xml<'_>) -> String {
     let outside = xml.depth() - 1;
     let (mut default, mut selected, mut entries) = (0, None, Vec::new());

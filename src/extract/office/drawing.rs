@@ -1,14 +1,14 @@
-//! The text of charts and diagrams, which are separate parts of the container.
+//! Text of charts and diagrams, which are separate parts of the container.
 
 use super::body::to_one_line;
 use super::package::{Relation, relations};
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
-/// Maximum size of the text from one chart or diagram, in bytes.
+/// Maximum size of the text of a chart or diagram, in bytes.
 const MAX_TEXT_BYTES: usize = 64 << 10;
 
-/// The text of the chart or diagram that a tag refers to.
+/// Returns the text of the chart or diagram that a tag refers to.
 pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
     let is_chart = tag.name() == "chart";
     let id = if is_chart {
@@ -25,7 +25,7 @@ pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<Stri
         return diagram_lines(xml);
     }
     let mut lines = chart_lines(xml);
-    // Text boxes that were drawn onto the chart.
+    // Text boxes drawn onto the chart.
     for link in relations(zip, &link.target) {
         if link.kind == "chartUserShapes"
             && let Some(xml) = Xml::part(zip, &link.target)
@@ -36,7 +36,7 @@ pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<Stri
     lines
 }
 
-/// A chart's title, and each series with its categories and values.
+/// Returns a chart's title, and each series with its categories and values.
 fn chart_lines(mut xml: Xml<'_>) -> Vec<String> {
     let (mut lines, mut title) = (Vec::new(), String::new());
     let mut series: Option<Series> = None;
@@ -92,7 +92,7 @@ impl Series {
         }
     }
 
-    /// `Sales | Q1: 4.3 | Q2: 2.5`
+    /// Formats a series: `Sales | Q1: 4.3 | Q2: 2.5`.
     fn line(self) -> Option<String> {
         // Without one category per value, write only the values.
         let paired = self.categories.len() == self.values.len();
@@ -109,13 +109,13 @@ impl Series {
     }
 }
 
-/// The points of a diagram, one per line.
+/// Returns the points of a diagram, one per line.
 fn diagram_lines(mut xml: Xml<'_>) -> Vec<String> {
     let (mut lines, mut line, mut total) = (Vec::new(), String::new(), 0);
     while let Some(piece) = xml.next() {
         match piece {
             XmlPiece::Open(tag) if tag.name() == "t" => {
-                // `dgm:t` holds a whole text body; the words are in its `a:t` elements.
+                // `dgm:t` contains a whole text body; the words are in its `a:t` elements.
                 continue;
             }
             XmlPiece::Text(text) if total < MAX_TEXT_BYTES => {

@@ -1,15 +1,15 @@
-//! Files embedded in an office file: readable ones are read under their names; for the others, such as videos and
-//! macros, only the name is reported.
+//! Files embedded in an office file: readable ones are read under their names; for others, such as videos and macros,
+//! only the name is reported.
 
 use super::package::Relation;
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
 use crate::extract::{FileInput, read_inner};
 
-/// Maximum number of embedded files read from one part.
+/// Maximum number of embedded files to read from one part.
 const MAX_FILES: usize = 200;
 
-/// Reads the files that a part embeds.
+/// Reads the files embedded in a part.
 pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     let files = links
         .iter()
@@ -41,16 +41,16 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     }
 }
 
-/// The name of a kind of relation whose target is not read.
+/// Returns the name of a kind of relation whose target is not read.
 fn unread_kind(link: &Relation) -> Option<&'static str> {
     match &*link.kind {
         "oleObject" => Some("the embedded object"),
-        // Slides refer to a recording twice: as a video or audio, and as media.
+        // Slides refer to a recording twice: as video or audio, and as media.
         "video" | "audio" | "media" => Some("the recording"),
         "vbaProject" => Some("the program"),
         "model3d" => Some("the 3D model"),
         "control" | "activeXControlBinary" | "ctrlProp" => Some("the form control"),
-        // Handwriting has the same kind of relation as data that is not shown.
+        // Handwriting uses the same kind of relation as data that is not displayed.
         "customXml" if link.target.contains("/ink/") => Some("the handwriting"),
         _ => None,
     }

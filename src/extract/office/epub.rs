@@ -1,5 +1,5 @@
-//! EPUB books: the chapters in reading order, each a web page under its title in the table of contents.
-//! Refuses copy-protected books; obfuscated fonts do not matter.
+//! EPUB books: the chapters in reading order, each a web page under its title from the table of contents. Refuses
+//! copy-protected books; obfuscated fonts do not matter.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,15 +11,15 @@ use crate::extract::output::Output;
 use crate::extract::zip::Zip;
 use crate::extract::{Unreadable, charset, html};
 
-/// Maximum number of chapters read.
+/// Maximum number of chapters to read.
 const MAX_CHAPTERS: usize = 10_000;
-/// Maximum size of one chapter, in bytes.
+/// Maximum size of a chapter, in bytes.
 const MAX_CHAPTER_BYTES: usize = 32 << 20;
 
 /// Reads the book.
 ///
 /// # Errors
-/// [`Unreadable::Locked`] when every chapter is encrypted.
+/// Returns [`Unreadable::Locked`] if every chapter is encrypted.
 pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable> {
     let Some(main) = main_part(zip) else {
         damaged(out, "its list of chapters is missing");
@@ -52,7 +52,7 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
             out.note(format!("chapter {path}: {note}"));
         }
         let title = titles.get(path).cloned().unwrap_or(page.title);
-        // Full: the limit is reached; the text so far has been passed on.
+        // The output is full; the text so far has been passed on.
         if out.flow(&title, &page.text).is_err() {
             break;
         }
@@ -102,7 +102,7 @@ struct EpubBook {
     spine: Vec<String>,
     contents: Vec<String>,
     pictures: usize,
-    /// Pages that no chapter list names, in the order of their paths.
+    /// Pages that are not in any chapter list, in path order.
     unlisted_pages: Vec<String>,
     /// Videos and audio.
     recordings: Vec<String>,
@@ -139,7 +139,7 @@ impl EpubBook {
                 }
                 "itemref" if book.spine.len() < MAX_CHAPTERS => {
                     let id = tag.get("idref").unwrap_or_default();
-                    // A book may list one chapter any number of times; it is read once.
+                    // A book may list a chapter any number of times, but it is read once.
                     book.spine.extend(items.remove(&id));
                 }
                 _ => {}
@@ -154,7 +154,7 @@ impl EpubBook {
     }
 }
 
-/// Decodes percent escapes in a path, such as `%20`.
+/// Decodes percent-encoding in a path, such as `%20`.
 fn decode_percent(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
@@ -177,7 +177,7 @@ fn decode_percent(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The chapters' titles by path, from the table of contents: a web page in EPUB 3, an XML format of its own
+/// Returns the chapter titles by path, from the table of contents: a web page in EPUB 3, and a separate XML format
 /// (NCX) in EPUB 2.
 fn chapter_titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
     let mut titles = HashMap::new();
@@ -203,7 +203,7 @@ fn chapter_titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
                     let file = target.split('#').next().unwrap_or_default();
                     let title: String = to_one_line(&text).chars().take(300).collect();
                     if !file.is_empty() && !title.is_empty() && titles.len() < MAX_CHAPTERS {
-                        // The first entry that points into a file gives its title.
+                        // The first entry that points into a file determines its title.
                         titles
                             .entry(resolve(folder, &decode_percent(file)))
                             .or_insert(title);
@@ -216,7 +216,7 @@ fn chapter_titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
     titles
 }
 
-/// The entries that the encryption list marks as encrypted.
+/// Returns the entries that the encryption list marks as encrypted.
 fn encrypted_entries(zip: &Zip<'_>) -> Vec<String> {
     let (mut found, mut method) = (Vec::new(), String::new());
     let Some(mut xml) = Xml::part(zip, "META-INF/encryption.xml") else {

@@ -1,15 +1,15 @@
-//! Headers and footers of an office file: keeps content that occurs nowhere in the text, such as a letterhead's
-//! address. Page numbers and repeated titles are left out.
+//! Headers and footers of an office file: keeps content that does not appear anywhere in the text, such as the address
+//! in a letterhead. Page numbers and repeated titles are omitted.
 
 use super::body::to_one_line;
 use super::xml::{Xml, XmlPiece};
 
-/// Maximum number of lines kept.
+/// Maximum number of lines to keep.
 const MAX_LINES: usize = 40;
 /// Maximum size of a line in bytes.
 const MAX_LINE_BYTES: usize = 2_000;
 
-/// Lines of headers and footers that the text has not repeated so far.
+/// Lines of headers and footers that have not appeared in the text so far.
 #[derive(Debug, Default)]
 pub struct HeaderFooterLines(Vec<(String, &'static str)>);
 
@@ -43,7 +43,7 @@ impl HeaderFooterLines {
         }
     }
 
-    /// Removes the lines that this paragraph of the text repeats.
+    /// Removes lines that this paragraph of the text repeats.
     pub fn remove_repeated(&mut self, paragraph: &str) {
         if !self.0.is_empty() {
             let paragraph = to_one_line(paragraph);
@@ -52,7 +52,7 @@ impl HeaderFooterLines {
         }
     }
 
-    /// The remaining lines, each labeled with where it comes from.
+    /// Takes the remaining lines, each labeled with its origin.
     pub fn take_labeled(&mut self) -> Vec<String> {
         let lines = std::mem::take(&mut self.0);
         lines
@@ -62,7 +62,8 @@ impl HeaderFooterLines {
     }
 }
 
-/// Whether a line contains at most a number and one word before each: `3`, `Page 3 of 9`, `- 3 -`.
+/// Returns whether a line contains at most one number, or numbers with one word before each: `3`, `Page 3 of 9`, `- 3
+/// -`.
 fn is_page_number(line: &str) -> bool {
     let (mut words, mut numbers) = (0, 0);
     for word in line

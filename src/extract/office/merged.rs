@@ -1,15 +1,15 @@
-//! The merged cells of a sheet: the value appears in each row that a merged cell spans.
+//! Merged cells of a spreadsheet: the value appears in each row that a merged cell spans.
 
 use std::collections::BTreeMap;
 
 use super::sheet_cells::column_index;
 use crate::extract::zip::Zip;
 
-/// Maximum number of merged cells read.
+/// Maximum number of merged cells to read.
 const MAX_MERGED: usize = 100_000;
-/// Maximum size in bytes of a value that is repeated.
+/// Maximum size in bytes of a value to repeat.
 const MAX_REPEATED_BYTES: usize = 80;
-/// Number of bytes by which scanned chunks overlap: longer than the tag of any merged cell.
+/// Number of bytes by which scanned chunks overlap; longer than the tag of any merged cell.
 const OVERLAP_BYTES: usize = 200;
 
 /// A cell that spans rows below it.
@@ -19,7 +19,7 @@ struct MergedRange {
     column: usize,
 }
 
-/// The merged cells of a sheet that cover more than one row.
+/// The merged cells of a sheet that span more than one row.
 #[derive(Debug, Default)]
 pub struct MergedCells {
     by_first_row: BTreeMap<u32, Vec<MergedRange>>,
@@ -27,7 +27,7 @@ pub struct MergedCells {
 }
 
 impl MergedCells {
-    /// Finds merged cells in the sheet's markup, where they follow the other cells, without parsing the rest.
+    /// Finds the merged cells in a sheet's markup, where they follow the regular cells, without parsing the rest.
     pub fn read(zip: &Zip<'_>, part: &str) -> Self {
         let mut found = Self::default();
         let Some(entry) = zip.find(part) else {
@@ -36,7 +36,7 @@ impl MergedCells {
         let mut count = 0;
         zip.scan(entry, OVERLAP_BYTES, &mut |text, is_last| {
             let end = text.len();
-            // The last bytes may contain a partial tag, which comes again with the next chunk.
+            // The last bytes may contain a partial tag, which is repeated in the next chunk.
             let next = if is_last {
                 end
             } else {
@@ -72,7 +72,7 @@ impl MergedCells {
         true
     }
 
-    /// Fills in the cells of a row that a merged cell spans from above.
+    /// Fills in the cells of a row that are spanned by a merged cell from above.
     pub fn fill(&mut self, number: u32, row: &mut Vec<String>) {
         self.open.retain(|(merged, _)| merged.last_row >= number);
         for (merged, value) in &self.open {
@@ -92,7 +92,7 @@ impl MergedCells {
     }
 }
 
-/// The row and column of a cell reference such as `AB12`; columns are counted from 0.
+/// Parses a cell reference such as `AB12` into row and column; columns are counted from 0.
 fn parse_reference(text: &str) -> Option<(u32, usize)> {
     let digits = text.find(|c: char| c.is_ascii_digit())?;
     let row = text[digits..].parse().ok()?;

@@ -1,4 +1,4 @@
-//! Office files and books: containers of XML parts, read as pages of text.
+//! Office files and books: containers of XML parts that are read as pages of text.
 
 mod body;
 mod docx;
@@ -34,13 +34,13 @@ pub use body::{BodyText, ParagraphRole, TableCell};
 pub use headers_and_footers::HeaderFooterLines;
 pub use package::{Package, kind};
 
-/// Number of images in a file, whose content is not read.
+/// Number of images in a file; their content is not read.
 struct Pictures(usize);
 
-/// Reads an opened container of the kind that `package::kind` detected. Returns a name from `KINDS`.
+/// Reads an opened container of the kind detected by `package::kind`. Returns a name from `KINDS`.
 ///
 /// # Errors
-/// [`Unreadable::PicturesOnly`] when the file contains images but no words, [`Unreadable::Locked`] for a
+/// Returns [`Unreadable::PicturesOnly`] if the file contains images but no words, or [`Unreadable::Locked`] for a
 /// copy-protected book.
 pub(super) fn read(
     zip: &Zip<'_>,
@@ -69,7 +69,7 @@ pub(super) fn read(
     Ok(kind)
 }
 
-/// Adds the note that the file is damaged.
+/// Adds a note that the file is damaged.
 fn damaged(out: &mut Output<'_>, what: &str) {
     out.note(format!("the file is damaged: {what}"));
 }

@@ -2,13 +2,13 @@
 //! "kg"`, currencies), grouped digits (`000-00-0000`), and scaled numbers (`0.0,,"M"`). Rounding and thousands
 //! separators are ignored, because the stored number is more precise.
 
-/// Maximum size of a format in bytes; a longer one is ignored.
+/// Maximum size of a format in bytes; longer formats are ignored.
 const MAX_CODE_BYTES: usize = 255;
 
-/// A piece of a format's digits.
+/// A digit position or text in a format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Slot {
-    /// `0`: a digit, or zero.
+    /// `0`: a digit, or zero if there is none.
     Zero,
     /// `#` or `?`: a digit, if there is one.
     Digit,
@@ -28,7 +28,7 @@ pub struct NumberPattern {
 }
 
 impl NumberPattern {
-    /// Parses a format; `None` when it shows no more than the number itself.
+    /// Parses a format. Returns `None` if it shows no more than the number itself.
     pub fn parse(code: &str) -> Option<Self> {
         if code.len() > MAX_CODE_BYTES {
             return None;
@@ -107,7 +107,7 @@ impl NumberPattern {
         self.slots.iter().any(|slot| matches!(slot, Slot::Text(_)))
     }
 
-    /// The text for a number whose significant digits are `plain`.
+    /// Formats a number with the significant digits `plain`.
     pub fn format(&self, number: f64, plain: &str) -> String {
         let sign = if number < 0.0 { "-" } else { "" };
         let scaled = number.abs() / 1_000f64.powi(self.thousands);
@@ -130,7 +130,7 @@ impl NumberPattern {
             .to_owned()
     }
 
-    /// Places the digits in their slots, filled from the right.
+    /// Fills the digit positions, starting from the right.
     fn fill_slots(&self, integer: &str) -> String {
         let mut remaining: Vec<char> = integer.chars().collect();
         let mut reversed: Vec<String> = Vec::new();
@@ -148,8 +148,8 @@ impl NumberPattern {
     }
 }
 
-/// The text that a bracket shows, such as the currency of `[$€-407]`; `None` for a condition, which makes the
-/// whole format ignored.
+/// Returns the text that a bracket shows, such as the currency in `[$€-407]`; `None` for a condition, in which case the
+/// whole format is ignored.
 fn bracket_text(inner: &str) -> Option<String> {
     if let Some(currency) = inner.strip_prefix('$') {
         return Some(currency.split('-').next().unwrap_or_default().to_owned());

@@ -1,4 +1,4 @@
-//! The text that a sheet shows for a stored number: dates and times by their format, percentages, and numbers with
+//! Formats stored numbers as a spreadsheet shows them: dates and times by their format, percentages, and numbers with
 //! their significant digits, in the pattern of formats that show more (`number_pattern`). Colors and rounding are
 //! ignored.
 
@@ -8,13 +8,13 @@ use std::rc::Rc;
 use super::number_pattern::NumberPattern;
 use super::xml::{Xml, XmlPiece};
 
-/// Maximum number of formats read from one workbook.
+/// Maximum number of formats to read from a workbook.
 const MAX_FORMATS: usize = 100_000;
 
 /// How a cell's format presents a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NumberShape {
-    /// Unchanged.
+    /// As is.
     #[default]
     Number,
     /// A date, with a time unless it is midnight.
@@ -29,7 +29,7 @@ pub enum NumberShape {
     Percent,
 }
 
-/// The format of a cell: its shape, or a pattern that shows more than the number.
+/// Format of a cell: its shape, or a pattern that shows more than the number.
 #[derive(Debug, Clone, Default)]
 pub struct CellFormat {
     shape: NumberShape,
@@ -37,7 +37,7 @@ pub struct CellFormat {
 }
 
 impl CellFormat {
-    /// The text for a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
+    /// Formats a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
     pub fn format_value(&self, value: &str, from_1904: bool) -> String {
         match (&self.pattern, value.trim().parse::<f64>()) {
             (Some(pattern), Ok(number)) if number.is_finite() => {
@@ -48,7 +48,7 @@ impl CellFormat {
     }
 }
 
-/// The formats of a workbook's cells, by style index.
+/// Cell formats of a workbook, by style index.
 #[derive(Debug, Default)]
 pub struct Shapes(Vec<CellFormat>);
 
@@ -100,13 +100,13 @@ impl Shapes {
         Self(shapes)
     }
 
-    /// The format of the cell style with this index.
+    /// Returns the format of the cell style with this index.
     pub fn format_of(&self, style: usize) -> CellFormat {
         self.0.get(style).cloned().unwrap_or_default()
     }
 }
 
-/// The predefined formats (ECMA-376 part 1, 18.8.30), including the East Asian ones.
+/// Returns the shape of a built-in format (ECMA-376 part 1, 18.8.30), including the East Asian ones.
 fn built_in_shape(id: u32) -> NumberShape {
     match id {
         9 | 10 => NumberShape::Percent,
@@ -117,7 +117,7 @@ fn built_in_shape(id: u32) -> NumberShape {
     }
 }
 
-/// Derives the shape from the letters of a format outside quotes and brackets: `d/m/yy`, `[h]:mm`, `0.0%`.
+/// Derives the shape from a format's letters outside quotes and brackets: `d/m/yy`, `[h]:mm`, `0.0%`.
 pub fn shape_of_code(code: &str) -> NumberShape {
     let (mut quoted, mut bracket, mut escaped) = (false, false, false);
     let (mut day, mut clock, mut month, mut digits, mut percent) =
@@ -159,7 +159,7 @@ pub fn shape_of_code(code: &str) -> NumberShape {
     }
 }
 
-/// The text for a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
+/// Formats a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
 fn format_value(value: &str, shape: NumberShape, from_1904: bool) -> String {
     let Ok(number) = value.trim().parse::<f64>() else {
         return value.trim().to_owned();
@@ -176,7 +176,7 @@ fn format_value(value: &str, shape: NumberShape, from_1904: bool) -> String {
     }
 }
 
-/// Writes fifteen significant digits, as Excel does: 0.1 + 0.2 is 0.3.
+/// Writes fifteen significant digits, as Excel does, so that 0.1 + 0.2 is 0.3.
 fn format_plain(number: f64, raw: &str) -> String {
     if !number.is_finite() || (number != 0.0 && !(1e-6..1e15).contains(&number.abs())) {
         return if raw.is_empty() {
@@ -223,7 +223,7 @@ fn format_time(number: f64, from_1904: bool, shape: NumberShape) -> Option<Strin
     if !(0.0..END_DAY).contains(&number) {
         return None;
     }
-    // Large numbers are points in time that show only the time of day; small ones are durations.
+    // Large numbers are points in time of which only the time of day is shown; small numbers are durations.
     if number >= 1_000.0 {
         return format_date(number, from_1904, shape);
     }

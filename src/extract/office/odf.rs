@@ -1,5 +1,5 @@
-//! OpenDocument texts, sheets, and slides, which share one markup. Omits deleted and hidden text, with a note;
-//! notes and comments follow their paragraph.
+//! OpenDocument texts, spreadsheets, and slides, which share the same markup. Omits deleted and hidden text, with a
+//! note; notes and comments follow their paragraph.
 
 mod tables;
 
@@ -20,12 +20,12 @@ use crate::extract::zip::Zip;
 
 /// Maximum size of one paragraph, in bytes.
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
-/// Maximum number of repetitions of a cell or a row; a higher count marks the empty rest of a sheet.
+/// Maximum number of times a cell or row is repeated; a higher count marks the empty rest of a sheet.
 const MAX_REPEATS: usize = 1_000;
-/// Maximum nesting depth of objects that are read inside others.
+/// Maximum nesting depth of embedded objects to read.
 const MAX_OBJECT_DEPTH: usize = 3;
 
-/// Reads the content of the container, and that of the objects embedded in it.
+/// Reads the content of the container and of the objects embedded in it.
 pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
     report_programs(zip, out);
     let mut rows_left = rows;
@@ -36,7 +36,7 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
     Pictures(pictures)
 }
 
-/// Reads the content of the package or of an object's folder in it. Returns the number of pictures.
+/// Reads the content of the package, or of an object's folder in it. Returns the number of images.
 fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Output<'_>) -> usize {
     let Some(mut xml) = Xml::part(zip, &content_of(folder)) else {
         damaged(out, "its content is missing");
@@ -71,7 +71,7 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
         omitted: OdfOmitted::default(),
         objects: OdfObjects::default(),
     };
-    // Full: the limit is reached; the text so far has been passed on.
+    // If the output is full, the text so far has been passed on.
     let _: Result<(), OutputFull> = reader.walk(&mut xml).and_then(|()| reader.finish());
     let mut pictures = reader.pictures;
     *rows_left = reader.rows_left;
@@ -100,7 +100,7 @@ enum OdfSort {
     Slides,
 }
 
-/// A paragraph being read; a note or a text box may contain another one.
+/// A paragraph being read. A note or a text box inside it may contain another one.
 struct OdfParagraph {
     text: String,
     runs: RunBuffer,
@@ -123,7 +123,7 @@ struct OdfReader<'z, 'o, 's> {
     tables: usize,
     in_header: bool,
     notes: usize,
-    /// Depth of the open lists of shapes that lie on a sheet, outside its cells.
+    /// Nesting depth of shape lists that are on a sheet but outside its cells.
     shapes: usize,
     pictures: usize,
     /// The styles of the open spans.
@@ -165,7 +165,7 @@ impl OdfReader<'_, '_, '_> {
         self.body.finish()
     }
 
-    /// Writes text with whitespace collapsed to one space; further spaces are encoded as tags.
+    /// Writes text with each run of whitespace collapsed to a single space; additional spaces are encoded as tags.
     fn write_text(&mut self, text: &str) {
         let Some(paragraph) = self.open.last_mut() else {
             return;
@@ -294,7 +294,7 @@ impl OdfReader<'_, '_, '_> {
         xml.skip();
     }
 
-    /// Names a recording or a page that is shown in the text.
+    /// Writes the name of a recording or a web page shown in the text.
     fn name_file(&mut self, tag: &Tag) {
         let target = tag.get("href").unwrap_or_default();
         let what = if tag.name() == "plugin" {
@@ -305,7 +305,7 @@ impl OdfReader<'_, '_, '_> {
         self.body.add_note(format!("{what} {target} is not read"));
     }
 
-    /// Handles the element that determines whether the file is a text, a sheet, or a presentation.
+    /// Handles the element that determines whether the file is a text, a spreadsheet, or a presentation.
     fn set_kind(&mut self, tag: &Tag) {
         if !self.open.is_empty() || self.number > 0 {
             return;
@@ -378,7 +378,7 @@ impl OdfReader<'_, '_, '_> {
         let text = text.trim();
         self.headers_and_footers.remove_repeated(text);
         if let Some(outer) = self.open.last_mut() {
-            // The paragraph is in a text box inside another one.
+            // The paragraph is in a text box inside another paragraph.
             if !text.is_empty() {
                 outer.text.push('\n');
                 outer.text.push_str(text);

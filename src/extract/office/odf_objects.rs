@@ -1,5 +1,5 @@
-//! What an OpenDocument file contains besides its own text: embedded formulas, charts, sheets, and texts, which are
-//! folders of the package with a content of their own, and programs, which are only named.
+//! Objects embedded in an OpenDocument file: formulas, charts, sheets, and texts, which are folders of the package with
+//! their own content, and programs, of which only the names are reported.
 
 use super::body::to_one_line;
 use super::package::resolve;
@@ -7,30 +7,30 @@ use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
 
-/// Maximum number of objects read.
+/// Maximum number of objects to read.
 const MAX_OBJECTS: usize = 500;
 /// Maximum size of a formula, in bytes.
 const MAX_FORMULA_BYTES: usize = 16 << 10;
 
-/// The objects of a file that are yet to be read.
+/// The objects of a file that have yet to be read.
 #[derive(Default)]
 pub struct OdfObjects {
-    /// Their folders in the package.
+    /// The objects' folders in the package.
     folders: Vec<String>,
 }
 
-/// What becomes of an embedded object.
+/// How to handle an embedded object.
 pub enum OdfObject {
-    /// A formula, as its author wrote it.
+    /// A formula, as written by its author.
     Formula(String),
-    /// It has a text of its own, which follows that of the file.
+    /// The object has its own text, which follows that of the file.
     Later,
-    /// It cannot be read.
+    /// The object cannot be read.
     Unread,
 }
 
 impl OdfObjects {
-    /// Looks at the object to which a tag refers.
+    /// Examines the object that a tag refers to.
     pub fn take(&mut self, zip: &Zip<'_>, tag: &Tag) -> OdfObject {
         let folder = resolve("", &tag.get("href").unwrap_or_default());
         let part = content_of(&folder);
@@ -47,7 +47,7 @@ impl OdfObjects {
         }
     }
 
-    /// The folders of the objects whose text follows that of the file, each once.
+    /// Returns the folders of the objects whose text follows that of the file, without duplicates.
     pub fn folders(mut self) -> Vec<String> {
         let mut seen = std::collections::HashSet::new();
         self.folders.retain(|folder| seen.insert(folder.clone()));
@@ -55,7 +55,7 @@ impl OdfObjects {
     }
 }
 
-/// The path of the content of the package, or of an object's folder in it.
+/// Returns the path of the content of the package, or of an object's folder in it.
 pub fn content_of(folder: &str) -> String {
     match folder {
         "" => "content.xml".to_owned(),
@@ -63,7 +63,7 @@ pub fn content_of(folder: &str) -> String {
     }
 }
 
-/// The source of a formula, or its signs one after the other; `None` if the object is something else.
+/// Returns the source of a formula, or its symbols in order; `None` if the object is something else.
 fn formula(xml: &mut Xml<'_>) -> Option<String> {
     let (mut signs, mut source) = (String::new(), String::new());
     let mut is_formula = false;
@@ -87,11 +87,11 @@ fn formula(xml: &mut Xml<'_>) -> Option<String> {
     is_formula.then_some(words)
 }
 
-/// Names the programs in the package.
+/// Reports the names of the programs in the package.
 pub fn report_programs(zip: &Zip<'_>, out: &mut Output<'_>) {
     for entry in &zip.entries {
         let name = entry.name.as_str();
-        // The lists of the modules in a library.
+        // Lists of the modules in a library.
         let is_list = ["-lb.xml", "-lc.xml"].iter().any(|end| name.ends_with(end));
         let is_program = (name.starts_with("Basic/") && name.ends_with(".xml") && !is_list)
             || (name.starts_with("Scripts/") && !name.ends_with('/'));

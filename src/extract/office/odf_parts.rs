@@ -1,4 +1,4 @@
-//! Parts of OpenDocument files besides the main text: text styles, headers and footers, cells spanned from above,
+//! Parts of OpenDocument files other than the main text: text styles, headers and footers, cells spanned from above,
 //! and counts of omitted content.
 
 use super::body::to_one_line;
@@ -12,25 +12,25 @@ const MAX_NOTE_BYTES: usize = 1 << 20;
 /// Maximum number of columns whose cells may span rows below.
 const MAX_COLUMNS: usize = 1_000;
 
-/// Omitted content, for the notes.
+/// Counts of omitted content, for the notes.
 #[derive(Default)]
 pub struct OdfOmitted {
-    /// Hidden sheets.
+    /// Number of hidden sheets.
     pub sheets: usize,
     deleted: usize,
-    /// Hidden passages.
+    /// Number of hidden passages.
     pub hidden: usize,
-    /// Hidden rows, which are read nevertheless.
+    /// Number of hidden rows, which are read nevertheless.
     pub hidden_rows: usize,
-    /// Hidden columns, which are read nevertheless.
+    /// Number of hidden columns, which are read nevertheless.
     pub hidden_columns: usize,
     controls: usize,
-    /// Embedded objects.
+    /// Number of embedded objects.
     pub objects: usize,
 }
 
 impl OdfOmitted {
-    /// Adds the notes.
+    /// Adds notes about the omitted content.
     pub fn report(&self, out: &mut Output<'_>) {
         for (count, what) in [
             (self.sheets, "hidden sheets omitted"),
@@ -50,7 +50,7 @@ impl OdfOmitted {
         }
     }
 
-    /// Skips the list of tracked changes and counts its deletions.
+    /// Skips the list of tracked changes, counting its deletions.
     pub fn skip_deletions(&mut self, xml: &mut Xml<'_>) {
         let outside = xml.depth() - 1;
         while xml.depth() > outside {
@@ -62,7 +62,7 @@ impl OdfOmitted {
         }
     }
 
-    /// Skips the definitions of form controls and counts those with a value.
+    /// Skips the definitions of form controls, counting those with a value.
     pub fn skip_controls(&mut self, xml: &mut Xml<'_>) {
         let outside = xml.depth() - 1;
         while xml.depth() > outside {
@@ -80,18 +80,18 @@ impl OdfOmitted {
     }
 }
 
-/// The repetition count of a sheet's cell.
+/// A spreadsheet cell with its repetition count.
 #[derive(Default)]
 pub struct Repeated {
-    /// How often the cell occurs.
+    /// Number of times the cell occurs.
     pub times: usize,
     /// Whether a cell in a row above spans it.
     pub continues: bool,
-    /// What a cell without a text contains: its formula if it has no stored value, and otherwise the value.
+    /// Content of a cell without text: its formula if it has no stored value, or else the value.
     pub content: Option<String>,
 }
 
-/// The columns of the open table that cells in rows above span.
+/// The columns of the open table that are spanned by cells in rows above.
 #[derive(Default)]
 pub struct CoveredColumns {
     /// Number of rows still spanned, by column.
@@ -101,7 +101,7 @@ pub struct CoveredColumns {
 }
 
 impl CoveredColumns {
-    /// Whether the next column is spanned from above; otherwise its cell spans `rows` rows from here on.
+    /// Returns whether the next column is spanned from above; otherwise, its cell spans `rows` rows starting here.
     pub fn next(&mut self, is_covered: bool, rows: usize, times: usize) -> bool {
         let at = self.column;
         self.column = at.saturating_add(times);
@@ -117,13 +117,13 @@ impl CoveredColumns {
     }
 }
 
-/// Whether a section is not displayed, or a field has text that is not.
+/// Returns whether a section is not displayed, or a field contains text that is not displayed.
 pub fn is_hidden(tag: &Tag) -> bool {
     tag.name() == "hidden-text" || tag.get("display").as_deref() == Some("none")
 }
 
-/// What a cell contains according to its attributes: its formula, such as `=SUM([.B1:.B2])`, if it has no stored value,
-/// and otherwise the value. Programs write the value as text, too; a few files have only the attribute.
+/// Returns a cell's content from its attributes: its formula, such as `=SUM([.B1:.B2])`, if it has no stored value, or
+/// else the value. Programs usually also write the value as text; a few files have only the attribute.
 pub fn content(cell: &Tag) -> Option<String> {
     if cell.get("value-type").is_some() {
         return [
@@ -137,12 +137,12 @@ pub fn content(cell: &Tag) -> Option<String> {
         .find_map(|name| cell.get(name));
     }
     let formula = cell.get("formula")?;
-    // The prefix names the syntax.
+    // The prefix identifies the formula syntax.
     let start = formula.find('=')?;
     Some(formula[start..].to_owned())
 }
 
-/// The headers and footers, which are defined in the page styles.
+/// Collects the headers and footers, which are defined in the page styles.
 pub fn headers_and_footers(zip: &Zip<'_>) -> HeaderFooterLines {
     let mut lines = HeaderFooterLines::default();
     let mut xml = Xml::part(zip, "styles.xml");
@@ -169,7 +169,7 @@ pub fn headers_and_footers(zip: &Zip<'_>) -> HeaderFooterLines {
     lines
 }
 
-/// The text of the element just opened and, separately, that of one kind of child.
+/// Returns the text of the element that was just opened and, separately, that of one kind of child.
 pub fn text_and_child(xml: &mut Xml<'_>, child: &str) -> (String, String) {
     let outside = xml.depth() - 1;
     let (mut child_text, mut text) = (String::new(), String::new());

@@ -1,22 +1,22 @@
-//! The styles of an OpenDocument file that change what its text means: page breaks, hidden text, and raised, lowered,
-//! or struck-out text.
+//! OpenDocument styles that change the meaning of text: page breaks, hidden text, and superscript, subscript, or
+//! struck-out text.
 
 use std::collections::{HashMap, HashSet};
 
 use super::xml::Tag;
 use crate::extract::raised::{RunStyle, Script};
 
-/// Maximum number of styles read.
+/// Maximum number of styles to read.
 const MAX_STYLES: usize = 50_000;
 
-/// The styles by name.
+/// Styles by name.
 #[derive(Default)]
 pub struct OdfStyles {
-    /// The style whose properties are being read.
+    /// Name of the style whose properties are being read.
     name: String,
     break_styles: HashSet<String>,
     hidden_styles: HashSet<String>,
-    /// Text styles that raise, lower, or strike out.
+    /// Text styles for superscript, subscript, or struck-out text.
     runs: HashMap<String, RunStyle>,
 }
 
@@ -44,25 +44,25 @@ impl OdfStyles {
         }
     }
 
-    /// Whether a page ends before a paragraph of this style.
+    /// Returns whether a page ends before a paragraph with this style.
     pub fn breaks(&self, name: &str) -> bool {
         self.break_styles.contains(name)
     }
 
-    /// Whether the style that a tag names hides its text.
+    /// Returns whether the style named by a tag hides its text.
     pub fn hides(&self, tag: &Tag) -> bool {
         self.hidden_styles
             .contains(&tag.get("style-name").unwrap_or_default())
     }
 
-    /// How the text of the style that a tag names differs from normal text.
+    /// Returns how text in the style named by a tag differs from regular text.
     pub fn run(&self, tag: &Tag) -> RunStyle {
         let name = tag.get("style-name").unwrap_or_default();
         self.runs.get(&name).copied().unwrap_or_default()
     }
 }
 
-/// How a text style differs from normal text: `super 58%`, `-33% 58%`, or a line through.
+/// Parses how a text style differs from regular text: `super 58%`, `-33% 58%`, or a line through.
 fn run_style(tag: &Tag) -> RunStyle {
     let position = tag.get("text-position").unwrap_or_default();
     let shift = position.split(' ').next().unwrap_or_default();

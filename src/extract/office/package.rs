@@ -4,10 +4,10 @@ use super::xml::{Xml, XmlPiece};
 use crate::extract::Unreadable;
 use crate::extract::zip::Zip;
 
-/// Maximum number of relations or content types read.
+/// Maximum number of relations or content types to read.
 const MAX_RELATIONS: usize = 50_000;
 
-/// The kind of file that a container holds.
+/// The kind of file in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Package {
     /// A Word document, with the path of its main part.
@@ -27,8 +27,8 @@ pub enum Package {
 /// Detects the kind by the parts that every such file contains.
 ///
 /// # Errors
-/// [`Unreadable::Locked`] for an encrypted OpenDocument file, [`Unreadable::Unsupported`] for a binary
-/// Excel workbook.
+/// Returns [`Unreadable::Locked`] for an encrypted OpenDocument file, or [`Unreadable::Unsupported`] for a binary Excel
+/// workbook.
 pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
     if zip.find("META-INF/container.xml").is_some() {
         return Ok(Package::Book);
@@ -79,7 +79,7 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
     if let Some(part) = slides.or_else(|| existing("ppt/presentation.xml")) {
         return Ok(Package::Slides(part));
     }
-    // A damaged or unusual OpenDocument file may have lost its first entry.
+    // A damaged or unusual OpenDocument file may lack its first entry.
     if zip.find("content.xml").is_some() && zip.find("META-INF/manifest.xml").is_some() {
         return if is_locked(zip) {
             Err(Unreadable::Locked)
@@ -119,10 +119,10 @@ fn content_types(zip: &Zip<'_>) -> Vec<(String, String)> {
     types
 }
 
-/// A relation from one part to another.
+/// A relation between two parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
-    /// The ID by which the part refers to it.
+    /// The ID by which the part refers to the relation.
     pub id: String,
     /// The last segment of its type: `slide`, `notesSlide`, `chart`, …
     pub kind: String,
@@ -130,7 +130,7 @@ pub struct Relation {
     pub target: String,
 }
 
-/// The relations of a part, without external ones. An empty path means the container itself.
+/// Returns the relations of a part, without external ones. An empty path means the container itself.
 pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
     let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
     let name = if folder.is_empty() {

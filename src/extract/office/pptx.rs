@@ -11,12 +11,12 @@ use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle, Script};
 use crate::extract::zip::Zip;
 
-/// Maximum number of slides read.
+/// Maximum number of slides to read.
 const MAX_SLIDES: usize = 10_000;
 /// Maximum size of one paragraph, in bytes.
 const MAX_PARAGRAPH_BYTES: usize = 256 << 10;
 
-/// Reads the presentation whose main part is `part`.
+/// Reads the presentation with the main part `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let (mut pictures, mut files) = (0, Vec::new());
     files.extend(
@@ -51,7 +51,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         } else {
             title
         };
-        // Full: the limit is reached; the text so far has been passed on.
+        // The output is full; the text so far has been passed on.
         if body.end_page(number).is_err() {
             break;
         }
@@ -78,7 +78,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     Pictures(pictures)
 }
 
-/// The paths of the slides in presentation order.
+/// Returns the paths of the slides in presentation order.
 fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
     let links = relations(zip, part);
     let mut slides = Vec::new();
@@ -97,7 +97,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
         );
     }
     if slides.is_empty() {
-        // When the list is missing, the numbers in the slides' file names give the order.
+        // If the list is missing, the numbers in the slides' file names determine the order.
         let number = |name: &str| -> Option<u32> {
             let digits = name
                 .strip_prefix("ppt/slides/slide")?
@@ -127,7 +127,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
 enum PlaceholderType {
     Title,
     Body,
-    /// Footer or header: usually the same on every slide.
+    /// Footer or header; usually the same on every slide.
     Footer,
     /// Date or slide number.
     Frame,
@@ -190,7 +190,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 XmlPiece::Text(_) => {}
             }
         }
-        // `OutputFull` cannot occur before the page ends, because a slide does not pass anything on before that.
+        // `OutputFull` cannot occur before the page ends, because a slide passes nothing on before then.
         let _: Result<(), OutputFull> = self.body.finish_tables();
     }
 
@@ -231,7 +231,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             }
             "tr" => self.body.open_row(false),
             "tc" => {
-                // Cells covered by a merged one are present and empty.
+                // Cells covered by a merged cell are present but empty.
                 let continues = tag.get("vMerge").as_deref() == Some("1");
                 self.cells.push(TableCell {
                     spans: 0,
@@ -251,7 +251,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
         }
     }
 
-    /// Writes the author's description of an image; file names that programs fill in are skipped.
+    /// Writes the author's description of an image; file names filled in by programs are skipped.
     fn write_description(&mut self, tag: &Tag) {
         let words = to_one_line(&tag.get("descr").unwrap_or_default());
         if words.contains(' ') {
@@ -324,7 +324,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
         let _: Result<(), OutputFull> = self.body.paragraph(text, role);
     }
 
-    /// Adds the speaker's notes and the comments of the slide.
+    /// Adds the speaker notes and the comments of the slide.
     fn add_notes(&mut self, links: &[Relation]) {
         for link in links {
             let (mark, element) = match link.kind.as_str() {
@@ -342,7 +342,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 }
 
-/// How a run differs from normal text: raised or lowered by a share of its size, or struck out.
+/// Parses how a run differs from regular text: superscript or subscript by a share of its size, or struck out.
 fn run_style(tag: &Tag) -> RunStyle {
     let baseline = tag.get("baseline").unwrap_or_default();
     let shift: i64 = baseline.trim_end_matches('%').parse().unwrap_or(0);
@@ -356,7 +356,7 @@ fn run_style(tag: &Tag) -> RunStyle {
     }
 }
 
-/// The text of each element with this name, without the slide's image and number.
+/// Returns the text of each element with this name, without the slide's image and number.
 fn note_texts(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
     let (mut found, mut text) = (Vec::new(), String::new());
     let (mut frame, mut inside) = (false, false);

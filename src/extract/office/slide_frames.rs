@@ -1,4 +1,4 @@
-//! Text that many slides of a presentation share: footers, and what their layouts and masters show. Written once.
+//! Text shared by many slides of a presentation: footers, and the text shown by layouts and masters. Written once.
 
 use std::collections::HashSet;
 
@@ -15,15 +15,15 @@ const MAX_LINE_BYTES: usize = 4 << 10;
 /// The shared text written so far.
 #[derive(Default)]
 pub struct SlideFrames {
-    /// The layouts and masters read.
+    /// The layouts and masters that have been read.
     parts: HashSet<String>,
     written: HashSet<String>,
-    /// Lines of layouts that are yet to be written.
+    /// Lines of layouts that have not been written yet.
     waiting: Vec<String>,
 }
 
 impl SlideFrames {
-    /// Reads the slide's layout and its master, unless an earlier slide has them.
+    /// Reads the slide's layout and master, unless an earlier slide used them.
     pub fn add_layout(&mut self, zip: &Zip<'_>, links: &[Relation]) {
         let layouts = links.iter().filter(|link| link.kind == "slideLayout");
         let masters = |link: &Relation| {
@@ -45,7 +45,7 @@ impl SlideFrames {
         }
     }
 
-    /// Returns the lines of the layouts and of a slide's footers that have not been written yet.
+    /// Returns the lines of layouts and of the slide's footers that have not been written yet.
     pub fn fresh(&mut self, footers: Vec<String>) -> Vec<String> {
         let layouts = std::mem::take(&mut self.waiting).into_iter();
         let lines = layouts.map(|words| format!("[layout: {words}]")).chain(
@@ -63,7 +63,7 @@ impl SlideFrames {
     }
 }
 
-/// The text of the shapes that a layout shows on its slides. Its placeholders hold only prompts.
+/// Returns the text of the shapes that a layout shows on its slides. Its placeholders contain only prompts.
 fn shown_text(xml: &mut Xml<'_>) -> Vec<String> {
     let (mut lines, mut line) = (Vec::new(), String::new());
     let (mut is_placeholder, mut inside) = (false, false);

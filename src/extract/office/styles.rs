@@ -1,5 +1,5 @@
-//! The properties that a Word file's styles and list definitions give a paragraph: heading level, numbering, and
-//! hidden text. Styles are identified by their definition, because their names are localized.
+//! Paragraph properties from a Word file's styles and list definitions: heading level, numbering, and hidden text.
+//! Styles are identified by their definition, because their names are localized.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::extract::raised::{RunStyle, Script};
 
 /// Maximum length of a chain of styles that inherit from each other.
 const MAX_CHAIN: usize = 12;
-/// Maximum number of styles and list definitions read.
+/// Maximum number of styles and list definitions to read.
 const MAX_STYLES: usize = 20_000;
 /// Maximum number of list levels.
 const MAX_LEVELS: usize = 9;
@@ -18,7 +18,7 @@ const MAX_LEVELS: usize = 9;
 pub struct Numbered {
     /// The list's ID; `0` means none.
     pub list: String,
-    /// Level, from 0.
+    /// Level, starting at 0.
     pub level: usize,
 }
 
@@ -53,23 +53,23 @@ impl Styles {
         Self(styles)
     }
 
-    /// The heading level of a style, from 1.
+    /// Returns the heading level of a style, starting at 1.
     pub fn heading_level(&self, id: &str) -> Option<usize> {
         self.find_inherited(id, |style| style.outline)
     }
 
-    /// The list to which a style assigns its paragraphs.
+    /// Returns the list that a style assigns to its paragraphs.
     pub fn numbering(&self, id: &str) -> Option<Numbered> {
         self.find_inherited(id, |style| style.numbered.clone())
     }
 
-    /// Whether a style hides its text.
+    /// Returns whether a style hides its text.
     pub fn is_hidden(&self, id: &str) -> bool {
         self.find_inherited(id, |style| style.hidden.then_some(()))
             .is_some()
     }
 
-    /// The position and strikethrough that a style gives its text.
+    /// Returns the position and strikethrough that a style applies to its text.
     pub fn run_style(&self, id: &str) -> RunStyle {
         let plain = RunStyle::default();
         let found = self.find_inherited(id, |style| (style.run != plain).then_some(style.run));
@@ -137,7 +137,7 @@ struct ListLevel {
     text: String,
 }
 
-/// All lists and their counters.
+/// All lists, with their counters.
 #[derive(Debug, Default)]
 pub struct Lists {
     definitions: HashMap<String, Vec<ListLevel>>,
@@ -195,7 +195,7 @@ impl Lists {
         lists
     }
 
-    /// Counts the next item and returns its marker: `-`, `3.`, `2.1`. `None` when the list is not defined.
+    /// Counts the next item and returns its marker: `-`, `3.`, `2.1`. Returns `None` if the list is not defined.
     pub fn next_marker(&mut self, item: &Numbered) -> Option<String> {
         let kind = self.lists.get(&item.list)?;
         let levels = self.definitions.get(kind)?;
@@ -244,7 +244,7 @@ fn format_count(format: &str, count: u32) -> String {
     }
 }
 
-/// Numbers as letters, counted as in Word: a … z, aa, bb, …
+/// Converts a number to letters, counting as Word does: a … z, aa, bb, …
 fn to_letters(count: u32, first: u8) -> String {
     let Some(index) = count.checked_sub(1).filter(|index| *index < 26 * 8) else {
         return count.to_string();

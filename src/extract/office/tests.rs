@@ -1,4 +1,4 @@
-//! Tests with files built part by part, each for one feature that must be kept or omitted.
+//! Tests with files built part by part, each for a single feature that must be kept or omitted.
 
 use crate::domain::chunk::PageText;
 use crate::extract::zip::pack;
@@ -76,7 +76,7 @@ fn tables_keep_rows_columns_and_merged_cells() {
         texts(&word(&named, &[])),
         ["Columns: Name | Age\nName: Ann | Age: 3"]
     );
-    // Words above numbers are column names; words above words may be a form.
+    // Words above numbers are column names, but words above words may be a form.
     let guessed = table(&[
         row("", &[cell("", "Name"), cell("", "Age")]),
         row("", &[cell("", "Ann"), cell("", "3")]),
@@ -397,7 +397,7 @@ fn books_are_read_in_spine_order_with_chapter_titles() {
     );
 }
 
-/// Returns the progress reported while a file is read: pairs of the amount done and the total.
+/// Returns the progress reported while a file is read, as pairs of the amount done and the total.
 fn shares(bytes: &[u8]) -> Vec<(u64, u64)> {
     let limits = ReadLimits::default();
     let input = FileInput {

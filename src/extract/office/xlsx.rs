@@ -1,6 +1,6 @@
-//! Workbooks: each sheet is a page under its own name, each row a line that names its columns, and dates are
-//! written as dates. Formulas give their stored result, or their source if there is none. Merged cells repeat
-//! their value in each row. Omits hidden sheets, with a note; marks hidden rows.
+//! Workbooks: each sheet is a page under its own name, each row is a line that names its columns, and dates are written
+//! as dates. Formulas yield their stored result, or their source if there is none. Merged cells repeat their value in
+//! each row. Omits hidden sheets, with a note, and marks hidden rows.
 
 use super::body::to_one_line;
 use super::headers_and_footers::HeaderFooterLines;
@@ -14,20 +14,20 @@ use crate::extract::output::{Output, OutputFull};
 use crate::extract::table::Grid;
 use crate::extract::zip::Zip;
 
-/// Maximum size of the shared strings held in memory, in bytes.
+/// Maximum size in bytes of the shared strings held in memory.
 const MAX_STRINGS_BYTES: usize = 64 << 20;
-/// Maximum number of sheets read.
+/// Maximum number of sheets to read.
 const MAX_SHEETS: usize = 2_000;
-/// Bytes after which a sheet's text is passed on as a page.
+/// Number of bytes after which a sheet's text is passed on as a page.
 const PAGE_BYTES: usize = 128 << 10;
-/// Maximum number of columns read; the format allows four times as many, which sheets do not use in practice.
+/// Maximum number of columns to read. The format allows four times as many, but sheets do not use them in practice.
 const MAX_COLUMNS: usize = 4_096;
-/// Maximum number of messages about cells read from one sheet.
+/// Maximum number of input messages to read from a sheet.
 const MAX_HINTS: usize = 1_000;
 /// Maximum number of empty cells kept before a distant cell.
 const MAX_EMPTY_CELLS: usize = 64;
 
-/// Reads the workbook whose main part is `part`.
+/// Reads the workbook with the main part `part`.
 pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pictures {
     let links = relations(zip, part);
     let part_of_kind = |kind: &str| {
@@ -50,7 +50,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
     let mut parts = Vec::new();
     for (name, target) in sheets {
         parts.push(target.clone());
-        // Full: the limit is reached; the text so far has been passed on.
+        // The output is full; the text so far has been passed on.
         if reader.sheet(zip, &name, &target, out).is_err() {
             break;
         }
@@ -79,7 +79,7 @@ fn size_of_part(zip: &Zip<'_>, part: &str) -> usize {
     entry.map_or(0, |entry| entry.size)
 }
 
-/// The visible sheets by name and part, and whether days are counted from 1904.
+/// Returns the visible sheets by name and part, and whether days are counted from 1904.
 fn sheets(
     zip: &Zip<'_>,
     part: &str,
@@ -106,7 +106,7 @@ fn sheets(
                     Some(("worksheet" | "chartsheet", target)) => {
                         sheets.push((name, target.clone()));
                     }
-                    // Macros and dialogs of old versions are sheets, too.
+                    // Macros and dialogs of old versions are sheets too.
                     Some(_) => out.note(format!("the sheet {name} is a program and is not read")),
                     None => damaged(out, &format!("the sheet {name} is missing")),
                 }
@@ -120,7 +120,7 @@ fn sheets(
     (sheets, from_1904)
 }
 
-/// The shared strings, to which cells refer by number, stored in one buffer.
+/// The shared strings that cells refer to by index, stored in a single buffer.
 #[derive(Default)]
 struct Strings {
     text: String,
@@ -187,7 +187,7 @@ struct XlsxSheet {
     merged: MergedCells,
     headers_and_footers: HeaderFooterLines,
     notes: Vec<String>,
-    /// Messages that appear when their cells are selected.
+    /// Input messages that appear when their cells are selected.
     hints: Vec<String>,
 }
 
@@ -201,7 +201,7 @@ impl XlsxSheet {
         self.grid.row(&self.row, false, &mut self.text);
     }
 
-    /// Keeps the message of a rule for the values of cells.
+    /// Records the input message of a data validation rule.
     fn hint(&mut self, rule: &Tag) {
         let words = ["promptTitle", "prompt"].map(|name| rule.get(name).unwrap_or_default());
         let words = to_one_line(&words.join(" "));
@@ -211,7 +211,7 @@ impl XlsxSheet {
         }
     }
 
-    /// Adds what is not in cells: messages, headers, and footers.
+    /// Adds content outside the cells: input messages, headers, and footers.
     fn add_surroundings(&mut self) {
         for line in self
             .hints
@@ -366,7 +366,7 @@ impl XlsxReader {
     }
 }
 
-/// Appends a cell at its column, padding the gap with empty cells. A column number that goes backward is ignored.
+/// Appends a cell at its column, padding the gap with empty cells. Decreasing column numbers are ignored.
 fn place_cell(row: &mut Vec<String>, column: usize, mut text: String) {
     if text.is_empty() || row.len() >= MAX_COLUMNS {
         return;
@@ -381,7 +381,7 @@ fn is_set(tag: &Tag, name: &str) -> bool {
     matches!(tag.get(name).as_deref(), Some("1" | "true"))
 }
 
-/// The text of a header or footer, without its codes for fonts, positions, and page numbers.
+/// Returns the text of a header or footer, without its codes for fonts, positions, and page numbers.
 fn margin_text(text: &str) -> String {
     let mut words = String::new();
     let mut rest = text.chars().peekable();

@@ -1,4 +1,4 @@
-//! The content of a sheet besides its cells: comments, text boxes, charts, and diagrams.
+//! Content of a sheet outside its cells: comments, text boxes, charts, and diagrams.
 
 use super::body::to_one_line;
 use super::drawing;
@@ -7,10 +7,10 @@ use super::sheet_cells::rich_text;
 use super::xml::{Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
-/// Maximum size of the text of one sheet's objects, in bytes.
+/// Maximum size of the text of a sheet's objects, in bytes.
 const MAX_BYTES: usize = 256 << 10;
 
-/// Adds the text of the objects to which a sheet's part refers.
+/// Adds the text of the objects that a sheet's part refers to.
 pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
     let max_bytes = text.len() + MAX_BYTES;
     let links = relations(zip, part);
@@ -30,8 +30,8 @@ pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
     }
 }
 
-/// Adds the comments. With `has_threads`, those that are copies of threads for old programs are left out, because
-/// the threads themselves are read.
+/// Adds the comments. With `has_threads`, copies of comment threads for old programs are omitted, because the threads
+/// themselves are read.
 fn add_comments(xml: &mut Xml<'_>, has_threads: bool, text: &mut String, max_bytes: usize) {
     while let Some(piece) = xml.next() {
         if let XmlPiece::Open(tag) = piece
@@ -48,7 +48,7 @@ fn add_comments(xml: &mut Xml<'_>, has_threads: bool, text: &mut String, max_byt
     }
 }
 
-/// The comments and replies of newer programs.
+/// Adds the threaded comments and replies of newer programs.
 fn add_threads(xml: &mut Xml<'_>, text: &mut String, max_bytes: usize) {
     let mut place = String::new();
     while let Some(piece) = xml.next() {
@@ -81,7 +81,7 @@ fn add_shapes(zip: &Zip<'_>, part: &str, xml: &mut Xml<'_>, text: &mut String, m
                 }
             }
             XmlPiece::Open(tag) if tag.name() == "cNvPr" => {
-                // File names that programs fill in carry no information.
+                // File names filled in by programs carry no information.
                 let words = to_one_line(&tag.get("descr").unwrap_or_default());
                 if words.contains(' ') && text.len() < max_bytes {
                     text.push_str(&format!("\n[image: {words}]"));
@@ -133,7 +133,7 @@ mod tests {
         let once = "\n[comment on A1: Is it due?]";
         assert_eq!(text_of(&[old, new], &[comments, thread]), once);
         assert_eq!(text_of(&[new, old], &[comments, thread]), once);
-        // The relation leads nowhere.
+        // The relation does not lead anywhere.
         assert_eq!(text_of(&[old, new], &[comments]), kept);
     }
 }

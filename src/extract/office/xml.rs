@@ -1,6 +1,6 @@
-//! A streaming XML reader that returns tags and text by local name: no tree, no namespaces, only the five
-//! predefined entities, and limits on depth and on the size of one piece. Input that cannot be read ends the
-//! stream; `is_broken` reports it.
+//! A streaming XML reader that returns tags and text by local name: no tree, no namespaces, only the five predefined
+//! entities, and limits on depth and on the size of a single piece. Unreadable input ends the stream; `is_broken`
+//! reports it.
 
 use std::io::{BufRead, BufReader, Cursor};
 
@@ -11,16 +11,16 @@ use quick_xml::{Reader, XmlVersion};
 
 use crate::extract::zip::{Metered, Zip};
 
-/// Maximum size of one tag or one run of text, in bytes.
+/// Maximum size of a tag or a run of text, in bytes.
 const MAX_PIECE_BYTES: usize = 8 << 20;
-/// Maximum nesting depth: office files nest some 40 deep, and a table inside a table adds six.
+/// Maximum nesting depth: office files have about 40 levels, and each nested table adds six.
 const MAX_DEPTH: usize = 1_024;
-/// Maximum size of markup in an encoding other than UTF-8, in bytes; all of it is held in memory to be decoded.
+/// Maximum size in bytes of markup in an encoding other than UTF-8, which is held in memory as a whole to be decoded.
 const MAX_DECODED_BYTES: usize = 32 << 20;
 
-/// A piece of markup.
+/// A tag or a run of text.
 pub enum XmlPiece {
-    /// `<name …>`; a self-closing tag is followed by its `Close` too.
+    /// `<name …>`; a self-closing tag is followed by a `Close` too.
     Open(Tag),
     /// `</name>`, without its prefix.
     Close(String),
@@ -32,23 +32,23 @@ pub enum XmlPiece {
 pub struct Tag(BytesStart<'static>);
 
 impl Tag {
-    /// The element's name without its prefix.
+    /// Returns the element's name without its prefix.
     pub fn name(&self) -> &str {
         self.0.local_name().into_inner()
     }
 
-    /// The attribute with this local name; one without a prefix takes precedence.
+    /// Returns the attribute with this local name; one without a prefix takes precedence.
     pub fn get(&self, name: &str) -> Option<String> {
         self.find_attribute(name, |prefixed| !prefixed)
             .or_else(|| self.find_attribute(name, |prefixed| prefixed))
     }
 
-    /// The prefixed attribute with this local name, when one without a prefix also exists (`id` and `r:id`).
+    /// Returns the prefixed attribute with this local name, if one without a prefix also exists (`id` and `r:id`).
     pub fn prefixed(&self, name: &str) -> Option<String> {
         self.find_attribute(name, |prefixed| prefixed)
     }
 
-    /// Whether a property such as `<w:vanish/>` is on, which is the case unless its value turns it off.
+    /// Returns whether a property such as `<w:vanish/>` is on, which is the case unless its value turns it off.
     pub fn is_on(&self) -> bool {
         !matches!(
             self.get("val").as_deref(),
@@ -74,7 +74,7 @@ impl Tag {
     }
 }
 
-/// Iterates over the pieces of a part.
+/// Iterator over the pieces of a part.
 pub struct Xml<'z> {
     reader: Reader<Metered<Box<dyn BufRead + 'z>>>,
     buffer: Vec<u8>,
@@ -85,7 +85,7 @@ pub struct Xml<'z> {
 }
 
 impl<'z> Xml<'z> {
-    /// Opens a part of a container; `None` when there is no such part.
+    /// Opens a part of a container. Returns `None` if there is no such part.
     pub fn part(zip: &'z Zip<'_>, name: &str) -> Option<Self> {
         let entry = zip.find(name.trim_start_matches('/'))?;
         let mut stream: Box<dyn BufRead + 'z> = match zip.stream(entry) {
@@ -111,7 +111,7 @@ impl<'z> Xml<'z> {
         })
     }
 
-    /// Returns the number of bytes of the part read so far, and the total that the container states.
+    /// Returns the number of bytes of the part read so far, and the total as given by the container.
     pub fn progress(&self) -> (usize, usize) {
         let done = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
         (done, self.size)
@@ -140,12 +140,12 @@ impl<'z> Xml<'z> {
         }
     }
 
-    /// The next piece; `None` at the end or when the rest cannot be read.
+    /// Returns the next piece, or `None` at the end or if the rest cannot be read.
     pub fn next(&mut self) -> Option<XmlPiece> {
         if self.ended {
             return None;
         }
-        // Releases a buffer that one long run of text has enlarged.
+        // Releases a buffer that a long run of text has enlarged.
         if self.buffer.capacity() > 1 << 20 {
             self.buffer = Vec::new();
         }
@@ -179,13 +179,13 @@ impl<'z> Xml<'z> {
         }
     }
 
-    /// Skips to the end of the element opened last.
+    /// Skips to the end of the most recently opened element.
     pub fn skip(&mut self) {
         let outside = self.depth.saturating_sub(1);
         while self.depth > outside && self.next().is_some() {}
     }
 
-    /// All text up to the end of the element opened last.
+    /// Returns all text up to the end of the most recently opened element.
     pub fn inner_text(&mut self) -> String {
         let outside = self.depth.saturating_sub(1);
         let mut text = String::new();
@@ -201,12 +201,12 @@ impl<'z> Xml<'z> {
         text
     }
 
-    /// Number of open elements.
+    /// Returns the number of open elements.
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// Whether the stream ended early.
+    /// Returns whether the stream ended early.
     pub fn is_broken(&self) -> bool {
         self.is_broken
     }
@@ -225,7 +225,7 @@ fn piece(event: Event<'static>) -> XmlPiece {
             let name = name.into_inner();
             XmlPiece::Text(match resolve_predefined_entity(&name) {
                 Some(text) => text.to_owned(),
-                // Never expanded: a DTD may declare a decompression bomb or refer to a local file.
+                // Never expanded, because a DTD may declare a decompression bomb or refer to a local file.
                 None => format!("&{name};"),
             })
         }

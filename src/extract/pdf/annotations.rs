@@ -1,5 +1,5 @@
-//! Form fields and comments of a page: the values of fields without an appearance, the state of check boxes, the
-//! text of comments, and attached files.
+//! Form fields and comments on a page: the values of fields without an appearance, the state of check boxes, the text
+//! of comments, and attached files.
 
 use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as Bytes};
 
@@ -8,22 +8,22 @@ use super::matrix::Matrix;
 use super::operands::{decode_text, matrix, rectangle};
 use crate::extract::html;
 
-/// Maximum number of ancestors of a field.
+/// Maximum number of ancestors of a field to follow.
 const MAX_PARENTS: usize = 12;
-/// Maximum length of a value or a comment in characters.
+/// Maximum length of a value or a comment, in characters.
 const MAX_CHARS: usize = 20_000;
-/// Maximum number of comments kept for one page.
+/// Maximum number of comments to keep per page.
 const MAX_NOTES: usize = 1_000;
-/// Font size in points at which a value without an appearance is placed.
+/// Font size in points for a value without an appearance.
 const DEFAULT_FONT_SIZE: f64 = 10.0;
-/// Average width of a character, in multiples of the font size.
+/// Average character width, in multiples of the font size.
 const CHARACTER_WIDTH: f64 = 0.5;
 
-/// How an annotation appears to the reader of a page.
+/// How an annotation is presented to the reader of a page.
 pub enum AnnotationText<'a> {
     /// The appearance is read; if it contains no text, this value is written instead.
     Appearance(String),
-    /// A box: checked or not.
+    /// A check box: checked or not.
     Box(bool),
     /// A comment, and whether it is written on the page itself.
     Comment(String, bool),
@@ -51,7 +51,7 @@ pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     }
 }
 
-/// The comment with its author, or an empty text.
+/// Returns the comment with its author; may be empty.
 fn comment_text(annotation: &Dict<'_>) -> String {
     let mut text = one_line(&string_entry(annotation, "Contents"));
     if text.is_empty() {
@@ -65,7 +65,7 @@ fn comment_text(annotation: &Dict<'_>) -> String {
     }
 }
 
-/// Whether an annotation has a text that it would show.
+/// Returns whether an annotation has text to show.
 pub fn has_text(annotation: &Dict<'_>) -> bool {
     match text(annotation) {
         AnnotationText::Appearance(text) | AnnotationText::Comment(text, _) => {
@@ -75,7 +75,7 @@ pub fn has_text(annotation: &Dict<'_>) -> bool {
     }
 }
 
-/// The words of a formatted text, which is a web page.
+/// Returns the plain text of a rich-text value, which is XHTML.
 fn rich(value: Option<Object<'_>>) -> String {
     let page = value
         .map(|value| display_value(&value, None))
@@ -140,7 +140,7 @@ fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     }
 }
 
-/// The options of a list box, which shows them all, with the selected ones marked.
+/// Returns the options of a list box, which shows them all, with the selected ones marked.
 fn list_options(options: &Array<'_>, value: &str) -> String {
     let label = |option: Object<'_>| match option {
         Object::String(text) => decode_text(text.as_bytes()),
@@ -165,7 +165,7 @@ fn list_options(options: &Array<'_>, value: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The value as the field shows it; a selected option is shown by its label.
+/// Returns the value as the field shows it; a selected option is shown by its label.
 fn display_value(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
     let label = |value: String| -> String {
         let pairs = options
@@ -203,7 +203,7 @@ fn display_value(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
     text.chars().take(MAX_CHARS).collect()
 }
 
-/// An entry of the field, or of the nearest ancestor that has it.
+/// Returns an entry of the field, or of the nearest ancestor that has it.
 fn inherited<'a>(annotation: &Dict<'a>, key: &str) -> Option<Object<'a>> {
     let mut dict = annotation.clone();
     for _ in 0..MAX_PARENTS {
@@ -264,7 +264,7 @@ pub fn place_text(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str
     }
 }
 
-/// The appearance of an annotation, and the mapping from it to the page.
+/// Returns the appearance of an annotation, and the mapping from it to the page.
 pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
     let appearances = annotation.get::<Dict<'a>>("AP")?;
     let stream = match appearances.get::<Object<'a>>("N")? {
@@ -292,7 +292,7 @@ pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
     fit.is_sane().then_some((stream, fit))
 }
 
-/// The name and content of a file specification.
+/// Returns the name and content of a file specification.
 pub fn embedded_file<'a>(specification: &Dict<'a>) -> Option<(String, Stream<'a>)> {
     let embedded = specification.get::<Dict<'a>>("EF")?;
     let stream = ["UF", "F", "Unix", "Mac", "DOS"]

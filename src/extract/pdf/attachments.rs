@@ -13,7 +13,7 @@ use crate::extract::{FileInput, read_inner};
 const MAX_FILES: usize = 500;
 /// Maximum depth of the name tree.
 const MAX_DEPTH: usize = 16;
-/// Maximum number of files that may enclose one that is opened.
+/// Maximum number of files that may enclose a file that is opened.
 const MAX_FILE_DEPTH: usize = 2;
 
 /// The files attached to a document, without duplicates.
@@ -69,7 +69,7 @@ impl<'a> Attachments<'a> {
         }
     }
 
-    /// Adds the file of a file specification.
+    /// Adds the file given by a file specification.
     pub fn add(&mut self, specification: &Dict<'a>) {
         if self.files.len() < MAX_FILES
             && let Some((name, stream)) = annotations::embedded_file(specification)

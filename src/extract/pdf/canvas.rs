@@ -1,4 +1,4 @@
-//! What a page draws: glyphs and images, in drawing order.
+//! The content drawn on a page: glyphs and images, in drawing order.
 
 use hayro_syntax::object::Stream;
 
@@ -7,15 +7,15 @@ use hayro_syntax::object::Stream;
 pub struct Glyph {
     /// The character's text; never empty.
     pub text: String,
-    /// Horizontal position of its origin.
+    /// Horizontal position of the origin.
     pub x: f64,
-    /// Vertical position of its baseline.
+    /// Vertical position of the baseline.
     pub y: f64,
     /// Vector from the origin to the end of the character.
     pub advance: (f64, f64),
     /// Font size.
     pub size: f64,
-    /// Whether the text state raises or lowers it relative to its line.
+    /// Whether the text state raises or lowers the character relative to its line.
     pub is_raised: bool,
 }
 
@@ -24,26 +24,26 @@ pub struct Glyph {
 pub struct PageCanvas<'a> {
     /// The glyphs in drawing order.
     pub glyphs: Vec<Glyph>,
-    /// The glyphs that are drawn invisibly, such as the text layer over a scan.
+    /// Glyphs that are drawn invisibly, such as the text layer over a scan.
     pub invisible: Vec<Glyph>,
-    /// Number of invisible characters that were left out.
+    /// Number of omitted invisible characters.
     pub hidden_count: usize,
     /// Readers' comments, which have no position in the text.
     pub notes: Vec<String>,
-    /// Whether content of hidden layers was left out.
+    /// Whether content in hidden layers was omitted.
     pub has_layers_off: bool,
-    /// Number of characters without a text, not counting spaces.
+    /// Number of characters that do not map to text, not counting spaces.
     pub unmapped: usize,
-    /// Number of images that are large enough to show something.
+    /// Number of images large enough to show something.
     pub pictures: usize,
     /// Whether the page plays a recording or shows a 3D model.
     pub has_media: bool,
-    /// Share of the page that images cover, 0 to 1.
+    /// Share of the page covered by images, 0 to 1.
     pub image_share: f64,
     /// The largest image, with the share of the page that it covers.
     pub largest_image: Option<(f64, Stream<'a>)>,
     /// Whether the text was recognized in a scanned image of the page.
     pub is_recognized: bool,
-    /// Whether something was omitted because a limit was reached.
+    /// Whether anything was omitted because a limit was reached.
     pub is_truncated: bool,
 }

@@ -1,4 +1,4 @@
-//! The encoding inside a CFF font: the glyph name of each code. Reads the header's tables, not the outlines.
+//! The encoding inside a CFF font: the glyph name of each code. Reads only tables, never outlines.
 
 use super::bytes::u16_at;
 use super::encoding::{Base, text_of_glyph};
@@ -6,7 +6,7 @@ use super::encoding::{Base, text_of_glyph};
 /// Number of predefined strings in CFF; the first 150 are the characters of the standard encoding.
 const STANDARD_STRINGS: usize = 391;
 
-/// The text of each code; `None` when the font has identifiers instead of names.
+/// Returns the text of each code; `None` if the font has identifiers instead of names.
 pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
     // An OpenType font contains the CFF table.
     let bytes = match bytes.get(..4)? {
@@ -57,7 +57,7 @@ fn cff_table(bytes: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// The entries of an index, and the offset of its end.
+/// Returns the entries of an index, and the offset of its end.
 fn index(bytes: &[u8], at: usize) -> Option<(Vec<&[u8]>, usize)> {
     let count = usize::from(u16_at(bytes, at)?);
     if count == 0 {
@@ -110,7 +110,7 @@ impl TopDictionary {
                 17 => top.outlines = usize::try_from(last).ok(),
                 28 => last = next() << 8 | next(),
                 29 => last = next() << 24 | next() << 16 | next() << 8 | next(),
-                // All bytes beyond the end are read as the end marker.
+                // Any bytes beyond the end are read as the end marker.
                 30 => while next() & 0xF != 0xF {},
                 32..=246 => last = i32::from(byte) - 139,
                 247..=250 => last = (i32::from(byte) - 247) * 256 + next() + 108,
@@ -122,7 +122,7 @@ impl TopDictionary {
     }
 }
 
-/// The string number of each glyph's name.
+/// Returns the string number of each glyph's name.
 fn glyph_names(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
     if at <= 2 {
         // One of the three predefined character sets; the first is consecutive.
@@ -169,11 +169,11 @@ fn parse_encoding(bytes: &[u8], at: usize, mut record: impl FnMut(usize, usize))
     Some(())
 }
 
-/// A predefined string: the standard encoding's characters in order, then some of Latin 1.
+/// Returns a predefined string: the characters of the standard encoding in order, then some of Latin 1.
 fn standard_string(number: usize) -> Option<String> {
     const LATIN: &str =
         "¹¬µ™ÐÞ½±¼÷¦°þ¾²®−ð×³©ÁÂÄÀÅÃÇÉÊËÈÍÎÏÌÑÓÔÖÒÕŠÚÛÜÙÝŸŽáâäàåãçéêëèíîïìñóôöòõšúûüùýÿž";
-    /// Number of the first string after the standard encoding's characters.
+    /// Number of the first string after the characters of the standard encoding.
     const FIRST_LATIN: usize = 150;
     let nth = |count: usize| {
         (0..=255u8)

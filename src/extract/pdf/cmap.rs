@@ -1,7 +1,7 @@
-//! Parses the character maps of a font: codes to text (`ToUnicode`) or to glyph numbers (`Encoding` of a
-//! composite font). Uses only what the file contains; follows no map outside it.
+//! Parses the character maps of a font, which map codes to text (`ToUnicode`) or to glyph numbers (`Encoding` of a
+//! composite font). Uses only the file's own content and follows no external maps.
 
-/// Maximum number of entries read; the largest real maps have some 30,000.
+/// Maximum number of entries to read; the largest real maps have about 30,000.
 const MAX_ENTRIES: usize = 100_000;
 /// Maximum number of characters that one code may represent.
 const MAX_CODE_CHARS: usize = 16;
@@ -9,7 +9,7 @@ const MAX_CODE_CHARS: usize = 16;
 /// The target of a range of codes.
 #[derive(Debug, Clone, PartialEq)]
 enum CMapTarget {
-    /// The number of the first code; the others follow consecutively.
+    /// The number of the first code; the numbers of the following codes are consecutive.
     Number(u32),
     /// The text of a single code.
     Text(Box<str>),
@@ -27,7 +27,7 @@ struct Range {
 /// A character map.
 #[derive(Debug, Clone, Default)]
 pub struct CMap {
-    /// Code spaces: the number of bytes of a code, and the lowest and highest code.
+    /// Code spaces: the number of bytes per code, and the lowest and highest code.
     code_spaces: Vec<(u8, u32, u32)>,
     ranges: Vec<Range>,
     /// Whether the text runs from top to bottom.
@@ -35,7 +35,7 @@ pub struct CMap {
 }
 
 impl CMap {
-    /// Parses what it can; a damaged map has fewer entries.
+    /// Parses as much as possible; a damaged map has fewer entries.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut map = Self::default();
         let tokens = CMapTokens { bytes, at: 0 };
@@ -71,13 +71,13 @@ impl CMap {
         map
     }
 
-    /// Whether the map has no entries.
+    /// Returns whether the map has no entries.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// The code at the start of `bytes` and its length in bytes; `default_length` is the default length when the map
-    /// specifies none.
+    /// Returns the code at the start of `bytes`, and its length in bytes. `default_length` is used if the map does not
+    /// specify a length.
     pub fn code(&self, bytes: &[u8], default_length: usize) -> (u32, usize) {
         let mut code = 0;
         for (index, &byte) in bytes.iter().take(4).enumerate() {
@@ -100,7 +100,7 @@ impl CMap {
         (code, length.max(1))
     }
 
-    /// The text of a code.
+    /// Returns the text of a code.
     pub fn decode_utf16(&self, code: u32) -> Option<String> {
         let range = self.find_range(code)?;
         match &range.target {
@@ -113,7 +113,7 @@ impl CMap {
         }
     }
 
-    /// The glyph number of a code.
+    /// Returns the glyph number of a code.
     pub fn number(&self, code: u32) -> Option<u32> {
         let range = self.find_range(code)?;
         match range.target {
@@ -124,7 +124,7 @@ impl CMap {
 
     fn find_range(&self, code: u32) -> Option<&Range> {
         let end = self.ranges.partition_point(|range| range.low <= code);
-        // Ranges may overlap; the nearest few are enough for any reasonable map.
+        // Ranges may overlap; checking the nearest few is enough for any reasonable map.
         self.ranges[..end]
             .iter()
             .rev()
@@ -213,7 +213,7 @@ fn counting_target(bytes: &[u8], single: bool) -> Option<CMapTarget> {
     Some(CMapTarget::Counting(head.into(), u32::from(last)))
 }
 
-/// Decodes big-endian UTF-16; a single byte is its own character.
+/// Decodes big-endian UTF-16. A single byte is a character of its own.
 fn decode_utf16(bytes: &[u8]) -> Option<String> {
     if let [byte] = bytes {
         return Some(char::from(*byte).to_string());

@@ -1,8 +1,8 @@
-//! Adobe's character collections, which number the East Asian characters of fonts. A file may name a collection
-//! and omit what its numbers mean. The numbers follow the order of national standards, so a few runs of codes
-//! cover all but rare characters: Adobe technical notes 5078 (Japan), 5079 (China), 5080 (Taiwan), and 5093
-//! (Korea). Checked against the tables of poppler-data 0.4.12: of 35,600 characters, 19 differ in form only. What no
-//! run covers, such as vertical forms and the rarer characters of Japan, is in `cids.txt`, from Adobe's own tables.
+//! Adobe's character collections, which number the East Asian characters of fonts. A file may name a collection without
+//! defining its numbers. The numbers follow the order of national standards, so a few runs of codes cover all but rare
+//! characters: Adobe technical notes 5078 (Japan), 5079 (China), 5080 (Taiwan), and 5093 (Korea). Checked against the
+//! tables of poppler-data 0.4.12: of 35,600 characters, 19 differ, and only in form. Characters outside these runs,
+//! such as vertical forms and the rarer characters of Japan, are in `cids.txt`, from Adobe's own tables.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -17,16 +17,17 @@ type LatinRun = (u16, char, u16);
 /// Hanja that the Korean standard repeats for another reading; the collection contains each only once.
 const DUPLICATE_HANJA: std::ops::RangeInclusive<char> = '\u{F900}'..='\u{FAFF}';
 
-/// The number of the first Hangul syllable that is not in the Korean standard. All of them follow, as in Unicode.
+/// Number of the first Hangul syllable that is not in the Korean standard. All such syllables follow in Unicode order.
 const FIRST_SYLLABLE: usize = 9_333;
 
-/// Characters one by one. A line has a collection's name, the first number, and the characters; U+FFFD is unknown.
+/// Individually listed characters. A line contains a collection's name, the first number, and the characters; U+FFFD is
+/// unknown.
 const LISTED_CHARACTERS: &str = include_str!("cids.txt");
 
 static JAPAN: LazyLock<Vec<char>> = LazyLock::new(|| {
     let latin = [(1, ' ', 95), (231, ' ', 95), (327, '\u{FF61}', 63)];
     let mut all = characters("Japan1", EUC_JP, JAPAN1, &latin);
-    // JIS X 0201 has a yen sign at the backslash's code.
+    // JIS X 0201 has a yen sign at the code of the backslash.
     (all[61], all[291], all[97]) = ('¥', '¥', '\\');
     all
 });
@@ -114,7 +115,7 @@ fn characters(
     all
 }
 
-/// The first number and the characters of a line, if it belongs to this collection.
+/// Parses the first number and the characters of a line, if it belongs to this collection.
 fn parse_listed_line<'a>(name: &str, line: &'a str) -> Option<(u16, &'a str)> {
     let (first, listed) = line
         .strip_prefix(name)?
@@ -130,7 +131,7 @@ fn decode_code(encoding: &'static Encoding, code: u16) -> Option<char> {
     characters.next().filter(|_| characters.next().is_none())
 }
 
-// The second byte runs from A1 to FE; in Big5, the range from 40 to 7E precedes it.
+// Returns the next code. The second byte runs from A1 to FE; in Big5, the range from 40 to 7E precedes it.
 fn next_code(code: u16, is_big5: bool) -> u16 {
     match (code & 0xFF, is_big5) {
         (0x7E, true) => (code & 0xFF00) | 0xA1,
@@ -194,7 +195,7 @@ mod tests {
             34, 61, 97, 291, 327, 389, 843, 1010, 1125, 4089, 4090, 7477, 7478,
         ];
         assert_eq!(of(b"Japan1", &japan), "A¥\\¥｡ﾟあヶ亜腕弌瑤·");
-        // Circled numbers, vertical forms, and the characters of companies and of names.
+        // Circled numbers, vertical forms, and characters used in the names of companies and people.
         let japan = [7555, 7887, 7888, 7891, 7918, 7922, 8705, 8620, 13_320];
         assert_eq!(of(b"Japan1", &japan), "①、。ーぁぉ髙\u{8abe}\u{fa67}");
         assert_eq!(

@@ -1,11 +1,11 @@
-//! The text of font codes and glyph names, by the encodings predefined in PDF and Adobe's glyph list (glyphs.txt,
-//! without scripts for which no font uses these names). Guesses nothing.
+//! Maps font codes and glyph names to text, using the encodings predefined in PDF and Adobe's glyph list (glyphs.txt,
+//! without scripts for which no font uses these names). Never guesses.
 
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, MACINTOSH, WINDOWS_1252};
 
-/// A predefined encoding that a PDF may refer to by name.
+/// A predefined encoding that a PDF can refer to by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Base {
     /// Adobe's standard encoding, the default of most fonts.
@@ -21,7 +21,7 @@ pub enum Base {
 }
 
 impl Base {
-    /// The encoding with this name in a font's `Encoding`.
+    /// Returns the encoding with this name in a font's `Encoding`.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         match name {
             b"StandardEncoding" => Some(Self::Standard),
@@ -31,7 +31,7 @@ impl Base {
         }
     }
 
-    /// The character of a code.
+    /// Returns the character of a code.
     pub fn character(self, code: u8) -> Option<char> {
         if code < 0x20 || code == 0x7F {
             return None;
@@ -119,7 +119,7 @@ fn dingbat_character(code: u8) -> Option<char> {
 /// Adobe's glyph list, one name per line, sorted by bytes.
 const GLYPH_LIST: &str = include_str!("glyphs.txt");
 
-/// The text of a glyph name, by the rules of Adobe's list.
+/// Returns the text of a glyph name, by the rules of Adobe's list.
 pub fn text_of_glyph(name: &[u8]) -> Option<Cow<'static, str>> {
     let name = std::str::from_utf8(name).ok()?;
     let base = name.split('.').next().filter(|base| !base.is_empty())?;
@@ -161,7 +161,7 @@ fn find_in_glyph_list(name: &str) -> Option<&'static str> {
     None
 }
 
-/// The text of names such as `uni20AC` and `u1F600`.
+/// Returns the text of names such as `uni20AC` and `u1F600`.
 fn text_of_code_name(name: &str) -> Option<String> {
     let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let text = |digits: &str| char::from_u32(u32::from_str_radix(digits, 16).ok()?);

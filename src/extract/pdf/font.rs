@@ -1,5 +1,5 @@
-//! A font of a page: splits the bytes of a shown string into characters, each with its text and width. Draws
-//! nothing; reads a font's program only when nothing else maps the codes to text.
+//! A font of a page: splits the bytes of a shown string into characters, each with its text and width. Does not draw
+//! anything; reads the font program only if nothing else maps the codes to text.
 
 use std::collections::HashMap;
 
@@ -12,21 +12,21 @@ use super::encoding::{Base, text_of_glyph};
 use super::program;
 use super::widths::Family;
 
-/// Maximum number of widths read from a composite font; further codes have the default width.
+/// Maximum number of widths to read from a composite font; further codes have the default width.
 const MAX_WIDTHS: usize = 70_000;
 
-/// One character of a shown string.
+/// A single character of a shown string.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShownGlyph {
-    /// The character's text; empty when unknown.
+    /// The character's text; empty if unknown.
     pub text: String,
     /// Advance along the line, in multiples of the font size.
     pub width: f64,
-    /// Whether it is the single byte 32, which word spacing widens.
+    /// Whether the character is the single byte 32, to which word spacing applies.
     pub is_space: bool,
 }
 
-/// A font's mapping from codes to text and widths.
+/// Mapping from a font's codes to text and widths.
 pub struct Font {
     /// The file's own map from codes to text, which takes precedence.
     to_unicode: Option<CMap>,
@@ -47,23 +47,23 @@ struct Simple {
 
 struct Composite {
     code: CodeSpace,
-    /// Glyph numbers to text, from the font's program.
+    /// Mapping from glyph numbers to text, from the font program.
     glyphs: HashMap<u32, char>,
-    /// The collection that numbers the characters, if the file does not say what its codes mean.
+    /// The collection that numbers the characters, if the file does not define its codes.
     collection: Option<CharacterCollection>,
-    /// Character identifiers to glyph numbers, when they differ.
+    /// Mapping from character identifiers to glyph numbers, if they differ.
     glyph_of: Option<Vec<u8>>,
     widths: HashMap<u32, f64>,
     default_width: f64,
 }
 
-/// How a composite font's strings are split into codes.
+/// How the strings of a composite font are split into codes.
 enum CodeSpace {
-    /// Two bytes each: the character identifier itself.
+    /// Two bytes each; the code is the character identifier itself.
     Identity,
     /// Big-endian UTF-16.
     Unicode,
-    /// A text encoding older than Unicode.
+    /// A legacy text encoding that predates Unicode.
     Legacy(&'static Encoding),
     /// Two bytes of 7 bits each, as in the Japanese standard JIS X 0208.
     Jis,
@@ -72,7 +72,7 @@ enum CodeSpace {
 }
 
 impl Font {
-    /// Reads a font dictionary; missing or damaged entries get defaults.
+    /// Reads a font dictionary; missing or damaged entries get default values.
     pub fn read(dict: &Dict<'_>) -> Self {
         let to_unicode = dict
             .get::<Stream<'_>>("ToUnicode")
@@ -135,7 +135,7 @@ impl Font {
 
     fn mapped_text(&self, code: u32) -> Option<String> {
         let text = self.to_unicode.as_ref()?.decode_utf16(code)?;
-        // Some writers map unknown characters to U+FFFD.
+        // Some programs map unknown characters to U+FFFD.
         (!text.contains(['\u{FFFD}', '\u{FFFF}'])).then_some(text)
     }
 }
@@ -179,7 +179,7 @@ impl Simple {
     }
 }
 
-/// The text of each code of a simple font.
+/// Returns the text of each code of a simple font.
 fn code_texts(
     dict: &Dict<'_>,
     descriptor: &Dict<'_>,
@@ -232,8 +232,8 @@ fn code_texts(
     texts
 }
 
-/// The character for names such as `a65` in TeX's bitmap fonts: the number is the character's code, which is ASCII
-/// in the middle of the range.
+/// Returns the character for names such as `a65` in TeX's bitmap fonts: the number is the character's code, which is
+/// ASCII in the middle of the range.
 fn text_of_numbered_name(name: &[u8]) -> Option<String> {
     let digits = std::str::from_utf8(name).ok()?.strip_prefix('a')?;
     let code: u8 = digits.parse().ok()?;
@@ -242,7 +242,7 @@ fn text_of_numbered_name(name: &[u8]) -> Option<String> {
         .then(|| char::from(code).to_string())
 }
 
-/// The default encoding of a font that declares none.
+/// Returns the default encoding of a font that does not declare one.
 fn default_encoding(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
     if name.contains("ZapfDingbats") {
         return Some(Base::Dingbats);
@@ -253,7 +253,7 @@ fn default_encoding(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option
     match subtype {
         b"Type3" => None,
         b"TrueType" => Some(Base::Windows),
-        // The font's program has its own encoding, which could not be read: the text of its codes is unknown.
+        // The font program has its own encoding, which could not be read, so the text of its codes is unknown.
         _ if descriptor.contains_key("FontFile") || descriptor.contains_key("FontFile3") => {
             Some(Base::Standard)
         }
@@ -347,7 +347,7 @@ impl Composite {
         }
     }
 
-    // Returns the character that the font's program maps to an identifier.
+    // Returns the character that the font program maps to an identifier.
     fn drawn_character(&self, id: u32) -> Option<char> {
         let glyph = match &self.glyph_of {
             Some(map) => {
@@ -369,7 +369,7 @@ impl Composite {
     }
 }
 
-/// Number of bytes of the code at the start.
+/// Returns the number of bytes in the code at the start.
 fn legacy_length(encoding: &'static Encoding, bytes: &[u8]) -> usize {
     let first = bytes[0];
     match bytes.get(1) {
@@ -387,7 +387,7 @@ const JIS_CODE_MAPS: [&str; 8] = [
     "H", "V", "Ext-H", "Ext-V", "Add-H", "Add-V", "NWP-H", "NWP-V",
 ];
 
-/// The code space of a composite font, and whether its text runs from top to bottom.
+/// Returns the code space of a composite font, and whether its text runs from top to bottom.
 fn code_space_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
     match dict.get::<Object<'_>>("Encoding") {
         Some(Object::Name(name)) => {
@@ -424,7 +424,7 @@ fn code_space_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
     }
 }
 
-/// Parses `W`: runs of `first [widths]` and `first last width`.
+/// Parses `W`: runs of the form `first [widths]` and `first last width`.
 fn parse_widths(array: &Array<'_>) -> HashMap<u32, f64> {
     let mut widths = HashMap::new();
     let mut open: Vec<f64> = Vec::new();

@@ -5,35 +5,35 @@ use std::rc::Rc;
 use super::font::Font;
 use super::matrix::Matrix;
 
-/// The state while a content stream is interpreted.
+/// State while a content stream is interpreted.
 #[derive(Clone)]
 pub struct GraphicsState {
-    /// Mapping of positions to the page.
+    /// Transformation from positions to the page.
     pub map: Matrix,
-    /// Mapping of the text's positions.
+    /// Transformation of text positions.
     pub text: Matrix,
-    /// Mapping of the text's positions at the beginning of the line.
+    /// Transformation of text positions at the start of the line.
     pub line: Matrix,
     /// The font.
     pub font: Option<Rc<Font>>,
     /// Font size.
     pub size: f64,
-    /// Space after each character.
+    /// Character spacing.
     pub spacing: f64,
-    /// Further space after each space.
+    /// Word spacing: additional space after each space character.
     pub word_spacing: f64,
     /// Horizontal scaling; 1 is none.
     pub stretch: f64,
-    /// Distance between lines.
+    /// Leading: the distance between lines.
     pub leading: f64,
-    /// Shift of the text above the line.
+    /// Text rise above the line.
     pub rise: f64,
     /// Whether the text is drawn invisibly: rendering mode 3 (ISO 32000-1, 9.3.6).
     pub is_invisible: bool,
 }
 
 impl GraphicsState {
-    /// The state at the beginning of a page or a form.
+    /// Returns the state at the start of a page or a form.
     pub fn new(map: Matrix) -> Self {
         Self {
             map,
@@ -50,7 +50,7 @@ impl GraphicsState {
         }
     }
 
-    /// Moves to a line that starts at this distance from the beginning of the current one.
+    /// Moves to a line that starts at this distance from the start of the current one.
     pub fn next_line(&mut self, x: f64, y: f64) {
         let line = Matrix::translation(x, y).then(self.line);
         if line.is_sane() {

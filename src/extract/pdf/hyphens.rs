@@ -1,9 +1,9 @@
-//! Joins words that a line end or a page end splits. A hyphen that belongs to the word is kept: between digits,
-//! before capitals, and where the document writes the word with a hyphen elsewhere.
+//! Joins words that are split at the end of a line or page. Keeps a hyphen that belongs to the word: between digits,
+//! before capitals, and if the document writes the word with a hyphen elsewhere.
 
 use std::collections::HashSet;
 
-/// Maximum number of words remembered.
+/// Maximum number of words to remember.
 const MAX_WORDS: usize = 200_000;
 /// Words that may follow a suspended hyphen, as in German `Vor- und Nachteile`.
 const CONJUNCTIONS: &[&str] = &[
@@ -11,7 +11,7 @@ const CONJUNCTIONS: &[&str] = &[
     "och", "og", "i",
 ];
 
-/// The words of a document so far.
+/// The words seen in a document so far.
 #[derive(Default)]
 pub struct WordList {
     words: HashSet<String>,
@@ -21,13 +21,13 @@ pub struct WordList {
 /// How a line is joined to the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineJoin {
-    /// It is not joined: the next line stays separate.
+    /// Not joined: the next line stays separate.
     Break,
-    /// The hyphen only marks the split.
+    /// Joined without the hyphen, which only marks the split.
     WithoutHyphen,
-    /// The hyphen belongs to the word.
+    /// Joined with the hyphen, which belongs to the word.
     WithHyphen,
-    /// The hyphen stands for the rest of a word.
+    /// Joined with a space: the hyphen stands for the rest of a word.
     WithSpace,
 }
 
@@ -50,7 +50,7 @@ impl WordList {
         }
     }
 
-    /// How `next` continues a text that ends like this.
+    /// Returns how the text `next` continues a text with this ending.
     pub fn join(&self, text: &str, next: &str) -> LineJoin {
         let Some(hyphen) = text
             .chars()

@@ -1,5 +1,5 @@
-//! Interprets a page's content streams to collect text and images: the position, size, and text of each character.
-//! Draws nothing, follows nothing outside the file, and bounds everything.
+//! Interprets a page's content streams to collect its text and images: the position, size, and text of each character.
+//! Draws nothing, follows no references outside the file, and bounds everything.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -21,11 +21,11 @@ use super::overprint;
 use super::page_frame::{content, upright_size, upright_transform};
 use super::script::letters;
 
-/// Maximum number of glyphs on one page; real pages stay far below this and the following limits.
+/// Maximum number of glyphs per page; real pages stay far below this and the following limits.
 const MAX_GLYPHS: usize = 200_000;
-/// Maximum number of instructions on one page.
+/// Maximum number of instructions per page.
 const MAX_INSTRUCTIONS: usize = 4_000_000;
-/// Maximum number of forms and annotations on one page.
+/// Maximum number of forms and annotations per page.
 const MAX_FORMS: usize = 2_000;
 /// Maximum depth of nested forms.
 const MAX_FORM_DEPTH: usize = 12;
@@ -33,15 +33,15 @@ const MAX_FORM_DEPTH: usize = 12;
 const MAX_STATES: usize = 512;
 /// Maximum character spacing, in multiples of the font size, that does not count as a space between words.
 const MAX_CHARACTER_SPACING: f64 = 0.4;
-/// Share of a page from which an image is more than an ornament, 0 to 1.
+/// Minimum share of a page, 0 to 1, for an image to be more than an ornament.
 const MIN_PICTURE: f64 = 0.01;
 /// Maximum number of fonts cached across pages.
 const MAX_FONTS: usize = 200;
 
-/// Fonts by object, shared by pages.
+/// Fonts by object, shared across pages.
 pub type Fonts = HashMap<ObjectIdentifier, Rc<Font>>;
 
-/// Interprets a page and returns its content. The files attached to the page are added to `files`.
+/// Interprets a page and returns its content. Files attached to the page are added to `files`.
 pub fn interpret_page<'a>(
     page: &Page<'a>,
     fonts: &mut Fonts,
@@ -83,8 +83,8 @@ pub fn interpret_page<'a>(
     canvas
 }
 
-/// Keeps invisible text where it represents what is visible: over a scan, or where most text is invisible because
-/// its letters are drawn as shapes. Elsewhere it is dropped, because nobody sees it.
+/// Keeps invisible text that represents visible content: over a scan, or where most text is invisible because its
+/// letters are drawn as shapes. Drops it elsewhere, because readers do not see it.
 fn choose_invisible(canvas: &mut PageCanvas<'_>) {
     let invisible = std::mem::take(&mut canvas.invisible);
     if invisible.is_empty() {
@@ -103,7 +103,7 @@ struct PageInterpreter<'f, 'a> {
     canvas: PageCanvas<'a>,
     fonts: &'f mut Fonts,
     layers: &'f Layers,
-    /// Number of open marked-content sections of hidden layers.
+    /// Number of open marked-content sections in hidden layers.
     hidden_layers: usize,
     instructions: usize,
     forms: usize,
@@ -177,7 +177,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// Handles the operators that concern only text.
+    /// Handles operators that concern only text.
     fn run_text_operator(
         &mut self,
         operator: &[u8],
@@ -259,7 +259,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             // The origin is above the middle of the character.
             ((-shown.width / 2.0 * size, state.rise), (0.0, -size))
         } else {
-            // Letter-spacing must not look like spaces between words.
+            // Letter-spacing must not be mistaken for spaces between words.
             let spacing = state.spacing.clamp(0.0, MAX_CHARACTER_SPACING * size.abs());
             let length = shown.width * size + spacing;
             ((0.0, state.rise), (length * state.stretch, 0.0))
@@ -344,7 +344,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// Handles an image, or a form, which is a content stream of its own.
+    /// Handles an image, or a form, which is a separate content stream.
     fn draw_object(
         &mut self,
         instruction: &Instruction<'_, '_>,
@@ -370,7 +370,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// Records an image; one inside the content stream has no stream of its own.
+    /// Records an image. An inline image has no stream of its own.
     fn picture(&mut self, state: &GraphicsState, stream: Option<Stream<'a>>) {
         let share = (state.map.area_factor() / self.area).min(1.0);
         let canvas = &mut self.canvas;
@@ -419,7 +419,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         resources: &Resources<'a>,
         files: &mut Attachments<'a>,
     ) {
-        // The flags Hidden and NoView (ISO 32000-1, 12.5.3).
+        // The Hidden and NoView flags (ISO 32000-1, 12.5.3).
         const HIDDEN: u32 = 0b10_0010;
         if annotation.get::<u32>("F").unwrap_or(0) & HIDDEN != 0
             || self.layers.hides_object(annotation)

@@ -12,7 +12,7 @@ use super::operands::name;
 /// Maximum number of layers read.
 const MAX_LAYERS: usize = 10_000;
 
-/// The layers that are switched off when the file is opened.
+/// The layers that are off when the file is opened.
 #[derive(Debug, Default)]
 pub struct Layers {
     off: HashSet<ObjectIdentifier>,
@@ -52,12 +52,12 @@ impl Layers {
         layers
     }
 
-    /// Whether no layer is off.
+    /// Returns whether no layer is off.
     pub fn is_empty(&self) -> bool {
         self.off.is_empty()
     }
 
-    /// Whether the content that a marked-content operator opens is hidden.
+    /// Returns whether the content opened by a marked-content operator is hidden.
     pub fn hides_mark(&self, instruction: &Instruction<'_, '_>, resources: &Resources<'_>) -> bool {
         if self.is_empty() {
             return false;
@@ -73,7 +73,7 @@ impl Layers {
             .is_some_and(|layer| self.hides(&layer))
     }
 
-    /// Whether an object with an `OC` entry is hidden.
+    /// Returns whether an object with an `OC` entry is hidden.
     pub fn hides_object(&self, dict: &Dict<'_>) -> bool {
         !self.is_empty()
             && dict

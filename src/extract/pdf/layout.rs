@@ -1,22 +1,23 @@
-//! Orders the pieces of a page as a person reads them: columns one after another, the cells of a table row side by
-//! side, headings marked, and hyphenated words joined.
+//! Puts the pieces of a page in reading order: one column after another, the cells of a table row side by side,
+//! headings marked, and hyphenated words joined.
 
 use super::hyphens::{LineJoin, WordList};
 use super::script::{is_right_to_left, to_reading_order};
 use super::scripts;
 use super::text_runs::LinePiece;
 
-/// Minimum number of lines that a column must have beside the other.
+/// Minimum number of lines that a column must have beside another column.
 const MIN_LINES: usize = 4;
 /// Maximum depth of nested columns.
 const MAX_DEPTH: usize = 8;
-/// Maximum number of pieces on one page that are ordered by columns; a page with more is a drawing.
+/// Maximum number of pieces per page that are ordered by columns; a page with more pieces is a drawing.
 const MAX_PIECES: usize = 20_000;
-/// Maximum vertical distance, in multiples of the font size, at which pieces share a line although one is raised.
+/// Maximum vertical distance, in multiples of the font size, at which a raised or lowered piece still belongs to a
+/// line.
 const MAX_LINE_OFFSET: f64 = 0.4;
-/// Like `MAX_LINE_OFFSET`, for a small piece that directly follows another one: a raised or lowered mark.
+/// Like `MAX_LINE_OFFSET`, for a small piece that directly follows another one: a superscript or subscript.
 const MAX_MARK_OFFSET: f64 = 0.6;
-/// Maximum size in bytes of a piece that is a raised or lowered mark.
+/// Maximum size in bytes of a piece that is a superscript or subscript.
 const MAX_SCRIPT_BYTES: usize = 24;
 /// Minimum gap, in multiples of the font size, between pieces of a row that are separate cells.
 const MIN_CELL_GAP: f64 = 1.3;
@@ -26,7 +27,7 @@ const MIN_CELL_GAP: f64 = 1.3;
 pub struct LayoutLine {
     /// The line's text, with ` | ` between cells.
     pub text: String,
-    /// Height in points above the bottom of the page.
+    /// Height above the bottom of the page, in points.
     pub y: f64,
     /// Font size in points.
     pub size: f64,
@@ -34,7 +35,7 @@ pub struct LayoutLine {
     pub starts_paragraph: bool,
 }
 
-/// The lines of a page, in reading order.
+/// Returns the lines of a page, in reading order.
 pub fn lines(pieces: Vec<LinePiece>) -> Vec<LayoutLine> {
     let mut lines = Vec::new();
     if pieces.len() > MAX_PIECES {
@@ -74,17 +75,17 @@ fn order_region(pieces: Vec<LinePiece>, depth: usize, lines: &mut Vec<LayoutLine
     }
 }
 
-/// A strip without text between two columns.
+/// A vertical strip without text between two columns.
 #[derive(Debug, Clone, Copy)]
 struct Gutter {
     x: f64,
     top: f64,
     bottom: f64,
-    /// Number of lines on the side that has fewer.
+    /// Number of lines on the side with fewer lines.
     lines: usize,
 }
 
-/// The gutter with the most lines on both sides, if both contain running text.
+/// Finds the gutter with the most lines on both sides, if both sides contain body text.
 fn find_gutter(pieces: &[LinePiece]) -> Option<Gutter> {
     let mut order: Vec<&LinePiece> = pieces.iter().collect();
     order.sort_by(|a, b| b.y.total_cmp(&a.y));
@@ -98,7 +99,7 @@ fn find_gutter(pieces: &[LinePiece]) -> Option<Gutter> {
             continue;
         };
         let better = best.is_none_or(|best| found.lines > best.lines + best.lines / 10);
-        // In a wide gutter the middle is used, so that overhanging text stays on its side.
+        // In a wide gutter, use the middle, so that overhanging text stays on its side.
         let wider = best.is_some_and(|best| found.lines >= best.lines) && {
             let room = clearance(&order, &found);
             room > width
@@ -111,7 +112,7 @@ fn find_gutter(pieces: &[LinePiece]) -> Option<Gutter> {
     best
 }
 
-/// Distance from the gutter's center line to the nearest text.
+/// Returns the distance from the gutter's center line to the nearest text.
 fn clearance(order: &[&LinePiece], gutter: &Gutter) -> f64 {
     order
         .iter()
@@ -126,7 +127,7 @@ fn clearance(order: &[&LinePiece], gutter: &Gutter) -> f64 {
         .fold(f64::MAX, f64::min)
 }
 
-/// The longest vertical stretch that no text crosses at `x`.
+/// Finds the longest vertical stretch at `x` that no text crosses.
 fn longest_gutter(order: &[&LinePiece], x: f64) -> Option<Gutter> {
     let (mut best, mut from): (Option<Gutter>, usize) = (None, 0);
     for at in 0..=order.len() {
@@ -146,7 +147,7 @@ fn longest_gutter(order: &[&LinePiece], x: f64) -> Option<Gutter> {
     best
 }
 
-/// Whether the pieces on both sides of `x` are two columns of running text.
+/// Checks whether the pieces on both sides of `x` are two columns of body text.
 fn column_pair(stretch: &[&LinePiece], x: f64) -> Option<Gutter> {
     if stretch.len() < 2 * MIN_LINES {
         return None;
@@ -162,8 +163,7 @@ fn column_pair(stretch: &[&LinePiece], x: f64) -> Option<Gutter> {
     let fewer = left.lines.len().min(right.lines.len());
     let overlap = left.top.min(right.top) - left.bottom.max(right.bottom);
     let beside = overlap > 0.4 * (left.top - left.bottom).min(right.top - right.bottom);
-    // The cells of a table share lines and are short; columns of text are long or have lines at independent
-    // heights.
+    // Table cells share lines and are short; text columns are long or have lines at independent heights.
     let free = shared * 2 < fewer;
     let text = |side: &ColumnSide| side.is_running_text || free && side.letters >= 8.0;
     (beside && text(&left) && text(&right)).then(|| Gutter {
@@ -180,12 +180,12 @@ struct ColumnSide {
     bottom: f64,
     /// Number of characters in the median line.
     letters: f64,
-    /// Whether long lines of several words fill the column.
+    /// Whether the column is filled by long lines of several words.
     is_running_text: bool,
 }
 
 impl ColumnSide {
-    /// Measures one side; `None` when it has too few lines.
+    /// Measures one side. Returns `None` if it has too few lines.
     fn measure(pieces: &[&LinePiece]) -> Option<Self> {
         let mut lines: Vec<(f64, f64, f64, usize, usize)> = Vec::new();
         for piece in pieces {
@@ -250,7 +250,7 @@ fn order_rows(mut pieces: Vec<LinePiece>, lines: &mut Vec<LayoutLine>) {
     mark_paragraphs(&mut lines[begin..]);
 }
 
-/// Whether a piece belongs to a row, which raised and lowered small characters do.
+/// Returns whether a piece belongs to a row, which includes small superscripts and subscripts.
 fn belongs_to_row(row: &[LinePiece], piece: &LinePiece) -> bool {
     let large = row
         .iter()
@@ -273,8 +273,8 @@ fn belongs_to_row(row: &[LinePiece], piece: &LinePiece) -> bool {
     near && clear
 }
 
-/// Whether a small piece directly follows a large one, as a raised or lowered mark does, even if there is space
-/// above the line.
+/// Returns whether a small piece directly follows a large one, as a superscript or subscript does, even if there is
+/// space above the line.
 fn is_mark(small: &LinePiece, large: &LinePiece) -> bool {
     small.size <= 0.86 * large.size
         && small.text.len() <= MAX_SCRIPT_BYTES
@@ -295,7 +295,7 @@ fn assemble_line(mut row: Vec<LinePiece>) -> LayoutLine {
             text.push_str(match gap {
                 gap if gap > MIN_CELL_GAP => " | ",
                 gap if gap > 0.1 || piece.after_blank => " ",
-                // A word after a separately placed mark is a new word.
+                // A word after a separately placed superscript or subscript is a new word.
                 gap if gap > -0.3 && after_mark && piece.text.starts_with(char::is_alphabetic) => {
                     " "
                 }
@@ -336,7 +336,7 @@ fn mark_paragraphs(lines: &mut [LayoutLine]) {
         .filter(|gap| (0.5..3.0).contains(gap))
         .collect();
     relative.sort_by(f64::total_cmp);
-    // The lower quartile is used: when many lines are far apart, those within a paragraph are still the closest.
+    // Uses the lower quartile: if many lines are far apart, those within a paragraph are still the closest.
     let usual = relative.get(relative.len() / 4).copied().unwrap_or(1.2);
     for index in 0..lines.len() {
         lines[index].starts_paragraph = index == 0 || {
@@ -351,8 +351,8 @@ fn sizes_differ(one: f64, other: f64) -> bool {
     one.max(other) > 1.12 * one.min(other)
 }
 
-/// The text of a page. `body` is the font size of the document's running text, in points; `vocabulary` is its
-/// vocabulary.
+/// Returns the text of a page. `body` is the font size of the document's body text, in points; `vocabulary` contains
+/// the document's words.
 pub fn to_text(lines: &[LayoutLine], body: f64, vocabulary: &WordList) -> String {
     let mut text = String::new();
     let mut previous: Option<&LayoutLine> = None;
@@ -399,7 +399,7 @@ fn level_unless_cells(line: &LayoutLine, body: f64) -> usize {
     heading_level(line, body)
 }
 
-/// The level of a heading; 0 for running text.
+/// Returns the level of a heading, or 0 for body text.
 fn heading_level(line: &LayoutLine, body: f64) -> usize {
     let letters = line
         .text

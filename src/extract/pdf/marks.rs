@@ -25,7 +25,7 @@ impl MarkedContent {
         }
     }
 
-    /// Closes marked content: its first character gets the replacement text, the others are removed.
+    /// Closes marked content: its first character gets the replacement text, and the others are removed.
     pub fn close(&mut self, canvas: &mut PageCanvas<'_>) {
         let Some(Some((text, from))) = self.open.pop() else {
             return;
@@ -47,7 +47,7 @@ impl MarkedContent {
     }
 }
 
-/// The `ActualText` of short content: that of a whole paragraph would lose the positions of its words.
+/// Returns the `ActualText` of short content. That of a whole paragraph would lose the positions of its words.
 pub fn replacement(instruction: &Instruction<'_, '_>, resources: &Resources<'_>) -> Option<String> {
     let mut operands = instruction.operands();
     operands.next()?;

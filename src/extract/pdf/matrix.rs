@@ -1,6 +1,6 @@
-//! Affine transformations of the plane, written as six numbers as in PDF.
+//! Affine transformations of the plane, given by six numbers as in PDF.
 
-/// `x' = a x + c y + e`, `y' = b x + d y + f`.
+/// Affine transformation: `x' = a x + c y + e`, `y' = b x + d y + f`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Matrix(pub [f64; 6]);
 
@@ -8,12 +8,12 @@ impl Matrix {
     /// The identity transformation.
     pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
 
-    /// A translation.
+    /// Creates a translation.
     pub fn translation(x: f64, y: f64) -> Self {
         Self([1.0, 0.0, 0.0, 1.0, x, y])
     }
 
-    /// Applies this transformation first, then `outer`.
+    /// Returns the composition that applies this transformation first and then `outer`.
     pub fn then(self, outer: Self) -> Self {
         let ([a, b, c, d, e, f], [a2, b2, c2, d2, e2, f2]) = (self.0, outer.0);
         Self([
@@ -38,13 +38,13 @@ impl Matrix {
         (a * x + c * y, b * x + d * y)
     }
 
-    /// The factor by which an area grows.
+    /// Returns the factor by which areas grow.
     pub fn area_factor(self) -> f64 {
         let [a, b, c, d, _, _] = self.0;
         (a * d - b * c).abs()
     }
 
-    /// Whether the numbers are finite and small enough to compute with.
+    /// Returns whether the numbers are finite and small enough to compute with.
     pub fn is_sane(self) -> bool {
         self.0
             .iter()

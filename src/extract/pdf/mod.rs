@@ -1,5 +1,5 @@
-//! Reads PDF: text in reading order, page by page, and a reported gap for each page without text. Never renders a
-//! page and never guesses a character: a page whose fonts map no characters is a gap.
+//! Reads PDF files: text in reading order, page by page, and a reason for each page without text. Never renders a page
+//! and never guesses a character: a page whose fonts do not map to characters counts as a page without text.
 
 mod annotations;
 mod attachments;
@@ -46,17 +46,17 @@ use writer::PdfPageWriter;
 
 pub use scan::{ScannedImage, page_image};
 
-/// The character of a code in the Symbol font.
+/// Returns the character of a code in the Symbol font.
 pub fn symbol(code: u8) -> Option<char> {
     encoding::Base::Symbol.character(code)
 }
 
-/// The name of the kind in messages.
+/// Name of this kind of file in messages.
 pub const NAME: &str = "PDF";
 
 /// Number of words below which a page covered by an image is a scan with a stamp or a page number.
 const MIN_WORDS: usize = 5;
-/// The reason for a gap when no character of a page has a text.
+/// Reason for a page without text if none of its characters maps to text.
 const NO_CHARACTER_MAP: &str = "its fonts do not map to characters, so its text cannot be read";
 /// Minimum share of a page, 0 to 1, that the image of a scan covers.
 const MIN_SCAN_SHARE: f64 = 0.4;
@@ -64,9 +64,9 @@ const MIN_SCAN_SHARE: f64 = 0.4;
 /// Reads a PDF file and passes its pages to `out`.
 ///
 /// # Errors
-/// [`Unreadable::Locked`] when the file needs a password, [`Unreadable::Unsupported`] for unknown
-/// encryption, [`Unreadable::Broken`] when it cannot be parsed, [`Unreadable::NoCharacterMap`] when its fonts map
-/// no characters.
+/// Returns [`Unreadable::Locked`] if the file needs a password, [`Unreadable::Unsupported`] for unknown encryption,
+/// [`Unreadable::Broken`] if it cannot be parsed, or [`Unreadable::NoCharacterMap`] if its fonts do not map to
+/// characters.
 pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let pdf = open(input.bytes)?;
     let layers = Layers::read(&pdf);
@@ -102,11 +102,11 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     }
     let left_out = match writer.finish(out) {
         Ok(left_out) => left_out,
-        // Full: the limit is reached; the text so far has been passed on.
+        // The output is full; the text so far has been passed on.
         Err(OutputFull) => return Ok(()),
     };
     if let Some(values) = xfa::field_values(&pdf) {
-        // Full: as above.
+        // If the output is full, the text so far has been passed on.
         let _: Result<(), OutputFull> = out.flow("form data", &values);
         out.note("the pages of an XFA form are not drawn; its data is read".to_owned());
     }
@@ -127,7 +127,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     Ok(())
 }
 
-/// Content omitted from the pages, for the notes.
+/// Counts of omitted content, for the notes.
 #[derive(Default)]
 struct PdfOmitted {
     layers: Vec<u32>,
@@ -174,7 +174,7 @@ impl PdfOmitted {
     }
 }
 
-/// `page 3`, or `pages 3, 5 and 12 more`.
+/// Formats a list of pages: `page 3`, or `pages 3, 5 and 12 more`.
 fn list_pages(pages: &[u32]) -> String {
     const MAX_LISTED: usize = 8;
     let shown: Vec<String> = pages.iter().take(MAX_LISTED).map(u32::to_string).collect();
@@ -193,7 +193,7 @@ fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
     })
 }
 
-/// The lines of each text direction, starting with the one that has the most characters.
+/// Returns the lines of each text direction, starting with the direction that has the most characters.
 fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     let mut all = Vec::new();
     let notes = canvas.notes;

@@ -5,7 +5,7 @@ use hayro_syntax::object::{Array, Dict, Name, Number, Object};
 
 use super::matrix::Matrix;
 
-/// The object as a name.
+/// Returns the object as a name.
 pub fn name<'b, 'a>(object: &'b Object<'a>) -> Option<&'b Name<'a>> {
     match object {
         Object::Name(name) => Some(name),
@@ -13,7 +13,7 @@ pub fn name<'b, 'a>(object: &'b Object<'a>) -> Option<&'b Name<'a>> {
     }
 }
 
-/// The last operand as a number, or zero.
+/// Returns the last operand as a number, or zero.
 pub fn last_number(instruction: &Instruction<'_, '_>) -> f64 {
     instruction
         .operands()
@@ -22,7 +22,7 @@ pub fn last_number(instruction: &Instruction<'_, '_>) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// The first operands as numbers, or zeros.
+/// Returns the first operands as numbers, or zeros.
 pub fn numbers<const COUNT: usize>(instruction: &Instruction<'_, '_>) -> [f64; COUNT] {
     let mut all = [0.0; COUNT];
     for (slot, value) in all
@@ -34,7 +34,7 @@ pub fn numbers<const COUNT: usize>(instruction: &Instruction<'_, '_>) -> [f64; C
     all
 }
 
-/// The object as a number.
+/// Returns the object as a number.
 pub fn number(object: &Object<'_>) -> Option<f64> {
     match object {
         Object::Number(number) => Some(number.as_f64()),
@@ -42,25 +42,25 @@ pub fn number(object: &Object<'_>) -> Option<f64> {
     }
 }
 
-/// Six operands as a matrix.
+/// Returns six operands as a matrix.
 pub fn matrix_operands(instruction: &Instruction<'_, '_>) -> Matrix {
     Matrix(numbers(instruction))
 }
 
-/// The `Matrix` entry of a dictionary.
+/// Returns the `Matrix` entry of a dictionary.
 pub fn matrix(dict: &Dict<'_>) -> Option<Matrix> {
     number_list(dict, "Matrix")
         .map(Matrix)
         .filter(|matrix| matrix.is_sane())
 }
 
-/// A rectangle entry, with its lower left corner first.
+/// Returns a rectangle entry, with its lower left corner first.
 pub fn rectangle(dict: &Dict<'_>, key: &str) -> Option<[f64; 4]> {
     let [x0, y0, x1, y1] = number_list(dict, key)?;
     Some([x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)])
 }
 
-/// A list entry of `COUNT` numbers.
+/// Returns a list entry of `COUNT` numbers.
 pub fn number_list<const COUNT: usize>(dict: &Dict<'_>, key: &str) -> Option<[f64; COUNT]> {
     let values: Vec<f64> = dict
         .get::<Array<'_>>(key)?

@@ -1,5 +1,5 @@
-//! The outline of a document: the title to which each page belongs. Follows only targets inside the file and reads
-//! a bounded number of entries.
+//! The outline of a document, which gives each page a title. Follows only targets inside the file, and reads a bounded
+//! number of entries.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,14 +8,14 @@ use hayro_syntax::object::{Array, Dict, MaybeRef, Object, ObjectIdentifier, Stri
 
 use super::operands::decode_text;
 
-/// Maximum number of entries and named targets read.
+/// Maximum number of entries and named targets to read.
 const MAX_ENTRIES: usize = 20_000;
-/// Number of outline levels that are used; deeper ones name a paragraph rather than a page.
+/// Number of outline levels to use; deeper ones name a paragraph rather than a page.
 const MAX_DEPTH: usize = 2;
 /// Maximum length of a title, in characters.
 const MAX_TITLE_CHARS: usize = 200;
 
-/// The outline title of each page, for pages that have one.
+/// Returns the outline title of each page; empty for pages without one.
 pub fn titles(pdf: &Pdf) -> Vec<String> {
     let pages = pdf.pages();
     let mut titles = vec![String::new(); pages.len()];
@@ -58,7 +58,7 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
         .into_iter()
         .filter_map(|(page, title)| Some((*number.get(&page)?, title)))
         .collect();
-    // A stable sort: if a page has several entries, the first one gives its title.
+    // A stable sort, so that the first of several entries for a page determines its title.
     starts.sort_by_key(|start| start.0);
     starts.dedup_by_key(|start| start.0);
     for (index, (start, title)) in starts.iter().enumerate() {
@@ -143,7 +143,7 @@ impl OutlineWalk {
     }
 }
 
-/// The page of a target `[page /XYZ …]`, or of a dictionary that contains one.
+/// Returns the page of a target `[page /XYZ …]`, or of a dictionary that contains one.
 fn page_of(target: Object<'_>) -> Option<ObjectIdentifier> {
     let array = match target {
         Object::Array(array) => array,

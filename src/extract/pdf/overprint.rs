@@ -1,11 +1,10 @@
-//! Removes duplicates of text that is drawn several times at the same position, as some programs do for bold type
-//! or shadows.
+//! Removes duplicates of text drawn several times at the same position, as some programs do for bold type or shadows.
 
 use std::collections::HashMap;
 
 use super::canvas::Glyph;
 
-/// Maximum distance along the line, in multiples of the font size, between two drawings of one character: less
+/// Maximum distance along the line, in multiples of the font size, between two drawings of the same character: less
 /// than the width of any letter.
 const MAX_ALONG: f64 = 0.12;
 /// Maximum distance across the line, in multiples of the font size.
@@ -13,7 +12,7 @@ const MAX_ACROSS: f64 = 0.15;
 /// Size of a grid cell, in points.
 const CELL_POINTS: f64 = 4.0;
 
-/// The glyphs without duplicates, in drawing order.
+/// Returns the glyphs without duplicates, in drawing order.
 pub fn remove_duplicates(glyphs: Vec<Glyph>) -> Vec<Glyph> {
     let mut grid: HashMap<(i32, i32), Vec<usize>> = HashMap::new();
     let mut unique: Vec<Glyph> = Vec::with_capacity(glyphs.len());

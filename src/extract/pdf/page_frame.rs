@@ -1,11 +1,11 @@
-//! The frame of a page: its size and rotation, and its content stream.
+//! The geometry of a page (its size and rotation) and its content stream.
 
 use hayro_syntax::object::{Dict, Object, Stream};
 use hayro_syntax::page::{Page, Rotation};
 
 use super::matrix::Matrix;
 
-/// The transformation from the page's coordinates to those of the upright page.
+/// Returns the transformation from the page's coordinates to those of the upright page.
 pub fn upright_transform(page: &Page<'_>) -> Matrix {
     let area = page.media_box();
     let (width, height) = (area.width(), area.height());
@@ -18,7 +18,7 @@ pub fn upright_transform(page: &Page<'_>) -> Matrix {
     Matrix::translation(-area.x0, -area.y0).then(turn)
 }
 
-/// Width and height in points, with the page's rotation applied.
+/// Returns the width and height in points, with the page's rotation applied.
 pub fn upright_size(page: &Page<'_>) -> (f64, f64) {
     let area = page.media_box();
     match page.rotation() {
@@ -27,7 +27,8 @@ pub fn upright_size(page: &Page<'_>) -> (f64, f64) {
     }
 }
 
-/// The page's content as one stream. `Page::page_stream` is not used because it caches the content permanently.
+/// Returns the page's content as a single stream. `Page::page_stream` is not used because it caches the content
+/// permanently.
 pub fn content(page: &Dict<'_>) -> Vec<u8> {
     match page.get::<Object<'_>>("Contents") {
         Some(Object::Stream(stream)) => stream

@@ -1,5 +1,5 @@
-//! The character information in a font's own program: the encoding of a Type 1 or CFF font, and the
-//! character of each TrueType glyph. Reads tables, never outlines.
+//! Character information in a font program: the encoding of a Type 1 or CFF font, and the character of each TrueType
+//! glyph. Reads tables, never outlines.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use hayro_syntax::object::{Dict, Stream};
 use super::bytes::{u16_at, u32_at};
 use super::encoding::{Base, text_of_glyph};
 
-/// The text of each code, by the encoding in the font's program.
+/// Returns the text of each code, using the encoding in the font program.
 pub fn encoding(descriptor: &Dict<'_>) -> Option<Vec<Option<String>>> {
     if let Some(stream) = descriptor.get::<Stream<'_>>("FontFile") {
         return parse_type1_encoding(&stream.decoded_data().ok()?);
@@ -17,7 +17,7 @@ pub fn encoding(descriptor: &Dict<'_>) -> Option<Vec<Option<String>>> {
     super::cff::encoding(&stream.decoded_data().ok()?)
 }
 
-/// Parses `/Encoding … dup 65 /A put … readonly def` in the clear part of a Type 1 program.
+/// Parses `/Encoding … dup 65 /A put … readonly def` in the cleartext part of a Type 1 program.
 fn parse_type1_encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
     let clear = &bytes[..find(bytes, b"eexec").unwrap_or(bytes.len())];
     let clear = &clear[find(clear, b"/Encoding")? + 9..];
@@ -59,7 +59,7 @@ fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
     bytes.windows(word.len()).position(|window| window == word)
 }
 
-/// The character of each glyph of an embedded TrueType font, by its `cmap` table.
+/// Returns the character of each glyph in an embedded TrueType font, from its `cmap` table.
 pub fn characters(descriptor: &Dict<'_>) -> HashMap<u32, char> {
     let stream = descriptor
         .get::<Stream<'_>>("FontFile2")
@@ -94,7 +94,7 @@ fn unicode_table(font: &[u8]) -> Option<HashMap<u32, char>> {
     Some(found)
 }
 
-/// Format 4: ranges of characters with an offset to their glyphs, or a list of glyphs.
+/// Reads format 4: ranges of characters with an offset to their glyphs, or a list of glyphs.
 fn read_format_4(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
     let double_count = usize::from(u16_at(font, start + 6)?) & !1;
     for index in (0..double_count).step_by(2) {
@@ -117,7 +117,7 @@ fn read_format_4(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> O
     Some(())
 }
 
-/// Format 12: ranges of characters with consecutive glyphs.
+/// Reads format 12: ranges of characters with consecutive glyphs.
 fn read_format_12(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
     let count = u32_at(font, start + 12)?.min(10_000) as usize;
     for index in 0..count {

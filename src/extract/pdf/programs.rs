@@ -1,9 +1,9 @@
-//! Finds programs (JavaScript) that a PDF contains; they are never read or run.
+//! Detects programs (JavaScript) in a PDF; they are never read or run.
 
 use hayro_syntax::Pdf;
 use hayro_syntax::object::{Dict, Name};
 
-/// Whether the document has programs that run when it is opened, printed, saved, or closed.
+/// Returns whether the document contains programs that run when it is opened, printed, saved, or closed.
 pub fn has_any(pdf: &Pdf) -> bool {
     let Some(root) = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id()) else {
         return false;

@@ -1,19 +1,20 @@
-//! Removes lines repeated at the top or bottom of pages: titles, dates, and page numbers. Compares each page with
-//! a few neighbors, so that a document is never held in memory whole; the first occurrence of a line is kept.
+//! Removes running heads: lines repeated at the top or bottom of pages, such as titles, dates, and page numbers.
+//! Compares each page with a few neighbors, so that a document is never held in memory as a whole. The first occurrence
+//! of a line is kept.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::layout::LayoutLine;
 
-/// Number of pages before and after a page with which it is compared.
+/// Number of pages before and after a page to compare it with.
 const NEIGHBOR_PAGES: usize = 4;
-/// Number of these that must contain the line too: every second page, because left and right pages differ.
+/// Minimum number of these pages that must contain the line too: half of them, because left and right pages differ.
 const MIN_REPEATS: usize = 3;
-/// Share of the page's height, 0 to 1, that counts as its top or bottom.
+/// Share of the page height, 0 to 1, that counts as its top or bottom.
 const MARGIN_SHARE: f64 = 0.13;
-/// Number of lines examined at each end of a page.
+/// Number of lines to examine at each end of a page.
 const EDGE_LINES: usize = 3;
-/// Maximum number of remembered kinds of lines.
+/// Maximum number of different lines to remember.
 const MAX_KINDS: usize = 10_000;
 
 struct HeldPage {
@@ -24,7 +25,7 @@ struct HeldPage {
     is_returned: bool,
 }
 
-/// The neighbors of the page that is written next.
+/// Sliding window over the neighbors of the page to write next.
 pub struct Window {
     pages: VecDeque<HeldPage>,
     seen: HashSet<String>,
@@ -41,7 +42,7 @@ impl Window {
         }
     }
 
-    /// Number of lines removed so far.
+    /// Returns the number of lines removed so far.
     pub fn removed_lines(&self) -> usize {
         self.removed_lines
     }
@@ -78,7 +79,7 @@ impl Window {
         }
     }
 
-    /// Returns every page up to `last` that has not been returned yet.
+    /// Returns all pages up to `last` that have not been returned yet.
     fn take_through(&mut self, last: usize) -> Vec<(u32, Vec<LayoutLine>)> {
         let mut ready = Vec::new();
         for index in 0..=last {
@@ -99,7 +100,7 @@ impl Window {
             if others.count() < MIN_REPEATS {
                 continue;
             }
-            // A title is kept once; a page number is redundant.
+            // A title is kept once, but a page number is redundant.
             let is_number = !kind.chars().any(char::is_alphabetic);
             if is_number || self.seen.contains(kind) {
                 drop.insert(*at);
@@ -124,8 +125,7 @@ impl Window {
     }
 }
 
-/// The outermost lines with their normalized form: the line's words, with numbers replaced because they may count
-/// up.
+/// Returns the outermost lines in normalized form: the line's words, with numbers replaced because they may count up.
 fn edge_lines(lines: &[LayoutLine], height: f64) -> Vec<(usize, String)> {
     let mut order: Vec<usize> = (0..lines.len())
         .filter(|&at| lines[at].y.is_finite())
@@ -166,7 +166,7 @@ fn normalize(end: char, text: &str) -> String {
     {
         kind = "0".to_owned();
     }
-    // The position is part of the normalized form; a character that is not a letter separates numbers from words.
+    // The position is part of the normalized form. A non-letter character separates numbers from words.
     kind.insert(0, if end == 't' { '^' } else { '_' });
     kind
 }

@@ -1,5 +1,5 @@
-//! The image of a scanned page, for vision models: the largest image on the page, as a JPEG if it is one and as a
-//! PNG otherwise. Returns nothing for an image in an unsupported format.
+//! Extracts the image of a scanned page for vision models: the largest image on the page, as a JPEG if it is one and as
+//! a PNG otherwise. Returns nothing for an image in an unsupported format.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use super::interpret::{self, Fonts};
 use super::layers::Layers;
 use crate::extract::{MAX_PICTURE_BYTES, MAX_PICTURE_SIDE};
 
-/// Maximum size of a decoded image, in pixels: twice that of an A0 page at 400 dots per inch.
+/// Maximum size of a decoded image in pixels: twice that of an A0 page at 400 dots per inch.
 const MAX_PIXELS: u64 = 400_000_000;
 
 /// An image file.
@@ -26,7 +26,7 @@ pub struct ScannedImage {
     pub bytes: Vec<u8>,
 }
 
-/// The largest image on page `page`, counted from 1.
+/// Returns the largest image on page `page`, counted from 1.
 pub fn page_image(bytes: &[u8], page: u32) -> Option<ScannedImage> {
     let pdf = super::open(bytes).ok()?;
     let page = pdf.pages().get(page.checked_sub(1)? as usize)?;
@@ -45,7 +45,7 @@ pub fn page_image(bytes: &[u8], page: u32) -> Option<ScannedImage> {
     }
 }
 
-/// Whether `picture` can return this image: JBIG2 and JPEG 2000 are not decoded.
+/// Returns whether `picture` can return this image: JBIG2 and JPEG 2000 are not decoded.
 pub fn is_decodable(stream: &Stream<'_>) -> bool {
     ScanImage::read(stream).is_some_and(|image| match stream.filters().last() {
         Some(Filter::DctDecode) => is_plain_jpeg(stream, &image),
@@ -55,7 +55,7 @@ pub fn is_decodable(stream: &Stream<'_>) -> bool {
     })
 }
 
-/// Returns a JPEG unchanged, except for CMYK ones, which would be shown in the wrong colors.
+/// Returns a JPEG unchanged, except for a CMYK JPEG, whose colors would be wrong.
 fn jpeg_image(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
     is_plain_jpeg(stream, image).then(|| ScannedImage {
         media_type: "image/jpeg",
@@ -72,14 +72,14 @@ fn is_plain_jpeg(stream: &Stream<'_>, image: &ScanImage) -> bool {
         && !matches!(image.colors, Colors::Print)
 }
 
-/// How samples are converted to colors.
+/// Conversion of samples to colors.
 #[derive(Debug, Clone, PartialEq)]
 enum Colors {
     Gray,
     Rgb,
     /// Cyan, magenta, yellow, and black.
     Print,
-    /// A palette: red, green, and blue of each entry.
+    /// A palette: the red, green, and blue values of each entry.
     Palette(Vec<u8>),
 }
 
@@ -89,7 +89,7 @@ struct ScanImage {
     height: u32,
     bits: u32,
     colors: Colors,
-    /// Whether a low sample is light.
+    /// Whether low samples are light.
     inverted: bool,
 }
 
@@ -128,7 +128,7 @@ impl ScanImage {
         }
     }
 
-    /// Encodes a PNG row by row; for an image that is too large, only every `step`th row and column.
+    /// Encodes a PNG row by row. For an image that is too large, keeps only every `step`th row and column.
     fn to_png(&self, samples: &[u8]) -> Option<ScannedImage> {
         let stride =
             (self.width as usize * self.component_count() * self.bits as usize).div_ceil(8);
@@ -192,8 +192,8 @@ impl ScanImage {
         Some(file)
     }
 
-    /// The brightness of a gray pixel: the darkest of the columns skipped in its row, because thin lines would
-    /// vanish otherwise.
+    /// Returns the brightness of a gray pixel: the darkest of the skipped columns in its row, because thin lines would
+    /// disappear otherwise.
     fn darkest(&self, row: &[u8], column: usize, step: usize) -> u8 {
         (column..(column + step).min(self.width as usize))
             .map(|column| self.brightness(sample(row, column, self.bits)))
@@ -278,7 +278,7 @@ fn colors(space: Object<'_>, depth: usize) -> Option<Colors> {
     }
 }
 
-/// Decodes a black-and-white page in fax compression.
+/// Decodes a black-and-white page with fax compression.
 fn decode_fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
     if stream.filters().len() != 1 {
         return None;
@@ -317,7 +317,7 @@ fn decode_fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
         },
         strict: false,
     });
-    // The rows decoded before an error are shown.
+    // Rows decoded before an error are kept.
     let _ = hayro_ccitt::decode(&stream.raw_data(), &mut rows, &mut context);
     let packed = ScanImage {
         width: columns,
@@ -329,7 +329,7 @@ fn decode_fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
     packed.to_png(&rows.bytes)
 }
 
-/// Collects rows of eight pixels per byte.
+/// Collects rows with eight pixels per byte.
 struct Rows {
     columns: u32,
     max_rows: usize,

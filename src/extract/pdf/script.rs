@@ -1,7 +1,7 @@
-//! Converts text as fonts draw it to text as people write it: ligatures and presentation forms become letters, and
+//! Converts text as drawn by fonts to text as written by people: ligatures and presentation forms become letters, and
 //! right-to-left text is put in reading order.
 
-/// Presentation forms of Arabic letters: the first of a letter's forms, and the letter.
+/// Presentation forms of Arabic letters: a letter's first form, and the letter.
 const ARABIC: [(char, &str); 40] = [
     ('\u{FE80}', "ء"),
     ('\u{FE81}', "آ"),
@@ -45,8 +45,8 @@ const ARABIC: [(char, &str); 40] = [
     ('\u{FEFB}', "لا"),
 ];
 
-/// A character's text as letters, without control characters and private-use characters. Several right-to-left
-/// letters come in the order in which they are drawn.
+/// Returns a character's text as letters, without control characters and private-use characters. Several right-to-left
+/// letters are in the order in which they are drawn.
 pub fn letters(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
@@ -121,8 +121,8 @@ fn reverse_runs(characters: &mut [char], matches: impl Fn(char) -> bool) {
     }
 }
 
-/// Mirrors brackets in reversed text when they close before they open: a font may name them by their shape or by
-/// their meaning.
+/// Mirrors brackets in reversed text if they close before they open: a font may name them by their shape or by their
+/// meaning.
 fn mirror_brackets(characters: &mut [char]) {
     const PAIRS: [(char, char); 5] = [('(', ')'), ('[', ']'), ('{', '}'), ('«', '»'), ('<', '>')];
     let first = characters
@@ -142,7 +142,7 @@ fn mirror_brackets(characters: &mut [char]) {
     }
 }
 
-/// Whether a character is written from right to left.
+/// Returns whether a character is written from right to left.
 pub fn is_right_to_left(character: char) -> bool {
     matches!(character, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}')
         // Digits are not, in any script.

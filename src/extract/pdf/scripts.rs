@@ -1,23 +1,23 @@
-//! Superscript and subscript characters of a page. While a line is assembled, they are enclosed in private-use
-//! characters, which no text contains at that point; in the end they are written as powers, note references, and
+//! Superscript and subscript characters on a page. While a line is assembled, they are enclosed in private-use
+//! characters, which do not occur in text at that point; at the end, they are written as powers, note references, and
 //! indexes.
 
 use crate::extract::raised::{Script, subscript, superscript};
 
-/// Encloses raised text.
+/// Delimiters of superscript text.
 const RAISED: [char; 2] = ['\u{E000}', '\u{E001}'];
-/// Encloses lowered text.
+/// Delimiters of subscript text.
 const LOWERED: [char; 2] = ['\u{E002}', '\u{E003}'];
-/// The size of raised characters relative to their line: smaller ones belong to a drawing; larger ones are not
-/// raised but part of a heading or a large initial.
+/// Size of superscripts relative to their line: smaller characters belong to a drawing; larger ones are part of a
+/// heading or a drop cap.
 const SIZE_RATIO: std::ops::RangeInclusive<f64> = 0.4..=0.86;
-/// Height of a raised baseline above the line, in multiples of the line's size.
+/// Height of a superscript's baseline above the line, in multiples of the line's size.
 const RAISED_HEIGHT: std::ops::Range<f64> = 0.14..0.8;
-/// Depth of a lowered baseline below the line, in multiples of the line's size.
+/// Depth of a subscript's baseline below the line, in multiples of the line's size.
 const LOWERED_DEPTH: std::ops::Range<f64> = 0.07..0.5;
 
-/// The position of characters relative to the line they belong to. With `is_raised`, the file itself raises or
-/// lowers them; their size is then ignored.
+/// Returns the position of characters relative to the line they belong to. With `is_raised`, the file itself raises or
+/// lowers them, and their size is ignored.
 pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool) -> Option<Script> {
     if !is_raised && !SIZE_RATIO.contains(&(size / line_size.max(0.01))) {
         return None;
@@ -32,7 +32,7 @@ pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool)
     }
 }
 
-/// The text, enclosed as raised or lowered.
+/// Encloses a text as superscript or subscript.
 pub fn enclose(text: &str, script: Script) -> String {
     let [open, close] = match script {
         Script::Raised => RAISED,
@@ -41,7 +41,7 @@ pub fn enclose(text: &str, script: Script) -> String {
     format!("{open}{}{close}", strip_marks(text))
 }
 
-/// Appends a text; two adjacent texts enclosed in the same way become one.
+/// Appends a text. Two adjacent texts with the same delimiters are merged.
 pub fn append(text: &mut String, more: &str) {
     for [open, close] in [RAISED, LOWERED] {
         if more.starts_with(open) && text.ends_with(close) {
@@ -53,12 +53,12 @@ pub fn append(text: &mut String, more: &str) {
     text.push_str(more);
 }
 
-/// The text without the enclosing characters.
+/// Returns the text without the delimiters.
 pub fn strip_marks(text: &str) -> String {
     text.replace(|c| RAISED.contains(&c) || LOWERED.contains(&c), "")
 }
 
-/// The text with powers, note references, and indexes written out.
+/// Returns the text with powers, note references, and indexes written out.
 pub fn write_out(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -30,7 +30,7 @@ fn stream(entries: &str, content: &str) -> String {
     )
 }
 
-/// Builds a file whose pages have these contents, a font `/F`, and further page entries.
+/// Builds a file with pages that have these contents, a font `/F`, and additional page entries.
 fn pages(contents: &[&str], fonts: &str, more: &str, others: &[String]) -> Vec<u8> {
     let kids: Vec<String> = (0..contents.len())
         .map(|index| format!("{} 0 R", 4 + 2 * index))

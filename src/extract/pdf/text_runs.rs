@@ -4,37 +4,37 @@
 use super::canvas::Glyph;
 use super::scripts;
 
-/// Minimum gap, in multiples of the font size, that is a space between words.
+/// Minimum gap, in multiples of the font size, that counts as a space between words.
 const MIN_WORD_GAP: f64 = 0.12;
 /// Minimum gap, in multiples of the font size, that may separate columns or cells.
 const MIN_COLUMN_GAP: f64 = 0.9;
 /// Minimum vertical distance, in multiples of the font size, at which a character is on another line.
 const MIN_LINE_DISTANCE: f64 = 0.3;
 
-/// Maximum length, in bytes, of a raised text that begins a piece.
+/// Maximum length in bytes of a superscript at the start of a piece.
 const MAX_RAISED_BYTES: usize = 24;
 
 /// Like `MIN_LINE_DISTANCE`, for a character that the file itself raises or lowers.
 const MIN_RAISED_DISTANCE: f64 = 0.7;
 
-/// Part of a line without a wide gap; positions in points.
+/// Part of a line without wide gaps. Positions are in points.
 #[derive(Debug, Clone)]
 pub struct LinePiece {
-    /// Start along its line.
+    /// Start position along the line.
     pub x0: f64,
-    /// End along its line.
+    /// End position along the line.
     pub x1: f64,
     /// Baseline.
     pub y: f64,
-    /// Font size of most of its characters.
+    /// Font size of most characters.
     pub size: f64,
-    /// Whether a space was drawn before it.
+    /// Whether a space was drawn before the piece.
     pub after_blank: bool,
     /// Its text.
     pub text: String,
 }
 
-/// The pieces with one text direction.
+/// The pieces with a common text direction.
 pub struct DirectionRun {
     /// The pieces, in a frame rotated so that the text runs to the right.
     pub pieces: Vec<LinePiece>,
@@ -44,7 +44,7 @@ pub struct DirectionRun {
     pub upright: bool,
 }
 
-/// All pieces of a page, one run for each direction, the largest first.
+/// Returns all pieces of a page, one run for each direction, the largest first.
 pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     let mut groups: Vec<(i32, Vec<Glyph>)> = Vec::new();
     for glyph in glyphs {
@@ -68,7 +68,7 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     runs
 }
 
-/// The angle in steps of 5 degrees, which is more than the skew of scans.
+/// Returns the angle in steps of 5 degrees, which is more than the skew of scans.
 fn text_angle(glyph: &Glyph) -> i32 {
     let (x, y) = glyph.advance;
     if x == 0.0 && y == 0.0 {
@@ -110,7 +110,7 @@ fn line_pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
         let size = before.size.max(glyph.size);
         let end = before.x + before.advance.0;
         let gap = glyph.x - end;
-        // A raised character may be as large as its line.
+        // A superscript may be as large as its line.
         let reach = if glyph.is_raised || raised_alone {
             MIN_RAISED_DISTANCE
         } else {
@@ -160,7 +160,7 @@ fn line_pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
     pieces
 }
 
-/// Adds a character to a piece. Large characters define the line: a raised character is a note mark or an exponent.
+/// Adds a glyph to a piece. Large glyphs define the line; a raised glyph is a note reference or an exponent.
 fn add_glyph(piece: &mut LinePiece, glyph: &Glyph, raised_alone: bool) {
     let is_larger = glyph.size > piece.size * 1.05;
     if is_larger || (raised_alone && !glyph.is_raised) {
@@ -178,7 +178,7 @@ fn add_glyph(piece: &mut LinePiece, glyph: &Glyph, raised_alone: bool) {
     scripts::append(&mut piece.text, &position);
 }
 
-/// A text, enclosed according to its position relative to a line of this size and baseline.
+/// Encloses a text according to its position relative to a line of this size and baseline.
 fn enclose_by_position(
     text: &str,
     position: (f64, f64),
@@ -229,7 +229,7 @@ fn single_character(text: &str) -> Option<char> {
     characters.next().filter(|_| characters.next().is_none())
 }
 
-/// For each accent, standalone or combining: pairs of a letter and its accented form.
+/// Pairs of a letter and its accented form for each accent, standalone or combining.
 const ACCENTED: [(&[char], &str); 11] = [
     (
         &['´', '\u{301}'],
@@ -267,7 +267,7 @@ fn apply_accent(letter: char, accent: char) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// Reads characters of size 10 in a row, each with its position and width.
+    /// Reads a row of size-10 characters, each with its position and width.
     fn read(glyphs: &[(&str, f64, f64)]) -> Vec<String> {
         let glyphs = glyphs
             .iter()

@@ -1,7 +1,7 @@
 //! Character widths of the standard 14 fonts, for files that omit them. From Adobe's metrics; accented letters and
 //! symbols have the width of a similar character.
 
-/// A font family, recognized by the font's name.
+/// A font family, identified by the font's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Monospaced fonts.
@@ -18,7 +18,7 @@ pub enum Family {
     TimesItalic,
 }
 
-/// Widths from `!` to `~`, preceded by the space's, in thousandths of the font size.
+/// Widths from `!` to `~`, preceded by that of the space, in thousandths of the font size.
 type Table = [u16; 95];
 
 const HELVETICA: Table = [
@@ -58,7 +58,7 @@ const TIMES_ITALIC: Table = [
 ];
 
 impl Family {
-    /// The family of a font's `BaseFont`, which may begin with a subset tag.
+    /// Returns the family for a font's `BaseFont`, which may start with a subset tag.
     pub fn from_font_name(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -80,7 +80,7 @@ impl Family {
         }
     }
 
-    /// Width in thousandths of the font size.
+    /// Returns the width in thousandths of the font size.
     pub fn width(self, character: char) -> f64 {
         let table = match self {
             Self::Courier => return 600.0,
@@ -97,7 +97,7 @@ impl Family {
     }
 }
 
-/// An ASCII character of about the same width.
+/// Returns an ASCII character of about the same width.
 fn similar_ascii(character: char) -> char {
     match character {
         ' '..='~' => character,

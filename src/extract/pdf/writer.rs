@@ -1,4 +1,4 @@
-//! Writes the lines of pages as their text: running heads removed, headings marked, and words split by a page end
+//! Writes the lines of pages as text: running heads are removed, headings are marked, and words split at a page end are
 //! joined.
 
 use super::hyphens::{LineJoin, WordList};
@@ -12,12 +12,12 @@ pub struct PdfPageWriter {
     window: Window,
     body_size: BodySize,
     words: WordList,
-    /// The last page, whose last word the next one may continue.
+    /// The last page, because the next page may continue its last word.
     pending: Option<(u32, String)>,
 }
 
 impl PdfPageWriter {
-    /// Creates a writer; `titles` are the titles of the pages, by index.
+    /// Creates a writer. `titles` are the page titles by index.
     pub fn new(titles: Vec<String>) -> Self {
         Self {
             titles,
@@ -28,10 +28,10 @@ impl PdfPageWriter {
         }
     }
 
-    /// Adds a page of this height in points, and writes the pages whose neighbors are now all known.
+    /// Adds a page with this height in points, and writes the pages whose neighbors are now all known.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn push(
         &mut self,
         number: u32,
@@ -45,10 +45,10 @@ impl PdfPageWriter {
         self.write(ready, out)
     }
 
-    /// Writes the remaining pages and returns the number of lines that were removed as running heads.
+    /// Writes the remaining pages. Returns the number of lines removed as running heads.
     ///
     /// # Errors
-    /// [`OutputFull`] when the limit is reached or the receiver is gone.
+    /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn finish(&mut self, out: &mut Output<'_>) -> Result<usize, OutputFull> {
         let rest = self.window.finish();
         self.write(rest, out)?;
@@ -86,7 +86,7 @@ impl PdfPageWriter {
     }
 }
 
-/// Moves the rest of a word that a page end splits to the page where it begins.
+/// Moves the rest of a word split at a page end to the page where the word begins.
 fn rejoin_split_word(page: &mut String, next: &mut String, words: &WordList) {
     let join = words.join(page, next);
     let end = next.find(char::is_whitespace).unwrap_or(next.len());
@@ -100,10 +100,10 @@ fn rejoin_split_word(page: &mut String, next: &mut String, words: &WordList) {
     *next = next[end..].trim_start().to_owned();
 }
 
-/// The font size of the document's running text: the one with the most bytes of text so far.
+/// The font size of the document's body text: the size with the most bytes of text so far.
 #[derive(Default)]
 struct BodySize {
-    /// Bytes of text by font size, in steps of half a point.
+    /// Number of bytes of text by font size, in half-point steps.
     sizes: std::collections::BTreeMap<u32, usize>,
 }
 

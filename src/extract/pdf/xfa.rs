@@ -1,4 +1,4 @@
-//! The data of XFA forms. Their pages are drawn by a program inside the file, which only a few viewers run.
+//! Data of XFA forms. Their pages are drawn by a program inside the file, which only a few viewers run.
 
 use hayro_syntax::Pdf;
 use hayro_syntax::object::{Array, Dict, Object};
@@ -9,7 +9,7 @@ const MAX_BYTES: usize = 8 << 20;
 /// Maximum depth of the form's data.
 const MAX_DEPTH: usize = 64;
 
-/// The values of an XFA form, one field per line; `None` when the file is not an XFA form, or also has ordinary
+/// Returns the values of an XFA form, one field per line; `None` if the file is not an XFA form, or also has regular
 /// fields that show the values.
 pub fn field_values(pdf: &Pdf) -> Option<String> {
     let root = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id())?;
@@ -43,7 +43,7 @@ pub fn field_values(pdf: &Pdf) -> Option<String> {
     Some(leaf_lines(&text))
 }
 
-/// The leaves of the `data` element as `name: value`.
+/// Returns the leaves of the `data` element as `name: value`.
 fn leaf_lines(xml: &str) -> String {
     let mut reader = quick_xml::Reader::from_str(xml);
     reader.config_mut().check_end_names = false;

@@ -1,4 +1,4 @@
-//! Tables of OpenDocument files, which are also the sheets of a workbook.
+//! Tables in OpenDocument files, including the sheets of a spreadsheet.
 
 use super::super::body::{ParagraphRole, TableCell, to_one_line};
 use super::super::odf_parts::{CoveredColumns, Repeated, content};
@@ -69,7 +69,7 @@ impl OdfReader<'_, '_, '_> {
     }
 
     pub(super) fn close_row(&mut self) -> Result<(), OutputFull> {
-        // Only rows with text count; the empty rest of a sheet may declare a million rows.
+        // Only rows with text count, because the empty rest of a sheet may declare a million rows.
         let times = self.row_repeats.min(self.rows_left).min(MAX_REPEATS);
         let filled = self.body.row_is_filled();
         self.omitted.hidden_rows += usize::from(filled && self.is_hidden_row);

@@ -1,4 +1,4 @@
-//! Tests the lines that result from pieces of text at known positions.
+//! Tests the lines assembled from pieces of text at known positions.
 
 use super::*;
 
