@@ -364,7 +364,7 @@ const RETRY_PAUSES: [Duration; 5] = [
 ];
 /// Number of these pauses to use if a connection waits for the run.
 const AWAITED_RETRIES: usize = 2;
-/// Interval between attempts of a run that continues unstored.
+/// Interval at which a run that continues unstored tries again to store its events.
 const UNSTORED_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An answer to add to the cache.

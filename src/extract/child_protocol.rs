@@ -77,7 +77,7 @@ pub enum ReportFrame {
     },
     /// The requested image of a page.
     Picture {
-        /// MIME type: `image/png` or `image/jpeg`.
+        /// Media type: `image/png` or `image/jpeg`.
         media_type: String,
         /// The image, base64-encoded.
         base64: String,
@@ -196,7 +196,7 @@ impl SentReport {
         let known: &FileKind = kind::by_name(&self.kind);
         ReadReport {
             kind: known.name,
-            // An image has one of several MIME types.
+            // An image has one of several media types.
             content_type: super::CONTENT_TYPES
                 .iter()
                 .find(|one| **one == self.content_type)

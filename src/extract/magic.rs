@@ -73,8 +73,8 @@ const SIGNATURES: &[FileSignature] = &[
     signature(0, b"\0\x01\0\0\0", "font"),
 ];
 
-/// Number of bytes within which a PDF must start, as other readers accept it (ISO 32000-1, annex H, implementation note
-/// 13).
+/// Number of bytes within which a PDF must start; other PDF readers use the same limit (ISO 32000-1, annex H,
+/// implementation note 13).
 const MAX_PDF_OFFSET: usize = 1_024;
 
 /// Returns whether a PDF starts here: immediately, or after other bytes if an object follows, which text about PDF does

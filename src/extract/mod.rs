@@ -283,7 +283,7 @@ fn read_image(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
     })
 }
 
-/// MIME types of images.
+/// Media types of images.
 const CONTENT_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp"];
 
 /// End of the note about an image file whose text is not extracted.

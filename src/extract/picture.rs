@@ -3,7 +3,7 @@
 /// Image properties from the file header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageHeader {
-    /// MIME type: `image/png`, `image/jpeg`, `image/gif`, or `image/webp`, which all providers accept.
+    /// Media type: `image/png`, `image/jpeg`, `image/gif`, or `image/webp`, which all providers accept.
     pub content_type: &'static str,
     /// Width in pixels.
     pub width: u32,
@@ -13,7 +13,7 @@ pub struct ImageHeader {
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
 
-/// Returns the MIME type, based only on the first bytes.
+/// Returns the media type, based only on the first bytes.
 pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     [

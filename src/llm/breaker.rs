@@ -28,7 +28,7 @@ pub(super) struct CircuitBreaker {
     trial_started: Option<Timestamp>,
     /// Source of the first of the consecutive failures.
     source: Option<u64>,
-    /// Whether another source has seen a failure too, or the failure cannot have been caused by a request.
+    /// Whether the failures affect all sources: several sources have seen one, or no request can have caused it.
     is_model_wide: bool,
 }
 

@@ -47,7 +47,7 @@ pub(super) struct ProviderConnection {
 }
 
 impl ProviderConnection {
-    /// Starts HTTP on a stream.
+    /// Sets up HTTP/1 on a stream.
     ///
     /// # Errors
     ///

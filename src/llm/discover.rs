@@ -14,7 +14,7 @@ const LOCAL_SERVERS: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Finds model servers that listen on their default ports. `own` is Quire's own port, which is also llama.cpp's
-/// default. Blocks.
+/// default. Blocking.
 pub fn find_local(own: u16) -> Vec<Provider> {
     let listens = |port: u16| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

@@ -93,7 +93,7 @@ pub struct LlmSettings {
     pub allowed: Vec<Network>,
     /// PEM text of certificate authorities that replace the built-in ones.
     pub authorities: Option<String>,
-    /// Pause between two words of a demo model: short, but visibly a stream. Zero: no pauses.
+    /// Pause between two words of a demo model, just long enough to be visible as a stream; zero disables it.
     pub demo_pause: Duration,
 }
 

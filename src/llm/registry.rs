@@ -41,7 +41,7 @@ const MAX_RECORDED_MODELS: usize = 256;
 pub(super) struct RegisteredProvider {
     pub provider: Provider,
     pub source: ProviderSource,
-    /// The provider's key in the limits of `call_queue`.
+    /// Identifies the provider's concurrency limit in `call_queue`.
     pub limiter_id: u64,
     state: Mutex<ProviderRecord>,
 }

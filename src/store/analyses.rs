@@ -354,7 +354,7 @@ pub fn delete_passthrough(db: &Writer, before: Timestamp) -> Result<usize> {
     )
 }
 
-/// Deletes an analysis with its answers and events. Returns false when there is none.
+/// Deletes an analysis with its answers and events. Returns false if it does not exist.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -78,7 +78,7 @@ pub fn record_use(db: &Writer, id: &KeyId, now: Timestamp) -> Result<()> {
     .map(drop)
 }
 
-/// Deletes a key of this user. Returns false when there is none.
+/// Deletes a key of this user. Returns false if it does not exist.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

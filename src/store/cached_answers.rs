@@ -164,7 +164,7 @@ pub fn clear(db: &Writer, which: &CacheSelection) -> Result<usize> {
     )
 }
 
-/// Deletes one answer. Returns false when there is none.
+/// Deletes one answer. Returns false if it does not exist.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -321,7 +321,7 @@ pub fn version(db: &Reader) -> Result<(i64, i64, String)> {
     db.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
-/// Deletes a document with its text and index entries. Returns false when there is none.
+/// Deletes a document with its text and index entries. Returns false if it does not exist.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -294,7 +294,7 @@ pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) ->
     )
 }
 
-/// Deletes an experiment of this user together with its analyses. Returns false if there is none.
+/// Deletes an experiment of this user together with its analyses. Returns false if it does not exist.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -110,7 +110,7 @@ pub fn version(db: &Reader) -> Result<(i64, i64)> {
     )
 }
 
-/// Deletes a provider. Returns false when there is none.
+/// Deletes a provider. Returns false if it does not exist.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -114,7 +114,7 @@ pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<UploadP
     )
 }
 
-/// Deletes an upload. Returns false when there is none.
+/// Deletes an upload. Returns false if it does not exist.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -1,5 +1,5 @@
 //! Headers of emails and MIME parts: fields, parameters, encoded words, and transfer encodings (RFC 5322, 2045, 2047,
-//! and 2231). Tolerates the deviations of email programs.
+//! and 2231). Tolerates common deviations from the standards.
 
 use crate::extract::charset;
 

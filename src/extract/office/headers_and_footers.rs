@@ -62,8 +62,7 @@ impl HeaderFooterLines {
     }
 }
 
-/// Returns whether a line contains at most one number, or numbers with one word before each: `3`, `Page 3 of 9`, `- 3
-/// -`.
+/// Returns whether a line is only a page number in one of the common forms: `3`, `Page 3 of 9`, `- 3 -`.
 fn is_page_number(line: &str) -> bool {
     let (mut words, mut numbers) = (0, 0);
     for word in line

@@ -294,7 +294,7 @@ impl OdfReader<'_, '_, '_> {
         xml.skip();
     }
 
-    /// Writes the name of a recording or a web page shown in the text.
+    /// Adds a note with the name of a recording or an embedded page, which is not read.
     fn name_file(&mut self, tag: &Tag) {
         let target = tag.get("href").unwrap_or_default();
         let what = if tag.name() == "plugin" {

@@ -24,7 +24,7 @@ const PAGE_BYTES: usize = 128 << 10;
 const MAX_COLUMNS: usize = 4_096;
 /// Maximum number of input messages to read from a sheet.
 const MAX_HINTS: usize = 1_000;
-/// Maximum number of empty cells kept before a distant cell.
+/// Maximum number of empty cells written to pad the gap before a cell.
 const MAX_EMPTY_CELLS: usize = 64;
 
 /// Reads the workbook with the main part `part`.

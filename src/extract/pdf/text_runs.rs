@@ -51,7 +51,7 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
         let angle = text_angle(&glyph);
         match groups.iter().position(|(known, _)| *known == angle) {
             Some(at) => groups[at].1.push(glyph),
-            // A page with more directions is a drawing.
+            // A page with more text directions is a drawing; ignore the rest.
             None if groups.len() >= 16 => {}
             None => groups.push((angle, vec![glyph])),
         }

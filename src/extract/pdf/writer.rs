@@ -6,7 +6,7 @@ use super::layout::{self, LayoutLine};
 use super::running_heads::Window;
 use crate::extract::output::{Output, OutputFull};
 
-/// The pages on their way to the output.
+/// Writer that buffers pages until their running heads and split words are resolved.
 pub struct PdfPageWriter {
     titles: Vec<String>,
     window: Window,
