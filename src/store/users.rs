@@ -203,7 +203,7 @@ pub fn record_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
     db.run_one("UPDATE users SET last_login = ?2 WHERE id = ?1", (id, now))
 }
 
-/// Deletes an account and everything it owns. The caller removes the document files. Returns false if it does not exist.
+/// Deletes an account and everything it owns. The caller removes the document files. Returns false if there is none.
 ///
 /// # Errors
 /// Returns `Conflict("last admin")` if accounts but no active admin would be left, or another error if the database

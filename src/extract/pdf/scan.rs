@@ -192,8 +192,8 @@ impl ScanImage {
         Some(file)
     }
 
-    /// Returns the brightness of a downsampled gray pixel: the darkest of the columns that it covers, because thin lines
-    /// would disappear otherwise.
+    /// Returns the brightness of a downsampled gray pixel: the darkest of the columns that it covers, because thin
+    /// lines would disappear otherwise.
     fn darkest(&self, row: &[u8], column: usize, step: usize) -> u8 {
         (column..(column + step).min(self.width as usize))
             .map(|column| self.brightness(sample(row, column, self.bits)))
