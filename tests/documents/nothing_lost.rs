@@ -3,6 +3,9 @@
 
 mod archive_parts;
 mod books_and_slides;
+mod drawn_pages;
+mod mail_and_markup;
+mod margins;
 mod office_parts;
 mod open_documents;
 mod open_parts;
@@ -11,6 +14,7 @@ mod pdfs;
 mod text_parts;
 mod texts;
 mod web_and_mail;
+mod web_controls;
 mod word;
 mod word_parts;
 mod workbooks;
@@ -113,6 +117,24 @@ fn docx(body: &str, links: &[(&str, &str)], parts: &[(&str, &str)]) -> Vec<u8> {
 
 fn run(properties: &str, text: &str) -> String {
     format!("<w:p><w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r></w:p>")
+}
+
+/// A kind of content: what it is, the file's name, the file, what its text contains, and what its notes contain.
+type Planted<'a> = (&'a str, &'a str, Vec<u8>, &'a str, &'a str);
+
+/// Checks every planted content as [`check_contains`] does, and names all that are lost.
+fn check_all(planted: &[Planted<'_>]) {
+    let is_lost = |(_, name, file, text, note): &&Planted<'_>| {
+        let (got, said) = text_and_notes(file, name);
+        !((!text.is_empty() && got.contains(text)) || (!note.is_empty() && said.contains(note)))
+    };
+    let lost: Vec<_> = planted.iter().filter(is_lost).collect();
+    for (what, name, file, ..) in &lost {
+        let (got, said) = text_and_notes(file, name);
+        println!("{name}: {what} is lost\n  text: {got:?}\n  notes: {said:?}");
+    }
+    let names: Vec<_> = lost.iter().map(|lost| lost.0).collect();
+    assert!(names.is_empty(), "lost: {names:?}");
 }
 
 /// Checks that the file's text contains `text` or its notes contain `note`.
