@@ -50,14 +50,14 @@ fn pages_name_drawings_and_hidden_words() {
             "a.pdf",
             page(&format!("{words} 0 g 40 290 200 30 re f")),
             "",
-            "under boxes are left out on page 1",
+            "text under boxes is left out on page 1",
         ),
         (
             "words under a white box",
             "a.pdf",
             page(&format!("{words} 1 1 1 rg 40 290 200 30 re f")),
             "",
-            "under boxes are left out on page 1",
+            "text under boxes is left out on page 1",
         ),
         (
             "white words",
@@ -73,7 +73,7 @@ fn pages_name_drawings_and_hidden_words() {
                 "<< /Type /Annot /Subtype /Redact /Rect [50 340 250 362] /OverlayText (planted) >>",
             ),
             "",
-            "marked to be blacked out, and are read, on page 1",
+            "marked for redaction",
         ),
         (
             "words under an annotation's box",
@@ -88,7 +88,7 @@ fn pages_name_drawings_and_hidden_words() {
                 ],
             ),
             "",
-            "under boxes are left out on page 1",
+            "text under boxes is left out on page 1",
         ),
     ]);
 }
