@@ -10,7 +10,7 @@ mod writer;
 
 use super::markup::{Token, Tokens, attribute};
 use controls::is_invisible;
-use writer::HtmlTextWriter;
+use writer::{HtmlTextWriter, is_block};
 
 /// Elements that are dropped with their content.
 const DROPPED_ELEMENTS: &[&str] = &[
@@ -82,7 +82,9 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
         let Some(token) = tokens.next() else {
             // A dropped element that never ends would swallow the rest of the page. Its content is read
             // after all, and nothing is dropped from there on, so this happens at most once.
-            let Some(open) = dropped.take().filter(|open| !is_code(&open.name)) else {
+            // A paragraph may end with the page.
+            let open = dropped.take();
+            let Some(open) = open.filter(|open| !is_code(&open.name) && open.name != "p") else {
                 break;
             };
             tokens.rewind(open.after);
@@ -95,7 +97,8 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
                 writer.push_token(&Token::Text(&choice));
             }
             if open.ends_with(&token) {
-                let resume = open.unclosed && matches!(token, Token::Open { .. });
+                let resume =
+                    open.unclosed && !matches!(&token, Token::Close(name) if *name == open.name);
                 hidden += usize::from(open.is_hidden());
                 dropped = None;
                 if resume {
@@ -271,6 +274,8 @@ impl Dropped {
                 self.depth -= 1;
                 self.depth == 0
             }
+            // A paragraph also ends where another block begins, or the one around it ends.
+            Token::Open { name, .. } | Token::Close(name) => self.name == "p" && is_block(name),
             _ => false,
         }
     }

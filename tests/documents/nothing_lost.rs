@@ -10,7 +10,7 @@ mod office_parts;
 mod open_documents;
 mod open_parts;
 mod pdf_parts;
-mod pdfs;
+pub mod pdfs;
 mod text_parts;
 mod texts;
 mod web_and_mail;
@@ -24,7 +24,7 @@ use std::fmt::Write as _;
 use quire::extract::{FileInput, ReadLimits, extract};
 
 /// Returns a file's text and all notes about it.
-fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
+pub fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
     let limits = ReadLimits::default();
     let input = FileInput {
         bytes,
@@ -54,7 +54,7 @@ fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
 }
 
 /// Returns a container with these files, without compression.
-fn container(files: &[(&str, &str)]) -> Vec<u8> {
+pub fn container(files: &[(&str, &str)]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
         let mut crc = flate2::Crc::new();
@@ -91,7 +91,7 @@ fn container(files: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-fn relations(all: &[(&str, &str)]) -> String {
+pub fn relations(all: &[(&str, &str)]) -> String {
     let mut text = "<Relationships>".to_owned();
     for (index, (kind, target)) in all.iter().enumerate() {
         let _ = write!(
@@ -102,7 +102,7 @@ fn relations(all: &[(&str, &str)]) -> String {
     text + "</Relationships>"
 }
 
-fn docx(body: &str, links: &[(&str, &str)], parts: &[(&str, &str)]) -> Vec<u8> {
+pub fn docx(body: &str, links: &[(&str, &str)], parts: &[(&str, &str)]) -> Vec<u8> {
     let main = format!(
         "<w:document xmlns:w='w' xmlns:r='r'><w:body><w:p><w:r><w:t>Body.</w:t></w:r></w:p>{body}</w:body></w:document>"
     );
@@ -115,7 +115,7 @@ fn docx(body: &str, links: &[(&str, &str)], parts: &[(&str, &str)]) -> Vec<u8> {
     container(&files)
 }
 
-fn run(properties: &str, text: &str) -> String {
+pub fn run(properties: &str, text: &str) -> String {
     format!("<w:p><w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r></w:p>")
 }
 

@@ -40,6 +40,13 @@ const PARAGRAPHS: &[&str] = &[
     "dialog",
     "caption",
 ];
+
+/// Whether an element is a block, which ends an open paragraph.
+pub fn is_block(name: &str) -> bool {
+    let is_heading = matches!(name.as_bytes(), [b'h', b'1'..=b'6']);
+    is_heading || PARAGRAPHS.contains(&name) || matches!(name, "body" | "li" | "td" | "tr")
+}
+
 /// Assembles the text. Line breaks and spaces are buffered and written only before the next word.
 #[derive(Default)]
 pub struct HtmlTextWriter {

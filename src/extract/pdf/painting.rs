@@ -203,16 +203,20 @@ impl PagePainting {
         canvas.glyphs.retain(|glyph| {
             let at = index;
             index += 1;
+            // Spaces keep words apart, and show nothing.
+            if glyph.text.trim().is_empty() {
+                return true;
+            }
             if self
                 .covers
                 .iter()
                 .any(|cover| cover.glyphs > at && hides(cover.place, glyph))
             {
-                covered += usize::from(!glyph.text.trim().is_empty());
+                covered += 1;
                 return false;
             }
             if glyph.is_white && !self.is_on_ground(glyph) {
-                white += usize::from(!glyph.text.trim().is_empty());
+                white += 1;
                 return false;
             }
             true
@@ -398,13 +402,14 @@ fn intersection(a: Rectangle, b: Rectangle) -> Rectangle {
     ]
 }
 
-/// Whether a box hides a letter: both ends of it, from near its baseline to the height of a small letter.
+/// Whether a box hides a letter: both ends of it, from its baseline to almost the height of a capital. A letter that
+/// looks out above or below a box can still be read.
 fn hides(place: Rectangle, glyph: &Glyph) -> bool {
     let (along, size) = (glyph.advance, glyph.size);
     let length = along.0.hypot(along.1).max(0.01);
     let up = (-along.1 / length * size, along.0 / length * size);
     [0.1, 0.9].into_iter().all(|share| {
-        [0.05, 0.4].into_iter().all(|height| {
+        [0.0, 0.65].into_iter().all(|height| {
             let x = glyph.x + along.0 * share + up.0 * height;
             let y = glyph.y + along.1 * share + up.1 * height;
             x >= place[0] && x <= place[2] && y >= place[1] && y <= place[3]

@@ -51,12 +51,21 @@ impl TexMacros {
                 continue;
             };
             out.push_str(&rest[..at]);
-            if self.known.len() < MAX_MACROS && has_words(&found.replacement) {
+            let is_shown = has_words(&found.replacement) || self.uses_any(&found.replacement);
+            if self.known.len() < MAX_MACROS && is_shown {
                 self.known.insert(name.to_owned(), found);
             }
             rest = next;
         }
         out + rest
+    }
+
+    /// Whether a replacement uses one of the macros.
+    fn uses_any(&self, replacement: &str) -> bool {
+        let is_short = replacement.len() <= MAX_REPLACEMENT_BYTES;
+        is_short
+            && (replacement.match_indices('\\'))
+                .any(|(at, _)| self.known.contains_key(command_name(&replacement[at..])))
     }
 
     /// Replaces the macros in a text.
