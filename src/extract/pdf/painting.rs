@@ -160,6 +160,11 @@ impl PagePainting {
     }
 
     fn mark_cells(&mut self, [left, bottom, right, top]: Rectangle) {
+        /// Number of segments after which a drawing is large, whatever it touches further.
+        const MAX_MEASURED: usize = 100_000;
+        if self.segments > MAX_MEASURED {
+            return;
+        }
         // Outside the page, the first and last cells stand in; the cast is bounded by them.
         let cell = |at: f64, size: f64| {
             (at / size.max(1.0) * GRID as f64).clamp(0.0, GRID as f64 - 1.0) as usize
@@ -197,7 +202,8 @@ impl PagePainting {
     }
 
     /// Takes the letters that nobody sees from the page, and says what else is painted on it.
-    pub fn finish(self, canvas: &mut PageCanvas<'_>) {
+    pub fn finish(mut self, canvas: &mut PageCanvas<'_>) {
+        self.add_symbols(canvas);
         let mut index = 0;
         let (mut covered, mut white) = (0, 0);
         canvas.glyphs.retain(|glyph| {
@@ -226,6 +232,21 @@ impl PagePainting {
         let touched = self.cells.iter().filter(|is_touched| **is_touched).count() as u32;
         if self.segments >= MIN_SEGMENTS && touched >= MIN_CELLS {
             canvas.drawing = Some((self.segments, touched));
+        }
+    }
+
+    /// Adds symbols, such as a black disc around a white number. Letters without a text may be such symbols, too.
+    fn add_symbols(&mut self, canvas: &PageCanvas<'_>) {
+        self.has_too_many_grounds |= canvas.unmapped > 0;
+        if !canvas.glyphs.iter().any(|glyph| glyph.is_white) {
+            return;
+        }
+        let is_symbol = |c: char| !c.is_ascii() && !c.is_alphanumeric();
+        for glyph in canvas.glyphs.iter().filter(|glyph| !glyph.is_white) {
+            if glyph.text.chars().all(is_symbol) {
+                let (right, top) = (glyph.x + glyph.advance.0, glyph.y + glyph.size);
+                self.add_ground([glyph.x, glyph.y - 0.3 * glyph.size, right, top]);
+            }
         }
     }
 

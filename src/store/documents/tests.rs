@@ -141,7 +141,7 @@ fn an_outcome_replaces_the_previous_one() {
             db,
             (&owner, &read.id),
             1,
-            &[page.clone()],
+            std::slice::from_ref(&page),
             &[passage(0, "newword")],
         )?;
         assert_eq!(

@@ -104,6 +104,13 @@ fn visible_words_and_rulings_raise_no_alarm() {
             format!("0.9 g 40 290 200 30 re f 0 g {words}"),
         ),
         (
+            "white words on a symbol",
+            format!(
+                "BT /F 100 Tf 40 290 Td (\\225) Tj ET 1 g {}",
+                words.replace("50 300", "45 300")
+            ),
+        ),
+        (
             "white words on a dark box",
             format!("0 g 40 290 200 30 re f 1 g {words}"),
         ),
