@@ -203,6 +203,34 @@ impl XlsxSheet {
         self.grid.row(&self.row, false, &mut self.text);
     }
 
+    /// Handles an element besides rows and cells.
+    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
+        match tag.name() {
+            "col" if is_set(tag, "hidden") => {
+                let first = tag.get("min").unwrap_or_default();
+                self.notes.push(format!(
+                    "the sheet {} has hidden columns from column {first}, which are read",
+                    self.name
+                ));
+            }
+            "oddHeader" | "evenHeader" | "firstHeader" => {
+                self.headers_and_footers
+                    .add_line(&margin_text(&xml.inner_text()), "header");
+            }
+            "oddFooter" | "evenFooter" | "firstFooter" => {
+                self.headers_and_footers
+                    .add_line(&margin_text(&xml.inner_text()), "footer");
+            }
+            "dataValidation" => self.open_rule(tag),
+            "formula1" => self.add_choices(&xml.inner_text()),
+            "hyperlink" => {
+                let place = tag.get("ref").unwrap_or_default();
+                self.hint("tip", &place, &tag.get("tooltip").unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+
     /// Keeps the messages of a rule for the values of cells.
     fn open_rule(&mut self, rule: &Tag) {
         let place = rule.get("sqref").unwrap_or_default();
@@ -280,30 +308,8 @@ impl XlsxReader {
                         sheet.row.clear();
                         sheet.is_hidden_row = is_set(&tag, "hidden");
                     }
-                    "col" if is_set(&tag, "hidden") => {
-                        let first = tag.get("min").unwrap_or_default();
-                        sheet.notes.push(format!(
-                            "the sheet {name} has hidden columns from column {first}, which are read"
-                        ));
-                    }
-                    "oddHeader" | "evenHeader" | "firstHeader" => {
-                        sheet
-                            .headers_and_footers
-                            .add_line(&margin_text(&xml.inner_text()), "header");
-                    }
-                    "oddFooter" | "evenFooter" | "firstFooter" => {
-                        sheet
-                            .headers_and_footers
-                            .add_line(&margin_text(&xml.inner_text()), "footer");
-                    }
-                    "dataValidation" => sheet.open_rule(&tag),
-                    "formula1" => sheet.add_choices(&xml.inner_text()),
-                    "hyperlink" => {
-                        let place = tag.get("ref").unwrap_or_default();
-                        sheet.hint("tip", &place, &tag.get("tooltip").unwrap_or_default());
-                    }
                     "c" => self.cell(&tag, &mut xml, &mut sheet.row),
-                    _ => {}
+                    _ => sheet.open(&tag, &mut xml),
                 },
                 XmlPiece::Close(name) if name == "row" => {
                     if self.rows_left == 0 {
