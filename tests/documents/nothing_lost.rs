@@ -126,7 +126,9 @@ type Planted<'a> = (&'a str, &'a str, Vec<u8>, &'a str, &'a str);
 fn check_all(planted: &[Planted<'_>]) {
     let is_lost = |(_, name, file, text, note): &&Planted<'_>| {
         let (got, said) = text_and_notes(file, name);
-        !((!text.is_empty() && got.contains(text)) || (!note.is_empty() && said.contains(note)))
+        let is_there = !text.is_empty() && got.contains(text);
+        let is_said = !note.is_empty() && said.contains(note);
+        !is_there && !is_said
     };
     let lost: Vec<_> = planted.iter().filter(is_lost).collect();
     for (what, name, file, ..) in &lost {
