@@ -82,10 +82,13 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
         let Some(token) = tokens.next() else {
             // A dropped element that never ends would swallow the rest of the page. Its content is read
             // after all, and nothing is dropped from there on, so this happens at most once.
-            // A paragraph may end with the page.
-            let open = dropped.take();
-            let Some(open) = open.filter(|open| !is_code(&open.name) && open.name != "p") else {
-                break;
+            let open = match dropped.take() {
+                Some(open) if !is_code(&open.name) && !open.ends_at_blocks => open,
+                // A paragraph may end with the page.
+                open => {
+                    hidden += usize::from(open.is_some_and(|open| open.is_hidden()));
+                    break;
+                }
             };
             tokens.rewind(open.after);
             dropping = false;
@@ -123,6 +126,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
                     depth: 1,
                     after: tokens.position(),
                     unclosed: UNCLOSED_ELEMENTS.contains(&name.as_str()),
+                    ends_at_blocks: name == "p" && !tokens.is_xml(),
                     chosen: false,
                     has_choice: false,
                     has_rest: false,
@@ -177,15 +181,7 @@ fn is_unnamed_picture(token: &Token) -> bool {
 fn is_not_displayed(name: &str) -> bool {
     matches!(
         name,
-        "svg"
-            | "datalist"
-            | "del"
-            | "rt"
-            | "rp"
-            | "annotation"
-            | "annotation-xml"
-            | "iframe"
-            | "object"
+        "svg" | "del" | "rt" | "rp" | "annotation" | "annotation-xml" | "iframe" | "object"
     )
 }
 
@@ -199,7 +195,9 @@ fn is_dropped(name: &str, attributes: &str) -> bool {
             || (name == "dialog" && attribute(attributes, "open").is_none())
             || attribute(attributes, "popover").is_some()
     };
-    DROPPED_ELEMENTS.contains(&name) || (!matches!(name, "html" | "body") && hidden())
+    // Without a file, an object shows what it contains.
+    let is_text = name == "object" && attribute(attributes, "data").is_none();
+    (DROPPED_ELEMENTS.contains(&name) && !is_text) || (!matches!(name, "html" | "body") && hidden())
 }
 
 /// The element whose content is being dropped.
@@ -208,6 +206,8 @@ struct Dropped {
     depth: usize,
     after: usize,
     unclosed: bool,
+    /// Whether it ends where a block begins or ends, as a paragraph of HTML does.
+    ends_at_blocks: bool,
     /// Whether the selected option of a menu, or the text of a drawing, is open.
     chosen: bool,
     /// Whether the text of a drawing or of a selected option was written.
@@ -222,6 +222,9 @@ impl Dropped {
     fn contains_text(&self, token: &Token) -> bool {
         match token {
             Token::Text(text) => !text.trim().is_empty(),
+            Token::Open { attributes, .. } => {
+                self.name == "datalist" && attribute(attributes, "value").is_some()
+            }
             // What it contains is markup that was not split.
             Token::Raw(text) => {
                 matches!(&*self.name, "noframes" | "noembed") && !text.trim().is_empty()
@@ -274,8 +277,7 @@ impl Dropped {
                 self.depth -= 1;
                 self.depth == 0
             }
-            // A paragraph also ends where another block begins, or the one around it ends.
-            Token::Open { name, .. } | Token::Close(name) => self.name == "p" && is_block(name),
+            Token::Open { name, .. } | Token::Close(name) => self.ends_at_blocks && is_block(name),
             _ => false,
         }
     }

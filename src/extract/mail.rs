@@ -255,14 +255,32 @@ impl Mail {
             _ => 3,
         };
         let chosen = parts.iter().min_by_key(rank);
-        if let Some((fields, body)) = chosen.map(|plain| alternatives::fuller(plain, &parts)) {
-            self.read_part(fields, body, level + 1);
+        if let Some(chosen) = chosen.map(|plain| alternatives::fuller(plain, &parts)) {
+            self.read_part(&chosen.0, chosen.1, level + 1);
+            for other in parts.iter().filter(|other| !std::ptr::eq(*other, chosen)) {
+                self.read_files(&other.0, other.1, level + 1);
+            }
         }
         // An invitation's time and place are only in its calendar part.
         for (fields, body) in &parts {
             if media(fields) == "text/calendar" {
                 self.read_part(fields, body, level + 1);
             }
+        }
+    }
+
+    /// Reads the files in a part whose text is not chosen: some programs attach files to the web page alone.
+    fn read_files(&mut self, fields: &[MailField<'_>], body: &[u8], level: usize) {
+        let kind = header::parameters(fields, "content-type");
+        let is_file = header::parameters(fields, "content-disposition").value == "attachment";
+        match (&*kind.value, kind.get("boundary")) {
+            (media, Some(boundary)) if media.starts_with("multipart/") && level < MAX_DEPTH => {
+                for (fields, body) in split_parts(body, boundary).into_iter().map(header::split) {
+                    self.read_files(&fields, body, level + 1);
+                }
+            }
+            (media, _) if !is_file && (media.is_empty() || media.starts_with("text/")) => {}
+            _ => self.read_part(fields, body, level),
         }
     }
 

@@ -34,6 +34,33 @@ fn emails_lose_no_header_that_people_read() {
     assert_eq!(text.matches("a@b.c").count(), 1, "{text}");
 }
 
+/// A file that is attached only to the web page of an email, whose plain text is read.
+#[test]
+fn emails_lose_no_file_of_an_alternative() {
+    let mail = |kind: &str, file: &str| {
+        format!(
+            "From: a@b.c\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=b\n\n\
+             --b\nContent-Type: text/plain\n\nBody.\n--b\nContent-Type: multipart/{kind}; boundary=c\n\n\
+             --c\nContent-Type: text/html\n\n<p>Body.\n--c\n{file}\n--c--\n--b--\n"
+        )
+        .into_bytes()
+    };
+    let table = "Content-Type: text/csv; name=a.csv\nContent-Disposition: attachment; filename=a.csv\n\nk,v\nplanted,1";
+    let picture = "Content-Type: image/png; name=planted.png\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=";
+    check_all(&[
+        ("a table", "a.eml", mail("mixed", table), "k: planted", ""),
+        (
+            "a picture",
+            "a.eml",
+            mail("related", picture),
+            "",
+            "planted.png",
+        ),
+    ]);
+    let (text, _) = text_and_notes(&mail("mixed", table), "a.eml");
+    assert_eq!(text.matches("Body.").count(), 1, "{text}");
+}
+
 #[test]
 fn latex_loses_no_text() {
     let tex = |head: &str, body: &str, end: &str| {

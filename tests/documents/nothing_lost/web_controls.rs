@@ -127,6 +127,27 @@ fn web_pages_lose_no_control() {
             "",
         ),
         (
+            "an object without a file",
+            "a.html",
+            page("<object>planted</object>"),
+            "planted",
+            "",
+        ),
+        (
+            "proposals for a field",
+            "a.html",
+            page("<input list=l><datalist id=l><option value='planted'></datalist>"),
+            "",
+            "hidden parts",
+        ),
+        (
+            "a hidden paragraph at the end",
+            "a.html",
+            page("<p style='display:none'>planted"),
+            "",
+            "hidden parts",
+        ),
+        (
             "a meter",
             "a.html",
             page("<meter value=3 max=10>planted</meter>"),
@@ -144,5 +165,15 @@ fn web_pages_lose_no_control() {
     assert!(
         text.matches("Home page").count() == 1 && text.contains("small") && notes.is_empty(),
         "{text} {notes}"
+    );
+    // A hidden paragraph ends where HTML ends it, but not in XML.
+    let hidden = "<p hidden='hidden'>secret<div>block</div></p>";
+    let (text, _) = text_and_notes(&page(hidden), "a.html");
+    assert!(text.contains("block") && !text.contains("secret"), "{text}");
+    let xml = format!("<?xml version='1.0'?><html><body>Body. {hidden}</body></html>");
+    let (text, _) = text_and_notes(xml.as_bytes(), "a.xhtml");
+    assert!(
+        !text.contains("block") && !text.contains("secret"),
+        "{text}"
     );
 }
