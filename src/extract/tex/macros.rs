@@ -11,6 +11,8 @@ const MAX_MACROS: usize = 2_000;
 const MAX_DEPTH: usize = 8;
 /// Maximum number of expansions in one document.
 const MAX_EXPANSIONS: usize = 50_000;
+/// Maximum size of all replacements with their arguments, in bytes: each level could double them.
+const MAX_EXPANDED_BYTES: usize = 8 << 20;
 /// Maximum size of a replacement, in bytes; a longer one is markup of its own.
 const MAX_REPLACEMENT_BYTES: usize = 2_000;
 
@@ -19,6 +21,7 @@ const MAX_REPLACEMENT_BYTES: usize = 2_000;
 pub struct TexMacros {
     known: HashMap<String, TexMacro>,
     expansions: usize,
+    expanded_bytes: usize,
 }
 
 #[derive(Clone)]
@@ -90,9 +93,16 @@ impl TexMacros {
                 rest = &rest[end..];
                 continue;
             };
-            self.expansions += 1;
             out.push_str(&rest[..at]);
             let (arguments, next) = found.arguments(&rest[end..]);
+            let bytes = found.max_bytes(&arguments);
+            if self.expanded_bytes.saturating_add(bytes) > MAX_EXPANDED_BYTES {
+                out.push_str(&rest[at..end]);
+                rest = &rest[end..];
+                continue;
+            }
+            self.expansions += 1;
+            self.expanded_bytes += bytes;
             let replaced = found.replace(&arguments);
             out.push_str(&self.expand_level(&replaced, level + 1));
             rest = next;
@@ -130,6 +140,13 @@ impl TexMacro {
                 .unwrap_or_else(|| rest.strip_prefix(' ').unwrap_or(rest));
         }
         (found, rest)
+    }
+
+    /// The size that the replacement with its arguments cannot exceed.
+    fn max_bytes(&self, arguments: &[String]) -> usize {
+        let longest = arguments.iter().map(String::len).max().unwrap_or(0);
+        let uses = self.replacement.matches('#').count();
+        self.replacement.len() + uses.saturating_mul(longest)
     }
 
     /// The replacement with its arguments; those that are missing are empty.
@@ -252,5 +269,13 @@ mod tests {
         let mut macros = TexMacros::default();
         let rest = macros.take_definitions(&format!("\\def\\a{{xy{}}}\\a", "\\a".repeat(9)));
         assert!(macros.expand(&rest).len() < 1 << 20);
+        let doubled = format!(
+            "\\def\\a#1{{xy\\a{{{}}}}}\\a{{{}}}",
+            "#1".repeat(500),
+            "z".repeat(9_000)
+        );
+        let mut macros = TexMacros::default();
+        let rest = macros.take_definitions(&doubled);
+        assert!(macros.expand(&rest).len() <= 2 * MAX_EXPANDED_BYTES);
     }
 }
