@@ -123,6 +123,7 @@ fn format_property(name: &str, parameters: &str, value: &str) -> String {
         (Some(address), None) => address.to_owned(),
         (None, _) => text,
     };
+    let answer = parameters.split(';').find_map(answer).unwrap_or_default();
     let label = match name {
         "DTSTART" => "Start",
         "DTEND" => "End",
@@ -139,7 +140,18 @@ fn format_property(name: &str, parameters: &str, value: &str) -> String {
     if text.trim_matches([',', ' ']).is_empty() {
         return String::new();
     }
-    format!("{label}: {}\n", text.trim_matches([',', ' ']))
+    format!("{label}: {}{answer}\n", text.trim_matches([',', ' ']))
+}
+
+/// A guest's answer to an invitation.
+fn answer(parameter: &str) -> Option<&'static str> {
+    match parameter.to_ascii_uppercase().strip_prefix("PARTSTAT=")? {
+        "ACCEPTED" => Some(" (accepted)"),
+        "DECLINED" => Some(" (declined)"),
+        "TENTATIVE" => Some(" (tentative)"),
+        "DELEGATED" => Some(" (delegated)"),
+        _ => None,
+    }
 }
 
 /// Splits at separators that are not escaped and decodes each part.

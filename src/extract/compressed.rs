@@ -113,9 +113,13 @@ pub(super) fn read_archive(
             break;
         };
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if !entry.header().entry_type().is_file()
-            || LITTER.iter().any(|litter| name.contains(litter))
-        {
+        let kind = entry.header().entry_type();
+        if kind.is_symlink() || kind.is_hard_link() {
+            out.note(format!(
+                "{name}: a link to another file, which is not followed"
+            ));
+        }
+        if !kind.is_file() || LITTER.iter().any(|litter| name.contains(litter)) {
             continue;
         }
         files += 1;

@@ -1,6 +1,7 @@
 //! Converts a web page to readable text: headings with `#`, lists with `-`, table rows with ` | `. Omits scripts,
 //! styles, navigation, footers, hidden parts, and deleted text.
 
+mod controls;
 mod lists;
 mod marks;
 mod math;
@@ -8,7 +9,8 @@ mod rows;
 mod writer;
 
 use super::markup::{Token, Tokens, attribute};
-use writer::HtmlTextWriter;
+use controls::is_invisible;
+use writer::{HtmlTextWriter, is_block};
 
 /// Elements that are dropped along with their content.
 const DROPPED_ELEMENTS: &[&str] = &[
@@ -80,22 +82,27 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
         let Some(token) = tokens.next() else {
             // A dropped element that is never closed would swallow the rest of the page. Its content is read after all,
             // and nothing is dropped from there on, so this happens at most once.
-            let Some(open) = dropped.take().filter(|open| !is_code(&open.name)) else {
-                break;
+            let open = match dropped.take() {
+                Some(open) if !is_code(&open.name) && !open.ends_at_blocks => open,
+                // A paragraph may end with the page.
+                open => {
+                    hidden += usize::from(open.is_some_and(|open| open.is_hidden()));
+                    break;
+                }
             };
             tokens.rewind(open.after);
             dropping = false;
             continue;
         };
         if let Some(open) = &mut dropped {
-            open.has_text |= matches!(&token, Token::Text(text) if !text.trim().is_empty());
+            open.has_text |= open.contains_text(&token);
             if let Some(choice) = open.visible_text(&token) {
                 writer.push_token(&Token::Text(&choice));
             }
             if open.ends_with(&token) {
-                let resume = open.unclosed && matches!(token, Token::Open { .. });
-                hidden +=
-                    usize::from(open.has_text && !open.has_choice && !is_not_displayed(&open.name));
+                let resume =
+                    open.unclosed && !matches!(&token, Token::Close(name) if *name == open.name);
+                hidden += usize::from(open.is_hidden());
                 dropped = None;
                 if resume {
                     tokens.rewind(position);
@@ -111,19 +118,25 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
             {
                 deleted += usize::from(name == "del");
                 reading_aids += usize::from(name == "rt");
+                if name == "svg" {
+                    writer.labels.add(name, attributes);
+                }
                 dropped = Some(Dropped {
                     name: name.clone(),
                     depth: 1,
                     after: tokens.position(),
                     unclosed: UNCLOSED_ELEMENTS.contains(&name.as_str()),
+                    ends_at_blocks: name == "p" && !tokens.is_xml(),
                     chosen: false,
                     has_choice: false,
+                    has_rest: false,
                     has_text: false,
                 });
             }
             _ => writer.push_token(&token),
         }
     }
+    let labels = writer.labels.count_missing(&writer.out);
     let mut page_text = writer.finish();
     for (count, what) in [
         (deleted, "deleted passages"),
@@ -131,6 +144,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
         (hidden, "menus, footers, and hidden parts"),
         (media, "videos, audio, and other embedded content"),
         (pictures, "pictures without a description"),
+        (labels, "tooltips and labels for screen readers"),
     ] {
         if count > 0 {
             page_text.notes.push(format!("{what} left out: {count}"));
@@ -167,15 +181,7 @@ fn is_unnamed_picture(token: &Token) -> bool {
 fn is_not_displayed(name: &str) -> bool {
     matches!(
         name,
-        "svg"
-            | "datalist"
-            | "del"
-            | "rt"
-            | "rp"
-            | "annotation"
-            | "annotation-xml"
-            | "iframe"
-            | "object"
+        "svg" | "del" | "rt" | "rp" | "annotation" | "annotation-xml" | "iframe" | "object"
     )
 }
 
@@ -185,12 +191,13 @@ fn is_dropped(name: &str, attributes: &str) -> bool {
     }
     let hidden = || {
         attribute(attributes, "hidden").is_some_and(|value| value != "until-found")
-            || attribute(attributes, "style").is_some_and(|style| {
-                let style = style.replace(' ', "").to_ascii_lowercase();
-                style.contains("display:none") || style.contains("visibility:hidden")
-            })
+            || attribute(attributes, "style").is_some_and(|style| is_invisible(&style))
+            || (name == "dialog" && attribute(attributes, "open").is_none())
+            || attribute(attributes, "popover").is_some()
     };
-    DROPPED_ELEMENTS.contains(&name) || (!matches!(name, "html" | "body") && hidden())
+    // Without a file, an object shows what it contains.
+    let is_text = name == "object" && attribute(attributes, "data").is_none();
+    (DROPPED_ELEMENTS.contains(&name) && !is_text) || (!matches!(name, "html" | "body") && hidden())
 }
 
 /// The element whose content is being dropped.
@@ -199,14 +206,39 @@ struct Dropped {
     depth: usize,
     after: usize,
     unclosed: bool,
+    /// Whether it ends where a block begins or ends, as a paragraph of HTML does.
+    ends_at_blocks: bool,
     /// Whether a menu's selected option or a drawing's text is open.
     chosen: bool,
     /// Whether the text of a drawing or of a selected option has been written.
     has_choice: bool,
+    /// Whether a menu has options besides the selected one.
+    has_rest: bool,
     has_text: bool,
 }
 
 impl Dropped {
+    /// Whether a token is text that the element would show.
+    fn contains_text(&self, token: &Token) -> bool {
+        match token {
+            Token::Text(text) => !text.trim().is_empty(),
+            Token::Open { attributes, .. } => {
+                self.name == "datalist" && attribute(attributes, "value").is_some()
+            }
+            // What it contains is markup that was not split.
+            Token::Raw(text) => {
+                matches!(&*self.name, "noframes" | "noembed") && !text.trim().is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it has text that is neither shown nor noted in another way.
+    fn is_hidden(&self) -> bool {
+        let is_rest = !self.has_choice || self.has_rest;
+        self.has_text && is_rest && !is_not_displayed(&self.name)
+    }
+
     /// Returns the text of a menu's selected option or of a drawing, which the page displays.
     fn visible_text(&mut self, token: &Token) -> Option<String> {
         match token {
@@ -227,6 +259,10 @@ impl Dropped {
                 self.has_choice = true;
                 Some(format!(" {text} "))
             }
+            Token::Text(text) => {
+                self.has_rest |= self.name == "select" && !text.trim().is_empty();
+                None
+            }
             _ => None,
         }
     }
@@ -241,6 +277,7 @@ impl Dropped {
                 self.depth -= 1;
                 self.depth == 0
             }
+            Token::Open { name, .. } | Token::Close(name) => self.ends_at_blocks && is_block(name),
             _ => false,
         }
     }

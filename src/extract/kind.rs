@@ -99,7 +99,7 @@ pub const KINDS: &[FileKind] = &[
         name: "docx",
         content_type: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         extensions: &["docx", "docm", "dotx"],
-        help: "Word: headings, numbered lists, tables, footnotes, and comments; without headers, footers, and deleted or hidden text",
+        help: "Word: headings, numbered lists, tables, footnotes, and comments, and the words of headers and footers that are nowhere else; without deleted or hidden text",
     },
     FileKind {
         name: "pdf",

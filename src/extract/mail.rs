@@ -17,8 +17,25 @@ pub(super) use header::quoted_printable as quoted;
 const MAX_PARTS: usize = 1_000;
 /// Maximum depth of nested MIME parts.
 const MAX_DEPTH: usize = 200;
-/// Header fields to include, in this order.
-const SHOWN_FIELDS: &[&str] = &["From", "To", "Cc", "Date", "Subject"];
+/// The header fields that are shown, in this order. The others concern transport.
+const SHOWN_FIELDS: &[&str] = &[
+    "From",
+    "Sender",
+    "Reply-To",
+    "Organization",
+    "Resent-From",
+    "Resent-To",
+    "To",
+    "Cc",
+    "Bcc",
+    "Newsgroups",
+    "Date",
+    "Expires",
+    "Importance",
+    "Subject",
+    "Keywords",
+    "Comments",
+];
 /// Header fields that occur only in emails.
 const EMAIL_FIELDS: &[&str] = &[
     "from",
@@ -75,12 +92,7 @@ pub(super) fn utf16_to_utf8(bytes: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let (fields, body) = header::split(input.bytes);
     let mut mail = Mail::default();
-    let mut head = String::new();
-    for name in SHOWN_FIELDS {
-        if let Some(field) = fields.iter().find(|field| field.has_name(name)) {
-            head.push_str(&format!("{name}: {}\n", decode_words(field.value)));
-        }
-    }
+    let head = shown_fields(&fields);
     mail.read_part(&fields, body, 0);
     let subject = fields.iter().find(|field| field.has_name("subject"));
     let subject: String = subject
@@ -108,6 +120,34 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         }
     }
     Ok(())
+}
+
+/// The lines of the header that people read. A sender or an address for answers that is also the author's says
+/// nothing new, and neither does a normal importance.
+fn shown_fields(fields: &[MailField<'_>]) -> String {
+    let address = |text: &str| {
+        let inner = text.rsplit_once('<').map_or(text, |(_, inner)| inner);
+        inner.trim_matches(['>', ' ']).to_lowercase()
+    };
+    let (mut lines, mut author) = (String::new(), String::new());
+    for name in SHOWN_FIELDS {
+        for field in fields.iter().filter(|field| field.has_name(name)) {
+            let value = decode_words(field.value);
+            let is_known = match *name {
+                "From" => {
+                    author = address(&value);
+                    false
+                }
+                "Sender" | "Reply-To" => address(&value) == author,
+                "Importance" => value.eq_ignore_ascii_case("normal"),
+                _ => false,
+            };
+            if !is_known {
+                lines.push_str(&format!("{name}: {value}\n"));
+            }
+        }
+    }
+    lines
 }
 
 #[derive(Default)]
@@ -216,14 +256,32 @@ impl Mail {
             _ => 3,
         };
         let chosen = parts.iter().min_by_key(rank);
-        if let Some((fields, body)) = chosen.map(|plain| alternatives::fuller(plain, &parts)) {
-            self.read_part(fields, body, level + 1);
+        if let Some(chosen) = chosen.map(|plain| alternatives::fuller(plain, &parts)) {
+            self.read_part(&chosen.0, chosen.1, level + 1);
+            for other in parts.iter().filter(|other| !std::ptr::eq(*other, chosen)) {
+                self.read_files(&other.0, other.1, level + 1);
+            }
         }
         // An invitation has its time and place only in its calendar part.
         for (fields, body) in &parts {
             if media(fields) == "text/calendar" {
                 self.read_part(fields, body, level + 1);
             }
+        }
+    }
+
+    /// Reads the files in a part whose text is not chosen: some programs attach files to the web page alone.
+    fn read_files(&mut self, fields: &[MailField<'_>], body: &[u8], level: usize) {
+        let kind = header::parameters(fields, "content-type");
+        let is_file = header::parameters(fields, "content-disposition").value == "attachment";
+        match (&*kind.value, kind.get("boundary")) {
+            (media, Some(boundary)) if media.starts_with("multipart/") && level < MAX_DEPTH => {
+                for (fields, body) in split_parts(body, boundary).into_iter().map(header::split) {
+                    self.read_files(&fields, body, level + 1);
+                }
+            }
+            (media, _) if !is_file && (media.is_empty() || media.starts_with("text/")) => {}
+            _ => self.read_part(fields, body, level),
         }
     }
 

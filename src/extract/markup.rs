@@ -94,6 +94,11 @@ impl<'a> Tokens<'a> {
         }
     }
 
+    /// Whether the page is read as XML.
+    pub fn is_xml(&self) -> bool {
+        self.is_xml
+    }
+
     /// Returns the byte offset of the next token.
     pub fn position(&self) -> usize {
         self.at

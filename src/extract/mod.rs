@@ -175,7 +175,7 @@ pub fn extract_reporting(
         encoding,
         pages: out.pages,
         words: out.words,
-        notes: out.notes,
+        notes: out.take_notes(),
         gaps: out.gaps,
         recognized: out.recognized,
     })

@@ -40,6 +40,8 @@ pub struct Output<'a> {
     pub(super) pages: u32,
     pub(super) words: u64,
     pub(super) notes: Vec<String>,
+    /// Number of notes beyond the limit.
+    unkept_notes: usize,
     pub(super) gaps: Vec<TextlessPage>,
     pub(super) recognized: Vec<u32>,
 }
@@ -61,6 +63,7 @@ impl<'a> Output<'a> {
             pages: 0,
             words: 0,
             notes: Vec::new(),
+            unkept_notes: 0,
             gaps: Vec::new(),
             recognized: Vec::new(),
         }
@@ -228,9 +231,22 @@ impl<'a> Output<'a> {
     /// Adds a note for the user about the whole document.
     pub fn note(&mut self, note: String) {
         let note = self.with_path(&note);
-        if self.notes.len() < MAX_NOTES && !self.notes.contains(&note) {
-            self.notes.push(note);
+        if self.notes.contains(&note) {
+            return;
         }
+        match self.notes.len() < MAX_NOTES {
+            true => self.notes.push(note),
+            false => self.unkept_notes += 1,
+        }
+    }
+
+    /// All notes, the last of which says how many were not kept.
+    pub(super) fn take_notes(&mut self) -> Vec<String> {
+        let mut notes = std::mem::take(&mut self.notes);
+        if self.unkept_notes > 0 {
+            notes.push(format!("{} more remarks", self.unkept_notes));
+        }
+        notes
     }
 
     /// Records that the text of a page was recognized in a scanned image.

@@ -271,8 +271,11 @@ impl Rtf<'_, '_> {
                 }
             }
             b'*' => {
-                let known: [&[u8]; 4] = [b"*\\shpinst", b"*\\footnote", b"*\\annotation", b"*\\ud"];
-                self.state.is_skipped |= !known.iter().any(|word| rest.starts_with(word));
+                // Groups with text, among them the text boxes of old programs (`do`).
+                let known: [&[u8]; 5] = [b"shpinst", b"footnote", b"annotation", b"ud", b"do"];
+                let word = rest.get(2..).unwrap_or_default();
+                let length = word.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+                self.state.is_skipped |= !known.contains(&&word[..length]);
             }
             b'~' => self.push_byte(b' '),
             b'_' => self.push_byte(b'-'),

@@ -1,5 +1,11 @@
 //! Converts LaTeX to text: headings, items, and notes. Formulas are left as written.
 
+mod macros;
+mod preamble;
+
+use macros::TexMacros;
+use preamble::{title_block, without_disabled};
+
 /// Returns the text of a LaTeX document, with its headings, items, and formulas, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let mut comments = 0;
@@ -20,16 +26,34 @@ pub fn render(text: &str) -> (String, Vec<String>) {
         }
         uncommented.push('\n');
     }
-    let body = match uncommented.split_once("\\begin{document}") {
-        Some((head, body)) => format!("{}{body}", title_block(head)),
-        None => uncommented,
-    };
-    let body = body.split("\\end{document}").next().unwrap_or_default();
+    let (enabled, disabled) = without_disabled(&uncommented);
+    let (head, body) = enabled
+        .split_once("\\begin{document}")
+        .unwrap_or(("", enabled.as_str()));
+    let (body, after) = body.split_once("\\end{document}").unwrap_or((body, ""));
     let mut notes = Vec::new();
-    if comments > 0 {
-        notes.push(format!("comments of the source left out: {comments}"));
+    if comments + disabled > 0 {
+        let count = comments + disabled;
+        notes.push(format!("comments of the source left out: {count}"));
     }
-    (replace_commands(body), notes)
+    if !after.trim().is_empty() {
+        notes.push("the text after the end of the document is left out".to_owned());
+    }
+    let mut macros = TexMacros::default();
+    let head = macros.take_definitions(head);
+    let body = macros.take_definitions(body);
+    let printed = macros.expand(&format!("{}{body}", title_block(&head)));
+    (replace_commands(&printed), notes)
+}
+
+/// The name of the command that begins here; empty for an escaped sign.
+fn command_name(text: &str) -> &str {
+    let letters = text
+        .bytes()
+        .skip(1)
+        .take_while(u8::is_ascii_alphabetic)
+        .count();
+    text.get(1..=letters).unwrap_or_default()
 }
 
 /// Returns the offset at which a comment starts: a `%` that is not escaped.
@@ -40,21 +64,6 @@ fn comment_start(line: &str) -> Option<usize> {
         escaped = character == '\\' && !escaped;
         is_comment.then_some(at)
     })
-}
-
-/// Returns the title, author, and date from the preamble.
-fn title_block(head: &str) -> String {
-    let mut out = String::new();
-    for name in ["title", "author", "date"] {
-        let command = format!("\\{name}{{");
-        if let Some(at) = head.find(&command)
-            && let Some((words, _)) = braced_group(&head[at + command.len() - 1..])
-        {
-            let mark = if name == "title" { "# " } else { "" };
-            out.push_str(&format!("{mark}{words}\n\n"));
-        }
-    }
-    out
 }
 
 /// Returns the content of the group that starts here, and the text after it.
@@ -237,11 +246,8 @@ fn replace_commands(text: &str) -> String {
 
 /// Handles the command that starts here, and returns the text after it.
 fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
-    let letters = text[1..]
-        .bytes()
-        .take_while(u8::is_ascii_alphabetic)
-        .count();
-    let name = &text[1..=letters];
+    let name = command_name(text);
+    let letters = name.len();
     if name.is_empty() {
         return replace_symbol(&text[1..], out);
     }

@@ -144,14 +144,16 @@ pub fn page_of(
         "SELECT p.page, p.title, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
          WHERE d.user_id = ?1 AND d.id = ?2 AND p.page = ?3",
         (user, id, number),
-        |row| {
-            Ok(PageText {
-                number: row.get(0)?,
-                title: row.get(1)?,
-                text: row.get(2)?,
-            })
-        },
+        page_from_row,
     )
+}
+
+fn page_from_row(row: &Row<'_>) -> Result<PageText> {
+    Ok(PageText {
+        number: row.get(0)?,
+        title: row.get(1)?,
+        text: row.get(2)?,
+    })
 }
 
 /// Finds the nearest pages with text before and after a page.
@@ -270,16 +272,16 @@ pub fn text_size(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<D
     )
 }
 
-/// Returns the text by page, in order; empty if the document does not belong to this user.
+/// Returns the titles and the text by page, in order; empty when it is not this user's.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<(u32, String)>> {
+pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<PageText>> {
     db.all(
-        "SELECT p.page, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
+        "SELECT p.page, p.title, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
          WHERE d.user_id = ?1 AND d.id = ?2 ORDER BY p.page",
         (user, id),
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        page_from_row,
     )
 }
 

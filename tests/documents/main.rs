@@ -7,6 +7,7 @@
     reason = "figures, for whoever runs with --nocapture"
 )]
 
+mod classes;
 mod damage;
 mod facts;
 mod manifest;

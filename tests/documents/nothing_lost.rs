@@ -3,14 +3,18 @@
 
 mod archive_parts;
 mod books_and_slides;
+mod drawn_pages;
+mod mail_and_markup;
+mod margins;
 mod office_parts;
 mod open_documents;
 mod open_parts;
 mod pdf_parts;
-mod pdfs;
+pub mod pdfs;
 mod text_parts;
 mod texts;
 mod web_and_mail;
+mod web_controls;
 mod word;
 mod word_parts;
 mod workbooks;
@@ -20,7 +24,7 @@ use std::fmt::Write as _;
 use quire::extract::{FileInput, ReadLimits, extract};
 
 /// Returns a file's text and all notes about it.
-fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
+pub fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
     let limits = ReadLimits::default();
     let input = FileInput {
         bytes,
@@ -50,7 +54,7 @@ fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
 }
 
 /// Returns a container with these files, without compression.
-fn container(files: &[(&str, &str)]) -> Vec<u8> {
+pub fn container(files: &[(&str, &str)]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
         let mut crc = flate2::Crc::new();
@@ -87,7 +91,7 @@ fn container(files: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-fn relations(all: &[(&str, &str)]) -> String {
+pub fn relations(all: &[(&str, &str)]) -> String {
     let mut text = "<Relationships>".to_owned();
     for (index, (kind, target)) in all.iter().enumerate() {
         let _ = write!(
@@ -98,7 +102,7 @@ fn relations(all: &[(&str, &str)]) -> String {
     text + "</Relationships>"
 }
 
-fn docx(body: &str, links: &[(&str, &str)], parts: &[(&str, &str)]) -> Vec<u8> {
+pub fn docx(body: &str, links: &[(&str, &str)], parts: &[(&str, &str)]) -> Vec<u8> {
     let main = format!(
         "<w:document xmlns:w='w' xmlns:r='r'><w:body><w:p><w:r><w:t>Body.</w:t></w:r></w:p>{body}</w:body></w:document>"
     );
@@ -111,8 +115,28 @@ fn docx(body: &str, links: &[(&str, &str)], parts: &[(&str, &str)]) -> Vec<u8> {
     container(&files)
 }
 
-fn run(properties: &str, text: &str) -> String {
+pub fn run(properties: &str, text: &str) -> String {
     format!("<w:p><w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r></w:p>")
+}
+
+/// A kind of content: what it is, the file's name, the file, what its text contains, and what its notes contain.
+type Planted<'a> = (&'a str, &'a str, Vec<u8>, &'a str, &'a str);
+
+/// Checks every planted content as [`check_contains`] does, and names all that are lost.
+fn check_all(planted: &[Planted<'_>]) {
+    let is_lost = |(_, name, file, text, note): &&Planted<'_>| {
+        let (got, said) = text_and_notes(file, name);
+        let is_there = !text.is_empty() && got.contains(text);
+        let is_said = !note.is_empty() && said.contains(note);
+        !is_there && !is_said
+    };
+    let lost: Vec<_> = planted.iter().filter(is_lost).collect();
+    for (what, name, file, ..) in &lost {
+        let (got, said) = text_and_notes(file, name);
+        println!("{name}: {what} is lost\n  text: {got:?}\n  notes: {said:?}");
+    }
+    let names: Vec<_> = lost.iter().map(|lost| lost.0).collect();
+    assert!(names.is_empty(), "lost: {names:?}");
 }
 
 /// Checks that the file's text contains `text` or its notes contain `note`.

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use crate::domain::analysis::PlanImage;
 use crate::domain::chat::SourcePassage;
+use crate::domain::chunk::PageText;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::meaning::QuestionEmbedding;
@@ -310,15 +311,11 @@ impl DocumentService {
             .ok_or_else(missing_error)
     }
 
-    /// Returns the text that models see, by page.
+    /// Returns the text that models see, by page, with the pages' titles.
     ///
     /// # Errors
     /// `Missing` if the user has no such document.
-    pub async fn text(
-        &self,
-        user: &UserId,
-        id: &DocumentId,
-    ) -> Result<(Document, Vec<(u32, String)>)> {
+    pub async fn text(&self, user: &UserId, id: &DocumentId) -> Result<(Document, Vec<PageText>)> {
         let document = self.show(user, id).await?;
         let (user, id) = (user.clone(), id.clone());
         let pages = self

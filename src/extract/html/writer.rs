@@ -1,6 +1,9 @@
 //! Assembles the text of a web page from its tokens.
 
+use std::collections::HashSet;
+
 use super::RenderedPage;
+use super::controls::{HiddenLabels, control_text, placeholder};
 use super::lists::HtmlLists;
 use super::marks::InlineMarks;
 use super::math::Formula;
@@ -37,6 +40,13 @@ const PARAGRAPHS: &[&str] = &[
     "dialog",
     "caption",
 ];
+
+/// Whether an element is a block, which ends an open paragraph.
+pub fn is_block(name: &str) -> bool {
+    let is_heading = matches!(name.as_bytes(), [b'h', b'1'..=b'6']);
+    is_heading || PARAGRAPHS.contains(&name) || matches!(name, "body" | "li" | "td" | "tr")
+}
+
 /// Assembles the text. Line breaks and spaces are buffered, and written only before the next word.
 #[derive(Default)]
 pub struct HtmlTextWriter {
@@ -59,6 +69,14 @@ pub struct HtmlTextWriter {
     marks: InlineMarks,
     formula: Formula,
     prefix: String,
+    /// Tooltips and the labels for screen readers.
+    pub labels: HiddenLabels,
+    /// Words for elements that turn out to be empty, with the length of the text where they begin.
+    replacements: Vec<(usize, Option<String>)>,
+    /// The meaning of the open abbreviation.
+    meaning: Option<String>,
+    /// The meanings of abbreviations that have been written.
+    meanings: HashSet<String>,
 }
 
 impl HtmlTextWriter {
@@ -88,8 +106,16 @@ impl HtmlTextWriter {
         if !sign.is_empty() {
             self.text(sign);
         }
+        self.labels.add(name, attributes);
         match name {
             "title" => self.in_title = true,
+            "abbr" => self.meaning = attribute(attributes, "title"),
+            "textarea" => self.open_replaceable(placeholder(attributes)),
+            "math" => self.open_replaceable(attribute(attributes, "alttext")),
+            "area" => self.text(&format!(
+                " {} ",
+                attribute(attributes, "alt").unwrap_or_default()
+            )),
             "br" if !self.in_cell => self.end_line(1),
             "br" => self.has_pending_space = true,
             "sup" | "sub" | "s" | "strike" | "a" | "span" => {
@@ -149,6 +175,8 @@ impl HtmlTextWriter {
                 self.marks.close(name, &mut self.out);
             }
             "title" => self.in_title = false,
+            "abbr" => self.explain(),
+            "textarea" | "math" => self.close_replaceable(),
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
                 self.in_heading = false;
                 self.prefix.clear();
@@ -182,6 +210,31 @@ impl HtmlTextWriter {
             }
             _ if PARAGRAPHS.contains(&name) => self.break_paragraph(),
             _ => {}
+        }
+    }
+
+    fn open_replaceable(&mut self, words: Option<String>) {
+        /// Maximum number of open elements with such words.
+        const MAX_OPEN: usize = 64;
+        if self.replacements.len() < MAX_OPEN {
+            self.replacements.push((self.out.len(), words));
+        }
+    }
+
+    fn close_replaceable(&mut self) {
+        if let Some((start, Some(words))) = self.replacements.pop()
+            && self.out.len() == start
+        {
+            self.text(&format!(" {words} "));
+        }
+    }
+
+    /// Writes what an abbreviation means, once for each meaning.
+    fn explain(&mut self) {
+        let meaning = self.meaning.take().unwrap_or_default();
+        let meaning = meaning.trim();
+        if !meaning.is_empty() && self.meanings.insert(meaning.to_owned()) {
+            self.text(&format!(" ({meaning})"));
         }
     }
 
@@ -320,24 +373,6 @@ impl HtmlTextWriter {
 
 fn integer_attribute(attributes: &str, name: &str) -> Option<i64> {
     attribute(attributes, name)?.trim().parse().ok()
-}
-
-/// Returns the visible text of a form control: whether its box is checked, or its value.
-fn control_text(attributes: &str) -> Option<String> {
-    let kind = attribute(attributes, "type")
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    match kind.as_str() {
-        "checkbox" | "radio" => Some(match attribute(attributes, "checked") {
-            Some(_) => " [x] ".to_owned(),
-            None => " [ ] ".to_owned(),
-        }),
-        "" | "text" | "number" | "date" | "time" | "month" | "email" | "tel" | "url" | "search" => {
-            let value = attribute(attributes, "value")?;
-            (!value.trim().is_empty()).then(|| format!(" {} ", value.trim()))
-        }
-        _ => None,
-    }
 }
 
 fn is_space(character: char) -> bool {

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use super::body::{BodyText, ParagraphRole, TableCell, to_one_line};
 use super::docx_notes::notes;
 use super::docx_parts::{
-    DocxOmitted, alt_chunk_text, check_box_text, form_choice, headers_and_footers, is_text_part,
+    DocxOmitted, alt_chunk_text, check_box_text, field_code_text, form_choice, headers_and_footers,
+    is_text_part,
 };
 use super::drawing;
 use super::headers_and_footers::HeaderFooterLines;
@@ -58,7 +59,8 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     };
     // If the output is full, the text so far has been passed on.
     let _: Result<(), OutputFull> = word.walk(&mut xml).and_then(|()| word.finish());
-    let (pictures, omitted) = (word.pictures, word.omitted);
+    let pictures = word.pictures + word.headers_and_footers.pictures;
+    let omitted = word.omitted;
     omitted.report(out);
     if xml.is_broken() {
         damaged(out, "its text is read only up to the damage");
@@ -131,7 +133,11 @@ impl DocxWord<'_, '_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        for line in self.headers_and_footers.take_labeled() {
+        // Comments without a mark in the text, in the order of their numbers.
+        let mut rest: Vec<_> = std::mem::take(&mut self.comments).into_iter().collect();
+        rest.sort_unstable();
+        let rest = rest.into_iter().map(|(_, comment)| comment);
+        for line in rest.chain(self.headers_and_footers.take_labeled()) {
             self.body.paragraph(&line, &ParagraphRole::Plain)?;
         }
         self.body.finish()
@@ -213,6 +219,10 @@ impl DocxWord<'_, '_, '_> {
             "altChunk" => self.insert_alt_chunk(tag)?,
             "checkBox" => self.write_text(check_box_text(xml)),
             "ddList" => self.write_text(&form_choice(xml)),
+            "instrText" => {
+                let words = field_code_text(&xml.inner_text());
+                self.write_text(&words.unwrap_or_default());
+            }
             "subDoc" => self.omitted.parts += 1,
             "del" => {
                 self.omitted.deleted += 1;
@@ -220,8 +230,8 @@ impl DocxWord<'_, '_, '_> {
             }
             // Skips moved text, which is read at its new position, as well as fallback copies for old programs and
             // field codes.
-            "moveFrom" | "Fallback" | "instrText" | "delText" | "delInstrText" | "sectPr"
-            | "tblPr" | "sdtPr" | "fldData" | "binData" | "tblPrEx" => xml.skip(),
+            "moveFrom" | "Fallback" | "delText" | "delInstrText" | "sectPr" | "tblPr" | "sdtPr"
+            | "fldData" | "binData" | "tblPrEx" => xml.skip(),
             _ => {}
         }
         Ok(())

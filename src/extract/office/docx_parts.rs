@@ -1,12 +1,13 @@
 //! Parts of Word documents other than the main text: headers and footers, embedded HTML, form check boxes, and counts
 //! of omitted content.
 
+use super::body::to_one_line;
 use super::headers_and_footers::HeaderFooterLines;
 use super::package::Relation;
 use super::xml::{Xml, XmlPiece};
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
-use crate::extract::{charset, html};
+use crate::extract::{charset, html, symbol_fonts};
 
 /// Maximum size of an embedded part, in bytes.
 const MAX_CHUNK_BYTES: usize = 16 << 20;
@@ -98,6 +99,37 @@ pub fn check_box_text(xml: &mut Xml<'_>) -> &'static str {
         "[x]"
     } else {
         "[ ]"
+    }
+}
+
+/// The text of a field that has no result, because its code is what is shown: a button, a symbol, or a formula.
+pub fn field_code_text(code: &str) -> Option<String> {
+    let code = to_one_line(code);
+    let (kind, rest) = code.split_once(' ')?;
+    match kind.to_ascii_uppercase().as_str() {
+        "MACROBUTTON" | "GOTOBUTTON" => rest.split_once(' ').map(|(_, words)| words.to_owned()),
+        "EQ" => Some(format!("[formula: {rest}]")),
+        "SYMBOL" => {
+            let (number, switches) = rest.split_once(' ').unwrap_or((rest, ""));
+            let code = match number.strip_prefix("0x") {
+                Some(digits) => u32::from_str_radix(digits, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            let font = switches
+                .split_once("\\f")
+                .map_or("", |(_, font)| font.trim());
+            let font = font
+                .trim_matches('"')
+                .split('\\')
+                .next()
+                .unwrap_or_default();
+            let known = symbol_fonts::text(font.trim().trim_matches('"'), code);
+            known.map(|text| text.to_string()).or_else(|| {
+                let character = char::from_u32(code).filter(|c| !c.is_control())?;
+                Some(character.to_string())
+            })
+        }
+        _ => None,
     }
 }
 

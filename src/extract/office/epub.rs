@@ -1,7 +1,7 @@
 //! EPUB books: the chapters in reading order, each a web page under its title from the table of contents. Refuses
 //! copy-protected books; obfuscated fonts do not matter.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::body::to_one_line;
 use super::package::resolve;
@@ -29,7 +29,7 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
     let book = EpubBook::read(zip, &main, folder, out);
     let titles = chapter_titles(zip, &book);
     let encrypted = encrypted_entries(zip);
-    let mut locked = 0;
+    let (mut locked, mut omitted) = (0, ChapterNotes::default());
     for (index, path) in book.spine.iter().enumerate() {
         out.progress(index, book.spine.len());
         if encrypted.contains(path) {
@@ -48,15 +48,14 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
             continue;
         };
         let page = html::body(&decoded.text, out.room(), true);
-        for note in page.notes {
-            out.note(format!("chapter {path}: {note}"));
-        }
+        omitted.add(path, &page.notes);
         let title = titles.get(path).cloned().unwrap_or(page.title);
         // The output is full; the text so far has been passed on.
         if out.flow(&title, &page.text).is_err() {
             break;
         }
     }
+    omitted.report(out);
     if locked > 0 && locked == book.spine.len() {
         return Err(Unreadable::Locked);
     }
@@ -76,6 +75,40 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
         out.note(format!("encrypted chapters omitted: {locked}"));
     }
     Ok(Pictures(book.pictures))
+}
+
+/// The notes about chapters, of which each kind becomes one note about the book.
+#[derive(Default)]
+struct ChapterNotes(BTreeMap<String, (usize, BTreeSet<String>)>);
+
+impl ChapterNotes {
+    /// Adds the notes about a chapter: each ends with a number.
+    fn add(&mut self, path: &str, notes: &[String]) {
+        for note in notes {
+            let counted = note.rsplit_once(": ");
+            let counted = counted.and_then(|(what, count)| Some((what, count.parse().ok()?)));
+            let (what, count) = counted.unwrap_or((note, 0));
+            let (sum, chapters) = self.0.entry(what.to_owned()).or_default();
+            *sum += count;
+            chapters.insert(path.to_owned());
+        }
+    }
+
+    fn report(&self, out: &mut Output<'_>) {
+        /// Number of chapters up to which they are named.
+        const MAX_NAMED: usize = 3;
+        for (what, (sum, chapters)) in &self.0 {
+            let names: Vec<&str> = chapters.iter().map(String::as_str).collect();
+            let place = match chapters.len() <= MAX_NAMED {
+                true => names.join(", "),
+                false => format!("{} chapters", chapters.len()),
+            };
+            out.note(match sum {
+                0 => format!("{what} ({place})"),
+                sum => format!("{what}: {sum} ({place})"),
+            });
+        }
+    }
 }
 
 fn main_part(zip: &Zip<'_>) -> Option<String> {

@@ -11,7 +11,11 @@ const MAX_LINE_BYTES: usize = 2_000;
 
 /// Lines of headers and footers that have not appeared in the text so far.
 #[derive(Debug, Default)]
-pub struct HeaderFooterLines(Vec<(String, &'static str)>);
+pub struct HeaderFooterLines {
+    lines: Vec<(String, &'static str)>,
+    /// Number of pictures in them.
+    pub pictures: usize,
+}
 
 impl HeaderFooterLines {
     /// Adds the paragraphs of a header or footer part; `kind` is the label for its lines.
@@ -22,6 +26,13 @@ impl HeaderFooterLines {
                 XmlPiece::Open(tag) => match tag.name() {
                     "instrText" | "del" | "delText" | "Fallback" => xml.skip(),
                     "tab" | "br" | "tc" | "s" | "line-break" => line.push(' '),
+                    "blip" | "imagedata" => self.pictures += 1,
+                    "docPr" => {
+                        let words = to_one_line(&tag.get("descr").unwrap_or_default());
+                        if !words.is_empty() && line.len() < MAX_LINE_BYTES {
+                            line.push_str(&format!(" image: {words} "));
+                        }
+                    }
                     _ => {}
                 },
                 XmlPiece::Text(text) if line.len() < MAX_LINE_BYTES => line.push_str(&text),
@@ -37,24 +48,24 @@ impl HeaderFooterLines {
     /// Adds a line, unless it is already known or only a page number.
     pub fn add_line(&mut self, line: &str, kind: &'static str) {
         let line = to_one_line(line);
-        let is_known = self.0.iter().any(|(known, _)| *known == line);
-        if self.0.len() < MAX_LINES && !is_known && !is_page_number(&line) {
-            self.0.push((line, kind));
+        let is_known = self.lines.iter().any(|(known, _)| *known == line);
+        if self.lines.len() < MAX_LINES && !is_known && !is_page_number(&line) {
+            self.lines.push((line, kind));
         }
     }
 
     /// Removes lines that this paragraph of the text repeats.
     pub fn remove_repeated(&mut self, paragraph: &str) {
-        if !self.0.is_empty() {
+        if !self.lines.is_empty() {
             let paragraph = to_one_line(paragraph);
-            self.0
+            self.lines
                 .retain(|(line, _)| !paragraph.contains(line.as_str()));
         }
     }
 
     /// Takes the remaining lines, each labeled with its origin.
     pub fn take_labeled(&mut self) -> Vec<String> {
-        let lines = std::mem::take(&mut self.0);
+        let lines = std::mem::take(&mut self.lines);
         lines
             .into_iter()
             .map(|(line, kind)| format!("[{kind}: {line}]"))

@@ -12,6 +12,7 @@ mod merged;
 mod number_pattern;
 mod numbers;
 mod odf;
+mod odf_margins;
 mod odf_objects;
 mod odf_parts;
 mod odf_styles;

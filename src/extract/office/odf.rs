@@ -7,10 +7,9 @@ use std::collections::HashMap;
 
 use super::body::{BodyText, ParagraphRole, to_one_line};
 use super::headers_and_footers::HeaderFooterLines;
+use super::odf_margins::{control_lines, headers_and_footers, master_lines};
 use super::odf_objects::{OdfObject, OdfObjects, content_of, report_programs};
-use super::odf_parts::{
-    CoveredColumns, OdfOmitted, Repeated, headers_and_footers, is_hidden, text_and_child,
-};
+use super::odf_parts::{CoveredColumns, OdfOmitted, Repeated, is_hidden, text_and_child};
 use super::odf_styles::OdfStyles;
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
@@ -66,6 +65,7 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
             _ => HeaderFooterLines::default(),
         },
         footers: HashMap::new(),
+        masters: HashMap::new(),
         covered: CoveredColumns::default(),
         is_hidden_row: false,
         omitted: OdfOmitted::default(),
@@ -131,6 +131,8 @@ struct OdfReader<'z, 'o, 's> {
     headers_and_footers: HeaderFooterLines,
     /// Headers and footers of slides by name, until a slide shows them.
     footers: HashMap<String, String>,
+    /// What the masters of slides show, by name, until a slide shows it.
+    masters: HashMap<String, Vec<String>>,
     covered: CoveredColumns,
     is_hidden_row: bool,
     omitted: OdfOmitted,
@@ -157,10 +159,17 @@ impl OdfReader<'_, '_, '_> {
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
         let rest = self.headers_and_footers.take_labeled();
-        if self.kind == OdfSort::Text {
+        if self.kind == OdfSort::Sheets && !rest.is_empty() {
+            self.body.title = "headers and footers".to_owned();
+        }
+        if self.kind != OdfSort::Slides {
             for line in rest {
                 self.body.paragraph(&line, &ParagraphRole::Plain)?;
             }
+        }
+        if self.kind == OdfSort::Sheets {
+            let next = self.body.next_page();
+            self.body.end_page(next)?;
         }
         self.body.finish()
     }
@@ -240,7 +249,17 @@ impl OdfReader<'_, '_, '_> {
                 self.omitted.hidden += 1;
                 xml.skip();
             }
-            "forms" => self.omitted.skip_controls(xml),
+            "forms" => {
+                for line in control_lines(xml) {
+                    self.body.add_footnote(line);
+                }
+            }
+            "desc" | "title" if self.open.is_empty() => {
+                let words = to_one_line(&xml.inner_text());
+                if !words.is_empty() {
+                    self.body.add_footnote(format!("[image: {words}]"));
+                }
+            }
             "binary-data" | "settings" | "master-styles" | "date-time" | "page-number"
             | "script" => {
                 xml.skip();
@@ -279,6 +298,11 @@ impl OdfReader<'_, '_, '_> {
                 self.body.add_footnote(format!("[{what}: {words}]"));
             }
         }
+        // Written once, too.
+        let master = tag.get("master-page-name").unwrap_or_default();
+        for words in self.masters.remove(&master).unwrap_or_default() {
+            self.body.add_footnote(format!("[layout: {words}]"));
+        }
     }
 
     /// Reads a formula in place, and keeps other objects for later.
@@ -315,6 +339,9 @@ impl OdfReader<'_, '_, '_> {
             "presentation" => OdfSort::Slides,
             _ => self.kind,
         };
+        if self.kind == OdfSort::Slides {
+            self.masters = master_lines(self.zip);
+        }
         self.body.flows = self.kind == OdfSort::Text;
     }
 

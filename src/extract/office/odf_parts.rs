@@ -1,11 +1,8 @@
-//! Parts of OpenDocument files other than the main text: text styles, headers and footers, cells spanned from above,
-//! and counts of omitted content.
+//! Details of OpenDocument files: cells spanned from above, values of cells, and counts of omitted content.
 
 use super::body::to_one_line;
-use super::headers_and_footers::HeaderFooterLines;
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::output::Output;
-use crate::extract::zip::Zip;
 
 /// Maximum size of a note, in bytes.
 const MAX_NOTE_BYTES: usize = 1 << 20;
@@ -24,7 +21,6 @@ pub struct OdfOmitted {
     pub hidden_rows: usize,
     /// Number of hidden columns, which are read nevertheless.
     pub hidden_columns: usize,
-    controls: usize,
     /// Number of embedded objects.
     pub objects: usize,
 }
@@ -41,7 +37,6 @@ impl OdfOmitted {
             (self.hidden, "hidden passages left out"),
             (self.hidden_rows, "hidden rows, which are read"),
             (self.hidden_columns, "hidden columns, which are read"),
-            (self.controls, "form controls not read"),
             (self.objects, "embedded objects not read"),
         ] {
             if count > 0 {
@@ -55,23 +50,10 @@ impl OdfOmitted {
         let outside = xml.depth() - 1;
         while xml.depth() > outside {
             match xml.next() {
-                Some(XmlPiece::Open(tag)) if tag.name() == "deletion" => self.deleted += 1,
-                Some(_) => {}
-                None => break,
-            }
-        }
-    }
-
-    /// Skips the definitions of form controls, counting those with a value.
-    pub fn skip_controls(&mut self, xml: &mut Xml<'_>) {
-        let outside = xml.depth() - 1;
-        while xml.depth() > outside {
-            match xml.next() {
-                Some(XmlPiece::Open(tag)) => {
-                    let has_value = ["current-value", "value", "current-state"]
-                        .iter()
-                        .any(|name| tag.get(name).is_some_and(|value| !value.is_empty()));
-                    self.controls += usize::from(has_value && tag.name() != "property");
+                Some(XmlPiece::Open(tag))
+                    if matches!(tag.name(), "deletion" | "cell-content-change") =>
+                {
+                    self.deleted += 1;
                 }
                 Some(_) => {}
                 None => break,
@@ -140,33 +122,6 @@ pub fn content(cell: &Tag) -> Option<String> {
     // The prefix identifies the formula syntax.
     let start = formula.find('=')?;
     Some(formula[start..].to_owned())
-}
-
-/// Collects the headers and footers, which are defined in the page styles.
-pub fn headers_and_footers(zip: &Zip<'_>) -> HeaderFooterLines {
-    let mut lines = HeaderFooterLines::default();
-    let mut xml = Xml::part(zip, "styles.xml");
-    let (mut kind, mut line) = (None, String::new());
-    while let Some(piece) = xml.as_mut().and_then(Xml::next) {
-        match piece {
-            XmlPiece::Open(tag) => match tag.name() {
-                "header" | "header-left" | "header-first" => kind = Some("header"),
-                "footer" | "footer-left" | "footer-first" => kind = Some("footer"),
-                "tab" | "s" | "line-break" => line.push(' '),
-                _ => {}
-            },
-            XmlPiece::Text(text) if kind.is_some() && line.len() < 2_000 => line.push_str(&text),
-            XmlPiece::Text(_) => {}
-            XmlPiece::Close(name) => match (name.as_str(), kind) {
-                ("p" | "h", Some(kind)) => lines.add_line(&std::mem::take(&mut line), kind),
-                (name, Some(_)) if name.starts_with("header") || name.starts_with("footer") => {
-                    kind = None
-                }
-                _ => {}
-            },
-        }
-    }
-    lines
 }
 
 /// Returns the text of the element that was just opened and, separately, that of one kind of child.

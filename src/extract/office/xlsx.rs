@@ -187,8 +187,10 @@ struct XlsxSheet {
     merged: MergedCells,
     headers_and_footers: HeaderFooterLines,
     notes: Vec<String>,
-    /// Input messages that appear when their cells are selected.
+    /// Messages and choices that appear when their cells are selected.
     hints: Vec<String>,
+    /// The cells of the open rule whose values are a list.
+    list_place: Option<String>,
 }
 
 impl XlsxSheet {
@@ -201,13 +203,58 @@ impl XlsxSheet {
         self.grid.row(&self.row, false, &mut self.text);
     }
 
-    /// Records the input message of a data validation rule.
-    fn hint(&mut self, rule: &Tag) {
-        let words = ["promptTitle", "prompt"].map(|name| rule.get(name).unwrap_or_default());
-        let words = to_one_line(&words.join(" "));
+    /// Handles an element besides rows and cells.
+    fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
+        match tag.name() {
+            "col" if is_set(tag, "hidden") => {
+                let first = tag.get("min").unwrap_or_default();
+                self.notes.push(format!(
+                    "the sheet {} has hidden columns from column {first}, which are read",
+                    self.name
+                ));
+            }
+            "oddHeader" | "evenHeader" | "firstHeader" => {
+                self.headers_and_footers
+                    .add_line(&margin_text(&xml.inner_text()), "header");
+            }
+            "oddFooter" | "evenFooter" | "firstFooter" => {
+                self.headers_and_footers
+                    .add_line(&margin_text(&xml.inner_text()), "footer");
+            }
+            "dataValidation" => self.open_rule(tag),
+            "formula1" => self.add_choices(&xml.inner_text()),
+            "hyperlink" => {
+                let place = tag.get("ref").unwrap_or_default();
+                self.hint("tip", &place, &tag.get("tooltip").unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+
+    /// Keeps the messages of a rule for the values of cells.
+    fn open_rule(&mut self, rule: &Tag) {
+        let place = rule.get("sqref").unwrap_or_default();
+        for names in [["promptTitle", "prompt"], ["errorTitle", "error"]] {
+            let words = names.map(|name| rule.get(name).unwrap_or_default());
+            self.hint("hint", &place, &words.join(" "));
+        }
+        let is_list = rule.get("type").as_deref() == Some("list");
+        self.list_place = is_list.then_some(place);
+    }
+
+    /// Keeps the choices that a rule lists itself; others are in cells, which are read.
+    fn add_choices(&mut self, formula: &str) {
+        let list = formula.trim().strip_prefix('"');
+        let list = list.and_then(|list| list.strip_suffix('"'));
+        if let (Some(list), Some(place)) = (list, self.list_place.take()) {
+            self.hint("choices", &place, &list.replace(',', ", "));
+        }
+    }
+
+    fn hint(&mut self, kind: &str, place: &str, words: &str) {
+        let words = to_one_line(words);
         if !words.is_empty() && self.hints.len() < MAX_HINTS {
-            let place = rule.get("sqref").unwrap_or_default();
-            self.hints.push(format!("[hint on {place}: {words}]"));
+            self.hints.push(format!("[{kind} on {place}: {words}]"));
         }
     }
 
@@ -261,25 +308,8 @@ impl XlsxReader {
                         sheet.row.clear();
                         sheet.is_hidden_row = is_set(&tag, "hidden");
                     }
-                    "col" if is_set(&tag, "hidden") => {
-                        let first = tag.get("min").unwrap_or_default();
-                        sheet.notes.push(format!(
-                            "the sheet {name} has hidden columns from column {first}, which are read"
-                        ));
-                    }
-                    "oddHeader" | "evenHeader" | "firstHeader" => {
-                        sheet
-                            .headers_and_footers
-                            .add_line(&margin_text(&xml.inner_text()), "header");
-                    }
-                    "oddFooter" | "evenFooter" | "firstFooter" => {
-                        sheet
-                            .headers_and_footers
-                            .add_line(&margin_text(&xml.inner_text()), "footer");
-                    }
-                    "dataValidation" => sheet.hint(&tag),
                     "c" => self.cell(&tag, &mut xml, &mut sheet.row),
-                    _ => {}
+                    _ => sheet.open(&tag, &mut xml),
                 },
                 XmlPiece::Close(name) if name == "row" => {
                     if self.rows_left == 0 {

@@ -65,6 +65,11 @@ fn comment_text(annotation: &Dict<'_>) -> String {
     }
 }
 
+/// Whether an annotation is of this kind.
+pub fn has_subtype(annotation: &Dict<'_>, kind: &[u8]) -> bool {
+    annotation.get::<Name<'_>>("Subtype").as_deref() == Some(kind)
+}
+
 /// Returns whether an annotation has text to show.
 pub fn has_text(annotation: &Dict<'_>) -> bool {
     match text(annotation) {
@@ -259,6 +264,7 @@ pub fn place_text(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str
                 advance: base.transform_direction(width, 0.0),
                 size,
                 is_raised: false,
+                is_white: false,
             });
         }
     }

@@ -17,6 +17,8 @@ pub struct Glyph {
     pub size: f64,
     /// Whether the text state raises or lowers the character relative to its line.
     pub is_raised: bool,
+    /// Whether it is filled with white.
+    pub is_white: bool,
 }
 
 /// The content of a page.
@@ -28,6 +30,12 @@ pub struct PageCanvas<'a> {
     pub invisible: Vec<Glyph>,
     /// Number of omitted invisible characters.
     pub hidden_count: usize,
+    /// Number of characters that lie under boxes, and were left out.
+    pub covered_count: usize,
+    /// Whether passages are marked for redaction, which still can be read.
+    pub has_redactions: bool,
+    /// A drawing: the number of its slanted lines and curves, and of the cells of the page that it touches.
+    pub drawing: Option<(usize, u32)>,
     /// Readers' comments, which have no position in the text.
     pub notes: Vec<String>,
     /// Whether content in hidden layers was omitted.

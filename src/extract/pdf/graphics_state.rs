@@ -30,6 +30,33 @@ pub struct GraphicsState {
     pub rise: f64,
     /// Whether the text is drawn invisibly: rendering mode 3 (ISO 32000-1, 9.3.6).
     pub is_invisible: bool,
+    /// Whether the text is filled, and neither outlined nor used as a clip: rendering mode 0.
+    pub is_filled: bool,
+    /// The color of what is filled.
+    pub fill: FillColor,
+    /// Bounds of the area that may be painted; `None` for everything.
+    pub clip: Option<[f64; 4]>,
+    /// Whether that area is exactly its bounds.
+    pub clip_is_box: bool,
+    /// Opacity of what is filled, 0 to 1.
+    pub alpha: f64,
+    /// Whether colors mix with what is below.
+    pub is_blended: bool,
+    /// Whether a mask makes a part transparent.
+    pub is_masked: bool,
+    /// Whether the form that contains the content is not painted opaquely.
+    pub is_in_transparent_form: bool,
+}
+
+/// A fill color, as far as it matters for what can be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FillColor {
+    /// White.
+    White,
+    /// Any other single color.
+    Other,
+    /// A pattern, or a color that is not tracked.
+    Unknown,
 }
 
 impl GraphicsState {
@@ -47,7 +74,25 @@ impl GraphicsState {
             leading: 0.0,
             rise: 0.0,
             is_invisible: false,
+            is_filled: true,
+            fill: FillColor::Other,
+            clip: None,
+            clip_is_box: true,
+            alpha: 1.0,
+            is_blended: false,
+            is_masked: false,
+            is_in_transparent_form: false,
         }
+    }
+
+    /// Whether what is filled hides what is below.
+    pub fn paints_opaquely(&self) -> bool {
+        self.fill != FillColor::Unknown && !self.is_transparent()
+    }
+
+    /// Whether what is filled lets something shine through.
+    pub fn is_transparent(&self) -> bool {
+        self.alpha < 1.0 || self.is_blended || self.is_masked || self.is_in_transparent_form
     }
 
     /// Moves to a line that starts at this distance from the start of the current one.

@@ -12,13 +12,14 @@ use super::annotations::{self, AnnotationText};
 use super::attachments::Attachments;
 use super::canvas::{Glyph, PageCanvas};
 use super::font::{Font, ShownGlyph};
-use super::graphics_state::GraphicsState;
+use super::graphics_state::{FillColor, GraphicsState};
 use super::layers::Layers;
 use super::marks::{MarkedContent, replacement};
 use super::matrix::Matrix;
 use super::operands::{last_number, matrix, matrix_operands, name, numbers};
 use super::overprint;
 use super::page_frame::{content, upright_size, upright_transform};
+use super::painting::{PagePainting, apply_transparency};
 use super::script::letters;
 
 /// Maximum number of glyphs per page; real pages stay far below this and the following limits.
@@ -51,6 +52,7 @@ pub fn interpret_page<'a>(
     let area = page.media_box();
     let mut runner = PageInterpreter {
         canvas: PageCanvas::default(),
+        painting: PagePainting::new(upright_size(page)),
         fonts,
         layers,
         hidden_layers: 0,
@@ -72,6 +74,7 @@ pub fn interpret_page<'a>(
     }
     let (width, height) = upright_size(page);
     let mut canvas = runner.canvas;
+    runner.painting.finish(&mut canvas);
     choose_invisible(&mut canvas);
     let before = canvas.glyphs.len();
     canvas.glyphs.retain(|glyph| {
@@ -95,12 +98,13 @@ fn choose_invisible(canvas: &mut PageCanvas<'_>) {
         canvas.is_recognized = is_scan && invisible.len() > canvas.glyphs.len();
         canvas.glyphs.extend(invisible);
     } else {
-        canvas.hidden_count = invisible.len();
+        canvas.hidden_count += invisible.len();
     }
 }
 
 struct PageInterpreter<'f, 'a> {
     canvas: PageCanvas<'a>,
+    painting: PagePainting,
     fonts: &'f mut Fonts,
     layers: &'f Layers,
     /// Number of open marked-content sections in hidden layers.
@@ -155,6 +159,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                 b"EMC" => {
                     self.hidden_layers -= usize::from(hidden.pop() == Some(true));
                     marks.close(&mut self.canvas);
+                    self.painting.shorten(self.canvas.glyphs.len());
                 }
                 b"gs" => self.graphics_state(&instruction, resources, &mut state),
                 b"Tf" => {
@@ -163,7 +168,12 @@ impl<'a> PageInterpreter<'_, 'a> {
                         name.and_then(|name| Some(self.load_font(resources.get_font(name)?)));
                     state.size = last_number(&instruction);
                 }
-                _ => self.run_text_operator(operator, &instruction, &mut state),
+                _ => {
+                    let (glyphs, is_shown) = (self.canvas.glyphs.len(), self.hidden_layers == 0);
+                    if !(self.painting).apply(&instruction, &mut state, glyphs, is_shown) {
+                        self.run_text_operator(operator, &instruction, &mut state);
+                    }
+                }
             }
         }
         // A stream that does not close its marked content must not hide what follows.
@@ -191,7 +201,10 @@ impl<'a> PageInterpreter<'_, 'a> {
             b"Tz" => state.stretch = last_number(instruction) / 100.0,
             b"TL" => state.leading = last_number(instruction),
             b"Ts" => state.rise = last_number(instruction),
-            b"Tr" => state.is_invisible = last_number(instruction) == 3.0,
+            b"Tr" => {
+                let mode = last_number(instruction);
+                (state.is_invisible, state.is_filled) = (mode == 3.0, mode == 0.0);
+            }
             b"Tm" => {
                 let map = matrix_operands(instruction);
                 if map.is_sane() {
@@ -284,6 +297,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                 advance: map.transform_direction(along.0, along.1),
                 size: height,
                 is_raised: state.rise.abs() > 0.1 * size.abs(),
+                is_white: state.fill == FillColor::White && state.is_filled,
             };
             match state.is_invisible {
                 true => self.canvas.invisible.push(glyph),
@@ -333,7 +347,9 @@ impl<'a> PageInterpreter<'_, 'a> {
             .operands()
             .find_map(name)
             .and_then(|name| resources.get_ext_g_state(name));
-        let Some(array) = dict.and_then(|dict| dict.get::<Array<'a>>("Font")) else {
+        let Some(dict) = dict else { return };
+        apply_transparency(&dict, state);
+        let Some(array) = dict.get::<Array<'a>>("Font") else {
             return;
         };
         if let Some(font) = array.iter::<Dict<'a>>().next() {
@@ -373,6 +389,7 @@ impl<'a> PageInterpreter<'_, 'a> {
     /// Records an image. An inline image has no stream of its own.
     fn picture(&mut self, state: &GraphicsState, stream: Option<Stream<'a>>) {
         let share = (state.map.area_factor() / self.area).min(1.0);
+        self.painting.add_image(state.map);
         let canvas = &mut self.canvas;
         canvas.pictures += usize::from(share >= MIN_PICTURE);
         let Some(stream) = stream else { return };
@@ -402,6 +419,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             return;
         };
         let mut inner = state.clone();
+        inner.is_in_transparent_form = state.is_transparent();
         if let Some(matrix) = matrix(stream.dict()) {
             inner.map = matrix.then(inner.map);
         }
@@ -428,6 +446,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             return;
         }
         let before = self.canvas.glyphs.len();
+        self.canvas.has_redactions |= annotations::has_subtype(annotation, b"Redact");
         match annotations::text(annotation) {
             AnnotationText::Box(is_checked) => {
                 let mark = if is_checked { "[x]" } else { "[ ]" };
@@ -452,7 +471,10 @@ impl<'a> PageInterpreter<'_, 'a> {
 
     fn draw_appearance(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
         if let Some((stream, fit)) = annotations::appearance(annotation) {
-            let state = GraphicsState::new(fit.then(base));
+            let mut state = GraphicsState::new(fit.then(base));
+            // Viewers mix highlights with the page, and mark fields in ways of their own.
+            state.is_blended = annotations::has_subtype(annotation, b"Highlight")
+                || annotations::has_subtype(annotation, b"Widget");
             self.draw_form(&stream, resources, &state, 1);
         }
     }

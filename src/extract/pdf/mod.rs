@@ -21,6 +21,7 @@ mod operands;
 mod outline;
 mod overprint;
 mod page_frame;
+mod painting;
 mod program;
 mod programs;
 mod running_heads;
@@ -33,6 +34,8 @@ mod text_runs;
 mod widths;
 mod writer;
 mod xfa;
+
+use std::collections::HashMap;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
@@ -131,6 +134,10 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
 #[derive(Default)]
 struct PdfOmitted {
     layers: Vec<u32>,
+    covered: Vec<u32>,
+    redactions: Vec<u32>,
+    /// Pages with a drawing, by its measures: one that pages share is decoration.
+    drawings: HashMap<(usize, u32), Vec<u32>>,
     hidden: Vec<u32>,
     pictures: Vec<u32>,
     media: Vec<u32>,
@@ -141,6 +148,15 @@ impl PdfOmitted {
     fn count(&mut self, page: u32, canvas: &PageCanvas<'_>, is_gap: bool) {
         if canvas.has_layers_off {
             self.layers.push(page);
+        }
+        if canvas.covered_count > 0 {
+            self.covered.push(page);
+        }
+        if canvas.has_redactions {
+            self.redactions.push(page);
+        }
+        if let Some(drawing) = canvas.drawing {
+            self.drawings.entry(drawing).or_default().push(page);
         }
         if canvas.hidden_count > 0 {
             self.hidden.push(page);
@@ -154,12 +170,26 @@ impl PdfOmitted {
     }
 
     fn report(&self, out: &mut Output<'_>) {
+        /// Number of pages from which the same drawing on each is decoration.
+        const MIN_SHARING: usize = 3;
+        let own = self
+            .drawings
+            .values()
+            .filter(|pages| pages.len() < MIN_SHARING);
+        let mut drawings: Vec<u32> = own.flatten().copied().collect();
+        drawings.sort_unstable();
         for (pages, what) in [
             (
                 &self.layers,
                 "layers that are switched off are left out on ",
             ),
             (&self.hidden, "invisible text is left out on "),
+            (&self.covered, "text under boxes is left out on "),
+            (
+                &self.redactions,
+                "text marked for redaction is still in the file and is read on ",
+            ),
+            (&drawings, "drawings are not read on "),
             (&self.pictures, "pictures whose inside is not read are on "),
             (&self.media, "recordings and 3D models are not read on "),
             (

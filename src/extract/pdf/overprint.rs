@@ -74,6 +74,7 @@ mod tests {
             advance: (5.0, 0.0),
             size: 10.0,
             is_raised: false,
+            is_white: false,
         };
         text.chars().enumerate().map(glyph).collect()
     }

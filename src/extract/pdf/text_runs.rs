@@ -278,6 +278,7 @@ mod tests {
                 advance: (width, 0.0),
                 size: 10.0,
                 is_raised: false,
+                is_white: false,
             })
             .collect();
         line_pieces(glyphs)
@@ -324,6 +325,7 @@ mod tests {
             advance: (0.0, -5.0),
             size: 10.0,
             is_raised: false,
+            is_white: false,
         };
         let across = Glyph {
             advance: (5.0, 0.0),

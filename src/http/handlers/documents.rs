@@ -137,7 +137,7 @@ pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         .await?;
     let pages: Vec<Value> = pages
         .iter()
-        .map(|(number, text)| json!({"number": number, "text": text}))
+        .map(|page| json!({"number": page.number, "title": page.title, "text": page.text}))
         .collect();
     Ok(Reply::json(&json!({
         "document_id": document.id,

@@ -50,7 +50,9 @@ fn every_query_checks_the_owner() {
         assert_eq!(by_id(db, &owner, &it.id), Ok(Some(it.clone())));
         assert_eq!(by_sha(db, &owner, &it.sha256), Ok(Some(it.clone())));
         assert_eq!(list_of(db, &owner, 9, None), Ok(vec![it.clone()]));
-        assert_eq!(pages_of(db, &owner, &it.id), Ok(pages.to_vec()));
+        let stored = pages_of(db, &owner, &it.id)?;
+        let stored = stored.into_iter().map(|page| (page.number, page.text));
+        assert!(stored.eq(pages));
 
         assert_eq!(by_id(db, &other, &it.id), Ok(None));
         assert_eq!(by_sha(db, &other, &it.sha256), Ok(None));
@@ -135,14 +137,20 @@ fn an_outcome_replaces_the_previous_one() {
             title: "Sheet".into(),
             text: "new".into(),
         };
-        add_text(db, (&owner, &read.id), 1, &[page], &[passage(0, "newword")])?;
+        add_text(
+            db,
+            (&owner, &read.id),
+            1,
+            std::slice::from_ref(&page),
+            &[passage(0, "newword")],
+        )?;
         assert_eq!(
             add_text(db, (&user(2).id, &read.id), 1, &[], &[]),
             Err(StoreError::Missing)
         );
         store_read_result(db, &read)?;
         assert_eq!(by_id(db, &owner, &read.id), Ok(Some(read.clone())));
-        assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![(1, "new".into())]));
+        assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![page]));
         assert_eq!(reading_queue::waiting(db), Ok(vec![]));
         for (word, hits) in [("\"oldword\"", 0), ("\"newword\"", 1)] {
             let scope =

@@ -175,6 +175,25 @@ fn document_pages_are_shown_and_the_document_is_reread() {
     assert_eq!(by_itself["status"], "processed");
 }
 
+/// The text says which file of an email each page comes from.
+#[test]
+fn the_text_names_its_parts() {
+    let house = TwoUsers::new();
+    let mail = "From: a@b.c\nSubject: Two files\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n\
+                --b\nContent-Type: text/plain\n\nHere.\n--b\nContent-Type: text/csv\nContent-Disposition: attachment; \
+                filename*0*=UTF-8''%C3%9Cber; filename*1=sicht.csv\n\nName,Units\nWidget,12\n--b--\n";
+    let sent = house.send(0, "two.eml", mail.as_bytes()).json();
+    let path = format!(
+        "/api/documents/{}/text",
+        sent["id"].as_str().expect("an id")
+    );
+    let pages = house.get(0, &path).json()["pages"].clone();
+    let titles: Vec<_> = (pages.as_array().expect("pages").iter())
+        .map(|page| &page["title"])
+        .collect();
+    assert_eq!(titles, ["Two files", "Übersicht.csv"]);
+}
+
 #[test]
 fn deleting_says_which_analyses_quote_it() {
     let server = Server::with(&[("USE_MOCK", "true")]);

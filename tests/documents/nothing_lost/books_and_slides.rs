@@ -1,6 +1,6 @@
 //! EPUB books and presentations.
 
-use super::{check_contains, container, relations};
+use super::{check_contains, container, relations, text_and_notes};
 
 #[test]
 fn books_lose_nothing() {
@@ -56,4 +56,29 @@ fn presentations_lose_nothing() {
         ]);
         check_contains(what, &file, "a.pptx", "", note);
     }
+}
+
+/// What many chapters leave out is one remark.
+#[test]
+fn remarks_about_chapters_are_added_up() {
+    let names: Vec<String> = (0..5).map(|n| format!("c{n}.xhtml")).collect();
+    let items: String = (names.iter())
+        .map(|n| format!("<item id='{n}' href='{n}' media-type='application/xhtml+xml'/>"))
+        .collect();
+    let spine: String = (names.iter())
+        .map(|name| format!("<itemref idref='{name}'/>"))
+        .collect();
+    let list = format!("<package><manifest>{items}</manifest><spine>{spine}</spine></package>");
+    let mut files = vec![
+        ("mimetype", "application/epub+zip"),
+        (
+            "META-INF/container.xml",
+            "<container><rootfiles><rootfile full-path='c.opf'/></rootfiles></container>",
+        ),
+        ("c.opf", &*list),
+    ];
+    let page = "<html><body><p>Body <del>planted</del> <del>twice</del></p></body></html>";
+    files.extend(names.iter().map(|name| (name.as_str(), page)));
+    let (_, notes) = text_and_notes(&container(&files), "a.epub");
+    assert_eq!(notes, "deleted passages left out: 10 (5 chapters)");
 }

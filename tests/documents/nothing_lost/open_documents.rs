@@ -74,8 +74,8 @@ fn open_documents_lose_nothing() {
             "a filled field",
             "",
             "<office:forms><form:text form:current-value='planted'/></office:forms>",
+            "planted",
             "",
-            "controls",
         ),
         (
             "a covered cell",

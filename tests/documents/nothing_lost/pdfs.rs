@@ -3,7 +3,7 @@
 use super::check_contains;
 
 /// Returns a PDF whose page has this content and these additional entries; more objects start at number 5.
-pub(super) fn pdf(content: &str, catalog: &str, page: &str, others: &[&str]) -> Vec<u8> {
+pub fn pdf(content: &str, catalog: &str, page: &str, others: &[&str]) -> Vec<u8> {
     let mut objects = vec![
         format!("<< /Type /Catalog /Pages 2 0 R {catalog} >>"),
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),

@@ -1,0 +1,123 @@
+//! What form controls, abbreviations, and formulas show besides their text, and labels that a page does not show.
+
+use std::collections::BTreeSet;
+
+use crate::extract::markup::attribute;
+
+/// Maximum number of labels kept.
+const MAX_LABELS: usize = 200;
+/// Maximum size of a label, in bytes; a longer one is text in the wrong place.
+const MAX_LABEL_BYTES: usize = 1_000;
+/// Size of a page's text, in bytes, up to which its labels are looked for in it.
+const MAX_COMPARED_BYTES: usize = 4 << 20;
+
+/// The visible text of a form control: whether its box is checked, what is filled in, or what is asked for.
+pub fn control_text(attributes: &str) -> Option<String> {
+    let kind = attribute(attributes, "type")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let filled = |name: &str| {
+        let value = attribute(attributes, name)?;
+        Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+    };
+    let text = match kind.as_str() {
+        "checkbox" | "radio" => match attribute(attributes, "checked") {
+            Some(_) => "[x]".to_owned(),
+            None => "[ ]".to_owned(),
+        },
+        "image" => filled("alt")?,
+        "submit" | "reset" | "button" => filled("value")?,
+        // Values that nobody sees as text.
+        "hidden" | "password" | "file" | "range" | "color" => return None,
+        _ => filled("value").or_else(|| placeholder(attributes))?,
+    };
+    Some(format!(" {text} "))
+}
+
+/// What an empty field asks for.
+pub fn placeholder(attributes: &str) -> Option<String> {
+    let words = attribute(attributes, "placeholder")?;
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!words.is_empty()).then(|| format!("[placeholder: {words}]"))
+}
+
+/// Whether a style makes text invisible.
+pub fn is_invisible(style: &str) -> bool {
+    let style = style.to_ascii_lowercase();
+    style.split(';').any(|rule| {
+        let Some((property, value)) = rule.split_once(':') else {
+            return false;
+        };
+        let value = value.trim().trim_end_matches("!important").trim_end();
+        let is_zero = || {
+            let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%');
+            digits.parse() == Ok(0.0)
+        };
+        match property.trim() {
+            "display" => value == "none",
+            "visibility" => value == "hidden",
+            "font-size" | "opacity" => is_zero(),
+            _ => false,
+        }
+    })
+}
+
+/// Tooltips and the labels for screen readers.
+#[derive(Default)]
+pub struct HiddenLabels(BTreeSet<String>);
+
+impl HiddenLabels {
+    /// Keeps the labels of an element. Labels without a letter, such as page numbers, say nothing to a reader.
+    pub fn add(&mut self, name: &str, attributes: &str) {
+        if attributes.is_empty() || matches!(name, "link" | "style" | "meta" | "abbr" | "iframe") {
+            return;
+        }
+        for kind in ["title", "aria-label"] {
+            if let Some(label) = attribute(attributes, kind)
+                && label.contains(char::is_alphabetic)
+                && label.len() <= MAX_LABEL_BYTES
+                && self.0.len() < MAX_LABELS
+            {
+                self.0.insert(fold(&label));
+            }
+        }
+    }
+
+    /// Number of labels whose words are nowhere in the page's text.
+    pub fn count_missing(&self, text: &str) -> usize {
+        if self.0.is_empty() || text.len() > MAX_COMPARED_BYTES {
+            return self.0.len();
+        }
+        let text = fold(text);
+        self.0.iter().filter(|label| !text.contains(*label)).count()
+    }
+}
+
+fn fold(text: &str) -> String {
+    text.to_lowercase()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn styles_that_hide_are_told_from_those_that_do_not() {
+        for (style, expected) in [
+            ("display: none", true),
+            ("color:red;DISPLAY:NONE !important", true),
+            ("visibility:hidden", true),
+            ("font-size:0px", true),
+            ("opacity: 0.0", true),
+            ("font-size:0.8em; opacity: 0.05", false),
+            ("display:block; font-size:10px", false),
+            ("background:url(display:none)", false),
+            ("", false),
+        ] {
+            assert_eq!(is_invisible(style), expected, "{style}");
+        }
+    }
+}
