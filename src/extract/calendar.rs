@@ -143,7 +143,7 @@ fn format_property(name: &str, parameters: &str, value: &str) -> String {
     format!("{label}: {}{answer}\n", text.trim_matches([',', ' ']))
 }
 
-/// A guest's answer to an invitation.
+/// Returns a guest's response to an invitation.
 fn answer(parameter: &str) -> Option<&'static str> {
     match parameter.to_ascii_uppercase().strip_prefix("PARTSTAT=")? {
         "ACCEPTED" => Some(" (accepted)"),

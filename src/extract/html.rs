@@ -195,7 +195,7 @@ fn is_dropped(name: &str, attributes: &str) -> bool {
             || (name == "dialog" && attribute(attributes, "open").is_none())
             || attribute(attributes, "popover").is_some()
     };
-    // Without a file, an object shows what it contains.
+    // Without a file, an object shows its own content.
     let is_text = name == "object" && attribute(attributes, "data").is_none();
     (DROPPED_ELEMENTS.contains(&name) && !is_text) || (!matches!(name, "html" | "body") && hidden())
 }
@@ -206,7 +206,7 @@ struct Dropped {
     depth: usize,
     after: usize,
     unclosed: bool,
-    /// Whether it ends where a block begins or ends, as a paragraph of HTML does.
+    /// Whether the element ends where a block starts or ends, as an HTML paragraph does.
     ends_at_blocks: bool,
     /// Whether a menu's selected option or a drawing's text is open.
     chosen: bool,
@@ -218,14 +218,14 @@ struct Dropped {
 }
 
 impl Dropped {
-    /// Whether a token is text that the element would show.
+    /// Returns whether a token is text that the element would show.
     fn contains_text(&self, token: &Token) -> bool {
         match token {
             Token::Text(text) => !text.trim().is_empty(),
             Token::Open { attributes, .. } => {
                 self.name == "datalist" && attribute(attributes, "value").is_some()
             }
-            // What it contains is markup that was not split.
+            // The content is markup that has not been split.
             Token::Raw(text) => {
                 matches!(&*self.name, "noframes" | "noembed") && !text.trim().is_empty()
             }
@@ -233,7 +233,7 @@ impl Dropped {
         }
     }
 
-    /// Whether it has text that is neither shown nor noted in another way.
+    /// Returns whether the element has text that is neither shown nor reported in another way.
     fn is_hidden(&self) -> bool {
         let is_rest = !self.has_choice || self.has_rest;
         self.has_text && is_rest && !is_not_displayed(&self.name)

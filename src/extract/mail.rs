@@ -17,7 +17,7 @@ pub(super) use header::quoted_printable as quoted;
 const MAX_PARTS: usize = 1_000;
 /// Maximum depth of nested MIME parts.
 const MAX_DEPTH: usize = 200;
-/// The header fields that are shown, in this order. The others concern transport.
+/// Header fields to include, in this order. The others are for transport.
 const SHOWN_FIELDS: &[&str] = &[
     "From",
     "Sender",
@@ -122,8 +122,8 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
     Ok(())
 }
 
-/// The lines of the header that people read. A sender or an address for answers that is also the author's says
-/// nothing new, and neither does a normal importance.
+/// Formats the header lines that matter to a reader. Omits a sender or reply address that is the same as the author's,
+/// and normal importance.
 fn shown_fields(fields: &[MailField<'_>]) -> String {
     let address = |text: &str| {
         let inner = text.rsplit_once('<').map_or(text, |(_, inner)| inner);
@@ -270,7 +270,8 @@ impl Mail {
         }
     }
 
-    /// Reads the files in a part whose text is not chosen: some programs attach files to the web page alone.
+    /// Reads the files in a part whose text was not chosen, because some programs attach files only to the HTML
+    /// version.
     fn read_files(&mut self, fields: &[MailField<'_>], body: &[u8], level: usize) {
         let kind = header::parameters(fields, "content-type");
         let is_file = header::parameters(fields, "content-disposition").value == "attachment";

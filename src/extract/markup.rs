@@ -94,7 +94,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Whether the page is read as XML.
+    /// Returns whether the page is parsed as XML.
     pub fn is_xml(&self) -> bool {
         self.is_xml
     }

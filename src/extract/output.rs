@@ -40,7 +40,7 @@ pub struct Output<'a> {
     pub(super) pages: u32,
     pub(super) words: u64,
     pub(super) notes: Vec<String>,
-    /// Number of notes beyond the limit.
+    /// Number of dropped notes above the limit.
     unkept_notes: usize,
     pub(super) gaps: Vec<TextlessPage>,
     pub(super) recognized: Vec<u32>,
@@ -240,7 +240,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// All notes, the last of which says how many were not kept.
+    /// Takes all notes. The last one gives the number of dropped notes, if any.
     pub(super) fn take_notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.notes);
         if self.unkept_notes > 0 {

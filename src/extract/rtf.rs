@@ -271,7 +271,7 @@ impl Rtf<'_, '_> {
                 }
             }
             b'*' => {
-                // Groups with text, among them the text boxes of old programs (`do`).
+                // Groups with text, including the text boxes of old programs (`do`).
                 let known: [&[u8]; 5] = [b"shpinst", b"footnote", b"annotation", b"ud", b"do"];
                 let word = rest.get(2..).unwrap_or_default();
                 let length = word.iter().take_while(|b| b.is_ascii_alphabetic()).count();

@@ -46,7 +46,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (replace_commands(&printed), notes)
 }
 
-/// The name of the command that begins here; empty for an escaped sign.
+/// Returns the name of the command that starts here; empty for an escaped symbol.
 fn command_name(text: &str) -> &str {
     let letters = text
         .bytes()

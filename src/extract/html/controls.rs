@@ -1,17 +1,18 @@
-//! What form controls, abbreviations, and formulas show besides their text, and labels that a page does not show.
+//! Text shown by form controls, abbreviations, and formulas in addition to their content, and labels that a page does
+//! not show.
 
 use std::collections::BTreeSet;
 
 use crate::extract::markup::attribute;
 
-/// Maximum number of labels kept.
+/// Maximum number of labels to keep.
 const MAX_LABELS: usize = 200;
-/// Maximum size of a label, in bytes; a longer one is text in the wrong place.
+/// Maximum size of a label in bytes; a longer one is misplaced text.
 const MAX_LABEL_BYTES: usize = 1_000;
-/// Size of a page's text, in bytes, up to which its labels are looked for in it.
+/// Maximum size in bytes of a page's text in which to look for its labels.
 const MAX_COMPARED_BYTES: usize = 4 << 20;
 
-/// The visible text of a form control: whether its box is checked, what is filled in, or what is asked for.
+/// Returns the visible text of a form control: whether its box is checked, its value, or its placeholder.
 pub fn control_text(attributes: &str) -> Option<String> {
     let kind = attribute(attributes, "type")
         .unwrap_or_default()
@@ -27,21 +28,21 @@ pub fn control_text(attributes: &str) -> Option<String> {
         },
         "image" => filled("alt")?,
         "submit" | "reset" | "button" => filled("value")?,
-        // Values that nobody sees as text.
+        // Values that are not visible as text.
         "hidden" | "password" | "file" | "range" | "color" => return None,
         _ => filled("value").or_else(|| placeholder(attributes))?,
     };
     Some(format!(" {text} "))
 }
 
-/// What an empty field asks for.
+/// Returns the placeholder of an empty field.
 pub fn placeholder(attributes: &str) -> Option<String> {
     let words = attribute(attributes, "placeholder")?;
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     (!words.is_empty()).then(|| format!("[placeholder: {words}]"))
 }
 
-/// Whether a style makes text invisible.
+/// Returns whether a style makes text invisible.
 pub fn is_invisible(style: &str) -> bool {
     let style = style.to_ascii_lowercase();
     style.split(';').any(|rule| {
@@ -62,12 +63,13 @@ pub fn is_invisible(style: &str) -> bool {
     })
 }
 
-/// Tooltips and the labels for screen readers.
+/// Tooltips and labels for screen readers.
 #[derive(Default)]
 pub struct HiddenLabels(BTreeSet<String>);
 
 impl HiddenLabels {
-    /// Keeps the labels of an element. Labels without a letter, such as page numbers, say nothing to a reader.
+    /// Keeps the labels of an element. Skips labels without letters, such as page numbers, which mean nothing to a
+    /// reader.
     pub fn add(&mut self, name: &str, attributes: &str) {
         if attributes.is_empty() || matches!(name, "link" | "style" | "meta" | "abbr" | "iframe") {
             return;
@@ -83,7 +85,7 @@ impl HiddenLabels {
         }
     }
 
-    /// Number of labels whose words are nowhere in the page's text.
+    /// Returns the number of labels whose words do not occur in the page's text.
     pub fn count_missing(&self, text: &str) -> usize {
         if self.0.is_empty() || text.len() > MAX_COMPARED_BYTES {
             return self.0.len();

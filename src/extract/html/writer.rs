@@ -41,7 +41,7 @@ const PARAGRAPHS: &[&str] = &[
     "caption",
 ];
 
-/// Whether an element is a block, which ends an open paragraph.
+/// Returns whether an element is a block, which ends an open paragraph.
 pub fn is_block(name: &str) -> bool {
     let is_heading = matches!(name.as_bytes(), [b'h', b'1'..=b'6']);
     is_heading || PARAGRAPHS.contains(&name) || matches!(name, "body" | "li" | "td" | "tr")
@@ -69,13 +69,14 @@ pub struct HtmlTextWriter {
     marks: InlineMarks,
     formula: Formula,
     prefix: String,
-    /// Tooltips and the labels for screen readers.
+    /// Tooltips and labels for screen readers.
     pub labels: HiddenLabels,
-    /// Words for elements that turn out to be empty, with the length of the text where they begin.
+    /// Replacement texts for elements that turn out to be empty, each with the length of the text at the element's
+    /// start.
     replacements: Vec<(usize, Option<String>)>,
-    /// The meaning of the open abbreviation.
+    /// The expansion of the open abbreviation.
     meaning: Option<String>,
-    /// The meanings of abbreviations that have been written.
+    /// The expansions of abbreviations that have been written.
     meanings: HashSet<String>,
 }
 
@@ -214,7 +215,7 @@ impl HtmlTextWriter {
     }
 
     fn open_replaceable(&mut self, words: Option<String>) {
-        /// Maximum number of open elements with such words.
+        /// Maximum number of open elements with replacement texts.
         const MAX_OPEN: usize = 64;
         if self.replacements.len() < MAX_OPEN {
             self.replacements.push((self.out.len(), words));
@@ -229,7 +230,7 @@ impl HtmlTextWriter {
         }
     }
 
-    /// Writes what an abbreviation means, once for each meaning.
+    /// Writes the expansion of an abbreviation, once per expansion.
     fn explain(&mut self) {
         let meaning = self.meaning.take().unwrap_or_default();
         let meaning = meaning.trim();

@@ -133,7 +133,7 @@ impl DocxWord<'_, '_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        // Comments without a mark in the text, in the order of their numbers.
+        // Comments without a mark in the text, ordered by number.
         let mut rest: Vec<_> = std::mem::take(&mut self.comments).into_iter().collect();
         rest.sort_unstable();
         let rest = rest.into_iter().map(|(_, comment)| comment);

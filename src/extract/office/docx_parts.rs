@@ -102,7 +102,7 @@ pub fn check_box_text(xml: &mut Xml<'_>) -> &'static str {
     }
 }
 
-/// The text of a field that has no result, because its code is what is shown: a button, a symbol, or a formula.
+/// Returns the text of a field without a result, whose code determines what is shown: a button, a symbol, or a formula.
 pub fn field_code_text(code: &str) -> Option<String> {
     let code = to_one_line(code);
     let (kind, rest) = code.split_once(' ')?;

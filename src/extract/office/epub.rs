@@ -77,12 +77,12 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
     Ok(Pictures(book.pictures))
 }
 
-/// The notes about chapters, of which each kind becomes one note about the book.
+/// Collects the notes about chapters, and merges each kind into one note about the book.
 #[derive(Default)]
 struct ChapterNotes(BTreeMap<String, (usize, BTreeSet<String>)>);
 
 impl ChapterNotes {
-    /// Adds the notes about a chapter: each ends with a number.
+    /// Adds the notes about a chapter; each note ends with a number.
     fn add(&mut self, path: &str, notes: &[String]) {
         for note in notes {
             let counted = note.rsplit_once(": ");
@@ -95,7 +95,7 @@ impl ChapterNotes {
     }
 
     fn report(&self, out: &mut Output<'_>) {
-        /// Number of chapters up to which they are named.
+        /// Maximum number of chapters to name individually.
         const MAX_NAMED: usize = 3;
         for (what, (sum, chapters)) in &self.0 {
             let names: Vec<&str> = chapters.iter().map(String::as_str).collect();

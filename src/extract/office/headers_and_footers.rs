@@ -13,7 +13,7 @@ const MAX_LINE_BYTES: usize = 2_000;
 #[derive(Debug, Default)]
 pub struct HeaderFooterLines {
     lines: Vec<(String, &'static str)>,
-    /// Number of pictures in them.
+    /// Number of images in headers and footers.
     pub pictures: usize,
 }
 

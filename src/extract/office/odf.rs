@@ -131,7 +131,7 @@ struct OdfReader<'z, 'o, 's> {
     headers_and_footers: HeaderFooterLines,
     /// Headers and footers of slides by name, until a slide shows them.
     footers: HashMap<String, String>,
-    /// What the masters of slides show, by name, until a slide shows it.
+    /// Lines of the slide masters by name, until a slide shows them.
     masters: HashMap<String, Vec<String>>,
     covered: CoveredColumns,
     is_hidden_row: bool,
@@ -298,7 +298,7 @@ impl OdfReader<'_, '_, '_> {
                 self.body.add_footnote(format!("[{what}: {words}]"));
             }
         }
-        // Written once, too.
+        // Written only once too.
         let master = tag.get("master-page-name").unwrap_or_default();
         for words in self.masters.remove(&master).unwrap_or_default() {
             self.body.add_footnote(format!("[layout: {words}]"));

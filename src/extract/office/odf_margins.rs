@@ -1,5 +1,5 @@
-//! What an OpenDocument file shows around its text: headers, footers, what the masters of slides show, and the labels
-//! and values of form controls.
+//! Text around the main text of an OpenDocument file: headers, footers, the text of slide masters, and the labels and
+//! values of form controls.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use crate::extract::zip::Zip;
 
 /// Maximum size of a line, in bytes.
 const MAX_LINE_BYTES: usize = 2_000;
-/// Maximum number of lines of all masters, and of the controls of one form.
+/// Maximum number of lines of all masters, and of the controls of a form.
 const MAX_LINES: usize = 1_000;
 
-/// The headers and footers, which are defined in the page styles.
+/// Collects the headers and footers, which are defined in the page styles.
 pub fn headers_and_footers(zip: &Zip<'_>) -> HeaderFooterLines {
     let mut lines = HeaderFooterLines::default();
     let mut xml = Xml::part(zip, "styles.xml");
@@ -30,7 +30,7 @@ pub fn headers_and_footers(zip: &Zip<'_>) -> HeaderFooterLines {
                             .trim_start_matches("footer"),
                         tag.get("display").as_deref(),
                     ) {
-                        // Defined, but not shown.
+                        // Defined but not shown.
                         (_, Some("false")) => xml.skip(),
                         ("" | "-left" | "-first", _) => {
                             kind = Some(if is_header { "header" } else { "footer" });
@@ -85,9 +85,9 @@ impl MarginLine {
         }
     }
 
-    /// The words of the line; `None` if they only surround a page number.
+    /// Takes the words of the line. Returns `None` if they only surround a page number.
     fn take(&mut self) -> Option<String> {
-        /// Number of words around a page number, as in "Page 3 of 9".
+        /// Maximum number of words around a page number, as in "Page 3 of 9".
         const AROUND_NUMBER: usize = 2;
         let line = std::mem::take(self);
         let words = to_one_line(&line.text);
@@ -96,7 +96,7 @@ impl MarginLine {
     }
 }
 
-/// What the masters of slides show, by name. Placeholders hold only prompts.
+/// Returns the text shown by slide masters, by name. Placeholders contain only prompts.
 pub fn master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
     let mut masters: HashMap<String, Vec<String>> = HashMap::new();
     let (mut open, mut line, mut count) = (None, MarginLine::default(), 0);
@@ -107,7 +107,7 @@ pub fn master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
         match piece {
             XmlPiece::Open(tag) if tag.name() == "master-page" => open = tag.get("name"),
             XmlPiece::Open(tag) if open.is_some() => match tag.name() {
-                // The master of the notes, and what texts have instead.
+                // The master of the notes, and the equivalents in text documents.
                 "notes" | "forms" | "header" | "footer" | "header-left" | "footer-left" => {
                     xml.skip()
                 }
@@ -130,7 +130,8 @@ pub fn master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
     masters
 }
 
-/// The lines that the controls of the form just opened show: labels, values, and the state of boxes.
+/// Returns the lines shown by the controls of the form that was just opened: labels, values, and the state of check
+/// boxes.
 pub fn control_lines(xml: &mut Xml<'_>) -> Vec<String> {
     let outside = xml.depth() - 1;
     let mut lines = Vec::new();
@@ -164,7 +165,7 @@ fn control_line(tag: &Tag) -> Option<String> {
                     .to_owned(),
             )
         }
-        // Only the chosen option is visible.
+        // Only the selected option is visible.
         "option" => {
             let state = filled("current-selected").or_else(|| filled("selected"));
             label.filter(|_| state.as_deref() == Some("true"))

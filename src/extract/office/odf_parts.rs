@@ -1,4 +1,4 @@
-//! Details of OpenDocument files: cells spanned from above, values of cells, and counts of omitted content.
+//! Details of OpenDocument files: cells spanned from above, cell values, and counts of omitted content.
 
 use super::body::to_one_line;
 use super::xml::{Tag, Xml, XmlPiece};

@@ -187,9 +187,9 @@ struct XlsxSheet {
     merged: MergedCells,
     headers_and_footers: HeaderFooterLines,
     notes: Vec<String>,
-    /// Messages and choices that appear when their cells are selected.
+    /// Input messages and choices that appear when their cells are selected.
     hints: Vec<String>,
-    /// The cells of the open rule whose values are a list.
+    /// The cells of the open rule, if their values come from a list.
     list_place: Option<String>,
 }
 
@@ -203,7 +203,7 @@ impl XlsxSheet {
         self.grid.row(&self.row, false, &mut self.text);
     }
 
-    /// Handles an element besides rows and cells.
+    /// Handles an element other than rows and cells.
     fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         match tag.name() {
             "col" if is_set(tag, "hidden") => {
@@ -231,7 +231,7 @@ impl XlsxSheet {
         }
     }
 
-    /// Keeps the messages of a rule for the values of cells.
+    /// Records the input messages of a data validation rule.
     fn open_rule(&mut self, rule: &Tag) {
         let place = rule.get("sqref").unwrap_or_default();
         for names in [["promptTitle", "prompt"], ["errorTitle", "error"]] {
@@ -242,7 +242,7 @@ impl XlsxSheet {
         self.list_place = is_list.then_some(place);
     }
 
-    /// Keeps the choices that a rule lists itself; others are in cells, which are read.
+    /// Records the choices listed in a rule itself; other choices are in cells, which are read anyway.
     fn add_choices(&mut self, formula: &str) {
         let list = formula.trim().strip_prefix('"');
         let list = list.and_then(|list| list.strip_suffix('"'));

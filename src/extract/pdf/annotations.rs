@@ -65,7 +65,7 @@ fn comment_text(annotation: &Dict<'_>) -> String {
     }
 }
 
-/// Whether an annotation is of this kind.
+/// Returns whether an annotation has this subtype.
 pub fn has_subtype(annotation: &Dict<'_>, kind: &[u8]) -> bool {
     annotation.get::<Name<'_>>("Subtype").as_deref() == Some(kind)
 }

@@ -17,7 +17,7 @@ pub struct Glyph {
     pub size: f64,
     /// Whether the text state raises or lowers the character relative to its line.
     pub is_raised: bool,
-    /// Whether it is filled with white.
+    /// Whether the character is filled with white.
     pub is_white: bool,
 }
 
@@ -30,11 +30,11 @@ pub struct PageCanvas<'a> {
     pub invisible: Vec<Glyph>,
     /// Number of omitted invisible characters.
     pub hidden_count: usize,
-    /// Number of characters that lie under boxes, and were left out.
+    /// Number of omitted characters that are covered by boxes.
     pub covered_count: usize,
-    /// Whether passages are marked for redaction, which still can be read.
+    /// Whether passages are marked for redaction but can still be read.
     pub has_redactions: bool,
-    /// A drawing: the number of its slanted lines and curves, and of the cells of the page that it touches.
+    /// Measures of a drawing: the number of its slanted lines and curves, and of the page's grid cells that it touches.
     pub drawing: Option<(usize, u32)>,
     /// Readers' comments, which have no position in the text.
     pub notes: Vec<String>,

@@ -30,25 +30,25 @@ pub struct GraphicsState {
     pub rise: f64,
     /// Whether the text is drawn invisibly: rendering mode 3 (ISO 32000-1, 9.3.6).
     pub is_invisible: bool,
-    /// Whether the text is filled, and neither outlined nor used as a clip: rendering mode 0.
+    /// Whether text is filled, and neither outlined nor used as a clip: rendering mode 0.
     pub is_filled: bool,
-    /// The color of what is filled.
+    /// The fill color.
     pub fill: FillColor,
-    /// Bounds of the area that may be painted; `None` for everything.
+    /// Bounds of the clipping area; `None` if there is no clip.
     pub clip: Option<[f64; 4]>,
-    /// Whether that area is exactly its bounds.
+    /// Whether the clipping area is exactly its bounds.
     pub clip_is_box: bool,
-    /// Opacity of what is filled, 0 to 1.
+    /// Opacity of fills, 0 to 1.
     pub alpha: f64,
-    /// Whether colors mix with what is below.
+    /// Whether colors are blended with the content below.
     pub is_blended: bool,
-    /// Whether a mask makes a part transparent.
+    /// Whether a mask makes part of the content transparent.
     pub is_masked: bool,
     /// Whether the form that contains the content is not painted opaquely.
     pub is_in_transparent_form: bool,
 }
 
-/// A fill color, as far as it matters for what can be read.
+/// A fill color, to the extent that it affects legibility.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum FillColor {
     /// White.
@@ -85,12 +85,12 @@ impl GraphicsState {
         }
     }
 
-    /// Whether what is filled hides what is below.
+    /// Returns whether fills hide the content below.
     pub fn paints_opaquely(&self) -> bool {
         self.fill != FillColor::Unknown && !self.is_transparent()
     }
 
-    /// Whether what is filled lets something shine through.
+    /// Returns whether fills let the content below show through.
     pub fn is_transparent(&self) -> bool {
         self.alpha < 1.0 || self.is_blended || self.is_masked || self.is_in_transparent_form
     }

@@ -472,7 +472,7 @@ impl<'a> PageInterpreter<'_, 'a> {
     fn draw_appearance(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
         if let Some((stream, fit)) = annotations::appearance(annotation) {
             let mut state = GraphicsState::new(fit.then(base));
-            // Viewers mix highlights with the page, and mark fields in ways of their own.
+            // Viewers blend highlights with the page, and mark fields in their own ways.
             state.is_blended = annotations::has_subtype(annotation, b"Highlight")
                 || annotations::has_subtype(annotation, b"Widget");
             self.draw_form(&stream, resources, &state, 1);

@@ -136,7 +136,7 @@ struct PdfOmitted {
     layers: Vec<u32>,
     covered: Vec<u32>,
     redactions: Vec<u32>,
-    /// Pages with a drawing, by its measures: one that pages share is decoration.
+    /// Pages with a drawing, by the drawing's measures. A drawing shared by several pages is decoration.
     drawings: HashMap<(usize, u32), Vec<u32>>,
     hidden: Vec<u32>,
     pictures: Vec<u32>,
@@ -170,7 +170,7 @@ impl PdfOmitted {
     }
 
     fn report(&self, out: &mut Output<'_>) {
-        /// Number of pages from which the same drawing on each is decoration.
+        /// Minimum number of pages with the same drawing for it to count as decoration.
         const MIN_SHARING: usize = 3;
         let own = self
             .drawings

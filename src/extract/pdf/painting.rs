@@ -1,8 +1,8 @@
-//! What a page paints besides letters, as far as it changes what can be read: boxes that hide letters, grounds that
-//! make white letters visible, and drawings, whose lines are not read.
+//! Painted content that affects which text can be read: boxes that hide letters, backgrounds that make white letters
+//! visible, and drawings, whose lines are not read.
 //!
-//! A drawing is told from rulings, boxes, and ornaments by its slanted lines and many curves (rounded corners and
-//! circles have few), by their number, and by the share of the page that they touch.
+//! A drawing is distinguished from rules, boxes, and ornaments by its slanted lines and many curves (rounded corners
+//! and circles have few), by their number, and by the share of the page that they touch.
 
 use hayro_syntax::content::Instruction;
 use hayro_syntax::object::{Dict, Name, Object};
@@ -12,25 +12,25 @@ use super::graphics_state::{FillColor, GraphicsState};
 use super::matrix::Matrix;
 use super::operands::{name, number, numbers};
 
-/// Maximum number of boxes that may hide letters of one page; further ones hide nothing.
+/// Maximum number of boxes per page that may hide letters; further boxes hide nothing.
 const MAX_COVERS: usize = 500;
-/// Maximum number of grounds of one page; with more, all letters count as visible.
+/// Maximum number of backgrounds per page; above it, all letters count as visible.
 const MAX_GROUNDS: usize = 1_000;
 /// Number of cells on each side of the grid that measures how much of a page a drawing touches.
 const GRID: usize = 24;
-/// Minimum number of slanted lines and curves of a drawing.
+/// Minimum number of slanted lines and curves in a drawing.
 const MIN_SEGMENTS: usize = 40;
-/// Minimum number of cells of the grid that a drawing touches: a tenth of the page.
+/// Minimum number of grid cells that a drawing touches: a tenth of the page.
 const MIN_CELLS: u32 = (GRID * GRID / 10) as u32;
-/// Maximum number of curves of a rounded box or a circle.
+/// Maximum number of curves in a rounded box or a circle.
 const MAX_ROUND_CURVES: usize = 8;
-/// Distance in points up to which two coordinates count as equal.
+/// Maximum distance in points between two coordinates that count as equal.
 const TOLERANCE: f64 = 0.5;
 
 /// Left, bottom, right, and top.
 type Rectangle = [f64; 4];
 
-/// What has been painted on a page.
+/// Everything painted on a page so far.
 #[derive(Default)]
 pub struct PagePainting {
     width: f64,
@@ -46,19 +46,19 @@ pub struct PagePainting {
 /// A box that hides the letters drawn before it.
 struct Cover {
     place: Rectangle,
-    /// Number of letters drawn before it.
+    /// Number of letters drawn before the box.
     glyphs: usize,
 }
 
 /// The path under construction, in the page's coordinates.
 #[derive(Default)]
 struct PaintPath {
-    /// The finished parts: their bounds, and whether each is a plain rectangle.
+    /// The finished subpaths: their bounds, and whether each is a plain rectangle.
     parts: Vec<(Rectangle, bool)>,
     open: Option<SubPath>,
     clips: bool,
     segments: usize,
-    /// The bounds of the parts that look drawn.
+    /// Bounds of the subpaths that look like parts of a drawing.
     drawn: Vec<Rectangle>,
 }
 
@@ -72,7 +72,7 @@ struct SubPath {
 }
 
 impl PagePainting {
-    /// Starts a page of this size in points.
+    /// Starts a page of this size, in points.
     pub fn new((width, height): (f64, f64)) -> Self {
         Self {
             width,
@@ -82,8 +82,8 @@ impl PagePainting {
         }
     }
 
-    /// Handles an operator that concerns paths or colors; false if it concerns neither. `glyphs` is the number of
-    /// letters so far, `is_shown` whether the layer is on.
+    /// Handles an operator that concerns paths or colors. Returns false for any other operator. `glyphs` is the number
+    /// of letters so far, and `is_shown` is whether the layer is on.
     pub fn apply(
         &mut self,
         instruction: &Instruction<'_, '_>,
@@ -160,12 +160,12 @@ impl PagePainting {
     }
 
     fn mark_cells(&mut self, [left, bottom, right, top]: Rectangle) {
-        /// Number of segments after which a drawing is large, whatever it touches further.
+        /// Number of segments after which a drawing counts as large; further segments are not measured.
         const MAX_MEASURED: usize = 100_000;
         if self.segments > MAX_MEASURED {
             return;
         }
-        // Outside the page, the first and last cells stand in; the cast is bounded by them.
+        // Positions outside the page count toward the first or last cell, which also bounds the cast.
         let cell = |at: f64, size: f64| {
             (at / size.max(1.0) * GRID as f64).clamp(0.0, GRID as f64 - 1.0) as usize
         };
@@ -176,7 +176,7 @@ impl PagePainting {
         }
     }
 
-    /// Ends the path without painting it; if it was marked as a clip, limits what is painted from here on.
+    /// Ends the path without painting it. If it was marked as a clip, it limits what is painted from here on.
     fn end_path(&mut self, state: &mut GraphicsState) {
         self.path.end_part();
         let path = std::mem::take(&mut self.path);
@@ -189,7 +189,7 @@ impl PagePainting {
         state.clip = Some(state.clip.map_or(all, |clip| intersection(clip, all)));
     }
 
-    /// Forgets letters that were replaced: `glyphs` is the number of those that are left.
+    /// Forgets letters that have been replaced; `glyphs` is the number of remaining letters.
     pub fn shorten(&mut self, glyphs: usize) {
         for cover in self
             .covers
@@ -201,7 +201,7 @@ impl PagePainting {
         }
     }
 
-    /// Takes the letters that nobody sees from the page, and says what else is painted on it.
+    /// Removes invisible letters from the page, and records what else is painted on it.
     pub fn finish(mut self, canvas: &mut PageCanvas<'_>) {
         self.add_symbols(canvas);
         let mut index = 0;
@@ -209,7 +209,7 @@ impl PagePainting {
         canvas.glyphs.retain(|glyph| {
             let at = index;
             index += 1;
-            // Spaces keep words apart, and show nothing.
+            // Spaces separate words but show nothing.
             if glyph.text.trim().is_empty() {
                 return true;
             }
@@ -235,7 +235,8 @@ impl PagePainting {
         }
     }
 
-    /// Adds symbols, such as a black disc around a white number. Letters without a text may be such symbols, too.
+    /// Adds symbols, such as a black disc around a white number. Letters that do not map to text may be such symbols
+    /// too.
     fn add_symbols(&mut self, canvas: &PageCanvas<'_>) {
         self.has_too_many_grounds |= canvas.unmapped > 0;
         if !canvas.glyphs.iter().any(|glyph| glyph.is_white) {
@@ -264,12 +265,12 @@ impl PagePainting {
     }
 }
 
-/// A rectangle that contains every page.
+/// A rectangle that contains any page.
 const EVERYWHERE: Rectangle = [f64::MIN, f64::MIN, f64::MAX, f64::MAX];
 
 impl PaintPath {
     fn build(&mut self, instruction: &Instruction<'_, '_>, map: Matrix) {
-        /// Maximum number of parts of one path.
+        /// Maximum number of subpaths in a path.
         const MAX_PARTS: usize = 10_000;
         let operator: &[u8] = instruction.operator;
         match operator {
@@ -373,7 +374,7 @@ fn fill_color(instruction: &Instruction<'_, '_>) -> FillColor {
     }
 }
 
-/// Applies what a graphics state dictionary says of transparency.
+/// Applies the transparency settings of a graphics state dictionary.
 pub fn apply_transparency(dict: &Dict<'_>, state: &mut GraphicsState) {
     if let Some(Object::Number(alpha)) = dict.get::<Object<'_>>("ca") {
         state.alpha = alpha.as_f64();
@@ -423,8 +424,8 @@ fn intersection(a: Rectangle, b: Rectangle) -> Rectangle {
     ]
 }
 
-/// Whether a box hides a letter: both ends of it, from its baseline to almost the height of a capital. A letter that
-/// looks out above or below a box can still be read.
+/// Returns whether a box hides a letter: both its ends, from the baseline to almost the height of a capital. A letter
+/// that extends above or below a box can still be read.
 fn hides(place: Rectangle, glyph: &Glyph) -> bool {
     let (along, size) = (glyph.advance, glyph.size);
     let length = along.0.hypot(along.1).max(0.01);

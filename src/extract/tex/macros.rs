@@ -1,5 +1,5 @@
-//! Macros that the author of a LaTeX document defines: those whose replacement has words are expanded, because the
-//! printed page shows the words. Others, such as abbreviations in formulas, stay as written.
+//! Expands macros defined by the author of a LaTeX document if their replacement contains words, because the printed
+//! page shows those words. Other macros, such as abbreviations in formulas, are left as written.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,16 @@ use super::{braced_group, command_name};
 
 /// Maximum number of macros.
 const MAX_MACROS: usize = 2_000;
-/// Maximum depth of macros whose replacements use macros.
+/// Maximum nesting depth of macros whose replacements use macros.
 const MAX_DEPTH: usize = 8;
-/// Maximum number of expansions in one document.
+/// Maximum number of expansions per document.
 const MAX_EXPANSIONS: usize = 50_000;
-/// Maximum size of all replacements with their arguments, in bytes: each level could double them.
+/// Maximum total size of all replacements with their arguments, in bytes; each nesting level could double it.
 const MAX_EXPANDED_BYTES: usize = 8 << 20;
-/// Maximum size of a replacement, in bytes; a longer one is markup of its own.
+/// Maximum size of a replacement in bytes; a longer one is markup rather than text.
 const MAX_REPLACEMENT_BYTES: usize = 2_000;
 
-/// The macros of a document by name.
+/// The macros of a document, by name.
 #[derive(Default)]
 pub struct TexMacros {
     known: HashMap<String, TexMacro>,
@@ -27,13 +27,13 @@ pub struct TexMacros {
 #[derive(Clone)]
 struct TexMacro {
     arguments: usize,
-    /// The first argument's value where none is given; with it, that argument is in brackets.
+    /// Default value of the first argument, if any; that argument is then written in brackets.
     default: Option<String>,
     replacement: String,
 }
 
 impl TexMacros {
-    /// Takes the definitions out of a text, and returns the rest of it.
+    /// Extracts the definitions from a text and returns the rest of the text.
     pub fn take_definitions(&mut self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -46,7 +46,7 @@ impl TexMacros {
                 _ => None,
             };
             let Some((name, found, next)) = parsed else {
-                // At least the backslash, and the sign that it escapes.
+                // Skip at least the backslash and the character that it escapes.
                 let sign = after.chars().next().map_or(0, char::len_utf8);
                 let length = 1 + if name.is_empty() { sign } else { name.len() };
                 out.push_str(&rest[..at + length]);
@@ -63,7 +63,7 @@ impl TexMacros {
         out + rest
     }
 
-    /// Whether a replacement uses one of the macros.
+    /// Returns whether a replacement uses any of the macros.
     fn uses_any(&self, replacement: &str) -> bool {
         let is_short = replacement.len() <= MAX_REPLACEMENT_BYTES;
         is_short
@@ -112,7 +112,7 @@ impl TexMacros {
 }
 
 impl TexMacro {
-    /// The arguments of a use, and the text after them.
+    /// Returns the arguments of a macro call, and the text after them.
     fn arguments<'a>(&self, after: &'a str) -> (Vec<String>, &'a str) {
         let (mut found, mut rest) = (Vec::new(), after);
         if let Some(default) = &self.default {
@@ -142,14 +142,14 @@ impl TexMacro {
         (found, rest)
     }
 
-    /// The size that the replacement with its arguments cannot exceed.
+    /// Returns an upper bound on the size of the replacement with its arguments, in bytes.
     fn max_bytes(&self, arguments: &[String]) -> usize {
         let longest = arguments.iter().map(String::len).max().unwrap_or(0);
         let uses = self.replacement.matches('#').count();
         self.replacement.len() + uses.saturating_mul(longest)
     }
 
-    /// The replacement with its arguments; those that are missing are empty.
+    /// Returns the replacement with its arguments inserted; missing arguments are empty.
     fn replace(&self, arguments: &[String]) -> String {
         let mut out = String::with_capacity(self.replacement.len());
         let mut rest = self.replacement.as_str();
@@ -210,7 +210,7 @@ fn parse_old(text: &str) -> Option<(&str, TexMacro, &str)> {
     let rest = text.get(1 + name.len()..)?;
     let open = rest.find('{')?;
     let parameters = &rest[..open];
-    // Other parameters are separated by words, which only TeX can match.
+    // Other parameters are delimited by words, which only TeX can match.
     let is_plain = parameters.chars().all(|c| c == '#' || c.is_ascii_digit());
     let (replacement, next) = braced_group(&rest[open..])?;
     let found = TexMacro {
@@ -221,7 +221,7 @@ fn parse_old(text: &str) -> Option<(&str, TexMacro, &str)> {
     (is_plain && !name.is_empty()).then_some((name, found, next))
 }
 
-/// Whether a replacement has words besides the names of commands.
+/// Returns whether a replacement contains words besides command names.
 fn has_words(replacement: &str) -> bool {
     let (mut letters, mut rest) = (0, replacement);
     while !rest.is_empty() {
@@ -250,9 +250,9 @@ mod tests {
                 "\\newcommand{\\a}{bc}\\newcommand{\\d}{\\a\\a{} e}\\d",
                 "bcbc e",
             ),
-            // Without words: as written.
+            // Without words, left as written.
             ("\\newcommand{\\R}{\\mathbb{R}}$x \\in \\R$", "$x \\in \\R$"),
-            // Broken: nothing is lost.
+            // Malformed: nothing is lost.
             ("\\newcommand{\\a", "\\newcommand{\\a"),
             ("\\newcommand", "\\newcommand"),
             ("\\def", "\\def"),

@@ -1,9 +1,9 @@
-//! What a LaTeX document says before its body and what it does not print: title, authors, and abstract are kept;
-//! disabled parts are taken out and counted.
+//! The preamble of a LaTeX document and content that is not printed: title, authors, and abstract are kept; disabled
+//! parts are removed and counted.
 
 use super::{braced_group, command_name};
 
-/// Commands whose argument is printed with the title, and how each is shown.
+/// Commands whose argument is printed with the title, and how each is formatted.
 const PRINTED: [(&str, &str); 12] = [
     ("title", "# "),
     ("subtitle", "## "),
@@ -18,10 +18,10 @@ const PRINTED: [(&str, &str); 12] = [
     ("dedication", ""),
     ("abstract", ""),
 ];
-/// Environments that are printed although they come before the body.
+/// Environments that are printed although they precede the body.
 const PRINTED_ENVIRONMENTS: [&str; 2] = ["abstract", "keywords"];
 
-/// The printed parts of the preamble, in the order of the table, each as often as it occurs.
+/// Returns the printed parts of the preamble, in the order of the table, each as often as it occurs.
 pub fn title_block(head: &str) -> String {
     let mut out = String::new();
     for (name, mark) in PRINTED {
@@ -33,7 +33,7 @@ pub fn title_block(head: &str) -> String {
             if found != name {
                 continue;
             }
-            // A short form for running heads is in brackets.
+            // A short form for running heads may precede in brackets.
             let after = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
             let after = after.map_or(rest, |(_, after)| after);
             if let Some((words, next)) = after
@@ -56,7 +56,7 @@ pub fn title_block(head: &str) -> String {
     out
 }
 
-/// The text without its disabled parts, and their number.
+/// Returns the text without its disabled parts, and their number.
 pub fn without_disabled(text: &str) -> (String, usize) {
     const BEGIN: &str = "\\begin{comment}";
     const END: &str = "\\end{comment}";
@@ -64,7 +64,7 @@ pub fn without_disabled(text: &str) -> (String, usize) {
     while let Some(at) = rest.find('\\') {
         let part = &rest[at..];
         let name = command_name(part);
-        // Where the end is missing, nothing is taken out.
+        // If the end is missing, nothing is removed.
         let end = match name {
             "iffalse" => end_of_condition(part),
             "begin" if part.starts_with(BEGIN) => part.find(END).map(|end| end + END.len()),
@@ -83,7 +83,7 @@ pub fn without_disabled(text: &str) -> (String, usize) {
     (out, count)
 }
 
-/// The offset after the `\fi` that ends the condition at the start of the text, or the `\else` of it.
+/// Returns the offset after the `\fi` that ends the condition at the start of the text, or after its `\else`.
 fn end_of_condition(text: &str) -> Option<usize> {
     let (mut at, mut depth) = (0, 0_usize);
     while let Some(next) = text[at..].find('\\').map(|next| at + next) {
