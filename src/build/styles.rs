@@ -10,6 +10,7 @@ const SHEETS: &[(&str, &[&str])] = &[
         &["tokens", "base", "layout", "rail", "parts", "pages"],
     ),
     ("account", &["usage", "account"]),
+    ("experiments", &["charts", "experiments"]),
     ("run", &["run", "results"]),
     ("thread", &["thread", "results"]),
     ("sheets", &["sheets", "workbench"]),

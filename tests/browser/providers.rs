@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys};
-use crate::pages::{axe, check_accessibility, sign_up};
+use crate::pages::{axe, check_accessibility, show_every_section, sign_up};
 use crate::server::{Server, refusing_provider};
 use crate::wait_for_turn;
 
@@ -36,12 +36,13 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/admin"));
+    show_every_section(&browser);
     browser.wait_text(".provider-list", "demo");
     browser.click(".add-provider > summary");
     select_option(&browser, "Provider", "other");
     replace_text(&browser, "Name of the provider", "far");
     replace_text(&browser, "Address", "http://127.0.0.1:9/v1");
-    replace_text(&browser, "Key", "sk-browser-12345678");
+    replace_text(&browser, "API key", "sk-browser-12345678");
     browser.press("Save and test");
     browser.wait_text(".add-provider .error-alert", "no server answers");
     let address = format!("http://{}/v1", refusing_provider());
@@ -100,6 +101,7 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     browser.screenshot("settings");
     check_accessibility(&browser, axe().as_deref(), "settings");
     browser.go(&server.address("/admin"));
+    show_every_section(&browser);
     browser.wait_text(".provider-list", "far");
     check_accessibility(&browser, axe().as_deref(), "admin");
     browser.click("button[aria-label='Remove far']");
@@ -136,7 +138,7 @@ fn user_adds_a_key_on_a_dark_phone() {
         "Address",
         &format!("http://{}/v1", refusing_provider()),
     );
-    replace_text(&browser, "Key", "sk-phone-87654321");
+    replace_text(&browser, "API key", "sk-phone-87654321");
     browser.press("Save and test");
     browser.wait_text(".provider-list", "key ends in 4321");
     browser.screenshot("settings-phone");

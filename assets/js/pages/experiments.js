@@ -16,7 +16,7 @@ const ABOUT = "Which model, prompt, or parameter answers your questions best, an
 export async function load(params, signal) {
   if (!user.get()) return {};
   const pageModule = params.id ? import("./experiment.js") : "new" in params ? import("./experiment-new.js") : null;
-  const [page] = await Promise.all([pageModule, styled("charts"), styled("experiments")]);
+  const [page] = await Promise.all([pageModule, styled("experiments")]);
   if (page) return { page, data: await page.load(params, signal) };
   return { list: await get("/api/experiments", { query: { limit: PAGE_SIZE }, signal }) };
 }

@@ -58,8 +58,10 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
       return null;
     }
     node.classList.toggle("speechless", !member.text && !failed && member.status !== "stopped");
-    if (member.status === "running") text.set(member.text);
-    else if (member.status === "stopped" && !member.text) fill(text.node, el("p", { class: "fine" }, "Stopped before the first words."));
+    // A stopped text may end within markup, like one that is being written.
+    if (member.text && (member.status === "running" || member.status === "stopped")) text.set(member.text);
+    else if (member.status === "running") text.set("");
+    else if (member.status === "stopped") fill(text.node, el("p", { class: "fine" }, "Stopped before the first words."));
     else if (failed && !member.text) fill(text.node, el("p", { class: "col-problem" }, `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`));
     else text.finish(member.text);
     return member.status === "running" && following ? scrollToEnd : null;
