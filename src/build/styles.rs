@@ -9,7 +9,7 @@ const SHEETS: &[(&str, &[&str])] = &[
         "app",
         &["tokens", "base", "layout", "rail", "parts", "pages"],
     ),
-    ("account", &["usage", "account"]),
+    ("account", &["usage", "account", "charts"]),
     ("experiments", &["charts", "experiments"]),
     ("run", &["run", "results"]),
     ("thread", &["thread", "results"]),

@@ -38,6 +38,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         browser.prefer(dark, false);
         browser.screenshot(&format!("history-{width}"));
         check_width(&browser, "the history");
+        assert!(browser.count(".row-facts .letter") > 0, "the panel");
         browser.press("Filter");
         set_filter(&browser, "Pattern", "critique");
         wait_until("two of this pattern", || {

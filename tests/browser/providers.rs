@@ -44,11 +44,14 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     replace_text(&browser, "Address", "http://127.0.0.1:9/v1");
     replace_text(&browser, "API key", "sk-browser-12345678");
     browser.press("Save and test");
-    browser.wait_text(".add-provider .error-alert", "no server answers");
+    let alert = "No server answers at the provider's address. Correct the entries, or";
+    browser.wait_text(".add-provider .error-alert", alert);
     let address = format!("http://{}/v1", refusing_provider());
     replace_text(&browser, "Address", &address);
     browser.press("Save and test");
     browser.wait_text(".provider-list", "key ends in 5678");
+    browser.wait_text(".providers .notice", "Connected to far.");
+    assert_eq!(browser.count(".add-provider[open]"), 0);
     let page = browser.text("main");
     assert!(
         page.contains("far") && !page.contains("sk-browser"),
@@ -81,6 +84,7 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     browser.press("Save fallbacks");
     browser.wait_text("section[aria-label=Fallbacks]", "Saved");
     browser.reload();
+    show_every_section(&browser);
     browser.wait("section[aria-label=Fallbacks] textarea");
     let stored =
         browser.value("document.querySelector('section[aria-label=Fallbacks] textarea').value");
@@ -88,7 +92,7 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
 
     browser.press("Budget");
     browser.wait(".budget-form");
-    replace_text(&browser, "Dollars a day", "2.5");
+    replace_text(&browser, "Daily limit, in dollars", "2.5");
     browser.press("Save budget");
     browser.wait_text("body", "Budget saved.");
     browser.go(&server.address("/settings"));

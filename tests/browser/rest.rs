@@ -141,7 +141,7 @@ fn recipe_versions_and_default_on_a_dark_phone() {
     phone.press("Save new version");
     phone.wait_text(".page-head", "version 2");
     phone.press("Version 1");
-    phone.press("Go back to version 1");
+    phone.press("Restore version 1");
     phone.wait_text(".page-head", "version 3");
     scroll_to_top(&phone);
     phone.press("Use as default");

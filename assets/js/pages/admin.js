@@ -14,22 +14,26 @@ import { sectionWhenSeen } from "../parts/later.js";
 import { Providers } from "../parts/providers.js";
 import { EmptyPage } from "../parts/states.js";
 
+const HEALTH = "/api/health";
+const HOURS = "/api/admin/metrics";
 const PROVIDERS = "/api/admin/providers";
 
 export async function load(params, signal) {
   if (user.get()?.role !== "admin") return { refused: true };
-  const [people, health, waiting, hours, providers] = await Promise.all([
-    get("/api/admin/users", { query: { limit: 200 }, signal }), get("/api/health", { signal }), get("/api/admin/password-resets", { signal }),
-    get("/api/admin/metrics", { signal }), params.add === "provider" && ProviderSection(signal, true), styled("account"), styled("charts"),
+  // What is above the form that adds a provider can wait.
+  const isAdding = params.add === "provider";
+  const [people, waiting, health, hours, providers] = await Promise.all([
+    get("/api/admin/users", { query: { limit: 200 }, signal }), get("/api/admin/password-resets", { signal }),
+    isAdding ? null : get(HEALTH, { signal }), isAdding ? null : get(HOURS, { signal }), isAdding ? ProviderSection(signal, true) : null, styled("account"),
   ]);
-  return { people, health, waiting, hours, providers };
+  return { people, waiting, health, hours, providers };
 }
 
 async function ProviderSection(signal, open) {
   const [listing, status] = await Promise.all([get(PROVIDERS, { signal }), get("/api/llm/status", { signal })]);
   return Providers({
     path: PROVIDERS, listing, states: status.providers, signal, open, title: "Providers",
-    lead: "Where everyone's models come from. Keys are stored encrypted and never shown again.",
+    lead: "The models that everyone can use come from these. Keys are stored encrypted and never shown again.",
     actions: (refresh) => ProviderActions(refresh, signal),
   });
 }
@@ -39,10 +43,10 @@ export function view(data, { signal }) {
   const later = (title, build) => sectionWhenSeen(title, build, signal);
   return el("section", { class: "page settings-page" },
     el("header", { class: "page-head" }, el("h1", null, "Administration"),
-      el("p", { class: "lead" }, "Everyone's spending is under ", link("/usage?user=all", "usage"), ".")),
+      el("p", { class: "lead" }, "For everyone's spending, see ", link("/usage?user=all", "Usage"), ".")),
     WithContents("On this page", [
-      State(data.health, signal),
-      ActivityCharts(data.hours, signal),
+      data.health ? State(data.health, signal) : later("State", async () => State(await get(HEALTH, { signal }), signal)),
+      data.hours ? ActivityCharts(data.hours, signal) : later("Recent activity", async () => ActivityCharts(await get(HOURS, { signal }), signal)),
       PasswordResets(data.waiting, signal),
       People(data.people, signal),
       data.providers || later("Providers", () => ProviderSection(signal, false)),

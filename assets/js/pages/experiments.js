@@ -11,7 +11,7 @@ import { STATE_LABELS, finding } from "../experiments/words.js";
 
 const PAGE_SIZE = 30;
 const REFRESH_MS = 5000;
-const ABOUT = "Which model, prompt, or parameter answers your questions best, and is the difference real? An experiment runs the same cases on all of them and reports what the data shows, and what it cannot show.";
+const ABOUT = "Which model, prompt, or parameter answers your questions best, and is the difference real? An experiment runs the same cases on all of them, and reports what the results show and what they do not.";
 
 export async function load(params, signal) {
   if (!user.get()) return {};

@@ -34,7 +34,7 @@ export async function load({ id }, signal) {
 
 export function view(data, context) {
   const { project } = data;
-  if (!project) return EmptyPage("Project not found", "It was deleted, or belongs to another account.", link("/", "New question", { class: "button primary" }));
+  if (!project) return EmptyPage("Project not found", "It was deleted or belongs to another account.", link("/", "New question", { class: "button primary" }));
   document.title = `${project.name} · Quire`;
   const bar = el("header", { class: "thread-bar" });
   const side = el("aside", { class: "project-side", "aria-label": "Project" });

@@ -35,6 +35,6 @@ function orNone(problem) {
 }
 
 export function view(data, context) {
-  if (data.missing) return EmptyPage("Thread not found", "It was deleted, or belongs to another account.", link("/", "New question", { class: "button primary" }));
+  if (data.missing) return EmptyPage("Thread not found", "It was deleted or belongs to another account.", link("/", "New question", { class: "button primary" }));
   return ThreadPage(data, context);
 }

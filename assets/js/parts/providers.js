@@ -108,7 +108,7 @@ export function Providers({ path, listing, states, title, lead, signal, actions,
     fill(message, el("p", { class: "fine" }, "Testing the provider…"));
     try {
       const response = await post(path, body, { signal });
-      await refresh(`${body.name} is connected. ${sentence(response.message)}`, link("/", "New question"));
+      await refresh(`Connected to ${body.name}. ${sentence(response.message)}`, link("/", "New question"));
       return null;
     } catch (problem) {
       fill(message);

@@ -31,7 +31,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   } } }, icon("stop"));
   const copy = rows ? null : CopyButton(`Copy the answer of ${name}`, () => member.text);
   const tint = member.letter ? `tint-${(member.letter.charCodeAt(member.letter.length - 1) - 65) % 6}` : "";
-  const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "A local algorithm, not a language model" }, "Demo")), !rows && state), tailText, skeleton, rows && state, pill, skip, copy);
+  const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "An algorithm on this server, not a language model" }, "Demo")), !rows && state), tailText, skeleton, rows && state, pill, skip, copy);
   const node = el("article", { class: `col ${tint}`, "aria-label": name }, head, el("div", { class: "hair", "aria-hidden": "true" }, bar), !rows && body);
   let drawnVersion = -1;
   let following = true;
