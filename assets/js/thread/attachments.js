@@ -1,7 +1,7 @@
 // Files dropped, pasted, or chosen for a question: uploaded immediately, shown above the text, and removable.
 import { upload } from "../api.js";
 import { announce, button, el, icon } from "../dom.js";
-import { bytes, sentence } from "../format.js";
+import { bytes, plural, sentence } from "../format.js";
 import { describe, follow, idOf, nameOf } from "../parts/reading.js";
 
 // Maximum number of files accepted at once; more can be uploaded on the documents page.
@@ -60,7 +60,7 @@ export function Attachments({ signal, attached, gone }) {
   }
 
   function show(stored) {
-    const row = Row(nameOf(stored), el("span", { class: "fine" }, describe(stored)), () => gone(idOf(stored)));
+    const row = Row(nameOf(stored), el("span", { class: "fine" }, stored.status === "processed" ? plural(stored.pages ?? 1, "page") : describe(stored)), () => gone(idOf(stored)));
     node.append(row);
   }
 
