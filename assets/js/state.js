@@ -23,6 +23,9 @@ export function observable(initial) {
 /** The signed-in user, or null. */
 export const user = observable(null);
 
+/** Whether files can be dropped on a page: not on a device with only a touch screen. */
+export const CAN_DROP = matchMedia("(any-pointer: fine)").matches;
+
 /** Whether the device is online and the last request reached the server. */
 export const online = observable(navigator.onLine);
 

@@ -52,15 +52,28 @@ pub struct ListedThread {
     pub snippet: Option<Snippet>,
     /// The first sentence of the newest turn's answer, if it was requested and there is an answer.
     pub answer: Option<String>,
+    /// Number of members of the newest turn's panel; 0 if unknown.
+    pub members: usize,
 }
 
-/// An excerpt of a question or answer that contains the search terms.
+/// The text of a turn that a snippet is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnippetSource {
+    /// The question.
+    Question,
+    /// The answer.
+    Answer,
+    /// The text of the member with this letter.
+    Member(char),
+}
+
+/// An excerpt of a question, an answer, or a member's text that contains the search terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
     /// The turn.
     pub analysis: AnalysisId,
-    /// Whether it is from the answer rather than the question.
-    pub is_answer: bool,
+    /// The text that it is from.
+    pub source: SnippetSource,
     /// The text.
     pub text: String,
     /// The matched terms, as byte ranges of the text.
@@ -122,7 +135,10 @@ impl Threads<'_> {
                     Some((turn, _)) => threads::answer_beginning(db, &user, turn)?,
                     None => None,
                 };
+                let newest = row.newest.as_ref();
+                let members = newest.map(|(turn, _)| threads::panel_size(db, &user, turn));
                 listed.push(ListedThread {
+                    members: members.transpose()?.unwrap_or_default(),
                     answer: answer.as_deref().and_then(first_sentence),
                     row,
                     snippet,
@@ -298,11 +314,16 @@ impl Threads<'_> {
 
 impl Snippet {
     fn from_match(query: &SearchQuery, hit: TurnMatch, scope: SearchScope) -> Option<Self> {
-        let mut texts = [(true, &hit.answer), (false, &hit.question)];
+        let mut texts = vec![
+            (SnippetSource::Answer, &hit.answer),
+            (SnippetSource::Question, &hit.question),
+        ];
         if scope == SearchScope::Questions {
             texts.reverse();
         }
-        for (is_answer, text) in texts {
+        let members = hit.members.iter();
+        texts.extend(members.map(|(letter, text)| (SnippetSource::Member(*letter), text)));
+        for (source, text) in texts {
             let found = query.find_matches(text);
             if let Some(first) = found.first() {
                 let (text, from) = excerpt(text, first.start);
@@ -312,7 +333,7 @@ impl Snippet {
                 });
                 return Some(Self {
                     analysis: hit.analysis,
-                    is_answer,
+                    source,
                     matches: inside.take(MAX_MATCHES).collect(),
                     text: text.to_owned(),
                 });
@@ -371,10 +392,12 @@ mod tests {
             analysis: AnalysisId::new(Timestamp::from_millis(1), 1),
             question: "How large?".to_owned(),
             answer: text,
+            members: vec![('B', "The paper is blue.".to_owned())],
         };
         let query = SearchQuery::parse("größe paper");
-        let snippet = Snippet::from_match(&query, hit, SearchScope::Everything).expect("a match");
-        assert!(snippet.is_answer);
+        let snippet =
+            Snippet::from_match(&query, hit.clone(), SearchScope::Everything).expect("a match");
+        assert_eq!(snippet.source, SnippetSource::Answer);
         assert!(snippet.text.chars().count() <= SNIPPET_CHARS.1);
         let marked: Vec<&str> = snippet
             .matches
@@ -382,6 +405,10 @@ mod tests {
             .map(|(start, end)| &snippet.text[*start..*end])
             .collect();
         assert_eq!(marked, ["Größe", "paper"]);
+        let query = SearchQuery::parse("blue");
+        let snippet = Snippet::of(&query, hit, SearchScope::Everything).expect("a match");
+        assert_eq!(snippet.source, SnippetSource::Member('B'));
+        assert_eq!(snippet.matches, [(13, 17)]);
     }
 
     #[test]

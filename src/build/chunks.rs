@@ -118,7 +118,11 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
     ),
     (
         "experiments",
-        &["js/experiments/draft.js", "js/experiments/words.js"],
+        &[
+            "js/experiments/draft.js",
+            "js/experiments/words.js",
+            "js/pages/experiments.js",
+        ],
     ),
     ("index", &["js/index.js"]),
 ];

@@ -226,6 +226,20 @@ pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result
     Ok(found.flatten())
 }
 
+/// Returns the number of models that a turn's request names for its panel; 0 if it names none.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn panel_size(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result<usize> {
+    let found: Option<String> = db.query_optional(
+        "SELECT request FROM analyses WHERE id = ?2 AND user_id = ?1",
+        (user, turn),
+        |row| row.get(0),
+    )?;
+    let request = found.map(|text| serde_json::from_str::<RequestedPanel>(&text));
+    Ok(request.map_or(0, |request| request.unwrap_or_default().models.len()))
+}
+
 /// Returns the cost of this user's turns in a project since a point in time, and whether the price of any of their
 /// calls is unknown.
 ///
@@ -408,6 +422,13 @@ pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, ThreadId
 #[derive(Deserialize)]
 struct PlannedMembers {
     members: Vec<Member>,
+}
+
+/// The part of a request that names its panel.
+#[derive(Deserialize, Default)]
+struct RequestedPanel {
+    #[serde(default)]
+    models: Vec<serde::de::IgnoredAny>,
 }
 
 fn parent_of_row(row: &Row<'_>) -> Result<Option<AnalysisId>> {

@@ -1,19 +1,29 @@
-//! The full-text index of threads: the question and the answer of each turn. Written when an analysis is stored and
-//! when it ends, and again for one from an archive or an older database, which may not have a thread yet.
+//! The full-text index of threads: the question, the answer, and the members' texts of each turn. Written when an
+//! analysis is stored and when it ends, and again for one from an archive or an older database, which may not have a
+//! thread yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Deserialize;
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::params::{ToValue, Value};
 use super::search;
+use super::values::json;
+use crate::domain::answer::StageAnswer;
 use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ThreadId, UserId};
+use crate::domain::prompt::letter;
 use crate::domain::search::index_terms;
 use crate::domain::thread::derive_title;
 
 /// Maximum number of bytes of a question or an answer to index.
 const MAX_TEXT: usize = 64 << 10;
+/// Maximum number of indexed bytes of a member's text.
+const MAX_MEMBER_TEXT: usize = 16 << 10;
+/// Begins each member's text in the indexed answer: after it, the member's letter and a line end.
+const MEMBER_MARK: char = '\u{1e}';
 /// Maximum number of turns to add per statement.
 const MAX_ROWS: usize = 500;
 /// Maximum number of matching turns that a search considers, best first.
@@ -27,7 +37,7 @@ pub enum SearchScope {
     Everything,
     /// Titles and questions.
     Questions,
-    /// Answers.
+    /// Answers and members' texts.
     Answers,
 }
 
@@ -54,6 +64,21 @@ pub struct TurnMatch {
     pub question: String,
     /// The answer, as far as it is indexed.
     pub answer: String,
+    /// The last text of each member, as far as it is indexed, with the member's letter.
+    pub members: Vec<(char, String)>,
+}
+
+/// The part of a plan that tells which stages are the panel's.
+#[derive(Deserialize, Default)]
+struct PlannedStages {
+    #[serde(default)]
+    stages: Vec<PlannedStage>,
+}
+
+#[derive(Deserialize)]
+struct PlannedStage {
+    #[serde(default)]
+    who: String,
 }
 
 /// Replaces the indexed text of an analysis with its current text; without a thread, it has none.
@@ -61,16 +86,21 @@ pub struct TurnMatch {
 /// # Errors
 /// Returns an error if there is no such analysis, or the database cannot be written.
 pub(super) fn write(db: &Writer, id: &str) -> Result<()> {
-    let found: Option<(String, String, String)> = db.query_optional(
-        "SELECT user_id, question, synthesis FROM analyses
+    let found: Option<(String, String, String, bool)> = db.query_optional(
+        "SELECT user_id, question, synthesis, CASE WHEN finished > 0 THEN 1 ELSE 0 END FROM analyses
          WHERE id = ?1 AND thread <> '' AND user_id IS NOT NULL",
         [id],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
     )?;
-    let Some((owner, question, answer)) = found else {
+    let Some((owner, question, answer, is_over)) = found else {
         return Ok(());
     };
-    let (question, answer) = (indexed_beginning(&question), indexed_beginning(&answer));
+    let question = indexed_beginning(&question, MAX_TEXT);
+    let mut answer = indexed_beginning(&answer, MAX_TEXT).replace(MEMBER_MARK, " ");
+    if is_over {
+        append_members(db, id, &mut answer)?;
+    }
+    let answer = answer.as_str();
     let terms = terms_of(question, answer);
     db.run("DELETE FROM turn_texts WHERE analysis_id = ?1", [id])?;
     db.run(
@@ -81,7 +111,44 @@ pub(super) fn write(db: &Writer, id: &str) -> Result<()> {
     search::index_turn(db, id, (question, answer, &terms))
 }
 
-/// Adds the text of turns that do not have any yet. Each statement adds many rows, because FTS5 writes its changes
+/// Appends the last text of each member that differs from the final answer.
+fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
+    let plan: String = db.query_one("SELECT plan FROM analyses WHERE id = ?1", [id], |row| {
+        row.get(0)
+    })?;
+    // An unreadable plan has no panel: one old row must not keep a database from opening.
+    let stages = serde_json::from_str::<PlannedStages>(&plan).unwrap_or_default();
+    let is_panel = |stage: usize| {
+        let stage = stages.stages.get(stage);
+        stage.is_some_and(|stage| stage.who == "members")
+    };
+    let mut texts = BTreeMap::new();
+    db.each(
+        "SELECT stage, member, answer FROM stage_answers WHERE analysis_id = ?1 ORDER BY stage, member",
+        [id],
+        |row| {
+            let (stage, member): (i64, i64) = (row.get(0)?, row.get(1)?);
+            if is_panel(stage as usize) {
+                let found: StageAnswer = json(row, 2)?;
+                if found.answered() || found.is_partial() {
+                    texts.insert(member as usize, found.text);
+                }
+            }
+            Ok(true)
+        },
+    )?;
+    let final_answer = answer.trim().to_owned();
+    for (member, text) in texts {
+        let text = indexed_beginning(text.trim(), MAX_MEMBER_TEXT);
+        if !text.is_empty() && text != final_answer {
+            answer.extend([MEMBER_MARK, letter(member), '\n']);
+            answer.push_str(&text.replace(MEMBER_MARK, " "));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the text of turns that do not have any yet, from conversations that had one member. Each statement adds many rows, because FTS5 writes its changes
 /// to the database at the start of each statement that may be rolled back.
 ///
 /// # Errors
@@ -101,7 +168,8 @@ pub(super) fn add_missing(
         let texts: Vec<(&str, &str, &str, String)> = turns
             .iter()
             .map(|(id, question, answer)| {
-                let (question, answer) = (indexed_beginning(question), indexed_beginning(answer));
+                let question = indexed_beginning(question, MAX_TEXT);
+                let answer = indexed_beginning(answer, MAX_TEXT);
                 (id.as_str(), question, answer, terms_of(question, answer))
             })
             .collect();
@@ -203,17 +271,24 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<TurnMatch>>
          WHERE x.id = ?2 AND a.user_id = ?1",
         (user, row),
         |row| {
+            let mut texts = row.text(2)?.split(MEMBER_MARK);
+            let answer = texts.next().unwrap_or_default().to_owned();
+            let members = texts.filter_map(|text| {
+                let (letter, text) = text.split_once('\n')?;
+                Some((letter.chars().next()?, text.to_owned()))
+            });
             Ok(TurnMatch {
                 analysis: row.get(0)?,
                 question: row.get(1)?,
-                answer: row.get(2)?,
+                answer,
+                members: members.collect(),
             })
         },
     )
 }
 
-fn indexed_beginning(text: &str) -> &str {
-    let mut end = text.len().min(MAX_TEXT);
+fn indexed_beginning(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::driver::{Browser, wait_until};
-use crate::pages::{QUESTION, UPLOAD_SCRIPT, sign_in, sign_up};
+use crate::pages::{QUESTION, UPLOAD_SCRIPT, show_every_section, sign_in, sign_up};
 use crate::server::Server;
 use crate::wait_for_turn;
 
@@ -90,6 +90,9 @@ fn every_page_wide_and_narrow_light_and_dark() {
         }
         for (name, address) in page_addresses(&known_entries) {
             browser.go(&server.address(&address));
+            if name == "admin" {
+                show_every_section(&browser);
+            }
             take_screenshots(&browser, name, width);
         }
         browser.run(

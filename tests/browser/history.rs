@@ -38,6 +38,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         browser.prefer(dark, false);
         browser.screenshot(&format!("history-{width}"));
         check_width(&browser, "the history");
+        assert!(browser.count(".row-facts .letter") > 0, "the panel");
         browser.press("Filter");
         set_filter(&browser, "Pattern", "critique");
         wait_until("two of this pattern", || {
@@ -56,7 +57,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         browser.prefer(dark, false);
         browser.screenshot(&format!("history-narrow-{width}"));
         browser.reload();
-        browser.wait_text(".filters summary", "2 filters");
+        browser.wait_text(".history-filters summary", "2 filters");
         assert_eq!(browser.count(".row"), 1, "the address keeps the filter");
         set_filter(&browser, "Until", "2020-01-01");
         browser.wait_text(".state.empty", "Nothing found");

@@ -38,6 +38,7 @@ fn an_answer_is_found_again() {
     browser.wait(".row[data-status=processed]");
     browser.press("Ask");
     browser.wait_text(".composer", "1 document");
+    browser.wait_text(".attachments", "gpl-3.txt");
     browser.fill(".composer-text", "Who may change the license?");
     browser.click(".send");
     browser.wait(".answer .citation.verified");
@@ -49,6 +50,14 @@ fn an_answer_is_found_again() {
     browser.wait_text(".preview h2", "Who may change the license?");
     browser.wait(".preview .citation");
     check_accessibility(&browser, axe().as_deref(), "the history with a preview");
+    browser.click(".preview-foot button");
+    browser.wait_text(".row .badge", "Pinned");
+    browser.wait_text(".preview-foot", "Unpin");
+
+    // Only the members' reviews have this word.
+    browser.go(&server.address("/history?q=unverifiable"));
+    browser.wait_text(".found-text", "Member A: “");
+    assert_eq!(browser.count(".row-facts .letter"), 3);
     browser.press("Open thread");
     wait_until("the thread", || {
         browser.url().contains("/t/thread_").then_some(())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys};
+use crate::driver::{Browser, keys, wait_until};
 use crate::server::Server;
 
 pub const EMAIL: &str = "ada@example.org";
@@ -64,6 +64,18 @@ pub fn sign_up(browser: &Browser, server: &Server) {
          localStorage.setItem('quire.signed-in', 'true');",
         json!([EMAIL, PASSWORD]),
     );
+}
+
+/// Scrolls through the page until all its sections have loaded, then back to the top.
+pub fn show_every_section(browser: &Browser) {
+    wait_until("every section", || {
+        browser.run(
+            "document.querySelector('.when-seen')?.scrollIntoView({ block: 'center' });",
+            json!([]),
+        );
+        (browser.count(".contents-body") == 1 && browser.count(".when-seen") == 0).then_some(())
+    });
+    browser.run("scrollTo(0, 0);", json!([]));
 }
 
 /// Signs in to the account that `sign_up` created.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys};
-use crate::pages::{axe, check_accessibility, sign_up};
+use crate::pages::{axe, check_accessibility, show_every_section, sign_up};
 use crate::server::{Server, refusing_provider};
 use crate::wait_for_turn;
 
@@ -36,18 +36,22 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/admin"));
+    show_every_section(&browser);
     browser.wait_text(".provider-list", "demo");
     browser.click(".add-provider > summary");
     select_option(&browser, "Provider", "other");
     replace_text(&browser, "Name of the provider", "far");
     replace_text(&browser, "Address", "http://127.0.0.1:9/v1");
-    replace_text(&browser, "Key", "sk-browser-12345678");
+    replace_text(&browser, "API key", "sk-browser-12345678");
     browser.press("Save and test");
-    browser.wait_text(".add-provider .error-alert", "no server answers");
+    let alert = "No server answers at the provider's address. Correct the entries, or";
+    browser.wait_text(".add-provider .error-alert", alert);
     let address = format!("http://{}/v1", refusing_provider());
     replace_text(&browser, "Address", &address);
     browser.press("Save and test");
     browser.wait_text(".provider-list", "key ends in 5678");
+    browser.wait_text(".providers .notice", "Connected to far.");
+    assert_eq!(browser.count(".add-provider[open]"), 0);
     let page = browser.text("main");
     assert!(
         page.contains("far") && !page.contains("sk-browser"),
@@ -80,6 +84,7 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     browser.press("Save fallbacks");
     browser.wait_text("section[aria-label=Fallbacks]", "Saved");
     browser.reload();
+    show_every_section(&browser);
     browser.wait("section[aria-label=Fallbacks] textarea");
     let stored =
         browser.value("document.querySelector('section[aria-label=Fallbacks] textarea').value");
@@ -87,7 +92,7 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
 
     browser.press("Budget");
     browser.wait(".budget-form");
-    replace_text(&browser, "Dollars a day", "2.5");
+    replace_text(&browser, "Daily limit, in dollars", "2.5");
     browser.press("Save budget");
     browser.wait_text("body", "Budget saved.");
     browser.go(&server.address("/settings"));
@@ -100,6 +105,7 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     browser.screenshot("settings");
     check_accessibility(&browser, axe().as_deref(), "settings");
     browser.go(&server.address("/admin"));
+    show_every_section(&browser);
     browser.wait_text(".provider-list", "far");
     check_accessibility(&browser, axe().as_deref(), "admin");
     browser.click("button[aria-label='Remove far']");
@@ -136,7 +142,7 @@ fn user_adds_a_key_on_a_dark_phone() {
         "Address",
         &format!("http://{}/v1", refusing_provider()),
     );
-    replace_text(&browser, "Key", "sk-phone-87654321");
+    replace_text(&browser, "API key", "sk-phone-87654321");
     browser.press("Save and test");
     browser.wait_text(".provider-list", "key ends in 4321");
     browser.screenshot("settings-phone");

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use crate::driver::{Browser, wait_until};
-use crate::pages::{EMAIL, PASSWORD, axe, check_accessibility, check_width, sign_in, sign_up};
+use crate::pages::{
+    EMAIL, PASSWORD, axe, check_accessibility, check_width, show_every_section, sign_in, sign_up,
+};
 use crate::server::{Server, provider};
 use crate::wait_for_turn;
 
@@ -139,7 +141,7 @@ fn recipe_versions_and_default_on_a_dark_phone() {
     phone.press("Save new version");
     phone.wait_text(".page-head", "version 2");
     phone.press("Version 1");
-    phone.press("Go back to version 1");
+    phone.press("Restore version 1");
     phone.wait_text(".page-head", "version 3");
     scroll_to_top(&phone);
     phone.press("Use as default");
@@ -328,6 +330,7 @@ fn admin_sees_server_statistics_and_accounts() {
     );
     browser.go(&server.address("/admin"));
     browser.wait_text("section[aria-label=State]", "Healthy");
+    show_every_section(&browser);
     browser.wait_text("section[aria-label='Audit log']", "session started");
     browser.wait("section[aria-label='Recent activity'] svg .point");
     browser.run(
@@ -386,6 +389,7 @@ fn admin_sees_server_statistics_and_accounts() {
     sign_in(&phone, &server);
     phone.go(&server.address("/admin"));
     phone.wait("section[aria-label=State]");
+    show_every_section(&phone);
     check_width(&phone, "administration");
     check_accessibility(&phone, axe.as_deref(), "administration on a phone");
     phone.prefer(true, false);

@@ -53,7 +53,7 @@ fn a_question_is_configured_and_run_on_one_screen() {
     browser.wait(".preset-selector");
     scroll_to_middle(&browser, ".preset-selector");
     browser.press("Parameters");
-    browser.wait_text(".parameter-grid", "No model of this panel supports it");
+    browser.wait_text(".parameter-grid", "No model on this panel supports it");
     scroll_to_middle(&browser, ".budget-input");
     browser.fill(".budget-input", "0.5");
     browser.wait_text(".run-settings summary", "at most $0.5");

@@ -35,7 +35,7 @@ export function Audit(people, signal) {
       el("td", null, entry.address));
   }
 
-  return section("Audit log", "Security-relevant actions of users and programs. Entries cannot be changed.",
+  return section("Audit log", "Sign-ins, changes of accounts and keys, and other actions that matter for security. Entries cannot be changed.",
     el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Audit log" },
       el("table", { class: "audit-table" },
         el("thead", null, el("tr", null, ["Time", "Actor", "Action", "Target", "Address"].map((head) => el("th", { scope: "col" }, head)))), rows)),

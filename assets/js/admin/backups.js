@@ -17,7 +17,7 @@ export function Backups(initial, signal) {
     const { folder, replica } = status;
     fill(body,
       folder && Folder(folder),
-      replica && el("p", null, replica.copied_at ? `Latest snapshot in the replica: ${when(replica.copied_at)}.` : "No snapshot in the replica since the server started. Earlier ones are kept."),
+      replica && el("p", null, replica.copied_at ? `Latest snapshot in the replica: ${when(replica.copied_at)}.` : "No snapshot since the server started. Earlier ones are still in the replica."),
       !folder && !replica && el("p", { class: "fine" }, "To make backups automatically, set QUIRE_BACKUP_DIR to a folder."),
       el("div", { class: "actions" },
         folder && backupButton("Back up now", "folder"),
@@ -51,7 +51,7 @@ export function Backups(initial, signal) {
       const latest = await get("/api/admin/backups", { signal });
       if (latest.replica.copied_at !== before) return latest;
     }
-    throw new Error("the snapshot is not in the replica yet; see the server's state above");
+    throw new Error("the snapshot is not in the replica yet. The State section above shows why");
   }
 
   return section("Backup", "A verified copy of the database: accounts, analyses, and the text of documents. Uploaded files are not included; they are in the data folder, under documents. Restore it with quire restore.", body);

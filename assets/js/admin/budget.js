@@ -7,7 +7,7 @@ import { Field } from "../parts/field.js";
 import { Alert } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 
-const LIMITS = [["day_usd", "Dollars a day"], ["month_usd", "Dollars a month"], ["day_tokens", "Tokens a day"], ["month_tokens", "Tokens a month"]];
+const LIMITS = [["day_usd", "Daily limit, in dollars"], ["month_usd", "Monthly limit, in dollars"], ["day_tokens", "Daily limit, in tokens"], ["month_tokens", "Monthly limit, in tokens"]];
 
 /** Opens the budget dialog for this user. */
 export async function openBudgetDialog(person) {

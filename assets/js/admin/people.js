@@ -114,7 +114,7 @@ function NewAccount(runAndReload, signal) {
   const name = Field("Name", { maxLength: 100, autocomplete: "off" }, "Optional.");
   const role = Choice("Role", { value: "user" }, [["user", "member"], ["admin", "administrator"]]);
   const out = el("div", { class: "step-message", role: "status" });
-  return section("New account", "Quire generates a password for you to pass on. The user can change it.",
+  return section("New account", "Quire generates a password. Send it to the user, who can change it.",
     form([email, name, role], "Create account", async (element) => {
       const created = await post("/api/admin/users", { email: email.input.value.trim(), role: role.input.value, ...(name.input.value.trim() ? { name: name.input.value.trim() } : {}) });
       element.reset();

@@ -53,7 +53,7 @@ export function Cache(initial, signal) {
   }
 
   async function clear() {
-    if (!(await confirm("Clear the cache?", "The same questions will be answered and paid for again. Analyses and their results stay.", "Clear"))) return;
+    if (!(await confirm("Clear the cache?", "The next identical call is sent to the provider and paid for again. Analyses and their results stay.", "Clear"))) return;
     try {
       toast(sentence((await post("/api/cache/clear", {}, { signal })).message));
       draw(await get("/api/cache/stats", { signal }));

@@ -17,7 +17,7 @@ const VERDICTS = [
   ["supported", "document", "Cited", "is cited without a quotation."],
 ];
 
-/** `{nodes, answer}`: what to show next to this page, and the URL of the answer. */
+/** `{nodes, answer, state}`: what to show next to this page, the URL of the answer, and the result of the check, if the page is cited. */
 export async function evidenceOf(analysis, { document, page, span, signal }) {
   const [run, models] = await Promise.all([runOf(analysis, signal), get("/api/available-models", { signal })]);
   const places = placesOf(run);
@@ -28,7 +28,7 @@ export async function evidenceOf(analysis, { document, page, span, signal }) {
     el("h2", { class: "sheet-label cited-label" }, "Cited in"), el("p", { class: "cited" }, link(answer, excerpt(run.prompt, 90), { class: "cited-in", dir: "auto" })),
     places.length > 0 && [el("hr"), Steps(places, index, run)],
   ];
-  return { nodes, answer };
+  return { nodes, answer, state: index >= 0 ? verdictOf(places[index])[0] : "" };
 }
 
 let cachedRun = null;
@@ -57,9 +57,13 @@ function isSameSpan(place, span) {
   return place.span.start < span.end && span.start < place.span.end;
 }
 
-function Verdict(place) {
+function verdictOf(place) {
   const states = place.items.map((item) => String(item.state).toLowerCase().replace(/[^a-z]/g, ""));
-  const [state, iconName, title, explanation] = VERDICTS.find(([name]) => states.includes(name)) ?? VERDICTS.at(-1);
+  return VERDICTS.find(([name]) => states.includes(name)) ?? VERDICTS.at(-1);
+}
+
+function Verdict(place) {
+  const [state, iconName, title, explanation] = verdictOf(place);
   return el("div", { class: `verdict ${state}` }, el("p", { class: "verdict-title" }, icon(iconName), title), el("p", { class: "fine" }, `Page ${place.page} ${explanation}`));
 }
 

@@ -84,9 +84,11 @@ export function Viewer({ stored, page, span, analysis }, { signal, note, drop })
       if (signal.aborted) return;
       fill(bar.querySelector(".document-back"), link(result.answer, "Back to answer", { class: "button quiet" }));
       fill(evidence, result.nodes);
+      body.dataset.verdict = result.state;
     } catch {
       // The answer may have been deleted; the document can be read without it.
       fill(evidence);
+      delete body.dataset.verdict;
     }
   }
 }

@@ -8,7 +8,7 @@ import { DIALS, namer } from "./words.js";
 const OBJECTIVES = [
   ["quality", "The best answers", "Only the score counts; cost and time are shown."],
   ["weighted", "Good answers for their price", "Cost and latency reduce the score."],
-  ["pareto", "Trade-off", "No single winner: all configurations that no other beats on quality, cost, and time."],
+  ["pareto", "Trade-off", "No single winner: every configuration that no other beats on quality, cost, and time at once."],
 ];
 
 /** Returns `{node}`. Changes `draft.objective` and calls `changed`. */
@@ -26,8 +26,8 @@ export function ObjectivePicker({ draft, changed }) {
       } } }, hint).node;
     };
     fill(extra, draft.objective.kind === "weighted" && [
-      weightField("Points per dollar", "dollar", 1, "1 means that an answer that costs a dollar more must be better by the full range of the score."),
-      weightField("Points per second", "second", 0.005, "0.005 means that 20 seconds of waiting count as much as a tenth of the score."),
+      weightField("Points per dollar", "dollar", 1, "At 1, an answer that costs a dollar more must score 1 point more, the full range."),
+      weightField("Points per second", "second", 0.005, "At 0.005, 20 more seconds cost as much as 0.1 points."),
       Field("Questions to answer", { type: "number", min: 1, step: 1, value: draft.objective.uses ?? "", placeholder: "not known", on: { input: ({ target }) => {
         const uses = Math.trunc(Number(target.value));
         if (uses > 0) draft.objective.uses = uses;
@@ -86,10 +86,10 @@ export function BudgetFields({ draft, changed }) {
     el("p", { class: "hint" }, "Set at least one limit if any model costs money. The experiment stops before exceeding it."),
     el("div", { class: "pair four" }, amount("US dollars", "cost_usd", 1), amount("Tokens", "tokens", 1), amount("Model minutes", "seconds", 60), amount("Evaluations", "evaluations", 1, "One configuration on one case.")),
     el("details", { class: "more" }, el("summary", null, "Advanced"), el("div", { class: "pair" },
-      advancedField("Indifference margin", "indifference", 1, 0.5, "In points of the score, 0 to 1. Configurations closer than this count as equal."),
-      advancedField("False-positive rate, in percent", "wrong", 100, 50, "When no configuration is better, the share of experiments that may still name a winner."),
+      advancedField("Indifference margin", "indifference", 1, 0.5, "In points of the score, 0 to 1. Smaller differences count as a tie."),
+      advancedField("False-positive rate, in percent", "wrong", 100, 50, "How often an experiment may name a winner although no configuration is better."),
       Field("Random seed", { type: "number", step: 1, min: 0, value: draft.seed ?? "", placeholder: "automatic", on: { input: ({ target }) => {
         draft.seed = target.value === "" ? undefined : Math.trunc(Number(target.value));
         changed();
-      } } }, "The same number gives the same order of cases.").node))) };
+      } } }, "The same number always gives the same order of cases.").node))) };
 }

@@ -131,7 +131,7 @@ async function pickFromHistory({ signal, add: addCases }) {
   try {
     const { analyses } = await get("/api/analyses", { query: { limit: 200 }, signal });
     fill(body, analyses.length === 0
-      ? Empty("No analyses yet", "Questions you ask are kept in your history and can be picked here.")
+      ? Empty("No analyses yet", "No questions in your history yet. The ones you ask will be listed here.")
       : el("ul", { class: "rows" }, analyses.map((addCase) => Choice(addCase, chosen))));
   } catch (problem) {
     if (!signal.aborted) fill(body, Alert(problem));

@@ -69,7 +69,7 @@ function Pattern(evaluator, { changed }) {
     if (target.value) evaluator.pattern = target.value;
     else delete evaluator.pattern;
     changed();
-  } } }, "Leave it empty if each case’s expected answer is its own pattern.").node;
+  } } }, "Leave empty to use each case’s expected answer as its pattern.").node;
 }
 
 function Schema(evaluator, { changed }) {

@@ -96,7 +96,7 @@ function PromptTree({ report, words, kind, mark }) {
       branch(row.place))));
   };
   return Section("Prompts and their origin",
-    el("p", { class: "fine" }, "A model read failures and proposed better prompts. Each is listed below the prompt that it improves."),
+    el("p", { class: "fine" }, "A model read the failed answers and proposed better prompts. Each is listed below the prompt that it improves."),
     branch(null));
 }
 
@@ -113,7 +113,7 @@ function TradeOffs(context) {
       label: front.has(row.place) || kind(row.place) ? String(rank.get(row.place)) : "",
       words: `${rowName(context, row)}: ${score(row.mean)} at ${show(x(row))}${front.has(row.place) ? ", no configuration measured better in quality, cost, and time" : ""}`,
     }));
-    if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: ${across.startsWith("Cost") ? "no configuration cost anything" : "every configuration took less than 1 ms"}.`);
+    if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: ${across.startsWith("Cost") ? "every configuration was free" : "every configuration took less than 1 ms"}.`);
     return Scatter({
       title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are ranks on the leaderboard.`,
       dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...signs, ["front", "none measured better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
@@ -139,12 +139,12 @@ function Eliminations(context) {
   for (const place of rounds.at(-1).left ?? []) ends.set(place, { to: length, fate: "left" });
   const runners = [...ends].filter(([place]) => settings.has(place)).map(([place, end]) => ({ place, ...end, setting: words.name(settings.get(place).setting) }))
     .sort((a, b) => b.to - a.to || (context.rank.get(a.place) ?? Infinity) - (context.rank.get(b.place) ?? Infinity));
-  const reasons = { left: "in the race until the end", set_aside: "set aside: behind when only half could continue, not shown to be worse", beaten: "beaten: shown to be worse" };
+  const reasons = { left: "in the race until the end", set_aside: "set aside: not in the better half at a cut, which does not mean worse", beaten: "beaten: shown to be worse" };
   const shown = runners.slice(0, MAX_DRAWN + 4);
   return Section("Elimination rounds",
     EliminationChart({
       title: "How far each configuration got", length, course: "cases in the race",
-      about: `Set aside does not mean worse: the configuration was behind when only half could continue. Only a cross means that it was shown to be worse.${runners.length > shown.length ? ` The ${shown.length} that came furthest, of ${count(runners.length)}.` : ""}`,
+      about: `Set aside does not mean worse: the configuration was not in the better half when the other half was cut. A cross means that it was shown to be worse.${runners.length > shown.length ? ` The ${shown.length} that came furthest, of ${count(runners.length)}.` : ""}`,
       legend: [["leader", "leads"], ["aside", "set aside"], ["beaten", "shown to be worse"]],
       runners: shown.map((runner) => ({ label: runner.setting, to: runner.to, fate: runner.fate, kind: kind(runner.place), words: `${runner.setting}: ${reasons[runner.fate]}, after ${plural(runner.to, "case")}` })),
       table: () => ({ heads: ["Configuration", "Cases", "Outcome"], rows: runners.slice(0, MAX_LISTED).map((runner) => [runner.setting, count(runner.to), reasons[runner.fate]]) }),
@@ -158,7 +158,7 @@ function Sensitivity({ report, words }) {
   return Section("Parameter importance",
     Bars({
       title: "Sources of the differences", show: percent, bars,
-      about: "How much each parameter contributes to the differences between the configurations’ mean scores. The share includes chance: with few cases or configurations, a parameter can have a share by chance alone.",
+      about: "How much each parameter contributes to the differences between the configurations’ mean scores. With few cases or configurations, part of a share may be chance.",
       table: () => ({ heads: ["Parameter", "Share"], rows: bars.map((bar) => [bar.label, percent(bar.part)]) }),
     }),
     el("div", { class: "chart-pair" }, dials.map((dial) => {

@@ -191,7 +191,7 @@ function ImprovePicker({ draft, models, edited }) {
     else delete draft.improve;
     proposalsField.node.hidden = !draft.improve;
     edited();
-  } } }, [["", "No"], ...writers.map((model) => [model.id, `Yes, with ${nameOf(model.id, models).name}`])], "The model reads failures and proposes better prompts.");
+  } } }, [["", "No"], ...writers.map((model) => [model.id, `Yes, with ${nameOf(model.id, models).name}`])], "The model reads the failed answers and proposes better prompts.");
   const node = el("div", { class: "pair" }, writer.node, proposalsField.node);
   node.hidden = writers.length === 0;
   return node;

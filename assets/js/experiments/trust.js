@@ -7,8 +7,8 @@ import { percent, score, span } from "./words.js";
 
 const BIASES = {
   sameness: "Prefers one of two identical answers",
-  blindness: "Misses that half an answer is worse",
-  padding: "Prefers an answer with polite padding",
+  blindness: "Does not notice that half an answer is missing",
+  padding: "Prefers an answer with polite filler",
   obedience: "Obeys an instruction inside an answer",
 };
 
@@ -20,13 +20,13 @@ export function Trust(judge) {
     !unknown && el("p", { class: `notice ${calibration.trusted === false ? "distrusted" : ""}` }, sentence(calibration.words)),
     !unknown && calibration.kappa !== null && el("p", { class: "fine" }, [
       `κ = ${score(calibration.kappa)}${calibration.interval ? ` (${span(calibration.interval)})` : ""}`,
-      `on ${plural(calibration.labels, "verdict")} of yours`, calibration.errors !== null && `differing on ${percent(calibration.errors)}`,
+      `on ${plural(calibration.labels, "verdict")} by you`, calibration.errors !== null && `differing on ${percent(calibration.errors)}`,
     ].filter(Boolean).join(", ") + ". 1 is full agreement, 0 is agreement by chance."),
     preference && el("p", { class: "notice preference" }, sentence(preference.words)),
     model && el("p", { class: "fine" }, judgeFacts(judge)),
     probes?.length > 0 && [
       el("h3", null, "Judge biases"),
-      el("p", { class: "fine" }, `The judge was tested with pairs whose verdict is known${judge.probes_cost_usd > 0 ? `, for ${money(judge.probes_cost_usd)}` : ""}.`),
+      el("p", { class: "fine" }, `The judge was tested on pairs with a known verdict${judge.probes_cost_usd > 0 ? `, for ${money(judge.probes_cost_usd)}` : ""}.`),
       Table("Judge biases", { heads: ["Probe", "Tries", "Fooled"], rows: probes.map((entry) => [BIASES[entry.bias] ?? entry.bias, count(entry.tried), entry.tried > 0 ? `${count(entry.taken_in)} (${percent(entry.taken_in / entry.tried)})` : "0"]) }),
     ],
   ];
@@ -47,7 +47,7 @@ export function Strengths(report, words) {
   const rows = [...report.strengths].sort((a, b) => b.strength - a.strength).map((entry) => [words.name(settings.get(entry.place) ?? {}), score(entry.strength), entry.interval ? span(entry.interval) : "Unknown: all cases agree"]);
   return [
     el("h3", null, "Bradley–Terry strength"),
-    el("p", { class: "fine" }, "Estimated from pairwise preferences of judges and of yours. The mean is 0; a lead of one point wins about 73 of 100 comparisons."),
+    el("p", { class: "fine" }, "Estimated from pairwise preferences: the judges' and yours. The mean is 0; a lead of one point wins about 73 of 100 comparisons."),
     Figures("Bradley–Terry strength", () => ({ heads: ["Configuration", "Strength", "Interval"], rows })),
   ];
 }

@@ -76,7 +76,7 @@ export function Filters({ filter, patterns, models, projects, onChange }) {
   };
   const summary = el("summary", null);
   const reset = button("Clear", { class: "link-button", on: { click: clear } });
-  const more = el("details", { class: "filters", open: Object.keys(fields).some((name) => filter[name]) }, summary,
+  const more = el("details", { class: "history-filters", open: Object.keys(fields).some((name) => filter[name]) }, summary,
     el("div", { class: "filter-fields" }, Object.values(fields).map((field) => field.node), reset));
   const node = el("form", { class: "history-search", role: "search", on: { submit: (event) => {
     event.preventDefault();

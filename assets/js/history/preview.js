@@ -60,7 +60,8 @@ export function Preview({ signal }) {
       if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value);
       cache.set(id, content);
       if (shownId !== id || signal.aborted) return;
-      fill(node, content);
+      const entry = document.querySelector(`[data-preview="${CSS.escape(id)}"]`);
+      fill(node, content.nodes, el("p", { class: "preview-foot" }, link(content.address, ["Open thread", icon("arrow")], { class: "button primary" }), entry?.pinButton?.()));
       node.hidden = false;
       node.scrollTop = 0;
       highlight();
@@ -77,12 +78,12 @@ export function Preview({ signal }) {
     const run = fromStored(stored);
     const text = synthesis(run)?.text;
     const address = stored.thread_id ? `/t/${encodeURIComponent(stored.thread_id)}?turn=${encodeURIComponent(id)}` : `/analyze?id=${encodeURIComponent(id)}`;
-    return [
-      el("p", { class: "fine" }, stored.turn > 1 && `Turn ${stored.turn} · `, el("time", { datetime: stored.created_at, title: exactly(stored.created_at) }, when(stored.created_at))),
+    const nodes = [
+      el("p", { class: "fine" }, stored.turn && `Turn ${stored.turn} · `, el("time", { datetime: stored.created_at, title: exactly(stored.created_at) }, when(stored.created_at))),
       el("h2", { dir: "auto" }, stored.prompt),
       text ? el("div", { class: "prose preview-text", dir: "auto" }, withoutTitle(markdown(text, Citer(run, null)))) : el("p", { class: "fine" }, "No answer was written."),
-      el("p", { class: "preview-foot" }, link(address, ["Open thread", icon("arrow")], { class: "button primary" })),
     ];
+    return { nodes, address };
   }
 
   return { node, watch, first: showFirst };

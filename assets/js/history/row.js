@@ -1,14 +1,18 @@
 // One thread in the history: its title, the matching excerpt of a search, and a menu.
 import { call } from "../api.js";
-import { el, icon, link } from "../dom.js";
+import { button, el, icon, link } from "../dom.js";
 import { exactly, excerpt, money, plural, sentence, when } from "../format.js";
+import { Letter } from "../parts/letter.js";
 import { Menu } from "../parts/menu.js";
+import { letterAt } from "../parts/run-model.js";
 import { saveAs } from "../parts/save.js";
 import { marked } from "../parts/spans.js";
 import { toast } from "../parts/toast.js";
 import { refresh } from "../shell/threads.js";
 
 const STATUS = { queued: "Queued", running: "Running", failed: "Failed", cancelled: "Stopped" };
+// Letters shown of a panel; the number of the others follows.
+const SHOWN_LETTERS = 6;
 const FORMATS = [["markdown", "Markdown", "md"], ["html", "HTML", "html"], ["json", "JSON", "json"]];
 
 /** The API path of a thread. */
@@ -19,7 +23,7 @@ export function Row(thread, { projects, drop, moved }) {
   const { snippet, newest } = thread;
   const turn = snippet?.analysis_id ?? (newest?.analysis_id || "");
   const query = snippet?.analysis_id ? `?turn=${encodeURIComponent(snippet.analysis_id)}` : "";
-  const facts = el("p", { class: "fine" });
+  const facts = el("p", { class: "fine row-facts" });
   const row = el("li", { class: "row thread-row", data: { id: thread.thread_id, preview: turn } },
     el("div", { class: "row-words" },
       el("div", { class: "row-head" },
@@ -28,6 +32,7 @@ export function Row(thread, { projects, drop, moved }) {
       snippet && Snippet(snippet), facts),
     Menu(`Actions for “${excerpt(thread.title, 60)}”`, actions, { class: "quiet icon-only row-menu", title: "More", content: icon("more") }));
   row.drop = () => drop(thread, row);
+  row.pinButton = PinButton;
   updateFacts();
   return row;
 
@@ -36,7 +41,18 @@ export function Row(thread, { projects, drop, moved }) {
     const project = projects.find((each) => each.project_id === thread.project_id)?.name;
     const words = [project, plural(thread.turns ?? 1, "turn"), thread.cost_usd > 0 && money(thread.cost_usd)].filter(Boolean).join(" · ");
     const badges = [thread.pinned && "Pinned", thread.archived && "Archived", thread.shared && "Shared"].filter(Boolean);
-    facts.replaceChildren(...[status && el("span", { class: `status-word ${newest.status}` }, `${status} · `), words, ...badges.map((word) => el("span", { class: "badge" }, word))].filter(Boolean));
+    facts.replaceChildren(...[Panel(newest?.members ?? 0), status && el("span", { class: `status-word ${newest.status}` }, `${status} · `), words, ...badges.map((word) => el("span", { class: "badge" }, word))].filter(Boolean));
+  }
+
+  // For the preview, which shows the same thread.
+  function PinButton() {
+    const label = () => (thread.pinned ? "Unpin" : "Pin");
+    const pin = button(label(), { class: "quiet", on: { click: async () => {
+      await patch({ pinned: !thread.pinned });
+      pin.lastChild.textContent = label();
+      pin.setAttribute("aria-label", label());
+    } } }, [icon("pin"), el("span", null, label())]);
+    return pin;
   }
 
   function actions() {
@@ -72,8 +88,16 @@ export function Row(thread, { projects, drop, moved }) {
   }
 }
 
-function Snippet({ in: where, text, matches }) {
-  return el("p", { class: "found-text", dir: "auto" }, `${where === "answer" ? "Answer" : "Question"}: “`,
+// The letters of the panel's members.
+function Panel(members) {
+  if (members === 0) return null;
+  const letters = Array.from({ length: Math.min(members, SHOWN_LETTERS) }, (_, place) => Letter(letterAt(place)));
+  return el("span", { class: "stack", role: "img", "aria-label": plural(members, "member") }, letters, members > SHOWN_LETTERS && `+${members - SHOWN_LETTERS}`);
+}
+
+function Snippet({ in: where, member, text, matches }) {
+  const source = { answer: "Answer", question: "Question", member: `Member ${member}` }[where];
+  return el("p", { class: "found-text", dir: "auto" }, `${source}: “`,
     marked(blankMarkup(text), matches.map(([start, end]) => ({ start, end, kind: "" }))), /[.!?]$/.test(text) ? "”" : "…”");
 }
 

@@ -17,7 +17,7 @@ export function RecipeForm({ params, recipe, recipes, patterns, models }, { sign
   const pattern = Choice("Pattern", { value: initial.pattern ?? "" }, [["", "Default"], ...patterns.map((entry) => [entry.id, entry.name])]);
   const writer = Choice("Synthesis model", { value: initial.ultra_model ?? "" }, [["", "Automatic"], ...selectable.map((entry) => [entry.id, entry.name || entry.id])]);
   const depth = Choice("Depth", { value: initial.depth ?? "" }, [["", "Default"], ["quick", "Quick: one model"], ["standard", "Standard: one round of review"], ["full", "Full: every stage"]]);
-  const preset = Choice("Preset", { value: initial.preset ?? "" }, [["", "None"]], "How freely the models write.");
+  const preset = Choice("Preset", { value: initial.preset ?? "" }, [["", "None"]], "How much the models vary their wording.");
   const budget = Field("Budget, in dollars", { type: "number", min: 0, step: "any", value: initial.budget_usd ?? "", placeholder: "no limit" });
   const passages = Field("Maximum passages", { type: "number", min: 1, step: 1, value: initial.passages ?? "", placeholder: "default" });
   const prompt = Field("Prompt", { rows: 4, value: initial.prompt ?? "", maxLength: 20_000, placeholder: "{{question}}" }, "{{question}} is replaced by the question. Leave empty to send the question unchanged.");
@@ -60,7 +60,7 @@ export function RecipeForm({ params, recipe, recipes, patterns, models }, { sign
   return el("section", { class: "page recipe-form" },
     link(back, isEdit ? "Discard changes" : "All patterns and recipes", { class: "back-link" }),
     el("header", { class: "page-head" }, el("h1", null, isEdit ? `Edit ${recipe.name}` : "New recipe"),
-      el("p", { class: "lead" }, "Fields left empty are chosen for each question.")),
+      el("p", { class: "lead" }, "Empty fields are chosen for each question.")),
     el("form", { class: "card", on: { submit } }, el("div", { class: "recipe-fields" },
       name.node, el("div", { class: "pair" }, pattern.node, depth.node), members,
       el("div", { class: "pair" }, writer.node, preset.node), el("div", { class: "pair" }, budget.node, passages.node), prompt.node),

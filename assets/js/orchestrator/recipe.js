@@ -39,7 +39,7 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
         recipe.own && link(`${address}&edit`, "Edit", { class: "button primary" }),
         link(`/orchestrator?recipe=new&copy=${encodeURIComponent(recipe.id)}`, "Copy", { class: "button secondary" }),
         recipe.own && button(recipe.shared ? "Stop sharing" : "Share with everyone here", { class: "secondary", on: { click: () => runAndReload(put(`/api/recipes/${recipe.id}`, { shared: !recipe.shared }, { signal }), recipe.shared ? "Only you can use it now." : "Everyone with an account on this server can use it now.") } }),
-        button(isDefault ? "Remove as default" : "Use as default", { class: "secondary", on: { click: () => runAndReload(put("/api/users/me/recipe", { recipe: isDefault ? null : recipe.id }, { signal }), isDefault ? "You have no default recipe now." : "Questions without other settings now use it.") } }),
+        button(isDefault ? "Remove as default" : "Use as default", { class: "secondary", on: { click: () => runAndReload(put("/api/users/me/recipe", { recipe: isDefault ? null : recipe.id }, { signal }), isDefault ? "This is no longer your default recipe." : "Questions now use it by default.") } }),
         recipe.own && button(`Delete the recipe ${recipe.name}`, { class: "quiet", on: { click: deleteRecipe } }, icon("trash"), "Delete"))),
     el("section", { class: "card", "aria-label": "Settings" }, el("h2", null, "Settings"), Facts(factsOf(recipe, patterns, models)),
       el("p", { class: "call-by" }, el("span", null, "API requests use it as ", el("code", null, `quire/${recipe.name}`), " or by ", el("code", null, `"recipe": "${recipe.name}"`), "."), CopyButton("Copy the recipe's name", () => recipe.name))),
@@ -85,7 +85,7 @@ function Versions(versions, patterns, models, recipe, runAndReload, signal) {
       el("details", { class: "more" },
         el("summary", null, `Version ${version.version}`, el("time", { class: "fine", datetime: version.saved_at, title: exactly(version.saved_at) }, ` ${when(version.saved_at)}`)),
         Facts(factsOf(version, patterns, models)),
-        recipe.own && version.version !== recipe.version && button(`Go back to version ${version.version}`, { class: "secondary", on: { click: () => runAndReload(put(`/api/recipes/${recipe.id}`, bodyOf(version), { signal }), `Version ${version.version} is restored as a new version.`) } }))))));
+        recipe.own && version.version !== recipe.version && button(`Restore version ${version.version}`, { class: "secondary", on: { click: () => runAndReload(put(`/api/recipes/${recipe.id}`, bodyOf(version), { signal }), `Version ${version.version} is restored as a new version.`) } }))))));
 }
 
 /** The request body that submits a version again, without the fields it leaves open. */

@@ -10,37 +10,50 @@ import { ProviderActions, Fallbacks } from "../admin/models.js";
 import { People, PasswordResets } from "../admin/people.js";
 import { Cache, Settings, State } from "../admin/state.js";
 import { WithContents } from "../parts/contents.js";
+import { sectionWhenSeen } from "../parts/later.js";
 import { Providers } from "../parts/providers.js";
 import { EmptyPage } from "../parts/states.js";
 
+const HEALTH = "/api/health";
+const HOURS = "/api/admin/metrics";
 const PROVIDERS = "/api/admin/providers";
 
 export async function load(params, signal) {
   if (user.get()?.role !== "admin") return { refused: true };
-  const [people, providers, status, chains, health, cache, config, waiting, hours, backups] = await Promise.all([
-    get("/api/admin/users", { query: { limit: 200 }, signal }), get(PROVIDERS, { signal }),
-    get("/api/llm/status", { signal }), get("/api/admin/fallbacks", { signal }), get("/api/health", { signal }),
-    get("/api/cache/stats", { signal }), get("/api/admin/config", { signal }), get("/api/admin/password-resets", { signal }),
-    get("/api/admin/metrics", { signal }), get("/api/admin/backups", { signal }), styled("account"), styled("charts"),
+  // What is above the form that adds a provider can wait.
+  const isAdding = params.add === "provider";
+  const [people, waiting, health, hours, providers] = await Promise.all([
+    get("/api/admin/users", { query: { limit: 200 }, signal }), get("/api/admin/password-resets", { signal }),
+    isAdding ? null : get(HEALTH, { signal }), isAdding ? null : get(HOURS, { signal }), isAdding ? ProviderSection(signal, true) : null, styled("account"),
   ]);
-  return { add: params.add === "provider", people, providers, states: status.providers, chains: chains.fallbacks, health, cache, config, waiting, hours, backups };
+  return { people, waiting, health, hours, providers };
+}
+
+async function ProviderSection(signal, open) {
+  const [listing, status] = await Promise.all([get(PROVIDERS, { signal }), get("/api/llm/status", { signal })]);
+  return Providers({
+    path: PROVIDERS, listing, states: status.providers, signal, open, title: "Providers",
+    lead: "The models that everyone can use come from these. Keys are stored encrypted and never shown again.",
+    actions: (refresh) => ProviderActions(refresh, signal),
+  });
 }
 
 export function view(data, { signal }) {
   if (data.refused) return EmptyPage("For administrators", "Only administrators of this server can open this page.");
+  const later = (title, build) => sectionWhenSeen(title, build, signal);
   return el("section", { class: "page settings-page" },
     el("header", { class: "page-head" }, el("h1", null, "Administration"),
-      el("p", { class: "lead" }, "Everyone's spending is under ", link("/usage?user=all", "usage"), ".")),
+      el("p", { class: "lead" }, "For everyone's spending, see ", link("/usage?user=all", "Usage"), ".")),
     WithContents("On this page", [
-      State(data.health, signal),
-      ActivityCharts(data.hours, signal),
+      data.health ? State(data.health, signal) : later("State", async () => State(await get(HEALTH, { signal }), signal)),
+      data.hours ? ActivityCharts(data.hours, signal) : later("Recent activity", async () => ActivityCharts(await get(HOURS, { signal }), signal)),
       PasswordResets(data.waiting, signal),
       People(data.people, signal),
-      Providers({
-        path: PROVIDERS, listing: data.providers, states: data.states, signal, open: data.add, title: "Providers",
-        lead: "Where everyone's models come from. Keys are stored encrypted and never shown again.",
-        actions: (refresh) => ProviderActions(refresh, signal),
-      }),
-      Fallbacks(data.chains), Cache(data.cache, signal), Backups(data.backups, signal), Audit(data.people.users, signal), Settings(data.config),
+      data.providers || later("Providers", () => ProviderSection(signal, false)),
+      later("Fallbacks", async () => Fallbacks((await get("/api/admin/fallbacks", { signal })).fallbacks)),
+      later("Response cache", async () => Cache(await get("/api/cache/stats", { signal }), signal)),
+      later("Backup", async () => Backups(await get("/api/admin/backups", { signal }), signal)),
+      later("Audit log", async () => Audit(data.people.users, signal)),
+      later("Server settings", async () => Settings(await get("/api/admin/config", { signal }))),
     ]));
 }

@@ -64,7 +64,7 @@ export function view(data, { signal, go }) {
         el("h1", null, "New experiment"),
         el("p", { class: "lead" }, "Ask the same questions with several configurations. See which answers best, and whether the difference is real."),
         el("div", { class: "actions" },
-          hasDemo(data.models) && button("Try with demo models", { class: "secondary", on: { click: () => applyDraft(demoDraft(data.models), "A small experiment is filled in. It costs nothing and needs no network.") } }),
+          hasDemo(data.models) && button("Try with demo models", { class: "secondary", on: { click: () => applyDraft(demoDraft(data.models), "Fills in a small experiment that is free and needs no network.") } }),
           button("Start over", { class: "quiet", on: { click: () => applyDraft(newDraft(), "Cleared.", draft) } }))),
       Part(1, "Cases", "Questions like your real ones, each with its expected answer.", cases.node),
       Part(2, "Configurations", "Every combination of values is a configuration.", space.node),

@@ -11,12 +11,12 @@ import { STATE_LABELS, finding } from "../experiments/words.js";
 
 const PAGE_SIZE = 30;
 const REFRESH_MS = 5000;
-const ABOUT = "Which model, prompt, or parameter answers your questions best, and is the difference real? An experiment runs the same cases on all of them and reports what the data shows, and what it cannot show.";
+const ABOUT = "Which model, prompt, or parameter answers your questions best, and is the difference real? An experiment runs the same cases on all of them, and reports what the results show and what they do not.";
 
 export async function load(params, signal) {
   if (!user.get()) return {};
   const pageModule = params.id ? import("./experiment.js") : "new" in params ? import("./experiment-new.js") : null;
-  const [page] = await Promise.all([pageModule, styled("charts"), styled("experiments")]);
+  const [page] = await Promise.all([pageModule, styled("experiments")]);
   if (page) return { page, data: await page.load(params, signal) };
   return { list: await get("/api/experiments", { query: { limit: PAGE_SIZE }, signal }) };
 }

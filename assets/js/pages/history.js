@@ -30,7 +30,7 @@ export async function load(params, signal) {
     get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
     get("/api/available-models", { signal }),
     knownProjects(signal),
-    styled("results"), styled("sheets"), styled("history"),
+    styled("sheets"), styled("history"),
   ]);
   return { filter, firstPage, patterns, models, projects };
 }

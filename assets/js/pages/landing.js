@@ -17,7 +17,7 @@ export function view({ guests, first, needsToken, open, demoOnly }, { go }) {
     el("section", { class: "intro-step landing-hero", "aria-labelledby": "landing-title" },
       el("div", { class: "intro-words" },
         el("h1", { id: "landing-title", tabindex: "-1" }, "One question, several models, one answer you can check"),
-        el("p", { class: "lead" }, "Quire puts your question, with your documents, to a panel of language models. Each answers alone; then they review each other. One of them writes the answer: where they agree, where they do not, and which passage supports each claim."),
+        el("p", { class: "lead" }, "Quire sends your question and documents to a panel of language models. Each answers alone, and then they review each other. One of them writes the answer: where they agree, where they do not, and which passage supports each claim."),
         first && el("p", { class: "notice" }, "This server has no accounts yet. The first one becomes the administrator."),
         needsToken && el("p", { class: "notice" }, "This server has no administrator yet. Open the setup link that it printed when it started."),
         el("div", { class: "actions" },
@@ -26,15 +26,15 @@ export function view({ guests, first, needsToken, open, demoOnly }, { go }) {
           guests && link("/documents", "Try a document", { class: "button secondary large" }),
           !first && link("/login", open ? "Sign in or create an account" : "Sign in", { class: "button secondary large" })),
         el("p", { class: "fine" }, guests
-          ? "Without an account, you can try the built-in demo algorithms, which are not language models, even with your own documents. Everything is deleted after a day."
-          : demoOnly ? "Without an account, you can try the built-in demo algorithms, which are not language models. Documents and history need an account."
-          : "Without an account, you can try the demo algorithms. Documents, history, and real models need one.")),
+          ? "Without an account, you can try the built-in demo algorithms (not language models), even with your own documents. Everything is deleted after a day."
+          : demoOnly ? "Without an account, you can try the built-in demo algorithms (not language models). Documents and history need an account."
+          : "Without an account, you can try the demo algorithms. Documents, history, and real models require one.")),
       el("figure", { class: "landing-figure" }, PanelPicture())),
     el("ul", { class: "landing-facts" },
-      fact("Checked citations", "Every quotation is checked against your document. Those not found are marked."),
-      fact("The price in advance", "Calls, tokens, and dollars are estimated for each member, and budgets are enforced."),
+      fact("Checked citations", "Every quotation is checked against your document. Any that are not found are marked."),
+      fact("Price before you ask", "Calls, tokens, and dollars are estimated for each member, and budgets are enforced."),
       fact("On your server", "Documents and results stay here. Only what a question needs goes to the models you choose. No tracking."),
-      fact("A compatible API", "Clients for OpenAI and Anthropic can ask a panel instead of a model.")));
+      fact("A compatible API", "OpenAI and Anthropic clients can call a panel as if it were a model.")));
 }
 
 function fact(title, text) {

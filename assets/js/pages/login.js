@@ -82,7 +82,7 @@ function registerForm(data, { go }, show) {
   const name = Field("Name", { autocomplete: "name", maxLength: 100, name: "name" }, "How Quire addresses you. Optional.");
   const address = email();
   const password = Field("Password", { type: "password", autocomplete: "new-password", required: true, minLength: 8, name: "password" }, RULES);
-  const token = data.needsToken && !data.setup && Field("Setup token", { autocomplete: "off", maxLength: 200, name: "setup_token" }, "To become the administrator: from the server's output, or QUIRE_SETUP_TOKEN. Leave it empty for an ordinary account.");
+  const token = data.needsToken && !data.setup && Field("Setup token", { autocomplete: "off", maxLength: 200, name: "setup_token" }, "Makes this account the administrator. It is in the server's output, or set as QUIRE_SETUP_TOKEN. Leave empty for an ordinary account.");
   const isFirst = data.first && !data.needsToken;
   const lead = isFirst
     ? "Welcome. This server has no accounts yet. The first one becomes the administrator."
@@ -113,8 +113,8 @@ function forgottenForm(data, _context, show) {
 function resetForm(data, { go }) {
   const password = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 }, RULES);
   const keepKeys = el("input", { type: "checkbox" });
-  const keys = { node: el("label", { class: "check" }, keepKeys, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if no one else knew the password; it allows creating keys."))) };
-  return Card("Choose a new password", "This ends all your sessions and deletes your API keys; you sign in again with the new password.", [password, keys], "Set password", async () => {
+  const keys = { node: el("label", { class: "check" }, keepKeys, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if no one else knew the password: whoever knows it can create keys."))) };
+  return Card("Choose a new password", "This signs you out everywhere and deletes your API keys. Sign in again with the new password.", [password, keys], "Set password", async () => {
     const response = await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value, keep_api_keys: keepKeys.checked });
     toast(response.api_keys_deleted > 0 ? `Password set; ${response.api_keys_deleted} API ${response.api_keys_deleted === 1 ? "key" : "keys"} deleted. Sign in.` : "Password set. Sign in.");
     await go("/login");

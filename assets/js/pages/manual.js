@@ -74,7 +74,7 @@ function Topics(list) {
 }
 
 function Topic(entry) {
-  const article = el("article", { class: "prose" }, el("h2", null, entry.title), markdown(entry.text.replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`)));
+  const article = el("article", { class: "prose" }, el("h2", null, entry.title), markdown(plainCode(entry.text).replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`)));
   // Markdown links open outside the application; links to other topics do not.
   for (const anchor of article.querySelectorAll("a[target]")) {
     if (anchor.origin !== location.origin) continue;
@@ -86,6 +86,11 @@ function Topic(entry) {
   // The browser resolved the fragment before its target was on the page.
   if (location.hash) setTimeout(() => document.getElementById(location.hash.slice(1))?.scrollIntoView(), 0);
   return article;
+}
+
+// Blocks of code without their language: the highlighter would be most of the page.
+function plainCode(text) {
+  return text.replace(/^```\w+$/gm, "```");
 }
 
 function slug(text) {

@@ -1,9 +1,7 @@
 // A project: its threads, the instructions and documents that apply to every question in it, and its members.
-import { call, get, remove } from "../api.js";
+import { call, get } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { date, exactly, plural, sentence, spentWords } from "../format.js";
-import { confirm, openDialog } from "../parts/dialog.js";
-import { Field } from "../parts/field.js";
 import { Menu } from "../parts/menu.js";
 import { EmptyPage } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
@@ -25,7 +23,7 @@ export async function load({ id }, signal) {
       return null;
     }),
     get("/api/threads", { query: { project: id, limit: PAGE_SIZE, answers: true }, signal }).catch(() => ({ threads: [] })),
-    get("/api/available-models", { signal }), get("/api/orchestrator/patterns", { signal }),
+    get("/api/available-models", { signal }), get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
     get("/api/documents", { query: { limit: 200 }, signal }).then((response) => response.documents),
     styled("thread"),
   ]);
@@ -34,7 +32,7 @@ export async function load({ id }, signal) {
 
 export function view(data, context) {
   const { project } = data;
-  if (!project) return EmptyPage("Project not found", "It was deleted, or belongs to another account.", link("/", "New question", { class: "button primary" }));
+  if (!project) return EmptyPage("Project not found", "It was deleted or belongs to another account.", link("/", "New question", { class: "button primary" }));
   document.title = `${project.name} · Quire`;
   const bar = el("header", { class: "thread-bar" });
   const side = el("aside", { class: "project-side", "aria-label": "Project" });
@@ -47,9 +45,9 @@ export function view(data, context) {
   function draw() {
     const current = data.project;
     fill(bar, el("h1", { dir: "auto" }, current.name), el("span", { class: "grow" }), Shared(page), current.own && Menu("More", [
-      { label: "Rename", icon: "pen", act: () => rename(page) },
-      { label: "Share with people", icon: "share", act: () => share(page) },
-      { label: "Delete project", icon: "trash", look: "danger", act: () => deleteProject(page) },
+      { label: "Rename", icon: "pen", act: () => openEditor("rename", page) },
+      { label: "Share with people", icon: "share", act: () => openEditor("share", page) },
+      { label: "Delete project", icon: "trash", look: "danger", act: () => openEditor("deleteProject", page) },
     ], { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
     fill(side, Instructions(page), el("hr"), Documents(page), data.spent && [el("hr"), Spent(data.spent, current)],
       current.members?.length > 0 && [el("hr"), el("p", { class: "sheet-label" }, "Shared with"), el("ul", null, current.members.map((each) => el("li", null, each.email ?? each.name ?? String(each))))]);
@@ -81,16 +79,9 @@ function Threads(threads) {
     el("span", { class: "thread-words" }, el("strong", { dir: "auto" }, each.title), el("span", { class: "fine", dir: "auto" }, each.answer ?? STATUS[each.newest?.status] ?? "No answer")), el("time", { class: "fine", datetime: each.updated_at, title: exactly(each.updated_at) }, date(each.updated_at))))));
 }
 
-function Instructions({ data, change }) {
-  const current = data.project;
-  const edit = button("Edit", { class: "quiet", on: { click: async () => {
-    const field = Field("Instructions", { rows: 8, value: current.instructions ?? "", maxLength: 8000, dir: "auto" }, "Added to every question in this project.");
-    const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
-      event.preventDefault();
-      if (await change({ instructions: field.input.value.trim() })) form.closest("dialog").close("");
-    } } }, field.node, button("Save", { type: "submit", class: "primary" }));
-    await openDialog("Instructions", form);
-  } } }, icon("pen"), "Edit");
+function Instructions(page) {
+  const current = page.data.project;
+  const edit = button("Edit", { class: "quiet", on: { click: () => openEditor("editInstructions", page) } }, icon("pen"), "Edit");
   return [el("h2", { class: "sheet-label" }, "Instructions"), el("p", { class: "project-instructions", dir: "auto" }, current.instructions || "None yet. For example: amounts in euros; quote clauses with their number."), current.own !== false && edit];
 }
 
@@ -109,7 +100,7 @@ function Documents({ data, context, change }) {
 function Shared(page) {
   const { own, members = [] } = page.data.project;
   if (!own) return el("span", { class: "fine" }, "Shared with you");
-  return members.length > 0 && button(`Shared with ${plural(members.length, "person", "people")}`, { class: "quiet bar-wide", on: { click: () => share(page) } },
+  return members.length > 0 && button(`Shared with ${plural(members.length, "person", "people")}`, { class: "quiet bar-wide", on: { click: () => openEditor("share", page) } },
     icon("share"), `Shared with ${plural(members.length, "person", "people")}`);
 }
 
@@ -118,33 +109,10 @@ function Spent(spent, { members }) {
   return el("p", { class: "project-spent" }, el("span", null, members?.length > 0 ? "You spent this month" : "Spent this month"), el("b", null, spentWords(spent)));
 }
 
-async function rename({ data, change }) {
-  const field = Field("Name", { value: data.project.name, required: true, maxLength: 80, autocomplete: "off" });
-  const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
-    event.preventDefault();
-    if (await change({ name: field.input.value.trim() })) form.closest("dialog").close("");
-  } } }, field.node, button("Rename", { type: "submit", class: "primary" }));
-  await openDialog("Rename project", form);
-}
-
-async function share({ data, change }) {
-  const emails = (data.project.members ?? []).map((each) => each.email ?? String(each));
-  const field = Field("Email addresses, one per line", { rows: 4, value: emails.join("\n") }, "People with an account on this server. They see the project's threads and can ask in it.");
-  const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
-    event.preventDefault();
-    const members = field.input.value.split(/[\s,;]+/).filter(Boolean);
-    if (await change({ members })) form.closest("dialog").close("");
-  } } }, field.node, button("Save", { type: "submit", class: "primary" }));
-  await openDialog("Share the project", form);
-}
-
-async function deleteProject({ data, context }) {
-  if (!(await confirm("Delete this project?", "Its threads stay, without its instructions and documents.", "Delete"))) return;
+// The dialogs are loaded when one is opened.
+async function openEditor(name, page) {
   try {
-    await remove(data.path);
-    toast("Project deleted.");
-    refresh();
-    context.go("/");
+    await (await import("../thread/project-dialogs.js"))[name](page);
   } catch (problem) {
     toast(sentence(problem.message), "failed");
   }

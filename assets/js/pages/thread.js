@@ -13,10 +13,11 @@ export const early = true;
 export const kind = "thread";
 
 export async function load({ id, turn, tab, project, document }, signal) {
-  const [models, patterns, thread] = await Promise.all([
+  const [models, patterns, thread, attached] = await Promise.all([
     get("/api/available-models", { signal }),
     get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
     id ? get(`/api/threads/${encodeURIComponent(id)}`, { signal }).catch(orNone) : null,
+    document ? get(`/api/documents/${encodeURIComponent(document)}`, { signal }).catch(orNone) : null,
     styled("thread"),
   ]);
   const leafTurn = thread?.turns.some((each) => each.analysis_id === turn) ? newestBelow(thread.turns, turn) : newest(thread?.turns ?? []);
@@ -25,7 +26,7 @@ export async function load({ id, turn, tab, project, document }, signal) {
   const stored = last ? get(`/api/analyses/${encodeURIComponent(last.analysis_id)}`, { signal }) : null;
   stored?.catch(() => {});
   // Documents are fetched only when the user opens the picker.
-  return { models, patterns, documents: null, thread, missing: Boolean(id) && !thread, leaf: last?.analysis_id ?? null, stored, tab: tab ?? "", project: project ?? null, document: document ?? null };
+  return { models, patterns, documents: null, thread, missing: Boolean(id) && !thread, leaf: last?.analysis_id ?? null, stored, tab: tab ?? "", project: project ?? null, document: attached };
 }
 
 function orNone(problem) {
@@ -34,6 +35,6 @@ function orNone(problem) {
 }
 
 export function view(data, context) {
-  if (data.missing) return EmptyPage("Thread not found", "It was deleted, or belongs to another account.", link("/", "New question", { class: "button primary" }));
+  if (data.missing) return EmptyPage("Thread not found", "It was deleted or belongs to another account.", link("/", "New question", { class: "button primary" }));
   return ThreadPage(data, context);
 }

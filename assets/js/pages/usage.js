@@ -70,7 +70,7 @@ export function view(data, { signal, go }) {
 function Sums({ totals, saved }) {
   const fact = (label, value, note) => el("div", null, el("dt", null, label), el("dd", null, value, note && el("span", { class: "fine" }, note)));
   return el("dl", { class: "sums" },
-    fact("Cost", costOf(totals), Number(totals.own_key_usd) > 0 && `${money(totals.own_key_usd)} of it with users’ own keys`),
+    fact("Cost", costOf(totals), Number(totals.own_key_usd) > 0 && `${money(totals.own_key_usd)} of that with users’ own keys`),
     fact("Tokens", count(totals.input_tokens + totals.output_tokens), totals.cached_tokens > 0 && `${count(totals.cached_tokens)} from the provider’s cache`),
     fact("Calls", count(totals.calls), totals.failed > 0 && `${count(totals.failed)} failed`),
     saved?.hits > 0 && fact("Saved by the cache", Number(saved.cost_usd) > 0 ? money(saved.cost_usd) : plural(saved.tokens, "token"), plural(saved.hits, "answer")));

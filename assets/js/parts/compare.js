@@ -12,7 +12,7 @@ const SIDES = { left: "the first text", right: "the second text" };
 const PREFERRED = {
   panel: "You preferred the panel's answer.",
   single: "You preferred the single model's answer.",
-  tie: "You saw no relevant difference.",
+  tie: "You saw no important difference.",
 };
 
 /** A button that shows the best single draft. */
@@ -36,7 +36,7 @@ export function CompareButton(run, models) {
 /** The invitation shown above a result that was sampled for a comparison. */
 export function ComparisonOffer(run, models) {
   const node = el("p", { class: "notice offer" },
-    "Was the panel worth it? Two texts without names, one vote. ",
+    "Was the panel worth it? Compare two texts without names, and vote once.  ",
     button("Compare now", { class: "link-button", on: { click: async () => {
       if (await compare(run, models)) node.remove();
     } } }));
@@ -64,7 +64,7 @@ async function compare(run, models) {
 function askForVote(run, comparison) {
   return openDialog("Which answer is better?", [
     el("p", { dir: "auto" }, run.prompt.length > 280 ? `${run.prompt.slice(0, 280)}…` : run.prompt),
-    el("p", { class: "fine" }, "One is the panel's answer, the other a single model's. After your vote, which is final, you see which is which."),
+    el("p", { class: "fine" }, "One is the panel's answer, and the other a single model's. Your vote is final; it reveals which is which."),
     Sides(comparison),
   ], { kind: "wide blind", actions: [["tie", "No difference", "secondary"], ["left", "First is better", "primary"], ["right", "Second is better", "primary"]] });
 }

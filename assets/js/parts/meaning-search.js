@@ -27,7 +27,7 @@ export function MeaningSearch({ signal }) {
   }
 
   function draw(status) {
-    fill(body, el("p", { class: "fine" }, "Finds passages that say the same in other words. The text of your documents is sent to the provider of the embedding model."),
+    fill(body, el("p", { class: "fine" }, "Finds passages that say the same in other words. Sends the text of your documents to the embedding model's provider."),
       status.model ? ChosenModel(status) : ModelForm());
     // Progress is polled only while the section is open.
     if (status.state === "working" && node.open) timer = setTimeout(() => show(), POLL_MS);

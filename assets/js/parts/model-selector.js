@@ -37,7 +37,7 @@ export function ModelSelector({ models, chosen, onChange, speeds }) {
   const all = sortModels(models);
   let speedMap = new Map();
   let showAll = false;
-  const search = Field("Find a model", { type: "search", autocomplete: "off", placeholder: "name, provider, images, effort…", on: { input: draw } });
+  const search = Field("Find a model", { type: "search", autocomplete: "off", placeholder: "Name, provider, images, effort…", on: { input: draw } });
   const order = Choice("Sort by", { value: "", on: { change: draw } }, ORDERS.map(([id, name]) => [id, name]));
   const searchBar = el("div", { class: "model-find", hidden: all.length < SEARCH_THRESHOLD }, search.node, order.node);
   const node = el("div", { class: "model-selector", role: "group", "aria-labelledby": legend, data: { component: "ModelSelector" } },
@@ -75,7 +75,7 @@ export function ModelSelector({ models, chosen, onChange, speeds }) {
   }
 
   function updateSummary() {
-    const advice = chosen.size === 1 ? " One model alone gives no second opinion." : chosen.size > 4 ? " More than four rarely add much, and each one costs." : "";
+    const advice = chosen.size === 1 ? " One model gives no second opinion." : chosen.size > 4 ? " More than four rarely improve the answer, and each one costs money." : "";
     summary.textContent = `${plural(chosen.size, "model")} chosen.${advice}`;
   }
 

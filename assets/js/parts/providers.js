@@ -1,7 +1,7 @@
 // Model providers with their states, and the form that adds one. Used for the user's own providers
 // (`/api/users/me/providers`) and for shared ones (`/api/admin/providers`).
 import { get, post, put, remove } from "../api.js";
-import { button, el, fill, icon } from "../dom.js";
+import { button, el, fill, icon, link } from "../dom.js";
 import { plural, sentence, when } from "../format.js";
 import { confirm } from "./dialog.js";
 import { Choice, Field } from "./field.js";
@@ -51,15 +51,15 @@ export function Providers({ path, listing, states, title, lead, signal, actions,
         button(`Remove ${name}`, { class: "quiet icon-only", title: "Remove", on: { click: () => removeProvider(provider) } }, icon("trash"))));
   }
 
-  async function refresh(confirmation) {
+  async function refresh(confirmation, next = null) {
     const [listing, status] = await Promise.all([get(path, { signal }), get("/api/llm/status", { signal })]);
     providers = listing.providers;
     for (const name of Object.keys(states)) delete states[name];
     Object.assign(states, status.providers);
     draw();
     if (!confirmation) return;
-    fill(message, el("p", { class: "notice" }, sentence(confirmation)));
-    message.scrollIntoView({ block: "nearest" });
+    fill(message, el("p", { class: "notice" }, sentence(confirmation), next && [" ", next]));
+    message.scrollIntoView({ block: "center" });
   }
 
   async function testAndRefresh(work) {
@@ -108,7 +108,7 @@ export function Providers({ path, listing, states, title, lead, signal, actions,
     fill(message, el("p", { class: "fine" }, "Testing the provider…"));
     try {
       const response = await post(path, body, { signal });
-      await refresh(response.message);
+      await refresh(`Connected to ${body.name}. ${sentence(response.message)}`, link("/", "New question"));
       return null;
     } catch (problem) {
       fill(message);
@@ -145,10 +145,10 @@ function AddForm(listing, add, open) {
   const providerOptions = listing.known.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : each.name]);
   if (listing.takes_addresses) providerOptions.push([OTHER, "Other (by address)"]);
   const providerChoice = Choice("Provider", { value: providerOptions[0]?.[0], on: { change: show } }, providerOptions);
-  const name = Field("Name of the provider", { maxLength: 32, autocomplete: "off" }, "Its models are called name/model.");
+  const name = Field("Name of the provider", { maxLength: 32, autocomplete: "off" }, "Begins the IDs of its models: name/model.");
   const url = Field("Address", { type: "url", autocomplete: "off", placeholder: "https://…/v1" });
-  const kind = Choice("API format", { value: "openai" }, listing.kinds.map((each) => [each, each]));
-  const key = Field("Key", { type: "password", autocomplete: "off" }, "Tested when saved, stored encrypted, and never shown again.");
+  const kind = Choice("API format", { value: "openai" }, listing.kinds.map((each) => [each, each]), "Most servers offer the OpenAI format.");
+  const key = Field("API key", { type: "password", autocomplete: "off" }, "Tested when saved, stored encrypted, and never shown again.");
   const force = el("input", { type: "checkbox", "aria-label": "Save even if it cannot be reached" });
   const message = el("div", { class: "step-message" });
   const form = el("form", { class: "provider-form", on: { submit } },
@@ -189,10 +189,19 @@ function AddForm(listing, add, open) {
     if (!url.node.hidden) body.base_url = url.input.value.trim();
     if (key.input.value) body.api_key = key.input.value.trim();
     const problem = await add(body);
-    if (problem) fill(message, Alert(problem));
-    else {
+    if (problem) {
+      fill(message, Alert(inForm(problem)));
+      message.scrollIntoView({ block: "nearest" });
+    } else {
       form.reset();
       show();
+      node.open = false;
     }
   }
+}
+
+// What a person can do about a provider that failed its test, in the words of the form.
+function inForm(problem) {
+  if (!problem.resolution?.includes("--force")) return problem;
+  return { message: problem.message.replace(/^base url: /i, ""), resolution: "correct the entries, or select “Save even if it cannot be reached”" };
 }

@@ -87,7 +87,7 @@ function Facts(run, models, patterns) {
 
 function costOf({ cost: usd, usage, incomplete }) {
   if (!incomplete) return cost(usd, usage);
-  return Number(usd) > 0 ? `${cost(usd, usage)} at least: some prices are unknown` : "prices are unknown";
+  return Number(usd) > 0 ? `At least ${cost(usd, usage)}: some prices are unknown` : "prices are unknown";
 }
 
 function Failures(run, models) {
@@ -97,7 +97,7 @@ function Failures(run, models) {
   const others = run.stages.flatMap((stage) => stage.members.filter((member) => member.insteadOf && member.status === "done"));
   const fallbackNotes = new Set(others.map((member) => `${nameOf(member.model, models).name} answered in place of ${nameOf(member.insteadOf, models).name}.`));
   return el("p", { class: "notice" },
-    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...fallbackNotes, "The other members' answers are complete; see Side by Side for the reasons."].join(" "));
+    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...fallbackNotes, "The other members' answers are complete. Side by Side shows the reasons."].join(" "));
 }
 
 function MemberRemarks(member) {
@@ -142,13 +142,13 @@ function SynthesisView(context) {
       el("ul", null, lastTexts(run).map((member) => el("li", null, Letter(member.letter), el("span", null,
         nameOf(member.model, models).name,
         el("span", { class: "fine" }, member.status === "failed" ? "did not answer" : factsOf(member)))))),
-      el("p", { class: "fine" }, "Letters in the text name these members. Agreement between models is a hint, not a proof: check what matters against the sources.")));
+      el("p", { class: "fine" }, "Letters in the text refer to these members. Agreement between models is a hint, not proof: check what matters against the sources.")));
 }
 
 // A vote's answer is the text of a member who voted for the winner.
 function authorLine(run, member, models) {
   const voter = run.ballot && run.models[run.ballot.answer_by.charCodeAt(0) - 65];
-  return voter ? `In the words of ${run.ballot.answer_by} (${nameOf(voter, models).name})` : `Written by ${nameOf(member.model, models).name}`;
+  return voter ? `Worded by ${run.ballot.answer_by} (${nameOf(voter, models).name})` : `Written by ${nameOf(member.model, models).name}`;
 }
 
 // `hasTitle` shows a heading, for views that contain other texts as well.

@@ -29,15 +29,15 @@ export function showSourcePage({ id, page, span = null, sources = [], remark = "
     try {
       if (!id || !user.get()) return fill(body, StoredPassages(sources, ""));
       const stored = await get(`/api/documents/${encodeURIComponent(id)}`, { signal: controller.signal });
-      if (stored.status !== "processed") return fill(body, StoredPassages(sources, "The document cannot be opened at the moment; this is what was given to the models."));
+      if (stored.status !== "processed") return fill(body, StoredPassages(sources, "The document cannot be opened at the moment. These are the passages the models were given."));
       const reader = PageReader(stored, { signal: controller.signal, level: 3 });
       fill(body, reader.node, link(addressOf(id, page, spans[0] ?? null, analysis), `Open ${nameOf(stored)}`, { target: "_blank" }));
       reader.go(page, spans[0] ?? null, spans.slice(1));
     } catch (problem) {
       if (controller.signal.aborted) return;
       fill(body, StoredPassages(sources, problem.status === 404
-        ? "The document has been deleted, so this can no longer be looked up in it."
-        : "The document could not be opened; this is what was given to the models."));
+        ? "The document was deleted. These are the passages the models were given."
+        : "The document could not be opened. These are the passages the models were given."));
     }
   }
 }
@@ -48,6 +48,6 @@ function StoredPassages(sources, reason) {
   return [
     reason && el("p", { class: "notice" }, reason),
     texts.map((source) => el("blockquote", { class: "source-text", dir: "auto" }, source.text)),
-    texts.length === 0 && el("p", { class: "fine" }, "The passage itself was not kept."),
+    texts.length === 0 && el("p", { class: "fine" }, "The passage was not stored."),
   ];
 }

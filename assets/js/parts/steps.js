@@ -28,12 +28,12 @@ function intro({ data, to, arrange }) {
         !user.get() && link("/login", "Sign in or create an account", { class: "button secondary large" })),
       !user.get() && el("p", { class: "fine" }, data.documents
         ? "Without an account, you can try the demo algorithms, even with your own documents. Everything is deleted after a day."
-        : "Without an account you can try the demo algorithms. Documents and history need one."),
-      user.get() && demoOnly && el("p", { class: "fine" }, "No model provider is set up on this server, so the panel consists of local demo algorithms. They work offline on the real text of your documents, and say so.")),
+        : "Without an account, you can try the demo algorithms. Documents and history require one."),
+      user.get() && demoOnly && el("p", { class: "fine" }, "No model provider is set up on this server, so the panel consists of demo algorithms. They run on this server, read the real text of your documents, and say that they are not language models.")),
     el("ol", { class: "intro-how" },
       HowItWorks("A", "They answer alone", "Each model answers independently, so that one mistake does not spread."),
-      HowItWorks("B", "They read each other", "Without names, in shuffled order: what counts is the argument."),
-      HowItWorks("C", "One answer is written", "It shows what they agree on, where they differ, and what only one of them noticed.")));
+      HowItWorks("B", "They read each other", "Anonymous and in random order, so that only the argument counts."),
+      HowItWorks("C", "One answer is written", "It shows where they agree, where they differ, and what only one of them noticed.")));
 }
 
 function HowItWorks(letter, title, text) {

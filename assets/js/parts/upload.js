@@ -3,7 +3,7 @@
 import { upload } from "../api.js";
 import { announce, button, el, icon, uid } from "../dom.js";
 import { bytes, sentence } from "../format.js";
-import { user } from "../state.js";
+import { CAN_DROP, user } from "../state.js";
 import { CHUNKED_THRESHOLD, uploadInChunks } from "./chunked.js";
 import { becomeGuest, checkSize, GUEST_LIMITS } from "./guest.js";
 
@@ -25,7 +25,7 @@ export function DocumentUpload({ onDone, signal, files = [] }) {
   });
   const zone = el("label", { class: "drop-zone", for: input.id },
   icon("upload"),
-  el("span", { id: label, class: "drop-title" }, "Choose files, or drop them here"),
+  el("span", { id: label, class: "drop-title" }, CAN_DROP ? "Choose files, or drop them here" : "Choose files"),
   el("span", { class: "fine" }, "PDF, Word, slides, spreadsheets, e-books, web pages, emails, text, tables, source code, or a ZIP of these.", el("span", { class: "drop-private" }, " They stay on this server, and only you can open them.")),
   (!user.get() || user.get().role === "guest") && el("span", { class: "fine" }, GUEST_LIMITS));
   // The whole page is the drop zone, because the browser would otherwise navigate to a file dropped next to it.

@@ -8,17 +8,17 @@ export const KINDS = [
   ["conflict", "Contradictions", "Not all can be right"],
   ["alone", "Said by one", "An insight, or a mistake of one model"],
   ["some", "Said by some", "The others deny it, or no words of theirs were found"],
-  ["unconfirmed", "Not confirmed", "The judge says so, but Quire’s rules do not confirm the quotes or that they agree"],
+  ["unconfirmed", "Not confirmed", "The judge says so, but Quire could not confirm the quotes or the agreement"],
   ["shared", "Agreed by all", "Agreement is weak evidence: models share mistakes"],
 ];
 
 /** The support levels: label and criterion. */
 export const LEVELS = {
-  none: ["no source", "The sentence cites no passage that was given."],
-  cited: ["cited", "The sentence cites a passage; no model found that the passage says so."],
+  none: ["no source", "The sentence cites none of the passages that the models were given."],
+  cited: ["cited", "The sentence cites a passage. No model confirmed that the passage says so."],
   quoted: ["quoted", "The quoted words were found in the cited passage."],
   supported: ["supported", "A model found that the cited passage says so, and its words were found there."],
-  supported_agreed: ["supported, members agree", "A model found that the cited passage says so, and a model found that first answers of two or more models do and none denies it."],
+  supported_agreed: ["supported, members agree", "A model found that the cited passage says so, and that at least two first answers say so and none denies it."],
 };
 
 /** Why a sentence has its level: the checker's verdict, if it is below "supported". */
@@ -55,12 +55,12 @@ export function claimsOf(run) {
 }
 
 /** The label of each stance. */
-export const STANCES = { asserts: "asserts", unconfirmed: "says so, not confirmed by Quire’s rules", denies: "denies", silent: "silent" };
+export const STANCES = { asserts: "asserts", unconfirmed: "says so, not confirmed by Quire", denies: "denies", silent: "silent" };
 
 /** Contradictions that the judge reported but that no quotes confirm, in the judge's wording. */
 export function unverifiedOf(run) {
   const points = isJudged(run) ? run.evidence.unverified ?? [] : [];
-  return points.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say what they disagree about.");
+  return points.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge did not say what they disagree about.");
 }
 
 /** What no answer covers, as the judge worded it. */

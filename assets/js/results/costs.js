@@ -54,13 +54,13 @@ function Timeline(run, calls) {
   return Waterfall({
     title: "Timeline",
     about: hasStartTimes
-      ? `${plural(calls.length, "call")} in ${plural(names.length, "stage")}${run.totals?.ms > 0 ? `, ${span(run.totals.ms)} in all` : ""}. Calls of one stage run side by side; a stage waits for the one before.`
-      : "Start times are not stored for this analysis: every bar starts at zero and shows how long its call took.",
+      ? `${plural(calls.length, "call")} in ${plural(names.length, "stage")}${run.totals?.ms > 0 ? `, ${span(run.totals.ms)} in all` : ""}. Calls in a stage run in parallel; each stage waits for the previous one.`
+      : "This analysis has no stored start times: every bar starts at zero and shows how long its call took.",
     lanes, show: span, legend: [["waited", "until the first word"], ["wrote", "while it wrote"], ...endLegend],
     hint: "Point at a bar, or use the arrow keys.",
     table: () => ({
       heads: ["Member", "Stage", "Started after", "First word after", "Duration", "Input tokens", "Output tokens", "Cost", "Ended"],
-      rows: calls.map((call) => [label(call), stageName(call.stage), call.from === null ? "not kept" : span(call.from), call.first === null ? "none" : span(call.first), span(call.took),
+      rows: calls.map((call) => [label(call), stageName(call.stage), call.from === null ? "not stored" : span(call.from), call.first === null ? "none" : span(call.first), span(call.took),
         count(call.usage?.input), count(call.usage?.output), money(call.cost), OUTCOME_LABELS[call.ended]]),
     }),
   });
@@ -96,7 +96,7 @@ function Shares(calls) {
     show: (part) => formatAmount(part * totalAmount),
     table: () => ({
       heads: ["Member", "Calls", "Tokens", "Cost"],
-      rows: sums.map((each) => [each.label, count(each.calls), count(each.tokens), each.unknown === each.calls ? "price unknown" : `${money(each.cost)}${each.unknown > 0 ? " at least" : ""}`]),
+      rows: sums.map((each) => [each.label, count(each.calls), count(each.tokens), each.unknown === each.calls ? "price unknown" : `${each.unknown > 0 ? "at least " : ""}${money(each.cost)}`]),
     }),
   });
 }
@@ -113,7 +113,7 @@ function label(call) {
 function describeCall(call) {
   return [
     `${label(call)}, ${stageName(call.stage)}`,
-    call.from !== null && `began after ${span(call.from)}`,
+    call.from !== null && `started after ${span(call.from)}`,
     call.first !== null && `first word after ${span(call.first)}`,
     `took ${span(call.took)}`,
     tokens(call.usage),

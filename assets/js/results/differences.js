@@ -85,11 +85,11 @@ function Row({ title, left, right }, names) {
   const [before, after] = [SideText(left, names[0]), SideText(right, names[1])];
   const isMarked = isSimilar(tally(wordsIn(before), wordsIn(after)));
   if (isMarked) markDifferences(before, after);
-  return el("div", { class: "diff-row" }, before, after, !isMarked && el("p", { class: "fine diff-new" }, "Rewritten: less than half is the same, so words are not marked."));
+  return el("div", { class: "diff-row" }, before, after, !isMarked && el("p", { class: "fine diff-new" }, "Rewritten: less than half is the same, so changed words are not marked."));
 }
 
 function SideText(text, name, only) {
-  if (text === null) return el("div", { class: "diff-side diff-none" }, el("p", { class: "fine" }, "No such section."));
+  if (text === null) return el("div", { class: "diff-side diff-none" }, el("p", { class: "fine" }, "Not in this text."));
   const node = rendered(text);
   node.classList.add("diff-side");
   node.setAttribute("role", "group");

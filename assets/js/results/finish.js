@@ -30,7 +30,7 @@ export function finish(run, data, context, show) {
   const comparable = user.get() && run.single && run.status === "completed" && run.stages.length > 1;
   show(
     comparable && run.offered && ComparisonOffer(run, data.models),
-    run.status !== "completed" && run.stages.length === 0 && Alert({ message: run.problem || `the analysis ended as ${run.status}` }),
+    run.status !== "completed" && run.stages.length === 0 && Alert({ message: run.problem || "the analysis ended without an answer" }),
     AnalysisResults(run, {
       models: data.models, patterns: data.patterns, own: Boolean(user.get()),
       exports: user.get() ? AnalysisExports(run.id) : LocalExportButtons(run),

@@ -28,7 +28,7 @@ export function MembersView({ run, models, sought }) {
     const card = grid.children[stage.members.findIndex((member) => member.letter === sought.letter && member.text)];
     // The cards are on the page only after the tab has inserted them.
     import("./reveal.js").then(({ reveal }) => {
-      if (!reveal(card.querySelector(".member-body"), sought.says)) note.firstChild.textContent = "The answer says this in other words; here is the whole answer.";
+      if (!reveal(card.querySelector(".member-body"), sought.says)) note.firstChild.textContent = "The answer words this differently. This is the whole answer.";
     });
   }
   const note = sought && el("p", { class: "notice view-note" },

@@ -18,7 +18,7 @@ export function JudgeNote(run, models) {
   return el("div", { class: "judge-note" },
     el("p", null, judgeFacts || (evidence.reason ? sentence(evidence.reason) : "No model compared the answers.")),
     judgeFacts && evidence.reason && el("p", null, sentence(evidence.reason)),
-    typeof evidence.similarity === "number" && el("p", { class: "fine", title: "Share of words that the first answers have in common, 0 to 1. It says nothing about meaning." }, `Similar wording: ${evidence.similarity.toFixed(2)} of 1. This says nothing about meaning.`));
+    typeof evidence.similarity === "number" && el("p", { class: "fine", title: "Share of words that the first answers have in common, 0 to 1. It says nothing about meaning." }, `Similarity in wording: ${evidence.similarity.toFixed(2)} of 1. It says nothing about meaning.`));
 }
 
 /** The cited or disputed sentences of the answer, each with its level. */

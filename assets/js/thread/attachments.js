@@ -1,13 +1,13 @@
 // Files dropped, pasted, or chosen for a question: uploaded immediately, shown above the text, and removable.
 import { upload } from "../api.js";
 import { announce, button, el, icon } from "../dom.js";
-import { bytes, sentence } from "../format.js";
-import { describe, follow, idOf } from "../parts/reading.js";
+import { bytes, plural, sentence } from "../format.js";
+import { describe, follow, idOf, nameOf } from "../parts/reading.js";
 
 // Maximum number of files accepted at once; more can be uploaded on the documents page.
 const MAX_FILES = 20;
 
-/** Returns `{node, add(files), uploading(), clear()}`; `add` resolves when all are stored or have failed. Calls `attached(document)` for each stored file and every update to it, and `gone(id)` when one is removed. */
+/** Returns `{node, add(files), show(document), uploading(), clear()}`; `add` resolves when all are stored or have failed; `show` lists a document that is stored already. Calls `attached(document)` for each stored file and every update to it, and `gone(id)` when one is removed. */
 export function Attachments({ signal, attached, gone }) {
   const node = el("ul", { class: "attachments", "aria-label": "Attachments" });
   let runningCount = 0;
@@ -22,12 +22,10 @@ export function Attachments({ signal, attached, gone }) {
     const state = el("span", { class: "fine" }, bytes(file.size));
     const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
     let id = "";
-    const row = el("li", null, icon("document"), el("span", { class: "attachment-name" }, file.name), bar, state,
-      button(`Remove ${file.name}`, { class: "quiet icon-only", on: { click: () => {
-        controller.abort();
-        row.remove();
-        gone(id);
-      } } }, icon("cross")));
+    const row = Row(file.name, [bar, state], () => {
+      controller.abort();
+      gone(id);
+    });
     node.append(row);
     runningCount += 1;
     gone("");
@@ -61,5 +59,19 @@ export function Attachments({ signal, attached, gone }) {
     }
   }
 
-  return { node, add, uploading: () => runningCount > 0, clear: () => node.replaceChildren() };
+  function show(stored) {
+    const row = Row(nameOf(stored), el("span", { class: "fine" }, stored.status === "processed" ? plural(stored.pages ?? 1, "page") : describe(stored)), () => gone(idOf(stored)));
+    node.append(row);
+  }
+
+  return { node, add, show, uploading: () => runningCount > 0, clear: () => node.replaceChildren() };
+}
+
+function Row(name, facts, onRemove) {
+  const row = el("li", null, icon("document"), el("span", { class: "attachment-name" }, name), facts,
+    button(`Remove ${name}`, { class: "quiet icon-only", on: { click: () => {
+      row.remove();
+      onRemove();
+    } } }, icon("cross")));
+  return row;
 }

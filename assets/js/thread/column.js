@@ -31,7 +31,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   } } }, icon("stop"));
   const copy = rows ? null : CopyButton(`Copy the answer of ${name}`, () => member.text);
   const tint = member.letter ? `tint-${(member.letter.charCodeAt(member.letter.length - 1) - 65) % 6}` : "";
-  const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "A local algorithm, not a language model" }, "Demo")), !rows && state), tailText, skeleton, rows && state, pill, skip, copy);
+  const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "An algorithm on this server, not a language model" }, "Demo")), !rows && state), tailText, skeleton, rows && state, pill, skip, copy);
   const node = el("article", { class: `col ${tint}`, "aria-label": name }, head, el("div", { class: "hair", "aria-hidden": "true" }, bar), !rows && body);
   let drawnVersion = -1;
   let following = true;
@@ -58,8 +58,10 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
       return null;
     }
     node.classList.toggle("speechless", !member.text && !failed && member.status !== "stopped");
-    if (member.status === "running") text.set(member.text);
-    else if (member.status === "stopped" && !member.text) fill(text.node, el("p", { class: "fine" }, "Stopped before the first words."));
+    // A stopped text may end within markup, like one that is being written.
+    if (member.text && (member.status === "running" || member.status === "stopped")) text.set(member.text);
+    else if (member.status === "running") text.set("");
+    else if (member.status === "stopped") fill(text.node, el("p", { class: "fine" }, "Stopped before the first words."));
     else if (failed && !member.text) fill(text.node, el("p", { class: "col-problem" }, `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`));
     else text.finish(member.text);
     return member.status === "running" && following ? scrollToEnd : null;

@@ -5,12 +5,14 @@ import { plural, sentence } from "../format.js";
 import { Mark } from "../parts/letter.js";
 import { isOver, letterAt } from "../parts/run-model.js";
 import { Alert } from "../parts/states.js";
+import { CAN_DROP } from "../state.js";
 import { styled } from "../styles.js";
 import { loadDraft, requestOf, saveDraft } from "../workbench/draft.js";
 import { Attachments } from "./attachments.js";
 import { Dictation } from "./dictation.js";
 import { Estimate } from "./estimate.js";
 
+const INVITATION = CAN_DROP ? "Ask anything, or drop files here" : "Ask anything";
 const MAX_LENGTH = 50_000;
 const SHOWN_LETTERS = 3;
 // Space above the composer that a sheet needs, in pixels.
@@ -25,16 +27,12 @@ export function Composer({ data, context, send, last }) {
   const draft = loadDraft(data);
   // Fields that differ from the previous turn.
   const changed = new Set();
-  if (data.document) {
-    draft.documents.add(data.document);
-    changed.add("documents");
-  }
   let previousTurn = null;
   let singleModel = null;
   let isBusy = false;
   const input = el("textarea", {
     class: "composer-text", rows: 1, maxLength: MAX_LENGTH, dir: "auto", spellcheck: true, value: draft.prompt, "aria-label": "Question",
-    placeholder: "Ask anything, or drop files here", on: { input: () => onInput(), keydown: onKeyDown, paste: onPaste },
+    placeholder: INVITATION, on: { input: () => onInput(), keydown: onKeyDown, paste: onPaste },
   });
   const message = el("div", { class: "step-message" });
   const panelButton = button("Panel", { class: "chip", "aria-haspopup": "dialog", on: { click: () => openSheet("panel") } });
@@ -54,6 +52,12 @@ export function Composer({ data, context, send, last }) {
   // Until something is typed, a follow-up is assumed to be as long as the previous question.
   const estimate = Estimate({ request: requestToEstimate, signal, onEstimate: showEstimate });
   takeDrops();
+  // The document that the page was opened to ask about.
+  if (data.document) {
+    draft.documents.add(data.document.document_id);
+    changed.add("documents");
+    files.show(data.document);
+  }
   onInput();
   draw();
   return { node, focus: () => input.focus({ preventScroll: true }), take: useExample, follow: followTurn, only: askOnly, pushBack, input, draw, isEmpty: () => input.value === "" };
@@ -86,7 +90,7 @@ export function Composer({ data, context, send, last }) {
   function updateSendButton() {
     const running = previousTurn?.run() ? !isOver(previousTurn.run()) : Boolean(previousTurn && previousTurn.turn.status === "running");
     sendButton.disabled = isBusy || running || files.uploading() || !input.value.trim() || (!singleModel && draft.models.size === 0);
-    input.placeholder = !previousTurn ? data.placeholder ?? "Ask anything, or drop files here" : running ? "Ask a follow-up when the answer is ready" : "Ask a follow-up";
+    input.placeholder = !previousTurn ? data.placeholder ?? INVITATION : running ? "Ask a follow-up when the answer is ready" : "Ask a follow-up";
   }
 
   function showEstimate({ words, warn = "" }) {

@@ -19,7 +19,7 @@ export function openDetails(run, { models, patterns }) {
       row("Synthesis", synthesis(run)?.text ? nameOf(synthesis(run).model, models).name : ""),
       row("Time", totals.ms > 0 && duration(totals.ms)),
       row("Tokens", totals.usage && tokens(totals.usage)),
-      row("Cost", totals.cost !== undefined && (totals.incomplete ? `${money(totals.cost)} at least: some prices are unknown` : money(totals.cost))),
+      row("Cost", totals.cost !== undefined && (totals.incomplete ? `At least ${money(totals.cost)}: some prices are unknown` : money(totals.cost))),
       row("Asked", run.createdAt && when(run.createdAt))),
     CitationCount(run),
     notes.length > 0 && [el("h3", null, run.degraded ? "Partial result" : "Notes"), el("ul", { class: "notes" }, notes.map((note) => el("li", null, sentence(note))))],

@@ -163,7 +163,7 @@ export function open(bound) {
       } catch (problem) {
         toast(sentence(problem.message), "failed");
       }
-    } } }, el("p", null, "Models, synthesis model, pattern, and depth are kept under this name."), name.node, button("Save", { type: "submit", class: "primary" }));
+    } } }, el("p", null, "Saves the models, synthesis model, pattern, and depth."), name.node, button("Save", { type: "submit", class: "primary" }));
     await openDialog("Save panel", form);
   }
 }

@@ -132,6 +132,6 @@ function sumOf(model, calls) {
 function Totals({ totals }) {
   if (!totals) return null;
   const words = [totals.ms > 0 && duration(totals.ms), totals.usage && tokens(totals.usage)].filter(Boolean).join(" · ");
-  const price = totals.cost === undefined ? "" : totals.incomplete ? (Number(totals.cost) > 0 ? `${money(totals.cost)} at least` : "price unknown") : money(totals.cost);
+  const price = totals.cost === undefined ? "" : totals.incomplete ? (Number(totals.cost) > 0 ? `at least ${money(totals.cost)}` : "price unknown") : money(totals.cost);
   return [el("hr"), el("p", { class: "who-total" }, el("span", null, words), el("b", null, price))];
 }

@@ -10,7 +10,7 @@ export function Budget(budget) {
   ].filter(Boolean);
   const { reserved } = budget;
   return el("section", { class: "card budget-part", "aria-label": "Budget" }, el("h2", null, "Budget"),
-    lines.length > 0 ? el("ul", { class: "budget-lines" }, lines) : el("p", null, "There is no limit. An administrator can set one for an account, or for all of them."),
+    lines.length > 0 ? el("ul", { class: "budget-lines" }, lines) : el("p", null, "No limit. An administrator can set one for this account or for all accounts."),
     el("p", { class: "fine" }, [
       reserved.tokens > 0 && `${reserved.cost_usd > 0 ? money(reserved.cost_usd) : plural(reserved.tokens, "token")} reserved for active runs.`,
       lines.length > 0 && `Daily limits reset ${when(budget.day_resets_at)}, monthly limits ${when(budget.month_resets_at)}.`,

@@ -18,7 +18,7 @@ const cells = (row) => [count(row.calls), count(row.failed), count(row.input_tok
 
 /** The cost of a row in words; calls with an unknown price are not shown as free. */
 export function costOf({ cost_usd: usd, unpriced, estimated }) {
-  const words = !unpriced ? money(usd) : Number(usd) > 0 ? `${money(usd)} and calls of unknown price` : "price unknown";
+  const words = !unpriced ? money(usd) : Number(usd) > 0 ? `${money(usd)}, plus calls of unknown price` : "price unknown";
   return estimated && Number(usd) > 0 ? `${words} (partly estimated)` : words;
 }
 

@@ -11,7 +11,7 @@ import { Settings } from "./settings.js";
 import { speeds } from "./speed.js";
 
 const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]];
-const READING_MODES = [["auto", "Automatic: whole if short, otherwise the matching passages"], ["whole", "Whole, where they fit"], ["passages", "Matching passages only"], ["parts", "In parts: every page is read, and everyone gets the notes"]];
+const READING_MODES = [["auto", "Automatic: whole if short, otherwise the matching passages"], ["whole", "Whole, where they fit"], ["passages", "Matching passages only"], ["parts", "In parts: every page is read, and every member gets the notes"]];
 
 /** The question field. `onSubmit` is called on Ctrl+Enter; `hint` says where documents are added. */
 export function Question({ draft, changed }, onSubmit, hint) {
@@ -34,7 +34,7 @@ export function Documents({ draft, data, signal, changed }, onChange) {
   for (const id of draft.documents) {
     if (!(data.documents ?? []).some((each) => (each.document_id ?? each.id) === id)) draft.documents.delete(id);
   }
-  const reading = boundChoice("reading", "Reading mode", "reading-selector", READING_MODES, draft, changed, "Parts cost the most and leave nothing out; passages cost the least.");
+  const reading = boundChoice("reading", "Reading mode", "reading-selector", READING_MODES, draft, changed, "In parts costs the most and leaves nothing out; passages cost the least.");
   const picker = DocumentPicker({ documents: data.documents, chosen: draft.documents, signal, files: data.dropped?.splice(0), onChange: () => {
     changed();
     onDocumentsChange();
@@ -57,7 +57,7 @@ export function Pattern({ draft, data, changed }, brief = false) {
 
 /** The depth: how many of the pattern's stages to run. */
 export function Depth({ draft, changed }) {
-  return boundChoice("depth", "Depth", "depth-selector", DEPTHS, draft, changed, "Each further stage calls every member once more.");
+  return boundChoice("depth", "Depth", "depth-selector", DEPTHS, draft, changed, "Each additional stage calls every member again.");
 }
 
 /** The choice of the model that writes the answer. */

@@ -30,7 +30,7 @@ export function RecipeChoice({ draft, data, signal, changed, onTake }) {
         const missing = recipe ? takeRecipe(draft, recipe, data.models) : [];
         changed();
         onTake();
-        missingNote.textContent = missing.length > 0 ? `Not available now: ${missing.join(", ")}.` : "";
+        missingNote.textContent = missing.length > 0 ? `Not available: ${missing.join(", ")}.` : "";
         announce(recipe ? `${recipe.name} applied.` : "No recipe.");
       } },
     }, [["", "None"], ...recipes.map((each) => [each.id, each.own ? each.name : `${each.name} (a colleague’s)`])]);

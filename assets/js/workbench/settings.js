@@ -61,7 +61,7 @@ export function Settings({ draft, data, signal, changed }) {
     const supporting = data.models.filter((model) => draft.models.has(model.id) && model.parameters?.includes(entry.name)).length;
     // The call timeout is not user-configurable.
     const isSupportedParameter = entry.name !== "timeout_s";
-    const hint = [sentence(entry.meaning), rangeOf(entry), !isSupportedParameter ? "" : supporting === 0 ? "No model of this panel supports it." : supporting < draft.models.size ? `${supporting} of ${draft.models.size} on this panel support it.` : ""].filter(Boolean).join(" ");
+    const hint = [sentence(entry.meaning), rangeOf(entry), !isSupportedParameter ? "" : supporting === 0 ? "No model on this panel supports it." : supporting < draft.models.size ? `${supporting} of ${draft.models.size} on this panel support it.` : ""].filter(Boolean).join(" ");
     const name = entry.name.replaceAll("_", " ");
     const value = draft.parameters[entry.name];
     if (entry.name === "reasoning_effort") {

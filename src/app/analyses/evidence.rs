@@ -46,7 +46,7 @@ impl Analyses<'_> {
             return EvidencePlan {
                 lacks_judge: true,
                 ..EvidencePlan::disabled(
-                    "demo models compare words, not meaning; a model named in evidence.model can judge",
+                    "demo models compare words, not meaning; add a language model to compare the answers",
                 )
             };
         };

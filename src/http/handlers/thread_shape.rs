@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::threads::{ListedThread, Snippet, ThreadReport, ThreadRow, TurnRow};
+use crate::app::threads::{ListedThread, Snippet, SnippetSource, ThreadReport, ThreadRow, TurnRow};
 use crate::domain::prompt::letter;
 
 /// Returns a thread with its turns as a tree, for its owner and for holders of its link.
@@ -31,7 +31,8 @@ pub fn listed_json(listed: &ListedThread) -> Value {
     let mut item = row_json(&listed.row);
     item["cost_usd"] = json!(listed.row.cost);
     if let Some((newest, status)) = &listed.row.newest {
-        item["newest"] = json!({ "analysis_id": newest, "status": status });
+        item["newest"] =
+            json!({ "analysis_id": newest, "status": status, "members": listed.members });
     }
     if let Some(answer) = &listed.answer {
         item["answer"] = json!(answer);
@@ -43,10 +44,18 @@ pub fn listed_json(listed: &ListedThread) -> Value {
 }
 
 fn snippet_json(snippet: &Snippet) -> Value {
-    json!({
-        "analysis_id": snippet.analysis, "in": if snippet.is_answer { "answer" } else { "question" },
-        "text": snippet.text, "matches": snippet.matches,
-    })
+    let (place, member) = match snippet.source {
+        SnippetSource::Answer => ("answer", None),
+        SnippetSource::Question => ("question", None),
+        SnippetSource::Member(letter) => ("member", Some(letter)),
+    };
+    let mut body = json!({
+        "analysis_id": snippet.analysis, "in": place, "text": snippet.text, "matches": snippet.matches,
+    });
+    if let Some(letter) = member {
+        body["member"] = json!(letter);
+    }
+    body
 }
 
 fn turn_json(turn: &TurnRow, all: &[TurnRow]) -> Value {

@@ -55,6 +55,45 @@ fn threads_are_searched_by_answer_text_page_by_page() {
 }
 
 #[test]
+fn threads_are_searched_by_the_texts_of_members() {
+    let provider = Provider::answering(|asked| {
+        let fact = match asked.body["model"].as_str() {
+            Some("a") => "Herons stand still.",
+            Some("b") => "**Kestrels** hover above motorways.",
+            _ => "Birds differ.",
+        };
+        on("*").sse(&answer_stream(fact))
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let question = json!({
+        "prompt": "How do birds hunt?", "models": ["p/a", "p/b"], "pattern": "critique", "cache": "off",
+        "ultra_model": "p/c", "evidence": "off",
+    });
+    ask_and_wait(&mut client, question);
+    let found = client.get("/api/threads?q=kestrels+motorways").json();
+    let hit = &found["threads"][0];
+    let snippet = &hit["snippet"];
+    assert_eq!(
+        (&snippet["in"], &snippet["member"]),
+        (&json!("member"), &json!("B")),
+        "{found}"
+    );
+    assert_eq!(snippet["text"], "**Kestrels** hover above motorways.");
+    assert_eq!(snippet["matches"], json!([[2, 10], [25, 34]]));
+    assert_eq!(hit["newest"]["members"], 2);
+    let count = |query: &str, client: &mut Client| {
+        let found = client.get(&format!("/api/threads?{query}")).json();
+        found["threads"].as_array().map(Vec::len)
+    };
+    assert_eq!(count("q=herons&in=answers", &mut client), Some(1));
+    assert_eq!(count("q=herons&in=questions", &mut client), Some(0));
+    // The final answer is shown as the answer, and only once.
+    let by_answer = client.get("/api/threads?q=differ").json();
+    assert_eq!(by_answer["threads"][0]["snippet"]["in"], "answer");
+}
+
+#[test]
 fn threads_are_searched_by_questions_or_by_answers_only() {
     let provider = Provider::answering(|asked| {
         let fact = match messages_of(asked).pop().unwrap().1.contains("Kestrels") {
