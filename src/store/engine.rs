@@ -126,6 +126,17 @@ impl DatabaseConnector {
         }
     }
 
+    /// Opens one more connection for changes.
+    ///
+    /// # Errors
+    /// `Busy` if the server cannot be reached; an error with a file, which has a single writer.
+    pub(super) fn session(&self) -> Result<Writer> {
+        match self {
+            Self::Sqlite { .. } => Err(StoreError::Failed("a file has one writer".into())),
+            Self::Postgres { server, .. } => Writer::open_postgres(server),
+        }
+    }
+
     /// Maximum number of reader threads. With a file on two cores, four were slower; with a server they mostly wait.
     pub(super) fn max_readers(&self) -> u32 {
         match self {

@@ -30,6 +30,7 @@ pub mod imported;
 pub mod invites;
 mod job_queue;
 pub mod meaning_search;
+mod membership;
 pub mod model_records;
 mod params;
 pub mod passage_vectors;
@@ -59,8 +60,8 @@ mod version;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{oneshot, watch};
 
@@ -71,6 +72,8 @@ use sqlite::{backup, wal_follower};
 pub use connection::{Reader, Writer};
 pub use disk_reserve::{DiskState, inspect_disk};
 pub use error::{OpenError, Result, StoreError};
+pub use membership::Membership;
+pub use postgres::servers;
 pub use sqlite::backup::{BackupError, Verified, checkpoint_log, verify};
 pub use sqlite::wal_check::check_log;
 pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};
@@ -118,6 +121,7 @@ struct StoreInner {
     commit_queue: watch::Receiver<bool>,
     health: Arc<health::StoreHealth>,
     commit_times: Arc<commit_times::CommitTimes>,
+    membership: OnceLock<Membership>,
 }
 
 impl Drop for StoreInner {
@@ -197,6 +201,7 @@ impl Store {
                 commit_queue: done,
                 health,
                 commit_times: times,
+                membership: OnceLock::new(),
             }),
             WriteKind::Any,
         ))
@@ -229,6 +234,24 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Makes this process one of the servers of a database on a server, so that it can lease runs. `seed` is random.
+    /// Does nothing for a file. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written.
+    pub fn join_servers(&self, seed: u128) -> Result<()> {
+        if !self.is_embedded() {
+            let member = Membership::join(Arc::clone(&self.0.connector), seed)?;
+            let _ = self.0.membership.set(member);
+        }
+        Ok(())
+    }
+
+    /// This process among the servers of its database; `None` for a file, and for a process that runs nothing.
+    pub fn membership(&self) -> Option<&Membership> {
+        self.0.membership.get()
     }
 
     /// Path of the backup made before a migration, if there was one.

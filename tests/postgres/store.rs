@@ -10,7 +10,7 @@ use quire::store::{OpenError, Store, StoreError, documents, settings, users};
 
 use super::cluster::Cluster;
 
-fn at(millis: i64) -> Timestamp {
+pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
@@ -27,11 +27,11 @@ fn user(number: u32) -> User {
     }
 }
 
-fn open(cluster: &Cluster, database: &str) -> Result<Store, OpenError> {
+pub fn open(cluster: &Cluster, database: &str) -> Result<Store, OpenError> {
     Store::open_postgres(&cluster.address(database), None, cluster.folder())
 }
 
-fn close(store: &Store) {
+pub fn close(store: &Store) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().unwrap();
     runtime.block_on(store.close());

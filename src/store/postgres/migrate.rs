@@ -1,4 +1,5 @@
-//! Brings an empty database to the current schema. Refuses one that is newer or belongs to another program.
+//! Brings a database to the current schema: creates the tables, or adds those that it lacks. Refuses one that is newer
+//! or belongs to another program.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(200);
 /// Number of attempts: a minute.
 const LOCK_ATTEMPTS: u32 = 300;
 
-/// Creates the tables if there are none.
+/// Creates the tables that there are not yet, under a lock, so that servers that start together do it once.
 ///
 /// # Errors
 /// `Newer`, `Foreign`, or `Damaged` for a database that must not be touched; `Busy` if another process keeps the
@@ -42,6 +43,8 @@ pub(in crate::store) fn migrate(
 
 fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError> {
     match version(db)? {
+        // A database from before there could be several servers.
+        Some(VERSION) if !has_table(db, "servers")? => Ok(db.run_batch(schema::SERVERS)?),
         Some(VERSION) => Ok(()),
         Some(found) if found > VERSION => Err(OpenError::Newer {
             found,
@@ -65,12 +68,16 @@ fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError
 
 /// Version of the schema, if it is one of Quire.
 fn version(db: &Writer) -> Result<Option<u32>> {
-    let sql = "SELECT 1 FROM information_schema.tables
-               WHERE table_schema = current_schema() AND table_name = 'quire_schema'";
-    match db.query_optional(sql, [], |_| Ok(()))? {
-        None => Ok(None),
-        Some(()) => db.query_optional("SELECT version FROM quire_schema", [], |row| row.get(0)),
+    match has_table(db, "quire_schema")? {
+        false => Ok(None),
+        true => db.query_optional("SELECT version FROM quire_schema", [], |row| row.get(0)),
     }
+}
+
+fn has_table(db: &Writer, name: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM information_schema.tables
+               WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = ?1";
+    Ok(db.query_optional(sql, [name], |_| Ok(()))?.is_some())
 }
 
 fn has_tables(db: &Writer) -> Result<bool> {

@@ -10,6 +10,7 @@ pub(super) mod migrate;
 mod row;
 pub(super) mod schema;
 pub(super) mod search;
+pub mod servers;
 pub(super) mod session;
 mod tls;
 mod words;

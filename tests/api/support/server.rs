@@ -199,7 +199,8 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
     // This process is the test, not a `quire` executable that could be started to read a document.
     let program = reader.first().map(|(_, program)| *program);
     config.reader = Some(program.unwrap_or(env!("CARGO_BIN_EXE_quire")).into());
-    if config.replica.is_none() && config.backups.is_none() {
+    let is_chosen = config.database_url.is_some();
+    if config.replica.is_none() && config.backups.is_none() && !is_chosen {
         config.database_url = super::postgres::address(folder.path()).map(config::Secret::new);
     }
     config
@@ -243,9 +244,15 @@ async fn run(
     }
     app.resume().await;
     response.send((app.clone(), address, pages, tls)).unwrap();
-    serve(app.clone(), doors, async {
-        let _ = stopped.await;
-    })
-    .await;
-    app.close().await;
+    let work = async {
+        serve(app.clone(), doors, async {
+            let _ = stopped.await;
+        })
+        .await;
+        app.close().await;
+    };
+    tokio::select! {
+        () = work => {}
+        () = app.watch_servers() => {}
+    }
 }
