@@ -13,6 +13,7 @@ mod run_handle;
 mod runner;
 mod servers;
 mod settlement;
+mod shared_reservations;
 mod stream_limits;
 mod unstored;
 
@@ -37,7 +38,7 @@ use crate::store::{Reader, Store, StoreError, Writer, cached_answers as kept};
 use answer_cache::{AnswerCache, CanonicalFields};
 pub use answer_cache::{CacheLimits, CacheMiss};
 use budget::ReservationLedger;
-pub use budget::{BudgetStanding, KeyFunds, ReservedAmount, RunTerms};
+pub use budget::{BudgetStanding, FundsAnswer, KeyFunds, ReservedAmount, RunTerms};
 pub use outcome::{RunOutcome, Unstored};
 pub use relay::RelayedCall;
 use run_channel::RunChannel;
@@ -45,6 +46,7 @@ pub use run_channel::{PublishedEvent, RelayAudience, RunWatch};
 pub use run_handle::{CancelOnDrop, Finished};
 pub use servers::DeliveredCommands;
 use settlement::UsageRecorder;
+pub use shared_reservations::SharedReservations;
 use stream_limits::StreamSlots;
 pub use stream_limits::{StreamLimits, StreamPermit};
 
@@ -78,6 +80,7 @@ pub(crate) struct EngineShared {
     settings: EngineSettings,
     cache: AnswerCache,
     reservations: Arc<ReservationLedger>,
+    shared_reservations: Arc<SharedReservations>,
     run_slots: Semaphore,
     runs: Mutex<RunMap>,
     streams: Arc<StreamSlots>,
@@ -195,8 +198,14 @@ impl Engine {
     /// Creates an idle engine.
     pub fn new(store: Store, llm: Llm, settings: EngineSettings) -> Self {
         let turns = Semaphore::new(settings.max_runs.max(1));
+        let shared_reservations = SharedReservations::new(store.clone());
         let shared = EngineShared {
-            reservations: Arc::new(ReservationLedger::new(store.clone(), settings.limits)),
+            reservations: Arc::new(ReservationLedger::new(
+                store.clone(),
+                settings.limits,
+                shared_reservations.clone(),
+            )),
+            shared_reservations,
             settlement: UsageRecorder::new(store.clone()),
             streams: StreamSlots::new(settings.streams),
             store,

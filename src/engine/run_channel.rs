@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use super::EngineShared;
 use crate::domain::event::{FINAL_EVENTS, RunEvent, StreamDelta};
 use crate::domain::id::AnalysisId;
+use crate::store::StoreError;
 use crate::store::events::{self, StoredEvent};
-use crate::store::{StoreError, analyses};
 
 /// Maximum bytes of events in a channel; watchers that are further behind read the store again.
 const MAX_RECENT_BYTES: usize = 128 * 1024;
@@ -332,7 +332,7 @@ impl RunWatch {
         // Read first: the events of a run that is over by now are complete.
         let continues = may_continue
             && (self.shared.store)
-                .read(move |db| analyses::is_unfinished(db, &id))
+                .read(move |db| events::may_follow(db, &id))
                 .await?;
         if let Some(events) = self.read_stored().await? {
             return Ok(Some(events));

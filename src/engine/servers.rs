@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::run_channel::RunChannel;
-use super::{Engine, EngineShared, InsertRun, RunSpec, leases};
+use super::{Engine, EngineShared, InsertRun, RunSpec, SharedReservations, leases};
 use crate::domain::id::AnalysisId;
 use crate::log;
 use crate::store::servers::{RunLease, StoredCommand};
@@ -90,6 +90,11 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// The reservations that other servers count.
+    pub fn shared_reservations(&self) -> &Arc<SharedReservations> {
+        &self.shared.shared_reservations
     }
 
     /// Stops the runs that other servers are about to take over, because this one could not renew its membership in

@@ -319,15 +319,6 @@ pub fn unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
     )
 }
 
-/// Whether an analysis is stored and has not ended.
-///
-/// # Errors
-/// Returns an error if the database cannot be read.
-pub fn is_unfinished(db: &Reader, id: &AnalysisId) -> Result<bool> {
-    let sql = "SELECT 1 FROM analyses WHERE id = ?1 AND finished = 0";
-    Ok(db.query_optional(sql, [id], |_| Ok(()))?.is_some())
-}
-
 /// Loads an unfinished analysis of any user.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! This process among the servers of one database: its row there says how long it counts as alive. A thread with a
 //! connection of its own renews the row, so that no other work can delay it.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub struct Membership {
 struct SharedMembership {
     state: Mutex<MembershipState>,
     changed: Condvar,
+    /// Number of servers at the last renewal, with this one.
+    alive: AtomicU32,
 }
 
 struct MembershipState {
@@ -55,6 +58,7 @@ impl Membership {
         let shared = Arc::new(SharedMembership {
             state: Mutex::new(state),
             changed: Condvar::new(),
+            alive: AtomicU32::new(1),
         });
         let (end, left) = watch::channel(false);
         let (answer, entered) = std::sync::mpsc::sync_channel(1);
@@ -90,6 +94,11 @@ impl Membership {
     /// are about to take them over.
     pub fn is_current(&self, now: Instant) -> bool {
         now + STOP_EARLY < self.shared.state().until
+    }
+
+    /// Number of servers that were alive when this one last renewed its row, with this one.
+    pub fn alive(&self) -> u32 {
+        self.shared.alive.load(Relaxed).max(1)
     }
 
     /// Removes this process from the servers, which frees its leases.
@@ -154,7 +163,10 @@ impl SharedMembership {
                     let _ = self.enter(&db, boot_name(seed, boots));
                 }
                 // Tried again at the next renewal.
-                Err(_) => {}
+                Err(_) => continue,
+            }
+            if let Ok(alive) = servers::count_alive(&db) {
+                self.alive.store(u32::try_from(alive).unwrap_or(1), Relaxed);
             }
         }
         let boot = Arc::clone(&self.state().boot);

@@ -45,6 +45,7 @@ pub mod reading_queue;
 pub mod recipes;
 mod row;
 mod search;
+mod serving;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in_networks;
@@ -73,16 +74,11 @@ pub use connection::{Reader, Writer};
 pub use disk_reserve::{DiskState, inspect_disk};
 pub use error::{OpenError, Result, StoreError};
 pub use membership::Membership;
-pub use postgres::servers;
+pub use postgres::{originals, reservations, servers};
 pub use sqlite::backup::{BackupError, Verified, checkpoint_log, verify};
 pub use sqlite::wal_check::check_log;
 pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};
 pub use version::{APPLICATION_ID, VERSION};
-
-/// Attempts to claim a database that another server has.
-const CLAIM_ATTEMPTS: u32 = 20;
-/// Pause between two of them.
-const CLAIM_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Location of the database.
 #[derive(Debug, Clone)]
@@ -215,43 +211,6 @@ impl Store {
     /// Whether the database is a file of this process, not a server.
     pub fn is_embedded(&self) -> bool {
         matches!(*self.0.connector, engine::DatabaseConnector::Sqlite { .. })
-    }
-
-    /// Claims a database on a server for this process, for as long as the store is open: only one server may carry
-    /// out its runs. A file needs no claim, because the data folder has a lock. Blocks.
-    ///
-    /// # Errors
-    /// `Conflict` if another server has claimed it.
-    pub fn claim(&self) -> Result<()> {
-        let mut attempts = 0..CLAIM_ATTEMPTS;
-        while self.0.connector.must_claim() {
-            match self.write_now(engine::claim) {
-                // The server before this one may be about to close.
-                Err(StoreError::Conflict(_)) if attempts.next().is_some() => {
-                    std::thread::sleep(CLAIM_PAUSE);
-                }
-                claimed => return claimed,
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes this process one of the servers of a database on a server, so that it can lease runs. `seed` is random.
-    /// Does nothing for a file. Blocks.
-    ///
-    /// # Errors
-    /// Returns an error if the database cannot be written.
-    pub fn join_servers(&self, seed: u128) -> Result<()> {
-        if !self.is_embedded() {
-            let member = Membership::join(Arc::clone(&self.0.connector), seed)?;
-            let _ = self.0.membership.set(member);
-        }
-        Ok(())
-    }
-
-    /// This process among the servers of its database; `None` for a file, and for a process that runs nothing.
-    pub fn membership(&self) -> Option<&Membership> {
-        self.0.membership.get()
     }
 
     /// Path of the backup made before a migration, if there was one.
@@ -485,7 +444,7 @@ impl Store {
     pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
         match *self.0.connector {
             engine::DatabaseConnector::Sqlite { .. } => backup::copy(&self.0.path, to, replace),
-            engine::DatabaseConnector::Postgres { .. } => Err(BackupError::Failed(
+            engine::DatabaseConnector::Postgres(_) => Err(BackupError::Failed(
                 "the database is on a PostgreSQL server: copy it with pg_dump".into(),
             )),
         }

@@ -2,8 +2,10 @@
 //! one takes it over when its driver is gone.
 
 use quire::domain::id::AnalysisId;
+use quire::domain::usage::UsageAmount;
+use quire::engine::SharedReservations;
 use quire::store::servers::{self, RunLease};
-use quire::store::{Store, StoreError};
+use quire::store::{Store, StoreError, Writer};
 use serde_json::json;
 
 use super::cluster::Cluster;
@@ -159,6 +161,138 @@ fn servers_take_over_each_run_once_and_housekeeping_has_one_of_them() {
     }
 }
 
+#[test]
+fn two_servers_at_once_never_reserve_more_than_there_is() {
+    /// What may be reserved in all.
+    const LIMIT: u64 = 1_000;
+    let cluster = Cluster::start();
+    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    let amount = UsageAmount {
+        tokens: 90,
+        ..UsageAmount::default()
+    };
+    let within = move |_: &Writer, reserved: UsageAmount| {
+        let fits = reserved.tokens + amount.tokens <= LIMIT;
+        Ok(fits.then_some(()).ok_or(reserved.tokens))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_time().build().unwrap();
+    runtime.block_on(async {
+        let both = stores
+            .each_ref()
+            .map(|store| SharedReservations::new(store.clone()));
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..40 {
+            let reservations = both[number % 2].clone();
+            tasks.spawn(async move {
+                let reserved = reservations.reserve("key_1", amount, within).await;
+                (number % 2, reserved.unwrap().is_ok())
+            });
+        }
+        let granted = tasks.join_all().await;
+        let granted: Vec<usize> = granted
+            .iter()
+            .filter(|one| one.1)
+            .map(|one| one.0)
+            .collect();
+        assert_eq!(granted.len(), 11, "{granted:?}");
+        // What one releases, the other gets, a moment later.
+        let from = granted[0];
+        both[from].release("key_1", amount);
+        let other = &both[1 - from];
+        while other
+            .reserve("key_1", amount, within)
+            .await
+            .unwrap()
+            .is_err()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let refused = both[from].reserve("key_1", amount, within).await.unwrap();
+        assert_eq!(refused, Err(990), "and it is not there twice");
+        // What a server had reserved ends with it.
+        stores[1 - from].membership().unwrap().leave().await;
+        let free = both[from].reserve("key_1", amount, within).await.unwrap();
+        assert_eq!(free, Ok(()));
+    });
+    stores.iter().for_each(close);
+}
+
+#[test]
+fn a_document_uploaded_to_one_server_is_read_through_another() {
+    let cluster = Cluster::start();
+    let database = cluster.address("postgres");
+    let settings = [
+        ("DATABASE_URL", database.as_str()),
+        ("QUIRE_SECRET", SECRET),
+        ("USE_MOCK", "true"),
+    ];
+    let (one, other) = (Server::with(&settings), Server::with(&settings));
+    let mut client = one.user("ada@example.com");
+    let mut elsewhere = known(&other, &client);
+    // Three pieces in the database.
+    let text = "The levy is due in May. ".repeat(100_000);
+    let answer = client.upload("/api/upload-document", "levy.txt", text.as_bytes());
+    assert!(answer.status < 300, "{}", answer.text());
+    let id = answer.json()["document_id"].as_str().unwrap().to_owned();
+    let path = format!("/api/documents/{id}");
+    while elsewhere.get(&path).json()["status"] == "processing" {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(elsewhere.get(&path).json()["status"], "processed");
+    let content = elsewhere.get(&format!("{path}/content"));
+    assert_eq!(content.status, 200, "{}", content.text());
+    assert!(content.text() == text, "{} bytes", content.text().len());
+    // Neither has a file of it, also after it is deleted.
+    for server in [&one, &other] {
+        let files = std::fs::read_dir(server.folder().join("documents")).unwrap();
+        assert_eq!(files.count(), 0);
+        let copies = std::fs::read_dir(server.folder().join("tmp")).unwrap();
+        assert_eq!(copies.count(), 0);
+    }
+    assert_eq!(elsewhere.delete(&path).status, 200);
+    assert_eq!(client.get(&format!("{path}/content")).status, 404);
+    let left = "DO $$ BEGIN IF EXISTS (SELECT 1 FROM document_bytes) THEN RAISE EXCEPTION 'left'; END IF; END $$;";
+    assert_eq!(cluster.run(left), "");
+}
+
+#[test]
+fn servers_with_different_secrets_are_refused() {
+    let cluster = Cluster::start();
+    let database = cluster.address("postgres");
+    let folder = Folder::new();
+    let start = |secret: &str| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+            .arg("serve")
+            .env_clear()
+            .env("DATABASE_URL", &database)
+            .env("QUIRE_SECRET", secret)
+            .env("QUIRE_DATA", folder.path().join("data"))
+            .env("PORT", "0")
+            .env("HOST", "127.0.0.1")
+            .output()
+            .unwrap()
+    };
+    let first = Folder::new();
+    let settings = [
+        ("DATABASE_URL", database.as_str()),
+        ("QUIRE_SECRET", SECRET),
+        ("USE_MOCK", "true"),
+    ];
+    let server = Executable::with(&first, &settings);
+    let refused = start("another secret, which is long enough too");
+    let printed = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && printed.contains("QUIRE_SECRET"),
+        "{printed}"
+    );
+    // With the same one, there are two.
+    let third = Folder::new();
+    let same = Executable::with(&third, &settings);
+    let client = Client::new(server.address).registered("ada@example.com");
+    assert_eq!(same.known(&client).get("/api/users/me").status, 200);
+}
+
 /// The settings of a server, which has its own folder.
 fn settings<'a>(database: &'a str, known: &'a str) -> [(&'a str, &'a str); 4] {
     [
@@ -305,4 +439,41 @@ fn the_run_of_a_killed_server_is_finished_once_by_another() {
         1,
         "an answer that was stored is not asked for again"
     );
+}
+
+#[test]
+fn a_server_that_was_cut_off_gives_its_run_up() {
+    let cluster = Cluster::start();
+    let provider = Provider::script([
+        on("slow").stall(&unfinished_stream("It is ")),
+        on("slow").sse(&answer_stream("It is thin.")),
+    ]);
+    let (database, known_providers) = (cluster.address("postgres"), providers(&provider));
+    let settings = settings(&database, &known_providers);
+    let one = Server::with(&settings);
+    let mut client = one.user("ada@example.com");
+    let id = begin(&mut client, &["p/slow"]);
+    provider.wait_hanging(1);
+    // As if it had not reached the database for long.
+    assert_eq!(cluster.run("UPDATE servers SET until = 1;"), "");
+    let other = Server::with(&settings);
+    let mut elsewhere = known(&other, &client);
+    let analysis = wait_until_ended(&mut elsewhere, &id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+    provider.wait_for_disconnect("slow");
+    // Its own watchers see the end too.
+    let all: Vec<Event> = client
+        .events(&analysis_path(&id, "/events"), None)
+        .collect();
+    assert_eq!(names(&all).last(), Some(&"analysis.completed"));
+    for (event, number) in all.iter().zip(1..) {
+        assert_eq!(event.id, Some(number), "{event:?}");
+    }
+    assert_eq!(begin_and_end(&mut client), "completed", "it goes on");
+}
+
+fn begin_and_end(client: &mut Client) -> String {
+    let id = begin(client, &["demo/extract"]);
+    let analysis = wait_until_ended(client, &id);
+    analysis["status"].as_str().unwrap().to_owned()
 }

@@ -6,7 +6,7 @@ use quire::domain::id::{DocumentId, UserId};
 use quire::domain::time::Timestamp;
 use quire::domain::user::{Role, User};
 use quire::store::passages::{PassageScope, frequency, matches};
-use quire::store::{OpenError, Store, StoreError, documents, settings, users};
+use quire::store::{OpenError, Store, StoreError, documents, servers, settings, users};
 
 use super::cluster::Cluster;
 
@@ -163,15 +163,28 @@ fn a_server_that_was_away_is_used_again_without_a_restart() {
 }
 
 #[test]
-fn only_one_server_has_a_database_and_a_foreign_one_is_refused() {
+fn a_database_from_before_there_were_servers_gets_their_tables_and_a_foreign_one_is_refused() {
     let cluster = Cluster::start();
-    let first = open(&cluster, "postgres").unwrap();
-    assert_eq!(first.claim(), Ok(()));
-    let second = open(&cluster, "postgres").unwrap();
-    assert_eq!(second.claim(), Err(StoreError::Conflict("another server")));
-    close(&first);
-    drop(first);
-    assert_eq!(second.claim(), Ok(()));
+    close(&open(&cluster, "postgres").unwrap());
+    let lost = "DROP TRIGGER document_bytes_removed ON documents; DROP FUNCTION document_bytes_removed;
+                DROP TABLE reservations, leases, run_commands, document_bytes, servers; DROP FUNCTION quire_now;";
+    assert_eq!(cluster.run(lost), "");
+    // Several that start together add them once.
+    let stores: Vec<Store> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| open(&cluster, "postgres").unwrap()))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    for (store, seed) in stores.iter().zip(1..) {
+        store.join_servers(seed).unwrap();
+    }
+    assert_eq!(stores[0].read_now(servers::count_alive), Ok(3));
+    stores.iter().for_each(close);
+    drop(stores);
 
     assert_eq!(cluster.run("CREATE DATABASE other;"), "");
     assert_eq!(cluster.run("\\c other\nCREATE TABLE notes (id INT);"), "");

@@ -10,8 +10,6 @@ use crate::store::version::VERSION;
 
 /// Number of the lock under which the schema is created, the same for every Quire.
 const SCHEMA_LOCK: i64 = 0x5175_6972_6501;
-/// First number of the lock that only one server has; the second is that of the schema.
-const SERVER_LOCK: i32 = 0x5175_6972;
 /// Pause between two attempts to get the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
 /// Number of attempts: a minute.
@@ -97,15 +95,4 @@ pub(in crate::store) fn server_version(db: &Writer) -> Result<String> {
     number
         .map(|number| format!("PostgreSQL {number}"))
         .ok_or_else(|| StoreError::Failed("the server has no version".into()))
-}
-
-/// Takes the lock that one server has for as long as its session for changes lasts. Returns false if another server
-/// has it.
-///
-/// # Errors
-/// Returns an error if the server cannot be reached.
-pub(in crate::store) fn claim(db: &Writer) -> Result<bool> {
-    let sql =
-        "SELECT CASE WHEN pg_try_advisory_lock(?1, hashtext(current_schema())) THEN 1 ELSE 0 END";
-    db.query_one(sql, [SERVER_LOCK], |row| row.get(0))
 }

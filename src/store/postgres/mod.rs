@@ -7,6 +7,8 @@ pub(super) mod address;
 mod errors;
 mod io_thread;
 pub(super) mod migrate;
+pub mod originals;
+pub mod reservations;
 mod row;
 pub(super) mod schema;
 pub(super) mod search;

@@ -1,6 +1,7 @@
 //! Servers of one database, and the leases of what only one of them may do at a time. A server's row says how long it
 //! counts as alive; a lease is free once the row of its server is gone. All times are those of the database's clock.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::id::AnalysisId;
@@ -143,7 +144,7 @@ pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(Analys
     db.run("DELETE FROM servers WHERE until <= quire_now()", [])?;
     // Leases of runs that were deleted, and missing ones of runs from before there were leases.
     db.run(
-        "DELETE FROM leases WHERE name LIKE 'analysis%'
+        "DELETE FROM leases WHERE starts_with(name, 'analysis_')
            AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.id = name AND a.finished = 0)",
         [],
     )?;
@@ -157,7 +158,7 @@ pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(Analys
     let mut taken = db.all(
         "UPDATE leases SET server = ?1, number = number + 1 WHERE name IN (
              SELECT l.name FROM leases l
-             WHERE l.name LIKE 'analysis%' AND NOT EXISTS (SELECT 1 FROM servers s WHERE s.boot = l.server)
+             WHERE starts_with(l.name, 'analysis_') AND NOT EXISTS (SELECT 1 FROM servers s WHERE s.boot = l.server)
              ORDER BY l.name LIMIT ?2 FOR UPDATE OF l SKIP LOCKED
          ) RETURNING name, number",
         (boot, limit),
@@ -181,6 +182,32 @@ pub fn keep_lease(db: &Writer, name: &str, boot: &str) -> Result<bool> {
         (name, boot),
     )?;
     Ok(rows > 0)
+}
+
+/// Ends a lease that is not a run's, if this server has it.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn drop_lease(db: &Writer, name: &str, boot: &str) -> Result<()> {
+    db.run(
+        "DELETE FROM leases WHERE name = ?1 AND server = ?2",
+        (name, boot),
+    )
+    .map(drop)
+}
+
+/// Lists the leases of other living servers whose names begin with a prefix.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn leased_elsewhere(db: &Reader, prefix: &str, boot: &str) -> Result<BTreeSet<String>> {
+    let names = db.all(
+        "SELECT l.name FROM leases l JOIN servers s ON s.boot = l.server
+         WHERE starts_with(l.name, ?1) AND l.server <> ?2 AND s.until > quire_now()",
+        (prefix, boot),
+        |row| row.get(0),
+    )?;
+    Ok(names.into_iter().collect())
 }
 
 /// Stores a command for a run. Returns false if the run has ended or was never leased.

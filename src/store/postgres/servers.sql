@@ -27,3 +27,33 @@ CREATE TABLE run_commands (
     argument    TEXT COLLATE "C" NOT NULL,
     UNIQUE (analysis_id, command, argument)
 );
+
+-- What each server has reserved of the budgets of a person or an API key, for calls that are not recorded yet. Ends
+-- with the server.
+CREATE TABLE reservations (
+    owner  TEXT COLLATE "C" NOT NULL,
+    server TEXT COLLATE "C" NOT NULL REFERENCES servers (boot) ON DELETE CASCADE,
+    cost   BIGINT NOT NULL,
+    tokens BIGINT NOT NULL,
+    PRIMARY KEY (owner, server)
+);
+CREATE INDEX reservations_server ON reservations (server);
+
+-- The original files of documents in pieces, so that every server can read them. Written before their document's row,
+-- hence without a reference to it.
+CREATE TABLE document_bytes (
+    document_id TEXT COLLATE "C" NOT NULL,
+    piece       BIGINT NOT NULL,
+    bytes       BYTEA  NOT NULL,
+    stored      BIGINT NOT NULL DEFAULT quire_now(),
+    PRIMARY KEY (document_id, piece)
+);
+-- Most files are compressed already.
+ALTER TABLE document_bytes ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
+CREATE FUNCTION document_bytes_removed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    DELETE FROM document_bytes WHERE document_id = old.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER document_bytes_removed AFTER DELETE ON documents
+    FOR EACH ROW EXECUTE FUNCTION document_bytes_removed();
