@@ -31,7 +31,7 @@ use super::models::ModelService;
 use super::patterns::Patterns;
 use super::recipes::Recipes;
 use super::usage::UsageService;
-use super::{Error, Result};
+use super::{Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, Plan, RunDeadlines, Status};
 use crate::domain::event::RunEstimate;
@@ -300,11 +300,17 @@ impl Analyses<'_> {
     /// Returns an error if the list of unfinished analyses cannot be read, or a lease cannot be stored.
     pub(super) async fn resume(&self) -> Result<()> {
         for (id, lease) in self.abandoned_runs().await? {
-            if let Err(fault) = self.resume_one(id.clone(), lease).await {
-                log::error(
-                    "analysis could not be resumed",
-                    &[("analysis", &id), ("fault", &fault)],
-                );
+            let Err(fault) = self.resume_one(id.clone(), lease).await else {
+                continue;
+            };
+            log::error(
+                "analysis could not be resumed",
+                &[("analysis", &id), ("fault", &fault)],
+            );
+            // The database was away, not the analysis unreadable: try again at the next look.
+            if let Some(lease) = lease.filter(|_| fault.kind == Kind::Unavailable) {
+                let free = move |db: &Writer| servers::free_lease(db, &id, lease);
+                self.store.write(free).await?;
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::upload::{TemporaryFile, from_io};
 use crate::app::{Error, Kind, Result};
-use crate::crypto::{self, hex};
+use crate::crypto::{self, hex, sha256};
 use crate::domain::document::Document;
 use crate::domain::id::DocumentId;
 use crate::log;
@@ -129,7 +129,11 @@ impl OriginalFiles {
                 continue;
             };
             let target = id.clone();
-            if self.store.read_now(move |db| rows::has_row(db, &target))? {
+            let recorded = self
+                .store
+                .read_now(move |db| rows::recorded_hash(db, &target))?;
+            // An import may still be writing it.
+            if recorded.is_some() && recorded == Some(hash_of(&path).map_err(from_io)?) {
                 self.share(&id)?;
                 drop(TemporaryFile::new(path));
             }
@@ -202,6 +206,17 @@ impl OriginalFiles {
         tokio::task::spawn_blocking(move || shelf.fetch_blocking(&id))
             .await
             .map_err(Error::internal)?
+    }
+}
+
+fn hash_of(path: &Path) -> std::io::Result<String> {
+    let (mut file, mut hasher) = (File::open(path)?, sha256::Hasher::new());
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hasher.finish())),
+            length => hasher.update(&buffer[..length]),
+        }
     }
 }
 

@@ -43,13 +43,13 @@ pub fn stored_ids(db: &Reader) -> Result<BTreeSet<String>> {
     Ok(db.all(sql, [], |row| row.get(0))?.into_iter().collect())
 }
 
-/// Whether a document has a row.
+/// Returns the recorded SHA-256 of a document of any user, in hexadecimal; `None` if it has no row.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn has_row(db: &Reader, id: &DocumentId) -> Result<bool> {
-    let sql = "SELECT 1 FROM documents WHERE id = ?1";
-    Ok(db.query_optional(sql, [id], |_| Ok(()))?.is_some())
+pub fn recorded_hash(db: &Reader, id: &DocumentId) -> Result<Option<String>> {
+    let sql = "SELECT sha256 FROM documents WHERE id = ?1";
+    db.query_optional(sql, [id], |row| row.get(0))
 }
 
 /// Deletes a file whose document was not stored.

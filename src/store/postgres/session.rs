@@ -23,9 +23,10 @@ use crate::store::params::{Params, Value};
 const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
 /// Limit on prepared statements per session; above it, all are prepared again when needed.
 const MAX_STATEMENTS: usize = 400;
-/// Begins a transaction. The limits hold until its end, so that a pooler may give the connection to others.
-const BEGIN_WRITE: &str =
-    "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '10s'";
+/// Begins a transaction. The limits hold until its end, so that a pooler may give the connection to others. A server
+/// that is frozen midway must not keep its locks.
+const BEGIN_WRITE: &str = "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '10s'; \
+     SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /// Begins a transaction that sees one state of the database.
 const BEGIN_READ: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '30s'";

@@ -101,6 +101,14 @@ impl Server {
     pub fn folder(&self) -> &Path {
         self.folder.as_ref().expect("it has its folder").path()
     }
+    /// The number of files in the folder of originals for this number of documents: none if they are in a database on a
+    /// server.
+    pub fn originals_of(&self, documents: usize) -> usize {
+        match self.app.config.database_url.is_some() {
+            true => 0,
+            false => documents,
+        }
+    }
     /// Returns a client without an account.
     pub fn client(&self) -> Client {
         Client::new(self.address)
