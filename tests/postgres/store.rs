@@ -199,3 +199,38 @@ fn a_database_from_before_there_were_servers_gets_their_tables_and_a_foreign_one
     assert_eq!(open(&cluster, "postgres").err(), Some(OpenError::Busy));
     cluster.begin();
 }
+
+#[test]
+fn of_two_admins_who_give_up_their_role_on_two_servers_one_remains() {
+    let cluster = Cluster::start();
+    let (one, other) = (
+        open(&cluster, "postgres").unwrap(),
+        open(&cluster, "postgres").unwrap(),
+    );
+    for round in 0..10 {
+        let (first, second) = (user(round * 2 + 1), user(round * 2 + 2));
+        let ids = [first.id.clone(), second.id.clone()];
+        let insert = move |db: &quire::store::Writer| {
+            for user in [first, second] {
+                users::insert(db, &user)?;
+                users::set_role(db, &user.id, Role::Admin)?;
+            }
+            Ok(())
+        };
+        one.write_now(insert).unwrap();
+        let give_up = |store: &Store, id: &UserId| {
+            let id = id.clone();
+            store.write_now(move |db| users::set_role(db, &id, Role::User))
+        };
+        let results = std::thread::scope(|scope| {
+            let there = scope.spawn(|| give_up(&other, &ids[1]));
+            [give_up(&one, &ids[0]), there.join().unwrap()]
+        });
+        let refused = results.iter().filter(|result| result.is_err());
+        assert_eq!(refused.count(), 1, "{results:?}");
+        // None of this round is left for the next one.
+        assert_eq!(cluster.run("DELETE FROM users;"), "");
+    }
+    close(&one);
+    close(&other);
+}

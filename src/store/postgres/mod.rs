@@ -24,6 +24,9 @@ pub(super) use tokio_postgres::Row as PostgresRow;
 /// Writes a row without changing it.
 pub(super) const REWRITE: &str = "UPDATE quire_schema SET version = version";
 
+/// Waits for a lock that lasts until the end of the transaction.
+pub(super) const LOCK_QUERY: &str = "SELECT pg_advisory_xact_lock(hashtextextended(?1, 0))";
+
 /// Lists the columns of a table, in order.
 pub(super) const COLUMNS_QUERY: &str = "SELECT CAST(column_name AS TEXT) FROM information_schema.columns
     WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = ?1 ORDER BY ordinal_position";

@@ -10,8 +10,7 @@ use crate::store::error::{Result, StoreError};
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn lock_owner(db: &Writer, owner: &str) -> Result<()> {
-    let sql = "SELECT pg_advisory_xact_lock(hashtextextended(?1, 0))";
-    db.query_optional(sql, [owner], |_| Ok(())).map(drop)
+    db.lock(owner)
 }
 
 /// Returns what other servers have reserved for an owner. Read it before what is spent: an amount that is recorded in
