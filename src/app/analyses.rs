@@ -31,7 +31,7 @@ use super::models::ModelService;
 use super::patterns::Patterns;
 use super::recipes::Recipes;
 use super::usage::UsageService;
-use super::{Error, Result};
+use super::{Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, Plan, RunDeadlines, Status};
 use crate::domain::event::RunEstimate;
@@ -51,14 +51,20 @@ pub use crate::store::analyses::{HistoryFilter, HistoryRow};
 use crate::store::audit::{self, AuditEntry};
 use crate::store::call_log;
 pub use crate::store::call_log::CallRecord;
+use crate::store::servers::{self, RunLease};
 pub use crate::store::threads::TurnPlace;
-use crate::store::{self, Reader, Store, StoreError, analyses, comparisons, events, threads};
+use crate::store::{
+    self, Reader, Store, StoreError, Writer, analyses, comparisons, events, threads,
+};
 
 pub(super) use check::MAX_PROMPT;
 pub use forecast::AnalysisForecast;
 pub use report::AnalysisReport;
 use report::ComparisonOffer;
 pub use rerun::RerunForecast;
+
+/// Maximum number of runs to take over at once; further ones follow at the next look, here or on another server.
+const MAX_TAKEN_OVER: u32 = 64;
 
 /// The analysis use cases.
 #[derive(Clone, Copy)]
@@ -229,9 +235,9 @@ impl Analyses<'_> {
 
     // Wait for the run's final event, so that nothing is written to it afterward.
     async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
-        if !self.engine.cancel(id, reason) {
+        if !self.engine.cancel(id, reason) && !self.engine.cancel_elsewhere(id, reason).await? {
             // The run is no longer driven, because its end could not be stored: write the end now.
-            return self.fail(id.clone(), reason).await;
+            return self.fail(id.clone(), None, reason).await;
         }
         let mut watch = self.engine.watch(id.clone(), u64::MAX - 1);
         while watch.next().await?.is_some() {}
@@ -287,24 +293,44 @@ impl Analyses<'_> {
             .await?)
     }
 
-    /// Resumes detached runs after a shutdown or crash, and ends runs whose client is gone. Skips an unreadable
-    /// analysis, so that it does not block the others.
+    /// Resumes detached runs after a shutdown or crash, and ends runs whose client is gone. With a database on a server,
+    /// only those that no living server drives. Skips an unreadable analysis, so that it does not block the others.
     ///
     /// # Errors
-    /// Returns an error if the list of unfinished analyses cannot be read.
+    /// Returns an error if the list of unfinished analyses cannot be read, or a lease cannot be stored.
     pub(super) async fn resume(&self) -> Result<()> {
-        for id in self.store.read(analyses::unfinished).await? {
-            if let Err(fault) = self.resume_one(id.clone()).await {
-                log::error(
-                    "analysis could not be resumed",
-                    &[("analysis", &id), ("fault", &fault)],
-                );
+        for (id, lease) in self.abandoned_runs().await? {
+            let Err(fault) = self.resume_one(id.clone(), lease).await else {
+                continue;
+            };
+            log::error(
+                "analysis could not be resumed",
+                &[("analysis", &id), ("fault", &fault)],
+            );
+            // The database was away, not the analysis unreadable: try again at the next look.
+            if let Some(lease) = lease.filter(|_| fault.kind == Kind::Unavailable) {
+                let free = move |db: &Writer| servers::free_lease(db, &id, lease);
+                self.store.write(free).await?;
             }
         }
         Ok(())
     }
 
-    async fn resume_one(&self, id: AnalysisId) -> Result<()> {
+    async fn abandoned_runs(&self) -> Result<Vec<(AnalysisId, Option<RunLease>)>> {
+        let Some(membership) = self.store.membership() else {
+            let runs = self.store.read(analyses::unfinished).await?;
+            return Ok(runs.into_iter().map(|id| (id, None)).collect());
+        };
+        let boot = membership.boot();
+        let taken = move |db: &Writer| servers::take_over_runs(db, &boot, MAX_TAKEN_OVER);
+        let runs = self.store.write(taken).await?;
+        Ok(runs
+            .into_iter()
+            .map(|(id, lease)| (id, Some(lease)))
+            .collect())
+    }
+
+    async fn resume_one(&self, id: AnalysisId, lease: Option<RunLease>) -> Result<()> {
         let target_id = id.clone();
         let found = self.store.read(move |db| {
             let analysis = analyses::load_unfinished(db, &target_id)?;
@@ -321,6 +347,7 @@ impl Analyses<'_> {
             return self
                 .fail(
                     id,
+                    lease,
                     "the server stopped while a client was waiting for this analysis",
                 )
                 .await;
@@ -328,7 +355,7 @@ impl Analyses<'_> {
         if let Some(user) = &analysis.user
             && !is_active(self.store, user).await?
         {
-            return self.fail(id, "its account was locked").await;
+            return self.fail(id, lease, "its account was locked").await;
         }
         let calls = estimate::estimate_calls(&analysis.plan);
         let forecast = estimate::total_estimate(&calls);
@@ -347,6 +374,7 @@ impl Analyses<'_> {
         self.engine.resume(RunSpec {
             background: analysis.context.experiment.is_some(),
             is_awaited: false,
+            lease,
             relay: None,
             funds: analysis
                 .context
@@ -368,9 +396,12 @@ impl Analyses<'_> {
     }
 
     // Ends a run that is not being driven. The answers received so far are paid for and count.
-    async fn fail(&self, id: AnalysisId, reason: &str) -> Result<()> {
+    async fn fail(&self, id: AnalysisId, lease: Option<RunLease>, reason: &str) -> Result<()> {
         let reason = reason.to_owned();
         let outcome = self.store.write(move |db| {
+            if let Some(lease) = lease {
+                servers::end_lease(db, &id, lease)?;
+            }
             let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
             let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
             let started = analysis.started.unwrap_or(now);

@@ -18,7 +18,7 @@ use crate::clock;
 use crate::config::{Config, ReplicaConfig};
 use crate::domain::time::Timestamp;
 use crate::replica::names::Inventory;
-use crate::store::{OpenError, Store, StoreError, StoreSettings};
+use crate::store::{OpenError, Store, StoreSettings};
 pub use paths::database;
 use secret_check::OpenedBy;
 pub use secret_check::{accept_secret, new_secret};
@@ -162,27 +162,12 @@ fn open_with(
         ),
     };
     let store = store.map_err(|error| soundness::open_error(config, &error))?;
-    if opener == OpenedBy::Server {
-        claim(&store)?;
-    }
     soundness::check_tables(folder, &store)?;
     let secret = secret_check::check_and_load(config, &store, is_fetched, opener)?;
     Ok(OpenedFolder {
         store,
         secret,
         prepared,
-    })
-}
-
-/// Makes this process the only server of a database on a server.
-fn claim(store: &Store) -> Result<()> {
-    store.claim().map_err(|error| match error {
-        StoreError::Conflict(_) => Error::new(
-            Kind::Conflict,
-            "another Quire server uses the database in DATABASE_URL",
-        )
-        .resolve("Stop it first: several servers on one database are not supported yet."),
-        error => error.into(),
     })
 }
 

@@ -9,7 +9,7 @@ use super::{App, Result, idempotency::RESPONSE_LIFETIME};
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::log;
-use crate::store::{analyses, audit, cached_answers, call_log, idempotency};
+use crate::store::{analyses, audit, cached_answers, call_log, idempotency, originals};
 
 /// How long analyses without an account and passthrough calls are kept, for troubleshooting. Clients see such an
 /// analysis only while connected.
@@ -36,22 +36,35 @@ impl App {
         self.llm.close_idle_connections();
     }
 
-    /// Runs one round of housekeeping. Cheap if nothing has expired; the server runs it every hour.
+    /// Runs one round of housekeeping. Cheap if nothing has expired; the server runs it every hour. Of several servers
+    /// on one database, one cleans it up, and each its own folder.
     ///
     /// # Errors
     /// Returns an error if the store or a folder cannot be read or changed.
     pub async fn run_housekeeping(self: &Arc<Self>, now: Timestamp) -> Result<()> {
+        let is_housekeeper = self.is_housekeeper().await?;
+        if is_housekeeper {
+            self.delete_expired_rows(now).await?;
+        }
+        // The command line may have unlocked an account with waiting documents.
+        self.documents().resume().await?;
+        if is_housekeeper {
+            self.documents().expire_uploads(now).await?;
+        }
+        self.documents().tidy(now).await
+    }
+
+    async fn delete_expired_rows(self: &Arc<Self>, now: Timestamp) -> Result<()> {
         self.accounts().delete_expired(now).await?;
         for guest in self.accounts().expired_guests(now).await? {
             self.delete_guest(&guest, &RequestOrigin::local(now))
                 .await?;
         }
-        // The command line may have unlocked an account with waiting documents.
-        self.documents().resume().await?;
-        self.documents().expire_uploads(now).await?;
-        self.documents().tidy(now).await?;
         let max_bytes = self.config.cache_bytes;
         let store = self.store.for_freeing();
+        if !store.is_embedded() {
+            store.write(originals::delete_left_over).await?;
+        }
         let deleted = store
             .write(move |db| cached_answers::purge(db, now, max_bytes))
             .await?;

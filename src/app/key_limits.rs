@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Error, Kind, Result};
+use crate::clock;
 use crate::domain::analysis::Plan;
 use crate::domain::id::{KeyId, UserId};
 use crate::domain::key::KeyLimits;
@@ -11,10 +12,11 @@ use crate::domain::model::{Availability, Model};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::UsageAmount;
 use crate::domain::user::Caller;
-use crate::engine::KeyFunds;
+use crate::engine::{FundsAnswer, KeyFunds, SharedReservations};
 use crate::llm::Llm;
-use crate::store::{Store, api_keys};
+use crate::store::{Store, Writer, api_keys};
 
 /// The use cases for API key limits.
 #[derive(Clone, Copy)]
@@ -22,6 +24,7 @@ pub(super) struct KeyLimitService<'a> {
     pub(super) store: &'a Store,
     pub(super) llm: &'a Llm,
     pub(super) reservations: &'a Arc<KeyReservations>,
+    pub(super) shared: &'a Arc<SharedReservations>,
 }
 
 impl KeyLimitService<'_> {
@@ -92,7 +95,16 @@ impl KeyLimitService<'_> {
 
     /// Reserves the maximum cost of a run that continues after a restart.
     pub fn restore_reservation(&self, key: &KeyId, cost: MicroDollars) -> Box<dyn KeyFunds> {
-        self.reservations.hold_funds(key, cost, None).boxed()
+        let shared = self.shared.is_needed().then(|| {
+            self.shared.add(key.as_str(), money(cost));
+            SharedFunds {
+                reservations: self.shared.clone(),
+                limits: KeyLimits::default(),
+            }
+        });
+        self.reservations
+            .hold_funds(key, cost, None, shared)
+            .boxed()
     }
 
     /// Reserves the maximum cost of a key's calls until they are recorded.
@@ -106,39 +118,91 @@ impl KeyLimitService<'_> {
         cost: MicroDollars,
         now: Timestamp,
     ) -> Result<KeyReservation> {
-        let _asking = self.reservations.reserving.lock().await;
-        // Read before the store: any reservation released in between will have been recorded by then.
-        let reserved = self.reservations.held(key);
-        let key_id = key.clone();
-        let read = self
-            .store
-            .read(move |db| api_keys::spent(db, &key_id, now.day()));
-        let (today, total) = read.await?;
-        let mut remaining: Option<MicroDollars> = None;
-        let limits = [
-            (today, key_limits.daily_budget, "today"),
-            (total, key_limits.total_budget, "in all"),
-        ];
-        for (spent, limit, when) in limits {
-            let committed = spent.saturating_add(reserved);
-            let Some(limit) = limit else { continue };
-            let needed = committed.saturating_add(cost);
-            if needed <= limit {
-                let rest = MicroDollars(limit.0 - needed.0);
-                remaining = Some(remaining.map_or(rest, |remaining| remaining.min(rest)));
-                continue;
+        let shared = match self.shared.is_needed() {
+            true => Some(SharedFunds {
+                reservations: self.shared.clone(),
+                limits: key_limits.clone(),
+            }),
+            false => None,
+        };
+        let remaining = match &shared {
+            Some(shared) => shared.reserve(key, cost, now).await?,
+            None => {
+                let _asking = self.reservations.reserving.lock().await;
+                // Read before the store: any reservation released in between will have been recorded by then.
+                let reserved = self.reservations.held(key);
+                let key_id = key.clone();
+                let read = self
+                    .store
+                    .read(move |db| api_keys::spent(db, &key_id, now.day()));
+                let remaining = remaining_funds(key_limits, read.await?, reserved, cost)?;
+                return Ok(self.reservations.hold_funds(key, cost, remaining, None));
             }
-            let why = format!(
-                "this may cost up to {:.4} USD; {:.4} of this API key's {:.4} {when} are spent or reserved",
-                cost.dollars(),
-                committed.dollars(),
-                limit.dollars(),
-            );
-            return Err(Error::new(Kind::BudgetExceeded, why)
-                .resolve("its owner can create a key with a larger budget"));
-        }
-        Ok(self.reservations.hold_funds(key, cost, remaining))
+        };
+        Ok(self.reservations.hold_funds(key, cost, remaining, shared))
     }
+}
+
+/// Returns what is left of a key's budgets after a cost; `None` without a budget. `spent` is that of today, and in all.
+fn remaining_funds(
+    limits: &KeyLimits,
+    spent: (MicroDollars, MicroDollars),
+    reserved: MicroDollars,
+    cost: MicroDollars,
+) -> Result<Option<MicroDollars>> {
+    let mut remaining: Option<MicroDollars> = None;
+    let limits = [
+        (spent.0, limits.daily_budget, "today"),
+        (spent.1, limits.total_budget, "in all"),
+    ];
+    for (spent, limit, when) in limits {
+        let committed = spent.saturating_add(reserved);
+        let Some(limit) = limit else { continue };
+        let needed = committed.saturating_add(cost);
+        if needed <= limit {
+            let rest = MicroDollars(limit.0 - needed.0);
+            remaining = Some(remaining.map_or(rest, |remaining| remaining.min(rest)));
+            continue;
+        }
+        let why = format!(
+            "this may cost up to {:.4} USD; {:.4} of this API key's {:.4} {when} are spent or reserved",
+            cost.dollars(),
+            committed.dollars(),
+            limit.dollars(),
+        );
+        return Err(Error::new(Kind::BudgetExceeded, why)
+            .resolve("its owner can create a key with a larger budget"));
+    }
+    Ok(remaining)
+}
+
+/// A key's budgets on several servers: every reservation is checked in the database.
+struct SharedFunds {
+    reservations: Arc<SharedReservations>,
+    limits: KeyLimits,
+}
+
+impl SharedFunds {
+    async fn reserve(
+        &self,
+        key: &KeyId,
+        cost: MicroDollars,
+        now: Timestamp,
+    ) -> Result<Option<MicroDollars>> {
+        let (limits, id) = (self.limits.clone(), key.clone());
+        let check = move |db: &Writer, reserved: UsageAmount| {
+            let spent = api_keys::spent(db, &id, now.day())?;
+            Ok(remaining_funds(&limits, spent, reserved.cost, cost))
+        };
+        let amount = money(cost);
+        self.reservations
+            .reserve(key.as_str(), amount, check)
+            .await?
+    }
+}
+
+fn money(cost: MicroDollars) -> UsageAmount {
+    UsageAmount { cost, tokens: 0 }
 }
 
 /// Amounts reserved by keys and not yet recorded, so that concurrent requests are not granted the same money.
@@ -165,6 +229,8 @@ pub(super) struct KeyReservation {
     remaining: Option<MicroDollars>,
     /// The value of `HeldFunds::total_reserved` at that time.
     total_at_start: MicroDollars,
+    /// Set if other servers use the database too.
+    shared: Option<SharedFunds>,
 }
 
 impl KeyReservations {
@@ -184,6 +250,7 @@ impl KeyReservations {
         key: &KeyId,
         cost: MicroDollars,
         remaining: Option<MicroDollars>,
+        shared: Option<SharedFunds>,
     ) -> KeyReservation {
         let mut all = self.lock_funds();
         let funds = all.entry(key.clone()).or_default();
@@ -194,6 +261,7 @@ impl KeyReservations {
             cost: Mutex::new(cost),
             remaining,
             total_at_start: funds.total_reserved,
+            shared,
         }
     }
 }
@@ -215,17 +283,23 @@ impl KeyReservation {
     }
 }
 
-impl KeyFunds for KeyReservation {
-    fn extend(&self, cost: MicroDollars) -> std::result::Result<(), String> {
+impl KeyReservation {
+    async fn extend_by(&self, cost: MicroDollars) -> std::result::Result<(), String> {
+        const USED_UP: &str = "this API key's budget is used up";
+        if let Some(shared) = &self.shared {
+            let reserved = shared.reserve(&self.key, cost, clock::now()).await;
+            reserved.map_err(|error| match error.kind {
+                Kind::BudgetExceeded => USED_UP.to_owned(),
+                _ => "this API key's budget could not be read".to_owned(),
+            })?;
+        }
         let mut all = self.reservations.lock_funds();
         let funds = all.entry(self.key.clone()).or_default();
         // Everything reserved since then may have been spent by now; none of it has been returned.
         let since = MicroDollars(funds.total_reserved.0.saturating_sub(self.total_at_start.0));
-        if self
-            .remaining
-            .is_some_and(|remaining| since.saturating_add(cost) > remaining)
-        {
-            return Err("this API key's budget is used up".to_owned());
+        let is_over = |remaining| since.saturating_add(cost) > remaining;
+        if self.shared.is_none() && self.remaining.is_some_and(is_over) {
+            return Err(USED_UP.to_owned());
         }
         funds.add(cost);
         drop(all);
@@ -235,9 +309,19 @@ impl KeyFunds for KeyReservation {
     }
 }
 
+impl KeyFunds for KeyReservation {
+    fn extend(&self, cost: MicroDollars) -> FundsAnswer<'_> {
+        Box::pin(self.extend_by(cost))
+    }
+}
+
 impl Drop for KeyReservation {
     fn drop(&mut self) {
         let cost = *self.cost();
+        if let Some(shared) = &self.shared {
+            let key = self.key.as_str();
+            shared.reservations.release(key, money(cost));
+        }
         let mut all = self.reservations.lock_funds();
         if let Some(held) = all.get_mut(&self.key) {
             held.reserved.0 -= cost.0;

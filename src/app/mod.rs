@@ -37,6 +37,7 @@ pub mod recipes;
 mod replace_database;
 pub mod replica;
 pub mod request_origin;
+mod servers;
 mod services;
 mod side_charges;
 pub mod threads;
@@ -151,6 +152,7 @@ impl App {
         let settings = documents::settings(&config)?;
         if is_alone {
             documents::clear_temporary(&config.data_dir);
+            store.join_servers(crypto::random_number()?)?;
         }
         let documents =
             documents::DocumentService::open(&config.data_dir, store.clone(), settings)?;
@@ -283,6 +285,9 @@ impl App {
         self.engine.drain_runs(limit).await;
         self.finish_replica(since + self.config.limits.shutdown_timeout)
             .await;
+        if let Some(membership) = self.store.membership() {
+            membership.leave().await;
+        }
         self.store.close().await;
     }
 }

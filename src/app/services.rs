@@ -96,6 +96,7 @@ impl App {
             store: &self.store,
             llm: &self.llm,
             reservations: &self.key_reservations,
+            shared: self.engine.shared_reservations(),
         }
     }
 

@@ -406,7 +406,7 @@ mod tests {
             .collect();
         assert_eq!(marked, ["Größe", "paper"]);
         let query = SearchQuery::parse("blue");
-        let snippet = Snippet::of(&query, hit, SearchScope::Everything).expect("a match");
+        let snippet = Snippet::from_match(&query, hit, SearchScope::Everything).expect("a match");
         assert_eq!(snippet.source, SnippetSource::Member('B'));
         assert_eq!(snippet.matches, [(13, 17)]);
     }

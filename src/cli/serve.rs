@@ -91,6 +91,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         () = stop_after_handover(offer, &app, (&stop, &stopped)) => {}
         () = stop_when_abandoned(&app, &stop) => {}
         () = run_housekeeping(&app) => {}
+        () = app.watch_servers() => {}
         () = watch_certificate(tls.as_deref()) => {}
     }
     if app.is_abandoned() {

@@ -21,6 +21,14 @@ impl Rate {
             per_minute: number,
         }
     }
+    /// Returns the share of one of several servers, at least 1, so that all together keep the rate.
+    pub const fn shared_by(self, servers: u32) -> Self {
+        let servers = if servers == 0 { 1 } else { servers };
+        Self {
+            burst: self.burst.div_ceil(servers),
+            per_minute: self.per_minute.div_ceil(servers),
+        }
+    }
     fn capacity_units(self) -> u64 {
         u64::from(self.burst.max(1)) * UNITS_PER_TOKEN
     }

@@ -4,8 +4,10 @@
 mod unlimited;
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::SharedReservations;
 use crate::clock;
 use crate::domain::analysis::{Member, Plan, StageAnswer};
 use crate::domain::id::UserId;
@@ -14,7 +16,7 @@ use crate::domain::pattern::{CallId, CallReservation};
 use crate::domain::usage::{
     LimitExceeded, UsageAmount, UserLimits, UserSpending, check_limits, check_run_limit,
 };
-use crate::store::{Store, StoreError, budgets, usage};
+use crate::store::{Membership, Reader, Store, StoreError, Writer, budgets, reservations, usage};
 use unlimited::UnlimitedUsers;
 
 /// Prices and budget of a run, fixed at planning time.
@@ -62,12 +64,40 @@ pub struct BudgetStanding {
     pub reserved: UsageAmount,
 }
 
+impl BudgetStanding {
+    // Reads limits and spent amounts. What is reserved must have been read before.
+    fn read(
+        db: &Reader,
+        user: &UserId,
+        default: UserLimits,
+        reserved: UsageAmount,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            limits: budgets::for_user(db, user)?.unwrap_or(default),
+            spent: usage::spent(db, user, clock::now().day())?,
+            reserved,
+        })
+    }
+
+    // Checks whether there is room for an amount; `unpriced` is a model whose price is unknown.
+    fn check(&self, requested: UsageAmount, unpriced: Option<&str>) -> Result<(), String> {
+        if let (Some(model), true) = (unpriced, self.limits.limits_cost()) {
+            return Err(unknown_price(model));
+        }
+        let now = clock::now();
+        check_limits(&self.limits, &self.spent, self.reserved, requested, now)
+            .map_err(|over| over.to_string())
+    }
+}
+
 /// The reservation ledger of all users; one per process.
 pub(super) struct ReservationLedger {
     store: Store,
     /// Default limits of users who have none of their own.
     limits: UserLimits,
     reserved: Mutex<HashMap<UserId, UsageAmount>>,
+    /// The same reservations, for the other servers of the database.
+    shared: Arc<SharedReservations>,
     /// Held from reading the amount spent until the reservation has been made, so that two runs are not granted the
     /// same money.
     grant_lock: tokio::sync::Mutex<()>,
@@ -75,10 +105,11 @@ pub(super) struct ReservationLedger {
 }
 
 impl ReservationLedger {
-    pub fn new(store: Store, limits: UserLimits) -> Self {
+    pub fn new(store: Store, limits: UserLimits, shared: Arc<SharedReservations>) -> Self {
         Self {
             store,
             limits,
+            shared,
             reserved: Mutex::default(),
             grant_lock: tokio::sync::Mutex::default(),
             unlimited: UnlimitedUsers::default(),
@@ -93,17 +124,16 @@ impl ReservationLedger {
         // Read before the store: an amount released in between has already been stored, so it may be counted twice but
         // is never missed.
         let reserved = self.reserved().get(user).copied().unwrap_or_default();
-        let (id, default, today) = (user.clone(), self.limits, clock::now().day());
+        let (id, default) = (user.clone(), self.limits);
+        let boot = self.store.membership().map(Membership::boot);
         let look = self.store.read(move |db| {
-            let limits = budgets::for_user(db, &id)?.unwrap_or(default);
-            Ok((limits, usage::spent(db, &id, today)?))
+            let elsewhere = match boot {
+                Some(boot) => reservations::reserved_elsewhere(db, id.as_str(), &boot)?,
+                None => UsageAmount::default(),
+            };
+            BudgetStanding::read(db, &id, default, reserved.saturating_add(elsewhere))
         });
-        let (limits, spent) = look.await?;
-        Ok(BudgetStanding {
-            limits,
-            spent,
-            reserved,
-        })
+        look.await
     }
 
     /// Returns whether a user has no limits. Cached for two seconds.
@@ -140,17 +170,19 @@ impl ReservationLedger {
             return Ok(false);
         }
         let _granting = self.grant_lock.lock().await;
-        let standing = self.status(user).await;
-        let BudgetStanding {
-            limits,
-            spent,
-            reserved,
-        } = standing.map_err(unread)?;
-        if let (Some(model), true) = (unpriced, limits.limits_cost()) {
-            return Err(unknown_price(model));
+        if self.shared.is_needed() {
+            let (id, default) = (user.clone(), self.limits);
+            let unpriced = unpriced.map(str::to_owned);
+            let check = move |db: &Writer, reserved| {
+                let standing = BudgetStanding::read(db, &id, default, reserved)?;
+                Ok(standing.check(requested, unpriced.as_deref()))
+            };
+            let checked = self.shared.reserve(user.as_str(), requested, check).await;
+            checked.map_err(unread)??;
+        } else {
+            let standing = self.status(user).await.map_err(unread)?;
+            standing.check(requested, unpriced)?;
         }
-        check_limits(&limits, &spent, reserved, requested, clock::now())
-            .map_err(|over| over.to_string())?;
         let mut all = self.reserved();
         let sum = all.entry(user.clone()).or_default();
         *sum = sum.saturating_add(requested);
@@ -158,6 +190,7 @@ impl ReservationLedger {
     }
 
     fn release(&self, user: &UserId, amount: UsageAmount) {
+        self.shared.release(user.as_str(), amount);
         let mut all = self.reserved();
         if let Some(sum) = all.get_mut(user) {
             *sum = sum.saturating_sub(amount);
@@ -245,8 +278,11 @@ pub trait KeyFunds: Send + Sync {
     ///
     /// # Errors
     /// Returns the reason if the key's budget has no room for the increase.
-    fn extend(&self, cost: MicroDollars) -> Result<(), String>;
+    fn extend(&self, cost: MicroDollars) -> FundsAnswer<'_>;
 }
+
+/// The answer to a request for more funds: the reason, if there are none.
+pub type FundsAnswer<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 impl BudgetReservation {
     pub fn new(book: Arc<ReservationLedger>, user: Option<UserId>, terms: &RunTerms) -> Self {
@@ -322,7 +358,7 @@ impl BudgetReservation {
     /// Returns the reason if a budget has no room for the additional output.
     pub async fn extend(&mut self, more: CallReservation, own_key: bool) -> Result<(), String> {
         if let Some(key) = &self.key {
-            key.extend(more.cost.unwrap_or_default())?;
+            key.extend(more.cost.unwrap_or_default()).await?;
         }
         self.reserve(&[(more, own_key)]).await
     }

@@ -16,20 +16,20 @@ use super::answer_cache::LeaderGuard;
 use super::outcome::Unstored;
 use super::run_channel::{PublishedEvent, RelayAudience, RunChannel};
 use crate::clock;
-use crate::domain::analysis::{Plan, StageAnswer};
-use crate::domain::citation::{self, Citations};
+use crate::domain::analysis::StageAnswer;
+use crate::domain::citation::Citations;
 use crate::domain::event::{RunEvent, RunTotals};
 use crate::domain::findings::Findings;
-use crate::domain::id::{AnalysisId, DocumentId, KeyId, UserId};
+use crate::domain::id::{AnalysisId, KeyId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::PatternOutcome;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::CallCharge;
 use crate::log;
 use crate::store::events::{self, StoredEvent};
+use crate::store::servers::{self, RunLease};
 use crate::store::{
-    Reader, Store, StoreError, Writer, analyses, api_keys, cache_savings, cached_answers, call_log,
-    documents, usage,
+    Store, StoreError, Writer, analyses, api_keys, cache_savings, cached_answers, call_log, usage,
 };
 
 /// Buffers a run's events and results on their way to the store.
@@ -56,6 +56,8 @@ pub(super) struct Journal {
     /// Stage durations in ms, by name.
     durations: Vec<(String, u64)>,
     is_awaited: bool,
+    /// Set if the database is on a server, which others may use too.
+    lease: Option<RunLease>,
     /// Set for a relayed call, whose events are not stored.
     relay: Option<RelayAudience>,
     /// Unstored batches: the one being written and, for an awaited run, those that failed.
@@ -91,6 +93,7 @@ impl Journal {
             is_urgent: false,
             durations: Vec::new(),
             is_awaited: false,
+            lease: None,
             relay: None,
             pending: Vec::new(),
             retry_at: None,
@@ -100,6 +103,11 @@ impl Journal {
     /// Marks the run as awaited by a connection. Its events are then published even if they cannot be stored.
     pub fn with_awaited(self, is_awaited: bool) -> Self {
         Self { is_awaited, ..self }
+    }
+
+    /// Stores nothing unless the run still has this lease.
+    pub fn with_lease(self, lease: Option<RunLease>) -> Self {
+        Self { lease, ..self }
     }
 
     /// Returns whether everything up to the last flush has been stored. The usage of a relayed call is recorded when
@@ -341,6 +349,7 @@ impl Journal {
             id: self.id.clone(),
             user: self.user.clone(),
             key: self.key.clone(),
+            lease: self.lease,
             now,
             started: is_first.then(|| self.started.unwrap_or(now)),
             events,
@@ -392,6 +401,7 @@ pub(super) struct JournalBatch {
     id: AnalysisId,
     user: Option<UserId>,
     key: Option<KeyId>,
+    lease: Option<RunLease>,
     now: Timestamp,
     /// Set in the first batch of a run. Earlier than `now`, because a short run ends before its first batch is written.
     started: Option<Timestamp>,
@@ -411,6 +421,11 @@ impl JournalBatch {
     /// Returns an error if the database cannot be written.
     pub fn store(&self, db: &Writer) -> Result<(), StoreError> {
         let (id, now) = (&self.id, self.now);
+        match self.lease {
+            Some(lease) if self.outcome.is_some() => servers::end_lease(db, id, lease)?,
+            Some(lease) => servers::check_lease(db, id, lease)?,
+            None => {}
+        }
         if let Some(started) = self.started {
             analyses::set_started(db, id, started)?;
         }
@@ -451,45 +466,4 @@ impl JournalBatch {
             None => Ok(()),
         }
     }
-}
-
-// Returns `None` if no documents were provided.
-fn citations(
-    db: &Reader,
-    user: &UserId,
-    plan: &Plan,
-    answers: &[StageAnswer],
-    outcome: &PatternOutcome,
-) -> Option<Citations> {
-    plan.all_sources().next()?;
-    let last = plan.stages.len().saturating_sub(1);
-    let synthesis = outcome
-        .synthesis
-        .as_deref()
-        .map(|text| citation::CitingText {
-            stage: last,
-            member: None,
-            text,
-        });
-    let members = answers
-        .iter()
-        .filter(|answer| answer.answered() && answer.stage < last);
-    let members = members.map(|answer| citation::CitingText {
-        stage: answer.stage,
-        member: Some(answer.member),
-        text: &answer.text,
-    });
-    let mut page = |id: &DocumentId, number: u32| {
-        // Treat an unreadable page as missing, so that nothing is reported as verified.
-        let found = documents::page_of(db, user, id, number).ok().flatten();
-        found.map(|page| citation::CitedPage {
-            text: page.text,
-            is_recognized: documents::is_recognized(db, user, id, number).unwrap_or(false),
-        })
-    };
-    Some(citation::check_citations(
-        plan,
-        synthesis.into_iter().chain(members),
-        &mut page,
-    ))
 }

@@ -11,7 +11,9 @@ mod relay;
 mod run_channel;
 mod run_handle;
 mod runner;
+mod servers;
 mod settlement;
+mod shared_reservations;
 mod stream_limits;
 mod unstored;
 
@@ -30,18 +32,21 @@ use crate::domain::pattern::staged::StagedRun;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{UsageAmount, UserLimits};
 use crate::llm::Llm;
+use crate::store::servers::{self as leases, RunLease};
 use crate::store::{Reader, Store, StoreError, Writer, cached_answers as kept};
 
 use answer_cache::{AnswerCache, CanonicalFields};
 pub use answer_cache::{CacheLimits, CacheMiss};
 use budget::ReservationLedger;
-pub use budget::{BudgetStanding, KeyFunds, ReservedAmount, RunTerms};
+pub use budget::{BudgetStanding, FundsAnswer, KeyFunds, ReservedAmount, RunTerms};
 pub use outcome::{RunOutcome, Unstored};
 pub use relay::RelayedCall;
 use run_channel::RunChannel;
 pub use run_channel::{PublishedEvent, RelayAudience, RunWatch};
 pub use run_handle::{CancelOnDrop, Finished};
+pub use servers::DeliveredCommands;
 use settlement::UsageRecorder;
+pub use shared_reservations::SharedReservations;
 use stream_limits::StreamSlots;
 pub use stream_limits::{StreamLimits, StreamPermit};
 
@@ -75,6 +80,7 @@ pub(crate) struct EngineShared {
     settings: EngineSettings,
     cache: AnswerCache,
     reservations: Arc<ReservationLedger>,
+    shared_reservations: Arc<SharedReservations>,
     run_slots: Semaphore,
     runs: Mutex<RunMap>,
     streams: Arc<StreamSlots>,
@@ -130,6 +136,8 @@ pub struct RunSpec {
     /// Whether a connection waits for the answer. The answer is then delivered even if it cannot be stored; other runs
     /// stop if they cannot be stored, and resume at the next start.
     pub is_awaited: bool,
+    /// The lease of a resumed run whose database is on a server; a new run gets its own.
+    pub lease: Option<RunLease>,
     /// Set by [`Engine::start_passthrough`]: the run is a relayed call, not an analysis.
     pub relay: Option<RelayAudience>,
 }
@@ -166,6 +174,7 @@ struct RunningRun {
     channel: Arc<RunChannel>,
     background: bool,
     is_relayed: bool,
+    is_awaited: bool,
 }
 
 /// A run's entry in `runs`. It is removed however the run's task ends, even by a panic, so that callers waiting for the
@@ -189,8 +198,14 @@ impl Engine {
     /// Creates an idle engine.
     pub fn new(store: Store, llm: Llm, settings: EngineSettings) -> Self {
         let turns = Semaphore::new(settings.max_runs.max(1));
+        let shared_reservations = SharedReservations::new(store.clone());
         let shared = EngineShared {
-            reservations: Arc::new(ReservationLedger::new(store.clone(), settings.limits)),
+            reservations: Arc::new(ReservationLedger::new(
+                store.clone(),
+                settings.limits,
+                shared_reservations.clone(),
+            )),
+            shared_reservations,
             settlement: UsageRecorder::new(store.clone()),
             streams: StreamSlots::new(settings.streams),
             store,
@@ -215,6 +230,7 @@ impl Engine {
     /// Returns [`NotStarted`] if the run is refused or cannot be stored.
     pub async fn start(&self, run: RunSpec, insert: InsertRun) -> Result<Finished, NotStarted> {
         let channel = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
+        let (run, insert) = self.shared.with_lease(run, insert);
         let (tell, stored) = oneshot::channel();
         let finished = self.spawn(run, channel, Some((insert, tell)), None);
         match stored.await {
@@ -224,7 +240,8 @@ impl Engine {
         }
     }
 
-    /// Resumes a run that was stored before the last restart. The queue limit does not apply.
+    /// Resumes a run that was stored before the last restart, or by a server that is gone. The queue limit does not
+    /// apply.
     pub fn resume(&self, run: RunSpec) -> Finished {
         let channel = Arc::new(RunChannel::new(run.last_event));
         let entry = RunningRun::new(&run, &channel);
@@ -253,6 +270,7 @@ impl Engine {
         let (tell, finished) = oneshot::channel();
         let shared = self.shared.clone();
         let run = Box::new(run);
+        let lease = run.lease.map(|lease| (run.id.clone(), lease));
         let place = RunPermit {
             shared: shared.clone(),
             id: run.id.clone(),
@@ -271,6 +289,9 @@ impl Engine {
                 }
             }
             let over = runner::run(&shared, run, &channel).await;
+            if let (None, Some((id, lease))) = (&over, lease) {
+                shared.free_lease(id, lease).await;
+            }
             let (ended, rest) = over.map_or((None, None), |over| {
                 shared.queue_settlement(over.settled);
                 (Some(over.ended), over.pending)
@@ -357,12 +378,7 @@ impl Engine {
     /// Follows a run's events after the given sequence number, starting with stored ones.
     pub fn watch(&self, id: AnalysisId, after: u64) -> RunWatch {
         let found = self.shared.runs().get(&id).cloned();
-        RunWatch::new(
-            self.shared.store.clone(),
-            found.map(|run| run.channel),
-            id,
-            after,
-        )
+        RunWatch::new(self.shared.clone(), found.map(|run| run.channel), id, after)
     }
 
     /// Returns a user's budget status, including reservations of active runs.
@@ -445,6 +461,7 @@ impl RunningRun {
             channel: channel.clone(),
             background: run.background,
             is_relayed: run.relay.is_some(),
+            is_awaited: run.is_awaited,
         }
     }
 }

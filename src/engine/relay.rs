@@ -44,8 +44,12 @@ impl Engine {
         let entry = RunningRun::new(&run, &channel);
         self.shared.runs().insert(run.id.clone(), entry);
         self.shared.run_arrived.notify_one();
-        let store = self.shared.store.clone();
-        let watch = RunWatch::new(store, Some(channel.clone()), run.id.clone(), 0);
+        let watch = RunWatch::new(
+            self.shared.clone(),
+            Some(channel.clone()),
+            run.id.clone(),
+            0,
+        );
         RelayedCall {
             finished: self.spawn(run, channel, None, place),
             watch,

@@ -4,13 +4,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::EngineShared;
 use crate::domain::event::{FINAL_EVENTS, RunEvent, StreamDelta};
 use crate::domain::id::AnalysisId;
+use crate::store::StoreError;
 use crate::store::events::{self, StoredEvent};
-use crate::store::{Store, StoreError};
 
 /// Maximum size of a channel's events, in bytes; watchers that are further behind read from the store.
 const MAX_RECENT_BYTES: usize = 128 * 1024;
@@ -18,6 +20,8 @@ const MAX_RECENT_BYTES: usize = 128 * 1024;
 const MAX_QUEUED_SKIPS: usize = 64;
 /// Number of events read from the store at once.
 const EVENTS_PER_READ: u32 = 200;
+/// Pause between two reads of the events of a run that another server drives.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
 
 /// An event on its way to watchers.
 #[derive(Debug, Clone, PartialEq)]
@@ -269,7 +273,8 @@ enum WatchPosition {
 
 /// Follows a run from a given event onward.
 pub struct RunWatch {
-    store: Store,
+    shared: Arc<EngineShared>,
+    /// `None` if the run is not driven here.
     channel: Option<Arc<RunChannel>>,
     id: AnalysisId,
     after: u64,
@@ -278,13 +283,13 @@ pub struct RunWatch {
 
 impl RunWatch {
     pub(super) fn new(
-        store: Store,
+        shared: Arc<EngineShared>,
         channel: Option<Arc<RunChannel>>,
         id: AnalysisId,
         after: u64,
     ) -> Self {
         Self {
-            store,
+            shared,
             channel,
             id,
             after,
@@ -298,10 +303,14 @@ impl RunWatch {
     /// Returns an error if the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         while !self.ended {
+            // Boxed: a thousand watchers wait, few of them on the store, and each would reserve the space.
             let Some(channel) = self.channel.clone() else {
                 // Boxed, because there may be a thousand watchers, few of which read the store, and each would reserve
                 // the space.
-                return Box::pin(self.read_stored()).await;
+                match Box::pin(self.follow_stored()).await? {
+                    None => continue,
+                    events => return Ok(events),
+                }
             };
             // Created before checking, so that no change in between is missed.
             let changed = channel.changed.notified();
@@ -317,16 +326,40 @@ impl RunWatch {
         Ok(None)
     }
 
-    async fn read_stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
-        let (id, after) = (self.id.clone(), self.after);
-        let found = self
-            .store
-            .read(move |db| events::after(db, &id, after, EVENTS_PER_READ))
-            .await?;
-        if found.is_empty() && self.channel.is_none() {
+    /// Reads events of a run that is not driven here. Without any, this is the end, unless another server drives the
+    /// run: then waits a moment, for the next attempt.
+    async fn follow_stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
+        let may_continue = !self.shared.store.is_embedded();
+        let id = self.id.clone();
+        // Read first: the events of a run that is over by now are complete.
+        let continues = may_continue
+            && (self.shared.store)
+                .read(move |db| events::may_follow(db, &id))
+                .await?;
+        if let Some(events) = self.read_stored().await? {
+            return Ok(Some(events));
+        }
+        if !continues || self.shared.run_slots.is_closed() {
             self.ended = true;
             return Ok(None);
         }
+        // This server may have taken it over.
+        self.channel = self
+            .shared
+            .runs()
+            .get(&self.id)
+            .map(|run| run.channel.clone());
+        if self.channel.is_none() {
+            tokio::time::sleep(FOLLOW_INTERVAL).await;
+        }
+        Ok(None)
+    }
+
+    async fn read_stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
+        let (id, after) = (self.id.clone(), self.after);
+        let found = (self.shared.store)
+            .read(move |db| events::after(db, &id, after, EVENTS_PER_READ))
+            .await?;
         let read_back = |stored| {
             Arc::new(PublishedEvent {
                 stored,

@@ -52,6 +52,7 @@ pub(super) async fn run(
         last,
     )
     .with_awaited(run.is_awaited)
+    .with_lease(run.lease)
     .into_passthrough(run.relay);
     let mut finishes_early = false;
     let turn = loop {

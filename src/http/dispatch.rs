@@ -249,7 +249,8 @@ impl Dispatcher {
             (None, Some(device)) => RateKey::Device(device),
             (None, None) => RateKey::Address(cx.peer),
         };
-        self.shared.limiter.check(key, clock::steady())
+        let servers = cx.app.server_count();
+        self.shared.limiter.check(key, clock::steady(), servers)
     }
 
     /// Runs the checks in the contract's order, then the handler. Sets `caller_id` for the log.

@@ -46,11 +46,17 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request.
+    /// Counts a request. Each of `servers` allows its share of the rate.
     ///
     /// # Errors
     /// `TooFast` with the time to wait when the bucket is empty.
-    pub fn check(&self, key: RateKey<'_>, now: Timestamp) -> Result<RateLimitStatus, ApiError> {
+    pub fn check(
+        &self,
+        key: RateKey<'_>,
+        now: Timestamp,
+        servers: u32,
+    ) -> Result<RateLimitStatus, ApiError> {
+        let rate = self.rate.shared_by(servers);
         // Buckets are keyed by a hash with a random seed, so that nobody can target another caller's bucket.
         let key = match key {
             RateKey::User(user) => self.seed.hash_one(user.as_str()),
@@ -69,27 +75,27 @@ impl RateLimiter {
         }
         let bucket = newer
             .entry(key)
-            .or_insert_with(|| known.unwrap_or_else(|| TokenBucket::full(self.rate, now)));
-        match bucket.take(self.rate, now) {
+            .or_insert_with(|| known.unwrap_or_else(|| TokenBucket::full(rate, now)));
+        match bucket.take(rate, now) {
             Ok(()) => Ok(RateLimitStatus {
-                limit: self.rate.burst,
+                limit: rate.burst,
                 remaining: bucket.remaining(),
-                reset: bucket.until_full(self.rate),
+                reset: bucket.until_full(rate),
             }),
-            Err(wait) => Err(self.rate_limited(wait)),
+            Err(wait) => Err(rate_limited(rate, wait)),
         }
     }
+}
 
-    fn rate_limited(&self, wait: Duration) -> ApiError {
-        let mut error = Error::new(Kind::TooFast, "too many requests in a short time");
-        error.retry_after = Some(wait);
-        let status = RateLimitStatus {
-            limit: self.rate.burst,
-            remaining: 0,
-            reset: wait,
-        };
-        ApiError::from(error).rate_limit(Some(status))
-    }
+fn rate_limited(rate: Rate, wait: Duration) -> ApiError {
+    let mut error = Error::new(Kind::TooFast, "too many requests in a short time");
+    error.retry_after = Some(wait);
+    let status = RateLimitStatus {
+        limit: rate.burst,
+        remaining: 0,
+        reset: wait,
+    };
+    ApiError::from(error).rate_limit(Some(status))
 }
 
 /// Returns the network that an address counts for: the address itself for IPv4, the /64 for IPv6, which one client
@@ -113,7 +119,11 @@ mod tests {
     #[test]
     fn each_address_has_its_own_bucket() {
         let limiter = RateLimiter::new(2);
-        let check = |text: &str| limiter.check(RateKey::Address(address(text)), NOW).is_ok();
+        let check = |text: &str| {
+            limiter
+                .check(RateKey::Address(address(text)), NOW, 1)
+                .is_ok()
+        };
         assert!(check("10.0.0.1") && check("10.0.0.1"));
         assert!(!check("10.0.0.1"));
         assert!(
@@ -126,14 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn servers_share_a_rate() {
+        let limiter = RateLimiter::new(4);
+        let peer = || RateKey::Address(address("10.0.0.1"));
+        assert!((0..2).all(|_| limiter.check(peer(), NOW, 2).is_ok()));
+        assert!(limiter.check(peer(), NOW, 2).is_err());
+    }
+
+    #[test]
     fn buckets_are_bounded_and_active_callers_are_kept() {
         let limiter = RateLimiter::new(1);
         let busy = address("192.0.2.1");
-        assert!(limiter.check(RateKey::Address(busy), NOW).is_ok());
+        assert!(limiter.check(RateKey::Address(busy), NOW, 1).is_ok());
         for number in 0..50_000_u32 {
-            let _ = limiter.check(RateKey::Address(IpAddr::from(number.to_be_bytes())), NOW);
+            let _ = limiter.check(RateKey::Address(IpAddr::from(number.to_be_bytes())), NOW, 1);
             assert!(
-                limiter.check(RateKey::Address(busy), NOW).is_err(),
+                limiter.check(RateKey::Address(busy), NOW, 1).is_err(),
                 "{number}"
             );
         }

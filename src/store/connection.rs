@@ -293,6 +293,19 @@ impl Writer {
         went
     }
 
+    /// Keeps other servers from what has this name until the end of the transaction. A file has one writer anyway.
+    ///
+    /// # Errors
+    /// `Busy` if another transaction has it for long; another error if the database cannot be read.
+    pub(super) fn lock(&self, name: &str) -> Result<()> {
+        match self.kind() {
+            EngineKind::Sqlite => Ok(()),
+            EngineKind::Postgres => self
+                .query_optional(postgres::LOCK_QUERY, [name], |_| Ok(()))
+                .map(drop),
+        }
+    }
+
     /// Changes rows and returns their number.
     ///
     /// # Errors

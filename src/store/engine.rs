@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use super::connection::{EngineKind, Reader, Writer};
@@ -20,11 +19,7 @@ pub(super) enum DatabaseConnector {
         followed: bool,
     },
     /// A PostgreSQL server.
-    Postgres {
-        server: Box<PostgresServer>,
-        /// Whether the writer holds the lock that only one Quire server can hold.
-        is_claimed: AtomicBool,
-    },
+    Postgres(Box<PostgresServer>),
 }
 
 /// A connector with its first read-write connection.
@@ -86,9 +81,8 @@ impl OpenedDatabase {
         let db = Writer::open_postgres(&server)?;
         postgres::migrate::migrate(&db, migrate::CURRENT_SCHEMA)?;
         let engine = postgres::migrate::server_version(&db)?;
-        let is_claimed = AtomicBool::new(false);
         Ok(Self {
-            connector: Arc::new(DatabaseConnector::Postgres { server, is_claimed }),
+            connector: Arc::new(DatabaseConnector::Postgres(server)),
             db,
             backup: None,
             engine,
@@ -104,25 +98,29 @@ impl DatabaseConnector {
     pub(super) fn reader(&self) -> Result<Reader> {
         match self {
             Self::Sqlite { path, .. } => Reader::open_sqlite(path),
-            Self::Postgres { server, .. } => Reader::open_postgres(server),
+            Self::Postgres(server) => Reader::open_postgres(server),
         }
     }
 
     /// Opens a new read-write connection after an earlier one broke.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be opened, or another server has claimed it.
+    /// Returns an error if the database cannot be opened.
     pub(super) fn writer(&self) -> Result<Writer> {
         match self {
             Self::Sqlite { path, followed } => Ok(Writer::open_sqlite(path, *followed)?),
-            Self::Postgres { server, is_claimed } => {
-                let db = Writer::open_postgres(server)?;
-                match is_claimed.load(SeqCst) && !postgres::migrate::claim(&db)? {
-                    // The lock may be held by this server's earlier session, whose loss PostgreSQL has not noticed yet.
-                    true => Err(StoreError::Busy),
-                    false => Ok(db),
-                }
-            }
+            Self::Postgres(server) => Writer::open_postgres(server),
+        }
+    }
+
+    /// Opens one more connection for changes.
+    ///
+    /// # Errors
+    /// `Busy` if the server cannot be reached; an error with a file, which has a single writer.
+    pub(super) fn session(&self) -> Result<Writer> {
+        match self {
+            Self::Sqlite { .. } => Err(StoreError::Failed("a file has one writer".into())),
+            Self::Postgres(server) => Writer::open_postgres(server),
         }
     }
 
@@ -131,7 +129,7 @@ impl DatabaseConnector {
     pub(super) fn max_readers(&self) -> u32 {
         match self {
             Self::Sqlite { .. } => 2,
-            Self::Postgres { .. } => 4,
+            Self::Postgres(_) => 4,
         }
     }
 
@@ -141,7 +139,7 @@ impl DatabaseConnector {
     pub(super) fn queries_per_snapshot(&self) -> usize {
         match self {
             Self::Sqlite { .. } => 4,
-            Self::Postgres { .. } => 1,
+            Self::Postgres(_) => 1,
         }
     }
 
@@ -150,7 +148,7 @@ impl DatabaseConnector {
     pub(super) fn connect_timeout(&self) -> Duration {
         match self {
             Self::Sqlite { .. } => Duration::from_secs(10),
-            Self::Postgres { .. } => Duration::from_secs(2),
+            Self::Postgres(_) => Duration::from_secs(2),
         }
     }
 
@@ -158,20 +156,7 @@ impl DatabaseConnector {
     pub(super) fn refusal(&self, error: &r2d2::Error) -> StoreError {
         match self {
             Self::Sqlite { .. } => StoreError::Failed(error.to_string()),
-            Self::Postgres { .. } => StoreError::Busy,
-        }
-    }
-
-    /// Marks that the writer must hold the lock of the single Quire server. Returns whether the engine supports the
-    /// lock.
-    pub(super) fn must_claim(&self) -> bool {
-        match self {
-            // The data folder has a separate lock.
-            Self::Sqlite { .. } => false,
-            Self::Postgres { is_claimed, .. } => {
-                is_claimed.store(true, SeqCst);
-                true
-            }
+            Self::Postgres(_) => StoreError::Busy,
         }
     }
 }
@@ -197,16 +182,5 @@ pub(super) fn rewrite_version(db: &Writer) -> Result<()> {
     match db.kind() {
         EngineKind::Sqlite => db.run_batch(&format!("PRAGMA user_version = {VERSION}")),
         EngineKind::Postgres => db.run_batch(postgres::REWRITE),
-    }
-}
-
-/// Claims the database for this server, so that no other server carries out its runs.
-///
-/// # Errors
-/// Returns `Conflict` if another server has claimed it.
-pub(super) fn claim(db: &Writer) -> Result<()> {
-    match postgres::migrate::claim(db)? {
-        true => Ok(()),
-        false => Err(StoreError::Conflict("another server")),
     }
 }

@@ -49,6 +49,15 @@ pub fn after(db: &Reader, id: &AnalysisId, after: u64, limit: u32) -> Result<Vec
     )
 }
 
+/// Whether an analysis is stored and has not ended, so that more events may follow.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn may_follow(db: &Reader, id: &AnalysisId) -> Result<bool> {
+    let sql = "SELECT 1 FROM analyses WHERE id = ?1 AND finished = 0";
+    Ok(db.query_optional(sql, [id], |_| Ok(()))?.is_some())
+}
+
 /// Returns the last sequence number, or 0 if there are no events.
 ///
 /// # Errors

@@ -72,6 +72,15 @@ pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
     )
 }
 
+/// Returns the state of an experiment of any user.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn state_of(db: &Reader, id: &ExperimentId) -> Result<Option<ExperimentState>> {
+    let sql = "SELECT status FROM experiments WHERE id = ?1";
+    db.query_optional(sql, [id], |row| row.get(0))
+}
+
 /// Counts this user's running experiments.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ pub mod imported;
 pub mod invites;
 mod job_queue;
 pub mod meaning_search;
+mod membership;
 pub mod model_records;
 mod params;
 pub mod passage_vectors;
@@ -44,6 +45,7 @@ pub mod reading_queue;
 pub mod recipes;
 mod row;
 mod search;
+mod serving;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in_networks;
@@ -59,8 +61,8 @@ mod version;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{oneshot, watch};
 
@@ -71,15 +73,12 @@ use sqlite::{backup, wal_follower};
 pub use connection::{Reader, Writer};
 pub use disk_reserve::{DiskState, inspect_disk};
 pub use error::{OpenError, Result, StoreError};
+pub use membership::Membership;
+pub use postgres::{originals, reservations, servers};
 pub use sqlite::backup::{BackupError, Verified, checkpoint_log, verify};
 pub use sqlite::wal_check::check_log;
 pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};
 pub use version::{APPLICATION_ID, VERSION};
-
-/// Maximum number of attempts to claim a database that another server holds.
-const CLAIM_ATTEMPTS: u32 = 20;
-/// Pause between two attempts.
-const CLAIM_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Location of the database.
 #[derive(Debug, Clone)]
@@ -118,6 +117,7 @@ struct StoreInner {
     commit_queue: watch::Receiver<bool>,
     health: Arc<health::StoreHealth>,
     commit_times: Arc<commit_times::CommitTimes>,
+    membership: OnceLock<Membership>,
 }
 
 impl Drop for StoreInner {
@@ -197,6 +197,7 @@ impl Store {
                 commit_queue: done,
                 health,
                 commit_times: times,
+                membership: OnceLock::new(),
             }),
             WriteKind::Any,
         ))
@@ -210,25 +211,6 @@ impl Store {
     /// Returns whether the database is a local file rather than a server.
     pub fn is_embedded(&self) -> bool {
         matches!(*self.0.connector, engine::DatabaseConnector::Sqlite { .. })
-    }
-
-    /// Claims a server database for this process, for as long as the store is open: only one server may carry out its
-    /// runs. A file needs no claim, because the data folder has a lock. Blocking.
-    ///
-    /// # Errors
-    /// Returns `Conflict` if another server has claimed it.
-    pub fn claim(&self) -> Result<()> {
-        let mut attempts = 0..CLAIM_ATTEMPTS;
-        while self.0.connector.must_claim() {
-            match self.write_now(engine::claim) {
-                // The previous server may be about to close.
-                Err(StoreError::Conflict(_)) if attempts.next().is_some() => {
-                    std::thread::sleep(CLAIM_PAUSE);
-                }
-                claimed => return claimed,
-            }
-        }
-        Ok(())
     }
 
     /// Returns the path of the backup made before a migration, if there was one.
@@ -461,7 +443,7 @@ impl Store {
     pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
         match *self.0.connector {
             engine::DatabaseConnector::Sqlite { .. } => backup::copy(&self.0.path, to, replace),
-            engine::DatabaseConnector::Postgres { .. } => Err(BackupError::Failed(
+            engine::DatabaseConnector::Postgres(_) => Err(BackupError::Failed(
                 "the database is on a PostgreSQL server: copy it with pg_dump".into(),
             )),
         }

@@ -148,8 +148,8 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// Adds the text of turns that do not have any yet, from conversations that had one member. Each statement adds many rows, because FTS5 writes its changes
-/// to the database at the start of each statement that may be rolled back.
+/// Adds the text of turns that do not have any yet, from conversations that had one member. Each statement adds many
+/// rows, because FTS5 writes its changes to the database at the start of each statement that may be rolled back.
 ///
 /// # Errors
 /// Returns an error if a turn already has text, there is no such analysis, or the database cannot be written.
@@ -287,8 +287,8 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<TurnMatch>>
     )
 }
 
-fn indexed_beginning(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
+fn indexed_beginning(text: &str, max_bytes: usize) -> &str {
+    let mut end = text.len().min(max_bytes);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -218,7 +218,17 @@ pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     Ok(gone)
 }
 
+/// Keeps other servers from changing who is an admin until the end of the transaction.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn lock_roles(db: &Writer) -> Result<()> {
+    db.lock("roles")
+}
+
 fn check_admin_remains(db: &Writer) -> Result<()> {
+    // After the change: whoever waits here sees what was committed in the meantime.
+    lock_roles(db)?;
     let left = db.query_optional(
         "SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 LIMIT 1",
         [],

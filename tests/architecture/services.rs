@@ -10,6 +10,7 @@ const COMPOSITION_FILES: &[&str] = &[
     "app/services.rs",
     // Server timers and shutdown.
     "app/locks.rs",
+    "app/servers.rs",
     "app/replica.rs",
     "app/housekeeping.rs",
     // An experiment runs longer than the request that starts it.

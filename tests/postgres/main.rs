@@ -7,7 +7,10 @@ mod cluster;
 mod commands;
 #[path = "../../src/store/postgres/schema.rs"]
 mod schema;
+mod servers;
 mod store;
+#[path = "../api/support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

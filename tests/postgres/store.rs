@@ -7,11 +7,11 @@ use quire::domain::id::{DocumentId, UserId};
 use quire::domain::time::Timestamp;
 use quire::domain::user::{Role, User};
 use quire::store::passages::{PassageScope, frequency, matches};
-use quire::store::{OpenError, Store, StoreError, documents, settings, users};
+use quire::store::{OpenError, Store, StoreError, documents, servers, settings, users};
 
 use super::cluster::Cluster;
 
-fn at(millis: i64) -> Timestamp {
+pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
@@ -28,11 +28,11 @@ fn user(number: u32) -> User {
     }
 }
 
-fn open(cluster: &Cluster, database: &str) -> Result<Store, OpenError> {
+pub fn open(cluster: &Cluster, database: &str) -> Result<Store, OpenError> {
     Store::open_postgres(&cluster.address(database), None, cluster.folder())
 }
 
-fn close(store: &Store) {
+pub fn close(store: &Store) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().unwrap();
     runtime.block_on(store.close());
@@ -164,15 +164,28 @@ fn a_server_that_was_away_is_used_again_without_a_restart() {
 }
 
 #[test]
-fn only_one_server_has_a_database_and_a_foreign_one_is_refused() {
+fn a_database_from_before_there_were_servers_gets_their_tables_and_a_foreign_one_is_refused() {
     let cluster = Cluster::start();
-    let first = open(&cluster, "postgres").unwrap();
-    assert_eq!(first.claim(), Ok(()));
-    let second = open(&cluster, "postgres").unwrap();
-    assert_eq!(second.claim(), Err(StoreError::Conflict("another server")));
-    close(&first);
-    drop(first);
-    assert_eq!(second.claim(), Ok(()));
+    close(&open(&cluster, "postgres").unwrap());
+    let lost = "DROP TRIGGER document_bytes_removed ON documents; DROP FUNCTION document_bytes_removed;
+                DROP TABLE reservations, leases, run_commands, document_bytes, servers; DROP FUNCTION quire_now;";
+    assert_eq!(cluster.run(lost), "");
+    // Several that start together add them once.
+    let stores: Vec<Store> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| open(&cluster, "postgres").unwrap()))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    for (store, seed) in stores.iter().zip(1..) {
+        store.join_servers(seed).unwrap();
+    }
+    assert_eq!(stores[0].read_now(servers::count_alive), Ok(3));
+    stores.iter().for_each(close);
+    drop(stores);
 
     assert_eq!(cluster.run("CREATE DATABASE other;"), "");
     assert_eq!(cluster.run("\\c other\nCREATE TABLE notes (id INT);"), "");
@@ -186,4 +199,39 @@ fn only_one_server_has_a_database_and_a_foreign_one_is_refused() {
     cluster.halt();
     assert_eq!(open(&cluster, "postgres").err(), Some(OpenError::Busy));
     cluster.begin();
+}
+
+#[test]
+fn of_two_admins_who_give_up_their_role_on_two_servers_one_remains() {
+    let cluster = Cluster::start();
+    let (one, other) = (
+        open(&cluster, "postgres").unwrap(),
+        open(&cluster, "postgres").unwrap(),
+    );
+    for round in 0..10 {
+        let (first, second) = (user(round * 2 + 1), user(round * 2 + 2));
+        let ids = [first.id.clone(), second.id.clone()];
+        let insert = move |db: &quire::store::Writer| {
+            for user in [first, second] {
+                users::insert(db, &user)?;
+                users::set_role(db, &user.id, Role::Admin)?;
+            }
+            Ok(())
+        };
+        one.write_now(insert).unwrap();
+        let give_up = |store: &Store, id: &UserId| {
+            let id = id.clone();
+            store.write_now(move |db| users::set_role(db, &id, Role::User))
+        };
+        let results = std::thread::scope(|scope| {
+            let there = scope.spawn(|| give_up(&other, &ids[1]));
+            [give_up(&one, &ids[0]), there.join().unwrap()]
+        });
+        let refused = results.iter().filter(|result| result.is_err());
+        assert_eq!(refused.count(), 1, "{results:?}");
+        // None of this round is left for the next one.
+        assert_eq!(cluster.run("DELETE FROM users;"), "");
+    }
+    close(&one);
+    close(&other);
 }

@@ -28,6 +28,11 @@ pub(super) struct Attempt {
 }
 
 impl Accounts {
+    /// Divides the limits of sign-in attempts among this number of servers.
+    pub(in crate::app) fn share_limits_with(&self, servers: u32) {
+        self.attempts.share_with(servers);
+    }
+
     /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit. Without an account,
     /// only the network is counted.
     ///

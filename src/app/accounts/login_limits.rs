@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct LoginThrottle {
     pair_rate: Rate,
     network_rate: Rate,
     account_rate: Rate,
+    /// Number of servers that share the rates.
+    servers: AtomicU32,
     buckets: Mutex<Buckets>,
     /// Separate, so that attempts without a device never evict these.
     device_buckets: Mutex<Buckets>,
@@ -63,9 +66,15 @@ impl LoginThrottle {
             pair_rate: times(1),
             network_rate: times(NETWORK_FACTOR),
             account_rate: times(ACCOUNT_FACTOR),
+            servers: AtomicU32::new(1),
             buckets: Mutex::default(),
             device_buckets: Mutex::default(),
         }
+    }
+
+    /// Sets the number of servers, each of which allows its share of the rates.
+    pub fn share_with(&self, servers: u32) {
+        self.servers.store(servers, Relaxed);
     }
 
     /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit.
@@ -101,11 +110,12 @@ impl LoginThrottle {
     }
 
     fn rate(&self, key: &ThrottleKey) -> Rate {
-        match key {
+        let rate = match key {
             ThrottleKey::Pair(..) | ThrottleKey::Device(_) => self.pair_rate,
             ThrottleKey::Account(_) => self.account_rate,
             ThrottleKey::Network(_) => self.network_rate,
-        }
+        };
+        rate.shared_by(self.servers.load(Relaxed))
     }
 
     /// Evicts full buckets or, if that is not enough, the least recently used half.

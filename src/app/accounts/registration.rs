@@ -115,6 +115,7 @@ fn insert(
     now: Timestamp,
     entry: &audit::AuditEntry,
 ) -> store::Result<InsertOutcome> {
+    users::lock_roles(db)?;
     if claim == AdminClaim::NotLocal && users::count(db)? == 0 {
         return Ok(InsertOutcome::NotLocal);
     }

@@ -106,7 +106,9 @@ impl Analyses<'_> {
                 continue;
             }
             let (_, path) = self.documents.content(user, &image.document).await?;
-            let bytes = tokio::fs::read(path).await.map_err(Error::internal)?;
+            let bytes = tokio::fs::read(path.path())
+                .await
+                .map_err(Error::internal)?;
             images.push(Image {
                 media_type: image.content_type.clone(),
                 base64: STANDARD.encode(bytes).into(),

@@ -88,6 +88,7 @@ impl Analyses<'_> {
             known: Vec::new(),
             background: false,
             is_awaited: true,
+            lease: None,
             relay: None,
         };
         let relayed = self.engine.start_passthrough(run, audience, slot);

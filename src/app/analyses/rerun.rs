@@ -68,8 +68,8 @@ impl Analyses<'_> {
     /// Finishes early: writes the answer from the texts available so far.
     ///
     /// # Errors
-    /// `Missing` if the caller has no such analysis; `Conflict` if no member has answered yet, or if the run is
-    /// not on this server.
+    /// `Missing` if the caller has no such analysis; `Conflict` if no member has answered yet, or if no server
+    /// drives the run.
     pub async fn finish_early(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
         let report = self.show(caller, id).await?;
         if report.analysis.status.is_over() {
@@ -79,7 +79,7 @@ impl Analyses<'_> {
             let why = "no model has answered yet, so there is nothing to write an answer from";
             return Err(Error::new(Kind::Conflict, why).resolve("wait for the first answer"));
         }
-        if !self.engine.finish_early(id) {
+        if !self.engine.finish_early(id) && !self.engine.finish_early_elsewhere(id).await? {
             let why = "this analysis is not running on this server";
             return Err(Error::new(Kind::Conflict, why));
         }
@@ -90,7 +90,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis; `BadInput` if the model is not on its panel; `Conflict` if
-    /// the run is not on this server.
+    /// no server drives the run.
     pub async fn skip_model(
         &self,
         caller: &Caller,
@@ -106,7 +106,10 @@ impl Analyses<'_> {
             let why = "is not on the panel of this analysis";
             return Err(Error::field(&["body", "model"], "value_error", why));
         }
-        if !analysis.status.is_over() && !self.engine.skip_model(id, model) {
+        if !analysis.status.is_over()
+            && !self.engine.skip_model(id, model)
+            && !self.engine.skip_model_elsewhere(id, model).await?
+        {
             let why = "this analysis is not running on this server";
             return Err(Error::new(Kind::Conflict, why));
         }

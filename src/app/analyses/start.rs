@@ -159,6 +159,7 @@ impl Analyses<'_> {
         let run = RunSpec {
             background: analysis.context.experiment.is_some(),
             is_awaited: !analysis.request.detached,
+            lease: None,
             relay: None,
             key: analysis.context.key.clone(),
             funds: funds.map(KeyReservation::boxed),

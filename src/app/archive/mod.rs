@@ -168,7 +168,11 @@ impl Archives<'_> {
         let permit = permit.map_err(Error::internal)?;
         let work = move || {
             let _permit = permit;
-            archive_paths.import(&user, received.path(), &mut |_, _, _| ())
+            let counts = archive_paths.import(&user, received.path(), &mut |_, _, _| ())?;
+            if let Some(originals) = &archive_paths.originals {
+                originals.share_all()?;
+            }
+            Ok(counts)
         };
         tokio::task::spawn_blocking(work)
             .await
@@ -178,10 +182,10 @@ impl Archives<'_> {
 
 impl ArchivePaths {
     /// Fetches a document's original if needed, and returns its path.
-    fn original(&self, id: &str) -> Result<PathBuf> {
+    fn original(&self, id: &str) -> Result<documents::OriginalFile> {
         match (&self.originals, DocumentId::parse(id)) {
             (Some(originals), Some(id)) => originals.fetch_blocking(&id),
-            _ => Ok(self.documents.join(id)),
+            _ => Ok(documents::OriginalFile::in_folder(self.documents.join(id))),
         }
     }
 

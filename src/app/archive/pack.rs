@@ -77,7 +77,8 @@ fn write_entries(
     let (mut added, mut faulty) = (0, Vec::new());
     for ExportedDocument { id, name, size } in exported_documents(archive_paths, user)? {
         // The text of a document is exported even if its original is lost.
-        let Ok(file) = File::open(archive_paths.original(&id)?) else {
+        let original = archive_paths.original(&id)?;
+        let Ok(file) = File::open(original.path()) else {
             faulty.push(format!("{id} ({name}): its file is missing"));
             continue;
         };

@@ -180,7 +180,7 @@ impl DocumentService {
         // may take long.
         let work = move || {
             reader
-                .render_page(&path, page)
+                .render_page(path.path(), page)
                 .map_err(super::upload::from_io)
         };
         self.picture_worker.run_for(user, work).await

@@ -12,6 +12,7 @@ pub mod orphans;
 mod parts;
 mod read_progress;
 mod readers;
+mod reading_leases;
 mod retries;
 mod scans;
 mod search;
@@ -48,6 +49,7 @@ pub use child::ReadBudget;
 pub use details::{DocumentUse, PageView};
 pub use inline_files::too_much_text_error;
 pub use names::sanitize_file_name as clean_name;
+pub use originals::OriginalFile;
 pub(in crate::app) use originals::OriginalFiles;
 pub use search::PassageSearch;
 pub use settings::DocumentSettings;
@@ -122,7 +124,11 @@ impl DocumentService {
         let reader = child::ChildReader::new(settings.program, settings.budget);
         let ocr = Ocr::find(settings.ocr.as_ref(), &reader, data_dir);
         ocr.announce();
-        let originals = OriginalFiles::new(folders.originals.clone());
+        let originals = OriginalFiles::new(
+            store.clone(),
+            folders.originals.clone(),
+            folders.incoming.clone(),
+        );
         Ok(Self {
             readers: ReaderPool::new(
                 store.clone(),
@@ -212,7 +218,7 @@ impl DocumentService {
     ) -> Result<Document> {
         let job = storing::StoreJob {
             store: self.store.clone(),
-            folder: self.folders.originals.clone(),
+            originals: self.originals.clone(),
             user: user.clone(),
             name: names::sanitize_file_name(name),
             received,
@@ -325,18 +331,22 @@ impl DocumentService {
         Ok((document, pages))
     }
 
-    /// Returns the document and the path of its original.
+    /// Returns the document and its original.
     ///
     /// # Errors
     /// `Missing` if the user has no such document; `Unavailable` if its file differs in size from the recorded
     /// one.
-    pub async fn content(&self, user: &UserId, id: &DocumentId) -> Result<(Document, PathBuf)> {
+    pub async fn content(
+        &self,
+        user: &UserId,
+        id: &DocumentId,
+    ) -> Result<(Document, OriginalFile)> {
         let document = self.show(user, id).await?;
-        let path = self.originals.find(&document.id).await?;
-        if let Ok(about) = tokio::fs::metadata(&path).await {
+        let original = self.originals.find(&document.id).await?;
+        if let Ok(about) = tokio::fs::metadata(original.path()).await {
             originals::check_size(&document, about.len())?;
         }
-        Ok((document, path))
+        Ok((document, original))
     }
 
     /// Deletes the row, index entries, and bytes immediately. Completes even if the caller is dropped.
@@ -444,7 +454,9 @@ impl DocumentService {
     /// Returns an error if the store or the folders cannot be read.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let (store, data) = (self.store.clone(), self.folders.data.clone());
+        let originals = self.originals.clone();
         let work = move || {
+            originals.share_all()?;
             let (moved, restored) = orphans::move_and_expire(&store, &data, now)?;
             if moved > 0 {
                 let to = data.join(orphans::FOLDER_NAME);

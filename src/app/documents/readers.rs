@@ -14,6 +14,7 @@ use super::deletion;
 use super::ocr::Ocr;
 use super::originals::OriginalFiles;
 use super::read_progress::ReadProgress;
+use super::reading_leases;
 use super::retries::with_retries;
 use super::text::{self, ReadEnd};
 use crate::app::{Error, Result};
@@ -22,7 +23,7 @@ use crate::domain::id::{DocumentId, UserId};
 use crate::domain::reading_queue::{ReadingQueue, WaitingDocument};
 use crate::extract::child_protocol::ReadRefusal;
 use crate::log;
-use crate::store::{Store, StoreError, documents, reading_queue, users};
+use crate::store::{Store, StoreError, documents, users};
 
 /// Number of documents with scanned pages that are read at once. Their pages take turns, so that a long scan does not
 /// delay another user's short one.
@@ -207,6 +208,9 @@ impl ReaderPoolShared {
         outcome: Result<Option<ReadOutcome>>,
     ) {
         let (id, user) = (document.id.clone(), document.user.clone());
+        if !matches!(outcome, Ok(None)) {
+            reading_leases::end(&self.store, &id);
+        }
         let mut state = self.state();
         state.turns_of(stage).end(&user);
         state.progress.remove(&id);
@@ -312,7 +316,7 @@ impl ReaderPoolShared {
             let calls = state.calls;
             // The lock is released in the meantime, because callers of `work` must not wait for the store.
             drop(state);
-            let found = self.store.read_now(reading_queue::waiting);
+            let found = reading_leases::waiting(&self.store);
             state = self.state();
             match found {
                 Ok(mut waiting) => {
@@ -324,7 +328,7 @@ impl ReaderPoolShared {
                             state.reading.push(next.id.clone());
                             drop(state);
                             let found = self.waiting(&next.user, &next.id);
-                            if found.is_some() {
+                            if found.is_some() && reading_leases::take(&self.store, &next.id) {
                                 return found;
                             }
                             state = self.state();
@@ -425,8 +429,9 @@ impl ReaderPoolShared {
 
     // Returns the outcome, or `None` if scanned pages remain to be read with OCR.
     fn read(&self, document: Document, stage: ReadingStage) -> Result<Option<ReadOutcome>> {
-        let path = self.originals.fetch_blocking(&document.id)?;
-        if let Ok(about) = std::fs::metadata(&path) {
+        let original = self.originals.fetch_blocking(&document.id)?;
+        let path = original.path();
+        if let Ok(about) = std::fs::metadata(path) {
             super::originals::check_size(&document, about.len())?;
         }
         let progress = Arc::new(ReadProgress::default());
@@ -437,10 +442,10 @@ impl ReaderPoolShared {
         let (id, user) = (document.id.clone(), document.user.clone());
         let ended = match stage {
             ReadingStage::Text => {
-                text::read_document(&self.store, (&reader, &self.ocr), document, &path)?
+                text::read_document(&self.store, (&reader, &self.ocr), document, path)?
             }
             ReadingStage::Ocr => {
-                text::read_scan(&self.store, (&reader, &self.ocr), document, &path)?
+                text::read_scan(&self.store, (&reader, &self.ocr), document, path)?
             }
         };
         let message = match ended {

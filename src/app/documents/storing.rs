@@ -1,7 +1,6 @@
 //! Stores a received file: its bytes in the data folder and its row in the store, both or neither. Runs on
 //! the document thread, so it may block.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::app::{Error, Kind, Result};
@@ -10,14 +9,15 @@ use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
-use crate::store::{Store, StoreError, documents, reading_queue};
+use crate::store::{Membership, Store, StoreError, documents, reading_queue, servers};
 
+use super::originals::OriginalFiles;
 use super::upload::{ReceivedFile, TemporaryFile, from_io};
 
 /// A file to store.
 pub(super) struct StoreJob {
     pub store: Store,
-    pub folder: PathBuf,
+    pub originals: OriginalFiles,
     pub user: UserId,
     pub name: String,
     pub received: ReceivedFile,
@@ -44,25 +44,39 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
         return Err(queue_full());
     }
     let document = describe(&job)?;
-    let blob = TemporaryFile::new(job.folder.join(document.id.as_str()));
+    let blob = TemporaryFile::new(job.originals.path(&document.id));
     std::fs::rename(job.received.path.path(), blob.path()).map_err(from_io)?;
     // The directory entry must be as durable as the bytes before the upload is acknowledged.
-    std::fs::File::open(&job.folder)
+    std::fs::File::open(job.originals.folder())
         .and_then(|folder| folder.sync_all())
         .map_err(from_io)?;
+    job.originals
+        .share(&document.id)
+        .inspect_err(|_| job.originals.unshare(&document.id))?;
     let row = document.clone();
     let max_documents = job.max_documents;
+    let boot = job.store.membership().map(Membership::boot);
     let written = job.store.write_now(move |db| {
         let has_room =
             max_documents == u32::MAX || documents::has_fewer(db, &row.user, max_documents)?;
         if has_room {
             documents::insert(db, &row, &[], &[])?;
+            if let Some(boot) = boot {
+                // A caller may wait here until it has been read.
+                servers::keep_lease(db, row.id.as_str(), &boot)?;
+            }
         }
         Ok(has_room)
     });
+    if written != Ok(true) {
+        job.originals.unshare(&document.id);
+    }
     match written {
         Ok(true) => {
-            blob.keep();
+            // If it is in the database, that is its only place.
+            if !job.originals.are_shared() {
+                blob.keep();
+            }
             Ok((document, true))
         }
         Ok(false) => Err(too_many(max_documents)),

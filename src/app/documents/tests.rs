@@ -456,6 +456,7 @@ fn only_orphans_are_moved_aside() {
                 .await
                 .expect("there")
                 .1
+                .path()
                 .exists()
         );
     });

@@ -8,6 +8,7 @@ mod draft;
 mod files;
 mod forecast;
 mod improvement;
+mod leases;
 mod llm_judge;
 mod model_call;
 mod progress;
@@ -20,6 +21,7 @@ mod score;
 mod waits;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -35,7 +37,7 @@ use crate::domain::experiment::{Case, successive_halving::SuccessiveHalving};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::domain::user::Caller;
 use crate::log;
-use crate::store::{audit, experiments};
+use crate::store::{Membership, audit, experiments};
 
 pub use apply::ApplyTarget;
 pub use blind_comparison::{BlindComparison, ComparisonChoice};
@@ -65,6 +67,8 @@ pub(super) struct ExperimentRegistry {
 struct RunningExperiment {
     progress: watch::Sender<ExperimentProgress>,
     stop: watch::Sender<bool>,
+    /// Set with the stop signal if another server continues it.
+    passes_on: AtomicBool,
 }
 
 impl ExperimentRegistry {
@@ -144,11 +148,13 @@ impl Experiments<'_> {
             experiment.id.as_str(),
         );
         let (stored, cases) = (experiment.clone(), draft.cases.clone());
+        let boot = self.0.store.membership().map(Membership::boot);
         let written = self.0.store.write(move |db| {
             if experiments::count_running(db, &stored.user)? >= MAX_RUNNING {
                 return Ok(false);
             }
             experiments::insert(db, &stored, &cases)?;
+            leases::take(db, &stored.id, boot.as_deref())?;
             audit::append(db, &entry)?;
             Ok(true)
         });
@@ -257,6 +263,7 @@ impl Experiments<'_> {
         }
         let entry = origin.entry(Some(&caller.user), "experiment.resume", id.as_str());
         let (user, experiment_id) = (caller.user.clone(), id.clone());
+        let boot = self.0.store.membership().map(Membership::boot);
         let written = self.0.store.write(move |db| {
             // If two calls race, the second one finds it running.
             let now = experiments::by_id(db, &user, &experiment_id)?;
@@ -267,6 +274,7 @@ impl Experiments<'_> {
                 return Ok(ResumeOutcome::TooMany);
             }
             experiments::set_state(db, &experiment_id, ExperimentState::Running, None, None)?;
+            leases::take(db, &experiment_id, boot.as_deref())?;
             audit::append(db, &entry)?;
             let cases = experiments::cases_of(db, &experiment_id)?;
             let done = experiments::evaluations_of(db, &experiment_id)?;
@@ -319,13 +327,17 @@ impl Experiments<'_> {
         }
     }
 
-    /// Resumes experiments interrupted by a shutdown or crash, and cancels those of locked accounts.
+    /// Resumes experiments interrupted by a shutdown or crash, and cancels those of locked accounts. With a database on a
+    /// server, only those that no living server runs.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read or written.
     pub(super) async fn resume_all(&self) -> Result<()> {
         for experiment in self.0.store.read(experiments::unfinished).await? {
             let id = experiment.id.clone();
+            if !self.takes(&id).await? {
+                continue;
+            }
             if !account_state::is_active(&self.0.store, &experiment.user).await? {
                 let ended = Some((clock::now(), None));
                 let cancel = self.0.store.write(move |db| {
@@ -367,7 +379,12 @@ impl Experiments<'_> {
         let (race, experiment, done) = replayed.await.map_err(Error::internal)?;
         let (progress, _) = watch::channel(ExperimentProgress::from_race(&experiment.spec, &race));
         let (stop, _) = watch::channel(false);
-        let running = Arc::new(RunningExperiment { progress, stop });
+        let passes_on = AtomicBool::new(false);
+        let running = Arc::new(RunningExperiment {
+            progress,
+            stop,
+            passes_on,
+        });
         let id = experiment.id.clone();
         let previous = self
             .0
@@ -392,6 +409,7 @@ impl Experiments<'_> {
                 );
                 runner.run().await;
             }
+            Experiments(&app).drop_lease(&id).await;
             // If it was resumed in the meantime, another run is registered.
             let mut all_running = app.experiment_registry.running();
             if all_running

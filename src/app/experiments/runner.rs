@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio::sync::watch;
 
@@ -48,6 +49,8 @@ pub(super) struct ExperimentRunner<'s> {
     pub(super) started: Vec<(Trial, AnalysisId)>,
     pub(super) waits: ExperimentWaits,
     pub(super) progress: &'s watch::Sender<ExperimentProgress>,
+    // Whether another server continues it.
+    passes_on: &'s AtomicBool,
     // Number of consecutive transient failures.
     pub(super) failures: usize,
     failed_attempt_costs: BTreeMap<Trial, TrialOutcome>,
@@ -92,6 +95,7 @@ impl<'s> ExperimentRunner<'s> {
             started: Vec::with_capacity(MAX_CONCURRENT),
             waits: ExperimentWaits::new(app.engine.clone(), running.stop.subscribe()),
             progress: &running.progress,
+            passes_on: &running.passes_on,
             failures: 0,
             failed_attempt_costs: BTreeMap::new(),
             failed_proposal_cost: JudgeCost::default(),
@@ -105,6 +109,10 @@ impl<'s> ExperimentRunner<'s> {
     /// Runs until nothing is left to do, its owner stops it, or user action is needed.
     pub(super) async fn run(mut self) {
         let mut end = self.run_trials().await;
+        if self.passes_on.load(Relaxed) {
+            // What is stored is left to the server that continues it.
+            return;
+        }
         if let Err(Interrupt::Stopped) = end {
             for (_, analysis) in std::mem::take(&mut self.started) {
                 if let Err(error) = self.waits.cancel(&analysis).await {

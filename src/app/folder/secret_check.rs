@@ -11,7 +11,7 @@ use crate::crypto::secret::{self, Unusable};
 use crate::crypto::vault::Vault;
 use crate::domain::provider::StoredProvider;
 use crate::log;
-use crate::store::{Store, providers, settings, users};
+use crate::store::{Store, providers, servers, settings, users};
 
 /// Name of the setting that stores the check value for the database's secret.
 const SETTING_NAME: &str = "secret_check";
@@ -52,6 +52,9 @@ pub(super) fn check_and_load(
     opener: OpenedBy,
 ) -> Result<String> {
     let folder = &config.data_dir;
+    if opener == OpenedBy::Server {
+        check_shared(config, store)?;
+    }
     if config.secret.is_none() && !secret::path(folder).exists() {
         check_may_create(folder, store, is_fetched)?;
         let new_secret_text = read(config)?;
@@ -74,6 +77,24 @@ pub(super) fn check_and_load(
         }
     }
     Ok(secret)
+}
+
+/// Refuses a secret of its own while other servers use the database: what one of them signs or encrypts, all must be able
+/// to read.
+///
+/// # Errors
+/// `Conflict` if the secret is missing or differs.
+fn check_shared(config: &Config, store: &Store) -> Result<()> {
+    if store.is_embedded() || store.read_now(servers::count_alive)? == 0 {
+        return Ok(());
+    }
+    let is_there = config.secret.is_some() || secret::path(&config.data_dir).exists();
+    if is_there && compare(store, &read(config)?)? == SecretComparison::Same {
+        return Ok(());
+    }
+    let why = "another Quire server uses the database of DATABASE_URL with another secret";
+    Err(Error::new(Kind::Conflict, why)
+        .resolve("Set QUIRE_SECRET to the same value on all servers."))
 }
 
 /// Refuses a file that cannot be a secret, before anything is opened.

@@ -110,7 +110,7 @@ proptest! {
         runtime.block_on(async {
             let (_folder, store, user) = store();
             let limits = UserLimits { day_tokens: Some(cap), ..UserLimits::default() };
-            let book = Arc::new(ReservationLedger::new(store.clone(), limits));
+            let book = Arc::new(ReservationLedger::new(store.clone(), limits, SharedReservations::new(store.clone())));
             let terms = RunTerms { budget: Some(MicroDollars(run_cap)), ..RunTerms::default() };
             let mut run_reservations: Vec<BudgetReservation> = (0..3)
                 .map(|_| BudgetReservation::new(book.clone(), Some(user.clone()), &terms))
@@ -173,7 +173,11 @@ fn unpriced_calls_are_refused_under_a_dollar_limit() {
             (daily_limits(9), None, false, true),
             (daily_limits(9), None, true, false),
         ] {
-            let book = Arc::new(ReservationLedger::new(store.clone(), limits));
+            let book = Arc::new(ReservationLedger::new(
+                store.clone(),
+                limits,
+                SharedReservations::new(store.clone()),
+            ));
             let terms = RunTerms {
                 budget: budget.map(MicroDollars),
                 ..RunTerms::default()

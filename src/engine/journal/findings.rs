@@ -1,14 +1,15 @@
 //! Computes the findings (with the evidence map) and citations of a finished run.
 
-use super::{Journal, citations};
-use crate::domain::analysis::StageAnswer;
-use crate::domain::citation::Citations;
+use super::Journal;
+use crate::domain::analysis::{Plan, StageAnswer};
+use crate::domain::citation::{self, Citations};
 use crate::domain::event::RunEvent;
 use crate::domain::evidence::{EvidenceMap, EvidenceStatus};
 use crate::domain::findings::Findings;
+use crate::domain::id::{DocumentId, UserId};
 use crate::domain::pattern::PatternOutcome;
 use crate::log;
-use crate::store::{StoreError, analyses};
+use crate::store::{Reader, StoreError, analyses, documents};
 
 impl Journal {
     // Announces the map, which must happen before the event that ends the run.
@@ -64,4 +65,45 @@ impl Journal {
             }
         }
     }
+}
+
+// `None` if no documents were provided.
+fn citations(
+    db: &Reader,
+    user: &UserId,
+    plan: &Plan,
+    answers: &[StageAnswer],
+    outcome: &PatternOutcome,
+) -> Option<Citations> {
+    plan.all_sources().next()?;
+    let last = plan.stages.len().saturating_sub(1);
+    let synthesis = outcome
+        .synthesis
+        .as_deref()
+        .map(|text| citation::CitingText {
+            stage: last,
+            member: None,
+            text,
+        });
+    let members = answers
+        .iter()
+        .filter(|answer| answer.answered() && answer.stage < last);
+    let members = members.map(|answer| citation::CitingText {
+        stage: answer.stage,
+        member: Some(answer.member),
+        text: &answer.text,
+    });
+    let mut page = |id: &DocumentId, number: u32| {
+        // Treat an unreadable page as missing, so that nothing is reported as verified.
+        let found = documents::page_of(db, user, id, number).ok().flatten();
+        found.map(|page| citation::CitedPage {
+            text: page.text,
+            is_recognized: documents::is_recognized(db, user, id, number).unwrap_or(false),
+        })
+    };
+    Some(citation::check_citations(
+        plan,
+        synthesis.into_iter().chain(members),
+        &mut page,
+    ))
 }

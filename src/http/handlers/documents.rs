@@ -154,7 +154,7 @@ pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `Missing` if the caller has no such document; `Unavailable` if its file is damaged or cannot be fetched; 416
 /// for a range outside the file.
 pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (document, path) = cx
+    let (document, original) = cx
         .app
         .documents()
         .content(&caller.user, &document_id(&cx)?)
@@ -162,7 +162,7 @@ pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     let (headers, kind) = (&cx.request.headers, &document.content_type);
     let etag = format!("\"{}\"", document.sha256);
     // A document may contain scripts, so browsers must download it and never render it under this server's origin.
-    Ok(Reply::file_for(headers, &path, kind, &etag)
+    Ok(Reply::file_for(headers, original.path(), kind, &etag)
         .await?
         .header(CONTENT_DISPOSITION, &content_disposition(&document.name))
         .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))

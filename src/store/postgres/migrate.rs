@@ -1,4 +1,5 @@
-//! Creates the current schema in an empty database. Refuses a database that is newer or belongs to another program.
+//! Creates the current schema in a database: creates the tables, or adds those that it lacks. Refuses a database that is newer
+//! or belongs to another program.
 
 use std::time::Duration;
 
@@ -9,14 +10,12 @@ use crate::store::version::VERSION;
 
 /// Key of the advisory lock for creating the schema, the same for every Quire server.
 const SCHEMA_LOCK: i64 = 0x5175_6972_6501;
-/// First key of the advisory lock that only one server can hold; the second key identifies the schema.
-const SERVER_LOCK: i32 = 0x5175_6972;
 /// Pause between two attempts to take the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
 /// Maximum number of attempts; one minute in total.
 const LOCK_ATTEMPTS: u32 = 300;
 
-/// Creates the tables if there are none.
+/// Creates the tables that there are not yet, under a lock, so that servers that start together do it once.
 ///
 /// # Errors
 /// Returns `Newer`, `Foreign`, or `Damaged` for a database that must not be touched, `Busy` if another process holds
@@ -42,6 +41,8 @@ pub(in crate::store) fn migrate(
 
 fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError> {
     match version(db)? {
+        // A database from before there could be several servers.
+        Some(VERSION) if !has_table(db, "servers")? => Ok(db.run_batch(schema::SERVERS)?),
         Some(VERSION) => Ok(()),
         Some(found) if found > VERSION => Err(OpenError::Newer {
             found,
@@ -65,12 +66,16 @@ fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError
 
 /// Returns the version of the schema, if it belongs to Quire.
 fn version(db: &Writer) -> Result<Option<u32>> {
-    let sql = "SELECT 1 FROM information_schema.tables
-               WHERE table_schema = current_schema() AND table_name = 'quire_schema'";
-    match db.query_optional(sql, [], |_| Ok(()))? {
-        None => Ok(None),
-        Some(()) => db.query_optional("SELECT version FROM quire_schema", [], |row| row.get(0)),
+    match has_table(db, "quire_schema")? {
+        false => Ok(None),
+        true => db.query_optional("SELECT version FROM quire_schema", [], |row| row.get(0)),
     }
+}
+
+fn has_table(db: &Writer, name: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM information_schema.tables
+               WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = ?1";
+    Ok(db.query_optional(sql, [name], |_| Ok(()))?.is_some())
 }
 
 fn has_tables(db: &Writer) -> Result<bool> {
@@ -90,15 +95,4 @@ pub(in crate::store) fn server_version(db: &Writer) -> Result<String> {
     number
         .map(|number| format!("PostgreSQL {number}"))
         .ok_or_else(|| StoreError::Failed("the server has no version".into()))
-}
-
-/// Takes the lock that marks the only Quire server, held for as long as the read-write session lasts. Returns false if
-/// another server holds it.
-///
-/// # Errors
-/// Returns an error if the server cannot be reached.
-pub(in crate::store) fn claim(db: &Writer) -> Result<bool> {
-    let sql =
-        "SELECT CASE WHEN pg_try_advisory_lock(?1, hashtext(current_schema())) THEN 1 ELSE 0 END";
-    db.query_one(sql, [SERVER_LOCK], |row| row.get(0))
 }

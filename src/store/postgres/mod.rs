@@ -7,9 +7,12 @@ pub(super) mod address;
 mod errors;
 mod io_thread;
 pub(super) mod migrate;
+pub mod originals;
+pub mod reservations;
 mod row;
 pub(super) mod schema;
 pub(super) mod search;
+pub mod servers;
 pub(super) mod session;
 mod tls;
 mod words;
@@ -20,6 +23,9 @@ pub(super) use tokio_postgres::Row as PostgresRow;
 
 /// Writes a row without changing it.
 pub(super) const REWRITE: &str = "UPDATE quire_schema SET version = version";
+
+/// Waits for a lock that lasts until the end of the transaction.
+pub(super) const LOCK_QUERY: &str = "SELECT pg_advisory_xact_lock(hashtextextended(?1, 0))";
 
 /// Lists the columns of a table, in order.
 pub(super) const COLUMNS_QUERY: &str = "SELECT CAST(column_name AS TEXT) FROM information_schema.columns

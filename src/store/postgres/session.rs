@@ -23,9 +23,10 @@ use crate::store::params::Value;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
 /// Maximum number of prepared statements per session; above it, all are discarded and prepared again as needed.
 const MAX_STATEMENTS: usize = 400;
-/// Begins a transaction. The limits apply until its end, so that a pooler may pass the connection on.
-const BEGIN_WRITE: &str =
-    "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '10s'";
+/// Begins a transaction. The limits apply until its end, so that a pooler may pass the connection on. A server
+/// that is frozen midway must not keep its locks.
+const BEGIN_WRITE: &str = "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '10s'; \
+     SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /// Begins a transaction that sees a single snapshot of the database.
 const BEGIN_READ: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '30s'";

@@ -101,6 +101,14 @@ impl Server {
     pub fn folder(&self) -> &Path {
         self.folder.as_ref().expect("it has its folder").path()
     }
+    /// The number of files in the folder of originals for this number of documents: none if they are in a database on a
+    /// server.
+    pub fn originals_of(&self, documents: usize) -> usize {
+        match self.app.config.database_url.is_some() {
+            true => 0,
+            false => documents,
+        }
+    }
     /// Returns a client without an account.
     pub fn client(&self) -> Client {
         Client::new(self.address)
@@ -199,7 +207,8 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
     // This process is the test, not a `quire` executable that could be started to read a document.
     let program = reader.first().map(|(_, program)| *program);
     config.reader = Some(program.unwrap_or(env!("CARGO_BIN_EXE_quire")).into());
-    if config.replica.is_none() && config.backups.is_none() {
+    let is_chosen = config.database_url.is_some();
+    if config.replica.is_none() && config.backups.is_none() && !is_chosen {
         config.database_url = super::postgres::address(folder.path()).map(config::Secret::new);
     }
     config
@@ -243,9 +252,15 @@ async fn run(
     }
     app.resume().await;
     response.send((app.clone(), address, pages, tls)).unwrap();
-    serve(app.clone(), doors, async {
-        let _ = stopped.await;
-    })
-    .await;
-    app.close().await;
+    let work = async {
+        serve(app.clone(), doors, async {
+            let _ = stopped.await;
+        })
+        .await;
+        app.close().await;
+    };
+    tokio::select! {
+        () = work => {}
+        () = app.watch_servers() => {}
+    }
 }

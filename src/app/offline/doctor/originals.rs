@@ -2,8 +2,9 @@
 
 use super::{CheckResult, CheckState, finding};
 use crate::app::documents::orphans::{self, FileComparison, GRACE_MINUTES, Orphan, RETENTION_DAYS};
+use crate::app::{Error, Result};
 use crate::config::Config;
-use crate::store::Store;
+use crate::store::{Store, originals};
 
 /// The subject of these checks.
 const SUBJECT: &str = "originals";
@@ -13,15 +14,26 @@ const MAX_NAMES: usize = 20;
 /// Runs the checks on a separate thread, because reading the folders blocks.
 pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> {
     let (store, data) = (store.clone(), config.data_dir.clone());
-    let compared = tokio::task::spawn_blocking(move || orphans::compare(&store, &data)).await;
+    let compare = move || {
+        let mut compared = orphans::compare(&store, &data)?;
+        if !store.is_embedded() {
+            // Those in the database are in no folder.
+            let stored = store.read_now(originals::stored_ids)?;
+            compared.missing.retain(|id| !stored.contains(id));
+        }
+        Ok(compared)
+    };
+    let compared: Result<_> = match tokio::task::spawn_blocking(compare).await {
+        Ok(compared) => compared,
+        Err(error) => Err(Error::internal(error)),
+    };
     match compared {
-        Ok(Ok(compared)) => findings(&compared, config.replica.is_some()),
-        Ok(Err(error)) => {
+        Ok(compared) => findings(&compared, config.replica.is_some()),
+        Err(error) => {
             let why = error.private.unwrap_or(error.public);
             let text = format!("cannot compare files and rows: {why}");
             vec![finding(SUBJECT, CheckState::Failed, text)]
         }
-        Err(error) => vec![finding(SUBJECT, CheckState::Failed, error.to_string())],
     }
 }
 

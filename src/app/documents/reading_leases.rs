@@ -1,0 +1,44 @@
+//! Waiting documents on several servers of one database: one of them reads each. With a database in a file, there are no
+//! leases.
+
+use crate::domain::id::DocumentId;
+use crate::domain::reading_queue::WaitingDocument;
+use crate::store::{self, Membership, Store, Writer, reading_queue, servers};
+
+/// How the names of the leases of documents begin.
+const PREFIX: &str = "document_";
+
+/// Lists the waiting documents that no other server reads. Blocks.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub(super) fn waiting(store: &Store) -> store::Result<Vec<WaitingDocument>> {
+    let boot = store.membership().map(Membership::boot);
+    store.read_now(move |db| {
+        let mut waiting = reading_queue::waiting(db)?;
+        if let Some(boot) = boot.filter(|_| !waiting.is_empty()) {
+            let elsewhere = servers::leased_elsewhere(db, PREFIX, &boot)?;
+            waiting.retain(|document| !elsewhere.contains(document.id.as_str()));
+        }
+        Ok(waiting)
+    })
+}
+
+/// Whether this server is to read a document. Blocks.
+pub(super) fn take(store: &Store, id: &DocumentId) -> bool {
+    let Some(boot) = store.membership().map(Membership::boot) else {
+        return true;
+    };
+    let id = id.clone();
+    let keep = move |db: &Writer| servers::keep_lease(db, id.as_str(), &boot);
+    store.write_now(keep).unwrap_or(false)
+}
+
+/// Ends the lease of a document that has been read. If it cannot be stored, the lease ends with this server. Blocks.
+pub(super) fn end(store: &Store, id: &DocumentId) {
+    if let Some(boot) = store.membership().map(Membership::boot) {
+        let id = id.clone();
+        let release = move |db: &Writer| servers::drop_lease(db, id.as_str(), &boot);
+        let _ = store.write_now(release);
+    }
+}

@@ -1,0 +1,88 @@
+//! Experiments on several servers of one database: one of them runs each. With a database in a file, there is nothing
+//! to do here.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Experiments;
+use crate::app::Result;
+use crate::domain::experiment::record::ExperimentState;
+use crate::domain::id::ExperimentId;
+use crate::log;
+use crate::store::{self, Membership, Reader, StoreError, Writer, experiments, servers};
+
+/// Gives a server the lease of an experiment that no other one runs.
+///
+/// # Errors
+/// `Conflict` if another server runs it; another error if the database cannot be written.
+pub(super) fn take(db: &Writer, id: &ExperimentId, boot: Option<&str>) -> store::Result<()> {
+    match boot {
+        Some(boot) if !servers::keep_lease(db, id.as_str(), boot)? => {
+            Err(StoreError::Conflict("a running experiment"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Experiments<'_> {
+    /// Whether an unfinished experiment is to be continued here. Without other servers, it is.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot be written.
+    pub(super) async fn takes(&self, id: &ExperimentId) -> Result<bool> {
+        let Some(boot) = self.0.store.membership().map(Membership::boot) else {
+            return Ok(true);
+        };
+        if self.0.experiment_registry.running().contains_key(id) {
+            return Ok(false);
+        }
+        let id = id.clone();
+        let keep = move |db: &Writer| servers::keep_lease(db, id.as_str(), &boot);
+        Ok(self.0.store.write(keep).await?)
+    }
+
+    /// Ends the lease of an experiment that no longer runs here.
+    pub(super) async fn drop_lease(&self, id: &ExperimentId) {
+        let Some(boot) = self.0.store.membership().map(Membership::boot) else {
+            return;
+        };
+        let name = id.clone();
+        let release = move |db: &Writer| servers::drop_lease(db, name.as_str(), &boot);
+        if let Err(fault) = self.0.store.write(release).await {
+            let fault = format!("{fault:?}");
+            log::warn("lease not freed", &[("experiment", id), ("fault", &fault)]);
+        }
+    }
+
+    /// Stops the experiments here whose end was stored by another server.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot be read.
+    pub(in crate::app) async fn stop_ended(&self) -> Result<()> {
+        let ids: Vec<ExperimentId> = {
+            let running = self.0.experiment_registry.running();
+            running.keys().cloned().collect()
+        };
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let read = self.0.store.read(move |db: &Reader| {
+            let mut ended = Vec::new();
+            for id in ids {
+                if experiments::state_of(db, &id)? != Some(ExperimentState::Running) {
+                    ended.push(id);
+                }
+            }
+            Ok(ended)
+        });
+        self.signal_stop(&read.await?);
+        Ok(())
+    }
+
+    /// Stops the experiments that other servers are about to continue.
+    pub(in crate::app) fn give_up_leases(&self) {
+        for running in self.0.experiment_registry.running().values() {
+            running.passes_on.store(true, Relaxed);
+            running.stop.send_replace(true);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a server does because there may be others on the same database: takes over the work of servers that are gone,
+//! receives commands for its own, and gives its own up when it may no longer have it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{App, Result};
+use crate::clock;
+use crate::engine::DeliveredCommands;
+use crate::log;
+use crate::store::{Membership, Writer, servers};
+
+/// Pause between two looks for commands: how long a command may take to another server.
+const COMMAND_INTERVAL: Duration = Duration::from_millis(250);
+/// Number of these pauses between two looks for work without a server.
+const TAKE_OVER_EVERY: u32 = 8;
+/// Name of the lease of the server that cleans the database up.
+const HOUSEKEEPING: &str = "housekeeping";
+
+impl App {
+    /// Number of servers that use the database, with this one.
+    pub fn server_count(&self) -> u32 {
+        self.store.server_count()
+    }
+
+    /// Whether this server is the one that cleans the database up.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot be written.
+    pub(super) async fn is_housekeeper(&self) -> Result<bool> {
+        let Some(boot) = self.store.membership().map(Membership::boot) else {
+            return Ok(true);
+        };
+        let keep = move |db: &Writer| servers::keep_lease(db, HOUSEKEEPING, &boot);
+        Ok(self.store.write(keep).await?)
+    }
+
+    /// Works together with other servers. Never returns, and does nothing if the database is a file.
+    pub async fn watch_servers(self: &Arc<Self>) {
+        let Some(membership) = self.store.membership() else {
+            return std::future::pending().await;
+        };
+        let (mut boot, mut delivered) = (membership.boot(), DeliveredCommands::default());
+        let (mut round, mut was_current) = (0_u32, true);
+        loop {
+            tokio::time::sleep(COMMAND_INTERVAL).await;
+            round = round.wrapping_add(1);
+            let now_boot = membership.boot();
+            let is_current = membership.is_current(clock::instant());
+            if was_current && (!is_current || now_boot != boot) {
+                let what = "this server was cut off from the database: its work passes to others";
+                log::error(what, &[]);
+                self.engine.give_up_leases();
+                self.experiments().give_up_leases();
+            }
+            if now_boot != boot {
+                self.engine.shared_reservations().restore();
+            }
+            (boot, was_current) = (now_boot, is_current);
+            if !is_current {
+                continue;
+            }
+            self.accounts().share_limits_with(membership.alive());
+            if let Err(fault) = self.engine.deliver_commands(&boot, &mut delivered).await {
+                log::warn("commands could not be read", &[("fault", &fault)]);
+            }
+            if round.is_multiple_of(TAKE_OVER_EVERY) && !self.engine.is_closing() {
+                self.take_over().await;
+            }
+        }
+    }
+
+    /// Continues what no living server does, and stops what was stopped through another one.
+    async fn take_over(self: &Arc<Self>) {
+        let (analyses, experiments) = (self.analyses(), self.experiments());
+        let went = [
+            ("analyses", analyses.resume().await),
+            ("stopped experiments", experiments.stop_ended().await),
+            ("experiments", experiments.resume_all().await),
+            ("documents", self.documents.resume().await),
+            ("fallbacks", self.fallbacks().load().await),
+        ];
+        for (what, went) in went {
+            if let Err(fault) = went {
+                log::warn(
+                    "work of other servers",
+                    &[("what", &what), ("fault", &fault)],
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Runs on several servers of one database: the lease of each run, and commands from other servers. With a database in
+//! a file, there is nothing to do here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::run_channel::RunChannel;
+use super::{Engine, EngineShared, InsertRun, RunSpec, SharedReservations, leases};
+use crate::domain::id::AnalysisId;
+use crate::log;
+use crate::store::servers::{RunLease, StoredCommand};
+use crate::store::{StoreError, Writer};
+
+/// Name of the command that cancels a run, for the reason in its argument.
+const CANCEL: &str = "cancel";
+/// Name of the command that finishes a run early.
+const FINISH_EARLY: &str = "finish_early";
+/// Name of the command that skips the model in its argument.
+const SKIP_MODEL: &str = "skip_model";
+
+/// The stored commands that have been passed on to the runs here. They stay stored until their run ends, so that none
+/// is lost if the run passes to another server.
+#[derive(Default)]
+pub struct DeliveredCommands(BTreeSet<i64>);
+
+impl Engine {
+    /// Cancels a run that another server drives. Returns false if none does.
+    ///
+    /// # Errors
+    /// Returns an error if the command cannot be stored.
+    pub async fn cancel_elsewhere(&self, id: &AnalysisId, why: &str) -> Result<bool, StoreError> {
+        self.send_command(id, CANCEL, why).await
+    }
+
+    /// Finishes a run early that another server drives. Returns false if none does.
+    ///
+    /// # Errors
+    /// Returns an error if the command cannot be stored.
+    pub async fn finish_early_elsewhere(&self, id: &AnalysisId) -> Result<bool, StoreError> {
+        self.send_command(id, FINISH_EARLY, "").await
+    }
+
+    /// Skips a model in a run that another server drives. Returns false if none does.
+    ///
+    /// # Errors
+    /// Returns an error if the command cannot be stored.
+    pub async fn skip_model_elsewhere(
+        &self,
+        id: &AnalysisId,
+        model: &str,
+    ) -> Result<bool, StoreError> {
+        self.send_command(id, SKIP_MODEL, model).await
+    }
+
+    async fn send_command(
+        &self,
+        id: &AnalysisId,
+        command: &'static str,
+        argument: &str,
+    ) -> Result<bool, StoreError> {
+        if self.shared.store.is_embedded() {
+            return Ok(false);
+        }
+        let (id, argument) = (id.clone(), argument.to_owned());
+        let send = move |db: &Writer| leases::send_command(db, &id, command, &argument);
+        self.shared.store.write(send).await
+    }
+
+    /// Passes new commands of other servers on to the runs here. Without runs, reads nothing.
+    ///
+    /// # Errors
+    /// Returns an error if the commands cannot be read.
+    pub async fn deliver_commands(
+        &self,
+        boot: &Arc<str>,
+        delivered: &mut DeliveredCommands,
+    ) -> Result<(), StoreError> {
+        if self.shared.runs().is_empty() {
+            return Ok(());
+        }
+        let boot = boot.clone();
+        let read = move |db: &_| leases::commands_for(db, &boot);
+        let commands = self.shared.store.read(read).await?;
+        let is_known = |id: &i64| commands.iter().any(|command| command.id == *id);
+        delivered.0.retain(is_known);
+        for command in &commands {
+            let run = self.shared.runs().get(&command.analysis).cloned();
+            if let Some(run) = run.filter(|_| delivered.0.insert(command.id)) {
+                deliver(command, &run.channel);
+            }
+        }
+        Ok(())
+    }
+
+    /// The reservations that other servers count.
+    pub fn shared_reservations(&self) -> &Arc<SharedReservations> {
+        &self.shared.shared_reservations
+    }
+
+    /// Stops the runs that other servers are about to take over, because this one could not renew its membership in
+    /// time. A run for which a client waits goes on: others would not continue it.
+    pub fn give_up_leases(&self) {
+        let runs: Vec<_> = self.shared.runs().values().cloned().collect();
+        for run in runs {
+            if !run.is_awaited && !run.is_relayed {
+                run.channel.checkpoint();
+            }
+        }
+    }
+}
+
+impl EngineShared {
+    /// Adds the lease to a new run and to what stores it.
+    pub(super) fn with_lease(&self, run: RunSpec, insert: InsertRun) -> (RunSpec, InsertRun) {
+        let Some(membership) = self.store.membership() else {
+            return (run, insert);
+        };
+        let (id, boot) = (run.id.clone(), membership.boot());
+        let insert = Box::new(move |db: &Writer| {
+            insert(db)?;
+            leases::lease_run(db, &id, &boot)
+        });
+        let lease = Some(RunLease::NEW);
+        (RunSpec { lease, ..run }, insert)
+    }
+
+    /// Frees the lease of a run that has stopped before its end, so that it can be resumed.
+    pub(super) async fn free_lease(&self, id: AnalysisId, lease: RunLease) {
+        let run = id.clone();
+        let free = move |db: &Writer| leases::free_lease(db, &run, lease);
+        if let Err(fault) = self.store.write(free).await {
+            // It is free at the latest when this server ends.
+            let fault = format!("{fault:?}");
+            log::warn("lease not freed", &[("analysis", &id), ("fault", &fault)]);
+        }
+    }
+}
+
+fn deliver(command: &StoredCommand, channel: &RunChannel) {
+    match command.command.as_str() {
+        CANCEL => channel.cancel(&command.argument),
+        FINISH_EARLY => channel.request_finish_early(),
+        SKIP_MODEL => channel.request_skip(&command.argument),
+        // From a newer version.
+        other => log::warn("unknown command", &[("command", &other)]),
+    }
+}

@@ -1,0 +1,201 @@
+//! What this server has reserved of budgets, as rows that the other servers of the database count. A row is written
+//! before its reservation is used, and follows a release a moment later, so that it is never too small.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::domain::usage::UsageAmount;
+use crate::log;
+use crate::store::{self, Store, StoreError, Writer, reservations as rows};
+
+/// How long releases are collected before the rows are written.
+const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
+/// Pause after a failed write.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
+/// The reservations of this server in a database that others use too.
+pub struct SharedReservations {
+    store: Store,
+    state: Mutex<ReservedSums>,
+    /// Held from reading a sum until its row has been written, so that rows are written in order.
+    writing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct ReservedSums {
+    /// What is reserved for each owner, the ID of a user or an API key.
+    sums: BTreeMap<String, UsageAmount>,
+    /// Owners whose rows differ from their sums.
+    changed: BTreeSet<String>,
+    /// Whether a task is about to write them.
+    is_due: bool,
+}
+
+impl SharedReservations {
+    /// Creates an empty record. Nothing is reserved through it if the database is a file.
+    pub fn new(store: Store) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            state: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Whether other servers may use the database too, so that reservations must be shared with them.
+    pub fn is_needed(&self) -> bool {
+        self.store.membership().is_some()
+    }
+
+    /// Reserves an amount for an owner if `check`, which gets what all servers have reserved so far, allows it.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written; the inner error is that of `check`.
+    pub async fn reserve<T, E>(
+        self: &Arc<Self>,
+        owner: &str,
+        amount: UsageAmount,
+        check: impl FnOnce(&Writer, UsageAmount) -> store::Result<Result<T, E>> + Send + 'static,
+    ) -> store::Result<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let boot = self.boot()?;
+        let _writing = self.writing.lock().await;
+        let (own, name) = (self.sum(owner), owner.to_owned());
+        // Until the end, the row may be larger than the sum, even if the caller goes away.
+        let unsettled = ChangedOnDrop(self, owner);
+        let checked = self.store.write(move |db| {
+            rows::lock_owner(db, &name)?;
+            let elsewhere = rows::reserved_elsewhere(db, &name, &boot)?;
+            let checked = check(db, own.saturating_add(elsewhere))?;
+            if checked.is_ok() {
+                rows::put(db, &name, &boot, own.saturating_add(amount))?;
+            }
+            Ok(checked)
+        });
+        let checked = checked.await?;
+        std::mem::forget(unsettled);
+        if checked.is_ok() {
+            self.state().add(owner, amount);
+        }
+        Ok(checked)
+    }
+
+    /// Reserves an amount without a check, for a run that continues. Its row follows.
+    pub fn add(self: &Arc<Self>, owner: &str, amount: UsageAmount) {
+        self.state().add(owner, amount);
+        self.write_soon([owner.to_owned()], COLLECT_INTERVAL);
+    }
+
+    /// Releases an amount. Its row follows.
+    pub fn release(self: &Arc<Self>, owner: &str, amount: UsageAmount) {
+        if amount == UsageAmount::default() {
+            return;
+        }
+        {
+            let mut state = self.state();
+            let Some(sum) = state.sums.get_mut(owner) else {
+                return;
+            };
+            *sum = sum.saturating_sub(amount);
+            if *sum == UsageAmount::default() {
+                state.sums.remove(owner);
+            }
+        }
+        self.write_soon([owner.to_owned()], COLLECT_INTERVAL);
+    }
+
+    /// Writes all rows again, because this server has begun anew after its own were lost.
+    pub fn restore(self: &Arc<Self>) {
+        let owners: Vec<String> = self.state().sums.keys().cloned().collect();
+        self.write_soon(owners, Duration::ZERO);
+    }
+
+    // A task that has not started when the server stops is not missed: all rows end with the server.
+    fn write_soon(self: &Arc<Self>, owners: impl IntoIterator<Item = String>, pause: Duration) {
+        {
+            let mut state = self.state();
+            state.changed.extend(owners);
+            if state.changed.is_empty() || std::mem::replace(&mut state.is_due, true) {
+                return;
+            }
+        }
+        let shared = self.clone();
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move {
+                tokio::time::sleep(pause).await;
+                shared.write_changed().await;
+            })),
+            Err(_) => self.state().is_due = false,
+        }
+    }
+
+    async fn write_changed(self: &Arc<Self>) {
+        let failed = {
+            let _writing = self.writing.lock().await;
+            let (owners, sums) = self.state().take_changed();
+            let Ok(boot) = self.boot() else { return };
+            let all = move |db: &Writer| {
+                let mut sums = sums.iter();
+                sums.try_for_each(|(owner, sum)| rows::put(db, owner, &boot, *sum))
+            };
+            self.store
+                .write(all)
+                .await
+                .err()
+                .map(|fault| (fault, owners))
+        };
+        match failed {
+            None | Some((StoreError::Closed, _)) => {}
+            Some((fault, owners)) => {
+                let fault = format!("{fault:?}");
+                log::warn("reservations could not be released", &[("fault", &fault)]);
+                self.write_soon(owners, RETRY_PAUSE);
+            }
+        }
+    }
+
+    fn sum(&self, owner: &str) -> UsageAmount {
+        self.state().sums.get(owner).copied().unwrap_or_default()
+    }
+
+    fn boot(&self) -> store::Result<Arc<str>> {
+        let membership = self.store.membership();
+        membership.map_or(Err(StoreError::Busy), |membership| Ok(membership.boot()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, ReservedSums> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReservedSums {
+    fn add(&mut self, owner: &str, amount: UsageAmount) {
+        if amount != UsageAmount::default() {
+            let sum = self.sums.entry(owner.to_owned()).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+    }
+
+    fn take_changed(&mut self) -> (BTreeSet<String>, Vec<(String, UsageAmount)>) {
+        self.is_due = false;
+        let owners = std::mem::take(&mut self.changed);
+        let sum = |owner: &String| self.sums.get(owner).copied().unwrap_or_default();
+        let sums = owners.iter().map(|owner| (owner.clone(), sum(owner)));
+        let sums = sums.collect();
+        (owners, sums)
+    }
+}
+
+/// Writes an owner's row again if a reservation was given up midway.
+struct ChangedOnDrop<'a>(&'a Arc<SharedReservations>, &'a str);
+
+impl Drop for ChangedOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.write_soon([self.1.to_owned()], COLLECT_INTERVAL);
+    }
+}

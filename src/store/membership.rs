@@ -1,0 +1,179 @@
+//! This process among the servers of one database: its row there says how long it counts as alive. A thread with a
+//! connection of its own renews the row, so that no other work can delay it.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::connection::Writer;
+use super::engine::DatabaseConnector;
+use super::error::{Result, StoreError};
+use super::postgres::servers;
+use crate::clock;
+
+/// How long a server counts as alive after it has renewed its row.
+const LIFETIME: Duration = Duration::from_secs(10);
+/// Pause between two renewals.
+const RENEW_INTERVAL: Duration = Duration::from_secs(2);
+/// How long before the end of its lifetime a server stops on its own, so that another one can begin.
+const STOP_EARLY: Duration = Duration::from_secs(2);
+/// Time to wait for the first row, and for its removal at the end.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Stack size in bytes: the thread runs one small statement at a time.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// A server's membership; ends when it is dropped.
+pub struct Membership {
+    shared: Arc<SharedMembership>,
+    left: watch::Receiver<bool>,
+}
+
+struct SharedMembership {
+    state: Mutex<MembershipState>,
+    changed: Condvar,
+    /// Number of servers at the last renewal, with this one.
+    alive: AtomicU32,
+}
+
+struct MembershipState {
+    boot: Arc<str>,
+    /// When the row expires at the latest, counted from before its renewal was sent.
+    until: Instant,
+    leaves: bool,
+}
+
+impl Membership {
+    /// Adds this process to the servers of a database. `seed` is random. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written.
+    pub(super) fn join(connector: Arc<DatabaseConnector>, seed: u128) -> Result<Self> {
+        let state = MembershipState {
+            boot: boot_name(seed, 0),
+            until: clock::instant(),
+            leaves: false,
+        };
+        let shared = Arc::new(SharedMembership {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            alive: AtomicU32::new(1),
+        });
+        let (end, left) = watch::channel(false);
+        let (answer, entered) = std::sync::mpsc::sync_channel(1);
+        let renewing = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("quire-member".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                let first = connector.session().and_then(|db| {
+                    renewing.enter(&db, boot_name(seed, 0))?;
+                    Ok(db)
+                });
+                let _ = answer.send(first.as_ref().map(drop).map_err(Clone::clone));
+                if let Ok(db) = first {
+                    renewing.renew_until_left(db, seed, &connector);
+                }
+                end.send_replace(true);
+            })
+            .map_err(|error| StoreError::Failed(format!("no thread: {error}")))?;
+        match entered.recv_timeout(ANSWER_TIMEOUT) {
+            Ok(entered) => entered?,
+            Err(_) => return Err(StoreError::Busy),
+        }
+        Ok(Self { shared, left })
+    }
+
+    /// The name under which this process has leases. Another one after the row has expired, and with it the leases.
+    pub fn boot(&self) -> Arc<str> {
+        Arc::clone(&self.shared.state().boot)
+    }
+
+    /// Whether this process may still use its leases. Otherwise, it could not renew its row for so long that others
+    /// are about to take them over.
+    pub fn is_current(&self, now: Instant) -> bool {
+        now + STOP_EARLY < self.shared.state().until
+    }
+
+    /// Number of servers that were alive when this one last renewed its row, with this one.
+    pub fn alive(&self) -> u32 {
+        self.shared.alive.load(Relaxed).max(1)
+    }
+
+    /// Removes this process from the servers, which frees its leases.
+    pub async fn leave(&self) {
+        self.shared.ask_to_leave();
+        let mut left = self.left.clone();
+        let removed = left.wait_for(|left| *left);
+        // Without an answer, the row expires.
+        let _ = tokio::time::timeout(ANSWER_TIMEOUT, removed).await;
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.shared.ask_to_leave();
+    }
+}
+
+impl SharedMembership {
+    fn state(&self) -> MutexGuard<'_, MembershipState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask_to_leave(&self) {
+        self.state().leaves = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for the next renewal. Returns false if the process leaves.
+    fn wait(&self) -> bool {
+        let state = self.state();
+        let waited = self
+            .changed
+            .wait_timeout_while(state, RENEW_INTERVAL, |state| !state.leaves);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.leaves
+    }
+
+    fn enter(&self, db: &Writer, boot: Arc<str>) -> Result<()> {
+        let sent = clock::instant();
+        servers::enter(db, &boot, LIFETIME)?;
+        let mut state = self.state();
+        state.boot = boot;
+        state.until = sent + LIFETIME;
+        Ok(())
+    }
+
+    fn renew_until_left(&self, db: Writer, seed: u128, connector: &DatabaseConnector) {
+        let (mut db, mut boots) = (db, 0);
+        while self.wait() {
+            if db.is_broken() {
+                match connector.session() {
+                    Ok(fresh) => db = fresh,
+                    Err(_) => continue,
+                }
+            }
+            let (boot, sent) = (Arc::clone(&self.state().boot), clock::instant());
+            match servers::renew(&db, &boot, LIFETIME) {
+                Ok(true) => self.state().until = sent + LIFETIME,
+                // Its leases may have been taken over: it begins again, as another server.
+                Ok(false) => {
+                    boots += 1;
+                    let _ = self.enter(&db, boot_name(seed, boots));
+                }
+                // Tried again at the next renewal.
+                Err(_) => continue,
+            }
+            if let Ok(alive) = servers::count_alive(&db) {
+                self.alive.store(u32::try_from(alive).unwrap_or(1), Relaxed);
+            }
+        }
+        let boot = Arc::clone(&self.state().boot);
+        let _ = servers::leave(&db, &boot);
+    }
+}
+
+fn boot_name(seed: u128, number: u32) -> Arc<str> {
+    format!("{seed:032x}-{number}").into()
+}

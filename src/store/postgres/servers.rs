@@ -1,0 +1,244 @@
+//! Servers of one database, and the leases of what only one of them may do at a time. A server's row says how long it
+//! counts as alive; a lease is free once the row of its server is gone. All times are those of the database's clock.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::domain::id::AnalysisId;
+use crate::store::connection::{Reader, Writer};
+use crate::store::error::{Result, StoreError};
+
+/// Number of a run's first lease.
+const FIRST: i64 = 1;
+
+/// The right to drive a run: every write of the run names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunLease(i64);
+
+impl RunLease {
+    /// The lease of a new run, which its server gets with [`lease_run`].
+    pub const NEW: Self = Self(FIRST);
+}
+
+/// A command for a run, from a server that does not drive it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCommand {
+    /// Unique, but not in the order of commits.
+    pub id: i64,
+    /// The run.
+    pub analysis: AnalysisId,
+    /// Name of the command.
+    pub command: String,
+    /// Its argument; empty if it has none.
+    pub argument: String,
+}
+
+/// Adds a server, alive for this long from now on.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(in crate::store) fn enter(db: &Writer, boot: &str, lifetime: Duration) -> Result<()> {
+    db.run(
+        "INSERT INTO servers (boot, started, until) VALUES (?1, quire_now(), quire_now() + ?2)",
+        (boot, lifetime.as_millis() as i64),
+    )
+    .map(drop)
+}
+
+/// Keeps a server alive for this long from now on. Returns false if its time was over already: others may have taken
+/// its leases.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(in crate::store) fn renew(db: &Writer, boot: &str, lifetime: Duration) -> Result<bool> {
+    let rows = db.run(
+        "UPDATE servers SET until = quire_now() + ?2 WHERE boot = ?1 AND until > quire_now()",
+        (boot, lifetime.as_millis() as i64),
+    )?;
+    Ok(rows > 0)
+}
+
+/// Removes a server, which frees its leases.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(in crate::store) fn leave(db: &Writer, boot: &str) -> Result<()> {
+    db.run("DELETE FROM servers WHERE boot = ?1", [boot])
+        .map(drop)
+}
+
+/// Counts the servers that are alive.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn count_alive(db: &Reader) -> Result<u64> {
+    db.query_one(
+        "SELECT count(*) FROM servers WHERE until > quire_now()",
+        [],
+        |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()),
+    )
+}
+
+/// Gives a server the lease of a new run, [`RunLease::NEW`].
+///
+/// # Errors
+/// `Busy` if the server no longer counts as alive; another error if the database cannot be written.
+pub fn lease_run(db: &Writer, id: &AnalysisId, boot: &str) -> Result<()> {
+    // The lock keeps the row until the lease is visible, so that no one finds the lease without its server.
+    db.query_optional(
+        "SELECT 1 FROM servers WHERE boot = ?1 FOR KEY SHARE",
+        [boot],
+        |_| Ok(()),
+    )?
+    .ok_or(StoreError::Busy)?;
+    db.run(
+        "INSERT INTO leases (name, server, number) VALUES (?1, ?2, ?3)",
+        (id, boot, FIRST),
+    )
+    .map(drop)
+}
+
+/// Checks that a run still has this lease, and keeps it from being taken over before the end of the transaction.
+///
+/// # Errors
+/// `Conflict` if another server has taken the run over, or it has ended; another error if the database cannot be read.
+pub fn check_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
+    let sql = "SELECT 1 FROM leases WHERE name = ?1 AND number = ?2 FOR SHARE";
+    let held = db.query_optional(sql, (id, lease.0), |_| Ok(()))?;
+    held.ok_or(StoreError::Conflict("a newer lease of the run"))
+}
+
+/// Ends a run's lease with the run, and drops the commands for it.
+///
+/// # Errors
+/// `Conflict` if another server has taken the run over, or it has ended; another error if the database cannot be
+/// written.
+pub fn end_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
+    let sql = "DELETE FROM leases WHERE name = ?1 AND number = ?2";
+    match db.run(sql, (id, lease.0))? {
+        0 => Err(StoreError::Conflict("a newer lease of the run")),
+        _ => db
+            .run("DELETE FROM run_commands WHERE analysis_id = ?1", [id])
+            .map(drop),
+    }
+}
+
+/// Frees a run's lease, so that any server can take the run over.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn free_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
+    db.run(
+        "UPDATE leases SET server = '' WHERE name = ?1 AND number = ?2",
+        (id, lease.0),
+    )
+    .map(drop)
+}
+
+/// Takes over unfinished runs that no living server drives, oldest first.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(AnalysisId, RunLease)>> {
+    // Deleting a row locks and reads it again, so a server that has renewed it in the meantime is spared.
+    db.run("DELETE FROM servers WHERE until <= quire_now()", [])?;
+    // Leases of runs that were deleted, and missing ones of runs from before there were leases.
+    db.run(
+        "DELETE FROM leases WHERE starts_with(name, 'analysis_')
+           AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.id = name AND a.finished = 0)",
+        [],
+    )?;
+    db.run(
+        "INSERT INTO leases (name, server, number)
+         SELECT a.id, '', 0 FROM analyses a
+         WHERE a.finished = 0 AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.name = a.id)
+         ON CONFLICT DO NOTHING",
+        [],
+    )?;
+    let mut taken = db.all(
+        "UPDATE leases SET server = ?1, number = number + 1 WHERE name IN (
+             SELECT l.name FROM leases l
+             WHERE starts_with(l.name, 'analysis_') AND NOT EXISTS (SELECT 1 FROM servers s WHERE s.boot = l.server)
+             ORDER BY l.name LIMIT ?2 FOR UPDATE OF l SKIP LOCKED
+         ) RETURNING name, number",
+        (boot, limit),
+        |row| Ok((row.get::<_, AnalysisId>(0)?, RunLease(row.get(1)?))),
+    )?;
+    taken.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(taken)
+}
+
+/// Takes or keeps a lease that is not a run's, unless another living server has it. Returns whether this one has it.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn keep_lease(db: &Writer, name: &str, boot: &str) -> Result<bool> {
+    let rows = db.run(
+        "INSERT INTO leases (name, server, number)
+         SELECT ?1, boot, 1 FROM servers WHERE boot = ?2 AND until > quire_now() FOR KEY SHARE
+         ON CONFLICT (name) DO UPDATE SET server = excluded.server, number = leases.number + 1
+         WHERE leases.server = excluded.server
+            OR NOT EXISTS (SELECT 1 FROM servers s WHERE s.boot = leases.server AND s.until > quire_now())",
+        (name, boot),
+    )?;
+    Ok(rows > 0)
+}
+
+/// Ends a lease that is not a run's, if this server has it.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn drop_lease(db: &Writer, name: &str, boot: &str) -> Result<()> {
+    db.run(
+        "DELETE FROM leases WHERE name = ?1 AND server = ?2",
+        (name, boot),
+    )
+    .map(drop)
+}
+
+/// Lists the leases of other living servers whose names begin with a prefix.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn leased_elsewhere(db: &Reader, prefix: &str, boot: &str) -> Result<BTreeSet<String>> {
+    let names = db.all(
+        "SELECT l.name FROM leases l JOIN servers s ON s.boot = l.server
+         WHERE starts_with(l.name, ?1) AND l.server <> ?2 AND s.until > quire_now()",
+        (prefix, boot),
+        |row| row.get(0),
+    )?;
+    Ok(names.into_iter().collect())
+}
+
+/// Stores a command for a run. Returns false if the run has ended or was never leased.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn send_command(db: &Writer, id: &AnalysisId, command: &str, argument: &str) -> Result<bool> {
+    // The same command twice is one command.
+    let sql = "INSERT INTO run_commands (analysis_id, command, argument)
+               SELECT name, ?2, ?3 FROM leases WHERE name = ?1 FOR SHARE
+               ON CONFLICT (analysis_id, command, argument) DO UPDATE SET argument = excluded.argument";
+    Ok(db.run(sql, (id, command, argument))? > 0)
+}
+
+/// Lists the commands for a server's runs in the order in which they were given.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn commands_for(db: &Reader, boot: &str) -> Result<Vec<StoredCommand>> {
+    db.all(
+        "SELECT c.id, c.analysis_id, c.command, c.argument
+         FROM run_commands c JOIN leases l ON l.name = c.analysis_id
+         WHERE l.server = ?1 ORDER BY c.id",
+        [boot],
+        |row| {
+            Ok(StoredCommand {
+                id: row.get(0)?,
+                analysis: row.get(1)?,
+                command: row.get(2)?,
+                argument: row.get(3)?,
+            })
+        },
+    )
+}

@@ -1,0 +1,32 @@
+//! What a process does to serve from a database that others may use too.
+
+use std::sync::Arc;
+
+use super::Store;
+use super::error::Result;
+use super::membership::Membership;
+
+impl Store {
+    /// Makes this process one of the servers of a database on a server, so that it can lease runs. `seed` is random.
+    /// Does nothing for a file. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written.
+    pub fn join_servers(&self, seed: u128) -> Result<()> {
+        if !self.is_embedded() {
+            let member = Membership::join(Arc::clone(&self.0.connector), seed)?;
+            let _ = self.0.membership.set(member);
+        }
+        Ok(())
+    }
+
+    /// This process among the servers of its database; `None` for a file, and for a process that runs nothing.
+    pub fn membership(&self) -> Option<&Membership> {
+        self.0.membership.get()
+    }
+
+    /// Number of servers that use the database, with this one.
+    pub fn server_count(&self) -> u32 {
+        self.membership().map_or(1, Membership::alive)
+    }
+}
