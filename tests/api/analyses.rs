@@ -144,7 +144,7 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
     let asking = |more: Value| short_run_with(&["demo/extract"], more);
     let long = "x".repeat(200_001);
     for (body, place, word) in [
-        (asking(json!({"promt": "x"})), "promt", "not known"),
+        (asking(json!({"promt": "x"})), "promt", "not a known field"),
         (
             asking(json!({"models": ["demo/extract", "nobody/x"]})),
             "models 1",

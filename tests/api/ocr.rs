@@ -127,7 +127,7 @@ fn ocr_stops_at_the_page_limit() {
     assert!(
         reasons
             .iter()
-            .all(|why| why.contains("reads the first 1 scanned pages")),
+            .all(|why| why.contains("reads only the first 1 scanned pages")),
         "{reasons:?}"
     );
 }
@@ -141,7 +141,7 @@ fn without_ocr_scans_stay_pages_without_text() {
                 ("DOCUMENT_OCR", "true"),
                 ("OCR_PROGRAM", "/nonexistent/tesseract"),
             ],
-            "a scanned picture without text; OCR is switched on, but cannot be used on this server",
+            "a scanned picture without text; OCR is turned on but cannot be used on this server",
         ),
     ] {
         let server = Server::with(&settings);

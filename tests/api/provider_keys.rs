@@ -41,7 +41,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
     let added = admin.post(ADMIN_PATH, new_provider_body(&provider, "box"));
     assert_eq!(added.status, 201, "{}", added.text());
     let body = added.json();
-    assert_eq!(body["message"], "it answers, and lists 2 models");
+    assert_eq!(body["message"], "it responds and lists 2 models");
     assert_eq!(
         (&body["provider"]["key_end"], &body["provider"]["has_key"]),
         (&json!("-end"), &json!(true))

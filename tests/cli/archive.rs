@@ -318,7 +318,7 @@ fn originals_that_are_short_or_lost_are_named() {
     let output_text: Value = serde_json::from_str(&output).unwrap();
     let named = output_text["faulty_originals"][0].as_str().unwrap();
     assert!(
-        named.contains(&id) && named.contains("lost"),
+        named.contains(&id) && named.contains("is missing"),
         "{output_text}"
     );
 }

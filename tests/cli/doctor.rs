@@ -153,7 +153,7 @@ fn the_doctor_finds_settings_errors() {
         "USE_MOCK",
         "false",
         1,
-        "broken   providers: none is configured, and the demo",
+        "broken   providers: no provider is configured, and the demo",
     );
     look(
         "QUIRE_SECRET",

@@ -53,7 +53,11 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
         output_text.contains("ok       certificate: the one in chain.pem is valid until"),
         "{output_text}"
     );
-    let answered = concat!("Quire ", env!("CARGO_PKG_VERSION"), " serves at 0.0.0.0:");
+    let answered = concat!(
+        "Quire ",
+        env!("CARGO_PKG_VERSION"),
+        " is running at 0.0.0.0:"
+    );
     assert!(output_text.contains(answered), "{output_text}");
 
     workspace.write_certificate(5);

@@ -272,7 +272,7 @@ fn a_backup_is_a_database_that_opens() {
         workspace
             .run(&["backup", "copy.db"])
             .expect_success()
-            .contains("checked")
+            .contains("verified")
     );
     assert!(
         workspace

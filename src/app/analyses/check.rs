@@ -421,7 +421,7 @@ mod tests {
     fn a_missing_model_is_explained_without_names_for_guests() {
         let providers = ["openai", "local"];
         let why = no_model_text(&providers, false);
-        assert!(why.contains("no model of openai, local is ready"), "{why}");
+        assert!(why.contains("none from openai, local is ready"), "{why}");
         assert!(why.contains("Models page"), "{why}");
         let why = no_model_text(&providers, true);
         let names_none = |word: &&str| !why.contains(*word);

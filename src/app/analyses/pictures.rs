@@ -149,7 +149,7 @@ mod tests {
         ];
         assert_eq!(
             images.notes(&panel),
-            ["b/blind cannot see pictures and did not see plan.png"]
+            ["models that do not accept images (b/blind) did not get plan.png"]
         );
         assert!(images.notes(&panel[1..2]).is_empty());
         assert!(DocumentImages::default().notes(&panel).is_empty());

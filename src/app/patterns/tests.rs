@@ -146,7 +146,7 @@ fn a_folder_adds_and_overrides_patterns_and_reports_errors_by_line() {
         "d.toml: line 1: invalid basic string, expected `\"`",
         "e.json: line 3: name: must be a string",
         "e.json: stages: there are no stages",
-        "f.toml: another file already has the id legal",
+        "f.toml: another file already has the ID legal",
     ]) {
         assert!(error.contains(words), "{error}: {words}");
     }
