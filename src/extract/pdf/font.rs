@@ -202,7 +202,7 @@ fn code_texts(
     };
     let base = base.or_else(|| match program_encoding {
         Some(_) => None,
-        None => default_encoding(name, subtype, descriptor),
+        None => default_encoding(name, subtype),
     });
     let mut texts: Vec<Option<String>> = (0..=255u8)
         .map(|code| match (&program_encoding, base) {
@@ -243,7 +243,7 @@ fn text_of_numbered_name(name: &[u8]) -> Option<String> {
 }
 
 /// Returns the default encoding of a font that does not declare one.
-fn default_encoding(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
+fn default_encoding(name: &str, subtype: &[u8]) -> Option<Base> {
     if name.contains("ZapfDingbats") {
         return Some(Base::Dingbats);
     }
@@ -253,10 +253,6 @@ fn default_encoding(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option
     match subtype {
         b"Type3" => None,
         b"TrueType" => Some(Base::Windows),
-        // The font program has its own encoding, which could not be read, so the text of its codes is unknown.
-        _ if descriptor.contains_key("FontFile") || descriptor.contains_key("FontFile3") => {
-            Some(Base::Standard)
-        }
         _ => Some(Base::Standard),
     }
 }
