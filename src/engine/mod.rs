@@ -10,6 +10,7 @@ mod outcome;
 mod relay;
 mod run_channel;
 mod run_handle;
+mod run_permit;
 mod runner;
 mod servers;
 mod settlement;
@@ -44,6 +45,7 @@ pub use relay::RelayedCall;
 use run_channel::RunChannel;
 pub use run_channel::{PublishedEvent, RelayAudience, RunWatch};
 pub use run_handle::{CancelOnDrop, Finished};
+use run_permit::RunPermit;
 pub use servers::DeliveredCommands;
 use settlement::UsageRecorder;
 pub use shared_reservations::SharedReservations;
@@ -175,23 +177,6 @@ struct RunningRun {
     background: bool,
     is_relayed: bool,
     is_awaited: bool,
-}
-
-/// A run's entry in `runs`. It is removed however the run's task ends, even by a panic, so that callers waiting for the
-/// run or for the engine to drain do not wait forever.
-struct RunPermit {
-    shared: Arc<EngineShared>,
-    id: AnalysisId,
-    channel: Arc<RunChannel>,
-    _slot: Option<StreamPermit>,
-}
-
-impl Drop for RunPermit {
-    fn drop(&mut self) {
-        self.channel.close();
-        self.shared.runs().remove(&self.id);
-        self.shared.run_left.notify_waiters();
-    }
 }
 
 impl Engine {

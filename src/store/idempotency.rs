@@ -46,6 +46,8 @@ pub fn claim(
     process: &str,
     (since, now): (Timestamp, Timestamp),
 ) -> Result<KeyLookup> {
+    // Two servers may receive the same request at once.
+    db.lock(&format!("idempotency {} {key}", user.as_str()))?;
     let found = db.query_optional(
         "SELECT request, headers, body, status FROM idempotency
          WHERE user_id = ?1 AND key = ?2 AND created > ?3",

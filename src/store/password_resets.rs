@@ -62,8 +62,10 @@ pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserI
         [hash],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    db.run("DELETE FROM password_resets WHERE hash = ?1", [hash])?;
-    Ok(found.and_then(|(user, expires)| (expires > now).then_some(user)))
+    // Another server may have consumed it since.
+    let is_taken = db.run("DELETE FROM password_resets WHERE hash = ?1", [hash])? > 0;
+    let valid = found.filter(|(_, expires)| is_taken && *expires > now);
+    Ok(valid.map(|(user, _)| user))
 }
 
 /// Lists the newest requests.

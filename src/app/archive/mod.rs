@@ -84,7 +84,7 @@ pub struct ArchivePaths {
     store: Store,
     /// Folder of the original documents.
     documents: PathBuf,
-    /// Fetches originals that exist only in the replica; `None` on the command line.
+    /// Fetches originals that exist only in the replica or in a database server; `None` where the folder has them all.
     originals: Option<documents::OriginalFiles>,
     /// Folder for temporary files.
     scratch: PathBuf,
@@ -98,7 +98,14 @@ pub struct ArchivePaths {
 /// Returns an error if there is no usable data folder or its folders cannot be created.
 pub fn open(config: &Config) -> Result<ArchivePaths> {
     let store = folder::open_existing(config)?.store;
-    let archive_paths = paths_for(store, &config.data_dir, config.limits.max_upload);
+    let mut archive_paths = paths_for(store, &config.data_dir, config.limits.max_upload);
+    if !archive_paths.store.is_embedded() {
+        archive_paths.originals = Some(documents::OriginalFiles::new(
+            archive_paths.store.clone(),
+            archive_paths.documents.clone(),
+            archive_paths.scratch.clone(),
+        ));
+    }
     for path in [&archive_paths.documents, &archive_paths.scratch] {
         documents::private_folder(path).map_err(Error::internal)?;
     }
@@ -129,7 +136,10 @@ pub struct Archives<'a> {
 
 impl Archives<'_> {
     fn paths(&self) -> ArchivePaths {
-        paths_for(self.store.clone(), self.data_dir, self.max_upload)
+        ArchivePaths {
+            originals: Some(self.documents.originals().clone()),
+            ..paths_for(self.store.clone(), self.data_dir, self.max_upload)
+        }
     }
 
     /// Exports a user's archive to a temporary file, which is deleted when the returned value is dropped.
@@ -137,8 +147,7 @@ impl Archives<'_> {
     /// # Errors
     /// Returns an error if the store cannot be read or the file cannot be written.
     pub async fn export(&self, user: &UserId) -> Result<TemporaryFile> {
-        let (mut archive_paths, user) = (self.paths(), user.clone());
-        archive_paths.originals = Some(self.documents.originals().clone());
+        let (archive_paths, user) = (self.paths(), user.clone());
         let name = crypto::hex(&crypto::random::<16>()?);
         let work = move || {
             let file = TemporaryFile::new(archive_paths.scratch.join(format!("archive-{name}")));
@@ -168,11 +177,7 @@ impl Archives<'_> {
         let permit = permit.map_err(Error::internal)?;
         let work = move || {
             let _permit = permit;
-            let counts = archive_paths.import(&user, received.path(), &mut |_, _, _| ())?;
-            if let Some(originals) = &archive_paths.originals {
-                originals.share_all()?;
-            }
-            Ok(counts)
+            archive_paths.import(&user, received.path(), &mut |_, _, _| ())
         };
         tokio::task::spawn_blocking(work)
             .await
@@ -213,11 +218,15 @@ impl ArchivePaths {
         let mut file = input_file::open(from).map_err(unreadable_error)?;
         let mut first = [0; 2];
         let length = file.read(&mut first).map_err(unreadable_error)?;
-        match &first[..length] {
+        let counts = match &first[..length] {
             magic if *magic == GZIP_MAGIC => unpack::import_archive(self, user, from, progress),
             magic if *magic == ZIP_MAGIC => zip_export::import_zip(self, user, file, progress),
             _ => conversations::import_conversations(self, user, &[from], progress),
+        }?;
+        if let Some(originals) = &self.originals {
+            originals.share_all()?;
         }
+        Ok(counts)
     }
 }
 

@@ -104,12 +104,12 @@ impl OriginalFiles {
         Ok(())
     }
 
-    /// Deletes an original from the database whose row could not be stored. Blocks.
+    /// Deletes an original from the database unless its row was stored. Blocks.
     pub fn unshare(&self, id: &DocumentId) {
         if self.are_shared() {
             let id = id.clone();
             // Otherwise, housekeeping deletes it.
-            let _ = self.store.write_now(move |db| rows::delete(db, &id));
+            let _ = self.store.write_now(move |db| rows::delete_unused(db, &id));
         }
     }
 

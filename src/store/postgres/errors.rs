@@ -30,12 +30,12 @@ pub(super) fn meaning(error: &tokio_postgres::Error) -> (StoreError, bool) {
 }
 
 /// Returns whether every later statement of the session would fail too: the server is stopping or starting (57P0x), the
-/// connection is lost (08), the server has become a read-only replica (25006) or has no room for the session (53), or a
-/// pooler has switched connections and lost the prepared statements (0A000, 26000).
+/// connection is lost (08) or was closed while a transaction waited (25P03), the server has become a read-only replica
+/// (25006) or has no room for the session (53), or a pooler has switched connections and lost the prepared statements (0A000, 26000).
 fn is_lasting(code: &str) -> bool {
     let starts = ["57P0", "08", "53"];
     starts.iter().any(|start| code.starts_with(start))
-        || ["25006", "0A000", "26000"].contains(&code)
+        || ["25006", "25P03", "0A000", "26000"].contains(&code)
 }
 
 /// Returns the message without its detail, which may contain personal data.

@@ -52,13 +52,18 @@ pub fn recorded_hash(db: &Reader, id: &DocumentId) -> Result<Option<String>> {
     db.query_optional(sql, [id], |row| row.get(0))
 }
 
-/// Deletes a file whose document was not stored.
+/// Deletes a file whose document was not stored. Keeps it if there is a row after all: the answer to its commit may have
+/// been lost with the connection.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn delete(db: &Writer, id: &DocumentId) -> Result<()> {
-    db.run("DELETE FROM document_bytes WHERE document_id = ?1", [id])
-        .map(drop)
+pub fn delete_unused(db: &Writer, id: &DocumentId) -> Result<()> {
+    db.run(
+        "DELETE FROM document_bytes WHERE document_id = ?1
+           AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = ?1)",
+        [id],
+    )
+    .map(drop)
 }
 
 /// Deletes files that were left over from uploads that failed.

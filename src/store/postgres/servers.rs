@@ -140,6 +140,8 @@ pub fn free_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(AnalysisId, RunLease)>> {
+    // Otherwise two servers could take the same lease, one after the other.
+    db.lock("take over runs")?;
     // Deleting a row locks and reads it again, so a server that has renewed it in the meantime is spared.
     db.run("DELETE FROM servers WHERE until <= quire_now()", [])?;
     // Leases of runs that were deleted, and missing ones of runs from before there were leases.
