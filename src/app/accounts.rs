@@ -272,8 +272,7 @@ impl Accounts {
         let is_created = self
             .freeing_store
             .write(move |db| {
-                // The password may have been changed while it was being verified. A change ends all sessions, so
-                // no session may start after it.
+                // A password change during the verification ends all sessions, so no session may start after it.
                 let user = users::by_id(db, &session.user)?;
                 if user.is_none_or(|user| user.disabled || user.password_hash != verified_hash) {
                     return Ok(false);
@@ -448,7 +447,8 @@ impl Accounts {
         })
     }
 
-    /// Does not record text that is not an email address: it may be a password typed into the wrong field.
+    /// Records a failed login. Omits the account name unless it is an email address: it may be a password typed into
+    /// the wrong field.
     async fn record_failed_login(
         &self,
         account: Option<String>,

@@ -37,7 +37,7 @@ pub struct UserChange {
 pub struct OneTimeLink {
     /// The secret part.
     pub token: String,
-    /// When it expires.
+    /// Time at which the link expires.
     pub expires: Timestamp,
 }
 

@@ -95,7 +95,7 @@ pub struct Analyses<'a> {
 
 /// A started run.
 pub struct StartedRun {
-    /// Its ID.
+    /// ID of the analysis.
     pub id: AnalysisId,
     /// Resolves when the run ends.
     pub finished: Finished,

@@ -67,7 +67,7 @@ pub struct FieldError {
 /// The error of a use case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
-    /// Its kind.
+    /// Kind of error.
     pub kind: Kind,
     /// What happened. Sent to the user.
     pub public: String,

@@ -36,13 +36,13 @@ const MAX_CALLS: usize = 1_000;
 /// Parameters of a provider to add or change. Absent fields are unchanged or get defaults.
 #[derive(Default)]
 pub struct ProviderParams {
-    /// Its API format.
+    /// API format of the provider.
     pub kind: Option<String>,
-    /// Its base URL; empty for the default.
+    /// Base URL of the provider; empty for the default.
     pub base_url: Option<String>,
-    /// Its key; empty for none.
+    /// API key for the provider; empty for none.
     pub api_key: Option<String>,
-    /// Its models; empty for all models that it lists.
+    /// Models of the provider; empty for all models that it lists.
     pub models: Option<Vec<String>>,
     /// Maximum number of concurrent calls; 0 means no provider-specific limit.
     pub concurrency: Option<usize>,

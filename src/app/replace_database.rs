@@ -69,7 +69,7 @@ impl ReplaceDatabase {
         })
     }
 
-    /// Gives the old database a second name, which survives the loss of the first. The log is first, because a
+    /// Gives the old database a second hard link, which survives the loss of the first. The log is first, because a
     /// database without its log would be incomplete.
     fn keep_previous(&self) -> io::Result<()> {
         for end in ["-wal", "-journal", ""] {
@@ -94,9 +94,9 @@ impl ReplaceDatabase {
         self.sync_folder()
     }
 
-    /// Checkpoints the old database's log, under both of its names. A damaged database keeps its log, because SQLite
-    /// would delete it or apply it to the rest. A sound database is replaced only once its log is checkpointed; that
-    /// fails while another program has it open or the disk is full.
+    /// Checkpoints the old database's WAL, through both hard links. Leaves the WAL of a damaged database alone, because
+    /// SQLite would delete it or apply it to what remains. A sound database is replaced only once its WAL is
+    /// checkpointed; that fails while another program has it open or the disk is full.
     fn checkpoint_log(&self) -> io::Result<()> {
         if soundness::find_damage(&self.path)?.is_some() {
             return Ok(());
@@ -111,7 +111,7 @@ impl ReplaceDatabase {
                 return Err(io::Error::other(text));
             }
         }
-        // The second name of a log that is now empty, or of a journal that was rolled back.
+        // The second hard link to a log that is now empty, or to a journal that was rolled back.
         let log = with_suffix(&self.previous, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
             fs::remove_file(log)?;
@@ -145,9 +145,9 @@ impl ReplaceDatabase {
     }
 }
 
-/// Cleans up after an interrupted restore: second names of files in use, empty logs without a database, and
-/// partial copies. Opening the database under its second name would give it a second log and corrupt it. Non-empty
-/// logs are kept. Requires the folder's lock.
+/// Cleans up after an interrupted restore: extra hard links to files in use, empty logs without a database, and
+/// partial copies. Opening the database through its second hard link would give it a second log and corrupt it.
+/// Non-empty logs are kept. Requires the folder's lock.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read or a file cannot be removed.
@@ -238,7 +238,7 @@ mod tests {
         .unwrap()
     }
 
-    // Reads the value from a copy, because the file may have two names, and a store still has it open for a
+    // Reads the value from a copy, because the file may have two hard links, and a store still has it open for a
     // moment.
     fn value(path: &Path) -> Option<String> {
         let scratch = unused(path);

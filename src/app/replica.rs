@@ -30,7 +30,7 @@ use crate::store::{Store, WalFollower, verify};
 /// process numbers its changes after them.
 const NUMBERING_GAP: u64 = 100_000;
 
-/// A prepared replication, before there is a store.
+/// Replication that is set up but not yet attached to a store.
 pub(super) struct PreparedReplica {
     settings: replicator::ReplicatorSettings,
     shared: Arc<SpoolShared>,

@@ -18,7 +18,7 @@ const TAKE_OVER_EVERY: u32 = 8;
 const HOUSEKEEPING: &str = "housekeeping";
 
 impl App {
-    /// Number of servers that use the database, with this one.
+    /// Number of servers that use the database, including this one.
     pub fn server_count(&self) -> u32 {
         self.store.server_count()
     }

@@ -85,7 +85,7 @@ pub struct Snippet {
 pub struct ThreadReport {
     /// The thread.
     pub row: ThreadRow,
-    /// Its turns, oldest first.
+    /// Turns of the thread, oldest first.
     pub turns: Vec<TurnRow>,
 }
 

@@ -16,7 +16,7 @@ pub(super) struct LinkedChunk {
     pub(super) name: String,
     /// JavaScript source of the chunk. Imports other chunks as `./NAME.js`.
     pub(super) text: String,
-    /// Its source map.
+    /// Source map of the chunk.
     pub(super) map: String,
     /// The names of the chunks that it imports, directly or not.
     pub(super) needs: BTreeSet<String>,

@@ -14,9 +14,9 @@ pub(super) struct Module {
     pub(super) imports: Vec<String>,
     /// The paths of the modules that it loads with `import()`.
     pub(super) loads: Vec<String>,
-    /// Its exports, as pairs of public and local name.
+    /// Exports of the module, as pairs of public and local name.
     pub(super) exports: Vec<(String, String)>,
-    /// Its lines. Static imports read from the other module's object; calls of `import()` are unchanged.
+    /// Lines of the module. Static imports read from the other module's object; calls of `import()` are unchanged.
     pub(super) lines: Vec<ScriptLine>,
 }
 

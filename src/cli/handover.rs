@@ -137,7 +137,7 @@ impl Drop for Handover {
 /// The running server, as seen by the process that replaces it. It serves until [`Self::tell_to_stop`].
 pub(super) struct Predecessor {
     connection: BlockingStream,
-    /// Its listening sockets, in the order of its listeners.
+    /// Listening sockets of the predecessor, in the order of its listeners.
     pub(super) sockets: Vec<TcpListener>,
 }
 

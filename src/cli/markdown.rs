@@ -16,7 +16,7 @@ const RESET: &str = "\x1b[0m";
 pub(super) struct Markdown {
     width: usize,
     is_colored: bool,
-    /// Text received after the last line end.
+    /// Text received after the last newline.
     rest: String,
     /// Whether the line is inside a code block.
     in_code: bool,

@@ -60,7 +60,7 @@ use remote::ServerUse::{self, NotNeeded, Supported, Unsupported};
 
 /// A command: one row of the table.
 pub struct Command {
-    /// Its name.
+    /// Name of the command.
     pub name: &'static str,
     /// The arguments after the name, for the help text.
     pub usage: &'static str,
@@ -77,7 +77,7 @@ pub struct Command {
 /// An option of one command.
 #[derive(Debug)]
 pub struct CommandOption {
-    /// Its name, without dashes.
+    /// Name of the option, without dashes.
     pub name: &'static str,
     /// Placeholder of its value in help texts; empty for a flag.
     pub value: &'static str,

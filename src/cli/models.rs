@@ -41,7 +41,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 /// The models and providers of a server.
 pub(super) struct ServerModels {
-    /// As `GET /api/models` lists them.
+    /// The models, in the format of `GET /api/models`.
     pub(super) models: Vec<Value>,
     /// The ID of each configured provider, and why its models are not known; empty if they are.
     pub(super) providers: Vec<(String, String)>,

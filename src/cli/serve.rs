@@ -319,7 +319,7 @@ impl Signals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// Waits for the signals: the first one requests an orderly stop, delayed until no request is running if another
+    /// Waits for the signals: the first one requests a clean shutdown, delayed until no request is running if another
     /// process keeps the sockets; the second one ends the wait.
     async fn wait_for_stop(&mut self, stop: &Notify, delay_for: Option<&App>) {
         self.next().await;

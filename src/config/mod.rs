@@ -235,7 +235,7 @@ pub struct ProviderConfig {
     pub base_url: Option<String>,
     /// API key.
     pub api_key: Option<Secret>,
-    /// Its models.
+    /// Models of the provider.
     pub models: ProviderModels,
     /// Maximum number of concurrent calls to it; `None` for no provider-specific limit.
     pub concurrency: Option<usize>,

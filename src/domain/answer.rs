@@ -58,7 +58,7 @@ pub struct StageAnswer {
 pub struct FailedAttemptRecord {
     /// Full model ID.
     pub model: String,
-    /// Why it failed.
+    /// Why the call failed.
     pub error: CallError,
     /// Usage that the failed call still incurred.
     pub usage: Usage,

@@ -204,7 +204,7 @@ struct LastBreaks {
 }
 
 impl LastBreaks {
-    /// Processes one character. Inside a table or code block only line ends are break points.
+    /// Processes one character. Inside a table or code block, the end of a sentence is not a break point.
     fn record_break(
         &mut self,
         at: usize,

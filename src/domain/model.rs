@@ -110,13 +110,13 @@ pub enum Structured {
 pub enum Availability {
     /// Available.
     Ready,
-    /// Its provider has no key.
+    /// The model's provider has no key.
     NeedsKey,
-    /// Its provider was unreachable at the last attempt.
+    /// The model's provider was unreachable at the last attempt.
     Unavailable,
-    /// Its provider's rate limit requires waiting.
+    /// The provider's rate limit requires waiting.
     Throttled,
-    /// Its circuit breaker is open after repeated failures.
+    /// The model's circuit breaker is open after repeated failures.
     CircuitOpen,
 }
 

@@ -186,7 +186,7 @@ const FIELD_ALIASES: [(&str, &str); 4] = [
     ("options", "parameters"),
 ];
 
-/// Context of a request beyond the client's fields.
+/// Context that the server adds to a client's request.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunContext {

@@ -122,7 +122,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Creates the caller for actions that the server itself takes for a user.
+    /// Creates the caller for actions the server takes on a user's behalf.
     pub fn for_user(user: UserId, role: Role) -> Self {
         Self {
             user,

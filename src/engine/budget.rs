@@ -1,5 +1,5 @@
-//! Keeps runs within their budgets: reserves in memory the maximum that calls may use, and releases it once the
-//! actual usage has been stored. The domain decides what fits.
+//! Enforces run budgets: reserves in memory the maximum that calls may use, and releases it once the actual usage has
+//! been stored. The rules for what fits are in `domain`.
 
 mod unlimited;
 

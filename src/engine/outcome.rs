@@ -13,7 +13,7 @@ pub struct RunOutcome {
     pub result: PatternOutcome,
     /// The plan that was executed.
     pub plan: Plan,
-    /// The answers of its calls, by stage and member.
+    /// Answers of the run's calls, by stage and member.
     pub answers: Vec<StageAnswer>,
     /// Results missing from the store; `None` if everything has been stored.
     pub unstored: Option<Unstored>,
@@ -22,8 +22,8 @@ pub struct RunOutcome {
 /// Unstored results of a run.
 #[derive(Debug, Clone)]
 pub struct Unstored {
-    /// The comparison of its answers.
+    /// Comparison of the run's answers.
     pub findings: Option<Findings>,
-    /// The verification of its citations.
+    /// Verification of the run's citations.
     pub citations: Option<Citations>,
 }

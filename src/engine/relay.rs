@@ -15,7 +15,7 @@ use crate::store::StoreError;
 pub struct RelayedCall {
     /// Resolves when the call has ended.
     pub finished: Finished,
-    /// Its events, for [`RelayAudience::Watcher`].
+    /// Events of the call, for [`RelayAudience::Watcher`].
     pub watch: RunWatch,
 }
 

@@ -30,7 +30,7 @@ const MAX_WAITING: usize = 20_000;
 /// A relayed call that has ended. Dropping it discards its usage.
 pub(super) struct SettledCall {
     pub batch: Arc<JournalBatch>,
-    /// Its reservation, released on drop.
+    /// Reservation of the call, released on drop.
     pub reservation: BudgetReservation,
     /// Held until the answer is in the cache; other callers wait for these to be dropped.
     pub _leaders: Vec<LeaderGuard>,

@@ -10,7 +10,7 @@ use super::terminal;
 /// Decoded text, its encoding, and what was lost.
 #[derive(Debug, PartialEq)]
 pub struct Decoded {
-    /// The text, with `\n` line ends and no control characters except tab and form feed.
+    /// The text, with `\n` line endings and no control characters except tab and form feed.
     pub text: String,
     /// The encoding's name in lowercase.
     pub encoding: String,
@@ -72,8 +72,7 @@ pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable>
 
 fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable> {
     let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
-    // A U+FFFD that the author wrote is counted too, because a second decoder to distinguish it would not be
-    // worthwhile.
+    // Also counts any U+FFFD in the original text; telling them apart is not worth a second decoder.
     let replaced = if had_errors {
         text.matches('\u{FFFD}').count()
     } else {
@@ -82,8 +81,8 @@ fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unrea
     clean(&text, &encoding.name().to_lowercase(), replaced)
 }
 
-/// Normalizes line ends and drops control characters. Too many control characters or replaced bytes indicate binary
-/// data.
+/// Normalizes line endings and drops control characters. Too many control characters or replaced bytes indicate
+/// binary data.
 fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
     let mut out = String::with_capacity(text.len());
     let (mut characters, mut dropped) = (0usize, 0usize);
@@ -153,7 +152,7 @@ fn decode_utf32(bytes: &[u8]) -> Option<(&'static str, String)> {
 }
 
 /// Detects UTF-16 without a byte order mark: in European text, every other byte is zero; in other scripts, spaces and
-/// line ends still have a zero byte. Binary data has zeros at both even and odd positions.
+/// newlines still have a zero byte. Binary data has zeros at both even and odd positions.
 fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     let (units, rest) = bytes.as_chunks::<2>();
     if !rest.is_empty() || units.len() < 2 {

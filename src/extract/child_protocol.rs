@@ -45,7 +45,7 @@ pub const OCR_ARGUMENT: &str = "--recognize-text-from-stdin";
 pub struct OcrRequest {
     /// Absolute path of the executable.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Arguments of the program.
     pub arguments: Vec<String>,
     /// Folder of its language data, if not the default.
     pub data: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Recognizes binary files by their first bytes and names their kind. Does not parse them.
+//! Identifies the type of binary files by their magic bytes, without parsing them.
 
 /// Signature of a kind of file: its offset, its bytes, and the kind's name for the user. Text could start with a
 /// signature of printable letters, so such rows also require a NUL among the first bytes.

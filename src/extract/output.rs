@@ -6,7 +6,7 @@ use super::invisible::remove_invisible;
 use crate::domain::chunk::{PageText, count_words};
 use crate::domain::document::TextlessPage;
 
-/// Size in bytes after which a section of text without pages ends at the next line end: about a printed page, so that a
+/// Size in bytes after which a section of text without pages ends at the next newline: about a printed page, so that a
 /// citation points close to its source.
 const SECTION_BYTES: usize = 4 << 10;
 /// Maximum size of a section in bytes; a longer paragraph is split.
@@ -119,7 +119,7 @@ impl<'a> Output<'a> {
         self.full
     }
 
-    /// Prefixes a note with the name of the inner file that it concerns.
+    /// Prefixes a note with the path of the inner file that the note is about.
     fn with_path(&self, text: &str) -> String {
         match (self.path.is_empty(), text.is_empty()) {
             (true, _) => text.to_owned(),
@@ -300,7 +300,7 @@ fn section_end(text: &str) -> usize {
         .unwrap_or(max_end)
 }
 
-/// Returns the length of the longest prefix within `limit` bytes, ending at a line end if there is one in its second
+/// Returns the length of the longest prefix within `limit` bytes, ending at a newline if there is one in its second
 /// half.
 fn prefix_length(text: &str, limit: usize) -> usize {
     if text.len() <= limit {

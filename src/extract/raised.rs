@@ -206,7 +206,7 @@ impl RunBuffer {
     }
 }
 
-/// Marks text that is struck out.
+/// Wraps struck-out text in `~~`, keeping the surrounding whitespace outside.
 pub fn mark_struck(text: &str) -> String {
     let content = text.trim();
     if content.is_empty() {

@@ -19,7 +19,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
             uncommented.push('\n');
             continue;
         };
-        // A comment also hides its line end.
+        // A comment also hides the newline after it.
         uncommented.push_str(&line[..at]);
         if line[..at].trim().is_empty() && uncommented.ends_with('\n') {
             continue;

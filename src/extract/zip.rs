@@ -81,7 +81,7 @@ pub fn is_zip(bytes: &[u8]) -> bool {
 }
 
 impl<'a> Zip<'a> {
-    /// Finds the entries using the directory, or by their local headers if it is missing.
+    /// Locates the entries through the central directory, or by scanning for local headers if it is missing.
     pub fn open(bytes: &'a [u8]) -> Self {
         let listed = read_directory(bytes).filter(|entries| !entries.is_empty());
         let is_repaired = listed.is_none() && !bytes.starts_with(DIRECTORY_END);

@@ -17,14 +17,14 @@ use crate::wire::ApiFormat;
 pub struct ProviderStatus {
     /// The provider's ID: the first part of its models' IDs.
     pub id: String,
-    /// The source of its configuration.
+    /// Source of the provider's configuration.
     pub source: ProviderSource,
     /// Whether it belongs to one user.
     pub is_own: bool,
     /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`; the last two
     /// apply only if they hold for all of its recently called models.
     pub status: &'static str,
-    /// Whether it has all required settings.
+    /// Whether the provider has all required settings.
     pub configured: bool,
     /// Number of models it offers, as far as is known.
     pub models: usize,

@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         assert_eq!(first.step(), Ok(LeaseCheck::Replaced { is_gone: false }));
-        // An orderly stop is noticed immediately.
+        // A clean shutdown is detected immediately.
         note(RELEASED_NOTE, "other");
         assert_eq!(first.step(), Ok(LeaseCheck::Replaced { is_gone: true }));
         note(OWNER_NOTE, "first");

@@ -17,7 +17,7 @@ pub const OWNER_NOTE: &str = "quire-holder";
 pub const RELEASED_NOTE: &str = "quire-released";
 /// Name of the note in which a replaced process asks the new owner whether it is still running.
 pub const QUESTION_NOTE: &str = "quire-asked";
-/// Note with the owner's answer.
+/// Name of the note in which the owner answers [`QUESTION_NOTE`].
 pub const ANSWER_NOTE: &str = "quire-answered";
 /// Note with the times at which originals without a document were first found.
 pub const UNKNOWN_NOTE: &str = "quire-unknown";
@@ -53,12 +53,12 @@ pub(super) fn last_change_in(name: &str) -> Option<u64> {
     (min <= max && (name.starts_with(SNAPSHOTS_FOLDER) || min == max)).then_some(max)
 }
 
-/// Database files of a replica: the number of the last change in each, in order.
+/// Database files of a replica, by change number.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// Snapshots.
+    /// Number of the last change in each snapshot, ascending.
     pub snapshots: Vec<u64>,
-    /// Single changes.
+    /// Numbers of the changes stored singly, ascending.
     pub changes: Vec<u64>,
 }
 

@@ -23,7 +23,7 @@ use crate::domain::time::Timestamp;
 /// A row of the history: an analysis without its plan, which can be large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryRow {
-    /// Its ID.
+    /// ID of the analysis.
     pub id: AnalysisId,
     /// Status.
     pub status: Status,
@@ -41,7 +41,7 @@ pub struct HistoryRow {
     pub started: Option<Timestamp>,
     /// End time.
     pub finished: Option<Timestamp>,
-    /// Whether it has a share link.
+    /// Whether the analysis has a share link.
     pub shared: bool,
     /// The thread that contains the analysis.
     pub thread: Option<ThreadId>,
@@ -60,9 +60,9 @@ pub struct AnalysisEnd<'a> {
     pub usage: Usage,
     /// Known cost of all calls.
     pub cost: MicroDollars,
-    /// Findings about its answers.
+    /// Findings about the answers.
     pub findings: Option<&'a Findings>,
-    /// Result of checking its citations.
+    /// Result of checking the citations.
     pub citations: Option<&'a Citations>,
 }
 

@@ -15,11 +15,11 @@ pub const IMPORTED_TOPIC: &str = "imported";
 /// A question and its answer, stored as a finished analysis.
 #[derive(Debug, Clone)]
 pub struct ImportedTurn {
-    /// Its ID.
+    /// ID of the analysis.
     pub id: AnalysisId,
     /// The preceding turn; `None` for the first one.
     pub follows: Option<AnalysisId>,
-    /// The name of its pattern.
+    /// Name of the analysis's pattern.
     pub pattern: String,
     /// The question.
     pub question: String,
@@ -33,7 +33,7 @@ pub struct ImportedTurn {
     pub created: Timestamp,
     /// Models named in the request.
     pub models: Vec<String>,
-    /// The answers of its stages.
+    /// Answers of the analysis's stages.
     pub stage_answers: Vec<ImportedAnswer>,
 }
 
@@ -53,7 +53,7 @@ pub struct ImportedAnswer {
 /// A conversation, stored as a thread.
 #[derive(Debug, Clone)]
 pub struct ImportedThread {
-    /// Its ID.
+    /// ID of the thread.
     pub id: ThreadId,
     /// The thread's title.
     pub title: String,

@@ -33,7 +33,7 @@ pub struct Membership {
 struct SharedMembership {
     state: Mutex<MembershipState>,
     changed: Condvar,
-    /// Number of servers at the last renewal, with this one.
+    /// Number of live servers at the last renewal, including this one.
     alive: AtomicU32,
 }
 
@@ -96,7 +96,7 @@ impl Membership {
         now + STOP_EARLY < self.shared.state().until
     }
 
-    /// Number of servers that were alive when this one last renewed its row, with this one.
+    /// Number of live servers at the last renewal, including this one.
     pub fn alive(&self) -> u32 {
         self.shared.alive.load(Relaxed).max(1)
     }
@@ -127,7 +127,7 @@ impl SharedMembership {
         self.changed.notify_all();
     }
 
-    /// Waits for the next renewal. Returns false if the process leaves.
+    /// Waits until the next renewal is due. Returns false if the process is leaving.
     fn wait(&self) -> bool {
         let state = self.state();
         let waited = self

@@ -28,9 +28,9 @@ const MAX_VOTES: usize = 300;
 pub struct ScoredVote {
     /// The case.
     pub case: Case,
-    /// Its plan.
+    /// Plan of the panel.
     pub plan: Plan,
-    /// Its answers, by stage and member.
+    /// Answers of the panel, by stage and member.
     pub answers: Vec<StageAnswer>,
     /// Whether the winner matched the expected answer.
     pub is_right: bool,

@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 pub struct ResetRequest {
     /// The user.
     pub user: UserId,
-    /// Their email address.
+    /// Email address of the user.
     pub email: String,
     /// Time of the request, or of the link if it was not requested.
     pub requested: Timestamp,

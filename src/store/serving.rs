@@ -25,7 +25,7 @@ impl Store {
         self.0.membership.get()
     }
 
-    /// Number of servers that use the database, with this one.
+    /// Number of servers that use the database, including this one.
     pub fn server_count(&self) -> u32 {
         self.membership().map_or(1, Membership::alive)
     }

@@ -24,17 +24,17 @@ const ANSWER_BEGINNING: i64 = 1_000;
 /// A thread without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
-    /// Its ID.
+    /// ID of the thread.
     pub id: ThreadId,
     /// Title.
     pub title: String,
-    /// Time of its first question.
+    /// Time of the first question.
     pub created: Timestamp,
-    /// Time of its newest question.
+    /// Time of the newest question.
     pub updated: Timestamp,
-    /// Whether it is pinned.
+    /// Whether the thread is pinned.
     pub pinned: bool,
-    /// Whether it is archived.
+    /// Whether the thread is archived.
     pub archived: bool,
     /// The project that contains the thread.
     pub project: Option<ProjectId>,
@@ -44,7 +44,7 @@ pub struct ThreadRow {
     pub cost: MicroDollars,
     /// The newest turn and its status; `None` if the thread has no turns.
     pub newest: Option<(AnalysisId, Status)>,
-    /// Whether it has a share link.
+    /// Whether the thread has a share link.
     pub shared: bool,
 }
 
@@ -93,9 +93,9 @@ pub struct TurnPlace {
 pub struct ThreadChange {
     /// Title.
     pub title: Option<String>,
-    /// Whether it is pinned.
+    /// Whether the thread is pinned.
     pub pinned: Option<bool>,
-    /// Whether it is archived.
+    /// Whether the thread is archived.
     pub archived: Option<bool>,
     /// The thread's project; `Some(None)` removes it from its project.
     pub project: Option<Option<ProjectId>>,

@@ -22,7 +22,7 @@ use crate::domain::thread::derive_title;
 const MAX_TEXT: usize = 64 << 10;
 /// Maximum number of indexed bytes of a member's text.
 const MAX_MEMBER_TEXT: usize = 16 << 10;
-/// Begins each member's text in the indexed answer: after it, the member's letter and a line end.
+/// Begins each member's text in the indexed answer: after it, the member's letter and a newline.
 const MEMBER_MARK: char = '\u{1e}';
 /// Maximum number of turns to add per statement.
 const MAX_ROWS: usize = 500;

@@ -13,11 +13,11 @@ const MAX_MODELS: usize = 1_000;
 /// A model as its provider's list describes it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListedModel {
-    /// Its name at the provider.
+    /// Name of the model at the provider.
     pub name: String,
     /// Context window, in tokens; 0 if the list does not give it.
     pub context_window: u64,
-    /// Its price, if the list gives it.
+    /// Price of the model, if the list gives it.
     pub price: Option<Price>,
     /// Whether it accepts images, if the list says so.
     pub vision: Option<bool>,

@@ -104,7 +104,7 @@ fn find_excessive_nesting(text: &str) -> Option<usize> {
     None
 }
 
-/// Returns the line of the parser's error, and its message with the text that it concerns, such as a duplicate key.
+/// Returns the byte offset of a parse error and its message, including the offending text, such as a duplicate key.
 fn describe_error(text: &str, error: &toml::de::Error) -> (usize, String) {
     let span = error.span().unwrap_or_default();
     let message = error.message();
@@ -133,7 +133,7 @@ fn error_at<T>(line: usize, message: impl Into<String>) -> Result<T, TomlError> 
 
 /// Converts TOML values to JSON.
 struct TomlConverter {
-    /// Byte offsets of the line ends.
+    /// Byte offsets of the newlines.
     newlines: Vec<usize>,
     path: Vec<String>,
     lines: BTreeMap<String, usize>,

@@ -13,7 +13,7 @@ pub(super) struct ToolCallBuilder(Vec<PendingCall>);
 /// A tool call under construction.
 #[derive(Debug, Default)]
 struct PendingCall {
-    /// Its index as the vendor numbers it.
+    /// Index of the call as the vendor numbers it.
     index: u64,
     call: ToolCall,
     /// The last fragment of the arguments, as long as each fragment begins with the whole previous one: some hosts

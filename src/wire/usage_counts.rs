@@ -118,7 +118,7 @@ pub(super) fn parse_count(value: &Value) -> Option<u64> {
     is_whole.then_some(float as u64)
 }
 
-/// Returns the first count above zero under any of these names, or else a reported zero.
+/// Returns the first nonzero count at these paths, or zero if only zeros are reported.
 fn find_count(found: &Value, paths: &[&[&str]]) -> Option<u64> {
     let counts = paths.iter().filter_map(|path| {
         let value = path.iter().try_fold(found, |value, name| value.get(name));

@@ -63,7 +63,7 @@ impl Analyses<'_> {
     }
 }
 
-/// Returns notes for the result about turns of the thread that some models do not see.
+/// Returns the result's notes on thread turns that some models do not see.
 pub(super) fn history_notes(turns: &[Message], budgets: &BTreeMap<String, u64>) -> Vec<String> {
     let text_turns = thread::earlier_messages(turns);
     let note = |(model, budget): (&String, &u64)| {

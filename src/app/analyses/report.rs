@@ -23,7 +23,7 @@ pub struct AnalysisReport {
     pub calls: Vec<CallRecord>,
     /// The owner's vote.
     pub vote: Option<String>,
-    /// Its position in its thread, for its owner; `None` outside the history.
+    /// Position of the analysis in its thread, for its owner; `None` outside the history.
     pub thread_position: Option<TurnPlace>,
 }
 

@@ -12,9 +12,9 @@ const MAX_MESSAGES: usize = 10_000;
 /// A conversation exported by another program.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct ForeignThread {
-    /// Its identifier in that program; empty if there is none.
+    /// Identifier of the conversation in that program; empty if there is none.
     pub source_id: String,
-    /// Its title. May be empty.
+    /// Title of the conversation. May be empty.
     pub title: String,
     /// Questions with their answers, oldest first. Never empty.
     pub turns: Vec<ForeignConversation>,

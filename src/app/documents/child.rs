@@ -67,7 +67,7 @@ pub(super) enum ChildExit {
 /// How a process without an outcome ended.
 pub(super) struct EarlyExit {
     pub status: ExitStatus,
-    /// The beginning of its stderr.
+    /// Beginning of the process's stderr.
     pub complaint: String,
     /// Whether it was stopped because it exceeded its time limit.
     pub is_late: bool,

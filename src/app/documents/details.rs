@@ -35,11 +35,11 @@ pub struct PageView {
 pub struct DocumentUse {
     /// The analysis.
     pub analysis: AnalysisId,
-    /// Its thread; `None` outside the history.
+    /// Thread of the analysis; `None` outside the history.
     pub thread: Option<ThreadId>,
-    /// Its question.
+    /// Question of the analysis.
     pub question: String,
-    /// Its creation time.
+    /// Creation time of the analysis.
     pub created: Timestamp,
 }
 

@@ -41,7 +41,7 @@ impl OriginalFile {
         Self { path, _copy: None }
     }
 
-    /// Returns its path.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -57,7 +57,7 @@ impl OrphanKind {
 /// A file or folder that was moved aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// Its name: the ID under which it was stored.
+    /// Name of the file or folder: the ID under which it was stored.
     pub name: String,
     /// What kind of thing it was.
     pub kind: OrphanKind,
@@ -65,7 +65,7 @@ pub struct Orphan {
     pub since: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// Its path.
+    /// Path of the file or folder.
     pub path: PathBuf,
 }
 

@@ -24,7 +24,7 @@ const PASSAGES_PER_DELETE: u32 = 200;
 
 /// How reading a document ended.
 pub(super) enum ReadEnd {
-    /// Its text and status are stored, or it no longer exists.
+    /// The document's text and status are stored, or it no longer exists.
     Stored,
     /// The file could not be read, with the reason; the status is stored.
     Refused(ReadRefusal, String),

@@ -39,7 +39,7 @@ pub struct UploadAnnouncement {
 /// The progress of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadProgress {
-    /// Its ID.
+    /// ID of the upload.
     pub id: UploadId,
     /// The file's name, cleaned.
     pub file_name: String,

@@ -30,7 +30,7 @@ pub struct ExperimentProgress {
 /// The leading configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeadingConfiguration {
-    /// Its index.
+    /// Index of the configuration.
     #[serde(rename = "place")]
     pub index: usize,
     /// Parameter values.

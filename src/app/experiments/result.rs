@@ -21,7 +21,7 @@ use crate::store::{analyses, experiments};
 pub struct ExperimentView {
     /// The experiment.
     pub experiment: Experiment,
-    /// Its cases.
+    /// Cases of the experiment.
     pub cases: Vec<Case>,
     /// Evaluations, started and completed.
     pub evaluations: Vec<Evaluation>,
@@ -35,7 +35,7 @@ pub struct ExperimentView {
     pub report: ExperimentReport,
     /// Agreement of the scores with the user's verdicts.
     pub calibration: Calibration,
-    /// Warnings about its cases.
+    /// Warnings about the cases.
     pub warnings: Vec<String>,
     /// The user's preference between the leader and the current configuration.
     pub preference: Option<PersonPreference>,

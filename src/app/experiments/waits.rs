@@ -19,7 +19,7 @@ pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Why an experiment cannot continue.
 #[derive(Debug)]
 pub(super) enum Interrupt {
-    /// Its owner stopped it.
+    /// The owner stopped the experiment.
     Stopped,
     /// User action is needed first, for this reason.
     Paused(String),

@@ -77,7 +77,7 @@ pub struct SemanticSearchStatus {
     pub progress: EmbeddingProgress,
     /// Estimated number of tokens for the missing vectors.
     pub tokens: u64,
-    /// Their estimated cost; `None` if the price is unknown or no model is given.
+    /// Estimated cost of the tokens; `None` if the price is unknown or no model is given.
     pub cost: Option<MicroDollars>,
     /// Why the last batch failed; `None` if it did not.
     pub failure: Option<String>,

@@ -53,7 +53,7 @@ pub(super) struct EmbeddedQuestion {
     vector: Option<Vec<f32>>,
     /// Input tokens.
     pub tokens: u64,
-    /// Their cost; `None` if the price is unknown.
+    /// Cost of the tokens; `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
 }
 

@@ -24,11 +24,11 @@ use crate::store::{self, BackupError, Store, audit};
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckState {
-    /// It works.
+    /// The subject works.
     Ok,
-    /// It works, but needs attention.
+    /// The subject works, but needs attention.
     Warning,
-    /// It does not work.
+    /// The subject does not work.
     Failed,
 }
 
@@ -37,7 +37,7 @@ pub enum CheckState {
 pub struct CheckResult {
     /// The subject of the check.
     pub subject: &'static str,
-    /// Its outcome.
+    /// Outcome of the check.
     pub state: CheckState,
     /// The finding, in a sentence.
     pub text: String,

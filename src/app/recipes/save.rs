@@ -19,11 +19,11 @@ const MAX_RECIPES: i64 = 200;
 /// Parameters of a recipe to save or change. Absent fields are unchanged or get defaults.
 #[derive(Debug, Clone, Default)]
 pub struct RecipeChange {
-    /// Its name.
+    /// Name of the recipe.
     pub name: Option<String>,
     /// Whether everyone may use it.
     pub shared: Option<bool>,
-    /// The settings that it supplies.
+    /// Settings that the recipe supplies.
     pub body: Option<Request>,
 }
 

@@ -38,7 +38,7 @@ pub struct PlacedNumber {
     pub number: f64,
     /// Byte offset of its first character; a minus sign is included.
     pub start: usize,
-    /// Byte offset of its end.
+    /// Byte offset of the number's end.
     pub end: usize,
 }
 

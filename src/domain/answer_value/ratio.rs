@@ -89,7 +89,7 @@ impl Ratio {
         }
     }
 
-    /// Whether it is a whole number.
+    /// Whether the ratio is a whole number.
     pub const fn is_whole(self) -> bool {
         self.denominator == 1
     }

@@ -18,11 +18,12 @@ const DECIMAL_COMMA_WORDS: &[&str] = &[
 ];
 /// Words that ask for a date.
 const DATE_WORDS: &[&str] = &["date", "day", "when", "yyyymmdd", "datum", "wann", "tag"];
-/// Words that indicate money or weight when "pounds" may mean either.
+/// Words indicating that "pounds" means money.
 const MONEY_WORDS: &[&str] = &[
     "£", "gbp", "sterling", "cost", "costs", "price", "pay", "paid", "pays", "spend", "spent",
     "earn", "earns", "money", "fee", "salary",
 ];
+/// Words indicating that "pounds" means weight.
 const WEIGHT_WORDS: &[&str] = &[
     "weigh", "weighs", "weight", "weights", "mass", "heavy", "lb", "lbs",
 ];

@@ -31,8 +31,8 @@ impl RequestedNumber {
         }
     }
 
-    /// Converts the winning number to the requested form; `None` if it would be wrong. `values` are those that the
-    /// winner's voters stated.
+    /// Converts the winning number to the requested unit and scale. Returns `None` if that is ambiguous or impossible.
+    /// `values` are the values stated by the winner's voters.
     pub fn number_for(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
         let AnswerValue::Number(number) = value else {
             return None;

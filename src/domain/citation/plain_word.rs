@@ -38,7 +38,7 @@ pub struct PlainWord {
     /// The number without the separator, if its language and unit make that a group separator: `5000` for `5.000
     /// Euro` in German.
     pub(super) without_grouping: Option<String>,
-    /// Number of bytes of `plain` before a line-end hyphen.
+    /// Number of bytes of `plain` before a hyphen at the end of a line.
     pub(super) hyphen: Option<usize>,
 }
 
@@ -55,7 +55,7 @@ impl PlainWord {
         }
     }
 
-    /// Whether it is a number.
+    /// Whether the word is a number.
     pub fn is_figure(&self) -> bool {
         self.plain.starts_with(|c: char| c.is_ascii_digit())
     }

@@ -29,7 +29,7 @@ const QUOTE_PAIRS: [(char, &[char]); 11] = [
 pub struct Quote {
     /// The quoted text, without quotation marks.
     pub text: String,
-    /// Index of its citation.
+    /// Index of the quotation's citation.
     pub mark_group: usize,
     /// Byte range of the quotation in the answer.
     range: (usize, usize),

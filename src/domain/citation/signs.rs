@@ -247,8 +247,8 @@ impl<'a> SignContext<'a> {
         ((is_figure && is_open || is_far_figure) && !is_wide).then_some('-')
     }
 
-    // Whether the dash belongs to a grade, an ion, or a number: `B-`, `BB-`, `HER2-`, `Cl-`, `5-`. At a line end
-    // it may join two parts of a word.
+    // Whether the dash belongs to a grade, an ion, or a number: `B-`, `BB-`, `HER2-`, `Cl-`, `5-`. At the end of a
+    // line, it may join two parts of a word.
     fn is_behind_grade(&self, is_wide: bool) -> bool {
         let length = self.adjacent_text.chars().count();
         let is_capital = self.adjacent_text.starts_with(char::is_uppercase);

@@ -25,7 +25,7 @@ const SIMULATED_CASES: usize = 40_000;
 /// Seed of the simulations, the same for all differences, so that the rate increases with the difference.
 const SIMULATION_SEED: u64 = 18;
 
-/// Kind of scores that an evaluator gives.
+/// Type of score that an evaluator assigns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreKind {
@@ -93,7 +93,7 @@ pub struct Power {
     pub power: f64,
     /// Smallest difference that is detected at this rate, in points; `None` if even the largest is not.
     pub difference: Option<f64>,
-    /// Detection rates of other differences.
+    /// Detection rates for other differences.
     pub rates: Vec<DetectionRate>,
 }
 

@@ -60,7 +60,7 @@ pub struct Experiment {
     pub design: Design,
     /// Verdict, once finished.
     pub verdict: Option<RaceVerdict>,
-    /// Why it is paused.
+    /// Why the experiment is paused.
     pub error: Option<String>,
     /// How the winner was applied.
     pub applied: Option<Applied>,

@@ -127,7 +127,7 @@ impl SuccessiveHalving {
         let mut race = Self::new(design);
         let results: Vec<(Trial, TrialOutcome)> = results.into_iter().collect();
         let mut proposals = proposals.into_iter();
-        // A race that waits for a proposal accepts nothing else, so the combined order is implied.
+        // A race waiting for a proposal accepts nothing else, so the order of results and proposals is unambiguous.
         let mut catch_up = |race: &mut Self| {
             while let RaceStep::Propose(_) = race.next() {
                 match proposals.next() {

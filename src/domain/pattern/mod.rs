@@ -137,7 +137,7 @@ pub enum RunInput {
     Failed {
         /// The call.
         call: CallId,
-        /// Why it failed.
+        /// Why the call failed.
         error: CallError,
         /// Usage.
         bill: CallBill,

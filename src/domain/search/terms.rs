@@ -1,5 +1,5 @@
 //! Additional index terms that the index's tokenizer cannot find: n-grams of scripts without spaces, parts of
-//! identifiers, words hyphenated at line ends, and alternative spellings. Returned as text, to be tokenized
+//! identifiers, words hyphenated at line breaks, and alternative spellings. Returned as text, to be tokenized
 //! like the rest.
 
 use super::scripts::{self, WordPiece};

@@ -19,7 +19,7 @@ use crate::extract::zip::Zip;
 
 /// Maximum size of one paragraph, in bytes.
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
-/// Maximum number of times a cell or row is repeated; a higher count marks the empty rest of a sheet.
+/// Maximum number of times a cell or row is repeated; a higher count indicates the empty remainder of a sheet.
 const MAX_REPEATS: usize = 1_000;
 /// Maximum nesting depth of embedded objects to read.
 const MAX_OBJECT_DEPTH: usize = 3;

@@ -169,7 +169,7 @@ fn parse_encoding(bytes: &[u8], at: usize, mut record: impl FnMut(usize, usize))
     Some(())
 }
 
-/// Returns a predefined string: the characters of the standard encoding in order, then some of Latin 1.
+/// Returns a CFF standard string by its number: standard-encoding characters in code order, then mostly Latin-1.
 fn standard_string(number: usize) -> Option<String> {
     const LATIN: &str =
         "¹¬µ™ÐÞ½±¼÷¦°þ¾²®−ð×³©ÁÂÄÀÅÃÇÉÊËÈÍÎÏÌÑÓÔÖÒÕŠÚÛÜÙÝŸŽáâäàåãçéêëèíîïìñóôöòõšúûüùýÿž";

@@ -141,7 +141,7 @@ fn find_in_glyph_list(name: &str) -> Option<&'static str> {
     while low < high {
         let middle = low + (high - low) / 2;
         let bytes = GLYPH_LIST.as_bytes();
-        // Line ends are single bytes, so the slice between two of them is valid text.
+        // Newlines are ASCII, so the slice between two of them is valid UTF-8.
         let start = bytes[..middle]
             .iter()
             .rposition(|&byte| byte == b'\n')

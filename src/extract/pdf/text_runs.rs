@@ -30,7 +30,7 @@ pub struct LinePiece {
     pub size: f64,
     /// Whether a space was drawn before the piece.
     pub after_blank: bool,
-    /// Its text.
+    /// Text of the piece.
     pub text: String,
 }
 

@@ -480,7 +480,7 @@ pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
     ))
 }
 
-/// Streams the events of a run. The guard lives as long as the body: a client that disconnects drops both.
+/// Streams the events of a run. The guard lives as long as the body: both are dropped when the client disconnects.
 fn stream_events(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDrop>) -> Reply {
     sse::stream(cx, (watch, guard), |(mut watch, guard)| async move {
         // A database error ends the stream without a final event, so the client reconnects.

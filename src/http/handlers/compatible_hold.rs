@@ -20,7 +20,7 @@ impl StreamedEvent for Arc<PublishedEvent> {
 
 /// A source of the events of a run.
 pub(super) trait EventSource {
-    /// The type of its events.
+    /// Type of the source's events.
     type Event: StreamedEvent;
 
     /// Returns the next events, at least one; `None` when the server stops.

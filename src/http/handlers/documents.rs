@@ -1,4 +1,5 @@
-//! Document handlers: upload as a whole or in parts, list, read, download, delete. The rules are in `app::documents`.
+//! Document handlers: single-request or multipart upload, list, read, download, delete. The rules are in
+//! `app::documents`.
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
@@ -16,7 +17,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// The announcement of an upload in parts.
+/// The announcement of a multipart upload.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AnnouncedBody {
@@ -256,7 +257,7 @@ fn page_number(cx: &RequestContext) -> Result<u32, ApiError> {
     number.ok_or_else(|| ApiError::new(Kind::Missing, "page numbers start at 1"))
 }
 
-/// `POST /api/create-document-session`: starts an upload in parts.
+/// `POST /api/create-document-session`: starts a multipart upload.
 ///
 /// # Errors
 /// `BadInput` if the sizes do not match or the file is too large; `Conflict` if the caller has too many unfinished
@@ -325,10 +326,11 @@ pub async fn put_part(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
     Ok(Reply::json(&progress_json(&progress)))
 }
 
-/// `POST /api/finalize-document-upload`: completes an upload in parts.
+/// `POST /api/finalize-document-upload`: completes a multipart upload.
 ///
 /// # Errors
-/// `Missing` if the caller has no such upload, `BadRequest` with the missing parts, otherwise as [`upload`].
+/// `Missing` if the caller has no such upload; `BadRequest`, listing the missing parts, if it is incomplete;
+/// otherwise, same as [`upload`].
 pub async fn finalize(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: FinalizeBody = cx.json().await?;
     let id = upload_id(&body.session_id)?;

@@ -200,9 +200,9 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 pub struct ThreadExport {
     /// The content.
     pub text: String,
-    /// Its media type.
+    /// Media type of the export.
     pub content_type: &'static str,
-    /// Its file name extension.
+    /// File name extension of the export.
     pub extension: &'static str,
 }
 

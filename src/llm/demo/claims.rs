@@ -30,7 +30,7 @@ pub struct DraftClaim {
     pub terms: Vec<String>,
     /// Figures in the claim, digits only.
     pub values: BTreeSet<String>,
-    /// Whether it contains a negation.
+    /// Whether the statement contains a negation.
     pub negated: bool,
 }
 

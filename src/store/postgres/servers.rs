@@ -29,7 +29,7 @@ pub struct StoredCommand {
     pub analysis: AnalysisId,
     /// Name of the command.
     pub command: String,
-    /// Its argument; empty if it has none.
+    /// Argument of the command; empty if it has none.
     pub argument: String,
 }
 

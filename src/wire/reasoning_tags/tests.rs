@@ -1,4 +1,4 @@
-//! Tests that a text is split into reasoning and answer in the same way wherever it is cut.
+//! Tests that text is split into reasoning and answer the same way regardless of chunk boundaries.
 
 use proptest::prelude::*;
 

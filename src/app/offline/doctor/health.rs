@@ -25,12 +25,12 @@ pub struct HealthProbe {
     pub status: String,
     /// The reason, unless the status is `ok`.
     pub message: String,
-    /// Its version.
+    /// Version of the server.
     pub version: String,
 }
 
 impl HealthProbe {
-    /// Whether it accepts requests.
+    /// Whether the server accepts requests.
     pub fn serves(&self) -> bool {
         self.status != "error"
     }

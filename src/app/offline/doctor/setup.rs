@@ -45,7 +45,7 @@ const GUESSABLE_WORDS: &[&str] = &[
 ];
 /// Maximum number of different characters in a secret that counts as guessable.
 const MAX_GUESSABLE_CHARACTERS: usize = 7;
-/// Minimum length of the remainder of a secret without such words, in characters.
+/// Minimum length, in characters, of what remains of a secret without its guessable words.
 const MIN_REMAINDER: usize = 16;
 
 /// Checks whether the secrets in the settings can be guessed; their length is checked when settings are read.

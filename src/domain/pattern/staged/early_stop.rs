@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 
 /// Next step after a stage whose calls are all settled.
 enum NextStage {
-    /// This stage.
+    /// The stage with this index.
     EnterStage(usize),
     /// No stage: the best draft is the answer.
     KeepDraft,
@@ -103,7 +103,7 @@ impl StagedRun {
         }
     }
 
-    // Returns the agreement of the drafts: by the judge's comparison or, without one, by the closing lines.
+    // Returns the agreement of the drafts, from the judge's comparison or, without a judge, from their closing lines.
     fn agreement(&self, threshold: f64) -> AgreementVerdict {
         let plan = &self.state.plan;
         let answers: Vec<StageAnswer> = self.answers().cloned().collect();
