@@ -48,3 +48,34 @@ fn commands_use_the_server_and_refuse_what_needs_a_file() {
     assert!(!succeeded && printed.contains("pg_dump"), "{printed}");
     assert!(!cluster.folder().join("quire/quire.db").exists());
 }
+
+#[test]
+fn an_archive_contains_the_originals_and_an_import_brings_them_back() {
+    let cluster = Cluster::start();
+    let run = |arguments: &[&str]| {
+        let (succeeded, printed) = quire(&cluster, arguments);
+        assert!(succeeded, "{arguments:?}: {printed}");
+        printed
+    };
+    run(&["user", "add", "ada@example.org", "--admin"]);
+    let file = cluster.folder().join("lease.txt");
+    std::fs::write(&file, "The lease of the mill ends in 2031.\n").unwrap();
+    let (file, archive) = (file.to_str().unwrap(), cluster.folder().join("ada.tar.gz"));
+    run(&["documents", "add", file]);
+    let archive = archive.to_str().unwrap();
+    let printed = run(&["export", "--user", "ada@example.org", archive]);
+    assert!(!printed.contains("missing"), "{printed}");
+    let emptied = "DELETE FROM documents";
+    assert_eq!(cluster.run(emptied), "");
+    run(&["import", "--user", "ada@example.org", archive]);
+    let printed = run(&[
+        "export",
+        "--user",
+        "ada@example.org",
+        &format!("{archive}.2"),
+    ]);
+    assert!(!printed.contains("missing"), "{printed}");
+    // The folder of the command is not where the bytes are.
+    let files = std::fs::read_dir(cluster.folder().join("quire/documents")).unwrap();
+    assert_eq!(files.count(), 0);
+}

@@ -1,9 +1,10 @@
 //! Several servers on one database: a run has one driver at a time, any server can follow and command it, and another
 //! one takes it over when its driver is gone.
 
-use quire::domain::id::AnalysisId;
+use quire::domain::id::{AnalysisId, UserId};
 use quire::domain::usage::UsageAmount;
 use quire::engine::SharedReservations;
+use quire::store::idempotency::{self, KeyLookup};
 use quire::store::servers::{self, RunLease};
 use quire::store::{Store, StoreError, Writer};
 use serde_json::json;
@@ -546,4 +547,40 @@ fn an_experiment_is_stopped_through_another_server() {
     // Its calls end too, although another server made them.
     provider.wait_for_disconnects(1);
     assert_eq!(client.get(&path).json()["status"], "cancelled");
+}
+
+#[test]
+fn a_key_is_claimed_by_one_of_two_servers() {
+    let cluster = Cluster::start();
+    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    let user = UserId::new(at(1_000), 1);
+    let row = format!(
+        "INSERT INTO users (id, email, created) VALUES ('{}', 'a@b.co', 1)",
+        user.as_str()
+    );
+    assert_eq!(cluster.run(&row), "");
+    for round in 0..20 {
+        let key = format!("key {round}");
+        let claims: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = stores
+                .iter()
+                .map(|store| {
+                    let (user, key) = (user.clone(), key.clone());
+                    scope.spawn(move || {
+                        store.write_now(move |db| {
+                            idempotency::claim(db, (&user, &key), [0; 32], "p", (at(0), at(1)))
+                        })
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap().unwrap())
+                .collect()
+        });
+        let claimed = claims
+            .iter()
+            .filter(|claim| matches!(claim, KeyLookup::Claimed));
+        assert_eq!(claimed.count(), 1, "{claims:?}");
+    }
 }
