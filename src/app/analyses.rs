@@ -322,7 +322,11 @@ impl Analyses<'_> {
             return Ok(runs.into_iter().map(|id| (id, None)).collect());
         };
         let boot = membership.boot();
-        let taken = move |db: &Writer| servers::take_over_runs(db, &boot, MAX_TAKEN_OVER);
+        let taken = move |db: &Writer| {
+            // Otherwise, this server would take over its own runs.
+            servers::check_alive(db, &boot)?;
+            servers::take_over_runs(db, &boot, MAX_TAKEN_OVER)
+        };
         let runs = self.store.write(taken).await?;
         Ok(runs
             .into_iter()

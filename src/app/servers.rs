@@ -40,23 +40,24 @@ impl App {
         let Some(membership) = self.store.membership() else {
             return std::future::pending().await;
         };
-        let (mut boot, mut delivered) = (membership.boot(), DeliveredCommands::default());
+        let (boot, mut delivered) = (membership.boot(), DeliveredCommands::default());
         let (mut round, mut was_current) = (0_u32, true);
+        let mut entries = membership.entries();
         loop {
             tokio::time::sleep(COMMAND_INTERVAL).await;
             round = round.wrapping_add(1);
-            let now_boot = membership.boot();
             let is_current = membership.is_current(clock::instant());
-            if was_current && (!is_current || now_boot != boot) {
+            let entries_now = membership.entries();
+            if was_current && (!is_current || entries_now != entries) {
                 let what = "this server was cut off from the database: its work passes to others";
                 log::error(what, &[]);
                 self.engine.give_up_leases();
                 self.experiments().give_up_leases();
             }
-            if now_boot != boot {
+            if entries_now != entries {
                 self.engine.shared_reservations().restore();
             }
-            (boot, was_current) = (now_boot, is_current);
+            (entries, was_current) = (entries_now, is_current);
             if !is_current {
                 continue;
             }

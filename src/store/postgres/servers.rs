@@ -33,13 +33,15 @@ pub struct StoredCommand {
     pub argument: String,
 }
 
-/// Adds a server, alive for this long from now on.
+/// Adds a server, alive for this long from now on. If it was one before, it has its leases again, except those that
+/// others have taken over.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub(in crate::store) fn enter(db: &Writer, boot: &str, lifetime: Duration) -> Result<()> {
     db.run(
-        "INSERT INTO servers (boot, started, until) VALUES (?1, quire_now(), quire_now() + ?2)",
+        "INSERT INTO servers (boot, started, until) VALUES (?1, quire_now(), quire_now() + ?2)
+         ON CONFLICT (boot) DO UPDATE SET until = excluded.until",
         (boot, lifetime.as_millis() as i64),
     )
     .map(drop)
@@ -133,6 +135,16 @@ pub fn free_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
         (id, lease.0),
     )
     .map(drop)
+}
+
+/// Checks that a server counts as alive, and keeps its row until the end of the transaction.
+///
+/// # Errors
+/// `Busy` if it does not; another error if the database cannot be read.
+pub fn check_alive(db: &Writer, boot: &str) -> Result<()> {
+    let sql = "SELECT 1 FROM servers WHERE boot = ?1 AND until > quire_now() FOR KEY SHARE";
+    let alive = db.query_optional(sql, [boot], |_| Ok(()))?;
+    alive.ok_or(StoreError::Busy)
 }
 
 /// Takes over unfinished runs that no living server drives, oldest first.
