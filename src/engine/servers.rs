@@ -92,6 +92,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a run is active or waiting here.
+    pub fn drives(&self, id: &AnalysisId) -> bool {
+        self.shared.runs().contains_key(id)
+    }
+
+    /// Frees the lease of a run that could not be resumed.
+    pub async fn free_lease(&self, id: AnalysisId, lease: RunLease) {
+        self.shared.free_lease(id, lease).await;
+    }
+
     /// The reservations that other servers count.
     pub fn shared_reservations(&self) -> &Arc<SharedReservations> {
         &self.shared.shared_reservations
@@ -129,7 +139,7 @@ impl EngineShared {
         let run = id.clone();
         let free = move |db: &Writer| leases::free_lease(db, &run, lease);
         if let Err(fault) = self.store.write(free).await {
-            // It is free at the latest when this server ends.
+            // This server resumes the run itself at its next look.
             let fault = format!("{fault:?}");
             log::warn("lease not freed", &[("analysis", &id), ("fault", &fault)]);
         }

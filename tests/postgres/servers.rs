@@ -546,6 +546,46 @@ fn a_server_alone_goes_on_after_the_database_was_away_for_long() {
     assert_eq!(analysis["status"], "completed", "{analysis}");
 }
 
+/// Begins a run on a server and kills the server. Then gives the run's lease to the other one, which does not know of
+/// it, as if its answer had been lost. Returns that one, a client of it, and the run.
+fn orphaned(cluster: &Cluster, provider: &Provider, number: u32) -> (Server, Client, String) {
+    let (database, known_providers) = (cluster.address("postgres"), providers(provider));
+    let settings = settings(&database, &known_providers);
+    let folder = Folder::new();
+    let first = Executable::with(&folder, &settings);
+    let other = Server::with(&settings);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let id = begin(&mut client, &["p/slow"]);
+    provider.wait_hanging(1);
+    first.kill();
+    let boot = "SELECT boot FROM servers ORDER BY started DESC LIMIT 1";
+    let give =
+        format!("UPDATE leases SET server = ({boot}), number = {number} WHERE name = '{id}';");
+    assert_eq!(cluster.run(&give), "");
+    let elsewhere = known(&other, &client);
+    (other, elsewhere, id)
+}
+
+/// A provider whose model stalls once and then answers, if it is asked again.
+fn stalling_once() -> Provider {
+    Provider::script([
+        on("slow").stall(&unfinished_stream("It is ")),
+        on("slow").optional().sse(&answer_stream("It is thin.")),
+        on("GET models")
+            .times(2)
+            .optional()
+            .status(200, "application/json", "{\"data\":[]}"),
+    ])
+}
+
+#[test]
+fn a_server_resumes_a_run_whose_lease_it_has_without_driving_it() {
+    let (cluster, provider) = (Cluster::start(), stalling_once());
+    let (_other, mut elsewhere, id) = orphaned(&cluster, &provider, 1);
+    let analysis = wait_until_ended(&mut elsewhere, &id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+}
+
 fn begin_and_end(client: &mut Client) -> String {
     let id = begin(client, &["demo/extract"]);
     let analysis = wait_until_ended(client, &id);

@@ -18,6 +18,11 @@ pub struct RunLease(i64);
 impl RunLease {
     /// The lease of a new run, which its server gets with [`lease_run`].
     pub const NEW: Self = Self(FIRST);
+
+    /// How many leases the run has had, with this one.
+    pub fn number(self) -> u64 {
+        self.0.unsigned_abs()
+    }
 }
 
 /// A command for a run, from a server that does not drive it.
@@ -180,6 +185,39 @@ pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(Analys
     )?;
     taken.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(taken)
+}
+
+/// Lists the runs of a server with their leases, oldest first.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn runs_of(db: &Reader, boot: &str) -> Result<Vec<(AnalysisId, RunLease)>> {
+    db.all(
+        "SELECT name, number FROM leases WHERE server = ?1 AND starts_with(name, 'analysis_') ORDER BY name",
+        [boot],
+        |row| Ok((row.get(0)?, RunLease(row.get(1)?))),
+    )
+}
+
+/// Gives a server new leases of those of its runs that still have these. Whatever wrote with the earlier ones no longer
+/// can.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn lease_again(
+    db: &Writer,
+    runs: Vec<(AnalysisId, RunLease)>,
+    boot: &str,
+) -> Result<Vec<(AnalysisId, RunLease)>> {
+    let sql =
+        "UPDATE leases SET number = number + 1 WHERE name = ?1 AND number = ?2 AND server = ?3";
+    let mut leased = Vec::with_capacity(runs.len());
+    for (id, RunLease(number)) in runs {
+        if db.run(sql, (&id, number, boot))? > 0 {
+            leased.push((id, RunLease(number + 1)));
+        }
+    }
+    Ok(leased)
 }
 
 /// Takes or keeps a lease that is not a run's, unless another living server has it. Returns whether this one has it.
