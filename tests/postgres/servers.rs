@@ -586,6 +586,21 @@ fn a_server_resumes_a_run_whose_lease_it_has_without_driving_it() {
     assert_eq!(analysis["status"], "completed", "{analysis}");
 }
 
+#[test]
+fn a_run_that_cannot_be_resumed_is_stopped_through_its_server() {
+    let (cluster, provider) = (Cluster::start(), stalling_once());
+    // So many leases that the server no longer tries.
+    let (_other, mut elsewhere, id) = orphaned(&cluster, &provider, 50);
+    let stopped = elsewhere.post(&analysis_path(&id, "/cancel"), json!({}));
+    assert_eq!(
+        (stopped.status, &stopped.json()["status"]),
+        (200, &json!("cancelled")),
+        "{}",
+        stopped.text()
+    );
+    assert_eq!(elsewhere.delete(&analysis_path(&id, "")).status, 200);
+}
+
 fn begin_and_end(client: &mut Client) -> String {
     let id = begin(client, &["demo/extract"]);
     let analysis = wait_until_ended(client, &id);

@@ -1,5 +1,7 @@
 //! Runs that nobody drives: resumes them, or ends them. Also stops runs, wherever they are driven.
 
+use std::time::Duration;
+
 use super::{Analyses, cache_age};
 use crate::app::account_state::is_active;
 use crate::app::{Kind, Result};
@@ -13,26 +15,53 @@ use crate::domain::pattern::staged::StagedRun;
 use crate::engine::{RunSpec, RunTerms};
 use crate::log;
 use crate::store::servers::{self, RunLease};
-use crate::store::{StoreError, Writer, analyses, events};
+use crate::store::{Membership, Reader, StoreError, Writer, analyses, events};
 
 /// Maximum number of runs to take over at once; further ones follow at the next look, here or on another server.
 const MAX_TAKEN_OVER: u32 = 64;
 /// A server does not try to resume a run again that has had this many leases: it cannot be read.
 const MAX_LEASES: u64 = 20;
+/// Maximum time to wait until another server has stopped a run. If it is gone, its successor still stops the run.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Analyses<'_> {
-    /// Stops a run and waits for its final event, so that nothing is written to it afterward.
+    /// Stops a run and waits for its final event, so that nothing is written to it afterward. With a database on a
+    /// server, waits only for a while, because the run's server may be gone.
     ///
     /// # Errors
     /// Returns any error from the store.
     pub(super) async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
-        if !self.engine.cancel(id, reason) && !self.engine.cancel_elsewhere(id, reason).await? {
-            // The run is no longer driven, because its end could not be stored: write the end now.
-            return self.fail(id.clone(), None, reason).await;
+        if !self.engine.cancel(id, reason) {
+            match self.own_lease(id).await? {
+                // It has begun here in the meantime.
+                Some(_) if self.engine.cancel(id, reason) => {}
+                // Nobody would receive the command.
+                Some(lease) => return self.fail(id.clone(), Some(lease), reason).await,
+                None if self.engine.cancel_elsewhere(id, reason).await? => {}
+                // The run is no longer driven, because its end could not be stored: write the end now.
+                None => return self.fail(id.clone(), None, reason).await,
+            }
         }
         let mut watch = self.engine.watch(id.clone(), u64::MAX - 1);
-        while watch.next().await?.is_some() {}
-        Ok(())
+        let ended = async {
+            while watch.next().await?.is_some() {}
+            Ok(())
+        };
+        if self.store.is_embedded() {
+            return ended.await;
+        }
+        let waited = tokio::time::timeout(STOP_TIMEOUT, ended).await;
+        waited.unwrap_or(Ok(()))
+    }
+
+    /// Returns the lease that this server has of a run.
+    async fn own_lease(&self, id: &AnalysisId) -> Result<Option<RunLease>> {
+        let Some(boot) = self.store.membership().map(Membership::boot) else {
+            return Ok(None);
+        };
+        let id = id.clone();
+        let read = move |db: &Reader| servers::lease_of(db, &id, &boot);
+        Ok(self.store.read(read).await?)
     }
 
     /// Resumes detached runs after a shutdown or crash, and ends runs whose client is gone. With a database on a server,
@@ -195,6 +224,8 @@ impl Analyses<'_> {
             Ok(())
         });
         match outcome.await {
+            // Over, or another server drives it.
+            Err(StoreError::Conflict(_)) if lease.is_some() => Ok(()),
             // Already over: another task got there first.
             Err(StoreError::Missing) => Ok(()),
             outcome => Ok(outcome?),

@@ -199,6 +199,15 @@ pub fn runs_of(db: &Reader, boot: &str) -> Result<Vec<(AnalysisId, RunLease)>> {
     )
 }
 
+/// Returns the lease that a server has of a run.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn lease_of(db: &Reader, id: &AnalysisId, boot: &str) -> Result<Option<RunLease>> {
+    let sql = "SELECT number FROM leases WHERE name = ?1 AND server = ?2";
+    db.query_optional(sql, (id, boot), |row| Ok(RunLease(row.get(0)?)))
+}
+
 /// Gives a server new leases of those of its runs that still have these. Whatever wrote with the earlier ones no longer
 /// can.
 ///
