@@ -12,12 +12,18 @@ use crate::store::error::{Result, StoreError};
 const FIRST: i64 = 1;
 
 /// The right to drive a run: every write of the run names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunLease(i64);
 
 impl RunLease {
     /// The lease of a new run, which its server gets with [`lease_run`].
     pub const NEW: Self = Self(FIRST);
+
+    /// The lease after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 
     /// How many leases the run has had, with this one.
     pub fn number(self) -> u64 {
@@ -32,6 +38,8 @@ pub struct StoredCommand {
     pub id: i64,
     /// The run.
     pub analysis: AnalysisId,
+    /// The run's lease.
+    pub lease: RunLease,
     /// Name of the command.
     pub command: String,
     /// Argument of the command; empty if it has none.
@@ -221,9 +229,9 @@ pub fn lease_again(
     let sql =
         "UPDATE leases SET number = number + 1 WHERE name = ?1 AND number = ?2 AND server = ?3";
     let mut leased = Vec::with_capacity(runs.len());
-    for (id, RunLease(number)) in runs {
-        if db.run(sql, (&id, number, boot))? > 0 {
-            leased.push((id, RunLease(number + 1)));
+    for (id, lease) in runs {
+        if db.run(sql, (&id, lease.0, boot))? > 0 {
+            leased.push((id, lease.next()));
         }
     }
     Ok(leased)
@@ -289,7 +297,7 @@ pub fn send_command(db: &Writer, id: &AnalysisId, command: &str, argument: &str)
 /// Returns an error if the database cannot be read.
 pub fn commands_for(db: &Reader, boot: &str) -> Result<Vec<StoredCommand>> {
     db.all(
-        "SELECT c.id, c.analysis_id, c.command, c.argument
+        "SELECT c.id, c.analysis_id, l.number, c.command, c.argument
          FROM run_commands c JOIN leases l ON l.name = c.analysis_id
          WHERE l.server = ?1 ORDER BY c.id",
         [boot],
@@ -297,8 +305,9 @@ pub fn commands_for(db: &Reader, boot: &str) -> Result<Vec<StoredCommand>> {
             Ok(StoredCommand {
                 id: row.get(0)?,
                 analysis: row.get(1)?,
-                command: row.get(2)?,
-                argument: row.get(3)?,
+                lease: RunLease(row.get(2)?),
+                command: row.get(3)?,
+                argument: row.get(4)?,
             })
         },
     )
