@@ -40,12 +40,18 @@ impl App {
         let Some(membership) = self.store.membership() else {
             return std::future::pending().await;
         };
-        let (boot, mut delivered) = (membership.boot(), DeliveredCommands::default());
-        let (mut round, mut was_current) = (0_u32, true);
-        let mut entries = membership.entries();
+        tokio::join!(
+            self.watch_membership(membership),
+            self.work_with_others(membership)
+        );
+    }
+
+    /// Gives up what other servers may take over. Waits for nothing else, least of all for the database, so that it is
+    /// never late.
+    async fn watch_membership(self: &Arc<Self>, membership: &Membership) {
+        let (mut was_current, mut entries) = (true, membership.entries());
         loop {
             tokio::time::sleep(COMMAND_INTERVAL).await;
-            round = round.wrapping_add(1);
             let is_current = membership.is_current(clock::instant());
             let entries_now = membership.entries();
             if was_current && (!is_current || entries_now != entries) {
@@ -58,7 +64,16 @@ impl App {
                 self.engine.shared_reservations().restore();
             }
             (entries, was_current) = (entries_now, is_current);
-            if !is_current {
+        }
+    }
+
+    async fn work_with_others(self: &Arc<Self>, membership: &Membership) {
+        let (boot, mut delivered) = (membership.boot(), DeliveredCommands::default());
+        let mut round = 0_u32;
+        loop {
+            tokio::time::sleep(COMMAND_INTERVAL).await;
+            round = round.wrapping_add(1);
+            if !membership.is_current(clock::instant()) {
                 continue;
             }
             self.accounts().share_limits_with(membership.alive());
