@@ -601,6 +601,17 @@ fn a_run_that_cannot_be_resumed_is_stopped_through_its_server() {
     assert_eq!(elsewhere.delete(&analysis_path(&id, "")).status, 200);
 }
 
+#[test]
+fn a_run_that_fails_on_every_server_ends() {
+    let (cluster, provider) = (Cluster::start(), stalling_once());
+    let (_other, mut elsewhere, id) = orphaned(&cluster, &provider, 10);
+    let analysis = wait_until_ended(&mut elsewhere, &id);
+    assert_eq!(analysis["status"], "cancelled", "{analysis}");
+    let calls = provider.requests();
+    let again = calls.iter().filter(|call| call.body["model"] == "slow");
+    assert_eq!(again.count(), 1, "it is not asked again");
+}
+
 fn begin_and_end(client: &mut Client) -> String {
     let id = begin(client, &["demo/extract"]);
     let analysis = wait_until_ended(client, &id);

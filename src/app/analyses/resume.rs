@@ -19,7 +19,10 @@ use crate::store::{Membership, Reader, StoreError, Writer, analyses, events};
 
 /// Maximum number of runs to take over at once; further ones follow at the next look, here or on another server.
 const MAX_TAKEN_OVER: u32 = 64;
-/// A server does not try to resume a run again that has had this many leases: it cannot be read.
+/// A run that has had more leases than this ends, so that it does not make its calls again and again.
+const MAX_RESUMED_LEASES: u64 = 10;
+/// A server does not try to resume a run again that has had this many leases: not even its end can be
+/// stored.
 const MAX_LEASES: u64 = 20;
 /// Maximum time to wait until another server has stopped a run. If it is gone, its successor still stops the run.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
@@ -131,6 +134,9 @@ impl Analyses<'_> {
         let (Some(analysis), answers, last_event) = found.await? else {
             return Ok(());
         };
+        if lease.is_some_and(|lease| lease.number() > MAX_RESUMED_LEASES) {
+            return self.fail(id, lease, "it stopped too often").await;
+        }
         if !analysis.request.detached {
             return self
                 .fail(
