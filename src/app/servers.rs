@@ -55,7 +55,7 @@ impl App {
             let is_current = membership.is_current(clock::instant());
             let entries_now = membership.entries();
             if was_current && (!is_current || entries_now != entries) {
-                let what = "this server was cut off from the database: its work passes to others";
+                let what = "this server was cut off from the database: its work may pass to others";
                 log::error(what, &[]);
                 self.engine.give_up_leases();
                 self.experiments().give_up_leases();
@@ -99,7 +99,7 @@ impl App {
         for (what, went) in went {
             if let Err(fault) = went {
                 log::warn(
-                    "work of other servers",
+                    "the work of other servers could not be continued",
                     &[("what", &what), ("fault", &fault)],
                 );
             }
