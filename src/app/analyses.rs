@@ -13,6 +13,7 @@ mod plan;
 mod relay;
 mod report;
 mod rerun;
+mod resume;
 mod retrieval;
 mod share;
 mod standings;
@@ -22,7 +23,6 @@ mod unstored;
 
 use std::time::Duration;
 
-use super::account_state::is_active;
 use super::documents::DocumentService;
 use super::fallbacks::Fallbacks;
 use super::key_limits::KeyLimitService;
@@ -31,40 +31,27 @@ use super::models::ModelService;
 use super::patterns::Patterns;
 use super::recipes::Recipes;
 use super::usage::UsageService;
-use super::{Error, Kind, Result};
-use crate::clock;
+use super::{Error, Result};
 use crate::domain::analysis::{Analysis, Plan, RunDeadlines, Status};
-use crate::domain::event::RunEstimate;
-use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, UserId};
-use crate::domain::pattern::RunOutput;
-use crate::domain::pattern::estimate;
-use crate::domain::pattern::staged::StagedRun;
 use crate::domain::plan::EvidenceMode;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
+use crate::engine::Engine;
 pub use crate::engine::{CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
-use crate::engine::{Engine, RunSpec, RunTerms};
 use crate::llm::Llm;
-use crate::log;
 pub use crate::store::analyses::{HistoryFilter, HistoryRow};
 use crate::store::audit::{self, AuditEntry};
 use crate::store::call_log;
 pub use crate::store::call_log::CallRecord;
-use crate::store::servers::{self, RunLease};
 pub use crate::store::threads::TurnPlace;
-use crate::store::{
-    self, Reader, Store, StoreError, Writer, analyses, comparisons, events, threads,
-};
+use crate::store::{self, Reader, Store, analyses, comparisons, threads};
 
 pub(super) use check::MAX_PROMPT;
 pub use forecast::AnalysisForecast;
 pub use report::AnalysisReport;
 use report::ComparisonOffer;
 pub use rerun::RerunForecast;
-
-/// Maximum number of runs to take over at once; further ones follow at the next look, here or on another server.
-const MAX_TAKEN_OVER: u32 = 64;
 
 /// The analysis use cases.
 #[derive(Clone, Copy)]
@@ -233,17 +220,6 @@ impl Analyses<'_> {
         Ok(self.show(caller, id).await?.analysis.status)
     }
 
-    // Wait for the run's final event, so that nothing is written to it afterward.
-    async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
-        if !self.engine.cancel(id, reason) && !self.engine.cancel_elsewhere(id, reason).await? {
-            // The run is no longer driven, because its end could not be stored: write the end now.
-            return self.fail(id.clone(), None, reason).await;
-        }
-        let mut watch = self.engine.watch(id.clone(), u64::MAX - 1);
-        while watch.next().await?.is_some() {}
-        Ok(())
-    }
-
     /// Deletes an analysis with its answers and events, stopping it first if it is running.
     ///
     /// # Errors
@@ -291,155 +267,6 @@ impl Analyses<'_> {
             .store
             .write(move |db| analyses::put_vote(db, &user, &id, &choice, now))
             .await?)
-    }
-
-    /// Resumes detached runs after a shutdown or crash, and ends runs whose client is gone. With a database on a server,
-    /// only those that no living server drives. Skips an unreadable analysis, so that it does not block the others.
-    ///
-    /// # Errors
-    /// Returns an error if the list of unfinished analyses cannot be read, or a lease cannot be stored.
-    pub(super) async fn resume(&self) -> Result<()> {
-        for (id, lease) in self.abandoned_runs().await? {
-            let Err(fault) = self.resume_one(id.clone(), lease).await else {
-                continue;
-            };
-            log::error(
-                "analysis could not be resumed",
-                &[("analysis", &id), ("fault", &fault)],
-            );
-            // The database was away, not the analysis unreadable: try again at the next look.
-            if let Some(lease) = lease.filter(|_| fault.kind == Kind::Unavailable) {
-                let free = move |db: &Writer| servers::free_lease(db, &id, lease);
-                self.store.write(free).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn abandoned_runs(&self) -> Result<Vec<(AnalysisId, Option<RunLease>)>> {
-        let Some(membership) = self.store.membership() else {
-            let runs = self.store.read(analyses::unfinished).await?;
-            return Ok(runs.into_iter().map(|id| (id, None)).collect());
-        };
-        let boot = membership.boot();
-        let taken = move |db: &Writer| servers::take_over_runs(db, &boot, MAX_TAKEN_OVER);
-        let runs = self.store.write(taken).await?;
-        Ok(runs
-            .into_iter()
-            .map(|(id, lease)| (id, Some(lease)))
-            .collect())
-    }
-
-    async fn resume_one(&self, id: AnalysisId, lease: Option<RunLease>) -> Result<()> {
-        let target_id = id.clone();
-        let found = self.store.read(move |db| {
-            let analysis = analyses::load_unfinished(db, &target_id)?;
-            Ok((
-                analysis,
-                analyses::answers_of(db, &target_id)?,
-                events::last_seq(db, &target_id)?,
-            ))
-        });
-        let (Some(analysis), answers, last_event) = found.await? else {
-            return Ok(());
-        };
-        if !analysis.request.detached {
-            return self
-                .fail(
-                    id,
-                    lease,
-                    "the server stopped while a client was waiting for this analysis",
-                )
-                .await;
-        }
-        if let Some(user) = &analysis.user
-            && !is_active(self.store, user).await?
-        {
-            return self.fail(id, lease, "its account was locked").await;
-        }
-        let calls = estimate::estimate_calls(&analysis.plan);
-        let forecast = estimate::total_estimate(&calls);
-        let bound = estimate::upper_bound(&calls).unwrap_or_default();
-        let (cache, cache_age) = (analysis.plan.cache, cache_age(&analysis.plan));
-        let pictures = self
-            .pictures(analysis.user.as_ref(), &analysis.plan)
-            .await?;
-        let terms = RunTerms::from_plan(&analysis.plan, &answers);
-        let machine = match analysis.started {
-            None => StagedRun::new(id.clone(), analysis.plan, forecast),
-            Some(started) => {
-                StagedRun::restore(id.clone(), analysis.plan, forecast, started, answers)
-            }
-        };
-        self.engine.resume(RunSpec {
-            background: analysis.context.experiment.is_some(),
-            is_awaited: false,
-            lease,
-            relay: None,
-            funds: analysis
-                .context
-                .key
-                .as_ref()
-                .map(|key| self.key_limits.restore_reservation(key, bound)),
-            key: analysis.context.key,
-            cache_age,
-            known: Vec::new(),
-            pictures,
-            terms,
-            id,
-            user: analysis.user,
-            machine,
-            cache,
-            last_event,
-        });
-        Ok(())
-    }
-
-    // Ends a run that is not being driven. The answers received so far are paid for and count.
-    async fn fail(&self, id: AnalysisId, lease: Option<RunLease>, reason: &str) -> Result<()> {
-        let reason = reason.to_owned();
-        let outcome = self.store.write(move |db| {
-            if let Some(lease) = lease {
-                servers::end_lease(db, &id, lease)?;
-            }
-            let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
-            let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
-            let started = analysis.started.unwrap_or(now);
-            let found = Findings::from_answers(&analysis.plan, &answers, None);
-            let machine = StagedRun::restore(
-                id.clone(),
-                analysis.plan,
-                RunEstimate::default(),
-                started,
-                answers,
-            );
-            for output in machine.cancelled(now, reason) {
-                match output {
-                    RunOutput::Emit(event) => {
-                        let stored = events::StoredEvent {
-                            seq: events::last_seq(db, &id)? + 1,
-                            kind: event.name().to_owned(),
-                            data: serde_json::to_string(&event)
-                                .map_err(|error| StoreError::Failed(error.to_string()))?,
-                        };
-                        events::append(db, &id, [&stored])?;
-                    }
-                    RunOutput::Done(outcome) => {
-                        let found = found.clone().with_notes(&outcome.totals);
-                        let end = analyses::AnalysisEnd::of(&outcome, Some(&found), None);
-                        analyses::finish(db, &id, &end, now)?;
-                    }
-                    // No call was open, so there is nothing to stop, store, or wait for.
-                    _ => {}
-                }
-            }
-            Ok(())
-        });
-        match outcome.await {
-            // Already over: another task got there first.
-            Err(StoreError::Missing) => Ok(()),
-            outcome => Ok(outcome?),
-        }
     }
 }
 

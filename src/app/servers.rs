@@ -40,24 +40,40 @@ impl App {
         let Some(membership) = self.store.membership() else {
             return std::future::pending().await;
         };
-        let (mut boot, mut delivered) = (membership.boot(), DeliveredCommands::default());
-        let (mut round, mut was_current) = (0_u32, true);
+        tokio::join!(
+            self.watch_membership(membership),
+            self.work_with_others(membership)
+        );
+    }
+
+    /// Gives up what other servers may take over. Waits for nothing else, least of all for the database, so that it is
+    /// never late.
+    async fn watch_membership(self: &Arc<Self>, membership: &Membership) {
+        let (mut was_current, mut entries) = (true, membership.entries());
         loop {
             tokio::time::sleep(COMMAND_INTERVAL).await;
-            round = round.wrapping_add(1);
-            let now_boot = membership.boot();
             let is_current = membership.is_current(clock::instant());
-            if was_current && (!is_current || now_boot != boot) {
-                let what = "this server was cut off from the database: its work passes to others";
+            let entries_now = membership.entries();
+            if was_current && (!is_current || entries_now != entries) {
+                let what = "this server was cut off from the database: its work may pass to others";
                 log::error(what, &[]);
                 self.engine.give_up_leases();
                 self.experiments().give_up_leases();
             }
-            if now_boot != boot {
+            if entries_now != entries {
                 self.engine.shared_reservations().restore();
             }
-            (boot, was_current) = (now_boot, is_current);
-            if !is_current {
+            (entries, was_current) = (entries_now, is_current);
+        }
+    }
+
+    async fn work_with_others(self: &Arc<Self>, membership: &Membership) {
+        let (boot, mut delivered) = (membership.boot(), DeliveredCommands::default());
+        let mut round = 0_u32;
+        loop {
+            tokio::time::sleep(COMMAND_INTERVAL).await;
+            round = round.wrapping_add(1);
+            if !membership.is_current(clock::instant()) {
                 continue;
             }
             self.accounts().share_limits_with(membership.alive());
@@ -83,7 +99,7 @@ impl App {
         for (what, went) in went {
             if let Err(fault) = went {
                 log::warn(
-                    "work of other servers",
+                    "the work of other servers could not be continued",
                     &[("what", &what), ("fault", &fault)],
                 );
             }

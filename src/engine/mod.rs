@@ -136,7 +136,7 @@ pub struct RunSpec {
     /// Whether a background job started the run, so that no user is waiting for it.
     pub background: bool,
     /// Whether a connection waits for the answer. The answer is then delivered even if it cannot be stored; other runs
-    /// stop if they cannot be stored, and resume at the next start.
+    /// stop if they cannot be stored, and are resumed at the next start, or by any server of the database.
     pub is_awaited: bool,
     /// The lease of a resumed run whose database is on a server; a new run gets its own.
     pub lease: Option<RunLease>,
@@ -398,7 +398,7 @@ impl Engine {
     }
 
     /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: their stored state is
-    /// kept, and they resume at the next start.
+    /// kept, and they are resumed at the next start, or by another server of the database.
     pub async fn drain_runs(&self, limit: Duration) {
         self.wait_for_runs(limit).await;
         self.record_passthrough_usage().await;

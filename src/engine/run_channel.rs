@@ -100,7 +100,7 @@ pub(super) enum RunCommand {
     SkipModel(String),
     /// Stop permanently, for this reason.
     Cancel(String),
-    /// Store the current state and stop; the run resumes at the next start.
+    /// Store the current state and stop; the run is resumed at the next start, or by any server of the database.
     Checkpoint,
 }
 
@@ -303,7 +303,6 @@ impl RunWatch {
     /// Returns an error if the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         while !self.ended {
-            // Boxed: a thousand watchers wait, few of them on the store, and each would reserve the space.
             let Some(channel) = self.channel.clone() else {
                 // Boxed, because there may be a thousand watchers, few of which read the store, and each would reserve
                 // the space.

@@ -37,7 +37,7 @@ const MAX_WAITING_EVENTS: usize = 64;
 /// Timeout for the bills of stopped calls; after that, the end of the run is written without them.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Waits for a slot, then drives the run. Returns `None` if the run is left for the next start.
+/// Waits for a slot, then drives the run. Returns `None` if the run is left to be resumed.
 pub(super) async fn run(
     shared: &Arc<EngineShared>,
     run: Box<RunSpec>,
@@ -123,7 +123,7 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
             ],
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", id)]),
-        // The stored events simply stop: watchers see the end of the stream, and the run resumes at the next start.
+        // The stored events simply stop: watchers see the end of the stream, and the run is resumed later.
         Err(fault) => log::error(
             "analysis could not be stored",
             &[("analysis", id), ("fault", &format!("{fault:?}"))],

@@ -18,10 +18,24 @@ const FINISH_EARLY: &str = "finish_early";
 /// Name of the command that skips the model in its argument.
 const SKIP_MODEL: &str = "skip_model";
 
-/// The stored commands that have been passed on to the runs here. They stay stored until their run ends, so that none
-/// is lost if the run passes to another server.
+/// The stored commands that have been passed on to the runs here, with the leases that these had. They stay stored
+/// until their run ends, so that none is lost if the run passes to another server, or comes back to this one.
 #[derive(Default)]
-pub struct DeliveredCommands(BTreeSet<i64>);
+pub struct DeliveredCommands(BTreeSet<(i64, RunLease)>);
+
+impl DeliveredCommands {
+    /// Keeps only what is known of these commands, and returns those that are new.
+    fn keep_known<'a>(&mut self, commands: &'a [StoredCommand]) -> Vec<&'a StoredCommand> {
+        self.0
+            .retain(|known| commands.iter().any(|one| key(one) == *known));
+        let is_new = |one: &&StoredCommand| !self.0.contains(&key(one));
+        commands.iter().filter(is_new).collect()
+    }
+}
+
+fn key(command: &StoredCommand) -> (i64, RunLease) {
+    (command.id, command.lease)
+}
 
 impl Engine {
     /// Cancels a run that another server drives. Returns false if none does.
@@ -81,15 +95,24 @@ impl Engine {
         let boot = boot.clone();
         let read = move |db: &_| leases::commands_for(db, &boot);
         let commands = self.shared.store.read(read).await?;
-        let is_known = |id: &i64| commands.iter().any(|command| command.id == *id);
-        delivered.0.retain(is_known);
-        for command in &commands {
+        for command in delivered.keep_known(&commands) {
             let run = self.shared.runs().get(&command.analysis).cloned();
-            if let Some(run) = run.filter(|_| delivered.0.insert(command.id)) {
+            if let Some(run) = run {
                 deliver(command, &run.channel);
+                delivered.0.insert(key(command));
             }
         }
         Ok(())
+    }
+
+    /// Whether a run is active or waiting here.
+    pub fn drives(&self, id: &AnalysisId) -> bool {
+        self.shared.runs().contains_key(id)
+    }
+
+    /// Frees the lease of a run that could not be resumed.
+    pub async fn free_lease(&self, id: AnalysisId, lease: RunLease) {
+        self.shared.free_lease(id, lease).await;
     }
 
     /// The reservations that other servers count.
@@ -129,7 +152,7 @@ impl EngineShared {
         let run = id.clone();
         let free = move |db: &Writer| leases::free_lease(db, &run, lease);
         if let Err(fault) = self.store.write(free).await {
-            // It is free at the latest when this server ends.
+            // This server resumes the run itself at its next look.
             let fault = format!("{fault:?}");
             log::warn("lease not freed", &[("analysis", &id), ("fault", &fault)]);
         }
@@ -143,5 +166,32 @@ fn deliver(command: &StoredCommand, channel: &RunChannel) {
         SKIP_MODEL => channel.request_skip(&command.argument),
         // From a newer version.
         other => log::warn("unknown command", &[("command", &other)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn a_command_is_delivered_once_for_each_lease_of_its_run() {
+        let mut command = StoredCommand {
+            id: 7,
+            analysis: AnalysisId::new(Timestamp::from_millis(1), 1),
+            lease: RunLease::NEW,
+            command: CANCEL.into(),
+            argument: String::new(),
+        };
+        let mut delivered = DeliveredCommands::default();
+        for lease in [RunLease::NEW, RunLease::NEW.next()] {
+            command.lease = lease;
+            let stored = [command.clone()];
+            assert_eq!(delivered.keep_known(&stored), [&command]);
+            delivered.0.insert(key(&command));
+            assert!(delivered.keep_known(&stored).is_empty());
+        }
+        assert!(delivered.keep_known(&[]).is_empty());
+        assert!(delivered.0.is_empty());
     }
 }

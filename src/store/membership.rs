@@ -33,12 +33,14 @@ pub struct Membership {
 struct SharedMembership {
     state: Mutex<MembershipState>,
     changed: Condvar,
+    boot: Arc<str>,
     /// Number of live servers at the last renewal, including this one.
     alive: AtomicU32,
+    /// How often this process has added its row.
+    entries: AtomicU32,
 }
 
 struct MembershipState {
-    boot: Arc<str>,
     /// When the row expires at the latest, counted from before its renewal was sent.
     until: Instant,
     leaves: bool,
@@ -51,14 +53,15 @@ impl Membership {
     /// Returns an error if the database cannot be written.
     pub(super) fn join(connector: Arc<DatabaseConnector>, seed: u128) -> Result<Self> {
         let state = MembershipState {
-            boot: boot_name(seed, 0),
             until: clock::instant(),
             leaves: false,
         };
         let shared = Arc::new(SharedMembership {
             state: Mutex::new(state),
             changed: Condvar::new(),
+            boot: format!("{seed:032x}").into(),
             alive: AtomicU32::new(1),
+            entries: AtomicU32::new(0),
         });
         let (end, left) = watch::channel(false);
         let (answer, entered) = std::sync::mpsc::sync_channel(1);
@@ -68,12 +71,12 @@ impl Membership {
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 let first = connector.session().and_then(|db| {
-                    renewing.enter(&db, boot_name(seed, 0))?;
+                    renewing.enter(&db)?;
                     Ok(db)
                 });
                 let _ = answer.send(first.as_ref().map(drop).map_err(Clone::clone));
                 if let Ok(db) = first {
-                    renewing.renew_until_left(db, seed, &connector);
+                    renewing.renew_until_left(db, &connector);
                 }
                 end.send_replace(true);
             })
@@ -85,9 +88,15 @@ impl Membership {
         Ok(Self { shared, left })
     }
 
-    /// The name under which this process has leases. Another one after the row has expired, and with it the leases.
+    /// The name under which this process has leases.
     pub fn boot(&self) -> Arc<str> {
-        Arc::clone(&self.shared.state().boot)
+        Arc::clone(&self.shared.boot)
+    }
+
+    /// How often this process has added its row. More than once if the row had expired: others may have taken some of
+    /// the leases over, and removed what was reserved.
+    pub fn entries(&self) -> u32 {
+        self.shared.entries.load(Relaxed)
     }
 
     /// Whether this process may still use its leases. Otherwise, it could not renew its row for so long that others
@@ -136,17 +145,16 @@ impl SharedMembership {
         !waited.unwrap_or_else(PoisonError::into_inner).0.leaves
     }
 
-    fn enter(&self, db: &Writer, boot: Arc<str>) -> Result<()> {
+    fn enter(&self, db: &Writer) -> Result<()> {
         let sent = clock::instant();
-        servers::enter(db, &boot, LIFETIME)?;
-        let mut state = self.state();
-        state.boot = boot;
-        state.until = sent + LIFETIME;
+        servers::enter(db, &self.boot, LIFETIME)?;
+        // Counted first, so that whoever sees that this process is current sees this too.
+        self.entries.fetch_add(1, Relaxed);
+        self.state().until = sent + LIFETIME;
         Ok(())
     }
 
-    fn renew_until_left(&self, db: Writer, seed: u128, connector: &DatabaseConnector) {
-        let (mut db, mut boots) = (db, 0);
+    fn renew_until_left(&self, mut db: Writer, connector: &DatabaseConnector) {
         while self.wait() {
             if db.is_broken() {
                 match connector.session() {
@@ -154,14 +162,11 @@ impl SharedMembership {
                     Err(_) => continue,
                 }
             }
-            let (boot, sent) = (Arc::clone(&self.state().boot), clock::instant());
-            match servers::renew(&db, &boot, LIFETIME) {
+            let sent = clock::instant();
+            match servers::renew(&db, &self.boot, LIFETIME) {
                 Ok(true) => self.state().until = sent + LIFETIME,
-                // Its leases may have been taken over: it begins again, as another server.
-                Ok(false) => {
-                    boots += 1;
-                    let _ = self.enter(&db, boot_name(seed, boots));
-                }
+                // Under the same name, so that the leases that nobody has taken over are still this server's.
+                Ok(false) => drop(self.enter(&db)),
                 // Tried again at the next renewal.
                 Err(_) => continue,
             }
@@ -169,11 +174,6 @@ impl SharedMembership {
                 self.alive.store(u32::try_from(alive).unwrap_or(1), Relaxed);
             }
         }
-        let boot = Arc::clone(&self.state().boot);
-        let _ = servers::leave(&db, &boot);
+        let _ = servers::leave(&db, &self.boot);
     }
-}
-
-fn boot_name(seed: u128, number: u32) -> Arc<str> {
-    format!("{seed:032x}-{number}").into()
 }

@@ -1,6 +1,8 @@
 //! Several servers on one database: a run has one driver at a time, any server can follow and command it, and another
 //! one takes it over when its driver is gone.
 
+use std::time::{Duration, Instant};
+
 use quire::domain::id::{AnalysisId, UserId};
 use quire::domain::usage::UsageAmount;
 use quire::engine::SharedReservations;
@@ -15,12 +17,15 @@ use super::support::client::Event;
 use super::support::executable::Executable;
 use super::support::provider::{Provider, on};
 use super::support::script::{
-    analysis_path, answer_stream, begin, providers, unfinished_stream, wait_until_ended,
+    analysis_path, answer_stream, begin, id_of, providers, short_run_with, unfinished_stream,
+    wait_until_ended,
 };
 use super::support::server::Folder;
 use super::support::{Client, Server};
 
 const SECRET: &str = "a secret of all servers, long enough";
+/// After this long, what a test waits for does not happen.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A store that can lease runs. `seed` is different for each.
 fn member(cluster: &Cluster, seed: u128) -> Store {
@@ -31,6 +36,15 @@ fn member(cluster: &Cluster, seed: u128) -> Store {
 
 fn boot(store: &Store) -> std::sync::Arc<str> {
     store.membership().unwrap().boot()
+}
+
+/// Waits until something is true.
+fn wait_for(what: &str, mut is_true: impl FnMut() -> bool) {
+    let until = Instant::now() + WAIT_TIMEOUT;
+    while !is_true() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Stores an unfinished run, for the leases only.
@@ -111,6 +125,29 @@ fn a_run_has_one_driver_and_the_writes_of_an_earlier_one_are_refused() {
     assert_eq!(late, Ok((false, 0)));
     close(&one);
     close(&other);
+}
+
+#[test]
+fn a_server_whose_row_has_expired_keeps_the_leases_that_nobody_took() {
+    let cluster = Cluster::start();
+    let store = member(&cluster, 1);
+    let run = insert_run(&cluster, 1);
+    let (id, server) = (run.clone(), boot(&store));
+    store
+        .write_now(move |db| servers::lease_run(db, &id, &server))
+        .unwrap();
+    // The row is still there, or another server has removed it.
+    for gone in ["UPDATE servers SET until = 1;", "DELETE FROM servers;"] {
+        let before = store.membership().unwrap().entries();
+        assert_eq!(cluster.run(gone), "");
+        wait_for("its row is back", || {
+            store.membership().unwrap().entries() > before
+        });
+        assert_eq!(store.read_now(servers::count_alive), Ok(1));
+        assert_eq!(take_over(&store), [], "{gone}");
+        assert_eq!(check(&store, &run, RunLease::NEW), Ok(()), "{gone}");
+    }
+    close(&store);
 }
 
 #[test]
@@ -201,13 +238,15 @@ fn two_servers_at_once_never_reserve_more_than_there_is() {
         let from = granted[0];
         both[from].release("key_1", amount);
         let other = &both[1 - from];
+        let until = Instant::now() + WAIT_TIMEOUT;
         while other
             .reserve("key_1", amount, within)
             .await
             .unwrap()
             .is_err()
         {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            assert!(Instant::now() < until, "it is released");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let refused = both[from].reserve("key_1", amount, within).await.unwrap();
         assert_eq!(refused, Err(990), "and it is not there twice");
@@ -237,9 +276,9 @@ fn a_document_uploaded_to_one_server_is_read_through_another() {
     assert!(answer.status < 300, "{}", answer.text());
     let id = answer.json()["document_id"].as_str().unwrap().to_owned();
     let path = format!("/api/documents/{id}");
-    while elsewhere.get(&path).json()["status"] == "processing" {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    wait_for("the document is read", || {
+        elsewhere.get(&path).json()["status"] != "processing"
+    });
     assert_eq!(elsewhere.get(&path).json()["status"], "processed");
     let content = elsewhere.get(&format!("{path}/content"));
     assert_eq!(content.status, 200, "{}", content.text());
@@ -473,6 +512,106 @@ fn a_server_that_was_cut_off_gives_its_run_up() {
     assert_eq!(begin_and_end(&mut client), "completed", "it goes on");
 }
 
+#[test]
+fn a_server_alone_goes_on_after_the_database_was_away_for_long() {
+    let cluster = Cluster::start();
+    let provider = Provider::script([
+        on("slow").stall(&unfinished_stream("It is ")),
+        on("slow").sse(&answer_stream("It is thin.")),
+        // Long after the server has its row again.
+        on("late")
+            .after(Duration::from_secs(6))
+            .sse(&answer_stream("Eighty grams.")),
+    ]);
+    let (database, known_providers) = (cluster.address("postgres"), providers(&provider));
+    let server = Server::with(&settings(&database, &known_providers));
+    let mut client = server.user("ada@example.com");
+    let id = begin(&mut client, &["p/slow"]);
+    provider.wait_hanging(1);
+    let mut waiting = client.clone();
+    let awaited = std::thread::spawn(move || {
+        waiting.post(
+            "/api/analyze",
+            short_run_with(&["p/late"], json!({"cache": "off"})),
+        )
+    });
+    provider.wait_called("late");
+    // As if its row had expired while the database was away.
+    assert_eq!(cluster.run("UPDATE servers SET until = 1;"), "");
+    let answer = awaited.join().unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let stored = client.get(&analysis_path(&id_of(&answer), "")).json();
+    assert_eq!(stored["status"], "completed", "{stored}");
+    let analysis = wait_until_ended(&mut client, &id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+}
+
+/// Begins a run on a server and kills the server. Then gives the run's lease to the other one, which does not know of
+/// it, as if its answer had been lost. Returns that one, a client of it, and the run.
+fn orphaned(cluster: &Cluster, provider: &Provider, number: u32) -> (Server, Client, String) {
+    let (database, known_providers) = (cluster.address("postgres"), providers(provider));
+    let settings = settings(&database, &known_providers);
+    let folder = Folder::new();
+    let first = Executable::with(&folder, &settings);
+    let other = Server::with(&settings);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let id = begin(&mut client, &["p/slow"]);
+    provider.wait_hanging(1);
+    first.kill();
+    let boot = "SELECT boot FROM servers ORDER BY started DESC LIMIT 1";
+    let give =
+        format!("UPDATE leases SET server = ({boot}), number = {number} WHERE name = '{id}';");
+    assert_eq!(cluster.run(&give), "");
+    let elsewhere = known(&other, &client);
+    (other, elsewhere, id)
+}
+
+/// A provider whose model stalls once and then answers, if it is asked again.
+fn stalling_once() -> Provider {
+    Provider::script([
+        on("slow").stall(&unfinished_stream("It is ")),
+        on("slow").optional().sse(&answer_stream("It is thin.")),
+        on("GET models")
+            .times(2)
+            .optional()
+            .status(200, "application/json", "{\"data\":[]}"),
+    ])
+}
+
+#[test]
+fn a_server_resumes_a_run_whose_lease_it_has_without_driving_it() {
+    let (cluster, provider) = (Cluster::start(), stalling_once());
+    let (_other, mut elsewhere, id) = orphaned(&cluster, &provider, 1);
+    let analysis = wait_until_ended(&mut elsewhere, &id);
+    assert_eq!(analysis["status"], "completed", "{analysis}");
+}
+
+#[test]
+fn a_run_that_cannot_be_resumed_is_stopped_through_its_server() {
+    let (cluster, provider) = (Cluster::start(), stalling_once());
+    // So many leases that the server no longer tries.
+    let (_other, mut elsewhere, id) = orphaned(&cluster, &provider, 50);
+    let stopped = elsewhere.post(&analysis_path(&id, "/cancel"), json!({}));
+    assert_eq!(
+        (stopped.status, &stopped.json()["status"]),
+        (200, &json!("cancelled")),
+        "{}",
+        stopped.text()
+    );
+    assert_eq!(elsewhere.delete(&analysis_path(&id, "")).status, 200);
+}
+
+#[test]
+fn a_run_that_fails_on_every_server_ends() {
+    let (cluster, provider) = (Cluster::start(), stalling_once());
+    let (_other, mut elsewhere, id) = orphaned(&cluster, &provider, 10);
+    let analysis = wait_until_ended(&mut elsewhere, &id);
+    assert_eq!(analysis["status"], "cancelled", "{analysis}");
+    let calls = provider.requests();
+    let again = calls.iter().filter(|call| call.body["model"] == "slow");
+    assert_eq!(again.count(), 1, "it is not asked again");
+}
+
 fn begin_and_end(client: &mut Client) -> String {
     let id = begin(client, &["demo/extract"]);
     let analysis = wait_until_ended(client, &id);
@@ -482,7 +621,7 @@ fn begin_and_end(client: &mut Client) -> String {
 #[test]
 fn the_experiment_of_a_killed_server_is_continued_by_another() {
     let cluster = Cluster::start();
-    let pause = std::time::Duration::from_millis(100);
+    let pause = Duration::from_millis(100);
     let line = |model: &str| on(model).times(500).optional();
     let list = "{\"data\":[]}";
     let provider = Provider::script([
@@ -511,9 +650,9 @@ fn the_experiment_of_a_killed_server_is_continued_by_another() {
     let path = format!("/api/experiments/{id}");
     provider.wait_called("bright");
     first.kill();
-    while elsewhere.get(&path).json()["status"] == "running" {
-        std::thread::sleep(pause);
-    }
+    wait_for("the experiment ends", || {
+        elsewhere.get(&path).json()["status"] != "running"
+    });
     let ended = elsewhere.get(&path).json();
     assert_eq!(ended["status"], "completed", "{ended}");
 }

@@ -12,12 +12,23 @@ use crate::store::error::{Result, StoreError};
 const FIRST: i64 = 1;
 
 /// The right to drive a run: every write of the run names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunLease(i64);
 
 impl RunLease {
     /// The lease of a new run, which its server gets with [`lease_run`].
     pub const NEW: Self = Self(FIRST);
+
+    /// The lease after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// How many leases the run has had, with this one.
+    pub fn number(self) -> u64 {
+        self.0.unsigned_abs()
+    }
 }
 
 /// A command for a run, from a server that does not drive it.
@@ -27,19 +38,23 @@ pub struct StoredCommand {
     pub id: i64,
     /// The run.
     pub analysis: AnalysisId,
+    /// The run's lease.
+    pub lease: RunLease,
     /// Name of the command.
     pub command: String,
     /// Argument of the command; empty if it has none.
     pub argument: String,
 }
 
-/// Adds a server, alive for this long from now on.
+/// Adds a server, alive for this long from now on. If it was one before, it has its leases again, except those that
+/// others have taken over.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub(in crate::store) fn enter(db: &Writer, boot: &str, lifetime: Duration) -> Result<()> {
     db.run(
-        "INSERT INTO servers (boot, started, until) VALUES (?1, quire_now(), quire_now() + ?2)",
+        "INSERT INTO servers (boot, started, until) VALUES (?1, quire_now(), quire_now() + ?2)
+         ON CONFLICT (boot) DO UPDATE SET until = excluded.until",
         (boot, lifetime.as_millis() as i64),
     )
     .map(drop)
@@ -135,6 +150,16 @@ pub fn free_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
     .map(drop)
 }
 
+/// Checks that a server counts as alive, and keeps its row until the end of the transaction.
+///
+/// # Errors
+/// `Busy` if it does not; another error if the database cannot be read.
+pub fn check_alive(db: &Writer, boot: &str) -> Result<()> {
+    let sql = "SELECT 1 FROM servers WHERE boot = ?1 AND until > quire_now() FOR KEY SHARE";
+    let alive = db.query_optional(sql, [boot], |_| Ok(()))?;
+    alive.ok_or(StoreError::Busy)
+}
+
 /// Takes over unfinished runs that no living server drives, oldest first.
 ///
 /// # Errors
@@ -168,6 +193,48 @@ pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(Analys
     )?;
     taken.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(taken)
+}
+
+/// Lists the runs of a server with their leases, oldest first.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn runs_of(db: &Reader, boot: &str) -> Result<Vec<(AnalysisId, RunLease)>> {
+    db.all(
+        "SELECT name, number FROM leases WHERE server = ?1 AND starts_with(name, 'analysis_') ORDER BY name",
+        [boot],
+        |row| Ok((row.get(0)?, RunLease(row.get(1)?))),
+    )
+}
+
+/// Returns the lease that a server has of a run.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn lease_of(db: &Reader, id: &AnalysisId, boot: &str) -> Result<Option<RunLease>> {
+    let sql = "SELECT number FROM leases WHERE name = ?1 AND server = ?2";
+    db.query_optional(sql, (id, boot), |row| Ok(RunLease(row.get(0)?)))
+}
+
+/// Gives a server new leases of those of its runs that still have these. Whatever wrote with the earlier ones no longer
+/// can.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn lease_again(
+    db: &Writer,
+    runs: Vec<(AnalysisId, RunLease)>,
+    boot: &str,
+) -> Result<Vec<(AnalysisId, RunLease)>> {
+    let sql =
+        "UPDATE leases SET number = number + 1 WHERE name = ?1 AND number = ?2 AND server = ?3";
+    let mut leased = Vec::with_capacity(runs.len());
+    for (id, lease) in runs {
+        if db.run(sql, (&id, lease.0, boot))? > 0 {
+            leased.push((id, lease.next()));
+        }
+    }
+    Ok(leased)
 }
 
 /// Takes or keeps a lease that is not a run's, unless another living server has it. Returns whether this one has it.
@@ -230,7 +297,7 @@ pub fn send_command(db: &Writer, id: &AnalysisId, command: &str, argument: &str)
 /// Returns an error if the database cannot be read.
 pub fn commands_for(db: &Reader, boot: &str) -> Result<Vec<StoredCommand>> {
     db.all(
-        "SELECT c.id, c.analysis_id, c.command, c.argument
+        "SELECT c.id, c.analysis_id, l.number, c.command, c.argument
          FROM run_commands c JOIN leases l ON l.name = c.analysis_id
          WHERE l.server = ?1 ORDER BY c.id",
         [boot],
@@ -238,8 +305,9 @@ pub fn commands_for(db: &Reader, boot: &str) -> Result<Vec<StoredCommand>> {
             Ok(StoredCommand {
                 id: row.get(0)?,
                 analysis: row.get(1)?,
-                command: row.get(2)?,
-                argument: row.get(3)?,
+                lease: RunLease(row.get(2)?),
+                command: row.get(3)?,
+                argument: row.get(4)?,
             })
         },
     )

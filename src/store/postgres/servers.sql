@@ -4,7 +4,7 @@
 CREATE FUNCTION quire_now() RETURNS BIGINT LANGUAGE SQL VOLATILE
     AS $$ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) $$;
 
--- A server counts as alive until `until`. `boot` is random, and never used again after that.
+-- A server counts as alive until `until`. `boot` is random, and the same until its process ends.
 CREATE TABLE servers (
     boot    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     started BIGINT NOT NULL,

@@ -1,0 +1,240 @@
+//! Runs that nobody drives: resumes them, or ends them. Also stops runs, wherever they are driven.
+
+use std::time::Duration;
+
+use super::{Analyses, cache_age};
+use crate::app::account_state::is_active;
+use crate::app::{Kind, Result};
+use crate::clock;
+use crate::domain::event::RunEstimate;
+use crate::domain::findings::Findings;
+use crate::domain::id::AnalysisId;
+use crate::domain::pattern::RunOutput;
+use crate::domain::pattern::estimate;
+use crate::domain::pattern::staged::StagedRun;
+use crate::engine::{RunSpec, RunTerms};
+use crate::log;
+use crate::store::servers::{self, RunLease};
+use crate::store::{Membership, Reader, StoreError, Writer, analyses, events};
+
+/// Maximum number of runs to take over at once; further ones follow at the next look, here or on another server.
+const MAX_TAKEN_OVER: u32 = 64;
+/// A run that has had more leases than this ends, so that it does not make its calls again and again.
+const MAX_RESUMED_LEASES: u64 = 10;
+/// A server does not try to resume a run again that has had this many leases: not even its end can be
+/// stored.
+const MAX_LEASES: u64 = 20;
+/// Maximum time to wait until another server has stopped a run. If it is gone, its successor still stops the run.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+impl Analyses<'_> {
+    /// Stops a run and waits for its final event, so that nothing is written to it afterward. With a database on a
+    /// server, waits only for a while, because the run's server may be gone.
+    ///
+    /// # Errors
+    /// Returns any error from the store.
+    pub(super) async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
+        if !self.engine.cancel(id, reason) {
+            match self.own_lease(id).await? {
+                // It has begun here in the meantime.
+                Some(_) if self.engine.cancel(id, reason) => {}
+                // Nobody would receive the command.
+                Some(lease) => return self.fail(id.clone(), Some(lease), reason).await,
+                None if self.engine.cancel_elsewhere(id, reason).await? => {}
+                // The run is no longer driven, because its end could not be stored: write the end now.
+                None => return self.fail(id.clone(), None, reason).await,
+            }
+        }
+        let mut watch = self.engine.watch(id.clone(), u64::MAX - 1);
+        let ended = async {
+            while watch.next().await?.is_some() {}
+            Ok(())
+        };
+        if self.store.is_embedded() {
+            return ended.await;
+        }
+        let waited = tokio::time::timeout(STOP_TIMEOUT, ended).await;
+        waited.unwrap_or(Ok(()))
+    }
+
+    /// Returns the lease that this server has of a run.
+    async fn own_lease(&self, id: &AnalysisId) -> Result<Option<RunLease>> {
+        let Some(boot) = self.store.membership().map(Membership::boot) else {
+            return Ok(None);
+        };
+        let id = id.clone();
+        let read = move |db: &Reader| servers::lease_of(db, &id, &boot);
+        Ok(self.store.read(read).await?)
+    }
+
+    /// Resumes detached runs after a shutdown or crash, and ends runs whose client is gone. With a database on a server,
+    /// only those that no living server drives. Skips an unreadable analysis, so that it does not block the others.
+    ///
+    /// # Errors
+    /// Returns an error if the list of unfinished analyses cannot be read, or the leases cannot be stored.
+    pub(in crate::app) async fn resume(&self) -> Result<()> {
+        for (id, lease) in self.abandoned_runs().await? {
+            let Err(fault) = self.resume_one(id.clone(), lease).await else {
+                continue;
+            };
+            log::error(
+                "analysis could not be resumed",
+                &[("analysis", &id), ("fault", &fault)],
+            );
+            // The database was away, not the analysis unreadable: any server may try again at its next look.
+            if let Some(lease) = lease.filter(|_| fault.kind == Kind::Unavailable) {
+                self.engine.free_lease(id, lease).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the runs that no server drives, and takes their leases. Some may be this server's already: it could not
+    /// free one, had no answer when it took one over, or its task has failed.
+    async fn abandoned_runs(&self) -> Result<Vec<(AnalysisId, Option<RunLease>)>> {
+        let Some(membership) = self.store.membership() else {
+            let runs = self.store.read(analyses::unfinished).await?;
+            return Ok(runs.into_iter().map(|id| (id, None)).collect());
+        };
+        let boot = membership.boot();
+        let took = move |db: &Writer| {
+            let taken = servers::take_over_runs(db, &boot, MAX_TAKEN_OVER)?;
+            // Otherwise, this server may have taken over its own runs.
+            servers::check_alive(db, &boot)?;
+            Ok((taken, servers::runs_of(db, &boot)?))
+        };
+        let (mut runs, own) = self.store.write(took).await?;
+        // The leases were read first: a run is in the engine from before it has one until after it is freed.
+        let is_idle = |(id, lease): &(AnalysisId, RunLease)| {
+            lease.number() < MAX_LEASES && !self.engine.drives(id)
+        };
+        let idle = own.into_iter().filter(is_idle);
+        let idle: Vec<_> = idle.filter(|run| !runs.contains(run)).collect();
+        // One that is still being given up here follows at the next look.
+        runs.retain(|(id, _)| !self.engine.drives(id));
+        if !idle.is_empty() {
+            let boot = membership.boot();
+            let again = move |db: &Writer| servers::lease_again(db, idle, &boot);
+            runs.extend(self.store.write(again).await?);
+        }
+        let leased = |(id, lease)| (id, Some(lease));
+        Ok(runs.into_iter().map(leased).collect())
+    }
+
+    async fn resume_one(&self, id: AnalysisId, lease: Option<RunLease>) -> Result<()> {
+        let target_id = id.clone();
+        let found = self.store.read(move |db| {
+            let analysis = analyses::load_unfinished(db, &target_id)?;
+            Ok((
+                analysis,
+                analyses::answers_of(db, &target_id)?,
+                events::last_seq(db, &target_id)?,
+            ))
+        });
+        let (Some(analysis), answers, last_event) = found.await? else {
+            return Ok(());
+        };
+        if lease.is_some_and(|lease| lease.number() > MAX_RESUMED_LEASES) {
+            return self.fail(id, lease, "it stopped too often").await;
+        }
+        if !analysis.request.detached {
+            return self
+                .fail(
+                    id,
+                    lease,
+                    "the server stopped while a client was waiting for this analysis",
+                )
+                .await;
+        }
+        if let Some(user) = &analysis.user
+            && !is_active(self.store, user).await?
+        {
+            return self.fail(id, lease, "its account was locked").await;
+        }
+        let calls = estimate::estimate_calls(&analysis.plan);
+        let forecast = estimate::total_estimate(&calls);
+        let bound = estimate::upper_bound(&calls).unwrap_or_default();
+        let (cache, cache_age) = (analysis.plan.cache, cache_age(&analysis.plan));
+        let pictures = self
+            .pictures(analysis.user.as_ref(), &analysis.plan)
+            .await?;
+        let terms = RunTerms::from_plan(&analysis.plan, &answers);
+        let machine = match analysis.started {
+            None => StagedRun::new(id.clone(), analysis.plan, forecast),
+            Some(started) => {
+                StagedRun::restore(id.clone(), analysis.plan, forecast, started, answers)
+            }
+        };
+        self.engine.resume(RunSpec {
+            background: analysis.context.experiment.is_some(),
+            is_awaited: false,
+            lease,
+            relay: None,
+            funds: analysis
+                .context
+                .key
+                .as_ref()
+                .map(|key| self.key_limits.restore_reservation(key, bound)),
+            key: analysis.context.key,
+            cache_age,
+            known: Vec::new(),
+            pictures,
+            terms,
+            id,
+            user: analysis.user,
+            machine,
+            cache,
+            last_event,
+        });
+        Ok(())
+    }
+
+    // Ends a run that is not being driven. The answers received so far are paid for and count.
+    async fn fail(&self, id: AnalysisId, lease: Option<RunLease>, reason: &str) -> Result<()> {
+        let reason = reason.to_owned();
+        let outcome = self.store.write(move |db| {
+            if let Some(lease) = lease {
+                servers::end_lease(db, &id, lease)?;
+            }
+            let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
+            let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
+            let started = analysis.started.unwrap_or(now);
+            let found = Findings::from_answers(&analysis.plan, &answers, None);
+            let machine = StagedRun::restore(
+                id.clone(),
+                analysis.plan,
+                RunEstimate::default(),
+                started,
+                answers,
+            );
+            for output in machine.cancelled(now, reason) {
+                match output {
+                    RunOutput::Emit(event) => {
+                        let stored = events::StoredEvent {
+                            seq: events::last_seq(db, &id)? + 1,
+                            kind: event.name().to_owned(),
+                            data: serde_json::to_string(&event)
+                                .map_err(|error| StoreError::Failed(error.to_string()))?,
+                        };
+                        events::append(db, &id, [&stored])?;
+                    }
+                    RunOutput::Done(outcome) => {
+                        let found = found.clone().with_notes(&outcome.totals);
+                        let end = analyses::AnalysisEnd::of(&outcome, Some(&found), None);
+                        analyses::finish(db, &id, &end, now)?;
+                    }
+                    // No call was open, so there is nothing to stop, store, or wait for.
+                    _ => {}
+                }
+            }
+            Ok(())
+        });
+        match outcome.await {
+            // Over, or another server drives it.
+            Err(StoreError::Conflict(_)) if lease.is_some() => Ok(()),
+            // Already over: another task got there first.
+            Err(StoreError::Missing) => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+}
