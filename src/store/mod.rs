@@ -74,7 +74,7 @@ pub use connection::{Reader, Writer};
 pub use disk_reserve::{DiskState, inspect_disk};
 pub use error::{OpenError, Result, StoreError};
 pub use membership::Membership;
-pub use postgres::{originals, reservations, servers};
+pub use postgres::{original_sizes, originals, reservations, servers};
 pub use sqlite::backup::{BackupError, Verified, checkpoint_log, verify};
 pub use sqlite::wal_check::check_log;
 pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};
