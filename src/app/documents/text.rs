@@ -221,10 +221,8 @@ fn store_pages(
 /// reports it.
 fn exists(store: &Store, document: &Document) -> bool {
     let now = clock::instant();
-    if !store
-        .membership()
-        .is_none_or(|member| member.is_current(now))
-    {
+    let membership = store.membership();
+    if membership.is_some_and(|membership| !membership.is_current(now)) {
         return false;
     }
     let (user, id) = (document.user.clone(), document.id.clone());
