@@ -9,7 +9,7 @@ use super::{App, Result, idempotency::RESPONSE_LIFETIME};
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::log;
-use crate::store::{analyses, audit, cached_answers, call_log, idempotency, originals};
+use crate::store::{analyses, audit, cached_answers, call_log, idempotency, originals, servers};
 
 /// How long analyses without an account and passthrough calls are kept, for troubleshooting. Clients see such an
 /// analysis only while connected.
@@ -64,6 +64,7 @@ impl App {
         let store = self.store.for_freeing();
         if !store.is_embedded() {
             store.write(originals::delete_left_over).await?;
+            store.write(servers::delete_unused_leases).await?;
         }
         let deleted = store
             .write(move |db| cached_answers::purge(db, now, max_bytes))

@@ -153,6 +153,7 @@ impl App {
         if is_alone {
             documents::clear_temporary(&config.data_dir);
             store.join_servers(crypto::random_number()?)?;
+            folder::secret_check::check_joined(&store, &secret)?;
         }
         let documents =
             documents::DocumentService::open(&config.data_dir, store.clone(), settings)?;
@@ -297,6 +298,9 @@ impl From<store::StoreError> for Error {
         use store::StoreError::{Busy, Closed, Conflict, Failed, Full, Missing};
         match error {
             Missing => Error::missing(),
+            Conflict(store::servers::NEWER_LEASE) => {
+                Error::new(Kind::Conflict, "another server has taken this run over")
+            }
             Conflict(what) => Error::new(Kind::Conflict, format!("{what} already exists")),
             Busy => Error::new(Kind::Unavailable, "the database is busy")
                 .resolve("try again in a moment"),

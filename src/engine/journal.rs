@@ -415,6 +415,11 @@ pub(super) struct JournalBatch {
 }
 
 impl JournalBatch {
+    /// The user and the API key whose usage it adds to.
+    pub fn counted_for(&self) -> (Option<&UserId>, Option<&KeyId>) {
+        (self.user.as_ref(), self.key.as_ref())
+    }
+
     /// Writes the batch, within the caller's transaction.
     ///
     /// # Errors

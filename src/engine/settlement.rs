@@ -143,7 +143,11 @@ impl UsageRecorder {
     // Writes all calls in a single transaction or, if that fails, each call separately, so that only the failing call
     // has to wait. Returns the calls that were not written.
     async fn write(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
-        let batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
+        let mut batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
+        if self.store.membership().is_some() {
+            // Two servers that add to the same rows in the same order do not wait for each other in a circle.
+            batches.sort_by(|one, other| one.counted_for().cmp(&other.counted_for()));
+        }
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
         if self.store.write(all).await.is_ok() {
             return Vec::new();

@@ -7,12 +7,19 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::clock;
 use crate::domain::usage::UsageAmount;
 use crate::log;
 use crate::store::{self, Store, StoreError, Writer, reservations as rows};
 
 /// How long releases are collected before the rows are written.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
+/// Pauses before each new attempt to reserve while the database is busy.
+const BUSY_PAUSES: [Duration; 3] = [
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+];
 /// Pause after a failed write.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
@@ -57,7 +64,7 @@ impl SharedReservations {
         self: &Arc<Self>,
         owner: &str,
         amount: UsageAmount,
-        check: impl FnOnce(&Writer, UsageAmount) -> store::Result<Result<T, E>> + Send + 'static,
+        check: impl Fn(&Writer, UsageAmount) -> store::Result<Result<T, E>> + Send + Sync + 'static,
     ) -> store::Result<Result<T, E>>
     where
         T: Send + 'static,
@@ -68,7 +75,7 @@ impl SharedReservations {
         let (own, name) = (self.sum(owner), owner.to_owned());
         // Until the end, the row may be larger than the sum, even if the caller goes away.
         let unsettled = ChangedOnDrop(self, owner);
-        let checked = self.store.write(move |db| {
+        let attempt = Arc::new(move |db: &Writer| {
             rows::lock_owner(db, &name)?;
             let elsewhere = rows::reserved_elsewhere(db, &name, &boot)?;
             let checked = check(db, own.saturating_add(elsewhere))?;
@@ -77,7 +84,18 @@ impl SharedReservations {
             }
             Ok(checked)
         });
-        let checked = checked.await?;
+        let mut pauses = BUSY_PAUSES.iter();
+        let checked = loop {
+            let attempt = attempt.clone();
+            // Alone, because another server may hold the lock and wait for a row of an earlier change.
+            match self.store.write_alone(move |db| attempt(db)).await {
+                Err(StoreError::Busy) if self.is_current() => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => return Err(StoreError::Busy),
+                },
+                checked => break checked?,
+            }
+        };
         std::mem::forget(unsettled);
         if checked.is_ok() {
             self.state().add(owner, amount);
@@ -161,6 +179,11 @@ impl SharedReservations {
 
     fn sum(&self, owner: &str) -> UsageAmount {
         self.state().sums.get(owner).copied().unwrap_or_default()
+    }
+
+    fn is_current(&self) -> bool {
+        let membership = self.store.membership();
+        membership.is_some_and(|membership| membership.is_current(clock::instant()))
     }
 
     fn boot(&self) -> store::Result<Arc<str>> {

@@ -15,7 +15,7 @@ use super::sqlite::connection::SqliteConnection;
 /// A read-only connection.
 pub struct Reader(Connection);
 
-/// A read-write connection. Only the writer thread has one.
+/// A read-write connection. The writer thread has one, and so does the thread that keeps a server's row.
 pub struct Writer(Reader);
 
 enum Connection {

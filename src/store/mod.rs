@@ -74,7 +74,7 @@ pub use connection::{Reader, Writer};
 pub use disk_reserve::{DiskState, inspect_disk};
 pub use error::{OpenError, Result, StoreError};
 pub use membership::Membership;
-pub use postgres::{originals, reservations, servers};
+pub use postgres::{original_sizes, originals, reservations, servers};
 pub use sqlite::backup::{BackupError, Verified, checkpoint_log, verify};
 pub use sqlite::wal_check::check_log;
 pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};
@@ -244,12 +244,24 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Writer) -> Result<T> + Send + 'static,
     {
+        self.queue_change(change, writer::WriteJob::Change).await
+    }
+
+    async fn queue_change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
+        job: fn(writer::Work) -> writer::WriteJob,
+    ) -> Result<T> {
         let change = self.admit_change(change)?;
         let (answer, answered) = oneshot::channel();
-        let job = writer::work(change, move |result| {
+        let work = writer::work(change, move |result| {
             let _ = answer.send(result);
         });
-        self.0.write_queue.put(job).await.map_err(closed_error)?;
+        self.0
+            .write_queue
+            .put(job(work))
+            .await
+            .map_err(closed_error)?;
         answered.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
@@ -281,9 +293,10 @@ impl Store {
     {
         let change = self.admit_change(change)?;
         let (answer, answered) = sync_channel(1);
-        let job = writer::work(change, move |result| {
+        let work = writer::work(change, move |result| {
             let _ = answer.send(result);
         });
+        let job = writer::WriteJob::Change(work);
         self.0.write_queue.put_now(job).map_err(closed_error)?;
         answered.recv().unwrap_or_else(|_| Err(gone_error()))
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::Store;
+use super::connection::Writer;
 use super::error::Result;
 use super::membership::Membership;
+use super::writer::WriteJob;
 
 impl Store {
     /// Makes this process one of the servers of a database on a server, so that it can lease runs. `seed` is random.
@@ -23,6 +25,19 @@ impl Store {
     /// This process among the servers of its database; `None` for a file, and for a process that runs nothing.
     pub fn membership(&self) -> Option<&Membership> {
         self.0.membership.get()
+    }
+
+    /// Makes a change like [`Store::write`], but in a transaction of its own: a change that waits for another server must
+    /// not make that server wait for what the changes before it have locked.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`Store::write`].
+    pub async fn write_alone<T, F>(&self, change: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Writer) -> Result<T> + Send + 'static,
+    {
+        self.queue_change(change, WriteJob::ChangeAlone).await
     }
 
     /// Number of servers that use the database, including this one.

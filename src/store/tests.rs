@@ -61,9 +61,10 @@ fn run_as_group(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
         .into_iter()
         .map(|job| {
             let (answer, answered) = oneshot::channel();
-            let job = writer::work(job, move |result| {
+            let work = writer::work(job, move |result| {
                 let _ = answer.send(result);
             });
+            let job = writer::WriteJob::Change(work);
             assert!(store.0.write_queue.put_now(job).is_ok());
             answered
         })

@@ -28,6 +28,8 @@ pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> CommitResult + Send>;
 pub(super) enum WriteJob {
     /// Make a change.
     Change(Work),
+    /// Make a change in a transaction of its own, which has no locks of other changes while it waits for its own.
+    ChangeAlone(Work),
     /// Free the page cache.
     FreeCache(Box<dyn FnOnce(Result<()>) + Send>),
     /// Checkpoint the whole log.
@@ -42,7 +44,7 @@ impl WriteJob {
     /// Runs a command that concerns the log. Without a log, as with a server, there is nothing to empty or follow.
     fn on_log(self, db: &Writer, log: Option<&mut WalLog>) {
         match (self, log) {
-            (Self::Change(_), _) => {}
+            (Self::Change(_) | Self::ChangeAlone(_), _) => {}
             (Self::FreeCache(answer), _) => answer(db.free_cache()),
             (Self::Checkpoint(answer), Some(log)) => answer(log.checkpoint(db)),
             (Self::NotifyFollower(answer), Some(log)) => answer(log.look_and_checkpoint(db)),
@@ -53,12 +55,12 @@ impl WriteJob {
     }
 }
 
-/// Wraps a closure and its reply channel in a job.
+/// Wraps a closure and its reply channel for a job.
 pub(super) fn work<T: Send + 'static>(
     change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
     answer: impl FnOnce(Result<T>) + Send + 'static,
-) -> WriteJob {
-    WriteJob::Change(Box::new(move |db| {
+) -> Work {
+    Box::new(move |db| {
         let result = db.and_then(change);
         CommitResult {
             result: result.as_ref().map(drop).map_err(Clone::clone),
@@ -69,7 +71,7 @@ pub(super) fn work<T: Send + 'static>(
                 });
             }),
         }
-    }))
+    })
 }
 
 /// Runs jobs until the queue is closed and empty. Reports each commit's outcome to `health` and its duration to
@@ -110,6 +112,10 @@ fn process_jobs(
         for job in jobs {
             match job {
                 WriteJob::Change(work) => group.push(work),
+                WriteJob::ChangeAlone(work) => {
+                    commit_group(&db, std::mem::take(&mut group), health, times);
+                    commit_group(&db, vec![work], health, times);
+                }
                 // The command must include all changes queued before it.
                 other => {
                     commit_group(&db, std::mem::take(&mut group), health, times);

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::cluster::Cluster;
 
 /// Runs a command and returns whether it succeeded, and what it printed.
-fn quire(cluster: &Cluster, arguments: &[&str]) -> (bool, String) {
+pub fn quire(cluster: &Cluster, arguments: &[&str]) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_quire"))
         .args(arguments)
         .env_clear()

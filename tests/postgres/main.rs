@@ -5,6 +5,7 @@
 
 mod cluster;
 mod commands;
+mod locks;
 #[path = "../../src/store/postgres/schema.rs"]
 mod schema;
 mod servers;

@@ -80,7 +80,7 @@ impl Analyses<'_> {
             return Err(Error::new(Kind::Conflict, why).resolve("wait for the first answer"));
         }
         if !self.engine.finish_early(id) && !self.engine.finish_early_elsewhere(id).await? {
-            let why = "this analysis is not running on this server";
+            let why = "this analysis is no longer running";
             return Err(Error::new(Kind::Conflict, why));
         }
         Ok(report.analysis.status)
@@ -110,7 +110,7 @@ impl Analyses<'_> {
             && !self.engine.skip_model(id, model)
             && !self.engine.skip_model_elsewhere(id, model).await?
         {
-            let why = "this analysis is not running on this server";
+            let why = "this analysis is no longer running";
             return Err(Error::new(Kind::Conflict, why));
         }
         Ok(analysis.status)

@@ -1,5 +1,5 @@
 //! Documents: upload, read, list, search, download, and delete; accessible only to their owner. The bytes are in
-//! the data folder under the document's ID, and the text is in the store.
+//! the data folder under the document's ID, or in pieces in a database on a server; the text is in the store.
 
 mod child;
 pub(in crate::app) mod deletion;
@@ -454,9 +454,13 @@ impl DocumentService {
     /// Returns an error if the store or the folders cannot be read.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let (store, data) = (self.store.clone(), self.folders.data.clone());
-        let originals = self.originals.clone();
+        if self.originals.are_shared() {
+            // On a thread of its own, because uploads wait for the storing thread. It skips what has no row yet.
+            let originals = self.originals.clone();
+            let shared = tokio::task::spawn_blocking(move || originals.share_all());
+            shared.await.map_err(Error::internal)??;
+        }
         let work = move || {
-            originals.share_all()?;
             let (moved, restored) = orphans::move_and_expire(&store, &data, now)?;
             if moved > 0 {
                 let to = data.join(orphans::FOLDER_NAME);

@@ -132,8 +132,16 @@ impl OriginalFiles {
             let recorded = self
                 .store
                 .read_now(move |db| rows::recorded_hash(db, &target))?;
+            if recorded.is_none() {
+                continue;
+            }
+            let hash = match hash_of(&path) {
+                // Its document was deleted in the meantime.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                hash => hash.map_err(from_io)?,
+            };
             // An import may still be writing it.
-            if recorded.is_some() && recorded == Some(hash_of(&path).map_err(from_io)?) {
+            if recorded == Some(hash) {
                 self.share(&id)?;
                 drop(TemporaryFile::new(path));
             }

@@ -10,6 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::deletion;
 use super::upload::{self, from_io};
+use super::uploads::UPLOAD_LIFETIME;
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::{DocumentId, UploadId};
 use crate::domain::time::Timestamp;
@@ -162,9 +163,15 @@ pub(super) fn move_and_expire(
     let mut moved = 0;
     for (kind, entry) in known.orphans() {
         let path = entry.path();
-        if kind == OrphanKind::Upload && deletion::is_marked(&path) {
+        let is_upload = kind == OrphanKind::Upload;
+        if is_upload && deletion::is_marked(&path) {
             fs::remove_dir_all(&path).map_err(from_io)?;
-        } else if path.exists() && !is_recent(&path, now) {
+        } else if is_upload && !store.is_embedded() {
+            // The row was deleted through another server, which could not mark this folder.
+            if !has_changed_within(&path, now, UPLOAD_LIFETIME) {
+                fs::remove_dir_all(&path).map_err(from_io)?;
+            }
+        } else if path.exists() && !has_changed_within(&path, now, GRACE_PERIOD) {
             moved += usize::from(log_failed_move(move_aside(data, kind, &path, now), &path));
         }
     }
@@ -334,13 +341,10 @@ fn drop_if_empty(path: &Path) {
     }
 }
 
-fn is_recent(path: &Path, now: Timestamp) -> bool {
+fn has_changed_within(path: &Path, now: Timestamp, period: Duration) -> bool {
     let changed = fs::metadata(path).and_then(|metadata| metadata.modified());
     let now = UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
-    changed.is_ok_and(|changed| {
-        now.duration_since(changed)
-            .is_ok_and(|age| age < GRACE_PERIOD)
-    })
+    changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age < period))
 }
 
 /// Lists the entries of a folder; empty if it does not exist.

@@ -208,7 +208,7 @@ impl ReaderPoolShared {
         outcome: Result<Option<ReadOutcome>>,
     ) {
         let (id, user) = (document.id.clone(), document.user.clone());
-        if !matches!(outcome, Ok(None)) {
+        if matches!(outcome, Ok(Some(_))) {
             reading_leases::end(&self.store, &id);
         }
         let mut state = self.state();
@@ -222,7 +222,10 @@ impl ReaderPoolShared {
                 let waiting = state.waiting.remove(&id);
                 drop(state);
                 // A locked account's document waits until the account is unlocked.
-                if self.is_locked(&user) || self.give_up(document) {
+                let is_given_up = self.is_locked(&user) || self.give_up(document);
+                reading_leases::end(&self.store, &id);
+                // With a database on a server, it may be another server's by now, or this one's again after an outage.
+                if is_given_up || self.store.membership().is_some() {
                     self.state().reading.retain(|other| *other != id);
                 }
                 // Otherwise, it stays marked as being read, so that it is not retried endlessly; the next
@@ -233,7 +236,12 @@ impl ReaderPoolShared {
                 );
                 drop(waiting);
             }
-            Err(_) => drop(state.waiting.remove(&id)),
+            Err(_) => {
+                let waiting = state.waiting.remove(&id);
+                drop(state);
+                reading_leases::end(&self.store, &id);
+                drop(waiting);
+            }
         }
     }
 
@@ -405,10 +413,8 @@ impl ReaderPoolShared {
         if text::begin(&self.store, &document).is_err() {
             return false;
         }
-        let done = self
-            .store
-            .write_now(move |db| documents::store_read_result(db, &document));
-        matches!(done, Ok(()) | Err(StoreError::Missing))
+        let done = text::store_result(&self.store, document);
+        matches!(done, Ok(_) | Err(StoreError::Missing))
     }
 
     /// Deletes a document of an unsupported type: its row, then its file.

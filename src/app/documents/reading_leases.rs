@@ -34,6 +34,18 @@ pub(super) fn take(store: &Store, id: &DocumentId) -> bool {
     store.write_now(keep).unwrap_or(false)
 }
 
+/// Returns a check that no other server has taken over reading a document, for the transactions that change its text.
+pub(super) fn check_in(
+    store: &Store,
+    id: &DocumentId,
+) -> impl Fn(&Writer) -> store::Result<bool> + Send + 'static {
+    let (boot, id) = (store.membership().map(Membership::boot), id.clone());
+    move |db| match &boot {
+        Some(boot) => servers::holds_lease(db, id.as_str(), boot),
+        None => Ok(true),
+    }
+}
+
 /// Ends the lease of a document that has been read. If it cannot be stored, the lease ends with this server. Blocks.
 pub(super) fn end(store: &Store, id: &DocumentId) {
     if let Some(boot) = store.membership().map(Membership::boot) {

@@ -1,5 +1,5 @@
-//! Stores a received file: its bytes in the data folder and its row in the store, both or neither. Runs on
-//! the document thread, so it may block.
+//! Stores a received file: its bytes in the data folder, or in a database on a server, and its row in the store, both
+//! or neither. Runs on the document thread, so it may block.
 
 use std::time::Duration;
 

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use super::child::{ChildExit, ChildReader};
 use super::ocr::Ocr;
+use super::reading_leases;
 use super::scans::{self, Merge, RecognizedPages};
 use super::upload::from_io;
 use crate::app::Result;
+use crate::clock;
 use crate::domain::chunk::{PageText, PassageSplitter};
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, Passage};
 use crate::domain::injection;
 use crate::extract::ReadReport;
 use crate::extract::child_protocol::ReadRefusal;
-use crate::store::{Store, StoreError, documents, passages};
+use crate::store::{self, Store, StoreError, documents, passages};
 
 /// Bytes of text written per transaction. Large enough that waiting for the disk is a small part, and small enough that
 /// other writes take turns: about 20 ms of computing.
@@ -24,7 +26,7 @@ const PASSAGES_PER_DELETE: u32 = 200;
 
 /// How reading a document ended.
 pub(super) enum ReadEnd {
-    /// The document's text and status are stored, or it no longer exists.
+    /// The document's text and status are stored, or it no longer exists, or another server reads it.
     Stored,
     /// The file could not be read, with the reason; the status is stored.
     Refused(ReadRefusal, String),
@@ -121,26 +123,49 @@ fn finish(store: &Store, mut document: Document, read: StoredPages) -> Result<Re
         begin(store, &document)?;
         document.pages = 0;
     }
-    match store.write_now(move |db| documents::store_read_result(db, &document)) {
-        Ok(()) | Err(StoreError::Missing) => Ok(end),
+    match store_result(store, document) {
+        Ok(true) | Err(StoreError::Missing) => Ok(end),
+        Ok(false) => Ok(ReadEnd::Stored),
         Err(other) => Err(other.into()),
     }
 }
 
-// Removes the text of an earlier read. Returns false if the document itself no longer exists.
+/// Stores the result of a read. Returns false if another server has taken over reading the document.
+///
+/// # Errors
+/// `Missing` if the document no longer exists; another error if the store cannot be written.
+pub(super) fn store_result(store: &Store, document: Document) -> store::Result<bool> {
+    let is_ours = reading_leases::check_in(store, &document.id);
+    store.write_now(move |db| match is_ours(db)? {
+        true => documents::store_read_result(db, &document).map(|()| true),
+        false => Ok(false),
+    })
+}
+
+/// Removes the text of an earlier read. Returns false if the document itself no longer exists, or another server has
+/// taken over reading it.
+///
 /// # Errors
 /// Returns an error if the store cannot be written.
 pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     loop {
         let (user, id) = (document.user.clone(), document.id.clone());
-        let deleted = store
-            .write_now(move |db| passages::delete_batch(db, &user, &id, PASSAGES_PER_DELETE))?;
-        if deleted < PASSAGES_PER_DELETE as usize {
-            break;
+        let is_ours = reading_leases::check_in(store, &id);
+        let deleted = store.write_now(move |db| match is_ours(db)? {
+            true => passages::delete_batch(db, &user, &id, PASSAGES_PER_DELETE).map(Some),
+            false => Ok(None),
+        });
+        match deleted? {
+            None => return Ok(false),
+            Some(deleted) if deleted < PASSAGES_PER_DELETE as usize => break,
+            Some(_) => {}
         }
     }
     let (user, id) = (document.user.clone(), document.id.clone());
-    Ok(store.write_now(move |db| documents::delete_text(db, &user, &id))?)
+    let is_ours = reading_leases::check_in(store, &id);
+    let deleted =
+        store.write_now(move |db| Ok(is_ours(db)? && documents::delete_text(db, &user, &id)?));
+    Ok(deleted?)
 }
 
 /// A document whose pages have been stored.
@@ -153,7 +178,7 @@ struct StoredPages {
     /// Size of the file's own text, in bytes.
     bytes: usize,
     flags: Vec<InjectionFlag>,
-    /// Whether the document still exists.
+    /// Whether the document still exists, and no other server reads it.
     outcome: bool,
 }
 
@@ -192,8 +217,14 @@ fn store_pages(
     Ok(stored)
 }
 
-/// Whether the document has not been deleted. If the store fails, the next write reports it.
+/// Whether the document has not been deleted, and this server may still use its lease. If the store fails, the next write
+/// reports it.
 fn exists(store: &Store, document: &Document) -> bool {
+    let now = clock::instant();
+    let membership = store.membership();
+    if membership.is_some_and(|membership| !membership.is_current(now)) {
+        return false;
+    }
     let (user, id) = (document.user.clone(), document.id.clone());
     let found = store.read_now(move |db| documents::by_id(db, &user, &id));
     found.map_or(true, |found| found.is_some())
@@ -226,7 +257,7 @@ struct PageWriter<'a> {
     pages_written: u32,
     splitter: PassageSplitter,
     flags: Vec<InjectionFlag>,
-    /// The outcome if it ended early; `Ok(false)` if the document no longer exists.
+    /// The outcome if it ended early; `Ok(false)` if the document no longer exists or another server reads it.
     outcome: Option<Result<bool>>,
 }
 
@@ -267,8 +298,10 @@ impl<'a> PageWriter<'a> {
             self.document.id.clone(),
             self.pages_written,
         );
-        let written = self.store.write_now(move |db| {
-            documents::add_text(db, (&user, &id), pages_written, &pages, &passages)
+        let is_ours = reading_leases::check_in(self.store, &id);
+        let written = self.store.write_now(move |db| match is_ours(db)? {
+            true => documents::add_text(db, (&user, &id), pages_written, &pages, &passages),
+            false => Err(StoreError::Missing),
         });
         match written {
             Ok(()) => true,

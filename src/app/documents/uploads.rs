@@ -17,7 +17,7 @@ use super::upload::{self, ReceivedFile, TemporaryFile, from_io, too_large};
 use super::{DocumentService, deletion, names};
 
 /// Lifetime of an unfinished upload.
-const UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Maximum number of unfinished uploads per user.
 const MAX_UNFINISHED: u64 = 8;
 /// Maximum number of parts per upload: each is a file and a row.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Experiments;
 use crate::app::Result;
 use crate::domain::experiment::record::ExperimentState;
-use crate::domain::id::ExperimentId;
+use crate::domain::id::{ExperimentId, UserId};
 use crate::log;
 use crate::store::{self, Membership, Reader, StoreError, Writer, experiments, servers};
 
@@ -24,6 +24,24 @@ pub(super) fn take(db: &Writer, id: &ExperimentId, boot: Option<&str>) -> store:
 }
 
 impl Experiments<'_> {
+    /// Keeps other experiments from starting here while one gets its lease. With a database in a file, there is nothing
+    /// to wait for.
+    pub(super) async fn hold_starts(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        self.0.store.membership()?;
+        Some(self.0.experiment_registry.starting.lock().await)
+    }
+
+    /// Stops an experiment here that is not to run any longer, and waits for its end.
+    ///
+    /// # Errors
+    /// `Missing` for an unknown experiment. Also returns any error from the store.
+    pub(super) async fn stop_unless_running(&self, user: &UserId, id: &ExperimentId) -> Result<()> {
+        if self.find(user, id).await?.state != ExperimentState::Running {
+            self.stop_and_wait(id).await;
+        }
+        Ok(())
+    }
+
     /// Whether an unfinished experiment is to be continued here. Without other servers, it is.
     ///
     /// # Errors

@@ -59,6 +59,9 @@ pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 #[derive(Default)]
 pub(super) struct ExperimentRegistry {
     running: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
+    /// Held on a database that others use too, from giving an experiment its lease until it is in `running`, so that
+    /// nothing else here continues it in between.
+    starting: tokio::sync::Mutex<()>,
     // Serializes applying and reverting configurations, since both read first and then write twice.
     applying: tokio::sync::Mutex<()>,
 }
@@ -149,6 +152,7 @@ impl Experiments<'_> {
         );
         let (stored, cases) = (experiment.clone(), draft.cases.clone());
         let boot = self.0.store.membership().map(Membership::boot);
+        let _starting = self.hold_starts().await;
         let written = self.0.store.write(move |db| {
             if experiments::count_running(db, &stored.user)? >= MAX_RUNNING {
                 return Ok(false);
@@ -264,6 +268,11 @@ impl Experiments<'_> {
         let entry = origin.entry(Some(&caller.user), "experiment.resume", id.as_str());
         let (user, experiment_id) = (caller.user.clone(), id.clone());
         let boot = self.0.store.membership().map(Membership::boot);
+        let _starting = self.hold_starts().await;
+        if boot.is_some() {
+            // If it was canceled through another server, it may not have ended here yet.
+            self.stop_unless_running(&caller.user, id).await?;
+        }
         let written = self.0.store.write(move |db| {
             // If two calls race, the second one finds it running.
             let now = experiments::by_id(db, &user, &experiment_id)?;
@@ -335,6 +344,7 @@ impl Experiments<'_> {
     pub(super) async fn resume_all(&self) -> Result<()> {
         for experiment in self.0.store.read(experiments::unfinished).await? {
             let id = experiment.id.clone();
+            let _starting = self.hold_starts().await;
             if !self.takes(&id).await? {
                 continue;
             }

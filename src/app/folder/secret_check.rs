@@ -92,9 +92,32 @@ fn check_shared(config: &Config, store: &Store) -> Result<()> {
     if is_there && compare(store, &read(config)?)? == SecretComparison::Same {
         return Ok(());
     }
+    Err(other_secret_error())
+}
+
+/// Compares the secret again once this server is one of the database's: another one may have started at the same time.
+/// Blocks.
+///
+/// # Errors
+/// `Conflict` if another server uses another secret. Also returns any error from the store.
+pub(in crate::app) fn check_joined(store: &Store, secret: &str) -> Result<()> {
+    if store.is_embedded() {
+        return Ok(());
+    }
+    // Whoever records a secret after this finds this server.
+    let recorded = store.write_now(|db| {
+        servers::lock_secret(db)?;
+        settings::get(db, SETTING_NAME)
+    })?;
+    match recorded {
+        Some(recorded) if recorded != secret::check_value(secret) => Err(other_secret_error()),
+        _ => Ok(()),
+    }
+}
+
+fn other_secret_error() -> Error {
     let why = "another Quire server uses the database of DATABASE_URL with another secret";
-    Err(Error::new(Kind::Conflict, why)
-        .resolve("Set QUIRE_SECRET to the same value on all servers."))
+    Error::new(Kind::Conflict, why).resolve("Set QUIRE_SECRET to the same value on all servers.")
 }
 
 /// Refuses a file that cannot be a secret, before anything is opened.
@@ -198,7 +221,7 @@ fn accept_unless_served(config: &Config) -> Result<()> {
 /// Like [`accept_secret`], for a caller that already holds the folder's lock.
 ///
 /// # Errors
-/// `Conflict` if the file cannot be a secret; `Internal` if the database cannot be opened or written to.
+/// `Conflict` if the file cannot be a secret or other servers use the database; `Internal` if the database cannot be opened or written to.
 pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
     let secret = read(config)?;
     if !super::has_database(config) {
@@ -206,10 +229,24 @@ pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
     }
     let store =
         super::open_store(config).map_err(|error| super::soundness::open_error(config, &error))?;
-    let value = secret::check_value(&secret);
-    let recorded = store.write_now(move |db| settings::set(db, SETTING_NAME, &value));
+    let (value, is_shared) = (secret::check_value(&secret), !store.is_embedded());
+    let recorded = store.write_now(move |db| {
+        if is_shared {
+            servers::lock_secret(db)?;
+            if servers::count_alive(db)? > 0 {
+                return Ok(false);
+            }
+        }
+        settings::set(db, SETTING_NAME, &value).map(|()| true)
+    });
     store.close_to_changes();
-    Ok(recorded?)
+    match recorded? {
+        true => Ok(()),
+        false => {
+            let why = "a Quire server is using the database of DATABASE_URL";
+            Err(Error::new(Kind::Conflict, why).resolve("stop all servers first"))
+        }
+    }
 }
 
 fn read(config: &Config) -> Result<String> {
@@ -247,10 +284,20 @@ fn compare(store: &Store, secret: &str) -> Result<SecretComparison> {
     }
 }
 
-// Stores the check value. A full disk must not prevent startup: the next start stores it.
+// Stores the check value, unless another server has stored its own and runs: `check_joined` then compares them. A full
+// disk must not prevent startup: the next start stores it.
 fn record_check(store: &Store, secret: &str) {
-    let value = secret::check_value(secret);
-    if let Err(error) = store.write_now(move |db| settings::set(db, SETTING_NAME, &value)) {
+    let (value, is_shared) = (secret::check_value(secret), !store.is_embedded());
+    let recorded = store.write_now(move |db| {
+        if is_shared {
+            servers::lock_secret(db)?;
+            if settings::get(db, SETTING_NAME)?.is_some() && servers::count_alive(db)? > 0 {
+                return Ok(());
+            }
+        }
+        settings::set(db, SETTING_NAME, &value)
+    });
+    if let Err(error) = recorded {
         log::warn("the secret's check value is not stored", &[("why", &error)]);
     }
 }

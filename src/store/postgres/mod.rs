@@ -7,6 +7,7 @@ pub(super) mod address;
 mod errors;
 mod io_thread;
 pub(super) mod migrate;
+pub mod original_sizes;
 pub mod originals;
 pub mod reservations;
 mod row;

@@ -8,6 +8,8 @@ use crate::domain::id::AnalysisId;
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::{Result, StoreError};
 
+/// What conflicts with the writes of a server whose run another one has taken over.
+pub const NEWER_LEASE: &str = "a newer lease of the run";
 /// Number of a run's first lease.
 const FIRST: i64 = 1;
 
@@ -120,7 +122,7 @@ pub fn lease_run(db: &Writer, id: &AnalysisId, boot: &str) -> Result<()> {
 pub fn check_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
     let sql = "SELECT 1 FROM leases WHERE name = ?1 AND number = ?2 FOR SHARE";
     let held = db.query_optional(sql, (id, lease.0), |_| Ok(()))?;
-    held.ok_or(StoreError::Conflict("a newer lease of the run"))
+    held.ok_or(StoreError::Conflict(NEWER_LEASE))
 }
 
 /// Ends a run's lease with the run, and drops the commands for it.
@@ -131,7 +133,7 @@ pub fn check_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> 
 pub fn end_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
     let sql = "DELETE FROM leases WHERE name = ?1 AND number = ?2";
     match db.run(sql, (id, lease.0))? {
-        0 => Err(StoreError::Conflict("a newer lease of the run")),
+        0 => Err(StoreError::Conflict(NEWER_LEASE)),
         _ => db
             .run("DELETE FROM run_commands WHERE analysis_id = ?1", [id])
             .map(drop),
@@ -263,6 +265,40 @@ pub fn drop_lease(db: &Writer, name: &str, boot: &str) -> Result<()> {
         (name, boot),
     )
     .map(drop)
+}
+
+/// Whether a server has a lease that is not a run's. It keeps the lease until the end of the transaction.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn holds_lease(db: &Writer, name: &str, boot: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM leases WHERE name = ?1 AND server = ?2 FOR SHARE";
+    Ok(db.query_optional(sql, (name, boot), |_| Ok(()))?.is_some())
+}
+
+/// Deletes leases that are not runs', of servers that are gone or of things that no longer need one.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn delete_unused_leases(db: &Writer) -> Result<()> {
+    db.run(
+        "DELETE FROM leases WHERE NOT starts_with(name, 'analysis_') AND (
+             NOT EXISTS (SELECT 1 FROM servers s WHERE s.boot = server)
+             OR starts_with(name, 'document_') AND NOT EXISTS (
+                 SELECT 1 FROM documents d WHERE d.id = name AND d.status = 'processing')
+             OR starts_with(name, 'experiment_') AND NOT EXISTS (
+                 SELECT 1 FROM experiments e WHERE e.id = name))",
+        [],
+    )
+    .map(drop)
+}
+
+/// Keeps other servers from recording or comparing their secret before the end of the transaction.
+///
+/// # Errors
+/// `Busy` if another transaction has the lock for long; another error if the database cannot be read.
+pub fn lock_secret(db: &Writer) -> Result<()> {
+    db.lock("secret")
 }
 
 /// Lists the leases of other living servers whose names begin with a prefix.

@@ -4,31 +4,57 @@ use super::{CheckResult, CheckState, finding};
 use crate::app::documents::orphans::{self, FileComparison, GRACE_MINUTES, Orphan, RETENTION_DAYS};
 use crate::app::{Error, Result};
 use crate::config::Config;
-use crate::store::{Store, originals};
+use crate::store::{Store, documents, original_sizes, originals};
 
 /// The subject of these checks.
 const SUBJECT: &str = "originals";
 /// Maximum number of names listed in one finding.
 const MAX_NAMES: usize = 20;
 
+/// Where the originals are.
+#[derive(Clone, Copy)]
+enum OriginalsPlace {
+    /// In the `documents` folder.
+    Folder,
+    /// There, and in a replica.
+    Replica,
+    /// In a database on a server.
+    Database,
+}
+
 /// Runs the checks on a separate thread, because reading the folders blocks.
 pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> {
     let (store, data) = (store.clone(), config.data_dir.clone());
+    let has_replica = config.replica.is_some();
     let compare = move || {
         let mut compared = orphans::compare(&store, &data)?;
         if !store.is_embedded() {
             // Those in the database are in no folder.
-            let stored = store.read_now(originals::stored_ids)?;
+            let (stored, sizes, expected) = store.read_now(|db| {
+                let stored = originals::stored_ids(db)?;
+                let sizes = original_sizes::stored_sizes(db)?;
+                Ok((stored, sizes, documents::sizes(db)?))
+            })?;
             compared.missing.retain(|id| !stored.contains(id));
+            let differ = expected.iter().filter_map(|(id, size)| {
+                let bytes = sizes.get(id.as_str()).filter(|bytes| *bytes != size)?;
+                Some(format!("{} ({bytes} of {size} bytes)", id.as_str()))
+            });
+            compared.damaged.extend(differ);
         }
-        Ok(compared)
+        let place = match (store.is_embedded(), has_replica) {
+            (false, _) => OriginalsPlace::Database,
+            (true, true) => OriginalsPlace::Replica,
+            (true, false) => OriginalsPlace::Folder,
+        };
+        Ok((compared, place))
     };
     let compared: Result<_> = match tokio::task::spawn_blocking(compare).await {
         Ok(compared) => compared,
         Err(error) => Err(Error::internal(error)),
     };
     match compared {
-        Ok(compared) => findings(&compared, config.replica.is_some()),
+        Ok((compared, place)) => findings(&compared, place),
         Err(error) => {
             let why = error.private.unwrap_or(error.public);
             let text = format!("cannot compare files and rows: {why}");
@@ -37,31 +63,42 @@ pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> 
     }
 }
 
-fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
-    let mut findings = vec![check_missing(&compared.missing, has_replica)];
-    findings.extend(check_damaged(&compared.damaged, has_replica));
+fn findings(compared: &FileComparison, place: OriginalsPlace) -> Vec<CheckResult> {
+    let mut findings = vec![check_missing(&compared.missing, place)];
+    findings.extend(check_damaged(&compared.damaged, place));
     findings.extend(check_unowned(&compared.unowned));
     findings.extend(list_moved_aside(&compared.orphans));
     findings
 }
 
-fn check_missing(missing: &[String], has_replica: bool) -> CheckResult {
+fn check_missing(missing: &[String], place: OriginalsPlace) -> CheckResult {
     let names = join_names(missing);
     let documents = documents_have(missing.len());
-    match (missing.len(), has_replica) {
+    match (missing.len(), place) {
+        (0, OriginalsPlace::Database) => finding(
+            SUBJECT,
+            CheckState::Ok,
+            "every document has its file in the database (only sizes are compared)",
+        ),
         (0, _) => finding(
             SUBJECT,
             CheckState::Ok,
             "every document has its file (only sizes are compared; to compare the content, run sha256sum on a file in \
              the `documents` folder: GET /api/documents/ID shows the expected sha256)",
         ),
-        (_, true) => {
+        (_, OriginalsPlace::Replica) => {
             let text = format!(
                 "{documents} no file here yet; the server fetches it from the replica: {names}"
             );
             finding(SUBJECT, CheckState::Warning, text)
         }
-        (_, false) => {
+        (_, OriginalsPlace::Database) => {
+            let text = format!(
+                "{documents} lost the original file; restore the database from a copy, or import an archive written by `quire export` that contains the file: {names}"
+            );
+            finding(SUBJECT, CheckState::Failed, text)
+        }
+        (_, OriginalsPlace::Folder) => {
             let text = format!(
                 "{documents} lost the original file; restore the `documents` folder from a copy, or import an archive written by `quire export` that contains the file: {names}"
             );
@@ -70,13 +107,15 @@ fn check_missing(missing: &[String], has_replica: bool) -> CheckResult {
     }
 }
 
-fn check_damaged(damaged: &[String], has_replica: bool) -> Option<CheckResult> {
+fn check_damaged(damaged: &[String], place: OriginalsPlace) -> Option<CheckResult> {
     let text = format!(
         "{} a damaged file; {}: {}",
         documents_have(damaged.len()),
-        match has_replica {
-            true => "move each elsewhere, and the server fetches it from the replica",
-            false => "restore each in the `documents` folder from a copy",
+        match place {
+            OriginalsPlace::Database => "restore the database from a copy, or upload each again",
+            OriginalsPlace::Replica =>
+                "move each elsewhere, and the server fetches it from the replica",
+            OriginalsPlace::Folder => "restore each in the `documents` folder from a copy",
         },
         join_names(damaged)
     );

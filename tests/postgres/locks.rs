@@ -1,0 +1,249 @@
+//! What servers of one database lock: none waits for another in a circle, and none writes what another has taken over.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use quire::domain::id::UploadId;
+use quire::domain::usage::UsageAmount;
+use quire::engine::SharedReservations;
+use quire::store::{Store, StoreError, Writer, servers, settings};
+use serde_json::json;
+
+use super::cluster::Cluster;
+use super::commands::quire;
+use super::store::{close, open};
+use super::support::provider::{Provider, on};
+use super::support::script::providers;
+use super::support::{Client, Server};
+
+const SECRET: &str = "a secret of all servers, long enough";
+
+fn settings_of<'a>(database: &'a str, known: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("DATABASE_URL", database),
+        ("QUIRE_SECRET", SECRET),
+        ("QUIRE_PROVIDERS", known),
+        ("USE_MOCK", "true"),
+    ]
+}
+
+fn member(cluster: &Cluster, seed: u128) -> Store {
+    let store = open(cluster, "postgres").unwrap();
+    store.join_servers(seed).unwrap();
+    store
+}
+
+/// Queues a change and a reservation while the writer is busy, so that it finds both at once.
+async fn queue_both(store: Store, reserves_first: bool, meeting: Arc<Barrier>) {
+    let reservations = SharedReservations::new(store.clone());
+    let amount = UsageAmount {
+        tokens: 1,
+        ..UsageAmount::default()
+    };
+    let (began, running) = sync_channel::<()>(1);
+    let (go, wait) = sync_channel::<()>(1);
+    let holder = store.clone();
+    let holder = std::thread::spawn(move || {
+        holder.write_now(move |_| {
+            began.send(()).unwrap();
+            wait.recv().unwrap();
+            Ok(())
+        })
+    });
+    running.recv().unwrap();
+    let meets = Arc::new(AtomicBool::new(true));
+    // Each server has its first lock before either asks for its second one.
+    let meet = move |is_first: bool| {
+        if is_first && meets.swap(false, Relaxed) {
+            meeting.wait();
+        }
+    };
+    let met = meet.clone();
+    let change = store.write(move |db| {
+        settings::set(db, "shared row", "x")?;
+        meet(!reserves_first);
+        Ok(())
+    });
+    let reserved = reservations.reserve("user_1", amount, move |_: &Writer, _| {
+        met(reserves_first);
+        Ok(Ok::<_, StoreError>(()))
+    });
+    let start = async { go.send(()).unwrap() };
+    let (changed, reserved) = match reserves_first {
+        true => {
+            let (reserved, changed, ()) = tokio::join!(biased; reserved, change, start);
+            (changed, reserved)
+        }
+        false => {
+            let (changed, reserved, ()) = tokio::join!(biased; change, reserved, start);
+            (changed, reserved)
+        }
+    };
+    assert_eq!((changed, reserved), (Ok(()), Ok(Ok(()))));
+    holder.join().unwrap().unwrap();
+}
+
+#[test]
+fn two_servers_that_change_a_row_and_reserve_in_opposite_orders_do_not_block_each_other() {
+    let cluster = Cluster::start();
+    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    let meeting = Arc::new(Barrier::new(2));
+    let threads = [false, true].map(|reserves_first| {
+        let (store, meeting) = (stores[usize::from(reserves_first)].clone(), meeting.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.enable_time().build().unwrap();
+            runtime.block_on(queue_both(store, reserves_first, meeting));
+        })
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    stores.iter().for_each(close);
+}
+
+#[test]
+fn an_experiment_stopped_through_another_server_and_resumed_at_once_does_not_run_twice() {
+    let cluster = Cluster::start();
+    let provider = Provider::script([on("dull").times(500).optional().stall("")]);
+    let (database, known_providers) = (cluster.address("postgres"), providers(&provider));
+    let settings = settings_of(&database, &known_providers);
+    let (one, other) = (Server::with(&settings), Server::with(&settings));
+    let mut client = one.user("ada@example.com");
+    let mut elsewhere: Client = client.clone();
+    elsewhere.base = format!("http://{}", other.address);
+    let started = client.post(
+        "/api/experiments",
+        json!({
+            "name": "Sums", "cases": [{ "prompt": "What is 2 and 2?", "expected": "4" }], "seed": 7,
+            "space": [
+                { "dial": "model", "values": ["p/dull"] },
+                { "dial": "temperature", "values": [0.1, 0.9] },
+            ],
+            "evaluator": { "kind": "number" }, "budget": { "evaluations": 200 },
+        }),
+    );
+    assert_eq!(started.status, 201, "{}", started.text());
+    let id = started.json()["experiment_id"].as_str().unwrap().to_owned();
+    let path = format!("/api/experiments/{id}");
+    for round in 1..=3 {
+        provider.wait_hanging(1);
+        let stopped = elsewhere.post(&format!("{path}/cancel"), json!({}));
+        assert_eq!(stopped.status, 200, "{}", stopped.text());
+        let resumed = client.post(&format!("{path}/resume"), json!({}));
+        assert_eq!(resumed.status, 200, "{}", resumed.text());
+        // The calls of before have ended, although no one has looked for stopped experiments yet.
+        provider.wait_for_disconnects(round);
+        assert_eq!(client.get(&path).json()["status"], "running");
+    }
+}
+
+#[test]
+fn a_server_stores_nothing_of_a_document_that_another_has_taken_over() {
+    let cluster = Cluster::start();
+    let database = cluster.address("postgres");
+    let one = Server::with(&settings_of(&database, ""));
+    let other = member(&cluster, 2);
+    let boot = other.membership().unwrap().boot();
+    // With its first text, the lease passes to the other server.
+    let script = format!(
+        "CREATE FUNCTION pass_on() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             UPDATE leases SET server = '{boot}', number = number + 1 WHERE name = new.document_id;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER pass_on AFTER INSERT ON document_pages FOR EACH ROW EXECUTE FUNCTION pass_on();"
+    );
+    assert_eq!(cluster.run(&script), "");
+    let mut client = one.user("ada@example.com");
+    let text = "The levy is due in May. ".repeat(100_000);
+    let answer = client.upload("/api/upload-document", "levy.txt", text.as_bytes());
+    assert!(answer.status < 300, "{}", answer.text());
+    let id = answer.json()["document_id"].as_str().unwrap().to_owned();
+    let is_true = |condition: &str| {
+        let check =
+            format!("DO $$ BEGIN IF NOT ({condition}) THEN RAISE EXCEPTION 'no'; END IF; END $$;");
+        cluster.run(&check).is_empty()
+    };
+    let passed = format!("EXISTS (SELECT 1 FROM leases WHERE name = '{id}' AND server = '{boot}')");
+    while !is_true(&passed) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Without the check of the lease, the rest is stored in a moment.
+    let unread = format!("(SELECT status FROM documents WHERE id = '{id}') = 'processing'");
+    for _ in 0..20 {
+        assert!(is_true(&unread), "it was stored as read");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    close(&other);
+}
+
+#[test]
+fn leases_of_servers_and_things_that_are_gone_are_deleted() {
+    let cluster = Cluster::start();
+    let store = member(&cluster, 1);
+    let boot = store.membership().unwrap().boot();
+    let rows = format!(
+        "INSERT INTO leases (name, server, number) VALUES ('housekeeping', '{boot}', 1), ('old', 'gone', 1),
+             ('document_1', '{boot}', 1), ('experiment_1', '{boot}', 1), ('analysis_1', 'gone', 1);"
+    );
+    assert_eq!(cluster.run(&rows), "");
+    store.write_now(servers::delete_unused_leases).unwrap();
+    let left = "DO $$ BEGIN IF (SELECT string_agg(name, ' ' ORDER BY name) FROM leases) <> 'analysis_1 housekeeping'
+                THEN RAISE EXCEPTION 'others'; END IF; END $$;";
+    assert_eq!(cluster.run(left), "");
+    close(&store);
+}
+
+#[test]
+fn parts_of_an_upload_that_was_deleted_through_another_server_are_deleted_after_its_lifetime() {
+    let cluster = Cluster::start();
+    let database = cluster.address("postgres");
+    let server = Server::with(&settings_of(&database, ""));
+    let id = UploadId::new(quire::clock::now(), 1);
+    let parts = server.folder().join("uploads").join(id.as_str());
+    std::fs::create_dir_all(&parts).unwrap();
+    for (hours, is_kept) in [(1, true), (25, false)] {
+        let later = quire::clock::now() + Duration::from_secs(hours * 3600);
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.build().unwrap();
+        let tidied = runtime.block_on(server.app.run_housekeeping(later));
+        tidied.unwrap();
+        assert_eq!(parts.exists(), is_kept, "after {hours} h");
+    }
+    assert!(!server.folder().join("orphans").exists());
+}
+
+#[test]
+fn commands_see_damaged_originals_and_accept_no_secret_while_a_server_runs() {
+    let cluster = Cluster::start();
+    let (succeeded, printed) = quire(&cluster, &["user", "add", "bob@example.org", "--admin"]);
+    assert!(succeeded, "{printed}");
+    let secret = std::fs::read_to_string(cluster.folder().join("quire/secret")).unwrap();
+    let database = cluster.address("postgres");
+    let server = Server::with(&[
+        ("DATABASE_URL", &database),
+        ("QUIRE_SECRET", secret.trim()),
+        ("USE_MOCK", "true"),
+    ]);
+    let mut client = server.user("ada@example.com");
+    let answer = client.upload("/api/upload-document", "levy.txt", b"The levy is due.");
+    assert!(answer.status < 300, "{}", answer.text());
+    let (_, printed) = quire(&cluster, &["doctor"]);
+    let whole = "every document has its file in the database";
+    assert!(printed.contains(whole), "{printed}");
+    let damage = "UPDATE document_bytes SET bytes = substr(bytes, 1, 5);";
+    assert_eq!(cluster.run(damage), "");
+    let (_, printed) = quire(&cluster, &["doctor"]);
+    assert!(printed.contains("(5 of 16 bytes)"), "{printed}");
+    assert!(printed.contains("restore the database"), "{printed}");
+    let (succeeded, printed) = quire(&cluster, &["secret", "accept"]);
+    assert!(
+        !succeeded && printed.contains("stop all servers"),
+        "{printed}"
+    );
+    drop(server);
+    let (succeeded, printed) = quire(&cluster, &["secret", "accept"]);
+    assert!(succeeded, "{printed}");
+}
