@@ -159,13 +159,13 @@ fn the_doctor_finds_settings_errors() {
         "QUIRE_SECRET",
         "changeme-changeme",
         0,
-        "warning  secret: QUIRE_SECRET can be guessed",
+        "warning  secret: QUIRE_SECRET is easy to guess",
     );
     look(
         "QUIRE_SETUP_TOKEN",
         "aaaaaaaaaaaaaaaa",
         0,
-        "QUIRE_SETUP_TOKEN can be guessed",
+        "QUIRE_SETUP_TOKEN is easy to guess",
     );
     look(
         "QUIRE_BACKUP_DIR",
