@@ -127,7 +127,7 @@ impl SharedReservations {
         self.write_soon([owner.to_owned()], COLLECT_INTERVAL);
     }
 
-    /// Writes all rows again, because this server has begun anew after its own were lost.
+    /// Writes all rows again, because another server deleted this one's.
     pub fn restore(self: &Arc<Self>) {
         let owners: Vec<String> = self.state().sums.keys().cloned().collect();
         self.write_soon(owners, Duration::ZERO);

@@ -148,7 +148,7 @@ impl SharedMembership {
     fn enter(&self, db: &Writer) -> Result<()> {
         let sent = clock::instant();
         servers::enter(db, &self.boot, LIFETIME)?;
-        // Counted first, so that whoever sees that this process is current sees this too.
+        // Counted first, so that a thread that finds this process current sees the new count too.
         self.entries.fetch_add(1, Relaxed);
         self.state().until = sent + LIFETIME;
         Ok(())

@@ -133,7 +133,7 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
         &store,
         vec![
             add_change(1),
-            // SQLite does this by itself if the disk is full.
+            // SQLite also does this when the disk is full.
             Box::new(|db| db.run_control("ROLLBACK").map(|()| 2)),
             add_change(3),
         ],

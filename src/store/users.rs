@@ -227,7 +227,7 @@ pub fn lock_roles(db: &Writer) -> Result<()> {
 }
 
 fn check_admin_remains(db: &Writer) -> Result<()> {
-    // After the change: whoever waits here sees what was committed in the meantime.
+    // After the change: a server that waits here sees what was committed in the meantime.
     lock_roles(db)?;
     let left = db.query_optional(
         "SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 LIMIT 1",

@@ -13,27 +13,11 @@ use serde_json::json;
 
 use super::cluster::Cluster;
 use super::commands::quire;
-use super::store::{close, open};
+use super::members::{member, server_settings};
+use super::store::close;
 use super::support::provider::{Provider, on};
 use super::support::script::providers;
 use super::support::{Client, Server};
-
-const SECRET: &str = "a secret of all servers, long enough";
-
-fn settings_of<'a>(database: &'a str, known: &'a str) -> [(&'a str, &'a str); 4] {
-    [
-        ("DATABASE_URL", database),
-        ("QUIRE_SECRET", SECRET),
-        ("QUIRE_PROVIDERS", known),
-        ("USE_MOCK", "true"),
-    ]
-}
-
-fn member(cluster: &Cluster, seed: u128) -> Store {
-    let store = open(cluster, "postgres").unwrap();
-    store.join_servers(seed).unwrap();
-    store
-}
 
 /// Queues a change and a reservation while the writer is busy, so that it finds both at once.
 async fn queue_both(store: Store, reserves_first: bool, meeting: Arc<Barrier>) {
@@ -109,7 +93,7 @@ fn an_experiment_stopped_through_another_server_and_resumed_at_once_does_not_run
     let cluster = Cluster::start();
     let provider = Provider::script([on("dull").times(500).optional().stall("")]);
     let (database, known_providers) = (cluster.address("postgres"), providers(&provider));
-    let settings = settings_of(&database, &known_providers);
+    let settings = server_settings(&database, &known_providers);
     let (one, other) = (Server::with(&settings), Server::with(&settings));
     let mut client = one.user("ada@example.com");
     let mut elsewhere: Client = client.clone();
@@ -144,7 +128,7 @@ fn an_experiment_stopped_through_another_server_and_resumed_at_once_does_not_run
 fn a_server_stores_nothing_of_a_document_that_another_has_taken_over() {
     let cluster = Cluster::start();
     let database = cluster.address("postgres");
-    let one = Server::with(&settings_of(&database, ""));
+    let one = Server::with(&server_settings(&database, ""));
     let other = member(&cluster, 2);
     let boot = other.membership().unwrap().boot();
     // With its first text, the lease passes to the other server.
@@ -200,7 +184,7 @@ fn leases_of_servers_and_things_that_are_gone_are_deleted() {
 fn parts_of_an_upload_that_was_deleted_through_another_server_are_deleted_after_its_lifetime() {
     let cluster = Cluster::start();
     let database = cluster.address("postgres");
-    let server = Server::with(&settings_of(&database, ""));
+    let server = Server::with(&server_settings(&database, ""));
     let id = UploadId::new(quire::clock::now(), 1);
     let parts = server.folder().join("uploads").join(id.as_str());
     std::fs::create_dir_all(&parts).unwrap();

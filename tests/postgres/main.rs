@@ -5,7 +5,10 @@
 
 mod cluster;
 mod commands;
+mod experiments;
 mod locks;
+mod members;
+mod runs;
 #[path = "../../src/store/postgres/schema.rs"]
 mod schema;
 mod servers;

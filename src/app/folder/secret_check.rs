@@ -104,7 +104,7 @@ pub(in crate::app) fn check_joined(store: &Store, secret: &str) -> Result<()> {
     if store.is_embedded() {
         return Ok(());
     }
-    // Whoever records a secret after this finds this server.
+    // A process that records a secret after this finds this server.
     let recorded = store.write_now(|db| {
         servers::lock_secret(db)?;
         settings::get(db, SETTING_NAME)

@@ -1,0 +1,74 @@
+//! Servers and stores that use one database together.
+
+use std::time::{Duration, Instant};
+
+use quire::store::Store;
+
+use super::cluster::Cluster;
+use super::store::open;
+use super::support::provider::Provider;
+use super::support::script::providers;
+use super::support::{Client, Server};
+
+/// How long a test waits for something.
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The secret of all servers.
+pub const SECRET: &str = "a secret of all servers, long enough";
+
+/// Two servers on one database, with a client of each for the same account.
+pub struct ServerPair {
+    pub client: Client,
+    pub elsewhere: Client,
+    _servers: [Server; 2],
+}
+
+impl ServerPair {
+    /// Starts two servers with the models of a provider.
+    pub fn start(cluster: &Cluster, provider: &Provider) -> Self {
+        let (database, known_providers) = (cluster.address("postgres"), providers(provider));
+        let settings = server_settings(&database, &known_providers);
+        let (one, other) = (Server::with(&settings), Server::with(&settings));
+        let client = one.user("ada@example.com");
+        Self {
+            elsewhere: known(&other, &client),
+            client,
+            _servers: [one, other],
+        }
+    }
+}
+
+/// A store that can lease runs. `seed` is different for each.
+pub fn member(cluster: &Cluster, seed: u128) -> Store {
+    let store = open(cluster, "postgres").unwrap();
+    store.join_servers(seed).unwrap();
+    store
+}
+
+pub fn boot(store: &Store) -> std::sync::Arc<str> {
+    store.membership().unwrap().boot()
+}
+
+/// Waits until something is true.
+pub fn wait_for(what: &str, mut is_true: impl FnMut() -> bool) {
+    let until = Instant::now() + WAIT_TIMEOUT;
+    while !is_true() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn server_settings<'a>(database: &'a str, known: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("DATABASE_URL", database),
+        ("QUIRE_SECRET", SECRET),
+        ("QUIRE_PROVIDERS", known),
+        ("USE_MOCK", "true"),
+    ]
+}
+
+/// The same client, of another server.
+pub fn known(server: &Server, client: &Client) -> Client {
+    let mut client = client.clone();
+    client.base = format!("http://{}", server.address);
+    client
+}
