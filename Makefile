@@ -7,11 +7,11 @@ QUICK    := target/$(TARGET)/quick/quire
 # Static: name resolution and everything else is inside. The target must be named, or build scripts break.
 # Relative relocations packed: 0.3 MB less, and nothing is slower.
 STATIC   := RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
-# Functions that a start runs are laid out together. Not where the list is missing, as in a partial checkout.
+# Functions that a start runs are laid out together, by names that stay the same when other code changes. Not where the list is missing, as in a partial checkout.
 ifneq ($(wildcard .ci/startup-functions),)
 LINKER   := CARGO_TARGET_$(shell uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_LINKER=$(CURDIR)/.ci/ordered-cc
 endif
-OPTIMIZED := $(LINKER) $(STATIC)
+OPTIMIZED := $(LINKER) $(STATIC:"= -C symbol-mangling-version=v0")
 SYMBOLS  := $(OPTIMIZED) CARGO_TARGET_DIR=target/symbols cargo rustc --release --locked --target $(TARGET) --bin quire -- -C strip=none
 # SQLite without what Quire does not use (full-text search stays): 180-350 KB less, at no cost in speed.
 export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -DSQLITE_DQS=0 \

@@ -398,7 +398,6 @@ async fn run_housekeeping(app: &Arc<App>) {
             is_freed = true;
         }
         app.close_idle_connections();
-        system::release_memory();
         app.restore_reserve().await;
         round = round.wrapping_add(1);
         // The command line may have changed the providers.
@@ -413,6 +412,7 @@ async fn run_housekeeping(app: &Arc<App>) {
         if round.is_multiple_of(CLEANUP_EVERY) || (missing && round.is_multiple_of(PROBE_EVERY)) {
             app.discovery().probe_local_servers().await;
         }
+        system::release_memory();
     }
 }
 

@@ -181,7 +181,7 @@ impl Reader {
         self.all(sql, [table], |row| row.get(0))
     }
 
-    /// Frees the page cache, which is refilled as needed.
+    /// Frees the compiled statements and the page cache, which are refilled as needed.
     ///
     /// # Errors
     /// Returns an error if the engine reports one.

@@ -400,12 +400,38 @@ impl Store {
         self.on_writer(writer::WriteJob::Checkpoint).await
     }
 
-    /// Frees the writer's page cache. Use this when nothing has been written for a while.
+    /// Frees the memory that the writer keeps to be fast: pages and compiled statements. Use this when nothing has been
+    /// written for a while.
     ///
     /// # Errors
     /// Returns `Closed`, or another error if SQLite reports one.
     pub async fn free_cache(&self) -> Result<()> {
-        self.on_writer(writer::WriteJob::FreeCache).await
+        self.between_commits(|db| db.free_cache()).await
+    }
+
+    /// Reads with the writer's connection, which is always open. Use this for what an idle server reads regularly: it
+    /// would keep a reading connection, and therefore its memory, from being closed.
+    ///
+    /// # Errors
+    /// Returns `Closed`, or an error from the query.
+    pub async fn read_when_idle<T, F>(&self, ask: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T> + Send + 'static,
+    {
+        self.between_commits(|db| ask(db)).await
+    }
+
+    async fn between_commits<T: Send + 'static>(
+        &self,
+        visit: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let job = writer::WriteJob::Between(Box::new(move |db| {
+            let _ = answer.send(visit(db));
+        }));
+        self.0.write_queue.put(job).await.map_err(closed_error)?;
+        answered.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
     async fn on_writer(

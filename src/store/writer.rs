@@ -30,8 +30,8 @@ pub(super) enum WriteJob {
     Change(Work),
     /// Make a change in a transaction of its own, which has no locks of other changes while it waits for its own.
     ChangeAlone(Work),
-    /// Free the page cache.
-    FreeCache(Box<dyn FnOnce(Result<()>) + Send>),
+    /// Read or free memory between two transactions.
+    Between(Box<dyn FnOnce(&Writer) + Send>),
     /// Checkpoint the whole log.
     Checkpoint(Box<dyn FnOnce(Result<()>) + Send>),
     /// Let the follower read the log.
@@ -41,11 +41,12 @@ pub(super) enum WriteJob {
 }
 
 impl WriteJob {
-    /// Runs a command that concerns the log. Without a log, as with a server, there is nothing to empty or follow.
-    fn on_log(self, db: &Writer, log: Option<&mut WalLog>) {
+    /// Runs a command that is not a change. Without a log, as with a server, there is nothing to empty or follow.
+    fn run_command(self, db: &Writer, log: Option<&mut WalLog>) {
         match (self, log) {
             (Self::Change(_) | Self::ChangeAlone(_), _) => {}
-            (Self::FreeCache(answer), _) => answer(db.free_cache()),
+            // A panic drops the reply channel, which the caller treats as a failure.
+            (Self::Between(visit), _) => drop(catch_unwind(AssertUnwindSafe(|| visit(db)))),
             (Self::Checkpoint(answer), Some(log)) => answer(log.checkpoint(db)),
             (Self::NotifyFollower(answer), Some(log)) => answer(log.look_and_checkpoint(db)),
             (Self::HoldFile(answer), Some(log)) => answer(log.hold_file(db)),
@@ -119,7 +120,7 @@ fn process_jobs(
                 // The command must include all changes queued before it.
                 other => {
                     commit_group(&db, std::mem::take(&mut group), health, times);
-                    other.on_log(&db, log.as_mut());
+                    other.run_command(&db, log.as_mut());
                 }
             }
         }

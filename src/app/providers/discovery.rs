@@ -25,7 +25,11 @@ impl ProviderDiscovery<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub async fn reload_if_changed(&self) -> Result<()> {
-        let version = self.providers.store.read(providers::version).await?;
+        let version = self
+            .providers
+            .store
+            .read_when_idle(providers::version)
+            .await?;
         if self
             .loaded_version
             .lock()

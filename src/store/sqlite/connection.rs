@@ -166,11 +166,12 @@ impl SqliteConnection {
         self.free_cache()
     }
 
-    /// Frees the page cache, which is refilled as needed.
+    /// Frees the compiled statements and the page cache, which are refilled as needed.
     ///
     /// # Errors
     /// Returns an error if SQLite reports one.
     pub(in crate::store) fn free_cache(&self) -> Result<()> {
+        self.connection.flush_prepared_statement_cache();
         self.noted(self.connection.release_memory())
     }
 
