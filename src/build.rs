@@ -6,6 +6,8 @@
 mod chunks;
 #[path = "build/commit.rs"]
 mod commit;
+#[path = "build/entities.rs"]
+mod entities;
 #[path = "build/link.rs"]
 mod link;
 #[path = "build/manual.rs"]
@@ -65,6 +67,7 @@ fn main() -> BuildResult<()> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     write_patterns(Path::new("assets/patterns"), &out.join("patterns.json"))?;
     minify_json(Path::new("assets/models.json"), &out.join("models.json"))?;
+    fs::write(out.join("entities.txt"), entities::named_entities()?)?;
 
     let mut paths = Vec::new();
     collect_paths(Path::new("assets"), &mut paths)?;

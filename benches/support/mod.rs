@@ -76,15 +76,19 @@ impl Program {
 
     /// Returns the proportional set size in KB.
     pub fn pss_kb(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))
-            .unwrap_or_default();
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("Pss:"))
-            .unwrap_or("Pss: 0 kB");
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|number| number.parse().ok())
+        self.memory_kb("Pss:")
+    }
+
+    /// Returns the memory in KB that belongs to the process alone, and to no file.
+    pub fn anonymous_kb(&self) -> u64 {
+        self.memory_kb("Anonymous:")
+    }
+
+    fn memory_kb(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/smaps_rollup", self.child.id());
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok())
             .unwrap_or(0)
     }
 

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use html_escape::NAMED_ENTITIES;
+/// All names of HTML5, sorted. Each is followed by U+001F, what it stands for, and U+001E.
+static NAMED_ENTITIES: &str = include_str!(concat!(env!("OUT_DIR"), "/entities.txt"));
 
 /// Length in bytes of the longest name, `CounterClockwiseContourIntegral`.
 const MAX_NAME_BYTES: usize = 31;
@@ -62,14 +63,33 @@ fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
     if !closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {
         return None;
     }
-    let known = NAMED_ENTITIES.binary_search_by(|(known, _)| (*known).cmp(name.as_bytes()));
-    let text = match NAMED_ENTITIES[known.ok()?].1 {
+    let text = match find_entity(name)? {
         "\u{A0}" => " ",
         // Soft hyphens, zero-width spaces, and direction marks would only break up words.
         "\u{AD}" | "\u{200B}" | "\u{200E}" | "\u{200F}" | "\u{2060}" => "",
         text => text,
     };
     Some((text.into(), 1 + length + usize::from(closed)))
+}
+
+/// Searches the sorted text by halves.
+fn find_entity(name: &str) -> Option<&'static str> {
+    let mut entries = NAMED_ENTITIES;
+    while !entries.is_empty() {
+        let half = entries.len() / 2;
+        let begin = entries.as_bytes()[..half]
+            .iter()
+            .rposition(|byte| *byte == 0x1E)
+            .map_or(0, |end| end + 1);
+        let (entry, after) = entries[begin..].split_once('\u{1E}')?;
+        let (known, text) = entry.split_once('\u{1F}')?;
+        entries = match name.cmp(known) {
+            std::cmp::Ordering::Equal => return Some(text),
+            std::cmp::Ordering::Less => &entries[..begin],
+            std::cmp::Ordering::Greater => after,
+        };
+    }
+    None
 }
 
 fn decode_number(value: u32) -> char {
@@ -117,6 +137,17 @@ mod tests {
             ("Donau&shy;dampf&ZeroWidthSpace;er", "Donaudampfer"),
         ] {
             assert_eq!(decode(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_name_is_found() {
+        for (name, text) in html_escape::NAMED_ENTITIES {
+            let name = std::str::from_utf8(name).expect("names are ASCII");
+            assert_eq!(find_entity(name), Some(text), "{name}");
+        }
+        for unknown in ["", "A", "AEli", "AEligg", "zwnjj", "~"] {
+            assert_eq!(find_entity(unknown), None, "{unknown}");
         }
     }
 }

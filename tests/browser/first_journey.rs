@@ -56,6 +56,8 @@ fn from_the_first_account_to_the_exported_answer() {
     check_exports(&browser);
 
     let synthesis = browser.text(".sheet .prose");
+    // The last request of this page; it must not meet the restart.
+    browser.wait_text(".composer-price", "free");
     server.restart();
     browser.click(".rail a[href='/history']");
     // A long question is truncated for the title.
