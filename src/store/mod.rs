@@ -29,6 +29,7 @@ pub mod idempotency;
 pub mod imported;
 pub mod invites;
 mod job_queue;
+mod maintenance;
 pub mod meaning_search;
 mod membership;
 pub mod model_records;
@@ -390,102 +391,6 @@ impl Store {
             }
             change(db)
         })
-    }
-
-    /// Checkpoints and truncates the write-ahead log. Afterward, no file contains previously deleted data.
-    ///
-    /// # Errors
-    /// Returns `Busy` while another connection uses the log, or another error if the database cannot be written.
-    pub async fn checkpoint(&self) -> Result<()> {
-        self.on_writer(writer::WriteJob::Checkpoint).await
-    }
-
-    /// Frees the memory that the writer keeps to be fast: pages and compiled statements. Use this when nothing has been
-    /// written for a while.
-    ///
-    /// # Errors
-    /// Returns `Closed`, or another error if SQLite reports one.
-    pub async fn free_cache(&self) -> Result<()> {
-        self.between_commits(|db| db.free_cache()).await
-    }
-
-    /// Reads with the writer's connection, which is always open. Use this for what an idle server reads regularly: it
-    /// would keep a reading connection, and therefore its memory, from being closed.
-    ///
-    /// # Errors
-    /// Returns `Closed`, or an error from the query.
-    pub async fn read_when_idle<T, F>(&self, ask: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Reader) -> Result<T> + Send + 'static,
-    {
-        self.between_commits(|db| ask(db)).await
-    }
-
-    async fn between_commits<T: Send + 'static>(
-        &self,
-        visit: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (answer, answered) = oneshot::channel();
-        let job = writer::WriteJob::Between(Box::new(move |db| {
-            let _ = answer.send(visit(db));
-        }));
-        self.0.write_queue.put(job).await.map_err(closed_error)?;
-        answered.await.unwrap_or_else(|_| Err(gone_error()))
-    }
-
-    async fn on_writer(
-        &self,
-        job: impl FnOnce(Box<dyn FnOnce(Result<()>) + Send>) -> writer::WriteJob,
-    ) -> Result<()> {
-        let (answer, answered) = oneshot::channel();
-        let job = job(Box::new(move |result| {
-            let _ = answer.send(result);
-        }));
-        self.0.write_queue.put(job).await.map_err(closed_error)?;
-        answered.await.unwrap_or_else(|_| Err(gone_error()))
-    }
-
-    /// Lets the follower read the write-ahead log. Blocking.
-    ///
-    /// # Errors
-    /// Returns `Closed`, or another error if a large log cannot be checkpointed.
-    pub fn notify_follower(&self) -> Result<()> {
-        self.with_log(writer::WriteJob::NotifyFollower)
-    }
-
-    /// Empties the write-ahead log and keeps the database file unchanged until the returned value is dropped; the log
-    /// grows in the meantime. Blocking.
-    ///
-    /// # Errors
-    /// Returns [`StoreError::Busy`] if another connection reads the log, or an error if the database is unusable.
-    pub fn hold_for_snapshot(&self) -> Result<HeldSnapshot> {
-        self.with_log(writer::WriteJob::HoldFile)
-    }
-
-    fn with_log<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> writer::WriteJob,
-    ) -> Result<T> {
-        let (answer, answered) = sync_channel(1);
-        let job = job(Box::new(move |result| {
-            let _ = answer.send(result);
-        }));
-        self.0.write_queue.put_now(job).map_err(closed_error)?;
-        answered.recv().unwrap_or_else(|_| Err(gone_error()))
-    }
-
-    /// Makes a verified copy of the database while it is in use. Blocking.
-    ///
-    /// # Errors
-    /// Returns [`BackupError`] if the copy cannot be made or is not valid.
-    pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
-        match *self.0.connector {
-            engine::DatabaseConnector::Sqlite { .. } => backup::copy(&self.0.path, to, replace),
-            engine::DatabaseConnector::Postgres(_) => Err(BackupError::Failed(
-                "the database is on a PostgreSQL server: copy it with pg_dump".into(),
-            )),
-        }
     }
 
     /// Refuses new changes, completes the queued ones, and lets the follower read the log before emptying it. Reads

@@ -52,7 +52,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("multer", &["http"]), ("rust_embed", &["http"]),
     ("ring", &["crypto"]), ("rustls", &["tls", "llm", "store"]), ("tokio_rustls", &["http", "llm", "store"]), ("tokio_postgres", &["store"]),
     ("webpki_roots", &["llm", "store"]),
-    ("html_escape", &["extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
+    ("html_escape", &["build", "extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]), ("jsonschema", &["domain"]), ("pulldown_cmark", &["domain"]), ("statrs", &["domain"]), ("ulid", &["domain"]),
     ("lexopt", &["cli"]), ("unicode_width", &["cli"]), ("listenfd", &["cli"]), ("rustix", &["cli", "store", "system"]),
