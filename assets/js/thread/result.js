@@ -17,7 +17,7 @@ export function Result(run, page) {
   const { data, turn } = page;
   const hasAnswer = Boolean(synthesis(run)?.text);
   if (!hasAnswer && run.status !== "completed") return { node: lazyView(() => import("./stopped.js"), (viewModule) => viewModule.Stopped(run, page)).node, evidence: { data, filter: null, map: null }, choose() {} };
-  const context = { run, models: data.models, sought: null };
+  const context = { run, models: data.models, sought: page.sought ?? null };
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
   const conflicts = run.evidence?.contradictions?.length ?? 0;
   const open = (view) => tabs.choose(views.indexOf(view));
