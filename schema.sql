@@ -285,8 +285,8 @@ CREATE TRIGGER projects_removed AFTER DELETE ON projects BEGIN
     UPDATE threads SET project = '' WHERE project <> '' AND project = old.id;
 END;
 
--- Question and answer of each turn of a thread, for the full-text search. The integer key must survive VACUUM. `owner`
--- is a search term for the user, so that the index finds only their turns.
+-- Question, answer, and members' texts of each turn of a thread, for the full-text search. The integer key must
+-- survive VACUUM. `owner` is a search term for the user, so that the index finds only their turns.
 CREATE TABLE turn_texts (
     id          INTEGER NOT NULL PRIMARY KEY,
     analysis_id TEXT    NOT NULL UNIQUE REFERENCES analyses (id) ON DELETE CASCADE,

@@ -45,6 +45,11 @@ self.addEventListener("fetch", (event) => {
   }
 });
 
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(clients.matchAll({ type: "window" }).then((windows) => windows[0]?.focus()));
+});
+
 async function asset(request, address) {
   const cached = await caches.match(request);
   // Files under a versioned URL never change.

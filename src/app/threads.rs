@@ -1,5 +1,7 @@
 //! Thread use cases: list, search, read, change, delete, and share. Turns are added by `analyses`.
 
+use std::collections::HashSet;
+
 use super::analyses::{Analyses, AnalysisReport};
 use super::{Error, Result};
 use crate::crypto;
@@ -313,33 +315,42 @@ impl Threads<'_> {
 }
 
 impl Snippet {
+    /// Excerpts the text with most of the words; of several, the answer, the question, or else the newest draft.
     fn from_match(query: &SearchQuery, hit: TurnMatch, scope: SearchScope) -> Option<Self> {
-        let mut texts = vec![
-            (SnippetSource::Answer, &hit.answer),
-            (SnippetSource::Question, &hit.question),
-        ];
-        if scope == SearchScope::Questions {
-            texts.reverse();
-        }
+        let question = (SnippetSource::Question, &hit.question);
+        let mut answers = vec![(SnippetSource::Answer, &hit.answer)];
         let members = hit.members.iter();
-        texts.extend(members.map(|(letter, text)| (SnippetSource::Member(*letter), text)));
+        answers.extend(members.map(|(letter, text)| (SnippetSource::Member(*letter), text)));
+        let texts = match scope {
+            SearchScope::Everything => {
+                answers.insert(1, question);
+                answers
+            }
+            SearchScope::Questions => vec![question],
+            SearchScope::Answers => answers,
+        };
+        let mut best = None;
+        let mut most_words = 0;
         for (source, text) in texts {
             let found = query.find_matches(text);
-            if let Some(first) = found.first() {
-                let (text, from) = excerpt(text, first.start);
-                let inside = found.iter().filter_map(|found| {
-                    let range = (found.start.checked_sub(from)?, found.end.checked_sub(from)?);
-                    (range.1 <= text.len()).then_some(range)
-                });
-                return Some(Self {
-                    analysis: hit.analysis,
-                    source,
-                    matches: inside.take(MAX_MATCHES).collect(),
-                    text: text.to_owned(),
-                });
+            let words: HashSet<usize> = found.iter().map(|place| place.part).collect();
+            if words.len() > most_words {
+                most_words = words.len();
+                best = Some((source, text, found));
             }
         }
-        None
+        let (source, text, found) = best?;
+        let (text, from) = excerpt(text, found.first()?.start);
+        let inside = found.iter().filter_map(|found| {
+            let range = (found.start.checked_sub(from)?, found.end.checked_sub(from)?);
+            (range.1 <= text.len()).then_some(range)
+        });
+        Some(Self {
+            analysis: hit.analysis,
+            source,
+            matches: inside.take(MAX_MATCHES).collect(),
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -405,6 +416,14 @@ mod tests {
             .map(|(start, end)| &snippet.text[*start..*end])
             .collect();
         assert_eq!(marked, ["Größe", "paper"]);
+        let query = SearchQuery::parse("blue paper");
+        let snippet =
+            Snippet::from_match(&query, hit.clone(), SearchScope::Everything).expect("a match");
+        assert_eq!(
+            snippet.source,
+            SnippetSource::Member('B'),
+            "it has both words"
+        );
         let query = SearchQuery::parse("blue");
         let snippet = Snippet::from_match(&query, hit, SearchScope::Everything).expect("a match");
         assert_eq!(snippet.source, SnippetSource::Member('B'));

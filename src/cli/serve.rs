@@ -91,6 +91,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         () = stop_after_handover(offer, &app, (&stop, &stopped)) => {}
         () = stop_when_abandoned(&app, &stop) => {}
         () = run_housekeeping(&app) => {}
+        () = index_older_turns(&app) => {}
         () = app.watch_servers() => {}
         () = watch_certificate(tls.as_deref()) => {}
     }
@@ -414,6 +415,15 @@ async fn run_housekeeping(app: &Arc<App>) {
         }
         system::release_memory();
     }
+}
+
+/// Indexes turns from older versions, once the server has had time to answer its first requests. Never returns.
+async fn index_older_turns(app: &App) {
+    /// Pause after the start.
+    const START_DELAY: Duration = Duration::from_secs(5);
+    tokio::time::sleep(START_DELAY).await;
+    app.index_older_turns().await;
+    std::future::pending().await
 }
 
 async fn log_failure(work: impl Future<Output = crate::app::Result<()>>) {

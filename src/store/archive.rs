@@ -319,6 +319,14 @@ fn update_indexes(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
     }
 }
 
+/// Indexes an imported analysis with its members' texts.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn index_members(db: &Writer, id: &str) -> Result<()> {
+    turn_texts::write(db, id)
+}
+
 fn cell_of(value: &Value) -> Cell<'_> {
     match value {
         Value::String(text) => Cell::Text(text),

@@ -2,7 +2,7 @@
 //! analysis is stored and when it ends, and again for one from an archive or an older database, which may not have a
 //! thread yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::params::{ToValue, Value};
 use super::search;
-use super::values::json;
+use super::settings;
 use crate::domain::answer::StageAnswer;
 use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ThreadId, UserId};
@@ -20,8 +20,16 @@ use crate::domain::thread::derive_title;
 
 /// Maximum number of bytes of a question or an answer to index.
 const MAX_TEXT: usize = 64 << 10;
-/// Maximum number of indexed bytes of a member's text.
+/// Maximum number of bytes to index of one text of a member.
 const MAX_MEMBER_TEXT: usize = 16 << 10;
+/// Maximum number of bytes to index of all members' texts of a turn.
+const MAX_MEMBERS_TEXT: usize = 256 << 10;
+/// Maximum number of older turns to index per transaction, which keeps other writes waiting.
+const MAX_OLDER: u32 = 20;
+/// Name of the setting with the last older turn whose members' texts were indexed.
+const PROGRESS: &str = "turn_texts.members_indexed_down_to";
+/// The setting's value when no older turns remain.
+const ALL_INDEXED: &str = "all";
 /// Begins each member's text in the indexed answer: after it, the member's letter and a newline.
 const MEMBER_MARK: char = '\u{1e}';
 /// Maximum number of turns to add per statement.
@@ -64,7 +72,7 @@ pub struct TurnMatch {
     pub question: String,
     /// The answer, as far as it is indexed.
     pub answer: String,
-    /// The last text of each member, as far as it is indexed, with the member's letter.
+    /// The members' texts, as far as they are indexed, newest stage first, each with the member's letter.
     pub members: Vec<(char, String)>,
 }
 
@@ -111,7 +119,8 @@ pub(super) fn write(db: &Writer, id: &str) -> Result<()> {
     search::index_turn(db, id, (question, answer, &terms))
 }
 
-/// Appends the last text of each member that differs from the final answer.
+/// Appends each text of a member that differs from the final answer. Those of the last stages come first, so that these
+/// are complete if not everything fits.
 fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
     let plan: String = db.query_one("SELECT plan FROM analyses WHERE id = ?1", [id], |row| {
         row.get(0)
@@ -122,30 +131,58 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
         let stage = stages.stages.get(stage);
         stage.is_some_and(|stage| stage.who == "members")
     };
-    let mut texts = BTreeMap::new();
+    let mut seen = HashSet::from([answer.trim().to_owned()]);
+    let mut remaining = MAX_MEMBERS_TEXT;
     db.each(
-        "SELECT stage, member, answer FROM stage_answers WHERE analysis_id = ?1 ORDER BY stage, member",
+        "SELECT stage, member, answer FROM stage_answers WHERE analysis_id = ?1 ORDER BY stage DESC, member",
         [id],
         |row| {
             let (stage, member): (i64, i64) = (row.get(0)?, row.get(1)?);
-            if is_panel(stage as usize) {
-                let found: StageAnswer = json(row, 2)?;
-                if found.answered() || found.is_partial() {
-                    texts.insert(member as usize, found.text);
-                }
+            // An unreadable answer has no text, for the same reason.
+            let found = serde_json::from_str::<StageAnswer>(row.text(2)?).ok();
+            let text = found.filter(|found| is_panel(stage as usize) && (found.answered() || found.is_partial()));
+            let text = text.map(|found| found.text).unwrap_or_default();
+            let text = indexed_beginning(text.trim(), MAX_MEMBER_TEXT.min(remaining));
+            if !text.is_empty() && seen.insert(text.to_owned()) {
+                remaining -= text.len();
+                answer.extend([MEMBER_MARK, letter(member as usize), '\n']);
+                answer.push_str(&text.replace(MEMBER_MARK, " "));
             }
-            Ok(true)
+            Ok(remaining > 0)
         },
-    )?;
-    let final_answer = answer.trim().to_owned();
-    for (member, text) in texts {
-        let text = indexed_beginning(text.trim(), MAX_MEMBER_TEXT);
-        if !text.is_empty() && text != final_answer {
-            answer.extend([MEMBER_MARK, letter(member), '\n']);
-            answer.push_str(&text.replace(MEMBER_MARK, " "));
-        }
+    )
+}
+
+/// Whether turns remain that were stored before members' texts were indexed.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn has_older(db: &Reader) -> Result<bool> {
+    Ok(settings::get(db, PROGRESS)?.as_deref() != Some(ALL_INDEXED))
+}
+
+/// Indexes the members' texts of the next few turns that were stored before these were indexed, newest first. Returns
+/// whether turns remain. The progress is stored in the same transaction.
+///
+/// # Errors
+/// Returns an error if the database cannot be read or written.
+pub fn index_older(db: &Writer) -> Result<bool> {
+    // `~` sorts after every ID.
+    let before = settings::get(db, PROGRESS)?.unwrap_or_else(|| "~".to_owned());
+    if before == ALL_INDEXED {
+        return Ok(false);
     }
-    Ok(())
+    let ids: Vec<String> = db.all(
+        "SELECT id FROM analyses WHERE id < ?1 AND thread <> '' AND finished > 0 ORDER BY id DESC LIMIT ?2",
+        (&before, MAX_OLDER),
+        |row| row.get(0),
+    )?;
+    for id in &ids {
+        write(db, id)?;
+    }
+    let progress = ids.last().map_or(ALL_INDEXED, String::as_str);
+    settings::set(db, PROGRESS, progress)?;
+    Ok(progress != ALL_INDEXED)
 }
 
 /// Adds the text of turns that do not have any yet, from conversations that had one member. Each statement adds many

@@ -143,6 +143,44 @@ fn set_filter(browser: &Browser, label: &str, value: &str) {
     );
 }
 
+/// A word that only the first draft of a member has, in an older turn, leads to that draft.
+#[test]
+fn a_members_word_in_an_older_turn_is_found_and_shown() {
+    let Some(_turn) = wait_for_turn() else { return };
+    let server = contradicting_without_judge();
+    for (width, height) in [(1440, 900), (390, 844)] {
+        let browser = Browser::open(width, height, false);
+        if width == 1440 {
+            let first = create_result(&browser, &server);
+            browser.run(
+                "const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
+                   body: JSON.stringify({ prompt: 'And in winter?', follow_up_to: args[0], models: ['p/a'], pattern: 'single' }) });
+                 if (!response.ok) throw new Error(await response.text());",
+                json!([first]),
+            );
+        } else {
+            sign_in(&browser, &server);
+        }
+        browser.go(&server.address("/history?q=drained%20frost%20valve"));
+        browser.wait_text(".found-text", "Member C");
+        browser.wait_text(".found-text", "drained before frost");
+        browser.screenshot_window(&format!("search-member-{width}"));
+        browser.click(".row-title");
+        browser.wait(".turn:first-child .member-card");
+        browser.wait_text(".view-note", "The words of C are marked");
+        browser.wait_text(".revealed", "drained before frost");
+        let place =
+            browser.value("document.querySelector('.revealed').getBoundingClientRect().top");
+        let place = place.as_f64().unwrap();
+        assert!(
+            (0.0..f64::from(height)).contains(&place),
+            "it is in view: {place}"
+        );
+        assert_eq!(browser.count(".turn"), 2);
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
+    }
+}
+
 /// Asks a question with the word in it, to which the answer does not repeat the word.
 const ASK_KESTREL_SCRIPT: &str = "
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },

@@ -165,6 +165,43 @@ fn rename_and_find(browser: &Browser) {
     );
 }
 
+/// However long the question is, the answer begins near the top, and the rest of the question is one click away.
+#[test]
+fn an_answer_begins_near_the_top_below_a_long_question() {
+    let Some(_turn) = wait_for_turn() else { return };
+    let server = server_with(&model_ids(&["steady-1", "steady-2"]));
+    let long = "Should we sign the service agreement for two years or stay with the monthly plan? ";
+    for (width, height) in [(390, 844), (1440, 900)] {
+        let browser = Browser::open(width, height, false);
+        if width == 390 {
+            new_question(&browser, &server, &["steady-1", "steady-2"]);
+        } else {
+            crate::pages::sign_in(&browser, &server);
+        }
+        for (repeats, is_folded) in [(1, false), (6, true)] {
+            browser.go(&server.address("/"));
+            browser.wait(".composer");
+            ask_in_composer(&browser, long.repeat(repeats).trim());
+            wait_for_answers(&browser, 1);
+            let top = answer_top(&browser);
+            assert!(top <= 180.0, "{top} at {width}, {repeats} sentences");
+            assert_eq!(browser.is_visible(".bubble .link-button"), is_folded);
+        }
+        check_width(&browser, "a folded question");
+        check_accessibility(&browser, axe().as_deref(), "a folded question");
+        let folded = browser
+            .value("document.querySelector('.bubble').clientHeight")
+            .as_f64();
+        browser.press("Show more");
+        let open = browser
+            .value("document.querySelector('.bubble').clientHeight")
+            .as_f64();
+        assert!(open > folded, "{open:?} {folded:?}");
+        browser.press("Show less");
+        browser.screenshot_window(&format!("thread-long-question-{width}"));
+    }
+}
+
 #[test]
 fn a_conversation_on_a_phone_in_the_dark() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -182,7 +219,7 @@ fn a_conversation_on_a_phone_in_the_dark() {
     wait_for_answers(&browser, 1);
     let sum = layout_shift(&browser);
     assert!(sum <= 0.05, "the page moves while it is read: {sum}");
-    assert!(answer_top(&browser) <= 190.0, "{}", answer_top(&browser));
+    assert!(answer_top(&browser) <= 180.0, "{}", answer_top(&browser));
     check_width(&browser, "an answer");
     check_accessibility(&browser, axe.as_deref(), "an answer on a phone");
     browser.prefer(true, false);

@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::Browser;
+use crate::driver::{Browser, wait_until};
 use crate::pages::{QUESTION, axe, check_accessibility, sign_up};
 use crate::server::{Answer, Server, provider, refusing_provider};
+use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
 
 const ASK_SCRIPT: &str = "
@@ -50,6 +51,105 @@ fn troubled(asked: &Value) -> Answer {
             ("200 OK", "text/event-stream", format!("data: {piece}\n\ndata: {end}\n\n{counts}data: [DONE]\n\n"))
         }
     }
+}
+
+/// A model that has just failed is marked, cannot be chosen to write the answer, and is not chosen automatically.
+#[test]
+fn a_model_that_just_failed_does_not_write_the_answer() {
+    let Some(_turn) = wait_for_turn() else { return };
+    let address = provider(&["broken", "steady"], troubled);
+    let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["broken", "steady"] }]);
+    let server = Server::start_with(vec![
+        ("QUIRE_PROVIDERS", providers.to_string()),
+        ("EVIDENCE", "off".into()),
+    ]);
+    let browser = Browser::open(1440, 900, false);
+    new_question(&browser, &server, &["broken", "steady"]);
+    browser.click("[aria-label^='Panel:']");
+    browser.wait(".panel-sheet");
+    let writers =
+        "[...document.querySelectorAll('.panel-sheet select option')].map((one) => one.value)";
+    assert_eq!(
+        browser.value(writers),
+        json!(["", "far/broken", "far/steady"]),
+        "nothing is known yet"
+    );
+    browser.run(
+        "document.querySelector('.panel-sheet select').value = 'far/broken'; document.querySelector('.panel-sheet select').dispatchEvent(new Event('change'));",
+        json!([]),
+    );
+    browser.press("Use panel");
+    ask_in_composer(&browser, QUESTION);
+    browser.wait(".turn.last[data-status=completed], .turn.last[data-status=failed]");
+    browser.go(&server.address("/"));
+    browser.wait(".composer");
+    browser.click("[aria-label^='Panel:']");
+    browser.wait_text(".model-row.off", "Failed recently");
+    wait_until("the choice to be renewed", || {
+        (browser.value(writers) == json!(["", "far/steady"])).then_some(())
+    });
+    assert_eq!(
+        browser.value("document.querySelector('.panel-sheet select').value"),
+        json!(""),
+        "the failed choice is dropped"
+    );
+    check_accessibility(&browser, axe().as_deref(), "a panel with a failed model");
+    browser.screenshot_window("panel-failed");
+    browser.press("Use panel");
+    ask_in_composer(&browser, "And how wide is the tower?");
+    browser.wait(".turn.last[data-status=completed] .answer");
+    let writer = browser.run(
+        "const { analyses } = await (await fetch('/api/analyses')).json();
+         return (await (await fetch(`/api/analyses/${analyses[0].id}`)).json()).ultra_model;",
+        json!([]),
+    );
+    assert_eq!(writer, "far/steady");
+}
+
+/// Drops a small picture on the page.
+const DROP_PICTURE: &str = "
+    const canvas = document.createElement('canvas');
+    canvas.width = canvas.height = 32;
+    const blob = await new Promise((done) => canvas.toBlob(done, 'image/png'));
+    const files = new DataTransfer();
+    files.items.add(new File([blob], 'gauge.png', { type: 'image/png' }));
+    for (const type of ['dragover', 'drop']) window.dispatchEvent(new DragEvent(type, { dataTransfer: files, bubbles: true, cancelable: true }));";
+
+#[test]
+fn a_panel_without_vision_says_so_before_and_once_after() {
+    let Some(_turn) = wait_for_turn() else { return };
+    let folder = std::env::temp_dir().join(format!("quire-blind-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let sheet = folder.join("models.json");
+    let blind = ["far/spare", "far/steady"].map(|id| json!({ "id": id, "vision": false }));
+    std::fs::write(&sheet, json!({ "models": blind }).to_string()).unwrap();
+    let address = provider(&["spare", "steady"], troubled);
+    let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["spare", "steady"] }]);
+    let server = Server::start_with(vec![
+        ("QUIRE_PROVIDERS", providers.to_string()),
+        ("QUIRE_MODELS", sheet.to_str().unwrap().to_owned()),
+        ("EVIDENCE", "off".into()),
+    ]);
+    let browser = Browser::open(390, 844, false);
+    new_question(&browser, &server, &["spare", "steady"]);
+    browser.fill(".composer-text", "What does the gauge show?");
+    browser.run(DROP_PICTURE, json!([]));
+    browser.wait_text(".attachments", "gauge.png");
+    browser.wait_text(
+        ".composer-warning",
+        "No model on this panel can see pictures.",
+    );
+    check_accessibility(&browser, axe().as_deref(), "a picture that nobody sees");
+    browser.screenshot_window("picture-unseen");
+    browser.click(".send");
+    browser.wait(".turn.last[data-status=completed] .answer");
+    browser.wait_text(".turn-tabs .pill", "1 note");
+    browser.screenshot_window("picture-unseen-result");
+    browser.click(".turn-tabs .pill");
+    browser.wait_text("dialog .notes", "gauge.png");
+    let said = browser.value("document.body.textContent.split('do not accept images').length - 1");
+    assert_eq!(said, json!(1));
+    let _ = std::fs::remove_dir_all(folder);
 }
 
 #[test]

@@ -61,7 +61,7 @@ export function Preview({ signal }) {
       cache.set(id, content);
       if (shownId !== id || signal.aborted) return;
       const entry = document.querySelector(`[data-preview="${CSS.escape(id)}"]`);
-      fill(node, content.nodes, el("p", { class: "preview-foot" }, link(content.address, ["Open thread", icon("arrow")], { class: "button primary" }), entry?.pinButton?.()));
+      fill(node, content.nodes, el("p", { class: "preview-foot" }, link(entry?.querySelector(".row-title")?.getAttribute("href") ?? content.address, ["Open thread", icon("arrow")], { class: "button primary" }), entry?.pinButton?.()));
       node.hidden = false;
       node.scrollTop = 0;
       highlight();

@@ -22,12 +22,11 @@ export const pathOf = (thread) => `/api/threads/${encodeURIComponent(thread.thre
 export function Row(thread, { projects, drop, moved }) {
   const { snippet, newest } = thread;
   const turn = snippet?.analysis_id ?? (newest?.analysis_id || "");
-  const query = snippet?.analysis_id ? `?turn=${encodeURIComponent(snippet.analysis_id)}` : "";
   const facts = el("p", { class: "fine row-facts" });
   const row = el("li", { class: "row thread-row", data: { id: thread.thread_id, preview: turn } },
     el("div", { class: "row-words" },
       el("div", { class: "row-head" },
-        link(`/t/${encodeURIComponent(thread.thread_id)}${query}`, thread.title, { class: "row-title", dir: "auto" }),
+        link(`/t/${encodeURIComponent(thread.thread_id)}${queryOf(snippet)}`, thread.title, { class: "row-title", dir: "auto" }),
         el("time", { class: "fine", datetime: thread.updated_at, title: exactly(thread.updated_at) }, when(thread.updated_at))),
       snippet && Snippet(snippet), facts),
     Menu(`Actions for “${excerpt(thread.title, 60)}”`, actions, { class: "quiet icon-only row-menu", title: "More", content: icon("more") }));
@@ -93,6 +92,18 @@ function Panel(members) {
   if (members === 0) return null;
   const letters = Array.from({ length: Math.min(members, SHOWN_LETTERS) }, (_, place) => Letter(letterAt(place)));
   return el("span", { class: "stack", role: "img", "aria-label": plural(members, "member") }, letters, members > SHOWN_LETTERS && `+${members - SHOWN_LETTERS}`);
+}
+
+// Leads to the matching turn, and to the words if they are a member's.
+function queryOf(snippet) {
+  if (!snippet?.analysis_id) return "";
+  const query = new URLSearchParams({ turn: snippet.analysis_id });
+  if (snippet.in === "member") {
+    const [start, end] = snippet.matches[0];
+    const says = new TextDecoder().decode(new TextEncoder().encode(snippet.text).subarray(start, end));
+    for (const [name, value] of Object.entries({ tab: "members", member: snippet.member, says })) query.set(name, value);
+  }
+  return `?${query}`;
 }
 
 function Snippet({ in: where, member, text, matches }) {

@@ -12,7 +12,7 @@ export const early = true;
 /** Selects the page layout: no footer, and a single bar on phones. */
 export const kind = "thread";
 
-export async function load({ id, turn, tab, project, document }, signal) {
+export async function load({ id, turn, tab, member, says, project, document }, signal) {
   const [models, patterns, thread, attached] = await Promise.all([
     get("/api/available-models", { signal }),
     get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
@@ -21,12 +21,14 @@ export async function load({ id, turn, tab, project, document }, signal) {
     styled("thread"),
   ]);
   const leafTurn = thread?.turns.some((each) => each.analysis_id === turn) ? newestBelow(thread.turns, turn) : newest(thread?.turns ?? []);
-  const last = thread && leafTurn ? pathTo(thread.turns, leafTurn).at(-1) : null;
+  const path = thread && leafTurn ? pathTo(thread.turns, leafTurn) : [];
+  // The address may name an older turn of the path, for example from a search.
+  const target = path.find((each) => each.analysis_id === turn) ?? path.at(-1);
   // The thread includes the answer's text, which is shown while the rest of the analysis is fetched.
-  const stored = last ? get(`/api/analyses/${encodeURIComponent(last.analysis_id)}`, { signal }) : null;
+  const stored = target ? get(`/api/analyses/${encodeURIComponent(target.analysis_id)}`, { signal }) : null;
   stored?.catch(() => {});
   // Documents are fetched only when the user opens the picker.
-  return { models, patterns, documents: null, thread, missing: Boolean(id) && !thread, leaf: last?.analysis_id ?? null, stored, tab: tab ?? "", project: project ?? null, document: attached };
+  return { models, patterns, documents: null, thread, missing: Boolean(id) && !thread, leaf: path.at(-1)?.analysis_id ?? null, target: target?.analysis_id ?? null, stored, tab: tab ?? "", sought: member && says ? { letter: member, says } : null, project: project ?? null, document: attached };
 }
 
 function orNone(problem) {

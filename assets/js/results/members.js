@@ -6,12 +6,14 @@ import { MemberCard } from "../parts/member.js";
 import { panelStages, placeOf } from "../parts/run-model.js";
 import { stageHelp, StagePath } from "../parts/stages.js";
 
-/** The members' texts side by side, by stage. `sought` is a position to show: `{stage, letter, says, back}`. */
-export function MembersView({ run, models, sought }) {
+/** The members' texts side by side, by stage. `wanted` is a position to show: `{letter, says, stage, back}`; without a
+ * stage, it is the last one whose text contains the words. */
+export function MembersView({ run, models, sought: wanted }) {
   const grid = el("div", { class: "members" });
   const help = el("p", { class: "fine stage-help" });
   const stages = { ...run, stages: panelStages(run) };
   const path = StagePath(draw);
+  const sought = located(wanted, stages.stages);
   draw(sought?.stage ?? stages.stages.at(-1)?.name);
   if (sought) show();
   function draw(name) {
@@ -32,6 +34,14 @@ export function MembersView({ run, models, sought }) {
     });
   }
   const note = sought && el("p", { class: "notice view-note" },
-    el("span", null, `The words of ${sought.letter} are marked.`), button("Back to the map", { class: "link-button", on: { click: sought.back } }));
+    el("span", null, `The words of ${sought.letter} are marked.`), sought.back && button("Back to the map", { class: "link-button", on: { click: sought.back } }));
   return [stages.stages.length > 1 && path.node, note, help, grid];
+}
+
+// The position with its stage; null if no text of the member contains the words.
+function located(wanted, stages) {
+  if (!wanted || wanted.stage) return wanted;
+  const words = wanted.says.toLowerCase();
+  const stage = stages.findLast((each) => each.members.some((member) => member.letter === wanted.letter && member.text.toLowerCase().includes(words)));
+  return stage ? { ...wanted, stage: stage.name } : null;
 }

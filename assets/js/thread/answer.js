@@ -60,7 +60,7 @@ function AnswerActions(run, member, page) {
   const panel = lastTexts(run).filter((each) => each.letter);
   return el("div", { class: "after" },
     CopyButton("Copy answer", () => member.text),
-    ReadAloud(() => member.text),
+    ReadAloud(() => member.text, page.context.signal),
     button("Regenerate", { class: "quiet icon-only", title: "Regenerate", on: { click: () => regenerate(turn) } }, icon("redo")),
     Votes(run),
     panel.length > 0 && Menu("Ask one model", panel.map((each) => ({

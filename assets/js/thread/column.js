@@ -33,6 +33,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   const tint = member.letter ? `tint-${(member.letter.charCodeAt(member.letter.length - 1) - 65) % 6}` : "";
   const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "An algorithm on this server, not a language model" }, "Demo")), !rows && state), tailText, skeleton, rows && state, pill, skip, copy);
   const node = el("article", { class: `col ${tint}`, "aria-label": name }, head, el("div", { class: "hair", "aria-hidden": "true" }, bar), !rows && body);
+  const countWords = WordCounter();
   let drawnVersion = -1;
   let following = true;
   let tabButton = null;
@@ -42,7 +43,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
     if (drawnVersion === member.version) return null;
     drawnVersion = member.version;
     node.dataset.status = member.status;
-    state.textContent = rows ? shortState(member) : stateOf(member);
+    state.textContent = rows ? shortState(member, countWords) : stateOf(member, countWords);
     if (tabButton) updateTab();
     const failed = member.status === "failed";
     pill.hidden = !failed && member.status !== "stopped";
@@ -68,7 +69,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   }
 
   function updateTab() {
-    const words = shortState(member);
+    const words = shortState(member, countWords);
     tabButton.lastChild.textContent = words;
     tabButton.setAttribute("aria-label", `${words}: show ${[member.letter, name].filter(Boolean).join(", ")}`);
   }
@@ -111,7 +112,22 @@ function progressOf(member) {
 }
 
 function wordsIn(text) {
-  return text.split(/\s+/).filter(Boolean).length;
+  return text.match(/\S+/g)?.length ?? 0;
+}
+
+// Counts the words of a growing text and reads only what was added since the last call.
+function WordCounter() {
+  let length = 0;
+  let words = 0;
+  return (text) => {
+    if (text.length < length) length = words = 0;
+    const added = text.slice(length);
+    words += wordsIn(added);
+    // The first word continues the last one.
+    if (length > 0 && /\S/.test(text[length - 1]) && /^\S/.test(added)) words -= 1;
+    length = text.length;
+    return words;
+  };
 }
 
 // The newest words, from the beginning of one.
@@ -121,17 +137,17 @@ function newestWords(text) {
 }
 
 // The state in one or two words, for a row or a tab.
-function shortState(member) {
+function shortState(member, countWords = wordsIn) {
   const label = { done: "Done", failed: "Failed", stopped: "Stopped", left: "Not reached" }[member.status];
-  return label ?? (member.text ? plural(wordsIn(member.text), "word") : "Waiting");
+  return label ?? (member.text ? plural(countWords(member.text), "word") : "Waiting");
 }
 
-function stateOf(member) {
+function stateOf(member, countWords = wordsIn) {
   switch (member.status) {
     case "waiting":
       return "Waiting for its turn";
     case "running":
-      return member.text ? `Writing · ${plural(wordsIn(member.text), "word")}` : member.reasoning ? "Thinking" : "Waiting for the first words…";
+      return member.text ? `Writing · ${plural(countWords(member.text), "word")}` : member.reasoning ? "Thinking" : "Waiting for the first words…";
     case "failed":
       return member.note || "The others continue without it.";
     case "left":

@@ -42,7 +42,7 @@ export function priceOf({ total }) {
 
 function warningOf({ allowed, refusal, pictures, members = [] }) {
   if (allowed === false) return sentence(refusal);
-  if (pictures?.unseen) return "No model on this panel accepts images.";
+  if (pictures?.unseen) return "No model on this panel can see pictures.";
   const skipped = members.filter((member) => member.documents?.fit === "cannot").length;
   return skipped > 0 ? `${skipped === 1 ? "One model" : `${skipped} models`} cannot take these documents and will be skipped.` : "";
 }

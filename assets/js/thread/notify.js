@@ -12,15 +12,23 @@ const MIN_DURATION_MS = 30_000;
 export function notifyEnd(question, ms, outcome) {
   if (!("Notification" in globalThis) || ms < MIN_DURATION_MS) return;
   if (Notification.permission === "granted") {
-    if (!document.hidden) return;
-    const notification = new Notification(outcome, { body: excerpt(question, 120), tag: "quire-run", silent: true });
-    notification.onclick = () => {
-      window.focus();
-      notification.close();
-    };
+    if (document.hidden) show(outcome, { body: excerpt(question, 120), tag: "quire-run", silent: true });
   } else if (Notification.permission === "default" && !recall("notify-asked")) {
     remember("notify-asked", true);
     const permissionButton = button("Notify me", { class: "toast-action", on: { click: () => Notification.requestPermission() } });
     toast("Long runs can notify you when they end.", "done", permissionButton);
+  }
+}
+
+function show(title, options) {
+  try {
+    const notification = new Notification(title, options);
+    notification.onclick = () => {
+      window.focus();
+      notification.close();
+    };
+  } catch {
+    // Browsers on phones show notifications only through the service worker.
+    navigator.serviceWorker?.getRegistration().then((worker) => worker?.showNotification(title, options)).catch(() => {});
   }
 }

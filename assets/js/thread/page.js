@@ -26,7 +26,7 @@ export function ThreadPage(data, context) {
   const page = el("div", { class: "thread-page" }, bar.node, greeting, turns, dock);
   if (thread) {
     show(data.leaf);
-    scrollToLast();
+    scrollToTarget();
   } else showGreeting();
   listenForKeys({ signal: context.signal, views: () => views, composer });
   return page;
@@ -42,9 +42,10 @@ export function ThreadPage(data, context) {
     requestAnimationFrame(() => context.signal.aborted || composer.focus());
   }
 
-  // A conversation opens at its last turn, after the router has inserted the page.
-  function scrollToLast() {
-    requestAnimationFrame(() => !context.signal.aborted && views.length > 1 && views.at(-1).node.scrollIntoView({ block: "start" }));
+  // A conversation opens at its last turn, or at the one in the address, after the router has inserted the page.
+  function scrollToTarget() {
+    const target = views.find((view) => view.turn.analysis_id === data.target);
+    requestAnimationFrame(() => !context.signal.aborted && views.length > 1 && target?.node.scrollIntoView({ block: "start" }));
   }
 
   function updateTitle() {
@@ -66,8 +67,8 @@ export function ThreadPage(data, context) {
     const previousViews = new Map(views.map((view) => [view.turn.analysis_id, view]));
     views = path.map((turn, place) => {
       const versions = versionsOf(thread.turns, turn);
-      const stored = turn.analysis_id === data.leaf ? data.stored : null;
-      const view = previousViews.get(turn.analysis_id) ?? TurnView(turn, { ...turnContext, stored, tab: turn.analysis_id === data.leaf ? data.tab : "", fresh: fresh && place === path.length - 1 });
+      const { stored, tab, sought } = turn.analysis_id === data.target ? data : { stored: null, tab: "", sought: null };
+      const view = previousViews.get(turn.analysis_id) ?? TurnView(turn, { ...turnContext, stored, tab, sought, fresh: fresh && place === path.length - 1 });
       previousViews.delete(turn.analysis_id);
       view.versions(versions, versions.indexOf(turn));
       view.place(place + 1, place === path.length - 1);

@@ -2,14 +2,11 @@
 import { button, el, fill, icon } from "../dom.js";
 import { Alert } from "../parts/states.js";
 
-// Length in characters above which a question is folded, so that the answer still begins near the top.
-const FOLD_THRESHOLD = 220;
-
 /** Returns `{node, versions(all, index), edit()}`. */
 export function Question(turn, { version, edit }) {
   const branch = el("span", { class: "branch" });
   const editButton = button("Edit question", { class: "quiet icon-only turn-edit", title: "Edit question", on: { click: open } }, icon("pen"));
-  const bubble = el("div", { class: "bubble", dir: "auto" }, QuestionText(turn.question));
+  const bubble = Bubble(turn.question);
   const node = el("header", { class: "ask" }, editButton, branch, bubble);
   return { node, versions, edit: open };
 
@@ -49,15 +46,18 @@ export function Question(turn, { version, edit }) {
   }
 }
 
-function QuestionText(text) {
-  const heading = el("h2", { class: "bubble-words" }, text);
-  if (text.length <= FOLD_THRESHOLD && text.split("\n").length <= 3) return heading;
-  heading.classList.add("folded");
-  const more = button("Show more", { class: "link-button", "aria-expanded": "false", on: { click: () => {
+// The question, folded to a few lines, so that the answer begins near the top. The button to unfold it appears only if
+// there are more at the current width; it covers the end of the last visible one.
+function Bubble(text) {
+  const heading = el("h2", { class: "bubble-words folded" }, text);
+  const more = button("Show more", { class: "link-button", hidden: true, "aria-expanded": "false", on: { click: () => {
     const folded = heading.classList.toggle("folded");
     more.textContent = folded ? "Show more" : "Show less";
     more.setAttribute("aria-label", more.textContent);
     more.setAttribute("aria-expanded", String(!folded));
   } } });
-  return [heading, more];
+  new ResizeObserver(() => {
+    if (heading.classList.contains("folded")) more.hidden = heading.scrollHeight <= heading.clientHeight + 1;
+  }).observe(heading);
+  return el("div", { class: "bubble", dir: "auto" }, heading, more);
 }

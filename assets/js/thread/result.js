@@ -1,7 +1,7 @@
 // A finished turn: its views behind tabs, and the evidence beside them. The answer comes first; the other views
 // are loaded when opened.
 import { button, el } from "../dom.js";
-import { sentence } from "../format.js";
+import { plural, sentence } from "../format.js";
 import { lazyView } from "../parts/later.js";
 import { synthesis } from "../parts/run-model.js";
 import { Tabs } from "../parts/tabs.js";
@@ -17,7 +17,7 @@ export function Result(run, page) {
   const { data, turn } = page;
   const hasAnswer = Boolean(synthesis(run)?.text);
   if (!hasAnswer && run.status !== "completed") return { node: lazyView(() => import("./stopped.js"), (viewModule) => viewModule.Stopped(run, page)).node, evidence: { data, filter: null, map: null }, choose() {} };
-  const context = { run, models: data.models, sought: null };
+  const context = { run, models: data.models, sought: page.sought ?? null };
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
   const conflicts = run.evidence?.contradictions?.length ?? 0;
   const open = (view) => tabs.choose(views.indexOf(view));
@@ -41,10 +41,12 @@ export function Result(run, page) {
   const initialIndex = Math.max(0, views.findIndex(([name]) => name.toLowerCase() === page.tab));
   const tabs = Tabs("Views of the answer", panel, views, initialIndex, { onChoose: (index) => page.tabbed(page.view, index === 0 ? "" : views[index][0].toLowerCase()) });
   const partial = run.degraded && button("Partial result", { class: "pill warn", title: sentence(run.degraded), on: { click: showDetails } });
+  // What the members did not get, for example a picture or older turns: said once, and explained behind it.
+  const noted = !run.degraded && run.notes.length > 0 && button(plural(run.notes.length, "note"), { class: "pill", title: run.notes.map(sentence).join("\n"), on: { click: showDetails } });
   const [map] = optional;
   const evidence = { data, filter: hasAnswer ? filter : null, map: map ? () => open(map) : null };
   const node = el("div", { class: "turn-cols" },
-    el("div", { class: "turn-main" }, el("div", { class: "turn-tabs" }, tabs.node, partial), EndNote(run, page), panel),
+    el("div", { class: "turn-main" }, el("div", { class: "turn-tabs" }, tabs.node, partial, noted), EndNote(run, page), panel),
     Trust(run, evidence));
   return { node, evidence, choose: (index) => index < views.length && tabs.choose(index) };
 

@@ -459,6 +459,9 @@ fn remove_unreadable(
                 if !archive::are_valid_children(db, table, &user_id, &id) {
                     archive::remove_row(db, table, &user_id, &id)?;
                     removed += 1;
+                } else if table.name == "analyses" {
+                    // Indexed when it was added, but without the members' texts, which followed it.
+                    archive::index_members(db, &id)?;
                 }
             }
             Ok(removed)

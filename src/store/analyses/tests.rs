@@ -356,3 +356,108 @@ fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
         Ok(())
     });
 }
+
+/// A turn of one member with a first answer, a review, and a synthesis.
+fn finished_turn(db: &Writer, n: u32, texts: [&str; 3]) -> Result<AnalysisId> {
+    let mut turn = analysis(n, Some(1), "why?");
+    let stage = |name: &str, who| Stage {
+        name: name.into(),
+        who,
+        task: Task::Synthesize,
+        prompt: "{question}".into(),
+    };
+    turn.plan.stages = vec![
+        stage("initial", StageRole::Members),
+        stage("critique", StageRole::Members),
+        stage("ultra", StageRole::Synthesizer),
+    ];
+    insert(db, &turn)?;
+    for (place, text) in texts.iter().enumerate() {
+        put_answer(db, &turn.id, &answer(place, 0, text))?;
+    }
+    let end = AnalysisEnd {
+        status: Status::Completed,
+        synthesis: Some(texts[2]),
+        error: None,
+        usage: Usage::default(),
+        cost: MicroDollars(9),
+        citations: None,
+        findings: None,
+    };
+    finish(db, &turn.id, &end, at(70))?;
+    Ok(turn.id)
+}
+
+/// Returns how many threads contain the word, and the member whose text was found last.
+fn search_turns(db: &Writer, word: &str) -> Result<(usize, Vec<(char, String)>)> {
+    let owner = user(1).id;
+    let quoted = format!("\"{word}\"");
+    let scope = turn_texts::SearchScope::Answers;
+    let best = turn_texts::best_by_thread(db, &owner, (word, &quoted), scope)?;
+    let row = best.values().next().copied().unwrap_or_default();
+    let found = turn_texts::by_row(db, &owner, row)?;
+    Ok((
+        best.len(),
+        found.map(|turn| turn.members).unwrap_or_default(),
+    ))
+}
+
+#[test]
+fn every_text_of_a_member_is_found_within_a_bound() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        let long = format!("egret {}", "x".repeat(1 << 20));
+        finished_turn(db, 1, ["A heron.", "A kestrel.", "An owl."])?;
+        finished_turn(db, 2, [&long, "An owl.", "An owl."])?;
+        for (word, member) in [("heron", "A heron."), ("kestrel", "A kestrel.")] {
+            let (threads, members) = search_turns(db, word)?;
+            assert_eq!(threads, 1, "{word}");
+            assert!(members.contains(&('A', member.to_owned())), "{members:?}");
+        }
+        let (threads, members) = search_turns(db, "egret")?;
+        assert_eq!(threads, 1);
+        assert_eq!(
+            members.len(),
+            1,
+            "the answer is not indexed as a member's text too"
+        );
+        assert!(members[0].1.len() <= 16 << 10, "{}", members[0].1.len());
+        Ok(())
+    });
+}
+
+#[test]
+fn turns_from_older_versions_are_indexed_in_batches() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        for n in 1..=45 {
+            finished_turn(db, n, ["A heron.", "A kestrel.", "An owl."])?;
+        }
+        // As the versions before stored them: without the members' texts.
+        let owner = user(1).id;
+        db.run("DELETE FROM turn_texts", [])?;
+        let ids: Vec<AnalysisId> =
+            db.all("SELECT id FROM analyses ORDER BY id", [], |row| row.get(0))?;
+        let texts: Vec<_> = ids.iter().map(|id| (id, "why?", "An owl.")).collect();
+        turn_texts::add_missing(db, &owner, &texts)?;
+        assert_eq!(search_turns(db, "heron")?.0, 0);
+        db.run(
+            "UPDATE stage_answers SET answer = '{' WHERE analysis_id = ?1",
+            [&ids[7]],
+        )?;
+
+        assert_eq!(turn_texts::has_older(db), Ok(true));
+        assert_eq!(turn_texts::index_older(db), Ok(true));
+        let first = search_turns(db, "heron")?.0;
+        assert!(first > 0 && first < 44, "a batch: {first}");
+        while turn_texts::index_older(db)? {}
+        assert_eq!(
+            search_turns(db, "heron")?.0,
+            44,
+            "all but the unreadable one"
+        );
+        assert_eq!(search_turns(db, "owl")?.0, 45);
+        assert_eq!(turn_texts::has_older(db), Ok(false));
+        Ok(())
+    });
+}
