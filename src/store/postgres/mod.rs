@@ -9,6 +9,7 @@ mod io_thread;
 pub(super) mod migrate;
 pub mod original_sizes;
 pub mod originals;
+mod pooler;
 pub mod reservations;
 mod row;
 pub(super) mod schema;
