@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::connection::Writer;
+use super::connection::{Reader, Writer};
 use super::engine::DatabaseConnector;
 use super::error::{Result, StoreError};
-use super::postgres::servers;
+use super::postgres::status::{self, DatabaseServerStatus};
+use super::postgres::{earlier_version, servers};
 use crate::clock;
 
 /// How long a server counts as alive after it has renewed its row.
@@ -50,7 +51,7 @@ impl Membership {
     /// Adds this process to the servers of a database. `seed` is random. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be written.
+    /// `Conflict` if a server runs that cannot share the database; another error if the database cannot be written.
     pub(super) fn join(connector: Arc<DatabaseConnector>, seed: u128) -> Result<Self> {
         let state = MembershipState {
             until: clock::instant(),
@@ -70,7 +71,7 @@ impl Membership {
             .name("quire-member".into())
             .stack_size(STACK_BYTES)
             .spawn(move || {
-                let first = connector.session().and_then(|db| {
+                let first = fenced_session(&connector).and_then(|db| {
                     renewing.enter(&db)?;
                     Ok(db)
                 });
@@ -120,6 +121,21 @@ impl Membership {
     }
 }
 
+/// Opens a session that keeps servers of earlier versions away while it lasts.
+fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
+    let db = connector.session()?;
+    earlier_version::exclude(&db)?;
+    Ok(db)
+}
+
+/// Returns the status of a database server, and of the servers that use the database.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub(super) fn database_server_status(db: &Reader) -> Result<DatabaseServerStatus> {
+    status::status(db, LIFETIME)
+}
+
 impl Drop for Membership {
     fn drop(&mut self) {
         self.shared.ask_to_leave();
@@ -157,7 +173,7 @@ impl SharedMembership {
     fn renew_until_left(&self, mut db: Writer, connector: &DatabaseConnector) {
         while self.wait() {
             if db.is_broken() {
-                match connector.session() {
+                match fenced_session(connector) {
                     Ok(fresh) => db = fresh,
                     Err(_) => continue,
                 }

@@ -160,6 +160,11 @@ impl Cluster {
         )
     }
 
+    /// Returns the address of the first database without a pooler.
+    pub fn direct_address(&self) -> String {
+        format!("postgres://quire@/postgres?host={}", self.folder.display())
+    }
+
     /// Returns the folder, in which the tests may write.
     pub fn folder(&self) -> &Path {
         &self.folder

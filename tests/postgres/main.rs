@@ -8,6 +8,7 @@ mod commands;
 mod experiments;
 mod locks;
 mod members;
+mod operation;
 mod pooler;
 mod runs;
 #[path = "../../src/store/postgres/schema.rs"]

@@ -46,7 +46,7 @@ fn a_run_has_one_driver_and_the_writes_of_an_earlier_one_are_refused() {
     assert_eq!(one.read_now(servers::count_alive), Ok(2));
     let run = insert_run(&cluster, 1);
     let (id, server) = (run.clone(), boot(&one));
-    one.write_now(move |db| servers::lease_run(db, &id, &server))
+    one.write_now(move |db| servers::lease_run(db, &id, &server, ""))
         .unwrap();
     assert_eq!(take_over(&other), [], "its server lives");
     assert_eq!(check(&one, &run, RunLease::NEW), Ok(()));
@@ -104,7 +104,7 @@ fn a_server_whose_row_has_expired_keeps_the_leases_that_nobody_took() {
     let run = insert_run(&cluster, 1);
     let (id, server) = (run.clone(), boot(&store));
     store
-        .write_now(move |db| servers::lease_run(db, &id, &server))
+        .write_now(move |db| servers::lease_run(db, &id, &server, ""))
         .unwrap();
     // The row is still there, or another server has removed it.
     for gone in ["UPDATE servers SET until = 1;", "DELETE FROM servers;"] {
