@@ -10,9 +10,11 @@ use tokio::sync::watch;
 use super::connection::{Reader, Writer};
 use super::engine::DatabaseConnector;
 use super::error::{Result, StoreError};
+use super::postgres::notices::{NoticeWatch, RunNotices};
 use super::postgres::status::{self, DatabaseServerStatus};
 use super::postgres::{earlier_version, servers};
 use crate::clock;
+use crate::domain::id::AnalysisId;
 
 /// How long a server counts as alive after it has renewed its row.
 const LIFETIME: Duration = Duration::from_secs(10);
@@ -28,6 +30,7 @@ const STACK_BYTES: usize = 256 * 1024;
 /// A server's membership; ends when it is dropped.
 pub struct Membership {
     shared: Arc<SharedMembership>,
+    notices: Option<RunNotices>,
     left: watch::Receiver<bool>,
 }
 
@@ -66,6 +69,7 @@ impl Membership {
         });
         let (end, left) = watch::channel(false);
         let (answer, entered) = std::sync::mpsc::sync_channel(1);
+        let notices = connector.start_notices(Arc::clone(&shared.boot));
         let renewing = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("quire-member".into())
@@ -86,12 +90,28 @@ impl Membership {
             Ok(entered) => entered?,
             Err(_) => return Err(StoreError::Busy),
         }
-        Ok(Self { shared, left })
+        Ok(Self {
+            shared,
+            notices,
+            left,
+        })
     }
 
     /// The name under which this process has leases.
     pub fn boot(&self) -> Arc<str> {
         Arc::clone(&self.shared.boot)
+    }
+
+    /// Tells the other servers that a run has new events.
+    pub fn announce_events(&self, id: &AnalysisId) {
+        if let Some(notices) = &self.notices {
+            notices.send(id);
+        }
+    }
+
+    /// Receives the notices of other servers from now on.
+    pub fn watch_notices(&self) -> Option<NoticeWatch> {
+        self.notices.as_ref().map(RunNotices::watch)
     }
 
     /// How often this process has added its row. More than once if the row had expired: others may have taken some of

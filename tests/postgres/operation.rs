@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::cluster::Cluster;
 use super::commands::quire;
-use super::members::{ServerPair, boot, known, member, server_settings};
+use super::members::{ServerPair, WAIT_TIMEOUT, boot, known, member, server_settings, wait_for};
 use super::store::{at, close, open};
 use super::support::Server;
 use super::support::provider::{Provider, on};
@@ -169,6 +169,33 @@ fn a_person_has_no_more_runs_on_two_servers_than_on_one() {
         let refused = client.post("/api/analyze", body);
         assert_eq!(refused.status, 429, "{}", refused.text());
     }
+}
+
+#[test]
+fn servers_announce_new_events_to_each_other() {
+    let cluster = Cluster::start();
+    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_time().build().unwrap();
+    let [one, other] = stores.each_ref().map(|store| store.membership().unwrap());
+    let [_, mut watch] = [one, other].map(|member| {
+        let watch = member.watch_notices().unwrap();
+        wait_for("its own notice arrives", || watch.is_live());
+        watch
+    });
+    let (id, unrelated) = (AnalysisId::new(at(1), 1), AnalysisId::new(at(1), 2));
+    one.announce_events(&unrelated);
+    one.announce_events(&id);
+    runtime.block_on(async {
+        let arrives = watch.wait_for(&id);
+        tokio::time::timeout(WAIT_TIMEOUT, arrives).await.unwrap();
+    });
+    // After the database was away, they find each other again.
+    cluster.halt();
+    wait_for("the loss is noticed", || !watch.is_live());
+    cluster.begin();
+    wait_for("notices arrive again", || watch.is_live());
+    stores.iter().for_each(close);
 }
 
 /// Runs something on both stores at once and returns the results.

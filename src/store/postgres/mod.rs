@@ -8,6 +8,7 @@ pub mod earlier_version;
 mod errors;
 mod io_thread;
 pub(super) mod migrate;
+pub mod notices;
 pub mod original_sizes;
 pub mod originals;
 mod pooler;

@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Row, RowStream, Statement};
 use super::address::PostgresAddress;
 use super::errors::meaning;
 use super::io_thread::IoThread;
+use super::notices::RunNotices;
 use super::pooler;
 use super::row::{EncodedParam, UntypedParam};
 use crate::store::error::{OpenError, Result, StoreError};
@@ -46,6 +47,11 @@ impl PostgresServer {
     pub(in crate::store) fn new(address: PostgresAddress) -> std::result::Result<Self, OpenError> {
         let thread = Arc::new(IoThread::start()?);
         Ok(Self { address, thread })
+    }
+
+    /// Exchanges notices with the other servers of the database. `boot` is unique to this server.
+    pub(in crate::store) fn start_notices(&self, boot: Arc<str>) -> RunNotices {
+        RunNotices::start(self.address.clone(), self.thread.handle(), boot)
     }
 
     /// Opens a session, either read-only or read-write.

@@ -30,10 +30,10 @@ fn findings(status: &DatabaseServerStatus) -> Vec<CheckResult> {
         status.own_connections
     );
     if status.is_pooled {
-        text.push_str("; a pooler is in between");
+        text.push_str("; a pooler is in between, so events reach other servers up to a quarter of a second later");
     }
     if state == CheckState::Warning {
-        text.push_str("; each server needs up to six: raise max_connections or use a pooler");
+        text.push_str("; each server needs up to seven: raise max_connections or use a pooler");
     }
     let mut all = vec![finding(SUBJECT, state, text)];
     if let Some(lag) = status.lag {
@@ -94,8 +94,8 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "database: Warning: 80 of 100 connections are in use, 12 of them by Quire; a pooler is in between; each \
-                 server needs up to six: raise max_connections or use a pooler",
+                "database: Warning: 80 of 100 connections are in use, 12 of them by Quire; a pooler is in between, so \
+                 events reach other servers up to a quarter of a second later; each server needs up to seven: raise max_connections or use a pooler",
                 "database: Warning: it is a replica, 3 min behind",
                 "servers: Ok: 2 are running: 0.3.0 for 2 h, an earlier version for 60 s",
             ]
