@@ -12,6 +12,7 @@ pub use crate::store::commit_times::{BOUNDS_MS, CommitTimesSnapshot};
 pub use crate::store::usage::DailyUsage as Sum;
 use crate::store::usage::DailyUsage;
 use crate::store::{self, DiskState, Store, cached_answers, usage};
+pub use crate::store::{DatabaseServerStatus, LiveServer};
 
 /// The state of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +151,14 @@ impl Health<'_> {
             engine: self.store.engine().to_owned(),
             is_embedded: self.store.is_embedded(),
         }
+    }
+
+    /// Returns the status of the database server, and of the servers that share it; `None` for a file.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub async fn database_server(&self) -> Result<Option<DatabaseServerStatus>> {
+        Ok(self.store.database_server_status().await?)
     }
 
     /// Runs a query, so that `database` is up to date. Gives up after five seconds.

@@ -152,7 +152,7 @@ impl App {
         let settings = documents::settings(&config)?;
         if is_alone {
             documents::clear_temporary(&config.data_dir);
-            store.join_servers(crypto::random_number()?)?;
+            servers::join(&store)?;
             folder::secret_check::check_joined(&store, &secret)?;
         }
         let documents =

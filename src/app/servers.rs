@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{App, Result};
+use super::{App, Error, Kind, Result};
 use crate::clock;
+use crate::crypto::random_number;
 use crate::engine::DeliveredCommands;
 use crate::log;
-use crate::store::{Membership, Writer, servers};
+use crate::store::{EARLIER_SERVER, Membership, Store, StoreError, Writer, servers};
 
 /// Pause between two looks for commands: how long a command may take to another server.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(250);
@@ -17,10 +18,36 @@ const TAKE_OVER_EVERY: u32 = 8;
 /// Name of the lease of the server that cleans the database up.
 const HOUSEKEEPING: &str = "housekeeping";
 
+/// Makes this process one of the servers of its database. Blocks.
+///
+/// # Errors
+/// `Conflict` if a server of an earlier version runs; another error if the database cannot be written.
+pub(super) fn join(store: &Store) -> Result<()> {
+    store.join_servers(random_number()?).map_err(|error| match error {
+        StoreError::Conflict(EARLIER_SERVER) => Error::new(
+            Kind::Conflict,
+            "a server of an earlier version runs on the database in DATABASE_URL, which cannot share it",
+        )
+        .resolve("Stop it, then start this server again."),
+        error => error.into(),
+    })
+}
+
 impl App {
     /// Number of servers that use the database, including this one.
     pub fn server_count(&self) -> u32 {
         self.store.server_count()
+    }
+
+    /// The name under which this server has leases; `None` if the database is a file.
+    pub fn boot(&self) -> Option<Arc<str>> {
+        self.store.membership().map(Membership::boot)
+    }
+
+    /// Divides the limits of people and providers among the servers that use the database.
+    pub fn share_limits(&self) {
+        self.accounts().share_limits_with(self.server_count());
+        self.engine.share_limits_with(self.server_count());
     }
 
     /// Whether this server is the one that cleans the database up.
@@ -76,7 +103,7 @@ impl App {
             if !membership.is_current(clock::instant()) {
                 continue;
             }
-            self.accounts().share_limits_with(membership.alive());
+            self.share_limits();
             if let Err(fault) = self.engine.deliver_commands(&boot, &mut delivered).await {
                 log::warn("commands could not be read", &[("fault", &fault)]);
             }

@@ -285,7 +285,12 @@ impl Journal {
             }
         };
         match self.store_pending(pauses).await {
-            Ok(()) => self.channel.publish(events),
+            Ok(()) => {
+                self.channel.publish(events);
+                if let Some(membership) = self.store.membership() {
+                    membership.announce_events(&self.id);
+                }
+            }
             Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
             Err(fault) if self.is_awaited => {
                 let fault = format!("{fault:?}");

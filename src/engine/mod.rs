@@ -67,7 +67,7 @@ pub struct EngineSettings {
 
 /// Maximum number of runs that may wait for a slot.
 const MAX_WAITING: usize = 64;
-/// Maximum number of active and waiting runs per user; all users without an account count as one.
+/// Maximum number of active and waiting runs per user, on all servers; all users without an account count as one.
 const MAX_RUNS_PER_USER: usize = 24;
 
 /// Owns all active runs.
@@ -220,6 +220,9 @@ impl Engine {
         let finished = self.spawn(run, channel, Some((insert, tell)), None);
         match stored.await {
             Ok(Ok(())) => Ok(finished),
+            Ok(Err(StoreError::Conflict(leases::TOO_MANY_RUNS))) => {
+                Err(NotStarted::Refused(RunRefused::TooMany))
+            }
             Ok(Err(error)) => Err(NotStarted::Store(error)),
             Err(_) => Err(NotStarted::Refused(RunRefused::Closing)),
         }
@@ -265,7 +268,11 @@ impl Engine {
         // `runs` tracks this task; `drain_runs` waits until its entry is gone.
         tokio::spawn(async move {
             if let Some((insert, tell)) = first {
-                let stored = shared.store.write(insert).await;
+                // With a lease, it may wait for another server.
+                let stored = match run.lease {
+                    None => shared.store.write(insert).await,
+                    Some(_) => shared.store.write_alone(insert).await,
+                };
                 let failed = stored.is_err();
                 // The client may have left; its guard then stops the run.
                 let _ = tell.send(stored);

@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use super::EngineShared;
 use crate::domain::event::{FINAL_EVENTS, RunEvent, StreamDelta};
 use crate::domain::id::AnalysisId;
-use crate::store::StoreError;
 use crate::store::events::{self, StoredEvent};
+use crate::store::{NoticeWatch, StoreError};
 
 /// Maximum size of a channel's events, in bytes; watchers that are further behind read from the store.
 const MAX_RECENT_BYTES: usize = 128 * 1024;
@@ -20,8 +20,10 @@ const MAX_RECENT_BYTES: usize = 128 * 1024;
 const MAX_QUEUED_SKIPS: usize = 64;
 /// Number of events read from the store at once.
 const EVENTS_PER_READ: u32 = 200;
-/// Pause between two reads of the events of a run that another server drives.
+/// Pause between two reads of the events of a run that another server drives, unless that server announces them.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
+/// The same if it does: how late an event may be whose notice was lost.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An event on its way to watchers.
 #[derive(Debug, Clone, PartialEq)]
@@ -279,6 +281,8 @@ pub struct RunWatch {
     id: AnalysisId,
     after: u64,
     ended: bool,
+    /// Notices of events from other servers, once the run is not driven here.
+    notices: Option<NoticeWatch>,
 }
 
 impl RunWatch {
@@ -294,6 +298,7 @@ impl RunWatch {
             id,
             after,
             ended: false,
+            notices: None,
         }
     }
 
@@ -329,6 +334,10 @@ impl RunWatch {
     /// run: then waits a moment, for the next attempt.
     async fn follow_stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         let may_continue = !self.shared.store.is_embedded();
+        // Before reading, so that nothing that is stored in between goes unnoticed.
+        if let (None, Some(membership)) = (&self.notices, self.shared.store.membership()) {
+            self.notices = membership.watch_notices();
+        }
         let id = self.id.clone();
         // Read first: the events of a run that is over by now are complete.
         let continues = may_continue
@@ -349,9 +358,20 @@ impl RunWatch {
             .get(&self.id)
             .map(|run| run.channel.clone());
         if self.channel.is_none() {
-            tokio::time::sleep(FOLLOW_INTERVAL).await;
+            self.wait_for_notice().await;
         }
         Ok(None)
+    }
+
+    /// Waits until another server may have stored events.
+    async fn wait_for_notice(&mut self) {
+        match &mut self.notices {
+            Some(notices) if notices.is_live() => {
+                // After the time, the events are read in any case.
+                let _ = tokio::time::timeout(NOTICE_TIMEOUT, notices.wait_for(&self.id)).await;
+            }
+            _ => tokio::time::sleep(FOLLOW_INTERVAL).await,
+        }
     }
 
     async fn read_stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {

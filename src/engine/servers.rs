@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::run_channel::RunChannel;
-use super::{Engine, EngineShared, InsertRun, RunSpec, SharedReservations, leases};
+use super::{
+    Engine, EngineShared, InsertRun, MAX_RUNS_PER_USER, RunSpec, SharedReservations, leases,
+};
 use crate::domain::id::AnalysisId;
 use crate::log;
 use crate::store::servers::{RunLease, StoredCommand};
@@ -120,6 +122,12 @@ impl Engine {
         &self.shared.shared_reservations
     }
 
+    /// Divides the limits of people and providers among this number of servers. Those that protect this machine stay.
+    pub fn share_limits_with(&self, servers: u32) {
+        self.shared.streams.share_with(servers);
+        self.shared.llm.share_limits_with(servers);
+    }
+
     /// Stops the runs that other servers are about to take over, because this one could not renew its membership in
     /// time. A run whose client waits goes on, because no other server would continue it.
     pub fn give_up_leases(&self) {
@@ -132,16 +140,28 @@ impl Engine {
     }
 }
 
+/// Returns whom a run counts for: all people without an account count as one, and a background run for nobody.
+fn counted_owner(run: &RunSpec) -> String {
+    match (run.background, &run.user) {
+        (true, _) => String::new(),
+        (false, Some(user)) => user.as_str().to_owned(),
+        (false, None) => "nobody".to_owned(),
+    }
+}
+
 impl EngineShared {
     /// Adds the lease to a new run and to what stores it.
     pub(super) fn with_lease(&self, run: RunSpec, insert: InsertRun) -> (RunSpec, InsertRun) {
         let Some(membership) = self.store.membership() else {
             return (run, insert);
         };
-        let (id, boot) = (run.id.clone(), membership.boot());
+        let (id, boot, owner) = (run.id.clone(), membership.boot(), counted_owner(&run));
         let insert = Box::new(move |db: &Writer| {
+            if !owner.is_empty() {
+                leases::check_run_count(db, &owner, MAX_RUNS_PER_USER as u64)?;
+            }
             insert(db)?;
-            leases::lease_run(db, &id, &boot)
+            leases::lease_run(db, &id, &boot, &owner)
         });
         let lease = Some(RunLease::NEW);
         (RunSpec { lease, ..run }, insert)

@@ -24,6 +24,8 @@ pub(super) struct StreamSlots {
 
 #[derive(Default)]
 struct OpenStreams {
+    /// Number of servers that share the limit per user, at least one; 0 before it is known.
+    servers: u32,
     total: usize,
     /// Number of open calls by user; contains only users with open calls.
     by_user: HashMap<UserId, usize>,
@@ -58,7 +60,7 @@ impl StreamSlots {
             return Err(RunRefused::Full);
         }
         let own = open.by_user.get(user).copied().unwrap_or_default() + count;
-        if own > self.limits.per_user {
+        if own > self.limits.per_user.div_ceil(open.servers.max(1) as usize) {
             return Err(RunRefused::TooMany);
         }
         open.total += count;
@@ -68,6 +70,11 @@ impl StreamSlots {
             user: user.clone(),
             count,
         })
+    }
+
+    /// Divides the limit per user among this number of servers. The total protects this server's memory.
+    pub fn share_with(&self, servers: u32) {
+        self.open().servers = servers;
     }
 
     /// Refuses all further calls.

@@ -12,9 +12,9 @@ use super::error::ApiError;
 use super::error::ErrorFormat::{self, Anthropic, Gemini, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, archive, backups, cache, compatible, compatible_models,
-    documents, embeddings, experiments, gemini, health, history, mcp, meaning_search, models,
-    pages, panel_vs_single, patterns, projects, providers, recipes, search, sessions, threads,
-    usage,
+    database, documents, embeddings, experiments, gemini, health, history, mcp, meaning_search,
+    models, pages, panel_vs_single, patterns, projects, providers, recipes, search, sessions,
+    threads, usage,
 };
 use super::reply::Reply;
 use super::shared::SharedState;
@@ -259,6 +259,7 @@ pub static ROUTES: &[Route] = &[
 
     // Administration.
     admin(Get,    "/api/admin/metrics",                      h!(health::minute_stats)),
+    admin(Get,    "/api/admin/database",                     h!(database::show)),
     admin(Get,    "/api/admin/backup",                       h!(backups::download)),
     admin(Post,   "/api/admin/backup",                       h!(backups::make)).small(),
     admin(Get,    "/api/admin/backups",                      h!(backups::list)),

@@ -16,6 +16,8 @@ pub(super) struct CallQueue(Arc<Mutex<CallSlots>>);
 /// The running and the queued calls.
 struct CallSlots {
     max_concurrent: usize,
+    /// Number of servers that share each provider's limit.
+    servers: usize,
     busy: usize,
     /// Number of running calls by provider limiter; limiters without running calls are absent.
     calls_per_limiter: BTreeMap<u64, usize>,
@@ -71,6 +73,7 @@ impl CallQueue {
     pub fn new(most: usize) -> Self {
         Self(Arc::new(Mutex::new(CallSlots {
             max_concurrent: most.max(1),
+            servers: 1,
             busy: 0,
             calls_per_limiter: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -111,6 +114,18 @@ impl CallQueue {
         permit
     }
 
+    /// Divides the limit of each provider among this number of servers, rounded up. The total protects this machine.
+    pub fn share_with(&self, servers: u32) {
+        self.state().servers = (servers as usize).max(1);
+        // There may be room now.
+        loop {
+            let Some(next) = self.state().next() else {
+                return;
+            };
+            let _ = next.admit.send(self.permit(next.limiter));
+        }
+    }
+
     /// Returns the numbers of running and queued calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
         let state = self.state();
@@ -145,7 +160,8 @@ impl CallQueue {
 impl CallSlots {
     fn has_room(&self, limiter: ProviderLimiter) -> bool {
         let busy = self.calls_per_limiter.get(&limiter.id).copied();
-        self.busy < self.max_concurrent && busy.unwrap_or(0) < limiter.max_concurrent.max(1)
+        let share = limiter.max_concurrent.max(1).div_ceil(self.servers);
+        self.busy < self.max_concurrent && busy.unwrap_or(0) < share
     }
 
     fn occupy(&mut self, limiter: ProviderLimiter) {
@@ -163,7 +179,7 @@ impl CallSlots {
         }
     }
 
-    /// Returns the first queued call whose provider has a free slot. One call has ended, so at most one can start.
+    /// Returns the first queued call whose provider has a free slot. When one call has ended, at most one can start.
     fn next(&mut self) -> Option<WaitingCall> {
         let found = self
             .waiting
@@ -231,6 +247,24 @@ mod tests {
         assert!(other.is_some());
         drop(first);
         assert!(admitted(&mut second).is_some());
+    }
+
+    #[test]
+    fn servers_share_the_limit_of_a_provider() {
+        let limiter = ProviderLimiter {
+            id: 2,
+            max_concurrent: 3,
+        };
+        let queue = CallQueue::new(8);
+        queue.share_with(2);
+        let mut calls: Vec<_> = (0..3).map(|_| asked(&queue, limiter)).collect();
+        let permits: Vec<_> = calls.iter_mut().map(admitted).collect();
+        let running: Vec<_> = permits.iter().map(Option::is_some).collect();
+        assert_eq!(running, [true, true, false]);
+        // The other server is gone.
+        queue.share_with(1);
+        assert!(admitted(&mut calls[2]).is_some());
+        assert_eq!(queue.running_and_waiting(), (2, 0), "the third has ended");
     }
 
     #[test]

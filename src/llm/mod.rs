@@ -258,6 +258,11 @@ impl Llm {
         self.0.client.close_idle();
     }
 
+    /// Divides the limit on concurrent calls of each provider among this number of servers.
+    pub fn share_limits_with(&self, servers: u32) {
+        self.0.queue.share_with(servers);
+    }
+
     /// Returns the numbers of running and queued calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
         self.0.queue.running_and_waiting()

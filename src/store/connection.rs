@@ -222,6 +222,14 @@ impl Reader {
         }
     }
 
+    /// Returns whether a pooler is between this process and the database server.
+    pub(super) fn is_pooled(&self) -> bool {
+        match &self.0 {
+            Connection::Sqlite(_) => false,
+            Connection::Postgres(session) => session.is_pooled(),
+        }
+    }
+
     /// Returns the number of rows that this connection has changed since it was opened.
     pub(super) fn rows_changed(&self) -> u64 {
         match &self.0 {

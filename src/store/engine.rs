@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::connection::{EngineKind, Reader, Writer};
 use super::error::{OpenError, Result, StoreError};
+use super::postgres::notices::RunNotices;
 use super::postgres::{self, PostgresServer};
 use super::sqlite::{backup, first_pages, migrate};
 use super::version::VERSION;
@@ -121,6 +122,14 @@ impl DatabaseConnector {
         match self {
             Self::Sqlite { .. } => Err(StoreError::Failed("a file has one writer".into())),
             Self::Postgres(server) => Writer::open_postgres(server),
+        }
+    }
+
+    /// Exchanges notices with the other servers of the database; `None` for a file.
+    pub(super) fn start_notices(&self, boot: Arc<str>) -> Option<RunNotices> {
+        match self {
+            Self::Sqlite { .. } => None,
+            Self::Postgres(server) => Some(server.start_notices(boot)),
         }
     }
 

@@ -81,6 +81,15 @@ pub fn state_of(db: &Reader, id: &ExperimentId) -> Result<Option<ExperimentState
     db.query_optional(sql, [id], |row| row.get(0))
 }
 
+/// Keeps other servers from starting an experiment of this user before the end of the transaction, so that it can count
+/// them.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn lock_starts(db: &Writer, user: &UserId) -> Result<()> {
+    db.lock(&format!("experiments of {}", user.as_str()))
+}
+
 /// Counts this user's running experiments.
 ///
 /// # Errors

@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::connection::Writer;
+use super::connection::{Reader, Writer};
 use super::engine::DatabaseConnector;
 use super::error::{Result, StoreError};
-use super::postgres::servers;
+use super::postgres::notices::{NoticeWatch, RunNotices};
+use super::postgres::status::{self, DatabaseServerStatus};
+use super::postgres::{earlier_version, servers};
 use crate::clock;
+use crate::domain::id::AnalysisId;
 
 /// How long a server counts as alive after it has renewed its row.
 const LIFETIME: Duration = Duration::from_secs(10);
@@ -27,6 +30,7 @@ const STACK_BYTES: usize = 256 * 1024;
 /// A server's membership; ends when it is dropped.
 pub struct Membership {
     shared: Arc<SharedMembership>,
+    notices: Option<RunNotices>,
     left: watch::Receiver<bool>,
 }
 
@@ -50,7 +54,7 @@ impl Membership {
     /// Adds this process to the servers of a database. `seed` is random. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be written.
+    /// `Conflict` if a server runs that cannot share the database; another error if the database cannot be written.
     pub(super) fn join(connector: Arc<DatabaseConnector>, seed: u128) -> Result<Self> {
         let state = MembershipState {
             until: clock::instant(),
@@ -65,12 +69,13 @@ impl Membership {
         });
         let (end, left) = watch::channel(false);
         let (answer, entered) = std::sync::mpsc::sync_channel(1);
+        let notices = connector.start_notices(Arc::clone(&shared.boot));
         let renewing = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("quire-member".into())
             .stack_size(STACK_BYTES)
             .spawn(move || {
-                let first = connector.session().and_then(|db| {
+                let first = fenced_session(&connector).and_then(|db| {
                     renewing.enter(&db)?;
                     Ok(db)
                 });
@@ -85,12 +90,28 @@ impl Membership {
             Ok(entered) => entered?,
             Err(_) => return Err(StoreError::Busy),
         }
-        Ok(Self { shared, left })
+        Ok(Self {
+            shared,
+            notices,
+            left,
+        })
     }
 
     /// The name under which this process has leases.
     pub fn boot(&self) -> Arc<str> {
         Arc::clone(&self.shared.boot)
+    }
+
+    /// Tells the other servers that a run has new events.
+    pub fn announce_events(&self, id: &AnalysisId) {
+        if let Some(notices) = &self.notices {
+            notices.send(id);
+        }
+    }
+
+    /// Receives the notices of other servers from now on.
+    pub fn watch_notices(&self) -> Option<NoticeWatch> {
+        self.notices.as_ref().map(RunNotices::watch)
     }
 
     /// How often this process has added its row. More than once if the row had expired: others may have taken some of
@@ -118,6 +139,21 @@ impl Membership {
         // Without an answer, the row expires.
         let _ = tokio::time::timeout(ANSWER_TIMEOUT, removed).await;
     }
+}
+
+/// Opens a session that keeps servers of earlier versions away while it lasts.
+fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
+    let db = connector.session()?;
+    earlier_version::exclude(&db)?;
+    Ok(db)
+}
+
+/// Returns the status of a database server, and of the servers that use the database.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub(super) fn database_server_status(db: &Reader) -> Result<DatabaseServerStatus> {
+    status::status(db, LIFETIME)
 }
 
 impl Drop for Membership {
@@ -157,7 +193,7 @@ impl SharedMembership {
     fn renew_until_left(&self, mut db: Writer, connector: &DatabaseConnector) {
         while self.wait() {
             if db.is_broken() {
-                match connector.session() {
+                match fenced_session(connector) {
                     Ok(fresh) => db = fresh,
                     Err(_) => continue,
                 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Store;
 use super::connection::Writer;
 use super::error::Result;
-use super::membership::Membership;
+use super::membership::{Membership, database_server_status};
+use super::postgres::status::DatabaseServerStatus;
 use super::writer::WriteJob;
 
 impl Store {
@@ -13,7 +14,8 @@ impl Store {
     /// Does nothing for a file. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be written.
+    /// `Conflict` if a server of an earlier version runs, which cannot share the database; another error if the database
+    /// cannot be written.
     pub fn join_servers(&self, seed: u128) -> Result<()> {
         if !self.is_embedded() {
             let member = Membership::join(Arc::clone(&self.0.connector), seed)?;
@@ -38,6 +40,17 @@ impl Store {
         F: FnOnce(&Writer) -> Result<T> + Send + 'static,
     {
         self.queue_change(change, WriteJob::ChangeAlone).await
+    }
+
+    /// Returns the status of the database server, and of the servers that use the database; `None` for a file.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub async fn database_server_status(&self) -> Result<Option<DatabaseServerStatus>> {
+        match self.is_embedded() {
+            true => Ok(None),
+            false => self.read(database_server_status).await.map(Some),
+        }
     }
 
     /// Number of servers that use the database, including this one.

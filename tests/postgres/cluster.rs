@@ -1,15 +1,21 @@
-//! A PostgreSQL server in a temporary folder, reachable only through a socket there.
+//! A PostgreSQL server in a temporary folder, reachable only through a socket there; if wanted, through PgBouncer, which
+//! passes each transaction to any of its connections. With QUIRE_TEST_POOLER, every test goes through it.
 
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Port of PgBouncer's socket in the folder, next to the server's own.
+const POOLER_PORT: u16 = 6432;
 
 /// A running server; stopped and removed at the end.
 pub struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
+    pooler: Option<Child>,
 }
 
 /// Returns the folder of the newest installed server's programs.
@@ -61,9 +67,10 @@ impl Cluster {
         if let Some((user, group)) = postgres_user().filter(|_| is_root()) {
             std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
         }
-        let cluster = Self {
+        let mut cluster = Self {
             folder,
             programs: programs(),
+            pooler: None,
         };
         let data = cluster.folder.join("data");
         let made = command(&cluster.programs.join("initdb"), &cluster.folder)
@@ -83,7 +90,44 @@ impl Cluster {
             .unwrap();
         assert!(made.success(), "initdb failed");
         cluster.begin();
+        if std::env::var_os("QUIRE_TEST_POOLER").is_some() {
+            cluster.begin_pooling();
+        }
         cluster
+    }
+
+    /// Starts a server with a pooler in front.
+    pub fn pooled() -> Self {
+        let mut cluster = Self::start();
+        if cluster.pooler.is_none() {
+            cluster.begin_pooling();
+        }
+        cluster
+    }
+
+    /// Starts PgBouncer with so few connections that programs get each other's.
+    fn begin_pooling(&mut self) {
+        let folder = self.folder.display();
+        let settings = format!(
+            "[databases]\n* = host={folder} port=5432 user=quire\n[pgbouncer]\npool_mode = transaction\n\
+             auth_type = any\nlisten_port = {POOLER_PORT}\nunix_socket_dir = {folder}\ndefault_pool_size = 4\n\
+             max_client_conn = 400\nserver_login_retry = 1\nlogfile = {folder}/pooler.log\n"
+        );
+        let file = self.folder.join("pgbouncer.ini");
+        std::fs::write(&file, settings).unwrap();
+        let program = Path::new("/usr/sbin/pgbouncer");
+        assert!(
+            program.exists(),
+            "PgBouncer is not installed: run .ci/tools, or apt-get install pgbouncer"
+        );
+        let mut pooler = command(program, &self.folder);
+        self.pooler = Some(pooler.arg(&file).stderr(Stdio::null()).spawn().unwrap());
+        let socket = self.folder.join(format!(".s.PGSQL.{POOLER_PORT}"));
+        while UnixStream::connect(&socket).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            let ended = self.pooler.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "see {folder}/pooler.log");
+        }
     }
 
     /// Starts the server's processes.
@@ -106,10 +150,19 @@ impl Cluster {
 
     /// Returns the address of a database.
     pub fn address(&self, database: &str) -> String {
+        let port = match self.pooler {
+            Some(_) => POOLER_PORT,
+            None => 5432,
+        };
         format!(
-            "postgres://quire@/{database}?host={}",
+            "postgres://quire@/{database}?host={}&port={port}",
             self.folder.display()
         )
+    }
+
+    /// Returns the address of the first database without a pooler.
+    pub fn direct_address(&self) -> String {
+        format!("postgres://quire@/postgres?host={}", self.folder.display())
     }
 
     /// Returns the folder, in which the tests may write.
@@ -149,6 +202,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if let Some(pooler) = &mut self.pooler {
+            let _ = pooler.kill();
+            let _ = pooler.wait();
+        }
         self.control(&["-w", "-m", "immediate", "stop"]);
         let _ = std::fs::remove_dir_all(&self.folder);
     }

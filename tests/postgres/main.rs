@@ -6,9 +6,13 @@
 mod cluster;
 mod commands;
 mod experiments;
+mod fleet;
 mod locks;
 mod members;
+mod operation;
+mod pooler;
 mod runs;
+mod scale;
 #[path = "../../src/store/postgres/schema.rs"]
 mod schema;
 mod servers;

@@ -23,12 +23,16 @@ fn names(events: &[Event]) -> Vec<&str> {
 
 #[test]
 fn a_run_is_followed_and_stopped_through_another_server() {
-    let cluster = Cluster::start();
+    follow_and_stop(&Cluster::start());
+}
+
+/// Follows and stops a run through another server than the one that drives it.
+pub fn follow_and_stop(cluster: &Cluster) {
     let provider = Provider::script([
         on("quick").sse(&answer_stream("Eighty grams.")),
         on("slow").stall(&unfinished_stream("It is ")),
     ]);
-    let mut pair = ServerPair::start(&cluster, &provider);
+    let mut pair = ServerPair::start(cluster, &provider);
     let (client, elsewhere) = (&mut pair.client, &mut pair.elsewhere);
     let id = begin(client, &["p/quick", "p/slow"]);
     let mut seen = Vec::new();

@@ -46,7 +46,7 @@ fn a_run_has_one_driver_and_the_writes_of_an_earlier_one_are_refused() {
     assert_eq!(one.read_now(servers::count_alive), Ok(2));
     let run = insert_run(&cluster, 1);
     let (id, server) = (run.clone(), boot(&one));
-    one.write_now(move |db| servers::lease_run(db, &id, &server))
+    one.write_now(move |db| servers::lease_run(db, &id, &server, ""))
         .unwrap();
     assert_eq!(take_over(&other), [], "its server lives");
     assert_eq!(check(&one, &run, RunLease::NEW), Ok(()));
@@ -104,7 +104,7 @@ fn a_server_whose_row_has_expired_keeps_the_leases_that_nobody_took() {
     let run = insert_run(&cluster, 1);
     let (id, server) = (run.clone(), boot(&store));
     store
-        .write_now(move |db| servers::lease_run(db, &id, &server))
+        .write_now(move |db| servers::lease_run(db, &id, &server, ""))
         .unwrap();
     // The row is still there, or another server has removed it.
     for gone in ["UPDATE servers SET until = 1;", "DELETE FROM servers;"] {
@@ -171,10 +171,14 @@ fn servers_take_over_each_run_once_and_housekeeping_has_one_of_them() {
 
 #[test]
 fn two_servers_at_once_never_reserve_more_than_there_is() {
+    reserve_at_once(&Cluster::start());
+}
+
+/// Reserves from two servers at once, and checks that it is never more than there is.
+pub fn reserve_at_once(cluster: &Cluster) {
     /// What may be reserved in all.
     const LIMIT: u64 = 1_000;
-    let cluster = Cluster::start();
-    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    let stores = [member(cluster, 1), member(cluster, 2)];
     let amount = UsageAmount {
         tokens: 90,
         ..UsageAmount::default()
@@ -230,7 +234,11 @@ fn two_servers_at_once_never_reserve_more_than_there_is() {
 
 #[test]
 fn a_document_uploaded_to_one_server_is_read_through_another() {
-    let cluster = Cluster::start();
+    upload_and_read(&Cluster::start());
+}
+
+/// Uploads a document to a server, and reads and deletes it through another.
+pub fn upload_and_read(cluster: &Cluster) {
     let database = cluster.address("postgres");
     let settings = [
         ("DATABASE_URL", database.as_str()),

@@ -40,8 +40,12 @@ pub fn close(store: &Store) {
 
 #[test]
 fn changes_are_kept_and_failures_have_the_same_meaning_as_with_a_file() {
-    let cluster = Cluster::start();
-    let store = open(&cluster, "postgres").unwrap();
+    change_and_fail(&Cluster::start());
+}
+
+/// Makes changes, and causes failures.
+pub fn change_and_fail(cluster: &Cluster) {
+    let store = open(cluster, "postgres").unwrap();
     assert!(
         store.engine().starts_with("PostgreSQL 1"),
         "{}",
@@ -60,7 +64,7 @@ fn changes_are_kept_and_failures_have_the_same_meaning_as_with_a_file() {
     assert_eq!(value.unwrap().as_deref(), Some("c\u{FFFD}d"));
     close(&store);
     drop(store);
-    let store = open(&cluster, "postgres").unwrap();
+    let store = open(cluster, "postgres").unwrap();
     assert_eq!(
         store.read_now(|db| users::by_id(db, &user(1).id)),
         Ok(Some(user(1)))
@@ -80,8 +84,12 @@ fn passage(ordinal: u32, text: &str) -> Passage {
 
 #[test]
 fn passages_are_found_by_words_prefixes_and_phrases() {
-    let cluster = Cluster::start();
-    let store = open(&cluster, "postgres").unwrap();
+    find_passages(&Cluster::start());
+}
+
+/// Finds passages by words, prefixes, and phrases.
+pub fn find_passages(cluster: &Cluster) {
+    let store = open(cluster, "postgres").unwrap();
     store
         .write_now(|db| {
             users::insert(db, &user(1))?;
@@ -168,7 +176,8 @@ fn a_database_from_before_there_were_servers_gets_their_tables_and_a_foreign_one
     let cluster = Cluster::start();
     close(&open(&cluster, "postgres").unwrap());
     let lost = "DROP TRIGGER document_bytes_removed ON documents; DROP FUNCTION document_bytes_removed;
-                DROP TABLE reservations, leases, run_commands, document_bytes, servers; DROP FUNCTION quire_now;";
+                DROP TABLE reservations, leases, run_commands, document_bytes, servers; DROP FUNCTION quire_now;
+                ALTER TABLE quire_schema DROP COLUMN server_steps;";
     assert_eq!(cluster.run(lost), "");
     // Several that start together add them once.
     let stores: Vec<Store> = std::thread::scope(|scope| {

@@ -13,14 +13,22 @@ const STATUS_CLASS = { ok: "good", warning: "warn" };
 export function State(health, signal) {
   const body = el("div", { class: "state-body" });
   draw(health);
+  showServers(health);
   const timer = setInterval(async () => {
     if (document.hidden) return;
     const status = await get("/api/health", { signal }).catch(() => null);
-    if (status && !signal.aborted) draw(status);
+    if (status && !signal.aborted) showServers(status);
   }, REFRESH_MS);
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 
-  function draw(status) {
+  // A database on a server may have other servers, which only administrators see.
+  async function showServers(status) {
+    const isShared = status.database?.type === "postgresql";
+    const database = isShared ? await get("/api/admin/database", { signal }).catch(() => null) : null;
+    if (!signal.aborted) draw(status, database);
+  }
+
+  function draw(status, database = null) {
     const { resources = {} } = status;
     fill(body,
       el("p", { class: `state-word ${STATUS_CLASS[status.status] ?? "bad"}` }, status.status === "ok" ? "Healthy" : sentence(status.message ?? status.status)),
@@ -28,10 +36,21 @@ export function State(health, signal) {
         ["Version", status.version], ["Uptime", duration(status.uptime_seconds * 1000)],
         ["Memory", typeof resources.rss_mb === "number" && `${resources.rss_mb} MB`], ["Threads", resources.threads], ["Open files", resources.open_files],
         ["Database", status.database?.status === "ok" ? status.database.engine : status.database?.status], ["Environment", status.environment],
+        ...DatabaseFacts(database),
         ["Replica", status.replica && (status.replica.status === "ok" ? `up to ${status.replica.whole_at ? when(status.replica.whole_at) : "now (first copy in progress)"}` : "behind: see quire doctor")],
       ]));
   }
   return section("State", null, body);
+}
+
+function DatabaseFacts(database) {
+  if (!database) return [];
+  const { connections, servers } = database;
+  return [
+    ["Connections", connections && `${count(connections.used)} of ${count(connections.max)}, ${count(connections.used_by_quire)} by Quire${database.is_pooled ? ", through a pooler" : ""}`],
+    ["Replication lag", database.lag_seconds !== null && duration(database.lag_seconds * 1000)],
+    ["Servers", servers.map((server) => `${server.version || "earlier version"}, up ${duration(server.age_seconds * 1000)}${server.is_this ? " (this one)" : ""}`).join("; ")],
+  ];
 }
 
 function Facts(rows) {

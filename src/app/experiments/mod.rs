@@ -153,7 +153,8 @@ impl Experiments<'_> {
         let (stored, cases) = (experiment.clone(), draft.cases.clone());
         let boot = self.0.store.membership().map(Membership::boot);
         let _starting = self.hold_starts().await;
-        let written = self.0.store.write(move |db| {
+        let written = self.0.store.write_alone(move |db| {
+            experiments::lock_starts(db, &stored.user)?;
             if experiments::count_running(db, &stored.user)? >= MAX_RUNNING {
                 return Ok(false);
             }
@@ -273,7 +274,8 @@ impl Experiments<'_> {
             // If it was canceled through another server, it may not have ended here yet.
             self.stop_unless_running(&caller.user, id).await?;
         }
-        let written = self.0.store.write(move |db| {
+        let written = self.0.store.write_alone(move |db| {
+            experiments::lock_starts(db, &user)?;
             // If two calls race, the second one finds it running.
             let now = experiments::by_id(db, &user, &experiment_id)?;
             if now.is_none_or(|now| now.state == ExperimentState::Running) {

@@ -1,6 +1,7 @@
 //! Checks an installation: folder, disk, secret, database, machine, network, patterns, and providers. Repairs and
 //! creates nothing, although opening the database may migrate it, as a start would.
 
+mod database_server;
 pub mod health;
 mod machine;
 mod network;
@@ -259,6 +260,7 @@ async fn check_database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>
         }
         Err(error) => finding("database", CheckState::Failed, error.to_string()),
     });
+    findings.extend(database_server::examine(&store).await);
     findings.extend(setup::check_accounts(&store, config).await);
     findings.extend(originals::examine(&store, config).await);
     let (compared, folder_config) = (store.clone(), config.clone());

@@ -16,6 +16,7 @@ pub mod compatible_models;
 mod compatible_several;
 mod compatible_shape;
 mod compatible_stream;
+pub mod database;
 pub mod documents;
 pub mod embeddings;
 pub mod experiment_shape;

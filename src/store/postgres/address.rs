@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, Connection, Socket};
 
-use super::tls::Encryption;
+use super::tls::{EncryptedStream, Encryption};
 use crate::store::error::OpenError;
 
 /// Timeout for opening a connection.
@@ -63,9 +63,19 @@ impl PostgresAddress {
     /// # Errors
     /// Returns an error if the server cannot be reached or rejects the connection.
     pub(super) async fn connect(self) -> Result<Client, tokio_postgres::Error> {
-        let (client, connection) = self.config.connect(self.encryption).await?;
+        let (client, connection) = self.open().await?;
         drop(tokio::task::spawn(connection));
         Ok(client)
+    }
+
+    /// Connects. The caller drives the connection.
+    ///
+    /// # Errors
+    /// Returns an error if the server cannot be reached or rejects the connection.
+    pub(super) async fn open(
+        self,
+    ) -> Result<(Client, Connection<Socket, EncryptedStream<Socket>>), tokio_postgres::Error> {
+        self.config.connect(self.encryption).await
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::schema;
+use super::{schema, server_steps};
 use crate::store::connection::Writer;
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::version::VERSION;
@@ -41,9 +41,7 @@ pub(in crate::store) fn migrate(
 
 fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError> {
     match version(db)? {
-        // A database from before there could be several servers.
-        Some(VERSION) if !has_table(db, "servers")? => Ok(db.run_batch(schema::SERVERS)?),
-        Some(VERSION) => Ok(()),
+        Some(VERSION) => server_steps::run(db),
         Some(found) if found > VERSION => Err(OpenError::Newer {
             found,
             known: VERSION,
@@ -59,7 +57,7 @@ fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError
                 "INSERT INTO quire_schema (version) VALUES (?1)",
                 [i64::from(VERSION)],
             )?;
-            Ok(())
+            server_steps::run(db)
         }
     }
 }

@@ -4,17 +4,22 @@
 //! for the answer with a deadline.
 
 pub(super) mod address;
+pub mod earlier_version;
 mod errors;
 mod io_thread;
 pub(super) mod migrate;
+pub mod notices;
 pub mod original_sizes;
 pub mod originals;
+mod pooler;
 pub mod reservations;
 mod row;
 pub(super) mod schema;
 pub(super) mod search;
+mod server_steps;
 pub mod servers;
 pub(super) mod session;
+pub mod status;
 mod tls;
 mod words;
 

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use crate::store::error::{Result, StoreError};
 use crate::store::params::Value;
@@ -38,6 +38,42 @@ impl ToSql for EncodedParam<'_> {
 
     fn accepts(_: &Type) -> bool {
         true
+    }
+
+    to_sql_checked!();
+}
+
+/// A parameter of a statement whose types the server has not reported: as text, which it reads as the type that the
+/// statement needs.
+#[derive(Debug)]
+pub(super) struct UntypedParam<'a>(pub(super) Value<'a>);
+
+impl ToSql for UntypedParam<'_> {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> std::result::Result<IsNull, ConversionFailure> {
+        match self.0 {
+            Value::Null => return Ok(IsNull::Yes),
+            Value::Integer(number) => out.put_slice(number.to_string().as_bytes()),
+            // The shortest text that is read as the same number.
+            Value::Real(number) => out.put_slice(number.to_string().as_bytes()),
+            Value::Text(text) => put_text(text, out),
+            Value::Blob(bytes) => out.put_slice(bytes),
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        match self.0 {
+            Value::Blob(_) => Format::Binary,
+            _ => Format::Text,
+        }
     }
 
     to_sql_checked!();

@@ -10,6 +10,8 @@ use crate::store::error::{Result, StoreError};
 
 /// What conflicts with the writes of a server whose run another one has taken over.
 pub const NEWER_LEASE: &str = "a newer lease of the run";
+/// What conflicts with a new run of a person who has as many as are allowed.
+pub const TOO_MANY_RUNS: &str = "as many runs of a person as are allowed";
 /// Number of a run's first lease.
 const FIRST: i64 = 1;
 
@@ -55,9 +57,9 @@ pub struct StoredCommand {
 /// Returns an error if the database cannot be written.
 pub(in crate::store) fn enter(db: &Writer, boot: &str, lifetime: Duration) -> Result<()> {
     db.run(
-        "INSERT INTO servers (boot, started, until) VALUES (?1, quire_now(), quire_now() + ?2)
+        "INSERT INTO servers (boot, version, started, until) VALUES (?1, ?2, quire_now(), quire_now() + ?3)
          ON CONFLICT (boot) DO UPDATE SET until = excluded.until",
-        (boot, lifetime.as_millis() as i64),
+        (boot, env!("CARGO_PKG_VERSION"), lifetime.as_millis() as i64),
     )
     .map(drop)
 }
@@ -96,11 +98,27 @@ pub fn count_alive(db: &Reader) -> Result<u64> {
     )
 }
 
-/// Gives a server the lease of a new run, [`RunLease::NEW`].
+/// Checks that an owner of runs has fewer than `most` on all servers, and keeps other servers from adding one before the
+/// end of the transaction.
+///
+/// # Errors
+/// `Conflict` with [`TOO_MANY_RUNS`] if there are as many; another error if the database cannot be read.
+pub fn check_run_count(db: &Writer, owner: &str, most: u64) -> Result<()> {
+    db.lock(&format!("runs of {owner}"))?;
+    let sql = "SELECT count(*) FROM leases WHERE owner = ?1";
+    let runs: i64 = db.query_one(sql, [owner], |row| row.get(0))?;
+    match runs.unsigned_abs() < most {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(TOO_MANY_RUNS)),
+    }
+}
+
+/// Gives a server the lease of a new run, [`RunLease::NEW`]. The run counts as one of its owner's until it ends, unless
+/// the owner is empty.
 ///
 /// # Errors
 /// `Busy` if the server no longer counts as alive; another error if the database cannot be written.
-pub fn lease_run(db: &Writer, id: &AnalysisId, boot: &str) -> Result<()> {
+pub fn lease_run(db: &Writer, id: &AnalysisId, boot: &str, owner: &str) -> Result<()> {
     // The lock keeps the row until the lease is visible, so that no one finds the lease without its server.
     db.query_optional(
         "SELECT 1 FROM servers WHERE boot = ?1 FOR KEY SHARE",
@@ -109,8 +127,8 @@ pub fn lease_run(db: &Writer, id: &AnalysisId, boot: &str) -> Result<()> {
     )?
     .ok_or(StoreError::Busy)?;
     db.run(
-        "INSERT INTO leases (name, server, number) VALUES (?1, ?2, ?3)",
-        (id, boot, FIRST),
+        "INSERT INTO leases (name, server, number, owner) VALUES (?1, ?2, ?3, ?4)",
+        (id, boot, FIRST, owner),
     )
     .map(drop)
 }

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::Stream;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, Statement};
 
 use super::address::PostgresAddress;
 use super::errors::meaning;
 use super::io_thread::IoThread;
-use super::row::EncodedParam;
+use super::notices::RunNotices;
+use super::pooler;
+use super::row::{EncodedParam, UntypedParam};
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::params::Value;
 
@@ -47,6 +49,11 @@ impl PostgresServer {
         Ok(Self { address, thread })
     }
 
+    /// Exchanges notices with the other servers of the database. `boot` is unique to this server.
+    pub(in crate::store) fn start_notices(&self, boot: Arc<str>) -> RunNotices {
+        RunNotices::start(self.address.clone(), self.thread.handle(), boot)
+    }
+
     /// Opens a session, either read-only or read-write.
     ///
     /// # Errors
@@ -56,10 +63,15 @@ impl PostgresServer {
         // Connect on the socket thread, which then owns the connection.
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         self.thread.handle().spawn(async move {
-            let _ = answer.send(address.connect().await);
+            let connected = async {
+                let client = address.connect().await?;
+                let is_pooled = pooler::is_between(&client).await?;
+                Ok((client, is_pooled))
+            };
+            let _ = answer.send(connected.await);
         });
-        let client = match answered.recv_timeout(ANSWER_DEADLINE) {
-            Ok(Ok(client)) => client,
+        let (client, is_pooled) = match answered.recv_timeout(ANSWER_DEADLINE) {
+            Ok(Ok(connected)) => connected,
             Ok(Err(error)) => return Err(meaning(&error).0),
             Err(_) => return Err(StoreError::Busy),
         };
@@ -67,6 +79,7 @@ impl PostgresServer {
             client,
             thread: Arc::clone(&self.thread),
             statements: RefCell::default(),
+            is_pooled,
             writes,
             is_broken: Cell::new(false),
             in_transaction: Cell::new(false),
@@ -80,6 +93,9 @@ pub(in crate::store) struct PostgresSession {
     client: Client,
     thread: Arc<IoThread>,
     statements: RefCell<HashMap<String, Statement>>,
+    /// Whether a pooler is in between, which may run each transaction on another connection: nothing may then outlast a
+    /// transaction, such as a prepared statement.
+    is_pooled: bool,
     writes: bool,
     is_broken: Cell<bool>,
     in_transaction: Cell<bool>,
@@ -97,10 +113,7 @@ impl PostgresSession {
         values: &[Value<'_>],
         take: impl FnOnce(&mut PostgresRows<'_>) -> Result<T>,
     ) -> Result<T> {
-        let statement = self.prepared(sql)?;
-        let values = encode(&statement, values)?;
-        let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
-        let stream = pin!(self.answer(self.client.query_raw(&statement, values))?);
+        let stream = pin!(self.rows(sql, values)?);
         take(&mut PostgresRows {
             session: self,
             stream,
@@ -108,13 +121,28 @@ impl PostgresSession {
         })
     }
 
+    fn rows(&self, sql: &str, values: &[Value<'_>]) -> Result<RowStream> {
+        if self.is_pooled {
+            let values = values
+                .iter()
+                .map(|value| (UntypedParam(*value), Type::UNKNOWN));
+            return self.answer(self.client.query_typed_raw(&numbered(sql), values));
+        }
+        let statement = self.prepared(sql)?;
+        let values = encode(&statement, values)?;
+        let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
+        self.answer(self.client.query_raw(&statement, values))
+    }
+
     /// Changes rows and returns their number.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
     pub(in crate::store) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
-        let statement = self.prepared(sql)?;
-        self.execute_statement(&statement, values)
+        match self.is_pooled {
+            true => self.execute_unnamed(sql, values),
+            false => self.execute_statement(&self.prepared(sql)?, values),
+        }
     }
 
     /// Changes rows with a statement that is not worth caching.
@@ -126,14 +154,28 @@ impl PostgresSession {
         sql: &str,
         values: &[Value<'_>],
     ) -> Result<usize> {
-        let statement = self.answer(self.client.prepare(&numbered(sql)))?;
-        self.execute_statement(&statement, values)
+        self.execute_unnamed(sql, values)
+    }
+
+    /// Runs a statement that the server forgets. It is parsed each time, but in the same round trip.
+    fn execute_unnamed(&self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
+        let values: Vec<_> = values.iter().copied().map(UntypedParam).collect();
+        let values: Vec<(&(dyn ToSql + Sync), Type)> = values
+            .iter()
+            .map(|value| (value as &(dyn ToSql + Sync), Type::UNKNOWN))
+            .collect();
+        let rows = self.answer(self.client.execute_typed(&numbered(sql), &values))?;
+        self.count_changed(rows)
     }
 
     fn execute_statement(&self, statement: &Statement, values: &[Value<'_>]) -> Result<usize> {
         let values = encode(statement, values)?;
         let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
         let rows = self.answer(self.client.execute_raw(statement, values))?;
+        self.count_changed(rows)
+    }
+
+    fn count_changed(&self, rows: u64) -> Result<usize> {
         self.rows_changed.set(self.rows_changed.get() + rows);
         usize::try_from(rows).map_err(|error| StoreError::Failed(error.to_string()))
     }
@@ -163,6 +205,11 @@ impl PostgresSession {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Returns whether a pooler is in between.
+    pub(in crate::store) fn is_pooled(&self) -> bool {
+        self.is_pooled
     }
 
     /// Returns whether a transaction is open. A broken session has none.

@@ -15,6 +15,9 @@ use ureq::{Agent, Body};
 /// The password of every test account.
 pub const PASSWORD: &str = "Tr4verse-Orchid";
 
+/// The content type of a form.
+const FORM: &str = "multipart/form-data; boundary=quire-test";
+
 /// A client of one server.
 #[derive(Clone)]
 pub struct Client {
@@ -111,18 +114,11 @@ impl Client {
     }
     /// Sends a file as a browser's form does.
     pub fn upload(&mut self, path: &str, name: &str, bytes: &[u8]) -> Answer {
-        let mut form = format!(
-            "--quire-test\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\n"
-        )
-        .into_bytes();
-        form.extend_from_slice(bytes);
-        form.extend_from_slice(b"\r\n--quire-test--\r\n");
-        self.send(
-            "POST",
-            path,
-            Some(("multipart/form-data; boundary=quire-test", &form)),
-        )
+        self.send("POST", path, Some((FORM, &form(name, bytes))))
+    }
+    /// Sends a file like [`Client::upload`], and returns the response, or why there was no complete one.
+    pub fn try_upload(&self, path: &str, name: &str, bytes: &[u8]) -> Result<Answer, String> {
+        self.try_send("POST", path, Some((FORM, &form(name, bytes))))
     }
     /// Creates an account, signs in, and uses the bearer token for later requests.
     pub fn registered(mut self, email: &str) -> Self {
@@ -150,6 +146,39 @@ impl Client {
         assert_eq!(response.status().as_u16(), 200, "{path}");
         Events {
             lines: BufReader::with_capacity(256, Box::new(response.into_body().into_reader())),
+        }
+    }
+
+    /// Sends a request like [`Client::send`], and returns the response, or why there was no complete one.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<(&str, &[u8])>,
+    ) -> Result<Answer, String> {
+        let response = self.sent(method, path, body);
+        let (parts, mut content) = response.map_err(|error| error.to_string())?.into_parts();
+        let bytes = content.with_config().limit(1 << 28).read_to_vec();
+        Ok(Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            bytes: bytes.map_err(|error| error.to_string())?,
+        })
+    }
+    /// Follows a stream of events like [`Client::events`], unless it is not available at the moment.
+    pub fn try_events(&self, path: &str, last_id: Option<u64>) -> Result<Events, String> {
+        let mut client = self.clone().with("accept", "text/event-stream");
+        if let Some(id) = last_id {
+            client = client.with("last-event-id", &id.to_string());
+        }
+        let response = client.sent("GET", path, None);
+        let response = response.map_err(|error| error.to_string())?;
+        match response.status().as_u16() {
+            200 => Ok(Events {
+                lines: BufReader::with_capacity(256, Box::new(response.into_body().into_reader())),
+            }),
+            status @ (502..=504) => Err(format!("status {status}")),
+            status => panic!("{path}: status {status}"),
         }
     }
 
@@ -197,6 +226,18 @@ impl Client {
             }
         }
     }
+}
+
+/// Returns a browser's form with a file.
+fn form(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut form = format!(
+        "--quire-test\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n"
+    )
+    .into_bytes();
+    form.extend_from_slice(bytes);
+    form.extend_from_slice(b"\r\n--quire-test--\r\n");
+    form
 }
 
 fn agent() -> Agent {

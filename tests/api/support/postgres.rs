@@ -1,16 +1,25 @@
 //! Servers whose database is on PostgreSQL: with QUIRE_TEST_POSTGRES, as `.ci/postgres` sets it, every server that does
-//! not copy its database has a schema of its own there.
+//! not copy its database has a schema of its own there. With QUIRE_TEST_POOLER, the port of a pooler's socket next to the
+//! server's, it has a database of its own instead, because a pooler does not accept a `search_path`.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Name of the variable with the address of the PostgreSQL server.
 const VARIABLE: &str = "QUIRE_TEST_POSTGRES";
+/// Name of the variable with the port of the pooler.
+const POOLER: &str = "QUIRE_TEST_POOLER";
 
 /// Returns the address of a folder's database; creates it. `None` for a database in the folder.
 pub fn address(folder: &Path) -> Option<String> {
     let server = std::env::var(VARIABLE).ok()?;
     let name = schema(folder);
+    if let Ok(port) = std::env::var(POOLER) {
+        // A server that is started again has it already.
+        let _ = psql(&server, &format!("CREATE DATABASE {name}"));
+        let pooled = server.replacen("/postgres?", &format!("/{name}?"), 1);
+        return Some(format!("{pooled}&port={port}"));
+    }
     run(&server, &format!("CREATE SCHEMA IF NOT EXISTS {name}"));
     Some(format!("{server}&options=-c%20search_path%3D{name}"))
 }
@@ -20,6 +29,12 @@ pub fn remove(folder: &Path) {
     if let Ok(server) = std::env::var(VARIABLE) {
         let name = schema(folder);
         run(&server, &format!("DROP SCHEMA IF EXISTS {name} CASCADE"));
+        if std::env::var_os(POOLER).is_some() {
+            run(
+                &server,
+                &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            );
+        }
     }
 }
 
@@ -28,12 +43,15 @@ fn schema(folder: &Path) -> String {
     name.replace('-', "_")
 }
 
-fn run(server: &str, sql: &str) {
+fn psql(server: &str, sql: &str) -> Output {
     let mut psql = Command::new("psql");
-    let done = psql
-        .args(["-X", "-q", "-d", server, "-c", sql])
+    psql.args(["-X", "-q", "-d", server, "-c", sql])
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+fn run(server: &str, sql: &str) {
+    let done = psql(server, sql);
     assert!(
         done.status.success(),
         "{sql}: {}",

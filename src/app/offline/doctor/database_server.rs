@@ -1,0 +1,104 @@
+//! Checks the database server: room for connections, and the Quire servers that share it.
+
+use std::time::Duration;
+
+use super::{CheckResult, CheckState, finding};
+use crate::store::{DatabaseServerStatus, LiveServer, Store};
+
+/// The subject of these checks.
+const SUBJECT: &str = "database";
+/// Share of the connections, in percent, above which there is little room for more servers.
+const CROWDED_PERCENT: u64 = 80;
+
+/// Runs the checks; there are none for a file.
+pub(super) async fn examine(store: &Store) -> Vec<CheckResult> {
+    match store.database_server_status().await {
+        Ok(None) => Vec::new(),
+        Ok(Some(status)) => findings(&status),
+        Err(error) => vec![finding(SUBJECT, CheckState::Failed, error.to_string())],
+    }
+}
+
+fn findings(status: &DatabaseServerStatus) -> Vec<CheckResult> {
+    let (used, most) = (status.connections, status.max_connections);
+    let state = match used * 100 >= most * CROWDED_PERCENT {
+        true => CheckState::Warning,
+        false => CheckState::Ok,
+    };
+    let mut text = format!(
+        "{used} of {most} connections are in use, {} of them by Quire",
+        status.own_connections
+    );
+    if status.is_pooled {
+        text.push_str("; a pooler is in between, so events reach other servers up to a quarter of a second later");
+    }
+    if state == CheckState::Warning {
+        text.push_str("; each server needs up to seven: raise max_connections or use a pooler");
+    }
+    let mut all = vec![finding(SUBJECT, state, text)];
+    if let Some(lag) = status.lag {
+        let text = format!("it is a replica, {} behind", shown(lag));
+        all.push(finding(SUBJECT, CheckState::Warning, text));
+    }
+    let servers: Vec<String> = status.servers.iter().map(described).collect();
+    let text = match &servers[..] {
+        [] => "no server is running".to_owned(),
+        [one] => format!("one is running: {one}"),
+        more => format!("{} are running: {}", more.len(), more.join(", ")),
+    };
+    all.push(finding("servers", CheckState::Ok, text));
+    all
+}
+
+fn described(server: &LiveServer) -> String {
+    let version = match server.version.as_str() {
+        "" => "an earlier version",
+        version => version,
+    };
+    format!("{version} for {}", shown(server.age))
+}
+
+/// Shows a time in its largest unit.
+fn shown(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crowding_and_lag_are_warnings_and_servers_are_listed() {
+        let server = |version: &str, seconds| LiveServer {
+            boot: "b".into(),
+            version: version.into(),
+            age: Duration::from_secs(seconds),
+            silent: Duration::ZERO,
+        };
+        let status = DatabaseServerStatus {
+            connections: 80,
+            own_connections: 12,
+            max_connections: 100,
+            is_pooled: true,
+            lag: Some(Duration::from_secs(180)),
+            servers: vec![server("0.3.0", 7300), server("", 60)],
+        };
+        let shown: Vec<String> = findings(&status)
+            .into_iter()
+            .map(|found| format!("{}: {:?}: {}", found.subject, found.state, found.text))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "database: Warning: 80 of 100 connections are in use, 12 of them by Quire; a pooler is in between, so \
+                 events reach other servers up to a quarter of a second later; each server needs up to seven: raise max_connections or use a pooler",
+                "database: Warning: it is a replica, 3 min behind",
+                "servers: Ok: 2 are running: 0.3.0 for 2 h, an earlier version for 60 s",
+            ]
+        );
+    }
+}

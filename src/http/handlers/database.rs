@@ -1,0 +1,52 @@
+//! The database server, and the Quire servers that share it, for administrators.
+
+use serde_json::{Value, json};
+
+use super::accounts::no_store;
+use crate::app::health::{DatabaseServerStatus, LiveServer};
+use crate::http::auth::Admin;
+use crate::http::{ApiError, Reply, RequestContext};
+
+/// Length of a server's name in responses; enough to tell a few apart.
+const NAME_LENGTH: usize = 8;
+
+/// `GET /api/admin/database`: returns the engine, the connections to it, and the servers that share it.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub async fn show(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
+    let health = cx.app.health();
+    let (database, server) = (health.database(), health.database_server().await?);
+    let own = cx.app.boot();
+    let servers = server.iter().flat_map(|server| &server.servers);
+    let servers: Vec<Value> = servers
+        .map(|server| server_json(server, own.as_deref()))
+        .collect();
+    Ok(no_store(Reply::json(&json!({
+        "type": if database.is_embedded { "sqlite" } else { "postgresql" },
+        "engine": database.engine,
+        "connections": server.as_ref().map(connections_json),
+        "is_pooled": server.as_ref().is_some_and(|server| server.is_pooled),
+        "lag_seconds": server.as_ref().and_then(|server| server.lag).map(|lag| lag.as_secs_f64()),
+        "servers": servers,
+    }))))
+}
+
+fn connections_json(server: &DatabaseServerStatus) -> Value {
+    json!({
+        "used": server.connections,
+        "used_by_quire": server.own_connections,
+        "max": server.max_connections,
+    })
+}
+
+fn server_json(server: &LiveServer, own: Option<&str>) -> Value {
+    let name: String = server.boot.chars().take(NAME_LENGTH).collect();
+    json!({
+        "id": name,
+        "is_this": own == Some(server.boot.as_str()),
+        "version": server.version,
+        "age_seconds": server.age.as_secs(),
+        "seen_seconds_ago": server.silent.as_secs(),
+    })
+}

@@ -1,0 +1,30 @@
+//! Keeps a server of the version before there could be several from running at the same time: it knows nothing of
+//! leases. It has an advisory lock alone; today's servers share the same one.
+
+use crate::store::connection::Writer;
+use crate::store::error::{Result, StoreError};
+
+/// First number of the lock; the second is that of the schema.
+const SERVER_LOCK: i32 = 0x5175_6972;
+/// What prevents this server from running.
+pub const EARLIER_SERVER: &str = "a server of an earlier version, which cannot share the database,";
+
+/// Keeps such a server from starting for as long as this session lasts. Through a pooler, no lock outlasts a
+/// transaction: then this only finds out whether one is running.
+///
+/// # Errors
+/// Returns `Conflict` with [`EARLIER_SERVER`] if one is running, or another error if the database cannot be read.
+pub(in crate::store) fn exclude(db: &Writer) -> Result<()> {
+    let sql = match db.is_pooled() {
+        false => {
+            "SELECT CASE WHEN pg_try_advisory_lock_shared(?1, hashtext(current_schema())) THEN 1 ELSE 0 END"
+        }
+        true => {
+            "SELECT CASE WHEN pg_try_advisory_xact_lock_shared(?1, hashtext(current_schema())) THEN 1 ELSE 0 END"
+        }
+    };
+    match db.query_one(sql, [SERVER_LOCK], |row| row.get::<_, bool>(0))? {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(EARLIER_SERVER)),
+    }
+}

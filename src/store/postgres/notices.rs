@@ -1,0 +1,204 @@
+//! Notices between the servers of one database: which runs have new events. A server has a connection for them, on which
+//! it sends its own, after the events are stored, and listens to all. A lost notice costs the pause until whoever waits
+//! looks by itself. Behind a pooler there are none, because a pooled connection cannot listen.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, mpsc};
+use tokio_postgres::types::Type;
+use tokio_postgres::{AsyncMessage, Client, Error};
+
+use super::address::PostgresAddress;
+use super::pooler;
+use crate::domain::id::AnalysisId;
+
+/// Begins to listen. Notices need not be on disk: without an fsync, other commits do not wait for them.
+const LISTEN: &str = "SET synchronous_commit = off; LISTEN quire_runs";
+/// Sends a notice.
+const NOTIFY: &str = "SELECT pg_notify('quire_runs', $1)";
+/// How long notices are collected before they are sent together.
+const COLLECT_INTERVAL: Duration = Duration::from_millis(5);
+/// Maximum size of a notice in bytes; PostgreSQL accepts less than 8,000.
+const MAX_NOTICE_BYTES: usize = 7_900;
+/// Maximum number of notices that wait to be sent, and that a watcher may be behind.
+const MAX_WAITING: usize = 1024;
+/// Pause before a new connection after one was lost.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
+
+/// The notices of a server. Its connection ends when this is dropped.
+pub struct RunNotices {
+    outgoing: mpsc::Sender<AnalysisId>,
+    received: Arc<ReceivedNotices>,
+}
+
+struct ReceivedNotices {
+    notices: broadcast::Sender<Arc<str>>,
+    /// Whether a notice that this server sent to itself has arrived on the present connection.
+    is_live: AtomicBool,
+}
+
+impl RunNotices {
+    /// Connects on another thread, whose runtime this is. `boot` is unique to this server.
+    pub(in crate::store) fn start(
+        address: PostgresAddress,
+        runtime: &Handle,
+        boot: Arc<str>,
+    ) -> Self {
+        let (outgoing, waiting) = mpsc::channel(MAX_WAITING);
+        let received = Arc::new(ReceivedNotices {
+            notices: broadcast::Sender::new(MAX_WAITING),
+            is_live: AtomicBool::new(false),
+        });
+        let shared = Arc::clone(&received);
+        // Ends with `outgoing`.
+        drop(runtime.spawn(exchange(address, waiting, shared, boot)));
+        Self { outgoing, received }
+    }
+
+    /// Tells the other servers, a moment later, that a run has new events.
+    pub fn send(&self, id: &AnalysisId) {
+        // If it is full, whoever waits looks by itself.
+        let _ = self.outgoing.try_send(id.clone());
+    }
+
+    /// Receives the notices from now on.
+    pub fn watch(&self) -> NoticeWatch {
+        NoticeWatch {
+            notices: self.received.notices.subscribe(),
+            received: Arc::clone(&self.received),
+        }
+    }
+}
+
+/// The notices from some time on.
+pub struct NoticeWatch {
+    notices: broadcast::Receiver<Arc<str>>,
+    received: Arc<ReceivedNotices>,
+}
+
+impl NoticeWatch {
+    /// Whether notices arrive at present.
+    pub fn is_live(&self) -> bool {
+        self.received.is_live.load(Relaxed)
+    }
+
+    /// Waits for a notice of a run, or until some may have been missed.
+    pub async fn wait_for(&mut self, id: &AnalysisId) {
+        loop {
+            match self.notices.recv().await {
+                Ok(ids) if !ids.split(' ').any(|one| one == id.as_str()) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Sends and receives until there is nothing more to send, on one connection after another.
+async fn exchange(
+    address: PostgresAddress,
+    mut waiting: mpsc::Receiver<AnalysisId>,
+    received: Arc<ReceivedNotices>,
+    boot: Arc<str>,
+) {
+    loop {
+        if let Ok((client, mut connection)) = address.clone().open().await {
+            let receive = async {
+                while let Some(Ok(message)) =
+                    poll_fn(|context| connection.poll_message(context)).await
+                {
+                    if let AsyncMessage::Notification(notice) = message {
+                        received.deliver(notice.payload(), &boot);
+                    }
+                }
+            };
+            let is_over = tokio::select! {
+                () = receive => false,
+                sent = send(&client, &mut waiting, &boot) => sent.is_ok(),
+            };
+            received.is_live.store(false, Relaxed);
+            if is_over {
+                return;
+            }
+        }
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+        if waiting.is_closed() {
+            return;
+        }
+    }
+}
+
+/// Sends what waits, until there is nothing more to come or no notice could arrive.
+async fn send(
+    client: &Client,
+    waiting: &mut mpsc::Receiver<AnalysisId>,
+    boot: &str,
+) -> Result<(), Error> {
+    if pooler::is_between(client).await? {
+        return Ok(());
+    }
+    client.batch_execute(LISTEN).await?;
+    client.execute_typed(NOTIFY, &[(&boot, Type::TEXT)]).await?;
+    let mut ids = Vec::new();
+    while waiting.recv_many(&mut ids, MAX_WAITING).await > 0 {
+        tokio::time::sleep(COLLECT_INTERVAL).await;
+        while let Ok(id) = waiting.try_recv() {
+            ids.push(id);
+        }
+        for notice in notices(&std::mem::take(&mut ids)) {
+            client
+                .execute_typed(NOTIFY, &[(&notice, Type::TEXT)])
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Joins IDs, each once, to as few notices as possible.
+fn notices(ids: &[AnalysisId]) -> Vec<String> {
+    let ids: BTreeSet<&str> = ids.iter().map(AnalysisId::as_str).collect();
+    let mut all: Vec<String> = Vec::new();
+    for id in ids {
+        match all.last_mut() {
+            Some(last) if last.len() + 1 + id.len() <= MAX_NOTICE_BYTES => {
+                last.push(' ');
+                last.push_str(id);
+            }
+            _ => all.push(id.to_owned()),
+        }
+    }
+    all
+}
+
+impl ReceivedNotices {
+    fn deliver(&self, notice: &str, boot: &str) {
+        if notice == boot {
+            self.is_live.store(true, Relaxed);
+            return;
+        }
+        // Without watchers, nobody needs it.
+        let _ = self.notices.send(notice.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn ids_are_joined_once_each_and_notices_are_bounded() {
+        let id = |number| AnalysisId::new(Timestamp::from_millis(1_000), number);
+        let joined = notices(&[id(2), id(1), id(2)]);
+        assert_eq!(joined, [format!("{} {}", id(1).as_str(), id(2).as_str())]);
+        let many: Vec<AnalysisId> = (0..500).map(id).collect();
+        let joined = notices(&many);
+        assert!(joined.len() > 1 && joined.iter().all(|notice| notice.len() <= MAX_NOTICE_BYTES));
+        let count: usize = joined.iter().map(|notice| notice.split(' ').count()).sum();
+        assert_eq!(count, 500);
+    }
+}

@@ -1,0 +1,97 @@
+//! Recognizes a pooler between this process and the server: PgBouncer and its like answer a connection themselves and
+//! pass its transactions on to any of their own.
+
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+/// Bytes of a request to cancel a query: its length, a constant, the process, and its key, in 4 bytes each.
+const CANCEL_BYTES: usize = 16;
+/// Bytes of the request to encrypt that comes before it if the connection is encrypted.
+const ENCRYPT_BYTES: usize = 8;
+
+/// Returns whether the process that answers statements is another one than the server named when it accepted the
+/// connection. A pooler names one that does not exist.
+///
+/// # Errors
+/// Returns an error if the server cannot be reached.
+pub(super) async fn is_between(client: &Client) -> Result<bool, Error> {
+    let rows = client.simple_query("SELECT pg_backend_pid()").await?;
+    let answering = rows.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i32>().ok(),
+        _ => None,
+    });
+    Ok(answering != Some(named_process(client).await?))
+}
+
+/// Returns the process that the server named. The client gives it away only in a request to cancel a query, which is
+/// written here instead of being sent.
+async fn named_process(client: &Client) -> Result<i32, Error> {
+    let (near, mut far) = tokio::io::duplex(CANCEL_BYTES + ENCRYPT_BYTES);
+    // If it asks for encryption first: "yes".
+    let _ = far.write_all(b"S").await;
+    client
+        .cancel_token()
+        .cancel_query_raw(near, Unencrypted)
+        .await?;
+    let mut written = Vec::new();
+    let _ = far.read_to_end(&mut written).await;
+    let request = written.len().saturating_sub(CANCEL_BYTES);
+    let process = written.get(request + 8..request + 12);
+    let process = process.and_then(|bytes| bytes.try_into().ok());
+    Ok(process.map_or(0, i32::from_be_bytes))
+}
+
+/// Leaves a stream that never leaves this process as it is.
+struct Unencrypted;
+
+struct MemoryStream(DuplexStream);
+
+impl TlsConnect<DuplexStream> for Unencrypted {
+    type Stream = MemoryStream;
+    type Error = io::Error;
+    type Future = Ready<io::Result<MemoryStream>>;
+
+    fn connect(self, stream: DuplexStream) -> Self::Future {
+        ready(Ok(MemoryStream(stream)))
+    }
+}
+
+impl TlsStream for MemoryStream {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl AsyncRead for MemoryStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for MemoryStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,71 @@
+//! The tables that only several servers need, in numbered steps: `quire_schema.server_steps` says how many of them a
+//! database has. Each step only adds something, so that a server of the version before goes on meanwhile.
+
+use crate::store::connection::Writer;
+use crate::store::error::{OpenError, Result};
+
+/// All steps, the oldest first. A step that a version was released with never changes.
+const STEPS: &[&str] = &[include_str!("servers.sql"), include_str!("servers_2.sql")];
+/// The tables of the first step with their columns. Databases that have them without a count are from before there was
+/// one.
+const FIRST_TABLES: &[(&str, &[&str])] = &[
+    ("servers", &["boot", "started", "until"]),
+    ("leases", &["name", "server", "number"]),
+    (
+        "run_commands",
+        &["id", "analysis_id", "command", "argument"],
+    ),
+    ("reservations", &["owner", "server", "cost", "tokens"]),
+    (
+        "document_bytes",
+        &["document_id", "piece", "bytes", "stored"],
+    ),
+];
+
+/// Runs the steps that a database does not have yet. A database with more steps is left as it is.
+///
+/// # Errors
+/// Returns `Damaged` if a table has other columns, or another error if the database cannot be written.
+pub(super) fn run(db: &Writer) -> std::result::Result<(), OpenError> {
+    let columns = db.columns("quire_schema")?;
+    let done = match columns.iter().any(|name| name == "server_steps") {
+        true => {
+            let sql = "SELECT server_steps FROM quire_schema";
+            db.query_one(sql, [], |row| row.get::<_, u32>(0))?
+        }
+        false => {
+            let done = uncounted(db)?;
+            let sql = "ALTER TABLE quire_schema ADD COLUMN server_steps BIGINT NOT NULL DEFAULT 0";
+            db.run_batch(sql)?;
+            done
+        }
+    };
+    let missing = STEPS.get(done as usize..).unwrap_or_default();
+    for step in missing {
+        db.run_batch(step)?;
+    }
+    if !missing.is_empty() {
+        let sql = "UPDATE quire_schema SET server_steps = ?1";
+        db.run(sql, [STEPS.len() as i64])?;
+    }
+    Ok(())
+}
+
+/// Returns how many steps a database without a count has.
+fn uncounted(db: &Writer) -> std::result::Result<u32, OpenError> {
+    let found = FIRST_TABLES
+        .iter()
+        .map(|(table, _)| db.columns(table))
+        .collect::<Result<Vec<_>>>()?;
+    if found.iter().all(Vec::is_empty) {
+        return Ok(0);
+    }
+    let pairs = FIRST_TABLES.iter().zip(&found);
+    let mut other = pairs.filter(|((_, expected), found)| found != expected);
+    match other.next() {
+        None => Ok(1),
+        Some(((table, _), _)) => Err(OpenError::Damaged(format!(
+            "its table {table} has other columns than this program's"
+        ))),
+    }
+}

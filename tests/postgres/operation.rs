@@ -1,0 +1,274 @@
+//! Operating several servers: what administrators see of them, updates from earlier versions, and limits that hold for
+//! all servers together.
+
+use std::sync::Arc;
+
+use quire::domain::id::{AnalysisId, UserId};
+use quire::store::servers;
+use quire::store::{OpenError, Store, StoreError, experiments};
+use serde_json::json;
+
+use super::cluster::Cluster;
+use super::commands::quire;
+use super::members::{ServerPair, WAIT_TIMEOUT, boot, known, member, server_settings, wait_for};
+use super::store::{at, close, open};
+use super::support::Server;
+use super::support::provider::{Provider, on};
+use super::support::script::{begin, providers};
+
+/// The key of the lock that a server had before there could be several.
+const EARLIER_LOCK: &str = "1366649202, hashtext(current_schema())";
+
+#[test]
+fn administrators_see_the_database_server_and_all_servers() {
+    for cluster in [Cluster::start(), Cluster::pooled()] {
+        let database = cluster.address("postgres");
+        let settings = server_settings(&database, "");
+        let (one, other) = (Server::with(&settings), Server::with(&settings));
+        let mut admin = one.user("ada@example.com");
+        let seen = known(&other, &admin).get("/api/admin/database").json();
+        let is_pooled = seen["is_pooled"] == true;
+        assert_eq!(is_pooled, database.ends_with("=6432"), "{seen}");
+        assert!(
+            seen["engine"].as_str().unwrap().starts_with("PostgreSQL 1"),
+            "{seen}"
+        );
+        let connections = &seen["connections"];
+        let number = |name: &str| connections[name].as_u64().unwrap();
+        assert_eq!(number("max"), 100, "{seen}");
+        assert!(number("used_by_quire") >= 1, "{seen}");
+        assert!(number("used") >= number("used_by_quire"), "{seen}");
+        assert_eq!(seen["lag_seconds"], json!(null), "{seen}");
+        let servers = seen["servers"].as_array().unwrap();
+        let own = servers.iter().filter(|server| server["is_this"] == true);
+        assert_eq!((servers.len(), own.count()), (2, 1), "{seen}");
+        for server in servers {
+            assert_eq!(server["version"], env!("CARGO_PKG_VERSION"), "{seen}");
+        }
+        // Nobody else sees it, nor anybody in the open health check.
+        let mut guest = one.user("bob@example.com");
+        guest.get("/api/admin/database").refused(403, "FORBIDDEN");
+        let health = guest.get("/api/health").json();
+        assert_eq!(health["database"].as_object().unwrap().len(), 3, "{health}");
+        let (_, printed) = quire(&cluster, &["doctor"]);
+        let expected = format!("2 are running: {}", env!("CARGO_PKG_VERSION"));
+        assert!(printed.contains(&expected), "{printed}");
+        assert!(printed.contains("of 100 connections"), "{printed}");
+        assert_eq!(printed.contains("a pooler"), is_pooled, "{printed}");
+        admin.get("/api/admin/database");
+    }
+}
+
+/// As the version before leases locked the database for as long as its server ran.
+struct EarlierServer(std::process::Child);
+
+impl EarlierServer {
+    /// Starts one; `None` if it finds the lock taken.
+    fn start(cluster: &Cluster) -> Option<Self> {
+        use std::io::{BufRead, BufReader, Write};
+        let mut psql = std::process::Command::new("psql")
+            .args(["-X", "-q", "-t", "-A", "-d", &cluster.direct_address()])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = psql.stdin.as_mut().unwrap();
+        writeln!(input, "SELECT pg_try_advisory_lock({EARLIER_LOCK});").unwrap();
+        let mut answer = String::new();
+        let output = psql.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut answer).unwrap();
+        let server = Self(psql);
+        (answer.trim() == "t").then_some(server)
+    }
+}
+
+impl Drop for EarlierServer {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_server_of_an_earlier_version_and_one_of_today_exclude_each_other() {
+    let cluster = Cluster::start();
+    let store = open(&cluster, "postgres").unwrap();
+    let earlier = EarlierServer::start(&cluster).expect("commands do not keep it away");
+    let refused = store.join_servers(1);
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(_))),
+        "{refused:?}"
+    );
+    drop(earlier);
+    while store.join_servers(1).is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let other = member(&cluster, 2);
+    assert!(EarlierServer::start(&cluster).is_none(), "two of today run");
+    close(&store);
+    close(&other);
+}
+
+#[test]
+fn behind_a_pooler_a_running_server_of_an_earlier_version_is_found() {
+    let cluster = Cluster::pooled();
+    let store = open(&cluster, "postgres").unwrap();
+    let earlier = EarlierServer::start(&cluster).unwrap();
+    let refused = store.join_servers(1);
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(_))),
+        "{refused:?}"
+    );
+    drop(earlier);
+    close(&store);
+}
+
+#[test]
+fn tables_of_servers_are_added_in_steps_and_never_taken_for_others() {
+    let cluster = Cluster::start();
+    close(&open(&cluster, "postgres").unwrap());
+    // As the version before wrote them.
+    let earlier = "ALTER TABLE quire_schema DROP COLUMN server_steps; ALTER TABLE servers DROP COLUMN version;
+                   ALTER TABLE leases DROP COLUMN owner;";
+    assert_eq!(cluster.run(earlier), "");
+    let store = member(&cluster, 1);
+    let steps = "DO $$ BEGIN IF (SELECT server_steps FROM quire_schema) <> 2 THEN RAISE EXCEPTION 'no'; END IF; END $$;";
+    assert_eq!(cluster.run(steps), "");
+    // A server of that version goes on meanwhile.
+    let enter = "INSERT INTO servers (boot, started, until) VALUES ('old', 1, quire_now() + 9000);
+                 INSERT INTO leases (name, server, number) VALUES ('analysis_old', 'old', 1);";
+    assert_eq!(cluster.run(enter), "");
+    assert_eq!(store.read_now(servers::count_alive), Ok(2));
+    close(&store);
+    // Later steps than this program knows only add something.
+    assert_eq!(cluster.run("UPDATE quire_schema SET server_steps = 9;"), "");
+    close(&open(&cluster, "postgres").unwrap());
+    // A table of the same name that is not ours.
+    assert_eq!(cluster.run(earlier), "");
+    let foreign = "DROP TABLE run_commands; CREATE TABLE run_commands (line TEXT);";
+    assert_eq!(cluster.run(foreign), "");
+    let refused = open(&cluster, "postgres").err();
+    let is_named = |error: &OpenError| error.to_string().contains("run_commands");
+    assert!(refused.as_ref().is_some_and(is_named), "{refused:?}");
+}
+
+#[test]
+fn a_person_has_no_more_runs_on_two_servers_than_on_one() {
+    let cluster = Cluster::start();
+    let provider = Provider::script([on("slow").times(72).optional().stall("")]);
+    let mut pair = ServerPair::start(&cluster, &provider);
+    for number in 0..24 {
+        let client = match number % 2 {
+            0 => &mut pair.client,
+            _ => &mut pair.elsewhere,
+        };
+        begin(client, &["p/slow"]);
+    }
+    for client in [&mut pair.client, &mut pair.elsewhere] {
+        let body = json!({ "prompt": "Once more?", "models": ["p/slow"], "async": true });
+        let refused = client.post("/api/analyze", body);
+        assert_eq!(refused.status, 429, "{}", refused.text());
+    }
+}
+
+#[test]
+fn servers_announce_new_events_to_each_other() {
+    let cluster = Cluster::start();
+    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_time().build().unwrap();
+    let [one, other] = stores.each_ref().map(|store| store.membership().unwrap());
+    let [_, mut watch] = [one, other].map(|member| {
+        let watch = member.watch_notices().unwrap();
+        wait_for("its own notice arrives", || watch.is_live());
+        watch
+    });
+    let (id, unrelated) = (AnalysisId::new(at(1), 1), AnalysisId::new(at(1), 2));
+    one.announce_events(&unrelated);
+    one.announce_events(&id);
+    runtime.block_on(async {
+        let arrives = watch.wait_for(&id);
+        tokio::time::timeout(WAIT_TIMEOUT, arrives).await.unwrap();
+    });
+    // After the database was away, they find each other again.
+    cluster.halt();
+    wait_for("the loss is noticed", || !watch.is_live());
+    cluster.begin();
+    wait_for("notices arrive again", || watch.is_live());
+    stores.iter().for_each(close);
+}
+
+/// Runs something on both stores at once and returns the results.
+fn at_once<T: Send>(stores: &[Store; 2], act: impl Fn(&Store) -> T + Sync) -> [T; 2] {
+    std::thread::scope(|scope| {
+        let threads = stores.each_ref().map(|store| {
+            let act = &act;
+            scope.spawn(move || act(store))
+        });
+        threads.map(|thread| thread.join().unwrap())
+    })
+}
+
+#[test]
+fn of_two_starts_at_once_on_two_servers_only_what_is_allowed_succeeds() {
+    let cluster = Cluster::start();
+    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    for round in 0..10_u128 {
+        let owner = format!("user_{round}");
+        let started = at_once(&stores, |store| {
+            let (boot, owner) = (boot(store), owner.clone());
+            let number = round * 2 + u128::from(boot.ends_with('2'));
+            let id = AnalysisId::new(at(1_000), number);
+            store.write_now(move |db| {
+                servers::check_run_count(db, &owner, 1)?;
+                servers::lease_run(db, &id, &boot, &owner)
+            })
+        });
+        let refused = started
+            .iter()
+            .filter(|one| **one == Err(StoreError::Conflict(servers::TOO_MANY_RUNS)));
+        assert_eq!(refused.count(), 1, "{started:?}");
+    }
+    // The same lock for experiments: the second server waits for the first one's transaction.
+    let user = UserId::new(at(1_000), 1);
+    let busy = Arc::new(std::sync::Mutex::new(0));
+    let counted = at_once(&stores, |store| {
+        let (user, busy) = (user.clone(), busy.clone());
+        store.write_now(move |db| {
+            experiments::lock_starts(db, &user)?;
+            let _alone = busy.try_lock().expect("the other one waits");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            Ok(())
+        })
+    });
+    assert_eq!(counted, [Ok(()), Ok(())]);
+    stores.iter().for_each(close);
+}
+
+#[test]
+fn servers_divide_the_concurrency_of_a_provider() {
+    let cluster = Cluster::start();
+    let provider = Provider::script([on("slow").times(4).optional().stall("")]);
+    let listed = providers(&provider).replacen("{", "{\"concurrency\":2,", 1);
+    let database = cluster.address("postgres");
+    let settings = server_settings(&database, &listed);
+    let (one, other) = (Server::with(&settings), Server::with(&settings));
+    let mut client = one.user("ada@example.com");
+    let mut elsewhere = known(&other, &client);
+    // Until both have seen each other.
+    for server in [&one, &other] {
+        while server.app.server_count() < 2 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        server.app.share_limits();
+    }
+    for client in [&mut client, &mut elsewhere] {
+        begin(client, &["p/slow"]);
+        begin(client, &["p/slow"]);
+    }
+    provider.wait_hanging(2);
+    for server in [&one, &other] {
+        let load = server.app.health().activity();
+        assert_eq!(load.calls, 1, "{load:?}");
+    }
+}

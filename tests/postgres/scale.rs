@@ -1,0 +1,336 @@
+//! Three servers behind nginx while they are killed at random: every run ends once, every stream is complete, no budget
+//! is exceeded, and no document is lost. SCALE_RUNS sets the number of analyses (`make scale`).
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use quire::domain::event::FINAL_EVENTS;
+use serde_json::{Value, json};
+
+use super::cluster::Cluster;
+use super::fleet::{Fleet, SERVERS};
+use super::members::SECRET;
+use super::support::client::{Event, PASSWORD};
+use super::support::provider::{Provider, ReceivedRequest, on};
+use super::support::script::{analysis_path, answer_stream, short_run_with};
+use super::support::{Answer, Client};
+
+/// Number of analyses unless SCALE_RUNS says another.
+const DEFAULT_RUNS: usize = 30;
+/// Maximum number of people.
+const MAX_PEOPLE: usize = 50;
+/// Number of a person's analyses per document.
+const RUNS_PER_DOCUMENT: usize = 3;
+/// Pause before something is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// How long anything may take before the test counts as stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
+/// What each run costs in dollars: two calls of 18 tokens at 100 dollars per million.
+const RUN_DOLLARS: f64 = 0.003_6;
+
+/// What a person did and saw.
+#[derive(Default)]
+struct PersonRecord {
+    /// The runs that were acknowledged, with the events of their streams.
+    runs: Vec<(String, Vec<Event>)>,
+    /// The documents that were acknowledged, with their texts.
+    documents: Vec<(String, String)>,
+    /// Number of runs that the budget did not allow.
+    refused: usize,
+    /// Number of runs whose answer was lost with a server.
+    unknown: usize,
+}
+
+/// A source of chance that a printed seed repeats.
+struct Chance(u64);
+
+impl Chance {
+    /// Returns a number below `most`.
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+}
+
+fn answer(request: &ReceivedRequest) -> super::support::line::ScriptLine {
+    if request.head.starts_with("GET ") {
+        return on("").status(200, "application/json", "{\"data\":[]}");
+    }
+    let pause = match request.body["model"] == "slow" {
+        true => Duration::from_millis(1_500),
+        false => Duration::from_millis(100),
+    };
+    on("").after(pause).sse(&answer_stream("It is due in May."))
+}
+
+#[test]
+fn servers_that_are_killed_at_random_lose_nothing() {
+    let runs = std::env::var("SCALE_RUNS").ok();
+    let runs: usize = runs.map_or(DEFAULT_RUNS, |runs| runs.parse().unwrap());
+    let people = (runs / 3).clamp(1, MAX_PEOPLE);
+    let cluster = Cluster::start();
+    let provider = Provider::answering(answer);
+    let known = json!([{
+        "id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*",
+        "price": { "input": 100, "output": 100 },
+    }]);
+    let known = known.to_string();
+    let fleet = Fleet::start(
+        &cluster,
+        &[
+            ("QUIRE_SECRET", SECRET),
+            ("QUIRE_PROVIDERS", &known),
+            ("USE_MOCK", "true"),
+            ("RATE_LIMIT", "1000000"),
+        ],
+    );
+    let (clients, budget) = join(&cluster, &fleet, people, runs / people);
+    let (next, is_over, kills) = (
+        AtomicUsize::new(0),
+        AtomicBool::new(false),
+        AtomicUsize::new(0),
+    );
+    let records = Mutex::new(Vec::new());
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let killer = scope.spawn(|| kill_at_random(&fleet, &is_over, &kills));
+        let working: Vec<_> = clients
+            .iter()
+            .map(|client| {
+                let (next, records) = (&next, &records);
+                scope.spawn(move || {
+                    let record = work(client, || next.fetch_add(1, Relaxed) < runs);
+                    records.lock().unwrap().push((client, record));
+                })
+            })
+            .collect();
+        let ended: Vec<_> = working.into_iter().map(|person| person.join()).collect();
+        is_over.store(true, Relaxed);
+        killer.join().unwrap();
+        assert!(ended.iter().all(Result::is_ok), "a person gave up");
+    });
+    let records = records.into_inner().unwrap();
+    let sum = |count: fn(&PersonRecord) -> usize| -> usize {
+        records.iter().map(|(_, one)| count(one)).sum()
+    };
+    println!(
+        "{people} people, {} runs, {} refused by budgets, {} without an answer, {} documents, {} kills, {} s",
+        sum(|one| one.runs.len()),
+        sum(|one| one.refused),
+        sum(|one| one.unknown),
+        sum(|one| one.documents.len()),
+        kills.load(Relaxed),
+        began.elapsed().as_secs(),
+    );
+    assert!(kills.load(Relaxed) > 0 && sum(|one| one.runs.len()) >= runs / 2);
+    for (client, record) in &records {
+        check_streams(client, record);
+        check_documents(client, record);
+    }
+    check_database(&cluster, budget);
+}
+
+/// Registers people, each with a budget for what one run may reserve and all but about the last one cost. Returns them,
+/// and the budget in microdollars.
+fn join(cluster: &Cluster, fleet: &Fleet, people: usize, runs: usize) -> (Vec<Client>, i64) {
+    let clients: Vec<Client> = (0..people).map(|number| joined(fleet, number)).collect();
+    let estimate = clients[0].clone().post("/api/estimate", run_body()).json();
+    let bound = estimate["upper_bound_usd"].as_f64().unwrap();
+    let budget = ((bound + RUN_DOLLARS * (runs as f64 - 1.5)) * 1e6) as i64;
+    let rows = format!(
+        "INSERT INTO budgets (user_id, day_cost, month_cost, day_tokens, month_tokens)
+         SELECT id, {budget}, -1, -1, -1 FROM users;"
+    );
+    assert_eq!(cluster.run(&rows), "");
+    (clients, budget)
+}
+
+fn run_body() -> Value {
+    let extra = json!({ "async": true, "cache": "off" });
+    short_run_with(&["p/quick", "p/slow"], extra)
+}
+
+/// Returns a person with an account and an API key.
+fn joined(fleet: &Fleet, number: usize) -> Client {
+    let client = fleet.client(&format!("10.{}.{}.1", number / 200, number % 200));
+    let email = format!("person{number}@example.com");
+    let until = Instant::now() + STUCK_AFTER;
+    // nginx may not be listening yet.
+    while client.try_status("/health") != Ok(200) {
+        assert!(Instant::now() < until, "nginx does not answer");
+        std::thread::sleep(RETRY_PAUSE);
+    }
+    let mut person = client.clone().registered(&email);
+    let made = person.post("/api/users/me/api-keys", json!({ "name": PASSWORD }));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    client.with("authorization", &format!("Bearer {key}"))
+}
+
+fn kill_at_random(fleet: &Fleet, is_over: &AtomicBool, kills: &AtomicUsize) {
+    let seed = u64::from(std::process::id()) | 1;
+    println!("seed {seed}");
+    let mut chance = Chance(seed);
+    while !is_over.load(Relaxed) {
+        std::thread::sleep(Duration::from_millis(1_000 + chance.below(4_000)));
+        let number = chance.below(SERVERS as u64) as usize;
+        fleet.kill(number);
+        kills.fetch_add(1, Relaxed);
+        std::thread::sleep(Duration::from_millis(chance.below(2_000)));
+        fleet.begin(number);
+    }
+}
+
+/// Starts analyses and follows each to its end for as long as there are more.
+fn work(client: &Client, has_more: impl Fn() -> bool) -> PersonRecord {
+    let mut record = PersonRecord::default();
+    let mut number = 0;
+    while has_more() {
+        if number % RUNS_PER_DOCUMENT == 0 {
+            let text = format!("The levy of {number} is due in May. ").repeat(500);
+            let stored =
+                again(|| client.try_upload("/api/upload-document", "levy.txt", text.as_bytes()));
+            assert!(stored.status < 300, "{}", stored.text());
+            record
+                .documents
+                .push((text_of(&stored, "document_id"), text));
+        }
+        number += 1;
+        if let Some(id) = begin(client, &format!("run-{number}"), &mut record) {
+            let seen = follow(client, &id);
+            record.runs.push((id, seen));
+        }
+    }
+    record
+}
+
+/// Starts a run; `None` if the budget does not allow it or a server took the answer with it.
+fn begin(client: &Client, key: &str, record: &mut PersonRecord) -> Option<String> {
+    let body = run_body().to_string();
+    let client = client.clone().with("idempotency-key", key);
+    let body = ("application/json", body.as_bytes());
+    let answer = again(|| client.try_send("POST", "/api/analyze", Some(body)));
+    match answer.status {
+        202 => return Some(text_of(&answer, "analysis_id")),
+        402 => record.refused += 1,
+        409 => record.unknown += 1,
+        status => panic!("{status}: {}", answer.text()),
+    }
+    None
+}
+
+/// Sends a request until a server answers it.
+fn again(send: impl Fn() -> Result<Answer, String>) -> Answer {
+    let until = Instant::now() + STUCK_AFTER;
+    loop {
+        match send() {
+            Ok(answer) if ![429, 502, 503, 504].contains(&answer.status) => return answer,
+            other => assert!(Instant::now() < until, "stuck: {other:?}"),
+        }
+        std::thread::sleep(RETRY_PAUSE);
+    }
+}
+
+fn text_of(answer: &Answer, name: &str) -> String {
+    answer.json()[name].as_str().unwrap().to_owned()
+}
+
+/// Follows a run to its end, with a new stream whenever one breaks off.
+fn follow(client: &Client, id: &str) -> Vec<Event> {
+    let until = Instant::now() + STUCK_AFTER;
+    let mut seen: Vec<Event> = Vec::new();
+    loop {
+        let last = seen.last().and_then(|event| event.id);
+        if let Ok(events) = client.try_events(&analysis_path(id, "/events"), last) {
+            seen.extend(events);
+        }
+        if seen.last().is_some_and(is_final) {
+            return seen;
+        }
+        assert!(
+            Instant::now() < until,
+            "{id} does not end: {:?}",
+            seen.last()
+        );
+        std::thread::sleep(RETRY_PAUSE);
+    }
+}
+
+fn is_final(event: &Event) -> bool {
+    FINAL_EVENTS.contains(&event.name.as_str())
+}
+
+/// Each stream has every event once, in order, the last of which is the only final one, and is the same afterward.
+fn check_streams(client: &Client, record: &PersonRecord) {
+    for (id, seen) in &record.runs {
+        for (event, number) in seen.iter().zip(1..) {
+            assert_eq!(event.id, Some(number), "{id}: {event:?}");
+        }
+        assert_eq!(
+            seen.iter().filter(|event| is_final(event)).count(),
+            1,
+            "{id}"
+        );
+        assert_eq!(&follow(client, id), seen, "{id}");
+        let analysis = again(|| client.try_send("GET", &analysis_path(id, ""), None)).json();
+        assert!(!analysis["finished_at"].is_null(), "{analysis}");
+        let last = seen.last().unwrap().name.strip_prefix("analysis.");
+        assert_eq!(analysis["status"].as_str(), last, "{analysis}");
+    }
+}
+
+/// Each document that was acknowledged is there, and is read.
+fn check_documents(client: &Client, record: &PersonRecord) {
+    for (id, text) in &record.documents {
+        let path = format!("/api/documents/{id}");
+        let until = Instant::now() + STUCK_AFTER;
+        let get = |path: &str| again(|| client.try_send("GET", path, None));
+        let state = |document: &Value| document["status"].as_str().unwrap().to_owned();
+        while state(&get(&path).json()) == "processing" {
+            assert!(Instant::now() < until, "{id} is not read");
+            std::thread::sleep(RETRY_PAUSE);
+        }
+        assert_eq!(state(&get(&path).json()), "processed");
+        assert!(get(&format!("{path}/content")).text() == *text, "{id}");
+    }
+}
+
+/// Every run in the database has ended once, also those whose answers were lost; what was spent is what its calls cost,
+/// within the budget; and nothing is left reserved or leased.
+fn check_database(cluster: &Cluster, budget: i64) {
+    let rule = |what: &str, wrong: &str| {
+        let check = format!(
+            "DO $$ DECLARE found TEXT; BEGIN SELECT string_agg(CAST(x AS TEXT), ' ') INTO found FROM ({wrong}) x;
+             IF found IS NOT NULL THEN RAISE EXCEPTION '{what}: %', left(found, 500); END IF; END $$;"
+        );
+        cluster.run(&check)
+    };
+    let unfinished = "SELECT id FROM analyses WHERE finished = 0";
+    let until = Instant::now() + STUCK_AFTER;
+    while !rule("unfinished", unfinished).is_empty() {
+        assert!(Instant::now() < until, "{}", rule("unfinished", unfinished));
+        std::thread::sleep(RETRY_PAUSE);
+    }
+    let finals = FINAL_EVENTS.iter().map(|name| format!("'{name}'"));
+    let finals = finals.collect::<Vec<_>>().join(", ");
+    let ends = format!(
+        "SELECT a.id FROM analyses a WHERE 1 <> (SELECT count(*) FROM events e WHERE e.analysis_id = a.id
+             AND e.kind IN ({finals}))
+         UNION SELECT e.analysis_id FROM events e GROUP BY e.analysis_id HAVING max(e.seq) <> count(*)"
+    );
+    assert_eq!(rule("not one end", &ends), "");
+    let ledger = "SELECT u.user_id, u.cost, c.cost
+        FROM (SELECT user_id, sum(cost) AS cost FROM usage GROUP BY user_id) u
+        LEFT JOIN (SELECT user_id, sum(greatest(cost, 0)) AS cost FROM calls GROUP BY user_id) c USING (user_id)
+        WHERE u.cost IS DISTINCT FROM c.cost";
+    assert_eq!(rule("spent is not the sum of the calls", ledger), "");
+    let over = format!("SELECT user_id FROM usage GROUP BY user_id HAVING sum(cost) > {budget}");
+    assert_eq!(rule("over budget", &over), "");
+    let nothing = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM usage WHERE cost > 0)";
+    assert_eq!(rule("nothing was spent", nothing), "");
+    let left = "SELECT name FROM leases WHERE starts_with(name, 'analysis_')";
+    assert_eq!(rule("left leases", left), "");
+}
